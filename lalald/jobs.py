@@ -1,0 +1,358 @@
+"""Job, Task, Track: the facts of one dropped file, and every legal move between its stages. No input or output here.
+
+The stage is the work still owed, so recovery after any crash is "run the stage in the row again".
+
+    upload ──► split ──► check ──► download ──► delete ──► archive ──► done
+      ▲          │         a task owes split, check or download itself; its job owes the earliest of them
+      └──────────┘         back to upload only while no charge can have begun
+
+A job that fails, is held or is cancelled keeps its stage: what ends that state goes on from there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from lalald.errors import LalaldError, TransientError
+
+
+class Stage(StrEnum):
+    """The work still owed."""
+
+    UPLOAD = "upload"
+    SPLIT = "split"
+    CHECK = "check"
+    DOWNLOAD = "download"
+    DELETE = "delete"
+    ARCHIVE = "archive"
+    DONE = "done"
+
+
+class State(StrEnum):
+    """What a job is doing about it. A waiting job whose stage is under way shows as `running`."""
+
+    WAITING = "waiting"
+    HELD = "held"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    DONE = "done"
+
+
+class Hold(StrEnum):
+    """What a held job waits for."""
+
+    LICENCE = "licence"
+    MINUTES = "minutes"
+    LOST_TASK = "lost_task"
+    DISK = "disk"
+    MOUNT = "mount"
+    LINK = "link"
+    FIRST_SCAN = "first_scan"
+    DUPLICATE = "duplicate"
+
+
+class Request(StrEnum):
+    """What the command line may leave in a job's row; the worker honours it at its next save."""
+
+    CANCEL = "cancel"
+    RETRY = "retry"
+    RELEASE = "release"
+
+
+MOVES: Mapping[Stage, frozenset[Stage]] = {
+    Stage.UPLOAD: frozenset({Stage.SPLIT, Stage.DOWNLOAD}),  # download: the results of a twin are reused
+    Stage.SPLIT: frozenset({Stage.CHECK, Stage.DOWNLOAD, Stage.UPLOAD}),
+    Stage.CHECK: frozenset({Stage.DOWNLOAD, Stage.SPLIT, Stage.DELETE, Stage.ARCHIVE}),
+    Stage.DOWNLOAD: frozenset({Stage.CHECK, Stage.SPLIT, Stage.UPLOAD, Stage.DELETE, Stage.ARCHIVE}),
+    Stage.DELETE: frozenset({Stage.ARCHIVE}),
+    Stage.ARCHIVE: frozenset({Stage.DONE}),
+    Stage.DONE: frozenset(),
+}
+
+_ORDER = {stage: place for place, stage in enumerate(Stage)}
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One result file of a task, as `/check/` named it, and where it went."""
+
+    type: str
+    label: str
+    url: str
+    name: str | None = None
+    size: int | None = None  # as the service declared it, then as delivered
+    wanted: bool = True
+    path: str | None = None  # within the outbox; reserved before the file is put there
+    sha256: str | None = None
+    delivered: bool = False
+    origin: str | None = None  # an earlier job's file with the same content, to be copied instead of fetched
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One split or voice change of the job's source."""
+
+    number: int
+    name: str | None
+    mode: str
+    presets: Mapping[str, Any]
+    stage: Stage = Stage.SPLIT
+    idempotency_key: str | None = None
+    asked_at: float | None = None  # a request with this key may have left: from here on a charge may have begun
+    task_id: str | None = None
+    started_at: float | None = None
+    minutes: float | None = None
+    progress: int | None = None
+    moved_at: float | None = None  # when the progress last changed
+    due_at: float | None = None  # the next check
+    links_asked: int = 0  # how often a dead link made us ask `/check/` anew
+    error: str | None = None
+    tracks: tuple[Track, ...] = ()
+
+    @property
+    def paid(self) -> bool:
+        """A charge is certain, or may have begun."""
+        return self.task_id is not None or self.asked_at is not None
+
+    @property
+    def title(self) -> str:
+        return self.name or str(self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Handling:
+    """What the matched rule and inbox say of a job; kept with it, so that a reload changes no job under way."""
+
+    outbox: str
+    output: str
+    on_conflict: str
+    duplicates: str
+    tracks: tuple[str, ...] | None
+    labels: Mapping[str, str]
+    delete: bool
+    manifest: bool
+    on_success: str
+    done_dir: str
+    on_failure: str
+    failed_dir: str
+
+    def to_json(self) -> str:
+        return json.dumps({name: getattr(self, name) for name in self.__slots__}, sort_keys=True, default=dict)
+
+    @classmethod
+    def from_json(cls, text: str) -> Handling:
+        facts = json.loads(text)
+        facts["tracks"] = None if facts["tracks"] is None else tuple(facts["tracks"])
+        return cls(**facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One dropped file carried by one rule."""
+
+    id: int
+    revision: int
+    inbox: str
+    path: str  # within the inbox, as dropped; a name that is not UTF-8 holds surrogates (os.fsdecode)
+    size: int
+    mtime_ns: int
+    inode: int
+    rule: str
+    handling: Handling
+    created_at: float
+    updated_at: float
+    stage: Stage = Stage.UPLOAD
+    state: State = State.WAITING
+    hold: Hold | None = None
+    hold_reason: str | None = None
+    held_at: float | None = None
+    released: bool = False  # a person let it past the spend guard and the duplicate's question
+    error: str | None = None
+    warning: str | None = None
+    attempts: int = 0
+    due_at: float = 0.0
+    location: str | None = None  # where the file is now, if not in its place in the inbox
+    filed: bool = False  # the source has been put where it belongs after the end
+    source_id: str | None = None
+    duration: float | None = None  # seconds: the service's word after the upload, our own estimate before
+    expires_at: float | None = None
+    sha256: str | None = None
+    recipe: str = ""
+    twin_id: int | None = None  # the earlier job with the same bytes that this one waits for or reuses
+    redo: bool = False  # asked for once more: duplicates are not looked for
+    request: Request | None = None
+    tasks: tuple[Task, ...] = field(default=())
+
+    @property
+    def paid(self) -> bool:
+        return any(task.paid for task in self.tasks)
+
+    @property
+    def minutes(self) -> float:
+        """Minutes charged so far."""
+        return sum(task.minutes or 0.0 for task in self.tasks if task.task_id)
+
+    def with_task(self, task: Task) -> Job:
+        return replace(self, tasks=tuple(task if old.number == task.number else old for old in self.tasks))
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The stage did its work; `job` holds the new facts, and what is owed next follows from them."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """A passing fault: the same stage again, at `due_at` or after a backoff. `job` holds facts learnt so far, if any."""
+
+    reason: str
+    job: Job | None = None
+    due_at: float | None = None
+    error: TransientError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The job waits at its stage for something outside itself."""
+
+    hold: Hold
+    reason: str
+    job: Job | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """This job cannot go on."""
+
+    error: str
+    job: Job | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """The file went away or changed before anything was spent: this job ends, and what lies there now is looked at anew."""
+
+    reason: str
+    job: Job | None = None
+
+
+Outcome = Done | Later | Held | Failed | Dropped
+
+FIRST_BACKOFF_SECONDS = 1.0
+LONGEST_BACKOFF_SECONDS = 300.0
+
+
+def backoff_seconds(attempts: int, jitter: float) -> float:
+    """Exponential with full jitter, 1 s to 5 min; `jitter` is drawn from 0 to 1 by the caller."""
+    ceiling = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(attempts, 16))
+    return max(FIRST_BACKOFF_SECONDS / 2, ceiling * jitter)
+
+
+def recipe(tasks: tuple[Task, ...]) -> str:
+    """What is asked of the service for these tasks, as a short digest: equal recipes on equal bytes give equal results."""
+    asked = sorted((task.mode, json.dumps(dict(task.presets), sort_keys=True)) for task in tasks)
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
+
+
+def owed(job: Job) -> Stage:
+    """The earliest stage that the job or one of its living tasks owes."""
+    living = [task for task in job.tasks if task.error is None]
+    stages = [task.stage for task in living if task.stage is not Stage.DONE]
+    if not stages:
+        return _owed_after_the_tasks(job)
+    earliest = min(stages, key=_ORDER.__getitem__)
+    return Stage.UPLOAD if earliest is Stage.SPLIT and job.source_id is None else earliest
+
+
+def _owed_after_the_tasks(job: Job) -> Stage:
+    failed = [task.stage for task in job.tasks if task.error is not None]
+    if failed:
+        return min(failed, key=_ORDER.__getitem__)
+    if job.stage is Stage.ARCHIVE:
+        return Stage.DONE if job.filed else Stage.ARCHIVE
+    return Stage.DELETE if job.source_id and job.handling.delete else Stage.ARCHIVE
+
+
+def after(job: Job, outcome: Outcome, now: float, jitter: float = 1.0) -> Job:
+    """The job after its stage's outcome: the one place where stage and state change by themselves."""
+    known = outcome.job or job
+    match outcome:
+        case Done():
+            return _go_on(known, now)
+        case Later():
+            waited = outcome.due_at if outcome.due_at is not None else _later(known, outcome, now, jitter)
+            return replace(
+                known, attempts=known.attempts + 1, due_at=waited, warning=outcome.reason, state=State.WAITING, updated_at=now
+            )
+        case Held():
+            since = known.held_at if known.hold is outcome.hold else now
+            return replace(
+                known, state=State.HELD, hold=outcome.hold, hold_reason=outcome.reason, held_at=since or now, updated_at=now
+            )
+        case Failed():
+            return replace(_unheld(known), state=State.FAILED, error=outcome.error, filed=False, updated_at=now)
+        case Dropped():
+            return replace(_unheld(known), state=State.CANCELLED, warning=outcome.reason, filed=True, updated_at=now)
+
+
+def _later(job: Job, outcome: Later, now: float, jitter: float) -> float:
+    wait = backoff_seconds(job.attempts, jitter)
+    asked = outcome.error.retry_after_seconds if outcome.error else None
+    return now + (wait if asked is None else max(wait, min(asked, 3600.0)))
+
+
+def _unheld(job: Job) -> Job:
+    return replace(job, hold=None, hold_reason=None, held_at=None)
+
+
+def _go_on(job: Job, now: float) -> Job:
+    stage = owed(job)
+    moved = replace(_unheld(job), stage=stage, attempts=0, due_at=0.0, warning=job.warning, updated_at=now)
+    if stage is Stage.DONE:
+        return replace(moved, state=State.DONE)
+    failed = [task for task in job.tasks if task.error is not None]
+    if failed and all(task.error is not None or task.stage is Stage.DONE for task in job.tasks):
+        told = "; ".join(f"task {task.title} ({task.mode}): {task.error}" for task in failed)
+        return replace(moved, state=State.FAILED, error=told, filed=False)
+    return replace(moved, state=State.WAITING)
+
+
+def retried(job: Job, now: float) -> Job:
+    """A failed or cancelled job goes on from where it stopped; failed tasks are split again, delivered ones are not touched."""
+    tasks = tuple(_retried_task(task) for task in job.tasks)
+    again = replace(_unheld(job), tasks=tasks, state=State.WAITING, error=None, warning=None, filed=False, attempts=0, due_at=0.0)
+    expired = again.expires_at is not None and again.expires_at <= now
+    if expired and not any(task.paid and task.stage is Stage.SPLIT for task in tasks):
+        again = replace(again, source_id=None, expires_at=None)
+    stage = job.stage if job.stage in (Stage.DELETE, Stage.ARCHIVE) else owed(again)
+    return replace(again, stage=stage, updated_at=now)
+
+
+def _retried_task(task: Task) -> Task:
+    if task.error is None:
+        return task
+    return Task(number=task.number, name=task.name, mode=task.mode, presets=task.presets)
+
+
+def released(job: Job, now: float) -> Job:
+    """A held job past its hold. A lost task is paid again, because somebody said so: with a new key."""
+    tasks = job.tasks
+    if job.hold is Hold.LOST_TASK:
+        tasks = tuple(
+            replace(task, idempotency_key=None, asked_at=None) if task.asked_at and not task.task_id else task for task in tasks
+        )
+    past = replace(_unheld(job), tasks=tasks, state=State.WAITING, released=True, attempts=0, due_at=0.0, updated_at=now)
+    return replace(past, stage=owed(past)) if job.stage in (Stage.UPLOAD, Stage.SPLIT, Stage.CHECK) else past
+
+
+def told(error: Exception) -> str:
+    """An error as one sentence for the row: what happened, then what to do."""
+    hint = error.hint if isinstance(error, LalaldError) else ""
+    return f"{error} {hint}".strip()
