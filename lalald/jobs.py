@@ -172,8 +172,8 @@ class Job:
     hold_reason: str | None = None
     held_at: float | None = None
     released: bool = False  # a person let it past the spend guard and the duplicate's question
-    error: str | None = None
-    warning: str | None = None
+    error: str | None = None  # why it failed; of a waiting job, what went wrong the last time
+    warning: str | None = None  # the results are there, but something about them should be known
     attempts: int = 0
     due_at: float = 0.0
     location: str | None = None  # where the file is now, if not in its place in the inbox
@@ -289,7 +289,7 @@ def after(job: Job, outcome: Outcome, now: float, jitter: float = 1.0) -> Job:
         case Later():
             waited = outcome.due_at if outcome.due_at is not None else _later(known, outcome, now, jitter)
             return replace(
-                known, attempts=known.attempts + 1, due_at=waited, warning=outcome.reason, state=State.WAITING, updated_at=now
+                known, attempts=known.attempts + 1, due_at=waited, error=outcome.reason, state=State.WAITING, updated_at=now
             )
         case Held():
             since = known.held_at if known.hold is outcome.hold else now
@@ -299,7 +299,7 @@ def after(job: Job, outcome: Outcome, now: float, jitter: float = 1.0) -> Job:
         case Failed():
             return replace(_unheld(known), state=State.FAILED, error=outcome.error, filed=False, updated_at=now)
         case Dropped():
-            return replace(_unheld(known), state=State.CANCELLED, warning=outcome.reason, filed=True, updated_at=now)
+            return replace(_unheld(known), state=State.CANCELLED, error=outcome.reason, filed=True, updated_at=now)
 
 
 def _later(job: Job, outcome: Later, now: float, jitter: float) -> float:
@@ -314,7 +314,7 @@ def _unheld(job: Job) -> Job:
 
 def _go_on(job: Job, now: float) -> Job:
     stage = owed(job)
-    moved = replace(_unheld(job), stage=stage, attempts=0, due_at=0.0, warning=job.warning, updated_at=now)
+    moved = replace(_unheld(job), stage=stage, error=None, attempts=0, due_at=0.0, updated_at=now)
     if stage is Stage.DONE:
         return replace(moved, state=State.DONE)
     failed = [task for task in job.tasks if task.error is not None]

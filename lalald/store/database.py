@@ -1,0 +1,225 @@
+"""Opening the database: its schema, its versions, and what is refused."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+
+from lalald.errors import StoreError
+
+FILE_NAME = "lalald.sqlite3"
+APPLICATION_ID = 0x6C616C64  # "lald": a database of another program is told apart by it
+
+_FIRST = """
+CREATE TABLE jobs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    revision INTEGER NOT NULL DEFAULT 0,
+    inbox TEXT NOT NULL,
+    path TEXT NOT NULL,          -- within the inbox; a BLOB where the name is not UTF-8
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    rule TEXT NOT NULL,
+    handling INTEGER NOT NULL REFERENCES handlings (id),
+    stage TEXT NOT NULL,         -- the work still owed: upload split check download delete archive done
+    state TEXT NOT NULL,         -- waiting held failed cancelled done
+    hold TEXT,
+    hold_reason TEXT,
+    held_at REAL,
+    released INTEGER NOT NULL DEFAULT 0,
+    error TEXT,
+    warning TEXT,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    due_at REAL NOT NULL DEFAULT 0,
+    location TEXT,               -- where the file is now, if not in its place
+    filed INTEGER NOT NULL DEFAULT 0,
+    source_id TEXT,
+    duration REAL,
+    expires_at REAL,
+    sha256 TEXT,
+    recipe TEXT NOT NULL,
+    twin_id INTEGER,
+    redo INTEGER NOT NULL DEFAULT 0,
+    request TEXT,                -- left by the command line: cancel retry release
+    progress REAL,               -- of the transfer under way, 0 to 1
+    created_at REAL NOT NULL,
+    updated_at REAL NOT NULL
+);
+CREATE INDEX jobs_due ON jobs (stage, due_at, id) WHERE state = 'waiting';
+CREATE INDEX jobs_held ON jobs (hold, id) WHERE state = 'held';
+CREATE INDEX jobs_ended ON jobs (state, id) WHERE state IN ('failed', 'cancelled');
+CREATE INDEX jobs_unfiled ON jobs (id) WHERE state = 'failed' AND filed = 0;
+CREATE INDEX jobs_request ON jobs (id) WHERE request IS NOT NULL;
+CREATE INDEX jobs_path ON jobs (inbox, path);
+CREATE INDEX jobs_twins ON jobs (size, recipe);
+CREATE INDEX jobs_waiting_for_a_twin ON jobs (twin_id) WHERE twin_id IS NOT NULL;
+
+CREATE TABLE handlings (id INTEGER PRIMARY KEY, json TEXT NOT NULL UNIQUE);
+
+CREATE TABLE tasks (
+    job_id INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    name TEXT,
+    mode TEXT NOT NULL,
+    presets TEXT NOT NULL,
+    stage TEXT NOT NULL,         -- split check download done
+    idempotency_key TEXT,
+    asked_at REAL,               -- from here on a charge may have begun
+    task_id TEXT,
+    started_at REAL,
+    minutes REAL,
+    progress INTEGER,
+    moved_at REAL,
+    due_at REAL,
+    links_asked INTEGER NOT NULL DEFAULT 0,
+    error TEXT,
+    PRIMARY KEY (job_id, number)
+) WITHOUT ROWID;
+CREATE INDEX tasks_running ON tasks (due_at) WHERE stage = 'check' AND error IS NULL;
+
+CREATE TABLE tracks (
+    job_id INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+    task_number INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    label TEXT NOT NULL,
+    url TEXT NOT NULL,
+    name TEXT,
+    size INTEGER,
+    wanted INTEGER NOT NULL,
+    path TEXT,                   -- within the outbox; reserved before the file is put there
+    sha256 TEXT,
+    delivered INTEGER NOT NULL,
+    origin TEXT,
+    reserved TEXT,               -- outbox and path, folded as case-insensitive disks do, until it is delivered
+    PRIMARY KEY (job_id, task_number, position)
+) WITHOUT ROWID;
+CREATE INDEX tracks_reserved ON tracks (reserved) WHERE reserved IS NOT NULL;
+
+CREATE TABLE charges (
+    task_id TEXT PRIMARY KEY,
+    job_id INTEGER NOT NULL,
+    task_number INTEGER NOT NULL,
+    path TEXT NOT NULL,
+    mode TEXT NOT NULL,
+    minutes REAL NOT NULL,
+    at REAL NOT NULL
+);
+CREATE INDEX charges_at ON charges (at);
+
+CREATE TABLE files (
+    inbox TEXT NOT NULL,
+    folder TEXT NOT NULL,
+    name TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    job_id INTEGER,
+    note TEXT,                   -- why it was left alone
+    PRIMARY KEY (inbox, folder, name)
+) WITHOUT ROWID;
+
+CREATE TABLE inboxes (
+    path TEXT PRIMARY KEY,
+    first_seen_at REAL,
+    marker TEXT,
+    available INTEGER,
+    reason TEXT,
+    watch TEXT,
+    watch_reason TEXT,
+    updated_at REAL
+);
+
+CREATE TABLE requests (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, argument TEXT, at REAL NOT NULL);
+
+CREATE TABLE facts (name TEXT PRIMARY KEY, json TEXT NOT NULL, at REAL NOT NULL);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST,)  # the n-th brings version n to n + 1; none is ever edited once released
+VERSION = len(MIGRATIONS)
+
+
+def connect(state_dir: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """The database of a state folder, brought to this version. Raises StoreError for what is not ours, newer, or damaged."""
+    path = state_dir / FILE_NAME
+    if read_only and not path.exists():
+        raise StoreError(f"{state_dir} holds no database yet.", hint="Has `lalald run` been started with this state folder?")
+    try:
+        connection = _open(path, read_only)
+        version = _version(connection, path)
+        if read_only and version != VERSION:
+            raise StoreError(f"{path} has version {version}, this lalald reads {VERSION}.", hint="Start the daemon once.")
+        if not read_only:
+            _migrate(connection, version)
+    except sqlite3.Error as error:
+        raise translated(error, path) from error
+    return connection
+
+
+def _open(path: Path, read_only: bool) -> sqlite3.Connection:
+    if read_only:
+        # mode=rw without creating: a reader of a WAL database needs its shared memory
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=10)
+        connection.execute("PRAGMA query_only = 1")
+        return connection
+    _make_private(path)
+    connection = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
+    return connection
+
+
+def _make_private(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    with suppress(PermissionError):  # a state folder that belongs to somebody else is theirs to protect
+        path.parent.chmod(0o700)
+        path.chmod(0o600)
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application != APPLICATION_ID and tables:
+        raise StoreError(f"{path} is the database of another program; it was left as it is.", hint="Choose another `state_dir`.")
+    if version > VERSION:
+        raise StoreError(
+            f"{path} was written by a newer lalald (version {version}, this one knows {VERSION}); it was left as it is.",
+            hint="Install that version again, or choose another `state_dir`.",
+        )
+    if tables:
+        _check(connection, path)
+    return int(version)
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise StoreError(f"{path} is damaged ({verdict}); it was left as it is.", hint=_DAMAGED)
+
+
+_DAMAGED = "Restore a backup of the state folder, or move it away: lalald then starts anew and holds what lies in the inboxes."
+
+
+def _migrate(connection: sqlite3.Connection, version: int) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")  # money hangs on these rows
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA cache_size = -4096")
+    for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+        connection.executescript(
+            f"BEGIN IMMEDIATE;{script}PRAGMA application_id = {APPLICATION_ID};PRAGMA user_version = {number};COMMIT;"
+        )
+
+
+def translated(error: sqlite3.Error, path: Path | str) -> StoreError:
+    """SQLite's error in plain words."""
+    name = getattr(error, "sqlite_errorname", "")
+    if name in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
+        return StoreError(f"{path} is damaged or no database ({error}); it was left as it is.", hint=_DAMAGED)
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+        return StoreError(f"{path} cannot be written: {error}.", hint="Make room on the disk of the state folder.")
+    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+        return StoreError(f"{path} cannot be opened for writing by uid {os.getuid()}: {error}.", hint="Check its owner and mode.")
+    return StoreError(f"{path}: {error}.")

@@ -1,0 +1,205 @@
+"""The files that are known to lie in the inboxes, and the inboxes themselves."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from lalald import jobs
+from lalald.jobs import Handling, Hold, Stage, State, Task
+from lalald.store.rows import TASK_COLUMNS, name_from, stored_name, stored_name_always, values
+
+
+class Known(NamedTuple):
+    """A file that was seen before: its identity, and its job or why it has none."""
+
+    size: int
+    mtime_ns: int
+    job_id: int | None
+    note: str | None
+
+
+class FailedFile(NamedTuple):
+    """A failed or cancelled job whose file may be dragged back."""
+
+    job_id: int
+    inode: int
+    mtime_ns: int
+    sha256: str | None
+    location: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A finished file that intake decided about. `rule` is None where it is left alone; `note` says why."""
+
+    inbox: str
+    path: str
+    size: int
+    mtime_ns: int
+    inode: int
+    rule: str | None
+    handling: Handling | None
+    tasks: tuple[Task, ...] = ()
+    hold: Hold | None = None
+    hold_reason: str | None = None
+    note: str | None = None
+    duration: float | None = None
+
+
+def split_path(path: str) -> tuple[str, str]:
+    """Folder within the inbox ('' for its top) and name."""
+    folder, _, name = path.rpartition("/")
+    return folder, name
+
+
+class KnownFiles:
+    """What intake asks and tells. Each method runs within the caller's transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def known_in(self, inbox: str, folder: str) -> dict[str, Known]:
+        """The files known directly in a folder, by name."""
+        rows = self.connection.execute(
+            "SELECT name, size, mtime_ns, job_id, note FROM files WHERE inbox = ? AND folder = ?",
+            (stored_name(inbox), stored_name(folder)),
+        )
+        return {name_from(row[0]): Known(row[1], row[2], row[3], row[4]) for row in rows}
+
+    def known_folders(self, inbox: str) -> set[str]:
+        rows = self.connection.execute("SELECT DISTINCT folder FROM files WHERE inbox = ?", (stored_name(inbox),))
+        return {name_from(row[0]) for row in rows}
+
+    def take(self, found: Sequence[Found], now: float) -> list[int | None]:
+        """Makes each file known, with a job where it has a rule. The job's id, or None for a file that is left alone.
+
+        The same identity (inbox, path, size, mtime) gives no second job.
+        """
+        return [self._take(one, now) for one in found]
+
+    def _take(self, found: Found, now: float) -> int | None:
+        folder, name = split_path(found.path)
+        key = (stored_name(found.inbox), stored_name(folder), stored_name(name))
+        row = self.connection.execute(
+            "SELECT size, mtime_ns, job_id FROM files WHERE inbox = ? AND folder = ? AND name = ?", key
+        ).fetchone()
+        if row and (row[0], row[1]) == (found.size, found.mtime_ns) and row[2] is not None:
+            return int(row[2])
+        job_id = self._add_job(found, now) if found.rule is not None else None
+        self._remember(key, found, job_id)
+        return job_id
+
+    def _remember(self, key: tuple[str | bytes | None, ...], found: Found, job_id: int | None) -> None:
+        self.connection.execute(
+            "INSERT OR REPLACE INTO files (inbox, folder, name, size, mtime_ns, job_id, note) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*key, found.size, found.mtime_ns, job_id, found.note),
+        )
+
+    def _add_job(self, found: Found, now: float, *, redo: bool = False, location: str | None = None) -> int:
+        assert found.handling is not None and found.rule is not None  # noqa: S101 - narrows the type
+        state = State.HELD if found.hold else State.WAITING
+        cursor = self.connection.execute(
+            "INSERT INTO jobs (inbox, path, size, mtime_ns, inode, rule, handling, stage, state, hold, hold_reason, held_at,"
+            " duration, recipe, created_at, updated_at, redo, location) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            (
+                stored_name(found.inbox), stored_name(found.path), found.size, found.mtime_ns, found.inode, found.rule,
+                self.handling_id(found.handling), Stage.UPLOAD, state, found.hold, found.hold_reason, now if found.hold else None,
+                found.duration, jobs.recipe(found.tasks), now, now, redo, stored_name(location),
+            ),
+        )  # fmt: skip
+        job_id = int(cursor.lastrowid or 0)
+        self.write_tasks(job_id, found.tasks)
+        return job_id
+
+    def write_tasks(self, job_id: int, tasks: Sequence[Task]) -> None:
+        marks = ", ".join("?" * (len(TASK_COLUMNS) + 1))
+        self.connection.executemany(
+            f"INSERT INTO tasks (job_id, {', '.join(TASK_COLUMNS)}) VALUES ({marks})",  # noqa: S608 - our own column names
+            [[job_id, *values(TASK_COLUMNS, task)] for task in tasks],
+        )
+
+    def handling_id(self, handling: Handling) -> int:
+        """The row of a handling; equal ones share it, so that 100,000 jobs of a rule stay small."""
+        text = handling.to_json()
+        row = self.connection.execute("SELECT id FROM handlings WHERE json = ?", (text,)).fetchone()
+        if row is None:
+            row = self.connection.execute("INSERT INTO handlings (json) VALUES (?) RETURNING id", (text,)).fetchone()
+        return int(row[0])
+
+    def forget(self, inbox: str, paths: Sequence[str]) -> None:
+        """Gone from an available inbox: dropped again, they are new drops."""
+        keys = [(stored_name(inbox), *map(stored_name, split_path(path))) for path in paths]
+        self.connection.executemany("DELETE FROM files WHERE inbox = ? AND folder = ? AND name = ?", keys)
+
+    def forget_left_alone(self, inbox: str) -> None:
+        """After a reload: what was left alone is matched anew."""
+        self.connection.execute("DELETE FROM files WHERE inbox = ? AND job_id IS NULL", (stored_name(inbox),))
+
+    def failed_like(self, inbox: str, size: int) -> list[FailedFile]:
+        """Failed or cancelled jobs of this inbox with a file of this size that was filed away: one of them may be dragged back."""
+        rows = self.connection.execute(
+            "SELECT id, inode, mtime_ns, sha256, location FROM jobs WHERE size = ? AND inbox = ? AND location IS NOT NULL"
+            " AND state IN ('failed', 'cancelled') ORDER BY id DESC LIMIT 20",
+            (size, stored_name(inbox)),
+        )
+        return [FailedFile(row[0], row[1], row[2], row[3], name_from(row[4])) for row in rows]
+
+    def readopt(self, job_id: int, found: Found, now: float) -> None:
+        """A failed file was dragged back: its job goes on with the file in its new place.
+
+        What was paid goes on; where nothing was, the file is matched anew, so that a mended rule takes effect.
+        """
+        folder, name = split_path(found.path)
+        self._remember((stored_name(found.inbox), stored_name(folder), stored_name(name)), found, job_id)
+        (paid,) = self.connection.execute(
+            "SELECT count(*) FROM tasks WHERE job_id = ? AND (task_id IS NOT NULL OR asked_at IS NOT NULL)", (job_id,)
+        ).fetchone()
+        if not paid and found.rule is not None and found.handling is not None:
+            self.connection.execute("DELETE FROM tasks WHERE job_id = ?", (job_id,))
+            self.write_tasks(job_id, found.tasks)
+            self.connection.execute(
+                "UPDATE jobs SET rule = ?, handling = ?, recipe = ? WHERE id = ?",
+                (found.rule, self.handling_id(found.handling), jobs.recipe(found.tasks), job_id),
+            )
+        self.connection.execute(
+            "UPDATE jobs SET path = ?, mtime_ns = ?, inode = ?, location = NULL, request = 'retry', revision = revision + 1,"
+            " updated_at = ? WHERE id = ?",
+            (stored_name(found.path), found.mtime_ns, found.inode, now, job_id),
+        )
+
+    def inbox_seen(self, inbox: str) -> bool:
+        row = self.connection.execute("SELECT first_seen_at FROM inboxes WHERE path = ?", (stored_name(inbox),)).fetchone()
+        return row is not None and row[0] is not None
+
+    def mark_inbox_seen(self, inbox: str, marker: str | None, now: float) -> None:
+        """From now on the inbox is no stranger: `marker` tells its folder from another at the same place."""
+        self.connection.execute(
+            "INSERT INTO inboxes (path, first_seen_at, marker) VALUES (?, ?, ?) ON CONFLICT (path) DO UPDATE SET"
+            " first_seen_at = coalesce(first_seen_at, excluded.first_seen_at), marker = excluded.marker",
+            (stored_name(inbox), now, marker),
+        )
+
+    def inbox_marker(self, inbox: str) -> str | None:
+        row = self.connection.execute("SELECT marker FROM inboxes WHERE path = ?", (stored_name(inbox),)).fetchone()
+        return row[0] if row else None
+
+    def set_inbox_state(self, inbox: str, *, available: bool, reason: str, watch: str, watch_reason: str, now: float) -> None:
+        """How an inbox fares, for `status`."""
+        self.connection.execute(
+            "INSERT INTO inboxes (path, available, reason, watch, watch_reason, updated_at) VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (path) DO UPDATE SET available = excluded.available, reason = excluded.reason,"
+            " watch = excluded.watch, watch_reason = excluded.watch_reason, updated_at = excluded.updated_at",
+            (stored_name_always(inbox), available, reason, watch, watch_reason, now),
+        )
+
+    def fact(self, name: str) -> object:
+        """A remembered fact (JSON), or None."""
+        row = self.connection.execute("SELECT json FROM facts WHERE name = ?", (name,)).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def set_fact(self, name: str, value: object, now: float) -> None:
+        self.connection.execute("INSERT OR REPLACE INTO facts (name, json, at) VALUES (?, ?, ?)", (name, json.dumps(value), now))

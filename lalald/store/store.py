@@ -1,0 +1,297 @@
+"""The daemon's side of the database: due jobs out, outcomes in, by compare-and-set."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from lalald.errors import StoreError
+from lalald.jobs import LONGEST_BACKOFF_SECONDS, Handling, Hold, Job, Request, Stage, Task, Track
+from lalald.naming import fold
+from lalald.store import database
+from lalald.store.known import Found, KnownFiles, split_path
+from lalald.store.rows import (
+    JOB_COLUMNS,
+    TASK_COLUMNS,
+    TRACK_COLUMNS,
+    job_from,
+    name_from,
+    stored_name,
+    task_from,
+    track_from,
+    values,
+)
+
+# A due time further ahead than any wait that is ever set is the mark of a stepped clock: such a job is due.
+LONGEST_WAIT_SECONDS = 3600.0 + LONGEST_BACKOFF_SECONDS
+
+
+class RunningTask(NamedTuple):
+    """A task to be asked for."""
+
+    job_id: int
+    number: int
+    task_id: str
+    due_at: float
+
+
+class StaleError(StoreError):
+    """The row was changed since it was taken: somebody was there first."""
+
+
+class Store(KnownFiles):
+    """Every method runs within the caller's transaction; `StoreThread` opens and commits it."""
+
+    @classmethod
+    def open(cls, state_dir: Path) -> Self:
+        """Opens, and where needed makes or migrates, the database of a state folder. Raises StoreError."""
+        connection = database.connect(state_dir)
+        connection.row_factory = sqlite3.Row
+        return cls(connection)
+
+    def close(self) -> None:
+        self.connection.close()
+
+    # jobs out
+
+    def job(self, job_id: int) -> Job | None:
+        found = self._jobs("WHERE jobs.id = ?", (job_id,))
+        return found[0] if found else None
+
+    def due(self, stage: Stage, now: float, limit: int) -> list[Job]:
+        """Waiting jobs that owe this stage and whose time has come, oldest first."""
+        return self._jobs(
+            "WHERE jobs.state = 'waiting' AND jobs.stage = ? AND (jobs.due_at <= ? OR jobs.due_at > ?) ORDER BY jobs.id LIMIT ?",
+            (stage, now, now + LONGEST_WAIT_SECONDS, limit),
+        )
+
+    def next_due_at(self, stage: Stage, now: float) -> float | None:
+        """When the next job owing this stage becomes due, if one waits."""
+        (found,) = self.connection.execute(
+            "SELECT min(due_at) FROM jobs WHERE state = 'waiting' AND stage = ? AND due_at > ?", (stage, now)
+        ).fetchone()
+        return found if found is None else float(found)
+
+    def unfiled_failures(self, limit: int) -> list[Job]:
+        """Failed jobs whose source is not yet where failures belong."""
+        return self._jobs("WHERE jobs.state = 'failed' AND jobs.filed = 0 ORDER BY jobs.id LIMIT ?", (limit,))
+
+    def requested(self, limit: int = 500) -> list[Job]:
+        return self._jobs("WHERE jobs.request IS NOT NULL ORDER BY jobs.id LIMIT ?", (limit,))
+
+    def held(self, hold: Hold, limit: int = 1000) -> list[Job]:
+        return self._jobs("WHERE jobs.state = 'held' AND jobs.hold = ? ORDER BY jobs.id LIMIT ?", (hold, limit))
+
+    def holds(self) -> dict[Hold, int]:
+        """How many jobs wait for what."""
+        rows = self.connection.execute("SELECT hold, count(*) FROM jobs WHERE state = 'held' GROUP BY hold")
+        return {Hold(hold): count for hold, count in rows if hold}
+
+    def running_tasks(self, limit: int) -> list[RunningTask]:
+        """Tasks that the service is working on, those first whose check is most due."""
+        rows = self.connection.execute(
+            "SELECT t.job_id, t.number, t.task_id, coalesce(t.due_at, 0) FROM tasks t JOIN jobs j ON j.id = t.job_id"
+            " WHERE t.stage = 'check' AND t.error IS NULL AND j.state = 'waiting' ORDER BY t.due_at LIMIT ?",
+            (limit,),
+        )
+        return [RunningTask(*row) for row in rows]
+
+    def jobs_of(self, job_ids: Iterable[int]) -> list[Job]:
+        wanted = sorted(set(job_ids))
+        return self._jobs(f"WHERE jobs.id IN ({', '.join('?' * len(wanted))})", tuple(wanted)) if wanted else []
+
+    def twins(self, job: Job) -> list[Job]:
+        """Other jobs with a file of the same size and the same tasks: done ones, and older ones under way."""
+        return self._jobs(
+            "WHERE jobs.size = ? AND jobs.recipe = ? AND jobs.id != ? AND (jobs.state = 'done' OR"
+            " (jobs.id < ? AND jobs.state IN ('waiting', 'held'))) ORDER BY jobs.state = 'done' DESC, jobs.id DESC LIMIT 50",
+            (job.size, job.recipe, job.id, job.id),
+        )
+
+    def is_reserved(self, outbox: str, folded_path: str, job_id: int) -> bool:
+        """Whether another job is about to put a file there."""
+        return bool(
+            self.connection.execute(
+                "SELECT 1 FROM tracks WHERE reserved = ? AND job_id != ? LIMIT 1", (_reservation(outbox, folded_path), job_id)
+            ).fetchone()
+        )
+
+    def staging_jobs(self) -> set[int]:
+        """Jobs that may have tracks in a staging folder."""
+        rows = self.connection.execute("SELECT id FROM jobs WHERE stage IN ('check', 'download') AND state != 'done'")
+        return {row[0] for row in rows}
+
+    def _jobs(self, where: str, parameters: Sequence[Any]) -> list[Job]:
+        rows = self.connection.execute(
+            f"SELECT jobs.*, handlings.json AS handling_json FROM jobs JOIN handlings ON handlings.id = jobs.handling {where}",  # noqa: S608 - the condition is ours
+            parameters,
+        ).fetchall()
+        return [job_from(row, Handling.from_json(row["handling_json"]), self._tasks(row["id"])) for row in rows]
+
+    def _tasks(self, job_id: int) -> tuple[Task, ...]:
+        tracks: dict[int, list[Track]] = {}
+        for row in self.connection.execute("SELECT * FROM tracks WHERE job_id = ? ORDER BY position", (job_id,)):
+            tracks.setdefault(row["task_number"], []).append(track_from(row))
+        rows = self.connection.execute("SELECT * FROM tasks WHERE job_id = ? ORDER BY number", (job_id,))
+        return tuple(task_from(row, tuple(tracks.get(row["number"], ()))) for row in rows)
+
+    # outcomes in
+
+    def save(self, before: Job, after: Job) -> Job:
+        """Writes what changed, if the row is still as it was taken. Returns the job with its new revision and any request.
+
+        Raises StaleError where the row was changed meanwhile; nothing is written then.
+        """
+        assignments = ", ".join(f"{column} = ?" for column in JOB_COLUMNS)
+        row = self.connection.execute(
+            f"UPDATE jobs SET {assignments}, handling = ?, progress = NULL, revision = revision + 1"  # noqa: S608 - our own column names
+            " WHERE id = ? AND revision = ? RETURNING revision, request",
+            (*values(JOB_COLUMNS, after), self.handling_id(after.handling), before.id, before.revision),
+        ).fetchone()
+        if row is None:
+            raise StaleError(f"job {before.id} was changed by somebody else since it was taken")
+        if after.tasks != before.tasks:
+            self._save_tasks(before, after)
+        if after.location != before.location or after.state != before.state:
+            self._follow(after)
+        if after.stage is Stage.DONE or after.state in ("failed", "cancelled"):
+            self._wake_twins(after.id)
+        return replace(after, revision=row[0], request=Request(row[1]) if row[1] else None)
+
+    def _save_tasks(self, before: Job, after: Job) -> None:
+        old = {task.number: task for task in before.tasks}
+        for task in after.tasks:
+            if task == old.get(task.number):
+                continue
+            marks = ", ".join("?" * (len(TASK_COLUMNS) + 1))
+            self.connection.execute(
+                f"INSERT OR REPLACE INTO tasks (job_id, {', '.join(TASK_COLUMNS)}) VALUES ({marks})",  # noqa: S608
+                [after.id, *values(TASK_COLUMNS, task)],
+            )
+            self._save_tracks(after, task, old.get(task.number))
+            self._charge(after, task)
+
+    def _save_tracks(self, job: Job, task: Task, old: Task | None) -> None:
+        if old is not None and old.tracks == task.tracks:
+            return
+        self.connection.execute("DELETE FROM tracks WHERE job_id = ? AND task_number = ?", (job.id, task.number))
+        columns = ("job_id", "task_number", "position", "reserved", *TRACK_COLUMNS)
+        self.connection.executemany(
+            f"INSERT INTO tracks ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",  # noqa: S608
+            [
+                [job.id, task.number, position, _reserved(job, track), *values(TRACK_COLUMNS, track)]
+                for position, track in enumerate(task.tracks)
+            ],
+        )
+
+    def _charge(self, job: Job, task: Task) -> None:
+        if task.task_id is None:
+            return
+        self.connection.execute(
+            "INSERT OR IGNORE INTO charges (task_id, job_id, task_number, path, mode, minutes, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (task.task_id, job.id, task.number, stored_name(job.path), task.mode, task.minutes or 0.0, task.started_at or 0.0),
+        )
+
+    def _follow(self, job: Job) -> None:
+        """A file that left its place in the inbox is no longer known there: what is dropped under its name is a new drop."""
+        if job.location is not None:
+            folder, name = split_path(job.path)
+            self.connection.execute(
+                "DELETE FROM files WHERE inbox = ? AND folder = ? AND name = ? AND job_id = ?",
+                (stored_name(job.inbox), stored_name(folder), stored_name(name), job.id),
+            )
+
+    def _wake_twins(self, job_id: int) -> None:
+        self.connection.execute("UPDATE jobs SET due_at = 0 WHERE twin_id = ? AND state = 'waiting'", (job_id,))
+
+    def drop_file(self, job: Job) -> None:
+        """What lies at the job's place is looked at anew."""
+        self.forget(job.inbox, [job.path])
+
+    def clear_request(self, job_id: int, request: Request) -> None:
+        """The request was honoured, unless another has come since."""
+        self.connection.execute("UPDATE jobs SET request = NULL WHERE id = ? AND request = ?", (job_id, request))
+
+    def hold_all(self, hold: Hold, reason: str, now: float) -> int:
+        """Holds every waiting job that still needs the service. Returns how many."""
+        return self.connection.execute(
+            "UPDATE jobs SET state = 'held', hold = ?, hold_reason = ?, held_at = ?, revision = revision + 1, updated_at = ?"
+            " WHERE state = 'waiting' AND stage IN ('upload', 'split', 'check', 'delete')",
+            (hold, reason, now, now),
+        ).rowcount
+
+    def release_all(self, hold: Hold, now: float) -> int:
+        """Ends one kind of hold for every job that waits for it."""
+        return self.connection.execute(
+            "UPDATE jobs SET state = 'waiting', hold = NULL, hold_reason = NULL, held_at = NULL, due_at = 0,"
+            " revision = revision + 1, updated_at = ? WHERE state = 'held' AND hold = ?",
+            (now, hold),
+        ).rowcount
+
+    def set_progress(self, progress: dict[int, float]) -> None:
+        """Transfers under way, for `status`; no part of a job's facts."""
+        self.connection.executemany("UPDATE jobs SET progress = ? WHERE id = ?", [(done, job_id) for job_id, done in progress.items()])
+
+    def clear_progress(self) -> None:
+        """At start nothing is under way."""
+        self.connection.execute("UPDATE jobs SET progress = NULL WHERE progress IS NOT NULL")
+
+    def redo(self, job: Job, now: float, tasks: tuple[Task, ...]) -> int:
+        """A new job for the file of a finished one; it pays again."""
+        found = Found(
+            inbox=job.inbox, path=job.path, size=job.size, mtime_ns=job.mtime_ns, inode=job.inode,
+            rule=job.rule, handling=job.handling, tasks=tasks,
+        )  # fmt: skip
+        return self._add_job(found, now, redo=True, location=job.location)
+
+    def job_at(self, path: str) -> Job | None:
+        """The newest job whose file lies, or lay, at this absolute path."""
+        stored = stored_name(path)
+        found = self._jobs("WHERE jobs.location = ? ORDER BY jobs.id DESC LIMIT 1", (stored,))
+        for row in [] if found else self.connection.execute("SELECT DISTINCT inbox FROM jobs").fetchall():
+            inbox = name_from(row[0])
+            if path.startswith(inbox.rstrip("/") + "/"):
+                within = stored_name(path[len(inbox.rstrip("/")) + 1 :])
+                found = self._jobs("WHERE jobs.inbox = ? AND jobs.path = ? ORDER BY jobs.id DESC LIMIT 1", (row[0], within))
+                if found:
+                    break
+        return found[0] if found else None
+
+    # money and the daemon's own requests
+
+    def spent_since(self, since: float) -> float:
+        (found,) = self.connection.execute("SELECT coalesce(sum(minutes), 0) FROM charges WHERE at >= ?", (since,)).fetchone()
+        return float(found)
+
+    def take_requests(self) -> list[tuple[str, str | None]]:
+        """What the command line asks of the daemon itself, oldest first; taken once."""
+        rows = self.connection.execute("SELECT kind, argument FROM requests ORDER BY id").fetchall()
+        if rows:
+            self.connection.execute("DELETE FROM requests")
+        return [(row[0], row[1]) for row in rows]
+
+    def trim(self, before: float) -> int:
+        """Deletes the details of ended jobs older than `before`. What lies in an inbox, and what reuse needs, stays.
+
+        Reuse needs the newest done job of each content; charges are never trimmed.
+        """
+        return self.connection.execute(
+            "DELETE FROM jobs WHERE state IN ('done', 'cancelled') AND updated_at < ?"
+            " AND NOT EXISTS (SELECT 1 FROM files WHERE files.job_id = jobs.id)"
+            " AND (state = 'cancelled' OR sha256 IS NULL OR EXISTS (SELECT 1 FROM jobs later WHERE later.size = jobs.size"
+            " AND later.recipe = jobs.recipe AND later.sha256 = jobs.sha256 AND later.state = 'done' AND later.id > jobs.id))",
+            (before,),
+        ).rowcount
+
+
+def _reservation(outbox: str, folded_path: str) -> str:
+    return f"{fold(outbox)}/{folded_path}"
+
+
+def _reserved(job: Job, track: Track) -> str | bytes | None:
+    if track.path is None or track.delivered:
+        return None
+    return stored_name(_reservation(job.handling.outbox, fold(track.path)))
