@@ -1,0 +1,117 @@
+"""The configuration as the program uses it: every path absolute, every time in seconds, every default filled in. Frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["auto", "console", "json"]
+OnLostTask = Literal["hold", "resubmit"]
+Existing = Literal["take", "hold", "skip"]
+Watch = Literal["auto", "native", "polling"]
+Changed = Literal["process", "skip"]
+OnSuccess = Literal["move", "keep", "delete"]
+OnFailure = Literal["move", "keep"]
+Types = Literal["media", "any"]
+OnConflict = Literal["rename", "overwrite", "skip"]
+Duplicates = Literal["reuse", "hold", "process"]
+
+DEFAULT_API_URL = "https://www.lalal.ai"
+DEFAULT_OUTPUT = "{dir}/{name}/{label}.{ext}"
+CHECKS_PER_MINUTE = 30  # what the service's document allows
+DAY_SECONDS = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    level: LogLevel = "info"
+    format: LogFormat = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Transfers:
+    """How many at once; rates in bytes per second, all together, None for no limit."""
+
+    uploads: int = 3
+    downloads: int = 6
+    upload_rate: int | None = None
+    download_rate: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Minutes:
+    """The spend guard, in minutes; None for no limit."""
+
+    reserve: float = 0.0
+    per_file: float | None = None
+    per_day: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSpec:
+    """One split or voice change that a rule asks for; `presets` as they go to the service."""
+
+    mode: str
+    presets: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What happens to the files that match. No patterns: every file of a known type."""
+
+    name: str
+    tasks: tuple[TaskSpec, ...]
+    match: tuple[str, ...] = ()
+    types: Types = "media"
+    output: str = DEFAULT_OUTPUT
+    on_conflict: OnConflict = "rename"
+    duplicates: Duplicates = "reuse"
+    tracks: tuple[str, ...] | None = None
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+    delete: bool = True
+    manifest: bool = False
+    unchecked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """A watched folder. All paths are absolute; those of outbox, done and failed may lie within it, and are never watched."""
+
+    path: Path
+    outbox: Path
+    done_dir: Path
+    failed_dir: Path
+    rules: tuple[Rule, ...]
+    existing: Existing = "hold"
+    recursive: bool = True
+    watch: Watch = "auto"
+    poll_interval: float = 10.0
+    settle: float = 5.0
+    rescan: float = 3600.0
+    changed: Changed = "process"
+    ignore: tuple[str, ...] = ()
+    on_success: OnSuccess = "move"
+    on_failure: OnFailure = "move"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole configuration. `lines` tells where in the file a key stands, `warnings` what is allowed but odd."""
+
+    path: Path
+    state_dir: Path
+    inboxes: tuple[Inbox, ...]
+    license_key_file: Path | None = None
+    api_url: str = DEFAULT_API_URL
+    log: Log = Log()
+    transfers: Transfers = Transfers()
+    checks_per_minute: int = CHECKS_PER_MINUTE
+    minutes: Minutes = Minutes()
+    on_lost_task: OnLostTask = "hold"
+    history: float = 90 * DAY_SECONDS
+    warnings: tuple[str, ...] = field(default=(), compare=False)
+    lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
