@@ -1,0 +1,159 @@
+"""The second origin: tracks by signed link, with ranges, as a content network serves them. It asks for no key."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from email.utils import formatdate
+from urllib.parse import quote
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from lalald.sandbox import modes
+from lalald.sandbox.answers import media_type, track_name
+from lalald.sandbox.misbehaviour import misbehave
+from lalald.sandbox.rehearsal import Rehearsal
+from lalald.sandbox.stamp import ENTRY, Stamp
+from lalald.sandbox.tasks import Task
+from lalald.sandbox.tracks import TrackShape, track_shape
+
+PIECE_BYTES = 1 << 18
+RANGE = re.compile(r"bytes=(?P<first>\d*)-(?P<last>\d*)")
+
+
+def files(rehearsal: Rehearsal) -> ASGIApp:
+    """The application on the downloads' origin."""
+    route = Route("/{task_id}/{ticket}/{label}", FileEndpoint(rehearsal), methods=["GET"])
+    return Stamp(Starlette(routes=[route]), rehearsal.journal, {}, "download")
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The bytes to send, of a track of `size`; the whole of it where `is_part` is false."""
+
+    first: int
+    end: int
+    size: int
+    is_part: bool
+
+
+class FileEndpoint:
+    def __init__(self, rehearsal: Rehearsal) -> None:
+        self.rehearsal = rehearsal
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        task = self.rehearsal.service.tasks.get(request.path_params["task_id"])
+        label = request.path_params["label"]
+        subjects = [task.source.name, label] if task else [label]
+        scope[ENTRY].subject, scope[ENTRY].range = ", ".join(subjects), request.headers.get("range")
+
+        async def perform() -> ASGIApp:
+            return self._file(request, task, label)
+
+        active = self.rehearsal.faults.take("download", subjects)
+        answer = await perform() if active is None else await misbehave(active, "download", request, perform)
+        await answer(scope, receive, send)
+
+    def _file(self, request: Request, task: Task | None, label: str) -> Response:
+        expires_at = self.rehearsal.links.expires_at(
+            request.path_params["task_id"], request.path_params["ticket"], label
+        )
+        if expires_at is None:
+            return PlainTextResponse("Forbidden", 403)
+        if task is None or not self._is_served(task, label):
+            return PlainTextResponse("Not Found", 404)
+        if self.rehearsal.clock() >= expires_at:
+            return PlainTextResponse("Forbidden", 403)
+        try:
+            descriptor = os.open(task.source.path, os.O_RDONLY)
+        except FileNotFoundError:
+            return PlainTextResponse("Not Found", 404)
+        return self._track(request, task, label, descriptor)
+
+    def _is_served(self, task: Task, label: str) -> bool:
+        labels = [
+            track.label for track in modes.tracks(task.presets, backing_vocals=self.rehearsal.options.backing_vocals)
+        ]
+        return label in labels and self.rehearsal.service.serves_tracks_of(task.source)
+
+    def _track(self, request: Request, task: Task, label: str, descriptor: int) -> Response:
+        source = task.source
+        shape = track_shape(source.head, source.size, label, source.name)
+        headers = _headers(task, label)
+        part = self._slice(request, shape.size, headers)
+        if part is None:
+            os.close(descriptor)
+            return PlainTextResponse("", 416, {"content-range": f"bytes */{shape.size}"})
+        headers["content-length"] = str(part.end - part.first)
+        if self.rehearsal.options.ranges:
+            headers["accept-ranges"] = "bytes"
+        if part.is_part:
+            headers["content-range"] = f"bytes {part.first}-{part.end - 1}/{part.size}"
+        status = 206 if part.is_part else 200
+        return StreamingResponse(_pieces(descriptor, shape, part, request.method), status, headers)
+
+    def _slice(self, request: Request, size: int, headers: dict[str, str]) -> Slice | None:
+        """What to send; None where the range lies outside. Ranges that are none, or several, or of another version, are ignored."""
+        whole = Slice(0, size, size, is_part=False)
+        asked = RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
+        version = request.headers.get("if-range")
+        if (
+            not self.rehearsal.options.ranges
+            or asked is None
+            or version not in (None, headers["etag"], headers["last-modified"])
+        ):
+            return whole
+        first, last = asked["first"], asked["last"]
+        if not first:
+            return (
+                Slice(max(0, size - int(last)), size, size, is_part=True)
+                if last.strip("0")
+                else None
+                if last
+                else whole
+            )
+        if last and int(last) < int(first):
+            return whole
+        return (
+            Slice(int(first), min(size, int(last) + 1) if last else size, size, is_part=True)
+            if int(first) < size
+            else None
+        )
+
+
+def _headers(task: Task, label: str) -> dict[str, str]:
+    name = track_name(task, label)
+    return {
+        "content-type": media_type(name),
+        "content-disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+        "etag": f'"{task.source.id}-{quote(label, safe="")}"',
+        "last-modified": formatdate(task.ends_at, usegmt=True),
+    }
+
+
+async def _pieces(descriptor: int, shape: TrackShape, part: Slice, method: str) -> AsyncIterator[bytes]:
+    try:
+        position = part.first if method == "GET" else part.end
+        while position < part.end:
+            piece = _read(descriptor, shape, position, min(PIECE_BYTES, part.end - position))
+            yield piece
+            position += len(piece)
+    finally:
+        os.close(descriptor)
+
+
+def _read(descriptor: int, shape: TrackShape, position: int, count: int) -> bytes:
+    """At most `count` bytes of the track, at least one."""
+    if position < len(shape.head):
+        return shape.head[position : position + count]
+    if position < shape.source_size:
+        return os.pread(descriptor, min(count, shape.source_size - position), position)
+    tail_position = position - shape.source_size
+    return shape.tail[tail_position : tail_position + count]

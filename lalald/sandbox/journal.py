@@ -1,0 +1,56 @@
+"""What was asked of the sandbox, and when: for tests that count."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+REMEMBERED = 200_000
+
+
+@dataclass(slots=True)
+class Entry:
+    """One request. `status` is None while it is under way, and stays None where it never had an answer.
+
+    `at` and `ended_at` are the sandbox's clock; `received_bytes` counts an upload's body; `with_key` says whether a licence
+    key came with it.
+    """
+
+    operation: str
+    path: str
+    at: float
+    request_id: str
+    with_key: bool
+    status: int | None = None
+    ended_at: float | None = None
+    subject: str | None = None
+    range: str | None = None
+    received_bytes: int = 0
+
+
+class Journal:
+    """The latest requests, and counts of all: how many, and how many at once."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.entries: deque[Entry] = deque(maxlen=REMEMBERED)
+        self.counts: Counter[str] = Counter()
+        self.at_once: Counter[str] = Counter()
+        self.most_at_once: Counter[str] = Counter()
+
+    def begin(self, operation: str, path: str, request_id: str, *, with_key: bool) -> Entry:
+        entry = Entry(operation, path, self._clock(), request_id, with_key)
+        self.entries.append(entry)
+        self.counts[operation] += 1
+        self.at_once[operation] += 1
+        self.most_at_once[operation] = max(self.most_at_once[operation], self.at_once[operation])
+        return entry
+
+    def end(self, entry: Entry) -> None:
+        entry.ended_at = self._clock()
+        self.at_once[entry.operation] -= 1
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [{name: getattr(entry, name) for name in Entry.__slots__} for entry in self.entries]

@@ -1,0 +1,160 @@
+"""What can be chosen when a sandbox starts; the command line's names are the fields' names."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+UPLOAD_LIMIT_BYTES = 10_000_000_000
+DAY_SECONDS = 86_400.0
+HOUR_SECONDS = 3_600.0
+
+Batch = Literal["yes", "per-item", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the sandbox behaves. Times are seconds, sizes bytes.
+
+    `keys`: the licence keys that are right; none given: every key is. `batch`: "per-item" fails each item of a batch with
+    `batch_not_avaliable`, "refused" the whole request, as a plan without batches might.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    files_port: int = 0
+    files_origin: str | None = None
+    certificate: Path | None = None
+    certificate_key: Path | None = None
+    folder: Path | None = None
+    keys: tuple[str, ...] = ()
+    minutes: float = 1000.0
+    queue_seconds: float = 0.0
+    processing_seconds: float = 0.0
+    processing_seconds_per_minute: float = 0.0
+    default_duration_seconds: int = 60
+    upload_limit_bytes: int = UPLOAD_LIMIT_BYTES
+    max_size_bytes: int | None = None
+    max_duration_seconds: int | None = None
+    batch: Batch = "yes"
+    backing_vocals: bool = True
+    checks_per_minute: int = 30
+    source_seconds: float = DAY_SECONDS
+    check_seconds: float = DAY_SECONDS
+    link_seconds: float = HOUR_SECONDS
+    link_seconds_after_delete: float = HOUR_SECONDS
+    ranges: bool = True
+    faults: tuple[str, ...] = ()
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The options of `lalald sandbox`."""
+    _add_addresses(parser)
+    _add_account(parser)
+    _add_times(parser)
+    parser.add_argument(
+        "--fault",
+        dest="faults",
+        action="append",
+        metavar="OPERATION:KIND[*COUNT][,NAME=VALUE…]",
+        help="misbehave: upload:503*3 · download:cut,fraction=0.3 · split:reset_after · check:server_error*0 (0: for ever); repeatable",
+    )
+
+
+def _add_addresses(parser: ArgumentParser) -> None:
+    default = Options()
+    parser.add_argument("--host", default=default.host, help="address to listen on (%(default)s)")
+    parser.add_argument(
+        "--port", type=_number(int, 0), default=8900, help="port of the API (%(default)s); 0: any that is free"
+    )
+    parser.add_argument(
+        "--files-port", type=_number(int, 0), default=0, help="port of the downloads; 0: any that is free"
+    )
+    parser.add_argument(
+        "--files-origin", metavar="URL", help="how clients reach the downloads, where it is not HOST:FILES_PORT"
+    )
+    parser.add_argument("--certificate", type=Path, metavar="FILE", help="serve TLS with this certificate (PEM)")
+    parser.add_argument("--certificate-key", type=Path, metavar="FILE", help="its private key (PEM)")
+    parser.add_argument(
+        "--folder", type=Path, help="where uploads lie meanwhile; default: the system's temporary folder"
+    )
+
+
+def _add_account(parser: ArgumentParser) -> None:
+    default = Options()
+    parser.add_argument(
+        "--key", dest="keys", action="append", metavar="KEY", help="a licence key that is right; default: every key"
+    )
+    parser.add_argument("--minutes", type=_number(float, 0), default=default.minutes, help="minutes left (%(default)s)")
+    parser.add_argument(
+        "--batch", choices=["yes", "per-item", "refused"], default=default.batch, help="does the plan have batches?"
+    )
+    parser.add_argument(
+        "--max-size-bytes", type=_number(int, 1), help="the plan's largest file: exceeded_size above it"
+    )
+    parser.add_argument(
+        "--max-duration-seconds", type=_number(int, 1), help="the plan's longest file: max_duration above it"
+    )
+    parser.add_argument("--upload-limit-bytes", type=_number(int, 1), default=default.upload_limit_bytes)
+    parser.add_argument(
+        "--default-duration-seconds",
+        type=_number(int, 1),
+        default=default.default_duration_seconds,
+        help="of files whose duration cannot be read (%(default)s)",
+    )
+    parser.add_argument(
+        "--backing-vocals",
+        action=BooleanOptionalAction,
+        default=True,
+        help="lead_back finds vocals@1, or leaves it out",
+    )
+
+
+def _add_times(parser: ArgumentParser) -> None:
+    default, seconds = Options(), _number(float, 0)
+    parser.add_argument("--queue-seconds", type=seconds, default=0.0, help="a task waits at 0 %% (%(default)s)")
+    parser.add_argument("--processing-seconds", type=seconds, default=0.0, help="then takes this long (%(default)s)")
+    parser.add_argument(
+        "--processing-seconds-per-minute", type=seconds, default=0.0, help="and this for each minute of each stem"
+    )
+    parser.add_argument("--checks-per-minute", type=_number(int, 1), default=30, help="429 above it (%(default)s)")
+    parser.add_argument(
+        "--source-seconds", type=seconds, default=default.source_seconds, help="until a source expires (a day)"
+    )
+    parser.add_argument(
+        "--check-seconds", type=seconds, default=default.check_seconds, help="until /check/ forgets a task (a day)"
+    )
+    parser.add_argument(
+        "--link-seconds", type=seconds, default=default.link_seconds, help="until a link expires (an hour)"
+    )
+    parser.add_argument(
+        "--link-seconds-after-delete",
+        type=seconds,
+        default=default.link_seconds_after_delete,
+        help="until a deleted source's links answer 404 (an hour)",
+    )
+    parser.add_argument("--ranges", action=BooleanOptionalAction, default=True, help="downloads can be resumed")
+
+
+def chosen(namespace: Namespace) -> Options:
+    """The options that a parsed command line asks for."""
+    given = {field.name: getattr(namespace, field.name, None) for field in fields(Options)}
+    for name in ("keys", "faults"):
+        given[name] = tuple(given[name] or ())
+    return Options(**{name: value for name, value in given.items() if value is not None})
+
+
+def _number(kind: Callable[[str], float], least: float) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            raise ArgumentTypeError(f"{text!r} is no number") from None
+        if not least <= value < float("inf"):
+            raise ArgumentTypeError(f"{text} is below {least:g}")
+        return value
+
+    return number

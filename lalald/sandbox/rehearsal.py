@@ -1,0 +1,54 @@
+"""The parts of one sandbox, and the few things that need more than one of them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from lalald.sandbox.clock import Clock
+from lalald.sandbox.faults import FaultBook, fault
+from lalald.sandbox.journal import Journal
+from lalald.sandbox.links import Links
+from lalald.sandbox.options import Options
+from lalald.sandbox.service import Service
+from lalald.sandbox.tasks import Source, Task
+
+HASH_PIECE_BYTES = 1 << 20
+
+
+class Rehearsal:
+    """One sandbox's memory. `folder` holds the uploads; `new_id` and `secret` are parameters, so that a test can know them."""
+
+    def __init__(self, options: Options, folder: Path, new_id: Callable[[], str], secret: bytes) -> None:
+        self.options = options
+        self.folder = folder
+        self.new_id = new_id
+        self.clock = Clock()
+        self.service = Service(options, self.clock, new_id)
+        self.faults = FaultBook([fault(spec) for spec in options.faults])
+        self.journal = Journal(self.clock)
+        self.links = Links(secret)
+
+    def link(self, task: Task, label: str) -> str:
+        return self.links.link(task.id, label, self.clock() + self.options.link_seconds)
+
+    def forget_spent_files(self) -> None:
+        """Removes the bytes that nobody can ask for any more."""
+        for source in self.service.spent_sources():
+            source.path.unlink(missing_ok=True)
+
+    async def hash_sources(self) -> None:
+        """Fills in the SHA-256 of large sources; it stays None for one whose bytes are gone."""
+        for source in list(self.service.sources.values()):
+            if source.sha256 is None and source.path.exists():
+                source.sha256 = await asyncio.to_thread(_sha256, source)
+
+
+def _sha256(source: Source) -> str:
+    digest = hashlib.sha256()
+    with source.path.open("rb") as file:
+        while piece := file.read(HASH_PIECE_BYTES):
+            digest.update(piece)
+    return digest.hexdigest()

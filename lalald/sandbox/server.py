@@ -1,0 +1,219 @@
+"""Starts and stops a sandbox: in a thread, for tests and the demo, or as a program."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import tempfile
+import threading
+from argparse import Namespace
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from uuid import uuid4
+
+from lalald.errors import LalaldError
+from lalald.sandbox.faults import BadFaultError, Fault, fault
+from lalald.sandbox.options import Options, chosen
+
+Result = TypeVar("Result")
+STOPS_ON = (signal.SIGTERM, signal.SIGINT)
+
+
+class SandboxError(LalaldError):
+    """The sandbox cannot start."""
+
+
+class Servers:
+    """Both origins and their memory, on one event loop."""
+
+    def __init__(self, options: Options, folder: Path) -> None:
+        try:
+            from lalald.sandbox import app, control, downloads
+            from lalald.sandbox.connection import Listener
+            from lalald.sandbox.rehearsal import Rehearsal
+        except ModuleNotFoundError as missing:
+            hint = "pip install 'lalald[sandbox]'"
+            raise SandboxError(f"the sandbox needs {missing.name}, which is not installed: {hint}", hint=hint) from None
+        self.control = control
+        self.rehearsal = Rehearsal(options, folder, lambda: str(uuid4()), os.urandom(32))
+        certificates = (options.certificate, options.certificate_key)
+        self.api = Listener(app.api(self.rehearsal, self.be_down), options.host, options.port, *certificates)
+        self.files = Listener(downloads.files(self.rehearsal), options.host, options.files_port, *certificates)
+
+    async def open(self) -> None:
+        await self.files.open()
+        self.rehearsal.links.origin = self.rehearsal.options.files_origin or self.files.origin
+        await self.api.open()
+
+    async def close(self) -> None:
+        await self.api.close()
+        await self.files.close()
+
+    async def be_down(self, seconds: float) -> None:
+        """Refuses connections for a while, and resets those there are."""
+        await self.close()
+        await asyncio.sleep(seconds)
+        await self.open()
+
+
+@asynccontextmanager
+async def serving(options: Options) -> AsyncIterator[Servers]:
+    """Both servers, open; everything that they kept is gone at the end.
+
+    Raises:
+        SandboxError: a part is missing, an address is taken, a certificate or folder cannot be read, a fault makes no sense.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="lalald-sandbox-", dir=options.folder) as folder:
+            servers = Servers(options, Path(folder))
+            await servers.open()
+            try:
+                yield servers
+            finally:
+                await servers.close()
+    except (OSError, BadFaultError) as error:
+        raise SandboxError(f"the sandbox cannot start: {error}") from error
+
+
+class Sandbox:
+    """A sandbox in a thread of its own, on free ports of the loopback unless `options` says otherwise.
+
+    with Sandbox(Options(processing_seconds=1)) as sandbox:
+        sandbox.faults("upload:503*2")
+        client = Client(base_url=sandbox.url)
+    """
+
+    def __init__(self, options: Options | None = None) -> None:
+        self.options = options or Options()
+        self.url = ""
+        self.files_url = ""
+        self._servers: Servers | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._ready = threading.Event()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="sandbox", daemon=True)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Returns once both ports are open.
+
+        Raises:
+            SandboxError
+        """
+        self._thread.start()
+        self._ready.wait()
+        if self._error is not None:
+            raise self._error
+
+    def stop(self) -> None:
+        """Returns once everything is closed and removed."""
+        if self._loop is not None and self._stop is not None and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    def faults(self, *faults: Fault | str | Mapping[str, Any]) -> None:
+        """Only these from now on; none: everything goes well again.
+
+        Raises:
+            BadFaultError
+        """
+        known = [fault(given) for given in faults]
+        self._call(lambda servers: servers.rehearsal.faults.replace(known))
+
+    def state(self, *, requests: bool = True) -> dict[str, Any]:
+        """Sources, tasks, charges, minutes, counts and requests, as `GET /sandbox/state` gives them."""
+        return self._await(lambda servers: servers.control.state(servers.rehearsal, requests=requests))
+
+    def advance(self, seconds: float) -> None:
+        """Lets time pass at once."""
+        self._call(lambda servers: servers.control.advance(servers.rehearsal, seconds))
+
+    def set_minutes(self, minutes: float) -> None:
+        self._call(lambda servers: servers.control.set_minutes(servers.rehearsal, minutes))
+
+    def set_keys(self, *keys: str) -> None:
+        """Only these licence keys are right from now on; none: every key is."""
+        self._call(lambda servers: servers.control.set_keys(servers.rehearsal, list(keys)))
+
+    def decide(self, task_id: str, outcome: str, **details: Any) -> None:
+        """Forces a task's outcome, now: success, error (`detail`, `code`), cancelled, or stuck (`percent`)."""
+
+        def act(servers: Servers) -> None:
+            servers.control.decide(servers.rehearsal, task_id, servers.control.Outcome(outcome=outcome, **details))
+
+        self._call(act)
+
+    @contextmanager
+    def down(self) -> Iterator[None]:
+        """Within it, connections are refused; those there were are reset. Afterwards the same ports listen again."""
+        self._await(lambda servers: servers.close())
+        try:
+            yield
+        finally:
+            self._await(lambda servers: servers.open())
+
+    def _call(self, act: Callable[[Servers], Result]) -> Result:
+        async def called(servers: Servers) -> Result:
+            return act(servers)
+
+        return self._await(called)
+
+    def _await(self, act: Callable[[Servers], Coroutine[Any, Any, Result]]) -> Result:
+        """Everything that touches the sandbox's memory happens on its own loop."""
+        if self._servers is None or self._loop is None:
+            raise SandboxError("the sandbox is not running")
+        return asyncio.run_coroutine_threadsafe(act(self._servers), self._loop).result()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:  # noqa: BLE001  raised again in the thread that started this one
+            self._error = error
+        finally:
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        async with serving(self.options) as self._servers:
+            self.url, self.files_url = self._servers.api.origin, self._servers.files.origin
+            self._ready.set()
+            await self._stop.wait()
+        self._servers = None
+
+
+def run(namespace: Namespace) -> int:
+    """`lalald sandbox`: serves until SIGTERM or SIGINT; 2 where it cannot start."""
+    try:
+        asyncio.run(_serve_until_told_to_stop(chosen(namespace)))
+    except SandboxError as error:
+        sys.stderr.write(f"lalald: {error}\n")
+        return 2
+    return 0
+
+
+async def _serve_until_told_to_stop(options: Options) -> None:
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in STOPS_ON:
+        loop.add_signal_handler(number, stop.set)
+    async with serving(options) as servers:
+        key = options.keys[0] if options.keys else "any"
+        sys.stdout.write(
+            f"LALAL.AI sandbox on {servers.api.origin} (license key: {key}); point a client there, as LALALD_API_URL={servers.api.origin}; "
+            f"downloads on {servers.files.origin}\n"
+        )
+        sys.stdout.flush()
+        await stop.wait()
