@@ -1,0 +1,160 @@
+"""The daemon's doorbell: a real socket, real clients."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import stat
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from lalald import control
+from lalald.control import Server
+from lalald.errors import DaemonError
+
+Answer = TypeVar("Answer")
+
+
+async def _fine() -> bool:
+    return True
+
+
+async def _stuck() -> bool:
+    return False
+
+
+async def _never() -> bool:
+    await asyncio.Event().wait()
+    return True
+
+
+def _with_server(
+    state_dir: Path,
+    ask: Callable[[], Answer],
+    pulse: Callable[[], Awaitable[bool]] = _fine,
+    wakes: list[str] | None = None,
+) -> Answer:
+    """What `ask`, run in a thread as another program would, gets from a server."""
+
+    async def talk() -> Answer:
+        server = Server(state_dir, lambda: None if wakes is None else wakes.append("wake"), pulse)
+        await server.start()
+        try:
+            return await asyncio.to_thread(ask)
+        finally:
+            await server.stop()
+
+    return asyncio.run(talk())
+
+
+def _say(state_dir: Path, words: bytes) -> bytes:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(str(state_dir / control.SOCKET_NAME))
+        try:
+            client.sendall(words)
+            return client.recv(64)
+        except (BrokenPipeError, ConnectionResetError):
+            return b""
+
+
+def test_a_wake_reaches_the_daemon(tmp_path: Path) -> None:
+    wakes: list[str] = []
+    assert _with_server(tmp_path, lambda: control.wake(tmp_path), wakes=wakes) is True
+    assert wakes == ["wake"]
+
+
+def test_a_ping_is_answered_when_every_loop_has_turned(tmp_path: Path) -> None:
+    assert _with_server(tmp_path, lambda: control.ping(tmp_path, 10)) is True
+    assert _with_server(tmp_path, lambda: control.ping(tmp_path, 10), _stuck) is False
+
+
+def test_a_loop_that_never_turns_is_found_out_in_time(tmp_path: Path) -> None:
+    assert _with_server(tmp_path, lambda: control.ping(tmp_path, 0.2), _never) is False
+
+
+def test_without_a_daemon_nobody_answers(tmp_path: Path) -> None:
+    assert control.ping(tmp_path, 1) is False
+    assert control.wake(tmp_path) is False
+    assert control.ping(tmp_path / "missing", 1) is False
+
+
+def test_a_stale_socket_file_is_replaced_and_taken_away_at_the_end(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / control.SOCKET_NAME))
+    assert control.ping(tmp_path, 1) is False
+    assert _with_server(tmp_path, lambda: control.ping(tmp_path, 10)) is True
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_socket_is_private_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        mode = _with_server(tmp_path, lambda: (tmp_path / control.SOCKET_NAME).lstat().st_mode)
+    finally:
+        os.umask(before)
+    assert stat.S_ISSOCK(mode)
+    assert stat.S_IMODE(mode) == 0o600
+
+
+def test_a_state_folder_deeper_than_a_socket_address_works(tmp_path: Path) -> None:
+    deep = tmp_path / ("a" * 100) / ("ü" * 60)
+    deep.mkdir(parents=True)
+    assert _with_server(deep, lambda: control.ping(deep, 10)) is True
+
+
+def test_a_folder_in_the_place_of_the_socket_is_said_in_plain_words(tmp_path: Path) -> None:
+    (tmp_path / control.SOCKET_NAME / "something").mkdir(parents=True)
+    with pytest.raises(DaemonError, match="cannot be made"):
+        _with_server(tmp_path, lambda: None)
+    assert [path.name for path in tmp_path.iterdir()] == [control.SOCKET_NAME]
+
+
+@pytest.mark.parametrize("words", [b"hello\n", b"\n", b"\xff\x00\n", b"x" * 100_000, b"PING\n", b"ping ping\n"])
+def test_garbage_is_answered_without_harm(tmp_path: Path, words: bytes) -> None:
+    def ask() -> tuple[bytes, bool]:
+        return _say(tmp_path, words), control.ping(tmp_path, 10)
+
+    answer, alive = _with_server(tmp_path, ask)
+    assert answer in (b"unknown\n", b"")
+    assert alive is True
+
+
+def test_clients_that_say_nothing_or_leave_early_disturb_nobody(tmp_path: Path) -> None:
+    def ask() -> bool:
+        silent = [socket.socket(socket.AF_UNIX) for _ in range(50)]
+        for client in silent:
+            client.connect(str(tmp_path / control.SOCKET_NAME))
+        silent[0].sendall(b"pi")
+        for client in silent[:25]:
+            client.close()
+        answered = control.ping(tmp_path, 10)
+        for client in silent[25:]:
+            client.close()
+        return answered
+
+    assert _with_server(tmp_path, ask) is True
+
+
+def test_stopping_waits_for_no_client(tmp_path: Path) -> None:
+    async def talk() -> bytes:
+        server = Server(tmp_path, lambda: None, _never)
+        await server.start()
+        reader, writer = await asyncio.open_unix_connection(tmp_path / control.SOCKET_NAME)
+        writer.write(b"ping\n")
+        await writer.drain()
+        async with asyncio.timeout(1):
+            await server.stop()
+        try:
+            async with asyncio.timeout(10):
+                return await reader.read()
+        except ConnectionResetError:
+            return b""
+        finally:
+            writer.close()
+
+    assert asyncio.run(talk()) == b""
