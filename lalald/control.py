@@ -10,6 +10,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +86,7 @@ class Server:
             except OSError:  # out of file descriptors, or a client gone before it was met
                 await asyncio.sleep(1)
                 continue
-            self._start(self._converse(client)).add_done_callback(lambda _, client=client: client.close())
+            self._start(self._converse(client)).add_done_callback(partial(_hang_up, client))
 
     async def _converse(self, client: socket.socket) -> None:
         """One word, one answer. Who is silent, says too much or goes away is hung up on."""
@@ -111,6 +112,10 @@ class Server:
                 return b"ok" if await self._pulse() else b"stuck"
         except TimeoutError:
             return b"stuck"
+
+
+def _hang_up(client: socket.socket, _: asyncio.Task[None]) -> None:
+    client.close()
 
 
 async def _word_from(client: socket.socket) -> bytes:
