@@ -1,4 +1,4 @@
-"""The API's origin: fifteen operations, their key, their errors and their faults; the sandbox's own controls beside them."""
+"""The API's origin: fifteen operations, their key, errors and faults; the sandbox's own controls beside them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lalald.sandbox import control, uploads
-from lalald.sandbox.misbehaviour import misbehave
+from lalald.sandbox.misbehaviour import Perform, misbehave
 from lalald.sandbox.operations import JSON_OPERATIONS, JsonOperation
 from lalald.sandbox.rehearsal import Rehearsal
 from lalald.sandbox.service import RefusalError
@@ -29,90 +29,81 @@ LARGEST_JSON_BYTES = 10 << 20
 
 def api(rehearsal: Rehearsal, be_down: control.BeDown) -> ASGIApp:
     """The application on the API's origin; `be_down` stops listening for a while."""
-    upload = Route(f"{PREFIX}/upload/", UploadEndpoint(rehearsal), methods=["POST"])
-    others = [
-        Route(f"{PREFIX}/{operation.path}/", JsonEndpoint(rehearsal, operation), methods=["POST"])
-        for operation in JSON_OPERATIONS
-    ]
+    endpoints: dict[str, Endpoint] = {f"{PREFIX}/upload/": UploadEndpoint(rehearsal)}
+    endpoints |= {f"{PREFIX}/{known.path}/": JsonEndpoint(rehearsal, known) for known in JSON_OPERATIONS}
+    operations = [Route(path, endpoint, methods=["POST"]) for path, endpoint in endpoints.items()]
     app = Starlette(
-        routes=[upload, *others, *control.routes(rehearsal, be_down)],
-        exception_handlers={HTTPException: _http_error, RefusalError: _refused, InvalidError: _invalid},
+        routes=[*operations, *control.routes(rehearsal, be_down)],
+        exception_handlers=dict.fromkeys((HTTPException, RefusalError, InvalidError), _handled),
     )
-    names = {f"{PREFIX}/upload/": "upload"} | {f"{PREFIX}/{known.path}/": known.fault_name for known in JSON_OPERATIONS}
-    return Stamp(app, rehearsal.journal, names)
+    return Stamp(app, rehearsal.journal, {path: endpoint.operation for path, endpoint in endpoints.items()})
 
 
 class Endpoint:
     """One operation on the wire: key first, then a fault if there is one, then the work."""
 
-    def __init__(self, rehearsal: Rehearsal, fault_name: str) -> None:
+    def __init__(self, rehearsal: Rehearsal, operation: str) -> None:
         self.rehearsal = rehearsal
-        self.fault_name = fault_name
+        self.operation = operation
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         try:
+            self._admit(request)
             answer = await self._answer(request)
         except ClientDisconnect:
             return
         await answer(scope, receive, send)
 
-    async def _answer(self, request: Request) -> ASGIApp:
+    def _admit(self, request: Request) -> None:
         key = request.headers.get(KEY_HEADER)
         if not key:
-            return _error(403, NO_KEY)
+            raise RefusalError(403, NO_KEY)
         if not self.rehearsal.service.accepts_key(key):
-            return _error(403, WRONG_KEY)
-        return await self._carried(request)
+            raise RefusalError(403, WRONG_KEY)
 
-    async def _carried(self, request: Request) -> ASGIApp:
+    async def _answer(self, request: Request) -> ASGIApp:
         raise NotImplementedError
 
-    async def _with_faults(self, request: Request, subjects: Sequence[str], work: Any) -> ASGIApp:
+    async def _carried(self, request: Request, subjects: Sequence[str], work: Perform) -> ASGIApp:
+        """The answer to the request about the files `subjects`, by `work` and under the fault that strikes it."""
         request.scope[ENTRY].subject = ", ".join(subjects) or None
+        active = self.rehearsal.faults.take(self.operation, subjects)
+        if active is None:
+            return await work(request)
 
-        async def perform() -> ASGIApp:
+        async def perform(request: Request) -> ASGIApp:
             try:
-                answer: ASGIApp = await work()
-            except RefusalError as refusal:
-                return _error(refusal.status, refusal.detail, refusal.code)
-            except InvalidError as invalid:
-                return _error(422, invalid.detail)
-            return answer
+                return await work(request)
+            except (RefusalError, InvalidError) as error:
+                return _told(error)
 
-        active = self.rehearsal.faults.take(self.fault_name, subjects)
-        return await perform() if active is None else await misbehave(active, self.fault_name, request, perform)
+        return await misbehave(active, self.operation, request, perform)
 
 
 class UploadEndpoint(Endpoint):
     def __init__(self, rehearsal: Rehearsal) -> None:
         super().__init__(rehearsal, "upload")
 
-    async def _carried(self, request: Request) -> ASGIApp:
-        try:
-            subjects = [uploads.name_of(request)]
-        except (RefusalError, InvalidError):
-            subjects = []
-        return await self._with_faults(
-            request, subjects, lambda: uploads.upload(self.rehearsal, request, request.scope[ENTRY])
-        )
+    async def _answer(self, request: Request) -> ASGIApp:
+        return await self._carried(request, [uploads.name_of(request)], self._work)
+
+    async def _work(self, request: Request) -> ASGIApp:
+        return await uploads.upload(self.rehearsal, request, request.scope[ENTRY])
 
 
 class JsonEndpoint(Endpoint):
-    def __init__(self, rehearsal: Rehearsal, operation: JsonOperation) -> None:
-        super().__init__(rehearsal, operation.fault_name)
-        self.operation = operation
+    def __init__(self, rehearsal: Rehearsal, known: JsonOperation) -> None:
+        super().__init__(rehearsal, known.operation)
+        self._known = known
 
-    async def _carried(self, request: Request) -> ASGIApp:
-        try:
-            asked = self.operation.read(await _body(request))
-        except InvalidError as invalid:
-            return _error(422, invalid.detail)
+    async def _answer(self, request: Request) -> ASGIApp:
+        asked = self._known.read(await _body(request))
 
-        async def work() -> ASGIApp:
-            return JSONResponse(self.operation.carry(self.rehearsal, asked))
+        async def work(_: Request) -> ASGIApp:
+            return JSONResponse(self._known.carry(self.rehearsal, asked))
 
-        return await self._with_faults(request, self._subjects(asked), work)
+        return await self._carried(request, self._subjects(asked), work)
 
     def _subjects(self, asked: Any) -> list[str]:
         """The names of the files that a request is about."""
@@ -132,20 +123,17 @@ async def _body(request: Request) -> bytes:
     return body
 
 
-def _error(status: int, detail: Any, code: str | None = None) -> JSONResponse:
-    return JSONResponse({"detail": detail} if code is None else {"detail": detail, "code": code}, status)
+async def _handled(_: Request, error: Exception) -> JSONResponse:
+    return _told(error)
 
 
-async def _http_error(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)  # noqa: S101  the framework asks only for this one
-    return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
-
-
-async def _refused(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RefusalError)  # noqa: S101
-    return _error(error.status, error.detail, error.code)
-
-
-async def _invalid(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, InvalidError)  # noqa: S101
-    return _error(422, error.detail)
+def _told(error: Exception) -> JSONResponse:
+    """An error in the service's words: `{detail}` or `{detail, code}`."""
+    if isinstance(error, InvalidError):
+        return JSONResponse({"detail": error.detail}, 422)
+    if isinstance(error, RefusalError):
+        words = {"detail": error.detail}
+        return JSONResponse({**words, "code": error.code} if error.code else words, error.status)
+    if isinstance(error, HTTPException):
+        return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+    raise error

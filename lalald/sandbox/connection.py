@@ -1,4 +1,4 @@
-"""Connections that can be cut: uvicorn's protocol, with the transport handed to the application.
+"""Connections that can be cut: uvicorn's protocol, handed to the application with each request.
 
 ASGI has no word for a broken connection, and breaking them is half of what a sandbox is for.
 """
@@ -11,62 +11,67 @@ import socket
 import ssl
 import struct
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-TRANSPORT = "lalald.transport"
+CONNECTION = "lalald.connection"
 NO_LINGER = struct.pack("ii", 1, 0)  # on, zero seconds: close by RST
 BACKLOG = 2048
 
 
 class Connection(H11Protocol):
-    """uvicorn's HTTP/1.1, whose requests know their transport."""
+    """uvicorn's HTTP/1.1, with the ways to end a connection that a server should not use."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.app = functools.partial(_with_transport, self.app, transport)
+        self.gone = asyncio.Event()
+        self.app = functools.partial(_introduced, self, self.app)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.gone.set()
+
+    def abort(self) -> None:
+        """A TCP RST: what is not yet sent is lost."""
+        own_socket = self.transport.get_extra_info("socket")
+        own_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+        self.transport.abort()
+
+    async def reset(self) -> None:
+        """Ends the connection by a TCP RST."""
+        self.abort()
+        await self.gone.wait()
+
+    async def close(self) -> None:
+        """Ends the connection in order (FIN), once what was written is sent."""
+        self.transport.close()
+        await self.gone.wait()
+
+    def write(self, surplus: bytes) -> None:
+        """Bytes that no answer has announced."""
+        self.transport.write(surplus)
+
+    def pause_on_every_write(self) -> None:
+        """From now on a send waits until the operating system has everything that was sent before it."""
+        self.transport.set_write_buffer_limits(0)
 
 
-async def _with_transport(app: Any, transport: asyncio.Transport, scope: Scope, receive: Receive, send: Send) -> None:
-    scope[TRANSPORT] = transport
+def connection(scope: Scope) -> Connection:
+    """The connection that a request came by."""
+    return cast("Connection", scope[CONNECTION])
+
+
+async def _introduced(by: Connection, app: Any, scope: Scope, receive: Receive, send: Send) -> None:
+    scope[CONNECTION] = by
     await app(scope, receive, send)
 
 
-async def reset(scope: Scope, receive: Receive) -> None:
-    """Ends the request's connection by a TCP RST: what is not yet sent is lost."""
-    _abort(scope[TRANSPORT])
-    await disconnected(receive)
-
-
-async def close(scope: Scope, receive: Receive) -> None:
-    """Ends the request's connection in order (FIN), once what was written is sent."""
-    scope[TRANSPORT].close()
-    await disconnected(receive)
-
-
-async def written(scope: Scope) -> None:
-    """Waits until the operating system has everything that was written."""
-    while scope[TRANSPORT].get_write_buffer_size() and not scope[TRANSPORT].is_closing():
-        await asyncio.sleep(0.001)
-
-
-async def disconnected(receive: Receive) -> None:
-    """Waits for the other side to go, swallowing what it sends."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-def _abort(transport: asyncio.Transport) -> None:
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
-    transport.abort()
-
-
 class Listener:
-    """An application on a port of its own. It can stop listening and begin again on the same port: a service that is down."""
+    """An application on a port of its own; it can stop listening and begin again there, as a service that is down."""
 
     def __init__(
         self, app: ASGIApp, host: str, port: int, certificate: Path | None = None, key: Path | None = None
@@ -93,13 +98,11 @@ class Listener:
             OSError: the address is taken or is not this machine's.
         """
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: Connection(self._config, self._state, {}, loop),
-            self.host,
-            self.port,
-            ssl=self._tls,
-            backlog=BACKLOG,
-        )
+
+        def connect() -> Connection:
+            return Connection(self._config, self._state, {}, loop)
+
+        self._server = await loop.create_server(connect, self.host, self.port, ssl=self._tls, backlog=BACKLOG)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
@@ -107,8 +110,8 @@ class Listener:
         if self._server is not None:
             self._server.close()
             self._server = None
-        for connection in list(self._state.connections):
-            _abort(connection.transport)
+        for open_connection in list(self._state.connections):
+            cast("Connection", open_connection).abort()
         under_way = [task for task in self._state.tasks if task is not asyncio.current_task()]
         for task in under_way:
             task.cancel()

@@ -1,4 +1,4 @@
-"""JSON answers that are not what the document says: cut in the middle, with fields missing, null, mistyped or unknown."""
+"""JSON answers that are not what the document says: cut in the middle, fields missing, null, mistyped or unknown."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from lalald.sandbox.faults import Fault
 
+DAMAGES = ("half", "missing", "null", "type", "unknown", "extra")
 FIELDS = {
     "upload": "id",
     "split": "task_id",

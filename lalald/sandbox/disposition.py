@@ -16,7 +16,7 @@ EXTENDED = re.compile(rb"(?P<charset>[A-Za-z0-9!#$%&+^_`{}~-]+)'[A-Za-z0-9-]*'(?
 
 
 def file_name(header: bytes) -> str | None:
-    """The last segment of the name that the header gives, `filename*` first; None where it gives none that can be used."""
+    """The last segment of the header's name, `filename*` first; None where it gives none that can be used."""
     parameters = _parameters(header)
     name = _extended(parameters.get(b"filename*", b"")) or _text(parameters.get(b"filename", b""))
     return name.rsplit("/", 1)[-1] or None

@@ -24,7 +24,7 @@ from lalald.sandbox.tasks import Task
 from lalald.sandbox.tracks import TrackShape, track_shape
 
 PIECE_BYTES = 1 << 18
-RANGE = re.compile(r"bytes=(?P<first>\d*)-(?P<last>\d*)")
+RANGE = re.compile(r"bytes=(?P<first>(?=\d|-\d)\d{0,18})-(?P<last>\d{0,18})")
 
 
 def files(rehearsal: Rehearsal) -> ASGIApp:
@@ -54,11 +54,11 @@ class FileEndpoint:
         subjects = [task.source.name, label] if task else [label]
         scope[ENTRY].subject, scope[ENTRY].range = ", ".join(subjects), request.headers.get("range")
 
-        async def perform() -> ASGIApp:
+        async def perform(request: Request) -> ASGIApp:
             return self._file(request, task, label)
 
         active = self.rehearsal.faults.take("download", subjects)
-        answer = await perform() if active is None else await misbehave(active, "download", request, perform)
+        answer = await perform(request) if active is None else await misbehave(active, "download", request, perform)
         await answer(scope, receive, send)
 
     def _file(self, request: Request, task: Task | None, label: str) -> Response:
@@ -100,32 +100,24 @@ class FileEndpoint:
         return StreamingResponse(_pieces(descriptor, shape, part, request.method), status, headers)
 
     def _slice(self, request: Request, size: int, headers: dict[str, str]) -> Slice | None:
-        """What to send; None where the range lies outside. Ranges that are none, or several, or of another version, are ignored."""
-        whole = Slice(0, size, size, is_part=False)
-        asked = RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
+        """What to send; None where the range lies outside. A range of another version of the track is ignored."""
         version = request.headers.get("if-range")
-        if (
-            not self.rehearsal.options.ranges
-            or asked is None
-            or version not in (None, headers["etag"], headers["last-modified"])
-        ):
-            return whole
-        first, last = asked["first"], asked["last"]
-        if not first:
-            return (
-                Slice(max(0, size - int(last)), size, size, is_part=True)
-                if last.strip("0")
-                else None
-                if last
-                else whole
-            )
-        if last and int(last) < int(first):
-            return whole
-        return (
-            Slice(int(first), min(size, int(last) + 1) if last else size, size, is_part=True)
-            if int(first) < size
-            else None
-        )
+        is_current = version in (None, headers["etag"], headers["last-modified"])
+        asked = request.headers.get("range", "") if self.rehearsal.options.ranges and is_current else ""
+        return wanted_slice(asked, size)
+
+
+def wanted_slice(asked: str, size: int) -> Slice | None:
+    """The part that a Range header asks for, the whole where it asks for none or many; None where it lies outside."""
+    match = RANGE.fullmatch(asked)
+    first, last = (match["first"], match["last"]) if match else ("", "")
+    if match is None or (first and last and int(last) < int(first)):
+        return Slice(0, size, size, is_part=False)
+    if not first:
+        return Slice(max(0, size - int(last)), size, size, is_part=True) if int(last) else None
+    if int(first) >= size:
+        return None
+    return Slice(int(first), min(size, int(last) + 1) if last else size, size, is_part=True)
 
 
 def _headers(task: Task, label: str) -> dict[str, str]:

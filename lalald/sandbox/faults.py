@@ -43,15 +43,16 @@ SPEC = re.compile(r"(?P<operation>[a-z_]+|\*):(?P<kind>\w+)(?:\*(?P<count>\d+))?
 class Fault(BaseModel):
     """One way to go wrong.
 
-    It takes `count` requests (0: all there are; also where `seconds` bounds it instead) that concern `operation` and name
-    `match` in a file name or label, after the first `after` of them went well. `done` says whether the request is carried out
-    before it goes wrong; by default it is where an answer is spoilt (half, missing, null, type, unknown, extra, cut, long,
-    delay, reset_after) and is not where one is replaced (status, html, empty, huge, redirect, hang).
+    It strikes `count` requests (0: all there are, as where `seconds` bounds it instead) that concern `operation` and
+    name `match` in a file name or label, once the first `after` of them went well. `done` says whether the request is
+    carried out before it goes wrong: for status, html, empty, huge, redirect, dead and hang it is not unless told, for
+    delay it is unless told; a spoilt answer is always one to a request carried out.
 
-    The rest are details of single kinds: `status`, `code`, `detail`, `retry_after` (status, dead, task_error, item_error,
-    server_error), `url` (redirect, http_link), `field` and `value` (missing, null, type, unknown), `at_byte` or `fraction` (half,
-    cut, reset_during: where), `bytes_per_second` (slow), `wait_seconds` (delay), `extra_bytes` and `declared` (long, size),
-    `percent` (stuck), `only` and `track` (label: which label gets which fields).
+    The rest are details of single kinds: `status`, `code`, `detail`, `retry_after` (answers that replace the proper
+    one; task_error, item_error, server_error), `url` (redirect, http_link), `field` and `value` (missing, null, type,
+    unknown), `at_byte` or `fraction` (half, cut, reset_during: where), `bytes_per_second` (slow), `wait_seconds`
+    (delay), `extra_bytes` (long, size) and `declared` (long), `percent` (stuck), `only` and `track` (label: which label
+    gets which fields).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

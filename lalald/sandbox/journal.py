@@ -14,8 +14,8 @@ REMEMBERED = 200_000
 class Entry:
     """One request. `status` is None while it is under way, and stays None where it never had an answer.
 
-    `at` and `ended_at` are the sandbox's clock; `received_bytes` counts an upload's body; `with_key` says whether a licence
-    key came with it.
+    `at` and `ended_at` are the sandbox's clock; `received_bytes` counts an upload's body; `with_key` says whether a
+    licence key came with it.
     """
 
     operation: str

@@ -37,10 +37,10 @@ NO_BATCH = "Batch processing is not available for your license."
 
 @dataclass(frozen=True, slots=True)
 class JsonOperation:
-    """One operation: `fault_name` is its name among the faults, `model` its body (None: it takes none)."""
+    """One operation: `operation` is its name among the faults, `model` its body (None: it takes none)."""
 
     path: str
-    fault_name: str
+    operation: str
     carry: Carry
     model: Any = None
     body_name: str | None = None

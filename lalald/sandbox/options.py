@@ -19,8 +19,8 @@ Batch = Literal["yes", "per-item", "refused"]
 class Options:
     """How the sandbox behaves. Times are seconds, sizes bytes.
 
-    `keys`: the licence keys that are right; none given: every key is. `batch`: "per-item" fails each item of a batch with
-    `batch_not_avaliable`, "refused" the whole request, as a plan without batches might.
+    `keys`: the licence keys that are right; none given: every key is. `batch`: "per-item" fails each item of a batch
+    with `batch_not_avaliable`, "refused" the whole request, as a plan without batches might.
     """
 
     host: str = "127.0.0.1"
@@ -60,7 +60,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         dest="faults",
         action="append",
         metavar="OPERATION:KIND[*COUNT][,NAME=VALUE…]",
-        help="misbehave: upload:503*3 · download:cut,fraction=0.3 · split:reset_after · check:server_error*0 (0: for ever); repeatable",
+        help="misbehave: upload:503*3 · download:cut,fraction=0.3 · split:reset_after*0 (0: for ever); repeatable",
     )
 
 

@@ -19,7 +19,7 @@ HASH_PIECE_BYTES = 1 << 20
 
 
 class Rehearsal:
-    """One sandbox's memory. `folder` holds the uploads; `new_id` and `secret` are parameters, so that a test can know them."""
+    """One sandbox's memory. `folder` holds the uploads; `new_id` makes ids, `secret` signs the links."""
 
     def __init__(self, options: Options, folder: Path, new_id: Callable[[], str], secret: bytes) -> None:
         self.options = options

@@ -21,6 +21,7 @@ from lalald.sandbox.faults import BadFaultError, Fault, fault
 from lalald.sandbox.options import Options, chosen
 
 Result = TypeVar("Result")
+LAST_ANSWER_SECONDS = 0.05  # for whoever asked for it to hear so
 STOPS_ON = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -56,6 +57,7 @@ class Servers:
 
     async def be_down(self, seconds: float) -> None:
         """Refuses connections for a while, and resets those there are."""
+        await asyncio.sleep(LAST_ANSWER_SECONDS)
         await self.close()
         await asyncio.sleep(seconds)
         await self.open()
@@ -66,7 +68,7 @@ async def serving(options: Options) -> AsyncIterator[Servers]:
     """Both servers, open; everything that they kept is gone at the end.
 
     Raises:
-        SandboxError: a part is missing, an address is taken, a certificate or folder cannot be read, a fault makes no sense.
+        SandboxError: a part is missing, an address is taken, a file cannot be read, or a fault makes no sense.
     """
     try:
         with tempfile.TemporaryDirectory(prefix="lalald-sandbox-", dir=options.folder) as folder:
@@ -210,10 +212,11 @@ async def _serve_until_told_to_stop(options: Options) -> None:
     for number in STOPS_ON:
         loop.add_signal_handler(number, stop.set)
     async with serving(options) as servers:
-        key = options.keys[0] if options.keys else "any"
-        sys.stdout.write(
-            f"LALAL.AI sandbox on {servers.api.origin} (license key: {key}); point a client there, as LALALD_API_URL={servers.api.origin}; "
-            f"downloads on {servers.files.origin}\n"
-        )
+        sys.stdout.write(_greeting(servers, options))
         sys.stdout.flush()
         await stop.wait()
+
+
+def _greeting(servers: Servers, options: Options) -> str:
+    url, key = servers.api.origin, options.keys[0] if options.keys else "any"
+    return f"LALAL.AI sandbox: LALALD_API_URL={url} (licence key: {key}; downloads: {servers.files.origin})\n"

@@ -32,8 +32,9 @@ class RefusalError(Exception):
 class Service:
     """Everything that the sandbox remembers.
 
-    Idempotency keys count across all modes. While the key's task is queued, asking again gives its id, whatever else the request
-    says; afterwards (started, ended, cancelled) it is `idempotency_key_used`. A refused start leaves its key unused.
+    Idempotency keys count across all modes. While the key's task is queued, asking again gives its id, whatever else
+    the request says; afterwards (started, ended, cancelled) it is `idempotency_key_used`. A refused start leaves its
+    key unused.
     """
 
     def __init__(self, options: Options, clock: Callable[[], float], new_id: Callable[[], str]) -> None:
@@ -65,7 +66,7 @@ class Service:
         """The task that this asks for, charged, and True; or the queued one that the key began, and False.
 
         Raises:
-            RefusalError: a spent key, a source that is not there, a plan's limit, or too few minutes. Nothing is charged.
+            RefusalError: a spent key, a source that is not there, a plan's limit, too few minutes; nothing is charged.
         """
         now = self.clock()
         earlier = self._by_key.get(idempotency_key or "")

@@ -18,7 +18,7 @@ ENTRY = "lalald.entry"
 class Stamp:
     """Gives each answer an `x-request-id` (32 hex digits) and a `date`, and writes each request down.
 
-    `operations` names the operation of a path; others are told as `other`, and those under `/sandbox/` are not told at all.
+    `operations` names the operation of a path, `otherwise` that of all others; those under `/sandbox/` are not told.
     """
 
     def __init__(self, app: ASGIApp, journal: Journal, operations: Mapping[str, str], otherwise: str = "other") -> None:

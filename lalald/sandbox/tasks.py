@@ -83,8 +83,11 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """Minutes taken when a task was accepted. Nothing is ever given back, for failed and cancelled tasks neither: a client that
-    is careful with the worst case is careful enough."""
+    """Minutes taken when a task was accepted.
+
+    Nothing is ever given back, for failed and cancelled tasks neither: a client that is careful enough for that is
+    careful enough.
+    """
 
     at: float
     task: Task

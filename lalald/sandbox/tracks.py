@@ -1,7 +1,8 @@
 """What a track of the sandbox holds: the source's bytes, with a note of which track it is.
 
-A WAV gets a `LIST`/`INFO` chunk with the comment `lalald sandbox: LABEL of NAME` at its end and stays a whole WAV. Everything else
-gets the line `\\nlalald sandbox: LABEL of NAME\\n`, which players skip. `encoder_format` changes a track's name, not its bytes.
+A WAV gets a `LIST`/`INFO` chunk with the comment `lalald sandbox: LABEL of NAME` at its end and stays a whole WAV.
+Everything else gets the line `\\nlalald sandbox: LABEL of NAME\\n`, which players skip. `encoder_format` changes a
+track's name, not its bytes.
 """
 
 from __future__ import annotations

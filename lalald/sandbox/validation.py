@@ -20,7 +20,7 @@ PHOENIX_ONLY = ("synthesizer", "strings", "wind")
 
 
 class Body(BaseModel):
-    """Types are taken exactly: "1" is no integer and "true" no boolean. Unknown names are left alone, as the document leaves them."""
+    """Types are taken exactly: "1" is no integer, "true" no boolean. Unknown names are left alone, as documented."""
 
     model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
 
