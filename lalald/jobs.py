@@ -337,18 +337,20 @@ def retried(job: Job, now: float) -> Job:
 
 def _retried_task(task: Task) -> Task:
     if task.error is None:
-        return task
+        dead_links = task.stage is Stage.DOWNLOAD and task.links_asked > 0
+        return replace(task, stage=Stage.CHECK, links_asked=0, due_at=None) if dead_links else task
     return Task(number=task.number, name=task.name, mode=task.mode, presets=task.presets)
 
 
-def released(job: Job, now: float) -> Job:
+def released(job: Job, now: float, *, by_a_person: bool = True) -> Job:
     """A held job past its hold. A lost task is paid again, because somebody said so: with a new key."""
     tasks = job.tasks
-    if job.hold is Hold.LOST_TASK:
+    if job.hold is Hold.LOST_TASK and by_a_person:
         tasks = tuple(
             replace(task, idempotency_key=None, asked_at=None) if task.asked_at and not task.task_id else task for task in tasks
         )
-    past = replace(_unheld(job), tasks=tasks, state=State.WAITING, released=True, attempts=0, due_at=0.0, updated_at=now)
+    past = replace(_unheld(job), tasks=tasks, state=State.WAITING, attempts=0, due_at=0.0, updated_at=now)
+    past = replace(past, released=job.released or by_a_person)
     return replace(past, stage=owed(past)) if job.stage in (Stage.UPLOAD, Stage.SPLIT, Stage.CHECK) else past
 
 

@@ -92,11 +92,10 @@ CREATE TABLE tracks (
     path TEXT,                   -- within the outbox; reserved before the file is put there
     sha256 TEXT,
     delivered INTEGER NOT NULL,
-    origin TEXT,
-    reserved TEXT,               -- outbox and path, folded as case-insensitive disks do, until it is delivered
+    origin TEXT,                 -- an earlier job's file with the same content
     PRIMARY KEY (job_id, task_number, position)
 ) WITHOUT ROWID;
-CREATE INDEX tracks_reserved ON tracks (reserved) WHERE reserved IS NOT NULL;
+CREATE INDEX tracks_reserved ON tracks (job_id) WHERE path IS NOT NULL AND NOT delivered;
 
 CREATE TABLE charges (
     task_id TEXT PRIMARY KEY,

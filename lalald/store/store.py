@@ -10,7 +10,6 @@ from typing import Any, NamedTuple, Self
 
 from lalald.errors import StoreError
 from lalald.jobs import LONGEST_BACKOFF_SECONDS, Handling, Hold, Job, Request, Stage, Task, Track
-from lalald.naming import fold
 from lalald.store import database
 from lalald.store.known import Found, KnownFiles, split_path
 from lalald.store.rows import (
@@ -68,6 +67,15 @@ class Store(KnownFiles):
             (stage, now, now + LONGEST_WAIT_SECONDS, limit),
         )
 
+    def due_to_split(self, mode: str, now: float, limit: int) -> list[Job]:
+        """Due jobs with a task of this mode that is not started yet."""
+        return self._jobs(
+            "WHERE jobs.state = 'waiting' AND jobs.stage = 'split' AND (jobs.due_at <= ? OR jobs.due_at > ?)"
+            " AND EXISTS (SELECT 1 FROM tasks t WHERE t.job_id = jobs.id AND t.stage = 'split' AND t.mode = ? AND t.error IS NULL)"
+            " ORDER BY jobs.id LIMIT ?",
+            (now, now + LONGEST_WAIT_SECONDS, mode, limit),
+        )
+
     def next_due_at(self, stage: Stage, now: float) -> float | None:
         """When the next job owing this stage becomes due, if one waits."""
         (found,) = self.connection.execute(
@@ -90,12 +98,14 @@ class Store(KnownFiles):
         rows = self.connection.execute("SELECT hold, count(*) FROM jobs WHERE state = 'held' GROUP BY hold")
         return {Hold(hold): count for hold, count in rows if hold}
 
-    def running_tasks(self, limit: int) -> list[RunningTask]:
-        """Tasks that the service is working on, those first whose check is most due."""
+    def running_tasks(self, now: float, limit: int) -> list[RunningTask]:
+        """Tasks that the service is working on, those first whose check is most due; stuck ones are asked for at their own pace."""
         rows = self.connection.execute(
             "SELECT t.job_id, t.number, t.task_id, coalesce(t.due_at, 0) FROM tasks t JOIN jobs j ON j.id = t.job_id"
-            " WHERE t.stage = 'check' AND t.error IS NULL AND j.state = 'waiting' ORDER BY t.due_at LIMIT ?",
-            (limit,),
+            " WHERE t.stage = 'check' AND t.error IS NULL"
+            " AND (j.state = 'waiting' OR (j.state = 'held' AND j.hold = 'lost_task' AND t.due_at <= ?))"
+            " ORDER BY t.due_at LIMIT ?",
+            (now, limit),
         )
         return [RunningTask(*row) for row in rows]
 
@@ -111,13 +121,36 @@ class Store(KnownFiles):
             (job.size, job.recipe, job.id, job.id),
         )
 
-    def is_reserved(self, outbox: str, folded_path: str, job_id: int) -> bool:
-        """Whether another job is about to put a file there."""
-        return bool(
-            self.connection.execute(
-                "SELECT 1 FROM tracks WHERE reserved = ? AND job_id != ? LIMIT 1", (_reservation(outbox, folded_path), job_id)
-            ).fetchone()
+    def reservations(self) -> list[tuple[str, str, int]]:
+        """Outbox, path and job of every name that is chosen and not in place yet."""
+        rows = self.connection.execute(
+            "SELECT handlings.json, tracks.path, jobs.id FROM tracks JOIN jobs ON jobs.id = tracks.job_id"
+            " JOIN handlings ON handlings.id = jobs.handling WHERE tracks.path IS NOT NULL AND NOT tracks.delivered"
+            " AND jobs.stage = 'download'"
         )
+        return [(Handling.from_json(row[0]).outbox, name_from(row[1]), row[2]) for row in rows]
+
+    def waiting_count(self) -> int:
+        """Jobs that are not at their end and wait for nothing outside themselves."""
+        (count,) = self.connection.execute(
+            "SELECT count(*) FROM jobs WHERE state = 'waiting' OR (state = 'failed' AND filed = 0)"
+        ).fetchone()
+        return int(count)
+
+    def stage_counts(self) -> dict[str, int]:
+        """How many jobs owe which stage, or are held or failed, for STATUS; ended ones are not counted."""
+        rows = self.connection.execute(
+            "SELECT CASE state WHEN 'waiting' THEN stage ELSE state END, count(*) FROM jobs"
+            " WHERE state IN ('waiting', 'held') GROUP BY 1"
+        )
+        return {row[0]: row[1] for row in rows}
+
+    def ended_badly_since(self, since: float) -> int:
+        """Jobs that failed since then, or are held now."""
+        (count,) = self.connection.execute(
+            "SELECT count(*) FROM jobs WHERE state = 'held' OR (state = 'failed' AND updated_at >= ?)", (since,)
+        ).fetchone()
+        return int(count)
 
     def staging_jobs(self) -> set[int]:
         """Jobs that may have tracks in a staging folder."""
@@ -178,11 +211,11 @@ class Store(KnownFiles):
         if old is not None and old.tracks == task.tracks:
             return
         self.connection.execute("DELETE FROM tracks WHERE job_id = ? AND task_number = ?", (job.id, task.number))
-        columns = ("job_id", "task_number", "position", "reserved", *TRACK_COLUMNS)
+        columns = ("job_id", "task_number", "position", *TRACK_COLUMNS)
         self.connection.executemany(
             f"INSERT INTO tracks ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",  # noqa: S608
             [
-                [job.id, task.number, position, _reserved(job, track), *values(TRACK_COLUMNS, track)]
+                [job.id, task.number, position, *values(TRACK_COLUMNS, track)]
                 for position, track in enumerate(task.tracks)
             ],
         )
@@ -285,13 +318,3 @@ class Store(KnownFiles):
             " AND later.recipe = jobs.recipe AND later.sha256 = jobs.sha256 AND later.state = 'done' AND later.id > jobs.id))",
             (before,),
         ).rowcount
-
-
-def _reservation(outbox: str, folded_path: str) -> str:
-    return f"{fold(outbox)}/{folded_path}"
-
-
-def _reserved(job: Job, track: Track) -> str | bytes | None:
-    if track.path is None or track.delivered:
-        return None
-    return stored_name(_reservation(job.handling.outbox, fold(track.path)))

@@ -1,0 +1,116 @@
+"""The spend guard: what may be charged now, and what has to wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from lalald.clock import Clock
+from lalald.config import Minutes
+from lalald.jobs import Job
+from lalald.money import minutes as cost
+
+FRESH_SECONDS = 60.0
+
+
+def unpaid_minutes(job: Job, duration: float) -> float:
+    """What the job's tasks that were not charged yet will cost (an estimate: only multistem's price is documented)."""
+    return sum(cost(duration, task.mode, task.presets) for task in job.tasks if not task.paid and task.error is None)
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The guard's answer; `refusal` says what is needed and what is left."""
+
+    minutes: float
+    refusal: str | None = None
+
+
+class Budget:
+    """Minutes left on the service, less what jobs under way are about to spend, within the configured limits."""
+
+    def __init__(
+        self,
+        limits: Minutes,
+        clock: Clock,
+        ask_minutes_left: Callable[[], Awaitable[float]],
+        spent_since: Callable[[float], Awaitable[float]],
+    ) -> None:
+        self.limits = limits
+        self._clock = clock
+        self._ask = ask_minutes_left
+        self._spent_since = spent_since
+        self._asking = asyncio.Lock()
+        self._left: float | None = None
+        self._asked_at = 0.0
+        self._promised: dict[int, float] = {}
+
+    @property
+    def left(self) -> float | None:
+        """Minutes left as far as is known, without asking."""
+        return self._left
+
+    async def minutes_left(self, fresh_seconds: float = FRESH_SECONDS) -> float:
+        """What the service says, at most `fresh_seconds` old. Raises ServiceError."""
+        async with self._asking:
+            if self._left is None or self._clock.monotonic() - self._asked_at > fresh_seconds:
+                self._left = await self._ask()
+                self._asked_at = self._clock.monotonic()
+            return self._left
+
+    async def admit(self, job: Job, duration: float | None) -> Admission:
+        """Promises the job's cost, or says why it does not fit. An unknown duration is decided before the charge.
+
+        Raises ServiceError where the service does not tell what is left.
+        """
+        if duration is None:
+            return Admission(0.0)
+        needed = unpaid_minutes(job, duration)
+        refusal = None if needed == 0.0 else await self.refusal(job, needed)
+        if refusal is None:
+            self._promised[job.id] = needed
+        return Admission(needed, refusal)
+
+    async def refusal(self, job: Job, needed: float) -> str | None:
+        """Why these minutes cannot be spent on the job now, or None."""
+        per_file = self.limits.per_file
+        if per_file is not None and needed > per_file and not job.released:
+            return f"needs {needed:.1f} minutes, minutes.per_file allows {per_file:g}"
+        promised = sum(minutes for job_id, minutes in self._promised.items() if job_id != job.id)
+        left = await self.minutes_left() - promised - self.limits.reserve
+        if needed > left:
+            reserve = f", {self.limits.reserve:g} kept in reserve" if self.limits.reserve else ""
+            return f"needs {needed:.1f} minutes, {max(left, 0.0):.1f} are free ({promised:.1f} promised to other jobs{reserve})"
+        return await self._refusal_today(needed, promised, released=job.released)
+
+    async def _refusal_today(self, needed: float, promised: float, *, released: bool) -> str | None:
+        per_day = self.limits.per_day
+        if per_day is None or released:
+            return None
+        spent = await self._spent_since(midnight(self._clock.now())) + promised
+        if spent + needed <= per_day:
+            return None
+        return f"needs {needed:.1f} minutes, minutes.per_day allows {per_day:g} and {spent:.1f} are spent or promised today"
+
+    def charged(self, job_id: int, minutes: float) -> None:
+        """A task started: what was promised is spent."""
+        self._promised[job_id] = max(0.0, self._promised.get(job_id, 0.0) - minutes)
+        if not self._promised[job_id]:
+            del self._promised[job_id]
+        if self._left is not None:
+            self._left = max(0.0, self._left - minutes)
+
+    def forgo(self, job_id: int) -> None:
+        """The job spends nothing after all, or not now."""
+        self._promised.pop(job_id, None)
+
+    def outdated(self) -> None:
+        """The service disagreed: ask before the next decision."""
+        self._left = None
+
+
+def midnight(now: float) -> float:
+    """The beginning of the local day, in epoch seconds."""
+    return datetime.fromtimestamp(now).astimezone().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()

@@ -1,0 +1,156 @@
+"""One check loop for the daemon: every running task is asked for, within the window that `/check/` allows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lalald.api import TaskAnswer
+from lalald.errors import LicenceRefusedError, RefusedError, ServiceError, TransientError
+from lalald.jobs import Hold, Job, Stage, State
+from lalald.pacing import CheckWindow
+from lalald.stages import check
+from lalald.stages.bench import Bench
+from lalald.store.store import RunningTask
+
+if TYPE_CHECKING:
+    from lalald.worker import Worker
+
+MOST_IN_A_CHECK = 200  # the document's maxItems
+FACT = "checks_sent_at"
+
+
+class Checks:
+    """Sleeps while nothing runs on the service."""
+
+    def __init__(self, bench: Bench, worker: Worker) -> None:
+        self._bench = bench
+        self._worker = worker
+        self._woken = asyncio.Event()
+        self._turns: list[asyncio.Future[None]] = []
+        self._window: CheckWindow | None = None
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    def turn(self) -> asyncio.Future[None]:
+        """Done when the loop has come round; a request under way has its own deadline."""
+        turned: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._turns.append(turned)
+        self.wake()
+        return turned
+
+    async def run(self) -> None:
+        """For ever."""
+        earlier = await self._bench.store.run(lambda store: store.fact(FACT))
+        times = [float(at) for at in earlier] if isinstance(earlier, list) else []
+        self._window = CheckWindow(self._bench.config.checks_per_minute, self._bench.clock, times)
+        while True:
+            self._woken.clear()
+            self._tell_turns()
+            running = await self._running()
+            if not running:
+                await self._woken.wait()
+                continue
+            wait_seconds = self._wait_seconds(self._window)
+            if wait_seconds > 0:
+                await self._sleep(wait_seconds)
+                continue
+            await self._ask_while_turning(running)
+
+    def _wait_seconds(self, window: CheckWindow) -> float:
+        window.per_minute = self._bench.config.checks_per_minute
+        return max(window.wait_seconds, self._worker.gates["check"].wait_seconds)
+
+    async def _running(self) -> list[RunningTask]:
+        if self._worker.holds.licence_trouble:
+            await self._worker.holds.hold_for_licence()
+        now = self._bench.clock.now()
+        return await self._bench.store.run(lambda store: store.running_tasks(now, MOST_IN_A_CHECK))
+
+    async def _sleep(self, seconds: float) -> None:
+        """Until then, whoever wakes: new tasks join the next request, they do not bring it forward."""
+        until = self._bench.clock.monotonic() + seconds
+        while (left := until - self._bench.clock.monotonic()) > 0:
+            self._tell_turns()
+            self._woken.clear()
+            try:
+                async with asyncio.timeout(left):
+                    await self._woken.wait()
+            except TimeoutError:
+                return
+
+    def _tell_turns(self) -> None:
+        turns, self._turns = self._turns, []
+        for turned in turns:
+            if not turned.done():
+                turned.set_result(None)
+
+    async def _ask_while_turning(self, running: Sequence[RunningTask]) -> None:
+        asking = asyncio.create_task(self._ask(running), name="check")
+        asking.add_done_callback(lambda _: self.wake())
+        try:
+            while not asking.done():
+                self._woken.clear()
+                self._tell_turns()
+                await self._woken.wait()
+        finally:
+            asking.cancel()
+        await asking
+
+    async def _ask(self, running: Sequence[RunningTask]) -> None:
+        assert self._window is not None  # noqa: S101 - narrows the type: `run` made it
+        gate, began_at = self._worker.gates["check"], self._bench.clock.monotonic()
+        sent = self._window.sent()
+        await self._bench.store.run(lambda store: store.set_fact(FACT, sent, sent[-1]))
+        try:
+            answers = await self._answers([task.task_id for task in running])
+        except LicenceRefusedError as error:
+            if not await self._worker.holds.licence_is_refused():
+                gate.failed(str(error), began_at=began_at)
+            return
+        except ServiceError as error:
+            retry_after = error.retry_after_seconds if isinstance(error, TransientError) else None
+            if gate.failed(str(error), began_at=began_at, retry_after_seconds=retry_after):
+                self._bench.log.warning("service.trouble", error=str(error), meaning="running tasks are asked for again later")
+            return
+        if gate.succeeded():
+            self._bench.log.info("service.back")
+        self._worker.last_good_at = self._bench.clock.monotonic()
+        await self._settle(running, answers)
+
+    async def _answers(self, task_ids: Sequence[str]) -> dict[str, TaskAnswer]:
+        """Refused as a whole, a request for many is halved until the culprit stands alone, and says nothing of it."""
+        try:
+            return await self._bench.api.check(task_ids)
+        except RefusedError:
+            if len(task_ids) == 1:
+                return {}
+        half = len(task_ids) // 2
+        parts = []
+        for part in (task_ids[:half], task_ids[half:]):
+            await asyncio.sleep(self._window.wait_seconds if self._window else 0.0)
+            if self._window:
+                self._window.sent()
+            parts.append(await self._answers(part))
+        return parts[0] | parts[1]
+
+    async def _settle(self, running: Sequence[RunningTask], answers: dict[str, TaskAnswer]) -> None:
+        told: dict[int, dict[int, TaskAnswer | None]] = defaultdict(dict)
+        for task in running:
+            told[task.job_id][task.number] = answers.get(task.task_id)
+        found = await self._bench.store.run(lambda store: store.jobs_of(told))
+        await asyncio.gather(*(self._settle_job(job, told[job.id]) for job in found))
+
+    async def _settle_job(self, job: Job, told: dict[int, TaskAnswer | None]) -> None:
+        stuck = job.state is State.HELD and job.hold is Hold.LOST_TASK
+        if self._worker.carries(job.id) or (job.state is not State.WAITING and not stuck):
+            return
+        outcome = check.outcome_of(job, told, self._bench.clock.now())
+        if outcome.job is not None and outcome.job.tasks == job.tasks and not stuck:
+            return  # nothing new: nothing is written
+        saved = await self._worker.settle(job, outcome)
+        if saved is not None and saved.stage is not Stage.CHECK:
+            self._worker.wake()

@@ -1,0 +1,221 @@
+"""Holds that end by themselves: one probe for all jobs that wait for the same thing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from lalald.budget import unpaid_minutes
+from lalald.errors import FileError, LicenceRefusedError, ServiceError
+from lalald.files import check_folder, free_bytes
+from lalald.jobs import Hold, Job, Stage, released
+from lalald.stages.bench import Bench
+from lalald.stages.download import room_needed
+
+if TYPE_CHECKING:
+    from lalald.worker import Worker
+
+_FOLDERS_EVERY_SECONDS = 10.0
+_SERVICE_EVERY_SECONDS = 60.0
+_REFUSED_MINUTES_AGAIN_SECONDS = 3600.0
+_LINK_AGAIN_SECONDS = 3600.0
+_WARNED_AFTER_SECONDS = 12 * 3600.0
+_PROBED = (Hold.LICENCE, Hold.MINUTES, Hold.DISK, Hold.MOUNT, Hold.LINK)
+
+
+class Holds:
+    """Sleeps while nothing is held that a probe could end."""
+
+    def __init__(self, bench: Bench, worker: Worker) -> None:
+        self._bench = bench
+        self._worker = worker
+        self._woken = asyncio.Event()
+        self._turns: list[asyncio.Future[None]] = []
+        self._service_asked_at = float("-inf")
+        self._warned: set[int] = set()
+        self._refused_at_left: dict[int, float] = {}
+        self.licence_trouble: str | None = None
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    def turn(self) -> asyncio.Future[None]:
+        turned: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._turns.append(turned)
+        self.wake()
+        return turned
+
+    def ask_the_service_now(self) -> None:
+        """The configuration or the key changed: no need to wait for the next minute."""
+        self._service_asked_at = float("-inf")
+        self.licence_trouble = None
+        self.wake()
+
+    async def run(self) -> None:
+        """For ever."""
+        probed_at = float("-inf")
+        while True:
+            self._woken.clear()
+            turns, self._turns = self._turns, []
+            for turned in turns:
+                turned.set_result(None)
+            held = await self._bench.store.run(lambda store: store.holds())
+            if not any(hold in held for hold in _PROBED) and self.licence_trouble is None:
+                await self._woken.wait()
+                continue
+            wait = probed_at + _FOLDERS_EVERY_SECONDS - self._bench.clock.monotonic()
+            if wait <= 0 or self._service_asked_at == float("-inf"):
+                probed_at = self._bench.clock.monotonic()
+                await self._probe(held)
+                continue
+            await self._sleep(wait)
+
+    async def _sleep(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            return
+
+    async def _probe(self, held: dict[Hold, int]) -> None:
+        if Hold.MOUNT in held:
+            await self._release_where_folders_are_back()
+        if Hold.DISK in held:
+            await self._release_where_there_is_room()
+        now = self._bench.clock.monotonic()
+        if now - self._service_asked_at < _SERVICE_EVERY_SECONDS:
+            return
+        self._service_asked_at = now
+        if Hold.LICENCE in held or self.licence_trouble:
+            await self._release_if_the_licence_is_accepted()
+        if Hold.MINUTES in held and not self.licence_trouble:
+            await self._release_what_fits()
+        if Hold.LINK in held:
+            await self._release_links()
+
+    # the licence
+
+    async def licence_is_refused(self) -> bool:
+        """Asks the simplest question with the key. Where it is refused too every job is held, and it is said once, loudly."""
+        try:
+            await self._bench.budget.minutes_left(fresh_seconds=0.0)
+        except LicenceRefusedError as error:
+            if self.licence_trouble is None:
+                self._bench.log.error("licence.refused", error=str(error), meaning="every job is held until the key is accepted")
+            self.licence_trouble = str(error)
+            await self.hold_for_licence()
+            return True
+        except ServiceError:
+            return False
+        return False
+
+    async def hold_for_licence(self) -> None:
+        """Holds every job that needs the service, those that came since the last time too."""
+        now, reason = self._bench.clock.now(), self.licence_trouble or "the service refuses the licence key"
+        await self._bench.store.run(lambda store: store.hold_all(Hold.LICENCE, reason, now))
+
+    async def _release_if_the_licence_is_accepted(self) -> None:
+        try:
+            await self._bench.budget.minutes_left(fresh_seconds=0.0)
+        except LicenceRefusedError as error:
+            self.licence_trouble = str(error)
+            return
+        except ServiceError:
+            return
+        self.licence_trouble = None
+        now = self._bench.clock.now()
+        count = await self._bench.store.run(lambda store: store.release_all(Hold.LICENCE, now))
+        self._bench.log.info("licence.accepted", released=count)
+        self._worker.wake()
+
+    # minutes
+
+    async def _release_what_fits(self) -> None:
+        """Oldest first. What the service itself refused is asked again when the minutes have risen, or after an hour."""
+        try:
+            left = await self._bench.budget.minutes_left(fresh_seconds=0.0)
+            jobs = await self._bench.store.run(lambda store: store.held(Hold.MINUTES))
+            for job in jobs:
+                if not self._may_ask_again(job, left):
+                    continue
+                if (await self._bench.budget.admit(job, job.duration)).refusal is None:
+                    await self._release(job)
+        except ServiceError:
+            return
+
+    def _may_ask_again(self, job: Job, left: float) -> bool:
+        if job.hold_reason is None or "the service says" not in job.hold_reason:
+            return True
+        refused_at = self._refused_at_left.setdefault(job.id, left)
+        long_ago = job.updated_at + _REFUSED_MINUTES_AGAIN_SECONDS < self._bench.clock.now()
+        if left <= refused_at and not long_ago:
+            return False
+        self._refused_at_left.pop(job.id, None)
+        return True
+
+    # folders
+
+    async def _release_where_folders_are_back(self) -> None:
+        jobs = await self._bench.store.run(lambda store: store.held(Hold.MOUNT))
+        verdicts: dict[tuple[str, ...], bool] = {}
+        for job in jobs:
+            self._warn_if_paid_and_late(job)
+            folders = self._needed_folders(job)
+            if folders not in verdicts:
+                verdicts[folders] = await self._are_there(folders)
+            if verdicts[folders]:
+                await self._release(job)
+
+    def _needed_folders(self, job: Job) -> tuple[str, ...]:
+        if job.stage in (Stage.UPLOAD, Stage.ARCHIVE):
+            return (job.inbox,)
+        return (job.handling.outbox,)
+
+    async def _are_there(self, folders: tuple[str, ...]) -> bool:
+        try:
+            for folder in folders:
+                await self._bench.on(self._bench.files, check_folder, folder)
+        except FileError:
+            return False
+        return True
+
+    async def _release_where_there_is_room(self) -> None:
+        jobs = await self._bench.store.run(lambda store: store.held(Hold.DISK))
+        room: dict[str, int] = {}
+        for job in jobs:
+            self._warn_if_paid_and_late(job)
+            outbox = job.handling.outbox
+            try:
+                if outbox not in room:
+                    room[outbox] = await self._bench.on(self._bench.files, free_bytes, outbox)
+            except FileError:
+                room[outbox] = 0
+            needed = room_needed(job)
+            if room[outbox] >= needed:
+                room[outbox] -= needed
+                await self._release(job)
+
+    async def _release_links(self) -> None:
+        now = self._bench.clock.now()
+        for job in await self._bench.store.run(lambda store: store.held(Hold.LINK)):
+            self._warn_if_paid_and_late(job)
+            if now - job.updated_at > _LINK_AGAIN_SECONDS or now < job.updated_at:
+                await self._release(job)
+
+    def _warn_if_paid_and_late(self, job: Job) -> None:
+        """The service keeps results for a day: a paid job that is held for half of it needs a person."""
+        started = [task.started_at for task in job.tasks if task.started_at is not None]
+        if not started or job.id in self._warned or self._bench.clock.now() - min(started) < _WARNED_AFTER_SECONDS:
+            return
+        self._warned.add(job.id)
+        self._bench.log.error(
+            "job.paid_and_held", job=job.id, path=job.path, reason=job.hold_reason, meaning="its results expire 24 hours after their start"
+        )
+
+    async def _release(self, job: Job) -> None:
+        if self._worker.carries(job.id):
+            return
+        again = released(job, self._bench.clock.now(), by_a_person=False)
+        if await self._worker.save(job, again) is not None:
+            self._bench.log.info("job.goes_on", job=job.id, path=job.path, held_for=str(job.hold))
+        self._worker.wake()

@@ -1,0 +1,121 @@
+"""A lane keeps due jobs of one stage under way: as many as it has slots and its gate allows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from lalald.clock import Clock
+from lalald.jobs import Job
+from lalald.pacing import Gate
+
+Take = Callable[[int], Awaitable[Sequence[Job]]]
+Carry = Callable[[Sequence[Job]], Awaitable[None]]
+
+
+class Lane:
+    """Asks for due jobs, carries each group in a task of its own, and sleeps until woken, or until the next is due.
+
+    `take(n)` gives up to n due jobs that nobody carries yet; `carry` takes one group of at most `group` of them.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        slots: int,
+        take: Take,
+        carry: Carry,
+        next_due_seconds: Callable[[], Awaitable[float | None]],
+        gate: Gate,
+        clock: Clock,
+        group: Callable[[], int] = lambda: 1,
+    ) -> None:
+        self.name = name
+        self.slots = slots
+        self.gate = gate
+        self._take = take
+        self._carry = carry
+        self._next_due_seconds = next_due_seconds
+        self._clock = clock
+        self._group = group
+        self._woken = asyncio.Event()
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._turns: list[asyncio.Future[None]] = []
+        self._failure: BaseException | None = None
+
+    def wake(self) -> None:
+        """Something may be due."""
+        self._woken.set()
+
+    def turn(self) -> asyncio.Future[None]:
+        """Done when the loop has come round once more: the proof that it lives."""
+        turned: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._turns.append(turned)
+        self.wake()
+        return turned
+
+    async def run(self) -> None:
+        """For ever. Cancelled, it cancels what it carries and waits for it."""
+        try:
+            while True:
+                self._woken.clear()
+                self._tell_turns()
+                if self._failure is not None:
+                    raise self._failure  # an unknown fault is no reason to go on blindly: the daemon ends and is started anew
+                wait_seconds = await self._fill()
+                if not self._woken.is_set():
+                    await self._sleep(wait_seconds)
+        finally:
+            for task in self._under_way:
+                task.cancel()
+            await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._under_way)
+
+    def stop_taking(self) -> None:
+        """Nothing new is started; what is under way goes on."""
+        self.slots = 0
+
+    async def drain(self) -> None:
+        """Waits for what is under way."""
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    def _tell_turns(self) -> None:
+        turns, self._turns = self._turns, []
+        for turned in turns:
+            if not turned.done():
+                turned.set_result(None)
+
+    async def _fill(self) -> float | None:
+        """Starts what may start. Returns the seconds to sleep: None means until woken."""
+        free = self.gate.allowed(self.slots) - len(self._under_way)
+        if free <= 0:
+            return self.gate.wait_seconds or None
+        size = self._group()
+        jobs = await self._take(free * size)
+        for start in range(0, len(jobs), size):
+            self._start(jobs[start : start + size])
+        if len(jobs) == free * size:
+            return self.gate.wait_seconds or None
+        return await self._next_due_seconds()
+
+    def _start(self, jobs: Sequence[Job]) -> None:
+        task = asyncio.create_task(self._carry(jobs), name=f"{self.name} {[job.id for job in jobs[:3]]}")
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self.wake()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failure = error
+
+    async def _sleep(self, seconds: float | None) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            return

@@ -1,0 +1,88 @@
+"""What `/check/` says of running tasks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lalald.api import TaskAnswer
+from lalald.jobs import Done, Held, Hold, Job, Outcome, Stage, Task, Track
+from lalald.stages.tracks import none_matched, wanted
+
+TOLD_SECONDS = 24 * 3600.0  # the document: checking is possible within 24 h after the task's creation
+STUCK_SECONDS = 3 * 3600.0  # a progress that has not moved for so long needs somebody's eyes
+STUCK_ASKED_EVERY_SECONDS = 600.0
+_LONGEST_BETWEEN_CHECKS_SECONDS = 120.0
+
+
+def outcome_of(job: Job, answers: dict[int, TaskAnswer | None], now: float) -> Outcome:
+    """The job after its tasks (by number) were asked for; None where the service said nothing of one."""
+    for task in job.tasks:
+        if task.stage is Stage.CHECK and task.error is None and task.number in answers:
+            job = _checked(job, task, answers[task.number], now)
+    stuck = next((task for task in job.tasks if _is_stuck(task, now)), None)
+    if stuck is None:
+        return Done(job)
+    reason = (
+        f"task {stuck.title} ({stuck.mode}) has stood at {stuck.progress or 0} % for over {STUCK_SECONDS / 3600:.0f} hours."
+        " It is paid and still asked for; it goes on by itself when it moves, until the service forgets it after 24 hours."
+        f" `lalald cancel {job.id}` gives up."
+    )
+    return Held(Hold.LOST_TASK, reason, job=job)
+
+
+def _is_stuck(task: Task, now: float) -> bool:
+    running = task.stage is Stage.CHECK and task.error is None
+    return running and task.moved_at is not None and now - task.moved_at > STUCK_SECONDS
+
+
+def _checked(job: Job, task: Task, answer: TaskAnswer | None, now: float) -> Job:
+    if answer is None or answer.status in ("server_error", "unknown"):
+        return _untold(job, task, answer, now)
+    if answer.status == "progress":
+        return job.with_task(_progressed(task, answer.progress or 0, now))
+    if answer.status == "success":
+        return _succeeded(job, task, answer, now)
+    if answer.status == "cancelled":
+        return job.with_task(replace(task, error="the task was cancelled on the service; its minutes were charged."))
+    facts = ", ".join(fact for fact in (answer.error_code, f"error id {answer.error_id}" if answer.error_id else None) if fact)
+    words = answer.error or "the service gives no reason"
+    return job.with_task(replace(task, error=f"{words} ({facts})" if facts else words))
+
+
+def _progressed(task: Task, progress: int, now: float) -> Task:
+    moved_at = now if progress != task.progress or task.moved_at is None or task.moved_at > now else task.moved_at
+    moved = replace(task, progress=progress, moved_at=moved_at)
+    return replace(moved, due_at=now + _until_next_check(moved, now))
+
+
+def _until_next_check(task: Task, now: float) -> float:
+    """Half of what the progress so far lets expect; it orders the tasks where there are too many to ask for all."""
+    if _is_stuck(task, now):
+        return STUCK_ASKED_EVERY_SECONDS
+    running = max(0.0, now - (task.started_at or now))
+    expected = running * (100 - (task.progress or 0)) / task.progress if task.progress else running
+    return min(_LONGEST_BETWEEN_CHECKS_SECONDS, expected / 2)
+
+
+def _untold(job: Job, task: Task, answer: TaskAnswer | None, now: float) -> Job:
+    """`server_error` and a missing id are about the answer, not the task: asked again while it can still be told."""
+    age = now - (task.started_at or now)
+    if answer is not None and answer.gone:
+        words = answer.error or "the file is gone"
+        return job.with_task(replace(task, error=f"expired: {words} The task was paid; `lalald retry {job.id}` pays again."))
+    if age >= TOLD_SECONDS:
+        reason = f"expired: the service tells a task's state for 24 hours only. It was paid; `lalald retry {job.id}` pays again."
+        return job.with_task(replace(task, error=reason))
+    return job.with_task(replace(task, due_at=now + min(_LONGEST_BETWEEN_CHECKS_SECONDS, age / 2)))
+
+
+def _succeeded(job: Job, task: Task, answer: TaskAnswer, now: float) -> Job:
+    if not answer.tracks:
+        return _untold(job, task, None, now)
+    tracks = tuple(Track(track.type, track.label, track.url, name=track.name, size=track.size) for track in answer.tracks)
+    names = job.handling.tracks
+    if none_matched(tracks, names):
+        told = ", ".join(track.label for track in tracks)
+        job = replace(job, warning=f"the service gave none of the wanted tracks, so all were delivered: {told}")
+    done = replace(task, stage=Stage.DOWNLOAD, progress=100, tracks=wanted(tracks, names))
+    return job.with_task(done)

@@ -1,0 +1,35 @@
+"""The source and its tracks leave the service, once everything is in the outbox."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lalald.errors import RefusedError, TransientError
+from lalald.jobs import Done, Job, Later, Outcome, Stage
+from lalald.stages.bench import Bench
+
+_KEPT_SECONDS = 24 * 3600.0  # the service deletes sources by itself about a day after the upload
+
+
+async def delete(job: Job, bench: Bench) -> Outcome:
+    """Deletes the remote source. Already gone is success; a delete that keeps failing costs no results, only a warning."""
+    assert job.source_id is not None  # noqa: S101 - narrows the type: `jobs.owed` asks for a delete only then
+    done = replace(job, stage=Stage.ARCHIVE)
+    try:
+        await bench.api.delete(job.source_id)
+    except RefusedError as error:
+        if _says_gone(error):
+            return Done(done)
+        return Done(replace(done, warning=f"the source could not be deleted on the service, where it expires by itself: {error}"))
+    except TransientError as error:
+        until = job.expires_at if job.expires_at is not None else job.created_at + _KEPT_SECONDS
+        if bench.clock.now() < until:
+            return Later(str(error), error=error)
+        return Done(replace(done, warning="the source could not be deleted on the service before it expired there"))
+    return Done(done)
+
+
+def _says_gone(error: RefusedError) -> bool:
+    """The document names no code for a source that is not there: its words are all there is."""
+    words = str(error).lower()
+    return error.status == 404 or any(word in words for word in ("not found", "deleted", "does not exist", "not been uploaded"))

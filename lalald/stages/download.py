@@ -1,0 +1,136 @@
+"""Every wanted track of the job into the outbox: fetched whole, named, then put in place; all or nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+
+from lalald import outbox
+from lalald.errors import LinkDeadError
+from lalald.files import check_folder, free_bytes
+from lalald.jobs import Done, Failed, Held, Hold, Job, Outcome, Stage, Task, Track
+from lalald.outbox import NameTakenError, Staged, TwinChangedError
+from lalald.stages import twins
+from lalald.stages.bench import Bench
+
+_LINKS_ASKED_AT_MOST = 2
+_ROOM_KEPT_BYTES = 16 * 1024 * 1024
+
+
+async def download(job: Job, bench: Bench) -> Outcome:
+    """Fetches and names the tracks, or, once their names are durable, puts them in place.
+
+    Raises ServiceError, FolderUnavailableError, DiskFullError; what was fetched so far stays in the staging folder.
+    """
+    await bench.on(bench.files, check_folder, job.handling.outbox)
+    if _named(job):
+        return await _place(job, bench)
+    if (held := await _no_room(job, bench)) is not None:
+        return held
+    staged = await _fetch_all(job, bench)
+    if not isinstance(staged, dict):
+        return staged
+    return Done(await bench.on(bench.files, _reserve, job, staged, bench))
+
+
+def _owed(job: Job) -> list[tuple[Task, int, Track]]:
+    return [
+        (task, position, track)
+        for task in job.tasks
+        if task.stage is Stage.DOWNLOAD and task.error is None
+        for position, track in enumerate(task.tracks)
+        if track.wanted and not track.delivered
+    ]
+
+
+def _named(job: Job) -> bool:
+    return all(track.path is not None for _, _, track in _owed(job))
+
+
+async def _place(job: Job, bench: Bench) -> Outcome:
+    try:
+        placed = await bench.on(bench.files, outbox.place, job)
+    except NameTakenError:  # somebody put a file there since the name was chosen
+        staged = await bench.on(bench.files, outbox.staged_tracks, job)
+        return Done(await bench.on(bench.files, _reserve, job, staged, bench))
+    bench.reservations.forget(job.id)
+    tasks = tuple(replace(task, stage=Stage.DONE) if task.stage is Stage.DOWNLOAD else task for task in placed.tasks)
+    return Done(replace(placed, tasks=tasks))
+
+
+def _reserve(job: Job, staged: dict[tuple[int, int], Staged], bench: Bench) -> Job:
+    """On a thread. Names are chosen by one job at a time, so that no two choose the same."""
+    directory = job.handling.outbox
+    taken: Callable[[str], bool] = lambda folded: bench.reservations.taken(directory, folded, job.id)  # noqa: E731
+    date = datetime.fromtimestamp(bench.clock.now()).astimezone().date()
+    with bench.reservations.choosing():
+        named = outbox.reserve(job, staged, reserved=taken, date=date)
+        paths = [track.path for task in named.tasks for track in task.tracks if track.path and not track.delivered]
+        bench.reservations.claim(directory, paths, job.id)
+    return named
+
+
+async def _no_room(job: Job, bench: Bench) -> Held | None:
+    needed = room_needed(job)
+    free = await bench.on(bench.files, free_bytes, job.handling.outbox)
+    if free >= needed:
+        return None
+    reason = f"{job.handling.outbox} has {free:,} bytes free, {needed:,} are needed. The results are paid; make room within 24 hours."
+    return Held(Hold.DISK, reason)
+
+
+def room_needed(job: Job) -> int:
+    """Bytes that the outbox must have free for what the job still owes: as declared, else as large as the source."""
+    owed = _owed(job)
+    tracks = owed or [(task, 0, None) for task in job.tasks if task.error is None]
+    return sum((track.size if track and track.size is not None else job.size) for _, _, track in tracks) + _ROOM_KEPT_BYTES
+
+
+async def _fetch_all(job: Job, bench: Bench) -> dict[tuple[int, int], Staged] | Outcome:
+    """All at once, as far as the download threads go. The first fault ends it; what others fetched stays for the next try."""
+    owed = _owed(job)
+    try:
+        tries = await asyncio.gather(
+            *(bench.on(bench.downloads, partial(_fetch, job, task, position, track, bench)) for task, position, track in owed),
+            return_exceptions=True,
+        )
+    finally:
+        bench.transferred(job)
+    faults = [fault for fault in tries if isinstance(fault, BaseException)]
+    dead = [task for (task, _, _), fault in zip(owed, tries, strict=True) if isinstance(fault, LinkDeadError)]
+    if any(isinstance(fault, TwinChangedError) for fault in faults):
+        return _without_the_twin(job)
+    if dead:
+        return _links_anew(job, dead[0])
+    if faults:
+        raise faults[0]
+    return {(task.number, position): done for (task, position, _), done in zip(owed, tries, strict=True) if isinstance(done, Staged)}
+
+
+def _fetch(job: Job, task: Task, position: int, track: Track, bench: Bench) -> Staged:
+    """On a thread: one track into the staging folder, from the service or from an earlier job's results."""
+    if track.origin is not None:
+        return outbox.copy_twin(job, task.number, position)
+    return outbox.fetch(job, task.number, position, bench.api, bench.transfer(job))
+
+
+def _without_the_twin(job: Job) -> Outcome:
+    """The earlier results are not what they were: the bytes are split again, or somebody is asked."""
+    tasks = tuple(
+        replace(task, stage=Stage.SPLIT, tracks=()) if any(track.origin for track in task.tracks) else task for task in job.tasks
+    )
+    again = replace(job, tasks=tasks, twin_id=None, stage=Stage.UPLOAD)
+    if job.handling.duplicates == "hold":
+        return twins.ask(again, job.twin_id)
+    return Done(replace(again, redo=True))
+
+
+def _links_anew(job: Job, task: Task) -> Outcome:
+    """A dead link: `/check/` may give a new one, twice at most."""
+    if task.links_asked >= _LINKS_ASKED_AT_MOST:
+        words = f"the service's links to the tracks of task {task.title} are dead, new ones were asked for {task.links_asked} times."
+        return Failed(f"{words} The task is paid; `lalald retry {job.id}` asks again while the service keeps the results.", job=job)
+    return Done(job.with_task(replace(task, links_asked=task.links_asked + 1, stage=Stage.CHECK, due_at=None)))

@@ -1,0 +1,50 @@
+"""A look at the job's file before money is spent on it."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+
+from lalald.errors import FileError, FolderUnavailableError
+from lalald.jobs import Job
+from lalald.stages.bench import source_path
+
+_AWAY = {errno.ENOENT, errno.ENOTDIR}
+_FOLDER_TROUBLE = {errno.ESTALE, errno.ENOTCONN, errno.EIO, errno.ENODEV, errno.EHOSTDOWN, errno.ETIMEDOUT}
+
+
+def changed(job: Job) -> str | None:
+    """What became of the job's file since it was taken, or None where it is as it was.
+
+    Raises FolderUnavailableError where the inbox is away: then nothing is known of the file.
+    """
+    path = source_path(job)
+    try:
+        facts = os.stat(path, follow_symlinks=False)
+    except OSError as error:
+        if error.errno in _AWAY and os.path.isdir(job.inbox) and not _emptied(job):
+            return "the file was removed before anything was spent on it"
+        if error.errno in _AWAY | _FOLDER_TROUBLE:
+            raise FolderUnavailableError(f"{job.inbox} is not there ({error.strerror}).", hint="It goes on when it is back.") from error
+        raise FileError(f"{path} cannot be looked at: {error.strerror}.", hint="Check its owner and mode.") from error
+    if (facts.st_size, facts.st_mtime_ns) != (job.size, job.mtime_ns):
+        return "the file changed before anything was spent on it; it is taken anew when it stands still"
+    return None
+
+
+def _emptied(job: Job) -> bool:
+    """An inbox without a single entry, marker included, may be the empty mount point beneath one."""
+    if job.location is not None:
+        return False
+    with os.scandir(job.inbox) as entries:
+        return next(entries, None) is None and os.path.ismount(job.inbox) is False and "/" not in job.path
+
+
+def digest(path: str) -> str:
+    """SHA-256 of a file, in constant memory. Raises FileError."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror}.", hint="Check its owner and mode.") from error

@@ -1,0 +1,211 @@
+"""Tasks start here, and money is spent: the key is durable before the request leaves, the task's id before anything else happens.
+
+`prepare` decides whether a job may be charged and gives its tasks keys; the worker saves that; `start` then asks the service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from lalald.api import SplitItem, Started, StartRefused
+from lalald.errors import RefusedError, ServiceError, TransientError
+from lalald.files import check_folder, free_bytes
+from lalald.jobs import Done, Dropped, Failed, Held, Hold, Job, Later, Outcome, Stage, Task
+from lalald.money import minutes as cost
+from lalald.presets import BATCHABLE, expected_labels
+from lalald.stages.bench import Bench
+from lalald.stages.source import changed
+
+NO_BATCHES = "batch_not_avaliable"  # their spelling
+MOST_IN_A_BATCH = 100  # the document's maxItems
+_ABOUT_TO_EXPIRE_SECONDS = 60.0
+_BATCH_ASKED_AGAIN_SECONDS = 24 * 3600.0  # a plan may have changed
+
+Answer = Started | StartRefused | ServiceError
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A job whose tasks of one mode have their keys in `job`, to be saved before `start`."""
+
+    job: Job
+
+
+def owing(job: Job, mode: str) -> list[Task]:
+    """The job's tasks of a mode that are not started yet."""
+    return [task for task in job.tasks if task.mode == mode and task.stage is Stage.SPLIT and task.error is None]
+
+
+async def prepare(job: Job, mode: str, bench: Bench) -> Ready | Outcome:
+    """Whether the job's tasks of this mode may be charged now: the file, the source, the outbox and the minutes.
+
+    Raises ServiceError where the service does not tell the minutes left, FolderUnavailableError where a folder is away.
+    """
+    tasks = owing(job, mode) if batches(mode, bench) else owing(job, mode)[:1]
+    unanswered = any(task.asked_at is not None for task in tasks)
+    if not job.paid and (reason := await bench.on(bench.files, changed, job)) is not None:
+        return await _throw_away(job, reason, bench)
+    if job.expires_at is not None and job.expires_at < bench.clock.now() + _ABOUT_TO_EXPIRE_SECONDS:
+        return _lost(job) if unanswered else Done(replace(job, source_id=None, expires_at=None))
+    if not unanswered and (held := await _no_room(job, bench)) is not None:
+        return held
+    if not unanswered:
+        admission = await bench.budget.admit(job, job.duration)
+        if admission.refusal:
+            return Held(Hold.MINUTES, admission.refusal)
+    now = bench.clock.now()
+    for task in tasks:
+        job = job.with_task(replace(task, idempotency_key=task.idempotency_key or bench.new_key(), asked_at=task.asked_at or now))
+    return Ready(job)
+
+
+async def _throw_away(job: Job, reason: str, bench: Bench) -> Outcome:
+    """The file changed after the upload: what was uploaded is of no use, and nobody paid for it."""
+    if job.location is not None:
+        return Failed(f"{job.location}: {reason}. Drop the file into {job.inbox} again.")
+    if job.source_id is not None:
+        try:
+            await bench.api.delete(job.source_id)
+        except ServiceError:
+            bench.log.info("source.left_to_expire", job=job.id, source_id=job.source_id)
+    bench.budget.forgo(job.id)
+    return Dropped(reason)
+
+
+async def _no_room(job: Job, bench: Bench) -> Held | None:
+    """Results must have a place before they are paid for. Raises FolderUnavailableError."""
+    outbox = job.handling.outbox
+    await bench.on(bench.files, check_folder, outbox)
+    tracks = sum(len(expected_labels(task.mode, task.presets)) for task in job.tasks if task.stage is not Stage.DONE)
+    needed = job.size * tracks  # a guess: what comes is about as large as what went, unless the format changes
+    free = await bench.on(bench.files, free_bytes, outbox)
+    if free >= needed:
+        return None
+    return Held(Hold.DISK, f"{outbox} has {free:,} bytes free, about {needed:,} are needed; nothing is charged before there is room")
+
+
+def _lost(job: Job) -> Held:
+    reason = (
+        "the request to start a task was sent, its answer never came, and its source has expired by now."
+        f" Minutes may have been charged once. `lalald release {job.id}` uploads and pays again; `lalald cancel {job.id}` gives up."
+    )
+    return Held(Hold.LOST_TASK, reason)
+
+
+async def start(jobs: Sequence[Job], mode: str, bench: Bench) -> dict[tuple[int, int], Answer]:
+    """Asks the service to start the tasks that `prepare` gave keys. The answer, or the fault, of each (job id, task number).
+
+    Several jobs go in one batch; what is asked alone is one request, so that its answer can be saved before the next leaves.
+    """
+    keyed = [(job, task) for job in jobs for task in owing(job, mode) if task.idempotency_key and task.asked_at is not None]
+    if len(keyed) > 1 and batches(mode, bench):
+        return await _start_batch(keyed, mode, bench)
+    job, task = keyed[0]
+    return {(job.id, task.number): await _start_one(job, task, bench)}
+
+
+def batches(mode: str, bench: Bench) -> bool:
+    """Whether tasks of this mode are started in batches: the document has three such modes, and it is a matter of the plan."""
+    refused_at = bench.batch_refused_at
+    refused = refused_at is not None and 0 <= bench.clock.now() - refused_at < _BATCH_ASKED_AGAIN_SECONDS
+    return mode in BATCHABLE and not refused
+
+
+async def _start_one(job: Job, task: Task, bench: Bench) -> Answer:
+    try:
+        return Started(await bench.api.split(task.mode, _item(job, task)))
+    except ServiceError as error:
+        return error
+
+
+async def _start_batch(keyed: Sequence[tuple[Job, Task]], mode: str, bench: Bench) -> dict[tuple[int, int], Answer]:
+    """One request for many. Refused as a whole it is halved, until the culprit stands alone."""
+    try:
+        answers: Sequence[Answer] = await bench.api.split_batch(mode, [_item(job, task) for job, task in keyed])
+    except RefusedError as error:
+        if len(keyed) > 1 and error.code != NO_BATCHES:
+            half = len(keyed) // 2
+            return await _start_batch(keyed[:half], mode, bench) | await _start_batch(keyed[half:], mode, bench)
+        answers = [error] * len(keyed)
+    except ServiceError as error:
+        answers = [error] * len(keyed)
+    if any(answer.code == NO_BATCHES for answer in answers if not isinstance(answer, Started)):
+        await _remember_no_batches(bench)
+    return {(job.id, task.number): answer for (job, task), answer in zip(keyed, answers, strict=True)}
+
+
+async def _remember_no_batches(bench: Bench) -> None:
+    now = bench.clock.now()
+    bench.batch_refused_at = now
+    bench.log.info("batch.not_available", meaning="the licence's plan has no batches: tasks are started one by one")
+    await bench.store.run(lambda store: store.set_fact("batch_refused_at", now, now))
+
+
+def _item(job: Job, task: Task) -> SplitItem:
+    assert job.source_id is not None and task.idempotency_key is not None  # noqa: S101 - `prepare` saw to both
+    return SplitItem(source_id=job.source_id, presets=task.presets, idempotency_key=task.idempotency_key)
+
+
+def outcome_of(job: Job, answers: Mapping[int, Answer], bench: Bench) -> Outcome:
+    """What the answers to a job's tasks mean. What started is in the job whatever became of the others."""
+    verdict: Outcome | None = None
+    for number, answer in answers.items():
+        task = next(task for task in job.tasks if task.number == number)
+        if isinstance(answer, Started):
+            job = _started(job, task, answer, bench)
+        else:
+            job, bad = _not_started(job, task, answer, bench)
+            verdict = verdict or bad
+    return replace(verdict, job=job) if verdict is not None else Done(job)
+
+
+def _started(job: Job, task: Task, answer: Started, bench: Bench) -> Job:
+    now = bench.clock.now()
+    minutes = cost(job.duration or 0.0, task.mode, task.presets)
+    bench.budget.charged(job.id, minutes)
+    return job.with_task(
+        replace(task, stage=Stage.CHECK, task_id=answer.task_id, started_at=now, moved_at=now, minutes=minutes, progress=0, due_at=now)
+    )
+
+
+def _not_started(job: Job, task: Task, answer: StartRefused | ServiceError, bench: Bench) -> tuple[Job, Outcome | None]:
+    unasked = job.with_task(replace(task, asked_at=None))
+    code = answer.code
+    if code == NO_BATCHES:
+        return unasked, Later("the licence's plan has no batches: asked again alone", due_at=bench.clock.now())
+    if code == "idempotency_key_used":
+        return _lost_task(job, task, bench)
+    if isinstance(answer, TransientError):
+        refused = answer.answered and answer.status == 429
+        return (unasked if refused else job), Later(str(answer), error=answer)
+    if isinstance(answer, StartRefused) and (answer.unanswered or code == "internal_error"):
+        return job, Later(answer.message)
+    bench.budget.forgo(job.id)
+    if code == "exceeded_duration":
+        bench.budget.outdated()
+        return unasked, Held(Hold.MINUTES, f"the service says that the minutes do not suffice: {_words(answer)}")
+    if job.expires_at is not None and job.expires_at <= bench.clock.now():
+        return replace(unasked, source_id=None, expires_at=None), None
+    failed = replace(task, asked_at=None, error=f"{_words(answer)} Nothing was charged for it.")
+    return job.with_task(failed), None
+
+
+def _lost_task(job: Job, task: Task, bench: Bench) -> tuple[Job, Outcome | None]:
+    if bench.config.on_lost_task == "resubmit":
+        bench.log.warning("task.resubmitted", job=job.id, path=job.path, task=task.title, meaning="it may be charged twice")
+        again = replace(task, idempotency_key=None, asked_at=None)
+        return job.with_task(again), Later("the task was started but its id never arrived; it is started and paid again")
+    reason = (
+        f"task {task.title} ({task.mode}) was started and charged, but its id never reached lalald, and the service gives it to nobody."
+        f" `lalald release {job.id}` pays for it again; `lalald cancel {job.id}` gives up. The source file is untouched."
+    )
+    return job, Held(Hold.LOST_TASK, reason)
+
+
+def _words(answer: StartRefused | ServiceError) -> str:
+    if isinstance(answer, StartRefused):
+        return f"{answer.message} ({answer.code})." if answer.code else f"{answer.message}."
+    return f"{answer}."
+
+

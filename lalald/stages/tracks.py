@@ -1,0 +1,24 @@
+"""Which tracks a rule wants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lalald.jobs import Track
+
+
+def wanted(tracks: Sequence[Track], names: Sequence[str] | None) -> tuple[Track, ...]:
+    """The tracks with their `wanted` set by the rule's `tracks`: labels, or `stem` / `back`; None wants all.
+
+    Where none is left all are wanted: what was paid for is never left behind.
+    """
+    chosen = tuple(replace(track, wanted=names is None or track.label in names or track.type in names) for track in tracks)
+    if any(track.wanted for track in chosen):
+        return chosen
+    return tuple(replace(track, wanted=True) for track in tracks)
+
+
+def none_matched(tracks: Sequence[Track], names: Sequence[str] | None) -> bool:
+    """Whether the rule's `tracks` names nothing that the service gave."""
+    return names is not None and not any(track.label in names or track.type in names for track in tracks)

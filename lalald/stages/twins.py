@@ -1,0 +1,96 @@
+"""The same bytes with the same tasks: earlier results are given again instead of paid again."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from lalald.errors import FileError
+from lalald.jobs import Done, Held, Hold, Job, Later, Outcome, Stage, State, Task, Track
+from lalald.stages.bench import Bench, source_path
+from lalald.stages.source import digest
+from lalald.stages.tracks import wanted
+
+_WAIT_SECONDS = 3600.0  # the twin's end wakes the job; this is for a twin that is trimmed away
+
+
+async def look(job: Job, bench: Bench) -> tuple[Job, Outcome | None]:
+    """The job with its digest where it had to be computed, and what follows from a twin, if there is one.
+
+    Hashing costs a read, so it is done only where a job of the same size with the same tasks exists. Raises FileError.
+    """
+    if job.redo or job.released or job.handling.duplicates == "process":
+        return job, None
+    candidates = await bench.store.run(lambda store: store.twins(job))
+    if not candidates:
+        return job, None
+    if job.sha256 is None:
+        job = replace(job, sha256=await bench.on(bench.files, digest, source_path(job)))
+    twins = [twin for twin in candidates if await _sha256(twin, bench) == job.sha256]
+    return job, _answer(job, twins, now=bench.clock.now())
+
+
+async def _sha256(twin: Job, bench: Bench) -> str | None:
+    if twin.sha256 is not None or twin.state is State.DONE:
+        return twin.sha256
+    try:
+        return await bench.on(bench.files, digest, source_path(twin))
+    except FileError:
+        return None  # it cannot be compared, so it is no twin
+
+
+def _answer(job: Job, twins: list[Job], now: float) -> Outcome | None:
+    for twin in twins:
+        if twin.state is State.DONE and (tasks := _reused(job, twin)) is not None:
+            return Done(replace(job, tasks=tasks, twin_id=twin.id))
+    for twin in twins:
+        if twin.state is not State.DONE:
+            reason = f"waits for job {twin.id}, which carries the same bytes"
+            return Later(reason, job=replace(job, twin_id=twin.id), due_at=now + _WAIT_SECONDS)
+    if twins and job.handling.duplicates == "hold":
+        return ask(job, twins[0].id)
+    return None
+
+
+def ask(job: Job, twin_id: int | None) -> Held:
+    """Somebody has to decide whether the same bytes are paid for again."""
+    reason = (
+        f"job {twin_id} has carried the same bytes, but its results are no longer in the outbox as they were."
+        f" `lalald release {job.id}` pays for them again."
+    )
+    return Held(Hold.DUPLICATE, reason, job=job)
+
+
+def _reused(job: Job, twin: Job) -> tuple[Task, ...] | None:
+    """The job's tasks with the twin's tracks to copy, or None where one that is wanted is not there any more."""
+    results = {_key(task): task for task in twin.tasks}
+    tasks = []
+    for task in job.tasks:
+        tracks = tuple(_to_copy(track, twin) for track in results[_key(task)].tracks)
+        chosen = wanted(tracks, job.handling.tracks)
+        if not chosen or any(track.wanted and not _is_there(track) for track in chosen):
+            return None
+        tasks.append(replace(task, stage=Stage.DOWNLOAD, tracks=chosen))
+    return tuple(tasks)
+
+
+def _key(task: Task) -> tuple[str, str]:
+    presets: Mapping[str, Any] = task.presets
+    return task.mode, json.dumps(dict(presets), sort_keys=True)
+
+
+def _to_copy(track: Track, twin: Job) -> Track:
+    origin = os.path.join(twin.handling.outbox, track.path) if track.path and track.delivered else None
+    return replace(track, path=None, delivered=False, origin=origin)
+
+
+def _is_there(track: Track) -> bool:
+    if track.origin is None or track.sha256 is None:
+        return False
+    try:
+        return os.stat(track.origin).st_size == track.size
+    except OSError:
+        return False

@@ -1,0 +1,75 @@
+"""The file goes to the service; nothing is charged yet."""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import replace
+from functools import partial
+
+from lalald.api import Transfer, Uploaded
+from lalald.errors import FileError, FolderUnavailableError
+from lalald.jobs import Done, Dropped, Failed, Held, Hold, Job, Later, Outcome
+from lalald.money import local_duration
+from lalald.stages import twins
+from lalald.stages.bench import Bench, source_path
+from lalald.stages.source import changed
+
+LIMIT_BYTES = 10_000_000_000  # the document: "Upload limit is 10GB per request"
+
+
+async def upload(job: Job, bench: Bench) -> Outcome:
+    """Uploads the job's file, unless it changed, exceeds the limit, has a twin, or its cost does not fit.
+
+    The last is held unsent. Raises ServiceError and FileError.
+    """
+    path = source_path(job)
+    if (reason := await bench.on(bench.files, changed, job)) is not None:
+        return _gone(job, reason)
+    if job.size > LIMIT_BYTES:
+        return Failed(f"{path} has {job.size:,} bytes; the service takes {LIMIT_BYTES:,} at most. Nothing was spent. Make it smaller.")
+    if not os.access(path, os.R_OK):
+        hint = "Check its owner and mode, then drag it back into the inbox."
+        return Failed(f"{path} cannot be read by uid {os.getuid()}. Nothing was spent. {hint}")
+    job, outcome = await twins.look(job, bench)
+    if outcome is not None:
+        return outcome
+    if job.duration is None:
+        job = replace(job, duration=await bench.on(bench.files, local_duration, path))
+    admission = await bench.budget.admit(job, job.duration)
+    if admission.refusal:
+        return Held(Hold.MINUTES, admission.refusal, job=job)
+    return await _send(job, path, bench)
+
+
+def _gone(job: Job, reason: str) -> Outcome:
+    if job.location is None:
+        return Dropped(reason)
+    return Failed(f"{job.location}: {reason}. Drop the file into {job.inbox} again.")
+
+
+async def _send(job: Job, path: str, bench: Bench) -> Outcome:
+    transfer = bench.transfer(job)
+    try:
+        uploaded = await bench.on(bench.uploads, partial(_upload_file, bench, path, job, transfer))
+    finally:
+        bench.transferred(job)
+    if uploaded.size != job.size:
+        return Later(f"the service received {uploaded.size:,} of {job.size:,} bytes: sent again, nothing was spent", job=job)
+    return Done(
+        replace(
+            job, source_id=uploaded.source_id, duration=uploaded.duration, expires_at=uploaded.expires_at, sha256=uploaded.sha256
+        )
+    )
+
+
+def _upload_file(bench: Bench, path: str, job: Job, transfer: Transfer) -> Uploaded:
+    """On a thread. The file's name goes along; what is read is what was looked at, or a FileError."""
+    try:
+        file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed below, after the errors of opening are told apart
+    except OSError as error:
+        if error.errno in (errno.ESTALE, errno.ENOTCONN, errno.EIO):
+            raise FolderUnavailableError(f"{job.inbox} is not there ({error.strerror}).", hint="It goes on when it is back.") from error
+        raise FileError(f"{path} cannot be read: {error.strerror}. Nothing was spent.") from error
+    with file:
+        return bench.api.upload(file, job.size, os.path.basename(job.path), transfer)

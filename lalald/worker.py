@@ -1,0 +1,402 @@
+"""Carries due jobs: runs the stage they owe, saves the outcome, and only then goes on.
+
+A stage returns its outcome or raises one of `errors`; `Worker` alone turns either into a saved row. What a row says after a crash
+is therefore always work still owed, and running its stage again is the whole recovery.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from lalald import jobs, requests
+from lalald.api import TransferStopped
+from lalald.checks import Checks
+from lalald.config import Transfers
+from lalald.errors import (
+    DiskFullError,
+    FileError,
+    FolderUnavailableError,
+    LicenceRefusedError,
+    LinkRefusedError,
+    RefusedError,
+    ServiceError,
+    StoreError,
+    TransientError,
+)
+from lalald.holds import Holds
+from lalald.jobs import Dropped, Failed, Held, Hold, Job, Later, Outcome, Stage, State
+from lalald.lanes import Lane
+from lalald.pacing import Gate
+from lalald.presets import MODES
+from lalald.stages import split
+from lalald.stages.archive import file_failure, file_success
+from lalald.stages.bench import Bench
+from lalald.stages.delete import delete
+from lalald.stages.download import download
+from lalald.stages.upload import upload
+from lalald.store import Store
+from lalald.store.store import StaleError
+
+StageFunction = Callable[[Job, Bench], Awaitable[Outcome]]
+_SAVE_AGAIN_SECONDS = 5.0
+_ASKED_AGAIN_SECONDS = 30.0
+
+
+async def archive(job: Job, bench: Bench) -> Outcome:
+    """The source file goes where it belongs, after everything else."""
+    return jobs.Done(await bench.on(bench.files, file_success, job))
+
+
+class Worker:
+    """One for the daemon. `look_again` is called with an inbox where a dropped job's file should be seen anew."""
+
+    def __init__(self, bench: Bench, *, look_again: Callable[[str], None], jitter: Callable[[], float] = random.random) -> None:
+        self.bench = bench
+        self._look_again = look_again
+        self._jitter = jitter
+        self._carried: set[int] = set()
+        self._next: dict[int, Job] = {}
+        self.settled = asyncio.Event()  # set whenever a job came to rest; `run --once` waits on it
+        self._requests_woken = asyncio.Event()
+        self.gates = {name: Gate(bench.clock, jitter) for name in ("upload", "split", "check", "download", "delete", "archive")}
+        self.holds = Holds(bench, self)
+        self.checks = Checks(bench, self)
+        self.lanes = self._lanes()
+        self.last_good_at = bench.clock.monotonic()
+
+    def _lanes(self) -> list[Lane]:
+        transfers = self.bench.config.transfers
+        lanes = [
+            self._lane(Stage.UPLOAD, transfers.uploads, upload),
+            self._lane(Stage.DOWNLOAD, transfers.downloads, download),
+            self._lane(Stage.DELETE, 4, delete),
+            self._lane(Stage.ARCHIVE, 4, archive),
+        ]
+        return [*lanes, *(self._split_lane(mode) for mode in MODES), self._failure_lane()]
+
+    def _lane(self, stage: Stage, slots: int, function: StageFunction) -> Lane:
+        async def carry(group: Sequence[Job]) -> None:
+            await self._carry(group[0], function)
+
+        return Lane(
+            stage, slots=slots, take=lambda n: self._take(n, lambda store, now, m: store.due(stage, now, m)), carry=carry,
+            next_due_seconds=lambda: self._next_due(stage), gate=self.gates[stage], clock=self.bench.clock,
+        )  # fmt: skip
+
+    def _split_lane(self, mode: str) -> Lane:
+        batch = self.bench
+
+        async def carry(group: Sequence[Job]) -> None:
+            await self._split(group, mode)
+
+        return Lane(
+            f"split {mode}", slots=1 if split.batches(mode, batch) else 4,
+            take=lambda n: self._take(n, lambda store, now, m: store.due_to_split(mode, now, m)), carry=carry,
+            next_due_seconds=lambda: self._next_due(Stage.SPLIT), gate=self.gates["split"], clock=self.bench.clock,
+            group=lambda: split.MOST_IN_A_BATCH if split.batches(mode, batch) else 1,
+        )  # fmt: skip
+
+    def _failure_lane(self) -> Lane:
+        async def carry(group: Sequence[Job]) -> None:
+            await self._file_failure(group[0])
+
+        async def never() -> None:
+            return None
+
+        return Lane(
+            "failures", slots=1, take=lambda n: self._take(n, lambda store, _now, m: store.unfiled_failures(m)), carry=carry,
+            next_due_seconds=never, gate=Gate(self.bench.clock, self._jitter), clock=self.bench.clock,
+        )  # fmt: skip
+
+    async def run(self) -> None:
+        """Every loop, for ever; the first that ends in an error ends them all."""
+        async with asyncio.TaskGroup() as group:
+            for lane in self.lanes:
+                group.create_task(lane.run(), name=lane.name)
+            group.create_task(self.checks.run(), name="checks")
+            group.create_task(self.holds.run(), name="holds")
+            group.create_task(self._honour_requests(), name="requests")
+
+    async def _honour_requests(self) -> None:
+        """What the command line left in rows that nobody carries; rows that are carried are honoured at their next save."""
+        while True:
+            self._requests_woken.clear()
+            requested = await self.bench.store.run(lambda store: store.requested())
+            for job in requested:
+                if job.id in self._carried:
+                    self._stop_transfers(job)
+                else:
+                    await requests.honour(job, self)
+            left = await self.bench.store.run(lambda store: store.requested(limit=1)) if requested else []
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_ASKED_AGAIN_SECONDS if left else None):
+                    await self._requests_woken.wait()
+
+    def _stop_transfers(self, job: Job) -> None:
+        if job.request is jobs.Request.CANCEL and job.stage is Stage.UPLOAD:
+            for transfer in self.bench.transfers.get(job.id, ()):
+                transfer.stop.set()
+
+    def wake(self) -> None:
+        """Something changed: every loop looks."""
+        self._requests_woken.set()
+        for lane in self.lanes:
+            lane.wake()
+        self.checks.wake()
+        self.holds.wake()
+
+    async def turn(self) -> None:
+        """Returns when every loop has come round."""
+        await asyncio.gather(*(lane.turn() for lane in self.lanes), self.checks.turn(), self.holds.turn())
+
+    def resize(self, transfers: Transfers) -> None:
+        """More or fewer transfers at once, from the next one on."""
+        for lane in self.lanes:
+            if lane.name == Stage.UPLOAD:
+                lane.slots = transfers.uploads
+            elif lane.name == Stage.DOWNLOAD:
+                lane.slots = transfers.downloads
+        self.wake()
+
+    def stop_taking(self) -> bool:
+        """Nothing new is begun. Returns whether a request that charges is on the wire."""
+        for lane in self.lanes:
+            lane.stop_taking()
+        return any(lane.busy for lane in self._split_lanes)
+
+    async def splits_ended(self) -> None:
+        await asyncio.gather(*(lane.drain() for lane in self._split_lanes))
+
+    @property
+    def _split_lanes(self) -> list[Lane]:
+        return [lane for lane in self.lanes if lane.name.startswith("split ")]
+
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong with the service, where a gate is closed."""
+        return next((gate.trouble for gate in self.gates.values() if gate.trouble), None)
+
+    def carries(self, job_id: int) -> bool:
+        return job_id in self._carried
+
+    async def _take(self, most: int, due: Callable[[Store, float, int], list[Job]]) -> list[Job]:
+        """Up to `most` due jobs that are not carried yet; from now on they are."""
+        if self.holds.licence_trouble:
+            await self.holds.hold_for_licence()
+        limit = most + len(self._carried)
+        now = self.bench.clock.now()
+        found = await self.bench.store.run(lambda store: due(store, now, limit))
+        free = [job for job in found if job.id not in self._carried][:most]
+        self._carried.update(job.id for job in free)
+        return free
+
+    async def _next_due(self, stage: Stage) -> float | None:
+        now = self.bench.clock.now()
+        due_at = await self.bench.store.run(lambda store: store.next_due_at(stage, now))
+        return None if due_at is None else max(0.0, due_at - now)
+
+    async def _carry(self, job: Job, function: StageFunction) -> None:
+        """Runs a stage and saves what came of it, again and again while the job owes the same stage at once."""
+        gate = self.gates[job.stage]
+        try:
+            current: Job | None = job
+            while current is not None and current.stage is job.stage and current.state is State.WAITING:
+                began_at = self.bench.clock.monotonic()
+                outcome = await self._outcome(current, function(current, self.bench))
+                self._tell_gate(gate, outcome, began_at)
+                current = await self.settle(current, outcome)
+                if isinstance(outcome, Later):
+                    return
+        finally:
+            self._let_go([job])
+
+    def _let_go(self, carried: Sequence[Job]) -> None:
+        """Nobody carries these any more: whoever is next is woken."""
+        for job in carried:
+            self._carried.discard(job.id)
+            saved = self._next.pop(job.id, None)
+            if saved is not None:
+                self._wake_for(saved)
+        self.settled.set()
+
+    def _wake_for(self, job: Job) -> None:
+        if job.state is State.WAITING and job.stage is Stage.CHECK:
+            self.checks.wake()
+        elif job.state is State.HELD:
+            self.holds.wake()
+        else:
+            for lane in self.lanes:
+                if lane.name in (job.stage, "failures") or (job.stage is Stage.SPLIT and lane.name.startswith("split")):
+                    lane.wake()
+
+    async def _outcome(self, job: Job, running: Awaitable[Outcome]) -> Outcome:
+        """What a stage returned, or what its error means for this job: the one place where errors become outcomes."""
+        try:
+            return await running
+        except LicenceRefusedError as error:
+            return await self._licence(error)
+        except DiskFullError as error:
+            return Held(Hold.DISK, jobs.told(error))
+        except FolderUnavailableError as error:
+            return Held(Hold.MOUNT, jobs.told(error))
+        except LinkRefusedError as error:
+            return Held(Hold.LINK, f"{error} The task is paid; `lalald release {job.id}` tries again.")
+        except TransferStopped:
+            return Later("the transfer was stopped", due_at=self.bench.clock.now())
+        except TransientError as error:
+            return Later(str(error), error=error)
+        except FileError as error:
+            return Later(jobs.told(error))
+        except RefusedError as error:
+            return Failed(f"the service refused it: {error}.{_money(job)}")
+
+    async def _licence(self, error: LicenceRefusedError) -> Outcome:
+        """A refusal of the key is one of the licence only where the simplest question is refused too."""
+        if await self.holds.licence_is_refused():
+            return Held(Hold.LICENCE, f"the service refuses the licence key: {error}")
+        return Failed(f"the service refuses this, though it accepts the licence key: {error}")
+
+    def _tell_gate(self, gate: Gate, outcome: Outcome, began_at: float) -> None:
+        if isinstance(outcome, Later) and outcome.error is not None:
+            after = outcome.error.retry_after_seconds
+            if gate.failed(str(outcome.error), began_at=began_at, retry_after_seconds=after):
+                self.bench.log.warning("service.trouble", error=str(outcome.error), meaning="jobs wait and go on by themselves")
+        elif not isinstance(outcome, Later):
+            self.last_good_at = self.bench.clock.monotonic()
+            if gate.succeeded():
+                self.bench.log.info("service.back")
+
+    async def settle(self, before: Job, outcome: Outcome) -> Job | None:
+        """Saves the outcome and says it. None where the row was changed meanwhile, by a file dragged back, say."""
+        now = self.bench.clock.now()
+        after = jobs.after(before, outcome, now, self._jitter())
+        saved = await self.save(before, after, dropped=isinstance(outcome, Dropped))
+        if saved is None:
+            return None
+        self._next[saved.id] = saved
+        self._say(before, saved, outcome)
+        if isinstance(outcome, Dropped):
+            self._look_again(before.inbox)
+        if saved.state in (State.FAILED, State.CANCELLED) or isinstance(outcome, Held):
+            self.bench.budget.forgo(saved.id)
+        if saved.request is not None:
+            return await requests.honour(saved, self)
+        return saved
+
+    async def save(self, before: Job, after: Job, *, dropped: bool = False) -> Job | None:
+        """Writes the row, however long the disk is full: nothing else happens to the job before it is written."""
+
+        def write(store: Store) -> Job:
+            saved = store.save(before, after)
+            if dropped:
+                store.drop_file(before)
+            return saved
+
+        while True:
+            try:
+                return await self.bench.store.run(write)
+            except StaleError:
+                self.bench.log.info("job.changed_meanwhile", job=before.id, path=before.path)
+                return None
+            except StoreError as error:
+                self.bench.log.error("store.not_written", job=before.id, error=jobs.told(error))
+                await asyncio.sleep(_SAVE_AGAIN_SECONDS)
+
+    def _say(self, before: Job, after: Job, outcome: Outcome) -> None:
+        facts = {"job": after.id, "path": after.path}
+        log = self.bench.log
+        match outcome:
+            case Held():
+                if before.hold_reason != outcome.reason:
+                    log.warning("job.held", **facts, hold=str(outcome.hold), reason=outcome.reason)
+            case Later():
+                level = log.info if before.error != outcome.reason else log.debug
+                level("job.waits", **facts, stage=str(after.stage), reason=outcome.reason)
+            case Dropped():
+                log.info("job.dropped", **facts, reason=outcome.reason)
+            case _ if after.state is State.FAILED:
+                log.error("job.failed", **facts, stage=str(after.stage), error=after.error)
+            case _ if after.stage is not before.stage:
+                log.info(_PAST[before.stage], **facts, next=str(after.stage), **({"warning": after.warning} if after.warning else {}))
+
+    async def _split(self, group: Sequence[Job], mode: str) -> None:
+        """Prepares each job of a group, starts their tasks together, and saves each job's answers."""
+        try:
+            ready = [job for job in await asyncio.gather(*(self._prepared(job, mode) for job in group)) if job is not None]
+            if not ready:
+                return
+            began_at = self.bench.clock.monotonic()
+            answers = await split.start(ready, mode, self.bench)
+            self._tell_split_gate(answers, began_at)
+            await asyncio.gather(*(self._started(job, answers) for job in ready))
+        finally:
+            self._let_go(group)
+
+    async def _prepared(self, job: Job, mode: str) -> Job | None:
+        """The job with its keys saved, or None where its outcome is another."""
+
+        async def prepare() -> Outcome:
+            prepared = await split.prepare(job, mode, self.bench)
+            return jobs.Done(prepared.job) if isinstance(prepared, split.Ready) else prepared
+
+        outcome = await self._outcome(job, prepare())
+        if not isinstance(outcome, jobs.Done) or outcome.job.source_id is None:
+            self._tell_gate(self.gates["split"], outcome, self.bench.clock.monotonic())
+            await self.settle(job, outcome)
+            return None
+        saved = await self.save(job, replace(outcome.job, updated_at=self.bench.clock.now()))
+        if saved is not None and saved.request is not None:
+            await requests.honour(saved, self)
+            return None
+        return saved
+
+    def _tell_split_gate(self, answers: dict[tuple[int, int], split.Answer], began_at: float) -> None:
+        faults = [answer for answer in answers.values() if isinstance(answer, TransientError)]
+        outcome: Outcome = Later(str(faults[0]), error=faults[0]) if faults else Failed("")
+        self._tell_gate(self.gates["split"], outcome, began_at)
+
+    async def _started(self, job: Job, answers: dict[tuple[int, int], split.Answer]) -> None:
+        """Saves what started before anything else is asked, then looks into a refusal of the key."""
+        of_job = {number: answer for (job_id, number), answer in answers.items() if job_id == job.id}
+        unlicensed = {number: answer for number, answer in of_job.items() if isinstance(answer, LicenceRefusedError)}
+        told = {number: answer for number, answer in of_job.items() if number not in unlicensed}
+        current: Job | None = job
+        if told:
+            current = await self.settle(job, split.outcome_of(job, told, self.bench))
+        if unlicensed and current is not None and current.state is State.WAITING:
+            error = next(iter(unlicensed.values()))
+            if await self.holds.licence_is_refused():
+                await self.settle(current, Held(Hold.LICENCE, f"the service refuses the licence key: {error}"))
+            else:
+                refused = {number: RefusedError(str(error)) for number in unlicensed}
+                await self.settle(current, split.outcome_of(current, refused, self.bench))
+
+    async def _file_failure(self, job: Job) -> None:
+        try:
+            filed = await self.bench.on(self.bench.files, file_failure, job)
+            await self.save(job, replace(filed, filed=True))
+        except (FileError, ServiceError) as error:
+            self.bench.log.warning("failure.not_filed", job=job.id, path=job.path, error=jobs.told(error))
+            await self.save(job, replace(job, filed=True, warning=f"the file stays where it is: {error}"))
+        finally:
+            self._let_go([job])
+
+
+_PAST = {
+    Stage.UPLOAD: "job.uploaded",
+    Stage.SPLIT: "job.started",
+    Stage.CHECK: "job.checked",
+    Stage.DOWNLOAD: "job.delivered",
+    Stage.DELETE: "job.deleted_remotely",
+    Stage.ARCHIVE: "job.done",
+}
+
+
+def _money(job: Job) -> str:
+    return f" {job.minutes:.1f} minutes were charged." if job.minutes else " Nothing was charged."
+
+
