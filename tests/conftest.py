@@ -1,0 +1,36 @@
+"""Fixtures: a sandbox, and homes whose daemons do not outlive their test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lalald.sandbox.options import Options
+from lalald.sandbox.server import Sandbox
+from running import Home
+
+MakeHome = Callable[..., Home]
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(Options()) as started:
+        yield started
+
+
+@pytest.fixture
+def make_home(tmp_path: Path) -> Iterator[MakeHome]:
+    """Homes for the test; `make_home(sandbox.url, rules=…, inbox={…}, **settings)`."""
+    homes: list[Home] = []
+
+    def make(api_url: str, rules: list[dict[str, Any]] | None = None, **settings: Any) -> Home:
+        homes.append(Home(tmp_path / f"home{len(homes) or ''}", api_url, rules, **settings))
+        return homes[-1]
+
+    yield make
+    for home in homes:
+        if home.process is not None and home.process.poll() is None:
+            home.kill()
