@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.applications import Starlette
@@ -31,12 +31,21 @@ def api(rehearsal: Rehearsal, be_down: control.BeDown) -> ASGIApp:
     """The application on the API's origin; `be_down` stops listening for a while."""
     endpoints: dict[str, Endpoint] = {f"{PREFIX}/upload/": UploadEndpoint(rehearsal)}
     endpoints |= {f"{PREFIX}/{known.path}/": JsonEndpoint(rehearsal, known) for known in JSON_OPERATIONS}
-    operations = [Route(path, endpoint, methods=["POST"]) for path, endpoint in endpoints.items()]
-    app = Starlette(
-        routes=[*operations, *control.routes(rehearsal, be_down)],
-        exception_handlers=dict.fromkeys((HTTPException, RefusalError, InvalidError), _handled),
-    )
-    return Stamp(app, rehearsal.journal, {path: endpoint.operation for path, endpoint in endpoints.items()})
+    operations = {path: endpoint.operation for path, endpoint in endpoints.items()}
+    return Stamp(Dispatch(endpoints, control.routes(rehearsal, be_down)), rehearsal.journal, operations)
+
+
+class Dispatch:
+    """Operations by a look at the path; whatever else comes, starlette's router answers."""
+
+    def __init__(self, endpoints: Mapping[str, Endpoint], controls: Sequence[Route]) -> None:
+        self._endpoints = endpoints
+        routes = [Route(path, endpoint, methods=["POST"]) for path, endpoint in endpoints.items()]
+        self._router = Starlette(routes=[*routes, *controls], exception_handlers={HTTPException: _http_error})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint = self._endpoints.get(scope["path"]) if scope["method"] == "POST" else None
+        await (endpoint or self._router)(scope, receive, send)
 
 
 class Endpoint:
@@ -51,6 +60,8 @@ class Endpoint:
         try:
             self._admit(request)
             answer = await self._answer(request)
+        except (RefusalError, InvalidError) as error:
+            answer = _told(error)
         except ClientDisconnect:
             return
         await answer(scope, receive, send)
@@ -86,10 +97,12 @@ class UploadEndpoint(Endpoint):
         super().__init__(rehearsal, "upload")
 
     async def _answer(self, request: Request) -> ASGIApp:
-        return await self._carried(request, [uploads.name_of(request)], self._work)
+        name = uploads.name_of(request)
 
-    async def _work(self, request: Request) -> ASGIApp:
-        return await uploads.upload(self.rehearsal, request, request.scope[ENTRY])
+        async def work(request: Request) -> ASGIApp:
+            return await uploads.upload(self.rehearsal, request, request.scope[ENTRY], name)
+
+        return await self._carried(request, [name], work)
 
 
 class JsonEndpoint(Endpoint):
@@ -123,17 +136,14 @@ async def _body(request: Request) -> bytes:
     return body
 
 
-async def _handled(_: Request, error: Exception) -> JSONResponse:
-    return _told(error)
-
-
-def _told(error: Exception) -> JSONResponse:
+def _told(error: RefusalError | InvalidError) -> JSONResponse:
     """An error in the service's words: `{detail}` or `{detail, code}`."""
     if isinstance(error, InvalidError):
         return JSONResponse({"detail": error.detail}, 422)
-    if isinstance(error, RefusalError):
-        words = {"detail": error.detail}
-        return JSONResponse({**words, "code": error.code} if error.code else words, error.status)
-    if isinstance(error, HTTPException):
-        return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
-    raise error
+    words = {"detail": error.detail}
+    return JSONResponse({**words, "code": error.code} if error.code else words, error.status)
+
+
+async def _http_error(_: Request, error: Exception) -> JSONResponse:
+    status, headers = getattr(error, "status_code", 500), getattr(error, "headers", None)
+    return JSONResponse({"detail": getattr(error, "detail", "Internal Server Error")}, status, headers)

@@ -20,6 +20,7 @@ from lalald.sandbox.answers import media_type, track_name
 from lalald.sandbox.misbehaviour import misbehave
 from lalald.sandbox.rehearsal import Rehearsal
 from lalald.sandbox.stamp import ENTRY, Stamp
+from lalald.sandbox.storage import Stored
 from lalald.sandbox.tasks import Task
 from lalald.sandbox.tracks import TrackShape, track_shape
 
@@ -71,11 +72,9 @@ class FileEndpoint:
             return PlainTextResponse("Not Found", 404)
         if self.rehearsal.clock() >= expires_at:
             return PlainTextResponse("Forbidden", 403)
-        try:
-            descriptor = os.open(task.source.path, os.O_RDONLY)
-        except FileNotFoundError:
+        if task.source.stored is None:
             return PlainTextResponse("Not Found", 404)
-        return self._track(request, task, label, descriptor)
+        return self._track(request, task, label, task.source.stored)
 
     def _is_served(self, task: Task, label: str) -> bool:
         labels = [
@@ -83,13 +82,12 @@ class FileEndpoint:
         ]
         return label in labels and self.rehearsal.service.serves_tracks_of(task.source)
 
-    def _track(self, request: Request, task: Task, label: str, descriptor: int) -> Response:
+    def _track(self, request: Request, task: Task, label: str, stored: Stored) -> Response:
         source = task.source
         shape = track_shape(source.head, source.size, label, source.name)
         headers = _headers(task, label)
         part = self._slice(request, shape.size, headers)
         if part is None:
-            os.close(descriptor)
             return PlainTextResponse("", 416, {"content-range": f"bytes */{shape.size}"})
         headers["content-length"] = str(part.end - part.first)
         if self.rehearsal.options.ranges:
@@ -97,7 +95,7 @@ class FileEndpoint:
         if part.is_part:
             headers["content-range"] = f"bytes {part.first}-{part.end - 1}/{part.size}"
         status = 206 if part.is_part else 200
-        return StreamingResponse(_pieces(descriptor, shape, part, request.method), status, headers)
+        return StreamingResponse(_pieces(stored, shape, part, request.method), status, headers)
 
     def _slice(self, request: Request, size: int, headers: dict[str, str]) -> Slice | None:
         """What to send; None where the range lies outside. A range of another version of the track is ignored."""
@@ -130,22 +128,20 @@ def _headers(task: Task, label: str) -> dict[str, str]:
     }
 
 
-async def _pieces(descriptor: int, shape: TrackShape, part: Slice, method: str) -> AsyncIterator[bytes]:
-    try:
+async def _pieces(stored: Stored, shape: TrackShape, part: Slice, method: str) -> AsyncIterator[bytes]:
+    with stored.path.open("rb", buffering=0) as file:  # stays open though the source is deleted meanwhile
         position = part.first if method == "GET" else part.end
         while position < part.end:
-            piece = _read(descriptor, shape, position, min(PIECE_BYTES, part.end - position))
+            piece = _read(file.fileno(), stored.offset, shape, position, min(PIECE_BYTES, part.end - position))
             yield piece
             position += len(piece)
-    finally:
-        os.close(descriptor)
 
 
-def _read(descriptor: int, shape: TrackShape, position: int, count: int) -> bytes:
+def _read(descriptor: int, offset: int, shape: TrackShape, position: int, count: int) -> bytes:
     """At most `count` bytes of the track, at least one."""
     if position < len(shape.head):
         return shape.head[position : position + count]
     if position < shape.source_size:
-        return os.pread(descriptor, min(count, shape.source_size - position), position)
+        return os.pread(descriptor, min(count, shape.source_size - position), offset + position)
     tail_position = position - shape.source_size
     return shape.tail[tail_position : tail_position + count]

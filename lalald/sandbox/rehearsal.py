@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,9 +12,8 @@ from lalald.sandbox.journal import Journal
 from lalald.sandbox.links import Links
 from lalald.sandbox.options import Options
 from lalald.sandbox.service import Service
-from lalald.sandbox.tasks import Source, Task
-
-HASH_PIECE_BYTES = 1 << 20
+from lalald.sandbox.storage import Storage
+from lalald.sandbox.tasks import Task
 
 
 class Rehearsal:
@@ -23,7 +21,7 @@ class Rehearsal:
 
     def __init__(self, options: Options, folder: Path, new_id: Callable[[], str], secret: bytes) -> None:
         self.options = options
-        self.folder = folder
+        self.storage = Storage(folder)
         self.new_id = new_id
         self.clock = Clock()
         self.service = Service(options, self.clock, new_id)
@@ -37,18 +35,12 @@ class Rehearsal:
     def forget_spent_files(self) -> None:
         """Removes the bytes that nobody can ask for any more."""
         for source in self.service.spent_sources():
-            source.path.unlink(missing_ok=True)
+            if source.stored is not None:
+                self.storage.forget(source.stored)
+                source.stored = None
 
     async def hash_sources(self) -> None:
         """Fills in the SHA-256 of large sources; it stays None for one whose bytes are gone."""
         for source in list(self.service.sources.values()):
-            if source.sha256 is None and source.path.exists():
-                source.sha256 = await asyncio.to_thread(_sha256, source)
-
-
-def _sha256(source: Source) -> str:
-    digest = hashlib.sha256()
-    with source.path.open("rb") as file:
-        while piece := file.read(HASH_PIECE_BYTES):
-            digest.update(piece)
-    return digest.hexdigest()
+            if source.sha256 is None and source.stored is not None:
+                source.sha256 = await asyncio.to_thread(source.stored.sha256)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from heapq import heappop, heappush
-from pathlib import Path
 
 from lalald.sandbox import modes
 from lalald.sandbox.options import Options
+from lalald.sandbox.storage import Stored
 from lalald.sandbox.tasks import UNDER_WAY, Charge, Failure, Source, Task
 from lalald.sandbox.validation import AnyPresets
 
@@ -53,11 +53,11 @@ class Service:
     def accepts_key(self, key: str) -> bool:
         return key in self.keys if self.keys else bool(key)
 
-    def add_source(self, *, name: str, size: int, duration: int, path: Path, head: bytes, sha256: str | None) -> Source:
+    def add_source(self, *, name: str, duration: int, stored: Stored, head: bytes, sha256: str | None) -> Source:
         """An upload that is whole."""
         now = self.clock()
         expires_at = now + self.options.source_seconds
-        source = Source(self.new_id(), name, size, duration, path, head, sha256, now, expires_at)
+        source = Source(self.new_id(), name, stored.size, duration, stored, head, sha256, now, expires_at)
         self.sources[source.id] = source
         heappush(self._spent_at, (expires_at + self.options.check_seconds + self.options.link_seconds, source.id))
         return source

@@ -13,6 +13,7 @@ from lalald.sandbox.journal import Entry, Journal
 
 logger = logging.getLogger(__name__)
 ENTRY = "lalald.entry"
+CONTROLS = "/sandbox/"
 
 
 class Stamp:
@@ -29,13 +30,12 @@ class Stamp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
-        if path.startswith("/sandbox/"):
+        if path.startswith(CONTROLS):
             await self._app(scope, receive, send)
             return
         operation = self._operations.get(path, self._otherwise)
-        request_id = os.urandom(16).hex()
         with_key = any(name == b"x-license-key" for name, _ in scope["headers"])
-        entry = scope[ENTRY] = self._journal.begin(operation, path, request_id, with_key=with_key)
+        entry = scope[ENTRY] = self._journal.begin(operation, path, os.urandom(16).hex(), with_key=with_key)
         try:
             await self._app(scope, receive, _stamped(send, entry))
         except Exception:
@@ -49,9 +49,11 @@ def _stamped(send: Send, entry: Entry) -> Send:
     async def stamped(message: Message) -> None:
         if message["type"] == "http.response.start":
             entry.status = message["status"]
-            date = formatdate(entry.at, usegmt=True).encode()
-            stamps = [(b"x-request-id", entry.request_id.encode()), (b"date", date)]
-            message = {**message, "headers": [*message["headers"], *stamps]}
+            message["headers"] = [
+                *message["headers"],
+                (b"x-request-id", entry.request_id.encode()),
+                (b"date", formatdate(entry.at, usegmt=True).encode()),
+            ]
         await send(message)
 
     return stamped

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
+from lalald.sandbox.storage import Stored
 from lalald.sandbox.validation import AnyPresets
 
 Status = Literal["queued", "progress", "success", "error", "cancelled"]
@@ -14,13 +14,13 @@ UNDER_WAY: tuple[Status, Status] = ("queued", "progress")
 
 @dataclass(slots=True)
 class Source:
-    """An uploaded file. `sha256` is None until somebody asked for it where the file is large."""
+    """An uploaded file. `sha256` is None until somebody asked, if it is large; `stored` is once its bytes are gone."""
 
     id: str
     name: str
     size: int
     duration: int
-    path: Path
+    stored: Stored | None
     head: bytes
     sha256: str | None
     created_at: float
