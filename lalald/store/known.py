@@ -70,6 +70,37 @@ class KnownFiles:
         )
         return {name_from(row[0]): Known(row[1], row[2], row[3], row[4]) for row in rows}
 
+    def known_at(self, inbox: str, paths: Sequence[str]) -> dict[str, Known]:
+        """Those of the paths that are known."""
+        found: dict[str, Known] = {}
+        for path in paths:
+            row = self.connection.execute(
+                "SELECT size, mtime_ns, job_id, note FROM files WHERE inbox = ? AND folder = ? AND name = ?",
+                (stored_name(inbox), *map(stored_name, split_path(path))),
+            ).fetchone()
+            if row is not None:
+                found[path] = Known(*row)
+        return found
+
+    def identities_in(
+        self, inbox: str, folder: str, *, after: str | None = None, upto: str | None = None
+    ) -> list[tuple[str, int, int]]:
+        """Name, size and mtime of the files known directly in a folder, or of a stretch of them: after one name, up to another.
+
+        In SQLite's order: text by its UTF-8 bytes, then the names that are no UTF-8 by theirs.
+        """
+        cursor = self.connection.cursor()
+        cursor.row_factory = None  # plain tuples: a rescan of 100,000 files is one comparison of lists per folder
+        where = " AND name > ?" * (after is not None) + " AND name <= ?" * (upto is not None)
+        bounds = [stored_name(bound) for bound in (after, upto) if bound is not None]
+        rows: list[tuple[str, int, int]] = cursor.execute(
+            f"SELECT name, size, mtime_ns FROM files WHERE inbox = ? AND folder = ?{where} ORDER BY name",  # noqa: S608 - fixed words
+            (stored_name(inbox), stored_name(folder), *bounds),
+        ).fetchall()
+        if rows and isinstance(rows[-1][0], bytes):
+            return [(name_from(name), size, mtime_ns) for name, size, mtime_ns in rows]
+        return rows
+
     def known_folders(self, inbox: str) -> set[str]:
         rows = self.connection.execute("SELECT DISTINCT folder FROM files WHERE inbox = ?", (stored_name(inbox),))
         return {name_from(row[0]) for row in rows}
@@ -131,13 +162,24 @@ class KnownFiles:
         return int(row[0])
 
     def forget(self, inbox: str, paths: Sequence[str]) -> None:
-        """Gone from an available inbox: dropped again, they are new drops."""
+        """Gone from an available inbox: dropped again, they are new drops.
+
+        While its job is at work a file stays known: archiving takes it aside and, where that fails, puts it back, which is no drop.
+        """
         keys = [(stored_name(inbox), *map(stored_name, split_path(path))) for path in paths]
-        self.connection.executemany("DELETE FROM files WHERE inbox = ? AND folder = ? AND name = ?", keys)
+        self.connection.executemany(
+            "DELETE FROM files WHERE inbox = ? AND folder = ? AND name = ? AND NOT EXISTS (SELECT 1 FROM jobs"
+            " WHERE jobs.id = files.job_id AND (jobs.state IN ('waiting', 'held') OR jobs.state = 'failed' AND jobs.filed = 0))",
+            keys,
+        )
 
     def forget_left_alone(self, inbox: str) -> None:
-        """After a reload: what was left alone is matched anew."""
-        self.connection.execute("DELETE FROM files WHERE inbox = ? AND job_id IS NULL", (stored_name(inbox),))
+        """After a reload: what no rule matched is matched anew. What was skipped on purpose stays so: its note begins with the setting."""
+        self.connection.execute(
+            "DELETE FROM files WHERE inbox = ? AND job_id IS NULL"
+            " AND (note IS NULL OR note NOT LIKE 'existing: skip%' AND note NOT LIKE 'changed: skip%')",
+            (stored_name(inbox),),
+        )
 
     def failed_like(self, inbox: str, size: int) -> list[FailedFile]:
         """Failed or cancelled jobs of this inbox with a file of this size that was filed away: one of them may be dragged back."""

@@ -152,11 +152,6 @@ class Store(KnownFiles):
         ).fetchone()
         return int(count)
 
-    def staging_jobs(self) -> set[int]:
-        """Jobs that may have tracks in a staging folder."""
-        rows = self.connection.execute("SELECT id FROM jobs WHERE stage IN ('check', 'download') AND state != 'done'")
-        return {row[0] for row in rows}
-
     def _jobs(self, where: str, parameters: Sequence[Any]) -> list[Job]:
         rows = self.connection.execute(
             f"SELECT jobs.*, handlings.json AS handling_json FROM jobs JOIN handlings ON handlings.id = jobs.handling {where}",  # noqa: S608 - the condition is ours
@@ -242,7 +237,10 @@ class Store(KnownFiles):
 
     def drop_file(self, job: Job) -> None:
         """What lies at the job's place is looked at anew."""
-        self.forget(job.inbox, [job.path])
+        self.connection.execute(
+            "DELETE FROM files WHERE inbox = ? AND folder = ? AND name = ?",
+            (stored_name(job.inbox), *map(stored_name, split_path(job.path))),
+        )
 
     def clear_request(self, job_id: int, request: Request) -> None:
         """The request was honoured, unless another has come since."""
