@@ -11,24 +11,23 @@ import uuid
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lalald import __version__, logs, outbox
+from lalald import __version__, logs, outbox, requests, upkeep
 from lalald.api import Client
 from lalald.budget import Budget
 from lalald.clock import Clock
 from lalald.config import Config, load
 from lalald.control import Server
 from lalald.credentials import license_key
-from lalald.errors import ConfigError, DaemonError, LalaldError, ServiceError
+from lalald.errors import ConfigError, DaemonError, ServiceError
 from lalald.inbox.intake import Intake
 from lalald.inbox.settle import ignore_broken_leases
-from lalald.jobs import Job, Stage, State, Task, told
+from lalald.jobs import Job, told
 from lalald.reservations import Reservations
-from lalald.stages.bench import Bench, source_path
+from lalald.stages.bench import Bench
 from lalald.store import Store, StoreThread
 from lalald.systemd import Systemd
 from lalald.worker import Worker
@@ -36,8 +35,6 @@ from lalald.worker import Worker
 _STOP_SECONDS = 1.5
 _STOP_WITH_A_SPLIT_SECONDS = 8.0
 _ONCE_WITHOUT_SUCCESS_SECONDS = 600.0
-_PROGRESS_EVERY_SECONDS = 1.0
-_DAY_SECONDS = 86400.0
 _PULSE_SECONDS = 10.0
 
 
@@ -118,27 +115,24 @@ class _Daemon:
         """The bench and the worker; what a crash left behind is cleared away."""
         config = self.config
         facts = {"pid": os.getpid(), "version": __version__, "started_at": self.clock.now(), "config": str(config.path)}
-        reserved, staging, refused_at = await self.store.run(lambda store: self._recovered(store, facts))
-        executors = {
-            "uploads": ThreadPoolExecutor(config.transfers.uploads, "upload"),
-            "downloads": ThreadPoolExecutor(config.transfers.downloads, "download"),
-            "files": ThreadPoolExecutor(4, "files"),
-        }
+        reserved, refused_at = await self.store.run(lambda store: self._recovered(store, facts))
         self.bench = Bench(
             config=config, api=self._client(config), store=self.store, clock=self.clock, budget=self._budget(config),
             new_key=lambda: str(uuid.uuid4()), log=self.log, reservations=Reservations(reserved),
-            batch_refused_at=refused_at, **executors,
+            batch_refused_at=refused_at, uploads=ThreadPoolExecutor(config.transfers.uploads, "upload"),
+            downloads=ThreadPoolExecutor(config.transfers.downloads, "download"), files=ThreadPoolExecutor(4, "files"),
         )  # fmt: skip
         for directory in {str(inbox.outbox) for inbox in config.inboxes}:
-            with suppress(LalaldError):
-                await self.bench.on(self.bench.files, outbox.clear_staging, directory, staging)
+            left = await self.bench.on(self.bench.files, outbox.staged_job_ids, directory)
+            known = await self.store.run(partial(_jobs_of, left))
+            await self.bench.on(self.bench.files, outbox.clear_staging, directory, known)
         self.worker = Worker(self.bench, look_again=self._look_again)
 
-    def _recovered(self, store: Store, facts: dict[str, Any]) -> tuple[list[tuple[str, str, int]], set[int], float | None]:
+    def _recovered(self, store: Store, facts: dict[str, Any]) -> tuple[list[tuple[str, str, int]], float | None]:
         store.clear_progress()
         store.set_fact("daemon", facts, self.clock.now())
         refused_at = store.fact("batch_refused_at")
-        return store.reservations(), store.staging_jobs(), refused_at if isinstance(refused_at, float) else None
+        return store.reservations(), refused_at if isinstance(refused_at, float) else None
 
     def _client(self, config: Config) -> Client:
         try:
@@ -167,9 +161,15 @@ class _Daemon:
             self._watch(inbox)
         await asyncio.gather(*(self._first_scan(intake) for intake in self.intakes.values()))
         self.log.info("daemon.ready", version=__version__, inboxes=[str(inbox.path) for inbox in self.config.inboxes])
-        await self._tell_status()
+        await upkeep.tell_status(self.worker, self.systemd)
         self.systemd.ready()
-        for work in (self._reloads(), self._progress(), self._feed_watchdog(), self._housekeeping(), self._statuses()):
+        for work in (
+            self._reloads(),
+            upkeep.show_progress(self.worker, self.changed),
+            upkeep.show_status(self.worker, self.systemd, self.changed),
+            upkeep.feed_watchdog(self.systemd, self._pulse),
+            upkeep.trim_history(self.bench),
+        ):
             self.loops.append(asyncio.create_task(work))
         ending = asyncio.create_task(self._all_carried() if self.once else self.stop.wait())
         stopping = asyncio.create_task(self.stop.wait())
@@ -216,56 +216,11 @@ class _Daemon:
     # the command line
 
     def _woken(self) -> None:
-        self.loops.append(asyncio.create_task(self._honour_daemon_requests()))
+        self.loops.append(asyncio.create_task(self._honour_requests()))
         self.worker.wake()
 
-    async def _honour_daemon_requests(self) -> None:
-        for kind, argument in await self.store.run(lambda store: store.take_requests()):
-            if kind == "rescan":
-                for path, intake in self.intakes.items():
-                    if argument is None or str(path) == argument:
-                        intake.rescan()
-            elif kind == "redo" and argument is not None:
-                await self._redo(argument)
-            elif kind == "release_inbox" and argument is not None:
-                await self._accept_inbox(argument)
-            elif kind == "cancel_every_client":
-                await self._cancel_every_client()
-
-    async def _redo(self, argument: str) -> None:
-        """A finished file again, as a new job that pays again."""
-
-        def redo(store: Store) -> int | None:
-            job = store.job(int(argument)) if argument.isdigit() else store.job_at(argument)
-            if job is None or job.state not in (State.DONE, State.FAILED, State.CANCELLED):
-                return None
-            facts = os.stat(source_path(job))
-            job = _with_facts(job, facts)
-            return store.redo(job, self.clock.now(), tuple(_fresh(task) for task in job.tasks))
-
-        try:
-            job_id = await self.store.run(redo)
-        except OSError as error:
-            self.log.warning("redo.impossible", asked=argument, error=error.strerror, meaning="its file is not there any more")
-            return
-        if job_id is None:
-            self.log.warning("redo.impossible", asked=argument, meaning="there is no finished job of that number or file")
-            return
-        self.log.info("job.redone", asked=argument, job=job_id)
-        self.worker.wake()
-
-    async def _accept_inbox(self, argument: str) -> None:
-        intake = self.intakes.get(Path(argument))
-        if intake is not None:
-            await intake.accept()
-
-    async def _cancel_every_client(self) -> None:
-        try:
-            answers = await self.bench.api.cancel_all()
-        except ServiceError as error:
-            self.log.error("cancel_all.failed", error=str(error))
-            return
-        self.log.warning("cancel_all.done", tasks=len(answers))
+    async def _honour_requests(self) -> None:
+        await requests.honour_daemon(self.worker, self.intakes)
 
     # loops of its own
 
@@ -281,47 +236,6 @@ class _Daemon:
         except TimeoutError:
             return False
         return True
-
-    async def _feed_watchdog(self) -> None:
-        if self.systemd.watchdog_seconds is None:
-            await asyncio.Event().wait()
-        while True:
-            if await self._pulse():
-                self.systemd.alive()
-            await asyncio.sleep((self.systemd.watchdog_seconds or 60.0) / 2)
-
-    async def _progress(self) -> None:
-        """Once a second while bytes move, for `status`; asleep otherwise."""
-        while True:
-            await self.worker.settled.wait()
-            self.worker.settled.clear()
-            self.changed.set()
-            while self.bench.transfers:
-                await asyncio.sleep(_PROGRESS_EVERY_SECONDS)
-                moving = {job_id: sum(t.progress for t in transfers) for job_id, transfers in self.bench.transfers.items()}
-                totals = {job_id: max(1, sum(t.total or 0 for t in self.bench.transfers.get(job_id, ()))) for job_id in moving}
-                shares = {job_id: min(1.0, done / totals[job_id]) for job_id, done in moving.items()}
-                await self.store.run(partial(_set_progress, shares))
-
-    async def _statuses(self) -> None:
-        while True:
-            await self.changed.wait()
-            self.changed.clear()
-            await self._tell_status()
-            await asyncio.sleep(_PROGRESS_EVERY_SECONDS)
-
-    async def _tell_status(self) -> None:
-        counts, holds = await self.store.run(lambda store: (store.stage_counts(), store.holds()))
-        self.systemd.status(status_text(counts, {str(hold): count for hold, count in holds.items()}, self.worker.holds.licence_trouble))
-
-    async def _housekeeping(self) -> None:
-        """History is trimmed at start and once a day."""
-        while True:
-            before = self.clock.now() - self.config.history
-            trimmed = await self.store.run(partial(_trim, before))
-            if trimmed:
-                self.log.info("history.trimmed", jobs=trimmed)
-            await asyncio.sleep(_DAY_SECONDS)
 
     async def _all_carried(self) -> None:
         """`--once`: everything that lies in the inboxes is at its end, held, or has failed transiently for ten minutes."""
@@ -394,34 +308,9 @@ class _Daemon:
         await self.store.stop()
 
 
-def status_text(counts: Mapping[str, int], holds: Mapping[str, int], licence_trouble: str | None) -> str:
-    """One line for `systemctl status`: live counts, and what is waited for."""
-    words = {"upload": "to upload", "split": "to start", "check": "processing", "download": "to download"}
-    parts = [f"{counts[stage]} {word}" for stage, word in words.items() if counts.get(stage)]
-    finishing = counts.get(Stage.DELETE, 0) + counts.get(Stage.ARCHIVE, 0)
-    if finishing:
-        parts.append(f"{finishing} finishing")
-    if holds:
-        parts.append(f"{sum(holds.values())} held: " + ", ".join(sorted(holds)))
-    text = ", ".join(parts) or "idle"
-    return f"no usable licence key ({licence_trouble}); {text}" if licence_trouble else text
-
-
-def _fresh(task: Task) -> Task:
-    return Task(number=task.number, name=task.name, mode=task.mode, presets=task.presets)
-
-
-def _set_progress(shares: dict[int, float], store: Store) -> None:
-    store.set_progress(shares)
-
-
-def _trim(before: float, store: Store) -> int:
-    return store.trim(before)
-
-
 def _forget_left_alone(inbox: str, store: Store) -> None:
     store.forget_left_alone(inbox)
 
 
-def _with_facts(job: Job, facts: os.stat_result) -> Job:
-    return replace(job, size=facts.st_size, mtime_ns=facts.st_mtime_ns, inode=facts.st_ino)
+def _jobs_of(job_ids: set[int], store: Store) -> list[Job]:
+    return store.jobs_of(job_ids)

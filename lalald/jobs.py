@@ -339,6 +339,11 @@ def _retried_task(task: Task) -> Task:
     if task.error is None:
         dead_links = task.stage is Stage.DOWNLOAD and task.links_asked > 0
         return replace(task, stage=Stage.CHECK, links_asked=0, due_at=None) if dead_links else task
+    return fresh(task)
+
+
+def fresh(task: Task) -> Task:
+    """The same task, not started yet."""
     return Task(number=task.number, name=task.name, mode=task.mode, presets=task.presets)
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
 
 from lalald.clock import Clock
 from lalald.jobs import Job
 from lalald.pacing import Gate
 
 Take = Callable[[int], Awaitable[Sequence[Job]]]
-Carry = Callable[[Sequence[Job]], Awaitable[None]]
+Carry = Callable[[Sequence[Job]], Coroutine[Any, Any, None]]
 
 
 class Lane:

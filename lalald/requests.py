@@ -1,16 +1,22 @@
-"""What the command line left in a job's row: cancel, retry, release."""
+"""What the command line asks for: of a job, in its row (cancel, retry, release), or of the daemon itself."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lalald import jobs
 from lalald.errors import RefusedError, ServiceError
 from lalald.jobs import Job, Request, Stage, State, Task
 from lalald.stages.archive import take_back
+from lalald.stages.bench import source_path
+from lalald.store import Store
 
 if TYPE_CHECKING:
+    from lalald.inbox.intake import Intake
     from lalald.worker import Worker
 
 _CANCELLED = "it was cancelled"
@@ -77,3 +83,54 @@ def _ended(task: Task, finished: set[str]) -> Task:
     if task.error is not None or task.stage in (Stage.DOWNLOAD, Stage.DONE) or task.task_id in finished:
         return task
     return replace(task, error=_CANCELLED)
+
+
+async def honour_daemon(worker: Worker, intakes: Mapping[Path, Intake]) -> None:
+    """What is asked of the daemon itself: rescan, redo, accept an inbox's new folder, cancel every client's tasks."""
+    for kind, argument in await worker.bench.store.run(lambda store: store.take_requests()):
+        if kind == "rescan":
+            for path, intake in intakes.items():
+                if argument is None or str(path) == argument:
+                    intake.rescan()
+        elif kind == "redo" and argument is not None:
+            await _redo(argument, worker)
+        elif kind == "release_inbox" and argument is not None:
+            for path, intake in intakes.items():
+                if str(path) == argument:
+                    await intake.accept()
+        elif kind == "cancel_every_client":
+            await _cancel_every_client(worker)
+
+
+async def _redo(argument: str, worker: Worker) -> None:
+    """A finished file again, as a new job that pays again."""
+    now = worker.bench.clock.now()
+
+    def redo(store: Store) -> int | None:
+        job = store.job(int(argument)) if argument.isdigit() else store.job_at(argument)
+        if job is None or job.state not in (State.DONE, State.FAILED, State.CANCELLED):
+            return None
+        facts = os.stat(source_path(job))
+        job = replace(job, size=facts.st_size, mtime_ns=facts.st_mtime_ns, inode=facts.st_ino)
+        return store.redo(job, now, tuple(jobs.fresh(task) for task in job.tasks))
+
+    log = worker.bench.log
+    try:
+        job_id = await worker.bench.store.run(redo)
+    except OSError as error:
+        log.warning("redo.impossible", asked=argument, error=error.strerror, meaning="its file is not there any more")
+        return
+    if job_id is None:
+        log.warning("redo.impossible", asked=argument, meaning="there is no finished job of that number or file")
+        return
+    log.info("job.redone", asked=argument, job=job_id)
+    worker.wake()
+
+
+async def _cancel_every_client(worker: Worker) -> None:
+    try:
+        answers = await worker.bench.api.cancel_all()
+    except ServiceError as error:
+        worker.bench.log.error("cancel_all.failed", error=str(error))
+        return
+    worker.bench.log.warning("cancel_all.done", tasks=len(answers))

@@ -36,7 +36,7 @@ from lalald.stages import split
 from lalald.stages.archive import file_failure, file_success
 from lalald.stages.bench import Bench
 from lalald.stages.delete import delete
-from lalald.stages.download import download
+from lalald.stages.download import download, tidy
 from lalald.stages.upload import upload
 from lalald.store import Store
 from lalald.store.store import StaleError
@@ -138,8 +138,8 @@ class Worker:
 
     def _stop_transfers(self, job: Job) -> None:
         if job.request is jobs.Request.CANCEL and job.stage is Stage.UPLOAD:
-            for transfer in self.bench.transfers.get(job.id, ()):
-                transfer.stop.set()
+            for transfer, _ in self.bench.transfers.get(job.id, ()):
+                transfer.end()
 
     def wake(self) -> None:
         """Something changed: every loop looks."""
@@ -278,7 +278,10 @@ class Worker:
         if saved is None:
             return None
         self._next[saved.id] = saved
+        self.bench.moved.set()
         self._say(before, saved, outcome)
+        if before.stage is Stage.DOWNLOAD and saved.stage is not Stage.DOWNLOAD:
+            await tidy(saved, self.bench)
         if isinstance(outcome, Dropped):
             self._look_again(before.inbox)
         if saved.state in (State.FAILED, State.CANCELLED) or isinstance(outcome, Held):

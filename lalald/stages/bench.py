@@ -35,17 +35,20 @@ class Bench:
     downloads: Executor
     files: Executor
     reservations: Reservations
-    transfers: dict[int, list[Transfer]] = field(default_factory=dict)
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+    transfers: dict[int, list[tuple[Transfer, int]]] = field(default_factory=dict)
+    moved: asyncio.Event = field(default_factory=asyncio.Event)  # a job moved or a transfer began, for those who tell of it
     batch_refused_at: float | None = None  # the licence's plan has no batches
 
     async def on(self, executor: Executor, function: Callable[..., Answer], *arguments: Any) -> Answer:
         """Runs what blocks on a thread."""
         return await asyncio.get_running_loop().run_in_executor(executor, function, *arguments)
 
-    def transfer(self, job: Job) -> Transfer:
-        """A transfer that `status` can see and a cancel can stop."""
+    def transfer(self, job: Job, total_bytes: int) -> Transfer:
+        """A transfer that `status` can see and a cancel can stop; on any thread."""
         transfer = Transfer()
-        self.transfers.setdefault(job.id, []).append(transfer)
+        self.transfers.setdefault(job.id, []).append((transfer, total_bytes))
+        self.loop.call_soon_threadsafe(self.moved.set)
         return transfer
 
     def transferred(self, job: Job) -> None:

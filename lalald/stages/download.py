@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 
 from lalald import outbox
-from lalald.errors import LinkDeadError
 from lalald.files import check_folder, free_bytes
 from lalald.jobs import Done, Failed, Held, Hold, Job, Outcome, Stage, Task, Track
-from lalald.outbox import NameTakenError, Staged, TwinChangedError
+from lalald.errors import LinkDeadError, NameTakenError, StagingLostError, TwinChangedError
 from lalald.stages import twins
 from lalald.stages.bench import Bench
+from lalald.stages.fetch import fetch
+from lalald.outbox import Staged
 
 _LINKS_ASKED_AT_MOST = 2
 _ROOM_KEPT_BYTES = 16 * 1024 * 1024
@@ -56,7 +56,8 @@ async def _place(job: Job, bench: Bench) -> Outcome:
     except NameTakenError:  # somebody put a file there since the name was chosen
         staged = await bench.on(bench.files, outbox.staged_tracks, job)
         return Done(await bench.on(bench.files, _reserve, job, staged, bench))
-    bench.reservations.forget(job.id)
+    except StagingLostError:
+        return Done(outbox.unnamed(job))
     tasks = tuple(replace(task, stage=Stage.DONE) if task.stage is Stage.DOWNLOAD else task for task in placed.tasks)
     return Done(replace(placed, tasks=tasks))
 
@@ -65,9 +66,8 @@ def _reserve(job: Job, staged: dict[tuple[int, int], Staged], bench: Bench) -> J
     """On a thread. Names are chosen by one job at a time, so that no two choose the same."""
     directory = job.handling.outbox
     taken: Callable[[str], bool] = lambda folded: bench.reservations.taken(directory, folded, job.id)  # noqa: E731
-    date = datetime.fromtimestamp(bench.clock.now()).astimezone().date()
     with bench.reservations.choosing():
-        named = outbox.reserve(job, staged, reserved=taken, date=date)
+        named = outbox.reserve(job, staged, reserved=taken)
         paths = [track.path for task in named.tasks for track in task.tracks if track.path and not track.delivered]
         bench.reservations.claim(directory, paths, job.id)
     return named
@@ -84,9 +84,8 @@ async def _no_room(job: Job, bench: Bench) -> Held | None:
 
 def room_needed(job: Job) -> int:
     """Bytes that the outbox must have free for what the job still owes: as declared, else as large as the source."""
-    owed = _owed(job)
-    tracks = owed or [(task, 0, None) for task in job.tasks if task.error is None]
-    return sum((track.size if track and track.size is not None else job.size) for _, _, track in tracks) + _ROOM_KEPT_BYTES
+    owed = [track.size if track.size is not None else job.size for _, _, track in _owed(job)]
+    return sum(owed or [job.size] * len(job.tasks)) + _ROOM_KEPT_BYTES
 
 
 async def _fetch_all(job: Job, bench: Bench) -> dict[tuple[int, int], Staged] | Outcome:
@@ -114,7 +113,7 @@ def _fetch(job: Job, task: Task, position: int, track: Track, bench: Bench) -> S
     """On a thread: one track into the staging folder, from the service or from an earlier job's results."""
     if track.origin is not None:
         return outbox.copy_twin(job, task.number, position)
-    return outbox.fetch(job, task.number, position, bench.api, bench.transfer(job))
+    return fetch(job, task.number, position, track, bench.api, bench.transfer(job, track.size or job.size))
 
 
 def _without_the_twin(job: Job) -> Outcome:
@@ -134,3 +133,9 @@ def _links_anew(job: Job, task: Task) -> Outcome:
         words = f"the service's links to the tracks of task {task.title} are dead, new ones were asked for {task.links_asked} times."
         return Failed(f"{words} The task is paid; `lalald retry {job.id}` asks again while the service keeps the results.", job=job)
     return Done(job.with_task(replace(task, links_asked=task.links_asked + 1, stage=Stage.CHECK, due_at=None)))
+
+
+async def tidy(job: Job, bench: Bench) -> None:
+    """After the row says that everything is delivered: what is left in the staging folder goes, and the names are free."""
+    bench.reservations.forget(job.id)
+    await bench.on(bench.files, outbox.clear, job)

@@ -49,7 +49,7 @@ def _gone(job: Job, reason: str) -> Outcome:
 
 
 async def _send(job: Job, path: str, bench: Bench) -> Outcome:
-    transfer = bench.transfer(job)
+    transfer = bench.transfer(job, job.size)
     try:
         uploaded = await bench.on(bench.uploads, partial(_upload_file, bench, path, job, transfer))
     finally:

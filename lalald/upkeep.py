@@ -1,0 +1,98 @@
+"""What the daemon does beside carrying files: tells how it fares, feeds the watchdog, trims its history."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+
+from lalald.jobs import Stage
+from lalald.stages.bench import Bench
+from lalald.store import Store
+from lalald.systemd import Systemd
+from lalald.worker import Worker
+
+_TOLD_EVERY_SECONDS = 1.0
+_DAY_SECONDS = 86400.0
+
+
+async def show_progress(worker: Worker, changed: asyncio.Event) -> None:
+    """Once a second while bytes move, for `status`; asleep otherwise."""
+    bench = worker.bench
+    while True:
+        await bench.moved.wait()
+        bench.moved.clear()
+        changed.set()
+        while bench.transfers:
+            await asyncio.sleep(_TOLD_EVERY_SECONDS)
+            await bench.store.run(partial(_set_progress, _shares(bench)))
+
+
+def _shares(bench: Bench) -> dict[int, float]:
+    """How much of each job's transfers is done, 0 to 1."""
+    shares = {}
+    for job_id, transfers in list(bench.transfers.items()):
+        total = sum(size for _, size in transfers)
+        shares[job_id] = min(1.0, sum(transfer.progress for transfer, _ in transfers) / total) if total else 0.0
+    return shares
+
+
+def _set_progress(shares: dict[int, float], store: Store) -> None:
+    store.set_progress(shares)
+
+
+async def show_status(worker: Worker, systemd: Systemd, changed: asyncio.Event) -> None:
+    """Tells systemd how many files are where, at most once a second, and only when something changed."""
+    while True:
+        await changed.wait()
+        changed.clear()
+        await tell_status(worker, systemd)
+        await asyncio.sleep(_TOLD_EVERY_SECONDS)
+
+
+async def tell_status(worker: Worker, systemd: Systemd) -> None:
+    counts, holds = await worker.bench.store.run(lambda store: (store.stage_counts(), store.holds()))
+    named = {str(hold): count for hold, count in holds.items()}
+    systemd.status(status_text(counts, named, worker.holds.licence_trouble, worker.trouble))
+
+
+def status_text(
+    counts: Mapping[str, int], holds: Mapping[str, int], licence_trouble: str | None, trouble: str | None
+) -> str:
+    """One line for `systemctl status`: live counts, and what is waited for."""
+    words = {"upload": "uploading", "split": "starting", "check": "processing", "download": "downloading"}
+    parts = [f"{counts[stage]} {word}" for stage, word in words.items() if counts.get(stage)]
+    finishing = counts.get(Stage.DELETE, 0) + counts.get(Stage.ARCHIVE, 0)
+    if finishing:
+        parts.append(f"{finishing} finishing")
+    if holds:
+        parts.append(f"{sum(holds.values())} held: " + ", ".join(sorted(holds)))
+    if licence_trouble:
+        parts.insert(0, f"no usable licence key: {licence_trouble}")
+    elif trouble:
+        parts.append(f"the service does not answer as it should: {trouble}")
+    return ", ".join(parts) or "idle"
+
+
+async def feed_watchdog(systemd: Systemd, pulse: Callable[[], Awaitable[bool]]) -> None:
+    """The watchdog is fed only while every loop turns."""
+    if systemd.watchdog_seconds is None:
+        return
+    while True:
+        if await pulse():
+            systemd.alive()
+        await asyncio.sleep(systemd.watchdog_seconds / 2)
+
+
+async def trim_history(bench: Bench) -> None:
+    """At start and once a day."""
+    while True:
+        before = bench.clock.now() - bench.config.history
+        trimmed = await bench.store.run(partial(_trim, before))
+        if trimmed:
+            bench.log.info("history.trimmed", jobs=trimmed)
+        await asyncio.sleep(_DAY_SECONDS)
+
+
+def _trim(before: float, store: Store) -> int:
+    return store.trim(before)
