@@ -2,9 +2,14 @@
 
 LalaldError                     has a `hint`: what to do next
 ├── ConfigError                 the configuration cannot be used; carries every mistake
+├── UsageError                  a command asks for what is not there, or cannot be
 ├── StoreError                  the state folder or its database cannot be used
 ├── DaemonError                 the daemon cannot start, or is not there to be asked
 ├── FileError                   this file cannot be read, moved or written now
+│   ├── DiskFullError           no room, or no quota, left where it should go
+│   ├── NameTakenError          a stranger's file has the name that was chosen for a result
+│   ├── StagingLostError        a fetched track is neither in the staging folder nor in place
+│   ├── TwinChangedError        an earlier result is not what was delivered, and cannot be given again
 │   └── FolderUnavailableError  its inbox or outbox is not there: unmounted, missing, without permission
 └── ServiceError                LALAL.AI, or the way there; has `status`, `code`, `request_id`
     ├── TransientError          worth another try later; may carry `retry_after_seconds`
@@ -33,6 +38,10 @@ class ConfigError(LalaldError):
     """The configuration has mistakes; the message lists every one of them with its line."""
 
 
+class UsageError(LalaldError):
+    """What was asked on the command line is not there, or cannot be done to it; nothing was done."""
+
+
 class StoreError(LalaldError):
     """The database or its folder cannot be used; it was left as it is."""
 
@@ -43,6 +52,22 @@ class DaemonError(LalaldError):
 
 class FileError(LalaldError):
     """A file or folder cannot be read, moved or written at the moment."""
+
+
+class DiskFullError(FileError):
+    """There is no room for it; the job goes on by itself when there is."""
+
+
+class NameTakenError(FileError):
+    """A stranger's file has a name that was chosen; what was in place already is back in the staging folder."""
+
+
+class StagingLostError(FileError):
+    """A track is neither in the staging folder nor in place: it has to be fetched again."""
+
+
+class TwinChangedError(FileError):
+    """An earlier result is not there any more as it was delivered, so it cannot be given again."""
 
 
 class FolderUnavailableError(FileError):
@@ -71,7 +96,11 @@ class ServiceError(LalaldError):
 
 
 class TransientError(ServiceError):
-    """No answer, or one that says "later". `answered` is false where the request may have been carried out unseen."""
+    """No answer, or one that says "later".
+
+    `answered`: an answer came, of whatever kind. `carried_out_possible`: the request may have been carried out all the same; false
+    only where that is certain: no connection was had, or the answer was one of refusal. Money hangs on the second.
+    """
 
     def __init__(
         self,
@@ -79,6 +108,7 @@ class TransientError(ServiceError):
         *,
         retry_after_seconds: float | None = None,
         answered: bool = False,
+        carried_out_possible: bool = True,
         status: int | None = None,
         code: str | None = None,
         request_id: str | None = None,
@@ -86,6 +116,7 @@ class TransientError(ServiceError):
         super().__init__(message, status=status, code=code, request_id=request_id)
         self.retry_after_seconds = retry_after_seconds
         self.answered = answered
+        self.carried_out_possible = carried_out_possible
 
 
 class RateLimitedError(TransientError):

@@ -1,0 +1,147 @@
+"""Where requests go: the service's origin, the loopback exception, and the proxies that the environment names."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
+
+from lalald.errors import ConfigError
+
+_PORTS = {"https": 443, "http": 80}
+_HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?\.?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class AddressError(ValueError):
+    """A URL that names no place to send a request to; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Scheme, host and port: what a connection is made to, and what a key belongs to."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @property
+    def authority(self) -> str:
+        """As the `Host` header says it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://{self.authority}"
+
+    @property
+    def is_loopback(self) -> bool:
+        return is_loopback(self.host)
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """An http proxy that is asked to CONNECT. It sees where to, never what."""
+
+    host: str
+    port: int
+    authorization: str | None = field(default=None, repr=False)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this machine by name or by number, without asking a name server."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def split_url(url: str) -> tuple[Origin, SplitResult]:
+    """The origin of an http or https URL, and its parts.
+
+    Raises:
+        AddressError: another scheme, no or a wrong host, credentials, a control character.
+    """
+    if _CONTROL.search(url):
+        raise AddressError("it holds control characters")
+    try:
+        parts = urlsplit(url.strip(" "))
+        port = parts.port
+    except ValueError as error:
+        raise AddressError(f"it is no URL ({error})") from None
+    if parts.scheme not in _PORTS:
+        raise AddressError(f"its scheme is {parts.scheme!r}" if parts.scheme else "it names no scheme")
+    if "@" in parts.netloc:
+        raise AddressError("it holds a user name or password")
+    return Origin(parts.scheme, _host(parts.hostname), _PORTS[parts.scheme] if port is None else port), parts
+
+
+def _host(name: str | None) -> str:
+    if not name:
+        raise AddressError("it names no host")
+    try:
+        return str(ipaddress.ip_address(name))
+    except ValueError:
+        pass
+    try:
+        host = name if name.isascii() else name.encode("idna").decode("ascii")
+    except UnicodeError:
+        raise AddressError(f"{name!r} is no host") from None
+    if not _HOST_NAME.fullmatch(host):
+        raise AddressError(f"{host!r} is no host")
+    return host
+
+
+def api_origin(api_url: str) -> tuple[Origin, str]:
+    """The origin of the service and the path before `/api/v1/`: https, or http on loopback.
+
+    Raises:
+        ConfigError: anything else, since the key would travel in the open.
+    """
+    hint = "Use https://www.lalal.ai, or http on loopback for a sandbox."
+    try:
+        origin, parts = split_url(api_url)
+    except AddressError as error:
+        raise ConfigError(f"`api_url` cannot be used: {error}.", hint=hint) from None
+    if origin.scheme == "http" and not origin.is_loopback:
+        raise ConfigError(f"`api_url` {origin.url} is not https: the license key would travel in the open.", hint=hint)
+    if parts.query or parts.fragment or not parts.path.isascii() or " " in parts.path:
+        raise ConfigError("`api_url` is an origin and perhaps a path, no more.", hint=hint)
+    return origin, parts.path.rstrip("/")
+
+
+def proxy_for(origin: Origin) -> Proxy | None:
+    """The proxy that `HTTPS_PROXY` or `ALL_PROXY` name for an origin, unless `NO_PROXY` or loopback exempt it.
+
+    Raises:
+        ConfigError: a proxy of a kind that lalald does not speak.
+    """
+    if origin.scheme != "https" or origin.is_loopback:
+        return None
+    proxies = getproxies_environment()
+    url = proxies.get("https") or proxies.get("all")
+    if not url or proxy_bypass_environment(f"{origin.host}:{origin.port}", proxies):
+        return None
+    return _proxy(url if "://" in url else f"http://{url}")
+
+
+def _proxy(url: str) -> Proxy:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 80
+    except ValueError:
+        raise ConfigError("HTTPS_PROXY is no URL.", hint="Write it as http://host:port.") from None
+    if parts.scheme != "http" or not parts.hostname:
+        raise ConfigError(
+            f"HTTPS_PROXY names a proxy of the kind {parts.scheme!r}.", hint="Use one of the kind http://host:port."
+        )
+    if parts.username is None:
+        return Proxy(parts.hostname, port)
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+    return Proxy(parts.hostname, port, "Basic " + base64.b64encode(pair).decode("ascii"))

@@ -1,0 +1,239 @@
+"""Every operation of the LALAL.AI API v1, one method each. The license key goes to `api_url`'s origin, nowhere else."""
+
+from __future__ import annotations
+
+import re
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from lalald import __version__
+from lalald.api import answers, disposition, translate
+from lalald.api.address import Origin, api_origin
+from lalald.api.answers import Started, StartRefused, TaskAnswer, Uploaded, VoicePack
+from lalald.api.download import Fetched, Fetching, Route
+from lalald.api.pace import Pace
+from lalald.api.post import Post
+from lalald.api.transfer import Transfer
+from lalald.api.translate import JSON_LIMIT_BYTES, Reply
+from lalald.api.upload import Sending
+from lalald.api.wire import Deadlines
+from lalald.api.wires import Wires
+from lalald.credentials import LicenseKey
+from lalald.errors import LicenceRefusedError
+
+BATCH_LIMIT = 100  # the document: `items` of a batch
+CHECK_LIMIT = 200  # the document: `task_ids` of a check
+_USABLE_KEY = re.compile(r"[\x21-\x7e]+")
+_ORDINARY_DEADLINES = Deadlines()
+
+
+@dataclass(frozen=True, slots=True)
+class SplitItem:
+    """One task to be started: presets in the API's own names, and the key that makes asking twice harmless."""
+
+    source_id: str
+    presets: Mapping[str, Any]
+    idempotency_key: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"source_id": self.source_id, "presets": dict(self.presets), "idempotency_key": self.idempotency_key}
+
+
+class Client:
+    """The service: JSON on the event loop, bytes on the threads that call `upload` and `download`.
+
+    Every operation raises ServiceError. Rates are in bytes per second, for all transfers of a direction together.
+    """
+
+    def __init__(
+        self,
+        api_url: str,
+        license_key: LicenseKey | None,
+        *,
+        upload_rate: int | None,
+        download_rate: int | None,
+        user_agent: str = f"lalald/{__version__}",
+        deadlines: Deadlines = _ORDINARY_DEADLINES,
+    ) -> None:
+        """Raises ConfigError where `api_url` would carry the key in the open."""
+        self._origin, self._path = api_origin(api_url)
+        self._license_key = license_key
+        self._user_agent = user_agent
+        self._deadlines = deadlines
+        tls = _Tls(self._origin)
+        self._post = Post(self._origin, self._path, tls.for_the_api, user_agent, deadlines)
+        self._wires = Wires(tls.for_anybody, deadlines)
+        self._upload_pace = Pace(upload_rate)
+        self._route = Route(self._wires, Pace(download_rate), deadlines, user_agent, self._origin.is_loopback)
+        self._under_way: set[Transfer] = set()
+        self._lock = threading.Lock()
+        self._interrupted = False
+
+    async def split(self, mode: str, item: SplitItem) -> str:
+        """Starts one task, which is charged, and gives its id."""
+        path = "change_voice" if mode == "change_voice" else f"split/{mode}"
+        said, reply = await self._ask(path, item.to_json())
+        return answers.task_id(said, reply)
+
+    async def split_batch(self, mode: str, items: Sequence[SplitItem]) -> list[Started | StartRefused]:
+        """Starts up to 100 tasks of one mode; what became of each, in the order asked."""
+        said, reply = await self._ask(f"split/batch/{mode}", {"items": [item.to_json() for item in items]})
+        return answers.started(said, reply, [item.source_id for item in items])
+
+    async def check(self, task_ids: Sequence[str]) -> dict[str, TaskAnswer]:
+        """What the service says of up to 200 tasks; those that it passes over are missing."""
+        if not task_ids:
+            return {}
+        said, reply = await self._ask("check", {"task_ids": list(task_ids)})
+        return answers.checked(said, reply, task_ids)
+
+    async def cancel(self, task_ids: Sequence[str]) -> dict[str, str | None]:
+        """Of each task None where it is cancelled, else the service's words; those that it passes over are missing."""
+        if not task_ids:
+            return {}
+        said, reply = await self._ask("cancel", {"task_ids": list(task_ids)})
+        told = answers.cancelled(said, reply)
+        return {task: told[task] for task in task_ids if task in told}
+
+    async def cancel_all(self) -> dict[str, str | None]:
+        """Cancels every task of the account in progress, other programs' too."""
+        said, reply = await self._ask("cancel/all", None)
+        return answers.cancelled(said, reply)
+
+    async def delete(self, source_id: str) -> None:
+        """Deletes a source and its tracks. The service cancels what still runs on it."""
+        await self._ask("delete", {"source_id": source_id})
+
+    async def minutes_left(self) -> float:
+        said, reply = await self._ask("limits/minutes_left", None)
+        return answers.minutes_left(said, reply)
+
+    async def voice_packs(self) -> list[VoicePack]:
+        """The account's own voice packs; the document names seven more that everybody has."""
+        said, reply = await self._ask("voice_packs/list", None)
+        return answers.voice_packs(said, reply)
+
+    def upload(self, file: BinaryIO, size: int, name: str, transfer: Transfer) -> Uploaded:
+        """Blocks. Sends a file of `size` bytes from its start; `sha256` is of what was sent.
+
+        Raises:
+            ServiceError, TransferStopped
+            FileError: the file cannot be read, or is no longer `size` bytes long.
+        """
+        key = self._key()
+        sending = Sending(file, size, self._upload_head(size, name, key), transfer, self._upload_pace)
+        with self._registered(transfer):
+            wire, response = self._wires.ask(
+                self._origin, transfer, lambda wire: sending.ask(wire, self._deadlines.upload_answer_seconds)
+            )
+            body = wire.read_all(response, JSON_LIMIT_BYTES)
+            if sending.is_complete and body is not None:
+                self._wires.give_back(wire, response, transfer)
+            else:
+                wire.close()
+        reply = Reply(response.status, response.getheader, translate.without_key(body or b"", key))
+        if body is None:
+            raise translate.unreadable(reply, f"it is longer than {JSON_LIMIT_BYTES >> 20} MiB")
+        said = translate.reading(reply)
+        if not sending.is_complete:
+            raise translate.unreadable(reply, "it came before the whole file was there")
+        return answers.uploaded(said, reply, name=name, sha256=sending.sha256)
+
+    def _upload_head(self, size: int, name: str, key: str) -> bytes:
+        lines = [
+            f"POST {self._path}/api/v1/upload/ HTTP/1.1",
+            f"Host: {self._origin.authority}",
+            f"User-Agent: {self._user_agent}",
+            "Accept: application/json",
+            "Accept-Encoding: identity",
+            "Content-Type: application/octet-stream",
+            f"Content-Disposition: {disposition.of_name(name)}",
+            f"Content-Length: {size}",
+            f"X-License-Key: {key}",
+        ]
+        return "\r\n".join([*lines, "", ""]).encode("ascii")
+
+    def download(
+        self,
+        url: str,
+        target: BinaryIO,
+        transfer: Transfer,
+        *,
+        have: int = 0,
+        etag: str | None = None,
+        expected_size: int | None = None,
+        began: Callable[[str | None], None] | None = None,
+    ) -> Fetched:
+        """Blocks. Fetches a track into `target`, open for reading and writing; nothing is fsynced.
+
+        The first `have` bytes are kept where `etag` proves them to be of the same track. `began` is told what the
+        download can be resumed by, before a byte is written. After an error the bytes that arrived are in `target`.
+
+        Raises:
+            ServiceError, TransferStopped
+            OSError: of `target`, as it comes.
+        """
+        with self._registered(transfer):
+            return Fetching(self._route, target, transfer, expected_size, began).fetch(url, have, etag)
+
+    def interrupt(self) -> None:
+        """Ends every transfer under way within milliseconds, and those that would begin. JSON operations go on."""
+        with self._lock:
+            self._interrupted = True
+            transfers = list(self._under_way)
+        for transfer in transfers:
+            transfer.end()
+
+    async def aclose(self) -> None:
+        self._wires.close()
+        await self._post.close()
+
+    @contextmanager
+    def _registered(self, transfer: Transfer) -> Iterator[None]:
+        with self._lock:
+            self._under_way.add(transfer)
+            if self._interrupted:
+                transfer.stop.set()
+        try:
+            transfer.go_on()
+            yield
+        finally:
+            transfer.detach()
+            with self._lock:
+                self._under_way.discard(transfer)
+
+    async def _ask(self, path: str, body: Any) -> tuple[Any, Reply]:
+        reply = await self._post.send(path, body, self._key())
+        return translate.reading(reply), reply
+
+    def _key(self) -> str:
+        if self._license_key is None:
+            raise LicenceRefusedError("there is no license key", hint="Set license_key_file, or LALALD_LICENSE_KEY.")
+        key = self._license_key.reveal()
+        if not _USABLE_KEY.fullmatch(key):
+            raise LicenceRefusedError("the license key holds characters that no key has", hint="Look at its file.")
+        return key
+
+
+class _Tls:
+    """The verifying contexts, made when first needed: reading the system's authorities costs time and memory."""
+
+    def __init__(self, origin: Origin) -> None:
+        self._origin = origin
+        self._lock = threading.Lock()
+        self._context: ssl.SSLContext | None = None
+
+    def for_anybody(self) -> ssl.SSLContext:
+        with self._lock:
+            if self._context is None:
+                self._context = ssl.create_default_context()
+                self._context.set_alpn_protocols(["http/1.1"])
+            return self._context
+
+    def for_the_api(self) -> ssl.SSLContext:
+        """On a loopback without TLS one that trusts nobody will do."""
+        return self.for_anybody() if self._origin.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

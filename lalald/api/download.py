@@ -1,0 +1,198 @@
+"""A track from its link into a file: resumed where it stopped, measured against what was promised, hashed whole."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from lalald.api import disposition, resume
+from lalald.api.buffers import buffer
+from lalald.api.links import Link, followed, redirected
+from lalald.api.pace import Pace
+from lalald.api.transfer import Transfer
+from lalald.api.translate import Reply, refusal
+from lalald.api.wire import Deadlines, Wire
+from lalald.api.wires import Wires
+from lalald.errors import LinkDeadError, LinkRefusedError, ServiceError, TransientError
+
+REDIRECTS_AT_MOST = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_NO_TRACKS = frozenset({"text/html", "application/xhtml+xml", "application/json", "application/xml", "text/xml"})
+_NO_UPGRADE = (ConnectionRefusedError, ssl.SSLError)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A track, whole. `sha256` is of the whole file; `file_name` is the last segment of what the server calls it."""
+
+    size: int
+    sha256: str
+    content_type: str | None
+    file_name: str | None
+    etag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How downloads go out. `loopback`: the service is a sandbox on this machine, and so its links may be."""
+
+    wires: Wires
+    pace: Pace
+    deadlines: Deadlines
+    user_agent: str
+    loopback: bool
+
+
+@dataclass(slots=True)
+class Fetching:
+    """One track on its way into `target`. `began` is told what it can be resumed by, before a byte is written."""
+
+    route: Route
+    target: BinaryIO
+    transfer: Transfer
+    expected_size: int | None
+    began: Callable[[str | None], None] | None = None
+    _digest: Any = field(default_factory=hashlib.sha256)
+
+    def fetch(self, url: str, have: int, etag: str | None) -> Fetched:
+        """Raises ServiceError, TransferStopped, and the OSError of a target that cannot be read or written."""
+        link = followed(url, loopback=self.route.loopback)
+        start = self._resumed(have, etag)
+        wire, response = self._answer(link, start, etag)
+        if start and response.status in (206, 416) and not resume.goes_on(response, start, etag, self.expected_size):
+            self._drop(wire)
+            start = 0
+            wire, response = self._answer(link, 0, None)
+        try:
+            fetched = self._receive(wire, response, 0 if response.status == 200 else start)
+        except BaseException:
+            self._drop(wire)
+            raise
+        self.route.wires.give_back(wire, response, self.transfer)
+        return fetched
+
+    def _drop(self, wire: Wire) -> None:
+        self.transfer.detach()
+        wire.close()
+
+    def _resumed(self, have: int, etag: str | None) -> int:
+        """Where to go on, with everything before it hashed.
+
+        The last byte is asked for once more, so that a file which is whole already gets an answer like any other.
+        """
+        start, done = (have - 1, 0) if resume.proves(etag) else (0, 0)
+        if start <= 0:
+            return 0
+        self.target.seek(0)
+        with buffer(min(start, self.route.pace.piece_bytes)) as view:
+            while done < start and (count := self.target.readinto(view[: start - done])):  # type: ignore[attr-defined]
+                self._digest.update(view[:count])
+                done += count
+                self.transfer.go_on()
+        return done
+
+    def _answer(self, link: Link, start: int, etag: str | None) -> tuple[Wire, http.client.HTTPResponse]:
+        for _ in range(REDIRECTS_AT_MOST + 1):
+            wire, response = self._ask(link, start, etag)
+            location = response.getheader("location")
+            if response.status not in _REDIRECTS or location is None:
+                return wire, response
+            self._drop(wire)
+            link = redirected(link, location, loopback=self.route.loopback)
+        raise LinkRefusedError(f"the link to a track redirects more than {REDIRECTS_AT_MOST} times")
+
+    def _ask(self, link: Link, start: int, etag: str | None) -> tuple[Wire, http.client.HTTPResponse]:
+        lines = [
+            f"GET {link.target} HTTP/1.1",
+            f"Host: {link.origin.authority}",
+            f"User-Agent: {self.route.user_agent}",
+        ]
+        lines += ["Accept: */*", "Accept-Encoding: identity", *resume.headers(start, etag), "", ""]
+        head = memoryview("\r\n".join(lines).encode("ascii"))
+
+        def ask(wire: Wire) -> http.client.HTTPResponse:
+            wire.send(head)
+            return wire.answer("GET", self.route.deadlines.answer_seconds)
+
+        try:
+            return self.route.wires.ask(link.origin, self.transfer, ask)
+        except TransientError as error:
+            if link.upgraded and isinstance(error.__cause__, _NO_UPGRADE):
+                told = f"the link to a track is plain http, and over https it is not to be had: {error}"
+                raise LinkRefusedError(told, hint="The results are paid and stay on the service for a day.") from error
+            raise
+
+    def _receive(self, wire: Wire, response: http.client.HTTPResponse, start: int) -> Fetched:
+        size = self._promised(response, start)
+        etag = self.transfer.etag = resume.proof(response)
+        if self.began is not None:
+            self.began(etag)
+        if not start:
+            self._digest = hashlib.sha256()
+        self.transfer.progress = start
+        self.target.seek(start)
+        self.target.truncate()
+        try:
+            done = self._copy(wire, response, start, size)
+        finally:
+            self.target.flush()
+        if size is not None and done != size:
+            raise _strange(response, f"it ended after {done:,} of {size:,} bytes")
+        name = disposition.file_name(response.getheader("content-disposition"))
+        return Fetched(done, self._digest.hexdigest(), response.getheader("content-type"), name, etag)
+
+    def _copy(self, wire: Wire, response: http.client.HTTPResponse, done: int, size: int | None) -> int:
+        wire.no_deadline()
+        with buffer(self.route.pace.piece_bytes) as view:
+            while count := wire.read_into(response, view):
+                if size is not None and done + count > size:
+                    raise _strange(response, f"it goes on after the {size:,} bytes it should have")
+                self._write(view[:count])
+                self._digest.update(view[:count])
+                done += count
+                self.transfer.progress = done
+                self.route.pace.wait(count, self.transfer.stop)
+                self.transfer.go_on()
+        return done
+
+    def _write(self, view: memoryview) -> None:
+        while view:
+            view = view[self.target.write(view) :]
+
+    def _promised(self, response: http.client.HTTPResponse, start: int) -> int | None:
+        """How long the file will be, if anybody says so. Raises ServiceError where it is not the track promised."""
+        if response.status not in (200, 206) or (response.status == 206) != bool(start):
+            raise _refused(response)
+        kind = (response.getheader("content-type") or "").partition(";")[0].strip().lower()
+        if kind in _NO_TRACKS:
+            raise _strange(response, f"what came is no track but {kind}")
+        if (response.getheader("content-encoding") or "identity").lower() != "identity":
+            raise _strange(response, "it came compressed, though nobody asked for that")
+        said = None if response.length is None else start + response.length
+        if said == 0:
+            raise _strange(response, "it is empty")
+        if self.expected_size is not None and said not in (None, self.expected_size):
+            raise _strange(response, f"it has {said:,} bytes, the service promised {self.expected_size:,}")
+        return self.expected_size if said is None else said
+
+
+def _strange(response: http.client.HTTPResponse, why: str) -> TransientError:
+    identity = response.getheader("x-request-id")
+    return TransientError(
+        f"a track could not be fetched: {why}", answered=True, status=response.status, request_id=identity
+    )
+
+
+def _refused(response: http.client.HTTPResponse) -> ServiceError:
+    """Not the track: later, where the answer says so, else a dead link. Storage may say 400 of an expired one."""
+    status = response.status
+    if status < 400:
+        return _strange(response, f"its host answered HTTP {status}")
+    error = refusal(Reply(status, response.getheader, b""))
+    if isinstance(error, TransientError):
+        return error
+    return LinkDeadError("the link to a track is dead", status=status, request_id=error.request_id)

@@ -1,0 +1,250 @@
+"""Foreign errors become lalald's own, here and nowhere else: a table for the network, a function for answers."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+from lalald.errors import LicenceRefusedError, RateLimitedError, RefusedError, ServiceError, TransientError
+
+JSON_LIMIT_BYTES = 16 << 20  # the largest honest answer, 200 tasks with six tracks each, has less than 1 MiB
+_WORDS_LIMIT = 600
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_CODE = re.compile(r"[\x21-\x7e]{1,80}")
+_NOT_CARRIED_OUT = frozenset({408, 425, 429})
+_LATER = _NOT_CARRIED_OUT | {421}
+_RETRIED_CODE = "internal_error"  # the one code of the service that is worth another try
+_ABOUT_THE_JOB = frozenset(
+    {"idempotency_key_used", "exceeded_duration", "exceeded_size", "max_duration", "batch_not_avaliable"}
+)
+_KEY_HINT = "Check the license key, and whether its plan includes the API."
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What became of a request: in words, and whether it may have reached the service."""
+
+    words: str
+    sent: bool
+
+
+_LOST = "the connection broke before the answer was complete"
+_GARBLED = "what answered does not speak HTTP"
+_UNTRUSTED = "its certificate is not trusted (is the clock right, are CA certificates installed?)"
+
+NETWORK: dict[type[BaseException], Fault] = {
+    httpx.ConnectTimeout: Fault("no connection in time", sent=False),
+    httpx.ReadTimeout: Fault("no answer in time", sent=True),
+    httpx.WriteTimeout: Fault("it took no more bytes in time", sent=True),
+    httpx.PoolTimeout: Fault("no free connection in time", sent=False),
+    httpx.ConnectError: Fault("no connection", sent=False),
+    httpx.ReadError: Fault(_LOST, sent=True),
+    httpx.WriteError: Fault(_LOST, sent=True),
+    httpx.CloseError: Fault(_LOST, sent=True),
+    httpx.LocalProtocolError: Fault("the request could not be written as HTTP", sent=False),
+    httpx.RemoteProtocolError: Fault(_LOST, sent=True),
+    httpx.ProxyError: Fault("the proxy refuses", sent=False),
+    httpx.UnsupportedProtocol: Fault("its scheme is not spoken", sent=False),
+    httpx.DecodingError: Fault(_GARBLED, sent=True),
+    httpx.TooManyRedirects: Fault("it redirects without end", sent=True),
+    httpx.HTTPError: Fault(_LOST, sent=True),
+    httpx.InvalidURL: Fault("its address is no URL", sent=False),
+    httpx.StreamError: Fault(_LOST, sent=True),
+    http.client.BadStatusLine: Fault(_GARBLED, sent=True),
+    http.client.LineTooLong: Fault(_GARBLED, sent=True),
+    http.client.RemoteDisconnected: Fault(_LOST, sent=True),
+    http.client.IncompleteRead: Fault(_LOST, sent=True),
+    http.client.HTTPException: Fault(_GARBLED, sent=True),
+    socket.gaierror: Fault("its name cannot be resolved", sent=False),
+    ssl.SSLCertVerificationError: Fault(_UNTRUSTED, sent=False),
+    ssl.SSLEOFError: Fault(_LOST, sent=True),
+    ssl.SSLZeroReturnError: Fault(_LOST, sent=True),
+    ssl.SSLError: Fault("the encrypted connection failed", sent=True),
+    ConnectionRefusedError: Fault("the connection was refused", sent=False),
+    ConnectionError: Fault(_LOST, sent=True),
+    TimeoutError: Fault("not a byte in time", sent=True),
+    OSError: Fault("the network failed", sent=True),
+    ValueError: Fault(_GARBLED, sent=True),  # a chunk's length or a status that is no number
+}
+FOREIGN = tuple(NETWORK)
+
+
+def fault_of(error: BaseException) -> Fault:
+    """The row of the table for an error: its own, else that of the nearest class above it."""
+    return next(NETWORK[kind] for kind in type(error).__mro__ if kind in NETWORK)
+
+
+def lost(error: BaseException, host: str, *, sent: bool = True) -> TransientError:
+    """A request that got no answer. `sent=False`: it had not left when the error came."""
+    fault = fault_of(error)
+    detail = error.strerror if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else str(error)
+    told = f"{host}: {fault.words}" + (f" ({_tidy(str(detail))})" if detail else "")
+    return TransientError(told, answered=False, carried_out_possible=sent and fault.sent)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer of either stack: its status, a look at its headers, and its body."""
+
+    status: int
+    header: Callable[[str], str | None]
+    body: bytes
+
+
+def without_key(text: bytes, key: str) -> bytes:
+    """An answer that repeats the license key to us must not carry it into a log or a row."""
+    secret = key.encode()
+    return text.replace(secret, b"[license key]") if secret in text else text
+
+
+def reading(reply: Reply) -> Any:
+    """The JSON of a good answer.
+
+    Raises:
+        ServiceError: what any other answer means.
+    """
+    if not 200 <= reply.status < 300:
+        raise refusal(reply)
+    try:
+        return json.loads(reply.body)
+    except (ValueError, RecursionError):
+        raise unreadable(reply, _what_it_is_instead(reply)) from None
+
+
+def unreadable(reply: Reply, why: str) -> TransientError:
+    """An answer came, but not the document's; whether the request was carried out is not known."""
+    message = f"the service's answer cannot be read: {why}"
+    return TransientError(message, answered=True, status=reply.status, request_id=request_id(reply))
+
+
+def _what_it_is_instead(reply: Reply) -> str:
+    if not reply.body.strip():
+        return "it is empty"
+    if reply.body.lstrip()[:1] == b"<":
+        return "it is a web page"
+    return "it is no JSON, or half of it"
+
+
+def refusal(reply: Reply) -> ServiceError:
+    """What an answer other than 2xx means."""
+    said = _json_or_none(reply.body)
+    code = _code(said)
+    words = _words_of(said) or f"the service answered HTTP {reply.status} without a reason"
+    status, identity = reply.status, request_id(reply)
+    if status == 429:
+        return RateLimitedError(
+            words,
+            answered=True,
+            carried_out_possible=False,
+            retry_after_seconds=retry_after_seconds(reply),
+            status=status,
+            code=code,
+            request_id=identity,
+        )
+    if 300 <= status < 400:
+        words = "the service redirects, which its document does not know; the license key follows no redirect"
+    if status < 400 or status >= 500 or status in _LATER or code == _RETRIED_CODE:
+        return TransientError(
+            words,
+            answered=True,
+            carried_out_possible=status not in _NOT_CARRIED_OUT,
+            retry_after_seconds=retry_after_seconds(reply),
+            status=status,
+            code=code,
+            request_id=identity,
+        )
+    if status in (401, 403) and code not in _ABOUT_THE_JOB:
+        return LicenceRefusedError(words, hint=_KEY_HINT, status=status, code=code, request_id=identity)
+    return RefusedError(words, status=status, code=code, request_id=identity)
+
+
+def _json_or_none(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _code(said: Any) -> str | None:
+    code = said.get("code") if isinstance(said, dict) else None
+    if code is None and isinstance(said, dict) and isinstance(said.get("detail"), dict):
+        code = said["detail"].get("code")
+    return code if isinstance(code, str) and _CODE.fullmatch(code) else None
+
+
+def _words_of(said: Any) -> str:
+    if isinstance(said, dict):
+        return words(said.get("detail", said.get("error", said.get("message"))))
+    return words(said)
+
+
+def words(detail: Any) -> str:
+    """What the service says, in any of its shapes, as one sentence without its full stop; else empty."""
+    return _tidy(_sentence(detail)).rstrip(".")
+
+
+def _sentence(detail: Any) -> str:
+    if isinstance(detail, str):
+        quoted = re.fullmatch(r"""\[(['"])(.*)\1\]""", detail, re.DOTALL)  # a list of one, printed as Python does
+        return quoted[2] if quoted else detail
+    if isinstance(detail, list):
+        return "; ".join(filter(None, map(_complaint, detail)))
+    if isinstance(detail, dict):
+        return _complaint(detail)
+    return "" if detail is None else json.dumps(detail)
+
+
+def _complaint(item: Any) -> str:
+    """`{loc, msg, type}` as "presets.stem: Field required"; any other object by its words, else as it is."""
+    if not isinstance(item, dict):
+        return _sentence(item)
+    said = item.get("msg") or item.get("detail") or item.get("message") or item.get("error")
+    if not isinstance(said, str):
+        return _sentence(said) if said else json.dumps(item)
+    where = item.get("loc")
+    if not isinstance(where, list):
+        return said
+    place = ".".join(str(step) for step in where if step not in ("body", "split_input"))
+    return f"{place}: {said}" if place else said
+
+
+def _tidy(text: str) -> str:
+    """One line, and no longer than a log line may be."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in text[: 4 * _WORDS_LIMIT]).split())
+    return line if len(line) <= _WORDS_LIMIT else line[: _WORDS_LIMIT - 1] + "…"
+
+
+def request_id(reply: Reply) -> str | None:
+    """The only handle that the service's support can act on."""
+    given = reply.header("x-request-id")
+    return given if given and _REQUEST_ID.fullmatch(given) else None
+
+
+def retry_after_seconds(reply: Reply) -> float | None:
+    """`Retry-After`, in seconds or as a date, which counts from the answer's own `Date`: our clock may be wrong."""
+    given = (reply.header("retry-after") or "").strip()
+    if re.fullmatch(r"\d{1,9}", given):
+        return float(given)
+    at = _moment(given)
+    if at is None:
+        return None
+    now = _moment(reply.header("date") or "") or datetime.now(UTC)
+    return max(0.0, (at - now).total_seconds())
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

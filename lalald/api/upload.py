@@ -1,0 +1,88 @@
+"""The bytes of a file to the service: hashed on the way, in constant memory."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+from typing import BinaryIO
+
+from lalald.api.buffers import buffer
+from lalald.api.pace import Pace
+from lalald.api.transfer import Transfer
+from lalald.api.wire import Wire
+from lalald.errors import FileError
+
+
+class Sending:
+    """One file on its way. A connection that proves stale starts it anew."""
+
+    def __init__(self, file: BinaryIO, size: int, head: bytes, transfer: Transfer, pace: Pace) -> None:
+        self.is_complete = False
+        self._file = file
+        self._size = size
+        self._head = head
+        self._transfer = transfer
+        self._pace = pace
+        self._digest = hashlib.sha256()
+        self._name = os.fsdecode(name) if isinstance(name := getattr(file, "name", None), str | bytes) else "the file"
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def ask(self, wire: Wire, answer_within_seconds: float) -> http.client.HTTPResponse:
+        """Head and body, then the head of the answer; the answer at once, where it comes before the body is sent.
+
+        Raises:
+            FileError: the file cannot be read, or is not as long as it was.
+        """
+        try:
+            self.is_complete = self._send(wire)
+        except BaseException:
+            wire.close()  # a request half sent ends with its connection
+            raise
+        return wire.answer("POST", answer_within_seconds)
+
+    def _send(self, wire: Wire) -> bool:
+        self._start()
+        with buffer(len(self._head) + min(self._size, self._pace.piece_bytes)) as view:
+            view[: len(self._head)] = self._head  # a small file leaves in one piece with it
+            filled, sent = len(self._head), 0
+            while True:
+                count = self._read(view[filled:], sent)
+                self._pace.wait(count, self._transfer.stop)
+                self._transfer.go_on()
+                if not wire.send(view[: filled + count]):
+                    return False
+                self._digest.update(view[filled : filled + count])
+                sent, filled = sent + count, 0
+                self._transfer.progress = sent
+                if sent == self._size:
+                    return True
+
+    def _start(self) -> None:
+        self._digest = hashlib.sha256()
+        self._transfer.progress = 0
+        try:
+            self._file.seek(0)
+        except OSError as error:
+            raise self._fault(error) from error
+
+    def _read(self, view: memoryview, sent: int) -> int:
+        """The next bytes. Before the last ones leave, the file must end where it should: else it never arrives."""
+        try:
+            left = self._size - sent
+            count: int = self._file.readinto(view[:left]) if left else 0  # type: ignore[attr-defined]
+            is_longer = count == left and bool(self._file.read(1))
+        except OSError as error:
+            raise self._fault(error) from error
+        if is_longer or (not count and sent < self._size):
+            told = "longer" if is_longer else "shorter"
+            raise FileError(
+                f"{self._name} became {told} than {self._size:,} bytes while it was sent. Nothing was spent."
+            )
+        return count
+
+    def _fault(self, error: OSError) -> FileError:
+        return FileError(f"{self._name} cannot be read: {error.strerror}. Nothing was spent.")
