@@ -1,0 +1,113 @@
+"""How keys fit together: patterns that match nothing or everything, rules never reached, keys without effect, the address."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import SplitResult, urlsplit
+
+from lalald import rules
+from lalald.config import document
+from lalald.config.mistakes import Findings, Where
+from lalald.config.model import CHECKS_PER_MINUTE, DEFAULT_API_URL, Rule
+from lalald.suggestions import quoted
+
+
+def check_patterns(patterns: Sequence[str], where: Where, findings: Findings) -> None:
+    """Notes the first pattern that is none."""
+    for pattern in patterns:
+        if not rules.says_something(pattern):
+            findings.mistake(where, f"{quoted(pattern)} is no gitignore pattern that could match a file")
+
+
+def check_ignored(patterns: tuple[str, ...], where: Where, findings: Findings) -> None:
+    check_patterns(patterns, where, findings)
+    if not patterns or findings.mistaken(where) or not rules.takes_everything(patterns):
+        return
+    culprit = next((pattern for pattern in patterns if rules.takes_everything((pattern,))), "")
+    said = f"{quoted(culprit)} matches" if culprit else "together these match"
+    findings.warn(where, f"{said} every file, so that nothing of this inbox will be taken")
+
+
+def check_reach(found: Sequence[Rule | None], where: Where, findings: Findings) -> None:
+    """Warns of rules that no file ever reaches: an earlier one takes it all, or they match nothing themselves."""
+    for place, rule in enumerate(found):
+        if rule is None:
+            continue
+        earlier = next((other for other in found[:place] if other and _covers(other, rule)), None)
+        if earlier:
+            findings.warn(
+                (*where, place),
+                f"never reached: the rule {quoted(earlier.name)} before it takes every file that it matches",
+            )
+        elif rule.match and all(pattern.startswith("!") for pattern in rule.match):
+            findings.warn(
+                (*where, place, "match"),
+                'matches nothing: patterns with ! only take back what an earlier one, such as "*", took',
+            )
+
+
+def _covers(earlier: Rule, later: Rule) -> bool:
+    if earlier.types == "media" and later.types == "any":
+        return False
+    if not earlier.match or rules.takes_everything(earlier.match):
+        return True
+    plain = not any(pattern.startswith("!") for pattern in (*earlier.match, *later.match))
+    return bool(later.match) and plain and set(later.match) <= set(earlier.match)
+
+
+def check_unused(section: document.Inbox, where: Where, findings: Findings) -> None:
+    """Warns of folders that nothing will be moved to."""
+    written = section.model_fields_set
+    if "done_dir" in written and section.on_success != "move":
+        findings.warn((*where, "done_dir"), f"has no effect with on_success: {section.on_success}")
+    if "failed_dir" in written and section.on_failure != "move":
+        findings.warn((*where, "failed_dir"), f"has no effect with on_failure: {section.on_failure}")
+
+
+def check_pace(checks_per_minute: int, findings: Findings) -> None:
+    if checks_per_minute > CHECKS_PER_MINUTE:
+        words = f"the service's document allows {CHECKS_PER_MINUTE}; more may be refused"
+        findings.warn(("checks_per_minute",), words)
+
+
+def origin(written: str, findings: Findings) -> str:
+    """The service's address without a slash at its end: https, or http on this machine only, since the licence key goes there."""
+    try:
+        parts = urlsplit(written.strip())
+        words = _address_mistake(parts)
+    except ValueError as error:
+        words = f"expected an address such as {DEFAULT_API_URL}, got {quoted(written)} ({error})"
+    if words:
+        findings.mistake(("api_url",), words)
+        return DEFAULT_API_URL
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def _address_mistake(parts: SplitResult) -> str | None:
+    if parts.username is not None or parts.password is not None:
+        return "expected an address without a name and password in it"
+    host, _ = parts.hostname, parts.port
+    if parts.scheme not in ("https", "http") or not host or not _is_host(host):
+        return f"expected an address such as {DEFAULT_API_URL}, got {quoted(parts.geturl())}"
+    if parts.path.strip("/") or parts.query or parts.fragment or "?" in parts.geturl() or "#" in parts.geturl():
+        return (
+            f"expected the address alone, such as {parts.scheme}://{parts.netloc}: the paths of the API are added to it"
+        )
+    if parts.scheme == "http" and not _is_loopback(host):
+        return f"http is for this machine only, since the licence key would travel in the open; write https://{parts.netloc}"
+    return None
+
+
+def _is_host(host: str) -> bool:
+    return host.isascii() and all(char.isalnum() or char in ".-_:" for char in host)
+
+
+def _is_loopback(host: str) -> bool:
+    from ipaddress import ip_address
+
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

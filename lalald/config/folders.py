@@ -1,0 +1,76 @@
+"""Whether the folders of a configuration can be used by this process, now."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from lalald.config.model import Config, Inbox
+
+
+def check_folders(config: Config) -> list[str]:
+    """Mistakes of folders, each with its line; see `lalald.config.check_folders`."""
+    found: list[str] = []
+    for place, inbox in enumerate(config.inboxes):
+        for key, words in _inbox_mistakes(inbox):
+            found.append(_told(config, f"inboxes[{place}].{key}", words))
+    if words := _will_be_writable(config.state_dir):
+        found.append(_told(config, "state_dir", words))
+    return found
+
+
+def _told(config: Config, where: str, words: str) -> str:
+    line = config.lines.get(where) or config.lines.get(where.rpartition(".")[0])
+    return f"line {line}  {where}: {words}" if line else f"{where}: {words}"
+
+
+def _inbox_mistakes(inbox: Inbox) -> Iterator[tuple[str, str]]:
+    words = _usable(inbox.path, writable=_is_written(inbox))
+    if words:
+        yield "path", words
+    within = [
+        ("outbox", inbox.outbox, True),
+        ("done_dir", inbox.done_dir, inbox.on_success == "move"),
+        ("failed_dir", inbox.failed_dir, inbox.on_failure == "move"),
+    ]
+    for key, folder, needed in within:
+        if needed and not (words and folder.is_relative_to(inbox.path)):
+            made_by_lalald = folder.is_relative_to(inbox.path)
+            mistake = _will_be_writable(folder) if made_by_lalald else _usable(folder, writable=True)
+            if mistake:
+                yield key, mistake
+
+
+def _is_written(inbox: Inbox) -> bool:
+    """Whether files will be moved or deleted in the inbox itself."""
+    return inbox.on_success != "keep" or inbox.on_failure == "move"
+
+
+def _usable(folder: Path, *, writable: bool) -> str | None:
+    """Why a folder cannot be used as it is, in words with a remedy; None if it can."""
+    try:
+        if not folder.exists():
+            return f"there is no folder {folder}; create it, or mount what should be there"
+    except OSError as error:
+        return f"{folder} cannot be looked at: {error.strerror}; {_who()}"
+    if not folder.is_dir():
+        return f"{folder} is a file, not a folder"
+    if not os.access(folder, os.R_OK | os.X_OK, effective_ids=True):
+        return f"{folder} cannot be read; {_who()}"
+    if writable and not os.access(folder, os.W_OK, effective_ids=True):
+        return f"{folder} cannot be written; {_who()}"
+    return None
+
+
+def _will_be_writable(folder: Path) -> str | None:
+    """Like `_usable`, for a folder that lalald makes itself: what is there of its way must let it."""
+    existing = folder
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    words = _usable(existing, writable=True)
+    return words if words is None or existing == folder else f"{folder} cannot be made: {words}"
+
+
+def _who() -> str:
+    return f"lalald runs as user {os.geteuid()}, group {os.getegid()}, which needs the right to do so"

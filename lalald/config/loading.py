@@ -1,0 +1,97 @@
+"""A file → `Config`: read, shape, resolve; whatever is wrong with it is told at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lalald import credentials
+from lalald.config.mistakes import Findings, Mistake, Where, config_error, spelled
+from lalald.config.model import Config
+from lalald.config.reading import LARGEST_FILE_BYTES, Plain, read
+from lalald.config.resolve import Reading, resolved
+from lalald.config.shape import shaped
+from lalald.errors import ConfigError
+from lalald.suggestions import quoted
+
+OVERRIDES: Mapping[str, Where] = {
+    "LALALD_API_URL": ("api_url",),
+    "LALALD_STATE_DIR": ("state_dir",),
+    "LALALD_LOG_LEVEL": ("log", "level"),
+    "LALALD_LOG_FORMAT": ("log", "format"),
+}
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Config:
+    """See `lalald.config.load`."""
+    path = path.absolute()
+    written = read(_text(path))
+    findings = Findings(written.lines, mistakes=[Mistake(*found) for found in dict.fromkeys(written.mistakes)])
+    data = _mapping(written.data, findings)
+    if data is None:
+        raise findings.error(str(path))
+    _override(data, environ, findings)
+    config = resolved(shaped(data, findings), Reading(path, environ, findings))
+    if findings.mistakes or config is None:
+        raise findings.error(str(path))
+    _check_key_file(config, environ, findings)
+    lines = {spelled(where): line for where, line in written.lines.items()}
+    return replace(config, warnings=findings.told_warnings(), lines=lines)
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE_BYTES + 1)
+    except IsADirectoryError:
+        within = path / "config.yaml"
+        meant = f'. Did you mean "{within}"?' if within.is_file() else ""
+        raise ConfigError(f"{path} is a folder, not a file{meant}") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+    if len(content) > LARGEST_FILE_BYTES:
+        raise ConfigError(f"{path} is too large to be a configuration")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        words = f"line {line}  not UTF-8: the byte 0x{content[error.start]:02X}; save the file as UTF-8"
+        raise config_error(str(path), [words]) from None
+
+
+def _mapping(data: Any, findings: Findings) -> dict[str, Any] | None:
+    """The keys at the top of the file, or None and a mistake."""
+    if isinstance(data, dict):
+        return data
+    if data is None and not findings.mistakes:
+        findings.mistake((), "the file is empty; lalald init writes one to start from")
+    elif data is not None:
+        findings.mistake((), f"expected keys such as inboxes:, got {quoted(data)}")
+    return None
+
+
+def _override(data: dict[str, Any], environ: Mapping[str, str], findings: Findings) -> None:
+    for variable, where in OVERRIDES.items():
+        value = environ.get(variable)
+        if not value:
+            continue
+        section: Any = data
+        if len(where) > 1:
+            section = data[str(where[0])] = {} if data.get(str(where[0])) is None else data[str(where[0])]
+        if isinstance(section, dict):  # if it is none, that is the mistake to tell
+            section[str(where[-1])] = Plain(value)
+            findings.sources[where] = variable
+
+
+def _check_key_file(config: Config, environ: Mapping[str, str], findings: Findings) -> None:
+    """Warns of a licence key that everybody on the machine can read."""
+    file = config.license_key_file
+    if file and credentials.readable_by_others(file):
+        findings.warn(("license_key_file",), f"every user of this machine can read {file}; chmod 600 keeps it to one")
+    named = environ.get("LALALD_LICENSE_KEY_FILE")
+    if named and credentials.readable_by_others(Path(named)):
+        where: Where = ("LALALD_LICENSE_KEY_FILE",)
+        findings.sources[where] = where[0]
+        findings.warn(where, f"every user of this machine can read {named}; chmod 600 keeps it to one")

@@ -1,0 +1,88 @@
+"""Mistakes of a configuration: where each stands, and how all of them are told at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from lalald.errors import ConfigError
+
+Where = tuple[str | int, ...]  # ("inboxes", 0, "rules", 1, "mode")
+
+
+class Mistake(NamedTuple):
+    line: int
+    where: Where
+    words: str
+
+
+@dataclass
+class Findings:
+    """Collects mistakes and warnings while a file is read. `lines` tells the line of a key, `sources` an environment variable
+    that gave a value instead of the file."""
+
+    lines: Mapping[Where, int]
+    sources: dict[Where, str] = field(default_factory=dict)
+    mistakes: list[Mistake] = field(default_factory=list)
+    warnings: list[Mistake] = field(default_factory=list)
+
+    def mistake(self, where: Where, words: str) -> None:
+        """Notes a mistake, unless one was noted at that place or above it: it would only follow from that."""
+        if not self.mistaken(where):
+            self.mistakes.append(Mistake(self.line(where), where, words))
+
+    def warn(self, where: Where, words: str) -> None:
+        self.warnings.append(Mistake(self.line(where), where, words))
+
+    def mistaken(self, where: Where) -> bool:
+        return any(where[: len(mistake.where)] == mistake.where for mistake in self.mistakes if mistake.where)
+
+    def line(self, where: Where) -> int:
+        """The line of a key; of what is not there, the line of what it would stand in. 0 where nothing is known."""
+        for length in range(len(where), -1, -1):
+            if where[:length] in self.lines:
+                return self.lines[where[:length]]
+        return 0
+
+    def told(self, found: Mistake) -> str:
+        """`line 17  inboxes[0].outpox: unknown key. Did you mean "outbox"?`"""
+        source = self.sources.get(found.where)
+        if source:
+            return f"{source}: {found.words}"
+        return ": ".join(filter(None, (_line_and_path(found), found.words)))
+
+    def error(self, name: str) -> ConfigError:
+        """One error with every mistake, in the order of the file."""
+        return config_error(name, [self.told(mistake) for mistake in sorted(self.mistakes, key=_line)])
+
+    def told_warnings(self) -> tuple[str, ...]:
+        return tuple(self.told(warning) for warning in sorted(self.warnings, key=_line))
+
+
+def _line(found: Mistake) -> int:
+    return found.line
+
+
+def _line_and_path(found: Mistake) -> str:
+    line = f"line {found.line}" if found.line else ""
+    return "  ".join(filter(None, (line, spelled(found.where))))
+
+
+def config_error(name: str, told: Sequence[str]) -> ConfigError:
+    """One error that lists everything."""
+    many = "1 mistake" if len(told) == 1 else f"{len(told)} mistakes"
+    return ConfigError("\n".join([f"{name}: {many}", *(f"  {line}" for line in told)]))
+
+
+def spelled(where: Iterable[str | int]) -> str:
+    """`inboxes[0].rules[1].mode`"""
+    text = ""
+    for step in where:
+        text += f"[{step}]" if isinstance(step, int) else f".{_key(step)}"
+    return text.removeprefix(".")
+
+
+def _key(step: str) -> str:
+    shown = "".join(char if char.isprintable() else "?" for char in step)
+    return shown if len(shown) <= 60 else shown[:59] + "…"

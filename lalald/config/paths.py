@@ -1,0 +1,132 @@
+"""Where things are: `~` and `$VAR` in paths, the configuration file, the state folder. Loads nothing heavy."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from lalald.errors import ConfigError
+
+_VARIABLE = re.compile(r"\$(?:\$|(\w+)|\{([^{}]*)\})", re.ASCII)
+SYSTEM_CONFIG = "/etc/lalald/config.yaml"
+
+
+def expanded(text: str, environ: Mapping[str, str], base: Path) -> Path:
+    """The absolute path that a text means, a relative one taken from `base`.
+
+    Raises:
+        ValueError: see `filled`.
+    """
+    return Path(os.path.normpath(base / filled(text, environ)))
+
+
+def filled(text: str, environ: Mapping[str, str]) -> str:
+    """A path as written, with `~`, `~user` and `$VAR` or `${VAR}` filled in; `$$` is a dollar sign.
+
+    Raises:
+        ValueError: a variable that is not set, a home that does not exist, or a text that can be no path.
+    """
+    if not text.strip():
+        raise ValueError("expected a path, got nothing")
+    if "\0" in text:
+        raise ValueError("expected a path, got one with a NUL character in it")
+    path = _VARIABLE.sub(lambda found: _variable(found, environ), text)
+    return _with_home(path, environ) if text.startswith("~") else path
+
+
+def _variable(found: re.Match[str], environ: Mapping[str, str]) -> str:
+    if found[0] == "$$":
+        return "$"
+    name = found[1] or found[2] or ""
+    value = environ.get(name)
+    if not value:
+        raise ValueError(f"the variable ${name} is not set in the environment of lalald")
+    return value
+
+
+def _with_home(text: str, environ: Mapping[str, str]) -> str:
+    user, slash, rest = text[1:].partition("/")
+    return f"{_home(user, environ)}{slash}{rest}"
+
+
+def _home(user: str, environ: Mapping[str, str]) -> str:
+    """A home folder without asking more of the system than it has: a service or a container may run as a user without an entry."""
+    import pwd
+
+    if not user and environ.get("HOME"):
+        return environ["HOME"]
+    try:
+        return pwd.getpwnam(user).pw_dir if user else pwd.getpwuid(os.getuid()).pw_dir
+    except (KeyError, ValueError):
+        raise ValueError(f"~{user} has no home folder here; write the path in full") from None
+
+
+def find(explicit: str | None, environ: Mapping[str, str]) -> Path:
+    """The configuration file: `explicit` (--config), else $LALALD_CONFIG, else the first that is there of
+    $XDG_CONFIG_HOME/lalald/config.yaml (~/.config where it is not set) and /etc/lalald/config.yaml.
+
+    Raises:
+        ConfigError: the named one is not there, or there is none; says where it looked.
+    """
+    for named, origin in ((explicit, "--config"), (environ.get("LALALD_CONFIG"), "LALALD_CONFIG")):
+        if named:
+            return _named(named, origin, environ)
+    places = [place for place in (_in_home("XDG_CONFIG_HOME", ".config", environ), Path(SYSTEM_CONFIG)) if place]
+    candidates = [places[0] / "lalald/config.yaml", *places[1:]] if len(places) > 1 else places
+    for candidate in candidates:
+        if _is_there(candidate):
+            return candidate
+    looked = ", ".join(map(str, candidates))
+    raise ConfigError(
+        f"no configuration found; looked for --config, $LALALD_CONFIG, {looked}",
+        hint="lalald init writes one to start from",
+    )
+
+
+def _named(named: str, origin: str, environ: Mapping[str, str]) -> Path:
+    try:
+        path = expanded(named, environ, Path.cwd())
+    except ValueError as error:
+        raise ConfigError(f"{origin}: {error}") from None
+    if not _is_there(path):
+        raise ConfigError(f"{origin}: there is no file {path}", hint="lalald init writes one to start from")
+    return path
+
+
+def _is_there(path: Path) -> bool:
+    """Whether something is there; what cannot be looked at is, and reading it says why not."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _in_home(variable: str, default: str, environ: Mapping[str, str]) -> Path | None:
+    """An XDG base folder, or None where there is no home. Relative ones are to be ignored, by the XDG specification."""
+    value = environ.get(variable, "")
+    if value.startswith("/"):
+        return Path(value)
+    try:
+        return Path(_home("", environ)) / default
+    except ValueError:
+        return None
+
+
+def default_state_dir(environ: Mapping[str, str]) -> Path:
+    """Where the state lies if nobody says otherwise: $STATE_DIRECTORY of systemd, else XDG state.
+
+    Raises:
+        ValueError: there is neither that nor a home folder.
+    """
+    given = environ.get("STATE_DIRECTORY", "").split(":")[0]
+    if given:
+        return Path(given)
+    home = _in_home("XDG_STATE_HOME", ".local/state", environ)
+    if home is None:
+        raise ValueError("missing, and there is no home folder to put it in: name a folder on a local disk")
+    return home / "lalald"

@@ -1,0 +1,120 @@
+"""`document.File` → `Config`: paths made absolute, rules written out, what must be there asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lalald.config import checks, document, model, trees
+from lalald.config.mistakes import Findings, Where
+from lalald.config.paths import default_state_dir, expanded, filled
+from lalald.config.rulebook import rules
+from lalald.suggestions import quoted
+
+_COPIED = (
+    "existing", "recursive", "watch", "poll_interval", "settle", "rescan", "changed", "ignore", "on_success", "on_failure",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What resolving needs besides the file's own words."""
+
+    path: Path
+    environ: Mapping[str, str]
+    findings: Findings
+
+    def folder(self, where: Where, text: str | None, base: Path, what: str) -> Path | None:
+        """The absolute path that a key names, a relative one taken from `base`; None and a mistake where it names none."""
+        if text is None:
+            self.findings.mistake(where, f"missing: {what}")
+            return None
+        try:
+            return expanded(text, self.environ, base)
+        except ValueError as error:
+            self.findings.mistake(where, str(error))
+            return None
+
+
+def resolved(file: document.File, reading: Reading) -> model.Config | None:
+    """The configuration, or None where it has mistakes; they and the warnings are in `reading.findings`."""
+    findings, base = reading.findings, reading.path.parent
+    key_file = file.license_key_file
+    facts: dict[str, Any] = {
+        "license_key_file": reading.folder(("license_key_file",), key_file, base, "") if key_file else None,
+        "api_url": checks.origin(file.api_url, findings),
+        "log": model.Log(**dict(file.log)),
+        "transfers": model.Transfers(**dict(file.transfers)),
+        "minutes": model.Minutes(**dict(file.minutes)),
+        **{name: getattr(file, name) for name in ("checks_per_minute", "on_lost_task", "history")},
+    }
+    checks.check_pace(file.checks_per_minute, findings)
+    state_dir = _state_dir(file, reading)
+    inboxes = _inboxes(file, reading)
+    trees.check(inboxes, state_dir, findings)
+    if findings.mistakes or state_dir is None:
+        return None
+    return model.Config(path=reading.path, state_dir=state_dir, inboxes=tuple(filter(None, inboxes)), **facts)
+
+
+def _state_dir(file: document.File, reading: Reading) -> Path | None:
+    where: Where = ("state_dir",)
+    if file.state_dir is not None:
+        said_outside = where in reading.findings.sources
+        return reading.folder(where, file.state_dir, _working_folder() if said_outside else reading.path.parent, "")
+    try:
+        return default_state_dir(reading.environ)
+    except ValueError as error:
+        reading.findings.mistake(where, str(error))
+        return None
+
+
+def _working_folder() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path("/")
+
+
+def _inboxes(file: document.File, reading: Reading) -> list[model.Inbox | None]:
+    where: Where = ("inboxes",)
+    if not file.inboxes:
+        reading.findings.mistake(where, "missing: at least one folder to watch, with its outbox and its rules")
+    return [_inbox(section, (*where, place), reading) for place, section in enumerate(file.inboxes or [])]
+
+
+def _inbox(section: document.Inbox, where: Where, reading: Reading) -> model.Inbox | None:
+    """One inbox, or None where something it cannot do without is mistaken."""
+    found_rules = rules(section.rules, (*where, "rules"), reading.findings)
+    checks.check_ignored(section.ignore, (*where, "ignore"), reading.findings)
+    checks.check_unused(section, where, reading.findings)
+    path = reading.folder((*where, "path"), section.path, reading.path.parent, "the folder to watch")
+    base = path or Path("/")
+    outbox = _place("outbox", section.outbox, base, (*where, "outbox"), reading)
+    done_dir = _place("done_dir", section.done_dir, base, (*where, "done_dir"), reading)
+    failed_dir = _place("failed_dir", section.failed_dir, base, (*where, "failed_dir"), reading)
+    if path is None or outbox is None or done_dir is None or failed_dir is None or None in found_rules:
+        return None
+    copied = {name: getattr(section, name) for name in _COPIED}
+    found = tuple(filter(None, found_rules))
+    return model.Inbox(path=path, outbox=outbox, done_dir=done_dir, failed_dir=failed_dir, rules=found, **copied)
+
+
+def _place(key: str, text: str | None, inbox: Path, where: Where, reading: Reading) -> Path | None:
+    """The outbox, done or failed folder: a relative path is a folder within the inbox that is never watched."""
+    found = reading.folder(where, text, inbox, "the folder for the results")
+    if found is None or text is None:
+        return None
+    relative = not os.path.isabs(filled(text, reading.environ))
+    if relative and (found == inbox or not found.is_relative_to(inbox)):
+        words = f"a relative path is a folder within the inbox, and {quoted(text)} is not; write the path in full"
+        reading.findings.mistake(where, words)
+    elif key == "outbox" and not relative and trees.lies_within(found, inbox):
+        words = "lies within its own inbox; a relative path, such as results, is a folder there that is not watched"
+        reading.findings.mistake(where, words)
+    else:
+        return found
+    return None

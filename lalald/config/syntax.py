@@ -1,0 +1,49 @@
+"""What is wrong with a text that is no YAML, in the words of somebody who wants to mend it."""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+
+_PLACEHOLDER = re.compile(r"(?:^|[:\-,\[]\s)\s*\{\w+\}")
+_PATTERN = re.compile(r"(?:^|[:\-,\[])\s*[*&!%@`]")
+
+
+def explained(error: yaml.YAMLError, text: str) -> tuple[int, str]:
+    """The line, and one sentence with the likely remedy."""
+    if isinstance(error, yaml.reader.ReaderError):
+        line = text.count("\n", 0, error.position) + 1
+        return line, f"not readable as YAML: the character U+{_code_point(error.character):04X} may not stand in it"
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return 1, f"not readable as YAML: {error}"
+    mark = error.problem_mark or error.context_mark
+    line = mark.line + 1 if mark else 1
+    problem = " ".join(str(error.problem or error.context or "unexpected text").split())
+    return line, f"not readable as YAML: {problem}{_remedy(error, problem, text, line)}"
+
+
+def _code_point(character: object) -> int:
+    return character if isinstance(character, int) else ord(str(character)[:1] or "\0")
+
+
+def _remedy(error: yaml.MarkedYAMLError, problem: str, text: str, line: int) -> str:
+    lines = text.split("\n")
+    nearby = [lines[number - 1] for number in {line, *_context_lines(error)} if 0 < number <= len(lines)]
+    if "single document" in str(error.context):
+        return ". Keep everything in one document: remove the line ---"
+    if "\\t" in problem or any(re.match(r" *\t", one) for one in nearby):
+        return ". Indent with spaces: YAML takes no tabs"
+    if any(_PLACEHOLDER.search(one) for one in nearby):
+        return '. A value that begins with a brace needs quotes, such as output: "{dir}/{name}/{label}.{ext}"'
+    if any(_PATTERN.search(one) for one in nearby):
+        return '. A value that begins with one of * & ! % @ ` needs quotes, such as "*.wav"'
+    if "escape" in problem:
+        return ". Within double quotes a backslash begins an escape: write '…' instead, or two backslashes"
+    if "mapping values are not allowed" in problem:
+        return ". Is the indentation right, and is a value with a colon in quotes?"
+    return ""
+
+
+def _context_lines(error: yaml.MarkedYAMLError) -> list[int]:
+    return [error.context_mark.line + 1] if error.context_mark else []

@@ -1,0 +1,95 @@
+"""Folders that may not lie in one another, and file systems that the state may not lie on.
+
+A result or a finished source that lands in a watched folder would be taken, split and paid for again, in a circle.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from lalald import mounts
+from lalald.config.mistakes import Findings, Where
+from lalald.config.model import Inbox
+
+
+def lies_within(inner: Path, outer: Path) -> bool:
+    """Whether `inner` is `outer` or below it, wherever symlinks lead."""
+    return _real(inner).is_relative_to(_real(outer))
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))
+
+
+def watches(inbox: Inbox, folder: Path) -> bool:
+    """Whether files in `folder` would be taken by this inbox."""
+    if not lies_within(folder, inbox.path):
+        return False
+    if _real(folder) == _real(inbox.path):
+        return True
+    own = (place for place in (inbox.outbox, inbox.done_dir, inbox.failed_dir) if lies_within(place, inbox.path))
+    return inbox.recursive and not any(lies_within(folder, place) for place in own)
+
+
+def check(inboxes: Sequence[Inbox | None], state_dir: Path | None, findings: Findings) -> None:
+    """Notes every folder that lies where it may not."""
+    known = [(inbox, ("inboxes", place)) for place, inbox in enumerate(inboxes) if inbox]
+    for place, (inbox, where) in enumerate(known):
+        _check_own(inbox, where, findings)
+        for other_place, (other, other_where) in enumerate(known):
+            if other is not inbox:
+                _check_pair(inbox, where, other, _said(other_where, other), findings, first=place < other_place)
+    if state_dir is not None:
+        _check_state(state_dir, [inbox for inbox, _ in known], findings)
+
+
+def _said(where: Where, inbox: Inbox) -> str:
+    return f"inboxes[{where[1]}] ({inbox.path})"
+
+
+def _check_own(inbox: Inbox, where: Where, findings: Findings) -> None:
+    for key in ("outbox", "done_dir", "failed_dir"):
+        place: Path = getattr(inbox, key)
+        if _real(place) == _real(inbox.path):
+            findings.mistake((*where, key), "is the inbox itself; name another folder")
+        elif lies_within(inbox.path, place):
+            findings.mistake(
+                (*where, key), "holds the inbox itself, so that nothing could be told apart; name a folder beside it"
+            )
+    if inbox.done_dir == inbox.failed_dir and "move" in (inbox.on_success, inbox.on_failure):
+        findings.warn(
+            (*where, "failed_dir"), "is the same as done_dir: finished and failed files will lie side by side"
+        )
+
+
+def _check_pair(inbox: Inbox, where: Where, other: Inbox, said: str, findings: Findings, *, first: bool) -> None:
+    """`inbox` against the tree that `other` watches. Two that are the same are told once."""
+    if _real(inbox.path) == _real(other.path):
+        if not first:
+            findings.mistake((*where, "path"), f"is the same folder as {said}; put the rules of both into one inbox")
+        return
+    if watches(other, inbox.path):
+        findings.mistake(
+            (*where, "path"), f"lies within {said}, which is watched too; move one of them out of the other"
+        )
+    for key, what in (("outbox", "results"), ("done_dir", "finished files"), ("failed_dir", "failed files")):
+        if watches(other, getattr(inbox, key)) and not watches(other, inbox.path):
+            findings.mistake(
+                (*where, key), f"lies within {said}, so that {what} would be taken again and paid for again"
+            )
+
+
+def _check_state(state_dir: Path, inboxes: Sequence[Inbox], findings: Findings) -> None:
+    where: Where = ("state_dir",)
+    for inbox in inboxes:
+        if watches(inbox, state_dir):
+            findings.mistake(where, f"lies within the inbox {inbox.path}; the state needs a folder of its own")
+    kind = mounts.filesystem_type(state_dir)
+    if mounts.is_network(kind):
+        findings.mistake(
+            where, f"{state_dir} lies on {kind}, where a database is not safe; name a folder on a local disk"
+        )
+    elif mounts.is_unsure(kind):
+        findings.warn(where, f"{state_dir} lies on {kind}, where a database may not be safe; a local disk is better")

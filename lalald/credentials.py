@@ -1,0 +1,120 @@
+"""The licence key: where it comes from, and a wrapper that shows it to nobody."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from stat import S_IROTH
+from typing import NoReturn
+
+from lalald.config.model import Config
+from lalald.config.paths import expanded
+from lalald.errors import ConfigError
+
+LARGEST_FILE_BYTES = 4096
+_PLACEHOLDER = re.compile(
+    r"no[-_ ]?key|none|null|placeholder|change[-_ ]?(?:me|this)|todo|x{3,}|\.{3}|<.*>|(?:your|paste|insert|enter|put)[-_ ].*",
+    re.IGNORECASE,
+)
+_SENDABLE = re.compile(r"[\x21-\x7e]+")  # visible ASCII: what can stand in an HTTP header as one word
+
+
+class LicenseKey:
+    """The key itself comes out of `reveal` only: not in texts, logs, tracebacks or pickles."""
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def reveal(self) -> str:
+        return self._key
+
+    def __repr__(self) -> str:
+        return "LicenseKey(hidden)"
+
+    def __str__(self) -> str:
+        return "hidden"
+
+    def __format__(self, _: str) -> str:
+        return "hidden"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LicenseKey) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a licence key is not written anywhere")
+
+
+def license_key(config: Config, environ: Mapping[str, str]) -> LicenseKey | None:
+    """The key of the first source that has one: LALALD_LICENSE_KEY, the file named by LALALD_LICENSE_KEY_FILE, systemd's
+    credential `license-key`, the file of `license_key_file`. None where all are empty or hold a placeholder.
+
+    Raises:
+        ConfigError: a file that was named cannot be read, or what is in it cannot be a key. Never shows the key.
+    """
+    for origin, text in _sources(config, environ):
+        key = text.strip()
+        if not key or _PLACEHOLDER.fullmatch(key):
+            continue
+        if not _SENDABLE.fullmatch(key):
+            raise ConfigError(
+                f"{origin}: what is there cannot be a licence key: it has spaces, several lines or characters beyond ASCII",
+                hint="put the key alone on one line",
+            )
+        return LicenseKey(key)
+    return None
+
+
+def _sources(config: Config, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Where a key may come from, and what is there; read one after the other, only as far as needed."""
+    yield "LALALD_LICENSE_KEY", environ.get("LALALD_LICENSE_KEY", "")
+    named = environ.get("LALALD_LICENSE_KEY_FILE")
+    if named:
+        yield "LALALD_LICENSE_KEY_FILE", _content(_named_file(named, environ), "LALALD_LICENSE_KEY_FILE")
+    credentials = environ.get("CREDENTIALS_DIRECTORY")
+    if credentials and (handed_over := Path(credentials, "license-key")).exists():
+        yield "the credential license-key", _content(handed_over, "the credential license-key")
+    if config.license_key_file:
+        yield "license_key_file", _content(config.license_key_file, "license_key_file")
+
+
+def _named_file(named: str, environ: Mapping[str, str]) -> Path:
+    try:
+        return expanded(named, environ, Path.cwd())
+    except ValueError as error:
+        raise ConfigError(f"LALALD_LICENSE_KEY_FILE: {error}") from None
+
+
+def _content(path: Path, origin: str) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE_BYTES + 1)
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{origin}: there is no file {path}", hint="put the licence key into it, or name another file"
+        ) from None
+    except IsADirectoryError:
+        raise ConfigError(
+            f"{origin}: {path} is a folder, not a file",
+            hint="where it is a container's mount, the file was missing on the host",
+        ) from None
+    except OSError as error:
+        raise ConfigError(
+            f"{origin}: {path} cannot be read: {error.strerror}", hint="let the user that lalald runs as read it"
+        ) from None
+    if len(content) > LARGEST_FILE_BYTES:
+        raise ConfigError(f"{origin}: {path} is too large to be a licence key")
+    return content.decode("utf-8-sig", errors="replace")
+
+
+def readable_by_others(path: Path) -> bool:
+    """Whether every user of the machine can read the file. Not to be asked of systemd's credentials, which are guarded otherwise."""
+    try:
+        return bool(path.stat().st_mode & S_IROTH)
+    except OSError:
+        return False

@@ -1,0 +1,55 @@
+"""Which type of file system a path lies on, by Linux's own table of mounts."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+MOUNTINFO = Path("/proc/self/mountinfo")
+_ESCAPED = re.compile(rb"\\([0-7]{3})")
+
+NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "afs"})
+UNSURE = frozenset({"9p", "virtiofs", "vboxsf", "prl_fs", "ceph", "glusterfs", "lustre", "davfs"})
+
+
+def filesystem_type(path: Path, mountinfo: Path = MOUNTINFO) -> str:
+    """The type as the kernel names it (`ext4`, `nfs4`, `fuse.sshfs`), or '' where it does not tell.
+
+    `path` need not exist: what holds it decides. Symlinks are followed. Nothing is cached: mounts come and go.
+    """
+    try:
+        table = mountinfo.read_bytes()
+    except OSError:
+        return ""
+    real = os.fsencode(os.path.realpath(path)).rstrip(b"/") + b"/"
+    longest, kind = b"", b""
+    for line in table.splitlines():
+        mount_point, found = _mount(line)
+        inside = real.startswith(mount_point.rstrip(b"/") + b"/")
+        if inside and len(mount_point) >= len(longest):  # of two at one place, the later one lies on top
+            longest, kind = mount_point, found
+    return kind.decode(errors="replace")
+
+
+def _mount(line: bytes) -> tuple[bytes, bytes]:
+    """Mount point and type of one line; proc_pid_mountinfo(5): a lone dash ends the optional fields before the type."""
+    fields = line.split(b" ")
+    try:
+        return _unescaped(fields[4]), fields[fields.index(b"-", 6) + 1]
+    except (IndexError, ValueError):
+        return b"\0", b""
+
+
+def _unescaped(field: bytes) -> bytes:
+    return _ESCAPED.sub(lambda octal: bytes([int(octal[1], 8) & 0xFF]), field)
+
+
+def is_network(kind: str) -> bool:
+    """A file system on which SQLite loses data: locks and write-ahead logs do not work over the network."""
+    return kind in NETWORK
+
+
+def is_unsure(kind: str) -> bool:
+    """A file system that may be anything beneath, locks that work included."""
+    return kind in UNSURE or kind.startswith("fuse")
