@@ -114,7 +114,9 @@ class Checks:
         except ServiceError as error:
             retry_after = error.retry_after_seconds if isinstance(error, TransientError) else None
             if gate.failed(str(error), began_at=began_at, retry_after_seconds=retry_after):
-                self._bench.log.warning("service.trouble", error=str(error), meaning="running tasks are asked for again later")
+                self._bench.log.warning(
+                    "service.trouble", error=str(error), meaning="running tasks are asked for again later"
+                )
             return
         if gate.succeeded():
             self._bench.log.info("service.back")

@@ -156,7 +156,10 @@ class _Daemon:
         return Budget(config.minutes, self.clock, left, spent)
 
     async def _carry_on(self, started_at: float) -> int:
-        self.loops = [asyncio.create_task(self.worker.run(), name="worker"), asyncio.create_task(self._ask_minutes(), name="minutes")]
+        self.loops = [
+            asyncio.create_task(self.worker.run(), name="worker"),
+            asyncio.create_task(self._ask_minutes(), name="minutes"),
+        ]
         for inbox in self.config.inboxes:
             self._watch(inbox)
         await asyncio.gather(*(self._first_scan(intake) for intake in self.intakes.values()))
@@ -231,7 +234,7 @@ class _Daemon:
             return False
         try:
             async with asyncio.timeout(_PULSE_SECONDS):
-                await self.store.run(lambda store: None)
+                await self.store.run(_nothing)
                 await self.worker.turn()
         except TimeoutError:
             return False
@@ -245,7 +248,10 @@ class _Daemon:
             if await self.store.run(lambda store: store.waiting_count()) == 0:
                 return
             if self.clock.monotonic() - self.worker.last_good_at > _ONCE_WITHOUT_SUCCESS_SECONDS:
-                self.log.error("once.given_up", meaning="the service gave no good answer for ten minutes; the jobs wait for the next run")
+                self.log.error(
+                    "once.given_up",
+                    meaning="the service gave no good answer for ten minutes; the jobs wait for the next run",
+                )
                 return
             with suppress(TimeoutError):
                 async with asyncio.timeout(1.0):
@@ -271,7 +277,9 @@ class _Daemon:
         before, self.config, self.bench.config = self.config, config, config
         old_api, self.bench.api = self.bench.api, self._client(config)
         if config.state_dir != before.state_dir:
-            self.log.warning("config.state_dir_kept", state_dir=str(before.state_dir), meaning="a new state folder needs a restart")
+            self.log.warning(
+                "config.state_dir_kept", state_dir=str(before.state_dir), meaning="a new state folder needs a restart"
+            )
         self.bench.budget.limits = config.minutes
         self.bench.budget.outdated()
         self.worker.resize(config.transfers)
@@ -314,3 +322,7 @@ def _forget_left_alone(inbox: str, store: Store) -> None:
 
 def _jobs_of(job_ids: set[int], store: Store) -> list[Job]:
     return store.jobs_of(job_ids)
+
+
+def _nothing(_store: Store) -> None:
+    """Enough to know that the store's thread turns."""

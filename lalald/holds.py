@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from lalald.budget import unpaid_minutes
 from lalald.errors import FileError, LicenceRefusedError, ServiceError
 from lalald.files import check_folder, free_bytes
 from lalald.jobs import Hold, Job, Stage, released
@@ -101,7 +100,9 @@ class Holds:
             await self._bench.budget.minutes_left(fresh_seconds=0.0)
         except LicenceRefusedError as error:
             if self.licence_trouble is None:
-                self._bench.log.error("licence.refused", error=str(error), meaning="every job is held until the key is accepted")
+                self._bench.log.error(
+                    "licence.refused", error=str(error), meaning="every job is held until the key is accepted"
+                )
             self.licence_trouble = str(error)
             await self.hold_for_licence()
             return True
@@ -209,7 +210,11 @@ class Holds:
             return
         self._warned.add(job.id)
         self._bench.log.error(
-            "job.paid_and_held", job=job.id, path=job.path, reason=job.hold_reason, meaning="its results expire 24 hours after their start"
+            "job.paid_and_held",
+            job=job.id,
+            path=job.path,
+            reason=job.hold_reason,
+            meaning="its results expire 24 hours after their start",
         )
 
     async def _release(self, job: Job) -> None:

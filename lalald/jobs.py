@@ -289,12 +289,22 @@ def after(job: Job, outcome: Outcome, now: float, jitter: float = 1.0) -> Job:
         case Later():
             waited = outcome.due_at if outcome.due_at is not None else _later(known, outcome, now, jitter)
             return replace(
-                known, attempts=known.attempts + 1, due_at=waited, error=outcome.reason, state=State.WAITING, updated_at=now
+                known,
+                attempts=known.attempts + 1,
+                due_at=waited,
+                error=outcome.reason,
+                state=State.WAITING,
+                updated_at=now,
             )
         case Held():
             since = known.held_at if known.hold is outcome.hold else now
             return replace(
-                known, state=State.HELD, hold=outcome.hold, hold_reason=outcome.reason, held_at=since or now, updated_at=now
+                known,
+                state=State.HELD,
+                hold=outcome.hold,
+                hold_reason=outcome.reason,
+                held_at=since or now,
+                updated_at=now,
             )
         case Failed():
             return replace(_unheld(known), state=State.FAILED, error=outcome.error, filed=False, updated_at=now)
@@ -327,7 +337,9 @@ def _go_on(job: Job, now: float) -> Job:
 def retried(job: Job, now: float) -> Job:
     """A failed or cancelled job goes on from where it stopped; failed tasks are split again, delivered ones are not touched."""
     tasks = tuple(_retried_task(task) for task in job.tasks)
-    again = replace(_unheld(job), tasks=tasks, state=State.WAITING, error=None, warning=None, filed=False, attempts=0, due_at=0.0)
+    again = replace(
+        _unheld(job), tasks=tasks, state=State.WAITING, error=None, warning=None, filed=False, attempts=0, due_at=0.0
+    )
     expired = again.expires_at is not None and again.expires_at <= now
     if expired and not any(task.paid and task.stage is Stage.SPLIT for task in tasks):
         again = replace(again, source_id=None, expires_at=None)
@@ -352,7 +364,8 @@ def released(job: Job, now: float, *, by_a_person: bool = True) -> Job:
     tasks = job.tasks
     if job.hold is Hold.LOST_TASK and by_a_person:
         tasks = tuple(
-            replace(task, idempotency_key=None, asked_at=None) if task.asked_at and not task.task_id else task for task in tasks
+            replace(task, idempotency_key=None, asked_at=None) if task.asked_at and not task.task_id else task
+            for task in tasks
         )
     past = replace(_unheld(job), tasks=tasks, state=State.WAITING, attempts=0, due_at=0.0, updated_at=now)
     past = replace(past, released=job.released or by_a_person)

@@ -54,7 +54,9 @@ def _with_priority(_logger: object, method: str, line: str) -> str:
 
 def _printable(_logger: object, _method: str, facts: dict[str, Any]) -> dict[str, Any]:
     """Names of files may hold anything: nothing of it reaches a terminal raw."""
-    return {key: _escaped(value) if isinstance(value, str) and key != "exception" else value for key, value in facts.items()}
+    return {
+        key: _escaped(value) if isinstance(value, str) and key != "exception" else value for key, value in facts.items()
+    }
 
 
 def _escaped(text: str) -> str:

@@ -34,7 +34,9 @@ async def honour(job: Job, worker: Worker) -> Job | None:
     if saved is None:
         return None
     await worker.bench.store.run(lambda store: store.clear_request(job.id, request))
-    worker.bench.log.info(f"job.{_PAST[request]}", job=job.id, path=job.path, stage=str(saved.stage), state=str(saved.state))
+    worker.bench.log.info(
+        f"job.{_PAST[request]}", job=job.id, path=job.path, stage=str(saved.stage), state=str(saved.state)
+    )
     worker.wake()
     return replace(saved, request=None)
 
@@ -72,10 +74,25 @@ async def _cancelled(job: Job, worker: Worker) -> Job | None:
     tasks = tuple(_ended(task, finished) for task in job.tasks)
     worker.bench.budget.forgo(job.id)
     if finished:
-        return replace(job, tasks=tasks, stage=jobs.owed(replace(job, tasks=tasks)), state=State.WAITING, hold=None, hold_reason=None)
+        return replace(
+            job,
+            tasks=tasks,
+            stage=jobs.owed(replace(job, tasks=tasks)),
+            state=State.WAITING,
+            hold=None,
+            hold_reason=None,
+        )
     now = worker.bench.clock.now()
     return replace(
-        job, tasks=tasks, state=State.CANCELLED, hold=None, hold_reason=None, held_at=None, error=_CANCELLED, filed=True, updated_at=now
+        job,
+        tasks=tasks,
+        state=State.CANCELLED,
+        hold=None,
+        hold_reason=None,
+        held_at=None,
+        error=_CANCELLED,
+        filed=True,
+        updated_at=now,
     )
 
 

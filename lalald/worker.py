@@ -54,7 +54,9 @@ async def archive(job: Job, bench: Bench) -> Outcome:
 class Worker:
     """One for the daemon. `look_again` is called with an inbox where a dropped job's file should be seen anew."""
 
-    def __init__(self, bench: Bench, *, look_again: Callable[[str], None], jitter: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self, bench: Bench, *, look_again: Callable[[str], None], jitter: Callable[[], float] = random.random
+    ) -> None:
         self.bench = bench
         self._look_again = look_again
         self._jitter = jitter
@@ -62,7 +64,9 @@ class Worker:
         self._next: dict[int, Job] = {}
         self.settled = asyncio.Event()  # set whenever a job came to rest; `run --once` waits on it
         self._requests_woken = asyncio.Event()
-        self.gates = {name: Gate(bench.clock, jitter) for name in ("upload", "split", "check", "download", "delete", "archive")}
+        self.gates = {
+            name: Gate(bench.clock, jitter) for name in ("upload", "split", "check", "download", "delete", "archive")
+        }
         self.holds = Holds(bench, self)
         self.checks = Checks(bench, self)
         self.lanes = self._lanes()
@@ -264,7 +268,9 @@ class Worker:
         if isinstance(outcome, Later) and outcome.error is not None:
             after = outcome.error.retry_after_seconds
             if gate.failed(str(outcome.error), began_at=began_at, retry_after_seconds=after):
-                self.bench.log.warning("service.trouble", error=str(outcome.error), meaning="jobs wait and go on by themselves")
+                self.bench.log.warning(
+                    "service.trouble", error=str(outcome.error), meaning="jobs wait and go on by themselves"
+                )
         elif not isinstance(outcome, Later):
             self.last_good_at = self.bench.clock.monotonic()
             if gate.succeeded():
@@ -324,12 +330,19 @@ class Worker:
             case _ if after.state is State.FAILED:
                 log.error("job.failed", **facts, stage=str(after.stage), error=after.error)
             case _ if after.stage is not before.stage:
-                log.info(_PAST[before.stage], **facts, next=str(after.stage), **({"warning": after.warning} if after.warning else {}))
+                log.info(
+                    _PAST[before.stage],
+                    **facts,
+                    next=str(after.stage),
+                    **({"warning": after.warning} if after.warning else {}),
+                )
 
     async def _split(self, group: Sequence[Job], mode: str) -> None:
         """Prepares each job of a group, starts their tasks together, and saves each job's answers."""
         try:
-            ready = [job for job in await asyncio.gather(*(self._prepared(job, mode) for job in group)) if job is not None]
+            ready = [
+                job for job in await asyncio.gather(*(self._prepared(job, mode) for job in group)) if job is not None
+            ]
             if not ready:
                 return
             began_at = self.bench.clock.monotonic()
@@ -401,5 +414,3 @@ _PAST = {
 
 def _money(job: Job) -> str:
     return f" {job.minutes:.1f} minutes were charged." if job.minutes else " Nothing was charged."
-
-

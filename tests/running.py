@@ -46,7 +46,9 @@ def write_wav(path: Path, seconds: float = 2.0, pitch: float = 220.0) -> bytes:
 
 def tree(folder: Path) -> list[str]:
     """Every file below a folder, but for markers."""
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.name != ".lalald")
+    return sorted(
+        str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.name != ".lalald"
+    )
 
 
 class Home:
@@ -76,7 +78,9 @@ class Home:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("LALALD_")}
         return {**kept, "LALALD_LICENSE_KEY": "a-key", "LALALD_CONFIG": str(self.config)}
 
-    def command(self, *arguments: str, environ: Mapping[str, str] | None = None, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+    def command(
+        self, *arguments: str, environ: Mapping[str, str] | None = None, seconds: float = 60
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "lalald", *arguments], env={**self.environ, **(environ or {})}, capture_output=True,
             text=True, timeout=seconds, check=False, errors="surrogateescape",

@@ -37,7 +37,9 @@ class Bench:
     reservations: Reservations
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     transfers: dict[int, list[tuple[Transfer, int]]] = field(default_factory=dict)
-    moved: asyncio.Event = field(default_factory=asyncio.Event)  # a job moved or a transfer began, for those who tell of it
+    moved: asyncio.Event = field(
+        default_factory=asyncio.Event
+    )  # a job moved or a transfer began, for those who tell of it
     batch_refused_at: float | None = None  # the licence's plan has no batches
 
     async def on(self, executor: Executor, function: Callable[..., Answer], *arguments: Any) -> Answer:

@@ -44,7 +44,9 @@ def _checked(job: Job, task: Task, answer: TaskAnswer | None, now: float) -> Job
         return _succeeded(job, task, answer, now)
     if answer.status == "cancelled":
         return job.with_task(replace(task, error="the task was cancelled on the service; its minutes were charged."))
-    facts = ", ".join(fact for fact in (answer.error_code, f"error id {answer.error_id}" if answer.error_id else None) if fact)
+    facts = ", ".join(
+        fact for fact in (answer.error_code, f"error id {answer.error_id}" if answer.error_id else None) if fact
+    )
     words = answer.error or "the service gives no reason"
     return job.with_task(replace(task, error=f"{words} ({facts})" if facts else words))
 
@@ -69,7 +71,9 @@ def _untold(job: Job, task: Task, answer: TaskAnswer | None, now: float) -> Job:
     age = now - (task.started_at or now)
     if answer is not None and answer.gone:
         words = answer.error or "the file is gone"
-        return job.with_task(replace(task, error=f"expired: {words} The task was paid; `lalald retry {job.id}` pays again."))
+        return job.with_task(
+            replace(task, error=f"expired: {words} The task was paid; `lalald retry {job.id}` pays again.")
+        )
     if age >= TOLD_SECONDS:
         reason = f"expired: the service tells a task's state for 24 hours only. It was paid; `lalald retry {job.id}` pays again."
         return job.with_task(replace(task, error=reason))
@@ -79,7 +83,9 @@ def _untold(job: Job, task: Task, answer: TaskAnswer | None, now: float) -> Job:
 def _succeeded(job: Job, task: Task, answer: TaskAnswer, now: float) -> Job:
     if not answer.tracks:
         return _untold(job, task, None, now)
-    tracks = tuple(Track(track.type, track.label, track.url, name=track.name, size=track.size) for track in answer.tracks)
+    tracks = tuple(
+        Track(track.type, track.label, track.url, name=track.name, size=track.size) for track in answer.tracks
+    )
     names = job.handling.tracks
     if none_matched(tracks, names):
         told = ", ".join(track.label for track in tracks)

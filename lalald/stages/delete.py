@@ -20,7 +20,11 @@ async def delete(job: Job, bench: Bench) -> Outcome:
     except RefusedError as error:
         if _says_gone(error):
             return Done(done)
-        return Done(replace(done, warning=f"the source could not be deleted on the service, where it expires by itself: {error}"))
+        return Done(
+            replace(
+                done, warning=f"the source could not be deleted on the service, where it expires by itself: {error}"
+            )
+        )
     except TransientError as error:
         until = job.expires_at if job.expires_at is not None else job.created_at + _KEPT_SECONDS
         if bench.clock.now() < until:
@@ -32,4 +36,6 @@ async def delete(job: Job, bench: Bench) -> Outcome:
 def _says_gone(error: RefusedError) -> bool:
     """The document names no code for a source that is not there: its words are all there is."""
     words = str(error).lower()
-    return error.status == 404 or any(word in words for word in ("not found", "deleted", "does not exist", "not been uploaded"))
+    return error.status == 404 or any(
+        word in words for word in ("not found", "deleted", "does not exist", "not been uploaded")
+    )

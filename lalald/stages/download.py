@@ -8,13 +8,13 @@ from dataclasses import replace
 from functools import partial
 
 from lalald import outbox
+from lalald.errors import LinkDeadError, NameTakenError, StagingLostError, TwinChangedError
 from lalald.files import check_folder, free_bytes
 from lalald.jobs import Done, Failed, Held, Hold, Job, Outcome, Stage, Task, Track
-from lalald.errors import LinkDeadError, NameTakenError, StagingLostError, TwinChangedError
+from lalald.outbox import Staged
 from lalald.stages import twins
 from lalald.stages.bench import Bench
 from lalald.stages.fetch import fetch
-from lalald.outbox import Staged
 
 _LINKS_ASKED_AT_MOST = 2
 _ROOM_KEPT_BYTES = 16 * 1024 * 1024
@@ -93,7 +93,10 @@ async def _fetch_all(job: Job, bench: Bench) -> dict[tuple[int, int], Staged] | 
     owed = _owed(job)
     try:
         tries = await asyncio.gather(
-            *(bench.on(bench.downloads, partial(_fetch, job, task, position, track, bench)) for task, position, track in owed),
+            *(
+                bench.on(bench.downloads, partial(_fetch, job, task, position, track, bench))
+                for task, position, track in owed
+            ),
             return_exceptions=True,
         )
     finally:
@@ -106,7 +109,11 @@ async def _fetch_all(job: Job, bench: Bench) -> dict[tuple[int, int], Staged] | 
         return _links_anew(job, dead[0])
     if faults:
         raise faults[0]
-    return {(task.number, position): done for (task, position, _), done in zip(owed, tries, strict=True) if isinstance(done, Staged)}
+    return {
+        (task.number, position): done
+        for (task, position, _), done in zip(owed, tries, strict=True)
+        if isinstance(done, Staged)
+    }
 
 
 def _fetch(job: Job, task: Task, position: int, track: Track, bench: Bench) -> Staged:
@@ -119,7 +126,8 @@ def _fetch(job: Job, task: Task, position: int, track: Track, bench: Bench) -> S
 def _without_the_twin(job: Job) -> Outcome:
     """The earlier results are not what they were: the bytes are split again, or somebody is asked."""
     tasks = tuple(
-        replace(task, stage=Stage.SPLIT, tracks=()) if any(track.origin for track in task.tracks) else task for task in job.tasks
+        replace(task, stage=Stage.SPLIT, tracks=()) if any(track.origin for track in task.tracks) else task
+        for task in job.tasks
     )
     again = replace(job, tasks=tasks, twin_id=None, stage=Stage.UPLOAD)
     if job.handling.duplicates == "hold":
@@ -131,7 +139,10 @@ def _links_anew(job: Job, task: Task) -> Outcome:
     """A dead link: `/check/` may give a new one, twice at most."""
     if task.links_asked >= _LINKS_ASKED_AT_MOST:
         words = f"the service's links to the tracks of task {task.title} are dead, new ones were asked for {task.links_asked} times."
-        return Failed(f"{words} The task is paid; `lalald retry {job.id}` asks again while the service keeps the results.", job=job)
+        return Failed(
+            f"{words} The task is paid; `lalald retry {job.id}` asks again while the service keeps the results.",
+            job=job,
+        )
     return Done(job.with_task(replace(task, links_asked=task.links_asked + 1, stage=Stage.CHECK, due_at=None)))
 
 

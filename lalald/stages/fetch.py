@@ -6,9 +6,9 @@ import os
 from contextlib import suppress
 
 from lalald.api import Client, Transfer
+from lalald.endings import Heard
 from lalald.files import plain_errors
 from lalald.jobs import Job, Track
-from lalald.naming import Heard
 from lalald.outbox.staging import Staged, make_staging, recall, remember, staged_path
 
 

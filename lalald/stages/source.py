@@ -26,7 +26,9 @@ def changed(job: Job) -> str | None:
         if error.errno in _AWAY and os.path.isdir(job.inbox) and not _emptied(job):
             return "the file was removed before anything was spent on it"
         if error.errno in _AWAY | _FOLDER_TROUBLE:
-            raise FolderUnavailableError(f"{job.inbox} is not there ({error.strerror}).", hint="It goes on when it is back.") from error
+            raise FolderUnavailableError(
+                f"{job.inbox} is not there ({error.strerror}).", hint="It goes on when it is back."
+            ) from error
         raise FileError(f"{path} cannot be looked at: {error.strerror}.", hint="Check its owner and mode.") from error
     if (facts.st_size, facts.st_mtime_ns) != (job.size, job.mtime_ns):
         return "the file changed before anything was spent on it; it is taken anew when it stands still"

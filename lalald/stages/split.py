@@ -56,7 +56,9 @@ async def prepare(job: Job, mode: str, bench: Bench) -> Ready | Outcome:
             return Held(Hold.MINUTES, admission.refusal)
     now = bench.clock.now()
     for task in tasks:
-        job = job.with_task(replace(task, idempotency_key=task.idempotency_key or bench.new_key(), asked_at=task.asked_at or now))
+        job = job.with_task(
+            replace(task, idempotency_key=task.idempotency_key or bench.new_key(), asked_at=task.asked_at or now)
+        )
     return Ready(job)
 
 
@@ -82,7 +84,10 @@ async def _no_room(job: Job, bench: Bench) -> Held | None:
     free = await bench.on(bench.files, free_bytes, outbox)
     if free >= needed:
         return None
-    return Held(Hold.DISK, f"{outbox} has {free:,} bytes free, about {needed:,} are needed; nothing is charged before there is room")
+    return Held(
+        Hold.DISK,
+        f"{outbox} has {free:,} bytes free, about {needed:,} are needed; nothing is charged before there is room",
+    )
 
 
 def _lost(job: Job) -> Held:
@@ -98,7 +103,9 @@ async def start(jobs: Sequence[Job], mode: str, bench: Bench) -> dict[tuple[int,
 
     Several jobs go in one batch; what is asked alone is one request, so that its answer can be saved before the next leaves.
     """
-    keyed = [(job, task) for job in jobs for task in owing(job, mode) if task.idempotency_key and task.asked_at is not None]
+    keyed = [
+        (job, task) for job in jobs for task in owing(job, mode) if task.idempotency_key and task.asked_at is not None
+    ]
     if len(keyed) > 1 and batches(mode, bench):
         return await _start_batch(keyed, mode, bench)
     job, task = keyed[0]
@@ -143,7 +150,8 @@ async def _remember_no_batches(bench: Bench) -> None:
 
 
 def _item(job: Job, task: Task) -> SplitItem:
-    assert job.source_id is not None and task.idempotency_key is not None  # noqa: S101 - `prepare` saw to both
+    assert job.source_id is not None  # noqa: S101 - `prepare` saw to both
+    assert task.idempotency_key is not None  # noqa: S101
     return SplitItem(source_id=job.source_id, presets=task.presets, idempotency_key=task.idempotency_key)
 
 
@@ -165,7 +173,16 @@ def _started(job: Job, task: Task, answer: Started, bench: Bench) -> Job:
     minutes = cost(job.duration or 0.0, task.mode, task.presets)
     bench.budget.charged(job.id, minutes)
     return job.with_task(
-        replace(task, stage=Stage.CHECK, task_id=answer.task_id, started_at=now, moved_at=now, minutes=minutes, progress=0, due_at=now)
+        replace(
+            task,
+            stage=Stage.CHECK,
+            task_id=answer.task_id,
+            started_at=now,
+            moved_at=now,
+            minutes=minutes,
+            progress=0,
+            due_at=now,
+        )
     )
 
 
@@ -193,9 +210,13 @@ def _not_started(job: Job, task: Task, answer: StartRefused | ServiceError, benc
 
 def _lost_task(job: Job, task: Task, bench: Bench) -> tuple[Job, Outcome | None]:
     if bench.config.on_lost_task == "resubmit":
-        bench.log.warning("task.resubmitted", job=job.id, path=job.path, task=task.title, meaning="it may be charged twice")
+        bench.log.warning(
+            "task.resubmitted", job=job.id, path=job.path, task=task.title, meaning="it may be charged twice"
+        )
         again = replace(task, idempotency_key=None, asked_at=None)
-        return job.with_task(again), Later("the task was started but its id never arrived; it is started and paid again")
+        return job.with_task(again), Later(
+            "the task was started but its id never arrived; it is started and paid again"
+        )
     reason = (
         f"task {task.title} ({task.mode}) was started and charged, but its id never reached lalald, and the service gives it to nobody."
         f" `lalald release {job.id}` pays for it again; `lalald cancel {job.id}` gives up. The source file is untouched."
@@ -207,5 +228,3 @@ def _words(answer: StartRefused | ServiceError) -> str:
     if isinstance(answer, StartRefused):
         return f"{answer.message} ({answer.code})." if answer.code else f"{answer.message}."
     return f"{answer}."
-
-

@@ -13,7 +13,9 @@ def wanted(tracks: Sequence[Track], names: Sequence[str] | None) -> tuple[Track,
 
     Where none is left all are wanted: what was paid for is never left behind.
     """
-    chosen = tuple(replace(track, wanted=names is None or track.label in names or track.type in names) for track in tracks)
+    chosen = tuple(
+        replace(track, wanted=names is None or track.label in names or track.type in names) for track in tracks
+    )
     if any(track.wanted for track in chosen):
         return chosen
     return tuple(replace(track, wanted=True) for track in tracks)

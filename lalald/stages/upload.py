@@ -27,7 +27,9 @@ async def upload(job: Job, bench: Bench) -> Outcome:
     if (reason := await bench.on(bench.files, changed, job)) is not None:
         return _gone(job, reason)
     if job.size > LIMIT_BYTES:
-        return Failed(f"{path} has {job.size:,} bytes; the service takes {LIMIT_BYTES:,} at most. Nothing was spent. Make it smaller.")
+        return Failed(
+            f"{path} has {job.size:,} bytes; the service takes {LIMIT_BYTES:,} at most. Nothing was spent. Make it smaller."
+        )
     if not os.access(path, os.R_OK):
         hint = "Check its owner and mode, then drag it back into the inbox."
         return Failed(f"{path} cannot be read by uid {os.getuid()}. Nothing was spent. {hint}")
@@ -55,10 +57,16 @@ async def _send(job: Job, path: str, bench: Bench) -> Outcome:
     finally:
         bench.transferred(job)
     if uploaded.size != job.size:
-        return Later(f"the service received {uploaded.size:,} of {job.size:,} bytes: sent again, nothing was spent", job=job)
+        return Later(
+            f"the service received {uploaded.size:,} of {job.size:,} bytes: sent again, nothing was spent", job=job
+        )
     return Done(
         replace(
-            job, source_id=uploaded.source_id, duration=uploaded.duration, expires_at=uploaded.expires_at, sha256=uploaded.sha256
+            job,
+            source_id=uploaded.source_id,
+            duration=uploaded.duration,
+            expires_at=uploaded.expires_at,
+            sha256=uploaded.sha256,
         )
     )
 
@@ -69,7 +77,9 @@ def _upload_file(bench: Bench, path: str, job: Job, transfer: Transfer) -> Uploa
         file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed below, after the errors of opening are told apart
     except OSError as error:
         if error.errno in (errno.ESTALE, errno.ENOTCONN, errno.EIO):
-            raise FolderUnavailableError(f"{job.inbox} is not there ({error.strerror}).", hint="It goes on when it is back.") from error
+            raise FolderUnavailableError(
+                f"{job.inbox} is not there ({error.strerror}).", hint="It goes on when it is back."
+            ) from error
         raise FileError(f"{path} cannot be read: {error.strerror}. Nothing was spent.") from error
     with file:
         return bench.api.upload(file, job.size, os.path.basename(job.path), transfer)

@@ -143,12 +143,16 @@ def connect(state_dir: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """The database of a state folder, brought to this version. Raises StoreError for what is not ours, newer, or damaged."""
     path = state_dir / FILE_NAME
     if read_only and not path.exists():
-        raise StoreError(f"{state_dir} holds no database yet.", hint="Has `lalald run` been started with this state folder?")
+        raise StoreError(
+            f"{state_dir} holds no database yet.", hint="Has `lalald run` been started with this state folder?"
+        )
     try:
         connection = _open(path, read_only)
         version = _version(connection, path)
         if read_only and version != VERSION:
-            raise StoreError(f"{path} has version {version}, this lalald reads {VERSION}.", hint="Start the daemon once.")
+            raise StoreError(
+                f"{path} has version {version}, this lalald reads {VERSION}.", hint="Start the daemon once."
+            )
         if not read_only:
             _migrate(connection, version)
     except sqlite3.Error as error:
@@ -163,8 +167,7 @@ def _open(path: Path, read_only: bool) -> sqlite3.Connection:
         connection.execute("PRAGMA query_only = 1")
         return connection
     _make_private(path)
-    connection = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
-    return connection
+    return sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
 
 
 def _make_private(path: Path) -> None:
@@ -181,7 +184,9 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if application != APPLICATION_ID and tables:
-        raise StoreError(f"{path} is the database of another program; it was left as it is.", hint="Choose another `state_dir`.")
+        raise StoreError(
+            f"{path} is the database of another program; it was left as it is.", hint="Choose another `state_dir`."
+        )
     if version > VERSION:
         raise StoreError(
             f"{path} was written by a newer lalald (version {version}, this one knows {VERSION}); it was left as it is.",
@@ -198,7 +203,9 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         raise StoreError(f"{path} is damaged ({verdict}); it was left as it is.", hint=_DAMAGED)
 
 
-_DAMAGED = "Restore a backup of the state folder, or move it away: lalald then starts anew and holds what lies in the inboxes."
+_DAMAGED = (
+    "Restore a backup of the state folder, or move it away: lalald then starts anew and holds what lies in the inboxes."
+)
 
 
 def _migrate(connection: sqlite3.Connection, version: int) -> None:
@@ -220,5 +227,7 @@ def translated(error: sqlite3.Error, path: Path | str) -> StoreError:
     if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
         return StoreError(f"{path} cannot be written: {error}.", hint="Make room on the disk of the state folder.")
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-        return StoreError(f"{path} cannot be opened for writing by uid {os.getuid()}: {error}.", hint="Check its owner and mode.")
+        return StoreError(
+            f"{path} cannot be opened for writing by uid {os.getuid()}: {error}.", hint="Check its owner and mode."
+        )
     return StoreError(f"{path}: {error}.")

@@ -131,7 +131,8 @@ class KnownFiles:
         )
 
     def _add_job(self, found: Found, now: float, *, redo: bool = False, location: str | None = None) -> int:
-        assert found.handling is not None and found.rule is not None  # noqa: S101 - narrows the type
+        assert found.handling is not None  # noqa: S101 - narrows the type: a found file with a rule has both
+        assert found.rule is not None  # noqa: S101
         state = State.HELD if found.hold else State.WAITING
         cursor = self.connection.execute(
             "INSERT INTO jobs (inbox, path, size, mtime_ns, inode, rule, handling, stage, state, hold, hold_reason, held_at,"
@@ -214,7 +215,9 @@ class KnownFiles:
         )
 
     def inbox_seen(self, inbox: str) -> bool:
-        row = self.connection.execute("SELECT first_seen_at FROM inboxes WHERE path = ?", (stored_name(inbox),)).fetchone()
+        row = self.connection.execute(
+            "SELECT first_seen_at FROM inboxes WHERE path = ?", (stored_name(inbox),)
+        ).fetchone()
         return row is not None and row[0] is not None
 
     def mark_inbox_seen(self, inbox: str, marker: str | None, now: float) -> None:
@@ -229,7 +232,9 @@ class KnownFiles:
         row = self.connection.execute("SELECT marker FROM inboxes WHERE path = ?", (stored_name(inbox),)).fetchone()
         return row[0] if row else None
 
-    def set_inbox_state(self, inbox: str, *, available: bool, reason: str, watch: str, watch_reason: str, now: float) -> None:
+    def set_inbox_state(
+        self, inbox: str, *, available: bool, reason: str, watch: str, watch_reason: str, now: float
+    ) -> None:
         """How an inbox fares, for `status`."""
         self.connection.execute(
             "INSERT INTO inboxes (path, available, reason, watch, watch_reason, updated_at) VALUES (?, ?, ?, ?, ?, ?)"
@@ -244,4 +249,6 @@ class KnownFiles:
         return json.loads(row[0]) if row else None
 
     def set_fact(self, name: str, value: object, now: float) -> None:
-        self.connection.execute("INSERT OR REPLACE INTO facts (name, json, at) VALUES (?, ?, ?)", (name, json.dumps(value), now))
+        self.connection.execute(
+            "INSERT OR REPLACE INTO facts (name, json, at) VALUES (?, ?, ?)", (name, json.dumps(value), now)
+        )

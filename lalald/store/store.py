@@ -220,7 +220,15 @@ class Store(KnownFiles):
             return
         self.connection.execute(
             "INSERT OR IGNORE INTO charges (task_id, job_id, task_number, path, mode, minutes, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (task.task_id, job.id, task.number, stored_name(job.path), task.mode, task.minutes or 0.0, task.started_at or 0.0),
+            (
+                task.task_id,
+                job.id,
+                task.number,
+                stored_name(job.path),
+                task.mode,
+                task.minutes or 0.0,
+                task.started_at or 0.0,
+            ),
         )
 
     def _follow(self, job: Job) -> None:
@@ -264,7 +272,9 @@ class Store(KnownFiles):
 
     def set_progress(self, progress: dict[int, float]) -> None:
         """Transfers under way, for `status`; no part of a job's facts."""
-        self.connection.executemany("UPDATE jobs SET progress = ? WHERE id = ?", [(done, job_id) for job_id, done in progress.items()])
+        self.connection.executemany(
+            "UPDATE jobs SET progress = ? WHERE id = ?", [(done, job_id) for job_id, done in progress.items()]
+        )
 
     def clear_progress(self) -> None:
         """At start nothing is under way."""
@@ -286,7 +296,9 @@ class Store(KnownFiles):
             inbox = name_from(row[0])
             if path.startswith(inbox.rstrip("/") + "/"):
                 within = stored_name(path[len(inbox.rstrip("/")) + 1 :])
-                found = self._jobs("WHERE jobs.inbox = ? AND jobs.path = ? ORDER BY jobs.id DESC LIMIT 1", (row[0], within))
+                found = self._jobs(
+                    "WHERE jobs.inbox = ? AND jobs.path = ? ORDER BY jobs.id DESC LIMIT 1", (row[0], within)
+                )
                 if found:
                     break
         return found[0] if found else None
@@ -294,7 +306,9 @@ class Store(KnownFiles):
     # money and the daemon's own requests
 
     def spent_since(self, since: float) -> float:
-        (found,) = self.connection.execute("SELECT coalesce(sum(minutes), 0) FROM charges WHERE at >= ?", (since,)).fetchone()
+        (found,) = self.connection.execute(
+            "SELECT coalesce(sum(minutes), 0) FROM charges WHERE at >= ?", (since,)
+        ).fetchone()
         return float(found)
 
     def take_requests(self) -> list[tuple[str, str | None]]:
