@@ -11,13 +11,14 @@ import socket
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from lalald.errors import DaemonError
 
-if TYPE_CHECKING:  # a client of 30 lines need not load the event loop
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # a client should load neither the event loop nor anything else that costs milliseconds
     import asyncio
+    from pathlib import Path
+    from typing import Any
 
 SOCKET_NAME = "lalald.sock"
 WAKE_TIMEOUT_SECONDS = 2.0
@@ -132,17 +133,17 @@ async def _word_from(client: socket.socket) -> bytes:
     return said.partition(b"\n")[0].strip()
 
 
-def wake(state_dir: Path) -> bool:
+def wake(state_dir: str | os.PathLike[str]) -> bool:
     """Tells the daemon to look into the database. False where no daemon answers."""
     return _asked(state_dir, b"wake", WAKE_TIMEOUT_SECONDS) == b"ok"
 
 
-def ping(state_dir: Path, timeout_seconds: float) -> bool:
+def ping(state_dir: str | os.PathLike[str], timeout_seconds: float) -> bool:
     """Whether a daemon is there and all its loops turn, found out within `timeout_seconds`."""
     return _asked(state_dir, b"ping", timeout_seconds) == b"ok"
 
 
-def _asked(state_dir: Path, word: bytes, timeout_seconds: float) -> bytes:
+def _asked(state_dir: str | os.PathLike[str], word: bytes, timeout_seconds: float) -> bytes:
     """The daemon's answer to a word; empty where there is none."""
     with suppress(OSError), _reachable(state_dir, SOCKET_NAME) as address, socket.socket(socket.AF_UNIX) as client:
         client.settimeout(timeout_seconds)
@@ -174,9 +175,9 @@ def _bound(state_dir: Path) -> socket.socket:
 
 
 @contextmanager
-def _reachable(state_dir: Path, name: str) -> Iterator[str]:
+def _reachable(state_dir: str | os.PathLike[str], name: str) -> Iterator[str]:
     """An address for the socket `name` that fits into the kernel's 108 bytes, however deep the state folder lies."""
-    plain = os.fspath(state_dir / name)
+    plain = os.path.join(state_dir, name)
     if len(os.fsencode(plain)) <= _LONGEST_ADDRESS_BYTES:
         yield plain
         return

@@ -1,0 +1,76 @@
+"""The command line: finds the command, runs it, and turns errors into a sentence and an exit code.
+
+Nothing is loaded before it is needed, for `lalald health` is asked every few seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from lalald.errors import ConfigError, DaemonError, LalaldError, LicenceRefusedError, StoreError, UsageError
+
+_CODES: tuple[tuple[type[LalaldError], int], ...] = (
+    (UsageError, 2),
+    (ConfigError, 2),
+    (LicenceRefusedError, 2),
+    (DaemonError, 3),
+    (StoreError, 3),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command. Returns the exit code; what cannot be understood ends in SystemExit with 2."""
+    for stream in (sys.stdout, sys.stderr):  # a locale without our letters is no reason to fail
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words == ["health"]:
+        from lalald.commands.health import check
+
+        return _guarded(check)
+    return _parsed(words)
+
+
+def _parsed(words: Sequence[str]) -> int:
+    from importlib import import_module
+
+    from lalald.commands.parser import build
+    from lalald.commands.verbs import VERBS
+
+    parser = build(words)
+    arguments = parser.parse_args(words)
+    if arguments.command is None:
+        parser.print_help()
+        return 0
+    run: Callable[[object], int] = import_module(VERBS[arguments.command].module).run
+    return _guarded(lambda: run(arguments))
+
+
+def _guarded(command: Callable[[], int]) -> int:
+    try:
+        code = command()
+        sys.stdout.flush()
+    except BrokenPipeError:  # `lalald jobs | head`: the reader has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except LalaldError as error:
+        return _told(error)
+    return code
+
+
+def _told(error: LalaldError) -> int:
+    """Says on standard error what happened and what to do next. Returns the exit code."""
+    sys.stdout.flush()
+    message = "".join(
+        letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in str(error)
+    )
+    print(f"lalald: {message}" + (f"\n  {error.hint}" if error.hint else ""), file=sys.stderr)  # noqa: T201 - it is what it is for
+    return next((code for kind, code in _CODES if isinstance(error, kind)), 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""Is the daemon alive, and do its loops turn? Loads as little as can be: a health check may run every few seconds."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from lalald.control import ping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+TIMEOUT_SECONDS = 15.0
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=TIMEOUT_SECONDS,
+        metavar="SECONDS",
+        help="how long to wait for the answer (%(default)g)",
+    )
+
+
+def run(arguments: Namespace) -> int:
+    return check(arguments.config, arguments.timeout)
+
+
+def check(config: str | None = None, timeout_seconds: float = TIMEOUT_SECONDS) -> int:
+    """0 where every loop of the daemon turned within the time, else 3."""
+    folder = _state_folder(config)
+    if ping(folder, timeout_seconds):
+        return 0
+    print(
+        f"lalald: no daemon answers for the state folder {folder}, or one of its loops does not turn.", file=sys.stderr
+    )
+    return 3
+
+
+def _state_folder(config: str | None) -> str:
+    """In a container the environment tells, and nothing need be loaded to find it."""
+    given = os.environ.get("LALALD_STATE_DIR", "")
+    if given.startswith("/") and "$" not in given:
+        return given
+    from lalald.commands.state_folder import state_dir
+
+    return os.fspath(state_dir(config))

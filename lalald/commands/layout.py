@@ -1,0 +1,85 @@
+"""Output as sections of aligned rows: plain text, or drawn with colours and bars where a person looks at a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_BAR_WIDTH = 20
+_GAP = "  "
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """How far something is, 0 to 100."""
+
+    percent: float
+
+    def __str__(self) -> str:
+        filled = int(self.percent / 100 * _BAR_WIDTH)
+        return f"[{'#' * filled}{'.' * (_BAR_WIDTH - filled)}] {self.percent:3.0f} %"
+
+
+Cell = str | Bar
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Rows under a heading, with the columns' names where they need any."""
+
+    heading: str
+    rows: Sequence[Sequence[Cell]] = ()
+    columns: Sequence[str] = ()
+
+
+def show(sections: Iterable[Section]) -> None:
+    """To standard output: drawn on a terminal, as plain aligned text anywhere else."""
+    if on_a_terminal():
+        from lalald.commands import terminal
+
+        terminal.draw(sections)
+    else:
+        sys.stdout.write(plain(sections))
+
+
+def show_json(facts: Any) -> None:
+    """As JSON in ASCII: what is no UTF-8 in a name is a lone surrogate, `\\udcXX` for the byte XX."""
+    print(json.dumps(facts, indent=2))
+
+
+def on_a_terminal() -> bool:
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def plain(sections: Iterable[Section]) -> str:
+    return "\n".join("".join(f"{line}\n" for line in _lines(section)) for section in sections)
+
+
+def _lines(section: Section) -> Iterable[str]:
+    if section.heading:
+        yield section.heading
+    rows = [[str(cell) for cell in row] for row in (section.columns, *section.rows) if row]
+    widths = [max(map(_width, column)) for column in zip(*_squared(rows), strict=True)]
+    indent = _GAP if section.heading else ""
+    for row in rows:
+        padded = [cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=False)]
+        yield (indent + _GAP.join(padded)).rstrip()
+
+
+def _squared(rows: list[list[str]]) -> list[list[str]]:
+    """All rows of one length. The last cell of a row shapes no column, so that a long sentence may stand there."""
+    longest = max(map(len, rows), default=0)
+    return [[*row[:-1], *[""] * (longest - len(row) + 1)] for row in rows]
+
+
+def _width(text: str) -> int:
+    """Columns that a text takes: East Asian letters take two, accents that join none."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+    return len(text) + wide - sum(unicodedata.combining(letter) > 0 for letter in text)

@@ -1,0 +1,64 @@
+"""The same sections for a person at a terminal: colours, bars, and a picture that is drawn again and again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from lalald.commands.layout import Bar, Cell, Section
+
+_COLOURS = {
+    "running": "cyan", "failed": "red", "held": "yellow", "done": "green", "cancelled": "dim", "waiting": "default",
+    "unavailable": "red",
+}  # fmt: skip
+
+
+def draw(sections: Iterable[Section]) -> None:
+    Console(highlight=False).print(_picture(sections))
+
+
+def draw_again(sections: Callable[[], Iterable[Section]], every_seconds: float) -> None:
+    """Until Ctrl-C."""
+    with Live(_picture(sections()), screen=False, auto_refresh=False) as live:
+        while True:
+            time.sleep(every_seconds)
+            live.update(_picture(sections()), refresh=True)
+
+
+def _picture(sections: Iterable[Section]) -> Group:
+    parts: list[RenderableType] = []
+    for section in sections:
+        if parts:
+            parts.append(Text())
+        if section.heading:
+            parts.append(Text(section.heading, style="bold"))
+        if section.rows:
+            parts.append(_table(section))
+    return Group(*parts)
+
+
+def _table(section: Section) -> Table:
+    columns = max(len(row) for row in (section.columns, *section.rows))
+    table = Table(
+        box=None, show_header=bool(section.columns), pad_edge=bool(section.heading), padding=(0, 1), header_style="bold"
+    )
+    for place in range(columns):
+        name = section.columns[place] if place < len(section.columns) else ""
+        table.add_column(name, overflow="fold", no_wrap=place == 0)
+    for row in section.rows:
+        table.add_row(*(_drawn(cell) for cell in row))
+    return table
+
+
+def _drawn(cell: Cell) -> RenderableType:
+    if isinstance(cell, Bar):
+        bar = Table.grid(padding=(0, 1))
+        bar.add_row(ProgressBar(total=100, completed=cell.percent, width=24), Text(f"{cell.percent:3.0f} %"))
+        return bar
+    return Text(cell, style=_COLOURS.get(cell.split(" ")[0], "default"))

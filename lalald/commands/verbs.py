@@ -1,0 +1,195 @@
+"""What each command is for: the words of its --help, and the module that does it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Verb(NamedTuple):
+    """A command. `module` has `add_arguments(parser)` and `run(arguments) -> int`, the exit code."""
+
+    name: str
+    module: str
+    summary: str
+    costs: str
+    examples: tuple[str, ...]
+    more: str = ""
+
+    @property
+    def epilog(self) -> str:
+        """The end of its --help."""
+        examples = "\n".join(f"  {example}" for example in self.examples)
+        return "\n\n".join(part for part in (self.more, f"examples:\n{examples}", f"costs: {self.costs}") if part)
+
+
+_NOTHING = "nothing."
+_NEXT_START = "Where the daemon is not running, it happens at the daemon's next start; the exit code is 0 then, too."
+
+GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
+    (
+        "start",
+        (
+            Verb(
+                "init",
+                "lalald.commands.init",
+                "Writes a starter configuration with its folders, and says what to do next.",
+                _NOTHING,
+                ("lalald init", "lalald init ~/stems"),
+            ),
+            Verb(
+                "check-config",
+                "lalald.commands.check_config",
+                "Tells every mistake in the configuration, or sums up what would be watched.",
+                _NOTHING,
+                ("lalald check-config", "lalald check-config --config ./config.yaml"),
+                "Exit code 2 where there are mistakes.",
+            ),
+            Verb(
+                "schema",
+                "lalald.commands.schema",
+                "Prints the JSON Schema of the configuration, for editors that complete and check.",
+                _NOTHING,
+                ("lalald schema > lalald.schema.json",),
+            ),
+            Verb(
+                "run",
+                "lalald.commands.run",
+                "Runs the daemon: watches the inboxes and carries what is dropped there.",
+                "what the service charges for each file: the minutes that it lasts, for multistem times its stems.",
+                ("lalald run", "lalald run --once --config ./config.yaml"),
+                "SIGTERM stops it, SIGHUP reads the configuration again.\n"
+                "With --once the exit code is 0 where all went well, 1 where something failed or is held.",
+            ),
+            Verb(
+                "demo",
+                "lalald.commands.demo",
+                "Shows lalald at work on sounds of its own and a sandbox: seconds, and no key needed.",
+                "nothing: it talks to a sandbox on this machine.",
+                ("lalald demo",),
+            ),
+            Verb(
+                "sandbox",
+                "lalald.commands.sandbox",
+                "Runs a local stand-in for LALAL.AI to rehearse against.",
+                "nothing: it separates nothing, its tracks are copies that say so.",
+                (
+                    "lalald sandbox --port 8900 --processing-seconds 5",
+                    "LALALD_API_URL=http://127.0.0.1:8900 lalald run",
+                ),
+            ),
+        ),
+    ),
+    (
+        "look",
+        (
+            Verb(
+                "status",
+                "lalald.commands.status",
+                "Tells how it goes: daemon, inboxes, jobs by stage, what is under way, held or failed, minutes.",
+                "nothing: it reads what the daemon left in the state folder.",
+                ("lalald status", "lalald status --watch", "lalald status --json | jq .minutes.left"),
+                "Exit code 3 where the daemon is not running or hangs, else 1 where jobs failed or are held, else 0.",
+            ),
+            Verb(
+                "jobs",
+                "lalald.commands.jobs",
+                "Lists jobs, newest last.",
+                _NOTHING,
+                ("lalald jobs", "lalald jobs --failed", "lalald jobs --stage done --limit 0 --json | jq -r '.[].path'"),
+            ),
+            Verb(
+                "show",
+                "lalald.commands.show",
+                "Tells everything about one job: its tasks and their ids, tracks, attempts, errors.",
+                _NOTHING,
+                ("lalald show 12", "lalald show 12 --json"),
+            ),
+            Verb(
+                "explain",
+                "lalald.commands.explain",
+                "Says why a file is taken or left alone, by which rule, and at what cost.",
+                "nothing: the duration is read from the file itself.",
+                ("lalald explain /srv/lalal/inbox/song.mp3",),
+            ),
+            Verb(
+                "plan",
+                "lalald.commands.plan",
+                "Prices everything that waits in the inboxes, rule by rule.",
+                "nothing: durations are read from the files themselves.",
+                ("lalald plan", "lalald plan --json"),
+                "An estimate: the service measures each file anew, and documents only the price of multistem.",
+            ),
+            Verb(
+                "minutes",
+                "lalald.commands.minutes",
+                "Asks LALAL.AI for the minutes left.",
+                _NOTHING,
+                ("lalald minutes",),
+            ),
+            Verb(
+                "voices",
+                "lalald.commands.voices",
+                "Lists the voice packs for change_voice: those of the service and your own.",
+                _NOTHING,
+                ("lalald voices", "lalald voices --json"),
+            ),
+            Verb(
+                "health",
+                "lalald.commands.health",
+                "Asks the daemon whether all its loops turn: for HEALTHCHECK and monitoring.",
+                _NOTHING,
+                ("lalald health && echo fine",),
+                "Exit code 0 while they do, else 3. Says nothing but what is wrong.",
+            ),
+        ),
+    ),
+    (
+        "act",
+        (
+            Verb(
+                "retry",
+                "lalald.commands.retry",
+                "Lets failed or cancelled jobs go on from where they stopped.",
+                "what was not paid yet or failed on the service; the answer says how much. Nothing finished is paid twice.",
+                ("lalald retry 12 13", "lalald retry --failed"),
+                _NEXT_START,
+            ),
+            Verb(
+                "redo",
+                "lalald.commands.redo",
+                "Carries files again whose jobs have ended, as new jobs.",
+                "the whole price again, whatever was paid before.",
+                ("lalald redo 12", "lalald redo /srv/lalal/inbox/done/song.mp3"),
+                _NEXT_START,
+            ),
+            Verb(
+                "cancel",
+                "lalald.commands.cancel",
+                "Cancels jobs, here and on the service. Their files stay where they are and are not taken again.",
+                "nothing; what was charged stays charged, and what has finished meanwhile is delivered.",
+                ("lalald cancel 12 13", "lalald cancel --all", "lalald cancel --all --every-client --yes"),
+                _NEXT_START,
+            ),
+            Verb(
+                "release",
+                "lalald.commands.release",
+                "Lets held jobs past their hold, or accepts the new folder of an inbox.",
+                "what the jobs cost; the answer says how much. A lost_task may have been charged, and is paid once more.",
+                ("lalald release 12", "lalald release --all", "lalald release /mnt/nas/inbox"),
+                "A released job passes the spend guard, per_file included. --all leaves jobs held as lost_task alone:\n"
+                "name them. An inbox whose folder is another one than it was is taken up again once it is named here.\n"
+                + _NEXT_START,
+            ),
+            Verb(
+                "rescan",
+                "lalald.commands.rescan",
+                "Has the daemon look through its inboxes now.",
+                "nothing by itself; new files that it finds are taken as always.",
+                ("lalald rescan", "lalald rescan /srv/lalal/inbox"),
+                _NEXT_START,
+            ),
+        ),
+    ),
+)
+
+VERBS: dict[str, Verb] = {verb.name: verb for _, verbs in GROUPS for verb in verbs}

@@ -1,0 +1,45 @@
+"""Numbers, moments and names as people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from lalald.naming import shown
+
+__all__ = ["ago", "count", "iso", "moment", "price", "shown", "span"]
+
+_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def count(number: int, noun: str) -> str:
+    """`1 job`, `1,204 jobs`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def span(seconds: float) -> str:
+    """A stretch of time in its largest unit: `45 s`, `12 min`, `3 h`, `40 d`."""
+    for size, unit in _UNITS:
+        if seconds >= 2 * size or size == 1:
+            return f"{max(0, int(seconds // size))} {unit}"
+    raise AssertionError("the smallest unit fits everything")
+
+
+def ago(at: float, now: float) -> str:
+    """How long ago; a moment that lies ahead, by a stepped clock, is told as it stands."""
+    return f"{span(now - at)} ago" if at <= now else f"at {moment(at)}"
+
+
+def moment(at: float | None) -> str:
+    """Local time, or a dash."""
+    return "-" if at is None else datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def iso(at: float | None) -> str | None:
+    """UTC as ISO 8601, for other programs: `2026-01-31T12:00:00Z`."""
+    return None if not at else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def price(minutes: float, unknown: int = 0) -> str:
+    """`about 12.5 min`, and how many files could not be measured."""
+    told = f"about {minutes:,.1f} min"
+    return f"{told} and {count(unknown, 'file')} of unknown duration" if unknown else told

@@ -1,0 +1,291 @@
+"""The command line's side of the database: reads, never writes, and loads no more than it shows."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from lalald.errors import StoreError
+from lalald.jobs import Handling, Job, Stage, State, Task, Track
+from lalald.money import minutes as cost
+from lalald.store import database
+from lalald.store.known import Known, split_path
+from lalald.store.rows import job_from, name_from, stored_name, task_from, track_from
+
+_AT_ONCE = 500
+_UNPAID = "tasks.task_id IS NULL AND tasks.asked_at IS NULL AND tasks.error IS NULL"
+_TRANSFERS = "state = 'waiting' AND stage IN ('upload', 'download') AND progress IS NOT NULL"
+_CHECKS = (
+    "tasks JOIN jobs ON jobs.id = tasks.job_id WHERE tasks.stage = 'check' AND tasks.error IS NULL"
+    " AND jobs.state = 'waiting' AND jobs.stage = 'check'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class JobReport:
+    """A job as it is shown; `transferred` is the share of the transfer under way, 0 to 1."""
+
+    job: Job
+    transferred: float | None = None
+
+    @property
+    def state(self) -> str:
+        """The job's state, and `running` for a waiting job whose stage is under way."""
+        if self.job.state is not State.WAITING:
+            return str(self.job.state)
+        return "running" if self.transferred is not None or self._checked() else "waiting"
+
+    @property
+    def percent(self) -> float | None:
+        """How far the stage under way is, 0 to 100; None where nothing is under way."""
+        if self.state != "running":
+            return None
+        if self.transferred is not None:
+            return round(100.0 * self.transferred, 1)
+        shares = [
+            100 if task.stage is not Stage.CHECK else task.progress or 0 for task in self.job.tasks if not task.error
+        ]
+        return round(sum(shares) / len(shares), 1) if shares else 0.0
+
+    def _checked(self) -> bool:
+        return self.job.stage is Stage.CHECK and any(is_under_way(task) for task in self.job.tasks)
+
+
+def is_under_way(task: Task) -> bool:
+    """The service is working on it."""
+    return task.stage is Stage.CHECK and task.task_id is not None and task.error is None
+
+
+class HoldReport(NamedTuple):
+    """All jobs that wait for the same thing; `reason` is that of the oldest, `minutes` what going on would cost."""
+
+    hold: str
+    jobs: int
+    since: float | None
+    reason: str | None
+    job_id: int
+    minutes: float
+    unknown: int  # how many of them have an unknown duration
+
+
+class InboxReport(NamedTuple):
+    """An inbox as the daemon last saw it."""
+
+    path: str
+    available: bool | None
+    reason: str | None
+    watch: str | None
+    watch_reason: str | None
+
+
+class Counts(NamedTuple):
+    """Jobs by state; those that are waiting or running also by the stage they owe, and the running ones among them."""
+
+    states: dict[str, int]
+    stages: dict[str, int]
+    running: dict[str, int]
+
+
+class Fact(NamedTuple):
+    """What the daemon left for the command line to tell, and when."""
+
+    value: Any
+    at: float
+
+
+class Reports:
+    """Read-only questions to the database of a state folder."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self._handlings: dict[int, Handling] = {}
+
+    @classmethod
+    def open(cls, state_dir: Path) -> Self:
+        """Raises StoreError where there is no database, or one that cannot be read."""
+        try:
+            connection = database.connect(state_dir, read_only=True)
+        except PermissionError as error:
+            raise StoreError(
+                f"{state_dir} may not be read by this user.", hint="Run this as the daemon's user, or as root."
+            ) from error
+        connection.row_factory = sqlite3.Row
+        return cls(connection)
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def job(self, job_id: int) -> JobReport | None:
+        found = self._reports("jobs.id = ?", (job_id,), 1)
+        return found[0] if found else None
+
+    def jobs(
+        self, *, stage: Stage | None = None, states: Sequence[State] = (), limit: int | None = None
+    ) -> Iterator[JobReport]:
+        """The newest `limit` jobs, oldest of them first; `states`: only those in one of them."""
+        where, parameters = _condition(stage, states)
+        last = 0
+        if limit is not None:
+            newest = f"SELECT id FROM jobs WHERE {where} ORDER BY id DESC LIMIT ?"  # noqa: S608 - the condition is ours
+            (first,) = self.connection.execute(f"SELECT min(id) FROM ({newest})", (*parameters, limit)).fetchone()  # noqa: S608
+            last = (first or 0) - 1
+        while found := self._reports(f"jobs.id > ? AND {where}", (last, *parameters), _AT_ONCE):
+            yield from found
+            last = found[-1].job.id
+
+    def count(self, *, stage: Stage | None = None, states: Sequence[State] = ()) -> int:
+        where, parameters = _condition(stage, states)
+        (count,) = self.connection.execute(f"SELECT count(*) FROM jobs WHERE {where}", parameters).fetchone()  # noqa: S608
+        return int(count)
+
+    def counts(self) -> Counts:
+        """How many jobs there are of each kind, from indices alone but for the transfers under way."""
+        stages = self._grouped("SELECT stage, count(*) FROM jobs WHERE state = 'waiting' GROUP BY stage")
+        ended = self._grouped("SELECT state, count(*) FROM jobs WHERE state IN ('failed', 'cancelled') GROUP BY state")
+        (held,) = self.connection.execute("SELECT count(*) FROM jobs WHERE state = 'held'").fetchone()
+        (total,) = self.connection.execute("SELECT count(*) FROM jobs").fetchone()
+        running = self._grouped(f"SELECT stage, count(*) FROM jobs WHERE {_TRANSFERS} GROUP BY stage")  # noqa: S608
+        running |= self._grouped(f"SELECT 'check', count(DISTINCT job_id) FROM {_CHECKS}")  # noqa: S608
+        owed = sum(stages.values())
+        failed, cancelled = ended.get("failed", 0), ended.get("cancelled", 0)
+        states = {
+            "waiting": owed - sum(running.values()), "running": sum(running.values()), "held": held, "failed": failed,
+            "cancelled": cancelled, "done": total - owed - held - failed - cancelled,
+        }  # fmt: skip
+        return Counts(states, stages, running)
+
+    def _grouped(self, query: str) -> dict[str, int]:
+        return {row[0]: row[1] for row in self.connection.execute(query)}
+
+    def under_way(self, limit: int) -> list[JobReport]:
+        """Jobs whose stage is under way: transfers, then those that the service works on, oldest first."""
+        query = f"SELECT id FROM jobs WHERE {_TRANSFERS} ORDER BY id LIMIT ?"  # noqa: S608 - the conditions are ours
+        found = [row[0] for row in self.connection.execute(query, (limit,))]
+        query = f"SELECT DISTINCT job_id FROM {_CHECKS} ORDER BY job_id LIMIT ?"  # noqa: S608
+        found += [row[0] for row in self.connection.execute(query, (limit - len(found),))]
+        marks = ", ".join("?" * len(found))
+        reports = {report.job.id: report for report in self._reports(f"jobs.id IN ({marks})", found, limit)}
+        return [reports[job_id] for job_id in found if job_id in reports]
+
+    def holds(self) -> list[HoldReport]:
+        """What held jobs wait for, most jobs first."""
+        costs = self._held_costs()
+        rows = self.connection.execute(
+            "SELECT hold, count(*) AS jobs, min(held_at) AS since, min(id) AS first FROM jobs WHERE state = 'held'"
+            " GROUP BY hold ORDER BY jobs DESC, hold"
+        ).fetchall()
+        reports = []
+        for row in rows:
+            (reason,) = self.connection.execute("SELECT hold_reason FROM jobs WHERE id = ?", (row["first"],)).fetchone()
+            minutes, unknown = costs.get(row["hold"], (0.0, 0))
+            reports.append(HoldReport(row["hold"], row["jobs"], row["since"], reason, row["first"], minutes, unknown))
+        return reports
+
+    def _held_costs(self) -> dict[str, tuple[float, int]]:
+        """By hold: minutes that its jobs' unpaid tasks will cost, and how many jobs have an unknown duration."""
+        unknown = self._grouped(
+            "SELECT hold, count(*) FROM jobs WHERE state = 'held' AND duration IS NULL AND stage IN ('upload', 'split')"
+            " GROUP BY hold"
+        )
+        costs = {hold: (0.0, jobs) for hold, jobs in unknown.items()}
+        for hold, mode, presets, seconds in self.connection.execute(
+            "SELECT jobs.hold, tasks.mode, tasks.presets, total(jobs.duration)"  # noqa: S608 - our own condition
+            f" FROM jobs JOIN tasks ON tasks.job_id = jobs.id WHERE jobs.state = 'held' AND {_UNPAID}"
+            " GROUP BY jobs.hold, tasks.mode, tasks.presets"
+        ):
+            minutes, jobs = costs.get(hold, (0.0, 0))
+            costs[hold] = (minutes + cost(seconds, mode, json.loads(presets)), jobs)
+        return costs
+
+    def failures(self, limit: int) -> list[JobReport]:
+        """Failed jobs, newest first."""
+        return self._reports("jobs.state = 'failed'", (), limit, order="jobs.id DESC")
+
+    def unpaid(self) -> Iterator[JobReport]:
+        """Waiting and held jobs with a task that is not paid yet, oldest first."""
+        last = 0
+        where = "jobs.id > ? AND jobs.state IN ('waiting', 'held') AND jobs.stage IN ('upload', 'split')"
+        while found := self._reports(where, (last,), _AT_ONCE):
+            yield from found
+            last = found[-1].job.id
+
+    def inboxes(self) -> list[InboxReport]:
+        rows = self.connection.execute("SELECT path, available, reason, watch, watch_reason FROM inboxes ORDER BY path")
+        return [
+            InboxReport(name_from(row[0]), None if row[1] is None else bool(row[1]), row[2], row[3], row[4])
+            for row in rows
+        ]
+
+    def file(self, inbox: str, path: str) -> Known | None:
+        """What is known of a file that lies in an inbox."""
+        folder, name = split_path(path)
+        row = self.connection.execute(
+            "SELECT size, mtime_ns, job_id, note FROM files WHERE inbox = ? AND folder = ? AND name = ?",
+            (stored_name(inbox), stored_name(folder), stored_name(name)),
+        ).fetchone()
+        return Known(*row) if row else None
+
+    def job_at(self, path: str) -> JobReport | None:
+        """The newest job whose file lies, or lay, at this absolute path."""
+        found = self._reports("jobs.location = ?", (stored_name(path),), 1, order="jobs.id DESC")
+        for (stored,) in [] if found else self.connection.execute("SELECT DISTINCT inbox FROM jobs").fetchall():
+            root = name_from(stored).rstrip("/") + "/"
+            if path.startswith(root) and not found:
+                within = stored_name(path[len(root) :])
+                found = self._reports("jobs.inbox = ? AND jobs.path = ?", (stored, within), 1, order="jobs.id DESC")
+        return found[0] if found else None
+
+    def spent_since(self, since: float) -> float:
+        """Minutes charged since that moment."""
+        (found,) = self.connection.execute("SELECT total(minutes) FROM charges WHERE at >= ?", (since,)).fetchone()
+        return float(found)
+
+    def fact(self, name: str) -> Fact | None:
+        row = self.connection.execute("SELECT json, at FROM facts WHERE name = ?", (name,)).fetchone()
+        return Fact(json.loads(row[0]), row[1]) if row else None
+
+    def _reports(self, where: str, parameters: Sequence[Any], limit: int, order: str = "jobs.id") -> list[JobReport]:
+        rows = self.connection.execute(
+            f"SELECT * FROM jobs WHERE {where} ORDER BY {order} LIMIT ?",  # noqa: S608 - the conditions are ours
+            (*parameters, limit),
+        ).fetchall()
+        tasks = self._tasks([row["id"] for row in rows])
+        return [
+            JobReport(job_from(row, self._handling(row["handling"]), tuple(tasks.get(row["id"], ()))), row["progress"])
+            for row in rows
+        ]
+
+    def _tasks(self, job_ids: Sequence[int]) -> dict[int, list[Task]]:
+        marks = ", ".join("?" * len(job_ids))
+        tracks: dict[tuple[int, int], list[Track]] = {}
+        query = f"SELECT * FROM tracks WHERE job_id IN ({marks}) ORDER BY job_id, task_number, position"  # noqa: S608
+        for row in self.connection.execute(query, job_ids):
+            tracks.setdefault((row["job_id"], row["task_number"]), []).append(track_from(row))
+        tasks: dict[int, list[Task]] = {}
+        query = f"SELECT * FROM tasks WHERE job_id IN ({marks}) ORDER BY job_id, number"  # noqa: S608
+        for row in self.connection.execute(query, job_ids):
+            of_task = tuple(tracks.get((row["job_id"], row["number"]), ()))
+            tasks.setdefault(row["job_id"], []).append(task_from(row, of_task))
+        return tasks
+
+    def _handling(self, handling_id: int) -> Handling:
+        if handling_id not in self._handlings:
+            (text,) = self.connection.execute("SELECT json FROM handlings WHERE id = ?", (handling_id,)).fetchone()
+            self._handlings[handling_id] = Handling.from_json(text)
+        return self._handlings[handling_id]
+
+
+def _condition(stage: Stage | None, states: Sequence[State]) -> tuple[str, list[str]]:
+    """The states stand in the query itself: only so may SQLite use the indices of failed and held jobs."""
+    parts, parameters = ["1"], []
+    if states:
+        listed = " OR ".join(f"jobs.state = '{State(state)}'" for state in states)
+        parts.append(f"({listed})")
+    if stage is not None:
+        parts.append("jobs.stage = ?")
+        parameters.append(str(stage))
+    return " AND ".join(parts), parameters
