@@ -1,0 +1,266 @@
+"""What lalald asks of the file system, and its errors in plain words. All of it blocks and runs in worker threads."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import hashlib
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from io import FileIO
+
+from lalald.errors import DiskFullError, FileError, FolderUnavailableError
+from lalald.naming import shown
+
+Step = Callable[[str], None]  # told after each change on disk, so that a test can stop there
+
+CHUNK_BYTES = 1024 * 1024
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_AWAY = {
+    errno.ESTALE,
+    errno.ENOTCONN,
+    errno.EIO,
+    errno.ENODEV,
+    errno.ENXIO,
+    errno.EHOSTDOWN,
+    errno.ETIMEDOUT,
+    errno.ESHUTDOWN,
+}
+_CANNOT = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EMLINK}  # "not here", said in many ways
+_AT_FDCWD = -100
+_RENAME_NOREPLACE = 1
+
+
+def no_step(_done: str) -> None:
+    """Nobody watches."""
+
+
+def translated(error: OSError, path: str, root: str | None = None) -> FileError:
+    """The error of an operation on `path`; `root` is the configured folder in which it lies."""
+    what = f"{shown(path)}: {error.strerror or error}."
+    if error.errno in _FULL:
+        return DiskFullError(what, hint="Make room there; the job goes on by itself.")
+    if error.errno in _DENIED:
+        return FolderUnavailableError(f"{what} lalald runs as {_whoami()}.", hint="Give it the right to write there.")
+    if error.errno in _AWAY or (root is not None and not os.path.isdir(root)):
+        return FolderUnavailableError(
+            what, hint=f"Is {shown(root or os.path.dirname(path))} mounted? It is taken up when it is back."
+        )
+    return FileError(what)
+
+
+@contextmanager
+def plain_errors(path: str, root: str | None = None) -> Iterator[None]:
+    """OSErrors within become FileErrors. They name the file that they are about, or else `path`."""
+    try:
+        yield
+    except OSError as error:
+        about = error.filename2 or error.filename
+        raise translated(error, about if isinstance(about, str) else path, root) from error
+
+
+def _whoami() -> str:
+    return f"{os.geteuid()}:{os.getegid()}"
+
+
+def check_folder(path: str) -> None:
+    """Whether a configured folder is there and can be written. A missing one is never made: it may be a late mount.
+
+    Raises FolderUnavailableError, or DiskFullError where not even an empty file fits.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+            raise translated(error, path) from error
+        hint = "Mount it or make it; lalald makes no configured folder itself: a missing one may be a late mount."
+        raise FolderUnavailableError(f"The folder {shown(path)} is missing.", hint=hint) from error
+    if not stat.S_ISDIR(mode):
+        raise FolderUnavailableError(f"{shown(path)} is not a folder.", hint="Configure a folder, or put one there.")
+    try:
+        _try_to_write(path)
+    except OSError as error:
+        if error.errno not in _DENIED:
+            raise translated(error, path) from error
+        hint = f"Give {_whoami()} the right to write there." if error.errno != errno.EROFS else "Mount it for writing."
+        message = f"The folder {shown(path)} cannot be written by {_whoami()} (uid:gid): {error.strerror}."
+        raise FolderUnavailableError(message, hint=hint) from error
+
+
+def _try_to_write(folder: str) -> None:
+    """A file without a name where the file system can, so that nobody sees it; else a hidden one."""
+    try:
+        os.close(os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        return
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.ENOSYS):
+            raise
+    probe = os.path.join(folder, f".lalald-try-{os.getpid()}")
+    os.close(os.open(probe, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    os.unlink(probe)
+
+
+def free_bytes(folder: str) -> int:
+    """Room for an unprivileged user; where the file system does not tell, as much as anybody could want."""
+    with plain_errors(folder, folder):
+        facts = os.statvfs(folder)
+    return facts.f_bavail * facts.f_frsize if facts.f_blocks else sys.maxsize
+
+
+def most_name_bytes(folder: str) -> int:
+    """How long a name may be there: 255 bytes nearly everywhere, 143 in the encrypted folders of some NAS."""
+    try:
+        return min(255, os.pathconf(folder, "PC_NAME_MAX"))
+    except (OSError, ValueError):
+        return 255
+
+
+def make_folders(root: str, relative: str, step: Step = no_step) -> str:
+    """The folder `relative` within `root`, made where missing and durable; `root` itself is never made.
+
+    Raises FileError where a file is in the way.
+    """
+    folder = root
+    with plain_errors(os.path.join(root, relative), root):
+        for part in filter(None, relative.split("/")):
+            above, folder = folder, os.path.join(folder, part)
+            try:
+                os.mkdir(folder)
+            except FileExistsError:
+                if not os.path.isdir(folder):
+                    raise
+                continue
+            sync_folder(above)
+            step("folder made")
+    return folder
+
+
+def sync_folder(path: str) -> None:
+    """Makes the names in a folder durable, where folders can be synced at all."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError:
+        return  # one may put files into a folder that one may not list
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF, errno.EROFS):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def write_whole(path: str, content: bytes) -> None:
+    """A small file, durable when this returns; meant for hidden names."""
+    with open(path, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def rename_without_replacing(source: str, target: str) -> None:
+    """Renames; raises FileExistsError where `target` is taken, and every other OSError (EXDEV among them) as it is.
+
+    One system call where the file system can, else link and unlink, else a look before the rename.
+    """
+    for way in (_renameat2, _link_and_unlink):
+        try:
+            return way(source, target)
+        except OSError as error:
+            if error.errno not in _CANNOT:
+                raise
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
+    return os.rename(source, target)
+
+
+def _renameat2(source: str, target: str) -> None:
+    function = getattr(_LIBC, "renameat2", None)
+    if function is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    if function(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), source, None, target)
+
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def _link_and_unlink(source: str, target: str) -> None:
+    os.link(source, target, follow_symlinks=False)
+    os.unlink(source)
+
+
+def copy_across(source: str, target: str, step: Step = no_step) -> str:
+    """Copies the bytes of a file into a new one under a hidden name, durable when this returns. Returns their SHA-256.
+
+    The copy follows the umask; owner, mode and attributes are not carried over.
+    """
+    digest = hashlib.sha256()
+    buffer = memoryview(bytearray(CHUNK_BYTES))
+    with _opened(source, os.O_RDONLY) as reading, _opened(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as writing:
+        while count := reading.readinto(buffer):
+            digest.update(buffer[:count])
+            left = buffer[:count]
+            while left:
+                left = left[writing.write(left) :]
+            step("some copied")
+        os.fsync(writing.fileno())
+    return digest.hexdigest()
+
+
+def _opened(path: str, flags: int) -> FileIO:
+    """Never through a symlink. A new file follows the umask."""
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    return FileIO(descriptor, "r" if flags == os.O_RDONLY else "w")
+
+
+def sha256_of(path: str, *, from_disk: bool = False) -> str:
+    """SHA-256 of a file, in constant memory. `from_disk`: read back from there, as far as the system lets us."""
+    with open(path, "rb", buffering=0) as file:
+        if from_disk:
+            with suppress(OSError):
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def facts_of(path: str) -> os.stat_result | None:
+    """What lies there, symlinks not followed; None where nothing does. Raises OSError where that cannot be told."""
+    try:
+        return os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def is_same_file(facts: os.stat_result, size: int, mtime_ns: int, inode: int | None) -> bool:
+    """Whether a regular file is the one of which these facts were taken; `inode` None is not compared."""
+    if not stat.S_ISREG(facts.st_mode) or (facts.st_size, facts.st_mtime_ns) != (size, mtime_ns):
+        return False
+    return inode is None or facts.st_ino == inode
+
+
+_MADE_UP = ("fuse", "cifs", "smb", "vfat", "msdos", "exfat", "ntfs", "9p")
+
+
+def keeps_inodes(facts: os.stat_result) -> bool:
+    """Whether inode numbers mean anything there: some file systems make them up anew."""
+    device = f"{os.major(facts.st_dev)}:{os.minor(facts.st_dev)}"
+    with suppress(OSError), open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
+        for line in mounts:
+            fields = line.split()
+            if fields[2] == device:
+                return not fields[fields.index("-") + 1].startswith(_MADE_UP)
+    return True
+
+
+def listed(folder: str) -> list[str]:
+    """The names in a folder; none where there is no such folder. Raises OSError where that cannot be told."""
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []

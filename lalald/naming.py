@@ -1,0 +1,253 @@
+"""What result files are called. Pure: templates and facts in, relative paths out; nothing here looks at a disk.
+
+Names are text with surrogateescape: one that is not UTF-8 keeps its bytes. Whatever the service says ends up inside one
+part of a path, and no part can be hidden, empty, `..` or longer than the file system takes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from lalald.endings import ending_of
+from lalald.jobs import Job, Task, Track
+
+PLACEHOLDERS = frozenset({"dir", "name", "label", "ext", "task", "rule", "mode", "type", "id", "date"})
+MANIFEST_NAME = "lalald.json"
+
+_LONGEST_ENDING_BYTES = 32
+
+_OF_A_TRACK = re.compile(r"\{(?:label|type|ext|task|mode)\}")  # folders named by these hold no whole set
+_OWN = re.compile(r"\{(?:name|id)\}")  # a folder named by one of these is the job's own
+_TOKEN = re.compile(r"(\{[a-z.]+\})")
+_NUMBER = re.compile(r" \((\d{1,9})\)")
+_NOT_PORTABLE = re.compile(r'[<>:"\\|?*\x00-\x1f\x7f\ud800-\udfff]')
+_DEVICE = re.compile(r"(?i)(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\Z)")
+
+TrackKey = tuple[int, int]  # a task's number, and the track's place within the task
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a file system takes as one name."""
+
+    part_bytes: int = 255  # encrypted folders of some NAS take 143
+    portable: bool = False  # neither characters nor endings that FAT, NTFS and SMB refuse
+
+
+def fold(path: str) -> str:
+    """The key under which disks that ignore case and normal forms keep a path: equal keys are one name there."""
+    if path.isascii():
+        return path.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
+
+
+def alike(entries: Iterable[str], name: str) -> list[str]:
+    """Those entries of a folder that are `name` to a disk which ignores case and normal forms."""
+    key = fold(name)
+    return [entry for entry in entries if entry.lower() == key or (not entry.isascii() and fold(entry) == key)]
+
+
+def shown(name: str) -> str:
+    """A name for people and logs: what is not UTF-8 or cannot be printed is escaped."""
+    if name.isprintable():
+        return name
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape", "replace").decode() for letter in name
+    )
+
+
+def safe(text: str, otherwise: str = "_") -> str:
+    """Foreign text as part of a file name: no separators, nothing invisible, not hidden, not empty."""
+    kept = "".join("_" if character in "/\\" or _invisible(character) else character for character in text)
+    return _unhidden(kept.strip()) or otherwise
+
+
+def _invisible(character: str) -> bool:
+    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def _unhidden(part: str) -> str:
+    bare = part.lstrip(".")
+    return part if bare == part else f"_{bare}"
+
+
+def portable(part: str) -> str:
+    """The same name without what FAT, NTFS and SMB refuse."""
+    kept = _NOT_PORTABLE.sub("_", part)
+    bare = kept.rstrip(". ")
+    kept = bare + "_" if bare != kept else kept
+    return f"_{kept}" if _DEVICE.match(kept) else kept
+
+
+def shortened(text: str, most_bytes: int) -> str:
+    """As many whole characters from the start as fit."""
+    if len(text) * 4 <= most_bytes or len(os.fsencode(text)) <= most_bytes:
+        return text
+    kept = text[: max(most_bytes, 0)]
+    while len(os.fsencode(kept)) > most_bytes:
+        kept = kept[:-1]
+    return kept
+
+
+def with_ending(name: str, ending: str, most_bytes: int = 255) -> str:
+    """`name` followed by `ending`, the name cut where both together would be too long."""
+    return shortened(name, most_bytes - len(os.fsencode(ending))) + ending
+
+
+def numbered(name: str, number: int, most_bytes: int = 255) -> str:
+    """`ep1 (2).mp3`; the first is not numbered."""
+    if number == 1:
+        return name
+    stem, ending = _split(name)
+    return with_ending(stem, f" ({number}){ending}", most_bytes)
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Stem and ending; what is long is no ending."""
+    stem, ending = os.path.splitext(name)
+    return (stem, ending) if len(os.fsencode(ending)) <= _LONGEST_ENDING_BYTES else (name, "")
+
+
+def wanted_tracks(job: Job) -> Iterator[tuple[TrackKey, Task, Track]]:
+    """Every track that the rule wants, in order."""
+    for task in job.tasks:
+        for index, track in enumerate(task.tracks):
+            if track.wanted:
+                yield (task.number, index), task, track
+
+
+def paths(
+    job: Job, extensions: Mapping[TrackKey, str], number: int = 1, limits: Limits | None = None
+) -> dict[TrackKey, str]:
+    """Where each wanted track goes, within the outbox. From 2 on, `number` tells the whole set from earlier ones.
+
+    Two tracks of one job never share a name, whatever their labels: the second becomes `vocals-2`.
+    """
+    limits = limits or Limits()
+    found: dict[TrackKey, str] = {}
+    seen: set[str] = set()
+    for key, task, track in wanted_tracks(job):
+        path = _unlike(job, task, track, extensions.get(key, ""), number, limits, seen)
+        seen.add(fold(path))
+        found[key] = path
+    return found
+
+
+def _unlike(job: Job, task: Task, track: Track, ext: str, number: int, limits: Limits, seen: set[str]) -> str:
+    label = safe(job.handling.labels.get(track.label, track.label), safe(track.type, "track"))
+    path = track_path(job, task, track, ext, label, number, limits)
+    again = 2
+    while fold(path) in seen:
+        path = track_path(job, task, track, ext, f"{shortened(label, 100)}-{again}", number, limits)
+        if fold(path) in seen:  # a template without {label}
+            folder, slash, name = path.rpartition("/")
+            stem, ending = _split(name)
+            path = folder + slash + with_ending(stem, f"-{again}{ending}", limits.part_bytes)
+        again += 1
+    return path
+
+
+def track_path(
+    job: Job, task: Task, track: Track, ext: str, label: str, number: int = 1, limits: Limits | None = None
+) -> str:
+    """One track's path within the outbox, by the rule's template."""
+    values = {
+        **_job_values(job, number),
+        "label": label,
+        "type": safe(track.type, "track"),
+        "task": safe(task.title),
+        "mode": safe(task.mode),
+        "ext": ext,
+        ".ext": f".{ext}" if ext else "",
+    }
+    return _filled(_with_number(job.handling.output), values, _folder(job.path), limits or Limits())
+
+
+def manifest_path(job: Job, number: int = 1, limits: Limits | None = None) -> str:
+    """`lalald.json` in the job's own folder; `NAME.lalald.json` where the template gives it none."""
+    *folders, _ = _with_number(job.handling.output)
+    shared = [place for place, folder in enumerate(folders) if _OF_A_TRACK.search(folder)]
+    whole = folders[: shared[0]] if shared else folders
+    own = any(_OWN.search(folder) for folder in whole)
+    name = MANIFEST_NAME if own else f"{{name}}{{number}}.{MANIFEST_NAME}"
+    return _filled([*whole, name], _job_values(job, number), _folder(job.path), limits or Limits())
+
+
+def number_of(job: Job, limits: Limits | None = None) -> int:
+    """The number of the set in which the job's tracks have their places already; 1 where none has."""
+    placed = {key: track.path for key, _, track in wanted_tracks(job) if track.path is not None}
+    part_bytes = (limits or Limits()).part_bytes
+    endings = {key: ending_of(path) for key, path in placed.items()}
+    candidates = {1, *(int(number) for path in placed.values() for number in _NUMBER.findall(path))}
+    for number in sorted(candidates - {0}):
+        for refused in (False, True):
+            again = paths(job, endings, number, Limits(part_bytes, refused))
+            if any(again[key] == path for key, path in placed.items()):
+                return number
+    return 1
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _job_values(job: Job, number: int) -> dict[str, str]:
+    return {
+        "name": _split(job.path.rpartition("/")[2])[0],
+        "rule": safe(job.rule),
+        "id": str(job.id),
+        "date": datetime.fromtimestamp(job.created_at).astimezone().date().isoformat(),
+        "number": f" ({number})" if number > 1 else "",
+    }
+
+
+def _with_number(output: str) -> list[str]:
+    """The template's parts, with `{number}` in the job's own folder, else before the file's ending."""
+    parts = output.replace(".{ext}", "{.ext}").split("/")
+    for place, part in enumerate(parts[:-1]):
+        if _OWN.search(part):
+            parts[place] = part + "{number}"
+            return parts
+    ending = re.search(r"(?:\{\.ext\}|\.[A-Za-z0-9]{1,10})\Z", parts[-1])
+    cut = ending.start() if ending else len(parts[-1])
+    parts[-1] = f"{parts[-1][:cut]}{{number}}{parts[-1][cut:]}"
+    return parts
+
+
+def _filled(template: list[str], values: Mapping[str, str], folder: str, limits: Limits) -> str:
+    """The template with its values, part by part; only the template and `{dir}` make folders."""
+    parts: list[list[tuple[str, bool]]] = []
+    for part in template:
+        parts.append([])
+        for token in _TOKEN.split(part):
+            name = token[1:-1] if _TOKEN.fullmatch(token) else ""
+            if name == "dir":
+                first, *deeper = folder.split("/")
+                parts[-1].append((first, True))
+                parts.extend([(step, True)] for step in deeper)
+            else:
+                parts[-1].append(
+                    (values[name], name not in ("number", "ext", ".ext")) if name in values else (token, False)
+                )
+    filled = [_fitted(pieces, limits) for pieces in parts if any(text for text, _ in pieces)]
+    return "/".join(filled)
+
+
+def _fitted(pieces: list[tuple[str, bool]], limits: Limits) -> str:
+    """One part of the path: its longest value is cut until all of it fits, so that number and ending stay."""
+    most_bytes = limits.part_bytes - (1 if limits.portable else 0)  # which may add a character
+    texts = [text for text, _ in pieces]
+    while (over := len(os.fsencode("".join(texts))) - most_bytes) > 0:
+        sizes = [len(os.fsencode(text)) if flexible else 0 for text, (_, flexible) in zip(texts, pieces, strict=True)]
+        longest = max(range(len(texts)), key=sizes.__getitem__)
+        if sizes[longest] == 0:  # the template alone is too long
+            texts = [with_ending(*_split("".join(texts)), most_bytes)]
+            break
+        texts[longest] = shortened(texts[longest], max(0, sizes[longest] - over))
+    part = _unhidden("".join(texts).replace("\0", "_"))
+    return portable(part) if limits.portable else part

@@ -1,0 +1,39 @@
+"""A result is whole or absent, and never replaces a stranger's file.
+
+    fetch ──► reserve: names chosen ──► (saved) ──► place: in place, durable ──► (saved) ──► clear
+
+Each step can be run again after a crash at any instruction, and makes no second copy.
+"""
+
+from lalald.endings import Heard
+from lalald.errors import NameTakenError, StagingLostError, TwinChangedError
+from lalald.outbox.arrivals import copy_twin
+from lalald.outbox.names import reserve, unnamed
+from lalald.outbox.places import place
+from lalald.outbox.staging import (
+    Staged,
+    clear,
+    clear_staging,
+    staged_job_ids,
+    staged_path,
+    staged_tracks,
+    staging_folder,
+)
+
+__all__ = [
+    "Heard",
+    "NameTakenError",
+    "Staged",
+    "StagingLostError",
+    "TwinChangedError",
+    "clear",
+    "clear_staging",
+    "copy_twin",
+    "place",
+    "reserve",
+    "staged_job_ids",
+    "staged_path",
+    "staged_tracks",
+    "staging_folder",
+    "unnamed",
+]

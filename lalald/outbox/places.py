@@ -1,0 +1,215 @@
+"""Named tracks go to their places without replacing a stranger's file, the manifest last."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from lalald import manifest, naming
+from lalald.errors import FileError, NameTakenError, StagingLostError
+from lalald.files import (
+    Step,
+    copy_across,
+    facts_of,
+    make_folders,
+    most_name_bytes,
+    no_step,
+    plain_errors,
+    rename_without_replacing,
+    sha256_of,
+    sync_folder,
+    write_whole,
+)
+from lalald.jobs import Job, Track
+from lalald.naming import Limits, TrackKey
+from lalald.outbox.staging import MANIFEST, kept, make_staging, staged_path, undelivered, with_tracks
+
+_NOT_LINKED = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EMLINK, errno.EACCES}
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """One file on its way."""
+
+    staged: str
+    target: str
+    size: int
+    sha256: str
+    overwrite: bool
+
+
+def place(job: Job, *, step: Step = no_step) -> Job:
+    """Puts each staged track under its saved name, the manifest last. Returns the job with its tracks delivered.
+
+    Save it, then call `clear`. Raises NameTakenError (call `reserve` again), StagingLostError (call `unnamed` and fetch
+    again), DiskFullError, FolderUnavailableError, FileError.
+    """
+    outbox = job.handling.outbox
+    owed = {key: track for key, track in undelivered(job) if track.path is not None}
+    placed = with_tracks(job, {key: replace(track, delivered=True) for key, track in owed.items()})
+    with plain_errors(outbox, outbox):
+        os.stat(outbox)  # without it nothing can be said of what is lost
+        pieces = [_piece(job, key, track) for key, track in owed.items()]
+        last = _manifest_piece(placed) if manifest.is_due(placed) else None
+        try:
+            if last is not None:
+                _retire(last, step)
+            _place(outbox, pieces, step)
+            if last is not None:
+                _place(outbox, [last], step)
+        except NameTakenError:
+            _take_back([*pieces, last] if last else pieces, step)
+            raise
+    return placed
+
+
+def _piece(job: Job, key: TrackKey, track: Track) -> _Piece:
+    target = os.path.join(job.handling.outbox, track.path or "")
+    return _Piece(
+        staged_path(job, *key), target, track.size or 0, track.sha256 or "", job.handling.on_conflict == "overwrite"
+    )
+
+
+def _manifest_piece(placed: Job) -> _Piece | None:
+    """The manifest, staged; None where a file that has to be left alone has its name."""
+    outbox, policy = placed.handling.outbox, placed.handling.on_conflict
+    number = naming.number_of(placed, Limits(most_name_bytes(outbox)))
+    content = manifest.content(placed)
+    target = os.path.join(outbox, naming.manifest_path(placed, number, Limits(most_name_bytes(outbox))))
+    staged = os.path.join(make_staging(placed), MANIFEST)
+    piece = _Piece(staged, target, len(content), hashlib.sha256(content).hexdigest(), policy == "overwrite")
+    if facts_of(kept(staged)) and not facts_of(staged):
+        return piece
+    there = facts_of(target)
+    if policy == "skip" and there is not None and not _is_ours(piece, there):
+        return None
+    for name in (staged, kept(staged)):
+        with suppress(FileNotFoundError):
+            os.unlink(name)
+    write_whole(staged, content)
+    return piece
+
+
+def _retire(last: _Piece, step: Step) -> None:
+    """An old manifest that is to be overwritten goes first: it must not speak for the new tracks."""
+    there = facts_of(last.target) if last.overwrite and facts_of(last.staged) else None
+    if there is not None and stat.S_ISREG(there.st_mode) and not _is_ours(last, there):
+        os.unlink(last.target)
+        step("old manifest removed")
+
+
+def _place(outbox: str, pieces: Sequence[_Piece], step: Step) -> None:
+    """All of them in place and durable. What has been placed before a crash is recognised and left."""
+    for piece in [piece for piece in pieces if not _is_placed(piece)]:
+        make_folders(outbox, os.path.relpath(os.path.dirname(piece.target), outbox).removeprefix("."), step)
+        _put(piece, step)
+    for folder in {os.path.dirname(piece.target) for piece in pieces}:
+        sync_folder(folder)
+        step("folder synced")
+
+
+def _is_placed(piece: _Piece) -> bool:
+    """Whether it is in place, or was, if a reader has taken it away since. Raises NameTakenError, StagingLostError."""
+    staged, there = facts_of(piece.staged), facts_of(piece.target)
+    if staged is None:
+        if facts_of(kept(piece.staged)) or (there is not None and _is_ours(piece, there)):
+            return True
+        raise StagingLostError(f"{naming.shown(piece.target)} is neither in place nor in the staging folder.")
+    if there is None:
+        if staged.st_size != piece.size:
+            raise StagingLostError(
+                f"what is staged for {naming.shown(piece.target)} has {staged.st_size} bytes, not {piece.size}."
+            )
+        return False
+    if os.path.samestat(staged, there) or _is_ours(piece, there):
+        os.replace(piece.staged, kept(piece.staged))
+        with suppress(FileNotFoundError):  # two names of one file: replacing one by the other leaves both
+            os.unlink(piece.staged)
+        return True
+    if piece.overwrite and not stat.S_ISDIR(there.st_mode):
+        return False
+    raise _taken(piece)
+
+
+def _is_ours(piece: _Piece, there: os.stat_result) -> bool:
+    return stat.S_ISREG(there.st_mode) and there.st_size == piece.size and sha256_of(piece.target) == piece.sha256
+
+
+def _taken(piece: _Piece) -> NameTakenError:
+    return NameTakenError(f"{naming.shown(piece.target)} has been made by somebody else meanwhile.")
+
+
+def _put(piece: _Piece, step: Step) -> None:
+    """One piece to its place. The second link is made before: when it alone is left, this has happened."""
+    linked = _keep(piece)
+    step("kept")
+    try:
+        _move(piece, step)
+    except (FileExistsError, IsADirectoryError) as error:
+        raise _taken(piece) from error
+    step("placed")
+    if not linked:
+        write_whole(kept(piece.staged), b"")
+        step("marked")
+
+
+def _keep(piece: _Piece) -> bool:
+    with suppress(FileNotFoundError):
+        os.unlink(kept(piece.staged))
+    try:
+        os.link(piece.staged, kept(piece.staged))
+    except OSError as error:
+        if error.errno not in _NOT_LINKED:
+            raise
+        return False
+    return True
+
+
+def _move(piece: _Piece, step: Step) -> None:
+    move = os.replace if piece.overwrite else rename_without_replacing
+    try:
+        move(piece.staged, piece.target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+    else:
+        return
+    hidden = _hidden(piece)
+    if copy_across(piece.staged, hidden, step) != piece.sha256:
+        raise FileError(f"{naming.shown(piece.target)} could not be copied whole.", hint="Check the disk.")
+    step("copied")
+    move(hidden, piece.target)
+    step("copy placed")
+    os.unlink(piece.staged)
+
+
+def _hidden(piece: _Piece) -> str:
+    """Beside the target, on a file system that is mounted within the outbox."""
+    folder, name = os.path.split(piece.staged)
+    return os.path.join(os.path.dirname(piece.target), f".lalald-{os.path.basename(folder)}-{name}.part")
+
+
+def _take_back(pieces: Iterable[_Piece], step: Step) -> None:
+    """What is in place goes back to the staging folder, so that the set can move along together.
+
+    What a reader has taken away already counts as delivered, and is not given again.
+    """
+    for piece in pieces:
+        with suppress(OSError):
+            os.unlink(_hidden(piece))
+        there = facts_of(piece.target)
+        if facts_of(piece.staged) or there is None or not _is_ours(piece, there):
+            continue
+        try:
+            os.rename(piece.target, piece.staged)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            copy_across(piece.target, piece.staged)
+            os.unlink(piece.target)
+        step("taken back")

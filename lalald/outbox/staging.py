@@ -1,0 +1,162 @@
+"""Where tracks wait, hidden in the outbox itself, until they are whole and their names are durable.
+
+For each track there may be three files: `1-0` with its bytes, `1-0.whole` once all of them are there, and `1-0.kept`, a
+second link to the bytes, made before the track gets its final name. Bytes gone and `.kept` there means: in place,
+whatever a reader of the outbox has done with the file since. All stay until the row says that the track is delivered.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from shutil import rmtree
+
+from lalald.endings import Heard
+from lalald.files import facts_of, listed, plain_errors, write_whole
+from lalald.jobs import Job, Stage, State, Track
+from lalald.naming import TrackKey, wanted_tracks
+
+FOLDER = ".lalald-staging"
+MANIFEST = "manifest"
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A track that is whole in the staging folder."""
+
+    size: int
+    sha256: str
+    heard: Heard = field(default_factory=Heard)
+
+
+def staging_folder(job: Job) -> str:
+    """The job's folder. The moment of its drop keeps two lalald that share an outbox apart."""
+    return os.path.join(job.handling.outbox, FOLDER, f"{job.id}-{int(job.created_at * 1000):x}")
+
+
+def staged_path(job: Job, task_number: int, index: int) -> str:
+    return os.path.join(staging_folder(job), f"{task_number}-{index}")
+
+
+def kept(path: str) -> str:
+    return f"{path}.kept"
+
+
+def _whole(path: str) -> str:
+    return f"{path}.whole"
+
+
+def make_staging(job: Job) -> str:
+    """The job's folder, made where missing; the outbox itself is never made. Raises FileError."""
+    folder = staging_folder(job)
+    with plain_errors(folder, job.handling.outbox):
+        while True:
+            with suppress(FileExistsError):
+                os.mkdir(os.path.dirname(folder), 0o700)
+            try:
+                os.mkdir(folder, 0o700)
+            except FileExistsError:
+                return folder
+            except FileNotFoundError:
+                if not os.path.isdir(job.handling.outbox):
+                    raise
+                continue  # another job has just tidied up the folder of both
+            return folder
+
+
+def remember(path: str, staged: Staged) -> Staged:
+    """The bytes at `path` are all there and durable: from now on nobody needs to fetch them again. Raises OSError."""
+    write_whole(_whole(path), json.dumps(asdict(staged)).encode())
+    return staged
+
+
+def recall(path: str) -> Staged | None:
+    """What is known of a track that is whole, in the staging folder or already in place; None where it is not."""
+    try:
+        with open(_whole(path), encoding="utf-8") as file:
+            told = json.load(file)
+        staged = Staged(told["size"], told["sha256"], Heard(**told["heard"]))
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    with suppress(OSError):
+        facts = facts_of(path)
+        if facts is None:
+            return staged if facts_of(kept(path)) else None
+        return staged if facts.st_size == staged.size else None
+    return None
+
+
+def undelivered(job: Job) -> Iterator[tuple[TrackKey, Track]]:
+    """The tracks that the rule wants and that are still owed."""
+    for key, task, track in wanted_tracks(job):
+        if not track.delivered and task.error is None:
+            yield key, track
+
+
+def with_tracks(job: Job, changes: Mapping[TrackKey, Track]) -> Job:
+    tasks = tuple(
+        replace(task, tracks=tuple(changes.get((task.number, index), track) for index, track in enumerate(task.tracks)))
+        for task in job.tasks
+    )
+    return replace(job, tasks=tasks)
+
+
+def staged_tracks(job: Job) -> dict[TrackKey, Staged]:
+    """What is whole in the staging folder, or in place already, of the tracks that are not delivered."""
+    found = ((key, recall(staged_path(job, *key))) for key, _ in undelivered(job))
+    return {key: staged for key, staged in found if staged is not None}
+
+
+def clear(job: Job) -> None:
+    """Takes away what is left of delivered tracks, once the row says so. What cannot go now goes at a start."""
+    for task in job.tasks:
+        for index, track in enumerate(task.tracks):
+            if track.delivered:
+                _remove(staged_path(job, task.number, index))
+    _remove(os.path.join(staging_folder(job), MANIFEST))
+    _remove_if_empty(staging_folder(job))
+
+
+def _remove(path: str) -> None:
+    for name in (path, _whole(path), kept(path)):
+        with suppress(OSError):
+            os.unlink(name)
+
+
+def _remove_if_empty(folder: str) -> None:
+    with suppress(OSError):
+        os.rmdir(folder)
+        os.rmdir(os.path.dirname(folder))
+
+
+def staged_job_ids(outbox: str) -> set[int]:
+    """The jobs that have a staging folder in an outbox, as far as they are ours."""
+    return {job_id for job_id, _ in _folders(outbox)}
+
+
+def _folders(outbox: str) -> Iterator[tuple[int, str]]:
+    names: list[str] = []
+    with suppress(OSError):
+        names = listed(os.path.join(outbox, FOLDER))
+    for name in names:
+        job_id, dash, _ = name.partition("-")
+        if dash and job_id.isdecimal() and job_id.isascii():
+            yield int(job_id), os.path.join(outbox, FOLDER, name)
+
+
+def clear_staging(outbox: str, known: Iterable[Job]) -> None:
+    """At start: removes the folders of those `known` jobs that owe no download any more.
+
+    Folders of jobs that are not among them stay: they may belong to another lalald.
+    """
+    over = {staging_folder(job) for job in known if job.state is State.DONE or job.stage in _AFTER}
+    for _, folder in _folders(outbox):
+        if folder in over:
+            rmtree(folder, ignore_errors=True)
+            _remove_if_empty(folder)
+
+
+_AFTER = (Stage.DELETE, Stage.ARCHIVE, Stage.DONE)
