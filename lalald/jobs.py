@@ -325,13 +325,11 @@ def _unheld(job: Job) -> Job:
 def _go_on(job: Job, now: float) -> Job:
     stage = owed(job)
     moved = replace(_unheld(job), stage=stage, error=None, attempts=0, due_at=0.0, updated_at=now)
-    if stage is Stage.DONE:
-        return replace(moved, state=State.DONE)
     failed = [task for task in job.tasks if task.error is not None]
     if failed and all(task.error is not None or task.stage is Stage.DONE for task in job.tasks):
         told = "; ".join(f"task {task.title} ({task.mode}): {task.error}" for task in failed)
         return replace(moved, state=State.FAILED, error=told, filed=False)
-    return replace(moved, state=State.WAITING)
+    return replace(moved, state=State.DONE if stage is Stage.DONE else State.WAITING)
 
 
 def retried(job: Job, now: float) -> Job:
