@@ -1,0 +1,240 @@
+"""The database: what is saved is durable, what was changed meanwhile is not overwritten, what is not ours is left as it is."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import stat
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from lalald.errors import StoreError
+from lalald.jobs import Hold, Job, Request, Stage, State, Task, Track
+from lalald.store import Found, Store, StoreThread
+from lalald.store.database import APPLICATION_ID, FILE_NAME, VERSION
+from lalald.store.store import StaleError
+from test_jobs import HANDLING
+
+Answer = TypeVar("Answer")
+NOW = 1_000_000.0
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store.open(tmp_path)
+    yield opened
+    opened.close()
+
+
+def found(path: str = "a.wav", **facts: object) -> Found:
+    tasks = (Task(1, None, "demuser", {"stem": "music"}), Task(2, "x", "multistem", {"stem_list": ["drum"]}))
+    made = Found("/in", path, 10, 1, 1, "r", HANDLING, tasks)
+    return replace(made, **facts)  # type: ignore[arg-type] # the facts are the fields' own
+
+
+def taken(store: Store, path: str = "a.wav", **facts: object) -> Job:
+    (job_id,) = store.take([found(path, **facts)], NOW)
+    assert job_id is not None
+    job = store.job(job_id)
+    assert job is not None
+    return job
+
+
+def test_a_job_comes_back_as_it_was_saved(store: Store) -> None:
+    job = taken(store)
+    tracks = (Track("stem", "voice", "https://x", name="v", size=3, path="a/voice.wav", sha256="00", delivered=True),)
+    first = replace(job.tasks[0], stage=Stage.DONE, task_id="t", minutes=1.5, started_at=NOW, tracks=tracks)
+    changed = replace(job.with_task(first), stage=Stage.SPLIT, source_id="s", duration=90.0, warning="w")
+    saved = store.save(job, changed)
+    assert saved == replace(changed, revision=1)
+    assert store.job(job.id) == saved
+    assert store.spent_since(NOW) == 1.5
+
+
+@pytest.mark.parametrize("raw", [b"caf\xe9.wav", b"new\nline.wav", b'q"uote.wav', "e\u0301.wav".encode(), b"x" * 255])
+def test_every_name_a_disk_can_hold_comes_back_byte_for_byte(store: Store, raw: bytes) -> None:
+    path = "folder/" + os.fsdecode(raw)
+    job = taken(store, path)
+    assert os.fsencode(job.path) == b"folder/" + raw
+    assert list(store.known_in("/in", "folder")) == [os.fsdecode(raw)]
+
+
+def test_the_same_identity_makes_no_second_job(store: Store) -> None:
+    assert store.take([found()], NOW) == store.take([found()], NOW + 1) == [1]
+    assert store.take([found(mtime_ns=2)], NOW + 2) == [2]
+
+
+def test_a_row_that_changed_meanwhile_is_not_overwritten(store: Store) -> None:
+    job = taken(store)
+    store.save(job, replace(job, warning="first"))
+    with pytest.raises(StaleError):
+        store.save(job, replace(job, warning="second"))
+    kept = store.job(job.id)
+    assert kept is not None
+    assert kept.warning == "first"
+
+
+def test_a_request_of_the_command_line_does_not_get_in_the_way_of_a_task_id(store: Store) -> None:
+    job = taken(store)
+    store.connection.execute("UPDATE jobs SET request = 'cancel' WHERE id = 1")
+    saved = store.save(job, job.with_task(replace(job.tasks[0], stage=Stage.CHECK, task_id="t", minutes=1.0)))
+    assert saved.request is Request.CANCEL
+    assert saved.tasks[0].task_id == "t"
+
+
+def test_a_due_time_beyond_any_wait_is_the_mark_of_a_stepped_clock(store: Store) -> None:
+    job = taken(store)
+    store.save(job, replace(job, due_at=NOW + 60))
+    assert store.due(Stage.UPLOAD, NOW, 10) == []
+    assert len(store.due(Stage.UPLOAD, NOW - 86400, 10)) == 1
+
+
+def test_one_statement_holds_and_releases_every_job(store: Store) -> None:
+    for name in ("a.wav", "b.wav"):
+        taken(store, name)
+    assert store.hold_all(Hold.LICENCE, "no key", NOW) == 2
+    assert store.holds() == {Hold.LICENCE: 2}
+    assert store.release_all(Hold.LICENCE, NOW) == 2
+    assert len(store.due(Stage.UPLOAD, NOW, 10)) == 2
+
+
+def test_trimmed_history_keeps_what_reuse_and_identity_need(store: Store) -> None:
+    ended = []
+    for name in ("a.wav", "b.wav", "c.wav"):
+        job = taken(store, name)
+        ended.append(store.save(job, replace(job, stage=Stage.DONE, state=State.DONE, sha256="5", updated_at=NOW)))
+    store.forget("/in", ["a.wav", "c.wav"])
+    assert store.trim(NOW + 1) == 1
+    assert store.job(ended[0].id) is None  # gone from the inbox, and c has the same content
+    assert store.job(ended[1].id) is not None  # b still lies in the inbox
+    assert store.job(ended[2].id) is not None  # the newest of its content
+
+
+def test_a_failed_file_that_is_dragged_back_is_its_old_job_with_the_new_rule(store: Store) -> None:
+    job = taken(store)
+    store.save(job, replace(job, state=State.FAILED, error="e", location="/in/failed/a.wav", filed=True))
+    (failed,) = store.failed_like("/in", 10)
+    assert failed.job_id == job.id
+    mended = found("renamed.wav", rule="mended", tasks=(Task(1, None, "demuser", {"stem": "music"}),))
+    store.readopt(job.id, mended, NOW)
+    again = store.job(job.id)
+    assert again is not None
+    assert (again.path, again.rule, again.location, again.request) == ("renamed.wav", "mended", None, Request.RETRY)
+    assert len(again.tasks) == 1
+
+
+def test_a_paid_task_survives_being_dragged_back(store: Store) -> None:
+    job = taken(store)
+    paid = job.with_task(replace(job.tasks[0], task_id="t", stage=Stage.CHECK))
+    saved = store.save(job, replace(paid, state=State.FAILED, location="/in/failed/a.wav", filed=True))
+    store.readopt(job.id, found("renamed.wav", rule="mended", tasks=()), NOW)
+    again = store.job(job.id)
+    assert again is not None
+    assert again.tasks == saved.tasks
+    assert again.rule == "r"
+
+
+# the file itself
+
+
+def test_the_state_folder_is_private(tmp_path: Path) -> None:
+    Store.open(tmp_path / "state").close()
+    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "state" / FILE_NAME).stat().st_mode) == 0o600
+
+
+def _foreign(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE songs (title)")
+    connection.commit()
+    connection.close()
+
+
+def _newer(path: Path) -> None:
+    Store.open(path.parent).close()
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+    connection.close()
+
+
+def _garbage(path: Path) -> None:
+    path.write_bytes(b"not a database, but long enough to be read as one " * 100)
+
+
+def _damaged(path: Path) -> None:
+    Store.open(path.parent).close()
+    content = bytearray(path.read_bytes())
+    content[4096 : 4096 * 4] = b"\xff" * (4096 * 3)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (_foreign, "another program"),
+        (_newer, "newer lalald"),
+        (_garbage, "no database"),
+        (_damaged, "damaged"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_refused_in_plain_words_and_left(
+    tmp_path: Path, spoil: Callable[[Path], None], words: str
+) -> None:
+    path = tmp_path / FILE_NAME
+    spoil(path)
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=words) as refusal:
+        Store.open(tmp_path)
+    assert refusal.value.hint
+    assert path.read_bytes() == before
+
+
+def test_the_application_is_named_in_the_file(store: Store) -> None:
+    (found,) = store.connection.execute("PRAGMA application_id").fetchone()
+    assert found == APPLICATION_ID
+
+
+# the thread
+
+
+def run(tmp_path: Path, story: Callable[[StoreThread], Awaitable[Answer]]) -> Answer:
+    async def whole() -> Answer:
+        thread = StoreThread(lambda: Store.open(tmp_path))
+        await thread.start()
+        try:
+            return await story(thread)
+        finally:
+            await thread.stop()
+
+    return asyncio.run(whole())
+
+
+def test_many_calls_are_each_atomic(tmp_path: Path) -> None:
+    def fails(store: Store) -> None:
+        store.take([found("bad.wav")], NOW)
+        raise ValueError("no")
+
+    async def story(thread: StoreThread) -> list[object]:
+        calls = [thread.run(lambda store, n=n: store.take([found(f"{n}.wav")], NOW)) for n in range(20)]  # type: ignore[misc]
+        return await asyncio.gather(*calls[:10], thread.run(fails), *calls[10:], return_exceptions=True)
+
+    answers = run(tmp_path, story)
+    assert sum(isinstance(answer, ValueError) for answer in answers) == 1
+    store = Store.open(tmp_path)
+    assert len(store.known_in("/in", "")) == 20
+    store.close()
+
+
+def test_a_store_that_cannot_be_opened_says_so_where_it_was_started(tmp_path: Path) -> None:
+    _garbage(tmp_path / FILE_NAME)
+
+    async def story(thread: StoreThread) -> None:
+        raise AssertionError("it must not start")
+
+    with pytest.raises(StoreError):
+        run(tmp_path, story)
