@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from email.utils import formatdate
 from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lalald.sandbox import modes
 from lalald.sandbox.answers import media_type, track_name
+from lalald.sandbox.connection import Connection, connection
 from lalald.sandbox.misbehaviour import misbehave
 from lalald.sandbox.rehearsal import Rehearsal
 from lalald.sandbox.stamp import ENTRY, Stamp
@@ -62,7 +62,7 @@ class FileEndpoint:
         answer = await perform(request) if active is None else await misbehave(active, "download", request, perform)
         await answer(scope, receive, send)
 
-    def _file(self, request: Request, task: Task | None, label: str) -> Response:
+    def _file(self, request: Request, task: Task | None, label: str) -> ASGIApp:
         expires_at = self.rehearsal.links.expires_at(
             request.path_params["task_id"], request.path_params["ticket"], label
         )
@@ -82,7 +82,7 @@ class FileEndpoint:
         ]
         return label in labels and self.rehearsal.service.serves_tracks_of(task.source)
 
-    def _track(self, request: Request, task: Task, label: str, stored: Stored) -> Response:
+    def _track(self, request: Request, task: Task, label: str, stored: Stored) -> ASGIApp:
         source = task.source
         shape = track_shape(source.head, source.size, label, source.name)
         headers = _headers(task, label)
@@ -94,8 +94,7 @@ class FileEndpoint:
             headers["accept-ranges"] = "bytes"
         if part.is_part:
             headers["content-range"] = f"bytes {part.first}-{part.end - 1}/{part.size}"
-        status = 206 if part.is_part else 200
-        return StreamingResponse(_pieces(stored, shape, part, request.method), status, headers)
+        return TrackAnswer(stored, shape, part, headers)
 
     def _slice(self, request: Request, size: int, headers: dict[str, str]) -> Slice | None:
         """What to send; None where the range lies outside. A range of another version of the track is ignored."""
@@ -128,13 +127,30 @@ def _headers(task: Task, label: str) -> dict[str, str]:
     }
 
 
-async def _pieces(stored: Stored, shape: TrackShape, part: Slice, method: str) -> AsyncIterator[bytes]:
-    with stored.path.open("rb", buffering=0) as file:  # stays open though the source is deleted meanwhile
-        position = part.first if method == "GET" else part.end
-        while position < part.end:
-            piece = _read(file.fileno(), stored.offset, shape, position, min(PIECE_BYTES, part.end - position))
-            yield piece
-            position += len(piece)
+class TrackAnswer:
+    """A part of a track, read as it is sent."""
+
+    def __init__(self, stored: Stored, shape: TrackShape, part: Slice, headers: dict[str, str]) -> None:
+        self._stored = stored
+        self._shape = shape
+        self._part = part
+        self._headers = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        status = 206 if self._part.is_part else 200
+        await send({"type": "http.response.start", "status": status, "headers": self._headers})
+        if scope["method"] == "GET":
+            await self._send_pieces(connection(scope), send)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _send_pieces(self, goes_by: Connection, send: Send) -> None:
+        with self._stored.path.open("rb", buffering=0) as file:  # stays open though the source is deleted meanwhile
+            position = self._part.first
+            while position < self._part.end and not goes_by.gone.is_set():
+                count = min(PIECE_BYTES, self._part.end - position)
+                piece = _read(file.fileno(), self._stored.offset, self._shape, position, count)
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                position += len(piece)
 
 
 def _read(descriptor: int, offset: int, shape: TrackShape, position: int, count: int) -> bytes:

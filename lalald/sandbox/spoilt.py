@@ -78,7 +78,7 @@ class Spoilt:
             elif message.get("more_body"):
                 await send(message)
             elif self._fault.declared == "less":
-                await send(message)
+                await send(_piece(message.get("body", b"")))
                 goes_by.write(surplus)
                 await goes_by.close()
                 raise _EndedError

@@ -71,7 +71,7 @@ class DemuserPresets(SplitterPresets):
 class VoiceCleanPresets(SplitterPresets):
     mode: ClassVar[Mode] = "voice_clean"
     stem: Literal["voice"]
-    noise_cancelling_level: Literal[0, 1, 2] = 0
+    noise_cancelling_level: Annotated[int, Field(ge=0, le=2)] = 0
 
 
 class VoiceChangePresets(Presets):
