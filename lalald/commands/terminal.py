@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -23,12 +24,19 @@ def draw(sections: Iterable[Section]) -> None:
     Console(highlight=False).print(_picture(sections))
 
 
-def draw_again(sections: Callable[[], Iterable[Section]], every_seconds: float) -> None:
+def draw_again(sections: Callable[[], Iterable[Section]], every_seconds: float) -> NoReturn:
     """Until Ctrl-C."""
     with Live(_picture(sections()), screen=False, auto_refresh=False) as live:
         while True:
             time.sleep(every_seconds)
             live.update(_picture(sections()), refresh=True)
+
+
+@contextmanager
+def live() -> Iterator[Callable[[Iterable[Section]], None]]:
+    """A picture that is drawn again whenever the function it gives is called; the last one stays."""
+    with Live(Group(), auto_refresh=False) as picture:
+        yield lambda sections: picture.update(_picture(sections), refresh=True)
 
 
 def _picture(sections: Iterable[Section]) -> Group:

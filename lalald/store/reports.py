@@ -119,6 +119,12 @@ class Reports:
     def close(self) -> None:
         self.connection.close()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def job(self, job_id: int) -> JobReport | None:
         found = self._reports("jobs.id = ?", (job_id,), 1)
         return found[0] if found else None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -65,11 +65,11 @@ class Requests(Reports):
             "UPDATE jobs SET request = ? WHERE id = ?", [(request, job_id) for job_id in job_ids]
         )
 
-    def leave_all(self, request: Request, *, but: Sequence[Hold] = ()) -> int:
-        """Asks it of every job that it fits, but for those in the holds named. Returns of how many."""
-        states = ", ".join(f"'{state}'" for state in sorted(FITTING[request]))
+    def leave_all(self, request: Request, *, states: Collection[State] = (), but: Collection[Hold] = ()) -> int:
+        """Asks it of every job that it fits, or of those in `states`, but for jobs in some holds. Returns of how many."""
+        listed = ", ".join(f"'{State(state)}'" for state in sorted(states or FITTING[request]))
         holds = ", ".join(f"'{Hold(hold)}'" for hold in but)
-        where = f"state IN ({states}) AND coalesce(hold, '') NOT IN ({holds})"
+        where = f"state IN ({listed}) AND coalesce(hold, '') NOT IN ({holds})"
         return self.connection.execute(f"UPDATE jobs SET request = ? WHERE {where}", (request,)).rowcount  # noqa: S608
 
     def ask(self, kind: Kind, argument: str | None = None, *, now: Callable[[], float] = time.time) -> None:

@@ -1,0 +1,115 @@
+"""What the commands that act share: which jobs are meant, what it costs, and the daemon's doorbell."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from lalald.commands.facts import source
+from lalald.commands.wording import count, price, shown
+from lalald.control import wake
+from lalald.errors import UsageError
+from lalald.jobs import Hold, Job, Request, Task
+from lalald.money import minutes
+from lalald.store.reports import JobReport, Reports
+from lalald.store.requests import FITTING
+
+MOST_LINES = 20
+_LARGEST_ID = 2**63 - 1
+
+
+def job_id(word: str) -> int | None:
+    """The number in `12` or `#12`; None for anything else."""
+    digits = word.removeprefix("#")
+    return int(digits) if digits.isascii() and digits.isdigit() and int(digits) <= _LARGEST_ID else None
+
+
+def jobs_named(reports: Reports, words: Sequence[str]) -> list[JobReport]:
+    """The jobs of these numbers. Raises UsageError that names every word which is none's."""
+    found = {word: None if (number := job_id(word)) is None else reports.job(number) for word in words}
+    missing = [word for word, report in found.items() if report is None]
+    if missing:
+        unknown = ", ".join(map(shown, missing))
+        raise UsageError(f"there is no job {unknown}; nothing was asked.", hint="`lalald jobs` lists them.")
+    return [report for report in found.values() if report is not None]
+
+
+def fitting(reports: Sequence[JobReport], request: Request) -> list[JobReport]:
+    """The jobs themselves. Raises UsageError where the request cannot be honoured for one of them."""
+    states = sorted(FITTING[request])
+    wrong = [report for report in reports if report.job.state not in FITTING[request]]
+    if wrong:
+        told = ", ".join(f"job {report.job.id} is {report.state}" for report in wrong)
+        fits = " or ".join(states)
+        raise UsageError(
+            f"{told}; only a {fits} job can be asked to {request}. Nothing was asked.", hint=_instead(request)
+        )
+    return list(reports)
+
+
+def _instead(request: Request) -> str:
+    if request is Request.RETRY:
+        return "`lalald redo` carries a file again whose job is done, and pays again."
+    return "`lalald show ID` tells more."
+
+
+def to_pay(job: Job) -> Iterable[Task]:
+    """The tasks that going on will have charged: those not started yet, those that failed, and a lost one if released."""
+    lost = job.hold is Hold.LOST_TASK
+    return [task for task in job.tasks if task.error or not task.paid or (lost and task.asked_at and not task.task_id)]
+
+
+def price_of(tasks: Iterable[Task], duration: float | None) -> float | None:
+    """Minutes, estimated; None where the duration is unknown and something is to be paid."""
+    listed = list(tasks)
+    if duration is None:
+        return None if listed else 0.0
+    return sum(minutes(duration, task.mode, task.presets) for task in listed)
+
+
+def duration_of(job: Job) -> float | None:
+    """Seconds: what the store knows, else what the file itself tells."""
+    from lalald.money import local_duration
+
+    return job.duration if job.duration is not None else local_duration(source(job))
+
+
+def cost_told(cost: float | None) -> str:
+    if cost is None:
+        return "its cost is unknown: the file does not tell its duration"
+    return f"{price(cost)} will be charged" if cost else "nothing more is charged"
+
+
+def tell_each(reports: Iterable[JobReport], what: str, charged: Callable[[Job], Iterable[Task]]) -> int:
+    """A line for each job up to a screenful, and the sum for `charged` tasks. Returns how many jobs there were."""
+    jobs, unknown, total = 0, 0, 0.0
+    for report in reports:
+        cost = price_of(charged(report.job), duration_of(report.job))
+        jobs += 1
+        unknown += cost is None
+        total += cost or 0.0
+        if jobs <= MOST_LINES:
+            print(f"job {report.job.id} {shown(report.job.path)}: {what}; {cost_told(cost)}")
+    if jobs > MOST_LINES:
+        print(f"… and {count(jobs - MOST_LINES, 'more job')}")
+    if jobs > 1:
+        print(f"together {price(total, unknown)}")
+    return jobs
+
+
+def ring(state_dir: Path) -> None:
+    """Has the daemon look into the database, or says that it will when it starts."""
+    if not wake(state_dir):
+        print("The daemon is not running: this happens at its next start.")
+
+
+def inbox_named(reports: Reports, word: str) -> str:
+    """The inbox that a path names, or lies in. Raises UsageError."""
+    path = os.path.abspath(word)
+    known = [inbox.path for inbox in reports.inboxes()]
+    for inbox in sorted(known, key=len, reverse=True):
+        if path == inbox or path.startswith(inbox.rstrip("/") + "/"):
+            return inbox
+    hint = f"The inboxes: {', '.join(map(shown, known))}." if known else "The daemon has seen no inbox yet."
+    raise UsageError(f"{shown(path)} is no inbox of the daemon; nothing was asked.", hint=hint)

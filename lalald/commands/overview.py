@@ -1,0 +1,240 @@
+"""What `status` tells: gathered in one read of the store and one ping, then shown as text or as facts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lalald.commands.layout import Bar, Cell, Section
+from lalald.commands.wording import ago, count, iso, moment, price, shown
+from lalald.control import ping
+from lalald.jobs import Hold, Stage
+from lalald.store.reports import Counts, Fact, HoldReport, InboxReport, JobReport, Reports
+
+_MOST_UNDER_WAY = 20
+_MOST_FAILURES = 5
+_PING_SECONDS = 3.0
+_TO_DO: dict[str, str] = {
+    Hold.LICENCE: "Put a valid licence key where the configuration says; they go on by themselves.",
+    Hold.MINUTES: "Top up at LALAL.AI: they go on by themselves. `lalald release ID` lets one past the spend guard.",
+    Hold.LOST_TASK: "`lalald release ID` pays again, `lalald cancel ID` gives up; `lalald show ID` tells the story.",
+    Hold.DISK: "Make room: they go on by themselves.",
+    Hold.MOUNT: "Bring the folder back: they go on by themselves.",
+    Hold.LINK: "These are paid. `lalald release ID` tries again.",
+    Hold.FIRST_SCAN: "`lalald release --all` has them carried, `lalald cancel ID` leaves one alone; `lalald plan` prices them.",
+    Hold.DUPLICATE: "`lalald release ID` has it split again and pays, `lalald cancel ID` leaves it alone.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Minutes:
+    """Minutes charged today and this month (local time), and what the service last said is left."""
+
+    today: float
+    this_month: float
+    left: float | None
+    left_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything that `status` tells, as of `now`."""
+
+    now: float
+    state_dir: Path
+    running: bool
+    mistake: str | None
+    daemon: Fact | None
+    service: Fact | None
+    inboxes: Sequence[InboxReport]
+    counts: Counts
+    under_way: Sequence[JobReport]
+    holds: Sequence[HoldReport]
+    failures: Sequence[JobReport]
+    minutes: Minutes
+
+    @property
+    def exit_code(self) -> int:
+        if not self.running:
+            return 3
+        return 1 if self.counts.states["failed"] or self.counts.states["held"] else 0
+
+    def facts(self) -> dict[str, Any]:
+        """For --json. Moments are ISO 8601 in UTC."""
+        daemon: dict[str, Any] = self.daemon.value if self.daemon else {}
+        service: dict[str, Any] = self.service.value if self.service else {}
+        return {
+            "daemon": {
+                "running": self.running,
+                "state_dir": str(self.state_dir),
+                **{name: daemon.get(name) for name in ("pid", "version", "config")},
+                "started_at": iso(daemon.get("started_at")),
+            },
+            "config_error": self.mistake,
+            "service": {"trouble": service.get("trouble"), "since": iso(service.get("since"))},
+            "inboxes": [inbox._asdict() for inbox in self.inboxes],
+            "jobs": self.counts.states,
+            "stages": {str(stage): self.counts.stages.get(stage, 0) for stage in Stage if stage is not Stage.DONE},
+            "under_way": [_job_facts(report) for report in self.under_way],
+            "holds": [{**hold._asdict(), "since": iso(hold.since), "to_do": _to_do(hold)} for hold in self.holds],
+            "failures": [{**_job_facts(report), "error": report.job.error} for report in self.failures],
+            "minutes": {
+                "today": round(self.minutes.today, 3),
+                "this_month": round(self.minutes.this_month, 3),
+                "left": self.minutes.left,
+                "left_at": iso(self.minutes.left_at),
+            },
+        }
+
+    def sections(self) -> Iterator[Section]:
+        """For people."""
+        yield Section(self._daemon_told(), list(self._troubles()))
+        if self.inboxes:
+            yield Section("inboxes", [_inbox_row(inbox) for inbox in self.inboxes])
+        yield Section("jobs", self._job_rows())
+        if self.under_way:
+            yield Section("under way", list(self._under_way_rows()))
+        if self.holds:
+            yield Section("held", [row for hold in self.holds for row in self._hold_rows(hold)])
+        if self.failures:
+            yield Section("failed", list(self._failure_rows()))
+        yield Section("minutes", self._minutes_rows())
+
+    def _daemon_told(self) -> str:
+        if not self.running:
+            return f"lalald is not running, or does not answer (state folder {shown(str(self.state_dir))})"
+        if self.daemon is None:
+            return "lalald is running"
+        facts = self.daemon.value
+        return f"lalald {facts['version']} is running: pid {facts['pid']}, since {moment(facts['started_at'])}"
+
+    def _troubles(self) -> Iterator[tuple[Cell, ...]]:
+        if self.running and self.daemon is not None:
+            yield "configuration", shown(str(self.daemon.value["config"]))
+        if self.mistake is not None:
+            yield "configuration", f"{shown(self.mistake)} (`lalald check-config` tells every mistake)"
+        if self.service is not None and (trouble := self.service.value.get("trouble")):
+            since = self.service.value.get("since")
+            yield "service", shown(trouble) + (f" (since {moment(since)})" if since else "")
+
+    def _job_rows(self) -> list[tuple[Cell, ...]]:
+        stages = [stage for stage in Stage if self.counts.stages.get(stage)]
+        rows: list[tuple[Cell, ...]] = [(str(stage), self._stage_told(stage), "") for stage in stages]
+        states = self.counts.states
+        rows += [(state, f"{states[state]:,}", "") for state in ("held", "failed", "cancelled") if states[state]]
+        return [*rows, ("done", f"{states['done']:,}", "")]
+
+    def _stage_told(self, stage: Stage) -> str:
+        running = self.counts.running.get(stage, 0)
+        return f"{self.counts.stages[stage]:,}" + (f", {running:,} under way" if running else "")
+
+    def _under_way_rows(self) -> Iterator[tuple[Cell, ...]]:
+        for report in self.under_way:
+            job = report.job
+            yield f"#{job.id}", shown(job.path), str(job.stage), Bar(report.percent or 0.0)
+        more = self.counts.states["running"] - len(self.under_way)
+        if more > 0:
+            yield "…", f"and {count(more, 'more job')}"
+
+    def _hold_rows(self, hold: HoldReport) -> Iterator[tuple[Cell, ...]]:
+        since = "" if hold.since is None else f" for {ago(hold.since, self.now).removesuffix(' ago')}"
+        cost = f"; {price(hold.minutes, hold.unknown)} to go on" if hold.minutes or hold.unknown else ""
+        yield hold.hold, f"{count(hold.jobs, 'job')}{since}{cost}"
+        first = "" if hold.jobs == 1 else "the first, "
+        yield "", f"{first}#{hold.job_id}: {shown(hold.reason or 'no reason was given')}"
+        yield "", _to_do(hold)
+
+    def _failure_rows(self) -> Iterator[tuple[Cell, ...]]:
+        for report in self.failures:
+            job = report.job
+            yield f"#{job.id}", shown(job.path), ago(job.updated_at, self.now), shown(job.error or "")
+        more = self.counts.states["failed"] - len(self.failures)
+        if more > 0:
+            yield "…", f"and {count(more, 'older one')}: `lalald jobs --failed`"
+        yield "", "`lalald show ID` tells more, `lalald retry ID` goes on"
+
+    def _minutes_rows(self) -> list[tuple[Cell, ...]]:
+        minutes = self.minutes
+        left = "not known yet" if minutes.left is None else f"{minutes.left:,.1f}"
+        age = "" if minutes.left_at is None else f" (asked {ago(minutes.left_at, self.now)})"
+        return [
+            ("charged today", f"{minutes.today:,.1f}"),
+            ("charged this month", f"{minutes.this_month:,.1f}"),
+            ("left", f"{left}{age}"),
+        ]
+
+
+def gather(state_dir: Path, configured: Sequence[str] | None, mistake: str | None, now: float) -> Overview:
+    """Asks the store and the daemon. `configured`: the inboxes of the configuration, None where it cannot be read.
+
+    Raises StoreError where the state folder cannot be read.
+    """
+    running = ping(state_dir, _PING_SECONDS)
+    with Reports.open(state_dir) as reports:
+        return Overview(
+            now=now,
+            state_dir=state_dir,
+            running=running,
+            mistake=mistake,
+            daemon=reports.fact("daemon"),
+            service=reports.fact("service"),
+            inboxes=_inboxes(reports.inboxes(), configured),
+            counts=reports.counts(),
+            under_way=reports.under_way(_MOST_UNDER_WAY),
+            holds=reports.holds(),
+            failures=reports.failures(_MOST_FAILURES),
+            minutes=_minutes(reports, now),
+        )
+
+
+def _inboxes(seen: Sequence[InboxReport], configured: Sequence[str] | None) -> list[InboxReport]:
+    """Those of the configuration, in its order, though the daemon may not have seen them yet; else what it saw last."""
+    if configured is None:
+        return list(seen)
+    known = {inbox.path: inbox for inbox in seen}
+    return [known.get(path, InboxReport(path, None, None, None, None)) for path in configured]
+
+
+def _minutes(reports: Reports, now: float) -> Minutes:
+    local = time.localtime(now)
+    left = reports.fact("minutes")
+    return Minutes(
+        today=reports.spent_since(_local(local.tm_year, local.tm_mon, local.tm_mday)),
+        this_month=reports.spent_since(_local(local.tm_year, local.tm_mon, 1)),
+        left=left.value["left"] if left else None,
+        left_at=left.value["at"] if left else None,
+    )
+
+
+def _local(year: int, month: int, day: int) -> float:
+    """The beginning of that day, with the summer time of that day."""
+    return time.mktime((year, month, day, 0, 0, 0, 0, 0, -1))
+
+
+def _inbox_row(inbox: InboxReport) -> tuple[Cell, ...]:
+    path = shown(inbox.path)
+    if inbox.available is None:
+        return path, "not looked at yet", ""
+    if not inbox.available:
+        return path, "unavailable", shown(inbox.reason or "")
+    told = "; ".join(shown(part) for part in (inbox.watch_reason, inbox.reason) if part)
+    return path, f"watched, {inbox.watch or 'somehow'}", told
+
+
+def _job_facts(report: JobReport) -> dict[str, Any]:
+    job = report.job
+    return {
+        "id": job.id,
+        "inbox": job.inbox,
+        "path": job.path,
+        "stage": str(job.stage),
+        "progress": report.percent,
+        "updated_at": iso(job.updated_at),
+    }
+
+
+def _to_do(hold: HoldReport) -> str:
+    return _TO_DO.get(hold.hold, "`lalald show ID` tells more.")

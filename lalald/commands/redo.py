@@ -1,0 +1,62 @@
+"""Files whose jobs have ended are carried again, as new jobs that pay again."""
+
+from __future__ import annotations
+
+import os
+from argparse import ArgumentParser, Namespace
+
+from lalald.commands.asking import job_id, jobs_named, ring, tell_each
+from lalald.commands.facts import source
+from lalald.commands.state_folder import state_dir
+from lalald.commands.wording import shown
+from lalald.errors import UsageError
+from lalald.jobs import State
+from lalald.store.reports import JobReport, Reports
+from lalald.store.requests import Kind, Requests
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "what",
+        nargs="+",
+        metavar="ID|PATH",
+        help="a job's number, or where its file is or was; ./12 is a file, 12 a job",
+    )
+
+
+def run(arguments: Namespace) -> int:
+    folder = state_dir(arguments.config)
+    with Requests.open(folder) as requests:
+        with requests.together():
+            chosen = [_ended(_job(requests, word)) for word in arguments.what]
+            for report in chosen:
+                requests.ask(Kind.REDO, str(report.job.id))
+        tell_each(chosen, "is carried again as a new job", lambda job: job.tasks)
+    ring(folder)
+    return 0
+
+
+def _job(reports: Reports, word: str) -> JobReport:
+    if job_id(word) is not None:
+        return jobs_named(reports, [word])[0]
+    path = os.path.abspath(word)
+    found = reports.job_at(path)
+    if found is None:
+        hint = f"`lalald explain {shown(word)}` says why the file was not taken."
+        raise UsageError(f"no job ever carried {shown(path)}; nothing was asked.", hint=hint)
+    return found
+
+
+def _ended(report: JobReport) -> JobReport:
+    job = report.job
+    if job.state not in (State.DONE, State.FAILED, State.CANCELLED):
+        raise UsageError(
+            f"job {job.id} ({shown(job.path)}) is {report.state}; only an ended one can be carried again. Nothing was asked.",
+            hint=f"`lalald show {job.id}` tells how far it is.",
+        )
+    if not os.path.lexists(source(job)):
+        raise UsageError(
+            f"the file of job {job.id} is not at {shown(source(job))} any more; nothing was asked.",
+            hint="Drop it into the inbox: it is taken as a new file.",
+        )
+    return report

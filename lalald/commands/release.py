@@ -1,0 +1,58 @@
+"""Held jobs pass their hold; an inbox whose folder is another one than it was is accepted."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from lalald.commands.asking import fitting, inbox_named, job_id, jobs_named, ring, tell_each, to_pay
+from lalald.commands.state_folder import state_dir
+from lalald.commands.wording import count, price, shown
+from lalald.errors import UsageError
+from lalald.jobs import Hold, Request
+from lalald.store.requests import Kind, Requests
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("what", nargs="*", metavar="ID|INBOX", help="a job's number, or the path of an inbox")
+    parser.add_argument("--all", action="store_true", help="every held job but those held as lost_task")
+
+
+def run(arguments: Namespace) -> int:
+    if bool(arguments.what) == arguments.all:
+        raise UsageError(
+            "release needs numbers of jobs or paths of inboxes, or --all.", hint="`lalald jobs --held` lists them."
+        )
+    folder = state_dir(arguments.config)
+    if arguments.all:
+        return _release_all(folder)
+    with Requests.open(folder) as requests:
+        with requests.together():
+            numbers = [word for word in arguments.what if job_id(word) is not None]
+            chosen = fitting(jobs_named(requests, numbers), Request.RELEASE)
+            inboxes = [inbox_named(requests, word) for word in arguments.what if job_id(word) is None]
+            requests.leave(Request.RELEASE, [report.job.id for report in chosen])
+            for inbox in inboxes:
+                requests.ask(Kind.RELEASE_INBOX, inbox)
+        tell_each(chosen, "passes its hold", to_pay)
+    for inbox in inboxes:
+        print(f"inbox {shown(inbox)}: the folder that is there now is accepted")
+    ring(folder)
+    return 0
+
+
+def _release_all(folder: Path) -> int:
+    with Requests.open(folder) as requests, requests.together():
+        holds = [hold for hold in requests.holds() if hold.hold != Hold.LOST_TASK]
+        lost = sum(hold.jobs for hold in requests.holds()) - sum(hold.jobs for hold in holds)
+        released = requests.leave_all(Request.RELEASE, but=[Hold.LOST_TASK])
+    if released:
+        cost = price(sum(hold.minutes for hold in holds), sum(hold.unknown for hold in holds))
+        print(f"{count(released, 'job')} to pass their hold; {cost} will be charged")
+    if lost:
+        print(f"{count(lost, 'job')} held as lost_task left alone: releasing them pays again. Name them to do that.")
+    if not released:
+        print("No other job is held: nothing to do." if lost else "No job is held: nothing to do.")
+        return 0
+    ring(folder)
+    return 0

@@ -1,0 +1,27 @@
+"""The daemon looks through its inboxes now."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from lalald.commands.asking import inbox_named, ring
+from lalald.commands.state_folder import state_dir
+from lalald.commands.wording import shown
+from lalald.store.requests import Kind, Requests
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("inboxes", nargs="*", metavar="INBOX", help="paths of inboxes; default: all of them")
+
+
+def run(arguments: Namespace) -> int:
+    folder = state_dir(arguments.config)
+    with Requests.open(folder) as requests, requests.together():
+        inboxes = [inbox_named(requests, word) for word in arguments.inboxes]
+        if not inboxes:
+            requests.ask(Kind.RESCAN)
+        for inbox in inboxes:
+            requests.ask(Kind.RESCAN, inbox)
+    print("To be looked through: " + (", ".join(map(shown, inboxes)) if inboxes else "every inbox"))
+    ring(folder)
+    return 0

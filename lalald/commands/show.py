@@ -1,0 +1,105 @@
+"""One job whole."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+
+from lalald.commands.asking import jobs_named
+from lalald.commands.facts import job_facts, source, task_state, track_path
+from lalald.commands.layout import Bar, Cell, Section, show, show_json
+from lalald.commands.state_folder import state_dir
+from lalald.commands.wording import count, moment, shown
+from lalald.jobs import Job, State, Task, Track
+from lalald.quantities import format_duration, format_size
+from lalald.store.reports import JobReport, Reports
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("id", metavar="ID", help="a job's number, as `lalald jobs` shows it")
+    parser.add_argument("--json", action="store_true", help="as an object")
+
+
+def run(arguments: Namespace) -> int:
+    with Reports.open(state_dir(arguments.config)) as reports:
+        (report,) = jobs_named(reports, [arguments.id])
+    if arguments.json:
+        show_json(job_facts(report))
+    else:
+        show([_job(report), *(_task(report.job, task) for task in report.job.tasks)])
+    return 0
+
+
+def _job(report: JobReport) -> Section:
+    job = report.job
+    rows: list[tuple[Cell, ...]] = [("state", _state(report)), ("stage", str(job.stage))]
+    if report.percent is not None:
+        rows.append(("progress", Bar(report.percent)))
+    rows += list(_troubles(job))
+    rows += [
+        ("file", shown(source(job))),
+        ("dropped as", shown(job.path)),
+        ("inbox", shown(job.inbox)),
+        ("outbox", shown(job.handling.outbox)),
+        ("rule", shown(job.rule)),
+        ("size", f"{format_size(job.size)} ({job.size:,} bytes)"),
+        ("duration", "unknown" if job.duration is None else format_duration(round(job.duration, 1))),
+        ("minutes charged", f"{job.minutes:,.1f}"),
+        ("source id", job.source_id or "-"),
+        ("source expires", moment(job.expires_at)),
+        ("sha256", job.sha256 or "-"),
+        ("created", moment(job.created_at)),
+        ("updated", moment(job.updated_at)),
+    ]
+    return Section(f"job {job.id}", rows)
+
+
+def _state(report: JobReport) -> str:
+    asked = f" ({report.job.request} asked, not honoured yet)" if report.job.request else ""
+    return f"{report.state}{asked}"
+
+
+def _troubles(job: Job) -> Iterator[tuple[Cell, ...]]:
+    """What is wrong, and what to do about it."""
+    if job.state is State.HELD:
+        yield "held", f"{job.hold} since {moment(job.held_at)}"
+        yield "reason", shown(job.hold_reason or "-")
+    if job.error:
+        yield "error", shown(job.error)
+    if job.warning:
+        yield "warning", shown(job.warning)
+    if job.state is State.WAITING and job.attempts:
+        yield "attempts", f"{count(job.attempts, 'time')} in vain, next at {moment(job.due_at or None)}"
+    if job.twin_id is not None:
+        yield "same bytes as", f"job {job.twin_id}"
+    if job.state in (State.FAILED, State.CANCELLED):
+        yield "to do", f"`lalald retry {job.id}` goes on from here; so does dragging the file back into the inbox"
+    if job.state is State.HELD:
+        yield "to do", f"`lalald release {job.id}` lets it past this hold, `lalald cancel {job.id}` ends it"
+
+
+def _task(job: Job, task: Task) -> Section:
+    rows: list[tuple[Cell, ...]] = [
+        ("state", task_state(job, task)),
+        ("stage", str(task.stage)),
+        ("presets", shown(json.dumps(dict(task.presets), ensure_ascii=False))),
+        ("task id", task.task_id or "-"),
+        ("idempotency key", task.idempotency_key or "-"),
+        ("started", moment(task.started_at)),
+        ("minutes charged", "-" if task.minutes is None or not task.task_id else f"{task.minutes:,.1f}"),
+    ]
+    if task.progress is not None:
+        rows.append(("progress", Bar(task.progress)))
+    if task.error:
+        rows.append(("error", shown(task.error)))
+    rows += [(f"track {shown(track.label)}", _track(track_path(job, track), track)) for track in task.tracks]
+    return Section(f"task {shown(task.title)}: {shown(task.mode)}", rows)
+
+
+def _track(path: str | None, track: Track) -> str:
+    if not track.wanted:
+        return "not wanted by the rule"
+    if path is None:
+        return "not delivered"
+    return shown(path) if track.size is None else f"{shown(path)} ({format_size(track.size)})"

@@ -1,0 +1,60 @@
+"""How it goes, on one screen."""
+
+from __future__ import annotations
+
+import os
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from lalald.commands.overview import gather
+from lalald.commands.state_folder import state_dir
+from lalald.errors import ConfigError, UsageError
+
+_EVERY_SECONDS = 1.0
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="as an object")
+    how.add_argument("--watch", action="store_true", help="on a terminal: drawn again every second, until Ctrl-C")
+
+
+def run(arguments: Namespace) -> int:
+    from lalald.commands.layout import on_a_terminal, show, show_json
+
+    folder = state_dir(arguments.config)
+    configured, mistake = _inboxes(arguments.config)
+    if arguments.watch:
+        if not on_a_terminal():
+            raise UsageError(
+                "--watch draws on a terminal, and this is none.", hint="`lalald status --json` is for programs."
+            )
+        return _watch(folder, configured, mistake)
+    overview = gather(folder, configured, mistake, time.time())
+    if arguments.json:
+        show_json(overview.facts())
+    else:
+        show(overview.sections())
+    return overview.exit_code
+
+
+def _watch(folder: Path, configured: Sequence[str] | None, mistake: str | None) -> int:
+    from lalald.commands.terminal import draw_again
+
+    try:
+        draw_again(lambda: gather(folder, configured, mistake, time.time()).sections(), _EVERY_SECONDS)
+    except KeyboardInterrupt:
+        return 0
+
+
+def _inboxes(explicit: str | None) -> tuple[list[str] | None, str | None]:
+    """The configured inboxes; or none, and what is wrong with the configuration: the daemon's own words still can be told."""
+    from lalald.config import find, load
+
+    try:
+        config = load(find(explicit, os.environ), os.environ)
+    except ConfigError as error:
+        return None, str(error).splitlines()[0]
+    return [str(inbox.path) for inbox in config.inboxes], None
