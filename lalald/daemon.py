@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -38,7 +38,13 @@ _ONCE_WITHOUT_SUCCESS_SECONDS = 600.0
 _PULSE_SECONDS = 10.0
 
 
-def run(config: Config, *, once: bool = False, environ: Mapping[str, str] = os.environ) -> int:
+def run(
+    config: Config,
+    *,
+    once: bool = False,
+    environ: Mapping[str, str] = os.environ,
+    open_store: Callable[[Path], Store] = Store.open,
+) -> int:
     """Carries files until SIGTERM, or with `once` until nothing is left to carry. Returns the exit code.
 
     Raises DaemonError where another daemon has the state folder, StoreError where its database cannot be used.
@@ -46,7 +52,7 @@ def run(config: Config, *, once: bool = False, environ: Mapping[str, str] = os.e
     log = logs.configure(config.log, environ)
     ignore_broken_leases()
     with only_daemon(config.state_dir):
-        code = asyncio.run(_Daemon(config, once=once, environ=environ, log=log).main())
+        code = asyncio.run(_Daemon(config, open_store, once=once, environ=environ, log=log).main())
     sys.stderr.flush()
     sys.stdout.flush()
     os._exit(code)  # everything is saved; a thread that waits for a dead mount must not hold the stop up
@@ -73,8 +79,11 @@ def only_daemon(state_dir: Path) -> Iterator[None]:
 
 
 class _Daemon:
-    def __init__(self, config: Config, *, once: bool, environ: Mapping[str, str], log: Any) -> None:
+    def __init__(
+        self, config: Config, open_store: Callable[[Path], Store], *, once: bool, environ: Mapping[str, str], log: Any
+    ) -> None:
         self.config = config
+        self.open_store = open_store
         self.once = once
         self.environ = environ
         self.log = log
@@ -91,7 +100,7 @@ class _Daemon:
         """The life of the daemon, from the open database to the last save."""
         started_at = self.clock.now()
         self._answer_signals()
-        self.store = StoreThread(partial(Store.open, self.config.state_dir))
+        self.store = StoreThread(partial(self.open_store, self.config.state_dir))
         await self.store.start()
         await self._prepare()
         control = Server(self.config.state_dir, self._woken, self._pulse)
