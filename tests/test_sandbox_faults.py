@@ -89,7 +89,7 @@ def test_a_fault_can_be_written_in_one_line(spec: str, meaning: dict[str, Any]) 
 @pytest.mark.parametrize(
     "spec",
     ["upload", "upload:nothing", "cook:503", "upload:503,wheels=4", "upload:slow,bytes_per_second=0", "upload:task_error",
-     "split:item_error", "upload:server_error", "download:label", "download:redirect", "upload:99"],
+     "download:half", "split:item_error", "upload:server_error", "download:label", "download:redirect", "upload:99"],
 )  # fmt: skip
 def test_a_fault_that_makes_no_sense_is_refused_in_words(sandbox: Sandbox, caller: Caller, spec: str) -> None:
     with pytest.raises(BadFaultError, match="fault"):

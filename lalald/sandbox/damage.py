@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from lalald.sandbox.faults import Fault
 
-DAMAGES = ("half", "missing", "null", "type", "unknown", "extra")
 FIELDS = {
     "upload": "id",
     "split": "task_id",

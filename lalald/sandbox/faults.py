@@ -35,6 +35,7 @@ RequestKind = Literal[
 Kind = Literal[RequestKind, TaskKind, ItemKind, TrackKind]
 
 REQUEST_KINDS: frozenset[str] = frozenset(get_args(RequestKind))
+DAMAGES = ("half", "missing", "null", "type", "unknown", "extra")
 TASK_KINDS: frozenset[str] = frozenset(get_args(TaskKind))
 TRACK_KINDS: frozenset[str] = frozenset(get_args(TrackKind))
 SPEC = re.compile(r"(?P<operation>[a-z_]+|\*):(?P<kind>\w+)(?:\*(?P<count>\d+))?(?:,(?P<values>.*))?", re.DOTALL)
@@ -89,6 +90,8 @@ class Fault(BaseModel):
             raise ValueError("item_error concerns batch")
         if self.kind == "server_error" and self.operation not in ("check", "cancel", "*"):
             raise ValueError("server_error concerns check and cancel")
+        if self.kind in DAMAGES and self.operation == "download":
+            raise ValueError(f"{self.kind} concerns answers of JSON")
         if self.kind in TRACK_KINDS and self.operation not in ("check", "*"):
             raise ValueError(f"{self.kind} concerns the tracks that check tells")
         if self.kind == "redirect" and not self.url:

@@ -10,8 +10,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lalald.sandbox.connection import Connection, connection
-from lalald.sandbox.damage import DAMAGES, damaged
-from lalald.sandbox.faults import Active, Fault
+from lalald.sandbox.damage import damaged
+from lalald.sandbox.faults import DAMAGES, Active, Fault
 from lalald.sandbox.spoilt import Spoilt
 
 Perform = Callable[[Request], Awaitable[ASGIApp]]

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import uuid4
 
-from lalald.errors import LalaldError
+from lalald.errors import UsageError
 from lalald.sandbox.faults import BadFaultError, Fault, fault
 from lalald.sandbox.options import Options, chosen
 
@@ -25,7 +25,7 @@ LAST_ANSWER_SECONDS = 0.05  # for whoever asked for it to hear so
 STOPS_ON = (signal.SIGTERM, signal.SIGINT)
 
 
-class SandboxError(LalaldError):
+class SandboxError(UsageError):
     """The sandbox cannot start."""
 
 
@@ -39,7 +39,7 @@ class Servers:
             from lalald.sandbox.rehearsal import Rehearsal
         except ModuleNotFoundError as missing:
             hint = "pip install 'lalald[sandbox]'"
-            raise SandboxError(f"the sandbox needs {missing.name}, which is not installed: {hint}", hint=hint) from None
+            raise SandboxError(f"the sandbox needs {missing.name}, which is not installed", hint=hint) from None
         self.control = control
         self.rehearsal = Rehearsal(options, folder, lambda: str(uuid4()), os.urandom(32))
         certificates = (options.certificate, options.certificate_key)
@@ -198,12 +198,12 @@ class Sandbox:
 
 
 def run(namespace: Namespace) -> int:
-    """`lalald sandbox`: serves until SIGTERM or SIGINT; 2 where it cannot start."""
-    try:
-        asyncio.run(_serve_until_told_to_stop(chosen(namespace)))
-    except SandboxError as error:
-        sys.stderr.write(f"lalald: {error}\n")
-        return 2
+    """`lalald sandbox`: serves until SIGTERM or SIGINT.
+
+    Raises:
+        SandboxError: it cannot start.
+    """
+    asyncio.run(_serve_until_told_to_stop(chosen(namespace)))
     return 0
 
 
