@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from lalald.api import disposition, resume
-from lalald.api.buffers import buffer
+from lalald.api.hashing import Hashing
 from lalald.api.links import Link, followed, redirected
 from lalald.api.pace import Pace
 from lalald.api.transfer import Transfer
@@ -22,6 +22,7 @@ from lalald.errors import LinkDeadError, LinkRefusedError, ServiceError, Transie
 REDIRECTS_AT_MOST = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NO_TRACKS = frozenset({"text/html", "application/xhtml+xml", "application/json", "application/xml", "text/xml"})
+_HASHED_AT_ONCE_BYTES = 1 << 18
 _NO_UPGRADE = (ConnectionRefusedError, ssl.SSLError)
 
 
@@ -88,11 +89,11 @@ class Fetching:
         if start <= 0:
             return 0
         self.target.seek(0)
-        with buffer(min(start, self.route.pace.piece_bytes)) as view:
-            while done < start and (count := self.target.readinto(view[: start - done])):  # type: ignore[attr-defined]
-                self._digest.update(view[:count])
-                done += count
-                self.transfer.go_on()
+        view = memoryview(bytearray(min(start, _HASHED_AT_ONCE_BYTES)))
+        while done < start and (count := self.target.readinto(view[: start - done])):  # type: ignore[attr-defined]
+            self._digest.update(view[:count])
+            done += count
+            self.transfer.go_on()
         return done
 
     def _answer(self, link: Link, start: int, etag: str | None) -> tuple[Wire, http.client.HTTPResponse]:
@@ -136,28 +137,37 @@ class Fetching:
         self.transfer.progress = start
         self.target.seek(start)
         self.target.truncate()
-        try:
-            done = self._copy(wire, response, start, size)
-        finally:
-            self.target.flush()
+        left = None if size is None else size - start
+        with Hashing(
+            min(left or self.route.pace.piece_bytes, self.route.pace.piece_bytes), left, self._digest
+        ) as hashing:
+            try:
+                done = self._copy(wire, response, start, size, hashing)
+            finally:
+                self.target.flush()
+            sha256 = hashing.sha256()
         if size is not None and done != size:
             raise _strange(response, f"it ended after {done:,} of {size:,} bytes")
         name = disposition.file_name(response.getheader("content-disposition"))
-        return Fetched(done, self._digest.hexdigest(), response.getheader("content-type"), name, etag)
+        return Fetched(done, sha256, response.getheader("content-type"), name, etag)
 
-    def _copy(self, wire: Wire, response: http.client.HTTPResponse, done: int, size: int | None) -> int:
+    def _copy(
+        self, wire: Wire, response: http.client.HTTPResponse, done: int, size: int | None, hashing: Hashing
+    ) -> int:
         wire.no_deadline()
-        with buffer(self.route.pace.piece_bytes) as view:
-            while count := wire.read_into(response, view):
-                if size is not None and done + count > size:
-                    raise _strange(response, f"it goes on after the {size:,} bytes it should have")
-                self._write(view[:count])
-                self._digest.update(view[:count])
-                done += count
-                self.transfer.progress = done
-                self.route.pace.wait(count, self.transfer.stop)
-                self.transfer.go_on()
-        return done
+        while True:
+            buffer = hashing.buffer()
+            count = wire.read_into(response, buffer)
+            if not count:
+                return done
+            if size is not None and done + count > size:
+                raise _strange(response, f"it goes on after the {size:,} bytes it should have")
+            self._write(buffer[:count])
+            hashing.give_back(buffer, 0, count)
+            done += count
+            self.transfer.progress = done
+            self.route.pace.wait(count, self.transfer.stop)
+            self.transfer.go_on()
 
     def _write(self, view: memoryview) -> None:
         while view:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import os
 from typing import BinaryIO
 
-from lalald.api.buffers import buffer
+from lalald.api.hashing import Hashing
 from lalald.api.pace import Pace
 from lalald.api.transfer import Transfer
 from lalald.api.wire import Wire
@@ -19,17 +18,13 @@ class Sending:
 
     def __init__(self, file: BinaryIO, size: int, head: bytes, transfer: Transfer, pace: Pace) -> None:
         self.is_complete = False
+        self.sha256 = ""
         self._file = file
         self._size = size
         self._head = head
         self._transfer = transfer
         self._pace = pace
-        self._digest = hashlib.sha256()
         self._name = os.fsdecode(name) if isinstance(name := getattr(file, "name", None), str | bytes) else "the file"
-
-    @property
-    def sha256(self) -> str:
-        return self._digest.hexdigest()
 
     def ask(self, wire: Wire, answer_within_seconds: float) -> http.client.HTTPResponse:
         """Head and body, then the head of the answer; the answer at once, where it comes before the body is sent.
@@ -46,23 +41,29 @@ class Sending:
 
     def _send(self, wire: Wire) -> bool:
         self._start()
-        with buffer(len(self._head) + min(self._size, self._pace.piece_bytes)) as view:
-            view[: len(self._head)] = self._head  # a small file leaves in one piece with it
-            filled, sent = len(self._head), 0
-            while True:
-                count = self._read(view[filled:], sent)
-                self._pace.wait(count, self._transfer.stop)
-                self._transfer.go_on()
-                if not wire.send(view[: filled + count]):
-                    return False
-                self._digest.update(view[filled : filled + count])
-                sent, filled = sent + count, 0
-                self._transfer.progress = sent
-                if sent == self._size:
-                    return True
+        with Hashing(len(self._head) + min(self._size, self._pace.piece_bytes), self._size) as hashing:
+            if not self._send_body(wire, hashing):
+                return False
+            self.sha256 = hashing.sha256()
+        return True
+
+    def _send_body(self, wire: Wire, hashing: Hashing) -> bool:
+        start, sent = len(self._head), 0  # a small file leaves in one piece with the head
+        while True:
+            buffer = hashing.buffer()
+            buffer[:start] = self._head[:start]
+            end = start + self._read(buffer[start:], sent)
+            self._pace.wait(end, self._transfer.stop)
+            self._transfer.go_on()
+            if not wire.send(buffer[:end]):
+                return False
+            hashing.give_back(buffer, start, end)
+            sent, start = sent + end - start, 0
+            self._transfer.progress = sent
+            if sent == self._size:
+                return True
 
     def _start(self) -> None:
-        self._digest = hashlib.sha256()
         self._transfer.progress = 0
         try:
             self._file.seek(0)

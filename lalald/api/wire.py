@@ -59,12 +59,14 @@ class Wire:
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
         self._answer_by = float("inf")
+        self._is_drained = False
         self._reader: io.BufferedReader | None = None
 
     def lend(self, transfer: Transfer) -> None:
         self._transfer = transfer
         self._reader = io.BufferedReader(_Incoming(self))
         self._answer_by = float("inf")
+        self._is_drained = False
         transfer.attach(self.cut)
 
     def is_alive(self) -> bool:
@@ -182,13 +184,25 @@ class Wire:
             piece = response.read1(len(view))
             view[: len(piece)] = piece
             return len(piece)
-        reader = self._buffered()
         if response.length is None:
-            return reader.readinto1(view)
-        count = reader.readinto1(view[: response.length]) if response.length else 0
+            return self._fill(view)
+        count = self._fill(view[: response.length]) if response.length else 0
         if not count and response.length:
             raise http.client.IncompleteRead(b"", response.length)
         response.length -= count
+        return count
+
+    def _fill(self, view: memoryview) -> int:
+        """As much as has arrived, waiting only for the first of it; past the reader, once what it took with the head is used up."""
+        if not self._is_drained:
+            piece = self._buffered().read1(min(len(view), io.DEFAULT_BUFFER_SIZE))
+            self._is_drained = len(view) >= io.DEFAULT_BUFFER_SIZE
+            view[: len(piece)] = piece
+            return len(piece)
+        count = self.receive_into(view, waits=True) or 0
+        with suppress(OSError):  # it comes back with the next read
+            while 0 < count < len(view) and (more := self.receive_into(view[count:], waits=False)):
+                count += more
         return count
 
     def may_be_kept(self, response: http.client.HTTPResponse) -> bool:
