@@ -57,17 +57,22 @@ def license_key(config: Config, environ: Mapping[str, str]) -> LicenseKey | None
     Raises:
         ConfigError: a file that was named cannot be read, or what is in it cannot be a key. Never shows the key.
     """
+    return license_key_with_origin(config, environ)[0]
+
+
+def license_key_with_origin(config: Config, environ: Mapping[str, str]) -> tuple[LicenseKey | None, str]:
+    """`license_key`, and the source that it came from."""
     for origin, text in _sources(config, environ):
         key = text.strip()
         if not key or _PLACEHOLDER.fullmatch(key):
             continue
         if not _SENDABLE.fullmatch(key):
             raise ConfigError(
-                f"{origin}: what is there cannot be a licence key: it has spaces, several lines or characters beyond ASCII",
+                f"{origin}: what is there cannot be a licence key: spaces, several lines or characters beyond ASCII",
                 hint="put the key alone on one line",
             )
-        return LicenseKey(key)
-    return None
+        return LicenseKey(key), origin
+    return None, ""
 
 
 def _sources(config: Config, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -87,7 +92,7 @@ def _named_file(named: str, environ: Mapping[str, str]) -> Path:
     try:
         return expanded(named, environ, Path.cwd())
     except ValueError as error:
-        raise ConfigError(f"LALALD_LICENSE_KEY_FILE: {error}") from None
+        raise ConfigError(f"LALALD_LICENSE_KEY_FILE: {error}", hint="name the file in full") from None
 
 
 def _content(path: Path, origin: str) -> str:
@@ -108,7 +113,7 @@ def _content(path: Path, origin: str) -> str:
             f"{origin}: {path} cannot be read: {error.strerror}", hint="let the user that lalald runs as read it"
         ) from None
     if len(content) > LARGEST_FILE_BYTES:
-        raise ConfigError(f"{origin}: {path} is too large to be a licence key")
+        raise ConfigError(f"{origin}: {path} is too large to be a licence key", hint="put the key alone on one line")
     return content.decode("utf-8-sig", errors="replace")
 
 

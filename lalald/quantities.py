@@ -1,6 +1,6 @@
 """Durations, sizes and rates as people write them: `90d`, `1h30m`, `10GiB`, `2MB`.
 
-Each `parse_…` raises ValueError with a sentence for the person who wrote it; each `format_…` writes what `parse_…` reads back.
+Each `parse_…` raises ValueError with a sentence for the person who wrote it. What a `format_…` writes, its `parse_…` reads.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ _BYTES |= {"KIB": 1024, "MIB": 1024**2, "GIB": 1024**3, "TIB": 1024**4}
 _NUMBER = r"(?:\d{1,18}(?:\.\d{1,9})?|\.\d{1,9})"
 _PLAIN_NUMBER = re.compile(_NUMBER)
 _DURATION_PART = re.compile(rf"({_NUMBER})\s*(ms|[smhdw])\s*", re.ASCII)
+_CLOCK = re.compile(r"\d+(?::\d\d)+", re.ASCII)
 _SIZE = re.compile(rf"({_NUMBER})\s*([KMGT]i?)?(B)?", re.ASCII | re.IGNORECASE)
 _RATE_TAIL = re.compile(r"\s*(?:/\s*s|ps)$", re.IGNORECASE)
 
@@ -34,7 +35,8 @@ def parse_duration(text: str) -> float:
     written = text.strip()
     seconds = float(written) if _PLAIN_NUMBER.fullmatch(written) else _sum_of_parts(written)
     if seconds is None:
-        raise ValueError(f'expected a duration such as 5s, 10m, 24h or 90d, got "{text}"')
+        clock = " (write 1m30s for one minute and a half)" if _CLOCK.fullmatch(written) else ""
+        raise ValueError(f'expected a duration such as 5s, 10m, 24h or 90d, got "{text}"{clock}')
     if seconds > LONGEST_DURATION_SECONDS:
         raise ValueError(f'expected a duration of at most a hundred years, got "{text}"')
     return seconds
@@ -80,15 +82,12 @@ def _clear_unit(prefix: str, letter: str | None) -> bool:
 
 
 def format_size(size_bytes: int) -> str:
-    """A size for people, in thousands: `9.4MB`. A whole number of some unit reads back exactly."""
-    for unit in ("TiB", "TB", "GiB", "GB", "MiB", "MB", "KiB", "KB"):
-        many, rest = divmod(size_bytes, _BYTES[unit.upper()])
-        if many and not rest:
-            return f"{many}{unit}"
-    for unit in ("TB", "GB", "MB", "KB"):
-        if size_bytes >= _BYTES[unit]:
-            return f"{size_bytes / _BYTES[unit]:.1f}{unit}"
-    return f"{size_bytes}B"
+    """A size for people, in thousands, to one decimal: `500MB`, `9.4MB`, `12B`."""
+    for unit in ("B", "KB", "MB", "GB"):
+        told = f"{size_bytes / _BYTES[unit]:.1f}".removesuffix(".0")
+        if float(told) < 1000:
+            return f"{told}{unit}"
+    return f"{size_bytes / _BYTES['TB']:.1f}".removesuffix(".0") + "TB"
 
 
 def parse_rate(text: str) -> int:

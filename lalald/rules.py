@@ -16,11 +16,15 @@ from pathspec import GitIgnoreSpec
 from lalald.config.model import Inbox, Rule
 
 AUDIO = frozenset(
-    "3ga aac ac3 aif aifc aiff alac amr ape au caf dff dsf dts eac3 flac m4a m4b m4p m4r mka mp1 mp2 mp3 mpc mpga oga ogg opus ra"
-    " rf64 shn snd spx tak tta voc w64 wav wave wma wv".split()
+    """
+    3ga aac ac3 aif aifc aiff alac amr ape au caf dff dsf dts eac3 flac m4a m4b m4p m4r mka mp1 mp2 mp3 mpc mpga oga ogg opus
+    ra rf64 shn snd spx tak tta voc w64 wav wave weba wma wv
+    """.split()  # noqa: SIM905 - a list of words reads best as words
 )
 VIDEO = frozenset(
-    "3g2 3gp asf avi divx dv f4v flv m2t m2ts m2v m4v mkv mov mp4 mpe mpeg mpg mts mxf ogm ogv qt rm rmvb ts vob webm wmv".split()
+    """
+    3g2 3gp asf avi divx dv f4v flv m2t m2ts m2v m4v mkv mov mp4 mpe mpeg mpg mts mxf ogm ogv qt rm rmvb ts vob webm wmv
+    """.split()  # noqa: SIM905
 )
 MEDIA = AUDIO | VIDEO
 
@@ -116,9 +120,7 @@ def _folded(name: str) -> str:
     return folded.replace("\n", "\0") if "\n" in folded else folded
 
 
-_PROBES = ("a.wav", "b/c.mp3", "d e/f/g.flac", "h.mkv", "i/j/k/l/m.ogg", "0.opus")
-
-
 def takes_everything(patterns: Sequence[str]) -> bool:
-    """Whether patterns match every media file, as `*` does: tried on names that have nothing in common."""
-    return all(matches(tuple(patterns), probe) for probe in _PROBES)
+    """Whether patterns match every media file, as `*` does: tried on a name of each type, at the top and in a folder."""
+    names = (f"{folder}{ending} 1.{ending}" for ending in MEDIA for folder in ("", "x y/z/"))
+    return all(matches(tuple(patterns), name) for name in names)

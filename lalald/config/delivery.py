@@ -131,6 +131,11 @@ def _shared(track: Delivered, other: Delivered) -> str:
     return f"{words}; tell them apart with {{task}}, such as {{dir}}/{{name}}/{{task}}/{{label}}.{{ext}}"
 
 
+def delivered_labels(rule: Rule) -> list[str]:
+    """The names of the tracks that a rule delivers, as far as they are known beforehand."""
+    return [rule.labels.get(track.label, track.label) for track in _delivered(rule)]
+
+
 def _delivered(rule: Rule) -> Iterator[Delivered]:
     for number, task in enumerate(rule.tasks, 1):
         for kind, label in presets.expected_labels(task.mode, task.presets):

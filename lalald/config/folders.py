@@ -13,11 +13,9 @@ def check_folders(config: Config) -> list[str]:
     """Mistakes of folders, each with its line; see `lalald.config.check_folders`."""
     found: list[str] = []
     for place, inbox in enumerate(config.inboxes):
-        for key, words in _inbox_mistakes(inbox):
-            found.append(_told(config, f"inboxes[{place}].{key}", words))
-    if words := _will_be_writable(config.state_dir):
-        found.append(_told(config, "state_dir", words))
-    return found
+        found += [_told(config, f"inboxes[{place}].{key}", words) for key, words in _inbox_mistakes(inbox)]
+    state_words = _will_be_writable(config.state_dir)
+    return [*found, _told(config, "state_dir", state_words)] if state_words else found
 
 
 def _told(config: Config, where: str, words: str) -> str:
@@ -29,17 +27,15 @@ def _inbox_mistakes(inbox: Inbox) -> Iterator[tuple[str, str]]:
     words = _usable(inbox.path, writable=_is_written(inbox))
     if words:
         yield "path", words
-    within = [
-        ("outbox", inbox.outbox, True),
-        ("done_dir", inbox.done_dir, inbox.on_success == "move"),
-        ("failed_dir", inbox.failed_dir, inbox.on_failure == "move"),
-    ]
-    for key, folder, needed in within:
-        if needed and not (words and folder.is_relative_to(inbox.path)):
-            made_by_lalald = folder.is_relative_to(inbox.path)
-            mistake = _will_be_writable(folder) if made_by_lalald else _usable(folder, writable=True)
-            if mistake:
-                yield key, mistake
+    needed = {"outbox": True, "done_dir": inbox.on_success == "move", "failed_dir": inbox.on_failure == "move"}
+    for key in (key for key, is_needed in needed.items() if is_needed):
+        folder: Path = getattr(inbox, key)
+        within = folder.is_relative_to(inbox.path)
+        if within and words:
+            continue  # that the inbox cannot be used says it already
+        mistake = _will_be_writable(folder) if within else _usable(folder, writable=True)
+        if mistake:
+            yield key, mistake
 
 
 def _is_written(inbox: Inbox) -> bool:

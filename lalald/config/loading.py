@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lalald import credentials
-from lalald.config.mistakes import Findings, Mistake, Where, config_error, spelled
+from lalald.config.mistakes import Findings, Mistake, config_error, spelled
 from lalald.config.model import Config
 from lalald.config.reading import LARGEST_FILE_BYTES, Plain, read
 from lalald.config.resolve import Reading, resolved
@@ -16,7 +16,7 @@ from lalald.config.shape import shaped
 from lalald.errors import ConfigError
 from lalald.suggestions import quoted
 
-OVERRIDES: Mapping[str, Where] = {
+OVERRIDES: Mapping[str, tuple[str, ...]] = {
     "LALALD_API_URL": ("api_url",),
     "LALALD_STATE_DIR": ("state_dir",),
     "LALALD_LOG_LEVEL": ("log", "level"),
@@ -75,14 +75,20 @@ def _mapping(data: Any, findings: Findings) -> dict[str, Any] | None:
 def _override(data: dict[str, Any], environ: Mapping[str, str], findings: Findings) -> None:
     for variable, where in OVERRIDES.items():
         value = environ.get(variable)
-        if not value:
-            continue
-        section: Any = data
-        if len(where) > 1:
-            section = data[str(where[0])] = {} if data.get(str(where[0])) is None else data[str(where[0])]
-        if isinstance(section, dict):  # if it is none, that is the mistake to tell
-            section[str(where[-1])] = Plain(value)
+        section = _section(data, where) if value else None
+        if value and section is not None:  # where a section is no mapping, that is the mistake to tell
+            section[where[-1]] = Plain(value)
             findings.sources[where] = variable
+
+
+def _section(data: dict[str, Any], where: tuple[str, ...]) -> dict[str, Any] | None:
+    for step in where[:-1]:
+        if data.get(step) is None:
+            data[step] = {}
+        if not isinstance(data[step], dict):
+            return None
+        data = data[step]
+    return data
 
 
 def _check_key_file(config: Config, environ: Mapping[str, str], findings: Findings) -> None:
@@ -92,6 +98,6 @@ def _check_key_file(config: Config, environ: Mapping[str, str], findings: Findin
         findings.warn(("license_key_file",), f"every user of this machine can read {file}; chmod 600 keeps it to one")
     named = environ.get("LALALD_LICENSE_KEY_FILE")
     if named and credentials.readable_by_others(Path(named)):
-        where: Where = ("LALALD_LICENSE_KEY_FILE",)
-        findings.sources[where] = where[0]
+        where = ("LALALD_LICENSE_KEY_FILE",)
+        findings.sources[where] = "LALALD_LICENSE_KEY_FILE"
         findings.warn(where, f"every user of this machine can read {named}; chmod 600 keeps it to one")

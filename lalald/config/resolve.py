@@ -93,9 +93,9 @@ def _inbox(section: document.Inbox, where: Where, reading: Reading) -> model.Inb
     checks.check_unused(section, where, reading.findings)
     path = reading.folder((*where, "path"), section.path, reading.path.parent, "the folder to watch")
     base = path or Path("/")
-    outbox = _place("outbox", section.outbox, base, (*where, "outbox"), reading)
-    done_dir = _place("done_dir", section.done_dir, base, (*where, "done_dir"), reading)
-    failed_dir = _place("failed_dir", section.failed_dir, base, (*where, "failed_dir"), reading)
+    outbox = _place(section.outbox, base, (*where, "outbox"), reading, watched=section.recursive)
+    done_dir = _place(section.done_dir, base, (*where, "done_dir"), reading)
+    failed_dir = _place(section.failed_dir, base, (*where, "failed_dir"), reading)
     if path is None or outbox is None or done_dir is None or failed_dir is None or None in found_rules:
         return None
     copied = {name: getattr(section, name) for name in _COPIED}
@@ -103,8 +103,11 @@ def _inbox(section: document.Inbox, where: Where, reading: Reading) -> model.Inb
     return model.Inbox(path=path, outbox=outbox, done_dir=done_dir, failed_dir=failed_dir, rules=found, **copied)
 
 
-def _place(key: str, text: str | None, inbox: Path, where: Where, reading: Reading) -> Path | None:
-    """The outbox, done or failed folder: a relative path is a folder within the inbox that is never watched."""
+def _place(text: str | None, inbox: Path, where: Where, reading: Reading, *, watched: bool = False) -> Path | None:
+    """The outbox, done or failed folder: a relative path is a folder within the inbox that is never watched.
+
+    `watched`: an absolute path may not lie there.
+    """
     found = reading.folder(where, text, inbox, "the folder for the results")
     if found is None or text is None:
         return None
@@ -112,7 +115,7 @@ def _place(key: str, text: str | None, inbox: Path, where: Where, reading: Readi
     if relative and (found == inbox or not found.is_relative_to(inbox)):
         words = f"a relative path is a folder within the inbox, and {quoted(text)} is not; write the path in full"
         reading.findings.mistake(where, words)
-    elif key == "outbox" and not relative and trees.lies_within(found, inbox):
+    elif watched and not relative and trees.lies_within(found, inbox):
         words = "lies within its own inbox; a relative path, such as results, is a folder there that is not watched"
         reading.findings.mistake(where, words)
     else:

@@ -98,13 +98,14 @@ def _prune(data: Any, where: Where) -> None:
     """Takes out what is mistaken. An entry of a list becomes an empty section, so that the others keep their places."""
     holder = data
     for step in where[:-1]:
-        if isinstance(holder, dict) and step in holder:
-            holder = holder[step]
-        elif isinstance(holder, list) and isinstance(step, int) and step < len(holder):
-            holder = holder[step]
-        else:
-            return
+        holder = _stepped(holder, step)
     if isinstance(holder, dict):
         holder.pop(where[-1], None)
     elif isinstance(holder, list):
         holder[int(where[-1])] = {}
+
+
+def _stepped(holder: Any, step: str | int) -> Any:
+    if isinstance(holder, dict):
+        return holder.get(step)
+    return holder[step] if isinstance(holder, list) and isinstance(step, int) else None

@@ -24,13 +24,13 @@ def _real(path: Path) -> Path:
 
 
 def watches(inbox: Inbox, folder: Path) -> bool:
-    """Whether files in `folder` would be taken by this inbox."""
-    if not lies_within(folder, inbox.path):
-        return False
-    if _real(folder) == _real(inbox.path):
-        return True
-    own = (place for place in (inbox.outbox, inbox.done_dir, inbox.failed_dir) if lies_within(place, inbox.path))
-    return inbox.recursive and not any(lies_within(folder, place) for place in own)
+    """Whether files in `folder` would be taken by this inbox, by whatever way symlinks lead there."""
+    root, real = _real(inbox.path), _real(folder)
+    if real == root or not real.is_relative_to(root):
+        return real == root
+    places = (inbox.outbox, inbox.done_dir, inbox.failed_dir)
+    own = [root / place.relative_to(inbox.path) for place in places if place.is_relative_to(inbox.path)]
+    return inbox.recursive and not any(real.is_relative_to(place) for place in own)
 
 
 def check(inboxes: Sequence[Inbox | None], state_dir: Path | None, findings: Findings) -> None:

@@ -1,0 +1,83 @@
+"""A starter configuration with its folders. What is there already is left as it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from lalald.errors import FileError, UsageError
+
+_STARTER = Path(__file__).with_name("starter.yaml")
+_FOLDERS = ("inbox", "outbox")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="DIR", nargs="?", default=".", help="where to; default: here")
+
+
+def run(arguments: Namespace) -> int:
+    folder = Path(os.path.abspath(arguments.folder))
+    try:
+        _write(folder)
+    except OSError as error:
+        raise FileError(f"{error.filename or folder} cannot be made: {error.strerror}") from error
+    print(_next_steps(folder))
+    return 0
+
+
+def _write(folder: Path) -> None:
+    config = folder / "config.yaml"
+    if os.path.lexists(config):
+        raise UsageError(
+            f"{config} is there already; nothing was changed.", hint="`lalald init DIR` makes another place."
+        )
+    text = _starter(folder)
+    for name in _FOLDERS:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    _make(folder / "license-key", b"", 0o600)
+    _make(config, text, 0o666)  # last: whoever finds it finds everything
+
+
+def _make(path: Path, content: bytes, mode: int) -> None:
+    """A new file; one that is there is left as it is."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    except FileExistsError:
+        return
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+
+
+def _starter(folder: Path) -> bytes:
+    text = _STARTER.read_text(encoding="utf-8")
+    for word, path in (("INBOX", folder / "inbox"), ("OUTBOX", folder / "outbox")):
+        text = text.replace(f" {word}\n", f" {_written(path)}\n")
+    return text.encode()
+
+
+def _written(path: Path) -> str:
+    """A path as YAML: in quotes, and with its dollar signs doubled, since $VAR is filled in."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"a configuration cannot name {path}: it is not UTF-8.", hint="Choose another folder."
+        ) from None
+    return json.dumps(str(path).replace("$", "$$"), ensure_ascii=False)
+
+
+def _next_steps(folder: Path) -> str:
+    key, config = folder / "license-key", shlex.quote(str(folder / "config.yaml"))
+    return f"""\
+{folder} has a config.yaml, an inbox and an outbox now. What to do next:
+
+  1. Paste your LALAL.AI licence key into {key}
+  2. export LALALD_CONFIG={config}
+  3. lalald check-config     every mistake, or what will be watched
+  4. lalald run              then drop audio or video into {folder / "inbox"}
+
+What a file will cost, before you drop a whole library: lalald plan
+To see it work without a key and without spending anything: lalald demo"""
