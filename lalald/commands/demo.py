@@ -85,7 +85,7 @@ def _looks(stage: Stage) -> Iterator[list[JobReport]]:
         ended = stage.process.poll() is not None
         try:
             with Reports.open(stage.state_dir) as reports:
-                yield reports.jobs(limit=None)
+                yield list(reports.jobs())
         except StoreError:
             yield []  # the daemon has not made its database yet
         time.sleep(0 if ended else _LOOK_EVERY_SECONDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -26,10 +27,10 @@ def draw(sections: Iterable[Section]) -> None:
 
 def draw_again(sections: Callable[[], Iterable[Section]], every_seconds: float) -> NoReturn:
     """Until Ctrl-C."""
-    with Live(_picture(sections()), screen=False, auto_refresh=False) as live:
+    with live() as draw_now:
         while True:
+            draw_now(sections())
             time.sleep(every_seconds)
-            live.update(_picture(sections()), refresh=True)
 
 
 @contextmanager

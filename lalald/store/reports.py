@@ -13,7 +13,7 @@ from lalald.errors import StoreError
 from lalald.jobs import Handling, Job, Stage, State, Task, Track
 from lalald.money import minutes as cost
 from lalald.store import database
-from lalald.store.known import Known, split_path
+from lalald.store.known import KnownFiles
 from lalald.store.rows import job_from, name_from, stored_name, task_from, track_from
 
 _AT_ONCE = 500
@@ -226,14 +226,9 @@ class Reports:
             for row in rows
         ]
 
-    def file(self, inbox: str, path: str) -> Known | None:
-        """What is known of a file that lies in an inbox."""
-        folder, name = split_path(path)
-        row = self.connection.execute(
-            "SELECT size, mtime_ns, job_id, note FROM files WHERE inbox = ? AND folder = ? AND name = ?",
-            (stored_name(inbox), stored_name(folder), stored_name(name)),
-        ).fetchone()
-        return Known(*row) if row else None
+    def known_files(self) -> KnownFiles:
+        """What is known of the files in the inboxes; only its questions work here."""
+        return KnownFiles(self.connection)
 
     def job_at(self, path: str) -> JobReport | None:
         """The newest job whose file lies, or lay, at this absolute path."""

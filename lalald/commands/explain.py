@@ -1,0 +1,164 @@
+"""Why a file is taken or left alone, by which rule, at what cost."""
+
+from __future__ import annotations
+
+import json
+import os
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from lalald.commands.asking import duration_of, price_of, to_pay
+from lalald.commands.layout import Cell, Section, show, show_json
+from lalald.commands.wording import price, shown
+from lalald.config import Config, Inbox
+from lalald.errors import StoreError
+from lalald.inbox.explain import Explanation, explain, folder_refusal, within
+from lalald.inbox.first_look import MOST_TAKEN
+from lalald.inbox.found import tasks
+from lalald.jobs import State, Task
+from lalald.money import local_duration
+from lalald.quantities import format_duration
+from lalald.store.reports import JobReport, Reports
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="files in an inbox, or that might be put there")
+    parser.add_argument("--json", action="store_true", help="as a list of objects")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What is told of a path. `cost`: minutes still to be charged; None where nobody knows."""
+
+    path: str
+    inbox: Inbox | None
+    explanation: Explanation
+    job: JobReport | None = None
+    tasks: tuple[Task, ...] = ()
+    duration: float | None = None
+    cost: float | None = None
+    remarks: tuple[str, ...] = ()
+
+    def facts(self) -> dict[str, Any]:
+        rule, job = self.explanation.rule, self.job
+        return {
+            "path": self.path,
+            "inbox": str(self.inbox.path) if self.inbox else None,
+            "taken": self.explanation.taken,
+            "reason": self.explanation.reason,
+            "rule": rule.name if rule else None,
+            "job": job.job.id if job else None,
+            "state": job.state if job else None,
+            "duration": self.duration,
+            "minutes": self.cost,
+            "minutes_charged": job.job.minutes if job else 0.0,
+            "tasks": [{"name": task.name, "mode": task.mode, "presets": dict(task.presets)} for task in self.tasks],
+            "remarks": list(self.remarks),
+        }
+
+    def section(self) -> Section:
+        return Section(shown(self.path), list(self._rows()))
+
+    def _rows(self) -> Iterator[tuple[Cell, ...]]:
+        yield "taken", f"{'yes' if self.explanation.taken else 'no'}: {shown(self.explanation.reason)}"
+        if self.inbox is not None:
+            yield "inbox", shown(str(self.inbox.path))
+        if self.explanation.rule is not None:
+            yield "rule", shown(self.explanation.rule.name)
+        if self.job is not None:
+            yield "job", f"{self.job.job.id}, {self.job.state} (`lalald show {self.job.job.id}`)"
+        for task in self.tasks:
+            yield (
+                f"task {shown(task.title)}",
+                f"{task.mode} {shown(json.dumps(dict(task.presets), ensure_ascii=False))}",
+            )
+        if self.tasks:
+            yield (
+                "duration",
+                "unknown: the file does not tell" if self.duration is None else format_duration(self.duration),
+            )
+            yield "cost", self._cost_told()
+        for remark in self.remarks:
+            yield "note", shown(remark)
+
+    def _cost_told(self) -> str:
+        charged = f", {self.job.job.minutes:,.1f} min are charged already" if self.job and self.job.job.minutes else ""
+        return ("unknown" if self.cost is None else price(self.cost)) + charged
+
+
+def run(arguments: Namespace) -> int:
+    from lalald.config import find, load
+
+    config = load(find(arguments.config, os.environ), os.environ)
+    try:
+        reports: Reports | None = Reports.open(config.state_dir)
+    except StoreError:
+        reports = None  # the daemon has not run yet: nothing is known of any file
+    try:
+        accounts = [account(config, reports, os.path.abspath(word)) for word in arguments.paths]
+    finally:
+        if reports is not None:
+            reports.close()
+    if arguments.json:
+        show_json([found.facts() for found in accounts])
+    else:
+        show([found.section() for found in accounts])
+    return 0
+
+
+def account(config: Config, reports: Reports | None, path: str) -> Account:
+    """Everything that is to be told of an absolute path."""
+    inbox = next((inbox for inbox in config.inboxes if within(inbox, path) is not None), None)
+    if inbox is None:
+        return _elsewhere(config, reports, path)
+    relative = within(inbox, path) or ""
+    if os.path.isdir(path) and not os.path.islink(path):
+        return Account(path, inbox, _of_folder(inbox, relative))
+    known = reports.known_files().known_at(str(inbox.path), [relative]).get(relative) if reports else None
+    explanation = explain(inbox, relative, known)
+    job = reports.job(explanation.job_id) if reports and explanation.job_id is not None else None
+    if job is not None:
+        return _of_job(path, inbox, explanation, job)
+    if explanation.rule is None:
+        return Account(path, inbox, explanation)
+    asked = tasks(explanation.rule)
+    duration = local_duration(path)
+    cost = price_of(asked, duration)
+    remarks = tuple(_remarks(config, inbox, reports, cost)) if explanation.taken else ()
+    return Account(path, inbox, explanation, None, asked, duration, cost, remarks)
+
+
+def _elsewhere(config: Config, reports: Reports | None, path: str) -> Account:
+    inboxes = ", ".join(str(inbox.path) for inbox in config.inboxes)
+    explanation = Explanation(path, False, f"it lies in no inbox; the inboxes: {inboxes}")
+    job = reports.job_at(path) if reports else None
+    return Account(path, None, explanation, job)
+
+
+def _of_folder(inbox: Inbox, folder: str) -> Explanation:
+    parts = folder.split("/")
+    for depth in range(1, len(parts) + 1):
+        if reason := folder_refusal(inbox, "/".join(parts[:depth])):
+            return Explanation(folder, False, f"nothing in this folder is: {reason}")
+    return Explanation(folder, False, "it is a folder; the files in it are looked at one by one")
+
+
+def _of_job(path: str, inbox: Inbox, explanation: Explanation, report: JobReport) -> Account:
+    job = report.job
+    duration = duration_of(job)
+    owed = () if job.state in (State.DONE, State.CANCELLED) else to_pay(job)
+    return Account(path, inbox, explanation, report, job.tasks, duration, price_of(owed, duration))
+
+
+def _remarks(config: Config, inbox: Inbox, reports: Reports | None, cost: float | None) -> Iterator[str]:
+    """What may still keep a taken file waiting."""
+    per_file = config.minutes.per_file
+    if cost is not None and per_file is not None and cost > per_file:
+        yield f"it will be held: minutes.per_file allows {per_file:g}; `lalald release` lets it past"
+    if inbox.existing != "take" and (reports is None or not reports.known_files().inbox_seen(str(inbox.path))):
+        yield (
+            f"lalald has not looked at this inbox yet: if more than {MOST_TAKEN} files lie there when it does,"
+            f" `existing: {inbox.existing}` decides"
+        )

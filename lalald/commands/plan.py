@@ -1,0 +1,111 @@
+"""What everything that waits in the inboxes will cost. Spends nothing, changes nothing."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from typing import Any
+
+from lalald.commands.layout import Cell, Section, show, show_json
+from lalald.commands.pricing import Plan, priced
+from lalald.commands.wording import count, shown
+from lalald.config import Config
+from lalald.errors import LalaldError
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="as an object")
+
+
+def run(arguments: Namespace) -> int:
+    from lalald.config import find, load
+
+    config = load(find(arguments.config, os.environ), os.environ)
+    plan = priced(config, _tick if sys.stderr.isatty() else None)
+    left, trouble = _minutes_left(config)
+    if arguments.json:
+        show_json(_facts(plan, left, trouble))
+    else:
+        show(list(_sections(plan, config, left, trouble)))
+    return 0
+
+
+def _tick(files: int) -> None:
+    end = "\r" if files else "\r\033[K"
+    print(f"{count(files, 'file')} looked at" if files else "", end=end, file=sys.stderr, flush=True)
+
+
+def _minutes_left(config: Config) -> tuple[float | None, str | None]:
+    """What the service says, or why it does not."""
+    from lalald.commands.service import ask
+
+    try:
+        return ask(config, lambda client: client.minutes_left()), None
+    except LalaldError as error:
+        return None, str(error)
+
+
+def _facts(plan: Plan, left: float | None, trouble: str | None) -> dict[str, Any]:
+    return {
+        "rules": [
+            {
+                "inbox": inbox,
+                "rule": rule,
+                "new": line.new,
+                "waiting": line.waiting,
+                "held": line.held,
+                "minutes": round(line.minutes, 3),
+                "unknown": line.unknown,
+            }
+            for (inbox, rule), line in plan.lines.items()
+        ],
+        "files": plan.files,
+        "minutes": round(plan.minutes, 3),
+        "unknown": plan.unknown,
+        "left_alone": dict(plan.left_alone),
+        "troubles": list(plan.troubles),
+        "minutes_left": left,
+        "minutes_left_error": trouble,
+    }
+
+
+def _sections(plan: Plan, config: Config, left: float | None, trouble: str | None) -> Iterator[Section]:
+    if plan.lines:
+        rows = [
+            (
+                shown(rule),
+                shown(inbox),
+                f"{line.new:,}",
+                f"{line.waiting:,}",
+                f"{line.held:,}",
+                f"{line.minutes:,.1f}",
+                f"{line.unknown:,}" if line.unknown else "-",
+            )
+            for (inbox, rule), line in plan.lines.items()
+        ]
+        yield Section("", rows, ("RULE", "INBOX", "NEW", "WAITING", "HELD", "MINUTES", "UNKNOWN"))
+    yield Section("altogether", list(_totals(plan, config, left, trouble)))
+    if plan.left_alone:
+        rows_alone = [(f"{files:,}", shown(reason)) for reason, files in plan.left_alone.most_common()]
+        yield Section("left alone", rows_alone)
+    if plan.troubles:
+        yield Section("not looked at", [(shown(trouble),) for trouble in plan.troubles])
+
+
+def _totals(plan: Plan, config: Config, left: float | None, trouble: str | None) -> Iterator[tuple[Cell, ...]]:
+    yield "files", f"{plan.files:,}"
+    yield "cost", f"about {plan.minutes:,.1f} min"
+    if plan.unknown:
+        yield "", f"and {count(plan.unknown, 'file')} of unknown duration, known once uploaded: that costs nothing yet"
+    if left is None:
+        yield "left", f"unknown: {shown(trouble or '')}"
+        return
+    yield (
+        "left",
+        f"{left:,.1f} min" + (f", {config.minutes.reserve:g} of them in reserve" if config.minutes.reserve else ""),
+    )
+    missing = plan.minutes - (left - config.minutes.reserve)
+    if missing > 0:
+        yield "", f"{missing:,.1f} min too few: what does not fit is held, oldest first served"

@@ -1,0 +1,150 @@
+"""Everything that waits in the inboxes, priced: jobs that are not paid yet, and files that are no jobs yet."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from lalald.commands.asking import duration_of, price_of, to_pay
+from lalald.config import Config, Inbox
+from lalald.errors import StoreError
+from lalald.inbox.explain import EXISTING_SKIP, explain, folder_refusal
+from lalald.inbox.found import tasks
+from lalald.inbox.scan import Walk, compare
+from lalald.jobs import State
+from lalald.money import local_duration
+from lalald.store.known import KnownFiles
+from lalald.store.reports import Reports
+
+_TICK_SECONDS = 0.2
+
+
+@dataclass(slots=True)
+class Line:
+    """What one rule of one inbox will cost. `unknown`: files whose duration is not known, not in `minutes`."""
+
+    new: int = 0
+    waiting: int = 0
+    held: int = 0
+    minutes: float = 0.0
+    unknown: int = 0
+
+    def add(self, cost: float | None) -> None:
+        self.minutes += cost or 0.0
+        self.unknown += cost is None
+
+
+@dataclass(slots=True)
+class Plan:
+    """Lines by inbox and rule, in the configuration's order; files that no rule takes, by reason."""
+
+    lines: dict[tuple[str, str], Line] = field(default_factory=dict)
+    left_alone: Counter[str] = field(default_factory=Counter)
+    troubles: list[str] = field(default_factory=list)
+
+    def line(self, inbox: str, rule: str) -> Line:
+        return self.lines.setdefault((inbox, rule), Line())
+
+    @property
+    def files(self) -> int:
+        return sum(line.new + line.waiting + line.held for line in self.lines.values())
+
+    @property
+    def minutes(self) -> float:
+        return sum(line.minutes for line in self.lines.values())
+
+    @property
+    def unknown(self) -> int:
+        return sum(line.unknown for line in self.lines.values())
+
+
+def priced(config: Config, tick: Callable[[int], None] | None = None) -> Plan:
+    """Looks through every inbox and the store. `tick` is told now and then how many files were looked at, 0 at the end."""
+    plan = Plan()
+    for inbox in config.inboxes:
+        for rule in inbox.rules:
+            plan.line(str(inbox.path), rule.name)
+    counter = _Ticker(tick)
+    try:
+        with Reports.open(config.state_dir) as reports:
+            _add_jobs(plan, reports, counter)
+            for inbox in config.inboxes:
+                _add_files(plan, inbox, reports.known_files(), counter)
+    except StoreError:
+        if (config.state_dir / "lalald.sqlite3").exists():
+            raise
+        for inbox in config.inboxes:  # the daemon has not run yet
+            _add_files(plan, inbox, None, counter)
+    counter.end()
+    plan.lines = {key: line for key, line in plan.lines.items() if line.new or line.waiting or line.held}
+    return plan
+
+
+def _add_jobs(plan: Plan, reports: Reports, counter: _Ticker) -> None:
+    for report in reports.unpaid():
+        counter.one()
+        job = report.job
+        owed = list(to_pay(job))
+        if not owed:
+            continue
+        line = plan.line(job.inbox, job.rule)
+        line.held += job.state is State.HELD
+        line.waiting += job.state is not State.HELD
+        line.add(price_of(owed, duration_of(job)))
+
+
+def _add_files(plan: Plan, inbox: Inbox, known: KnownFiles | None, counter: _Ticker) -> None:
+    root = str(inbox.path)
+    skipped = inbox.existing == "skip" and (known is None or not known.inbox_seen(root))
+    for path in _unknown_files(plan, inbox, known):
+        counter.one()
+        before = known.known_at(root, [path]).get(path) if known else None
+        explanation = explain(inbox, path, before)
+        if not explanation.taken or explanation.rule is None:
+            plan.left_alone[explanation.reason] += 1
+        elif skipped:
+            plan.left_alone[EXISTING_SKIP] += 1
+        else:
+            line = plan.line(root, explanation.rule.name)
+            line.new += 1
+            line.add(price_of(tasks(explanation.rule), local_duration(os.path.join(root, path))))
+
+
+def _unknown_files(plan: Plan, inbox: Inbox, known: KnownFiles | None) -> Iterator[str]:
+    """Files in the inbox that are new to the store, or have new content."""
+    root = str(inbox.path)
+    walk = Walk(root, skipped=lambda folder: folder_refusal(inbox, folder) is not None, recursive=inbox.recursive)
+    while listings := walk.take():
+        yield from compare(known or _Stranger(), root, listings).unknown
+    for folder, error in walk.troubles:
+        plan.troubles.append(f"{os.path.join(root, folder)}: {error.strerror}")
+
+
+class _Stranger:
+    """The store of a daemon that has not run yet knows no file."""
+
+    def identities_in(
+        self, inbox: str, folder: str, *, after: str | None = None, upto: str | None = None
+    ) -> list[tuple[str, int, int]]:
+        del inbox, folder, after, upto
+        return []
+
+
+class _Ticker:
+    def __init__(self, tick: Callable[[int], None] | None) -> None:
+        self._tick = tick
+        self._files = 0
+        self._told_at = time.monotonic()
+
+    def one(self) -> None:
+        self._files += 1
+        if self._tick is not None and time.monotonic() - self._told_at > _TICK_SECONDS:
+            self._told_at = time.monotonic()
+            self._tick(self._files)
+
+    def end(self) -> None:
+        if self._tick is not None:
+            self._tick(0)
