@@ -75,8 +75,9 @@ def status_text(
 
 
 async def feed_watchdog(systemd: Systemd, pulse: Callable[[], Awaitable[bool]]) -> None:
-    """The watchdog is fed only while every loop turns."""
+    """The watchdog is fed only while every loop turns; where there is none, this sleeps."""
     if systemd.watchdog_seconds is None:
+        await asyncio.Event().wait()
         return
     while True:
         if await pulse():

@@ -43,11 +43,11 @@ def check_the_end(home: Home, sandbox: Sandbox, contents: dict[str, bytes]) -> N
         assert (home.inbox / "done" / f"{name}.wav").read_bytes() == content
     assert tree(home.inbox) == sorted(f"done/{name}.wav" for name in contents)
     state = sandbox.state(requests=False)
-    digests = Counter(charge["source_sha256"] for charge in state["charges"])
+    digests = Counter(charge["sha256"] for charge in state["charges"])
     assert len(digests) == len(contents)
     assert set(digests.values()) == {2}, "each file is charged for its two tasks, once"
     finished = {charge["source_id"] for charge in state["charges"]}
-    assert all(source["deleted"] for source in state["sources"] if source["id"] in finished)
+    assert all(source["deleted_at"] for source in state["sources"] if source["id"] in finished)
 
 
 @pytest.mark.parametrize("save", range(1, SAVES + 1))

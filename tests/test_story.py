@@ -44,7 +44,7 @@ def test_a_dropped_file_ends_in_the_outbox(story: str, sandbox: Sandbox, make_ho
         assert (home.outbox / story / "ep1" / f"{label}.wav").read_bytes() == track_bytes(content, label, "ep1.wav")
     assert (home.inbox / "done" / story / "ep1.wav").read_bytes() == content
     state = sandbox.state()
-    assert [source["deleted"] for source in state["sources"]] == [True]
+    assert all(source["deleted_at"] for source in state["sources"])
     assert len(state["charges"]) == 1
     assert home.stop() == 0
 
@@ -62,4 +62,4 @@ def test_one_run_carries_a_folder_with_a_file_for_every_mode(sandbox: Sandbox, m
         story, _, name = path.split("/")
         assert (home.outbox / path).read_bytes() == track_bytes(contents[story], Path(name).stem, "ep1.wav")
     assert tree(home.inbox) == sorted(f"done/{story}/ep1.wav" for story in MODES)
-    assert all(source["deleted"] for source in sandbox.state()["sources"])
+    assert all(source["deleted_at"] for source in sandbox.state()["sources"])

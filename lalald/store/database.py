@@ -149,6 +149,8 @@ def connect(state_dir: Path, *, read_only: bool = False) -> sqlite3.Connection:
     try:
         connection = _open(path, read_only)
         version = _version(connection, path)
+        if version and not read_only:
+            _check(connection, path)
         if read_only and version != VERSION:
             raise StoreError(
                 f"{path} has version {version}, this lalald reads {VERSION}.", hint="Start the daemon once."
@@ -192,8 +194,6 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
             f"{path} was written by a newer lalald (version {version}, this one knows {VERSION}); it was left as it is.",
             hint="Install that version again, or choose another `state_dir`.",
         )
-    if tables:
-        _check(connection, path)
     return int(version)
 
 
