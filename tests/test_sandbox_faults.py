@@ -14,7 +14,8 @@ import httpx
 import pytest
 from calling import Caller, new_key
 
-from lalald.sandbox.faults import BadFaultError, FaultBook, fault
+from lalald.sandbox.faultbook import FaultBook
+from lalald.sandbox.faults import BadFaultError, fault
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
 from lalald.sandbox.tracks import track_bytes
@@ -89,7 +90,8 @@ def test_a_fault_can_be_written_in_one_line(spec: str, meaning: dict[str, Any]) 
 @pytest.mark.parametrize(
     "spec",
     ["upload", "upload:nothing", "cook:503", "upload:503,wheels=4", "upload:slow,bytes_per_second=0", "upload:task_error",
-     "download:half", "split:item_error", "upload:server_error", "download:label", "download:redirect", "upload:99"],
+     "download:half", "split:item_error", "upload:server_error", "download:label", "download:redirect", "upload:99",
+     "upload:half,done=true", "minutes:cut,bytes_per_second=3", "upload:503,url=http://x"],
 )  # fmt: skip
 def test_a_fault_that_makes_no_sense_is_refused_in_words(sandbox: Sandbox, caller: Caller, spec: str) -> None:
     with pytest.raises(BadFaultError, match="fault"):

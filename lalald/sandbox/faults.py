@@ -1,44 +1,71 @@
-"""Faults: which requests go wrong, in which way, how often. What they do to a request is told in `misbehaviour`."""
+"""Faults: what is to go wrong, and how it is written down. What they do to a request is told in `misbehaviour`."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 Operation = Literal[
-    "upload",
-    "split",
-    "batch",
-    "change_voice",
-    "check",
-    "cancel",
-    "cancel_all",
-    "delete",
-    "minutes",
-    "voices",
-    "download",
-    "*",
-]
-TaskKind = Literal["task_error", "stuck"]
-ItemKind = Literal["item_error", "server_error"]
-TrackKind = Literal["http_link", "label", "size"]
-RequestKind = Literal[
-    "status", "html", "empty", "half", "huge", "missing", "null", "type", "unknown", "extra", "redirect",
-    "reset_before", "reset_during", "reset_after", "hang", "delay", "slow", "cut", "long", "dead",
+    "upload", "split", "batch", "change_voice", "check", "cancel", "cancel_all", "delete", "minutes", "voices",
+    "download", "*",
 ]  # fmt: skip
-Kind = Literal[RequestKind, TaskKind, ItemKind, TrackKind]
+Kind = Literal[
+    "status", "html", "empty", "huge", "redirect", "dead",  # another answer
+    "half", "missing", "null", "type", "unknown", "extra",  # the answer's JSON, damaged
+    "hang", "delay", "slow",  # the answer, late
+    "reset_before", "reset_during", "reset_after", "cut", "long",  # the connection
+    "task_error", "stuck",  # a task that starts
+    "item_error", "server_error",  # one of many
+    "http_link", "label", "size",  # the tracks that are told
+]  # fmt: skip
 
-REQUEST_KINDS: frozenset[str] = frozenset(get_args(RequestKind))
-DAMAGES = ("half", "missing", "null", "type", "unknown", "extra")
-TASK_KINDS: frozenset[str] = frozenset(get_args(TaskKind))
-TRACK_KINDS: frozenset[str] = frozenset(get_args(TrackKind))
+PLACE = frozenset({"at_byte", "fraction"})
+WORDS = frozenset({"status", "code", "detail", "retry_after", "done"})
+DETAILS: dict[str, frozenset[str]] = {
+    "status": WORDS,
+    "dead": WORDS,
+    "html": frozenset({"status", "retry_after", "done"}),
+    "empty": frozenset({"status", "retry_after", "done"}),
+    "redirect": frozenset({"status", "url", "done"}),
+    "huge": frozenset({"done"}),
+    "half": PLACE,
+    "missing": frozenset({"field"}),
+    "null": frozenset({"field"}),
+    "type": frozenset({"field", "value"}),
+    "unknown": frozenset({"field", "value"}),
+    "hang": frozenset({"done"}),
+    "delay": frozenset({"wait_seconds", "done"}),
+    "slow": frozenset({"bytes_per_second"}),
+    "reset_during": PLACE,
+    "cut": PLACE,
+    "long": frozenset({"extra_bytes", "declared"}),
+    "task_error": frozenset({"code", "detail"}),
+    "stuck": frozenset({"percent"}),
+    "item_error": frozenset({"code", "detail"}),
+    "server_error": frozenset({"detail"}),
+    "http_link": frozenset({"url", "only"}),
+    "label": frozenset({"track", "only"}),
+    "size": frozenset({"extra_bytes", "only"}),
+}
+ALL = frozenset({"operation", "kind", "count", "seconds", "match", "after"})
+STARTS = frozenset({"split", "batch", "change_voice"})
+DAMAGES = frozenset({"half", "missing", "null", "type", "unknown", "extra"})
+TASK_KINDS = frozenset({"task_error", "stuck"})
+TRACK_KINDS = frozenset({"http_link", "label", "size"})
+CONCERNS: dict[str, frozenset[str]] = {
+    **dict.fromkeys(DAMAGES, frozenset(get_args(Operation)) - {"download"}),
+    **dict.fromkeys(TASK_KINDS, STARTS),
+    **dict.fromkeys(TRACK_KINDS, frozenset({"check"})),
+    "item_error": frozenset({"batch"}),
+    "server_error": frozenset({"check", "cancel"}),
+}
+REQUEST_KINDS = frozenset(get_args(Kind)) - TASK_KINDS - TRACK_KINDS - {"item_error", "server_error"}
 SPEC = re.compile(r"(?P<operation>[a-z_]+|\*):(?P<kind>\w+)(?:\*(?P<count>\d+))?(?:,(?P<values>.*))?", re.DOTALL)
+NEXT_VALUE = re.compile(r",(?=\w+=)")
 
 
 class Fault(BaseModel):
@@ -46,14 +73,13 @@ class Fault(BaseModel):
 
     It strikes `count` requests (0: all there are, as where `seconds` bounds it instead) that concern `operation` and
     name `match` in a file name or label, once the first `after` of them went well. `done` says whether the request is
-    carried out before it goes wrong: for status, html, empty, huge, redirect, dead and hang it is not unless told, for
-    delay it is unless told; a spoilt answer is always one to a request carried out.
+    carried out before another answer is given, or none, or a late one: by default only for `delay`. Which details
+    belong to which kind is told in `DETAILS`:
 
-    The rest are details of single kinds: `status`, `code`, `detail`, `retry_after` (answers that replace the proper
-    one; task_error, item_error, server_error), `url` (redirect, http_link), `field` and `value` (missing, null, type,
-    unknown), `at_byte` or `fraction` (half, cut, reset_during: where), `bytes_per_second` (slow), `wait_seconds`
-    (delay), `extra_bytes` (long, size) and `declared` (long), `percent` (stuck), `only` and `track` (label: which label
-    gets which fields).
+    `status`, `code`, `detail`, `retry_after`: of the answer, or the error, that comes instead. `url`: where a redirect
+    or the links lead. `field`, `value`: what is missing, null, mistyped or unknown, at any depth, and what stands there.
+    `at_byte`, or `fraction` of the whole: where it breaks off. `extra_bytes`: too long by that, and what Content-Length
+    says of it: the whole `length`, `none`, or `less`. `only`: the one label that is meant; `track`: its other fields.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -83,17 +109,13 @@ class Fault(BaseModel):
     track: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _is_of_use_where_it_is(self) -> Self:
-        if self.kind in TASK_KINDS and self.operation not in ("split", "batch", "change_voice", "*"):
-            raise ValueError(f"{self.kind} concerns tasks as they start: split, batch, change_voice or *")
-        if self.kind == "item_error" and self.operation not in ("batch", "*"):
-            raise ValueError("item_error concerns batch")
-        if self.kind == "server_error" and self.operation not in ("check", "cancel", "*"):
-            raise ValueError("server_error concerns check and cancel")
-        if self.kind in DAMAGES and self.operation == "download":
-            raise ValueError(f"{self.kind} concerns answers of JSON")
-        if self.kind in TRACK_KINDS and self.operation not in ("check", "*"):
-            raise ValueError(f"{self.kind} concerns the tracks that check tells")
+    def _is_of_use(self) -> Self:
+        concerned = CONCERNS.get(self.kind)
+        if concerned is not None and self.operation not in concerned | {"*"}:
+            raise ValueError(f"{self.kind} concerns {', '.join(sorted(concerned - {'*'}))}, not {self.operation}")
+        strangers = self.model_fields_set - ALL - DETAILS.get(self.kind, frozenset())
+        if strangers:
+            raise ValueError(f"{', '.join(sorted(strangers))} means nothing to {self.kind}")
         if self.kind == "redirect" and not self.url:
             raise ValueError("redirect needs a url")
         return self
@@ -128,9 +150,9 @@ def _parsed(spec: str) -> dict[str, Any]:
         raise BadFaultError(f"fault {spec!r}: expected OPERATION:KIND[*COUNT][,NAME=VALUE…], as upload:503*3")
     kind = match["kind"]
     said: dict[str, Any] = {"kind": "status", "status": int(kind)} if kind.isdigit() else {"kind": kind}
-    values = dict(part.partition("=")[::2] for part in (match["values"] or "").split(",") if part)
+    values = dict(part.partition("=")[::2] for part in NEXT_VALUE.split(match["values"] or "") if part)
     said |= {name.strip(): _value(text) for name, text in values.items()}
-    return {"operation": match["operation"], "count": int(match["count"]) if match["count"] else None, **said}
+    return {"operation": match["operation"], **({"count": int(match["count"])} if match["count"] else {}), **said}
 
 
 def _value(text: str) -> Any:
@@ -138,68 +160,3 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
-
-
-class Active:
-    """A fault at work: how often it was met and used, and whether it was taken back."""
-
-    def __init__(self, fault: Fault, now: float) -> None:
-        self.fault = fault
-        self.met = 0
-        self.used = 0
-        self.ends_at = now + fault.seconds if fault.seconds is not None else None
-        self.lifted = asyncio.Event()
-        self._limit = (
-            0 if fault.count is None and fault.seconds is not None else 1 if fault.count is None else fault.count
-        )
-
-    def takes(self, operation: str, subjects: Sequence[str], now: float) -> bool:
-        """Whether it strikes this request, which then counts."""
-        if not self.concerns(operation, subjects) or self.is_over(now):
-            return False
-        self.met += 1
-        if self.met <= self.fault.after:
-            return False
-        self.used += 1
-        return True
-
-    def concerns(self, operation: str, subjects: Sequence[str]) -> bool:
-        wanted = self.fault.match
-        return self.fault.operation in ("*", operation) and (
-            wanted is None or any(wanted in subject for subject in subjects)
-        )
-
-    def is_over(self, now: float) -> bool:
-        return bool(self._limit and self.used >= self._limit) or (self.ends_at is not None and now >= self.ends_at)
-
-
-class FaultBook:
-    """The faults at work; the first that concerns a request strikes it."""
-
-    def __init__(self, faults: Iterable[Fault] = (), clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._active: list[Active] = []
-        self.replace(faults)
-
-    def replace(self, faults: Iterable[Fault]) -> None:
-        """Only these from now on; requests that hang because of an earlier one are answered."""
-        for active in self._active:
-            active.lifted.set()
-        self._active = [Active(fault, self._clock()) for fault in faults]
-
-    def take(
-        self, operation: str, subjects: Sequence[str] = (), kinds: frozenset[str] = REQUEST_KINDS
-    ) -> Active | None:
-        """The fault of these kinds that strikes a request about `subjects`: file names and labels."""
-        if not self._active:
-            return None
-        now = self._clock()
-        candidates = (active for active in self._active if active.fault.kind in kinds)
-        return next((active for active in candidates if active.takes(operation, subjects, now)), None)
-
-    def lines(self) -> list[dict[str, Any]]:
-        """What is at work, for people and tests."""
-        return [
-            {**active.fault.model_dump(exclude_defaults=True), "met": active.met, "used": active.used}
-            for active in self._active
-        ]

@@ -11,7 +11,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lalald.sandbox.connection import Connection, connection
 from lalald.sandbox.damage import damaged
-from lalald.sandbox.faults import DAMAGES, Active, Fault
+from lalald.sandbox.faultbook import Active
+from lalald.sandbox.faults import DAMAGES, Fault
 from lalald.sandbox.spoilt import Spoilt
 
 Perform = Callable[[Request], Awaitable[ASGIApp]]

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lalald.sandbox.clock import Clock
-from lalald.sandbox.faults import FaultBook, fault
+from lalald.sandbox.faultbook import FaultBook
+from lalald.sandbox.faults import fault
 from lalald.sandbox.journal import Journal
 from lalald.sandbox.links import Links
 from lalald.sandbox.options import Options
