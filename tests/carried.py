@@ -8,12 +8,14 @@ import pickle
 import signal
 import traceback
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lalald import outbox
-from lalald.jobs import Handling, Job, Stage, Task, Track
+from lalald.jobs import Handling, Job, Stage, State, Task, Track
 from lalald.outbox.staging import make_staging, remember
+from lalald.stages.archive import file_failure, file_success
 
 CREATED_AT = 1_700_000_000.0
 
@@ -84,6 +86,20 @@ def staged(job: Job, contents: Callable[[str], bytes] = content_of) -> dict[tupl
                 Path(path).write_bytes(content)
                 remember(path, outbox.Staged(len(content), hashlib.sha256(content).hexdigest()))
     return outbox.staged_tracks(job)
+
+
+def done(job: Job) -> Job:
+    """The job with nothing owed but its source's place."""
+    tasks = tuple(
+        replace(task, stage=Stage.DONE, tracks=tuple(replace(track, delivered=True) for track in task.tracks))
+        for task in job.tasks
+    )
+    return replace(job, tasks=tasks, stage=Stage.ARCHIVE)
+
+
+def failed(job: Job, error: str = "task 1 (voice_clean): Unable to detect voice/vocals in the uploaded files") -> Job:
+    task = replace(job.tasks[0], stage=Stage.CHECK, error=error, tracks=())
+    return replace(job, tasks=(task,), state=State.FAILED, error=error, filed=False)
 
 
 def nobody_else(_folded_path: str) -> bool:
@@ -159,6 +175,14 @@ def deliver(row: Row, step: Killer) -> None:
     step("cleared")
 
 
+def file_away(row: Row, step: Killer) -> None:
+    """What the worker does with a job whose results are delivered, or that failed."""
+    job = row.load()
+    if not job.filed:
+        filed = file_failure(job, step=step) if job.state is State.FAILED else file_success(job, step=step)
+        row.save(filed)
+
+
 def start(root: Path, job: Job) -> None:
     """Saves the job that a later `carry` takes up."""
     Row(root, Killer(0)).save(job)
@@ -176,7 +200,7 @@ def carry(function: Callable[[Row, Killer], None], root: Path, kill_at: int = 0)
             killer = Killer(kill_at)
             function(Row(root, killer), killer)
             code = 0
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - the child's end, whatever it is, is told by its exit code
             traceback.print_exc()
         finally:
             os._exit(code)

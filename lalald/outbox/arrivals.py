@@ -2,14 +2,46 @@
 
 from __future__ import annotations
 
+import json
 import os
+from contextlib import suppress
+from io import FileIO
+from typing import TYPE_CHECKING
 
 from lalald.endings import Heard
 from lalald.errors import TwinChangedError
 from lalald.files import copy_across, plain_errors
 from lalald.jobs import Job, Track
 from lalald.naming import shown
-from lalald.outbox.staging import Staged, make_staging, recall, remember, staged_path
+from lalald.outbox.staging import Staged, make_staging, proof, recall, remember, staged_path
+
+if TYPE_CHECKING:
+    from lalald.api import Client, Transfer
+
+
+def fetch(job: Job, task_number: int, index: int, api: Client, transfer: Transfer) -> Staged:
+    """Downloads a track into the staging folder, from where an earlier try ended. Durable when this returns.
+
+    Raises ServiceError, TransferStopped, DiskFullError, FolderUnavailableError, FileError.
+    """
+    track = _track(job, task_number, index)
+    path = staged_path(job, task_number, index)
+    make_staging(job)
+    if known := recall(path):
+        return known
+    with plain_errors(path, job.handling.outbox):
+        with _Partial(path) as target:
+            fetched = api.download(
+                track.url,
+                target,
+                transfer,
+                have=target.have,
+                etag=target.etag,
+                expected_size=track.size,
+                began=target.began,
+            )
+            os.fsync(target.fileno())
+        return remember(path, Staged(fetched.size, fetched.sha256, Heard(fetched.file_name, fetched.content_type)))
 
 
 def copy_twin(job: Job, task_number: int, index: int) -> Staged:
@@ -18,23 +50,62 @@ def copy_twin(job: Job, task_number: int, index: int) -> Staged:
     Raises TwinChangedError where it is not the file that was delivered, and FileError.
     """
     track = _track(job, task_number, index)
-    staged = staged_path(job, task_number, index)
+    path = staged_path(job, task_number, index)
     make_staging(job)
-    if known := recall(staged):
+    if known := recall(path):
         return known
     origin = track.origin or ""
     changed = TwinChangedError(f"{shown(origin)} is not the result that was delivered once.")
-    with plain_errors(staged, job.handling.outbox):
+    with plain_errors(path, job.handling.outbox):
         try:
-            digest = copy_across(origin, staged)
+            digest = copy_across(origin, path)
         except (FileNotFoundError, NotADirectoryError):
             raise changed from None
-        size = os.path.getsize(staged)
+        size = os.path.getsize(path)
         if digest != track.sha256 or size != track.size:
-            os.unlink(staged)
+            os.unlink(path)
             raise changed
-        return remember(staged, Staged(size, digest, Heard(file_name=os.path.basename(origin))))
+        return remember(path, Staged(size, digest, Heard(file_name=os.path.basename(origin))))
 
 
 def _track(job: Job, task_number: int, index: int) -> Track:
     return next(task for task in job.tasks if task.number == task_number).tracks[index]
+
+
+class _Partial(FileIO):
+    """A track on its way. What its rest can be asked for by is on disk only while it is true of the bytes that are there.
+
+    It counts for this boot of the machine: after a power cut nobody knows which of the bytes arrived on the disk.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666), "r+")
+        self._proof = proof(path)
+        self.have = os.fstat(self.fileno()).st_size
+        self.etag = self._proven()
+
+    def _proven(self) -> str | None:
+        with suppress(OSError, ValueError), open(self._proof, encoding="utf-8") as file:
+            etag, boot = json.load(file)
+            return str(etag) if boot == _boot() else None
+        return None
+
+    def began(self, etag: str | None) -> None:
+        """The answer has begun, and is of this version; the bytes that are there may be of another."""
+        with suppress(FileNotFoundError):
+            os.unlink(self._proof)
+        self.etag = etag
+
+    def truncate(self, size: int | None = None) -> int:
+        """What is left now is of the version that has begun."""
+        left = super().truncate(size)
+        if self.etag is not None:
+            with open(self._proof, "w", encoding="utf-8") as file:
+                json.dump([self.etag, _boot()], file)
+        return left
+
+
+def _boot() -> str:
+    with suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+    return ""

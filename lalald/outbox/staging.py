@@ -1,12 +1,14 @@
 """Where tracks wait, hidden in the outbox itself, until they are whole and their names are durable.
 
-For each track there may be three files: `1-0` with its bytes, `1-0.whole` once all of them are there, and `1-0.kept`, a
-second link to the bytes, made before the track gets its final name. Bytes gone and `.kept` there means: in place,
-whatever a reader of the outbox has done with the file since. All stay until the row says that the track is delivered.
+For each track there may be `1-0-…` with its bytes, beside it `.proof`, by which the rest of a download can be asked for,
+`.whole` once all of it is there, and `.kept`, a second link to the bytes, made before the track gets its final name. Bytes
+gone and `.kept` there means: in place, whatever a reader of the outbox has done with the file since. All stay until the
+row says that the track is delivered.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -38,11 +40,20 @@ def staging_folder(job: Job) -> str:
 
 
 def staged_path(job: Job, task_number: int, index: int) -> str:
-    return os.path.join(staging_folder(job), f"{task_number}-{index}")
+    """Where a track waits. A task that was split again never meets what an earlier one left."""
+    task = next(task for task in job.tasks if task.number == task_number)
+    made_by = task.task_id or task.tracks[index].origin or ""
+    told_apart = hashlib.sha256(os.fsencode(made_by)).hexdigest()[:8]
+    return os.path.join(staging_folder(job), f"{task_number}-{index}-{told_apart}")
 
 
 def kept(path: str) -> str:
     return f"{path}.kept"
+
+
+def proof(path: str) -> str:
+    """What the rest of a download can be asked for by."""
+    return f"{path}.proof"
 
 
 def _whole(path: str) -> str:
@@ -112,24 +123,21 @@ def staged_tracks(job: Job) -> dict[TrackKey, Staged]:
 
 def clear(job: Job) -> None:
     """Takes away what is left of delivered tracks, once the row says so. What cannot go now goes at a start."""
-    for task in job.tasks:
-        for index, track in enumerate(task.tracks):
-            if track.delivered:
-                _remove(staged_path(job, task.number, index))
-    _remove(os.path.join(staging_folder(job), MANIFEST))
+    if not any(undelivered(job)):
+        rmtree(staging_folder(job), ignore_errors=True)
+    for key, _, track in wanted_tracks(job):
+        if track.delivered:
+            path = staged_path(job, *key)
+            for name in (path, proof(path), _whole(path), kept(path)):
+                with suppress(OSError):
+                    os.unlink(name)
     _remove_if_empty(staging_folder(job))
 
 
-def _remove(path: str) -> None:
-    for name in (path, _whole(path), kept(path)):
-        with suppress(OSError):
-            os.unlink(name)
-
-
 def _remove_if_empty(folder: str) -> None:
-    with suppress(OSError):
-        os.rmdir(folder)
-        os.rmdir(os.path.dirname(folder))
+    for name in (folder, os.path.dirname(folder)):
+        with suppress(OSError):
+            os.rmdir(name)
 
 
 def staged_job_ids(outbox: str) -> set[int]:

@@ -1,0 +1,106 @@
+"""`NAME.error.txt`: what a person who finds a failed file needs to know."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from lalald.files import facts_of, most_name_bytes, rename_without_replacing, write_whole
+from lalald.jobs import Job, Task
+from lalald.naming import shown, with_ending
+
+ENDING = ".error.txt"
+_MOST_BYTES = 65536
+
+
+def note_path(path: str) -> str:
+    """The note's place beside a file."""
+    folder, name = os.path.split(path)
+    return os.path.join(folder, with_ending(name, ENDING, most_name_bytes(folder)))
+
+
+def text(job: Job) -> str:
+    """What happened, what became of the money, and what to do next."""
+    lines = [
+        f"lalald could not finish {shown(job.path)}.",
+        "",
+        f"What happened:  {job.error or 'it is not known'}",
+        f"Money:          {_money(job)}",
+        f"What to do:     Drag the file back into {shown(job.inbox)}, or run `lalald retry {job.id}`. {_next(job)}",
+        "",
+        _signature(job),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _signature(job: Job) -> str:
+    """By the moment of the drop too: ids begin anew with a new state folder."""
+    return (
+        f"lalald job {job.id}, taken {datetime.fromtimestamp(job.created_at, UTC).isoformat(timespec='milliseconds')}"
+    )
+
+
+def _money(job: Job) -> str:
+    started = [task for task in job.tasks if task.task_id is not None]
+    lost = [task for task in job.tasks if task.task_id is None and task.asked_at is not None]
+    said = []
+    if started:
+        said.append(f"{_tasks(started)} started on the service: {_minutes(started)} charged.")
+    if lost:
+        said.append(f"{_tasks(lost)} may have started without an answer: {_minutes(lost)} may have been charged.")
+    return " ".join(said) or "nothing was spent."
+
+
+def _tasks(tasks: list[Task]) -> str:
+    return f"{len(tasks)} task" if len(tasks) == 1 else f"{len(tasks)} tasks"
+
+
+def _minutes(tasks: list[Task]) -> str:
+    minutes = [task.minutes for task in tasks]
+    known = sum(value for value in minutes if value is not None)
+    if None not in minutes:
+        return f"{known:.1f} minutes"
+    return f"{known:.1f} minutes, and more that are not known," if known else "an unknown number of minutes"
+
+
+def _next(job: Job) -> str:
+    failed = [task for task in job.tasks if task.error is not None and task.task_id is not None]
+    if failed:
+        return f"{_tasks(failed)} will be paid again ({_minutes(failed)}); what was delivered is not."
+    if job.paid:
+        return "What was paid is taken up, not paid again, while the service keeps it (24 hours)."
+    return "If a mistake in the configuration is the reason, mend it first: dragged back, the file is matched anew."
+
+
+def is_ours(job: Job, path: str) -> bool:
+    """Whether the note there was written for this job."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(_MOST_BYTES).rstrip("\n").rpartition("\n")[2] == _signature(job)
+    except OSError:
+        return False
+
+
+def write(job: Job, path: str) -> None:
+    """The note beside the file at `path`. Raises FileExistsError where a stranger's file has its name."""
+    note = note_path(path)
+    hidden = os.path.join(os.path.dirname(path), f".lalald-note-{job.id}.part")
+    write_whole(hidden, text(job).encode())
+    try:
+        if facts_of(note) is not None and is_ours(job, note):
+            os.replace(hidden, note)
+        else:
+            rename_without_replacing(hidden, note)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(hidden)
+        raise
+
+
+def remove(job: Job, path: str) -> None:
+    """Takes the note beside the file at `path` away, if it is this job's."""
+    note = note_path(path)
+    if is_ours(job, note):
+        with suppress(OSError):
+            os.unlink(note)

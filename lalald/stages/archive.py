@@ -1,0 +1,128 @@
+"""The source file goes where it belongs, after everything else. All of it blocks and runs in worker threads."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import replace
+
+from lalald import error_note, filing, outbox
+from lalald.errors import FolderUnavailableError
+from lalald.files import Step, check_folder, listed, make_folders, no_step, plain_errors
+from lalald.filing import Beside, Source, StrangerError
+from lalald.jobs import Job
+from lalald.naming import shown
+
+_GONE = "its source file was gone before it could be filed away"
+_STRANGER = "another file has the name of its source file meanwhile, and was left untouched"
+
+
+def file_success(job: Job, *, step: Step = no_step) -> Job:
+    """Moves, keeps or deletes the source as `on_success` says. The job with its file's `location`, filed.
+
+    Run again after a crash, it goes on with the same file. Raises DiskFullError, FolderUnavailableError, FileError; the file
+    is then in its place, or beside it under a hidden name that the next try finds.
+    """
+    outbox.clear(job)
+    source = _source(job)
+    with plain_errors(source.path, job.inbox):
+        try:
+            filed = _ON_SUCCESS[job.handling.on_success](job, source, step)
+        except StrangerError:
+            return _warned(replace(job, filed=True), _STRANGER)
+    if job.location is not None:
+        error_note.remove(job, job.location)
+    return replace(filed, filed=True)
+
+
+def file_failure(job: Job, *, step: Step = no_step) -> Job:
+    """Moves a failed job's source to `failed_dir`, beside a note that says why; `on_failure: keep` leaves it.
+
+    Raises DiskFullError, FolderUnavailableError, FileError; the file is in its place then.
+    """
+    outbox.clear(job)
+    if job.handling.on_failure == "keep":
+        return replace(job, filed=True)
+    source = _source(job)
+    beside = Beside(lambda path: error_note.write(job, path), lambda path: error_note.remove(job, path))
+    with plain_errors(source.path, job.inbox):
+        try:
+            filed = _move(job, source, job.handling.failed_dir, step, beside)
+        except StrangerError:
+            filed = _warned(job, _STRANGER)
+        except BaseException:
+            filing.put_back_ours(source)
+            raise
+    return replace(filed, filed=True)
+
+
+def take_back(job: Job) -> None:
+    """The job goes on: the note beside its file, as the row last knew its place, is no longer true."""
+    if job.location is not None:
+        error_note.remove(job, job.location)
+
+
+def _source(job: Job) -> Source:
+    return Source(job, job.location or os.path.join(job.inbox, job.path))
+
+
+def _keep(job: Job, _source: Source, _step: Step) -> Job:
+    return job if job.location is None else _warned(job, f"its source file stays in {shown(job.location)}")
+
+
+def _delete(job: Job, source: Source, step: Step) -> Job:
+    if not filing.remove(source, step):
+        _check_not_emptied(job)
+    return replace(job, location=None)
+
+
+def _to_done(job: Job, source: Source, step: Step) -> Job:
+    return _move(job, source, job.handling.done_dir, step, None)
+
+
+_ON_SUCCESS = {"move": _to_done, "keep": _keep, "delete": _delete}
+
+
+def _move(job: Job, source: Source, configured: str, step: Step, beside: Beside | None) -> Job:
+    """The file goes below `configured`, with its subfolder; where it lies there already it stays."""
+    within, name = os.path.split(job.path)
+    root, below = _root(job, configured)
+    folder = os.path.join(root, below, within)
+    if job.location is not None and source.folder == os.path.normpath(folder):
+        return _stay(job, source, beside)
+    if filing.find(source) is None:
+        moved = filing.moved_before(source, folder, name)
+        if moved is None:
+            _check_not_emptied(job)
+        return replace(job, location=moved) if moved else _warned(job, _GONE)
+    if root != job.inbox:
+        check_folder(root)
+    make_folders(root, os.path.join(below, within), step)
+    return replace(job, location=filing.move(source, os.path.normpath(folder), name, step, beside))
+
+
+def _stay(job: Job, source: Source, beside: Beside | None) -> Job:
+    filing.put_back_ours(source)
+    if beside and filing.find(source) is not None:
+        with suppress(FileExistsError):
+            beside.put(source.path)
+    return job
+
+
+def _root(job: Job, configured: str) -> tuple[str, str]:
+    """A folder that is never made, and the folder below it, which is: the inbox, or a configured folder elsewhere."""
+    full = os.path.normpath(os.path.join(job.inbox, configured))
+    below = os.path.relpath(full, job.inbox)
+    return (full, "") if below.split("/")[0] == ".." else (job.inbox, below)
+
+
+def _check_not_emptied(job: Job) -> None:
+    """An inbox without a single entry, our own marker included, may be the mount point beneath one that is not mounted."""
+    with plain_errors(job.inbox, job.inbox):
+        os.stat(job.inbox)
+        if job.location is None and not listed(job.inbox):
+            raise FolderUnavailableError(f"{shown(job.inbox)} is empty.", hint="Is it mounted?")
+
+
+def _warned(job: Job, warning: str) -> Job:
+    return replace(job, warning=f"{job.warning}; {warning}" if job.warning else warning)
