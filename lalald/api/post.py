@@ -26,11 +26,17 @@ class Post:
         self, origin: Origin, path: str, tls: Callable[[], ssl.SSLContext], user_agent: str, deadlines: Deadlines
     ) -> None:
         self._origin = origin
-        self._url = httpx.URL(f"{origin.url}{path}/api/v1/")
+        self._url = f"{origin.url}{path}/api/v1/"
+        self._urls: dict[str, httpx.URL] = {}
         self._tls = tls
-        self._user_agent = user_agent
+        self._headers = [
+            (b"User-Agent", user_agent.encode("ascii")),
+            (b"Accept", b"application/json"),
+            (b"Accept-Encoding", b"identity"),
+            (b"Content-Type", b"application/json"),
+        ]
         self._deadlines = deadlines
-        self._http: httpx.AsyncClient | None = None
+        self._transport: httpx.AsyncHTTPTransport | None = None
 
     async def send(self, path: str, body: Any, key: str) -> Reply:
         """The answer to one operation, whatever it says.
@@ -39,42 +45,48 @@ class Post:
             TransientError: none came, or none that ends.
         """
         content = b"" if body is None else json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
-        headers = {"X-License-Key": key, "Content-Type": "application/json", "Content-Length": str(len(content))}
+        request = self._request(path, content, key)
         try:
             async with asyncio.timeout(self._deadlines.answer_seconds):
-                return await self._exchange(path, content, headers, key)
+                return await self._exchange(request, key)
         except TimeoutError as error:
             raise translate.lost(error, self._origin.host) from error
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise translate.lost(error, self._origin.host) from error
 
-    async def _exchange(self, path: str, content: bytes, headers: dict[str, str], key: str) -> Reply:
-        http = self._http = self._http or self._opened()
-        async with http.stream("POST", f"{path}/", content=content, headers=headers) as response:
-            body = bytearray()
+    def _request(self, path: str, content: bytes, key: str) -> httpx.Request:
+        url = self._urls.get(path) or self._urls.setdefault(path, httpx.URL(f"{self._url}{path}/"))
+        headers = [*self._headers, (b"X-License-Key", key.encode("ascii"))]
+        timeout = {"connect": self._deadlines.connect_seconds, "read": None, "write": None, "pool": None}
+        return httpx.Request("POST", url, headers=headers, content=content, extensions={"timeout": timeout})
+
+    async def _exchange(self, request: httpx.Request, key: str) -> Reply:
+        transport = self._transport = self._transport or self._opened()
+        response = await transport.handle_async_request(request)
+        body = bytearray()
+        try:
             async for piece in response.aiter_raw():
                 body += piece
                 if len(body) > JSON_LIMIT_BYTES:
                     raise _too_long(response.status_code)
+        finally:
+            await response.aclose()
         return Reply(response.status_code, response.headers.get, translate.without_key(bytes(body), key))
 
-    def _opened(self) -> httpx.AsyncClient:
+    def _opened(self) -> httpx.AsyncHTTPTransport:
+        """The layer of httpx beneath its client, which would add cookies, redirects and authentication at twice the cost."""
         proxy = proxy_for(self._origin)
         headers = {"Proxy-Authorization": proxy.authorization} if proxy and proxy.authorization else None
-        return httpx.AsyncClient(
-            base_url=self._url,
-            headers={"User-Agent": self._user_agent, "Accept": "application/json", "Accept-Encoding": "identity"},
+        return httpx.AsyncHTTPTransport(
             verify=self._tls(),
             proxy=httpx.Proxy(f"http://{proxy.host}:{proxy.port}", headers=headers) if proxy else None,
-            trust_env=False,  # the environment's proxies are read by `proxy_for`, for both stacks alike
-            timeout=httpx.Timeout(None, connect=self._deadlines.connect_seconds),
             limits=httpx.Limits(max_connections=20, max_keepalive_connections=4, keepalive_expiry=_KEPT_SECONDS),
         )
 
     async def close(self) -> None:
-        http, self._http = self._http, None
-        if http is not None:
-            await http.aclose()
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.aclose()
 
 
 def _too_long(status: int) -> TransientError:
