@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from lalald.naming import shown
+
 OWN_PREFIX = ".lalald"
 MARKER_NAME = ".lalald"
 
@@ -37,9 +39,3 @@ def refusal_of_path(path: str) -> str | None:
             return f"it lies in the folder {shown(folder)}, and {reason}"
     return refusal(name)
 
-
-def shown(name: str) -> str:
-    """A name for people and logs: what is not UTF-8 or cannot be printed is escaped."""
-    if name.isprintable():
-        return name
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape", "replace").decode() for letter in name)

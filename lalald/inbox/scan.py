@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -82,11 +82,12 @@ class Walk:
         return batch
 
     def close(self) -> None:
-        """Lets go of the folder that is open."""
+        """Ends the walk; one that goes on in another thread ends there."""
         self.stopped = True
-        self._listings.close()
+        with suppress(ValueError):
+            self._listings.close()
 
-    def _walk(self, start: str) -> Iterator[Listing]:
+    def _walk(self, start: str) -> Generator[Listing, None, None]:
         waiting = [start]
         while waiting and not self.stopped:
             folder = waiting.pop()
@@ -180,7 +181,3 @@ def _tell_apart(known: list[Identity], listing: Listing, differences: Difference
             differences.unknown.append(join(listing.folder, name))
     differences.gone.extend(join(listing.folder, name) for name in before)
 
-
-def below(folders: set[str], start: str) -> Iterator[str]:
-    """Those of the folders that are `start` or lie in it."""
-    return (folder for folder in folders if not start or folder == start or folder.startswith(f"{start}/"))

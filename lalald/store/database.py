@@ -51,6 +51,7 @@ CREATE INDEX jobs_due ON jobs (stage, due_at, id) WHERE state = 'waiting';
 CREATE INDEX jobs_held ON jobs (hold, id) WHERE state = 'held';
 CREATE INDEX jobs_ended ON jobs (state, id) WHERE state IN ('failed', 'cancelled');
 CREATE INDEX jobs_unfiled ON jobs (id) WHERE state = 'failed' AND filed = 0;
+CREATE INDEX jobs_returnable ON jobs (size) WHERE location IS NOT NULL AND state IN ('failed', 'cancelled');
 CREATE INDEX jobs_request ON jobs (id) WHERE request IS NOT NULL;
 CREATE INDEX jobs_path ON jobs (inbox, path);
 CREATE INDEX jobs_twins ON jobs (size, recipe);

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lalald import jobs
 from lalald.jobs import Handling, Hold, Stage, State, Task
@@ -93,7 +93,7 @@ class KnownFiles:
         cursor.row_factory = None  # plain tuples: a rescan of 100,000 files is one comparison of lists per folder
         where = " AND name > ?" * (after is not None) + " AND name <= ?" * (upto is not None)
         bounds = [stored_name(bound) for bound in (after, upto) if bound is not None]
-        rows: list[tuple[str, int, int]] = cursor.execute(
+        rows: list[tuple[Any, int, int]] = cursor.execute(
             f"SELECT name, size, mtime_ns FROM files WHERE inbox = ? AND folder = ?{where} ORDER BY name",  # noqa: S608 - fixed words
             (stored_name(inbox), stored_name(folder), *bounds),
         ).fetchall()
@@ -102,7 +102,12 @@ class KnownFiles:
         return rows
 
     def known_folders(self, inbox: str) -> set[str]:
-        rows = self.connection.execute("SELECT DISTINCT folder FROM files WHERE inbox = ?", (stored_name(inbox),))
+        rows = self.connection.execute(
+            "WITH RECURSIVE found (folder) AS (SELECT min(folder) FROM files WHERE inbox = ?1 UNION ALL"  # a seek per folder, not per file
+            " SELECT (SELECT min(folder) FROM files WHERE inbox = ?1 AND folder > found.folder) FROM found WHERE folder IS NOT NULL)"
+            " SELECT folder FROM found WHERE folder IS NOT NULL",
+            (stored_name(inbox),),
+        )
         return {name_from(row[0]) for row in rows}
 
     def take(self, found: Sequence[Found], now: float) -> list[int | None]:
@@ -185,8 +190,8 @@ class KnownFiles:
     def failed_like(self, inbox: str, size: int) -> list[FailedFile]:
         """Failed or cancelled jobs of this inbox with a file of this size that was filed away: one of them may be dragged back."""
         rows = self.connection.execute(
-            "SELECT id, inode, mtime_ns, sha256, location FROM jobs WHERE size = ? AND inbox = ? AND location IS NOT NULL"
-            " AND state IN ('failed', 'cancelled') ORDER BY id DESC LIMIT 20",
+            "SELECT id, inode, mtime_ns, sha256, location FROM jobs INDEXED BY jobs_returnable WHERE size = ? AND inbox = ?"
+            " AND location IS NOT NULL AND state IN ('failed', 'cancelled') ORDER BY id DESC LIMIT 20",
             (size, stored_name(inbox)),
         )
         return [FailedFile(row[0], row[1], row[2], row[3], name_from(row[4])) for row in rows]

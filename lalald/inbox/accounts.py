@@ -1,0 +1,103 @@
+"""Settling accounts with the store: which finished files become jobs, which come back, which are left alone. On the store's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from lalald.config import Inbox
+from lalald.inbox import found
+from lalald.inbox.explain import CHANGED_SKIP, EXISTING_SKIP, Choice, leaves_changed_alone
+from lalald.inbox.settle import Sight
+from lalald.jobs import Hold
+from lalald.store import FailedFile, Found, Known
+
+
+class Books(Protocol):
+    """The part of the store that accounts are settled with."""
+
+    def known_at(self, inbox: str, paths: Sequence[str]) -> dict[str, Known]: ...
+    def take(self, found: Sequence[Found], now: float) -> list[int | None]: ...
+    def forget(self, inbox: str, paths: Sequence[str]) -> None: ...
+    def failed_like(self, inbox: str, size: int) -> list[FailedFile]: ...
+    def readopt(self, job_id: int, found: Found, now: float) -> None: ...
+
+
+class Chosen(NamedTuple):
+    """A finished file with what the rules say of it."""
+
+    sight: Sight
+    choice: Choice
+    existing: str | None = None  # take, hold or skip: it lay there before the first look
+    duration: float | None = None
+    sha256: str | None = None
+
+
+@dataclass(slots=True)
+class Account:
+    """What became of the files. `doubtful` ones may be old failed files; only their content tells."""
+
+    taken: list[tuple[int, Chosen]] = field(default_factory=list)
+    returned: list[tuple[int, Chosen]] = field(default_factory=list)
+    left_alone: list[tuple[str, str]] = field(default_factory=list)  # path, why
+    doubtful: list[Chosen] = field(default_factory=list)
+
+
+def settle_accounts(store: Books, inbox: Inbox, files: Iterable[Chosen], gone: Sequence[str], hold_reason: str, now: float) -> Account:
+    """Forgets what is gone, then decides about each file, all in one transaction."""
+    key = str(inbox.path)
+    store.forget(key, gone)
+    files = list(files)
+    known = store.known_at(key, [file.sight.path for file in files])
+    account = Account()
+    owed: list[tuple[Found, Chosen]] = []
+    for file in files:
+        before = known.get(file.sight.path)
+        if before is not None and (before.size, before.mtime_ns) == (file.sight.size, file.sight.mtime_ns):
+            continue
+        if leaves_changed_alone(inbox, before):
+            owed.append((found.left_alone(inbox, file.sight, CHANGED_SKIP), file))
+        elif not _comes_back(store, inbox, file, account, now):
+            owed.append((_decided(inbox, file, hold_reason), file))
+    for (fact, file), job_id in zip(owed, store.take([fact for fact, _ in owed], now), strict=True):
+        if job_id is not None:
+            account.taken.append((job_id, file))
+        else:
+            account.left_alone.append((fact.path, fact.note or ""))
+    return account
+
+
+def _decided(inbox: Inbox, file: Chosen, hold_reason: str) -> Found:
+    rule = file.choice.rule
+    if rule is None:
+        return found.left_alone(inbox, file.sight, file.choice.reason)
+    if file.existing == "skip":
+        return found.left_alone(inbox, file.sight, EXISTING_SKIP)
+    if file.existing == "hold":
+        return found.taken(inbox, file.sight, rule, hold=Hold.FIRST_SCAN, hold_reason=hold_reason, duration=file.duration)
+    return found.taken(inbox, file.sight, rule)
+
+
+def _comes_back(store: Books, inbox: Inbox, file: Chosen, account: Account, now: float) -> bool:
+    """Whether the file is one that failed before, dragged back under any name; or may be, which a second look will tell."""
+    failed = store.failed_like(str(inbox.path), file.sight.size)
+    job_id = next((old.job_id for old in failed if _is(old, file)), None)
+    if job_id is not None:
+        rule = file.choice.rule
+        back = found.taken(inbox, file.sight, rule) if rule else found.left_alone(inbox, file.sight, file.choice.reason)
+        store.readopt(job_id, back, now)
+        account.returned.append((job_id, file))
+        return True
+    if file.sha256 is None and any(old.sha256 is not None for old in failed):
+        account.doubtful.append(file)
+        return True
+    return False
+
+
+def _is(old: FailedFile, file: Chosen) -> bool:
+    """Sizes are equal. Inode numbers are given out again and mtimes are copied: where the content is known, one of them is not enough."""
+    same_inode, same_mtime = old.inode == file.sight.inode, old.mtime_ns == file.sight.mtime_ns
+    if old.sha256 is None:
+        return same_inode or same_mtime
+    return (same_inode and same_mtime) or file.sha256 == old.sha256

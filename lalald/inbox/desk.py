@@ -1,0 +1,220 @@
+"""Where what was found is worked off: looked at closely, and entered in the store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from itertools import islice
+from typing import Any, Protocol, TypeVar
+
+from lalald.clock import Clock
+from lalald.config import Inbox
+from lalald.inbox import availability
+from lalald.inbox.accounts import Account, Chosen, settle_accounts
+from lalald.inbox.availability import Presence
+from lalald.inbox.explain import folder_refusal
+from lalald.inbox.first_look import HOLD_REASON, FirstLook
+from lalald.inbox.look import Eyes, Looked
+from lalald.inbox.report import InboxState
+from lalald.inbox.settle import Settling
+from lalald.naming import shown
+from lalald.store import Store
+
+FILES_AT_ONCE = 500
+_SAID_AT_MOST = 1000
+
+Answer = TypeVar("Answer")
+
+
+class RunsOnStore(Protocol):
+    """Access to the store: its thread in the daemon."""
+
+    async def run(self, function: Callable[[Store], Answer]) -> Answer: ...
+
+
+class Desk:
+    """Works off the files of one inbox: are they finished, which rule takes them, what does the store know of them."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        store: RunsOnStore,
+        *,
+        taken: Callable[[], None],
+        clock: Clock,
+        executor: Executor,
+        existing: str | None,
+        log: Any,
+    ) -> None:
+        self.inbox = inbox
+        self.key = str(inbox.path)
+        self.root = str(inbox.path)
+        self.clock = clock
+        self.wanted: dict[str, bool] = {}
+        self.presence = Presence(False)
+        self.presence_in_doubt = False
+        self.settling = Settling(self.root, inbox.settle)
+        self.eyes = Eyes(inbox, self.settling, clock.monotonic)
+        self._store = store
+        self._taken = taken
+        self._executor = executor
+        self._existing = existing
+        self._log = log
+        self._said: set[str] = set()
+
+    # beginning, and change
+
+    async def begin(self) -> str | None:
+        """Asks the store what it knows of the inbox. Returns its marker."""
+        seen, marker, jobs = await self._store.run(self._recall)
+        if not seen:
+            self.eyes.first = FirstLook(self._existing or self.inbox.existing, jobs)
+        return marker
+
+    def _recall(self, store: Store) -> tuple[bool, str | None, int]:
+        seen = store.inbox_seen(self.key)
+        jobs = 0
+        if not seen:  # a first look that was cut short left some
+            folders = store.known_folders(self.key)
+            known = (file for folder in folders for file in store.known_in(self.key, folder).values())
+            jobs = sum(file.job_id is not None for file in known)
+        return seen, store.inbox_marker(self.key), jobs
+
+    def replace(self, inbox: Inbox) -> None:
+        """New settings. What waits to be finished is found anew by the next scan."""
+        first = self.eyes.first
+        self.inbox = inbox
+        self.settling = Settling(self.root, inbox.settle, lease_tells=self.settling.lease_tells)
+        self.eyes = Eyes(inbox, self.settling, self.clock.monotonic)
+        self.eyes.first = first
+
+    def stranger_accepted(self) -> None:
+        """Another folder stands there now: what lies in it is as old as at any first look."""
+        self.eyes.first = FirstLook(self._existing or self.inbox.existing)
+
+    def lease_tells(self, tells: bool) -> None:
+        self.settling.lease_tells = tells
+        self.settling.cannot_tell = not tells
+
+    def skipped(self, folder: str) -> bool:
+        """Whether a folder is neither watched nor entered. Called on several threads."""
+        return folder_refusal(self.inbox, folder) is not None
+
+    async def remember_marker(self, marker: str | None) -> None:
+        """While the first look lasts, the marker is not written down: it would count as the look's end."""
+        if self.eyes.first is None:
+            await self._store.run(partial(_mark, self.key, marker, self.clock.now()))
+
+    async def tell(self, state: InboxState) -> None:
+        now = self.clock.now()
+        await self._store.run(
+            lambda store: store.set_inbox_state(
+                self.key, available=state.available, reason=state.reason, watch=state.watch, watch_reason=state.watch_reason, now=now
+            )
+        )
+
+    # working off
+
+    def is_clear(self) -> bool:
+        """Whether nothing waits but files that have been held open for ten minutes."""
+        return not self.wanted and not self.settling.fresh(self.clock.monotonic())
+
+    def wants_scan(self) -> bool:
+        """Whether a scan found more than could be kept in mind, and half of that is worked off."""
+        return self.settling.full and len(self.settling) <= self.settling.limit // 2
+
+    async def see_due(self) -> None:
+        """Looks at the files whose time has come, and those that were asked for."""
+        wanted, self.wanted = self.wanted, {}
+        await self.see(wanted)
+        while due := self.settling.take_due(self.clock.monotonic(), FILES_AT_ONCE):
+            await self.see(dict.fromkeys(due, False))
+        await self._end_first_look()
+
+    async def see(self, files: Mapping[str, bool], came: Iterable[str] = ()) -> None:
+        """Looks at files; of each it is told whether it went away before, whatever lies there now."""
+        if self.eyes.first is not None:
+            self.eyes.first.came(came)
+        paths = iter(files)
+        while chunk := list(islice(paths, FILES_AT_ONCE)):
+            looked: Looked = await self.in_thread(self.eyes.look, chunk)
+            # Where changed files are left alone, one that is replaced by way of a deletion is a changed file too.
+            gone = [path for path in chunk if files[path] and self.inbox.changed == "process"]
+            await self._enter(looked.chosen, dict.fromkeys([*gone, *looked.absent]))
+            self._say_troubles(looked.troubled)
+
+    async def _enter(self, chosen: Sequence[Chosen], gone: Iterable[str]) -> None:
+        gone = await self.confirmed(list(gone))
+        if not chosen and not gone:
+            return
+        account = await self._settle(chosen, gone)
+        if account.doubtful:
+            try:
+                read = await self.in_thread(self.eyes.read, account.doubtful)
+            except OSError as error:
+                self._say_troubles([(account.doubtful[0].sight.path, error)])  # the next scan finds them again
+            else:
+                await self._settle(read, [])
+
+    async def confirmed(self, gone: list[str]) -> list[str]:
+        """Those paths, if the inbox is still there to have lost them; none where it is not."""
+        if not gone:
+            return []
+        before = self.presence
+        now = await self.in_thread(availability.look, self.root, before.marker, before.folder)
+        if now.available and now.folder == before.folder:
+            return gone
+        self.presence_in_doubt = True
+        return []
+
+    async def _settle(self, chosen: Sequence[Chosen], gone: list[str]) -> Account:
+        now = self.clock.now()
+        inbox = self.inbox
+        account = await self._store.run(lambda store: settle_accounts(store, inbox, chosen, gone, HOLD_REASON, now))
+        self._say(account)
+        if self.eyes.first is not None:
+            self.eyes.first.decided([file.sight.path for file in chosen])
+        if account.taken or account.returned:
+            self._taken()
+        return account
+
+    async def on_store(self, function: Callable[[Store], Answer]) -> Answer:
+        return await self._store.run(function)
+
+    async def in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
+
+    async def _end_first_look(self) -> None:
+        first = self.eyes.first
+        if first is None or not first.is_over(self.settling):
+            return
+        self.eyes.first = None
+        await self.remember_marker(self.presence.marker)
+        if first.eligible:
+            self._log.info("inbox.first_look", inbox=self.key, files=first.eligible, fate=first.fate_of_all)
+
+    # saying
+
+    def _say(self, account: Account) -> None:
+        for job_id, file in account.taken:
+            rule = file.choice.rule
+            held = file.existing == "hold"
+            say = self._log.debug if held else self._log.info
+            say("job.taken", job=job_id, inbox=self.key, path=shown(file.sight.path), rule=rule and rule.name, held=held)
+        for job_id, file in account.returned:
+            self._log.info("job.returned", job=job_id, inbox=self.key, path=shown(file.sight.path))
+        for path, why in account.left_alone:
+            self._log.info("file.left_alone", inbox=self.key, path=shown(path), reason=why)
+
+    def _say_troubles(self, troubles: Sequence[tuple[str, OSError]]) -> None:
+        for path, error in troubles:
+            if path not in self._said and len(self._said) < _SAID_AT_MOST:
+                self._said.add(path)
+                hint = "Give lalald the right to read it."
+                self._log.warning("file.unreadable", inbox=self.key, path=shown(path), error=error.strerror, hint=hint)
+
+
+def _mark(inbox: str, marker: str | None, now: float, store: Store) -> None:
+    store.mark_inbox_seen(inbox, marker, now)

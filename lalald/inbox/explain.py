@@ -1,0 +1,156 @@
+"""Why a file is, or is not, taken. Intake decides by these very functions, so an explanation cannot differ from the deed."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lalald import rules
+from lalald.config import Inbox, Rule
+from lalald.inbox import names
+from lalald.naming import shown
+from lalald.store import Known
+
+NO_RULE = "no rule matches it"
+NO_MEDIA = "it is no audio or video file by its ending, and no rule takes other types"
+EXISTING_SKIP = "existing: skip: it lay in the inbox before lalald first looked there"
+CHANGED_SKIP = "changed: skip: its content changed after it was taken"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What happens to a file and why, in words. `rule` is the one that it belongs to, whether or not it is taken."""
+
+    path: str
+    taken: bool
+    reason: str
+    rule: Rule | None = None
+    job_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The rule that takes a file, or why none does."""
+
+    rule: Rule | None
+    reason: str
+
+
+def choose(inbox: Inbox, path: str) -> Choice:
+    """The first rule that matches. Only for paths that `refusal` has nothing against."""
+    rule = rules.match(inbox, path)
+    if rule is not None:
+        return Choice(rule, f"rule {rule.name}")
+    some_take_any = any(rule.types == "any" for rule in inbox.rules)
+    return Choice(None, NO_RULE if some_take_any or rules.is_media(path) else NO_MEDIA)
+
+
+def refusal(inbox: Inbox, path: str) -> str | None:
+    """Why a file of this path within the inbox is never taken, whatever the rules say."""
+    if "/" in path:
+        if not inbox.recursive:
+            return "it lies in a subfolder, and the inbox is not recursive"
+        folder = path.rpartition("/")[0]
+        if reason := _own_folder(inbox, folder):
+            return reason
+    if reason := names.refusal_of_path(path):
+        return reason
+    return _ignored(inbox, path)
+
+
+def folder_refusal(inbox: Inbox, folder: str) -> str | None:
+    """Why a folder is not entered. Its parents are not looked at: whoever asks came through them."""
+    if not inbox.recursive:
+        return "the inbox is not recursive"
+    if reason := names.refusal(folder.rpartition("/")[2]):
+        return reason
+    return _own_folder(inbox, folder) or _ignored(inbox, f"{folder}/")
+
+
+def _ignored(inbox: Inbox, path: str) -> str | None:
+    pattern = rules.ignored(inbox, path) if inbox.ignore else None
+    return None if pattern is None else f"`ignore` names it ({pattern})"
+
+
+def _own_folder(inbox: Inbox, folder: str) -> str | None:
+    for own, title in own_folders(inbox):
+        if folder == own or folder.startswith(f"{own}/"):
+            return f"it lies in the inbox's {title} folder"
+    return None
+
+
+def own_folders(inbox: Inbox) -> Iterator[tuple[str, str]]:
+    """Outbox, done and failed folder, as far as they lie within the inbox: never watched, never taken from."""
+    root = f"{os.path.normpath(inbox.path)}/"
+    for folder, title in ((inbox.outbox, "outbox"), (inbox.done_dir, "done"), (inbox.failed_dir, "failed")):
+        normal = os.path.normpath(folder)
+        if normal.startswith(root):
+            yield normal[len(root) :], title
+
+
+def explain(inbox: Inbox, path: str | Path, known: Known | None = None) -> Explanation:
+    """What happens to the file at `path` (within the inbox, or absolute). `known` is what the store knows of it."""
+    relative = within(inbox, path)
+    if relative is None:
+        return Explanation(str(path), False, f"it does not lie in the inbox {shown(str(inbox.path))}")
+    if reason := refusal(inbox, relative) or _symlinked(inbox, relative):
+        return Explanation(relative, False, reason)
+    try:
+        facts = os.lstat(os.path.join(inbox.path, relative))
+    except OSError as error:
+        return Explanation(relative, False, f"it cannot be looked at: {error.strerror}", choose(inbox, relative).rule)
+    if reason := kind_refusal(facts):
+        return Explanation(relative, False, reason)
+    choice = choose(inbox, relative)
+    if known is not None and (known.size, known.mtime_ns) == (facts.st_size, facts.st_mtime_ns):
+        return _explain_known(relative, known, choice)
+    if leaves_changed_alone(inbox, known):
+        return Explanation(relative, False, CHANGED_SKIP, choice.rule, None if known is None else known.job_id)
+    return Explanation(relative, choice.rule is not None, choice.reason, choice.rule)
+
+
+def _explain_known(path: str, known: Known, choice: Choice) -> Explanation:
+    if known.job_id is not None:
+        return Explanation(path, True, f"it is job {known.job_id}; it is not taken a second time", choice.rule, known.job_id)
+    return Explanation(path, False, known.note or NO_RULE, choice.rule)
+
+
+def kind_refusal(facts: os.stat_result) -> str | None:
+    """Why a thing of this kind is not taken."""
+    if stat.S_ISLNK(facts.st_mode):
+        return "it is a symlink, and its target could lie anywhere"
+    if stat.S_ISDIR(facts.st_mode):
+        return "it is a folder"
+    if not stat.S_ISREG(facts.st_mode):
+        return "it is no regular file"
+    return "it is empty" if facts.st_size == 0 else None
+
+
+def _symlinked(inbox: Inbox, path: str) -> str | None:
+    folder = os.fspath(inbox.path)
+    for name in path.split("/")[:-1]:
+        folder = os.path.join(folder, name)
+        if os.path.islink(folder):
+            return f"{shown(folder)} is a symlink, and symlinks are not followed"
+    return None
+
+
+def leaves_changed_alone(inbox: Inbox, known: Known | None) -> bool:
+    """Whether new content of a known file is left alone (`changed: skip`). A file that was never taken has its rules to go by."""
+    if known is None or inbox.changed != "skip":
+        return False
+    return known.job_id is not None or (known.note or "").startswith("changed: skip")
+
+
+def within(inbox: Inbox, path: str | Path) -> str | None:
+    """A path as intake sees it: relative to the inbox, or None where it lies elsewhere."""
+    text = os.path.normpath(path)
+    if not os.path.isabs(text):
+        return None if text.startswith("..") else text
+    for root in (os.path.normpath(inbox.path), os.path.realpath(inbox.path)):
+        if text.startswith(f"{root}/"):
+            return text[len(root) + 1 :]
+    return None
