@@ -29,6 +29,7 @@ RULE: dict[str, Any] = {
     ],
 }
 DELIVERED = {"band/bass.wav", "band/drum.wav", "band/no_multistem.wav", "voice/no_voice.wav", "voice/voice.wav"}
+QUEUE_SECONDS = 4.0  # while a task waits in the queue its key gives its id again; the next start comes within it
 SAVES = 12  # of one job with two tasks; a run that is asked to die later ends by itself
 
 
@@ -51,8 +52,12 @@ def check_the_end(home: Home, sandbox: Sandbox, contents: dict[str, bytes]) -> N
 
 
 @pytest.mark.parametrize("save", range(1, SAVES + 1))
-def test_killed_inside_a_save_it_ends_the_same(save: int, sandbox: Sandbox, make_home: MakeHome) -> None:
-    home = make_home(sandbox.url, [RULE])
+def test_killed_inside_a_save_it_ends_the_same(save: int, make_home: MakeHome) -> None:
+    with Sandbox(Options(queue_seconds=QUEUE_SECONDS, checks_per_minute=600)) as sandbox:
+        _killed_inside(save, sandbox, make_home(sandbox.url, [RULE], checks_per_minute=600))
+
+
+def _killed_inside(save: int, sandbox: Sandbox, home: Home) -> None:
     contents = {"ep1": write_wav(home.inbox / "ep1.wav")}
     dying = Path(__file__).with_name("dying.py")
     died = subprocess.run(
