@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 from collections.abc import Callable
-from pathlib import PurePath
+from os.path import splitext
 from typing import Any
 
 from lalald.sandbox import modes
@@ -50,9 +50,9 @@ def _track(task: Task, track: modes.Track, link: Callable[[Task, str], str]) -> 
 
 def track_name(task: Task, label: str) -> str:
     """`song.mp3` → `song_vocals.mp3`, or the ending of `encoder_format`."""
-    source = PurePath(task.source.name)
-    ending = f".{task.presets.encoder_format}" if task.presets.encoder_format else source.suffix
-    return f"{source.stem}_{label}{ending}"
+    stem, ending = splitext(task.source.name)
+    encoded = task.presets.encoder_format
+    return f"{stem}_{label}{f'.{encoded}' if encoded else ending}"
 
 
 def media_type(name: str) -> str:
