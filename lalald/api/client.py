@@ -135,7 +135,7 @@ class Client:
                 self._wires.give_back(wire, response, transfer)
             else:
                 wire.close()
-        reply = Reply(response.status, response.getheader, translate.without_key(body or b"", key))
+        reply = translate.concealed(Reply(response.status, response.getheader, body or b""), key)
         if body is None:
             raise translate.unreadable(reply, f"it is longer than {JSON_LIMIT_BYTES >> 20} MiB")
         said = translate.reading(reply)
@@ -189,6 +189,7 @@ class Client:
             transfer.end()
 
     async def aclose(self) -> None:
+        """Lets go of idle connections. What is under way ends by itself, and its connections with it."""
         self._wires.close()
         await self._post.close()
 

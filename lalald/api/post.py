@@ -37,6 +37,8 @@ class Post:
         ]
         self._deadlines = deadlines
         self._transport: httpx.AsyncHTTPTransport | None = None
+        self._under_way = 0
+        self._is_closing = False
 
     async def send(self, path: str, body: Any, key: str) -> Reply:
         """The answer to one operation, whatever it says.
@@ -47,12 +49,15 @@ class Post:
         content = b"" if body is None else json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
         request = self._request(path, content, key)
         try:
+            self._under_way += 1
             async with asyncio.timeout(self._deadlines.answer_seconds):
                 return await self._exchange(request, key)
-        except TimeoutError as error:
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
             raise translate.lost(error, self._origin.host) from error
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise translate.lost(error, self._origin.host) from error
+        finally:
+            self._under_way -= 1
+            if self._is_closing:
+                await self.close()
 
     def _request(self, path: str, content: bytes, key: str) -> httpx.Request:
         url = self._urls.get(path) or self._urls.setdefault(path, httpx.URL(f"{self._url}{path}/"))
@@ -71,7 +76,7 @@ class Post:
                     raise _too_long(response.status_code)
         finally:
             await response.aclose()
-        return Reply(response.status_code, response.headers.get, translate.without_key(bytes(body), key))
+        return translate.concealed(Reply(response.status_code, response.headers.get, bytes(body)), key)
 
     def _opened(self) -> httpx.AsyncHTTPTransport:
         """The layer of httpx beneath its client, which would add cookies, redirects and authentication at twice the cost."""
@@ -84,6 +89,10 @@ class Post:
         )
 
     async def close(self) -> None:
+        """Closes the connections once nothing is under way on them: an answer cut off may be one that was paid for."""
+        self._is_closing = True
+        if self._under_way:
+            return
         transport, self._transport = self._transport, None
         if transport is not None:
             await transport.aclose()

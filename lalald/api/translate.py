@@ -19,6 +19,7 @@ from lalald.errors import LicenceRefusedError, RateLimitedError, RefusedError, S
 
 JSON_LIMIT_BYTES = 16 << 20  # the largest honest answer, 200 tasks with six tracks each, has less than 1 MiB
 _WORDS_LIMIT = 600
+_CONCEALED = "[license key]"
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _CODE = re.compile(r"[\x21-\x7e]{1,80}")
 _NOT_CARRIED_OUT = frozenset({408, 425, 429})
@@ -101,10 +102,14 @@ class Reply:
     body: bytes
 
 
-def without_key(text: bytes, key: str) -> bytes:
-    """An answer that repeats the license key to us must not carry it into a log or a row."""
-    secret = key.encode()
-    return text.replace(secret, b"[license key]") if secret in text else text
+def concealed(reply: Reply, key: str) -> Reply:
+    """An answer that repeats the license key to us must not carry it on, into a log or a row."""
+
+    def header(name: str) -> str | None:
+        value = reply.header(name)
+        return value and value.replace(key, _CONCEALED)
+
+    return Reply(reply.status, header, reply.body.replace(key.encode(), _CONCEALED.encode()))
 
 
 def reading(reply: Reply) -> Any:

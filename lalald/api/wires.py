@@ -32,6 +32,7 @@ class Wires:
         self._deadlines = deadlines
         self._kept: list[tuple[float, Wire]] = []
         self._lock = threading.Lock()
+        self._is_closed = False
 
     def ask(self, origin: Origin, transfer: Transfer, ask: Ask) -> tuple[Wire, http.client.HTTPResponse]:
         """Sends a request and gives its answer's head. A kept connection that proves closed is replaced by a fresh one.
@@ -53,13 +54,15 @@ class Wires:
         """The transfer is over; the connection is kept where it can be used again."""
         transfer.detach()
         with self._lock:
-            if wire.may_be_kept(response) and len(self._kept) < _KEPT_AT_MOST:
+            if wire.may_be_kept(response) and len(self._kept) < _KEPT_AT_MOST and not self._is_closed:
                 self._kept.append((time.monotonic(), wire))
                 return
         wire.close()
 
     def close(self) -> None:
+        """Closes what is kept; transfers under way go on, and close theirs at their end."""
         with self._lock:
+            self._is_closed = True
             kept, self._kept = self._kept, []
         for _, wire in kept:
             wire.close()
