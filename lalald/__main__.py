@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words == ["health"]:
         from lalald.commands.health import check
 
-        return _guarded(check)
+        return guarded(check)
     return _parsed(words)
 
 
@@ -45,10 +45,11 @@ def _parsed(words: Sequence[str]) -> int:
         parser.print_help()
         return 0
     run: Callable[[object], int] = import_module(VERBS[arguments.command].module).run
-    return _guarded(lambda: run(arguments))
+    return guarded(lambda: run(arguments))
 
 
-def _guarded(command: Callable[[], int]) -> int:
+def guarded(command: Callable[[], int]) -> int:
+    """The exit code of a command, or of the error that ended it, which is told."""
     try:
         code = command()
         sys.stdout.flush()

@@ -1,10 +1,11 @@
-"""Which type of file system a path lies on, by Linux's own table of mounts."""
+"""Which mount a path lies on, and its type of file system, by Linux's own table of mounts."""
 
 from __future__ import annotations
 
 import os
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 MOUNTINFO = Path("/proc/self/mountinfo")
 _ESCAPED = re.compile(rb"\\([0-7]{3})")
@@ -13,15 +14,27 @@ NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "afs"})
 UNSURE = frozenset({"9p", "virtiofs", "vboxsf", "prl_fs", "ceph", "glusterfs", "lustre", "davfs"})
 
 
+class Mount(NamedTuple):
+    """Where a file system is mounted, and its type as the kernel names it (`ext4`, `nfs4`, `fuse.sshfs`)."""
+
+    point: str
+    kind: str
+
+
 def filesystem_type(path: Path, mountinfo: Path = MOUNTINFO) -> str:
-    """The type as the kernel names it (`ext4`, `nfs4`, `fuse.sshfs`), or '' where it does not tell.
+    """The type of the file system that holds `path`, or '' where the kernel does not tell."""
+    return mount_of(path, mountinfo).kind
+
+
+def mount_of(path: Path, mountinfo: Path = MOUNTINFO) -> Mount:
+    """The mount that holds `path`; two empty texts where the kernel does not tell.
 
     `path` need not exist: what holds it decides. Symlinks are followed. Nothing is cached: mounts come and go.
     """
     try:
         table = mountinfo.read_bytes()
     except OSError:
-        return ""
+        return Mount("", "")
     real = os.fsencode(os.path.realpath(path)).rstrip(b"/") + b"/"
     longest, kind = b"", b""
     for line in table.splitlines():
@@ -29,7 +42,7 @@ def filesystem_type(path: Path, mountinfo: Path = MOUNTINFO) -> str:
         inside = real.startswith(mount_point.rstrip(b"/") + b"/")
         if inside and len(mount_point) >= len(longest):  # of two at one place, the later one lies on top
             longest, kind = mount_point, found
-    return kind.decode(errors="replace")
+    return Mount(os.fsdecode(longest), kind.decode(errors="replace"))
 
 
 def _mount(line: bytes) -> tuple[bytes, bytes]:

@@ -1,0 +1,25 @@
+# docker build -t lalald .     README.md, "Deployment", tells how it is run.
+
+FROM python:3.13-slim AS build
+COPY . /src
+# The image's `lalald` is that of lalald.container: it becomes the user of PUID and PGID, then runs the program.
+RUN python -m venv --without-pip /opt/lalald \
+ && pip --python /opt/lalald/bin/python install --no-cache-dir '/src[sandbox]' \
+ && printf '%s\n' '#!/opt/lalald/bin/python' 'from lalald.container.__main__ import main' 'raise SystemExit(main())' \
+    > /opt/lalald/bin/lalald
+
+FROM python:3.13-slim
+LABEL org.opencontainers.image.title="lalald" \
+      org.opencontainers.image.description="A watch-folder daemon for the LALAL.AI API: drop audio or video into a folder, stems and cleaned voices appear in another." \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.base.name="docker.io/library/python:3.13-slim"
+COPY --from=build /opt/lalald /opt/lalald
+# Fresh named volumes take over the mode of these folders, and so can be written by any user. They are no VOLUMEs: what is not
+# mounted is refused, not kept in a place without a name.
+RUN install -d -m 0777 /config /inbox /outbox
+ENV PATH=/opt/lalald/bin:$PATH HOME=/config
+# No USER: PUID and PGID (1000:1000 if not set) are taken on before anything else happens; any --user works as well.
+ENTRYPOINT ["lalald"]
+CMD ["run"]
+HEALTHCHECK --interval=1m --timeout=20s --start-period=10m CMD ["lalald", "health"]

@@ -1,0 +1,85 @@
+"""Before the daemon starts in a container: its configuration, and volumes that outlive it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+from typing import Any
+
+from lalald import logs
+from lalald.config import Config, find, load
+from lalald.container import defaults, volumes
+from lalald.errors import ConfigError
+
+
+def belongings(config_dir: Path, environ: Mapping[str, str]) -> list[Path]:
+    """What lalald itself writes: the folder of its configuration, its state and the files in it. Never a folder of media."""
+    state_dir = Path(environ["LALALD_STATE_DIR"])
+    if not state_dir.is_relative_to(config_dir):
+        return [config_dir]
+    try:
+        return [config_dir, state_dir, *state_dir.iterdir()]
+    except OSError:
+        return [config_dir]
+
+
+def choose_config(config_dir: Path, environ: MutableMapping[str, str]) -> None:
+    """Unless the environment names a configuration: config.yaml, or the default where there is none."""
+    if environ.get("LALALD_CONFIG"):
+        return
+    own = config_dir / "config.yaml"
+    environ["LALALD_CONFIG"] = str(own if os.path.lexists(own) else _default(config_dir))
+
+
+def prepare(explicit: str | None, config_dir: Path, environ: Mapping[str, str]) -> None:
+    """Writes the default configuration where it is used, and refuses to start what would lose paid work.
+
+    Raises:
+        ConfigError: the configuration has mistakes, or the state or results would die with the container.
+    """
+    trial = volumes.is_trial(environ)
+    if not trial:
+        volumes.refuse_to_lose_state(Path(environ["LALALD_STATE_DIR"]))
+    uses_default = not explicit and environ["LALALD_CONFIG"] == str(_default(config_dir))
+    if uses_default:
+        _write_default(config_dir, environ)
+    config = load(find(explicit, environ), environ)
+    if not trial:
+        volumes.refuse_to_lose_results(config)
+    _tell(config, environ, uses_default=uses_default)
+
+
+def _default(config_dir: Path) -> Path:
+    return config_dir / "default.yaml"
+
+
+def _write_default(config_dir: Path, environ: Mapping[str, str]) -> None:
+    try:
+        defaults.write(_default(config_dir), environ)
+    except OSError as error:
+        reason = volumes.why_unwritable(config_dir) if config_dir.is_dir() else None
+        raise ConfigError(
+            f"{config_dir} cannot be used: {reason or error.strerror}",
+            hint="give the folder on the host to that user, or start with its owner as PUID and PGID, or as --user",
+        ) from error
+
+
+def _tell(config: Config, environ: Mapping[str, str], *, uses_default: bool) -> None:
+    """What is set in vain, and what cannot be written, in the daemon's own log."""
+    log: Any = logs.configure(config.log, environ)
+    unused = [name for name in defaults.VARIABLES if environ.get(name)]
+    if unused and not uses_default:
+        log.warning("container.variables_unused", variables=unused, meaning=f"{config.path} decides")
+    named = {"PUID": os.getuid(), "PGID": os.getgid()}
+    vain = [name for name, actual in named.items() if environ.get(name, "").strip() not in ("", str(actual))]
+    if vain:
+        log.warning(
+            "container.variables_unused", variables=vain,
+            meaning=f"the engine started it as uid {os.getuid()}, gid {os.getgid()}",
+        )  # fmt: skip
+    for found in volumes.unwritable(config):
+        log.error(
+            "volume.unwritable", folder=str(found.folder), reason=found.reason,
+            meaning="give it to that user on the host, or start with its owner as PUID and PGID, or as --user",
+        )  # fmt: skip

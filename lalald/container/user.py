@@ -1,0 +1,65 @@
+"""Which user the container's process is: PUID, PGID and UMASK, as owners of a NAS know them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from lalald.errors import ConfigError
+
+DEFAULT_ID = 1000
+_HIGHEST_ID = 2**32 - 2  # one above stands for "leave as it is"
+
+
+def become(environ: Mapping[str, str], belongings: Iterable[Path] = ()) -> None:
+    """Gives root away for PUID and PGID, and sets UMASK. Who is not root stays who he is.
+
+    `belongings` are given to that user, where root is allowed to. Groups that were added (`group_add`) are kept.
+
+    Raises:
+        ConfigError: a variable is no such number, or the container may not change its user.
+    """
+    mask = _number("UMASK", environ, 0o022, base=8, highest=0o777)
+    user, group = _number("PUID", environ, DEFAULT_ID), _number("PGID", environ, DEFAULT_ID)
+    os.umask(mask)
+    if os.geteuid() != 0 or user == 0:  # root on purpose: in a rootless engine it is the user outside
+        return
+    for path in belongings:
+        _give(path, user, group)
+    try:
+        os.setgroups([added for added in os.getgroups() if added != 0])
+        os.setresgid(group, group, group)
+        os.setresuid(user, user, user)
+    except PermissionError as error:
+        raise ConfigError(
+            f"started as root, but not allowed to become uid {user}, gid {group}",
+            hint=f"add the capabilities SETUID and SETGID, or start as that user (docker run --user {user}:{group})",
+        ) from error
+
+
+def _give(path: Path, user: int, group: int) -> None:
+    """A folder of ours that cannot be given shows when it cannot be written, and then it is told with its name."""
+    with suppress(OSError):
+        facts = path.lstat()
+        if (facts.st_uid, facts.st_gid) != (user, group):
+            os.lchown(path, user, group)
+
+
+def _number(
+    variable: str, environ: Mapping[str, str], default: int, *, base: int = 10, highest: int = _HIGHEST_ID
+) -> int:
+    text = environ.get(variable, "").strip()
+    if not text:
+        return default
+    example = "022" if base == 8 else str(DEFAULT_ID)
+    if not (text.isascii() and text.isdigit()):
+        raise ConfigError(f'{variable}: expected a number such as {example}, got "{text}"')
+    try:
+        number = int(text, base)
+    except ValueError:
+        number = highest + 1
+    if number > highest:
+        raise ConfigError(f'{variable}: expected a number such as {example}, got "{text}"')
+    return number
