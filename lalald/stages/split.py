@@ -20,6 +20,7 @@ from lalald.stages.source import changed
 NO_BATCHES = "batch_not_avaliable"  # their spelling
 MOST_IN_A_BATCH = 100  # the document's maxItems
 _ABOUT_TO_EXPIRE_SECONDS = 60.0
+_FRESH_SOURCE_LASTS_SECONDS = 23 * 3600.0  # sources are kept for 24 hours
 _BATCH_ASKED_AGAIN_SECONDS = 24 * 3600.0  # a plan may have changed
 
 Answer = Started | StartRefused | ServiceError
@@ -190,22 +191,31 @@ def _not_started(job: Job, task: Task, answer: StartRefused | ServiceError, benc
     unasked = job.with_task(replace(task, asked_at=None))
     code = answer.code
     if code == NO_BATCHES:
-        return unasked, Later("the licence's plan has no batches: asked again alone", due_at=bench.clock.now())
+        return job, Later("the licence's plan has no batches: asked again alone", due_at=bench.clock.now())
     if code == "idempotency_key_used":
         return _lost_task(job, task, bench)
+    if _says_gone(_words(answer)) and _is_old(job, bench.clock.now()):
+        return replace(unasked, source_id=None, expires_at=None), None
     if isinstance(answer, TransientError):
-        refused = answer.answered and answer.status == 429
-        return (unasked if refused else job), Later(str(answer), error=answer)
+        return job, Later(str(answer), error=answer)
     if isinstance(answer, StartRefused) and (answer.unanswered or code == "internal_error"):
         return job, Later(answer.message)
     bench.budget.forgo(job.id)
     if code == "exceeded_duration":
         bench.budget.outdated()
         return unasked, Held(Hold.MINUTES, f"the service says that the minutes do not suffice: {_words(answer)}")
-    if job.expires_at is not None and job.expires_at <= bench.clock.now():
-        return replace(unasked, source_id=None, expires_at=None), None
     failed = replace(task, asked_at=None, error=f"{_words(answer)} Nothing was charged for it.")
     return job.with_task(failed), None
+
+
+def _says_gone(words: str) -> bool:
+    """The document names no code for a source that is not there any more; it has only these words."""
+    return "has not been uploaded properly or has already been deleted" in words
+
+
+def _is_old(job: Job, now: float) -> bool:
+    """Uploaded over an hour ago: a source that is refused at once is refused for what it is, and is not sent again and again."""
+    return job.expires_at is None or job.expires_at - now < _FRESH_SOURCE_LASTS_SECONDS
 
 
 def _lost_task(job: Job, task: Task, bench: Bench) -> tuple[Job, Outcome | None]:
