@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 
 from lalald.endings import ending_of
 from lalald.jobs import Job, Task, Track
@@ -27,6 +28,10 @@ _TOKEN = re.compile(r"(\{[a-z.]+\})")
 _NUMBER = re.compile(r" \((\d{1,9})\)")
 _NOT_PORTABLE = re.compile(r'[<>:"\\|?*\x00-\x1f\x7f\ud800-\udfff]')
 _DEVICE = re.compile(r"(?i)(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\Z)")
+
+_KEPT, _LITERAL, _VALUE = range(3)  # what is cut last, and first, where a name is too long
+_NEVER_CUT = frozenset({"again", "number", "ext", ".ext"})
+_Piece = tuple[str, int]
 
 TrackKey = tuple[int, int]  # a task's number, and the track's place within the task
 
@@ -132,40 +137,29 @@ def paths(
     found: dict[TrackKey, str] = {}
     seen: set[str] = set()
     for key, task, track in wanted_tracks(job):
-        path = _unlike(job, task, track, extensions.get(key, ""), number, limits, seen)
+        values = {**_job_values(job, number), **_track_values(job, task, track, extensions.get(key, ""))}
+        for again in count(1):
+            path = _filled(_with_number(job.handling.output), {**values, "again": _again(again)}, job.path, limits)
+            if fold(path) not in seen:
+                break
         seen.add(fold(path))
         found[key] = path
     return found
 
 
-def _unlike(job: Job, task: Task, track: Track, ext: str, number: int, limits: Limits, seen: set[str]) -> str:
-    label = safe(job.handling.labels.get(track.label, track.label), safe(track.type, "track"))
-    path = track_path(job, task, track, ext, label, number, limits)
-    again = 2
-    while fold(path) in seen:
-        path = track_path(job, task, track, ext, f"{shortened(label, 100)}-{again}", number, limits)
-        if fold(path) in seen:  # a template without {label}
-            folder, slash, name = path.rpartition("/")
-            stem, ending = _split(name)
-            path = folder + slash + with_ending(stem, f"-{again}{ending}", limits.part_bytes)
-        again += 1
-    return path
+def _again(again: int) -> str:
+    return f"-{again}" if again > 1 else ""
 
 
-def track_path(
-    job: Job, task: Task, track: Track, ext: str, label: str, number: int = 1, limits: Limits | None = None
-) -> str:
-    """One track's path within the outbox, by the rule's template."""
-    values = {
-        **_job_values(job, number),
-        "label": label,
+def _track_values(job: Job, task: Task, track: Track, ext: str) -> dict[str, str]:
+    return {
+        "label": safe(job.handling.labels.get(track.label, track.label), safe(track.type, "track")),
         "type": safe(track.type, "track"),
         "task": safe(task.title),
         "mode": safe(task.mode),
         "ext": ext,
         ".ext": f".{ext}" if ext else "",
     }
-    return _filled(_with_number(job.handling.output), values, _folder(job.path), limits or Limits())
 
 
 def manifest_path(job: Job, number: int = 1, limits: Limits | None = None) -> str:
@@ -175,25 +169,22 @@ def manifest_path(job: Job, number: int = 1, limits: Limits | None = None) -> st
     whole = folders[: shared[0]] if shared else folders
     own = any(_OWN.search(folder) for folder in whole)
     name = MANIFEST_NAME if own else f"{{name}}{{number}}.{MANIFEST_NAME}"
-    return _filled([*whole, name], _job_values(job, number), _folder(job.path), limits or Limits())
+    return _filled([*whole, name], _job_values(job, number), job.path, limits or Limits())
 
 
-def number_of(job: Job, limits: Limits | None = None) -> int:
-    """The number of the set in which the job's tracks have their places already; 1 where none has."""
-    placed = {key: track.path for key, _, track in wanted_tracks(job) if track.path is not None}
-    part_bytes = (limits or Limits()).part_bytes
+def named_as(job: Job, placed: Mapping[TrackKey, str], part_bytes: int = 255) -> tuple[int, Limits]:
+    """The number under which tracks have the paths that they have, and what limits their names; 1 where none has any."""
     endings = {key: ending_of(path) for key, path in placed.items()}
-    candidates = {1, *(int(number) for path in placed.values() for number in _NUMBER.findall(path))}
-    for number in sorted(candidates - {0}):
-        for refused in (False, True):
-            again = paths(job, endings, number, Limits(part_bytes, refused))
-            if any(again[key] == path for key, path in placed.items()):
-                return number
-    return 1
+    numbers = {1, *(int(number) for path in placed.values() for number in _NUMBER.findall(path))}
+    ways = [
+        (number, Limits(part_bytes, portable=refused)) for number in sorted(numbers - {0}) for refused in (False, True)
+    ]
 
+    def alike_count(way: tuple[int, Limits]) -> int:
+        again = paths(job, endings, *way)
+        return sum(again[key] == path for key, path in placed.items())
 
-def _folder(path: str) -> str:
-    return path.rpartition("/")[0]
+    return max(ways, key=alike_count)
 
 
 def _job_values(job: Job, number: int) -> dict[str, str]:
@@ -207,47 +198,42 @@ def _job_values(job: Job, number: int) -> dict[str, str]:
 
 
 def _with_number(output: str) -> list[str]:
-    """The template's parts, with `{number}` in the job's own folder, else before the file's ending."""
-    parts = output.replace(".{ext}", "{.ext}").split("/")
-    for place, part in enumerate(parts[:-1]):
-        if _OWN.search(part):
-            parts[place] = part + "{number}"
-            return parts
-    ending = re.search(r"(?:\{\.ext\}|\.[A-Za-z0-9]{1,10})\Z", parts[-1])
-    cut = ending.start() if ending else len(parts[-1])
-    parts[-1] = f"{parts[-1][:cut]}{{number}}{parts[-1][cut:]}"
-    return parts
+    """The template's parts, with `{number}` in the job's own folder, else before the file's ending, `{again}` always there."""
+    *folders, name = output.replace(".{ext}", "{.ext}").split("/")
+    own = next((place for place, folder in enumerate(folders) if _OWN.search(folder)), None)
+    if own is not None:
+        folders[own] += "{number}"
+    ending = re.search(r"(?:\{\.ext\}|\.[A-Za-z0-9]{1,10})\Z", name)
+    cut = ending.start() if ending else len(name)
+    return [*folders, f"{name[:cut]}{{again}}{'' if own is not None else '{number}'}{name[cut:]}"]
 
 
-def _filled(template: list[str], values: Mapping[str, str], folder: str, limits: Limits) -> str:
+def _filled(template: list[str], values: Mapping[str, str], source: str, limits: Limits) -> str:
     """The template with its values, part by part; only the template and `{dir}` make folders."""
-    parts: list[list[tuple[str, bool]]] = []
+    parts: list[list[_Piece]] = []
     for part in template:
         parts.append([])
         for token in _TOKEN.split(part):
             name = token[1:-1] if _TOKEN.fullmatch(token) else ""
             if name == "dir":
-                first, *deeper = folder.split("/")
-                parts[-1].append((first, True))
-                parts.extend([(step, True)] for step in deeper)
+                first, *deeper = source.rpartition("/")[0].split("/")
+                parts[-1].append((first, _VALUE))
+                parts.extend([(step, _VALUE)] for step in deeper)
+            elif name in values:
+                parts[-1].append((values[name], _KEPT if name in _NEVER_CUT else _VALUE))
             else:
-                parts[-1].append(
-                    (values[name], name not in ("number", "ext", ".ext")) if name in values else (token, False)
-                )
+                parts[-1].append((token, _LITERAL))
     filled = [_fitted(pieces, limits) for pieces in parts if any(text for text, _ in pieces)]
     return "/".join(filled)
 
 
-def _fitted(pieces: list[tuple[str, bool]], limits: Limits) -> str:
-    """One part of the path: its longest value is cut until all of it fits, so that number and ending stay."""
+def _fitted(pieces: list[_Piece], limits: Limits) -> str:
+    """One part of the path: its longest value is cut until all of it fits, then the template's own text."""
     most_bytes = limits.part_bytes - (1 if limits.portable else 0)  # which may add a character
     texts = [text for text, _ in pieces]
     while (over := len(os.fsencode("".join(texts))) - most_bytes) > 0:
-        sizes = [len(os.fsencode(text)) if flexible else 0 for text, (_, flexible) in zip(texts, pieces, strict=True)]
-        longest = max(range(len(texts)), key=sizes.__getitem__)
-        if sizes[longest] == 0:  # the template alone is too long
-            texts = [with_ending(*_split("".join(texts)), most_bytes)]
-            break
+        sizes = [len(os.fsencode(text)) for text in texts]
+        longest = max(range(len(texts)), key=lambda place: (sizes[place] > 0 and pieces[place][1], sizes[place]))
         texts[longest] = shortened(texts[longest], max(0, sizes[longest] - over))
     part = _unhidden("".join(texts).replace("\0", "_"))
     return portable(part) if limits.portable else part

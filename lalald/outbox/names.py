@@ -59,7 +59,8 @@ class _Names:
         self._listed = cache(listed)
         self._limits = Limits(most_name_bytes(job.handling.outbox))
         self._limits = replace(self._limits, portable=self._refuses_names())
-        self.first = naming.number_of(job, self._limits)
+        placed = {key: track.path for key, _, track in naming.wanted_tracks(job) if track.delivered and track.path}
+        self.first, _ = naming.named_as(job, placed, self._limits.part_bytes)
         self._manifest = job.handling.manifest and not any(task.error for task in job.tasks)
 
     def _refuses_names(self) -> bool:

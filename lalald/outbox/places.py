@@ -6,7 +6,7 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -26,7 +26,7 @@ from lalald.files import (
     write_whole,
 )
 from lalald.jobs import Job, Track
-from lalald.naming import Limits, TrackKey
+from lalald.naming import TrackKey
 from lalald.outbox.staging import MANIFEST, kept, make_staging, staged_path, undelivered, with_tracks
 
 _NOT_LINKED = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EMLINK, errno.EACCES}
@@ -51,11 +51,12 @@ def place(job: Job, *, step: Step = no_step) -> Job:
     """
     outbox = job.handling.outbox
     owed = {key: track for key, track in undelivered(job) if track.path is not None}
+    names = {key: track.path for key, track in owed.items() if track.path is not None}
     placed = with_tracks(job, {key: replace(track, delivered=True) for key, track in owed.items()})
     with plain_errors(outbox, outbox):
         os.stat(outbox)  # without it nothing can be said of what is lost
         pieces = [_piece(job, key, track) for key, track in owed.items()]
-        last = _manifest_piece(placed) if manifest.is_due(placed) else None
+        last = _manifest_piece(placed, names) if manifest.is_due(placed) else None
         try:
             if last is not None:
                 _retire(last, step)
@@ -75,12 +76,12 @@ def _piece(job: Job, key: TrackKey, track: Track) -> _Piece:
     )
 
 
-def _manifest_piece(placed: Job) -> _Piece | None:
+def _manifest_piece(placed: Job, names: Mapping[TrackKey, str]) -> _Piece | None:
     """The manifest, staged; None where a file that has to be left alone has its name."""
     outbox, policy = placed.handling.outbox, placed.handling.on_conflict
-    number = naming.number_of(placed, Limits(most_name_bytes(outbox)))
+    number, limits = naming.named_as(placed, names, most_name_bytes(outbox))
     content = manifest.content(placed)
-    target = os.path.join(outbox, naming.manifest_path(placed, number, Limits(most_name_bytes(outbox))))
+    target = os.path.join(outbox, naming.manifest_path(placed, number, limits))
     staged = os.path.join(make_staging(placed), MANIFEST)
     piece = _Piece(staged, target, len(content), hashlib.sha256(content).hexdigest(), policy == "overwrite")
     if facts_of(kept(staged)) and not facts_of(staged):
