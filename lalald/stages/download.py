@@ -14,7 +14,6 @@ from lalald.jobs import Done, Failed, Held, Hold, Job, Outcome, Stage, Task, Tra
 from lalald.outbox import Staged
 from lalald.stages import twins
 from lalald.stages.bench import Bench
-from lalald.stages.fetch import fetch
 
 _LINKS_ASKED_AT_MOST = 2
 _ROOM_KEPT_BYTES = 16 * 1024 * 1024
@@ -120,7 +119,7 @@ def _fetch(job: Job, task: Task, position: int, track: Track, bench: Bench) -> S
     """On a thread: one track into the staging folder, from the service or from an earlier job's results."""
     if track.origin is not None:
         return outbox.copy_twin(job, task.number, position)
-    return fetch(job, task.number, position, track, bench.api, bench.transfer(job, track.size or job.size))
+    return outbox.fetch(job, task.number, position, bench.api, bench.transfer(job, track.size or job.size))
 
 
 def _without_the_twin(job: Job) -> Outcome:
