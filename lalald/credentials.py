@@ -17,6 +17,7 @@ _PLACEHOLDER = re.compile(
     r"no[-_ ]?key|none|null|placeholder|change[-_ ]?(?:me|this)|todo|x{3,}|\.{3}|<.*>|(?:your|paste|insert|enter|put)[-_ ].*",
     re.IGNORECASE,
 )
+_BY_ENVIRONMENT = "LALALD_LICENSE_KEY_FILE"
 _SENDABLE = re.compile(r"[\x21-\x7e]+")  # visible ASCII: what can stand in an HTTP header as one word
 
 
@@ -78,21 +79,30 @@ def license_key_with_origin(config: Config, environ: Mapping[str, str]) -> tuple
 def _sources(config: Config, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Where a key may come from, and what is there; read one after the other, only as far as needed."""
     yield "LALALD_LICENSE_KEY", environ.get("LALALD_LICENSE_KEY", "")
-    named = environ.get("LALALD_LICENSE_KEY_FILE")
-    if named:
-        yield "LALALD_LICENSE_KEY_FILE", _content(_named_file(named, environ), "LALALD_LICENSE_KEY_FILE")
+    files = dict(named_files(config, environ))
+    if _BY_ENVIRONMENT in files:
+        yield _BY_ENVIRONMENT, _content(files[_BY_ENVIRONMENT], _BY_ENVIRONMENT)
     credentials = environ.get("CREDENTIALS_DIRECTORY")
     if credentials and (handed_over := Path(credentials, "license-key")).exists():
         yield "the credential license-key", _content(handed_over, "the credential license-key")
+    if "license_key_file" in files:
+        yield "license_key_file", _content(files["license_key_file"], "license_key_file")
+
+
+def named_files(config: Config, environ: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
+    """The files that somebody named to hold the key, and where they are named.
+
+    Raises:
+        ConfigError: LALALD_LICENSE_KEY_FILE can be no path.
+    """
+    named = environ.get(_BY_ENVIRONMENT)
+    if named:
+        try:
+            yield _BY_ENVIRONMENT, expanded(named, environ, Path.cwd())
+        except ValueError as error:
+            raise ConfigError(f"{_BY_ENVIRONMENT}: {error}", hint="name the file in full") from None
     if config.license_key_file:
-        yield "license_key_file", _content(config.license_key_file, "license_key_file")
-
-
-def _named_file(named: str, environ: Mapping[str, str]) -> Path:
-    try:
-        return expanded(named, environ, Path.cwd())
-    except ValueError as error:
-        raise ConfigError(f"LALALD_LICENSE_KEY_FILE: {error}", hint="name the file in full") from None
+        yield "license_key_file", config.license_key_file
 
 
 def _content(path: Path, origin: str) -> str:

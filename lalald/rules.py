@@ -1,17 +1,19 @@
 """Which rule a file belongs to: the first one whose patterns match. Pure: only names are looked at, never files.
 
-Patterns are gitignore's, on the path within the inbox. Upper and lower case are the same, and so are the normal forms of Unicode
-(a Mac writes `é` as two characters). A leading `#` is no comment here.
+Patterns are gitignore's, on the path within the inbox: the last one that matches the file, or a folder above it, decides. Upper and
+lower case are the same, and so are the normal forms of Unicode (a Mac writes `é` as two characters). A leading `#` is no comment.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
-from pathspec import GitIgnoreSpec
+from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 from lalald.config.model import Inbox, Rule
 
@@ -60,8 +62,7 @@ def ignored(inbox: Inbox, relative_path: str) -> str | None:
     name = _folded(relative_path)
     if not _decides(inbox.ignore, name):
         return None
-    place = _spec(inbox.ignore).check_file(name)
-    return inbox.ignore[place.index] if place.index is not None else None
+    return next(line.pattern for line in _lines(inbox.ignore) if line.expression.search(name))
 
 
 def _takes(rule: Rule, name: str) -> bool:
@@ -69,45 +70,59 @@ def _takes(rule: Rule, name: str) -> bool:
 
 
 def matches(patterns: tuple[str, ...], relative_path: str) -> bool:
-    """Whether gitignore patterns, the last one that says something deciding, take a path."""
+    """Whether patterns take a path."""
     return _decides(patterns, _folded(relative_path))
 
 
 def _decides(patterns: tuple[str, ...], name: str) -> bool:
     anything = _any_of(patterns)
-    return bool(anything.search(name)) if anything else bool(_spec(patterns).check_file(name).include)
+    if anything is not None:
+        return anything.search(name) is not None
+    return next((line.takes for line in _lines(patterns) if line.expression.search(name)), False)
+
+
+class Line(NamedTuple):
+    """A pattern as an expression; `takes` is false where a `!` takes back."""
+
+    takes: bool
+    expression: re.Pattern[str]
+    pattern: str
 
 
 @lru_cache(maxsize=1024)
-def _spec(patterns: tuple[str, ...]) -> GitIgnoreSpec:
-    return compiled(patterns)
+def _lines(patterns: tuple[str, ...]) -> tuple[Line, ...]:
+    """The patterns that say something, the last one first."""
+    return tuple(filter(None, map(_line, reversed(patterns))))
 
 
 @lru_cache(maxsize=1024)
 def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str] | None:
-    """One expression for all patterns, ten times as fast as one after the other; None where a `!` makes their order matter."""
-    found = [pattern for pattern in _spec(patterns).patterns if pattern.include is not None]
-    if not found or not all(pattern.include for pattern in found):
+    """One expression for all patterns, several times as fast as one after the other; None where a `!` makes their order matter."""
+    lines = _lines(patterns)
+    if not lines or not all(line.takes for line in lines):
         return None
-    sources = [pattern.regex.pattern for pattern in found if pattern.regex]
-    return re.compile("|".join(f"(?:{_GROUP_NAME.sub('(?:', source)})" for source in sources))
+    return _expression("|".join(f"(?:{line.expression.pattern})" for line in lines))
 
 
-def compiled(patterns: Iterable[str]) -> GitIgnoreSpec:
-    """Patterns ready to be matched against folded names.
+def _line(pattern: str) -> Line | None:
+    try:
+        source, takes = GitIgnoreSpecPattern.pattern_to_regex(_folded(_without_comment(pattern)))
+        if source is None or takes is None:
+            return None
+        return Line(takes, _expression(_GROUP_NAME.sub("(?:", source)), pattern)
+    except (ValueError, re.error):
+        return None
 
-    Raises:
-        ValueError, re.error: one of them is no pattern (`says_something` tells which).
-    """
-    return GitIgnoreSpec.from_lines([_folded(_without_comment(pattern)) for pattern in patterns], backend="simple")
+
+def _expression(source: str) -> re.Pattern[str]:
+    with warnings.catch_warnings():  # Python's thoughts about [[ in an expression are none of the user's business
+        warnings.simplefilter("ignore", FutureWarning)
+        return re.compile(source)
 
 
 def says_something(pattern: str) -> bool:
     """Whether a pattern is one, and can match anything at all."""
-    try:
-        return compiled([pattern]).patterns[0].include is not None
-    except (ValueError, re.error):
-        return False
+    return _line(pattern) is not None
 
 
 def _without_comment(pattern: str) -> str:

@@ -58,6 +58,7 @@ def _sections(config: Config, licence: str) -> Iterator[Section]:
         ("licence key", licence),
         ("state", f"{config.state_dir} ({kind})" if kind else str(config.state_dir)),
         ("spend guard", _guard(config)),
+        ("transfers", _transfers(config)),
     ]
     yield Section(f"{config.path}: no mistakes", rows)
     if config.warnings:
@@ -73,6 +74,18 @@ def _guard(config: Config) -> str:
     told += [f"at most {limits.per_file:g} minutes a file"] if limits.per_file else []
     told += [f"at most {limits.per_day:g} minutes a day"] if limits.per_day else []
     return ", ".join(told) or "no limits but the minutes left"
+
+
+def _transfers(config: Config) -> str:
+    from lalald.quantities import format_rate
+
+    told = []
+    for what, many, rate in (
+        ("uploads", config.transfers.uploads, config.transfers.upload_rate),
+        ("downloads", config.transfers.downloads, config.transfers.download_rate),
+    ):
+        told.append(f"{many} {what} at once" + (f", at most {format_rate(rate)} together" if rate else ""))
+    return "; ".join(told)
 
 
 def _inbox(inbox: Inbox) -> Section:

@@ -25,7 +25,7 @@ def _kind(read: Callable[[Any], Any], schema: dict[str, Any]) -> tuple[PlainVali
 def read_flag(value: Any) -> bool:
     said = boolean(value) if isinstance(value, Plain) else None
     if said is None:
-        raise ValueError(f"expected true or false, got {quoted(value)}")
+        raise ValueError(f"expected true or false, got {quoted(value)}{_in_quotes(value)}")
     return said
 
 
@@ -101,11 +101,10 @@ def read_whole(least: int, most: int) -> Callable[[Any], int]:
 
 
 def _in_quotes(value: Any) -> str:
-    return (
-        " (remove the quotes)"
-        if isinstance(value, str) and not isinstance(value, Plain) and number(value) is not None
-        else ""
-    )
+    """A remedy for what would have been right without its quotes."""
+    if not isinstance(value, str) or isinstance(value, Plain):
+        return ""
+    return " (remove the quotes)" if boolean(value) is not None or number(value) is not None else ""
 
 
 def read_duration(least: float = 0.0) -> Callable[[Any], float]:

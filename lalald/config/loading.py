@@ -36,7 +36,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     config = resolved(shaped(data, findings), Reading(path, environ, findings))
     if findings.mistakes or config is None:
         raise findings.error(str(path))
-    _check_key_file(config, environ, findings)
+    _check_key_files(config, environ, findings)
     lines = {spelled(where): line for where, line in written.lines.items()}
     return replace(config, warnings=findings.told_warnings(), lines=lines)
 
@@ -91,13 +91,11 @@ def _section(data: dict[str, Any], where: tuple[str, ...]) -> dict[str, Any] | N
     return data
 
 
-def _check_key_file(config: Config, environ: Mapping[str, str], findings: Findings) -> None:
-    """Warns of a licence key that everybody on the machine can read."""
-    file = config.license_key_file
-    if file and credentials.readable_by_others(file):
-        findings.warn(("license_key_file",), f"every user of this machine can read {file}; chmod 600 keeps it to one")
-    named = environ.get("LALALD_LICENSE_KEY_FILE")
-    if named and credentials.readable_by_others(Path(named)):
-        where = ("LALALD_LICENSE_KEY_FILE",)
-        findings.sources[where] = "LALALD_LICENSE_KEY_FILE"
-        findings.warn(where, f"every user of this machine can read {named}; chmod 600 keeps it to one")
+def _check_key_files(config: Config, environ: Mapping[str, str], findings: Findings) -> None:
+    """Warns of licence keys that everybody on the machine can read."""
+    for origin, file in credentials.named_files(config, environ):
+        if credentials.readable_by_others(file):
+            where = (origin,)
+            if origin in environ:
+                findings.sources[where] = origin
+            findings.warn(where, f"every user of this machine can read {file}; chmod 600 keeps it to one")

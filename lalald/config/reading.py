@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from lalald.config.mistakes import Where
-from lalald.config.syntax import explained
+from lalald.config.syntax import OWN, explained
 from lalald.suggestions import quoted
 
 LARGEST_FILE_BYTES = 4 * 1024 * 1024
@@ -114,13 +114,11 @@ class _Reader:
         self.document.lines.setdefault(where, line)
         self.values_left -= 1
         if self.values_left < 0 or len(where) > DEEPEST:
-            raise yaml.MarkedYAMLError(
-                problem="too much: anchors within anchors, or too deep", problem_mark=node.start_mark
-            )
+            raise _too_much("too much: anchors within anchors, or nested too deeply", node)
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, where)
         if id(node) in self.open:
-            raise yaml.MarkedYAMLError(problem="an anchor that holds itself", problem_mark=node.start_mark)
+            raise _too_much("an anchor that holds itself", node)
         self.open.add(id(node))
         found = self._mapping(node, where) if isinstance(node, yaml.MappingNode) else self._sequence(node, where)
         self.open.discard(id(node))
@@ -191,3 +189,7 @@ class _Reader:
 
     def _mistake(self, node: yaml.Node, where: Where, words: str) -> None:
         self.document.mistakes.append((node.start_mark.line + 1, where, words))
+
+
+def _too_much(words: str, node: yaml.Node) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=words, problem_mark=node.start_mark, note=OWN)

@@ -7,6 +7,17 @@ import re
 import yaml
 
 _PLACEHOLDER = re.compile(r"(?:^|[:\-,\[]\s)\s*\{\w+\}")
+_PLAINER = {
+    "'<stream end>'": "the end of the file",
+    "<stream end>": "the end of the file",
+    "<block end>": "the end of the indented block",
+    "'<scalar>'": "more text",
+    "'<block mapping start>'": "an indented key",
+    "the node content": "a value",
+    "found unexpected end of stream": "the file ends within a quoted text",
+    "mapping values are not allowed here": "a colon where no key can be",
+}
+OWN = "worded by lalald"  # the note of errors that need no translation
 _PATTERN = re.compile(r"(?:^|[:\-,\[])\s*[*&!%@`]")
 
 
@@ -19,8 +30,17 @@ def explained(error: yaml.YAMLError, text: str) -> tuple[int, str]:
         return 1, f"not readable as YAML: {error}"
     mark = error.problem_mark or error.context_mark
     line = mark.line + 1 if mark else 1
+    if "single document" in str(error.context):
+        return line, "a second YAML document begins here; keep everything in one: remove the line ---"
     problem = " ".join(str(error.problem or error.context or "unexpected text").split())
-    return line, f"not readable as YAML: {problem}{_remedy(error, problem, text, line)}"
+    remedy = "" if error.note == OWN else _remedy(error, problem, text, line)
+    return line, f"not readable as YAML: {_plainly(problem)}{remedy}"
+
+
+def _plainly(problem: str) -> str:
+    for jargon, plain in _PLAINER.items():
+        problem = problem.replace(jargon, plain)
+    return problem
 
 
 def _code_point(character: object) -> int:
@@ -30,8 +50,6 @@ def _code_point(character: object) -> int:
 def _remedy(error: yaml.MarkedYAMLError, problem: str, text: str, line: int) -> str:
     lines = text.split("\n")
     nearby = [lines[number - 1] for number in {line, *_context_lines(error)} if 0 < number <= len(lines)]
-    if "single document" in str(error.context):
-        return ". Keep everything in one document: remove the line ---"
     if "\\t" in problem or any(re.match(r" *\t", one) for one in nearby):
         return ". Indent with spaces: YAML takes no tabs"
     if any(_PLACEHOLDER.search(one) for one in nearby):
@@ -42,7 +60,7 @@ def _remedy(error: yaml.MarkedYAMLError, problem: str, text: str, line: int) -> 
         return ". Within double quotes a backslash begins an escape: write '…' instead, or two backslashes"
     if "mapping values are not allowed" in problem:
         return ". Is the indentation right, and is a value with a colon in quotes?"
-    return ""
+    return ". Is a bracket or quote left open, or the indentation uneven?"
 
 
 def _context_lines(error: yaml.MarkedYAMLError) -> list[int]:

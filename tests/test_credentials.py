@@ -1,0 +1,136 @@
+"""Where the licence key comes from, and that nobody sees it."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import traceback
+from pathlib import Path
+
+import pytest
+
+from lalald.config import Config
+from lalald.credentials import LicenseKey, license_key, license_key_with_origin, readable_by_others
+from lalald.errors import ConfigError
+
+SECRET = "SECRET-0123456789abcdef"
+
+
+def config(key_file: Path | None = None) -> Config:
+    return Config(path=Path("/c.yaml"), state_dir=Path("/state"), inboxes=(), license_key_file=key_file)
+
+
+def revealed(found: LicenseKey | None) -> str | None:
+    return found.reveal() if found else None
+
+
+def written(folder: Path, name: str, text: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def test_the_sources_are_asked_in_their_order(tmp_path: Path) -> None:
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    written(credentials, "license-key", "from-systemd\n")
+    environ = {
+        "LALALD_LICENSE_KEY": "from-environment",
+        "LALALD_LICENSE_KEY_FILE": str(written(tmp_path, "a", "from-named-file\n")),
+        "CREDENTIALS_DIRECTORY": str(credentials),
+    }
+    configured = config(written(tmp_path, "b", "from-config\n"))
+    found = []
+    for variable in [*environ, None]:
+        found.append(revealed(license_key(configured, environ)))
+        environ.pop(variable or "", None)
+    assert found == ["from-environment", "from-named-file", "from-systemd", "from-config"]
+    assert license_key(config(), environ) is None
+
+
+def test_the_origin_is_told(tmp_path: Path) -> None:
+    key, origin = license_key_with_origin(config(written(tmp_path, "key", SECRET)), {})
+    assert (revealed(key), origin) == (SECRET, "license_key_file")
+
+
+@pytest.mark.parametrize("text", [f"{SECRET}\n", f"{SECRET}\r\n", f"  {SECRET}  \n\n", f"\ufeff{SECRET}"])
+def test_what_editors_leave_around_a_key_is_no_part_of_it(tmp_path: Path, text: str) -> None:
+    assert revealed(license_key(config(written(tmp_path, "key", text)), {})) == SECRET
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\n", "no-key", "placeholder", "changeme", "CHANGE_ME", "your-license-key", "<key>", "xxxx", "paste the key here"]
+)
+def test_a_placeholder_is_no_key(tmp_path: Path, text: str) -> None:
+    assert license_key(config(written(tmp_path, "key", text)), {}) is None
+
+
+def test_after_a_placeholder_the_next_source_is_asked(tmp_path: Path) -> None:
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    written(credentials, "license-key", "no-key")
+    environ = {"LALALD_LICENSE_KEY": "", "CREDENTIALS_DIRECTORY": str(credentials)}
+    assert revealed(license_key(config(written(tmp_path, "key", SECRET)), environ)) == SECRET
+
+
+def test_a_credentials_folder_without_our_credential_is_passed_over(tmp_path: Path) -> None:
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    assert revealed(license_key(config(written(tmp_path, "key", SECRET)), environ)) == SECRET
+
+
+def test_a_missing_file_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=rf"license_key_file: there is no file {tmp_path}/none") as refused:
+        license_key(config(tmp_path / "none"), {})
+    assert refused.value.hint
+
+
+def test_a_missing_file_of_the_environment_is_an_error_that_names_the_variable(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="LALALD_LICENSE_KEY_FILE: there is no file"):
+        license_key(config(), {"LALALD_LICENSE_KEY_FILE": str(tmp_path / "none")})
+    with pytest.raises(ConfigError, match=r"LALALD_LICENSE_KEY_FILE: the variable \$NOWHERE is not set"):
+        license_key(config(), {"LALALD_LICENSE_KEY_FILE": "$NOWHERE/key"})
+
+
+def test_a_folder_in_the_place_of_the_file_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is a folder, not a file"):
+        license_key(config(tmp_path), {})
+
+
+@pytest.mark.parametrize("text", [f"{SECRET} x", f"{SECRET}\n{SECRET}", f"{SECRET}\x00", f"ключ{SECRET}", f"\xff{SECRET}"])
+def test_what_cannot_stand_in_a_header_is_refused_and_not_shown(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match="cannot be a licence key") as refused:
+        license_key(config(written(tmp_path, "key", text)), {})
+    assert SECRET not in "".join(traceback.format_exception(refused.value))
+
+
+def test_a_huge_file_is_not_read_whole(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="too large"):
+        license_key(config(written(tmp_path, "key", "x" * 5000)), {})
+    with pytest.raises(ConfigError, match="too large"):
+        license_key(config(Path("/dev/zero")), {})
+
+
+def test_a_key_shows_itself_nowhere() -> None:
+    key = LicenseKey(SECRET)
+    for text in (repr(key), str(key), f"{key}", f"{key!r:>60}", f"{[key]}", f"{key:40}"):
+        assert SECRET not in text
+    for spill in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="not written anywhere"):
+            spill(key)
+    assert key.reveal() == SECRET
+
+
+def test_equal_keys_are_equal() -> None:
+    assert LicenseKey("a") == LicenseKey("a")
+    assert LicenseKey("a") != LicenseKey("b")
+    assert LicenseKey("a") != "a"
+    assert len({LicenseKey("a"), LicenseKey("a")}) == 1
+
+
+def test_a_key_file_that_others_can_read_is_told_apart(tmp_path: Path) -> None:
+    path = written(tmp_path, "key", SECRET)
+    path.chmod(0o640)
+    assert not readable_by_others(path)
+    path.chmod(0o644)
+    assert readable_by_others(path)
+    assert not readable_by_others(tmp_path / "none")
