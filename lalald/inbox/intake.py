@@ -127,9 +127,9 @@ class Intake:
 
     def settled(self) -> bool:
         """Whether all that lies in the inbox is taken or left alone. A file held open for ten minutes is not waited for."""
-        if self._turning.locked() or self._scan_wanted or self._look_wanted or self._wake.is_set():
+        if self._turning.locked() or self._look_wanted or self._wake.is_set():
             return False
-        return not self._is_available or self._desk.is_clear()
+        return not self._is_available or (not self._scan_wanted and self._desk.is_clear())
 
     async def quiet(self) -> None:
         """Returns when the inbox is settled. `run` must be running."""
@@ -246,8 +246,8 @@ class Intake:
     async def _take_up(self) -> None:
         """Looks whether the inbox is there; if it is there again, it is watched and looked at as a whole."""
         self._look_wanted = False
-        before, known = self._presence, self._presence.folder if self._presence else None
-        presence = await self._in_thread(availability.look, self._root, self._marker, known)
+        before = self._presence
+        presence = await self._in_thread(availability.look, self._root, self._marker, self._desk.presence.folder)
         self._presence = presence
         self._desk.presence_in_doubt = False
         if not presence.available:

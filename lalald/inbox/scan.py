@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from lalald.inbox.names import MARKER_NAME
+
 FILES_AT_ONCE = 2000
 UNTOLD = -1  # the size of a file that is there but cannot be looked at
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NONBLOCK
@@ -111,7 +113,10 @@ class Walk:
             os.close(descriptor)
 
     def _stretches(self, folder: str, descriptor: int, waiting: list[str]) -> Iterator[Listing]:
-        names = _in_order(os.listdir(descriptor))
+        names = os.listdir(descriptor)
+        if folder == "" and MARKER_NAME in names:
+            names.remove(MARKER_NAME)
+        names = _in_order(names)
         after = None
         for first in range(0, max(1, len(names)), FILES_AT_ONCE):
             stretch = names[first : first + FILES_AT_ONCE]

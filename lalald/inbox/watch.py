@@ -71,11 +71,20 @@ class Watch:
     each before it is listed. `add`, `drain` and `stop` may be called on any thread.
     """
 
-    def __init__(self, root: str, *, wake: Callable[[], None], skipped: Callable[[str], bool], recursive: bool = True) -> None:
+    def __init__(
+        self,
+        root: str,
+        *,
+        wake: Callable[[], None],
+        skipped: Callable[[str], bool],
+        recursive: bool = True,
+        most_hints: int = MOST_HINTS,
+    ) -> None:
         self._root = root
         self._wake = wake
         self._skipped = skipped
         self._recursive = recursive
+        self._most_hints = most_hints
         self._lock = threading.Lock()
         self._hints = Hints()
         self._woken = False
@@ -188,7 +197,7 @@ class Watch:
             return
         with self._lock:
             hints = self._hints
-            if len(hints.files) + len(hints.folders) >= MOST_HINTS:
+            if len(hints.files) + len(hints.folders) >= self._most_hints:
                 self._hints = Hints(lost=True, root=hints.root, failure=hints.failure)
             elif is_folder:
                 hints.folders[path] = hints.folders.get(path, False) or went

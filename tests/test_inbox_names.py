@@ -1,0 +1,40 @@
+"""What is never taken because of its name."""
+
+from __future__ import annotations
+
+import pytest
+
+from lalald.inbox.names import refusal, refusal_of_path
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a.mp3", "A.MP3", "partial", "tmp.wav", "a.part.mp3", "download.mp3", "#1 hit.mp3", "@home.flac", "a~.mp3", "a~",
+        "Müller.mp3", "Mu\u0308ller.mp3", "new\nline.mp3", "it's \"quoted\".mp3", "x" * 251 + ".mp3", "\udcff\udcfe.mp3", " .mp3",
+    ],
+)  # fmt: skip
+def test_ordinary_and_odd_names_are_no_obstacle(name: str) -> None:
+    assert refusal(name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("a.mp3.part", "temporary"), ("a.mp3.PARTIAL", "temporary"), ("a.tmp", "temporary"), ("a.mp3.crdownload", "temporary"),
+        ("a.mp3.download", "temporary"), ("a.filepart", "temporary"), ("a.mp3.!qB", "temporary"), ("a.mp3.!sync", "temporary"),
+        (".syncthing.a.mp3.tmp", "temporary"), ("~a.mp3", "temporary"), ("._a.mp3", "temporary"), (".~lock.a.mp3#", "temporary"),
+        ("@eaDir", "litter"), ("@Recycle", "litter"), (".@__thumb", "litter"), ("#recycle", "litter"), ("#snapshot", "litter"),
+        (".stfolder", "litter"), (".stversions", "litter"), ("Thumbs.db", "litter"), ("desktop.ini", "litter"), (".DS_Store", "litter"),
+        ("lost+found", "litter"), ("System Volume Information", "litter"), (".a.mp3", "hidden"), (".hidden", "hidden"),
+        (".lalald", "lalald"), (".lalald-staging", "lalald"), (".lalald-3f-a.mp3.part", "lalald"),
+    ],
+)  # fmt: skip
+def test_hidden_temporary_litter_and_our_own_names_are_refused_with_a_reason(name: str, word: str) -> None:
+    assert word in (refusal(name) or "")
+
+
+def test_a_file_in_a_refused_folder_is_refused_and_the_folder_is_named() -> None:
+    assert "@eaDir" in (refusal_of_path("a/@eaDir/b.mp3") or "")
+    assert "hidden" in (refusal_of_path(".git/b.mp3") or "")
+    assert refusal_of_path("a/b/c.mp3") is None
