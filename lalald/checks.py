@@ -144,13 +144,14 @@ class Checks:
         for task in running:
             told[task.job_id][task.number] = answers.get(task.task_id)
         found = await self._bench.store.run(lambda store: store.jobs_of(told))
-        await asyncio.gather(*(self._settle_job(job, told[job.id]) for job in found))
+        many = len(running) >= MOST_IN_A_CHECK
+        await asyncio.gather(*(self._settle_job(job, told[job.id], many=many) for job in found))
 
-    async def _settle_job(self, job: Job, told: dict[int, TaskAnswer | None]) -> None:
+    async def _settle_job(self, job: Job, told: dict[int, TaskAnswer | None], *, many: bool) -> None:
         stuck = job.state is State.HELD and job.hold is Hold.LOST_TASK
         if self._worker.carries(job.id) or (job.state is not State.WAITING and not stuck):
             return
-        outcome = check.outcome_of(job, told, self._bench.clock.now())
+        outcome = check.outcome_of(job, told, self._bench.clock.now(), many=many)
         if outcome.job is not None and outcome.job.tasks == job.tasks and not stuck:
             return  # nothing new: nothing is written
         saved = await self._worker.settle(job, outcome)

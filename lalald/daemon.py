@@ -291,7 +291,6 @@ class _Daemon:
             )
         self.bench.budget.limits = config.minutes
         self.bench.budget.outdated()
-        self.worker.resize(config.transfers)
         kept = {inbox.path: inbox for inbox in config.inboxes}
         for path in [path for path in self.intakes if path not in kept]:
             self.intakes.pop(path)

@@ -96,6 +96,8 @@ class Holds:
 
     async def licence_is_refused(self) -> bool:
         """Asks the simplest question with the key. Where it is refused too every job is held, and it is said once, loudly."""
+        if self.licence_trouble is not None:
+            return True
         try:
             await self._bench.budget.minutes_left(fresh_seconds=0.0)
         except LicenceRefusedError as error:

@@ -24,7 +24,7 @@ class Lane:
         self,
         name: str,
         *,
-        slots: int,
+        slots: Callable[[], int],
         take: Take,
         carry: Carry,
         next_due_seconds: Callable[[], Awaitable[float | None]],
@@ -33,7 +33,8 @@ class Lane:
         group: Callable[[], int] = lambda: 1,
     ) -> None:
         self.name = name
-        self.slots = slots
+        self._slots = slots
+        self._takes = True
         self.gate = gate
         self._take = take
         self._carry = carry
@@ -78,7 +79,7 @@ class Lane:
 
     def stop_taking(self) -> None:
         """Nothing new is started; what is under way goes on."""
-        self.slots = 0
+        self._takes = False
 
     async def drain(self) -> None:
         """Waits for what is under way."""
@@ -92,7 +93,9 @@ class Lane:
 
     async def _fill(self) -> float | None:
         """Starts what may start. Returns the seconds to sleep: None means until woken."""
-        free = self.gate.allowed(self.slots) - len(self._under_way)
+        if not self._takes:
+            return None
+        free = self.gate.allowed(self._slots()) - len(self._under_way)
         if free <= 0:
             return self.gate.wait_seconds or None
         size = self._group()

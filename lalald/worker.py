@@ -15,7 +15,6 @@ from dataclasses import replace
 from lalald import jobs, requests
 from lalald.api import TransferStopped
 from lalald.checks import Checks
-from lalald.config import Transfers
 from lalald.errors import (
     DiskFullError,
     FileError,
@@ -73,16 +72,16 @@ class Worker:
         self.last_good_at = bench.clock.monotonic()
 
     def _lanes(self) -> list[Lane]:
-        transfers = self.bench.config.transfers
+        bench = self.bench
         lanes = [
-            self._lane(Stage.UPLOAD, transfers.uploads, upload),
-            self._lane(Stage.DOWNLOAD, transfers.downloads, download),
-            self._lane(Stage.DELETE, 4, delete),
-            self._lane(Stage.ARCHIVE, 4, archive),
+            self._lane(Stage.UPLOAD, lambda: bench.config.transfers.uploads, upload),
+            self._lane(Stage.DOWNLOAD, lambda: bench.config.transfers.downloads, download),
+            self._lane(Stage.DELETE, lambda: 4, delete),
+            self._lane(Stage.ARCHIVE, lambda: 4, archive),
         ]
         return [*lanes, *(self._split_lane(mode) for mode in MODES), self._failure_lane()]
 
-    def _lane(self, stage: Stage, slots: int, function: StageFunction) -> Lane:
+    def _lane(self, stage: Stage, slots: Callable[[], int], function: StageFunction) -> Lane:
         async def carry(group: Sequence[Job]) -> None:
             await self._carry(group[0], function)
 
@@ -92,16 +91,16 @@ class Worker:
         )  # fmt: skip
 
     def _split_lane(self, mode: str) -> Lane:
-        batch = self.bench
+        bench = self.bench
 
         async def carry(group: Sequence[Job]) -> None:
             await self._split(group, mode)
 
         return Lane(
-            f"split {mode}", slots=1 if split.batches(mode, batch) else 4,
+            f"split {mode}", slots=lambda: 1 if split.batches(mode, bench) else 4,
             take=lambda n: self._take(n, lambda store, now, m: store.due_to_split(mode, now, m)), carry=carry,
             next_due_seconds=lambda: self._next_due(Stage.SPLIT), gate=self.gates["split"], clock=self.bench.clock,
-            group=lambda: split.MOST_IN_A_BATCH if split.batches(mode, batch) else 1,
+            group=lambda: split.MOST_IN_A_BATCH if split.batches(mode, bench) else 1,
         )  # fmt: skip
 
     def _failure_lane(self) -> Lane:
@@ -112,7 +111,7 @@ class Worker:
             return None
 
         return Lane(
-            "failures", slots=1, take=lambda n: self._take(n, lambda store, _now, m: store.unfiled_failures(m)), carry=carry,
+            "failures", slots=lambda: 1, take=lambda n: self._take(n, lambda store, _now, m: store.unfiled_failures(m)), carry=carry,
             next_due_seconds=never, gate=Gate(self.bench.clock, self._jitter), clock=self.bench.clock,
         )  # fmt: skip
 
@@ -156,15 +155,6 @@ class Worker:
     async def turn(self) -> None:
         """Returns when every loop has come round."""
         await asyncio.gather(*(lane.turn() for lane in self.lanes), self.checks.turn(), self.holds.turn())
-
-    def resize(self, transfers: Transfers) -> None:
-        """More or fewer transfers at once, from the next one on."""
-        for lane in self.lanes:
-            if lane.name == Stage.UPLOAD:
-                lane.slots = transfers.uploads
-            elif lane.name == Stage.DOWNLOAD:
-                lane.slots = transfers.downloads
-        self.wake()
 
     def stop_taking(self) -> bool:
         """Nothing new is begun. Returns whether a request that charges is on the wire."""
@@ -233,8 +223,10 @@ class Worker:
         elif job.state is State.HELD:
             self.holds.wake()
         else:
+            ended = job.state is not State.WAITING  # a twin may wait for it, at its upload
             for lane in self.lanes:
-                if lane.name in (job.stage, "failures") or (job.stage is Stage.SPLIT and lane.name.startswith("split")):
+                splits = job.stage is Stage.SPLIT and lane in self._split_lanes
+                if lane.name in (job.stage, "failures") or splits or (ended and lane.name == Stage.UPLOAD):
                     lane.wake()
 
     async def _outcome(self, job: Job, running: Awaitable[Outcome]) -> Outcome:
@@ -300,7 +292,10 @@ class Worker:
         """Writes the row, however long the disk is full: nothing else happens to the job before it is written."""
 
         def write(store: Store) -> Job:
-            saved = store.save(before, after)
+            try:
+                saved = store.save(before, after)
+            except StaleError:
+                saved = store.save(_with_the_same_work(store, before), after)
             if dropped:
                 store.drop_file(before)
             return saved
@@ -400,6 +395,17 @@ class Worker:
             await self.save(job, replace(job, filed=True, warning=f"the file stays where it is: {error}"))
         finally:
             self._let_go([job])
+
+
+def _with_the_same_work(store: Store, before: Job) -> Job:
+    """The row as it is now, where only its hold has changed since it was taken: what was learnt meanwhile may be money.
+
+    Raises StaleError where the work itself is another.
+    """
+    now = store.job(before.id)
+    if now is None or (now.tasks, now.stage, now.path) != (before.tasks, before.stage, before.path):
+        raise StaleError(f"job {before.id} was changed by somebody else since it was taken")
+    return now
 
 
 _PAST = {

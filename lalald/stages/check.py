@@ -14,11 +14,14 @@ STUCK_ASKED_EVERY_SECONDS = 600.0
 _LONGEST_BETWEEN_CHECKS_SECONDS = 120.0
 
 
-def outcome_of(job: Job, answers: dict[int, TaskAnswer | None], now: float) -> Outcome:
-    """The job after its tasks (by number) were asked for; None where the service said nothing of one."""
+def outcome_of(job: Job, answers: dict[int, TaskAnswer | None], now: float, *, many: bool = True) -> Outcome:
+    """The job after its tasks (by number) were asked for; None where the service said nothing of one.
+
+    With `many` tasks running not all can be asked for each time: then each gets a moment for its next check.
+    """
     for task in job.tasks:
         if task.stage is Stage.CHECK and task.error is None and task.number in answers:
-            job = _checked(job, task, answers[task.number], now)
+            job = _checked(job, task, answers[task.number], now, many=many)
     stuck = next((task for task in job.tasks if _is_stuck(task, now)), None)
     if stuck is None:
         return Done(job)
@@ -35,11 +38,13 @@ def _is_stuck(task: Task, now: float) -> bool:
     return running and task.moved_at is not None and now - task.moved_at > STUCK_SECONDS
 
 
-def _checked(job: Job, task: Task, answer: TaskAnswer | None, now: float) -> Job:
+def _checked(job: Job, task: Task, answer: TaskAnswer | None, now: float, *, many: bool) -> Job:
     if answer is None or answer.status in ("server_error", "unknown"):
         return _untold(job, task, answer, now)
     if answer.status == "progress":
-        return job.with_task(_progressed(task, answer.progress or 0, now))
+        moved = _progressed(task, answer.progress or 0, now)
+        wait = _until_next_check(moved, now) if many or _is_stuck(moved, now) else None
+        return job.with_task(moved if wait is None else replace(moved, due_at=now + wait))
     if answer.status == "success":
         return _succeeded(job, task, answer, now)
     if answer.status == "cancelled":
@@ -53,8 +58,7 @@ def _checked(job: Job, task: Task, answer: TaskAnswer | None, now: float) -> Job
 
 def _progressed(task: Task, progress: int, now: float) -> Task:
     moved_at = now if progress != task.progress or task.moved_at is None or task.moved_at > now else task.moved_at
-    moved = replace(task, progress=progress, moved_at=moved_at)
-    return replace(moved, due_at=now + _until_next_check(moved, now))
+    return replace(task, progress=progress, moved_at=moved_at)
 
 
 def _until_next_check(task: Task, now: float) -> float:
