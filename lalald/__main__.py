@@ -36,10 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parsed(words: Sequence[str]) -> int:
     from importlib import import_module
 
-    from lalald.commands.parser import build
+    from lalald.commands.parser import build, check_command
     from lalald.commands.verbs import VERBS
 
     parser = build(words)
+    check_command(parser, words)
     arguments = parser.parse_args(words)
     if arguments.command is None:
         parser.print_help()

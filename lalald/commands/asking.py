@@ -90,7 +90,8 @@ def tell_each(reports: Iterable[JobReport], what: str, charged: Callable[[Job], 
         unknown += cost is None
         total += cost or 0.0
         if jobs <= MOST_LINES:
-            print(f"job {report.job.id} {shown(report.job.path)}: {what}; {cost_told(cost)}")
+            again = " once more" if report.job.hold is Hold.LOST_TASK else ""
+            print(f"job {report.job.id} {shown(report.job.path)}: {what}; {cost_told(cost)}{again}")
     if jobs > MOST_LINES:
         print(f"… and {count(jobs - MOST_LINES, 'more job')}")
     if jobs > 1:

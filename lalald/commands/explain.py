@@ -121,13 +121,12 @@ def account(config: Config, reports: Reports | None, path: str) -> Account:
     job = reports.job(explanation.job_id) if reports and explanation.job_id is not None else None
     if job is not None:
         return _of_job(path, inbox, explanation, job)
-    if explanation.rule is None:
+    if explanation.rule is None or not explanation.taken:
         return Account(path, inbox, explanation)
     asked = tasks(explanation.rule)
     duration = local_duration(path)
     cost = price_of(asked, duration)
-    remarks = tuple(_remarks(config, inbox, reports, cost)) if explanation.taken else ()
-    return Account(path, inbox, explanation, None, asked, duration, cost, remarks)
+    return Account(path, inbox, explanation, None, asked, duration, cost, tuple(_remarks(config, inbox, reports, cost)))
 
 
 def _elsewhere(config: Config, reports: Reports | None, path: str) -> Account:

@@ -27,7 +27,7 @@ def job_facts(report: JobReport) -> dict[str, Any]:
         "error": job.error,
         "warning": job.warning,
         "progress": report.percent,
-        "minutes": round(job.minutes, 3),
+        "minutes": round(float(job.minutes), 3),
         "attempts": job.attempts,
         "due_at": iso(job.due_at),
         "created_at": iso(job.created_at),

@@ -55,6 +55,7 @@ class Overview:
     holds: Sequence[HoldReport]
     failures: Sequence[JobReport]
     minutes: Minutes
+    asked: int
 
     @property
     def exit_code(self) -> int:
@@ -78,6 +79,7 @@ class Overview:
             "inboxes": [inbox._asdict() for inbox in self.inboxes],
             "jobs": self.counts.states,
             "stages": {str(stage): self.counts.stages.get(stage, 0) for stage in Stage if stage is not Stage.DONE},
+            "requests": self.asked,
             "under_way": [_job_facts(report) for report in self.under_way],
             "holds": [{**hold._asdict(), "since": iso(hold.since), "to_do": _to_do(hold)} for hold in self.holds],
             "failures": [{**_job_facts(report), "error": report.job.error} for report in self.failures],
@@ -95,13 +97,15 @@ class Overview:
         if self.inboxes:
             yield Section("inboxes", [_inbox_row(inbox) for inbox in self.inboxes])
         yield Section("jobs", self._job_rows())
+        yield Section("minutes", self._minutes_rows())
         if self.under_way:
-            yield Section("under way", list(self._under_way_rows()))
+            seen = "" if self.running else " when the daemon was last there"
+            yield Section(f"under way{seen}", list(self._under_way_rows()))
         if self.holds:
             yield Section("held", [row for hold in self.holds for row in self._hold_rows(hold)])
         if self.failures:
-            yield Section("failed", list(self._failure_rows()))
-        yield Section("minutes", self._minutes_rows())
+            todo = "`lalald show ID` tells more, `lalald retry ID` goes on"
+            yield Section(f"failed ({todo})", list(self._failure_rows()))
 
     def _daemon_told(self) -> str:
         if not self.running:
@@ -114,6 +118,8 @@ class Overview:
     def _troubles(self) -> Iterator[tuple[Cell, ...]]:
         if self.running and self.daemon is not None:
             yield "configuration", shown(str(self.daemon.value["config"]))
+        if not self.running:
+            yield "to do", "`lalald run` starts it, or `systemctl start lalald` where systemd does"
         if self.mistake is not None:
             yield "configuration", f"{shown(self.mistake)} (`lalald check-config` tells every mistake)"
         if self.service is not None and (trouble := self.service.value.get("trouble")):
@@ -122,10 +128,13 @@ class Overview:
 
     def _job_rows(self) -> list[tuple[Cell, ...]]:
         stages = [stage for stage in Stage if self.counts.stages.get(stage)]
-        rows: list[tuple[Cell, ...]] = [(str(stage), self._stage_told(stage), "") for stage in stages]
+        rows: list[tuple[Cell, ...]] = [(str(stage), self._stage_told(stage)) for stage in stages]
         states = self.counts.states
-        rows += [(state, f"{states[state]:,}", "") for state in ("held", "failed", "cancelled") if states[state]]
-        return [*rows, ("done", f"{states['done']:,}", "")]
+        rows += [(state, f"{states[state]:,}") for state in ("held", "failed", "cancelled") if states[state]]
+        rows.append(("done", f"{states['done']:,}"))
+        if self.asked:
+            rows.append(("asked", f"{count(self.asked, 'request')} that the daemon has not honoured yet"))
+        return rows
 
     def _stage_told(self, stage: Stage) -> str:
         running = self.counts.running.get(stage, 0)
@@ -140,7 +149,7 @@ class Overview:
             yield "…", f"and {count(more, 'more job')}"
 
     def _hold_rows(self, hold: HoldReport) -> Iterator[tuple[Cell, ...]]:
-        since = "" if hold.since is None else f" for {ago(hold.since, self.now).removesuffix(' ago')}"
+        since = "" if hold.since is None else f" since {moment(hold.since)}"
         cost = f"; {price(hold.minutes, hold.unknown)} to go on" if hold.minutes or hold.unknown else ""
         yield hold.hold, f"{count(hold.jobs, 'job')}{since}{cost}"
         first = "" if hold.jobs == 1 else "the first, "
@@ -154,7 +163,6 @@ class Overview:
         more = self.counts.states["failed"] - len(self.failures)
         if more > 0:
             yield "…", f"and {count(more, 'older one')}: `lalald jobs --failed`"
-        yield "", "`lalald show ID` tells more, `lalald retry ID` goes on"
 
     def _minutes_rows(self) -> list[tuple[Cell, ...]]:
         minutes = self.minutes
@@ -187,6 +195,7 @@ def gather(state_dir: Path, configured: Sequence[str] | None, mistake: str | Non
             holds=reports.holds(),
             failures=reports.failures(_MOST_FAILURES),
             minutes=_minutes(reports, now),
+            asked=reports.asked(),
         )
 
 

@@ -8,6 +8,7 @@ from importlib import import_module
 
 from lalald import __version__
 from lalald.commands.verbs import GROUPS, VERBS, Verb
+from lalald.suggestions import unknown
 
 _CONFIG = "the configuration; default: $LALALD_CONFIG, then the usual places"
 EXIT_CODES = """exit codes:
@@ -40,6 +41,18 @@ def build(words: Sequence[str]) -> ArgumentParser:
             command.add_argument("--config", metavar="FILE", default=SUPPRESS, help=_CONFIG)
             import_module(verb.module).add_arguments(command)
     return parser
+
+
+def check_command(parser: ArgumentParser, words: Sequence[str]) -> None:
+    """Ends the program where the first word that is no option is no command, and says which one was meant."""
+    rest = iter(words)
+    for word in rest:
+        if word == "--config":
+            next(rest, None)
+        elif not word.startswith("-"):
+            if word not in VERBS:
+                parser.error(unknown("command", word, VERBS))
+            return
 
 
 def _epilog(verb: Verb) -> str:

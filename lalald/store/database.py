@@ -53,6 +53,7 @@ CREATE INDEX jobs_ended ON jobs (state, id) WHERE state IN ('failed', 'cancelled
 CREATE INDEX jobs_unfiled ON jobs (id) WHERE state = 'failed' AND filed = 0;
 CREATE INDEX jobs_returnable ON jobs (size) WHERE location IS NOT NULL AND state IN ('failed', 'cancelled');
 CREATE INDEX jobs_request ON jobs (id) WHERE request IS NOT NULL;
+CREATE INDEX jobs_moving ON jobs (stage, id) WHERE progress IS NOT NULL;
 CREATE INDEX jobs_path ON jobs (inbox, path);
 CREATE INDEX jobs_twins ON jobs (size, recipe);
 CREATE INDEX jobs_waiting_for_a_twin ON jobs (twin_id) WHERE twin_id IS NOT NULL;
@@ -107,7 +108,7 @@ CREATE TABLE charges (
     minutes REAL NOT NULL,
     at REAL NOT NULL
 );
-CREATE INDEX charges_at ON charges (at);
+CREATE INDEX charges_at ON charges (at, minutes);
 
 CREATE TABLE files (
     inbox TEXT NOT NULL,
