@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from stat import S_IROTH
 from typing import NoReturn
@@ -17,7 +18,8 @@ _PLACEHOLDER = re.compile(
     r"no[-_ ]?key|none|null|placeholder|change[-_ ]?(?:me|this)|todo|x{3,}|\.{3}|<.*>|(?:your|paste|insert|enter|put)[-_ ].*",
     re.IGNORECASE,
 )
-_BY_ENVIRONMENT = "LALALD_LICENSE_KEY_FILE"
+_BY_ENVIRONMENT, _BY_CONFIG = "LALALD_LICENSE_KEY_FILE", "license_key_file"
+CREDENTIAL = "the credential license-key"
 _SENDABLE = re.compile(r"[\x21-\x7e]+")  # visible ASCII: what can stand in an HTTP header as one word
 
 
@@ -52,8 +54,11 @@ class LicenseKey:
 
 
 def license_key(config: Config, environ: Mapping[str, str]) -> LicenseKey | None:
-    """The key of the first source that has one: LALALD_LICENSE_KEY, the file named by LALALD_LICENSE_KEY_FILE, systemd's
-    credential `license-key`, the file of `license_key_file`. None where all are empty or hold a placeholder.
+    """The key of the first source that has one: LALALD_LICENSE_KEY, the file named by LALALD_LICENSE_KEY_FILE, the file of
+    `license_key_file`, systemd's credential `license-key`. None where all are empty or hold a placeholder.
+
+    The credential comes last since it stays what it was at the start, while the same file may have a new key by now. A file of
+    `license_key_file` that root alone may read is no mistake where systemd hands a key over.
 
     Raises:
         ConfigError: a file that was named cannot be read, or what is in it cannot be a key. Never shows the key.
@@ -63,30 +68,42 @@ def license_key(config: Config, environ: Mapping[str, str]) -> LicenseKey | None
 
 def license_key_with_origin(config: Config, environ: Mapping[str, str]) -> tuple[LicenseKey | None, str]:
     """`license_key`, and the source that it came from."""
-    for origin, text in _sources(config, environ):
-        key = text.strip()
-        if not key or _PLACEHOLDER.fullmatch(key):
+    unreadable: ConfigError | None = None
+    for origin, content in _sources(config, environ):
+        try:
+            key = _key(origin, content())
+        except ConfigError as error:
+            if origin != _BY_CONFIG:
+                raise
+            unreadable = error
             continue
-        if not _SENDABLE.fullmatch(key):
-            raise ConfigError(
-                f"{origin}: what is there cannot be a licence key: spaces, several lines or characters beyond ASCII",
-                hint="put the key alone on one line",
-            )
-        return LicenseKey(key), origin
+        if key:
+            return key, origin
+    if unreadable:
+        raise unreadable
     return None, ""
 
 
-def _sources(config: Config, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Where a key may come from, and what is there; read one after the other, only as far as needed."""
-    yield "LALALD_LICENSE_KEY", environ.get("LALALD_LICENSE_KEY", "")
-    files = dict(named_files(config, environ))
-    if _BY_ENVIRONMENT in files:
-        yield _BY_ENVIRONMENT, _content(files[_BY_ENVIRONMENT], _BY_ENVIRONMENT)
-    credentials = environ.get("CREDENTIALS_DIRECTORY")
-    if credentials and (handed_over := Path(credentials, "license-key")).exists():
-        yield "the credential license-key", _content(handed_over, "the credential license-key")
-    if "license_key_file" in files:
-        yield "license_key_file", _content(files["license_key_file"], "license_key_file")
+def _key(origin: str, text: str) -> LicenseKey | None:
+    key = text.strip()
+    if not key or _PLACEHOLDER.fullmatch(key):
+        return None
+    if not _SENDABLE.fullmatch(key):
+        raise ConfigError(
+            f"{origin}: what is there cannot be a licence key: spaces, several lines or characters beyond ASCII",
+            hint="put the key alone on one line",
+        )
+    return LicenseKey(key)
+
+
+def _sources(config: Config, environ: Mapping[str, str]) -> Iterator[tuple[str, Callable[[], str]]]:
+    """Where a key may come from, and how to read what is there; asked one after the other, only as far as needed."""
+    yield "LALALD_LICENSE_KEY", lambda: environ.get("LALALD_LICENSE_KEY", "")
+    for origin, path in named_files(config, environ):
+        yield origin, partial(_content, path, origin)
+    directory = environ.get("CREDENTIALS_DIRECTORY")
+    if directory and (handed_over := Path(directory, "license-key")).exists():
+        yield CREDENTIAL, partial(_content, handed_over, CREDENTIAL)
 
 
 def named_files(config: Config, environ: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
@@ -102,7 +119,7 @@ def named_files(config: Config, environ: Mapping[str, str]) -> Iterator[tuple[st
         except ValueError as error:
             raise ConfigError(f"{_BY_ENVIRONMENT}: {error}", hint="name the file in full") from None
     if config.license_key_file:
-        yield "license_key_file", config.license_key_file
+        yield _BY_CONFIG, config.license_key_file
 
 
 def _content(path: Path, origin: str) -> str:

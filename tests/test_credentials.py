@@ -41,11 +41,25 @@ def test_the_sources_are_asked_in_their_order(tmp_path: Path) -> None:
     }
     configured = config(written(tmp_path, "b", "from-config\n"))
     found = []
-    for variable in [*environ, None]:
+    for variable in ("LALALD_LICENSE_KEY", "LALALD_LICENSE_KEY_FILE"):
         found.append(revealed(license_key(configured, environ)))
-        environ.pop(variable or "", None)
-    assert found == ["from-environment", "from-named-file", "from-systemd", "from-config"]
-    assert license_key(config(), environ) is None
+        del environ[variable]
+    found += [revealed(license_key(configured, environ)), revealed(license_key(config(), environ))]
+    assert found == ["from-environment", "from-named-file", "from-config", "from-systemd"]
+    assert license_key(config(), {}) is None
+
+
+@pytest.mark.parametrize("name", ["none", ""])
+def test_a_key_that_systemd_hands_over_makes_up_for_a_file_that_cannot_be_read(tmp_path: Path, name: str) -> None:
+    written(tmp_path, "license-key", SECRET)
+    key, origin = license_key_with_origin(config(tmp_path / name), {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert (revealed(key), origin) == (SECRET, "the credential license-key")
+
+
+def test_a_placeholder_that_systemd_hands_over_does_not_hide_that_the_file_cannot_be_read(tmp_path: Path) -> None:
+    written(tmp_path, "license-key", "no-key")
+    with pytest.raises(ConfigError, match="license_key_file: there is no file"):
+        license_key(config(tmp_path / "none"), {"CREDENTIALS_DIRECTORY": str(tmp_path)})
 
 
 def test_the_origin_is_told(tmp_path: Path) -> None:
