@@ -33,10 +33,11 @@ class Talk:
 
     def body(self, head: bytes) -> bytes:
         length = int(header(head, "content-length") or 0)
-        while len(self.rest) < length and (piece := self.sock.recv(65536)):
-            self.rest += piece
-        body, self.rest = self.rest[:length], self.rest[length:]
-        return body
+        body = bytearray(self.rest)
+        while len(body) < length and (piece := self.sock.recv(1 << 18)):
+            body += piece
+        self.rest = bytes(body[length:])
+        return bytes(body[:length])
 
     def request(self) -> tuple[bytes, bytes]:
         head = self.head()
@@ -47,7 +48,12 @@ class Talk:
             self.sock.sendall(piece.encode() if isinstance(piece, str) else piece)
 
     def json(self, text: str, status: str = "200 OK", *headers: str) -> None:
-        lines = [f"HTTP/1.1 {status}", "Content-Type: application/json", f"Content-Length: {len(text.encode())}", *headers]
+        lines = [
+            f"HTTP/1.1 {status}",
+            "Content-Type: application/json",
+            f"Content-Length: {len(text.encode())}",
+            *headers,
+        ]
         self.say("\r\n".join([*lines, "", text]))
 
     def reset(self) -> None:
@@ -73,17 +79,11 @@ class RawServer:
         self.connections = 0
         self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self.url = f"{'https://localhost' if tls else 'http://127.0.0.1'}:{self.port}"
         self._errors: list[BaseException] = []
         self._open: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
-
-    @property
-    def port(self) -> int:
-        return int(self._listener.getsockname()[1])
-
-    @property
-    def url(self) -> str:
-        return f"{'https://localhost' if self._tls else 'http://127.0.0.1'}:{self.port}"
 
     def __enter__(self) -> Self:
         self._threads[0].start()

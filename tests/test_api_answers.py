@@ -251,7 +251,12 @@ def test_every_error_of_the_standard_library_has_a_row_or_a_parent() -> None:
     for kind in leaves(http.client.HTTPException) | leaves(ssl.SSLError) | leaves(OSError):
         if kind.__module__ in ("http.client", "ssl", "builtins", "socket"):
             assert any(parent in translate.NETWORK for parent in kind.__mro__)
-    for error in (ssl.SSLCertVerificationError(), ConnectionRefusedError(111, "no"), TimeoutError(), OSError(101, "no")):
+    for error in (
+        ssl.SSLCertVerificationError(),
+        ConnectionRefusedError(111, "no"),
+        TimeoutError(),
+        OSError(101, "no"),
+    ):
         assert str(translate.lost(error, "host")).startswith("host: ")
 
 

@@ -31,14 +31,10 @@ Result = TypeVar("Result")
 
 
 def client(url: str, deadlines: Deadlines | None = None, key: LicenseKey | None = None) -> Client:
-    return Client(
-        url, key or LicenseKey(KEY), upload_rate=None, download_rate=None, deadlines=deadlines or Deadlines()
-    )
+    return Client(url, key or LicenseKey(KEY), upload_rate=None, download_rate=None, deadlines=deadlines or Deadlines())
 
 
-def ask(
-    url: str, question: Callable[[Client], Awaitable[Result]], deadlines: Deadlines | None = None
-) -> Result:
+def ask(url: str, question: Callable[[Client], Awaitable[Result]], deadlines: Deadlines | None = None) -> Result:
     """The answer to one question, on a loop of its own."""
 
     async def asked() -> Result:
@@ -337,7 +333,9 @@ def test_an_address_that_would_show_the_key_is_refused(url: str) -> None:
         client(url)
 
 
-@pytest.mark.parametrize("url", ["https://www.lalal.ai/", "http://127.0.0.1:1", "http://[::1]:1", "http://localhost:1/p"])
+@pytest.mark.parametrize(
+    "url", ["https://www.lalal.ai/", "http://127.0.0.1:1", "http://[::1]:1", "http://localhost:1/p"]
+)
 def test_an_address_that_keeps_the_key_is_taken(url: str) -> None:
     assert client(url)
 
@@ -362,7 +360,7 @@ def test_an_answer_that_comes_drop_by_drop_meets_the_deadline() -> None:
     [
         b"HTTP/1.1 200 OK\r\nContent-Le",
         b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{}",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"mi",
+        b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"mi',
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"SSH-2.0-OpenSSH_9.6\r\n",
         b"\x00\x01\x02\x03",

@@ -180,7 +180,8 @@ class Fetching:
         kind = (response.getheader("content-type") or "").partition(";")[0].strip().lower()
         if kind in _NO_TRACKS:
             raise _strange(response, f"what came is no track but {kind}")
-        if (response.getheader("content-encoding") or "identity").lower() != "identity":
+        content, framing = response.getheader("content-encoding"), response.getheader("transfer-encoding")
+        if (content or "identity").lower() != "identity" or (framing or "chunked").lower() != "chunked":
             raise _strange(response, "it came compressed, though nobody asked for that")
         said = None if response.length is None else start + response.length
         if said == 0:

@@ -123,7 +123,7 @@ class Wire:
         finally:
             incoming.waits = True
         if begun.startswith(_INTERIM):
-            self._skip_interim_answers()
+            self._skip_an_interim_answer()
             return False
         if not begun and incoming.has_ended:
             raise ConnectionResetError(errno.ECONNRESET, "closed in the middle of the request")
@@ -135,18 +135,17 @@ class Wire:
         except OSError:
             return False
 
-    def _skip_interim_answers(self) -> None:
+    def _skip_an_interim_answer(self) -> None:
         """102 and 103 announce an answer and are none; `http.client` knows only 100."""
-        reader = self._buffered()
-        while reader.peek(1).startswith(_INTERIM):
-            while reader.readline(_LONGEST_LINE_BYTES).strip():
-                pass
+        while self._buffered().readline(_LONGEST_LINE_BYTES).strip():
+            pass
 
     def answer(self, method: str, within_seconds: float) -> http.client.HTTPResponse:
         """The head of the answer. `read_into` and `read_all` read its body, by the same deadline till `no_deadline`."""
         self._answer_by = time.monotonic() + within_seconds
         try:
-            self._skip_interim_answers()
+            while self._buffered().peek(1).startswith(_INTERIM):
+                self._skip_an_interim_answer()
             response = http.client.HTTPResponse(cast("socket.socket", self), method=method)
             response.begin()
         except translate.FOREIGN as error:
