@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import fcntl
 import os
 import signal
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -21,7 +22,7 @@ from lalald.budget import Budget
 from lalald.clock import Clock
 from lalald.config import Config, load
 from lalald.control import Server
-from lalald.credentials import license_key
+from lalald.credentials import CREDENTIAL, license_key_with_origin
 from lalald.errors import ConfigError, DaemonError, ServiceError
 from lalald.inbox.intake import Intake
 from lalald.inbox.settle import ignore_broken_leases
@@ -49,10 +50,15 @@ def run(
 
     Raises DaemonError where another daemon has the state folder, StoreError where its database cannot be used.
     """
+    faulthandler.enable()  # systemd's watchdog ends a daemon that hangs by SIGABRT: the log then has where each thread stood
     log = logs.configure(config.log, environ)
     ignore_broken_leases()
     with only_daemon(config.state_dir):
-        code = asyncio.run(_Daemon(config, open_store, once=once, environ=environ, log=log).main())
+
+        async def live() -> int:
+            return await _Daemon(config, open_store, once=once, environ=environ, log=log).main()
+
+        code = asyncio.run(live())
     sys.stderr.flush()
     sys.stdout.flush()
     os._exit(code)  # everything is saved; a thread that waits for a dead mount must not hold the stop up
@@ -94,7 +100,8 @@ class _Daemon:
         self.changed = asyncio.Event()  # something may be worth a word to systemd
         self.intakes: dict[Path, Intake] = {}
         self.watching: dict[Path, asyncio.Task[None]] = {}
-        self.loops: list[asyncio.Task[Any]] = []
+        self.loops: set[asyncio.Task[Any]] = set()
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def main(self) -> int:
         """The life of the daemon, from the open database to the last save."""
@@ -143,12 +150,16 @@ class _Daemon:
         refused_at = store.fact("batch_refused_at")
         return store.reservations(), refused_at if isinstance(refused_at, float) else None
 
-    def _client(self, config: Config) -> Client:
+    def _client(self, config: Config, *, again: bool = False) -> Client:
         try:
-            key = license_key(config, self.environ)
+            key, origin = license_key_with_origin(config, self.environ)
         except ConfigError as error:
             self.log.error("license_key.unusable", error=told(error))
-            key = None
+            key, origin = None, ""
+        if again and origin == CREDENTIAL:
+            self.log.info(
+                "license_key.kept", meaning="systemd hands a credential over at the start: a new one needs a restart"
+            )
         rates = config.transfers
         return Client(config.api_url, key, upload_rate=rates.upload_rate, download_rate=rates.download_rate)
 
@@ -165,10 +176,8 @@ class _Daemon:
         return Budget(config.minutes, self.clock, left, spent)
 
     async def _carry_on(self, started_at: float) -> int:
-        self.loops = [
-            asyncio.create_task(self.worker.run(), name="worker"),
-            asyncio.create_task(self._ask_minutes(), name="minutes"),
-        ]
+        self._look_after(self.worker.run(), "worker")
+        self._look_after(self._ask_minutes(), "minutes")
         for inbox in self.config.inboxes:
             self._watch(inbox)
         await asyncio.gather(*(self._first_scan(intake) for intake in self.intakes.values()))
@@ -182,19 +191,34 @@ class _Daemon:
             upkeep.feed_watchdog(self.systemd, self._pulse),
             upkeep.trim_history(self.bench),
         ):
-            self.loops.append(asyncio.create_task(work))
-        ending = asyncio.create_task(self._all_carried() if self.once else self.stop.wait())
-        stopping = asyncio.create_task(self.stop.wait())
-        done, _ = await asyncio.wait(
-            [ending, stopping, *self.loops, *self.watching.values()], return_when=asyncio.FIRST_COMPLETED
-        )
-        for task in done:
-            task.result()  # an unknown fault ends the daemon with its traceback, and systemd starts it anew
+            self._look_after(work, "upkeep")
+        ending = asyncio.ensure_future(self._all_carried() if self.once else self.stop.wait())
+        stopping = asyncio.ensure_future(self.stop.wait())
+        ends: list[asyncio.Future[Any]] = [ending, stopping, self.failed]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for task in (ending, stopping):
+            task.cancel()
+        if self.failed.done():
+            self.failed.result()
+        if ending.done() and not ending.cancelled():
+            ending.result()
         if self.once:
             bad = await self.store.run(lambda store: store.ended_badly_since(started_at))
             left = await self.store.run(lambda store: store.waiting_count())
             return 1 if bad or left else 0
         return 0
+
+    def _look_after(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        """A loop of the daemon. An unknown fault in it ends the daemon with its traceback, and systemd starts it anew."""
+        task = asyncio.create_task(work, name=name)
+        self.loops.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self.loops.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None and not self.failed.done():
+            self.failed.set_exception(error)
 
     async def _ask_minutes(self) -> None:
         """At start, so that `status` can tell, and that a refused key is known before the first file."""
@@ -214,7 +238,7 @@ class _Daemon:
     async def _first_scan(self, intake: Intake) -> None:
         path = next(path for path, known in self.intakes.items() if known is intake)
         await intake.scan()
-        self.watching[path] = asyncio.create_task(intake.run(), name=f"inbox {path}")
+        self.watching[path] = self._look_after(intake.run(), f"inbox {path}")
 
     def _taken(self) -> None:
         self.worker.wake()
@@ -228,7 +252,7 @@ class _Daemon:
     # the command line
 
     def _woken(self) -> None:
-        self.loops.append(asyncio.create_task(self._honour_requests()))
+        self._look_after(self._honour_requests(), "requests")
         self.worker.wake()
 
     async def _honour_requests(self) -> None:
@@ -238,8 +262,7 @@ class _Daemon:
 
     async def _pulse(self) -> bool:
         """Whether every loop turns: the store's thread, the worker's lanes, the inboxes."""
-        tasks = [*self.watching.values(), *(loop for loop in self.loops if loop.get_name() == "worker")]
-        if any(task.done() for task in tasks):
+        if self.failed.done() or any(task.done() for task in self.watching.values()):
             return False
         try:
             async with asyncio.timeout(_PULSE_SECONDS):
@@ -284,11 +307,14 @@ class _Daemon:
     async def _take_over(self, config: Config) -> None:
         """Jobs under way keep what they were matched with; files that were left alone are matched anew."""
         before, self.config, self.bench.config = self.config, config, config
-        old_api, self.bench.api = self.bench.api, self._client(config)
+        old_api, self.bench.api = self.bench.api, self._client(config, again=True)
         if config.state_dir != before.state_dir:
             self.log.warning(
                 "config.state_dir_kept", state_dir=str(before.state_dir), meaning="a new state folder needs a restart"
             )
+        if config.transfers != before.transfers:
+            self.bench.uploads = ThreadPoolExecutor(config.transfers.uploads, "upload")
+            self.bench.downloads = ThreadPoolExecutor(config.transfers.downloads, "download")
         self.bench.budget.limits = config.minutes
         self.bench.budget.outdated()
         kept = {inbox.path: inbox for inbox in config.inboxes}
@@ -310,8 +336,9 @@ class _Daemon:
 
     async def _stop(self) -> None:
         """Transfers end at once and resume later; a split on the wire is awaited, since its answer is money."""
-        for task in [*self.watching.values(), *(loop for loop in self.loops if loop.get_name() != "worker")]:
-            task.cancel()
+        for task in self.loops:
+            if task.get_name() != "worker":
+                task.cancel()
         splitting = self.worker.stop_taking()
         self.bench.api.interrupt()
         if splitting:
@@ -320,7 +347,8 @@ class _Daemon:
                     await self.worker.splits_ended()
         for task in self.loops:
             task.cancel()
-        await asyncio.wait([*self.loops, *self.watching.values()], timeout=_STOP_SECONDS)
+        if self.loops:
+            await asyncio.wait(self.loops, timeout=_STOP_SECONDS)
         await self.store.stop()
 
 

@@ -1,0 +1,121 @@
+"""The daemon beside its files: reload, the command line while it runs, `--once`."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+from conftest import MakeHome
+from lalald.sandbox.options import Options
+from lalald.sandbox.server import Sandbox
+from running import Home, tree, until, write_wav
+
+CLEAN: dict[str, Any] = {"name": "clean", "match": ["clean/"], "mode": "voice_clean"}
+
+
+def reload(home: Home, event: str) -> dict[str, Any]:
+    """Sends SIGHUP. What the daemon said of it."""
+    said = len(home.logged(event))
+    assert home.process is not None
+    home.process.send_signal(signal.SIGHUP)
+    until(lambda: len(home.logged(event)) > said, f"{event} was logged")
+    return home.logged(event)[-1]
+
+
+def test_a_reload_matches_what_was_left_alone_anew(sandbox: Sandbox, make_home: MakeHome) -> None:
+    home = make_home(sandbox.url, [CLEAN])
+    home.start()
+    write_wav(home.inbox / "music" / "song.wav")
+    until(lambda: home.logged("file.left_alone"), "the file was left alone, and it was said")
+
+    home.settings["inboxes"][0]["rules"].append({"name": "rest", "mode": "demuser"})
+    home.write_config()
+    reload(home, "config.reloaded")
+
+    until(lambda: tree(home.inbox) == ["done/music/song.wav"], "the new rule carried it")
+    assert tree(home.outbox) == ["music/song/music.wav", "music/song/no_music.wav"]
+
+
+def test_a_reload_with_a_mistake_keeps_the_old_configuration_and_says_why(
+    sandbox: Sandbox, make_home: MakeHome
+) -> None:
+    home = make_home(sandbox.url, [CLEAN])
+    home.start()
+    good = home.config.read_text()
+    home.config.write_text(good.replace("voice_clean", "voice_cleen"))
+
+    said = reload(home, "config.kept")
+
+    assert 'Did you mean "voice_clean"?' in said["error"]
+    write_wav(home.inbox / "clean" / "ep1.wav")
+    until(lambda: tree(home.inbox) == ["done/clean/ep1.wav"], "the old rule goes on")
+
+
+def test_a_reload_takes_up_a_new_inbox_and_lets_go_of_an_old_one(sandbox: Sandbox, make_home: MakeHome) -> None:
+    home = make_home(sandbox.url, [CLEAN])
+    home.start()
+    second = home.root / "second"
+    second.mkdir()
+    home.settings["inboxes"][0]["path"] = str(second)
+    home.write_config()
+    reload(home, "config.reloaded")
+
+    write_wav(home.inbox / "clean" / "old.wav")
+    write_wav(second / "clean" / "new.wav")
+
+    until(lambda: tree(second) == ["done/clean/new.wav"], "the new inbox is watched")
+    assert tree(home.inbox) == ["clean/old.wav"]
+
+
+def test_a_job_under_way_keeps_what_it_was_matched_with(make_home: MakeHome) -> None:
+    with Sandbox(Options(processing_seconds=1.5)) as sandbox:
+        home = make_home(sandbox.url, [CLEAN])
+        home.start()
+        write_wav(home.inbox / "clean" / "ep1.wav")
+        until(lambda: home.logged("job.started"), "the task was started")
+        home.settings["inboxes"][0]["rules"][0]["labels"] = {"voice": "Other"}
+        home.write_config()
+        reload(home, "config.reloaded")
+        until(lambda: tree(home.inbox) == ["done/clean/ep1.wav"], "it was carried to its end")
+    assert tree(home.outbox) == ["clean/ep1/no_voice.wav", "clean/ep1/voice.wav"]
+
+
+def test_once_says_by_its_exit_code_that_something_is_held(sandbox: Sandbox, make_home: MakeHome) -> None:
+    home = make_home(sandbox.url, [CLEAN], minutes={"per_file": 0.01})
+    write_wav(home.inbox / "clean" / "ep1.wav")
+    answer = home.command("run", "--once")
+    assert answer.returncode == 1
+    (job,) = home.jobs()
+    assert (job["state"], job["hold"], job["stage"]) == ("held", "minutes", "upload")
+    assert sandbox.state()["sources"] == []
+
+
+def test_once_takes_what_lay_there_before_the_first_look(sandbox: Sandbox, make_home: MakeHome) -> None:
+    home = make_home(sandbox.url, [CLEAN])
+    for number in range(25):
+        write_wav(home.inbox / "clean" / f"{number}.wav", seconds=0.1, pitch=200 + number)
+    assert home.command("run", "--once").returncode == 0
+    assert len(tree(home.inbox / "done")) == 25
+
+
+def test_an_old_folder_is_held_until_it_is_released(sandbox: Sandbox, make_home: MakeHome) -> None:
+    home = make_home(sandbox.url, [CLEAN])
+    for number in range(25):
+        write_wav(home.inbox / "clean" / f"{number}.wav", seconds=0.1, pitch=200 + number)
+    home.start()
+    jobs = home.rest()
+    assert {job["hold"] for job in jobs} == {"first_scan"}
+    assert home.command("release", "--all").returncode == 0
+    until(lambda: len(tree(home.inbox / "done")) == 25, "all of them were carried")
+    assert len(sandbox.state()["charges"]) == 25
+
+
+def test_health_and_status_follow_the_daemon(sandbox: Sandbox, make_home: MakeHome) -> None:
+    home = make_home(sandbox.url, [CLEAN])
+    assert home.command("health").returncode == 3
+    home.start()
+    assert home.command("health").returncode == 0
+    assert home.command("status").returncode == 0
+    home.stop()
+    assert home.command("health").returncode == 3
+    assert home.command("status").returncode == 3
