@@ -103,7 +103,9 @@ def test_without_the_right_to_write_there_is_no_marker_and_without_the_right_to_
         folder.chmod(0o755)
 
     def asked() -> str:
-        return subprocess.run([sys.executable, "-c", script, str(inbox)], capture_output=True, text=True, check=True).stdout
+        return subprocess.run(
+            [sys.executable, "-c", script, str(inbox)], capture_output=True, text=True, check=True
+        ).stdout
 
     assert "available=True" in asked()
     assert "marker=None" in asked()

@@ -31,7 +31,9 @@ def put(inbox: Inbox, path: str, content: bytes = b"abc") -> str:
     return path
 
 
-@pytest.mark.parametrize(("path", "rule"), [("podcasts/a.mp3", "podcasts"), ("a.WAV", "rest"), ("PODCASTS/a.wav", "podcasts")])
+@pytest.mark.parametrize(
+    ("path", "rule"), [("podcasts/a.mp3", "podcasts"), ("a.WAV", "rest"), ("PODCASTS/a.wav", "podcasts")]
+)
 def test_a_file_is_taken_by_the_first_rule_that_matches(inbox: Inbox, path: str, rule: str) -> None:
     found = explain(inbox, put(inbox, path))
     assert found.taken

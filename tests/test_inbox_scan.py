@@ -35,13 +35,20 @@ def fill(inbox: Path, *paths: str) -> None:
         (inbox / path).write_bytes(b"abc")
 
 
+def nothing(_folder: str) -> bool:
+    return False
+
+
 def walk(inbox: Path, **options: object) -> Walk:
-    return Walk(str(inbox), **{"skipped": lambda folder: False, **options})  # type: ignore[arg-type]
+    return Walk(str(inbox), **{"skipped": nothing, **options})  # type: ignore[arg-type]
 
 
 def listed(walked: Walk) -> list[str]:
     return sorted(
-        scan.join(listing.folder, name) for listings in iter(walked.take, []) for listing in listings for name, _, _ in listing.files
+        scan.join(listing.folder, name)
+        for listings in iter(walked.take, [])
+        for listing in listings
+        for name, _, _ in listing.files
     )
 
 
@@ -100,7 +107,11 @@ def test_new_changed_and_gone_files_are_told(store: Store, inbox: Path) -> None:
 
 
 def test_a_large_folder_is_compared_in_stretches(store: Store, inbox: Path) -> None:
-    names = [f"{number:05}.mp3" for number in range(2 * scan.FILES_AT_ONCE + 7)] + ["\udcff1.mp3", "\udcff2.mp3", "ä.mp3"]
+    names = [f"{number:05}.mp3" for number in range(2 * scan.FILES_AT_ONCE + 7)] + [
+        "\udcff1.mp3",
+        "\udcff2.mp3",
+        "ä.mp3",
+    ]
     fill(inbox, *names)
     remember(store, inbox)
     assert differences(store, inbox) == ([], [])

@@ -11,9 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from running import until
 
 from lalald.inbox.watch import Hints, Watch
-from running import until
+
+
+def nothing(_folder: str) -> bool:
+    return False
 
 
 class Watched:
@@ -23,7 +27,7 @@ class Watched:
         self.wakes = 0
         self.hints = Hints()
         self._wake = wake
-        self.watch = Watch(str(root), wake=self._woken, **{"skipped": lambda folder: False, **options})  # type: ignore[arg-type]
+        self.watch = Watch(str(root), wake=self._woken, **{"skipped": nothing, **options})  # type: ignore[arg-type]
 
     def _woken(self) -> None:
         self.wakes += 1
@@ -34,7 +38,9 @@ class Watched:
         """Everything hinted at so far."""
         new = self.watch.drain()
         self.hints.files.update({path: went or self.hints.files.get(path, False) for path, went in new.files.items()})
-        self.hints.folders.update({path: went or self.hints.folders.get(path, False) for path, went in new.folders.items()})
+        self.hints.folders.update(
+            {path: went or self.hints.folders.get(path, False) for path, went in new.folders.items()}
+        )
         self.hints.came |= new.came
         self.hints.lost |= new.lost
         self.hints.root |= new.root
@@ -189,7 +195,9 @@ def test_a_missing_or_unreadable_folder_is_no_failure(inbox: Path) -> None:
     assert watched.hints.failure is None
 
 
-def in_small_limits(script: str, *arguments: str, watches: int, instances: int = 10) -> subprocess.CompletedProcess[str]:
+def in_small_limits(
+    script: str, *arguments: str, watches: int, instances: int = 10
+) -> subprocess.CompletedProcess[str]:
     """Runs Python where the kernel gives few inotify watches: a user namespace has limits of its own."""
     prepare = f"echo {watches} > /proc/sys/user/max_inotify_watches && echo {instances} > /proc/sys/user/max_inotify_instances"
     return subprocess.run(

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import subprocess
+import sys
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import pytest
+from test_inbox_watch import in_small_limits, needs_namespaces
 
 from lalald.clock import Clock
 from lalald.config import Inbox, Rule, TaskSpec
+from lalald.errors import StoreError
 from lalald.inbox.intake import Intake
 from lalald.inbox.settle import ignore_broken_leases
 from lalald.jobs import Hold, Job, State, Task
@@ -26,7 +32,10 @@ from lalald.store import Store, StoreThread
 DEADLINE_SECONDS = 20.0
 RULES = (
     Rule("podcasts", (TaskSpec("voice_clean", {"stem": "voice"}),), match=("podcasts/",)),
-    Rule("rest", (TaskSpec("stem_separator", {"stem": "vocals"}), TaskSpec("multistem", {"stem_list": ["drum"]}, "drums"))),
+    Rule(
+        "rest",
+        (TaskSpec("stem_separator", {"stem": "vocals"}), TaskSpec("multistem", {"stem_list": ["drum"]}, "drums")),
+    ),
 )
 
 
@@ -84,7 +93,13 @@ class Place:
         with ThreadPoolExecutor(2) as executor:
             async with self.store() as self.thread:
                 intake = Intake(
-                    self.inbox, self.thread, taken=self._taken, clock=Clock(), executor=executor, existing_override=existing, log=self.log
+                    self.inbox,
+                    self.thread,
+                    taken=self._taken,
+                    clock=Clock(),
+                    executor=executor,
+                    existing_override=existing,
+                    log=self.log,
                 )
                 await intake.scan()
                 task = asyncio.create_task(intake.run())
@@ -99,10 +114,14 @@ class Place:
         self.woken += 1
 
     async def jobs(self) -> list[Job]:
+        """All jobs, in their order."""
         return await self.thread.run(lambda store: store._jobs("ORDER BY jobs.id", ()))
 
     async def paths(self) -> list[str]:
-        return [job.path for job in await self.jobs()]
+        rows = await self.thread.run(
+            lambda store: store.connection.execute("SELECT path FROM jobs ORDER BY id").fetchall()
+        )
+        return [os.fsdecode(row[0]) for row in rows]
 
     async def count(self) -> int:
         row = await self.thread.run(lambda store: store.connection.execute("SELECT count(*) FROM jobs").fetchone())
@@ -129,14 +148,20 @@ class Place:
     async def set_job(self, job_id: int, **columns: Any) -> None:
         names = ", ".join(f"{name} = ?" for name in columns)
         await self.thread.run(
-            lambda store: store.connection.execute(f"UPDATE jobs SET {names} WHERE id = ?", (*columns.values(), job_id)).rowcount
+            lambda store: (
+                store.connection.execute(f"UPDATE jobs SET {names} WHERE id = ?", (*columns.values(), job_id)).rowcount
+            )
         )
 
 
-async def until(condition: Callable[[], Awaitable[bool]], what: str, instead: Callable[[], Awaitable[Any]] | None = None) -> None:
+async def until(
+    condition: Callable[[], Awaitable[bool]], what: str, instead: Callable[[], Awaitable[Any]] | None = None
+) -> None:
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not await condition():
-        assert time.monotonic() < deadline, f"not within {DEADLINE_SECONDS:g} s: {what}; instead: {await instead() if instead else ''}"
+        assert time.monotonic() < deadline, (
+            f"not within {DEADLINE_SECONDS:g} s: {what}; instead: {await instead() if instead else ''}"
+        )
         await asyncio.sleep(0.005)  # between two looks at a condition, not in place of one
 
 
@@ -170,7 +195,10 @@ def test_a_file_moved_in_becomes_a_job_of_its_rule(tmp_path: Path) -> None:
                 Task(number=1, name=None, mode="stem_separator", presets={"stem": "vocals"}),
                 Task(number=2, name="drums", mode="multistem", presets={"stem_list": ["drum"]}),
             )
-            assert (job.handling.outbox, job.handling.done_dir) == (str(tmp_path / "outbox"), str(place.folder / "done"))
+            assert (job.handling.outbox, job.handling.done_dir) == (
+                str(tmp_path / "outbox"),
+                str(place.folder / "done"),
+            )
             await intake.quiet()
             assert place.woken == 1
             assert place.log.said("job.taken") == [
@@ -275,7 +303,7 @@ def test_a_burst_loses_none(tmp_path: Path) -> None:
 
     async def story() -> None:
         async with place.running() as intake:
-            names = [f"{number}.mp3" for number in range(3000)]
+            names = [f"{number}.mp3" for number in range(2000)]
             for name in names:
                 (place.outside / name).write_bytes(b"a")
             slowest = 0.0
@@ -315,12 +343,19 @@ def test_names_of_every_kind_become_jobs(tmp_path: Path) -> None:
     play(story)
 
 
+REFUSED = (
+    ".hidden.mp3", "a.mp3.part", "@eaDir/a.mp3", "done/a.mp3", "failed/a.mp3", "out/a.mp3", "x.live.mp3", "drafts/x.mp3"
+)  # fmt: skip
+
+
 def test_what_is_never_taken_is_not_taken_and_not_remembered(tmp_path: Path) -> None:
-    place = Place(tmp_path, ignore=("*.live.mp3", "drafts/"), done_dir=tmp_path / "inbox/done", outbox=tmp_path / "inbox/out")
+    place = Place(
+        tmp_path, ignore=("*.live.mp3", "drafts/"), done_dir=tmp_path / "inbox/done", outbox=tmp_path / "inbox/out"
+    )
 
     async def story() -> None:
         async with place.running() as intake:
-            for path in (".hidden.mp3", "a.mp3.part", "@eaDir/a.mp3", "done/a.mp3", "failed/a.mp3", "out/a.mp3", "x.live.mp3", "drafts/x.mp3"):
+            for path in REFUSED:
                 place.put(path)
             (place.folder / "link.mp3").symlink_to(place.put("real.mp3"))
             (place.folder / "linked").symlink_to(place.outside)
@@ -427,14 +462,33 @@ def test_with_changed_skip_a_retagged_file_is_left_alone_for_good(tmp_path: Path
             await intake.quiet()
             assert len(await place.jobs()) == 1
             path.write_bytes(b"retagged once more")
-            await until(partial(left_alone_twice, place), "the second word")
+            await until(partial(knows_size, place, "a.mp3", 18), "the second change")
             assert len(await place.jobs()) == 1
+            assert len(place.log.said("file.left_alone")) == 1
 
     play(story)
 
 
-async def left_alone_twice(place: Place) -> bool:
-    return len(place.log.said("file.left_alone")) == 2
+async def knows_size(place: Place, name: str, size: int) -> bool:
+    known = await place.thread.run(lambda store: store.known_in(str(place.folder), ""))
+    return name in known and known[name].size == size
+
+
+def test_a_held_old_file_with_new_content_is_held_again_and_its_first_job_ends(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    for index in range(21):
+        place.put(f"{index}.mp3")
+
+    async def story() -> None:
+        async with place.running() as intake:
+            place.put("0.mp3", b"retagged")
+            await until(partial(knows_size, place, "0.mp3", 8), "the change")
+            await intake.quiet()
+            first, second = [(job.state, job.hold) for job in await place.jobs() if job.path == "0.mp3"]
+            assert first == (State.CANCELLED, None)
+            assert second == (State.HELD, Hold.FIRST_SCAN)
+
+    play(story)
 
 
 def test_a_finished_file_that_left_and_is_dropped_again_is_a_new_drop(tmp_path: Path) -> None:
@@ -532,12 +586,27 @@ async def failed(place: Place, name: str, content: bytes, *, paid: bool) -> Job:
     away = place.folder / "failed" / name
     away.parent.mkdir(exist_ok=True)
     (place.folder / name).rename(away)
-    sha256 = "" if not paid else (await asyncio.to_thread(subprocess.check_output, ["sha256sum", str(away)])).decode().split()[0]
-    await place.set_job(job.id, state="failed", filed=1, location=str(away), sha256=sha256 or None)
+    sha256 = hashlib.sha256(content).hexdigest() if paid else None
+    await place.set_job(job.id, state="failed", filed=1, location=str(away), sha256=sha256)
     await place.thread.run(lambda store: store.forget(job.inbox, [job.path]))
     if paid:
-        await place.thread.run(lambda store: store.connection.execute("UPDATE tasks SET task_id = 't' || number").rowcount)
+        await place.thread.run(
+            lambda store: store.connection.execute("UPDATE tasks SET task_id = 't' || number").rowcount
+        )
     return job
+
+
+def bring_back(place: Place, way: str, target: Path) -> None:
+    away = place.folder / "failed/a.mp3"
+    target.parent.mkdir(exist_ok=True)
+    if way.startswith("moved"):
+        away.rename(target)
+        return
+    making = place.outside / "copy"
+    making.write_bytes(away.read_bytes())
+    if way == "copied":
+        os.utime(making, ns=(away.stat().st_atime_ns, away.stat().st_mtime_ns))
+    making.rename(target)
 
 
 @pytest.mark.parametrize("paid", [True, False])
@@ -548,20 +617,12 @@ def test_a_failed_file_dragged_back_is_its_old_job(tmp_path: Path, way: str, pai
     async def story() -> None:
         async with place.running():
             job = await failed(place, "a.mp3", b"the content", paid=paid)
-            away = Path(place.folder / "failed/a.mp3")
             target = "podcasts/other.mp3" if way == "moved under another name" else "a.mp3"
-            (place.folder / target).parent.mkdir(exist_ok=True)
-            if way.startswith("moved"):
-                away.rename(place.folder / target)
-            else:
-                times = away.stat()
-                making = place.outside / "copy"
-                making.write_bytes(away.read_bytes())
-                if way == "copied":
-                    os.utime(making, ns=(times.st_atime_ns, times.st_mtime_ns))
-                making.rename(place.folder / target)
+            bring_back(place, way, place.folder / target)
             if way == "copied without its time" and not paid:
-                await place.wait_for(["a.mp3", "a.mp3"])  # nothing tells that it is the same: a new job, and nothing was spent
+                await place.wait_for(
+                    ["a.mp3", "a.mp3"]
+                )  # nothing tells that it is the same: a new job, and nothing was spent
                 return
             await place.wait_for_word("job.returned")
             (back,) = await place.jobs()
@@ -631,7 +692,9 @@ def test_held_files_are_priced(tmp_path: Path) -> None:
     play(story)
 
 
-@pytest.mark.parametrize(("existing", "override", "taken"), [("take", None, 25), ("hold", "take", 25), ("skip", None, 0)])
+@pytest.mark.parametrize(
+    ("existing", "override", "taken"), [("take", None, 25), ("hold", "take", 25), ("skip", None, 0)]
+)
 def test_existing_says_otherwise(tmp_path: Path, existing: str, override: str | None, taken: int) -> None:
     place = Place(tmp_path, existing=existing)
     for index in range(25):
@@ -781,17 +844,20 @@ def test_an_unmounted_inbox_is_unavailable_and_its_files_stay_known(tmp_path: Pa
     place = Place(tmp_path)
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "--bind", str(disk), str(place.folder)], check=False, capture_output=True).returncode != 0:
+    if (
+        subprocess.run(["mount", "--bind", str(disk), str(place.folder)], check=False, capture_output=True).returncode
+        != 0
+    ):
         pytest.skip("no right to mount")
 
     async def story() -> None:
         async with place.running():
             (place.folder / "a.mp3").write_bytes(b"abc")
             await place.wait_for(["a.mp3"])
-            subprocess.run(["umount", "--lazy", str(place.folder)], check=True)
+            await asyncio.to_thread(subprocess.run, ["umount", "--lazy", str(place.folder)], check=True)
             await said_with(place, "inbox.unavailable", "marker")
             (disk / "meanwhile.mp3").write_bytes(b"abc")
-            subprocess.run(["mount", "--bind", str(disk), str(place.folder)], check=True)
+            await asyncio.to_thread(subprocess.run, ["mount", "--bind", str(disk), str(place.folder)], check=True)
             await place.wait_for(["a.mp3", "meanwhile.mp3"])
             (place.folder / "after.mp3").write_bytes(b"abc")
             await place.wait_for(["a.mp3", "after.mp3", "meanwhile.mp3"])
@@ -833,8 +899,9 @@ def test_how_an_inbox_fares_is_in_the_store_and_written_only_when_it_changes(tmp
     place = Place(tmp_path)
 
     async def state() -> list[Any]:
+        columns = "available, reason, watch, watch_reason, updated_at"
         return await place.thread.run(
-            lambda store: list(store.connection.execute("SELECT available, reason, watch, watch_reason, updated_at FROM inboxes").fetchone())
+            lambda store: list(store.connection.execute(f"SELECT {columns} FROM inboxes").fetchone())
         )
 
     async def story() -> None:
@@ -893,7 +960,9 @@ def test_it_stops_at_once(tmp_path: Path) -> None:
     async def story() -> None:
         with ThreadPoolExecutor(1) as executor:
             async with place.store() as place.thread:
-                intake = Intake(place.inbox, place.thread, taken=lambda: None, clock=Clock(), executor=executor, log=place.log)
+                intake = Intake(
+                    place.inbox, place.thread, taken=lambda: None, clock=Clock(), executor=executor, log=place.log
+                )
                 task = asyncio.create_task(intake.run())
                 await until(partial(has_jobs, place), "the first jobs")
                 began = time.monotonic()
@@ -907,3 +976,174 @@ def test_it_stops_at_once(tmp_path: Path) -> None:
 
 async def has_jobs(place: Place) -> bool:
     return bool(await place.thread.run(lambda store: store.connection.execute("SELECT 1 FROM jobs LIMIT 1").fetchone()))
+
+
+def test_lost_events_lose_no_file(tmp_path: Path) -> None:
+    """The reader gets no turn while another program makes more events than the kernel keeps."""
+    place = Place(tmp_path)
+    most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    script = (
+        "import os, sys\n"
+        "os.chdir(sys.argv[1])\n"
+        "open('1.tmpfile', 'w').close()\n"
+        "for _ in range(int(sys.argv[2])): os.rename('1.tmpfile', '2.tmpfile'); os.rename('2.tmpfile', '1.tmpfile')\n"
+        "for number in range(40): open(f'{number}.mp3', 'w').write('abc')"
+    )
+    command = [sys.executable, "-S", "-E", "-c", script, str(place.folder), str(most // 4 + 100)]
+
+    def hold_the_interpreter() -> None:
+        with subprocess.Popen(command) as program:
+            while program.poll() is None:
+                deque(repeat(None, 50_000_000), maxlen=0)  # one call into C, during which no other thread runs
+
+    async def story() -> None:
+        async with place.running():
+            hold_the_interpreter()
+            await place.wait_for([f"{number}.mp3" for number in range(40)])
+            assert place.log.said("inbox.events_lost")
+
+    play(story)
+
+
+def test_without_inotify_watches_the_inbox_is_polled_and_the_sysctl_is_named_once(tmp_path: Path) -> None:
+    needs_namespaces()
+    for number in range(30):
+        (tmp_path / "inbox" / str(number)).mkdir(parents=True)
+    done = in_small_limits(_POLLED_INSTEAD, str(tmp_path), os.path.dirname(__file__), watches=20)
+    assert done.returncode == 0, done.stderr
+    told, jobs, *words = done.stdout.splitlines()
+    assert told.startswith("polling every 50ms: the limit of fs.inotify.max_user_watches is reached")
+    assert jobs == "['29/a.mp3']"
+    assert len(words) == 1
+    assert "sysctl fs.inotify.max_user_watches" in words[0]
+
+
+_POLLED_INSTEAD = """
+import asyncio, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from test_intake import Place
+
+async def story():
+    place = Place(Path(sys.argv[1]))
+    async with place.running() as intake:
+        await intake.quiet()
+        place.put("29/a.mp3")
+        jobs = [job.path for job in await place.wait_for(["29/a.mp3"])]
+        print(intake.describe().watch, intake.describe().watch_reason)
+        print(jobs)
+        intake.rescan()
+        await intake.quiet()
+        for line in place.log.said("inbox.native_watching_refused"):
+            print(line["hint"])
+
+asyncio.run(story())
+"""
+
+
+class Flaky:
+    """A store whose disk is full for a while."""
+
+    def __init__(self, thread: StoreThread) -> None:
+        self.thread = thread
+        self.full = False
+
+    async def run(self, function: Callable[[Store], Any]) -> Any:
+        if self.full:
+            raise StoreError("the database cannot be written", hint="Make room.")
+        return await self.thread.run(function)
+
+
+def test_a_full_state_folder_delays_files_and_loses_none(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+
+    async def story() -> None:
+        with ThreadPoolExecutor(1) as executor:
+            async with place.store() as place.thread:
+                store = Flaky(place.thread)
+                intake = Intake(
+                    place.inbox,
+                    store,
+                    taken=lambda: None,
+                    clock=Clock(),
+                    executor=executor,
+                    log=place.log,
+                    probe_seconds=0.1,
+                )
+                await intake.scan()
+                task = asyncio.create_task(intake.run())
+                store.full = True
+                place.put("a.mp3")
+                await place.wait_for_word("inbox.store_failed")
+                place.put("b.mp3")
+                store.full = False
+                await place.wait_for(["a.mp3", "b.mp3"])
+                await intake.quiet()
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+
+    play(story)
+
+
+def make_too_deep(folder: Path, name: str) -> None:
+    """A file whose path is longer than a path may be: nobody can look at it by its path."""
+    here = os.open(folder, os.O_RDONLY)
+    for _ in range(17):
+        os.mkdir(name, dir_fd=here)
+        inner = os.open(name, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(os.open("a.mp3", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+    os.close(here)
+
+
+def test_a_folder_that_cannot_be_looked_at_is_said_once_and_does_not_stop_the_others(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    make_too_deep(place.folder, "x" * 240)
+
+    async def story() -> None:
+        async with place.running() as intake:
+            place.put("b.mp3")
+            await place.wait_for(["b.mp3"])
+            intake.rescan()
+            await intake.quiet()
+            assert await place.paths() == ["b.mp3"]
+            assert [line["error"] for line in place.log.said("folder.unreadable")] == ["File name too long"]
+
+    try:
+        play(story)
+    finally:
+        subprocess.run(["rm", "-rf", str(place.folder)], check=False)
+
+
+def test_between_rescans_nothing_wakes_up_and_nothing_is_written(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    turns = 0
+
+    class Counting(Clock):
+        def monotonic(self) -> float:
+            nonlocal turns
+            turns += 1
+            return super().monotonic()
+
+    async def story() -> None:
+        with ThreadPoolExecutor(1) as executor:
+            async with place.store() as place.thread:
+                intake = Intake(
+                    place.inbox, place.thread, taken=lambda: None, clock=Counting(), executor=executor, log=place.log
+                )
+                await intake.scan()
+                task = asyncio.create_task(intake.run())
+                place.put("a.mp3")
+                await place.wait_for(["a.mp3"])
+                await intake.quiet()
+                before, written = turns, (tmp_path / "state/lalald.sqlite3-wal").stat().st_mtime_ns
+                await asyncio.sleep(1.0)  # the time in which nothing may happen
+                assert turns == before
+                assert (tmp_path / "state/lalald.sqlite3-wal").stat().st_mtime_ns == written
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+
+    play(story)

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from lalald import jobs
 from lalald.config import Inbox
 from lalald.inbox import found
 from lalald.inbox.explain import CHANGED_SKIP, EXISTING_SKIP, Choice, leaves_changed_alone
 from lalald.inbox.settle import Sight
-from lalald.jobs import Hold
+from lalald.jobs import Dropped, Hold, Job, State
 from lalald.store import FailedFile, Found, Known
 
 
@@ -21,6 +22,8 @@ class Books(Protocol):
     def take(self, found: Sequence[Found], now: float) -> list[int | None]: ...
     def forget(self, inbox: str, paths: Sequence[str]) -> None: ...
     def failed_like(self, inbox: str, size: int) -> list[FailedFile]: ...
+    def job(self, job_id: int) -> Job | None: ...
+    def save(self, before: Job, after: Job) -> Job: ...
     def readopt(self, job_id: int, found: Found, now: float) -> None: ...
 
 
@@ -44,7 +47,9 @@ class Account:
     doubtful: list[Chosen] = field(default_factory=list)
 
 
-def settle_accounts(store: Books, inbox: Inbox, files: Iterable[Chosen], gone: Sequence[str], hold_reason: str, now: float) -> Account:
+def settle_accounts(
+    store: Books, inbox: Inbox, files: Iterable[Chosen], gone: Sequence[str], hold_reason: str, now: float
+) -> Account:
     """Forgets what is gone, then decides about each file, all in one transaction."""
     key = str(inbox.path)
     store.forget(key, gone)
@@ -59,13 +64,22 @@ def settle_accounts(store: Books, inbox: Inbox, files: Iterable[Chosen], gone: S
         if leaves_changed_alone(inbox, before):
             owed.append((found.left_alone(inbox, file.sight, CHANGED_SKIP), file))
         elif not _comes_back(store, inbox, file, account, now):
-            owed.append((_decided(inbox, file, hold_reason), file))
+            owed.append((_decided(inbox, _superseding(store, before, file, now), hold_reason), file))
     for (fact, file), job_id in zip(owed, store.take([fact for fact, _ in owed], now), strict=True):
         if job_id is not None:
             account.taken.append((job_id, file))
-        else:
+        elif fact.note != (known[fact.path].note if fact.path in known else None):  # else it was said before
             account.left_alone.append((fact.path, fact.note or ""))
     return account
+
+
+def _superseding(store: Books, before: Known | None, file: Chosen, now: float) -> Chosen:
+    """A held job whose file has other content now ends, for it would wait for nothing; the new one inherits the first look's hold."""
+    old = None if before is None or before.job_id is None else store.job(before.job_id)
+    if old is None or old.state is not State.HELD or old.paid or old.source_id is not None:
+        return file
+    store.save(old, jobs.after(old, Dropped("the file changed before anything was spent on it"), now))
+    return file._replace(existing="hold") if old.hold is Hold.FIRST_SCAN else file
 
 
 def _decided(inbox: Inbox, file: Chosen, hold_reason: str) -> Found:
@@ -75,7 +89,9 @@ def _decided(inbox: Inbox, file: Chosen, hold_reason: str) -> Found:
     if file.existing == "skip":
         return found.left_alone(inbox, file.sight, EXISTING_SKIP)
     if file.existing == "hold":
-        return found.taken(inbox, file.sight, rule, hold=Hold.FIRST_SCAN, hold_reason=hold_reason, duration=file.duration)
+        return found.taken(
+            inbox, file.sight, rule, hold=Hold.FIRST_SCAN, hold_reason=hold_reason, duration=file.duration
+        )
     return found.taken(inbox, file.sight, rule)
 
 

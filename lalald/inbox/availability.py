@@ -70,7 +70,9 @@ def accept(root: str) -> str | None:
 def read_marker(root: str) -> str | None:
     """The folder's marker; None where there is none, or what stands there is none. Raises OSError where it cannot be told."""
     try:
-        descriptor = os.open(os.path.join(root, MARKER_NAME), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(
+            os.path.join(root, MARKER_NAME), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        )
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ELOOP, errno.EACCES, errno.ENXIO):
             return None

@@ -111,7 +111,12 @@ class Desk:
         now = self.clock.now()
         await self._store.run(
             lambda store: store.set_inbox_state(
-                self.key, available=state.available, reason=state.reason, watch=state.watch, watch_reason=state.watch_reason, now=now
+                self.key,
+                available=state.available,
+                reason=state.reason,
+                watch=state.watch,
+                watch_reason=state.watch_reason,
+                now=now,
             )
         )
 
@@ -143,7 +148,7 @@ class Desk:
             # Where changed files are left alone, one that is replaced by way of a deletion is a changed file too.
             gone = [path for path in chunk if files[path] and self.inbox.changed == "process"]
             await self._enter(looked.chosen, dict.fromkeys([*gone, *looked.absent]))
-            self._say_troubles(looked.troubled)
+            self.say_troubles("file.unreadable", looked.troubled)
 
     async def _enter(self, chosen: Sequence[Chosen], gone: Iterable[str]) -> None:
         gone = await self.confirmed(list(gone))
@@ -154,7 +159,9 @@ class Desk:
             try:
                 read = await self.in_thread(self.eyes.read, account.doubtful)
             except OSError as error:
-                self._say_troubles([(account.doubtful[0].sight.path, error)])  # the next scan finds them again
+                self.say_troubles(
+                    "file.unreadable", [(account.doubtful[0].sight.path, error)]
+                )  # the next scan finds them again
             else:
                 await self._settle(read, [])
 
@@ -202,18 +209,21 @@ class Desk:
             rule = file.choice.rule
             held = file.existing == "hold"
             say = self._log.debug if held else self._log.info
-            say("job.taken", job=job_id, inbox=self.key, path=shown(file.sight.path), rule=rule and rule.name, held=held)
+            say(
+                "job.taken", job=job_id, inbox=self.key, path=shown(file.sight.path), rule=rule and rule.name, held=held
+            )
         for job_id, file in account.returned:
             self._log.info("job.returned", job=job_id, inbox=self.key, path=shown(file.sight.path))
         for path, why in account.left_alone:
             self._log.info("file.left_alone", inbox=self.key, path=shown(path), reason=why)
 
-    def _say_troubles(self, troubles: Sequence[tuple[str, OSError]]) -> None:
+    def say_troubles(self, event: str, troubles: Sequence[tuple[str, OSError]]) -> None:
+        """Says once of each path that it cannot be looked at."""
         for path, error in troubles:
             if path not in self._said and len(self._said) < _SAID_AT_MOST:
                 self._said.add(path)
                 hint = "Give lalald the right to read it."
-                self._log.warning("file.unreadable", inbox=self.key, path=shown(path), error=error.strerror, hint=hint)
+                self._log.warning(event, inbox=self.key, path=shown(path), error=error.strerror, hint=hint)
 
 
 def _mark(inbox: str, marker: str | None, now: float, store: Store) -> None:

@@ -114,7 +114,9 @@ def explain(inbox: Inbox, path: str | Path, known: Known | None = None) -> Expla
 
 def _explain_known(path: str, known: Known, choice: Choice) -> Explanation:
     if known.job_id is not None:
-        return Explanation(path, True, f"it is job {known.job_id}; it is not taken a second time", choice.rule, known.job_id)
+        return Explanation(
+            path, True, f"it is job {known.job_id}; it is not taken a second time", choice.rule, known.job_id
+        )
     return Explanation(path, False, known.note or NO_RULE, choice.rule)
 
 

@@ -47,6 +47,7 @@ class Intake:
         executor: Executor,
         existing_override: str | None = None,
         log: Any,
+        probe_seconds: float = PROBE_SECONDS,
     ) -> None:
         self.inbox = inbox
         self._key = str(inbox.path)
@@ -55,7 +56,9 @@ class Intake:
         self._clock = clock
         self._executor = executor
         self._log = log
-        self._desk = Desk(inbox, store, taken=taken, clock=clock, executor=executor, existing=existing_override, log=log)
+        self._desk = Desk(
+            inbox, store, taken=taken, clock=clock, executor=executor, existing=existing_override, log=log
+        )
         self._wake = asyncio.Event()
         self._turning = asyncio.Lock()
         self._turned = asyncio.Event()
@@ -71,6 +74,7 @@ class Intake:
         self._native_refused: str | None = None
         self._said_refused = ""
         self._next_look_at = 0.0
+        self._longest_probe_seconds = probe_seconds
         self._probe_seconds = FIRST_PROBE_SECONDS
         self._next_scan_at = 0.0
         self._burst_scan_at: float | None = None
@@ -156,7 +160,7 @@ class Intake:
             except StoreError as error:
                 self._log.error("inbox.store_failed", inbox=self._key, error=str(error), hint=error.hint)
                 self._scan_wanted = True
-                self._next_look_at = self._clock.monotonic() + PROBE_SECONDS
+                self._next_look_at = self._clock.monotonic() + self._longest_probe_seconds
         self._turned.set()
 
     async def _turn(self) -> None:
@@ -262,12 +266,14 @@ class Intake:
             self._stop_watching()
             self._scan_wanted = True
             self._log.info("inbox.available", inbox=self._key)
+        elif self._watch is not None and not self._watch.is_alive:
+            self._stop_watching()
         if self._watch is None:
             await self._start_watching()
 
     def _lose(self, before: Presence | None) -> None:
         self._next_look_at = self._clock.monotonic() + self._probe_seconds
-        self._probe_seconds = min(PROBE_SECONDS, self._probe_seconds * 2)
+        self._probe_seconds = min(self._longest_probe_seconds, self._probe_seconds * 2)
         if self._presence is None or (before is not None and before.reason == self._presence.reason):
             return
         self._stop_watching()
@@ -318,7 +324,11 @@ class Intake:
             return
         self._said_refused = str(error)
         self._log.warning(
-            "inbox.native_watching_refused", inbox=self._key, error=str(error), meaning="the inbox is polled instead", hint=error.hint
+            "inbox.native_watching_refused",
+            inbox=self._key,
+            error=str(error),
+            meaning="the inbox is polled instead",
+            hint=error.hint,
         )
 
     def _polling_instead(self, mode: Mode) -> Mode:
@@ -344,5 +354,3 @@ class Intake:
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
-
-

@@ -14,7 +14,7 @@ from lalald.inbox.explain import choose, refusal
 from lalald.inbox.first_look import FirstLook
 from lalald.inbox.settle import Settling
 
-PRICING_SECONDS = 30.0  # of reading durations for held files; `lalald plan` reads the rest when it is asked
+PRICING_SECONDS = 10.0  # of reading durations for held files; `lalald plan` reads the rest when it is asked
 
 
 @dataclass(slots=True)

@@ -26,5 +26,9 @@ def choose_mode(inbox: Inbox) -> Mode:
     if inbox.watch == "native":
         return Mode("native", "as configured", not elsewhere)
     if elsewhere:
-        return Mode("polling", f"every {format_duration(inbox.poll_interval)}: {kind} does not tell of what others change", False)
+        return Mode(
+            "polling",
+            f"every {format_duration(inbox.poll_interval)}: {kind} does not tell of what others change",
+            False,
+        )
     return Mode("native", f"{kind or 'the file system'} tells of every change", True)

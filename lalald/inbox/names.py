@@ -38,4 +38,3 @@ def refusal_of_path(path: str) -> str | None:
         if reason := refusal(folder):
             return f"it lies in the folder {shown(folder)}, and {reason}"
     return refusal(name)
-

@@ -185,4 +185,3 @@ def _tell_apart(known: list[Identity], listing: Listing, differences: Difference
         if size != UNTOLD and old != (size, mtime_ns):
             differences.unknown.append(join(listing.folder, name))
     differences.gone.extend(join(listing.folder, name) for name in before)
-

@@ -178,7 +178,9 @@ class Settling:
             return None
         return self._candidates.setdefault(path, _Candidate(*identity, first_at=now, since=now, due_at=now))
 
-    def _judge(self, path: str, candidate: _Candidate, writers: Writers, facts: os.stat_result, now: float) -> Sight | None:
+    def _judge(
+        self, path: str, candidate: _Candidate, writers: Writers, facts: os.stat_result, now: float
+    ) -> Sight | None:
         if writers is Writers.SOME:
             longest = max(1.0, self.settle_seconds, candidate.pause_seconds * 2)
             candidate.pause_seconds = min(LONGEST_PAUSE_SECONDS, longest)

@@ -38,6 +38,7 @@ async def sweep(desk: Desk, watch: Watch | None, folders: Mapping[str, bool] | N
     report.folders = len(visited)
     report.seconds = desk.clock.monotonic() - began
     report.available = not desk.presence_in_doubt
+    desk.say_troubles("folder.unreadable", report.troubles)
     await desk.see(dict.fromkeys(unknown, False))
     return report
 
@@ -53,7 +54,11 @@ def _topmost(folders: Iterable[str]) -> list[str]:
 
 async def _walk(desk: Desk, watch: Watch | None, start: str, unknown: list[str], report: ScanReport) -> set[str]:
     walk = Walk(
-        desk.root, skipped=desk.skipped, entering=watch.add if watch is not None else None, recursive=desk.inbox.recursive, start=start
+        desk.root,
+        skipped=desk.skipped,
+        entering=watch.add if watch is not None else None,
+        recursive=desk.inbox.recursive,
+        start=start,
     )
     try:
         while listings := await desk.in_thread(walk.take):

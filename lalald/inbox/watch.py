@@ -89,7 +89,9 @@ class Watch:
         self._hints = Hints()
         self._woken = False
         self._stopped = False
-        self._folders: dict[int, tuple[str | None, int]] = {}  # of a watch: its folder (None: above the inbox) and callback
+        self._folders: dict[
+            int, tuple[str | None, int]
+        ] = {}  # of a watch: its folder (None: above the inbox) and callback
         self._callbacks = count(1)
         self._reader: InotifyFD | None = None
 
@@ -108,6 +110,11 @@ class Watch:
             self.stop()
             raise _translated(error) from error
         logging.getLogger("watchdog").setLevel(logging.ERROR)  # an overflow is ours to tell
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the reader still reads."""
+        return self._reader is not None and self._reader.is_alive()
 
     def stop(self) -> None:
         """Ends the watching; no hint comes after it."""
@@ -230,4 +237,3 @@ def _translated(error: OSError) -> WatchError:
     if sysctl is None:
         return WatchError(f"inotify refuses: {error.strerror or error}")
     return WatchError(f"the limit of {sysctl} is reached", sysctl)
-
