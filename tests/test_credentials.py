@@ -73,7 +73,19 @@ def test_what_editors_leave_around_a_key_is_no_part_of_it(tmp_path: Path, text: 
 
 
 @pytest.mark.parametrize(
-    "text", ["", "\n", "no-key", "placeholder", "changeme", "CHANGE_ME", "your-license-key", "<key>", "xxxx", "paste the key here"]
+    "text",
+    [
+        "",
+        "\n",
+        "no-key",
+        "placeholder",
+        "changeme",
+        "CHANGE_ME",
+        "your-license-key",
+        "<key>",
+        "xxxx",
+        "paste the key here",
+    ],
 )
 def test_a_placeholder_is_no_key(tmp_path: Path, text: str) -> None:
     assert license_key(config(written(tmp_path, "key", text)), {}) is None
@@ -110,7 +122,9 @@ def test_a_folder_in_the_place_of_the_file_is_explained(tmp_path: Path) -> None:
         license_key(config(tmp_path), {})
 
 
-@pytest.mark.parametrize("text", [f"{SECRET} x", f"{SECRET}\n{SECRET}", f"{SECRET}\x00", f"ключ{SECRET}", f"\xff{SECRET}"])
+@pytest.mark.parametrize(
+    "text", [f"{SECRET} x", f"{SECRET}\n{SECRET}", f"{SECRET}\x00", f"ключ{SECRET}", f"\xff{SECRET}"]
+)
 def test_what_cannot_stand_in_a_header_is_refused_and_not_shown(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError, match="cannot be a licence key") as refused:
         license_key(config(written(tmp_path, "key", text)), {})

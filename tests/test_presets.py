@@ -120,7 +120,10 @@ def test_only_what_the_user_set_is_sent_but_for_the_only_possible_stem() -> None
     assert as_sent("demuser", {}) == {"stem": "music"}
     assert as_sent("voice_clean", {"dereverb_enabled": True}) == {"dereverb_enabled": True, "stem": "voice"}
     assert as_sent("stem_separator", {"stem": "drum", "splitter": "auto"}) == {"stem": "drum"}
-    assert as_sent("stem_separator", {"stem": "drum", "encoder_format": None}) == {"stem": "drum", "encoder_format": None}
+    assert as_sent("stem_separator", {"stem": "drum", "encoder_format": None}) == {
+        "stem": "drum",
+        "encoder_format": None,
+    }
 
 
 def test_unchecked_presets_go_as_they_are() -> None:

@@ -86,10 +86,13 @@ def find(explicit: str | None, environ: Mapping[str, str]) -> Path:
 
 
 def _named(named: str, origin: str, environ: Mapping[str, str]) -> Path:
+    """The file that was named: as it stands, for a shell has filled in what was meant so; else as in the configuration."""
+    path = Path.cwd() / named
     try:
-        path = expanded(named, environ, Path.cwd())
+        if not _is_there(path):
+            path = expanded(named, environ, Path.cwd())
     except ValueError as error:
-        raise ConfigError(f"{origin}: {error}") from None
+        raise ConfigError(f"{origin}: {error}", hint="lalald init writes a configuration to start from") from None
     if not _is_there(path):
         raise ConfigError(f"{origin}: there is no file {path}", hint="lalald init writes one to start from")
     return path

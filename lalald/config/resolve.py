@@ -92,11 +92,13 @@ def _inbox(section: document.Inbox, where: Where, reading: Reading) -> model.Inb
     checks.check_ignored(section.ignore, (*where, "ignore"), reading.findings)
     checks.check_unused(section, where, reading.findings)
     path = reading.folder((*where, "path"), section.path, reading.path.parent, "the folder to watch")
-    base = path or Path("/")
-    outbox = _place(section.outbox, base, (*where, "outbox"), reading, watched=section.recursive)
-    done_dir = _place(section.done_dir, base, (*where, "done_dir"), reading)
-    failed_dir = _place(section.failed_dir, base, (*where, "failed_dir"), reading)
-    if path is None or outbox is None or done_dir is None or failed_dir is None or None in found_rules:
+    if path is None:
+        reading.folder((*where, "outbox"), section.outbox, Path("/"), "the folder for the results")
+        return None
+    outbox = _place(section.outbox, path, (*where, "outbox"), reading, watched=section.recursive)
+    done_dir = _place(section.done_dir, path, (*where, "done_dir"), reading)
+    failed_dir = _place(section.failed_dir, path, (*where, "failed_dir"), reading)
+    if outbox is None or done_dir is None or failed_dir is None or None in found_rules:
         return None
     copied = {name: getattr(section, name) for name in _COPIED}
     found = tuple(filter(None, found_rules))

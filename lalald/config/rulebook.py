@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 
 from lalald import presets
 from lalald.config import checks, delivery, document, model
@@ -36,20 +37,21 @@ def rules(sections: list[document.Rule] | None, where: Where, findings: Findings
 
 
 def _named(sections: list[document.Rule], where: Where, findings: Findings) -> Iterator[tuple[document.Rule, str]]:
-    """Each rule with its name; one without is called by its modes, and by its place too where that name is taken."""
-    taken = {section.name for section in sections if section.name}
-    seen: set[str] = set()
+    """Each rule with its name; one without is called by its modes, and numbered where that name is taken."""
+    written = [section.name for section in sections]
+    taken = {name for name in written if name}
     for place, section in enumerate(sections):
-        if section.name and section.name in seen:
-            findings.mistake(
-                (*where, place, "name"), f"{quoted(section.name)} is the name of an earlier rule; choose another"
-            )
-        name = section.name or _modes(section)
-        if not section.name and name in taken:
-            name = f"{name} {place + 1}"
+        if section.name and section.name in written[:place]:
+            words = f"{quoted(section.name)} is the name of an earlier rule; choose another"
+            findings.mistake((*where, place, "name"), words)
+        name = section.name or _free_name(_modes(section), taken)
         taken.add(name)
-        seen.add(name)
         yield section, name
+
+
+def _free_name(wanted: str, taken: set[str]) -> str:
+    numbered = (f"{wanted} {number}" for number in count(2))
+    return wanted if wanted not in taken else next(name for name in numbered if name not in taken)
 
 
 def _modes(section: document.Rule) -> str:

@@ -42,7 +42,7 @@ def check(inboxes: Sequence[Inbox | None], state_dir: Path | None, findings: Fin
             if other is not inbox:
                 _check_pair(inbox, where, other, _said(other_where, other), findings, first=place < other_place)
     if state_dir is not None:
-        _check_state(state_dir, [inbox for inbox, _ in known], findings)
+        check_state(state_dir, mounts.filesystem_type(state_dir), [inbox for inbox, _ in known], findings)
 
 
 def _said(where: Where, inbox: Inbox) -> str:
@@ -55,9 +55,13 @@ def _check_own(inbox: Inbox, where: Where, findings: Findings) -> None:
         if _real(place) == _real(inbox.path):
             findings.mistake((*where, key), "is the inbox itself; name another folder")
         elif lies_within(inbox.path, place):
-            findings.mistake(
-                (*where, key), "holds the inbox itself, so that nothing could be told apart; name a folder beside it"
+            words = (
+                f"holds the inbox too: what is called {inbox.path.name} would land in it; a folder beside it is better"
             )
+            findings.warn((*where, key), words)
+        elif watches(inbox, place):
+            words = "leads into its own inbox by another way; write it as a path within the inbox"
+            findings.mistake((*where, key), words)
     if inbox.done_dir == inbox.failed_dir and "move" in (inbox.on_success, inbox.on_failure):
         findings.warn(
             (*where, "failed_dir"), "is the same as done_dir: finished and failed files will lie side by side"
@@ -81,15 +85,14 @@ def _check_pair(inbox: Inbox, where: Where, other: Inbox, said: str, findings: F
             )
 
 
-def _check_state(state_dir: Path, inboxes: Sequence[Inbox], findings: Findings) -> None:
+def check_state(state_dir: Path, kind: str, inboxes: Sequence[Inbox], findings: Findings) -> None:
+    """Notes a state folder within an inbox, or on a file system of this `kind` that does not suit it."""
     where: Where = ("state_dir",)
     for inbox in inboxes:
         if watches(inbox, state_dir):
             findings.mistake(where, f"lies within the inbox {inbox.path}; the state needs a folder of its own")
-    kind = mounts.filesystem_type(state_dir)
     if mounts.is_network(kind):
-        findings.mistake(
-            where, f"{state_dir} lies on {kind}, where a database is not safe; name a folder on a local disk"
-        )
+        words = f"{state_dir} lies on {kind}, where a database is not safe; name a folder on a local disk"
+        findings.mistake(where, words)
     elif mounts.is_unsure(kind):
         findings.warn(where, f"{state_dir} lies on {kind}, where a database may not be safe; a local disk is better")
