@@ -37,6 +37,7 @@ from lalald.stages.bench import Bench
 from lalald.stages.delete import delete
 from lalald.stages.download import download, tidy
 from lalald.stages.upload import upload
+from lalald.starts import Starts
 from lalald.store import Store
 from lalald.store.store import StaleError
 
@@ -68,6 +69,7 @@ class Worker:
         }
         self.holds = Holds(bench, self)
         self.checks = Checks(bench, self)
+        self.starts = Starts(bench, self)
         self.lanes = self._lanes()
         self.last_good_at = bench.clock.monotonic()
 
@@ -94,7 +96,10 @@ class Worker:
         bench = self.bench
 
         async def carry(group: Sequence[Job]) -> None:
-            await self._split(group, mode)
+            try:
+                await self.starts.start(group, mode)
+            finally:
+                self._let_go(group)
 
         return Lane(
             f"split {mode}", slots=lambda: 1 if split.batches(mode, bench) else 4,
@@ -200,8 +205,8 @@ class Worker:
             current: Job | None = job
             while current is not None and current.stage is job.stage and current.state is State.WAITING:
                 began_at = self.bench.clock.monotonic()
-                outcome = await self._outcome(current, function(current, self.bench))
-                self._tell_gate(gate, outcome, began_at)
+                outcome = await self.outcome(current, function(current, self.bench))
+                self.tell_gate(gate, outcome, began_at)
                 current = await self.settle(current, outcome)
                 if isinstance(outcome, Later):
                     return
@@ -229,7 +234,7 @@ class Worker:
                 if lane.name in (job.stage, "failures") or splits or (ended and lane.name == Stage.UPLOAD):
                     lane.wake()
 
-    async def _outcome(self, job: Job, running: Awaitable[Outcome]) -> Outcome:
+    async def outcome(self, job: Job, running: Awaitable[Outcome]) -> Outcome:
         """What a stage returned, or what its error means for this job: the one place where errors become outcomes."""
         try:
             return await running
@@ -256,7 +261,7 @@ class Worker:
             return Held(Hold.LICENCE, f"the service refuses the licence key: {error}")
         return Failed(f"the service refuses this, though it accepts the licence key: {error}")
 
-    def _tell_gate(self, gate: Gate, outcome: Outcome, began_at: float) -> None:
+    def tell_gate(self, gate: Gate, outcome: Outcome, began_at: float) -> None:
         if isinstance(outcome, Later) and outcome.error is not None:
             after = outcome.error.retry_after_seconds
             if gate.failed(str(outcome.error), began_at=began_at, retry_after_seconds=after):
@@ -331,60 +336,6 @@ class Worker:
                     next=str(after.stage),
                     **({"warning": after.warning} if after.warning else {}),
                 )
-
-    async def _split(self, group: Sequence[Job], mode: str) -> None:
-        """Prepares each job of a group, starts their tasks together, and saves each job's answers."""
-        try:
-            ready = [
-                job for job in await asyncio.gather(*(self._prepared(job, mode) for job in group)) if job is not None
-            ]
-            if not ready:
-                return
-            began_at = self.bench.clock.monotonic()
-            answers = await split.start(ready, mode, self.bench)
-            self._tell_split_gate(answers, began_at)
-            await asyncio.gather(*(self._started(job, answers) for job in ready))
-        finally:
-            self._let_go(group)
-
-    async def _prepared(self, job: Job, mode: str) -> Job | None:
-        """The job with its keys saved, or None where its outcome is another."""
-
-        async def prepare() -> Outcome:
-            prepared = await split.prepare(job, mode, self.bench)
-            return jobs.Done(prepared.job) if isinstance(prepared, split.Ready) else prepared
-
-        outcome = await self._outcome(job, prepare())
-        if not isinstance(outcome, jobs.Done) or outcome.job.source_id is None:
-            self._tell_gate(self.gates["split"], outcome, self.bench.clock.monotonic())
-            await self.settle(job, outcome)
-            return None
-        saved = await self.save(job, replace(outcome.job, updated_at=self.bench.clock.now()))
-        if saved is not None and saved.request is not None:
-            await requests.honour(saved, self)
-            return None
-        return saved
-
-    def _tell_split_gate(self, answers: dict[tuple[int, int], split.Answer], began_at: float) -> None:
-        faults = [answer for answer in answers.values() if isinstance(answer, TransientError)]
-        outcome: Outcome = Later(str(faults[0]), error=faults[0]) if faults else Failed("")
-        self._tell_gate(self.gates["split"], outcome, began_at)
-
-    async def _started(self, job: Job, answers: dict[tuple[int, int], split.Answer]) -> None:
-        """Saves what started before anything else is asked, then looks into a refusal of the key."""
-        of_job = {number: answer for (job_id, number), answer in answers.items() if job_id == job.id}
-        unlicensed = {number: answer for number, answer in of_job.items() if isinstance(answer, LicenceRefusedError)}
-        told = {number: answer for number, answer in of_job.items() if number not in unlicensed}
-        current: Job | None = job
-        if told:
-            current = await self.settle(job, split.outcome_of(job, told, self.bench))
-        if unlicensed and current is not None and current.state is State.WAITING:
-            error = next(iter(unlicensed.values()))
-            if await self.holds.licence_is_refused():
-                await self.settle(current, Held(Hold.LICENCE, f"the service refuses the licence key: {error}"))
-            else:
-                refused = {number: RefusedError(str(error)) for number in unlicensed}
-                await self.settle(current, split.outcome_of(current, refused, self.bench))
 
     async def _file_failure(self, job: Job) -> None:
         try:

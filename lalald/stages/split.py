@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lalald.api import SplitItem, Started, StartRefused
-from lalald.errors import RefusedError, ServiceError, TransientError
+from lalald.errors import RateLimitedError, RefusedError, ServiceError, TransientError
 from lalald.files import check_folder, free_bytes
 from lalald.jobs import Done, Dropped, Failed, Held, Hold, Job, Later, Outcome, Stage, Task
 from lalald.money import minutes as cost
@@ -156,15 +156,18 @@ def _item(job: Job, task: Task) -> SplitItem:
     return SplitItem(source_id=job.source_id, presets=task.presets, idempotency_key=task.idempotency_key)
 
 
-def outcome_of(job: Job, answers: Mapping[int, Answer], bench: Bench) -> Outcome:
-    """What the answers to a job's tasks mean. What started is in the job whatever became of the others."""
+def outcome_of(job: Job, answers: Mapping[int, Answer], bench: Bench, asked_since: float) -> Outcome:
+    """What the answers to a job's tasks mean. What started is in the job whatever became of the others.
+
+    `asked_since` is when this try began: a key that left before it may have started a task that nobody told us of.
+    """
     verdict: Outcome | None = None
     for number, answer in answers.items():
         task = next(task for task in job.tasks if task.number == number)
         if isinstance(answer, Started):
             job = _started(job, task, answer, bench)
         else:
-            job, bad = _not_started(job, task, answer, bench)
+            job, bad = _not_started(job, task, answer, bench, asked_since)
             verdict = verdict or bad
     return replace(verdict, job=job) if verdict is not None else Done(job)
 
@@ -187,23 +190,36 @@ def _started(job: Job, task: Task, answer: Started, bench: Bench) -> Job:
     )
 
 
-def _not_started(job: Job, task: Task, answer: StartRefused | ServiceError, bench: Bench) -> tuple[Job, Outcome | None]:
-    unasked = job.with_task(replace(task, asked_at=None))
+def unasked(job: Job, numbers: Iterable[int], asked_since: float) -> Job:
+    """The job after a refusal that says nothing of its tasks: those that were asked for the first time have not begun."""
+    for task in job.tasks:
+        if task.number in numbers and task.asked_at is not None and task.asked_at >= asked_since:
+            job = job.with_task(replace(task, asked_at=None))
+    return job
+
+
+def _not_started(
+    job: Job, task: Task, answer: StartRefused | ServiceError, bench: Bench, asked_since: float
+) -> tuple[Job, Outcome | None]:
+    told = job.with_task(replace(task, asked_at=None))  # the service knows the key, and nothing has begun with it
     code = answer.code
     if code == NO_BATCHES:
-        return job, Later("the licence's plan has no batches: asked again alone", due_at=bench.clock.now())
+        return unasked(job, [task.number], asked_since), Later(
+            "the licence's plan has no batches: asked again alone", due_at=bench.clock.now()
+        )
     if code == "idempotency_key_used":
         return _lost_task(job, task, bench)
     if _says_gone(_words(answer)) and _is_old(job, bench.clock.now()):
-        return replace(unasked, source_id=None, expires_at=None), None
+        return replace(told, source_id=None, expires_at=None), None
     if isinstance(answer, TransientError):
-        return job, Later(str(answer), error=answer)
+        limited = isinstance(answer, RateLimitedError)
+        return unasked(job, [task.number], asked_since) if limited else job, Later(str(answer), error=answer)
     if isinstance(answer, StartRefused) and (answer.unanswered or code == "internal_error"):
         return job, Later(answer.message)
     bench.budget.forgo(job.id)
     if code == "exceeded_duration":
         bench.budget.outdated()
-        return unasked, Held(Hold.MINUTES, f"the service says that the minutes do not suffice: {_words(answer)}")
+        return told, Held(Hold.MINUTES, f"the service says that the minutes do not suffice: {_words(answer)}")
     failed = replace(task, asked_at=None, error=f"{_words(answer)} Nothing was charged for it.")
     return job.with_task(failed), None
 
