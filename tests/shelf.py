@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from lalald.__main__ import main
+from lalald.control import Server
 from lalald.jobs import Handling, Hold, Job, Stage, State, Task, Track
 from lalald.store import Found, Store
 
@@ -67,17 +72,26 @@ class Shelf:
             check=False,
         )
 
+    def call(self, *arguments: str) -> tuple[int, str, str]:
+        """The same within this process, which is quicker: exit code, standard output, standard error."""
+        with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as complaints:
+            try:
+                code = main(["--config", str(self.config), *arguments])
+            except SystemExit as end:
+                code = end.code if isinstance(end.code, int) else 1
+        return code, self.plain(out.getvalue()), self.plain(complaints.getvalue())
+
     def said(self, *arguments: str, code: int = 0) -> str:
         """What the program prints, with the test's own folders called /in, /out and /state."""
-        answer = self.run(*arguments)
-        assert answer.returncode == code, answer.stderr
-        return self.plain(answer.stdout)
+        ended, out, complaints = self.call(*arguments)
+        assert ended == code, complaints
+        return out
 
     def complained(self, *arguments: str, code: int = 2) -> str:
         """What the program prints on standard error while it prints nothing else."""
-        answer = self.run(*arguments)
-        assert (answer.returncode, answer.stdout) == (code, "")
-        return self.plain(answer.stderr)
+        ended, out, complaints = self.call(*arguments)
+        assert (ended, out) == (code, "")
+        return complaints
 
     def plain(self, text: str) -> str:
         for folder, name in (
@@ -91,9 +105,12 @@ class Shelf:
 
     @contextmanager
     def store(self) -> Iterator[Store]:
+        """The daemon's side; everything done to it is one commit."""
         opened = Store.open(self.state)
         try:
+            opened.connection.execute("BEGIN")
             yield opened
+            opened.connection.execute("COMMIT")
         finally:
             opened.close()
 
@@ -188,3 +205,29 @@ class Shelf:
         waits = replace(job, attempts=3, due_at=NOW + 90, error="no answer within 30 s", updated_at=NOW - 10)
         store.save(job, waits)
         self.take(store, ODD_NAME, NOW - 5)
+
+
+@contextmanager
+def answering(state_dir: Path, *, well: bool = True) -> Iterator[list[str]]:
+    """The daemon's doorbell for as long as it lasts; gives the list of wakes, which grows."""
+    wakes: list[str] = []
+    ready, over = threading.Event(), threading.Event()
+
+    async def pulse() -> bool:
+        return well
+
+    async def serve() -> None:
+        server = Server(state_dir, lambda: wakes.append("wake"), pulse)
+        await server.start()
+        ready.set()
+        await asyncio.to_thread(over.wait)
+        await server.stop()
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    try:
+        assert ready.wait(10)
+        yield wakes
+    finally:
+        over.set()
+        thread.join()

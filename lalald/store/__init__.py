@@ -1,10 +1,25 @@
 """The only part that speaks SQL: one SQLite file in the state folder, readable with `sqlite3` by a person.
 
 `store.Store` is the daemon's side, `reports.Reports` the command line's, `thread.StoreThread` keeps the former off the event loop.
+A name is loaded when it is asked for: the command line needs neither the daemon's side nor an event loop.
 """
 
-from lalald.store.known import FailedFile, Found, Known
-from lalald.store.store import Store
-from lalald.store.thread import StoreThread
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lalald.store.known import FailedFile, Found, Known
+    from lalald.store.store import Store
+    from lalald.store.thread import StoreThread
 
 __all__ = ["FailedFile", "Found", "Known", "Store", "StoreThread"]
+
+_HOMES = {"FailedFile": "known", "Found": "known", "Known": "known", "Store": "store", "StoreThread": "thread"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

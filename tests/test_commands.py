@@ -1,0 +1,722 @@
+"""What the commands that look say: whole outputs, of the real program on a real store."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from shelf import DAY, HOUR, NOW, ODD_NAME, Shelf, answering
+
+from lalald import __version__
+from lalald.commands.layout import plain
+from lalald.commands.overview import gather
+from lalald.commands.parser import build
+from lalald.commands.state_folder import state_dir
+from lalald.commands.verbs import VERBS
+from lalald.errors import ConfigError, StoreError
+from lalald.jobs import Hold, State
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Shelf:
+    return Shelf(tmp_path)
+
+
+@pytest.fixture
+def shelf(empty: Shelf) -> Shelf:
+    empty.fill()
+    return empty
+
+
+@pytest.fixture(autouse=True)
+def _universal_time() -> Iterator[None]:
+    """Moments are told in local time; in this process and in those it starts."""
+    import time
+
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    yield
+    if before is None:
+        del os.environ["TZ"]
+    else:
+        os.environ["TZ"] = before
+    time.tzset()
+
+
+def status_of(shelf: Shelf, now: float = NOW) -> str:
+    return shelf.plain(plain(gather(shelf.state, [str(shelf.inbox)], None, now).sections()))
+
+
+STATUS = """\
+lalald 0.1.0 is running: pid 4242, since 2027-01-13 08:00:00
+  configuration  /config
+
+inboxes
+  /in  watched, native  ext4 tells
+
+jobs
+  upload     3, 1 under way
+  check      1, 1 under way
+  held       2
+  failed     1
+  cancelled  1
+  done       1
+
+minutes
+  charged today       9.0
+  charged this month  9.0
+  left                42.5 (asked 5 min ago)
+
+under way
+  #7  sending.wav  upload  [#####...............]  25 %
+  #6  mix.wav      check   [####................]  20 %
+
+held
+  lost_task  1 job since 2027-01-15 07:00:00
+             #5: the task started, and its id never came
+             `lalald release ID` pays again, `lalald cancel ID` gives up; `lalald show ID` tells the story.
+  minutes    1 job since 2027-01-15 06:00:00; about 9.0 min to go on
+             #4: needs 9.0 minutes, 2.5 are free
+             Top up at LALAL.AI: they go on by themselves. `lalald release ID` lets one past the spend guard.
+
+failed (`lalald show ID` tells more, `lalald retry ID` goes on)
+  #2  bad.mp3  4 h ago  the service refused it: no audio in it (HTTP 400, request id 0123456789abcdef). Nothing was charged.
+"""
+
+
+def test_status_tells_everything_on_one_screen(shelf: Shelf) -> None:
+    with answering(shelf.state):
+        assert status_of(shelf) == STATUS
+
+
+def test_minutes_charged_are_told_by_day_and_month(shelf: Shelf) -> None:
+    def charged(now: float) -> list[str]:
+        return [
+            line.split()[-1]
+            for line in status_of(shelf, now).splitlines()
+            if "charged" in line and "Nothing" not in line
+        ]
+
+    assert charged(NOW) == ["9.0", "9.0"]
+    assert charged(NOW + DAY) == ["0.0", "9.0"]
+    assert charged(NOW + 20 * DAY) == ["0.0", "0.0"]
+    assert charged(NOW - 39 * DAY) == ["9.0", "12.0"]
+
+
+def test_status_of_a_stopped_daemon_says_so_and_ends_with_3(shelf: Shelf) -> None:
+    assert shelf.said("status", code=3).startswith(
+        "lalald is not running, or does not answer (state folder /state)\n"
+        "  to do  `lalald run` starts it, or `systemctl start lalald` where systemd does\n"
+    )
+
+
+def test_status_ends_with_1_where_jobs_failed_or_are_held_and_with_0_where_all_is_well(shelf: Shelf) -> None:
+    with answering(shelf.state):
+        shelf.said("status", code=1)
+        with shelf.store() as store:
+            store.connection.execute("UPDATE jobs SET state = 'done', stage = 'done' WHERE state IN ('failed', 'held')")
+        assert shelf.run("status").returncode == 0
+    with answering(shelf.state, well=False):
+        shelf.said("status", code=3)
+
+
+def test_status_as_json_has_its_keys(shelf: Shelf) -> None:
+    facts = json.loads(shelf.said("status", "--json", code=3))
+    minutes = facts.pop("minutes")  # what was charged depends on the day of the test
+    assert sorted(minutes) == ["left", "left_at", "this_month", "today"]
+    assert (minutes["left"], minutes["left_at"]) == (42.5, "2027-01-15T07:55:00Z")
+    assert facts == {
+        "daemon": {
+            "running": False,
+            "state_dir": "/state",
+            "pid": 4242,
+            "version": "0.1.0",
+            "config": "/config",
+            "started_at": "2027-01-13T08:00:00Z",
+        },
+        "config_error": None,
+        "service": {"trouble": None, "since": None},
+        "inboxes": [
+            {"path": "/in", "available": True, "reason": "", "watch": "native", "watch_reason": "ext4 tells"},
+        ],
+        "jobs": {"waiting": 2, "running": 2, "held": 2, "failed": 1, "cancelled": 1, "done": 1},
+        "stages": {"upload": 3, "split": 0, "check": 1, "download": 0, "delete": 0, "archive": 0},
+        "requests": 0,
+        "under_way": [
+            {
+                "id": 7,
+                "inbox": "/in",
+                "path": "sending.wav",
+                "stage": "upload",
+                "progress": 25.0,
+                "updated_at": "2027-01-15T07:59:00Z",
+            },
+            {
+                "id": 6,
+                "inbox": "/in",
+                "path": "mix.wav",
+                "stage": "check",
+                "progress": 20.0,
+                "updated_at": "2027-01-15T07:59:00Z",
+            },
+        ],
+        "holds": [
+            {
+                "hold": "lost_task",
+                "jobs": 1,
+                "since": "2027-01-15T07:00:00Z",
+                "reason": "the task started, and its id never came",
+                "job_id": 5,
+                "minutes": 0.0,
+                "unknown": 0,
+                "to_do": "`lalald release ID` pays again, `lalald cancel ID` gives up; `lalald show ID` tells the story.",
+            },
+            {
+                "hold": "minutes",
+                "jobs": 1,
+                "since": "2027-01-15T06:00:00Z",
+                "reason": "needs 9.0 minutes, 2.5 are free",
+                "job_id": 4,
+                "minutes": 9.0,
+                "unknown": 0,
+                "to_do": "Top up at LALAL.AI: they go on by themselves. `lalald release ID` lets one past the spend guard.",
+            },
+        ],
+        "failures": [
+            {
+                "id": 2,
+                "inbox": "/in",
+                "path": "bad.mp3",
+                "stage": "upload",
+                "progress": None,
+                "updated_at": "2027-01-15T04:00:00Z",
+                "error": "the service refused it: no audio in it (HTTP 400, request id 0123456789abcdef). Nothing was charged.",
+            }
+        ],
+    }
+
+
+def test_status_tells_troubles_of_inboxes_service_and_configuration(empty: Shelf, tmp_path: Path) -> None:
+    inboxes = [str(tmp_path / name) for name in ("gone", "polled", "new")]
+    with empty.store() as store:
+        store.set_inbox_state(
+            inboxes[0], available=False, reason="it is not mounted", watch="", watch_reason="", now=NOW
+        )
+        store.set_inbox_state(
+            inboxes[1],
+            available=True,
+            reason="settle is 10 s",
+            watch="polling",
+            watch_reason="nfs tells nothing",
+            now=NOW,
+        )
+        store.set_fact("service", {"trouble": "no answer within 30 s", "since": NOW - HOUR}, NOW)
+    told = plain(gather(empty.state, inboxes, "config.yaml: 2 mistakes", NOW).sections()).replace(str(tmp_path), "")
+    assert told == (
+        "lalald is not running, or does not answer (state folder /state)\n"
+        "  to do          `lalald run` starts it, or `systemctl start lalald` where systemd does\n"
+        "  configuration  config.yaml: 2 mistakes (`lalald check-config` tells every mistake)\n"
+        "  service        no answer within 30 s (since 2027-01-15 07:00:00)\n"
+        "\n"
+        "inboxes\n"
+        "  /gone    unavailable        it is not mounted\n"
+        "  /polled  watched, polling   nfs tells nothing; settle is 10 s\n"
+        "  /new     not looked at yet\n"
+        "\n"
+        "jobs\n"
+        "  done  0\n"
+        "\n"
+        "minutes\n"
+        "  charged today       0.0\n"
+        "  charged this month  0.0\n"
+        "  left                not known yet\n"
+    )
+
+
+def test_status_works_while_the_configuration_has_mistakes(shelf: Shelf) -> None:
+    shelf.config.write_text(shelf.config.read_text() + "outpox: 1\n")
+    told = shelf.said("status", code=3)
+    assert "1 mistake (`lalald check-config` tells every mistake)" in told
+    assert "  /in  watched, native  ext4 tells" in told
+
+
+def test_status_shows_twenty_jobs_under_way_and_counts_the_rest(empty: Shelf) -> None:
+    with empty.store() as store:
+        for number in range(23):
+            store.set_progress({empty.take(store, f"{number}.mp3").id: 0.5})
+        for number in range(7):
+            job = empty.take(store, f"podcasts/{number}.mp3")
+            store.save(job, replace(job, state=State.FAILED, error="broken"))
+    told = status_of(empty)
+    assert told.count("[##########..........]  50 %") == 20
+    assert "  …    and 3 more jobs\n" in told
+    assert [line.split()[0] for line in told.splitlines() if "broken" in line] == ["#30", "#29", "#28", "#27", "#26"]
+    assert "  …    and 2 older ones: `lalald jobs --failed`\n" in told
+
+
+def test_watching_needs_a_terminal(shelf: Shelf) -> None:
+    assert shelf.complained("status", "--watch") == (
+        "lalald: --watch draws on a terminal, and this is none.\n  `lalald status --json` is for programs.\n"
+    )
+
+
+JOBS = r"""
+ID  FILE                          RULE      STAGE   STATE         MINUTES  UPDATED              WHAT
+1   podcasts/ep1.mp3              podcasts  done    done          3.0      2026-12-06 20:00:00
+2   bad.mp3                       remix     upload  failed        -        2027-01-15 04:00:00  the service refused it: no audio in it (HTTP 400, request id 0123456789abcdef). Nothing was charged.
+3   podcasts/stopped.mp3          podcasts  upload  cancelled     -        2027-01-15 05:00:00  it was cancelled
+4   long.mp3                      remix     upload  held          -        2027-01-15 06:00:00  minutes: needs 9.0 minutes, 2.5 are free
+5   podcasts/lost.mp3             podcasts  split   held          -        2027-01-15 07:00:00  lost_task: the task started, and its id never came
+6   mix.wav                       remix     check   running 20 %  9.0      2027-01-15 07:59:00
+7   sending.wav                   remix     upload  running 25 %  -        2027-01-15 07:59:00
+8   patient.wav                   remix     upload  waiting       -        2027-01-15 07:59:50  no answer within 30 s
+9   caf\udce9\nlatte\x1b[31m.wav  remix     upload  waiting       -        2027-01-15 07:59:55
+""".lstrip()  # noqa: E501 - a table is as wide as what it tells
+
+
+def test_jobs_are_a_table_with_the_newest_last_and_odd_names_escaped(shelf: Shelf) -> None:
+    assert shelf.said("jobs") == JOBS
+    assert shelf.plain(shelf.run("jobs").stdout) == JOBS
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--failed",), [2]),
+        (("--held",), [4, 5]),
+        (("--failed", "--held"), [2, 4, 5]),
+        (("--stage", "upload"), [2, 3, 4, 7, 8, 9]),
+        (("--stage", "upload", "--held"), [4]),
+        (("--stage", "done"), [1]),
+        (("--limit", "2"), [8, 9]),
+        (("--limit", "2", "--stage", "upload"), [8, 9]),
+        (("--limit", "0"), [1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        (("--stage", "delete"), []),
+    ],
+)
+def test_jobs_can_be_chosen(shelf: Shelf, arguments: tuple[str, ...], expected: list[int]) -> None:
+    assert [job["id"] for job in json.loads(shelf.said("jobs", "--json", *arguments))] == expected
+    rows = shelf.said("jobs", *arguments).splitlines()[1:]
+    assert [int(row.split()[0]) for row in rows] == expected
+
+
+def test_jobs_that_are_not_shown_are_counted(shelf: Shelf) -> None:
+    code, out, told = shelf.call("jobs", "--limit", "4")
+    assert (code, told) == (0, "5 older ones are not shown; --limit 0 shows all.\n")
+    assert len(out.splitlines()) == 5
+    assert shelf.said("jobs", "--stage", "delete") == "No jobs.\n"
+
+
+def test_a_job_as_json_has_its_keys(shelf: Shelf) -> None:
+    jobs = {job["id"]: job for job in json.loads(shelf.said("jobs", "--json"))}
+    assert [job["state"] for job in jobs.values()] == [
+        "done", "failed", "cancelled", "held", "held", "running", "running", "waiting", "waiting",
+    ]  # fmt: skip
+    assert jobs[6] == {
+        "id": 6,
+        "inbox": "/in",
+        "path": "mix.wav",
+        "rule": "remix",
+        "stage": "check",
+        "state": "running",
+        "hold": None,
+        "hold_reason": None,
+        "held_at": None,
+        "error": None,
+        "warning": None,
+        "progress": 20.0,
+        "minutes": 9.0,
+        "attempts": 0,
+        "due_at": None,
+        "created_at": "2027-01-15T07:50:00Z",
+        "updated_at": "2027-01-15T07:59:00Z",
+        "request": None,
+        "file": "/in/mix.wav",
+        "size": 5_000_000,
+        "duration": 180.0,
+        "sha256": None,
+        "source_id": "source-6",
+        "expires_at": None,
+        "twin_id": None,
+        "redo": False,
+        "outbox": "/out",
+        "tasks": [
+            {
+                "number": 1,
+                "name": "lead",
+                "mode": "stem_separator",
+                "presets": {"stem": "vocals", "multivocal": "lead_back"},
+                "task_id": "task-6a",
+                "stage": "check",
+                "state": "running",
+                "progress": 40,
+                "minutes": 3.0,
+                "started_at": "2027-01-15T07:59:00Z",
+                "idempotency_key": None,
+                "error": None,
+            },
+            {
+                "number": 2,
+                "name": None,
+                "mode": "multistem",
+                "presets": {"stem_list": ["drum", "bass"]},
+                "task_id": "task-6b",
+                "stage": "check",
+                "state": "running",
+                "progress": None,
+                "minutes": 6.0,
+                "started_at": "2027-01-15T07:59:00Z",
+                "idempotency_key": None,
+                "error": None,
+            },
+        ],
+        "tracks": [],
+    }
+    assert jobs[1]["tracks"] == [
+        {
+            "task": 1,
+            "label": label,
+            "type": kind,
+            "path": f"/out/podcasts/ep1/{label}.mp3",
+            "size": 1_000_000,
+            "sha256": "ab" * 32,
+            "wanted": True,
+            "delivered": True,
+        }
+        for label, kind in (("voice", "stem"), ("no_voice", "back"))
+    ]
+    assert jobs[1]["file"] == "/in/done/podcasts/ep1.mp3"
+    assert (jobs[8]["attempts"], jobs[8]["due_at"], jobs[8]["error"]) == (
+        3,
+        "2027-01-15T08:01:30Z",
+        "no answer within 30 s",
+    )
+    assert (jobs[4]["hold"], jobs[4]["hold_reason"]) == ("minutes", "needs 9.0 minutes, 2.5 are free")
+
+
+def test_json_is_ascii_and_gives_an_odd_name_back_byte_for_byte(shelf: Shelf) -> None:
+    said = shelf.said("jobs", "--json")
+    assert said.isascii()
+    assert json.loads(said)[-1]["path"] == ODD_NAME
+
+
+def test_json_of_no_jobs_is_an_empty_list(empty: Shelf) -> None:
+    with empty.store():
+        pass
+    assert json.loads(empty.said("jobs", "--json")) == []
+
+
+SHOW = """\
+job 5
+  state            held
+  stage            split
+  held             lost_task since 2027-01-15 07:00:00
+  reason           the task started, and its id never came
+  to do            `lalald release 5` lets it past this hold, `lalald cancel 5` ends it
+  file             /in/podcasts/lost.mp3
+  dropped as       podcasts/lost.mp3
+  inbox            /in
+  outbox           /out
+  rule             podcasts
+  size             5MB (5,000,000 bytes)
+  duration         3m
+  minutes charged  0.0
+  source id        source-5
+  source expires   -
+  sha256           -
+  created          2027-01-15 06:00:00
+  updated          2027-01-15 07:00:00
+
+task 1: voice_clean
+  state            waiting
+  stage            split
+  presets          {"dereverb_enabled": true, "stem": "voice"}
+  task id          -
+  idempotency key  key-5
+  started          -
+  minutes charged  -
+"""
+
+
+def test_show_tells_a_job_whole(shelf: Shelf) -> None:
+    assert shelf.said("show", "5") == SHOW
+    assert shelf.said("show", "#1").splitlines()[-2:] == [
+        "  track voice      /out/podcasts/ep1/voice.mp3 (1MB)",
+        "  track no_voice   /out/podcasts/ep1/no_voice.mp3 (1MB)",
+    ]
+    assert "  attempts         3 times in vain, next at 2027-01-15 08:01:30\n" in shelf.said("show", "8")
+    failed = shelf.said("show", "2")
+    assert "request id 0123456789abcdef" in failed
+    assert "`lalald retry 2` goes on from here" in failed
+
+
+def test_show_as_json_is_the_object_of_the_list(shelf: Shelf) -> None:
+    assert json.loads(shelf.said("show", "6", "--json")) == json.loads(shelf.said("jobs", "--json"))[5]
+
+
+@pytest.mark.parametrize("word", ["99", "0", "x", "-1", "1.5", "9" * 30, "٣"])
+def test_an_unknown_job_is_a_plain_error(shelf: Shelf, word: str) -> None:
+    complaint = shelf.complained("show", "--", word)
+    assert complaint == f"lalald: there is no job {word}; nothing was asked.\n  `lalald jobs` lists them.\n"
+
+
+def test_without_a_store_commands_say_what_is_missing(empty: Shelf) -> None:
+    for command in (["status"], ["jobs"], ["show", "1"], ["retry", "1"], ["rescan"], ["cancel", "--all"]):
+        complaint = empty.complained(*command, code=3)
+        assert complaint == (
+            "lalald: /state holds no database yet.\n  Has `lalald run` been started with this state folder?\n"
+        )
+
+
+def test_a_database_that_is_damaged_is_said_to_be_and_left_alone(shelf: Shelf) -> None:
+    database = shelf.state / "lalald.sqlite3"
+    database.write_bytes(b"this is no database, whatever its name says" * 100)
+    complaint = shelf.complained("jobs", code=3)
+    assert "is damaged or no database" in complaint
+    assert "Traceback" not in complaint
+    assert database.read_bytes().startswith(b"this is no database")
+
+
+@pytest.mark.skipif(os.getuid() == 0 and not shutil.which("setpriv"), reason="needs another user than root")
+def test_another_user_is_told_why_nothing_can_be_read(shelf: Shelf, tmp_path: Path) -> None:
+    shelf.state.chmod(0o700)
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    command = [
+        sys.executable,
+        "-c",
+        f"from lalald.store.reports import Reports; from pathlib import Path; Reports.open(Path({str(shelf.state)!r}))",
+    ]
+    other = ["setpriv", "--reuid=65534", "--clear-groups"] if os.getuid() == 0 else []
+    answer = subprocess.run([*other, *command], capture_output=True, text=True, timeout=60, check=False)
+    if os.getuid() != 0:
+        assert answer.returncode == 0
+    else:
+        assert "StoreError: " in answer.stderr
+        assert "may not be read by this user" in answer.stderr
+
+
+def test_nothing_asked_is_help_and_every_command_is_in_it(empty: Shelf) -> None:
+    said = empty.run().stdout
+    assert said == empty.said("--help")
+    for name, verb in VERBS.items():
+        assert f"  {name:<14}{verb.summary}\n" in said
+    assert empty.said("--version") == f"lalald {__version__}\n"
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_every_command_tells_what_it_does_and_costs_with_examples_that_parse(name: str) -> None:
+    help_text = build([name])._subparsers._group_actions[0].choices[name].format_help()  # type: ignore[union-attr,index]
+    verb = VERBS[name]
+    assert verb.summary in help_text
+    assert f"costs: {verb.costs}" in help_text
+    assert verb.examples
+    for example in verb.examples:
+        words = example.split("lalald ", 1)[1].split(" | ")[0].split(" > ")[0].split(" && ")[0].split()
+        assert build(words).parse_args(words).command == words[0]
+
+
+def test_a_misspelt_command_or_option_ends_with_2(empty: Shelf) -> None:
+    assert 'unknown command "statsu" (known: init, check-config' in empty.complained("statsu")
+    assert 'Did you mean "status"?' in empty.complained("--config", "/nowhere", "statsu")
+    assert "unrecognized arguments: --jason" in empty.complained("jobs", "--jason")
+    assert "unrecognized arguments: --js" in empty.complained("jobs", "--js")
+    assert "expected a number of jobs, got '-5'" in empty.complained("jobs", "--limit=-5")
+    assert "argument --stage: invalid choice: 'uploading'" in empty.complained("jobs", "--stage", "uploading")
+
+
+def test_the_configuration_may_be_named_before_and_after_the_command(shelf: Shelf) -> None:
+    other = shelf.config.with_name("other.yaml")
+    shelf.config.rename(other)
+    assert shelf.said("--config", str(other), "jobs") == shelf.said("jobs", "--config", str(other)) == JOBS
+    answer = shelf.run("jobs")
+    assert answer.returncode == 2
+    assert shelf.plain(answer.stderr) == (
+        "lalald: LALALD_CONFIG: there is no file /config\n  lalald init writes one to start from\n"
+    )
+
+
+def test_a_reader_that_has_enough_ends_nothing_in_an_error(shelf: Shelf) -> None:
+    with shelf.store() as store:
+        for number in range(400):
+            shelf.take(store, f"podcasts/{number}.mp3")
+    writer = subprocess.Popen(
+        [sys.executable, "-m", "lalald", "jobs", "--json"],
+        env=shelf.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert writer.stdout is not None
+    assert writer.stderr is not None
+    writer.stdout.read(10)
+    writer.stdout.close()
+    assert writer.stderr.read() == b""
+    writer.stderr.close()
+    assert writer.wait(30) == 0
+
+
+def test_a_locale_without_our_letters_is_no_reason_to_fail(shelf: Shelf) -> None:
+    answer = shelf.run("status", PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")
+    assert answer.returncode == 3
+    assert answer.stderr == ""
+    with shelf.store() as store:
+        shelf.take(store, "podcasts/żółw…🎵.mp3")
+    assert "\\u017c\\xf3\\u0142w\\u2026\\U0001f3b5.mp3" in shelf.run("jobs", PYTHONIOENCODING="ascii").stdout
+
+
+def test_on_a_terminal_the_same_is_drawn(shelf: Shelf) -> None:
+    if shutil.which("script") is None:
+        pytest.skip("needs script(1) to make a terminal")
+    command = f"{sys.executable} -m lalald status"
+    environ = {**shelf.environ, "TERM": "xterm-256color", "COLUMNS": "200"}
+    answer = subprocess.run(
+        ["script", "--return", "--quiet", "--command", command, "/dev/null"],
+        env=environ, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, check=False,
+    )  # fmt: skip
+    assert answer.returncode == 3
+    assert "\x1b[1mjobs\x1b[0m" in answer.stdout
+    assert "━" in answer.stdout
+    assert "the service refused it: no audio in it (HTTP 400, request id 0123456789abcdef)" in answer.stdout
+
+
+def test_health_ends_with_0_only_while_every_loop_turns(shelf: Shelf) -> None:
+    missing = "lalald: no daemon answers for the state folder /state, or one of its loops does not turn.\n"
+    assert shelf.complained("health", code=3) == missing
+    with answering(shelf.state):
+        assert shelf.said("health") == ""
+        assert shelf.said("health", "--timeout", "5") == ""
+    with answering(shelf.state, well=False):
+        assert shelf.complained("health", code=3) == missing
+
+
+def test_health_loads_next_to_nothing(shelf: Shelf) -> None:
+    with answering(shelf.state):
+        for environ in ({"LALALD_STATE_DIR": str(shelf.state)}, {}):
+            answer = subprocess.run(
+                [sys.executable, "-X", "importtime", "-m", "lalald", "health"],
+                env={**shelf.environ, **environ}, capture_output=True, text=True, timeout=60, check=False,
+            )  # fmt: skip
+            assert answer.returncode == 0
+            loaded = {line.rsplit("|", 1)[1].strip() for line in answer.stderr.splitlines()}
+            ours = {name for name in loaded if name.startswith("lalald")} - {"lalald", "lalald.errors"}
+            light = {"lalald.commands", "lalald.commands.health", "lalald.control"}
+            assert ours == light | (
+                set() if environ else {"lalald.commands.state_folder", "lalald.config", "lalald.config.paths"}
+            )
+            assert not loaded & {
+                "argparse",
+                "asyncio",
+                "dataclasses",
+                "inspect",
+                "pydantic",
+                "yaml",
+                "sqlite3",
+                "json",
+                "typing",
+            }
+
+
+def folder_by(config: Path, text: str | bytes, **environ: str) -> str:
+    config.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return str(state_dir(str(config), {"HOME": "/home/me", **environ}))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("state_dir: /var/lib/lalald\n", "/var/lib/lalald"),
+        ("log: {level: info}\nstate_dir: /var/lib/lalald   # a local disk\r\ninboxes: []\n", "/var/lib/lalald"),
+        ("\ufeffstate_dir: '/with space/#1'\n", "/with space/#1"),
+        ('state_dir: "/with space" # why\n', "/with space"),
+        ("state_dir: ~/state\n", "/home/me/state"),
+        ("state_dir: $BASE/state\n", "/base/state"),
+        ("state_dir: state\n", "{root}/state"),
+        ("state_dir:\n  /folded\n", "/folded"),
+        ('"state_dir": /quoted/key\n', "/quoted/key"),
+        ("{state_dir: /flow}\n", "/flow"),
+        ("state_dir: &here /anchored\n", "/anchored"),
+        ('state_dir: "/esc\\u0061ped"\n', "/escaped"),
+        ("# state_dir: /commented\nstate_dir: /real\n", "/real"),
+        ("# state_dir: /commented\n", "/home/me/.local/state/lalald"),
+        ("state_dir: ~\n", "/home/me/.local/state/lalald"),
+        ("state_dir:\n", "/home/me/.local/state/lalald"),
+        ("inboxes: []\n", "/home/me/.local/state/lalald"),
+        ("", "/home/me/.local/state/lalald"),
+        ("inboxes: [\n", "/home/me/.local/state/lalald"),
+    ],
+)
+def test_the_state_folder_is_found_without_reading_all_of_the_configuration(
+    tmp_path: Path, text: str, expected: str
+) -> None:
+    found = folder_by(tmp_path / "config.yaml", text, BASE="/base")
+    assert found == expected.format(root=tmp_path)
+
+
+def test_the_environment_names_the_state_folder_too(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    assert folder_by(config, "state_dir: /a\n", LALALD_STATE_DIR="/b", STATE_DIRECTORY="/c") == "/b"
+    assert folder_by(config, "inboxes: []\n", STATE_DIRECTORY="/c:/d") == "/c"
+    assert str(state_dir(None, {"LALALD_STATE_DIR": "/b"})) == "/b"
+
+
+def test_the_full_configuration_agrees_on_the_state_folder(tmp_path: Path) -> None:
+    from lalald.config import load
+
+    (tmp_path / "in").mkdir()
+    rest = f"inboxes: [{{path: {tmp_path}/in, outbox: {tmp_path}/out, rules: [{{name: r, mode: demuser}}]}}]\n"
+    config = tmp_path / "config.yaml"
+    texts = [
+        "",
+        "state_dir: /a/b/../c\n",
+        "state_dir: relative\n",
+        "state_dir: $BASE/x # y\n",
+        "state_dir: '~/x'\n",
+        "state_dir:\n",
+    ]
+    environments: list[dict[str, str]] = [
+        {},
+        {"LALALD_STATE_DIR": "/e"},
+        {"STATE_DIRECTORY": "/s"},
+        {"XDG_STATE_HOME": "/x"},
+    ]
+    for text in texts:
+        for extra in environments:
+            environ = {"HOME": str(tmp_path), "BASE": "/base", **extra}
+            config.write_text(text + rest)
+            assert state_dir(str(config), environ) == load(config, environ).state_dir, (text, extra)
+
+
+def test_a_state_folder_that_cannot_be_told_is_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"variable \$NOWHERE is not set"):
+        folder_by(tmp_path / "config.yaml", "state_dir: $NOWHERE/x\n")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        folder_by(tmp_path / "config.yaml", b"state_dir: /caf\xe9\n")
+    with pytest.raises(ConfigError, match="no configuration found"):
+        state_dir(None, {"XDG_CONFIG_HOME": str(tmp_path), "HOME": str(tmp_path)})
+
+
+def test_holds_that_the_store_knows_all_have_something_to_do(empty: Shelf) -> None:
+    with empty.store() as store:
+        for hold in Hold:
+            empty.take(store, f"{hold}.mp3", hold=hold, hold_reason="why")
+    holds: list[dict[str, Any]] = gather(empty.state, None, None, NOW).facts()["holds"]
+    assert {hold["hold"] for hold in holds} == set(Hold)
+    assert "`lalald show ID` tells more." not in {hold["to_do"] for hold in holds}
+
+
+def test_a_newer_database_is_refused(shelf: Shelf) -> None:
+    with sqlite3.connect(shelf.state / "lalald.sqlite3") as connection:
+        connection.execute("PRAGMA user_version = 999")
+    connection.close()
+    with pytest.raises(StoreError, match="newer lalald"):
+        gather(shelf.state, None, None, NOW)
