@@ -116,9 +116,13 @@ class RawServer:
                 thread.start()
 
     def _play(self, script: Script, sock: socket.socket) -> None:
-        with contextlib.closing(sock):
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(contextlib.closing(sock))
             try:
-                script(Talk(self._tls.wrap_socket(sock, server_side=True) if self._tls else sock))
+                if self._tls:
+                    sock = stack.enter_context(self._tls.wrap_socket(sock, server_side=True))
+                    self._open.append(sock)
+                script(Talk(sock))
             except OSError:
                 pass  # the client went away, as most tests mean it to
             except BaseException as error:  # noqa: BLE001  raised again in the test's own thread

@@ -260,9 +260,12 @@ def test_a_file_of_another_length_never_arrives_whole(declared: int, tmp_path: P
 
 
 def test_a_file_that_cannot_be_read_is_no_fault_of_the_network(tmp_path: Path) -> None:
-    with RawServer(answers) as server, (tmp_path / "song.mp3").open("wb", buffering=0) as file:
-        with pytest.raises(FileError):
-            client(server.url).upload(file, 5, "song.mp3", Transfer())
+    with (
+        RawServer(answers) as server,
+        (tmp_path / "song.mp3").open("wb", buffering=0) as file,
+        pytest.raises(FileError),
+    ):
+        client(server.url).upload(file, 5, "song.mp3", Transfer())
 
 
 @pytest.mark.parametrize("content", [b"small", bytes(LARGE)], ids=["waiting for the answer", "sending"])

@@ -101,7 +101,9 @@ def _or_none(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
 
 Number = Annotated[float, BeforeValidator(_no_truth_value), Field(allow_inf_nan=False)]
 Text = Annotated[str, Field(min_length=1)]
-Count = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=0)]
+Count = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=0, le=2**62)]
+Seconds = Annotated[Number, Field(ge=0, le=1e8)]  # three years of music
+Moment = Annotated[Number, Field(ge=0, le=1e11)]  # the year 5138: beyond it clocks and databases give up
 OrNone = WrapValidator(_or_none)
 
 
@@ -112,9 +114,9 @@ class _Answer(BaseModel):
 class _Upload(_Answer):
     id: Text
     size: Count
-    duration: Annotated[Number, Field(ge=0)]
+    duration: Seconds
     name: Annotated[Text | None, OrNone] = None
-    expires: Annotated[Number | None, OrNone] = None
+    expires: Annotated[Moment | None, OrNone] = None
 
 
 class _Task(_Answer):
@@ -132,7 +134,7 @@ class _Packs(_Answer):
 class _Pack(_Answer):
     name: str
     pack_id: Text
-    created: Annotated[Number | None, OrNone] = None
+    created: Annotated[Moment | None, OrNone] = None
 
 
 class _Results(_Answer):
@@ -159,7 +161,7 @@ class _Track(_Answer):
 
 class _Tracks(_Answer):
     tracks: list[Any]
-    duration: Annotated[Number | None, OrNone] = None
+    duration: Annotated[Seconds | None, OrNone] = None
 
 
 def _read(model: type[Model], said: Any, reply: Reply) -> Model:

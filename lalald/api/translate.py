@@ -87,9 +87,11 @@ def fault_of(error: BaseException) -> Fault:
 
 def lost(error: BaseException, host: str, *, sent: bool = True) -> TransientError:
     """A request that got no answer. `sent=False`: it had not left when the error came."""
-    fault = fault_of(error)
-    detail = error.strerror if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else str(error)
-    told = f"{host}: {fault.words}" + (f" ({_tidy(str(detail))})" if detail else "")
+    fault = fault_of(httpx.ConnectTimeout("")) if isinstance(error, TimeoutError) and not sent else fault_of(error)
+    detail = str(error)
+    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
+        detail = error.strerror or detail
+    told = f"{host}: {fault.words}" + (f" ({_tidy(detail)})" if detail else "")
     return TransientError(told, answered=False, carried_out_possible=sent and fault.sent)
 
 
@@ -121,9 +123,17 @@ def reading(reply: Reply) -> Any:
     if not 200 <= reply.status < 300:
         raise refusal(reply)
     try:
-        return json.loads(reply.body)
+        return _json(reply.body)
     except (ValueError, RecursionError):
         raise unreadable(reply, _what_it_is_instead(reply)) from None
+
+
+def _json(body: bytes) -> Any:
+    """What a body says. Halves of characters, which no file or database takes, are replaced."""
+    said = json.loads(body)
+    if b"\\ud" in body.lower():
+        return json.loads(json.dumps(said, ensure_ascii=False).encode("utf-8", "replace"))
+    return said
 
 
 def unreadable(reply: Reply, why: str) -> TransientError:
@@ -175,7 +185,7 @@ def refusal(reply: Reply) -> ServiceError:
 
 def _json_or_none(body: bytes) -> Any:
     try:
-        return json.loads(body)
+        return _json(body)
     except (ValueError, RecursionError):
         return None
 

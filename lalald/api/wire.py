@@ -224,7 +224,10 @@ class Wire:
         deadline = self._stall_at()
         while True:
             try:
-                return self._socket.recv_into(buffer)
+                count = self._socket.recv_into(buffer)
+                if not count and self._transfer.stop.is_set():
+                    raise _stopped()  # our own cut looks like the other side's end
+                return count
             except _WOULD_BLOCK as error:
                 if not waits:
                     return None
@@ -244,9 +247,13 @@ class Wire:
                 if self._poll.poll(1000 * min(left_seconds, _STOP_SEEN_SECONDS)):
                     return
                 if self._transfer.stop.is_set():
-                    raise ConnectionAbortedError(errno.ECONNABORTED, "stopped")
+                    raise _stopped()
         finally:
             self._poll.modify(self._socket, select.POLLIN)
+
+
+def _stopped() -> ConnectionAbortedError:
+    return ConnectionAbortedError(errno.ECONNABORTED, "stopped")
 
 
 class _Incoming(io.RawIOBase):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import queue
 import socket
@@ -186,7 +187,7 @@ def _tunnel(connection: socket.socket, proxy: Proxy, origin: Origin) -> None:
     try:
         response.begin()
         if response.status != 200:
-            raise ConnectionRefusedError(f"the proxy {proxy.host} answered HTTP {response.status}")
+            raise ConnectionRefusedError(errno.ECONNREFUSED, f"the proxy {proxy.host} answered HTTP {response.status}")
     finally:
         response.close()
 
