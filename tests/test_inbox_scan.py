@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
+import sqlite3
 import tracemalloc
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from lalald.inbox import scan
-from lalald.inbox.scan import Walk, compare
+from lalald.inbox.scan import Agreement, Walk, compare
 from lalald.store import Found, Store
 
 
@@ -52,13 +54,14 @@ def listed(walked: Walk) -> list[str]:
     )
 
 
-def differences(store: Store, inbox: Path) -> tuple[list[str], list[str]]:
+def differences(store: Store, inbox: Path, agreement: Agreement | None = None) -> tuple[list[str], list[str]]:
     """What is unknown and what is gone."""
+    agreement = agreement or Agreement()
     unknown: list[str] = []
     gone: list[str] = []
     walked = walk(inbox)
     while listings := walked.take():
-        found = compare(store, str(inbox), listings)
+        found = compare(store, str(inbox), listings, agreement)
         unknown += found.unknown
         gone += found.gone
     return sorted(unknown), sorted(gone)
@@ -120,6 +123,30 @@ def test_a_large_folder_is_compared_in_stretches(store: Store, inbox: Path) -> N
         (inbox / name).unlink()
     fill(inbox, "000000.mp3", "zzz.mp3", "\udcff0.mp3")
     assert differences(store, inbox) == (sorted(["000000.mp3", "zzz.mp3", "\udcff0.mp3"]), sorted(gone))
+
+
+def test_what_agreed_once_is_compared_again_after_any_change_on_either_side(
+    store: Store, inbox: Path, tmp_path: Path
+) -> None:
+    fill(inbox, "a.mp3", "sub/b.mp3", "sub/c.mp3")
+    agreement = Agreement()
+    remember(store, inbox)
+    assert differences(store, inbox, agreement) == ([], [])
+    assert differences(store, inbox, agreement) == ([], [])
+    store.forget(str(inbox), ["sub/b.mp3"])
+    assert differences(store, inbox, agreement) == (["sub/b.mp3"], [])
+    remember(store, inbox)
+    assert differences(store, inbox, agreement) == ([], [])
+    os.utime(inbox / "a.mp3", ns=(5, 5))
+    (inbox / "sub/c.mp3").unlink()
+    assert differences(store, inbox, agreement) == (["a.mp3"], ["sub/c.mp3"])
+    fill(inbox, "sub/c.mp3")
+    remember(store, inbox)
+    assert differences(store, inbox, agreement) == ([], [])
+    with closing(sqlite3.connect(tmp_path / "state" / "lalald.sqlite3")) as other:
+        other.execute("DELETE FROM files WHERE name = 'a.mp3'")
+        other.commit()
+    assert differences(store, inbox, agreement) == (["a.mp3"], [])
 
 
 def test_only_regular_files_count_and_symlinks_are_not_followed(inbox: Path, tmp_path: Path) -> None:
@@ -186,7 +213,7 @@ def test_memory_stays_flat_in_one_large_folder(store: Store, inbox: Path) -> Non
     tracemalloc.start()
     try:
         while listings := walked.take():
-            assert not compare(store, str(inbox), listings).unknown
+            assert not compare(store, str(inbox), listings, Agreement()).unknown
         _, peak_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

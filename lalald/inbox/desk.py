@@ -18,6 +18,7 @@ from lalald.inbox.explain import folder_refusal
 from lalald.inbox.first_look import HOLD_REASON, FirstLook
 from lalald.inbox.look import Eyes, Looked
 from lalald.inbox.report import InboxState
+from lalald.inbox.scan import Agreement
 from lalald.inbox.settle import Settling
 from lalald.naming import shown
 from lalald.store import Store
@@ -62,6 +63,7 @@ class Desk:
         self._executor = executor
         self._existing = existing
         self._log = log
+        self.agreement = Agreement()
         self._said: set[str] = set()
 
     # beginning, and change

@@ -8,7 +8,7 @@ from functools import partial
 
 from lalald.inbox.desk import Desk
 from lalald.inbox.report import ScanReport
-from lalald.inbox.scan import Differences, Listing, Walk, compare, join
+from lalald.inbox.scan import Agreement, Differences, Listing, Walk, compare, join
 from lalald.inbox.watch import Watch
 from lalald.store import Store
 
@@ -70,7 +70,7 @@ async def _walk(desk: Desk, watch: Watch | None, start: str, unknown: list[str],
 
 
 async def _compare(desk: Desk, listings: list[Listing], unknown: list[str], report: ScanReport) -> None:
-    differences: Differences = await desk.on_store(partial(_differences, desk.key, listings))
+    differences: Differences = await desk.on_store(partial(_differences, desk.key, listings, desk.agreement))
     report.files += sum(len(listing.files) for listing in listings)
     if differences.gone:
         await _forget(desk, differences.gone, report)
@@ -82,8 +82,8 @@ async def _compare(desk: Desk, listings: list[Listing], unknown: list[str], repo
         desk.settling.full |= len(sifted) > room
 
 
-def _differences(inbox: str, listings: list[Listing], store: Store) -> Differences:
-    return compare(store, inbox, listings)
+def _differences(inbox: str, listings: list[Listing], agreement: Agreement, store: Store) -> Differences:
+    return compare(store, inbox, listings, agreement)
 
 
 async def _known_below(desk: Desk, starts: Sequence[str]) -> list[str]:

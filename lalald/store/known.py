@@ -82,6 +82,10 @@ class KnownFiles:
                 found[path] = Known(*row)
         return found
 
+    def generation(self) -> tuple[int, int]:
+        """Another one after each change of any row, by this connection or by another."""
+        return self.connection.total_changes, self.connection.execute("PRAGMA data_version").fetchone()[0]
+
     def identities_in(
         self, inbox: str, folder: str, *, after: str | None = None, upto: str | None = None
     ) -> list[tuple[str, int, int]]:
