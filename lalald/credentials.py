@@ -6,11 +6,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from stat import S_IROTH
 from typing import NoReturn
 
+from lalald.config.key_files import BY_CONFIGURATION, key_files
 from lalald.config.model import Config
-from lalald.config.paths import expanded
 from lalald.errors import ConfigError
 
 LARGEST_FILE_BYTES = 4096
@@ -18,7 +17,6 @@ _PLACEHOLDER = re.compile(
     r"no[-_ ]?key|none|null|placeholder|change[-_ ]?(?:me|this)|todo|x{3,}|\.{3}|<.*>|(?:your|paste|insert|enter|put)[-_ ].*",
     re.IGNORECASE,
 )
-_BY_ENVIRONMENT, _BY_CONFIG = "LALALD_LICENSE_KEY_FILE", "license_key_file"
 CREDENTIAL = "the credential license-key"
 _SENDABLE = re.compile(r"[\x21-\x7e]+")  # visible ASCII: what can stand in an HTTP header as one word
 
@@ -73,7 +71,7 @@ def license_key_with_origin(config: Config, environ: Mapping[str, str]) -> tuple
         try:
             key = _key(origin, content())
         except ConfigError as error:
-            if origin != _BY_CONFIG:
+            if origin != BY_CONFIGURATION:
                 raise
             unreadable = error
             continue
@@ -99,27 +97,11 @@ def _key(origin: str, text: str) -> LicenseKey | None:
 def _sources(config: Config, environ: Mapping[str, str]) -> Iterator[tuple[str, Callable[[], str]]]:
     """Where a key may come from, and how to read what is there; asked one after the other, only as far as needed."""
     yield "LALALD_LICENSE_KEY", lambda: environ.get("LALALD_LICENSE_KEY", "")
-    for origin, path in named_files(config, environ):
+    for origin, path in key_files(config.license_key_file, environ):
         yield origin, partial(_content, path, origin)
     directory = environ.get("CREDENTIALS_DIRECTORY")
     if directory and (handed_over := Path(directory, "license-key")).exists():
         yield CREDENTIAL, partial(_content, handed_over, CREDENTIAL)
-
-
-def named_files(config: Config, environ: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
-    """The files that somebody named to hold the key, and where they are named.
-
-    Raises:
-        ConfigError: LALALD_LICENSE_KEY_FILE can be no path.
-    """
-    named = environ.get(_BY_ENVIRONMENT)
-    if named:
-        try:
-            yield _BY_ENVIRONMENT, expanded(named, environ, Path.cwd())
-        except ValueError as error:
-            raise ConfigError(f"{_BY_ENVIRONMENT}: {error}", hint="name the file in full") from None
-    if config.license_key_file:
-        yield _BY_CONFIG, config.license_key_file
 
 
 def _content(path: Path, origin: str) -> str:
@@ -142,11 +124,3 @@ def _content(path: Path, origin: str) -> str:
     if len(content) > LARGEST_FILE_BYTES:
         raise ConfigError(f"{origin}: {path} is too large to be a licence key", hint="put the key alone on one line")
     return content.decode("utf-8-sig", errors="replace")
-
-
-def readable_by_others(path: Path) -> bool:
-    """Whether every user of the machine can read the file. Not to be asked of systemd's credentials, which are guarded otherwise."""
-    try:
-        return bool(path.stat().st_mode & S_IROTH)
-    except OSError:
-        return False

@@ -100,10 +100,13 @@ def test_labels_that_make_two_names_one_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ("tracks: [voic]", 'tracks: unknown track "voic" (known: no_voice, voice, stem, back). Did you mean "voice"?'),
+        (
+            "tracks: [voic]",
+            'tracks[0]: unknown track "voic" (known: no_voice, voice, stem, back). Did you mean "voice"?',
+        ),
         (
             "tracks: [Clean], labels: {voice: Clean}",
-            'tracks: "Clean" is a name given by `labels`; write the original "voice"',
+            'tracks[0]: "Clean" is a name given by `labels`; write the original "voice"',
         ),
         ("tracks: []", "tracks: an empty list would deliver nothing"),
         ("labels: {voic: Clean}", 'labels.voic: unknown label "voic" (known: no_voice, voice). Did you mean "voice"?'),

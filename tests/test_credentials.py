@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from lalald.config import Config
-from lalald.credentials import LicenseKey, license_key, license_key_with_origin, readable_by_others
+from lalald.config.key_files import readable_by_others
+from lalald.credentials import LicenseKey, license_key, license_key_with_origin
 from lalald.errors import ConfigError
 
 SECRET = "SECRET-0123456789abcdef"

@@ -5,27 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import SplitResult, urlsplit
 
-from lalald import rules
+from lalald import media, patterns
 from lalald.config import document
 from lalald.config.mistakes import Findings, Where
 from lalald.config.model import CHECKS_PER_MINUTE, DEFAULT_API_URL, Rule
 from lalald.suggestions import quoted
 
 
-def check_patterns(patterns: Sequence[str], where: Where, findings: Findings) -> None:
-    """Notes the first pattern that is none."""
-    for pattern in patterns:
-        if not rules.says_something(pattern):
-            findings.mistake(where, f"{quoted(pattern)} is no gitignore pattern that could match a file")
+def check_patterns(written: Sequence[str], where: Where, findings: Findings) -> None:
+    """Notes every pattern that is none."""
+    for place, pattern in enumerate(written):
+        if not patterns.says_something(pattern):
+            findings.mistake((*where, place), f"{quoted(pattern)} is no gitignore pattern that could match a file")
 
 
-def check_ignored(patterns: tuple[str, ...], where: Where, findings: Findings) -> None:
-    check_patterns(patterns, where, findings)
-    if not patterns or findings.mistaken(where) or not rules.takes_everything(patterns):
+def check_ignored(written: tuple[str, ...], where: Where, findings: Findings) -> None:
+    check_patterns(written, where, findings)
+    if not written or not takes_everything(written):
         return
-    culprit = next((pattern for pattern in patterns if rules.takes_everything((pattern,))), "")
+    culprit = next((pattern for pattern in written if takes_everything((pattern,))), "")
     said = f"{quoted(culprit)} matches" if culprit else "together these match"
     findings.warn(where, f"{said} every file, so that nothing of this inbox will be taken")
+
+
+def takes_everything(written: tuple[str, ...]) -> bool:
+    """Whether patterns take every media file, as `*` does: tried on a name of each type, at the top and in a folder."""
+    names = (f"{folder}{ending} 1.{ending}" for ending in media.MEDIA for folder in ("", "x y/z/"))
+    return all(patterns.takes(written, name) for name in names)
 
 
 def check_reach(found: Sequence[Rule | None], where: Where, findings: Findings) -> None:
@@ -49,7 +55,7 @@ def check_reach(found: Sequence[Rule | None], where: Where, findings: Findings) 
 def _covers(earlier: Rule, later: Rule) -> bool:
     if earlier.types == "media" and later.types == "any":
         return False
-    if not earlier.match or rules.takes_everything(earlier.match):
+    if not earlier.match or takes_everything(earlier.match):
         return True
     plain = not any(pattern.startswith("!") for pattern in (*earlier.match, *later.match))
     return bool(later.match) and plain and set(later.match) <= set(earlier.match)

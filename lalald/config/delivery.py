@@ -80,13 +80,14 @@ def check_tracks(rule: Rule, where: Where, findings: Findings) -> None:
 
 def _check_wanted(rule: Rule, labels: list[str], where: Where, findings: Findings) -> None:
     originals = {new: old for old, new in rule.labels.items()}
-    for wanted in rule.tracks or ():
-        if wanted in originals and wanted not in (*labels, *TYPES):
-            findings.mistake(
-                where, f'{quoted(wanted)} is a name given by `labels`; write the original "{originals[wanted]}"'
-            )
-        elif wanted not in (*labels, *TYPES):
-            findings.mistake(where, unknown("track", wanted, (*labels, *TYPES)))
+    for place, wanted in enumerate(rule.tracks or ()):
+        if wanted in (*labels, *TYPES):
+            continue
+        if wanted in originals:
+            words = f'{quoted(wanted)} is a name given by `labels`; write the original "{originals[wanted]}"'
+            findings.mistake((*where, place), words)
+        else:
+            findings.mistake((*where, place), unknown("track", wanted, (*labels, *TYPES)))
     if rule.tracks == ():
         findings.mistake(where, "an empty list would deliver nothing; leave the key out for all tracks")
 

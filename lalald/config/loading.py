@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lalald import credentials
+from lalald.config.key_files import key_files, readable_by_others
 from lalald.config.mistakes import Findings, Mistake, config_error, spelled
 from lalald.config.model import Config
 from lalald.config.reading import LARGEST_FILE_BYTES, Plain, read
@@ -93,8 +93,8 @@ def _section(data: dict[str, Any], where: tuple[str, ...]) -> dict[str, Any] | N
 
 def _check_key_files(config: Config, environ: Mapping[str, str], findings: Findings) -> None:
     """Warns of licence keys that everybody on the machine can read."""
-    for origin, file in credentials.named_files(config, environ):
-        if credentials.readable_by_others(file):
+    for origin, file in key_files(config.license_key_file, environ):
+        if readable_by_others(file):
             where = (origin,)
             if origin in environ:
                 findings.sources[where] = origin
