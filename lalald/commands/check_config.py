@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from lalald.commands.layout import Section
 from lalald.config import Config, Inbox, Rule
 from lalald.errors import ConfigError
 
 _FIRST_LOOK = {
-    "take": "all are taken",
-    "hold": "more than 20 are held until `lalald release`",
-    "skip": "they are left alone",
+    "take": "taken at the first look",
+    "hold": "taken at the first look; more than 20 are held until `lalald release`",
+    "skip": "left alone",
 }
 
 
@@ -94,24 +95,21 @@ def _inbox(inbox: Inbox) -> Section:
 
     mode = choose_mode(inbox)
     depth = "subfolders too" if inbox.recursive else "without subfolders"
-    fates = {"move": f"moved to {inbox.done_dir}", "keep": "stays", "delete": "deleted"}
-    failed = f"moved to {inbox.failed_dir}" if inbox.on_failure == "move" else "stays"
+    still = f"once it stood still for {format_duration(inbox.settle)}" if inbox.settle else "once nothing has it open"
     rows = [
         ("results", str(inbox.outbox)),
         ("watched", f"{mode.watch} ({mode.reason}), {depth}; in full every {format_duration(inbox.rescan)}"),
-        (
-            "taken",
-            f"once it stood still for {format_duration(inbox.settle)}" if inbox.settle else "once nothing has it open",
-        ),
+        ("a file is taken", still),
         ("files there", _FIRST_LOOK[inbox.existing]),
         ("ignored", ", ".join(inbox.ignore) or "only what is hidden, temporary or litter"),
-        (
-            "afterwards",
-            f"the source is {fates[inbox.on_success]}" if inbox.on_success != "keep" else "the source stays",
-        ),
-        ("on failure", f"the source is {failed}" if inbox.on_failure == "move" else "the source stays"),
+        ("afterwards", f"the source {_fate(inbox.on_success, inbox.done_dir)}"),
+        ("on failure", f"the source {_fate(inbox.on_failure, inbox.failed_dir)}"),
     ]
     return Section(f"inbox {inbox.path}", rows)
+
+
+def _fate(policy: str, folder: Path) -> str:
+    return {"move": f"is moved to {folder}", "keep": "stays", "delete": "is deleted"}[policy]
 
 
 _COLUMNS = ("rule", "takes", "asks for", "delivers", "costs")
@@ -137,13 +135,9 @@ def _task(name: str | None, mode: str, presets: Mapping[str, object]) -> str:
 
 
 def _plain(value: object) -> str:
-    return (
-        ",".join(map(str, value))
-        if isinstance(value, list)
-        else str(value).lower()
-        if isinstance(value, bool)
-        else str(value)
-    )
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _delivered(rule: Rule) -> str:

@@ -106,7 +106,7 @@ class Inbox(Section):
     )
     existing: Annotated[model.Existing, *kinds.one_of(model.Existing, "existing")] = Field(
         default="hold",
-        description="What lay there before the first look: more than 20 files are taken, held or skipped.",
+        description="What lay there before the first look: take all, skip all, or hold them if they are more than 20.",
     )
     recursive: Flag = Field(default=True, description="Whether subfolders are watched too.")
     watch: Annotated[model.Watch, *kinds.one_of(model.Watch, "watch")] = Field(

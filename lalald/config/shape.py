@@ -49,7 +49,7 @@ def _unknown_key(where: Where) -> str:
     homes = [title for title, other in SECTIONS.items() if name in other.model_fields and other is not section]
     if not meant and homes:
         return f"unknown key here; it belongs to {' or '.join(homes)}"
-    return f"unknown key (known: {', '.join(known)}){meant}" if not meant else f"unknown key{meant}"
+    return f"unknown key{meant}" if meant else f"unknown key (known: {', '.join(known)})"
 
 
 def section_at(where: Where) -> type[Section] | None:
@@ -68,20 +68,16 @@ def _section_in(annotation: Any) -> type[Section] | None:
     return next((found for part in get_args(annotation) if (found := _section_in(part))), None)
 
 
-def _sections() -> dict[str, type[Section]]:
-    found: dict[str, type[Section]] = {"the top of the file": File}
-    for name in ("log", "transfers", "minutes"):
-        found[f"`{name}`"] = section_at((name,)) or File
-    for title, where in (
-        ("an inbox", ("inboxes",)),
-        ("a rule", ("inboxes", "rules")),
-        ("a task", ("inboxes", "rules", "tasks")),
-    ):
-        found[title] = section_at(where) or File
-    return found
-
-
-SECTIONS = _sections()
+_PLACES: dict[str, Where] = {
+    "the top of the file": (),
+    "`log`": ("log",),
+    "`transfers`": ("transfers",),
+    "`minutes`": ("minutes",),
+    "an inbox": ("inboxes",),
+    "a rule": ("inboxes", "rules"),
+    "a task": ("inboxes", "rules", "tasks"),
+}
+SECTIONS = {title: section for title, where in _PLACES.items() if (section := section_at(where))}
 
 
 def _copied(value: Any) -> Any:
