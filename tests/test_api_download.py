@@ -105,7 +105,6 @@ def test_a_track_arrives_with_what_is_known_of_it(target: BinaryIO) -> None:
     assert content(target) == TRACK
     assert transfer.progress == len(TRACK)
     assert began == [(ETAG, 0)]
-    assert transfer.etag == ETAG
 
 
 def test_neither_key_nor_compression_is_sent_along(target: BinaryIO) -> None:
@@ -170,12 +169,12 @@ def cut(after: int, *, reset: bool, body: bytes = TRACK) -> Script:
 def test_a_download_cut_short_goes_on_where_it_stopped(after: int, target: BinaryIO) -> None:
     asked: list[bytes] = []
     with RawServer(cut(after, reset=False), serves_ranges(TRACK, ETAG, asked)) as server:
-        api, transfer = client(server.url), Transfer()
+        api, transfer, proofs = client(server.url), Transfer(), list[str | None]()
         with pytest.raises(TransientError) as caught:
-            api.download(server.url, target, transfer)
+            api.download(server.url, target, transfer, began=proofs.append)
         assert content(target) == TRACK[:after]
         assert transfer.progress == after
-        fetched = api.download(server.url, target, Transfer(), have=after, etag=transfer.etag)
+        fetched = api.download(server.url, target, Transfer(), have=after, etag=proofs[-1])
     assert isinstance(caught.value, TransientError)
     assert header(asked[0], "range") == (f"bytes={after - 1}-" if after > 1 else None)
     assert header(asked[0], "if-range") == (ETAG if after > 1 else None)
@@ -289,12 +288,12 @@ def test_the_sandbox_is_resumed_and_one_without_ranges_is_not(target: BinaryIO) 
     for ranges in (True, False):
         with Sandbox(Options(ranges=ranges)) as sandbox:
             sandbox.faults("download:cut,at_byte=5000")
-            api, transfer = client(sandbox.url), Transfer()
+            api, proofs = client(sandbox.url), list[str | None]()
             url, size = asyncio.run(links(client(sandbox.url)))
             with pytest.raises(TransientError):
-                api.download(url, target, transfer, expected_size=size)
+                api.download(url, target, Transfer(), expected_size=size, began=proofs.append)
             fetched = api.download(
-                url, target, Transfer(), have=len(content(target)), etag=transfer.etag, expected_size=size
+                url, target, Transfer(), have=len(content(target)), etag=proofs[-1], expected_size=size
             )
             assert fetched.sha256 == sha256(content(target))
             assert fetched.size == size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from api_client import client, closed_clients  # noqa: F401 - a fixture
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -184,3 +185,11 @@ def test_any_name_at_all_is_one_line_of_ascii(name: str) -> None:
 )
 def test_a_servers_name_for_a_file_is_read_and_not_trusted(header: str | None, name: str | None) -> None:
     assert disposition.file_name(header) == name
+
+
+def test_a_useless_proxy_is_found_before_anything_is_asked(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("ALL_PROXY", "socks5://proxy:1")
+    environment.setenv("NO_PROXY", "www.lalal.ai")
+    with pytest.raises(ConfigError, match="socks5"):
+        client("https://www.lalal.ai")
+    assert client("http://127.0.0.1:1")

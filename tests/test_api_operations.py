@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import time
+import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -283,7 +284,7 @@ def test_an_answer_that_repeats_the_key_does_not_carry_it_on() -> None:
     with RawServer(tells) as server:
         error = refused(server.url, minutes)
     assert isinstance(error, LicenceRefusedError)
-    assert error.args == ("The key [license key] is unknown",)
+    assert error.args == ("The key [licence key] is unknown",)
 
 
 def test_without_a_usable_key_nothing_is_asked(sandbox: Sandbox) -> None:
@@ -404,3 +405,28 @@ def test_closing_leaves_an_operation_under_way_its_answer() -> None:
 
     with RawServer(slow) as server:
         assert asyncio.run(main(server.url)) == 3.0
+
+
+def test_the_key_is_in_no_log_and_no_traceback(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+
+    def told(error: BaseException) -> str:
+        lines = traceback.TracebackException.from_exception(error, capture_locals=True).format()
+        return "".join(line for line in lines if "test_api" not in line)
+
+    sandbox.faults("minutes:reset_after", "upload:reset_after")
+    assert KEY not in told(refused(sandbox.url, minutes))
+    assert KEY not in told(refused(sandbox.url, lambda api: asyncio.to_thread(uploaded, api)))
+    sandbox.faults("minutes:401", "upload:403")
+    assert KEY not in told(refused(sandbox.url, minutes))
+    assert KEY not in told(refused(sandbox.url, lambda api: asyncio.to_thread(uploaded, api)))
+    assert caplog.records
+    assert KEY not in caplog.text
+    assert KEY not in repr(vars(client(sandbox.url)))
+
+
+def test_presets_that_json_cannot_say_are_refused(sandbox: Sandbox) -> None:
+    for odd in (float("nan"), object()):
+        error = refused(sandbox.url, lambda api, odd=odd: api.split("demuser", item("x", stem=odd)))
+        assert isinstance(error, RefusedError)
+    assert sandbox.state()["requests"] == []

@@ -13,6 +13,7 @@ from lalald.errors import ConfigError
 
 _PORTS = {"https": 443, "http": 80}
 _HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?\.?")
+_LONGEST_LABEL = 63
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -93,7 +94,7 @@ def _host(name: str | None) -> str:
         host = name if name.isascii() else name.encode("idna").decode("ascii")
     except UnicodeError:
         raise AddressError(f"{name!r} is no host") from None
-    if not _HOST_NAME.fullmatch(host):
+    if not _HOST_NAME.fullmatch(host) or max(map(len, host.split("."))) > _LONGEST_LABEL:
         raise AddressError(f"{host!r} is no host")
     return host
 
@@ -110,7 +111,7 @@ def api_origin(api_url: str) -> tuple[Origin, str]:
     except AddressError as error:
         raise ConfigError(f"`api_url` cannot be used: {error}.", hint=hint) from None
     if origin.scheme == "http" and not origin.is_loopback:
-        raise ConfigError(f"`api_url` {origin.url} is not https: the license key would travel in the open.", hint=hint)
+        raise ConfigError(f"`api_url` {origin.url} is not https: the licence key would travel in the open.", hint=hint)
     if parts.query or parts.fragment or not parts.path.isascii() or " " in parts.path:
         raise ConfigError("`api_url` is an origin and perhaps a path, no more.", hint=hint)
     return origin, parts.path.rstrip("/")
@@ -124,16 +125,22 @@ def proxy_for(origin: Origin) -> Proxy | None:
     """
     if origin.scheme != "https" or origin.is_loopback:
         return None
+    bypassed = proxy_bypass_environment(f"{origin.host}:{origin.port}")
+    return None if bypassed else environments_proxy()
+
+
+def environments_proxy() -> Proxy | None:
+    """The proxy for https that the environment names.
+
+    Raises:
+        ConfigError: one of a kind that lalald does not speak.
+    """
     proxies = getproxies_environment()
     url = proxies.get("https") or proxies.get("all")
-    if not url or proxy_bypass_environment(f"{origin.host}:{origin.port}", proxies):
+    if not url:
         return None
-    return _proxy(url if "://" in url else f"http://{url}")
-
-
-def _proxy(url: str) -> Proxy:
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(url if "://" in url else f"http://{url}")
         port = parts.port or 80
     except ValueError:
         raise ConfigError("HTTPS_PROXY is no URL.", hint="Write it as http://host:port.") from None

@@ -1,4 +1,4 @@
-"""Every operation of the LALAL.AI API v1, one method each. The license key goes to `api_url`'s origin, nowhere else."""
+"""Every operation of the LALAL.AI API v1, one method each. The licence key goes to `api_url`'s origin, nowhere else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from lalald import __version__
 from lalald.api import answers, disposition, translate
-from lalald.api.address import Origin, api_origin
+from lalald.api.address import Origin, api_origin, environments_proxy
 from lalald.api.answers import Started, StartRefused, TaskAnswer, Uploaded, VoicePack
 from lalald.api.download import Fetched, Fetching, Route
 from lalald.api.pace import Pace
@@ -59,8 +59,10 @@ class Client:
         user_agent: str = f"lalald/{__version__}",
         deadlines: Deadlines = _ORDINARY_DEADLINES,
     ) -> None:
-        """Raises ConfigError where `api_url` would carry the key in the open."""
+        """Raises ConfigError where `api_url` would carry the key in the open, or the environment's proxy is of no use."""
         self._origin, self._path = api_origin(api_url)
+        if not self._origin.is_loopback:
+            environments_proxy()  # one that cannot be used is found now, and not by the first download
         self._license_key = license_key
         self._user_agent = user_agent
         self._deadlines = deadlines
@@ -124,8 +126,7 @@ class Client:
             ServiceError, TransferStopped
             FileError: the file cannot be read, or is no longer `size` bytes long.
         """
-        key = self._key()
-        sending = Sending(file, size, self._upload_head(size, name, key), transfer, self._upload_pace)
+        sending = Sending(file, size, self._upload_head(size, name), transfer, self._upload_pace)
         with self._registered(transfer):
             wire, response = self._wires.ask(
                 self._origin, transfer, lambda wire: sending.ask(wire, self._deadlines.upload_answer_seconds)
@@ -135,7 +136,7 @@ class Client:
                 self._wires.give_back(wire, response, transfer)
             else:
                 wire.close()
-        reply = translate.concealed(Reply(response.status, response.getheader, body or b""), key)
+        reply = translate.concealed(Reply(response.status, response.getheader, body or b""), self._key())
         if body is None:
             raise translate.unreadable(reply, f"it is longer than {JSON_LIMIT_BYTES >> 20} MiB")
         said = translate.reading(reply)
@@ -143,7 +144,7 @@ class Client:
             raise translate.unreadable(reply, "it came before the whole file was there")
         return answers.uploaded(said, reply, name=name, sha256=sending.sha256)
 
-    def _upload_head(self, size: int, name: str, key: str) -> bytes:
+    def _upload_head(self, size: int, name: str) -> bytes:
         lines = [
             f"POST {self._path}/api/v1/upload/ HTTP/1.1",
             f"Host: {self._origin.authority}",
@@ -153,7 +154,7 @@ class Client:
             "Content-Type: application/octet-stream",
             f"Content-Disposition: {disposition.of_name(name)}",
             f"Content-Length: {size}",
-            f"X-License-Key: {key}",
+            f"X-License-Key: {self._key().reveal()}",
         ]
         return "\r\n".join([*lines, "", ""]).encode("ascii")
 
@@ -211,13 +212,13 @@ class Client:
         reply = await self._post.send(path, body, self._key())
         return translate.reading(reply), reply
 
-    def _key(self) -> str:
+    def _key(self) -> LicenseKey:
+        """The key, unrevealed: what is bound to a name may end in a traceback."""
         if self._license_key is None:
-            raise LicenceRefusedError("there is no license key", hint="Set license_key_file, or LALALD_LICENSE_KEY.")
-        key = self._license_key.reveal()
-        if not _USABLE_KEY.fullmatch(key):
-            raise LicenceRefusedError("the license key holds characters that no key has", hint="Look at its file.")
-        return key
+            raise LicenceRefusedError("there is no licence key", hint="Set license_key_file, or LALALD_LICENSE_KEY.")
+        if not _USABLE_KEY.fullmatch(self._license_key.reveal()):
+            raise LicenceRefusedError("the licence key holds characters that no key has", hint="Look at its file.")
+        return self._license_key
 
 
 class _Tls:

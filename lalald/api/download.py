@@ -129,7 +129,7 @@ class Fetching:
 
     def _receive(self, wire: Wire, response: http.client.HTTPResponse, start: int) -> Fetched:
         size = self._promised(response, start)
-        etag = self.transfer.etag = resume.proof(response)
+        etag = resume.proof(response)
         if self.began is not None:
             self.began(etag)
         if not start:

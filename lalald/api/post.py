@@ -14,7 +14,8 @@ from lalald.api import translate
 from lalald.api.address import Origin, proxy_for
 from lalald.api.translate import JSON_LIMIT_BYTES, Reply
 from lalald.api.wire import Deadlines
-from lalald.errors import TransientError
+from lalald.credentials import LicenseKey
+from lalald.errors import RefusedError, TransientError
 
 _KEPT_SECONDS = 20.0  # longer than the pause between two checks, shorter than servers and routers forget
 
@@ -40,32 +41,32 @@ class Post:
         self._under_way = 0
         self._is_closing = False
 
-    async def send(self, path: str, body: Any, key: str) -> Reply:
+    async def send(self, path: str, body: Any, key: LicenseKey) -> Reply:
         """The answer to one operation, whatever it says.
 
         Raises:
             TransientError: none came, or none that ends.
+            RefusedError: the body is nothing that JSON could say.
         """
-        content = b"" if body is None else json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
-        request = self._request(path, content, key)
+        request = self._request(path, _written(body), key)
         try:
             self._under_way += 1
             async with asyncio.timeout(self._deadlines.answer_seconds):
                 return await self._exchange(request, key)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
-            raise translate.lost(error, self._origin.host) from error
+            raise translate.lost(error, self._origin.host) from None  # httpx's frames hold the key
         finally:
             self._under_way -= 1
             if self._is_closing:
                 await self.close()
 
-    def _request(self, path: str, content: bytes, key: str) -> httpx.Request:
+    def _request(self, path: str, content: bytes, key: LicenseKey) -> httpx.Request:
         url = self._urls.get(path) or self._urls.setdefault(path, httpx.URL(f"{self._url}{path}/"))
-        headers = [*self._headers, (b"X-License-Key", key.encode("ascii"))]
+        headers = [*self._headers, (b"X-License-Key", key.reveal().encode("ascii"))]
         timeout = {"connect": self._deadlines.connect_seconds, "read": None, "write": None, "pool": None}
         return httpx.Request("POST", url, headers=headers, content=content, extensions={"timeout": timeout})
 
-    async def _exchange(self, request: httpx.Request, key: str) -> Reply:
+    async def _exchange(self, request: httpx.Request, key: LicenseKey) -> Reply:
         transport = self._transport = self._transport or self._opened()
         response = await transport.handle_async_request(request)
         body = bytearray()
@@ -96,6 +97,15 @@ class Post:
         transport, self._transport = self._transport, None
         if transport is not None:
             await transport.aclose()
+
+
+def _written(body: Any) -> bytes:
+    if body is None:
+        return b""
+    try:
+        return json.dumps(body, allow_nan=False, separators=(",", ":")).encode("ascii")
+    except (TypeError, ValueError) as error:
+        raise RefusedError(f"the presets cannot be written as JSON: {error}") from error
 
 
 def _too_long(status: int) -> TransientError:

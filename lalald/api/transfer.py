@@ -11,14 +11,10 @@ class TransferStopped(Exception):  # noqa: N818 - nothing went wrong: somebody a
 
 
 class Transfer:
-    """One upload or download. `progress` is its bytes so far, written by its thread and read by any.
-
-    `etag` is what a download can be resumed by, once the answer has begun.
-    """
+    """One upload or download. `progress` is its bytes so far, written by its thread and read by any."""
 
     def __init__(self) -> None:
         self.progress = 0
-        self.etag: str | None = None
         self.stop = threading.Event()
         self._cut: Callable[[], None] | None = None
         self._lock = threading.Lock()

@@ -15,11 +15,12 @@ from typing import Any
 
 import httpx
 
+from lalald.credentials import LicenseKey
 from lalald.errors import LicenceRefusedError, RateLimitedError, RefusedError, ServiceError, TransientError
 
 JSON_LIMIT_BYTES = 16 << 20  # the largest honest answer, 200 tasks with six tracks each, has less than 1 MiB
 _WORDS_LIMIT = 600
-_CONCEALED = "[license key]"
+_CONCEALED = "[licence key]"
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _CODE = re.compile(r"[\x21-\x7e]{1,80}")
 _NOT_CARRIED_OUT = frozenset({408, 425, 429})
@@ -28,7 +29,7 @@ _RETRIED_CODE = "internal_error"  # the one code of the service that is worth an
 _ABOUT_THE_JOB = frozenset(
     {"idempotency_key_used", "exceeded_duration", "exceeded_size", "max_duration", "batch_not_avaliable"}
 )
-_KEY_HINT = "Check the license key, and whether its plan includes the API."
+_KEY_HINT = "Check the licence key, and whether its plan includes the API."
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +105,14 @@ class Reply:
     body: bytes
 
 
-def concealed(reply: Reply, key: str) -> Reply:
-    """An answer that repeats the license key to us must not carry it on, into a log or a row."""
+def concealed(reply: Reply, key: LicenseKey) -> Reply:
+    """An answer that repeats the licence key to us must not carry it on, into a log or a row."""
 
     def header(name: str) -> str | None:
         value = reply.header(name)
-        return value and value.replace(key, _CONCEALED)
+        return value and value.replace(key.reveal(), _CONCEALED)
 
-    return Reply(reply.status, header, reply.body.replace(key.encode(), _CONCEALED.encode()))
+    return Reply(reply.status, header, reply.body.replace(key.reveal().encode(), _CONCEALED.encode()))
 
 
 def reading(reply: Reply) -> Any:
@@ -155,32 +156,17 @@ def refusal(reply: Reply) -> ServiceError:
     said = _json_or_none(reply.body)
     code = _code(said)
     words = _words_of(said) or f"the service answered HTTP {reply.status} without a reason"
-    status, identity = reply.status, request_id(reply)
-    if status == 429:
-        return RateLimitedError(
-            words,
-            answered=True,
-            carried_out_possible=False,
-            retry_after_seconds=retry_after_seconds(reply),
-            status=status,
-            code=code,
-            request_id=identity,
-        )
+    status = reply.status
+    facts: dict[str, Any] = {"status": status, "code": code, "request_id": request_id(reply)}
     if 300 <= status < 400:
-        words = "the service redirects, which its document does not know; the license key follows no redirect"
+        words = "the service redirects, which its document does not know; the licence key follows no redirect"
     if status < 400 or status >= 500 or status in _LATER or code == _RETRIED_CODE:
-        return TransientError(
-            words,
-            answered=True,
-            carried_out_possible=status not in _NOT_CARRIED_OUT,
-            retry_after_seconds=retry_after_seconds(reply),
-            status=status,
-            code=code,
-            request_id=identity,
-        )
+        kind = RateLimitedError if status == 429 else TransientError
+        facts |= {"answered": True, "carried_out_possible": status not in _NOT_CARRIED_OUT}
+        return kind(words, retry_after_seconds=retry_after_seconds(reply), **facts)
     if status in (401, 403) and code not in _ABOUT_THE_JOB:
-        return LicenceRefusedError(words, hint=_KEY_HINT, status=status, code=code, request_id=identity)
-    return RefusedError(words, status=status, code=code, request_id=identity)
+        return LicenceRefusedError(words, hint=_KEY_HINT, **facts)
+    return RefusedError(words, **facts)
 
 
 def _json_or_none(body: bytes) -> Any:

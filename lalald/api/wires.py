@@ -11,13 +11,13 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from lalald.api import translate
 from lalald.api.address import Origin, Proxy, proxy_for
 from lalald.api.transfer import Transfer, TransferStopped
 from lalald.api.wire import Deadlines, StaleError, Wire
-from lalald.errors import TransientError
 
 _KEPT_AT_MOST = 16
 _KEPT_SECONDS = 60.0  # servers close what idles longer, and a closed one costs a try
@@ -97,12 +97,7 @@ class Wires:
         except translate.FOREIGN as error:
             transfer.detach()
             transfer.go_on()
-            raise unreached(error, origin) from error
-
-
-def unreached(error: BaseException, origin: Origin) -> TransientError:
-    """No connection, so no request: nothing can have been carried out."""
-    return translate.lost(error, origin.host, sent=False)
+            raise translate.lost(error, origin.host, sent=False) from error
 
 
 def _connected(origin: Origin, transfer: Transfer, within_seconds: float, tls: ssl.SSLContext | None) -> socket.socket:
@@ -136,7 +131,7 @@ def _resolved(host: str, port: int, transfer: Transfer, deadline: float) -> list
         return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST))
     except socket.gaierror:
         pass  # a name, not a number
-    transfer.attach(lambda: answers.put(None))
+    transfer.attach(partial(answers.put, None))
     threading.Thread(target=resolve, name="resolve", daemon=True).start()
     try:
         answer = answers.get(timeout=max(0.0, deadline - time.monotonic()))
@@ -156,7 +151,7 @@ def _dialled(addresses: list[tuple[Any, ...]], transfer: Transfer, deadline: flo
         share = (deadline - time.monotonic()) / (len(addresses) - place)
         connection = socket.socket(family, kind, protocol)
         try:
-            transfer.attach(lambda connection=connection: _cut(connection))  # type: ignore[misc]
+            transfer.attach(partial(_cut, connection))
             connection.settimeout(max(0.001, share))
             connection.connect(address)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -197,7 +192,7 @@ def _encrypted(connection: socket.socket, tls: ssl.SSLContext, origin: Origin, t
         connection, server_hostname=origin.host, do_handshake_on_connect=False, suppress_ragged_eofs=False
     )
     try:
-        transfer.attach(lambda: _cut(wrapped))
+        transfer.attach(partial(_cut, wrapped))
         wrapped.do_handshake()
     except BaseException:
         transfer.detach()
