@@ -10,14 +10,15 @@ from lalald.clock import Clock
 from lalald.jobs import Job
 from lalald.pacing import Gate
 
-Take = Callable[[int], Awaitable[Sequence[Job]]]
+Take = Callable[[int], Awaitable[tuple[Sequence[Job], float | None]]]
 Carry = Callable[[Sequence[Job]], Coroutine[Any, Any, None]]
 
 
 class Lane:
     """Asks for due jobs, carries each group in a task of its own, and sleeps until woken, or until the next is due.
 
-    `take(n)` gives up to n due jobs that nobody carries yet; `carry` takes one group of at most `group` of them.
+    `take(n)` gives up to n due jobs that nobody carries yet, and the seconds until the next one is due, by one look at the
+    clock: between two looks a job could become due unseen. `carry` takes one group of at most `group` of them.
     """
 
     def __init__(
@@ -27,7 +28,6 @@ class Lane:
         slots: Callable[[], int],
         take: Take,
         carry: Carry,
-        next_due_seconds: Callable[[], Awaitable[float | None]],
         gate: Gate,
         clock: Clock,
         group: Callable[[], int] = lambda: 1,
@@ -38,7 +38,6 @@ class Lane:
         self.gate = gate
         self._take = take
         self._carry = carry
-        self._next_due_seconds = next_due_seconds
         self._clock = clock
         self._group = group
         self._woken = asyncio.Event()
@@ -95,16 +94,17 @@ class Lane:
         """Starts what may start. Returns the seconds to sleep: None means until woken."""
         if not self._takes:
             return None
+        closed_seconds = self.gate.wait_seconds
+        if closed_seconds:
+            return closed_seconds
         free = self.gate.allowed(self._slots()) - len(self._under_way)
         if free <= 0:
-            return self.gate.wait_seconds or None
+            return None
         size = self._group()
-        jobs = await self._take(free * size)
+        jobs, next_due_seconds = await self._take(free * size)
         for start in range(0, len(jobs), size):
             self._start(jobs[start : start + size])
-        if len(jobs) == free * size:
-            return self.gate.wait_seconds or None
-        return await self._next_due_seconds()
+        return None if len(jobs) == free * size else next_due_seconds
 
     def _start(self, jobs: Sequence[Job]) -> None:
         task = asyncio.create_task(self._carry(jobs), name=f"{self.name} {[job.id for job in jobs[:3]]}")

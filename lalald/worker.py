@@ -88,8 +88,8 @@ class Worker:
             await self._carry(group[0], function)
 
         return Lane(
-            stage, slots=slots, take=lambda n: self._take(n, lambda store, now, m: store.due(stage, now, m)), carry=carry,
-            next_due_seconds=lambda: self._next_due(stage), gate=self.gates[stage], clock=self.bench.clock,
+            stage, slots=slots, gate=self.gates[stage], clock=self.bench.clock, carry=carry,
+            take=lambda n: self._take(n, stage, lambda store, now, m: store.due(stage, now, m)),
         )  # fmt: skip
 
     def _split_lane(self, mode: str) -> Lane:
@@ -103,8 +103,8 @@ class Worker:
 
         return Lane(
             f"split {mode}", slots=lambda: 1 if split.batches(mode, bench) else 4,
-            take=lambda n: self._take(n, lambda store, now, m: store.due_to_split(mode, now, m)), carry=carry,
-            next_due_seconds=lambda: self._next_due(Stage.SPLIT), gate=self.gates["split"], clock=self.bench.clock,
+            gate=self.gates["split"], clock=self.bench.clock, carry=carry,
+            take=lambda n: self._take(n, Stage.SPLIT, lambda store, now, m: store.due_to_split(mode, now, m)),
             group=lambda: split.MOST_IN_A_BATCH if split.batches(mode, bench) else 1,
         )  # fmt: skip
 
@@ -112,12 +112,9 @@ class Worker:
         async def carry(group: Sequence[Job]) -> None:
             await self._file_failure(group[0])
 
-        async def never() -> None:
-            return None
-
         return Lane(
-            "failures", slots=lambda: 1, take=lambda n: self._take(n, lambda store, _now, m: store.unfiled_failures(m)), carry=carry,
-            next_due_seconds=never, gate=Gate(self.bench.clock, self._jitter), clock=self.bench.clock,
+            "failures", slots=lambda: 1, gate=Gate(self.bench.clock, self._jitter), clock=self.bench.clock, carry=carry,
+            take=lambda n: self._take(n, None, lambda store, _now, m: store.unfiled_failures(m)),
         )  # fmt: skip
 
     async def run(self) -> None:
@@ -182,21 +179,22 @@ class Worker:
     def carries(self, job_id: int) -> bool:
         return job_id in self._carried
 
-    async def _take(self, most: int, due: Callable[[Store, float, int], list[Job]]) -> list[Job]:
-        """Up to `most` due jobs that are not carried yet; from now on they are."""
+    async def _take(
+        self, most: int, stage: Stage | None, due: Callable[[Store, float, int], list[Job]]
+    ) -> tuple[list[Job], float | None]:
+        """Up to `most` due jobs that are not carried yet, which from now on they are; and when the next of the stage is due."""
         if self.holds.licence_trouble:
             await self.holds.hold_for_licence()
         limit = most + len(self._carried)
         now = self.bench.clock.now()
-        found = await self.bench.store.run(lambda store: due(store, now, limit))
+
+        def look(store: Store) -> tuple[list[Job], float | None]:
+            return due(store, now, limit), None if stage is None else store.next_due_at(stage, now)
+
+        found, next_due_at = await self.bench.store.run(look)
         free = [job for job in found if job.id not in self._carried][:most]
         self._carried.update(job.id for job in free)
-        return free
-
-    async def _next_due(self, stage: Stage) -> float | None:
-        now = self.bench.clock.now()
-        due_at = await self.bench.store.run(lambda store: store.next_due_at(stage, now))
-        return None if due_at is None else max(0.0, due_at - now)
+        return free, None if next_due_at is None else next_due_at - now
 
     async def _carry(self, job: Job, function: StageFunction) -> None:
         """Runs a stage and saves what came of it, again and again while the job owes the same stage at once."""
