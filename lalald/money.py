@@ -6,6 +6,7 @@ import math
 import os
 import stat
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, BinaryIO
 
 from lalald.presets import stems
@@ -43,7 +44,7 @@ def _told_duration(file: _Rationed) -> float | None:
     import mutagen
 
     try:
-        found = mutagen.File(file)
+        found = mutagen.File(file, options=_formats())
         info = found.info if found is not None else None
         length = None if info is None else float(info.length)
         rate = float(getattr(info, "bitrate", 0) or 0)
@@ -52,6 +53,40 @@ def _told_duration(file: _Rationed) -> float | None:
     if length is not None and type(info).__name__ == "WaveStreamInfo" and rate > 0:
         return min(length, file.size * 8 / rate)  # a WAV that was written to a pipe says the longest there can be
     return length
+
+
+@cache
+def _formats() -> list[Any]:
+    """All formats of sound that mutagen knows. Named here once: left alone, it looks all of them up for each file."""
+    from mutagen import (
+        aac,
+        ac3,
+        aiff,
+        asf,
+        dsdiff,
+        dsf,
+        flac,
+        monkeysaudio,
+        mp3,
+        mp4,
+        musepack,
+        oggflac,
+        oggopus,
+        oggspeex,
+        oggtheora,
+        oggvorbis,
+        optimfrog,
+        tak,
+        trueaudio,
+        wave,
+        wavpack,
+    )
+
+    return [
+        mp3.MP3, trueaudio.TrueAudio, oggtheora.OggTheora, oggspeex.OggSpeex, oggvorbis.OggVorbis, oggflac.OggFLAC,
+        oggopus.OggOpus, flac.FLAC, aiff.AIFF, mp4.MP4, wavpack.WavPack, musepack.Musepack, monkeysaudio.MonkeysAudio,
+        optimfrog.OptimFROG, asf.ASF, aac.AAC, ac3.AC3, tak.TAK, dsf.DSF, dsdiff.DSDIFF, wave.WAVE,
+    ]  # fmt: skip
 
 
 class _Rationed:

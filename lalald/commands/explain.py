@@ -85,7 +85,8 @@ class Account:
 
     def _cost_told(self) -> str:
         charged = f", {self.job.job.minutes:,.1f} min are charged already" if self.job and self.job.job.minutes else ""
-        return ("unknown" if self.cost is None else price(self.cost)) + charged
+        cost = "unknown" if self.cost is None else price(self.cost) if self.cost else "nothing more"
+        return cost + charged
 
 
 def run(arguments: Namespace) -> int:
@@ -118,7 +119,7 @@ def account(config: Config, reports: Reports | None, path: str) -> Account:
         return Account(path, inbox, _of_folder(inbox, relative))
     known = reports.known_files().known_at(str(inbox.path), [relative]).get(relative) if reports else None
     explanation = explain(inbox, relative, known)
-    job = reports.job(explanation.job_id) if reports and explanation.job_id is not None else None
+    job = _job(reports, path, explanation)
     if job is not None:
         return _of_job(path, inbox, explanation, job)
     if explanation.rule is None or not explanation.taken:
@@ -127,6 +128,15 @@ def account(config: Config, reports: Reports | None, path: str) -> Account:
     duration = local_duration(path)
     cost = price_of(asked, duration)
     return Account(path, inbox, explanation, None, asked, duration, cost, tuple(_remarks(config, inbox, reports, cost)))
+
+
+def _job(reports: Reports | None, path: str, explanation: Explanation) -> JobReport | None:
+    """The job of the file; of one that is not taken, the job that put it there or took it away."""
+    if reports is None:
+        return None
+    if explanation.job_id is not None:
+        return reports.job(explanation.job_id)
+    return None if explanation.taken else reports.job_at(path)
 
 
 def _elsewhere(config: Config, reports: Reports | None, path: str) -> Account:

@@ -31,12 +31,13 @@ _TO_DO: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Minutes:
-    """Minutes charged today and this month (local time), and what the service last said is left."""
+    """Minutes charged today and this month (local time); what is left: as the service said, less what was charged since."""
 
     today: float
     this_month: float
     left: float | None
     left_at: float | None
+    since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,8 @@ class Overview:
     def _minutes_rows(self) -> list[tuple[Cell, ...]]:
         minutes = self.minutes
         left = "not known yet" if minutes.left is None else f"{minutes.left:,.1f}"
-        age = "" if minutes.left_at is None else f" (asked {ago(minutes.left_at, self.now)})"
+        since = f", less {minutes.since:,.1f} charged since" if minutes.since else ""
+        age = "" if minutes.left_at is None else f" (asked {ago(minutes.left_at, self.now)}{since})"
         return [
             ("charged today", f"{minutes.today:,.1f}"),
             ("charged this month", f"{minutes.this_month:,.1f}"),
@@ -209,12 +211,15 @@ def _inboxes(seen: Sequence[InboxReport], configured: Sequence[str] | None) -> l
 
 def _minutes(reports: Reports, now: float) -> Minutes:
     local = time.localtime(now)
-    left = reports.fact("minutes")
+    fact = reports.fact("minutes")
+    left, left_at = (fact.value["left"], fact.value["at"]) if fact else (None, None)
+    since = reports.spent_since(left_at) if left_at is not None else 0.0
     return Minutes(
         today=reports.spent_since(_local(local.tm_year, local.tm_mon, local.tm_mday)),
         this_month=reports.spent_since(_local(local.tm_year, local.tm_mon, 1)),
-        left=left.value["left"] if left else None,
-        left_at=left.value["at"] if left else None,
+        left=None if left is None else max(0.0, left - since),
+        left_at=left_at,
+        since=since,
     )
 
 

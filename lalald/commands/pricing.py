@@ -13,10 +13,11 @@ from lalald.config import Config, Inbox
 from lalald.errors import StoreError
 from lalald.inbox.explain import EXISTING_SKIP, explain, folder_refusal
 from lalald.inbox.found import tasks
-from lalald.inbox.scan import Walk, compare
+from lalald.inbox.names import OWN_PREFIX
+from lalald.inbox.scan import Walk, join
 from lalald.jobs import State
 from lalald.money import local_duration
-from lalald.store.known import KnownFiles
+from lalald.store.known import Known, KnownFiles
 from lalald.store.reports import Reports
 
 _TICK_SECONDS = 0.2
@@ -96,13 +97,12 @@ def _add_jobs(plan: Plan, reports: Reports, counter: _Ticker) -> None:
         line.add(price_of(owed, duration_of(job)))
 
 
-def _add_files(plan: Plan, inbox: Inbox, known: KnownFiles | None, counter: _Ticker) -> None:
+def _add_files(plan: Plan, inbox: Inbox, books: KnownFiles | None, counter: _Ticker) -> None:
     root = str(inbox.path)
-    skipped = inbox.existing == "skip" and (known is None or not known.inbox_seen(root))
-    for path in _unknown_files(plan, inbox, known):
+    skipped = inbox.existing == "skip" and (books is None or not books.inbox_seen(root))
+    for path, known in _unknown_files(plan, inbox, books):
         counter.one()
-        before = known.known_at(root, [path]).get(path) if known else None
-        explanation = explain(inbox, path, before)
+        explanation = explain(inbox, path, known)
         if not explanation.taken or explanation.rule is None:
             plan.left_alone[explanation.reason] += 1
         elif skipped:
@@ -113,24 +113,23 @@ def _add_files(plan: Plan, inbox: Inbox, known: KnownFiles | None, counter: _Tic
             line.add(price_of(tasks(explanation.rule), local_duration(os.path.join(root, path))))
 
 
-def _unknown_files(plan: Plan, inbox: Inbox, known: KnownFiles | None) -> Iterator[str]:
-    """Files in the inbox that are new to the store, or have new content."""
+def _unknown_files(plan: Plan, inbox: Inbox, books: KnownFiles | None) -> Iterator[tuple[str, Known | None]]:
+    """Files in the inbox that no job has: new to the store, with new content, or left alone."""
     root = str(inbox.path)
     walk = Walk(root, skipped=lambda folder: folder_refusal(inbox, folder) is not None, recursive=inbox.recursive)
+    folder, known = None, dict[str, Known]()
     while listings := walk.take():
-        yield from compare(known or _Stranger(), root, listings).unknown
+        for listing in listings:
+            if listing.folder != folder:
+                folder, known = listing.folder, books.known_in(root, listing.folder) if books else {}
+            for name, size, mtime_ns, *_ in listing.files:
+                old = known.get(name)
+                if name.startswith(OWN_PREFIX):
+                    continue
+                if old is None or old.job_id is None or (old.size, old.mtime_ns) != (size, mtime_ns):
+                    yield join(listing.folder, name), old
     for folder, error in walk.troubles:
-        plan.troubles.append(f"{os.path.join(root, folder)}: {error.strerror}")
-
-
-class _Stranger:
-    """The store of a daemon that has not run yet knows no file."""
-
-    def identities_in(
-        self, inbox: str, folder: str, *, after: str | None = None, upto: str | None = None
-    ) -> list[tuple[str, int, int]]:
-        del inbox, folder, after, upto
-        return []
+        plan.troubles.append(f"{join(root, folder) if folder else root}: {error.strerror}")
 
 
 class _Ticker:
