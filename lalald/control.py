@@ -6,8 +6,10 @@ newline and reads one: `ok`, `stuck` (a loop no longer turns) or `unknown`.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -24,6 +26,7 @@ SOCKET_NAME = "lalald.sock"
 WAKE_TIMEOUT_SECONDS = 2.0
 _LONGEST_ADDRESS_BYTES = 107  # sun_path holds 108 with its closing zero
 _LONGEST_WORD_BYTES = 16
+_NO_SOCKETS_HERE = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENXIO})
 _PATIENCE_SECONDS = 5.0  # for a client to say its word
 _LONGEST_PULSE_SECONDS = 60.0  # longer than any client asks
 
@@ -93,6 +96,8 @@ class Server:
         """One word, one answer. Who is silent, says too much or goes away is hung up on."""
         import asyncio
 
+        if _user_behind(client) not in (0, os.geteuid()):
+            return
         with suppress(OSError):  # TimeoutError is one
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 word = await _word_from(client)
@@ -145,12 +150,22 @@ def ping(state_dir: str | os.PathLike[str], timeout_seconds: float) -> bool:
 
 def _asked(state_dir: str | os.PathLike[str], word: bytes, timeout_seconds: float) -> bytes:
     """The daemon's answer to a word; empty where there is none."""
-    with suppress(OSError), _reachable(state_dir, SOCKET_NAME) as address, socket.socket(socket.AF_UNIX) as client:
+    with suppress(OSError), _reachable(state_dir, SOCKET_NAME) as address:
+        return _answer_from(address, word, timeout_seconds)
+    with suppress(OSError):
+        return _answer_from(_nameless(state_dir), word, timeout_seconds, os.stat(state_dir).st_uid)
+    return b""
+
+
+def _answer_from(address: str, word: bytes, timeout_seconds: float, owner: int | None = None) -> bytes:
+    """`owner`: whose the answering program must be, where no file guards the address."""
+    with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(timeout_seconds)
         client.connect(address)
+        if owner is not None and _user_behind(client) not in (0, owner):
+            return b""
         client.sendall(word + b"\n")
         return client.recv(_LONGEST_WORD_BYTES).strip()
-    return b""
 
 
 def _bound(state_dir: Path) -> socket.socket:
@@ -159,19 +174,41 @@ def _bound(state_dir: Path) -> socket.socket:
     (state_dir / fresh).unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
     try:
-        os.fchmod(listener.fileno(), 0o600)  # the file takes its mode from the socket, whatever the umask
-        with _reachable(state_dir, fresh) as address:
-            listener.bind(address)
-        (state_dir / fresh).chmod(0o600)
-        listener.listen(64)
         listener.setblocking(False)
-        (state_dir / fresh).replace(state_dir / SOCKET_NAME)
+        _bind(listener, state_dir, fresh)
+        listener.listen(64)
+        with suppress(FileNotFoundError):  # a nameless one has no file
+            (state_dir / fresh).replace(state_dir / SOCKET_NAME)
     except OSError:
         listener.close()
         with suppress(OSError):
             (state_dir / fresh).unlink(missing_ok=True)
         raise
     return listener
+
+
+def _bind(listener: socket.socket, state_dir: Path, name: str) -> None:
+    """As a file of the state folder; without one where its file system knows no sockets, as those behind a desktop's Docker."""
+    os.fchmod(listener.fileno(), 0o600)  # the file takes its mode from the socket, whatever the umask
+    try:
+        with _reachable(state_dir, name) as address:
+            listener.bind(address)
+    except OSError as error:
+        if error.errno not in _NO_SOCKETS_HERE:
+            raise
+        listener.bind(_nameless(state_dir))
+
+
+def _nameless(state_dir: str | os.PathLike[str]) -> str:
+    """An address in the kernel's own name space. Anybody can reach it: both sides look who the other is."""
+    facts = os.stat(state_dir)
+    return f"\0lalald-{facts.st_dev:x}-{facts.st_ino:x}"
+
+
+def _user_behind(connection: socket.socket) -> int:
+    """The user id of the program at the other end."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)  # three ints: process, user, group
+    return int.from_bytes(credentials[4:8], sys.byteorder)
 
 
 @contextmanager

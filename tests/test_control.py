@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import socket
 import stat
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -158,3 +161,60 @@ def test_stopping_waits_for_no_client(tmp_path: Path) -> None:
             writer.close()
 
     assert asyncio.run(talk()) == b""
+
+
+as_root = pytest.mark.skipif(os.getuid() != 0 or not shutil.which("setpriv"), reason="only root gets that far in /sys")
+
+
+@as_root
+def test_a_file_system_without_sockets_is_no_obstacle() -> None:
+    folder = Path(
+        "/sys/kernel"
+    )  # nobody can make a socket there, as in a folder that a desktop shares with a container
+    with socket.socket(socket.AF_UNIX) as probe, pytest.raises(PermissionError):
+        probe.bind(str(folder / "probe"))
+    assert control.ping(folder, 1) is False
+    wakes: list[str] = []
+    assert _with_server(folder, lambda: (control.wake(folder), control.ping(folder, 10)), wakes=wakes) == (True, True)
+    assert wakes == ["wake"]
+    assert control.ping(folder, 1) is False
+
+
+CLIENT = """
+from lalald.control import ping, wake
+print(wake("/sys/block"), ping("/sys/block", 2))
+"""
+PRETENDER = """
+import socket
+from lalald.control import _nameless
+server = socket.socket(socket.AF_UNIX)
+server.bind(_nameless("/sys/class"))
+server.listen()
+print("listens", flush=True)
+client = server.accept()[0]
+client.sendall(b"ok\\n")
+client.recv(1)
+"""
+
+
+def _somebody_else(program: str) -> list[str]:
+    return ["setpriv", "--reuid=65534", "--clear-groups", sys.executable, "-c", program]
+
+
+@as_root
+def test_other_users_are_not_listened_to() -> None:
+    wakes: list[str] = []
+
+    def ask() -> str:
+        return subprocess.run(_somebody_else(CLIENT), capture_output=True, text=True, timeout=60, check=True).stdout
+
+    assert _with_server(Path("/sys/block"), ask, wakes=wakes) == "False False\n"
+    assert wakes == []
+
+
+@as_root
+def test_other_users_are_not_believed() -> None:
+    with subprocess.Popen(_somebody_else(PRETENDER), stdout=subprocess.PIPE) as pretender:
+        assert pretender.stdout is not None
+        assert pretender.stdout.readline() == b"listens\n"
+        assert control.ping("/sys/class", 2) is False

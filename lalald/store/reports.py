@@ -122,8 +122,10 @@ class Reports:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self.close()
+        if isinstance(error, sqlite3.Error):
+            raise database.translated(error, "the database") from error
 
     def job(self, job_id: int) -> JobReport | None:
         found = self._reports("jobs.id = ?", (job_id,), 1)
