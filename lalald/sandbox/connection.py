@@ -10,6 +10,7 @@ import functools
 import socket
 import ssl
 import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -38,7 +39,8 @@ class Connection(H11Protocol):
     def abort(self) -> None:
         """A TCP RST: what is not yet sent is lost."""
         own_socket = self.transport.get_extra_info("socket")
-        own_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+        with suppress(OSError):  # the client may have gone before us
+            own_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
         self.transport.abort()
 
     async def reset(self) -> None:
