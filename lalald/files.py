@@ -168,15 +168,13 @@ def rename_without_replacing(source: str, target: str) -> None:
 
     One system call where the file system can, else link and unlink, else a look before the rename.
     """
-    for way in (_renameat2, _link_and_unlink):
+    for way in WAYS[:-1]:
         try:
             return way(source, target)
         except OSError as error:
             if error.errno not in _CANNOT:
                 raise
-    if os.path.lexists(target):
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
-    return os.rename(source, target)
+    return WAYS[-1](source, target)
 
 
 def _renameat2(source: str, target: str) -> None:
@@ -194,6 +192,15 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 def _link_and_unlink(source: str, target: str) -> None:
     os.link(source, target, follow_symlinks=False)
     os.unlink(source)
+
+
+def _look_and_rename(source: str, target: str) -> None:
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), source, None, target)
+    os.rename(source, target)
+
+
+WAYS: tuple[Callable[[str, str], None], ...] = (_renameat2, _link_and_unlink, _look_and_rename)
 
 
 def copy_across(source: str, target: str, step: Step = no_step) -> str:

@@ -62,8 +62,9 @@ class Source:
         if self.job.location is not None:
             close = abs(facts.st_mtime_ns - self.job.mtime_ns) <= _COARSE_CLOCK_NS
             return stat.S_ISREG(facts.st_mode) and facts.st_size == self.job.size and close
-        inode = self.job.inode if self.job.inode and keeps_inodes(facts) else None
-        return is_same_file(facts, self.job.size, self.job.mtime_ns, inode)
+        if not is_same_file(facts, self.job.size, self.job.mtime_ns, None):
+            return False
+        return facts.st_ino == self.job.inode or not self.job.inode or not keeps_inodes(facts)
 
 
 def find(source: Source) -> str | None:

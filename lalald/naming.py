@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
@@ -51,10 +51,12 @@ def fold(path: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
 
 
-def alike(entries: Iterable[str], name: str) -> list[str]:
+def alike(entries: Sequence[str], name: str) -> list[str]:
     """Those entries of a folder that are `name` to a disk which ignores case and normal forms."""
     key = fold(name)
-    return [entry for entry in entries if entry.lower() == key or (not entry.isascii() and fold(entry) == key)]
+    if f"\0{key}\0" not in fold("\0".join(["", *entries, ""])):  # all at once: a folder may hold 100,000
+        return []
+    return [entry for entry in entries if fold(entry) == key]
 
 
 def shown(name: str) -> str:
@@ -68,7 +70,9 @@ def shown(name: str) -> str:
 
 def safe(text: str, otherwise: str = "_") -> str:
     """Foreign text as part of a file name: no separators, nothing invisible, not hidden, not empty."""
-    kept = "".join("_" if character in "/\\" or _invisible(character) else character for character in text)
+    kept = text.replace("/", "_").replace("\\", "_")
+    if not kept.isprintable():
+        kept = "".join("_" if _invisible(character) else character for character in kept)
     return _unhidden(kept.strip()) or otherwise
 
 
@@ -174,6 +178,8 @@ def manifest_path(job: Job, number: int = 1, limits: Limits | None = None) -> st
 
 def named_as(job: Job, placed: Mapping[TrackKey, str], part_bytes: int = 255) -> tuple[int, Limits]:
     """The number under which tracks have the paths that they have, and what limits their names; 1 where none has any."""
+    if not placed:
+        return 1, Limits(part_bytes)
     endings = {key: ending_of(path) for key, path in placed.items()}
     numbers = {1, *(int(number) for path in placed.values() for number in _NUMBER.findall(path))}
     ways = [

@@ -6,7 +6,9 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +28,7 @@ from carried import (
     visible,
 )
 
-from lalald import outbox
+from lalald import naming, outbox
 from lalald.errors import FileError, FolderUnavailableError, NameTakenError, StagingLostError, TwinChangedError
 from lalald.jobs import Job, Stage, State, Task, Track
 
@@ -374,3 +376,112 @@ def test_a_kill_after_any_change_on_disk_gives_every_track_once(tmp_path: Path, 
         assert paths(saved(root)) == paths(reference)
     assert ended
     assert kill_at > 12
+
+
+def take_away(folder: Path, to: dict[str, list[bytes]]) -> None:
+    """What a program does that reads the outbox: it takes what is there."""
+    for name, content in visible(folder).items():
+        to.setdefault(name, []).append(content)
+        (folder / name).unlink()
+
+
+def test_a_reader_who_takes_results_away_at_once_gets_none_of_them_twice(tmp_path: Path) -> None:
+    for kill_at in range(1, 100):
+        root, taken = tmp_path / str(kill_at), dict[str, list[bytes]]()
+        job = job_at(root, manifest=True)
+        staged(job)
+        start(root, job)
+        ended = carry(deliver, root, kill_at)
+        take_away(root / "outbox", taken)
+        assert ended or carry(deliver, root)
+        take_away(root / "outbox", taken)
+        assert sorted(taken) == ["podcasts/ep1/lalald.json", "podcasts/ep1/no_voice.mp3", "podcasts/ep1/voice.mp3"], (
+            kill_at
+        )
+        assert all(len(copies) == 1 for copies in taken.values()), kill_at
+        assert not hidden(root / "outbox")
+        if ended:
+            return
+    raise AssertionError("it never came to its end")
+
+
+def test_a_file_system_mounted_within_the_outbox_gets_whole_copies_whatever_happens(
+    tmp_path: Path, elsewhere: Path
+) -> None:
+    for kill_at in range(1, 100):
+        root, mounted = tmp_path / str(kill_at), elsewhere / str(kill_at)
+        job = job_at(root)
+        mounted.mkdir()
+        (root / "outbox/podcasts").symlink_to(mounted)
+        staged(job)
+        start(root, job)
+        ended = carry(deliver, root, kill_at)
+        whole_only(mounted, {VOICE, NO_VOICE})
+        assert ended or carry(deliver, root)
+        assert tree(mounted) == {"ep1/voice.mp3": VOICE, "ep1/no_voice.mp3": NO_VOICE}, kill_at
+        assert not hidden(root / "outbox")
+        if ended:
+            return
+    raise AssertionError("it never came to its end")
+
+
+def test_a_stranger_on_a_mounted_file_system_makes_the_set_move_along_too(tmp_path: Path, elsewhere: Path) -> None:
+    job = job_at(tmp_path)
+    (tmp_path / "outbox/podcasts").symlink_to(elsewhere)
+    named = outbox.reserve(job, staged(job), reserved=nobody_else)
+
+    def step(done: str) -> None:
+        if done == "copy placed" and not (elsewhere / "ep1/no_voice.mp3").exists():
+            (elsewhere / "ep1/no_voice.mp3").write_bytes(b"a stranger's")
+
+    with pytest.raises(NameTakenError):
+        outbox.place(named, step=step)
+    assert tree(elsewhere) == {"ep1/no_voice.mp3": b"a stranger's"}
+    outbox.clear(outbox.place(outbox.reserve(named, outbox.staged_tracks(named), reserved=nobody_else)))
+    assert sorted(tree(elsewhere)) == ["ep1 (2)/no_voice.mp3", "ep1 (2)/voice.mp3", "ep1/no_voice.mp3"]
+    assert not hidden(tmp_path / "outbox")
+
+
+def test_whoever_looks_at_any_moment_sees_whole_files_only(tmp_path: Path, elsewhere: Path) -> None:
+    (tmp_path / "outbox").mkdir()
+    (tmp_path / "outbox/far").symlink_to(elsewhere)
+    over = threading.Event()
+    seen: set[tuple[str, int]] = set()
+
+    def watch() -> None:
+        while not over.is_set():
+            for folder, folders, names in os.walk(tmp_path / "outbox", followlinks=True):
+                folders[:] = [name for name in folders if not name.startswith(".")]
+                seen.update((name, os.stat(os.path.join(folder, name)).st_size) for name in names if name[0] != ".")
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for number in range(20):
+        delivered(job_at(tmp_path, f"{'far' if number % 2 else 'near'}/{number}.mp3", job_id=number))
+    over.set()
+    watcher.join()
+    assert seen == {("voice.mp3", len(VOICE)), ("no_voice.mp3", len(NO_VOICE))}
+
+
+def test_many_jobs_at_once_share_names_without_losing_a_file(tmp_path: Path) -> None:
+    """Names are chosen one job at a time, and placed by all at once."""
+    choosing, names = threading.Lock(), set[str]()
+
+    def carry_one(number: int) -> Job:
+        job = job_at(tmp_path, "ep1.mp3", job_id=number, output="{label}.{ext}")
+        known = staged(job, lambda label: f"{label} of {number}".encode())
+        with choosing:
+            named = outbox.reserve(job, known, reserved=names.__contains__)
+            names.update(naming.fold(path or "") for path in paths(named))
+        placed = outbox.place(named)
+        outbox.clear(placed)
+        return placed
+
+    with ThreadPoolExecutor(8) as threads:
+        done = list(threads.map(carry_one, range(40)))
+    found = tree(tmp_path / "outbox")
+    assert len(found) == 80
+    for job in done:
+        voice, no_voice = paths(job)
+        assert found[voice or ""] == f"voice of {job.id}".encode()
+        assert found[no_voice or ""] == f"no_voice of {job.id}".encode()

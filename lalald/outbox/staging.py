@@ -123,15 +123,16 @@ def staged_tracks(job: Job) -> dict[TrackKey, Staged]:
 
 def clear(job: Job) -> None:
     """Takes away what is left of delivered tracks, once the row says so. What cannot go now goes at a start."""
-    if not any(undelivered(job)):
-        rmtree(staging_folder(job), ignore_errors=True)
-    for key, _, track in wanted_tracks(job):
-        if track.delivered:
-            path = staged_path(job, *key)
-            for name in (path, proof(path), _whole(path), kept(path)):
-                with suppress(OSError):
-                    os.unlink(name)
-    _remove_if_empty(staging_folder(job))
+    folder = staging_folder(job)
+    owed = {os.path.basename(staged_path(job, *key)) for key, _ in undelivered(job)}
+    left: list[str] = []
+    with suppress(OSError):
+        left = listed(folder)
+    for name in left:
+        if name.partition(".")[0] not in owed:
+            with suppress(OSError):
+                os.unlink(os.path.join(folder, name))
+    _remove_if_empty(folder)
 
 
 def _remove_if_empty(folder: str) -> None:
