@@ -57,9 +57,10 @@ def listed(walked: Walk) -> list[str]:
 def differences(store: Store, inbox: Path, agreement: Agreement | None = None) -> tuple[list[str], list[str]]:
     """What is unknown and what is gone."""
     agreement = agreement or Agreement()
+    agreement.begin(store.generation())
     unknown: list[str] = []
     gone: list[str] = []
-    walked = walk(inbox)
+    walked = walk(inbox, agreed=agreement.holds)
     while listings := walked.take():
         found = compare(store, str(inbox), listings, agreement)
         unknown += found.unknown
@@ -132,6 +133,7 @@ def test_what_agreed_once_is_compared_again_after_any_change_on_either_side(
     agreement = Agreement()
     remember(store, inbox)
     assert differences(store, inbox, agreement) == ([], [])
+    assert walk(inbox, agreed=agreement.holds).take() == []
     assert differences(store, inbox, agreement) == ([], [])
     store.forget(str(inbox), ["sub/b.mp3"])
     assert differences(store, inbox, agreement) == (["sub/b.mp3"], [])

@@ -56,7 +56,8 @@ class Walk:
     """Lists the folders of an inbox, in constant memory but for the names of the largest folder.
 
     `entering` is called before a folder is listed, so that a watch set there misses nothing that comes later; a folder for which
-    `skipped` holds is not entered, and neither is a symlink. What cannot be listed is told in `troubles`.
+    `skipped` holds is not entered, and neither is a symlink. What cannot be listed is told in `troubles`. Listings that are
+    `agreed` upon are left out.
     """
 
     def __init__(
@@ -65,23 +66,29 @@ class Walk:
         *,
         skipped: Callable[[str], bool],
         entering: Callable[[str], None] | None = None,
+        agreed: Callable[[Listing], bool] | None = None,
         recursive: bool = True,
         start: str = "",
     ) -> None:
+        self.files = 0
         self.troubles: list[tuple[str, OSError]] = []
         self.visited: set[str] = set()
         self.stopped = False
         self._root = root
         self._skipped = skipped
         self._entering = entering
+        self._agreed = agreed
         self._recursive = recursive
         self._listings = self._walk(start)
 
     def take(self, files: int = FILES_AT_ONCE) -> list[Listing]:
-        """The next listings, holding about so many files; none at the end."""
+        """The next listings that nothing is known to agree with, holding about so many files; none at the end."""
         batch: list[Listing] = []
         weight = 0
         while weight < files and (listing := next(self._listings, None)) is not None:
+            self.files += len(listing.files)
+            if self._agreed is not None and self._agreed(listing):
+                continue
             batch.append(listing)
             weight += len(listing.files) + 20  # a folder costs as much as some files
         return batch
@@ -134,11 +141,10 @@ class Walk:
 
 def _in_order(names: list[str]) -> list[str]:
     """Sorted as SQLite sorts them: text by its UTF-8 bytes, and all text before the names that are none."""
-    try:
-        "/".join(names).encode()
-    except UnicodeEncodeError:
-        return sorted(names, key=_place)
-    names.sort()
+    if all(map(str.isascii, names)):
+        names.sort()
+    else:
+        names.sort(key=_place)
     return names
 
 
@@ -178,19 +184,22 @@ class Agreement:
     """
 
     def __init__(self) -> None:
-        self._generation: object = None
+        self.generation: object = None
         self._digests: dict[tuple[str, str | None], int] = {}
 
-    def holds(self, listing: Listing, generation: object) -> bool:
-        """Whether the store is known to say the same."""
-        if generation != self._generation:
-            self._generation = generation
+    def begin(self, generation: object) -> None:
+        """To be called before each walk; `generation` is the store's."""
+        if generation != self.generation:
+            self.generation = generation
             self._digests.clear()
+
+    def holds(self, listing: Listing) -> bool:
+        """Whether the store is known to say the same."""
         return self._digests.get((listing.folder, listing.after)) == _digest(listing)
 
-    def add(self, listing: Listing) -> None:
-        """The store, in the generation last asked about, says the same."""
-        if len(self._digests) < MOST_AGREED:
+    def add(self, listing: Listing, generation: object) -> None:
+        """The store, in this generation, says the same."""
+        if generation == self.generation and len(self._digests) < MOST_AGREED:
             self._digests[listing.folder, listing.after] = _digest(listing)
 
 
@@ -203,11 +212,9 @@ def compare(store: KnowsFiles, inbox: str, listings: Sequence[Listing], agreemen
     differences = Differences()
     generation = store.generation()
     for listing in listings:
-        if agreement.holds(listing, generation):
-            continue
         known = store.identities_in(inbox, listing.folder, after=listing.after, upto=listing.upto)
         if known == listing.files:
-            agreement.add(listing)
+            agreement.add(listing, generation)
         else:
             _tell_apart(known, listing, differences)
     return differences

@@ -79,7 +79,7 @@ class Settling:
         *,
         lease_tells: bool = True,
         untold_seconds: float = UNTOLD_SECONDS,
-        limit: int = 20_000,
+        limit: int = 10_000,
     ) -> None:
         self.settle_seconds = settle_seconds
         self.lease_tells = lease_tells

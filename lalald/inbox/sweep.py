@@ -12,7 +12,7 @@ from lalald.inbox.scan import Agreement, Differences, Listing, Walk, compare, jo
 from lalald.inbox.watch import Watch
 from lalald.store import Store
 
-MOST_UNKNOWN = 20_000
+MOST_UNKNOWN = 10_000
 _ROOT = ""
 
 
@@ -57,21 +57,23 @@ async def _walk(desk: Desk, watch: Watch | None, start: str, unknown: list[str],
         desk.root,
         skipped=desk.skipped,
         entering=watch.add if watch is not None else None,
+        agreed=desk.agreement.holds,
         recursive=desk.inbox.recursive,
         start=start,
     )
+    desk.agreement.begin(await desk.on_store(lambda store: store.generation()))
     try:
         while listings := await desk.in_thread(walk.take):
             await _compare(desk, listings, unknown, report)
     finally:
         walk.close()
+    report.files += walk.files
     report.troubles += [(folder, error) for folder, error in walk.troubles if not isinstance(error, FileNotFoundError)]
     return walk.visited
 
 
 async def _compare(desk: Desk, listings: list[Listing], unknown: list[str], report: ScanReport) -> None:
     differences: Differences = await desk.on_store(partial(_differences, desk.key, listings, desk.agreement))
-    report.files += sum(len(listing.files) for listing in listings)
     if differences.gone:
         await _forget(desk, differences.gone, report)
     if differences.unknown:
