@@ -483,6 +483,24 @@ def test_a_database_that_is_damaged_is_said_to_be_and_left_alone(shelf: Shelf) -
     assert database.read_bytes().startswith(b"this is no database")
 
 
+def test_damage_that_shows_only_when_it_is_read_is_said_in_plain_words(shelf: Shelf) -> None:
+    database = shelf.state / "lalald.sqlite3"
+    content = database.read_bytes()
+    database.write_bytes(content[:8192] + b"\xa5" * (len(content) - 8192))
+    for command in (
+        ["jobs"],
+        ["jobs", "--json"],
+        ["status"],
+        ["show", "1"],
+        ["retry", "--failed"],
+        ["cancel", "--all"],
+    ):
+        code, _, complaint = shelf.call(*command)
+        assert code == 3, command
+        assert "is damaged" in complaint
+        assert "Restore a backup" in complaint
+
+
 @pytest.mark.skipif(os.getuid() == 0 and not shutil.which("setpriv"), reason="needs another user than root")
 def test_another_user_is_told_why_nothing_can_be_read(shelf: Shelf, tmp_path: Path) -> None:
     shelf.state.chmod(0o700)
