@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from lalald.errors import FileError
@@ -13,6 +14,7 @@ from lalald.jobs import Done, Held, Hold, Job, Later, Outcome, Stage, State, Tas
 from lalald.stages.bench import Bench, source_path
 from lalald.stages.source import digest
 from lalald.stages.tracks import wanted
+from lalald.store import Store
 
 _WAIT_SECONDS = 3600.0  # the twin's end wakes the job; this is for a twin that is trimmed away
 
@@ -24,17 +26,21 @@ async def look(job: Job, bench: Bench) -> tuple[Job, Outcome | None]:
     """
     if job.redo or job.released or job.handling.duplicates == "process":
         return job, None
-    candidates = await bench.store.run(lambda store: store.twins(job))
-    if not candidates:
+    if not await bench.store.run(lambda store: store.may_have_twin(job)):
         return job, None
     if job.sha256 is None:
         job = replace(job, sha256=await bench.on(bench.files, digest, source_path(job)))
+    candidates = await bench.store.run(partial(_candidates, job))
     twins = [twin for twin in candidates if await _sha256(twin, bench) == job.sha256]
     return job, _answer(job, twins, now=bench.clock.now())
 
 
+def _candidates(job: Job, store: Store) -> list[Job]:
+    return store.twins(job)
+
+
 async def _sha256(twin: Job, bench: Bench) -> str | None:
-    if twin.sha256 is not None or twin.state is State.DONE:
+    if twin.sha256 is not None:
         return twin.sha256
     try:
         return await bench.on(bench.files, digest, source_path(twin))

@@ -55,7 +55,7 @@ CREATE INDEX jobs_returnable ON jobs (size) WHERE location IS NOT NULL AND state
 CREATE INDEX jobs_request ON jobs (id) WHERE request IS NOT NULL;
 CREATE INDEX jobs_moving ON jobs (stage, id) WHERE progress IS NOT NULL;
 CREATE INDEX jobs_path ON jobs (inbox, path);
-CREATE INDEX jobs_twins ON jobs (size, recipe);
+CREATE INDEX jobs_twins ON jobs (size, recipe, state, sha256);
 CREATE INDEX jobs_waiting_for_a_twin ON jobs (twin_id) WHERE twin_id IS NOT NULL;
 
 CREATE TABLE handlings (id INTEGER PRIMARY KEY, json TEXT NOT NULL UNIQUE);

@@ -113,13 +113,28 @@ class Store(KnownFiles):
         wanted = sorted(set(job_ids))
         return self._jobs(f"WHERE jobs.id IN ({', '.join('?' * len(wanted))})", tuple(wanted)) if wanted else []
 
+    def may_have_twin(self, job: Job) -> bool:
+        """Whether another job, done or older and under way, has a file of the same size and the same tasks."""
+        like = "SELECT 1 FROM jobs WHERE size = ?1 AND recipe = ?2 AND"
+        (found,) = self.connection.execute(
+            f"SELECT EXISTS ({like} state = 'done' AND id != ?3) OR EXISTS ({like} state IN ('waiting', 'held') AND id < ?3)",
+            (job.size, job.recipe, job.id),
+        ).fetchone()
+        return bool(found)
+
     def twins(self, job: Job) -> list[Job]:
-        """Other jobs with a file of the same size and the same tasks: done ones, and older ones under way."""
-        return self._jobs(
-            "WHERE jobs.size = ? AND jobs.recipe = ? AND jobs.id != ? AND (jobs.state = 'done' OR"
-            " (jobs.id < ? AND jobs.state IN ('waiting', 'held'))) ORDER BY jobs.state = 'done' DESC, jobs.id DESC LIMIT 50",
-            (job.size, job.recipe, job.id, job.id),
+        """Those of them with the same bytes, done ones first, and then those whose bytes nobody has hashed yet."""
+        hashed = self._jobs(
+            "WHERE jobs.size = ? AND jobs.recipe = ? AND jobs.state IN ('done', 'waiting', 'held') AND jobs.sha256 = ?"
+            " AND jobs.id != ? AND (jobs.state = 'done' OR jobs.id < ?) ORDER BY jobs.state = 'done' DESC, jobs.id DESC LIMIT 50",
+            (job.size, job.recipe, job.sha256, job.id, job.id),
         )
+        unhashed = self._jobs(
+            "WHERE jobs.size = ? AND jobs.recipe = ? AND jobs.state IN ('waiting', 'held') AND jobs.sha256 IS NULL"
+            " AND jobs.id < ? ORDER BY jobs.id DESC LIMIT 50",
+            (job.size, job.recipe, job.id),
+        )
+        return hashed + unhashed
 
     def reservations(self) -> list[tuple[str, str, int]]:
         """Outbox, path and job of every name that is chosen and not in place yet."""
