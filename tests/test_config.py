@@ -258,6 +258,34 @@ def test_a_mistake_in_an_inbox_says_what_was_expected_and_what_was_got(tmp_path:
     assert told.startswith("line 5  ")
 
 
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ("minutes: {per_file: 0}", 'minutes.per_file: expected a number above 0, got "0"'),
+        ("minutes: {per_day: -1}", 'minutes.per_day: expected a number above 0, got "-1"'),
+        ("minutes: {reserve: -1}", 'minutes.reserve: expected a number of 0 or more, got "-1"'),
+        ("minutes: {reserve: .inf}", 'minutes.reserve: expected a number of 0 or more, got ".inf"'),
+        ("transfers: {uploads: 0}", 'transfers.uploads: expected a whole number from 1 to 64, got "0"'),
+        ("transfers: {uploads: 1.5}", 'transfers.uploads: expected a whole number from 1 to 64, got "1.5"'),
+        (
+            'checks_per_minute: "30"',
+            'checks_per_minute: expected a whole number from 1 to 6000, got "30" (remove the quotes)',
+        ),
+        (
+            "transfers: {upload_rate: 0}",
+            'transfers.upload_rate: expected a rate above nothing, or null for no limit, got "0"',
+        ),
+        (
+            "transfers: {upload_rate: 2Mb}",
+            "transfers.upload_rate: expected a rate such as 500KB or 2MB (bytes per second)",
+        ),
+    ],
+)
+def test_a_number_out_of_its_range_is_a_mistake(tmp_path: Path, keys: str, words: str) -> None:
+    (told,) = mistakes(tmp_path, ONE_RULE + keys + "\n")
+    assert told.startswith(f"line 7  {words}")
+
+
 def test_what_only_follows_from_a_mistake_is_not_told(tmp_path: Path) -> None:
     assert len(mistakes(tmp_path, with_inbox("rules: 5"))) == 1
     assert len(mistakes(tmp_path, with_rule("- mode: [voice_clean]"))) == 1

@@ -85,6 +85,14 @@ def test_two_tasks_whose_tracks_are_told_apart_are_fine(tmp_path: Path, rule: st
     assert warnings(tmp_path, with_rule(f"- {rule}")) == []
 
 
+def test_names_that_differ_in_case_alone_are_one_on_many_disks(tmp_path: Path) -> None:
+    named = "{{name: {}, mode: stem_separator, presets: {{stem: vocals}}}}"
+    rule = (
+        f"- {{tasks: [{named.format('Take')}, {named.format('take')}], output: '{{name}}/{{task}}/{{label}}.{{ext}}'}}"
+    )
+    assert "vocals of task Take and vocals of task take would share a name" in one(mistakes(tmp_path, with_rule(rule)))
+
+
 def test_a_format_left_to_the_source_may_be_any(tmp_path: Path) -> None:
     rule = f"- tasks: [{VOCALS}, {VOCALS_AS.format('flac')}]"
     assert "would share a name" in one(mistakes(tmp_path, with_rule(rule)))
