@@ -67,10 +67,9 @@ def guarded(command: Callable[[], int]) -> int:
 def _told(error: LalaldError) -> int:
     """Says on standard error what happened and what to do next. Returns the exit code."""
     sys.stdout.flush()
-    message = "".join(
-        letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in str(error)
-    )
-    print(f"lalald: {message}" + (f"\n  {error.hint}" if error.hint else ""), file=sys.stderr)  # noqa: T201 - it is what it is for
+    told = f"lalald: {error}" + (f"\n  {error.hint}" if error.hint else "")
+    safe = "".join(letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in told)
+    print(safe, file=sys.stderr)  # noqa: T201 - it is what it is for
     return next((code for kind, code in _CODES if isinstance(error, kind)), 1)
 
 
