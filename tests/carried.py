@@ -7,6 +7,7 @@ import os
 import pickle
 import signal
 import traceback
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -193,7 +194,10 @@ def carry(function: Callable[[Row, Killer], None], root: Path, kill_at: int = 0)
 
     Whether it came to its end; what goes wrong in it goes wrong here.
     """
-    process = os.fork()
+    with warnings.catch_warnings():
+        # Python 3.12 warns of threads, such as those of a test runner: the child uses nothing of theirs.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        process = os.fork()
     if process == 0:
         code = 1
         try:

@@ -6,13 +6,13 @@ import errno
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import cache
 
 from lalald import endings, naming
 from lalald.errors import FileError, StagingLostError
-from lalald.files import listed, most_name_bytes, plain_errors
+from lalald.files import most_name_bytes, plain_errors
 from lalald.jobs import Job, Track
 from lalald.naming import Limits, TrackKey
+from lalald.outbox.listings import LISTINGS
 from lalald.outbox.staging import Staged, staging_folder, undelivered, with_tracks
 
 _REFUSED_NAME = {errno.EINVAL, errno.EILSEQ, errno.ENOENT, errno.EPROTO}
@@ -56,7 +56,6 @@ class _Names:
         self.job = job
         self._endings = endings
         self._reserved = reserved
-        self._listed = cache(listed)
         self._limits = Limits(most_name_bytes(job.handling.outbox))
         self._limits = replace(self._limits, portable=self._refuses_names())
         placed = {key: track.path for key, _, track in naming.wanted_tracks(job) if track.delivered and track.path}
@@ -100,7 +99,7 @@ class _Names:
         return os.path.join(self.job.handling.outbox, path)
 
     def _entries(self, folder: str, name: str) -> list[str]:
-        return [os.path.join(folder, entry) for entry in naming.alike(self._listed(self.full(folder)), name)]
+        return [os.path.join(folder, entry) for entry in LISTINGS.alike(self.full(folder).rstrip("/"), name)]
 
 
 def _refuses(folder: str, name: str) -> bool:

@@ -27,6 +27,7 @@ from lalald.files import (
 )
 from lalald.jobs import Job, Track
 from lalald.naming import TrackKey
+from lalald.outbox.listings import LISTINGS
 from lalald.outbox.staging import MANIFEST, kept, make_staging, staged_path, undelivered, with_tracks
 
 _NOT_LINKED = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EMLINK, errno.EACCES}
@@ -107,7 +108,9 @@ def _retire(last: _Piece, step: Step) -> None:
 def _place(outbox: str, pieces: Sequence[_Piece], step: Step) -> None:
     """All of them in place and durable. What has been placed before a crash is recognised and left."""
     for piece in [piece for piece in pieces if not _is_placed(piece)]:
-        make_folders(outbox, os.path.relpath(os.path.dirname(piece.target), outbox).removeprefix("."), step)
+        within = os.path.relpath(piece.target, outbox)
+        LISTINGS.make(outbox, within)
+        make_folders(outbox, os.path.dirname(within), step)
         _put(piece, step)
     for folder in {os.path.dirname(piece.target) for piece in pieces}:
         sync_folder(folder)
