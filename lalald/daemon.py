@@ -37,6 +37,7 @@ _STOP_SECONDS = 1.5
 _STOP_WITH_A_SPLIT_SECONDS = 8.0
 _ONCE_WITHOUT_SUCCESS_SECONDS = 600.0
 _PULSE_SECONDS = 10.0
+_FIRST_SCANS_SECONDS = 300.0
 
 
 def run(
@@ -180,10 +181,12 @@ class _Daemon:
         self._look_after(self._ask_minutes(), "minutes")
         for inbox in self.config.inboxes:
             self._watch(inbox)
-        await asyncio.gather(*(self._first_scan(intake) for intake in self.intakes.values()))
-        self.log.info("daemon.ready", version=__version__, inboxes=[str(inbox.path) for inbox in self.config.inboxes])
-        await upkeep.tell_status(self.worker, self.systemd)
-        self.systemd.ready()
+        await self._first_scans()
+        if not self.stop.is_set():
+            inboxes = [str(inbox.path) for inbox in self.config.inboxes]
+            self.log.info("daemon.ready", version=__version__, inboxes=inboxes)
+            await upkeep.tell_status(self.worker, self.systemd)
+            self.systemd.ready()
         for work in (
             self._reloads(),
             upkeep.show_progress(self.worker, self.changed),
@@ -208,6 +211,14 @@ class _Daemon:
             return 1 if bad or left else 0
         return 0
 
+    async def _first_scans(self) -> None:
+        """Until every inbox was looked at once. A stop waits for none, and a share that never answers keeps nothing waiting."""
+        scans = [self._look_after(self._first_scan(intake), "first scan") for intake in self.intakes.values()]
+        looked: asyncio.Future[Any] = asyncio.gather(*scans, return_exceptions=True)
+        stopping: asyncio.Future[Any] = asyncio.ensure_future(self.stop.wait())
+        await asyncio.wait([looked, stopping], timeout=_FIRST_SCANS_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+
     def _look_after(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """A loop of the daemon. An unknown fault in it ends the daemon with its traceback, and systemd starts it anew."""
         task = asyncio.create_task(work, name=name)
@@ -221,10 +232,10 @@ class _Daemon:
             self.failed.set_exception(error)
 
     async def _ask_minutes(self) -> None:
-        """At start, so that `status` can tell, and that a refused key is known before the first file."""
+        """At start and with a new key, so that `status` can tell, and that a refused key is known before the first file."""
         with suppress(ServiceError):
             await self.worker.holds.licence_is_refused()
-        await asyncio.Event().wait()
+        self.changed.set()
 
     # inboxes
 
@@ -330,6 +341,7 @@ class _Daemon:
                 self._watch(inbox)
                 await self._first_scan(self.intakes[path])
         self.worker.holds.ask_the_service_now()
+        self._look_after(self._ask_minutes(), "minutes")
         self.worker.wake()
         await old_api.aclose()
         self.log.info("config.reloaded", inboxes=[str(path) for path in kept])

@@ -107,6 +107,7 @@ class Holds:
                 )
             self.licence_trouble = str(error)
             await self.hold_for_licence()
+            self._bench.moved.set()
             return True
         except ServiceError:
             return False
@@ -129,6 +130,7 @@ class Holds:
         now = self._bench.clock.now()
         count = await self._bench.store.run(lambda store: store.release_all(Hold.LICENCE, now))
         self._bench.log.info("licence.accepted", released=count)
+        self._bench.moved.set()
         self._worker.wake()
 
     # minutes

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 
+from lalald.errors import StoreError
 from lalald.jobs import Stage
 from lalald.stages.bench import Bench
 from lalald.store import Store
@@ -25,7 +27,9 @@ async def show_progress(worker: Worker, changed: asyncio.Event) -> None:
         changed.set()
         while bench.transfers:
             await asyncio.sleep(_TOLD_EVERY_SECONDS)
-            await bench.store.run(partial(_set_progress, _shares(bench)))
+            changed.set()
+            with suppress(StoreError):  # on a full disk the bar stands still
+                await bench.store.run(partial(_set_progress, _shares(bench)))
 
 
 def _shares(bench: Bench) -> dict[int, float]:

@@ -279,7 +279,6 @@ class Worker:
         if saved is None:
             return None
         self._next[saved.id] = saved
-        self.bench.moved.set()
         self._say(before, saved, outcome)
         if before.stage is Stage.DOWNLOAD and saved.stage is not Stage.DOWNLOAD:
             await tidy(saved, self.bench)
@@ -305,7 +304,9 @@ class Worker:
 
         while True:
             try:
-                return await self.bench.store.run(write)
+                saved = await self.bench.store.run(write)
+                self.bench.moved.set()
+                return saved
             except StaleError:
                 self.bench.log.info("job.changed_meanwhile", job=before.id, path=before.path)
                 return None
