@@ -155,5 +155,5 @@ class Checks:
         if outcome.job is not None and outcome.job.tasks == job.tasks and not stuck:
             return  # nothing new: nothing is written
         saved = await self._worker.settle(job, outcome)
-        if saved is not None and saved.stage is not Stage.CHECK:
+        if saved is not None and (saved.stage, saved.state) != (Stage.CHECK, State.WAITING):
             self._worker.wake()
