@@ -94,8 +94,11 @@ class Holds:
 
     # the licence
 
-    async def licence_is_refused(self) -> bool:
-        """Asks the simplest question with the key. Where it is refused too every job is held, and it is said once, loudly."""
+    async def licence_is_refused(self) -> bool | None:
+        """Asks the simplest question with the key. Where it is refused too every job is held, and it is said once, loudly.
+
+        None where it gets no answer: nothing is known of the key then.
+        """
         if self.licence_trouble is not None:
             return True
         try:
@@ -110,7 +113,7 @@ class Holds:
             self._bench.moved.set()
             return True
         except ServiceError:
-            return False
+            return None
         return False
 
     async def hold_for_licence(self) -> None:

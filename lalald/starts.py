@@ -73,10 +73,13 @@ class Starts:
         if not unlicensed or current is None or current.state is not State.WAITING:
             return
         error = next(iter(unlicensed.values()))
-        if await self._worker.holds.licence_is_refused():
+        is_refused = await self._worker.holds.licence_is_refused()
+        unasked = split.unasked(current, unlicensed, asked_since)
+        if is_refused:
             reason = f"the service refuses the licence key: {error}"
-            unasked = split.unasked(current, unlicensed, asked_since)
             await self._worker.settle(current, Held(Hold.LICENCE, reason, job=unasked))
+        elif is_refused is None:
+            await self._worker.settle(current, Later(str(error), job=unasked, error=TransientError(str(error))))
         else:
             refused = {number: RefusedError(str(error)) for number in unlicensed}
             await self._worker.settle(current, split.outcome_of(current, refused, self._bench, asked_since))

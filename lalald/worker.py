@@ -34,7 +34,7 @@ from lalald.presets import MODES
 from lalald.stages import split
 from lalald.stages.archive import file_failure, file_success
 from lalald.stages.bench import Bench
-from lalald.stages.delete import delete
+from lalald.stages.delete import delete, left_to_expire
 from lalald.stages.download import download, tidy
 from lalald.stages.upload import upload
 from lalald.starts import Starts
@@ -237,7 +237,7 @@ class Worker:
         try:
             return await running
         except LicenceRefusedError as error:
-            return await self._licence(error)
+            return await self._licence(job, error)
         except DiskFullError as error:
             return Held(Hold.DISK, jobs.told(error))
         except FolderUnavailableError as error:
@@ -253,10 +253,15 @@ class Worker:
         except RefusedError as error:
             return Failed(f"the service refused it: {error}.{_money(job)}")
 
-    async def _licence(self, error: LicenceRefusedError) -> Outcome:
+    async def _licence(self, job: Job, error: LicenceRefusedError) -> Outcome:
         """A refusal of the key is one of the licence only where the simplest question is refused too."""
-        if await self.holds.licence_is_refused():
+        refused = await self.holds.licence_is_refused()
+        if refused:
             return Held(Hold.LICENCE, f"the service refuses the licence key: {error}")
+        if refused is None:
+            return Later(str(error), error=TransientError(str(error)))
+        if job.stage is Stage.DELETE:
+            return left_to_expire(job, str(error))
         return Failed(f"the service refuses this, though it accepts the licence key: {error}")
 
     def tell_gate(self, gate: Gate, outcome: Outcome, began_at: float) -> None:

@@ -18,19 +18,19 @@ async def delete(job: Job, bench: Bench) -> Outcome:
     try:
         await bench.api.delete(job.source_id)
     except RefusedError as error:
-        if _says_gone(error):
-            return Done(done)
-        return Done(
-            replace(
-                done, warning=f"the source could not be deleted on the service, where it expires by itself: {error}"
-            )
-        )
+        return Done(done) if _says_gone(error) else left_to_expire(job, str(error))
     except TransientError as error:
         until = job.expires_at if job.expires_at is not None else job.created_at + _KEPT_SECONDS
         if bench.clock.now() < until:
             return Later(str(error), error=error)
         return Done(replace(done, warning="the source could not be deleted on the service before it expired there"))
     return Done(done)
+
+
+def left_to_expire(job: Job, why: str) -> Done:
+    """The service will not delete the source: the results are there all the same."""
+    warning = f"the source could not be deleted on the service, where it expires by itself: {why}"
+    return Done(replace(job, stage=Stage.ARCHIVE, warning=warning))
 
 
 def _says_gone(error: RefusedError) -> bool:
