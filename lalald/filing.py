@@ -29,7 +29,8 @@ from lalald.files import (
     sync_folder,
 )
 from lalald.jobs import Job
-from lalald.naming import alike, numbered, shown, with_ending
+from lalald.listings import LISTINGS
+from lalald.naming import numbered, shown, with_ending
 
 _COARSE_CLOCK_NS = 2_000_000_000  # FAT keeps times to two seconds
 
@@ -163,12 +164,12 @@ class Beside:
 def _into(
     source: Source, found: str, folder: str, name: str, copy: str | None, step: Step, beside: Beside | None
 ) -> str:
-    entries = listed(folder)
     for number in count(1):
         candidate = numbered(name, number, most_name_bytes(folder))
         target = os.path.join(folder, candidate)
-        if alike(entries, candidate):
+        if os.path.lexists(target) or LISTINGS.alike(folder, candidate):
             continue
+        LISTINGS.make(folder, candidate)
         try:
             if beside:
                 beside.put(target)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from carried import delivered, job_at, visible
 
-from lalald.outbox.listings import Listings
+from lalald.listings import Listings
 
 
 class Clock:

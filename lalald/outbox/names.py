@@ -11,8 +11,8 @@ from lalald import endings, naming
 from lalald.errors import FileError, StagingLostError
 from lalald.files import most_name_bytes, plain_errors
 from lalald.jobs import Job, Track
+from lalald.listings import LISTINGS
 from lalald.naming import Limits, TrackKey
-from lalald.outbox.listings import LISTINGS
 from lalald.outbox.staging import Staged, staging_folder, undelivered, with_tracks
 
 _REFUSED_NAME = {errno.EINVAL, errno.EILSEQ, errno.ENOENT, errno.EPROTO}

@@ -26,8 +26,8 @@ from lalald.files import (
     write_whole,
 )
 from lalald.jobs import Job, Track
+from lalald.listings import LISTINGS
 from lalald.naming import TrackKey
-from lalald.outbox.listings import LISTINGS
 from lalald.outbox.staging import MANIFEST, kept, make_staging, staged_path, undelivered, with_tracks
 
 _NOT_LINKED = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EMLINK, errno.EACCES}

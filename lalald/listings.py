@@ -1,4 +1,4 @@
-"""What lies in the outboxes' large folders, remembered for a moment: thousands of names are not read anew for each file.
+"""What lies in large folders, remembered for a moment: thousands of names are not read anew for each file.
 
 What is remembered only ever says that a name is free. Exact names are asked of the disk each time, and names of our own are
 added as they are made; what can be missed is a stranger's file of the last second whose name differs in case alone.
