@@ -48,7 +48,7 @@ class Starts:
         began_at = self._bench.clock.monotonic()
         outcome = await self._worker.outcome(job, prepare())
         if not isinstance(outcome, Done) or outcome.job.source_id is None:
-            self._worker.tell_gate(self._worker.gates["split"], outcome, began_at)
+            self._worker.tell_gate(self._worker.gates["split"], outcome, began_at, answered=False)
             await self._worker.settle(job, outcome)
             return None
         saved = await self._worker.save(job, replace(outcome.job, updated_at=self._bench.clock.now()))
@@ -60,7 +60,7 @@ class Starts:
     def _tell_gate(self, answers: Answers, began_at: float) -> None:
         faults = [answer for answer in answers.values() if isinstance(answer, TransientError)]
         outcome: Outcome = Later(str(faults[0]), error=faults[0]) if faults else Failed("")
-        self._worker.tell_gate(self._worker.gates["split"], outcome, began_at)
+        self._worker.tell_gate(self._worker.gates["split"], outcome, began_at, answered=True)
 
     async def _answered(self, job: Job, answers: Answers, asked_since: float) -> None:
         """Saves what started before anything else is asked, then looks into a refusal of the key."""

@@ -204,7 +204,7 @@ class Worker:
             while current is not None and current.stage is job.stage and current.state is State.WAITING:
                 began_at = self.bench.clock.monotonic()
                 outcome = await self.outcome(current, function(current, self.bench))
-                self.tell_gate(gate, outcome, began_at)
+                self.tell_gate(gate, outcome, began_at, answered=_was_answered(current, outcome))
                 current = await self.settle(current, outcome)
                 if isinstance(outcome, Later):
                     return
@@ -264,7 +264,8 @@ class Worker:
             return left_to_expire(job, str(error))
         return Failed(f"the service refuses this, though it accepts the licence key: {error}")
 
-    def tell_gate(self, gate: Gate, outcome: Outcome, began_at: float) -> None:
+    def tell_gate(self, gate: Gate, outcome: Outcome, began_at: float, *, answered: bool) -> None:
+        """What came of a stage, and whether the service has `answered`: what ends without asking it tells nothing of it."""
         if isinstance(outcome, Later) and outcome.error is not None:
             after = outcome.error.retry_after_seconds
             if gate.failed(str(outcome.error), began_at=began_at, retry_after_seconds=after):
@@ -273,8 +274,9 @@ class Worker:
                 )
         elif not isinstance(outcome, Later):
             self.last_good_at = self.bench.clock.monotonic()
-            if gate.succeeded():
+            if answered and gate.succeeded():
                 self.bench.log.info("service.back")
+                self.wake()
 
     async def settle(self, before: Job, outcome: Outcome) -> Job | None:
         """Saves the outcome and says it. None where the row was changed meanwhile, by a file dragged back, say."""
@@ -327,7 +329,7 @@ class Worker:
                 if before.hold_reason != outcome.reason:
                     log.warning("job.held", **facts, hold=str(outcome.hold), reason=outcome.reason)
             case Later():
-                level = log.info if before.error != outcome.reason else log.debug
+                level = log.debug if before.attempts else log.info  # what differs from try to try may be a request's id
                 level("job.waits", **facts, stage=str(after.stage), reason=outcome.reason)
             case Dropped():
                 log.info("job.dropped", **facts, reason=outcome.reason)
@@ -350,6 +352,20 @@ class Worker:
             await self.save(job, replace(job, filed=True, warning=f"the file stays where it is: {error}"))
         finally:
             self._let_go([job])
+
+
+def _was_answered(before: Job, outcome: Outcome) -> bool:
+    """Whether a stage has done what it can do only with the service's help."""
+    if not isinstance(outcome, jobs.Done):
+        return False
+    match before.stage:
+        case Stage.UPLOAD:
+            return outcome.job.source_id is not None
+        case Stage.DOWNLOAD:
+            fetched = [track for task in outcome.job.tasks for track in task.tracks if track.path and not track.delivered]
+            return bool(fetched) and outcome.job.twin_id is None
+        case _:
+            return before.stage is Stage.DELETE
 
 
 def _with_the_same_work(store: Store, before: Job) -> Job:
