@@ -370,6 +370,11 @@ def released(job: Job, now: float, *, by_a_person: bool = True) -> Job:
     return replace(past, stage=owed(past)) if job.stage in (Stage.UPLOAD, Stage.SPLIT, Stage.CHECK) else past
 
 
+def warned(job: Job, warning: str) -> Job:
+    """The job with one more thing that should be known about it."""
+    return replace(job, warning=f"{job.warning}; {warning}" if job.warning else warning)
+
+
 def told(error: Exception) -> str:
     """An error as one sentence for the row: what happened, then what to do."""
     hint = error.hint if isinstance(error, LalaldError) else ""

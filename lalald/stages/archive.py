@@ -10,7 +10,7 @@ from lalald import error_note, filing, outbox
 from lalald.errors import FolderUnavailableError
 from lalald.files import Step, check_folder, listed, make_folders, no_step, plain_errors
 from lalald.filing import Beside, Source, StrangerError
-from lalald.jobs import Job
+from lalald.jobs import Job, warned
 from lalald.naming import shown
 
 _GONE = "its source file was gone before it could be filed away"
@@ -29,7 +29,7 @@ def file_success(job: Job, *, step: Step = no_step) -> Job:
         try:
             filed = _ON_SUCCESS[job.handling.on_success](job, source, step)
         except StrangerError:
-            return _warned(replace(job, filed=True), _STRANGER)
+            return warned(replace(job, filed=True), _STRANGER)
     if job.location is not None:
         error_note.remove(job, job.location)
     return replace(filed, filed=True)
@@ -49,7 +49,7 @@ def file_failure(job: Job, *, step: Step = no_step) -> Job:
         try:
             filed = _move(job, source, job.handling.failed_dir, step, beside)
         except StrangerError:
-            filed = _warned(job, _STRANGER)
+            filed = warned(job, _STRANGER)
         except BaseException:
             filing.put_back_ours(source)
             raise
@@ -67,7 +67,7 @@ def _source(job: Job) -> Source:
 
 
 def _keep(job: Job, _source: Source, _step: Step) -> Job:
-    return job if job.location is None else _warned(job, f"its source file stays in {shown(job.location)}")
+    return job if job.location is None else warned(job, f"its source file stays in {shown(job.location)}")
 
 
 def _delete(job: Job, source: Source, step: Step) -> Job:
@@ -94,7 +94,7 @@ def _move(job: Job, source: Source, configured: str, step: Step, beside: Beside 
         moved = filing.moved_before(source, folder, name)
         if moved is None:
             _check_not_emptied(job)
-        return replace(job, location=moved) if moved else _warned(job, _GONE)
+        return replace(job, location=moved) if moved else warned(job, _GONE)
     if root != job.inbox:
         check_folder(root)
     make_folders(root, os.path.join(below, within), step)
@@ -122,7 +122,3 @@ def _check_not_emptied(job: Job) -> None:
         os.stat(job.inbox)
         if job.location is None and not listed(job.inbox):
             raise FolderUnavailableError(f"{shown(job.inbox)} is empty.", hint="Is it mounted?")
-
-
-def _warned(job: Job, warning: str) -> Job:
-    return replace(job, warning=f"{job.warning}; {warning}" if job.warning else warning)

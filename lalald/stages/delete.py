@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lalald.errors import RefusedError, TransientError
-from lalald.jobs import Done, Job, Later, Outcome, Stage
+from lalald.jobs import Done, Job, Later, Outcome, Stage, warned
 from lalald.stages.bench import Bench
 
 _KEPT_SECONDS = 24 * 3600.0  # the service deletes sources by itself about a day after the upload
@@ -23,14 +23,14 @@ async def delete(job: Job, bench: Bench) -> Outcome:
         until = job.expires_at if job.expires_at is not None else job.created_at + _KEPT_SECONDS
         if bench.clock.now() < until:
             return Later(str(error), error=error)
-        return Done(replace(done, warning="the source could not be deleted on the service before it expired there"))
+        return Done(warned(done, "the source could not be deleted on the service before it expired there"))
     return Done(done)
 
 
 def left_to_expire(job: Job, why: str) -> Done:
     """The service will not delete the source: the results are there all the same."""
     warning = f"the source could not be deleted on the service, where it expires by itself: {why}"
-    return Done(replace(job, stage=Stage.ARCHIVE, warning=warning))
+    return Done(warned(replace(job, stage=Stage.ARCHIVE), warning))
 
 
 def _says_gone(error: RefusedError) -> bool:
