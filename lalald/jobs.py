@@ -365,9 +365,15 @@ def released(job: Job, now: float, *, by_a_person: bool = True) -> Job:
             replace(task, idempotency_key=None, asked_at=None) if task.asked_at and not task.task_id else task
             for task in tasks
         )
+    if job.hold is Hold.LINK:  # a link that leads nowhere now leads nowhere later
+        tasks = tuple(
+            replace(task, stage=Stage.CHECK, due_at=None) if task.stage is Stage.DOWNLOAD and task.task_id else task
+            for task in tasks
+        )
     past = replace(_unheld(job), tasks=tasks, state=State.WAITING, attempts=0, due_at=0.0, updated_at=now)
     past = replace(past, released=job.released or by_a_person)
-    return replace(past, stage=owed(past)) if job.stage in (Stage.UPLOAD, Stage.SPLIT, Stage.CHECK) else past
+    goes_back = job.stage in (Stage.UPLOAD, Stage.SPLIT, Stage.CHECK) or job.hold is Hold.LINK
+    return replace(past, stage=owed(past)) if goes_back else past
 
 
 def warned(job: Job, warning: str) -> Job:

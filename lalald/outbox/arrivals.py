@@ -13,10 +13,10 @@ from lalald.errors import TwinChangedError
 from lalald.files import copy_across, plain_errors
 from lalald.jobs import Job, Track
 from lalald.naming import shown
-from lalald.outbox.staging import Staged, make_staging, proof, recall, remember, staged_path
+from lalald.outbox.staging import Staged, forget_if_empty, make_staging, proof, recall, remember, staged_path
 
 if TYPE_CHECKING:
-    from lalald.api import Client, Transfer
+    from lalald.api import Client, Fetched, Transfer
 
 
 def fetch(job: Job, task_number: int, index: int, api: Client, transfer: Transfer) -> Staged:
@@ -30,18 +30,27 @@ def fetch(job: Job, task_number: int, index: int, api: Client, transfer: Transfe
     if known := recall(path):
         return known
     with plain_errors(path, job.handling.outbox):
-        with _Partial(path) as target:
-            fetched = api.download(
-                track.url,
-                target,
-                transfer,
-                have=target.have,
-                etag=target.etag,
-                expected_size=track.size,
-                began=target.began,
-            )
-            os.fsync(target.fileno())
+        try:
+            fetched = _fetched(path, track, api, transfer)
+        except BaseException:
+            forget_if_empty(path)
+            raise
         return remember(path, Staged(fetched.size, fetched.sha256, Heard(fetched.file_name, fetched.content_type)))
+
+
+def _fetched(path: str, track: Track, api: Client, transfer: Transfer) -> Fetched:
+    with _Partial(path) as target:
+        fetched = api.download(
+            track.url,
+            target,
+            transfer,
+            have=target.have,
+            etag=target.etag,
+            expected_size=track.size,
+            began=target.began,
+        )
+        os.fsync(target.fileno())
+    return fetched
 
 
 def copy_twin(job: Job, task_number: int, index: int) -> Staged:

@@ -42,8 +42,9 @@ def staging_folder(job: Job) -> str:
 def staged_path(job: Job, task_number: int, index: int) -> str:
     """Where a track waits. A task that was split again never meets what an earlier one left."""
     task = next(task for task in job.tasks if task.number == task_number)
-    made_by = task.task_id or task.tracks[index].origin or ""
-    told_apart = hashlib.sha256(os.fsencode(made_by)).hexdigest()[:8]
+    made_by = os.fsencode(task.task_id or task.tracks[index].origin or "")
+    label = task.tracks[index].label.encode("utf-8", "surrogatepass")  # `/check/` may tell of them in another order
+    told_apart = hashlib.sha256(made_by + b"\0" + label).hexdigest()[:8]
     return os.path.join(staging_folder(job), f"{task_number}-{index}-{told_apart}")
 
 
@@ -82,6 +83,14 @@ def remember(path: str, staged: Staged) -> Staged:
     """The bytes at `path` are all there and durable: from now on nobody needs to fetch them again. Raises OSError."""
     write_whole(_whole(path), json.dumps(asdict(staged)).encode())
     return staged
+
+
+def forget_if_empty(path: str) -> None:
+    """Nothing has arrived: nothing needs to be kept."""
+    with suppress(OSError):
+        if os.path.getsize(path) == 0:
+            os.unlink(path)
+            os.unlink(proof(path))
 
 
 def recall(path: str) -> Staged | None:

@@ -16,6 +16,7 @@ from lalald.stages import twins
 from lalald.stages.bench import Bench
 
 _LINKS_ASKED_AT_MOST = 2
+_TRIES_WITH_A_LINK = 10  # with their backoffs some ten minutes: then `/check/` may know a better host, or size
 _ROOM_KEPT_BYTES = 16 * 1024 * 1024
 
 
@@ -27,6 +28,8 @@ async def download(job: Job, bench: Bench) -> Outcome:
     await bench.on(bench.files, check_folder, job.handling.outbox)
     if _named(job):
         return await _place(job, bench)
+    if job.attempts >= _TRIES_WITH_A_LINK and (doubted := with_links_asked_anew(job)) is not job:
+        return Done(doubted)
     if (held := await _no_room(job, bench)) is not None:
         return held
     staged = await _fetch_all(job, bench)
@@ -101,6 +104,8 @@ async def _fetch_all(job: Job, bench: Bench) -> dict[tuple[int, int], Staged] | 
     finally:
         bench.transferred(job)
     faults = [fault for fault in tries if isinstance(fault, BaseException)]
+    if faults:
+        await bench.on(bench.files, outbox.clear, job)
     dead = [task for (task, _, _), fault in zip(owed, tries, strict=True) if isinstance(fault, LinkDeadError)]
     if any(isinstance(fault, TwinChangedError) for fault in faults):
         return _without_the_twin(job)
@@ -120,6 +125,15 @@ def _fetch(job: Job, task: Task, position: int, track: Track, bench: Bench) -> S
     if track.origin is not None:
         return outbox.copy_twin(job, task.number, position)
     return outbox.fetch(job, task.number, position, bench.api, bench.transfer(job, track.size or job.size))
+
+
+def with_links_asked_anew(job: Job) -> Job:
+    """The job with `/check/` owed again by every task whose tracks come from the service."""
+    doubted = {task.number for task, _, track in _owed(job) if track.origin is None}
+    tasks = (
+        replace(task, stage=Stage.CHECK, due_at=None) if task.number in doubted else task for task in job.tasks
+    )
+    return replace(job, tasks=tuple(tasks)) if doubted else job
 
 
 def _without_the_twin(job: Job) -> Outcome:
