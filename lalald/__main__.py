@@ -9,13 +9,22 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from lalald.errors import ConfigError, DaemonError, LalaldError, LicenceRefusedError, StoreError, UsageError
+from lalald.errors import (
+    ConfigError,
+    DaemonError,
+    LalaldError,
+    LicenceRefusedError,
+    StoreError,
+    StoreRefusedError,
+    UsageError,
+)
 
 _CODES: tuple[tuple[type[LalaldError], int], ...] = (
     (UsageError, 2),
     (ConfigError, 2),
     (LicenceRefusedError, 2),
     (DaemonError, 3),
+    (StoreRefusedError, 2),
     (StoreError, 3),
 )
 

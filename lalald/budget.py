@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
 
 from lalald.clock import Clock
 from lalald.config import Minutes
@@ -112,5 +112,6 @@ class Budget:
 
 
 def midnight(now: float) -> float:
-    """The beginning of the local day, in epoch seconds."""
-    return datetime.fromtimestamp(now).astimezone().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+    """The beginning of the local day, in epoch seconds; right on days when the clocks change, too."""
+    today = time.localtime(now)
+    return time.mktime((today.tm_year, today.tm_mon, today.tm_mday, 0, 0, 0, 0, 0, -1))

@@ -4,6 +4,7 @@ LalaldError                     has a `hint`: what to do next
 ├── ConfigError                 the configuration cannot be used; carries every mistake
 ├── UsageError                  a command asks for what is not there, or cannot be
 ├── StoreError                  the state folder or its database cannot be used
+│   └── StoreRefusedError       damaged, newer, or not ours: no new start mends it
 ├── DaemonError                 the daemon cannot start, or is not there to be asked
 ├── FileError                   this file cannot be read, moved or written now
 │   ├── DiskFullError           no room, or no quota, left where it should go
@@ -46,6 +47,10 @@ class StoreError(LalaldError):
     """The database or its folder cannot be used; it was left as it is."""
 
 
+class StoreRefusedError(StoreError):
+    """The database is damaged, newer, or another program's."""
+
+
 class DaemonError(LalaldError):
     """The daemon cannot start or cannot be reached."""
 
@@ -81,7 +86,13 @@ class ServiceError(LalaldError):
     """
 
     def __init__(
-        self, message: str, *, hint: str = "", status: int | None = None, code: str | None = None, request_id: str | None = None
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        status: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
     ) -> None:
         super().__init__(message, hint=hint)
         self.status = status

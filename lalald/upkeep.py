@@ -55,9 +55,23 @@ async def show_status(worker: Worker, systemd: Systemd, changed: asyncio.Event) 
 
 
 async def tell_status(worker: Worker, systemd: Systemd) -> None:
+    await _note_trouble(worker)
     counts, holds = await worker.bench.store.run(lambda store: (store.stage_counts(), store.holds()))
     named = {str(hold): count for hold, count in holds.items()}
     systemd.status(status_text(counts, named, worker.holds.licence_trouble, worker.trouble))
+
+
+async def _note_trouble(worker: Worker) -> None:
+    """What is wrong with the service, and since when, for `status`; written only when it changed."""
+    trouble, now = worker.trouble, worker.bench.clock.now()
+
+    def note(store: Store) -> None:
+        known = store.fact("service")
+        before = known.get("trouble") if isinstance(known, dict) else None
+        if (before is None) != (trouble is None):
+            store.set_fact("service", {"trouble": trouble, "since": now}, now)
+
+    await worker.bench.store.run(note)
 
 
 def status_text(

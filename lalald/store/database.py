@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
-from lalald.errors import StoreError
+from lalald.errors import StoreError, StoreRefusedError
 
 FILE_NAME = "lalald.sqlite3"
 APPLICATION_ID = 0x6C616C64  # "lald": a database of another program is told apart by it
@@ -188,11 +188,11 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if application != APPLICATION_ID and tables:
-        raise StoreError(
+        raise StoreRefusedError(
             f"{path} is the database of another program; it was left as it is.", hint="Choose another `state_dir`."
         )
     if version > VERSION:
-        raise StoreError(
+        raise StoreRefusedError(
             f"{path} was written by a newer lalald (version {version}, this one knows {VERSION}); it was left as it is.",
             hint="Install that version again, or choose another `state_dir`.",
         )
@@ -202,7 +202,7 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
 def _check(connection: sqlite3.Connection, path: Path) -> None:
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
-        raise StoreError(f"{path} is damaged ({verdict}); it was left as it is.", hint=_DAMAGED)
+        raise StoreRefusedError(f"{path} is damaged ({verdict}); it was left as it is.", hint=_DAMAGED)
 
 
 _DAMAGED = (
@@ -225,7 +225,7 @@ def translated(error: sqlite3.Error, path: Path | str) -> StoreError:
     """SQLite's error in plain words."""
     name = getattr(error, "sqlite_errorname", "")
     if name in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
-        return StoreError(f"{path} is damaged or no database ({error}); it was left as it is.", hint=_DAMAGED)
+        return StoreRefusedError(f"{path} is damaged or no database ({error}); it was left as it is.", hint=_DAMAGED)
     if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
         return StoreError(f"{path} cannot be written: {error}.", hint="Make room on the disk of the state folder.")
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
