@@ -100,6 +100,7 @@ class _Daemon:
         self.reload = asyncio.Event()
         self.changed = asyncio.Event()  # something may be worth a word to systemd
         self.intakes: dict[Path, Intake] = {}
+        self.former_apis: list[Client] = []
         self.watching: dict[Path, asyncio.Task[None]] = {}
         self.loops: set[asyncio.Task[Any]] = set()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -343,7 +344,8 @@ class _Daemon:
         self.worker.holds.ask_the_service_now()
         self._look_after(self._ask_minutes(), "minutes")
         self.worker.wake()
-        await old_api.aclose()
+        self.former_apis.append(old_api)  # transfers under way go on with it
+        self._look_after(old_api.aclose(), "former client")
         self.log.info("config.reloaded", inboxes=[str(path) for path in kept])
 
     async def _stop(self) -> None:
@@ -352,7 +354,8 @@ class _Daemon:
             if task.get_name() != "worker":
                 task.cancel()
         splitting = self.worker.stop_taking()
-        self.bench.api.interrupt()
+        for api in (*self.former_apis, self.bench.api):
+            api.interrupt()
         if splitting:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_STOP_WITH_A_SPLIT_SECONDS):
