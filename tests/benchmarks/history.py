@@ -27,16 +27,16 @@ def carry_one(home: Home) -> None:
     home.stop()
 
 
-def multiply(home: Home, jobs: int, **changes: str) -> None:
-    """The newest job's rows `jobs` times more; `changes` are SQL expressions for columns of the clones' jobs."""
+def multiply(home: Home, count: int, **changes: dict[str, str]) -> None:
+    """The newest job's rows `count` times more; `changes` are SQL expressions for columns of a table's clones."""
     with closing(sqlite3.connect(home.state / "lalald.sqlite3")) as connection, connection:
         (newest,) = connection.execute("SELECT max(id) FROM jobs").fetchone()
         for table, of_a_clone in _OF_A_CLONE.items():
             columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-            new = {**of_a_clone, **(changes if table == "jobs" else {})}
+            new = {**of_a_clone, **changes.get(table, {})}
             chosen = ", ".join(new.get(column, column) for column in columns)
             key = "id" if table == "jobs" else "job_id"
             connection.execute(
                 f"{_NUMBERS} INSERT INTO {table} ({', '.join(columns)}) SELECT {chosen} FROM {table}, numbers WHERE {key} = ?",
-                (jobs, newest),
+                (count, newest),
             )
