@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -100,7 +101,7 @@ def _sources(config: Config, environ: Mapping[str, str]) -> Iterator[tuple[str, 
     for origin, path in key_files(config.license_key_file, environ):
         yield origin, partial(_content, path, origin)
     directory = environ.get("CREDENTIALS_DIRECTORY")
-    if directory and (handed_over := Path(directory, "license-key")).exists():
+    if directory and os.path.exists(handed_over := Path(directory, "license-key")):
         yield CREDENTIAL, partial(_content, handed_over, CREDENTIAL)
 
 

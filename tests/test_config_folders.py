@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from configuring import loaded, mistakes, one, warnings, with_inbox
@@ -189,17 +190,23 @@ def as_nobody() -> Iterator[None]:
         os.seteuid(0)
 
 
-def test_rights_are_asked_for_only_where_the_configuration_needs_them(tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    inbox, outbox = tmp_path / "in", tmp_path / "out"
-    inbox.mkdir(mode=0o755)
-    outbox.mkdir(mode=0o777)
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder whose parents everybody may pass through."""
+    with TemporaryDirectory() as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
+
+
+def test_rights_are_asked_for_only_where_the_configuration_needs_them(open_folder: Path) -> None:
+    inbox, outbox = open_folder / "in", open_folder / "out"
+    inbox.mkdir()
+    outbox.mkdir()
     outbox.chmod(0o777)
     inbox.chmod(0o555)
     text = with_inbox(f"path: {inbox}", f"outbox: {outbox}").replace("/var/lib", str(outbox))
-    moving = loaded(tmp_path, text)
-    keeping = loaded(tmp_path, text.replace("    rules", "    on_success: keep\n    on_failure: keep\n    rules"))
+    moving = loaded(open_folder, text)
+    keeping = loaded(open_folder, text.replace("    rules", "    on_success: keep\n    on_failure: keep\n    rules"))
     with as_nobody():
         told = one(check_folders(moving))
         assert check_folders(keeping) == []
@@ -208,9 +215,27 @@ def test_rights_are_asked_for_only_where_the_configuration_needs_them(tmp_path: 
     outbox.chmod(0o555)
     inbox.chmod(0o311)
     with as_nobody():
-        told = check_folders(keeping)
+        told_of_all = check_folders(keeping)
     inbox.chmod(0o755)
-    assert "cannot be read" in told[0]
-    assert "cannot be written" in told[1]
-    assert "state_dir: " in told[2]
-    assert "cannot be made" in told[2]
+    assert [line.split("; ")[0].split("  ")[1] for line in told_of_all] == [
+        f"inboxes[0].path: {inbox} cannot be read",
+        f"inboxes[0].outbox: {outbox} cannot be written",
+        f"state_dir: {outbox}/lalald cannot be made: {outbox} cannot be written",
+    ]
+
+
+def test_folders_behind_a_closed_door_are_told_and_no_crash(open_folder: Path) -> None:
+    door = open_folder / "closed"
+    (door / "in").mkdir(parents=True)
+    text = with_inbox(f"path: {door}/in", f"outbox: {door}/out").replace("/var/lib", str(door))
+    config = loaded(open_folder, text)
+    door.chmod(0)
+    with as_nobody():
+        told = check_folders(config)
+    door.chmod(0o700)
+    assert [line.partition(": ")[0].split("  ")[1] for line in told] == [
+        "inboxes[0].path",
+        "inboxes[0].outbox",
+        "state_dir",
+    ]
+    assert all("cannot be looked at: Permission denied" in line for line in told)

@@ -61,11 +61,22 @@ def _usable(folder: Path, *, writable: bool) -> str | None:
 
 def _will_be_writable(folder: Path) -> str | None:
     """Like `_usable`, for a folder that lalald makes itself: what is there of its way must let it."""
-    existing = folder
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
+    existing = _nearest(folder)
     words = _usable(existing, writable=True)
     return words if words is None or existing == folder else f"{folder} cannot be made: {words}"
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder itself or the first above it that is there, or of which nobody lets us know."""
+    for place in (folder, *folder.parents):
+        try:
+            place.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            pass
+        return place
+    return folder
 
 
 def _who() -> str:

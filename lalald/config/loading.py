@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -47,7 +48,7 @@ def _text(path: Path) -> str:
             content = file.read(LARGEST_FILE_BYTES + 1)
     except IsADirectoryError:
         within = path / "config.yaml"
-        meant = f'. Did you mean "{within}"?' if within.is_file() else ""
+        meant = f'. Did you mean "{within}"?' if os.path.isfile(within) else ""
         raise ConfigError(f"{path} is a folder, not a file{meant}") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
