@@ -385,21 +385,26 @@ def take_away(folder: Path, to: dict[str, list[bytes]]) -> None:
         (folder / name).unlink()
 
 
-def test_a_reader_who_takes_results_away_at_once_gets_none_of_them_twice(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mounted", [False, True])
+def test_a_reader_who_takes_results_away_at_once_gets_none_of_them_twice(
+    tmp_path: Path, elsewhere: Path, mounted: bool
+) -> None:
     for kill_at in range(1, 100):
         root, taken = tmp_path / str(kill_at), dict[str, list[bytes]]()
         job = job_at(root, manifest=True)
+        read = root / "outbox/podcasts"
+        if mounted:
+            read.symlink_to(elsewhere)
         staged(job)
         start(root, job)
         ended = carry(deliver, root, kill_at)
-        take_away(root / "outbox", taken)
+        take_away(read, taken)
         assert ended or carry(deliver, root)
-        take_away(root / "outbox", taken)
-        assert sorted(taken) == ["podcasts/ep1/lalald.json", "podcasts/ep1/no_voice.mp3", "podcasts/ep1/voice.mp3"], (
-            kill_at
-        )
+        take_away(read, taken)
+        assert sorted(taken) == ["ep1/lalald.json", "ep1/no_voice.mp3", "ep1/voice.mp3"], kill_at
         assert all(len(copies) == 1 for copies in taken.values()), kill_at
         assert not hidden(root / "outbox")
+        assert not hidden(elsewhere)
         if ended:
             return
     raise AssertionError("it never came to its end")
@@ -420,6 +425,7 @@ def test_a_file_system_mounted_within_the_outbox_gets_whole_copies_whatever_happ
         assert ended or carry(deliver, root)
         assert tree(mounted) == {"ep1/voice.mp3": VOICE, "ep1/no_voice.mp3": NO_VOICE}, kill_at
         assert not hidden(root / "outbox")
+        assert not hidden(mounted)
         if ended:
             return
     raise AssertionError("it never came to its end")
@@ -431,7 +437,7 @@ def test_a_stranger_on_a_mounted_file_system_makes_the_set_move_along_too(tmp_pa
     named = outbox.reserve(job, staged(job), reserved=nobody_else)
 
     def step(done: str) -> None:
-        if done == "copy placed" and not (elsewhere / "ep1/no_voice.mp3").exists():
+        if done == "placed" and not (elsewhere / "ep1/no_voice.mp3").exists():
             (elsewhere / "ep1/no_voice.mp3").write_bytes(b"a stranger's")
 
     with pytest.raises(NameTakenError):

@@ -28,9 +28,7 @@ from lalald.files import (
 from lalald.jobs import Job, Track
 from lalald.listings import LISTINGS
 from lalald.naming import TrackKey
-from lalald.outbox.staging import MANIFEST, kept, make_staging, staged_path, undelivered, with_tracks
-
-_NOT_LINKED = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EMLINK, errno.EACCES}
+from lalald.outbox.staging import MANIFEST, make_staging, placing, staged_path, undelivered, with_tracks
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +40,12 @@ class _Piece:
     size: int
     sha256: str
     overwrite: bool
+
+    @property
+    def hidden(self) -> str:
+        """Beside the target, where that is on another file system than the staging folder."""
+        folder, name = os.path.split(self.staged)
+        return os.path.join(os.path.dirname(self.target), f".lalald-{os.path.basename(folder)}-{name}.part")
 
 
 def place(job: Job, *, step: Step = no_step) -> Job:
@@ -85,14 +89,12 @@ def _manifest_piece(placed: Job, names: Mapping[TrackKey, str]) -> _Piece | None
     target = os.path.join(outbox, naming.manifest_path(placed, number, limits))
     staged = os.path.join(make_staging(placed), MANIFEST)
     piece = _Piece(staged, target, len(content), hashlib.sha256(content).hexdigest(), policy == "overwrite")
-    if facts_of(kept(staged)) and not facts_of(staged):
+    if not facts_of(staged) and (facts_of(placing(staged)) or facts_of(piece.hidden)):
         return piece
     there = facts_of(target)
     if policy == "skip" and there is not None and not _is_ours(piece, there):
         return None
-    for name in (staged, kept(staged)):
-        with suppress(FileNotFoundError):
-            os.unlink(name)
+    _remove(staged, placing(staged))
     write_whole(staged, content)
     return piece
 
@@ -119,21 +121,19 @@ def _place(outbox: str, pieces: Sequence[_Piece], step: Step) -> None:
 
 def _is_placed(piece: _Piece) -> bool:
     """Whether it is in place, or was, if a reader has taken it away since. Raises NameTakenError, StagingLostError."""
-    staged, there = facts_of(piece.staged), facts_of(piece.target)
-    if staged is None:
-        if facts_of(kept(piece.staged)) or (there is not None and _is_ours(piece, there)):
+    waiting, there = facts_of(piece.staged) or facts_of(piece.hidden), facts_of(piece.target)
+    if waiting is None:
+        if facts_of(placing(piece.staged)) or (there is not None and _is_ours(piece, there)):
             return True
         raise StagingLostError(f"{naming.shown(piece.target)} is neither in place nor in the staging folder.")
     if there is None:
-        if staged.st_size != piece.size:
-            raise StagingLostError(
-                f"what is staged for {naming.shown(piece.target)} has {staged.st_size} bytes, not {piece.size}."
-            )
+        if waiting.st_size != piece.size:
+            message = f"what is staged for {naming.shown(piece.target)} has {waiting.st_size} bytes, not {piece.size}."
+            raise StagingLostError(message)
         return False
-    if os.path.samestat(staged, there) or _is_ours(piece, there):
-        os.replace(piece.staged, kept(piece.staged))
-        with suppress(FileNotFoundError):  # two names of one file: replacing one by the other leaves both
-            os.unlink(piece.staged)
+    if os.path.samestat(waiting, there) or _is_ours(piece, there):
+        _mark(piece)
+        _remove(piece.staged, piece.hidden)
         return True
     if piece.overwrite and not stat.S_ISDIR(there.st_mode):
         return False
@@ -149,53 +149,37 @@ def _taken(piece: _Piece) -> NameTakenError:
 
 
 def _put(piece: _Piece, step: Step) -> None:
-    """One piece to its place. The second link is made before: when it alone is left, this has happened."""
-    linked = _keep(piece)
-    step("kept")
+    """One piece to its place. The mark is made before: once the staged file is gone, it says that this has happened."""
+    _mark(piece)
+    step("marked")
     try:
         _move(piece, step)
     except (FileExistsError, IsADirectoryError) as error:
         raise _taken(piece) from error
     step("placed")
-    if not linked:
-        write_whole(kept(piece.staged), b"")
-        step("marked")
 
 
-def _keep(piece: _Piece) -> bool:
-    with suppress(FileNotFoundError):
-        os.unlink(kept(piece.staged))
-    try:
-        os.link(piece.staged, kept(piece.staged))
-    except OSError as error:
-        if error.errno not in _NOT_LINKED:
-            raise
-        return False
-    return True
+def _mark(piece: _Piece) -> None:
+    with open(placing(piece.staged), "wb"):
+        return  # its being there is all it says
 
 
 def _move(piece: _Piece, step: Step) -> None:
+    """In one step; on a file system that is mounted within the outbox the copy, once durable, takes the staged file's part."""
     move = os.replace if piece.overwrite else rename_without_replacing
-    try:
-        move(piece.staged, piece.target)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-    else:
-        return
-    hidden = _hidden(piece)
-    if copy_across(piece.staged, hidden, step) != piece.sha256:
-        raise FileError(f"{naming.shown(piece.target)} could not be copied whole.", hint="Check the disk.")
-    step("copied")
-    move(hidden, piece.target)
-    step("copy placed")
-    os.unlink(piece.staged)
-
-
-def _hidden(piece: _Piece) -> str:
-    """Beside the target, on a file system that is mounted within the outbox."""
-    folder, name = os.path.split(piece.staged)
-    return os.path.join(os.path.dirname(piece.target), f".lalald-{os.path.basename(folder)}-{name}.part")
+    if facts_of(piece.staged) is not None:
+        try:
+            return move(piece.staged, piece.target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+        if copy_across(piece.staged, piece.hidden, step) != piece.sha256:
+            raise FileError(f"{naming.shown(piece.target)} could not be copied whole.", hint="Check the disk.")
+        sync_folder(os.path.dirname(piece.hidden))
+        step("copied")
+        os.unlink(piece.staged)
+        step("staged removed")
+    return move(piece.hidden, piece.target)
 
 
 def _take_back(pieces: Iterable[_Piece], step: Step) -> None:
@@ -204,16 +188,27 @@ def _take_back(pieces: Iterable[_Piece], step: Step) -> None:
     What a reader has taken away already counts as delivered, and is not given again.
     """
     for piece in pieces:
-        with suppress(OSError):
-            os.unlink(_hidden(piece))
         there = facts_of(piece.target)
-        if facts_of(piece.staged) or there is None or not _is_ours(piece, there):
-            continue
-        try:
-            os.rename(piece.target, piece.staged)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            copy_across(piece.target, piece.staged)
-            os.unlink(piece.target)
+        if facts_of(piece.staged) is None:
+            if facts_of(piece.hidden) is not None:
+                _bring_back(piece.hidden, piece.staged)
+            elif there is not None and _is_ours(piece, there):
+                _bring_back(piece.target, piece.staged)
+        _remove(piece.hidden)
         step("taken back")
+
+
+def _bring_back(path: str, staged: str) -> None:
+    try:
+        os.rename(path, staged)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        copy_across(path, staged)
+        os.unlink(path)
+
+
+def _remove(*paths: str) -> None:
+    for path in paths:
+        with suppress(FileNotFoundError):
+            os.unlink(path)

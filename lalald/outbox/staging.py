@@ -1,9 +1,9 @@
 """Where tracks wait, hidden in the outbox itself, until they are whole and their names are durable.
 
 For each track there may be `1-0-…` with its bytes, beside it `.proof`, by which the rest of a download can be asked for,
-`.whole` once all of it is there, and `.kept`, a second link to the bytes, made before the track gets its final name. Bytes
-gone and `.kept` there means: in place, whatever a reader of the outbox has done with the file since. All stay until the
-row says that the track is delivered.
+`.whole` once all of it is there, and `.placing`, made before the track gets its final name. Bytes gone and `.placing` there
+means: in place, whatever a reader of the outbox has done with the file since. All stay until the row says that the track
+is delivered.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 from shutil import rmtree
 
 from lalald.endings import Heard
-from lalald.files import facts_of, listed, plain_errors, write_whole
+from lalald.files import facts_of, listed, plain_errors
 from lalald.jobs import Job, Stage, State, Track
 from lalald.naming import TrackKey, wanted_tracks
 
@@ -48,8 +48,8 @@ def staged_path(job: Job, task_number: int, index: int) -> str:
     return os.path.join(staging_folder(job), f"{task_number}-{index}-{told_apart}")
 
 
-def kept(path: str) -> str:
-    return f"{path}.kept"
+def placing(path: str) -> str:
+    return f"{path}.placing"
 
 
 def proof(path: str) -> str:
@@ -80,8 +80,12 @@ def make_staging(job: Job) -> str:
 
 
 def remember(path: str, staged: Staged) -> Staged:
-    """The bytes at `path` are all there and durable: from now on nobody needs to fetch them again. Raises OSError."""
-    write_whole(_whole(path), json.dumps(asdict(staged)).encode())
+    """The bytes at `path` are all there and durable: nobody needs to fetch them again. Raises OSError.
+
+    What says so need not be durable itself: where a power cut spoils it, they are fetched again.
+    """
+    with open(_whole(path), "w", encoding="utf-8") as file:
+        json.dump(asdict(staged), file)
     return staged
 
 
@@ -104,7 +108,7 @@ def recall(path: str) -> Staged | None:
     with suppress(OSError):
         facts = facts_of(path)
         if facts is None:
-            return staged if facts_of(kept(path)) else None
+            return staged if facts_of(placing(path)) else None
         return staged if facts.st_size == staged.size else None
     return None
 
