@@ -32,6 +32,7 @@ _AWAY = {
     errno.ESHUTDOWN,
 }
 _CANNOT = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EMLINK}  # "not here", said in many ways
+_REFUSED_NAME = {errno.EINVAL, errno.EILSEQ, errno.ENOENT, errno.EPROTO}
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
 
@@ -100,9 +101,10 @@ def _try_to_write(folder: str) -> None:
     except OSError as error:
         if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.ENOSYS):
             raise
-    probe = os.path.join(folder, f".lalald-try-{os.getpid()}")
+    probe = os.path.join(folder, ".lalald-try")
     os.close(os.open(probe, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-    os.unlink(probe)
+    with suppress(FileNotFoundError):  # another thread tries the same
+        os.unlink(probe)
 
 
 def free_bytes(folder: str) -> int:
@@ -118,6 +120,17 @@ def most_name_bytes(folder: str) -> int:
         return min(255, os.pathconf(folder, "PC_NAME_MAX"))
     except (OSError, ValueError):
         return 255
+
+
+def refuses_name(folder: str, name: str) -> bool:
+    """Whether the file system has no such names, as FAT, NTFS and some shares have not; tried with an empty file."""
+    path = os.path.join(folder, name)
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        return error.errno in _REFUSED_NAME
+    os.unlink(path)
+    return False
 
 
 def make_folders(root: str, relative: str, step: Step = no_step) -> str:

@@ -191,11 +191,13 @@ def _into(
     raise FileError(f"{shown(found)} could not be given any name in {shown(folder)}.")
 
 
-def put_back_ours(source: Source) -> None:
-    """What could not be moved gets its name again."""
-    facts = facts_of(source.aside)
-    if facts is not None and source.is_ours(facts):
-        put_back(source)
+def is_aside(source: Source) -> bool:
+    """Whether the file waits under its hidden name."""
+    try:
+        facts = facts_of(source.aside)
+    except OSError:
+        return False
+    return facts is not None and source.is_ours(facts)
 
 
 def moved_before(source: Source, folder: str, name: str) -> str | None:

@@ -108,6 +108,11 @@ def with_ending(name: str, ending: str, most_bytes: int = 255) -> str:
     return shortened(name, most_bytes - len(os.fsencode(ending))) + ending
 
 
+def fitting(name: str, most_bytes: int) -> str:
+    """The name, cut where it is too long; its ending stays."""
+    return with_ending(*_split(name), most_bytes)
+
+
 def numbered(name: str, number: int, most_bytes: int = 255) -> str:
     """`ep1 (2).mp3`; the first is not numbered."""
     if number == 1:

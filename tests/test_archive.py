@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from carried import Killer, Row, carry, done, failed, file_away, job_at, saved, start, tree, visible
 
-from lalald.errors import DiskFullError, FolderUnavailableError
+from lalald.errors import DiskFullError, FileError, FolderUnavailableError
 from lalald.jobs import Job
 from lalald.stages.archive import file_failure, file_success, take_back
 
@@ -324,6 +324,31 @@ def test_a_stranger_that_a_crash_left_aside_gets_its_name_back(tmp_path: Path) -
     assert kill_at
     file_success(job)
     assert visible(inbox(tmp_path)) == {"podcasts/ep1.mp3": b"a stranger's"}
+
+
+def test_a_file_that_waits_aside_is_named_in_the_error(tmp_path: Path) -> None:
+    job = done(job_at(tmp_path))
+
+    def step(what: str) -> None:
+        if what == "taken aside":
+            shutil.rmtree(inbox(tmp_path) / "done")
+
+    with pytest.raises(FileError) as raised:
+        file_success(job, step=step)
+    aside = next(inbox(tmp_path).rglob(".lalald-aside-*-ep1.mp3"))
+    assert raised.value.hint == f"Until then the file waits as {aside}."
+    assert file_success(job).location == str(inbox(tmp_path) / "done/podcasts/ep1.mp3")
+    assert tree(inbox(tmp_path)) == {"done/podcasts/ep1.mp3": b"the source"}
+
+
+def test_a_failed_file_that_cannot_be_moved_after_all_has_its_name_again(tmp_path: Path) -> None:
+    def step(what: str) -> None:
+        if what == "taken aside":
+            shutil.rmtree(inbox(tmp_path) / "failed")
+
+    with pytest.raises(FileError):
+        file_failure(failed(job_at(tmp_path)), step=step)
+    assert tree(inbox(tmp_path)) == {"podcasts/ep1.mp3": b"the source"}
 
 
 def test_a_full_disk_leaves_the_file_in_its_place(tmp_path: Path) -> None:

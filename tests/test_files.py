@@ -221,3 +221,12 @@ def test_nothing_is_no_error(tmp_path: Path) -> None:
     assert files.facts_of(str(tmp_path / "file/below")) is None
     assert files.listed(str(tmp_path / "nothing")) == []
     assert files.listed(str(tmp_path)) == ["file"]
+
+
+def test_a_name_that_the_file_system_does_not_take_is_told_by_trying_it(tmp_path: Path) -> None:
+    assert not files.refuses_name(str(tmp_path), "a:b?")
+    assert files.refuses_name(str(tmp_path), "no such folder/a")
+    (tmp_path / "there").write_bytes(b"a stranger's")
+    assert not files.refuses_name(str(tmp_path), "there")
+    assert (tmp_path / "there").read_bytes() == b"a stranger's"
+    assert files.listed(str(tmp_path)) == ["there"]

@@ -126,6 +126,8 @@ def test_a_numbered_name_fits_and_keeps_number_and_ending(name: str, number: int
     found = naming.numbered(name, number, most)
     assert len(os.fsencode(found)) <= most
     assert f" ({number})" in found
+    assert len(os.fsencode(naming.fitting(name, most))) <= most
+    assert len(os.fsencode(name)) > most or naming.fitting(name, most) == name
     ending = os.path.splitext(name)[1]
     if len(os.fsencode(ending)) <= 32:
         assert found.endswith(f" ({number}){ending}")

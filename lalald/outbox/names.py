@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from lalald import endings, naming
 from lalald.errors import FileError, StagingLostError
-from lalald.files import most_name_bytes, plain_errors
+from lalald.files import most_name_bytes, plain_errors, refuses_name
 from lalald.jobs import Job, Track
 from lalald.listings import LISTINGS
 from lalald.naming import Limits, TrackKey
 from lalald.outbox.staging import Staged, staging_folder, undelivered, with_tracks
 
-_REFUSED_NAME = {errno.EINVAL, errno.EILSEQ, errno.ENOENT, errno.EPROTO}
 _TRIED_IN_A_ROW = 8
 _MOST_NUMBERS = 1 << 20
 
@@ -65,7 +63,7 @@ class _Names:
     def _refuses_names(self) -> bool:
         """Whether the disk takes only portable names; asked of it only where the names make a difference."""
         odd = {part for path in self.paths(1).values() for part in path.split("/") if naming.portable(part) != part}
-        return any(_refuses(staging_folder(self.job), part) for part in odd)
+        return any(refuses_name(staging_folder(self.job), part) for part in odd)
 
     def paths(self, number: int) -> dict[TrackKey, str]:
         return naming.paths(self.job, self._endings, number, self._limits)
@@ -100,16 +98,6 @@ class _Names:
 
     def _entries(self, folder: str, name: str) -> list[str]:
         return [os.path.join(folder, entry) for entry in LISTINGS.alike(self.full(folder).rstrip("/"), name)]
-
-
-def _refuses(folder: str, name: str) -> bool:
-    path = os.path.join(folder, name)
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-    except OSError as error:
-        return error.errno in _REFUSED_NAME
-    os.unlink(path)
-    return False
 
 
 def _free_number(is_free: Callable[[int], bool], first: int) -> int | None:

@@ -7,11 +7,20 @@ from contextlib import suppress
 from dataclasses import replace
 
 from lalald import error_note, filing, outbox
-from lalald.errors import FolderUnavailableError
-from lalald.files import Step, check_folder, listed, make_folders, no_step, plain_errors
+from lalald.errors import FileError, FolderUnavailableError
+from lalald.files import (
+    Step,
+    check_folder,
+    listed,
+    make_folders,
+    most_name_bytes,
+    no_step,
+    plain_errors,
+    refuses_name,
+)
 from lalald.filing import Beside, Source, StrangerError
 from lalald.jobs import Job, warned
-from lalald.naming import shown
+from lalald.naming import fitting, portable, shown
 
 _GONE = "its source file was gone before it could be filed away"
 _STRANGER = "another file has the name of its source file meanwhile, and was left untouched"
@@ -25,11 +34,15 @@ def file_success(job: Job, *, step: Step = no_step) -> Job:
     """
     outbox.clear(job)
     source = _source(job)
-    with plain_errors(source.path, job.inbox):
-        try:
+    try:
+        with plain_errors(source.path, job.inbox):
             filed = _ON_SUCCESS[job.handling.on_success](job, source, step)
-        except StrangerError:
-            return warned(replace(job, filed=True), _STRANGER)
+    except StrangerError:
+        return warned(replace(job, filed=True), _STRANGER)
+    except FileError as error:
+        if filing.is_aside(source):
+            error.hint = f"{error.hint} Until then the file waits as {shown(source.aside)}.".lstrip()
+        raise
     if job.location is not None:
         error_note.remove(job, job.location)
     return replace(filed, filed=True)
@@ -51,7 +64,8 @@ def file_failure(job: Job, *, step: Step = no_step) -> Job:
         except StrangerError:
             filed = warned(job, _STRANGER)
         except BaseException:
-            filing.put_back_ours(source)
+            if filing.is_aside(source):
+                filing.put_back(source)
             raise
     return replace(filed, filed=True)
 
@@ -85,24 +99,36 @@ _ON_SUCCESS = {"move": _to_done, "keep": _keep, "delete": _delete}
 
 def _move(job: Job, source: Source, configured: str, step: Step, beside: Beside | None) -> Job:
     """The file goes below `configured`, with its subfolder; where it lies there already it stays."""
-    within, name = os.path.split(job.path)
     root, below = _root(job, configured)
-    folder = os.path.join(root, below, within)
-    if job.location is not None and source.folder == os.path.normpath(folder):
+    within, name = os.path.split(job.path)
+    if job.location is not None and source.folder == os.path.normpath(os.path.join(root, below, within)):
         return _stay(job, source, beside)
+    if root != job.inbox:
+        check_folder(root)
+        within, name = os.path.split(_accepted(root, job.path))
+    folder = os.path.normpath(os.path.join(root, below, within))
     if filing.find(source) is None:
         moved = filing.moved_before(source, folder, name)
         if moved is None:
             _check_not_emptied(job)
         return replace(job, location=moved) if moved else warned(job, _GONE)
-    if root != job.inbox:
-        check_folder(root)
     make_folders(root, os.path.join(below, within), step)
-    return replace(job, location=filing.move(source, os.path.normpath(folder), name, step, beside))
+    return replace(job, location=filing.move(source, folder, name, step, beside))
+
+
+def _accepted(root: str, path: str) -> str:
+    """The path as another file system takes it: no longer than it has names, and without characters that it refuses."""
+    most_bytes = most_name_bytes(root)
+    parts = []
+    for part in path.split("/"):
+        odd = portable(part) != part and refuses_name(root, part)
+        parts.append(fitting(portable(part) if odd else part, most_bytes))
+    return "/".join(parts)
 
 
 def _stay(job: Job, source: Source, beside: Beside | None) -> Job:
-    filing.put_back_ours(source)
+    if filing.is_aside(source):
+        filing.put_back(source)
     if beside and filing.find(source) is not None:
         with suppress(FileExistsError):
             beside.put(source.path)
