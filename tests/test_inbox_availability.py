@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -92,15 +93,21 @@ def test_something_else_of_the_markers_name_is_none(inbox: Path, kind: str, tmp_
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
-def test_without_the_right_to_write_there_is_no_marker_and_without_the_right_to_read_no_inbox(inbox: Path) -> None:
+def test_without_the_right_to_write_there_is_no_marker_and_without_the_right_to_read_no_inbox() -> None:
+    with tempfile.TemporaryDirectory() as folder:  # which another user can reach, unlike pytest's own
+        Path(folder).chmod(0o755)
+        inbox = Path(folder) / "inbox"
+        inbox.mkdir(mode=0o755)
+        ask_as_another_user(inbox)
+
+
+def ask_as_another_user(inbox: Path) -> None:
     script = (
         "import os, sys\n"
         "from lalald.inbox.availability import look\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "print(look(sys.argv[1], None))"
     )
-    for folder in [inbox, *inbox.parents][:4]:
-        folder.chmod(0o755)
 
     def asked() -> str:
         return subprocess.run(

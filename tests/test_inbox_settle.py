@@ -6,6 +6,8 @@ import mmap
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,14 @@ from lalald.inbox.settle import Settling, Writers, ignore_broken_leases, writers
 @pytest.fixture(autouse=True)
 def _no_sigio() -> None:
     ignore_broken_leases()
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that another user can reach, which pytest's own are not."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 def ready(settling: Settling, path: str, now: float) -> bool:
@@ -127,8 +137,8 @@ def test_a_longer_settle_counts_there_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
-def test_another_users_file_gives_no_lease_and_this_is_told(tmp_path: Path) -> None:
-    (tmp_path / "a.mp3").write_bytes(b"abc")
+def test_another_users_file_gives_no_lease_and_this_is_told(open_folder: Path) -> None:
+    (open_folder / "a.mp3").write_bytes(b"abc")
     script = (
         "import os, sys\n"
         "from lalald.inbox.settle import Settling\n"
@@ -137,9 +147,7 @@ def test_another_users_file_gives_no_lease_and_this_is_told(tmp_path: Path) -> N
         "first = settling.look(['a.mp3'], 100.0).ready\n"
         "print(first, settling.cannot_tell, settling.due_at(), len(settling.look(['a.mp3'], 110.0).ready))"
     )
-    for folder in [tmp_path, *tmp_path.parents][:3]:
-        folder.chmod(0o755)
-    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", script, str(open_folder)], capture_output=True, text=True, check=True)
     assert done.stdout == "[] True 110.0 1\n"
 
 

@@ -1,9 +1,9 @@
 """Intake: which files are new and finished. Events are hints, the scan is the truth.
 
-    watch ─► hints ─┐
-                    ├─► settle ─► explain ─► store
-    scan ─► unknown ┘
+    watch ─► hints ──┐
+                     ├─► look: is it finished (settle), which rule (explain) ─► accounts ─► store
+    scan ─► unknown ─┘
 
-`names` and `explain` decide about a path, `settle` about a file's being finished, `availability` about the folder as a whole;
-`intake.Intake` puts them together for one inbox.
+`intake.Intake` is the loop of one inbox: it decides when to look where. `desk` works off what was found, `sweep` walks and compares,
+`first_look` tells old files from new ones, `availability` whether the folder is there and the right one, `mode` how it is watched.
 """
