@@ -48,6 +48,7 @@ CREATE TABLE jobs (
     updated_at REAL NOT NULL
 );
 CREATE INDEX jobs_due ON jobs (stage, due_at, id) WHERE state = 'waiting';
+CREATE INDEX jobs_oldest ON jobs (stage, id, due_at) WHERE state = 'waiting';
 CREATE INDEX jobs_held ON jobs (hold, id) WHERE state = 'held';
 CREATE INDEX jobs_ended ON jobs (state, id) WHERE state IN ('failed', 'cancelled');
 CREATE INDEX jobs_unfiled ON jobs (id) WHERE state = 'failed' AND filed = 0;
