@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 CONFIG_DIR = Path("/config")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, config_dir: Path = CONFIG_DIR) -> int:
     """Runs one command as the user of PUID and PGID. Returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    return program.guarded(lambda: _run(words, os.environ))
+    return program.guarded(lambda: _run(words, config_dir, os.environ))
 
 
-def _run(words: list[str], environ: MutableMapping[str, str]) -> int:
+def _run(words: list[str], config_dir: Path, environ: MutableMapping[str, str]) -> int:
     if not environ.get("LALALD_STATE_DIR"):
-        environ["LALALD_STATE_DIR"] = str(CONFIG_DIR / "state")
+        environ["LALALD_STATE_DIR"] = str(config_dir / "state")
     if words == ["health"]:  # asked again and again: nothing is loaded for it
         become(environ)
         return program.main(words)
@@ -40,12 +40,12 @@ def _run(words: list[str], environ: MutableMapping[str, str]) -> int:
     arguments = build(words).parse_args(words)
     if arguments.command != "run":
         become(environ)
-        start.choose_config(CONFIG_DIR, environ)
+        start.choose_config(config_dir, environ)
         return program.main(words)
     signal.signal(signal.SIGTERM, _end)  # the first process of a container has no default for it
-    become(environ, start.belongings(CONFIG_DIR, environ))
-    start.choose_config(CONFIG_DIR, environ)
-    start.prepare(arguments.config, CONFIG_DIR, environ)
+    become(environ, start.belongings(config_dir, environ))
+    start.choose_config(config_dir, environ)
+    start.prepare(arguments.config, config_dir, environ)
     return program.main(words)
 
 

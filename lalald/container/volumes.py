@@ -31,9 +31,9 @@ def is_trial(environ: Mapping[str, str]) -> bool:
     raise ConfigError(f'LALALD_EPHEMERAL: expected 1 or 0, got "{word}"')
 
 
-def refuse_to_lose_state(state_dir: Path) -> None:
+def refuse_to_lose_state(state_dir: Path, mountinfo: Path = mounts.MOUNTINFO) -> None:
     """Raises ConfigError where the state would die with the container: paid work would be forgotten, and paid for again."""
-    mount = mounts.mount_of(state_dir)
+    mount = mounts.mount_of(state_dir, mountinfo)
     if mount.point == "/":
         where = f"{state_dir} lies in the container itself"
     elif mount.kind in _IN_MEMORY:
@@ -46,10 +46,10 @@ def refuse_to_lose_state(state_dir: Path) -> None:
     )
 
 
-def refuse_to_lose_results(config: Config) -> None:
+def refuse_to_lose_results(config: Config, mountinfo: Path = mounts.MOUNTINFO) -> None:
     """Raises ConfigError where an inbox or outbox that is there is part of the container: nobody outside would ever see it."""
     for name, folder in _folders(config):
-        if folder.is_dir() and mounts.mount_of(folder).point == "/":
+        if folder.is_dir() and mounts.mount_of(folder, mountinfo).point == "/":
             raise ConfigError(
                 f"{folder} ({name}) lies in the container itself: its files would die with the container",
                 hint=f"mount a folder of the host there (docker run -v /path/on/the/host:{folder}), or LALALD_EPHEMERAL=1 for a trial",
