@@ -362,7 +362,9 @@ def _was_answered(before: Job, outcome: Outcome) -> bool:
         case Stage.UPLOAD:
             return outcome.job.source_id is not None
         case Stage.DOWNLOAD:
-            fetched = [track for task in outcome.job.tasks for track in task.tracks if track.path and not track.delivered]
+            fetched = [
+                track for task in outcome.job.tasks for track in task.tracks if track.path and not track.delivered
+            ]
             return bool(fetched) and outcome.job.twin_id is None
         case _:
             return before.stage is Stage.DELETE

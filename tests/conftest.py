@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import Home
 
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
+from running import Home
 
 MakeHome = Callable[..., Home]
 

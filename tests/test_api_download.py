@@ -13,11 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pytest
-from api_client import KEY, client, closed_clients  # noqa: F401 - a fixture
-from raw_server import RawServer, Talk, header
-from running import until
-from test_api_upload import HASTY, on_a_thread
 
+from api_client import KEY, client, closed_clients  # noqa: F401 - a fixture
 from lalald.api import Client, Deadlines, Fetched, Transfer, TransferStopped
 from lalald.errors import (
     LinkDeadError,
@@ -28,6 +25,9 @@ from lalald.errors import (
 )
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
+from raw_server import RawServer, Talk, header
+from running import until
+from test_api_upload import HASTY, on_a_thread
 
 TRACK = os.urandom(700_001)
 LARGE = TRACK * 12

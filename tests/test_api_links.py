@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from api_client import client, closed_clients  # noqa: F401 - a fixture
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api_client import client, closed_clients  # noqa: F401 - a fixture
 from lalald.api import disposition
 from lalald.api.address import Origin, Proxy, api_origin, proxy_for
 from lalald.api.links import Link, followed, redirected

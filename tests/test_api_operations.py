@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import pytest
-from raw_server import RawServer, Talk
 
 from lalald.api import Client, Deadlines, SplitItem, Started, StartRefused, Transfer, Uploaded
 from lalald.credentials import LicenseKey
@@ -25,6 +24,7 @@ from lalald.errors import (
     TransientError,
 )
 from lalald.sandbox.server import Sandbox
+from raw_server import RawServer, Talk
 
 KEY = "5e1f-a-license-key-77"
 HASTY = Deadlines(connect_seconds=2, answer_seconds=0.3, stall_seconds=0.3, upload_answer_seconds=0.3)

@@ -15,12 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from api_client import KEY, client, closed_clients  # noqa: F401 - a fixture
-from raw_server import RawServer, Talk, header
-from test_api_upload import ANSWER, LARGE, on_a_thread
 
+from api_client import KEY, client, closed_clients  # noqa: F401 - a fixture
 from lalald.api import Client, Transfer, TransferStopped
 from lalald.errors import LinkRefusedError, RefusedError, TransientError
+from raw_server import RawServer, Talk, header
+from test_api_upload import ANSWER, LARGE, on_a_thread
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
 TRACK = os.urandom(3_000_000)

@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api_client import KEY, client, closed_clients  # noqa: F401 - a fixture
-from raw_server import RawServer, Talk, header
-from running import until
 
+from api_client import KEY, client, closed_clients  # noqa: F401 - a fixture
 from lalald.api import Client, Deadlines, Transfer, TransferStopped, Uploaded
 from lalald.api.pace import Pace
 from lalald.errors import FileError, LicenceRefusedError, RefusedError, ServiceError, TransientError
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
+from raw_server import RawServer, Talk, header
+from running import until
 
 LARGE = 24 << 20  # far more than the sockets between two processes hold
 ANSWER = '{"id": "s", "name": "n", "size": 5, "duration": 1, "expires": 1}'

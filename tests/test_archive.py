@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from carried import Killer, Row, carry, done, failed, file_away, job_at, saved, start, tree, visible
 
+from carried import Killer, Row, carry, done, failed, file_away, job_at, saved, start, tree, visible
 from lalald.errors import DiskFullError, FileError, FolderUnavailableError
 from lalald.jobs import Job
 from lalald.stages.archive import file_failure, file_success, take_back

@@ -15,8 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from carried import hidden, job_at, nobody_else, tree
 
+from carried import hidden, job_at, nobody_else, tree
 from lalald import outbox
 from lalald.api import Client, Transfer
 from lalald.errors import TransientError

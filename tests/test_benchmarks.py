@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 import pytest
+
 from benchmarks import NAMES
 from benchmarks.figure import table, told
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shelf import DAY, HOUR, NOW, ODD_NAME, Shelf, answering
 
 from lalald import __version__
 from lalald.commands.layout import plain
@@ -24,6 +23,7 @@ from lalald.commands.state_folder import state_dir
 from lalald.commands.verbs import VERBS
 from lalald.errors import ConfigError, StoreError
 from lalald.jobs import Hold, State
+from shelf import DAY, HOUR, NOW, ODD_NAME, Shelf, answering
 
 
 @pytest.fixture

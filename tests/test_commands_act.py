@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from running import write_wav
-from shelf import NOW, Shelf, answering
 
 from lalald.jobs import Hold, State
 from lalald.store.reports import Reports
+from running import write_wav
+from shelf import NOW, Shelf, answering
 
 ASLEEP = "The daemon is not running: this happens at its next start.\n"
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from running import write_wav
-from shelf import NOW, ODD_NAME, Shelf
 
 from lalald.jobs import Hold, Job, Stage, State
 from lalald.sandbox.server import Sandbox
 from lalald.store import Store
+from running import write_wav
+from shelf import NOW, ODD_NAME, Shelf
 
 
 def known(shelf: Shelf, store: Store, path: str, **facts: Any) -> Job:

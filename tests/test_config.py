@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
-from configuring import CONTRACT, ONE_RULE, loaded, mistakes, with_inbox, with_rule
 
+from configuring import CONTRACT, ONE_RULE, loaded, mistakes, with_inbox, with_rule
 from lalald.config import Config, Inbox, Log, Minutes, Rule, TaskSpec, Transfers, document, load
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.yaml"

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from configuring import ONE_RULE, loaded, mistakes, one, warnings, with_inbox, with_rule
 
 

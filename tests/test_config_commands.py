@@ -14,8 +14,8 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from configuring import CONTRACT, ONE_RULE, with_inbox, with_rule
 
+from configuring import CONTRACT, ONE_RULE, with_inbox, with_rule
 from lalald.config import document, load
 from lalald.config.schema import schema
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from configuring import mistakes, one, warnings, with_rule
 
 

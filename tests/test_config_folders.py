@@ -10,8 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from configuring import loaded, mistakes, one, warnings, with_inbox
 
+from configuring import loaded, mistakes, one, warnings, with_inbox
 from lalald.config import check_folders
 from lalald.config.mistakes import Findings
 from lalald.config.trees import check_state

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from configuring import CONTRACT, ONE_RULE, loaded, mistakes, with_inbox
 
+from configuring import CONTRACT, ONE_RULE, loaded, mistakes, with_inbox
 from lalald.config import Log, find
 from lalald.errors import ConfigError
 

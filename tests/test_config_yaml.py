@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from configuring import CONTRACT, ONE_RULE, loaded, mistakes, with_inbox, with_rule
 
+from configuring import CONTRACT, ONE_RULE, loaded, mistakes, with_inbox, with_rule
 from lalald.config import load
 from lalald.errors import ConfigError
 

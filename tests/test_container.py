@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import tree, until, write_wav
 
 from lalald import __version__
 from lalald.config import Config, Inbox, Rule, TaskSpec, load
 from lalald.container import start, volumes
 from lalald.errors import ConfigError
 from lalald.sandbox.server import Sandbox
+from running import tree, until, write_wav
 
 ROOT = Path(__file__).parent.parent
 NOBODY = 65534

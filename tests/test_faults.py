@@ -154,7 +154,8 @@ def rows() -> list[Row]:
         # tracks
         *(Row((f"download:{fault}",), DELIVERED) for fault in (
             "429", "503*4", "status,status=503,seconds=0.2", "500", "html", "html,status=404", "empty", "hang", "reset_before",
-            "reset_during", "reset_during,at_byte=0", "reset_after", "cut", "cut,at_byte=0", "cut,at_byte=1000", "long", "long,declared=none",
+            "reset_during", "reset_during,at_byte=0",
+            "reset_after", "cut", "cut,at_byte=0", "cut,at_byte=1000", "long", "long,declared=none",
             "long,declared=less", "dead", "dead,status=403", "dead,status=410", "dead*2", "400", "huge",
             "redirect,url=http://127.0.0.1:9/gone",
         )),

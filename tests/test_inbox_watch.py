@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from running import until
 
 from lalald.inbox.watch import Hints, Watch
+from running import until
 
 
 def nothing(_folder: str) -> bool:

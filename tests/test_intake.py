@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_inbox_watch import in_small_limits, needs_namespaces
 
 from lalald.clock import Clock
 from lalald.config import Inbox, Rule, TaskSpec
@@ -28,6 +27,7 @@ from lalald.inbox.intake import Intake
 from lalald.inbox.settle import ignore_broken_leases
 from lalald.jobs import Hold, Job, State, Task
 from lalald.store import Store, StoreThread
+from test_inbox_watch import in_small_limits, needs_namespaces
 
 DEADLINE_SECONDS = 20.0
 RULES = (

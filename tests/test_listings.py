@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from carried import delivered, job_at, visible
 
+from carried import delivered, job_at, visible
 from lalald.listings import Listings
 
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from carried import job_at
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from carried import job_at
 from lalald import naming
 from lalald.endings import Heard, extension
 from lalald.jobs import Job, Task, Track

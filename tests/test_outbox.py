@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from carried import (
     carry,
     content_of,
@@ -27,7 +28,6 @@ from carried import (
     tree,
     visible,
 )
-
 from lalald import naming, outbox
 from lalald.errors import FileError, FolderUnavailableError, NameTakenError, StagingLostError, TwinChangedError
 from lalald.jobs import Job, Stage, State, Task, Track

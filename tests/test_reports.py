@@ -10,12 +10,12 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from shelf import HOUR, NOW, ODD_NAME, Shelf
 
 from lalald.errors import StoreError
 from lalald.jobs import Hold, Job, Request, Stage, State
 from lalald.store.reports import HoldReport, InboxReport, Reports
 from lalald.store.requests import FITTING, Kind, Requests
+from shelf import HOUR, NOW, ODD_NAME, Shelf
 
 
 @pytest.fixture

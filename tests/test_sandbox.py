@@ -11,8 +11,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from calling import Caller, new_key, wav_bytes
 
+from calling import Caller, new_key, wav_bytes
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
 

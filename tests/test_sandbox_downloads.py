@@ -9,10 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
-from calling import Caller, wav_bytes
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calling import Caller, wav_bytes
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
 from lalald.sandbox.tracks import track_bytes

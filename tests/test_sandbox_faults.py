@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from calling import Caller, new_key
 
+from calling import Caller, new_key
 from lalald.sandbox.faultbook import FaultBook
 from lalald.sandbox.faults import BadFaultError, fault
 from lalald.sandbox.options import Options

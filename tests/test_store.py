@@ -233,7 +233,7 @@ def test_many_calls_are_each_atomic(tmp_path: Path) -> None:
 def test_a_store_that_cannot_be_opened_says_so_where_it_was_started(tmp_path: Path) -> None:
     _garbage(tmp_path / FILE_NAME)
 
-    async def story(thread: StoreThread) -> None:
+    async def story(_thread: StoreThread) -> None:
         raise AssertionError("it must not start")
 
     with pytest.raises(StoreError):

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_jobs import HANDLING
 
 from lalald.jobs import Job, Stage, State, Task
 from lalald.store import Found, Store
+from test_jobs import HANDLING
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MakeHome
-from running import tree, until, write_wav
 
+from conftest import MakeHome
 from lalald.sandbox.server import Sandbox
 from lalald.sandbox.tracks import track_bytes
+from running import tree, until, write_wav
 
 MODES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "stem_separator": ({"stem": "vocals"}, ["no_vocals", "vocals"]),

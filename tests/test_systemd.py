@@ -17,13 +17,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import MakeHome
-from running import DEADLINE_SECONDS, Home, until, write_wav
 
+from conftest import MakeHome
 from lalald.config import Config
 from lalald.credentials import license_key
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
+from running import DEADLINE_SECONDS, Home, until, write_wav
 
 ROOT = Path(__file__).parent.parent
 UNITS = ROOT / "systemd"

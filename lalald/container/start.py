@@ -58,11 +58,9 @@ def _write_default(config_dir: Path, environ: Mapping[str, str]) -> None:
     try:
         defaults.write(_default(config_dir), environ)
     except OSError as error:
-        reason = volumes.why_unwritable(config_dir) if config_dir.is_dir() else None
-        raise ConfigError(
-            f"{config_dir} cannot be used: {reason or error.strerror}",
-            hint="give the folder on the host to that user, or start with its owner as PUID and PGID, or as --user",
-        ) from error
+        found = volumes.why_unwritable(config_dir) if config_dir.is_dir() else None
+        reason, remedy = (found.reason, found.remedy) if found else (error.strerror, volumes.REMEDY)
+        raise ConfigError(f"{config_dir} cannot be used: {reason}", hint=remedy) from error
 
 
 def _tell(config: Config, environ: Mapping[str, str], *, uses_default: bool) -> None:
@@ -79,7 +77,4 @@ def _tell(config: Config, environ: Mapping[str, str], *, uses_default: bool) -> 
             meaning=f"the engine started it as uid {os.getuid()}, gid {os.getgid()}",
         )  # fmt: skip
     for found in volumes.unwritable(config):
-        log.error(
-            "volume.unwritable", folder=str(found.folder), reason=found.reason,
-            meaning="give it to that user on the host, or start with its owner as PUID and PGID, or as --user",
-        )  # fmt: skip
+        log.error("volume.unwritable", folder=str(found.folder), reason=found.reason, meaning=found.remedy)

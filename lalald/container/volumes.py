@@ -16,11 +16,15 @@ _NO = frozenset({"", "0", "false", "no", "off"})
 _IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 
 
+REMEDY = "give it to that user on the host, or start with its owner as PUID and PGID, or as --user"
+
+
 class Unwritable(NamedTuple):
-    """A folder that this process cannot write, and why, in words."""
+    """A folder that this process cannot write, why, and what to do about it."""
 
     folder: Path
     reason: str
+    remedy: str
 
 
 def is_trial(environ: Mapping[str, str]) -> bool:
@@ -59,21 +63,20 @@ def refuse_to_lose_results(config: Config, mountinfo: Path = mounts.MOUNTINFO) -
 def unwritable(config: Config) -> Iterator[Unwritable]:
     """Folders that are there and that lalald needs to write, but cannot."""
     for _, folder in dict.fromkeys(_written(config)):
-        if folder.is_dir() and (reason := why_unwritable(folder)):
-            yield Unwritable(folder, reason)
+        if folder.is_dir() and (found := why_unwritable(folder)):
+            yield found
 
 
-def why_unwritable(folder: Path) -> str | None:
+def why_unwritable(folder: Path) -> Unwritable | None:
     """`uid 1026, gid 100 may not write it: it belongs to 0:0, mode 755`; None where it can be written."""
     if os.access(folder, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
         return None
-    facts = folder.stat()
     if os.statvfs(folder).f_flag & os.ST_RDONLY:
-        return "it is mounted read-only"
-    return (
-        f"uid {os.geteuid()}, gid {os.getegid()} may not write it: it belongs to {facts.st_uid}:{facts.st_gid}, "
-        f"mode {facts.st_mode & 0o7777:o}"
-    )
+        return Unwritable(folder, "it is mounted read-only", "mount it without :ro")
+    facts = folder.stat()
+    who, owner = f"uid {os.geteuid()}, gid {os.getegid()}", f"{facts.st_uid}:{facts.st_gid}"
+    reason = f"{who} may not write it: it belongs to {owner}, mode {facts.st_mode & 0o7777:o}"
+    return Unwritable(folder, reason, REMEDY)
 
 
 def _folders(config: Config) -> Iterator[tuple[str, Path]]:

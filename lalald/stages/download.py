@@ -130,9 +130,7 @@ def _fetch(job: Job, task: Task, position: int, track: Track, bench: Bench) -> S
 def with_links_asked_anew(job: Job) -> Job:
     """The job with `/check/` owed again by every task whose tracks come from the service."""
     doubted = {task.number for task, _, track in _owed(job) if track.origin is None}
-    tasks = (
-        replace(task, stage=Stage.CHECK, due_at=None) if task.number in doubted else task for task in job.tasks
-    )
+    tasks = (replace(task, stage=Stage.CHECK, due_at=None) if task.number in doubted else task for task in job.tasks)
     return replace(job, tasks=tuple(tasks)) if doubted else job
 
 

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 import structlog
-from running import Home
 
 from benchmarks.figure import Figure, show
 from benchmarks.place import folder
@@ -19,6 +18,7 @@ from lalald.clock import Clock
 from lalald.config import load
 from lalald.inbox.intake import Intake
 from lalald.store import Store, StoreThread
+from running import Home
 
 SMALL = {"files": 300, "rounds": 1}
 _IN_A_FOLDER = 100

@@ -7,13 +7,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from running import Home
-
 from benchmarks.figure import Figure, show
 from benchmarks.history import multiply
 from benchmarks.place import folder
 from lalald.jobs import Handling, Stage, Task
 from lalald.store import Found, Store
+from running import Home
 
 SMALL = {"history": 50, "waiting": 20, "running": 10, "rounds": 1}
 _NOW = 1e9
