@@ -477,7 +477,7 @@ def test_without_a_store_commands_say_what_is_missing(empty: Shelf) -> None:
 def test_a_database_that_is_damaged_is_said_to_be_and_left_alone(shelf: Shelf) -> None:
     database = shelf.state / "lalald.sqlite3"
     database.write_bytes(b"this is no database, whatever its name says" * 100)
-    complaint = shelf.complained("jobs", code=3)
+    complaint = shelf.complained("jobs", code=2)
     assert "is damaged or no database" in complaint
     assert "Traceback" not in complaint
     assert database.read_bytes().startswith(b"this is no database")
@@ -496,7 +496,7 @@ def test_damage_that_shows_only_when_it_is_read_is_said_in_plain_words(shelf: Sh
         ["cancel", "--all"],
     ):
         code, _, complaint = shelf.call(*command)
-        assert code == 3, command
+        assert code == 2, command
         assert "is damaged" in complaint
         assert "Restore a backup" in complaint
 
