@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from lalald.api import TaskAnswer
@@ -52,7 +53,7 @@ class Checks:
             self._tell_turns()
             running = await self._running()
             if not running:
-                await self._woken.wait()
+                await self._until_a_stuck_one_is_due()
                 continue
             wait_seconds = self._wait_seconds(self._window)
             if wait_seconds > 0:
@@ -69,6 +70,13 @@ class Checks:
             await self._worker.holds.hold_for_licence()
         now = self._bench.clock.now()
         return await self._bench.store.run(lambda store: store.running_tasks(now, MOST_IN_A_CHECK))
+
+    async def _until_a_stuck_one_is_due(self) -> None:
+        due_at = await self._bench.store.run(lambda store: store.next_stuck_due_at())
+        seconds = None if due_at is None else max(0.0, due_at - self._bench.clock.now())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
 
     async def _sleep(self, seconds: float) -> None:
         """Until then, whoever wakes: new tasks join the next request, they do not bring it forward."""
@@ -152,7 +160,7 @@ class Checks:
         if self._worker.carries(job.id) or (job.state is not State.WAITING and not stuck):
             return
         outcome = check.outcome_of(job, told, self._bench.clock.now(), many=many)
-        if outcome.job is not None and outcome.job.tasks == job.tasks and not stuck:
+        if outcome.job.tasks == job.tasks:
             return  # nothing new: nothing is written
         saved = await self._worker.settle(job, outcome)
         if saved is not None and (saved.stage, saved.state) != (Stage.CHECK, State.WAITING):

@@ -112,6 +112,8 @@ class Task:
     due_at: float | None = None  # the next check
     links_asked: int = 0  # how often a dead link made us ask `/check/` anew
     error: str | None = None
+    waits_for: Hold | None = None  # the job's other tasks go on without it
+    waits_reason: str | None = None
     tracks: tuple[Track, ...] = ()
 
     @property
@@ -220,11 +222,15 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The job waits at its stage for something outside itself."""
+    """The job waits at its stage for something outside itself.
+
+    Where only some `tasks` (by number) wait for it the others go on first: what is paid is delivered before it expires.
+    """
 
     hold: Hold
     reason: str
     job: Job | None = None
+    tasks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,9 +268,9 @@ def recipe(tasks: tuple[Task, ...]) -> str:
 
 
 def owed(job: Job) -> Stage:
-    """The earliest stage that the job or one of its living tasks owes."""
-    living = [task for task in job.tasks if task.error is None]
-    stages = [task.stage for task in living if task.stage is not Stage.DONE]
+    """The earliest stage that the job or one of its living tasks owes; those that wait for something come last."""
+    living = [task for task in job.tasks if task.error is None and task.stage is not Stage.DONE]
+    stages = [task.stage for task in living if task.waits_for is None] or [task.stage for task in living]
     if not stages:
         return _owed_after_the_tasks(job)
     earliest = min(stages, key=_ORDER.__getitem__)
@@ -296,16 +302,10 @@ def after(job: Job, outcome: Outcome, now: float, jitter: float = 1.0) -> Job:
                 state=State.WAITING,
                 updated_at=now,
             )
+        case Held() if outcome.tasks:
+            return _go_on(_parked(known, outcome), now)
         case Held():
-            since = known.held_at if known.hold is outcome.hold else now
-            return replace(
-                known,
-                state=State.HELD,
-                hold=outcome.hold,
-                hold_reason=outcome.reason,
-                held_at=since or now,
-                updated_at=now,
-            )
+            return _held(known, outcome.hold, outcome.reason, now)
         case Failed():
             return replace(_unheld(known), state=State.FAILED, error=outcome.error, filed=False, updated_at=now)
         case Dropped():
@@ -322,8 +322,24 @@ def _unheld(job: Job) -> Job:
     return replace(job, hold=None, hold_reason=None, held_at=None)
 
 
+def _held(job: Job, hold: Hold, reason: str | None, now: float) -> Job:
+    since = job.held_at if job.hold is hold else now
+    return replace(job, state=State.HELD, hold=hold, hold_reason=reason, held_at=since or now, updated_at=now)
+
+
+def _parked(job: Job, outcome: Held) -> Job:
+    for task in job.tasks:
+        if task.number in outcome.tasks:
+            job = job.with_task(replace(task, waits_for=outcome.hold, waits_reason=outcome.reason))
+    return job
+
+
 def _go_on(job: Job, now: float) -> Job:
     stage = owed(job)
+    living = [task for task in job.tasks if task.error is None and task.stage is not Stage.DONE]
+    waits = living[0].waits_for if living and all(task.waits_for for task in living) else None
+    if waits is not None:
+        return _held(replace(job, stage=stage, error=None, attempts=0), waits, living[0].waits_reason, now)
     moved = replace(_unheld(job), stage=stage, error=None, attempts=0, due_at=0.0, updated_at=now)
     failed = [task for task in job.tasks if task.error is not None]
     if failed and all(task.error is not None or task.stage is Stage.DONE for task in job.tasks):
@@ -346,9 +362,12 @@ def retried(job: Job, now: float) -> Job:
 
 
 def _retried_task(task: Task) -> Task:
+    if task.stage is Stage.DOWNLOAD and task.links_asked > 0:
+        return replace(task, stage=Stage.CHECK, links_asked=0, due_at=None, error=None)
     if task.error is None:
-        dead_links = task.stage is Stage.DOWNLOAD and task.links_asked > 0
-        return replace(task, stage=Stage.CHECK, links_asked=0, due_at=None) if dead_links else task
+        return task
+    if task.asked_at is not None and task.task_id is None:  # cancelled while nobody knew whether it had started
+        return replace(task, error=None, waits_for=None, waits_reason=None)
     return fresh(task)
 
 
@@ -359,21 +378,25 @@ def fresh(task: Task) -> Task:
 
 def released(job: Job, now: float, *, by_a_person: bool = True) -> Job:
     """A held job past its hold. A lost task is paid again, because somebody said so: with a new key."""
-    tasks = job.tasks
+    tasks = tuple(replace(task, waits_for=None, waits_reason=None) for task in job.tasks)
     if job.hold is Hold.LOST_TASK and by_a_person:
-        tasks = tuple(
-            replace(task, idempotency_key=None, asked_at=None) if task.asked_at and not task.task_id else task
-            for task in tasks
-        )
+        tasks = tuple(_given_another_chance(task, now) for task in tasks)
     if job.hold is Hold.LINK:  # a link that leads nowhere now leads nowhere later
         tasks = tuple(
             replace(task, stage=Stage.CHECK, due_at=None) if task.stage is Stage.DOWNLOAD and task.task_id else task
             for task in tasks
         )
     past = replace(_unheld(job), tasks=tasks, state=State.WAITING, attempts=0, due_at=0.0, updated_at=now)
-    past = replace(past, released=job.released or by_a_person)
+    past = replace(past, released=job.released or (by_a_person and job.hold in (Hold.MINUTES, Hold.DUPLICATE)))
     goes_back = job.stage in (Stage.UPLOAD, Stage.SPLIT, Stage.CHECK) or job.hold is Hold.LINK
     return replace(past, stage=owed(past)) if goes_back else past
+
+
+def _given_another_chance(task: Task, now: float) -> Task:
+    """A lost task is forgotten, one that stands still is given as much time again."""
+    if task.stage is Stage.SPLIT and task.asked_at is not None:
+        return replace(task, idempotency_key=None, asked_at=None)
+    return replace(task, moved_at=now) if task.stage is Stage.CHECK else task
 
 
 def warned(job: Job, warning: str) -> Job:

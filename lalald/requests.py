@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lalald import jobs
 from lalald.errors import RefusedError, ServiceError
-from lalald.jobs import Job, Request, Stage, State, Task
+from lalald.jobs import Done, Job, Request, Stage, State, Task
 from lalald.stages.archive import take_back
 from lalald.stages.bench import source_path
 from lalald.store import Store
@@ -57,8 +57,9 @@ async def _asked(job: Job, request: Request, worker: Worker) -> Job | None:
 
 
 async def _cancelled(job: Job, worker: Worker) -> Job | None:
-    """Running tasks are cancelled on the service. What has finished there meanwhile is delivered."""
-    if job.stage in (Stage.DOWNLOAD, Stage.DELETE, Stage.ARCHIVE):
+    """Running tasks are cancelled on the service. What has finished there, or finishes meanwhile, is delivered."""
+    unfinished = [task for task in job.tasks if task.error is None and task.stage in (Stage.SPLIT, Stage.CHECK)]
+    if not unfinished:
         return job  # everything is paid and there: it is delivered
     finished: set[str] = set()
     running = [task.task_id for task in job.tasks if task.stage is Stage.CHECK and task.error is None and task.task_id]
@@ -73,16 +74,9 @@ async def _cancelled(job: Job, worker: Worker) -> Job | None:
         finished = {task_id for task_id in running if answers.get(task_id, "untold") is not None}
     tasks = tuple(_ended(task, finished) for task in job.tasks)
     worker.bench.budget.forgo(job.id)
-    if finished:
-        return replace(
-            job,
-            tasks=tasks,
-            stage=jobs.owed(replace(job, tasks=tasks)),
-            state=State.WAITING,
-            hold=None,
-            hold_reason=None,
-        )
     now = worker.bench.clock.now()
+    if any(task.error is None and task.stage is not Stage.DONE for task in tasks):
+        return jobs.after(job, Done(replace(job, tasks=tasks)), now)
     return replace(
         job,
         tasks=tasks,

@@ -325,9 +325,11 @@ class Worker:
         facts = {"job": after.id, "path": after.path}
         log = self.bench.log
         match outcome:
+            case _ if after.state is State.HELD:
+                if before.hold_reason != after.hold_reason:
+                    log.warning("job.held", **facts, hold=str(after.hold), reason=after.hold_reason)
             case Held():
-                if before.hold_reason != outcome.reason:
-                    log.warning("job.held", **facts, hold=str(outcome.hold), reason=outcome.reason)
+                log.warning("task.held", **facts, hold=str(outcome.hold), reason=outcome.reason)
             case Later():
                 level = log.debug if before.attempts else log.info  # what differs from try to try may be a request's id
                 level("job.waits", **facts, stage=str(after.stage), reason=outcome.reason)

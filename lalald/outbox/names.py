@@ -58,7 +58,7 @@ class _Names:
         self._limits = replace(self._limits, portable=self._refuses_names())
         placed = {key: track.path for key, _, track in naming.wanted_tracks(job) if track.delivered and track.path}
         self.first, _ = naming.named_as(job, placed, self._limits.part_bytes)
-        self._manifest = job.handling.manifest and not any(task.error for task in job.tasks)
+        self._manifest = job.handling.manifest and not any(task.error or task.waits_for for task in job.tasks)
 
     def _refuses_names(self) -> bool:
         """Whether the disk takes only portable names; asked of it only where the names make a difference."""

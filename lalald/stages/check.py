@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lalald.api import TaskAnswer
-from lalald.jobs import Done, Held, Hold, Job, Outcome, Stage, Task, Track
+from lalald.jobs import Done, Hold, Job, Stage, Task, Track
 from lalald.stages.tracks import none_matched, wanted
 
 TOLD_SECONDS = 24 * 3600.0  # the document: checking is possible within 24 h after the task's creation
@@ -14,7 +14,7 @@ STUCK_ASKED_EVERY_SECONDS = 600.0
 _LONGEST_BETWEEN_CHECKS_SECONDS = 120.0
 
 
-def outcome_of(job: Job, answers: dict[int, TaskAnswer | None], now: float, *, many: bool = True) -> Outcome:
+def outcome_of(job: Job, answers: dict[int, TaskAnswer | None], now: float, *, many: bool = True) -> Done:
     """The job after its tasks (by number) were asked for; None where the service said nothing of one.
 
     With `many` tasks running not all can be asked for each time: then each gets a moment for its next check.
@@ -22,15 +22,23 @@ def outcome_of(job: Job, answers: dict[int, TaskAnswer | None], now: float, *, m
     for task in job.tasks:
         if task.stage is Stage.CHECK and task.error is None and task.number in answers:
             job = _checked(job, task, answers[task.number], now, many=many)
-    stuck = next((task for task in job.tasks if _is_stuck(task, now)), None)
-    if stuck is None:
-        return Done(job)
+    for task in job.tasks:
+        if task.stage is Stage.CHECK and task.error is None:
+            job = job.with_task(_parked(job, task) if _is_stuck(task, now) else _moving(task))
+    return Done(job)
+
+
+def _parked(job: Job, task: Task) -> Task:
     reason = (
-        f"task {stuck.title} ({stuck.mode}) has stood at {stuck.progress or 0} % for over {STUCK_SECONDS / 3600:.0f} hours."
+        f"task {task.title} ({task.mode}) has stood at {task.progress or 0} % for over {STUCK_SECONDS / 3600:.0f} hours."
         " It is paid and still asked for; it goes on by itself when it moves, until the service forgets it after 24 hours."
         f" `lalald cancel {job.id}` gives up."
     )
-    return Held(Hold.LOST_TASK, reason, job=job)
+    return replace(task, waits_for=Hold.LOST_TASK, waits_reason=reason)
+
+
+def _moving(task: Task) -> Task:
+    return replace(task, waits_for=None, waits_reason=None)
 
 
 def _is_stuck(task: Task, now: float) -> bool:
@@ -41,6 +49,7 @@ def _is_stuck(task: Task, now: float) -> bool:
 def _checked(job: Job, task: Task, answer: TaskAnswer | None, now: float, *, many: bool) -> Job:
     if answer is None or answer.status in ("server_error", "unknown"):
         return _untold(job, task, answer, now)
+    task = _moving(task)
     if answer.status == "progress":
         moved = _progressed(task, answer.progress or 0, now)
         wait = _until_next_check(moved, now) if many or _is_stuck(moved, now) else None
@@ -81,7 +90,8 @@ def _untold(job: Job, task: Task, answer: TaskAnswer | None, now: float) -> Job:
     if age >= TOLD_SECONDS:
         reason = f"expired: the service tells a task's state for 24 hours only. It was paid; `lalald retry {job.id}` pays again."
         return job.with_task(replace(task, error=reason))
-    return job.with_task(replace(task, due_at=now + min(_LONGEST_BETWEEN_CHECKS_SECONDS, age / 2)))
+    longest = STUCK_ASKED_EVERY_SECONDS if _is_stuck(task, now) else _LONGEST_BETWEEN_CHECKS_SECONDS
+    return job.with_task(replace(task, due_at=now + min(longest, age / 2)))
 
 
 def _succeeded(job: Job, task: Task, answer: TaskAnswer, now: float) -> Job:

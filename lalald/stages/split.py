@@ -35,7 +35,11 @@ class Ready:
 
 def owing(job: Job, mode: str) -> list[Task]:
     """The job's tasks of a mode that are not started yet."""
-    return [task for task in job.tasks if task.mode == mode and task.stage is Stage.SPLIT and task.error is None]
+    return [
+        task
+        for task in job.tasks
+        if task.mode == mode and task.stage is Stage.SPLIT and task.error is None and task.waits_for is None
+    ]
 
 
 async def prepare(job: Job, mode: str, bench: Bench) -> Ready | Outcome:
@@ -45,16 +49,20 @@ async def prepare(job: Job, mode: str, bench: Bench) -> Ready | Outcome:
     """
     tasks = owing(job, mode) if batches(mode, bench) else owing(job, mode)[:1]
     unanswered = any(task.asked_at is not None for task in tasks)
+    numbers = tuple(task.number for task in tasks)
     if not job.paid and (reason := await bench.on(bench.files, changed, job)) is not None:
         return await _throw_away(job, reason, bench)
     if job.expires_at is not None and job.expires_at < bench.clock.now() + _ABOUT_TO_EXPIRE_SECONDS:
-        return _lost(job) if unanswered else Done(replace(job, source_id=None, expires_at=None))
+        lost = tuple(
+            task.number for task in job.tasks if task.asked_at is not None and task.task_id is None and not task.error
+        )
+        return _lost(job, lost) if lost else Done(replace(job, source_id=None, expires_at=None))
     if not unanswered and (held := await _no_room(job, bench)) is not None:
         return held
     if not unanswered:
         admission = await bench.budget.admit(job, job.duration)
         if admission.refusal:
-            return Held(Hold.MINUTES, admission.refusal)
+            return Held(Hold.MINUTES, admission.refusal, tasks=numbers)
     now = bench.clock.now()
     for task in tasks:
         job = job.with_task(
@@ -91,12 +99,12 @@ async def _no_room(job: Job, bench: Bench) -> Held | None:
     )
 
 
-def _lost(job: Job) -> Held:
+def _lost(job: Job, numbers: tuple[int, ...]) -> Held:
     reason = (
         "the request to start a task was sent, its answer never came, and its source has expired by now."
         f" Minutes may have been charged once. `lalald release {job.id}` uploads and pays again; `lalald cancel {job.id}` gives up."
     )
-    return Held(Hold.LOST_TASK, reason)
+    return Held(Hold.LOST_TASK, reason, tasks=numbers)
 
 
 async def start(jobs: Sequence[Job], mode: str, bench: Bench) -> dict[tuple[int, int], Answer]:
@@ -219,7 +227,8 @@ def _not_started(
     bench.budget.forgo(job.id)
     if code == "exceeded_duration":
         bench.budget.outdated()
-        return told, Held(Hold.MINUTES, f"the service says that the minutes do not suffice: {_words(answer)}")
+        reason = f"the service says that the minutes do not suffice: {_words(answer)}"
+        return told, Held(Hold.MINUTES, reason, tasks=(task.number,))
     failed = replace(task, asked_at=None, error=f"{_words(answer)} Nothing was charged for it.")
     return job.with_task(failed), None
 
@@ -247,7 +256,7 @@ def _lost_task(job: Job, task: Task, bench: Bench) -> tuple[Job, Outcome | None]
         f"task {task.title} ({task.mode}) was started and charged, but its id never reached lalald, and the service gives it to nobody."
         f" `lalald release {job.id}` pays for it again; `lalald cancel {job.id}` gives up. The source file is untouched."
     )
-    return job, Held(Hold.LOST_TASK, reason)
+    return job, Held(Hold.LOST_TASK, reason, tasks=(task.number,))
 
 
 def _words(answer: StartRefused | ServiceError) -> str:

@@ -78,6 +78,8 @@ CREATE TABLE tasks (
     due_at REAL,
     links_asked INTEGER NOT NULL DEFAULT 0,
     error TEXT,
+    waits_for TEXT,              -- a hold of this task alone: the job's other tasks go on without it
+    waits_reason TEXT,
     PRIMARY KEY (job_id, number)
 ) WITHOUT ROWID;
 CREATE INDEX tasks_running ON tasks (due_at) WHERE stage = 'check' AND error IS NULL;

@@ -70,6 +70,7 @@ def task_from(row: sqlite3.Row, tracks: tuple[Track, ...]) -> Task:
     facts: dict[str, Any] = {column: row[column] for column in TASK_COLUMNS}
     facts["presets"] = json.loads(facts["presets"])
     facts["stage"] = Stage(facts["stage"])
+    facts["waits_for"] = Hold(facts["waits_for"]) if facts["waits_for"] else None
     return Task(tracks=tracks, **facts)
 
 

@@ -71,7 +71,8 @@ class Store(KnownFiles):
         """Due jobs with a task of this mode that is not started yet."""
         return self._jobs(
             "WHERE jobs.state = 'waiting' AND jobs.stage = 'split' AND (jobs.due_at <= ? OR jobs.due_at > ?)"
-            " AND EXISTS (SELECT 1 FROM tasks t WHERE t.job_id = jobs.id AND t.stage = 'split' AND t.mode = ? AND t.error IS NULL)"
+            " AND EXISTS (SELECT 1 FROM tasks t WHERE t.job_id = jobs.id AND t.stage = 'split' AND t.mode = ? AND t.error IS NULL"
+            " AND t.waits_for IS NULL)"
             " ORDER BY jobs.id LIMIT ?",
             (now, now + LONGEST_WAIT_SECONDS, mode, limit),
         )
@@ -102,12 +103,19 @@ class Store(KnownFiles):
         """Tasks that the service is working on, those first whose check is most due; stuck ones are asked for at their own pace."""
         rows = self.connection.execute(
             "SELECT t.job_id, t.number, t.task_id, coalesce(t.due_at, 0) FROM tasks t JOIN jobs j ON j.id = t.job_id"
-            " WHERE t.stage = 'check' AND t.error IS NULL"
-            " AND (j.state = 'waiting' OR (j.state = 'held' AND j.hold = 'lost_task' AND t.due_at <= ?))"
-            " ORDER BY t.due_at LIMIT ?",
-            (now, limit),
+            " WHERE t.stage = 'check' AND t.error IS NULL AND (j.state = 'waiting' OR (j.state = 'held' AND j.hold = 'lost_task'))"
+            " AND (t.waits_for IS NULL OR t.due_at <= ? OR t.due_at > ?) ORDER BY t.due_at LIMIT ?",
+            (now, now + LONGEST_WAIT_SECONDS, limit),
         )
         return [RunningTask(*row) for row in rows]
+
+    def next_stuck_due_at(self) -> float | None:
+        """When the next of the tasks that stand still is to be asked for."""
+        (found,) = self.connection.execute(
+            "SELECT min(t.due_at) FROM tasks t JOIN jobs j ON j.id = t.job_id WHERE t.stage = 'check' AND t.error IS NULL"
+            " AND t.waits_for IS NOT NULL AND (j.state = 'waiting' OR (j.state = 'held' AND j.hold = 'lost_task'))"
+        ).fetchone()
+        return found if found is None else float(found)
 
     def jobs_of(self, job_ids: Iterable[int]) -> list[Job]:
         wanted = sorted(set(job_ids))
