@@ -65,7 +65,7 @@ def _minutes(tasks: list[Task]) -> str:
 
 
 def _next(job: Job) -> str:
-    failed = [task for task in job.tasks if task.error is not None and task.task_id is not None]
+    failed = [task for task in job.tasks if task.starts_anew and task.task_id is not None]
     if failed:
         return f"{_tasks(failed)} will be paid again ({_minutes(failed)}); what was delivered is not."
     if job.paid:

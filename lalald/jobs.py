@@ -122,6 +122,12 @@ class Task:
         return self.task_id is not None or self.asked_at is not None
 
     @property
+    def starts_anew(self) -> bool:
+        """Whether a retry starts it again, and pays again what was paid; else the retry takes up what the service may still have."""
+        unanswered = self.asked_at is not None and self.task_id is None
+        return self.error is not None and self.stage is not Stage.DOWNLOAD and not unanswered
+
+    @property
     def title(self) -> str:
         return self.name or str(self.number)
 
@@ -362,13 +368,11 @@ def retried(job: Job, now: float) -> Job:
 
 
 def _retried_task(task: Task) -> Task:
-    if task.stage is Stage.DOWNLOAD and task.links_asked > 0:
-        return replace(task, stage=Stage.CHECK, links_asked=0, due_at=None, error=None)
-    if task.error is None:
-        return task
-    if task.asked_at is not None and task.task_id is None:  # cancelled while nobody knew whether it had started
-        return replace(task, error=None, waits_for=None, waits_reason=None)
-    return fresh(task)
+    if task.starts_anew:
+        return fresh(task)
+    kept = replace(task, error=None, waits_for=None, waits_reason=None)
+    dead_links = task.stage is Stage.DOWNLOAD and task.links_asked > 0
+    return replace(kept, stage=Stage.CHECK, links_asked=0, due_at=None) if dead_links else kept
 
 
 def fresh(task: Task) -> Task:

@@ -10,7 +10,7 @@ from functools import partial
 from lalald import outbox
 from lalald.errors import LinkDeadError, NameTakenError, StagingLostError, TwinChangedError
 from lalald.files import check_folder, free_bytes
-from lalald.jobs import Done, Failed, Held, Hold, Job, Outcome, Stage, Task, Track
+from lalald.jobs import Done, Held, Hold, Job, Outcome, Stage, Task, Track
 from lalald.outbox import Staged
 from lalald.stages import twins
 from lalald.stages.bench import Bench
@@ -60,8 +60,11 @@ async def _place(job: Job, bench: Bench) -> Outcome:
         return Done(await bench.on(bench.files, _reserve, job, staged, bench))
     except StagingLostError:
         return Done(outbox.unnamed(job))
-    tasks = tuple(replace(task, stage=Stage.DONE) if task.stage is Stage.DOWNLOAD else task for task in placed.tasks)
-    return Done(replace(placed, tasks=tasks))
+    tasks = (
+        replace(task, stage=Stage.DONE) if task.stage is Stage.DOWNLOAD and task.error is None else task
+        for task in placed.tasks
+    )
+    return Done(replace(placed, tasks=tuple(tasks)))
 
 
 def _reserve(job: Job, staged: dict[tuple[int, int], Staged], bench: Bench) -> Job:
@@ -147,13 +150,11 @@ def _without_the_twin(job: Job) -> Outcome:
 
 
 def _links_anew(job: Job, task: Task) -> Outcome:
-    """A dead link: `/check/` may give a new one, twice at most."""
+    """A dead link: `/check/` may give a new one, twice at most. Then this task has failed, the others go on."""
     if task.links_asked >= _LINKS_ASKED_AT_MOST:
-        words = f"the service's links to the tracks of task {task.title} are dead, new ones were asked for {task.links_asked} times."
-        return Failed(
-            f"{words} The task is paid; `lalald retry {job.id}` asks again while the service keeps the results.",
-            job=job,
-        )
+        words = f"the service's links to its tracks are dead, new ones were asked for {task.links_asked} times."
+        again = f"It is paid; `lalald retry {job.id}` asks again while the service keeps the results."
+        return Done(job.with_task(replace(task, error=f"{words} {again}")))
     return Done(job.with_task(replace(task, links_asked=task.links_asked + 1, stage=Stage.CHECK, due_at=None)))
 
 
