@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import os
 import selectors
+import time
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -35,7 +36,7 @@ from running import tree, write_wav
 SPEED = 50.0
 DEADLINE_SECONDS = 20.0  # of the machine's time
 KEY = "a-license-key-that-nobody-may-see"
-PATIENT = Deadlines(connect_seconds=500.0, answer_seconds=500.0, stall_seconds=5.0, upload_answer_seconds=10.0)
+PATIENT = Deadlines(connect_seconds=20_000.0, answer_seconds=20_000.0, stall_seconds=5.0, upload_answer_seconds=10.0)
 HURRIED = Deadlines(connect_seconds=500.0, answer_seconds=25.0, stall_seconds=0.5, upload_answer_seconds=0.5)
 PLENTY = 100_000  # checks in a minute: what paces the checks is tested elsewhere
 
@@ -43,30 +44,34 @@ Result = TypeVar("Result")
 
 
 class _HastySelector(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
+    speed = SPEED
+
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        found: list[tuple[selectors.SelectorKey, int]] = super().select(
-            timeout / SPEED if timeout and timeout > 0 else timeout
-        )
+        waits = timeout is not None and timeout > 0
+        found: list[tuple[selectors.SelectorKey, int]] = super().select(timeout / self.speed if waits else timeout)
         return found
 
 
 class _HastyLoop(asyncio.SelectorEventLoop):
-    """A minute of its time lasts 1.2 s."""
+    """A minute of its time lasts 1.2 s, or less."""
 
-    def __init__(self) -> None:
-        super().__init__(_HastySelector())
+    def __init__(self, speed: float) -> None:
+        self.speed = speed
+        selector = _HastySelector()
+        selector.speed = speed
+        super().__init__(selector)
 
     def time(self) -> float:
-        return super().time() * SPEED
+        return super().time() * self.speed
 
 
-def run(scenario: Awaitable[Result]) -> Result:
+def run(scenario: Awaitable[Result], speed: float = SPEED) -> Result:
     """What the scenario returns, on a loop whose time flies."""
 
     async def awaited() -> Result:
         return await scenario
 
-    with asyncio.Runner(loop_factory=_HastyLoop) as runner:
+    with asyncio.Runner(loop_factory=lambda: _HastyLoop(speed)) as runner:
         return runner.run(awaited())
 
 
@@ -247,6 +252,12 @@ class Workshop:
         await asyncio.to_thread(leave)
         self.worker.wake()
 
+    def pass_time(self, hours: float) -> None:
+        """So much later, here and on the service."""
+        self.clock.stepped_seconds += hours * 3600.0
+        self.sandbox.advance(hours * 3600.0)
+        self.worker.wake()
+
     # looking
 
     async def jobs(self) -> list[Job]:
@@ -262,7 +273,7 @@ class Workshop:
 
     async def until(self, condition: Callable[[], Any], what: str) -> Any:
         """What `condition`, a function or a coroutine function, gives once it is true."""
-        deadline = asyncio.get_running_loop().time() + DEADLINE_SECONDS * SPEED
+        deadline = time.monotonic() + DEADLINE_SECONDS
         while True:
             found = condition()
             found = await found if asyncio.iscoroutine(found) else found
@@ -270,9 +281,19 @@ class Workshop:
                 return found
             if self.running.done():
                 self.running.result()
-            if asyncio.get_running_loop().time() > deadline:
+            if time.monotonic() > deadline:
                 raise AssertionError(f"not in time: {what}\n{await self.jobs()}\n{self.journal.events[-20:]}")
-            await asyncio.sleep(0.4)  # between two looks, not in place of one: 8 ms
+            await asyncio.sleep(0.008 * SPEED)  # between two looks, not in place of one
+
+    async def until_job(self, what: str, job_id: int = 1, **facts: Any) -> Job:
+        """The job once it has these facts: `state=State.HELD`, say."""
+
+        async def found() -> Job | None:
+            job = await self.job(job_id)
+            return job if all(getattr(job, name) == value for name, value in facts.items()) else None
+
+        reached: Job = await self.until(found, what)
+        return reached
 
     async def rest(self) -> list[Job]:
         """Every job, once none of them waits for its next stage or for its file to be put away."""
