@@ -57,7 +57,9 @@ def _instead(request: Request) -> str:
 def to_pay(job: Job) -> Iterable[Task]:
     """The tasks that going on will have charged: those not started yet, those that failed, and a lost one if released."""
     lost = job.hold is Hold.LOST_TASK
-    return [task for task in job.tasks if task.starts_anew or not task.paid or (lost and task.asked_at and not task.task_id)]
+    return [
+        task for task in job.tasks if task.starts_anew or not task.paid or (lost and task.asked_at and not task.task_id)
+    ]
 
 
 def price_of(tasks: Iterable[Task], duration: float | None) -> float | None:
