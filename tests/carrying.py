@@ -152,6 +152,7 @@ class Workshop:
         self.handling = handling
         self.contents: dict[str, bytes] = {}
         self.journal = Journal()
+        self.told: dict[str, Any] = {}  # what the sandbox knew at the end
         self._pitches = itertools.count(100)
 
     async def __aenter__(self) -> Self:

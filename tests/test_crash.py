@@ -6,49 +6,18 @@ import random
 import signal
 import subprocess
 import sys
-import time
-from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from conftest import MakeHome
+from killing import RULE, check_the_end, kill_again_and_again
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
-from lalald.sandbox.tracks import track_bytes
-from running import Home, tree, until, write_wav
+from running import Home, write_wav
 
-RULE: dict[str, Any] = {
-    "name": "both",
-    "output": "{dir}/{name}/{task}/{label}.{ext}",
-    "manifest": True,
-    "tasks": [
-        {"name": "voice", "mode": "voice_clean"},
-        {"name": "band", "mode": "multistem", "presets": {"stem_list": ["drum", "bass"]}},
-    ],
-}
-DELIVERED = {"band/bass.wav", "band/drum.wav", "band/no_multistem.wav", "voice/no_voice.wav", "voice/voice.wav"}
 QUEUE_SECONDS = 4.0  # while a task waits in the queue its key gives its id again; the next start comes within it
 SAVES = 12  # of one job with two tasks; a run that is asked to die later ends by itself
-
-
-def check_the_end(home: Home, sandbox: Sandbox, contents: dict[str, bytes]) -> None:
-    """Every file delivered once and whole, charged once, its source filed; nothing left over anywhere."""
-    expected = {f"{name}/{path}" for name in contents for path in (*DELIVERED, "lalald.json")}
-    assert set(tree(home.outbox)) == expected
-    for name, content in contents.items():
-        for path in DELIVERED:
-            label = Path(path).stem
-            assert (home.outbox / name / path).read_bytes() == track_bytes(content, label, f"{name}.wav")
-        assert (home.inbox / "done" / f"{name}.wav").read_bytes() == content
-    assert tree(home.inbox) == sorted(f"done/{name}.wav" for name in contents)
-    state = sandbox.state(requests=False)
-    digests = Counter(charge["sha256"] for charge in state["charges"])
-    assert len(digests) == len(contents)
-    assert set(digests.values()) == {2}, "each file is charged for its two tasks, once"
-    finished = {charge["source_id"] for charge in state["charges"]}
-    assert all(source["deleted_at"] for source in state["sources"] if source["id"] in finished)
 
 
 @pytest.mark.parametrize("save", range(1, SAVES + 1))
@@ -76,16 +45,9 @@ def _killed_inside(save: int, sandbox: Sandbox, home: Home) -> None:
 
 
 def test_killed_at_random_moments_it_ends_the_same(make_home: MakeHome) -> None:
-    chance = random.Random(20)
-    with Sandbox(Options(processing_seconds=0.3, checks_per_minute=600)) as sandbox:
-        home = make_home(sandbox.url, [RULE], checks_per_minute=600)
-        contents = {f"ep{n}": write_wav(home.inbox / f"ep{n}.wav", pitch=200 + n) for n in range(6)}
-        for _ in range(8):
-            process = home.start(wait=False)
-            time.sleep(chance.uniform(0.3, 1.6))  # the moment of the kill is what is tested
-            process.kill()
-            process.wait()
-        home.start()
-        until(lambda: tree(home.inbox) == sorted(f"done/{name}.wav" for name in contents), "every source was filed")
-        home.stop()
-        check_the_end(home, sandbox, contents)
+    with Sandbox(Options(queue_seconds=QUEUE_SECONDS, processing_seconds=0.3, checks_per_minute=600)) as sandbox:
+        rates = {"uploads": 3, "downloads": 6, "download_rate": "2MB"}
+        home = make_home(sandbox.url, [RULE], checks_per_minute=600, inbox={"existing": "take"}, transfers=rates)
+        figures = kill_again_and_again(home, sandbox, random.Random(20), kills=8, files=8, seconds=5.0, longest=1.2)
+    assert all(seconds < 2.0 for seconds in figures.stops)
+    assert figures.charges == 16

@@ -178,7 +178,7 @@ def test_the_results_of_a_job_with_a_task_that_stands_still_are_delivered_before
             shop.pass_time(4)
             held = await shop.until_job("it stands still", state=State.HELD)
             assert held.hold is Hold.LOST_TASK
-            assert shop.seen() == ALL_OF_MULTISTEM
+            await shop.until(lambda: shop.seen() == ALL_OF_MULTISTEM, "the other task's results are there, and no more")
             await shop.ask(Request.CANCEL, 1)
             job = await shop.until_job("somebody gave up", state=State.CANCELLED)
             assert shop.seen() == ALL_OF_MULTISTEM

@@ -51,6 +51,9 @@ class StartRefused:
     unanswered: bool = False
 
 
+_UNREAD = StartRefused(None, "the service's answer about this task cannot be read", unanswered=True)
+
+
 @dataclass(frozen=True, slots=True)
 class AnsweredTrack:
     """`size` is in bytes, where the service tells it."""
@@ -275,11 +278,17 @@ def started(said: Any, reply: Reply, sources: Sequence[str]) -> list[Started | S
     asked = [_plain(source) for source in sources]
     told = [_plain(item.get("source_id")) if isinstance(item, dict) else "" for item in results]
     if len(told) == len(asked) and all(answer in ("", source) for answer, source in zip(told, asked, strict=True)):
-        return [_started(item) for item in results]
+        return _each_its_own([_started(item) for item in results])
     times_asked, times_told = Counter(asked), Counter(told)
     named = zip(told, results, strict=True)
     sure = {source: item for source, item in named if times_asked[source] == times_told[source] == 1}
-    return [_started(sure.get(source)) for source in asked]
+    return _each_its_own([_started(sure.get(source)) for source in asked])
+
+
+def _each_its_own(found: list[Started | StartRefused]) -> list[Started | StartRefused]:
+    """A task that is given to two of them is nobody's: whose results would it have?"""
+    times = Counter(answer.task_id for answer in found if isinstance(answer, Started))
+    return [_UNREAD if isinstance(answer, Started) and times[answer.task_id] > 1 else answer for answer in found]
 
 
 def _plain(source: Any) -> str:
@@ -288,13 +297,12 @@ def _plain(source: Any) -> str:
 
 
 def _started(item: Any) -> Started | StartRefused:
-    unread = StartRefused(None, "the service's answer about this task cannot be read", unanswered=True)
     if not isinstance(item, dict):
-        return unread
+        return _UNREAD
     if item.get("status") == "error":
         code, told = item.get("code"), words(item.get("error") or item.get("detail"))
         if isinstance(code, str) and code:
             return StartRefused(code, told or "the service does not say why")
-        return StartRefused(None, told) if told else unread
+        return StartRefused(None, told) if told else _UNREAD
     task = _lenient(_Task, item)
-    return Started(task.task_id) if task else unread
+    return Started(task.task_id) if task else _UNREAD

@@ -191,7 +191,10 @@ def _words_of(said: Any) -> str:
 
 def words(detail: Any) -> str:
     """What the service says, in any of its shapes, as one sentence without its full stop; else empty."""
-    return _tidy(_sentence(detail)).rstrip(".")
+    try:
+        return _tidy(_sentence(detail)).rstrip(".")
+    except RecursionError:  # what can be read may still be nested too deep to be walked through
+        return ""
 
 
 def _sentence(detail: Any) -> str:

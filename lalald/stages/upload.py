@@ -16,6 +16,8 @@ from lalald.stages.bench import Bench, source_path
 from lalald.stages.source import changed
 
 LIMIT_BYTES = 10_000_000_000  # the document: "Upload limit is 10GB per request"
+_KEPT_SECONDS = 24 * 3600.0  # the service deletes sources by itself about a day after the upload
+_SHORTEST_KEPT_SECONDS = 600.0
 
 
 async def upload(job: Job, bench: Bench) -> Outcome:
@@ -65,10 +67,18 @@ async def _send(job: Job, path: str, bench: Bench) -> Outcome:
             job,
             source_id=uploaded.source_id,
             duration=uploaded.duration,
-            expires_at=uploaded.expires_at,
+            expires_at=_expires_at(uploaded.expires_at, bench.clock.now()),
             sha256=uploaded.sha256,
         )
     )
+
+
+def _expires_at(told: float | None, now: float) -> float:
+    """When the service forgets the source. What cannot be, by our own clock, is not believed: the clocks may differ, and a source that
+    had expired before it arrived would be sent again for ever."""
+    if told is not None and now + _SHORTEST_KEPT_SECONDS < told <= now + _KEPT_SECONDS:
+        return told
+    return now + _KEPT_SECONDS
 
 
 def _upload_file(bench: Bench, path: str, job: Job, transfer: Transfer) -> Uploaded:
