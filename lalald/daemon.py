@@ -23,10 +23,11 @@ from lalald.clock import Clock
 from lalald.config import Config, load
 from lalald.control import Server
 from lalald.credentials import CREDENTIAL, license_key_with_origin
-from lalald.errors import ConfigError, DaemonError, ServiceError
+from lalald.errors import ConfigError, DaemonError, FileError, ServiceError
 from lalald.inbox.intake import Intake
 from lalald.inbox.settle import ignore_broken_leases
 from lalald.jobs import Job, told
+from lalald.outboxes import Outboxes
 from lalald.reservations import Reservations
 from lalald.stages.bench import Bench
 from lalald.store import Store, StoreThread
@@ -130,27 +131,38 @@ class _Daemon:
         loop.add_signal_handler(signal.SIGHUP, self.reload.set)
 
     async def _prepare(self) -> None:
-        """The bench and the worker; what a crash left behind is cleared away."""
+        """The bench and the worker."""
         config = self.config
         facts = {"pid": os.getpid(), "version": __version__, "started_at": self.clock.now(), "config": str(config.path)}
-        reserved, refused_at = await self.store.run(lambda store: self._recovered(store, facts))
+        reserved, markers, refused_at = await self.store.run(lambda store: self._recovered(store, facts))
         self.bench = Bench(
             config=config, api=self._client(config), store=self.store, clock=self.clock, budget=self._budget(config),
             new_key=lambda: str(uuid.uuid4()), log=self.log, reservations=Reservations(reserved),
+            outboxes=Outboxes(markers, self.store, lambda: self.bench.files, self.clock, self.log),
             batch_refused_at=refused_at, uploads=ThreadPoolExecutor(config.transfers.uploads, "upload"),
             downloads=ThreadPoolExecutor(config.transfers.downloads, "download"), files=ThreadPoolExecutor(4, "files"),
         )  # fmt: skip
-        for directory in {str(inbox.outbox) for inbox in config.inboxes}:
-            left = await self.bench.on(self.bench.files, outbox.staged_job_ids, directory)
-            known = await self.store.run(partial(_jobs_of, left))
-            await self.bench.on(self.bench.files, outbox.clear_staging, directory, known)
         self.worker = Worker(self.bench, look_again=self._look_again)
 
-    def _recovered(self, store: Store, facts: dict[str, Any]) -> tuple[list[tuple[str, str, int]], float | None]:
+    def _recovered(
+        self, store: Store, facts: dict[str, Any]
+    ) -> tuple[list[tuple[str, str, int]], dict[str, str | None], float | None]:
         store.clear_progress()
         store.set_fact("daemon", facts, self.clock.now())
         refused_at = store.fact("batch_refused_at")
-        return store.reservations(), refused_at if isinstance(refused_at, float) else None
+        refused_at = refused_at if isinstance(refused_at, float) else None
+        return store.reservations(), store.outbox_markers(), refused_at
+
+    async def _look_at_outbox(self, directory: str) -> None:
+        """At start: whether it is there, and what a crash left in its staging folder; a share that never answers keeps nobody waiting."""
+        try:
+            await self.bench.outboxes.check(directory)
+        except FileError:
+            self.worker.holds.wake()
+            return
+        left = await self.bench.on(self.bench.files, outbox.staged_job_ids, directory)
+        known = await self.store.run(partial(_jobs_of, left))
+        await self.bench.on(self.bench.files, outbox.clear_staging, directory, known)
 
     def _client(self, config: Config, *, again: bool = False) -> Client:
         try:
@@ -180,6 +192,8 @@ class _Daemon:
     async def _carry_on(self, started_at: float) -> int:
         self._look_after(self.worker.run(), "worker")
         self._look_after(self._ask_minutes(), "minutes")
+        for directory in {str(inbox.outbox) for inbox in self.config.inboxes}:
+            self._look_after(self._look_at_outbox(directory), f"outbox {directory}")
         for inbox in self.config.inboxes:
             self._watch(inbox)
         await self._first_scans()
@@ -330,6 +344,10 @@ class _Daemon:
         self.bench.budget.limits = config.minutes
         self.bench.budget.outdated()
         kept = {inbox.path: inbox for inbox in config.inboxes}
+        outboxes = {str(inbox.outbox) for inbox in config.inboxes}
+        self.bench.outboxes.forget(outboxes)
+        for directory in outboxes:
+            self._look_after(self._look_at_outbox(directory), f"outbox {directory}")
         for path in [path for path in self.intakes if path not in kept]:
             self.intakes.pop(path)
             self.watching.pop(path).cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from lalald.errors import FileError, LicenceRefusedError, ServiceError
@@ -30,6 +31,7 @@ class Holds:
         self._worker = worker
         self._woken = asyncio.Event()
         self._turns: list[asyncio.Future[None]] = []
+        self._probed_at = float("-inf")
         self._service_asked_at = float("-inf")
         self._warned: set[int] = set()
         self._refused_at_left: dict[int, float] = {}
@@ -48,23 +50,31 @@ class Holds:
         """The configuration or the key changed: no need to wait for the next minute."""
         self._service_asked_at = float("-inf")
         self.licence_trouble = None
+        self.look_at_folders_now()
+
+    def look_at_folders_now(self) -> None:
+        """Somebody says that a folder is right."""
+        self._probed_at = float("-inf")
         self.wake()
 
     async def run(self) -> None:
         """For ever."""
-        probed_at = float("-inf")
         while True:
             self._woken.clear()
             turns, self._turns = self._turns, []
             for turned in turns:
                 turned.set_result(None)
             held = await self._bench.store.run(lambda store: store.holds())
-            if not any(hold in held for hold in _PROBED) and self.licence_trouble is None:
+            if (
+                not any(hold in held for hold in _PROBED)
+                and self.licence_trouble is None
+                and not self._bench.outboxes.away
+            ):
                 await self._woken.wait()
                 continue
-            wait = probed_at + _FOLDERS_EVERY_SECONDS - self._bench.clock.monotonic()
-            if wait <= 0 or self._service_asked_at == float("-inf"):
-                probed_at = self._bench.clock.monotonic()
+            wait = self._probed_at + _FOLDERS_EVERY_SECONDS - self._bench.clock.monotonic()
+            if wait <= 0:
+                self._probed_at = self._bench.clock.monotonic()
                 await self._probe(held)
                 continue
             await self._sleep(wait)
@@ -77,6 +87,9 @@ class Holds:
             return
 
     async def _probe(self, held: dict[Hold, int]) -> None:
+        for outbox in self._bench.outboxes.away:
+            with suppress(FileError):
+                await self._bench.outboxes.check(outbox)
         if Hold.MOUNT in held:
             await self._release_where_folders_are_back()
         if Hold.DISK in held:
@@ -165,24 +178,22 @@ class Holds:
 
     async def _release_where_folders_are_back(self) -> None:
         jobs = await self._bench.store.run(lambda store: store.held(Hold.MOUNT))
-        verdicts: dict[tuple[str, ...], bool] = {}
+        verdicts: dict[tuple[str, bool], bool] = {}
         for job in jobs:
             self._warn_if_paid_and_late(job)
-            folders = self._needed_folders(job)
-            if folders not in verdicts:
-                verdicts[folders] = await self._are_there(folders)
-            if verdicts[folders]:
+            needs_inbox = job.stage in (Stage.UPLOAD, Stage.ARCHIVE)
+            folder = job.inbox if needs_inbox else job.handling.outbox
+            if (folder, needs_inbox) not in verdicts:
+                verdicts[folder, needs_inbox] = await self._is_there(folder, is_inbox=needs_inbox)
+            if verdicts[folder, needs_inbox]:
                 await self._release(job)
 
-    def _needed_folders(self, job: Job) -> tuple[str, ...]:
-        if job.stage in (Stage.UPLOAD, Stage.ARCHIVE):
-            return (job.inbox,)
-        return (job.handling.outbox,)
-
-    async def _are_there(self, folders: tuple[str, ...]) -> bool:
+    async def _is_there(self, folder: str, *, is_inbox: bool) -> bool:
         try:
-            for folder in folders:
+            if is_inbox:
                 await self._bench.on(self._bench.files, check_folder, folder)
+            else:
+                await self._bench.outboxes.check(folder)
         except FileError:
             return False
         return True

@@ -1,9 +1,11 @@
-"""Which mount a path lies on, and its type of file system, by Linux's own table of mounts."""
+"""Which mount a path lies on, its type of file system, and when mounts change, by Linux's own table of mounts."""
 
 from __future__ import annotations
 
 import os
 import re
+import select
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,3 +68,41 @@ def is_network(kind: str) -> bool:
 def is_unsure(kind: str) -> bool:
     """A file system that may be anything beneath, locks that work included."""
     return kind in UNSURE or kind.startswith("fuse")
+
+
+class Mounts:
+    """Tells at once, and without ever waking up for nothing, when a file system was mounted or unmounted anywhere.
+
+    A mount over the inbox gives no inotify event: the folder beneath is untouched.
+    """
+
+    def __init__(self) -> None:
+        self._table: int | None = None
+        self._poll: select.epoll | None = None
+
+    def start(self, changed: Callable[[], None], add_reader: Callable[[int, Callable[[], None]], object]) -> None:
+        """Calls `changed` on the event loop after each change; nothing where the system has no such table."""
+        try:
+            self._table = os.open(MOUNTINFO, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return
+        # The table is always readable; what counts is the exceptional condition, for which asyncio has no word: hence a poll in the poll.
+        self._poll = select.epoll()
+        self._poll.register(self._table, select.EPOLLPRI)
+        self._poll.poll(0)
+
+        def told() -> None:
+            if self._poll is not None:
+                self._poll.poll(0)
+            changed()
+
+        add_reader(self._poll.fileno(), told)
+
+    def stop(self, remove_reader: Callable[[int], object]) -> None:
+        if self._poll is not None:
+            remove_reader(self._poll.fileno())
+            self._poll.close()
+            self._poll = None
+        if self._table is not None:
+            os.close(self._table)
+            self._table = None

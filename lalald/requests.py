@@ -97,7 +97,7 @@ def _ended(task: Task, finished: set[str]) -> Task:
 
 
 async def honour_daemon(worker: Worker, intakes: Mapping[Path, Intake]) -> None:
-    """What is asked of the daemon itself: rescan, redo, accept an inbox's new folder, cancel every client's tasks."""
+    """What is asked of the daemon itself: rescan, redo, accept a new folder, cancel every client's tasks."""
     for kind, argument in await worker.bench.store.run(lambda store: store.take_requests()):
         if kind == "rescan":
             for path, intake in intakes.items():
@@ -105,12 +105,22 @@ async def honour_daemon(worker: Worker, intakes: Mapping[Path, Intake]) -> None:
                     intake.rescan()
         elif kind == "redo" and argument is not None:
             await _redo(argument, worker)
-        elif kind == "release_inbox" and argument is not None:
-            for path, intake in intakes.items():
-                if str(path) == argument:
-                    await intake.accept()
+        elif kind == "release_folder" and argument is not None:
+            await _accept(argument, worker, intakes)
         elif kind == "cancel_every_client":
             await _cancel_every_client(worker)
+
+
+async def _accept(folder: str, worker: Worker, intakes: Mapping[Path, Intake]) -> None:
+    """The folder that stands there now is the right one, as an inbox or as an outbox."""
+    if (intake := intakes.get(Path(folder))) is not None:
+        await intake.accept()
+        return
+    if await worker.bench.outboxes.accept(folder):
+        worker.bench.log.info("outbox.accepted", outbox=folder)
+        worker.holds.look_at_folders_now()
+    else:
+        worker.bench.log.warning("outbox.not_accepted", outbox=folder, meaning="there is no folder at all")
 
 
 async def _redo(argument: str, worker: Worker) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from lalald import __version__
 from lalald.commands.layout import plain
-from lalald.commands.overview import gather
+from lalald.commands.overview import Folders, gather
 from lalald.commands.parser import build
 from lalald.commands.state_folder import state_dir
 from lalald.commands.verbs import VERBS
@@ -54,7 +54,9 @@ def _universal_time() -> Iterator[None]:
 
 
 def status_of(shelf: Shelf, now: float = NOW) -> str:
-    return shelf.plain(plain(gather(shelf.state, [str(shelf.inbox)], None, now).sections()))
+    return shelf.plain(
+        plain(gather(shelf.state, Folders([str(shelf.inbox)], [str(shelf.outbox)]), None, now).sections())
+    )
 
 
 STATUS = """\
@@ -145,6 +147,7 @@ def test_status_as_json_has_its_keys(shelf: Shelf) -> None:
         "inboxes": [
             {"path": "/in", "available": True, "reason": "", "watch": "native", "watch_reason": "ext4 tells"},
         ],
+        "outboxes": [{"path": "/out", "available": None, "reason": None}],
         "jobs": {"waiting": 2, "running": 2, "held": 2, "failed": 1, "cancelled": 1, "done": 1},
         "stages": {"upload": 3, "split": 0, "check": 1, "download": 0, "delete": 0, "archive": 0},
         "requests": 0,
@@ -217,7 +220,9 @@ def test_status_tells_troubles_of_inboxes_service_and_configuration(empty: Shelf
             now=NOW,
         )
         store.set_fact("service", {"trouble": "no answer within 30 s", "since": NOW - HOUR}, NOW)
-    told = plain(gather(empty.state, inboxes, "config.yaml: 2 mistakes", NOW).sections()).replace(str(tmp_path), "")
+    told = plain(gather(empty.state, Folders(inboxes, []), "config.yaml: 2 mistakes", NOW).sections()).replace(
+        str(tmp_path), ""
+    )
     assert told == (
         "lalald is not running, or does not answer (state folder /state)\n"
         "  to do          `lalald run` starts it, or `systemctl start lalald` where systemd does\n"

@@ -129,8 +129,8 @@ def test_a_long_list_is_told_up_to_a_screenful(shelf: Shelf) -> None:
         (["cancel", "6", "--every-client"], "--every-client goes with --all only"),
         (["cancel", "--all", "--every-client"], "There is no terminal to ask at; nothing was asked."),
         (["release", "4", "6"], "job 6 is running; only a held job can be asked to release. Nothing was asked."),
-        (["release"], "release needs numbers of jobs or paths of inboxes, or --all."),
-        (["release", "4", "/nowhere"], "/nowhere is no inbox of the daemon; nothing was asked."),
+        (["release"], "release needs numbers of jobs or paths of inboxes or outboxes, or --all."),
+        (["release", "4", "/nowhere"], "/nowhere is no inbox or outbox of the daemon; nothing was asked."),
         (["rescan", "/nowhere"], "/nowhere is no inbox of the daemon; nothing was asked."),
         (["redo", "2", "6"], "the file of job 2 is not at /in/bad.mp3 any more; nothing was asked."),
         (["redo", "6"], "job 6 (mix.wav) is running; only an ended one can be carried again. Nothing was asked."),
@@ -234,8 +234,8 @@ def test_release_all_never_pays_for_a_lost_task_again(shelf: Shelf) -> None:
 
 
 def test_release_accepts_the_folder_of_an_inbox(shelf: Shelf) -> None:
-    assert shelf.said("release", f"{shelf.inbox}/") == "inbox /in: the folder that is there now is accepted\n" + ASLEEP
-    assert asked_of_the_daemon(shelf) == [("release_inbox", str(shelf.inbox))]
+    assert shelf.said("release", f"{shelf.inbox}/") == "/in: the folder that is there now is accepted\n" + ASLEEP
+    assert asked_of_the_daemon(shelf) == [("release_folder", str(shelf.inbox))]
     assert asked(shelf) == {}
 
 

@@ -107,12 +107,22 @@ def ring(state_dir: Path) -> None:
         print("The daemon is not running: this happens at its next start.")
 
 
+def folder_named(reports: Reports, word: str) -> str:
+    """The outbox that a path names, or the inbox that it names or lies in. Raises UsageError."""
+    path = os.path.abspath(word)
+    outboxes = [outbox.path for outbox in reports.outboxes()]
+    return path if path in outboxes else _inbox_of(path, reports, "inbox or outbox", outboxes)
+
+
 def inbox_named(reports: Reports, word: str) -> str:
     """The inbox that a path names, or lies in. Raises UsageError."""
-    path = os.path.abspath(word)
+    return _inbox_of(os.path.abspath(word), reports, "inbox", [])
+
+
+def _inbox_of(path: str, reports: Reports, kind: str, others: Sequence[str]) -> str:
     known = [inbox.path for inbox in reports.inboxes()]
     for inbox in sorted(known, key=len, reverse=True):
         if path == inbox or path.startswith(inbox.rstrip("/") + "/"):
             return inbox
-    hint = f"The inboxes: {', '.join(map(shown, known))}." if known else "The daemon has seen no inbox yet."
-    raise UsageError(f"{shown(path)} is no inbox of the daemon; nothing was asked.", hint=hint)
+    hint = f"It knows: {', '.join(map(shown, [*known, *others]))}." if known else "The daemon has seen no inbox yet."
+    raise UsageError(f"{shown(path)} is no {kind} of the daemon; nothing was asked.", hint=hint)

@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lalald.commands.layout import Bar, Cell, Section
 from lalald.commands.wording import ago, count, iso, moment, price, shown
 from lalald.control import ping
 from lalald.jobs import Hold, Stage
-from lalald.store.reports import Counts, Fact, HoldReport, InboxReport, JobReport, Reports
+from lalald.store.reports import Counts, Fact, HoldReport, InboxReport, JobReport, OutboxReport, Reports
 
 _MOST_UNDER_WAY = 20
 _MOST_FAILURES = 5
@@ -27,6 +27,13 @@ _TO_DO: dict[str, str] = {
     Hold.FIRST_SCAN: "`lalald release --all` has them carried, `lalald cancel ID` leaves one alone; `lalald plan` prices them.",
     Hold.DUPLICATE: "`lalald release ID` has it split again and pays, `lalald cancel ID` leaves it alone.",
 }
+
+
+class Folders(NamedTuple):
+    """The inboxes and the outboxes of the configuration, each in its order."""
+
+    inboxes: list[str]
+    outboxes: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,7 @@ class Overview:
     daemon: Fact | None
     service: Fact | None
     inboxes: Sequence[InboxReport]
+    outboxes: Sequence[OutboxReport]
     counts: Counts
     under_way: Sequence[JobReport]
     holds: Sequence[HoldReport]
@@ -78,6 +86,7 @@ class Overview:
             "config_error": self.mistake,
             "service": {"trouble": service.get("trouble"), "since": iso(service.get("since"))},
             "inboxes": [inbox._asdict() for inbox in self.inboxes],
+            "outboxes": [outbox._asdict() for outbox in self.outboxes],
             "jobs": self.counts.states,
             "stages": {str(stage): self.counts.stages.get(stage, 0) for stage in Stage if stage is not Stage.DONE},
             "requests": self.asked,
@@ -97,6 +106,10 @@ class Overview:
         yield Section(self._daemon_told(), list(self._troubles()))
         if self.inboxes:
             yield Section("inboxes", [_inbox_row(inbox) for inbox in self.inboxes])
+        if away := [outbox for outbox in self.outboxes if outbox.available is False]:
+            yield Section(
+                "outboxes", [(shown(outbox.path), "unavailable", shown(outbox.reason or "")) for outbox in away]
+            )
         yield Section("jobs", self._job_rows())
         yield Section("minutes", self._minutes_rows())
         if self.under_way:
@@ -177,8 +190,8 @@ class Overview:
         ]
 
 
-def gather(state_dir: Path, configured: Sequence[str] | None, mistake: str | None, now: float) -> Overview:
-    """Asks the store and the daemon. `configured`: the inboxes of the configuration, None where it cannot be read.
+def gather(state_dir: Path, configured: Folders | None, mistake: str | None, now: float) -> Overview:
+    """Asks the store and the daemon. `configured`: the folders of the configuration, None where it cannot be read.
 
     Raises StoreError where the state folder cannot be read.
     """
@@ -192,6 +205,7 @@ def gather(state_dir: Path, configured: Sequence[str] | None, mistake: str | Non
             daemon=reports.fact("daemon"),
             service=reports.fact("service"),
             inboxes=_inboxes(reports.inboxes(), configured),
+            outboxes=_outboxes(reports.outboxes(), configured),
             counts=reports.counts(),
             under_way=reports.under_way(_MOST_UNDER_WAY),
             holds=reports.holds(),
@@ -201,12 +215,19 @@ def gather(state_dir: Path, configured: Sequence[str] | None, mistake: str | Non
         )
 
 
-def _inboxes(seen: Sequence[InboxReport], configured: Sequence[str] | None) -> list[InboxReport]:
+def _inboxes(seen: Sequence[InboxReport], configured: Folders | None) -> list[InboxReport]:
     """Those of the configuration, in its order, though the daemon may not have seen them yet; else what it saw last."""
     if configured is None:
         return list(seen)
     known = {inbox.path: inbox for inbox in seen}
-    return [known.get(path, InboxReport(path, None, None, None, None)) for path in configured]
+    return [known.get(path, InboxReport(path, None, None, None, None)) for path in configured.inboxes]
+
+
+def _outboxes(seen: Sequence[OutboxReport], configured: Folders | None) -> list[OutboxReport]:
+    if configured is None:
+        return list(seen)
+    known = {outbox.path: outbox for outbox in seen}
+    return [known.get(path, OutboxReport(path, None, None)) for path in configured.outboxes]
 
 
 def _minutes(reports: Reports, now: float) -> Minutes:

@@ -1,11 +1,11 @@
-"""Held jobs pass their hold; an inbox whose folder is another one than it was is accepted."""
+"""Held jobs pass their hold; an inbox or outbox whose folder is another one than it was is accepted."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from lalald.commands.asking import fitting, inbox_named, job_id, jobs_named, ring, tell_each, to_pay
+from lalald.commands.asking import fitting, folder_named, job_id, jobs_named, ring, tell_each, to_pay
 from lalald.commands.state_folder import state_dir
 from lalald.commands.wording import count, price, shown
 from lalald.errors import UsageError
@@ -14,14 +14,17 @@ from lalald.store.requests import Kind, Requests
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("what", nargs="*", metavar="ID|INBOX", help="a job's number, or the path of an inbox")
+    parser.add_argument(
+        "what", nargs="*", metavar="ID|FOLDER", help="a job's number, or the path of an inbox or outbox"
+    )
     parser.add_argument("--all", action="store_true", help="every held job but those held as lost_task")
 
 
 def run(arguments: Namespace) -> int:
     if bool(arguments.what) == arguments.all:
         raise UsageError(
-            "release needs numbers of jobs or paths of inboxes, or --all.", hint="`lalald jobs --held` lists them."
+            "release needs numbers of jobs or paths of inboxes or outboxes, or --all.",
+            hint="`lalald jobs --held` lists them.",
         )
     folder = state_dir(arguments.config)
     if arguments.all:
@@ -30,13 +33,13 @@ def run(arguments: Namespace) -> int:
         with requests.together():
             numbers = [word for word in arguments.what if job_id(word) is not None]
             chosen = fitting(jobs_named(requests, numbers), Request.RELEASE)
-            inboxes = [inbox_named(requests, word) for word in arguments.what if job_id(word) is None]
+            folders = [folder_named(requests, word) for word in arguments.what if job_id(word) is None]
             requests.leave(Request.RELEASE, [report.job.id for report in chosen])
-            for inbox in inboxes:
-                requests.ask(Kind.RELEASE_INBOX, inbox)
+            for accepted in folders:
+                requests.ask(Kind.RELEASE_FOLDER, accepted)
         tell_each(chosen, "passes its hold", to_pay)
-    for inbox in inboxes:
-        print(f"inbox {shown(inbox)}: the folder that is there now is accepted")
+    for accepted in folders:
+        print(f"{shown(accepted)}: the folder that is there now is accepted")
     ring(folder)
     return 0
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
 from pathlib import Path
 
-from lalald.commands.overview import gather
+from lalald.commands.overview import Folders, gather
 from lalald.commands.state_folder import state_dir
 from lalald.errors import ConfigError, UsageError
 
@@ -25,7 +24,7 @@ def run(arguments: Namespace) -> int:
     from lalald.commands.layout import on_a_terminal, show, show_json
 
     folder = state_dir(arguments.config)
-    configured, mistake = _inboxes(arguments.config)
+    configured, mistake = _folders(arguments.config)
     if arguments.watch:
         if not on_a_terminal():
             raise UsageError(
@@ -40,7 +39,7 @@ def run(arguments: Namespace) -> int:
     return overview.exit_code
 
 
-def _watch(folder: Path, configured: Sequence[str] | None, mistake: str | None) -> int:
+def _watch(folder: Path, configured: Folders | None, mistake: str | None) -> int:
     from lalald.commands.terminal import draw_again
 
     try:
@@ -49,12 +48,13 @@ def _watch(folder: Path, configured: Sequence[str] | None, mistake: str | None) 
         return 0
 
 
-def _inboxes(explicit: str | None) -> tuple[list[str] | None, str | None]:
-    """The configured inboxes; or none, and what is wrong with the configuration: the daemon's own words still can be told."""
+def _folders(explicit: str | None) -> tuple[Folders | None, str | None]:
+    """The configured folders; or none, and what is wrong with the configuration: the daemon's own words still can be told."""
     from lalald.config import find, load
 
     try:
         config = load(find(explicit, os.environ), os.environ)
     except ConfigError as error:
         return None, str(error).splitlines()[0]
-    return [str(inbox.path) for inbox in config.inboxes], None
+    outboxes = dict.fromkeys(str(inbox.outbox) for inbox in config.inboxes)
+    return Folders([str(inbox.path) for inbox in config.inboxes], list(outboxes)), None

@@ -5,5 +5,5 @@
     scan ─► unknown ─┘
 
 `intake.Intake` is the loop of one inbox: it decides when to look where. `desk` works off what was found, `sweep` walks and compares,
-`first_look` tells old files from new ones, `availability` whether the folder is there and the right one, `mode` how it is watched.
+`first_look` tells old files from new ones, `mode` how it is watched.
 """

@@ -9,11 +9,10 @@ from functools import partial
 from itertools import islice
 from typing import Any, Protocol, TypeVar
 
+from lalald import presence
 from lalald.clock import Clock
 from lalald.config import Inbox
-from lalald.inbox import availability
 from lalald.inbox.accounts import Account, Chosen, settle_accounts
-from lalald.inbox.availability import Presence
 from lalald.inbox.explain import folder_refusal
 from lalald.inbox.first_look import HOLD_REASON, FirstLook
 from lalald.inbox.look import Eyes, Looked
@@ -21,6 +20,7 @@ from lalald.inbox.report import InboxState
 from lalald.inbox.scan import Agreement
 from lalald.inbox.settle import Settling
 from lalald.naming import shown
+from lalald.presence import Presence
 from lalald.store import Store
 
 FILES_AT_ONCE = 500
@@ -172,7 +172,7 @@ class Desk:
         if not gone:
             return []
         before = self.presence
-        now = await self.in_thread(availability.look, self.root, before.marker, before.folder)
+        now = await self.in_thread(presence.look, self.root, before.marker, before.folder)
         if now.available and now.folder == before.folder:
             return gone
         self.presence_in_doubt = True

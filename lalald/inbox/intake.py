@@ -9,16 +9,17 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from typing import Any
 
+from lalald import presence
 from lalald.clock import Clock
 from lalald.config import Inbox
 from lalald.errors import StoreError
-from lalald.inbox import availability
-from lalald.inbox.availability import Mounts, Presence
 from lalald.inbox.desk import Desk, RunsOnStore
 from lalald.inbox.mode import Mode, choose_mode
 from lalald.inbox.report import InboxState, ScanReport
 from lalald.inbox.sweep import sweep
 from lalald.inbox.watch import Hints, Watch, WatchError
+from lalald.mounts import Mounts
+from lalald.presence import Presence
 from lalald.quantities import format_duration
 
 PROBE_SECONDS = 10.0  # at most, between looks at an inbox that is not there, and tries with a state folder that is full
@@ -122,7 +123,7 @@ class Intake:
     async def accept(self) -> None:
         """From now on the folder that stands at the inbox's path is the right one."""
         with suppress(OSError):
-            marker = await self._in_thread(availability.accept, self._root)
+            marker = await self._in_thread(presence.accept, self._root)
             if marker != self._marker:
                 await self._desk.remember_marker(marker)
                 self._marker = marker
@@ -144,12 +145,12 @@ class Intake:
     def describe(self) -> InboxState:
         """How the inbox fares, in words."""
         mode = self._mode or Mode("polling", "it has not been looked at yet", lease_tells=False)
-        presence = self._presence or Presence(False, "it has not been looked at yet")
+        found = self._presence or Presence(False, "it has not been looked at yet")
         reason = mode.reason
-        if self._desk.settling.cannot_tell and presence.available:
+        if self._desk.settling.cannot_tell and found.available:
             least = format_duration(max(self._desk.settling.untold_seconds, self.inbox.settle))
             reason = f"{reason}; who still writes a file cannot be told here, so it must stand still for {least}"
-        return InboxState(presence.available, presence.reason, mode.watch, reason)
+        return InboxState(found.available, found.reason, mode.watch, reason)
 
     # one turn
 
@@ -251,18 +252,18 @@ class Intake:
         """Looks whether the inbox is there; if it is there again, it is watched and looked at as a whole."""
         self._look_wanted = False
         before = self._presence
-        presence = await self._in_thread(availability.look, self._root, self._marker, self._desk.presence.folder)
-        self._presence = presence
+        found = await self._in_thread(presence.look, self._root, self._marker, self._desk.presence.folder)
+        self._presence = found
         self._desk.presence_in_doubt = False
-        if not presence.available:
+        if not found.available:
             self._lose(before)
             return
         self._probe_seconds = FIRST_PROBE_SECONDS
-        if presence.marker != self._marker:
-            self._marker = presence.marker
-            await self._desk.remember_marker(presence.marker)
-        self._desk.presence = presence
-        if before is None or not before.available or before.folder != presence.folder:
+        if found.marker != self._marker:
+            self._marker = found.marker
+            await self._desk.remember_marker(found.marker)
+        self._desk.presence = found
+        if before is None or not before.available or before.folder != found.folder:
             self._stop_watching()
             self._scan_wanted = True
             self._log.info("inbox.available", inbox=self._key)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from lalald.naming import shown
 
 OWN_PREFIX = ".lalald"
-MARKER_NAME = ".lalald"
 
 _TEMPORARY_ENDINGS = (".part", ".partial", ".tmp", ".crdownload", ".download", ".filepart", ".!qb", ".!sync")
 _TEMPORARY_STARTS = ("~", "._", ".~lock.", ".syncthing.")

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from lalald.inbox.names import MARKER_NAME
+from lalald.presence import MARKER_NAME
 
 FILES_AT_ONCE = 2000
 MOST_AGREED = 20_000  # folders

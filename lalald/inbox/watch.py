@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, cast
 
 from lalald.inbox import names
 from lalald.inbox.scan import join
+from lalald.presence import MARKER_NAME
 
 if TYPE_CHECKING:
     from watchdog.observers.inotify_c import CallbackId, InotifyEvent, InotifyFD, Mask, WatchDescriptor
@@ -179,7 +180,7 @@ class Watch:
         if folder is None or not event.name:
             return
         name = os.fsdecode(event.name)
-        if name == names.MARKER_NAME and folder == "" and mask & (_CAME | _WENT):
+        if name == MARKER_NAME and folder == "" and mask & (_CAME | _WENT):
             self._tell_root()
         elif names.refusal(name) is None:
             self._tell(join(folder, name), mask)

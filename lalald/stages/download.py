@@ -9,7 +9,7 @@ from functools import partial
 
 from lalald import outbox
 from lalald.errors import LinkDeadError, NameTakenError, StagingLostError, TwinChangedError
-from lalald.files import check_folder, free_bytes
+from lalald.files import free_bytes
 from lalald.jobs import Done, Held, Hold, Job, Outcome, Stage, Task, Track
 from lalald.outbox import Staged
 from lalald.stages import twins
@@ -25,7 +25,7 @@ async def download(job: Job, bench: Bench) -> Outcome:
 
     Raises ServiceError, FolderUnavailableError, DiskFullError; what was fetched so far stays in the staging folder.
     """
-    await bench.on(bench.files, check_folder, job.handling.outbox)
+    await bench.outboxes.check(job.handling.outbox)
     if _named(job):
         return await _place(job, bench)
     if job.attempts >= _TRIES_WITH_A_LINK and (doubted := with_links_asked_anew(job)) is not job:

@@ -140,7 +140,19 @@ CREATE TABLE requests (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, argument TEXT
 CREATE TABLE facts (name TEXT PRIMARY KEY, json TEXT NOT NULL, at REAL NOT NULL);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)  # the n-th brings version n to n + 1; none is ever edited once released
+_OUTBOXES = """
+CREATE TABLE outboxes (
+    path TEXT PRIMARY KEY,
+    marker TEXT,                 -- what the folder is known by
+    reason TEXT,                 -- why it is away; NULL while it is there
+    updated_at REAL NOT NULL
+);
+"""
+
+MIGRATIONS: tuple[str, ...] = (
+    _FIRST,
+    _OUTBOXES,
+)  # the n-th brings version n to n + 1; none is ever edited once released
 VERSION = len(MIGRATIONS)
 
 

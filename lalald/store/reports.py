@@ -83,6 +83,14 @@ class InboxReport(NamedTuple):
     watch_reason: str | None
 
 
+class OutboxReport(NamedTuple):
+    """An outbox as the daemon last saw it; `available` is None where it has not looked yet."""
+
+    path: str
+    available: bool | None
+    reason: str | None
+
+
 class Counts(NamedTuple):
     """Jobs by state; those that are waiting or running also by the stage they owe, and the running ones among them."""
 
@@ -226,6 +234,10 @@ class Reports:
             InboxReport(name_from(row[0]), None if row[1] is None else bool(row[1]), row[2], row[3], row[4])
             for row in rows
         ]
+
+    def outboxes(self) -> list[OutboxReport]:
+        rows = self.connection.execute("SELECT path, reason FROM outboxes ORDER BY path")
+        return [OutboxReport(name_from(row[0]), row[1] is None, row[1]) for row in rows]
 
     def known_files(self) -> KnownFiles:
         """What is known of the files in the inboxes; only its questions work here."""

@@ -24,7 +24,7 @@ class Kind(StrEnum):
 
     RESCAN = "rescan"  # argument: an inbox, or none for all
     REDO = "redo"  # argument: a job's id
-    RELEASE_INBOX = "release_inbox"  # argument: an inbox whose folder is another one than before, and right
+    RELEASE_FOLDER = "release_folder"  # argument: an inbox or outbox whose folder is another one than before, and right
     CANCEL_EVERY_CLIENT = "cancel_every_client"
 
 

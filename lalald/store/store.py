@@ -153,6 +153,17 @@ class Store(KnownFiles):
         )
         return [(Handling.from_json(row[0]).outbox, name_from(row[1]), row[2]) for row in rows]
 
+    def outbox_markers(self) -> dict[str, str | None]:
+        """What each outbox that was ever looked at is known by."""
+        return {name_from(row[0]): row[1] for row in self.connection.execute("SELECT path, marker FROM outboxes")}
+
+    def set_outbox(self, outbox: str, *, marker: str | None, reason: str | None, now: float) -> None:
+        """What an outbox is known by, and why it is away, None while it is there."""
+        self.connection.execute(
+            "INSERT OR REPLACE INTO outboxes (path, marker, reason, updated_at) VALUES (?, ?, ?, ?)",
+            (stored_name(outbox), marker, reason, now),
+        )
+
     def waiting_count(self) -> int:
         """Jobs that are not at their end and wait for nothing outside themselves."""
         (count,) = self.connection.execute(

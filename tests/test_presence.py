@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lalald.inbox.availability import Mounts, accept, look, read_marker
+from lalald.mounts import Mounts
+from lalald.presence import accept, look, read_marker
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ def test_without_the_right_to_write_there_is_no_marker_and_without_the_right_to_
 def ask_as_another_user(inbox: Path) -> None:
     script = (
         "import os, sys\n"
-        "from lalald.inbox.availability import look\n"
+        "from lalald.presence import look\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "print(look(sys.argv[1], None))"
     )

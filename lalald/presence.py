@@ -1,21 +1,22 @@
-"""Is the inbox there, and is it the one that we know? A folder that vanished is unavailable, never empty."""
+"""Is a configured folder there, and is it the one that we know? One that vanished is unavailable, never empty.
+
+A folder is known by its marker, a small hidden file: the empty mount point beneath an unmounted folder has none.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import re
-import select
 import stat
 import uuid
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from lalald.inbox.names import MARKER_NAME
+from lalald.files import rename_without_replacing
 from lalald.naming import shown
 
-_MOUNTS = "/proc/self/mountinfo"
+MARKER_NAME = ".lalald"
 _UUID = re.compile(rb"\A[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$", re.MULTILINE)
 _MARKER_TEXT = "{marker}\nlalald knows this folder by the line above. Please leave this file where it is.\n"
 
@@ -33,7 +34,7 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """What stands at the inbox's path. `marker` is what it is known by; None where it has none, and none could be written."""
+    """What stands at the folder's path. `marker` is what it is known by; None where it has none, and none could be written."""
 
     available: bool
     reason: str = ""
@@ -41,16 +42,18 @@ class Presence:
     folder: tuple[int, int] | None = None  # device and inode
 
 
-def look(root: str, expected: str | None, before: tuple[int, int] | None = None) -> Presence:
-    """Whether the inbox is there and is the one whose marker is expected (None: any is right, and one is written if need be).
+def look(root: str, expected: str | None, before: tuple[int, int] | None = None, *, listed: bool = True) -> Presence:
+    """Whether the folder is there and is the one whose marker is expected (None: any is right, and one is written if need be).
 
     `before` is the folder as it was seen last: where it is the same one, a marker that somebody deleted is written anew.
+    `listed`: without the right to list it, it is not available.
     """
     try:
         facts = os.stat(root)
         if not stat.S_ISDIR(facts.st_mode):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-        os.close(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        if listed:
+            os.close(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
         os.stat(os.path.join(root, "."))  # entering is a right of its own
         marker = read_marker(root)
     except OSError as error:
@@ -63,7 +66,7 @@ def look(root: str, expected: str | None, before: tuple[int, int] | None = None)
 
 def accept(root: str) -> str | None:
     """The marker of the folder that stands there now, written if it has none. Raises OSError where the folder is not there."""
-    os.close(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+    os.stat(os.path.join(root, "."))
     return read_marker(root) or write_marker(root, None)
 
 
@@ -87,21 +90,30 @@ def read_marker(root: str) -> str | None:
 
 
 def write_marker(root: str, marker: str | None) -> str | None:
-    """Gives the folder a marker, a new one if none is given. None where it cannot be written: then the folder is not told apart."""
-    marker = marker or str(uuid.uuid4())
+    """Gives the folder a marker: this one, or a new one where none is given and it has none.
+
+    Returns what it is known by from now on; None where nothing can be written: then the folder is not told apart.
+    """
+    wanted = marker or str(uuid.uuid4())
     making = os.path.join(root, f"{MARKER_NAME}-{uuid.uuid4().hex}")
     try:
         with open(making, "x", encoding="ascii") as file:
-            file.write(_MARKER_TEXT.format(marker=marker))
+            file.write(_MARKER_TEXT.format(marker=wanted))
             file.flush()
             os.fchmod(file.fileno(), 0o644)  # whoever lalald runs as next year must be able to read it
             os.fsync(file.fileno())
-        os.replace(making, os.path.join(root, MARKER_NAME))
+        try:
+            rename_without_replacing(making, os.path.join(root, MARKER_NAME))
+        except FileExistsError:
+            if marker is None and (there := read_marker(root)) is not None:  # another lalald was quicker
+                os.unlink(making)
+                return there
+            os.replace(making, os.path.join(root, MARKER_NAME))
     except OSError:
         with suppress(OSError):
             os.unlink(making)
         return None
-    return marker
+    return wanted
 
 
 def _told(error: OSError) -> str:
@@ -113,44 +125,6 @@ def _told(error: OSError) -> str:
 def _stranger(root: str, marker: str | None) -> str:
     what = f"its marker {MARKER_NAME} is missing" if marker is None else f"its marker {MARKER_NAME} is another one"
     return (
-        f"{what}: this is not the folder that was watched before, perhaps the empty mount point beneath it. "
+        f"{what}: this is not the folder that was there before, perhaps the empty mount point beneath it. "
         f"If it is the right one, `lalald release {shown(root)}` accepts it"
     )
-
-
-class Mounts:
-    """Tells at once, and without ever waking up for nothing, when a file system was mounted or unmounted anywhere.
-
-    A mount over the inbox gives no inotify event: the folder beneath is untouched.
-    """
-
-    def __init__(self) -> None:
-        self._table: int | None = None
-        self._poll: select.epoll | None = None
-
-    def start(self, changed: Callable[[], None], add_reader: Callable[[int, Callable[[], None]], object]) -> None:
-        """Calls `changed` on the event loop after each change; nothing where the system has no such table."""
-        try:
-            self._table = os.open(_MOUNTS, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return
-        # The table is always readable; what counts is the exceptional condition, for which asyncio has no word: hence a poll in the poll.
-        self._poll = select.epoll()
-        self._poll.register(self._table, select.EPOLLPRI)
-        self._poll.poll(0)
-
-        def told() -> None:
-            if self._poll is not None:
-                self._poll.poll(0)
-            changed()
-
-        add_reader(self._poll.fileno(), told)
-
-    def stop(self, remove_reader: Callable[[int], object]) -> None:
-        if self._poll is not None:
-            remove_reader(self._poll.fileno())
-            self._poll.close()
-            self._poll = None
-        if self._table is not None:
-            os.close(self._table)
-            self._table = None

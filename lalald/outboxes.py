@@ -1,0 +1,122 @@
+"""The outboxes: is each there, can it be written, and is it the folder that earlier results went to?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from lalald import presence
+from lalald.clock import Clock
+from lalald.errors import FolderUnavailableError
+from lalald.files import check_folder
+from lalald.naming import shown
+from lalald.store import Store, StoreThread
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What an outbox is known by, and why it is away; `told` once a row says so."""
+
+    marker: str | None = None
+    folder: tuple[int, int] | None = None
+    reason: str | None = None
+    told: bool = False
+
+
+class Outboxes:
+    """One look at a time at each outbox: one that never answers, a dead share, keeps one thread and not all of them."""
+
+    def __init__(
+        self,
+        markers: Mapping[str, str | None],
+        store: StoreThread,
+        executor: Callable[[], Executor],
+        clock: Clock,
+        log: Any,
+        *,
+        answer_seconds: float = 30.0,
+    ) -> None:
+        self._known = {path: _Known(marker) for path, marker in markers.items()}
+        self._looks: dict[str, asyncio.Future[_Known]] = {}
+        self._store = store
+        self._executor = executor
+        self._clock = clock
+        self._log = log
+        self._answer_seconds = answer_seconds
+
+    @property
+    def away(self) -> list[str]:
+        """Those that were not there, or not the right ones, when they were looked at last."""
+        return [path for path, known in self._known.items() if known.reason is not None]
+
+    def forget(self, kept: set[str]) -> None:
+        """Only these are configured now: nobody waits for the others to come back, unless a job does."""
+        self._known = {
+            path: known if path in kept else replace(known, reason=None, told=False)
+            for path, known in self._known.items()
+        }
+
+    async def check(self, path: str) -> None:
+        """Raises FolderUnavailableError where the outbox is not there, is another one, or cannot be written; DiskFullError."""
+        before = self._known.get(path, _Known())
+        try:
+            found = await self._look(path, before)
+        except FolderUnavailableError as error:
+            await self._note(path, replace(before, reason=f"{error} {error.hint}".strip()))
+            raise
+        await self._note(path, found)
+
+    async def accept(self, path: str) -> bool:
+        """From now on the folder that stands there is the right one. Whether there is one."""
+        try:
+            marker = await asyncio.get_running_loop().run_in_executor(self._executor(), presence.accept, path)
+        except OSError:
+            return False
+        await self._note(path, _Known(marker))
+        return True
+
+    async def _look(self, path: str, before: _Known) -> _Known:
+        look = self._looks.get(path)
+        if look is None:
+            look = asyncio.get_running_loop().run_in_executor(self._executor(), _found, path, before)
+            self._looks[path] = look
+            look.add_done_callback(lambda _: self._looks.pop(path, None))
+        try:
+            async with asyncio.timeout(self._answer_seconds):
+                return await asyncio.shield(look)
+        except TimeoutError as error:
+            message = f"The folder {shown(path)} has not answered for {self._answer_seconds:g} seconds."
+            raise FolderUnavailableError(message, hint="Is its server down? It is taken up when it answers.") from error
+
+    async def _note(self, path: str, found: _Known) -> None:
+        """Tells the store and the log what changed, and nothing while nothing changes."""
+        before = self._known.get(path, _Known())
+        found = replace(found, told=True)
+        self._known[path] = found
+        if before.told and (before.marker, before.reason) == (found.marker, found.reason):
+            return
+        if found.reason is not None:
+            meaning = "what is to be put there waits; it is taken up again when it is back"
+            self._log.warning("outbox.unavailable", outbox=path, reason=found.reason, meaning=meaning)
+        elif before.reason is not None:
+            self._log.info("outbox.available", outbox=path)
+        await self._store.run(partial(_remember, path, found, self._clock.now()))
+
+
+def _found(path: str, before: _Known) -> _Known:
+    """On a thread. Raises FolderUnavailableError, DiskFullError."""
+    check_folder(path)
+    found = presence.look(path, before.marker, before.folder, listed=False)
+    if not found.available:
+        raise FolderUnavailableError(
+            f"The folder {shown(path)}: {found.reason}.", hint="It is taken up when it is back."
+        )
+    return _Known(found.marker, found.folder)
+
+
+def _remember(path: str, found: _Known, now: float, store: Store) -> None:
+    store.set_outbox(path, marker=found.marker, reason=found.reason, now=now)

@@ -1,0 +1,232 @@
+"""An outbox that is away is waited for: nothing is paid for it, and nothing is written to what stands in its place."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from carrying import Journal, Workshop, run
+from conftest import MakeHome
+from lalald.clock import Clock
+from lalald.errors import FolderUnavailableError
+from lalald.jobs import Hold, Job, Stage, State
+from lalald.outboxes import Outboxes
+from lalald.presence import MARKER_NAME, look, read_marker
+from lalald.sandbox.server import Sandbox
+from lalald.store import Store, StoreThread
+from running import tree, until, write_wav
+
+RESULTS = ["ep1/no_vocals.wav", "ep1/vocals.wav"]
+
+
+def everything(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def swap_away(outbox: Path) -> Path:
+    """As an unmount looks from above: an empty, writable folder in its place."""
+    aside = outbox.with_name("the real outbox")
+    outbox.rename(aside)
+    outbox.mkdir()
+    return aside
+
+
+def swap_back(outbox: Path, aside: Path) -> None:
+    outbox.rmdir()
+    aside.rename(outbox)
+
+
+async def held_for_the_mount(shop: Workshop) -> Job:
+    job = await shop.until_job("it is held", state=State.HELD)
+    assert job.hold is Hold.MOUNT
+    return job
+
+
+async def at_download(shop: Workshop) -> Job:
+    """A job whose task has ended on the service, with the worker stopped before its tracks are fetched."""
+    shop.sandbox.faults("download:503*0")
+    await shop.drop("ep1.wav")
+    job = await shop.until_job("its tracks are owed", stage=Stage.DOWNLOAD)
+    await shop.end()
+    shop.sandbox.faults()
+    return job
+
+
+def test_nothing_is_charged_while_the_outbox_is_another_folder(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            await shop.drop("first.wav")
+            await shop.rest()
+            aside = swap_away(shop.outbox)
+            await shop.drop("ep1.wav")
+            job = await shop.until_job("it is held", 2, state=State.HELD)
+            assert (job.hold, job.stage, job.paid) == (Hold.MOUNT, Stage.SPLIT, False)
+            assert "its marker .lalald is missing" in (job.hold_reason or "")
+            assert f"lalald release {shop.outbox}" in (job.hold_reason or "")
+            assert everything(shop.outbox) == []
+            assert len(shop.charges()) == 1
+            swap_back(shop.outbox, aside)
+            await shop.until_job("it goes on by itself", 2, state=State.DONE)
+            assert shop.seen() == ["ep1/no_vocals.wav", "ep1/vocals.wav", "first/no_vocals.wav", "first/vocals.wav"]
+            assert [facts["outbox"] for facts in shop.journal.of("outbox.unavailable")] == [str(shop.outbox)]
+            assert len(shop.journal.of("outbox.available")) == 1
+
+    run(scenario())
+
+
+def test_paid_results_wait_for_their_outbox_through_a_restart(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            await at_download(shop)
+            aside = swap_away(shop.outbox)
+            await shop.begin()
+            job = await held_for_the_mount(shop)
+            assert job.stage is Stage.DOWNLOAD
+            assert everything(shop.outbox) == []
+            swap_back(shop.outbox, aside)
+            await shop.until_job("it goes on by itself", state=State.DONE)
+            assert shop.seen() == RESULTS
+            assert len(shop.charges()) == 1
+
+    run(scenario())
+
+
+def test_a_new_outbox_is_used_once_somebody_accepts_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            await at_download(shop)
+            aside = swap_away(shop.outbox)
+            await shop.begin()
+            await held_for_the_mount(shop)
+            assert await shop.bench.outboxes.accept(str(shop.outbox))
+            shop.worker.holds.look_at_folders_now()
+            await shop.until_job("it goes on", state=State.DONE)
+            assert shop.seen() == RESULTS
+            assert read_marker(str(shop.outbox)) != read_marker(str(aside))
+            await shop.end()
+            await shop.begin()
+            await shop.bench.outboxes.check(str(shop.outbox))  # known after a restart, too
+
+    run(scenario())
+
+
+def test_a_marker_that_a_reader_of_the_outbox_deleted_is_written_anew(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            await shop.bench.outboxes.check(str(shop.outbox))
+            before = read_marker(str(shop.outbox))
+            (shop.outbox / MARKER_NAME).unlink()
+            await shop.drop("ep1.wav")
+            await shop.until_job("it is delivered", state=State.DONE)
+            assert read_marker(str(shop.outbox)) == before
+            assert shop.journal.of("outbox.unavailable") == []
+
+    run(scenario())
+
+
+def test_an_outbox_that_never_answers_keeps_one_thread_and_is_told(tmp_path: Path) -> None:
+    answers = threading.Event()
+
+    async def scenario() -> None:
+        store = StoreThread(lambda: Store.open(tmp_path / "state"))
+        await store.start()
+        journal = Journal()
+        with ThreadPoolExecutor(1) as dead, ThreadPoolExecutor(1) as spare:
+            dead.submit(answers.wait)  # a stat on a dead share does not return either
+            executors = [dead, spare]
+            outboxes = Outboxes({}, store, lambda: executors.pop(0), Clock(), journal, answer_seconds=0.05)
+            for _ in range(3):
+                with pytest.raises(FolderUnavailableError, match=r"has not answered for 0\.05 seconds"):
+                    await outboxes.check(str(tmp_path))
+            assert len(executors) == 1  # the first look is still waited for: no second one was begun
+            assert len(journal.of("outbox.unavailable")) == 1
+            answers.set()
+            await outboxes.check(str(tmp_path))
+            assert outboxes.away == []
+        await store.stop()
+
+    try:
+        asyncio.run(scenario())
+    finally:
+        answers.set()
+
+
+def test_an_outbox_that_is_missing_at_the_start_is_told_and_taken_up_when_it_comes(
+    sandbox: Sandbox, make_home: MakeHome
+) -> None:
+    home = make_home(sandbox.url)
+    home.outbox.rmdir()
+    home.start()
+    told = until(lambda: status(home.command("status", "--json"))["outboxes"][0]["reason"], "status tells it")
+    assert "is missing" in told
+    assert "lalald makes no configured folder itself" in told
+    assert "outboxes" in home.command("status").stdout
+    write_wav(home.inbox / "ep1.wav")
+    (job,) = home.rest()
+    assert (job["state"], job["hold"], job["stage"]) == ("held", "mount", "split")
+    home.outbox.mkdir()
+    until(lambda: tree(home.outbox) == RESULTS, "it is delivered", 30)
+    assert status(home.command("status", "--json"))["outboxes"] == [
+        {"path": str(home.outbox), "available": True, "reason": None}
+    ]
+
+
+def status(done: subprocess.CompletedProcess[str]) -> dict[str, list[dict[str, str]]]:
+    found: dict[str, list[dict[str, str]]] = json.loads(done.stdout)
+    return found
+
+
+def test_release_accepts_a_new_outbox(sandbox: Sandbox, make_home: MakeHome) -> None:
+    home = make_home(sandbox.url)
+    home.start()
+    until((home.outbox / MARKER_NAME).exists, "the outbox is known")
+    swap_away(home.outbox)
+    write_wav(home.inbox / "ep1.wav")
+    (job,) = home.rest()
+    assert job["hold"] == "mount"
+    done = home.command("release", str(home.outbox))
+    assert (done.returncode, done.stdout) == (0, f"{home.outbox}: the folder that is there now is accepted\n")
+    until(lambda: tree(home.outbox) == RESULTS, "it is delivered", 30)
+
+
+def test_a_real_unmount_is_waited_for(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            await asyncio.to_thread(mount, "mount", "-t", "tmpfs", "-o", "size=4m", "none", str(shop.outbox))
+            try:
+                await shop.bench.outboxes.check(str(shop.outbox))
+            finally:
+                await asyncio.to_thread(mount, "umount", str(shop.outbox))
+            await shop.drop("ep1.wav")
+            await held_for_the_mount(shop)
+            assert everything(shop.outbox) == []
+
+    run(scenario())
+
+
+def mount(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"no right to mount: {done.stderr.strip()}")
+
+
+def test_two_that_look_first_at_once_know_it_by_the_same_marker(tmp_path: Path) -> None:
+    both = threading.Barrier(2)
+
+    def first_look(folder: Path) -> str | None:
+        both.wait()
+        return look(str(folder), None).marker
+
+    with ThreadPoolExecutor(2) as threads:
+        for attempt in range(50):
+            folder = tmp_path / str(attempt)
+            folder.mkdir()
+            markers = set(threads.map(first_look, [folder, folder]))
+            assert markers == {read_marker(str(folder))}
+            assert [path.name for path in folder.iterdir()] == [MARKER_NAME]
