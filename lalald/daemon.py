@@ -23,7 +23,7 @@ from lalald.clock import Clock
 from lalald.config import Config, load
 from lalald.control import Server
 from lalald.credentials import CREDENTIAL, license_key_with_origin
-from lalald.errors import ConfigError, DaemonError, FileError, ServiceError
+from lalald.errors import ConfigError, DaemonError, FileError, ServiceError, StoreError
 from lalald.inbox.intake import Intake
 from lalald.inbox.settle import ignore_broken_leases
 from lalald.jobs import Job, told
@@ -110,9 +110,10 @@ class _Daemon:
         """The life of the daemon, from the open database to the last save."""
         started_at = self.clock.now()
         self._answer_signals()
-        self.store = StoreThread(partial(self.open_store, self.config.state_dir))
-        await self.store.start()
-        await self._prepare()
+        self.store = StoreThread(partial(self.open_store, self.config.state_dir), self._store_troubled)
+        if not await self._unless_stopped(self._prepare()):
+            await self.store.stop()
+            return 0
         control = Server(self.config.state_dir, self._woken, self._pulse)
         await control.start()
         try:
@@ -130,8 +131,29 @@ class _Daemon:
             loop.add_signal_handler(number, self.stop.set)
         loop.add_signal_handler(signal.SIGHUP, self.reload.set)
 
+    async def _unless_stopped(self, work: Coroutine[Any, Any, Any], seconds: float | None = None) -> bool:
+        """Whether the work came to its end: a stop, or so many seconds, end it too. Its error is raised."""
+        working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(self.stop.wait())
+        await asyncio.wait([working, stopping], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if working.done():
+            working.result()
+            return True
+        working.cancel()
+        return False
+
+    def _store_troubled(self, trouble: StoreError | None) -> None:
+        """Said once: nobody can be asked to look at a full disk at every try."""
+        if trouble is None:
+            self.log.info("store.written_again")
+        else:
+            meaning = "everything waits, nothing is charged, and what is known is kept until it can be written"
+            self.log.error("store.not_written", error=told(trouble), meaning=meaning)
+        self.changed.set()
+
     async def _prepare(self) -> None:
-        """The bench and the worker."""
+        """The store, the bench and the worker."""
+        await self.store.start()
         config = self.config
         facts = {"pid": os.getpid(), "version": __version__, "started_at": self.clock.now(), "config": str(config.path)}
         reserved, markers, refused_at = await self.store.run(lambda store: self._recovered(store, facts))
@@ -229,10 +251,7 @@ class _Daemon:
     async def _first_scans(self) -> None:
         """Until every inbox was looked at once. A stop waits for none, and a share that never answers keeps nothing waiting."""
         scans = [self._look_after(self._first_scan(intake), "first scan") for intake in self.intakes.values()]
-        looked: asyncio.Future[Any] = asyncio.gather(*scans, return_exceptions=True)
-        stopping: asyncio.Future[Any] = asyncio.ensure_future(self.stop.wait())
-        await asyncio.wait([looked, stopping], timeout=_FIRST_SCANS_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
+        await self._unless_stopped(asyncio.wait(scans), _FIRST_SCANS_SECONDS)
 
     def _look_after(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """A loop of the daemon. An unknown fault in it ends the daemon with its traceback, and systemd starts it anew."""
@@ -290,6 +309,8 @@ class _Daemon:
         """Whether every loop turns: the store's thread, the worker's lanes, the inboxes."""
         if self.failed.done() or any(task.done() for task in self.watching.values()):
             return False
+        if self.store.trouble is not None:
+            return True  # the loops wait for room; a daemon that is ended for it would forget what it could not write
         try:
             async with asyncio.timeout(_PULSE_SECONDS):
                 await self.store.run(_nothing)
@@ -323,7 +344,7 @@ class _Daemon:
             self.reload.clear()
             self.systemd.reloading()
             try:
-                config = load(self.config.path, self.environ)
+                config = await self.bench.on(self.bench.files, load, self.config.path, self.environ)
             except ConfigError as error:
                 self.log.error("config.kept", error=told(error), meaning="the old configuration goes on")
             else:

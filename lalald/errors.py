@@ -4,7 +4,8 @@ LalaldError                     has a `hint`: what to do next
 ├── ConfigError                 the configuration cannot be used; carries every mistake
 ├── UsageError                  a command asks for what is not there, or cannot be
 ├── StoreError                  the state folder or its database cannot be used
-│   └── StoreRefusedError       damaged, newer, or not ours: no new start mends it
+│   ├── StoreRefusedError       damaged, newer, or not ours: no new start mends it
+│   └── StoreBusyError          no room, no answer of the disk, or locked by another program: it passes
 ├── DaemonError                 the daemon cannot start, or is not there to be asked
 ├── FileError                   this file cannot be read, moved or written now
 │   ├── DiskFullError           no room, or no quota, left where it should go
@@ -49,6 +50,14 @@ class StoreError(LalaldError):
 
 class StoreRefusedError(StoreError):
     """The database is damaged, newer, or another program's."""
+
+
+class StoreBusyError(StoreError):
+    """The database cannot be written at the moment: its disk is full or fails, or, where `locked`, another program has it."""
+
+    def __init__(self, message: str, *, hint: str = "", locked: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.locked = locked
 
 
 class DaemonError(LalaldError):

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from functools import partial
 
-from lalald.errors import StoreError
 from lalald.jobs import Stage
 from lalald.stages.bench import Bench
 from lalald.store import Store
@@ -28,8 +26,7 @@ async def show_progress(worker: Worker, changed: asyncio.Event) -> None:
         while bench.transfers:
             await asyncio.sleep(_TOLD_EVERY_SECONDS)
             changed.set()
-            with suppress(StoreError):  # on a full disk the bar stands still
-                await bench.store.run(partial(_set_progress, _shares(bench)))
+            await bench.store.run(partial(_set_progress, _shares(bench)))  # on a full disk the bar stands still
 
 
 def _shares(bench: Bench) -> dict[int, float]:
@@ -55,10 +52,13 @@ async def show_status(worker: Worker, systemd: Systemd, changed: asyncio.Event) 
 
 
 async def tell_status(worker: Worker, systemd: Systemd) -> None:
-    await _note_trouble(worker)
     counts, holds = await worker.bench.store.run(lambda store: (store.stage_counts(), store.holds()))
     named = {str(hold): count for hold, count in holds.items()}
-    systemd.status(status_text(counts, named, worker.holds.licence_trouble, worker.trouble))
+    text = status_text(counts, named, worker.holds.licence_trouble, worker.trouble)
+    full = worker.bench.store.trouble
+    systemd.status(f"everything waits for the state folder: {full} {text}" if full else text)
+    if not full:
+        await _note_trouble(worker)
 
 
 async def _note_trouble(worker: Worker) -> None:

@@ -23,7 +23,6 @@ from lalald.errors import (
     LinkRefusedError,
     RefusedError,
     ServiceError,
-    StoreError,
     TransientError,
 )
 from lalald.holds import Holds
@@ -42,7 +41,6 @@ from lalald.store import Store
 from lalald.store.store import StaleError
 
 StageFunction = Callable[[Job, Bench], Awaitable[Outcome]]
-_SAVE_AGAIN_SECONDS = 5.0
 _ASKED_AGAIN_SECONDS = 30.0
 
 
@@ -298,7 +296,7 @@ class Worker:
         return saved
 
     async def save(self, before: Job, after: Job, *, dropped: bool = False) -> Job | None:
-        """Writes the row, however long the disk is full: nothing else happens to the job before it is written."""
+        """Writes the row. The store waits where its disk is full: nothing else happens to the job before it is written."""
 
         def write(store: Store) -> Job:
             try:
@@ -309,17 +307,13 @@ class Worker:
                 store.drop_file(before)
             return saved
 
-        while True:
-            try:
-                saved = await self.bench.store.run(write)
-                self.bench.moved.set()
-                return saved
-            except StaleError:
-                self.bench.log.info("job.changed_meanwhile", job=before.id, path=before.path)
-                return None
-            except StoreError as error:
-                self.bench.log.error("store.not_written", job=before.id, error=jobs.told(error))
-                await asyncio.sleep(_SAVE_AGAIN_SECONDS)
+        try:
+            saved = await self.bench.store.run(write)
+        except StaleError:
+            self.bench.log.info("job.changed_meanwhile", job=before.id, path=before.path)
+            return None
+        self.bench.moved.set()
+        return saved
 
     def _say(self, before: Job, after: Job, outcome: Outcome) -> None:
         facts = {"job": after.id, "path": after.path}

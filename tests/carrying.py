@@ -23,6 +23,7 @@ from lalald.budget import Budget
 from lalald.clock import Clock
 from lalald.config import Config, Minutes
 from lalald.credentials import LicenseKey
+from lalald.errors import StoreError
 from lalald.jobs import Handling, Job, Request, State, Task
 from lalald.outboxes import Outboxes
 from lalald.reservations import Reservations
@@ -154,6 +155,7 @@ class Workshop:
         self.contents: dict[str, bytes] = {}
         self.journal = Journal()
         self.told: dict[str, Any] = {}  # what the sandbox knew at the end
+        self.troubles: list[StoreError | None] = []  # of the store, each said once
         self._pitches = itertools.count(100)
 
     async def __aenter__(self) -> Self:
@@ -170,7 +172,7 @@ class Workshop:
 
     async def begin(self) -> None:
         """Starts a worker on the store of this place."""
-        self.store = StoreThread(lambda: Store.open(self.state))
+        self.store = StoreThread(lambda: Store.open(self.state), self.troubles.append, again_seconds=0.05)
         await self.store.start()
         self.api = Client(
             self.sandbox.url, LicenseKey(KEY), upload_rate=None, download_rate=None, deadlines=self.deadlines

@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
-from lalald.errors import StoreError, StoreRefusedError
+from lalald.errors import StoreBusyError, StoreError, StoreRefusedError
 
 FILE_NAME = "lalald.sqlite3"
 APPLICATION_ID = 0x6C616C64  # "lald": a database of another program is told apart by it
@@ -239,10 +239,13 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
 def translated(error: sqlite3.Error, path: Path | str) -> StoreError:
     """SQLite's error in plain words."""
     name = getattr(error, "sqlite_errorname", "")
-    if name in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
+    if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
         return StoreRefusedError(f"{path} is damaged or no database ({error}); it was left as it is.", hint=_DAMAGED)
     if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
-        return StoreError(f"{path} cannot be written: {error}.", hint="Make room on the disk of the state folder.")
+        return StoreBusyError(f"{path} cannot be written: {error}.", hint="Make room on the disk of the state folder.")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        hint = "Another program has it open; let it end."
+        return StoreBusyError(f"{path} cannot be written: {error}.", hint=hint, locked=True)
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
         return StoreError(
             f"{path} cannot be opened for writing by uid {os.getuid()}: {error}.", hint="Check its owner and mode."

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from lalald.errors import StoreError
+from lalald.errors import StoreBusyError, StoreError
 from lalald.store.database import translated
 from lalald.store.store import Store
 
 Answer = TypeVar("Answer")
 _MOST_IN_ONE_COMMIT = 256
+_AGAIN_SECONDS = 2.0  # between tries to write on a disk that is full
+_STOP_SECONDS = 1.0  # for a last try; a disk that never answers holds no stop up
 
 
 class _Call:
@@ -27,64 +30,125 @@ class _Call:
         self.error: Exception | None = None
 
 
+def _nobody_told(_trouble: StoreError | None) -> None:
+    """Nobody wants to know."""
+
+
 class StoreThread:
     """Runs functions on the store, each atomic, many in one commit.
 
-    An answer is given only after the commit that holds it: what `run` returned is durable.
+    An answer is given only after the commit that holds it: what `run` returned is durable. While the disk is full, or another
+    program has the database locked, whoever writes waits: what is known is kept in memory until it can be written. Questions
+    are answered meanwhile. `told` is called on the event loop with the trouble when it begins, and with None when it is over.
     """
 
-    def __init__(self, open_store: Callable[[], Store]) -> None:
+    def __init__(
+        self,
+        open_store: Callable[[], Store],
+        told: Callable[[StoreError | None], None] = _nobody_told,
+        *,
+        again_seconds: float = _AGAIN_SECONDS,
+    ) -> None:
         self._open_store = open_store
+        self._told = told
+        self._again_seconds = again_seconds
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
+        self._waiting: list[_Call] = []
+        self._again_at = float("inf")
+        self._ending = threading.Event()
         self._loop = asyncio.get_running_loop()
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._thread = threading.Thread(target=self._work, name="store", daemon=True)
+        self.trouble: StoreError | None = None
 
     async def start(self) -> None:
-        """Opens the database on its thread. Raises StoreError."""
+        """Opens the database on its thread, as soon as its disk has room for it. Raises StoreError."""
         self._thread.start()
         await self._ready
 
     async def run(self, function: Callable[[Store], Answer]) -> Answer:
-        """What `function` returns, once it is durable. Its own errors are raised here; SQLite's as StoreError."""
+        """What `function` returns, once it is durable; where it has to wait for that, it is run again.
+
+        Its own errors are raised here; SQLite's as StoreError.
+        """
         future: asyncio.Future[Answer] = self._loop.create_future()
         self._calls.put(_Call(function, future))
         return await future
 
     async def stop(self) -> None:
-        """Everything asked for so far is done; then the database is closed."""
+        """Everything asked for so far is done, as far as there is room; then the database is closed."""
+        self._ending.set()
         self._calls.put(None)
-        await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._thread.join, _STOP_SECONDS)
 
     def _work(self) -> None:
         try:
-            store = self._open_store()
+            store = self._opened()
         except Exception as error:  # noqa: BLE001 - it is raised where the thread was started
-            self._tell(self._ready, None, error)
+            self._answer_start(error)
             return
-        self._tell(self._ready, None, None)
-        while calls := self._gather():
-            self._commit(store, calls)
-            self._loop.call_soon_threadsafe(self._answer, calls)
+        self._answer_start(None)
+        while (calls := self._gather()) is not None:
+            self._carry_out(store, calls)
+        self._carry_out(store, self._take_waiting())
+        for call in self._waiting:
+            call.error = self.trouble or StoreError("the database is closed.")
+        self._answer(self._waiting)
         store.close()
 
-    def _gather(self) -> list[_Call]:
-        """The next call and whatever else waits already; nothing at the end."""
-        calls: list[_Call] = []
-        call = self._calls.get()
-        while call is not None:
-            calls.append(call)
-            if len(calls) == _MOST_IN_ONE_COMMIT:
-                break
+    def _opened(self) -> Store:
+        while True:
             try:
+                store = self._open_store()
+            except StoreBusyError as error:
+                self._tell(error)
+                if self._ending.wait(self._again_seconds):
+                    raise
+            else:
+                self._tell(None)
+                return store
+
+    def _gather(self) -> list[_Call] | None:
+        """The next calls, or those that wait once it is time to try them again; None at the end."""
+        calls: list[_Call] = []
+        try:
+            seconds = None if not self._waiting else max(0.0, self._again_at - time.monotonic())
+            call = self._calls.get(timeout=seconds) if seconds != 0.0 else self._calls.get_nowait()
+            while call is not None and len(calls) < _MOST_IN_ONE_COMMIT - 1:
+                calls.append(call)
                 call = self._calls.get_nowait()
-            except Empty:
-                return calls
-        if calls and call is None:
-            self._calls.put(None)  # the end comes after these
+            if call is not None:
+                calls.append(call)
+            elif calls:
+                self._calls.put(None)  # the end comes after these
+            else:
+                return None
+        except Empty:
+            if time.monotonic() >= self._again_at:
+                calls = [*self._take_waiting(), *calls]
         return calls
 
-    def _commit(self, store: Store, calls: list[_Call]) -> None:
+    def _take_waiting(self) -> list[_Call]:
+        waiting, self._waiting, self._again_at = self._waiting, [], float("inf")
+        return waiting
+
+    def _carry_out(self, store: Store, calls: list[_Call]) -> None:
+        """All in one commit, or, where that finds no room, each in its own: so those that write nothing are answered."""
+        trouble = self._commit(store, calls)
+        if isinstance(trouble, StoreBusyError):
+            alone = len(calls) > 1 and not trouble.locked
+            late = [call for call in calls if not alone or isinstance(self._commit(store, [call]), StoreBusyError)]
+            calls = [call for call in calls if call not in late]
+            self._waiting += late
+            self._again_at = min(self._again_at, time.monotonic() + self._again_seconds)
+        if self._waiting and isinstance(trouble, StoreBusyError):
+            self._tell(trouble)
+        elif not self._waiting:
+            self._tell(None)
+        self._answer(calls)
+
+    def _commit(self, store: Store, calls: list[_Call]) -> StoreError | None:
+        """Why nothing was written, if so; where it will not pass, the calls have it as their error."""
         connection = store.connection
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -92,14 +156,17 @@ class StoreThread:
                 self._run(store, call)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
+            failure = translated(error, "the database")
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            failure = translated(error, "the database")
             for call in calls:
                 call.error = failure
+            return failure
+        return None
 
     def _run(self, store: Store, call: _Call) -> None:
         connection = store.connection
+        call.error = None
         connection.execute("SAVEPOINT call")
         try:
             call.answer = call.function(store)
@@ -110,7 +177,13 @@ class StoreThread:
             call.error = translated(error, "the database") if isinstance(error, sqlite3.Error) else error
         connection.execute("RELEASE call")
 
+    # on the event loop
+
     def _answer(self, calls: list[_Call]) -> None:
+        if calls:
+            self._loop.call_soon_threadsafe(self._give, calls)
+
+    def _give(self, calls: list[_Call]) -> None:
         for call in calls:
             if call.future.cancelled():
                 continue
@@ -119,12 +192,18 @@ class StoreThread:
             else:
                 call.future.set_result(call.answer)
 
-    def _tell(self, future: asyncio.Future[None], answer: None, error: Exception | None) -> None:
-        def tell() -> None:
-            if not future.cancelled():
-                future.set_exception(error) if error else future.set_result(answer)
+    def _tell(self, trouble: StoreError | None) -> None:
+        """The trouble when it begins, and its end."""
+        if (trouble is None) != (self.trouble is None):
+            self.trouble = trouble
+            self._loop.call_soon_threadsafe(self._told, trouble)
 
-        self._loop.call_soon_threadsafe(tell)
+    def _answer_start(self, error: Exception | None) -> None:
+        def answer() -> None:
+            if not self._ready.cancelled():
+                self._ready.set_exception(error) if error else self._ready.set_result(None)
+
+        self._loop.call_soon_threadsafe(answer)
 
 
 __all__ = ["StoreError", "StoreThread"]

@@ -1,0 +1,107 @@
+"""A story in a mount namespace of its own, where anybody may mount small disks: in a process of its own, by fork."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import sys
+import tempfile
+import traceback
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+_CLONE_NEWNS, _CLONE_NEWUSER = 0x20000, 0x10000000  # <sched.h>
+_ENDED_BADLY, _NO_NAMESPACES = 1, 77
+
+
+def in_own_mounts(story: Callable[[], object]) -> None:
+    """Runs the story where what it mounts is seen by nobody else, and goes with it. What fails there fails here.
+
+    The test is skipped, with the reason, where this system lets nobody have namespaces.
+    """
+    with tempfile.TemporaryFile("w+") as said:
+        with warnings.catch_warnings():
+            # Python 3.12 warns of threads, such as those of a test runner: the child uses nothing of theirs.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            process = os.fork()
+        if process == 0:
+            code = _ENDED_BADLY
+            try:
+                os.dup2(said.fileno(), 2)
+                code = _tell(story)
+            finally:
+                os._exit(code)
+        _, status = os.waitpid(process, 0)
+        said.seek(0)
+        words = said.read()
+    code = os.waitstatus_to_exitcode(status)
+    if code == _NO_NAMESPACES:
+        pytest.skip(f"no mount namespaces here: {words.strip()}")
+    assert code == 0, f"in a namespace of its own (exit code {code}):\n{words}"
+
+
+def _tell(story: Callable[[], object]) -> int:
+    sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - pytest's own capture is the parent's
+    try:
+        _enter()
+    except OSError as error:
+        sys.stderr.write(str(error.strerror))
+        sys.stderr.flush()
+        return _NO_NAMESPACES
+    try:
+        story()
+    except BaseException:  # noqa: BLE001 - the end of the child, whatever it is, is told by its exit code
+        traceback.print_exc()
+        sys.stderr.flush()
+        return _ENDED_BADLY
+    return 0
+
+
+def _enter() -> None:
+    user, group = os.geteuid(), os.getegid()
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(_CLONE_NEWNS | _CLONE_NEWUSER) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    with suppress(FileNotFoundError):
+        Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"0 {user} 1")
+    Path("/proc/self/gid_map").write_text(f"0 {group} 1")
+    done = subprocess.run(["mount", "--make-rprivate", "/"], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise OSError(None, done.stderr)
+
+
+def mount_disk(folder: Path, size: str = "8m", *options: str) -> None:
+    """A small disk of its own at the folder, in memory."""
+    folder.mkdir(parents=True, exist_ok=True)
+    words = ",".join([f"size={size}", "mode=755", *options])
+    subprocess.run(["mount", "-t", "tmpfs", "-o", words, "none", str(folder)], check=True)
+
+
+def unmount(folder: Path) -> None:
+    """The folder beneath is there again, whoever has something open in the other one."""
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+class Filler:
+    """Takes all the room there is on a disk, and gives it back."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / ".filler"
+
+    def fill(self, but_bytes: int = 0) -> None:
+        """Leaves so many bytes."""
+        facts = os.statvfs(self.path.parent)
+        with self.path.open("ab", buffering=0) as file:
+            left = facts.f_bavail * facts.f_frsize - but_bytes
+            with suppress(OSError):
+                while left > 0:
+                    left -= file.write(bytes(min(left, 1 << 20)))
+
+    def empty(self) -> None:
+        self.path.unlink()
