@@ -19,12 +19,12 @@ def configure(settings: Log, environ: Mapping[str, str]) -> Any:
     sys.modules.setdefault("rich", None)  # type: ignore[arg-type] # structlog would load it for tracebacks that the daemon never prints
     import structlog
 
+    console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
     shared: list[Any] = [
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=False),
+        structlog.processors.TimeStamper(fmt="iso", utc=not console),  # people read their own clock, programs read UTC
         structlog.processors.ExceptionRenderer(),
     ]
-    console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
     if console:
         # without padding: a watched log is read from left to right
         render: list[Any] = [_printable, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=24)]

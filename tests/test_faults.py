@@ -153,7 +153,7 @@ def rows() -> list[Row]:
         Row(({"operation": "batch", "kind": "task_error", "match": "ep1"},), failed("Unable to detect", 1), files=("ep1.wav", "ep2.wav")),
         # tracks
         *(Row((f"download:{fault}",), DELIVERED) for fault in (
-            "429", "503*4", "status,status=503,seconds=0.2", "500", "html", "html,status=404", "empty", "hang", "reset_before",
+            "429", "503*4", "status,status=503,seconds=0.08", "500", "html", "html,status=404", "empty", "hang", "reset_before",
             "reset_during", "reset_during,at_byte=0",
             "reset_after", "cut", "cut,at_byte=0", "cut,at_byte=1000", "long", "long,declared=none",
             "long,declared=less", "dead", "dead,status=403", "dead,status=410", "dead*2", "400", "huge",

@@ -16,7 +16,7 @@ import pytest
 from lalald.errors import StoreError
 from lalald.jobs import Hold, Job, Request, Stage, State, Task, Track
 from lalald.store import Found, Store, StoreThread
-from lalald.store.database import APPLICATION_ID, FILE_NAME, VERSION
+from lalald.store.database import APPLICATION_ID, FILE_NAME, VERSION, bring_to
 from lalald.store.store import StaleError
 from test_jobs import HANDLING
 
@@ -192,6 +192,25 @@ def test_a_database_that_cannot_be_used_is_refused_in_plain_words_and_left(
         Store.open(tmp_path)
     assert refusal.value.hint
     assert path.read_bytes() == before
+
+
+def _shape(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    return sorted(map(tuple, connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")))
+
+
+@pytest.mark.parametrize("version", range(1, VERSION))
+def test_an_older_database_is_brought_to_this_version_with_all_it_knows(tmp_path: Path, version: int) -> None:
+    (tmp_path / "old").mkdir()
+    connection = sqlite3.connect(tmp_path / "old" / FILE_NAME, isolation_level=None)
+    bring_to(connection, 0, version)
+    connection.execute("INSERT INTO facts (name, json, at) VALUES ('minutes', '12', 1.0)")
+    connection.close()
+    old, new = Store.open(tmp_path / "old"), Store.open(tmp_path / "new")
+    assert old.fact("minutes") == 12
+    assert _shape(old.connection) == _shape(new.connection)
+    assert old.connection.execute("PRAGMA user_version").fetchone()[0] == VERSION
+    old.close()
+    new.close()
 
 
 def test_the_application_is_named_in_the_file(store: Store) -> None:

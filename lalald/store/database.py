@@ -149,10 +149,8 @@ CREATE TABLE outboxes (
 );
 """
 
-MIGRATIONS: tuple[str, ...] = (
-    _FIRST,
-    _OUTBOXES,
-)  # the n-th brings version n to n + 1; none is ever edited once released
+# The n-th brings version n to n + 1; none is ever edited once released.
+MIGRATIONS: tuple[str, ...] = (_FIRST, _OUTBOXES)
 VERSION = len(MIGRATIONS)
 
 
@@ -230,7 +228,12 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
     connection.execute("PRAGMA synchronous = FULL")  # money hangs on these rows
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA cache_size = -4096")
-    for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+    bring_to(connection, version, VERSION)
+
+
+def bring_to(connection: sqlite3.Connection, version: int, wanted: int) -> None:
+    """Step by step from one version to another, each in a transaction of its own."""
+    for number, script in enumerate(MIGRATIONS[version:wanted], start=version + 1):
         connection.executescript(
             f"BEGIN IMMEDIATE;{script}PRAGMA application_id = {APPLICATION_ID};PRAGMA user_version = {number};COMMIT;"
         )
