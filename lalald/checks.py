@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from lalald import requests
 from lalald.api import TaskAnswer
 from lalald.errors import LicenceRefusedError, RefusedError, ServiceError, TransientError
-from lalald.jobs import Hold, Job, Stage, State
+from lalald.jobs import Hold, Job, Request, Stage, State
 from lalald.pacing import CheckWindow
 from lalald.stages import check
 from lalald.stages.bench import Bench
@@ -139,13 +140,15 @@ class Checks:
             if len(task_ids) == 1:
                 return {}
         half = len(task_ids) // 2
-        parts = []
-        for part in (task_ids[:half], task_ids[half:]):
-            await asyncio.sleep(self._window.wait_seconds if self._window else 0.0)
-            if self._window:
-                self._window.sent()
-            parts.append(await self._answers(part))
-        return parts[0] | parts[1]
+        first = await self.asked_at_once(task_ids[:half])
+        return first | await self.asked_at_once(task_ids[half:])
+
+    async def asked_at_once(self, task_ids: Sequence[str]) -> dict[str, TaskAnswer]:
+        """What the service says of tasks, out of turn but within the window. Raises ServiceError."""
+        if self._window:
+            await asyncio.sleep(self._window.wait_seconds)
+            self._window.sent()
+        return await self._answers(task_ids)
 
     async def _settle(self, running: Sequence[RunningTask], answers: dict[str, TaskAnswer]) -> None:
         told: dict[int, dict[int, TaskAnswer | None]] = defaultdict(dict)
@@ -158,6 +161,10 @@ class Checks:
     async def _settle_job(self, job: Job, told: dict[int, TaskAnswer | None], *, many: bool) -> None:
         stuck = job.state is State.HELD and job.hold is Hold.LOST_TASK
         if self._worker.carries(job.id) or (job.state is not State.WAITING and not stuck):
+            return
+        cancelled = any(answer is not None and answer.status == "cancelled" for answer in told.values())
+        if cancelled and job.request is Request.CANCEL:  # by us, in a request whose answer was lost
+            await requests.honour(job, self._worker)
             return
         outcome = check.outcome_of(job, told, self._bench.clock.now(), many=many)
         if outcome.job.tasks == job.tasks:

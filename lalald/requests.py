@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lalald import jobs
-from lalald.errors import RefusedError, ServiceError
+from lalald.errors import RefusedError, ServiceError, TransientError
 from lalald.jobs import Done, Job, Request, Stage, State, Task
 from lalald.stages.archive import take_back
 from lalald.stages.bench import source_path
@@ -30,10 +30,9 @@ async def honour(job: Job, worker: Worker) -> Job | None:
     after = await _asked(job, request, worker)
     if after is None:
         return None  # the service does not answer: the request stays in the row and is honoured when it does
-    saved = job if after is job else await worker.save(job, after)
+    saved = await worker.save(job, after, honoured=request)
     if saved is None:
         return None
-    await worker.bench.store.run(lambda store: store.clear_request(job.id, request))
     worker.bench.log.info(
         f"job.{_PAST[request]}", job=job.id, path=job.path, stage=str(saved.stage), state=str(saved.state)
     )
@@ -61,17 +60,10 @@ async def _cancelled(job: Job, worker: Worker) -> Job | None:
     unfinished = [task for task in job.tasks if task.error is None and task.stage in (Stage.SPLIT, Stage.CHECK)]
     if not unfinished:
         return job  # everything is paid and there: it is delivered
-    finished: set[str] = set()
     running = [task.task_id for task in job.tasks if task.stage is Stage.CHECK and task.error is None and task.task_id]
-    if running:
-        try:
-            answers = await worker.bench.api.cancel(running)
-        except RefusedError:
-            answers = dict.fromkeys(running, "refused")
-        except ServiceError as error:
-            worker.bench.log.warning("cancel.waits", job=job.id, error=str(error))
-            return None
-        finished = {task_id for task_id in running if answers.get(task_id, "untold") is not None}
+    finished = await _finished(job, running, worker) if running else set()
+    if finished is None:
+        return None
     tasks = tuple(_ended(task, finished) for task in job.tasks)
     worker.bench.budget.forgo(job.id)
     now = worker.bench.clock.now()
@@ -88,6 +80,35 @@ async def _cancelled(job: Job, worker: Worker) -> Job | None:
         filed=True,
         updated_at=now,
     )
+
+
+async def _finished(job: Job, running: list[str], worker: Worker) -> set[str] | None:
+    """Those that the service could not cancel, or None where it does not answer: one request tells for all jobs that it does again."""
+    gate, began_at = worker.gates["cancel"], worker.bench.clock.monotonic()
+    if gate.wait_seconds:
+        return None
+    try:
+        finished = await _cancelled_on_the_service(running, worker)
+    except RefusedError:
+        finished = set(running)
+    except ServiceError as error:
+        retry_after = error.retry_after_seconds if isinstance(error, TransientError) else None
+        if gate.failed(str(error), began_at=began_at, retry_after_seconds=retry_after):
+            meaning = "tasks are cancelled when the service answers again"
+            worker.bench.log.warning("cancel.waits", job=job.id, error=str(error), meaning=meaning)
+        return None
+    if gate.succeeded():
+        worker.bench.log.info("service.back")
+    return finished
+
+
+async def _cancelled_on_the_service(running: list[str], worker: Worker) -> set[str]:
+    """Cancels, and gives those that had ended. "Not in progress" is said of tasks that an earlier request has cancelled, too, if its
+    answer was lost: then `/check/` knows."""
+    answers = await worker.bench.api.cancel(running)
+    ended = [task_id for task_id in running if answers.get(task_id, "untold") is not None]
+    told = await worker.checks.asked_at_once(ended) if ended else {}
+    return {task_id for task_id in ended if task_id not in told or told[task_id].status != "cancelled"}
 
 
 def _ended(task: Task, finished: set[str]) -> Task:

@@ -63,7 +63,8 @@ class Worker:
         self.settled = asyncio.Event()  # set whenever a job came to rest; `run --once` waits on it
         self._requests_woken = asyncio.Event()
         self.gates = {
-            name: Gate(bench.clock, jitter) for name in ("upload", "split", "check", "download", "delete", "archive")
+            name: Gate(bench.clock, jitter)
+            for name in ("upload", "split", "check", "download", "delete", "archive", "cancel")
         }
         self.holds = Holds(bench, self)
         self.checks = Checks(bench, self)
@@ -136,7 +137,8 @@ class Worker:
                     await requests.honour(job, self)
             left = await self.bench.store.run(lambda store: store.requested(limit=1)) if requested else []
             with suppress(TimeoutError):
-                async with asyncio.timeout(_ASKED_AGAIN_SECONDS if left else None):
+                again_seconds = self.gates["cancel"].wait_seconds or _ASKED_AGAIN_SECONDS
+                async with asyncio.timeout(again_seconds if left else None):
                     await self._requests_woken.wait()
 
     def _stop_transfers(self, job: Job) -> None:
@@ -295,8 +297,13 @@ class Worker:
             return await requests.honour(saved, self)
         return saved
 
-    async def save(self, before: Job, after: Job, *, dropped: bool = False) -> Job | None:
-        """Writes the row. The store waits where its disk is full: nothing else happens to the job before it is written."""
+    async def save(
+        self, before: Job, after: Job, *, dropped: bool = False, honoured: jobs.Request | None = None
+    ) -> Job | None:
+        """Writes the row. The store waits where its disk is full: nothing else happens to the job before it is written.
+
+        The request that is `honoured` by it goes in the same commit: left behind, it would be honoured twice, and paid twice.
+        """
 
         def write(store: Store) -> Job:
             try:
@@ -305,6 +312,8 @@ class Worker:
                 saved = store.save(_with_the_same_work(store, before), after)
             if dropped:
                 store.drop_file(before)
+            if honoured is not None:
+                store.clear_request(before.id, honoured)
             return saved
 
         try:

@@ -1,0 +1,63 @@
+"""A cancel meets a service that misbehaves: it is carried out once the service answers, and the file ends the same."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from carrying import HURRIED, PATIENT, PLENTY, Workshop, run
+from lalald.jobs import Request, Stage, State
+from lalald.sandbox.options import Options
+from running import tree
+
+RUNS_FOR_HOURS = Options(checks_per_minute=PLENTY, processing_seconds=36_000.0)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "429", "429,retry_after=7", "503*4", "500,code=internal_error", "html", "empty", "half", "missing", "null", "type",
+        "extra", "unknown", "hang", "hang,done=true", "503,done=true", "html,done=true", "cut", "reset_before", "reset_during",
+        "reset_after", "huge", "redirect,url=http://127.0.0.1:9/", "403",
+    ],
+)  # fmt: skip
+def test_a_cancelled_file_stays_where_it_is_whatever_becomes_of_the_request(fault: str, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        deadlines = HURRIED if "hang" in fault else PATIENT
+        async with Workshop(tmp_path, options=RUNS_FOR_HOURS, deadlines=deadlines) as shop:
+            await shop.drop("ep1.wav")
+            await shop.until_job("it runs", stage=Stage.CHECK)
+            shop.sandbox.faults(f"cancel:{fault}")
+            await shop.ask(Request.CANCEL, 1)
+            job = await shop.until_job("it is cancelled", state=State.CANCELLED, request=None)
+            assert job.error == "it was cancelled"
+            assert tree(shop.inbox) == ["ep1.wav"]
+            assert [task["status"] for task in shop.sandbox.state()["tasks"]] == ["cancelled"]
+            assert shop.charges().total() == 1
+            assert len(shop.journal.of("cancel.waits")) <= 1
+
+    run(scenario())
+
+
+def test_an_outage_costs_cancels_one_probe_for_all_of_them(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, options=RUNS_FOR_HOURS) as shop:
+            await shop.drop(*(f"ep{n}.wav" for n in range(40)), duplicates="process")
+
+            async def running() -> bool:
+                return all(job.stage is Stage.CHECK for job in await shop.jobs())
+
+            await shop.until(running, "all of them run")
+            shop.sandbox.faults("cancel:503*0")
+            await shop.ask(Request.CANCEL, *range(1, 41))
+            await asyncio.sleep(3600)
+            asked = shop.counts()["cancel"]
+            assert 1 < asked < 3600, "with the shortest backoffs of all, half a second"
+            assert len(shop.journal.of("cancel.waits")) == 1
+            shop.sandbox.faults()
+            jobs = await shop.rest()
+            assert {job.state for job in jobs} == {State.CANCELLED}
+
+    run(scenario(), speed=2000.0)
