@@ -61,6 +61,9 @@ def test_a_unit_waits_for_ready_reloads_by_hup_and_is_watched(unit: Path) -> Non
     assert said["ExecReload"] == ["kill -HUP $MAINPID"]
     assert "WatchdogSec" in said
     assert said["Restart"] == ["on-failure"]
+    assert said["SyslogLevel"] == [
+        "err"
+    ]  # the log's own lines bring theirs: what has none is a crash, or a start refused
     assert settings(unit, "Unit")["StartLimitIntervalSec"] == ["0"]
 
 
@@ -92,9 +95,12 @@ def test_user_folders_and_example_agree() -> None:
     ((kind, name, _, _, home),) = rows("sysusers.conf")
     assert (kind, name, home) == ("u", user, f"/var/lib/{said['StateDirectory'][0]}")
     example = yaml.safe_load((ROOT / "config.example.yaml").read_text(encoding="utf-8"))
-    owners = {row[1]: (row[3], row[4]) for row in rows("tmpfiles.conf")}
+    made = [row for row in rows("tmpfiles.conf") if row[0] in ("d", "f")]
+    owners = {row[1]: (row[3], row[4]) for row in made}
+    modes = {row[1]: row[2] for row in made}
     assert example["state_dir"] == home
-    assert owners[example["license_key_file"]] == ("root", user)
+    assert owners[example["license_key_file"]] == (user, user)
+    assert modes[example["license_key_file"]] == "0400"  # those who drop files are in the group, and need no key
     for folder in (example["inboxes"][0]["path"], example["inboxes"][0]["outbox"]):
         assert owners[folder] == (user, user)
         assert any(Path(folder).is_relative_to(path.removeprefix("-")) for path in said["ReadWritePaths"])
@@ -348,6 +354,7 @@ def test_lines_for_the_journal_begin_with_their_priority(make_home: MakeHome, sa
         lines += list(journal)
     assert process.wait(20) == 0
     priorities = {line[:3] for line in lines}
+    assert all(re.search(r'"timestamp": "[^"]+Z"', line) for line in lines), "moments without a zone are nobody's"
     assert all(re.match(r"<\d>\{.*\}$", line) for line in lines), lines
     (unavailable,) = [line for line in lines if "inbox.unavailable" in line]
     assert '"level": "warning"' in unavailable
