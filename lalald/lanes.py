@@ -72,17 +72,9 @@ class Lane:
                 task.cancel()
             await asyncio.gather(*self._under_way, return_exceptions=True)
 
-    @property
-    def busy(self) -> bool:
-        return bool(self._under_way)
-
     def stop_taking(self) -> None:
         """Nothing new is started; what is under way goes on."""
         self._takes = False
-
-    async def drain(self) -> None:
-        """Waits for what is under way."""
-        await asyncio.gather(*self._under_way, return_exceptions=True)
 
     def _tell_turns(self) -> None:
         turns, self._turns = self._turns, []

@@ -25,14 +25,32 @@ class Starts:
     def __init__(self, bench: Bench, worker: Worker) -> None:
         self._bench = bench
         self._worker = worker
+        self._stopping = False
+        self.charging: set[asyncio.Task[None]] = (
+            set()
+        )  # those whose request is on the wire, or its answer not yet saved
+
+    def stop(self) -> None:
+        """Whatever is being prepared is not asked for any more; what is on the wire goes on."""
+        self._stopping = True
 
     async def start(self, group: Sequence[Job], mode: str) -> None:
         """Prepares each job of a group, starts their tasks of this mode together, and saves each job's answers."""
         asked_since = self._bench.clock.now()
         prepared = await asyncio.gather(*(self._prepared(job, mode) for job in group))
         ready = [job for job in prepared if job is not None]
-        if not ready:
+        if not ready or self._stopping:
             return
+        asking = asyncio.create_task(self._ask(ready, mode, asked_since), name=f"start {mode}")
+        self.charging.add(asking)
+        asking.add_done_callback(self.charging.discard)
+        try:
+            await asking
+        finally:
+            asking.cancel()
+
+    async def _ask(self, ready: Sequence[Job], mode: str, asked_since: float) -> None:
+        """Money is spent here: until the answers are saved nothing may come between."""
         began_at = self._bench.clock.monotonic()
         answers = await split.start(ready, mode, self._bench)
         self._tell_gate(answers, began_at)

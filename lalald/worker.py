@@ -162,10 +162,12 @@ class Worker:
         """Nothing new is begun. Returns whether a request that charges is on the wire."""
         for lane in self.lanes:
             lane.stop_taking()
-        return any(lane.busy for lane in self._split_lanes)
+        self.starts.stop()
+        return bool(self.starts.charging)
 
     async def splits_ended(self) -> None:
-        await asyncio.gather(*(lane.drain() for lane in self._split_lanes))
+        """What came of the requests that charge is saved."""
+        await asyncio.gather(*self.starts.charging, return_exceptions=True)
 
     @property
     def _split_lanes(self) -> list[Lane]:

@@ -1,0 +1,81 @@
+"""SIGTERM while the machine misbehaves: the daemon ends in time whatever its disks do."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from lalald.sandbox.options import Options
+from lalald.sandbox.server import Sandbox
+from own_mounts import Filler, in_own_mounts, mount_disk
+from running import Home, until, write_wav
+
+STOP_SECONDS = 2.0
+BUSY_SECONDS = 1.5  # what a machine that is busy with other tests may add
+
+
+@contextmanager
+def dead_mount(folder: Path) -> Iterator[None]:
+    """A file system whose server never answers: whoever touches it waits. It is given up at the end."""
+    try:
+        server = os.open("/dev/fuse", os.O_RDWR)
+    except OSError as error:
+        pytest.skip(f"no FUSE here: {error.strerror}")
+    words = f"fd={server},rootmode=40000,user_id=0,group_id=0".encode()
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mount(b"none", os.fsencode(folder), b"fuse", 0, words) != 0:
+        pytest.skip(f"FUSE cannot be mounted here: {os.strerror(ctypes.get_errno())}")
+    try:
+        yield
+    finally:
+        os.close(server)
+
+
+def stopped_in_time(home: Home) -> None:
+    began_at = time.monotonic()
+    assert home.stop() == 0
+    assert time.monotonic() - began_at < STOP_SECONDS + BUSY_SECONDS
+
+
+@pytest.mark.parametrize("place", ["inbox", "outbox"])
+def test_a_mount_that_died_holds_no_stop_up(tmp_path: Path, place: str) -> None:
+    def story() -> None:
+        with Sandbox(Options()) as sandbox:
+            home = Home(tmp_path, sandbox.url, inbox={"watch": "polling", "poll_interval": "1s"})
+            sandbox.faults("upload:hang*0")
+            home.start()
+            write_wav(home.inbox / "ep1.wav")
+            until(lambda: sandbox.state()["counts"].get("upload"), "the upload is on its way")
+            with dead_mount(home.root / place):
+                sandbox.faults()
+                home.command("rescan")
+                stopped_in_time(home)
+
+    in_own_mounts(story)
+
+
+def test_a_full_state_folder_holds_no_stop_up(tmp_path: Path) -> None:
+    def story() -> None:
+        with Sandbox(Options()) as sandbox:
+            home = Home(tmp_path, sandbox.url)
+            mount_disk(home.state, "16m")
+            home.start()
+            filler = Filler(home.state)
+            filler.fill()
+            write_wav(home.inbox / "ep1.wav")
+            until(lambda: home.logged("store.not_written"), "the file cannot be remembered")
+            assert home.command("health").returncode == 0, "it is alive, and ending it would make it forget"
+            stopped_in_time(home)
+            filler.empty()
+            home.start()
+            (job,) = home.rest()
+            assert job["state"] == "done"
+            home.stop()
+
+    in_own_mounts(story)
