@@ -410,5 +410,7 @@ def warned(job: Job, warning: str) -> Job:
 
 def told(error: Exception) -> str:
     """An error as one sentence for the row: what happened, then what to do."""
-    hint = error.hint if isinstance(error, LalaldError) else ""
-    return f"{error} {hint}".strip()
+    text, hint = str(error), error.hint if isinstance(error, LalaldError) else ""
+    if not (text and hint):
+        return text or hint
+    return f"{text} {hint}" if text.endswith((".", "!", "?")) else f"{text}; {hint}"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lalald import jobs
-from lalald.errors import TransientError
+from lalald.errors import LalaldError, TransientError
 from lalald.jobs import (
     MOVES,
     Done,
@@ -24,6 +25,7 @@ from lalald.jobs import (
     State,
     Task,
     Track,
+    told,
 )
 
 HANDLING = Handling(
@@ -187,3 +189,15 @@ def test_the_legal_moves_lead_to_the_end_from_everywhere() -> None:
             new = {after for before in new for after in MOVES[before]} - reached
             reached |= new
         assert Stage.DONE in reached
+
+
+@pytest.mark.parametrize(
+    ("message", "hint", "sentence"),
+    [
+        ("there is no file /key", "put the key into it", "there is no file /key; put the key into it"),
+        ("It is away.", "Mount it.", "It is away. Mount it."),
+        ("It is away.", "", "It is away."),
+    ],
+)
+def test_an_error_and_what_to_do_about_it_make_sentences(message: str, hint: str, sentence: str) -> None:
+    assert told(LalaldError(message, hint=hint)) == sentence
