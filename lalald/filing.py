@@ -24,6 +24,7 @@ from lalald.files import (
     keeps_inodes,
     listed,
     most_name_bytes,
+    plain_errors,
     rename_without_replacing,
     sha256_of,
     sync_folder,
@@ -251,7 +252,8 @@ def _copied(source: Source, found: str, folder: str, step: Step) -> str:
     """A whole, durable, compared copy under a hidden name in the target's folder; it keeps the time of the last change."""
     hidden = os.path.join(folder, f".lalald-copy-{source.job.id}-{int(source.job.created_at * 1000):x}.part")
     try:
-        digest = copy_across(found, hidden, step)
+        with plain_errors(hidden, folder):
+            digest = copy_across(found, hidden, step)
         facts = facts_of(found)
         if facts is None or not source.is_ours(facts):
             raise StrangerError

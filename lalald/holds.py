@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lalald.errors import FileError, LicenceRefusedError, ServiceError
 from lalald.files import check_folder, free_bytes
 from lalald.jobs import Hold, Job, Stage, released
+from lalald.stages.archive import done_folder
 from lalald.stages.bench import Bench
 from lalald.stages.download import room_needed
 
@@ -178,22 +179,33 @@ class Holds:
 
     async def _release_where_folders_are_back(self) -> None:
         jobs = await self._bench.store.run(lambda store: store.held(Hold.MOUNT))
-        verdicts: dict[tuple[str, bool], bool] = {}
+        verdicts: dict[str, bool] = {}
         for job in jobs:
             self._warn_if_paid_and_late(job)
-            needs_inbox = job.stage in (Stage.UPLOAD, Stage.ARCHIVE)
-            folder = job.inbox if needs_inbox else job.handling.outbox
-            if (folder, needs_inbox) not in verdicts:
-                verdicts[folder, needs_inbox] = await self._is_there(folder, is_inbox=needs_inbox)
-            if verdicts[folder, needs_inbox]:
+            needed = self._needed_folders(job)
+            for folder in needed - verdicts.keys():
+                verdicts[folder] = await self._is_there(folder, is_outbox=folder == job.handling.outbox)
+            if all(verdicts[folder] for folder in needed):
                 await self._release(job)
 
-    async def _is_there(self, folder: str, *, is_inbox: bool) -> bool:
+    def _needed_folders(self, job: Job) -> set[str]:
+        """All that its stage touches: let go for one of them alone, it would be held again at once."""
+        match job.stage:
+            case Stage.UPLOAD:
+                return {job.inbox}
+            case Stage.SPLIT:
+                return {job.handling.outbox} if job.paid else {job.inbox, job.handling.outbox}
+            case Stage.ARCHIVE:
+                return {job.inbox, done_folder(job)}
+            case _:
+                return {job.handling.outbox}
+
+    async def _is_there(self, folder: str, *, is_outbox: bool) -> bool:
         try:
-            if is_inbox:
-                await self._bench.on(self._bench.files, check_folder, folder)
-            else:
+            if is_outbox:
                 await self._bench.outboxes.check(folder)
+            else:
+                await self._bench.on(self._bench.files, check_folder, folder)
         except FileError:
             return False
         return True
@@ -203,16 +215,22 @@ class Holds:
         room: dict[str, int] = {}
         for job in jobs:
             self._warn_if_paid_and_late(job)
-            outbox = job.handling.outbox
-            try:
-                if outbox not in room:
-                    room[outbox] = await self._bench.on(self._bench.files, free_bytes, outbox)
-            except FileError:
-                room[outbox] = 0
-            needed = room_needed(job)
-            if room[outbox] >= needed:
-                room[outbox] -= needed
+            archives = job.stage is Stage.ARCHIVE
+            folder = done_folder(job) if archives else job.handling.outbox
+            if folder not in room:
+                room[folder] = await self._room_in(folder)
+            needed = max(1, job.size) if archives else room_needed(job)
+            if room[folder] >= needed:
+                room[folder] -= needed
                 await self._release(job)
+
+    async def _room_in(self, folder: str) -> int:
+        """Bytes; none where not even an empty file can be made, for a disk can be out of other things."""
+        try:
+            await self._bench.on(self._bench.files, check_folder, folder)
+            return await self._bench.on(self._bench.files, free_bytes, folder)
+        except FileError:
+            return 0
 
     async def _release_links(self) -> None:
         now = self._bench.clock.now()

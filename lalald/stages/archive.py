@@ -70,6 +70,11 @@ def file_failure(job: Job, *, step: Step = no_step) -> Job:
     return replace(filed, filed=True)
 
 
+def done_folder(job: Job) -> str:
+    """The configured folder that a finished source goes to, or below which its folder is made."""
+    return _root(job, job.handling.done_dir)[0] if job.handling.on_success == "move" else job.inbox
+
+
 def take_back(job: Job) -> None:
     """The job goes on: the note beside its file, as the row last knew its place, is no longer true."""
     if job.location is not None:

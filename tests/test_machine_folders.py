@@ -1,0 +1,95 @@
+"""Folders are away or full while a job needs them: it waits for the right one, says so once, and goes on by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from carrying import Workshop, run
+from lalald.jobs import Hold, Stage, State
+from own_mounts import Filler, in_own_mounts, mount_disk
+from running import tree
+
+PROBES_SECONDS = 100.0  # ten probes
+
+
+async def waits_quietly(shop: Workshop, hold: Hold, stage: Stage) -> None:
+    held = await shop.until_job("it is held", state=State.HELD, hold=hold)
+    assert held.stage is stage
+    await asyncio.sleep(PROBES_SECONDS)
+    assert len(shop.journal.of("job.held")) == 1, "said once, and not tried in vain at every probe"
+
+
+def test_a_done_folder_elsewhere_that_is_missing_is_waited_for_and_never_made(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        done = tmp_path / "elsewhere"
+        async with Workshop(tmp_path, done_dir=str(done)) as shop:
+            await shop.drop("ep1.wav")
+            await waits_quietly(shop, Hold.MOUNT, Stage.ARCHIVE)
+            assert not done.exists()
+            assert tree(shop.inbox) == ["ep1.wav"]
+            assert tree(shop.outbox) == ["ep1/no_vocals.wav", "ep1/vocals.wav"]
+            done.mkdir()
+            await shop.until_job("it is there", state=State.DONE)
+            assert tree(done) == ["ep1.wav"]
+            assert tree(shop.inbox) == []
+            assert sum(shop.charges().values()) == 1
+
+    run(scenario())
+
+
+def test_a_done_folder_on_a_full_disk_is_waited_for_and_the_file_stays(tmp_path: Path) -> None:
+    in_own_mounts(lambda: run(_full_done_folder(tmp_path)))
+
+
+async def _full_done_folder(root: Path) -> None:
+    done = root / "elsewhere"
+    mount_disk(done, "1m")
+    filler = Filler(done)
+    filler.fill()
+    async with Workshop(root, done_dir=str(done)) as shop:
+        await shop.drop("ep1.wav", seconds=2.0)
+        await waits_quietly(shop, Hold.DISK, Stage.ARCHIVE)
+        assert (shop.inbox / "ep1.wav").read_bytes() == shop.contents["ep1.wav"]
+        filler.empty()
+        await shop.until_job("there is room", state=State.DONE)
+        assert (done / "ep1.wav").read_bytes() == shop.contents["ep1.wav"]
+        assert sum(shop.charges().values()) == 1
+        assert shop.litter() == []
+
+
+def test_an_outbox_that_fills_up_during_a_download_is_waited_for(tmp_path: Path) -> None:
+    in_own_mounts(lambda: run(_full_outbox(tmp_path)))
+
+
+async def _full_outbox(root: Path) -> None:
+    mount_disk(root / "outbox", "20m")
+    filler = Filler(root / "outbox")
+    async with Workshop(root) as shop:
+        shop.sandbox.faults("download:503*2")
+        await shop.drop("ep1.wav", seconds=2.0)
+        await shop.until_job("it is paid", stage=Stage.DOWNLOAD)
+        filler.fill()
+        await waits_quietly(shop, Hold.DISK, Stage.DOWNLOAD)
+        assert shop.seen() == [".filler"]
+        filler.empty()
+        await shop.until_job("there is room", state=State.DONE)
+        assert shop.seen() == ["ep1/no_vocals.wav", "ep1/vocals.wav"]
+        assert sum(shop.charges().values()) == 1
+
+
+def test_an_inbox_that_is_away_before_the_split_is_waited_for(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            shop.outbox.rename(tmp_path / "away-out")
+            await shop.drop("ep1.wav")
+            await shop.until_job("the outbox is away", state=State.HELD, stage=Stage.SPLIT)
+            shop.inbox.rename(tmp_path / "away-in")
+            (tmp_path / "away-out").rename(shop.outbox)
+            await asyncio.sleep(PROBES_SECONDS)
+            assert len(shop.journal.of("job.held")) == 1
+            (tmp_path / "away-in").rename(shop.inbox)
+            await shop.until_job("both are there", state=State.DONE)
+            assert sum(shop.charges().values()) == 1
+
+    run(scenario())
