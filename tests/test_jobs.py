@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from lalald import jobs
 from lalald.errors import LalaldError, TransientError
@@ -201,3 +205,156 @@ def test_the_legal_moves_lead_to_the_end_from_everywhere() -> None:
 )
 def test_an_error_and_what_to_do_about_it_make_sentences(message: str, hint: str, sentence: str) -> None:
     assert told(LalaldError(message, hint=hint)) == sentence
+
+
+class Carried(RuleBasedStateMachine):
+    """A job and a service that charges: whatever comes, in whatever order, it keeps to its moves and its paid tasks.
+
+    `ledger` is the service's: which ids it gave to a task and charged. A second charge is one that somebody asked for.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = NOW
+        self.asked_for: Counter[int] = Counter()
+        self.ledger: Counter[int] = Counter()
+        self.keys = 0
+        self.spent: set[str | None] = set()
+        self.job = job_with()
+
+    @initialize(tasks=st.integers(1, 3), source=st.booleans())
+    def dropped(self, tasks: int, source: bool) -> None:
+        facts = {"source_id": "s", "expires_at": NOW + 86_400} if source else {}
+        self.job = job_with(*(task(number=number) for number in range(1, tasks + 1)), **facts)
+        self.job = replace(self.job, stage=jobs.owed(self.job))
+
+    def became(self, after: Job) -> None:
+        before, self.job = self.job, after
+        assert before.stage is after.stage or after.stage in MOVES[before.stage]
+        for old, new in zip(before.tasks, after.tasks, strict=True):
+            lost = old.task_id is not None and new.task_id is None
+            assert not lost or old.error is not None, "a paid task is forgotten only once it has failed"
+            assert old.stage is not Stage.DONE or new == old, "a delivered one is never touched"
+
+    def waits_at(self, *stages: Stage) -> bool:
+        return self.job.state is State.WAITING and self.job.stage in stages
+
+    @rule(outcome=outcomes)
+    def comes_to_nothing(self, outcome: Outcome) -> None:
+        dropped_paid = isinstance(outcome, Dropped) and self.job.paid
+        if self.job.state is State.WAITING and not dropped_paid:
+            self.became(jobs.after(self.job, outcome, self.now))
+
+    @precondition(lambda self: self.waits_at(Stage.UPLOAD))
+    @rule()
+    def is_uploaded(self) -> None:
+        self.became(
+            jobs.after(self.job, Done(replace(self.job, source_id="s", expires_at=self.now + 86_400)), self.now)
+        )
+
+    @precondition(lambda self: self.waits_at(Stage.SPLIT))
+    @rule(answer=st.sampled_from(["started", "carried out, unanswered", "unanswered", "refused"]))
+    def is_split(self, answer: str) -> None:
+        owing = [one for one in self.job.tasks if one.stage is Stage.SPLIT and not one.error and not one.waits_for]
+        one = replace(owing[0], idempotency_key=owing[0].idempotency_key or self.new_key(), asked_at=self.now)
+        job = self.job.with_task(one)
+        if (
+            one.idempotency_key in self.spent
+        ):  # the service starts nothing twice with one key, and gives the id to nobody
+            held = Held(Hold.LOST_TASK, "why", job=job, tasks=(one.number,))
+            return self.became(jobs.after(self.job, held, self.now))
+        if answer == "refused":
+            refused = job.with_task(replace(one, asked_at=None, error="no"))
+            return self.became(jobs.after(self.job, Done(refused), self.now))
+        if answer != "unanswered":
+            self.ledger[one.number] += 1
+            self.spent.add(one.idempotency_key)
+        if answer == "started":
+            job = job.with_task(replace(one, stage=Stage.CHECK, task_id=f"t{self.ledger[one.number]}"))
+            return self.became(jobs.after(job, Done(job), self.now))
+        return self.became(jobs.after(self.job, Later("no answer", job=job), self.now))
+
+    def new_key(self) -> str:
+        self.keys += 1
+        return f"k{self.keys}"
+
+    @precondition(lambda self: self.waits_at(Stage.CHECK))
+    @rule(status=st.sampled_from(["success", "error", "stuck"]))
+    def is_checked(self, status: str) -> None:
+        running = [one for one in self.job.tasks if one.stage is Stage.CHECK and not one.error and not one.waits_for]
+        after = {
+            "success": replace(running[0], stage=Stage.DOWNLOAD, tracks=(Track("stem", "music", "u"),)),
+            "error": replace(running[0], error="no voice"),
+            "stuck": replace(running[0], waits_for=Hold.LOST_TASK, waits_reason="it stands still"),
+        }
+        self.became(jobs.after(self.job, Done(self.job.with_task(after[status])), self.now))
+
+    @precondition(lambda self: self.waits_at(Stage.DOWNLOAD))
+    @rule(links=st.sampled_from(["alive", "alive", "dead", "dead for good"]))
+    def is_downloaded(self, links: str) -> None:
+        owed = [one for one in self.job.tasks if one.stage is Stage.DOWNLOAD and not one.error]
+        changes: dict[str, dict[str, Any]] = {
+            "alive": {"stage": Stage.DONE},
+            "dead": {"stage": Stage.CHECK, "links_asked": 1},
+            "dead for good": {"error": "dead", "links_asked": 2},
+        }
+        job = self.job
+        for one in owed if links == "alive" else owed[:1]:
+            job = job.with_task(replace(one, **changes[links]))
+        self.became(jobs.after(self.job, Done(job), self.now))
+
+    @precondition(lambda self: self.waits_at(Stage.DELETE))
+    @rule()
+    def is_deleted(self) -> None:
+        self.became(jobs.after(self.job, Done(replace(self.job, stage=Stage.ARCHIVE)), self.now))
+
+    @precondition(lambda self: self.waits_at(Stage.ARCHIVE))
+    @rule()
+    def is_filed(self) -> None:
+        self.became(jobs.after(self.job, Done(replace(self.job, filed=True)), self.now))
+
+    @precondition(lambda self: self.job.state in (State.FAILED, State.CANCELLED))
+    @rule()
+    def is_retried(self) -> None:
+        self._allow(lambda one: one.starts_anew and one.task_id is not None)
+        before = self.job
+        self.became(replace(jobs.retried(before, self.now), stage=before.stage))
+        self.job = jobs.retried(before, self.now)
+
+    @precondition(lambda self: self.job.state is State.HELD)
+    @rule(by_a_person=st.booleans())
+    def is_released(self, by_a_person: bool) -> None:
+        before, after = self.job, jobs.released(self.job, self.now, by_a_person=by_a_person)
+        if by_a_person and before.hold is Hold.LOST_TASK:
+            self._allow(lambda one: one.asked_at is not None and one.task_id is None)
+        self.became(replace(after, stage=before.stage))
+        self.job = after
+        assert after.state is State.WAITING
+        if not by_a_person:
+            kept = [(one.idempotency_key, one.asked_at) for one in before.tasks]
+            assert [(one.idempotency_key, one.asked_at) for one in after.tasks] == kept, "nobody said to pay again"
+
+    def _allow(self, again: Callable[[Task], bool]) -> None:
+        self.asked_for.update(one.number for one in self.job.tasks if again(one))
+
+    @rule(hours=st.integers(1, 30))
+    def time_passes(self, hours: int) -> None:
+        self.now += hours * 3600.0
+
+    @invariant()
+    def every_charge_was_asked_for(self) -> None:
+        for one in self.job.tasks:
+            assert self.ledger[one.number] <= 1 + self.asked_for[one.number]
+
+    @invariant()
+    def a_job_at_its_end_owes_nothing(self) -> None:
+        if self.job.state is State.DONE:
+            assert self.job.filed
+            assert all(one.stage is Stage.DONE for one in self.job.tasks)
+        if self.job.state is State.HELD:
+            assert self.job.hold is not None
+            assert self.job.held_at is not None
+
+
+Carried.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+TestCarried = Carried.TestCase
