@@ -98,8 +98,8 @@ def rows() -> list[Row]:
             Row((f"batch:{fault}",), DELIVERED, files=("ep1.wav", "ep2.wav"), queued=True)
             for fault in (*LOSING, *UNREADABLE, "missing,field=task_id", "null,field=task_id", "missing,field=source_id")
         ),
-        *(Row((f"change_voice:{fault}",), DELIVERED, VOICE, queued=True) for fault in ("reset_after", "half")),
-        *(Row((f"change_voice:{fault}",), DELIVERED, VOICE) for fault in ("503", "html", "reset_before")),
+        *(Row((f"change_voice:{fault}",), DELIVERED, VOICE, queued=True) for fault in (*LOSING, *UNREADABLE)),
+        *(Row((f"change_voice:{fault}",), DELIVERED, VOICE) for fault in (*PASSING, *HARMLESS)),
         # a start whose answer was lost for good: a person decides, and nothing is paid twice
         *(Row((f"split:{fault}",), LOST) for fault in (*LOSING, *UNREADABLE)),
         *(
@@ -167,6 +167,13 @@ def rows() -> list[Row]:
         Row(("check:http_link*0,url=https://user:word@127.0.0.1/track",), held(Hold.LINK, "user name or password", 1)),
         Row(("download:redirect*0,url=file:///etc/passwd",), held(Hold.LINK, "its scheme is 'file'", 1)),
     ]  # fmt: skip
+
+
+def test_the_table_has_a_row_for_every_fault_of_every_operation() -> None:
+    there = {fault for row in rows() for fault in row.faults if isinstance(fault, str)}
+    operations = ("upload", "split", "batch", "change_voice", "check", "minutes", "delete")
+    faults = (*PASSING, *LOSING, *UNREADABLE, *HARMLESS)
+    assert {f"{operation}:{fault}" for operation in operations for fault in faults} <= there
 
 
 @pytest.mark.parametrize("row", rows(), ids=str)

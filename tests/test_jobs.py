@@ -316,7 +316,7 @@ class Carried(RuleBasedStateMachine):
     @precondition(lambda self: self.job.state in (State.FAILED, State.CANCELLED))
     @rule()
     def is_retried(self) -> None:
-        self._allow(lambda one: one.starts_anew and one.task_id is not None)
+        self._allow(lambda one: one.error is not None and one.stage is Stage.CHECK)
         before = self.job
         self.became(replace(jobs.retried(before, self.now), stage=before.stage))
         self.job = jobs.retried(before, self.now)
