@@ -138,6 +138,7 @@ class Workshop:
         minutes: Minutes | None = None,
         deadlines: Deadlines = PATIENT,
         on_lost_task: Any = "hold",
+        jitter: float = 0.0,
         asked: Sequence[tuple[str, Mapping[str, Any]]] = VOCALS,
         **handling: Any,
     ) -> None:
@@ -150,6 +151,7 @@ class Workshop:
         self.minutes = minutes or Minutes()
         self.deadlines = deadlines
         self.on_lost_task = on_lost_task
+        self.jitter = jitter
         self.asked = asked
         self.handling = handling
         self.contents: dict[str, bytes] = {}
@@ -191,7 +193,7 @@ class Workshop:
             reservations=Reservations(reserved), outboxes=Outboxes(markers, self.store, lambda: files, self.clock, self.journal),
         )  # fmt: skip
         self.looked_again: list[str] = []
-        self.worker = Worker(self.bench, look_again=self.looked_again.append, jitter=lambda: 0.0)
+        self.worker = Worker(self.bench, look_again=self.looked_again.append, jitter=lambda: self.jitter)
         self.running = asyncio.create_task(self.worker.run())
 
     async def _minutes_left(self) -> float:
