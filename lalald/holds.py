@@ -12,6 +12,7 @@ from lalald.jobs import Hold, Job, Stage, released
 from lalald.stages.archive import done_folder
 from lalald.stages.bench import Bench
 from lalald.stages.download import room_needed
+from lalald.stages.source import check_inbox
 
 if TYPE_CHECKING:
     from lalald.worker import Worker
@@ -184,7 +185,7 @@ class Holds:
             self._warn_if_paid_and_late(job)
             needed = self._needed_folders(job)
             for folder in needed - verdicts.keys():
-                verdicts[folder] = await self._is_there(folder, is_outbox=folder == job.handling.outbox)
+                verdicts[folder] = await self._is_there(folder, job)
             if all(verdicts[folder] for folder in needed):
                 await self._release(job)
 
@@ -200,12 +201,14 @@ class Holds:
             case _:
                 return {job.handling.outbox}
 
-    async def _is_there(self, folder: str, *, is_outbox: bool) -> bool:
+    async def _is_there(self, folder: str, job: Job) -> bool:
         try:
-            if is_outbox:
+            if folder == job.handling.outbox:
                 await self._bench.outboxes.check(folder)
-            else:
-                await self._bench.on(self._bench.files, check_folder, folder)
+                return True
+            await self._bench.on(self._bench.files, check_folder, folder)
+            if folder == job.inbox:
+                await check_inbox(folder, self._bench)
         except FileError:
             return False
         return True

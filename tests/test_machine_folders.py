@@ -7,6 +7,7 @@ from pathlib import Path
 
 from carrying import Workshop, run
 from lalald.jobs import Hold, Stage, State
+from lalald.presence import write_marker
 from own_mounts import Filler, in_own_mounts, mount_disk
 from running import tree
 
@@ -90,6 +91,28 @@ def test_an_inbox_that_is_away_before_the_split_is_waited_for(tmp_path: Path) ->
             assert len(shop.journal.of("job.held")) == 1
             (tmp_path / "away-in").rename(shop.inbox)
             await shop.until_job("both are there", state=State.DONE)
+            assert sum(shop.charges().values()) == 1
+
+    run(scenario())
+
+
+def test_an_unmounted_inbox_is_told_from_one_without_the_file_by_its_marker(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            marker = write_marker(str(shop.inbox), None)
+            await shop.store.run(lambda store: store.mark_inbox_seen(str(shop.inbox), marker, shop.clock.now()))
+            shop.sandbox.faults("upload:503*0")
+            await shop.drop("ep1.wav")
+            await shop.until(lambda: shop.counts().get("upload"), "the upload is tried")
+            shop.inbox.rename(tmp_path / "unmounted")
+            shop.inbox.mkdir()
+            (shop.inbox / "a-stray-file-beneath.wav").write_bytes(b"abc")
+            shop.sandbox.faults()
+            await waits_quietly(shop, Hold.MOUNT, Stage.UPLOAD)
+            assert tree(shop.inbox) == ["a-stray-file-beneath.wav"]
+            shop.inbox.rename(tmp_path / "beneath")
+            (tmp_path / "unmounted").rename(shop.inbox)
+            await shop.until_job("it is mounted again", state=State.DONE)
             assert sum(shop.charges().values()) == 1
 
     run(scenario())

@@ -7,18 +7,41 @@ import hashlib
 import os
 
 from lalald.errors import FileError, FolderUnavailableError
+from lalald.files import plain_errors
 from lalald.jobs import Job
-from lalald.stages.bench import source_path
+from lalald.naming import shown
+from lalald.presence import read_marker
+from lalald.stages.bench import Bench, source_path
 
 _AWAY = {errno.ENOENT, errno.ENOTDIR}
 _FOLDER_TROUBLE = {errno.ESTALE, errno.ENOTCONN, errno.EIO, errno.ENODEV, errno.EHOSTDOWN, errno.ETIMEDOUT}
 
 
-def changed(job: Job) -> str | None:
+async def changed(job: Job, bench: Bench) -> str | None:
     """What became of the job's file since it was taken, or None where it is as it was.
 
     Raises FolderUnavailableError where the inbox is away: then nothing is known of the file.
     """
+    reason = await bench.on(bench.files, _found, job)
+    if reason is not None and job.location is None:
+        await check_inbox(job.inbox, bench)
+    return reason
+
+
+async def check_inbox(inbox: str, bench: Bench) -> None:
+    """Raises FolderUnavailableError where another folder stands at the inbox's path, such as the mount point beneath it."""
+    expected = await bench.store.run(lambda store: store.inbox_marker(inbox))
+    if expected is not None and await bench.on(bench.files, _marker_of, inbox) != expected:
+        message = f"{shown(inbox)} is not the folder that was watched before: its marker is missing, or another one."
+        raise FolderUnavailableError(message, hint="Is it mounted? It goes on when the right one is back.")
+
+
+def _marker_of(inbox: str) -> str | None:
+    with plain_errors(inbox, inbox):
+        return read_marker(inbox)
+
+
+def _found(job: Job) -> str | None:
     path = source_path(job)
     try:
         facts = os.stat(path, follow_symlinks=False)

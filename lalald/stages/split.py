@@ -50,7 +50,7 @@ async def prepare(job: Job, mode: str, bench: Bench) -> Ready | Outcome:
     tasks = owing(job, mode) if batches(mode, bench) else owing(job, mode)[:1]
     unanswered = any(task.asked_at is not None for task in tasks)
     numbers = tuple(task.number for task in tasks)
-    if not job.paid and (reason := await bench.on(bench.files, changed, job)) is not None:
+    if not job.paid and (reason := await changed(job, bench)) is not None:
         return await _throw_away(job, reason, bench)
     if job.expires_at is not None and job.expires_at < bench.clock.now() + _ABOUT_TO_EXPIRE_SECONDS:
         lost = tuple(

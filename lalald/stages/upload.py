@@ -26,7 +26,7 @@ async def upload(job: Job, bench: Bench) -> Outcome:
     The last is held unsent. Raises ServiceError and FileError.
     """
     path = source_path(job)
-    if (reason := await bench.on(bench.files, changed, job)) is not None:
+    if (reason := await changed(job, bench)) is not None:
         return _gone(job, reason)
     if job.size > LIMIT_BYTES:
         return Failed(
