@@ -219,6 +219,9 @@ class _Daemon:
         for inbox in self.config.inboxes:
             self._watch(inbox)
         await self._first_scans()
+        asked = self._look_after(self._honour_requests(), "requests")  # what was asked while nobody was here
+        if self.once:
+            await asyncio.wait([asked, asyncio.ensure_future(self.stop.wait())], return_when=asyncio.FIRST_COMPLETED)
         if not self.stop.is_set():
             inboxes = [str(inbox.path) for inbox in self.config.inboxes]
             self.log.info("daemon.ready", version=__version__, inboxes=inboxes)

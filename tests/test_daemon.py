@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 from typing import Any
 
+import pytest
+
 from conftest import MakeHome
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
@@ -119,3 +121,19 @@ def test_health_and_status_follow_the_daemon(sandbox: Sandbox, make_home: MakeHo
     home.stop()
     assert home.command("health").returncode == 3
     assert home.command("status").returncode == 3
+
+
+@pytest.mark.parametrize("once", [False, True], ids=["daemon", "once"])
+def test_what_was_asked_while_no_daemon_ran_happens_at_the_next_start(
+    once: bool, sandbox: Sandbox, make_home: MakeHome
+) -> None:
+    home = make_home(sandbox.url)
+    write_wav(home.inbox / "song.wav")
+    assert home.command("run", "--once").returncode == 0
+    assert "this happens at its next start" in home.command("redo", "1").stdout
+    if once:
+        assert home.command("run", "--once").returncode == 0
+    else:
+        home.start()
+        until(lambda: len(home.jobs()) == 2, "the file is carried again")
+    assert [job["state"] for job in home.rest()] == ["done", "done"]
