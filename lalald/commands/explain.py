@@ -140,10 +140,19 @@ def _job(reports: Reports | None, path: str, explanation: Explanation) -> JobRep
 
 
 def _elsewhere(config: Config, reports: Reports | None, path: str) -> Account:
-    inboxes = ", ".join(str(inbox.path) for inbox in config.inboxes)
-    explanation = Explanation(path, False, f"it lies in no inbox; the inboxes: {inboxes}")
+    explanation = Explanation(path, False, _what_it_is_instead(config, path))
     job = reports.job_at(path) if reports else None
     return Account(path, None, explanation, job)
+
+
+def _what_it_is_instead(config: Config, path: str) -> str:
+    for inbox in config.inboxes:
+        if path == str(inbox.path):
+            return "it is an inbox; the files in it are looked at one by one"
+    for inbox in config.inboxes:
+        if f"{path}/".startswith(f"{inbox.outbox}/"):
+            return f"it lies in the outbox of {inbox.path}, where results are put and nothing is taken from"
+    return f"it lies in no inbox; the inboxes: {', '.join(str(inbox.path) for inbox in config.inboxes)}"
 
 
 def _of_folder(inbox: Inbox, folder: str) -> Explanation:

@@ -46,7 +46,7 @@ def _job(report: JobReport) -> Section:
         ("size", f"{format_size(job.size)} ({job.size:,} bytes)"),
         ("duration", "unknown" if job.duration is None else format_duration(round(job.duration, 1))),
         ("minutes charged", f"{job.minutes:,.1f}"),
-        ("source id", job.source_id or "-"),
+        ("source id", shown(job.source_id or "-")),
         ("source expires", moment(job.expires_at)),
         ("sha256", job.sha256 or "-"),
         ("created", moment(job.created_at)),
@@ -69,7 +69,7 @@ def _troubles(job: Job) -> Iterator[tuple[Cell, ...]]:
         yield "error", shown(job.error)
     if job.warning:
         yield "warning", shown(job.warning)
-    if job.state is State.WAITING and job.attempts:
+    if job.state is State.WAITING and job.attempts and job.twin_id is None:  # a twin's end is not tried for
         yield "attempts", f"{count(job.attempts, 'time')} in vain, next at {moment(job.due_at or None)}"
     if job.twin_id is not None:
         yield "same bytes as", f"job {job.twin_id}"
@@ -84,7 +84,7 @@ def _task(job: Job, task: Task) -> Section:
         ("state", task_state(job, task)),
         ("stage", str(task.stage)),
         ("presets", shown(json.dumps(dict(task.presets), ensure_ascii=False))),
-        ("task id", task.task_id or "-"),
+        ("task id", shown(task.task_id or "-")),
         ("idempotency key", task.idempotency_key or "-"),
         ("started", moment(task.started_at)),
         ("minutes charged", "-" if task.minutes is None or not task.task_id else f"{task.minutes:,.1f}"),
