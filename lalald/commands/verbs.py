@@ -173,7 +173,7 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
             Verb(
                 "release",
                 "lalald.commands.release",
-                "Lets held jobs past their hold, or accepts the new folder of an inbox.",
+                "Lets held jobs past their hold, or accepts a new folder as inbox or outbox.",
                 "what the jobs cost; the answer says how much. A lost_task may have been charged, and is paid once more.",
                 ("lalald release 12", "lalald release --all", "lalald release /mnt/nas/inbox"),
                 "A released job passes the spend guard, per_file included. --all leaves jobs held as lost_task alone:\n"
