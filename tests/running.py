@@ -45,9 +45,10 @@ def write_wav(path: Path, seconds: float = 2.0, pitch: float = 220.0) -> bytes:
 
 
 def tree(folder: Path) -> list[str]:
-    """Every file below a folder, but for markers. A staging folder may go away while it is looked at: `rglob` would mind."""
-    files = (Path(inner) / name for inner, _, names in os.walk(folder) for name in names if name != ".lalald")
-    return sorted(str(path.relative_to(folder)) for path in files if path.is_file())
+    """Every file below a folder, but for markers."""
+    return sorted(
+        str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.name != ".lalald"
+    )
 
 
 class Home:

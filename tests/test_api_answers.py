@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import http.client
-import socket
 import ssl
 from contextlib import suppress
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -250,6 +250,13 @@ def leaves(kind: type[BaseException]) -> set[type[BaseException]]:
     return set().union(*map(leaves, below)) if below else {kind}
 
 
+@pytest.mark.parametrize(
+    "kind", sorted(leaves(httpx.TransportError) | {httpx.DecodingError, httpx.TooManyRedirects}, key=lambda k: k.__name__)
+)  # fmt: skip
+def test_every_error_of_httpx_has_its_own_row(kind: type[BaseException]) -> None:
+    assert kind in translate.NETWORK
+
+
 def test_every_error_of_the_standard_library_has_a_row_or_a_parent() -> None:
     for kind in leaves(http.client.HTTPException) | leaves(ssl.SSLError) | leaves(OSError):
         if kind.__module__ in ("http.client", "ssl", "builtins", "socket"):
@@ -264,8 +271,8 @@ def test_every_error_of_the_standard_library_has_a_row_or_a_parent() -> None:
 
 
 def test_what_never_left_was_not_carried_out() -> None:
-    for error in (ConnectionRefusedError(), socket.gaierror(), ssl.SSLCertVerificationError()):
+    for error in (httpx.ConnectError(""), httpx.ConnectTimeout(""), httpx.PoolTimeout(""), ConnectionRefusedError()):
         assert not translate.lost(error, "host").carried_out_possible
-    for error in (http.client.IncompleteRead(b""), TimeoutError(), ConnectionResetError()):
+    for error in (httpx.ReadError(""), httpx.ReadTimeout(""), TimeoutError(), ConnectionResetError()):
         assert translate.lost(error, "host").carried_out_possible
         assert not translate.lost(error, "host", sent=False).carried_out_possible

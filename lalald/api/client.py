@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from lalald import __version__
 from lalald.api import answers, disposition, translate
-from lalald.api.address import api_origin, environments_proxy
+from lalald.api.address import Origin, api_origin, environments_proxy
 from lalald.api.answers import Started, StartRefused, TaskAnswer, Uploaded, VoicePack
 from lalald.api.download import Fetched, Fetching, Route
 from lalald.api.pace import Pace
@@ -44,7 +44,7 @@ class SplitItem:
 
 
 class Client:
-    """The service: JSON for the event loop, bytes on the threads that call `upload` and `download`.
+    """The service: JSON on the event loop, bytes on the threads that call `upload` and `download`.
 
     Every operation raises ServiceError. Rates are in bytes per second, for all transfers of a direction together.
     """
@@ -66,8 +66,9 @@ class Client:
         self._license_key = license_key
         self._user_agent = user_agent
         self._deadlines = deadlines
-        self._wires = Wires(_trusting, deadlines)
-        self._post = Post(self._origin, self._path, self._wires, user_agent, deadlines)
+        tls = _Tls(self._origin)
+        self._post = Post(self._origin, self._path, tls.for_the_api, user_agent, deadlines)
+        self._wires = Wires(tls.for_anybody, deadlines)
         self._upload_pace = Pace(upload_rate)
         self._route = Route(self._wires, Pace(download_rate), deadlines, user_agent, self._origin.is_loopback)
         self._under_way: set[Transfer] = set()
@@ -191,7 +192,7 @@ class Client:
     async def aclose(self) -> None:
         """Lets go of idle connections. What is under way ends by itself, and its connections with it."""
         self._wires.close()
-        self._post.close()
+        await self._post.close()
 
     @contextmanager
     def _registered(self, transfer: Transfer) -> Iterator[None]:
@@ -220,8 +221,21 @@ class Client:
         return self._license_key
 
 
-def _trusting() -> ssl.SSLContext:
-    """The verifying context. Reading the system's authorities costs time and memory: it is made when first needed."""
-    context = ssl.create_default_context()
-    context.set_alpn_protocols(["http/1.1"])
-    return context
+class _Tls:
+    """The verifying contexts, made when first needed: reading the system's authorities costs time and memory."""
+
+    def __init__(self, origin: Origin) -> None:
+        self._origin = origin
+        self._lock = threading.Lock()
+        self._context: ssl.SSLContext | None = None
+
+    def for_anybody(self) -> ssl.SSLContext:
+        with self._lock:
+            if self._context is None:
+                self._context = ssl.create_default_context()
+                self._context.set_alpn_protocols(["http/1.1"])
+            return self._context
+
+    def for_the_api(self) -> ssl.SSLContext:
+        """On a loopback without TLS one that trusts nobody will do."""
+        return self.for_anybody() if self._origin.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -1,35 +1,45 @@
-"""JSON operations: one POST each, over the connections of the transfers, with one deadline for all of it."""
+"""JSON operations: one POST each, on the event loop, with one deadline for all of it."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPResponse
+import ssl
+from collections.abc import Callable
 from typing import Any
 
+import httpx
+
 from lalald.api import translate
-from lalald.api.address import Origin
-from lalald.api.transfer import Transfer
+from lalald.api.address import Origin, proxy_for
 from lalald.api.translate import JSON_LIMIT_BYTES, Reply
-from lalald.api.wire import Deadlines, StaleError, Wire
-from lalald.api.wires import Wires
+from lalald.api.wire import Deadlines
 from lalald.credentials import LicenseKey
 from lalald.errors import RefusedError, TransientError
 
-_AT_ONCE_AT_MOST = 20
+_KEPT_SECONDS = 20.0  # longer than the pause between two checks, shorter than servers and routers forget
 
 
 class Post:
-    """Sends JSON to the service's origin and follows no redirect."""
+    """Sends JSON to the service's origin, follows no redirect, keeps a connection between requests."""
 
-    def __init__(self, origin: Origin, path: str, wires: Wires, user_agent: str, deadlines: Deadlines) -> None:
+    def __init__(
+        self, origin: Origin, path: str, tls: Callable[[], ssl.SSLContext], user_agent: str, deadlines: Deadlines
+    ) -> None:
         self._origin = origin
-        self._path = f"{path}/api/v1/"
-        self._wires = wires
-        self._user_agent = user_agent
+        self._url = f"{origin.url}{path}/api/v1/"
+        self._urls: dict[str, httpx.URL] = {}
+        self._tls = tls
+        self._headers = [
+            (b"User-Agent", user_agent.encode("ascii")),
+            (b"Accept", b"application/json"),
+            (b"Accept-Encoding", b"identity"),
+            (b"Content-Type", b"application/json"),
+        ]
         self._deadlines = deadlines
-        self._threads = ThreadPoolExecutor(_AT_ONCE_AT_MOST, "json")
+        self._transport: httpx.AsyncHTTPTransport | None = None
+        self._under_way = 0
+        self._is_closing = False
 
     async def send(self, path: str, body: Any, key: LicenseKey) -> Reply:
         """The answer to one operation, whatever it says.
@@ -38,63 +48,55 @@ class Post:
             TransientError: none came, or none that ends.
             RefusedError: the body is nothing that JSON could say.
         """
-        question = _Question(self._request(path, _written(body), key), self._deadlines.answer_seconds)
-        transfer = Transfer()
-        answer = asyncio.get_running_loop().run_in_executor(self._threads, self._exchange, question, transfer, key)
+        request = self._request(path, _written(body), key)
         try:
+            self._under_way += 1
             async with asyncio.timeout(self._deadlines.answer_seconds):
-                return await answer
-        except TimeoutError as error:
-            raise translate.lost(error, self._origin.host) from None
+                return await self._exchange(request, key)
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
+            raise translate.lost(error, self._origin.host) from None  # httpx's frames hold the key
         finally:
-            if not answer.done() or answer.cancelled():  # out of time, or given up
-                transfer.end()
+            self._under_way -= 1
+            if self._is_closing:
+                await self.close()
 
-    def _request(self, path: str, content: bytes, key: LicenseKey) -> bytes:
-        lines = [
-            f"POST {self._path}{path}/ HTTP/1.1",
-            f"Host: {self._origin.authority}",
-            f"User-Agent: {self._user_agent}",
-            "Accept: application/json",
-            "Accept-Encoding: identity",
-            "Content-Type: application/json",
-            f"Content-Length: {len(content)}",
-            f"X-License-Key: {key.reveal()}",
-        ]
-        return "\r\n".join([*lines, "", ""]).encode("ascii") + content
+    def _request(self, path: str, content: bytes, key: LicenseKey) -> httpx.Request:
+        url = self._urls.get(path) or self._urls.setdefault(path, httpx.URL(f"{self._url}{path}/"))
+        headers = [*self._headers, (b"X-License-Key", key.reveal().encode("ascii"))]
+        timeout = {"connect": self._deadlines.connect_seconds, "read": None, "write": None, "pool": None}
+        return httpx.Request("POST", url, headers=headers, content=content, extensions={"timeout": timeout})
 
-    def _exchange(self, question: _Question, transfer: Transfer, key: LicenseKey) -> Reply:
-        """On a thread."""
-        wire, response = self._wires.ask(self._origin, transfer, question.ask)
-        body = wire.read_all(response, JSON_LIMIT_BYTES)
-        if question.is_sent and body is not None:
-            self._wires.give_back(wire, response, transfer)
-        else:
-            wire.close()
-        if body is None:
-            raise _too_long(response.status)
-        return translate.concealed(Reply(response.status, response.getheader, body), key)
-
-    def close(self) -> None:
-        """What is under way goes on: an answer cut off may be one that was paid for."""
-        self._threads.shutdown(wait=False)
-
-
-class _Question:
-    """A request on its way; as an object, since what is bound to a name may end in a traceback, and it holds the key."""
-
-    def __init__(self, request: bytes, answer_within_seconds: float) -> None:
-        self.is_sent = False
-        self._request = request
-        self._within_seconds = answer_within_seconds
-
-    def ask(self, wire: Wire) -> HTTPResponse:
-        """Asked once, whatever becomes of a kept connection: what costs money is not asked again behind the caller's back."""
+    async def _exchange(self, request: httpx.Request, key: LicenseKey) -> Reply:
+        transport = self._transport = self._transport or self._opened()
+        response = await transport.handle_async_request(request)
+        body = bytearray()
         try:
-            self.is_sent = wire.send(memoryview(self._request))
-            return wire.answer("POST", self._within_seconds)
-        except StaleError as error:
-            raise translate.lost(error.__cause__ or error, wire.origin.host) from None
+            async for piece in response.aiter_raw():
+                body += piece
+                if len(body) > JSON_LIMIT_BYTES:
+                    raise _too_long(response.status_code)
+        finally:
+            await response.aclose()
+        return translate.concealed(Reply(response.status_code, response.headers.get, bytes(body)), key)
+
+    def _opened(self) -> httpx.AsyncHTTPTransport:
+        """The layer of httpx beneath its client, which would add cookies, redirects and authentication at twice the cost."""
+        proxy = proxy_for(self._origin)
+        headers = {"Proxy-Authorization": proxy.authorization} if proxy and proxy.authorization else None
+        return httpx.AsyncHTTPTransport(
+            verify=self._tls(),
+            proxy=httpx.Proxy(f"http://{proxy.host}:{proxy.port}", headers=headers) if proxy else None,
+            limits=httpx.Limits(max_connections=20, max_keepalive_connections=4, keepalive_expiry=_KEPT_SECONDS),
+        )
+
+    async def close(self) -> None:
+        """Closes the connections once nothing is under way on them: an answer cut off may be one that was paid for."""
+        self._is_closing = True
+        if self._under_way:
+            return
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.aclose()
 
 
 def _written(body: Any) -> bytes:

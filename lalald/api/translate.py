@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+import httpx
+
 from lalald.credentials import LicenseKey
 from lalald.errors import LicenceRefusedError, RateLimitedError, RefusedError, ServiceError, TransientError
 
@@ -38,12 +40,28 @@ class Fault:
     sent: bool
 
 
-_NOT_CONNECTED = Fault("no connection in time", sent=False)
 _LOST = "the connection broke before the answer was complete"
 _GARBLED = "what answered does not speak HTTP"
 _UNTRUSTED = "its certificate is not trusted (is the clock right, are CA certificates installed?)"
 
 NETWORK: dict[type[BaseException], Fault] = {
+    httpx.ConnectTimeout: Fault("no connection in time", sent=False),
+    httpx.ReadTimeout: Fault("no answer in time", sent=True),
+    httpx.WriteTimeout: Fault("it took no more bytes in time", sent=True),
+    httpx.PoolTimeout: Fault("no free connection in time", sent=False),
+    httpx.ConnectError: Fault("no connection", sent=False),
+    httpx.ReadError: Fault(_LOST, sent=True),
+    httpx.WriteError: Fault(_LOST, sent=True),
+    httpx.CloseError: Fault(_LOST, sent=True),
+    httpx.LocalProtocolError: Fault("the request could not be written as HTTP", sent=False),
+    httpx.RemoteProtocolError: Fault(_LOST, sent=True),
+    httpx.ProxyError: Fault("the proxy refuses", sent=False),
+    httpx.UnsupportedProtocol: Fault("its scheme is not spoken", sent=False),
+    httpx.DecodingError: Fault(_GARBLED, sent=True),
+    httpx.TooManyRedirects: Fault("it redirects without end", sent=True),
+    httpx.HTTPError: Fault(_LOST, sent=True),
+    httpx.InvalidURL: Fault("its address is no URL", sent=False),
+    httpx.StreamError: Fault(_LOST, sent=True),
     http.client.BadStatusLine: Fault(_GARBLED, sent=True),
     http.client.LineTooLong: Fault(_GARBLED, sent=True),
     http.client.RemoteDisconnected: Fault(_LOST, sent=True),
@@ -70,7 +88,7 @@ def fault_of(error: BaseException) -> Fault:
 
 def lost(error: BaseException, host: str, *, sent: bool = True) -> TransientError:
     """A request that got no answer. `sent=False`: it had not left when the error came."""
-    fault = _NOT_CONNECTED if isinstance(error, TimeoutError) and not sent else fault_of(error)
+    fault = fault_of(httpx.ConnectTimeout("")) if isinstance(error, TimeoutError) and not sent else fault_of(error)
     detail = str(error)
     if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
         detail = error.strerror or detail

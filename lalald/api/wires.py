@@ -1,4 +1,4 @@
-"""Connections: made, lent to one transfer or JSON operation at a time, and kept for the next to the same origin."""
+"""Connections for transfers: made, lent to one transfer at a time, and kept for the next to the same origin."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ class Wires:
 
     def __init__(self, tls: Callable[[], ssl.SSLContext], deadlines: Deadlines) -> None:
         self._tls = tls
-        self._context: ssl.SSLContext | None = None
         self._deadlines = deadlines
         self._kept: list[tuple[float, Wire]] = []
         self._lock = threading.Lock()
@@ -91,14 +90,8 @@ class Wires:
         for wire in sisters:
             wire.close()
 
-    def _trusting(self) -> ssl.SSLContext:
-        with self._lock:
-            if self._context is None:
-                self._context = self._tls()
-            return self._context
-
     def _connect(self, origin: Origin, transfer: Transfer) -> Wire:
-        tls = self._trusting() if origin.scheme == "https" else None
+        tls = self._tls() if origin.scheme == "https" else None
         try:
             return Wire(_connected(origin, transfer, self._deadlines.connect_seconds, tls), origin, self._deadlines)
         except translate.FOREIGN as error:
