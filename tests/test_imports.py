@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -94,3 +96,12 @@ def test_the_daemon_loads_nothing_that_only_a_terminal_needs() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_what_the_package_depends_on_is_used() -> None:
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = {re.split(r"[<>=\[]", entry)[0] for entry in project["dependencies"]}
+    known_as = {"pyyaml": "yaml"}
+    used = {other.split(".")[0] for path in MODULES.values() for other in imported(path, within_functions=True)}
+    assert {known_as.get(name, name) for name in named} <= used
+    assert {"watchdog", "httpx", "pyyaml", "structlog", "sdnotify"} <= named
