@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 from lalald.errors import StoreBusyError, StoreError, StoreRefusedError
@@ -162,29 +162,31 @@ def connect(state_dir: Path, *, read_only: bool = False) -> sqlite3.Connection:
             f"{state_dir} holds no database yet.", hint="Has `lalald run` been started with this state folder?"
         )
     try:
-        connection = _open(path, read_only)
-        version = _version(connection, path)
-        if version and not read_only:
-            _check(connection, path)
-        if read_only and version != VERSION:
-            raise StoreError(
-                f"{path} has version {version}, this lalald reads {VERSION}.", hint="Start the daemon once."
-            )
-        if not read_only:
-            _migrate(connection, version)
+        return _reader(path) if read_only else _writer(path)
     except sqlite3.Error as error:
         raise translated(error, path) from error
+
+
+def _reader(path: Path) -> sqlite3.Connection:
+    # mode=rw without creating: a reader of a WAL database needs its shared memory
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=10)
+    connection.execute("PRAGMA query_only = 1")
+    version = _version(connection, path)
+    if version != VERSION:
+        raise StoreError(f"{path} has version {version}, this lalald reads {VERSION}.", hint="Start the daemon once.")
     return connection
 
 
-def _open(path: Path, read_only: bool) -> sqlite3.Connection:
-    if read_only:
-        # mode=rw without creating: a reader of a WAL database needs its shared memory
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=10)
-        connection.execute("PRAGMA query_only = 1")
-        return connection
+def _writer(path: Path) -> sqlite3.Connection:
     _make_private(path)
-    return sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
+    # Looked at by a connection that cannot write: another would move the log of a refused database into it as it closes.
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as looking:
+        version = _version(looking, path)
+        if version:
+            _check(looking, path)
+    connection = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
+    _migrate(connection, version)
+    return connection
 
 
 def _make_private(path: Path) -> None:
