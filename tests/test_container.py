@@ -318,6 +318,12 @@ def test_a_trial_carries_a_file_and_ends_by_sigterm(tmp_path: Path, config_dir: 
     assert (config_dir / "state").stat().st_mode & 0o777 == 0o700
 
 
+def test_a_command_before_the_first_start_knows_the_default_configuration(config_dir: Path) -> None:
+    told = run(PROGRAM, str(config_dir), "check-config", environ={"LALALD_STEM": "drum", "LALALD_LICENSE_KEY": "a-key"})
+    assert f"{config_dir}/default.yaml: " in told.stdout + told.stderr  # what it says of it is about /inbox and /outbox
+    assert '"stem": "drum"' in (config_dir / "default.yaml").read_text()
+
+
 def test_a_container_on_no_volume_does_not_start(config_dir: Path) -> None:
     if volumes.mounts.mount_of(config_dir).point != "/":
         pytest.skip("the tests' own folder is a mount")

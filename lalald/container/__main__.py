@@ -10,10 +10,12 @@ import os
 import signal
 import sys
 from collections.abc import MutableMapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from lalald import __main__ as program
 from lalald.container.user import become
+from lalald.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +43,10 @@ def _run(words: list[str], config_dir: Path, environ: MutableMapping[str, str]) 
     if arguments.command != "run":
         become(environ)
         start.choose_config(config_dir, environ)
+        with suppress(
+            ConfigError
+        ):  # before the first start there is no default yet; where none can be, the command says what it lacks
+            start.write_default_if_used(arguments.config, config_dir, environ)
         return program.main(words)
     signal.signal(signal.SIGTERM, _end)  # the first process of a container has no default for it
     become(environ, start.belongings(config_dir, environ))

@@ -41,13 +41,23 @@ def prepare(explicit: str | None, config_dir: Path, environ: Mapping[str, str]) 
     trial = volumes.is_trial(environ)
     if not trial:
         volumes.refuse_to_lose_state(Path(environ["LALALD_STATE_DIR"]))
-    uses_default = not explicit and environ["LALALD_CONFIG"] == str(_default(config_dir))
-    if uses_default:
-        _write_default(config_dir, environ)
+    uses_default = write_default_if_used(explicit, config_dir, environ)
     config = load(find(explicit, environ), environ)
     if not trial:
         volumes.refuse_to_lose_results(config)
     _tell(config, environ, uses_default=uses_default)
+
+
+def write_default_if_used(explicit: str | None, config_dir: Path, environ: Mapping[str, str]) -> bool:
+    """Whether the default configuration is the one that is used; it is written then, where it is not there yet.
+
+    Raises:
+        ConfigError: a variable asks for what the service does not have, or it cannot be written.
+    """
+    uses_default = not explicit and environ["LALALD_CONFIG"] == str(_default(config_dir))
+    if uses_default:
+        _write_default(config_dir, environ)
+    return uses_default
 
 
 def _default(config_dir: Path) -> Path:
