@@ -14,7 +14,7 @@ from conftest import MakeHome
 from killing import RULE, check_the_end, kill_again_and_again
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
-from running import Home, write_wav
+from running import Home, tree, until, write_wav
 
 QUEUE_SECONDS = 4.0  # while a task waits in the queue its key gives its id again; the next start comes within it
 SAVES = 12  # of one job with two tasks; a run that is asked to die later ends by itself
@@ -51,3 +51,70 @@ def test_killed_at_random_moments_it_ends_the_same(make_home: MakeHome) -> None:
         figures = kill_again_and_again(home, sandbox, random.Random(20), kills=8, files=8, seconds=5.0, longest=1.2)
     assert all(seconds < 2.0 for seconds in figures.stops)
     assert figures.charges == 16
+
+
+def die_inside(save: int, home: Home) -> None:
+    """A run that is killed inside its N-th save, or ends before."""
+    dying = Path(__file__).with_name("dying.py")
+    command = [sys.executable, str(dying), str(home.config), str(save)]
+    died = subprocess.run(command, env=home.environ, capture_output=True, timeout=60, check=False)
+    assert died.returncode in (-signal.SIGKILL, 0, 1), died.stderr.decode()
+
+
+@pytest.mark.parametrize("save", [3, 6, 9, 12])
+def test_killed_with_a_batch_and_a_twin_under_way_it_ends_the_same(save: int, make_home: MakeHome) -> None:
+    with Sandbox(Options(queue_seconds=QUEUE_SECONDS, checks_per_minute=600)) as sandbox:
+        home = make_home(sandbox.url, [{"name": "clean", "mode": "voice_clean"}], checks_per_minute=600)
+        for name, pitch in (("a", 100), ("b", 200), ("c", 300), ("twin of a", 100)):
+            write_wav(home.inbox / f"{name}.wav", pitch=pitch)
+        die_inside(save, home)
+        answer = home.command("run", "--once")
+        assert answer.returncode == 0, answer.stderr
+        names = ["a", "b", "c", "twin of a"]
+        assert tree(home.outbox) == [f"{name}/{label}.wav" for name in names for label in ("no_voice", "voice")]
+        assert tree(home.inbox) == [f"done/{name}.wav" for name in names]
+        assert len(sandbox.state()["charges"]) == 3
+
+
+@pytest.mark.parametrize("save", [1, 2, 3])
+def test_killed_while_a_cancel_or_a_retry_is_honoured_it_ends_the_same(save: int, make_home: MakeHome) -> None:
+    with Sandbox(Options(queue_seconds=QUEUE_SECONDS, checks_per_minute=600, processing_seconds=3600)) as sandbox:
+        home = make_home(sandbox.url, checks_per_minute=600)
+        content = write_wav(home.inbox / "ep1.wav")
+        home.start()
+        until(lambda: sandbox.state()["charges"], "the task is started")
+        until(lambda: home.logged("job.started"), "and its id is known")
+        home.kill()
+        assert home.command("cancel", "1").returncode == 0
+        die_inside(save, home)
+        home.command("run", "--once")
+        (job,) = home.jobs()
+        assert (job["state"], job["request"]) == ("cancelled", None)
+        assert (home.inbox / "ep1.wav").read_bytes() == content
+        assert [task["status"] for task in sandbox.state()["tasks"]] == ["cancelled"]
+
+        assert home.command("retry", "1").returncode == 0
+        die_inside(save, home)
+        home.start()
+        until(lambda: len(sandbox.state()["charges"]) == 2, "it is paid again, as somebody asked")
+        until(lambda: home.jobs()[0]["stage"] == "check", "and its id is known")
+        sandbox.decide(sandbox.state()["tasks"][-1]["id"], "success")
+        until(lambda: tree(home.inbox) == ["done/ep1.wav"], "the source is filed")
+        home.stop()
+        assert len(sandbox.state()["charges"]) == 2
+
+
+@pytest.mark.parametrize("save", [3, 4, 5])
+def test_killed_while_a_failure_is_filed_it_ends_the_same(save: int, make_home: MakeHome) -> None:
+    with Sandbox(Options(queue_seconds=QUEUE_SECONDS, checks_per_minute=600)) as sandbox:
+        home = make_home(sandbox.url, checks_per_minute=600)
+        sandbox.faults("split:task_error")
+        content = write_wav(home.inbox / "ep1.wav")
+        die_inside(save, home)
+        assert home.command("run", "--once").returncode in (0, 1)
+        (job,) = home.jobs()
+        assert job["state"] == "failed"
+        assert tree(home.inbox) == ["failed/ep1.wav", "failed/ep1.wav.error.txt"]
+        assert (home.inbox / "failed" / "ep1.wav").read_bytes() == content
+        assert tree(home.outbox) == []
+        assert len(sandbox.state()["charges"]) == 1
