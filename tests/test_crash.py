@@ -61,7 +61,7 @@ def die_inside(save: int, home: Home) -> None:
     assert died.returncode in (-signal.SIGKILL, 0, 1), died.stderr.decode()
 
 
-@pytest.mark.parametrize("save", [3, 6, 9, 12])
+@pytest.mark.parametrize("save", [4, 9])
 def test_killed_with_a_batch_and_a_twin_under_way_it_ends_the_same(save: int, make_home: MakeHome) -> None:
     with Sandbox(Options(queue_seconds=QUEUE_SECONDS, checks_per_minute=600)) as sandbox:
         home = make_home(sandbox.url, [{"name": "clean", "mode": "voice_clean"}], checks_per_minute=600)
@@ -76,7 +76,7 @@ def test_killed_with_a_batch_and_a_twin_under_way_it_ends_the_same(save: int, ma
         assert len(sandbox.state()["charges"]) == 3
 
 
-@pytest.mark.parametrize("save", [1, 2, 3])
+@pytest.mark.parametrize("save", [1, 2])
 def test_killed_while_a_cancel_or_a_retry_is_honoured_it_ends_the_same(save: int, make_home: MakeHome) -> None:
     with Sandbox(Options(queue_seconds=QUEUE_SECONDS, checks_per_minute=600, processing_seconds=3600)) as sandbox:
         home = make_home(sandbox.url, checks_per_minute=600)
@@ -104,7 +104,7 @@ def test_killed_while_a_cancel_or_a_retry_is_honoured_it_ends_the_same(save: int
         assert len(sandbox.state()["charges"]) == 2
 
 
-@pytest.mark.parametrize("save", [3, 4, 5])
+@pytest.mark.parametrize("save", [4])
 def test_killed_while_a_failure_is_filed_it_ends_the_same(save: int, make_home: MakeHome) -> None:
     with Sandbox(Options(queue_seconds=QUEUE_SECONDS, checks_per_minute=600)) as sandbox:
         home = make_home(sandbox.url, checks_per_minute=600)
