@@ -1,0 +1,31 @@
+"""The wall clock is turned by a day while a job owes each of its stages: it is delivered and paid once all the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from carrying import Workshop, run
+from lalald.jobs import Stage, State
+
+DAY_SECONDS = 86400.0
+
+
+@pytest.mark.parametrize("stage", [Stage.UPLOAD, Stage.CHECK, Stage.DOWNLOAD, Stage.DELETE], ids=str)
+@pytest.mark.parametrize("step_seconds", [DAY_SECONDS, -DAY_SECONDS], ids=["a day on", "a day back"])
+def test_a_turned_clock_delays_nothing_and_pays_nothing_twice(
+    tmp_path: Path, stage: Stage, step_seconds: float
+) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            shop.sandbox.faults(f"{stage}:503*0")
+            await shop.drop("ep1.wav")
+            await shop.until(lambda: shop.counts().get(str(stage), 0) > 1, "it is tried again and again")
+            shop.clock.stepped_seconds = step_seconds
+            shop.sandbox.faults()
+            await shop.until_job("it goes on", state=State.DONE)
+            assert sum(shop.charges().values()) == 1
+            assert shop.seen() == ["ep1/no_vocals.wav", "ep1/vocals.wav"]
+
+    run(scenario())
