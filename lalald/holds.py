@@ -170,7 +170,8 @@ class Holds:
         if job.hold_reason is None or "the service says" not in job.hold_reason:
             return True
         refused_at = self._refused_at_left.setdefault(job.id, left)
-        long_ago = job.updated_at + _REFUSED_MINUTES_AGAIN_SECONDS < self._bench.clock.now()
+        since = self._bench.clock.now() - job.updated_at
+        long_ago = since > _REFUSED_MINUTES_AGAIN_SECONDS or since < 0  # the second where the clock was turned back
         if left <= refused_at and not long_ago:
             return False
         self._refused_at_left.pop(job.id, None)

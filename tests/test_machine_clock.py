@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from carrying import Workshop, run
-from lalald.jobs import Stage, State
+from lalald.jobs import Hold, Stage, State
 
 DAY_SECONDS = 86400.0
 
@@ -27,5 +27,19 @@ def test_a_turned_clock_delays_nothing_and_pays_nothing_twice(
             await shop.until_job("it goes on", state=State.DONE)
             assert sum(shop.charges().values()) == 1
             assert shop.seen() == ["ep1/no_vocals.wav", "ep1/vocals.wav"]
+
+    run(scenario())
+
+
+def test_minutes_that_the_service_refused_are_asked_for_again_though_the_clock_was_turned_back(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            shop.sandbox.faults("split:400*0,code=exceeded_duration")
+            await shop.drop("ep1.wav")
+            await shop.until_job("the service refuses it", state=State.HELD, hold=Hold.MINUTES)
+            shop.sandbox.faults()
+            shop.clock.stepped_seconds = -DAY_SECONDS
+            await shop.until_job("it is asked again", state=State.DONE)
+            assert sum(shop.charges().values()) == 1
 
     run(scenario())
