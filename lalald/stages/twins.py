@@ -32,7 +32,7 @@ async def look(job: Job, bench: Bench) -> tuple[Job, Outcome | None]:
         job = replace(job, sha256=await bench.on(bench.files, digest, source_path(job)))
     candidates = await bench.store.run(partial(_candidates, job))
     twins = [twin for twin in candidates if await _sha256(twin, bench) == job.sha256]
-    return job, _answer(job, twins, now=bench.clock.now())
+    return job, await bench.on(bench.files, _answer, job, twins, bench.clock.now())
 
 
 def _candidates(job: Job, store: Store) -> list[Job]:

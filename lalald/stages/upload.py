@@ -32,7 +32,7 @@ async def upload(job: Job, bench: Bench) -> Outcome:
         return Failed(
             f"{path} has {job.size:,} bytes; the service takes {LIMIT_BYTES:,} at most. Nothing was spent. Make it smaller."
         )
-    if not os.access(path, os.R_OK):
+    if not await bench.on(bench.files, os.access, path, os.R_OK):
         hint = "Check its owner and mode, then drag it back into the inbox."
         return Failed(f"{path} cannot be read by uid {os.getuid()}. Nothing was spent. {hint}")
     job, outcome = await twins.look(job, bench)
