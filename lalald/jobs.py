@@ -16,6 +16,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from lalald.errors import LalaldError, TransientError
@@ -153,6 +154,7 @@ class Handling:
         return json.dumps({name: getattr(self, name) for name in self.__slots__}, sort_keys=True, default=dict)
 
     @classmethod
+    @cache  # as many as there are rules, and one of them with each job that is read
     def from_json(cls, text: str) -> Handling:
         facts = json.loads(text)
         facts["tracks"] = None if facts["tracks"] is None else tuple(facts["tracks"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -88,7 +88,7 @@ class Worker:
 
         return Lane(
             stage, slots=slots, gate=self.gates[stage], clock=self.bench.clock, carry=carry,
-            take=lambda n: self._take(n, stage, lambda store, now, m: store.due(stage, now, m)),
+            take=lambda n: self._take(n, stage, lambda store, now, m, but: store.due(stage, now, m, but)),
         )  # fmt: skip
 
     def _split_lane(self, mode: str) -> Lane:
@@ -103,7 +103,7 @@ class Worker:
         return Lane(
             f"split {mode}", slots=lambda: 1 if split.batches(mode, bench) else 4,
             gate=self.gates["split"], clock=self.bench.clock, carry=carry,
-            take=lambda n: self._take(n, Stage.SPLIT, lambda store, now, m: store.due_to_split(mode, now, m)),
+            take=lambda n: self._take(n, Stage.SPLIT, lambda store, now, m, but: store.due_to_split(mode, now, m, but)),
             group=lambda: split.MOST_IN_A_BATCH if split.batches(mode, bench) else 1,
         )  # fmt: skip
 
@@ -113,7 +113,7 @@ class Worker:
 
         return Lane(
             "failures", slots=lambda: 1, gate=Gate(self.bench.clock, self._jitter), clock=self.bench.clock, carry=carry,
-            take=lambda n: self._take(n, None, lambda store, _now, m: store.unfiled_failures(m)),
+            take=lambda n: self._take(n, None, lambda store, _now, m, but: store.unfiled_failures(m, but)),
         )  # fmt: skip
 
     async def run(self) -> None:
@@ -182,19 +182,19 @@ class Worker:
         return job_id in self._carried
 
     async def _take(
-        self, most: int, stage: Stage | None, due: Callable[[Store, float, int], list[Job]]
+        self, most: int, stage: Stage | None, due: Callable[[Store, float, int, Collection[int]], list[Job]]
     ) -> tuple[list[Job], float | None]:
         """Up to `most` due jobs that are not carried yet, which from now on they are; and when the next of the stage is due."""
         if self.holds.licence_trouble:
             await self.holds.hold_for_licence()
-        limit = most + len(self._carried)
+        carried = frozenset(self._carried)
         now = self.bench.clock.now()
 
         def look(store: Store) -> tuple[list[Job], float | None]:
-            return due(store, now, limit), None if stage is None else store.next_due_at(stage, now)
+            return due(store, now, most, carried), None if stage is None else store.next_due_at(stage, now)
 
         found, next_due_at = await self.bench.store.run(look)
-        free = [job for job in found if job.id not in self._carried][:most]
+        free = [job for job in found if job.id not in self._carried]
         self._carried.update(job.id for job in free)
         return free, None if next_due_at is None else next_due_at - now
 

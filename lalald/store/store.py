@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -60,22 +60,24 @@ class Store(KnownFiles):
         found = self._jobs("WHERE jobs.id = ?", (job_id,))
         return found[0] if found else None
 
-    def due(self, stage: Stage, now: float, limit: int) -> list[Job]:
-        """Waiting jobs that owe this stage and whose time has come, oldest first."""
+    def due(self, stage: Stage, now: float, limit: int, but: Collection[int] = ()) -> list[Job]:
+        """Waiting jobs that owe this stage and whose time has come, oldest first; those in `but` are passed over."""
         return self._jobs(  # the plus keeps SQLite from sorting all that are due: the oldest are the first of an index
             "WHERE jobs.state = 'waiting' AND jobs.stage = ? AND (+jobs.due_at <= ? OR +jobs.due_at > ?) ORDER BY jobs.id LIMIT ?",
-            (stage, now, now + LONGEST_WAIT_SECONDS, limit),
-        )
+            (stage, now, now + LONGEST_WAIT_SECONDS, limit + len(but)),
+            but,
+        )[:limit]
 
-    def due_to_split(self, mode: str, now: float, limit: int) -> list[Job]:
+    def due_to_split(self, mode: str, now: float, limit: int, but: Collection[int] = ()) -> list[Job]:
         """Due jobs with a task of this mode that is not started yet."""
         return self._jobs(
             "WHERE jobs.state = 'waiting' AND jobs.stage = 'split' AND (jobs.due_at <= ? OR jobs.due_at > ?)"
             " AND EXISTS (SELECT 1 FROM tasks t WHERE t.job_id = jobs.id AND t.stage = 'split' AND t.mode = ? AND t.error IS NULL"
             " AND t.waits_for IS NULL)"
             " ORDER BY jobs.id LIMIT ?",
-            (now, now + LONGEST_WAIT_SECONDS, mode, limit),
-        )
+            (now, now + LONGEST_WAIT_SECONDS, mode, limit + len(but)),
+            but,
+        )[:limit]
 
     def next_due_at(self, stage: Stage, now: float) -> float | None:
         """When the next job owing this stage becomes due, if one waits."""
@@ -84,9 +86,11 @@ class Store(KnownFiles):
         ).fetchone()
         return found if found is None else float(found)
 
-    def unfiled_failures(self, limit: int) -> list[Job]:
+    def unfiled_failures(self, limit: int, but: Collection[int] = ()) -> list[Job]:
         """Failed jobs whose source is not yet where failures belong."""
-        return self._jobs("WHERE jobs.state = 'failed' AND jobs.filed = 0 ORDER BY jobs.id LIMIT ?", (limit,))
+        return self._jobs(
+            "WHERE jobs.state = 'failed' AND jobs.filed = 0 ORDER BY jobs.id LIMIT ?", (limit + len(but),), but
+        )[:limit]
 
     def requested(self, limit: int = 500) -> list[Job]:
         return self._jobs("WHERE jobs.request IS NOT NULL ORDER BY jobs.id LIMIT ?", (limit,))
@@ -187,12 +191,16 @@ class Store(KnownFiles):
         ).fetchone()
         return int(count)
 
-    def _jobs(self, where: str, parameters: Sequence[Any]) -> list[Job]:
+    def _jobs(self, where: str, parameters: Sequence[Any], but: Collection[int] = ()) -> list[Job]:
         rows = self.connection.execute(
             f"SELECT jobs.*, handlings.json AS handling_json FROM jobs JOIN handlings ON handlings.id = jobs.handling {where}",  # noqa: S608 - the condition is ours
             parameters,
         ).fetchall()
-        return [job_from(row, Handling.from_json(row["handling_json"]), self._tasks(row["id"])) for row in rows]
+        return [
+            job_from(row, Handling.from_json(row["handling_json"]), self._tasks(row["id"]))
+            for row in rows
+            if row["id"] not in but
+        ]
 
     def _tasks(self, job_id: int) -> tuple[Task, ...]:
         tracks: dict[int, list[Track]] = {}
@@ -209,10 +217,11 @@ class Store(KnownFiles):
         Raises StaleError where the row was changed meanwhile; nothing is written then.
         """
         assignments = ", ".join(f"{column} = ?" for column in JOB_COLUMNS)
+        handling = None if after.handling is before.handling else self.handling_id(after.handling)
         row = self.connection.execute(
-            f"UPDATE jobs SET {assignments}, handling = ?, progress = NULL, revision = revision + 1"  # noqa: S608 - our own column names
+            f"UPDATE jobs SET {assignments}, handling = coalesce(?, handling), progress = NULL, revision = revision + 1"  # noqa: S608 - our own column names
             " WHERE id = ? AND revision = ? RETURNING revision, request",
-            (*values(JOB_COLUMNS, after), self.handling_id(after.handling), before.id, before.revision),
+            (*values(JOB_COLUMNS, after), handling, before.id, before.revision),
         ).fetchone()
         if row is None:
             raise StaleError(f"job {before.id} was changed by somebody else since it was taken")
