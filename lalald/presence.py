@@ -18,6 +18,7 @@ from lalald.naming import shown
 
 MARKER_NAME = ".lalald"
 _UUID = re.compile(rb"\A[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$", re.MULTILINE)
+_MAKING = re.compile(re.escape(MARKER_NAME) + "-[0-9a-f]{32}")
 _MARKER_TEXT = "{marker}\nlalald knows this folder by the line above. Please leave this file where it is.\n"
 
 _REASONS = {
@@ -97,6 +98,7 @@ def write_marker(root: str, marker: str | None) -> str | None:
     wanted = marker or str(uuid.uuid4())
     making = os.path.join(root, f"{MARKER_NAME}-{uuid.uuid4().hex}")
     try:
+        _remove_what_a_crash_left(root)
         with open(making, "x", encoding="ascii") as file:
             file.write(_MARKER_TEXT.format(marker=wanted))
             file.flush()
@@ -109,11 +111,21 @@ def write_marker(root: str, marker: str | None) -> str | None:
                 os.unlink(making)
                 return there
             os.replace(making, os.path.join(root, MARKER_NAME))
+        except FileNotFoundError:  # another lalald took it for what a crash has left
+            return write_marker(root, marker)
     except OSError:
         with suppress(OSError):
             os.unlink(making)
         return None
     return wanted
+
+
+def _remove_what_a_crash_left(root: str) -> None:
+    """A crash before a marker had its name leaves it under one of its own; it is looked for where one is written again."""
+    with suppress(PermissionError):  # one may put files into a folder that one may not list
+        for name in filter(_MAKING.fullmatch, os.listdir(root)):
+            with suppress(FileNotFoundError):
+                os.unlink(os.path.join(root, name))
 
 
 def _told(error: OSError) -> str:

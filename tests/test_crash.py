@@ -30,7 +30,7 @@ def _killed_inside(save: int, sandbox: Sandbox, home: Home) -> None:
     contents = {"ep1": write_wav(home.inbox / "ep1.wav")}
     dying = Path(__file__).with_name("dying.py")
     died = subprocess.run(
-        [sys.executable, str(dying), str(home.config), str(save)],
+        [sys.executable, str(dying), str(home.config), "save", str(save)],
         env=home.environ,
         capture_output=True,
         timeout=60,
@@ -56,7 +56,7 @@ def test_killed_at_random_moments_it_ends_the_same(make_home: MakeHome) -> None:
 def die_inside(save: int, home: Home) -> None:
     """A run that is killed inside its N-th save, or ends before."""
     dying = Path(__file__).with_name("dying.py")
-    command = [sys.executable, str(dying), str(home.config), str(save)]
+    command = [sys.executable, str(dying), str(home.config), "save", str(save)]
     died = subprocess.run(command, env=home.environ, capture_output=True, timeout=60, check=False)
     assert died.returncode in (-signal.SIGKILL, 0, 1), died.stderr.decode()
 

@@ -30,6 +30,14 @@ def test_a_folder_gets_a_hidden_marker_and_is_known_by_it(inbox: Path) -> None:
     assert look(str(inbox), first.marker).available
 
 
+def test_a_marker_that_a_crash_left_without_its_name_goes(inbox: Path) -> None:
+    (inbox / f".lalald-{'0f' * 16}").write_bytes(b"half a mar")
+    strangers = inbox / ".lalald-notes"
+    strangers.touch()
+    assert look(str(inbox), None).available
+    assert sorted(path.name for path in inbox.iterdir()) == [".lalald", ".lalald-notes"]
+
+
 def test_a_marker_that_is_there_is_kept(inbox: Path) -> None:
     marker = look(str(inbox), None).marker
     assert look(str(inbox), None).marker == marker
