@@ -27,7 +27,7 @@ from lalald.errors import ConfigError, DaemonError, FileError, ServiceError, Sto
 from lalald.inbox.intake import Intake
 from lalald.inbox.settle import ignore_broken_leases
 from lalald.jobs import Job, told
-from lalald.outboxes import Outboxes
+from lalald.known_folders import KnownFolders
 from lalald.reservations import Reservations
 from lalald.stages.bench import Bench
 from lalald.store import Store, StoreThread
@@ -160,7 +160,7 @@ class _Daemon:
         self.bench = Bench(
             config=config, api=self._client(config), store=self.store, clock=self.clock, budget=self._budget(config),
             new_key=lambda: str(uuid.uuid4()), log=self.log, reservations=Reservations(reserved),
-            outboxes=Outboxes(markers, self.store, lambda: self.bench.files, self.clock, self.log),
+            folders=KnownFolders(markers, self.store, lambda: self.bench.files, self.clock, self.log),
             batch_refused_at=refused_at, uploads=ThreadPoolExecutor(config.transfers.uploads, "upload"),
             downloads=ThreadPoolExecutor(config.transfers.downloads, "download"), files=ThreadPoolExecutor(4, "files"),
         )  # fmt: skip
@@ -173,12 +173,12 @@ class _Daemon:
         store.set_fact("daemon", facts, self.clock.now())
         refused_at = store.fact("batch_refused_at")
         refused_at = refused_at if isinstance(refused_at, float) else None
-        return store.reservations(), store.outbox_markers(), refused_at
+        return store.reservations(), store.folder_markers(), refused_at
 
-    async def _look_at_outbox(self, directory: str) -> None:
-        """At start: whether it is there, and what a crash left in its staging folder; a share that never answers keeps nobody waiting."""
+    async def _look_at_folder(self, directory: str) -> None:
+        """At start: whether it is there, and what a crash left staged there; a share that never answers keeps nobody waiting."""
         try:
-            await self.bench.outboxes.check(directory)
+            await self.bench.folders.check(directory)
         except FileError:
             self.worker.holds.wake()
             return
@@ -214,8 +214,8 @@ class _Daemon:
     async def _carry_on(self, started_at: float) -> int:
         self._look_after(self.worker.run(), "worker")
         self._look_after(self._ask_minutes(), "minutes")
-        for directory in {str(inbox.outbox) for inbox in self.config.inboxes}:
-            self._look_after(self._look_at_outbox(directory), f"outbox {directory}")
+        for directory in _folders(self.config):
+            self._look_after(self._look_at_folder(directory), f"folder {directory}")
         for inbox in self.config.inboxes:
             self._watch(inbox)
         await self._first_scans()
@@ -368,10 +368,9 @@ class _Daemon:
         self.bench.budget.limits = config.minutes
         self.bench.budget.outdated()
         kept = {inbox.path: inbox for inbox in config.inboxes}
-        outboxes = {str(inbox.outbox) for inbox in config.inboxes}
-        self.bench.outboxes.forget(outboxes)
-        for directory in outboxes:
-            self._look_after(self._look_at_outbox(directory), f"outbox {directory}")
+        self.bench.folders.forget(_folders(config))
+        for directory in _folders(config):
+            self._look_after(self._look_at_folder(directory), f"folder {directory}")
         for path in [path for path in self.intakes if path not in kept]:
             self.intakes.pop(path)
             self.watching.pop(path).cancel()
@@ -407,6 +406,11 @@ class _Daemon:
         if self.loops:
             await asyncio.wait(self.loops, timeout=_STOP_SECONDS)
         await self.store.stop()
+
+
+def _folders(config: Config) -> set[str]:
+    """Those that are known by their markers, besides the inboxes."""
+    return {str(folder) for inbox in config.inboxes for folder in (inbox.outbox, *inbox.filing_folders)}
 
 
 def _forget_left_alone(inbox: str, store: Store) -> None:

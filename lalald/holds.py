@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lalald.errors import FileError, LicenceRefusedError, ServiceError
 from lalald.files import check_folder, free_bytes
 from lalald.jobs import Hold, Job, Stage, released
-from lalald.stages.archive import done_folder
+from lalald.stages.archive import filing_folder
 from lalald.stages.bench import Bench
 from lalald.stages.download import room_needed
 from lalald.stages.source import check_inbox
@@ -70,7 +70,7 @@ class Holds:
             if (
                 not any(hold in held for hold in _PROBED)
                 and self.licence_trouble is None
-                and not self._bench.outboxes.away
+                and not self._bench.folders.away
             ):
                 await self._woken.wait()
                 continue
@@ -89,9 +89,9 @@ class Holds:
             return
 
     async def _probe(self, held: dict[Hold, int]) -> None:
-        for outbox in self._bench.outboxes.away:
+        for folder in self._bench.folders.away:
             with suppress(FileError):
-                await self._bench.outboxes.check(outbox)
+                await self._bench.folders.check(folder)
         if Hold.MOUNT in held:
             await self._release_where_folders_are_back()
         if Hold.DISK in held:
@@ -198,18 +198,17 @@ class Holds:
             case Stage.SPLIT:
                 return {job.handling.outbox} if job.paid else {job.inbox, job.handling.outbox}
             case Stage.ARCHIVE:
-                return {job.inbox, done_folder(job)}
+                return {job.inbox, filing_folder(job)}
             case _:
                 return {job.handling.outbox}
 
     async def _is_there(self, folder: str, job: Job) -> bool:
         try:
-            if folder == job.handling.outbox:
-                await self._bench.outboxes.check(folder)
+            if folder != job.inbox:
+                await self._bench.folders.check(folder)
                 return True
             await self._bench.on(self._bench.files, check_folder, folder)
-            if folder == job.inbox:
-                await check_inbox(folder, self._bench)
+            await check_inbox(folder, self._bench)
         except FileError:
             return False
         return True
@@ -220,7 +219,7 @@ class Holds:
         for job in jobs:
             self._warn_if_paid_and_late(job)
             archives = job.stage is Stage.ARCHIVE
-            folder = done_folder(job) if archives else job.handling.outbox
+            folder = filing_folder(job) if archives else job.handling.outbox
             if folder not in room:
                 room[folder] = await self._room_in(folder)
             needed = max(1, job.size) if archives else room_needed(job)

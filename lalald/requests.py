@@ -133,15 +133,15 @@ async def honour_daemon(worker: Worker, intakes: Mapping[Path, Intake]) -> None:
 
 
 async def _accept(folder: str, worker: Worker, intakes: Mapping[Path, Intake]) -> None:
-    """The folder that stands there now is the right one, as an inbox or as an outbox."""
+    """The folder that stands there now is the right one, whichever it is."""
     if (intake := intakes.get(Path(folder))) is not None:
         await intake.accept()
         return
-    if await worker.bench.outboxes.accept(folder):
-        worker.bench.log.info("outbox.accepted", outbox=folder)
+    if await worker.bench.folders.accept(folder):
+        worker.bench.log.info("folder.accepted", folder=folder)
         worker.holds.look_at_folders_now()
     else:
-        worker.bench.log.warning("outbox.not_accepted", outbox=folder, meaning="there is no folder at all")
+        worker.bench.log.warning("folder.not_accepted", folder=folder, meaning="there is no folder at all")
 
 
 async def _redo(argument: str, worker: Worker) -> None:

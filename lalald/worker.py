@@ -31,7 +31,7 @@ from lalald.lanes import Lane
 from lalald.pacing import Gate
 from lalald.presets import MODES
 from lalald.stages import split
-from lalald.stages.archive import file_failure, file_success
+from lalald.stages.archive import file_failure, file_success, filing_folder
 from lalald.stages.bench import Bench
 from lalald.stages.delete import delete, left_to_expire
 from lalald.stages.download import download, tidy
@@ -46,7 +46,14 @@ _ASKED_AGAIN_SECONDS = 30.0
 
 async def archive(job: Job, bench: Bench) -> Outcome:
     """The source file goes where it belongs, after everything else."""
+    await _check_filing_folder(job, bench)
     return jobs.Done(await bench.on(bench.files, file_success, job))
+
+
+async def _check_filing_folder(job: Job, bench: Bench) -> None:
+    """Raises FolderUnavailableError where another folder, such as the mount point beneath it, would get the file."""
+    if (folder := filing_folder(job)) != job.inbox:
+        await bench.folders.check(folder)
 
 
 class Worker:
@@ -352,6 +359,7 @@ class Worker:
 
     async def _file_failure(self, job: Job) -> None:
         try:
+            await _check_filing_folder(job, self.bench)
             filed = await self.bench.on(self.bench.files, file_failure, job)
             await self.save(job, replace(filed, filed=True))
         except (FileError, ServiceError) as error:

@@ -25,7 +25,7 @@ from lalald.config import Config, Minutes
 from lalald.credentials import LicenseKey
 from lalald.errors import StoreError
 from lalald.jobs import Handling, Job, Request, State, Task
-from lalald.outboxes import Outboxes
+from lalald.known_folders import KnownFolders
 from lalald.reservations import Reservations
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
@@ -185,12 +185,12 @@ class Workshop:
         )  # fmt: skip
         self._executors = [ThreadPoolExecutor(3), ThreadPoolExecutor(6), ThreadPoolExecutor(4)]
         uploads, downloads, files = self._executors
-        reserved, markers = await self.store.run(lambda store: (store.reservations(), store.outbox_markers()))
+        reserved, markers = await self.store.run(lambda store: (store.reservations(), store.folder_markers()))
         self.bench = Bench(
             config=config, api=self.api, store=self.store, clock=self.clock,
             budget=Budget(self.minutes, self.clock, self._minutes_left, self._spent),
             new_key=lambda: str(uuid.uuid4()), log=self.journal, uploads=uploads, downloads=downloads, files=files,
-            reservations=Reservations(reserved), outboxes=Outboxes(markers, self.store, lambda: files, self.clock, self.journal),
+            reservations=Reservations(reserved), folders=KnownFolders(markers, self.store, lambda: files, self.clock, self.journal),
         )  # fmt: skip
         self.looked_again: list[str] = []
         self.worker = Worker(self.bench, look_again=self.looked_again.append, jitter=lambda: self.jitter)

@@ -148,6 +148,7 @@ def test_status_as_json_has_its_keys(shelf: Shelf) -> None:
             {"path": "/in", "available": True, "reason": "", "watch": "native", "watch_reason": "ext4 tells"},
         ],
         "outboxes": [{"path": "/out", "available": None, "reason": None}],
+        "filing_folders": [],
         "jobs": {"waiting": 2, "running": 2, "held": 2, "failed": 1, "cancelled": 1, "done": 1},
         "stages": {"upload": 3, "split": 0, "check": 1, "download": 0, "delete": 0, "archive": 0},
         "requests": 0,

@@ -116,3 +116,54 @@ def test_an_unmounted_inbox_is_told_from_one_without_the_file_by_its_marker(tmp_
             assert sum(shop.charges().values()) == 1
 
     run(scenario())
+
+
+def swapped(folder: Path) -> Path:
+    """As an unmount looks from above: an empty, writable folder in its place. Where the real one is."""
+    aside = folder.with_name(f"{folder.name}, the real one")
+    folder.rename(aside)
+    folder.mkdir()
+    return aside
+
+
+def test_an_unmounted_done_folder_is_told_from_the_empty_one_beneath_by_its_marker(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        done = tmp_path / "elsewhere"
+        done.mkdir()
+        async with Workshop(tmp_path, done_dir=str(done)) as shop:
+            await shop.drop("first.wav")
+            await shop.rest()
+            aside = swapped(done)
+            await shop.drop("ep1.wav")
+            await shop.until_job("it is held", 2, state=State.HELD, hold=Hold.MOUNT, stage=Stage.ARCHIVE)
+            await asyncio.sleep(PROBES_SECONDS)
+            assert len(shop.journal.of("job.held")) == 1
+            assert list(done.iterdir()) == []
+            assert tree(shop.inbox) == ["ep1.wav"]
+            done.rmdir()
+            aside.rename(done)
+            await shop.until_job("it is mounted again", 2, state=State.DONE)
+            assert tree(done) == ["ep1.wav", "first.wav"]
+
+    run(scenario())
+
+
+def test_an_unmounted_failed_folder_gets_nothing_and_the_file_stays(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        refused = tmp_path / "elsewhere"
+        refused.mkdir()
+        async with Workshop(tmp_path, failed_dir=str(refused)) as shop:
+            shop.sandbox.faults("upload:400*0")
+            await shop.drop("first.wav")
+            await shop.rest()
+            assert tree(refused) == ["first.wav", "first.wav.error.txt"]
+            swapped(refused)
+            await shop.drop("ep1.wav")
+            await shop.rest()
+            assert list(refused.iterdir()) == []
+            assert tree(shop.inbox) == ["ep1.wav"]
+            job = await shop.job(2)
+            assert (job.state, job.filed) == (State.FAILED, True)
+            assert f"lalald release {refused}" in (job.warning or "")
+
+    run(scenario())

@@ -16,7 +16,7 @@ from conftest import MakeHome
 from lalald.clock import Clock
 from lalald.errors import FolderUnavailableError
 from lalald.jobs import Hold, Job, Stage, State
-from lalald.outboxes import Outboxes
+from lalald.known_folders import KnownFolders
 from lalald.presence import MARKER_NAME, look, read_marker
 from lalald.sandbox.server import Sandbox
 from lalald.store import Store, StoreThread
@@ -74,8 +74,8 @@ def test_nothing_is_charged_while_the_outbox_is_another_folder(tmp_path: Path) -
             swap_back(shop.outbox, aside)
             await shop.until_job("it goes on by itself", 2, state=State.DONE)
             assert shop.seen() == ["ep1/no_vocals.wav", "ep1/vocals.wav", "first/no_vocals.wav", "first/vocals.wav"]
-            assert [facts["outbox"] for facts in shop.journal.of("outbox.unavailable")] == [str(shop.outbox)]
-            assert len(shop.journal.of("outbox.available")) == 1
+            assert [facts["folder"] for facts in shop.journal.of("folder.unavailable")] == [str(shop.outbox)]
+            assert len(shop.journal.of("folder.available")) == 1
 
     run(scenario())
 
@@ -104,14 +104,14 @@ def test_a_new_outbox_is_used_once_somebody_accepts_it(tmp_path: Path) -> None:
             aside = swap_away(shop.outbox)
             await shop.begin()
             await held_for_the_mount(shop)
-            assert await shop.bench.outboxes.accept(str(shop.outbox))
+            assert await shop.bench.folders.accept(str(shop.outbox))
             shop.worker.holds.look_at_folders_now()
             await shop.until_job("it goes on", state=State.DONE)
             assert shop.seen() == RESULTS
             assert read_marker(str(shop.outbox)) != read_marker(str(aside))
             await shop.end()
             await shop.begin()
-            await shop.bench.outboxes.check(str(shop.outbox))  # known after a restart, too
+            await shop.bench.folders.check(str(shop.outbox))  # known after a restart, too
 
     run(scenario())
 
@@ -119,13 +119,13 @@ def test_a_new_outbox_is_used_once_somebody_accepts_it(tmp_path: Path) -> None:
 def test_a_marker_that_a_reader_of_the_outbox_deleted_is_written_anew(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with Workshop(tmp_path) as shop:
-            await shop.bench.outboxes.check(str(shop.outbox))
+            await shop.bench.folders.check(str(shop.outbox))
             before = read_marker(str(shop.outbox))
             (shop.outbox / MARKER_NAME).unlink()
             await shop.drop("ep1.wav")
             await shop.until_job("it is delivered", state=State.DONE)
             assert read_marker(str(shop.outbox)) == before
-            assert shop.journal.of("outbox.unavailable") == []
+            assert shop.journal.of("folder.unavailable") == []
 
     run(scenario())
 
@@ -140,15 +140,15 @@ def test_an_outbox_that_never_answers_keeps_one_thread_and_is_told(tmp_path: Pat
         with ThreadPoolExecutor(1) as dead, ThreadPoolExecutor(1) as spare:
             dead.submit(answers.wait)  # a stat on a dead share does not return either
             executors = [dead, spare]
-            outboxes = Outboxes({}, store, lambda: executors.pop(0), Clock(), journal, answer_seconds=0.05)
+            folders = KnownFolders({}, store, lambda: executors.pop(0), Clock(), journal, answer_seconds=0.05)
             for _ in range(3):
                 with pytest.raises(FolderUnavailableError, match=r"has not answered for 0\.05 seconds"):
-                    await outboxes.check(str(tmp_path))
+                    await folders.check(str(tmp_path))
             assert len(executors) == 1  # the first look is still waited for: no second one was begun
-            assert len(journal.of("outbox.unavailable")) == 1
+            assert len(journal.of("folder.unavailable")) == 1
             answers.set()
-            await outboxes.check(str(tmp_path))
-            assert outboxes.away == []
+            await folders.check(str(tmp_path))
+            assert folders.away == []
         await store.stop()
 
     try:
@@ -200,7 +200,7 @@ def test_a_real_unmount_is_waited_for(tmp_path: Path) -> None:
         async with Workshop(tmp_path) as shop:
             await asyncio.to_thread(mount, "mount", "-t", "tmpfs", "-o", "size=4m", "none", str(shop.outbox))
             try:
-                await shop.bench.outboxes.check(str(shop.outbox))
+                await shop.bench.folders.check(str(shop.outbox))
             finally:
                 await asyncio.to_thread(mount, "umount", str(shop.outbox))
             await shop.drop("ep1.wav")
@@ -230,3 +230,23 @@ def test_two_that_look_first_at_once_know_it_by_the_same_marker(tmp_path: Path) 
             markers = set(threads.map(first_look, [folder, folder]))
             assert markers == {read_marker(str(folder))}
             assert [path.name for path in folder.iterdir()] == [MARKER_NAME]
+
+
+def test_a_done_folder_elsewhere_is_known_from_the_start_told_and_accepted_anew(
+    sandbox: Sandbox, make_home: MakeHome, tmp_path: Path
+) -> None:
+    done = tmp_path / "filed"
+    done.mkdir()
+    home = make_home(sandbox.url, inbox={"done_dir": str(done)})
+    home.start()
+    until((done / MARKER_NAME).exists, "it is known before the first file comes")
+    swap_away(done)
+    write_wav(home.inbox / "ep1.wav")
+    (job,) = home.rest()
+    assert (job["state"], job["hold"], job["stage"]) == ("held", "mount", "archive")
+    assert everything(done) == []
+    (told,) = status(home.command("status", "--json"))["filing_folders"]
+    assert (told["path"], told["available"]) == (str(done), False)
+    assert "done and failed folders" in home.command("status").stdout
+    assert home.command("release", str(done)).returncode == 0
+    until(lambda: tree(done) == ["ep1.wav"], "it is filed away", 30)

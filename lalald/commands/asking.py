@@ -108,10 +108,10 @@ def ring(state_dir: Path) -> None:
 
 
 def folder_named(reports: Reports, word: str) -> str:
-    """The outbox that a path names, or the inbox that it names or lies in. Raises UsageError."""
+    """The folder outside the inboxes that a path names, or the inbox that it names or lies in. Raises UsageError."""
     path = os.path.abspath(word)
-    outboxes = [outbox.path for outbox in reports.outboxes()]
-    return path if path in outboxes else _inbox_of(path, reports, "inbox or outbox", outboxes)
+    folders = [folder.path for folder in reports.folders()]
+    return path if path in folders else _inbox_of(path, reports, "folder", folders)
 
 
 def inbox_named(reports: Reports, word: str) -> str:

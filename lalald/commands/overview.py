@@ -12,7 +12,7 @@ from lalald.commands.layout import Bar, Cell, Section
 from lalald.commands.wording import ago, count, iso, moment, price, shown
 from lalald.control import ping
 from lalald.jobs import Hold, Stage
-from lalald.store.reports import Counts, Fact, HoldReport, InboxReport, JobReport, OutboxReport, Reports
+from lalald.store.reports import Counts, Fact, FolderReport, HoldReport, InboxReport, JobReport, Reports
 
 _MOST_UNDER_WAY = 20
 _MOST_FAILURES = 5
@@ -30,10 +30,11 @@ _TO_DO: dict[str, str] = {
 
 
 class Folders(NamedTuple):
-    """The inboxes and the outboxes of the configuration, each in its order."""
+    """The inboxes and the outboxes of the configuration, and the done and failed folders elsewhere, each in its order."""
 
     inboxes: list[str]
     outboxes: list[str]
+    filing_folders: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,8 @@ class Overview:
     daemon: Fact | None
     service: Fact | None
     inboxes: Sequence[InboxReport]
-    outboxes: Sequence[OutboxReport]
+    outboxes: Sequence[FolderReport]
+    filing_folders: Sequence[FolderReport]
     counts: Counts
     under_way: Sequence[JobReport]
     holds: Sequence[HoldReport]
@@ -87,6 +89,7 @@ class Overview:
             "service": {"trouble": service.get("trouble"), "since": iso(service.get("since"))},
             "inboxes": [inbox._asdict() for inbox in self.inboxes],
             "outboxes": [outbox._asdict() for outbox in self.outboxes],
+            "filing_folders": [folder._asdict() for folder in self.filing_folders],
             "jobs": self.counts.states,
             "stages": {str(stage): self.counts.stages.get(stage, 0) for stage in Stage if stage is not Stage.DONE},
             "requests": self.asked,
@@ -106,10 +109,9 @@ class Overview:
         yield Section(self._daemon_told(), list(self._troubles()))
         if self.inboxes:
             yield Section("inboxes", [_inbox_row(inbox) for inbox in self.inboxes])
-        if away := [outbox for outbox in self.outboxes if outbox.available is False]:
-            yield Section(
-                "outboxes", [(shown(outbox.path), "unavailable", shown(outbox.reason or "")) for outbox in away]
-            )
+        for title, folders in (("outboxes", self.outboxes), ("done and failed folders", self.filing_folders)):
+            if away := [folder for folder in folders if folder.available is False]:
+                yield Section(title, [(shown(path), "unavailable", shown(reason or "")) for path, _, reason in away])
         yield Section("jobs", self._job_rows())
         yield Section("minutes", self._minutes_rows())
         if self.under_way:
@@ -197,6 +199,7 @@ def gather(state_dir: Path, configured: Folders | None, mistake: str | None, now
     """
     running = ping(state_dir, _PING_SECONDS)
     with Reports.open(state_dir) as reports:
+        seen = reports.folders()
         return Overview(
             now=now,
             state_dir=state_dir,
@@ -205,7 +208,8 @@ def gather(state_dir: Path, configured: Folders | None, mistake: str | None, now
             daemon=reports.fact("daemon"),
             service=reports.fact("service"),
             inboxes=_inboxes(reports.inboxes(), configured),
-            outboxes=_outboxes(reports.outboxes(), configured),
+            outboxes=_folders(seen, configured.outboxes if configured else None),
+            filing_folders=_folders(seen, configured.filing_folders if configured else []),
             counts=reports.counts(),
             under_way=reports.under_way(_MOST_UNDER_WAY),
             holds=reports.holds(),
@@ -223,11 +227,11 @@ def _inboxes(seen: Sequence[InboxReport], configured: Folders | None) -> list[In
     return [known.get(path, InboxReport(path, None, None, None, None)) for path in configured.inboxes]
 
 
-def _outboxes(seen: Sequence[OutboxReport], configured: Folders | None) -> list[OutboxReport]:
+def _folders(seen: Sequence[FolderReport], configured: Sequence[str] | None) -> list[FolderReport]:
     if configured is None:
         return list(seen)
-    known = {outbox.path: outbox for outbox in seen}
-    return [known.get(path, OutboxReport(path, None, None)) for path in configured.outboxes]
+    known = {folder.path: folder for folder in seen}
+    return [known.get(path, FolderReport(path, None, None)) for path in configured]
 
 
 def _minutes(reports: Reports, now: float) -> Minutes:

@@ -1,4 +1,4 @@
-"""Held jobs pass their hold; an inbox or outbox whose folder is another one than it was is accepted."""
+"""Held jobs pass their hold; a configured folder that is another one than it was is accepted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lalald.store.requests import Kind, Requests
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "what", nargs="*", metavar="ID|FOLDER", help="a job's number, or the path of an inbox or outbox"
+        "what", nargs="*", metavar="ID|FOLDER", help="a job's number, or the path of a configured folder"
     )
     parser.add_argument("--all", action="store_true", help="every held job but those held as lost_task")
 
@@ -23,7 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     if bool(arguments.what) == arguments.all:
         raise UsageError(
-            "release needs numbers of jobs or paths of inboxes or outboxes, or --all.",
+            "release needs numbers of jobs or paths of configured folders, or --all.",
             hint="`lalald jobs --held` lists them.",
         )
     folder = state_dir(arguments.config)

@@ -57,4 +57,5 @@ def _folders(explicit: str | None) -> tuple[Folders | None, str | None]:
     except ConfigError as error:
         return None, str(error).splitlines()[0]
     outboxes = dict.fromkeys(str(inbox.outbox) for inbox in config.inboxes)
-    return Folders([str(inbox.path) for inbox in config.inboxes], list(outboxes)), None
+    filing = dict.fromkeys(str(folder) for inbox in config.inboxes for folder in inbox.filing_folders)
+    return Folders([str(inbox.path) for inbox in config.inboxes], list(outboxes), list(filing)), None

@@ -19,7 +19,7 @@ from lalald.files import (
     refuses_name,
 )
 from lalald.filing import Beside, Source, StrangerError
-from lalald.jobs import Job, warned
+from lalald.jobs import Job, State, warned
 from lalald.naming import fitting, portable, shown
 
 _GONE = "its source file was gone before it could be filed away"
@@ -70,9 +70,15 @@ def file_failure(job: Job, *, step: Step = no_step) -> Job:
     return replace(filed, filed=True)
 
 
-def done_folder(job: Job) -> str:
-    """The configured folder that a finished source goes to, or below which its folder is made."""
-    return _root(job, job.handling.done_dir)[0] if job.handling.on_success == "move" else job.inbox
+def filing_folder(job: Job) -> str:
+    """The configured folder that its source goes to, or below which its folder is made; the inbox where it stays there."""
+    handling = job.handling
+    policy, folder = (
+        (handling.on_failure, handling.failed_dir)
+        if job.state is State.FAILED
+        else (handling.on_success, handling.done_dir)
+    )
+    return _root(job, folder)[0] if policy == "move" else job.inbox
 
 
 def take_back(job: Job) -> None:

@@ -14,7 +14,7 @@ from lalald.budget import Budget
 from lalald.clock import Clock
 from lalald.config import Config
 from lalald.jobs import Job
-from lalald.outboxes import Outboxes
+from lalald.known_folders import KnownFolders
 from lalald.reservations import Reservations
 from lalald.store import StoreThread
 
@@ -36,7 +36,7 @@ class Bench:
     downloads: Executor
     files: Executor
     reservations: Reservations
-    outboxes: Outboxes
+    folders: KnownFolders
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     transfers: dict[int, list[tuple[Transfer, int]]] = field(default_factory=dict)
     moved: asyncio.Event = field(

@@ -25,7 +25,7 @@ async def download(job: Job, bench: Bench) -> Outcome:
 
     Raises ServiceError, FolderUnavailableError, DiskFullError; what was fetched so far stays in the staging folder.
     """
-    await bench.outboxes.check(job.handling.outbox)
+    await bench.folders.check(job.handling.outbox)
     if _named(job):
         return await _place(job, bench)
     if job.attempts >= _TRIES_WITH_A_LINK and (doubted := with_links_asked_anew(job)) is not job:

@@ -87,7 +87,7 @@ async def _throw_away(job: Job, reason: str, bench: Bench) -> Outcome:
 async def _no_room(job: Job, bench: Bench) -> Held | None:
     """Results must have a place before they are paid for. Raises FolderUnavailableError."""
     outbox = job.handling.outbox
-    await bench.outboxes.check(outbox)
+    await bench.folders.check(outbox)
     tracks = sum(len(expected_labels(task.mode, task.presets)) for task in job.tasks if task.stage is not Stage.DONE)
     needed = job.size * tracks  # a guess: what comes is about as large as what went, unless the format changes
     free = await bench.on(bench.files, free_bytes, outbox)

@@ -149,8 +149,12 @@ CREATE TABLE outboxes (
 );
 """
 
+_FOLDERS = """
+ALTER TABLE outboxes RENAME TO folders;  -- done and failed folders outside their inbox are known by markers, too
+"""
+
 # The n-th brings version n to n + 1; none is ever edited once released.
-MIGRATIONS: tuple[str, ...] = (_FIRST, _OUTBOXES)
+MIGRATIONS: tuple[str, ...] = (_FIRST, _OUTBOXES, _FOLDERS)
 VERSION = len(MIGRATIONS)
 
 

@@ -83,8 +83,8 @@ class InboxReport(NamedTuple):
     watch_reason: str | None
 
 
-class OutboxReport(NamedTuple):
-    """An outbox as the daemon last saw it; `available` is None where it has not looked yet."""
+class FolderReport(NamedTuple):
+    """An outbox, or a folder elsewhere for filed files, as the daemon last saw it; `available` is None where it has not looked yet."""
 
     path: str
     available: bool | None
@@ -235,9 +235,9 @@ class Reports:
             for row in rows
         ]
 
-    def outboxes(self) -> list[OutboxReport]:
-        rows = self.connection.execute("SELECT path, reason FROM outboxes ORDER BY path")
-        return [OutboxReport(name_from(row[0]), row[1] is None, row[1]) for row in rows]
+    def folders(self) -> list[FolderReport]:
+        rows = self.connection.execute("SELECT path, reason FROM folders ORDER BY path")
+        return [FolderReport(name_from(row[0]), row[1] is None, row[1]) for row in rows]
 
     def known_files(self) -> KnownFiles:
         """What is known of the files in the inboxes; only its questions work here."""

@@ -157,15 +157,15 @@ class Store(KnownFiles):
         )
         return [(Handling.from_json(row[0]).outbox, name_from(row[1]), row[2]) for row in rows]
 
-    def outbox_markers(self) -> dict[str, str | None]:
-        """What each outbox that was ever looked at is known by."""
-        return {name_from(row[0]): row[1] for row in self.connection.execute("SELECT path, marker FROM outboxes")}
+    def folder_markers(self) -> dict[str, str | None]:
+        """What each folder that was ever looked at is known by; inboxes are known elsewhere."""
+        return {name_from(row[0]): row[1] for row in self.connection.execute("SELECT path, marker FROM folders")}
 
-    def set_outbox(self, outbox: str, *, marker: str | None, reason: str | None, now: float) -> None:
-        """What an outbox is known by, and why it is away, None while it is there."""
+    def set_folder(self, folder: str, *, marker: str | None, reason: str | None, now: float) -> None:
+        """What a folder is known by, and why it is away, None while it is there."""
         self.connection.execute(
-            "INSERT OR REPLACE INTO outboxes (path, marker, reason, updated_at) VALUES (?, ?, ?, ?)",
-            (stored_name(outbox), marker, reason, now),
+            "INSERT OR REPLACE INTO folders (path, marker, reason, updated_at) VALUES (?, ?, ?, ?)",
+            (stored_name(folder), marker, reason, now),
         )
 
     def waiting_count(self) -> int:

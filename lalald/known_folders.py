@@ -1,4 +1,4 @@
-"""The outboxes: is each there, can it be written, and is it the folder that earlier results went to?"""
+"""The outboxes, and the done and failed folders elsewhere: is each there, can it be written, and is it the one that it was?"""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lalald.store import Store, StoreThread
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What an outbox is known by, and why it is away; `told` once a row says so."""
+    """What a folder is known by, and why it is away; `told` once a row says so."""
 
     marker: str | None = None
     folder: tuple[int, int] | None = None
@@ -27,8 +27,8 @@ class _Known:
     told: bool = False
 
 
-class Outboxes:
-    """One look at a time at each outbox: one that never answers, a dead share, keeps one thread and not all of them."""
+class KnownFolders:
+    """One look at a time at each folder: one that never answers, a dead share, keeps one thread and not all of them."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Outboxes:
         }
 
     async def check(self, path: str) -> None:
-        """Raises FolderUnavailableError where the outbox is not there, is another one, or cannot be written; DiskFullError."""
+        """Raises FolderUnavailableError where the folder is not there, is another one, or cannot be written; DiskFullError."""
         before = self._known.get(path, _Known())
         try:
             found = await self._look(path, before)
@@ -101,9 +101,9 @@ class Outboxes:
             return
         if found.reason is not None:
             meaning = "what is to be put there waits; it is taken up again when it is back"
-            self._log.warning("outbox.unavailable", outbox=path, reason=found.reason, meaning=meaning)
+            self._log.warning("folder.unavailable", folder=path, reason=found.reason, meaning=meaning)
         elif before.reason is not None:
-            self._log.info("outbox.available", outbox=path)
+            self._log.info("folder.available", folder=path)
         await self._store.run(partial(_remember, path, found, self._clock.now()))
 
 
@@ -119,4 +119,4 @@ def _found(path: str, before: _Known) -> _Known:
 
 
 def _remember(path: str, found: _Known, now: float, store: Store) -> None:
-    store.set_outbox(path, marker=found.marker, reason=found.reason, now=now)
+    store.set_folder(path, marker=found.marker, reason=found.reason, now=now)
