@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -36,12 +36,12 @@ class Starts:
 
     async def start(self, group: Sequence[Job], mode: str) -> None:
         """Prepares each job of a group, starts their tasks of this mode together, and saves each job's answers."""
-        asked_since = self._bench.clock.now()
+        asked_before = {job.id: split.unanswered(job) for job in group}
         prepared = await asyncio.gather(*(self._prepared(job, mode) for job in group))
         ready = [job for job in prepared if job is not None]
         if not ready or self._stopping:
             return
-        asking = asyncio.create_task(self._ask(ready, mode, asked_since), name=f"start {mode}")
+        asking = asyncio.create_task(self._ask(ready, mode, asked_before), name=f"start {mode}")
         self.charging.add(asking)
         asking.add_done_callback(self.charging.discard)
         try:
@@ -49,12 +49,12 @@ class Starts:
         finally:
             asking.cancel()
 
-    async def _ask(self, ready: Sequence[Job], mode: str, asked_since: float) -> None:
+    async def _ask(self, ready: Sequence[Job], mode: str, asked_before: Mapping[int, Set[int]]) -> None:
         """Money is spent here: until the answers are saved nothing may come between."""
         began_at = self._bench.clock.monotonic()
         answers = await split.start(ready, mode, self._bench)
         self._tell_gate(answers, began_at)
-        await asyncio.gather(*(self._answered(job, answers, asked_since) for job in ready))
+        await asyncio.gather(*(self._answered(job, answers, asked_before[job.id]) for job in ready))
 
     async def _prepared(self, job: Job, mode: str) -> Job | None:
         """The job with its keys saved, or None where its outcome is another."""
@@ -80,19 +80,19 @@ class Starts:
         outcome: Outcome = Later(str(faults[0]), error=faults[0]) if faults else Failed("")
         self._worker.tell_gate(self._worker.gates["split"], outcome, began_at, answered=True)
 
-    async def _answered(self, job: Job, answers: Answers, asked_since: float) -> None:
+    async def _answered(self, job: Job, answers: Answers, asked_before: Set[int]) -> None:
         """Saves what started before anything else is asked, then looks into a refusal of the key."""
         of_job = {number: answer for (job_id, number), answer in answers.items() if job_id == job.id}
         unlicensed = {number: answer for number, answer in of_job.items() if isinstance(answer, LicenceRefusedError)}
         told = {number: answer for number, answer in of_job.items() if number not in unlicensed}
         current: Job | None = job
         if told:
-            current = await self._worker.settle(job, split.outcome_of(job, told, self._bench, asked_since))
+            current = await self._worker.settle(job, split.outcome_of(job, told, self._bench, asked_before))
         if not unlicensed or current is None or current.state is not State.WAITING:
             return
         error = next(iter(unlicensed.values()))
         is_refused = await self._worker.holds.licence_is_refused()
-        unasked = split.unasked(current, unlicensed, asked_since)
+        unasked = split.unasked(current, unlicensed, asked_before)
         if is_refused:
             reason = f"the service refuses the licence key: {error}"
             await self._worker.settle(current, Held(Hold.LICENCE, reason, job=unasked))
@@ -100,4 +100,4 @@ class Starts:
             await self._worker.settle(current, Later(str(error), job=unasked, error=TransientError(str(error))))
         else:
             refused = {number: RefusedError(str(error)) for number in unlicensed}
-            await self._worker.settle(current, split.outcome_of(current, refused, self._bench, asked_since))
+            await self._worker.settle(current, split.outcome_of(current, refused, self._bench, asked_before))

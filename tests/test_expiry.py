@@ -36,7 +36,8 @@ def test_a_source_that_expires_while_a_start_is_unanswered_is_a_lost_task(tmp_pa
             shop.sandbox.faults("split:503*0,done=true")
             await shop.drop("ep1.wav")
             await shop.until(shop.charges, "the task was started, and nobody knows")
-            shop.sandbox.faults("split:503*0")
+            gone = "has not been uploaded properly or has already been deleted"
+            shop.sandbox.faults(f"split:400*0,detail=The file {gone}.")  # a service that looks at the source first
             shop.pass_time(25)
             (job,) = await shop.rest()
             assert (job.state, job.hold) == (State.HELD, Hold.LOST_TASK)
@@ -141,7 +142,8 @@ def test_a_source_that_cannot_be_deleted_until_it_expires_costs_no_results(tmp_p
             shop.sandbox.faults("delete:503*0")
             await shop.drop("ep1.wav")
             waiting = await shop.until_job("everything is delivered", stage=Stage.DELETE)
-            assert shop.seen() == ["ep1/no_vocals.wav", "ep1/vocals.wav"]
+            delivered = ["ep1/no_vocals.wav", "ep1/vocals.wav"]
+            await shop.until(lambda: shop.seen() == delivered, "staging is tidied once that is saved")
             assert waiting.state is State.WAITING
             shop.pass_time(25)
             (job,) = await shop.rest()

@@ -12,7 +12,7 @@ from lalald.jobs import Hold, Stage, State
 DAY_SECONDS = 86400.0
 
 
-@pytest.mark.parametrize("stage", [Stage.UPLOAD, Stage.CHECK, Stage.DOWNLOAD, Stage.DELETE], ids=str)
+@pytest.mark.parametrize("stage", [Stage.UPLOAD, Stage.SPLIT, Stage.CHECK, Stage.DOWNLOAD, Stage.DELETE], ids=str)
 @pytest.mark.parametrize("step_seconds", [DAY_SECONDS, -DAY_SECONDS], ids=["a day on", "a day back"])
 def test_a_turned_clock_delays_nothing_and_pays_nothing_twice(
     tmp_path: Path, stage: Stage, step_seconds: float
@@ -40,6 +40,39 @@ def test_minutes_that_the_service_refused_are_asked_for_again_though_the_clock_w
             shop.sandbox.faults()
             shop.clock.stepped_seconds = -DAY_SECONDS
             await shop.until_job("it is asked again", state=State.DONE)
+            assert sum(shop.charges().values()) == 1
+
+    run(scenario())
+
+
+def test_a_start_without_an_answer_is_asked_for_again_before_it_is_called_lost(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            shop.sandbox.faults("split:503*0")
+            await shop.drop("ep1.wav")
+            await shop.until(lambda: shop.counts().get("split", 0) > 1, "whether it started is not known")
+            shop.clock.stepped_seconds = DAY_SECONDS
+            asked = shop.counts()["split"]
+            await shop.until(lambda: shop.counts()["split"] > asked + 1, "it is asked for with its key")
+            assert (await shop.job()).state is State.WAITING
+            shop.sandbox.faults()
+            await shop.until_job("it had not started", state=State.DONE)
+            assert shop.counts()["upload"] == 1
+            assert sum(shop.charges().values()) == 1
+
+    run(scenario())
+
+
+def test_a_source_is_not_sent_again_because_the_clock_says_that_it_expired(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            shop.outbox.rename(tmp_path / "away")
+            await shop.drop("ep1.wav")
+            await shop.until_job("the outbox is away", state=State.HELD, hold=Hold.MOUNT)
+            shop.clock.stepped_seconds = DAY_SECONDS + 3600.0
+            (tmp_path / "away").rename(shop.outbox)
+            await shop.until_job("the outbox is back", state=State.DONE)
+            assert shop.counts()["upload"] == 1
             assert sum(shop.charges().values()) == 1
 
     run(scenario())

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from lalald.api import SplitItem, Started, StartRefused
@@ -20,7 +20,8 @@ from lalald.stages.source import changed
 NO_BATCHES = "batch_not_avaliable"  # their spelling
 MOST_IN_A_BATCH = 100  # the document's maxItems
 _ABOUT_TO_EXPIRE_SECONDS = 60.0
-_FRESH_SOURCE_LASTS_SECONDS = 23 * 3600.0  # sources are kept for 24 hours
+_KEPT_SECONDS = 24 * 3600.0  # the service deletes sources by itself about a day after the upload
+_FRESH_SECONDS = 3600.0
 _BATCH_ASKED_AGAIN_SECONDS = 24 * 3600.0  # a plan may have changed
 
 Answer = Started | StartRefused | ServiceError
@@ -48,18 +49,15 @@ async def prepare(job: Job, mode: str, bench: Bench) -> Ready | Outcome:
     Raises ServiceError where the service does not tell the minutes left, FolderUnavailableError where a folder is away.
     """
     tasks = owing(job, mode) if batches(mode, bench) else owing(job, mode)[:1]
-    unanswered = any(task.asked_at is not None for task in tasks)
+    asked = any(task.asked_at is not None for task in tasks)
     numbers = tuple(task.number for task in tasks)
     if not job.paid and (reason := await changed(job, bench)) is not None:
         return await _throw_away(job, reason, bench)
-    if job.expires_at is not None and job.expires_at < bench.clock.now() + _ABOUT_TO_EXPIRE_SECONDS:
-        lost = tuple(
-            task.number for task in job.tasks if task.asked_at is not None and task.task_id is None and not task.error
-        )
-        return _lost(job, lost) if lost else Done(replace(job, source_id=None, expires_at=None))
-    if not unanswered and (held := await _no_room(job, bench)) is not None:
+    if not unanswered(job) and _is_about_to_expire(job, bench.clock.now()):
+        return Done(_without_source(job))
+    if not asked and (held := await _no_room(job, bench)) is not None:
         return held
-    if not unanswered:
+    if not asked:
         admission = await bench.budget.admit(job, job.duration)
         if admission.refusal:
             return Held(Hold.MINUTES, admission.refusal, tasks=numbers)
@@ -69,6 +67,22 @@ async def prepare(job: Job, mode: str, bench: Bench) -> Ready | Outcome:
             replace(task, idempotency_key=task.idempotency_key or bench.new_key(), asked_at=task.asked_at or now)
         )
     return Ready(job)
+
+
+def unanswered(job: Job) -> frozenset[int]:
+    """The numbers of the job's tasks that a request may have started without our knowing."""
+    return frozenset(
+        task.number for task in job.tasks if task.asked_at is not None and task.task_id is None and task.error is None
+    )
+
+
+def _is_about_to_expire(job: Job, now: float) -> bool:
+    """A task started now might come too late. Of a source that had expired before the service is the judge: our clock may be wrong."""
+    return job.expires_at is not None and 0 <= job.expires_at - now < _ABOUT_TO_EXPIRE_SECONDS
+
+
+def _without_source(job: Job) -> Job:
+    return replace(job, source_id=None, expires_at=None)
 
 
 async def _throw_away(job: Job, reason: str, bench: Bench) -> Outcome:
@@ -97,14 +111,6 @@ async def _no_room(job: Job, bench: Bench) -> Held | None:
         Hold.DISK,
         f"{outbox} has {free:,} bytes free, about {needed:,} are needed; nothing is charged before there is room",
     )
-
-
-def _lost(job: Job, numbers: tuple[int, ...]) -> Held:
-    reason = (
-        "the request to start a task was sent, its answer never came, and its source has expired by now."
-        f" Minutes may have been charged once. `lalald release {job.id}` uploads and pays again; `lalald cancel {job.id}` gives up."
-    )
-    return Held(Hold.LOST_TASK, reason, tasks=numbers)
 
 
 async def start(jobs: Sequence[Job], mode: str, bench: Bench) -> dict[tuple[int, int], Answer]:
@@ -164,10 +170,10 @@ def _item(job: Job, task: Task) -> SplitItem:
     return SplitItem(source_id=job.source_id, presets=task.presets, idempotency_key=task.idempotency_key)
 
 
-def outcome_of(job: Job, answers: Mapping[int, Answer], bench: Bench, asked_since: float) -> Outcome:
+def outcome_of(job: Job, answers: Mapping[int, Answer], bench: Bench, asked_before: Set[int]) -> Outcome:
     """What the answers to a job's tasks mean. What started is in the job whatever became of the others.
 
-    `asked_since` is when this try began: a key that left before it may have started a task that nobody told us of.
+    `asked_before` are the tasks whose key had left before this try: it may have started a task that nobody told us of.
     """
     verdict: Outcome | None = None
     for number, answer in answers.items():
@@ -175,7 +181,7 @@ def outcome_of(job: Job, answers: Mapping[int, Answer], bench: Bench, asked_sinc
         if isinstance(answer, Started):
             job = _started(job, task, answer, bench)
         else:
-            job, bad = _not_started(job, task, answer, bench, asked_since)
+            job, bad = _not_started(job, task, answer, bench, asked_before)
             verdict = verdict or bad
     return replace(verdict, job=job) if verdict is not None else Done(job)
 
@@ -198,30 +204,30 @@ def _started(job: Job, task: Task, answer: Started, bench: Bench) -> Job:
     )
 
 
-def unasked(job: Job, numbers: Iterable[int], asked_since: float) -> Job:
+def unasked(job: Job, numbers: Iterable[int], asked_before: Set[int]) -> Job:
     """The job after a refusal that says nothing of its tasks: those that were asked for the first time have not begun."""
     for task in job.tasks:
-        if task.number in numbers and task.asked_at is not None and task.asked_at >= asked_since:
+        if task.number in numbers and task.number not in asked_before:
             job = job.with_task(replace(task, asked_at=None))
     return job
 
 
 def _not_started(
-    job: Job, task: Task, answer: StartRefused | ServiceError, bench: Bench, asked_since: float
+    job: Job, task: Task, answer: StartRefused | ServiceError, bench: Bench, asked_before: Set[int]
 ) -> tuple[Job, Outcome | None]:
     told = job.with_task(replace(task, asked_at=None))  # the service knows the key, and nothing has begun with it
     code = answer.code
     if code == NO_BATCHES:
-        return unasked(job, [task.number], asked_since), Later(
+        return unasked(job, [task.number], asked_before), Later(
             "the licence's plan has no batches: asked again alone", due_at=bench.clock.now()
         )
     if code == "idempotency_key_used":
         return _lost_task(job, task, bench)
-    if _says_gone(_words(answer)) and _is_old(job, bench.clock.now()):
-        return replace(told, source_id=None, expires_at=None), None
+    if _says_gone(_words(answer)) and not _is_fresh(job, bench.clock.now()):
+        return _source_gone(job, task, asked_before)
     if isinstance(answer, TransientError):
         limited = isinstance(answer, RateLimitedError)
-        return unasked(job, [task.number], asked_since) if limited else job, Later(str(answer), error=answer)
+        return unasked(job, [task.number], asked_before) if limited else job, Later(str(answer), error=answer)
     if isinstance(answer, StartRefused) and (answer.unanswered or code == "internal_error"):
         return job, Later(answer.message)
     bench.budget.forgo(job.id)
@@ -233,14 +239,28 @@ def _not_started(
     return job.with_task(failed), None
 
 
+def _source_gone(job: Job, task: Task, asked_before: Set[int]) -> tuple[Job, Outcome | None]:
+    """The source goes up again, unless a key had left for it: what that has started, if anything, nobody can tell any more."""
+    lost = unanswered(job) & asked_before
+    told = job if task.number in lost else job.with_task(replace(task, asked_at=None))
+    if not lost:
+        return _without_source(told), None
+    reason = (
+        "the request to start a task was sent, its answer never came, and its source has expired by now."
+        f" Minutes may have been charged once. `lalald release {job.id}` uploads and pays again; `lalald cancel {job.id}` gives up."
+    )
+    return told, Held(Hold.LOST_TASK, reason, tasks=tuple(lost | {task.number}))
+
+
 def _says_gone(words: str) -> bool:
     """The document names no code for a source that is not there any more; it has only these words."""
     return "has not been uploaded properly or has already been deleted" in words
 
 
-def _is_old(job: Job, now: float) -> bool:
-    """Uploaded over an hour ago: a source that is refused at once is refused for what it is, and is not sent again and again."""
-    return job.expires_at is None or job.expires_at - now < _FRESH_SOURCE_LASTS_SECONDS
+def _is_fresh(job: Job, now: float) -> bool:
+    """Uploaded within the hour: a source that is refused at once is refused for what it is, and is not sent again and again."""
+    uploaded_at = (job.expires_at or 0.0) - _KEPT_SECONDS
+    return abs(now - uploaded_at) < _FRESH_SECONDS  # it lies in the future where the clock was turned back
 
 
 def _lost_task(job: Job, task: Task, bench: Bench) -> tuple[Job, Outcome | None]:
