@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ class Checks:
         self._woken = asyncio.Event()
         self._turns: list[asyncio.Future[None]] = []
         self._window: CheckWindow | None = None
+        self._overdue_since: dict[tuple[int, int], float] = {}  # by job and task; after a restart it begins anew
 
     def wake(self) -> None:
         self._woken.set()
@@ -166,9 +167,22 @@ class Checks:
         if cancelled and job.request is Request.CANCEL:  # by us, in a request whose answer was lost
             await requests.honour(job, self._worker)
             return
-        outcome = check.outcome_of(job, told, self._bench.clock.now(), many=many)
+        outcome = check.outcome_of(job, told, self._bench.clock.now(), given_up=self._given_up(job, told), many=many)
         if outcome.job.tasks == job.tasks:
             return  # nothing new: nothing is written
         saved = await self._worker.settle(job, outcome)
         if saved is not None and (saved.stage, saved.state) != (Stage.CHECK, State.WAITING):
             self._worker.wake()
+
+    def _given_up(self, job: Job, told: Mapping[int, TaskAnswer | None]) -> frozenset[int]:
+        """Tasks of which nothing has been told for a while after their day was over."""
+        now, monotonic = self._bench.clock.now(), self._bench.clock.monotonic()
+        given_up = set()
+        for task in (task for task in job.tasks if task.number in told):
+            place = (job.id, task.number)
+            if not check.is_overdue(task, told[task.number], now):
+                self._overdue_since.pop(place, None)
+            elif monotonic - self._overdue_since.setdefault(place, monotonic) >= check.GIVEN_UP_AFTER_SECONDS:
+                given_up.add(task.number)
+                del self._overdue_since[place]
+        return frozenset(given_up)

@@ -76,7 +76,7 @@ def test_a_task_that_stands_still_is_held_then_fails_when_the_service_forgets_it
             assert sum(shop.charges().values()) == 2
             assert tree(shop.inbox) == ["done/ep1.wav"]
 
-    run(scenario())
+    run(scenario(), speed=600.0)
 
 
 async def _seen_at(shop: Workshop, percent: int) -> None:
@@ -118,7 +118,7 @@ def test_results_that_nobody_could_fetch_for_a_day_fail_with_what_a_retry_costs(
             await shop.until_job("somebody paid again", state=State.DONE)
             assert sum(shop.charges().values()) == 2
 
-    run(scenario())
+    run(scenario(), speed=600.0)
 
 
 def test_links_that_died_within_the_day_are_asked_for_anew(tmp_path: Path) -> None:

@@ -76,3 +76,21 @@ def test_a_source_is_not_sent_again_because_the_clock_says_that_it_expired(tmp_p
             assert sum(shop.charges().values()) == 1
 
     run(scenario())
+
+
+def test_a_running_task_is_not_given_up_because_of_a_turned_clock_and_one_bad_answer(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            shop.sandbox.faults("split:stuck*0")
+            await shop.drop("ep1.wav")
+            running = await shop.until_job("it runs", stage=Stage.CHECK)
+            asked = shop.counts().get("check", 0)
+            shop.clock.stepped_seconds = DAY_SECONDS + 3600.0
+            shop.sandbox.faults("check:server_error,detail=Failed to extract information about task")
+            await shop.until(lambda: shop.counts().get("check", 0) > asked + 1, "it was asked for")
+            assert (await shop.job()).tasks[0].error is None
+            shop.sandbox.decide(str(running.tasks[0].task_id), "success")
+            await shop.until_job("it is delivered", state=State.DONE)
+            assert sum(shop.charges().values()) == 1
+
+    run(scenario(), speed=1200.0)
