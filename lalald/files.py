@@ -18,6 +18,7 @@ from lalald.naming import shown
 Step = Callable[[str], None]  # told after each change on disk, so that a test can stop there
 
 CHUNK_BYTES = 1024 * 1024
+ROOM_KEPT_BYTES = 16 * 1024 * 1024  # of a disk that results go to
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -112,6 +113,13 @@ def free_bytes(folder: str) -> int:
     with plain_errors(folder, folder):
         facts = os.statvfs(folder)
     return facts.f_bavail * facts.f_frsize if facts.f_blocks else sys.maxsize
+
+
+def check_room(descriptor: int) -> None:
+    """Whether the disk of an open file has room left for others too. Raises the OSError of a full one."""
+    facts = os.fstatvfs(descriptor)
+    if facts.f_blocks and facts.f_bavail * facts.f_frsize < ROOM_KEPT_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def most_name_bytes(folder: str) -> int:

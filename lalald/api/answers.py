@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -104,6 +105,8 @@ def _or_none(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
 
 Number = Annotated[float, BeforeValidator(_no_truth_value), Field(allow_inf_nan=False)]
 Text = Annotated[str, Field(min_length=1)]
+Id = Annotated[str, Field(min_length=1, max_length=200)]  # the document's have 36
+Name = Annotated[Text, AfterValidator(lambda text: text[:400])]  # more than any file's name may hold
 Count = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=0, le=2**62)]
 Seconds = Annotated[Number, Field(ge=0, le=1e8)]  # three years of music
 Moment = Annotated[Number, Field(ge=0, le=1e11)]  # the year 5138: beyond it clocks and databases give up
@@ -115,15 +118,15 @@ class _Answer(BaseModel):
 
 
 class _Upload(_Answer):
-    id: Text
+    id: Id
     size: Count
     duration: Seconds
-    name: Annotated[Text | None, OrNone] = None
+    name: Annotated[Name | None, OrNone] = None
     expires: Annotated[Moment | None, OrNone] = None
 
 
 class _Task(_Answer):
-    task_id: Text
+    task_id: Id
 
 
 class _Limits(_Answer):
@@ -155,10 +158,10 @@ class _TaskError(_Answer):
 
 
 class _Track(_Answer):
-    label: Text
-    url: Text
-    type: Annotated[str | None, OrNone] = None
-    name: Annotated[Text | None, OrNone] = None
+    label: Name
+    url: Annotated[Text, Field(max_length=8192)]
+    type: Annotated[Name | None, OrNone] = None
+    name: Annotated[Name | None, OrNone] = None
     size: Annotated[Count | None, OrNone] = None
 
 

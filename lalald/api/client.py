@@ -168,18 +168,20 @@ class Client:
         etag: str | None = None,
         expected_size: int | None = None,
         began: Callable[[str | None], None] | None = None,
+        most_bytes: int | None = None,
     ) -> Fetched:
         """Blocks. Fetches a track into `target`, open for reading and writing; nothing is fsynced.
 
         The first `have` bytes are kept where `etag` proves them to be of the same track. `began` is told what the
-        download can be resumed by, before a byte is written. After an error the bytes that arrived are in `target`.
+        download can be resumed by, before a byte is written. After an error the bytes that arrived are in `target`. A track
+        beyond `most_bytes` is refused (LinkRefusedError), unless its `expected_size` was told.
 
         Raises:
             ServiceError, TransferStopped
             OSError: of `target`, as it comes.
         """
         with self._registered(transfer):
-            return Fetching(self._route, target, transfer, expected_size, began).fetch(url, have, etag)
+            return Fetching(self._route, target, transfer, expected_size, began, most_bytes).fetch(url, have, etag)
 
     def interrupt(self) -> None:
         """Ends every transfer under way within milliseconds, and those that would begin. JSON operations go on."""

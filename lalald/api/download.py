@@ -57,6 +57,7 @@ class Fetching:
     transfer: Transfer
     expected_size: int | None
     began: Callable[[str | None], None] | None = None
+    most_bytes: int | None = None
     _digest: Any = field(default_factory=hashlib.sha256)
 
     def fetch(self, url: str, have: int, etag: str | None) -> Fetched:
@@ -162,6 +163,7 @@ class Fetching:
                 return done
             if size is not None and done + count > size:
                 raise _strange(response, f"it goes on after the {size:,} bytes it should have")
+            self._check_bound(done + count)
             self._write(buffer[:count])
             hashing.give_back(buffer, 0, count)
             done += count
@@ -188,7 +190,14 @@ class Fetching:
             raise _strange(response, "it is empty")
         if self.expected_size is not None and said not in (None, self.expected_size):
             raise _strange(response, f"it has {said:,} bytes, the service promised {self.expected_size:,}")
+        self._check_bound(said or 0)
         return self.expected_size if said is None else said
+
+    def _check_bound(self, size: int) -> None:
+        """What nobody has told the size of may go on for ever."""
+        if self.expected_size is None and self.most_bytes is not None and size > self.most_bytes:
+            most = f"{self.most_bytes:,} bytes, more than any track of this source can have"
+            raise LinkRefusedError(f"the link to a track leads to something of over {most}.")
 
 
 def _strange(response: http.client.HTTPResponse, why: str) -> TransientError:

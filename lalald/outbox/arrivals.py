@@ -9,14 +9,19 @@ from io import FileIO
 from typing import TYPE_CHECKING
 
 from lalald.endings import Heard
-from lalald.errors import TwinChangedError
-from lalald.files import copy_across, plain_errors
+from lalald.errors import LinkRefusedError, TwinChangedError
+from lalald.files import ROOM_KEPT_BYTES, check_room, copy_across, plain_errors
 from lalald.jobs import Job, Track
 from lalald.naming import shown
-from lalald.outbox.staging import Staged, forget_if_empty, make_staging, proof, recall, remember, staged_path
+from lalald.outbox.staging import Staged, forget, forget_if_empty, make_staging, proof, recall, remember, staged_path
 
 if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
     from lalald.api import Client, Fetched, Transfer
+
+_LEAST_BOUND_BYTES = 64 << 20
+_HIGHEST_RATE_BYTES = 192_000 * 2 * 4  # a second of stereo in floats
 
 
 def fetch(job: Job, task_number: int, index: int, api: Client, transfer: Transfer) -> Staged:
@@ -31,14 +36,17 @@ def fetch(job: Job, task_number: int, index: int, api: Client, transfer: Transfe
         return known
     with plain_errors(path, job.handling.outbox):
         try:
-            fetched = _fetched(path, track, api, transfer)
+            fetched = _fetched(path, job, track, api, transfer)
+        except LinkRefusedError:
+            forget(path)
+            raise
         except BaseException:
             forget_if_empty(path)
             raise
         return remember(path, Staged(fetched.size, fetched.sha256, Heard(fetched.file_name, fetched.content_type)))
 
 
-def _fetched(path: str, track: Track, api: Client, transfer: Transfer) -> Fetched:
+def _fetched(path: str, job: Job, track: Track, api: Client, transfer: Transfer) -> Fetched:
     with _Partial(path) as target:
         fetched = api.download(
             track.url,
@@ -48,9 +56,15 @@ def _fetched(path: str, track: Track, api: Client, transfer: Transfer) -> Fetche
             etag=target.etag,
             expected_size=track.size,
             began=target.began,
+            most_bytes=_most_bytes(job),
         )
         os.fsync(target.fileno())
     return fetched
+
+
+def _most_bytes(job: Job) -> int:
+    """More than any honest track: as long as the source, at the highest rate there is, or a few times as large."""
+    return _LEAST_BOUND_BYTES + 4 * job.size + int((job.duration or 0.0) * _HIGHEST_RATE_BYTES)
 
 
 def copy_twin(job: Job, task_number: int, index: int) -> Staged:
@@ -90,6 +104,7 @@ class _Partial(FileIO):
     def __init__(self, path: str) -> None:
         super().__init__(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666), "r+")
         self._proof = proof(path)
+        self._unlooked_bytes = 0
         self.have = os.fstat(self.fileno()).st_size
         self.etag = self._proven()
 
@@ -104,6 +119,15 @@ class _Partial(FileIO):
         with suppress(FileNotFoundError):
             os.unlink(self._proof)
         self.etag = etag
+
+    def write(self, piece: ReadableBuffer) -> int:
+        """What others need on the disk is left to them, however much comes; looked at each time that half of it may be gone."""
+        if self._unlooked_bytes <= 0:
+            check_room(self.fileno())
+            self._unlooked_bytes = ROOM_KEPT_BYTES // 2
+        written = super().write(piece)
+        self._unlooked_bytes -= written
+        return written
 
     def truncate(self, size: int | None = None) -> int:
         """What is left now is of the version that has begun."""

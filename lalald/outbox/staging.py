@@ -93,8 +93,14 @@ def forget_if_empty(path: str) -> None:
     """Nothing has arrived: nothing needs to be kept."""
     with suppress(OSError):
         if os.path.getsize(path) == 0:
-            os.unlink(path)
-            os.unlink(proof(path))
+            forget(path)
+
+
+def forget(path: str) -> None:
+    """What has arrived is of no use."""
+    for name in (path, proof(path)):
+        with suppress(OSError):
+            os.unlink(name)
 
 
 def recall(path: str) -> Staged | None:

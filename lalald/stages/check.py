@@ -6,7 +6,7 @@ from collections.abc import Mapping, Set
 from dataclasses import replace
 
 from lalald.api import TaskAnswer
-from lalald.jobs import Done, Hold, Job, Stage, Task, Track
+from lalald.jobs import Done, Hold, Job, Stage, Task, Track, warned
 from lalald.stages.tracks import none_matched, wanted
 
 TOLD_SECONDS = 24 * 3600.0  # the document: checking is possible within 24 h after the task's creation
@@ -14,6 +14,7 @@ GIVEN_UP_AFTER_SECONDS = 600.0  # without a word of it after that: one look at a
 STUCK_SECONDS = 3 * 3600.0  # a progress that has not moved for so long needs somebody's eyes
 STUCK_ASKED_EVERY_SECONDS = 600.0
 _LONGEST_BETWEEN_CHECKS_SECONDS = 120.0
+_MOST_TRACKS = 100  # the document tells of seven at most
 
 
 def is_overdue(task: Task, answer: TaskAnswer | None, now: float) -> bool:
@@ -126,8 +127,11 @@ def _succeeded(job: Job, task: Task, answer: TaskAnswer) -> Job:
         Track(track.type, track.label, track.url, name=track.name, size=track.size) for track in answer.tracks
     )
     names = job.handling.tracks
+    if len(tracks) > _MOST_TRACKS:
+        words = f"the service named {len(tracks):,} tracks of task {task.title}, so only the first {_MOST_TRACKS} were delivered"
+        job, tracks = warned(job, words), tracks[:_MOST_TRACKS]
     if none_matched(tracks, names):
         told = ", ".join(track.label for track in tracks)
-        job = replace(job, warning=f"the service gave none of the wanted tracks, so all were delivered: {told}")
+        job = warned(job, f"the service gave none of the wanted tracks, so all were delivered: {told}")
     done = replace(task, stage=Stage.DOWNLOAD, progress=100, tracks=wanted(tracks, names))
     return job.with_task(done)

@@ -9,7 +9,7 @@ from functools import partial
 
 from lalald import outbox
 from lalald.errors import LinkDeadError, NameTakenError, StagingLostError, TwinChangedError
-from lalald.files import free_bytes
+from lalald.files import ROOM_KEPT_BYTES, free_bytes
 from lalald.jobs import Done, Held, Hold, Job, Outcome, Stage, Task, Track
 from lalald.outbox import Staged
 from lalald.stages import twins
@@ -17,7 +17,6 @@ from lalald.stages.bench import Bench
 
 _LINKS_ASKED_AT_MOST = 2
 _TRIES_WITH_A_LINK = 10  # with their backoffs some ten minutes: then `/check/` may know a better host, or size
-_ROOM_KEPT_BYTES = 16 * 1024 * 1024
 
 
 async def download(job: Job, bench: Bench) -> Outcome:
@@ -90,7 +89,7 @@ async def _no_room(job: Job, bench: Bench) -> Held | None:
 def room_needed(job: Job) -> int:
     """Bytes that the outbox must have free for what the job still owes: as declared, else as large as the source."""
     owed = [track.size if track.size is not None else job.size for _, _, track in _owed(job)]
-    return sum(owed or [job.size] * len(job.tasks)) + _ROOM_KEPT_BYTES
+    return sum(owed or [job.size] * len(job.tasks)) + ROOM_KEPT_BYTES
 
 
 async def _fetch_all(job: Job, bench: Bench) -> dict[tuple[int, int], Staged] | Outcome:
