@@ -228,6 +228,7 @@ class Workshop:
         *names: str,
         pitch: float | None = None,
         seconds: float = 0.1,
+        padding_bytes: int = 0,
         tasks: tuple[Task, ...] = (),
         **changes: Any,
     ) -> list[int]:
@@ -236,6 +237,7 @@ class Workshop:
         for name in names:
             path = self.inbox / name
             self.contents[name] = write_wav(path, seconds=seconds, pitch=pitch or next(self._pitches))
+            os.truncate(path, len(self.contents[name]) + padding_bytes)
             facts = path.stat()
             found.append(
                 Found(

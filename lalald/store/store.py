@@ -288,10 +288,10 @@ class Store(KnownFiles):
         self.connection.execute("UPDATE jobs SET due_at = 0 WHERE twin_id = ? AND state = 'waiting'", (job_id,))
 
     def drop_file(self, job: Job) -> None:
-        """What lies at the job's place is looked at anew."""
+        """What lies at the job's place is looked at anew, unless it is known as another job's file already."""
         self.connection.execute(
-            "DELETE FROM files WHERE inbox = ? AND folder = ? AND name = ?",
-            (stored_name(job.inbox), *map(stored_name, split_path(job.path))),
+            "DELETE FROM files WHERE inbox = ?1 AND folder = ?2 AND name = ?3 AND ifnull(job_id, ?4) = ?4",
+            (stored_name(job.inbox), *map(stored_name, split_path(job.path)), job.id),
         )
 
     def clear_request(self, job_id: int, request: Request) -> None:
