@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from lalald import requests
@@ -16,6 +15,7 @@ from lalald.pacing import CheckWindow
 from lalald.stages import check
 from lalald.stages.bench import Bench
 from lalald.store.store import RunningTask
+from lalald.turns import Turns
 
 if TYPE_CHECKING:
     from lalald.worker import Worker
@@ -30,20 +30,9 @@ class Checks:
     def __init__(self, bench: Bench, worker: Worker) -> None:
         self._bench = bench
         self._worker = worker
-        self._woken = asyncio.Event()
-        self._turns: list[asyncio.Future[None]] = []
+        self.turns = Turns()
         self._window: CheckWindow | None = None
         self._overdue_since: dict[tuple[int, int], float] = {}  # by job and task; after a restart it begins anew
-
-    def wake(self) -> None:
-        self._woken.set()
-
-    def turn(self) -> asyncio.Future[None]:
-        """Done when the loop has come round; a request under way has its own deadline."""
-        turned: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._turns.append(turned)
-        self.wake()
-        return turned
 
     async def run(self) -> None:
         """For ever."""
@@ -51,8 +40,7 @@ class Checks:
         times = [float(at) for at in earlier] if isinstance(earlier, list) else []
         self._window = CheckWindow(self._bench.config.checks_per_minute, self._bench.clock, times)
         while True:
-            self._woken.clear()
-            self._tell_turns()
+            self.turns.begin()
             running = await self._running()
             if not running:
                 await self._until_a_stuck_one_is_due()
@@ -61,7 +49,7 @@ class Checks:
             if wait_seconds > 0:
                 await self._sleep(wait_seconds)
                 continue
-            await self._ask_while_turning(running)
+            await self.turns.meanwhile(self._ask(running))
 
     def _wait_seconds(self, window: CheckWindow) -> float:
         window.per_minute = self._bench.config.checks_per_minute
@@ -76,39 +64,14 @@ class Checks:
     async def _until_a_stuck_one_is_due(self) -> None:
         due_at = await self._bench.store.run(lambda store: store.next_stuck_due_at())
         seconds = None if due_at is None else max(0.0, due_at - self._bench.clock.now())
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._woken.wait()
+        await self.turns.sleep(seconds)
 
     async def _sleep(self, seconds: float) -> None:
         """Until then, whoever wakes: new tasks join the next request, they do not bring it forward."""
         until = self._bench.clock.monotonic() + seconds
         while (left := until - self._bench.clock.monotonic()) > 0:
-            self._tell_turns()
-            self._woken.clear()
-            try:
-                async with asyncio.timeout(left):
-                    await self._woken.wait()
-            except TimeoutError:
-                return
-
-    def _tell_turns(self) -> None:
-        turns, self._turns = self._turns, []
-        for turned in turns:
-            if not turned.done():
-                turned.set_result(None)
-
-    async def _ask_while_turning(self, running: Sequence[RunningTask]) -> None:
-        asking = asyncio.create_task(self._ask(running), name="check")
-        asking.add_done_callback(lambda _: self.wake())
-        try:
-            while not asking.done():
-                self._woken.clear()
-                self._tell_turns()
-                await self._woken.wait()
-        finally:
-            asking.cancel()
-        await asking
+            self.turns.begin()
+            await self.turns.sleep(left)
 
     async def _ask(self, running: Sequence[RunningTask]) -> None:
         assert self._window is not None  # noqa: S101 - narrows the type: `run` made it

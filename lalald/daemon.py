@@ -180,7 +180,7 @@ class _Daemon:
         try:
             await self.bench.folders.check(directory)
         except FileError:
-            self.worker.holds.wake()
+            self.worker.holds.turns.wake()
             return
         left = await self.bench.on(self.bench.files, outbox.staged_job_ids, directory)
         known = await self.store.run(partial(_jobs_of, left))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from lalald.errors import FileError, LicenceRefusedError, ServiceError
@@ -13,6 +12,7 @@ from lalald.stages.archive import filing_folder
 from lalald.stages.bench import Bench
 from lalald.stages.download import room_needed
 from lalald.stages.source import check_inbox
+from lalald.turns import Turns
 
 if TYPE_CHECKING:
     from lalald.worker import Worker
@@ -31,22 +31,12 @@ class Holds:
     def __init__(self, bench: Bench, worker: Worker) -> None:
         self._bench = bench
         self._worker = worker
-        self._woken = asyncio.Event()
-        self._turns: list[asyncio.Future[None]] = []
+        self.turns = Turns()
         self._probed_at = float("-inf")
         self._service_asked_at = float("-inf")
         self._warned: set[int] = set()
         self._refused_at_left: dict[int, float] = {}
         self.licence_trouble: str | None = None
-
-    def wake(self) -> None:
-        self._woken.set()
-
-    def turn(self) -> asyncio.Future[None]:
-        turned: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._turns.append(turned)
-        self.wake()
-        return turned
 
     def ask_the_service_now(self) -> None:
         """The configuration or the key changed: no need to wait for the next minute."""
@@ -57,43 +47,29 @@ class Holds:
     def look_at_folders_now(self) -> None:
         """Somebody says that a folder is right."""
         self._probed_at = float("-inf")
-        self.wake()
+        self.turns.wake()
 
     async def run(self) -> None:
         """For ever."""
         while True:
-            self._woken.clear()
-            turns, self._turns = self._turns, []
-            for turned in turns:
-                turned.set_result(None)
+            self.turns.begin()
             held = await self._bench.store.run(lambda store: store.holds())
             if (
                 not any(hold in held for hold in _PROBED)
                 and self.licence_trouble is None
                 and not self._bench.folders.away
             ):
-                await self._woken.wait()
+                await self.turns.sleep()
                 continue
             wait = self._probed_at + _FOLDERS_EVERY_SECONDS - self._bench.clock.monotonic()
             if wait <= 0:
                 self._probed_at = self._bench.clock.monotonic()
-                await self._probe(held)
+                await self.turns.meanwhile(self._probe(held))
                 continue
-            await self._sleep(wait)
-
-    async def _sleep(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._woken.wait()
-        except TimeoutError:
-            return
+            await self.turns.sleep(wait)
 
     async def _probe(self, held: dict[Hold, int]) -> None:
-        for folder in self._bench.folders.away:
-            with suppress(FileError):
-                await self._bench.folders.check(folder)
-        if Hold.MOUNT in held:
-            await self._release_where_folders_are_back()
+        await self._release_where_folders_are_back()
         if Hold.DISK in held:
             await self._release_where_there_is_room()
         now = self._bench.clock.monotonic()
@@ -181,13 +157,13 @@ class Holds:
 
     async def _release_where_folders_are_back(self) -> None:
         jobs = await self._bench.store.run(lambda store: store.held(Hold.MOUNT))
-        verdicts: dict[str, bool] = {}
+        inboxes = {job.inbox for job in jobs}
+        folders = {folder for job in jobs for folder in self._needed_folders(job)} | set(self._bench.folders.away)
+        answers = await asyncio.gather(*(self._is_there(folder, inbox=folder in inboxes) for folder in folders))
+        there = {folder for folder, answer in zip(folders, answers, strict=True) if answer}
         for job in jobs:
             self._warn_if_paid_and_late(job)
-            needed = self._needed_folders(job)
-            for folder in needed - verdicts.keys():
-                verdicts[folder] = await self._is_there(folder, job)
-            if all(verdicts[folder] for folder in needed):
+            if self._needed_folders(job) <= there:
                 await self._release(job)
 
     def _needed_folders(self, job: Job) -> set[str]:
@@ -202,13 +178,13 @@ class Holds:
             case _:
                 return {job.handling.outbox}
 
-    async def _is_there(self, folder: str, job: Job) -> bool:
+    async def _is_there(self, folder: str, *, inbox: bool) -> bool:
         try:
-            if folder != job.inbox:
+            if inbox:
+                await self._bench.folders.looks.at(folder, check_folder)
+                await check_inbox(folder, self._bench)
+            else:
                 await self._bench.folders.check(folder)
-                return True
-            await self._bench.on(self._bench.files, check_folder, folder)
-            await check_inbox(folder, self._bench)
         except FileError:
             return False
         return True
@@ -230,8 +206,8 @@ class Holds:
     async def _room_in(self, folder: str) -> int:
         """Bytes; none where not even an empty file can be made, for a disk can be out of other things."""
         try:
-            await self._bench.on(self._bench.files, check_folder, folder)
-            return await self._bench.on(self._bench.files, free_bytes, folder)
+            await self._bench.folders.looks.at(folder, check_folder)
+            return await self._bench.folders.looks.at(folder, free_bytes)
         except FileError:
             return 0
 

@@ -13,6 +13,7 @@ from lalald import presence
 from lalald.clock import Clock
 from lalald.errors import FolderUnavailableError
 from lalald.files import check_folder
+from lalald.looks import Looks
 from lalald.naming import shown
 from lalald.store import Store, StoreThread
 
@@ -28,7 +29,7 @@ class _Known:
 
 
 class KnownFolders:
-    """One look at a time at each folder: one that never answers, a dead share, keeps one thread and not all of them."""
+    """Looked at one at a time; `looks` is for whoever has another question about a folder."""
 
     def __init__(
         self,
@@ -41,12 +42,11 @@ class KnownFolders:
         answer_seconds: float = 30.0,
     ) -> None:
         self._known = {path: _Known(marker) for path, marker in markers.items()}
-        self._looks: dict[str, asyncio.Future[_Known]] = {}
+        self.looks = Looks(executor, answer_seconds)
         self._store = store
         self._executor = executor
         self._clock = clock
         self._log = log
-        self._answer_seconds = answer_seconds
 
     @property
     def away(self) -> list[str]:
@@ -64,7 +64,7 @@ class KnownFolders:
         """Raises FolderUnavailableError where the folder is not there, is another one, or cannot be written; DiskFullError."""
         before = self._known.get(path, _Known())
         try:
-            found = await self._look(path, before)
+            found = await self.looks.at(path, _found, before)
         except FolderUnavailableError as error:
             await self._note(path, replace(before, reason=f"{error} {error.hint}".strip()))
             raise
@@ -78,19 +78,6 @@ class KnownFolders:
             return False
         await self._note(path, _Known(marker))
         return True
-
-    async def _look(self, path: str, before: _Known) -> _Known:
-        look = self._looks.get(path)
-        if look is None:
-            look = asyncio.get_running_loop().run_in_executor(self._executor(), _found, path, before)
-            self._looks[path] = look
-            look.add_done_callback(lambda _: self._looks.pop(path, None))
-        try:
-            async with asyncio.timeout(self._answer_seconds):
-                return await asyncio.shield(look)
-        except TimeoutError as error:
-            message = f"The folder {shown(path)} has not answered for {self._answer_seconds:g} seconds."
-            raise FolderUnavailableError(message, hint="Is its server down? It is taken up when it answers.") from error
 
     async def _note(self, path: str, found: _Known) -> None:
         """Tells the store and the log what changed, and nothing while nothing changes."""

@@ -158,12 +158,12 @@ class Worker:
         self._requests_woken.set()
         for lane in self.lanes:
             lane.wake()
-        self.checks.wake()
-        self.holds.wake()
+        self.checks.turns.wake()
+        self.holds.turns.wake()
 
     async def turn(self) -> None:
         """Returns when every loop has come round."""
-        await asyncio.gather(*(lane.turn() for lane in self.lanes), self.checks.turn(), self.holds.turn())
+        await asyncio.gather(*(lane.turn() for lane in self.lanes), self.checks.turns.turn(), self.holds.turns.turn())
 
     def stop_taking(self) -> bool:
         """Nothing new is begun. Returns whether a request that charges is on the wire."""
@@ -231,9 +231,9 @@ class Worker:
 
     def _wake_for(self, job: Job) -> None:
         if job.state is State.WAITING and job.stage is Stage.CHECK:
-            self.checks.wake()
+            self.checks.turns.wake()
         elif job.state is State.HELD:
-            self.holds.wake()
+            self.holds.turns.wake()
         else:
             ended = job.state is not State.WAITING  # a twin may wait for it, at its upload
             for lane in self.lanes:

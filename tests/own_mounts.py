@@ -9,8 +9,8 @@ import sys
 import tempfile
 import traceback
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -86,6 +86,23 @@ def mount_disk(folder: Path, size: str = "8m", *options: str) -> None:
 def unmount(folder: Path) -> None:
     """The folder beneath is there again, whoever has something open in the other one."""
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@contextmanager
+def dead_mount(folder: Path) -> Iterator[None]:
+    """A file system whose server never answers: whoever touches it waits. It is given up at the end."""
+    try:
+        server = os.open("/dev/fuse", os.O_RDWR)
+    except OSError as error:
+        pytest.skip(f"no FUSE here: {error.strerror}")
+    words = f"fd={server},rootmode=40000,user_id=0,group_id=0".encode()
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mount(b"none", os.fsencode(folder), b"fuse", 0, words) != 0:
+        pytest.skip(f"FUSE cannot be mounted here: {os.strerror(ctypes.get_errno())}")
+    try:
+        yield
+    finally:
+        os.close(server)
 
 
 class Filler:

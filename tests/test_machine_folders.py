@@ -8,7 +8,7 @@ from pathlib import Path
 from carrying import Workshop, run
 from lalald.jobs import Hold, Stage, State
 from lalald.presence import write_marker
-from own_mounts import Filler, in_own_mounts, mount_disk
+from own_mounts import Filler, dead_mount, in_own_mounts, mount_disk, unmount
 from running import tree
 
 PROBES_SECONDS = 100.0  # ten probes
@@ -167,3 +167,21 @@ def test_an_unmounted_failed_folder_gets_nothing_and_the_file_stays(tmp_path: Pa
             assert f"lalald release {refused}" in (job.warning or "")
 
     run(scenario())
+
+
+def test_a_probe_of_a_dead_inbox_keeps_no_loop_from_turning(tmp_path: Path) -> None:
+    in_own_mounts(lambda: run(_dead_inbox(tmp_path)))
+
+
+async def _dead_inbox(root: Path) -> None:
+    async with Workshop(root) as shop:
+        shop.outbox.rename(root / "away")
+        await shop.drop("ep1.wav")
+        await shop.until_job("the outbox is away", state=State.HELD, hold=Hold.MOUNT)
+        with dead_mount(shop.inbox):
+            await asyncio.sleep(20.0)  # a probe has begun
+            async with asyncio.timeout(10.0):
+                await shop.worker.turn()
+        unmount(shop.inbox)
+        (root / "away").rename(shop.outbox)
+        await shop.until_job("both are there", state=State.DONE)

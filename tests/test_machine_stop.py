@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
-from own_mounts import Filler, in_own_mounts, mount_disk
+from own_mounts import Filler, dead_mount, in_own_mounts, mount_disk
 from running import Home, until, write_wav
 
 STOP_SECONDS = 2.0
 BUSY_SECONDS = 1.5  # what a machine that is busy with other tests may add
-
-
-@contextmanager
-def dead_mount(folder: Path) -> Iterator[None]:
-    """A file system whose server never answers: whoever touches it waits. It is given up at the end."""
-    try:
-        server = os.open("/dev/fuse", os.O_RDWR)
-    except OSError as error:
-        pytest.skip(f"no FUSE here: {error.strerror}")
-    words = f"fd={server},rootmode=40000,user_id=0,group_id=0".encode()
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mount(b"none", os.fsencode(folder), b"fuse", 0, words) != 0:
-        pytest.skip(f"FUSE cannot be mounted here: {os.strerror(ctypes.get_errno())}")
-    try:
-        yield
-    finally:
-        os.close(server)
 
 
 def stopped_in_time(home: Home) -> None:

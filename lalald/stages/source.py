@@ -31,7 +31,7 @@ async def changed(job: Job, bench: Bench) -> str | None:
 async def check_inbox(inbox: str, bench: Bench) -> None:
     """Raises FolderUnavailableError where another folder stands at the inbox's path, such as the mount point beneath it."""
     expected = await bench.store.run(lambda store: store.inbox_marker(inbox))
-    if expected is not None and await bench.on(bench.files, _marker_of, inbox) != expected:
+    if expected is not None and await bench.folders.looks.at(inbox, _marker_of) != expected:
         message = f"{shown(inbox)} is not the folder that was watched before: its marker is missing, or another one."
         raise FolderUnavailableError(message, hint="Is it mounted? It goes on when the right one is back.")
 
