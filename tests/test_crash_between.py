@@ -95,7 +95,10 @@ def carried(home: Home, sandbox: Sandbox, command: list[str]) -> int:
                 sandbox.advance(QUEUE_SECONDS)
             return process.poll() is not None
 
-        until(ended, "the daemon ended", 60)
+        try:
+            until(ended, "the daemon ended", 60)
+        finally:
+            process.kill()
         return process.returncode
 
 
