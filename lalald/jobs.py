@@ -129,6 +129,11 @@ class Task:
         return self.error is not None and self.stage is not Stage.DOWNLOAD and not unanswered
 
     @property
+    def lost(self) -> bool:
+        """It was asked for, and its id has not arrived."""
+        return self.stage is Stage.SPLIT and self.asked_at is not None
+
+    @property
     def title(self) -> str:
         return self.name or str(self.number)
 
@@ -201,6 +206,11 @@ class Job:
     @property
     def paid(self) -> bool:
         return any(task.paid for task in self.tasks)
+
+    @property
+    def stands_still(self) -> bool:
+        """Held for a task that does not move, and for none whose id is lost: nothing is paid again by going on."""
+        return self.hold is Hold.LOST_TASK and not any(task.lost for task in self.tasks)
 
     @property
     def minutes(self) -> float:
@@ -400,7 +410,7 @@ def released(job: Job, now: float, *, by_a_person: bool = True) -> Job:
 
 def _given_another_chance(task: Task, now: float) -> Task:
     """A lost task is forgotten, one that stands still is given as much time again."""
-    if task.stage is Stage.SPLIT and task.asked_at is not None:
+    if task.lost:
         return replace(task, idempotency_key=None, asked_at=None)
     return replace(task, moved_at=now) if task.stage is Stage.CHECK else task
 

@@ -179,6 +179,7 @@ def test_status_as_json_has_its_keys(shelf: Shelf) -> None:
                 "job_id": 5,
                 "minutes": 0.0,
                 "unknown": 0,
+                "stands_still": False,
                 "to_do": "`lalald release ID` pays again, `lalald cancel ID` gives up; `lalald show ID` tells the story.",
             },
             {
@@ -189,6 +190,7 @@ def test_status_as_json_has_its_keys(shelf: Shelf) -> None:
                 "job_id": 4,
                 "minutes": 9.0,
                 "unknown": 0,
+                "stands_still": False,
                 "to_do": "Top up at LALAL.AI: they go on by themselves. `lalald release ID` lets one past the spend guard.",
             },
         ],
@@ -424,7 +426,7 @@ job 5
   stage            split
   held             lost_task since 2027-01-15 07:00:00
   reason           the task started, and its id never came
-  to do            `lalald release 5` lets it past this hold, `lalald cancel 5` ends it
+  to do            `lalald release 5` pays again, `lalald cancel 5` ends it
   file             /in/podcasts/lost.mp3
   dropped as       podcasts/lost.mp3
   inbox            /in

@@ -233,6 +233,23 @@ def test_release_all_never_pays_for_a_lost_task_again(shelf: Shelf) -> None:
     )
 
 
+def test_a_task_that_stands_still_is_told_from_a_lost_one_and_nothing_is_paid_again(shelf: Shelf) -> None:
+    with shelf.store() as store:
+        job = store.job(6)
+        assert job is not None
+        parked = replace(job.tasks[0], waits_for=Hold.LOST_TASK, waits_reason="it has stood at 40 %")
+        held = replace(job.with_task(parked), state=State.HELD, hold=Hold.LOST_TASK, hold_reason="it has stood at 40 %")
+        store.save(job, held)
+    status = shelf.said("status", code=3)
+    assert "#6: it has stood at 40 %\n             These are paid, and go on by themselves when they move." in status
+    assert "#5: the task started, and its id never came\n             `lalald release ID` pays again" in status
+    assert "`lalald release 6` gives it as much time again, `lalald cancel 6` ends it" in shelf.said("show", "6")
+    assert "`lalald release 5` pays again, `lalald cancel 5` ends it" in shelf.said("show", "5")
+    assert "1 job held as lost_task left alone: their tasks are paid and stand still" in shelf.said("release", "--all")
+    told = "job 6 mix.wav: is given as much time again; nothing more is charged\n"
+    assert shelf.said("release", "6") == told + ASLEEP
+
+
 def test_release_accepts_the_folder_of_an_inbox(shelf: Shelf) -> None:
     assert shelf.said("release", f"{shelf.inbox}/") == "/in: the folder that is there now is accepted\n" + ASLEEP
     assert asked_of_the_daemon(shelf) == [("release_folder", str(shelf.inbox))]

@@ -57,9 +57,7 @@ def _instead(request: Request) -> str:
 def to_pay(job: Job) -> Iterable[Task]:
     """The tasks that going on will have charged: those not started yet, those that failed, and a lost one if released."""
     lost = job.hold is Hold.LOST_TASK
-    return [
-        task for task in job.tasks if task.starts_anew or not task.paid or (lost and task.asked_at and not task.task_id)
-    ]
+    return [task for task in job.tasks if task.starts_anew or not task.paid or (lost and task.lost)]
 
 
 def price_of(tasks: Iterable[Task], duration: float | None) -> float | None:
@@ -83,7 +81,9 @@ def cost_told(cost: float | None) -> str:
     return f"{price(cost)} will be charged" if cost else "nothing more is charged"
 
 
-def tell_each(reports: Iterable[JobReport], what: str, charged: Callable[[Job], Iterable[Task]]) -> int:
+def tell_each(
+    reports: Iterable[JobReport], what: Callable[[Job], str], charged: Callable[[Job], Iterable[Task]]
+) -> int:
     """A line for each job up to a screenful, and the sum for `charged` tasks. Returns how many jobs there were."""
     jobs, unknown, total = 0, 0, 0.0
     for report in reports:
@@ -92,8 +92,8 @@ def tell_each(reports: Iterable[JobReport], what: str, charged: Callable[[Job], 
         unknown += cost is None
         total += cost or 0.0
         if jobs <= MOST_LINES:
-            again = " once more" if report.job.hold is Hold.LOST_TASK else ""
-            print(f"job {report.job.id} {shown(report.job.path)}: {what}; {cost_told(cost)}{again}")
+            again = " once more" if report.job.hold is Hold.LOST_TASK and cost != 0.0 else ""
+            print(f"job {report.job.id} {shown(report.job.path)}: {what(report.job)}; {cost_told(cost)}{again}")
     if jobs > MOST_LINES:
         print(f"… and {count(jobs - MOST_LINES, 'more job')}")
     if jobs > 1:

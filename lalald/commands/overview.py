@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lalald.commands.layout import Bar, Cell, Section
-from lalald.commands.wording import ago, count, iso, moment, price, shown
+from lalald.commands.wording import ago, count, iso, moment, price, shown, trouble_told
 from lalald.control import ping
 from lalald.jobs import Hold, Stage
 from lalald.store.reports import Counts, Fact, FolderReport, HoldReport, InboxReport, JobReport, Reports
@@ -138,9 +138,8 @@ class Overview:
             yield "to do", "`lalald run` starts it, or `systemctl start lalald` where systemd does"
         if self.mistake is not None:
             yield "configuration", f"{shown(self.mistake)} (`lalald check-config` tells every mistake)"
-        if self.service is not None and (trouble := self.service.value.get("trouble")):
-            since = self.service.value.get("since")
-            yield "service", shown(trouble) + (f" (since {moment(since)})" if since else "")
+        if self.service is not None and self.service.value.get("trouble"):
+            yield "service", trouble_told(self.service)
 
     def _job_rows(self) -> list[tuple[Cell, ...]]:
         stages = [stage for stage in Stage if self.counts.stages.get(stage)]
@@ -276,4 +275,6 @@ def _job_facts(report: JobReport) -> dict[str, Any]:
 
 
 def _to_do(hold: HoldReport) -> str:
+    if hold.stands_still:
+        return "These are paid, and go on by themselves when they move. `lalald cancel ID` gives one up."
     return _TO_DO.get(hold.hold, "`lalald show ID` tells more.")

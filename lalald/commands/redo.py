@@ -31,7 +31,7 @@ def run(arguments: Namespace) -> int:
             chosen = [_ended(_job(requests, word)) for word in arguments.what]
             for report in chosen:
                 requests.ask(Kind.REDO, str(report.job.id))
-        tell_each(chosen, "is carried again as a new job", lambda job: job.tasks)
+        tell_each(chosen, lambda _job: "is carried again as a new job", lambda job: job.tasks)
     ring(folder)
     return 0
 

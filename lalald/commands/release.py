@@ -9,8 +9,10 @@ from lalald.commands.asking import fitting, folder_named, job_id, jobs_named, ri
 from lalald.commands.state_folder import state_dir
 from lalald.commands.wording import count, price, shown
 from lalald.errors import UsageError
-from lalald.jobs import Hold, Request
+from lalald.jobs import Hold, Job, Request
 from lalald.store.requests import Kind, Requests
+
+_GO_ON_BY_THEMSELVES = "their tasks are paid and stand still, and go on by themselves when they move."
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -37,25 +39,30 @@ def run(arguments: Namespace) -> int:
             requests.leave(Request.RELEASE, [report.job.id for report in chosen])
             for accepted in folders:
                 requests.ask(Kind.RELEASE_FOLDER, accepted)
-        tell_each(chosen, "passes its hold", to_pay)
+        tell_each(chosen, _passes, to_pay)
     for accepted in folders:
         print(f"{shown(accepted)}: the folder that is there now is accepted")
     ring(folder)
     return 0
 
 
+def _passes(job: Job) -> str:
+    return "is given as much time again" if job.stands_still else "passes its hold"
+
+
 def _release_all(folder: Path) -> int:
     with Requests.open(folder) as requests, requests.together():
         holds = [hold for hold in requests.holds() if hold.hold != Hold.LOST_TASK]
-        lost = sum(hold.jobs for hold in requests.holds()) - sum(hold.jobs for hold in holds)
+        left = [hold for hold in requests.holds() if hold.hold == Hold.LOST_TASK]
         released = requests.leave_all(Request.RELEASE, but=[Hold.LOST_TASK])
     if released:
         cost = price(sum(hold.minutes for hold in holds), sum(hold.unknown for hold in holds))
         print(f"{count(released, 'job')} to pass their hold; {cost} will be charged")
-    if lost:
-        print(f"{count(lost, 'job')} held as lost_task left alone: releasing them pays again. Name them to do that.")
+    for hold in left:
+        why = _GO_ON_BY_THEMSELVES if hold.stands_still else "releasing them pays again. Name them to do that."
+        print(f"{count(hold.jobs, 'job')} held as lost_task left alone: {why}")
     if not released:
-        print("No other job is held: nothing to do." if lost else "No job is held: nothing to do.")
+        print("No other job is held: nothing to do." if left else "No job is held: nothing to do.")
         return 0
     ring(folder)
     return 0

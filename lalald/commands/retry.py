@@ -24,7 +24,9 @@ def run(arguments: Namespace) -> int:
     folder = state_dir(arguments.config)
     with Requests.open(folder) as requests:
         chosen = _asked(requests, arguments)
-        told = tell_each(chosen, "goes on", to_pay)  # files may have to be read for it: nothing is locked meanwhile
+        told = tell_each(
+            chosen, lambda _job: "goes on", to_pay
+        )  # files may have to be read for it: nothing is locked meanwhile
     if not told:
         print("No job has failed: nothing to do.")
         return 0

@@ -10,10 +10,10 @@ from lalald.commands.asking import jobs_named
 from lalald.commands.facts import job_facts, source, task_state, track_path
 from lalald.commands.layout import Bar, Cell, Section, show, show_json
 from lalald.commands.state_folder import state_dir
-from lalald.commands.wording import count, moment, shown
-from lalald.jobs import Job, State, Task, Track
+from lalald.commands.wording import count, moment, shown, trouble_told
+from lalald.jobs import Hold, Job, Stage, State, Task, Track
 from lalald.quantities import format_duration, format_size
-from lalald.store.reports import JobReport, Reports
+from lalald.store.reports import Fact, JobReport, Reports
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -24,19 +24,22 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     with Reports.open(state_dir(arguments.config)) as reports:
         (report,) = jobs_named(reports, [arguments.id])
+        service = reports.fact("service")
     if arguments.json:
         show_json(job_facts(report))
     else:
-        show([_job(report), *(_task(report.job, task) for task in report.job.tasks)])
+        show([_job(report, service), *(_task(report.job, task) for task in report.job.tasks)])
     return 0
 
 
-def _job(report: JobReport) -> Section:
+def _job(report: JobReport, service: Fact | None) -> Section:
     job = report.job
     rows: list[tuple[Cell, ...]] = [("state", _state(report)), ("stage", str(job.stage))]
     if report.percent is not None:
         rows.append(("progress", Bar(report.percent)))
     rows += list(_troubles(job))
+    if job.state is State.WAITING and job.stage is not Stage.ARCHIVE and service and service.value.get("trouble"):
+        rows.append(("service", trouble_told(service)))
     rows += [
         ("file", shown(source(job))),
         ("dropped as", shown(job.path)),
@@ -76,7 +79,13 @@ def _troubles(job: Job) -> Iterator[tuple[Cell, ...]]:
     if job.state in (State.FAILED, State.CANCELLED):
         yield "to do", f"`lalald retry {job.id}` goes on from here; so does dragging the file back into the inbox"
     if job.state is State.HELD:
-        yield "to do", f"`lalald release {job.id}` lets it past this hold, `lalald cancel {job.id}` ends it"
+        yield "to do", f"`lalald release {job.id}` {_released(job)}, `lalald cancel {job.id}` ends it"
+
+
+def _released(job: Job) -> str:
+    if job.hold is not Hold.LOST_TASK:
+        return "lets it past this hold"
+    return "gives it as much time again" if job.stands_still else "pays again"
 
 
 def _task(job: Job, task: Task) -> Section:

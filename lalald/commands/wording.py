@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from lalald.naming import shown
+from lalald.store.reports import Fact
 
-__all__ = ["ago", "count", "iso", "moment", "price", "shown", "span"]
+__all__ = ["ago", "count", "iso", "moment", "price", "shown", "span", "trouble_told"]
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
@@ -32,6 +33,12 @@ def ago(at: float, now: float) -> str:
 def moment(at: float | None) -> str:
     """Local time, or a dash."""
     return "-" if at is None else datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def trouble_told(service: Fact) -> str:
+    """What is wrong with the service, and since when."""
+    since = service.value.get("since")
+    return shown(service.value["trouble"]) + (f" (since {moment(since)})" if since else "")
 
 
 def iso(at: float | None) -> str | None:

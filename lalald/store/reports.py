@@ -18,6 +18,7 @@ from lalald.store.rows import job_from, name_from, stored_name, task_from, track
 
 _AT_ONCE = 500
 _UNPAID = "tasks.task_id IS NULL AND tasks.asked_at IS NULL AND tasks.error IS NULL"
+_LOST = "SELECT 1 FROM tasks WHERE tasks.job_id = jobs.id AND tasks.stage = 'split' AND tasks.asked_at IS NOT NULL"
 _ENDED = "jobs.state IN ('failed', 'cancelled')"  # as it stands at the index: SQLite draws no conclusions
 _TRANSFERS = "state = 'waiting' AND stage IN ('upload', 'download') AND progress IS NOT NULL"
 _CHECKS = (
@@ -62,7 +63,10 @@ def is_under_way(task: Task) -> bool:
 
 
 class HoldReport(NamedTuple):
-    """All jobs that wait for the same thing; `reason` is that of the oldest, `minutes` what going on would cost."""
+    """All jobs that wait for the same thing; `reason` is that of the oldest, `minutes` what going on would cost.
+
+    Those held as `lost_task` are told apart: of the ones with `stands_still` no id is lost, a task does not move.
+    """
 
     hold: str
     jobs: int
@@ -71,6 +75,7 @@ class HoldReport(NamedTuple):
     job_id: int
     minutes: float
     unknown: int  # how many of them have an unknown duration
+    stands_still: bool = False
 
 
 class InboxReport(NamedTuple):
@@ -190,14 +195,17 @@ class Reports:
     def holds(self) -> list[HoldReport]:
         """What held jobs wait for, most jobs first."""
         costs = self._held_costs()
+        facts = "count(*) AS jobs, min(held_at) AS since, min(id) AS first FROM jobs WHERE state = 'held'"
         rows = self.connection.execute(
-            "SELECT hold, count(*) AS jobs, min(held_at) AS since, min(id) AS first FROM jobs WHERE state = 'held'"
-            " GROUP BY hold ORDER BY jobs DESC, hold"
+            f"SELECT hold, 0 AS still, {facts} AND hold != 'lost_task' GROUP BY hold"
+            f" UNION ALL SELECT hold, NOT EXISTS ({_LOST}) AS still, {facts} AND hold = 'lost_task' GROUP BY still"
+            " ORDER BY jobs DESC, hold, still"
         ).fetchall()
         reports = []
-        for hold, jobs, since, first in rows:
+        for hold, still, jobs, since, first in rows:
             (reason,) = self.connection.execute("SELECT hold_reason FROM jobs WHERE id = ?", (first,)).fetchone()
-            reports.append(HoldReport(hold, jobs, since, reason, first, *costs.get(hold, (0.0, 0))))
+            price = (0.0, 0) if still else costs.get(hold, (0.0, 0))
+            reports.append(HoldReport(hold, jobs, since, reason, first, *price, bool(still)))
         return reports
 
     def _held_costs(self) -> dict[str, tuple[float, int]]:
