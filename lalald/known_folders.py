@@ -12,7 +12,7 @@ from typing import Any
 from lalald import presence
 from lalald.clock import Clock
 from lalald.errors import FolderUnavailableError
-from lalald.files import check_folder
+from lalald.files import check_folder, free_bytes
 from lalald.looks import Looks
 from lalald.naming import shown
 from lalald.store import Store, StoreThread
@@ -20,12 +20,13 @@ from lalald.store import Store, StoreThread
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What a folder is known by, and why it is away; `told` once a row says so."""
+    """What a folder is known by, its room, and why it is away; `told` once a row says so."""
 
     marker: str | None = None
     folder: tuple[int, int] | None = None
     reason: str | None = None
     told: bool = False
+    free_bytes: int = 0
 
 
 class KnownFolders:
@@ -60,8 +61,11 @@ class KnownFolders:
             for path, known in self._known.items()
         }
 
-    async def check(self, path: str) -> None:
-        """Raises FolderUnavailableError where the folder is not there, is another one, or cannot be written; DiskFullError."""
+    async def check(self, path: str) -> int:
+        """The bytes free there.
+
+        Raises FolderUnavailableError where it is not there, is another one, or cannot be written; DiskFullError.
+        """
         before = self._known.get(path, _Known())
         try:
             found = await self.looks.at(path, _found, before)
@@ -69,6 +73,7 @@ class KnownFolders:
             await self._note(path, replace(before, reason=f"{error} {error.hint}".strip()))
             raise
         await self._note(path, found)
+        return found.free_bytes
 
     async def accept(self, path: str) -> bool:
         """From now on the folder that stands there is the right one. Whether there is one."""
@@ -102,7 +107,7 @@ def _found(path: str, before: _Known) -> _Known:
         raise FolderUnavailableError(
             f"The folder {shown(path)}: {found.reason}.", hint="It is taken up when it is back."
         )
-    return _Known(found.marker, found.folder)
+    return _Known(found.marker, found.folder, free_bytes=free_bytes(path))
 
 
 def _remember(path: str, found: _Known, now: float, store: Store) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -82,16 +82,19 @@ class Worker:
     def _lanes(self) -> list[Lane]:
         bench = self.bench
         lanes = [
-            self._lane(Stage.UPLOAD, lambda: bench.config.transfers.uploads, upload),
-            self._lane(Stage.DOWNLOAD, lambda: bench.config.transfers.downloads, download),
-            self._lane(Stage.DELETE, lambda: 4, delete),
-            self._lane(Stage.ARCHIVE, lambda: 4, archive),
+            self._lane(lambda: bench.config.transfers.uploads, {Stage.UPLOAD: upload}),
+            self._lane(lambda: bench.config.transfers.downloads, {Stage.DOWNLOAD: download}),
+            self._lane(lambda: 4, {Stage.DELETE: delete, Stage.ARCHIVE: archive}),
+            self._lane(lambda: 4, {Stage.ARCHIVE: archive}),
         ]
         return [*lanes, *(self._split_lane(mode) for mode in MODES), self._failure_lane()]
 
-    def _lane(self, stage: Stage, slots: Callable[[], int], function: StageFunction) -> Lane:
+    def _lane(self, slots: Callable[[], int], functions: Mapping[Stage, StageFunction]) -> Lane:
+        """Takes what owes the first of these stages, and carries it through the others in the same slot."""
+        stage = next(iter(functions))
+
         async def carry(group: Sequence[Job]) -> None:
-            await self._carry(group[0], function)
+            await self._carry(group[0], functions)
 
         return Lane(
             stage, slots=slots, gate=self.gates[stage], clock=self.bench.clock, carry=carry,
@@ -205,15 +208,15 @@ class Worker:
         self._carried.update(job.id for job in free)
         return free, None if next_due_at is None else next_due_at - now
 
-    async def _carry(self, job: Job, function: StageFunction) -> None:
-        """Runs a stage and saves what came of it, again and again while the job owes the same stage at once."""
-        gate = self.gates[job.stage]
+    async def _carry(self, job: Job, functions: Mapping[Stage, StageFunction]) -> None:
+        """Runs a stage and saves what came of it, again and again while the job owes one of these stages at once."""
         try:
             current: Job | None = job
-            while current is not None and current.stage is job.stage and current.state is State.WAITING:
+            while current is not None and current.stage in functions and current.state is State.WAITING:
                 began_at = self.bench.clock.monotonic()
-                outcome = await self.outcome(current, function(current, self.bench))
-                self.tell_gate(gate, outcome, began_at, answered=_was_answered(current, outcome))
+                outcome = await self.outcome(current, functions[current.stage](current, self.bench))
+                answered = _was_answered(current, outcome)
+                self.tell_gate(self.gates[current.stage], outcome, began_at, answered=answered)
                 current = await self.settle(current, outcome)
                 if isinstance(outcome, Later):
                     return
@@ -235,10 +238,9 @@ class Worker:
         elif job.state is State.HELD:
             self.holds.turns.wake()
         else:
-            ended = job.state is not State.WAITING  # a twin may wait for it, at its upload
+            names = _lanes_of(job)
             for lane in self.lanes:
-                splits = job.stage is Stage.SPLIT and lane in self._split_lanes
-                if lane.name in (job.stage, "failures") or splits or (ended and lane.name == Stage.UPLOAD):
+                if lane.name in names:
                     lane.wake()
 
     async def outcome(self, job: Job, running: Awaitable[Outcome]) -> Outcome:
@@ -367,6 +369,15 @@ class Worker:
             await self.save(job, replace(job, filed=True, warning=f"the file stays where it is: {error}"))
         finally:
             self._let_go([job])
+
+
+def _lanes_of(job: Job) -> set[str]:
+    """The lanes that may have something to do once the job is let go; each look of a lane is a question to the store."""
+    if job.state is not State.WAITING:  # a twin may wait for its end, at the upload
+        return {Stage.UPLOAD, "failures"} if job.state is State.FAILED else {Stage.UPLOAD}
+    if job.stage is Stage.SPLIT:
+        return {f"split {task.mode}" for task in job.tasks}
+    return {job.stage}
 
 
 def _was_answered(before: Job, outcome: Outcome) -> bool:

@@ -9,7 +9,7 @@ from functools import partial
 
 from lalald import outbox
 from lalald.errors import LinkDeadError, NameTakenError, StagingLostError, TwinChangedError
-from lalald.files import ROOM_KEPT_BYTES, free_bytes
+from lalald.files import ROOM_KEPT_BYTES
 from lalald.jobs import Done, Held, Hold, Job, Outcome, Stage, Task, Track
 from lalald.outbox import Staged
 from lalald.stages import twins
@@ -24,12 +24,12 @@ async def download(job: Job, bench: Bench) -> Outcome:
 
     Raises ServiceError, FolderUnavailableError, DiskFullError; what was fetched so far stays in the staging folder.
     """
-    await bench.folders.check(job.handling.outbox)
+    free = await bench.folders.check(job.handling.outbox)
     if _named(job):
         return await _place(job, bench)
     if job.attempts >= _TRIES_WITH_A_LINK and (doubted := with_links_asked_anew(job)) is not job:
         return Done(doubted)
-    if (held := await _no_room(job, bench)) is not None:
+    if (held := _no_room(job, free)) is not None:
         return held
     staged = await _fetch_all(job, bench)
     if not isinstance(staged, dict):
@@ -77,9 +77,8 @@ def _reserve(job: Job, staged: dict[tuple[int, int], Staged], bench: Bench) -> J
     return named
 
 
-async def _no_room(job: Job, bench: Bench) -> Held | None:
+def _no_room(job: Job, free: int) -> Held | None:
     needed = room_needed(job)
-    free = await bench.on(bench.files, free_bytes, job.handling.outbox)
     if free >= needed:
         return None
     reason = f"{job.handling.outbox} has {free:,} bytes free, {needed:,} are needed. The results are paid; make room within 24 hours."

@@ -22,10 +22,16 @@ async def changed(job: Job, bench: Bench) -> str | None:
 
     Raises FolderUnavailableError where the inbox is away: then nothing is known of the file.
     """
-    reason = await bench.on(bench.files, _found, job)
-    if reason is not None and job.location is None:
-        await check_inbox(job.inbox, bench)
+    reason = await bench.on(bench.files, look, job)
+    if reason is not None:
+        await confirm(job, bench)
     return reason
+
+
+async def confirm(job: Job, bench: Bench) -> None:
+    """Something became of the file: raises FolderUnavailableError where that is because its inbox is another folder now."""
+    if job.location is None:
+        await check_inbox(job.inbox, bench)
 
 
 async def check_inbox(inbox: str, bench: Bench) -> None:
@@ -41,7 +47,8 @@ def _marker_of(inbox: str) -> str | None:
         return read_marker(inbox)
 
 
-def _found(job: Job) -> str | None:
+def look(job: Job) -> str | None:
+    """On a thread: what became of the job's file, or None. Raises FolderUnavailableError, FileError."""
     path = source_path(job)
     try:
         facts = os.stat(path, follow_symlinks=False)

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 from lalald.api import SplitItem, Started, StartRefused
 from lalald.errors import RateLimitedError, RefusedError, ServiceError, TransientError
-from lalald.files import free_bytes
 from lalald.jobs import Done, Dropped, Failed, Held, Hold, Job, Later, Outcome, Stage, Task
 from lalald.money import minutes as cost
 from lalald.presets import BATCHABLE, expected_labels
@@ -101,10 +100,9 @@ async def _throw_away(job: Job, reason: str, bench: Bench) -> Outcome:
 async def _no_room(job: Job, bench: Bench) -> Held | None:
     """Results must have a place before they are paid for. Raises FolderUnavailableError."""
     outbox = job.handling.outbox
-    await bench.folders.check(outbox)
+    free = await bench.folders.check(outbox)
     tracks = sum(len(expected_labels(task.mode, task.presets)) for task in job.tasks if task.stage is not Stage.DONE)
     needed = job.size * tracks  # a guess: what comes is about as large as what went, unless the format changes
-    free = await bench.on(bench.files, free_bytes, outbox)
     if free >= needed:
         return None
     return Held(

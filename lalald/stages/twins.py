@@ -19,20 +19,18 @@ from lalald.store import Store
 _WAIT_SECONDS = 3600.0  # the twin's end wakes the job; this is for a twin that is trimmed away
 
 
-async def look(job: Job, bench: Bench) -> tuple[Job, Outcome | None]:
-    """The job with its digest where it had to be computed, and what follows from a twin, if there is one.
-
-    Hashing costs a read, so it is done only where a job of the same size with the same tasks exists. Raises FileError.
-    """
+async def may_exist(job: Job, bench: Bench) -> bool:
+    """Whether the job's bytes have to be compared: hashing costs a read, so only where one of the same size has the same tasks."""
     if job.redo or job.released or job.handling.duplicates == "process":
-        return job, None
-    if not await bench.store.run(lambda store: store.may_have_twin(job)):
-        return job, None
-    if job.sha256 is None:
-        job = replace(job, sha256=await bench.on(bench.files, digest, source_path(job)))
+        return False
+    return await bench.store.run(lambda store: store.may_have_twin(job))
+
+
+async def look(job: Job, bench: Bench) -> Outcome | None:
+    """What follows from a twin of a job whose bytes are hashed, if there is one."""
     candidates = await bench.store.run(partial(_candidates, job))
     twins = [twin for twin in candidates if await _sha256(twin, bench) == job.sha256]
-    return job, await bench.on(bench.files, _answer, job, twins, bench.clock.now())
+    return await bench.on(bench.files, _answer, job, twins, bench.clock.now()) if twins else None
 
 
 def _candidates(job: Job, store: Store) -> list[Job]:

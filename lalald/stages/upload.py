@@ -13,7 +13,7 @@ from lalald.jobs import Done, Dropped, Failed, Held, Hold, Job, Later, Outcome
 from lalald.money import local_duration
 from lalald.stages import twins
 from lalald.stages.bench import Bench, source_path
-from lalald.stages.source import changed
+from lalald.stages.source import confirm, digest, look
 
 LIMIT_BYTES = 10_000_000_000  # the document: "Upload limit is 10GB per request"
 _KEPT_SECONDS = 24 * 3600.0  # the service deletes sources by itself about a day after the upload
@@ -25,25 +25,37 @@ async def upload(job: Job, bench: Bench) -> Outcome:
 
     The last is held unsent. Raises ServiceError and FileError.
     """
+    is_compared = await twins.may_exist(job, bench)
+    looked = await bench.on(bench.files, _looked_at, job, is_compared)
+    if isinstance(looked, Dropped):
+        await confirm(job, bench)
+        return _gone(job, looked.reason)
+    if isinstance(looked, Failed):
+        return looked
+    job = looked
+    if is_compared and (outcome := await twins.look(job, bench)) is not None:
+        return outcome
+    admission = await bench.budget.admit(job, job.duration)
+    if admission.refusal:
+        return Held(Hold.MINUTES, admission.refusal, job=job)
+    return await _send(job, source_path(job), bench)
+
+
+def _looked_at(job: Job, is_compared: bool) -> Job | Dropped | Failed:
+    """On a thread, all in one go: the job with what its file says of itself, or why it is not sent. Raises FileError."""
     path = source_path(job)
-    if (reason := await changed(job, bench)) is not None:
-        return _gone(job, reason)
+    if (reason := look(job)) is not None:
+        return Dropped(reason)
     if job.size > LIMIT_BYTES:
         return Failed(
             f"{path} has {job.size:,} bytes; the service takes {LIMIT_BYTES:,} at most. Nothing was spent. Make it smaller."
         )
-    if not await bench.on(bench.files, os.access, path, os.R_OK):
+    if not os.access(path, os.R_OK):
         hint = "Check its owner and mode, then drag it back into the inbox."
         return Failed(f"{path} cannot be read by uid {os.getuid()}. Nothing was spent. {hint}")
-    job, outcome = await twins.look(job, bench)
-    if outcome is not None:
-        return outcome
-    if job.duration is None:
-        job = replace(job, duration=await bench.on(bench.files, local_duration, path))
-    admission = await bench.budget.admit(job, job.duration)
-    if admission.refusal:
-        return Held(Hold.MINUTES, admission.refusal, job=job)
-    return await _send(job, path, bench)
+    if is_compared and job.sha256 is None:
+        job = replace(job, sha256=digest(path))
+    return job if job.duration is not None else replace(job, duration=local_duration(path))
 
 
 def _gone(job: Job, reason: str) -> Outcome:
