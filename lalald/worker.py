@@ -127,13 +127,16 @@ class Worker:
         )  # fmt: skip
 
     async def run(self) -> None:
-        """Every loop, for ever; the first that ends in an error ends them all."""
-        async with asyncio.TaskGroup() as group:
-            for lane in self.lanes:
-                group.create_task(lane.run(), name=lane.name)
-            group.create_task(self.checks.run(), name="checks")
-            group.create_task(self.holds.run(), name="holds")
-            group.create_task(self._honour_requests(), name="requests")
+        """Every loop, for ever; the first that ends in an error, which is raised, ends them all."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for lane in self.lanes:
+                    group.create_task(lane.run(), name=lane.name)
+                group.create_task(self.checks.run(), name="checks")
+                group.create_task(self.holds.run(), name="holds")
+                group.create_task(self._honour_requests(), name="requests")
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None  # what it means, and the exit code, goes by its kind
 
     async def _honour_requests(self) -> None:
         """What the command line left in rows that nobody carries; rows that are carried are honoured at their next save."""

@@ -12,6 +12,7 @@ from conftest import MakeHome
 from lalald.sandbox.server import Sandbox
 from lalald.store import Found, Store
 from lalald.store.database import FILE_NAME, VERSION
+from running import write_wav
 from test_jobs import HANDLING
 
 Spoil = Callable[[Path], None]
@@ -126,3 +127,25 @@ def test_a_log_with_a_torn_end_gives_what_was_committed(sandbox: Sandbox, make_h
     store.close()
     assert "late 3.wav" in names
     assert "late 4.wav" not in names
+
+
+@pytest.mark.parametrize("what", ["tasks_running", "files"])
+def test_damage_that_is_found_while_it_runs_ends_it_in_plain_words(
+    what: str, sandbox: Sandbox, make_home: MakeHome
+) -> None:
+    home = make_home(sandbox.url)
+    path = filled(home.state)
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE jobs SET stage = 'done', state = 'done'")
+    (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (what,)).fetchone()
+    connection.commit()
+    process = home.start()
+    overwrite(path, (page - 1) * 4096, b"\xff" * 4096)
+    connection.execute("UPDATE jobs SET updated_at = 2 WHERE id = 1")  # so that the daemon reads its pages anew
+    connection.commit()
+    write_wav(home.inbox / "ep1.wav")
+
+    assert process.wait(20) == 2
+    said = home.log.read_text()
+    assert "the database is damaged" in said
+    assert "Traceback" not in said

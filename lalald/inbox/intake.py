@@ -12,7 +12,7 @@ from typing import Any
 from lalald import presence
 from lalald.clock import Clock
 from lalald.config import Inbox
-from lalald.errors import StoreError
+from lalald.errors import StoreError, StoreRefusedError
 from lalald.inbox.desk import Desk, RunsOnStore
 from lalald.inbox.mode import Mode, choose_mode
 from lalald.inbox.report import InboxState, ScanReport
@@ -158,6 +158,8 @@ class Intake:
         async with self._turning:
             try:
                 await self._turn()
+            except StoreRefusedError:
+                raise  # no new try mends it
             except StoreError as error:
                 self._log.error("inbox.store_failed", inbox=self._key, error=str(error), hint=error.hint)
                 self._scan_wanted = True
