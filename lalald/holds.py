@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from lalald.errors import FileError, LicenceRefusedError, ServiceError
@@ -23,6 +24,17 @@ _REFUSED_MINUTES_AGAIN_SECONDS = 3600.0
 _LINK_AGAIN_SECONDS = 3600.0
 _WARNED_AFTER_SECONDS = 12 * 3600.0
 _PROBED = (Hold.LICENCE, Hold.MINUTES, Hold.DISK, Hold.MOUNT, Hold.LINK)
+
+_Need = tuple[Callable[[str], Awaitable[object]], str]  # a look at a folder, which raises FileError, and the folder
+
+
+async def _is_met(need: _Need) -> bool:
+    look, folder = need
+    try:
+        await look(folder)
+    except FileError:
+        return False
+    return True
 
 
 class Holds:
@@ -157,37 +169,36 @@ class Holds:
 
     async def _release_where_folders_are_back(self) -> None:
         jobs = await self._bench.store.run(lambda store: store.held(Hold.MOUNT))
-        inboxes = {job.inbox for job in jobs}
-        folders = {folder for job in jobs for folder in self._needed_folders(job)} | set(self._bench.folders.away)
-        answers = await asyncio.gather(*(self._is_there(folder, inbox=folder in inboxes) for folder in folders))
-        there = {folder for folder, answer in zip(folders, answers, strict=True) if answer}
+        away: set[_Need] = {(self._bench.folders.check, folder) for folder in self._bench.folders.away}
+        needs = list(away.union(*map(self._needs, jobs)))
+        answers = await asyncio.gather(*(_is_met(need) for need in needs))
+        met = {need for need, answer in zip(needs, answers, strict=True) if answer}
         for job in jobs:
             self._warn_if_paid_and_late(job)
-            if self._needed_folders(job) <= there:
+            if self._needs(job) <= met:
                 await self._release(job)
 
-    def _needed_folders(self, job: Job) -> set[str]:
-        """All that its stage touches: let go for one of them alone, it would be held again at once."""
+    def _needs(self, job: Job) -> set[_Need]:
+        """All that its stage asks of folders: let go for one of them alone, it would be held again at once."""
+        inbox: _Need = (self._check_inbox, job.inbox)
+        outbox: _Need = (self._bench.folders.check, job.handling.outbox)
         match job.stage:
             case Stage.UPLOAD:
-                return {job.inbox}
+                return {inbox}
             case Stage.SPLIT:
-                return {job.handling.outbox} if job.paid else {job.inbox, job.handling.outbox}
+                return {outbox} if job.paid else {inbox, outbox}
+            case Stage.ARCHIVE if (folder := filing_folder(job)) != job.inbox:
+                return {inbox, (self._check_written, job.inbox), (self._bench.folders.check, folder)}
             case Stage.ARCHIVE:
-                return {job.inbox, filing_folder(job)}
+                return {inbox, (self._check_written, job.inbox)}
             case _:
-                return {job.handling.outbox}
+                return {outbox}
 
-    async def _is_there(self, folder: str, *, inbox: bool) -> bool:
-        try:
-            if inbox:
-                await self._bench.folders.looks.at(folder, check_folder)
-                await check_inbox(folder, self._bench)
-            else:
-                await self._bench.folders.check(folder)
-        except FileError:
-            return False
-        return True
+    async def _check_inbox(self, inbox: str) -> None:
+        await check_inbox(inbox, self._bench)
+
+    async def _check_written(self, folder: str) -> None:
+        await self._bench.folders.looks.at(folder, check_folder)
 
     async def _release_where_there_is_room(self) -> None:
         jobs = await self._bench.store.run(lambda store: store.held(Hold.DISK))

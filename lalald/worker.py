@@ -7,6 +7,7 @@ is therefore always work still owed, and running its stage again is the whole re
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -32,9 +33,10 @@ from lalald.pacing import Gate
 from lalald.presets import MODES
 from lalald.stages import split
 from lalald.stages.archive import file_failure, file_success, filing_folder
-from lalald.stages.bench import Bench
+from lalald.stages.bench import Bench, source_path
 from lalald.stages.delete import delete, left_to_expire
 from lalald.stages.download import download, tidy
+from lalald.stages.source import check_inbox
 from lalald.stages.upload import upload
 from lalald.starts import Starts
 from lalald.store import Store
@@ -47,6 +49,8 @@ _ASKED_AGAIN_SECONDS = 30.0
 async def archive(job: Job, bench: Bench) -> Outcome:
     """The source file goes where it belongs, after everything else."""
     await _check_filing_folder(job, bench)
+    if not await bench.on(bench.files, os.path.lexists, source_path(job)):
+        await check_inbox(job.inbox, bench)
     return jobs.Done(await bench.on(bench.files, file_success, job))
 
 

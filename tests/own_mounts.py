@@ -122,3 +122,13 @@ class Filler:
 
     def empty(self) -> None:
         self.path.unlink()
+
+
+def make_read_only(folder: Path, *, writable_again: bool = False) -> None:
+    subprocess.run(["mount", "-o", f"remount,{'rw' if writable_again else 'ro'}", str(folder)], check=True)
+
+
+def move_mount(here: Path, there: Path) -> None:
+    """What is mounted in one place is mounted in the other."""
+    there.mkdir(exist_ok=True)
+    subprocess.run(["mount", "--move", str(here), str(there)], check=True)

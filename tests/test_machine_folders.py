@@ -11,7 +11,7 @@ from lalald.presence import write_marker
 from own_mounts import Filler, dead_mount, in_own_mounts, mount_disk, unmount
 from running import tree
 
-PROBES_SECONDS = 100.0  # ten probes
+PROBES_SECONDS = 35.0  # three probes
 
 
 async def waits_quietly(shop: Workshop, hold: Hold, stage: Stage) -> None:
@@ -185,3 +185,24 @@ async def _dead_inbox(root: Path) -> None:
         unmount(shop.inbox)
         (root / "away").rename(shop.outbox)
         await shop.until_job("both are there", state=State.DONE)
+
+
+def test_an_unmounted_inbox_before_its_file_is_filed_is_waited_for(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            marker = write_marker(str(shop.inbox), None)
+            await shop.store.run(lambda store: store.mark_inbox_seen(str(shop.inbox), marker, shop.clock.now()))
+            shop.sandbox.faults("delete:503*0")
+            await shop.drop("ep1.wav")
+            await shop.until_job("all but the filing is done", stage=Stage.DELETE)
+            aside = swapped(shop.inbox)
+            (shop.inbox / "a-stray-file-beneath.wav").write_bytes(b"abc")
+            shop.sandbox.faults()
+            await waits_quietly(shop, Hold.MOUNT, Stage.ARCHIVE)
+            assert tree(shop.inbox) == ["a-stray-file-beneath.wav"]
+            shop.inbox.rename(tmp_path / "beneath")
+            aside.rename(shop.inbox)
+            job = await shop.until_job("it is mounted again", state=State.DONE)
+            assert (job.warning, tree(shop.inbox)) == (None, ["done/ep1.wav"])
+
+    run(scenario())

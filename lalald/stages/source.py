@@ -7,7 +7,7 @@ import hashlib
 import os
 
 from lalald.errors import FileError, FolderUnavailableError
-from lalald.files import plain_errors
+from lalald.files import listed, plain_errors
 from lalald.jobs import Job
 from lalald.naming import shown
 from lalald.presence import read_marker
@@ -24,27 +24,27 @@ async def changed(job: Job, bench: Bench) -> str | None:
     """
     reason = await bench.on(bench.files, look, job)
     if reason is not None:
-        await confirm(job, bench)
-    return reason
-
-
-async def confirm(job: Job, bench: Bench) -> None:
-    """Something became of the file: raises FolderUnavailableError where that is because its inbox is another folder now."""
-    if job.location is None:
         await check_inbox(job.inbox, bench)
+    return reason
 
 
 async def check_inbox(inbox: str, bench: Bench) -> None:
     """Raises FolderUnavailableError where another folder stands at the inbox's path, such as the mount point beneath it."""
     expected = await bench.store.run(lambda store: store.inbox_marker(inbox))
-    if expected is not None and await bench.folders.looks.at(inbox, _marker_of) != expected:
-        message = f"{shown(inbox)} is not the folder that was watched before: its marker is missing, or another one."
-        raise FolderUnavailableError(message, hint="Is it mounted? It goes on when the right one is back.")
+    await bench.folders.looks.at(inbox, _check_inbox, expected)
 
 
-def _marker_of(inbox: str) -> str | None:
+def _check_inbox(inbox: str, expected: str | None) -> None:
     with plain_errors(inbox, inbox):
-        return read_marker(inbox)
+        if not os.path.isdir(inbox):
+            raise FolderUnavailableError(f"{shown(inbox)} is not there.", hint="It goes on when it is back.")
+        if expected is not None and read_marker(inbox) != expected:
+            message = (
+                f"{shown(inbox)} is not the folder that was watched before: its marker is missing, or another one."
+            )
+            raise FolderUnavailableError(message, hint="Is it mounted? It goes on when the right one is back.")
+        if expected is None and not os.path.ismount(inbox) and not listed(inbox):  # nothing tells the two apart
+            raise FolderUnavailableError(f"{shown(inbox)} is empty.", hint="Is it mounted?")
 
 
 def look(job: Job) -> str | None:
@@ -53,9 +53,9 @@ def look(job: Job) -> str | None:
     try:
         facts = os.stat(path, follow_symlinks=False)
     except OSError as error:
-        if error.errno in _AWAY and os.path.isdir(job.inbox) and not _emptied(job):
+        if error.errno in _AWAY:
             return "the file was removed before anything was spent on it"
-        if error.errno in _AWAY | _FOLDER_TROUBLE:
+        if error.errno in _FOLDER_TROUBLE:
             raise FolderUnavailableError(
                 f"{job.inbox} is not there ({error.strerror}).", hint="It goes on when it is back."
             ) from error
@@ -63,14 +63,6 @@ def look(job: Job) -> str | None:
     if (facts.st_size, facts.st_mtime_ns) != (job.size, job.mtime_ns):
         return "the file changed before anything was spent on it; it is taken anew when it stands still"
     return None
-
-
-def _emptied(job: Job) -> bool:
-    """An inbox without a single entry, marker included, may be the empty mount point beneath one."""
-    if job.location is not None:
-        return False
-    with os.scandir(job.inbox) as entries:
-        return next(entries, None) is None and os.path.ismount(job.inbox) is False and "/" not in job.path
 
 
 def digest(path: str) -> str:

@@ -13,7 +13,7 @@ from lalald.jobs import Done, Dropped, Failed, Held, Hold, Job, Later, Outcome
 from lalald.money import local_duration
 from lalald.stages import twins
 from lalald.stages.bench import Bench, source_path
-from lalald.stages.source import confirm, digest, look
+from lalald.stages.source import check_inbox, digest, look
 
 LIMIT_BYTES = 10_000_000_000  # the document: "Upload limit is 10GB per request"
 _KEPT_SECONDS = 24 * 3600.0  # the service deletes sources by itself about a day after the upload
@@ -28,7 +28,7 @@ async def upload(job: Job, bench: Bench) -> Outcome:
     is_compared = await twins.may_exist(job, bench)
     looked = await bench.on(bench.files, _looked_at, job, is_compared)
     if isinstance(looked, Dropped):
-        await confirm(job, bench)
+        await check_inbox(job.inbox, bench)
         return _gone(job, looked.reason)
     if isinstance(looked, Failed):
         return looked
