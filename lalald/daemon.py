@@ -38,7 +38,7 @@ _STOP_SECONDS = 1.5
 _STOP_WITH_A_SPLIT_SECONDS = 8.0
 _ONCE_WITHOUT_SUCCESS_SECONDS = 600.0
 _PULSE_SECONDS = 10.0
-_FIRST_SCANS_SECONDS = 300.0
+_FIRST_SCANS_SECONDS = 3.0
 
 
 def run(
@@ -253,8 +253,14 @@ class _Daemon:
 
     async def _first_scans(self) -> None:
         """Until every inbox was looked at once. A stop waits for none, and a share that never answers keeps nothing waiting."""
-        scans = [self._look_after(self._first_scan(intake), "first scan") for intake in self.intakes.values()]
-        await self._unless_stopped(asyncio.wait(scans), _FIRST_SCANS_SECONDS)
+        scans = {
+            str(path): self._look_after(self._first_scan(intake), "first scan") for path, intake in self.intakes.items()
+        }
+        if await self._unless_stopped(asyncio.wait(scans.values()), _FIRST_SCANS_SECONDS) or self.stop.is_set():
+            return
+        late = [path for path, scan in scans.items() if not scan.done()]
+        meaning = "its disk or server does not answer yet, or much lies there; everything else goes on meanwhile"
+        self.log.warning("inbox.not_looked_at_yet", inboxes=late, meaning=meaning)
 
     def _look_after(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """A loop of the daemon. An unknown fault in it ends the daemon with its traceback, and systemd starts it anew."""

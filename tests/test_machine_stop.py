@@ -10,7 +10,7 @@ import pytest
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
 from own_mounts import Filler, dead_mount, in_own_mounts, mount_disk
-from running import Home, until, write_wav
+from running import Home, tree, until, write_wav
 
 STOP_SECONDS = 2.0
 BUSY_SECONDS = 1.5  # what a machine that is busy with other tests may add
@@ -34,6 +34,25 @@ def test_a_mount_that_died_holds_no_stop_up(tmp_path: Path, place: str) -> None:
             with dead_mount(home.root / place):
                 sandbox.faults()
                 home.command("rescan")
+                stopped_in_time(home)
+
+    in_own_mounts(story)
+
+
+@pytest.mark.parametrize("place", ["inbox", "outbox"])
+def test_a_mount_that_is_dead_at_the_start_keeps_nothing_else_from_starting(tmp_path: Path, place: str) -> None:
+    def story() -> None:
+        with Sandbox(Options()) as sandbox:
+            home = Home(tmp_path / "dead", sandbox.url)
+            other = Home(tmp_path / "other", sandbox.url)
+            home.settings["inboxes"].append(other.settings["inboxes"][0])
+            home.write_config()
+            with dead_mount(home.root / place):
+                home.start()
+                if place == "inbox":
+                    assert home.logged("inbox.not_looked_at_yet")[0]["inboxes"] == [str(home.inbox)]
+                write_wav(other.inbox / "ep1.wav")
+                until(lambda: tree(other.outbox) == ["ep1/no_vocals.wav", "ep1/vocals.wav"], "the others go on")
                 stopped_in_time(home)
 
     in_own_mounts(story)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lalald.config import checks, document, model, trees
 from lalald.config.mistakes import Findings, Where
 from lalald.config.paths import default_state_dir, expanded, filled
+from lalald.config.real_paths import RealPaths
 from lalald.config.rulebook import rules
 from lalald.suggestions import quoted
 
@@ -26,6 +27,7 @@ class Reading:
     path: Path
     environ: Mapping[str, str]
     findings: Findings
+    real: RealPaths = field(default_factory=RealPaths)
 
     def folder(self, where: Where, text: str | None, base: Path, what: str) -> Path | None:
         """The absolute path that a key names, a relative one taken from `base`; None and a mistake where it names none."""
@@ -54,7 +56,7 @@ def resolved(file: document.File, reading: Reading) -> model.Config | None:
     checks.check_pace(file.checks_per_minute, findings)
     state_dir = _state_dir(file, reading)
     inboxes = _inboxes(file, reading)
-    trees.check(inboxes, state_dir, findings)
+    trees.check(inboxes, state_dir, findings, reading.real)
     if findings.mistakes or state_dir is None:
         return None
     return model.Config(path=reading.path, state_dir=state_dir, inboxes=tuple(filter(None, inboxes)), **facts)
@@ -117,7 +119,7 @@ def _place(text: str | None, inbox: Path, where: Where, reading: Reading, *, wat
     if relative and (found == inbox or not found.is_relative_to(inbox)):
         words = f"a relative path is a folder within the inbox, and {quoted(text)} is not; write the path in full"
         reading.findings.mistake(where, words)
-    elif watched and not relative and trees.lies_within(found, inbox):
+    elif watched and not relative and trees.lies_within(found, inbox, reading.real):
         words = "lies within its own inbox; a relative path, such as results, is a folder there that is not watched"
         reading.findings.mistake(where, words)
     else:

@@ -5,61 +5,59 @@ A result or a finished source that lands in a watched folder would be taken, spl
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from lalald import mounts
 from lalald.config.mistakes import Findings, Where
 from lalald.config.model import Inbox
+from lalald.config.real_paths import RealPaths
 
 
-def lies_within(inner: Path, outer: Path) -> bool:
+def lies_within(inner: Path, outer: Path, real: RealPaths) -> bool:
     """Whether `inner` is `outer` or below it, wherever symlinks lead."""
-    return _real(inner).is_relative_to(_real(outer))
+    root = real.of(outer)
+    return real.of(inner).is_relative_to(root)
 
 
-def _real(path: Path) -> Path:
-    return Path(os.path.realpath(path))
-
-
-def watches(inbox: Inbox, folder: Path) -> bool:
+def watches(inbox: Inbox, folder: Path, real: RealPaths) -> bool:
     """Whether files in `folder` would be taken by this inbox, by whatever way symlinks lead there."""
-    root, real = _real(inbox.path), _real(folder)
-    if real == root or not real.is_relative_to(root):
-        return real == root
+    root, found = real.of(inbox.path), real.of(folder)
+    if found == root or not found.is_relative_to(root):
+        return found == root
     places = (inbox.outbox, inbox.done_dir, inbox.failed_dir)
     own = [root / place.relative_to(inbox.path) for place in places if place.is_relative_to(inbox.path)]
-    return inbox.recursive and not any(real.is_relative_to(place) for place in own)
+    return inbox.recursive and not any(found.is_relative_to(place) for place in own)
 
 
-def check(inboxes: Sequence[Inbox | None], state_dir: Path | None, findings: Findings) -> None:
+def check(inboxes: Sequence[Inbox | None], state_dir: Path | None, findings: Findings, real: RealPaths) -> None:
     """Notes every folder that lies where it may not."""
     known = [(inbox, ("inboxes", place)) for place, inbox in enumerate(inboxes) if inbox]
     for place, (inbox, where) in enumerate(known):
-        _check_own(inbox, where, findings)
+        _check_own(inbox, where, findings, real)
         for other_place, (other, other_where) in enumerate(known):
             if other is not inbox:
-                _check_pair(inbox, where, other, _said(other_where, other), findings, first=place < other_place)
+                said = _said(other_where, other)
+                _check_pair(inbox, where, other, said, findings, real, first=place < other_place)
     if state_dir is not None:
-        check_state(state_dir, mounts.filesystem_type(state_dir), [inbox for inbox, _ in known], findings)
+        check_state(state_dir, mounts.filesystem_type(state_dir), [inbox for inbox, _ in known], findings, real)
 
 
 def _said(where: Where, inbox: Inbox) -> str:
     return f"inboxes[{where[1]}] ({inbox.path})"
 
 
-def _check_own(inbox: Inbox, where: Where, findings: Findings) -> None:
+def _check_own(inbox: Inbox, where: Where, findings: Findings, real: RealPaths) -> None:
     for key in ("outbox", "done_dir", "failed_dir"):
         place: Path = getattr(inbox, key)
-        if _real(place) == _real(inbox.path):
+        if real.of(inbox.path) == real.of(place):
             findings.mistake((*where, key), "is the inbox itself; name another folder")
-        elif lies_within(inbox.path, place):
+        elif lies_within(inbox.path, place, real):
             words = (
                 f"holds the inbox too: what is called {inbox.path.name} would land in it; a folder beside it is better"
             )
             findings.warn((*where, key), words)
-        elif watches(inbox, place):
+        elif watches(inbox, place, real):
             words = "leads into its own inbox by another way; write it as a path within the inbox"
             findings.mistake((*where, key), words)
     if inbox.done_dir == inbox.failed_dir and "move" in (inbox.on_success, inbox.on_failure):
@@ -68,28 +66,30 @@ def _check_own(inbox: Inbox, where: Where, findings: Findings) -> None:
         )
 
 
-def _check_pair(inbox: Inbox, where: Where, other: Inbox, said: str, findings: Findings, *, first: bool) -> None:
+def _check_pair(
+    inbox: Inbox, where: Where, other: Inbox, said: str, findings: Findings, real: RealPaths, *, first: bool
+) -> None:
     """`inbox` against the tree that `other` watches. Two that are the same are told once."""
-    if _real(inbox.path) == _real(other.path):
+    if real.of(inbox.path) == real.of(other.path):
         if not first:
             findings.mistake((*where, "path"), f"is the same folder as {said}; put the rules of both into one inbox")
         return
-    if watches(other, inbox.path):
+    if watches(other, inbox.path, real):
         findings.mistake(
             (*where, "path"), f"lies within {said}, which is watched too; move one of them out of the other"
         )
     for key, what in (("outbox", "results"), ("done_dir", "finished files"), ("failed_dir", "failed files")):
-        if watches(other, getattr(inbox, key)) and not watches(other, inbox.path):
+        if watches(other, getattr(inbox, key), real) and not watches(other, inbox.path, real):
             findings.mistake(
                 (*where, key), f"lies within {said}, so that {what} would be taken again and paid for again"
             )
 
 
-def check_state(state_dir: Path, kind: str, inboxes: Sequence[Inbox], findings: Findings) -> None:
+def check_state(state_dir: Path, kind: str, inboxes: Sequence[Inbox], findings: Findings, real: RealPaths) -> None:
     """Notes a state folder within an inbox, or on a file system of this `kind` that does not suit it."""
     where: Where = ("state_dir",)
     for inbox in inboxes:
-        if watches(inbox, state_dir):
+        if watches(inbox, state_dir, real):
             findings.mistake(where, f"lies within the inbox {inbox.path}; the state needs a folder of its own")
     if mounts.is_network(kind):
         words = f"{state_dir} lies on {kind}, where a database is not safe; name a folder on a local disk"

@@ -12,12 +12,13 @@ from typing import Any
 from lalald import presence
 from lalald.clock import Clock
 from lalald.config import Inbox
-from lalald.errors import StoreError, StoreRefusedError
+from lalald.errors import FolderUnavailableError, StoreError, StoreRefusedError
 from lalald.inbox.desk import Desk, RunsOnStore
 from lalald.inbox.mode import Mode, choose_mode
 from lalald.inbox.report import InboxState, ScanReport
 from lalald.inbox.sweep import sweep
 from lalald.inbox.watch import Hints, Watch, WatchError
+from lalald.looks import Looks
 from lalald.mounts import Mounts
 from lalald.presence import Presence
 from lalald.quantities import format_duration
@@ -49,6 +50,7 @@ class Intake:
         existing_override: str | None = None,
         log: Any,
         probe_seconds: float = PROBE_SECONDS,
+        answer_seconds: float = 10.0,
     ) -> None:
         self.inbox = inbox
         self._key = str(inbox.path)
@@ -60,6 +62,7 @@ class Intake:
         self._desk = Desk(
             inbox, store, taken=taken, clock=clock, executor=executor, existing=existing_override, log=log
         )
+        self._looks = Looks(lambda: executor, answer_seconds)
         self._wake = asyncio.Event()
         self._turning = asyncio.Lock()
         self._turned = asyncio.Event()
@@ -254,7 +257,7 @@ class Intake:
         """Looks whether the inbox is there; if it is there again, it is watched and looked at as a whole."""
         self._look_wanted = False
         before = self._presence
-        found = await self._in_thread(presence.look, self._root, self._marker, self._desk.presence.folder)
+        found = await self._looked()
         self._presence = found
         self._desk.presence_in_doubt = False
         if not found.available:
@@ -273,6 +276,12 @@ class Intake:
             self._stop_watching()
         if self._watch is None:
             await self._start_watching()
+
+    async def _looked(self) -> Presence:
+        try:
+            return await self._looks.at(self._root, presence.look, self._marker, self._desk.presence.folder)
+        except FolderUnavailableError as error:
+            return Presence(False, f"{error} {error.hint}")
 
     def _lose(self, before: Presence | None) -> None:
         self._next_look_at = self._clock.monotonic() + self._probe_seconds
