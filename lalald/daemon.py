@@ -108,7 +108,6 @@ class _Daemon:
 
     async def main(self) -> int:
         """The life of the daemon, from the open database to the last save."""
-        started_at = self.clock.now()
         self._answer_signals()
         self.store = StoreThread(partial(self.open_store, self.config.state_dir), self._store_troubled)
         if not await self._unless_stopped(self._prepare()):
@@ -117,7 +116,7 @@ class _Daemon:
         control = Server(self.config.state_dir, self._woken, self._pulse)
         await control.start()
         try:
-            code = await self._carry_on(started_at)
+            code = await self._carry_on()
         finally:
             self.systemd.stopping()
             await control.stop()
@@ -211,7 +210,7 @@ class _Daemon:
 
         return Budget(config.minutes, self.clock, left, spent)
 
-    async def _carry_on(self, started_at: float) -> int:
+    async def _carry_on(self) -> int:
         self._look_after(self.worker.run(), "worker")
         self._look_after(self._ask_minutes(), "minutes")
         for directory in _folders(self.config):
@@ -246,9 +245,9 @@ class _Daemon:
         if ending.done() and not ending.cancelled():
             ending.result()
         if self.once:
-            bad = await self.store.run(lambda store: store.ended_badly_since(started_at))
+            held = await self.store.run(lambda store: store.holds())
             left = await self.store.run(lambda store: store.waiting_count())
-            return 1 if bad or left else 0
+            return 1 if self.worker.failed_count or held or left else 0
         return 0
 
     async def _first_scans(self) -> None:

@@ -82,6 +82,7 @@ class Worker:
         self.starts = Starts(bench, self)
         self.lanes = self._lanes()
         self.last_good_at = bench.clock.monotonic()
+        self.failed_count = 0  # jobs that failed since this worker began
 
     def _lanes(self) -> list[Lane]:
         bench = self.bench
@@ -340,6 +341,7 @@ class Worker:
             self.bench.log.info("job.changed_meanwhile", job=before.id, path=before.path)
             return None
         self.bench.moved.set()
+        self.failed_count += saved.state is State.FAILED and before.state is not State.FAILED
         return saved
 
     def _say(self, before: Job, after: Job, outcome: Outcome) -> None:

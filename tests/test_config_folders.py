@@ -14,6 +14,7 @@ import pytest
 from configuring import loaded, mistakes, one, warnings, with_inbox
 from lalald.config import check_folders
 from lalald.config.mistakes import Findings
+from lalald.config.real_paths import RealPaths
 from lalald.config.trees import check_state
 
 TWO = """\
@@ -122,7 +123,7 @@ def test_folders_that_nothing_is_moved_to_are_warned_of(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3"])
 def test_a_state_folder_on_the_network_is_refused(kind: str) -> None:
     findings = Findings({("state_dir",): 3})
-    check_state(Path("/mnt/state"), kind, [], findings)
+    check_state(Path("/mnt/state"), kind, [], findings, RealPaths())
     assert [findings.told(found) for found in findings.mistakes] == [
         f"line 3  state_dir: /mnt/state lies on {kind}, where a database is not safe; name a folder on a local disk"
     ]
@@ -131,7 +132,7 @@ def test_a_state_folder_on_the_network_is_refused(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["fuse.sshfs", "fuseblk", "9p", "virtiofs"])
 def test_a_state_folder_on_something_unsure_is_warned_of(kind: str) -> None:
     findings = Findings({})
-    check_state(Path("/mnt/state"), kind, [], findings)
+    check_state(Path("/mnt/state"), kind, [], findings, RealPaths())
     assert findings.mistakes == []
     assert len(findings.told_warnings()) == 1
 
@@ -139,7 +140,7 @@ def test_a_state_folder_on_something_unsure_is_warned_of(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "zfs", "tmpfs", "overlay", ""])
 def test_a_state_folder_on_a_local_disk_is_fine(kind: str) -> None:
     findings = Findings({})
-    check_state(Path("/var/lib/lalald"), kind, [], findings)
+    check_state(Path("/var/lib/lalald"), kind, [], findings, RealPaths())
     assert (findings.mistakes, findings.warnings) == ([], [])
 
 

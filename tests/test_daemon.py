@@ -92,6 +92,15 @@ def test_once_says_by_its_exit_code_that_something_is_held(sandbox: Sandbox, mak
     assert sandbox.state()["sources"] == []
 
 
+def test_once_says_by_its_exit_code_that_something_failed_this_time(sandbox: Sandbox, make_home: MakeHome) -> None:
+    home = make_home(sandbox.url)
+    sandbox.faults("upload:422")
+    write_wav(home.inbox / "ep1.wav")
+    assert home.command("run", "--once").returncode == 1
+    assert [job["state"] for job in home.jobs()] == ["failed"]
+    assert home.command("run", "--once").returncode == 0, "it failed the last time"
+
+
 def test_once_takes_what_lay_there_before_the_first_look(sandbox: Sandbox, make_home: MakeHome) -> None:
     home = make_home(sandbox.url, [CLEAN])
     for number in range(25):

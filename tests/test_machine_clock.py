@@ -94,3 +94,20 @@ def test_a_running_task_is_not_given_up_because_of_a_turned_clock_and_one_bad_an
             assert sum(shop.charges().values()) == 1
 
     run(scenario(), speed=1200.0)
+
+
+def test_what_failed_in_this_run_is_known_though_the_clock_was_turned_back(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            shop.sandbox.faults("upload:422*0")
+            await shop.drop("ep1.wav")
+            await shop.rest()
+            assert shop.worker.failed_count == 1
+            await shop.end()
+            await shop.begin()
+            shop.clock.stepped_seconds = -DAY_SECONDS
+            await shop.drop("ep2.wav")
+            await shop.rest()
+            assert shop.worker.failed_count == 1, "of this run"
+
+    run(scenario())

@@ -184,13 +184,6 @@ class Store(KnownFiles):
         )
         return {row[0]: row[1] for row in rows}
 
-    def ended_badly_since(self, since: float) -> int:
-        """Jobs that failed since then, or are held now."""
-        (count,) = self.connection.execute(
-            "SELECT count(*) FROM jobs WHERE state = 'held' OR (state = 'failed' AND updated_at >= ?)", (since,)
-        ).fetchone()
-        return int(count)
-
     def _jobs(self, where: str, parameters: Sequence[Any], but: Collection[int] = ()) -> list[Job]:
         rows = self.connection.execute(
             f"SELECT jobs.*, handlings.json AS handling_json FROM jobs JOIN handlings ON handlings.id = jobs.handling {where}",  # noqa: S608 - the condition is ours
