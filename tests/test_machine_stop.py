@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
 import pytest
 
+from conftest import MakeHome
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
+from lalald.sandbox.tracks import track_bytes
 from own_mounts import Filler, dead_mount, in_own_mounts, mount_disk
 from running import Home, tree, until, write_wav
 
+LARGE_BYTES = 12_000_000  # more than the sockets of both ends take while nobody reads
 STOP_SECONDS = 2.0
 BUSY_SECONDS = 1.5  # what a machine that is busy with other tests may add
 
@@ -77,3 +81,43 @@ def test_a_full_state_folder_holds_no_stop_up(tmp_path: Path) -> None:
             home.stop()
 
     in_own_mounts(story)
+
+
+def test_a_stalled_upload_holds_no_stop_up_and_is_sent_again(sandbox: Sandbox, make_home: MakeHome) -> None:
+    home = make_home(sandbox.url)
+    sandbox.faults("upload:hang*0")
+    home.start()
+    write_wav(home.root / "ep1.wav")
+    os.truncate(home.root / "ep1.wav", LARGE_BYTES)
+    (home.root / "ep1.wav").rename(home.inbox / "ep1.wav")
+    until(lambda: sandbox.state()["counts"].get("upload"), "its body is on its way")
+    stopped_in_time(home)
+    sandbox.faults()
+    home.start()
+    (job,) = home.rest()
+    assert (job["state"], len(sandbox.state()["charges"])) == ("done", 1)
+
+
+@pytest.mark.parametrize("fault", ["hang*0", "slow*0,bytes_per_second=4000"])
+def test_a_stalled_download_holds_no_stop_up_and_goes_on_where_it_ended(
+    sandbox: Sandbox, make_home: MakeHome, fault: str
+) -> None:
+    home = make_home(sandbox.url)
+    sandbox.faults(f"download:{fault}")
+    home.start()
+    content = write_wav(home.inbox / "ep1.wav")
+    until(lambda: sandbox.state()["counts"].get("download") == 2, "both tracks are on their way")
+    staged = home.outbox / ".lalald-staging"
+    if fault.startswith("slow"):
+        until(lambda: any(path.stat().st_size for path in staged.rglob("1-?-????????")), "a part has arrived")
+    stopped_in_time(home)
+    sandbox.faults()
+    home.start()
+    (job,) = home.rest()
+    assert job["state"] == "done"
+    state = sandbox.state()
+    resumed = [request for request in state["requests"] if request["operation"] == "download" and request["range"]]
+    assert bool(resumed) == fault.startswith("slow")
+    assert {request["status"] for request in resumed} <= {206}
+    assert len(state["charges"]) == 1
+    assert (home.outbox / "ep1/vocals.wav").read_bytes() == track_bytes(content, "vocals", "ep1.wav")
