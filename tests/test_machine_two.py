@@ -47,3 +47,31 @@ def test_two_daemons_share_an_outbox_and_each_result_has_a_name_of_its_own(
         found = {(outbox / folder / "vocals.wav").read_bytes() for folder in (stem, f"{stem} (2)")}
         assert found == {track_bytes(content, "vocals", name) for content in dropped}
     assert not (outbox / ".lalald-staging").exists()
+
+
+def test_two_daemons_on_one_inbox_bring_every_file_to_an_end_and_lose_none(
+    sandbox: Sandbox, make_home: MakeHome, tmp_path: Path
+) -> None:
+    """Each knows of its own jobs only, so that both may pay. The one that files second finds the file where it belongs."""
+    inbox = tmp_path / "shared"
+    inbox.mkdir()
+    homes = [make_home(sandbox.url, inbox={"path": str(inbox)}) for _ in range(2)]
+    sandbox.faults("upload:503*0")
+    for home in homes:
+        home.start()
+    contents = {f"ep{number}.wav": write_wav(inbox / f"ep{number}.wav", pitch=200 + number) for number in range(4)}
+    for home in homes:
+        until(lambda home=home: len(home.jobs()) == len(contents), "it knows them all")  # type: ignore[misc]
+    sandbox.faults()
+    until(lambda: tree(inbox) == [f"done/{name}" for name in contents], "all is filed away")
+    jobs = [job for home in homes for job in home.rest()]
+    assert [home.stop() for home in homes] == [0, 0]
+
+    assert {job["state"] for job in jobs} <= {"done", "cancelled"}, (
+        "a file may be gone before the second one uploads it"
+    )
+    for name, content in contents.items():
+        assert (inbox / "done" / name).read_bytes() == content
+        results = [home.outbox / name.removesuffix(".wav") / "vocals.wav" for home in homes]
+        there = [path.read_bytes() for path in results if path.exists()]
+        assert set(there) == {track_bytes(content, "vocals", name)}
