@@ -13,6 +13,7 @@ from lalald.stages.archive import filing_folder
 from lalald.stages.bench import Bench
 from lalald.stages.download import room_needed
 from lalald.stages.source import check_inbox
+from lalald.trials import Trials
 from lalald.turns import Turns
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Holds:
         self._bench = bench
         self._worker = worker
         self.turns = Turns()
+        self.trials = Trials()
         self._probed_at = float("-inf")
         self._service_asked_at = float("-inf")
         self._warned: set[int] = set()
@@ -58,6 +60,7 @@ class Holds:
 
     def look_at_folders_now(self) -> None:
         """Somebody says that a folder is right."""
+        self.trials.forget()
         self._probed_at = float("-inf")
         self.turns.wake()
 
@@ -81,6 +84,7 @@ class Holds:
             await self.turns.sleep(wait)
 
     async def _probe(self, held: dict[Hold, int]) -> None:
+        self.trials.forget_old(self._bench.clock.monotonic())
         await self._release_where_folders_are_back()
         if Hold.DISK in held:
             await self._release_where_there_is_room()
@@ -244,9 +248,9 @@ class Holds:
         )
 
     async def _release(self, job: Job) -> None:
-        if self._worker.carries(job.id):
+        if self._worker.carries(job.id) or not self.trials.may(job, self._bench.clock.monotonic()):
             return
         again = released(job, self._bench.clock.now(), by_a_person=False)
-        if await self._worker.save(job, again) is not None:
+        if await self._worker.save(job, again) is not None and not self.trials.are_in_vain(job):
             self._bench.log.info("job.goes_on", job=job.id, path=job.path, held_for=str(job.hold))
         self._worker.wake()

@@ -349,7 +349,7 @@ class Worker:
         log = self.bench.log
         match outcome:
             case _ if after.state is State.HELD:
-                if before.hold_reason != after.hold_reason:
+                if before.hold_reason != after.hold_reason and not self.holds.trials.are_in_vain(after):
                     log.warning("job.held", **facts, hold=str(after.hold), reason=after.hold_reason)
             case Held():
                 log.warning("task.held", **facts, hold=str(outcome.hold), reason=outcome.reason)

@@ -83,6 +83,11 @@ def mount_disk(folder: Path, size: str = "8m", *options: str) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "-o", words, "none", str(folder)], check=True)
 
 
+def remount(folder: Path, *options: str) -> None:
+    """The same disk with other options."""
+    subprocess.run(["mount", "-o", ",".join(["remount", *options]), str(folder)], check=True)
+
+
 def unmount(folder: Path) -> None:
     """The folder beneath is there again, whoever has something open in the other one."""
     subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from carrying import Workshop, run
 from lalald.jobs import Hold, Stage, State
 from lalald.presence import write_marker
-from own_mounts import Filler, dead_mount, in_own_mounts, mount_disk, unmount
+from own_mounts import Filler, dead_mount, in_own_mounts, mount_disk, remount, unmount
 from running import tree
 
 PROBES_SECONDS = 35.0  # three probes
@@ -206,3 +206,27 @@ def test_an_unmounted_inbox_before_its_file_is_filed_is_waited_for(tmp_path: Pat
             assert (job.warning, tree(shop.inbox)) == (None, ["done/ep1.wav"])
 
     run(scenario())
+
+
+def test_a_hold_that_its_probe_cannot_see_is_tried_less_and_less_and_said_no_more(tmp_path: Path) -> None:
+    in_own_mounts(lambda: run(_read_only_below(tmp_path), speed=600.0))
+
+
+async def _read_only_below(root: Path) -> None:
+    """The probe looks at the inbox, and the folder in it that cannot be written is another mount."""
+    below = root / "inbox/below"
+    mount_disk(below)
+    async with Workshop(root) as shop:
+        shop.sandbox.faults("download:503*0")
+        await shop.drop("below/ep1.wav")
+        await shop.until_job("it is paid", stage=Stage.DOWNLOAD)
+        remount(below, "ro")
+        shop.sandbox.faults()
+        held = await shop.until_job("it cannot be put away", state=State.HELD, hold=Hold.MOUNT, stage=Stage.ARCHIVE)
+        await asyncio.sleep(900.0)
+        moves = (await shop.job()).revision - held.revision
+        assert 4 <= moves <= 20, "each try is two, and there would be ninety of them"
+        assert len(shop.journal.of("job.held")) <= 2
+        assert len(shop.journal.of("job.goes_on")) <= 2
+        remount(below, "rw")
+        await shop.until_job("it goes on by itself", state=State.DONE)
