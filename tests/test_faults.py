@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from carrying import HURRIED, KEY, PATIENT, PLENTY, VOCALS, Workshop, run
+from lalald.errors import ServiceError
 from lalald.jobs import Hold, Job, Stage, State
 from lalald.sandbox.options import Options
 from lalald.sandbox.tracks import track_bytes
@@ -78,6 +79,7 @@ PASSING = (
 )  # fmt: skip
 LOSING = ("503,done=true", "html,done=true", "half", "cut", "reset_during", "reset_after", "hang,done=true")
 UNREADABLE = ("missing", "null", "type")
+OPERATIONS = ("upload", "split", "batch", "change_voice", "check", "minutes", "delete")
 HARMLESS = ("extra", "delay,wait_seconds=0.05")
 
 
@@ -171,9 +173,8 @@ def rows() -> list[Row]:
 
 def test_the_table_has_a_row_for_every_fault_of_every_operation() -> None:
     there = {fault for row in rows() for fault in row.faults if isinstance(fault, str)}
-    operations = ("upload", "split", "batch", "change_voice", "check", "minutes", "delete")
     faults = (*PASSING, *LOSING, *UNREADABLE, *HARMLESS)
-    assert {f"{operation}:{fault}" for operation in operations for fault in faults} <= there
+    assert {f"{operation}:{fault}" for operation in OPERATIONS for fault in faults} <= there
 
 
 @pytest.mark.parametrize("row", rows(), ids=str)
@@ -274,3 +275,51 @@ def check_what_is_said(shop: Workshop) -> None:
         assert all(times == 1 for times in Counter(facts["job"] for facts in shop.journal.of(event)).values()), event
     waits = [facts for level, event, facts in shop.journal.events if event == "job.waits" and level == "info"]
     assert all(times == 1 for times in Counter((facts["job"], facts["stage"]) for facts in waits).values())
+
+
+@pytest.mark.parametrize("operation", [*OPERATIONS, "download"])
+def test_refused_connections_are_waited_out(operation: str, tmp_path: Path) -> None:
+    """A host that is up with nobody listening: at each operation, and then the service is there again."""
+    run(_refused(operation, tmp_path))
+
+
+async def _refused(operation: str, root: Path) -> None:
+    several = ("ep1.wav", "ep2.wav") if operation == "batch" else ("ep1.wav",)
+    asked = VOICE if operation == "change_voice" else VOCALS
+    row = Row((f"{operation}:503*0",), DELIVERED, asked=asked, files=several)
+    options, deadlines = Options(checks_per_minute=PLENTY), HURRIED if len(several) > 1 else PATIENT
+    async with Workshop(root, options=options, asked=asked, deadlines=deadlines) as shop:
+        if len(several) > 1:
+            await _drop_together(shop, row)
+        else:
+            shop.sandbox.faults(*row.faults)
+            await shop.drop(*several)
+        await shop.until(lambda: shop.counts().get(operation), "it has come so far")
+        with shop.sandbox.down():
+            shop.sandbox.faults()
+            await shop.until(lambda: "refused" in f"{shop.worker.trouble} {shop.journal.events}", "nobody listens")
+        for job in await shop.rest():
+            check_the_end(shop, job, DELIVERED)
+        assert shop.litter() == []
+        check_what_is_said(shop)
+
+
+@pytest.mark.parametrize("fault", [*PASSING, *LOSING, *UNREADABLE, *HARMLESS])
+def test_voice_packs_are_told_or_their_fault_is(fault: str, tmp_path: Path) -> None:
+    run(_voice_packs(fault, tmp_path))
+
+
+async def _voice_packs(fault: str, root: Path) -> None:
+    options = Options(faults=(f"voices:{fault}",))
+    async with Workshop(root, options=options, deadlines=HURRIED) as shop:
+        try:
+            packs = await shop.api.voice_packs()
+        except ServiceError as error:
+            told, packs = str(error), []
+            assert told
+            assert KEY not in told
+        else:
+            assert fault in (*HARMLESS, *UNREADABLE) or "seconds" in fault, "it may be over"
+        assert all(pack.pack_id for pack in packs)
+        shop.sandbox.faults()
+        assert isinstance(await shop.api.voice_packs(), list), "the next answer is one again"

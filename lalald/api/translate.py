@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import socket
 import ssl
@@ -89,11 +90,19 @@ def fault_of(error: BaseException) -> Fault:
 def lost(error: BaseException, host: str, *, sent: bool = True) -> TransientError:
     """A request that got no answer. `sent=False`: it had not left when the error came."""
     fault = fault_of(httpx.ConnectTimeout("")) if isinstance(error, TimeoutError) and not sent else fault_of(error)
-    detail = str(error)
-    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
-        detail = error.strerror or detail
+    detail = _of_the_system(error) or str(error)
     told = f"{host}: {fault.words}" + (f" ({_tidy(detail)})" if detail else "")
     return TransientError(told, answered=False, carried_out_possible=sent and fault.sent)
+
+
+def _of_the_system(error: BaseException) -> str | None:
+    """What the system says, which httpx wraps: "Connection refused" tells more than "All connection attempts failed"."""
+    if isinstance(error, OSError):
+        return None if isinstance(error, ssl.SSLError) else error.strerror
+    wrapped: BaseException | None = error if isinstance(error, httpx.ConnectError) else None
+    while wrapped is not None and not (isinstance(wrapped, ConnectionError) and wrapped.errno):
+        wrapped = wrapped.__cause__ or wrapped.__context__
+    return os.strerror(wrapped.errno) if isinstance(wrapped, ConnectionError) and wrapped.errno else None
 
 
 @dataclass(frozen=True, slots=True)
