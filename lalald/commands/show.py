@@ -69,7 +69,8 @@ def _troubles(job: Job) -> Iterator[tuple[Cell, ...]]:
         yield "held", f"{job.hold} since {moment(job.held_at)}"
         yield "reason", shown(job.hold_reason or "-")
     if job.error:
-        yield "error", shown(job.error)
+        waits = job.state is State.WAITING and job.twin_id is not None
+        yield "waits" if waits else "error", shown(job.error)
     if job.warning:
         yield "warning", shown(job.warning)
     if job.state is State.WAITING and job.attempts and job.twin_id is None:  # a twin's end is not tried for
