@@ -45,10 +45,9 @@ def write_wav(path: Path, seconds: float = 2.0, pitch: float = 220.0) -> bytes:
 
 
 def tree(folder: Path) -> list[str]:
-    """Every file below a folder, but for markers."""
-    return sorted(
-        str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.name != ".lalald"
-    )
+    """Every file below a folder, but for markers. What goes while it is looked at is not there."""
+    places = ((place, name) for place, _, names in os.walk(folder) for name in names if name != ".lalald")
+    return sorted(os.path.relpath(os.path.join(place, name), folder) for place, name in places)
 
 
 class Home:
