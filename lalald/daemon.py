@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
-import fcntl
 import os
 import signal
 import sys
 import uuid
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,11 +22,12 @@ from lalald.clock import Clock
 from lalald.config import Config, load
 from lalald.control import Server
 from lalald.credentials import CREDENTIAL, license_key_with_origin
-from lalald.errors import ConfigError, DaemonError, FileError, ServiceError, StoreError
+from lalald.errors import ConfigError, FileError, ServiceError, StoreError
 from lalald.inbox.intake import Intake
 from lalald.inbox.settle import ignore_broken_leases
 from lalald.jobs import Job, told
 from lalald.known_folders import KnownFolders
+from lalald.lock import only_daemon
 from lalald.reservations import Reservations
 from lalald.stages.bench import Bench
 from lalald.store import Store, StoreThread
@@ -38,7 +38,8 @@ _STOP_SECONDS = 1.5
 _STOP_WITH_A_SPLIT_SECONDS = 8.0
 _ONCE_WITHOUT_SUCCESS_SECONDS = 600.0
 _PULSE_SECONDS = 10.0
-_FIRST_SCANS_SECONDS = 3.0
+_FIRST_ANSWERS_SECONDS = 3.0  # of an inbox at all: a dead share keeps nobody waiting
+_FIRST_SCANS_SECONDS = 60.0
 
 
 def run(
@@ -64,26 +65,6 @@ def run(
     sys.stderr.flush()
     sys.stdout.flush()
     os._exit(code)  # everything is saved; a thread that waits for a dead mount must not hold the stop up
-
-
-@contextmanager
-def only_daemon(state_dir: Path) -> Iterator[None]:
-    """One daemon per state folder, by lock. Raises DaemonError."""
-    try:
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(state_dir / "lalald.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        hint = f"Let uid {os.getuid()} write it, or choose another `state_dir`."
-        raise DaemonError(f"the state folder {state_dir} cannot be used: {error.strerror}.", hint=hint) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        hint = "`lalald status` shows it. A second one needs a `state_dir` of its own."
-        raise DaemonError(f"another lalald runs with the state folder {state_dir}.", hint=hint) from error
-    try:
-        yield
-    finally:
-        os.close(lock)
 
 
 class _Daemon:
@@ -255,8 +236,11 @@ class _Daemon:
         scans = {
             str(path): self._look_after(self._first_scan(intake), "first scan") for path, intake in self.intakes.items()
         }
-        if await self._unless_stopped(asyncio.wait(scans.values()), _FIRST_SCANS_SECONDS) or self.stop.is_set():
+        if await self._unless_stopped(asyncio.wait(scans.values()), _FIRST_ANSWERS_SECONDS) or self.stop.is_set():
             return
+        looking = [scan for path, scan in scans.items() if not scan.done() and self.intakes[Path(path)].has_answered]
+        if looking:
+            await self._unless_stopped(asyncio.wait(looking), _FIRST_SCANS_SECONDS)
         late = [path for path, scan in scans.items() if not scan.done()]
         meaning = "its disk or server does not answer yet, or much lies there; everything else goes on meanwhile"
         self.log.warning("inbox.not_looked_at_yet", inboxes=late, meaning=meaning)

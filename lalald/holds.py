@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from lalald.errors import FileError, LicenceRefusedError, ServiceError
 from lalald.files import check_folder, free_bytes
-from lalald.jobs import Hold, Job, Stage, released
+from lalald.jobs import Hold, Job, Stage
+from lalald.moves import released
 from lalald.stages.archive import filing_folder
 from lalald.stages.bench import Bench
 from lalald.stages.download import room_needed

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from lalald.clock import Clock
-from lalald.jobs import backoff_seconds
+from lalald.moves import backoff_seconds
 
 
 class Gate:

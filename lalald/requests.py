@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lalald import jobs
+from lalald import moves
 from lalald.errors import RefusedError, ServiceError, TransientError
 from lalald.jobs import Done, Job, Request, Stage, State, Task
 from lalald.stages.archive import take_back
@@ -49,9 +49,9 @@ async def _asked(job: Job, request: Request, worker: Worker) -> Job | None:
         return await _cancelled(job, worker) if job.state in (State.WAITING, State.HELD) else job
     if request is Request.RETRY and job.state in (State.FAILED, State.CANCELLED):
         await worker.bench.on(worker.bench.files, take_back, job)
-        return jobs.retried(job, now)
+        return moves.retried(job, now)
     if request is Request.RELEASE and job.state is State.HELD:
-        return jobs.released(job, now)
+        return moves.released(job, now)
     return job
 
 
@@ -68,7 +68,7 @@ async def _cancelled(job: Job, worker: Worker) -> Job | None:
     worker.bench.budget.forgo(job.id)
     now = worker.bench.clock.now()
     if any(task.error is None and task.stage is not Stage.DONE for task in tasks):
-        return jobs.after(job, Done(replace(job, tasks=tasks)), now)
+        return moves.after(job, Done(replace(job, tasks=tasks)), now)
     return replace(
         job,
         tasks=tasks,
@@ -154,7 +154,7 @@ async def _redo(argument: str, worker: Worker) -> None:
             return None
         facts = os.stat(source_path(job))
         job = replace(job, size=facts.st_size, mtime_ns=facts.st_mtime_ns, inode=facts.st_ino)
-        return store.redo(job, now, tuple(jobs.fresh(task) for task in job.tasks))
+        return store.redo(job, now, tuple(moves.fresh(task) for task in job.tasks))
 
     log = worker.bench.log
     try:

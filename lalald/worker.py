@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from lalald import jobs, requests
+from lalald import jobs, moves, requests
 from lalald.api import TransferStopped
 from lalald.checks import Checks
 from lalald.errors import (
@@ -300,7 +300,7 @@ class Worker:
     async def settle(self, before: Job, outcome: Outcome) -> Job | None:
         """Saves the outcome and says it. None where the row was changed meanwhile, by a file dragged back, say."""
         now = self.bench.clock.now()
-        after = jobs.after(before, outcome, now, self._jitter())
+        after = moves.after(before, outcome, now, self._jitter())
         saved = await self.save(before, after, dropped=isinstance(outcome, Dropped))
         if saved is None:
             return None

@@ -14,7 +14,8 @@ import pytest
 
 from conftest import MakeHome
 from lalald.config import load
-from lalald.jobs import Failed, Held, Hold, Stage, after
+from lalald.jobs import Failed, Held, Hold, Stage
+from lalald.moves import after
 from lalald.sandbox.server import Sandbox
 from lalald.store import Store
 from running import Home, write_wav

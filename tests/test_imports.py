@@ -16,7 +16,7 @@ PACKAGE = Path(lalald.__file__).parent
 
 # Each may know those before it, and nobody after it; modules that are not named here are free, but for circles.
 ORDER = (
-    "errors", "jobs", "store", "api", "outbox", "stages", "checks", "worker", "daemon", "commands",
+    "errors", "jobs", "moves", "store", "api", "outbox", "stages", "checks", "worker", "daemon", "commands",
 )  # fmt: skip
 # Foreign words are spoken in one place.
 SPOKEN_IN = {

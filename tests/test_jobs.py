@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from lalald import jobs
+from lalald import moves
 from lalald.errors import LalaldError, TransientError
 from lalald.jobs import (
     MOVES,
@@ -74,7 +74,7 @@ def test_a_job_goes_from_upload_to_done_in_order() -> None:
         lambda job: replace(job, filed=True),
     )
     for step in steps:
-        job = jobs.after(job, Done(step(job)), NOW)
+        job = moves.after(job, Done(step(job)), NOW)
         seen.append(job.stage)
     assert seen == list(Stage)
     assert job.state is State.DONE
@@ -82,15 +82,15 @@ def test_a_job_goes_from_upload_to_done_in_order() -> None:
 
 def test_a_job_owes_the_earliest_stage_of_its_tasks() -> None:
     job = job_with(task(Stage.DOWNLOAD), task(Stage.CHECK, 2), source_id="s")
-    assert jobs.owed(job) is Stage.CHECK
+    assert moves.owed(job) is Stage.CHECK
 
 
 def test_the_tracks_of_the_other_tasks_are_delivered_before_a_job_fails() -> None:
     job = job_with(task(Stage.DOWNLOAD), task(Stage.CHECK, 2, error="no voice"), stage=Stage.CHECK, source_id="s")
-    delivering = jobs.after(job, Done(job), NOW)
+    delivering = moves.after(job, Done(job), NOW)
     assert (delivering.stage, delivering.state) == (Stage.DOWNLOAD, State.WAITING)
     delivered = delivering.with_task(replace(delivering.tasks[0], stage=Stage.DONE))
-    failed = jobs.after(delivering, Done(delivered), NOW)
+    failed = moves.after(delivering, Done(delivered), NOW)
     assert failed.state is State.FAILED
     assert failed.error is not None
     assert "no voice" in failed.error
@@ -101,7 +101,7 @@ def test_a_retry_pays_for_the_failed_tasks_alone() -> None:
         task(Stage.DONE, task_id="t1"), task(Stage.CHECK, 2, task_id="t2", error="no voice"),
         stage=Stage.CHECK, state=State.FAILED, source_id="s", expires_at=NOW + 60,
     )  # fmt: skip
-    again = jobs.retried(job, NOW)
+    again = moves.retried(job, NOW)
     assert again.tasks[0] == job.tasks[0]
     assert again.tasks[1] == task(Stage.SPLIT, 2)
     assert (again.stage, again.state, again.source_id) == (Stage.SPLIT, State.WAITING, "s")
@@ -109,13 +109,13 @@ def test_a_retry_pays_for_the_failed_tasks_alone() -> None:
 
 def test_a_retry_after_the_source_expired_uploads_again() -> None:
     job = job_with(task(error="no voice", task_id="t"), state=State.FAILED, source_id="s", expires_at=NOW - 60)
-    assert jobs.retried(job, NOW).stage is Stage.UPLOAD
+    assert moves.retried(job, NOW).stage is Stage.UPLOAD
 
 
 def test_a_retry_keeps_the_key_of_a_request_that_was_never_answered() -> None:
     unanswered = task(idempotency_key="k", asked_at=NOW - 9)
     job = job_with(unanswered, state=State.FAILED, stage=Stage.SPLIT, source_id="s", expires_at=NOW - 60)
-    again = jobs.retried(job, NOW)
+    again = moves.retried(job, NOW)
     assert again.tasks == (unanswered,)
     assert again.stage is Stage.SPLIT
 
@@ -124,14 +124,14 @@ def test_a_released_lost_task_is_started_with_a_new_key() -> None:
     job = job_with(
         task(idempotency_key="k", asked_at=NOW), state=State.HELD, hold=Hold.LOST_TASK, source_id="s", stage=Stage.SPLIT
     )
-    assert jobs.released(job, NOW).tasks == (task(),)
-    assert jobs.released(job, NOW, by_a_person=False).tasks == job.tasks
+    assert moves.released(job, NOW).tasks == (task(),)
+    assert moves.released(job, NOW, by_a_person=False).tasks == job.tasks
 
 
 def test_a_hold_remembers_since_when() -> None:
-    held = jobs.after(job_with(task()), Held(Hold.DISK, "full"), NOW)
+    held = moves.after(job_with(task()), Held(Hold.DISK, "full"), NOW)
     assert (held.state, held.hold, held.held_at) == (State.HELD, Hold.DISK, NOW)
-    assert jobs.after(held, Held(Hold.DISK, "still full"), NOW + 60).held_at == NOW
+    assert moves.after(held, Held(Hold.DISK, "still full"), NOW + 60).held_at == NOW
 
 
 tasks = st.builds(
@@ -160,14 +160,14 @@ outcomes = st.one_of(
 
 @given(some_jobs, outcomes)
 def test_only_done_work_changes_the_stage(job: Job, outcome: Outcome) -> None:
-    after = jobs.after(job, outcome, NOW)
+    after = moves.after(job, outcome, NOW)
     assert after.stage is job.stage
     assert after.tasks == job.tasks
 
 
 @given(some_jobs)
 def test_no_job_is_done_while_a_task_owes_something(job: Job) -> None:
-    after = jobs.after(job, Done(job), NOW)
+    after = moves.after(job, Done(job), NOW)
     if after.state is State.DONE:
         assert all(task.stage is Stage.DONE and task.error is None for task in after.tasks)
         assert after.filed
@@ -175,7 +175,7 @@ def test_no_job_is_done_while_a_task_owes_something(job: Job) -> None:
 
 @given(some_jobs)
 def test_a_retry_never_forgets_a_paid_task_that_did_not_fail(job: Job) -> None:
-    again = jobs.retried(replace(job, state=State.FAILED), NOW)
+    again = moves.retried(replace(job, state=State.FAILED), NOW)
     for before, after in zip(job.tasks, again.tasks, strict=True):
         if before.error is None:
             assert after.task_id == before.task_id
@@ -183,7 +183,7 @@ def test_a_retry_never_forgets_a_paid_task_that_did_not_fail(job: Job) -> None:
 
 @given(st.integers(0, 1000), st.floats(0, 1))
 def test_a_backoff_is_never_longer_than_five_minutes(attempts: int, jitter: float) -> None:
-    assert 0.5 <= jobs.backoff_seconds(attempts, jitter) <= 300.0
+    assert 0.5 <= moves.backoff_seconds(attempts, jitter) <= 300.0
 
 
 def test_the_legal_moves_lead_to_the_end_from_everywhere() -> None:
@@ -226,7 +226,7 @@ class Carried(RuleBasedStateMachine):
     def dropped(self, tasks: int, source: bool) -> None:
         facts = {"source_id": "s", "expires_at": NOW + 86_400} if source else {}
         self.job = job_with(*(task(number=number) for number in range(1, tasks + 1)), **facts)
-        self.job = replace(self.job, stage=jobs.owed(self.job))
+        self.job = replace(self.job, stage=moves.owed(self.job))
 
     def became(self, after: Job) -> None:
         before, self.job = self.job, after
@@ -243,13 +243,13 @@ class Carried(RuleBasedStateMachine):
     def comes_to_nothing(self, outcome: Outcome) -> None:
         dropped_paid = isinstance(outcome, Dropped) and self.job.paid
         if self.job.state is State.WAITING and not dropped_paid:
-            self.became(jobs.after(self.job, outcome, self.now))
+            self.became(moves.after(self.job, outcome, self.now))
 
     @precondition(lambda self: self.waits_at(Stage.UPLOAD))
     @rule()
     def is_uploaded(self) -> None:
         self.became(
-            jobs.after(self.job, Done(replace(self.job, source_id="s", expires_at=self.now + 86_400)), self.now)
+            moves.after(self.job, Done(replace(self.job, source_id="s", expires_at=self.now + 86_400)), self.now)
         )
 
     @precondition(lambda self: self.waits_at(Stage.SPLIT))
@@ -262,17 +262,17 @@ class Carried(RuleBasedStateMachine):
             one.idempotency_key in self.spent
         ):  # the service starts nothing twice with one key, and gives the id to nobody
             held = Held(Hold.LOST_TASK, "why", job=job, tasks=(one.number,))
-            return self.became(jobs.after(self.job, held, self.now))
+            return self.became(moves.after(self.job, held, self.now))
         if answer == "refused":
             refused = job.with_task(replace(one, asked_at=None, error="no"))
-            return self.became(jobs.after(self.job, Done(refused), self.now))
+            return self.became(moves.after(self.job, Done(refused), self.now))
         if answer != "unanswered":
             self.ledger[one.number] += 1
             self.spent.add(one.idempotency_key)
         if answer == "started":
             job = job.with_task(replace(one, stage=Stage.CHECK, task_id=f"t{self.ledger[one.number]}"))
-            return self.became(jobs.after(job, Done(job), self.now))
-        return self.became(jobs.after(self.job, Later("no answer", job=job), self.now))
+            return self.became(moves.after(job, Done(job), self.now))
+        return self.became(moves.after(self.job, Later("no answer", job=job), self.now))
 
     def new_key(self) -> str:
         self.keys += 1
@@ -287,7 +287,7 @@ class Carried(RuleBasedStateMachine):
             "error": replace(running[0], error="no voice"),
             "stuck": replace(running[0], waits_for=Hold.LOST_TASK, waits_reason="it stands still"),
         }
-        self.became(jobs.after(self.job, Done(self.job.with_task(after[status])), self.now))
+        self.became(moves.after(self.job, Done(self.job.with_task(after[status])), self.now))
 
     @precondition(lambda self: self.waits_at(Stage.DOWNLOAD))
     @rule(links=st.sampled_from(["alive", "alive", "dead", "dead for good"]))
@@ -301,30 +301,30 @@ class Carried(RuleBasedStateMachine):
         job = self.job
         for one in owed if links == "alive" else owed[:1]:
             job = job.with_task(replace(one, **changes[links]))
-        self.became(jobs.after(self.job, Done(job), self.now))
+        self.became(moves.after(self.job, Done(job), self.now))
 
     @precondition(lambda self: self.waits_at(Stage.DELETE))
     @rule()
     def is_deleted(self) -> None:
-        self.became(jobs.after(self.job, Done(replace(self.job, stage=Stage.ARCHIVE)), self.now))
+        self.became(moves.after(self.job, Done(replace(self.job, stage=Stage.ARCHIVE)), self.now))
 
     @precondition(lambda self: self.waits_at(Stage.ARCHIVE))
     @rule()
     def is_filed(self) -> None:
-        self.became(jobs.after(self.job, Done(replace(self.job, filed=True)), self.now))
+        self.became(moves.after(self.job, Done(replace(self.job, filed=True)), self.now))
 
     @precondition(lambda self: self.job.state in (State.FAILED, State.CANCELLED))
     @rule()
     def is_retried(self) -> None:
         self._allow(lambda one: one.error is not None and one.stage is Stage.CHECK)
         before = self.job
-        self.became(replace(jobs.retried(before, self.now), stage=before.stage))
-        self.job = jobs.retried(before, self.now)
+        self.became(replace(moves.retried(before, self.now), stage=before.stage))
+        self.job = moves.retried(before, self.now)
 
     @precondition(lambda self: self.job.state is State.HELD)
     @rule(by_a_person=st.booleans())
     def is_released(self, by_a_person: bool) -> None:
-        before, after = self.job, jobs.released(self.job, self.now, by_a_person=by_a_person)
+        before, after = self.job, moves.released(self.job, self.now, by_a_person=by_a_person)
         if by_a_person and before.hold is Hold.LOST_TASK:
             self._allow(lambda one: one.asked_at is not None and one.task_id is None)
         self.became(replace(after, stage=before.stage))

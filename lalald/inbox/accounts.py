@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from lalald import jobs
+from lalald import moves
 from lalald.config import Inbox
 from lalald.inbox import found
 from lalald.inbox.explain import CHANGED_SKIP, EXISTING_SKIP, Choice, leaves_changed_alone
@@ -78,7 +78,7 @@ def _superseding(store: Books, before: Known | None, file: Chosen, now: float) -
     old = None if before is None or before.job_id is None else store.job(before.job_id)
     if old is None or old.state is not State.HELD or old.paid or old.source_id is not None:
         return file
-    store.save(old, jobs.after(old, Dropped("the file changed before anything was spent on it"), now))
+    store.save(old, moves.after(old, Dropped("the file changed before anything was spent on it"), now))
     return file._replace(existing="hold") if old.hold is Hold.FIRST_SCAN else file
 
 

@@ -145,6 +145,11 @@ class Intake:
             self._turned.clear()
             await self._turned.wait()
 
+    @property
+    def has_answered(self) -> bool:
+        """Whether anything is known of the folder yet: a dead share does not even say that it is away."""
+        return self._presence is not None
+
     def describe(self) -> InboxState:
         """How the inbox fares, in words."""
         mode = self._mode or Mode("polling", "it has not been looked at yet", lease_tells=False)

@@ -13,7 +13,7 @@ _KEPT_SECONDS = 24 * 3600.0  # the service deletes sources by itself about a day
 
 async def delete(job: Job, bench: Bench) -> Outcome:
     """Deletes the remote source. Already gone is success; a delete that keeps failing costs no results, only a warning."""
-    assert job.source_id is not None  # noqa: S101 - narrows the type: `jobs.owed` asks for a delete only then
+    assert job.source_id is not None  # noqa: S101 - narrows the type: `moves.owed` asks for a delete only then
     done = replace(job, stage=Stage.ARCHIVE)
     try:
         await bench.api.delete(job.source_id)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from lalald.errors import StoreError
-from lalald.jobs import LONGEST_BACKOFF_SECONDS, Handling, Hold, Job, Request, Stage, Task, Track
+from lalald.jobs import Handling, Hold, Job, Request, Stage, Task, Track
+from lalald.moves import LONGEST_BACKOFF_SECONDS
 from lalald.store import database
 from lalald.store.known import Found, KnownFiles, split_path
 from lalald.store.rows import (

@@ -9,7 +9,7 @@ from benchmarks import sink
 from benchmarks.figure import Figure, show
 from benchmarks.place import daemon, drop, folder, prepared
 from lalald.clock import Clock
-from lalald.jobs import LONGEST_BACKOFF_SECONDS, backoff_seconds
+from lalald.moves import LONGEST_BACKOFF_SECONDS, backoff_seconds
 from lalald.pacing import Gate
 
 SMALL = {"seconds": 0.3, "jobs": (1, 5), "days": 3}

@@ -1,0 +1,162 @@
+"""How a job moves on: what it owes after an outcome, a retry, a release. Pure: no input or output here.
+
+The names of the stages, and which moves between them are legal, stand in `jobs`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lalald.jobs import (
+    Done,
+    Dropped,
+    Failed,
+    Held,
+    Hold,
+    Job,
+    Later,
+    Outcome,
+    Stage,
+    State,
+    Task,
+)
+
+FIRST_BACKOFF_SECONDS = 1.0
+LONGEST_BACKOFF_SECONDS = 300.0
+_ORDER = {stage: place for place, stage in enumerate(Stage)}
+
+
+def backoff_seconds(attempts: int, jitter: float) -> float:
+    """Exponential with full jitter, 1 s to 5 min; `jitter` is drawn from 0 to 1 by the caller."""
+    ceiling = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(attempts, 16))
+    return max(FIRST_BACKOFF_SECONDS / 2, ceiling * jitter)
+
+
+def owed(job: Job) -> Stage:
+    """The earliest stage that the job or one of its living tasks owes; those that wait for something come last."""
+    living = [task for task in job.tasks if task.error is None and task.stage is not Stage.DONE]
+    stages = [task.stage for task in living if task.waits_for is None] or [task.stage for task in living]
+    if not stages:
+        return _owed_after_the_tasks(job)
+    earliest = min(stages, key=_ORDER.__getitem__)
+    return Stage.UPLOAD if earliest is Stage.SPLIT and job.source_id is None else earliest
+
+
+def _owed_after_the_tasks(job: Job) -> Stage:
+    failed = [task.stage for task in job.tasks if task.error is not None]
+    if failed:
+        return min(failed, key=_ORDER.__getitem__)
+    if job.stage is Stage.ARCHIVE:
+        return Stage.DONE if job.filed else Stage.ARCHIVE
+    return Stage.DELETE if job.source_id and job.handling.delete else Stage.ARCHIVE
+
+
+def after(job: Job, outcome: Outcome, now: float, jitter: float = 1.0) -> Job:
+    """The job after its stage's outcome: the one place where stage and state change by themselves."""
+    known = outcome.job or job
+    match outcome:
+        case Done():
+            return _go_on(known, now)
+        case Later():
+            waited = outcome.due_at if outcome.due_at is not None else _later(known, outcome, now, jitter)
+            return replace(
+                known,
+                attempts=known.attempts + 1,
+                due_at=waited,
+                error=outcome.reason,
+                state=State.WAITING,
+                updated_at=now,
+            )
+        case Held() if outcome.tasks:
+            return _go_on(_parked(known, outcome), now)
+        case Held():
+            return _held(known, outcome.hold, outcome.reason, now)
+        case Failed():
+            return replace(_unheld(known), state=State.FAILED, error=outcome.error, filed=False, updated_at=now)
+        case Dropped():
+            return replace(_unheld(known), state=State.CANCELLED, error=outcome.reason, filed=True, updated_at=now)
+
+
+def _later(job: Job, outcome: Later, now: float, jitter: float) -> float:
+    wait = backoff_seconds(job.attempts, jitter)
+    asked = outcome.error.retry_after_seconds if outcome.error else None
+    return now + (wait if asked is None else max(wait, min(asked, 3600.0)))
+
+
+def _unheld(job: Job) -> Job:
+    return replace(job, hold=None, hold_reason=None, held_at=None)
+
+
+def _held(job: Job, hold: Hold, reason: str | None, now: float) -> Job:
+    since = job.held_at if job.hold is hold else now
+    return replace(job, state=State.HELD, hold=hold, hold_reason=reason, held_at=since or now, updated_at=now)
+
+
+def _parked(job: Job, outcome: Held) -> Job:
+    for task in job.tasks:
+        if task.number in outcome.tasks:
+            job = job.with_task(replace(task, waits_for=outcome.hold, waits_reason=outcome.reason))
+    return job
+
+
+def _go_on(job: Job, now: float) -> Job:
+    stage = owed(job)
+    living = [task for task in job.tasks if task.error is None and task.stage is not Stage.DONE]
+    waits = living[0].waits_for if living and all(task.waits_for for task in living) else None
+    if waits is not None:
+        return _held(replace(job, stage=stage, error=None, attempts=0), waits, living[0].waits_reason, now)
+    moved = replace(_unheld(job), stage=stage, error=None, attempts=0, due_at=0.0, updated_at=now)
+    failed = [task for task in job.tasks if task.error is not None]
+    if failed and all(task.error is not None or task.stage is Stage.DONE for task in job.tasks):
+        told = "; ".join(f"task {task.title} ({task.mode}): {task.error}" for task in failed)
+        return replace(moved, state=State.FAILED, error=told, filed=False)
+    return replace(moved, state=State.DONE if stage is Stage.DONE else State.WAITING)
+
+
+def retried(job: Job, now: float) -> Job:
+    """A failed or cancelled job goes on from where it stopped; failed tasks are split again, delivered ones are not touched."""
+    tasks = tuple(_retried_task(task) for task in job.tasks)
+    again = replace(
+        _unheld(job), tasks=tasks, state=State.WAITING, error=None, warning=None, filed=False, attempts=0, due_at=0.0
+    )
+    expired = again.expires_at is not None and again.expires_at <= now
+    if expired and not any(task.paid and task.stage is Stage.SPLIT for task in tasks):
+        again = replace(again, source_id=None, expires_at=None)
+    stage = job.stage if job.stage in (Stage.DELETE, Stage.ARCHIVE) else owed(again)
+    return replace(again, stage=stage, updated_at=now)
+
+
+def _retried_task(task: Task) -> Task:
+    if task.starts_anew:
+        return fresh(task)
+    kept = replace(task, error=None, waits_for=None, waits_reason=None)
+    dead_links = task.stage is Stage.DOWNLOAD and task.links_asked > 0
+    return replace(kept, stage=Stage.CHECK, links_asked=0, due_at=None) if dead_links else kept
+
+
+def fresh(task: Task) -> Task:
+    """The same task, not started yet."""
+    return Task(number=task.number, name=task.name, mode=task.mode, presets=task.presets)
+
+
+def released(job: Job, now: float, *, by_a_person: bool = True) -> Job:
+    """A held job past its hold. A lost task is paid again, because somebody said so: with a new key."""
+    tasks = tuple(replace(task, waits_for=None, waits_reason=None) for task in job.tasks)
+    if job.hold is Hold.LOST_TASK and by_a_person:
+        tasks = tuple(_given_another_chance(task, now) for task in tasks)
+    if job.hold is Hold.LINK:  # a link that leads nowhere now leads nowhere later
+        tasks = tuple(
+            replace(task, stage=Stage.CHECK, due_at=None) if task.stage is Stage.DOWNLOAD and task.task_id else task
+            for task in tasks
+        )
+    past = replace(_unheld(job), tasks=tasks, state=State.WAITING, attempts=0, due_at=0.0, updated_at=now)
+    past = replace(past, released=job.released or (by_a_person and job.hold in (Hold.MINUTES, Hold.DUPLICATE)))
+    goes_back = job.stage in (Stage.UPLOAD, Stage.SPLIT, Stage.CHECK) or job.hold is Hold.LINK
+    return replace(past, stage=owed(past)) if goes_back else past
+
+
+def _given_another_chance(task: Task, now: float) -> Task:
+    """A lost task is forgotten, one that stands still is given as much time again."""
+    if task.lost:
+        return replace(task, idempotency_key=None, asked_at=None)
+    return replace(task, moved_at=now) if task.stage is Stage.CHECK else task
