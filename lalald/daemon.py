@@ -241,9 +241,9 @@ class _Daemon:
         looking = [scan for path, scan in scans.items() if not scan.done() and self.intakes[Path(path)].has_answered]
         if looking:
             await self._unless_stopped(asyncio.wait(looking), _FIRST_SCANS_SECONDS)
-        late = [path for path, scan in scans.items() if not scan.done()]
-        meaning = "its disk or server does not answer yet, or much lies there; everything else goes on meanwhile"
-        self.log.warning("inbox.not_looked_at_yet", inboxes=late, meaning=meaning)
+        if late := [path for path, scan in scans.items() if not scan.done()]:
+            meaning = "its disk or server does not answer yet, or much lies there; everything else goes on meanwhile"
+            self.log.warning("inbox.not_looked_at_yet", inboxes=late, meaning=meaning)
 
     def _look_after(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """A loop of the daemon. An unknown fault in it ends the daemon with its traceback, and systemd starts it anew."""
