@@ -183,7 +183,7 @@ class Job:
     state: State = State.WAITING
     hold: Hold | None = None
     hold_reason: str | None = None
-    held_at: float | None = None
+    held_at: float | None = None  # since when it is held; of a waiting job, since when its stage is tried in vain
     released: bool = False  # a person let it past the spend guard and the duplicate's question
     error: str | None = None  # why it failed; of a waiting job, what went wrong the last time
     warning: str | None = None  # the results are there, but something about them should be known

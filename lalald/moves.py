@@ -64,6 +64,7 @@ def after(job: Job, outcome: Outcome, now: float, jitter: float = 1.0) -> Job:
                 attempts=known.attempts + 1,
                 due_at=waited,
                 error=outcome.reason,
+                held_at=known.held_at if known.attempts else now,
                 state=State.WAITING,
                 updated_at=now,
             )

@@ -128,6 +128,15 @@ def test_a_released_lost_task_is_started_with_a_new_key() -> None:
     assert moves.released(job, NOW, by_a_person=False).tasks == job.tasks
 
 
+def test_a_job_whose_stage_is_tried_in_vain_remembers_since_when() -> None:
+    once = moves.after(job_with(task()), Later("no answer"), NOW)
+    again = moves.after(once, Later("no answer"), NOW + 60)
+    assert (again.attempts, again.held_at) == (2, NOW)
+    assert moves.after(again, Held(Hold.DISK, "full"), NOW + 90).held_at == NOW + 90
+    assert moves.after(again, Done(again), NOW + 90).held_at is None
+    assert moves.after(replace(again, attempts=0), Later("no answer"), NOW + 120).held_at == NOW + 120
+
+
 def test_a_hold_remembers_since_when() -> None:
     held = moves.after(job_with(task()), Held(Hold.DISK, "full"), NOW)
     assert (held.state, held.hold, held.held_at) == (State.HELD, Hold.DISK, NOW)

@@ -23,7 +23,7 @@ def job_facts(report: JobReport) -> dict[str, Any]:
         "state": report.state,
         "hold": None if job.hold is None else str(job.hold),
         "hold_reason": job.hold_reason,
-        "held_at": iso(job.held_at),
+        "held_at": iso(job.held_at if job.state is State.HELD else None),
         "error": job.error,
         "warning": job.warning,
         "progress": report.percent,

@@ -70,11 +70,11 @@ def _troubles(job: Job) -> Iterator[tuple[Cell, ...]]:
         yield "reason", shown(job.hold_reason or "-")
     if job.error:
         waits = job.state is State.WAITING and job.twin_id is not None
-        yield "waits" if waits else "error", shown(job.error)
+        yield ("waits", f"{shown(job.error)}{_since(job)}") if waits else ("error", shown(job.error))
     if job.warning:
         yield "warning", shown(job.warning)
     if job.state is State.WAITING and job.attempts and job.twin_id is None:  # a twin's end is not tried for
-        yield "attempts", f"{count(job.attempts, 'time')} in vain, next at {moment(job.due_at or None)}"
+        yield "attempts", f"{count(job.attempts, 'time')} in vain{_since(job)}, next at {moment(job.due_at or None)}"
     if job.twin_id is not None:
         yield "same bytes as", f"job {job.twin_id}"
     if job.state in (State.FAILED, State.CANCELLED):
@@ -113,3 +113,7 @@ def _track(path: str | None, track: Track) -> str:
     if path is None:
         return "not delivered"
     return shown(path) if track.size is None else f"{shown(path)} ({format_size(track.size)})"
+
+
+def _since(job: Job) -> str:
+    return f" since {moment(job.held_at)}" if job.held_at is not None else ""
