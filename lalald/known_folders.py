@@ -70,7 +70,8 @@ class KnownFolders:
         try:
             found = await self.looks.at(path, _found, before)
         except FolderUnavailableError as error:
-            await self._note(path, replace(before, reason=f"{error} {error.hint}".strip()))
+            known = self._known.get(path, before)  # it may have been accepted meanwhile
+            await self._note(path, replace(known, reason=f"{error} {error.hint}".strip()))
             raise
         await self._note(path, found)
         return found.free_bytes

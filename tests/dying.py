@@ -66,7 +66,7 @@ class DyingConnection:
 def dying_store(moment: str, passed: Callable[[], None]) -> type[Store]:
     class DyingStore(Store):
         def __init__(self, connection: sqlite3.Connection) -> None:
-            super().__init__(DyingConnection(connection, passed) if moment == "commit" else connection)  # type: ignore[arg-type]
+            super().__init__(DyingConnection(connection, passed) if moment == "commit" else connection)  # type: ignore[arg-type] # it stands in for sqlite3's own
 
         def save(self, before: Job, after: Job) -> Job:
             saved = super().save(before, after)

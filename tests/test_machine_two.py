@@ -38,7 +38,7 @@ def test_two_daemons_share_an_outbox_and_each_result_has_a_name_of_its_own(
     names = [f"ep{number}.wav" for number in range(4)]
     contents = {name: [write_wav(home.inbox / name, pitch=next(pitches)) for home in homes] for name in names}
     for home in homes:
-        until(lambda home=home: len(home.rest()) == len(names), "all of its files are carried")  # type: ignore[misc]
+        until(lambda home=home: len(home.rest()) == len(names), "all of its files are carried")  # type: ignore[misc] # bound here
         assert home.stop() == 0
 
     assert len(tree(outbox)) == 2 * 2 * len(names)
@@ -61,7 +61,7 @@ def test_two_daemons_on_one_inbox_bring_every_file_to_an_end_and_lose_none(
         home.start()
     contents = {f"ep{number}.wav": write_wav(inbox / f"ep{number}.wav", pitch=200 + number) for number in range(4)}
     for home in homes:
-        until(lambda home=home: len(home.jobs()) == len(contents), "it knows them all")  # type: ignore[misc]
+        until(lambda home=home: len(home.jobs()) == len(contents), "it knows them all")  # type: ignore[misc] # bound here
     sandbox.faults()
     until(lambda: tree(inbox) == [f"done/{name}" for name in contents], "all is filed away")
     jobs = [job for home in homes for job in home.rest()]

@@ -157,6 +157,37 @@ def test_an_outbox_that_never_answers_keeps_one_thread_and_is_told(tmp_path: Pat
         answers.set()
 
 
+def test_a_folder_that_is_accepted_during_a_look_stays_accepted(tmp_path: Path) -> None:
+    begun, answers = asyncio.Event(), threading.Event()
+
+    async def scenario() -> None:
+        store = StoreThread(lambda: Store.open(tmp_path / "state"))
+        await store.start()
+        with ThreadPoolExecutor(1) as slow, ThreadPoolExecutor(1) as spare:
+            slow.submit(answers.wait)
+            executors = [slow, spare, spare]
+
+            def executor() -> ThreadPoolExecutor:
+                begun.set()
+                return executors.pop(0)
+
+            folders = KnownFolders({str(tmp_path): "another marker"}, store, executor, Clock(), Journal())
+            look_under_way = asyncio.create_task(folders.check(str(tmp_path)))
+            await begun.wait()
+            assert await folders.accept(str(tmp_path))
+            answers.set()
+            with pytest.raises(FolderUnavailableError, match="marker"):
+                await look_under_way  # it had been asked about the folder that was known before
+            await folders.check(str(tmp_path))
+            assert folders.away == []
+        await store.stop()
+
+    try:
+        asyncio.run(scenario())
+    finally:
+        answers.set()
+
+
 def test_an_outbox_that_is_missing_at_the_start_is_told_and_taken_up_when_it_comes(
     sandbox: Sandbox, make_home: MakeHome
 ) -> None:
