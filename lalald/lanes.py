@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
-from lalald.clock import Clock
 from lalald.jobs import Job
 from lalald.pacing import Gate
+from lalald.turns import Turns
 
 Take = Callable[[int], Awaitable[tuple[Sequence[Job], float | None]]]
 Carry = Callable[[Sequence[Job]], Coroutine[Any, Any, None]]
@@ -29,7 +29,6 @@ class Lane:
         take: Take,
         carry: Carry,
         gate: Gate,
-        clock: Clock,
         group: Callable[[], int] = lambda: 1,
     ) -> None:
         self.name = name
@@ -38,35 +37,19 @@ class Lane:
         self.gate = gate
         self._take = take
         self._carry = carry
-        self._clock = clock
         self._group = group
-        self._woken = asyncio.Event()
+        self.turns = Turns()
         self._under_way: set[asyncio.Task[None]] = set()
-        self._turns: list[asyncio.Future[None]] = []
         self._failure: BaseException | None = None
-
-    def wake(self) -> None:
-        """Something may be due."""
-        self._woken.set()
-
-    def turn(self) -> asyncio.Future[None]:
-        """Done when the loop has come round once more: the proof that it lives."""
-        turned: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._turns.append(turned)
-        self.wake()
-        return turned
 
     async def run(self) -> None:
         """For ever. Cancelled, it cancels what it carries and waits for it."""
         try:
             while True:
-                self._woken.clear()
-                self._tell_turns()
+                self.turns.begin()
                 if self._failure is not None:
                     raise self._failure  # an unknown fault is no reason to go on blindly: the daemon ends and is started anew
-                wait_seconds = await self._fill()
-                if not self._woken.is_set():
-                    await self._sleep(wait_seconds)
+                await self.turns.sleep(await self._fill())
         finally:
             for task in self._under_way:
                 task.cancel()
@@ -75,12 +58,6 @@ class Lane:
     def stop_taking(self) -> None:
         """Nothing new is started; what is under way goes on."""
         self._takes = False
-
-    def _tell_turns(self) -> None:
-        turns, self._turns = self._turns, []
-        for turned in turns:
-            if not turned.done():
-                turned.set_result(None)
 
     async def _fill(self) -> float | None:
         """Starts what may start. Returns the seconds to sleep: None means until woken."""
@@ -105,13 +82,6 @@ class Lane:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
-        self.wake()
+        self.turns.wake()
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failure = error
-
-    async def _sleep(self, seconds: float | None) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._woken.wait()
-        except TimeoutError:
-            return

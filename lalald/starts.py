@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lalald import requests
 from lalald.errors import LicenceRefusedError, RefusedError, TransientError
 from lalald.jobs import Done, Failed, Held, Hold, Job, Later, Outcome, State
+from lalald.outcomes import outcome_of
 from lalald.stages import split
 from lalald.stages.bench import Bench
 
@@ -64,7 +65,7 @@ class Starts:
             return Done(prepared.job) if isinstance(prepared, split.Ready) else prepared
 
         began_at = self._bench.clock.monotonic()
-        outcome = await self._worker.outcome(job, prepare())
+        outcome = await outcome_of(job, prepare(), self._bench, self._worker.holds)
         if not isinstance(outcome, Done) or outcome.job.source_id is None:
             self._worker.tell_gate(self._worker.gates["split"], outcome, began_at, answered=False)
             await self._worker.settle(job, outcome)

@@ -36,6 +36,8 @@ class Turns:
 
     async def sleep(self, seconds: float | None = None) -> None:
         """Until woken, or so long."""
+        if self._woken.is_set():
+            return
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._woken.wait()

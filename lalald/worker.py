@@ -14,33 +14,26 @@ from contextlib import suppress
 from dataclasses import replace
 
 from lalald import jobs, moves, requests
-from lalald.api import TransferStopped
 from lalald.checks import Checks
-from lalald.errors import (
-    DiskFullError,
-    FileError,
-    FolderUnavailableError,
-    LicenceRefusedError,
-    LinkRefusedError,
-    RefusedError,
-    ServiceError,
-    TransientError,
-)
+from lalald.errors import FileError
 from lalald.holds import Holds
-from lalald.jobs import Dropped, Failed, Held, Hold, Job, Later, Outcome, Stage, State
+from lalald.jobs import Dropped, Held, Job, Later, Outcome, Stage, State
 from lalald.lanes import Lane
+from lalald.outcomes import outcome_of, was_answered
 from lalald.pacing import Gate
 from lalald.presets import MODES
 from lalald.stages import split
 from lalald.stages.archive import file_failure, file_success, filing_folder
 from lalald.stages.bench import Bench, source_path
-from lalald.stages.delete import delete, left_to_expire
+from lalald.stages.delete import delete
 from lalald.stages.download import download, tidy
 from lalald.stages.source import check_inbox
 from lalald.stages.upload import upload
 from lalald.starts import Starts
 from lalald.store import Store
 from lalald.store.store import StaleError
+from lalald.telling import tell
+from lalald.turns import Turns
 
 StageFunction = Callable[[Job, Bench], Awaitable[Outcome]]
 _ASKED_AGAIN_SECONDS = 30.0
@@ -102,7 +95,7 @@ class Worker:
             await self._carry(group[0], functions)
 
         return Lane(
-            stage, slots=slots, gate=self.gates[stage], clock=self.bench.clock, carry=carry,
+            stage, slots=slots, gate=self.gates[stage], carry=carry,
             take=lambda n: self._take(n, stage, lambda store, now, m, but: store.due(stage, now, m, but)),
         )  # fmt: skip
 
@@ -117,7 +110,7 @@ class Worker:
 
         return Lane(
             f"split {mode}", slots=lambda: 1 if split.batches(mode, bench) else 4,
-            gate=self.gates["split"], clock=self.bench.clock, carry=carry,
+            gate=self.gates["split"], carry=carry,
             take=lambda n: self._take(n, Stage.SPLIT, lambda store, now, m, but: store.due_to_split(mode, now, m, but)),
             group=lambda: split.MOST_IN_A_BATCH if split.batches(mode, bench) else 1,
         )  # fmt: skip
@@ -127,7 +120,7 @@ class Worker:
             await self._file_failure(group[0])
 
         return Lane(
-            "failures", slots=lambda: 1, gate=Gate(self.bench.clock, self._jitter), clock=self.bench.clock, carry=carry,
+            "failures", slots=lambda: 1, gate=Gate(self.bench.clock, self._jitter), carry=carry,
             take=lambda n: self._take(n, None, lambda store, _now, m, but: store.unfiled_failures(m, but)),
         )  # fmt: skip
 
@@ -167,14 +160,16 @@ class Worker:
     def wake(self) -> None:
         """Something changed: every loop looks."""
         self._requests_woken.set()
-        for lane in self.lanes:
-            lane.wake()
-        self.checks.turns.wake()
-        self.holds.turns.wake()
+        for turns in self._turns:
+            turns.wake()
 
     async def turn(self) -> None:
         """Returns when every loop has come round."""
-        await asyncio.gather(*(lane.turn() for lane in self.lanes), self.checks.turns.turn(), self.holds.turns.turn())
+        await asyncio.gather(*(turns.turn() for turns in self._turns))
+
+    @property
+    def _turns(self) -> list[Turns]:
+        return [*(lane.turns for lane in self.lanes), self.checks.turns, self.holds.turns]
 
     def stop_taking(self) -> bool:
         """Nothing new is begun. Returns whether a request that charges is on the wire."""
@@ -222,8 +217,10 @@ class Worker:
             current: Job | None = job
             while current is not None and current.stage in functions and current.state is State.WAITING:
                 began_at = self.bench.clock.monotonic()
-                outcome = await self.outcome(current, functions[current.stage](current, self.bench))
-                answered = _was_answered(current, outcome)
+                outcome = await outcome_of(
+                    current, functions[current.stage](current, self.bench), self.bench, self.holds
+                )
+                answered = was_answered(current, outcome)
                 self.tell_gate(self.gates[current.stage], outcome, began_at, answered=answered)
                 current = await self.settle(current, outcome)
                 if isinstance(outcome, Later):
@@ -249,39 +246,7 @@ class Worker:
             names = _lanes_of(job)
             for lane in self.lanes:
                 if lane.name in names:
-                    lane.wake()
-
-    async def outcome(self, job: Job, running: Awaitable[Outcome]) -> Outcome:
-        """What a stage returned, or what its error means for this job: the one place where errors become outcomes."""
-        try:
-            return await running
-        except LicenceRefusedError as error:
-            return await self._licence(job, error)
-        except DiskFullError as error:
-            return Held(Hold.DISK, jobs.told(error))
-        except FolderUnavailableError as error:
-            return Held(Hold.MOUNT, jobs.told(error))
-        except LinkRefusedError as error:
-            return Held(Hold.LINK, f"{error} The task is paid; `lalald release {job.id}` tries again.")
-        except TransferStopped:
-            return Later("the transfer was stopped", due_at=self.bench.clock.now())
-        except TransientError as error:
-            return Later(str(error), error=error)
-        except FileError as error:
-            return Later(jobs.told(error))
-        except RefusedError as error:
-            return Failed(f"the service refused it: {error}.{_money(job)}")
-
-    async def _licence(self, job: Job, error: LicenceRefusedError) -> Outcome:
-        """A refusal of the key is one of the licence only where the simplest question is refused too."""
-        refused = await self.holds.licence_is_refused()
-        if refused:
-            return Held(Hold.LICENCE, f"the service refuses the licence key: {error}")
-        if refused is None:
-            return Later(str(error), error=TransientError(str(error)))
-        if job.stage is Stage.DELETE:
-            return left_to_expire(job, str(error))
-        return Failed(f"the service refuses this, though it accepts the licence key: {error}")
+                    lane.turns.wake()
 
     def tell_gate(self, gate: Gate, outcome: Outcome, began_at: float, *, answered: bool) -> None:
         """What came of a stage, and whether the service has `answered`: what ends without asking it tells nothing of it."""
@@ -305,7 +270,7 @@ class Worker:
         if saved is None:
             return None
         self._next[saved.id] = saved
-        self._say(before, saved, outcome)
+        tell(self.bench.log, before, saved, outcome, is_news=not self.holds.trials.are_in_vain(saved))
         if before.stage is Stage.DOWNLOAD and saved.stage is not Stage.DOWNLOAD:
             await tidy(saved, self.bench)
         if isinstance(outcome, Dropped):
@@ -344,36 +309,12 @@ class Worker:
         self.failed_count += saved.state is State.FAILED and before.state is not State.FAILED
         return saved
 
-    def _say(self, before: Job, after: Job, outcome: Outcome) -> None:
-        facts = {"job": after.id, "path": after.path}
-        log = self.bench.log
-        match outcome:
-            case _ if after.state is State.HELD:
-                if before.hold_reason != after.hold_reason and not self.holds.trials.are_in_vain(after):
-                    log.warning("job.held", **facts, hold=str(after.hold), reason=after.hold_reason)
-            case Held():
-                log.warning("task.held", **facts, hold=str(outcome.hold), reason=outcome.reason)
-            case Later():
-                level = log.debug if before.attempts else log.info  # what differs from try to try may be a request's id
-                level("job.waits", **facts, stage=str(after.stage), reason=outcome.reason)
-            case Dropped():
-                log.info("job.dropped", **facts, reason=outcome.reason)
-            case _ if after.state is State.FAILED:
-                log.error("job.failed", **facts, stage=str(after.stage), error=after.error)
-            case _ if after.stage is not before.stage:
-                log.info(
-                    _PAST[before.stage],
-                    **facts,
-                    next=str(after.stage),
-                    **({"warning": after.warning} if after.warning else {}),
-                )
-
     async def _file_failure(self, job: Job) -> None:
         try:
             await _check_filing_folder(job, self.bench)
             filed = await self.bench.on(self.bench.files, file_failure, job)
             await self.save(job, replace(filed, filed=True))
-        except (FileError, ServiceError) as error:
+        except FileError as error:
             self.bench.log.warning("failure.not_filed", job=job.id, path=job.path, error=jobs.told(error))
             await self.save(job, replace(job, filed=True, warning=f"the file stays where it is: {error}"))
         finally:
@@ -389,22 +330,6 @@ def _lanes_of(job: Job) -> set[str]:
     return {job.stage}
 
 
-def _was_answered(before: Job, outcome: Outcome) -> bool:
-    """Whether a stage has done what it can do only with the service's help."""
-    if not isinstance(outcome, jobs.Done):
-        return False
-    match before.stage:
-        case Stage.UPLOAD:
-            return outcome.job.source_id is not None
-        case Stage.DOWNLOAD:
-            fetched = [
-                track for task in outcome.job.tasks for track in task.tracks if track.path and not track.delivered
-            ]
-            return bool(fetched) and outcome.job.twin_id is None
-        case _:
-            return before.stage is Stage.DELETE
-
-
 def _with_the_same_work(store: Store, before: Job) -> Job:
     """The row as it is now, where only its hold has changed since it was taken: what was learnt meanwhile may be money.
 
@@ -414,17 +339,3 @@ def _with_the_same_work(store: Store, before: Job) -> Job:
     if now is None or (now.tasks, now.stage, now.path) != (before.tasks, before.stage, before.path):
         raise StaleError(f"job {before.id} was changed by somebody else since it was taken")
     return now
-
-
-_PAST = {
-    Stage.UPLOAD: "job.uploaded",
-    Stage.SPLIT: "job.started",
-    Stage.CHECK: "job.checked",
-    Stage.DOWNLOAD: "job.delivered",
-    Stage.DELETE: "job.deleted_remotely",
-    Stage.ARCHIVE: "job.done",
-}
-
-
-def _money(job: Job) -> str:
-    return f" {job.minutes:.1f} minutes were charged." if job.minutes else " Nothing was charged."

@@ -1,0 +1,77 @@
+"""What the end of a stage means for its job: the one place where errors become outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING
+
+from lalald.api import TransferStopped
+from lalald.errors import (
+    DiskFullError,
+    FileError,
+    FolderUnavailableError,
+    LicenceRefusedError,
+    LinkRefusedError,
+    RefusedError,
+    TransientError,
+)
+from lalald.jobs import Done, Failed, Held, Hold, Job, Later, Outcome, Stage, told
+from lalald.stages.bench import Bench
+from lalald.stages.delete import left_to_expire
+
+if TYPE_CHECKING:
+    from lalald.holds import Holds
+
+
+async def outcome_of(job: Job, running: Awaitable[Outcome], bench: Bench, holds: Holds) -> Outcome:
+    """What a stage returned, or what its error means for this job."""
+    try:
+        return await running
+    except LicenceRefusedError as error:
+        return await _licence(job, error, holds)
+    except DiskFullError as error:
+        return Held(Hold.DISK, told(error))
+    except FolderUnavailableError as error:
+        return Held(Hold.MOUNT, told(error))
+    except LinkRefusedError as error:
+        return Held(Hold.LINK, f"{error} The task is paid; `lalald release {job.id}` tries again.")
+    except TransferStopped:
+        return Later("the transfer was stopped", due_at=bench.clock.now())
+    except TransientError as error:
+        return Later(str(error), error=error)
+    except FileError as error:
+        return Later(told(error))
+    except RefusedError as error:
+        return Failed(f"the service refused it: {error}.{_money(job)}")
+
+
+async def _licence(job: Job, error: LicenceRefusedError, holds: Holds) -> Outcome:
+    """A refusal of the key is one of the licence only where the simplest question is refused too."""
+    refused = await holds.licence_is_refused()
+    if refused:
+        return Held(Hold.LICENCE, f"the service refuses the licence key: {error}")
+    if refused is None:
+        return Later(str(error), error=TransientError(str(error)))
+    if job.stage is Stage.DELETE:
+        return left_to_expire(job, str(error))
+    return Failed(f"the service refuses this, though it accepts the licence key: {error}")
+
+
+def _money(job: Job) -> str:
+    return f" {job.minutes:.1f} minutes were charged." if job.minutes else " Nothing was charged."
+
+
+def was_answered(before: Job, outcome: Outcome) -> bool:
+    """Whether a stage has done what it can do only with the service's help."""
+    if not isinstance(outcome, Done):
+        return False
+    match before.stage:
+        case Stage.UPLOAD:
+            return outcome.job.source_id is not None
+        case Stage.DOWNLOAD:
+            fetched = [
+                track for task in outcome.job.tasks for track in task.tracks if track.path and not track.delivered
+            ]
+            return bool(fetched) and outcome.job.twin_id is None
+        case _:
+            return before.stage is Stage.DELETE

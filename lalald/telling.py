@@ -1,0 +1,37 @@
+"""What the log says of a job's moves: past facts, each once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lalald.jobs import Dropped, Held, Job, Later, Outcome, Stage, State
+
+_PAST = {
+    Stage.UPLOAD: "job.uploaded",
+    Stage.SPLIT: "job.started",
+    Stage.CHECK: "job.checked",
+    Stage.DOWNLOAD: "job.delivered",
+    Stage.DELETE: "job.deleted_remotely",
+    Stage.ARCHIVE: "job.done",
+}
+
+
+def tell(log: Any, before: Job, after: Job, outcome: Outcome, *, is_news: bool) -> None:
+    """`is_news`: a hold that a probe ended in vain is not said again."""
+    facts = {"job": after.id, "path": after.path}
+    match outcome:
+        case _ if after.state is State.HELD:
+            if before.hold_reason != after.hold_reason and is_news:
+                log.warning("job.held", **facts, hold=str(after.hold), reason=after.hold_reason)
+        case Held():
+            log.warning("task.held", **facts, hold=str(outcome.hold), reason=outcome.reason)
+        case Later():
+            level = log.debug if before.attempts else log.info  # what differs from try to try may be a request's id
+            level("job.waits", **facts, stage=str(after.stage), reason=outcome.reason)
+        case Dropped():
+            log.info("job.dropped", **facts, reason=outcome.reason)
+        case _ if after.state is State.FAILED:
+            log.error("job.failed", **facts, stage=str(after.stage), error=after.error)
+        case _ if after.stage is not before.stage:
+            warning = {"warning": after.warning} if after.warning else {}
+            log.info(_PAST[before.stage], **facts, next=str(after.stage), **warning)
