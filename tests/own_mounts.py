@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x20000, 0x10000000  # <sched.h>
-_ENDED_BADLY, _NO_NAMESPACES = 1, 77
+_ENDED_BADLY, _NOT_HERE = 1, 77
 
 
 def in_own_mounts(story: Callable[[], object]) -> None:
     """Runs the story where what it mounts is seen by nobody else, and goes with it. What fails there fails here.
 
-    The test is skipped, with the reason, where this system lets nobody have namespaces.
+    The test is skipped, with the reason, where this system lets nobody have namespaces, or what the story needs there.
     """
     with tempfile.TemporaryFile("w+") as said:
         with warnings.catch_warnings():
@@ -40,8 +40,8 @@ def in_own_mounts(story: Callable[[], object]) -> None:
         said.seek(0)
         words = said.read()
     code = os.waitstatus_to_exitcode(status)
-    if code == _NO_NAMESPACES:
-        pytest.skip(f"no mount namespaces here: {words.strip()}")
+    if code == _NOT_HERE:
+        pytest.skip(words.strip())
     assert code == 0, f"in a namespace of its own (exit code {code}):\n{words}"
 
 
@@ -50,16 +50,22 @@ def _tell(story: Callable[[], object]) -> int:
     try:
         _enter()
     except OSError as error:
-        sys.stderr.write(str(error.strerror))
-        sys.stderr.flush()
-        return _NO_NAMESPACES
+        return _skipped(f"no mount namespaces here: {error.strerror}")
     try:
         story()
+    except pytest.skip.Exception as skipped:
+        return _skipped(str(skipped))
     except BaseException:  # noqa: BLE001 - the end of the child, whatever it is, is told by its exit code
         traceback.print_exc()
         sys.stderr.flush()
         return _ENDED_BADLY
     return 0
+
+
+def _skipped(why: str) -> int:
+    sys.stderr.write(why)
+    sys.stderr.flush()
+    return _NOT_HERE
 
 
 def _enter() -> None:
