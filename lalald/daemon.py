@@ -166,6 +166,11 @@ class _Daemon:
         known = await self.store.run(partial(_jobs_of, left))
         await self.bench.on(self.bench.files, outbox.clear_staging, directory, known)
 
+    def _warn(self) -> None:
+        """What is allowed in the configuration, and odd: whoever never asks `check-config` is told too."""
+        for warning in self.config.warnings:
+            self.log.warning("config.warning", config=str(self.config.path), warning=warning)
+
     def _client(self, config: Config, *, again: bool = False) -> Client:
         try:
             key, origin = license_key_with_origin(config, self.environ)
@@ -194,6 +199,7 @@ class _Daemon:
     async def _carry_on(self) -> int:
         self._look_after(self.worker.run(), "worker")
         self._look_after(self._ask_minutes(), "minutes")
+        self._warn()
         for directory in _folders(self.config):
             self._look_after(self._look_at_folder(directory), f"folder {directory}")
         for inbox in self.config.inboxes:
@@ -356,6 +362,7 @@ class _Daemon:
             self.bench.downloads = ThreadPoolExecutor(config.transfers.downloads, "download")
         self.bench.budget.limits = config.minutes
         self.bench.budget.outdated()
+        self._warn()
         kept = {inbox.path: inbox for inbox in config.inboxes}
         self.bench.folders.forget(_folders(config))
         for directory in _folders(config):

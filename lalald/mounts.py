@@ -81,22 +81,24 @@ class Mounts:
         self._poll: select.epoll | None = None
 
     def start(self, changed: Callable[[], None], add_reader: Callable[[int, Callable[[], None]], object]) -> None:
-        """Calls `changed` on the event loop after each change; nothing where the system has no such table."""
+        """Calls `changed` on the event loop after each change; never where the system has no such table, or none that can be waited for."""
+        # The table is always readable; what counts is the exceptional condition, for which asyncio has no word: hence a poll in the poll.
+        poll = select.epoll()
         try:
             self._table = os.open(MOUNTINFO, os.O_RDONLY | os.O_CLOEXEC)
+            poll.register(self._table, select.EPOLLPRI)
         except OSError:
+            poll.close()
             return
-        # The table is always readable; what counts is the exceptional condition, for which asyncio has no word: hence a poll in the poll.
-        self._poll = select.epoll()
-        self._poll.register(self._table, select.EPOLLPRI)
-        self._poll.poll(0)
+        poll.poll(0)
+        self._poll = poll
 
         def told() -> None:
             if self._poll is not None:
                 self._poll.poll(0)
             changed()
 
-        add_reader(self._poll.fileno(), told)
+        add_reader(poll.fileno(), told)
 
     def stop(self, remove_reader: Callable[[int], object]) -> None:
         if self._poll is not None:

@@ -68,6 +68,7 @@ class Home:
         self.write_config()
         self.process: subprocess.Popen[bytes] | None = None
         self.log = root / "daemon.log"
+        self.through: tuple[str, ...] = ()  # what starts the program: `setpriv …`, `unshare …`
 
     def write_config(self) -> None:
         self.config.write_text(yaml.safe_dump(self.settings, allow_unicode=True))
@@ -81,7 +82,7 @@ class Home:
         self, *arguments: str, environ: Mapping[str, str] | None = None, seconds: float = 60
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "lalald", *arguments], env={**self.environ, **(environ or {})}, capture_output=True,
+            [*self.through, sys.executable, "-m", "lalald", *arguments], env={**self.environ, **(environ or {})}, capture_output=True,
             text=True, timeout=seconds, check=False, errors="surrogateescape",
         )  # fmt: skip
 
@@ -89,9 +90,8 @@ class Home:
         """The daemon; with `wait`, once it is ready."""
         seen = self.log.read_bytes().count(b"daemon.ready") if self.log.exists() else 0
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "lalald", "run"], env={**self.environ, **(environ or {})}, stderr=log, stdout=log
-            )
+            words = [*self.through, sys.executable, "-m", "lalald", "run"]
+            self.process = subprocess.Popen(words, env={**self.environ, **(environ or {})}, stderr=log, stdout=log)
         if wait:
             until(lambda: self.log.read_bytes().count(b"daemon.ready") > seen or self._ended(), "the daemon is ready")
         return self.process

@@ -1,0 +1,55 @@
+"""The real program on file systems whose server is elsewhere: what is refused there, what is warned of, and who is waited for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lalald.sandbox.options import Options
+from lalald.sandbox.server import Sandbox
+from own_fuse import Share
+from own_mounts import in_own_mounts
+from running import Home, tree, until, write_wav
+
+_NFS_AT = """
+sed "\\$ a 9999 1 0:99 / $0 rw - nfs4 server:/export rw" /proc/self/mountinfo > "$1"
+mount --bind "$1" "/proc/$$/mountinfo" && shift && exec "$@"
+"""  # a process keeps its number through exec, and with it the table that it is shown
+
+
+def test_a_state_folder_on_a_network_file_system_is_refused_before_anything_happens(tmp_path: Path) -> None:
+    def story() -> None:
+        with Sandbox(Options()) as sandbox:
+            home = Home(tmp_path, sandbox.url)
+            home.state.mkdir()
+            home.through = ("sh", "-c", _NFS_AT, str(home.state), str(tmp_path / "mountinfo"))
+            write_wav(home.inbox / "ep1.wav")
+            for command in ("run", "check-config"):
+                refused = home.command(command)
+                assert refused.returncode == 2
+                assert f"state_dir: {home.state} lies on nfs4, where a database is not safe" in refused.stderr
+                assert "name a folder on a local disk" in refused.stderr
+            assert tree(home.state) == []
+            assert tree(home.inbox) == ["ep1.wav"]
+            assert sandbox.state()["counts"] == {}
+
+    in_own_mounts(story)
+
+
+def test_a_state_folder_on_fuse_is_warned_of_and_works(tmp_path: Path) -> None:
+    def story() -> None:
+        with Sandbox(Options()) as sandbox, Share(tmp_path / "state"):
+            home = Home(tmp_path, sandbox.url)
+            assert "lies on fuse.share" in home.command("check-config").stdout
+            home.start()
+            (warning,) = home.logged("config.warning")
+            assert "lies on fuse.share, where a database may not be safe" in warning["warning"]
+            write_wav(home.inbox / "ep1.wav")
+            home.rest()
+            home.kill()
+            write_wav(home.inbox / "ep2.wav", pitch=300)
+            home.start()
+            until(lambda: tree(home.inbox) == ["done/ep1.wav", "done/ep2.wav"], "it goes on with what it knew")
+            home.stop()
+            assert len(sandbox.state()["charges"]) == 2
+
+    in_own_mounts(story)
