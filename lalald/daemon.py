@@ -233,7 +233,7 @@ class _Daemon:
             ending.result()
         if self.once:
             held = await self.store.run(lambda store: store.holds())
-            left = await self.store.run(lambda store: store.waiting_count())
+            left = await self.store.run(lambda store: store.waiting_count(self.clock.now()))
             return 1 if self.worker.failed_count or held or left else 0
         return 0
 
@@ -322,7 +322,7 @@ class _Daemon:
         await asyncio.gather(*(intake.quiet() for intake in self.intakes.values()))
         while True:
             self.worker.settled.clear()
-            if await self.store.run(lambda store: store.waiting_count()) == 0:
+            if await self.store.run(lambda store: store.waiting_count(self.clock.now())) == 0:
                 return
             if self.clock.monotonic() - self.worker.last_good_at > _ONCE_WITHOUT_SUCCESS_SECONDS:
                 self.log.error(

@@ -19,10 +19,13 @@ from lalald.jobs import (
     Stage,
     State,
     Task,
+    told,
+    warned,
 )
 
 FIRST_BACKOFF_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 300.0
+_STAYS = "the file stays where it is: "
 _ORDER = {stage: place for place, stage in enumerate(Stage)}
 
 
@@ -109,8 +112,8 @@ def _go_on(job: Job, now: float) -> Job:
     moved = replace(_unheld(job), stage=stage, error=None, attempts=0, due_at=0.0, updated_at=now)
     failed = [task for task in job.tasks if task.error is not None]
     if failed and all(task.error is not None or task.stage is Stage.DONE for task in job.tasks):
-        told = "; ".join(f"task {task.title} ({task.mode}): {task.error}" for task in failed)
-        return replace(moved, state=State.FAILED, error=told, filed=False)
+        errors = "; ".join(f"task {task.title} ({task.mode}): {task.error}" for task in failed)
+        return replace(moved, state=State.FAILED, error=errors, filed=False)
     return replace(moved, state=State.DONE if stage is Stage.DONE else State.WAITING)
 
 
@@ -138,6 +141,20 @@ def _retried_task(task: Task) -> Task:
 def fresh(task: Task) -> Task:
     """The same task, not started yet."""
     return Task(number=task.number, name=task.name, mode=task.mode, presets=task.presets)
+
+
+def not_filed(job: Job, error: Exception, now: float, jitter: float, *, again: bool) -> Job:
+    """A failed job whose file could not be put where failures belong. `again`: it is tried less and less often; else the file stays."""
+    stays = warned(filed_at_last(job), f"{_STAYS}{told(error)}")
+    if not again:
+        return replace(stays, filed=True)
+    return replace(stays, attempts=job.attempts + 1, due_at=now + backoff_seconds(job.attempts, jitter))
+
+
+def filed_at_last(job: Job) -> Job:
+    """Without the warning that its file could not be put where failures belong."""
+    words, stays, _ = (job.warning or "").partition(_STAYS)
+    return replace(job, warning=words.removesuffix("; ") or None) if stays else job
 
 
 def released(job: Job, now: float, *, by_a_person: bool = True) -> Job:

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from lalald import jobs, moves, requests
 from lalald.checks import Checks
-from lalald.errors import FileError
+from lalald.errors import DiskFullError, FileError, FolderUnavailableError
 from lalald.holds import Holds
 from lalald.jobs import Dropped, Held, Job, Later, Outcome, Stage, State
 from lalald.lanes import Lane
@@ -121,7 +121,7 @@ class Worker:
 
         return Lane(
             "failures", slots=lambda: 1, gate=Gate(self.bench.clock, self._jitter), carry=carry,
-            take=lambda n: self._take(n, None, lambda store, _now, m, but: store.unfiled_failures(m, but)),
+            take=lambda n: self._take(n, None, lambda store, now, m, but: store.unfiled_failures(now, m, but)),
         )  # fmt: skip
 
     async def run(self) -> None:
@@ -204,7 +204,7 @@ class Worker:
         now = self.bench.clock.now()
 
         def look(store: Store) -> tuple[list[Job], float | None]:
-            return due(store, now, most, carried), None if stage is None else store.next_due_at(stage, now)
+            return due(store, now, most, carried), store.next_due_at(stage, now)
 
         found, next_due_at = await self.bench.store.run(look)
         free = [job for job in found if job.id not in self._carried]
@@ -312,11 +312,14 @@ class Worker:
     async def _file_failure(self, job: Job) -> None:
         try:
             await _check_filing_folder(job, self.bench)
-            filed = await self.bench.on(self.bench.files, file_failure, job)
+            filed = await self.bench.on(self.bench.files, file_failure, moves.filed_at_last(job))
             await self.save(job, replace(filed, filed=True))
         except FileError as error:
-            self.bench.log.warning("failure.not_filed", job=job.id, path=job.path, error=jobs.told(error))
-            await self.save(job, replace(job, filed=True, warning=f"the file stays where it is: {error}"))
+            passes = isinstance(error, (FolderUnavailableError, DiskFullError))
+            after = moves.not_filed(job, error, self.bench.clock.now(), self._jitter(), again=passes)
+            if after.warning != job.warning:
+                self.bench.log.warning("failure.not_filed", job=job.id, path=job.path, error=jobs.told(error))
+            await self.save(job, after)
         finally:
             self._let_go([job])
 

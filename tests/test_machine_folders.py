@@ -148,7 +148,7 @@ def test_an_unmounted_done_folder_is_told_from_the_empty_one_beneath_by_its_mark
     run(scenario())
 
 
-def test_an_unmounted_failed_folder_gets_nothing_and_the_file_stays(tmp_path: Path) -> None:
+def test_an_unmounted_failed_folder_gets_nothing_and_the_file_stays_until_it_is_mounted(tmp_path: Path) -> None:
     async def scenario() -> None:
         refused = tmp_path / "elsewhere"
         refused.mkdir()
@@ -157,14 +157,26 @@ def test_an_unmounted_failed_folder_gets_nothing_and_the_file_stays(tmp_path: Pa
             await shop.drop("first.wav")
             await shop.rest()
             assert tree(refused) == ["first.wav", "first.wav.error.txt"]
-            swapped(refused)
+            aside = swapped(refused)
             await shop.drop("ep1.wav")
-            await shop.rest()
+
+            async def tried_again() -> bool:
+                job = await shop.job(2)
+                return job.state is State.FAILED and job.attempts > 3
+
+            await shop.until(tried_again, "its file is to be filed, again and again")
             assert list(refused.iterdir()) == []
             assert tree(shop.inbox) == ["ep1.wav"]
-            job = await shop.job(2)
-            assert (job.state, job.filed) == (State.FAILED, True)
-            assert f"lalald release {refused}" in (job.warning or "")
+            assert f"lalald release {refused}" in ((await shop.job(2)).warning or "")
+            assert len(shop.journal.of("failure.not_filed")) == 1, "said once"
+            refused.rmdir()
+            aside.rename(refused)
+            await shop.until(lambda: tree(shop.inbox) == [], "it is mounted again")
+            assert tree(refused) == [
+                f"{name}.wav{ending}" for name in ("ep1", "first") for ending in ("", ".error.txt")
+            ]
+            job = await shop.until_job("it is known to be filed", 2, filed=True)
+            assert (job.state, job.warning) == (State.FAILED, None)
 
     run(scenario())
 

@@ -80,17 +80,25 @@ class Store(KnownFiles):
             but,
         )[:limit]
 
-    def next_due_at(self, stage: Stage, now: float) -> float | None:
-        """When the next job owing this stage becomes due, if one waits."""
+    def next_due_at(self, stage: Stage | None, now: float) -> float | None:
+        """When the next job owing this stage becomes due, if one waits; None asks it of the failed ones that are not filed."""
+        if stage is None:
+            (found,) = self.connection.execute(
+                "SELECT min(due_at) FROM jobs INDEXED BY jobs_unfiled WHERE state = 'failed' AND filed = 0 AND due_at > ?",
+                (now,),
+            ).fetchone()
+            return found if found is None else float(found)
         (found,) = self.connection.execute(
             "SELECT min(due_at) FROM jobs WHERE state = 'waiting' AND stage = ? AND due_at > ?", (stage, now)
         ).fetchone()
         return found if found is None else float(found)
 
-    def unfiled_failures(self, limit: int, but: Collection[int] = ()) -> list[Job]:
-        """Failed jobs whose source is not yet where failures belong."""
+    def unfiled_failures(self, now: float, limit: int, but: Collection[int] = ()) -> list[Job]:
+        """Failed jobs whose source is not yet where failures belong, and whose time has come."""
         return self._jobs(
-            "WHERE jobs.state = 'failed' AND jobs.filed = 0 ORDER BY jobs.id LIMIT ?", (limit + len(but),), but
+            "WHERE jobs.state = 'failed' AND jobs.filed = 0 AND (jobs.due_at <= ? OR jobs.due_at > ?) ORDER BY jobs.id LIMIT ?",
+            (now, now + LONGEST_WAIT_SECONDS, limit + len(but)),
+            but,
         )[:limit]
 
     def requested(self, limit: int = 500) -> list[Job]:
@@ -169,11 +177,12 @@ class Store(KnownFiles):
             (stored_name(folder), marker, reason, now),
         )
 
-    def waiting_count(self) -> int:
+    def waiting_count(self, now: float) -> int:
         """Jobs that are not at their end and wait for nothing outside themselves."""
         (count,) = self.connection.execute(
             "SELECT (SELECT count(*) FROM jobs INDEXED BY jobs_oldest WHERE state = 'waiting')"
-            " + (SELECT count(*) FROM jobs INDEXED BY jobs_unfiled WHERE state = 'failed' AND filed = 0)"
+            " + (SELECT count(*) FROM jobs INDEXED BY jobs_unfiled WHERE state = 'failed' AND filed = 0 AND due_at <= ?)",
+            (now,),
         ).fetchone()
         return int(count)
 
