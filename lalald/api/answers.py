@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-)
-
+from lalald.api import fields
+from lalald.api.fields import Fields, UnreadError
 from lalald.api.translate import Reply, unreadable, words
 
 Status = Literal["progress", "success", "error", "cancelled", "server_error", "unknown"]
-Model = TypeVar("Model", bound=BaseModel)
+Value = TypeVar("Value")
 _GONE = re.compile(r"been deleted|not been uploaded|upload it again", re.IGNORECASE)
 
 
@@ -90,117 +81,66 @@ class VoicePack:
     created_at: float | None = None
 
 
-def _no_truth_value(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("a truth value is no number")
-    return value
-
-
-def _or_none(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+def _read(said: Any, reply: Reply, read: Callable[[Fields], Value]) -> Value:
+    """What is needed of an answer. Raises TransientError where it is not there."""
     try:
-        return read(value)
-    except ValidationError:
+        return read(Fields(said))
+    except UnreadError as error:
+        raise unreadable(reply, str(error)) from None
+
+
+def _lenient(said: Any, read: Callable[[Fields], Value]) -> Value | None:
+    try:
+        return read(Fields(said))
+    except UnreadError:
         return None
 
 
-Number = Annotated[float, BeforeValidator(_no_truth_value), Field(allow_inf_nan=False)]
-Text = Annotated[str, Field(min_length=1)]
-Id = Annotated[str, Field(min_length=1, max_length=200)]  # the document's have 36
-Name = Annotated[Text, AfterValidator(lambda text: text[:400])]  # more than any file's name may hold
-Count = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=0, le=2**62)]
-Seconds = Annotated[Number, Field(ge=0, le=1e8)]  # three years of music
-Moment = Annotated[Number, Field(ge=0, le=1e11)]  # the year 5138: beyond it clocks and databases give up
-OrNone = WrapValidator(_or_none)
-
-
-class _Answer(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-class _Upload(_Answer):
-    id: Id
-    size: Count
-    duration: Seconds
-    name: Annotated[Name | None, OrNone] = None
-    expires: Annotated[Moment | None, OrNone] = None
-
-
-class _Task(_Answer):
-    task_id: Id
-
-
-class _Limits(_Answer):
-    minutes_left: Number
-
-
-class _Packs(_Answer):
-    packs: list[Any]
-
-
-class _Pack(_Answer):
-    name: str
-    pack_id: Text
-    created: Annotated[Moment | None, OrNone] = None
-
-
-class _Results(_Answer):
-    results: list[Any]
-
-
-class _Result(_Answer):
-    result: dict[str, Any]
-
-
-class _TaskError(_Answer):
-    detail: Any = None
-    code: Annotated[str | None, OrNone] = None
-    id: Annotated[str | None, OrNone] = None
-
-
-class _Track(_Answer):
-    label: Name
-    url: Annotated[Text, Field(max_length=8192)]
-    type: Annotated[Name | None, OrNone] = None
-    name: Annotated[Name | None, OrNone] = None
-    size: Annotated[Count | None, OrNone] = None
-
-
-class _Tracks(_Answer):
-    tracks: list[Any]
-    duration: Annotated[Seconds | None, OrNone] = None
-
-
-def _read(model: type[Model], said: Any, reply: Reply) -> Model:
-    try:
-        return model.model_validate(said)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(map(str, first["loc"])) or "it"
-        raise unreadable(reply, f"{place}: {first['msg']}") from None
-
-
 def uploaded(said: Any, reply: Reply, *, name: str, sha256: str) -> Uploaded:
-    answer = _read(_Upload, said, reply)
-    return Uploaded(answer.id, answer.name or name, answer.size, answer.duration, answer.expires, sha256)
+    def read(answer: Fields) -> Uploaded:
+        return Uploaded(
+            source_id=answer.need("id", fields.identity),
+            name=answer.may("name", fields.name) or name,
+            size=answer.need("size", fields.count),
+            duration=answer.need("duration", fields.seconds),
+            expires_at=answer.may("expires", fields.moment),
+            sha256=sha256,
+        )
+
+    return _read(said, reply, read)
+
+
+def _task_id(answer: Fields) -> str:
+    return answer.need("task_id", fields.identity)
 
 
 def task_id(said: Any, reply: Reply) -> str:
-    return _read(_Task, said, reply).task_id
+    return _read(said, reply, _task_id)
 
 
 def minutes_left(said: Any, reply: Reply) -> float:
-    return _read(_Limits, said, reply).minutes_left
+    return _read(said, reply, lambda answer: answer.need("minutes_left", fields.number))
 
 
 def voice_packs(said: Any, reply: Reply) -> list[VoicePack]:
     """Those that can be read."""
-    packs = [_lenient(_Pack, item) for item in _read(_Packs, said, reply).packs]
-    return [VoicePack(pack.name, pack.pack_id, pack.created) for pack in packs if pack]
+    packs = _read(said, reply, lambda answer: answer.need("packs", fields.array))
+    return [pack for item in packs if (pack := _lenient(item, _pack))]
+
+
+def _pack(item: Fields) -> VoicePack:
+    return VoicePack(
+        item.need("name", fields.words), item.need("pack_id", fields.text), item.may("created", fields.moment)
+    )
+
+
+def _result(said: Any, reply: Reply) -> dict[str, Any]:
+    return _read(said, reply, lambda answer: answer.need("result", fields.mapping))
 
 
 def cancelled(said: Any, reply: Reply) -> dict[str, str | None]:
     """Of each task None where it is cancelled, else the service's words."""
-    return {task: _cancelled(item) for task, item in _read(_Result, said, reply).result.items()}
+    return {task: _cancelled(item) for task, item in _result(said, reply).items()}
 
 
 def _cancelled(item: Any) -> str | None:
@@ -212,7 +152,7 @@ def _cancelled(item: Any) -> str | None:
 
 def checked(said: Any, reply: Reply, asked: Sequence[str]) -> dict[str, TaskAnswer]:
     """What was said of the tasks asked for, each read by itself: one that cannot be read spoils no other."""
-    result = _read(_Result, said, reply).result
+    result = _result(said, reply)
     return {task: _checked(result[task]) for task in asked if task in result}
 
 
@@ -244,31 +184,34 @@ def _percent(value: Any) -> int:
 
 def _succeeded(item: dict[str, Any]) -> TaskAnswer:
     """A track without label or link is one that the service left out; with none at all the answer is not believed."""
-    answer = _lenient(_Tracks, item.get("result"))
-    found = [track for track in map(_track, answer.tracks if answer else ()) if track]
+    found, duration = _lenient(item.get("result"), _tracks) or ([], None)
     if not found:
         return TaskAnswer("unknown", error="the task has succeeded, but the service names no track")
-    return TaskAnswer("success", progress=100, tracks=tuple(found), duration=answer.duration if answer else None)
+    return TaskAnswer("success", progress=100, tracks=tuple(found), duration=duration)
 
 
-def _track(item: Any) -> AnsweredTrack | None:
-    track = _lenient(_Track, item)
-    return AnsweredTrack(track.type or "", track.label, track.url, track.name, track.size) if track else None
+def _tracks(result: Fields) -> tuple[list[AnsweredTrack], float | None]:
+    said = result.need("tracks", fields.array)
+    return [track for item in said if (track := _lenient(item, _track))], result.may("duration", fields.seconds)
+
+
+def _track(item: Fields) -> AnsweredTrack:
+    return AnsweredTrack(
+        type=item.may("type", fields.name) or "",
+        label=item.need("label", fields.name),
+        url=item.need("url", fields.link),
+        name=item.may("name", fields.name),
+        size=item.may("size", fields.count),
+    )
 
 
 def _failed(said: Any) -> TaskAnswer:
-    error = _lenient(_TaskError, said)
-    told = words(error.detail if error else said) or "the service does not say why"
-    if error is None:
-        return TaskAnswer("error", error=told)
-    return TaskAnswer("error", error=told, error_code=error.code, error_id=error.id)
-
-
-def _lenient(model: type[Model], said: Any) -> Model | None:
-    try:
-        return model.model_validate(said)
-    except ValidationError:
-        return None
+    if not isinstance(said, dict):
+        return TaskAnswer("error", error=words(said) or "the service does not say why")
+    told = words(said.get("detail")) or "the service does not say why"
+    error = Fields(said)
+    code, identity = error.may("code", fields.words), error.may("id", fields.words)
+    return TaskAnswer("error", error=told, error_code=code, error_id=identity)
 
 
 def started(said: Any, reply: Reply, sources: Sequence[str]) -> list[Started | StartRefused]:
@@ -277,7 +220,7 @@ def started(said: Any, reply: Reply, sources: Sequence[str]) -> list[Started | S
     The answer's order counts only while length and sources agree with it; otherwise only what is beyond doubt is
     used, since a task taken for another's would deliver the wrong results.
     """
-    results = _read(_Results, said, reply).results
+    results = _read(said, reply, lambda answer: answer.need("results", fields.array))
     asked = [_plain(source) for source in sources]
     told = [_plain(item.get("source_id")) if isinstance(item, dict) else "" for item in results]
     if len(told) == len(asked) and all(answer in ("", source) for answer, source in zip(told, asked, strict=True)):
@@ -307,5 +250,5 @@ def _started(item: Any) -> Started | StartRefused:
         if isinstance(code, str) and code:
             return StartRefused(code, told or "the service does not say why")
         return StartRefused(None, told) if told else _UNREAD
-    task = _lenient(_Task, item)
-    return Started(task.task_id) if task else _UNREAD
+    task = _lenient(item, _task_id)
+    return Started(task) if task else _UNREAD
