@@ -19,7 +19,8 @@ from lalald import __version__, logs, outbox, requests, upkeep
 from lalald.api import Client
 from lalald.budget import Budget
 from lalald.clock import Clock
-from lalald.config import Config, load
+from lalald.config import Config
+from lalald.config.apart import load
 from lalald.control import Server
 from lalald.credentials import CREDENTIAL, license_key_with_origin
 from lalald.errors import ConfigError, FileError, ServiceError, StoreError

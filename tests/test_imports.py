@@ -25,6 +25,8 @@ SPOKEN_IN = {
     "http": {"api", "sandbox"},
     "watchdog": {"inbox"},
     "mutagen": {"money", "sandbox"},
+    "pydantic": {"config", "sandbox"},
+    "yaml": {"config", "sandbox"},
     "rich": {"commands"},
     "starlette": {"sandbox"},
     "uvicorn": {"sandbox"},
@@ -90,10 +92,9 @@ def test_foreign_words_are_spoken_in_one_place() -> None:
     assert {name: words for name, words in wrong.items() if words} == {}
 
 
-def test_the_daemon_loads_nothing_that_only_a_terminal_needs() -> None:
-    script = (
-        "import sys, lalald.daemon; print(*(name for name in ('rich', 'starlette', 'uvicorn') if name in sys.modules))"
-    )
+def test_the_daemon_loads_nothing_that_only_a_terminal_or_a_new_configuration_needs() -> None:
+    names = ("rich", "starlette", "uvicorn", "pydantic", "yaml")
+    script = f"import sys, lalald.daemon; print(*(name for name in {names} if name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
 

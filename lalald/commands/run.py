@@ -11,7 +11,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    from lalald.config import find, load
-    from lalald.daemon import run as carry
+    from lalald.config import apart, find
 
-    return carry(load(find(arguments.config, os.environ), os.environ), once=arguments.once)
+    reading = apart.begin(find(arguments.config, os.environ), os.environ)
+    from lalald.daemon import run as carry  # takes as long as the reading does
+
+    return carry(reading(), once=arguments.once)

@@ -1,0 +1,83 @@
+"""The configuration, read by a process of its own.
+
+What reading takes, pydantic and a YAML parser, would otherwise lie in the daemon's memory for months, and be used at a reload.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from lalald.config.model import Config
+from lalald.errors import ConfigError
+
+# The modules of this process are found in its own places, and in no folder that it happens to stand in.
+_PROGRAM = (
+    "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from lalald.config.apart import answer; answer()"
+)
+_END_SECONDS = 1.0
+
+
+def begin(path: Path, environ: Mapping[str, str]) -> Callable[[], Config]:
+    """Begins to read, and gives what waits for the end of it; to be called once.
+
+    Raises (what is given):
+        ConfigError: the file cannot be read, or has mistakes; lists every one.
+    """
+    command = [sys.executable, "-P", "-c", _PROGRAM]
+    reading = subprocess.Popen(  # noqa: S603 - nothing of it comes from elsewhere
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        process_group=0,  # a ctrl-C is the daemon's to answer
+    )
+    with suppress(BrokenPipeError), reading.stdin as asking:  # type: ignore[union-attr] # it is a pipe
+        pickle.dump(sys.path, asking)
+        pickle.dump((path, dict(environ)), asking)
+
+    def end() -> Config:
+        said = _said(reading, path)
+        if isinstance(said, ConfigError):
+            raise said
+        assert isinstance(said, Config)  # noqa: S101 - narrows the type
+        return said
+
+    return end
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Config:
+    """As `lalald.config.load`, in a process of its own."""
+    return begin(path, environ)()
+
+
+def _said(reading: subprocess.Popen[bytes], path: Path) -> Any:
+    """Waits for the answer, and for the end only a moment: a look at a folder that never answers would keep the process."""
+    with reading.stdout as answering:  # type: ignore[union-attr] # it is a pipe
+        try:
+            return pickle.load(answering)  # noqa: S301 - of a process that is ours
+        except (EOFError, pickle.UnpicklingError):
+            ended = reading.wait()
+            raise ConfigError(f"{path} was not read: the process that reads it ended with {ended}") from None
+        finally:
+            with suppress(subprocess.TimeoutExpired):
+                reading.wait(_END_SECONDS)
+
+
+def answer() -> None:
+    """In the process that reads: what was asked on standard input is answered on standard output."""
+    from lalald.config.loading import load as loaded
+
+    path, environ = pickle.load(sys.stdin.buffer)  # noqa: S301 - of the daemon that started this
+    try:
+        said: Config | ConfigError = loaded(path, environ)
+    except ConfigError as error:
+        said = error
+    pickle.dump(said, sys.stdout.buffer)
+    sys.stdout.flush()
+    os._exit(0)  # without waiting for a look at a folder that does not answer

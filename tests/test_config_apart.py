@@ -1,0 +1,78 @@
+"""The configuration as a process of its own reads it for the daemon."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from configuring import CONTRACT, ONE_RULE
+from lalald.config import Config, apart, load
+from lalald.errors import ConfigError
+
+ENVIRON = {"HOME": "/home/me", "LALALD_LOG_LEVEL": "debug"}
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "config.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def told(path: Path) -> tuple[str, str]:
+    with pytest.raises(ConfigError) as raised:
+        apart.load(path, ENVIRON)
+    return str(raised.value), raised.value.hint
+
+
+def readers() -> set[int]:
+    """The children of this process."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
+    return {int(child) for child in children.split()}
+
+
+def facts(config: Config) -> tuple[Config, object, object]:
+    return config, config.warnings, config.lines
+
+
+def test_it_is_the_same_configuration(tmp_path: Path) -> None:
+    path = written(tmp_path, CONTRACT)
+    assert facts(apart.load(path, ENVIRON)) == facts(load(path, ENVIRON))
+    assert apart.load(path, ENVIRON).log.level == "debug"
+
+
+@pytest.mark.parametrize("text", ["", "inboxes: [", ONE_RULE + "inbokses: 1\nhistory: soon\n"])
+def test_its_mistakes_are_told_in_the_same_words(tmp_path: Path, text: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(ConfigError) as raised:
+        load(path, ENVIRON)
+    assert told(path) == (str(raised.value), raised.value.hint)
+
+
+def test_a_reader_that_is_killed_is_a_configuration_that_was_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    os.mkfifo(path)  # nobody writes: the reader waits until it is killed
+    before = readers()
+    reading = apart.begin(path, ENVIRON)
+    (reader,) = readers() - before
+    os.kill(reader, signal.SIGKILL)
+    with pytest.raises(ConfigError, match=r"config\.yaml was not read: the process that reads it ended with -9"):
+        reading()
+    assert reader not in readers()
+
+
+def test_no_reader_is_left_behind(tmp_path: Path) -> None:
+    before = readers()
+    apart.load(written(tmp_path, CONTRACT), ENVIRON)
+    told(written(tmp_path, "inboxes: 1"))
+    assert readers() == before
+
+
+def test_what_lies_in_the_folder_that_it_stands_in_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("pickle.py", "yaml.py", "lalald.py"):
+        (tmp_path / name).write_text("raise SystemExit('foreign code was run')", encoding="utf-8")
+    path = written(tmp_path, CONTRACT)
+    monkeypatch.chdir(tmp_path)
+    assert apart.load(path, ENVIRON).path == path
