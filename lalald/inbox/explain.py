@@ -109,6 +109,8 @@ def explain(inbox: Inbox, path: str | Path, known: Known | None = None) -> Expla
         return _explain_known(relative, known, choice)
     if leaves_changed_alone(inbox, known):
         return Explanation(relative, False, CHANGED_SKIP, choice.rule, None if known is None else known.job_id)
+    if choice.rule is not None and not os.access(os.path.join(inbox.path, relative), os.R_OK):
+        return Explanation(relative, False, f"uid {os.getuid()} may not read it", choice.rule)
     return Explanation(relative, choice.rule is not None, choice.reason, choice.rule)
 
 

@@ -1,0 +1,162 @@
+"""The real program as a user without rights: what it may not do it says, pays nothing for, and does when it may."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import MakeHome
+from lalald.sandbox.server import Sandbox
+from running import Home, tree, until, write_wav
+
+NOBODY = 65534
+NOBODY_IN_WORDS = f"{NOBODY}:{NOBODY}"
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+
+
+def of_nobody(home: Home) -> Home:
+    """The program runs as nobody, to whom all of its folders belong; the test stays root."""
+    home.state.mkdir()
+    for folder in (home.root, *home.root.parents):
+        if folder.is_relative_to(tempfile.gettempdir()) and str(folder) != tempfile.gettempdir():
+            folder.chmod(0o755)  # pytest's folders are closed to everybody else
+    give(home.state, home.inbox, home.outbox)
+    home.through = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--inh-caps=-all")
+    return home
+
+
+def give(*paths: Path) -> None:
+    for path in paths:
+        os.chown(path, NOBODY, NOBODY)
+
+
+def take_from(*paths: Path) -> None:
+    for path in paths:
+        os.chown(path, 0, 0)
+
+
+def drop(folder: Path, name: str) -> bytes:
+    """As nobody would drop it: of a stranger's file no lease tells that it is whole, which takes ten seconds more."""
+    made = folder.parent / name
+    content = write_wav(made, pitch=200 + ord(name[0]))
+    give(made)
+    made.rename(folder / name)
+    return content
+
+
+def inboxes_of(home: Home, *names: str) -> dict[str, dict[str, Path]]:
+    """More inboxes, each with folders of its own: its `inbox`, `outbox` and `failed`."""
+    folders = {name: {what: home.root / name / what for what in ("inbox", "outbox", "failed")} for name in names}
+    for place in folders.values():
+        for folder in place.values():
+            folder.mkdir(parents=True)
+            give(folder)
+        config = {"path": place["inbox"], "outbox": place["outbox"], "failed_dir": place["failed"]}
+        home.settings["inboxes"].append(
+            {**home.settings["inboxes"][0], **{key: str(path) for key, path in config.items()}}
+        )
+    del home.settings["inboxes"][0]
+    home.write_config()
+    return folders
+
+
+def by_name(home: Home) -> dict[str, dict[str, Any]]:
+    return {Path(job["path"]).stem: job for job in home.jobs()}
+
+
+def test_what_may_not_be_written_is_waited_for_at_every_stage_and_goes_on_by_itself(
+    sandbox: Sandbox, make_home: MakeHome
+) -> None:
+    home = of_nobody(make_home(sandbox.url))
+    at = inboxes_of(home, "split", "download", "archive", "failure", "upload")
+    sandbox.faults("upload:503*0")
+    home.start()
+    contents = {name: drop(place["inbox"], f"{name}.wav") for name, place in at.items()}
+    until(lambda: len(home.logged("job.taken")) == len(at), "all are taken")
+
+    take_from(at["split"]["outbox"], at["archive"]["inbox"], at["failure"]["failed"])
+    unreadable = at["upload"]["inbox"] / "upload.wav"
+    unreadable.chmod(0)
+    sandbox.faults("download:503*0", "upload:422*0,match=failure.wav")
+    until(lambda: sandbox.state()["counts"].get("download", 0) > 1, "two jobs have come to their downloads")
+    take_from(at["download"]["outbox"])
+    sandbox.faults()
+
+    def rested() -> dict[str, dict[str, Any]] | None:
+        found = by_name(home)
+        return found if all(job["state"] in ("held", "failed") for job in found.values()) else None
+
+    jobs = until(rested, "each has come to what it may not do")
+    refused = {"split": "outbox", "download": "outbox", "archive": "inbox"}
+    for name, what in refused.items():
+        job = jobs[name]
+        assert (job["state"], job["hold"], job["stage"]) == ("held", "mount", name)
+        assert str(at[name][what]) in job["hold_reason"]
+        assert NOBODY_IN_WORDS in job["hold_reason"]
+    assert "cannot be read by uid 65534. Nothing was spent." in jobs["upload"]["error"]
+    until(lambda: tree(at["upload"]["failed"]) == ["upload.wav", "upload.wav.error.txt"], "it lies beside its reason")
+    assert "failure.wav" in tree(at["failure"]["inbox"])
+    assert NOBODY_IN_WORDS in until(lambda: by_name(home)["failure"]["warning"], "it says why it is still there")
+    assert len(sandbox.state()["charges"]) == 2, "what cannot be delivered is not paid for"
+
+    give(*(at[name][what] for name, what in refused.items()), at["failure"]["failed"])
+    moved = at["upload"]["failed"] / "upload.wav"
+    moved.chmod(0o644)
+    moved.rename(unreadable)
+    for name in (*refused, "upload"):
+        until(lambda name=name: tree(at[name]["inbox"]) == [f"done/{name}.wav"], f"{name} went on by itself")  # type: ignore[misc] # bound here
+        assert (at[name]["inbox"] / "done" / f"{name}.wav").read_bytes() == contents[name]
+        assert tree(at[name]["outbox"]) == [f"{name}/no_vocals.wav", f"{name}/vocals.wav"]
+    until(lambda: tree(at["failure"]["failed"]) == ["failure.wav", "failure.wav.error.txt"], "it was filed")
+    assert tree(at["failure"]["inbox"]) == []
+    assert len(sandbox.state()["charges"]) == len(refused) + 1, "each once"
+    for event, times in (("job.held", len(refused)), ("failure.not_filed", 1)):
+        assert len(home.logged(event)) == times, f"{event} is said once, not at every try"
+    assert home.stop() == 0
+
+
+def test_a_state_folder_that_may_not_be_written_is_refused_before_anything_happens(
+    sandbox: Sandbox, make_home: MakeHome
+) -> None:
+    home = of_nobody(make_home(sandbox.url, inbox={"existing": "take"}))
+    drop(home.inbox, "ep1.wav")
+    take_from(home.state)
+    refused = home.command("run")
+    assert refused.returncode == 3
+    assert f"the state folder {home.state} cannot be used: Permission denied." in refused.stderr
+    assert f"Let uid {NOBODY} write it" in refused.stderr
+    give(home.state)
+    assert home.command("run", "--once").returncode == 0
+
+    database = home.state / "lalald.sqlite3"
+    take_from(database)
+    for mode in (0o600, 0o644):
+        database.chmod(mode)
+        refused = home.command("run")
+        assert (refused.returncode, "Traceback" in refused.stderr) == (3, False)
+        assert f"cannot be opened for writing by uid {NOBODY}" in refused.stderr
+    assert tree(home.inbox) == ["done/ep1.wav"]
+    assert len(sandbox.state()["charges"]) == 1
+
+
+def test_a_file_that_may_not_be_read_is_said_and_explained_and_taken_when_it_may(
+    sandbox: Sandbox, make_home: MakeHome
+) -> None:
+    home = of_nobody(make_home(sandbox.url))
+    home.start()
+    made = home.root / "ep1.wav"
+    write_wav(made)
+    give(made)
+    made.chmod(0)
+    made.rename(home.inbox / "ep1.wav")
+    until(lambda: home.logged("file.unreadable"), "it is said")
+    explained = home.command("explain", str(home.inbox / "ep1.wav"))
+    assert f"no: uid {NOBODY} may not read it" in explained.stdout
+    (home.inbox / "ep1.wav").chmod(0o400)
+    until(lambda: tree(home.inbox) == ["done/ep1.wav"], "it is taken")
+    assert len(home.logged("file.unreadable")) == 1
