@@ -1,4 +1,4 @@
-"""Killed at every commit point of every stage, and at random moments: the end is the same."""
+"""Killed at random moments, and while a request is honoured: the end is the same."""
 
 from __future__ import annotations
 
@@ -11,37 +11,12 @@ from pathlib import Path
 import pytest
 
 from conftest import MakeHome
-from killing import RULE, check_the_end, kill_again_and_again
+from killing import RULE, kill_again_and_again
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
 from running import Home, tree, until, write_wav
 
 QUEUE_SECONDS = 4.0  # while a task waits in the queue its key gives its id again; the next start comes within it
-SAVES = 12  # of one job with two tasks; a run that is asked to die later ends by itself
-
-
-@pytest.mark.parametrize("save", range(1, SAVES + 1))
-def test_killed_inside_a_save_it_ends_the_same(save: int, make_home: MakeHome) -> None:
-    with Sandbox(Options(queue_seconds=QUEUE_SECONDS, checks_per_minute=600)) as sandbox:
-        _killed_inside(save, sandbox, make_home(sandbox.url, [RULE], checks_per_minute=600))
-
-
-def _killed_inside(save: int, sandbox: Sandbox, home: Home) -> None:
-    contents = {"ep1": write_wav(home.inbox / "ep1.wav")}
-    dying = Path(__file__).with_name("dying.py")
-    died = subprocess.run(
-        [sys.executable, str(dying), str(home.config), "save", str(save)],
-        env=home.environ,
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    assert died.returncode in (-signal.SIGKILL, 0), died.stderr.decode()
-
-    answer = home.command("run", "--once")
-
-    assert answer.returncode == 0, answer.stderr
-    check_the_end(home, sandbox, contents)
 
 
 def test_killed_at_random_moments_it_ends_the_same(make_home: MakeHome) -> None:
@@ -59,21 +34,6 @@ def die_inside(save: int, home: Home) -> None:
     command = [sys.executable, str(dying), str(home.config), "save", str(save)]
     died = subprocess.run(command, env=home.environ, capture_output=True, timeout=60, check=False)
     assert died.returncode in (-signal.SIGKILL, 0, 1), died.stderr.decode()
-
-
-@pytest.mark.parametrize("save", [4, 9])
-def test_killed_with_a_batch_and_a_twin_under_way_it_ends_the_same(save: int, make_home: MakeHome) -> None:
-    with Sandbox(Options(queue_seconds=QUEUE_SECONDS, checks_per_minute=600)) as sandbox:
-        home = make_home(sandbox.url, [{"name": "clean", "mode": "voice_clean"}], checks_per_minute=600)
-        for name, pitch in (("a", 100), ("b", 200), ("c", 300), ("twin of a", 100)):
-            write_wav(home.inbox / f"{name}.wav", pitch=pitch)
-        die_inside(save, home)
-        answer = home.command("run", "--once")
-        assert answer.returncode == 0, answer.stderr
-        names = ["a", "b", "c", "twin of a"]
-        assert tree(home.outbox) == [f"{name}/{label}.wav" for name in names for label in ("no_voice", "voice")]
-        assert tree(home.inbox) == [f"done/{name}.wav" for name in names]
-        assert len(sandbox.state()["charges"]) == 3
 
 
 @pytest.mark.parametrize("save", [1, 2])
@@ -102,19 +62,3 @@ def test_killed_while_a_cancel_or_a_retry_is_honoured_it_ends_the_same(save: int
         until(lambda: tree(home.inbox) == ["done/ep1.wav"], "the source is filed")
         home.stop()
         assert len(sandbox.state()["charges"]) == 2
-
-
-@pytest.mark.parametrize("save", [4])
-def test_killed_while_a_failure_is_filed_it_ends_the_same(save: int, make_home: MakeHome) -> None:
-    with Sandbox(Options(queue_seconds=QUEUE_SECONDS, checks_per_minute=600)) as sandbox:
-        home = make_home(sandbox.url, checks_per_minute=600)
-        sandbox.faults("split:task_error")
-        content = write_wav(home.inbox / "ep1.wav")
-        die_inside(save, home)
-        assert home.command("run", "--once").returncode in (0, 1)
-        (job,) = home.jobs()
-        assert job["state"] == "failed"
-        assert tree(home.inbox) == ["failed/ep1.wav", "failed/ep1.wav.error.txt"]
-        assert (home.inbox / "failed" / "ep1.wav").read_bytes() == content
-        assert tree(home.outbox) == []
-        assert len(sandbox.state()["charges"]) == 1

@@ -1,144 +1,20 @@
-"""Killed between any two changes of a file, and around any commit, whoever's it is: the end is the same."""
+"""Killed inside any save, between any two changes of a file, and around any commit, whoever's it is: the end is the same."""
 
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from conftest import MakeHome
-from killing import DELIVERED, RULE, check_the_end
-from lalald.errors import StoreError
-from lalald.jobs import State
-from lalald.sandbox.options import Options
-from lalald.sandbox.server import Sandbox
-from lalald.store.reports import Reports
-from running import Home, tree, until, write_wav
+from dying_once import STORIES, killed
 
-QUEUE_SECONDS = (
-    1000.0  # while a task waits in the queue its key gives its id again; the sandbox's clock is turned on then
-)
-
-
-@dataclass(frozen=True)
-class Story:
-    """A file from its drop to its end, during which the daemon is killed once. `before`: what has happened already."""
-
-    end: Callable[[Home, Sandbox, bytes], None]
-    inbox: Mapping[str, Any] = field(default_factory=dict)
-    rule: Mapping[str, Any] = field(default_factory=dict)
-    before: Callable[[Home, Sandbox], None] | None = None
-    code: int = 0
-
-
-def delivered(home: Home, sandbox: Sandbox, content: bytes) -> None:
-    check_the_end(home, sandbox, {"ep1": content})
-
-
-def deleted(home: Home, sandbox: Sandbox, _content: bytes) -> None:
-    assert tree(home.inbox) == []
-    assert tree(home.outbox) == sorted(f"ep1/{path}" for path in (*DELIVERED, "lalald.json"))
-    assert (home.outbox / "ep1" / "lalald.json").read_bytes() != b"old"
-    assert len(sandbox.state()["charges"]) == 2
-
-
-def failed(home: Home, sandbox: Sandbox, content: bytes) -> None:
-    assert tree(home.inbox) == ["failed/ep1.wav", "failed/ep1.wav.error.txt"]
-    assert (home.inbox / "failed" / "ep1.wav").read_bytes() == content
-    (task,) = {
-        path.split("/")[1] for path in tree(home.outbox)
-    }  # the other one, whichever was started first, has failed
-    assert tree(home.outbox) == [f"ep1/{path}" for path in sorted(DELIVERED) if path.startswith(task)]
-    assert len(sandbox.state()["charges"]) == 2
-
-
-def released(home: Home, sandbox: Sandbox, content: bytes) -> None:
-    check_the_end(home, sandbox, {"ep1": content})
-    assert sandbox.state()["counts"]["upload"] == 1
-
-
-def _old_results(home: Home, _sandbox: Sandbox) -> None:
-    for path in (*DELIVERED, "lalald.json"):
-        old = home.outbox / "ep1" / path
-        old.parent.mkdir(parents=True, exist_ok=True)
-        old.write_bytes(b"old")
-
-
-def _a_failing_task(_home: Home, sandbox: Sandbox) -> None:
-    sandbox.faults({"operation": "split", "kind": "task_error", "after": 1})
-
-
-def _held_for_minutes(home: Home, sandbox: Sandbox) -> None:
-    sandbox.faults("split:400*0,code=exceeded_duration")
-    assert home.command("run", "--once").returncode == 1
-    sandbox.faults()
-    assert home.command("release", "1").returncode == 0
-
-
-STORIES = {
-    "delivered": Story(delivered),
-    "deleted": Story(deleted, {"on_success": "delete"}, {"on_conflict": "overwrite"}, _old_results),
-    "failed": Story(failed, before=_a_failing_task, code=1),
-    "released": Story(released, before=_held_for_minutes),
-}
-
-
-def carried(home: Home, sandbox: Sandbox, command: list[str]) -> int:
-    """The exit code of a daemon that carries everything to its end; tasks leave the queue once their ids are known."""
-    passed: set[str] = set()
-    with subprocess.Popen([sys.executable, *command], env=home.environ, stderr=subprocess.PIPE) as process:
-
-        def ended() -> bool:
-            started = started_tasks(home)
-            if not started <= passed:
-                passed.update(started)
-                sandbox.advance(QUEUE_SECONDS)
-            return process.poll() is not None
-
-        try:
-            until(ended, "the daemon ended", 60)
-        finally:
-            process.kill()
-        return process.returncode
-
-
-def started_tasks(home: Home) -> set[str]:
-    """The ids of all tasks that are to be started; none while one of them is missing."""
-    try:
-        with Reports.open(home.state) as reports:
-            tasks = [task for report in reports.jobs() for task in report.job.tasks]
-    except StoreError:
-        return set()  # it is not there yet
-    found = {task.task_id for task in tasks if task.task_id}
-    return found if len(found) == len(tasks) else set()
-
-
-def killed(story: Story, moment: str, number: int, make_home: MakeHome) -> int:
-    """Tells the story with a kill in it, and looks at its end. The exit code of the daemon that was to be killed."""
-    with Sandbox(Options(queue_seconds=QUEUE_SECONDS, checks_per_minute=6000)) as sandbox:
-        rule = {**RULE, **story.rule}
-        home = make_home(sandbox.url, [rule], checks_per_minute=6000, inbox={"existing": "take", **story.inbox})
-        content = write_wav(home.inbox / "ep1.wav")
-        if story.before:
-            story.before(home, sandbox)
-        dying = str(Path(__file__).with_name("dying.py"))
-        died = carried(home, sandbox, [dying, str(home.config), moment, str(number)])
-        assert died in (-signal.SIGKILL, story.code)
-        assert carried(home, sandbox, ["-m", "lalald", "run", "--once"]) in {story.code, 0}
-        story.end(home, sandbox, content)
-        assert not (home.outbox / ".lalald-staging").exists(), "nothing is left in staging"
-        with Reports.open(home.state) as reports:
-            assert reports.count(states=(State.WAITING, State.HELD)) == 0
-    return died
-
-
+SAVES = 10  # of a job with two tasks
 POINTS = [
+    *(("delivered", "save", number) for number in range(1, SAVES + 1)),
+    ("batched", "save", 4),
+    ("batched", "save", 9),
+    ("failed", "save", 9),  # its file is filed
     ("delivered", "commit", 2),  # the file is taken
     ("delivered", "commit", 20),
     ("delivered", "file", 52),
