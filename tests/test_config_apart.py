@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -70,9 +71,9 @@ def test_no_reader_is_left_behind(tmp_path: Path) -> None:
     assert readers() == before
 
 
-def test_what_lies_in_the_folder_that_it_stands_in_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_lies_in_the_folder_that_it_stands_in_is_not_run(tmp_path: Path) -> None:
     for name in ("pickle.py", "yaml.py", "lalald.py"):
         (tmp_path / name).write_text("raise SystemExit('foreign code was run')", encoding="utf-8")
     path = written(tmp_path, CONTRACT)
-    monkeypatch.chdir(tmp_path)
-    assert apart.load(path, ENVIRON).path == path
+    with chdir(tmp_path):
+        assert apart.load(path, ENVIRON).path == path
