@@ -79,6 +79,21 @@ def test_a_row_that_changed_meanwhile_is_not_overwritten(store: Store) -> None:
     assert kept.warning == "first"
 
 
+def test_a_save_writes_what_changed_and_nothing_else(store: Store) -> None:
+    """A twin that ended meanwhile has made the job due: its next save does not put that off again."""
+    first = taken(store)
+    waits = taken(store, "b.wav")
+    waits = store.save(waits, replace(waits, twin_id=first.id, due_at=NOW + 3600))
+    store.save(first, replace(first, stage=Stage.DONE, state=State.DONE))
+    assert store.save(waits, replace(waits, warning="w")).revision == 2
+    assert [(job.id, job.warning) for job in store.due(Stage.UPLOAD, NOW, 1)] == [(waits.id, "w")]
+
+
+def test_jobs_that_are_passed_over_take_no_other_ones_place(store: Store) -> None:
+    jobs = [taken(store, f"{name}.wav") for name in "abcd"]
+    assert [job.path for job in store.due(Stage.UPLOAD, NOW, 2, but={jobs[0].id, jobs[2].id})] == ["b.wav", "d.wav"]
+
+
 def test_a_request_of_the_command_line_does_not_get_in_the_way_of_a_task_id(store: Store) -> None:
     job = taken(store)
     store.connection.execute("UPDATE jobs SET request = 'cancel' WHERE id = 1")

@@ -93,11 +93,9 @@ class KnownFiles:
 
         In SQLite's order: text by its UTF-8 bytes, then the names that are no UTF-8 by theirs.
         """
-        cursor = self.connection.cursor()
-        cursor.row_factory = None  # plain tuples: a rescan of 100,000 files is one comparison of lists per folder
         where = " AND name > ?" * (after is not None) + " AND name <= ?" * (upto is not None)
         bounds = [stored_name(bound) for bound in (after, upto) if bound is not None]
-        rows: list[tuple[Any, int, int]] = cursor.execute(
+        rows: list[tuple[Any, int, int]] = self.connection.execute(
             f"SELECT name, size, mtime_ns FROM files WHERE inbox = ? AND folder = ?{where} ORDER BY name",  # noqa: S608 - fixed words
             (stored_name(inbox), stored_name(folder), *bounds),
         ).fetchall()

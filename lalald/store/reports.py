@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from lalald.errors import StoreError
-from lalald.jobs import Handling, Job, Stage, State, Task, Track
+from lalald.jobs import Job, Stage, State, Task
 from lalald.money import minutes as cost
 from lalald.store import database
 from lalald.store.known import KnownFiles
-from lalald.store.rows import job_from, name_from, stored_name, task_from, track_from
+from lalald.store.rows import jobs_where, name_from, stored_name
 
 _AT_ONCE = 500
 _UNPAID = "tasks.task_id IS NULL AND tasks.asked_at IS NULL AND tasks.error IS NULL"
@@ -116,7 +116,6 @@ class Reports:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
-        self._handlings: dict[int, Handling] = {}
 
     @classmethod
     def open(cls, state_dir: Path) -> Self:
@@ -277,38 +276,8 @@ class Reports:
         return Fact(json.loads(row[0]), row[1]) if row else None
 
     def _reports(self, where: str, parameters: Sequence[Any], limit: int, order: str = "jobs.id") -> list[JobReport]:
-        query = f"SELECT * FROM jobs WHERE {where} ORDER BY {order} LIMIT ?"  # noqa: S608 - the conditions are ours
-        rows = list(self._rows(query, (*parameters, limit)))
-        tasks = self._tasks([row["id"] for row in rows])
-        return [
-            JobReport(job_from(row, self._handling(row["handling"]), tuple(tasks.get(row["id"], ()))), row["progress"])
-            for row in rows
-        ]
-
-    def _tasks(self, job_ids: Sequence[int]) -> dict[int, list[Task]]:
-        marks = ", ".join("?" * len(job_ids))
-        tracks: dict[tuple[int, int], list[Track]] = {}
-        query = f"SELECT * FROM tracks WHERE job_id IN ({marks}) ORDER BY job_id, task_number, position"  # noqa: S608
-        for row in self._rows(query, job_ids):
-            tracks.setdefault((row["job_id"], row["task_number"]), []).append(track_from(row))
-        tasks: dict[int, list[Task]] = {}
-        query = f"SELECT * FROM tasks WHERE job_id IN ({marks}) ORDER BY job_id, number"  # noqa: S608
-        for row in self._rows(query, job_ids):
-            of_task = tuple(tracks.get((row["job_id"], row["number"]), ()))
-            tasks.setdefault(row["job_id"], []).append(task_from(row, of_task))
-        return tasks
-
-    def _rows(self, query: str, parameters: Sequence[Any]) -> Iterator[Any]:
-        """Rows as dictionaries: SQLite's own rows look their columns up one by one, which 100,000 jobs make seconds of."""
-        cursor = self.connection.execute(query, parameters)
-        names = [column[0] for column in cursor.description]
-        return (dict(zip(names, row, strict=True)) for row in cursor)
-
-    def _handling(self, handling_id: int) -> Handling:
-        if handling_id not in self._handlings:
-            (text,) = self.connection.execute("SELECT json FROM handlings WHERE id = ?", (handling_id,)).fetchone()
-            self._handlings[handling_id] = Handling.from_json(text)
-        return self._handlings[handling_id]
+        found = jobs_where(self.connection, f"WHERE {where} ORDER BY {order} LIMIT ?", (*parameters, limit))
+        return [JobReport(job, progress) for job, progress in found]
 
 
 def _condition(stage: Stage | None, states: Sequence[State]) -> tuple[str, list[str]]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from lalald.jobs import Handling, Hold, Job, Request, Stage, State, Task, Track
 
-JOB_COLUMNS = tuple(name for name in Job.__slots__ if name not in ("handling", "tasks", "request", "revision"))
+JOB_COLUMNS = tuple(name for name in Job.__slots__ if name not in ("id", "handling", "tasks", "request", "revision"))
 TASK_COLUMNS = tuple(name for name in Task.__slots__ if name != "tracks")
 TRACK_COLUMNS = Track.__slots__
 
@@ -46,38 +46,65 @@ def values(columns: Iterable[str], row: Job | Task | Track) -> list[Any]:
         value = getattr(row, column)
         if column in _NAMES:
             value = stored_name(value)
-        elif isinstance(value, Mapping):
+        elif column == "presets":
             value = json.dumps(dict(value), sort_keys=True)
         found.append(value)
     return found
 
 
-def job_from(row: sqlite3.Row, handling: Handling, tasks: tuple[Task, ...]) -> Job:
-    facts: dict[str, Any] = {column: row[column] for column in JOB_COLUMNS}
-    facts["path"] = name_from(facts["path"])
-    facts["inbox"] = name_from(facts["inbox"])
-    facts["location"] = None if facts["location"] is None else name_from(facts["location"])
-    facts["stage"] = Stage(facts["stage"])
-    facts["state"] = State(facts["state"])
-    facts["hold"] = Hold(facts["hold"]) if facts["hold"] else None
-    facts["request"] = Request(row["request"]) if row["request"] else None
-    for flag in ("released", "filed", "redo"):
-        facts[flag] = bool(facts[flag])
-    return Job(revision=row["revision"], handling=handling, tasks=tasks, **facts)
+def jobs_where(connection: sqlite3.Connection, where: str, parameters: Sequence[Any]) -> list[tuple[Job, float | None]]:
+    """Whole jobs, each with how much of its transfer under way is done, in three statements however many they are."""
+    rows = connection.execute(f"{_JOBS} {where}", parameters).fetchall()
+    tasks = _tasks(connection, [row[0] for row in rows]) if rows else {}
+    return [(Job(*_read(row[:-1], _JOB_READERS, tuple(tasks.get(row[0], ())))), row[-1]) for row in rows]
 
 
-def task_from(row: sqlite3.Row, tracks: tuple[Track, ...]) -> Task:
-    facts: dict[str, Any] = {column: row[column] for column in TASK_COLUMNS}
-    facts["presets"] = json.loads(facts["presets"])
-    facts["stage"] = Stage(facts["stage"])
-    facts["waits_for"] = Hold(facts["waits_for"]) if facts["waits_for"] else None
-    return Task(tracks=tracks, **facts)
+def _tasks(connection: sqlite3.Connection, job_ids: Sequence[int]) -> dict[int, list[Task]]:
+    wanted = (json.dumps(job_ids),)
+    tracks: dict[tuple[int, int], list[Track]] = {}
+    for job_id, number, *facts in connection.execute(_TRACKS, wanted):
+        tracks.setdefault((job_id, number), []).append(Track(*_read(facts, _TRACK_READERS)))
+    tasks: dict[int, list[Task]] = {}
+    for job_id, *facts in connection.execute(_TASKS, wanted):
+        of_task = tuple(tracks.get((job_id, facts[0]), ()))
+        tasks.setdefault(job_id, []).append(Task(*_read(facts, _TASK_READERS, of_task)))
+    return tasks
 
 
-def track_from(row: sqlite3.Row) -> Track:
-    facts: dict[str, Any] = {column: row[column] for column in TRACK_COLUMNS}
-    facts["wanted"] = bool(facts["wanted"])
-    facts["delivered"] = bool(facts["delivered"])
-    for name in ("path", "origin"):
-        facts[name] = None if facts[name] is None else name_from(facts[name])
-    return Track(**facts)
+_Readers = tuple[tuple[int, Callable[[Any], Any]], ...]
+
+
+def _read(facts: Sequence[Any], readers: _Readers, *parts: Any) -> list[Any]:
+    """The columns of a row as a dataclass has them, in its order: looked up by name they would cost as much again."""
+    found = [*facts, *parts]
+    for place, reader in readers:
+        if found[place] is not None:
+            found[place] = reader(found[place])
+    return found
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(_NAMES, name_from),
+    **dict.fromkeys(("released", "filed", "redo", "wanted", "delivered"), bool),
+    "stage": Stage,
+    "state": State,
+    "hold": Hold,
+    "waits_for": Hold,
+    "request": Request,
+    "handling": Handling.from_json,
+    "presets": json.loads,
+}
+
+
+def _readers(columns: Sequence[str]) -> _Readers:
+    return tuple((place, _READERS[column]) for place, column in enumerate(columns) if column in _READERS)
+
+
+_ALL_JOB_COLUMNS = Job.__slots__[:-1]  # but for the tasks
+_JOB_READERS, _TASK_READERS, _TRACK_READERS = map(_readers, (_ALL_JOB_COLUMNS, TASK_COLUMNS, TRACK_COLUMNS))
+
+_OF_JOBS = "WHERE job_id IN (SELECT value FROM json_each(?))"
+_SELECTED = ", ".join("handlings.json" if column == "handling" else f"jobs.{column}" for column in _ALL_JOB_COLUMNS)
+_JOBS = f"SELECT {_SELECTED}, jobs.progress FROM jobs JOIN handlings ON handlings.id = jobs.handling"  # noqa: S608
+_TASKS = f"SELECT job_id, {', '.join(TASK_COLUMNS)} FROM tasks {_OF_JOBS} ORDER BY job_id, number"  # noqa: S608 - our own column names
+_TRACKS = f"SELECT job_id, task_number, {', '.join(TRACK_COLUMNS)} FROM tracks {_OF_JOBS} ORDER BY job_id, task_number, position"  # noqa: S608

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import sqlite3
+import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from lalald.errors import StoreError
-from lalald.jobs import Handling, Hold, Job, Request, Stage, Task, Track
+from lalald.jobs import Handling, Hold, Job, Request, Stage, Task
 from lalald.moves import LONGEST_BACKOFF_SECONDS
 from lalald.store import database
 from lalald.store.known import Found, KnownFiles, split_path
-from lalald.store.rows import (
-    JOB_COLUMNS,
-    TASK_COLUMNS,
-    TRACK_COLUMNS,
-    job_from,
-    name_from,
-    stored_name,
-    task_from,
-    track_from,
-    values,
-)
+from lalald.store.rows import JOB_COLUMNS, TASK_COLUMNS, TRACK_COLUMNS, jobs_where, name_from, stored_name, values
 
 # A due time further ahead than any wait that is ever set is the mark of a stepped clock: such a job is due.
 LONGEST_WAIT_SECONDS = 3600.0 + LONGEST_BACKOFF_SECONDS
+
+
+_NOT_IN = "jobs.id NOT IN (SELECT value FROM json_each(?))"  # told to SQLite: what is passed over is not read
 
 
 class RunningTask(NamedTuple):
@@ -48,9 +41,7 @@ class Store(KnownFiles):
     @classmethod
     def open(cls, state_dir: Path) -> Self:
         """Opens, and where needed makes or migrates, the database of a state folder. Raises StoreError."""
-        connection = database.connect(state_dir)
-        connection.row_factory = sqlite3.Row
-        return cls(connection)
+        return cls(database.connect(state_dir))
 
     def close(self) -> None:
         self.connection.close()
@@ -64,21 +55,19 @@ class Store(KnownFiles):
     def due(self, stage: Stage, now: float, limit: int, but: Collection[int] = ()) -> list[Job]:
         """Waiting jobs that owe this stage and whose time has come, oldest first; those in `but` are passed over."""
         return self._jobs(  # the plus keeps SQLite from sorting all that are due: the oldest are the first of an index
-            "WHERE jobs.state = 'waiting' AND jobs.stage = ? AND (+jobs.due_at <= ? OR +jobs.due_at > ?) ORDER BY jobs.id LIMIT ?",
-            (stage, now, now + LONGEST_WAIT_SECONDS, limit + len(but)),
-            but,
-        )[:limit]
+            "WHERE jobs.state = 'waiting' AND jobs.stage = ? AND (+jobs.due_at <= ? OR +jobs.due_at > ?)"
+            f" AND {_NOT_IN} ORDER BY jobs.id LIMIT ?",
+            (stage, now, now + LONGEST_WAIT_SECONDS, json.dumps([*but]), limit),
+        )
 
     def due_to_split(self, mode: str, now: float, limit: int, but: Collection[int] = ()) -> list[Job]:
         """Due jobs with a task of this mode that is not started yet."""
         return self._jobs(
-            "WHERE jobs.state = 'waiting' AND jobs.stage = 'split' AND (jobs.due_at <= ? OR jobs.due_at > ?)"
+            "WHERE jobs.state = 'waiting' AND jobs.stage = 'split' AND (jobs.due_at <= ? OR jobs.due_at > ?)"  # noqa: S608
             " AND EXISTS (SELECT 1 FROM tasks t WHERE t.job_id = jobs.id AND t.stage = 'split' AND t.mode = ? AND t.error IS NULL"
-            " AND t.waits_for IS NULL)"
-            " ORDER BY jobs.id LIMIT ?",
-            (now, now + LONGEST_WAIT_SECONDS, mode, limit + len(but)),
-            but,
-        )[:limit]
+            f" AND t.waits_for IS NULL) AND {_NOT_IN} ORDER BY jobs.id LIMIT ?",
+            (now, now + LONGEST_WAIT_SECONDS, mode, json.dumps([*but]), limit),
+        )
 
     def next_due_at(self, stage: Stage | None, now: float) -> float | None:
         """When the next job owing this stage becomes due, if one waits; None asks it of the failed ones that are not filed."""
@@ -96,10 +85,10 @@ class Store(KnownFiles):
     def unfiled_failures(self, now: float, limit: int, but: Collection[int] = ()) -> list[Job]:
         """Failed jobs whose source is not yet where failures belong, and whose time has come."""
         return self._jobs(
-            "WHERE jobs.state = 'failed' AND jobs.filed = 0 AND (jobs.due_at <= ? OR jobs.due_at > ?) ORDER BY jobs.id LIMIT ?",
-            (now, now + LONGEST_WAIT_SECONDS, limit + len(but)),
-            but,
-        )[:limit]
+            "WHERE jobs.state = 'failed' AND jobs.filed = 0 AND (jobs.due_at <= ? OR jobs.due_at > ?)"
+            f" AND {_NOT_IN} ORDER BY jobs.id LIMIT ?",
+            (now, now + LONGEST_WAIT_SECONDS, json.dumps([*but]), limit),
+        )
 
     def requested(self, limit: int = 500) -> list[Job]:
         return self._jobs("WHERE jobs.request IS NOT NULL ORDER BY jobs.id LIMIT ?", (limit,))
@@ -131,17 +120,19 @@ class Store(KnownFiles):
         return found if found is None else float(found)
 
     def jobs_of(self, job_ids: Iterable[int]) -> list[Job]:
-        wanted = sorted(set(job_ids))
-        return self._jobs(f"WHERE jobs.id IN ({', '.join('?' * len(wanted))})", tuple(wanted)) if wanted else []
+        return self._jobs(
+            "WHERE jobs.id IN (SELECT value FROM json_each(?)) ORDER BY jobs.id", (json.dumps([*job_ids]),)
+        )
 
     def may_have_twin(self, job: Job) -> bool:
         """Whether another job, done or older and under way, has a file of the same size and the same tasks."""
         like = "SELECT 1 FROM jobs WHERE size = ?1 AND recipe = ?2 AND"
-        (found,) = self.connection.execute(
-            f"SELECT EXISTS ({like} state = 'done' AND id != ?3) OR EXISTS ({like} state IN ('waiting', 'held') AND id < ?3)",
+        under_way = f"{like} state IN ('waiting', 'held') AND id < ?3 AND sha256 IS"
+        found = self.connection.execute(  # one after the other, and only as far as the first that finds something
+            f"{like} state = 'done' AND id != ?3 UNION ALL {under_way} NULL UNION ALL {under_way} NOT NULL LIMIT 1",
             (job.size, job.recipe, job.id),
-        ).fetchone()
-        return bool(found)
+        )
+        return found.fetchone() is not None
 
     def twins(self, job: Job) -> list[Job]:
         """Those of them with the same bytes, done ones first, and then those whose bytes nobody has hashed yet."""
@@ -194,23 +185,8 @@ class Store(KnownFiles):
         )
         return {row[0]: row[1] for row in rows}
 
-    def _jobs(self, where: str, parameters: Sequence[Any], but: Collection[int] = ()) -> list[Job]:
-        rows = self.connection.execute(
-            f"SELECT jobs.*, handlings.json AS handling_json FROM jobs JOIN handlings ON handlings.id = jobs.handling {where}",  # noqa: S608 - the condition is ours
-            parameters,
-        ).fetchall()
-        return [
-            job_from(row, Handling.from_json(row["handling_json"]), self._tasks(row["id"]))
-            for row in rows
-            if row["id"] not in but
-        ]
-
-    def _tasks(self, job_id: int) -> tuple[Task, ...]:
-        tracks: dict[int, list[Track]] = {}
-        for row in self.connection.execute("SELECT * FROM tracks WHERE job_id = ? ORDER BY position", (job_id,)):
-            tracks.setdefault(row["task_number"], []).append(track_from(row))
-        rows = self.connection.execute("SELECT * FROM tasks WHERE job_id = ? ORDER BY number", (job_id,))
-        return tuple(task_from(row, tuple(tracks.get(row["number"], ()))) for row in rows)
+    def _jobs(self, where: str, parameters: Sequence[Any]) -> list[Job]:
+        return [job for job, _ in jobs_where(self.connection, where, parameters)]
 
     # outcomes in
 
@@ -219,12 +195,16 @@ class Store(KnownFiles):
 
         Raises StaleError where the row was changed meanwhile; nothing is written then.
         """
-        assignments = ", ".join(f"{column} = ?" for column in JOB_COLUMNS)
-        handling = None if after.handling is before.handling else self.handling_id(after.handling)
+        changed = [column for column in JOB_COLUMNS if getattr(after, column) != getattr(before, column)]
+        written = values(changed, after)
+        if after.handling is not before.handling:
+            changed.append("handling")
+            written.append(self.handling_id(after.handling))
+        assignments = "".join(f"{column} = ?, " for column in changed)  # a column that is named costs its indices, too
         row = self.connection.execute(
-            f"UPDATE jobs SET {assignments}, handling = coalesce(?, handling), progress = NULL, revision = revision + 1"  # noqa: S608 - our own column names
+            f"UPDATE jobs SET {assignments}progress = NULL, revision = revision + 1"  # noqa: S608 - our own column names
             " WHERE id = ? AND revision = ? RETURNING revision, request",
-            (*values(JOB_COLUMNS, after), handling, before.id, before.revision),
+            (*written, before.id, before.revision),
         ).fetchone()
         if row is None:
             raise StaleError(f"job {before.id} was changed by somebody else since it was taken")
