@@ -86,6 +86,7 @@ class _Daemon:
         self.former_apis: list[Client] = []
         self.watching: dict[Path, asyncio.Task[None]] = {}
         self.loops: set[asyncio.Task[Any]] = set()
+        self.honouring = asyncio.Lock()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def main(self) -> int:
@@ -300,7 +301,8 @@ class _Daemon:
         self.worker.wake()
 
     async def _honour_requests(self) -> None:
-        await requests.honour_daemon(self.worker, self.intakes)
+        async with self.honouring:
+            await requests.honour_daemon(self.worker, self.intakes)
 
     # loops of its own
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,18 +119,26 @@ def _ended(task: Task, finished: set[str]) -> Task:
 
 
 async def honour_daemon(worker: Worker, intakes: Mapping[Path, Intake]) -> None:
-    """What is asked of the daemon itself: rescan, redo, accept a new folder, cancel every client's tasks."""
-    for kind, argument in await worker.bench.store.run(lambda store: store.take_requests()):
+    """What is asked of the daemon itself: rescan, redo, accept a new folder, cancel every client's tasks. One call at a time.
+
+    A request is forgotten when it is honoured and not before: after a crash it is there. What pays is forgotten in the same commit.
+    """
+    for number, kind, argument in await worker.bench.store.run(lambda store: store.requests()):
         if kind == "rescan":
             for path, intake in intakes.items():
                 if argument is None or str(path) == argument:
                     intake.rescan()
         elif kind == "redo" and argument is not None:
-            await _redo(argument, worker)
+            await _redo(number, argument, worker)
         elif kind == "release_folder" and argument is not None:
             await _accept(argument, worker, intakes)
         elif kind == "cancel_every_client":
             await _cancel_every_client(worker)
+        await worker.bench.store.run(partial(_drop, number))
+
+
+def _drop(number: int, store: Store) -> None:
+    store.drop_request(number)
 
 
 async def _accept(folder: str, worker: Worker, intakes: Mapping[Path, Intake]) -> None:
@@ -144,11 +153,12 @@ async def _accept(folder: str, worker: Worker, intakes: Mapping[Path, Intake]) -
         worker.bench.log.warning("folder.not_accepted", folder=folder, meaning="there is no folder at all")
 
 
-async def _redo(argument: str, worker: Worker) -> None:
+async def _redo(number: int, argument: str, worker: Worker) -> None:
     """A finished file again, as a new job that pays again."""
     now = worker.bench.clock.now()
 
     def redo(store: Store) -> int | None:
+        store.drop_request(number)
         job = store.job(int(argument)) if argument.isdigit() else store.job_at(argument)
         if job is None or job.state not in (State.DONE, State.FAILED, State.CANCELLED):
             return None

@@ -2,7 +2,7 @@
 
     save    inside the N-th save of a job, before its commit: what the stage did has happened, and the row does not know of it
     commit  around a commit that writes, whoever's it is: 2 k - 1 is just before the k-th, 2 k just after, before anybody knows
-    file    just before the N-th change of a file or a folder in the inboxes and outboxes, or just after one by renameat2
+    file    just before the N-th change of a file or a folder in an inbox, outbox or folder for filing, or just after one by renameat2
 
 It ends by itself where there are fewer such moments.
 """
@@ -98,7 +98,8 @@ def main(path: str, moment: str, last: str) -> int:
     config = load(Path(path), os.environ)
     passed = countdown(int(last))
     if moment == "file":
-        watch_files(tuple(str(folder) for inbox in config.inboxes for folder in (inbox.path, inbox.outbox)), passed)
+        folders = [folder for inbox in config.inboxes for folder in (inbox.path, inbox.outbox, *inbox.filing_folders)]
+        watch_files(tuple(map(str, folders)), passed)
     return run(config, once=True, open_store=dying_store(moment, passed).open)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from lalald.jobs import State
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
 from lalald.store.reports import Reports
+from own_mounts import mount_disk
 from running import Home, tree, until, write_wav
 
 QUEUE_SECONDS = (
@@ -33,6 +34,8 @@ class Story:
     rule: Mapping[str, Any] = field(default_factory=lambda: RULE)
     before: Callable[[Home, Sandbox], None] | None = None
     code: int = 0
+    disks: Collection[str] = ()  # folders of the home that are disks of their own, so that files must be copied
+    filing: str = "done_dir"  # what the disk `elsewhere` is for
 
 
 def delivered(home: Home, sandbox: Sandbox, content: bytes) -> None:
@@ -49,6 +52,17 @@ def deleted(home: Home, sandbox: Sandbox, _content: bytes) -> None:
 def failed(home: Home, sandbox: Sandbox, content: bytes) -> None:
     assert tree(home.inbox) == ["failed/ep1.wav", "failed/ep1.wav.error.txt"]
     assert (home.inbox / "failed" / "ep1.wav").read_bytes() == content
+    _half_delivered(home, sandbox)
+
+
+def failed_elsewhere(home: Home, sandbox: Sandbox, content: bytes) -> None:
+    assert tree(home.inbox) == []
+    assert tree(home.root / "elsewhere") == ["ep1.wav", "ep1.wav.error.txt"]
+    assert (home.root / "elsewhere" / "ep1.wav").read_bytes() == content
+    _half_delivered(home, sandbox)
+
+
+def _half_delivered(home: Home, sandbox: Sandbox) -> None:
     (task,) = {
         path.split("/")[1] for path in tree(home.outbox)
     }  # the other one, whichever was started first, has failed
@@ -59,6 +73,26 @@ def failed(home: Home, sandbox: Sandbox, content: bytes) -> None:
 def released(home: Home, sandbox: Sandbox, content: bytes) -> None:
     check_the_end(home, sandbox, {"ep1": content})
     assert sandbox.state()["counts"]["upload"] == 1
+
+
+def retried(home: Home, sandbox: Sandbox, content: bytes) -> None:
+    assert tree(home.inbox) == ["done/ep1.wav"]
+    assert (home.inbox / "done" / "ep1.wav").read_bytes() == content
+    assert tree(home.outbox) == sorted(f"ep1/{path}" for path in (*DELIVERED, "lalald.json"))
+    assert len(sandbox.state()["charges"]) == 3, "the one that failed is paid again, as somebody asked"
+
+
+def redone(home: Home, sandbox: Sandbox, _content: bytes) -> None:
+    assert tree(home.inbox) == ["done/ep1.wav"]
+    copies = [f"{name}/{path}" for name in ("ep1", "ep1 (2)") for path in (*DELIVERED, "lalald.json")]
+    assert tree(home.outbox) == sorted(copies)
+    assert len(sandbox.state()["charges"]) == 4, "paid again, as somebody asked, and once"
+
+
+def accepted(home: Home, sandbox: Sandbox, _content: bytes) -> None:
+    assert tree(home.inbox) == ["done/ep1.wav", "done/ep2.wav"]
+    assert tree(home.outbox) == sorted(f"ep2/{path}" for path in (*DELIVERED, "lalald.json"))
+    assert len(sandbox.state()["charges"]) == 4
 
 
 def delivered_with_a_twin(home: Home, sandbox: Sandbox, _content: bytes) -> None:
@@ -91,13 +125,40 @@ def _held_for_minutes(home: Home, sandbox: Sandbox) -> None:
     assert home.command("release", "1").returncode == 0
 
 
+def _asked_to_retry(home: Home, sandbox: Sandbox) -> None:
+    _a_failing_task(home, sandbox)
+    assert carried(home, sandbox, ["-m", "lalald", "run", "--once"]) == 1
+    assert home.command("retry", "1").returncode == 0
+
+
+def _asked_to_redo(home: Home, sandbox: Sandbox) -> None:
+    assert carried(home, sandbox, ["-m", "lalald", "run", "--once"]) == 0
+    assert home.command("redo", "1").returncode == 0
+
+
+def _asked_to_accept(home: Home, sandbox: Sandbox) -> None:
+    """Another folder stands at the outbox's place."""
+    assert carried(home, sandbox, ["-m", "lalald", "run", "--once"]) == 0
+    home.outbox.rename(home.root / "the former outbox")
+    home.outbox.mkdir()
+    write_wav(home.inbox / "ep2.wav", pitch=300)
+    assert home.command("release", str(home.outbox)).returncode == 0
+
+
 OTHERS = [("ep2", 300), ("ep3", 400), ("twin of ep1", 220)]  # and their pitches; ep1's is 220
 STORIES = {
     "delivered": Story(delivered),
     "deleted": Story(deleted, {"on_success": "delete"}, {**RULE, "on_conflict": "overwrite"}, _old_results),
     "batched": Story(delivered_with_a_twin, rule={"name": "clean", "mode": "voice_clean"}, before=_others),
     "failed": Story(failed, before=_a_failing_task, code=1),
+    "delivered elsewhere": Story(delivered, disks=["outbox", "outbox/ep1/band", "elsewhere"]),
+    "failed elsewhere": Story(
+        failed_elsewhere, before=_a_failing_task, code=1, disks=["elsewhere"], filing="failed_dir"
+    ),
     "released": Story(released, before=_held_for_minutes),
+    "retried": Story(retried, before=_asked_to_retry),
+    "redone": Story(redone, before=_asked_to_redo),
+    "accepted": Story(accepted, before=_asked_to_accept),
 }
 
 
@@ -137,6 +198,11 @@ def killed(story: Story, moment: str, number: int, make_home: MakeHome) -> int:
         home = make_home(
             sandbox.url, [dict(story.rule)], checks_per_minute=6000, inbox={"existing": "take", **story.inbox}
         )
+        for folder in story.disks:
+            mount_disk(home.root / folder, "40m")
+            if folder == "elsewhere":
+                home.settings["inboxes"][0][story.filing] = str(home.root / folder)
+                home.write_config()
         content = write_wav(home.inbox / "ep1.wav")
         if story.before:
             story.before(home, sandbox)

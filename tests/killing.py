@@ -1,6 +1,8 @@
 """The real daemon killed again and again, at seeded random moments, while somebody watches its outbox.
 
-    python killing.py [SEED [KILLS [FILES]]]    the long run, by hand: prints its figures
+    python killing.py [SEED [KILLS [FILES]]]             the long run, by hand: prints its figures
+    python killing.py SEED KILLS FILES elsewhere         outbox and done folder on shares of their own: files are copied there
+
 
 What is looked for all the time: no file is written under a name that others can see. At the end: each task was charged once, every
 file was delivered once, and nothing is left over, here or on the service.
@@ -27,6 +29,8 @@ from typing import Any
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
 from lalald.sandbox.tracks import track_bytes
+from own_fuse import Share
+from own_mounts import in_own_mounts
 from running import Home, tree, until, write_wav
 
 RULE: dict[str, Any] = {
@@ -42,16 +46,22 @@ DELIVERED = {"band/bass.wav", "band/drum.wav", "band/no_multistem.wav", "voice/n
 QUEUE_SECONDS = 20.0  # while a task waits in the queue its key gives its id again; the next start comes within it
 
 
+def done_folder(home: Home) -> Path:
+    return home.inbox / home.settings["inboxes"][0].get("done_dir", "done")
+
+
 def check_the_end(home: Home, sandbox: Sandbox, contents: dict[str, bytes]) -> None:
     """Every file delivered once and whole, charged once, its source filed; nothing left over anywhere."""
+    done = done_folder(home)
     expected = {f"{name}/{path}" for name in contents for path in (*DELIVERED, "lalald.json")}
     assert set(tree(home.outbox)) == expected
     for name, content in contents.items():
         for path in DELIVERED:
             label = Path(path).stem
             assert (home.outbox / name / path).read_bytes() == track_bytes(content, label, f"{name}.wav")
-        assert (home.inbox / "done" / f"{name}.wav").read_bytes() == content
-    assert tree(home.inbox) == sorted(f"done/{name}.wav" for name in contents)
+        assert (done / f"{name}.wav").read_bytes() == content
+    assert tree(done) == sorted(f"{name}.wav" for name in contents)
+    assert [path for path in tree(home.inbox) if not (home.inbox / path).is_relative_to(done)] == []
     state = sandbox.state(requests=False)
     digests = Counter(charge["sha256"] for charge in state["charges"])
     assert len(digests) == len(contents)
@@ -126,8 +136,8 @@ def kill_again_and_again(
                 contents[f"ep{n}"] = write_wav(home.inbox / f"ep{n}.wav", seconds, pitch=200 + n)
             _kill_once(home, chance, figures, longest)
         home.start()
-        filed = sorted(f"done/{name}.wav" for name in contents)
-        until(lambda: tree(home.inbox) == filed, "every source was filed", 120)
+        filed = sorted(f"{name}.wav" for name in contents)
+        until(lambda: tree(done_folder(home)) == filed, "every source was filed", 120)
         home.stop()
     finally:
         witness.over.set()
@@ -165,12 +175,27 @@ def _counted(figures: Figures, sandbox: Sandbox, witness: Witness) -> Figures:
     return figures
 
 
-def main(seed: int = 1, kills: int = 100, files: int = 120) -> None:
-    options = Options(queue_seconds=QUEUE_SECONDS, processing_seconds=2.0, checks_per_minute=600)
+def main(seed: int = 1, kills: int = 100, files: int = 120, place: str = "here") -> None:
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="lalald-killing-") as folder, Sandbox(options) as sandbox:
+    with tempfile.TemporaryDirectory(prefix="lalald-killing-") as folder:
+        root = Path(folder)
+        if place == "here":
+            killed_at_random(root, {}, seed, kills, files)
+        else:
+            in_own_mounts(lambda: killed_elsewhere(root, seed, kills, files))
+    print(f"{time.monotonic() - began:.0f} s")
+
+
+def killed_elsewhere(root: Path, seed: int, kills: int, files: int) -> None:
+    with Share(root / "outbox"), Share(root / "elsewhere") as done:
+        killed_at_random(root, {"done_dir": str(done.folder)}, seed, kills, files)
+
+
+def killed_at_random(root: Path, settings: dict[str, Any], seed: int, kills: int, files: int) -> None:
+    options = Options(queue_seconds=QUEUE_SECONDS, processing_seconds=2.0, checks_per_minute=600)
+    with Sandbox(options) as sandbox:
         home = Home(
-            Path(folder), sandbox.url, [RULE], checks_per_minute=600, inbox={"existing": "take"},
+            root, sandbox.url, [RULE], checks_per_minute=600, inbox={"existing": "take", **settings},
             transfers={"uploads": 3, "downloads": 6, "download_rate": "4MB"},
         )  # fmt: skip
         try:
@@ -180,8 +205,7 @@ def main(seed: int = 1, kills: int = 100, files: int = 120) -> None:
             print(home.log.read_text(errors="replace")[-4000:])
             print(home.command("status").stdout)
             raise
-    print(f"{time.monotonic() - began:.0f} s")
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(*map(int, sys.argv[1:4]), *sys.argv[4:])

@@ -34,7 +34,7 @@ def asked(shelf: Shelf) -> dict[int, str]:
 
 def asked_of_the_daemon(shelf: Shelf) -> list[tuple[str, str | None]]:
     with shelf.store() as store:
-        return store.take_requests()
+        return [(kind, argument) for _, kind, argument in store.requests()]
 
 
 def test_a_retry_says_what_it_will_cost(shelf: Shelf) -> None:

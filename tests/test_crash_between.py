@@ -8,6 +8,7 @@ import pytest
 
 from conftest import MakeHome
 from dying_once import STORIES, killed
+from own_mounts import in_own_mounts
 
 SAVES = 10  # of a job with two tasks
 POINTS = [
@@ -22,9 +23,18 @@ POINTS = [
     ("deleted", "file", 60),
     ("failed", "file", 50),
     ("released", "commit", 6),
+    ("retried", "commit", 6),
+    ("redone", "commit", 10),  # the request is taken
+    ("accepted", "commit", 12),  # likewise
+    ("delivered elsewhere", "file", 81),
+    ("delivered elsewhere", "file", 118),
+    ("failed elsewhere", "file", 61),
 ]
 
 
 @pytest.mark.parametrize(("story", "moment", "number"), POINTS)
 def test_killed_at_any_moment_it_ends_the_same(story: str, moment: str, number: int, make_home: MakeHome) -> None:
-    assert killed(STORIES[story], moment, number, make_home) == -signal.SIGKILL, "there is such a moment"
+    def tell() -> None:
+        assert killed(STORIES[story], moment, number, make_home) == -signal.SIGKILL, "there is such a moment"
+
+    in_own_mounts(tell) if STORIES[story].disks else tell()

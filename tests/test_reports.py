@@ -205,8 +205,10 @@ def test_what_is_asked_of_the_daemon_itself_is_asked_once_and_in_order(shelf: Sh
         requests.ask(Kind.RESCAN, "/in", now=lambda: NOW)
         assert requests.asked() == 3
     with shelf.store() as store:
-        assert store.take_requests() == [("rescan", None), ("redo", "1"), ("rescan", "/in")]
-        assert store.take_requests() == []
+        asked = store.requests()
+        assert [request[1:] for request in asked] == [("rescan", None), ("redo", "1"), ("rescan", "/in")]
+        store.drop_request(asked[1][0])
+        assert store.requests() == [asked[0], asked[2]]
 
 
 def test_requests_made_together_are_made_whole_or_not_at_all(shelf: Shelf) -> None:

@@ -338,12 +338,14 @@ class Store(KnownFiles):
         ).fetchone()
         return float(found)
 
-    def take_requests(self) -> list[tuple[str, str | None]]:
-        """What the command line asks of the daemon itself, oldest first; taken once."""
-        rows = self.connection.execute("SELECT kind, argument FROM requests ORDER BY id").fetchall()
-        if rows:
-            self.connection.execute("DELETE FROM requests")
-        return [(row[0], row[1]) for row in rows]
+    def requests(self) -> list[tuple[int, str, str | None]]:
+        """What the command line asks of the daemon itself, oldest first: number, kind and argument of each."""
+        rows = self.connection.execute("SELECT id, kind, argument FROM requests ORDER BY id").fetchall()
+        return [(row[0], row[1], row[2]) for row in rows]
+
+    def drop_request(self, number: int) -> None:
+        """It was honoured."""
+        self.connection.execute("DELETE FROM requests WHERE id = ?", (number,))
 
     def trim(self, before: float) -> int:
         """Deletes the details of ended jobs older than `before`. What lies in an inbox, and what reuse needs, stays.
