@@ -49,6 +49,7 @@ def run(
     once: bool = False,
     environ: Mapping[str, str] = os.environ,
     open_store: Callable[[Path], Store] = Store.open,
+    clock: Clock | None = None,
 ) -> int:
     """Carries files until SIGTERM, or with `once` until nothing is left to carry. Returns the exit code.
 
@@ -60,7 +61,7 @@ def run(
     with only_daemon(config.state_dir):
 
         async def live() -> int:
-            return await _Daemon(config, open_store, once=once, environ=environ, log=log).main()
+            return await _Daemon(config, open_store, clock or Clock(), once=once, environ=environ, log=log).main()
 
         code = asyncio.run(live())
     sys.stderr.flush()
@@ -70,14 +71,21 @@ def run(
 
 class _Daemon:
     def __init__(
-        self, config: Config, open_store: Callable[[Path], Store], *, once: bool, environ: Mapping[str, str], log: Any
+        self,
+        config: Config,
+        open_store: Callable[[Path], Store],
+        clock: Clock,
+        *,
+        once: bool,
+        environ: Mapping[str, str],
+        log: Any,
     ) -> None:
         self.config = config
         self.open_store = open_store
         self.once = once
         self.environ = environ
         self.log = log
-        self.clock = Clock()
+        self.clock = clock
         self.systemd = Systemd(environ)
         self.stop = asyncio.Event()
         self.reload = asyncio.Event()

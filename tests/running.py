@@ -68,6 +68,7 @@ class Home:
         self.write_config()
         self.process: subprocess.Popen[bytes] | None = None
         self.log = root / "daemon.log"
+        self.daemon: tuple[str, ...] = ("-m", "lalald", "run")  # as Python is asked for it
         self.through: tuple[str, ...] = ()  # what starts the program: `setpriv …`, `unshare …`
 
     def write_config(self) -> None:
@@ -90,7 +91,7 @@ class Home:
         """The daemon; with `wait`, once it is ready."""
         seen = self.log.read_bytes().count(b"daemon.ready") if self.log.exists() else 0
         with self.log.open("ab") as log:
-            words = [*self.through, sys.executable, "-m", "lalald", "run"]
+            words = [*self.through, sys.executable, *self.daemon]
             self.process = subprocess.Popen(words, env={**self.environ, **(environ or {})}, stderr=log, stdout=log)
         if wait:
             until(lambda: self.log.read_bytes().count(b"daemon.ready") > seen or self._ended(), "the daemon is ready")

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from carrying import Workshop, run
+from conftest import MakeHome
 from lalald.jobs import Hold, Stage, State
+from lalald.sandbox.server import Sandbox
+from running import Home, tree, until, write_wav
 
 DAY_SECONDS = 86400.0
 
@@ -111,3 +114,43 @@ def test_what_failed_in_this_run_is_known_though_the_clock_was_turned_back(tmp_p
             assert shop.worker.failed_count == 1, "of this run"
 
     run(scenario())
+
+
+def turn(home: Home, seconds: float) -> None:
+    """As a whole, for it is read all the time."""
+    written = home.root / "turned by"
+    new = written.with_suffix(".new")
+    new.write_text(str(seconds))
+    new.rename(written)
+
+
+@pytest.mark.parametrize("step_seconds", [DAY_SECONDS, -DAY_SECONDS], ids=["a day on", "a day back"])
+def test_the_program_goes_on_by_a_turned_clock_with_a_job_at_each_stage(
+    sandbox: Sandbox, make_home: MakeHome, step_seconds: float
+) -> None:
+    home = make_home(sandbox.url, checks_per_minute=600)
+    home.daemon = (str(Path(__file__).with_name("turned.py")), str(home.config), str(home.root / "turned by"))
+    turn(home, 0.0)
+    home.start()
+    stages = ("delete", "download", "check", "split", "upload")
+    sandbox.faults(*(f"{stage}:503*0,match={stage}.wav" for stage in stages))
+    for pitch, stage in enumerate(stages, 200):
+        write_wav(home.inbox / f"{stage}.wav", pitch=pitch)
+        until(lambda stage=stage: tried(sandbox, stage), f"one is at its {stage}")  # type: ignore[misc] # bound here
+    turn(home, step_seconds)
+    sandbox.faults()
+    until(lambda: tree(home.inbox) == sorted(f"done/{stage}.wav" for stage in stages), "all go on")
+    assert {job["state"] for job in home.jobs()} == {"done"}
+    assert home.stop() == 0
+
+    turn(home, 0.0)
+    home.start()
+    write_wav(home.inbox / "late.wav", pitch=300)
+    until((home.inbox / "done" / "late.wav").exists, "it goes on after the clock was mended, too")
+    assert home.stop() == 0
+    assert len(sandbox.state()["charges"]) == len(stages) + 1, "each once"
+
+
+def tried(sandbox: Sandbox, stage: str) -> bool:
+    requests = sandbox.state()["requests"]
+    return any(entry["operation"] == stage and entry["status"] == 503 for entry in requests)

@@ -114,14 +114,20 @@ def contents(state: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in state.iterdir() if path.name in (FILE_NAME, f"{FILE_NAME}-wal")}
 
 
-def test_the_program_says_so_in_plain_words(sandbox: Sandbox, make_home: MakeHome) -> None:
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [(middle_page_beside_a_log, "is damaged"), (newer, "newer lalald"), (foreign, "another program")],
+)
+def test_the_program_says_so_in_plain_words(spoil: Spoil, words: str, sandbox: Sandbox, make_home: MakeHome) -> None:
     home = make_home(sandbox.url)
-    middle_page_beside_a_log(home.state)
+    spoil(home.state)
+    write_wav(home.inbox / "ep1.wav")
     before = contents(home.state)
 
     ended = home.command("run")
 
     assert ended.returncode == 2, ended.stderr
+    assert words in ended.stderr
     assert "it was left as it is" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert contents(home.state).items() >= before.items()
