@@ -9,7 +9,6 @@ import signal
 import sys
 import uuid
 from collections.abc import Callable, Coroutine, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -23,6 +22,7 @@ from lalald.config import Config
 from lalald.config.apart import load
 from lalald.control import Server
 from lalald.credentials import CREDENTIAL, license_key_with_origin
+from lalald.disks import Disks
 from lalald.errors import ConfigError, FileError, ServiceError, StoreError
 from lalald.inbox.intake import Intake
 from lalald.inbox.settle import ignore_broken_leases
@@ -86,6 +86,7 @@ class _Daemon:
         self.environ = environ
         self.log = log
         self.clock = clock
+        self.disks = Disks()
         self.systemd = Systemd(environ)
         self.stop = asyncio.Event()
         self.reload = asyncio.Event()
@@ -150,9 +151,8 @@ class _Daemon:
         self.bench = Bench(
             config=config, api=self._client(config), store=self.store, clock=self.clock, budget=self._budget(config),
             new_key=lambda: str(uuid.uuid4()), log=self.log, reservations=Reservations(reserved),
-            folders=KnownFolders(markers, self.store, lambda: self.bench.files, self.clock, self.log),
-            batch_refused_at=refused_at, uploads=ThreadPoolExecutor(config.transfers.uploads, "upload"),
-            downloads=ThreadPoolExecutor(config.transfers.downloads, "download"), files=ThreadPoolExecutor(4, "files"),
+            folders=KnownFolders(markers, self.store, self.disks, self.clock, self.log), disks=self.disks,
+            batch_refused_at=refused_at, downloads=asyncio.Semaphore(config.transfers.downloads),
         )  # fmt: skip
         self.worker = Worker(self.bench, look_again=self._look_again)
 
@@ -169,12 +169,11 @@ class _Daemon:
         """At start: whether it is there, and what a crash left staged there; a share that never answers keeps nobody waiting."""
         try:
             await self.bench.folders.check(directory)
+            left = await self.disks.on(directory, outbox.staged_job_ids, directory)
+            known = await self.store.run(partial(_jobs_of, left))
+            await self.disks.on(directory, outbox.clear_staging, directory, known)
         except FileError:
             self.worker.holds.turns.wake()
-            return
-        left = await self.bench.on(self.bench.files, outbox.staged_job_ids, directory)
-        known = await self.store.run(partial(_jobs_of, left))
-        await self.bench.on(self.bench.files, outbox.clear_staging, directory, known)
 
     def _warn(self) -> None:
         """What is allowed in the configuration, and odd: whoever never asks `check-config` is told too."""
@@ -283,7 +282,7 @@ class _Daemon:
 
     def _watch(self, inbox: Any) -> None:
         intake = Intake(
-            inbox, self.store, taken=self._taken, clock=self.clock, executor=self.bench.files,
+            inbox, self.store, taken=self._taken, clock=self.clock, disks=self.disks,
             existing_override="take" if self.once else None, log=self.log,
         )  # fmt: skip
         self.intakes[inbox.path] = intake
@@ -353,7 +352,7 @@ class _Daemon:
             self.reload.clear()
             self.systemd.reloading()
             try:
-                config = await self.bench.on(self.bench.files, load, self.config.path, self.environ)
+                config = await self.disks.on(str(self.config.path.parent), load, self.config.path, self.environ)
             except ConfigError as error:
                 self.log.error("config.kept", error=told(error), meaning="the old configuration goes on")
             else:
@@ -369,8 +368,7 @@ class _Daemon:
                 "config.state_dir_kept", state_dir=str(before.state_dir), meaning="a new state folder needs a restart"
             )
         if config.transfers != before.transfers:
-            self.bench.uploads = ThreadPoolExecutor(config.transfers.uploads, "upload")
-            self.bench.downloads = ThreadPoolExecutor(config.transfers.downloads, "download")
+            self.bench.downloads = asyncio.Semaphore(config.transfers.downloads)
         self.bench.budget.limits = config.minutes
         self.bench.budget.outdated()
         self._warn()

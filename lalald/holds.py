@@ -10,9 +10,9 @@ from lalald.errors import FileError, LicenceRefusedError, ServiceError
 from lalald.files import check_folder, free_bytes
 from lalald.jobs import Hold, Job, Stage
 from lalald.moves import released
-from lalald.stages.archive import filing_folder
 from lalald.stages.bench import Bench
 from lalald.stages.download import room_needed
+from lalald.stages.places import filing_folder
 from lalald.stages.source import check_inbox
 from lalald.trials import Trials
 from lalald.turns import Turns
@@ -203,7 +203,7 @@ class Holds:
         await check_inbox(inbox, self._bench)
 
     async def _check_written(self, folder: str) -> None:
-        await self._bench.folders.looks.at(folder, check_folder)
+        await self._bench.disks.look(folder, check_folder)
 
     async def _release_where_there_is_room(self) -> None:
         jobs = await self._bench.store.run(lambda store: store.held(Hold.DISK))
@@ -222,8 +222,8 @@ class Holds:
     async def _room_in(self, folder: str) -> int:
         """Bytes; none where not even an empty file can be made, for a disk can be out of other things."""
         try:
-            await self._bench.folders.looks.at(folder, check_folder)
-            return await self._bench.folders.looks.at(folder, free_bytes)
+            await self._bench.disks.look(folder, check_folder)
+            return await self._bench.disks.look(folder, free_bytes)
         except FileError:
             return 0
 

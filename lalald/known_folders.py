@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from lalald import presence
 from lalald.clock import Clock
+from lalald.disks import Disks
 from lalald.errors import FolderUnavailableError
 from lalald.files import check_folder, free_bytes
-from lalald.looks import Looks
 from lalald.naming import shown
 from lalald.store import Store, StoreThread
 
@@ -30,22 +28,19 @@ class _Known:
 
 
 class KnownFolders:
-    """Looked at one at a time; `looks` is for whoever has another question about a folder."""
+    """What was found of each the last time, and what changed since is told once."""
 
     def __init__(
         self,
         markers: Mapping[str, str | None],
         store: StoreThread,
-        executor: Callable[[], Executor],
+        disks: Disks,
         clock: Clock,
         log: Any,
-        *,
-        answer_seconds: float = 30.0,
     ) -> None:
         self._known = {path: _Known(marker) for path, marker in markers.items()}
-        self.looks = Looks(executor, answer_seconds)
         self._store = store
-        self._executor = executor
+        self._disks = disks
         self._clock = clock
         self._log = log
 
@@ -68,7 +63,7 @@ class KnownFolders:
         """
         before = self._known.get(path, _Known())
         try:
-            found = await self.looks.at(path, _found, before)
+            found = await self._disks.look(path, _found, before)
         except FolderUnavailableError as error:
             known = self._known.get(path, before)  # it may have been accepted meanwhile
             await self._note(path, replace(known, reason=f"{error} {error.hint}".strip()))
@@ -79,8 +74,8 @@ class KnownFolders:
     async def accept(self, path: str) -> bool:
         """From now on the folder that stands there is the right one. Whether there is one."""
         try:
-            marker = await asyncio.get_running_loop().run_in_executor(self._executor(), presence.accept, path)
-        except OSError:
+            marker = await self._disks.on(path, presence.accept, path)
+        except (OSError, FolderUnavailableError):
             return False
         await self._note(path, _Known(marker))
         return True

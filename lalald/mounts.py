@@ -47,6 +47,16 @@ def mount_of(path: Path, mountinfo: Path = MOUNTINFO) -> Mount:
     return Mount(os.fsdecode(longest), kind.decode(errors="replace"))
 
 
+def mounts_above(path: str, mountinfo: Path = MOUNTINFO) -> list[bytes]:
+    """The lines of the table whose mounts hold `path` as it is written; the file systems themselves are not asked anything."""
+    try:
+        table = mountinfo.read_bytes()
+    except OSError:
+        return []
+    place = os.fsencode(path).rstrip(b"/") + b"/"
+    return [line for line in table.splitlines() if place.startswith(_mount(line)[0].rstrip(b"/") + b"/")]
+
+
 def _mount(line: bytes) -> tuple[bytes, bytes]:
     """Mount point and type of one line; proc_pid_mountinfo(5): a lone dash ends the optional fields before the type."""
     fields = line.split(b" ")

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lalald import moves
-from lalald.errors import RefusedError, ServiceError, TransientError
+from lalald.errors import FolderUnavailableError, RefusedError, ServiceError, TransientError
 from lalald.jobs import Done, Job, Request, Stage, State, Task
 from lalald.stages.archive import take_back
-from lalald.stages.bench import source_path
+from lalald.stages.places import source_folder, source_path
 from lalald.store import Store
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ async def _asked(job: Job, request: Request, worker: Worker) -> Job | None:
     if request is Request.CANCEL:
         return await _cancelled(job, worker) if job.state in (State.WAITING, State.HELD) else job
     if request is Request.RETRY and job.state in (State.FAILED, State.CANCELLED):
-        await worker.bench.on(worker.bench.files, take_back, job)
+        with suppress(FolderUnavailableError):  # the note stays beside the file until that has left its place
+            await worker.bench.disks.on(source_folder(job), take_back, job)
         return moves.retried(job, now)
     if request is Request.RELEASE and job.state is State.HELD:
         return moves.released(job, now)
@@ -155,28 +157,31 @@ async def _accept(folder: str, worker: Worker, intakes: Mapping[Path, Intake]) -
 
 async def _redo(number: int, argument: str, worker: Worker) -> None:
     """A finished file again, as a new job that pays again."""
-    now = worker.bench.clock.now()
+    bench = worker.bench
+    log = bench.log
 
-    def redo(store: Store) -> int | None:
-        store.drop_request(number)
+    def finished(store: Store) -> Job | None:
         job = store.job(int(argument)) if argument.isdigit() else store.job_at(argument)
-        if job is None or job.state not in (State.DONE, State.FAILED, State.CANCELLED):
-            return None
-        facts = os.stat(source_path(job))
-        job = replace(job, size=facts.st_size, mtime_ns=facts.st_mtime_ns, inode=facts.st_ino)
-        return store.redo(job, now, tuple(moves.fresh(task) for task in job.tasks))
+        return job if job is not None and job.state in (State.DONE, State.FAILED, State.CANCELLED) else None
 
-    log = worker.bench.log
-    try:
-        job_id = await worker.bench.store.run(redo)
-    except OSError as error:
-        log.warning("redo.impossible", asked=argument, error=error.strerror, meaning="its file is not there any more")
-        return
-    if job_id is None:
+    job = await bench.store.run(finished)
+    if job is None:
         log.warning("redo.impossible", asked=argument, meaning="there is no finished job of that number or file")
         return
+    try:
+        facts = await bench.disks.on(source_folder(job), os.stat, source_path(job))
+    except (OSError, FolderUnavailableError) as error:
+        log.warning("redo.impossible", asked=argument, error=str(error), meaning="its file is not there")
+        return
+    job = replace(job, size=facts.st_size, mtime_ns=facts.st_mtime_ns, inode=facts.st_ino)
+    job_id = await bench.store.run(partial(_redone, number, job, bench.clock.now()))
     log.info("job.redone", asked=argument, job=job_id)
     worker.wake()
+
+
+def _redone(number: int, job: Job, now: float, store: Store) -> int:
+    store.drop_request(number)
+    return store.redo(job, now, tuple(moves.fresh(task) for task in job.tasks))
 
 
 async def _cancel_every_client(worker: Worker) -> None:

@@ -23,10 +23,11 @@ from lalald.outcomes import outcome_of, was_answered
 from lalald.pacing import Gate
 from lalald.presets import MODES
 from lalald.stages import split
-from lalald.stages.archive import file_failure, file_success, filing_folder
-from lalald.stages.bench import Bench, source_path
+from lalald.stages.archive import file_failure, file_success
+from lalald.stages.bench import Bench
 from lalald.stages.delete import delete
-from lalald.stages.download import download, tidy
+from lalald.stages.download import clear, download, tidy
+from lalald.stages.places import filing_folder, filing_folders, source_folder, source_path
 from lalald.stages.source import check_inbox
 from lalald.stages.upload import upload
 from lalald.starts import Starts
@@ -42,9 +43,9 @@ _ASKED_AGAIN_SECONDS = 30.0
 async def archive(job: Job, bench: Bench) -> Outcome:
     """The source file goes where it belongs, after everything else."""
     await _check_filing_folder(job, bench)
-    if not await bench.on(bench.files, os.path.lexists, source_path(job)):
+    if not await bench.disks.on(source_folder(job), os.path.lexists, source_path(job)):
         await check_inbox(job.inbox, bench)
-    return jobs.Done(await bench.on(bench.files, file_success, job))
+    return jobs.Done(await bench.disks.on(filing_folders(job), file_success, job))
 
 
 async def _check_filing_folder(job: Job, bench: Bench) -> None:
@@ -312,7 +313,8 @@ class Worker:
     async def _file_failure(self, job: Job) -> None:
         try:
             await _check_filing_folder(job, self.bench)
-            filed = await self.bench.on(self.bench.files, file_failure, moves.filed_at_last(job))
+            await clear(job, self.bench)
+            filed = await self.bench.disks.on(filing_folders(job), file_failure, moves.filed_at_last(job))
             await self.save(job, replace(filed, filed=True))
         except FileError as error:
             passes = isinstance(error, (FolderUnavailableError, DiskFullError))

@@ -14,7 +14,6 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -23,6 +22,7 @@ from lalald.budget import Budget
 from lalald.clock import Clock
 from lalald.config import Config, Minutes
 from lalald.credentials import LicenseKey
+from lalald.disks import Disks
 from lalald.errors import StoreError
 from lalald.jobs import Handling, Job, Request, State, Task
 from lalald.known_folders import KnownFolders
@@ -40,6 +40,7 @@ DEADLINE_SECONDS = 20.0  # of the machine's time
 KEY = "a-license-key-that-nobody-may-see"
 PATIENT = Deadlines(connect_seconds=20_000.0, answer_seconds=20_000.0, stall_seconds=5.0, upload_answer_seconds=10.0)
 HURRIED = Deadlines(connect_seconds=500.0, answer_seconds=25.0, stall_seconds=0.5, upload_answer_seconds=0.5)
+LONG = (20_000.0, 20_000.0)  # until a folder is doubted, and then is silent: the disks of the machine do not fly
 PLENTY = 100_000  # checks in a minute: what paces the checks is tested elsewhere
 
 Result = TypeVar("Result")
@@ -137,6 +138,7 @@ class Workshop:
         options: Options | None = None,
         minutes: Minutes | None = None,
         deadlines: Deadlines = PATIENT,
+        answers: tuple[float, float] = LONG,
         on_lost_task: Any = "hold",
         jitter: float = 0.0,
         asked: Sequence[tuple[str, Mapping[str, Any]]] = VOCALS,
@@ -150,6 +152,7 @@ class Workshop:
         self.sandbox = sandbox or Sandbox(options or Options(checks_per_minute=PLENTY))
         self.minutes = minutes or Minutes()
         self.deadlines = deadlines
+        self.answers = answers
         self.on_lost_task = on_lost_task
         self.jitter = jitter
         self.asked = asked
@@ -183,14 +186,13 @@ class Workshop:
             path=self.root / "config.yaml", state_dir=self.state, inboxes=(), api_url=self.sandbox.url,
             checks_per_minute=PLENTY, minutes=self.minutes, on_lost_task=self.on_lost_task,
         )  # fmt: skip
-        self._executors = [ThreadPoolExecutor(3), ThreadPoolExecutor(6), ThreadPoolExecutor(4)]
-        uploads, downloads, files = self._executors
+        self.disks = Disks(*self.answers)
         reserved, markers = await self.store.run(lambda store: (store.reservations(), store.folder_markers()))
         self.bench = Bench(
             config=config, api=self.api, store=self.store, clock=self.clock,
             budget=Budget(self.minutes, self.clock, self._minutes_left, self._spent),
-            new_key=lambda: str(uuid.uuid4()), log=self.journal, uploads=uploads, downloads=downloads, files=files,
-            reservations=Reservations(reserved), folders=KnownFolders(markers, self.store, lambda: files, self.clock, self.journal),
+            new_key=lambda: str(uuid.uuid4()), log=self.journal, disks=self.disks, downloads=asyncio.Semaphore(6),
+            reservations=Reservations(reserved), folders=KnownFolders(markers, self.store, self.disks, self.clock, self.journal),
         )  # fmt: skip
         self.looked_again: list[str] = []
         self.worker = Worker(self.bench, look_again=self.looked_again.append, jitter=lambda: self.jitter)
@@ -208,8 +210,8 @@ class Workshop:
         self.api.interrupt()
         self.running.cancel()
         await asyncio.gather(self.running, return_exceptions=True)
-        for executor in self._executors:
-            await asyncio.to_thread(executor.shutdown)
+        for thread in self.disks.stop():
+            await asyncio.to_thread(thread.join)
         await self.api.aclose()
         await self.store.stop()
 

@@ -11,11 +11,14 @@ import subprocess
 import sys
 import time
 import wave
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from lalald.disks import Disks
 
 DEADLINE_SECONDS = 30.0
 
@@ -42,6 +45,17 @@ def write_wav(path: Path, seconds: float = 2.0, pitch: float = 220.0) -> bytes:
     content = hidden.read_bytes()
     hidden.rename(path)
     return content
+
+
+@contextmanager
+def own_disks(**behaviour: Any) -> Iterator[Disks]:
+    """Threads for a test, of which none is left at its end."""
+    disks = Disks(**behaviour)
+    try:
+        yield disks
+    finally:
+        for thread in disks.stop():
+            thread.join()
 
 
 def tree(folder: Path) -> list[str]:

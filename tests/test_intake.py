@@ -10,7 +10,6 @@ import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -27,6 +26,7 @@ from lalald.inbox.intake import Intake
 from lalald.inbox.settle import ignore_broken_leases
 from lalald.jobs import Hold, Job, State, Task
 from lalald.store import Store, StoreThread
+from running import own_disks
 from test_inbox_watch import in_small_limits, needs_namespaces
 
 DEADLINE_SECONDS = 20.0
@@ -90,14 +90,14 @@ class Place:
     @asynccontextmanager
     async def running(self, existing: str | None = None) -> AsyncIterator[Intake]:
         """The intake at work, after its first scan."""
-        with ThreadPoolExecutor(2) as executor:
+        with own_disks() as disks:
             async with self.store() as self.thread:
                 intake = Intake(
                     self.inbox,
                     self.thread,
                     taken=self._taken,
                     clock=Clock(),
-                    executor=executor,
+                    disks=disks,
                     existing_override=existing,
                     log=self.log,
                 )
@@ -957,10 +957,10 @@ def test_it_stops_at_once(tmp_path: Path) -> None:
         place.put(f"{index}.mp3")
 
     async def story() -> None:
-        with ThreadPoolExecutor(1) as executor:
+        with own_disks() as disks:
             async with place.store() as place.thread:
                 intake = Intake(
-                    place.inbox, place.thread, taken=lambda: None, clock=Clock(), executor=executor, log=place.log
+                    place.inbox, place.thread, taken=lambda: None, clock=Clock(), disks=disks, log=place.log
                 )
                 task = asyncio.create_task(intake.run())
                 await until(partial(has_jobs, place), "the first jobs")
@@ -1057,7 +1057,7 @@ def test_a_full_state_folder_delays_files_and_loses_none(tmp_path: Path) -> None
     place = Place(tmp_path)
 
     async def story() -> None:
-        with ThreadPoolExecutor(1) as executor:
+        with own_disks() as disks:
             async with place.store() as place.thread:
                 store = Flaky(place.thread)
                 intake = Intake(
@@ -1065,7 +1065,7 @@ def test_a_full_state_folder_delays_files_and_loses_none(tmp_path: Path) -> None
                     store,
                     taken=lambda: None,
                     clock=Clock(),
-                    executor=executor,
+                    disks=disks,
                     log=place.log,
                     probe_seconds=0.1,
                 )
@@ -1127,10 +1127,10 @@ def test_between_rescans_nothing_wakes_up_and_nothing_is_written(tmp_path: Path)
             return super().monotonic()
 
     async def story() -> None:
-        with ThreadPoolExecutor(1) as executor:
+        with own_disks() as disks:
             async with place.store() as place.thread:
                 intake = Intake(
-                    place.inbox, place.thread, taken=lambda: None, clock=Counting(), executor=executor, log=place.log
+                    place.inbox, place.thread, taken=lambda: None, clock=Counting(), disks=disks, log=place.log
                 )
                 await intake.scan()
                 task = asyncio.create_task(intake.run())

@@ -6,21 +6,25 @@ import asyncio
 import json
 import subprocess
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from carrying import Journal, Workshop, run
 from conftest import MakeHome
 from lalald.clock import Clock
+from lalald.disks import Disks
 from lalald.errors import FolderUnavailableError
 from lalald.jobs import Hold, Job, Stage, State
 from lalald.known_folders import KnownFolders
 from lalald.presence import MARKER_NAME, look, read_marker
 from lalald.sandbox.server import Sandbox
 from lalald.store import Store, StoreThread
-from running import tree, until, write_wav
+from running import own_disks, tree, until, write_wav
 
 RESULTS = ["ep1/no_vocals.wav", "ep1/vocals.wav"]
 
@@ -130,62 +134,64 @@ def test_a_marker_that_a_reader_of_the_outbox_deleted_is_written_anew(tmp_path: 
     run(scenario())
 
 
-def test_an_outbox_that_never_answers_keeps_one_thread_and_is_told(tmp_path: Path) -> None:
+def test_an_outbox_that_never_answers_is_told_once_and_taken_up_when_it_does(tmp_path: Path) -> None:
     answers = threading.Event()
 
     async def scenario() -> None:
         store = StoreThread(lambda: Store.open(tmp_path / "state"))
         await store.start()
         journal = Journal()
-        with ThreadPoolExecutor(1) as dead, ThreadPoolExecutor(1) as spare:
-            dead.submit(answers.wait)  # a stat on a dead share does not return either
-            executors = [dead, spare]
-            folders = KnownFolders({}, store, lambda: executors.pop(0), Clock(), journal, answer_seconds=0.05)
-            for _ in range(3):
-                with pytest.raises(FolderUnavailableError, match=r"has not answered for 0\.05 seconds"):
-                    await folders.check(str(tmp_path))
-            assert len(executors) == 1  # the first look is still waited for: no second one was begun
-            assert len(journal.of("folder.unavailable")) == 1
-            answers.set()
-            await folders.check(str(tmp_path))
-            assert folders.away == []
+        with own_disks(doubt_seconds=0.01, answer_seconds=0.04, ask=lambda _: answers.wait()) as disks:
+            folders = KnownFolders({}, store, disks, Clock(), journal)
+            try:
+                held_up = [disks.on(str(tmp_path), answers.wait) for _ in range(4)]  # all its threads
+                await asyncio.gather(*held_up, return_exceptions=True)
+                for _ in range(3):
+                    with pytest.raises(FolderUnavailableError, match=r"has not answered for 0\.05 seconds"):
+                        await folders.check(str(tmp_path))
+                assert len(journal.of("folder.unavailable")) == 1
+            finally:
+                answers.set()
+            async with asyncio.timeout(10.0):
+                while folders.away:
+                    with suppress(FolderUnavailableError):
+                        await folders.check(str(tmp_path))
+                    await asyncio.sleep(0)  # lets what was given up come back
         await store.stop()
 
-    try:
-        asyncio.run(scenario())
-    finally:
-        answers.set()
+    asyncio.run(scenario())
 
 
 def test_a_folder_that_is_accepted_during_a_look_stays_accepted(tmp_path: Path) -> None:
-    begun, answers = asyncio.Event(), threading.Event()
+    begun, accepted = asyncio.Event(), asyncio.Event()
+
+    class Late(Disks):
+        """Tells what was found only after the folder was accepted."""
+
+        async def look(self, folder: str, function: Callable[..., Any], *arguments: Any) -> Any:
+            begun.set()
+            try:
+                return await super().look(folder, function, *arguments)
+            finally:
+                await accepted.wait()
 
     async def scenario() -> None:
         store = StoreThread(lambda: Store.open(tmp_path / "state"))
         await store.start()
-        with ThreadPoolExecutor(1) as slow, ThreadPoolExecutor(1) as spare:
-            slow.submit(answers.wait)
-            executors = [slow, spare, spare]
-
-            def executor() -> ThreadPoolExecutor:
-                begun.set()
-                return executors.pop(0)
-
-            folders = KnownFolders({str(tmp_path): "another marker"}, store, executor, Clock(), Journal())
-            look_under_way = asyncio.create_task(folders.check(str(tmp_path)))
-            await begun.wait()
-            assert await folders.accept(str(tmp_path))
-            answers.set()
-            with pytest.raises(FolderUnavailableError, match="marker"):
-                await look_under_way  # it had been asked about the folder that was known before
-            await folders.check(str(tmp_path))
-            assert folders.away == []
+        disks = Late()
+        folders = KnownFolders({str(tmp_path): "another marker"}, store, disks, Clock(), Journal())
+        look_under_way = asyncio.create_task(folders.check(str(tmp_path)))
+        await begun.wait()
+        assert await folders.accept(str(tmp_path))
+        accepted.set()
+        with pytest.raises(FolderUnavailableError, match="marker"):
+            await look_under_way  # it had been asked about the folder that was known before
+        await folders.check(str(tmp_path))
+        assert folders.away == []
+        disks.stop()
         await store.stop()
 
-    try:
-        asyncio.run(scenario())
-    finally:
-        answers.set()
+    asyncio.run(scenario())
 
 
 def test_an_outbox_that_is_missing_at_the_start_is_told_and_taken_up_when_it_comes(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor
 from functools import partial
 from itertools import islice
 from typing import Any, Protocol, TypeVar
@@ -12,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 from lalald import presence
 from lalald.clock import Clock
 from lalald.config import Inbox
+from lalald.disks import Disks
 from lalald.inbox.accounts import Account, Chosen, settle_accounts
 from lalald.inbox.explain import folder_refusal
 from lalald.inbox.first_look import HOLD_REASON, FirstLook
@@ -45,7 +44,7 @@ class Desk:
         *,
         taken: Callable[[], None],
         clock: Clock,
-        executor: Executor,
+        disks: Disks,
         existing: str | None,
         log: Any,
     ) -> None:
@@ -60,7 +59,7 @@ class Desk:
         self.eyes = Eyes(inbox, self.settling, clock.monotonic)
         self._store = store
         self._taken = taken
-        self._executor = executor
+        self._disks = disks
         self._existing = existing
         self._log = log
         self.agreement = Agreement()
@@ -86,10 +85,14 @@ class Desk:
 
     def replace(self, inbox: Inbox) -> None:
         """New settings. What waits to be finished is found anew by the next scan."""
-        first = self.eyes.first
         self.inbox = inbox
-        self.settling = Settling(self.root, inbox.settle, lease_tells=self.settling.lease_tells)
-        self.eyes = Eyes(inbox, self.settling, self.clock.monotonic)
+        self.lost()
+
+    def lost(self) -> None:
+        """The inbox is away: what waits is found anew when it is back. A look that never came back looks on without us."""
+        first = self.eyes.first
+        self.settling = Settling(self.root, self.inbox.settle, lease_tells=self.settling.lease_tells)
+        self.eyes = Eyes(self.inbox, self.settling, self.clock.monotonic)
         self.eyes.first = first
 
     def stranger_accepted(self) -> None:
@@ -193,7 +196,8 @@ class Desk:
         return await self._store.run(function)
 
     async def in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
+        """Raises FolderUnavailableError where the inbox does not answer."""
+        return await self._disks.on(self.root, function, *arguments)
 
     async def _end_first_look(self) -> None:
         first = self.eyes.first

@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from concurrent.futures import Executor
 from contextlib import suppress
 from typing import Any
 
 from lalald import presence
 from lalald.clock import Clock
 from lalald.config import Inbox
+from lalald.disks import Disks
 from lalald.errors import FolderUnavailableError, StoreError, StoreRefusedError
 from lalald.inbox.desk import Desk, RunsOnStore
 from lalald.inbox.mode import Mode, choose_mode
 from lalald.inbox.report import InboxState, ScanReport
 from lalald.inbox.sweep import sweep
 from lalald.inbox.watch import Hints, Watch, WatchError
-from lalald.looks import Looks
 from lalald.mounts import Mounts
 from lalald.presence import Presence
 from lalald.quantities import format_duration
@@ -46,23 +45,19 @@ class Intake:
         *,
         taken: Callable[[], None],
         clock: Clock,
-        executor: Executor,
+        disks: Disks,
         existing_override: str | None = None,
         log: Any,
         probe_seconds: float = PROBE_SECONDS,
-        answer_seconds: float = 10.0,
     ) -> None:
         self.inbox = inbox
         self._key = str(inbox.path)
         self._root = os.fspath(inbox.path)
         self._store = store
         self._clock = clock
-        self._executor = executor
+        self._disks = disks
         self._log = log
-        self._desk = Desk(
-            inbox, store, taken=taken, clock=clock, executor=executor, existing=existing_override, log=log
-        )
-        self._looks = Looks(lambda: executor, answer_seconds)
+        self._desk = Desk(inbox, store, taken=taken, clock=clock, disks=disks, existing=existing_override, log=log)
         self._wake = asyncio.Event()
         self._turning = asyncio.Lock()
         self._turned = asyncio.Event()
@@ -125,7 +120,7 @@ class Intake:
 
     async def accept(self) -> None:
         """From now on the folder that stands at the inbox's path is the right one."""
-        with suppress(OSError):
+        with suppress(OSError, FolderUnavailableError):
             marker = await self._in_thread(presence.accept, self._root)
             if marker != self._marker:
                 await self._desk.remember_marker(marker)
@@ -168,6 +163,8 @@ class Intake:
                 await self._turn()
             except StoreRefusedError:
                 raise  # no new try mends it
+            except FolderUnavailableError as error:
+                await self._fall_silent(error)
             except StoreError as error:
                 self._log.error("inbox.store_failed", inbox=self._key, error=str(error), hint=error.hint)
                 self._scan_wanted = True
@@ -262,7 +259,7 @@ class Intake:
         """Looks whether the inbox is there; if it is there again, it is watched and looked at as a whole."""
         self._look_wanted = False
         before = self._presence
-        found = await self._looked()
+        found = await self._in_thread(presence.look, self._root, self._marker, self._desk.presence.folder)
         self._presence = found
         self._desk.presence_in_doubt = False
         if not found.available:
@@ -282,11 +279,11 @@ class Intake:
         if self._watch is None:
             await self._start_watching()
 
-    async def _looked(self) -> Presence:
-        try:
-            return await self._looks.at(self._root, presence.look, self._marker, self._desk.presence.folder)
-        except FolderUnavailableError as error:
-            return Presence(False, f"{error} {error.hint}")
+    async def _fall_silent(self, error: FolderUnavailableError) -> None:
+        """It does not answer, not even that it is away: what was begun is given up."""
+        before, self._presence = self._presence, Presence(False, f"{error} {error.hint}")
+        self._lose(before)
+        await self._tell_state()
 
     def _lose(self, before: Presence | None) -> None:
         self._next_look_at = self._clock.monotonic() + self._probe_seconds
@@ -294,7 +291,7 @@ class Intake:
         if self._presence is None or (before is not None and before.reason == self._presence.reason):
             return
         self._stop_watching()
-        self._desk.settling.clear()
+        self._desk.lost()
         self._log.warning(
             "inbox.unavailable", inbox=self._key, reason=self._presence.reason,
             meaning="nothing is cancelled; it is taken up again when it is back",
@@ -370,4 +367,4 @@ class Intake:
             self._told = state
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
+        return await self._disks.on(self._root, function, *arguments)

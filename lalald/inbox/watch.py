@@ -118,12 +118,11 @@ class Watch:
         return self._reader is not None and self._reader.is_alive()
 
     def stop(self) -> None:
-        """Ends the watching; no hint comes after it."""
+        """Ends the watching; no hint comes after it. The reader waits for a folder that is being added, and a dead share never is."""
         with self._lock:
             self._stopped = True
         if self._reader is not None:
-            self._reader.stop()
-            self._reader.join()
+            threading.Thread(target=self._reader.stop, name=f"end of {self._reader.name}", daemon=True).start()
 
     def add(self, folder: str) -> None:
         """Watches a folder of the inbox, once more if it was watched before. Trouble is told among the hints."""

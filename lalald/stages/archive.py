@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from dataclasses import replace
 
-from lalald import error_note, filing, outbox
+from lalald import error_note, filing
 from lalald.errors import FileError, FolderUnavailableError
 from lalald.files import (
     Step,
@@ -19,8 +19,9 @@ from lalald.files import (
     refuses_name,
 )
 from lalald.filing import Beside, Source, StrangerError
-from lalald.jobs import Job, State, warned
+from lalald.jobs import Job, warned
 from lalald.naming import fitting, portable, shown
+from lalald.stages.places import root_of, source_path
 
 _GONE = "its source file was gone before it could be filed away"
 _STRANGER = "another file has the name of its source file meanwhile, and was left untouched"
@@ -32,7 +33,6 @@ def file_success(job: Job, *, step: Step = no_step) -> Job:
     Run again after a crash, it goes on with the same file. Raises DiskFullError, FolderUnavailableError, FileError; the file
     is then in its place, or beside it under a hidden name that the next try finds.
     """
-    outbox.clear(job)
     source = _source(job)
     try:
         with plain_errors(source.path, job.inbox):
@@ -53,7 +53,6 @@ def file_failure(job: Job, *, step: Step = no_step) -> Job:
 
     Raises DiskFullError, FolderUnavailableError, FileError; the file is in its place then.
     """
-    outbox.clear(job)
     if job.handling.on_failure == "keep":
         return replace(job, filed=True)
     source = _source(job)
@@ -70,17 +69,6 @@ def file_failure(job: Job, *, step: Step = no_step) -> Job:
     return replace(filed, filed=True)
 
 
-def filing_folder(job: Job) -> str:
-    """The configured folder that its source goes to, or below which its folder is made; the inbox where it stays there."""
-    handling = job.handling
-    policy, folder = (
-        (handling.on_failure, handling.failed_dir)
-        if job.state is State.FAILED
-        else (handling.on_success, handling.done_dir)
-    )
-    return _root(job, folder)[0] if policy == "move" else job.inbox
-
-
 def take_back(job: Job) -> None:
     """The job goes on: the note beside its file, as the row last knew its place, is no longer true."""
     if job.location is not None:
@@ -88,7 +76,7 @@ def take_back(job: Job) -> None:
 
 
 def _source(job: Job) -> Source:
-    return Source(job, job.location or os.path.join(job.inbox, job.path))
+    return Source(job, source_path(job))
 
 
 def _keep(job: Job, _source: Source, _step: Step) -> Job:
@@ -110,7 +98,7 @@ _ON_SUCCESS = {"move": _to_done, "keep": _keep, "delete": _delete}
 
 def _move(job: Job, source: Source, configured: str, step: Step, beside: Beside | None) -> Job:
     """The file goes below `configured`, with its subfolder; where it lies there already it stays."""
-    root, below = _root(job, configured)
+    root, below = root_of(job.inbox, configured)
     within, name = os.path.split(job.path)
     if job.location is not None and source.folder == os.path.normpath(os.path.join(root, below, within)):
         return _stay(job, source, beside)
@@ -144,13 +132,6 @@ def _stay(job: Job, source: Source, beside: Beside | None) -> Job:
         with suppress(FileExistsError):
             beside.put(source.path)
     return job
-
-
-def _root(job: Job, configured: str) -> tuple[str, str]:
-    """A folder that is never made, and the folder below it, which is: the inbox, or a configured folder elsewhere."""
-    full = os.path.normpath(os.path.join(job.inbox, configured))
-    below = os.path.relpath(full, job.inbox)
-    return (full, "") if below.split("/")[0] == ".." else (job.inbox, below)
 
 
 def _check_not_emptied(job: Job) -> None:

@@ -5,25 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from lalald.api import Client, Transfer
 from lalald.budget import Budget
 from lalald.clock import Clock
 from lalald.config import Config
+from lalald.disks import Disks
 from lalald.jobs import Job
 from lalald.known_folders import KnownFolders
 from lalald.reservations import Reservations
 from lalald.store import StoreThread
 
-Answer = TypeVar("Answer")
-
 
 @dataclass
 class Bench:
-    """One for the daemon. `config`, `api` and the executors change at a reload; a stage reads them when it needs them."""
+    """One for the daemon. `config`, `api` and `downloads` change at a reload; a stage reads them when it needs them."""
 
     config: Config
     api: Client
@@ -32,9 +30,8 @@ class Bench:
     budget: Budget
     new_key: Callable[[], str]  # uuid4 in production
     log: Any  # structlog's bound logger is untyped at its edges
-    uploads: Executor
-    downloads: Executor
-    files: Executor
+    disks: Disks
+    downloads: asyncio.Semaphore  # tracks on their way at once; of uploads there is one a slot
     reservations: Reservations
     folders: KnownFolders
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
@@ -44,9 +41,15 @@ class Bench:
     )  # a job moved or a transfer began, for those who tell of it
     batch_refused_at: float | None = None  # the licence's plan has no batches
 
-    async def on(self, executor: Executor, function: Callable[..., Answer], *arguments: Any) -> Answer:
-        """Runs what blocks on a thread."""
-        return await asyncio.get_running_loop().run_in_executor(executor, function, *arguments)
+    def folder_of(self, path: str) -> str:
+        """The configured folder in which a path lies; its own folder where there is none."""
+        configured = {
+            str(folder)
+            for inbox in self.config.inboxes
+            for folder in (inbox.path, inbox.outbox, *inbox.filing_folders)
+            if path.startswith(f"{folder}/")
+        }
+        return max(configured, key=len, default=os.path.dirname(path))
 
     def transfer(self, job: Job, total_bytes: int) -> Transfer:
         """A transfer that `status` can see and a cancel can stop; on any thread."""
@@ -56,9 +59,6 @@ class Bench:
         return transfer
 
     def transferred(self, job: Job) -> None:
-        self.transfers.pop(job.id, None)
-
-
-def source_path(job: Job) -> str:
-    """Where the job's file is now."""
-    return job.location or os.path.join(job.inbox, job.path)
+        """They are over: one that was given up, since a folder does not answer, goes no further when it does."""
+        for transfer, _ in self.transfers.pop(job.id, ()):
+            transfer.end()

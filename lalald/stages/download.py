@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
 from lalald import outbox
-from lalald.errors import LinkDeadError, NameTakenError, StagingLostError, TwinChangedError
+from lalald.errors import FolderUnavailableError, LinkDeadError, NameTakenError, StagingLostError, TwinChangedError
 from lalald.files import ROOM_KEPT_BYTES
 from lalald.jobs import Done, Held, Hold, Job, Outcome, Stage, Task, Track
 from lalald.outbox import Staged
@@ -34,7 +34,7 @@ async def download(job: Job, bench: Bench) -> Outcome:
     staged = await _fetch_all(job, bench)
     if not isinstance(staged, dict):
         return staged
-    return Done(await bench.on(bench.files, _reserve, job, staged, bench))
+    return await _reserve(job, staged, bench)
 
 
 def _owed(job: Job) -> list[tuple[Task, int, Track]]:
@@ -53,10 +53,10 @@ def _named(job: Job) -> bool:
 
 async def _place(job: Job, bench: Bench) -> Outcome:
     try:
-        placed = await bench.on(bench.files, outbox.place, job)
+        placed = await bench.disks.on(job.handling.outbox, outbox.place, job)
     except NameTakenError:  # somebody put a file there since the name was chosen
-        staged = await bench.on(bench.files, outbox.staged_tracks, job)
-        return Done(await bench.on(bench.files, _reserve, job, staged, bench))
+        staged = await bench.disks.on(job.handling.outbox, outbox.staged_tracks, job)
+        return await _reserve(job, staged, bench)
     except StagingLostError:
         return Done(outbox.unnamed(job))
     tasks = (
@@ -66,15 +66,15 @@ async def _place(job: Job, bench: Bench) -> Outcome:
     return Done(replace(placed, tasks=tuple(tasks)))
 
 
-def _reserve(job: Job, staged: dict[tuple[int, int], Staged], bench: Bench) -> Job:
-    """On a thread. Names are chosen by one job at a time, so that no two choose the same."""
+async def _reserve(job: Job, staged: dict[tuple[int, int], Staged], bench: Bench) -> Done:
+    """In an outbox names are chosen by one job at a time, so that no two choose the same."""
     directory = job.handling.outbox
-    taken: Callable[[str], bool] = lambda folded: bench.reservations.taken(directory, folded, job.id)  # noqa: E731
-    with bench.reservations.choosing():
-        named = outbox.reserve(job, staged, reserved=taken)
+    async with bench.reservations.choosing(directory):
+        taken = partial(bench.reservations.taken, directory, job.id)
+        named = await bench.disks.on(directory, partial(outbox.reserve, job, staged, reserved=taken))
         paths = [track.path for task in named.tasks for track in task.tracks if track.path and not track.delivered]
         bench.reservations.claim(directory, paths, job.id)
-    return named
+    return Done(named)
 
 
 def _no_room(job: Job, free: int) -> Held | None:
@@ -96,17 +96,13 @@ async def _fetch_all(job: Job, bench: Bench) -> dict[tuple[int, int], Staged] | 
     owed = _owed(job)
     try:
         tries = await asyncio.gather(
-            *(
-                bench.on(bench.downloads, partial(_fetch, job, task, position, track, bench))
-                for task, position, track in owed
-            ),
-            return_exceptions=True,
+            *(_fetch(job, task, position, track, bench) for task, position, track in owed), return_exceptions=True
         )
     finally:
         bench.transferred(job)
     faults = [fault for fault in tries if isinstance(fault, BaseException)]
     if faults:
-        await bench.on(bench.files, outbox.clear, job)
+        await clear(job, bench)
     dead = [task for (task, _, _), fault in zip(owed, tries, strict=True) if isinstance(fault, LinkDeadError)]
     if any(isinstance(fault, TwinChangedError) for fault in faults):
         return _without_the_twin(job)
@@ -121,11 +117,15 @@ async def _fetch_all(job: Job, bench: Bench) -> dict[tuple[int, int], Staged] | 
     }
 
 
-def _fetch(job: Job, task: Task, position: int, track: Track, bench: Bench) -> Staged:
-    """On a thread: one track into the staging folder, from the service or from an earlier job's results."""
-    if track.origin is not None:
-        return outbox.copy_twin(job, task.number, position)
-    return outbox.fetch(job, task.number, position, bench.api, bench.transfer(job, track.size or job.size))
+async def _fetch(job: Job, task: Task, position: int, track: Track, bench: Bench) -> Staged:
+    """One track into the staging folder, from the service or from an earlier job's results."""
+    directory = job.handling.outbox
+    async with bench.downloads:
+        if track.origin is not None:
+            folders = dict.fromkeys((directory, bench.folder_of(track.origin)))
+            return await bench.disks.transfer(tuple(folders), outbox.copy_twin, job, task.number, position)
+        transfer = bench.transfer(job, track.size or job.size)
+        return await bench.disks.transfer(directory, outbox.fetch, job, task.number, position, bench.api, transfer)
 
 
 def with_links_asked_anew(job: Job) -> Job:
@@ -159,4 +159,10 @@ def _links_anew(job: Job, task: Task) -> Outcome:
 async def tidy(job: Job, bench: Bench) -> None:
     """After the row says that everything is delivered: what is left in the staging folder goes, and the names are free."""
     bench.reservations.forget(job.id)
-    await bench.on(bench.files, outbox.clear, job)
+    await clear(job, bench)
+
+
+async def clear(job: Job, bench: Bench) -> None:
+    """What is of no use any more leaves the staging folder; where the outbox is away, at the next start."""
+    with suppress(FolderUnavailableError):
+        await bench.disks.on(job.handling.outbox, outbox.clear, job)

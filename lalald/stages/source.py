@@ -11,7 +11,8 @@ from lalald.files import listed, plain_errors
 from lalald.jobs import Job
 from lalald.naming import shown
 from lalald.presence import read_marker
-from lalald.stages.bench import Bench, source_path
+from lalald.stages.bench import Bench
+from lalald.stages.places import source_folder, source_path
 
 _AWAY = {errno.ENOENT, errno.ENOTDIR}
 _FOLDER_TROUBLE = {errno.ESTALE, errno.ENOTCONN, errno.EIO, errno.ENODEV, errno.EHOSTDOWN, errno.ETIMEDOUT}
@@ -22,7 +23,7 @@ async def changed(job: Job, bench: Bench) -> str | None:
 
     Raises FolderUnavailableError where the inbox is away: then nothing is known of the file.
     """
-    reason = await bench.on(bench.files, look, job)
+    reason = await bench.disks.on(source_folder(job), look, job)
     if reason is not None:
         await check_inbox(job.inbox, bench)
     return reason
@@ -31,7 +32,7 @@ async def changed(job: Job, bench: Bench) -> str | None:
 async def check_inbox(inbox: str, bench: Bench) -> None:
     """Raises FolderUnavailableError where another folder stands at the inbox's path, such as the mount point beneath it."""
     expected = await bench.store.run(lambda store: store.inbox_marker(inbox))
-    await bench.folders.looks.at(inbox, _check_inbox, expected)
+    await bench.disks.look(inbox, _check_inbox, expected)
 
 
 def _check_inbox(inbox: str, expected: str | None) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 
 from lalald.errors import FileError
 from lalald.jobs import Done, Held, Hold, Job, Later, Outcome, Stage, State, Task, Track
-from lalald.stages.bench import Bench, source_path
+from lalald.stages.bench import Bench
+from lalald.stages.places import source_folder, source_path
 from lalald.stages.source import digest
 from lalald.stages.tracks import wanted
 from lalald.store import Store
@@ -30,7 +31,7 @@ async def look(job: Job, bench: Bench) -> Outcome | None:
     """What follows from a twin of a job whose bytes are hashed, if there is one."""
     candidates = await bench.store.run(partial(_candidates, job))
     twins = [twin for twin in candidates if await _sha256(twin, bench) == job.sha256]
-    return await bench.on(bench.files, _answer, job, twins, bench.clock.now()) if twins else None
+    return await _answer(job, twins, bench) if twins else None
 
 
 def _candidates(job: Job, store: Store) -> list[Job]:
@@ -41,19 +42,20 @@ async def _sha256(twin: Job, bench: Bench) -> str | None:
     if twin.sha256 is not None:
         return twin.sha256
     try:
-        return await bench.on(bench.files, digest, source_path(twin))
+        return await bench.disks.on(source_folder(twin), digest, source_path(twin))
     except FileError:
         return None  # it cannot be compared, so it is no twin
 
 
-def _answer(job: Job, twins: list[Job], now: float) -> Outcome | None:
+async def _answer(job: Job, twins: list[Job], bench: Bench) -> Outcome | None:
     for twin in twins:
-        if twin.state is State.DONE and (tasks := _reused(job, twin)) is not None:
+        if twin.state is State.DONE and (tasks := await bench.disks.on(twin.handling.outbox, _reused, job, twin)):
             return Done(replace(job, tasks=tasks, twin_id=twin.id))
     for twin in twins:
         if twin.state is not State.DONE:
             reason = f"waits for job {twin.id}, which carries the same bytes"
-            return Later(reason, job=replace(job, twin_id=twin.id), due_at=now + _WAIT_SECONDS)
+            due_at = bench.clock.now() + _WAIT_SECONDS
+            return Later(reason, job=replace(job, twin_id=twin.id), due_at=due_at)
     if twins and job.handling.duplicates == "hold":
         return ask(job, twins[0].id)
     return None

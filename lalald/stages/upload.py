@@ -5,14 +5,14 @@ from __future__ import annotations
 import errno
 import os
 from dataclasses import replace
-from functools import partial
 
 from lalald.api import Transfer, Uploaded
 from lalald.errors import FileError, FolderUnavailableError
 from lalald.jobs import Done, Dropped, Failed, Held, Hold, Job, Later, Outcome
 from lalald.money import local_duration
 from lalald.stages import twins
-from lalald.stages.bench import Bench, source_path
+from lalald.stages.bench import Bench
+from lalald.stages.places import source_folder, source_path
 from lalald.stages.source import check_inbox, digest, look
 
 LIMIT_BYTES = 10_000_000_000  # the document: "Upload limit is 10GB per request"
@@ -26,7 +26,7 @@ async def upload(job: Job, bench: Bench) -> Outcome:
     The last is held unsent. Raises ServiceError and FileError.
     """
     is_compared = await twins.may_exist(job, bench)
-    looked = await bench.on(bench.files, _looked_at, job, is_compared)
+    looked = await bench.disks.on(source_folder(job), _looked_at, job, is_compared)
     if isinstance(looked, Dropped):
         await check_inbox(job.inbox, bench)
         return _gone(job, looked.reason)
@@ -67,7 +67,7 @@ def _gone(job: Job, reason: str) -> Outcome:
 async def _send(job: Job, path: str, bench: Bench) -> Outcome:
     transfer = bench.transfer(job, job.size)
     try:
-        uploaded = await bench.on(bench.uploads, partial(_upload_file, bench, path, job, transfer))
+        uploaded = await bench.disks.transfer(source_folder(job), _upload_file, bench, path, job, transfer)
     finally:
         bench.transferred(job)
     if uploaded.size != job.size:

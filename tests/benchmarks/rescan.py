@@ -6,7 +6,6 @@ import asyncio
 import statistics
 import subprocess
 import time
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from lalald.clock import Clock
 from lalald.config import load
 from lalald.inbox.intake import Intake
 from lalald.store import Store, StoreThread
-from running import Home
+from running import Home, own_disks
 
 SMALL = {"files": 300, "rounds": 1}
 _IN_A_FOLDER = 100
@@ -54,9 +53,9 @@ async def _compared(home: Home, files: int, rounds: int) -> tuple[float, float]:
     config = load(home.config, {"LALALD_LICENSE_KEY": "a-key"})
     store = StoreThread(partial(Store.open, home.state))
     await store.start()
-    with ThreadPoolExecutor(4) as executor:
+    with own_disks() as disks:
         intake = Intake(
-            config.inboxes[0], store, taken=lambda: None, clock=Clock(), executor=executor,
+            config.inboxes[0], store, taken=lambda: None, clock=Clock(), disks=disks,
             log=structlog.wrap_logger(None, processors=[_silent]),
         )  # fmt: skip
         await _know_all(intake, store, files)
