@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
+from typing import BinaryIO
 
 import pytest
 
@@ -33,3 +35,9 @@ def closed_clients() -> Iterator[None]:
     yield
     while _opened:
         asyncio.run(_opened.pop().aclose())
+
+
+def written(target: BinaryIO) -> bytes:
+    """What is in the file of a track."""
+    target.flush()
+    return os.pread(target.fileno(), 1 << 30, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import pytest
 
@@ -19,6 +19,13 @@ MakeHome = Callable[..., Home]
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox(Options()) as started:
         yield started
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Iterator[BinaryIO]:
+    """A new file for a track."""
+    with (tmp_path / "part").open("w+b", buffering=0) as file:
+        yield cast("BinaryIO", file)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import pytest
 
-from api_client import KEY, client, closed_clients  # noqa: F401 - a fixture
+from api_client import KEY, client, closed_clients, written  # noqa: F401 - a fixture
 from lalald.api import Client, Deadlines, Fetched, Transfer, TransferStopped
 from lalald.errors import (
     LinkDeadError,
@@ -37,17 +37,6 @@ Script = Callable[[Talk], None]
 
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-@pytest.fixture
-def target(tmp_path: Path) -> Iterator[BinaryIO]:
-    with (tmp_path / "track").open("w+b", buffering=0) as file:
-        yield file
-
-
-def content(target: BinaryIO) -> bytes:
-    target.flush()
-    return os.pread(target.fileno(), 1 << 30, 0)
 
 
 def says(*lines: str, body: bytes = b"", status: str = "200 OK") -> Script:
@@ -102,7 +91,7 @@ def test_a_track_arrives_with_what_is_known_of_it(target: BinaryIO) -> None:
             began=lambda etag: began.append((etag, os.fstat(target.fileno()).st_size)),
         )
     assert fetched == Fetched(len(TRACK), sha256(TRACK), "audio/mpeg", "a.mp3", ETAG)
-    assert content(target) == TRACK
+    assert written(target) == TRACK
     assert transfer.progress == len(TRACK)
     assert began == [(ETAG, 0)]
 
@@ -130,7 +119,7 @@ def test_what_lay_in_the_file_before_is_gone(target: BinaryIO) -> None:
     target.write(bytes(2 * len(TRACK)))
     with RawServer(track()) as server:
         client(server.url).download(server.url, target, Transfer(), have=5)
-    assert content(target) == TRACK
+    assert written(target) == TRACK
 
 
 @pytest.mark.parametrize("size", [1, 4095, 8191, 8192, 8193, 262_143, 262_144, 262_145, 5 << 20])
@@ -149,7 +138,7 @@ def test_every_size_arrives_whole_in_every_framing(size: int, framing: str, targ
         for expected in (None, size):
             fetched = api.download(server.url, target, Transfer(), expected_size=expected)
             assert (fetched.size, fetched.sha256) == (size, sha256(body))
-            assert content(target) == body
+            assert written(target) == body
 
 
 def cut(after: int, *, reset: bool, body: bytes = TRACK) -> Script:
@@ -172,14 +161,14 @@ def test_a_download_cut_short_goes_on_where_it_stopped(after: int, target: Binar
         api, transfer, proofs = client(server.url), Transfer(), list[str | None]()
         with pytest.raises(TransientError) as caught:
             api.download(server.url, target, transfer, began=proofs.append)
-        assert content(target) == TRACK[:after]
+        assert written(target) == TRACK[:after]
         assert transfer.progress == after
         fetched = api.download(server.url, target, Transfer(), have=after, etag=proofs[-1])
     assert isinstance(caught.value, TransientError)
     assert header(asked[0], "range") == (f"bytes={after - 1}-" if after > 1 else None)
     assert header(asked[0], "if-range") == (ETAG if after > 1 else None)
     assert fetched.sha256 == sha256(TRACK)
-    assert content(target) == TRACK
+    assert written(target) == TRACK
 
 
 def test_what_arrived_before_a_reset_is_kept(target: BinaryIO) -> None:
@@ -192,7 +181,7 @@ def test_what_arrived_before_a_reset_is_kept(target: BinaryIO) -> None:
         script.read.set()  # type: ignore[attr-defined]
         with pytest.raises(TransientError):
             it.result(5)
-    assert content(target) == TRACK[:300_000]
+    assert written(target) == TRACK[:300_000]
 
 
 def test_a_file_that_is_whole_already_costs_a_byte(target: BinaryIO) -> None:
@@ -218,7 +207,7 @@ def test_a_new_version_begins_at_the_beginning(target: BinaryIO) -> None:
     with RawServer(serves_ranges(TRACK, ETAG, [])) as server:
         fetched = client(server.url).download(server.url, target, Transfer(), have=1000, etag='"v0"')
     assert fetched.sha256 == sha256(TRACK)
-    assert content(target) == TRACK
+    assert written(target) == TRACK
 
 
 @pytest.mark.parametrize("etag", [None, 'W/"v1"', "", "a\nb", '"ü"'])
@@ -228,7 +217,7 @@ def test_without_proof_of_the_version_nothing_is_gone_on_from(etag: str | None, 
     with RawServer(serves_ranges(TRACK, ETAG, asked)) as server:
         client(server.url).download(server.url, target, Transfer(), have=1000, etag=etag)
     assert header(asked[0], "range") is None
-    assert content(target) == TRACK
+    assert written(target) == TRACK
 
 
 def test_a_date_proves_a_version_where_there_is_no_etag(target: BinaryIO) -> None:
@@ -268,7 +257,7 @@ def test_a_part_that_does_not_fit_is_fetched_anew(part: tuple[str, ...], target:
         fetched = client(server.url).download(server.url, target, Transfer(), have=1000, etag=ETAG, expected_size=SIZE)
     assert header(asked[0], "range") is None
     assert fetched.sha256 == sha256(TRACK)
-    assert content(target) == TRACK
+    assert written(target) == TRACK
 
 
 def test_the_sandbox_is_resumed_and_one_without_ranges_is_not(target: BinaryIO) -> None:
@@ -293,9 +282,9 @@ def test_the_sandbox_is_resumed_and_one_without_ranges_is_not(target: BinaryIO) 
             with pytest.raises(TransientError):
                 api.download(url, target, Transfer(), expected_size=size, began=proofs.append)
             fetched = api.download(
-                url, target, Transfer(), have=len(content(target)), etag=proofs[-1], expected_size=size
+                url, target, Transfer(), have=len(written(target)), etag=proofs[-1], expected_size=size
             )
-            assert fetched.sha256 == sha256(content(target))
+            assert fetched.sha256 == sha256(written(target))
             assert fetched.size == size
 
 
@@ -303,7 +292,7 @@ def test_the_sandbox_is_resumed_and_one_without_ranges_is_not(target: BinaryIO) 
 def test_another_length_than_promised_writes_nothing(declared: int, target: BinaryIO) -> None:
     error = refused(track(), target, expected_size=declared)
     assert isinstance(error, TransientError)
-    assert content(target) == b""
+    assert written(target) == b""
 
 
 @pytest.mark.parametrize("framing", ["chunked", "end"])
@@ -312,8 +301,8 @@ def test_nothing_is_written_beyond_the_promised_size(framing: str, target: Binar
     script = says("Transfer-Encoding: chunked", body=chunked) if framing == "chunked" else says(body=TRACK)
     error = refused(script, target, expected_size=300_000)
     assert isinstance(error, TransientError)
-    assert len(content(target)) <= 300_000
-    assert TRACK.startswith(content(target))
+    assert len(written(target)) <= 300_000
+    assert TRACK.startswith(written(target))
 
 
 @pytest.mark.parametrize(
@@ -331,13 +320,13 @@ def test_chunks_without_their_end_are_no_whole_track(body: bytes, target: Binary
         talk.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", body)
 
     assert isinstance(refused(script, target), TransientError)
-    assert content(target) == TRACK[:1000]
+    assert written(target) == TRACK[:1000]
 
 
 def test_an_end_too_early_is_seen_where_the_size_was_promised(target: BinaryIO) -> None:
     error = refused(says(body=TRACK[:1000]), target, expected_size=SIZE)
     assert isinstance(error, TransientError)
-    assert content(target) == TRACK[:1000]
+    assert written(target) == TRACK[:1000]
 
 
 @pytest.mark.parametrize("at", ["head", "body"])
@@ -350,7 +339,7 @@ def test_a_server_that_falls_silent_meets_the_deadline(at: str, target: BinaryIO
     began = time.monotonic()
     assert isinstance(refused(script, target), TransientError)
     assert time.monotonic() - began < 5
-    assert content(target) == (b"abc" if at == "body" else b"")
+    assert written(target) == (b"abc" if at == "body" else b"")
 
 
 def test_a_slow_track_that_keeps_coming_meets_no_deadline(target: BinaryIO) -> None:
@@ -378,7 +367,7 @@ def test_a_slow_track_that_keeps_coming_meets_no_deadline(target: BinaryIO) -> N
 def test_what_is_no_track_is_not_written(lines: list[str], target: BinaryIO) -> None:
     error = refused(says(*lines, body=b""), target)
     assert isinstance(error, TransientError)
-    assert content(target) == b""
+    assert written(target) == b""
 
 
 @pytest.mark.parametrize("status", ["400", "401", "403", "404", "410", "451"])
@@ -424,7 +413,7 @@ def test_five_redirects_are_followed(count: int, arrives: bool, target: BinaryIO
             return
         with pytest.raises(LinkRefusedError):
             client(server.url).download(server.url, target, Transfer())
-    assert content(target) == b""
+    assert written(target) == b""
 
 
 @pytest.mark.parametrize("place", ["ftp://127.0.0.1/x", "https://user:word@127.0.0.1/x", "file:///etc/passwd"])
@@ -444,7 +433,7 @@ def test_an_http_link_is_fetched_over_https_or_not_at_all(target: BinaryIO) -> N
             api.download(server.url, target, Transfer())
     with pytest.raises(LinkRefusedError, match="refused"):
         api.download(server.url, target, Transfer())
-    assert content(target) == b""
+    assert written(target) == b""
 
 
 class FullDisk(io.FileIO):
@@ -496,7 +485,7 @@ def stalling(at: str) -> Iterator[tuple[RawServer, threading.Event]]:
 def test_a_download_under_way_ends_when_told_to(at: str, how: str, target: BinaryIO) -> None:
     at_most = 0.1 if how != "stop" else 1.0  # on a busy machine one of several tries
     assert any(seconds_to_end(at, how, target) < at_most for _ in range(8))
-    assert content(target) == (b"" if at == "head" else TRACK[:5000])
+    assert written(target) == (b"" if at == "head" else TRACK[:5000])
 
 
 def seconds_to_end(at: str, how: str, target: BinaryIO) -> float:

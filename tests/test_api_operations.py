@@ -8,7 +8,7 @@ import json
 import time
 import traceback
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 from uuid import uuid4
 
 import pytest
@@ -301,12 +301,12 @@ def test_without_a_usable_key_nothing_is_asked(sandbox: Sandbox) -> None:
     assert sandbox.state()["requests"] == []
 
 
-def test_the_key_goes_with_every_operation_and_with_no_download(sandbox: Sandbox) -> None:
+def test_the_key_goes_with_every_operation_and_with_no_download(sandbox: Sandbox, target: BinaryIO) -> None:
     async def story(api: Client) -> None:
         source = await asyncio.to_thread(uploaded, api)
         task = await api.split("stem_separator", item(source.source_id))
         for track in (await api.check([task]))[task].tracks:
-            await asyncio.to_thread(api.download, track.url, io.BytesIO(), Transfer())
+            await asyncio.to_thread(api.download, track.url, target, Transfer())
         await api.delete(source.source_id)
 
     ask(sandbox.url, story)

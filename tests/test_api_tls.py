@@ -13,10 +13,11 @@ import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
-from api_client import KEY, client, closed_clients  # noqa: F401 - a fixture
+from api_client import KEY, client, closed_clients, written  # noqa: F401 - a fixture
 from lalald.api import Client, Transfer, TransferStopped
 from lalald.errors import LinkRefusedError, RefusedError, TransientError
 from raw_server import RawServer, Talk, header
@@ -75,18 +76,18 @@ def service(talk: Talk) -> None:
 
 
 @pytest.mark.usefixtures("trusted")
-def test_everything_goes_over_tls(tls: ssl.SSLContext) -> None:
+def test_everything_goes_over_tls(tls: ssl.SSLContext, target: BinaryIO) -> None:
     with RawServer(service, tls=tls) as server:
-        api, target = client(server.url), io.BytesIO()
+        api = client(server.url)
         for content in (b"small", TRACK * 3, b"again"):
             assert upload(api, content) == hashlib.sha256(content).hexdigest()
         assert api.download(f"{server.url}/t", target, Transfer()).sha256 == hashlib.sha256(TRACK).hexdigest()
-        assert target.getvalue() == TRACK
+        assert written(target) == TRACK
         assert server.connections == 1
         assert asyncio.run(minutes(client(server.url))) == 5.0
 
 
-def test_a_stranger_is_told_nothing(tls: ssl.SSLContext) -> None:
+def test_a_stranger_is_told_nothing(tls: ssl.SSLContext, target: BinaryIO) -> None:
     heard: list[bytes] = []
     with RawServer(lambda talk: heard.append(talk.head()), tls=tls) as server:
         api = client(server.url)
@@ -96,7 +97,7 @@ def test_a_stranger_is_told_nothing(tls: ssl.SSLContext) -> None:
         with pytest.raises(TransientError, match="CERTIFICATE_VERIFY_FAILED"):
             asyncio.run(minutes(client(server.url)))
         with pytest.raises(TransientError, match="certificate"):
-            api.download(f"{server.url}/t", io.BytesIO(), Transfer())
+            api.download(f"{server.url}/t", target, Transfer())
     assert heard == []
 
 
@@ -110,16 +111,16 @@ def test_a_certificate_for_another_name_is_a_strangers(tls: ssl.SSLContext) -> N
 
 
 @pytest.mark.usefixtures("trusted")
-def test_an_http_link_is_fetched_over_https_where_it_can_be_had(tls: ssl.SSLContext) -> None:
+def test_an_http_link_is_fetched_over_https_where_it_can_be_had(tls: ssl.SSLContext, target: BinaryIO) -> None:
     with RawServer(service, tls=tls) as server:
-        api, target = client("https://www.lalal.ai"), io.BytesIO()
+        api = client("https://www.lalal.ai")
         api.download(server.url.replace("https", "http") + "/t", target, Transfer())
-        assert target.getvalue() == TRACK
+        assert written(target) == TRACK
 
 
-def test_an_http_link_to_a_stranger_is_refused(tls: ssl.SSLContext) -> None:
+def test_an_http_link_to_a_stranger_is_refused(tls: ssl.SSLContext, target: BinaryIO) -> None:
     with RawServer(service, tls=tls) as server, pytest.raises(LinkRefusedError):
-        client("https://www.lalal.ai").download(server.url.replace("https", "http"), io.BytesIO(), Transfer())
+        client("https://www.lalal.ai").download(server.url.replace("https", "http"), target, Transfer())
 
 
 @pytest.mark.usefixtures("trusted")
@@ -138,7 +139,7 @@ def test_a_refusal_before_the_end_is_heard_over_tls(tls: ssl.SSLContext) -> None
 
 
 @pytest.mark.usefixtures("trusted")
-def test_an_end_without_goodbye_is_no_whole_track(tls: ssl.SSLContext) -> None:
+def test_an_end_without_goodbye_is_no_whole_track(tls: ssl.SSLContext, target: BinaryIO) -> None:
     def cuts(talk: Talk) -> None:
         talk.head()
         talk.say("HTTP/1.1 200 OK\r\n\r\n", TRACK)
@@ -152,8 +153,8 @@ def test_an_end_without_goodbye_is_no_whole_track(tls: ssl.SSLContext) -> None:
     with RawServer(cuts, ends, tls=tls) as server:
         api = client(server.url)
         with pytest.raises(TransientError):
-            api.download(server.url, io.BytesIO(), Transfer())
-        assert api.download(server.url, io.BytesIO(), Transfer()).size == len(TRACK)
+            api.download(server.url, target, Transfer())
+        assert api.download(server.url, target, Transfer()).size == len(TRACK)
 
 
 @pytest.mark.usefixtures("trusted")
@@ -218,15 +219,17 @@ def pump(source: socket.socket, target: socket.socket) -> None:
 
 
 @pytest.mark.usefixtures("trusted")
-def test_a_proxy_sees_where_to_and_never_what(tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_sees_where_to_and_never_what(
+    tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, target: BinaryIO
+) -> None:
     asked: list[bytes] = []
     monkeypatch.delenv("NO_PROXY", raising=False)
     with RawServer(service, tls=tls) as server, RawServer(proxying(server.port, asked)) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://user:word@127.0.0.1:{proxy.port}")
-        api, target = client(f"https://{HOST}"), io.BytesIO()
+        api = client(f"https://{HOST}")
         assert upload(api, TRACK) == hashlib.sha256(TRACK).hexdigest()
         api.download(f"https://{HOST}/t", target, Transfer())
-        assert target.getvalue() == TRACK
+        assert written(target) == TRACK
         assert asyncio.run(minutes(client(f"https://{HOST}"))) == 5.0
         asyncio.run(api.aclose())
     assert len(asked) == 2

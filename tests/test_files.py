@@ -80,7 +80,7 @@ def test_another_file_system_is_said_as_it_is(
 
 
 def test_a_copy_is_whole_hashed_and_follows_the_umask(tmp_path: Path, elsewhere: Path) -> None:
-    content = os.urandom(3 * files.CHUNK_BYTES + 17)
+    content = os.urandom(19 * files.CHUNK_BYTES + 17)
     (tmp_path / "source").write_bytes(content)
     (tmp_path / "source").chmod(0o600)
     before = os.umask(0o022)

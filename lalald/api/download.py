@@ -18,6 +18,7 @@ from lalald.api.translate import Reply, refusal
 from lalald.api.wire import Deadlines, Wire
 from lalald.api.wires import Wires
 from lalald.errors import LinkDeadError, LinkRefusedError, ServiceError, TransientError
+from lalald.files import Writeback
 
 REDIRECTS_AT_MOST = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -156,6 +157,7 @@ class Fetching:
         self, wire: Wire, response: http.client.HTTPResponse, done: int, size: int | None, hashing: Hashing
     ) -> int:
         wire.no_deadline()
+        writeback = Writeback(self.target.fileno(), done)
         while True:
             buffer = hashing.buffer()
             count = wire.read_into(response, buffer)
@@ -167,6 +169,7 @@ class Fetching:
             self._write(buffer[:count])
             hashing.give_back(buffer, 0, count)
             done += count
+            writeback.grown(done)
             self.transfer.progress = done
             self.route.pace.wait(count, self.transfer.stop)
             self.transfer.go_on()
