@@ -35,7 +35,7 @@ def _nobody_told(_trouble: StoreError | None) -> None:
 
 
 class StoreThread:
-    """Runs functions on the store, each atomic, many in one commit.
+    """Runs functions on the store, each atomic, many in one commit; where one of them fails, those with it are run again.
 
     An answer is given only after the commit that holds it: what `run` returned is durable. While the disk is full, or another
     program has the database locked, whoever writes waits: what is known is kept in memory until it can be written. Questions
@@ -152,8 +152,13 @@ class StoreThread:
         connection = store.connection
         try:
             connection.execute("BEGIN IMMEDIATE")
-            for call in calls:
-                self._run(store, call)
+            if not all(
+                self._run(store, call) for call in calls
+            ):  # a savepoint around each costs as much as what it does
+                connection.execute("ROLLBACK")
+                connection.execute("BEGIN IMMEDIATE")
+                for call in calls:
+                    self._run_by_itself(store, call)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             failure = translated(error, "the database")
@@ -164,18 +169,23 @@ class StoreThread:
             return failure
         return None
 
-    def _run(self, store: Store, call: _Call) -> None:
-        connection = store.connection
+    def _run(self, store: Store, call: _Call) -> bool:
+        """Whether it did what it should; else it has its error, and what it wrote has to be undone."""
         call.error = None
-        connection.execute("SAVEPOINT call")
         try:
             call.answer = call.function(store)
         except sqlite3.OperationalError:
             raise  # a full disk or a lock is everybody's: the whole commit is given up
         except Exception as error:  # noqa: BLE001 - it is raised where the call was made
-            connection.execute("ROLLBACK TO call")
             call.error = translated(error, "the database") if isinstance(error, sqlite3.Error) else error
-        connection.execute("RELEASE call")
+        return call.error is None
+
+    def _run_by_itself(self, store: Store, call: _Call) -> None:
+        """So that nothing of it stays where it fails, and all of the others' does."""
+        store.connection.execute("SAVEPOINT call")
+        if not self._run(store, call):
+            store.connection.execute("ROLLBACK TO call")
+        store.connection.execute("RELEASE call")
 
     # on the event loop
 
