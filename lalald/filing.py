@@ -10,9 +10,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
 
 from lalald.errors import FileError, FolderUnavailableError
@@ -33,6 +35,9 @@ from lalald.jobs import Job
 from lalald.listings import LISTINGS
 from lalald.naming import numbered, shown, with_ending
 
+_BELIEVED_SECONDS = 10.0
+_REMEMBERED_AT_MOST = 100
+_RENAMED_AT: dict[tuple[str, str], float] = {}  # from which folder to which, and when it was tried
 _COARSE_CLOCK_NS = 2_000_000_000  # FAT keeps times to two seconds
 
 
@@ -40,18 +45,18 @@ class StrangerError(Exception):
     """Another file has the name; it was left, or put back, untouched."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Source:
     """A job's file, and what it looked like when it was taken."""
 
     job: Job
     path: str
 
-    @property
+    @cached_property
     def folder(self) -> str:
         return os.path.dirname(self.path)
 
-    @property
+    @cached_property
     def aside(self) -> str:
         """The hidden name, by which a person still recognises the file."""
         prefix = f".lalald-aside-{self.job.id}-{int(self.job.created_at * 1000):x}-"
@@ -124,14 +129,11 @@ def remove(source: Source, step: Step) -> bool:
     return True
 
 
-def move(source: Source, folder: str, name: str, step: Step, beside: Beside | None = None) -> str:
-    """Moves a file that was found into an existing folder, as `name` or numbered. Returns where it is now.
+def move(source: Source, found: str, folder: str, name: str, step: Step, beside: Beside | None = None) -> str:
+    """Moves a file from where it was found into an existing folder, as `name` or numbered. Returns where it is now.
 
     `beside` puts something beside each name that is tried, or says that its own is taken. Raises StrangerError, OSError.
     """
-    found = find(source)
-    if found is None:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), source.path)
     if found == source.aside and (moved := moved_before(source, folder, name)) is not None:
         os.unlink(source.aside)
         step("removed")
@@ -141,6 +143,7 @@ def move(source: Source, folder: str, name: str, step: Step, beside: Beside | No
     try:
         target = _into(source, found, folder, name, copy, step, beside)
     except BaseException:
+        _RENAMED_AT.pop((source.folder, folder), None)
         if copy is not None:
             with suppress(OSError):
                 os.unlink(copy)
@@ -166,9 +169,9 @@ def _into(
     source: Source, found: str, folder: str, name: str, copy: str | None, step: Step, beside: Beside | None
 ) -> str:
     for number in count(1):
-        candidate = numbered(name, number, most_name_bytes(folder))
+        candidate = name if number == 1 else numbered(name, number, most_name_bytes(folder))
         target = os.path.join(folder, candidate)
-        if os.path.lexists(target) or LISTINGS.alike(folder, candidate):
+        if LISTINGS.alike(folder, candidate):
             continue
         LISTINGS.make(folder, candidate)
         try:
@@ -224,8 +227,10 @@ def _is_copy(source: Source, facts: os.stat_result) -> bool:
 
 def _check_may_take(source: Source, found: str) -> None:
     """In a sticky folder only the owner of a file, or of the folder, may take it: known before gigabytes are copied."""
+    if os.geteuid() == 0:
+        return
     folder, file = os.stat(source.folder), os.lstat(found)
-    if folder.st_mode & stat.S_ISVTX and os.geteuid() not in (0, folder.st_uid, file.st_uid):
+    if folder.st_mode & stat.S_ISVTX and os.geteuid() not in (folder.st_uid, file.st_uid):
         message = (
             f"{shown(found)} may not be moved by uid {os.geteuid()}: its folder is sticky, and both belong to others."
         )
@@ -233,7 +238,12 @@ def _check_may_take(source: Source, found: str) -> None:
 
 
 def _moves_between(source: Source, folder: str) -> bool:
-    """Whether a rename can do it. Only a try tells: two mounts of one file system look alike. Raises OSError without the right."""
+    """Whether a rename can do it. Only a try tells: two mounts of one file system look alike. Raises OSError without the right.
+
+    It is believed for a while. Where the file then cannot be renamed after all, it waits aside, and the next try copies it.
+    """
+    if time.monotonic() - _RENAMED_AT.get((source.folder, folder), float("-inf")) < _BELIEVED_SECONDS:
+        return True
     probe = f".lalald-try-{source.job.id}"
     here, there = os.path.join(source.folder, probe), os.path.join(folder, probe)
     os.close(os.open(here, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
@@ -245,6 +255,9 @@ def _moves_between(source: Source, folder: str) -> bool:
             raise
         return False
     os.unlink(there)
+    if len(_RENAMED_AT) >= _REMEMBERED_AT_MOST:
+        _RENAMED_AT.clear()
+    _RENAMED_AT[source.folder, folder] = time.monotonic()
     return True
 
 

@@ -25,6 +25,7 @@ class _Known:
     reason: str | None = None
     told: bool = False
     free_bytes: int = 0
+    looked_at: float = float("-inf")  # by the monotonic clock; a look that found it there
 
 
 class KnownFolders:
@@ -56,19 +57,21 @@ class KnownFolders:
             for path, known in self._known.items()
         }
 
-    async def check(self, path: str) -> int:
-        """The bytes free there.
+    async def check(self, path: str, *, fresh_seconds: float = 0.0) -> int:
+        """The bytes free there, by a look that may be so many seconds old.
 
         Raises FolderUnavailableError where it is not there, is another one, or cannot be written; DiskFullError.
         """
         before = self._known.get(path, _Known())
+        if before.reason is None and self._clock.monotonic() - before.looked_at < fresh_seconds:
+            return before.free_bytes
         try:
             found = await self._disks.look(path, _found, before)
         except FolderUnavailableError as error:
             known = self._known.get(path, before)  # it may have been accepted meanwhile
             await self._note(path, replace(known, reason=f"{error} {error.hint}".strip()))
             raise
-        await self._note(path, found)
+        await self._note(path, replace(found, looked_at=self._clock.monotonic()))
         return found.free_bytes
 
     async def accept(self, path: str) -> bool:

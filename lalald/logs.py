@@ -38,7 +38,7 @@ def configure(settings: Log, environ: Mapping[str, str]) -> Any:
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    return structlog.get_logger()
+    return structlog.get_logger().bind()  # bound once: what get_logger gives is bound anew for each line
 
 
 def _to_the_journal(environ: Mapping[str, str]) -> bool:

@@ -88,6 +88,8 @@ def _later(job: Job, outcome: Later, now: float, jitter: float) -> float:
 
 
 def _unheld(job: Job) -> Job:
+    if job.hold is None and job.hold_reason is None and job.held_at is None:
+        return job
     return replace(job, hold=None, hold_reason=None, held_at=None)
 
 

@@ -27,7 +27,7 @@ from lalald.stages.archive import file_failure, file_success
 from lalald.stages.bench import Bench
 from lalald.stages.delete import delete
 from lalald.stages.download import clear, download, tidy
-from lalald.stages.places import filing_folder, filing_folders, source_folder, source_path
+from lalald.stages.places import filing_folder, filing_folders, source_path
 from lalald.stages.source import check_inbox
 from lalald.stages.upload import upload
 from lalald.starts import Starts
@@ -43,9 +43,16 @@ _ASKED_AGAIN_SECONDS = 30.0
 async def archive(job: Job, bench: Bench) -> Outcome:
     """The source file goes where it belongs, after everything else."""
     await _check_filing_folder(job, bench)
-    if not await bench.disks.on(source_folder(job), os.path.lexists, source_path(job)):
+    filed = await bench.disks.on(filing_folders(job), _filed_from_its_place, job)
+    if filed is None:
         await check_inbox(job.inbox, bench)
-    return jobs.Done(await bench.disks.on(filing_folders(job), file_success, job))
+        filed = await bench.disks.on(filing_folders(job), file_success, job)
+    return jobs.Done(filed)
+
+
+def _filed_from_its_place(job: Job) -> Job | None:
+    """On a thread. None where its file is not there: that means nothing unless the inbox is."""
+    return file_success(job) if os.path.lexists(source_path(job)) else None
 
 
 async def _check_filing_folder(job: Job, bench: Bench) -> None:

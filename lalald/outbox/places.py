@@ -28,7 +28,7 @@ from lalald.files import (
 from lalald.jobs import Job, Track
 from lalald.listings import LISTINGS
 from lalald.naming import TrackKey
-from lalald.outbox.staging import MANIFEST, make_staging, placing, staged_path, undelivered, with_tracks
+from lalald.outbox.staging import MANIFEST, make_staging, mark, placing, staged_path, undelivered, with_tracks
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ def _is_placed(piece: _Piece) -> bool:
             raise StagingLostError(message)
         return False
     if os.path.samestat(waiting, there) or _is_ours(piece, there):
-        _mark(piece)
+        mark(piece.staged)
         _remove(piece.staged, piece.hidden)
         return True
     if piece.overwrite and not stat.S_ISDIR(there.st_mode):
@@ -150,7 +150,7 @@ def _taken(piece: _Piece) -> NameTakenError:
 
 def _put(piece: _Piece, step: Step) -> None:
     """One piece to its place. The mark is made before: once the staged file is gone, it says that this has happened."""
-    _mark(piece)
+    mark(piece.staged)
     step("marked")
     try:
         _move(piece, step)
@@ -159,20 +159,15 @@ def _put(piece: _Piece, step: Step) -> None:
     step("placed")
 
 
-def _mark(piece: _Piece) -> None:
-    with open(placing(piece.staged), "wb"):
-        return  # its being there is all it says
-
-
 def _move(piece: _Piece, step: Step) -> None:
     """In one step; on a file system that is mounted within the outbox the copy, once durable, takes the staged file's part."""
     move = os.replace if piece.overwrite else rename_without_replacing
+    try:
+        return move(piece.staged, piece.target)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.ENOENT):
+            raise
     if facts_of(piece.staged) is not None:
-        try:
-            return move(piece.staged, piece.target)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
         if copy_across(piece.staged, piece.hidden, step) != piece.sha256:
             raise FileError(f"{naming.shown(piece.target)} could not be copied whole.", hint="Check the disk.")
         sync_folder(os.path.dirname(piece.hidden))

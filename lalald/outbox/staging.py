@@ -1,9 +1,9 @@
 """Where tracks wait, hidden in the outbox itself, until they are whole and their names are durable.
 
 For each track there may be `1-0-…` with its bytes, beside it `.proof`, by which the rest of a download can be asked for,
-`.whole` once all of it is there, and `.placing`, made before the track gets its final name. Bytes gone and `.placing` there
-means: in place, whatever a reader of the outbox has done with the file since. All stay until the row says that the track
-is delivered.
+`.whole` once all of it is there, which becomes `.placing` before the track gets its final name. Bytes gone and `.placing`
+there means: in place, whatever a reader of the outbox has done with the file since. All stay until the row says that the
+track is delivered.
 """
 
 from __future__ import annotations
@@ -66,16 +66,14 @@ def make_staging(job: Job) -> str:
     folder = staging_folder(job)
     with plain_errors(folder, job.handling.outbox):
         while True:
-            with suppress(FileExistsError):
-                os.mkdir(os.path.dirname(folder), 0o700)
             try:
                 os.mkdir(folder, 0o700)
             except FileExistsError:
                 return folder
-            except FileNotFoundError:
-                if not os.path.isdir(job.handling.outbox):
-                    raise
-                continue  # another job has just tidied up the folder of both
+            except FileNotFoundError:  # or another job has just tidied up the folder of both
+                with suppress(FileExistsError):
+                    os.mkdir(os.path.dirname(folder), 0o700)
+                continue
             return folder
 
 
@@ -84,9 +82,17 @@ def remember(path: str, staged: Staged) -> Staged:
 
     What says so need not be durable itself: where a power cut spoils it, they are fetched again.
     """
-    with open(_whole(path), "w", encoding="utf-8") as file:
-        json.dump(asdict(staged), file)
+    with open(_whole(path), "wb", buffering=0) as file:
+        file.write(json.dumps(asdict(staged)).encode())
     return staged
+
+
+def mark(path: str) -> None:
+    """It is about to get its final name: what says that it is whole says that from now on. Raises OSError."""
+    try:
+        os.rename(_whole(path), placing(path))
+    except FileNotFoundError:  # marked before, or a manifest
+        os.close(os.open(placing(path), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666))
 
 
 def forget_if_empty(path: str) -> None:
@@ -106,8 +112,7 @@ def forget(path: str) -> None:
 def recall(path: str) -> Staged | None:
     """What is known of a track that is whole, in the staging folder or already in place; None where it is not."""
     try:
-        with open(_whole(path), encoding="utf-8") as file:
-            told = json.load(file)
+        told = json.loads(_note(path))
         staged = Staged(told["size"], told["sha256"], Heard(**told["heard"]))
     except (OSError, ValueError, TypeError, KeyError):
         return None
@@ -117,6 +122,13 @@ def recall(path: str) -> Staged | None:
             return staged if facts_of(placing(path)) else None
         return staged if facts.st_size == staged.size else None
     return None
+
+
+def _note(path: str) -> bytes:
+    for name in (_whole(path), placing(path)):
+        with suppress(FileNotFoundError), open(name, "rb", buffering=0) as file:
+            return file.read()
+    return b""
 
 
 def undelivered(job: Job) -> Iterator[tuple[TrackKey, Track]]:
@@ -176,7 +188,7 @@ def _folders(outbox: str) -> Iterator[tuple[int, str]]:
 
 
 def clear_staging(outbox: str, known: Iterable[Job]) -> None:
-    """At start: removes the folders of those `known` jobs that owe no download any more.
+    """At start: removes the folders of those `known` jobs that owe no download any more, and that of all where it is empty.
 
     Folders of jobs that are not among them stay: they may belong to another lalald.
     """
@@ -184,7 +196,8 @@ def clear_staging(outbox: str, known: Iterable[Job]) -> None:
     for _, folder in _folders(outbox):
         if folder in over:
             rmtree(folder, ignore_errors=True)
-            _remove_if_empty(folder)
+    with suppress(OSError):
+        os.rmdir(os.path.join(outbox, FOLDER))
 
 
 _AFTER = (Stage.DELETE, Stage.ARCHIVE, Stage.DONE)

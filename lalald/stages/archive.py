@@ -106,13 +106,14 @@ def _move(job: Job, source: Source, configured: str, step: Step, beside: Beside 
         check_folder(root)
         within, name = os.path.split(_accepted(root, job.path))
     folder = os.path.normpath(os.path.join(root, below, within))
-    if filing.find(source) is None:
+    found = filing.find(source)
+    if found is None:
         moved = filing.moved_before(source, folder, name)
         if moved is None:
             _check_not_emptied(job)
         return replace(job, location=moved) if moved else warned(job, _GONE)
     make_folders(root, os.path.join(below, within), step)
-    return replace(job, location=filing.move(source, folder, name, step, beside))
+    return replace(job, location=filing.move(source, found, folder, name, step, beside))
 
 
 def _accepted(root: str, path: str) -> str:

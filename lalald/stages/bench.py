@@ -55,7 +55,8 @@ class Bench:
         """A transfer that `status` can see and a cancel can stop; on any thread."""
         transfer = Transfer()
         self.transfers.setdefault(job.id, []).append((transfer, total_bytes))
-        self.loop.call_soon_threadsafe(self.moved.set)
+        if not self.moved.is_set():
+            self.loop.call_soon_threadsafe(self.moved.set)
         return transfer
 
     def transferred(self, job: Job) -> None:

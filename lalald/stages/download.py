@@ -16,6 +16,7 @@ from lalald.stages import twins
 from lalald.stages.bench import Bench
 
 _LINKS_ASKED_AT_MOST = 2
+_FRESH_SECONDS = 1.0  # of a look at the outbox before fetching; before anything is put in place there is another
 _TRIES_WITH_A_LINK = 10  # with their backoffs some ten minutes: then `/check/` may know a better host, or size
 
 
@@ -24,9 +25,10 @@ async def download(job: Job, bench: Bench) -> Outcome:
 
     Raises ServiceError, FolderUnavailableError, DiskFullError; what was fetched so far stays in the staging folder.
     """
-    free = await bench.folders.check(job.handling.outbox)
     if _named(job):
+        await bench.folders.check(job.handling.outbox)
         return await _place(job, bench)
+    free = await bench.folders.check(job.handling.outbox, fresh_seconds=_FRESH_SECONDS)
     if job.attempts >= _TRIES_WITH_A_LINK and (doubted := with_links_asked_anew(job)) is not job:
         return Done(doubted)
     if (held := _no_room(job, free)) is not None:

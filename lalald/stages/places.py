@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 
 from lalald.jobs import Handling, Job, State
 
@@ -37,6 +38,7 @@ def _policy(handling: Handling, *, failed: bool) -> tuple[str, str]:
     return (handling.on_failure, handling.failed_dir) if failed else (handling.on_success, handling.done_dir)
 
 
+@cache  # as many as there are folders, and asked for several times a file
 def root_of(inbox: str, configured: str) -> tuple[str, str]:
     """A folder that is never made, and the folder below it, which is: the inbox, or a configured folder elsewhere."""
     full = os.path.normpath(os.path.join(inbox, configured))
