@@ -31,15 +31,20 @@ _CODES: tuple[tuple[type[LalaldError], int], ...] = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command. Returns the exit code; what cannot be understood ends in SystemExit with 2."""
-    for stream in (sys.stdout, sys.stderr):  # a locale without our letters is no reason to fail
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    write_any_letter()
     words = list(sys.argv[1:] if argv is None else argv)
     if words == ["health"]:
         from lalald.commands.health import check
 
         return guarded(check)
     return _parsed(words)
+
+
+def write_any_letter() -> None:
+    """What the locale does not have is written as an escape: no reason to fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _parsed(words: Sequence[str]) -> int:

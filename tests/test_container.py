@@ -126,9 +126,11 @@ def prepared(config_dir: Path, **variables: str) -> tuple[Config, str]:
     """The configuration that a container starts with, and what is logged about it."""
     environ = {"LALALD_EPHEMERAL": "1", "LALALD_STATE_DIR": str(config_dir / "state"), **variables}
     start.choose_config(config_dir, environ)
-    start.prepare(None, config_dir, environ)
+    accept = start.prepare(None, config_dir, environ)
     path = environ["LALALD_CONFIG"]
-    return load(Path(path), environ), path
+    config = load(Path(path), environ)
+    accept(config)
+    return config, path
 
 
 @pytest.mark.parametrize(
@@ -310,6 +312,7 @@ def test_a_trial_carries_a_file_and_ends_by_sigterm(tmp_path: Path, config_dir: 
         until((inbox / "done" / "song.wav").exists, "the song is carried")
         assert run(PROGRAM, str(config_dir), "health", environ=environ).returncode == 0
         assert run(PROGRAM, str(config_dir), "status", environ=environ).returncode == 0
+        assert "pydantic" not in Path(f"/proc/{daemon.pid}/maps").read_text(), "what reads a configuration stays loaded"
     finally:
         daemon.terminate()
     assert daemon.wait(20) == 0

@@ -381,3 +381,4 @@ def test_an_idle_daemon_neither_wakes_up_nor_writes(sandbox: Sandbox, make_home:
         return doings() == before
 
     until(asleep, "two seconds in which nothing happens", seconds=60)
+    assert "pydantic" not in Path(f"/proc/{process.pid}/maps").read_text(), "what reads a configuration stays loaded"

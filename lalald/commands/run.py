@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import os
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lalald.config import Config
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -11,9 +16,16 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
+    return carry(arguments, lambda _config: None)
+
+
+def carry(arguments: Namespace, accept: Callable[[Config], None]) -> int:
+    """The life of the daemon. Its configuration is shown to `accept` first, whose error is its end."""
     from lalald.config import apart, find
 
     reading = apart.begin(find(arguments.config, os.environ), os.environ)
-    from lalald.daemon import run as carry  # takes as long as the reading does
+    from lalald import daemon  # takes as long as the reading does
 
-    return carry(reading(), once=arguments.once)
+    config = reading()
+    accept(config)
+    return daemon.run(config, once=arguments.once)

@@ -26,6 +26,7 @@ CONFIG_DIR = Path("/config")
 
 def main(argv: Sequence[str] | None = None, config_dir: Path = CONFIG_DIR) -> int:
     """Runs one command as the user of PUID and PGID. Returns the exit code."""
+    program.write_any_letter()
     words = list(sys.argv[1:] if argv is None else argv)
     return program.guarded(lambda: _run(words, config_dir, os.environ))
 
@@ -36,6 +37,7 @@ def _run(words: list[str], config_dir: Path, environ: MutableMapping[str, str]) 
     if words == ["health"]:  # asked again and again: nothing is loaded for it
         become(environ)
         return program.main(words)
+    from lalald.commands import run
     from lalald.commands.parser import build
     from lalald.container import start
 
@@ -51,8 +53,7 @@ def _run(words: list[str], config_dir: Path, environ: MutableMapping[str, str]) 
     signal.signal(signal.SIGTERM, _end)  # the first process of a container has no default for it
     become(environ, start.belongings(config_dir, environ))
     start.choose_config(config_dir, environ)
-    start.prepare(arguments.config, config_dir, environ)
-    return program.main(words)
+    return run.carry(arguments, start.prepare(arguments.config, config_dir, environ))
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:

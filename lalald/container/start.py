@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
 from lalald import logs
-from lalald.config import Config, find, load
+from lalald.config import Config
 from lalald.container import defaults, volumes
 from lalald.errors import ConfigError
 
@@ -32,20 +32,23 @@ def choose_config(config_dir: Path, environ: MutableMapping[str, str]) -> None:
     environ["LALALD_CONFIG"] = str(own if os.path.lexists(own) else _default(config_dir))
 
 
-def prepare(explicit: str | None, config_dir: Path, environ: Mapping[str, str]) -> None:
-    """Writes the default configuration where it is used, and refuses to start what would lose paid work.
+def prepare(explicit: str | None, config_dir: Path, environ: Mapping[str, str]) -> Callable[[Config], None]:
+    """Writes the default configuration where it is used. Gives what looks at the configuration once it is read.
 
-    Raises:
-        ConfigError: the configuration has mistakes, or the state or results would die with the container.
+    Raises, and what is given does too:
+        ConfigError: what is asked for is not there, or the state or results would die with the container.
     """
     trial = volumes.is_trial(environ)
     if not trial:
         volumes.refuse_to_lose_state(Path(environ["LALALD_STATE_DIR"]))
     uses_default = write_default_if_used(explicit, config_dir, environ)
-    config = load(find(explicit, environ), environ)
-    if not trial:
-        volumes.refuse_to_lose_results(config)
-    _tell(config, environ, uses_default=uses_default)
+
+    def accept(config: Config) -> None:
+        if not trial:
+            volumes.refuse_to_lose_results(config)
+        _tell(config, environ, uses_default=uses_default)
+
+    return accept
 
 
 def write_default_if_used(explicit: str | None, config_dir: Path, environ: Mapping[str, str]) -> bool:
