@@ -143,10 +143,13 @@ class Desk:
             await self.see(dict.fromkeys(due, False))
         await self._end_first_look()
 
-    async def see(self, files: Mapping[str, bool], came: Iterable[str] = ()) -> None:
-        """Looks at files; of each it is told whether it went away before, whatever lies there now."""
+    def came(self, paths: Iterable[str]) -> None:
+        """Files that were seen to arrive: they are new."""
         if self.eyes.first is not None:
-            self.eyes.first.came(came)
+            self.eyes.first.came(paths)
+
+    async def see(self, files: Mapping[str, bool]) -> None:
+        """Looks at files; of each it is told whether it went away before, whatever lies there now."""
         paths = iter(files)
         while chunk := list(islice(paths, FILES_AT_ONCE)):
             looked: Looked = await self.in_thread(self.eyes.look, chunk)

@@ -12,12 +12,14 @@ class FirstLook:
 
     Up to 20 files that a rule would take are taken. More look like an archive in which nobody meant to order anything: they are held
     (`existing: hold`). `take` and `skip` do that with any number. What arrives meanwhile is new.
+
+    Of 100,000 old files none is kept in mind: until the scan is through everything is old that was not seen to arrive.
     """
 
     def __init__(self, existing: str, jobs_already: int = 0) -> None:
         self._existing = existing
-        self._old: set[str] = set()
-        self.all_seen = False  # the scan is through; what a later one finds is new
+        self._new: set[str] = set()
+        self._old: set[str] | None = None  # once the scan is through: those that still wait
         self.eligible = jobs_already  # a first look that was cut short goes on; what it took counts
 
     @property
@@ -30,26 +32,39 @@ class FirstLook:
         """take, hold or skip."""
         return "take" if self.counting else self._existing
 
-    def add(self, path: str) -> None:
-        """A file that lay there already."""
-        self._old.add(path)
+    @property
+    def all_seen(self) -> bool:
+        """Whether the scan is through; what a later one finds is new."""
+        return self._old is not None
+
+    def end_scan(self, waiting: Iterable[str]) -> None:
+        """All that lies there was seen: some files wait to be finished, and the others are decided."""
+        if self._old is None:
+            self._old = {path for path in waiting if path not in self._new}
+            self._new.clear()
 
     def came(self, paths: Iterable[str]) -> None:
         """Files that arrived after the watching began."""
-        self._old.difference_update(paths)
+        if self._old is None:
+            self._new.update(paths)
+        else:
+            self._old.difference_update(paths)
 
     def decided(self, paths: Iterable[str]) -> None:
-        self._old.difference_update(paths)
+        (self._new if self._old is None else self._old).difference_update(paths)
+
+    def is_old(self, path: str) -> bool:
+        return path not in self._new if self._old is None else path in self._old
 
     def fate(self, path: str) -> str | None:
         """take, hold or skip for an old file; None for a new one."""
-        if path not in self._old:
-            return None
-        return self.fate_of_all
+        return self.fate_of_all if self.is_old(path) else None
 
     def is_over(self, waiting: Container[str]) -> bool:
         """Whether old files need no more be told from new ones: all are taken, or none waits any more to be finished."""
-        return self.all_seen and (self.fate_of_all == "take" or not any(path in waiting for path in self._old))
+        if self._old is None:
+            return False
+        return self.fate_of_all == "take" or not any(path in waiting for path in self._old)
 
 
 HOLD_REASON = (

@@ -191,12 +191,13 @@ class Intake:
     async def _see(self, hints: Hints) -> None:
         """Looks where it must: everywhere or in some folders, then at the files that were hinted at and those that are due."""
         self._note_burst(hints)
+        self._desk.came(hints.came)
         if self._scan_due() or len(hints.folders) > MOST_FOLDERS:
             await self._scan()
         elif hints.folders:
             report = await sweep(self._desk, self._watch, hints.folders)
             self._look_wanted |= not report.available
-        await self._desk.see(hints.files, hints.came)
+        await self._desk.see(hints.files)
         await self._desk.see_due()
         if self._desk.wants_scan() or self._desk.presence_in_doubt:
             self._scan_wanted = self._look_wanted = True
@@ -209,7 +210,7 @@ class Intake:
         report = await sweep(self._desk, self._watch, None)
         self._last_report = report
         if report.available and not self._desk.settling.full and self._desk.eyes.first is not None:
-            self._desk.eyes.first.all_seen = True
+            self._desk.eyes.first.end_scan(self._desk.settling)
         pause = self.inbox.rescan
         if self._watch is None:
             pause = max(self.inbox.poll_interval, report.seconds * (LARGEST_SHARE - 1))

@@ -44,8 +44,7 @@ class Eyes:
         return kept
 
     def _count(self, first: FirstLook, paths: Sequence[str]) -> None:
-        for path in paths:
-            first.add(path)
+        for path in filter(first.is_old, paths):
             if first.counting and choose(self.inbox, path).rule is not None:
                 first.eligible += 1
 

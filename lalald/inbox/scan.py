@@ -127,10 +127,13 @@ class Walk:
         if folder == "" and MARKER_NAME in names:
             names.remove(MARKER_NAME)
         names = _in_order(names)
-        after = None
-        for first in range(0, max(1, len(names)), FILES_AT_ONCE):
-            stretch = names[first : first + FILES_AT_ONCE]
-            upto = stretch[-1] if first + FILES_AT_ONCE < len(names) else None
+        names.reverse()
+        after: str | None = None
+        upto: str | None = ""
+        while upto is not None:
+            stretch = names[: -FILES_AT_ONCE - 1 : -1]
+            del names[-FILES_AT_ONCE:]  # of 100,000 names the room is used again
+            upto = stretch[-1] if names else None
             files, folders = _facts(descriptor, stretch)
             yield Listing(folder, after, upto, files)
             after = upto

@@ -8,7 +8,7 @@ import heapq
 import os
 import signal
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -90,6 +90,9 @@ class Settling:
         self.limit = limit
         self._candidates: dict[str, _Candidate] = {}
         self._due: list[tuple[float, str]] = []
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._candidates)
 
     def __len__(self) -> int:
         return len(self._candidates)
