@@ -50,6 +50,7 @@ def run(
     environ: Mapping[str, str] = os.environ,
     open_store: Callable[[Path], Store] = Store.open,
     clock: Clock | None = None,
+    open_disks: Callable[[], Disks] = Disks,
 ) -> int:
     """Carries files until SIGTERM, or with `once` until nothing is left to carry. Returns the exit code.
 
@@ -61,7 +62,8 @@ def run(
     with only_daemon(config.state_dir):
 
         async def live() -> int:
-            return await _Daemon(config, open_store, clock or Clock(), once=once, environ=environ, log=log).main()
+            parts = (open_store, clock or Clock(), open_disks())
+            return await _Daemon(config, *parts, once=once, environ=environ, log=log).main()
 
         code = asyncio.run(live())
     sys.stderr.flush()
@@ -75,6 +77,7 @@ class _Daemon:
         config: Config,
         open_store: Callable[[Path], Store],
         clock: Clock,
+        disks: Disks,
         *,
         once: bool,
         environ: Mapping[str, str],
@@ -86,7 +89,7 @@ class _Daemon:
         self.environ = environ
         self.log = log
         self.clock = clock
-        self.disks = Disks()
+        self.disks = disks
         self.systemd = Systemd(environ)
         self.stop = asyncio.Event()
         self.reload = asyncio.Event()
@@ -353,8 +356,9 @@ class _Daemon:
             self.systemd.reloading()
             try:
                 config = await self.disks.on(str(self.config.path.parent), load, self.config.path, self.environ)
-            except ConfigError as error:
-                self.log.error("config.kept", error=told(error), meaning="the old configuration goes on")
+            except (ConfigError, FileError) as error:
+                meaning = "the old configuration goes on until the next reload"
+                self.log.error("config.kept", error=told(error), meaning=meaning)
             else:
                 await self._take_over(config)
             self.systemd.ready()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 from pathlib import Path
 
 from lalald.sandbox.options import Options
@@ -53,3 +55,31 @@ def test_a_state_folder_on_fuse_is_warned_of_and_works(tmp_path: Path) -> None:
             assert len(sandbox.state()["charges"]) == 2
 
     in_own_mounts(story)
+
+
+def test_a_reload_from_a_share_that_does_not_answer_keeps_the_old_configuration(tmp_path: Path) -> None:
+    def story() -> None:
+        with Sandbox(Options()) as sandbox, Share(tmp_path / "share") as share:
+            home = Home(tmp_path, sandbox.url)
+            home.config = tmp_path / "share" / "config.yaml"
+            home.write_config()
+            home.daemon = (str(Path(__file__).with_name("impatient.py")), str(home.config))
+            process = home.start()
+            share.stop_answering()
+            process.send_signal(signal.SIGHUP)
+            until(lambda: home.logged("config.kept") or process.poll() is not None, "it is given up")
+            (kept,) = home.logged("config.kept")
+            assert f"The folder {tmp_path / 'share'} has not answered for" in kept["error"]
+            write_wav(home.inbox / "ep1.wav")
+            until((home.inbox / "done" / "ep1.wav").exists, "what does not lie there goes on")
+            share.answer()
+            until(lambda: reloaded(home, process), "it is read once the share is back")
+            home.stop()
+
+    in_own_mounts(story)
+
+
+def reloaded(home: Home, process: subprocess.Popen[bytes]) -> bool:
+    """Whether the configuration was read; asked for again until then, as somebody would."""
+    process.send_signal(signal.SIGHUP)
+    return bool(home.logged("config.reloaded"))
