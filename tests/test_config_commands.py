@@ -61,6 +61,19 @@ def test_init_writes_a_configuration_that_works_and_says_what_to_do_next(tmp_pat
     assert "none: everything will be held (licence)" in checked.stdout
 
 
+def test_what_init_wrote_works_by_a_link_to_it_too(tmp_path: Path) -> None:
+    """As the README links it for a service of one user."""
+    home, link = tmp_path / "lalald", tmp_path / ".config" / "lalald" / "config.yaml"
+    assert lalald("init", str(home)).returncode == 0
+    (home / "license-key").write_text("a-key\n")
+    link.parent.mkdir(parents=True)
+    link.symlink_to(home / "config.yaml")
+    checked = lalald("check-config", environ={"HOME": str(tmp_path)})
+    assert checked.returncode == 0, checked.stderr
+    assert str(link) in checked.stdout
+    assert "licence key  found" in checked.stdout
+
+
 def test_init_without_a_folder_works_here(tmp_path: Path) -> None:
     assert lalald("init", cwd=tmp_path).returncode == 0
     assert load(tmp_path / "config.yaml", {"HOME": "/h"}).inboxes[0].path == tmp_path / "inbox"

@@ -12,6 +12,7 @@ from lalald.errors import FileError, UsageError
 
 _STARTER = Path(__file__).with_name("starter.yaml")
 _FOLDERS = ("inbox", "outbox")
+_KEY_FILE = "license-key"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -37,7 +38,7 @@ def _write(folder: Path) -> None:
     text = _starter(folder)
     for name in _FOLDERS:
         (folder / name).mkdir(parents=True, exist_ok=True)
-    _make(folder / "license-key", b"", 0o600)
+    _make(folder / _KEY_FILE, b"", 0o600)
     _make(config, text, 0o666)  # last: whoever finds it finds everything
 
 
@@ -52,9 +53,10 @@ def _make(path: Path, content: bytes, mode: int) -> None:
 
 
 def _starter(folder: Path) -> bytes:
+    """With whole paths, so that it may be linked from the place where lalald looks for it."""
     text = _STARTER.read_text(encoding="utf-8")
-    for word, path in (("INBOX", folder / "inbox"), ("OUTBOX", folder / "outbox")):
-        text = text.replace(f" {word}\n", f" {_written(path)}\n")
+    for word, name in (("KEY_FILE", _KEY_FILE), ("INBOX", "inbox"), ("OUTBOX", "outbox")):
+        text = text.replace(f" {word}\n", f" {_written(folder / name)}\n")
     return text.encode()
 
 
@@ -70,7 +72,7 @@ def _written(path: Path) -> str:
 
 
 def _next_steps(folder: Path) -> str:
-    key, config = folder / "license-key", shlex.quote(str(folder / "config.yaml"))
+    key, config = folder / _KEY_FILE, shlex.quote(str(folder / "config.yaml"))
     return f"""\
 {folder} has a config.yaml, an inbox and an outbox now. What to do next:
 
