@@ -14,6 +14,7 @@ from lalald.worker import Worker
 
 _TOLD_EVERY_SECONDS = 1.0
 _DAY_SECONDS = 86400.0
+_TRIMMED_AT_ONCE = 20_000  # jobs; each portion reads the table of files once
 
 
 async def show_progress(worker: Worker, changed: asyncio.Event) -> None:
@@ -104,14 +105,21 @@ async def feed_watchdog(systemd: Systemd, pulse: Callable[[], Awaitable[bool]]) 
 
 
 async def trim_history(bench: Bench) -> None:
-    """At start and once a day."""
+    """At start and once a day; in portions, between which other questions to the store have their turn."""
     while True:
         before = bench.clock.now() - bench.config.history
-        trimmed = await bench.store.run(partial(_trim, before))
+        newest = await bench.store.run(_newest_id)
+        trimmed = 0
+        for first in range(1, newest + 1, _TRIMMED_AT_ONCE):
+            trimmed += await bench.store.run(partial(_trim, before, range(first, first + _TRIMMED_AT_ONCE)))
         if trimmed:
             bench.log.info("history.trimmed", jobs=trimmed)
         await asyncio.sleep(_DAY_SECONDS)
 
 
-def _trim(before: float, store: Store) -> int:
-    return store.trim(before)
+def _newest_id(store: Store) -> int:
+    return store.newest_id()
+
+
+def _trim(before: float, ids: range, store: Store) -> int:
+    return store.trim(before, ids)

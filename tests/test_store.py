@@ -124,7 +124,9 @@ def test_trimmed_history_keeps_what_reuse_and_identity_need(store: Store) -> Non
         job = taken(store, name)
         ended.append(store.save(job, replace(job, stage=Stage.DONE, state=State.DONE, sha256="5", updated_at=NOW)))
     store.forget("/in", ["a.wav", "c.wav"])
-    assert store.trim(NOW + 1) == 1
+    assert store.newest_id() == ended[2].id
+    assert store.trim(NOW + 1, range(ended[0].id)) == 0
+    assert store.trim(NOW + 1, range(1, ended[2].id + 1)) == 1
     assert store.job(ended[0].id) is None  # gone from the inbox, and c has the same content
     assert store.job(ended[1].id) is not None  # b still lies in the inbox
     assert store.job(ended[2].id) is not None  # the newest of its content

@@ -347,15 +347,21 @@ class Store(KnownFiles):
         """It was honoured."""
         self.connection.execute("DELETE FROM requests WHERE id = ?", (number,))
 
-    def trim(self, before: float) -> int:
-        """Deletes the details of ended jobs older than `before`. What lies in an inbox, and what reuse needs, stays.
+    def trim(self, before: float, ids: range) -> int:
+        """Deletes the details of ended jobs older than `before`, of those with these ids. What lies in an inbox, and what reuse
+        needs, stays.
 
         Reuse needs the newest done job of each content; charges are never trimmed.
         """
         return self.connection.execute(
-            "DELETE FROM jobs WHERE state IN ('done', 'cancelled') AND updated_at < ?"
-            " AND NOT EXISTS (SELECT 1 FROM files WHERE files.job_id = jobs.id)"
+            "DELETE FROM jobs NOT INDEXED WHERE id >= ? AND id < ? AND state IN ('done', 'cancelled') AND updated_at < ?"
+            " AND id NOT IN (SELECT job_id FROM files WHERE job_id >= ? AND job_id < ?)"
             " AND (state = 'cancelled' OR sha256 IS NULL OR EXISTS (SELECT 1 FROM jobs later WHERE later.size = jobs.size"
             " AND later.recipe = jobs.recipe AND later.sha256 = jobs.sha256 AND later.state = 'done' AND later.id > jobs.id))",
-            (before,),
+            (ids.start, ids.stop, before, ids.start, ids.stop),
         ).rowcount
+
+    def newest_id(self) -> int:
+        """The greatest id of a job; 0 where there is none."""
+        (newest,) = self.connection.execute("SELECT coalesce(max(id), 0) FROM jobs").fetchone()
+        return int(newest)
