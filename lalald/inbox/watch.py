@@ -24,7 +24,7 @@ from lalald.presence import MARKER_NAME
 if TYPE_CHECKING:
     from watchdog.observers.inotify_c import CallbackId, InotifyEvent, InotifyFD, Mask, WatchDescriptor
 
-MOST_HINTS = 20_000
+MOST_HINTS = 10_000
 
 _ATTRIBUTES, _CLOSED, _MOVED_FROM, _MOVED_TO = 0x4, 0x8, 0x40, 0x80  # <sys/inotify.h>
 _CREATED, _DELETED, _DELETED_SELF, _MOVED_SELF = 0x100, 0x200, 0x400, 0x800
