@@ -14,7 +14,7 @@ from lalald.worker import Worker
 
 _TOLD_EVERY_SECONDS = 1.0
 _DAY_SECONDS = 86400.0
-_TRIMMED_AT_ONCE = 20_000  # jobs; each portion reads the table of files once
+TRIMMED_AT_ONCE = 20_000  # jobs; each portion reads the table of files once
 
 
 async def show_progress(worker: Worker, changed: asyncio.Event) -> None:
@@ -110,8 +110,8 @@ async def trim_history(bench: Bench) -> None:
         before = bench.clock.now() - bench.config.history
         newest = await bench.store.run(_newest_id)
         trimmed = 0
-        for first in range(1, newest + 1, _TRIMMED_AT_ONCE):
-            trimmed += await bench.store.run(partial(_trim, before, range(first, first + _TRIMMED_AT_ONCE)))
+        for first in range(1, newest + 1, TRIMMED_AT_ONCE):
+            trimmed += await bench.store.run(partial(_trim, before, range(first, first + TRIMMED_AT_ONCE)))
         if trimmed:
             bench.log.info("history.trimmed", jobs=trimmed)
         await asyncio.sleep(_DAY_SECONDS)

@@ -12,6 +12,7 @@ from benchmarks.history import multiply
 from benchmarks.place import folder
 from lalald.jobs import Handling, Stage, Task
 from lalald.store import Found, Store
+from lalald.upkeep import TRIMMED_AT_ONCE
 from running import Home
 
 SMALL = {"history": 50, "waiting": 20, "running": 10, "rounds": 1}
@@ -26,6 +27,7 @@ def measure(*, history: int = 1_000_000, waiting: int = 100_000, running: int = 
     with folder() as root:
         home = Home(root, "http://127.0.0.1:9")
         _filled(home, history, waiting, running)
+        opened = _figure("opening and checking it, at a start", lambda: Store.open(home.state).close(), 3)
         store = Store.open(home.state)
         waits = store.due(Stage.UPLOAD, _NOW, 1)[0]
         questions: dict[str, Callable[[], object]] = {
@@ -37,7 +39,8 @@ def measure(*, history: int = 1_000_000, waiting: int = 100_000, running: int = 
             "minutes spent this month": lambda: store.spent_since(_NOW - 30 * 86_400),
             "the counts of `STATUS=`": store.stage_counts,
         }
-        figures = [_figure(what, ask, rounds) for what, ask in questions.items()]
+        figures = [opened, *(_figure(what, ask, rounds) for what, ask in questions.items())]
+        figures.append(_trimming(store))
         size = (home.state / "lalald.sqlite3").stat().st_size
         store.close()
     jobs = f"{history:,} jobs done, {waiting:,} waiting, {running:,} tasks running"
@@ -51,6 +54,20 @@ def _figure(what: str, ask: Callable[[], object], rounds: int) -> Figure:
         ask()
         taken.append((time.perf_counter() - began_at) * 1000)
     return Figure(what, f"{statistics.median(taken):.2f} ms", "–", "–")
+
+
+def _trimming(store: Store) -> Figure:
+    """The daily look at the whole history, where a tenth of it may go; other questions have their turn between its portions."""
+    newest = store.newest_id()
+    store.connection.execute("UPDATE jobs SET sha256 = hex(randomblob(32)) WHERE state = 'done' AND id % 10 != 0")
+    taken = []
+    for first in range(1, newest + 1, TRIMMED_AT_ONCE):
+        began_at = time.perf_counter()
+        store.trim(2 * _NOW, range(first, first + TRIMMED_AT_ONCE))
+        taken.append((time.perf_counter() - began_at) * 1000)
+    return Figure(
+        "the daily trimming: its longest portion, and all", f"{max(taken):.0f} ms, {sum(taken):.0f} ms", "–", "–"
+    )
 
 
 def _save(store: Store, job_id: int) -> None:
