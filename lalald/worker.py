@@ -212,7 +212,8 @@ class Worker:
         now = self.bench.clock.now()
 
         def look(store: Store) -> tuple[list[Job], float | None]:
-            return due(store, now, most, carried), store.next_due_at(stage, now)
+            found = due(store, now, most, carried)
+            return found, now if len(found) == most else store.next_due_at(stage, now)  # more may be due already
 
         found, next_due_at = await self.bench.store.run(look)
         free = [job for job in found if job.id not in self._carried]

@@ -6,6 +6,8 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from lalald.jobs import Handling, Hold, Job, Request, Stage, State, Task, Track
@@ -53,21 +55,18 @@ def values(columns: Iterable[str], row: Job | Task | Track) -> list[Any]:
 
 
 def jobs_where(connection: sqlite3.Connection, where: str, parameters: Sequence[Any]) -> list[tuple[Job, float | None]]:
-    """Whole jobs, each with how much of its transfer under way is done, in three statements however many they are."""
+    """Whole jobs, each with how much of its transfer under way is done, in two statements however many they are."""
     rows = connection.execute(f"{_JOBS} {where}", parameters).fetchall()
     tasks = _tasks(connection, [row[0] for row in rows]) if rows else {}
     return [(Job(*_read(row[:-1], _JOB_READERS, tuple(tasks.get(row[0], ())))), row[-1]) for row in rows]
 
 
 def _tasks(connection: sqlite3.Connection, job_ids: Sequence[int]) -> dict[int, list[Task]]:
-    wanted = (json.dumps(job_ids),)
-    tracks: dict[tuple[int, int], list[Track]] = {}
-    for job_id, number, *facts in connection.execute(_TRACKS, wanted):
-        tracks.setdefault((job_id, number), []).append(Track(*_read(facts, _TRACK_READERS)))
     tasks: dict[int, list[Task]] = {}
-    for job_id, *facts in connection.execute(_TASKS, wanted):
-        of_task = tuple(tracks.get((job_id, facts[0]), ()))
-        tasks.setdefault(job_id, []).append(Task(*_read(facts, _TASK_READERS, of_task)))
+    rows = connection.execute(_TASKS, (json.dumps(job_ids),))
+    for (job_id, *facts), tracks in groupby(rows, key=_TASK_PART):
+        found = tuple(Track(*_read(row[_TRACKS_FROM:-1], _TRACK_READERS)) for row in tracks if row[-1] is not None)
+        tasks.setdefault(job_id, []).append(Task(*_read(facts, _TASK_READERS, found)))
     return tasks
 
 
@@ -103,8 +102,15 @@ def _readers(columns: Sequence[str]) -> _Readers:
 _ALL_JOB_COLUMNS = Job.__slots__[:-1]  # but for the tasks
 _JOB_READERS, _TASK_READERS, _TRACK_READERS = map(_readers, (_ALL_JOB_COLUMNS, TASK_COLUMNS, TRACK_COLUMNS))
 
-_OF_JOBS = "WHERE job_id IN (SELECT value FROM json_each(?))"
 _SELECTED = ", ".join("handlings.json" if column == "handling" else f"jobs.{column}" for column in _ALL_JOB_COLUMNS)
-_JOBS = f"SELECT {_SELECTED}, jobs.progress FROM jobs JOIN handlings ON handlings.id = jobs.handling"  # noqa: S608
-_TASKS = f"SELECT job_id, {', '.join(TASK_COLUMNS)} FROM tasks {_OF_JOBS} ORDER BY job_id, number"  # noqa: S608 - our own column names
-_TRACKS = f"SELECT job_id, task_number, {', '.join(TRACK_COLUMNS)} FROM tracks {_OF_JOBS} ORDER BY job_id, task_number, position"  # noqa: S608
+_JOBS = f"SELECT {_SELECTED}, jobs.progress FROM jobs JOIN handlings ON handlings.id = jobs.handling"  # noqa: S608 - our own column names
+
+# A row for each track, and one for a task that has none; the place comes last, after the track's columns.
+_TRACKS_FROM = 1 + len(TASK_COLUMNS)
+_TASK_PART = itemgetter(slice(_TRACKS_FROM))
+_TASKS = (
+    f"SELECT tasks.job_id, {', '.join(f'tasks.{column}' for column in TASK_COLUMNS)},"  # noqa: S608
+    f" {', '.join(f'tracks.{column}' for column in TRACK_COLUMNS)}, tracks.position"
+    " FROM tasks LEFT JOIN tracks ON tracks.job_id = tasks.job_id AND tracks.task_number = tasks.number"
+    " WHERE tasks.job_id IN (SELECT value FROM json_each(?)) ORDER BY tasks.job_id, tasks.number, tracks.position"
+)
