@@ -27,6 +27,7 @@ FIRST_PROBE_SECONDS = 0.5
 MOST_FOLDERS = 200  # of hints, before looking at everything is less work
 BURST_FILES = 1000
 AFTER_BURST_SECONDS = 5.0
+GONE_SECONDS = 1.0  # until files that only went away are looked for, all at once
 LARGEST_SHARE = 5  # polling takes at most a fifth of the time, however long a scan lasts
 
 
@@ -305,7 +306,10 @@ class Intake:
         if mode.watch == "native" and self._native_refused is not None:
             mode = self._polling_instead(mode)
         elif mode.watch == "native":
-            watch = Watch(self._root, wake=self._waker(), skipped=self._desk.skipped, recursive=self.inbox.recursive)
+            watch = Watch(
+                self._root, wake=self._waker(self._wake.set), wake_later=self._waker(self._wake_later),
+                skipped=self._desk.skipped, recursive=self.inbox.recursive,
+            )  # fmt: skip
             try:
                 await self._in_thread(watch.start)
             except WatchError as error:
@@ -319,14 +323,17 @@ class Intake:
             self._log.info("inbox.watched", inbox=self._key, watch=mode.watch, reason=mode.reason)
         self._mode = mode
 
-    def _waker(self) -> Callable[[], None]:
+    def _waker(self, wake: Callable[[], None]) -> Callable[[], None]:
         loop = asyncio.get_running_loop()
 
-        def wake() -> None:
+        def wake_from_a_thread() -> None:
             with suppress(RuntimeError):  # the loop may have ended meanwhile
-                loop.call_soon_threadsafe(self._wake.set)
+                loop.call_soon_threadsafe(wake)
 
-        return wake
+        return wake_from_a_thread
+
+    def _wake_later(self) -> None:
+        asyncio.get_running_loop().call_later(GONE_SECONDS, self._wake.set)
 
     def _fall_back(self, error: WatchError) -> None:
         self._say_refused(error)

@@ -68,8 +68,9 @@ class Hints:
 class Watch:
     """Watches the folders that it is told to, by inotify.
 
-    `wake` is called on the reader's thread, once for all hints until the next `drain`. Folders are added by whoever walks the tree,
-    each before it is listed. `add`, `drain` and `stop` may be called on any thread.
+    `wake` is called on the reader's thread, once for all hints until the next `drain`; `wake_later` where files only went away,
+    as each source does that is filed: nobody waits for that. Folders are added by whoever walks the tree, each before it is
+    listed. `add`, `drain` and `stop` may be called on any thread.
     """
 
     def __init__(
@@ -77,18 +78,20 @@ class Watch:
         root: str,
         *,
         wake: Callable[[], None],
+        wake_later: Callable[[], None] | None = None,
         skipped: Callable[[str], bool],
         recursive: bool = True,
         most_hints: int = MOST_HINTS,
     ) -> None:
         self._root = root
         self._wake = wake
+        self._wake_later = wake_later or wake
         self._skipped = skipped
         self._recursive = recursive
         self._most_hints = most_hints
         self._lock = threading.Lock()
         self._hints = Hints()
-        self._woken = False
+        self._woken = self._woken_later = False
         self._stopped = False
         self._folders: dict[
             int, tuple[str | None, int]
@@ -139,7 +142,7 @@ class Watch:
         """The hints since the last call."""
         with self._lock:
             hints, self._hints = self._hints, Hints()
-            self._woken = False
+            self._woken = self._woken_later = False
         return hints
 
     def _watch_above(self) -> None:
@@ -212,7 +215,7 @@ class Watch:
                 hints.files[path] = hints.files.get(path, False) or went
                 if mask & _CAME:
                     hints.came.add(path)
-        self._wake_once()
+        self._wake_once(soon=is_folder or not went)
 
     def _tell_root(self) -> None:
         with self._lock:
@@ -224,12 +227,15 @@ class Watch:
             self._hints.failure = error
         self._wake_once()
 
-    def _wake_once(self) -> None:
+    def _wake_once(self, *, soon: bool = True) -> None:
         with self._lock:
-            if self._woken or self._stopped:
+            if self._woken or self._stopped or (self._woken_later and not soon):
                 return
-            self._woken = True
-        self._wake()
+            if soon:
+                self._woken = True
+            else:
+                self._woken_later = True
+        (self._wake if soon else self._wake_later)()
 
 
 def _translated(error: OSError) -> WatchError:
