@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import stat
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, BinaryIO
+from typing import Any
 
 from lalald.presets import stems
 
 # More than any honest header holds, cover art included; a file made to be read for ever, or into memory, ends here.
 _MOST_BYTES_READ = 32 * 1024 * 1024
 _MOST_READS = 50_000
+_PIECE_BYTES = 8192
 
 
 def minutes(duration_seconds: float, mode: str, presets: Mapping[str, Any]) -> float:
@@ -27,17 +29,16 @@ def local_duration(path: str | os.PathLike[str]) -> float | None:
     Reads headers only, so the figure may differ from what the service will measure.
     """
     try:
-        with open(path, "rb", opener=_open_without_waiting) as file:
-            regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-            seconds = _told_duration(_Rationed(file, os.fspath(path))) if regular else None
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe in its place must not stop us
+        try:
+            facts = os.fstat(descriptor)
+            regular = stat.S_ISREG(facts.st_mode)
+            seconds = _told_duration(_Rationed(descriptor, os.fspath(path), facts.st_size)) if regular else None
+        finally:
+            os.close(descriptor)
     except (OSError, ValueError):
         return None
     return seconds if seconds is not None and math.isfinite(seconds) and seconds > 0 else None
-
-
-def _open_without_waiting(path: str, flags: int) -> int:
-    """A pipe in the place of the file must not stop us."""
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _told_duration(file: _Rationed) -> float | None:
@@ -90,26 +91,42 @@ def _formats() -> list[Any]:
 
 
 class _Rationed:
-    """A file that gives so many bytes and no more, whatever its contents make a parser ask for."""
+    """A file that gives so many bytes and no more, whatever its contents make a parser ask for.
 
-    def __init__(self, file: BinaryIO, name: str) -> None:
+    It reads a piece at a time: a parser goes to and fro within a header, which the system need not hear of.
+    """
+
+    def __init__(self, descriptor: int, name: str, size: int) -> None:
         self.name = name
-        self.size = os.fstat(file.fileno()).st_size
-        self._file = file
+        self.size = size
+        self._descriptor = descriptor
+        self._place = 0
+        self._piece = b""
+        self._piece_at = 0
         self._bytes_left = _MOST_BYTES_READ
         self._reads_left = _MOST_READS
 
     def read(self, size: int = -1) -> bytes:
         wanted = self.size if size < 0 else size
-        expected = max(0, min(wanted, self.size - self._file.tell()))
+        expected = max(0, min(wanted, self.size - self._place))
         self._reads_left -= 1
         self._bytes_left -= expected
         if self._bytes_left < 0 or self._reads_left < 0:
             raise OSError("this header is longer than any honest one")
-        return self._file.read(expected)
+        start = self._place - self._piece_at
+        if start < 0 or start + expected > len(self._piece):
+            self._piece = os.pread(self._descriptor, max(expected, _PIECE_BYTES), self._place)
+            self._piece_at, start = self._place, 0
+        found = self._piece[start : start + expected]
+        self._place += len(found)
+        return found
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
+        place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self.size}[whence]
+        if place < 0:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        self._place = place
+        return place
 
     def tell(self) -> int:
-        return self._file.tell()
+        return self._place
