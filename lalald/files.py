@@ -19,6 +19,7 @@ Step = Callable[[str], None]  # told after each change on disk, so that a test c
 
 CHUNK_BYTES = 1024 * 1024
 _WRITTEN_AT_ONCE_BYTES = 8 * 1024 * 1024
+LEAST_NAME_BYTES = 143
 ROOM_KEPT_BYTES = 16 * 1024 * 1024  # of a disk that results go to
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -124,7 +125,7 @@ def check_room(descriptor: int) -> None:
 
 
 def most_name_bytes(folder: str) -> int:
-    """How long a name may be there: 255 bytes nearly everywhere, 143 in the encrypted folders of some NAS."""
+    """How long a name may be there: 255 bytes nearly everywhere, LEAST_NAME_BYTES in the encrypted folders of some NAS."""
     try:
         return min(255, os.pathconf(folder, "PC_NAME_MAX"))
     except (OSError, ValueError):

@@ -19,6 +19,7 @@ from itertools import count
 
 from lalald.errors import FileError, FolderUnavailableError
 from lalald.files import (
+    LEAST_NAME_BYTES,
     Step,
     copy_across,
     facts_of,
@@ -59,10 +60,10 @@ class Source:
     @cached_property
     def aside(self) -> str:
         """The hidden name, by which a person still recognises the file."""
-        prefix = f".lalald-aside-{self.job.id}-{int(self.job.created_at * 1000):x}-"
-        return os.path.join(
-            self.folder, with_ending(prefix + os.path.basename(self.path), "", most_name_bytes(self.folder))
-        )
+        name = f".lalald-aside-{self.job.id}-{int(self.job.created_at * 1000):x}-{os.path.basename(self.path)}"
+        if len(os.fsencode(name)) > LEAST_NAME_BYTES:
+            name = with_ending(name, "", most_name_bytes(self.folder))
+        return os.path.join(self.folder, name)
 
     def is_ours(self, facts: os.stat_result) -> bool:
         """A file that was filed away before may have crossed file systems: there only size and time, roughly, are kept."""

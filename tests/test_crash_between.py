@@ -19,8 +19,8 @@ POINTS = [
     ("delivered", "commit", 2),  # the file is taken
     ("delivered", "commit", 20),
     ("delivered", "file", 52),
-    ("delivered", "file", 84),  # its staging folder is gone, that of all jobs is not
-    ("delivered", "file", 92),
+    ("delivered", "file", 78),  # its staging folder is gone, that of all jobs is not
+    ("delivered", "file", 85),
     ("deleted", "file", 60),
     ("failed", "file", 50),
     ("released", "commit", 6),
@@ -28,7 +28,7 @@ POINTS = [
     ("redone", "commit", 10),  # the request is taken
     ("accepted", "commit", 12),  # likewise
     ("delivered elsewhere", "file", 81),
-    ("delivered elsewhere", "file", 110),
+    ("delivered elsewhere", "file", 104),
     ("failed elsewhere", "file", 61),
 ]
 

@@ -109,9 +109,10 @@ class _Partial(FileIO):
         self.etag = self._proven()
 
     def _proven(self) -> str | None:
-        with suppress(OSError, ValueError), open(self._proof, encoding="utf-8") as file:
-            etag, boot = json.load(file)
-            return str(etag) if boot == _boot() else None
+        if self.have:
+            with suppress(OSError, ValueError), open(self._proof, encoding="utf-8") as file:
+                etag, boot = json.load(file)
+                return str(etag) if boot == _boot() else None
         return None
 
     def began(self, etag: str | None) -> None:

@@ -109,10 +109,13 @@ def _retire(last: _Piece, step: Step) -> None:
 
 def _place(outbox: str, pieces: Sequence[_Piece], step: Step) -> None:
     """All of them in place and durable. What has been placed before a crash is recognised and left."""
-    for piece in [piece for piece in pieces if not _is_placed(piece)]:
-        within = os.path.relpath(piece.target, outbox)
-        LISTINGS.make(outbox, within)
-        make_folders(outbox, os.path.dirname(within), step)
+    owed = [piece for piece in pieces if not _is_placed(piece)]
+    within = [os.path.relpath(piece.target, outbox) for piece in owed]
+    for path in within:
+        LISTINGS.make(outbox, path)
+    for folder in dict.fromkeys(map(os.path.dirname, within)):
+        make_folders(outbox, folder, step)
+    for piece in owed:
         _put(piece, step)
     for folder in {os.path.dirname(piece.target) for piece in pieces}:
         sync_folder(folder)
