@@ -56,6 +56,18 @@ def test_a_job_comes_back_as_it_was_saved(store: Store) -> None:
     assert store.spent_since(NOW) == 1.5
 
 
+def test_tracks_follow_their_task_as_they_become_more_others_and_fewer(store: Store) -> None:
+    job = taken(store)
+    voice, noise, both = (Track("stem", label, "https://x") for label in ("voice", "noise", "both"))
+    sets = [(voice,), (voice, noise, both), (voice, replace(noise, path="n.wav"), both), (both, noise), ()]
+    for tracks in sets:
+        job = store.save(job, job.with_task(replace(job.tasks[0], tracks=tracks)))
+        found = store.job(job.id)
+        assert found is not None
+        assert found.tasks[0].tracks == tracks
+    assert [task.tracks for task in job.tasks] == [(), ()]
+
+
 @pytest.mark.parametrize("raw", [b"caf\xe9.wav", b"new\nline.wav", b'q"uote.wav', "e\u0301.wav".encode(), b"x" * 255])
 def test_every_name_a_disk_can_hold_comes_back_byte_for_byte(store: Store, raw: bytes) -> None:
     path = "folder/" + os.fsdecode(raw)

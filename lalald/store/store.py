@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from lalald.errors import StoreError
-from lalald.jobs import Handling, Hold, Job, Request, Stage, Task
+from lalald.jobs import Handling, Hold, Job, Request, Stage, Task, Track
 from lalald.moves import LONGEST_BACKOFF_SECONDS
 from lalald.store import database
 from lalald.store.known import Found, KnownFiles, split_path
@@ -219,32 +219,37 @@ class Store(KnownFiles):
     def _save_tasks(self, before: Job, after: Job) -> None:
         old = {task.number: task for task in before.tasks}
         for task in after.tasks:
-            if task == old.get(task.number):
+            was = old.get(task.number)
+            if task == was:
                 continue
-            marks = ", ".join("?" * (len(TASK_COLUMNS) + 1))
-            self.connection.execute(
-                f"INSERT OR REPLACE INTO tasks (job_id, {', '.join(TASK_COLUMNS)}) VALUES ({marks})",  # noqa: S608
-                [after.id, *values(TASK_COLUMNS, task)],
-            )
-            self._save_tracks(after, task, old.get(task.number))
-            self._charge(after, task)
+            facts = values(TASK_COLUMNS, task)
+            if was is None or facts != values(TASK_COLUMNS, was):
+                marks = ", ".join("?" * (len(TASK_COLUMNS) + 1))
+                self.connection.execute(
+                    f"INSERT OR REPLACE INTO tasks (job_id, {', '.join(TASK_COLUMNS)}) VALUES ({marks})",  # noqa: S608
+                    (after.id, *facts),
+                )
+            self._save_tracks(after.id, task, was.tracks if was else ())
+            if task.task_id is not None and (was is None or was.task_id != task.task_id):
+                self._charge(after, task)
 
-    def _save_tracks(self, job: Job, task: Task, old: Task | None) -> None:
-        if old is not None and old.tracks == task.tracks:
-            return
-        self.connection.execute("DELETE FROM tracks WHERE job_id = ? AND task_number = ?", (job.id, task.number))
-        columns = ("job_id", "task_number", "position", *TRACK_COLUMNS)
-        self.connection.executemany(
-            f"INSERT INTO tracks ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",  # noqa: S608
-            [
-                [job.id, task.number, position, *values(TRACK_COLUMNS, track)]
-                for position, track in enumerate(task.tracks)
-            ],
-        )
+    def _save_tracks(self, job_id: int, task: Task, old: Sequence[Track]) -> None:
+        if len(old) > len(task.tracks):
+            self.connection.execute(
+                "DELETE FROM tracks WHERE job_id = ? AND task_number = ? AND position >= ?",
+                (job_id, task.number, len(task.tracks)),
+            )
+        changed = [place for place, track in enumerate(task.tracks) if place >= len(old) or track != old[place]]
+        if changed:
+            columns = ("job_id", "task_number", "position", *TRACK_COLUMNS)
+            marks = ", ".join([f"({', '.join('?' * len(columns))})"] * len(changed))
+            rows = ([job_id, task.number, place, *values(TRACK_COLUMNS, task.tracks[place])] for place in changed)
+            self.connection.execute(
+                f"INSERT OR REPLACE INTO tracks ({', '.join(columns)}) VALUES {marks}",  # noqa: S608
+                [value for row in rows for value in row],
+            )
 
     def _charge(self, job: Job, task: Task) -> None:
-        if task.task_id is None:
-            return
         self.connection.execute(
             "INSERT OR IGNORE INTO charges (task_id, job_id, task_number, path, mode, minutes, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
