@@ -2,7 +2,8 @@
 
     on(folder, work) ──► one of its threads ──► the answer
                             │ none after a while?
-                            └─► does the folder answer at all? ──► no: all its work is given up, and it is silent
+                            ├─► does the folder answer at all? ──► no: all its work is given up, and it is silent
+                            └─► does the thread still move? ─────► no, for long: the same
 
 A silent folder refuses work at once. It is silent until it answers and what was given up has come back, so that nothing is under
 way twice; or until something else is mounted there, in whose way no old thread stands.
@@ -15,7 +16,7 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -28,13 +29,8 @@ Answer = TypeVar("Answer")
 
 _DOUBT_SECONDS = 5.0
 _ANSWER_SECONDS = 20.0  # disks that sleep take some time to wake up
+_STUCK_SECONDS = 600.0  # longer than anything waits for the network; what works on large files moves all the time
 _FILES_AT_ONCE = 4
-
-
-def _asked(folder: str) -> None:
-    """Returns where it answers, with an error or without. The room on a share is asked of its server each time."""
-    with suppress(OSError):
-        os.statvfs(folder)
 
 
 @dataclass(eq=False, slots=True)
@@ -46,6 +42,9 @@ class _Call:
     arguments: tuple[Any, ...]
     future: asyncio.Future[Any]
     since: float
+    thread_id: int = 0
+    moved: bytes = b""
+    moved_at: float = 0.0
 
 
 class _Threads:
@@ -76,7 +75,9 @@ class _Threads:
         return self._threads
 
     def _work(self) -> None:
+        own_id = threading.get_native_id()
         while (call := self._calls.get()) is not None:
+            call.thread_id = own_id
             answer, error = None, None
             if not call.future.done():
                 try:
@@ -93,13 +94,31 @@ class _Threads:
 
 
 @dataclass(slots=True)
-class _Doubt:
-    """A folder whose work takes long is asked whether it is there at all."""
+class _Silence:
+    """Of a folder, or of what lies between two."""
 
-    mounts: list[bytes]  # those that held it when it was asked
-    is_answered: bool = False
-    is_silent: bool = False
-    given_up: set[_Call] = field(default_factory=set)
+    folders: tuple[str, ...]
+    words: str
+    hint: str
+    mounts: list[list[bytes]]  # those that held them when they fell silent
+    given_up: set[_Call]
+    is_asked: bool = False  # its answer is still waited for
+
+    def error(self) -> FolderUnavailableError:
+        return FolderUnavailableError(self.words, hint=self.hint)
+
+
+def _asked(folder: str) -> None:
+    """Returns where it answers, with an error or without. The room on a share is asked of its server each time."""
+    with suppress(OSError):
+        os.statvfs(folder)
+
+
+def _moves(thread_id: int) -> bytes:
+    """Something that changes whenever the thread has run; nothing where the kernel does not tell."""
+    with suppress(OSError), open(f"/proc/self/task/{thread_id}/status", "rb") as file:
+        return file.read().rpartition(b"\nvoluntary_ctxt_switches")[2]
+    return b""
 
 
 class Disks:
@@ -109,15 +128,18 @@ class Disks:
         self,
         doubt_seconds: float = _DOUBT_SECONDS,
         answer_seconds: float = _ANSWER_SECONDS,
+        stuck_seconds: float = _STUCK_SECONDS,
         ask: Callable[[str], object] = _asked,
     ) -> None:
         """`ask` returns where a folder answers, whatever the answer is."""
         self._is_there = ask
         self._doubt_seconds = doubt_seconds
         self._answer_seconds = answer_seconds
+        self._stuck_seconds = stuck_seconds
         self._loop = asyncio.get_running_loop()
         self._threads: dict[tuple[tuple[str, ...], int | None], _Threads] = {}
-        self._doubts: dict[str, _Doubt] = {}
+        self._asked: dict[str, asyncio.TimerHandle] = {}
+        self._silent: dict[tuple[str, ...], _Silence] = {}
         self._looks: dict[tuple[str, Callable[..., Any]], asyncio.Future[Any]] = {}
         self._round_is_due = False
 
@@ -160,9 +182,9 @@ class Disks:
         self, folders: str | tuple[str, ...], most: int | None, function: Callable[..., Any], arguments: tuple[Any, ...]
     ) -> asyncio.Future[Any]:
         folders = (folders,) if isinstance(folders, str) else folders
-        for folder in folders:
-            if (doubt := self._doubts.get(folder)) is not None and doubt.is_silent:
-                raise self._unavailable(folder)
+        for silence in self._silent.values():
+            if _lies_in(silence.folders, folders):
+                raise silence.error()
         place = (folders, most)
         if place not in self._threads:
             self._threads[place] = _Threads(f"on {' '.join(folders)}", most, self._ended)
@@ -173,7 +195,9 @@ class Disks:
 
     def _ended(self, call: _Call, answer: Any, error: BaseException | None) -> None:
         if call.future.done():
-            self._came_back(call)
+            for silence in list(self._silent.values()):
+                silence.given_up.discard(call)
+                self._take_up(silence)
         elif error is not None:
             call.future.set_exception(error)
         else:
@@ -181,66 +205,83 @@ class Disks:
 
     # folders that may not answer
 
-    def _unavailable(self, folder: str) -> FolderUnavailableError:
-        seconds = self._doubt_seconds + self._answer_seconds
-        message = f"The folder {shown(folder)} has not answered for {seconds:g} seconds."
-        return FolderUnavailableError(message, hint="Is its server down? It is taken up when it answers.")
-
     def _come_round(self) -> None:
         if not self._round_is_due:
             self._round_is_due = True
             self._loop.call_later(self._doubt_seconds, self._round)
 
     def _round(self) -> None:
-        """As long as anything is under way: what takes long makes its folders doubtful."""
+        """As long as anything is under way: what takes long is doubted."""
         self._round_is_due = False
-        late = self._loop.time() - self._doubt_seconds
-        under_way = [call for threads in self._threads.values() for call in threads.under_way]
-        for folder in {
-            folder for call in under_way if call.since <= late and not call.future.done() for folder in call.folders
-        }:
-            self._ask(folder)
-        for folder, doubt in list(self._doubts.items()):
-            if doubt.is_silent and doubt.mounts != mounts_above(folder):
-                self._begin_anew(folder)
-        if under_way or self._doubts:
+        now = self._loop.time()
+        under_way = self._under_way()
+        for call in under_way:
+            if call.since <= now - self._doubt_seconds and not call.future.done():
+                self._doubt(call, now)
+        for silence in list(self._silent.values()):
+            if silence.mounts != [mounts_above(folder) for folder in silence.folders]:
+                self._begin_anew(silence)
+        if under_way or self._asked or self._silent:
             self._come_round()
 
+    def _under_way(self) -> list[_Call]:
+        return [call for threads in self._threads.values() for call in threads.under_way]
+
+    def _doubt(self, call: _Call, now: float) -> None:
+        for folder in call.folders:
+            self._ask(folder)
+        moved = _moves(call.thread_id) if call.thread_id else b""
+        if not moved or moved != call.moved:
+            call.moved, call.moved_at = moved, now
+        elif now - call.moved_at >= self._stuck_seconds:
+            places = " and ".join(map(shown, call.folders))
+            words = f"Nothing has moved for {self._stuck_seconds:g} seconds in {places}."
+            hint = "Does the disk or its server hang? It is taken up when what waits there has come back."
+            self._fall_silent(call.folders, words, hint)
+
     def _ask(self, folder: str) -> None:
-        if folder in self._doubts:
+        if folder in self._asked:
             return
-        doubt = self._doubts[folder] = _Doubt(mounts_above(folder))
-        timer = self._loop.call_later(self._answer_seconds, self._give_up, folder, doubt)
-        asker = _Threads(f"is {folder} there", 1, lambda *_: self._answered(folder, doubt, timer))
+        timer = self._loop.call_later(self._answer_seconds, self._unanswered, folder)
+        self._asked[folder] = timer
+        asker = _Threads(f"is {folder} there", 1, lambda *_: self._answered(folder, timer))
         asker.take(_Call((folder,), self._is_there, (folder,), self._loop.create_future(), self._loop.time()))
         asker.stop()
 
-    def _answered(self, folder: str, doubt: _Doubt, timer: asyncio.TimerHandle) -> None:
+    def _answered(self, folder: str, timer: asyncio.TimerHandle) -> None:
         timer.cancel()
-        doubt.is_answered = True
-        self._take_up(folder, doubt)
+        if self._asked.get(folder) is timer:
+            del self._asked[folder]
+            if (silence := self._silent.get((folder,))) is not None:
+                silence.is_asked = False
+                self._take_up(silence)
 
-    def _give_up(self, folder: str, doubt: _Doubt) -> None:
-        doubt.is_silent = True
-        for threads in self._threads.values():
-            for call in threads.under_way:
-                if folder in call.folders:
-                    doubt.given_up.add(call)
-                    if not call.future.done():
-                        call.future.set_exception(self._unavailable(folder))
+    def _unanswered(self, folder: str) -> None:
+        seconds = self._doubt_seconds + self._answer_seconds
+        words = f"The folder {shown(folder)} has not answered for {seconds:g} seconds."
+        hint = "Is its server down? It is taken up when it answers."
+        self._fall_silent((folder,), words, hint, is_asked=True)
 
-    def _came_back(self, call: _Call) -> None:
-        for folder in call.folders:
-            if (doubt := self._doubts.get(folder)) is not None:
-                doubt.given_up.discard(call)
-                self._take_up(folder, doubt)
+    def _fall_silent(self, folders: tuple[str, ...], words: str, hint: str, *, is_asked: bool = False) -> None:
+        given_up = {call for call in self._under_way() if _lies_in(folders, call.folders)}
+        mounts = [mounts_above(folder) for folder in folders]
+        silence = self._silent[folders] = _Silence(folders, words, hint, mounts, given_up, is_asked)
+        for call in given_up:
+            if not call.future.done():
+                call.future.set_exception(silence.error())
 
-    def _take_up(self, folder: str, doubt: _Doubt) -> None:
-        if doubt.is_answered and not doubt.given_up and self._doubts.get(folder) is doubt:
-            del self._doubts[folder]
+    def _take_up(self, silence: _Silence) -> None:
+        if not silence.is_asked and not silence.given_up:
+            self._silent.pop(silence.folders, None)
 
-    def _begin_anew(self, folder: str) -> None:
+    def _begin_anew(self, silence: _Silence) -> None:
         """Something else is mounted there: threads that still wait for what was there before are left to it."""
-        del self._doubts[folder]
-        for place in [place for place in self._threads if folder in place[0]]:
+        del self._silent[silence.folders]
+        for folder in silence.folders:
+            self._asked.pop(folder, None)
+        for place in [place for place in self._threads if _lies_in(silence.folders, place[0])]:
             self._threads.pop(place).stop()
+
+
+def _lies_in(folders: tuple[str, ...], others: tuple[str, ...]) -> bool:
+    return all(folder in others for folder in folders)

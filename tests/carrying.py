@@ -40,7 +40,11 @@ DEADLINE_SECONDS = 20.0  # of the machine's time
 KEY = "a-license-key-that-nobody-may-see"
 PATIENT = Deadlines(connect_seconds=20_000.0, answer_seconds=20_000.0, stall_seconds=5.0, upload_answer_seconds=10.0)
 HURRIED = Deadlines(connect_seconds=500.0, answer_seconds=25.0, stall_seconds=0.5, upload_answer_seconds=0.5)
-LONG = (20_000.0, 20_000.0)  # until a folder is doubted, and then is silent: the disks of the machine do not fly
+LONG = (
+    20_000.0,
+    20_000.0,
+    20_000.0,
+)  # until a folder is doubted, and is silent or stuck: the disks of the machine do not fly
 PLENTY = 100_000  # checks in a minute: what paces the checks is tested elsewhere
 
 Result = TypeVar("Result")
@@ -138,7 +142,7 @@ class Workshop:
         options: Options | None = None,
         minutes: Minutes | None = None,
         deadlines: Deadlines = PATIENT,
-        answers: tuple[float, float] = LONG,
+        answers: tuple[float, float, float] = LONG,
         on_lost_task: Any = "hold",
         jitter: float = 0.0,
         asked: Sequence[tuple[str, Mapping[str, Any]]] = VOCALS,
@@ -211,7 +215,7 @@ class Workshop:
         self.running.cancel()
         await asyncio.gather(self.running, return_exceptions=True)
         for thread in self.disks.stop():
-            await asyncio.to_thread(thread.join)
+            await asyncio.to_thread(thread.join, DEADLINE_SECONDS)  # what a share swallowed may never end
         await self.api.aclose()
         await self.store.stop()
 
@@ -232,18 +236,20 @@ class Workshop:
         seconds: float = 0.1,
         padding_bytes: int = 0,
         tasks: tuple[Task, ...] = (),
+        inbox: Path | None = None,
         **changes: Any,
     ) -> list[int]:
         """Files appear and are taken, as intake would. The ids of their jobs."""
         found = []
+        inbox = inbox or self.inbox
         for name in names:
-            path = self.inbox / name
+            path = inbox / name
             self.contents[name] = write_wav(path, seconds=seconds, pitch=pitch or next(self._pitches))
             os.truncate(path, len(self.contents[name]) + padding_bytes)
             facts = path.stat()
             found.append(
                 Found(
-                    str(self.inbox), name, facts.st_size, facts.st_mtime_ns, facts.st_ino, "rule",
+                    str(inbox), name, facts.st_size, facts.st_mtime_ns, facts.st_ino, "rule",
                     self.handling_of(**changes), tasks or tasks_of(*self.asked),
                 )
             )  # fmt: skip
