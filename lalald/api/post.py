@@ -17,6 +17,7 @@ from lalald.api.wire import Deadlines
 from lalald.credentials import LicenseKey
 from lalald.errors import RefusedError, TransientError
 
+_KEPT_AT_MOST = 4
 _KEPT_SECONDS = 20.0  # longer than the pause between two checks, shorter than servers and routers forget
 
 
@@ -37,7 +38,7 @@ class Post:
             (b"Content-Type", b"application/json"),
         ]
         self._deadlines = deadlines
-        self._transport: httpx.AsyncHTTPTransport | None = None
+        self._idle: list[httpx.AsyncHTTPTransport] = []
         self._under_way = 0
         self._is_closing = False
 
@@ -67,26 +68,35 @@ class Post:
         return httpx.Request("POST", url, headers=headers, content=content, extensions={"timeout": timeout})
 
     async def _exchange(self, request: httpx.Request, key: LicenseKey) -> Reply:
-        transport = self._transport = self._transport or self._opened()
-        response = await transport.handle_async_request(request)
-        body = bytearray()
+        """By the connection that was used last, as the likeliest to live. A pool of several looks at each of them for each request."""
+        transport = self._idle.pop() if self._idle else self._opened()
         try:
-            async for piece in response.aiter_raw():
-                body += piece
-                if len(body) > JSON_LIMIT_BYTES:
-                    raise _too_long(response.status_code)
+            response = await transport.handle_async_request(request)
+            body = bytearray()
+            try:
+                async for piece in response.aiter_raw():
+                    body += piece
+                    if len(body) > JSON_LIMIT_BYTES:
+                        raise _too_long(response.status_code)
+            finally:
+                await response.aclose()
         finally:
-            await response.aclose()
+            self._idle.append(transport)
+            if len(self._idle) > _KEPT_AT_MOST:
+                await self._idle.pop(0).aclose()
         return translate.concealed(Reply(response.status_code, response.headers.get, bytes(body)), key)
 
     def _opened(self) -> httpx.AsyncHTTPTransport:
-        """The layer of httpx beneath its client, which would add cookies, redirects and authentication at twice the cost."""
+        """The layer of httpx beneath its client, which would add cookies, redirects and authentication at twice the cost.
+
+        It holds one connection.
+        """
         proxy = proxy_for(self._origin)
         headers = {"Proxy-Authorization": proxy.authorization} if proxy and proxy.authorization else None
         return httpx.AsyncHTTPTransport(
             verify=self._tls(),
             proxy=httpx.Proxy(f"http://{proxy.host}:{proxy.port}", headers=headers) if proxy else None,
-            limits=httpx.Limits(max_connections=20, max_keepalive_connections=4, keepalive_expiry=_KEPT_SECONDS),
+            limits=httpx.Limits(max_connections=1, keepalive_expiry=_KEPT_SECONDS),
         )
 
     async def close(self) -> None:
@@ -94,9 +104,8 @@ class Post:
         self._is_closing = True
         if self._under_way:
             return
-        transport, self._transport = self._transport, None
-        if transport is not None:
-            await transport.aclose()
+        while self._idle:
+            await self._idle.pop().aclose()
 
 
 def _written(body: Any) -> bytes:
