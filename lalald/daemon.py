@@ -223,12 +223,12 @@ class _Daemon:
         if not self.stop.is_set():
             inboxes = [str(inbox.path) for inbox in self.config.inboxes]
             self.log.info("daemon.ready", version=__version__, inboxes=inboxes)
-            await upkeep.tell_status(self.worker, self.systemd)
+            await upkeep.tell_status(self.worker, self.systemd, self._unavailable_inboxes())
             self.systemd.ready()
         for work in (
             self._reloads(),
             upkeep.show_progress(self.worker, self.changed),
-            upkeep.show_status(self.worker, self.systemd, self.changed),
+            upkeep.show_status(self.worker, self.systemd, self.changed, self._unavailable_inboxes),
             upkeep.feed_watchdog(self.systemd, self._pulse),
             upkeep.trim_history(self.bench),
         ):
@@ -285,7 +285,7 @@ class _Daemon:
 
     def _watch(self, inbox: Any) -> None:
         intake = Intake(
-            inbox, self.store, taken=self._taken, clock=self.clock, disks=self.disks,
+            inbox, self.store, taken=self._taken, changed=self.changed.set, clock=self.clock, disks=self.disks,
             existing_override="take" if self.once else None, log=self.log,
         )  # fmt: skip
         self.intakes[inbox.path] = intake
@@ -294,6 +294,9 @@ class _Daemon:
         path = next(path for path, known in self.intakes.items() if known is intake)
         await intake.scan()
         self.watching[path] = self._look_after(intake.run(), f"inbox {path}")
+
+    def _unavailable_inboxes(self) -> int:
+        return sum(not intake.describe().available for intake in self.intakes.values())
 
     def _taken(self) -> None:
         self.worker.wake()

@@ -43,19 +43,21 @@ def _set_progress(shares: dict[int, float], store: Store) -> None:
     store.set_progress(shares)
 
 
-async def show_status(worker: Worker, systemd: Systemd, changed: asyncio.Event) -> None:
+async def show_status(
+    worker: Worker, systemd: Systemd, changed: asyncio.Event, unavailable_inboxes: Callable[[], int]
+) -> None:
     """Tells systemd how many files are where, at most once a second, and only when something changed."""
     while True:
         await changed.wait()
         changed.clear()
-        await tell_status(worker, systemd)
+        await tell_status(worker, systemd, unavailable_inboxes())
         await asyncio.sleep(_TOLD_EVERY_SECONDS)
 
 
-async def tell_status(worker: Worker, systemd: Systemd) -> None:
+async def tell_status(worker: Worker, systemd: Systemd, unavailable_inboxes: int) -> None:
     counts, holds = await worker.bench.store.run(lambda store: (store.stage_counts(), store.holds()))
     named = {str(hold): count for hold, count in holds.items()}
-    text = status_text(counts, named, worker.holds.licence_trouble, worker.trouble)
+    text = status_text(counts, named, unavailable_inboxes, worker.holds.licence_trouble, worker.trouble)
     full = worker.bench.store.trouble
     systemd.status(f"everything waits for the state folder: {full} {text}" if full else text)
     if not full:
@@ -76,7 +78,11 @@ async def _note_trouble(worker: Worker) -> None:
 
 
 def status_text(
-    counts: Mapping[str, int], holds: Mapping[str, int], licence_trouble: str | None, trouble: str | None
+    counts: Mapping[str, int],
+    holds: Mapping[str, int],
+    unavailable_inboxes: int,
+    licence_trouble: str | None,
+    trouble: str | None,
 ) -> str:
     """One line for `systemctl status`: live counts, and what is waited for."""
     words = {"upload": "uploading", "split": "starting", "check": "processing", "download": "downloading"}
@@ -86,6 +92,8 @@ def status_text(
         parts.append(f"{finishing} finishing")
     if holds:
         parts.append(f"{sum(holds.values())} held: " + ", ".join(sorted(holds)))
+    if unavailable_inboxes:
+        parts.append(f"{unavailable_inboxes} {'inbox' if unavailable_inboxes == 1 else 'inboxes'} unavailable")
     if licence_trouble:
         parts.insert(0, f"no usable licence key: {licence_trouble}")
     elif trouble:

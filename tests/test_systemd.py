@@ -245,6 +245,18 @@ def test_systemd_hears_ready_after_the_first_look_then_what_happens_then_the_sto
     manager.hear_word("STOPPING=1")
 
 
+def test_systemd_hears_that_an_inbox_is_away_and_that_it_is_back(
+    sandbox: Sandbox, make_home: MakeHome, manager: Manager
+) -> None:
+    home = make_home(sandbox.url)
+    home.inbox.rmdir()
+    start(home, manager)
+    manager.hear_word("READY=1")
+    assert "STATUS=1 inbox unavailable" in manager.heard
+    home.inbox.mkdir()
+    manager.hear_status("idle")
+
+
 def test_a_placeholder_is_no_key_and_a_reload_takes_the_key_that_came(
     slow_sandbox: Sandbox, make_home: MakeHome, manager: Manager, tmp_path: Path
 ) -> None:

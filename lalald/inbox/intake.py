@@ -36,7 +36,8 @@ class Intake:
 
     `scan` looks at everything once; `run` keeps looking until it is cancelled: at hints as they come, and at everything at start,
     every `rescan`, after a burst or lost events, after the folder came back, and when `rescan()` asks for it. `taken` is called
-    after jobs were added. Nothing wakes up in between, and nothing is written while nothing changes.
+    after jobs were added, `changed` when `describe` has something else to say. Nothing wakes up in between, and nothing is written
+    while nothing changes.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Intake:
         store: RunsOnStore,
         *,
         taken: Callable[[], None],
+        changed: Callable[[], None] = lambda: None,
         clock: Clock,
         disks: Disks,
         existing_override: str | None = None,
@@ -55,6 +57,7 @@ class Intake:
         self._key = str(inbox.path)
         self._root = os.fspath(inbox.path)
         self._store = store
+        self._changed = changed
         self._clock = clock
         self._disks = disks
         self._log = log
@@ -373,6 +376,7 @@ class Intake:
         if state != self._told:
             await self._desk.tell(state)
             self._told = state
+            self._changed()
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return await self._disks.on(self._root, function, *arguments)
