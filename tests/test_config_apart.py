@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from contextlib import chdir
 from pathlib import Path
 
@@ -77,3 +79,12 @@ def test_what_lies_in_the_folder_that_it_stands_in_is_not_run(tmp_path: Path) ->
     path = written(tmp_path, CONTRACT)
     with chdir(tmp_path):
         assert apart.load(path, ENVIRON).path == path
+
+
+@pytest.mark.parametrize("asked", ["--config <(cat {})", "--config /dev/stdin < {}", "--config /dev/stdin < <(cat {})"])
+def test_a_configuration_that_comes_by_a_pipe_is_read(tmp_path: Path, asked: str) -> None:
+    path = written(tmp_path, ONE_RULE + "inbokses: 1\n")
+    command = f"exec {sys.executable} -m lalald run {asked.format(path)}"
+    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 2
+    assert 'inbokses: unknown key. Did you mean "inboxes"?' in ended.stderr

@@ -18,9 +18,7 @@ from lalald.config.model import Config
 from lalald.errors import ConfigError
 
 # The modules of this process are found in its own places, and in no folder that it happens to stand in.
-_PROGRAM = (
-    "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from lalald.config.apart import answer; answer()"
-)
+_PROGRAM = "import sys; sys.path[:] = sys.argv[2:]; from lalald.config.apart import answer; answer(sys.argv[1])"
 _END_SECONDS = 1.0
 
 
@@ -30,16 +28,14 @@ def begin(path: Path, environ: Mapping[str, str]) -> Callable[[], Config]:
     Raises (what is given):
         ConfigError: the file cannot be read, or has mistakes; lists every one.
     """
-    command = [sys.executable, "-P", "-c", _PROGRAM]
+    command = [sys.executable, "-P", "-c", _PROGRAM, os.fspath(path), *map(os.fspath, sys.path)]
     reading = subprocess.Popen(  # noqa: S603 - nothing of it comes from elsewhere
         command,
-        stdin=subprocess.PIPE,
+        env=dict(environ),
         stdout=subprocess.PIPE,
+        close_fds=False,  # what this process was given to read from, `--config <(…)`, is its to read
         process_group=0,  # a ctrl-C is the daemon's to answer
     )
-    with suppress(BrokenPipeError), reading.stdin as asking:  # type: ignore[union-attr] # it is a pipe
-        pickle.dump(sys.path, asking)
-        pickle.dump((path, dict(environ)), asking)
 
     def end() -> Config:
         said = _said(reading, path)
@@ -69,13 +65,12 @@ def _said(reading: subprocess.Popen[bytes], path: Path) -> Any:
                 reading.wait(_END_SECONDS)
 
 
-def answer() -> None:
-    """In the process that reads: what was asked on standard input is answered on standard output."""
+def answer(path: str) -> None:
+    """In the process that reads: the configuration, or what is wrong with it, on standard output."""
     from lalald.config.loading import load as loaded
 
-    path, environ = pickle.load(sys.stdin.buffer)  # noqa: S301 - of the daemon that started this
     try:
-        said: Config | ConfigError = loaded(path, environ)
+        said: Config | ConfigError = loaded(Path(path), os.environ)
     except ConfigError as error:
         said = error
     pickle.dump(said, sys.stdout.buffer)
