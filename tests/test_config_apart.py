@@ -88,3 +88,23 @@ def test_a_configuration_that_comes_by_a_pipe_is_read(tmp_path: Path, asked: str
     ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2
     assert 'inbokses: unknown key. Did you mean "inboxes"?' in ended.stderr
+
+
+def test_an_interpreter_that_is_gone_since_the_start_is_a_configuration_that_was_not_read(tmp_path: Path) -> None:
+    """As an update of Python may leave it; a reload then keeps the old configuration."""
+    python = tmp_path / "python"
+    python.symlink_to(sys.executable)
+    script = """if True:
+        import os, sys
+        from pathlib import Path
+        from lalald.config import apart
+        from lalald.errors import ConfigError
+        os.unlink(sys.executable)
+        try:
+            apart.load(Path("config.yaml"), os.environ)
+        except ConfigError as error:
+            print(error)
+    """
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run([python, "-c", script], env=environ, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == f"config.yaml was not read: {python} cannot be started for it: No such file or directory\n"

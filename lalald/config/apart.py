@@ -25,17 +25,21 @@ _END_SECONDS = 1.0
 def begin(path: Path, environ: Mapping[str, str]) -> Callable[[], Config]:
     """Begins to read, and gives what waits for the end of it; to be called once.
 
-    Raises (what is given):
+    Raises, and what is given does too:
         ConfigError: the file cannot be read, or has mistakes; lists every one.
     """
     command = [sys.executable, "-P", "-c", _PROGRAM, os.fspath(path), *map(os.fspath, sys.path)]
-    reading = subprocess.Popen(  # noqa: S603 - nothing of it comes from elsewhere
-        command,
-        env=dict(environ),
-        stdout=subprocess.PIPE,
-        close_fds=False,  # what this process was given to read from, `--config <(…)`, is its to read
-        process_group=0,  # a ctrl-C is the daemon's to answer
-    )
+    try:
+        reading = subprocess.Popen(  # noqa: S603 - nothing of it comes from elsewhere
+            command,
+            env=dict(environ),
+            stdout=subprocess.PIPE,
+            close_fds=False,  # what this process was given to read from, `--config <(…)`, is its to read
+            process_group=0,  # a ctrl-C is the daemon's to answer
+        )
+    except OSError as error:
+        reason = f"{sys.executable} cannot be started for it: {error.strerror}"
+        raise ConfigError(f"{path} was not read: {reason}") from None
 
     def end() -> Config:
         said = _said(reading, path)
