@@ -82,6 +82,8 @@ class Home:
         self.write_config()
         self.process: subprocess.Popen[bytes] | None = None
         self.log = root / "daemon.log"
+        self.python = sys.executable
+        self.variables: dict[str, str] = {}  # more of its environment
         self.daemon: tuple[str, ...] = ("-m", "lalald", "run")  # as Python is asked for it
         self.through: tuple[str, ...] = ()  # what starts the program: `setpriv …`, `unshare …`
 
@@ -91,13 +93,13 @@ class Home:
     @property
     def environ(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("LALALD_")}
-        return {**kept, "LALALD_LICENSE_KEY": "a-key", "LALALD_CONFIG": str(self.config)}
+        return {**kept, **self.variables, "LALALD_LICENSE_KEY": "a-key", "LALALD_CONFIG": str(self.config)}
 
     def command(
         self, *arguments: str, environ: Mapping[str, str] | None = None, seconds: float = 60
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*self.through, sys.executable, "-m", "lalald", *arguments], env={**self.environ, **(environ or {})}, capture_output=True,
+            [*self.through, self.python, "-m", "lalald", *arguments], env={**self.environ, **(environ or {})}, capture_output=True,
             text=True, timeout=seconds, check=False, errors="surrogateescape",
         )  # fmt: skip
 
@@ -105,7 +107,7 @@ class Home:
         """The daemon; with `wait`, once it is ready."""
         seen = self.log.read_bytes().count(b"daemon.ready") if self.log.exists() else 0
         with self.log.open("ab") as log:
-            words = [*self.through, sys.executable, *self.daemon]
+            words = [*self.through, self.python, *self.daemon]
             self.process = subprocess.Popen(words, env={**self.environ, **(environ or {})}, stderr=log, stdout=log)
         if wait:
             until(lambda: self.log.read_bytes().count(b"daemon.ready") > seen or self._ended(), "the daemon is ready")
