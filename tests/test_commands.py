@@ -145,9 +145,16 @@ def test_status_as_json_has_its_keys(shelf: Shelf) -> None:
         "config_error": None,
         "service": {"trouble": None, "since": None},
         "inboxes": [
-            {"path": "/in", "available": True, "reason": "", "watch": "native", "watch_reason": "ext4 tells"},
+            {
+                "path": "/in",
+                "available": True,
+                "reason": "",
+                "watch": "native",
+                "watch_reason": "ext4 tells",
+                "since": None,
+            },
         ],
-        "outboxes": [{"path": "/out", "available": None, "reason": None}],
+        "outboxes": [{"path": "/out", "available": None, "reason": None, "since": None}],
         "filing_folders": [],
         "jobs": {"waiting": 2, "running": 2, "held": 2, "failed": 1, "cancelled": 1, "done": 1},
         "stages": {"upload": 3, "split": 0, "check": 1, "download": 0, "delete": 0, "archive": 0},
@@ -233,8 +240,8 @@ def test_status_tells_troubles_of_inboxes_service_and_configuration(empty: Shelf
         "  service        no answer within 30 s (since 2027-01-15 07:00:00)\n"
         "\n"
         "inboxes\n"
-        "  /gone    unavailable        it is not mounted\n"
-        "  /polled  watched, polling   nfs tells nothing; settle is 10 s\n"
+        "  /gone    unavailable since 2027-01-15 08:00:00  it is not mounted\n"
+        "  /polled  watched, polling                       nfs tells nothing; settle is 10 s\n"
         "  /new     not looked at yet\n"
         "\n"
         "jobs\n"

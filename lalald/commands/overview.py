@@ -87,9 +87,9 @@ class Overview:
             },
             "config_error": self.mistake,
             "service": {"trouble": service.get("trouble"), "since": iso(service.get("since"))},
-            "inboxes": [inbox._asdict() for inbox in self.inboxes],
-            "outboxes": [outbox._asdict() for outbox in self.outboxes],
-            "filing_folders": [folder._asdict() for folder in self.filing_folders],
+            "inboxes": [_since_when(inbox) for inbox in self.inboxes],
+            "outboxes": [_since_when(outbox) for outbox in self.outboxes],
+            "filing_folders": [_since_when(folder) for folder in self.filing_folders],
             "jobs": self.counts.states,
             "stages": {str(stage): self.counts.stages.get(stage, 0) for stage in Stage if stage is not Stage.DONE},
             "requests": self.asked,
@@ -111,7 +111,7 @@ class Overview:
             yield Section("inboxes", [_inbox_row(inbox) for inbox in self.inboxes])
         for title, folders in (("outboxes", self.outboxes), ("done and failed folders", self.filing_folders)):
             if away := [folder for folder in folders if folder.available is False]:
-                yield Section(title, [(shown(path), "unavailable", shown(reason or "")) for path, _, reason in away])
+                yield Section(title, [_away_row(folder) for folder in away])
         yield Section("jobs", self._job_rows())
         yield Section("minutes", self._minutes_rows())
         if self.under_way:
@@ -257,9 +257,18 @@ def _inbox_row(inbox: InboxReport) -> tuple[Cell, ...]:
     if inbox.available is None:
         return path, "not looked at yet", ""
     if not inbox.available:
-        return path, "unavailable", shown(inbox.reason or "")
+        return _away_row(inbox)
     told = "; ".join(shown(part) for part in (inbox.watch_reason, inbox.reason) if part)
     return path, f"watched, {inbox.watch or 'somehow'}", told
+
+
+def _away_row(folder: InboxReport | FolderReport) -> tuple[Cell, ...]:
+    since = "" if folder.since is None else f" since {moment(folder.since)}"
+    return shown(folder.path), f"unavailable{since}", shown(folder.reason or "")
+
+
+def _since_when(folder: InboxReport | FolderReport) -> dict[str, Any]:
+    return {**folder._asdict(), "since": iso(folder.since)}
 
 
 def _job_facts(report: JobReport) -> dict[str, Any]:

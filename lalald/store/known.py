@@ -242,11 +242,12 @@ class KnownFiles:
     def set_inbox_state(
         self, inbox: str, *, available: bool, reason: str, watch: str, watch_reason: str, now: float
     ) -> None:
-        """How an inbox fares, for `status`."""
+        """How an inbox fares, for `status`, and since when it is there, or is not."""
         self.connection.execute(
             "INSERT INTO inboxes (path, available, reason, watch, watch_reason, updated_at) VALUES (?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (path) DO UPDATE SET available = excluded.available, reason = excluded.reason,"
-            " watch = excluded.watch, watch_reason = excluded.watch_reason, updated_at = excluded.updated_at",
+            " watch = excluded.watch, watch_reason = excluded.watch_reason,"
+            " updated_at = iif(available IS excluded.available, updated_at, excluded.updated_at)",
             (stored_name_always(inbox), available, reason, watch, watch_reason, now),
         )
 

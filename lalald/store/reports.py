@@ -86,6 +86,7 @@ class InboxReport(NamedTuple):
     reason: str | None
     watch: str | None
     watch_reason: str | None
+    since: float | None = None  # when it went away, if it is
 
 
 class FolderReport(NamedTuple):
@@ -94,6 +95,7 @@ class FolderReport(NamedTuple):
     path: str
     available: bool | None
     reason: str | None
+    since: float | None = None  # when it went away, if it is
 
 
 class Counts(NamedTuple):
@@ -236,15 +238,19 @@ class Reports:
             last = found[-1].job.id
 
     def inboxes(self) -> list[InboxReport]:
-        rows = self.connection.execute("SELECT path, available, reason, watch, watch_reason FROM inboxes ORDER BY path")
+        rows = self.connection.execute(
+            "SELECT path, available, reason, watch, watch_reason, iif(available, NULL, updated_at) FROM inboxes ORDER BY path"
+        )
         return [
-            InboxReport(name_from(row[0]), None if row[1] is None else bool(row[1]), row[2], row[3], row[4])
-            for row in rows
+            InboxReport(name_from(path), None if available is None else bool(available), *told)
+            for path, available, *told in rows
         ]
 
     def folders(self) -> list[FolderReport]:
-        rows = self.connection.execute("SELECT path, reason FROM folders ORDER BY path")
-        return [FolderReport(name_from(row[0]), row[1] is None, row[1]) for row in rows]
+        rows = self.connection.execute(
+            "SELECT path, reason, iif(reason IS NULL, NULL, updated_at) FROM folders ORDER BY path"
+        )
+        return [FolderReport(name_from(path), reason is None, reason, since) for path, reason, since in rows]
 
     def known_files(self) -> KnownFiles:
         """What is known of the files in the inboxes; only its questions work here."""

@@ -164,7 +164,9 @@ class Store(KnownFiles):
     def set_folder(self, folder: str, *, marker: str | None, reason: str | None, now: float) -> None:
         """What a folder is known by, and why it is away, None while it is there."""
         self.connection.execute(
-            "INSERT OR REPLACE INTO folders (path, marker, reason, updated_at) VALUES (?, ?, ?, ?)",
+            "INSERT INTO folders (path, marker, reason, updated_at) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (path) DO UPDATE SET marker = excluded.marker, reason = excluded.reason,"
+            " updated_at = iif((reason IS NULL) = (excluded.reason IS NULL), updated_at, excluded.updated_at)",
             (stored_name(folder), marker, reason, now),
         )
 
