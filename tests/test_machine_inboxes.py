@@ -112,16 +112,15 @@ def test_the_end_of_watching_does_not_wait_for_a_share_that_swallows_it(tmp_path
 
     async def story() -> None:
         late = threading.Event()
-        with own_disks(doubt_seconds=0.1, ask=lambda _: late.set()) as disks:
-            with Share(place.folder / "mounted") as share:
-                async with running(place, disks) as intake:
-                    await told_of(place, available=True)
-                    share.stop_answering()
-                    intake.rescan()
-                    await asyncio.to_thread(late.wait)
-                    began_at = time.monotonic()
-                    intake.replace(place.inbox)  # as a reload does
-                    assert time.monotonic() - began_at < 1.0
-                    share.answer()
+        with own_disks(doubt_seconds=0.1, ask=lambda _: late.set()) as disks, Share(place.folder / "mounted") as share:
+            async with running(place, disks) as intake:
+                await told_of(place, available=True)
+                share.stop_answering()
+                intake.rescan()
+                await asyncio.to_thread(late.wait)
+                began_at = time.monotonic()
+                intake.replace(place.inbox)  # as a reload does
+                assert time.monotonic() - began_at < 1.0
+                share.answer()
 
     in_own_mounts(lambda: asyncio.run(story()))

@@ -210,7 +210,7 @@ def test_an_outbox_that_is_missing_at_the_start_is_told_and_taken_up_when_it_com
     home.outbox.mkdir()
     until(lambda: tree(home.outbox) == RESULTS, "it is delivered", 30)
     assert status(home.command("status", "--json"))["outboxes"] == [
-        {"path": str(home.outbox), "available": True, "reason": None}
+        {"path": str(home.outbox), "available": True, "reason": None, "since": None}
     ]
 
 
