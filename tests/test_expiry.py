@@ -53,6 +53,26 @@ def test_a_source_that_expires_while_a_start_is_unanswered_is_a_lost_task(tmp_pa
     run(scenario())
 
 
+def test_a_lost_task_whose_source_has_expired_is_uploaded_and_paid_again_where_the_configuration_says_so(
+    tmp_path: Path,
+) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, on_lost_task="resubmit") as shop:
+            shop.sandbox.faults("split:503*0,done=true")
+            await shop.drop("ep1.wav")
+            await shop.until(shop.charges, "the task was started, and nobody knows")
+            gone = "has not been uploaded properly or has already been deleted"
+            shop.sandbox.faults(f"split:400,detail=The file {gone}.")
+            shop.pass_time(25)
+            await shop.until_job("it was paid again, unasked", state=State.DONE)
+            assert shop.counts()["upload"] == 2
+            assert sum(shop.charges().values()) == 2
+            (said,) = shop.journal.of("task.resubmitted")
+            assert said["meaning"] == "it may be charged twice"
+
+    run(scenario())
+
+
 def test_a_task_that_stands_still_is_held_then_fails_when_the_service_forgets_it(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with Workshop(tmp_path) as shop:

@@ -98,6 +98,20 @@ def test_a_thousand_tracks_are_not_delivered_and_a_hundred_are(tmp_path: Path) -
         run(scenario(server))
 
 
+def test_the_wanted_tracks_are_found_among_a_thousand(tmp_path: Path) -> None:
+    async def scenario(server: RawServer) -> None:
+        async with Workshop(tmp_path, options=OPTIONS, tracks=("t500", "t999")) as shop:
+            told = [{"type": "stem", "label": f"t{n}", "url": f"{server.url}/{n}"} for n in range(1000)]
+            shop.sandbox.faults(check_says(kind="type", field="tracks", value=told))
+            await shop.drop("ep1.wav")
+            (job,) = await shop.rest()
+            assert (job.state, job.warning) == (State.DONE, None)
+            assert shop.seen() == ["ep1/t500.wav", "ep1/t999.wav"]
+
+    with RawServer(small) as server:
+        run(scenario(server))
+
+
 @pytest.mark.parametrize("operation", ["upload", "split"])
 def test_an_id_as_long_as_a_book_is_no_id(operation: str, tmp_path: Path) -> None:
     async def scenario() -> None:

@@ -127,11 +127,14 @@ def _succeeded(job: Job, task: Task, answer: TaskAnswer) -> Job:
         Track(track.type, track.label, track.url, name=track.name, size=track.size) for track in answer.tracks
     )
     names = job.handling.tracks
-    if len(tracks) > _MOST_TRACKS:
-        words = f"the service named {len(tracks):,} tracks of task {task.title}, so only the first {_MOST_TRACKS} were delivered"
-        job, tracks = warned(job, words), tracks[:_MOST_TRACKS]
+    chosen = wanted(tracks, names)
+    if len(chosen) > _MOST_TRACKS:
+        owed = [track for track in chosen if track.wanted]
+        if len(owed) > _MOST_TRACKS:
+            words = f"the service named {len(tracks):,} tracks of task {task.title}, so only the first {_MOST_TRACKS} were delivered"
+            job = warned(job, words)
+        chosen = tuple(owed[:_MOST_TRACKS])
     if none_matched(tracks, names):
-        told = ", ".join(track.label for track in tracks)
+        told = ", ".join(track.label for track in chosen)
         job = warned(job, f"the service gave none of the wanted tracks, so all were delivered: {told}")
-    done = replace(task, stage=Stage.DOWNLOAD, progress=100, tracks=wanted(tracks, names))
-    return job.with_task(done)
+    return job.with_task(replace(task, stage=Stage.DOWNLOAD, progress=100, tracks=chosen))

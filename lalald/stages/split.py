@@ -222,7 +222,7 @@ def _not_started(
     if code == "idempotency_key_used":
         return _lost_task(job, task, bench)
     if _says_gone(_words(answer)) and not _is_fresh(job, bench.clock.now()):
-        return _source_gone(job, task, asked_before)
+        return _source_gone(job, task, bench, asked_before)
     if isinstance(answer, TransientError):
         limited = isinstance(answer, RateLimitedError)
         return unasked(job, [task.number], asked_before) if limited else job, Later(str(answer), error=answer)
@@ -237,10 +237,14 @@ def _not_started(
     return job.with_task(failed), None
 
 
-def _source_gone(job: Job, task: Task, asked_before: Set[int]) -> tuple[Job, Outcome | None]:
+def _source_gone(job: Job, task: Task, bench: Bench, asked_before: Set[int]) -> tuple[Job, Outcome | None]:
     """The source goes up again, unless a key had left for it: what that has started, if anything, nobody can tell any more."""
     lost = unanswered(job) & asked_before
     told = job if task.number in lost else job.with_task(replace(task, asked_at=None))
+    if lost and bench.config.on_lost_task == "resubmit":
+        for number in lost:
+            told = _resubmitted(told, number, bench)
+        lost = frozenset()
     if not lost:
         return _without_source(told), None
     reason = (
@@ -263,18 +267,20 @@ def _is_fresh(job: Job, now: float) -> bool:
 
 def _lost_task(job: Job, task: Task, bench: Bench) -> tuple[Job, Outcome | None]:
     if bench.config.on_lost_task == "resubmit":
-        bench.log.warning(
-            "task.resubmitted", job=job.id, path=job.path, task=task.title, meaning="it may be charged twice"
-        )
-        again = replace(task, idempotency_key=None, asked_at=None)
-        return job.with_task(again), Later(
-            "the task was started but its id never arrived; it is started and paid again"
-        )
+        again = _resubmitted(job, task.number, bench)
+        return again, Later("the task was started but its id never arrived; it is started and paid again")
     reason = (
         f"task {task.title} ({task.mode}) was started and charged, but its id never reached lalald, and the service gives it to nobody."
         f" `lalald release {job.id}` pays for it again; `lalald cancel {job.id}` gives up. The source file is untouched."
     )
     return job, Held(Hold.LOST_TASK, reason, tasks=(task.number,))
+
+
+def _resubmitted(job: Job, number: int, bench: Bench) -> Job:
+    """The job with a task to be started, and paid, once more: the configuration says so."""
+    task = next(task for task in job.tasks if task.number == number)
+    bench.log.warning("task.resubmitted", job=job.id, path=job.path, task=task.title, meaning="it may be charged twice")
+    return job.with_task(replace(task, idempotency_key=None, asked_at=None))
 
 
 def _words(answer: StartRefused | ServiceError) -> str:
