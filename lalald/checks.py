@@ -135,7 +135,7 @@ class Checks:
             return  # nothing new: nothing is written
         saved = await self._worker.settle(job, outcome)
         if saved is not None and (saved.stage, saved.state) != (Stage.CHECK, State.WAITING):
-            self._worker.wake()
+            self._worker.wake_for(saved)
 
     def _given_up(self, job: Job, told: Mapping[int, TaskAnswer | None]) -> frozenset[int]:
         """Tasks of which nothing has been told for a while after their day was over."""

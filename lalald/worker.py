@@ -243,10 +243,11 @@ class Worker:
             self._carried.discard(job.id)
             saved = self._next.pop(job.id, None)
             if saved is not None:
-                self._wake_for(saved)
+                self.wake_for(saved)
         self.settled.set()
 
-    def _wake_for(self, job: Job) -> None:
+    def wake_for(self, job: Job) -> None:
+        """Whoever is next to do something about the job looks."""
         if job.state is State.WAITING and job.stage is Stage.CHECK:
             self.checks.turns.wake()
         elif job.state is State.HELD:
