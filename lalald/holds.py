@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from lalald.errors import FileError, LicenceRefusedError, ServiceError
-from lalald.files import check_folder, free_bytes
+from lalald.files import check_folder
 from lalald.jobs import Hold, Job, Stage
 from lalald.moves import released
 from lalald.stages.bench import Bench
-from lalald.stages.download import room_needed
-from lalald.stages.places import filing_folder
+from lalald.stages.places import filing_folder, source_folder
+from lalald.stages.room import room_at, room_needed
 from lalald.stages.source import check_inbox
 from lalald.trials import Trials
 from lalald.turns import Turns
@@ -192,10 +193,12 @@ class Holds:
                 return {inbox}
             case Stage.SPLIT:
                 return {outbox} if job.paid else {inbox, outbox}
-            case Stage.ARCHIVE if (folder := filing_folder(job)) != job.inbox:
-                return {inbox, (self._check_written, job.inbox), (self._bench.folders.check, folder)}
+            case Stage.ARCHIVE if job.handling.on_success == "keep":
+                return {inbox}
             case Stage.ARCHIVE:
-                return {inbox, (self._check_written, job.inbox)}
+                moved: set[_Need] = {inbox, (self._check_written, source_folder(job))}
+                folder = filing_folder(job)
+                return moved if folder == job.inbox else {*moved, (self._bench.folders.check, folder)}
             case _:
                 return {outbox}
 
@@ -207,25 +210,27 @@ class Holds:
 
     async def _release_where_there_is_room(self) -> None:
         jobs = await self._bench.store.run(lambda store: store.held(Hold.DISK))
-        room: dict[str, int] = {}
+        left: dict[int, int] = {}  # bytes by device: what one job is let go for, no other is
         for job in jobs:
             self._warn_if_paid_and_late(job)
-            archives = job.stage is Stage.ARCHIVE
-            folder = filing_folder(job) if archives else job.handling.outbox
-            if folder not in room:
-                room[folder] = await self._room_in(folder)
-            needed = max(1, job.size) if archives else room_needed(job)
-            if room[folder] >= needed:
-                room[folder] -= needed
+            if await self._fits(job, left):
                 await self._release(job)
 
-    async def _room_in(self, folder: str) -> int:
-        """Bytes; none where not even an empty file can be made, for a disk can be out of other things."""
+    async def _fits(self, job: Job, left: dict[int, int]) -> bool:
+        root, places = room_needed(job)
+        needed: Counter[int] = Counter()
         try:
-            await self._bench.disks.look(folder, check_folder)
-            return await self._bench.disks.look(folder, free_bytes)
+            for place, count in places.items():
+                device, free = await self._bench.disks.on(root, room_at, place, root)
+                left.setdefault(device, free)
+                needed[device] += count
         except FileError:
-            return 0
+            return False
+        if any(left[device] < count for device, count in needed.items()):
+            return False
+        for device, count in needed.items():
+            left[device] -= count
+        return True
 
     async def _release_links(self) -> None:
         now = self._bench.clock.now()

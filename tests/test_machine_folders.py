@@ -8,7 +8,7 @@ from pathlib import Path
 from carrying import Workshop, run
 from lalald.jobs import Hold, Stage, State
 from lalald.presence import write_marker
-from own_mounts import Filler, dead_mount, in_own_mounts, mount_disk, remount, unmount
+from own_mounts import Filler, dead_mount, in_own_mounts, make_read_only, mount_disk, move_mount, remount, unmount
 from running import tree
 
 PROBES_SECONDS = 35.0  # three probes
@@ -77,6 +77,44 @@ async def _full_outbox(root: Path) -> None:
         await shop.until_job("there is room", state=State.DONE)
         assert shop.seen() == ["ep1/no_vocals.wav", "ep1/vocals.wav"]
         assert sum(shop.charges().values()) == 1
+
+
+def test_a_full_disk_that_is_mounted_within_the_outbox_is_waited_for_there(tmp_path: Path) -> None:
+    in_own_mounts(lambda: run(_full_within_the_outbox(tmp_path)))
+
+
+async def _full_within_the_outbox(root: Path) -> None:
+    within = root / "outbox/podcasts"
+    mount_disk(within, "1m")
+    filler = Filler(within)
+    filler.fill()
+    async with Workshop(root) as shop:
+        await shop.drop("podcasts/ep1.wav")
+        await waits_quietly(shop, Hold.DISK, Stage.DOWNLOAD)
+        filler.empty()
+        await shop.until_job("there is room", state=State.DONE)
+        assert shop.seen() == ["podcasts/ep1/no_vocals.wav", "podcasts/ep1/vocals.wav"]
+        assert sum(shop.charges().values()) == 1
+        assert shop.litter() == []
+
+
+def test_a_source_that_is_kept_asks_no_more_of_its_inbox_than_to_be_there(tmp_path: Path) -> None:
+    in_own_mounts(lambda: run(_kept_in_a_read_only_inbox(tmp_path)))
+
+
+async def _kept_in_a_read_only_inbox(root: Path) -> None:
+    inbox, aside = root / "inbox", root / "aside"
+    mount_disk(inbox)
+    async with Workshop(root, on_success="keep") as shop:
+        shop.sandbox.faults("delete:503*0")
+        await shop.drop("ep1.wav")
+        await shop.until_job("it is delivered", stage=Stage.DELETE)
+        move_mount(inbox, aside)
+        shop.sandbox.faults()
+        await waits_quietly(shop, Hold.MOUNT, Stage.ARCHIVE)
+        make_read_only(aside)
+        move_mount(aside, inbox)
+        await shop.until_job("it is there again, for reading", state=State.DONE)
 
 
 def test_an_inbox_that_is_away_before_the_split_is_waited_for(tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ from functools import partial
 
 from lalald import outbox
 from lalald.errors import FolderUnavailableError, LinkDeadError, NameTakenError, StagingLostError, TwinChangedError
-from lalald.files import ROOM_KEPT_BYTES
 from lalald.jobs import Done, Held, Hold, Job, Outcome, Stage, Task, Track
 from lalald.outbox import Staged
 from lalald.stages import twins
 from lalald.stages.bench import Bench
+from lalald.stages.room import room_for_tracks
+from lalald.stages.tracks import owed
 
 _LINKS_ASKED_AT_MOST = 2
 _FRESH_SECONDS = 1.0  # of a look at the outbox before fetching; before anything is put in place there is another
@@ -39,18 +40,8 @@ async def download(job: Job, bench: Bench) -> Outcome:
     return await _reserve(job, staged, bench)
 
 
-def _owed(job: Job) -> list[tuple[Task, int, Track]]:
-    return [
-        (task, position, track)
-        for task in job.tasks
-        if task.stage is Stage.DOWNLOAD and task.error is None
-        for position, track in enumerate(task.tracks)
-        if track.wanted and not track.delivered
-    ]
-
-
 def _named(job: Job) -> bool:
-    return all(track.path is not None for _, _, track in _owed(job))
+    return all(track.path is not None for _, _, track in owed(job))
 
 
 async def _place(job: Job, bench: Bench) -> Outcome:
@@ -80,32 +71,26 @@ async def _reserve(job: Job, staged: dict[tuple[int, int], Staged], bench: Bench
 
 
 def _no_room(job: Job, free: int) -> Held | None:
-    needed = room_needed(job)
+    needed = room_for_tracks(job)
     if free >= needed:
         return None
     reason = f"{job.handling.outbox} has {free:,} bytes free, {needed:,} are needed. The results are paid; make room within 24 hours."
     return Held(Hold.DISK, reason)
 
 
-def room_needed(job: Job) -> int:
-    """Bytes that the outbox must have free for what the job still owes: as declared, else as large as the source."""
-    owed = [track.size if track.size is not None else job.size for _, _, track in _owed(job)]
-    return sum(owed or [job.size] * len(job.tasks)) + ROOM_KEPT_BYTES
-
-
 async def _fetch_all(job: Job, bench: Bench) -> dict[tuple[int, int], Staged] | Outcome:
     """All at once, as far as the download threads go. The first fault ends it; what others fetched stays for the next try."""
-    owed = _owed(job)
+    tracks = owed(job)
     try:
         tries = await asyncio.gather(
-            *(_fetch(job, task, position, track, bench) for task, position, track in owed), return_exceptions=True
+            *(_fetch(job, task, position, track, bench) for task, position, track in tracks), return_exceptions=True
         )
     finally:
         bench.transferred(job)
     faults = [fault for fault in tries if isinstance(fault, BaseException)]
     if faults:
         await clear(job, bench)
-    dead = [task for (task, _, _), fault in zip(owed, tries, strict=True) if isinstance(fault, LinkDeadError)]
+    dead = [task for (task, _, _), fault in zip(tracks, tries, strict=True) if isinstance(fault, LinkDeadError)]
     if any(isinstance(fault, TwinChangedError) for fault in faults):
         return _without_the_twin(job)
     if dead:
@@ -114,7 +99,7 @@ async def _fetch_all(job: Job, bench: Bench) -> dict[tuple[int, int], Staged] | 
         raise faults[0]
     return {
         (task.number, position): done
-        for (task, position, _), done in zip(owed, tries, strict=True)
+        for (task, position, _), done in zip(tracks, tries, strict=True)
         if isinstance(done, Staged)
     }
 
@@ -132,7 +117,7 @@ async def _fetch(job: Job, task: Task, position: int, track: Track, bench: Bench
 
 def with_links_asked_anew(job: Job) -> Job:
     """The job with `/check/` owed again by every task whose tracks come from the service."""
-    doubted = {task.number for task, _, track in _owed(job) if track.origin is None}
+    doubted = {task.number for task, _, track in owed(job) if track.origin is None}
     tasks = (replace(task, stage=Stage.CHECK, due_at=None) if task.number in doubted else task for task in job.tasks)
     return replace(job, tasks=tuple(tasks)) if doubted else job
 

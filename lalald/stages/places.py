@@ -29,6 +29,14 @@ def filing_folder(job: Job) -> str:
     return root_of(job.inbox, folder)[0] if policy == "move" else job.inbox
 
 
+def filing_place(job: Job) -> str:
+    """The folder that its file goes to, subfolders and all; where it lies where it stays there."""
+    policy, folder = _policy(job.handling, failed=job.state is State.FAILED)
+    if policy != "move":
+        return os.path.dirname(source_path(job))
+    return os.path.normpath(os.path.join(job.inbox, folder, os.path.dirname(job.path)))
+
+
 def filing_folders(job: Job) -> tuple[str, ...]:
     """Those between which its file moves."""
     return tuple(dict.fromkeys((source_folder(job), filing_folder(job))))

@@ -12,8 +12,9 @@ from lalald.api import SplitItem, Started, StartRefused
 from lalald.errors import RateLimitedError, RefusedError, ServiceError, TransientError
 from lalald.jobs import Done, Dropped, Failed, Held, Hold, Job, Later, Outcome, Stage, Task
 from lalald.money import minutes as cost
-from lalald.presets import BATCHABLE, expected_labels
+from lalald.presets import BATCHABLE
 from lalald.stages.bench import Bench
+from lalald.stages.room import room_for_results
 from lalald.stages.source import changed
 
 NO_BATCHES = "batch_not_avaliable"  # their spelling
@@ -101,8 +102,7 @@ async def _no_room(job: Job, bench: Bench) -> Held | None:
     """Results must have a place before they are paid for. Raises FolderUnavailableError."""
     outbox = job.handling.outbox
     free = await bench.folders.check(outbox)
-    tracks = sum(len(expected_labels(task.mode, task.presets)) for task in job.tasks if task.stage is not Stage.DONE)
-    needed = job.size * tracks  # a guess: what comes is about as large as what went, unless the format changes
+    needed = room_for_results(job)
     if free >= needed:
         return None
     return Held(

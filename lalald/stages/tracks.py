@@ -1,11 +1,22 @@
-"""Which tracks a rule wants."""
+"""Which tracks a rule wants, and which of them a job still owes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lalald.jobs import Track
+from lalald.jobs import Job, Stage, Task, Track
+
+
+def owed(job: Job) -> list[tuple[Task, int, Track]]:
+    """The tracks that are still to be fetched or put in place, each with its task and its position there."""
+    return [
+        (task, position, track)
+        for task in job.tasks
+        if task.stage is Stage.DOWNLOAD and task.error is None
+        for position, track in enumerate(task.tracks)
+        if track.wanted and not track.delivered
+    ]
 
 
 def wanted(tracks: Sequence[Track], names: Sequence[str] | None) -> tuple[Track, ...]:
