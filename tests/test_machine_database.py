@@ -10,10 +10,12 @@ import pytest
 
 from conftest import MakeHome
 from lalald.errors import StoreRefusedError
+from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
 from lalald.store import Found, Store
 from lalald.store.database import FILE_NAME, VERSION
-from running import write_wav
+from own_mounts import dead_mount, in_own_mounts
+from running import Home, write_wav
 from test_jobs import HANDLING
 
 Spoil = Callable[[Path], None]
@@ -151,7 +153,20 @@ def test_a_log_with_a_torn_end_gives_what_was_committed(sandbox: Sandbox, make_h
 def test_damage_that_is_found_while_it_runs_ends_it_in_plain_words(
     what: str, sandbox: Sandbox, make_home: MakeHome
 ) -> None:
-    home = make_home(sandbox.url)
+    ends_for_its_damage(make_home(sandbox.url), what)
+
+
+def test_damage_that_is_found_ends_it_though_a_share_keeps_a_thread(tmp_path: Path) -> None:
+    def story() -> None:
+        with Sandbox(Options()) as sandbox:
+            home = Home(tmp_path, sandbox.url)
+            with dead_mount(home.outbox):
+                ends_for_its_damage(home, "files")
+
+    in_own_mounts(story)
+
+
+def ends_for_its_damage(home: Home, what: str) -> None:
     path = filled(home.state)
     connection = sqlite3.connect(path)
     connection.execute("UPDATE jobs SET stage = 'done', state = 'done'")
@@ -163,7 +178,7 @@ def test_damage_that_is_found_while_it_runs_ends_it_in_plain_words(
     connection.commit()
     write_wav(home.inbox / "ep1.wav")
 
-    assert process.wait(20) == 2
+    assert process.wait(10) == 2
     said = home.log.read_text()
     assert "the database is damaged" in said
     assert "Traceback" not in said

@@ -15,6 +15,7 @@ import pytest
 from lalald.clock import Clock
 from lalald.disks import Disks
 from lalald.inbox.intake import Intake
+from lalald.inbox.watch import Watch
 from lalald.store.reports import InboxReport, Reports
 from own_fuse import Share
 from own_mounts import in_own_mounts
@@ -106,21 +107,23 @@ def test_an_inbox_that_never_answered_is_told_and_its_look_is_not_begun_again(tm
     asyncio.run(story())
 
 
-def test_the_end_of_watching_does_not_wait_for_a_share_that_swallows_it(tmp_path: Path) -> None:
-    """A watch is being set on a folder that never answers, and whoever sets it keeps the reader of all events."""
-    place = place_at(tmp_path / "disk", "native")
+def test_the_end_of_watching_does_not_wait_for_a_share_that_is_being_watched(tmp_path: Path) -> None:
+    """Whoever adds a folder keeps the reader of all events meanwhile, and a dead one never is added."""
 
-    async def story() -> None:
-        late = threading.Event()
-        with own_disks(doubt_seconds=0.1, ask=lambda _: late.set()) as disks, Share(place.folder / "mounted") as share:
-            async with running(place, disks) as intake:
-                await told_of(place, available=True)
-                share.stop_answering()
-                intake.rescan()
-                await asyncio.to_thread(late.wait)
-                began_at = time.monotonic()
-                intake.replace(place.inbox)  # as a reload does
-                assert time.monotonic() - began_at < 1.0
-                share.answer()
+    def story() -> None:
+        with Share(tmp_path / "inbox/mounted") as share:
+            watch = Watch(str(tmp_path / "inbox"), wake=lambda: None, skipped=lambda _: False)
+            watch.start()
+            share.stop_answering()
+            adding = threading.Thread(target=watch.add, args=("mounted",), daemon=True)
+            adding.start()
+            adding.join(0.5)
+            assert adding.is_alive()
+            began_at = time.monotonic()
+            watch.stop()
+            assert time.monotonic() - began_at < 1.0
+            share.answer()
+            adding.join(10.0)
+            assert not adding.is_alive()
 
-    in_own_mounts(lambda: asyncio.run(story()))
+    in_own_mounts(story)

@@ -26,11 +26,14 @@ def stopped_in_time(home: Home) -> None:
     assert time.monotonic() - began_at < STOP_SECONDS + BUSY_SECONDS
 
 
-@pytest.mark.parametrize("place", ["inbox", "outbox"])
-def test_a_mount_that_died_holds_no_stop_up(tmp_path: Path, place: str) -> None:
+@pytest.mark.parametrize(
+    ("place", "watch"), [("inbox", "polling"), ("inbox", "native"), ("inbox/below", "native"), ("outbox", "polling")]
+)
+def test_a_mount_that_died_holds_no_stop_up(tmp_path: Path, place: str, watch: str) -> None:
     def story() -> None:
         with Sandbox(Options()) as sandbox:
-            home = Home(tmp_path, sandbox.url, inbox={"watch": "polling", "poll_interval": "1s"})
+            home = Home(tmp_path, sandbox.url, inbox={"watch": watch, "poll_interval": "1s"})
+            (home.root / place).mkdir(exist_ok=True)
             sandbox.faults("upload:hang*0")
             home.start()
             write_wav(home.inbox / "ep1.wav")
@@ -38,9 +41,17 @@ def test_a_mount_that_died_holds_no_stop_up(tmp_path: Path, place: str) -> None:
             with dead_mount(home.root / place):
                 sandbox.faults()
                 home.command("rescan")
+                until(lambda: waits_for_fuse(home), "a thread of the daemon waits for it")
                 stopped_in_time(home)
 
     in_own_mounts(story)
+
+
+def waits_for_fuse(home: Home) -> bool:
+    """Whether a thread of the daemon waits for an answer that never comes, where the kernel tells what threads wait for."""
+    assert home.process is not None
+    told = {(task / "wchan").read_text() for task in Path(f"/proc/{home.process.pid}/task").iterdir()}
+    return told <= {"", "0"} or any("fuse" in place or "request_wait" in place for place in told)
 
 
 @pytest.mark.parametrize("place", ["inbox", "outbox"])
