@@ -190,7 +190,7 @@ class Holds:
         outbox: _Need = (self._bench.folders.check, job.handling.outbox)
         match job.stage:
             case Stage.UPLOAD:
-                return {inbox}
+                return {inbox} if job.twin_id is None else {inbox, outbox}
             case Stage.SPLIT:
                 return {outbox} if job.paid else {inbox, outbox}
             case Stage.ARCHIVE if job.handling.on_success == "keep":

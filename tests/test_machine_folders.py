@@ -156,6 +156,25 @@ def test_an_unmounted_inbox_is_told_from_one_without_the_file_by_its_marker(tmp_
     run(scenario())
 
 
+def test_earlier_results_in_an_outbox_that_is_away_are_waited_for_and_not_paid_again(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            await shop.drop("ep1.wav", pitch=440.0)
+            await shop.rest()
+            shop.outbox.rename(tmp_path / "away")
+            await shop.drop("the same again.wav", pitch=440.0)
+            held = await shop.until_job("it is held", 2, state=State.HELD, hold=Hold.MOUNT)
+            assert held.stage is Stage.UPLOAD
+            await asyncio.sleep(PROBES_SECONDS)
+            assert len(shop.journal.of("job.held")) == 1
+            (tmp_path / "away").rename(shop.outbox)
+            await shop.until_job("the outbox is back", 2, state=State.DONE)
+            assert sum(shop.charges().values()) == 1
+            assert "the same again/vocals.wav" in shop.seen()
+
+    run(scenario())
+
+
 def swapped(folder: Path) -> Path:
     """As an unmount looks from above: an empty, writable folder in its place. Where the real one is."""
     aside = folder.with_name(f"{folder.name}, the real one")

@@ -154,6 +154,32 @@ def test_a_done_folder_that_dies_while_files_are_filed_away(tmp_path: Path, oper
     story(told)
 
 
+def test_a_failed_folder_that_dies_keeps_no_other_failure_from_its_place(tmp_path: Path) -> None:
+    async def told() -> None:
+        refused = tmp_path / "refused"
+        two = Two(tmp_path, failed_dir=str(refused))
+        with Share(refused) as share:
+            async with two.shop as shop:
+                shop.sandbox.faults("upload:400*0")
+                await shop.drop("first.wav")
+                await shop.until_job("it is put where failures belong", state=State.FAILED, filed=True)
+                share.stop_answering()
+                await shop.drop(*DEAD)
+                shop.handling["failed_dir"] = "failed"
+                (last,) = await shop.drop("a.wav", inbox=two.inbox, outbox=str(two.outbox))
+                await shop.until_job("the others go on", last, state=State.FAILED, filed=True)
+                assert tree(two.inbox) == ["failed/a.wav", "failed/a.wav.error.txt"]
+                share.answer()
+                for job_id in range(2, len(DEAD) + 2):
+                    await shop.until_job("it goes on by itself", job_id, filed=True)
+                assert tree(refused) == sorted(
+                    [*DEAD, *(f"{name}.error.txt" for name in DEAD), "first.wav", "first.wav.error.txt"]
+                )
+                assert len(shop.journal.of("failure.not_filed")) <= len(DEAD)
+
+    story(told)
+
+
 def test_a_share_that_never_comes_back_stands_in_the_way_of_nothing_that_is_mounted_in_its_place(
     tmp_path: Path,
 ) -> None:

@@ -9,8 +9,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from lalald.errors import FileError
-from lalald.jobs import Done, Held, Hold, Job, Later, Outcome, Stage, State, Task, Track
+from lalald.errors import FileError, FolderUnavailableError
+from lalald.jobs import Done, Held, Hold, Job, Later, Outcome, Stage, State, Task, Track, told
 from lalald.stages.bench import Bench
 from lalald.stages.places import source_folder, source_path
 from lalald.stages.source import digest
@@ -48,8 +48,10 @@ async def _sha256(twin: Job, bench: Bench) -> str | None:
 
 
 async def _answer(job: Job, twins: list[Job], bench: Bench) -> Outcome | None:
-    for twin in twins:
-        if twin.state is State.DONE and (tasks := await bench.disks.on(twin.handling.outbox, _reused, job, twin)):
+    for twin in (twin for twin in twins if twin.state is State.DONE):
+        if away := await _held_for_its_outbox(job, twin, bench):
+            return away
+        if tasks := await bench.disks.on(twin.handling.outbox, _reused, job, twin):
             return Done(replace(job, tasks=tasks, twin_id=twin.id))
     for twin in twins:
         if twin.state is not State.DONE:
@@ -58,6 +60,16 @@ async def _answer(job: Job, twins: list[Job], bench: Bench) -> Outcome | None:
             return Later(reason, job=replace(job, twin_id=twin.id), due_at=due_at)
     if twins and job.handling.duplicates == "hold":
         return ask(job, twins[0].id)
+    return None
+
+
+async def _held_for_its_outbox(job: Job, twin: Job, bench: Bench) -> Held | None:
+    """Results that are not there may be away with their outbox, and what is paid is not paid again for that."""
+    if twin.handling.outbox == job.handling.outbox:
+        try:
+            await bench.folders.check(twin.handling.outbox)
+        except FolderUnavailableError as error:
+            return Held(Hold.MOUNT, told(error), job=replace(job, twin_id=twin.id))
     return None
 
 
