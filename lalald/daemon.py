@@ -18,7 +18,7 @@ from lalald import __version__, logs, outbox, requests, upkeep
 from lalald.api import Client
 from lalald.budget import Budget
 from lalald.clock import Clock
-from lalald.config import Config
+from lalald.config import Config, Inbox
 from lalald.config.apart import load
 from lalald.control import Server
 from lalald.credentials import CREDENTIAL, license_key_with_origin
@@ -26,6 +26,7 @@ from lalald.disks import Disks
 from lalald.errors import ConfigError, FileError, ServiceError, StoreError
 from lalald.inbox.intake import Intake
 from lalald.inbox.settle import ignore_broken_leases
+from lalald.inboxes import Inboxes
 from lalald.jobs import Job, told
 from lalald.known_folders import KnownFolders
 from lalald.lock import only_daemon
@@ -39,8 +40,6 @@ _STOP_SECONDS = 1.5
 _STOP_WITH_A_SPLIT_SECONDS = 8.0
 _ONCE_WITHOUT_SUCCESS_SECONDS = 600.0
 _PULSE_SECONDS = 10.0
-_FIRST_ANSWERS_SECONDS = 3.0  # of an inbox at all: a dead share keeps nobody waiting
-_FIRST_SCANS_SECONDS = 60.0
 
 
 def run(
@@ -94,9 +93,8 @@ class _Daemon:
         self.stop = asyncio.Event()
         self.reload = asyncio.Event()
         self.changed = asyncio.Event()  # something may be worth a word to systemd
-        self.intakes: dict[Path, Intake] = {}
+        self.inboxes = Inboxes(self._intake_of, self._look_after)
         self.former_apis: list[Client] = []
-        self.watching: dict[Path, asyncio.Task[None]] = {}
         self.loops: set[asyncio.Task[Any]] = set()
         self.honouring = asyncio.Lock()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -157,7 +155,7 @@ class _Daemon:
             folders=KnownFolders(markers, self.store, self.disks, self.clock, self.log), disks=self.disks,
             batch_refused_at=refused_at, downloads=asyncio.Semaphore(config.transfers.downloads),
         )  # fmt: skip
-        self.worker = Worker(self.bench, look_again=self._look_again)
+        self.worker = Worker(self.bench, look_again=self.inboxes.look_again)
 
     def _recovered(
         self, store: Store, facts: dict[str, Any]
@@ -215,20 +213,20 @@ class _Daemon:
         for directory in _folders(self.config):
             self._look_after(self._look_at_folder(directory), f"folder {directory}")
         for inbox in self.config.inboxes:
-            self._watch(inbox)
-        await self._first_scans()
+            self.inboxes.watch(inbox)
+        await self._unless_stopped(self._first_looks())
         asked = self._look_after(self._honour_requests(), "requests")  # what was asked while nobody was here
         if self.once:
             await asyncio.wait([asked, asyncio.ensure_future(self.stop.wait())], return_when=asyncio.FIRST_COMPLETED)
         if not self.stop.is_set():
             inboxes = [str(inbox.path) for inbox in self.config.inboxes]
             self.log.info("daemon.ready", version=__version__, inboxes=inboxes)
-            await upkeep.tell_status(self.worker, self.systemd, self._unavailable_inboxes())
+            await upkeep.tell_status(self.worker, self.systemd, self.inboxes.unavailable_count)
             self.systemd.ready()
         for work in (
             self._reloads(),
             upkeep.show_progress(self.worker, self.changed),
-            upkeep.show_status(self.worker, self.systemd, self.changed, self._unavailable_inboxes),
+            upkeep.show_status(self.worker, self.systemd, self.changed, lambda: self.inboxes.unavailable_count),
             upkeep.feed_watchdog(self.systemd, self._pulse),
             upkeep.trim_history(self.bench),
         ):
@@ -249,19 +247,20 @@ class _Daemon:
             return 1 if self.worker.failed_count or held or left else 0
         return 0
 
-    async def _first_scans(self) -> None:
-        """Until every inbox was looked at once. A stop waits for none, and a share that never answers keeps nothing waiting."""
-        scans = {
-            str(path): self._look_after(self._first_scan(intake), "first scan") for path, intake in self.intakes.items()
-        }
-        if await self._unless_stopped(asyncio.wait(scans.values()), _FIRST_ANSWERS_SECONDS) or self.stop.is_set():
-            return
-        looking = [scan for path, scan in scans.items() if not scan.done() and self.intakes[Path(path)].has_answered]
-        if looking:
-            await self._unless_stopped(asyncio.wait(looking), _FIRST_SCANS_SECONDS)
-        if late := [path for path, scan in scans.items() if not scan.done()]:
+    async def _first_looks(self) -> None:
+        if late := await self.inboxes.looked_at():
             meaning = "its disk or server does not answer yet, or much lies there; everything else goes on meanwhile"
-            self.log.warning("inbox.not_looked_at_yet", inboxes=late, meaning=meaning)
+            self.log.warning("inbox.not_looked_at_yet", inboxes=[str(path) for path in late], meaning=meaning)
+
+    def _intake_of(self, inbox: Inbox) -> Intake:
+        return Intake(
+            inbox, self.store, taken=self._taken, changed=self.changed.set, clock=self.clock, disks=self.disks,
+            existing_override="take" if self.once else None, log=self.log,
+        )  # fmt: skip
+
+    def _taken(self) -> None:
+        self.worker.wake()
+        self.changed.set()
 
     def _look_after(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """A loop of the daemon. An unknown fault in it ends the daemon with its traceback, and systemd starts it anew."""
@@ -281,32 +280,6 @@ class _Daemon:
             await self.worker.holds.licence_is_refused()
         self.changed.set()
 
-    # inboxes
-
-    def _watch(self, inbox: Any) -> None:
-        intake = Intake(
-            inbox, self.store, taken=self._taken, changed=self.changed.set, clock=self.clock, disks=self.disks,
-            existing_override="take" if self.once else None, log=self.log,
-        )  # fmt: skip
-        self.intakes[inbox.path] = intake
-
-    async def _first_scan(self, intake: Intake) -> None:
-        path = next(path for path, known in self.intakes.items() if known is intake)
-        await intake.scan()
-        self.watching[path] = self._look_after(intake.run(), f"inbox {path}")
-
-    def _unavailable_inboxes(self) -> int:
-        return sum(not intake.describe().available for intake in self.intakes.values())
-
-    def _taken(self) -> None:
-        self.worker.wake()
-        self.changed.set()
-
-    def _look_again(self, inbox: str) -> None:
-        intake = self.intakes.get(Path(inbox))
-        if intake is not None:
-            intake.rescan()
-
     # the command line
 
     def _woken(self) -> None:
@@ -315,13 +288,13 @@ class _Daemon:
 
     async def _honour_requests(self) -> None:
         async with self.honouring:
-            await requests.honour_daemon(self.worker, self.intakes)
+            await requests.honour_daemon(self.worker, self.inboxes.intakes)
 
     # loops of its own
 
     async def _pulse(self) -> bool:
         """Whether every loop turns: the store's thread, the worker's lanes, the inboxes."""
-        if self.failed.done() or any(task.done() for task in self.watching.values()):
+        if self.failed.done() or not self.inboxes.all_live:
             return False
         if self.store.trouble is not None:
             return True  # the loops wait for room; a daemon that is ended for it would forget what it could not write
@@ -335,7 +308,7 @@ class _Daemon:
 
     async def _all_carried(self) -> None:
         """`--once`: everything that lies in the inboxes is at its end, held, or has failed transiently for ten minutes."""
-        await asyncio.gather(*(intake.quiet() for intake in self.intakes.values()))
+        await self.inboxes.quiet()
         while True:
             self.worker.settled.clear()
             if await self.store.run(lambda store: store.waiting_count(self.clock.now())) == 0:
@@ -383,17 +356,11 @@ class _Daemon:
         self.bench.folders.forget(_folders(config))
         for directory in _folders(config):
             self._look_after(self._look_at_folder(directory), f"folder {directory}")
-        for path in [path for path in self.intakes if path not in kept]:
-            self.intakes.pop(path)
-            self.watching.pop(path).cancel()
+        self.inboxes.leave_all_but(kept)
         for path, inbox in kept.items():
             await self.store.run(partial(_forget_left_alone, str(path)))
-            if path in self.intakes:
-                self.intakes[path].replace(inbox)
-                self.intakes[path].rescan()
-            else:
-                self._watch(inbox)
-                await self._first_scan(self.intakes[path])
+            self.inboxes.watch(inbox)
+        await self._unless_stopped(self._first_looks())
         self.worker.holds.ask_the_service_now()
         self._look_after(self._ask_minutes(), "minutes")
         self.worker.wake()

@@ -83,3 +83,28 @@ def reloaded(home: Home, process: subprocess.Popen[bytes]) -> bool:
     """Whether the configuration was read; asked for again until then, as somebody would."""
     process.send_signal(signal.SIGHUP)
     return bool(home.logged("config.reloaded"))
+
+
+def test_a_silent_inbox_that_a_reload_leaves_out_ends_nothing(tmp_path: Path) -> None:
+    """It is still looked at for the first time when it is not configured any more, and that look ends some time later."""
+
+    def story() -> None:
+        with Sandbox(Options()) as sandbox, Share(tmp_path / "share") as share:
+            home = Home(tmp_path, sandbox.url)
+            (inbox,) = home.settings["inboxes"]
+            home.settings["inboxes"] = [inbox, {**inbox, "path": str(tmp_path / "share")}]
+            home.write_config()
+            share.stop_answering()
+            home.start()
+            assert home.logged("inbox.not_looked_at_yet")[0]["inboxes"] == [str(tmp_path / "share")]
+            home.settings["inboxes"] = [inbox]
+            home.write_config()
+            assert home.process is not None
+            home.process.send_signal(signal.SIGHUP)
+            until(lambda: home.logged("config.reloaded"), "the new configuration is taken over")
+            share.answer()
+            write_wav(home.inbox / "a.wav")
+            assert [job["state"] for job in home.rest()] == ["done"]
+            assert home.stop() == 0
+
+    in_own_mounts(story)
