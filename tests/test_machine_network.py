@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import subprocess
 from pathlib import Path
@@ -105,6 +106,29 @@ def test_a_silent_inbox_that_a_reload_leaves_out_ends_nothing(tmp_path: Path) ->
             share.answer()
             write_wav(home.inbox / "a.wav")
             assert [job["state"] for job in home.rest()] == ["done"]
+            assert home.stop() == 0
+
+    in_own_mounts(story)
+
+
+def test_a_state_disk_that_fails_for_moments_is_waited_for_and_not_called_damaged(tmp_path: Path) -> None:
+    """SQLite itself takes a database for damaged where it could not read back what it failed to write."""
+
+    def story() -> None:
+        with Sandbox(Options(checks_per_minute=600)) as sandbox, Share(tmp_path / "state") as share:
+            home = Home(tmp_path, sandbox.url, checks_per_minute=600)
+            process = home.start()
+            names = [f"ep{number}.wav" for number in range(2)]
+            for pitch, name in enumerate(names, 200):
+                written = len(home.logged("store.not_written"))
+                share.fail(errno.EIO, "read", "write", "fsync")
+                write_wav(home.inbox / name, 0.1, pitch=pitch)
+                until(lambda written=written: len(home.logged("store.not_written")) > written, "it wants to write")  # type: ignore[misc] # bound here
+                share.answer()
+                until(lambda: len(home.logged("store.written_again")) > written, "it can")  # noqa: B023 - at once
+                assert process.poll() is None, "it goes on"
+            until(lambda: tree(home.inbox) == sorted(f"done/{name}" for name in names), "all is carried")
+            assert len(sandbox.state()["charges"]) == len(names)
             assert home.stop() == 0
 
     in_own_mounts(story)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
@@ -169,6 +170,10 @@ def connect(state_dir: Path, *, read_only: bool = False) -> sqlite3.Connection:
         return _reader(path) if read_only else _writer(path)
     except sqlite3.Error as error:
         raise translated(error, path) from error
+    except PermissionError as error:
+        raise StoreError(f"{error.filename}: {error.strerror}.", hint="Check its owner and mode.") from error
+    except OSError as error:
+        raise StoreBusyError(f"{error.filename}: {error.strerror}.", hint=_FAILING) from error
 
 
 def _reader(path: Path) -> sqlite3.Connection:
@@ -220,6 +225,8 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if (code := _ERROR_CODE.search(verdict)) and int(code[1]) & 0xFF == sqlite3.SQLITE_IOERR:
+        raise StoreBusyError(f"{path} cannot be read: {verdict}.", hint=_FAILING)
     if verdict != "ok":
         raise StoreRefusedError(f"{path} is damaged ({verdict}); it was left as it is.", hint=_DAMAGED)
 
@@ -227,6 +234,10 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
 _DAMAGED = (
     "Restore a backup of the state folder, or move it away: lalald then starts anew and holds what lies in the inboxes."
 )
+
+
+_ERROR_CODE = re.compile(r"error code=(\d+)")
+_FAILING = "Its disk or server fails; the system's log knows more. It is tried again."
 
 
 def _migrate(connection: sqlite3.Connection, version: int) -> None:
@@ -245,13 +256,20 @@ def bring_to(connection: sqlite3.Connection, version: int, wanted: int) -> None:
         )
 
 
+def is_of_the_disk(error: sqlite3.Error) -> bool:
+    """Whether the disk failed, and is not just full."""
+    return getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR")
+
+
 def translated(error: sqlite3.Error, path: Path | str) -> StoreError:
     """SQLite's error in plain words."""
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
         return StoreRefusedError(f"{path} is damaged or no database ({error}); it was left as it is.", hint=_DAMAGED)
-    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+    if name.startswith("SQLITE_FULL"):
         return StoreBusyError(f"{path} cannot be written: {error}.", hint="Make room on the disk of the state folder.")
+    if is_of_the_disk(error):
+        return StoreBusyError(f"{path} cannot be used: {error}.", hint=_FAILING)
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         hint = "Another program has it open; let it end."
         return StoreBusyError(f"{path} cannot be written: {error}.", hint=hint, locked=True)

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, NamedTuple
 
 from lalald import jobs
@@ -59,8 +60,11 @@ def split_path(path: str) -> tuple[str, str]:
 class KnownFiles:
     """What intake asks and tells. Each method runs within the caller's transaction."""
 
+    _openings = count()
+
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
+        self._opening = next(self._openings)
 
     def known_in(self, inbox: str, folder: str) -> dict[str, Known]:
         """The files known directly in a folder, by name."""
@@ -82,9 +86,10 @@ class KnownFiles:
                 found[path] = Known(*row)
         return found
 
-    def generation(self) -> tuple[int, int]:
-        """Another one after each change of any row, by this connection or by another."""
-        return self.connection.total_changes, self.connection.execute("PRAGMA data_version").fetchone()[0]
+    def generation(self) -> tuple[int, int, int]:
+        """Another one after each change of any row, by this connection or by another, and after each opening."""
+        (version,) = self.connection.execute("PRAGMA data_version").fetchone()
+        return self._opening, self.connection.total_changes, version
 
     def identities_in(
         self, inbox: str, folder: str, *, after: str | None = None, upto: str | None = None

@@ -7,16 +7,18 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from lalald.errors import StoreBusyError, StoreError
+from lalald.errors import StoreBusyError, StoreError, StoreRefusedError
 from lalald.store.database import translated
 from lalald.store.store import Store
 
 Answer = TypeVar("Answer")
 _MOST_IN_ONE_COMMIT = 256
 _AGAIN_SECONDS = 2.0  # between tries to write on a disk that is full
+_MOST_DOUBTS = 5  # of a database that is whole whenever it is looked at
 _STOP_SECONDS = 1.0  # for a last try; a disk that never answers holds no stop up
 
 
@@ -39,7 +41,9 @@ class StoreThread:
 
     An answer is given only after the commit that holds it: what `run` returned is durable. While the disk is full, or another
     program has the database locked, whoever writes waits: what is known is kept in memory until it can be written. Questions
-    are answered meanwhile. `told` is called on the event loop with the trouble when it begins, and with None when it is over.
+    are answered meanwhile. Of a disk that fails for a moment SQLite calls damage what it could not read back: before a database is
+    called damaged it is opened anew, and looked at as a whole.
+    `told` is called on the event loop with the trouble when it begins, and with None when it is over.
     """
 
     def __init__(
@@ -60,6 +64,9 @@ class StoreThread:
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._thread = threading.Thread(target=self._work, name="store", daemon=True)
         self.trouble: StoreError | None = None
+        self._store: Store  # the thread's own, from its start on
+        self._doubted: StoreBusyError | None = None  # why, where the connection is to be opened anew
+        self._doubts = 0  # since all that waited was written
 
     async def start(self) -> None:
         """Opens the database on its thread, as soon as its disk has room for it. Raises StoreError."""
@@ -83,18 +90,22 @@ class StoreThread:
 
     def _work(self) -> None:
         try:
-            store = self._opened()
+            self._store = self._opened()
         except Exception as error:  # noqa: BLE001 - it is raised where the thread was started
             self._answer_start(error)
             return
         self._answer_start(None)
         while (calls := self._gather()) is not None:
-            self._carry_out(store, calls)
-        self._carry_out(store, self._take_waiting())
+            self._carry_out(calls)
+        self._carry_out(self._take_waiting())
         for call in self._waiting:
             call.error = self.trouble or StoreError("the database is closed.")
         self._answer(self._waiting)
-        store.close()
+        self._close()
+
+    def _close(self) -> None:
+        with suppress(sqlite3.Error):  # a disk that fails; what was committed is in its log
+            self._store.close()
 
     def _opened(self) -> Store:
         while True:
@@ -132,23 +143,46 @@ class StoreThread:
         waiting, self._waiting, self._again_at = self._waiting, [], float("inf")
         return waiting
 
-    def _carry_out(self, store: Store, calls: list[_Call]) -> None:
+    def _carry_out(self, calls: list[_Call]) -> None:
         """All in one commit, or, where that finds no room, each in its own: so those that write nothing are answered."""
-        trouble = self._commit(store, calls)
+        trouble = self._commit(calls)
         if isinstance(trouble, StoreBusyError):
-            alone = len(calls) > 1 and not trouble.locked
-            late = [call for call in calls if not alone or isinstance(self._commit(store, [call]), StoreBusyError)]
+            alone = len(calls) > 1 and not trouble.locked and self._doubted is None
+            late = [call for call in calls if not alone or isinstance(self._commit([call]), StoreBusyError)]
             calls = [call for call in calls if call not in late]
             self._waiting += late
             self._again_at = min(self._again_at, time.monotonic() + self._again_seconds)
         if self._waiting and isinstance(trouble, StoreBusyError):
             self._tell(trouble)
         elif not self._waiting:
+            self._doubts = 0
             self._tell(None)
         self._answer(calls)
 
-    def _commit(self, store: Store, calls: list[_Call]) -> StoreError | None:
+    def _commit(self, calls: list[_Call]) -> StoreError | None:
         """Why nothing was written, if so; where it will not pass, the calls have it as their error."""
+        failure = self._renewed() or self._tried(calls)
+        if failure is not None:
+            for call in calls:
+                call.error = failure
+        return failure
+
+    def _renewed(self) -> StoreError | None:
+        """Why the database cannot be used, if so; opened anew where its connection is doubted."""
+        if self._doubted is None:
+            return None
+        if time.monotonic() < self._again_at < float("inf"):
+            return self._doubted  # the disk may fail still
+        self._close()
+        try:
+            self._store = self._open_store()
+        except StoreError as error:
+            return error
+        self._doubted = None
+        return None
+
+    def _tried(self, calls: list[_Call]) -> StoreError | None:
+        store = self._store
         connection = store.connection
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -162,12 +196,22 @@ class StoreThread:
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             failure = translated(error, "the database")
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            for call in calls:
-                call.error = failure
-            return failure
+            try:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            except sqlite3.Error as worse:
+                return self._doubt(worse)
+            return self._doubt(error) if isinstance(failure, StoreRefusedError) else failure
         return None
+
+    def _doubt(self, error: sqlite3.Error) -> StoreError:
+        self._doubts += 1
+        if self._doubts > _MOST_DOUBTS:
+            return translated(error, "the database")
+        self._doubted = StoreBusyError(
+            f"the database cannot be read: {error}.", hint="It is opened anew and looked at."
+        )
+        return self._doubted
 
     def _run(self, store: Store, call: _Call) -> bool:
         """Whether it did what it should; else it has its error, and what it wrote has to be undone."""
@@ -176,8 +220,12 @@ class StoreThread:
             call.answer = call.function(store)
         except sqlite3.OperationalError:
             raise  # a full disk or a lock is everybody's: the whole commit is given up
+        except sqlite3.DatabaseError as error:
+            if isinstance(failure := translated(error, "the database"), StoreRefusedError):
+                raise  # so is damage
+            call.error = failure
         except Exception as error:  # noqa: BLE001 - it is raised where the call was made
-            call.error = translated(error, "the database") if isinstance(error, sqlite3.Error) else error
+            call.error = error
         return call.error is None
 
     def _run_by_itself(self, store: Store, call: _Call) -> None:
