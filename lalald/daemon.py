@@ -56,13 +56,13 @@ def run(
     Raises DaemonError where another daemon has the state folder, StoreError where its database cannot be used.
     """
     faulthandler.enable()  # systemd's watchdog ends a daemon that hangs by SIGABRT: the log then has where each thread stood
-    log = logs.configure(config.log, environ)
+    lines = logs.Lines(config.log, environ)
     ignore_broken_leases()
     with only_daemon(config.state_dir):
 
         async def live() -> int:
             parts = (open_store, clock or Clock(), open_disks())
-            return await _Daemon(config, *parts, once=once, environ=environ, log=log).main()
+            return await _Daemon(config, *parts, once=once, environ=environ, lines=lines).main()
 
         code = asyncio.run(live())
     sys.stderr.flush()
@@ -80,13 +80,14 @@ class _Daemon:
         *,
         once: bool,
         environ: Mapping[str, str],
-        log: Any,
+        lines: logs.Lines,
     ) -> None:
         self.config = config
         self.open_store = open_store
         self.once = once
         self.environ = environ
-        self.log = log
+        self.lines = lines
+        self.log = lines.log()
         self.clock = clock
         self.disks = disks
         self.systemd = Systemd(environ)
@@ -351,6 +352,7 @@ class _Daemon:
             self.bench.downloads = asyncio.Semaphore(config.transfers.downloads)
         self.bench.budget.limits = config.minutes
         self.bench.budget.outdated()
+        self.lines.change(config.log)
         self._warn()
         kept = {inbox.path: inbox for inbox in config.inboxes}
         self.bench.folders.forget(_folders(config))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -13,32 +12,60 @@ from lalald.config.model import Log
 # sd-daemon(3): a line that begins with <N> has that priority in the journal
 _PRIORITIES = {"debug": "<7>", "info": "<6>", "warning": "<4>", "error": "<3>", "critical": "<2>"}
 
+_LEVELS = {level: place for place, level in enumerate(_PRIORITIES)}
 
-def configure(settings: Log, environ: Mapping[str, str]) -> Any:
-    """The daemon's log, on standard error. Returns structlog's bound logger."""
-    sys.modules.setdefault("rich", None)  # type: ignore[arg-type] # structlog would load it for tracebacks that the daemon never prints
+
+class Lines:
+    """How events become lines on standard error. A reload changes it beneath every logger that was handed out."""
+
+    def __init__(self, settings: Log, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.change(settings)
+
+    def change(self, settings: Log) -> None:
+        """From now on with these settings."""
+        structlog = _structlog()
+        console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
+        self._least = _LEVELS[settings.level]
+        self._steps: list[Any] = [
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=not console),  # people read their own clock, programs UTC
+            structlog.processors.ExceptionRenderer(),
+        ]
+        if console:
+            # without padding: a watched log is read from left to right
+            colors = sys.stderr.isatty()
+            self._steps += [_printable, structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=24)]
+            return
+        self._steps.append(structlog.processors.JSONRenderer(sort_keys=False))
+        if _to_the_journal(self._environ):
+            self._steps.append(_with_priority)
+
+    def log(self) -> Any:
+        """The daemon's log: structlog's bound logger."""
+        structlog = _structlog()
+        structlog.configure(
+            processors=[self._line],
+            wrapper_class=structlog.make_filtering_bound_logger("debug"),
+            logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+            cache_logger_on_first_use=False,
+        )
+        return structlog.get_logger().bind()  # bound once: what get_logger gives is bound anew for each line
+
+    def _line(self, logger: object, method: str, facts: Any) -> Any:
+        if _LEVELS[method] < self._least:
+            raise _structlog().DropEvent
+        for step in self._steps:
+            facts = step(logger, method, facts)
+        return facts
+
+
+def _structlog() -> Any:
+    """Without rich, which it would load for tracebacks that the daemon never prints."""
+    sys.modules.setdefault("rich", None)  # type: ignore[arg-type] # None: it is not to be had
     import structlog
 
-    console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
-    shared: list[Any] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=not console),  # people read their own clock, programs read UTC
-        structlog.processors.ExceptionRenderer(),
-    ]
-    if console:
-        # without padding: a watched log is read from left to right
-        render: list[Any] = [_printable, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=24)]
-    else:
-        render = [structlog.processors.JSONRenderer(sort_keys=False)]
-        if _to_the_journal(environ):
-            render.append(_with_priority)
-    structlog.configure(
-        processors=[*shared, *render],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, settings.level.upper())),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=False,
-    )
-    return structlog.get_logger().bind()  # bound once: what get_logger gives is bound anew for each line
+    return structlog
 
 
 def _to_the_journal(environ: Mapping[str, str]) -> bool:

@@ -53,6 +53,25 @@ def test_a_reload_with_a_mistake_keeps_the_old_configuration_and_says_why(
     until(lambda: tree(home.inbox) == ["done/clean/ep1.wav"], "the old rule goes on")
 
 
+def test_a_reload_changes_what_is_logged_and_how(sandbox: Sandbox, make_home: MakeHome) -> None:
+    home = make_home(sandbox.url)
+    home.start()
+    home.settings["log"] = {"level": "error", "format": "console"}
+    home.write_config()
+    assert home.process is not None
+    before = home.log.stat().st_size
+    home.process.send_signal(signal.SIGHUP)
+    until(lambda: sandbox.state()["counts"]["minutes"] == 2, "the reload is over: it asks for the minutes anew")
+    write_wav(home.inbox / "a.wav")
+    until(lambda: [job["state"] for job in home.jobs()] == ["done"], "it is carried in silence")
+    sandbox.faults("upload:400")
+    write_wav(home.inbox / "b.wav", pitch=330.0)
+    until(lambda: sorted(job["state"] for job in home.jobs()) == ["done", "failed"], "what fails is said")
+    assert home.stop() == 0
+    said = home.log.read_text()[before:].splitlines()
+    assert ["job.failed" in line and not line.startswith("{") for line in said] == [True], said
+
+
 def test_a_reload_takes_up_a_new_inbox_and_lets_go_of_an_old_one(sandbox: Sandbox, make_home: MakeHome) -> None:
     home = make_home(sandbox.url, [CLEAN])
     home.start()

@@ -78,7 +78,7 @@ def _write_default(config_dir: Path, environ: Mapping[str, str]) -> None:
 
 def _tell(config: Config, environ: Mapping[str, str], *, uses_default: bool) -> None:
     """What is set in vain, and what cannot be written, in the daemon's own log."""
-    log: Any = logs.configure(config.log, environ)
+    log: Any = logs.Lines(config.log, environ).log()
     unused = [name for name in defaults.VARIABLES if environ.get(name)]
     if unused and not uses_default:
         log.warning("container.variables_unused", variables=unused, meaning=f"{config.path} decides")
