@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,11 +33,14 @@ def in_own_mounts(story: Callable[[], object]) -> None:
         if process == 0:
             code = _ENDED_BADLY
             try:
+                os.setsid()
                 os.dup2(said.fileno(), 2)
                 code = _tell(story)
             finally:
                 os._exit(code)
         _, status = os.waitpid(process, 0)
+        with suppress(ProcessLookupError):
+            os.killpg(process, signal.SIGKILL)  # daemons that a story which failed has left
         said.seek(0)
         words = said.read()
     code = os.waitstatus_to_exitcode(status)
