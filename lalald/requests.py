@@ -171,7 +171,9 @@ async def _redo(number: int, argument: str, worker: Worker) -> None:
     try:
         facts = await bench.disks.on(source_folder(job), os.stat, source_path(job))
     except (OSError, FolderUnavailableError) as error:
-        log.warning("redo.impossible", asked=argument, error=str(error), meaning="its file is not there")
+        log.warning(
+            "redo.impossible", asked=argument, error=str(error), meaning="its file is not there, or cannot be looked at"
+        )
         return
     job = replace(job, size=facts.st_size, mtime_ns=facts.st_mtime_ns, inode=facts.st_ino)
     job_id = await bench.store.run(partial(_redone, number, job, bench.clock.now()))

@@ -124,8 +124,10 @@ def test_an_outbox_that_dies_while_tracks_arrive(tmp_path: Path, operations: tup
                 shop.sandbox.faults()
                 await two.others_go_on("a.wav", "b.wav")
                 await two.held(Stage.DOWNLOAD)
+                await shop.until(lambda: shop.journal.of("folder.unavailable"), "`status` tells of the outbox")
                 share.answer()
                 await two.delivered()
+                assert [said["folder"] for said in shop.journal.of("folder.unavailable")] == [str(shop.outbox)]
                 assert shop.seen() == sorted(f"{name[:-4]}/{track}" for name in DEAD for track in TRACKS)
 
     story(told)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -68,6 +69,29 @@ def test_a_mount_that_is_dead_at_the_start_keeps_nothing_else_from_starting(tmp_
                     assert home.logged("inbox.not_looked_at_yet")[0]["inboxes"] == [str(home.inbox)]
                 write_wav(other.inbox / "ep1.wav")
                 until(lambda: tree(other.outbox) == ["ep1/no_vocals.wav", "ep1/vocals.wav"], "the others go on")
+                stopped_in_time(home)
+
+    in_own_mounts(story)
+
+
+def test_an_inbox_that_never_answered_leaves_and_comes_at_reloads_that_wait_for_nobody(tmp_path: Path) -> None:
+    def story() -> None:
+        with Sandbox(Options()) as sandbox:
+            home = Home(tmp_path / "dead", sandbox.url)
+            other = Home(tmp_path / "other", sandbox.url)
+            dead, alive = home.settings["inboxes"][0], other.settings["inboxes"][0]
+            home.settings["inboxes"] = [dead, alive]
+            home.write_config()
+            with dead_mount(home.inbox):
+                process = home.start()
+                for number, inboxes in enumerate(([alive], [alive, dead], [alive])):
+                    home.settings["inboxes"] = inboxes
+                    home.write_config()
+                    process.send_signal(signal.SIGHUP)
+                    until(lambda: len(home.logged("config.reloaded")) > number, "the reload", seconds=10)  # noqa: B023
+                write_wav(other.inbox / "ep1.wav")
+                until(lambda: tree(other.outbox) == ["ep1/no_vocals.wav", "ep1/vocals.wav"], "the others go on")
+                assert home.command("health").returncode == 0, "no watchdog ends it for that"
                 stopped_in_time(home)
 
     in_own_mounts(story)
