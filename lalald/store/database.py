@@ -237,7 +237,7 @@ _DAMAGED = (
 
 
 _ERROR_CODE = re.compile(r"error code=(\d+)")
-_FAILING = "Its disk or server fails; the system's log knows more. It is tried again."
+_FAILING = "Its disk or server fails; the system's log knows more."
 
 
 def _migrate(connection: sqlite3.Connection, version: int) -> None:
