@@ -11,10 +11,12 @@ from lalald.errors import FileError, LicenceRefusedError, ServiceError
 from lalald.files import check_folder
 from lalald.jobs import Hold, Job, Stage
 from lalald.moves import released
+from lalald.naming import shown
 from lalald.stages.bench import Bench
 from lalald.stages.places import filing_folder, source_folder
 from lalald.stages.room import room_at, room_needed
 from lalald.stages.source import check_inbox
+from lalald.store import Store
 from lalald.trials import Trials
 from lalald.turns import Turns
 
@@ -38,6 +40,12 @@ async def _is_met(need: _Need) -> bool:
     except FileError:
         return False
     return True
+
+
+def _held_for_folders(store: Store) -> tuple[list[Job], dict[int, Job]]:
+    """Those jobs, and the twins whose results they wait for."""
+    jobs = store.held(Hold.MOUNT)
+    return jobs, {twin.id: twin for twin in store.jobs_of({job.twin_id for job in jobs if job.twin_id is not None})}
 
 
 class Holds:
@@ -174,23 +182,27 @@ class Holds:
     # folders
 
     async def _release_where_folders_are_back(self) -> None:
-        jobs = await self._bench.store.run(lambda store: store.held(Hold.MOUNT))
+        jobs, twins = await self._bench.store.run(_held_for_folders)
         away: set[_Need] = {(self._bench.folders.check, folder) for folder in self._bench.folders.away}
-        needs = list(away.union(*map(self._needs, jobs)))
+        needs_of = {job.id: self._needs(job, twins.get(job.twin_id or 0)) for job in jobs}
+        needs = list(away.union(*needs_of.values()))
         answers = await asyncio.gather(*(_is_met(need) for need in needs))
         met = {need for need, answer in zip(needs, answers, strict=True) if answer}
         for job in jobs:
             self._warn_if_paid_and_late(job)
-            if self._needs(job) <= met:
+            if needs_of[job.id] <= met:
                 await self._release(job)
 
-    def _needs(self, job: Job) -> set[_Need]:
+    def _needs(self, job: Job, twin: Job | None) -> set[_Need]:
         """All that its stage asks of folders: let go for one of them alone, it would be held again at once."""
         inbox: _Need = (self._check_inbox, job.inbox)
         outbox: _Need = (self._bench.folders.check, job.handling.outbox)
+        results: set[_Need] = set()  # of its twin, where they are what it was held for: else it may have them by now
+        if twin is not None and shown(twin.handling.outbox) in (job.hold_reason or ""):
+            results = {(self._bench.folders.check, twin.handling.outbox)}
         match job.stage:
             case Stage.UPLOAD:
-                return {inbox} if job.twin_id is None else {inbox, outbox}
+                return {inbox, *results}
             case Stage.SPLIT:
                 return {outbox} if job.paid else {inbox, outbox}
             case Stage.ARCHIVE if job.handling.on_success == "keep":
@@ -200,7 +212,7 @@ class Holds:
                 folder = filing_folder(job)
                 return moved if folder == job.inbox else {*moved, (self._bench.folders.check, folder)}
             case _:
-                return {outbox}
+                return {outbox, *results}
 
     async def _check_inbox(self, inbox: str) -> None:
         await check_inbox(inbox, self._bench)

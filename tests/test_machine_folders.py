@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from carrying import Workshop, run
 from lalald.jobs import Hold, Stage, State
 from lalald.presence import write_marker
 from own_mounts import Filler, dead_mount, in_own_mounts, make_read_only, mount_disk, move_mount, remount, unmount
 from running import tree
+from test_intake import Place
 
 PROBES_SECONDS = 35.0  # three probes
 
@@ -156,13 +160,18 @@ def test_an_unmounted_inbox_is_told_from_one_without_the_file_by_its_marker(tmp_
     run(scenario())
 
 
-def test_earlier_results_in_an_outbox_that_is_away_are_waited_for_and_not_paid_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("outbox", ["outbox", "another outbox"])
+def test_earlier_results_in_an_outbox_that_is_away_are_waited_for_and_not_paid_again(
+    tmp_path: Path, outbox: str
+) -> None:
     async def scenario() -> None:
+        (tmp_path / "another outbox").mkdir()
         async with Workshop(tmp_path) as shop:
+            shop.bench.config = replace(shop.bench.config, inboxes=(Place(tmp_path).inbox,))
             await shop.drop("ep1.wav", pitch=440.0)
             await shop.rest()
             shop.outbox.rename(tmp_path / "away")
-            await shop.drop("the same again.wav", pitch=440.0)
+            await shop.drop("the same again.wav", pitch=440.0, outbox=str(tmp_path / outbox))
             held = await shop.until_job("it is held", 2, state=State.HELD, hold=Hold.MOUNT)
             assert held.stage is Stage.UPLOAD
             await asyncio.sleep(PROBES_SECONDS)
@@ -170,7 +179,28 @@ def test_earlier_results_in_an_outbox_that_is_away_are_waited_for_and_not_paid_a
             (tmp_path / "away").rename(shop.outbox)
             await shop.until_job("the outbox is back", 2, state=State.DONE)
             assert sum(shop.charges().values()) == 1
-            assert "the same again/vocals.wav" in shop.seen()
+            assert tree(tmp_path / outbox)[-1] == "the same again/vocals.wav"
+
+    run(scenario())
+
+
+def test_earlier_results_that_are_away_when_they_are_to_be_copied_are_waited_for(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        another = tmp_path / "another outbox"
+        async with Workshop(tmp_path) as shop:
+            shop.bench.config = replace(shop.bench.config, inboxes=(Place(tmp_path).inbox,))
+            await shop.drop("ep1.wav", pitch=440.0)
+            await shop.rest()
+            await shop.drop("the same again.wav", pitch=440.0, outbox=str(another))
+            await shop.until_job("its own outbox is missing", 2, hold=Hold.MOUNT, stage=Stage.DOWNLOAD)
+            shop.outbox.rename(tmp_path / "away")
+            another.mkdir()
+            await shop.until(lambda: len(shop.journal.of("job.held")) == 2, "the other one is waited for")
+            await asyncio.sleep(PROBES_SECONDS)
+            assert len(shop.journal.of("job.held")) == 2
+            (tmp_path / "away").rename(shop.outbox)
+            await shop.until_job("both are there", 2, state=State.DONE)
+            assert sum(shop.charges().values()) == 1
 
     run(scenario())
 

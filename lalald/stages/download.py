@@ -92,7 +92,7 @@ async def _fetch_all(job: Job, bench: Bench) -> dict[tuple[int, int], Staged] | 
         await clear(job, bench)
     dead = [task for (task, _, _), fault in zip(tracks, tries, strict=True) if isinstance(fault, LinkDeadError)]
     if any(isinstance(fault, TwinChangedError) for fault in faults):
-        return _without_the_twin(job)
+        return await twins.away(job, bench) or _without_the_twin(job)
     if dead:
         return _links_anew(job, dead[0])
     if faults:

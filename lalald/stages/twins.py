@@ -49,8 +49,8 @@ async def _sha256(twin: Job, bench: Bench) -> str | None:
 
 async def _answer(job: Job, twins: list[Job], bench: Bench) -> Outcome | None:
     for twin in (twin for twin in twins if twin.state is State.DONE):
-        if away := await _held_for_its_outbox(job, twin, bench):
-            return away
+        if held := await _held_for_its_outbox(job, twin, bench):
+            return held
         if tasks := await bench.disks.on(twin.handling.outbox, _reused, job, twin):
             return Done(replace(job, tasks=tasks, twin_id=twin.id))
     for twin in twins:
@@ -63,9 +63,18 @@ async def _answer(job: Job, twins: list[Job], bench: Bench) -> Outcome | None:
     return None
 
 
+async def away(job: Job, bench: Bench) -> Held | None:
+    """Whether the job waits for the outbox in which its twin's results lie."""
+    twin = await bench.store.run(lambda store: store.job(job.twin_id or 0))
+    return await _held_for_its_outbox(job, twin, bench) if twin is not None else None
+
+
 async def _held_for_its_outbox(job: Job, twin: Job, bench: Bench) -> Held | None:
-    """Results that are not there may be away with their outbox, and what is paid is not paid again for that."""
-    if twin.handling.outbox == job.handling.outbox:
+    """Results that are not there may be away with their outbox, and what is paid is not paid again for that.
+
+    One that no inbox has any more is not waited for.
+    """
+    if twin.handling.outbox in {job.handling.outbox, *(str(inbox.outbox) for inbox in bench.config.inboxes)}:
         try:
             await bench.folders.check(twin.handling.outbox)
         except FolderUnavailableError as error:
