@@ -38,7 +38,9 @@ _OPERATIONS = {
     26: "init", 27: "opendir", 28: "readdir", 29: "releasedir", 30: "fsyncdir", 35: "create", 36: "interrupt", 38: "destroy",
     42: "batch_forget", 45: "rename2",
 }  # fmt: skip
-_ALWAYS = {"forget", "init", "interrupt", "destroy", "batch_forget", "release", "releasedir"}
+# Of a flush the kernel hears once that nobody here knows it: else whoever closes a file would wait, and so would a program that is
+# started meanwhile, which closes what it inherits.
+_ALWAYS = {"forget", "init", "interrupt", "destroy", "batch_forget", "release", "releasedir", "flush"}
 
 
 @dataclass
@@ -281,9 +283,6 @@ class _Server:
         return b""
 
     _fsyncdir = _fsync
-
-    def _flush(self, _asked: _Asked) -> bytes:
-        return b""
 
     def _release(self, asked: _Asked) -> bytes:
         os.close(*struct.unpack_from("=Q", asked.body))
