@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lalald.errors import FileError, LicenceRefusedError, ServiceError
 from lalald.files import check_folder
-from lalald.jobs import Hold, Job, Stage
+from lalald.jobs import Hold, Job, Stage, told
 from lalald.moves import released
 from lalald.naming import shown
 from lalald.stages.bench import Bench
@@ -33,13 +34,13 @@ _PROBED = (Hold.LICENCE, Hold.MINUTES, Hold.DISK, Hold.MOUNT, Hold.LINK)
 _Need = tuple[Callable[[str], Awaitable[object]], str]  # a look at a folder, which raises FileError, and the folder
 
 
-async def _is_met(need: _Need) -> bool:
+async def _in_the_way(need: _Need) -> FileError | None:
     look, folder = need
     try:
         await look(folder)
-    except FileError:
-        return False
-    return True
+    except FileError as error:
+        return error
+    return None
 
 
 def _held_for_folders(store: Store) -> tuple[list[Job], dict[int, Job]]:
@@ -186,12 +187,21 @@ class Holds:
         away: set[_Need] = {(self._bench.folders.check, folder) for folder in self._bench.folders.away}
         needs_of = {job.id: self._needs(job, twins.get(job.twin_id or 0)) for job in jobs}
         needs = list(away.union(*needs_of.values()))
-        answers = await asyncio.gather(*(_is_met(need) for need in needs))
-        met = {need for need, answer in zip(needs, answers, strict=True) if answer}
+        answers = zip(needs, await asyncio.gather(*map(_in_the_way, needs)), strict=True)
+        unmet = {need: error for need, error in answers if error is not None}
         for job in jobs:
             self._warn_if_paid_and_late(job)
-            if needs_of[job.id] <= met:
+            still = {folder: error for (look, folder), error in unmet.items() if (look, folder) in needs_of[job.id]}
+            if not still:
                 await self._release(job)
+            elif not any(shown(folder) in (job.hold_reason or "") for folder in still):
+                await self._hold_on(job, next(iter(still.values())))
+
+    async def _hold_on(self, job: Job, error: FileError) -> None:
+        """What it was held for is over, and it waits for something else now."""
+        waits = replace(job, hold_reason=told(error), updated_at=self._bench.clock.now())
+        if not self._worker.carries(job.id) and await self._worker.save(job, waits) is not None:
+            self._bench.log.warning("job.held", job=job.id, path=job.path, hold=str(job.hold), reason=waits.hold_reason)
 
     def _needs(self, job: Job, twin: Job | None) -> set[_Need]:
         """All that its stage asks of folders: let go for one of them alone, it would be held again at once."""

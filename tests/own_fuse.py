@@ -21,6 +21,8 @@ from typing import Self
 
 import pytest
 
+from own_mounts import unmount
+
 
 class Share:
     """Mounted at a folder while the context lasts. What lies on the server is in `far`, a hidden folder beside it."""
@@ -47,7 +49,7 @@ class Share:
 
     def __exit__(self, *_: object) -> None:
         self.die()
-        subprocess.run(["umount", "--lazy", str(self.folder)], check=True)
+        unmount(self.folder)
 
     def stop_answering(self, *operations: str) -> None:
         """Requests of these operations, or all of them, wait until `answer`."""

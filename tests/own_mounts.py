@@ -86,21 +86,26 @@ def _enter() -> None:
         raise OSError(None, done.stderr)
 
 
+def _run(command: list[str]) -> None:
+    """A child that closes our files waits where one of them lies on a dead share, and the interpreter with it until it is gone."""
+    subprocess.run(command, check=True, close_fds=False)
+
+
 def mount_disk(folder: Path, size: str = "8m", *options: str) -> None:
     """A small disk of its own at the folder, in memory."""
     folder.mkdir(parents=True, exist_ok=True)
     words = ",".join([f"size={size}", "mode=755", *options])
-    subprocess.run(["mount", "-t", "tmpfs", "-o", words, "none", str(folder)], check=True)
+    _run(["mount", "-t", "tmpfs", "-o", words, "none", str(folder)])
 
 
 def remount(folder: Path, *options: str) -> None:
     """The same disk with other options."""
-    subprocess.run(["mount", "-o", ",".join(["remount", *options]), str(folder)], check=True)
+    _run(["mount", "-o", ",".join(["remount", *options]), str(folder)])
 
 
 def unmount(folder: Path) -> None:
     """The folder beneath is there again, whoever has something open in the other one."""
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    _run(["umount", "--lazy", str(folder)])
 
 
 @contextmanager
@@ -140,10 +145,10 @@ class Filler:
 
 
 def make_read_only(folder: Path, *, writable_again: bool = False) -> None:
-    subprocess.run(["mount", "-o", f"remount,{'rw' if writable_again else 'ro'}", str(folder)], check=True)
+    _run(["mount", "-o", f"remount,{'rw' if writable_again else 'ro'}", str(folder)])
 
 
 def move_mount(here: Path, there: Path) -> None:
     """What is mounted in one place is mounted in the other."""
     there.mkdir(exist_ok=True)
-    subprocess.run(["mount", "--move", str(here), str(there)], check=True)
+    _run(["mount", "--move", str(here), str(there)])

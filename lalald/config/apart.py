@@ -34,7 +34,9 @@ def begin(path: Path, environ: Mapping[str, str]) -> Callable[[], Config]:
             command,
             env=dict(environ),
             stdout=subprocess.PIPE,
-            close_fds=False,  # what this process was given to read from, `--config <(…)`, is its to read
+            # What this process was given to read from, `--config <(…)`, is its to read. And a file of ours on a dead share, once
+            # closed there, would keep this whole process waiting.
+            close_fds=False,
             process_group=0,  # a ctrl-C is the daemon's to answer
         )
     except OSError as error:
