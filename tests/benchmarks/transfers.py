@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import statistics
@@ -79,10 +80,12 @@ def _both_ways(root: Path, source: Path, url: str, tls: Path | None, rounds: int
     size_bytes = source.stat().st_size
     hash_seconds = _hashed(source)
     with _trusting(tls):
-        return [
+        figures = [
             _figure(way, size_bytes, tls, _compared(ours, theirs, rounds), hash_seconds)
             for way, (ours, theirs) in ways.items()
         ]
+    asyncio.run(client.aclose())
+    return figures
 
 
 def _hashed(source: Path) -> float:
