@@ -30,13 +30,16 @@ _HEAD = "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """A task takes `processing_seconds`, and up to `spread_seconds` more, evenly spread over the tasks. `down`: every answer is 503."""
+    """A task takes `processing_seconds`, and up to `spread_seconds` more, evenly spread over the tasks. `down`: every answer is 503.
+    `line_bytes`: how much of an upload is taken in a second, as over a line.
+    """
 
     processing_seconds: float = 0.0
     spread_seconds: float = 0.0
     track_bytes: int = 2000
     down: bool = False
     certificate: str | None = None
+    line_bytes: float = float("inf")
 
 
 @dataclass(slots=True)
@@ -140,13 +143,16 @@ class _Connection:
         return self._say(self._sink.answer(operation, json.loads(body or b"{}")))
 
     def _swallow(self, length: int) -> None:
-        left = length - len(self._rest)
+        began_at, taken = time.monotonic(), len(self._rest)
         self._rest = b""
-        while left > 0:
+        while taken < length:
             count = self._socket.recv_into(self._hole)
             if not count:
                 raise ConnectionResetError
-            left -= count
+            taken += count
+            ahead_seconds = began_at + taken / self._sink.behaviour.line_bytes - time.monotonic()
+            if ahead_seconds > 0:
+                time.sleep(ahead_seconds)
 
     def _body(self, length: int) -> bytes:
         while len(self._rest) < length and (piece := self._socket.recv(1 << 16)):

@@ -8,7 +8,7 @@ import os
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from benchmarks.place import folder
 from lalald.api import Client, Transfer
 from lalald.credentials import LicenseKey
 
+_GIGABIT_BYTES = 1e9 / 8
 SMALL = {"size_bytes": 1 << 20, "rounds": 1}
 
 
@@ -30,7 +31,11 @@ def measure(*, size_bytes: int = 1 << 30, rounds: int = 3) -> list[Figure]:
         certificate = _certificate(root)
         for tls in (None, certificate):
             with sink.running(track_bytes=size_bytes, certificate=tls and str(tls)) as service:
-                figures += _both_ways(root, source, service.url, tls, rounds)
+                figures += _measured(
+                    root, source, service.url, tls, rounds, ("upload", "download"), "a bare sink answers"
+                )
+        with sink.running(certificate=str(certificate), line_bytes=_GIGABIT_BYTES) as service:
+            figures += _measured(root, source, service.url, certificate, 1, ("upload",), "over a line of 1 Gbit/s")
     return figures
 
 
@@ -54,7 +59,9 @@ def _certificate(root: Path) -> Path:
     return path
 
 
-def _both_ways(root: Path, source: Path, url: str, tls: Path | None, rounds: int) -> list[Figure]:
+def _measured(
+    root: Path, source: Path, url: str, tls: Path | None, rounds: int, names: Sequence[str], where: str
+) -> list[Figure]:
     curl = ["curl", "-sS", "-f", *(["--cacert", str(tls.with_name("public.pem"))] if tls else [])]
     track = f"{url}/track/0/vocals"
     upload = [
@@ -81,8 +88,14 @@ def _both_ways(root: Path, source: Path, url: str, tls: Path | None, rounds: int
     hash_seconds = _hashed(source)
     with _trusting(tls):
         figures = [
-            _figure(way, size_bytes, tls, _compared(ours, theirs, rounds), hash_seconds)
-            for way, (ours, theirs) in ways.items()
+            _figure(
+                f"{name} of {size_bytes / (1 << 30):.2g} GiB, {'TLS' if tls else 'plain'}",
+                where,
+                compared,
+                hash_seconds,
+            )
+            for name in names
+            if (compared := _compared(*ways[name], rounds))
         ]
     asyncio.run(client.aclose())
     return figures
@@ -120,11 +133,11 @@ def _compared(ours: Callable[[], None], theirs: Callable[[], None], rounds: int)
     return statistics.median(taken[0]), statistics.median(taken[1])
 
 
-def _figure(way: str, size_bytes: int, tls: Path | None, compared: tuple[float, float], hash_seconds: float) -> Figure:
+def _figure(what: str, where: str, compared: tuple[float, float], hash_seconds: float) -> Figure:
     ours, theirs = compared
-    more = ", with fsync" if way == "download" else ""
+    more = ", with fsync" if what.startswith("download") else ""
     return Figure(
-        f"{way} of {size_bytes / (1 << 30):.2g} GiB, {'TLS' if tls else 'plain'}{more} (a bare sink answers)",
+        f"{what}{more} ({where})",
         f"{ours:.2f} s, hashed: {ours / theirs:.2f}×",
         f"curl{more}, unhashed: {theirs:.2f} s; SHA-256 alone: {hash_seconds:.2f} s",
         "≤ 1.2×",
