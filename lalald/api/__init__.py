@@ -7,7 +7,7 @@ import sys
 # What httpx would load if it were there, and lalald has no use for: its own program (rich, click, pygments: 6 MiB), trio,
 # HTTP/2. sniffio is looked for on disk four times a request where it is not installed: a third of a request's time.
 for _unwanted in ("httpx._main", "h2", "sniffio", "trio"):
-    sys.modules.setdefault(_unwanted, None)  # type: ignore[arg-type]
+    sys.modules.setdefault(_unwanted, None)  # type: ignore[arg-type] # None: it is not to be had
 
 from lalald.api.answers import AnsweredTrack, Started, StartRefused, TaskAnswer, Uploaded, VoicePack  # noqa: E402
 from lalald.api.client import BATCH_LIMIT, CHECK_LIMIT, Client, SplitItem  # noqa: E402

@@ -35,5 +35,5 @@ def _length(file: BinaryIO, name: str) -> float:
     try:
         known = mutagen.File(fileobj=file, filename=name)
         return 0.0 if known is None else float(known.info.length)  # a file without tags is falsy: None is the question
-    except Exception:  # noqa: BLE001
+    except Exception:  # noqa: BLE001 - whatever the parser makes of a broken file, it has no length
         return 0.0

@@ -164,7 +164,7 @@ async def _remember_no_batches(bench: Bench) -> None:
 
 def _item(job: Job, task: Task) -> SplitItem:
     assert job.source_id is not None  # noqa: S101 - `prepare` saw to both
-    assert task.idempotency_key is not None  # noqa: S101
+    assert task.idempotency_key is not None  # noqa: S101 - and to this
     return SplitItem(source_id=job.source_id, presets=task.presets, idempotency_key=task.idempotency_key)
 
 

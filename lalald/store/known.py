@@ -101,7 +101,7 @@ class KnownFiles:
         where = " AND name > ?" * (after is not None) + " AND name <= ?" * (upto is not None)
         bounds = [stored_name(bound) for bound in (after, upto) if bound is not None]
         rows: list[tuple[Any, int, int]] = self.connection.execute(
-            f"SELECT name, size, mtime_ns FROM files WHERE inbox = ? AND folder = ?{where} ORDER BY name",  # noqa: S608 - fixed words
+            f"SELECT name, size, mtime_ns FROM files WHERE inbox = ? AND folder = ?{where} ORDER BY name",
             (stored_name(inbox), stored_name(folder), *bounds),
         ).fetchall()
         if rows and isinstance(rows[-1][0], bytes):
@@ -162,7 +162,7 @@ class KnownFiles:
     def write_tasks(self, job_id: int, tasks: Sequence[Task]) -> None:
         marks = ", ".join("?" * (len(TASK_COLUMNS) + 1))
         self.connection.executemany(
-            f"INSERT INTO tasks (job_id, {', '.join(TASK_COLUMNS)}) VALUES ({marks})",  # noqa: S608 - our own column names
+            f"INSERT INTO tasks (job_id, {', '.join(TASK_COLUMNS)}) VALUES ({marks})",
             [[job_id, *values(TASK_COLUMNS, task)] for task in tasks],
         )
 

@@ -152,8 +152,8 @@ class Reports:
         where, parameters = _condition(stage, states)
         last = 0
         if limit is not None:
-            newest = f"SELECT id FROM jobs WHERE {where} ORDER BY id DESC LIMIT ?"  # noqa: S608 - the condition is ours
-            (first,) = self.connection.execute(f"SELECT min(id) FROM ({newest})", (*parameters, limit)).fetchone()  # noqa: S608
+            newest = f"SELECT id FROM jobs WHERE {where} ORDER BY id DESC LIMIT ?"
+            (first,) = self.connection.execute(f"SELECT min(id) FROM ({newest})", (*parameters, limit)).fetchone()
             last = (first or 0) - 1
         while found := self._reports(f"jobs.id > ? AND {where}", (last, *parameters), _AT_ONCE):
             yield from found
@@ -161,7 +161,7 @@ class Reports:
 
     def count(self, *, stage: Stage | None = None, states: Sequence[State] = ()) -> int:
         where, parameters = _condition(stage, states)
-        (count,) = self.connection.execute(f"SELECT count(*) FROM jobs WHERE {where}", parameters).fetchone()  # noqa: S608
+        (count,) = self.connection.execute(f"SELECT count(*) FROM jobs WHERE {where}", parameters).fetchone()
         return int(count)
 
     def counts(self) -> Counts:
@@ -170,8 +170,8 @@ class Reports:
         ended = self._grouped("SELECT state, count(*) FROM jobs WHERE state IN ('failed', 'cancelled') GROUP BY state")
         (held,) = self.connection.execute("SELECT count(*) FROM jobs WHERE state = 'held'").fetchone()
         (total,) = self.connection.execute("SELECT count(*) FROM jobs").fetchone()
-        running = self._grouped(f"SELECT stage, count(*) FROM jobs WHERE {_TRANSFERS} GROUP BY stage")  # noqa: S608
-        running |= self._grouped(f"SELECT 'check', count(DISTINCT job_id) FROM {_CHECKS}")  # noqa: S608
+        running = self._grouped(f"SELECT stage, count(*) FROM jobs WHERE {_TRANSFERS} GROUP BY stage")
+        running |= self._grouped(f"SELECT 'check', count(DISTINCT job_id) FROM {_CHECKS}")
         owed = sum(stages.values())
         failed, cancelled = ended.get("failed", 0), ended.get("cancelled", 0)
         states = {
@@ -185,9 +185,9 @@ class Reports:
 
     def under_way(self, limit: int) -> list[JobReport]:
         """Jobs whose stage is under way: transfers, then those that the service works on, oldest first."""
-        query = f"SELECT id FROM jobs WHERE {_TRANSFERS} ORDER BY id LIMIT ?"  # noqa: S608 - the conditions are ours
+        query = f"SELECT id FROM jobs WHERE {_TRANSFERS} ORDER BY id LIMIT ?"
         found = [row[0] for row in self.connection.execute(query, (limit,))]
-        query = f"SELECT DISTINCT job_id FROM {_CHECKS} ORDER BY job_id LIMIT ?"  # noqa: S608
+        query = f"SELECT DISTINCT job_id FROM {_CHECKS} ORDER BY job_id LIMIT ?"
         found += [row[0] for row in self.connection.execute(query, (limit - len(found),))]
         marks = ", ".join("?" * len(found))
         reports = {report.job.id: report for report in self._reports(f"jobs.id IN ({marks})", found, limit)}
@@ -217,7 +217,7 @@ class Reports:
         )
         costs = {hold: (0.0, jobs) for hold, jobs in unknown.items()}
         for hold, mode, presets, seconds in self.connection.execute(
-            "SELECT jobs.hold, tasks.mode, tasks.presets, total(jobs.duration)"  # noqa: S608 - our own condition
+            "SELECT jobs.hold, tasks.mode, tasks.presets, total(jobs.duration)"
             f" FROM jobs JOIN tasks ON tasks.job_id = jobs.id WHERE jobs.state = 'held' AND {_UNPAID}"
             " GROUP BY jobs.hold, tasks.mode, tasks.presets"
         ):

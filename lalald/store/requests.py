@@ -70,7 +70,7 @@ class Requests(Reports):
         listed = ", ".join(f"'{State(state)}'" for state in sorted(states or FITTING[request]))
         holds = ", ".join(f"'{Hold(hold)}'" for hold in but)
         where = f"state IN ({listed}) AND coalesce(hold, '') NOT IN ({holds})"
-        return self.connection.execute(f"UPDATE jobs SET request = ? WHERE {where}", (request,)).rowcount  # noqa: S608
+        return self.connection.execute(f"UPDATE jobs SET request = ? WHERE {where}", (request,)).rowcount
 
     def ask(self, kind: Kind, argument: str | None = None, *, now: Callable[[], float] = time.time) -> None:
         """Asks it of the daemon itself; what is asked already is not asked twice."""

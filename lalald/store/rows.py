@@ -103,13 +103,13 @@ _ALL_JOB_COLUMNS = Job.__slots__[:-1]  # but for the tasks
 _JOB_READERS, _TASK_READERS, _TRACK_READERS = map(_readers, (_ALL_JOB_COLUMNS, TASK_COLUMNS, TRACK_COLUMNS))
 
 _SELECTED = ", ".join("handlings.json" if column == "handling" else f"jobs.{column}" for column in _ALL_JOB_COLUMNS)
-_JOBS = f"SELECT {_SELECTED}, jobs.progress FROM jobs JOIN handlings ON handlings.id = jobs.handling"  # noqa: S608 - our own column names
+_JOBS = f"SELECT {_SELECTED}, jobs.progress FROM jobs JOIN handlings ON handlings.id = jobs.handling"
 
 # A row for each track, and one for a task that has none; the place comes last, after the track's columns.
 _TRACKS_FROM = 1 + len(TASK_COLUMNS)
 _TASK_PART = itemgetter(slice(_TRACKS_FROM))
 _TASKS = (
-    f"SELECT tasks.job_id, {', '.join(f'tasks.{column}' for column in TASK_COLUMNS)},"  # noqa: S608
+    f"SELECT tasks.job_id, {', '.join(f'tasks.{column}' for column in TASK_COLUMNS)},"
     f" {', '.join(f'tracks.{column}' for column in TRACK_COLUMNS)}, tracks.position"
     " FROM tasks LEFT JOIN tracks ON tracks.job_id = tasks.job_id AND tracks.task_number = tasks.number"
     " WHERE tasks.job_id IN (SELECT value FROM json_each(?)) ORDER BY tasks.job_id, tasks.number, tracks.position"

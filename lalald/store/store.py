@@ -63,7 +63,7 @@ class Store(KnownFiles):
     def due_to_split(self, mode: str, now: float, limit: int, but: Collection[int] = ()) -> list[Job]:
         """Due jobs with a task of this mode that is not started yet."""
         return self._jobs(
-            "WHERE jobs.state = 'waiting' AND jobs.stage = 'split' AND (jobs.due_at <= ? OR jobs.due_at > ?)"  # noqa: S608
+            "WHERE jobs.state = 'waiting' AND jobs.stage = 'split' AND (jobs.due_at <= ? OR jobs.due_at > ?)"
             " AND EXISTS (SELECT 1 FROM tasks t WHERE t.job_id = jobs.id AND t.stage = 'split' AND t.mode = ? AND t.error IS NULL"
             f" AND t.waits_for IS NULL) AND {_NOT_IN} ORDER BY jobs.id LIMIT ?",
             (now, now + LONGEST_WAIT_SECONDS, mode, json.dumps([*but]), limit),
@@ -204,7 +204,7 @@ class Store(KnownFiles):
             written.append(self.handling_id(after.handling))
         assignments = "".join(f"{column} = ?, " for column in changed)  # a column that is named costs its indices, too
         row = self.connection.execute(
-            f"UPDATE jobs SET {assignments}progress = NULL, revision = revision + 1"  # noqa: S608 - our own column names
+            f"UPDATE jobs SET {assignments}progress = NULL, revision = revision + 1"
             " WHERE id = ? AND revision = ? RETURNING revision, request",
             (*written, before.id, before.revision),
         ).fetchone()
@@ -228,7 +228,7 @@ class Store(KnownFiles):
             if was is None or facts != values(TASK_COLUMNS, was):
                 marks = ", ".join("?" * (len(TASK_COLUMNS) + 1))
                 self.connection.execute(
-                    f"INSERT OR REPLACE INTO tasks (job_id, {', '.join(TASK_COLUMNS)}) VALUES ({marks})",  # noqa: S608
+                    f"INSERT OR REPLACE INTO tasks (job_id, {', '.join(TASK_COLUMNS)}) VALUES ({marks})",
                     (after.id, *facts),
                 )
             self._save_tracks(after.id, task, was.tracks if was else ())
@@ -247,7 +247,7 @@ class Store(KnownFiles):
             marks = ", ".join([f"({', '.join('?' * len(columns))})"] * len(changed))
             rows = ([job_id, task.number, place, *values(TRACK_COLUMNS, task.tracks[place])] for place in changed)
             self.connection.execute(
-                f"INSERT OR REPLACE INTO tracks ({', '.join(columns)}) VALUES {marks}",  # noqa: S608
+                f"INSERT OR REPLACE INTO tracks ({', '.join(columns)}) VALUES {marks}",
                 [value for row in rows for value in row],
             )
 
