@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import io
+import itertools
 import os
 import shutil
 import socket
@@ -18,7 +20,7 @@ from typing import BinaryIO
 import pytest
 
 from api_client import KEY, client, closed_clients, written  # noqa: F401 - a fixture
-from lalald.api import Client, Transfer, TransferStopped
+from lalald.api import Client, Deadlines, Transfer, TransferStopped
 from lalald.errors import LinkRefusedError, RefusedError, TransientError
 from raw_server import RawServer, Talk, header
 from test_api_upload import ANSWER, LARGE, on_a_thread
@@ -76,7 +78,9 @@ def service(talk: Talk) -> None:
 
 
 @pytest.mark.usefixtures("trusted")
-def test_everything_goes_over_tls(tls: ssl.SSLContext, target: BinaryIO) -> None:
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_everything_goes_over_tls(version: ssl.TLSVersion, tls: ssl.SSLContext, target: BinaryIO) -> None:
+    tls.minimum_version = tls.maximum_version = version
     with RawServer(service, tls=tls) as server:
         api = client(server.url)
         for content in (b"small", TRACK * 3, b"again"):
@@ -192,6 +196,55 @@ def test_a_handshake_ends_when_told_to() -> None:
             api.interrupt()
             with pytest.raises(TransferStopped):
                 running.result(5)
+
+
+@pytest.mark.parametrize("said", [b"", b"\x16\x03\x03\x40\x00"], ids=["silent", "a byte now and then"])
+def test_a_handshake_has_so_much_time_in_all(said: bytes) -> None:
+    def dawdles(talk: Talk) -> None:
+        talk.sock.settimeout(0.05)
+        pieces = itertools.chain((said[i : i + 1] for i in range(len(said))), itertools.repeat(said[-1:]))
+        while True:
+            try:
+                if not talk.sock.recv(65536):
+                    return
+            except TimeoutError:
+                talk.say(next(pieces))
+
+    with RawServer(dawdles) as server:
+        api = client(server.url.replace("http", "https"), Deadlines(connect_seconds=0.4))
+        with pytest.raises(TransientError, match="no connection in time") as caught:
+            upload(api, b"small")
+        assert not caught.value.carried_out_possible
+
+
+@pytest.mark.usefixtures("trusted")
+def test_what_a_slow_service_receives_is_the_file(tls: ssl.SSLContext) -> None:
+    received: list[str] = []
+
+    def sips(talk: Talk) -> None:
+        talk.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 14)
+        received.append(hashlib.sha256(talk.request()[1]).hexdigest())
+        talk.json(ANSWER)
+
+    content = os.urandom(LARGE)
+    with RawServer(sips, tls=tls) as server:
+        assert upload(client(server.url), content) == hashlib.sha256(content).hexdigest()
+    assert received == [hashlib.sha256(content).hexdigest()]
+
+
+@pytest.mark.usefixtures("trusted")
+def test_a_kept_connection_that_said_goodbye_is_not_used_again(tls: ssl.SSLContext) -> None:
+    def leaves(talk: Talk) -> None:
+        talk.request()
+        talk.json(ANSWER)
+        with contextlib.suppress(OSError):
+            talk.sock.unwrap()  # type: ignore[attr-defined]
+
+    with RawServer(leaves, service, tls=tls) as server:
+        api = client(server.url)
+        upload(api, b"first")
+        assert upload(api, b"second") == hashlib.sha256(b"second").hexdigest()
+        assert server.connections == 2
 
 
 def proxying(port: int, asked: list[bytes]) -> Callable[[Talk], None]:

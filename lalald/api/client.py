@@ -236,6 +236,7 @@ class _Tls:
             if self._context is None:
                 self._context = ssl.create_default_context()
                 self._context.set_alpn_protocols(["http/1.1"])
+                self._context.options |= ssl.OP_NO_RENEGOTIATION  # TLS 1.3 has none, and who sends would have to read
             return self._context
 
     def for_the_api(self) -> ssl.SSLContext:

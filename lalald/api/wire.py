@@ -15,10 +15,10 @@ from typing import Any, cast
 
 from lalald.api import translate
 from lalald.api.address import Origin
+from lalald.api.tls import Encrypted
 from lalald.api.transfer import Transfer, TransferStopped
 
 _STOP_SEEN_SECONDS = 0.25
-_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _INTERIM = b"HTTP/1.1 1"
 _LONGEST_LINE_BYTES = 1 << 16
 
@@ -49,7 +49,7 @@ class Wire:
         TransientError, TransferStopped, StaleError
     """
 
-    def __init__(self, sock: socket.socket, origin: Origin, deadlines: Deadlines) -> None:
+    def __init__(self, sock: socket.socket | Encrypted, origin: Origin, deadlines: Deadlines) -> None:
         sock.setblocking(False)
         self.origin = origin
         self.reused = False
@@ -71,20 +71,18 @@ class Wire:
 
     def is_alive(self) -> bool:
         """Whether a kept connection may carry another request: not closed, and nothing on it that nobody asked for."""
-        if not self._poll.poll(0):
-            return True
         try:
-            self._socket.recv(1)
-        except _WOULD_BLOCK:
-            return True  # a TLS message, such as a session ticket, and no data
+            self._socket.recv_into(bytearray(1))
+        except BlockingIOError:
+            return True
         except OSError:
             pass
         return False
 
     def cut(self) -> None:
-        """From any thread: what waits on this connection ends. Beneath TLS, whose state is its thread's own."""
+        """From any thread: what waits on this connection ends."""
         with suppress(OSError):
-            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         self._transfer.detach()
@@ -104,9 +102,8 @@ class Wire:
                 return False
             try:
                 view = view[self._socket.send(view) :]
-            except _WOULD_BLOCK as error:
-                wants_only_to_read = isinstance(error, ssl.SSLWantReadError)
-                self._wait(select.POLLIN | (0 if wants_only_to_read else select.POLLOUT), self._stall_at())
+            except BlockingIOError:
+                self._wait(select.POLLIN | select.POLLOUT, self._stall_at())
             except ConnectionError:
                 if self._refused_and_hung_up():  # its words arrived all the same
                     return False
@@ -228,10 +225,10 @@ class Wire:
                 if not count and self._transfer.stop.is_set():
                     raise _stopped()  # our own cut looks like the other side's end
                 return count
-            except _WOULD_BLOCK as error:
+            except BlockingIOError:
                 if not waits:
                     return None
-                self._wait(select.POLLOUT if isinstance(error, ssl.SSLWantWriteError) else select.POLLIN, deadline)
+                self._wait(select.POLLIN, deadline)
 
     def _stall_at(self) -> float:
         return min(time.monotonic() + self._deadlines.stall_seconds, self._answer_by)

@@ -16,6 +16,7 @@ from typing import Any
 
 from lalald.api import translate
 from lalald.api.address import Origin, Proxy, proxy_for
+from lalald.api.tls import Encrypted
 from lalald.api.transfer import Transfer, TransferStopped
 from lalald.api.wire import Deadlines, StaleError, Wire
 
@@ -100,7 +101,9 @@ class Wires:
             raise translate.lost(error, origin.host, sent=False) from error
 
 
-def _connected(origin: Origin, transfer: Transfer, within_seconds: float, tls: ssl.SSLContext | None) -> socket.socket:
+def _connected(
+    origin: Origin, transfer: Transfer, within_seconds: float, tls: ssl.SSLContext | None
+) -> socket.socket | Encrypted:
     deadline = time.monotonic() + within_seconds
     proxy = proxy_for(origin)
     host, port = (proxy.host, proxy.port) if proxy else (origin.host, origin.port)
@@ -108,13 +111,15 @@ def _connected(origin: Origin, transfer: Transfer, within_seconds: float, tls: s
     try:
         if proxy:
             _tunnel(connection, proxy, origin)
-        if tls:
-            connection = _encrypted(connection, tls, origin, transfer)
+        if not tls:
+            return connection
+        encrypted = Encrypted(connection, tls, origin.host)
+        encrypted.shake_hands(deadline)
     except BaseException:
         transfer.detach()
         connection.close()
         raise
-    return connection
+    return encrypted
 
 
 def _resolved(host: str, port: int, transfer: Transfer, deadline: float) -> list[tuple[Any, ...]]:
@@ -168,7 +173,7 @@ def _dialled(addresses: list[tuple[Any, ...]], transfer: Transfer, deadline: flo
 
 def _cut(connection: socket.socket) -> None:
     with suppress(OSError):  # not connected: then nothing but the connecting itself waits on it
-        socket.socket.shutdown(connection, socket.SHUT_RDWR)
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _tunnel(connection: socket.socket, proxy: Proxy, origin: Origin) -> None:
@@ -185,17 +190,3 @@ def _tunnel(connection: socket.socket, proxy: Proxy, origin: Origin) -> None:
             raise ConnectionRefusedError(errno.ECONNREFUSED, f"the proxy {proxy.host} answered HTTP {response.status}")
     finally:
         response.close()
-
-
-def _encrypted(connection: socket.socket, tls: ssl.SSLContext, origin: Origin, transfer: Transfer) -> socket.socket:
-    wrapped = tls.wrap_socket(
-        connection, server_hostname=origin.host, do_handshake_on_connect=False, suppress_ragged_eofs=False
-    )
-    try:
-        transfer.attach(partial(_cut, wrapped))
-        wrapped.do_handshake()
-    except BaseException:
-        transfer.detach()
-        wrapped.close()
-        raise
-    return wrapped
