@@ -2,6 +2,7 @@
 
 The sandbox stores, hashes and validates, and would be what is measured where a gigabyte or thousands of files go through. This
 speaks the few operations that a carried file needs, and notes when each request came, by the clock that all processes share.
+The service is another machine, so what comes by TLS is counted and not decrypted: the processors here are the client's.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from typing import IO, Any
 
 LABELS = ("vocals", "no_vocals")
 _GOLDEN = 0.6180339887
-_HEAD = "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nx-request-id: {id}\r\n\r\n"
+_RECORD_HEAD_BYTES, _RECORD_SEAL_BYTES = 5, 17  # RFC 8446, 5.2: kind, version, length; kind and tag at its end
+_HEAD = "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: {after}\r\nx-request-id: {id}\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +101,10 @@ class _Connection:
         self._socket = sock
         self._rest = b""
         self._hole = memoryview(bytearray(1 << 18))
+        self._is_readable = True
 
     def serve(self) -> None:
-        while request := self._head():
+        while self._is_readable and (request := self._head()):
             method, path, length, name = request
             operation = path.removeprefix("/api/v1/").strip("/")
             if operation != "events":
@@ -145,14 +148,34 @@ class _Connection:
     def _swallow(self, length: int) -> None:
         began_at, taken = time.monotonic(), len(self._rest)
         self._rest = b""
+        arrivals = self._records() if isinstance(self._socket, ssl.SSLSocket) else self._bytes()
         while taken < length:
-            count = self._socket.recv_into(self._hole)
-            if not count:
-                raise ConnectionResetError
-            taken += count
+            taken += next(arrivals)
             ahead_seconds = began_at + taken / self._sink.behaviour.line_bytes - time.monotonic()
             if ahead_seconds > 0:
                 time.sleep(ahead_seconds)
+
+    def _bytes(self) -> Iterator[int]:
+        while count := self._socket.recv_into(self._hole):
+            yield count
+        raise ConnectionResetError
+
+    def _records(self) -> Iterator[int]:
+        """How much the TLS records carry that have arrived whole. Nothing can be decrypted on this connection afterwards."""
+        self._is_readable = False
+        hole, kept, at, carried = self._hole, 0, 0, 0  # `at`: where the record under way ends, and the next begins
+        while count := os.readv(self._socket.fileno(), [hole[kept:]]):
+            end, arrived = kept + count, 0
+            while at <= end:
+                arrived, carried = arrived + carried, 0
+                if at + _RECORD_HEAD_BYTES > end:
+                    break
+                size = int.from_bytes(hole[at + 3 : at + _RECORD_HEAD_BYTES])
+                at, carried = at + _RECORD_HEAD_BYTES + size, size - _RECORD_SEAL_BYTES
+            kept, at = max(0, end - at), max(0, at - end)
+            hole[:kept] = hole[end - kept : end]
+            yield arrived
+        raise ConnectionResetError
 
     def _body(self, length: int) -> bytes:
         while len(self._rest) < length and (piece := self._socket.recv(1 << 16)):
@@ -163,12 +186,13 @@ class _Connection:
     def _say(self, answer: Any) -> None:
         status = "503 Service Unavailable" if self._sink.behaviour.down and not isinstance(answer, list) else "200 OK"
         body = json.dumps(answer).encode()
-        head = _HEAD.format(status=status, kind="application/json", length=len(body), id=uuid.uuid4().hex)
+        after = "keep-alive" if self._is_readable else "close"
+        head = _HEAD.format(status=status, kind="application/json", length=len(body), after=after, id=uuid.uuid4().hex)
         self._socket.sendall(head.encode() + body)
 
     def _send_track(self) -> None:
         size = self._sink.behaviour.track_bytes
-        head = _HEAD.format(status="200 OK", kind="audio/wav", length=size, id=uuid.uuid4().hex)
+        head = _HEAD.format(status="200 OK", kind="audio/wav", length=size, after="keep-alive", id=uuid.uuid4().hex)
         self._socket.sendall(head.encode())
         if isinstance(self._socket, ssl.SSLSocket):
             zeros, left = bytes(1 << 18), size
@@ -197,6 +221,7 @@ def serve(behaviour: Behaviour) -> None:
 
 def _tls(certificate: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.load_cert_chain(certificate)
     return context
 
