@@ -13,6 +13,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from lalald import __version__, logs, outbox, requests, upkeep
 from lalald.api import Client
@@ -30,6 +31,7 @@ from lalald.inboxes import Inboxes
 from lalald.jobs import Job, told
 from lalald.known_folders import KnownFolders
 from lalald.lock import only_daemon
+from lalald.once import all_carried, exit_code
 from lalald.reservations import Reservations
 from lalald.stages.bench import Bench
 from lalald.store import Store, StoreThread
@@ -38,7 +40,6 @@ from lalald.worker import Worker
 
 _STOP_SECONDS = 1.5
 _STOP_WITH_A_SPLIT_SECONDS = 8.0
-_ONCE_WITHOUT_SUCCESS_SECONDS = 600.0
 _PULSE_SECONDS = 10.0
 
 
@@ -95,7 +96,7 @@ class _Daemon:
         self.reload = asyncio.Event()
         self.changed = asyncio.Event()  # something may be worth a word to systemd
         self.inboxes = Inboxes(self._intake_of, self._look_after)
-        self.former_apis: list[Client] = []
+        self.clients: WeakSet[Client] = WeakSet()  # former ones among them, while a transfer goes on with them
         self.loops: set[asyncio.Task[Any]] = set()
         self.honouring = asyncio.Lock()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -193,7 +194,9 @@ class _Daemon:
                 "license_key.kept", meaning="systemd hands a credential over at the start: a new one needs a restart"
             )
         rates = config.transfers
-        return Client(config.api_url, key, upload_rate=rates.upload_rate, download_rate=rates.download_rate)
+        client = Client(config.api_url, key, upload_rate=rates.upload_rate, download_rate=rates.download_rate)
+        self.clients.add(client)
+        return client
 
     def _budget(self, config: Config) -> Budget:
         async def left() -> float:
@@ -232,7 +235,7 @@ class _Daemon:
             upkeep.trim_history(self.bench),
         ):
             self._look_after(work, "upkeep")
-        ending = asyncio.ensure_future(self._all_carried() if self.once else self.stop.wait())
+        ending = asyncio.ensure_future(all_carried(self.worker, self.inboxes) if self.once else self.stop.wait())
         stopping = asyncio.ensure_future(self.stop.wait())
         ends: list[asyncio.Future[Any]] = [ending, stopping, self.failed]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -242,11 +245,7 @@ class _Daemon:
             self.failed.result()
         if ending.done() and not ending.cancelled():
             ending.result()
-        if self.once:
-            held = await self.store.run(lambda store: store.holds())
-            left = await self.store.run(lambda store: store.waiting_count(self.clock.now()))
-            return 1 if self.worker.failed_count or held or left else 0
-        return 0
+        return await exit_code(self.worker) if self.once else 0
 
     async def _first_looks(self) -> None:
         if late := await self.inboxes.looked_at():
@@ -307,23 +306,6 @@ class _Daemon:
             return False
         return True
 
-    async def _all_carried(self) -> None:
-        """`--once`: everything that lies in the inboxes is at its end, held, or has failed transiently for ten minutes."""
-        await self.inboxes.quiet()
-        while True:
-            self.worker.settled.clear()
-            if await self.store.run(lambda store: store.waiting_count(self.clock.now())) == 0:
-                return
-            if self.clock.monotonic() - self.worker.last_good_at > _ONCE_WITHOUT_SUCCESS_SECONDS:
-                self.log.error(
-                    "once.given_up",
-                    meaning="the service gave no good answer for ten minutes; the jobs wait for the next run",
-                )
-                return
-            with suppress(TimeoutError):
-                async with asyncio.timeout(1.0):
-                    await self.worker.settled.wait()
-
     # reload and stop
 
     async def _reloads(self) -> None:
@@ -366,8 +348,7 @@ class _Daemon:
         self.worker.holds.ask_the_service_now()
         self._look_after(self._ask_minutes(), "minutes")
         self.worker.wake()
-        self.former_apis.append(old_api)  # transfers under way go on with it
-        self._look_after(old_api.aclose(), "former client")
+        self._look_after(old_api.aclose(), "former client")  # transfers under way go on with it
         self.log.info("config.reloaded", inboxes=[str(path) for path in kept])
 
     async def _stop(self) -> None:
@@ -376,8 +357,8 @@ class _Daemon:
             if task.get_name() != "worker":
                 task.cancel()
         splitting = self.worker.stop_taking()
-        for api in (*self.former_apis, self.bench.api):
-            api.interrupt()
+        for client in self.clients:
+            client.interrupt()
         if splitting:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_STOP_WITH_A_SPLIT_SECONDS):

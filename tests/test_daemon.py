@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 
 from conftest import MakeHome
@@ -70,6 +73,22 @@ def test_a_reload_changes_what_is_logged_and_how(sandbox: Sandbox, make_home: Ma
     assert home.stop() == 0
     said = home.log.read_text()[before:].splitlines()
     assert ["job.failed" in line and not line.startswith("{") for line in said] == [True], said
+
+
+def test_reloads_leave_nothing_in_memory(make_home: MakeHome) -> None:
+    home = make_home("https://127.0.0.1:9")  # nobody listens; but the authorities it would have to show are read
+    home.variables["SSL_CERT_FILE"] = certifi.where()
+    process = home.start()
+
+    def resident_bytes() -> int:
+        return int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    for _ in range(2):
+        reload(home, "config.reloaded")
+    before = resident_bytes()
+    for _ in range(8):
+        reload(home, "config.reloaded")
+    assert resident_bytes() < before + (3 << 20)  # one set of authorities takes 0.8 MB
 
 
 def test_a_reload_takes_up_a_new_inbox_and_lets_go_of_an_old_one(sandbox: Sandbox, make_home: MakeHome) -> None:

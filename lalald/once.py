@@ -1,0 +1,37 @@
+"""`run --once`: when everything that lies in the inboxes has been carried, and what is said of it by the exit code."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from lalald.inboxes import Inboxes
+from lalald.worker import Worker
+
+_WITHOUT_SUCCESS_SECONDS = 600.0
+_LOOKED_AGAIN_SECONDS = 1.0
+
+
+async def all_carried(worker: Worker, inboxes: Inboxes) -> None:
+    """Returns when everything is at its end, held, or has failed transiently for ten minutes."""
+    await inboxes.quiet()
+    store, clock = worker.bench.store, worker.bench.clock
+    while True:
+        worker.settled.clear()
+        if await store.run(lambda store: store.waiting_count(clock.now())) == 0:
+            return
+        if clock.monotonic() - worker.last_good_at > _WITHOUT_SUCCESS_SECONDS:
+            meaning = "the service gave no good answer for ten minutes; the jobs wait for the next run"
+            worker.bench.log.error("once.given_up", meaning=meaning)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOKED_AGAIN_SECONDS):
+                await worker.settled.wait()
+
+
+async def exit_code(worker: Worker) -> int:
+    """0 where all is done, 1 where something failed, is held or waits."""
+    store, clock = worker.bench.store, worker.bench.clock
+    held = await store.run(lambda store: store.holds())
+    left = await store.run(lambda store: store.waiting_count(clock.now()))
+    return 1 if worker.failed_count or held or left else 0
