@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, cast
 
 import pytest
@@ -19,6 +20,14 @@ MakeHome = Callable[..., Home]
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox(Options()) as started:
         yield started
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """One that other users can reach. pytest's own are closed to them, and closed anew by every pytest that starts beside this one."""
+    with TemporaryDirectory(prefix="lalald-test-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 @pytest.fixture

@@ -235,31 +235,22 @@ def as_nobody(work: Callable[[], None]) -> None:
     assert carry(run, Path("/"))
 
 
-def opened_up(root: Path) -> None:
-    """pytest's folders are closed to everybody else."""
-    for folder in (root, *root.parents):
-        if str(folder).startswith(tempfile.gettempdir()) and str(folder) != tempfile.gettempdir():
-            folder.chmod(0o755)
-
-
-def test_an_inbox_without_the_right_to_write_keeps_the_file_and_says_who_needs_it(tmp_path: Path) -> None:
-    job = done(job_at(tmp_path, "ep1.mp3"))
-    opened_up(tmp_path)
-    inbox(tmp_path).chmod(0o555)
+def test_an_inbox_without_the_right_to_write_keeps_the_file_and_says_who_needs_it(open_folder: Path) -> None:
+    job = done(job_at(open_folder, "ep1.mp3"))
+    inbox(open_folder).chmod(0o555)
 
     def work() -> None:
         with pytest.raises(FolderUnavailableError, match="runs as"):
             file_success(job)
 
     as_nobody(work)
-    assert tree(inbox(tmp_path)) == {"ep1.mp3": b"the source"}
+    assert tree(inbox(open_folder)) == {"ep1.mp3": b"the source"}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
-def test_in_a_sticky_folder_nothing_is_copied_that_could_not_be_taken(tmp_path: Path, elsewhere: Path) -> None:
-    job = done(job_at(tmp_path, "ep1.mp3", content=CONTENT, done_dir=str(elsewhere)))
-    opened_up(tmp_path)
-    inbox(tmp_path).chmod(0o1777)
+def test_in_a_sticky_folder_nothing_is_copied_that_could_not_be_taken(open_folder: Path, elsewhere: Path) -> None:
+    job = done(job_at(open_folder, "ep1.mp3", content=CONTENT, done_dir=str(elsewhere)))
+    inbox(open_folder).chmod(0o1777)
     elsewhere.chmod(0o777)
 
     def work() -> None:
@@ -267,7 +258,7 @@ def test_in_a_sticky_folder_nothing_is_copied_that_could_not_be_taken(tmp_path: 
             file_success(job)
 
     as_nobody(work)
-    assert tree(inbox(tmp_path)) == {"ep1.mp3": CONTENT}
+    assert tree(inbox(open_folder)) == {"ep1.mp3": CONTENT}
     assert tree(elsewhere) == {}
 
 

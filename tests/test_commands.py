@@ -517,10 +517,10 @@ def test_damage_that_shows_only_when_it_is_read_is_said_in_plain_words(shelf: Sh
 
 
 @pytest.mark.skipif(os.getuid() == 0 and not shutil.which("setpriv"), reason="needs another user than root")
-def test_another_user_is_told_why_nothing_can_be_read(shelf: Shelf, tmp_path: Path) -> None:
+def test_another_user_is_told_why_nothing_can_be_read(open_folder: Path) -> None:
+    shelf = Shelf(open_folder)
+    shelf.fill()
     shelf.state.chmod(0o700)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
     command = [
         sys.executable,
         "-c",

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -252,15 +250,6 @@ def test_results_that_would_die_with_the_container_are_refused(tmp_path: Path) -
 
 def test_a_folder_that_is_not_there_is_the_daemons_to_tell(tmp_path: Path) -> None:
     volumes.refuse_to_lose_results(inbox_with(tmp_path), mountinfo(tmp_path))
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """One that every user can reach, unlike pytest's own."""
-    folder = Path(tempfile.mkdtemp(prefix="lalald-test-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
 
 
 def test_a_folder_that_cannot_be_written_is_told_with_the_user(open_folder: Path) -> None:

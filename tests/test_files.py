@@ -135,9 +135,8 @@ def test_a_missing_folder_and_a_file_in_its_place_are_unavailable(tmp_path: Path
         files.check_folder(str(tmp_path / "file"))
 
 
-def test_a_folder_without_the_right_to_write_is_named_with_the_user(tmp_path: Path) -> None:
+def test_a_folder_without_the_right_to_write_is_named_with_the_user(open_folder: Path) -> None:
     """The right is tried, not asked for: in a process that has given root's away."""
-    tmp_path.chmod(0o755)
     script = (
         "import os, sys; from lalald import files\n"
         "from lalald.errors import FolderUnavailableError\n"
@@ -145,13 +144,9 @@ def test_a_folder_without_the_right_to_write_is_named_with_the_user(tmp_path: Pa
         "try: files.check_folder(sys.argv[1])\n"
         "except FolderUnavailableError as error: print(error, error.hint)"
     )
-    folder = Path(tempfile.mkdtemp())
-    try:
-        folder.chmod(0o555)
-        told = subprocess.run([sys.executable, "-c", script, folder], capture_output=True, text=True, check=True)
-    finally:
-        folder.rmdir()
-    assert str(folder) in told.stdout
+    open_folder.chmod(0o555)
+    told = subprocess.run([sys.executable, "-c", script, open_folder], capture_output=True, text=True, check=True)
+    assert str(open_folder) in told.stdout
     assert f"{os.geteuid() or 65534}:" in told.stdout
     assert "right to write" in told.stdout
 

@@ -6,8 +6,6 @@ import mmap
 import os
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,14 +16,6 @@ from lalald.inbox.settle import Settling, Writers, ignore_broken_leases, writers
 @pytest.fixture(autouse=True)
 def _no_sigio() -> None:
     ignore_broken_leases()
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that another user can reach, which pytest's own are not."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
 
 
 def ready(settling: Settling, path: str, now: float) -> bool:

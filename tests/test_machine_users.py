@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,12 @@ NOBODY = 65534
 NOBODY_IN_WORDS = f"{NOBODY}:{NOBODY}"
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+
+
+@pytest.fixture
+def tmp_path(open_folder: Path) -> Path:
+    """Where `make_home` makes its homes."""
+    return open_folder
 
 
 AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--inh-caps=-all")
@@ -45,9 +50,7 @@ def interpreter_of_nobody() -> str:
 def of_nobody(home: Home) -> Home:
     """The program runs as nobody, to whom all of its folders belong; the test stays root."""
     home.state.mkdir()
-    for folder in (home.root, *home.root.parents):
-        if folder.is_relative_to(tempfile.gettempdir()) and str(folder) != tempfile.gettempdir():
-            folder.chmod(0o755)  # pytest's folders are closed to everybody else
+    home.root.chmod(0o755)
     give(home.state, home.inbox, home.outbox)
     home.python, home.variables, home.through = interpreter_of_nobody(), MODULES, AS_NOBODY
     return home

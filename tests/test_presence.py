@@ -6,7 +6,6 @@ import asyncio
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -102,15 +101,11 @@ def test_something_else_of_the_markers_name_is_none(inbox: Path, kind: str, tmp_
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
-def test_without_the_right_to_write_there_is_no_marker_and_without_the_right_to_read_no_inbox() -> None:
-    with tempfile.TemporaryDirectory() as folder:  # which another user can reach, unlike pytest's own
-        Path(folder).chmod(0o755)
-        inbox = Path(folder) / "inbox"
-        inbox.mkdir(mode=0o755)
-        ask_as_another_user(inbox)
-
-
-def ask_as_another_user(inbox: Path) -> None:
+def test_without_the_right_to_write_there_is_no_marker_and_without_the_right_to_read_no_inbox(
+    open_folder: Path,
+) -> None:
+    inbox = open_folder / "inbox"
+    inbox.mkdir(mode=0o755)
     script = (
         "import os, sys\n"
         "from lalald.presence import look\n"
