@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -105,6 +106,29 @@ def test_a_reload_takes_up_a_new_inbox_and_lets_go_of_an_old_one(sandbox: Sandbo
 
     until(lambda: tree(second) == ["done/clean/new.wav"], "the new inbox is watched")
     assert tree(home.inbox) == ["clean/old.wav"]
+
+
+def test_what_was_put_into_an_inbox_is_not_taken_when_its_folders_are_called_otherwise(
+    sandbox: Sandbox, make_home: MakeHome
+) -> None:
+    home = make_home(sandbox.url, inbox={"outbox": "results"})
+    (home.inbox / "results").mkdir()
+    home.start()
+    write_wav(home.inbox / "sub" / "song.wav")
+    until(lambda: "done/sub/song.wav" in tree(home.inbox), "it was carried")
+    (home.inbox / "stems").mkdir()
+    home.settings["inboxes"][0] |= {"outbox": "stems", "done_dir": "finished"}
+    home.write_config()
+    reload(home, "config.reloaded")
+    write_wav(home.inbox / "next.wav", pitch=330.0)
+    until(lambda: "finished/next.wav" in tree(home.inbox), "what came later was carried")
+
+    assert [job["path"] for job in home.jobs()] == ["sub/song.wav", "next.wav"]
+    assert len(sandbox.state()["charges"]) == 2
+    for put in ("done/sub/song.wav", "results/sub/song/vocals.wav"):
+        told = home.command("explain", str(home.inbox / put)).stdout
+        assert "before the configuration was changed" in told, told
+    assert json.loads(home.command("plan", "--json").stdout)["files"] == 0
 
 
 def test_a_job_under_way_keeps_what_it_was_matched_with(make_home: MakeHome) -> None:

@@ -14,7 +14,7 @@ from lalald.commands.layout import Cell, Section, show, show_json
 from lalald.commands.wording import price, shown
 from lalald.config import Config, Inbox
 from lalald.errors import StoreError
-from lalald.inbox.explain import Explanation, explain, folder_refusal, within
+from lalald.inbox.explain import Explanation, explain, folder_refusal, knowing, within
 from lalald.inbox.first_look import MOST_TAKEN
 from lalald.inbox.found import tasks
 from lalald.jobs import State, Task
@@ -114,6 +114,8 @@ def account(config: Config, reports: Reports | None, path: str) -> Account:
     inbox = next((inbox for inbox in config.inboxes if within(inbox, path) is not None), None)
     if inbox is None:
         return _elsewhere(config, reports, path)
+    if reports is not None:
+        inbox = knowing(inbox, reports.known_files().put_into())
     relative = within(inbox, path) or ""
     if os.path.isdir(path) and not os.path.islink(path):
         return Account(path, inbox, _of_folder(inbox, relative))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from lalald.commands.asking import duration_of, price_of, to_pay
 from lalald.config import Config, Inbox
 from lalald.errors import StoreError
-from lalald.inbox.explain import EXISTING_SKIP, explain, folder_refusal
+from lalald.inbox.explain import EXISTING_SKIP, explain, folder_refusal, knowing
 from lalald.inbox.found import tasks
 from lalald.inbox.names import OWN_PREFIX
 from lalald.inbox.scan import Walk, join
@@ -73,7 +73,8 @@ def priced(config: Config, tick: Callable[[int], None] | None = None) -> Plan:
         with Reports.open(config.state_dir) as reports:
             _add_jobs(plan, reports, counter)
             for inbox in config.inboxes:
-                _add_files(plan, inbox, reports.known_files(), counter)
+                books = reports.known_files()
+                _add_files(plan, knowing(inbox, books.put_into()), books, counter)
     except StoreError:
         if (config.state_dir / "lalald.sqlite3").exists():
             raise

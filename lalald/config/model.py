@@ -96,6 +96,9 @@ class Inbox:
     ignore: tuple[str, ...] = ()
     on_success: OnSuccess = "move"
     on_failure: OnFailure = "move"
+    former: tuple[
+        Path, ...
+    ] = ()  # folders that files were put into under an earlier configuration, by the store's word
 
     @property
     def filing_folders(self) -> list[Path]:

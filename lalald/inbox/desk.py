@@ -12,7 +12,7 @@ from lalald.clock import Clock
 from lalald.config import Inbox
 from lalald.disks import Disks
 from lalald.inbox.accounts import Account, Chosen, settle_accounts
-from lalald.inbox.explain import folder_refusal
+from lalald.inbox.explain import folder_refusal, knowing
 from lalald.inbox.first_look import HOLD_REASON, FirstLook
 from lalald.inbox.look import Eyes, Looked
 from lalald.inbox.report import InboxState
@@ -82,6 +82,11 @@ class Desk:
             known = (file for folder in folders for file in store.known_in(self.key, folder).values())
             jobs = sum(file.job_id is not None for file in known)
         return seen, store.inbox_marker(self.key), jobs
+
+    async def know_former_folders(self) -> None:
+        """Asks the store which folders files were put into before the settings changed."""
+        put_into = await self._store.run(lambda store: store.put_into())
+        self.inbox = self.eyes.inbox = knowing(self.inbox, put_into)
 
     def replace(self, inbox: Inbox) -> None:
         """New settings. What waits to be finished is found anew by the next scan."""

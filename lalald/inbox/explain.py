@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lalald import rules
@@ -18,6 +18,10 @@ NO_RULE = "no rule matches it"
 NO_MEDIA = "it is no audio or video file by its ending, and no rule takes other types"
 EXISTING_SKIP = "existing: skip: it lay in the inbox before lalald first looked there"
 CHANGED_SKIP = "changed: skip: its content changed after it was taken"
+FORMER = (
+    "a folder that lalald put results, finished or failed files into before the configuration was changed; "
+    "move it elsewhere within the inbox to have it taken"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +80,29 @@ def _ignored(inbox: Inbox, path: str) -> str | None:
 
 
 def _own_folder(inbox: Inbox, folder: str) -> str | None:
-    for own, title in own_folders(inbox):
+    for own, what in own_folders(inbox):
         if folder == own or folder.startswith(f"{own}/"):
-            return f"it lies in the inbox's {title} folder"
+            return f"it lies in {what}"
     return None
 
 
 def own_folders(inbox: Inbox) -> Iterator[tuple[str, str]]:
-    """Outbox, done and failed folder, as far as they lie within the inbox: never watched, never taken from."""
+    """Outbox, done and failed folder, as far as they lie within the inbox, and former ones: never watched, never taken from."""
     root = f"{os.path.normpath(inbox.path)}/"
-    for folder, title in ((inbox.outbox, "outbox"), (inbox.done_dir, "done"), (inbox.failed_dir, "failed")):
+    own = [(inbox.outbox, "outbox"), (inbox.done_dir, "done"), (inbox.failed_dir, "failed")]
+    places = [(folder, f"the inbox's {title} folder") for folder, title in own]
+    for folder, what in [*places, *((folder, FORMER) for folder in inbox.former)]:
         normal = os.path.normpath(folder)
         if normal.startswith(root):
-            yield normal[len(root) :], title
+            yield normal[len(root) :], what
+
+
+def knowing(inbox: Inbox, put_into: Iterable[str]) -> Inbox:
+    """The inbox with those folders within it that lalald was ever told to put files into.
+
+    What lies there is carried already: taken for new files it would be paid for again, and results would be taken for sources.
+    """
+    return replace(inbox, former=tuple(Path(folder) for folder in put_into if Path(folder).is_relative_to(inbox.path)))
 
 
 def explain(inbox: Inbox, path: str | Path, known: Known | None = None) -> Explanation:

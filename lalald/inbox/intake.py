@@ -72,6 +72,7 @@ class Intake:
         self._marker: str | None = None
         self._told: InboxState | None = None
         self._begun = False
+        self._settings_new = True
         self._look_wanted = True
         self._scan_wanted = True
         self._native_refused: str | None = None
@@ -120,6 +121,7 @@ class Intake:
         self._desk.replace(inbox)
         self._stop_watching()
         self._mode = None
+        self._settings_new = True
         self.rescan()
 
     async def accept(self) -> None:
@@ -178,6 +180,9 @@ class Intake:
     async def _turn(self) -> None:
         if not self._begun:
             await self._begin()
+        if self._settings_new:
+            await self._desk.know_former_folders()
+            self._settings_new = False
         hints = self._watch.drain() if self._watch is not None else Hints()
         if hints.root:
             self._look_wanted = True

@@ -256,6 +256,16 @@ class KnownFiles:
             (stored_name_always(inbox), available, reason, watch, watch_reason, now),
         )
 
+    def put_into(self) -> set[str]:
+        """Every folder that results, finished or failed files were ever to be put into, by whatever configuration."""
+        found = set()
+        for (text,) in self.connection.execute("SELECT json FROM handlings"):
+            handling = Handling.from_json(text)
+            found.add(handling.outbox)
+            found |= {handling.done_dir} if handling.on_success == "move" else set()
+            found |= {handling.failed_dir} if handling.on_failure == "move" else set()
+        return found
+
     def fact(self, name: str) -> object:
         """A remembered fact (JSON), or None."""
         row = self.connection.execute("SELECT json FROM facts WHERE name = ?", (name,)).fetchone()
