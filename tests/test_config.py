@@ -247,6 +247,8 @@ def test_a_value_of_the_wrong_kind_is_never_told_in_the_jargon_of_a_library(tmp_
         ('done_dir: "a\\nb"', "done_dir: expected a text on one line"),
         ("ignore: ['a', '!']", 'ignore[1]: "!" is no gitignore pattern'),
         ("on-success: keep", 'on-success: unknown key. Did you mean "on_success"?'),
+        ("on_succes: null", 'on_succes: unknown key. Did you mean "on_success"?'),
+        ("on_succes:", 'on_succes: unknown key. Did you mean "on_success"?'),
         ("mode: voice_clean", "mode: unknown key here; it belongs to a rule or a task"),
         ("uploads: 3", "uploads: unknown key here; it belongs to `transfers`"),
         ("xyzzy: 3", "xyzzy: unknown key (known: path, outbox, existing"),

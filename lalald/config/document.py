@@ -15,14 +15,16 @@ from lalald.config.kinds import Amount, Duration, Flag, Free, Interval, Limit, R
 
 
 class Section(BaseModel):
-    """A mapping of known keys. A key without a value counts as not written."""
+    """A mapping of known keys. A known key without a value counts as not written."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     @model_validator(mode="before")
     @classmethod
     def _leave_out_the_empty(cls, data: Any) -> Any:
-        return {key: value for key, value in data.items() if value is not None} if isinstance(data, dict) else data
+        if not isinstance(data, dict):
+            return data
+        return {key: value for key, value in data.items() if value is not None or key not in cls.model_fields}
 
     def written(self) -> dict[str, Any]:
         """The keys that stand in the file, and their values."""
