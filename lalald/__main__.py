@@ -5,6 +5,7 @@ Nothing is loaded before it is needed, for `lalald health` is asked every few se
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from collections.abc import Callable, Sequence
 from lalald.errors import (
     ConfigError,
     DaemonError,
+    FileError,
     LalaldError,
     LicenceRefusedError,
     StoreError,
@@ -27,11 +29,12 @@ _CODES: tuple[tuple[type[LalaldError], int], ...] = (
     (StoreRefusedError, 2),
     (StoreError, 3),
 )
+_CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command. Returns the exit code; what cannot be understood ends in SystemExit with 2."""
-    write_any_letter()
+    prepare_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     if words == ["health"]:
         from lalald.commands.health import check
@@ -40,8 +43,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _parsed(words)
 
 
-def write_any_letter() -> None:
-    """What the locale does not have is written as an escape: no reason to fail."""
+def prepare_streams() -> None:
+    """What the locale does not have is written as an escape: no reason to fail. Nor is a stream that was closed: its number would
+    go to the next file that is opened, such as the database."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - for as long as the program lives
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -69,13 +76,23 @@ def guarded(command: Callable[[], int]) -> int:
         code = command()
         sys.stdout.flush()
     except BrokenPipeError:  # `lalald jobs | head`: the reader has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_nowhere()
         return 0
+    except OSError as error:
+        if error.errno not in _CANNOT_WRITE or error.filename is not None:
+            raise
+        _write_nowhere()
+        return _told(FileError(f"the answer cannot be written: {error.strerror}."))
     except KeyboardInterrupt:
         return 130
     except LalaldError as error:
         return _told(error)
     return code
+
+
+def _write_nowhere() -> None:
+    """Else what is still to be written would be tried again as the program ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _told(error: LalaldError) -> int:

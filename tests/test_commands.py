@@ -594,6 +594,34 @@ def test_a_reader_that_has_enough_ends_nothing_in_an_error(shelf: Shelf) -> None
     assert writer.wait(30) == 0
 
 
+@pytest.mark.parametrize("arguments", [["status"], ["jobs", "--json"], ["schema"]])
+def test_an_answer_that_cannot_be_written_is_told_in_a_sentence(shelf: Shelf, arguments: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        answer = subprocess.run(
+            [sys.executable, "-m", "lalald", *arguments],
+            env=shelf.environ, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert (answer.returncode, answer.stderr) == (
+        1,
+        "lalald: the answer cannot be written: No space left on device.\n",
+    )
+
+
+def test_closed_streams_are_no_reason_to_fail(shelf: Shelf) -> None:
+    answer = subprocess.run(
+        ["sh", "-c", 'exec "$0" -m lalald jobs <&- >&- 2>/dev/null', sys.executable],
+        env=shelf.environ,
+        timeout=60,
+        check=False,
+    )
+    assert answer.returncode == 0
+    asked = subprocess.run(
+        ["sh", "-c", 'exec "$0" -m lalald cancel --all --every-client <&-', sys.executable],
+        env=shelf.environ, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (asked.returncode, "There is no terminal to ask at" in asked.stderr) == (2, True)
+
+
 def test_a_locale_without_our_letters_is_no_reason_to_fail(shelf: Shelf) -> None:
     answer = shelf.run("status", PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")
     assert answer.returncode == 3

@@ -26,7 +26,7 @@ CONFIG_DIR = Path("/config")
 
 def main(argv: Sequence[str] | None = None, config_dir: Path = CONFIG_DIR) -> int:
     """Runs one command as the user of PUID and PGID. Returns the exit code."""
-    program.write_any_letter()
+    program.prepare_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     return program.guarded(lambda: _run(words, config_dir, os.environ))
 
