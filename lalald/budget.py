@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from lalald.jobs import Job
 from lalald.money import minutes as cost
 
 FRESH_SECONDS = 60.0
+_NOTHING = 1e-6  # minutes: what sums of tenths are off by
 
 
 def unpaid_minutes(job: Job, duration: float) -> float:
@@ -76,13 +78,14 @@ class Budget:
     async def refusal(self, job: Job, needed: float) -> str | None:
         """Why these minutes cannot be spent on the job now, or None."""
         per_file = self.limits.per_file
-        if per_file is not None and needed > per_file and not job.released:
-            return f"needs {needed:.1f} minutes, minutes.per_file allows {per_file:g}"
+        if per_file is not None and _exceeds(needed, per_file) and not job.released:
+            return f"needs {_rounded_up(needed)} minutes, minutes.per_file allows {per_file:g}"
         promised = sum(minutes for job_id, minutes in self._promised.items() if job_id != job.id)
         left = await self.minutes_left() - promised - self.limits.reserve
-        if needed > left:
+        if _exceeds(needed, left):
             reserve = f", {self.limits.reserve:g} kept in reserve" if self.limits.reserve else ""
-            return f"needs {needed:.1f} minutes, {max(left, 0.0):.1f} are free ({promised:.1f} promised to other jobs{reserve})"
+            free = f"{_rounded_down(max(left, 0.0))} are free ({promised:.1f} promised to other jobs{reserve})"
+            return f"needs {_rounded_up(needed)} minutes, {free}"
         return await self._refusal_today(needed, promised, released=job.released)
 
     async def _refusal_today(self, needed: float, promised: float, *, released: bool) -> str | None:
@@ -90,14 +93,15 @@ class Budget:
         if per_day is None or released:
             return None
         spent = await self._spent_since(midnight(self._clock.now())) + promised
-        if spent + needed <= per_day:
+        if not _exceeds(spent + needed, per_day):
             return None
-        return f"needs {needed:.1f} minutes, minutes.per_day allows {per_day:g} and {spent:.1f} are spent or promised today"
+        allowed = f"minutes.per_day allows {per_day:g} and {_rounded_up(spent)} are spent or promised today"
+        return f"needs {_rounded_up(needed)} minutes, {allowed}"
 
     def charged(self, job_id: int, minutes: float) -> None:
         """A task started: what was promised is spent."""
-        self._promised[job_id] = max(0.0, self._promised.get(job_id, 0.0) - minutes)
-        if not self._promised[job_id]:
+        self._promised[job_id] = self._promised.get(job_id, 0.0) - minutes
+        if self._promised[job_id] < _NOTHING:
             del self._promised[job_id]
         if self._left is not None:
             self._left = max(0.0, self._left - minutes)
@@ -109,6 +113,19 @@ class Budget:
     def outdated(self) -> None:
         """The service disagreed: ask before the next decision."""
         self._left = None
+
+
+def _exceeds(minutes: float, limit: float) -> bool:
+    return minutes > limit + _NOTHING
+
+
+def _rounded_up(minutes: float) -> str:
+    """What is needed, and what is free, may differ by less than is told: they are never told as the same."""
+    return f"{math.ceil((minutes - _NOTHING) * 10) / 10:.1f}"
+
+
+def _rounded_down(minutes: float) -> str:
+    return f"{math.floor((minutes + _NOTHING) * 10) / 10:.1f}"
 
 
 def midnight(now: float) -> float:

@@ -162,10 +162,11 @@ class Holds:
             left = await self._bench.budget.minutes_left(fresh_seconds=0.0)
             jobs = await self._bench.store.run(lambda store: store.held(Hold.MINUTES))
             for job in jobs:
-                if not self._may_ask_again(job, left):
+                if self._worker.carries(job.id) or not self._may_ask_again(job, left):
                     continue
-                if (await self._bench.budget.admit(job, job.duration)).refusal is None:
-                    await self._release(job)
+                fits = (await self._bench.budget.admit(job, job.duration)).refusal is None
+                if fits and not await self._release(job):
+                    self._bench.budget.forgo(job.id)
         except ServiceError:
             return
 
@@ -275,10 +276,13 @@ class Holds:
             meaning="its results expire 24 hours after their start",
         )
 
-    async def _release(self, job: Job) -> None:
+    async def _release(self, job: Job) -> bool:
+        """Whether the job goes on: it may have been let go in vain a moment ago, or be changed by somebody else."""
         if self._worker.carries(job.id) or not self.trials.may(job, self._bench.clock.monotonic()):
-            return
+            return False
         again = released(job, self._bench.clock.now(), by_a_person=False)
-        if await self._worker.save(job, again) is not None and not self.trials.are_in_vain(job):
+        saved = await self._worker.save(job, again)
+        if saved is not None and not self.trials.are_in_vain(job):
             self._bench.log.info("job.goes_on", job=job.id, path=job.path, held_for=str(job.hold))
         self._worker.wake()
+        return saved is not None

@@ -34,6 +34,7 @@ async def upload(job: Job, bench: Bench) -> Outcome:
         return looked
     job = looked
     if is_compared and (outcome := await twins.look(job, bench)) is not None:
+        bench.budget.forgo(job.id)  # an earlier try may have been about to pay
         return outcome
     admission = await bench.budget.admit(job, job.duration)
     if admission.refusal:

@@ -1,0 +1,108 @@
+"""The spend guard at its edges: what just fits is charged, what does not is held in words that do not contradict themselves."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from carrying import Workshop, run
+from lalald.budget import Budget
+from lalald.clock import Clock
+from lalald.config import Minutes
+from lalald.jobs import Hold, Job, Request, State
+
+SIX_SECONDS = 6.0  # 0.1 minutes
+
+
+@pytest.mark.parametrize(
+    ("limits", "left"), [(Minutes(per_day=0.3), 100.0), (Minutes(reserve=0.9), 1.2), (Minutes(per_file=0.1), 100.0)]
+)
+def test_files_that_use_a_limit_up_to_the_last_second_all_fit(tmp_path: Path, limits: Minutes, left: float) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, minutes=limits) as shop:
+            shop.sandbox.set_minutes(left)
+            await shop.drop("a.wav", "b.wav", "c.wav", seconds=SIX_SECONDS)
+            assert [job.state for job in await shop.rest()] == [State.DONE] * 3
+            await shop.drop("d.wav", seconds=SIX_SECONDS + 1)
+            assert (await shop.rest())[-1].hold is Hold.MINUTES
+            assert shop.charges().total() == 3
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("limits", "spent", "words"),
+    [
+        (Minutes(), 0.0, "needs 12.4 minutes, 12.3 are free (0.0 promised to other jobs)"),
+        (Minutes(reserve=0.3), 0.0, "needs 12.4 minutes, 12.0 are free (0.0 promised to other jobs, 0.3 kept in reserve)"),
+        (Minutes(per_file=12.3), 0.0, "needs 12.4 minutes, minutes.per_file allows 12.3"),
+        (
+            Minutes(per_day=13), 0.67,
+            "needs 12.4 minutes, minutes.per_day allows 13 and 0.7 are spent or promised today",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_needed_is_told_rounded_up_and_what_is_free_rounded_down(
+    tmp_path: Path, limits: Minutes, spent: float, words: str
+) -> None:
+    async def left() -> float:
+        return 12.33 if spent == 0.0 else 1000.0
+
+    async def spent_since(_: float) -> float:
+        return spent
+
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            (job_id,) = await shop.drop("a.wav")
+            job: Job = await shop.job(job_id)
+            budget = Budget(limits, Clock(), left, spent_since)
+            assert await budget.refusal(job, 12.34) == words
+
+    run(scenario())
+
+
+def test_what_the_day_does_not_allow_is_charged_on_the_next(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, minutes=Minutes(per_day=0.15)) as shop:
+            await shop.drop("a.wav", "b.wav", seconds=SIX_SECONDS)
+            assert [job.hold for job in await shop.rest()] == [None, Hold.MINUTES]
+            shop.clock.stepped_seconds += 86_400.0
+            await shop.until_job("the next day has minutes of its own", 2, state=State.DONE)
+            assert shop.charges().total() == 2
+
+    run(scenario())
+
+
+def test_a_released_job_passes_the_limits_of_a_file_and_a_day_but_not_the_reserve(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, minutes=Minutes(reserve=50, per_file=0.05, per_day=0.05)) as shop:
+            shop.sandbox.set_minutes(50)
+            await shop.drop("a.wav", seconds=SIX_SECONDS)
+            (job,) = await shop.rest()
+            assert "minutes.per_file allows 0.05" in (job.hold_reason or "")
+            await shop.ask(Request.RELEASE, job.id)
+            await shop.until(lambda: len(shop.journal.of("job.held")) == 2, "it is held again")
+            assert "50 kept in reserve" in ((await shop.job()).hold_reason or "")
+            shop.sandbox.set_minutes(51)
+            await shop.until_job("a top-up is all that it needs", state=State.DONE)
+
+    run(scenario())
+
+
+def test_minutes_promised_to_a_job_that_needs_none_after_all_are_free_again(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, minutes=Minutes(per_day=0.25)) as shop:
+            shop.sandbox.faults("upload:400*1", "upload:503*0,match=copy.wav")
+            await shop.drop("a.wav", seconds=SIX_SECONDS, pitch=300)
+            await shop.until_job("the first one fails", state=State.FAILED)
+            await shop.drop("copy.wav", seconds=SIX_SECONDS, pitch=300)
+            await shop.until_job("its copy is to be paid, and waits for the service", 2, attempts=1)
+            await shop.ask(Request.RETRY, 1)
+            await shop.until_job("the copy reuses what was paid for the first", 2, state=State.DONE)
+            await shop.drop("c.wav", seconds=SIX_SECONDS)
+            await asyncio.wait_for(shop.until_job("there are minutes for another", 3, state=State.DONE), 600)
+            assert shop.charges().total() == 2
+
+    run(scenario())
