@@ -42,6 +42,20 @@ def test_a_reload_matches_what_was_left_alone_anew(sandbox: Sandbox, make_home: 
     assert tree(home.outbox) == ["music/song/music.wav", "music/song/no_music.wav"]
 
 
+def test_a_start_with_other_rules_matches_what_was_left_alone_anew(sandbox: Sandbox, make_home: MakeHome) -> None:
+    home = make_home(sandbox.url, [CLEAN])
+    home.start()
+    write_wav(home.inbox / "song.wav")
+    until(lambda: home.logged("file.left_alone"), "the file was left alone")
+    assert home.stop() == 0
+
+    home.settings["inboxes"][0]["rules"].append({"name": "rest", "mode": "demuser"})
+    home.write_config()
+    assert home.command("run", "--once").returncode == 0
+
+    assert tree(home.inbox) == ["done/song.wav"]
+
+
 def test_a_reload_with_a_mistake_keeps_the_old_configuration_and_says_why(
     sandbox: Sandbox, make_home: MakeHome
 ) -> None:

@@ -937,6 +937,64 @@ def test_after_a_reload_the_new_settings_count_and_files_left_alone_are_matched_
     play(story)
 
 
+@pytest.mark.parametrize("way", ["a reload", "a start"])
+@pytest.mark.parametrize(("old", "hold"), [(25, Hold.FIRST_SCAN), (3, None)])
+def test_new_rules_take_what_was_left_alone_but_an_old_folder_is_no_order(
+    tmp_path: Path, old: int, hold: Hold | None, way: str
+) -> None:
+    """What lay there at the first look is as old as it was then, whenever a rule comes to match it."""
+    place = Place(tmp_path, rules=(RULES[0],))
+    archive = [place.put(f"old/{index}.mp3").relative_to(place.folder).as_posix() for index in range(old)]
+
+    async def story() -> None:
+        async with place.running() as intake:
+            await intake.quiet()
+            place.put("new.mp3")
+            place.put("new.txt")
+            await until(lambda: left_alone(place, old + 2), "all of them were left alone")
+            place.inbox = replace(place.inbox, rules=RULES)
+            if way == "a reload":
+                await place.thread.run(lambda store: store.forget_left_alone(str(place.folder)))
+                intake.replace(place.inbox)
+                await place.wait_for([*archive, "new.mp3"])
+        if way == "a start":
+            async with place.running():
+                await place.wait_for([*archive, "new.mp3"])
+        async with place.running():
+            holds = {job.path: job.hold for job in await place.jobs()}
+            assert holds == {**dict.fromkeys(archive, hold), "new.mp3": None}
+
+    play(story)
+
+
+async def left_alone(place: Place, count: int) -> bool:
+    return len(place.log.said("file.left_alone")) == count
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [({"existing": "skip"}, {"existing": "take"}), ({"changed": "skip"}, {"changed": "process"})]
+)
+def test_what_was_left_alone_on_purpose_is_taken_when_the_setting_says_otherwise(
+    tmp_path: Path, before: dict[str, str], after: dict[str, str]
+) -> None:
+    place = Place(tmp_path, **before)
+    path = place.put("a.mp3")
+
+    async def story() -> None:
+        async with place.running() as intake:
+            await intake.quiet()
+            if "changed" in before:
+                path.write_bytes(b"retagged")
+            await place.wait_for_word("file.left_alone")
+            already = len(await place.jobs())
+            intake.replace(replace(place.inbox, **after))  # type: ignore[arg-type]
+            await place.wait_for(["a.mp3"] * (already + 1))
+            await intake.quiet()
+            assert len(await place.jobs()) == already + 1
+
+    play(story)
+
+
 def test_nothing_is_written_into_the_inbox_but_the_marker(tmp_path: Path) -> None:
     place = Place(tmp_path)
 

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 from lalald import moves
 from lalald.config import Inbox
 from lalald.inbox import found
-from lalald.inbox.explain import CHANGED_SKIP, EXISTING_SKIP, Choice, leaves_changed_alone
+from lalald.inbox.explain import CHANGED_SKIP, EXISTING_SKIP, WAS_THERE, Choice, leaves_changed_alone
 from lalald.inbox.settle import Sight
 from lalald.jobs import Dropped, Hold, Job, State
 from lalald.store import FailedFile, Found, Known
@@ -84,10 +84,11 @@ def _superseding(store: Books, before: Known | None, file: Chosen, now: float) -
 
 def _decided(inbox: Inbox, file: Chosen, hold_reason: str) -> Found:
     rule = file.choice.rule
-    if rule is None:
-        return found.left_alone(inbox, file.sight, file.choice.reason)
     if file.existing == "skip":
         return found.left_alone(inbox, file.sight, EXISTING_SKIP)
+    if rule is None:
+        note = file.choice.reason if file.existing is None else f"{file.choice.reason}; {WAS_THERE}"
+        return found.left_alone(inbox, file.sight, note)
     if file.existing == "hold":
         return found.taken(
             inbox, file.sight, rule, hold=Hold.FIRST_SCAN, hold_reason=hold_reason, duration=file.duration

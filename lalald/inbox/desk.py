@@ -11,6 +11,7 @@ from lalald import presence
 from lalald.clock import Clock
 from lalald.config import Inbox
 from lalald.disks import Disks
+from lalald.inbox import anew
 from lalald.inbox.accounts import Account, Chosen, settle_accounts
 from lalald.inbox.explain import folder_refusal, knowing
 from lalald.inbox.first_look import HOLD_REASON, FirstLook
@@ -83,10 +84,26 @@ class Desk:
             jobs = sum(file.job_id is not None for file in known)
         return seen, store.inbox_marker(self.key), jobs
 
-    async def know_former_folders(self) -> None:
-        """Asks the store which folders files were put into before the settings changed."""
+    async def go_by_settings(self) -> None:
+        """New settings: which folders are known from earlier ones, and what was left alone by them."""
         put_into = await self._store.run(lambda store: store.put_into())
-        self.inbox = self.eyes.inbox = knowing(self.inbox, put_into)
+        inbox = self.inbox = self.eyes.inbox = knowing(self.inbox, put_into)
+        held = await self._store.run(lambda store: store.held_since_the_first_look(self.key))
+        old = await self._through_what_was_left_alone(partial(_count_old, inbox))
+        hold, now = anew.hold_old(inbox, old, held), self.clock.now()
+        if await self._through_what_was_left_alone(partial(_decide_anew, inbox, hold, now)):
+            self._log.info("inbox.matched_anew", inbox=self.key, files=old, fate="hold")
+            self._taken()
+
+    async def _through_what_was_left_alone(self, step: Callable[[str, Store], anew.Portion]) -> int:
+        """In portions, between which other questions to the store have their turn."""
+        count, after = 0, ""
+        while True:
+            portion = await self._store.run(partial(step, after))
+            count += portion.old
+            if portion.last is None:
+                return count
+            after = portion.last
 
     def replace(self, inbox: Inbox) -> None:
         """New settings. What waits to be finished is found anew by the next scan."""
@@ -242,3 +259,11 @@ class Desk:
 
 def _mark(inbox: str, marker: str | None, now: float, store: Store) -> None:
     store.mark_inbox_seen(inbox, marker, now)
+
+
+def _count_old(inbox: Inbox, after: str, store: Store) -> anew.Portion:
+    return anew.count_old(store, inbox, after)
+
+
+def _decide_anew(inbox: Inbox, hold: bool, now: float, after: str, store: Store) -> anew.Portion:
+    return anew.decide(store, inbox, after, hold=hold, now=now)

@@ -16,7 +16,8 @@ from lalald.store import Known
 
 NO_RULE = "no rule matches it"
 NO_MEDIA = "it is no audio or video file by its ending, and no rule takes other types"
-EXISTING_SKIP = "existing: skip: it lay in the inbox before lalald first looked there"
+WAS_THERE = "it lay in the inbox before lalald first looked there"
+EXISTING_SKIP = f"existing: skip: {WAS_THERE}"
 CHANGED_SKIP = "changed: skip: its content changed after it was taken"
 FORMER = (
     "a folder that lalald put results, finished or failed files into before the configuration was changed; "

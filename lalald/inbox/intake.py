@@ -72,7 +72,7 @@ class Intake:
         self._marker: str | None = None
         self._told: InboxState | None = None
         self._begun = False
-        self._settings_new = True
+        self._gone_by: Inbox | None = None  # the settings by which what was left alone is decided
         self._look_wanted = True
         self._scan_wanted = True
         self._native_refused: str | None = None
@@ -121,7 +121,6 @@ class Intake:
         self._desk.replace(inbox)
         self._stop_watching()
         self._mode = None
-        self._settings_new = True
         self.rescan()
 
     async def accept(self) -> None:
@@ -180,9 +179,10 @@ class Intake:
     async def _turn(self) -> None:
         if not self._begun:
             await self._begin()
-        if self._settings_new:
-            await self._desk.know_former_folders()
-            self._settings_new = False
+        if self._gone_by is not self.inbox:
+            settings = self.inbox
+            await self._desk.go_by_settings()
+            self._gone_by = settings
         hints = self._watch.drain() if self._watch is not None else Hints()
         if hints.root:
             self._look_wanted = True

@@ -187,12 +187,29 @@ class KnownFiles:
         )
 
     def forget_left_alone(self, inbox: str) -> None:
-        """After a reload: what no rule matched is matched anew. What was skipped on purpose stays so: its note begins with the setting."""
+        """After a reload: what no rule matched is matched anew. What was skipped on purpose, or is old, `inbox.anew` decides about."""
         self.connection.execute(
-            "DELETE FROM files WHERE inbox = ? AND job_id IS NULL"
-            " AND (note IS NULL OR note NOT LIKE 'existing: skip%' AND note NOT LIKE 'changed: skip%')",
+            "DELETE FROM files WHERE inbox = ? AND job_id IS NULL AND (note IS NULL OR note NOT LIKE 'existing: skip%'"
+            " AND note NOT LIKE 'changed: skip%' AND note NOT LIKE '%before lalald first looked there')",
             (stored_name(inbox),),
         )
+
+    def left_alone(self, inbox: str, after: str, limit: int) -> list[tuple[str, Known]]:
+        """Files that have no job, by folder and name: those after a path, '' for the first."""
+        rows = self.connection.execute(
+            "SELECT folder, name, size, mtime_ns, job_id, note FROM files"
+            " WHERE inbox = ? AND (folder, name) > (?, ?) AND job_id IS NULL ORDER BY folder, name LIMIT ?",
+            (stored_name(inbox), *map(stored_name, split_path(after)), limit),
+        )
+        return [("/".join(filter(None, map(name_from, row[:2]))), Known(*row[2:])) for row in rows]
+
+    def held_since_the_first_look(self, inbox: str) -> int:
+        """How many jobs of an inbox wait to be released because their files lay there before."""
+        (count,) = self.connection.execute(
+            "SELECT count(*) FROM jobs WHERE state = 'held' AND hold = ? AND inbox = ?",
+            (Hold.FIRST_SCAN, stored_name(inbox)),
+        ).fetchone()
+        return int(count)
 
     def failed_like(self, inbox: str, size: int) -> list[FailedFile]:
         """Failed or cancelled jobs of this inbox with a file of this size that was filed away: one of them may be dragged back."""

@@ -1,0 +1,68 @@
+"""New settings: what was left alone, and would not be now, is decided anew. On the store's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from lalald.config import Inbox, Rule
+from lalald.inbox import found
+from lalald.inbox.explain import CHANGED_SKIP, EXISTING_SKIP, WAS_THERE, choose
+from lalald.inbox.first_look import HOLD_REASON, MOST_TAKEN
+from lalald.inbox.settle import Sight
+from lalald.jobs import Hold
+from lalald.store import Known, Store
+
+FILES_AT_ONCE = 500
+
+
+class Portion(NamedTuple):
+    """How many of some files are decided anew and lay there before the first look, and after which path to go on, if at all."""
+
+    old: int
+    last: str | None
+
+
+def count_old(store: Store, inbox: Inbox, after: str) -> Portion:
+    """What the next files left alone come to. Changes nothing."""
+    files = store.left_alone(str(inbox.path), after, FILES_AT_ONCE)
+    return Portion(sum(_is_old(known) for _, known, _ in _decided_anew(inbox, files)), _last(files))
+
+
+def hold_old(inbox: Inbox, old: int, held: int) -> bool:
+    """Whether old files are held: so many are matched anew, and others of their age are held already."""
+    return inbox.existing == "hold" and old + held > MOST_TAKEN
+
+
+def decide(store: Store, inbox: Inbox, after: str, *, hold: bool, now: float) -> Portion:
+    """Of the next files left alone those that a rule takes now: old ones become jobs that are held, where they are to be;
+    the others are forgotten, so that the next look finds them."""
+    files = store.left_alone(str(inbox.path), after, FILES_AT_ONCE)
+    held = 0
+    for path, known, rule in list(_decided_anew(inbox, files)):
+        if hold and _is_old(known):
+            sight = Sight(path, known.size, known.mtime_ns, 0)
+            store.take([found.taken(inbox, sight, rule, hold=Hold.FIRST_SCAN, hold_reason=HOLD_REASON)], now)
+            held += 1
+        else:
+            store.forget(str(inbox.path), [path])
+    return Portion(held, _last(files))
+
+
+def _last(files: list[tuple[str, Known]]) -> str | None:
+    return files[-1][0] if len(files) == FILES_AT_ONCE else None
+
+
+def _is_old(known: Known) -> bool:
+    return (known.note or "").endswith(WAS_THERE)
+
+
+def _decided_anew(inbox: Inbox, files: list[tuple[str, Known]]) -> Iterator[tuple[str, Known, Rule]]:
+    """What was left alone on purpose stays so until its setting says otherwise."""
+    for path, known in files:
+        if known.note == EXISTING_SKIP and inbox.existing != "take":
+            continue
+        if known.note == CHANGED_SKIP and inbox.changed == "skip":
+            continue
+        if (rule := choose(inbox, path).rule) is not None:
+            yield path, known, rule
