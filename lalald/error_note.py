@@ -47,6 +47,8 @@ def _money(job: Job) -> str:
     said = []
     if started:
         said.append(f"{_tasks(started)} started on the service: {_minutes(started)} charged.")
+    if job.minutes_before:
+        said.append(f"{job.minutes_before:.1f} minutes were charged for earlier tries.")
     if lost:
         said.append(f"{_tasks(lost)} may have started without an answer: {_minutes(lost)} may have been charged.")
     return " ".join(said) or "nothing was spent."

@@ -199,6 +199,9 @@ class Job:
     twin_id: int | None = None  # the earlier job with the same bytes that this one waits for or reuses
     redo: bool = False  # asked for once more: duplicates are not looked for
     request: Request | None = None
+    minutes: float = (
+        0.0  # charged so far; the store counts it with the charges, those of tasks that were started anew too
+    )
     tasks: tuple[Task, ...] = field(default=())
 
     @property
@@ -211,9 +214,9 @@ class Job:
         return self.hold is Hold.LOST_TASK and not any(task.lost for task in self.tasks)
 
     @property
-    def minutes(self) -> float:
-        """Minutes charged so far."""
-        return sum(task.minutes or 0.0 for task in self.tasks if task.task_id)
+    def minutes_before(self) -> float:
+        """Minutes charged for tasks that were started anew since: what a retry has paid again."""
+        return max(0.0, round(self.minutes - sum(task.minutes or 0.0 for task in self.tasks if task.task_id), 6))
 
     def with_task(self, task: Task) -> Job:
         return replace(self, tasks=tuple(task if old.number == task.number else old for old in self.tasks))

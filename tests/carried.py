@@ -69,6 +69,7 @@ def job_at(
         created_at=CREATED_AT,
         updated_at=CREATED_AT,
         stage=Stage.DOWNLOAD,
+        minutes=3.5,
         tasks=(task,),
     )
 

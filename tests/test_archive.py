@@ -155,11 +155,14 @@ def test_a_failed_file_lies_beside_a_note_that_says_why_what_it_cost_and_what_to
 def test_the_note_tells_money_that_may_be_spent_from_money_that_is_not(tmp_path: Path) -> None:
     job = failed(job_at(tmp_path))
     lost = replace(job.tasks[0], task_id=None, asked_at=1.0)
-    file_failure(replace(job, tasks=(lost,)))
+    file_failure(replace(job, tasks=(lost,), minutes=0.0))
     assert "may have been charged" in (inbox(tmp_path) / "failed/podcasts/ep1.mp3.error.txt").read_text()
-    unpaid = replace(job_at(tmp_path, "b.mp3"), tasks=(), error="the service refused it")
+    unpaid = replace(job_at(tmp_path, "b.mp3"), tasks=(), minutes=0.0, error="the service refused it")
     file_failure(unpaid)
     assert "nothing was spent" in (inbox(tmp_path) / "failed/b.mp3.error.txt").read_text()
+    file_failure(replace(failed(job_at(tmp_path, "c.mp3")), minutes=5.0))
+    money = "1 task started on the service: 3.5 minutes charged. 1.5 minutes were charged for earlier tries."
+    assert money in (inbox(tmp_path) / "failed/c.mp3.error.txt").read_text()
 
 
 def test_a_failed_file_is_numbered_together_with_its_note(tmp_path: Path) -> None:

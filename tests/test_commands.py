@@ -594,6 +594,17 @@ def test_a_reader_that_has_enough_ends_nothing_in_an_error(shelf: Shelf) -> None
     assert writer.wait(30) == 0
 
 
+def test_what_a_retry_has_paid_again_is_counted_and_told(shelf: Shelf) -> None:
+    with shelf.store() as store:
+        job = store.job(1)
+        assert job is not None
+        again = replace(job.tasks[0], task_id="again", minutes=3.0)
+        store.save(job, job.with_task(again))
+    told = "  minutes charged  6.0, 3.0 of them for tasks that were started anew since\n"
+    assert told in shelf.said("show", "1")
+    assert json.loads(shelf.said("show", "1", "--json"))["minutes"] == 6.0
+
+
 @pytest.mark.parametrize("arguments", [["status"], ["jobs", "--json"], ["schema"]])
 def test_an_answer_that_cannot_be_written_is_told_in_a_sentence(shelf: Shelf, arguments: list[str]) -> None:
     with open("/dev/full", "w") as full:

@@ -7,12 +7,14 @@ import os
 import sqlite3
 import stat
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
+from lalald import moves
 from lalald.errors import StoreError
 from lalald.jobs import Hold, Job, Request, Stage, State, Task, Track
 from lalald.store import Found, Store, StoreThread
@@ -51,9 +53,22 @@ def test_a_job_comes_back_as_it_was_saved(store: Store) -> None:
     first = replace(job.tasks[0], stage=Stage.DONE, task_id="t", minutes=1.5, started_at=NOW, tracks=tracks)
     changed = replace(job.with_task(first), stage=Stage.SPLIT, source_id="s", duration=90.0, warning="w")
     saved = store.save(job, changed)
-    assert saved == replace(changed, revision=1)
+    assert saved == replace(changed, revision=1, minutes=1.5)
     assert store.job(job.id) == saved
     assert store.spent_since(NOW) == 1.5
+
+
+def test_what_was_charged_for_a_task_stays_charged_when_it_is_started_anew(store: Store) -> None:
+    job = taken(store)
+    job = store.save(job, job.with_task(replace(job.tasks[0], task_id="first", minutes=1.5, started_at=NOW)))
+    job = store.save(job, job.with_task(moves.fresh(job.tasks[0])))
+    assert (job.minutes, job.minutes_before) == (1.5, 1.5)
+    job = store.save(job, job.with_task(replace(job.tasks[0], task_id="second", minutes=1.25, started_at=NOW)))
+    again = store.save(job, job.with_task(replace(job.tasks[0], task_id="first", minutes=1.5, started_at=NOW)))
+    assert (job.minutes, job.minutes_before) == (2.75, 1.5)
+    assert again.minutes == 2.75, "a charge that is known is none"
+    assert store.job(job.id) == again
+    assert store.spent_since(NOW) == 2.75
 
 
 def test_tracks_follow_their_task_as_they_become_more_others_and_fewer(store: Store) -> None:
@@ -225,6 +240,23 @@ def test_a_database_that_cannot_be_used_is_refused_in_plain_words_and_left(
 
 def _shape(connection: sqlite3.Connection) -> list[tuple[str, str]]:
     return sorted(map(tuple, connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")))
+
+
+def test_an_older_database_learns_what_its_jobs_were_charged(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
+    bring_to(connection, 0, 3)
+    connection.execute("INSERT INTO handlings (id, json) VALUES (1, ?)", (HANDLING.to_json(),))
+    for job_id in (1, 2):
+        connection.execute(
+            "INSERT INTO jobs (id, inbox, path, size, mtime_ns, inode, rule, handling, stage, state, recipe, created_at, updated_at)"
+            " VALUES (?, '/in', 'a', 1, 1, 1, 'r', 1, 'done', 'done', '', 1, 1)",
+            (job_id,),
+        )
+    for task_id, minutes in (("a", 1.5), ("b", 2.0)):
+        connection.execute("INSERT INTO charges VALUES (?, 1, 1, 'a', 'demuser', ?, 1)", (task_id, minutes))
+    connection.close()
+    with closing(Store.open(tmp_path)) as opened:
+        assert [job.minutes for job_id in (1, 2) if (job := opened.job(job_id))] == [3.5, 0.0]
 
 
 @pytest.mark.parametrize("version", range(1, VERSION))

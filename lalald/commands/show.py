@@ -48,7 +48,7 @@ def _job(report: JobReport, service: Fact | None) -> Section:
         ("rule", shown(job.rule)),
         ("size", f"{format_size(job.size)} ({job.size:,} bytes)"),
         ("duration", "unknown" if job.duration is None else format_duration(round(job.duration, 1))),
-        ("minutes charged", f"{job.minutes:,.1f}"),
+        ("minutes charged", _charged(job)),
         ("source id", shown(job.source_id or "-")),
         ("source expires", moment(job.expires_at)),
         ("sha256", job.sha256 or "-"),
@@ -56,6 +56,11 @@ def _job(report: JobReport, service: Fact | None) -> Section:
         ("updated", moment(job.updated_at)),
     ]
     return Section(f"job {job.id}", rows)
+
+
+def _charged(job: Job) -> str:
+    before = f", {job.minutes_before:,.1f} of them for tasks that were started anew since" if job.minutes_before else ""
+    return f"{job.minutes:,.1f}{before}"
 
 
 def _state(report: JobReport) -> str:

@@ -154,8 +154,14 @@ _FOLDERS = """
 ALTER TABLE outboxes RENAME TO folders;  -- done and failed folders outside their inbox are known by markers, too
 """
 
+_MINUTES = """
+ALTER TABLE jobs ADD COLUMN minutes REAL NOT NULL DEFAULT 0;  -- all of the job's charges, those of tasks that were started anew too
+UPDATE jobs SET minutes = charged.minutes
+    FROM (SELECT job_id, sum(minutes) AS minutes FROM charges GROUP BY job_id) AS charged WHERE charged.job_id = jobs.id;
+"""
+
 # The n-th brings version n to n + 1; none is ever edited once released.
-MIGRATIONS: tuple[str, ...] = (_FIRST, _OUTBOXES, _FOLDERS)
+MIGRATIONS: tuple[str, ...] = (_FIRST, _OUTBOXES, _FOLDERS, _MINUTES)
 VERSION = len(MIGRATIONS)
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from lalald.jobs import Handling, Hold, Job, Request, Stage, State, Task, Track
 
-JOB_COLUMNS = tuple(name for name in Job.__slots__ if name not in ("id", "handling", "tasks", "request", "revision"))
+_KEPT_BY_THE_STORE = ("id", "handling", "tasks", "request", "revision", "minutes")
+JOB_COLUMNS = tuple(name for name in Job.__slots__ if name not in _KEPT_BY_THE_STORE)
 TASK_COLUMNS = tuple(name for name in Task.__slots__ if name != "tracks")
 TRACK_COLUMNS = Track.__slots__
 

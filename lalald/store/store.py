@@ -210,15 +210,17 @@ class Store(KnownFiles):
         ).fetchone()
         if row is None:
             raise StaleError(f"job {before.id} was changed by somebody else since it was taken")
-        if after.tasks != before.tasks:
-            self._save_tasks(before, after)
+        charged = self._save_tasks(before, after) if after.tasks != before.tasks else 0.0
         if after.location != before.location or after.state != before.state:
             self._follow(after)
         if after.stage is Stage.DONE or after.state in ("failed", "cancelled"):
             self._wake_twins(after.id)
-        return replace(after, revision=row[0], request=Request(row[1]) if row[1] else None)
+        request = Request(row[1]) if row[1] else None
+        return replace(after, revision=row[0], request=request, minutes=before.minutes + charged)
 
-    def _save_tasks(self, before: Job, after: Job) -> None:
+    def _save_tasks(self, before: Job, after: Job) -> float:
+        """Returns the minutes that were charged for those that have begun."""
+        charged = 0.0
         old = {task.number: task for task in before.tasks}
         for task in after.tasks:
             was = old.get(task.number)
@@ -233,7 +235,10 @@ class Store(KnownFiles):
                 )
             self._save_tracks(after.id, task, was.tracks if was else ())
             if task.task_id is not None and (was is None or was.task_id != task.task_id):
-                self._charge(after, task)
+                charged += self._charge(after, task)
+        if charged:
+            self.connection.execute("UPDATE jobs SET minutes = minutes + ? WHERE id = ?", (charged, after.id))
+        return charged
 
     def _save_tracks(self, job_id: int, task: Task, old: Sequence[Track]) -> None:
         if len(old) > len(task.tracks):
@@ -251,8 +256,10 @@ class Store(KnownFiles):
                 [value for row in rows for value in row],
             )
 
-    def _charge(self, job: Job, task: Task) -> None:
-        self.connection.execute(
+    def _charge(self, job: Job, task: Task) -> float:
+        """Returns the minutes; none where the charge is known already."""
+        minutes = task.minutes or 0.0
+        cursor = self.connection.execute(
             "INSERT OR IGNORE INTO charges (task_id, job_id, task_number, path, mode, minutes, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 task.task_id,
@@ -260,10 +267,11 @@ class Store(KnownFiles):
                 task.number,
                 stored_name(job.path),
                 task.mode,
-                task.minutes or 0.0,
+                minutes,
                 task.started_at or 0.0,
             ),
         )
+        return minutes if cursor.rowcount else 0.0
 
     def _follow(self, job: Job) -> None:
         """A file that left its place in the inbox is no longer known there: what is dropped under its name is a new drop."""
