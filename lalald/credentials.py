@@ -19,6 +19,8 @@ _PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 CREDENTIAL = "the credential license-key"
+_SHORTEST_SECRET = 8  # a shorter one is nobody's licence, and stands in ids, numbers and words by chance
+_CONCEALED = "[licence key]"
 _SENDABLE = re.compile(r"[\x21-\x7e]+")  # visible ASCII: what can stand in an HTTP header as one word
 
 
@@ -32,6 +34,14 @@ class LicenseKey:
 
     def reveal(self) -> str:
         return self._key
+
+    def is_in(self, text: str) -> bool:
+        """Whether a text tells the key. No text tells one that is too short to be a secret."""
+        return len(self._key) >= _SHORTEST_SECRET and self._key in text
+
+    def hidden_in(self, text: str) -> str:
+        """The text without the key."""
+        return text.replace(self._key, _CONCEALED) if self.is_in(text) else text
 
     def __repr__(self) -> str:
         return "LicenseKey(hidden)"

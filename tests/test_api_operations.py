@@ -9,7 +9,7 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any, BinaryIO, TypeVar
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -376,6 +376,39 @@ def test_what_is_no_whole_answer_is_transient(answer: bytes) -> None:
 
     with RawServer(garbles) as server:
         assert isinstance(refused(server.url, minutes), TransientError)
+
+
+@pytest.mark.parametrize("key", ["a", "5", "result", "c0ffee"])
+def test_a_makeshift_key_changes_nothing_that_the_service_says(sandbox: Sandbox, key: str) -> None:
+    """Rehearsals go with any key, and a short one stands in ids, numbers and the document's own words by chance."""
+
+    async def carried(api: Client) -> tuple[str, str, set[str]]:
+        source = await asyncio.to_thread(uploaded, api)
+        task = await api.split("demuser", SplitItem(source.source_id, {"stem": "music"}, str(uuid4())))
+        return source.source_id, task, set(await api.check([task]))
+
+    async def asked() -> tuple[str, str, set[str]]:
+        api = client(sandbox.url, key=LicenseKey(key))
+        try:
+            return await carried(api)
+        finally:
+            await api.aclose()
+
+    for _ in range(5):
+        source, task, known = asyncio.run(asked())
+        assert str(UUID(source)) == source
+        assert str(UUID(task)) == task
+        assert known == {task}
+
+
+def test_a_key_that_is_told_in_other_letters_is_hidden_too() -> None:
+    def answers(talk: Talk) -> None:
+        while talk.request()[0]:
+            spelled = "".join(f"\\u{ord(char):04x}" for char in KEY)
+            talk.json(f'{{"detail": "The key {spelled} is unknown."}}', "403 Forbidden")
+
+    with RawServer(answers) as server:
+        assert refused(server.url, minutes).args == ("The key [licence key] is unknown",)
 
 
 def test_closing_leaves_an_operation_under_way_its_answer() -> None:

@@ -136,7 +136,7 @@ class Client:
                 self._wires.give_back(wire, response, transfer)
             else:
                 wire.close()
-        reply = translate.concealed(Reply(response.status, response.getheader, body or b""), self._key())
+        reply = Reply(response.status, response.getheader, body or b"", self._key())
         if body is None:
             raise translate.unreadable(reply, f"it is longer than {JSON_LIMIT_BYTES >> 20} MiB")
         said = translate.reading(reply)

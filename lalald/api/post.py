@@ -84,7 +84,7 @@ class Post:
             self._idle.append(transport)
             if len(self._idle) > _KEPT_AT_MOST:
                 await self._idle.pop(0).aclose()
-        return translate.concealed(Reply(response.status_code, response.headers.get, bytes(body)), key)
+        return Reply(response.status_code, response.headers.get, bytes(body), key)
 
     def _opened(self) -> httpx.AsyncHTTPTransport:
         """The layer of httpx beneath its client, which would add cookies, redirects and authentication at twice the cost.

@@ -21,7 +21,6 @@ from lalald.errors import LicenceRefusedError, RateLimitedError, RefusedError, S
 
 JSON_LIMIT_BYTES = 16 << 20  # the largest honest answer, 200 tasks with six tracks each, has less than 1 MiB
 _WORDS_LIMIT = 600
-_CONCEALED = "[licence key]"
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _CODE = re.compile(r"[\x21-\x7e]{1,80}")
 _NOT_CARRIED_OUT = frozenset({408, 425, 429})
@@ -107,21 +106,15 @@ def _of_the_system(error: BaseException) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer of either stack: its status, a look at its headers, and its body."""
+    """An answer of either stack: its status, a look at its headers, and its body.
+
+    `key`: what it was asked with. An answer that repeats it to us must not carry it on, into a log or a row.
+    """
 
     status: int
     header: Callable[[str], str | None]
     body: bytes
-
-
-def concealed(reply: Reply, key: LicenseKey) -> Reply:
-    """An answer that repeats the licence key to us must not carry it on, into a log or a row."""
-
-    def header(name: str) -> str | None:
-        value = reply.header(name)
-        return value and value.replace(key.reveal(), _CONCEALED)
-
-    return Reply(reply.status, header, reply.body.replace(key.reveal().encode(), _CONCEALED.encode()))
+    key: LicenseKey | None = None
 
 
 def reading(reply: Reply) -> Any:
@@ -133,16 +126,29 @@ def reading(reply: Reply) -> Any:
     if not 200 <= reply.status < 300:
         raise refusal(reply)
     try:
-        return _json(reply.body)
+        return _json(reply)
     except (ValueError, RecursionError):
         raise unreadable(reply, _what_it_is_instead(reply)) from None
 
 
-def _json(body: bytes) -> Any:
-    """What a body says. Halves of characters, which no file or database takes, are replaced."""
-    said = json.loads(body)
-    if b"\\ud" in body.lower():
-        return json.loads(json.dumps(said, ensure_ascii=False).encode("utf-8", "replace"))
+def _json(reply: Reply) -> Any:
+    """What a body says. Halves of characters, which no file or database takes, are replaced, and the licence key is hidden."""
+    text = reply.body.decode(json.detect_encoding(reply.body), "surrogatepass")
+    said = json.loads(text)
+    if "\\ud" in text.lower():
+        said = json.loads(json.dumps(said, ensure_ascii=False).encode("utf-8", "replace"))
+    if reply.key and ("\\" in text or reply.key.is_in(text)):  # with a backslash it may be told in other letters
+        return _without(reply.key, said)
+    return said
+
+
+def _without(key: LicenseKey, said: Any) -> Any:
+    if isinstance(said, str):
+        return key.hidden_in(said)
+    if isinstance(said, list):
+        return [_without(key, item) for item in said]
+    if isinstance(said, dict):
+        return {key.hidden_in(name): _without(key, value) for name, value in said.items()}
     return said
 
 
@@ -162,7 +168,7 @@ def _what_it_is_instead(reply: Reply) -> str:
 
 def refusal(reply: Reply) -> ServiceError:
     """What an answer other than 2xx means."""
-    said = _json_or_none(reply.body)
+    said = _json_or_none(reply)
     code = _code(said)
     words = _words_of(said) or f"the service answered HTTP {reply.status} without a reason"
     status = reply.status
@@ -178,9 +184,9 @@ def refusal(reply: Reply) -> ServiceError:
     return RefusedError(words, **facts)
 
 
-def _json_or_none(body: bytes) -> Any:
+def _json_or_none(reply: Reply) -> Any:
     try:
-        return _json(body)
+        return _json(reply)
     except (ValueError, RecursionError):
         return None
 
@@ -240,7 +246,8 @@ def _tidy(text: str) -> str:
 def request_id(reply: Reply) -> str | None:
     """The only handle that the service's support can act on."""
     given = reply.header("x-request-id")
-    return given if given and _REQUEST_ID.fullmatch(given) else None
+    told = given and reply.key and reply.key.is_in(given)
+    return given if given and not told and _REQUEST_ID.fullmatch(given) else None
 
 
 def retry_after_seconds(reply: Reply) -> float | None:
