@@ -212,6 +212,20 @@ def needs_namespaces() -> None:
         pytest.skip(f"no user namespaces here: {done.stderr.strip()}")
 
 
+def test_an_inbox_that_is_away_while_it_should_be_watched_is_told(inbox: Path) -> None:
+    """It may be back before anybody looks, and nothing would ever be heard of it."""
+    watched = Watched(inbox)
+    watched.watch.start()
+    try:
+        inbox.rename(inbox.with_name("away"))
+        watched.watch.add("")
+        inbox.with_name("away").rename(inbox)
+        hints = watched.watch.drain()
+    finally:
+        watched.watch.stop()
+    assert (hints.root, hints.lost, watched.wakes) == (True, True, 1)
+
+
 def test_running_out_of_watches_names_the_limit_to_raise(inbox: Path) -> None:
     needs_namespaces()
     for number in range(30):

@@ -775,6 +775,47 @@ def test_an_inbox_that_is_renamed_away_and_back_loses_nothing(tmp_path: Path) ->
     play(story)
 
 
+@pytest.mark.parametrize("instead", ["nothing", "a stranger"])
+@pytest.mark.parametrize("watch", ["native", "polling"])
+def test_an_empty_inbox_that_is_renamed_away_is_missed_too(tmp_path: Path, watch: str, instead: str) -> None:
+    place = Place(tmp_path, watch=watch)
+
+    async def story() -> None:
+        async with place.running() as intake:
+            await intake.quiet()
+            place.folder.rename(tmp_path / "away")
+            if instead == "a stranger":
+                place.folder.mkdir()
+            await place.wait_for_word("inbox.unavailable")
+            if instead == "a stranger":
+                place.folder.rmdir()
+            (tmp_path / "away").rename(place.folder)
+            place.put("after.mp3")
+            await place.wait_for(["after.mp3"])
+
+    play(story)
+
+
+def test_an_inbox_that_goes_just_before_it_is_watched_is_missed_all_the_same(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+
+    def said(event: str, **_keys: Any) -> None:
+        if event == "inbox.watched":  # seen to be there, but none of its folders is watched yet
+            place.folder.rename(tmp_path / "away")
+
+    async def story() -> None:
+        place.log.info = said  # type: ignore[method-assign,assignment]
+        async with place.running() as intake:
+            del place.log.info
+            await place.wait_for_word("inbox.unavailable")
+            assert not intake.describe().available
+            (tmp_path / "away").rename(place.folder)
+            place.put("after.mp3")
+            await place.wait_for(["after.mp3"])
+
+    play(story)
+
+
 def test_an_empty_folder_in_its_place_is_unavailable_until_it_is_accepted(tmp_path: Path) -> None:
     place = Place(tmp_path)
 

@@ -134,9 +134,11 @@ class Watch:
         try:
             self._add(os.path.join(self._root, folder), _WITHIN | follow | own, folder)
         except OSError as error:
-            if error.errno in _EXHAUSTED:
+            if error.errno in _EXHAUSTED or (folder == "" and isinstance(error, PermissionError)):
                 self._tell_failure(_translated(error))
-            # whatever else is wrong with the folder, listing it says it too
+            elif folder == "":
+                self._tell_root(lost=True)  # it may be back before anybody looks, and nothing of it would ever be heard
+            # whatever else is wrong with a folder within, listing it says it too
 
     def drain(self) -> Hints:
         """The hints since the last call."""
@@ -217,9 +219,10 @@ class Watch:
                     hints.came.add(path)
         self._wake_once(soon=is_folder or not went)
 
-    def _tell_root(self) -> None:
+    def _tell_root(self, *, lost: bool = False) -> None:
         with self._lock:
             self._hints.root = True
+            self._hints.lost |= lost
         self._wake_once()
 
     def _tell_failure(self, error: WatchError) -> None:
