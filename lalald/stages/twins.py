@@ -48,19 +48,34 @@ async def _sha256(twin: Job, bench: Bench) -> str | None:
 
 
 async def _answer(job: Job, twins: list[Job], bench: Bench) -> Outcome | None:
-    for twin in (twin for twin in twins if twin.state is State.DONE):
-        if held := await _held_for_its_outbox(job, twin, bench):
-            return held
-        if tasks := await bench.disks.on(twin.handling.outbox, _reused, job, twin):
-            return Done(replace(job, tasks=tasks, twin_id=twin.id))
-    for twin in twins:
-        if twin.state is not State.DONE:
-            reason = f"waits for job {twin.id}, which carries the same bytes"
-            due_at = bench.clock.now() + _WAIT_SECONDS
-            return Later(reason, job=replace(job, twin_id=twin.id), due_at=due_at)
-    if twins and job.handling.duplicates == "hold":
-        return ask(job, twins[0].id)
+    done = [twin for twin in twins if twin.state is State.DONE]
+    if reused := await _from_results(job, done, bench):
+        return reused
+    under_way = sorted((twin for twin in twins if twin.state is not State.DONE), key=lambda twin: twin.id)
+    for twin in under_way:
+        if await bench.store.run(partial(_overtaken, job, twin)):
+            continue
+        reason = f"waits for job {twin.id}, which carries the same bytes"
+        return Later(reason, job=replace(job, twin_id=twin.id), due_at=bench.clock.now() + _WAIT_SECONDS)
+    if done and job.handling.duplicates == "hold":
+        return ask(job, done[0].id)
     return None
+
+
+async def _from_results(job: Job, done: list[Job], bench: Bench) -> Outcome | None:
+    """The first results that are all there are copied; where there are none, those are waited for that are away with their outbox."""
+    away: Held | None = None
+    for twin in done:
+        if held := await _held_for_its_outbox(job, twin, bench):
+            away = away or held
+        elif tasks := await bench.disks.on(twin.handling.outbox, _reused, job, twin):
+            return Done(replace(job, tasks=tasks, twin_id=twin.id))
+    return away
+
+
+def _overtaken(job: Job, twin: Job, store: Store) -> bool:
+    """A file that waits for somebody's word is no order: this one goes first, and the twin waits for it once it is released."""
+    return store.overtake(twin.id, job.id)
 
 
 async def away(job: Job, bench: Bench) -> Held | None:

@@ -128,25 +128,40 @@ class Store(KnownFiles):
         """Whether another job, done or older and under way, has a file of the same size and the same tasks."""
         like = "SELECT 1 FROM jobs WHERE size = ?1 AND recipe = ?2 AND"
         under_way = f"{like} state IN ('waiting', 'held') AND id < ?3 AND sha256 IS"
+        overtook = "SELECT 1 FROM jobs WHERE id = ?4 AND state IN ('waiting', 'held')"
         found = self.connection.execute(  # one after the other, and only as far as the first that finds something
-            f"{like} state = 'done' AND id != ?3 UNION ALL {under_way} NULL UNION ALL {under_way} NOT NULL LIMIT 1",
-            (job.size, job.recipe, job.id),
+            f"{like} state = 'done' AND id != ?3 UNION ALL {under_way} NULL UNION ALL {under_way} NOT NULL UNION ALL {overtook} LIMIT 1",
+            (job.size, job.recipe, job.id, job.twin_id),
         )
         return found.fetchone() is not None
 
     def twins(self, job: Job) -> list[Job]:
-        """Those of them with the same bytes, done ones first, and then those whose bytes nobody has hashed yet."""
+        """Those of them with the same bytes, done ones first, and then those whose bytes nobody has hashed yet.
+
+        One that waits for this job is none; one that overtook it is.
+        """
         hashed = self._jobs(
             "WHERE jobs.size = ? AND jobs.recipe = ? AND jobs.state IN ('done', 'waiting', 'held') AND jobs.sha256 = ?"
-            " AND jobs.id != ? AND (jobs.state = 'done' OR jobs.id < ?) ORDER BY jobs.state = 'done' DESC, jobs.id DESC LIMIT 50",
-            (job.size, job.recipe, job.sha256, job.id, job.id),
+            " AND jobs.id != ? AND (jobs.state = 'done' OR (jobs.id < ? OR jobs.id = ?) AND jobs.twin_id IS NOT ?)"
+            " ORDER BY jobs.state = 'done' DESC, jobs.id DESC LIMIT 50",
+            (job.size, job.recipe, job.sha256, job.id, job.id, job.twin_id, job.id),
         )
         unhashed = self._jobs(
             "WHERE jobs.size = ? AND jobs.recipe = ? AND jobs.state IN ('waiting', 'held') AND jobs.sha256 IS NULL"
-            " AND jobs.id < ? ORDER BY jobs.id DESC LIMIT 50",
-            (job.size, job.recipe, job.id),
+            " AND (jobs.id < ? OR jobs.id = ?) AND jobs.twin_id IS NOT ? ORDER BY jobs.id DESC LIMIT 50",
+            (job.size, job.recipe, job.id, job.twin_id, job.id),
         )
         return hashed + unhashed
+
+    def overtake(self, job_id: int, by: int) -> bool:
+        """A job that is held for somebody's word will wait for another one with the same bytes. Whether it is held for that."""
+        holds = f"'{Hold.FIRST_SCAN}', '{Hold.DUPLICATE}'"
+        return (
+            self.connection.execute(
+                f"UPDATE jobs SET twin_id = ? WHERE id = ? AND state = 'held' AND hold IN ({holds})", (by, job_id)
+            ).rowcount
+            > 0
+        )
 
     def reservations(self) -> list[tuple[str, str, int]]:
         """Outbox, path and job of every name that is chosen and not in place yet."""
@@ -171,9 +186,11 @@ class Store(KnownFiles):
         )
 
     def waiting_count(self, now: float) -> int:
-        """Jobs that are not at their end and wait for nothing outside themselves."""
+        """Jobs that are not at their end and wait for nothing outside themselves, such as a twin that is held."""
         (count,) = self.connection.execute(
             "SELECT (SELECT count(*) FROM jobs INDEXED BY jobs_oldest WHERE state = 'waiting')"
+            " - (SELECT count(*) FROM jobs INDEXED BY jobs_waiting_for_a_twin JOIN jobs twin ON twin.id = jobs.twin_id"
+            " WHERE jobs.twin_id IS NOT NULL AND jobs.state = 'waiting' AND jobs.stage = 'upload' AND twin.state = 'held')"
             " + (SELECT count(*) FROM jobs INDEXED BY jobs_unfiled WHERE state = 'failed' AND filed = 0 AND due_at <= ?)",
             (now,),
         ).fetchone()
