@@ -121,6 +121,14 @@ def test_jobs_that_are_passed_over_take_no_other_ones_place(store: Store) -> Non
     assert [job.path for job in store.due(Stage.UPLOAD, NOW, 2, but={jobs[0].id, jobs[2].id})] == ["b.wav", "d.wav"]
 
 
+def test_a_failure_that_cannot_be_filed_keeps_none_from_its_turn(store: Store) -> None:
+    """One whose folder is away may be due again at once; whoever came after it would wait for ever."""
+    jobs = [taken(store, path) for path in ("a.wav", "b.wav")]
+    first, second = (store.save(job, replace(job, state=State.FAILED, error="refused")) for job in jobs)
+    store.save(first, replace(first, attempts=1, due_at=NOW))
+    assert [job.path for job in store.unfiled_failures(NOW, 1)] == [second.path]
+
+
 def test_a_request_of_the_command_line_does_not_get_in_the_way_of_a_task_id(store: Store) -> None:
     job = taken(store)
     store.connection.execute("UPDATE jobs SET request = 'cancel' WHERE id = 1")

@@ -160,8 +160,13 @@ UPDATE jobs SET minutes = charged.minutes
     FROM (SELECT job_id, sum(minutes) AS minutes FROM charges GROUP BY job_id) AS charged WHERE charged.job_id = jobs.id;
 """
 
+_UNFILED = """
+DROP INDEX jobs_unfiled;  -- the longest due comes first: one that is tried in vain again and again keeps no other from its turn
+CREATE INDEX jobs_unfiled ON jobs (due_at, id) WHERE state = 'failed' AND filed = 0;
+"""
+
 # The n-th brings version n to n + 1; none is ever edited once released.
-MIGRATIONS: tuple[str, ...] = (_FIRST, _OUTBOXES, _FOLDERS, _MINUTES)
+MIGRATIONS: tuple[str, ...] = (_FIRST, _OUTBOXES, _FOLDERS, _MINUTES, _UNFILED)
 VERSION = len(MIGRATIONS)
 
 

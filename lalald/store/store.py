@@ -83,10 +83,10 @@ class Store(KnownFiles):
         return found if found is None else float(found)
 
     def unfiled_failures(self, now: float, limit: int, but: Collection[int] = ()) -> list[Job]:
-        """Failed jobs whose source is not yet where failures belong, and whose time has come."""
+        """Failed jobs whose source is not yet where failures belong, and whose time has come: the longest due first."""
         return self._jobs(
             "WHERE jobs.state = 'failed' AND jobs.filed = 0 AND (jobs.due_at <= ? OR jobs.due_at > ?)"
-            f" AND {_NOT_IN} ORDER BY jobs.id LIMIT ?",
+            f" AND {_NOT_IN} ORDER BY jobs.due_at, jobs.id LIMIT ?",
             (now, now + LONGEST_WAIT_SECONDS, json.dumps([*but]), limit),
         )
 
