@@ -36,8 +36,8 @@ class Lines:
             # without padding: a watched log is read from left to right
             colors = sys.stderr.isatty()
             self._steps += [_printable, structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=24)]
-            return
-        self._steps.append(structlog.processors.JSONRenderer(sort_keys=False))
+        else:
+            self._steps.append(structlog.processors.JSONRenderer(sort_keys=False))
         if _to_the_journal(self._environ):
             self._steps.append(_with_priority)
 
@@ -76,7 +76,8 @@ def _to_the_journal(environ: Mapping[str, str]) -> bool:
 
 
 def _with_priority(_logger: object, method: str, line: str) -> str:
-    return _PRIORITIES.get(method, "<6>") + line
+    priority = _PRIORITIES.get(method, "<6>")
+    return priority + line.replace("\n", f"\n{priority}")  # the console's form has a traceback below its line
 
 
 def _printable(_logger: object, _method: str, facts: dict[str, Any]) -> dict[str, Any]:
