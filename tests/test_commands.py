@@ -89,7 +89,7 @@ held
              `lalald release ID` pays again, `lalald cancel ID` gives up; `lalald show ID` tells the story.
   minutes    1 job since 2027-01-15 06:00:00; about 9.0 min to go on
              #4: needs 9.0 minutes, 2.5 are free
-             Top up at LALAL.AI: they go on by themselves. `lalald release ID` lets one past the spend guard.
+             Top up, or raise the limits and reload: they go on by themselves. `lalald release ID` lets one past per_file and per_day.
 
 failed (`lalald show ID` tells more, `lalald retry ID` goes on)
   #2  bad.mp3  4 h ago  the service refused it: no audio in it (HTTP 400, request id 0123456789abcdef). Nothing was charged.
@@ -198,7 +198,8 @@ def test_status_as_json_has_its_keys(shelf: Shelf) -> None:
                 "minutes": 9.0,
                 "unknown": 0,
                 "stands_still": False,
-                "to_do": "Top up at LALAL.AI: they go on by themselves. `lalald release ID` lets one past the spend guard.",
+                "to_do": "Top up, or raise the limits and reload: they go on by themselves."
+                " `lalald release ID` lets one past per_file and per_day.",
             },
         ],
         "failures": [
@@ -433,7 +434,7 @@ job 5
   stage            split
   held             lost_task since 2027-01-15 07:00:00
   reason           the task started, and its id never came
-  to do            `lalald release 5` pays again, `lalald cancel 5` ends it
+  to do            `lalald release 5`: it is started again and pays; `lalald cancel 5` ends it
   file             /in/podcasts/lost.mp3
   dropped as       podcasts/lost.mp3
   inbox            /in
@@ -592,6 +593,33 @@ def test_a_reader_that_has_enough_ends_nothing_in_an_error(shelf: Shelf) -> None
     assert writer.stderr.read() == b""
     writer.stderr.close()
     assert writer.wait(30) == 0
+
+
+def test_every_hold_says_what_ends_it_and_what_a_release_does(shelf: Shelf) -> None:
+    told = {
+        Hold.LICENCE: "it goes on by itself when the service accepts the licence key; `lalald release 4`: it is tried again now",
+        Hold.MINUTES: "it goes on by itself when its minutes fit; `lalald release 4`: it passes per_file and per_day",
+        Hold.DISK: "it goes on by itself when there is room; `lalald release 4`: it is tried again now",
+        Hold.MOUNT: "it goes on by itself when the folder is back; `lalald release 4`: it is tried again now",
+        Hold.FIRST_SCAN: "`lalald release 4`: it is carried; `lalald cancel 4` ends it",
+        Hold.DUPLICATE: "`lalald release 4`: it is split again and pays; `lalald cancel 4` ends it",
+    }
+    for hold, words in told.items():
+        with shelf.store() as store:
+            job = store.job(4)
+            assert job is not None
+            store.save(job, replace(job, hold=hold))
+        assert f"  to do            {words}" in shelf.said("show", "4")
+
+
+def test_a_file_that_went_away_by_itself_is_not_to_be_retried(shelf: Shelf) -> None:
+    with shelf.store() as store:
+        job = shelf.take(store, "podcasts/gone.mp3")
+        dropped = replace(
+            job, state=State.CANCELLED, error="the file changed before anything was spent on it", filed=True
+        )
+        store.save(job, dropped)
+    assert "to do            nothing: what lies in the inbox under its name now" in shelf.said("show", str(job.id))
 
 
 def test_what_a_retry_has_paid_again_is_counted_and_told(shelf: Shelf) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from lalald.commands.wording import price
 from lalald.jobs import Hold, State
 from lalald.store.reports import Reports
 from running import write_wav
@@ -87,6 +88,11 @@ def test_an_unknown_duration_is_read_from_the_file_where_it_can_be(shelf: Shelf)
         )
         + ASLEEP
     )
+
+
+def test_a_price_of_which_nothing_is_known_is_no_price_of_nothing() -> None:
+    assert price(0.0, 2) == "2 files of unknown duration"
+    assert price(0.0) == "about 0.0 min"
 
 
 def test_nothing_failed_is_nothing_to_retry(tmp_path: Path) -> None:
@@ -206,8 +212,8 @@ def test_release_tells_the_price_and_that_a_lost_task_is_paid_again(shelf: Shelf
     assert (
         shelf.said("release", "4", "5")
         == (
-            "job 4 long.mp3: passes its hold; about 9.0 min will be charged\n"
-            "job 5 podcasts/lost.mp3: passes its hold; about 3.0 min will be charged once more\n"
+            "job 4 long.mp3: passes per_file and per_day, but not the minutes left and the reserve; about 9.0 min will be charged\n"
+            "job 5 podcasts/lost.mp3: is started again; about 3.0 min will be charged once more\n"
             "together about 12.0 min\n"
         )
         + ASLEEP
@@ -243,8 +249,10 @@ def test_a_task_that_stands_still_is_told_from_a_lost_one_and_nothing_is_paid_ag
     status = shelf.said("status", code=3)
     assert "#6: it has stood at 40 %\n             These are paid, and go on by themselves when they move." in status
     assert "#5: the task started, and its id never came\n             `lalald release ID` pays again" in status
-    assert "`lalald release 6` gives it as much time again, `lalald cancel 6` ends it" in shelf.said("show", "6")
-    assert "`lalald release 5` pays again, `lalald cancel 5` ends it" in shelf.said("show", "5")
+    assert "it goes on by itself when its task moves; `lalald release 6`: it is given as much time again" in shelf.said(
+        "show", "6"
+    )
+    assert "`lalald release 5`: it is started again and pays; `lalald cancel 5` ends it" in shelf.said("show", "5")
     assert "1 job held as lost_task left alone: their tasks are paid and stand still" in shelf.said("release", "--all")
     told = "job 6 mix.wav: is given as much time again; nothing more is charged\n"
     assert shelf.said("release", "6") == told + ASLEEP

@@ -9,24 +9,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lalald.commands.layout import Bar, Cell, Section
+from lalald.commands.remedies import TO_DO
 from lalald.commands.wording import ago, count, iso, moment, price, shown, trouble_told
 from lalald.control import ping
-from lalald.jobs import Hold, Stage
+from lalald.jobs import Stage
 from lalald.store.reports import Counts, Fact, FolderReport, HoldReport, InboxReport, JobReport, Reports
 
 _MOST_UNDER_WAY = 20
 _MOST_FAILURES = 5
 _PING_SECONDS = 3.0
-_TO_DO: dict[str, str] = {
-    Hold.LICENCE: "Put a valid licence key where the configuration says; they go on by themselves.",
-    Hold.MINUTES: "Top up at LALAL.AI: they go on by themselves. `lalald release ID` lets one past the spend guard.",
-    Hold.LOST_TASK: "`lalald release ID` pays again, `lalald cancel ID` gives up; `lalald show ID` tells the story.",
-    Hold.DISK: "Make room: they go on by themselves.",
-    Hold.MOUNT: "Bring the folder back: they go on by themselves.",
-    Hold.LINK: "These are paid. `lalald release ID` tries again.",
-    Hold.FIRST_SCAN: "`lalald release --all` has them carried, `lalald cancel ID` leaves one alone; `lalald plan` prices them.",
-    Hold.DUPLICATE: "`lalald release ID` has it split again and pays, `lalald cancel ID` leaves it alone.",
-}
 
 
 class Folders(NamedTuple):
@@ -286,4 +277,4 @@ def _job_facts(report: JobReport) -> dict[str, Any]:
 def _to_do(hold: HoldReport) -> str:
     if hold.stands_still:
         return "These are paid, and go on by themselves when they move. `lalald cancel ID` gives one up."
-    return _TO_DO.get(hold.hold, "`lalald show ID` tells more.")
+    return TO_DO.get(hold.hold, "`lalald show ID` tells more.")

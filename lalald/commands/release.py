@@ -6,10 +6,11 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from lalald.commands.asking import fitting, folder_named, job_id, jobs_named, ring, tell_each, to_pay
+from lalald.commands.remedies import released
 from lalald.commands.state_folder import state_dir
 from lalald.commands.wording import count, price, shown
 from lalald.errors import UsageError
-from lalald.jobs import Hold, Job, Request
+from lalald.jobs import Hold, Request
 from lalald.store.requests import Kind, Requests
 
 _GO_ON_BY_THEMSELVES = "their tasks are paid and stand still, and go on by themselves when they move."
@@ -39,29 +40,25 @@ def run(arguments: Namespace) -> int:
             requests.leave(Request.RELEASE, [report.job.id for report in chosen])
             for accepted in folders:
                 requests.ask(Kind.RELEASE_FOLDER, accepted)
-        tell_each(chosen, _passes, to_pay)
+        tell_each(chosen, released, to_pay)
     for accepted in folders:
         print(f"{shown(accepted)}: the folder that is there now is accepted")
     ring(folder)
     return 0
 
 
-def _passes(job: Job) -> str:
-    return "is given as much time again" if job.stands_still else "passes its hold"
-
-
 def _release_all(folder: Path) -> int:
     with Requests.open(folder) as requests, requests.together():
         holds = [hold for hold in requests.holds() if hold.hold != Hold.LOST_TASK]
         left = [hold for hold in requests.holds() if hold.hold == Hold.LOST_TASK]
-        released = requests.leave_all(Request.RELEASE, but=[Hold.LOST_TASK])
-    if released:
+        passing = requests.leave_all(Request.RELEASE, but=[Hold.LOST_TASK])
+    if passing:
         cost = price(sum(hold.minutes for hold in holds), sum(hold.unknown for hold in holds))
-        print(f"{count(released, 'job')} to pass their hold; {cost} will be charged")
+        print(f"{count(passing, 'job')} to pass their hold; {cost} will be charged")
     for hold in left:
         why = _GO_ON_BY_THEMSELVES if hold.stands_still else "releasing them pays again. Name them to do that."
         print(f"{count(hold.jobs, 'job')} held as lost_task left alone: {why}")
-    if not released:
+    if not passing:
         print("No other job is held: nothing to do." if left else "No job is held: nothing to do.")
         return 0
     ring(folder)

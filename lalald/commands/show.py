@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from lalald.commands.asking import jobs_named
 from lalald.commands.facts import job_facts, source, task_state, track_path
 from lalald.commands.layout import Bar, Cell, Section, show, show_json
+from lalald.commands.remedies import to_do
 from lalald.commands.state_folder import state_dir
 from lalald.commands.wording import count, moment, shown, trouble_told
-from lalald.jobs import Hold, Job, Stage, State, Task, Track
+from lalald.jobs import Job, Stage, State, Task, Track
 from lalald.quantities import format_duration, format_size
 from lalald.store.reports import Fact, JobReport, Reports
 
@@ -82,16 +83,21 @@ def _troubles(job: Job) -> Iterator[tuple[Cell, ...]]:
         yield "attempts", f"{count(job.attempts, 'time')} in vain{_since(job)}, next at {moment(job.due_at or None)}"
     if job.twin_id is not None:
         yield "same bytes as", f"job {job.twin_id}"
-    if job.state in (State.FAILED, State.CANCELLED):
-        yield "to do", f"`lalald retry {job.id}` goes on from here; so does dragging the file back into the inbox"
-    if job.state is State.HELD:
-        yield "to do", f"`lalald release {job.id}` {_released(job)}, `lalald cancel {job.id}` ends it"
+    if remedy := _remedy(job):
+        yield "to do", remedy
 
 
-def _released(job: Job) -> str:
-    if job.hold is not Hold.LOST_TASK:
-        return "lets it past this hold"
-    return "gives it as much time again" if job.stands_still else "pays again"
+def _remedy(job: Job) -> str | None:
+    match job.state:
+        case State.HELD:
+            return to_do(job)
+        case State.CANCELLED if not any(task.error for task in job.tasks):  # nobody did: the file went away, or changed
+            return "nothing: what lies in the inbox under its name now is looked at by itself"
+        case State.FAILED | State.CANCELLED:
+            back = "; so does dragging the file back into the inbox" if job.location else ""
+            return f"`lalald retry {job.id}` goes on from here{back}"
+        case _:
+            return None
 
 
 def _task(job: Job, task: Task) -> Section:

@@ -176,8 +176,9 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
                 "Lets held jobs past their hold, or accepts a new folder as inbox or outbox.",
                 "what the jobs cost; the answer says how much. A lost_task may have been charged, and is paid once more.",
                 ("lalald release 12", "lalald release --all", "lalald release /mnt/nas/inbox"),
-                "A released job passes the spend guard, per_file included. --all leaves jobs held as lost_task alone:\n"
-                "name them. An inbox whose folder is another one than it was is taken up again once it is named here.\n"
+                "A released job passes per_file and per_day, but not the minutes left and the reserve.\n"
+                "--all leaves jobs held as lost_task alone: name them.\n"
+                "An inbox whose folder is another one than it was is taken up again once it is named here.\n"
                 + _NEXT_START,
             ),
             Verb(

@@ -49,4 +49,7 @@ def iso(at: float | None) -> str | None:
 def price(minutes: float, unknown: int = 0) -> str:
     """`about 12.5 min`, and how many files could not be measured."""
     told = f"about {minutes:,.1f} min"
-    return f"{told} and {count(unknown, 'file')} of unknown duration" if unknown else told
+    if not unknown:
+        return told
+    of_unknown = f"{count(unknown, 'file')} of unknown duration"
+    return f"{told} and {of_unknown}" if minutes else of_unknown

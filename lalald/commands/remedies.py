@@ -1,0 +1,55 @@
+"""What ends a hold, and what `lalald release` does for a job: one story for `status`, `show` and `release`."""
+
+from __future__ import annotations
+
+from lalald.jobs import Hold, Job
+
+# Of all the jobs that wait for the same thing.
+TO_DO: dict[str, str] = {
+    Hold.LICENCE: "Put a valid licence key where the configuration says; they go on by themselves.",
+    Hold.MINUTES: (
+        "Top up, or raise the limits and reload: they go on by themselves."
+        " `lalald release ID` lets one past per_file and per_day."
+    ),
+    Hold.LOST_TASK: "`lalald release ID` pays again, `lalald cancel ID` gives up; `lalald show ID` tells the story.",
+    Hold.DISK: "Make room: they go on by themselves.",
+    Hold.MOUNT: "Bring the folder back: they go on by themselves.",
+    Hold.LINK: "These are paid, and asked for again every hour. `lalald release ID` tries again now.",
+    Hold.FIRST_SCAN: "`lalald release --all` has them carried, `lalald cancel ID` leaves one alone; `lalald plan` prices them.",
+    Hold.DUPLICATE: "`lalald release ID` has it split again and pays, `lalald cancel ID` leaves it alone.",
+}
+
+_GOES_ON_WHEN: dict[Hold, str] = {
+    Hold.LICENCE: "the service accepts the licence key",
+    Hold.MINUTES: "its minutes fit",
+    Hold.DISK: "there is room",
+    Hold.MOUNT: "the folder is back",
+    Hold.LINK: "its link leads somewhere: it is asked for every hour",
+}
+
+_RELEASED: dict[Hold, str] = {
+    Hold.LICENCE: "is tried again now",
+    Hold.MINUTES: "passes per_file and per_day, but not the minutes left and the reserve",
+    Hold.DISK: "is tried again now",
+    Hold.MOUNT: "is tried again now",
+    Hold.LINK: "is tried again now",
+    Hold.FIRST_SCAN: "is carried",
+    Hold.DUPLICATE: "is split again",
+}
+
+
+def released(job: Job) -> str:
+    """What becomes of a held job when somebody releases it: `job 4 long.mp3: …`."""
+    if job.stands_still:
+        return "is given as much time again"
+    return _RELEASED.get(job.hold, "is started again") if job.hold else "passes its hold"
+
+
+def to_do(job: Job) -> str:
+    """What ends the hold of one job."""
+    when = _GOES_ON_WHEN.get(job.hold) if job.hold else None
+    if job.stands_still:
+        when = "its task moves"
+    by_itself = f"it goes on by itself when {when}; " if when else ""
+    pays = " and pays" if job.hold in (Hold.LOST_TASK, Hold.DUPLICATE) and not job.stands_still else ""
+    return f"{by_itself}`lalald release {job.id}`: it {released(job)}{pays}; `lalald cancel {job.id}` ends it"
