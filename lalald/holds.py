@@ -211,11 +211,13 @@ class Holds:
         results: set[_Need] = set()  # of its twin, where they are what it was held for: else it may have them by now
         if twin is not None and shown(twin.handling.outbox) in (job.hold_reason or ""):
             results = {(self._bench.folders.check, twin.handling.outbox)}
+        folder = source_folder(job)
+        file: _Need = inbox if folder == job.inbox else (self._bench.folders.check, folder)
         match job.stage:
             case Stage.UPLOAD:
-                return {inbox, *results}
+                return {file, *results}
             case Stage.SPLIT:
-                return {outbox} if job.paid else {inbox, outbox}
+                return {outbox} if job.paid else {file, outbox}
             case Stage.ARCHIVE if job.handling.on_success == "keep":
                 return {inbox}
             case Stage.ARCHIVE:

@@ -132,6 +132,11 @@ def retried(job: Job, now: float) -> Job:
     return replace(again, stage=stage, updated_at=now)
 
 
+def given_up(job: Job, now: float) -> Job:
+    """A failed job that nobody wants any more: it is no failure that waits for somebody. Its file stays where it is."""
+    return replace(job, state=State.CANCELLED, filed=True, updated_at=now) if job.state is State.FAILED else job
+
+
 def _retried_task(task: Task) -> Task:
     if task.starts_anew:
         return fresh(task)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from lalald import moves
 from lalald.errors import FolderUnavailableError, RefusedError, ServiceError, TransientError
 from lalald.jobs import Done, Job, Request, Stage, State, Task
-from lalald.stages.archive import take_back
+from lalald.stages.archive import take_back, taken_up
 from lalald.stages.places import source_folder, source_path
 from lalald.store import Store
 
@@ -48,10 +48,10 @@ _PAST = {Request.CANCEL: "cancelled", Request.RETRY: "retried", Request.RELEASE:
 async def _asked(job: Job, request: Request, worker: Worker) -> Job | None:
     now = worker.bench.clock.now()
     if request is Request.CANCEL:
-        return await _cancelled(job, worker) if job.state in (State.WAITING, State.HELD) else job
+        return await _cancelled(job, worker) if job.state in (State.WAITING, State.HELD) else moves.given_up(job, now)
     if request is Request.RETRY and job.state in (State.FAILED, State.CANCELLED):
         with suppress(FolderUnavailableError):  # the note stays beside the file until that has left its place
-            await worker.bench.disks.on(source_folder(job), take_back, job)
+            job = await worker.bench.disks.on(source_folder(job), taken_up, job)
         return moves.retried(job, now)
     if request is Request.RELEASE and job.state is State.HELD:
         return moves.released(job, now)
@@ -169,7 +169,7 @@ async def _redo(number: int, argument: str, worker: Worker) -> None:
         log.warning("redo.impossible", asked=argument, meaning="there is no finished job of that number or file")
         return
     try:
-        facts = await bench.disks.on(source_folder(job), os.stat, source_path(job))
+        facts = await bench.disks.on(source_folder(job), _file_to_redo, job)
     except (OSError, FolderUnavailableError) as error:
         log.warning(
             "redo.impossible", asked=argument, error=str(error), meaning="its file is not there, or cannot be looked at"
@@ -181,9 +181,22 @@ async def _redo(number: int, argument: str, worker: Worker) -> None:
     worker.wake()
 
 
+def _file_to_redo(job: Job) -> os.stat_result:
+    """On a thread: what the job's file is now; what says beside it that it failed is no longer true. Raises OSError."""
+    facts = os.stat(source_path(job))
+    take_back(job)
+    return facts
+
+
 def _redone(number: int, job: Job, now: float, store: Store) -> int:
+    """The new job has the file; one that failed is no failure any more, and is not found by its file."""
     store.drop_request(number)
-    return store.redo(job, now, tuple(moves.fresh(task) for task in job.tasks))
+    job_id = store.redo(job, now, tuple(moves.fresh(task) for task in job.tasks))
+    before = store.job(job.id)
+    if before is not None and before.state is State.FAILED:
+        words = f"{before.error} It is carried again as job {job_id}."
+        store.save(before, replace(moves.given_up(before, now), error=words, location=None))
+    return job_id
 
 
 async def _cancel_every_client(worker: Worker) -> None:

@@ -126,10 +126,9 @@ def test_a_long_list_is_told_up_to_a_screenful(shelf: Shelf) -> None:
         (["retry"], "retry needs numbers of jobs, or --failed."),
         (["retry", "2", "--failed"], "retry needs numbers of jobs, or --failed."),
         (
-            ["cancel", "6", "2"],
-            "job 2 is failed; only a held or waiting job can be asked to cancel. Nothing was asked.",
+            ["cancel", "6", "1"],
+            "job 1 is done; only a failed, held or waiting job can be asked to cancel. Nothing was asked.",
         ),
-        (["cancel", "6", "1"], "job 1 is done; only a held or waiting job can be asked to cancel."),
         (["cancel"], "cancel needs numbers of jobs, or --all."),
         (["cancel", "6", "--all"], "cancel needs numbers of jobs, or --all."),
         (["cancel", "6", "--every-client"], "--every-client goes with --all only"),
@@ -168,14 +167,15 @@ def test_a_request_wakes_the_daemon(shelf: Shelf) -> None:
 
 def test_cancel_tells_what_is_spent(shelf: Shelf) -> None:
     assert (
-        shelf.said("cancel", "6", "8")
+        shelf.said("cancel", "6", "8", "2")
         == (
             "job 6 mix.wav: to be cancelled; 9.0 min are charged already\n"
             "job 8 patient.wav: to be cancelled; nothing was charged\n"
+            "job 2 bad.mp3: to be given up, its file stays where it is; nothing was charged\n"
         )
         + ASLEEP
     )
-    assert asked(shelf) == {6: "cancel", 8: "cancel"}
+    assert asked(shelf) == {2: "cancel", 6: "cancel", 8: "cancel"}
 
 
 def test_cancel_all_spares_what_has_ended(shelf: Shelf) -> None:

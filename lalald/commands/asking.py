@@ -41,7 +41,7 @@ def fitting(reports: Sequence[JobReport], request: Request) -> list[JobReport]:
     wrong = [report for report in reports if report.job.state not in FITTING[request]]
     if wrong:
         told = ", ".join(f"job {report.job.id} is {report.state}" for report in wrong)
-        fits = " or ".join(states)
+        fits = " or ".join(filter(None, (", ".join(states[:-1]), states[-1])))
         raise UsageError(
             f"{told}; only a {fits} job can be asked to {request}. Nothing was asked.", hint=_instead(request)
         )

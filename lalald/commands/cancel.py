@@ -1,4 +1,4 @@
-"""Jobs are cancelled, here and on the service."""
+"""Jobs are cancelled, here and on the service; failed ones are given up."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lalald.commands.asking import MOST_LINES, fitting, jobs_named, ring
 from lalald.commands.state_folder import state_dir
 from lalald.commands.wording import count, shown
 from lalald.errors import UsageError
-from lalald.jobs import Request
+from lalald.jobs import Request, State
 from lalald.store.reports import JobReport
 from lalald.store.requests import Kind, Requests
 
@@ -46,7 +46,7 @@ def run(arguments: Namespace) -> int:
 
 
 def _cancel_all(requests: Requests, *, every_client: bool) -> str:
-    cancelled = requests.leave_all(Request.CANCEL)
+    cancelled = requests.leave_all(Request.CANCEL, states=[State.WAITING, State.HELD])
     if every_client:
         requests.ask(Kind.CANCEL_EVERY_CLIENT)
     told = f"{count(cancelled, 'job')} to be cancelled"
@@ -57,7 +57,8 @@ def _tell(chosen: list[JobReport]) -> None:
     for report in chosen[:MOST_LINES]:
         job = report.job
         spent = f"{job.minutes:,.1f} min are charged already" if job.minutes else "nothing was charged"
-        print(f"job {job.id} {shown(job.path)}: to be cancelled; {spent}")
+        what = "to be given up, its file stays where it is" if job.state is State.FAILED else "to be cancelled"
+        print(f"job {job.id} {shown(job.path)}: {what}; {spent}")
     if len(chosen) > MOST_LINES:
         print(f"… and {count(len(chosen) - MOST_LINES, 'more job')}")
 

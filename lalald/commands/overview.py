@@ -111,7 +111,7 @@ class Overview:
         if self.holds:
             yield Section("held", [row for hold in self.holds for row in self._hold_rows(hold)])
         if self.failures:
-            todo = "`lalald show ID` tells more, `lalald retry ID` goes on"
+            todo = "`lalald show ID` tells more, `lalald retry ID` goes on, `lalald cancel ID` gives it up"
             yield Section(f"failed ({todo})", list(self._failure_rows()))
 
     def _daemon_told(self) -> str:

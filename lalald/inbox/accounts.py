@@ -42,7 +42,7 @@ class Account:
     """What became of the files. `doubtful` ones may be old failed files; only their content tells."""
 
     taken: list[tuple[int, Chosen]] = field(default_factory=list)
-    returned: list[tuple[int, Chosen]] = field(default_factory=list)
+    returned: list[tuple[Job, Chosen]] = field(default_factory=list)  # failed jobs as they were
     left_alone: list[tuple[str, str]] = field(default_factory=list)  # path, why
     doubtful: list[Chosen] = field(default_factory=list)
 
@@ -100,11 +100,12 @@ def _comes_back(store: Books, inbox: Inbox, file: Chosen, account: Account, now:
     """Whether the file is one that failed before, dragged back under any name; or may be, which a second look will tell."""
     failed = store.failed_like(str(inbox.path), file.sight.size)
     job_id = next((old.job_id for old in failed if _is(old, file)), None)
-    if job_id is not None:
+    job = None if job_id is None else store.job(job_id)
+    if job is not None:
         rule = file.choice.rule
         back = found.taken(inbox, file.sight, rule) if rule else found.left_alone(inbox, file.sight, file.choice.reason)
-        store.readopt(job_id, back, now)
-        account.returned.append((job_id, file))
+        store.readopt(job.id, back, now)
+        account.returned.append((job, file))
         return True
     if file.sha256 is None and any(old.sha256 is not None for old in failed):
         account.doubtful.append(file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import Any, Protocol, TypeVar
@@ -11,6 +12,7 @@ from lalald import presence
 from lalald.clock import Clock
 from lalald.config import Inbox
 from lalald.disks import Disks
+from lalald.errors import FolderUnavailableError
 from lalald.inbox import anew
 from lalald.inbox.accounts import Account, Chosen, settle_accounts
 from lalald.inbox.explain import folder_refusal, knowing
@@ -21,6 +23,8 @@ from lalald.inbox.scan import Agreement
 from lalald.inbox.settle import Settling
 from lalald.naming import shown
 from lalald.presence import Presence
+from lalald.stages.archive import came_back
+from lalald.stages.places import source_folder
 from lalald.store import Store
 
 FILES_AT_ONCE = 500
@@ -213,6 +217,9 @@ class Desk:
         self._say(account)
         if self.eyes.first is not None:
             self.eyes.first.decided([file.sight.path for file in chosen])
+        for job, _ in account.returned:
+            with suppress(FolderUnavailableError):
+                await self._disks.on(source_folder(job), came_back, job)
         if account.taken or account.returned:
             self._taken()
         return account
@@ -243,8 +250,8 @@ class Desk:
             say(
                 "job.taken", job=job_id, inbox=self.key, path=shown(file.sight.path), rule=rule and rule.name, held=held
             )
-        for job_id, file in account.returned:
-            self._log.info("job.returned", job=job_id, inbox=self.key, path=shown(file.sight.path))
+        for job, file in account.returned:
+            self._log.info("job.returned", job=job.id, inbox=self.key, path=shown(file.sight.path))
         for path, why in account.left_alone:
             self._log.info("file.left_alone", inbox=self.key, path=shown(path), reason=why)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import suppress
 from dataclasses import replace
 
@@ -75,6 +76,25 @@ def take_back(job: Job) -> None:
         error_note.remove(job, job.location)
 
 
+def taken_up(job: Job) -> Job:
+    """A failed job goes on, with its file as it is now: where nothing is kept that was paid for the file as it was."""
+    take_back(job)
+    if job.location is None or any(task.paid and not task.starts_anew for task in job.tasks):
+        return job
+    with suppress(OSError):
+        facts = os.lstat(job.location)
+        if stat.S_ISREG(facts.st_mode) and (facts.st_size, facts.st_mtime_ns) != (job.size, job.mtime_ns):
+            job = replace(job, size=facts.st_size, mtime_ns=facts.st_mtime_ns, inode=facts.st_ino)
+            return replace(job, source_id=None, expires_at=None, duration=None, sha256=None)
+    return job
+
+
+def came_back(job: Job) -> None:
+    """Its file was dragged from where the row knew it: the note there is no longer true, unless that was a copy."""
+    if job.location is not None and not os.path.lexists(job.location):
+        error_note.remove(job, job.location)
+
+
 def _source(job: Job) -> Source:
     return Source(job, source_path(job))
 
@@ -129,7 +149,7 @@ def _accepted(root: str, path: str) -> str:
 def _stay(job: Job, source: Source, beside: Beside | None) -> Job:
     if filing.is_aside(source):
         filing.put_back(source)
-    if beside and filing.find(source) is not None:
+    if beside and os.path.lexists(source.path):  # whatever became of it: the note tells
         with suppress(FileExistsError):
             beside.put(source.path)
     return job

@@ -5,14 +5,18 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+from dataclasses import replace
 
 from lalald.errors import FileError, FolderUnavailableError
 from lalald.files import listed, plain_errors
-from lalald.jobs import Job
+from lalald.jobs import Dropped, Failed, Job
 from lalald.naming import shown
 from lalald.presence import read_marker
 from lalald.stages.bench import Bench
 from lalald.stages.places import source_folder, source_path
+
+REMOVED = "the file was removed before anything was spent on it"
+CHANGED = "the file changed before anything was spent on it"
 
 _AWAY = {errno.ENOENT, errno.ENOTDIR}
 _FOLDER_TROUBLE = {errno.ESTALE, errno.ENOTCONN, errno.EIO, errno.ENODEV, errno.EHOSTDOWN, errno.ETIMEDOUT}
@@ -21,12 +25,20 @@ _FOLDER_TROUBLE = {errno.ESTALE, errno.ENOTCONN, errno.EIO, errno.ENODEV, errno.
 async def changed(job: Job, bench: Bench) -> str | None:
     """What became of the job's file since it was taken, or None where it is as it was.
 
-    Raises FolderUnavailableError where the inbox is away: then nothing is known of the file.
+    Raises FolderUnavailableError where its folder is away.
     """
     reason = await bench.disks.on(source_folder(job), look, job)
     if reason is not None:
-        await check_inbox(job.inbox, bench)
+        await check_its_folder(job, bench)
     return reason
+
+
+async def check_its_folder(job: Job, bench: Bench) -> None:
+    """Raises FolderUnavailableError where the folder is away in which the job's file should be: then nothing is known of the file."""
+    if (folder := source_folder(job)) == job.inbox:
+        await check_inbox(job.inbox, bench)
+    else:
+        await bench.folders.check(folder)
 
 
 async def check_inbox(inbox: str, bench: Bench) -> None:
@@ -55,15 +67,26 @@ def look(job: Job) -> str | None:
         facts = os.stat(path, follow_symlinks=False)
     except OSError as error:
         if error.errno in _AWAY:
-            return "the file was removed before anything was spent on it"
+            return REMOVED
         if error.errno in _FOLDER_TROUBLE:
             raise FolderUnavailableError(
                 f"{job.inbox} is not there ({error.strerror}).", hint="It goes on when it is back."
             ) from error
         raise FileError(f"{path} cannot be looked at: {error.strerror}.", hint="Check its owner and mode.") from error
     if (facts.st_size, facts.st_mtime_ns) != (job.size, job.mtime_ns):
-        return "the file changed before anything was spent on it; it is taken anew when it stands still"
+        return CHANGED
     return None
+
+
+def gone(job: Job, reason: str) -> Dropped | Failed:
+    """What follows where the file is not what it was, and nothing was spent: what lies in its place now is taken anew.
+
+    Nobody looks for files where failures belong: of one there a person has to say that it is meant.
+    """
+    if job.location is None or reason == REMOVED:
+        return Dropped(reason)
+    words = f"{shown(job.location)}: {reason}. `lalald retry {job.id}` takes it as it is now."
+    return Failed(words, job=replace(job, source_id=None, expires_at=None))
 
 
 def digest(path: str) -> str:

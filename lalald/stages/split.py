@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 
 from lalald.api import SplitItem, Started, StartRefused
 from lalald.errors import RateLimitedError, RefusedError, ServiceError, TransientError
-from lalald.jobs import Done, Dropped, Failed, Held, Hold, Job, Later, Outcome, Stage, Task
+from lalald.jobs import Done, Held, Hold, Job, Later, Outcome, Stage, Task
 from lalald.money import minutes as cost
 from lalald.presets import BATCHABLE
 from lalald.stages.bench import Bench
 from lalald.stages.room import room_for_results
-from lalald.stages.source import changed
+from lalald.stages.source import changed, gone
 
 NO_BATCHES = "batch_not_avaliable"  # their spelling
 MOST_IN_A_BATCH = 100  # the document's maxItems
@@ -87,15 +87,13 @@ def _without_source(job: Job) -> Job:
 
 async def _throw_away(job: Job, reason: str, bench: Bench) -> Outcome:
     """The file changed after the upload: what was uploaded is of no use, and nobody paid for it."""
-    if job.location is not None:
-        return Failed(f"{job.location}: {reason}. Drop the file into {job.inbox} again.")
     if job.source_id is not None:
         try:
             await bench.api.delete(job.source_id)
         except ServiceError:
             bench.log.info("source.left_to_expire", job=job.id, source_id=job.source_id)
     bench.budget.forgo(job.id)
-    return Dropped(reason)
+    return gone(job, reason)
 
 
 async def _no_room(job: Job, bench: Bench) -> Held | None:

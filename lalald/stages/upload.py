@@ -13,7 +13,7 @@ from lalald.money import local_duration
 from lalald.stages import twins
 from lalald.stages.bench import Bench
 from lalald.stages.places import source_folder, source_path
-from lalald.stages.source import check_inbox, digest, look
+from lalald.stages.source import check_its_folder, digest, gone, look
 
 LIMIT_BYTES = 10_000_000_000  # the document: "Upload limit is 10GB per request"
 _KEPT_SECONDS = 24 * 3600.0  # the service deletes sources by itself about a day after the upload
@@ -28,8 +28,8 @@ async def upload(job: Job, bench: Bench) -> Outcome:
     is_compared = await twins.may_exist(job, bench)
     looked = await bench.disks.on(source_folder(job), _looked_at, job, is_compared)
     if isinstance(looked, Dropped):
-        await check_inbox(job.inbox, bench)
-        return _gone(job, looked.reason)
+        await check_its_folder(job, bench)
+        return gone(job, looked.reason)
     if isinstance(looked, Failed):
         return looked
     job = looked
@@ -57,12 +57,6 @@ def _looked_at(job: Job, is_compared: bool) -> Job | Dropped | Failed:
     if is_compared and job.sha256 is None:
         job = replace(job, sha256=digest(path))
     return job if job.duration is not None else replace(job, duration=local_duration(path))
-
-
-def _gone(job: Job, reason: str) -> Outcome:
-    if job.location is None:
-        return Dropped(reason)
-    return Failed(f"{job.location}: {reason}. Drop the file into {job.inbox} again.")
 
 
 async def _send(job: Job, path: str, bench: Bench) -> Outcome:

@@ -29,7 +29,7 @@ class Kind(StrEnum):
 
 
 FITTING: dict[Request, frozenset[State]] = {
-    Request.CANCEL: frozenset({State.WAITING, State.HELD}),
+    Request.CANCEL: frozenset({State.WAITING, State.HELD, State.FAILED}),  # the last are given up
     Request.RETRY: frozenset({State.FAILED, State.CANCELLED}),
     Request.RELEASE: frozenset({State.HELD}),
 }
