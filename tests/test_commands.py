@@ -91,7 +91,7 @@ held
              #4: needs 9.0 minutes, 2.5 are free
              Top up, or raise the limits and reload: they go on by themselves. `lalald release ID` lets one past per_file and per_day.
 
-failed (`lalald show ID` tells more, `lalald retry ID` goes on)
+failed (`lalald show ID` tells more, `lalald retry ID` goes on, `lalald cancel ID` gives it up)
   #2  bad.mp3  4 h ago  the service refused it: no audio in it (HTTP 400, request id 0123456789abcdef). Nothing was charged.
 """
 
