@@ -231,3 +231,14 @@ def test_folders_behind_a_closed_door_are_told_and_no_crash(open_folder: Path) -
         "state_dir",
     ]
     assert all("cannot be looked at: Permission denied" in line for line in told)
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_a_state_folder_that_the_file_does_not_name_is_told_without_a_line_of_it(tmp_path: Path, written: bool) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "state").touch()
+    text = with_inbox(f"path: {tmp_path}/in", f"outbox: {tmp_path}/out")
+    text = text if written else text.replace("state_dir: /var/lib/lalald\n", "")
+    config = loaded(tmp_path, text, {"LALALD_STATE_DIR": str(tmp_path / "state")})
+    assert check_folders(config) == [f"state_dir: {tmp_path}/state is a file, not a folder"]

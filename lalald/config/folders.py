@@ -19,7 +19,8 @@ def check_folders(config: Config) -> list[str]:
 
 
 def _told(config: Config, where: str, words: str) -> str:
-    line = config.lines.get(where) or config.lines.get(where.rpartition(".")[0])
+    holder = where.rpartition(".")[0]
+    line = config.lines.get(where) or (config.lines.get(holder) if holder else None)
     return f"line {line}  {where}: {words}" if line else f"{where}: {words}"
 
 

@@ -38,7 +38,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     if findings.mistakes or config is None:
         raise findings.error(str(path))
     _check_key_files(config, environ, findings)
-    lines = {spelled(where): line for where, line in written.lines.items()}
+    lines = {spelled(where): line for where, line in written.lines.items() if where not in findings.sources}
     return replace(config, warnings=findings.told_warnings(), lines=lines)
 
 
