@@ -66,6 +66,8 @@ def _parsed(words: Sequence[str]) -> int:
     if arguments.command is None:
         parser.print_help()
         return 0
+    if arguments.config is not None and not VERBS[arguments.command].configured:
+        parser.error(f"{arguments.command} reads no configuration: --config means nothing to it")
     run: Callable[[object], int] = import_module(VERBS[arguments.command].module).run
     return guarded(lambda: run(arguments))
 

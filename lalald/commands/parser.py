@@ -38,7 +38,8 @@ def build(words: Sequence[str]) -> ArgumentParser:
             allow_abbrev=False,
         )
         if verb.name in words:
-            command.add_argument("--config", metavar="FILE", default=SUPPRESS, help=_CONFIG)
+            if verb.configured:
+                command.add_argument("--config", metavar="FILE", default=SUPPRESS, help=_CONFIG)
             import_module(verb.module).add_arguments(command)
     return parser
 

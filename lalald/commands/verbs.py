@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Verb(NamedTuple):
-    """A command. `module` has `add_arguments(parser)` and `run(arguments) -> int`, the exit code."""
+    """A command. `module` has `add_arguments(parser)` and `run(arguments) -> int`, the exit code. `configured`: it reads a configuration."""
 
     name: str
     module: str
@@ -14,6 +14,7 @@ class Verb(NamedTuple):
     costs: str
     examples: tuple[str, ...]
     more: str = ""
+    configured: bool = True
 
     @property
     def epilog(self) -> str:
@@ -35,6 +36,7 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
                 "Writes a starter configuration with its folders, and says what to do next.",
                 _NOTHING,
                 ("lalald init", "lalald init ~/stems"),
+                configured=False,
             ),
             Verb(
                 "check-config",
@@ -50,6 +52,7 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
                 "Prints the JSON Schema of the configuration, for editors that complete and check.",
                 _NOTHING,
                 ("lalald schema > lalald.schema.json",),
+                configured=False,
             ),
             Verb(
                 "run",
@@ -66,6 +69,7 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
                 "Shows lalald at work on sounds of its own and a sandbox: seconds, and no key needed.",
                 "nothing: it talks to a sandbox on this machine.",
                 ("lalald demo",),
+                configured=False,
             ),
             Verb(
                 "sandbox",
@@ -74,8 +78,11 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
                 "nothing: it separates nothing, its tracks are copies that say so.",
                 (
                     "lalald sandbox --port 8900 --processing-seconds 5",
-                    "LALALD_API_URL=http://127.0.0.1:8900 lalald run",
+                    "LALALD_API_URL=http://127.0.0.1:8900 LALALD_STATE_DIR=/tmp/rehearsal lalald run",
                 ),
+                "A rehearsal needs a state folder and folders of its own: what is known of files that the sandbox has carried\n"
+                "would else be taken for true later.",
+                configured=False,
             ),
         ),
     ),
