@@ -20,12 +20,14 @@ def run(arguments: Namespace) -> int:
 
 
 def carry(arguments: Namespace, accept: Callable[[Config], None]) -> int:
-    """The life of the daemon. Its configuration is shown to `accept` first, whose error is its end."""
+    """The life of the daemon. Its configuration is shown to `accept` first, belonging error is its end."""
     from lalald.config import apart, find
 
     reading = apart.begin(find(arguments.config, os.environ), os.environ)
-    from lalald import daemon  # takes as long as the reading does
+    from lalald import daemon, belonging  # takes as long as the reading does
 
     config = reading()
     accept(config)
-    return daemon.run(config, once=arguments.once)
+    return daemon.run(
+        config, once=arguments.once, open_store=lambda state_dir: belonging.open_store(state_dir, config.api_url)
+    )

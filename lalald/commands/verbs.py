@@ -6,7 +6,10 @@ from typing import NamedTuple
 
 
 class Verb(NamedTuple):
-    """A command. `module` has `add_arguments(parser)` and `run(arguments) -> int`, the exit code. `configured`: it reads a configuration."""
+    """A command. `module` has `add_arguments(parser)` and `run(arguments) -> int`, the exit code.
+
+    `configured`: it reads a configuration.
+    """
 
     name: str
     module: str

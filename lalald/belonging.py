@@ -1,0 +1,49 @@
+"""A state folder knows whose it is: the true service's, or that of a sandbox on this machine.
+
+What a sandbox has carried must not be taken for true: its copies would be given as the earlier results of the same bytes, and paid
+work would be asked for where nobody knows it.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from pathlib import Path
+
+from lalald.api.address import api_origin
+from lalald.errors import StoreRefusedError
+from lalald.store import Store
+
+_FACT = "service_url"
+_HINT = "Name another one: `state_dir` or LALALD_STATE_DIR. A rehearsal wants an inbox and an outbox of its own, too."
+
+
+def open_store(state_dir: Path, api_url: str) -> Store:
+    """The store of a state folder that belongs to this service, or to none yet.
+
+    Raises StoreError: it cannot be opened, or belongs to another kind of service.
+    """
+    store = Store.open(state_dir)
+    try:
+        _claim(store, state_dir, api_url)
+    except BaseException:
+        with closing(store):
+            raise
+    return store
+
+
+def _claim(store: Store, state_dir: Path, api_url: str) -> None:
+    known = store.fact(_FACT)
+    if isinstance(known, str) and _is_sandbox(known) != _is_sandbox(api_url) and store.newest_id():
+        raise StoreRefusedError(
+            f"the state folder {state_dir} holds what {known} has carried; it is not used with {api_url}, and was left as it is.",
+            hint=_HINT,
+        )
+    if known != api_url:
+        store.set_fact(_FACT, api_url, time.time())
+
+
+def _is_sandbox(api_url: str) -> bool:
+    """By its place: LALAL.AI is on no loopback."""
+    origin, _ = api_origin(api_url)
+    return origin.is_loopback
