@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from conftest import MakeHome
+from lalald.belonging import open_store
 from lalald.errors import StoreRefusedError
 from lalald.sandbox.server import Sandbox
-from lalald.belonging import open_store
 from running import write_wav
 from test_store import taken
 

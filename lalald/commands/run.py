@@ -24,7 +24,7 @@ def carry(arguments: Namespace, accept: Callable[[Config], None]) -> int:
     from lalald.config import apart, find
 
     reading = apart.begin(find(arguments.config, os.environ), os.environ)
-    from lalald import daemon, belonging  # takes as long as the reading does
+    from lalald import belonging, daemon  # takes as long as the reading does
 
     config = reading()
     accept(config)
