@@ -302,3 +302,8 @@ def test_a_job_held_since_its_first_scan_is_priced_when_all_are_released(tmp_pat
     assert shelf.said("release", "--all") == (
         "26 jobs to pass their hold; about 225.0 min and 1 file of unknown duration will be charged\n" + ASLEEP
     )
+
+
+def test_what_is_done_is_redone_and_what_is_under_way_is_looked_at(shelf: Shelf) -> None:
+    assert "  `lalald redo` carries a file again" in shelf.complained("retry", "1")
+    assert "  `lalald show ID` tells more." in shelf.complained("retry", "7")

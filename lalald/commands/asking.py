@@ -10,7 +10,7 @@ from lalald.commands.facts import source
 from lalald.commands.wording import count, price, shown
 from lalald.control import wake
 from lalald.errors import UsageError
-from lalald.jobs import Hold, Job, Request, Task
+from lalald.jobs import Hold, Job, Request, State, Task
 from lalald.money import minutes
 from lalald.store.reports import JobReport, Reports
 from lalald.store.requests import FITTING
@@ -43,13 +43,13 @@ def fitting(reports: Sequence[JobReport], request: Request) -> list[JobReport]:
         told = ", ".join(f"job {report.job.id} is {report.state}" for report in wrong)
         fits = " or ".join(filter(None, (", ".join(states[:-1]), states[-1])))
         raise UsageError(
-            f"{told}; only a {fits} job can be asked to {request}. Nothing was asked.", hint=_instead(request)
+            f"{told}; only a {fits} job can be asked to {request}. Nothing was asked.", hint=_instead(request, wrong)
         )
     return list(reports)
 
 
-def _instead(request: Request) -> str:
-    if request is Request.RETRY:
+def _instead(request: Request, wrong: Sequence[JobReport]) -> str:
+    if request is Request.RETRY and any(report.job.state is State.DONE for report in wrong):
         return "`lalald redo` carries a file again whose job is done, and pays again."
     return "`lalald show ID` tells more."
 
