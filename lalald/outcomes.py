@@ -13,6 +13,7 @@ from lalald.errors import (
     LicenceRefusedError,
     LinkRefusedError,
     RefusedError,
+    StagingLostError,
     TransientError,
 )
 from lalald.jobs import Done, Failed, Held, Hold, Job, Later, Outcome, Stage, told
@@ -40,9 +41,16 @@ async def outcome_of(job: Job, running: Awaitable[Outcome], bench: Bench, holds:
     except TransientError as error:
         return Later(str(error), error=error)
     except FileError as error:
-        return Later(told(error))
+        return _in_the_way(job, error)
     except RefusedError as error:
         return Failed(f"the service refused it: {error}.{_money(job)}")
+
+
+def _in_the_way(job: Job, error: FileError) -> Outcome:
+    """Something about a file that a second try may mend; else it needs somebody's hand, before what is paid expires."""
+    if job.attempts == 0 or isinstance(error, StagingLostError):
+        return Later(told(error))
+    return Held(Hold.DISK, told(error))
 
 
 async def _licence(job: Job, error: LicenceRefusedError, holds: Holds) -> Outcome:

@@ -10,7 +10,7 @@ import pytest
 from carrying import Workshop, run
 from conftest import MakeHome
 from lalald import requests
-from lalald.jobs import Job, Request, State
+from lalald.jobs import Hold, Job, Request, Stage, State
 from lalald.sandbox.server import Sandbox
 from lalald.store.requests import Kind, Requests
 from running import tree, until, write_wav
@@ -91,6 +91,25 @@ def test_a_failed_file_whose_folder_is_away_is_waited_for(tmp_path: Path) -> Non
             elsewhere.rmdir()
             (tmp_path / "mounted").rename(elsewhere)
             await shop.until_job("it goes on", state=State.DONE)
+
+    run(scenario())
+
+
+def test_what_is_in_the_way_of_results_or_files_holds_their_job_and_is_told(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            in_the_way = shop.outbox / "podcasts", shop.inbox / "done"
+            for path in in_the_way:
+                path.write_bytes(b"a file that has the name of a folder")
+            await shop.drop("podcasts/ep1.wav")
+            for stage, path in zip((Stage.DOWNLOAD, Stage.ARCHIVE), in_the_way, strict=True):
+                held = await shop.until_job("it is held", state=State.HELD, hold=Hold.DISK, stage=stage)
+                assert str(path) in (held.hold_reason or "")
+                path.unlink()
+            await shop.until_job("it goes on", state=State.DONE)
+            assert tree(shop.outbox) == ["podcasts/ep1/no_vocals.wav", "podcasts/ep1/vocals.wav"]
+            assert tree(shop.inbox) == ["done/podcasts/ep1.wav"]
+            assert len(shop.journal.of("job.held")) <= 4, "what is tried in vain is not said each time"
 
     run(scenario())
 

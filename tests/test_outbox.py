@@ -299,6 +299,14 @@ def test_no_manifest_speaks_for_a_job_with_a_failed_task_until_its_retry_has_del
     ]
 
 
+def test_an_old_manifest_does_not_speak_for_tracks_of_which_some_are_overwritten(tmp_path: Path) -> None:
+    delivered(job_at(tmp_path, manifest=True, on_conflict="overwrite"))
+    job = job_at(tmp_path, job_id=8, manifest=True, on_conflict="overwrite", labels=["voice"])
+    failed = Task(2, "bass", "multistem", {}, Stage.CHECK, error="it failed")
+    delivered(replace(job, tasks=(*job.tasks, failed)), lambda label: b"new " + label.encode())
+    assert sorted(visible(tmp_path / "outbox")) == ["podcasts/ep1/no_voice.mp3", "podcasts/ep1/voice.mp3"]
+
+
 def test_the_tracks_of_a_retried_task_join_the_set_of_the_others(tmp_path: Path) -> None:
     delivered(job_at(tmp_path, job_id=3))
     job = job_at(tmp_path)

@@ -12,7 +12,7 @@ TO_DO: dict[str, str] = {
         " `lalald release ID` lets one past per_file and per_day."
     ),
     Hold.LOST_TASK: "`lalald release ID` pays again, `lalald cancel ID` gives up; `lalald show ID` tells the story.",
-    Hold.DISK: "Make room: they go on by themselves.",
+    Hold.DISK: "Make room, or take away what is in the way: they go on by themselves.",
     Hold.MOUNT: "Bring the folder back: they go on by themselves.",
     Hold.LINK: "These are paid, and asked for again every hour. `lalald release ID` tries again now.",
     Hold.FIRST_SCAN: "`lalald release --all` has them carried, `lalald cancel ID` leaves one alone; `lalald plan` prices them.",
@@ -22,7 +22,7 @@ TO_DO: dict[str, str] = {
 _GOES_ON_WHEN: dict[Hold, str] = {
     Hold.LICENCE: "the service accepts the licence key",
     Hold.MINUTES: "its minutes fit",
-    Hold.DISK: "there is room",
+    Hold.DISK: "there is room, and nothing in the way",
     Hold.MOUNT: "the folder is back",
     Hold.LINK: "its link leads somewhere: it is asked for every hour",
 }

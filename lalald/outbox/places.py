@@ -63,8 +63,7 @@ def place(job: Job, *, step: Step = no_step) -> Job:
         pieces = [_piece(job, key, track) for key, track in owed.items()]
         last = _manifest_piece(placed, names) if manifest.is_due(placed) else None
         try:
-            if last is not None:
-                _retire(last, step)
+            _retire(placed, last, names, step)
             _place(outbox, pieces, step)
             if last is not None:
                 _place(outbox, [last], step)
@@ -83,10 +82,9 @@ def _piece(job: Job, key: TrackKey, track: Track) -> _Piece:
 
 def _manifest_piece(placed: Job, names: Mapping[TrackKey, str]) -> _Piece | None:
     """The manifest, staged; None where a file that has to be left alone has its name."""
-    outbox, policy = placed.handling.outbox, placed.handling.on_conflict
-    number, limits = naming.named_as(placed, names, most_name_bytes(outbox))
+    policy = placed.handling.on_conflict
     content = manifest.content(placed)
-    target = os.path.join(outbox, naming.manifest_path(placed, number, limits))
+    target = _manifest_path(placed, names)
     staged = os.path.join(make_staging(placed), MANIFEST)
     piece = _Piece(staged, target, len(content), hashlib.sha256(content).hexdigest(), policy == "overwrite")
     if not facts_of(staged) and (facts_of(placing(staged)) or facts_of(piece.hidden)):
@@ -99,12 +97,23 @@ def _manifest_piece(placed: Job, names: Mapping[TrackKey, str]) -> _Piece | None
     return piece
 
 
-def _retire(last: _Piece, step: Step) -> None:
-    """An old manifest that is to be overwritten goes first: it must not speak for the new tracks."""
-    there = facts_of(last.target) if last.overwrite and facts_of(last.staged) else None
-    if there is not None and stat.S_ISREG(there.st_mode) and not _is_ours(last, there):
-        os.unlink(last.target)
+def _retire(placed: Job, last: _Piece | None, names: Mapping[TrackKey, str], step: Step) -> None:
+    """An old manifest that is to be overwritten goes first: it must not speak for the new tracks, not even for some of them."""
+    if not (placed.handling.manifest and placed.handling.on_conflict == "overwrite" and names):
+        return
+    if last is not None and not facts_of(last.staged):
+        return  # it may be in place already
+    target = _manifest_path(placed, names)
+    there = facts_of(target)
+    if there is not None and stat.S_ISREG(there.st_mode) and (last is None or not _is_ours(last, there)):
+        os.unlink(target)
         step("old manifest removed")
+
+
+def _manifest_path(placed: Job, names: Mapping[TrackKey, str]) -> str:
+    outbox = placed.handling.outbox
+    number, limits = naming.named_as(placed, names, most_name_bytes(outbox))
+    return os.path.join(outbox, naming.manifest_path(placed, number, limits))
 
 
 def _place(outbox: str, pieces: Sequence[_Piece], step: Step) -> None:
