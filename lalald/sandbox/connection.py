@@ -58,8 +58,10 @@ class Connection(H11Protocol):
         self.transport.write(surplus)
 
     def pause_on_every_write(self) -> None:
-        """From now on a send waits until the operating system has everything that was sent before it."""
-        self.transport.set_write_buffer_limits(0)
+        """From now on a send waits until the operating system, or TLS, has everything that was sent before it."""
+        over_tls = self.transport.get_extra_info("sslcontext") is not None
+        high = 1 if over_tls else 0  # asyncio's TLS waits for ever where 0 bytes are too many
+        self.transport.set_write_buffer_limits(high, 0)
 
 
 def connection(scope: Scope) -> Connection:
