@@ -45,6 +45,7 @@ class Budget:
         self._ask = ask_minutes_left
         self._spent_since = spent_since
         self._asking = asyncio.Lock()
+        self._deciding = asyncio.Lock()
         self._left: float | None = None
         self._asked_at = 0.0
         self._promised: dict[int, float] = {}
@@ -70,19 +71,20 @@ class Budget:
         if duration is None:
             return Admission(0.0)
         needed = unpaid_minutes(job, duration)
-        refusal = None if needed == 0.0 else await self.refusal(job, needed)
-        if refusal is None:
-            self._promised[job.id] = needed
+        async with self._deciding:  # one after another: each counts what was promised before
+            refusal = None if needed == 0.0 else await self.refusal(job, needed)
+            if refusal is None:
+                self._promised[job.id] = needed
         return Admission(needed, refusal)
 
     async def refusal(self, job: Job, needed: float) -> str | None:
         """Why these minutes cannot be spent on the job now, or None."""
         per_file = self.limits.per_file
-        if per_file is not None and _exceeds(needed, per_file) and not job.released:
+        if per_file is not None and exceeds(needed, per_file) and not job.released:
             return f"needs {_rounded_up(needed)} minutes, minutes.per_file allows {per_file:g}"
         promised = sum(minutes for job_id, minutes in self._promised.items() if job_id != job.id)
         left = await self.minutes_left() - promised - self.limits.reserve
-        if _exceeds(needed, left):
+        if exceeds(needed, left):
             reserve = f", {self.limits.reserve:g} kept in reserve" if self.limits.reserve else ""
             free = f"{_rounded_down(max(left, 0.0))} are free ({promised:.1f} promised to other jobs{reserve})"
             return f"needs {_rounded_up(needed)} minutes, {free}"
@@ -93,13 +95,13 @@ class Budget:
         if per_day is None or released:
             return None
         spent = await self._spent_since(midnight(self._clock.now())) + promised
-        if not _exceeds(spent + needed, per_day):
+        if not exceeds(spent + needed, per_day):
             return None
         allowed = f"minutes.per_day allows {per_day:g} and {_rounded_up(spent)} are spent or promised today"
         return f"needs {_rounded_up(needed)} minutes, {allowed}"
 
     def charged(self, job_id: int, minutes: float) -> None:
-        """A task started: what was promised is spent."""
+        """What was promised is spent, and saved: until then it counts as promised."""
         self._promised[job_id] = self._promised.get(job_id, 0.0) - minutes
         if self._promised[job_id] < _NOTHING:
             del self._promised[job_id]
@@ -115,7 +117,8 @@ class Budget:
         self._left = None
 
 
-def _exceeds(minutes: float, limit: float) -> bool:
+def exceeds(minutes: float, limit: float) -> bool:
+    """Whether these minutes are more than a limit, and not just by what sums of tenths are off by."""
     return minutes > limit + _NOTHING
 
 

@@ -315,6 +315,8 @@ class Worker:
         except StaleError:
             self.bench.log.info("job.changed_meanwhile", job=before.id, path=before.path)
             return None
+        if saved.minutes > before.minutes:
+            self.bench.budget.charged(saved.id, saved.minutes - before.minutes)
         self.bench.moved.set()
         self.failed_count += saved.state is State.FAILED and before.state is not State.FAILED
         return saved

@@ -240,16 +240,22 @@ class Workshop:
         **changes: Any,
     ) -> list[int]:
         """Files appear and are taken, as intake would. The ids of their jobs."""
-        found = []
-        inbox = inbox or self.inbox
+        folder = inbox or self.inbox
         for name in names:
-            path = inbox / name
-            self.contents[name] = write_wav(path, seconds=seconds, pitch=pitch or next(self._pitches))
-            os.truncate(path, len(self.contents[name]) + padding_bytes)
-            facts = path.stat()
+            self.contents[name] = write_wav(folder / name, seconds=seconds, pitch=pitch or next(self._pitches))
+            os.truncate(folder / name, len(self.contents[name]) + padding_bytes)
+        return await self.take(*names, tasks=tasks, inbox=inbox, **changes)
+
+    async def take(
+        self, *names: str, tasks: tuple[Task, ...] = (), inbox: Path | None = None, **changes: Any
+    ) -> list[int]:
+        """Files that lie there are taken, as intake would. The ids of their jobs."""
+        found, folder = [], inbox or self.inbox
+        for name in names:
+            facts = (folder / name).stat()
             found.append(
                 Found(
-                    str(inbox), name, facts.st_size, facts.st_mtime_ns, facts.st_ino, "rule",
+                    str(folder), name, facts.st_size, facts.st_mtime_ns, facts.st_ino, "rule",
                     self.handling_of(**changes), tasks or tasks_of(*self.asked),
                 )
             )  # fmt: skip

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from carrying import Workshop, run
+from carrying import PLENTY, Workshop, run
+from lalald.api import Started
 from lalald.budget import Budget
 from lalald.clock import Clock
 from lalald.config import Minutes
 from lalald.jobs import Hold, Job, Request, State
+from lalald.sandbox.options import Options
+from lalald.stages.split import outcome_of
 
 SIX_SECONDS = 6.0  # 0.1 minutes
 
@@ -67,9 +71,9 @@ def test_what_the_day_does_not_allow_is_charged_on_the_next(tmp_path: Path) -> N
     async def scenario() -> None:
         async with Workshop(tmp_path, minutes=Minutes(per_day=0.15)) as shop:
             await shop.drop("a.wav", "b.wav", seconds=SIX_SECONDS)
-            assert [job.hold for job in await shop.rest()] == [None, Hold.MINUTES]
+            (held,) = [job.id for job in await shop.rest() if job.hold is Hold.MINUTES]
             shop.clock.stepped_seconds += 86_400.0
-            await shop.until_job("the next day has minutes of its own", 2, state=State.DONE)
+            await shop.until_job("the next day has minutes of its own", held, state=State.DONE)
             assert shop.charges().total() == 2
 
     run(scenario())
@@ -104,5 +108,36 @@ def test_minutes_promised_to_a_job_that_needs_none_after_all_are_free_again(tmp_
             await shop.drop("c.wav", seconds=SIX_SECONDS)
             await asyncio.wait_for(shop.until_job("there are minutes for another", 3, state=State.DONE), 600)
             assert shop.charges().total() == 2
+
+    run(scenario())
+
+
+def test_files_of_unknown_duration_that_are_started_together_do_not_exceed_a_day(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        options = Options(checks_per_minute=PLENTY, default_duration_seconds=60)
+        async with Workshop(tmp_path, options=options, minutes=Minutes(per_day=1.5)) as shop:
+            for number in range(6):
+                (shop.inbox / f"film{number}.mkv").write_bytes(b"no header that anybody reads" * (number + 1))
+            shop.outbox.rename(tmp_path / "away")
+            await shop.take(*(f"film{number}.mkv" for number in range(6)))
+            assert {job.hold for job in await shop.rest()} == {Hold.MOUNT}, "they wait together"
+            (tmp_path / "away").rename(shop.outbox)
+            await shop.until(lambda: shop.charges().total(), "one of them fits")
+            await asyncio.sleep(600)
+            assert shop.charges().total() == 1
+
+    run(scenario())
+
+
+def test_what_is_started_counts_until_it_is_saved(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, minutes=Minutes(per_day=0.15)) as shop:
+            shop.sandbox.faults("upload:hang*0")
+            (first, second) = await shop.drop("a.wav", "b.wav", seconds=SIX_SECONDS)
+            job, other = replace(await shop.job(first), duration=SIX_SECONDS), await shop.job(second)
+            shop.bench.budget.forgo(second)
+            assert (await shop.bench.budget.admit(job, SIX_SECONDS)).refusal is None
+            outcome_of(job, {1: Started("task")}, shop.bench, frozenset())
+            assert await shop.bench.budget.refusal(other, 0.1) is not None
 
     run(scenario())

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import stat
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -212,6 +213,8 @@ def test_a_plan_prices_everything_that_waits(tmp_path: Path, sandbox: Sandbox) -
         "files": 7,
         "minutes": 6.7,
         "unknown": 3,
+        "over_per_file": 0,
+        "spent_today": 0.0,
         "left_alone": {
             "it is no audio or video file by its ending, and no rule takes other types": 2,
             "it is hidden": 1,
@@ -220,6 +223,41 @@ def test_a_plan_prices_everything_that_waits(tmp_path: Path, sandbox: Sandbox) -
         "minutes_left": 7.5,
         "minutes_left_error": None,
     }
+
+
+def test_a_plan_tells_what_the_limits_of_a_file_and_a_day_will_hold(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, minutes={"per_file": 0.5, "per_day": 2})
+    for path, seconds in (
+        ("fits.wav", 10.0),
+        ("mix.wav", 12.0),
+        ("podcasts/long.wav", 31.0),
+        ("podcasts/just.wav", 30.0),
+    ):
+        write_wav(shelf.inbox / path, seconds)
+    with shelf.store() as store:
+        job = shelf.take(store, "podcasts/paid.mp3", time.time())
+        store.save(job, job.with_task(replace(job.tasks[0], task_id="t", minutes=1.5, started_at=time.time())))
+        shelf.take(store, "podcasts/released.mp3", duration=60.0)
+        store.connection.execute("UPDATE jobs SET released = 1 WHERE path = 'podcasts/released.mp3'")
+    told = words(shelf.said("plan"))
+    assert "2 files above minutes.per_file (0.5 min): held until `lalald release`" in told
+    assert "today 0.5 min: minutes.per_day allows 2, 1.5 are charged" in told
+    facts = json.loads(shelf.said("plan", "--json"))
+    assert (facts["over_per_file"], facts["spent_today"]) == (2, 1.5)
+
+
+def test_a_file_that_may_be_a_copy_is_told_that_it_may_cost_nothing(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, inbox={"existing": "take"})
+    write_wav(shelf.inbox / "mix.wav", 12.0)
+    with shelf.store() as store:
+        first = known(shelf, store, "mix.wav")
+        store.save(first, replace(first, state=State.DONE, stage=Stage.DONE, sha256="00"))
+    write_wav(shelf.inbox / "copy.wav", 12.0)
+    write_wav(shelf.inbox / "longer.wav", 13.0)
+    assert f"  note       job {first.id} carried a file of this size with the same tasks" in explained(
+        shelf, "copy.wav"
+    )
+    assert "  note " not in explained(shelf, "longer.wav")
 
 
 def test_a_plan_changes_nothing(tmp_path: Path, sandbox: Sandbox) -> None:

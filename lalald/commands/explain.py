@@ -9,15 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from lalald.budget import exceeds
 from lalald.commands.asking import duration_of, price_of, to_pay
 from lalald.commands.layout import Cell, Section, show, show_json
 from lalald.commands.wording import price, shown
-from lalald.config import Config, Inbox
+from lalald.config import Config, Inbox, Rule
 from lalald.errors import StoreError
 from lalald.inbox.explain import Explanation, explain, folder_refusal, knowing, within
 from lalald.inbox.first_look import MOST_TAKEN
 from lalald.inbox.found import tasks
-from lalald.jobs import State, Task
+from lalald.jobs import State, Task, recipe
 from lalald.money import local_duration
 from lalald.quantities import format_duration
 from lalald.store.reports import JobReport, Reports
@@ -129,7 +130,23 @@ def account(config: Config, reports: Reports | None, path: str) -> Account:
     asked = tasks(explanation.rule)
     duration = local_duration(path)
     cost = price_of(asked, duration)
-    return Account(path, inbox, explanation, None, asked, duration, cost, tuple(_remarks(config, inbox, reports, cost)))
+    remarks = [*_remarks(config, inbox, reports, cost), *_twin_told(path, explanation.rule, asked, reports)]
+    return Account(path, inbox, explanation, None, asked, duration, cost, tuple(remarks))
+
+
+def _twin_told(path: str, rule: Rule, asked: tuple[Task, ...], reports: Reports | None) -> Iterator[str]:
+    """Only the bytes tell a copy, and they are not read here."""
+    if rule.duplicates != "reuse" or reports is None:
+        return
+    try:
+        twin = reports.done_like(os.lstat(path).st_size, recipe(asked))
+    except OSError:  # it went away meanwhile
+        return
+    if twin is not None:
+        yield (
+            f"job {twin} carried a file of this size with the same tasks: where the bytes are the same, too, its results are"
+            " reused and nothing is charged"
+        )
 
 
 def _job(reports: Reports | None, path: str, explanation: Explanation) -> JobReport | None:
@@ -175,7 +192,7 @@ def _of_job(path: str, inbox: Inbox, explanation: Explanation, report: JobReport
 def _remarks(config: Config, inbox: Inbox, reports: Reports | None, cost: float | None) -> Iterator[str]:
     """What may still keep a taken file waiting."""
     per_file = config.minutes.per_file
-    if cost is not None and per_file is not None and cost > per_file:
+    if cost is not None and per_file is not None and exceeds(cost, per_file):
         yield f"it will be held: minutes.per_file allows {per_file:g}; `lalald release` lets it past"
     if inbox.existing != "take" and (reports is None or not reports.known_files().inbox_seen(str(inbox.path))):
         yield (

@@ -64,6 +64,8 @@ def _facts(plan: Plan, left: float | None, trouble: str | None) -> dict[str, Any
         "files": plan.files,
         "minutes": round(plan.minutes, 3),
         "unknown": plan.unknown,
+        "over_per_file": plan.over_per_file,
+        "spent_today": round(plan.spent_today, 3),
         "left_alone": dict(plan.left_alone),
         "troubles": list(plan.troubles),
         "minutes_left": left,
@@ -94,11 +96,21 @@ def _sections(plan: Plan, config: Config, left: float | None, trouble: str | Non
         yield Section("not looked at", [(shown(trouble),) for trouble in plan.troubles])
 
 
+def _limits(plan: Plan, per_day: float | None) -> Iterator[tuple[Cell, ...]]:
+    if plan.over_per_file:
+        dear = count(plan.over_per_file, "file")
+        yield "", f"{dear} above minutes.per_file ({plan.per_file:g} min): held until `lalald release`"
+    if per_day is not None and plan.files:
+        free = max(0.0, per_day - plan.spent_today)
+        yield "today", f"{free:,.1f} min: minutes.per_day allows {per_day:g}, {plan.spent_today:,.1f} are charged"
+
+
 def _totals(plan: Plan, config: Config, left: float | None, trouble: str | None) -> Iterator[tuple[Cell, ...]]:
     yield "files", f"{plan.files:,}"
     yield "cost", f"about {plan.minutes:,.1f} min"
     if plan.unknown:
         yield "", f"and {count(plan.unknown, 'file')} of unknown duration, known once uploaded: that costs nothing yet"
+    yield from _limits(plan, config.minutes.per_day)
     if left is None:
         yield "left", f"unknown: {shown(trouble or '')}"
         return

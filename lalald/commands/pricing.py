@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from lalald.budget import exceeds, midnight
 from lalald.commands.asking import duration_of, price_of, to_pay
 from lalald.config import Config, Inbox
 from lalald.errors import StoreError
@@ -33,10 +34,6 @@ class Line:
     minutes: float = 0.0
     unknown: int = 0
 
-    def add(self, cost: float | None) -> None:
-        self.minutes += cost or 0.0
-        self.unknown += cost is None
-
 
 @dataclass(slots=True)
 class Plan:
@@ -45,9 +42,19 @@ class Plan:
     lines: dict[tuple[str, str], Line] = field(default_factory=dict)
     left_alone: Counter[str] = field(default_factory=Counter)
     troubles: list[str] = field(default_factory=list)
+    per_file: float | None = None  # the limit, and how many files, which nobody has released, cost more
+    over_per_file: int = 0
+    spent_today: float = 0.0
 
     def line(self, inbox: str, rule: str) -> Line:
         return self.lines.setdefault((inbox, rule), Line())
+
+    def add(self, line: Line, cost: float | None, *, released: bool = False) -> None:
+        """One more file of a line; `released`: it passes the limit."""
+        line.minutes += cost or 0.0
+        line.unknown += cost is None
+        limited = cost is not None and self.per_file is not None and not released
+        self.over_per_file += limited and exceeds(cost or 0.0, self.per_file or 0.0)
 
     @property
     def files(self) -> int:
@@ -64,13 +71,14 @@ class Plan:
 
 def priced(config: Config, tick: Callable[[int], None] | None = None) -> Plan:
     """Looks through every inbox and the store. `tick` is told now and then how many files were looked at, 0 at the end."""
-    plan = Plan()
+    plan = Plan(per_file=config.minutes.per_file)
     for inbox in config.inboxes:
         for rule in inbox.rules:
             plan.line(str(inbox.path), rule.name)
     counter = _Ticker(tick)
     try:
         with Reports.open(config.state_dir) as reports:
+            plan.spent_today = reports.spent_since(midnight(time.time()))
             _add_jobs(plan, reports, counter)
             for inbox in config.inboxes:
                 books = reports.known_files()
@@ -95,7 +103,7 @@ def _add_jobs(plan: Plan, reports: Reports, counter: _Ticker) -> None:
         line = plan.line(job.inbox, job.rule)
         line.held += job.state is State.HELD
         line.waiting += job.state is not State.HELD
-        line.add(price_of(owed, duration_of(job)))
+        plan.add(line, price_of(owed, duration_of(job)), released=job.released)
 
 
 def _add_files(plan: Plan, inbox: Inbox, books: KnownFiles | None, counter: _Ticker) -> None:
@@ -111,7 +119,7 @@ def _add_files(plan: Plan, inbox: Inbox, books: KnownFiles | None, counter: _Tic
         else:
             line = plan.line(root, explanation.rule.name)
             line.new += 1
-            line.add(price_of(tasks(explanation.rule), local_duration(os.path.join(root, path))))
+            plan.add(line, price_of(tasks(explanation.rule), local_duration(os.path.join(root, path))))
 
 
 def _unknown_files(plan: Plan, inbox: Inbox, books: KnownFiles | None) -> Iterator[tuple[str, Known | None]]:

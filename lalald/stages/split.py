@@ -185,7 +185,6 @@ def outcome_of(job: Job, answers: Mapping[int, Answer], bench: Bench, asked_befo
 def _started(job: Job, task: Task, answer: Started, bench: Bench) -> Job:
     now = bench.clock.now()
     minutes = cost(job.duration or 0.0, task.mode, task.presets)
-    bench.budget.charged(job.id, minutes)
     return job.with_task(
         replace(
             task,

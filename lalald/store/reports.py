@@ -266,6 +266,12 @@ class Reports:
                 found = self._reports("jobs.inbox = ? AND jobs.path = ?", (stored, within), 1, order="jobs.id DESC")
         return found[0] if found else None
 
+    def done_like(self, size: int, recipe: str) -> int | None:
+        """The newest done job of a file of this size with these tasks."""
+        query = "SELECT max(id) FROM jobs WHERE size = ? AND recipe = ? AND state = 'done' AND sha256 IS NOT NULL"
+        found: int | None = self.connection.execute(query, (size, recipe)).fetchone()[0]
+        return found
+
     def asked(self) -> int:
         """Requests of the command line that the daemon has not honoured yet."""
         (of_jobs,) = self.connection.execute("SELECT count(*) FROM jobs WHERE request IS NOT NULL").fetchone()
