@@ -150,6 +150,11 @@ def fresh(task: Task) -> Task:
     return Task(number=task.number, name=task.name, mode=task.mode, presets=task.presets)
 
 
+def carried_again(job: Job) -> Job:
+    """The job with all its work still to be done."""
+    return replace(job, stage=Stage.UPLOAD, tasks=tuple(map(fresh, job.tasks)))
+
+
 def not_filed(job: Job, error: Exception, now: float, jitter: float, *, again: bool) -> Job:
     """A failed job whose file could not be put where failures belong. `again`: it is tried less and less often; else the file stays."""
     stays = warned(filed_at_last(job), f"{_STAYS}{told(error)}")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from lalald import moves
 from lalald.errors import FolderUnavailableError, RefusedError, ServiceError, TransientError
+from lalald.inbox.anew import matched_now
 from lalald.jobs import Done, Job, Request, Stage, State, Task
 from lalald.stages.archive import take_back, taken_up
 from lalald.stages.places import source_folder, source_path
@@ -52,10 +53,15 @@ async def _asked(job: Job, request: Request, worker: Worker) -> Job | None:
     if request is Request.RETRY and job.state in (State.FAILED, State.CANCELLED):
         with suppress(FolderUnavailableError):  # the note stays beside the file until that has left its place
             job = await worker.bench.disks.on(source_folder(job), taken_up, job)
-        return moves.retried(job, now)
+        return moves.retried(_matched_now(job, worker), now)
     if request is Request.RELEASE and job.state is State.HELD:
         return moves.released(job, now)
     return job
+
+
+def _matched_now(job: Job, worker: Worker) -> Job:
+    inboxes = (inbox for inbox in worker.bench.config.inboxes if str(inbox.path) == job.inbox)
+    return next((matched_now(job, inbox) for inbox in inboxes), job)
 
 
 async def _cancelled(job: Job, worker: Worker) -> Job | None:
@@ -156,7 +162,7 @@ async def _accept(folder: str, worker: Worker, intakes: Mapping[Path, Intake]) -
 
 
 async def _redo(number: int, argument: str, worker: Worker) -> None:
-    """A finished file again, as a new job that pays again."""
+    """A finished file again, as a new job by the rules of now, that pays again."""
     bench = worker.bench
     log = bench.log
 
@@ -176,6 +182,7 @@ async def _redo(number: int, argument: str, worker: Worker) -> None:
         )
         return
     job = replace(job, size=facts.st_size, mtime_ns=facts.st_mtime_ns, inode=facts.st_ino)
+    job = _matched_now(moves.carried_again(job), worker)
     job_id = await bench.store.run(partial(_redone, number, job, bench.clock.now()))
     log.info("job.redone", asked=argument, job=job_id)
     worker.wake()
@@ -191,7 +198,7 @@ def _file_to_redo(job: Job) -> os.stat_result:
 def _redone(number: int, job: Job, now: float, store: Store) -> int:
     """The new job has the file; one that failed is no failure any more, and is not found by its file."""
     store.drop_request(number)
-    job_id = store.redo(job, now, tuple(moves.fresh(task) for task in job.tasks))
+    job_id = store.redo(job, now, job.tasks)
     before = store.job(job.id)
     if before is not None and before.state is State.FAILED:
         words = f"{before.error} It is carried again as job {job_id}."

@@ -222,3 +222,43 @@ def test_what_was_asked_while_no_daemon_ran_happens_at_the_next_start(
         home.start()
         until(lambda: len(home.jobs()) == 2, "the file is carried again")
     assert [job["state"] for job in home.rest()] == ["done", "done"]
+
+
+def test_what_is_held_and_not_paid_goes_by_the_rules_of_a_reload(sandbox: Sandbox, make_home: MakeHome) -> None:
+    """An old folder is priced, the rule is found too dear and changed, and what is released costs what the new one does."""
+    dear = {"name": "dear", "mode": "multistem", "presets": {"stem_list": ["vocals", "drum", "bass"]}}
+    home = make_home(sandbox.url, [dear], minutes={"per_file": 0.15})
+    for number in range(21):
+        write_wav(home.inbox / f"{number}.wav", seconds=0.1, pitch=200 + number)
+    home.start()
+    write_wav(home.inbox / "long.wav", seconds=6.0)
+    until(lambda: [job["hold"] for job in home.jobs()].count("minutes") == 1, "one does not fit")
+    home.settings["inboxes"][0]["rules"] = [CLEAN, {"name": "cheap", "mode": "demuser"}]
+    home.write_config()
+    reload(home, "config.reloaded")
+    until(lambda: "done/long.wav" in tree(home.inbox), "what did not fit does now")
+    assert json.loads(home.command("explain", "--json", str(home.inbox / "1.wav")).stdout)[0]["rule"] == "cheap"
+    assert home.command("release", "--all").returncode == 0
+    until(lambda: len(tree(home.inbox / "done")) == 22, "all of them were carried")
+    assert {charge["mode"] for charge in sandbox.state()["charges"]} == {"demuser"}
+
+
+@pytest.mark.parametrize("verb", ["retry", "redo"])
+def test_a_retry_of_what_is_not_paid_and_a_redo_go_by_the_rules_of_now(
+    sandbox: Sandbox, make_home: MakeHome, verb: str
+) -> None:
+    several: dict[str, Any] = {"name": "several", "tasks": [{"mode": "demuser"}, {"mode": "voice_clean"}]}
+    home = make_home(sandbox.url, [several])
+    if verb == "retry":
+        sandbox.faults("upload:422*1")
+    home.start()
+    write_wav(home.inbox / "ep1.wav", seconds=60.0)
+    until(lambda: home.jobs()[0]["state"] == ("failed" if verb == "retry" else "done"), "it ended")
+    home.settings["inboxes"][0]["rules"] = [{"name": "one", "mode": "stem_separator", "presets": {"stem": "drum"}}]
+    home.write_config()
+    reload(home, "config.reloaded")
+    assert "about 1.0 min will be charged" in home.command(verb, "1").stdout
+    until(lambda: home.jobs()[-1]["state"] == "done", "it was carried by the new rule")
+    job = home.jobs()[-1]
+    assert (job["rule"], [task["mode"] for task in job["tasks"]]) == ("one", ["stem_separator"])
+    assert sandbox.state()["charges"][-1]["mode"] == "stem_separator"

@@ -9,7 +9,7 @@ from pathlib import Path
 from lalald.commands.facts import source
 from lalald.commands.wording import count, price, shown
 from lalald.control import wake
-from lalald.errors import UsageError
+from lalald.errors import ConfigError, UsageError
 from lalald.jobs import Hold, Job, Request, State, Task
 from lalald.money import minutes
 from lalald.store.reports import JobReport, Reports
@@ -66,6 +66,19 @@ def price_of(tasks: Iterable[Task], duration: float | None) -> float | None:
     if duration is None:
         return None if listed else 0.0
     return sum(minutes(duration, task.mode, task.presets) for task in listed)
+
+
+def by_the_rules_of_now(explicit: str | None) -> Callable[[Job], Job]:
+    """What the daemon makes of a job that it carries on before anything was paid; with a mistaken configuration, the job as it is."""
+    from lalald.config import find, load
+    from lalald.inbox.anew import matched_now
+
+    try:
+        config = load(find(explicit, os.environ), os.environ)
+    except ConfigError:
+        return lambda job: job
+    inboxes = {str(inbox.path): inbox for inbox in config.inboxes}
+    return lambda job: matched_now(job, inboxes[job.inbox]) if job.inbox in inboxes else job
 
 
 def duration_of(job: Job) -> float | None:

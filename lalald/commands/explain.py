@@ -42,14 +42,21 @@ class Account:
     cost: float | None = None
     remarks: tuple[str, ...] = ()
 
+    @property
+    def rule(self) -> str | None:
+        """A job's own: after a reload another one may take such files."""
+        if self.explanation.rule is None:
+            return None
+        return self.job.job.rule if self.job is not None else self.explanation.rule.name
+
     def facts(self) -> dict[str, Any]:
-        rule, job = self.explanation.rule, self.job
+        job = self.job
         return {
             "path": self.path,
             "inbox": str(self.inbox.path) if self.inbox else None,
             "taken": self.explanation.taken,
             "reason": self.explanation.reason,
-            "rule": rule.name if rule else None,
+            "rule": self.rule,
             "job": job.job.id if job else None,
             "state": job.state if job else None,
             "duration": self.duration,
@@ -66,8 +73,8 @@ class Account:
         yield "taken", f"{'yes' if self.explanation.taken else 'no'}: {shown(self.explanation.reason)}"
         if self.inbox is not None:
             yield "inbox", shown(str(self.inbox.path))
-        if self.explanation.rule is not None:
-            yield "rule", shown(self.explanation.rule.name)
+        if self.rule is not None:
+            yield "rule", shown(self.rule)
         if self.job is not None:
             yield "job", f"{self.job.job.id}, {self.job.state} (`lalald show {self.job.job.id}`)"
         for task in self.tasks:

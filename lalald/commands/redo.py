@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser, Namespace
 
-from lalald.commands.asking import job_id, jobs_named, ring, tell_each
+from lalald.commands.asking import by_the_rules_of_now, job_id, jobs_named, ring, tell_each
 from lalald.commands.facts import source
 from lalald.commands.state_folder import state_dir
 from lalald.commands.wording import shown
 from lalald.errors import UsageError
 from lalald.jobs import State
+from lalald.moves import carried_again
 from lalald.store.reports import JobReport, Reports
 from lalald.store.requests import Kind, Requests
 
@@ -31,7 +32,8 @@ def run(arguments: Namespace) -> int:
             chosen = [_ended(_job(requests, word)) for word in arguments.what]
             for report in chosen:
                 requests.ask(Kind.REDO, str(report.job.id))
-        tell_each(chosen, lambda _job: "is carried again as a new job", lambda job: job.tasks)
+        now = by_the_rules_of_now(arguments.config)
+        tell_each(chosen, lambda _job: "is carried again as a new job", lambda job: now(carried_again(job)).tasks)
     ring(folder)
     return 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 
-from lalald.commands.asking import fitting, jobs_named, ring, tell_each, to_pay
+from lalald.commands.asking import by_the_rules_of_now, fitting, jobs_named, ring, tell_each, to_pay
 from lalald.commands.state_folder import state_dir
 from lalald.errors import UsageError
 from lalald.jobs import Request, State
@@ -24,8 +24,9 @@ def run(arguments: Namespace) -> int:
     folder = state_dir(arguments.config)
     with Requests.open(folder) as requests:
         chosen = _asked(requests, arguments)
+        now = by_the_rules_of_now(arguments.config)
         told = tell_each(
-            chosen, lambda _job: "goes on", to_pay
+            chosen, lambda _job: "goes on", lambda job: to_pay(now(job))
         )  # files may have to be read for it: nothing is locked meanwhile
     if not told:
         print("No job has failed: nothing to do.")

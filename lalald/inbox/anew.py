@@ -1,19 +1,22 @@
-"""New settings: what was left alone, and would not be now, is decided anew. On the store's thread."""
+"""New settings: what was left alone, and would not be now, is decided anew; so is what is held and not paid. On the store's thread."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
+from lalald import jobs, moves
 from lalald.config import Inbox, Rule
 from lalald.inbox import found
 from lalald.inbox.explain import CHANGED_SKIP, EXISTING_SKIP, WAS_THERE, choose
 from lalald.inbox.first_look import HOLD_REASON, MOST_TAKEN
 from lalald.inbox.settle import Sight
-from lalald.jobs import Hold
+from lalald.jobs import Hold, Job, Stage
 from lalald.store import Known, Store
 
 FILES_AT_ONCE = 500
+_ASKED_ANEW = (Hold.MINUTES, Hold.DUPLICATE)  # by other rules it may cost less, or ask for something else
 
 
 class Portion(NamedTuple):
@@ -66,3 +69,33 @@ def _decided_anew(inbox: Inbox, files: list[tuple[str, Known]]) -> Iterator[tupl
             continue
         if (rule := choose(inbox, path).rule) is not None:
             yield path, known, rule
+
+
+def matched_now(job: Job, inbox: Inbox) -> Job:
+    """A job that nothing was paid for yet, by the rule that takes its file now; where none does, as it was."""
+    rule = choose(inbox, job.path).rule
+    if rule is None or job.paid or job.stage not in (Stage.UPLOAD, Stage.SPLIT):
+        return job
+    tasks = found.tasks(rule)
+    handling = found.handling(inbox, rule)
+    if (rule.name, handling, jobs.recipe(tasks)) == (job.rule, job.handling, job.recipe):
+        return job
+    return replace(job, rule=rule.name, handling=handling, tasks=tasks, recipe=jobs.recipe(tasks))
+
+
+def match_held(store: Store, inbox: Inbox, hold: Hold, after: int, now: float) -> tuple[int, int | None]:
+    """Held jobs of which nothing is paid go by the rules of now. How many of the next ones do, and after which to go on, if at all."""
+    held = store.held_unpaid(str(inbox.path), hold, after, FILES_AT_ONCE)
+    changed = 0
+    for job in store.jobs_of(job_id for job_id, path, by in held if _is_by_others(inbox, path, by)):
+        again = matched_now(job, inbox)
+        if again is not job:
+            again = moves.released(again, now, by_a_person=False) if hold in _ASKED_ANEW else again
+            store.save(job, replace(again, updated_at=now))
+            changed += 1
+    return changed, held[-1][0] if len(held) == FILES_AT_ONCE else None
+
+
+def _is_by_others(inbox: Inbox, path: str, by: tuple[str, str, str]) -> bool:
+    rule = choose(inbox, path).rule
+    return rule is not None and by != (rule.name, jobs.recipe(found.tasks(rule)), found.handling(inbox, rule).to_json())

@@ -21,6 +21,7 @@ from lalald.inbox.look import Eyes, Looked
 from lalald.inbox.report import InboxState
 from lalald.inbox.scan import Agreement
 from lalald.inbox.settle import Settling
+from lalald.jobs import Hold
 from lalald.naming import shown
 from lalald.presence import Presence
 from lalald.stages.archive import came_back
@@ -98,6 +99,16 @@ class Desk:
         if await self._through_what_was_left_alone(partial(_decide_anew, inbox, hold, now)):
             self._log.info("inbox.matched_anew", inbox=self.key, files=old, fate="hold")
             self._taken()
+        await self._match_held(inbox, now)
+
+    async def _match_held(self, inbox: Inbox, now: float) -> None:
+        for hold in Hold:
+            after: int | None = 0
+            while after is not None:
+                changed, after = await self._store.run(partial(_match_held, inbox, hold, after, now))
+                if changed:
+                    self._log.info("job.matched_anew", inbox=self.key, hold=str(hold), jobs=changed)
+                    self._taken()
 
     async def _through_what_was_left_alone(self, step: Callable[[str, Store], anew.Portion]) -> int:
         """In portions, between which other questions to the store have their turn."""
@@ -274,3 +285,7 @@ def _count_old(inbox: Inbox, after: str, store: Store) -> anew.Portion:
 
 def _decide_anew(inbox: Inbox, hold: bool, now: float, after: str, store: Store) -> anew.Portion:
     return anew.decide(store, inbox, after, hold=hold, now=now)
+
+
+def _match_held(inbox: Inbox, hold: Hold, after: int, now: float, store: Store) -> tuple[int, int | None]:
+    return anew.match_held(store, inbox, hold, after, now)

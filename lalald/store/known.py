@@ -211,6 +211,18 @@ class KnownFiles:
         ).fetchone()
         return int(count)
 
+    def held_unpaid(
+        self, inbox: str, hold: Hold, after: int, limit: int
+    ) -> list[tuple[int, str, tuple[str, str, str]]]:
+        """Jobs of an inbox that wait for one thing before anything is paid: id, path, and rule, recipe and handling (JSON) of each."""
+        rows = self.connection.execute(
+            "SELECT jobs.id, jobs.path, jobs.rule, jobs.recipe, handlings.json FROM jobs INDEXED BY jobs_held"
+            " JOIN handlings ON handlings.id = jobs.handling WHERE jobs.state = 'held' AND jobs.hold = ? AND jobs.id > ?"
+            " AND jobs.inbox = ? AND jobs.stage IN ('upload', 'split') ORDER BY jobs.id LIMIT ?",
+            (hold, after, stored_name(inbox), limit),
+        )
+        return [(row[0], name_from(row[1]), (row[2], row[3], row[4])) for row in rows]
+
     def failed_like(self, inbox: str, size: int) -> list[FailedFile]:
         """Failed or cancelled jobs of this inbox with a file of this size that was filed away: one of them may be dragged back."""
         rows = self.connection.execute(

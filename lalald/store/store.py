@@ -239,6 +239,10 @@ class Store(KnownFiles):
         """Returns the minutes that were charged for those that have begun."""
         charged = 0.0
         old = {task.number: task for task in before.tasks}
+        if gone := old.keys() - {task.number for task in after.tasks}:
+            listed = ", ".join(map(str, gone))
+            for table, number in (("tracks", "task_number"), ("tasks", "number")):
+                self.connection.execute(f"DELETE FROM {table} WHERE job_id = ? AND {number} IN ({listed})", (after.id,))
         for task in after.tasks:
             was = old.get(task.number)
             if task == was:
