@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from lalald.api.address import api_origin
-from lalald.errors import StoreRefusedError
+from lalald.errors import ConfigError, StoreRefusedError
 from lalald.store import Store
 
 _FACT = "service_url"
@@ -41,6 +41,14 @@ def _claim(store: Store, state_dir: Path, api_url: str) -> None:
         )
     if known != api_url:
         store.set_fact(_FACT, api_url, time.time())
+
+
+def stay_with(api_url: str, other_url: str) -> None:
+    """Raises ConfigError where a daemon that works with the one would go on with the other."""
+    if _is_sandbox(api_url) != _is_sandbox(other_url):
+        raise ConfigError(
+            f"api_url: the state folder belongs to {api_url}, and is not used with {other_url}.", hint=_HINT
+        )
 
 
 def _is_sandbox(api_url: str) -> bool:

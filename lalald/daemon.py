@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
-from lalald import __version__, logs, outbox, requests, upkeep
+from lalald import __version__, belonging, logs, outbox, requests, upkeep
 from lalald.api import Client
 from lalald.budget import Budget
 from lalald.clock import Clock
@@ -315,6 +315,7 @@ class _Daemon:
             self.systemd.reloading()
             try:
                 config = await self.disks.on(str(self.config.path.parent), load, self.config.path, self.environ)
+                belonging.stay_with(self.config.api_url, config.api_url)
             except (ConfigError, FileError) as error:
                 meaning = "the old configuration goes on until the next reload"
                 self.log.error("config.kept", error=told(error), meaning=meaning)

@@ -12,6 +12,7 @@ from lalald.belonging import open_store
 from lalald.errors import StoreRefusedError
 from lalald.sandbox.server import Sandbox
 from running import write_wav
+from test_daemon import reload
 from test_store import taken
 
 TRUE, SANDBOX = "https://www.lalal.ai", "http://127.0.0.1:8900"
@@ -50,3 +51,17 @@ def test_after_a_rehearsal_the_daemon_refuses_to_work_for_true_with_its_state(
     answer = home.command("run", "--once", environ={"LALALD_API_URL": TRUE})
     assert answer.returncode == 2
     assert f"holds what {sandbox.url} has carried; it is not used with {TRUE}, and was left as it is." in answer.stderr
+
+
+def test_nor_does_it_go_on_with_the_other_kind_after_a_reload(sandbox: Sandbox, make_home: MakeHome) -> None:
+    home = make_home(sandbox.url)
+    home.start()
+    home.settings["api_url"] = TRUE
+    home.write_config()
+    said = reload(home, "config.kept")
+    assert f"the state folder belongs to {sandbox.url}, and is not used with {TRUE}." in said["error"]
+    assert "state_dir" in said["error"]
+    home.settings["inboxes"][0]["settle"] = "1s"
+    home.settings["api_url"] = sandbox.url
+    home.write_config()
+    reload(home, "config.reloaded")

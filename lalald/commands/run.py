@@ -20,7 +20,7 @@ def run(arguments: Namespace) -> int:
 
 
 def carry(arguments: Namespace, accept: Callable[[Config], None]) -> int:
-    """The life of the daemon. Its configuration is shown to `accept` first, belonging error is its end."""
+    """The life of the daemon. Its configuration is shown to `accept` first, whose error is its end."""
     from lalald.config import apart, find
 
     reading = apart.begin(find(arguments.config, os.environ), os.environ)
