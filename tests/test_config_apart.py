@@ -108,3 +108,12 @@ def test_an_interpreter_that_is_gone_since_the_start_is_a_configuration_that_was
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run([python, "-c", script], env=environ, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == f"config.yaml was not read: {python} cannot be started for it: No such file or directory\n"
+
+
+def test_a_reader_whose_daemon_has_ended_says_nothing(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    words = [sys.executable, "-c", "from lalald.config.apart import answer; answer('/nowhere')"]
+    ended = subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, timeout=60, check=False, cwd=tmp_path)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (0, b"")

@@ -79,6 +79,7 @@ def answer(path: str) -> None:
         said: Config | ConfigError = loaded(Path(path), os.environ)
     except ConfigError as error:
         said = error
-    pickle.dump(said, sys.stdout.buffer)
-    sys.stdout.flush()
+    with suppress(BrokenPipeError):  # whoever asked has ended meanwhile: by a ctrl-C, say
+        pickle.dump(said, sys.stdout.buffer)
+        sys.stdout.flush()
     os._exit(0)  # without waiting for a look at a folder that does not answer
