@@ -246,7 +246,7 @@ class KnownFiles:
             self.connection.execute("DELETE FROM tasks WHERE job_id = ?", (job_id,))
             self.write_tasks(job_id, found.tasks)
             self.connection.execute(
-                "UPDATE jobs SET rule = ?, handling = ?, recipe = ? WHERE id = ?",
+                "UPDATE jobs SET rule = ?1, handling = ?2, recipe = ?3, released = iif(recipe = ?3, released, 0) WHERE id = ?4",
                 (found.rule, self.handling_id(found.handling), jobs.recipe(found.tasks), job_id),
             )
         self.connection.execute(
