@@ -133,7 +133,7 @@ class Client:
             )
             body = wire.read_all(response, JSON_LIMIT_BYTES)
             if sending.is_complete and body is not None:
-                self._wires.give_back(wire, response, transfer)
+                self._wires.give_back(wire, response)
             else:
                 wire.close()
         reply = Reply(response.status, response.getheader, body or b"", self._key())

@@ -75,7 +75,7 @@ class Fetching:
         except BaseException:
             self._drop(wire)
             raise
-        self.route.wires.give_back(wire, response, self.transfer)
+        self.route.wires.give_back(wire, response)
         return fetched
 
     def _drop(self, wire: Wire) -> None:

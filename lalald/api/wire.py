@@ -61,6 +61,7 @@ class Wire:
         self._answer_by = float("inf")
         self._is_drained = False
         self._reader: io.BufferedReader | None = None
+        self._response: http.client.HTTPResponse | None = None
 
     def lend(self, transfer: Transfer) -> None:
         self._transfer = transfer
@@ -84,8 +85,15 @@ class Wire:
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
-    def close(self) -> None:
+    def let_go(self) -> None:
+        """The transfer is over. Were it not closed, its answer might find what it reads from collected first, and complain."""
         self._transfer.detach()
+        if self._response is not None:
+            self._response.close()
+        self._response = self._reader = None
+
+    def close(self) -> None:
+        self.let_go()
         with suppress(OSError):
             self._socket.close()
 
@@ -143,7 +151,7 @@ class Wire:
         try:
             while self._buffered().peek(1).startswith(_INTERIM):
                 self._skip_an_interim_answer()
-            response = http.client.HTTPResponse(cast("socket.socket", self), method=method)
+            response = self._response = http.client.HTTPResponse(cast("socket.socket", self), method=method)
             response.begin()
         except translate.FOREIGN as error:
             raise self._lost(error) from error

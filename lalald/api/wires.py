@@ -52,11 +52,12 @@ class Wires:
         wire.lend(transfer)
         return wire, ask(wire)
 
-    def give_back(self, wire: Wire, response: http.client.HTTPResponse, transfer: Transfer) -> None:
+    def give_back(self, wire: Wire, response: http.client.HTTPResponse) -> None:
         """The transfer is over; the connection is kept where it can be used again."""
-        transfer.detach()
+        may_be_kept = wire.may_be_kept(response)
+        wire.let_go()
         with self._lock:
-            if wire.may_be_kept(response) and len(self._kept) < _KEPT_AT_MOST and not self._is_closed:
+            if may_be_kept and len(self._kept) < _KEPT_AT_MOST and not self._is_closed:
                 self._kept.append((time.monotonic(), wire))
                 return
         wire.close()
@@ -145,13 +146,15 @@ def _resolved(host: str, port: int, transfer: Transfer, deadline: float) -> list
     if answer is None:
         raise TransferStopped
     if isinstance(answer, OSError):
-        raise answer
+        try:
+            raise answer
+        finally:
+            del answer  # with its traceback it would keep itself, and all that its callers hold
     return answer
 
 
 def _dialled(addresses: list[tuple[Any, ...]], transfer: Transfer, deadline: float) -> socket.socket:
     """Each address in turn; one that is silent leaves the others their share of the time."""
-    fault: OSError = OSError("it has no address")
     for place, (family, kind, protocol, _, address) in enumerate(addresses):
         share = (deadline - time.monotonic()) / (len(addresses) - place)
         connection = socket.socket(family, kind, protocol)
@@ -165,10 +168,9 @@ def _dialled(addresses: list[tuple[Any, ...]], transfer: Transfer, deadline: flo
         except BaseException as error:
             transfer.detach()
             connection.close()
-            if not isinstance(error, OSError) or transfer.stop.is_set():
+            if not isinstance(error, OSError) or transfer.stop.is_set() or place == len(addresses) - 1:
                 raise
-            fault = error
-    raise fault
+    raise OSError("it has no address")
 
 
 def _cut(connection: socket.socket) -> None:

@@ -96,7 +96,10 @@ async def _fetch_all(job: Job, bench: Bench) -> dict[tuple[int, int], Staged] | 
     if dead:
         return _links_anew(job, dead[0])
     if faults:
-        raise faults[0]
+        try:
+            raise faults[0]
+        finally:
+            del tries, faults  # with its traceback it would keep itself, and all that its thread held
     return {
         (task.number, position): done
         for (task, position, _), done in zip(tracks, tries, strict=True)

@@ -1,0 +1,92 @@
+"""What a transfer held is let go as it ends: sockets, buffers and files wait for no garbage collector, which comes late."""
+
+from __future__ import annotations
+
+import gc
+import http.client
+import io
+import socket
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pytest
+
+from api_client import client, closed_clients  # noqa: F401 - a fixture
+from carrying import Workshop, run
+from lalald.api import Transfer
+from lalald.api.wires import _dialled
+from lalald.errors import ServiceError
+from lalald.jobs import State
+from raw_server import RawServer, Talk
+
+TRACK = bytes(3_000_000)
+
+
+@pytest.fixture(autouse=True)
+def _no_garbage_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def is_let_go(work: Callable[[Transfer], Any]) -> bool:
+    transfer = Transfer()
+    left = weakref.ref(transfer)
+    with suppress(ServiceError):
+        work(transfer)
+    del transfer
+    return left() is None
+
+
+def nowhere() -> tuple[str, int]:
+    """An address that refuses connections."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        host, port = listener.getsockname()
+        return host, port
+
+
+def breaks(talk: Talk) -> None:
+    """In the middle of what it sends; an upload it does not even answer."""
+    if talk.request()[0].startswith(b"GET"):
+        talk.say(f"HTTP/1.1 200 OK\r\nContent-Length: {len(TRACK)}\r\n\r\n", TRACK[:1_000_000])
+
+
+def upload(url: str, transfer: Transfer) -> None:
+    client(url).upload(io.BytesIO(TRACK), len(TRACK), "a.mp3", transfer)
+
+
+def test_a_transfer_that_fails(target: BinaryIO) -> None:
+    host, port = nowhere()
+    assert is_let_go(lambda transfer: upload(f"http://{host}:{port}", transfer))
+    assert is_let_go(lambda transfer: upload("https://nowhere.invalid", transfer))
+    with RawServer(breaks) as server:
+        assert is_let_go(lambda transfer: upload(server.url, transfer))
+        assert is_let_go(lambda transfer: client(server.url).download(f"{server.url}/t", target, transfer))
+
+
+def test_a_connection_to_the_second_address_of_a_name() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        way = (socket.AF_INET, socket.SOCK_STREAM, 0, "")
+        addresses = [(*way, nowhere()), (*way, listener.getsockname())]
+
+        def dial(transfer: Transfer) -> None:
+            with closing(_dialled(addresses, transfer, time.monotonic() + 10)):
+                transfer.detach()
+
+        assert is_let_go(dial)
+
+
+def test_a_job_whose_downloads_fail_at_first(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with Workshop(tmp_path) as shop:
+            shop.sandbox.faults("download:503*2", "download:cut*1")
+            await shop.drop("ep1.wav", padding_bytes=300_000)
+            await shop.until_job("it is delivered", state=State.DONE)
+            assert [found for found in gc.get_objects() if type(found) is http.client.HTTPResponse] == []
+
+    run(story())
