@@ -695,6 +695,12 @@ def test_health_ends_with_0_only_while_every_loop_turns(shelf: Shelf) -> None:
         assert shelf.complained("health", code=3) == missing
 
 
+@pytest.mark.parametrize("word", ["-1", "0", "nan", "inf", "soon"])
+def test_health_waits_for_some_time_or_says_what_is_expected(shelf: Shelf, word: str) -> None:
+    complaint = shelf.complained("health", "--timeout", word)
+    assert f"expected a number of seconds above 0, got '{word}'" in complaint
+
+
 def test_health_loads_next_to_nothing(shelf: Shelf) -> None:
     with answering(shelf.state):
         for environ in ({"LALALD_STATE_DIR": str(shelf.state)}, {}):

@@ -90,6 +90,15 @@ def test_an_unknown_duration_is_read_from_the_file_where_it_can_be(shelf: Shelf)
     )
 
 
+def test_a_job_that_is_named_twice_is_asked_and_priced_once(shelf: Shelf) -> None:
+    once = "job 4 long.mp3: passes per_file and per_day, but not the minutes left and the reserve; about 9.0 min will be charged\n"
+    assert shelf.said("release", "4", "#4", "4") == once + ASLEEP
+    source = shelf.inbox / "done/podcasts/ep1.mp3"
+    source.parent.mkdir(parents=True)
+    source.write_bytes(b"sound")
+    assert shelf.said("redo", "1", "#1", str(source)).count("job 1 ") == 1
+
+
 def test_a_price_of_which_nothing_is_known_is_no_price_of_nothing() -> None:
     assert price(0.0, 2) == "2 files of unknown duration"
     assert price(0.0) == "about 0.0 min"

@@ -26,13 +26,18 @@ def job_id(word: str) -> int | None:
 
 
 def jobs_named(reports: Reports, words: Sequence[str]) -> list[JobReport]:
-    """The jobs of these numbers. Raises UsageError that names every word which is none's."""
+    """The jobs of these numbers, each once. Raises UsageError that names every word which is none's."""
     found = {word: None if (number := job_id(word)) is None else reports.job(number) for word in words}
     missing = [word for word, report in found.items() if report is None]
     if missing:
         unknown = ", ".join(map(shown, missing))
         raise UsageError(f"there is no job {unknown}; nothing was asked.", hint="`lalald jobs` lists them.")
-    return [report for report in found.values() if report is not None]
+    return each_once(report for report in found.values() if report is not None)
+
+
+def each_once(found: Iterable[JobReport]) -> list[JobReport]:
+    """A job that is named twice is meant once."""
+    return list({report.job.id: report for report in found}.values())
 
 
 def fitting(reports: Sequence[JobReport], request: Request) -> list[JobReport]:

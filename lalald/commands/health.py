@@ -17,11 +17,23 @@ TIMEOUT_SECONDS = 15.0
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--timeout",
-        type=float,
+        type=_seconds,
         default=TIMEOUT_SECONDS,
         metavar="SECONDS",
         help="how long to wait for the answer (%(default)g)",
     )
+
+
+def _seconds(word: str) -> float:
+    try:
+        seconds = float(word)
+    except ValueError:
+        seconds = 0.0
+    if not 0.0 < seconds <= 86400.0:
+        from argparse import ArgumentTypeError
+
+        raise ArgumentTypeError(f"expected a number of seconds above 0, got {word!r}")
+    return seconds
 
 
 def run(arguments: Namespace) -> int:

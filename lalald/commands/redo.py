@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser, Namespace
 
-from lalald.commands.asking import by_the_rules_of_now, job_id, jobs_named, ring, tell_each
+from lalald.commands.asking import by_the_rules_of_now, each_once, job_id, jobs_named, ring, tell_each
 from lalald.commands.facts import source
 from lalald.commands.state_folder import state_dir
 from lalald.commands.wording import shown
@@ -29,7 +29,7 @@ def run(arguments: Namespace) -> int:
     folder = state_dir(arguments.config)
     with Requests.open(folder) as requests:
         with requests.together():
-            chosen = [_ended(_job(requests, word)) for word in arguments.what]
+            chosen = each_once(_ended(_job(requests, word)) for word in arguments.what)
             for report in chosen:
                 requests.ask(Kind.REDO, str(report.job.id))
         now = by_the_rules_of_now(arguments.config)
