@@ -622,6 +622,12 @@ def test_a_file_that_went_away_by_itself_is_not_to_be_retried(shelf: Shelf) -> N
     assert "to do            nothing: what lies in the inbox under its name now" in shelf.said("show", str(job.id))
 
 
+def test_a_demo_whose_folder_cannot_be_made_says_so(shelf: Shelf) -> None:
+    answer = shelf.run("demo", "--keep", "/proc/demo/here")
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr.startswith("lalald: /proc/demo/here cannot be made: No such file or directory.\n")
+
+
 def test_what_a_retry_has_paid_again_is_counted_and_told(shelf: Shelf) -> None:
     with shelf.store() as store:
         job = store.job(1)

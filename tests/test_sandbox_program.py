@@ -78,14 +78,21 @@ def test_what_cannot_start_says_why(tmp_path: Path) -> None:
             "No such file or directory": ["--folder", str(tmp_path / "missing")],
             "wobble": ["--fault", "voices:wobble"],
             "-1 is below 0": ["--minutes", "-1"],
+            "65536 is above 65535": ["--port", "65536"],
+            f"No such file or directory: '{tmp_path}/none.pem'": [
+                "--port",
+                "0",
+                "--certificate",
+                f"{tmp_path}/none.pem",
+            ],
         }
         programs = [
             subprocess.Popen([*PROGRAM, *options], stderr=subprocess.PIPE, text=True) for options in mistakes.values()
         ]
         errors = [program.communicate(timeout=30)[1] for program in programs]
 
-    assert [program.returncode for program in programs] == [2, 2, 2, 2]
-    assert [words in told for words, told in zip(mistakes, errors, strict=True)] == [True] * 4
+    assert [program.returncode for program in programs] == [2] * 6
+    assert [words in told for words, told in zip(mistakes, errors, strict=True)] == [True] * 6
     assert not any("Traceback" in told for told in errors)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lalald.commands.layout import Bar, Cell, Section, on_a_terminal, show
-from lalald.errors import StoreError
+from lalald.errors import StoreError, UsageError
 from lalald.jobs import State
 from lalald.store.reports import JobReport, Reports
 
@@ -61,6 +61,8 @@ def _folder(keep: Path | None) -> Path | None:
         keep.mkdir(parents=True)
     except FileExistsError:
         return None
+    except OSError as error:
+        raise UsageError(f"{keep} cannot be made: {error.strerror}.", hint="Name another folder.") from error
     return keep.resolve()
 
 

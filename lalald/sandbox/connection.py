@@ -126,5 +126,7 @@ def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
     if certificate is None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    for file in filter(None, (certificate, key)):
+        file.open().close()  # the error of the TLS library does not say which one is missing
     context.load_cert_chain(certificate, key)
     return context

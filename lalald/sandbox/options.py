@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -11,6 +12,7 @@ from typing import Literal
 UPLOAD_LIMIT_BYTES = 10_000_000_000
 DAY_SECONDS = 86_400.0
 HOUR_SECONDS = 3_600.0
+MOST_PORT = 65_535
 
 Batch = Literal["yes", "per-item", "refused"]
 
@@ -68,10 +70,13 @@ def _add_addresses(parser: ArgumentParser) -> None:
     default = Options()
     parser.add_argument("--host", default=default.host, help="address to listen on (%(default)s)")
     parser.add_argument(
-        "--port", type=_number(int, 0), default=8900, help="port of the API (%(default)s); 0: any that is free"
+        "--port",
+        type=_number(int, 0, MOST_PORT),
+        default=8900,
+        help="port of the API (%(default)s); 0: any that is free",
     )
     parser.add_argument(
-        "--files-port", type=_number(int, 0), default=0, help="port of the downloads; 0: any that is free"
+        "--files-port", type=_number(int, 0, MOST_PORT), default=0, help="port of the downloads; 0: any that is free"
     )
     parser.add_argument(
         "--files-origin", metavar="URL", help="how clients reach the downloads, where it is not HOST:FILES_PORT"
@@ -147,14 +152,14 @@ def chosen(namespace: Namespace) -> Options:
     return Options(**{name: value for name, value in given.items() if value is not None})
 
 
-def _number(kind: Callable[[str], float], least: float) -> Callable[[str], float]:
+def _number(kind: Callable[[str], float], least: float, most: float = sys.float_info.max) -> Callable[[str], float]:
     def number(text: str) -> float:
         try:
             value = kind(text)
         except ValueError:
             raise ArgumentTypeError(f"{text!r} is no number") from None
-        if not least <= value < float("inf"):
-            raise ArgumentTypeError(f"{text} is below {least:g}")
+        if not least <= value <= most:
+            raise ArgumentTypeError(f"{text} is above {most:g}" if value > most else f"{text} is below {least:g}")
         return value
 
     return number
