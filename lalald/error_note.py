@@ -72,7 +72,7 @@ def _next(job: Job) -> str:
         return f"{_tasks(failed)} will be paid again ({_minutes(failed)}); what was delivered is not."
     if job.paid:
         return "What was paid is taken up, not paid again, while the service keeps it (24 hours)."
-    return "If a mistake in the configuration is the reason, mend it first: dragged back, the file is matched anew."
+    return "If a mistake in the configuration is the reason, mend it first: the file is matched anew."
 
 
 def is_ours(job: Job, path: str) -> bool:

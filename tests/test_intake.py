@@ -490,6 +490,23 @@ def test_a_held_old_file_with_new_content_is_held_again_and_its_first_job_ends(t
     play(story)
 
 
+def test_a_failed_file_that_was_kept_is_no_failure_any_more_when_it_is_replaced(tmp_path: Path) -> None:
+    """With on_failure: keep it is mended where it lies, and the new content is a job of its own."""
+    place = Place(tmp_path, on_failure="keep")
+
+    async def story() -> None:
+        async with place.running():
+            place.put("a.mp3")
+            (job,) = await place.wait_for(["a.mp3"])
+            await place.set_job(job.id, state="failed", filed=1, error="It is broken.")
+            place.put("a.mp3", b"mended")
+            first, _ = await place.wait_for(["a.mp3", "a.mp3"])
+            assert first.state is State.CANCELLED
+            assert first.error == "It is broken. The file has other content now, which is a job of its own."
+
+    play(story)
+
+
 def test_a_finished_file_that_left_and_is_dropped_again_is_a_new_drop(tmp_path: Path) -> None:
     place = Place(tmp_path)
 

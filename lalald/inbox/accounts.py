@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
 from lalald import moves
@@ -74,12 +74,20 @@ def settle_accounts(
 
 
 def _superseding(store: Books, before: Known | None, file: Chosen, now: float) -> Chosen:
-    """A held job whose file has other content now ends, for it would wait for nothing; the new one inherits the first look's hold."""
+    """A job that nothing was paid for, held or failed, ends where its file has other content now: it would wait for nothing.
+
+    The new one inherits the first look's hold.
+    """
     old = None if before is None or before.job_id is None else store.job(before.job_id)
-    if old is None or old.state is not State.HELD or old.paid or old.source_id is not None:
+    if old is None or old.paid or old.location is not None:
         return file
-    store.save(old, moves.after(old, Dropped("the file changed before anything was spent on it"), now))
-    return file._replace(existing="hold") if old.hold is Hold.FIRST_SCAN else file
+    if old.state is State.FAILED and old.filed:
+        words = f"{old.error} The file has other content now, which is a job of its own."
+        store.save(old, replace(moves.given_up(old, now), error=words))
+    elif old.state is State.HELD and old.source_id is None:
+        store.save(old, moves.after(old, Dropped("the file changed before anything was spent on it"), now))
+        return file._replace(existing="hold") if old.hold is Hold.FIRST_SCAN else file
+    return file
 
 
 def _decided(inbox: Inbox, file: Chosen, hold_reason: str) -> Found:
