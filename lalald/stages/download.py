@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 
@@ -46,7 +46,7 @@ def _named(job: Job) -> bool:
 
 async def _place(job: Job, bench: Bench) -> Outcome:
     try:
-        placed = await bench.disks.on(job.handling.outbox, outbox.place, job)
+        placed = await _placed(job, bench)
     except NameTakenError:  # somebody put a file there since the name was chosen
         staged = await bench.disks.on(job.handling.outbox, outbox.staged_tracks, job)
         return await _reserve(job, staged, bench)
@@ -57,6 +57,13 @@ async def _place(job: Job, bench: Bench) -> Outcome:
         for task in placed.tasks
     )
     return Done(replace(placed, tasks=tuple(tasks)))
+
+
+async def _placed(job: Job, bench: Bench) -> Job:
+    """Who overwrites does it alone: of two sets with the same names one is left, and no mixture."""
+    overwrites = job.handling.on_conflict == "overwrite"
+    async with bench.reservations.choosing(job.handling.outbox) if overwrites else nullcontext():
+        return await bench.disks.on(job.handling.outbox, outbox.place, job)
 
 
 async def _reserve(job: Job, staged: dict[tuple[int, int], Staged], bench: Bench) -> Done:
