@@ -4,6 +4,7 @@ LalaldError                     has a `hint`: what to do next
 ├── ConfigError                 the configuration cannot be used; carries every mistake
 ├── UsageError                  a command asks for what is not there, or cannot be
 ├── StoreError                  the state folder or its database cannot be used
+│   ├── NoStoreError            there is no database yet: the daemon has not run
 │   ├── StoreRefusedError       damaged, newer, or not ours: no new start mends it
 │   └── StoreBusyError          no room, no answer of the disk, or locked by another program: it passes
 ├── DaemonError                 the daemon cannot start, or is not there to be asked
@@ -46,6 +47,10 @@ class UsageError(LalaldError):
 
 class StoreError(LalaldError):
     """The database or its folder cannot be used; it was left as it is."""
+
+
+class NoStoreError(StoreError):
+    """The state folder holds no database: the daemon has not run yet."""
 
 
 class StoreRefusedError(StoreError):

@@ -187,3 +187,20 @@ def test_a_file_that_may_not_be_read_is_said_and_explained_and_taken_when_it_may
     (home.inbox / "ep1.wav").chmod(0o400)
     until(lambda: tree(home.inbox) == ["done/ep1.wav"], "it is taken")
     assert len(home.logged("file.unreadable")) == 1
+
+
+def test_what_another_user_may_not_know_is_said_and_no_price_or_reason_is_made_up(
+    sandbox: Sandbox, make_home: MakeHome
+) -> None:
+    home = of_nobody(make_home(sandbox.url))
+    drop(home.inbox, "ep1.wav")
+    assert home.command("run", "--once").returncode == 0
+    take_from(home.state)
+    for arguments in (["plan"], ["explain", str(home.inbox / "done" / "ep1.wav")], ["jobs"], ["retry", "1"]):
+        answer = home.command(*arguments)
+        assert (answer.returncode, answer.stdout) == (3, ""), arguments
+        assert answer.stderr.startswith(f"lalald: {home.state} may not be read by this user.\n"), arguments
+    take_from(home.config)
+    home.config.chmod(0o600)
+    answer = home.command("jobs")
+    assert (answer.returncode, answer.stderr) == (2, f"lalald: {home.config} cannot be read: Permission denied\n")

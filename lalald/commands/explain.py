@@ -14,7 +14,7 @@ from lalald.commands.asking import duration_of, price_of, to_pay
 from lalald.commands.layout import Cell, Section, show, show_json
 from lalald.commands.wording import price, shown
 from lalald.config import Config, Inbox, Rule
-from lalald.errors import StoreError
+from lalald.errors import NoStoreError
 from lalald.inbox.explain import Explanation, explain, folder_refusal, knowing, within
 from lalald.inbox.first_look import MOST_TAKEN
 from lalald.inbox.found import tasks
@@ -103,8 +103,8 @@ def run(arguments: Namespace) -> int:
     config = load(find(arguments.config, os.environ), os.environ)
     try:
         reports: Reports | None = Reports.open(config.state_dir)
-    except StoreError:
-        reports = None  # the daemon has not run yet: nothing is known of any file
+    except NoStoreError:
+        reports = None  # nothing is known of any file
     try:
         accounts = [account(config, reports, os.path.abspath(word)) for word in arguments.paths]
     finally:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from lalald.budget import exceeds, midnight
 from lalald.commands.asking import duration_of, price_of, to_pay
 from lalald.config import Config, Inbox
-from lalald.errors import StoreError
+from lalald.errors import NoStoreError
 from lalald.inbox.explain import EXISTING_SKIP, explain, folder_refusal, knowing
 from lalald.inbox.found import tasks
 from lalald.inbox.names import OWN_PREFIX
@@ -83,10 +83,8 @@ def priced(config: Config, tick: Callable[[int], None] | None = None) -> Plan:
             for inbox in config.inboxes:
                 books = reports.known_files()
                 _add_files(plan, knowing(inbox, books.put_into()), books, counter)
-    except StoreError:
-        if (config.state_dir / "lalald.sqlite3").exists():
-            raise
-        for inbox in config.inboxes:  # the daemon has not run yet
+    except NoStoreError:
+        for inbox in config.inboxes:
             _add_files(plan, inbox, None, counter)
     counter.end()
     plan.lines = {key: line for key, line in plan.lines.items() if line.new or line.waiting or line.held}

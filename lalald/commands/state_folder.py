@@ -41,8 +41,10 @@ def _written(explicit: str | None, environ: Mapping[str, str]) -> tuple[str | No
         return None, Path.cwd()  # a daemon has run without a file, on the environment alone
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} cannot be read: it is not UTF-8") from error
     return _value(text), path.parent
 
 

@@ -8,7 +8,7 @@ import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 
-from lalald.errors import StoreBusyError, StoreError, StoreRefusedError
+from lalald.errors import NoStoreError, StoreBusyError, StoreError, StoreRefusedError
 
 FILE_NAME = "lalald.sqlite3"
 APPLICATION_ID = 0x6C616C64  # "lald": a database of another program is told apart by it
@@ -174,7 +174,7 @@ def connect(state_dir: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """The database of a state folder, brought to this version. Raises StoreError for what is not ours, newer, or damaged."""
     path = state_dir / FILE_NAME
     if read_only and not path.exists():
-        raise StoreError(
+        raise NoStoreError(
             f"{state_dir} holds no database yet.", hint="Has `lalald run` been started with this state folder?"
         )
     try:
