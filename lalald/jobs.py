@@ -66,8 +66,9 @@ class Request(StrEnum):
 
 
 MOVES: Mapping[Stage, frozenset[Stage]] = {
-    Stage.UPLOAD: frozenset({Stage.SPLIT, Stage.DOWNLOAD}),  # download: the results of a twin are reused
-    Stage.SPLIT: frozenset({Stage.CHECK, Stage.DOWNLOAD, Stage.UPLOAD}),
+    # download: the results of a twin are reused; delete, archive: there are files of all its results' names (on_conflict: skip)
+    Stage.UPLOAD: frozenset({Stage.SPLIT, Stage.DOWNLOAD, Stage.ARCHIVE}),
+    Stage.SPLIT: frozenset({Stage.CHECK, Stage.DOWNLOAD, Stage.UPLOAD, Stage.DELETE, Stage.ARCHIVE}),
     Stage.CHECK: frozenset({Stage.DOWNLOAD, Stage.SPLIT, Stage.DELETE, Stage.ARCHIVE}),
     Stage.DOWNLOAD: frozenset({Stage.CHECK, Stage.SPLIT, Stage.UPLOAD, Stage.DELETE, Stage.ARCHIVE}),
     Stage.DELETE: frozenset({Stage.ARCHIVE}),

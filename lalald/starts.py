@@ -66,7 +66,7 @@ class Starts:
 
         began_at = self._bench.clock.monotonic()
         outcome = await outcome_of(job, prepare(), self._bench, self._worker.holds)
-        if not isinstance(outcome, Done) or outcome.job.source_id is None:
+        if not isinstance(outcome, Done) or outcome.job.source_id is None or not split.owing(outcome.job, mode):
             self._worker.tell_gate(self._worker.gates["split"], outcome, began_at, answered=False)
             await self._worker.settle(job, outcome)
             return None

@@ -34,4 +34,12 @@ def tell(log: Any, before: Job, after: Job, outcome: Outcome, *, is_news: bool) 
             log.error("job.failed", **facts, stage=str(after.stage), error=after.error)
         case _ if after.stage is not before.stage:
             warning = {"warning": after.warning} if after.warning else {}
-            log.info(_PAST[before.stage], **facts, next=str(after.stage), **warning)
+            log.info(_past(before, after), **facts, next=str(after.stage), **warning)
+
+
+def _past(before: Job, after: Job) -> str:
+    if before.stage is Stage.UPLOAD and after.source_id is None:
+        return "job.reused" if after.stage is Stage.DOWNLOAD else "job.skipped"
+    if before.stage is Stage.SPLIT and not after.paid:
+        return "source.expired" if after.stage is Stage.UPLOAD else "job.skipped"
+    return _PAST[before.stage]

@@ -8,7 +8,7 @@ Each step can be run again after a crash at any instruction, and makes no second
 from lalald.endings import Heard
 from lalald.errors import NameTakenError, StagingLostError, TwinChangedError
 from lalald.outbox.arrivals import copy_twin, fetch
-from lalald.outbox.names import reserve, unnamed
+from lalald.outbox.names import are_there, reserve, unnamed
 from lalald.outbox.places import place
 from lalald.outbox.staging import (
     Staged,
@@ -26,6 +26,7 @@ __all__ = [
     "Staged",
     "StagingLostError",
     "TwinChangedError",
+    "are_there",
     "clear",
     "clear_staging",
     "copy_twin",

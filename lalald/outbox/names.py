@@ -78,15 +78,7 @@ class _Names:
         return self.found(path) is not None or self._reserved(naming.fold(path))
 
     def found(self, path: str) -> str | None:
-        """What is on the disk under this name, as spelled there, or the file that is in the way of its folder."""
-        *folders, name = path.split("/")
-        places = [""]
-        for folder in folders:
-            deeper = [entry for place in places for entry in self._entries(place, folder)]
-            if in_the_way := [entry for entry in deeper if not os.path.isdir(self.full(entry))]:
-                return in_the_way[0]
-            places = deeper
-        return next((entry for place in places for entry in self._entries(place, name)), None)
+        return _found(self.job.handling.outbox, path)
 
     def blocked(self, path: str) -> bool:
         """Whether even somebody who overwrites cannot put a file there."""
@@ -96,8 +88,37 @@ class _Names:
     def full(self, path: str) -> str:
         return os.path.join(self.job.handling.outbox, path)
 
-    def _entries(self, folder: str, name: str) -> list[str]:
-        return [os.path.join(folder, entry) for entry in LISTINGS.alike(self.full(folder).rstrip("/"), name)]
+
+def _found(outbox: str, path: str) -> str | None:
+    """What is on the disk under this name, as spelled there, or the file that is in the way of its folder."""
+    *folders, name = path.split("/")
+    places = [""]
+    for folder in folders:
+        deeper = [entry for place in places for entry in _entries(outbox, place, folder)]
+        if in_the_way := [entry for entry in deeper if not os.path.isdir(os.path.join(outbox, entry))]:
+            return in_the_way[0]
+        places = deeper
+    return next((entry for place in places for entry in _entries(outbox, place, name)), None)
+
+
+def _entries(outbox: str, folder: str, name: str) -> list[str]:
+    full = os.path.join(outbox, folder).rstrip("/")
+    return [os.path.join(folder, entry) for entry in LISTINGS.alike(full, name)]
+
+
+def are_there(job: Job) -> bool:
+    """Whether files have the names of all tracks that the rule wants, by endings that are a guess before anything is heard of them.
+
+    Raises FileError.
+    """
+    outbox = job.handling.outbox
+    guessed = {key: endings.extension(task, track, job.path) for key, task, track in naming.wanted_tracks(job)}
+    with plain_errors(outbox, outbox):
+        for portable in (False, True):
+            paths = naming.paths(job, guessed, 1, Limits(most_name_bytes(outbox), portable))
+            if all(_found(outbox, path) for path in paths.values()):
+                return True
+    return False
 
 
 def _free_number(is_free: Callable[[int], bool], first: int) -> int | None:

@@ -15,6 +15,7 @@ from lalald.money import minutes as cost
 from lalald.presets import BATCHABLE
 from lalald.stages.bench import Bench
 from lalald.stages.room import room_for_results
+from lalald.stages.skip import skip
 from lalald.stages.source import changed, gone
 
 NO_BATCHES = "batch_not_avaliable"  # their spelling
@@ -53,6 +54,9 @@ async def prepare(job: Job, mode: str, bench: Bench) -> Ready | Outcome:
     numbers = tuple(task.number for task in tasks)
     if not job.paid and (reason := await changed(job, bench)) is not None:
         return await _throw_away(job, reason, bench)
+    if (skipped := await skip(job, bench)) is not None:
+        bench.budget.forgo(job.id)
+        return skipped
     if not unanswered(job) and _is_about_to_expire(job, bench.clock.now()):
         return Done(_without_source(job))
     if not asked and (held := await _no_room(job, bench)) is not None:

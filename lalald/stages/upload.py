@@ -13,6 +13,7 @@ from lalald.money import local_duration
 from lalald.stages import twins
 from lalald.stages.bench import Bench
 from lalald.stages.places import source_folder, source_path
+from lalald.stages.skip import skip
 from lalald.stages.source import check_its_folder, digest, gone, look
 
 LIMIT_BYTES = 10_000_000_000  # the document: "Upload limit is 10GB per request"
@@ -33,6 +34,8 @@ async def upload(job: Job, bench: Bench) -> Outcome:
     if isinstance(looked, Failed):
         return looked
     job = looked
+    if (skipped := await skip(job, bench)) is not None:
+        return skipped
     if is_compared and (outcome := await twins.look(job, bench)) is not None:
         bench.budget.forgo(job.id)  # an earlier try may have been about to pay
         return outcome
