@@ -261,3 +261,11 @@ def test_the_questions_of_a_summary_use_indices(shelf: Shelf) -> None:
     full = [plan for plan in plans if plan.startswith("SCAN jobs") and "INDEX" not in plan.split("<-")[0]]
     assert full == []
     assert any("SCAN requests" in plan for plan in plans)
+
+
+def test_what_is_asked_of_a_folder_whose_name_is_no_utf8_reaches_the_daemon(shelf: Shelf) -> None:
+    folder = "/in\udcff"
+    with Requests.open(shelf.state) as requests:
+        requests.ask(Kind.RELEASE_FOLDER, folder)
+    with shelf.store() as store:
+        assert [(kind, argument) for _, kind, argument in store.requests()] == [(Kind.RELEASE_FOLDER, folder)]

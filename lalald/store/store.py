@@ -377,7 +377,7 @@ class Store(KnownFiles):
     def requests(self) -> list[tuple[int, str, str | None]]:
         """What the command line asks of the daemon itself, oldest first: number, kind and argument of each."""
         rows = self.connection.execute("SELECT id, kind, argument FROM requests ORDER BY id").fetchall()
-        return [(row[0], row[1], row[2]) for row in rows]
+        return [(number, kind, None if argument is None else name_from(argument)) for number, kind, argument in rows]
 
     def drop_request(self, number: int) -> None:
         """It was honoured."""
