@@ -17,13 +17,13 @@ _PLAIN_NUMBER = re.compile(_NUMBER)
 _DURATION_PART = re.compile(rf"({_NUMBER})\s*(ms|[smhdw])\s*", re.ASCII)
 _CLOCK = re.compile(r"\d+(?::\d\d)+", re.ASCII)
 _SIZE = re.compile(rf"({_NUMBER})\s*([KMGT]i?)?(B)?", re.ASCII | re.IGNORECASE)
-_RATE_TAIL = re.compile(r"\s*(?:/\s*s|ps)$", re.IGNORECASE)
+_RATE_TAIL = re.compile(r"\s*/\s*[sS]$|(?<=B)ps$")  # mbps are megabits to most
 
 LONGEST_DURATION_SECONDS = 100 * 365 * 86400.0
 
 DURATION_PATTERN = r"^\s*((\d+(\.\d+)?|\.\d+)\s*(ms|[smhdw])\s*)+$|^\s*(\d+(\.\d+)?|\.\d+)\s*$"
 SIZE_PATTERN = r"^\s*(\d+(\.\d+)?|\.\d+)\s*([KMGTkmgt]i?[Bb]|[Bb])?\s*$"
-RATE_PATTERN = r"^\s*(\d+(\.\d+)?|\.\d+)\s*([KMGTkmgt]i?[Bb]|[Bb])?\s*(/\s*s)?\s*$"
+RATE_PATTERN = r"^\s*(\d+(\.\d+)?|\.\d+)\s*([KMGTkmgt]i?(B|b|Bps)|B|b|Bps)?\s*(/\s*[sS])?\s*$"
 
 
 def parse_duration(text: str) -> float:

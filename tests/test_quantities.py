@@ -96,12 +96,13 @@ def test_a_written_size_reads_back_as_near_as_it_is_shown(size: int) -> None:
     assert parse_size(format_size(size)) == pytest.approx(size, rel=0.06)
 
 
-@pytest.mark.parametrize("text", ["2MB", "2MB/s", "2MB / s", "2000000", "2MBps"])
+@pytest.mark.parametrize("text", ["2MB", "2MB/s", "2MB / s", "2000000", "2MBps", "2MB/S"])
 def test_a_rate_is_bytes_per_second_with_or_without_saying_so(text: str) -> None:
     assert parse_rate(text) == 2_000_000
+    assert re.search(quantities.RATE_PATTERN, text)
 
 
-@pytest.mark.parametrize("text", ["2MB/h", "fast", "2Mb", "2Mbps", "/s", ""])
+@pytest.mark.parametrize("text", ["2MB/h", "fast", "2Mb", "2Mbps", "2mbps", "2ps", "/s", ""])
 def test_what_is_no_rate_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"expected a rate such as 500KB or 2MB \(bytes per second\)"):
         parse_rate(text)
