@@ -225,6 +225,22 @@ def test_a_plan_prices_everything_that_waits(tmp_path: Path, sandbox: Sandbox) -
     }
 
 
+def test_files_of_which_nothing_is_known_are_not_said_to_cost_nothing(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    (shelf.inbox / "film.mkv").write_bytes(b"no header that anybody reads")
+    told = words(shelf.said("plan"))
+    assert "cost 1 file of unknown duration, known once uploaded: that costs nothing yet" in told
+    assert not any(line.startswith("cost about") for line in told)
+
+
+def test_a_held_file_is_told_with_what_it_waits_for(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    write_wav(shelf.inbox / "mix.wav", 12.0)
+    with shelf.store() as store:
+        known(shelf, store, "mix.wav", hold=Hold.FIRST_SCAN, hold_reason="it lay there before the first look")
+    assert "  held       first_scan: it lay there before the first look\n" in explained(shelf, "mix.wav")
+
+
 def test_a_plan_tells_what_the_limits_of_a_file_and_a_day_will_hold(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path, minutes={"per_file": 0.5, "per_day": 2})
     for path, seconds in (

@@ -77,6 +77,8 @@ class Account:
             yield "rule", shown(self.rule)
         if self.job is not None:
             yield "job", f"{self.job.job.id}, {self.job.state} (`lalald show {self.job.job.id}`)"
+            if self.job.job.hold is not None:
+                yield "held", f"{self.job.job.hold}: {shown(self.job.job.hold_reason or '-')}"
         for task in self.tasks:
             yield (
                 f"task {shown(task.title)}",

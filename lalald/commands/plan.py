@@ -10,7 +10,7 @@ from typing import Any
 
 from lalald.commands.layout import Cell, Section, show, show_json
 from lalald.commands.pricing import Plan, priced
-from lalald.commands.wording import count, shown
+from lalald.commands.wording import count, price, shown
 from lalald.config import Config
 from lalald.errors import LalaldError
 
@@ -107,9 +107,11 @@ def _limits(plan: Plan, per_day: float | None) -> Iterator[tuple[Cell, ...]]:
 
 def _totals(plan: Plan, config: Config, left: float | None, trouble: str | None) -> Iterator[tuple[Cell, ...]]:
     yield "files", f"{plan.files:,}"
-    yield "cost", f"about {plan.minutes:,.1f} min"
+    told = [price(plan.minutes)] if plan.minutes or not plan.unknown else []
     if plan.unknown:
-        yield "", f"and {count(plan.unknown, 'file')} of unknown duration, known once uploaded: that costs nothing yet"
+        joined = "and " if told else ""
+        told.append(f"{joined}{price(0.0, plan.unknown)}, known once uploaded: that costs nothing yet")
+    yield from zip(("cost", ""), told, strict=False)
     yield from _limits(plan, config.minutes.per_day)
     if left is None:
         yield "left", f"unknown: {shown(trouble or '')}"
