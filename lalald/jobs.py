@@ -65,6 +65,9 @@ class Request(StrEnum):
     RELEASE = "release"
 
 
+CANCELLED = "it was cancelled"  # a task's error, because a person said so
+
+
 MOVES: Mapping[Stage, frozenset[Stage]] = {
     # download: the results of a twin are reused; delete, archive: there are files of all its results' names (on_conflict: skip)
     Stage.UPLOAD: frozenset({Stage.SPLIT, Stage.DOWNLOAD, Stage.ARCHIVE}),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lalald.jobs import (
+    CANCELLED,
     Done,
     Dropped,
     Failed,
@@ -115,6 +116,8 @@ def _go_on(job: Job, now: float) -> Job:
     failed = [task for task in job.tasks if task.error is not None]
     if failed and all(task.error is not None or task.stage is Stage.DONE for task in job.tasks):
         errors = "; ".join(f"task {task.title} ({task.mode}): {task.error}" for task in failed)
+        if all(task.error == CANCELLED for task in failed):
+            return replace(moved, state=State.CANCELLED, error=errors, filed=True)
         return replace(moved, state=State.FAILED, error=errors, filed=False)
     return replace(moved, state=State.DONE if stage is Stage.DONE else State.WAITING)
 

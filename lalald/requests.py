@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from lalald import moves
 from lalald.errors import FolderUnavailableError, RefusedError, ServiceError, TransientError
 from lalald.inbox.anew import matched_now
-from lalald.jobs import Done, Job, Request, Stage, State, Task
+from lalald.jobs import CANCELLED, Done, Job, Request, Stage, State, Task
 from lalald.stages.archive import take_back, taken_up
 from lalald.stages.places import source_folder, source_path
 from lalald.store import Store
@@ -21,8 +21,6 @@ from lalald.store import Store
 if TYPE_CHECKING:
     from lalald.inbox.intake import Intake
     from lalald.worker import Worker
-
-_CANCELLED = "it was cancelled"
 
 
 async def honour(job: Job, worker: Worker) -> Job | None:
@@ -85,7 +83,7 @@ async def _cancelled(job: Job, worker: Worker) -> Job | None:
         hold=None,
         hold_reason=None,
         held_at=None,
-        error=_CANCELLED,
+        error=CANCELLED,
         filed=True,
         updated_at=now,
     )
@@ -123,7 +121,7 @@ async def _cancelled_on_the_service(running: list[str], worker: Worker) -> set[s
 def _ended(task: Task, finished: set[str]) -> Task:
     if task.error is not None or task.stage in (Stage.DOWNLOAD, Stage.DONE) or task.task_id in finished:
         return task
-    return replace(task, error=_CANCELLED)
+    return replace(task, error=CANCELLED)
 
 
 async def honour_daemon(worker: Worker, intakes: Mapping[Path, Intake]) -> None:

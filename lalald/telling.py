@@ -32,6 +32,8 @@ def tell(log: Any, before: Job, after: Job, outcome: Outcome, *, is_news: bool) 
             log.info("job.dropped", **facts, reason=outcome.reason)
         case _ if after.state is State.FAILED:
             log.error("job.failed", **facts, stage=str(after.stage), error=after.error)
+        case _ if after.state is State.CANCELLED:
+            log.info("job.cancelled", **facts, stage=str(after.stage), error=after.error)
         case _ if after.stage is not before.stage:
             warning = {"warning": after.warning} if after.warning else {}
             log.info(_past(before, after), **facts, next=str(after.stage), **warning)

@@ -61,3 +61,29 @@ def test_an_outage_costs_cancels_one_probe_for_all_of_them(tmp_path: Path) -> No
             assert {job.state for job in jobs} == {State.CANCELLED}
 
     run(scenario(), speed=2000.0)
+
+
+def test_what_is_cancelled_when_a_part_of_it_is_finished_is_cancelled_and_its_file_stays(tmp_path: Path) -> None:
+    """The finished part is delivered; nothing has failed."""
+
+    async def scenario() -> None:
+        asked = [("demuser", {"stem": "music"}), ("change_voice", {"voice_pack_id": "ALEX_KAYE"})]
+        async with Workshop(tmp_path, asked=asked) as shop:
+            shop.sandbox.faults("change_voice:stuck*1")
+            await shop.drop("ep1.wav")
+
+            async def one_is_finished() -> bool:
+                return [task.stage for task in (await shop.job()).tasks] == [Stage.DOWNLOAD, Stage.CHECK]
+
+            await shop.until(one_is_finished, "one of two is finished")
+            await shop.ask(Request.CANCEL, 1)
+            (job,) = await shop.rest()
+            assert job.state is State.CANCELLED
+            assert job.error == "task 2 (change_voice): it was cancelled"
+            assert (tree(shop.outbox), tree(shop.inbox)) == (["ep1/music.wav", "ep1/no_music.wav"], ["ep1.wav"])
+            assert shop.journal.of("job.failed") == []
+            await shop.ask(Request.RETRY, 1)
+            await shop.until_job("the other one is paid anew", state=State.DONE)
+            assert (shop.charges().total(), tree(shop.inbox)) == (3, ["done/ep1.wav"])
+
+    run(scenario())
