@@ -62,6 +62,7 @@ class Holds:
         self._warned: set[int] = set()
         self._refused_at_left: dict[int, float] = {}
         self.licence_trouble: str | None = None
+        self.unanswered: str | None = None  # what came instead of an answer, when it was last asked about the licence
 
     def ask_the_service_now(self) -> None:
         """The configuration or the key changed: no need to wait for the next minute."""
@@ -85,6 +86,7 @@ class Holds:
                 and self.licence_trouble is None
                 and not self._bench.folders.away
             ):
+                self.unanswered = None
                 await self.turns.sleep()
                 continue
             wait = self._probed_at + _FOLDERS_EVERY_SECONDS - self._bench.clock.monotonic()
@@ -105,6 +107,8 @@ class Holds:
         self._service_asked_at = now
         if Hold.LICENCE in held or self.licence_trouble:
             await self._release_if_the_licence_is_accepted()
+        else:
+            self.unanswered = None
         if Hold.MINUTES in held and not self.licence_trouble:
             await self._release_what_fits()
         if Hold.LINK in held:
@@ -143,11 +147,16 @@ class Holds:
         try:
             await self._bench.budget.minutes_left(fresh_seconds=0.0)
         except LicenceRefusedError as error:
-            self.licence_trouble = str(error)
+            self.licence_trouble, self.unanswered = str(error), None
             return
-        except ServiceError:
+        except ServiceError as error:
+            if self.unanswered is None:
+                meaning = "whether the licence key is accepted is asked again every minute"
+                self._bench.log.warning("service.trouble", error=str(error), meaning=meaning)
+            self.unanswered = str(error)
+            self._bench.moved.set()
             return
-        self.licence_trouble = None
+        self.licence_trouble = self.unanswered = None
         now = self._bench.clock.now()
         count = await self._bench.store.run(lambda store: store.release_all(Hold.LICENCE, now))
         self._bench.log.info("licence.accepted", released=count)

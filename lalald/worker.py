@@ -196,8 +196,8 @@ class Worker:
 
     @property
     def trouble(self) -> str | None:
-        """What is wrong with the service, where a gate is closed."""
-        return next((gate.trouble for gate in self.gates.values() if gate.trouble), None)
+        """What is wrong with the service, where a gate is closed, or nobody tells whether the licence is accepted."""
+        return next((gate.trouble for gate in self.gates.values() if gate.trouble), self.holds.unanswered)
 
     def carries(self, job_id: int) -> bool:
         return job_id in self._carried

@@ -72,3 +72,24 @@ async def _goes_on(shop: Workshop) -> None:
         return Hold.LICENCE not in held and len(shop.journal.of("job.done")) >= 20
 
     await shop.until(carried, "it goes on, and some are at their end")
+
+
+def test_a_licence_that_nobody_can_be_asked_about_is_an_outage(tmp_path: Path) -> None:
+    """The key that was missing has come, and the service cannot be reached: "held: licence" alone would blame the key."""
+
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            shop.sandbox.faults("upload:403*0", "minutes:403*0")
+            await shop.drop("ep1.wav")
+            await shop.until_job("its licence is refused", state=State.HELD, hold=Hold.LICENCE)
+            assert shop.worker.trouble is None
+            shop.sandbox.faults("minutes:503*0")
+            shop.worker.holds.ask_the_service_now()
+            await shop.until(lambda: "503" in (shop.worker.trouble or ""), "it is told what is wrong")
+            await asyncio.sleep(200.0)
+            assert len(shop.journal.of("service.trouble")) == 1
+            shop.sandbox.faults()
+            await shop.until_job("it goes on by itself", state=State.DONE)
+            assert shop.worker.trouble is None
+
+    run(scenario())
