@@ -20,8 +20,9 @@ _ASKED_ANEW = (Hold.MINUTES, Hold.DUPLICATE)  # by other rules it may cost less,
 
 
 class Portion(NamedTuple):
-    """How many of some files are decided anew and lay there before the first look, and after which path to go on, if at all."""
+    """How many of some files are decided anew, how many of these are old, and after which path to go on, if at all."""
 
+    decided: int
     old: int
     last: str | None
 
@@ -29,7 +30,8 @@ class Portion(NamedTuple):
 def count_old(store: Store, inbox: Inbox, after: str) -> Portion:
     """What the next files left alone come to. Changes nothing."""
     files = store.left_alone(str(inbox.path), after, FILES_AT_ONCE)
-    return Portion(sum(_is_old(known) for _, known, _ in _decided_anew(inbox, files)), _last(files))
+    decided = [_is_old(known) for _, known, _ in _decided_anew(inbox, files)]
+    return Portion(len(decided), sum(decided), _last(files))
 
 
 def hold_old(inbox: Inbox, old: int, held: int) -> bool:
@@ -42,14 +44,15 @@ def decide(store: Store, inbox: Inbox, after: str, *, hold: bool, now: float) ->
     the others are forgotten, so that the next look finds them."""
     files = store.left_alone(str(inbox.path), after, FILES_AT_ONCE)
     held = 0
-    for path, known, rule in list(_decided_anew(inbox, files)):
+    decided = list(_decided_anew(inbox, files))
+    for path, known, rule in decided:
         if hold and _is_old(known):
             sight = Sight(path, known.size, known.mtime_ns, 0)
             store.take([found.taken(inbox, sight, rule, hold=Hold.FIRST_SCAN, hold_reason=HOLD_REASON)], now)
             held += 1
         else:
             store.forget(str(inbox.path), [path])
-    return Portion(held, _last(files))
+    return Portion(len(decided), held, _last(files))
 
 
 def _last(files: list[tuple[str, Known]]) -> str | None:
@@ -86,8 +89,10 @@ def matched_now(job: Job, inbox: Inbox) -> Job:
 def match_held(store: Store, inbox: Inbox, hold: Hold, after: int, now: float) -> tuple[int, int | None]:
     """Held jobs of which nothing is paid go by the rules of now. How many of the next ones do, and after which to go on, if at all."""
     held = store.held_unpaid(str(inbox.path), hold, after, FILES_AT_ONCE)
+    ways = {id(rule): _way(inbox, rule) for rule in inbox.rules}
+    rules = ((job_id, by, choose(inbox, path).rule) for job_id, path, by in held)
     changed = 0
-    for job in store.jobs_of(job_id for job_id, path, by in held if _is_by_others(inbox, path, by)):
+    for job in store.jobs_of(job_id for job_id, by, rule in rules if rule is not None and by != ways[id(rule)]):
         again = matched_now(job, inbox)
         if again is not job:
             again = moves.released(again, now, by_a_person=False) if hold in _ASKED_ANEW else again
@@ -96,6 +101,5 @@ def match_held(store: Store, inbox: Inbox, hold: Hold, after: int, now: float) -
     return changed, held[-1][0] if len(held) == FILES_AT_ONCE else None
 
 
-def _is_by_others(inbox: Inbox, path: str, by: tuple[str, str, str]) -> bool:
-    rule = choose(inbox, path).rule
-    return rule is not None and by != (rule.name, jobs.recipe(found.tasks(rule)), found.handling(inbox, rule).to_json())
+def _way(inbox: Inbox, rule: Rule) -> tuple[str, str, str]:
+    return rule.name, jobs.recipe(found.tasks(rule)), found.handling(inbox, rule).to_json()

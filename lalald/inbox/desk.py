@@ -94,10 +94,11 @@ class Desk:
         put_into = await self._store.run(lambda store: store.put_into())
         inbox = self.inbox = self.eyes.inbox = knowing(self.inbox, put_into)
         held = await self._store.run(lambda store: store.held_since_the_first_look(self.key))
-        old = await self._through_what_was_left_alone(partial(_count_old, inbox))
+        decided, old = await self._through_what_was_left_alone(partial(_count_old, inbox))
         hold, now = anew.hold_old(inbox, old, held), self.clock.now()
-        if await self._through_what_was_left_alone(partial(_decide_anew, inbox, hold, now)):
-            self._log.info("inbox.matched_anew", inbox=self.key, files=old, fate="hold")
+        if decided:
+            await self._through_what_was_left_alone(partial(_decide_anew, inbox, hold, now))
+            self._log.info("inbox.matched_anew", inbox=self.key, files=decided, held=old if hold else 0)
             self._taken()
         await self._match_held(inbox, now)
 
@@ -110,15 +111,14 @@ class Desk:
                     self._log.info("job.matched_anew", inbox=self.key, hold=str(hold), jobs=changed)
                     self._taken()
 
-    async def _through_what_was_left_alone(self, step: Callable[[str, Store], anew.Portion]) -> int:
-        """In portions, between which other questions to the store have their turn."""
-        count, after = 0, ""
-        while True:
+    async def _through_what_was_left_alone(self, step: Callable[[str, Store], anew.Portion]) -> tuple[int, int]:
+        """In portions, between which other questions to the store have their turn. How many are decided anew, and how many are old."""
+        decided = old = 0
+        after: str | None = ""
+        while after is not None:
             portion = await self._store.run(partial(step, after))
-            count += portion.old
-            if portion.last is None:
-                return count
-            after = portion.last
+            decided, old, after = decided + portion.decided, old + portion.old, portion.last
+        return decided, old
 
     def replace(self, inbox: Inbox) -> None:
         """New settings. What waits to be finished is found anew by the next scan."""
