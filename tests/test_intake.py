@@ -490,6 +490,38 @@ def test_a_held_old_file_with_new_content_is_held_again_and_its_first_job_ends(t
     play(story)
 
 
+@pytest.mark.parametrize("while_at_work", [True, False])
+def test_an_old_folder_that_gets_another_name_is_no_order_either(tmp_path: Path, while_at_work: bool) -> None:
+    place = Place(tmp_path)
+    for index in range(21):
+        place.put(f"old/{index}.mp3", b"%d" % index)
+    copy, renamed = place.folder / "copy.mp3", [f"archive/{index}.mp3" for index in range(21)]
+
+    async def story() -> None:
+        async with place.running() as intake:
+            await intake.quiet()
+            os.link(place.folder / "old/0.mp3", place.outside / "copy")
+            (place.outside / "copy").rename(copy)
+            await until(partial(knows_size, place, "copy.mp3", 1), "a file of the same bytes that is dropped")
+            copy.unlink()
+            if while_at_work:
+                (place.folder / "old").rename(place.folder / "archive")
+                await until(partial(has_held, place, renamed), "they are held under their new names")
+        if not while_at_work:
+            (place.folder / "old").rename(place.folder / "archive")
+            async with place.running():
+                await until(partial(has_held, place, renamed), "they are held under their new names")
+        async with place.running():
+            assert [job.path for job in await place.jobs() if job.state is State.WAITING] == ["copy.mp3"]
+
+    play(story)
+
+
+async def has_held(place: Place, paths: list[str]) -> bool:
+    held = [job.path for job in await place.jobs() if job.hold is Hold.FIRST_SCAN]
+    return sorted(held) == sorted(paths)
+
+
 def test_a_failed_file_that_was_kept_is_no_failure_any_more_when_it_is_replaced(tmp_path: Path) -> None:
     """With on_failure: keep it is mended where it lies, and the new content is a job of its own."""
     place = Place(tmp_path, on_failure="keep")

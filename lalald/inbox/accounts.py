@@ -12,6 +12,7 @@ from lalald.inbox import found
 from lalald.inbox.explain import CHANGED_SKIP, EXISTING_SKIP, WAS_THERE, Choice, leaves_changed_alone
 from lalald.inbox.settle import Sight
 from lalald.jobs import Dropped, Hold, Job, State
+from lalald.naming import shown
 from lalald.store import FailedFile, Found, Known
 
 
@@ -24,6 +25,7 @@ class Books(Protocol):
     def failed_like(self, inbox: str, size: int) -> list[FailedFile]: ...
     def job(self, job_id: int) -> Job | None: ...
     def save(self, before: Job, after: Job) -> Job: ...
+    def held_like(self, inbox: str, sight: Sight) -> Job | None: ...
     def readopt(self, job_id: int, found: Found, now: float) -> None: ...
 
 
@@ -35,16 +37,18 @@ class Chosen(NamedTuple):
     existing: str | None = None  # take, hold or skip: it lay there before the first look
     duration: float | None = None
     sha256: str | None = None
+    was: int | None = None  # the held job whose file it was under another name; 0: none's
 
 
 @dataclass(slots=True)
 class Account:
-    """What became of the files. `doubtful` ones may be old failed files; only their content tells."""
+    """What became of the files. `doubtful` ones may be old failed files, only their content tells; others may be `renamed`."""
 
     taken: list[tuple[int, Chosen]] = field(default_factory=list)
     returned: list[tuple[Job, Chosen]] = field(default_factory=list)  # failed jobs as they were
     left_alone: list[tuple[str, str]] = field(default_factory=list)  # path, why
     doubtful: list[Chosen] = field(default_factory=list)
+    renamed: list[tuple[Chosen, Job]] = field(default_factory=list)  # perhaps: if the held job's file is gone
 
 
 def settle_accounts(
@@ -63,6 +67,8 @@ def settle_accounts(
             continue
         if leaves_changed_alone(inbox, before):
             owed.append((found.left_alone(inbox, file.sight, CHANGED_SKIP), file))
+        elif file.was is None and (held := store.held_like(key, file.sight)) is not None:
+            account.renamed.append((file, held))
         elif not _comes_back(store, inbox, file, account, now):
             owed.append((_decided(inbox, _superseding(store, before, file, now), hold_reason), file))
     for (fact, file), job_id in zip(owed, store.take([fact for fact, _ in owed], now), strict=True):
@@ -76,16 +82,18 @@ def settle_accounts(
 def _superseding(store: Books, before: Known | None, file: Chosen, now: float) -> Chosen:
     """A job that nothing was paid for, held or failed, ends where its file has other content now: it would wait for nothing.
 
-    The new one inherits the first look's hold.
+    The new one inherits the first look's hold; so does a file that has only got another name.
     """
-    old = None if before is None or before.job_id is None else store.job(before.job_id)
+    job_id = file.was or (before.job_id if before is not None else None)
+    old = None if job_id is None else store.job(job_id)
     if old is None or old.paid or old.location is not None:
         return file
     if old.state is State.FAILED and old.filed:
         words = f"{old.error} The file has other content now, which is a job of its own."
         store.save(old, replace(moves.given_up(old, now), error=words))
     elif old.state is State.HELD and old.source_id is None:
-        store.save(old, moves.after(old, Dropped("the file changed before anything was spent on it"), now))
+        what = f"is {shown(file.sight.path)} now" if file.was else "changed before anything was spent on it"
+        store.save(old, moves.after(old, Dropped(f"the file {what}"), now))
         return file._replace(existing="hold") if old.hold is Hold.FIRST_SCAN else file
     return file
 

@@ -209,6 +209,8 @@ class Desk:
                 )  # the next scan finds them again
             else:
                 await self._settle(read, [])
+        if account.renamed:
+            await self._settle(await self.in_thread(self.eyes.tell_renamed, account.renamed), [])
 
     async def confirmed(self, gone: list[str]) -> list[str]:
         """Those paths, if the inbox is still there to have lost them; none where it is not."""

@@ -13,6 +13,7 @@ from lalald.inbox.accounts import Chosen
 from lalald.inbox.explain import choose, refusal
 from lalald.inbox.first_look import FirstLook
 from lalald.inbox.settle import Settling
+from lalald.jobs import Job
 
 PRICING_SECONDS = 10.0  # of reading durations for held files; `lalald plan` reads the rest when it is asked
 
@@ -71,3 +72,11 @@ class Eyes:
     def read(self, files: Sequence[Chosen]) -> list[Chosen]:
         """The files with the digest of their content. Raises OSError."""
         return [file._replace(sha256=disk.sha256_of(os.path.join(self.inbox.path, file.sight.path))) for file in files]
+
+    def tell_renamed(self, files: Sequence[tuple[Chosen, Job]]) -> list[Chosen]:
+        """The files, each with the held job whose file it was, if that is not in its old place any more."""
+        told = []
+        for file, job in files:
+            is_gone = not os.path.lexists(os.path.join(self.inbox.path, job.path))
+            told.append(file._replace(was=job.id, duration=job.duration) if is_gone else file._replace(was=0))
+        return told

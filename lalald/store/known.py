@@ -206,7 +206,7 @@ class KnownFiles:
     def held_since_the_first_look(self, inbox: str) -> int:
         """How many jobs of an inbox wait to be released because their files lay there before."""
         (count,) = self.connection.execute(
-            "SELECT count(*) FROM jobs WHERE state = 'held' AND hold = ? AND inbox = ?",
+            "SELECT count(*) FROM jobs INDEXED BY jobs_held WHERE state = 'held' AND hold = ? AND inbox = ?",
             (Hold.FIRST_SCAN, stored_name(inbox)),
         ).fetchone()
         return int(count)

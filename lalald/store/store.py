@@ -6,14 +6,15 @@ import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from lalald.errors import StoreError
 from lalald.jobs import Handling, Hold, Job, Request, Stage, Task, Track
 from lalald.moves import LONGEST_BACKOFF_SECONDS
 from lalald.store import database
-from lalald.store.known import Found, KnownFiles, split_path
-from lalald.store.rows import JOB_COLUMNS, TASK_COLUMNS, TRACK_COLUMNS, jobs_where, name_from, stored_name, values
+from lalald.store.known import Found, split_path
+from lalald.store.rows import JOB_COLUMNS, TASK_COLUMNS, TRACK_COLUMNS, name_from, stored_name, values
+from lalald.store.twins import KnownTwins
 
 # A due time further ahead than any wait that is ever set is the mark of a stepped clock: such a job is due.
 LONGEST_WAIT_SECONDS = 3600.0 + LONGEST_BACKOFF_SECONDS
@@ -35,7 +36,7 @@ class StaleError(StoreError):
     """The row was changed since it was taken: somebody was there first."""
 
 
-class Store(KnownFiles):
+class Store(KnownTwins):
     """Every method runs within the caller's transaction; `StoreThread` opens and commits it."""
 
     @classmethod
@@ -124,45 +125,6 @@ class Store(KnownFiles):
             "WHERE jobs.id IN (SELECT value FROM json_each(?)) ORDER BY jobs.id", (json.dumps([*job_ids]),)
         )
 
-    def may_have_twin(self, job: Job) -> bool:
-        """Whether another job, done or older and under way, has a file of the same size and the same tasks."""
-        like = "SELECT 1 FROM jobs WHERE size = ?1 AND recipe = ?2 AND"
-        under_way = f"{like} state IN ('waiting', 'held') AND id < ?3 AND sha256 IS"
-        overtook = "SELECT 1 FROM jobs WHERE id = ?4 AND state IN ('waiting', 'held')"
-        found = self.connection.execute(  # one after the other, and only as far as the first that finds something
-            f"{like} state = 'done' AND id != ?3 UNION ALL {under_way} NULL UNION ALL {under_way} NOT NULL UNION ALL {overtook} LIMIT 1",
-            (job.size, job.recipe, job.id, job.twin_id),
-        )
-        return found.fetchone() is not None
-
-    def twins(self, job: Job) -> list[Job]:
-        """Those of them with the same bytes, done ones first, and then those whose bytes nobody has hashed yet.
-
-        One that waits for this job is none; one that overtook it is.
-        """
-        hashed = self._jobs(
-            "WHERE jobs.size = ? AND jobs.recipe = ? AND jobs.state IN ('done', 'waiting', 'held') AND jobs.sha256 = ?"
-            " AND jobs.id != ? AND (jobs.state = 'done' OR (jobs.id < ? OR jobs.id = ?) AND jobs.twin_id IS NOT ?)"
-            " ORDER BY jobs.state = 'done' DESC, jobs.id DESC LIMIT 50",
-            (job.size, job.recipe, job.sha256, job.id, job.id, job.twin_id, job.id),
-        )
-        unhashed = self._jobs(
-            "WHERE jobs.size = ? AND jobs.recipe = ? AND jobs.state IN ('waiting', 'held') AND jobs.sha256 IS NULL"
-            " AND (jobs.id < ? OR jobs.id = ?) AND jobs.twin_id IS NOT ? ORDER BY jobs.id DESC LIMIT 50",
-            (job.size, job.recipe, job.id, job.twin_id, job.id),
-        )
-        return hashed + unhashed
-
-    def overtake(self, job_id: int, by: int) -> bool:
-        """A job that is held for somebody's word will wait for another one with the same bytes. Whether it is held for that."""
-        holds = f"'{Hold.FIRST_SCAN}', '{Hold.DUPLICATE}'"
-        return (
-            self.connection.execute(
-                f"UPDATE jobs SET twin_id = ? WHERE id = ? AND state = 'held' AND hold IN ({holds})", (by, job_id)
-            ).rowcount
-            > 0
-        )
-
     def reservations(self) -> list[tuple[str, str, int]]:
         """Outbox, path and job of every name that is chosen and not in place yet."""
         rows = self.connection.execute(
@@ -203,9 +165,6 @@ class Store(KnownFiles):
             " UNION ALL SELECT state, count(*) FROM jobs INDEXED BY jobs_held WHERE state = 'held' GROUP BY state"
         )
         return {row[0]: row[1] for row in rows}
-
-    def _jobs(self, where: str, parameters: Sequence[Any]) -> list[Job]:
-        return [job for job, _ in jobs_where(self.connection, where, parameters)]
 
     # outcomes in
 
