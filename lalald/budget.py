@@ -77,6 +77,11 @@ class Budget:
                 self._promised[job.id] = needed
         return Admission(needed, refusal)
 
+    def promise(self, job: Job, duration: float) -> None:
+        """Counts the tasks that are not known to have started: a request for them may have left, before a restart too."""
+        pending = [task for task in job.tasks if task.task_id is None and task.error is None]
+        self._promised[job.id] = sum(cost(duration, task.mode, task.presets) for task in pending)
+
     async def refusal(self, job: Job, needed: float) -> str | None:
         """Why these minutes cannot be spent on the job now, or None."""
         per_file = self.limits.per_file

@@ -141,3 +141,20 @@ def test_what_is_started_counts_until_it_is_saved(tmp_path: Path) -> None:
             assert await shop.bench.budget.refusal(other, 0.1) is not None
 
     run(scenario())
+
+
+def test_what_may_have_been_charged_before_a_restart_counts_after_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, minutes=Minutes(per_day=0.15)) as shop:
+            shop.sandbox.faults("split:503*0", "batch:503*0")
+            await shop.drop("a.wav", seconds=SIX_SECONDS)
+            await shop.until(lambda: shop.counts().get("split", 0), "it is asked for, and nobody answers")
+            await shop.end()
+            await shop.begin()
+            await shop.drop("b.wav", seconds=SIX_SECONDS)
+            await shop.until_job("there may be no minutes left for another", 2, state=State.HELD, hold=Hold.MINUTES)
+            shop.sandbox.faults()
+            await shop.until_job("the first goes on", state=State.DONE)
+            assert shop.charges().total() == 1
+
+    run(scenario())

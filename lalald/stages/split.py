@@ -52,6 +52,8 @@ async def prepare(job: Job, mode: str, bench: Bench) -> Ready | Outcome:
     tasks = owing(job, mode) if batches(mode, bench) else owing(job, mode)[:1]
     asked = any(task.asked_at is not None for task in tasks)
     numbers = tuple(task.number for task in tasks)
+    if asked:
+        bench.budget.promise(job, job.duration or 0.0)
     if not job.paid and (reason := await changed(job, bench)) is not None:
         return await _throw_away(job, reason, bench)
     if (skipped := await skip(job, bench)) is not None:
