@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lalald.commands.wording import price
-from lalald.jobs import Hold, State
+from lalald.jobs import Hold, Stage, State
 from lalald.store.reports import Reports
 from running import write_wav
 from shelf import NOW, Shelf, answering
@@ -185,6 +185,15 @@ def test_cancel_tells_what_is_spent(shelf: Shelf) -> None:
         + ASLEEP
     )
     assert asked(shelf) == {2: "cancel", 6: "cancel", 8: "cancel"}
+
+
+def test_cancel_tells_that_what_is_finished_on_the_service_is_delivered(shelf: Shelf) -> None:
+    with shelf.store() as store:
+        job = store.job(6)
+        assert job is not None
+        store.save(job, replace(job, stage=Stage.DOWNLOAD))
+    told = "job 6 mix.wav: is finished on the service and delivered all the same; 9.0 min are charged already\n"
+    assert shelf.said("cancel", "6") == told + ASLEEP
 
 
 def test_cancel_all_spares_what_has_ended(shelf: Shelf) -> None:

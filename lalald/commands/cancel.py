@@ -9,7 +9,7 @@ from lalald.commands.asking import MOST_LINES, fitting, jobs_named, ring
 from lalald.commands.state_folder import state_dir
 from lalald.commands.wording import count, shown
 from lalald.errors import UsageError
-from lalald.jobs import Request, State
+from lalald.jobs import Job, Request, Stage, State
 from lalald.store.reports import JobReport
 from lalald.store.requests import Kind, Requests
 
@@ -57,10 +57,17 @@ def _tell(chosen: list[JobReport]) -> None:
     for report in chosen[:MOST_LINES]:
         job = report.job
         spent = f"{job.minutes:,.1f} min are charged already" if job.minutes else "nothing was charged"
-        what = "to be given up, its file stays where it is" if job.state is State.FAILED else "to be cancelled"
-        print(f"job {job.id} {shown(job.path)}: {what}; {spent}")
+        print(f"job {job.id} {shown(job.path)}: {_what(job)}; {spent}")
     if len(chosen) > MOST_LINES:
         print(f"… and {count(len(chosen) - MOST_LINES, 'more job')}")
+
+
+def _what(job: Job) -> str:
+    if job.state is State.FAILED:
+        return "to be given up, its file stays where it is"
+    if job.stage in (Stage.DOWNLOAD, Stage.DELETE, Stage.ARCHIVE):
+        return "is finished on the service and delivered all the same"
+    return "to be cancelled"
 
 
 def _agreed() -> bool:
