@@ -176,15 +176,16 @@ def test_a_request_wakes_the_daemon(shelf: Shelf) -> None:
 
 def test_cancel_tells_what_is_spent(shelf: Shelf) -> None:
     assert (
-        shelf.said("cancel", "6", "8", "2")
+        shelf.said("cancel", "6", "8", "2", "5")
         == (
             "job 6 mix.wav: to be cancelled; 9.0 min are charged already\n"
             "job 8 patient.wav: to be cancelled; nothing was charged\n"
             "job 2 bad.mp3: to be given up, its file stays where it is; nothing was charged\n"
+            "job 5 podcasts/lost.mp3: to be cancelled; what was started without an answer may have been charged\n"
         )
         + ASLEEP
     )
-    assert asked(shelf) == {2: "cancel", 6: "cancel", 8: "cancel"}
+    assert asked(shelf) == {2: "cancel", 5: "cancel", 6: "cancel", 8: "cancel"}
 
 
 def test_cancel_tells_that_what_is_finished_on_the_service_is_delivered(shelf: Shelf) -> None:

@@ -56,8 +56,7 @@ def _cancel_all(requests: Requests, *, every_client: bool) -> str:
 def _tell(chosen: list[JobReport]) -> None:
     for report in chosen[:MOST_LINES]:
         job = report.job
-        spent = f"{job.minutes:,.1f} min are charged already" if job.minutes else "nothing was charged"
-        print(f"job {job.id} {shown(job.path)}: {_what(job)}; {spent}")
+        print(f"job {job.id} {shown(job.path)}: {_what(job)}; {_spent(job)}")
     if len(chosen) > MOST_LINES:
         print(f"… and {count(len(chosen) - MOST_LINES, 'more job')}")
 
@@ -68,6 +67,12 @@ def _what(job: Job) -> str:
     if job.stage in (Stage.DOWNLOAD, Stage.DELETE, Stage.ARCHIVE):
         return "is finished on the service and delivered all the same"
     return "to be cancelled"
+
+
+def _spent(job: Job) -> str:
+    charged = f"{job.minutes:,.1f} min are charged already" if job.minutes else ""
+    lost = "what was started without an answer may have been charged" if any(task.lost for task in job.tasks) else ""
+    return " and ".join(filter(None, (charged, lost))) or "nothing was charged"
 
 
 def _agreed() -> bool:
