@@ -96,9 +96,7 @@ class Inbox:
     ignore: tuple[str, ...] = ()
     on_success: OnSuccess = "move"
     on_failure: OnFailure = "move"
-    former: tuple[
-        Path, ...
-    ] = ()  # folders that files were put into under an earlier configuration, by the store's word
+    former: tuple[Path, ...] = ()  # by the store's word: what files were put into under an earlier configuration
 
     @property
     def filing_folders(self) -> list[Path]:
