@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from lalald.clock import Clock
 from lalald.config import Minutes
-from lalald.jobs import Job
+from lalald.jobs import Hold, Job
 from lalald.money import minutes as cost
 
 FRESH_SECONDS = 60.0
@@ -18,8 +18,12 @@ _NOTHING = 1e-6  # minutes: what sums of tenths are off by
 
 
 def unpaid_minutes(job: Job, duration: float) -> float:
-    """What the job's tasks that were not charged yet will cost (an estimate: only multistem's price is documented)."""
-    return sum(cost(duration, task.mode, task.presets) for task in job.tasks if not task.paid and task.error is None)
+    """What the job's tasks that are not known to be charged will cost (an estimate: only multistem's price is documented).
+
+    One that was asked for without an answer is among them, one that is lost is not: that is charged.
+    """
+    owed = (task for task in job.tasks if task.task_id is None and task.error is None)
+    return sum(cost(duration, task.mode, task.presets) for task in owed if task.waits_for is not Hold.LOST_TASK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +82,8 @@ class Budget:
         return Admission(needed, refusal)
 
     def promise(self, job: Job, duration: float) -> None:
-        """Counts the tasks that are not known to have started: a request for them may have left, before a restart too."""
-        pending = [task for task in job.tasks if task.task_id is None and task.error is None]
-        self._promised[job.id] = sum(cost(duration, task.mode, task.presets) for task in pending)
+        """Counts the job's cost whatever the limits: a request for it may have left, before a restart too."""
+        self._promised[job.id] = unpaid_minutes(job, duration)
 
     async def refusal(self, job: Job, needed: float) -> str | None:
         """Why these minutes cannot be spent on the job now, or None."""

@@ -158,3 +158,20 @@ def test_what_may_have_been_charged_before_a_restart_counts_after_it(tmp_path: P
             assert shop.charges().total() == 1
 
     run(scenario())
+
+
+def test_a_task_without_an_answer_counts_while_the_job_starts_another(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        asked = (("stem_separator", {"stem": "vocals"}), ("multistem", {"stem_list": ["drum", "bass"]}))
+        async with Workshop(tmp_path, minutes=Minutes(per_day=0.35), asked=asked) as shop:
+            shop.sandbox.faults("upload:hang*0")
+            (first, second) = await shop.drop("a.wav", "b.wav", seconds=SIX_SECONDS)
+            job, other = await shop.job(first), await shop.job(second)
+            job = job.with_task(replace(job.tasks[0], asked_at=1.0))
+            budget = shop.bench.budget
+            budget.forgo(second)
+            assert (await budget.admit(job, SIX_SECONDS)).refusal is None
+            assert await budget.refusal(other, 0.05) is None
+            assert "0.3 are spent or promised today" in str(await budget.refusal(other, 0.1))
+
+    run(scenario())
