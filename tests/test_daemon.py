@@ -262,3 +262,19 @@ def test_a_retry_of_what_is_not_paid_and_a_redo_go_by_the_rules_of_now(
     job = home.jobs()[-1]
     assert (job["rule"], [task["mode"] for task in job["tasks"]]) == ("one", ["stem_separator"])
     assert sandbox.state()["charges"][-1]["mode"] == "stem_separator"
+
+
+def test_a_reload_that_is_asked_for_before_the_daemon_is_there_does_not_end_it(
+    make_home: MakeHome, sandbox: Sandbox
+) -> None:
+    home = make_home(sandbox.url)
+    text = home.config.read_text()
+    home.config.unlink()
+    os.mkfifo(home.config)
+    process = home.start(wait=False)
+    with home.config.open("w") as pipe:  # from here on somebody reads it
+        process.send_signal(signal.SIGHUP)
+        pipe.write(text)
+    until(lambda: home.logged("daemon.ready") or process.poll() is not None, "it starts")
+    assert process.poll() is None
+    assert home.stop() == 0

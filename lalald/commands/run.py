@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 
@@ -23,6 +24,8 @@ def carry(arguments: Namespace, accept: Callable[[Config], None]) -> int:
     """The life of the daemon. Its configuration is shown to `accept` first, whose error is its end."""
     from lalald.config import apart, find
 
+    # A reload that is asked for before there is a daemon to do it would be its end; what has changed is being read just now.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     reading = apart.begin(find(arguments.config, os.environ), os.environ)
     from lalald import belonging, daemon  # takes as long as the reading does
 
