@@ -163,6 +163,7 @@ UPDATE jobs SET minutes = charged.minutes
 _UNFILED = """
 DROP INDEX jobs_unfiled;  -- the longest due comes first: one that is tried in vain again and again keeps no other from its turn
 CREATE INDEX jobs_unfiled ON jobs (due_at, id) WHERE state = 'failed' AND filed = 0;
+CREATE INDEX jobs_old ON jobs (size, mtime_ns) WHERE state = 'held' AND hold = 'first_scan';
 """
 
 # The n-th brings version n to n + 1; none is ever edited once released.

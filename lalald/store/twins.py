@@ -70,9 +70,9 @@ class KnownTwins(KnownFiles):
 
     def held_like(self, inbox: str, sight: Sighted) -> Job | None:
         """The job of an old file that waits for somebody's word, and that is this one, but for its name."""
-        found = self._jobs(  # by their sizes: the pluses keep SQLite from going through all jobs of the inbox, or all that are held
-            "WHERE jobs.size = ? AND +jobs.state = 'held' AND +jobs.hold = 'first_scan' AND jobs.mtime_ns = ?"
-            " AND jobs.inode IN (?, 0) AND +jobs.inbox = ? ORDER BY jobs.inode = 0 LIMIT 1",
+        found = self.connection.execute(
+            "SELECT id FROM jobs WHERE size = ? AND mtime_ns = ? AND state = 'held' AND hold = 'first_scan'"
+            " AND inode IN (?, 0) AND +inbox = ? ORDER BY inode = 0 LIMIT 1",
             (sight.size, sight.mtime_ns, sight.inode, stored_name(inbox)),
-        )
-        return found[0] if found else None
+        ).fetchone()
+        return self._jobs("WHERE jobs.id = ?", found)[0] if found else None
