@@ -43,7 +43,7 @@ def _signature(job: Job) -> str:
 
 def _money(job: Job) -> str:
     started = [task for task in job.tasks if task.task_id is not None]
-    lost = [task for task in job.tasks if task.task_id is None and task.asked_at is not None]
+    lost = [task for task in job.tasks if task.task_id is None and task.asked_at is not None and task.minutes is None]
     said = []
     if started:
         said.append(f"{_tasks(started)} started on the service: {_minutes(started)} charged.")

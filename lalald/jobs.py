@@ -219,7 +219,7 @@ class Job:
 
     @property
     def minutes_before(self) -> float:
-        """Minutes charged for tasks that were started anew since: what a retry has paid again."""
+        """Minutes charged for earlier tries: for tasks that failed and were started anew, or whose id never arrived."""
         return max(0.0, round(self.minutes - sum(task.minutes or 0.0 for task in self.tasks if task.task_id), 6))
 
     def with_task(self, task: Task) -> Job:

@@ -154,7 +154,7 @@ def test_a_failed_file_lies_beside_a_note_that_says_why_what_it_cost_and_what_to
 
 def test_the_note_tells_money_that_may_be_spent_from_money_that_is_not(tmp_path: Path) -> None:
     job = failed(job_at(tmp_path))
-    lost = replace(job.tasks[0], task_id=None, asked_at=1.0)
+    lost = replace(job.tasks[0], task_id=None, asked_at=1.0, minutes=None)
     file_failure(replace(job, tasks=(lost,), minutes=0.0))
     assert "may have been charged" in (inbox(tmp_path) / "failed/podcasts/ep1.mp3.error.txt").read_text()
     unpaid = replace(job_at(tmp_path, "b.mp3"), tasks=(), minutes=0.0, error="the service refused it")

@@ -175,3 +175,21 @@ def test_a_task_without_an_answer_counts_while_the_job_starts_another(tmp_path: 
             assert "0.3 are spent or promised today" in str(await budget.refusal(other, 0.1))
 
     run(scenario())
+
+
+@pytest.mark.parametrize("on_lost_task", ["hold", "resubmit"])
+def test_a_lost_task_is_charged_and_counts(tmp_path: Path, on_lost_task: str) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, on_lost_task=on_lost_task) as shop:
+            shop.sandbox.faults("split:reset_after*1")
+            await shop.drop("a.wav", seconds=SIX_SECONDS)
+            if on_lost_task == "hold":
+                held = await shop.until_job("its id never came", state=State.HELD, hold=Hold.LOST_TASK)
+                assert held.minutes == pytest.approx(0.1)
+                await shop.ask(Request.RELEASE, held.id)
+            job = await shop.until_job("it is paid once more", state=State.DONE)
+            assert shop.charges().total() == 2
+            assert (job.minutes, job.minutes_before) == (pytest.approx(0.2), pytest.approx(0.1))
+            assert await shop.store.run(lambda store: store.spent_since(0.0)) == pytest.approx(0.2)
+
+    run(scenario())

@@ -634,7 +634,7 @@ def test_what_a_retry_has_paid_again_is_counted_and_told(shelf: Shelf) -> None:
         assert job is not None
         again = replace(job.tasks[0], task_id="again", minutes=3.0)
         store.save(job, job.with_task(again))
-    told = "  minutes charged  6.0, 3.0 of them for tasks that were started anew since\n"
+    told = "  minutes charged  6.0, 3.0 of them for earlier tries\n"
     assert told in shelf.said("show", "1")
     assert json.loads(shelf.said("show", "1", "--json"))["minutes"] == 6.0
 

@@ -60,7 +60,7 @@ def _job(report: JobReport, service: Fact | None) -> Section:
 
 
 def _charged(job: Job) -> str:
-    before = f", {job.minutes_before:,.1f} of them for tasks that were started anew since" if job.minutes_before else ""
+    before = f", {job.minutes_before:,.1f} of them for earlier tries" if job.minutes_before else ""
     return f"{job.minutes:,.1f}{before}"
 
 

@@ -269,6 +269,9 @@ def _is_fresh(job: Job, now: float) -> bool:
 
 
 def _lost_task(job: Job, task: Task, bench: Bench) -> tuple[Job, Outcome | None]:
+    job = job.with_task(
+        replace(task, minutes=cost(job.duration or 0.0, task.mode, task.presets))
+    )  # charged for certain
     if bench.config.on_lost_task == "resubmit":
         again = _resubmitted(job, task.number, bench)
         return again, Later("the task was started but its id never arrived; it is started and paid again")

@@ -215,7 +215,9 @@ class Store(KnownTwins):
                 )
             self._save_tracks(after.id, task, was.tracks if was else ())
             if task.task_id is not None and (was is None or was.task_id != task.task_id):
-                charged += self._charge(after, task)
+                charged += self._charge(after, task, task.task_id, task.started_at)
+            elif task.task_id is None and task.minutes is not None and was is not None and was.idempotency_key:
+                charged += self._charge(after, task, f"lost, key {was.idempotency_key}", was.asked_at)
         if charged:
             self.connection.execute("UPDATE jobs SET minutes = minutes + ? WHERE id = ?", (charged, after.id))
         return charged
@@ -236,19 +238,19 @@ class Store(KnownTwins):
                 [value for row in rows for value in row],
             )
 
-    def _charge(self, job: Job, task: Task) -> float:
+    def _charge(self, job: Job, task: Task, charge_id: str, at: float | None) -> float:
         """Returns the minutes; none where the charge is known already."""
         minutes = task.minutes or 0.0
         cursor = self.connection.execute(
             "INSERT OR IGNORE INTO charges (task_id, job_id, task_number, path, mode, minutes, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
-                task.task_id,
+                charge_id,
                 job.id,
                 task.number,
                 stored_name(job.path),
                 task.mode,
                 minutes,
-                task.started_at or 0.0,
+                at or 0.0,
             ),
         )
         return minutes if cursor.rowcount else 0.0
