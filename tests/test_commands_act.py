@@ -209,7 +209,9 @@ def test_every_client_is_cancelled_where_that_is_meant(shelf: Shelf) -> None:
     assert asked_of_the_daemon(shelf) == [("cancel_every_client", None)]
 
 
-@pytest.mark.parametrize(("word", "meant"), [("y", True), ("YES", True), ("n", False), ("", False), ("yep", False)])
+@pytest.mark.parametrize(
+    ("word", "meant"), [("y", True), ("YES", True), ("n", False), ("", False), ("yep", False), ("\x04", False)]
+)
 def test_every_client_is_asked_about_at_a_terminal(shelf: Shelf, word: str, meant: bool) -> None:
     leader, follower = pty.openpty()
     command = [sys.executable, "-m", "lalald", "cancel", "--all", "--every-client"]

@@ -82,4 +82,8 @@ def _agreed() -> bool:
             f"{_WARNING} There is no terminal to ask at; nothing was asked.", hint="--yes says that it is meant."
         )
     print(_WARNING)
-    return input("Stop them all? [y/N] ").strip().lower() in ("y", "yes")
+    try:
+        return input("Stop them all? [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:  # ctrl-D
+        print()
+        return False
