@@ -490,6 +490,35 @@ def test_a_held_old_file_with_new_content_is_held_again_and_its_first_job_ends(t
     play(story)
 
 
+@pytest.mark.parametrize("at_a_start", [True, False])
+@pytest.mark.parametrize("passed_over", [{"recursive": False}, {"ignore": ("old/",)}])
+def test_an_old_folder_that_was_passed_over_is_no_order_when_it_is_looked_into(
+    tmp_path: Path, passed_over: dict[str, Any], at_a_start: bool
+) -> None:
+    place = Place(tmp_path, **passed_over)
+    old = [place.put(f"old/{index}.mp3").relative_to(place.folder).as_posix() for index in range(21)]
+    looked_into = replace(place.inbox, recursive=True, ignore=())
+
+    async def story() -> None:
+        async with place.running() as intake:
+            await intake.quiet()
+            assert await place.jobs() == []
+            if not at_a_start:
+                intake.replace(looked_into)
+                await until(partial(has_held, place, old), "they are held")
+        place.inbox = looked_into
+        async with place.running():
+            await until(partial(has_held, place, old), "they are held")
+            place.put("old/new.mp3")
+            await place.wait_for([*old, "old/new.mp3"])
+        place.put("newer.mp3")
+        async with place.running():
+            await place.wait_for([*old, "old/new.mp3", "newer.mp3"])
+            assert await has_held(place, old)
+
+    play(story)
+
+
 @pytest.mark.parametrize("while_at_work", [True, False])
 def test_an_old_folder_that_gets_another_name_is_no_order_either(tmp_path: Path, while_at_work: bool) -> None:
     place = Place(tmp_path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
@@ -103,3 +105,23 @@ def match_held(store: Store, inbox: Inbox, hold: Hold, after: int, now: float) -
 
 def _way(inbox: Inbox, rule: Rule) -> tuple[str, str, str]:
     return rule.name, jobs.recipe(found.tasks(rule)), found.handling(inbox, rule).to_json()
+
+
+def sees_more(store: Store, inbox: Inbox) -> bool:
+    """Whether places are looked into now that were passed over: subfolders, or what `ignore` named."""
+    before = store.fact(_fact(inbox))
+    if not isinstance(before, dict):
+        return False
+    return bool(inbox.recursive and not before["recursive"]) or not set(before["ignore"]) <= {*inbox.ignore}
+
+
+def note_what_it_sees(store: Store, inbox: Inbox, now: float) -> None:
+    """From now on nothing that lies in these places is a surprise."""
+    seen = {"recursive": inbox.recursive, "ignore": sorted(inbox.ignore)}
+    if store.fact(_fact(inbox)) != seen:
+        store.set_fact(_fact(inbox), seen, now)
+
+
+def _fact(inbox: Inbox) -> str:
+    """A name that is text, whatever the inbox is called."""
+    return f"seen in {hashlib.sha256(os.fsencode(inbox.path)).hexdigest()[:16]}"

@@ -101,6 +101,10 @@ class Desk:
             self._log.info("inbox.matched_anew", inbox=self.key, files=decided, held=old if hold else 0)
             self._taken()
         await self._match_held(inbox, now)
+        if await self._store.run(partial(_sees_more, inbox)) and self.eyes.first is None:
+            self.stranger_accepted()
+        if self.eyes.first is None:
+            await self._store.run(partial(_note_what_it_sees, inbox, now))
 
     async def _match_held(self, inbox: Inbox, now: float) -> None:
         for hold in Hold:
@@ -133,7 +137,7 @@ class Desk:
         self.eyes.first = first
 
     def stranger_accepted(self) -> None:
-        """Another folder stands there now: what lies in it is as old as at any first look."""
+        """Another folder stands there now, or more of it is looked into: what lies there is as old as at any first look."""
         self.eyes.first = FirstLook(self._existing or self.inbox.existing)
 
     def lease_tells(self, tells: bool) -> None:
@@ -250,6 +254,7 @@ class Desk:
             return
         self.eyes.first = None
         await self.remember_marker(self.presence.marker)
+        await self._store.run(partial(_note_what_it_sees, self.inbox, self.clock.now()))
         if first.eligible:
             self._log.info("inbox.first_look", inbox=self.key, files=first.eligible, fate=first.fate_of_all)
 
@@ -291,3 +296,11 @@ def _decide_anew(inbox: Inbox, hold: bool, now: float, after: str, store: Store)
 
 def _match_held(inbox: Inbox, hold: Hold, after: int, now: float, store: Store) -> tuple[int, int | None]:
     return anew.match_held(store, inbox, hold, after, now)
+
+
+def _sees_more(inbox: Inbox, store: Store) -> bool:
+    return anew.sees_more(store, inbox)
+
+
+def _note_what_it_sees(inbox: Inbox, now: float, store: Store) -> None:
+    anew.note_what_it_sees(store, inbox, now)
