@@ -342,8 +342,7 @@ class _Daemon:
         for directory in _folders(config):
             self._look_after(self._look_at_folder(directory), f"folder {directory}")
         self.inboxes.leave_all_but(kept)
-        for path, inbox in kept.items():
-            await self.store.run(partial(_forget_left_alone, str(path)))
+        for inbox in kept.values():
             self.inboxes.watch(inbox)
         await self._unless_stopped(self._first_looks())
         self.worker.holds.ask_the_service_now()
@@ -374,10 +373,6 @@ class _Daemon:
 def _folders(config: Config) -> set[str]:
     """Those that are known by their markers, besides the inboxes."""
     return {str(folder) for inbox in config.inboxes for folder in (inbox.outbox, *inbox.filing_folders)}
-
-
-def _forget_left_alone(inbox: str, store: Store) -> None:
-    store.forget_left_alone(inbox)
 
 
 def _jobs_of(job_ids: set[int], store: Store) -> list[Job]:

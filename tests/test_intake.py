@@ -456,7 +456,6 @@ def test_with_changed_skip_a_retagged_file_is_left_alone_for_good(tmp_path: Path
                 path.unlink()
                 path.write_bytes(b"retagged")
             assert "changed: skip" in (await place.wait_for_word("file.left_alone"))["reason"]
-            await place.thread.run(lambda store: store.forget_left_alone(str(place.folder)))
             intake.replace(place.inbox)
             await intake.quiet()
             assert len(await place.jobs()) == 1
@@ -782,7 +781,6 @@ def test_existing_says_otherwise(tmp_path: Path, existing: str, override: str | 
             async with place.running(override) as intake:
                 await intake.quiet()
                 assert [job.hold for job in await place.jobs()] == [None] * taken
-                await place.thread.run(lambda store: store.forget_left_alone(str(place.folder)))
                 intake.replace(place.inbox)
                 await intake.quiet()
                 assert len(await place.jobs()) == taken
@@ -1048,7 +1046,6 @@ def test_after_a_reload_the_new_settings_count_and_files_left_alone_are_matched_
         async with place.running() as intake:
             place.put("a.mp3")
             await place.wait_for_word("file.left_alone")
-            await place.thread.run(lambda store: store.forget_left_alone(str(place.folder)))
             intake.replace(replace(place.inbox, rules=RULES, watch="polling"))
             await place.wait_for(["a.mp3"])
             assert intake.describe().watch == "polling"
@@ -1073,7 +1070,6 @@ def test_new_rules_take_what_was_left_alone_but_an_old_folder_is_no_order(
             await until(lambda: left_alone(place, old + 2), "all of them were left alone")
             place.inbox = replace(place.inbox, rules=RULES)
             if way == "a reload":
-                await place.thread.run(lambda store: store.forget_left_alone(str(place.folder)))
                 intake.replace(place.inbox)
                 await place.wait_for([*archive, "new.mp3"])
         if way == "a start":

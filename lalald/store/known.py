@@ -186,14 +186,6 @@ class KnownFiles:
             keys,
         )
 
-    def forget_left_alone(self, inbox: str) -> None:
-        """After a reload: what no rule matched is matched anew. What was skipped on purpose, or is old, `inbox.anew` decides about."""
-        self.connection.execute(
-            "DELETE FROM files WHERE inbox = ? AND job_id IS NULL AND (note IS NULL OR note NOT LIKE 'existing: skip%'"
-            " AND note NOT LIKE 'changed: skip%' AND note NOT LIKE '%before lalald first looked there')",
-            (stored_name(inbox),),
-        )
-
     def left_alone(self, inbox: str, after: str, limit: int) -> list[tuple[str, Known]]:
         """Files that have no job, by folder and name: those after a path, '' for the first."""
         rows = self.connection.execute(
