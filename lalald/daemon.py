@@ -194,7 +194,9 @@ class _Daemon:
                 "license_key.kept", meaning="systemd hands a credential over at the start: a new one needs a restart"
             )
         rates = config.transfers
-        client = Client(config.api_url, key, upload_rate=rates.upload_rate, download_rate=rates.download_rate)
+        client = Client(
+            config.api_url, key, upload_rate=rates.upload_rate, download_rate=rates.download_rate, log=self.log
+        )
         self.clients.add(client)
         return client
 

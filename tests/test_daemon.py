@@ -90,6 +90,27 @@ def test_a_reload_changes_what_is_logged_and_how(sandbox: Sandbox, make_home: Ma
     assert ["job.failed" in line and not line.startswith("{") for line in said] == [True], said
 
 
+def test_at_debug_every_request_is_told_with_what_became_of_it(sandbox: Sandbox, make_home: MakeHome) -> None:
+    home = make_home(sandbox.url, log={"level": "debug"})
+    home.start()
+    sandbox.faults("upload:reset_during", "upload:503")
+    write_wav(home.inbox / "a.wav")
+    until(lambda: tree(home.inbox) == ["done/a.wav"], "it is carried")
+    assert home.stop() == 0
+
+    asked = home.logged("api.asked")
+    assert all(line["level"] == "debug" and line["seconds"] >= 0.0 for line in asked)
+    broken, refused, good = (line for line in asked if line["operation"] == "upload")
+    assert "status" not in broken
+    assert "connection" in broken["error"]
+    assert (refused["status"], good["status"]) == (503, 200)
+    for operation in ("upload", "split/stem_separator", "check", "delete", "limits/minutes_left"):
+        last = [line for line in asked if line["operation"] == operation][-1]
+        assert (last["status"], len(last["request_id"]) > 8) == (200, True)
+    assert {line["size"] for line in asked if line["operation"] == "download"} == {good["size"]}
+    assert home.logged("inbox.scanned")[0]["files"] == 0
+
+
 def test_reloads_leave_nothing_in_memory(make_home: MakeHome) -> None:
     home = make_home("https://127.0.0.1:9")  # nobody listens; but the authorities it would have to show are read
     home.variables["SSL_CERT_FILE"] = certifi.where()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,7 +47,8 @@ class SplitItem:
 class Client:
     """The service: JSON on the event loop, bytes on the threads that call `upload` and `download`.
 
-    Every operation raises ServiceError. Rates are in bytes per second, for all transfers of a direction together.
+    Every operation raises ServiceError. Rates are in bytes per second, for all transfers of a direction together. `log` is
+    told of each request at level debug: its answer, or what came instead, and how long that took.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Client:
         download_rate: int | None,
         user_agent: str = f"lalald/{__version__}",
         deadlines: Deadlines = _ORDINARY_DEADLINES,
+        log: Any = None,
     ) -> None:
         """Raises ConfigError where `api_url` would carry the key in the open, or the environment's proxy is of no use."""
         self._origin, self._path = api_origin(api_url)
@@ -74,6 +77,7 @@ class Client:
         self._under_way: set[Transfer] = set()
         self._lock = threading.Lock()
         self._interrupted = False
+        self._log = log
 
     async def split(self, mode: str, item: SplitItem) -> str:
         """Starts one task, which is charged, and gives its id."""
@@ -127,7 +131,7 @@ class Client:
             FileError: the file cannot be read, or is no longer `size` bytes long.
         """
         sending = Sending(file, size, self._upload_head(size, name), transfer, self._upload_pace)
-        with self._registered(transfer):
+        with self._registered(transfer), self._told("upload", size=size) as answered:
             wire, response = self._wires.ask(
                 self._origin, transfer, lambda wire: sending.ask(wire, self._deadlines.upload_answer_seconds)
             )
@@ -136,7 +140,7 @@ class Client:
                 self._wires.give_back(wire, response)
             else:
                 wire.close()
-        reply = Reply(response.status, response.getheader, body or b"", self._key())
+            reply = answered(Reply(response.status, response.getheader, body or b"", self._key()))
         if body is None:
             raise translate.unreadable(reply, f"it is longer than {JSON_LIMIT_BYTES >> 20} MiB")
         said = translate.reading(reply)
@@ -180,7 +184,7 @@ class Client:
             ServiceError, TransferStopped
             OSError: of `target`, as it comes.
         """
-        with self._registered(transfer):
+        with self._registered(transfer), self._told("download", have=have, size=expected_size):
             return Fetching(self._route, target, transfer, expected_size, began, most_bytes).fetch(url, have, etag)
 
     def interrupt(self) -> None:
@@ -210,8 +214,27 @@ class Client:
             with self._lock:
                 self._under_way.discard(transfer)
 
+    @contextmanager
+    def _told(self, operation: str, **facts: Any) -> Iterator[Callable[[Reply], Reply]]:
+        """Tells the log of a request. What is yielded takes its answer, if it has one that says more than that it came."""
+        began_at = time.monotonic()
+
+        def answered(reply: Reply) -> Reply:
+            facts.update(status=reply.status, request_id=translate.request_id(reply))
+            return reply
+
+        try:
+            yield answered
+        except Exception as error:
+            facts["error"] = str(error) or type(error).__name__
+            raise
+        finally:
+            if self._log is not None:
+                self._log.debug("api.asked", operation=operation, seconds=round(time.monotonic() - began_at, 3), **facts)
+
     async def _ask(self, path: str, body: Any) -> tuple[Any, Reply]:
-        reply = await self._post.send(path, body, self._key())
+        with self._told(path) as answered:
+            reply = answered(await self._post.send(path, body, self._key()))
         return translate.reading(reply), reply
 
     def _key(self) -> LicenseKey:

@@ -218,6 +218,10 @@ class Intake:
         self._desk.settling.full = False
         report = await sweep(self._desk, self._watch, None)
         self._last_report = report
+        self._log.debug(
+            "inbox.scanned", inbox=self._key, available=report.available, files=report.files,
+            folders=report.folders, unknown=report.unknown, gone=report.gone, seconds=round(report.seconds, 3),
+        )  # fmt: skip
         if report.available and not self._desk.settling.full and self._desk.eyes.first is not None:
             self._desk.eyes.first.end_scan(self._desk.settling)
         pause = self.inbox.rescan
