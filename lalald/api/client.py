@@ -230,7 +230,9 @@ class Client:
             raise
         finally:
             if self._log is not None:
-                self._log.debug("api.asked", operation=operation, seconds=round(time.monotonic() - began_at, 3), **facts)
+                self._log.debug(
+                    "api.asked", operation=operation, seconds=round(time.monotonic() - began_at, 3), **facts
+                )
 
     async def _ask(self, path: str, body: Any) -> tuple[Any, Reply]:
         with self._told(path) as answered:
