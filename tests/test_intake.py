@@ -40,13 +40,18 @@ RULES = (
 
 
 class Log:
-    """Remembers what was said."""
+    """Remembers what was said. `at` is called once, in the moment when its event is said."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, str, dict[str, Any]]] = []
+        self.at: dict[str, Callable[[], Any]] = {}
 
     def __getattr__(self, level: str) -> Callable[..., None]:
-        return lambda event, **keys: self.lines.append((level, event, keys))
+        return partial(self._say, level)
+
+    def _say(self, level: str, event: str, **keys: Any) -> None:
+        self.lines.append((level, event, keys))
+        self.at.pop(event, lambda: None)()
 
     def said(self, event: str) -> list[dict[str, Any]]:
         return [keys for _, said, keys in self.lines if said == event]
@@ -874,15 +879,11 @@ def test_an_empty_inbox_that_is_renamed_away_is_missed_too(tmp_path: Path, watch
 
 def test_an_inbox_that_goes_just_before_it_is_watched_is_missed_all_the_same(tmp_path: Path) -> None:
     place = Place(tmp_path)
-
-    def said(event: str, **_keys: Any) -> None:
-        if event == "inbox.watched":  # seen to be there, but none of its folders is watched yet
-            place.folder.rename(tmp_path / "away")
+    # then it has been seen to be there, and none of its folders is watched yet
+    place.log.at["inbox.watched"] = lambda: place.folder.rename(tmp_path / "away")
 
     async def story() -> None:
-        place.log.info = said  # type: ignore[method-assign,assignment]
         async with place.running() as intake:
-            del place.log.info
             await place.wait_for_word("inbox.unavailable")
             assert not intake.describe().available
             (tmp_path / "away").rename(place.folder)
