@@ -17,7 +17,9 @@ import pytest
 
 from api_client import client, closed_clients  # noqa: F401 - a fixture
 from carrying import Workshop, run
-from lalald.api import Transfer
+from lalald.api import Deadlines, Transfer, TransferStopped
+from lalald.api.address import Origin
+from lalald.api.wire import Wire
 from lalald.api.wires import _dialled
 from lalald.errors import ServiceError
 from lalald.jobs import State
@@ -79,6 +81,16 @@ def test_a_connection_to_the_second_address_of_a_name() -> None:
                 transfer.detach()
 
         assert is_let_go(dial)
+
+
+def test_a_connection_that_comes_after_its_transfer_was_ended_is_closed() -> None:
+    near, far = socket.socketpair()
+    transfer = Transfer()
+    transfer.end()
+    with near, far:
+        with pytest.raises(TransferStopped):
+            Wire(near, Origin("http", "localhost", 80), Deadlines()).lend(transfer)
+        assert near.fileno() == -1
 
 
 def test_a_job_whose_downloads_fail_at_first(tmp_path: Path) -> None:

@@ -64,11 +64,16 @@ class Wire:
         self._response: http.client.HTTPResponse | None = None
 
     def lend(self, transfer: Transfer) -> None:
+        """Raises TransferStopped where the transfer was ended meanwhile; then the connection is closed."""
         self._transfer = transfer
         self._reader = io.BufferedReader(_Incoming(self))
         self._answer_by = float("inf")
         self._is_drained = False
-        transfer.attach(self.cut)
+        try:
+            transfer.attach(self.cut)
+        except TransferStopped:
+            self.close()
+            raise
 
     def is_alive(self) -> bool:
         """Whether a kept connection may carry another request: not closed, and nothing on it that nobody asked for."""
