@@ -6,10 +6,10 @@ Nothing is loaded before it is needed, for `lalald health` is asked every few se
 from __future__ import annotations
 
 import errno
-import os
 import sys
 from collections.abc import Callable, Sequence
 
+from lalald import streams
 from lalald.errors import (
     ConfigError,
     DaemonError,
@@ -34,24 +34,13 @@ _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command. Returns the exit code; what cannot be understood ends in SystemExit with 2."""
-    prepare_streams()
+    streams.prepare()
     words = list(sys.argv[1:] if argv is None else argv)
     if words == ["health"]:
         from lalald.commands.health import check
 
         return guarded(check)
-    return _parsed(words)
-
-
-def prepare_streams() -> None:
-    """What the locale does not have is written as an escape: no reason to fail. Nor is a stream that was closed: its number would
-    go to the next file that is opened, such as the database."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - for as long as the program lives
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    return guarded(lambda: _parsed(words))
 
 
 def _parsed(words: Sequence[str]) -> int:
@@ -69,7 +58,7 @@ def _parsed(words: Sequence[str]) -> int:
     if arguments.config is not None and not VERBS[arguments.command].configured:
         parser.error(f"{arguments.command} reads no configuration: --config means nothing to it")
     run: Callable[[object], int] = import_module(VERBS[arguments.command].module).run
-    return guarded(lambda: run(arguments))
+    return run(arguments)
 
 
 def guarded(command: Callable[[], int]) -> int:
@@ -77,29 +66,33 @@ def guarded(command: Callable[[], int]) -> int:
     try:
         code = command()
         sys.stdout.flush()
-    except BrokenPipeError:  # `lalald jobs | head`: the reader has enough
-        _write_nowhere()
-        return 0
     except OSError as error:
-        if error.errno not in _CANNOT_WRITE or error.filename is not None:
-            raise
-        _write_nowhere()
-        return _told(FileError(f"the answer cannot be written: {error.strerror}."))
+        return _unwritten(error)
     except KeyboardInterrupt:
+        streams.flush_answer()
         return 130
+    except SystemExit:  # argparse's, after its help too
+        streams.flush_answer()
+        raise
     except LalaldError as error:
         return _told(error)
     return code
 
 
-def _write_nowhere() -> None:
-    """Else what is still to be written would be tried again as the program ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _unwritten(error: OSError) -> int:
+    """The exit code where the answer could not be written. Raises every other error."""
+    if isinstance(error, BrokenPipeError) and streams.reader_is_gone():  # `lalald jobs | head`: the reader has enough
+        streams.write_nowhere()
+        return 0
+    if error.errno not in _CANNOT_WRITE or error.filename is not None:
+        raise error
+    streams.write_nowhere()
+    return _told(FileError(f"the answer cannot be written: {error.strerror}."))
 
 
 def _told(error: LalaldError) -> int:
     """Says on standard error what happened and what to do next. Returns the exit code."""
-    sys.stdout.flush()
+    streams.flush_answer()
     told = f"lalald: {error}" + (f"\n  {error.hint}" if error.hint else "")
     safe = "".join(letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in told)
     print(safe, file=sys.stderr)  # noqa: T201 - it is what it is for

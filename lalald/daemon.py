@@ -6,7 +6,7 @@ import asyncio
 import faulthandler
 import os
 import signal
-import sys
+import traceback
 import uuid
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
-from lalald import __version__, belonging, logs, outbox, requests, upkeep
+from lalald import __version__, belonging, log_output, logs, outbox, requests, streams, upkeep
 from lalald.api import Client
 from lalald.budget import Budget
 from lalald.clock import Clock
@@ -24,7 +24,7 @@ from lalald.config.apart import load
 from lalald.control import Server
 from lalald.credentials import CREDENTIAL, license_key_with_origin
 from lalald.disks import Disks
-from lalald.errors import ConfigError, FileError, ServiceError, StoreError
+from lalald.errors import ConfigError, FileError, LalaldError, ServiceError, StoreError
 from lalald.inbox.intake import Intake
 from lalald.inbox.settle import ignore_broken_leases
 from lalald.inboxes import Inboxes
@@ -56,18 +56,25 @@ def run(
 
     Raises DaemonError where another daemon has the state folder, StoreError where its database cannot be used.
     """
+    log_output.take_over()
     faulthandler.enable()  # systemd's watchdog ends a daemon that hangs by SIGABRT: the log then has where each thread stood
     lines = logs.Lines(config.log, environ)
     ignore_broken_leases()
-    with only_daemon(config.state_dir):
 
-        async def live() -> int:
-            parts = (open_store, clock or Clock(), open_disks())
-            return await _Daemon(config, *parts, once=once, environ=environ, lines=lines).main()
+    async def live() -> int:
+        parts = (open_store, clock or Clock(), open_disks())
+        return await _Daemon(config, *parts, once=once, environ=environ, lines=lines).main()
 
-        code = asyncio.run(live())
-    sys.stderr.flush()
-    sys.stdout.flush()
+    try:
+        with only_daemon(config.state_dir):
+            code = asyncio.run(live())
+    except LalaldError:
+        raise
+    except Exception:  # noqa: BLE001 - whatever it is, it says nothing about the streams of the program, as it would to `guarded`
+        traceback.print_exc()
+        code = 1
+    streams.flush_answer()
+    log_output.take_over().drain()
     os._exit(code)  # everything is saved; a thread that waits for a dead mount must not hold the stop up
 
 

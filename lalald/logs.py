@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lalald.config.model import Log
+from lalald.log_output import LogStream
 
 # sd-daemon(3): a line that begins with <N> has that priority in the journal
 _PRIORITIES = {"debug": "<7>", "info": "<6>", "warning": "<4>", "error": "<3>", "critical": "<2>"}
@@ -20,14 +21,16 @@ class Lines:
 
     def __init__(self, settings: Log, environ: Mapping[str, str]) -> None:
         self._environ = environ
+        self._stream: Any = sys.stderr
         self.change(settings)
+        if isinstance(self._stream, LogStream):
+            self._stream.describe_loss = self._loss
 
     def change(self, settings: Log) -> None:
         """From now on with these settings."""
         structlog = _structlog()
         console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
-        self._least = _LEVELS[settings.level]
-        self._steps: list[Any] = [
+        steps: list[Any] = [
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=not console),  # people read their own clock, programs UTC
             structlog.processors.ExceptionRenderer(),
@@ -35,11 +38,12 @@ class Lines:
         if console:
             # without padding: a watched log is read from left to right
             colors = sys.stderr.isatty()
-            self._steps += [_printable, structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=24)]
+            steps += [_printable, structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=24)]
         else:
-            self._steps.append(structlog.processors.JSONRenderer(sort_keys=False))
+            steps.append(structlog.processors.JSONRenderer(sort_keys=False))
         if _to_the_journal(self._environ):
-            self._steps.append(_with_priority)
+            steps.append(_with_priority)
+        self._least, self._steps = _LEVELS[settings.level], steps
 
     def log(self) -> Any:
         """The daemon's log: structlog's bound logger."""
@@ -47,7 +51,7 @@ class Lines:
         structlog.configure(
             processors=[self._line],
             wrapper_class=structlog.make_filtering_bound_logger("debug"),
-            logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+            logger_factory=lambda *_: _Written(self._stream),
             cache_logger_on_first_use=False,
         )
         return structlog.get_logger().bind()  # bound once: what get_logger gives is bound anew for each line
@@ -55,9 +59,32 @@ class Lines:
     def _line(self, logger: object, method: str, facts: Any) -> Any:
         if _LEVELS[method] < self._least:
             raise _structlog().DropEvent
+        return self._rendered(logger, method, facts)
+
+    def _rendered(self, logger: object, method: str, facts: Any) -> Any:
         for step in self._steps:
             facts = step(logger, method, facts)
         return facts
+
+    def _loss(self, count: int, reason: str) -> str:
+        """The line about lost lines; whatever the level: without it the log would seem whole."""
+        facts = {"event": "log.lines_lost", "lines": count, "error": reason}
+        return f"{self._rendered(None, 'warning', facts)}\n"
+
+
+class _Written:
+    """Where structlog puts the finished lines. An error is waited for a moment: it may be the last that is said."""
+
+    def __init__(self, stream: Any) -> None:
+        self.debug = self.info = self.warning = _line_to(stream.write)
+        self.error = self.critical = _line_to(stream.write_now if isinstance(stream, LogStream) else stream.write)
+
+
+def _line_to(write: Callable[[str], object]) -> Callable[[str], None]:
+    def written(line: str) -> None:
+        write(f"{line}\n")
+
+    return written
 
 
 def _structlog() -> Any:

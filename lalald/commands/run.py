@@ -22,8 +22,10 @@ def run(arguments: Namespace) -> int:
 
 def carry(arguments: Namespace, accept: Callable[[Config], None]) -> int:
     """The life of the daemon. Its configuration is shown to `accept` first, whose error is its end."""
+    from lalald import log_output
     from lalald.config import apart, find
 
+    log_output.take_over()
     # A reload that is asked for before there is a daemon to do it would be its end; what has changed is being read just now.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     reading = apart.begin(find(arguments.config, os.environ), os.environ)

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lalald import __main__ as program
+from lalald import streams
 from lalald.container.user import become
 from lalald.errors import ConfigError
 
@@ -26,7 +27,7 @@ CONFIG_DIR = Path("/config")
 
 def main(argv: Sequence[str] | None = None, config_dir: Path = CONFIG_DIR) -> int:
     """Runs one command as the user of PUID and PGID. Returns the exit code."""
-    program.prepare_streams()
+    streams.prepare()
     words = list(sys.argv[1:] if argv is None else argv)
     return program.guarded(lambda: _run(words, config_dir, os.environ))
 
