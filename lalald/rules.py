@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lalald import patterns
 from lalald.config.model import Inbox, Rule
-from lalald.media import is_media
+from lalald.media.types import is_media
 
 __all__ = ["ignored", "is_media", "match"]
 

@@ -24,7 +24,7 @@ SPOKEN_IN = {
     "httpx": {"api"},
     "http": {"api", "sandbox"},
     "watchdog": {"inbox"},
-    "mutagen": {"money", "sandbox"},
+    "mutagen": {"media", "sandbox"},
     "pydantic": {"config", "sandbox"},
     "yaml": {"config", "sandbox"},
     "rich": {"commands"},

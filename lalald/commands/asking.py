@@ -88,7 +88,7 @@ def by_the_rules_of_now(explicit: str | None) -> Callable[[Job], Job]:
 
 def duration_of(job: Job) -> float | None:
     """Seconds: what the store knows, else what the file itself tells."""
-    from lalald.money import local_duration
+    from lalald.media.durations import local_duration
 
     return job.duration if job.duration is not None else local_duration(source(job))
 

@@ -19,7 +19,7 @@ from lalald.inbox.explain import Explanation, explain, folder_refusal, knowing, 
 from lalald.inbox.first_look import MOST_TAKEN
 from lalald.inbox.found import tasks
 from lalald.jobs import State, Task, recipe
-from lalald.money import local_duration
+from lalald.media.durations import local_duration
 from lalald.quantities import format_duration
 from lalald.store.reports import JobReport, Reports
 

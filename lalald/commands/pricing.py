@@ -17,7 +17,7 @@ from lalald.inbox.found import tasks
 from lalald.inbox.names import OWN_PREFIX
 from lalald.inbox.scan import Walk, join
 from lalald.jobs import State
-from lalald.money import local_duration
+from lalald.media.durations import local_duration
 from lalald.store.known import Known, KnownFiles
 from lalald.store.reports import Reports
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import SplitResult, urlsplit
 
-from lalald import media, patterns
+from lalald import patterns
 from lalald.config import document
 from lalald.config.mistakes import Findings, Where
 from lalald.config.model import CHECKS_PER_MINUTE, DEFAULT_API_URL, Rule
+from lalald.media.types import MEDIA
 from lalald.suggestions import quoted
 
 
@@ -30,7 +31,7 @@ def check_ignored(written: tuple[str, ...], where: Where, findings: Findings) ->
 
 def takes_everything(written: tuple[str, ...]) -> bool:
     """Whether patterns take every media file, as `*` does: tried on a name of each type, at the top and in a folder."""
-    names = (f"{folder}{ending} 1.{ending}" for ending in media.MEDIA for folder in ("", "x y/z/"))
+    names = (f"{folder}{ending} 1.{ending}" for ending in MEDIA for folder in ("", "x y/z/"))
     return all(patterns.takes(written, name) for name in names)
 
 

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from lalald import files as disk
-from lalald import money
 from lalald.config import Inbox
 from lalald.inbox.accounts import Chosen
 from lalald.inbox.explain import choose, refusal
 from lalald.inbox.first_look import FirstLook
 from lalald.inbox.settle import Settling
 from lalald.jobs import Job
+from lalald.media.durations import local_duration
 
 PRICING_SECONDS = 10.0  # of reading durations for held files; `lalald plan` reads the rest when it is asked
 
@@ -65,7 +65,7 @@ class Eyes:
         if self._pricing_seconds_left <= 0:
             return None
         began = self._monotonic()
-        seconds = money.local_duration(os.path.join(self.inbox.path, path))
+        seconds = local_duration(os.path.join(self.inbox.path, path))
         self._pricing_seconds_left -= self._monotonic() - began
         return seconds
 

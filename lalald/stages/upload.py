@@ -9,7 +9,7 @@ from dataclasses import replace
 from lalald.api import Transfer, Uploaded
 from lalald.errors import FileError, FolderUnavailableError
 from lalald.jobs import Done, Dropped, Failed, Held, Hold, Job, Later, Outcome
-from lalald.money import local_duration
+from lalald.media.durations import local_duration
 from lalald.stages import twins
 from lalald.stages.bench import Bench
 from lalald.stages.places import source_folder, source_path

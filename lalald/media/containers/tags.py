@@ -1,0 +1,50 @@
+"""Where the tags in front of and behind a stream end and start: ID3, APE and Lyrics3. Their contents do not matter here."""
+
+from __future__ import annotations
+
+import struct
+
+from lalald.media.bounded_file import BoundedFile
+
+_MOST_TAGS = 16
+
+
+def start_of_audio(file: BoundedFile) -> int:
+    """The offset behind all ID3v2 tags at the start: some programs stack several."""
+    start = 0
+    for _ in range(_MOST_TAGS):
+        header = file.read_at(start, 10)
+        if len(header) < 10 or header[:3] != b"ID3":
+            break
+        start += 10 + _sync_safe(header[6:10]) + (10 if header[5] & 0x10 else 0)
+    return start
+
+
+def end_of_audio(file: BoundedFile, start: int) -> int:
+    """The offset at which tags behind the stream start."""
+    end = file.size
+    for _ in range(_MOST_TAGS):
+        length = _tag_before(file, end)
+        if not length or end - length < start:
+            break
+        end -= length
+    return end
+
+
+def _tag_before(file: BoundedFile, end: int) -> int:
+    """Bytes of the tag that ends there, or 0."""
+    if file.read_at(max(0, end - 128), 3) == b"TAG":
+        return 128
+    footer = file.read_at(max(0, end - 32), 32)
+    if footer[:8] == b"APETAGEX":
+        size, _, flags = struct.unpack_from("<III", footer, 12)
+        return int(size) + (32 if flags & 0x8000_0000 else 0)
+    if footer[-9:] == b"LYRICS200" and footer[-15:-9].isdigit():
+        return int(footer[-15:-9]) + 15
+    if footer[-10:-7] == b"3DI":
+        return _sync_safe(footer[-4:]) + 20
+    return 0
+
+
+def _sync_safe(digits: bytes) -> int:
+    return digits[0] << 21 | digits[1] << 14 | digits[2] << 7 | digits[3]
