@@ -47,7 +47,7 @@ def test_a_file_is_taken_by_the_first_rule_that_matches(inbox: Inbox, path: str,
     [
         ("a.mp3", "no rule"), ("notes.txt", "no audio or video"), ("a.live.wav", "*.live.wav"), ("drafts/a.wav", "drafts/"),
         ("done/a.wav", "done folder"), ("out/stems/a.wav", "outbox folder"), (".a.wav", "hidden"), ("a.wav.part", "temporary"),
-        ("@eaDir/a.wav", "litter"),
+        ("@eaDir/a.wav", "litter"), ("$RECYCLE.BIN/a.wav", "litter"), ("clip.f137.mp4", "merge"), ("a.temp.wav", "downloader"),
     ],
 )  # fmt: skip
 def test_a_file_that_is_not_taken_has_its_reason(inbox: Inbox, path: str, word: str) -> None:
@@ -68,6 +68,17 @@ def test_kinds_that_are_not_taken(inbox: Inbox) -> None:
     told = [explain(inbox, path).reason for path in ("a.wav", "link.wav", "folder.wav", "linked/a.wav", "gone.wav")]
     for reason, word in zip(told, ("empty", "symlink", "folder", "symlink", "No such file"), strict=True):
         assert word in reason
+
+
+def test_a_download_with_its_control_file_beside_it_is_not_finished(inbox: Inbox) -> None:
+    for path, control in (("a.wav", "a.wav.aria2"), ("sub/album/cd1/a.wav", "sub/album.aria2")):
+        put(inbox, path)
+        put(inbox, control)
+        found = explain(inbox, path)
+        assert (found.taken, control in found.reason) == (False, True)
+        assert found.rule is not None
+        (inbox.path / control).unlink()
+        assert explain(inbox, path).taken
 
 
 def test_absolute_paths_are_understood_and_others_lie_elsewhere(inbox: Inbox, tmp_path: Path) -> None:

@@ -12,6 +12,10 @@ from lalald.inbox.names import refusal, refusal_of_path
     [
         "a.mp3", "A.MP3", "partial", "tmp.wav", "a.part.mp3", "download.mp3", "#1 hit.mp3", "@home.flac", "a~.mp3", "a~",
         "Müller.mp3", "Mu\u0308ller.mp3", "new\nline.mp3", "it's \"quoted\".mp3", "x" * 251 + ".mp3", "\udcff\udcfe.mp3", " .mp3",
+        "my.f1.race.wav", "song.f12.wav", "song.f137.wav", "song.f440.mp3", "lap.f1.mp4", "clip.f12.mp4", "clip.f99.m4a", "f137.mp4",
+        "clip.f137", "clip.f137.mp4.wav", "clip.f137.remix.mp4", "track.final.mp4", "show.full.mp4", "ep.feat.m4a",
+        "fhls-1080p.mp4", "clip-f137.mp4", "clip.g137.mp4", "song.temp.remix.wav", "temp.wav", "temperature.wav", "data.temp.csv",
+        "found.wav", "found.000.wav", "trashbox.wav", "my @tmp", "RECYCLER.wav", "@tmp.wav", "aria2.wav", "a.aria2.wav", "part-frag1",
     ],
 )  # fmt: skip
 def test_ordinary_and_odd_names_are_no_obstacle(name: str) -> None:
@@ -27,6 +31,15 @@ def test_ordinary_and_odd_names_are_no_obstacle(name: str) -> None:
         ("@eaDir", "litter"), ("@Recycle", "litter"), (".@__thumb", "litter"), ("#recycle", "litter"), ("#snapshot", "litter"),
         (".stfolder", "litter"), (".stversions", "litter"), ("Thumbs.db", "litter"), ("desktop.ini", "litter"), (".DS_Store", "litter"),
         ("lost+found", "litter"), ("System Volume Information", "litter"), (".a.mp3", "hidden"), (".hidden", "hidden"),
+        ("$RECYCLE.BIN", "litter"), ("$Recycle.Bin", "litter"), ("@Recently-Snapshot", "litter"), ("RECYCLER", "litter"),
+        ("RECYCLED", "litter"), (".Trash-1000", "litter"), (".Trash", "litter"), (".Trashes", "litter"), ("__MACOSX", "litter"),
+        ("found.000", "litter"), ("FOUND.012", "litter"), ("trashbox", "litter"), ("Network Trash Folder", "litter"),
+        ("Temporary Items", "litter"), ("@tmp", "litter"), ("@sharebin", "litter"), ("a.wav.aria2", "temporary"),
+        ("a.mp4.ytdl", "temporary"), ("a.mp4.part-Frag12", "temporary"), ("clip.f137.mp4", "merge"), ("clip.f140.m4a", "merge"),
+        ("CLIP.F251.WEBM", "merge"), ("clip.f251-drc.webm", "merge"), ("clip.f140-0.m4a", "merge"), ("a.b.f100026.mp4", "merge"),
+        ("clip.f1234567890v.mp4", "merge"), ("clip.fhls-1080p.mp4", "merge"), ("clip.fdash-video-1.mp4", "merge"),
+        ("clip.fhls-audio-128000-Audio.m4a", "merge"), ("two\nlines.f137.mp4", "merge"), ("clip.temp.mp4", "downloader"),
+        ("clip.temp.OPUS", "downloader"), ("clip.f137.mp4.part", "temporary"),
         (".lalald", "lalald"), (".lalald-staging", "lalald"), (".lalald-3f-a.mp3.part", "lalald"),
     ],
 )  # fmt: skip

@@ -374,6 +374,28 @@ def test_what_is_never_taken_is_not_taken_and_not_remembered(tmp_path: Path) -> 
     play(story)
 
 
+@pytest.mark.parametrize("watch", ["native", "polling"])
+def test_a_download_is_taken_once_its_control_file_is_gone(tmp_path: Path, watch: str) -> None:
+    place = Place(tmp_path, watch=watch)
+
+    async def story() -> None:
+        controls = [place.put(path) for path in ("a.wav.aria2", "album.aria2", "old.wav.aria2", "renamed.wav.aria2")]
+        place.put("old.wav")
+        async with place.running() as intake:
+            for path in ("a.wav", "album/cd1/b.wav", "album/c.wav", "renamed.wav", "other.wav"):
+                place.put(path)
+            await place.wait_for(["other.wav"])
+            await intake.scan()
+            assert intake.settled(), "nothing is waited for that may take months"
+            assert await place.paths() == ["other.wav"]
+            for control in controls[:-1]:
+                control.unlink()
+            controls[-1].rename(place.outside / "moved")
+            await place.wait_for(["a.wav", "album/c.wav", "album/cd1/b.wav", "old.wav", "other.wav", "renamed.wav"])
+
+    play(story)
+
+
 def test_a_file_that_no_rule_matches_is_left_alone_and_said_once_through_restarts(tmp_path: Path) -> None:
     place = Place(tmp_path)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lalald import rules
 from lalald.config import Inbox, Rule
-from lalald.inbox import names
+from lalald.inbox import downloads, names
 from lalald.naming import shown
 from lalald.store import Known
 
@@ -122,6 +122,10 @@ def explain(inbox: Inbox, path: str | Path, known: Known | None = None) -> Expla
     choice = choose(inbox, relative)
     if known is not None and (known.size, known.mtime_ns) == (facts.st_size, facts.st_mtime_ns):
         return _explain_known(relative, known, choice)
+    if control := downloads.control_file(os.fspath(inbox.path), relative):
+        return Explanation(
+            relative, False, f"its download is not finished: {shown(control)} is still there", choice.rule
+        )
     if leaves_changed_alone(inbox, known):
         return Explanation(relative, False, CHANGED_SKIP, choice.rule, None if known is None else known.job_id)
     if choice.rule is not None and not os.access(os.path.join(inbox.path, relative), os.R_OK):

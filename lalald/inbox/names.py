@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import re
+
+from lalald.media.types import MEDIA
 from lalald.naming import shown
 
 OWN_PREFIX = ".lalald"
 
-_TEMPORARY_ENDINGS = (".part", ".partial", ".tmp", ".crdownload", ".download", ".filepart", ".!qb", ".!sync")
+_TEMPORARY_ENDINGS = (
+    ".part", ".partial", ".tmp", ".crdownload", ".download", ".filepart", ".!qb", ".!sync", ".aria2", ".ytdl",
+)  # fmt: skip
 _TEMPORARY_STARTS = ("~", "._", ".~lock.", ".syncthing.")
 _LITTER = frozenset(
     {
-        "@eadir", "@recycle", ".@__thumb", "#recycle", "#snapshot", ".stfolder", ".stversions", "thumbs.db", "desktop.ini",
-        ".ds_store", "lost+found", "system volume information",
+        "@eadir", "@recycle", "@recently-snapshot", "@sharebin", "@tmp", ".@__thumb", "#recycle", "#snapshot", "trashbox",
+        "$recycle.bin", "recycler", "recycled", "system volume information", "thumbs.db", "desktop.ini",
+        "__macosx", "network trash folder", "temporary items", ".ds_store", ".trashes", ".stfolder", ".stversions",
+        "lost+found",
     }
 )  # fmt: skip
+_LITTER_PATTERN = re.compile(r"found\.\d{3}|\.trash(-.*)?", re.DOTALL)
+
+# yt-dlp saves a format that it will merge as NAME.fID.EXT (YoutubeDL.process_info), ID being the site's own word: 137 and 251-drc at
+# YouTube, 100026 at Bilibili, hls-1080p and the like elsewhere. Numbers below 100 are ordinary names too, such as `lap.f1.mp4`, and
+# so is any other ending: it merges nothing but these.
+_INTERMEDIATE = re.compile(
+    r".+\.f(?:\d{3,}[a-z]?(?:-\w+)*|(?:hls|dash|https?|m3u8|mpd|ism|rtmp|video|audio)[-_].+)\.(?:mp4|m4a|webm|mkv|flv|3gp)",
+    re.DOTALL,
+)
+_BEFORE_RENAMING = re.compile(
+    r".+\.temp\.(?P<ending>[^.]+)", re.DOTALL
+)  # FFmpegPostProcessor: NAME.temp.EXT becomes NAME.EXT
+_FRAGMENT = re.compile(r".+\.part-frag\d+", re.DOTALL)
 
 
 def refusal(name: str) -> str | None:
@@ -21,10 +41,16 @@ def refusal(name: str) -> str | None:
     folded = name.lower()
     if folded.startswith(OWN_PREFIX):
         return "it belongs to lalald itself"
-    if folded in _LITTER:
+    if folded in _LITTER or _LITTER_PATTERN.fullmatch(folded):
         return "it is litter of a NAS or an operating system"
-    if folded.startswith(_TEMPORARY_STARTS) or folded.endswith(_TEMPORARY_ENDINGS):
+    if folded.startswith(_TEMPORARY_STARTS) or folded.endswith(_TEMPORARY_ENDINGS) or _FRAGMENT.fullmatch(folded):
         return "its name is that of a temporary file"
+    if _INTERMEDIATE.fullmatch(folded):
+        return (
+            "its name is that of one stream which a downloader has yet to merge (NAME.f137.mp4); renamed, it is taken"
+        )
+    if (match := _BEFORE_RENAMING.fullmatch(folded)) and match["ending"] in MEDIA:
+        return "its name is that of a temporary file of a downloader (NAME.temp.mp4); renamed, it is taken"
     if name.startswith("."):
         return "it is hidden"
     return None

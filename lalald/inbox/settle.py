@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from lalald.inbox import downloads
+
 UNTOLD_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 30.0
 FRESH_SECONDS = 600.0
@@ -59,7 +61,8 @@ class _Candidate:
 class Settling:
     """Tells when a file is finished. The rules, the same at start and later:
 
-    - A file that is empty, or is no regular file, never is.
+    - A file that is empty, or is no regular file, never is; nor is one that aria2 has not finished. Such a file is not
+      waited for: an event, or the next scan, brings it back.
     - Its size and mtime must have stood still for `settle_seconds`, by the monotonic clock and our own looks: the age of an
       mtime proves nothing, since copying programs set it. Any change starts the time anew.
     - Nobody may have it open for writing. The kernel tells by refusing a read lease, hard links and writable maps included. While we
@@ -155,7 +158,7 @@ class Settling:
         facts = os.lstat(full_path)
         if not stat.S_ISREG(facts.st_mode):
             raise FileNotFoundError(errno.ENOENT, "it is no regular file", path)
-        if facts.st_size == 0:
+        if facts.st_size == 0 or downloads.control_file(self._root, path):
             self.forget(path)
             return None
         candidate = self._candidate(path, facts, now)

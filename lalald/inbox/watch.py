@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, cast
 
-from lalald.inbox import names
+from lalald.inbox import downloads, names
 from lalald.inbox.scan import join
 from lalald.presence import MARKER_NAME
 
@@ -188,6 +188,9 @@ class Watch:
             self._tell_root()
         elif names.refusal(name) is None:
             self._tell(join(folder, name), mask)
+        elif mask & _WENT and (finished := downloads.controlled_by(name)):
+            path = join(folder, finished)
+            self._tell(path, _FOLDER if os.path.isdir(os.path.join(self._root, path)) else _CLOSED)
 
     def on_watch_deleted(self, wd: WatchDescriptor) -> None:
         """The folder is gone, or its file system is."""
