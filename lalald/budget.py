@@ -8,9 +8,10 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from lalald import consent
 from lalald.clock import Clock
 from lalald.config import Minutes
-from lalald.jobs import Hold, Job
+from lalald.jobs import Hold, HoldSource, Job
 from lalald.money import minutes as cost
 
 FRESH_SECONDS = 60.0
@@ -27,11 +28,19 @@ def unpaid_minutes(job: Job, duration: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why minutes cannot be spent now: which limit it is about, and in words what is needed and what is left."""
+
+    source: HoldSource
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Admission:
-    """The guard's answer; `refusal` says what is needed and what is left."""
+    """The guard's answer."""
 
     minutes: float
-    refusal: str | None = None
+    refusal: Refusal | None = None
 
 
 class Budget:
@@ -85,28 +94,31 @@ class Budget:
         """Counts the job's cost whatever the limits: a request for it may have left, before a restart too."""
         self._promised[job.id] = unpaid_minutes(job, duration)
 
-    async def refusal(self, job: Job, needed: float) -> str | None:
+    async def refusal(self, job: Job, needed: float) -> Refusal | None:
         """Why these minutes cannot be spent on the job now, or None."""
+        if not consent.is_within_approval(job, needed):
+            return _dearer(job, needed)
         per_file = self.limits.per_file
-        if per_file is not None and exceeds(needed, per_file) and not job.released:
-            return f"needs {_rounded_up(needed)} minutes, minutes.per_file allows {per_file:g}"
+        if per_file is not None and exceeds(needed, per_file) and not consent.waives(job, HoldSource.PER_FILE):
+            words = f"needs {_rounded_up(needed)} minutes, minutes.per_file allows {per_file:g}"
+            return Refusal(HoldSource.PER_FILE, words)
         promised = sum(minutes for job_id, minutes in self._promised.items() if job_id != job.id)
         left = await self.minutes_left() - promised - self.limits.reserve
         if exceeds(needed, left):
             reserve = f", {self.limits.reserve:g} kept in reserve" if self.limits.reserve else ""
             free = f"{_rounded_down(max(left, 0.0))} are free ({promised:.1f} promised to other jobs{reserve})"
-            return f"needs {_rounded_up(needed)} minutes, {free}"
-        return await self._refusal_today(needed, promised, released=job.released)
+            return Refusal(HoldSource.LEFT, f"needs {_rounded_up(needed)} minutes, {free}")
+        return await self._refusal_today(job, needed, promised)
 
-    async def _refusal_today(self, needed: float, promised: float, *, released: bool) -> str | None:
+    async def _refusal_today(self, job: Job, needed: float, promised: float) -> Refusal | None:
         per_day = self.limits.per_day
-        if per_day is None or released:
+        if per_day is None or consent.waives(job, HoldSource.PER_DAY):
             return None
         spent = await self._spent_since(midnight(self._clock.now())) + promised
         if not exceeds(spent + needed, per_day):
             return None
         allowed = f"minutes.per_day allows {per_day:g} and {_rounded_up(spent)} are spent or promised today"
-        return f"needs {_rounded_up(needed)} minutes, {allowed}"
+        return Refusal(HoldSource.PER_DAY, f"needs {_rounded_up(needed)} minutes, {allowed}")
 
     def charged(self, job_id: int, minutes: float) -> None:
         """What was promised is spent, and saved: until then it counts as promised."""
@@ -123,6 +135,14 @@ class Budget:
     def outdated(self) -> None:
         """The service disagreed: ask before the next decision."""
         self._left = None
+
+
+def _dearer(job: Job, needed: float) -> Refusal:
+    agreed = max(0.0, (job.approved_minutes or 0.0) - job.minutes)
+    words = f"needs {_rounded_up(needed)} minutes, and was released for {_rounded_down(agreed)}"
+    return Refusal(
+        HoldSource.PRICE, f"{words}: nothing more is charged until `lalald release {job.id}` agrees to the new price"
+    )
 
 
 def exceeds(minutes: float, limit: float) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lalald.errors import FileError, LicenceRefusedError, ServiceError
 from lalald.files import check_folder
 from lalald.jobs import Hold, Job, Stage, told
+from lalald.minutes_probe import MinutesProbe
 from lalald.moves import released
 from lalald.naming import shown
 from lalald.stages.bench import Bench
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 _FOLDERS_EVERY_SECONDS = 10.0
 _SERVICE_EVERY_SECONDS = 60.0
-_REFUSED_MINUTES_AGAIN_SECONDS = 3600.0
 _LINK_AGAIN_SECONDS = 3600.0
 _WARNED_AFTER_SECONDS = 12 * 3600.0
 _PROBED = (Hold.LICENCE, Hold.MINUTES, Hold.DISK, Hold.MOUNT, Hold.LINK)
@@ -60,7 +60,7 @@ class Holds:
         self._probed_at = float("-inf")
         self._service_asked_at = float("-inf")
         self._warned: set[int] = set()
-        self._refused_at_left: dict[int, float] = {}
+        self._minutes = MinutesProbe(bench, worker, self._release)
         self.licence_trouble: str | None = None
         self.unanswered: str | None = None  # what came instead of an answer, when it was last asked about the licence
 
@@ -110,7 +110,7 @@ class Holds:
         else:
             self.unanswered = None
         if Hold.MINUTES in held and not self.licence_trouble:
-            await self._release_what_fits()
+            await self._minutes.release_what_fits()
         if Hold.LINK in held:
             await self._release_links()
 
@@ -162,33 +162,6 @@ class Holds:
         self._bench.log.info("licence.accepted", released=count)
         self._bench.moved.set()
         self._worker.wake()
-
-    # minutes
-
-    async def _release_what_fits(self) -> None:
-        """Oldest first. What the service itself refused is asked again when the minutes have risen, or after an hour."""
-        try:
-            left = await self._bench.budget.minutes_left(fresh_seconds=0.0)
-            jobs = await self._bench.store.run(lambda store: store.held(Hold.MINUTES))
-            for job in jobs:
-                if self._worker.carries(job.id) or not self._may_ask_again(job, left):
-                    continue
-                fits = (await self._bench.budget.admit(job, job.duration)).refusal is None
-                if fits and not await self._release(job):
-                    self._bench.budget.forgo(job.id)
-        except ServiceError:
-            return
-
-    def _may_ask_again(self, job: Job, left: float) -> bool:
-        if job.hold_reason is None or "the service says" not in job.hold_reason:
-            return True
-        refused_at = self._refused_at_left.setdefault(job.id, left)
-        since = self._bench.clock.now() - job.updated_at
-        long_ago = since > _REFUSED_MINUTES_AGAIN_SECONDS or since < 0  # the second where the clock was turned back
-        if left <= refused_at and not long_ago:
-            return False
-        self._refused_at_left.pop(job.id, None)
-        return True
 
     # folders
 

@@ -57,6 +57,16 @@ class Hold(StrEnum):
     DUPLICATE = "duplicate"
 
 
+class HoldSource(StrEnum):
+    """What a `minutes` hold is about: the question that a release of it answers."""
+
+    PER_FILE = "per_file"  # the limit of a file
+    PER_DAY = "per_day"  # the limit of a day
+    LEFT = "left"  # minutes left, less reserve and promises: only a top-up helps
+    SERVICE = "service"  # the service itself refused: only a top-up helps
+    PRICE = "price"  # it costs more than the price that a person agreed to
+
+
 class Request(StrEnum):
     """What the command line may leave in a job's row; the worker honours it at its next save."""
 
@@ -117,6 +127,7 @@ class Task:
     error: str | None = None
     waits_for: Hold | None = None  # the job's other tasks go on without it
     waits_reason: str | None = None
+    waits_source: HoldSource | None = None
     tracks: tuple[Track, ...] = ()
 
     @property
@@ -169,6 +180,25 @@ class Handling:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What a person was shown of a job when they left a request: the request is for this and nothing else."""
+
+    hold: Hold | None
+    source: HoldSource | None
+    recipe: str
+    minutes: float | None  # the price; None: unknown
+
+    def to_json(self) -> str:
+        return json.dumps({name: getattr(self, name) for name in self.__slots__}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Seen:
+        facts = json.loads(text)
+        hold, source = facts["hold"], facts["source"]
+        return cls(hold and Hold(hold), source and HoldSource(source), facts["recipe"], facts["minutes"])
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One dropped file carried by one rule."""
 
@@ -187,8 +217,14 @@ class Job:
     state: State = State.WAITING
     hold: Hold | None = None
     hold_reason: str | None = None
+    hold_source: HoldSource | None = None  # of a `minutes` hold
     held_at: float | None = None  # since when it is held; of a waiting job, since when its stage is tried in vain
-    released: bool = False  # a person let it past the spend guard and the duplicate's question
+    per_file_waived: bool = False  # a person let it past minutes.per_file, for `approved_minutes`
+    per_day_waived: bool = False  # likewise past minutes.per_day
+    duplicate_accepted: bool = False  # a person agreed that the same bytes are paid for again
+    approved_minutes: float | None = (
+        None  # what may be charged in all for the job by the prices that were shown; None: no price was
+    )
     error: str | None = None  # why it failed; of a waiting job, what went wrong the last time
     warning: str | None = None  # the results are there, but something about them should be known
     attempts: int = 0
@@ -203,6 +239,7 @@ class Job:
     twin_id: int | None = None  # the earlier job with the same bytes that this one waits for or reuses
     redo: bool = False  # asked for once more: duplicates are not looked for
     request: Request | None = None
+    request_seen: Seen | None = None  # what the person who left the request was shown
     minutes: float = (
         0.0  # charged so far; the store counts it with the charges, those of tasks that were started anew too
     )
@@ -254,6 +291,7 @@ class Held:
     reason: str
     job: Job | None = None
     tasks: tuple[int, ...] = ()
+    source: HoldSource | None = None  # of a `minutes` hold
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lalald import consent
 from lalald.jobs import (
     CANCELLED,
     Done,
@@ -14,6 +15,7 @@ from lalald.jobs import (
     Failed,
     Held,
     Hold,
+    HoldSource,
     Job,
     Later,
     Outcome,
@@ -75,7 +77,7 @@ def after(job: Job, outcome: Outcome, now: float, jitter: float = 1.0) -> Job:
         case Held() if outcome.tasks:
             return _go_on(_parked(known, outcome), now)
         case Held():
-            return _held(known, outcome.hold, outcome.reason, now)
+            return _held(known, outcome.hold, outcome.reason, now, outcome.source)
         case Failed():
             return replace(_unheld(known), state=State.FAILED, error=outcome.error, filed=False, updated_at=now)
         case Dropped():
@@ -91,18 +93,21 @@ def _later(job: Job, outcome: Later, now: float, jitter: float) -> float:
 def _unheld(job: Job) -> Job:
     if job.hold is None and job.hold_reason is None and job.held_at is None:
         return job
-    return replace(job, hold=None, hold_reason=None, held_at=None)
+    return replace(job, hold=None, hold_reason=None, hold_source=None, held_at=None)
 
 
-def _held(job: Job, hold: Hold, reason: str | None, now: float) -> Job:
-    since = job.held_at if job.hold is hold else now
-    return replace(job, state=State.HELD, hold=hold, hold_reason=reason, held_at=since or now, updated_at=now)
+def _held(job: Job, hold: Hold, reason: str | None, now: float, source: HoldSource | None = None) -> Job:
+    since = (job.held_at if job.hold is hold else now) or now
+    return replace(
+        job, state=State.HELD, hold=hold, hold_reason=reason, hold_source=source, held_at=since, updated_at=now
+    )
 
 
 def _parked(job: Job, outcome: Held) -> Job:
     for task in job.tasks:
         if task.number in outcome.tasks:
-            job = job.with_task(replace(task, waits_for=outcome.hold, waits_reason=outcome.reason))
+            waits = replace(task, waits_for=outcome.hold, waits_reason=outcome.reason, waits_source=outcome.source)
+            job = job.with_task(waits)
     return job
 
 
@@ -111,7 +116,8 @@ def _go_on(job: Job, now: float) -> Job:
     living = [task for task in job.tasks if task.error is None and task.stage is not Stage.DONE]
     waits = living[0].waits_for if living and all(task.waits_for for task in living) else None
     if waits is not None:
-        return _held(replace(job, stage=stage, error=None, attempts=0), waits, living[0].waits_reason, now)
+        still = replace(job, stage=stage, error=None, attempts=0)
+        return _held(still, waits, living[0].waits_reason, now, living[0].waits_source)
     moved = replace(_unheld(job), stage=stage, error=None, attempts=0, due_at=0.0, updated_at=now)
     failed = [task for task in job.tasks if task.error is not None]
     if failed and all(task.error is not None or task.stage is Stage.DONE for task in job.tasks):
@@ -143,9 +149,14 @@ def given_up(job: Job, now: float) -> Job:
 def _retried_task(task: Task) -> Task:
     if task.starts_anew:
         return fresh(task)
-    kept = replace(task, error=None, waits_for=None, waits_reason=None)
+    kept = without_waiting(replace(task, error=None))
     dead_links = task.stage is Stage.DOWNLOAD and task.links_asked > 0
     return replace(kept, stage=Stage.CHECK, links_asked=0, due_at=None) if dead_links else kept
+
+
+def without_waiting(task: Task) -> Task:
+    """The task with nothing to wait for."""
+    return replace(task, waits_for=None, waits_reason=None, waits_source=None)
 
 
 def fresh(task: Task) -> Task:
@@ -172,9 +183,13 @@ def filed_at_last(job: Job) -> Job:
     return replace(job, warning=words.removesuffix("; ") or None) if stays else job
 
 
-def released(job: Job, now: float, *, by_a_person: bool = True) -> Job:
-    """A held job past its hold. A lost task is paid again, because somebody said so: with a new key."""
-    tasks = tuple(replace(task, waits_for=None, waits_reason=None) for task in job.tasks)
+def released(job: Job, now: float, *, by_a_person: bool = True, price: float | None = None) -> Job:
+    """A held job past its hold, and past no other: a task that waits for something else goes on waiting.
+
+    A person agrees to what the hold asked, for the `price` in minutes that was shown (None: unknown); a lost task is paid again
+    then, with a new key.
+    """
+    tasks = tuple(without_waiting(task) if task.waits_for is job.hold else task for task in job.tasks)
     if job.hold is Hold.LOST_TASK and by_a_person:
         tasks = tuple(_given_another_chance(task, now) for task in tasks)
     if job.hold is Hold.LINK:  # a link that leads nowhere now leads nowhere later
@@ -183,7 +198,7 @@ def released(job: Job, now: float, *, by_a_person: bool = True) -> Job:
             for task in tasks
         )
     past = replace(_unheld(job), tasks=tasks, state=State.WAITING, attempts=0, due_at=0.0, updated_at=now)
-    past = replace(past, released=job.released or (by_a_person and job.hold in (Hold.MINUTES, Hold.DUPLICATE)))
+    past = consent.granted(past, job.hold, job.hold_source, price) if by_a_person else past
     goes_back = job.stage in (Stage.UPLOAD, Stage.SPLIT, Stage.CHECK) or job.hold is Hold.LINK
     return replace(past, stage=owed(past)) if goes_back else past
 

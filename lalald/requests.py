@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lalald import moves
+from lalald import consent, moves
 from lalald.errors import FolderUnavailableError, RefusedError, ServiceError, TransientError
 from lalald.inbox.anew import matched_now
 from lalald.jobs import CANCELLED, Done, Job, Request, Stage, State, Task
@@ -34,11 +34,13 @@ async def honour(job: Job, worker: Worker) -> Job | None:
     saved = await worker.save(job, after, honoured=request)
     if saved is None:
         return None
+    if request is Request.RELEASE and after is job:
+        return replace(saved, request=None, request_seen=None)
     worker.bench.log.info(
         f"job.{_PAST[request]}", job=job.id, path=job.path, stage=str(saved.stage), state=str(saved.state)
     )
     worker.wake()
-    return replace(saved, request=None)
+    return replace(saved, request=None, request_seen=None)
 
 
 _PAST = {Request.CANCEL: "cancelled", Request.RETRY: "retried", Request.RELEASE: "released"}
@@ -51,9 +53,25 @@ async def _asked(job: Job, request: Request, worker: Worker) -> Job | None:
     if request is Request.RETRY and job.state in (State.FAILED, State.CANCELLED):
         with suppress(FolderUnavailableError):  # the note stays beside the file until that has left its place
             job = await worker.bench.disks.on(source_folder(job), taken_up, job)
-        return moves.retried(_matched_now(job, worker), now)
-    if request is Request.RELEASE and job.state is State.HELD:
-        return moves.released(job, now)
+        return _priced(moves.retried(_matched_now(job, worker), now))
+    if request is Request.RELEASE:
+        return _released(job, now, worker)
+    return job
+
+
+def _priced(job: Job) -> Job:
+    """A retried job that was released for a price once: what the retry was told to cost is agreed to, too."""
+    shown = job.request_seen
+    return job if job.approved_minutes is None or shown is None else consent.approved(job, shown.minutes)
+
+
+def _released(job: Job, now: float, worker: Worker) -> Job:
+    """The job past its hold, if that still is the one which the person who released it was shown; else as it is."""
+    shown = job.request_seen
+    why = "it is not held any more" if job.state is not State.HELD else consent.objection(job, shown)
+    if why is None:
+        return moves.released(job, now, price=shown.minutes if shown else None)
+    worker.bench.log.warning("job.release_refused", job=job.id, path=job.path, reason=why, hold=job.hold_reason)
     return job
 
 

@@ -21,6 +21,7 @@ from lalald.api import Client, Deadlines
 from lalald.budget import Budget
 from lalald.clock import Clock
 from lalald.config import Config, Minutes
+from lalald.consent import price_of, seen, to_pay
 from lalald.credentials import LicenseKey
 from lalald.disks import Disks
 from lalald.errors import StoreError
@@ -269,7 +270,22 @@ class Workshop:
 
         def leave() -> None:
             with Requests.open(self.state) as requests:
-                requests.leave(request, job_ids)
+                if request is not Request.RELEASE:
+                    requests.leave(request, job_ids)
+                    return
+                found = [report.job for job_id in job_ids if (report := requests.job(job_id))]
+                shown = {job.id: seen(job, price_of(to_pay(job), job.duration)) for job in found}
+                requests.leave_for(request, shown)
+
+        await asyncio.to_thread(leave)
+        self.worker.wake()
+
+    async def leave_release(self, job: Job, minutes: float | None) -> None:
+        """Releases a job as it was shown once, at this price."""
+
+        def leave() -> None:
+            with Requests.open(self.state) as requests:
+                requests.leave_for(Request.RELEASE, {job.id: seen(job, minutes)})
 
         await asyncio.to_thread(leave)
         self.worker.wake()

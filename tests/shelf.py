@@ -18,7 +18,7 @@ import yaml
 
 from lalald.__main__ import main
 from lalald.control import Server
-from lalald.jobs import Handling, Hold, Job, Stage, State, Task, Track
+from lalald.jobs import Handling, Hold, HoldSource, Job, Stage, State, Task, Track
 from lalald.store import Found, Store
 
 NOW = 1_800_000_000.0  # 2027-01-15 08:00:00 UTC
@@ -183,7 +183,8 @@ class Shelf:
 
     def _held(self, store: Store) -> None:
         job = self.take(store, "long.mp3", NOW - 3 * HOUR)
-        store.save(job, replace(job, state=State.HELD, hold=Hold.MINUTES, hold_reason="needs 9.0 minutes, 2.5 are free",
+        store.save(job, replace(job, state=State.HELD, hold=Hold.MINUTES, hold_source=HoldSource.PER_FILE,
+                                hold_reason="needs 9.0 minutes, minutes.per_file allows 5",
                                 held_at=NOW - 2 * HOUR, updated_at=NOW - 2 * HOUR))  # fmt: skip
         job = self.take(store, "podcasts/lost.mp3", NOW - 2 * HOUR)
         task = replace(job.tasks[0], idempotency_key="key-5", asked_at=NOW - HOUR)

@@ -13,7 +13,7 @@ from lalald.api import Started
 from lalald.budget import Budget
 from lalald.clock import Clock
 from lalald.config import Minutes
-from lalald.jobs import Hold, Job, Request, State
+from lalald.jobs import Hold, HoldSource, Job, Request, State
 from lalald.sandbox.options import Options
 from lalald.stages.split import outcome_of
 
@@ -62,7 +62,9 @@ def test_what_is_needed_is_told_rounded_up_and_what_is_free_rounded_down(
             (job_id,) = await shop.drop("a.wav")
             job: Job = await shop.job(job_id)
             budget = Budget(limits, Clock(), left, spent_since)
-            assert await budget.refusal(job, 12.34) == words
+            refusal = await budget.refusal(job, 12.34)
+            assert refusal is not None
+            assert refusal.reason == words
 
     run(scenario())
 
@@ -79,17 +81,19 @@ def test_what_the_day_does_not_allow_is_charged_on_the_next(tmp_path: Path) -> N
     run(scenario())
 
 
-def test_a_released_job_passes_the_limits_of_a_file_and_a_day_but_not_the_reserve(tmp_path: Path) -> None:
+def test_a_release_passes_the_limit_that_held_the_job_and_no_other(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with Workshop(tmp_path, minutes=Minutes(reserve=50, per_file=0.05, per_day=0.05)) as shop:
             shop.sandbox.set_minutes(50)
             await shop.drop("a.wav", seconds=SIX_SECONDS)
             (job,) = await shop.rest()
-            assert "minutes.per_file allows 0.05" in (job.hold_reason or "")
+            assert job.hold_source is HoldSource.PER_FILE
             await shop.ask(Request.RELEASE, job.id)
-            await shop.until(lambda: len(shop.journal.of("job.held")) == 2, "it is held again")
-            assert "50 kept in reserve" in ((await shop.job()).hold_reason or "")
+            held = await shop.until_job("the reserve is for nobody", hold_source=HoldSource.LEFT)
+            assert "50 kept in reserve" in (held.hold_reason or "")
             shop.sandbox.set_minutes(51)
+            await shop.until_job("the limit of a day is another question", hold_source=HoldSource.PER_DAY)
+            await shop.ask(Request.RELEASE, job.id)
             await shop.until_job("a top-up is all that it needs", state=State.DONE)
 
     run(scenario())
@@ -172,7 +176,9 @@ def test_a_task_without_an_answer_counts_while_the_job_starts_another(tmp_path: 
             budget.forgo(second)
             assert (await budget.admit(job, SIX_SECONDS)).refusal is None
             assert await budget.refusal(other, 0.05) is None
-            assert "0.3 are spent or promised today" in str(await budget.refusal(other, 0.1))
+            refusal = await budget.refusal(other, 0.1)
+            assert refusal is not None
+            assert "0.3 are spent or promised today" in refusal.reason
 
     run(scenario())
 

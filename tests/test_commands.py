@@ -88,8 +88,8 @@ held
              #5: the task started, and its id never came
              `lalald release ID` pays again, `lalald cancel ID` gives up; `lalald show ID` tells the story.
   minutes    1 job since 2027-01-15 06:00:00; about 9.0 min to go on
-             #4: needs 9.0 minutes, 2.5 are free
-             Top up, or raise the limits and reload: they go on by themselves. `lalald release ID` lets one past per_file and per_day.
+             #4: needs 9.0 minutes, minutes.per_file allows 5
+             Top up, or raise the limits and reload: they resume then. `lalald release ID` lets one past its limit for the price shown.
 
 failed (`lalald show ID` tells more, `lalald retry ID` goes on, `lalald cancel ID` gives it up)
   #2  bad.mp3  4 h ago  the service refused it: no audio in it (HTTP 400, request id 0123456789abcdef). Nothing was charged.
@@ -193,13 +193,13 @@ def test_status_as_json_has_its_keys(shelf: Shelf) -> None:
                 "hold": "minutes",
                 "jobs": 1,
                 "since": "2027-01-15T06:00:00Z",
-                "reason": "needs 9.0 minutes, 2.5 are free",
+                "reason": "needs 9.0 minutes, minutes.per_file allows 5",
                 "job_id": 4,
                 "minutes": 9.0,
                 "unknown": 0,
                 "stands_still": False,
-                "to_do": "Top up, or raise the limits and reload: they go on by themselves."
-                " `lalald release ID` lets one past per_file and per_day.",
+                "to_do": "Top up, or raise the limits and reload: they resume then."
+                " `lalald release ID` lets one past its limit for the price shown.",
             },
         ],
         "failures": [
@@ -287,7 +287,7 @@ ID  FILE                          RULE      STAGE   STATE         MINUTES  UPDAT
 1   podcasts/ep1.mp3              podcasts  done    done          3.0      2026-12-06 20:00:00
 2   bad.mp3                       remix     upload  failed        -        2027-01-15 04:00:00  the service refused it: no audio in it (HTTP 400, request id 0123456789abcdef). Nothing was charged.
 3   podcasts/stopped.mp3          podcasts  upload  cancelled     -        2027-01-15 05:00:00  it was cancelled
-4   long.mp3                      remix     upload  held          -        2027-01-15 06:00:00  minutes: needs 9.0 minutes, 2.5 are free
+4   long.mp3                      remix     upload  held          -        2027-01-15 06:00:00  minutes: needs 9.0 minutes, minutes.per_file allows 5
 5   podcasts/lost.mp3             podcasts  split   held          -        2027-01-15 07:00:00  lost_task: the task started, and its id never came
 6   mix.wav                       remix     check   running 20 %  9.0      2027-01-15 07:59:00
 7   sending.wav                   remix     upload  running 25 %  -        2027-01-15 07:59:00
@@ -413,7 +413,7 @@ def test_a_job_as_json_has_its_keys(shelf: Shelf) -> None:
         "2027-01-15T08:01:30Z",
         "no answer within 30 s",
     )
-    assert (jobs[4]["hold"], jobs[4]["hold_reason"]) == ("minutes", "needs 9.0 minutes, 2.5 are free")
+    assert (jobs[4]["hold"], jobs[4]["hold_reason"]) == ("minutes", "needs 9.0 minutes, minutes.per_file allows 5")
 
 
 def test_json_is_ascii_and_gives_an_odd_name_back_byte_for_byte(shelf: Shelf) -> None:
@@ -598,7 +598,7 @@ def test_a_reader_that_has_enough_ends_nothing_in_an_error(shelf: Shelf) -> None
 def test_every_hold_says_what_ends_it_and_what_a_release_does(shelf: Shelf) -> None:
     told = {
         Hold.LICENCE: "it goes on by itself when the service accepts the licence key; `lalald release 4`: it is tried again now",
-        Hold.MINUTES: "it goes on by itself when its minutes fit; `lalald release 4`: it passes per_file and per_day",
+        Hold.MINUTES: "it goes on by itself when its minutes fit; `lalald release 4`: it passes minutes.per_file",
         Hold.DISK: "it goes on by itself when there is room, and nothing in the way; `lalald release 4`: it is tried again now",
         Hold.MOUNT: "it goes on by itself when the folder is back; `lalald release 4`: it is tried again now",
         Hold.FIRST_SCAN: "`lalald release 4`: it is carried; `lalald cancel 4` ends it",

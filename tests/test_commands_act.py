@@ -91,7 +91,7 @@ def test_an_unknown_duration_is_read_from_the_file_where_it_can_be(shelf: Shelf)
 
 
 def test_a_job_that_is_named_twice_is_asked_and_priced_once(shelf: Shelf) -> None:
-    once = "job 4 long.mp3: passes per_file and per_day, but not the minutes left and the reserve; about 9.0 min will be charged\n"
+    once = "job 4 long.mp3: passes minutes.per_file at this price; about 9.0 min will be charged\n"
     assert shelf.said("release", "4", "#4", "4") == once + ASLEEP
     source = shelf.inbox / "done/podcasts/ep1.mp3"
     source.parent.mkdir(parents=True)
@@ -143,7 +143,10 @@ def test_a_long_list_is_told_up_to_a_screenful(shelf: Shelf) -> None:
         (["cancel", "6", "--every-client"], "--every-client goes with --all only"),
         (["cancel", "--all", "--every-client"], "There is no terminal to ask at; nothing was asked."),
         (["release", "4", "6"], "job 6 is running; only a held job can be asked to release. Nothing was asked."),
-        (["release"], "release needs numbers of jobs or paths of configured folders, or --all."),
+        (
+            ["release"],
+            "release needs numbers of jobs or paths of configured folders, or --all; --hold and --rule go with --all.",
+        ),
         (["release", "4", "/nowhere"], "/nowhere is no folder of the daemon; nothing was asked."),
         (["rescan", "/nowhere"], "/nowhere is no inbox of the daemon; nothing was asked."),
         (["redo", "2", "6"], "the file of job 2 is not at /in/bad.mp3 any more; nothing was asked."),
@@ -233,7 +236,7 @@ def test_release_tells_the_price_and_that_a_lost_task_is_paid_again(shelf: Shelf
     assert (
         shelf.said("release", "4", "5")
         == (
-            "job 4 long.mp3: passes per_file and per_day, but not the minutes left and the reserve; about 9.0 min will be charged\n"
+            "job 4 long.mp3: passes minutes.per_file at this price; about 9.0 min will be charged\n"
             "job 5 podcasts/lost.mp3: is started again; about 3.0 min will be charged once more\n"
             "together about 12.0 min\n"
         )
@@ -246,8 +249,8 @@ def test_release_all_never_pays_for_a_lost_task_again(shelf: Shelf) -> None:
     assert (
         shelf.said("release", "--all")
         == (
-            "1 job to pass their hold; about 9.0 min will be charged\n"
-            "1 job held as lost_task left alone: releasing them pays again. Name them to do that.\n"
+            "1 job released; about 9.0 min will be charged\n"
+            "1 job held as lost_task left alone: releasing them pays again. Name them, or add `--hold lost_task`, to do that.\n"
         )
         + ASLEEP
     )
@@ -255,7 +258,7 @@ def test_release_all_never_pays_for_a_lost_task_again(shelf: Shelf) -> None:
     with shelf.store() as store:
         store.connection.execute("DELETE FROM jobs WHERE id = 4")
     assert shelf.said("release", "--all") == (
-        "1 job held as lost_task left alone: releasing them pays again. Name them to do that.\n"
+        "1 job held as lost_task left alone: releasing them pays again. Name them, or add `--hold lost_task`, to do that.\n"
         "No other job is held: nothing to do.\n"
     )
 
@@ -274,7 +277,7 @@ def test_a_task_that_stands_still_is_told_from_a_lost_one_and_nothing_is_paid_ag
         "show", "6"
     )
     assert "`lalald release 5`: it is started again and pays; `lalald cancel 5` ends it" in shelf.said("show", "5")
-    assert "1 job held as lost_task left alone: their tasks are paid and stand still" in shelf.said("release", "--all")
+    assert "1 job held as lost_task left alone: their tasks are paid and do not move" in shelf.said("release", "--all")
     told = "job 6 mix.wav: is given as much time again; nothing more is charged\n"
     assert shelf.said("release", "6") == told + ASLEEP
 
@@ -292,7 +295,7 @@ def test_redo_names_the_job_however_it_is_asked(shelf: Shelf) -> None:
     for word in ("1", "#1", str(source), f"{shelf.inbox}/podcasts/../podcasts/ep1.mp3"):
         assert (
             shelf.said("redo", word)
-            == ("job 1 podcasts/ep1.mp3: is carried again as a new job; about 3.0 min will be charged\n") + ASLEEP
+            == ("job 1 podcasts/ep1.mp3: is processed again as a new job; about 3.0 min will be charged\n") + ASLEEP
         )
         assert asked_of_the_daemon(shelf) == [("redo", "1")]
 
@@ -321,7 +324,7 @@ def test_a_job_held_since_its_first_scan_is_priced_when_all_are_released(tmp_pat
             shelf.take(store, f"{number}.mp3", NOW, hold=Hold.FIRST_SCAN, hold_reason="it lay there")
         shelf.take(store, "unknown.mp3", NOW, hold=Hold.FIRST_SCAN, hold_reason="it lay there", duration=None)
     assert shelf.said("release", "--all") == (
-        "26 jobs to pass their hold; about 225.0 min and 1 file of unknown duration will be charged\n" + ASLEEP
+        "26 jobs released; about 225.0 min and 1 file of unknown duration will be charged\n" + ASLEEP
     )
 
 

@@ -254,7 +254,9 @@ def test_a_plan_tells_what_the_limits_of_a_file_and_a_day_will_hold(tmp_path: Pa
         job = shelf.take(store, "podcasts/paid.mp3", time.time())
         store.save(job, job.with_task(replace(job.tasks[0], task_id="t", minutes=1.5, started_at=time.time())))
         shelf.take(store, "podcasts/released.mp3", duration=60.0)
-        store.connection.execute("UPDATE jobs SET released = 1 WHERE path = 'podcasts/released.mp3'")
+        store.connection.execute(
+            "UPDATE jobs SET per_file_waived = 1, approved_minutes = 1.0 WHERE path = 'podcasts/released.mp3'"
+        )
     told = words(shelf.said("plan"))
     assert "2 files above minutes.per_file (0.5 min): held until `lalald release`" in told
     assert "today 0.5 min: minutes.per_day allows 2, 1.5 are charged" in told

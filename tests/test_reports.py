@@ -79,7 +79,7 @@ def test_holds_are_grouped_with_their_first_reason_and_their_price(shelf: Shelf)
         assert reports.holds() == [
             HoldReport("first_scan", 3, NOW - 10, "it lay there", 10, 7.0, 1),
             HoldReport("lost_task", 1, NOW - HOUR, "the task started, and its id never came", 5, 0.0, 0),
-            HoldReport("minutes", 1, NOW - 2 * HOUR, "needs 9.0 minutes, 2.5 are free", 4, 9.0, 0),
+            HoldReport("minutes", 1, NOW - 2 * HOUR, "needs 9.0 minutes, minutes.per_file allows 5", 4, 9.0, 0),
         ]
 
 

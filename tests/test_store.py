@@ -183,13 +183,14 @@ def test_a_failed_file_that_is_dragged_back_is_its_old_job_with_the_new_rule(sto
 @pytest.mark.parametrize("same", [True, False])
 def test_who_let_a_file_past_the_spend_guard_let_it_past_with_its_price(store: Store, same: bool) -> None:
     job = taken(store)
-    failed = replace(job, state=State.FAILED, error="e", location="/in/failed/a.wav", filed=True, released=True)
+    failed = replace(job, state=State.FAILED, error="e", location="/in/failed/a.wav", filed=True)
+    failed = replace(failed, per_file_waived=True, approved_minutes=9.0)
     store.save(job, failed)
     dearer = (Task(1, None, "multistem", {"stem_list": ["drum", "bass", "vocals", "piano"]}),)
     store.readopt(job.id, found(tasks=job.tasks if same else dearer), NOW)
     again = store.job(job.id)
     assert again is not None
-    assert again.released is same
+    assert (again.per_file_waived, again.approved_minutes is not None) == (same, same)
 
 
 def test_a_paid_task_survives_being_dragged_back(store: Store) -> None:

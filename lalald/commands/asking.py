@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lalald.commands.facts import source
-from lalald.commands.wording import count, price, shown
+from lalald.commands.wording import shown
 from lalald.control import wake
 from lalald.errors import ConfigError, UsageError
-from lalald.jobs import Hold, Job, Request, State, Task
-from lalald.money import minutes
+from lalald.jobs import Job, Request, State
 from lalald.store.reports import JobReport, Reports
 from lalald.store.requests import FITTING
+
+if TYPE_CHECKING:
+    from lalald.config import Config
 
 MOST_LINES = 20
 _LARGEST_ID = 2**63 - 1
@@ -59,28 +62,22 @@ def _instead(request: Request, wrong: Sequence[JobReport]) -> str:
     return "`lalald show ID` tells more."
 
 
-def to_pay(job: Job) -> Iterable[Task]:
-    """The tasks that going on will have charged: those not started yet, those that failed, and a lost one if released."""
-    lost = job.hold is Hold.LOST_TASK
-    return [task for task in job.tasks if task.starts_anew or not task.paid or (lost and task.lost)]
+def configuration(explicit: str | None) -> Config | None:
+    """The configuration as the daemon would read it now; None where it has mistakes."""
+    from lalald.config import find, load
 
-
-def price_of(tasks: Iterable[Task], duration: float | None) -> float | None:
-    """Minutes, estimated; None where the duration is unknown and something is to be paid."""
-    listed = list(tasks)
-    if duration is None:
-        return None if listed else 0.0
-    return sum(minutes(duration, task.mode, task.presets) for task in listed)
+    try:
+        return load(find(explicit, os.environ), os.environ)
+    except ConfigError:
+        return None
 
 
 def by_the_rules_of_now(explicit: str | None) -> Callable[[Job], Job]:
     """What the daemon makes of a job that it carries on before anything was paid; with a mistaken configuration, the job as it is."""
-    from lalald.config import find, load
     from lalald.inbox.anew import matched_now
 
-    try:
-        config = load(find(explicit, os.environ), os.environ)
-    except ConfigError:
+    config = configuration(explicit)
+    if config is None:
         return lambda job: job
     inboxes = {str(inbox.path): inbox for inbox in config.inboxes}
     return lambda job: matched_now(job, inboxes[job.inbox]) if job.inbox in inboxes else job
@@ -93,36 +90,11 @@ def duration_of(job: Job) -> float | None:
     return job.duration if job.duration is not None else local_duration(source(job))
 
 
-def cost_told(cost: float | None) -> str:
-    if cost is None:
-        return "its cost is unknown: the file does not tell its duration"
-    return f"{price(cost)} will be charged" if cost else "nothing more is charged"
-
-
-def tell_each(
-    reports: Iterable[JobReport], what: Callable[[Job], str], charged: Callable[[Job], Iterable[Task]]
-) -> int:
-    """A line for each job up to a screenful, and the sum for `charged` tasks. Returns how many jobs there were."""
-    jobs, unknown, total = 0, 0, 0.0
-    for report in reports:
-        cost = price_of(charged(report.job), duration_of(report.job))
-        jobs += 1
-        unknown += cost is None
-        total += cost or 0.0
-        if jobs <= MOST_LINES:
-            again = " once more" if report.job.hold is Hold.LOST_TASK and cost != 0.0 else ""
-            print(f"job {report.job.id} {shown(report.job.path)}: {what(report.job)}; {cost_told(cost)}{again}")
-    if jobs > MOST_LINES:
-        print(f"… and {count(jobs - MOST_LINES, 'more job')}")
-    if jobs > 1:
-        print(f"together {price(total, unknown)}")
-    return jobs
-
-
-def ring(state_dir: Path) -> None:
-    """Has the daemon look into the database, or says that it will when it starts."""
-    if not wake(state_dir):
+def ring(state_dir: Path, *, quiet: bool = False) -> int:
+    """Has the daemon look into the database, or says that it will when it starts. The exit code: 0 in both cases."""
+    if not wake(state_dir) and not quiet:
         print("The daemon is not running: this happens at its next start.")
+    return 0
 
 
 def folder_named(reports: Reports, word: str) -> str:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from lalald.budget import exceeds
-from lalald.commands.asking import duration_of, price_of, to_pay
+from lalald.commands.asking import duration_of
 from lalald.commands.layout import Cell, Section, show, show_json
 from lalald.commands.wording import price, shown
 from lalald.config import Config, Inbox, Rule
+from lalald.consent import price_of, to_pay, to_pay_on_retry
 from lalald.errors import NoStoreError
 from lalald.inbox.explain import Explanation, explain, folder_refusal, knowing, within
 from lalald.inbox.first_look import MOST_TAKEN
@@ -194,7 +195,8 @@ def _of_folder(inbox: Inbox, folder: str) -> Explanation:
 def _of_job(path: str, inbox: Inbox, explanation: Explanation, report: JobReport) -> Account:
     job = report.job
     duration = duration_of(job)
-    owed = () if job.state in (State.DONE, State.CANCELLED) else to_pay(job)
+    owed = to_pay_on_retry(job) if job.state is State.FAILED else to_pay(job)
+    owed = [] if job.state in (State.DONE, State.CANCELLED) else owed
     return Account(path, inbox, explanation, report, job.tasks, duration, price_of(owed, duration))
 
 

@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from lalald.budget import exceeds, midnight
-from lalald.commands.asking import duration_of, price_of, to_pay
+from lalald.commands.asking import duration_of
 from lalald.config import Config, Inbox
+from lalald.consent import price_of, to_pay, waives
 from lalald.errors import NoStoreError
 from lalald.inbox.explain import EXISTING_SKIP, explain, folder_refusal, knowing
 from lalald.inbox.found import tasks
 from lalald.inbox.names import OWN_PREFIX
 from lalald.inbox.scan import Walk, join
-from lalald.jobs import State
+from lalald.jobs import HoldSource, State
 from lalald.media.durations import local_duration
 from lalald.store.known import Known, KnownFiles
 from lalald.store.reports import Reports
@@ -49,11 +50,11 @@ class Plan:
     def line(self, inbox: str, rule: str) -> Line:
         return self.lines.setdefault((inbox, rule), Line())
 
-    def add(self, line: Line, cost: float | None, *, released: bool = False) -> None:
-        """One more file of a line; `released`: it passes the limit."""
+    def add(self, line: Line, cost: float | None, *, waived: bool = False) -> None:
+        """One more file of a line; `waived`: it passes the limit of a file."""
         line.minutes += cost or 0.0
         line.unknown += cost is None
-        limited = cost is not None and self.per_file is not None and not released
+        limited = cost is not None and self.per_file is not None and not waived
         self.over_per_file += limited and exceeds(cost or 0.0, self.per_file or 0.0)
 
     @property
@@ -101,7 +102,7 @@ def _add_jobs(plan: Plan, reports: Reports, counter: _Ticker) -> None:
         line = plan.line(job.inbox, job.rule)
         line.held += job.state is State.HELD
         line.waiting += job.state is not State.HELD
-        plan.add(line, price_of(owed, duration_of(job)), released=job.released)
+        plan.add(line, price_of(owed, duration_of(job)), waived=waives(job, HoldSource.PER_FILE))
 
 
 def _add_files(plan: Plan, inbox: Inbox, books: KnownFiles | None, counter: _Ticker) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser, Namespace
 
-from lalald.commands.asking import by_the_rules_of_now, each_once, job_id, jobs_named, ring, tell_each
+from lalald.commands.asking import by_the_rules_of_now, duration_of, each_once, job_id, jobs_named, ring
 from lalald.commands.facts import source
+from lalald.commands.quotes import quote, show_quotes
 from lalald.commands.state_folder import state_dir
 from lalald.commands.wording import shown
 from lalald.errors import UsageError
@@ -33,7 +34,8 @@ def run(arguments: Namespace) -> int:
             for report in chosen:
                 requests.ask(Kind.REDO, str(report.job.id))
         now = by_the_rules_of_now(arguments.config)
-        tell_each(chosen, lambda _job: "is carried again as a new job", lambda job: now(carried_again(job)).tasks)
+        again = ((report.job, now(carried_again(report.job)).tasks) for report in chosen)
+        show_quotes([quote(job, "is processed again as a new job", tasks, duration_of(job)) for job, tasks in again])
     ring(folder)
     return 0
 

@@ -1,65 +1,149 @@
-"""Held jobs pass their hold; a configured folder that is another one than it was is accepted."""
+"""Release held jobs, each for the price that is shown; accept a folder that replaced a configured one."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
-from lalald.commands.asking import fitting, folder_named, job_id, jobs_named, ring, tell_each, to_pay
-from lalald.commands.remedies import released
+from lalald.commands.asking import configuration, fitting, folder_named, job_id, jobs_named, ring
+from lalald.commands.layout import show_json
+from lalald.commands.quotes import Price, Quote, by_hold, show_quotes, together
+from lalald.commands.release_forecast import forecast
 from lalald.commands.state_folder import state_dir
 from lalald.commands.wording import count, price, shown
 from lalald.errors import UsageError
-from lalald.jobs import Hold, Request
+from lalald.jobs import Hold, HoldSource, Request, State
+from lalald.store.reports import HoldReport, JobReport
 from lalald.store.requests import Kind, Requests
 
-_GO_ON_BY_THEMSELVES = "their tasks are paid and stand still, and go on by themselves when they move."
+_RESUMES = "their tasks are paid and do not move; they resume automatically when they do."
+_PAYS_AGAIN = "releasing them pays again. Name them, or add `--hold lost_task`, to do that."
+_ONLY_A_TOP_UP = (HoldSource.LEFT, HoldSource.SERVICE)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "what", nargs="*", metavar="ID|FOLDER", help="a job's number, or the path of a configured folder"
     )
-    parser.add_argument("--all", action="store_true", help="every held job but those held as lost_task")
+    parser.add_argument("--all", action="store_true", help="every held job except those held as lost_task")
+    parser.add_argument(
+        "--hold", choices=[str(hold) for hold in Hold], metavar="KIND", help="with --all: only this kind of hold"
+    )
+    parser.add_argument("--rule", metavar="NAME", help="with --all: only jobs of this rule")
+    parser.add_argument("--yes", action="store_true", help="with --all: release more than one kind of hold")
+    parser.add_argument("--json", action="store_true", help="as an object")
 
 
 def run(arguments: Namespace) -> int:
-    if bool(arguments.what) == arguments.all:
+    if bool(arguments.what) == arguments.all or (arguments.what and (arguments.hold or arguments.rule)):
         raise UsageError(
-            "release needs numbers of jobs or paths of configured folders, or --all.",
+            "release needs numbers of jobs or paths of configured folders, or --all; --hold and --rule go with --all.",
             hint="`lalald jobs --held` lists them.",
         )
     folder = state_dir(arguments.config)
-    if arguments.all:
-        return _release_all(folder)
     with Requests.open(folder) as requests:
-        with requests.together():
-            numbers = [word for word in arguments.what if job_id(word) is not None]
-            chosen = fitting(jobs_named(requests, numbers), Request.RELEASE)
-            folders = [folder_named(requests, word) for word in arguments.what if job_id(word) is None]
-            requests.leave(Request.RELEASE, [report.job.id for report in chosen])
-            for accepted in folders:
-                requests.ask(Kind.RELEASE_FOLDER, accepted)
-        tell_each(chosen, released, to_pay)
+        return _all(arguments, folder, requests) if arguments.all else _named(arguments, folder, requests)
+
+
+def _named(arguments: Namespace, folder: Path, requests: Requests) -> int:
+    numbers = [word for word in arguments.what if job_id(word) is not None]
+    chosen = fitting(jobs_named(requests, numbers), Request.RELEASE)
+    folders = [folder_named(requests, word) for word in arguments.what if job_id(word) is None]
+    quotes = _quotes(chosen, arguments, requests)
+    with requests.together():
+        requests.leave_for(Request.RELEASE, {one.job_id: one.seen for one in quotes})
+        for accepted in folders:
+            requests.ask(Kind.RELEASE_FOLDER, accepted)
+    if arguments.json:
+        show_json(_facts(quotes, folders=folders))
+        return ring(folder, quiet=True)
+    show_quotes(quotes)
     for accepted in folders:
         print(f"{shown(accepted)}: the folder that is there now is accepted")
-    ring(folder)
-    return 0
+    return ring(folder)
 
 
-def _release_all(folder: Path) -> int:
-    with Requests.open(folder) as requests, requests.together():
-        holds = [hold for hold in requests.holds() if hold.hold != Hold.LOST_TASK]
-        left = [hold for hold in requests.holds() if hold.hold == Hold.LOST_TASK]
-        passing = requests.leave_all(Request.RELEASE, but=[Hold.LOST_TASK])
-    if passing:
-        cost = price(sum(hold.minutes for hold in holds), sum(hold.unknown for hold in holds))
-        print(f"{count(passing, 'job')} to pass their hold; {cost} will be charged")
-    for hold in left:
-        why = _GO_ON_BY_THEMSELVES if hold.stands_still else "releasing them pays again. Name them to do that."
+def _all(arguments: Namespace, folder: Path, requests: Requests) -> int:
+    spared = [] if arguments.hold else [hold for hold in requests.holds() if hold.hold == Hold.LOST_TASK]
+    held = (report for report in requests.jobs(states=[State.HELD]) if _is_meant(report, arguments))
+    quotes = _quotes(held, arguments, requests)
+    asked = [one for one in quotes if one.stays_for is None or one.source not in _ONLY_A_TOP_UP]
+    unsure = _needs_a_yes(asked, arguments)
+    if not unsure:
+        with requests.together():
+            requests.leave_for(Request.RELEASE, {one.job_id: one.seen for one in asked})
+    if arguments.json:
+        show_json(_facts([] if unsure else asked, [one for one in quotes if one.stays_for], spared, by_hold(quotes)))
+    else:
+        _show_all(quotes, asked, spared, unsure=unsure)
+    if unsure:
+        raise UsageError(
+            "--all would release more than one kind of hold, or pay for lost tasks again; nothing was released.",
+            hint="Add --yes, or choose with --hold KIND.",
+        )
+    return ring(folder, quiet=arguments.json) if asked else 0
+
+
+def _is_meant(report: JobReport, arguments: Namespace) -> bool:
+    job = report.job
+    kind = str(job.hold) == arguments.hold if arguments.hold else job.hold is not Hold.LOST_TASK
+    return kind and (arguments.rule is None or job.rule == arguments.rule)
+
+
+def _needs_a_yes(asked: Sequence[Quote], arguments: Namespace) -> bool:
+    kinds = {one.hold for one in asked}
+    return not arguments.yes and (len(kinds) > 1 or Hold.LOST_TASK in kinds)
+
+
+def _quotes(reports: Iterable[JobReport], arguments: Namespace, requests: Requests) -> list[Quote]:
+    config = configuration(arguments.config)
+    return forecast((report.job for report in reports), requests, config.minutes if config else None)
+
+
+def _show_all(quotes: Sequence[Quote], asked: Sequence[Quote], spared: Sequence[HoldReport], *, unsure: bool) -> None:
+    holds = by_hold(quotes)
+    for kind, (jobs, cost) in holds.items() if len(holds) > 1 or unsure else ():
+        print(f"{kind}: {count(jobs, 'job')}, {_price(cost)}")
+    resumed = [one for one in asked if one.stays_for is None]
+    if resumed and not unsure:
+        print(f"{count(len(resumed), 'job')} released; {_price(together(resumed))}")
+    for source in HoldSource:
+        staying = [one for one in quotes if one.stays_for is source]
+        if staying:
+            first = staying[0]
+            print(f"{count(len(staying), 'job')} will stay held ({source}): job {first.job_id} {first.stays}")
+    for hold in spared:
+        why = _RESUMES if hold.stands_still else _PAYS_AGAIN
         print(f"{count(hold.jobs, 'job')} held as lost_task left alone: {why}")
-    if not passing:
-        print("No other job is held: nothing to do." if left else "No job is held: nothing to do.")
-        return 0
-    ring(folder)
-    return 0
+    if not quotes:
+        print("No other job is held: nothing to do." if spared else "No job is held: nothing to do.")
+
+
+def _price(cost: Price) -> str:
+    return f"{price(*cost)} will be charged" if cost.minutes or cost.unknown else "nothing more is charged"
+
+
+def _facts(
+    released: Sequence[Quote],
+    stay_held: Sequence[Quote] = (),
+    spared: Sequence[HoldReport] = (),
+    holds: dict[str, tuple[int, Price]] | None = None,
+    *,
+    folders: Sequence[str] = (),
+) -> dict[str, Any]:
+    cost = together(released)
+    listed = (by_hold(released) if holds is None else holds).items()
+    return {
+        "released": [one.facts() for one in released],
+        "minutes": round(cost.minutes, 3),
+        "unknown": cost.unknown,
+        "stay_held": [one.facts() for one in stay_held],
+        "lost_task_left_alone": sum(hold.jobs for hold in spared),
+        "holds": [
+            {"hold": kind, "jobs": jobs, "minutes": round(sum_.minutes, 3), "unknown": sum_.unknown}
+            for kind, (jobs, sum_) in listed
+        ],
+        "folders": list(folders),
+    }

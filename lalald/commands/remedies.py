@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from lalald.jobs import Hold, Job
+from lalald.jobs import Hold, HoldSource, Job
 
 # Of all the jobs that wait for the same thing.
 TO_DO: dict[str, str] = {
     Hold.LICENCE: "Put a valid licence key where the configuration says; they go on by themselves.",
     Hold.MINUTES: (
-        "Top up, or raise the limits and reload: they go on by themselves."
-        " `lalald release ID` lets one past per_file and per_day."
+        "Top up, or raise the limits and reload: they resume then."
+        " `lalald release ID` lets one past its limit for the price shown."
     ),
     Hold.LOST_TASK: "`lalald release ID` pays again, `lalald cancel ID` gives up; `lalald show ID` tells the story.",
     Hold.DISK: "Make room, or take away what is in the way: they go on by themselves.",
@@ -29,7 +29,6 @@ _GOES_ON_WHEN: dict[Hold, str] = {
 
 _RELEASED: dict[Hold, str] = {
     Hold.LICENCE: "is tried again now",
-    Hold.MINUTES: "passes per_file and per_day, but not the minutes left and the reserve",
     Hold.DISK: "is tried again now",
     Hold.MOUNT: "is tried again now",
     Hold.LINK: "is tried again now",
@@ -38,8 +37,19 @@ _RELEASED: dict[Hold, str] = {
 }
 
 
+_PASSES: dict[HoldSource, str] = {
+    HoldSource.PER_FILE: "passes minutes.per_file at this price",
+    HoldSource.PER_DAY: "passes minutes.per_day at this price",
+    HoldSource.LEFT: "is tried again now",
+    HoldSource.SERVICE: "is tried again now",
+    HoldSource.PRICE: "resumes at this price",
+}
+
+
 def released(job: Job) -> str:
     """What becomes of a held job when somebody releases it: `job 4 long.mp3: …`."""
+    if job.hold is Hold.MINUTES:
+        return _PASSES[job.hold_source or HoldSource.LEFT]
     if job.stands_still:
         return "is given as much time again"
     return _RELEASED.get(job.hold, "is started again") if job.hold else "passes its hold"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 
-from lalald.commands.asking import by_the_rules_of_now, fitting, jobs_named, ring, tell_each, to_pay
+from lalald.commands.asking import by_the_rules_of_now, fitting, jobs_named, ring
+from lalald.commands.quotes import quote_of_retry, show_quotes
 from lalald.commands.state_folder import state_dir
 from lalald.errors import UsageError
 from lalald.jobs import Request, State
@@ -22,24 +23,20 @@ def run(arguments: Namespace) -> int:
     if bool(arguments.ids) == arguments.failed:
         raise UsageError("retry needs numbers of jobs, or --failed.", hint="`lalald jobs --failed` lists them.")
     folder = state_dir(arguments.config)
-    with Requests.open(folder) as requests:
-        chosen = _asked(requests, arguments)
-        now = by_the_rules_of_now(arguments.config)
-        told = tell_each(
-            chosen, lambda _job: "goes on", lambda job: to_pay(now(job))
-        )  # files may have to be read for it: nothing is locked meanwhile
-    if not told:
+    now = by_the_rules_of_now(arguments.config)
+    with Requests.open(folder) as requests:  # files may have to be read for a price: nothing is locked meanwhile
+        quotes = [quote_of_retry(report.job, now) for report in _chosen(requests, arguments)]
+        with requests.together():
+            requests.leave_for(Request.RETRY, {one.job_id: one.seen for one in quotes})
+    if not quotes:
         print("No job has failed: nothing to do.")
         return 0
+    show_quotes(quotes)
     ring(folder)
     return 0
 
 
-def _asked(requests: Requests, arguments: Namespace) -> Iterable[JobReport]:
-    with requests.together():
-        if arguments.failed:
-            requests.leave_all(Request.RETRY, states=[State.FAILED])
-            return requests.jobs(states=[State.FAILED])
-        chosen = fitting(jobs_named(requests, arguments.ids), Request.RETRY)
-        requests.leave(Request.RETRY, [report.job.id for report in chosen])
-        return chosen
+def _chosen(requests: Requests, arguments: Namespace) -> Iterable[JobReport]:
+    if arguments.failed:
+        return requests.jobs(states=[State.FAILED])
+    return fitting(jobs_named(requests, arguments.ids), Request.RETRY)

@@ -183,11 +183,18 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
             Verb(
                 "release",
                 "lalald.commands.release",
-                "Lets held jobs past their hold, or accepts a new folder as inbox or outbox.",
+                "Release held jobs for the price shown, or accept a new folder as inbox or outbox.",
                 "what the jobs cost; the answer says how much. A lost_task may have been charged, and is paid once more.",
-                ("lalald release 12", "lalald release --all", "lalald release /mnt/nas/inbox"),
-                "A released job passes per_file and per_day, but not the minutes left and the reserve.\n"
-                "--all leaves jobs held as lost_task alone: name them.\n"
+                (
+                    "lalald release 12",
+                    "lalald release --all --hold first_scan",
+                    "lalald release --all --rule podcasts --yes",
+                    "lalald release /mnt/nas/inbox",
+                ),
+                "A release answers only the question that the hold asks: it lets a job past per_file, or past per_day, or accepts\n"
+                "a duplicate, never past the minutes left and the reserve. If the price turns out more than 10 % and 1 minute\n"
+                "higher than shown, the job is held again.\n"
+                "--all needs --yes for more than one kind of hold, and leaves jobs held as lost_task alone: name them.\n"
                 "An inbox whose folder is another one than it was is taken up again once it is named here.\n"
                 + _NEXT_START,
             ),

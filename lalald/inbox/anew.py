@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from lalald import jobs, moves
+from lalald import consent, jobs, moves
 from lalald.config import Inbox, Rule
 from lalald.inbox import found
 from lalald.inbox.explain import CHANGED_SKIP, EXISTING_SKIP, WAS_THERE, choose
@@ -85,7 +85,9 @@ def matched_now(job: Job, inbox: Inbox) -> Job:
     handling = found.handling(inbox, rule)
     if (rule.name, handling, jobs.recipe(tasks)) == (job.rule, job.handling, job.recipe):
         return job
-    return replace(job, rule=rule.name, handling=handling, tasks=tasks, recipe=jobs.recipe(tasks))
+    recipe = jobs.recipe(tasks)
+    job = job if recipe == job.recipe else consent.withdrawn(job)
+    return replace(job, rule=rule.name, handling=handling, tasks=tasks, recipe=recipe)
 
 
 def match_held(store: Store, inbox: Inbox, hold: Hold, after: int, now: float) -> tuple[int, int | None]:

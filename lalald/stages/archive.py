@@ -7,7 +7,7 @@ import stat
 from contextlib import suppress
 from dataclasses import replace
 
-from lalald import error_note, filing
+from lalald import consent, error_note, filing
 from lalald.errors import FileError, FolderUnavailableError
 from lalald.files import (
     Step,
@@ -85,7 +85,8 @@ def taken_up(job: Job) -> Job:
         facts = os.lstat(job.location)
         if stat.S_ISREG(facts.st_mode) and (facts.st_size, facts.st_mtime_ns) != (job.size, job.mtime_ns):
             job = replace(job, size=facts.st_size, mtime_ns=facts.st_mtime_ns, inode=facts.st_ino)
-            return replace(job, source_id=None, expires_at=None, duration=None, sha256=None)
+            job = replace(job, source_id=None, expires_at=None, duration=None, sha256=None)
+            return consent.withdrawn(job)
     return job
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from lalald.api import SplitItem, Started, StartRefused
 from lalald.errors import RateLimitedError, RefusedError, ServiceError, TransientError
-from lalald.jobs import Done, Held, Hold, Job, Later, Outcome, Stage, Task
+from lalald.jobs import Done, Held, Hold, HoldSource, Job, Later, Outcome, Stage, Task
 from lalald.money import minutes as cost
 from lalald.presets import BATCHABLE
 from lalald.stages.bench import Bench
@@ -65,8 +65,8 @@ async def prepare(job: Job, mode: str, bench: Bench) -> Ready | Outcome:
         return held
     if not asked:
         admission = await bench.budget.admit(job, job.duration)
-        if admission.refusal:
-            return Held(Hold.MINUTES, admission.refusal, tasks=numbers)
+        if (refusal := admission.refusal) is not None:
+            return Held(Hold.MINUTES, refusal.reason, tasks=numbers, source=refusal.source)
     now = bench.clock.now()
     for task in tasks:
         job = job.with_task(
@@ -235,7 +235,7 @@ def _not_started(
     if code == "exceeded_duration":
         bench.budget.outdated()
         reason = f"the service says that the minutes do not suffice: {_words(answer)}"
-        return told, Held(Hold.MINUTES, reason, tasks=(task.number,))
+        return told, Held(Hold.MINUTES, reason, tasks=(task.number,), source=HoldSource.SERVICE)
     failed = replace(task, asked_at=None, error=f"{_words(answer)} Nothing was charged for it.")
     return job.with_task(failed), None
 

@@ -22,7 +22,7 @@ _WAIT_SECONDS = 3600.0  # the twin's end wakes the job; this is for a twin that 
 
 async def may_exist(job: Job, bench: Bench) -> bool:
     """Whether the job's bytes have to be compared: hashing costs a read, so only where one of the same size has the same tasks."""
-    if job.redo or job.released or job.handling.duplicates == "process":
+    if job.redo or job.duplicate_accepted or job.handling.duplicates == "process":
         return False
     return await bench.store.run(lambda store: store.may_have_twin(job))
 

@@ -41,7 +41,7 @@ async def upload(job: Job, bench: Bench) -> Outcome:
         return outcome
     admission = await bench.budget.admit(job, job.duration)
     if admission.refusal:
-        return Held(Hold.MINUTES, admission.refusal, job=job)
+        return Held(Hold.MINUTES, admission.refusal.reason, job=job, source=admission.refusal.source)
     return await _send(job, source_path(job), bench)
 
 

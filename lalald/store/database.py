@@ -166,8 +166,37 @@ CREATE INDEX jobs_unfiled ON jobs (due_at, id) WHERE state = 'failed' AND filed 
 CREATE INDEX jobs_old ON jobs (size, mtime_ns) WHERE state = 'held' AND hold = 'first_scan';
 """
 
+# What a person had agreed to by a release was one flag without a price; from here on it is told apart, and bound to the price.
+# A flag of old becomes what its command said: past per_file and per_day, and paid again, for the price of the job's tasks.
+_CONSENTS = """
+ALTER TABLE jobs ADD COLUMN hold_source TEXT;        -- what a `minutes` hold is about: per_file per_day left service price
+ALTER TABLE jobs ADD COLUMN per_file_waived INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN per_day_waived INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN duplicate_accepted INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN approved_minutes REAL;   -- what may be charged in all by the prices that were agreed to
+ALTER TABLE jobs ADD COLUMN request_seen TEXT;       -- JSON: what the person who left the request was shown
+ALTER TABLE tasks ADD COLUMN waits_source TEXT;
+UPDATE jobs SET hold_source = CASE
+    WHEN hold_reason LIKE '%minutes.per_file allows%' THEN 'per_file'
+    WHEN hold_reason LIKE '%minutes.per_day allows%' THEN 'per_day'
+    WHEN hold_reason LIKE '%the service says%' THEN 'service'
+    ELSE 'left' END WHERE hold = 'minutes';
+UPDATE tasks SET waits_source = CASE
+    WHEN waits_reason LIKE '%minutes.per_file allows%' THEN 'per_file'
+    WHEN waits_reason LIKE '%minutes.per_day allows%' THEN 'per_day'
+    WHEN waits_reason LIKE '%the service says%' THEN 'service'
+    ELSE 'left' END WHERE waits_for = 'minutes';
+UPDATE jobs SET per_file_waived = 1, per_day_waived = 1, duplicate_accepted = 1, approved_minutes = minutes + (
+    SELECT total(jobs.duration / 60.0 * CASE WHEN tasks.mode = 'multistem'
+        THEN max(1, coalesce(json_array_length(tasks.presets, '$.stem_list'), 1)) ELSE 1 END)
+    FROM tasks WHERE tasks.job_id = jobs.id AND tasks.task_id IS NULL AND tasks.error IS NULL)
+    WHERE released = 1 AND duration IS NOT NULL;
+UPDATE jobs SET per_file_waived = 1, per_day_waived = 1, duplicate_accepted = 1 WHERE released = 1 AND duration IS NULL;
+ALTER TABLE jobs DROP COLUMN released;
+"""
+
 # The n-th brings version n to n + 1; none is ever edited once released.
-MIGRATIONS: tuple[str, ...] = (_FIRST, _OUTBOXES, _FOLDERS, _MINUTES, _UNFILED)
+MIGRATIONS: tuple[str, ...] = (_FIRST, _OUTBOXES, _FOLDERS, _MINUTES, _UNFILED, _CONSENTS)
 VERSION = len(MIGRATIONS)
 
 

@@ -235,16 +235,27 @@ class KnownFiles:
             "SELECT count(*) FROM tasks WHERE job_id = ? AND (task_id IS NOT NULL OR asked_at IS NOT NULL)", (job_id,)
         ).fetchone()
         if not paid and found.rule is not None and found.handling is not None:
+            (before,) = self.connection.execute("SELECT recipe FROM jobs WHERE id = ?", (job_id,)).fetchone()
+            recipe = jobs.recipe(found.tasks)
             self.connection.execute("DELETE FROM tasks WHERE job_id = ?", (job_id,))
             self.write_tasks(job_id, found.tasks)
             self.connection.execute(
-                "UPDATE jobs SET rule = ?1, handling = ?2, recipe = ?3, released = iif(recipe = ?3, released, 0) WHERE id = ?4",
-                (found.rule, self.handling_id(found.handling), jobs.recipe(found.tasks), job_id),
+                "UPDATE jobs SET rule = ?, handling = ?, recipe = ? WHERE id = ?",
+                (found.rule, self.handling_id(found.handling), recipe, job_id),
             )
+            if recipe != before:
+                self._withdraw_consent(job_id)
         self.connection.execute(
-            "UPDATE jobs SET path = ?, mtime_ns = ?, inode = ?, location = NULL, request = 'retry', revision = revision + 1,"
-            " updated_at = ? WHERE id = ?",
+            "UPDATE jobs SET path = ?, mtime_ns = ?, inode = ?, location = NULL, request = 'retry', request_seen = NULL,"
+            " revision = revision + 1, updated_at = ? WHERE id = ?",
             (stored_name(found.path), found.mtime_ns, found.inode, now, job_id),
+        )
+
+    def _withdraw_consent(self, job_id: int) -> None:
+        """Other tasks have another price: nobody has agreed to that."""
+        self.connection.execute(
+            "UPDATE jobs SET per_file_waived = 0, per_day_waived = 0, duplicate_accepted = 0, approved_minutes = NULL WHERE id = ?",
+            (job_id,),
         )
 
     def inbox_seen(self, inbox: str) -> bool:

@@ -17,7 +17,7 @@ from lalald.store.known import KnownFiles
 from lalald.store.rows import jobs_where, name_from, stored_name
 
 _AT_ONCE = 500
-_UNPAID = "tasks.task_id IS NULL AND tasks.asked_at IS NULL AND tasks.error IS NULL"
+_UNPAID = "tasks.stage = 'split' AND tasks.task_id IS NULL AND tasks.asked_at IS NULL AND tasks.error IS NULL"
 _LOST = "SELECT 1 FROM tasks WHERE tasks.job_id = jobs.id AND tasks.stage = 'split' AND tasks.asked_at IS NOT NULL"
 _ENDED = "jobs.state IN ('failed', 'cancelled')"  # as it stands at the index: SQLite draws no conclusions
 _TRANSFERS = "state = 'waiting' AND stage IN ('upload', 'download') AND progress IS NOT NULL"
@@ -208,6 +208,14 @@ class Reports:
             price = (0.0, 0) if still else costs.get(hold, (0.0, 0))
             reports.append(HoldReport(hold, jobs, since, reason, first, *price, bool(still)))
         return reports
+
+    def waiting_minutes(self) -> float:
+        """What the jobs that wait for nothing will have charged, as far as their durations are known."""
+        rows = self.connection.execute(
+            "SELECT tasks.mode, tasks.presets, total(jobs.duration) FROM jobs JOIN tasks ON tasks.job_id = jobs.id"
+            f" WHERE jobs.state = 'waiting' AND {_UNPAID} GROUP BY tasks.mode, tasks.presets"
+        )
+        return sum(cost(seconds, mode, json.loads(presets)) for mode, presets, seconds in rows)
 
     def _held_costs(self) -> dict[str, tuple[float, int]]:
         """By hold: minutes that its jobs' unpaid tasks will cost, and how many jobs have an unknown duration."""

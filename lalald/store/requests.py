@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
-from lalald.jobs import Hold, Request, State
+from lalald.jobs import Hold, Request, Seen, State
 from lalald.store import database
 from lalald.store.reports import Reports
 from lalald.store.rows import stored_name
@@ -62,7 +62,15 @@ class Requests(Reports):
     def leave(self, request: Request, job_ids: Sequence[int]) -> None:
         """Asks it of these jobs; an earlier request that was not honoured yet is replaced."""
         self.connection.executemany(
-            "UPDATE jobs SET request = ? WHERE id = ?", [(request, job_id) for job_id in job_ids]
+            "UPDATE jobs SET request = ?, request_seen = NULL WHERE id = ?", [(request, job_id) for job_id in job_ids]
+        )
+
+    def leave_for(self, request: Request, shown: Mapping[int, Seen]) -> None:
+        """Asks it of these jobs as they were shown: the daemon looks again whether it is still true before it acts."""
+        states = ", ".join(f"'{state}'" for state in sorted(FITTING[request]))
+        self.connection.executemany(
+            f"UPDATE jobs SET request = ?, request_seen = ? WHERE id = ? AND state IN ({states})",
+            [(request, seen.to_json(), job_id) for job_id, seen in shown.items()],
         )
 
     def leave_all(self, request: Request, *, states: Collection[State] = (), but: Collection[Hold] = ()) -> int:
@@ -70,7 +78,9 @@ class Requests(Reports):
         listed = ", ".join(f"'{State(state)}'" for state in sorted(states or FITTING[request]))
         holds = ", ".join(f"'{Hold(hold)}'" for hold in but)
         where = f"state IN ({listed}) AND coalesce(hold, '') NOT IN ({holds})"
-        return self.connection.execute(f"UPDATE jobs SET request = ? WHERE {where}", (request,)).rowcount
+        return self.connection.execute(
+            f"UPDATE jobs SET request = ?, request_seen = NULL WHERE {where}", (request,)
+        ).rowcount
 
     def ask(self, kind: Kind, argument: str | None = None, *, now: Callable[[], float] = time.time) -> None:
         """Asks it of the daemon itself; what is asked already is not asked twice."""

@@ -10,9 +10,9 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from lalald.jobs import Handling, Hold, Job, Request, Stage, State, Task, Track
+from lalald.jobs import Handling, Hold, HoldSource, Job, Request, Seen, Stage, State, Task, Track
 
-_KEPT_BY_THE_STORE = ("id", "handling", "tasks", "request", "revision", "minutes")
+_KEPT_BY_THE_STORE = ("id", "handling", "tasks", "request", "request_seen", "revision", "minutes")
 JOB_COLUMNS = tuple(name for name in Job.__slots__ if name not in _KEPT_BY_THE_STORE)
 TASK_COLUMNS = tuple(name for name in Task.__slots__ if name != "tracks")
 TRACK_COLUMNS = Track.__slots__
@@ -83,13 +83,17 @@ def _read(facts: Sequence[Any], readers: _Readers, *parts: Any) -> list[Any]:
     return found
 
 
+_TRUTHS = ("per_file_waived", "per_day_waived", "duplicate_accepted", "filed", "redo", "wanted", "delivered")
 _READERS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(_NAMES, name_from),
-    **dict.fromkeys(("released", "filed", "redo", "wanted", "delivered"), bool),
+    **dict.fromkeys(_TRUTHS, bool),
     "stage": Stage,
     "state": State,
     "hold": Hold,
     "waits_for": Hold,
+    "hold_source": HoldSource,
+    "waits_source": HoldSource,
+    "request_seen": Seen.from_json,
     "request": Request,
     "handling": Handling.from_json,
     "presets": json.loads,

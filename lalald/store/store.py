@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from lalald.errors import StoreError
-from lalald.jobs import Handling, Hold, Job, Request, Stage, Task, Track
+from lalald.jobs import Handling, Hold, Job, Request, Seen, Stage, Task, Track
 from lalald.moves import LONGEST_BACKOFF_SECONDS
 from lalald.store import database
 from lalald.store.known import Found, split_path
@@ -181,7 +181,7 @@ class Store(KnownTwins):
         assignments = "".join(f"{column} = ?, " for column in changed)  # a column that is named costs its indices, too
         row = self.connection.execute(
             f"UPDATE jobs SET {assignments}progress = NULL, revision = revision + 1"
-            " WHERE id = ? AND revision = ? RETURNING revision, request",
+            " WHERE id = ? AND revision = ? RETURNING revision, request, request_seen",
             (*written, before.id, before.revision),
         ).fetchone()
         if row is None:
@@ -192,7 +192,9 @@ class Store(KnownTwins):
         if after.stage is Stage.DONE or after.state in ("failed", "cancelled"):
             self._wake_twins(after.id)
         request = Request(row[1]) if row[1] else None
-        return replace(after, revision=row[0], request=request, minutes=before.minutes + charged)
+        seen = Seen.from_json(row[2]) if row[2] else None
+        charged_minutes = before.minutes + charged
+        return replace(after, revision=row[0], request=request, request_seen=seen, minutes=charged_minutes)
 
     def _save_tasks(self, before: Job, after: Job) -> float:
         """Returns the minutes that were charged for those that have begun."""
@@ -276,7 +278,9 @@ class Store(KnownTwins):
 
     def clear_request(self, job_id: int, request: Request) -> None:
         """The request was honoured, unless another has come since."""
-        self.connection.execute("UPDATE jobs SET request = NULL WHERE id = ? AND request = ?", (job_id, request))
+        self.connection.execute(
+            "UPDATE jobs SET request = NULL, request_seen = NULL WHERE id = ? AND request = ?", (job_id, request)
+        )
 
     def hold_all(self, hold: Hold, reason: str, now: float) -> int:
         """Holds every waiting job that still needs the service. Returns how many."""
@@ -289,7 +293,7 @@ class Store(KnownTwins):
     def release_all(self, hold: Hold, now: float) -> int:
         """Ends one kind of hold for every job that waits for it."""
         return self.connection.execute(
-            "UPDATE jobs SET state = 'waiting', hold = NULL, hold_reason = NULL, held_at = NULL, due_at = 0,"
+            "UPDATE jobs SET state = 'waiting', hold = NULL, hold_reason = NULL, hold_source = NULL, held_at = NULL, due_at = 0,"
             " revision = revision + 1, updated_at = ? WHERE state = 'held' AND hold = ?",
             (now, hold),
         ).rowcount

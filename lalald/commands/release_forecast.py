@@ -1,0 +1,61 @@
+"""Which released jobs will resume, and which stay held: asked of the spend guard itself, with what the daemon last knew."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+
+from lalald.budget import Budget, Refusal, midnight
+from lalald.clock import Clock
+from lalald.commands.asking import duration_of
+from lalald.commands.quotes import Quote, quote
+from lalald.commands.remedies import released
+from lalald.config import Minutes
+from lalald.consent import PAYING, to_pay
+from lalald.jobs import Job
+from lalald.moves import released as past_its_hold
+from lalald.store.reports import Reports
+
+
+def forecast(jobs: Iterable[Job], reports: Reports, limits: Minutes | None) -> list[Quote]:
+    """A quote for the release of each, oldest first as the daemon decides: each counts what the ones before it need.
+
+    `limits` is None where the configuration cannot be read; then, and before the daemon knows the minutes left, nothing is foretold.
+    """
+    return asyncio.run(_forecast(jobs, _guard(reports, limits)))
+
+
+def _guard(reports: Reports, limits: Minutes | None) -> Budget | None:
+    fact = reports.fact("minutes")
+    if limits is None or fact is None:
+        return None
+    promised = reports.waiting_minutes()
+    spent = reports.spent_since(midnight(time.time())) + promised
+    left = float(fact.value["left"]) - promised
+
+    async def minutes_left() -> float:
+        return left
+
+    async def spent_today(_since: float) -> float:
+        return spent
+
+    return Budget(limits, Clock(), minutes_left, spent_today)
+
+
+async def _forecast(jobs: Iterable[Job], guard: Budget | None) -> list[Quote]:
+    quotes = []
+    for job in jobs:
+        duration = duration_of(job)
+        told = quote(job, released(job), to_pay(job), duration)
+        refusal = await _refusal(job, told, duration, guard)
+        quotes.append(told if refusal is None else replace(told, stays=refusal.reason, stays_for=refusal.source))
+    return quotes
+
+
+async def _refusal(job: Job, told: Quote, duration: float | None, guard: Budget | None) -> Refusal | None:
+    if guard is None or job.hold not in PAYING or not told.minutes:
+        return None
+    after = replace(past_its_hold(job, time.time(), price=told.minutes), duration=duration)
+    return (await guard.admit(after, duration)).refusal
