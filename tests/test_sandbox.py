@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 
+import sounds
 from calling import Caller, new_key, wav_bytes
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
@@ -148,6 +149,28 @@ def test_the_duration_is_the_files_own_where_it_can_be_read(caller: Caller) -> N
     ]
 
     assert durations == [7, 60, 60]
+
+
+def test_the_duration_is_the_stated_one_whatever_the_file_says(sandbox: Sandbox, caller: Caller) -> None:
+    def told(name: str, body: bytes) -> int:
+        said: int = caller.post_file(body, f"attachment; filename={name}").json()["duration"]
+        return said
+
+    sandbox.set_durations({"*.mpg": 5400, "short.*": 3, "none.wav": 0})
+    assert [told("film.mpg", b"film"), told("short.mpg", b"film"), told("none.wav", wav_bytes(7))] == [5400, 3, 0]
+    assert told("other.wav", wav_bytes(7)) == 7
+    assert sandbox.state()["durations"] == {"*.mpg": 5400, "short.*": 3, "none.wav": 0}
+
+
+def test_a_duration_that_only_decoding_could_tell_is_the_default(caller: Caller) -> None:
+    gsm = sounds.wav(sounds.wav_format(0x31, bits=0, block=65, byte_rate=1625), sounds.chunk(b"data", bytes(97_500)))
+    bodies = (
+        gsm,
+        sounds.mp3(10, (32, 320)),
+        sounds.xing(383, 417 * 384, name=b"Info") + sounds.mp3(10),
+        sounds.opus(10),
+    )
+    assert [caller.post_file(body).json()["duration"] for body in bodies] == [60, 60, 10, 10]
 
 
 GOOD_PRESETS: list[tuple[str, dict[str, Any]]] = [

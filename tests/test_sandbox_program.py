@@ -63,12 +63,14 @@ def test_it_ends_at_a_signal_and_leaves_nothing_behind(tmp_path: Path, number: s
 
 def test_the_command_line_has_what_the_options_are(tmp_path: Path) -> None:
     options = ["--key", "one", "--key", "two", "--minutes", "7.5", "--fault", "voices:503", "--fault", "voices:500"]
+    options += ["--duration", "film.mpg=5400", "--duration", "a=b*.aac=180"]
     with running(tmp_path, *options) as (_, url):
         state = httpx.get(f"{url}/sandbox/state", verify=False).json()
         refused = call(url, "limits/minutes_left", None).status_code
 
     assert (state["keys"], state["minutes_left"], refused) == (["one", "two"], 7.5, 403)
     assert [fault["status"] for fault in state["faults"]] == [503, 500]
+    assert state["durations"] == {"film.mpg": 5400, "a=b*.aac": 180}
 
 
 def test_what_cannot_start_says_why(tmp_path: Path) -> None:
@@ -78,6 +80,7 @@ def test_what_cannot_start_says_why(tmp_path: Path) -> None:
             "No such file or directory": ["--folder", str(tmp_path / "missing")],
             "wobble": ["--fault", "voices:wobble"],
             "-1 is below 0": ["--minutes", "-1"],
+            "does not read NAME=SECONDS": ["--duration", "film.mpg=an hour"],
             "65536 is above 65535": ["--port", "65536"],
             f"No such file or directory: '{tmp_path}/none.pem'": [
                 "--port",
@@ -91,8 +94,8 @@ def test_what_cannot_start_says_why(tmp_path: Path) -> None:
         ]
         errors = [program.communicate(timeout=30)[1] for program in programs]
 
-    assert [program.returncode for program in programs] == [2] * 6
-    assert [words in told for words, told in zip(mistakes, errors, strict=True)] == [True] * 6
+    assert [program.returncode for program in programs] == [2] * 7
+    assert [words in told for words, told in zip(mistakes, errors, strict=True)] == [True] * 7
     assert not any("Traceback" in told for told in errors)
 
 

@@ -42,6 +42,7 @@ async def state(rehearsal: Rehearsal, *, requests: bool = True) -> Json:
         "sources": [answers.source_line(source) for source in service.sources.values()],
         "tasks": [answers.task_line(task, now) for task in service.tasks.values()],
         "charges": [answers.charge_line(charge.task, charge.at) for charge in service.charges],
+        "durations": rehearsal.durations.stated,
         "counts": dict(journal.counts),
         "most_at_once": dict(journal.most_at_once),
         "faults": rehearsal.faults.lines(),
@@ -69,6 +70,12 @@ def decide(rehearsal: Rehearsal, task_id: str, outcome: Outcome) -> Json:
 def set_minutes(rehearsal: Rehearsal, minutes: float) -> Json:
     rehearsal.service.minutes_left = minutes
     return {"minutes_left": minutes}
+
+
+def set_durations(rehearsal: Rehearsal, durations: dict[str, int]) -> Json:
+    """What uploads to come last, by pattern of the name. Only these from now on."""
+    rehearsal.durations.state(durations)
+    return {"durations": rehearsal.durations.stated}
 
 
 def set_keys(rehearsal: Rehearsal, keys: list[str]) -> Json:
@@ -105,6 +112,7 @@ class Setting:
 SETTINGS = {
     "faults": Setting(TypeAdapter(list[str | Json]), set_faults),
     "minutes": Setting(TypeAdapter(Annotated[float, Field(ge=0)]), set_minutes),
+    "durations": Setting(TypeAdapter(dict[str, int]), set_durations),
     "keys": Setting(TypeAdapter(list[str]), set_keys),
     "clock": Setting(TypeAdapter(Annotated[float, Field(ge=0)]), advance),
 }

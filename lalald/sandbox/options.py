@@ -22,7 +22,8 @@ class Options:
     """How the sandbox behaves. Times are seconds, sizes bytes.
 
     `keys`: the licence keys that are right; none given: every key is. `batch`: "per-item" fails each item of a batch
-    with `batch_not_avaliable`, "refused" the whole request, as a plan without batches might.
+    with `batch_not_avaliable`, "refused" the whole request, as a plan without batches might. `durations`: what uploads
+    last, by pattern of the name (`*.mpg`), in whole seconds.
     """
 
     host: str = "127.0.0.1"
@@ -37,6 +38,7 @@ class Options:
     queue_seconds: float = 0.0
     processing_seconds: float = 0.0
     processing_seconds_per_minute: float = 0.0
+    durations: tuple[tuple[str, int], ...] = ()
     default_duration_seconds: int = 60
     upload_limit_bytes: int = UPLOAD_LIMIT_BYTES
     max_size_bytes: int | None = None
@@ -105,10 +107,18 @@ def _add_account(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--upload-limit-bytes", type=_number(int, 1), default=default.upload_limit_bytes)
     parser.add_argument(
+        "--duration",
+        dest="durations",
+        type=_duration,
+        action="append",
+        metavar="NAME=SECONDS",
+        help="what uploads of this name last, in whole seconds: film.mpg=5400 · '*.aac=180'; repeatable",
+    )
+    parser.add_argument(
         "--default-duration-seconds",
         type=_number(int, 1),
         default=default.default_duration_seconds,
-        help="of files whose duration cannot be read (%(default)s)",
+        help="what files last whose duration is neither stated nor counted in their header (%(default)s)",
     )
     parser.add_argument(
         "--backing-vocals",
@@ -147,9 +157,17 @@ def _add_times(parser: ArgumentParser) -> None:
 def chosen(namespace: Namespace) -> Options:
     """The options that a parsed command line asks for."""
     given = {field.name: getattr(namespace, field.name, None) for field in fields(Options)}
-    for name in ("keys", "faults"):
+    for name in ("keys", "faults", "durations"):
         given[name] = tuple(given[name] or ())
     return Options(**{name: value for name, value in given.items() if value is not None})
+
+
+def _duration(text: str) -> tuple[str, int]:
+    pattern, _, seconds = text.rpartition("=")
+    try:
+        return pattern, int(seconds)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} does not read NAME=SECONDS, with whole seconds") from None
 
 
 def _number(kind: Callable[[str], float], least: float, most: float = sys.float_info.max) -> Callable[[str], float]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lalald.sandbox.clock import Clock
+from lalald.sandbox.duration import Durations
 from lalald.sandbox.faultbook import FaultBook
 from lalald.sandbox.faults import fault
 from lalald.sandbox.journal import Journal
@@ -27,6 +28,7 @@ class Rehearsal:
         self.clock = Clock()
         self.service = Service(options, self.clock, new_id)
         self.faults = FaultBook([fault(spec) for spec in options.faults])
+        self.durations = Durations(options.durations, options.default_duration_seconds)
         self.journal = Journal(self.clock)
         self.links = Links(secret)
 

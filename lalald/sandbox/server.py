@@ -147,6 +147,10 @@ class Sandbox:
     def set_minutes(self, minutes: float) -> None:
         self._call(lambda servers: servers.control.set_minutes(servers.rehearsal, minutes))
 
+    def set_durations(self, durations: Mapping[str, int]) -> None:
+        """What uploads to come last, in whole seconds by pattern of the name. Only these from now on."""
+        self._call(lambda servers: servers.control.set_durations(servers.rehearsal, dict(durations)))
+
     def set_keys(self, *keys: str) -> None:
         """Only these licence keys are right from now on; none: every key is."""
         self._call(lambda servers: servers.control.set_keys(servers.rehearsal, list(keys)))

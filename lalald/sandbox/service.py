@@ -88,7 +88,7 @@ class Service:
 
     def _charged_task(self, source: Source, presets: AnyPresets, key: str | None, now: float) -> Task:
         self._refuse_what_the_plan_excludes(source)
-        minutes = source.duration / 60 * modes.stems_charged(presets)
+        minutes = max(0, source.duration) / 60 * modes.stems_charged(presets)
         if minutes > self.minutes_left:
             raise RefusalError(400, "Not enough minutes left to process the file.", "exceeded_duration")
         starts_at = now + self.options.queue_seconds

@@ -6,7 +6,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from lalald.sandbox import disposition
-from lalald.sandbox.duration import duration_seconds
 from lalald.sandbox.journal import Entry
 from lalald.sandbox.rehearsal import Rehearsal
 from lalald.sandbox.service import RefusalError
@@ -46,7 +45,7 @@ async def upload(rehearsal: Rehearsal, request: Request, entry: Entry, name: str
     try:
         await _receive(request, intake, limit, entry)
         with intake.opened() as file:
-            duration = duration_seconds(file, name, rehearsal.options.default_duration_seconds)
+            duration = rehearsal.durations.of(file, name)
     except BaseException:
         intake.discard()
         raise
