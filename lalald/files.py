@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from io import FileIO
 
 from lalald.errors import DiskFullError, FileError, FolderUnavailableError
+from lalald.file_numbers import int64
 from lalald.naming import shown
 
 Step = Callable[[str], None]  # told after each change on disk, so that a test can stop there
@@ -291,9 +292,9 @@ def facts_of(path: str) -> os.stat_result | None:
 
 def is_same_file(facts: os.stat_result, size: int, mtime_ns: int, inode: int | None) -> bool:
     """Whether a regular file is the one of which these facts were taken; `inode` None is not compared."""
-    if not stat.S_ISREG(facts.st_mode) or (facts.st_size, facts.st_mtime_ns) != (size, mtime_ns):
+    if not stat.S_ISREG(facts.st_mode) or (facts.st_size, int64(facts.st_mtime_ns)) != (size, mtime_ns):
         return False
-    return inode is None or facts.st_ino == inode
+    return inode is None or int64(facts.st_ino) == inode
 
 
 _MADE_UP = ("fuse", "cifs", "smb", "vfat", "msdos", "exfat", "ntfs", "9p")

@@ -18,6 +18,7 @@ from functools import cached_property
 from itertools import count
 
 from lalald.errors import FileError, FolderUnavailableError
+from lalald.file_numbers import int64, is_same_time
 from lalald.files import (
     LEAST_NAME_BYTES,
     Step,
@@ -39,7 +40,6 @@ from lalald.naming import numbered, shown, with_ending
 _BELIEVED_SECONDS = 10.0
 _REMEMBERED_AT_MOST = 100
 _RENAMED_AT: dict[tuple[str, str], float] = {}  # from which folder to which, and when it was tried
-_COARSE_CLOCK_NS = 2_000_000_000  # FAT keeps times to two seconds
 
 
 class StrangerError(Exception):
@@ -68,11 +68,10 @@ class Source:
     def is_ours(self, facts: os.stat_result) -> bool:
         """A file that was filed away before may have crossed file systems: there only size and time, roughly, are kept."""
         if self.job.location is not None:
-            close = abs(facts.st_mtime_ns - self.job.mtime_ns) <= _COARSE_CLOCK_NS
-            return stat.S_ISREG(facts.st_mode) and facts.st_size == self.job.size and close
+            return _is_copy(self, facts)
         if not is_same_file(facts, self.job.size, self.job.mtime_ns, None):
             return False
-        return facts.st_ino == self.job.inode or not self.job.inode or not keeps_inodes(facts)
+        return int64(facts.st_ino) == self.job.inode or not self.job.inode or not keeps_inodes(facts)
 
 
 def find(source: Source) -> str | None:
@@ -222,7 +221,7 @@ def moved_before(source: Source, folder: str, name: str) -> str | None:
 
 
 def _is_copy(source: Source, facts: os.stat_result) -> bool:
-    close = abs(facts.st_mtime_ns - source.job.mtime_ns) <= _COARSE_CLOCK_NS
+    close = is_same_time(facts.st_mtime_ns, source.job.mtime_ns)
     return stat.S_ISREG(facts.st_mode) and facts.st_size == source.job.size and close
 
 
@@ -271,7 +270,7 @@ def _copied(source: Source, found: str, folder: str, step: Step) -> str:
         facts = facts_of(found)
         if facts is None or not source.is_ours(facts):
             raise StrangerError
-        with suppress(PermissionError):
+        with suppress(OSError, OverflowError):  # there are times that a file system does not take
             os.utime(hidden, ns=(facts.st_atime_ns, facts.st_mtime_ns))
         if sha256_of(hidden, from_disk=True) != digest:
             raise FileError(f"{shown(folder)} gave back other bytes than were written.", hint="Check that disk.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from lalald import consent, moves
 from lalald.errors import FolderUnavailableError, RefusedError, ServiceError, TransientError
+from lalald.file_numbers import int64
 from lalald.inbox.anew import matched_now
 from lalald.jobs import CANCELLED, Done, Job, Request, Stage, State, Task
 from lalald.stages.archive import take_back, taken_up
@@ -197,7 +198,7 @@ async def _redo(number: int, argument: str, worker: Worker) -> None:
             "redo.impossible", asked=argument, error=str(error), meaning="its file is not there, or cannot be looked at"
         )
         return
-    job = replace(job, size=facts.st_size, mtime_ns=facts.st_mtime_ns, inode=facts.st_ino)
+    job = replace(job, size=facts.st_size, mtime_ns=int64(facts.st_mtime_ns), inode=int64(facts.st_ino))
     job = _matched_now(moves.carried_again(job), worker)
     job_id = await bench.store.run(partial(_redone, number, job, bench.clock.now()))
     log.info("job.redone", asked=argument, job=job_id)

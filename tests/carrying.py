@@ -25,6 +25,7 @@ from lalald.consent import price_of, seen, to_pay
 from lalald.credentials import LicenseKey
 from lalald.disks import Disks
 from lalald.errors import StoreError
+from lalald.file_numbers import int64
 from lalald.jobs import Handling, Job, Request, State, Task
 from lalald.known_folders import KnownFolders
 from lalald.reservations import Reservations
@@ -256,7 +257,7 @@ class Workshop:
             facts = (folder / name).stat()
             found.append(
                 Found(
-                    str(folder), name, facts.st_size, facts.st_mtime_ns, facts.st_ino, "rule",
+                    str(folder), name, facts.st_size, int64(facts.st_mtime_ns), int64(facts.st_ino), "rule",
                     self.handling_of(**changes), tasks or tasks_of(*self.asked),
                 )
             )  # fmt: skip

@@ -1,7 +1,8 @@
 """A file system (FUSE) that shows a folder in another place, and misbehaves when its standard input says so: see `own_fuse.py`.
 
-    python fuse_server.py FOLDER MOUNT_POINT TYPE
+    python fuse_server.py FOLDER MOUNT_POINT TYPE INODES_FROM
 
+Inode numbers are those of the folder's own files plus INODES_FROM.
 It says `mounted`, or why it cannot; then each line that it reads is `hold`, `well` or an errno, with the operations that are meant,
 and is answered `heard`. It ends with its input.
 """
@@ -26,7 +27,7 @@ _ATTRIBUTES = struct.Struct("=6Q10I")
 _ENTRY, _ATTRIBUTES_FOR = struct.Struct("=4Q2I"), struct.Struct("=QII")
 _OPENED, _WRITTEN = struct.Struct("=QIi"), struct.Struct("=II")
 _INIT, _STATFS = struct.Struct("=4I2H2I2H8I"), struct.Struct("=5Q4I6I")
-_READ, _SET = struct.Struct("=QQIIQII"), struct.Struct("=IIQQQQQQ8I")
+_READ, _SET = struct.Struct("=QQIIQII"), struct.Struct("=IIQQQqqq8I")
 _BUFFER_BYTES, _MOST_BYTES = 1 << 20, 128 << 10
 _TO_MODE, _TO_UID, _TO_GID, _TO_SIZE, _TO_ATIME, _TO_MTIME = (1 << bit for bit in range(6))
 _TO_NOW = 1 << 7 | 1 << 8
@@ -79,6 +80,7 @@ class _Mood:
 class _Server:
     device: int
     nodes: dict[int, _Node]
+    inodes_from: int = 0
     mood: _Mood = field(default_factory=_Mood)
     waiting: list[_Asked] = field(default_factory=list)
 
@@ -177,13 +179,13 @@ class _Server:
         else:
             os.close(descriptor)
             node.known += 1
-        return _ENTRY.pack(facts.st_ino, 0, 0, 0, 0, 0) + _attributes(facts)
+        return _ENTRY.pack(facts.st_ino, 0, 0, 0, 0, 0) + _attributes(facts, self.inodes_from)
 
     def _lookup(self, asked: _Asked) -> bytes:
         return self._entry(self._folder(asked), _names(asked.body)[0])
 
     def _getattr(self, asked: _Asked) -> bytes:
-        return _ATTRIBUTES_FOR.pack(0, 0, 0) + _attributes(os.fstat(self._folder(asked)))
+        return _ATTRIBUTES_FOR.pack(0, 0, 0) + _attributes(os.fstat(self._folder(asked)), self.inodes_from)
 
     def _setattr(self, asked: _Asked) -> bytes:
         valid, _, _, size, _, atime, mtime, _, atime_ns, mtime_ns, _, mode, _, uid, gid, _ = _SET.unpack_from(
@@ -313,11 +315,13 @@ def _names(body: bytes) -> list[bytes]:
     return body.split(b"\0")[:-1]
 
 
-def _attributes(facts: os.stat_result) -> bytes:
+def _attributes(facts: os.stat_result, inodes_from: int) -> bytes:
     times = [facts.st_atime_ns, facts.st_mtime_ns, facts.st_ctime_ns]
-    seconds, rest = [when // 10**9 for when in times], [when % 10**9 for when in times]
+    seconds, rest = [when // 10**9 % 2**64 for when in times], [when % 10**9 for when in times]
     kind = (facts.st_mode, facts.st_nlink, facts.st_uid, facts.st_gid, facts.st_rdev, facts.st_blksize, 0)
-    return _ATTRIBUTES.pack(facts.st_ino, facts.st_size, facts.st_blocks, *seconds, *rest, *kind)
+    return _ATTRIBUTES.pack(
+        (facts.st_ino + inodes_from) % 2**64, facts.st_size, facts.st_blocks, *seconds, *rest, *kind
+    )
 
 
 def _listed(handle: int) -> list[Callable[[int], bytes]]:
@@ -335,7 +339,7 @@ def _say(words: str) -> None:
     sys.stdout.flush()
 
 
-def main(far: str, point: str, kind: str) -> None:
+def main(far: str, point: str, kind: str, inodes_from: str) -> None:
     os.umask(0)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each file that the kernel knows is one
@@ -348,7 +352,7 @@ def main(far: str, point: str, kind: str) -> None:
         _say(str(error.strerror))
         return
     _say("mounted")
-    _Server(device, {1: _Node(os.open(far, os.O_PATH))}).serve()
+    _Server(device, {1: _Node(os.open(far, os.O_PATH))}, int(inodes_from)).serve()
 
 
 if __name__ == "__main__":

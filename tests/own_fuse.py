@@ -10,6 +10,7 @@
 
 `share.far` is the folder as it lies on the server: what is written there is what another machine writes, and gives no event here.
 The kernel keeps nothing of it: each look asks the server. To the kernel it is of type `fuse.share`; `kind` makes it another one.
+Its inode numbers begin at `inodes_from`.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from own_mounts import unmount
 class Share:
     """Mounted at a folder while the context lasts. What lies on the server is in `far`, a hidden folder beside it."""
 
-    def __init__(self, folder: Path, kind: str = "fuse.share") -> None:
-        self.folder, self.kind = folder, kind
+    def __init__(self, folder: Path, kind: str = "fuse.share", inodes_from: int = 0) -> None:
+        self.folder, self.kind, self.inodes_from = folder, kind, inodes_from
         self.far = folder.with_name(f".far {folder.name}")
 
     def __enter__(self) -> Self:
@@ -40,6 +41,7 @@ class Share:
             str(self.far),
             str(self.folder),
             self.kind,
+            str(self.inodes_from),
         ]
         self._server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         if (said := self._heard()) != "mounted":

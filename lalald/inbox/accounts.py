@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
@@ -115,6 +116,10 @@ def _decided(inbox: Inbox, file: Chosen, hold_reason: str) -> Found:
 def _comes_back(store: Books, inbox: Inbox, file: Chosen, account: Account, now: float) -> bool:
     """Whether the file is one that failed before, dragged back under any name; or may be, which a second look will tell."""
     failed = store.failed_like(str(inbox.path), file.sight.size)
+    name = os.path.basename(file.sight.path)
+    failed.sort(
+        key=lambda old: os.path.basename(old.location or "") != name
+    )  # of several that fit the one of this name
     job_id = next((old.job_id for old in failed if _is(old, file)), None)
     job = None if job_id is None else store.job(job_id)
     if job is not None:

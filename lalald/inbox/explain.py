@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lalald import rules
 from lalald.config import Inbox, Rule
+from lalald.file_numbers import int64
 from lalald.inbox import downloads, names
 from lalald.naming import shown
 from lalald.store import Known
@@ -120,7 +121,7 @@ def explain(inbox: Inbox, path: str | Path, known: Known | None = None) -> Expla
     if reason := kind_refusal(facts):
         return Explanation(relative, False, reason)
     choice = choose(inbox, relative)
-    if known is not None and (known.size, known.mtime_ns) == (facts.st_size, facts.st_mtime_ns):
+    if known is not None and (known.size, known.mtime_ns) == (facts.st_size, int64(facts.st_mtime_ns)):
         return _explain_known(relative, known, choice)
     if control := downloads.control_file(os.fspath(inbox.path), relative):
         return Explanation(

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from lalald.file_numbers import int64
 from lalald.presence import MARKER_NAME
 
 FILES_AT_ONCE = 2000
@@ -174,7 +175,7 @@ def _facts(descriptor: int, names: list[str]) -> tuple[list[Identity], list[str]
             continue
         kind = facts.st_mode & _KIND
         if kind == _FILE:
-            files.append((name, facts.st_size, facts.st_mtime_ns))
+            files.append((name, facts.st_size, int64(facts.st_mtime_ns)))
         elif kind == _FOLDER:
             folders.append(name)
     return files, folders

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from lalald.file_numbers import int64
 from lalald.inbox import downloads
 
 UNTOLD_SECONDS = 10.0
@@ -173,7 +174,7 @@ class Settling:
 
     def _candidate(self, path: str, facts: os.stat_result, now: float) -> _Candidate | None:
         known = self._candidates.get(path)
-        identity = (facts.st_size, facts.st_mtime_ns)
+        identity = (facts.st_size, int64(facts.st_mtime_ns))
         if known is not None:
             if identity != (known.size, known.mtime_ns):
                 known.size, known.mtime_ns = identity
@@ -192,7 +193,7 @@ class Settling:
             candidate.pause_seconds = min(LONGEST_PAUSE_SECONDS, longest)
             self._wait(path, candidate, now + candidate.pause_seconds)
             return None
-        seen = (facts.st_size, facts.st_mtime_ns)
+        seen = (facts.st_size, int64(facts.st_mtime_ns))
         if writers is Writers.UNTOLD:
             self.cannot_tell = True
         needed = max(self.settle_seconds, self.untold_seconds) if writers is Writers.UNTOLD else self.settle_seconds
@@ -202,7 +203,7 @@ class Settling:
         if now - candidate.since < needed or facts.st_size == 0:
             self._wait(path, candidate, candidate.since + max(needed, 1.0))
             return None
-        return Sight(path, *seen, facts.st_ino)
+        return Sight(path, *seen, int64(facts.st_ino))
 
     def _wait(self, path: str, candidate: _Candidate, due_at: float) -> None:
         candidate.due_at = due_at

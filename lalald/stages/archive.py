@@ -9,9 +9,11 @@ from dataclasses import replace
 
 from lalald import consent, error_note, filing
 from lalald.errors import FileError, FolderUnavailableError
+from lalald.file_numbers import int64
 from lalald.files import (
     Step,
     check_folder,
+    facts_of,
     listed,
     make_folders,
     most_name_bytes,
@@ -83,8 +85,9 @@ def taken_up(job: Job) -> Job:
         return job
     with suppress(OSError):
         facts = os.lstat(job.location)
-        if stat.S_ISREG(facts.st_mode) and (facts.st_size, facts.st_mtime_ns) != (job.size, job.mtime_ns):
-            job = replace(job, size=facts.st_size, mtime_ns=facts.st_mtime_ns, inode=facts.st_ino)
+        mtime_ns = int64(facts.st_mtime_ns)
+        if stat.S_ISREG(facts.st_mode) and (facts.st_size, mtime_ns) != (job.size, job.mtime_ns):
+            job = replace(job, size=facts.st_size, mtime_ns=mtime_ns, inode=int64(facts.st_ino))
             job = replace(job, source_id=None, expires_at=None, duration=None, sha256=None)
             return consent.withdrawn(job)
     return job
@@ -132,9 +135,17 @@ def _move(job: Job, source: Source, configured: str, step: Step, beside: Beside 
         moved = filing.moved_before(source, folder, name)
         if moved is None:
             _check_not_emptied(job)
-        return replace(job, location=moved) if moved else warned(job, _GONE)
+        return _moved(job, moved) if moved else warned(job, _GONE)
     make_folders(root, os.path.join(below, within), step)
-    return replace(job, location=filing.move(source, found, folder, name, step, beside))
+    return _moved(job, filing.move(source, found, folder, name, step, beside))
+
+
+def _moved(job: Job, location: str) -> Job:
+    """The job with its file there. By the file's time as it is kept there it is found again, and known when it comes back."""
+    with suppress(OSError):
+        if (facts := facts_of(location)) is not None:
+            job = replace(job, mtime_ns=int64(facts.st_mtime_ns))
+    return replace(job, location=location)
 
 
 def _accepted(root: str, path: str) -> str:

@@ -8,6 +8,7 @@ import os
 from dataclasses import replace
 
 from lalald.errors import FileError, FolderUnavailableError
+from lalald.file_numbers import int64
 from lalald.files import listed, plain_errors
 from lalald.jobs import Dropped, Failed, Job
 from lalald.naming import shown
@@ -73,7 +74,7 @@ def look(job: Job) -> str | None:
                 f"{job.inbox} is not there ({error.strerror}).", hint="It goes on when it is back."
             ) from error
         raise FileError(f"{path} cannot be looked at: {error.strerror}.", hint="Check its owner and mode.") from error
-    if (facts.st_size, facts.st_mtime_ns) != (job.size, job.mtime_ns):
+    if (facts.st_size, int64(facts.st_mtime_ns)) != (job.size, job.mtime_ns):
         return CHANGED
     return None
 
