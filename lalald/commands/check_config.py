@@ -52,6 +52,7 @@ def _licence(config: Config, environ: Mapping[str, str]) -> tuple[str, list[str]
 
 def _sections(config: Config, licence: str) -> Iterator[Section]:
     from lalald import mounts
+    from lalald.config import literal_names
 
     kind = mounts.filesystem_type(config.state_dir)
     rows = [
@@ -62,8 +63,8 @@ def _sections(config: Config, licence: str) -> Iterator[Section]:
         ("transfers", _transfers(config)),
     ]
     yield Section(f"{config.path}: no mistakes", rows)
-    if config.warnings:
-        yield Section("warnings", [(warning,) for warning in config.warnings])
+    if warnings := [*config.warnings, *literal_names.warnings(config)]:
+        yield Section("warnings", [(warning,) for warning in warnings])
     for inbox in config.inboxes:
         yield _inbox(inbox)
         yield Section("rules: the first that matches decides", [_rule(rule) for rule in inbox.rules], _COLUMNS)

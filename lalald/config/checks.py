@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from urllib.parse import SplitResult, urlsplit
 
 from lalald import patterns
-from lalald.config import document
+from lalald.config import document, pattern_advice
 from lalald.config.mistakes import Findings, Where
-from lalald.config.model import CHECKS_PER_MINUTE, DEFAULT_API_URL, Rule
+from lalald.config.model import CHECKS_PER_MINUTE, DEFAULT_API_URL, Inbox, Rule
+from lalald.config.pattern_advice import Context
 from lalald.media.types import MEDIA
 from lalald.suggestions import quoted
 
@@ -17,7 +18,10 @@ def check_patterns(written: Sequence[str], where: Where, findings: Findings) -> 
     """Notes every pattern that is none."""
     for place, pattern in enumerate(written):
         if not patterns.says_something(pattern):
-            findings.mistake((*where, place), f"{quoted(pattern)} is no gitignore pattern that could match a file")
+            findings.mistake(
+                (*where, place),
+                f"{quoted(pattern)} is no gitignore pattern that could match a file{pattern_advice.remedy(pattern)}",
+            )
 
 
 def check_ignored(written: tuple[str, ...], where: Where, findings: Findings) -> None:
@@ -27,6 +31,17 @@ def check_ignored(written: tuple[str, ...], where: Where, findings: Findings) ->
     culprit = next((pattern for pattern in written if takes_everything((pattern,))), "")
     said = f"{quoted(culprit)} matches" if culprit else "together these match"
     findings.warn(where, f"{said} every file, so that nothing of this inbox will be taken")
+
+
+def check_meaning(inbox: Inbox, context: Context, where: Where, findings: Findings) -> None:
+    """Warns of patterns that match nothing, or something else than was probably meant."""
+    for place, pattern in enumerate(inbox.ignore):
+        if odd := pattern_advice.advice(pattern, context):
+            findings.warn((*where, "ignore", place), odd.told(pattern))
+    for number, rule in enumerate(inbox.rules):
+        for place, pattern in enumerate(rule.match):
+            if odd := pattern_advice.advice(pattern, context, rule):
+                findings.warn((*where, "rules", number, "match", place), odd.told(pattern))
 
 
 def takes_everything(written: tuple[str, ...]) -> bool:

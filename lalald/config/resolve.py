@@ -11,6 +11,7 @@ from typing import Any
 from lalald.config import checks, document, model, trees
 from lalald.config.mistakes import Findings, Where
 from lalald.config.paths import default_state_dir, expanded, filled
+from lalald.config.pattern_advice import Context
 from lalald.config.real_paths import RealPaths
 from lalald.config.rulebook import rules
 from lalald.suggestions import quoted
@@ -104,7 +105,10 @@ def _inbox(section: document.Inbox, where: Where, reading: Reading) -> model.Inb
         return None
     copied = {name: getattr(section, name) for name in _COPIED}
     found = tuple(filter(None, found_rules))
-    return model.Inbox(path=path, outbox=outbox, done_dir=done_dir, failed_dir=failed_dir, rules=found, **copied)
+    inbox = model.Inbox(path=path, outbox=outbox, done_dir=done_dir, failed_dir=failed_dir, rules=found, **copied)
+    roots = tuple(dict.fromkeys((path, reading.real.of(path))))
+    checks.check_meaning(inbox, Context(inbox, roots, reading.environ), where, reading.findings)
+    return inbox
 
 
 def _place(text: str | None, inbox: Path, where: Where, reading: Reading, *, watched: bool = False) -> Path | None:
