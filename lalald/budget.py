@@ -76,6 +76,44 @@ class Budget:
                 self._asked_at = self._clock.monotonic()
             return self._left
 
+    async def admit_upload(self, job: Job) -> Admission:
+        """Whether the file goes up. What it states of its length must fit; where it states none, or a person let it past that,
+        the service's figure decides before the charge, but nothing goes up that cannot be paid for in any case.
+
+        Raises ServiceError where the service does not tell what is left.
+        """
+        if job.duration is not None and not job.upload_waived:
+            return await self.admit(job, job.duration)
+        if unpaid_minutes(job, 60.0) == 0.0:
+            return Admission(0.0)
+        async with self._deciding:
+            self._promised.pop(job.id, None)
+            refusal = await self._refusal_of_any(job)
+            least = 0.0 if job.upload_waived else unpaid_minutes(job, job.least_duration or 0.0)
+            if refusal is None and least > _NOTHING:
+                refusal = await self.refusal(job, least, at_least=True)
+        return Admission(0.0, refusal)
+
+    async def _refusal_of_any(self, job: Job) -> Refusal | None:
+        """Why not even the shortest file can be charged now, or None."""
+        promised = sum(self._promised.values())
+        left = await self.minutes_left() - promised - self.limits.reserve
+        if not exceeds(left, 0.0):
+            return Refusal(HoldSource.LEFT, f"is not uploaded while {self._free(left, promised)}")
+        per_day = self.limits.per_day
+        if per_day is None or consent.waives(job, HoldSource.PER_DAY):
+            return None
+        spent = await self._spent_since(midnight(self._clock.now())) + promised
+        return (
+            None
+            if exceeds(per_day, spent)
+            else Refusal(HoldSource.PER_DAY, f"is not uploaded: {_allowed(per_day, spent)}")
+        )
+
+    def _free(self, left: float, promised: float) -> str:
+        reserve = f", {self.limits.reserve:g} kept in reserve" if self.limits.reserve else ""
+        return f"{_rounded_down(max(left, 0.0))} are free ({promised:.1f} promised to other jobs{reserve})"
+
     async def admit(self, job: Job, duration: float | None) -> Admission:
         """Promises the job's cost, or says why it does not fit. An unknown duration is decided before the charge.
 
@@ -94,31 +132,29 @@ class Budget:
         """Counts the job's cost whatever the limits: a request for it may have left, before a restart too."""
         self._promised[job.id] = unpaid_minutes(job, duration)
 
-    async def refusal(self, job: Job, needed: float) -> Refusal | None:
-        """Why these minutes cannot be spent on the job now, or None."""
+    async def refusal(self, job: Job, needed: float, *, at_least: bool = False) -> Refusal | None:
+        """Why these minutes cannot be spent on the job now, or None. `at_least`: it needs these, and maybe more."""
+        needs = f"needs {'at least ' if at_least else ''}{_rounded_up(needed)} minutes"
         if not consent.is_within_approval(job, needed):
             return _dearer(job, needed)
         per_file = self.limits.per_file
         if per_file is not None and exceeds(needed, per_file) and not consent.waives(job, HoldSource.PER_FILE):
-            words = f"needs {_rounded_up(needed)} minutes, minutes.per_file allows {per_file:g}"
+            words = f"{needs}, minutes.per_file allows {per_file:g}"
             return Refusal(HoldSource.PER_FILE, words)
         promised = sum(minutes for job_id, minutes in self._promised.items() if job_id != job.id)
         left = await self.minutes_left() - promised - self.limits.reserve
         if exceeds(needed, left):
-            reserve = f", {self.limits.reserve:g} kept in reserve" if self.limits.reserve else ""
-            free = f"{_rounded_down(max(left, 0.0))} are free ({promised:.1f} promised to other jobs{reserve})"
-            return Refusal(HoldSource.LEFT, f"needs {_rounded_up(needed)} minutes, {free}")
-        return await self._refusal_today(job, needed, promised)
+            return Refusal(HoldSource.LEFT, f"{needs}, {self._free(left, promised)}")
+        return await self._refusal_today(job, needed, promised, needs)
 
-    async def _refusal_today(self, job: Job, needed: float, promised: float) -> Refusal | None:
+    async def _refusal_today(self, job: Job, needed: float, promised: float, needs: str) -> Refusal | None:
         per_day = self.limits.per_day
         if per_day is None or consent.waives(job, HoldSource.PER_DAY):
             return None
         spent = await self._spent_since(midnight(self._clock.now())) + promised
         if not exceeds(spent + needed, per_day):
             return None
-        allowed = f"minutes.per_day allows {per_day:g} and {_rounded_up(spent)} are spent or promised today"
-        return Refusal(HoldSource.PER_DAY, f"needs {_rounded_up(needed)} minutes, {allowed}")
+        return Refusal(HoldSource.PER_DAY, f"{needs}, {_allowed(per_day, spent)}")
 
     def charged(self, job_id: int, minutes: float) -> None:
         """What was promised is spent, and saved: until then it counts as promised."""
@@ -135,6 +171,10 @@ class Budget:
     def outdated(self) -> None:
         """The service disagreed: ask before the next decision."""
         self._left = None
+
+
+def _allowed(per_day: float, spent: float) -> str:
+    return f"minutes.per_day allows {per_day:g} and {_rounded_up(spent)} are spent or promised today"
 
 
 def _dearer(job: Job, needed: float) -> Refusal:

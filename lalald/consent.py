@@ -12,6 +12,7 @@ TOLERATED_SHARE = 1.1
 TOLERATED_MINUTES = 1.0
 _ROUNDING_MINUTES = 1e-6
 
+_WITHOUT_A_PRICE = (HoldSource.LEFT, HoldSource.SERVICE, HoldSource.UNKNOWN)
 PAYING = frozenset(
     {Hold.MINUTES, Hold.DUPLICATE, Hold.FIRST_SCAN, Hold.LOST_TASK}
 )  # a release of these may have minutes charged
@@ -53,7 +54,9 @@ def granted(job: Job, hold: Hold | None, source: HoldSource | None, price: float
         job = replace(job, per_day_waived=True)
     elif hold is Hold.DUPLICATE:
         job = replace(job, duplicate_accepted=True)
-    asks_a_price = hold in PAYING and source not in (HoldSource.LEFT, HoldSource.SERVICE)
+    if hold is Hold.MINUTES and job.source_id is None:
+        job = replace(job, upload_waived=True)
+    asks_a_price = hold in PAYING and source not in _WITHOUT_A_PRICE
     return approved(job, price) if asks_a_price else job
 
 
@@ -65,7 +68,7 @@ def approved(job: Job, price: float | None) -> Job:
 def withdrawn(job: Job) -> Job:
     """The job without any consent: what it was given for has changed."""
     return replace(
-        job, per_file_waived=False, per_day_waived=False, duplicate_accepted=False, approved_minutes=None
+        job, per_file_waived=False, per_day_waived=False, duplicate_accepted=False, upload_waived=False, approved_minutes=None
     )  # fmt: skip
 
 

@@ -65,6 +65,7 @@ class HoldSource(StrEnum):
     LEFT = "left"  # minutes left, less reserve and promises: only a top-up helps
     SERVICE = "service"  # the service itself refused: only a top-up helps
     PRICE = "price"  # it costs more than the price that a person agreed to
+    UNKNOWN = "unknown"  # its length is unknown, and another such job is held for minutes
 
 
 class Request(StrEnum):
@@ -222,6 +223,7 @@ class Job:
     per_file_waived: bool = False  # a person let it past minutes.per_file, for `approved_minutes`
     per_day_waived: bool = False  # likewise past minutes.per_day
     duplicate_accepted: bool = False  # a person agreed that the same bytes are paid for again
+    upload_waived: bool = False  # a person lets it be uploaded, so that the service's figure decides
     approved_minutes: float | None = (
         None  # what may be charged in all for the job by the prices that were shown; None: no price was
     )
@@ -232,7 +234,10 @@ class Job:
     location: str | None = None  # where the file is now, if not in its place in the inbox
     filed: bool = False  # the source has been put where it belongs after the end
     source_id: str | None = None
-    duration: float | None = None  # seconds: the service's word after the upload, our own estimate before
+    duration: float | None = None  # seconds: the service's figure after the upload, what the file states before
+    least_duration: float | None = (
+        None  # seconds it lasts at least, where the file does not state its length; None: it does
+    )
     expires_at: float | None = None
     sha256: str | None = None
     recipe: str = ""
@@ -248,6 +253,11 @@ class Job:
     @property
     def paid(self) -> bool:
         return any(task.paid for task in self.tasks)
+
+    @property
+    def has_unknown_length(self) -> bool:
+        """Whether only the service can tell how long it plays, and has not yet."""
+        return self.least_duration is not None and self.duration is None
 
     @property
     def stands_still(self) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lalald.budget import Refusal
 from lalald.errors import ServiceError
 from lalald.jobs import Hold, HoldSource, Job
+from lalald.stages.admission import admit
 from lalald.stages.bench import Bench
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class MinutesProbe:
             for job in await self._bench.store.run(lambda store: store.held(Hold.MINUTES)):
                 if self._worker.carries(job.id) or not self._may_ask_again(job, left):
                     continue
-                refusal = (await self._bench.budget.admit(job, job.duration)).refusal
+                refusal = (await admit(job, self._bench)).refusal
                 if refusal is not None:
                     await self._ask_instead(job, refusal)
                 elif not await self._release(job):

@@ -99,7 +99,8 @@ def _needs_a_yes(asked: Sequence[Quote], arguments: Namespace) -> bool:
 
 def _quotes(reports: Iterable[JobReport], arguments: Namespace, requests: Requests) -> list[Quote]:
     config = configuration(arguments.config)
-    return forecast((report.job for report in reports), requests, config.minutes if config else None)
+    limits = config.minutes if config else None
+    return forecast((report.job for report in reports), requests, limits, are_named=not arguments.all)
 
 
 def _show_all(quotes: Sequence[Quote], asked: Sequence[Quote], spared: Sequence[HoldReport], *, unsure: bool) -> None:

@@ -19,12 +19,14 @@ from lalald.moves import released as past_its_hold
 from lalald.store.reports import Reports
 
 
-def forecast(jobs: Iterable[Job], reports: Reports, limits: Minutes | None) -> list[Quote]:
+def forecast(jobs: Iterable[Job], reports: Reports, limits: Minutes | None, *, are_named: bool) -> list[Quote]:
     """A quote for the release of each, oldest first as the daemon decides: each counts what the ones before it need.
 
+    A job that is named is uploaded though its file states more minutes than are free: the service's figure decides. Of all jobs
+    only those resume that fit by what is known.
     `limits` is None where the configuration cannot be read; then, and before the daemon knows the minutes left, nothing is foretold.
     """
-    return asyncio.run(_forecast(jobs, _guard(reports, limits)))
+    return asyncio.run(_forecast(jobs, _guard(reports, limits), are_named=are_named))
 
 
 def _guard(reports: Reports, limits: Minutes | None) -> Budget | None:
@@ -44,18 +46,20 @@ def _guard(reports: Reports, limits: Minutes | None) -> Budget | None:
     return Budget(limits, Clock(), minutes_left, spent_today)
 
 
-async def _forecast(jobs: Iterable[Job], guard: Budget | None) -> list[Quote]:
+async def _forecast(jobs: Iterable[Job], guard: Budget | None, *, are_named: bool) -> list[Quote]:
     quotes = []
     for job in jobs:
         duration = duration_of(job)
         told = quote(job, released(job), to_pay(job), duration)
-        refusal = await _refusal(job, told, duration, guard)
+        after = replace(past_its_hold(job, time.time(), price=told.minutes), duration=duration)
+        after = after if are_named else replace(after, upload_waived=False)
+        refusal = await _refusal(job, after, told, guard)
         quotes.append(told if refusal is None else replace(told, stays=refusal.reason, stays_for=refusal.source))
     return quotes
 
 
-async def _refusal(job: Job, told: Quote, duration: float | None, guard: Budget | None) -> Refusal | None:
-    if guard is None or job.hold not in PAYING or not told.minutes:
+async def _refusal(job: Job, after: Job, told: Quote, guard: Budget | None) -> Refusal | None:
+    if guard is None or job.hold not in PAYING or told.minutes == 0.0:
         return None
-    after = replace(past_its_hold(job, time.time(), price=told.minutes), duration=duration)
-    return (await guard.admit(after, duration)).refusal
+    admitted = guard.admit_upload(after) if job.source_id is None else guard.admit(after, after.duration)
+    return (await admitted).refusal

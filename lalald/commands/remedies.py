@@ -43,11 +43,15 @@ _PASSES: dict[HoldSource, str] = {
     HoldSource.LEFT: "is tried again now",
     HoldSource.SERVICE: "is tried again now",
     HoldSource.PRICE: "resumes at this price",
+    HoldSource.UNKNOWN: "is uploaded now",
 }
+_DECIDED_BY_THE_SERVICE = (HoldSource.LEFT, HoldSource.UNKNOWN)
 
 
 def released(job: Job) -> str:
     """What becomes of a held job when somebody releases it: `job 4 long.mp3: …`."""
+    if job.hold is Hold.MINUTES and job.source_id is None and job.hold_source in _DECIDED_BY_THE_SERVICE:
+        return "is uploaded now, and the service's figure decides"
     if job.hold is Hold.MINUTES:
         return _PASSES[job.hold_source or HoldSource.LEFT]
     if job.stands_still:

@@ -9,8 +9,9 @@ from dataclasses import replace
 from lalald.api import Transfer, Uploaded
 from lalald.errors import FileError, FolderUnavailableError
 from lalald.jobs import Done, Dropped, Failed, Held, Hold, Job, Later, Outcome
-from lalald.media.durations import local_duration
+from lalald.media.durations import measure
 from lalald.stages import twins
+from lalald.stages.admission import admit
 from lalald.stages.bench import Bench
 from lalald.stages.places import source_folder, source_path
 from lalald.stages.skip import skip
@@ -39,7 +40,7 @@ async def upload(job: Job, bench: Bench) -> Outcome:
     if is_compared and (outcome := await twins.look(job, bench)) is not None:
         bench.budget.forgo(job.id)  # an earlier try may have been about to pay
         return outcome
-    admission = await bench.budget.admit(job, job.duration)
+    admission = await admit(job, bench)
     if admission.refusal:
         return Held(Hold.MINUTES, admission.refusal.reason, job=job, source=admission.refusal.source)
     return await _send(job, source_path(job), bench)
@@ -59,7 +60,12 @@ def _looked_at(job: Job, is_compared: bool) -> Job | Dropped | Failed:
         return Failed(f"{path} cannot be read by uid {os.getuid()}. Nothing was spent. {hint}")
     if is_compared and job.sha256 is None:
         job = replace(job, sha256=digest(path))
-    return job if job.duration is not None else replace(job, duration=local_duration(path))
+    return job if job.duration is not None else _measured(job, path)
+
+
+def _measured(job: Job, path: str) -> Job:
+    length = measure(path)
+    return replace(job, duration=length.seconds, least_duration=length.at_least if length.seconds is None else None)
 
 
 async def _send(job: Job, path: str, bench: Bench) -> Outcome:
@@ -79,6 +85,7 @@ async def _send(job: Job, path: str, bench: Bench) -> Outcome:
             duration=uploaded.duration,
             expires_at=_expires_at(uploaded.expires_at, bench.clock.now()),
             sha256=uploaded.sha256,
+            upload_waived=False,
         )
     )
 

@@ -195,8 +195,15 @@ UPDATE jobs SET per_file_waived = 1, per_day_waived = 1, duplicate_accepted = 1 
 ALTER TABLE jobs DROP COLUMN released;
 """
 
+_LENGTHS = """
+ALTER TABLE jobs ADD COLUMN least_duration REAL;     -- seconds; of files that do not state their length
+ALTER TABLE jobs ADD COLUMN upload_waived INTEGER NOT NULL DEFAULT 0;
+-- Earlier versions guessed durations: what was not uploaded is measured again.
+UPDATE jobs SET duration = NULL WHERE stage = 'upload' AND source_id IS NULL;
+"""
+
 # The n-th brings version n to n + 1; none is ever edited once released.
-MIGRATIONS: tuple[str, ...] = (_FIRST, _OUTBOXES, _FOLDERS, _MINUTES, _UNFILED, _CONSENTS)
+MIGRATIONS: tuple[str, ...] = (_FIRST, _OUTBOXES, _FOLDERS, _MINUTES, _UNFILED, _CONSENTS, _LENGTHS)
 VERSION = len(MIGRATIONS)
 
 

@@ -254,7 +254,8 @@ class KnownFiles:
     def _withdraw_consent(self, job_id: int) -> None:
         """Other tasks have another price: nobody has agreed to that."""
         self.connection.execute(
-            "UPDATE jobs SET per_file_waived = 0, per_day_waived = 0, duplicate_accepted = 0, approved_minutes = NULL WHERE id = ?",
+            "UPDATE jobs SET per_file_waived = 0, per_day_waived = 0, duplicate_accepted = 0, upload_waived = 0,"
+            " approved_minutes = NULL WHERE id = ?",
             (job_id,),
         )
 

@@ -83,7 +83,16 @@ def _read(facts: Sequence[Any], readers: _Readers, *parts: Any) -> list[Any]:
     return found
 
 
-_TRUTHS = ("per_file_waived", "per_day_waived", "duplicate_accepted", "filed", "redo", "wanted", "delivered")
+_TRUTHS = (
+    "upload_waived",
+    "per_file_waived",
+    "per_day_waived",
+    "duplicate_accepted",
+    "filed",
+    "redo",
+    "wanted",
+    "delivered",
+)
 _READERS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(_NAMES, name_from),
     **dict.fromkeys(_TRUTHS, bool),

@@ -97,6 +97,15 @@ class Store(KnownTwins):
     def held(self, hold: Hold, limit: int = 1000) -> list[Job]:
         return self._jobs("WHERE jobs.state = 'held' AND jobs.hold = ? ORDER BY jobs.id LIMIT ?", (hold, limit))
 
+    def unknown_length_held(self, job_id: int) -> int | None:
+        """The oldest job of unknown length that is held for minutes and comes before this one: it is uploaded, or older."""
+        (found,) = self.connection.execute(
+            "SELECT min(id) FROM jobs WHERE state = 'held' AND hold = 'minutes' AND least_duration IS NOT NULL"
+            " AND id <> ? AND (source_id IS NOT NULL OR id < ?)",
+            (job_id, job_id),
+        ).fetchone()
+        return None if found is None else int(found)
+
     def holds(self) -> dict[Hold, int]:
         """How many jobs wait for what."""
         rows = self.connection.execute("SELECT hold, count(*) FROM jobs WHERE state = 'held' GROUP BY hold")
