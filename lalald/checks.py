@@ -123,8 +123,9 @@ class Checks:
         await asyncio.gather(*(self._settle_job(job, told[job.id], many=many) for job in found))
 
     async def _settle_job(self, job: Job, told: dict[int, TaskAnswer | None], *, many: bool) -> None:
+        parked = job.state is State.HELD and any(task.waits_for is job.hold for task in job.tasks)
         stuck = job.state is State.HELD and job.hold is Hold.LOST_TASK
-        if self._worker.carries(job.id) or (job.state is not State.WAITING and not stuck):
+        if self._worker.carries(job.id) or not (job.state is State.WAITING or stuck or parked):
             return
         cancelled = any(answer is not None and answer.status == "cancelled" for answer in told.values())
         if cancelled and job.request is Request.CANCEL:  # by us, in a request whose answer was lost
@@ -143,7 +144,7 @@ class Checks:
         given_up = set()
         for task in (task for task in job.tasks if task.number in told):
             place = (job.id, task.number)
-            if not check.is_overdue(task, told[task.number], now):
+            if not check.is_overdue(job, task, told[task.number], now):
                 self._overdue_since.pop(place, None)
             elif monotonic - self._overdue_since.setdefault(place, monotonic) >= check.GIVEN_UP_AFTER_SECONDS:
                 given_up.add(task.number)

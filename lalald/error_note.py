@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from lalald.files import facts_of, most_name_bytes, rename_without_replacing, write_whole
-from lalald.jobs import Job, Task
+from lalald.jobs import Job, Task, TaskFailure
 from lalald.naming import shown, with_ending
 
 ENDING = ".error.txt"
@@ -70,6 +70,8 @@ def _next(job: Job) -> str:
     failed = [task for task in job.tasks if task.starts_anew and task.task_id is not None]
     if failed:
         return f"{_tasks(failed)} will be paid again ({_minutes(failed)}); what was delivered is not."
+    if any(task.failure in (TaskFailure.EXPIRED, TaskFailure.INCOMPLETE) for task in job.tasks):
+        return f"Both ask the service for what was paid, and pay nothing; `lalald redo {job.id}` pays again."
     if job.paid:
         return "What was paid is taken up, not paid again, while the service keeps it (24 hours)."
     return "If a mistake in the configuration is the reason, mend it first: the file is matched anew."

@@ -19,6 +19,7 @@ LalaldError                     has a `hint`: what to do next
     │   └── RateLimitedError    429
     ├── LicenceRefusedError     401 or 403: nothing can go on with this key
     ├── RefusedError            the request is wrong for good (400, 413, 422 …): this job cannot
+    ├── SizeDiffersError        a track arrived whole, with another size than the service declared
     ├── LinkDeadError           a track's link no longer leads anywhere (403, 404, 410)
     └── LinkRefusedError        a track's link that lalald will not follow: scheme, origin, redirect
 
@@ -146,6 +147,10 @@ class TransientError(ServiceError):
 
 class RateLimitedError(TransientError):
     """429: too many requests."""
+
+
+class SizeDiffersError(ServiceError):
+    """A track arrived whole, but `/check/` declared another size; asked again it may declare the right one."""
 
 
 class LicenceRefusedError(ServiceError):

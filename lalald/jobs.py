@@ -76,6 +76,19 @@ class Request(StrEnum):
     RELEASE = "release"
 
 
+class TaskFailure(StrEnum):
+    """Why a task ended without all of its results."""
+
+    REFUSED = "refused"  # it never started
+    FAILED = "failed"  # the service could not do it: there are no results
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"  # it may have had results, which the service keeps for a day
+    INCOMPLETE = "incomplete"  # it has results, but never gave all of them
+    DEAD_LINKS = "dead_links"  # it has results, but no link that works
+
+
+_WITHOUT_RESULTS = frozenset({TaskFailure.FAILED, TaskFailure.CANCELLED})
+
 CANCELLED = "it was cancelled"  # a task's error, because a person said so
 
 
@@ -105,6 +118,12 @@ class Track:
     sha256: str | None = None
     delivered: bool = False
     origin: str | None = None  # an earlier job's file with the same content, to be copied instead of fetched
+    declared_size: int | None = None  # what `/check/` said instead of `size`, where what arrived has another
+
+    @property
+    def is_missing(self) -> bool:
+        """The document or an answer promised it, and there is no link to it."""
+        return not self.delivered and not self.url and self.origin is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +145,8 @@ class Task:
     due_at: float | None = None  # the next check
     links_asked: int = 0  # how often a dead link made us ask `/check/` anew
     error: str | None = None
+    failure: TaskFailure | None = None  # the kind of `error`
+    incomplete_since: float | None = None  # when it first was known to have succeeded without all of its tracks
     waits_for: Hold | None = None  # the job's other tasks go on without it
     waits_reason: str | None = None
     waits_source: HoldSource | None = None
@@ -138,9 +159,26 @@ class Task:
 
     @property
     def starts_anew(self) -> bool:
-        """Whether a retry starts it again, and pays again what was paid; else the retry takes up what the service may still have."""
+        """Whether a retry starts it again: only where it never started, or ended without results. Else `/check/` is asked for them."""
         unanswered = self.asked_at is not None and self.task_id is None
-        return self.error is not None and self.stage is not Stage.DOWNLOAD and not unanswered
+        has_none = self.task_id is None or self.failure in _WITHOUT_RESULTS
+        return self.error is not None and has_none and not unanswered
+
+    @property
+    def has_results(self) -> bool:
+        """It ended in an error, and has or had results on the service."""
+        return self.error is not None and self.task_id is not None and not self.starts_anew
+
+    @property
+    def missing(self) -> tuple[Track, ...]:
+        """The wanted tracks that the service has not given yet."""
+        return tuple(track for track in self.tracks if track.wanted and track.is_missing)
+
+    @property
+    def is_late(self) -> bool:
+        """Everything that the service gave is delivered; it is asked for the rest now and then, and the job's other tasks go on."""
+        owes = any(track.wanted and not track.delivered and not track.is_missing for track in self.tracks)
+        return self.stage is Stage.CHECK and self.error is None and self.incomplete_since is not None and not owes
 
     @property
     def lost(self) -> bool:

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from lalald.job_warnings import warnings_of
 from lalald.jobs import Job, Task
 from lalald.naming import wanted_tracks
 
@@ -32,6 +33,7 @@ def content(job: Job) -> bytes:
             "source_id": job.source_id,
         },
         "minutes": job.minutes,
+        "warnings": list(warnings_of(job)),
         "tasks": [_task(task) for task in job.tasks],
     }
     return _text(facts)

@@ -39,9 +39,10 @@ def backoff_seconds(attempts: int, jitter: float) -> float:
 
 
 def owed(job: Job) -> Stage:
-    """The earliest stage that the job or one of its living tasks owes; those that wait for something come last."""
+    """The earliest stage that the job or one of its living tasks owes; late ones, and those that wait for something, come last."""
     living = [task for task in job.tasks if task.error is None and task.stage is not Stage.DONE]
-    stages = [task.stage for task in living if task.waits_for is None] or [task.stage for task in living]
+    at_work = [task.stage for task in living if task.waits_for is None and not task.is_late]
+    stages = at_work or [task.stage for task in living if task.waits_for is not None] or [task.stage for task in living]
     if not stages:
         return _owed_after_the_tasks(job)
     earliest = min(stages, key=_ORDER.__getitem__)
@@ -54,7 +55,12 @@ def _owed_after_the_tasks(job: Job) -> Stage:
         return min(failed, key=_ORDER.__getitem__)
     if job.stage is Stage.ARCHIVE:
         return Stage.DONE if job.filed else Stage.ARCHIVE
-    return Stage.DELETE if job.source_id and job.handling.delete else Stage.ARCHIVE
+    return Stage.DELETE if job.source_id and job.handling.delete and not _has_doubtful_sizes(job) else Stage.ARCHIVE
+
+
+def _has_doubtful_sizes(job: Job) -> bool:
+    """The source of such a track is left on the service until it expires: it can be fetched once more."""
+    return any(track.declared_size is not None and track.wanted for task in job.tasks for track in task.tracks)
 
 
 def after(job: Job, outcome: Outcome, now: float, jitter: float = 1.0) -> Job:
@@ -114,10 +120,10 @@ def _parked(job: Job, outcome: Held) -> Job:
 def _go_on(job: Job, now: float) -> Job:
     stage = owed(job)
     living = [task for task in job.tasks if task.error is None and task.stage is not Stage.DONE]
-    waits = living[0].waits_for if living and all(task.waits_for for task in living) else None
-    if waits is not None:
+    parked = [task for task in living if task.waits_for is not None]
+    if parked and parked[0].waits_for and all(task in parked or task.is_late for task in living):
         still = replace(job, stage=stage, error=None, attempts=0)
-        return _held(still, waits, living[0].waits_reason, now, living[0].waits_source)
+        return _held(still, parked[0].waits_for, parked[0].waits_reason, now, parked[0].waits_source)
     moved = replace(_unheld(job), stage=stage, error=None, attempts=0, due_at=0.0, updated_at=now)
     failed = [task for task in job.tasks if task.error is not None]
     if failed and all(task.error is not None or task.stage is Stage.DONE for task in job.tasks):
@@ -129,7 +135,8 @@ def _go_on(job: Job, now: float) -> Job:
 
 
 def retried(job: Job, now: float) -> Job:
-    """A failed or cancelled job goes on from where it stopped; failed tasks are split again, delivered ones are not touched."""
+    """A failed or cancelled job goes on from where it stopped. Tasks without results are started again, what others may have left is
+    asked for, delivered tracks are not touched."""
     tasks = tuple(_retried_task(task) for task in job.tasks)
     again = replace(
         _unheld(job), tasks=tasks, state=State.WAITING, error=None, warning=None, filed=False, attempts=0, due_at=0.0
@@ -149,9 +156,10 @@ def given_up(job: Job, now: float) -> Job:
 def _retried_task(task: Task) -> Task:
     if task.starts_anew:
         return fresh(task)
-    kept = without_waiting(replace(task, error=None))
-    dead_links = task.stage is Stage.DOWNLOAD and task.links_asked > 0
-    return replace(kept, stage=Stage.CHECK, links_asked=0, due_at=None) if dead_links else kept
+    kept = without_waiting(replace(task, error=None, failure=None))
+    doubtful = task.error is not None or (task.stage is Stage.DOWNLOAD and task.links_asked > 0)
+    asks_for_results = doubtful and task.task_id is not None and task.stage in (Stage.CHECK, Stage.DOWNLOAD)
+    return replace(kept, stage=Stage.CHECK, links_asked=0, due_at=None) if asks_for_results else kept
 
 
 def without_waiting(task: Task) -> Task:

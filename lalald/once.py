@@ -13,12 +13,12 @@ _LOOKED_AGAIN_SECONDS = 1.0
 
 
 async def all_carried(worker: Worker, inboxes: Inboxes) -> None:
-    """Returns when everything is at its end, held, or has failed transiently for ten minutes."""
+    """Returns when everything is at its end, held, delivered as far as the service gave it, or failed transiently for ten minutes."""
     await inboxes.quiet()
     store, clock = worker.bench.store, worker.bench.clock
     while True:
         worker.settled.clear()
-        if await store.run(lambda store: store.waiting_count(clock.now())) == 0:
+        if await store.run(lambda store: store.waiting_count(clock.now()) - store.late_count()) <= 0:
             return
         if clock.monotonic() - worker.last_good_at > _WITHOUT_SUCCESS_SECONDS:
             meaning = "the service gave no good answer for ten minutes; the jobs wait for the next run"

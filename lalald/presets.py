@@ -21,6 +21,7 @@ MULTISTEM_STEMS = ("vocals", "drum", "piano", "bass", "electric_guitar", "acoust
 PHOENIX_STEMS = ("synthesizer", "strings", "wind")
 STEMS = (*MULTISTEM_STEMS, *PHOENIX_STEMS)
 VOICES = ("ALEX_KAYE", "STASIA_FAYE", "NICOLAAS_HAAS", "NIK_ZEL", "OLIA_CHEBO", "YVAR_DE_GROOT", "VETRANA")
+_OPTIONAL_LABELS = frozenset({"vocals@1", "mix_no_lead"})  # the document: suppressed if not found in the audio
 ONLY_STEM = {"demuser": "music", "voice_clean": "voice"}
 
 
@@ -255,6 +256,11 @@ def expected_labels(mode: str, presets: Mapping[str, Any]) -> tuple[tuple[str, s
     if presets.get("multivocal") and stem == "vocals":
         return (("stem", "vocals@0"), ("stem", "vocals@1"), ("back", "no_vocals"), ("back", "mix_no_lead"))
     return (("stem", str(stem)), ("back", f"no_{stem}")) if stem else ()
+
+
+def required_labels(mode: str, presets: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """(type, label) of each track without which a success is not complete."""
+    return tuple((kind, label) for kind, label in expected_labels(mode, presets) if label not in _OPTIONAL_LABELS)
 
 
 def known_labels() -> frozenset[str]:

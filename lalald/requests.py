@@ -14,7 +14,7 @@ from lalald import consent, moves
 from lalald.errors import FolderUnavailableError, RefusedError, ServiceError, TransientError
 from lalald.file_numbers import int64
 from lalald.inbox.anew import matched_now
-from lalald.jobs import CANCELLED, Done, Job, Request, Stage, State, Task
+from lalald.jobs import CANCELLED, Done, Job, Request, Stage, State, Task, TaskFailure
 from lalald.stages.archive import take_back, taken_up
 from lalald.stages.places import source_folder, source_path
 from lalald.store import Store
@@ -138,9 +138,12 @@ async def _cancelled_on_the_service(running: list[str], worker: Worker) -> set[s
 
 
 def _ended(task: Task, finished: set[str]) -> Task:
-    if task.error is not None or task.stage in (Stage.DOWNLOAD, Stage.DONE) or task.task_id in finished:
+    if task.error is not None or task.stage in (Stage.DOWNLOAD, Stage.DONE):
         return task
-    return replace(task, error=CANCELLED)
+    if task.task_id in finished and not task.is_late:
+        return task
+    given = any(not track.is_missing for track in task.tracks)
+    return replace(task, error=CANCELLED, failure=TaskFailure.INCOMPLETE if given else TaskFailure.CANCELLED)
 
 
 async def honour_daemon(worker: Worker, intakes: Mapping[Path, Intake]) -> None:

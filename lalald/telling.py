@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lalald.job_warnings import warning_of
 from lalald.jobs import Dropped, Held, Job, Later, Outcome, Stage, State
 
 _PAST = {
@@ -19,6 +20,7 @@ _PAST = {
 def tell(log: Any, before: Job, after: Job, outcome: Outcome, *, is_news: bool) -> None:
     """`is_news`: a hold that a probe ended in vain is not said again."""
     facts = {"job": after.id, "path": after.path}
+    _tell_of_missing_tracks(log, before, after)
     match outcome:
         case _ if after.state is State.HELD:
             if before.hold_reason != after.hold_reason and is_news:
@@ -35,8 +37,17 @@ def tell(log: Any, before: Job, after: Job, outcome: Outcome, *, is_news: bool) 
         case _ if after.state is State.CANCELLED:
             log.info("job.cancelled", **facts, stage=str(after.stage), error=after.error)
         case _ if after.stage is not before.stage:
-            warning = {"warning": after.warning} if after.warning else {}
+            warning = {"warning": told} if (told := warning_of(after)) else {}
             log.info(_past(before, after), **facts, next=str(after.stage), **warning)
+
+
+def _tell_of_missing_tracks(log: Any, before: Job, after: Job) -> None:
+    """Once for each task."""
+    told = {task.number for task in before.tasks if task.incomplete_since is not None}
+    for task in after.tasks:
+        if task.missing and task.incomplete_since is not None and task.number not in told:
+            missing = [track.label for track in task.missing]
+            log.warning("task.incomplete", job=after.id, path=after.path, task=task.title, missing=missing)
 
 
 def _past(before: Job, after: Job) -> str:

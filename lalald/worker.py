@@ -248,9 +248,11 @@ class Worker:
 
     def wake_for(self, job: Job) -> None:
         """Whoever is next to do something about the job looks."""
-        if job.state is State.WAITING and job.stage is Stage.CHECK:
+        if any(task.is_late for task in job.tasks) or (job.state is State.WAITING and job.stage is Stage.CHECK):
             self.checks.turns.wake()
-        elif job.state is State.HELD:
+        if job.state is State.WAITING and job.stage is Stage.CHECK:
+            return
+        if job.state is State.HELD:
             self.holds.turns.wake()
         else:
             names = _lanes_of(job)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lalald import outbox
-from lalald.jobs import Handling, Job, Stage, State, Task, Track
+from lalald.jobs import Handling, Job, Stage, State, Task, TaskFailure, Track
 from lalald.outbox.staging import make_staging, remember
 from lalald.stages.archive import file_failure, file_success
 
@@ -100,7 +100,7 @@ def done(job: Job) -> Job:
 
 
 def failed(job: Job, error: str = "task 1 (voice_clean): Unable to detect voice/vocals in the uploaded files") -> Job:
-    task = replace(job.tasks[0], stage=Stage.CHECK, error=error, tracks=())
+    task = replace(job.tasks[0], stage=Stage.CHECK, error=error, failure=TaskFailure.FAILED, tracks=())
     return replace(job, tasks=(task,), state=State.FAILED, error=error, filed=False)
 
 

@@ -28,6 +28,7 @@ from lalald.errors import StoreError
 from lalald.file_numbers import int64
 from lalald.jobs import Handling, Job, Request, State, Task
 from lalald.known_folders import KnownFolders
+from lalald.requests import honour_daemon
 from lalald.reservations import Reservations
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
@@ -290,6 +291,16 @@ class Workshop:
 
         await asyncio.to_thread(leave)
         self.worker.wake()
+
+    async def redo(self, job_id: int) -> None:
+        """Asks for a file once more, as the command line does."""
+
+        def ask() -> None:
+            with Requests.open(self.state) as requests:
+                requests.ask("redo", str(job_id))
+
+        await asyncio.to_thread(ask)
+        await honour_daemon(self.worker, {})
 
     def pass_time(self, hours: float) -> None:
         """So much later, here and on the service."""

@@ -81,7 +81,7 @@ def test_tasks_not_asked_for_are_passed_over_and_missing_ones_are_missing() -> N
     assert answers.checked(said, REPLY, ["t", "u"]) == {"t": TaskAnswer("cancelled")}
 
 
-@pytest.mark.parametrize("item", [None, 5, "progress", [], {}, {"status": "resting"}, {"status": None}, success()])
+@pytest.mark.parametrize("item", [None, 5, "progress", [], {}, {"status": "resting"}, {"status": None}])
 def test_an_item_that_cannot_be_read_is_unknown(item: Any) -> None:
     assert one(item).status == "unknown"
     assert one(item).error
@@ -111,10 +111,24 @@ def test_a_tracks_size_is_a_number_or_nothing(said: Any, size: int | None) -> No
     assert one(success({**TRACK, "size": said})).tracks[0].size == size
 
 
-def test_a_track_without_a_link_is_one_that_was_left_out() -> None:
-    for missing in ({"url": None}, {"url": ""}, {"label": None}, {"url": 5}):
-        assert [track.label for track in one(success({**TRACK, **missing}, TRACK)).tracks] == ["vocals"]
-        assert one(success({**TRACK, **missing})).status == "unknown"
+@pytest.mark.parametrize("nothing", [None, "", 5, [], {}])
+def test_a_track_without_a_link_or_a_label_is_one_that_is_still_to_come(nothing: Any) -> None:
+    (linkless,) = one(success({**TRACK, "url": nothing})).tracks
+    (nameless,) = one(success({**TRACK, "label": nothing})).tracks
+    assert (linkless.label, linkless.url) == ("vocals", "")
+    assert (nameless.label, nameless.url) == ("", TRACK["url"])
+    assert one(success({**TRACK, "label": nothing, "url": nothing})).tracks == ()
+
+
+@pytest.mark.parametrize("result", [None, 5, "none", [], {}, {"tracks": None}, {"tracks": {"vocals": TRACK}}])
+def test_a_success_without_a_list_of_tracks_has_none(result: Any) -> None:
+    answer = one({"status": "success", "result": result})
+    assert (answer.status, answer.tracks) == ("success", ())
+
+
+@pytest.mark.parametrize("status", ["success", "SUCCESS", "Success", " success\n"])
+def test_a_status_is_the_same_in_any_case(status: str) -> None:
+    assert one({**success(TRACK), "status": status}).status == "success"
 
 
 def test_new_types_labels_and_fields_survive() -> None:

@@ -135,7 +135,7 @@ def test_every_size_arrives_whole_in_every_framing(size: int, framing: str, targ
     }[framing]
     with RawServer(script) as server:
         api = client(server.url)
-        for expected in (None, size):
+        for expected in (size,) if framing == "end" else (None, size, size + 1, 0, 10**15):
             fetched = api.download(server.url, target, Transfer(), expected_size=expected)
             assert (fetched.size, fetched.sha256) == (size, sha256(body))
             assert written(target) == body
@@ -288,21 +288,35 @@ def test_the_sandbox_is_resumed_and_one_without_ranges_is_not(target: BinaryIO) 
             assert fetched.size == size
 
 
-@pytest.mark.parametrize("declared", [SIZE - 1, SIZE + 1])
-def test_another_length_than_promised_writes_nothing(declared: int, target: BinaryIO) -> None:
-    error = refused(track(), target, expected_size=declared)
+@pytest.mark.parametrize("declared", [None, 0, SIZE - 1, SIZE + 1, 10**15])
+def test_without_length_or_chunks_a_track_is_whole_only_with_its_declared_size(
+    declared: int | None, target: BinaryIO
+) -> None:
+    error = refused(says(body=TRACK), target, expected_size=declared)
     assert isinstance(error, TransientError)
-    assert written(target) == b""
 
 
-@pytest.mark.parametrize("framing", ["chunked", "end"])
-def test_nothing_is_written_beyond_the_promised_size(framing: str, target: BinaryIO) -> None:
+@pytest.mark.parametrize("declared", [None, 0, SIZE])
+@pytest.mark.parametrize("framing", ["Content-Length: 0", "Transfer-Encoding: chunked"])
+def test_an_answer_without_a_byte_is_an_empty_track(framing: str, declared: int | None, target: BinaryIO) -> None:
+    body = b"0\r\n\r\n" if "chunked" in framing else b""
+    assert "it is empty" in str(refused(says(framing, body=body), target, expected_size=declared))
+
+
+@pytest.mark.parametrize("declared", [None, 1, SIZE, 10**15])
+@pytest.mark.parametrize("framing", ["length", "chunked", "end"])
+def test_what_is_longer_than_any_track_is_refused_whatever_was_declared(
+    framing: str, declared: int | None, target: BinaryIO
+) -> None:
     chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (SIZE, TRACK)
-    script = says("Transfer-Encoding: chunked", body=chunked) if framing == "chunked" else says(body=TRACK)
-    error = refused(script, target, expected_size=300_000)
-    assert isinstance(error, TransientError)
-    assert len(written(target)) <= 300_000
-    assert TRACK.startswith(written(target))
+    scripts = {
+        "length": track(),
+        "chunked": says("Transfer-Encoding: chunked", body=chunked),
+        "end": says(body=TRACK),
+    }
+    with RawServer(scripts[framing]) as server, pytest.raises(LinkRefusedError):
+        client(server.url).download(server.url, target, Transfer(), expected_size=declared, most_bytes=SIZE - 1)
+    assert len(written(target)) < SIZE
 
 
 @pytest.mark.parametrize(

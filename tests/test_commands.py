@@ -202,6 +202,7 @@ def test_status_as_json_has_its_keys(shelf: Shelf) -> None:
                 " `lalald release ID` lets one past its limit for the price shown.",
             },
         ],
+        "incomplete": [],
         "failures": [
             {
                 "id": 2,
@@ -376,6 +377,8 @@ def test_a_job_as_json_has_its_keys(shelf: Shelf) -> None:
                 "started_at": "2027-01-15T07:59:00Z",
                 "idempotency_key": None,
                 "error": None,
+                "failure": None,
+                "incomplete_since": None,
             },
             {
                 "number": 2,
@@ -390,6 +393,8 @@ def test_a_job_as_json_has_its_keys(shelf: Shelf) -> None:
                 "started_at": "2027-01-15T07:59:00Z",
                 "idempotency_key": None,
                 "error": None,
+                "failure": None,
+                "incomplete_since": None,
             },
         ],
         "tracks": [],
@@ -402,8 +407,10 @@ def test_a_job_as_json_has_its_keys(shelf: Shelf) -> None:
             "path": f"/out/podcasts/ep1/{label}.mp3",
             "size": 1_000_000,
             "sha256": "ab" * 32,
+            "declared_size": None,
             "wanted": True,
             "delivered": True,
+            "missing": False,
         }
         for label, kind in (("voice", "stem"), ("no_voice", "back"))
     ]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lalald.commands.wording import price
-from lalald.jobs import Hold, Stage, State
+from lalald.jobs import Hold, Stage, State, TaskFailure
 from lalald.store.reports import Reports
 from running import write_wav
 from shelf import NOW, Shelf, answering
@@ -55,7 +55,7 @@ def test_a_retry_of_paid_work_costs_only_what_failed(shelf: Shelf) -> None:
     with shelf.store() as store:
         job = store.job(6)
         assert job is not None
-        broken = job.with_task(replace(job.tasks[1], error="after 24 hours nobody can tell"))
+        broken = job.with_task(replace(job.tasks[1], error="no voice in it", failure=TaskFailure.FAILED))
         store.save(job, replace(broken, state=State.FAILED, error="expired"))
         job = store.job(2)
         assert job is not None

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from carrying import Workshop, run
-from lalald.jobs import Hold, Job, Request, Stage, State
+from lalald.jobs import Hold, Job, Request, Stage, State, TaskFailure
 from running import tree
 
 LEAD_AND_VOICE = (("multistem", {"stem_list": ["drum"]}), ("change_voice", {"voice_pack_id": "ALEX_KAYE"}))
@@ -91,8 +91,9 @@ def test_a_task_that_stands_still_is_held_then_fails_when_the_service_forgets_it
             assert tree(shop.inbox) == ["failed/ep1.wav", "failed/ep1.wav.error.txt"]
             assert len(shop.journal.of("job.held")) == 1
             shop.sandbox.faults()
-            await shop.ask(Request.RETRY, 1)
-            await shop.until_job("somebody paid again", state=State.DONE)
+            await _retried_in_vain(shop)
+            await shop.redo(1)
+            await shop.until_job("somebody paid again", 2, state=State.DONE, filed=True)
             assert sum(shop.charges().values()) == 2
             assert tree(shop.inbox) == ["done/ep1.wav"]
 
@@ -131,14 +132,28 @@ def test_results_that_nobody_could_fetch_for_a_day_fail_with_what_a_retry_costs(
             await shop.until_job("the results are there", stage=Stage.DOWNLOAD)
             shop.pass_time(25)
             failed = await shop.until_job("the service has forgotten them", state=State.FAILED, filed=True)
-            assert "pays again" in str(failed.error)
+            assert "`lalald redo 1` pays again" in str(failed.error)
             assert shop.seen() == []
             shop.sandbox.faults()
-            await shop.ask(Request.RETRY, 1)
-            await shop.until_job("somebody paid again", state=State.DONE)
+            await _retried_in_vain(shop)
+            await shop.redo(1)
+            await shop.until_job("somebody paid again", 2, state=State.DONE)
             assert sum(shop.charges().values()) == 2
 
     run(scenario(), speed=600.0)
+
+
+async def _retried_in_vain(shop: Workshop) -> None:
+    """A retry asks the service once more, which knows nothing any more, and pays nothing."""
+    checks = shop.counts()["check"]
+    await shop.ask(Request.RETRY, 1)
+    failed = await shop.until_job("the retry is over", state=State.FAILED, filed=True, request=None)
+    await shop.until(lambda: shop.counts()["check"] > checks, "the service was asked")
+    failed = await shop.until_job("and knows nothing", state=State.FAILED, filed=True)
+    assert failed.tasks[0].failure is TaskFailure.EXPIRED
+    note = (shop.inbox / "failed" / "ep1.wav.error.txt").read_text()
+    assert "pay nothing; `lalald redo 1` pays again" in note
+    assert sum(shop.charges().values()) == 1
 
 
 def test_links_that_died_within_the_day_are_asked_for_anew(tmp_path: Path) -> None:

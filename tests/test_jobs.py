@@ -28,6 +28,7 @@ from lalald.jobs import (
     Stage,
     State,
     Task,
+    TaskFailure,
     Track,
     told,
 )
@@ -98,7 +99,7 @@ def test_the_tracks_of_the_other_tasks_are_delivered_before_a_job_fails() -> Non
 
 def test_a_retry_pays_for_the_failed_tasks_alone() -> None:
     job = job_with(
-        task(Stage.DONE, task_id="t1"), task(Stage.CHECK, 2, task_id="t2", error="no voice"),
+        task(Stage.DONE, task_id="t1"), task(Stage.CHECK, 2, task_id="t2", error="no voice", failure=TaskFailure.FAILED),
         stage=Stage.CHECK, state=State.FAILED, source_id="s", expires_at=NOW + 60,
     )  # fmt: skip
     again = moves.retried(job, NOW)
@@ -108,7 +109,12 @@ def test_a_retry_pays_for_the_failed_tasks_alone() -> None:
 
 
 def test_a_retry_after_the_source_expired_uploads_again() -> None:
-    job = job_with(task(error="no voice", task_id="t"), state=State.FAILED, source_id="s", expires_at=NOW - 60)
+    job = job_with(
+        task(error="no voice", task_id="t", failure=TaskFailure.FAILED),
+        state=State.FAILED,
+        source_id="s",
+        expires_at=NOW - 60,
+    )
     assert moves.retried(job, NOW).stage is Stage.UPLOAD
 
 

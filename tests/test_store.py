@@ -280,6 +280,46 @@ def test_an_older_database_learns_what_its_jobs_were_charged(tmp_path: Path) -> 
         assert [job.minutes for job_id in (1, 2) if (job := opened.job(job_id))] == [3.5, 0.0]
 
 
+@pytest.mark.parametrize(
+    ("stage", "error", "failure"),
+    [
+        (
+            "check",
+            "expired: the service tells a task's state for 24 hours only. `lalald retry 1` pays again.",
+            "expired",
+        ),
+        ("check", "Unable to detect voice", "failed"),
+        ("check", "it was cancelled", "cancelled"),
+        ("split", "it was cancelled", "cancelled"),
+        ("check", "the task was cancelled on the service; its minutes were charged.", "cancelled"),
+        ("split", "Voice pack not found. Nothing was charged for it.", "refused"),
+        ("download", "the service's links to its tracks are dead", "dead_links"),
+        ("check", None, None),
+    ],
+)
+def test_an_older_database_learns_why_its_tasks_failed(
+    stage: str, error: str | None, failure: str | None, tmp_path: Path
+) -> None:
+    connection = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
+    bring_to(connection, 0, 7)
+    connection.execute("INSERT INTO handlings (id, json) VALUES (1, ?)", (HANDLING.to_json(),))
+    connection.execute(
+        "INSERT INTO jobs (id, inbox, path, size, mtime_ns, inode, rule, handling, stage, state, recipe, error, created_at, updated_at)"
+        " VALUES (1, '/in', 'a', 1, 1, 1, 'r', 1, ?, 'failed', '', ?, 1, 1)",
+        (stage, error),
+    )
+    connection.execute(
+        "INSERT INTO tasks (job_id, number, mode, presets, stage, task_id, error) VALUES (1, 1, 'demuser', '{}', ?, 't', ?)",
+        (stage, error),
+    )
+    connection.close()
+    with closing(Store.open(tmp_path)) as opened:
+        job = opened.job(1)
+    assert job is not None
+    assert job.tasks[0].failure == failure
+    assert "`lalald retry" not in f"{job.error} {job.tasks[0].error}", "a retry pays for nothing that has results"
+
+
 @pytest.mark.parametrize("version", range(1, VERSION))
 def test_an_older_database_is_brought_to_this_version_with_all_it_knows(tmp_path: Path, version: int) -> None:
     (tmp_path / "old").mkdir()

@@ -48,7 +48,7 @@ _UNREAD = StartRefused(None, "the service's answer about this task cannot be rea
 
 @dataclass(frozen=True, slots=True)
 class AnsweredTrack:
-    """`size` is in bytes, where the service tells it."""
+    """`size` is in bytes, where the service tells it. A label or link that it leaves out is empty."""
 
     type: str
     label: str
@@ -159,14 +159,15 @@ def checked(said: Any, reply: Reply, asked: Sequence[str]) -> dict[str, TaskAnsw
 def _checked(item: Any) -> TaskAnswer:
     if not isinstance(item, dict):
         return TaskAnswer("unknown", error="the service's answer about this task cannot be read")
-    match item.get("status"):
+    status = item.get("status")
+    match status.strip().lower() if isinstance(status, str) else status:
         case "progress":
             return TaskAnswer("progress", progress=_percent(item.get("progress")))
         case "success":
             return _succeeded(item)
         case "error":
             return _failed(item.get("error"))
-        case "cancelled":
+        case "cancelled" | "canceled":
             return TaskAnswer("cancelled")
         case "server_error":
             told = words(item.get("error"))
@@ -183,23 +184,22 @@ def _percent(value: Any) -> int:
 
 
 def _succeeded(item: dict[str, Any]) -> TaskAnswer:
-    """A track without label or link is one that the service left out; with none at all the answer is not believed."""
+    """Whether it names every track is judged by who knows what was asked for."""
     found, duration = _lenient(item.get("result"), _tracks) or ([], None)
-    if not found:
-        return TaskAnswer("unknown", error="the task has succeeded, but the service names no track")
     return TaskAnswer("success", progress=100, tracks=tuple(found), duration=duration)
 
 
 def _tracks(result: Fields) -> tuple[list[AnsweredTrack], float | None]:
     said = result.need("tracks", fields.array)
-    return [track for item in said if (track := _lenient(item, _track))], result.may("duration", fields.seconds)
+    tracks = [track for item in said if (track := _lenient(item, _track))]
+    return [track for track in tracks if track.label or track.url], result.may("duration", fields.seconds)
 
 
 def _track(item: Fields) -> AnsweredTrack:
     return AnsweredTrack(
         type=item.may("type", fields.name) or "",
-        label=item.need("label", fields.name),
-        url=item.need("url", fields.link),
+        label=item.may("label", fields.name) or "",
+        url=item.may("url", fields.link) or "",
         name=item.may("name", fields.name),
         size=item.may("size", fields.count),
     )

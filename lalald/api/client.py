@@ -177,8 +177,9 @@ class Client:
         """Blocks. Fetches a track into `target`, open for reading and writing; nothing is fsynced.
 
         The first `have` bytes are kept where `etag` proves them to be of the same track. `began` is told what the
-        download can be resumed by, before a byte is written. After an error the bytes that arrived are in `target`. A track
-        beyond `most_bytes` is refused (LinkRefusedError), unless its `expected_size` was told.
+        download can be resumed by, before a byte is written. After an error the bytes that arrived are in `target`. The answer's
+        framing decides whether the track is whole; without any it has to have its `expected_size`. A track beyond `most_bytes`
+        is refused (LinkRefusedError), whatever it was expected to have.
 
         Raises:
             ServiceError, TransferStopped

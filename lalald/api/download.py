@@ -51,7 +51,10 @@ class Route:
 
 @dataclass(slots=True)
 class Fetching:
-    """One track on its way into `target`. `began` is told what it can be resumed by, before a byte is written."""
+    """One track on its way into `target`. `began` is told what it can be resumed by, before a byte is written.
+
+    The transfer's own framing says whether it is whole; where there is none, the `expected_size` does.
+    """
 
     route: Route
     target: BinaryIO
@@ -150,6 +153,10 @@ class Fetching:
             sha256 = hashing.sha256()
         if size is not None and done != size:
             raise _strange(response, f"it ended after {done:,} of {size:,} bytes")
+        if size is None and not response.chunked:
+            self._check_unframed(response, done)
+        if not done:
+            raise _strange(response, "it is empty")
         name = disposition.file_name(response.getheader("content-disposition"))
         return Fetched(done, sha256, response.getheader("content-type"), name, etag)
 
@@ -178,8 +185,17 @@ class Fetching:
         while view:
             view = view[self.target.write(view) :]
 
+    def _check_unframed(self, response: http.client.HTTPResponse, done: int) -> None:
+        """Without length or chunks an orderly end of the connection proves nothing, unless the size is the declared one."""
+        if self.expected_size is None:
+            raise _strange(response, f"its host said neither before nor after its {done:,} bytes how long it is")
+        if done != self.expected_size:
+            raise _strange(
+                response, f"it ended after {done:,} of the {self.expected_size:,} bytes it was declared with"
+            )
+
     def _promised(self, response: http.client.HTTPResponse, start: int) -> int | None:
-        """How long the file will be, if anybody says so. Raises ServiceError where it is not the track promised."""
+        """How long the file will be by the answer's own framing. Raises ServiceError where it is no track."""
         if response.status not in (200, 206) or (response.status == 206) != bool(start):
             raise _refused(response)
         kind = (response.getheader("content-type") or "").partition(";")[0].strip().lower()
@@ -188,17 +204,15 @@ class Fetching:
         content, framing = response.getheader("content-encoding"), response.getheader("transfer-encoding")
         if (content or "identity").lower() != "identity" or (framing or "chunked").lower() != "chunked":
             raise _strange(response, "it came compressed, though nobody asked for that")
-        said = None if response.length is None else start + response.length
+        said = start + response.length if response.length is not None else resume.total(response) if start else None
         if said == 0:
             raise _strange(response, "it is empty")
-        if self.expected_size is not None and said not in (None, self.expected_size):
-            raise _strange(response, f"it has {said:,} bytes, the service promised {self.expected_size:,}")
         self._check_bound(said or 0)
-        return self.expected_size if said is None else said
+        return said
 
     def _check_bound(self, size: int) -> None:
-        """What nobody has told the size of may go on for ever."""
-        if self.expected_size is None and self.most_bytes is not None and size > self.most_bytes:
+        """Whatever anybody declares: what is longer than any track of this source may go on for ever."""
+        if self.most_bytes is not None and size > self.most_bytes:
             most = f"{self.most_bytes:,} bytes, more than any track of this source can have"
             raise LinkRefusedError(f"the link to a track leads to something of over {most}.")
 

@@ -24,9 +24,19 @@ def headers(start: int, etag: str | None) -> list[str]:
     return [f"Range: bytes={start}-", f"If-Range: {etag}"] if start else []
 
 
+def total(response: http.client.HTTPResponse) -> int | None:
+    """How long the whole is, as Content-Range says."""
+    match = _range_of(response)
+    return int(match[3]) if match else None
+
+
+def _range_of(response: http.client.HTTPResponse) -> re.Match[str] | None:
+    return _CONTENT_RANGE.fullmatch((response.getheader("content-range") or "").strip())
+
+
 def goes_on(response: http.client.HTTPResponse, start: int, etag: str | None, expected_size: int | None) -> bool:
     """Whether an answer is the rest of what is there: of the same version, from the right byte, to the right end."""
-    match = _CONTENT_RANGE.fullmatch((response.getheader("content-range") or "").strip())
+    match = _range_of(response)
     if response.status != 206 or match is None:
         return False
     first, last, total = map(int, match.groups())

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lalald.commands.wording import iso
+from lalald.job_warnings import warning_of
 from lalald.jobs import Job, Stage, State, Task, Track
 from lalald.store.reports import JobReport, is_under_way
 
@@ -25,7 +26,7 @@ def job_facts(report: JobReport) -> dict[str, Any]:
         "hold_reason": job.hold_reason,
         "held_at": iso(job.held_at if job.state is State.HELD else None),
         "error": job.error,
-        "warning": job.warning,
+        "warning": warning_of(job),
         "progress": report.percent,
         "minutes": round(float(job.minutes), 3),
         "attempts": job.attempts,
@@ -94,6 +95,8 @@ def _task_facts(job: Job, task: Task) -> dict[str, Any]:
         "started_at": iso(task.started_at),
         "idempotency_key": task.idempotency_key,
         "error": task.error,
+        "failure": None if task.failure is None else str(task.failure),
+        "incomplete_since": iso(task.incomplete_since),
     }
 
 
@@ -105,6 +108,8 @@ def _track_facts(job: Job, task: Task, track: Track) -> dict[str, Any]:
         "path": track_path(job, track),
         "size": track.size,
         "sha256": track.sha256,
+        "declared_size": track.declared_size,
         "wanted": track.wanted,
         "delivered": track.delivered,
+        "missing": track.is_missing,
     }

@@ -11,6 +11,7 @@ from lalald.commands.facts import job_facts
 from lalald.commands.layout import Section, show
 from lalald.commands.state_folder import state_dir
 from lalald.commands.wording import moment, shown
+from lalald.job_warnings import warning_of
 from lalald.jobs import Stage, State
 from lalald.store.reports import JobReport, Reports
 
@@ -63,7 +64,7 @@ def _show_json(found: Iterable[JobReport]) -> None:
 def _row(report: JobReport) -> tuple[str, ...]:
     job = report.job
     state = f"{report.state} {report.percent:.0f} %" if report.percent is not None else report.state
-    what = (f"{job.hold}: {job.hold_reason or ''}" if job.hold else job.error or job.warning) or ""
+    what = (f"{job.hold}: {job.hold_reason or ''}" if job.hold else job.error or warning_of(job)) or ""
     minutes = f"{job.minutes:,.1f}" if job.minutes else "-"
     return (
         str(job.id),

@@ -12,11 +12,13 @@ from lalald.commands.layout import Bar, Cell, Section
 from lalald.commands.remedies import TO_DO
 from lalald.commands.wording import ago, count, iso, moment, price, shown, trouble_told
 from lalald.control import ping
+from lalald.job_warnings import warning_of
 from lalald.jobs import Stage
 from lalald.store.reports import Counts, Fact, FolderReport, HoldReport, InboxReport, JobReport, Reports
 
 _MOST_UNDER_WAY = 20
 _MOST_FAILURES = 5
+_MOST_INCOMPLETE = 5
 _PING_SECONDS = 3.0
 
 
@@ -56,6 +58,7 @@ class Overview:
     under_way: Sequence[JobReport]
     holds: Sequence[HoldReport]
     failures: Sequence[JobReport]
+    incomplete: Sequence[JobReport]
     minutes: Minutes
     asked: int
 
@@ -87,6 +90,7 @@ class Overview:
             "under_way": [_job_facts(report) for report in self.under_way],
             "holds": [{**hold._asdict(), "since": iso(hold.since), "to_do": _to_do(hold)} for hold in self.holds],
             "failures": [{**_job_facts(report), "error": report.job.error} for report in self.failures],
+            "incomplete": [{**_job_facts(report), "warning": warning_of(report.job)} for report in self.incomplete],
             "minutes": {
                 "today": round(self.minutes.today, 3),
                 "this_month": round(self.minutes.this_month, 3),
@@ -110,6 +114,8 @@ class Overview:
             yield Section(f"under way{seen}", list(self._under_way_rows()))
         if self.holds:
             yield Section("held", [row for hold in self.holds for row in self._hold_rows(hold)])
+        if self.incomplete:
+            yield Section("tracks are missing", list(self._incomplete_rows()))
         if self.failures:
             todo = "`lalald show ID` tells more, `lalald retry ID` goes on, `lalald cancel ID` gives it up"
             yield Section(f"failed ({todo})", list(self._failure_rows()))
@@ -162,6 +168,10 @@ class Overview:
         yield "", f"{first}#{hold.job_id}: {shown(hold.reason or 'no reason was given')}"
         yield "", _to_do(hold)
 
+    def _incomplete_rows(self) -> Iterator[tuple[Cell, ...]]:
+        for report in self.incomplete:
+            yield f"#{report.job.id}", shown(report.job.path), shown(warning_of(report.job) or "")
+
     def _failure_rows(self) -> Iterator[tuple[Cell, ...]]:
         for report in self.failures:
             job = report.job
@@ -204,6 +214,7 @@ def gather(state_dir: Path, configured: Folders | None, mistake: str | None, now
             under_way=reports.under_way(_MOST_UNDER_WAY),
             holds=reports.holds(),
             failures=reports.failures(_MOST_FAILURES),
+            incomplete=reports.incomplete(_MOST_INCOMPLETE),
             minutes=_minutes(reports, now),
             asked=reports.asked(),
         )

@@ -12,9 +12,12 @@ from lalald.commands.layout import Bar, Cell, Section, show, show_json
 from lalald.commands.remedies import to_do
 from lalald.commands.state_folder import state_dir
 from lalald.commands.wording import count, moment, shown, trouble_told
+from lalald.job_warnings import warnings_of
 from lalald.jobs import Job, Stage, State, Task, Track
 from lalald.quantities import format_duration, format_size
 from lalald.store.reports import Fact, JobReport, Reports
+
+_PAID_AGAIN = "what was paid is asked for, not paid again: only `lalald redo {}` does that"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -77,8 +80,8 @@ def _troubles(job: Job) -> Iterator[tuple[Cell, ...]]:
     if job.error:
         waits = job.state is State.WAITING and job.twin_id is not None
         yield ("waits", f"{shown(job.error)}{_since(job)}") if waits else ("error", shown(job.error))
-    if job.warning:
-        yield "warning", shown(job.warning)
+    for warning in warnings_of(job):
+        yield "warning", shown(warning)
     if job.state is State.WAITING and job.attempts and job.twin_id is None:  # a twin's end is not tried for
         yield "attempts", f"{count(job.attempts, 'time')} in vain{_since(job)}, next at {moment(job.due_at or None)}"
     if job.twin_id is not None:
@@ -95,7 +98,8 @@ def _remedy(job: Job) -> str | None:
             return "nothing: what lies in the inbox under its name now is looked at by itself"
         case State.FAILED | State.CANCELLED:
             back = "; so does dragging the file back into the inbox" if job.location else ""
-            return f"`lalald retry {job.id}` goes on from here{back}"
+            again = f"`lalald retry {job.id}` goes on from here{back}"
+            return f"{again}; {_PAID_AGAIN.format(job.id)}" if any(task.has_results for task in job.tasks) else again
         case _:
             return None
 
@@ -122,7 +126,7 @@ def _track(path: str | None, track: Track) -> str:
     if not track.wanted:
         return "not wanted by the rule"
     if path is None:
-        return "not delivered"
+        return "missing: the service has not given it" if track.is_missing else "not delivered"
     return shown(path) if track.size is None else f"{shown(path)} ({format_size(track.size)})"
 
 

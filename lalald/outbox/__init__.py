@@ -7,7 +7,7 @@ Each step can be run again after a crash at any instruction, and makes no second
 
 from lalald.endings import Heard
 from lalald.errors import NameTakenError, StagingLostError, TwinChangedError
-from lalald.outbox.arrivals import copy_twin, fetch
+from lalald.outbox.arrivals import copy_twin, fetch, most_track_bytes
 from lalald.outbox.names import are_there, reserve, unnamed
 from lalald.outbox.places import place
 from lalald.outbox.staging import (
@@ -31,6 +31,7 @@ __all__ = [
     "clear_staging",
     "copy_twin",
     "fetch",
+    "most_track_bytes",
     "place",
     "reserve",
     "staged_job_ids",

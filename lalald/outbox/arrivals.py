@@ -9,7 +9,7 @@ from io import FileIO
 from typing import TYPE_CHECKING
 
 from lalald.endings import Heard
-from lalald.errors import LinkRefusedError, TwinChangedError
+from lalald.errors import LinkRefusedError, SizeDiffersError, TwinChangedError
 from lalald.files import ROOM_KEPT_BYTES, check_room, copy_across, plain_errors
 from lalald.jobs import Job, Track
 from lalald.naming import shown
@@ -27,7 +27,9 @@ _HIGHEST_RATE_BYTES = 192_000 * 2 * 4  # a second of stereo in floats
 def fetch(job: Job, task_number: int, index: int, api: Client, transfer: Transfer) -> Staged:
     """Downloads a track into the staging folder, from where an earlier try ended. Durable when this returns.
 
-    Raises ServiceError, TransferStopped, DiskFullError, FolderUnavailableError, FileError.
+    Raises SizeDiffersError where the declared size is another and nobody has been asked about it yet: what came stays, and the
+    next call proves with a request for its last byte that it still is the track. Raises ServiceError, TransferStopped,
+    DiskFullError, FolderUnavailableError, FileError.
     """
     track = _track(job, task_number, index)
     path = staged_path(job, task_number, index)
@@ -43,6 +45,10 @@ def fetch(job: Job, task_number: int, index: int, api: Client, transfer: Transfe
         except BaseException:
             forget_if_empty(path)
             raise
+        if track.size not in (None, fetched.size) and track.declared_size is None:
+            raise SizeDiffersError(
+                f"the track {track.label} has {fetched.size:,} bytes, not {track.size:,} as declared"
+            )
         return remember(path, Staged(fetched.size, fetched.sha256, Heard(fetched.file_name, fetched.content_type)))
 
 
@@ -54,15 +60,15 @@ def _fetched(path: str, job: Job, track: Track, api: Client, transfer: Transfer)
             transfer,
             have=target.have,
             etag=target.etag,
-            expected_size=track.size,
+            expected_size=track.size if track.declared_size is None else None,
             began=target.began,
-            most_bytes=_most_bytes(job),
+            most_bytes=most_track_bytes(job),
         )
         os.fsync(target.fileno())
     return fetched
 
 
-def _most_bytes(job: Job) -> int:
+def most_track_bytes(job: Job) -> int:
     """More than any honest track: as long as the source, at the highest rate there is, or a few times as large."""
     return _LEAST_BOUND_BYTES + 4 * job.size + int((job.duration or 0.0) * _HIGHEST_RATE_BYTES)
 

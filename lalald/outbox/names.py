@@ -177,7 +177,7 @@ def _named(job: Job, chosen: Mapping[TrackKey, str], staged: Mapping[TrackKey, S
     left_out = []
     for key, track in undelivered(job):
         if key in chosen:
-            changes[key] = replace(track, path=chosen[key], size=staged[key].size, sha256=staged[key].sha256)
+            changes[key] = _as_staged(replace(track, path=chosen[key]), staged[key])
         else:
             changes[key] = replace(track, path=None, delivered=True)
             left_out.append(track.label)
@@ -186,6 +186,11 @@ def _named(job: Job, chosen: Mapping[TrackKey, str], staged: Mapping[TrackKey, S
         return named
     told = f"not delivered, since files of their names were there already (on_conflict: skip): {', '.join(left_out)}."
     return replace(named, warning=f"{job.warning} {told}" if job.warning else told)
+
+
+def _as_staged(track: Track, staged: Staged) -> Track:
+    declared = track.declared_size if track.declared_size != staged.size else None
+    return replace(track, size=staged.size, sha256=staged.sha256, declared_size=declared)
 
 
 def unnamed(job: Job) -> Job:

@@ -132,9 +132,9 @@ def _note(path: str) -> bytes:
 
 
 def undelivered(job: Job) -> Iterator[tuple[TrackKey, Track]]:
-    """The tracks that the rule wants and that are still owed."""
+    """The tracks that the rule wants, that are still owed, and that the service has given."""
     for key, task, track in wanted_tracks(job):
-        if not track.delivered and task.error is None:
+        if not track.delivered and not track.is_missing and task.error is None:
             yield key, track
 
 

@@ -20,7 +20,7 @@ Kind = Literal[
     "reset_before", "reset_during", "reset_after", "cut", "long",  # the connection
     "task_error", "stuck",  # a task that starts
     "item_error", "server_error",  # one of many
-    "http_link", "label", "size",  # the tracks that are told
+    "http_link", "label", "size", "lost_track",  # the tracks that are told
 ]  # fmt: skip
 
 PLACE = frozenset({"at_byte", "fraction"})
@@ -50,12 +50,13 @@ DETAILS: dict[str, frozenset[str]] = {
     "http_link": frozenset({"url", "only"}),
     "label": frozenset({"track", "only"}),
     "size": frozenset({"extra_bytes", "only"}),
+    "lost_track": frozenset({"only"}),
 }
 ALL = frozenset({"operation", "kind", "count", "seconds", "match", "after"})
 STARTS = frozenset({"split", "batch", "change_voice"})
 DAMAGES = frozenset({"half", "missing", "null", "type", "unknown", "extra"})
 TASK_KINDS = frozenset({"task_error", "stuck"})
-TRACK_KINDS = frozenset({"http_link", "label", "size"})
+TRACK_KINDS = frozenset({"http_link", "label", "size", "lost_track"})
 CONCERNS: dict[str, frozenset[str]] = {
     **dict.fromkeys(DAMAGES, frozenset(get_args(Operation)) - {"download"}),
     **dict.fromkeys(TASK_KINDS, STARTS),

@@ -131,10 +131,12 @@ def _distort_tracks(rehearsal: Rehearsal, tasks: dict[str, Task | None], result:
 
 
 def _distort(fault: Fault, tracks: list[Json]) -> None:
-    for track in tracks:
+    for track in tracks[:]:
         if fault.only is not None and track["label"] != fault.only:
             continue
-        if fault.kind == "size":
+        if fault.kind == "lost_track":
+            tracks.remove(track)
+        elif fault.kind == "size":
             track["size"] += fault.extra_bytes
         elif fault.kind == "http_link":
             track["url"] = fault.url or "http" + track["url"][track["url"].index("://") :]

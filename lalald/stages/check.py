@@ -6,27 +6,33 @@ from collections.abc import Mapping, Set
 from dataclasses import replace
 
 from lalald.api import TaskAnswer
-from lalald.jobs import Done, Hold, Job, Stage, Task, Track, warned
-from lalald.stages.tracks import none_matched, wanted
+from lalald.jobs import Done, Hold, Job, Stage, Task, TaskFailure, Track, warned
+from lalald.naming import shown
+from lalald.stages.expected_tracks import answered, has_no_label
+from lalald.stages.tracks import none_matched
 
 TOLD_SECONDS = 24 * 3600.0  # the document: checking is possible within 24 h after the task's creation
 GIVEN_UP_AFTER_SECONDS = 600.0  # without a word of it after that: one look at a clock that was turned gives up nothing
 STUCK_SECONDS = 3 * 3600.0  # a progress that has not moved for so long needs somebody's eyes
 STUCK_ASKED_EVERY_SECONDS = 600.0
+PATIENT_SECONDS = 600.0  # an incomplete success is not delivered before: the rest may come in a moment
 _LONGEST_BETWEEN_CHECKS_SECONDS = 120.0
+_LATE_ASKED_EVERY_SECONDS = (2.0, 3600.0)  # at first, and at last
 _MOST_TRACKS = 100  # the document tells of seven at most
 
 
-def is_overdue(task: Task, answer: TaskAnswer | None, now: float) -> bool:
-    """Whether the service said nothing of a task that is older than it tells of, by our clock."""
-    return _is_untold(answer) and _age(task, now) >= TOLD_SECONDS
-
-
-def _is_untold(answer: TaskAnswer | None) -> bool:
-    """`server_error` and a missing id are about the answer, not the task; so is a success without tracks."""
-    if answer is None or answer.status in ("server_error", "unknown"):
+def is_overdue(job: Job, task: Task, answer: TaskAnswer | None, now: float) -> bool:
+    """Whether a task is older than the service tells of, by our clock, and it has not said all of it."""
+    if _age(task, now) < TOLD_SECONDS:
+        return False
+    if answer is None or _is_untold(answer):
         return True
-    return answer.status == "success" and not answer.tracks
+    return answer.status == "success" and _succeeded(job, task, answer, now).stage is Stage.CHECK
+
+
+def _is_untold(answer: TaskAnswer) -> bool:
+    """`server_error` and a missing id are about the answer, not the task."""
+    return answer.status in ("server_error", "unknown")
 
 
 def _age(task: Task, now: float) -> float:
@@ -43,16 +49,18 @@ def outcome_of(
 ) -> Done:
     """The job after its tasks (by number) were asked for; None where the service said nothing of one.
 
-    Of those that are `given_up` it has said nothing for so long that they fail. With `many` tasks running not all can be asked for
+    Of those that are `given_up` it has not said all for so long that they fail. With `many` tasks running not all can be asked for
     each time: then each gets a moment for its next check.
     """
     for task in job.tasks:
         if task.stage is Stage.CHECK and task.error is None and task.number in answers:
             answer = answers[task.number]
-            if _is_untold(answer):
-                job = _untold(job, task, answer, now, given_up=task.number in given_up)
-            elif answer is not None:
-                job = _told(job, task, answer, now, many=many)
+            if answer is None or _is_untold(answer):
+                job = job.with_task(_untold(job, task, answer, now, given_up=task.number in given_up))
+            elif answer.status == "success":
+                job = _with_success(job, task, answer, now, given_up=task.number in given_up)
+            else:
+                job = job.with_task(_told(task, answer, now, many=many))
     for task in job.tasks:
         if task.stage is Stage.CHECK and task.error is None:
             job = job.with_task(_parked(job, task) if _is_stuck(task, now) else _moving(task))
@@ -73,25 +81,30 @@ def _moving(task: Task) -> Task:
 
 
 def _is_stuck(task: Task, now: float) -> bool:
-    running = task.stage is Stage.CHECK and task.error is None
+    running = task.stage is Stage.CHECK and task.error is None and task.incomplete_since is None
     return running and task.moved_at is not None and now - task.moved_at > STUCK_SECONDS
 
 
-def _told(job: Job, task: Task, answer: TaskAnswer, now: float, *, many: bool) -> Job:
+def _told(task: Task, answer: TaskAnswer, now: float, *, many: bool) -> Task:
+    """After progress, an error, or word that it was cancelled."""
     task = _moving(task)
     if answer.status == "progress":
         moved = _progressed(task, answer.progress or 0, now)
-        wait = _until_next_check(moved, now) if many or _is_stuck(moved, now) else None
-        return job.with_task(moved if wait is None else replace(moved, due_at=now + wait))
-    if answer.status == "success":
-        return _succeeded(job, task, answer)
+        wait = _until_next_check(moved, now) if many or _is_stuck(moved, now) or moved.incomplete_since else None
+        return moved if wait is None else replace(moved, due_at=now + wait)
     if answer.status == "cancelled":
-        return job.with_task(replace(task, error="the task was cancelled on the service; its minutes were charged."))
+        return _failed(task, TaskFailure.CANCELLED, "the task was cancelled on the service; its minutes were charged.")
     facts = ", ".join(
         fact for fact in (answer.error_code, f"error id {answer.error_id}" if answer.error_id else None) if fact
     )
     words = answer.error or "the service gives no reason"
-    return job.with_task(replace(task, error=f"{words} ({facts})" if facts else words))
+    return _failed(task, TaskFailure.FAILED, f"{words} ({facts})" if facts else words)
+
+
+def _failed(task: Task, failure: TaskFailure, error: str) -> Task:
+    """One that has given results before has them still, or had them: it is never started again unasked."""
+    had_results = any(not track.is_missing for track in task.tracks)
+    return replace(task, failure=TaskFailure.INCOMPLETE if had_results else failure, error=error)
 
 
 def _progressed(task: Task, progress: int, now: float) -> Task:
@@ -101,6 +114,8 @@ def _progressed(task: Task, progress: int, now: float) -> Task:
 
 def _until_next_check(task: Task, now: float) -> float:
     """Half of what the progress so far lets expect; it orders the tasks where there are too many to ask for all."""
+    if task.incomplete_since is not None:
+        return seconds_till_asked_again(task, now)
     if _is_stuck(task, now):
         return STUCK_ASKED_EVERY_SECONDS
     running = max(0.0, _age(task, now))
@@ -108,33 +123,80 @@ def _until_next_check(task: Task, now: float) -> float:
     return min(_LONGEST_BETWEEN_CHECKS_SECONDS, expected / 2)
 
 
-def _untold(job: Job, task: Task, answer: TaskAnswer | None, now: float, *, given_up: bool) -> Job:
-    """Asked again while it can still be told, unless the words say that the file is gone."""
+def seconds_till_asked_again(task: Task, now: float) -> float:
+    """Of a task without all of its tracks: ever more rarely, but at the end of patience, and twice at the end of its day."""
+    since = now - task.incomplete_since if task.incomplete_since is not None else 0.0
+    shortest, longest = _LATE_ASKED_EVERY_SECONDS
+    if _age(task, now) >= TOLD_SECONDS:
+        return GIVEN_UP_AFTER_SECONDS
+    marks = [mark for mark in (PATIENT_SECONDS - since, TOLD_SECONDS - _age(task, now)) if mark > 0]
+    return min(max(shortest, min(longest, since / 2)), *marks)
+
+
+def _untold(job: Job, task: Task, answer: TaskAnswer | None, now: float, *, given_up: bool) -> Task:
+    """Asked again while it can still be told, unless the words say that the file is gone. What has links by now is fetched first."""
+    if task.incomplete_since is not None and _settles_for_less(task, now) and not task.is_late:
+        return replace(_moving(task), stage=Stage.DOWNLOAD)
     if answer is not None and answer.gone:
-        words = answer.error or "the file is gone"
-        return job.with_task(
-            replace(task, error=f"expired: {words} The task was paid; `lalald retry {job.id}` pays again.")
-        )
+        return _expired(job, task, answer.error or "the file is gone")
     if given_up:
-        reason = f"expired: the service tells a task's state for 24 hours only. It was paid; `lalald retry {job.id}` pays again."
-        return job.with_task(replace(task, error=reason))
+        return _expired(job, task, "the service tells a task's state for 24 hours only.")
+    if task.incomplete_since is not None:
+        return replace(task, due_at=now + seconds_till_asked_again(task, now))
     longest = STUCK_ASKED_EVERY_SECONDS if _is_stuck(task, now) else _LONGEST_BETWEEN_CHECKS_SECONDS
-    return job.with_task(replace(task, due_at=now + min(longest, max(0.0, _age(task, now)) / 2)))
+    return replace(task, due_at=now + min(longest, max(0.0, _age(task, now)) / 2))
 
 
-def _succeeded(job: Job, task: Task, answer: TaskAnswer) -> Job:
-    tracks = tuple(
-        Track(track.type, track.label, track.url, name=track.name, size=track.size) for track in answer.tracks
+def _expired(job: Job, task: Task, why: str) -> Task:
+    """It was paid, and the service has no more results of it."""
+    money = (
+        f"The task was paid. `lalald retry {job.id}` asks the service once more and pays nothing; "
+        f"`lalald redo {job.id}` pays again."
     )
+    if not task.missing:
+        return replace(task, failure=TaskFailure.EXPIRED, error=f"expired: {why} {money}")
+    others = "; what else it gave was delivered" if any(track.delivered for track in task.tracks) else ""
+    error = f"expired: the service never gave {_listed(task.missing)}{others}. {money}"
+    return replace(task, failure=TaskFailure.INCOMPLETE, error=error)
+
+
+def _listed(tracks: tuple[Track, ...]) -> str:
+    labels = ", ".join(shown(track.label) for track in tracks)
+    return f"the track {labels}" if len(tracks) == 1 else f"the tracks {labels}"
+
+
+def _with_success(job: Job, task: Task, answer: TaskAnswer, now: float, *, given_up: bool) -> Job:
+    after = _succeeded(job, task, answer, now)
+    if given_up and after.stage is Stage.CHECK:
+        return job.with_task(_expired(job, after, "the service named no track of it."))
     names = job.handling.tracks
-    chosen = wanted(tracks, names)
-    if len(chosen) > _MOST_TRACKS:
-        owed = [track for track in chosen if track.wanted]
-        if len(owed) > _MOST_TRACKS:
-            words = f"the service named {len(tracks):,} tracks of task {task.title}, so only the first {_MOST_TRACKS} were delivered"
-            job = warned(job, words)
-        chosen = tuple(owed[:_MOST_TRACKS])
-    if none_matched(tracks, names):
-        told = ", ".join(track.label for track in chosen)
+    if task.tracks:
+        return job.with_task(after)
+    if none_matched(after.tracks, names):
+        told = ", ".join(track.label for track in after.tracks)
         job = warned(job, f"the service gave none of the wanted tracks, so all were delivered: {told}")
-    return job.with_task(replace(task, stage=Stage.DOWNLOAD, progress=100, tracks=chosen))
+    if len(answer.tracks) > len(after.tracks) >= _MOST_TRACKS:
+        words = f"the service named {len(answer.tracks):,} tracks of task {task.title}, so only the first {_MOST_TRACKS} were delivered"
+        job = warned(job, words)
+    return job.with_task(after)
+
+
+def _succeeded(job: Job, task: Task, answer: TaskAnswer, now: float) -> Task:
+    """To its download if it is complete, or as much of it as there is after some patience; else it is asked for again."""
+    settles = _settles_for_less(task, now)
+    tracks = answered(task, answer.tracks, job.handling.tracks, settles_for_less=settles)
+    if len(tracks) > _MOST_TRACKS:
+        tracks = tuple(track for track in tracks if track.wanted)[:_MOST_TRACKS]
+    after = replace(_moving(task), progress=100, tracks=tracks)
+    if not after.missing and (settles or not any(map(has_no_label, answer.tracks))):
+        return replace(after, stage=Stage.DOWNLOAD)
+    since = task.incomplete_since
+    after = replace(after, incomplete_since=now if since is None or since > now else since)
+    if settles and not after.is_late:
+        return replace(after, stage=Stage.DOWNLOAD)
+    return replace(after, due_at=now + seconds_till_asked_again(after, now))
+
+
+def _settles_for_less(task: Task, now: float) -> bool:
+    was_asked_long = task.incomplete_since is not None and now - task.incomplete_since >= PATIENT_SECONDS
+    return was_asked_long or _age(task, now) >= TOLD_SECONDS

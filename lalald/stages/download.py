@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 
 from lalald import outbox
-from lalald.errors import FolderUnavailableError, LinkDeadError, NameTakenError, StagingLostError, TwinChangedError
-from lalald.jobs import Done, Held, Hold, Job, Outcome, Stage, Task, Track
+from lalald.errors import (
+    FolderUnavailableError,
+    LinkDeadError,
+    NameTakenError,
+    SizeDiffersError,
+    StagingLostError,
+    TransientError,
+    TwinChangedError,
+)
+from lalald.jobs import Done, Held, Hold, Job, Outcome, Stage, Task, TaskFailure, Track
 from lalald.outbox import Staged
 from lalald.stages import twins
 from lalald.stages.bench import Bench
-from lalald.stages.room import room_for_tracks
+from lalald.stages.check import seconds_till_asked_again
+from lalald.stages.room import likely_size, room_for_tracks
 from lalald.stages.tracks import owed
 
 _LINKS_ASKED_AT_MOST = 2
@@ -52,11 +62,23 @@ async def _place(job: Job, bench: Bench) -> Outcome:
         return await _reserve(job, staged, bench)
     except StagingLostError:
         return Done(outbox.unnamed(job))
-    tasks = (
-        replace(task, stage=Stage.DONE) if task.stage is Stage.DOWNLOAD and task.error is None else task
-        for task in placed.tasks
-    )
-    return Done(replace(placed, tasks=tuple(tasks)))
+    now = bench.clock.now()
+    return Done(replace(placed, tasks=tuple(_delivered(task, now) for task in placed.tasks)))
+
+
+def _delivered(task: Task, now: float) -> Task:
+    """Over, unless the service still owes a track: it is asked for again."""
+    if task.stage is not Stage.DOWNLOAD or task.error is not None:
+        return task
+    if task.missing:
+        return _asked_again(task, now)
+    return replace(task, stage=Stage.DONE, incomplete_since=None)
+
+
+def _asked_again(task: Task, now: float) -> Task:
+    since = now if task.incomplete_since is None else task.incomplete_since
+    task = replace(task, stage=Stage.CHECK, incomplete_since=since)
+    return replace(task, due_at=now + seconds_till_asked_again(task, now))
 
 
 async def _placed(job: Job, bench: Bench) -> Job:
@@ -97,11 +119,11 @@ async def _fetch_all(job: Job, bench: Bench) -> dict[tuple[int, int], Staged] | 
     faults = [fault for fault in tries if isinstance(fault, BaseException)]
     if faults:
         await clear(job, bench)
-    dead = [task for (task, _, _), fault in zip(tracks, tries, strict=True) if isinstance(fault, LinkDeadError)]
     if any(isinstance(fault, TwinChangedError) for fault in faults):
         return await twins.away(job, bench) or _without_the_twin(job)
-    if dead:
-        return _links_anew(job, dead[0])
+    failed = [(*place, fault) for place, fault in zip(tracks, tries, strict=True) if isinstance(fault, Exception)]
+    if (outcome := _asks_about_tracks(job, failed, bench.clock.now())) is not None:
+        return outcome
     if faults:
         try:
             raise faults[0]
@@ -121,7 +143,7 @@ async def _fetch(job: Job, task: Task, position: int, track: Track, bench: Bench
         if track.origin is not None:
             folders = dict.fromkeys((directory, bench.folder_of(track.origin)))
             return await bench.disks.transfer(tuple(folders), outbox.copy_twin, job, task.number, position)
-        transfer = bench.transfer(job, track.size or job.size)
+        transfer = bench.transfer(job, likely_size(job, track))
         return await bench.disks.transfer(directory, outbox.fetch, job, task.number, position, bench.api, transfer)
 
 
@@ -144,13 +166,63 @@ def _without_the_twin(job: Job) -> Outcome:
     return Done(replace(again, redo=True))
 
 
-def _links_anew(job: Job, task: Task) -> Outcome:
-    """A dead link: `/check/` may give a new one, twice at most. Then this task has failed, the others go on."""
-    if task.links_asked >= _LINKS_ASKED_AT_MOST:
-        words = f"the service's links to its tracks are dead, new ones were asked for {task.links_asked} times."
-        again = f"It is paid; `lalald retry {job.id}` asks again while the service keeps the results."
-        return Done(job.with_task(replace(task, error=f"{words} {again}")))
-    return Done(job.with_task(replace(task, links_asked=task.links_asked + 1, stage=Stage.CHECK, due_at=None)))
+_Failed = tuple[Task, int, Track, Exception]
+
+
+def _asks_about_tracks(job: Job, failed: Sequence[_Failed], now: float) -> Outcome | None:
+    """What `/check/` may know better: a dead link, another size, tracks that never arrive while others do. Else None."""
+    if dead := [(task, place) for task, place, _, fault in failed if isinstance(fault, LinkDeadError)]:
+        return _links_anew(job, dead, now)
+    if differing := [(task, place) for task, place, _, fault in failed if isinstance(fault, SizeDiffersError)]:
+        return _sizes_anew(job, differing)
+    if job.attempts >= _TRIES_WITH_A_LINK - 1 and all(isinstance(fault, TransientError) for *_, fault in failed):
+        return _sisters_alone(job, [(task, place) for task, place, _, _ in failed], now)
+    return None
+
+
+def _links_anew(job: Job, dead: Sequence[tuple[Task, int]], now: float) -> Outcome:
+    """A dead link: `/check/` may give a new one, twice at most. Then the service has not given that track, and its sisters go on;
+    where there are none its task has failed."""
+    task = dead[0][0]
+    if task.links_asked < _LINKS_ASKED_AT_MOST:
+        return Done(job.with_task(replace(task, links_asked=task.links_asked + 1, stage=Stage.CHECK, due_at=None)))
+    without = _without_links(task, [place for other, place in dead if other.number == task.number], now)
+    if any(track.wanted and not track.is_missing for track in without.tracks):
+        return Done(job.with_task(without))
+    words = f"the service's links to its tracks are dead, new ones were asked for {task.links_asked} times."
+    again = f"It is paid; `lalald retry {job.id}` asks again while the service keeps the results."
+    return Done(job.with_task(replace(task, failure=TaskFailure.DEAD_LINKS, error=f"{words} {again}")))
+
+
+def _without_links(task: Task, places: Sequence[int], now: float) -> Task:
+    """As if the service had not given these tracks: the others are delivered, and these asked for again."""
+    tracks = (replace(track, url="") if place in places else track for place, track in enumerate(task.tracks))
+    without = replace(task, tracks=tuple(tracks), incomplete_since=task.incomplete_since or now)
+    owes = any(track.wanted and not track.delivered and not track.is_missing for track in without.tracks)
+    return without if owes else _asked_again(without, now)
+
+
+def _sisters_alone(job: Job, failed: Sequence[tuple[Task, int]], now: float) -> Outcome | None:
+    """Tracks that were tried for some ten minutes keep no longer those from their places that have arrived."""
+    after = job
+    for task in job.tasks:
+        places = [place for other, place in failed if other.number == task.number]
+        without = _without_links(task, places, now) if places else task
+        if places and any(track.wanted and not track.is_missing for track in without.tracks):
+            after = after.with_task(without)
+    return Done(after) if after is not job else None
+
+
+def _sizes_anew(job: Job, differing: Sequence[tuple[Task, int]]) -> Done:
+    """The declared size is a hint, and asked for once more. What comes is delivered then, whatever it says."""
+    for number, place in [(task.number, place) for task, place in differing]:
+        task = next(task for task in job.tasks if task.number == number)
+        doubted = (
+            replace(track, declared_size=track.size) if other == place else track
+            for other, track in enumerate(task.tracks)
+        )
+        job = job.with_task(replace(task, tracks=tuple(doubted), stage=Stage.CHECK, due_at=None))
+    return Done(job)
 
 
 async def tidy(job: Job, bench: Bench) -> None:

@@ -6,7 +6,8 @@ import os
 from collections import Counter
 
 from lalald.files import ROOM_KEPT_BYTES, check_folder, free_bytes
-from lalald.jobs import Job, Stage
+from lalald.jobs import Job, Stage, Track
+from lalald.outbox import most_track_bytes
 from lalald.presets import expected_labels
 from lalald.stages.places import filing_folder, filing_place
 from lalald.stages.tracks import owed
@@ -35,7 +36,12 @@ def room_for_results(job: Job) -> int:
 
 def room_for_tracks(job: Job) -> int:
     """Bytes of the tracks that it still owes, as declared, else as large as the source; and what is left to others."""
-    return sum(track.size if track.size is not None else job.size for _, _, track in owed(job)) + ROOM_KEPT_BYTES
+    return sum(likely_size(job, track) for _, _, track in owed(job)) + ROOM_KEPT_BYTES
+
+
+def likely_size(job: Job, track: Track) -> int:
+    """Bytes: the declared size where a track of this source can have it, else the source's."""
+    return track.size if track.size and track.size <= most_track_bytes(job) else job.size
 
 
 def room_at(place: str, root: str) -> tuple[int, int]:

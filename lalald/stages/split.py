@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from lalald.api import SplitItem, Started, StartRefused
 from lalald.errors import RateLimitedError, RefusedError, ServiceError, TransientError
-from lalald.jobs import Done, Held, Hold, HoldSource, Job, Later, Outcome, Stage, Task
+from lalald.jobs import Done, Held, Hold, HoldSource, Job, Later, Outcome, Stage, Task, TaskFailure
 from lalald.money import minutes as cost
 from lalald.presets import BATCHABLE
 from lalald.stages.bench import Bench
@@ -236,7 +236,9 @@ def _not_started(
         bench.budget.outdated()
         reason = f"the service says that the minutes do not suffice: {_words(answer)}"
         return told, Held(Hold.MINUTES, reason, tasks=(task.number,), source=HoldSource.SERVICE)
-    failed = replace(task, asked_at=None, error=f"{_words(answer)} Nothing was charged for it.")
+    failed = replace(
+        task, asked_at=None, failure=TaskFailure.REFUSED, error=f"{_words(answer)} Nothing was charged for it."
+    )
     return job.with_task(failed), None
 
 

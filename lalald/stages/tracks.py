@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lalald.jobs import Job, Stage, Task, Track
+from lalald.naming import fold
 
 
 def owed(job: Job) -> list[tuple[Task, int, Track]]:
@@ -15,7 +16,7 @@ def owed(job: Job) -> list[tuple[Task, int, Track]]:
         for task in job.tasks
         if task.stage is Stage.DOWNLOAD and task.error is None
         for position, track in enumerate(task.tracks)
-        if track.wanted and not track.delivered
+        if track.wanted and not track.delivered and not track.is_missing
     ]
 
 
@@ -24,9 +25,7 @@ def wanted(tracks: Sequence[Track], names: Sequence[str] | None) -> tuple[Track,
 
     Where none is left all are wanted: what was paid for is never left behind.
     """
-    chosen = tuple(
-        replace(track, wanted=names is None or track.label in names or track.type in names) for track in tracks
-    )
+    chosen = tuple(replace(track, wanted=_is_named(track, names)) for track in tracks)
     if any(track.wanted for track in chosen):
         return chosen
     return tuple(replace(track, wanted=True) for track in tracks)
@@ -34,4 +33,8 @@ def wanted(tracks: Sequence[Track], names: Sequence[str] | None) -> tuple[Track,
 
 def none_matched(tracks: Sequence[Track], names: Sequence[str] | None) -> bool:
     """Whether the rule's `tracks` names nothing that the service gave."""
-    return names is not None and not any(track.label in names or track.type in names for track in tracks)
+    return not any(_is_named(track, names) for track in tracks)
+
+
+def _is_named(track: Track, names: Sequence[str] | None) -> bool:
+    return names is None or not {fold(track.label), fold(track.type)}.isdisjoint(map(fold, names))

@@ -202,8 +202,25 @@ ALTER TABLE jobs ADD COLUMN upload_waived INTEGER NOT NULL DEFAULT 0;
 UPDATE jobs SET duration = NULL WHERE stage = 'upload' AND source_id IS NULL;
 """
 
+_COMPLETENESS = """
+ALTER TABLE tasks ADD COLUMN failure TEXT;           -- refused failed cancelled expired incomplete dead_links: the kind of `error`
+ALTER TABLE tasks ADD COLUMN incomplete_since REAL;  -- when it was first known to have succeeded without all of its tracks
+ALTER TABLE tracks ADD COLUMN declared_size INTEGER; -- what the service said instead of `size`, where what arrived has another
+UPDATE tasks SET failure = CASE
+    WHEN stage = 'download' THEN 'dead_links'
+    WHEN error = 'it was cancelled' OR error LIKE 'the task was cancelled on the service%' THEN 'cancelled'
+    WHEN stage = 'split' THEN 'refused'
+    WHEN error LIKE 'expired:%' THEN 'expired'
+    ELSE 'failed' END WHERE error IS NOT NULL;
+UPDATE tasks SET error = replace(error, '`lalald retry', '`lalald redo') WHERE failure = 'expired';
+UPDATE jobs SET error = replace(error, '`lalald retry', '`lalald redo')
+    WHERE state = 'failed' AND id IN (SELECT job_id FROM tasks WHERE failure = 'expired');
+"""
+
 # The n-th brings version n to n + 1; none is ever edited once released.
-MIGRATIONS: tuple[str, ...] = (_FIRST, _OUTBOXES, _FOLDERS, _MINUTES, _UNFILED, _CONSENTS, _LENGTHS)
+MIGRATIONS: tuple[str, ...] = (
+    _FIRST, _OUTBOXES, _FOLDERS, _MINUTES, _UNFILED, _CONSENTS, _LENGTHS, _COMPLETENESS,
+)  # fmt: skip
 VERSION = len(MIGRATIONS)
 
 

@@ -23,7 +23,7 @@ _ENDED = "jobs.state IN ('failed', 'cancelled')"  # as it stands at the index: S
 _TRANSFERS = "state = 'waiting' AND stage IN ('upload', 'download') AND progress IS NOT NULL"
 _CHECKS = (
     "tasks JOIN jobs ON jobs.id = tasks.job_id WHERE tasks.stage = 'check' AND tasks.error IS NULL"
-    " AND jobs.state = 'waiting' AND jobs.stage = 'check'"
+    " AND tasks.incomplete_since IS NULL AND jobs.state = 'waiting' AND jobs.stage = 'check'"
 )
 
 
@@ -59,7 +59,8 @@ class JobReport:
 
 def is_under_way(task: Task) -> bool:
     """The service is working on it."""
-    return task.stage is Stage.CHECK and task.task_id is not None and task.error is None
+    working = task.stage is Stage.CHECK and task.incomplete_since is None
+    return working and task.task_id is not None and task.error is None
 
 
 class HoldReport(NamedTuple):
@@ -236,6 +237,11 @@ class Reports:
     def failures(self, limit: int) -> list[JobReport]:
         """Failed jobs, newest first."""
         return self._reports(f"{_ENDED} AND jobs.state = 'failed'", (), limit, order="jobs.id DESC")
+
+    def incomplete(self, limit: int) -> list[JobReport]:
+        """Jobs whose tasks have succeeded without all of their tracks, and are asked for the rest, oldest first."""
+        where = "SELECT job_id FROM tasks WHERE stage = 'check' AND error IS NULL AND incomplete_since IS NOT NULL"
+        return self._reports(f"jobs.id IN ({where}) AND jobs.state IN ('waiting', 'held')", (), limit)
 
     def unpaid(self) -> Iterator[JobReport]:
         """Waiting and held jobs with a task that is not paid yet, oldest first."""

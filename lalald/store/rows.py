@@ -10,7 +10,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from lalald.jobs import Handling, Hold, HoldSource, Job, Request, Seen, Stage, State, Task, Track
+from lalald.jobs import Handling, Hold, HoldSource, Job, Request, Seen, Stage, State, Task, TaskFailure, Track
 
 _KEPT_BY_THE_STORE = ("id", "handling", "tasks", "request", "request_seen", "revision", "minutes")
 JOB_COLUMNS = tuple(name for name in Job.__slots__ if name not in _KEPT_BY_THE_STORE)
@@ -103,6 +103,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "hold_source": HoldSource,
     "waits_source": HoldSource,
     "request_seen": Seen.from_json,
+    "failure": TaskFailure,
     "request": Request,
     "handling": Handling.from_json,
     "presets": json.loads,

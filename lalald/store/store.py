@@ -23,6 +23,20 @@ LONGEST_WAIT_SECONDS = 3600.0 + LONGEST_BACKOFF_SECONDS
 _NOT_IN = "jobs.id NOT IN (SELECT value FROM json_each(?))"  # told to SQLite: what is passed over is not read
 
 
+# A job that is held only because another of its tasks waits for something goes on with this one.
+_CHECKED = (
+    "FROM tasks t JOIN jobs j ON j.id = t.job_id WHERE t.stage = 'check' AND t.error IS NULL AND (j.state = 'waiting'"
+    " OR (j.state = 'held' AND j.hold = 'lost_task') OR (j.state = 'held' AND t.incomplete_since IS NOT NULL"
+    " AND EXISTS (SELECT 1 FROM tasks w WHERE w.job_id = j.id AND w.waits_for = j.hold)))"
+)
+_AT_ITS_OWN_PACE = "(t.waits_for IS NOT NULL OR t.incomplete_since IS NOT NULL)"
+_OWES_MORE = (  # a living task of which not everything that the service gave is delivered
+    "SELECT 1 FROM tasks t WHERE t.job_id = jobs.id AND t.error IS NULL AND t.stage != 'done' AND (t.stage != 'check'"
+    " OR t.incomplete_since IS NULL OR EXISTS (SELECT 1 FROM tracks WHERE tracks.job_id = t.job_id"
+    " AND tracks.task_number = t.number AND tracks.wanted AND NOT tracks.delivered AND tracks.url != ''))"
+)
+
+
 class RunningTask(NamedTuple):
     """A task to be asked for."""
 
@@ -112,20 +126,19 @@ class Store(KnownTwins):
         return {Hold(hold): count for hold, count in rows if hold}
 
     def running_tasks(self, now: float, limit: int) -> list[RunningTask]:
-        """Tasks that the service is working on, those first whose check is most due; stuck ones are asked for at their own pace."""
+        """Tasks that the service is working on, those first whose check is most due; stuck and incomplete ones are asked for at
+        their own pace."""
         rows = self.connection.execute(
-            "SELECT t.job_id, t.number, t.task_id, coalesce(t.due_at, 0) FROM tasks t JOIN jobs j ON j.id = t.job_id"
-            " WHERE t.stage = 'check' AND t.error IS NULL AND (j.state = 'waiting' OR (j.state = 'held' AND j.hold = 'lost_task'))"
-            " AND (t.waits_for IS NULL OR t.due_at <= ? OR t.due_at > ?) ORDER BY t.due_at LIMIT ?",
+            f"SELECT t.job_id, t.number, t.task_id, coalesce(t.due_at, 0) {_CHECKED} AND"
+            f" (NOT {_AT_ITS_OWN_PACE} OR coalesce(t.due_at, 0) <= ? OR t.due_at > ?) ORDER BY t.due_at LIMIT ?",
             (now, now + LONGEST_WAIT_SECONDS, limit),
         )
         return [RunningTask(*row) for row in rows]
 
     def next_stuck_due_at(self) -> float | None:
-        """When the next of the tasks that stand still is to be asked for."""
+        """When the next of the tasks that are stuck or incomplete is to be asked for."""
         (found,) = self.connection.execute(
-            "SELECT min(t.due_at) FROM tasks t JOIN jobs j ON j.id = t.job_id WHERE t.stage = 'check' AND t.error IS NULL"
-            " AND t.waits_for IS NOT NULL AND (j.state = 'waiting' OR (j.state = 'held' AND j.hold = 'lost_task'))"
+            f"SELECT min(coalesce(t.due_at, 0)) {_CHECKED} AND {_AT_ITS_OWN_PACE}"
         ).fetchone()
         return found if found is None else float(found)
 
@@ -164,6 +177,13 @@ class Store(KnownTwins):
             " WHERE jobs.twin_id IS NOT NULL AND jobs.state = 'waiting' AND jobs.stage = 'upload' AND twin.state = 'held')"
             " + (SELECT count(*) FROM jobs INDEXED BY jobs_unfiled WHERE state = 'failed' AND filed = 0 AND due_at <= ?)",
             (now,),
+        ).fetchone()
+        return int(count)
+
+    def late_count(self) -> int:
+        """Waiting jobs of which everything is delivered that the service gave so far: it is asked for the rest now and then."""
+        (count,) = self.connection.execute(
+            f"SELECT count(*) FROM jobs WHERE state = 'waiting' AND stage = 'check' AND NOT EXISTS ({_OWES_MORE})"
         ).fetchone()
         return int(count)
 
