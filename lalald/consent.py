@@ -54,10 +54,15 @@ def granted(job: Job, hold: Hold | None, source: HoldSource | None, price: float
         job = replace(job, per_day_waived=True)
     elif hold is Hold.DUPLICATE:
         job = replace(job, duplicate_accepted=True)
-    if hold is Hold.MINUTES and job.source_id is None:
+    if asks_about_upload(job, hold, source):
         job = replace(job, upload_waived=True)
     asks_a_price = hold in PAYING and source not in _WITHOUT_A_PRICE
     return approved(job, price) if asks_a_price else job
+
+
+def asks_about_upload(job: Job, hold: Hold | None, source: HoldSource | None) -> bool:
+    """Whether the file was kept back by a local figure, or by another file: released, it is uploaded and the service's figure decides."""
+    return hold is Hold.MINUTES and source in (HoldSource.LEFT, HoldSource.UNKNOWN) and job.source_id is None
 
 
 def approved(job: Job, price: float | None) -> Job:

@@ -83,8 +83,8 @@ def test_an_unknown_duration_is_read_from_the_file_where_it_can_be(shelf: Shelf)
         shelf.said("retry", "10", "11")
         == (
             "job 10 podcasts/short.wav: goes on; about 0.2 min will be charged\n"
-            "job 11 podcasts/gone.wav: goes on; its cost is unknown: the file does not tell its duration\n"
-            "together about 0.2 min and 1 file of unknown duration\n"
+            "job 11 podcasts/gone.wav: goes on; its cost is unknown: the file does not state its length\n"
+            "together at least 0.2 min, 1 file of unknown length\n"
         )
         + ASLEEP
     )
@@ -100,7 +100,7 @@ def test_a_job_that_is_named_twice_is_asked_and_priced_once(shelf: Shelf) -> Non
 
 
 def test_a_price_of_which_nothing_is_known_is_no_price_of_nothing() -> None:
-    assert price(0.0, 2) == "2 files of unknown duration"
+    assert price(0.0, 2) == "2 files of unknown length"
     assert price(0.0) == "about 0.0 min"
 
 
@@ -324,7 +324,7 @@ def test_a_job_held_since_its_first_scan_is_priced_when_all_are_released(tmp_pat
             shelf.take(store, f"{number}.mp3", NOW, hold=Hold.FIRST_SCAN, hold_reason="it lay there")
         shelf.take(store, "unknown.mp3", NOW, hold=Hold.FIRST_SCAN, hold_reason="it lay there", duration=None)
     assert shelf.said("release", "--all") == (
-        "26 jobs released; about 225.0 min and 1 file of unknown duration will be charged\n" + ASLEEP
+        "26 jobs released; at least 225.0 min, 1 file of unknown length, will be charged\n" + ASLEEP
     )
 
 

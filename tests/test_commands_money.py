@@ -64,9 +64,11 @@ def test_an_unknown_duration_has_an_unknown_price(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path, inbox={"existing": "take"})
     (shelf.inbox / "film.mkv").write_bytes(b"no header that anybody reads")
     assert explained(shelf, "film.mkv").splitlines()[-2:] == [
-        "  duration   unknown: the file does not tell",
-        "  cost       unknown",
+        "  duration   unknown: the file does not state it",
+        "  cost       unknown until it is uploaded: that costs nothing yet",
     ]
+    (facts,) = json.loads(shelf.said("explain", "--json", str(shelf.inbox / "film.mkv")))
+    assert (facts["duration"], facts["minutes"], facts["unknown"]) == (None, None, 1)
 
 
 def test_why_a_file_is_left_alone_is_told(tmp_path: Path) -> None:
@@ -124,6 +126,7 @@ def test_a_file_with_a_job_is_told_with_its_job(tmp_path: Path) -> None:
         "state": "done",
         "duration": 180.0,
         "minutes": 0.0,
+        "unknown": 0,
         "minutes_charged": 3.0,
         "tasks": [{"name": None, "mode": "voice_clean", "presets": {"dereverb_enabled": True, "stem": "voice"}}],
         "remarks": [],
@@ -193,10 +196,10 @@ def test_a_plan_prices_everything_that_waits(tmp_path: Path, sandbox: Sandbox) -
         "",
         "altogether",
         "files 7",
-        "cost about 6.7 min",
-        "and 3 files of unknown duration, known once uploaded: that costs nothing yet",
+        "cost at least 6.7 min, 3 files of unknown length",
+        "an unknown length is known once the file is uploaded: that costs nothing yet",
         "left 7.5 min, 2 of them in reserve",
-        "1.2 min too few: what does not fit is held, oldest first served",
+        "at least 1.2 min too few: what does not fit is held, oldest first served",
         "",
         "left alone",
         "2 it is no audio or video file by its ending, and no rule takes other types",
@@ -229,7 +232,7 @@ def test_files_of_which_nothing_is_known_are_not_said_to_cost_nothing(tmp_path: 
     shelf = Shelf(tmp_path)
     (shelf.inbox / "film.mkv").write_bytes(b"no header that anybody reads")
     told = words(shelf.said("plan"))
-    assert "cost 1 file of unknown duration, known once uploaded: that costs nothing yet" in told
+    assert "cost 1 file of unknown length" in told
     assert not any(line.startswith("cost about") for line in told)
 
 

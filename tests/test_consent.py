@@ -271,6 +271,13 @@ def test_a_release_by_number_stores_the_price_that_it_prints(shelf: Shelf) -> No
     assert asked(shelf) == {1: 5.0, 4: 5.0}
 
 
+def test_a_file_kept_back_by_what_it_states_is_uploaded_when_it_is_released_by_number(shelf: Shelf) -> None:
+    assert shelf.said("release", "2").startswith(
+        "job 2 podcasts/2.mp3: is uploaded now, and the service's figure decides; about 3.5 min by what the file states\n"
+    )
+    assert asked(shelf) == {2: 3.5}
+
+
 def test_a_release_as_json(shelf: Shelf) -> None:
     facts = json.loads(shelf.said("release", "--all", "--yes", "--json"))
     assert [one["id"] for one in facts["released"]] == [1, 3, 4]

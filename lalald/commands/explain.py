@@ -62,6 +62,7 @@ class Account:
             "state": job.state if job else None,
             "duration": self.duration,
             "minutes": self.cost,
+            "unknown": int(bool(self.tasks) and self.cost is None),
             "minutes_charged": job.job.minutes if job else 0.0,
             "tasks": [{"name": task.name, "mode": task.mode, "presets": dict(task.presets)} for task in self.tasks],
             "remarks": list(self.remarks),
@@ -88,7 +89,7 @@ class Account:
         if self.tasks:
             yield (
                 "duration",
-                "unknown: the file does not tell" if self.duration is None else format_duration(self.duration),
+                "unknown: the file does not state it" if self.duration is None else format_duration(self.duration),
             )
             yield "cost", self._cost_told()
         for remark in self.remarks:
@@ -96,7 +97,8 @@ class Account:
 
     def _cost_told(self) -> str:
         charged = f", {self.job.job.minutes:,.1f} min are charged already" if self.job and self.job.job.minutes else ""
-        cost = "unknown" if self.cost is None else price(self.cost) if self.cost else "nothing more"
+        unknown = "unknown until it is uploaded: that costs nothing yet"
+        cost = unknown if self.cost is None else price(self.cost) if self.cost else "nothing more"
         return cost + charged
 
 

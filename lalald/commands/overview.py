@@ -88,7 +88,10 @@ class Overview:
             "stages": {str(stage): self.counts.stages.get(stage, 0) for stage in Stage if stage is not Stage.DONE},
             "requests": self.asked,
             "under_way": [_job_facts(report) for report in self.under_way],
-            "holds": [{**hold._asdict(), "since": iso(hold.since), "to_do": _to_do(hold)} for hold in self.holds],
+            "holds": [
+                {**hold._asdict(), "minutes": round(hold.minutes, 3), "since": iso(hold.since), "to_do": _to_do(hold)}
+                for hold in self.holds
+            ],
             "failures": [{**_job_facts(report), "error": report.job.error} for report in self.failures],
             "incomplete": [{**_job_facts(report), "warning": warning_of(report.job)} for report in self.incomplete],
             "minutes": {

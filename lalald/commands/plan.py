@@ -107,11 +107,9 @@ def _limits(plan: Plan, per_day: float | None) -> Iterator[tuple[Cell, ...]]:
 
 def _totals(plan: Plan, config: Config, left: float | None, trouble: str | None) -> Iterator[tuple[Cell, ...]]:
     yield "files", f"{plan.files:,}"
-    told = [price(plan.minutes)] if plan.minutes or not plan.unknown else []
+    yield "cost", price(plan.minutes, plan.unknown)
     if plan.unknown:
-        joined = "and " if told else ""
-        told.append(f"{joined}{price(0.0, plan.unknown)}, known once uploaded: that costs nothing yet")
-    yield from zip(("cost", ""), told, strict=False)
+        yield "", "an unknown length is known once the file is uploaded: that costs nothing yet"
     yield from _limits(plan, config.minutes.per_day)
     if left is None:
         yield "left", f"unknown: {shown(trouble or '')}"
@@ -122,4 +120,5 @@ def _totals(plan: Plan, config: Config, left: float | None, trouble: str | None)
     )
     missing = plan.minutes - (left - config.minutes.reserve)
     if missing > 0:
-        yield "", f"{missing:,.1f} min too few: what does not fit is held, oldest first served"
+        least = "at least " if plan.unknown else ""
+        yield "", f"{least}{missing:,.1f} min too few: what does not fit is held, oldest first served"

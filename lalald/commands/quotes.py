@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from lalald.commands.asking import MOST_LINES, duration_of
-from lalald.commands.wording import count, price, shown
-from lalald.consent import price_of, seen, to_pay_on_retry
+from lalald.commands.wording import charged, count, price, shown
+from lalald.consent import asks_about_upload, price_of, seen, to_pay_on_retry
 from lalald.jobs import Hold, HoldSource, Job, Seen, Task
 
 
@@ -31,13 +31,21 @@ class Quote:
     what: str
     minutes: float | None
     seen: Seen
+    is_decided_after_upload: bool = False  # by the service's figure: the price is what the file states
     stays: str | None = None
     stays_for: HoldSource | None = None
 
     def line(self) -> str:
         once_more = " once more" if self.hold is Hold.LOST_TASK and self.minutes != 0.0 else ""
-        start = f"job {self.job_id} {shown(self.path)}: {self.what}; {_told(self.minutes)}{once_more}"
+        start = f"job {self.job_id} {shown(self.path)}: {self.what}; {self._told()}{once_more}"
         return f"{start}. It stays held for now: {shown(self.stays)}" if self.stays else start
+
+    def _told(self) -> str:
+        if self.minutes is None:
+            return "its cost is unknown: the file does not state its length"
+        return (
+            f"{price(self.minutes)} by what the file states" if self.is_decided_after_upload else charged(self.minutes)
+        )
 
     def facts(self) -> dict[str, Any]:
         return {
@@ -54,7 +62,8 @@ class Quote:
 def quote(job: Job, what: str, tasks: Sequence[Task], duration: float | None) -> Quote:
     """The quote of a job of which these tasks will be charged."""
     cost = price_of(tasks, duration)
-    return Quote(job.id, job.path, job.hold, job.hold_source, what, cost, seen(job, cost))
+    after_upload = asks_about_upload(job, job.hold, job.hold_source)
+    return Quote(job.id, job.path, job.hold, job.hold_source, what, cost, seen(job, cost), after_upload)
 
 
 def quote_of_retry(job: Job, now: Callable[[Job], Job]) -> Quote:
@@ -88,9 +97,3 @@ def show_quotes(quotes: Sequence[Quote]) -> None:
         print(f"… and {count(len(quotes) - MOST_LINES, 'more job')}")
     if len(quotes) > 1:
         print(f"together {price(*together(quotes))}")
-
-
-def _told(cost: float | None) -> str:
-    if cost is None:
-        return "its cost is unknown: the file does not tell its duration"
-    return f"{price(cost)} will be charged" if cost else "nothing more is charged"

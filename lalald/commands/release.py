@@ -12,7 +12,7 @@ from lalald.commands.layout import show_json
 from lalald.commands.quotes import Price, Quote, by_hold, show_quotes, together
 from lalald.commands.release_forecast import forecast
 from lalald.commands.state_folder import state_dir
-from lalald.commands.wording import count, price, shown
+from lalald.commands.wording import charged, count, shown
 from lalald.errors import UsageError
 from lalald.jobs import Hold, HoldSource, Request, State
 from lalald.store.reports import HoldReport, JobReport
@@ -106,10 +106,10 @@ def _quotes(reports: Iterable[JobReport], arguments: Namespace, requests: Reques
 def _show_all(quotes: Sequence[Quote], asked: Sequence[Quote], spared: Sequence[HoldReport], *, unsure: bool) -> None:
     holds = by_hold(quotes)
     for kind, (jobs, cost) in holds.items() if len(holds) > 1 or unsure else ():
-        print(f"{kind}: {count(jobs, 'job')}, {_price(cost)}")
+        print(f"{kind}: {count(jobs, 'job')}, {charged(*cost)}")
     resumed = [one for one in asked if one.stays_for is None]
     if resumed and not unsure:
-        print(f"{count(len(resumed), 'job')} released; {_price(together(resumed))}")
+        print(f"{count(len(resumed), 'job')} released; {charged(*together(resumed))}")
     for source in HoldSource:
         staying = [one for one in quotes if one.stays_for is source]
         if staying:
@@ -120,10 +120,6 @@ def _show_all(quotes: Sequence[Quote], asked: Sequence[Quote], spared: Sequence[
         print(f"{count(hold.jobs, 'job')} held as lost_task left alone: {why}")
     if not quotes:
         print("No other job is held: nothing to do." if spared else "No job is held: nothing to do.")
-
-
-def _price(cost: Price) -> str:
-    return f"{price(*cost)} will be charged" if cost.minutes or cost.unknown else "nothing more is charged"
 
 
 def _facts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lalald.consent import asks_about_upload
 from lalald.jobs import Hold, HoldSource, Job
 
 # Of all the jobs that wait for the same thing.
@@ -45,12 +46,11 @@ _PASSES: dict[HoldSource, str] = {
     HoldSource.PRICE: "resumes at this price",
     HoldSource.UNKNOWN: "is uploaded now",
 }
-_DECIDED_BY_THE_SERVICE = (HoldSource.LEFT, HoldSource.UNKNOWN)
 
 
 def released(job: Job) -> str:
     """What becomes of a held job when somebody releases it: `job 4 long.mp3: …`."""
-    if job.hold is Hold.MINUTES and job.source_id is None and job.hold_source in _DECIDED_BY_THE_SERVICE:
+    if asks_about_upload(job, job.hold, job.hold_source):
         return "is uploaded now, and the service's figure decides"
     if job.hold is Hold.MINUTES:
         return _PASSES[job.hold_source or HoldSource.LEFT]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from lalald.naming import shown
 from lalald.store.reports import Fact
 
-__all__ = ["ago", "count", "iso", "moment", "price", "shown", "span", "trouble_told"]
+__all__ = ["ago", "charged", "count", "iso", "moment", "price", "shown", "span", "trouble_told"]
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
@@ -47,9 +47,15 @@ def iso(at: float | None) -> str | None:
 
 
 def price(minutes: float, unknown: int = 0) -> str:
-    """`about 12.5 min`, and how many files could not be measured."""
-    told = f"about {minutes:,.1f} min"
+    """`about 12.5 min`; with files of unknown length `at least 12.5 min, 2 files of unknown length`."""
     if not unknown:
-        return told
-    of_unknown = f"{count(unknown, 'file')} of unknown duration"
-    return f"{told} and {of_unknown}" if minutes else of_unknown
+        return f"about {minutes:,.1f} min"
+    of_unknown = f"{count(unknown, 'file')} of unknown length"
+    return f"at least {minutes:,.1f} min, {of_unknown}" if minutes else of_unknown
+
+
+def charged(minutes: float, unknown: int = 0) -> str:
+    """What of a price will be charged, as a clause."""
+    if not minutes:
+        return f"{price(0.0, unknown)}: the price is known once uploaded" if unknown else "nothing more is charged"
+    return f"{price(minutes, unknown)}{', ' if unknown else ' '}will be charged"
