@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import http.client
 import ssl
 from contextlib import suppress
 from typing import Any
 
+import httpcore
 import httpx
 import pytest
 from hypothesis import given
@@ -264,17 +264,25 @@ def leaves(kind: type[BaseException]) -> set[type[BaseException]]:
     return set().union(*map(leaves, below)) if below else {kind}
 
 
-@pytest.mark.parametrize(
-    "kind", sorted(leaves(httpx.TransportError) | {httpx.DecodingError, httpx.TooManyRedirects}, key=lambda k: k.__name__)
-)  # fmt: skip
-def test_every_error_of_httpx_has_its_own_row(kind: type[BaseException]) -> None:
-    assert kind in translate.NETWORK
+HTTPX = leaves(httpx.TransportError) | {httpx.DecodingError, httpx.TooManyRedirects}
+HTTPCORE = {kind for name in httpcore.__all__ if isinstance(kind := getattr(httpcore, name), type)}
+HTTPCORE = {kind for kind in HTTPCORE if issubclass(kind, Exception) and not kind.__subclasses__()}
+
+
+@pytest.mark.parametrize("kind", sorted(HTTPX | HTTPCORE, key=lambda kind: f"{kind.__name__} {kind.__module__}"))
+def test_every_error_of_httpx_and_httpcore_has_its_own_row(kind: type[BaseException]) -> None:
+    assert kind.__name__ in error_table()
+    assert kind is httpcore.ConnectionNotAvailable or issubclass(kind, translate.FOREIGN)
+
+
+def error_table() -> set[str]:
+    return set(translate.NETWORK)
 
 
 def test_every_error_of_the_standard_library_has_a_row_or_a_parent() -> None:
-    for kind in leaves(http.client.HTTPException) | leaves(ssl.SSLError) | leaves(OSError):
-        if kind.__module__ in ("http.client", "ssl", "builtins", "socket"):
-            assert any(parent in translate.NETWORK for parent in kind.__mro__)
+    for kind in leaves(ssl.SSLError) | leaves(OSError):
+        if kind.__module__ in ("ssl", "builtins", "socket"):
+            assert error_table() & {parent.__name__ for parent in kind.__mro__ if parent is not Exception}
     for error in (
         ssl.SSLCertVerificationError(),
         ConnectionRefusedError(111, "no"),
@@ -284,9 +292,19 @@ def test_every_error_of_the_standard_library_has_a_row_or_a_parent() -> None:
         assert str(translate.lost(error, "host")).startswith("host: ")
 
 
+def test_the_systems_word_is_told_before_a_librarys() -> None:
+    error = httpcore.ConnectError("All connection attempts failed")
+    error.__context__ = OSError("All connection attempts failed")  # as the pool of httpcore leaves it
+    error.__context__.__cause__ = ExceptionGroup(
+        "", [ConnectionRefusedError(111, "Connection refused"), OSError(101, "no")]
+    )
+    told = translate.lost(error, "host")
+    assert str(told) == "host: the connection was refused (Connection refused)"
+    assert not told.carried_out_possible
+
+
 def test_what_never_left_was_not_carried_out() -> None:
     for error in (httpx.ConnectError(""), httpx.ConnectTimeout(""), httpx.PoolTimeout(""), ConnectionRefusedError()):
         assert not translate.lost(error, "host").carried_out_possible
     for error in (httpx.ReadError(""), httpx.ReadTimeout(""), TimeoutError(), ConnectionResetError()):
         assert translate.lost(error, "host").carried_out_possible
-        assert not translate.lost(error, "host", sent=False).carried_out_possible

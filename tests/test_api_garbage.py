@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import http.client
 import io
 import socket
 import time
@@ -17,10 +16,7 @@ import pytest
 
 from api_client import client, closed_clients  # noqa: F401 - a fixture
 from carrying import Workshop, run
-from lalald.api import Deadlines, Transfer, TransferStopped
-from lalald.api.address import Origin
-from lalald.api.wire import Wire
-from lalald.api.wires import _dialled
+from lalald.api import Transfer, TransferStopped, network
 from lalald.errors import ServiceError
 from lalald.jobs import State
 from raw_server import RawServer, Talk
@@ -77,20 +73,19 @@ def test_a_connection_to_the_second_address_of_a_name() -> None:
         addresses = [(*way, nowhere()), (*way, listener.getsockname())]
 
         def dial(transfer: Transfer) -> None:
-            with closing(_dialled(addresses, transfer, time.monotonic() + 10)):
-                transfer.detach()
+            with transfer.on_this_thread(), closing(network.connected(addresses, time.monotonic() + 10)):
+                pass
 
         assert is_let_go(dial)
 
 
-def test_a_connection_that_comes_after_its_transfer_was_ended_is_closed() -> None:
-    near, far = socket.socketpair()
+def test_no_connection_is_made_for_a_transfer_that_was_stopped() -> None:
     transfer = Transfer()
     transfer.end()
-    with near, far:
+    with socket.create_server(("127.0.0.1", 0)) as listener, transfer.on_this_thread():
+        addresses = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", listener.getsockname())]
         with pytest.raises(TransferStopped):
-            Wire(near, Origin("http", "localhost", 80), Deadlines()).lend(transfer)
-        assert near.fileno() == -1
+            network.connected(addresses, time.monotonic() + 10)
 
 
 def test_a_job_whose_downloads_fail_at_first(tmp_path: Path) -> None:
@@ -99,6 +94,6 @@ def test_a_job_whose_downloads_fail_at_first(tmp_path: Path) -> None:
             shop.sandbox.faults("download:503*2", "download:cut*1")
             await shop.drop("ep1.wav", padding_bytes=300_000)
             await shop.until_job("it is delivered", state=State.DONE)
-            assert [found for found in gc.get_objects() if type(found) is http.client.HTTPResponse] == []
+            assert [found for found in gc.get_objects() if isinstance(found, Transfer)] == []
 
     run(story())

@@ -22,6 +22,7 @@ ORDER = (
 SPOKEN_IN = {
     "sqlite3": {"store"},
     "httpx": {"api"},
+    "httpcore": {"api"},
     "http": {"api", "sandbox"},
     "watchdog": {"inbox"},
     "mutagen": {"media", "sandbox"},

@@ -12,8 +12,7 @@ for _unwanted in ("httpx._main", "h2", "sniffio", "trio"):
 from lalald.api.answers import AnsweredTrack, Started, StartRefused, TaskAnswer, Uploaded, VoicePack  # noqa: E402
 from lalald.api.client import BATCH_LIMIT, CHECK_LIMIT, Client, SplitItem  # noqa: E402
 from lalald.api.download import Fetched  # noqa: E402
-from lalald.api.transfer import Transfer, TransferStopped  # noqa: E402
-from lalald.api.wire import Deadlines  # noqa: E402
+from lalald.api.transfer import Deadlines, Transfer, TransferStopped  # noqa: E402
 
 __all__ = [
     "BATCH_LIMIT",

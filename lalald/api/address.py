@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import ipaddress
 import re
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
 from lalald.errors import ConfigError
 
 _PORTS = {"https": 443, "http": 80}
+_PROXY_PORTS = {"http": 80, "socks5": 1080, "socks5h": 1080}
+_PROXY_HINT = "Use http://host:port, or socks5://host:port with the package socksio installed."
 _HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?\.?")
 _LONGEST_LABEL = 63
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -46,11 +48,10 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """An http proxy that is asked to CONNECT. It sees where to, never what."""
+    """A proxy that tunnels: it learns the host, and nothing of what is said. `auth` is user name and password."""
 
-    host: str
-    port: int
-    authorization: str | None = field(default=None, repr=False)
+    url: str
+    auth: tuple[str, str] | None = field(default=None, repr=False)
 
 
 def is_loopback(host: str) -> bool:
@@ -117,23 +118,22 @@ def api_origin(api_url: str) -> tuple[Origin, str]:
     return origin, parts.path.rstrip("/")
 
 
-def proxy_for(origin: Origin) -> Proxy | None:
-    """The proxy that `HTTPS_PROXY` or `ALL_PROXY` name for an origin, unless `NO_PROXY` or loopback exempt it.
+def proxy_for(scheme: str, host: str, port: int | None = None) -> Proxy | None:
+    """The proxy that `HTTPS_PROXY` or `ALL_PROXY` name for an https origin, unless `NO_PROXY` or loopback exempt it.
 
     Raises:
-        ConfigError: a proxy of a kind that lalald does not speak.
+        ConfigError: a proxy that lalald cannot use.
     """
-    if origin.scheme != "https" or origin.is_loopback:
+    if scheme != "https" or is_loopback(host):
         return None
-    bypassed = proxy_bypass_environment(f"{origin.host}:{origin.port}")
-    return None if bypassed else environments_proxy()
+    return None if proxy_bypass_environment(f"{host}:{port or _PORTS[scheme]}") else environments_proxy()
 
 
 def environments_proxy() -> Proxy | None:
     """The proxy for https that the environment names.
 
     Raises:
-        ConfigError: one of a kind that lalald does not speak.
+        ConfigError: one that lalald cannot use.
     """
     proxies = getproxies_environment()
     url = proxies.get("https") or proxies.get("all")
@@ -141,14 +141,16 @@ def environments_proxy() -> Proxy | None:
         return None
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
-        port = parts.port or 80
+        port = parts.port or _PROXY_PORTS[parts.scheme]
     except ValueError:
-        raise ConfigError("HTTPS_PROXY is no URL.", hint="Write it as http://host:port.") from None
-    if parts.scheme != "http" or not parts.hostname:
-        raise ConfigError(
-            f"HTTPS_PROXY names a proxy of the kind {parts.scheme!r}.", hint="Use one of the kind http://host:port."
-        )
-    if parts.username is None:
-        return Proxy(parts.hostname, port)
-    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-    return Proxy(parts.hostname, port, "Basic " + base64.b64encode(pair).decode("ascii"))
+        raise ConfigError("HTTPS_PROXY is not a URL.", hint="Write it as http://host:port.") from None
+    except KeyError:
+        raise ConfigError(f"HTTPS_PROXY names a proxy of the kind {parts.scheme!r}.", hint=_PROXY_HINT) from None
+    if not parts.hostname:
+        raise ConfigError("HTTPS_PROXY names no host.", hint="Write it as http://host:port.")
+    if parts.scheme != "http" and find_spec("socksio") is None:
+        hint = "Install it: pip install 'httpx[socks]'."
+        raise ConfigError("HTTPS_PROXY names a SOCKS proxy, which needs the package socksio.", hint=hint)
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    auth = None if parts.username is None else (unquote(parts.username), unquote(parts.password or ""))
+    return Proxy(f"{parts.scheme}://{host}:{port}", auth)

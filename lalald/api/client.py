@@ -7,9 +7,11 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
+
+import httpx
 
 from lalald import __version__
 from lalald.api import answers, disposition, translate
@@ -18,11 +20,10 @@ from lalald.api.answers import Started, StartRefused, TaskAnswer, Uploaded, Voic
 from lalald.api.download import Fetched, Fetching, Route
 from lalald.api.pace import Pace
 from lalald.api.post import Post
-from lalald.api.transfer import Transfer
+from lalald.api.transfer import Deadlines, Transfer
+from lalald.api.transfer_client import TransferClient
 from lalald.api.translate import JSON_LIMIT_BYTES, Reply
 from lalald.api.upload import Sending
-from lalald.api.wire import Deadlines
-from lalald.api.wires import Wires
 from lalald.credentials import LicenseKey
 from lalald.errors import LicenceRefusedError
 
@@ -71,23 +72,25 @@ class Client:
         self._deadlines = deadlines
         tls = _Tls(self._origin)
         self._post = Post(self._origin, self._path, tls.for_the_api, user_agent, deadlines)
-        self._wires = Wires(tls.for_anybody, deadlines)
+        self._transfers = TransferClient(tls.for_anybody, deadlines)
         self._upload_pace = Pace(upload_rate)
-        self._route = Route(self._wires, Pace(download_rate), deadlines, user_agent, self._origin.is_loopback)
+        self._route = Route(self._transfers, Pace(download_rate), deadlines, user_agent, self._origin.is_loopback)
         self._under_way: set[Transfer] = set()
         self._lock = threading.Lock()
         self._interrupted = False
+        self._is_closing = False
         self._log = log
 
     async def split(self, mode: str, item: SplitItem) -> str:
         """Starts one task, which is charged, and gives its id."""
         path = "change_voice" if mode == "change_voice" else f"split/{mode}"
-        said, reply = await self._ask(path, item.to_json())
+        said, reply = await self._ask(path, item.to_json(), charges=True)
         return answers.task_id(said, reply)
 
     async def split_batch(self, mode: str, items: Sequence[SplitItem]) -> list[Started | StartRefused]:
         """Starts up to 100 tasks of one mode; what became of each, in the order asked."""
-        said, reply = await self._ask(f"split/batch/{mode}", {"items": [item.to_json() for item in items]})
+        body = {"items": [item.to_json() for item in items]}
+        said, reply = await self._ask(f"split/batch/{mode}", body, charges=True)
         return answers.started(said, reply, [item.source_id for item in items])
 
     async def check(self, task_ids: Sequence[str]) -> dict[str, TaskAnswer]:
@@ -130,17 +133,17 @@ class Client:
             ServiceError, TransferStopped
             FileError: the file cannot be read, or is no longer `size` bytes long.
         """
-        sending = Sending(file, size, self._upload_head(size, name), transfer, self._upload_pace)
-        with self._registered(transfer), self._told("upload", size=size) as answered:
-            wire, response = self._wires.ask(
-                self._origin, transfer, lambda wire: sending.ask(wire, self._deadlines.upload_answer_seconds)
-            )
-            body = wire.read_all(response, JSON_LIMIT_BYTES)
-            if sending.is_complete and body is not None:
-                self._wires.give_back(wire, response)
-            else:
-                wire.close()
-            reply = answered(Reply(response.status, response.getheader, body or b"", self._key()))
+        sending = Sending(file, size, transfer, self._upload_pace)
+        url = f"{self._origin.url}{self._path}/api/v1/upload/"
+
+        def request() -> httpx.Request:
+            return httpx.Request("POST", url, headers=self._upload_headers(size, name), content=sending.content())
+
+        with self._registered(transfer), closing(sending), self._told("upload", size=size) as answered:
+            response = self._transfers.send(request, transfer, self._deadlines.upload_answer_seconds)
+            with closing(response):
+                body = self._transfers.read(response, JSON_LIMIT_BYTES)
+            reply = answered(Reply(response.status_code, response.headers.get, body or b"", self._key()))
         if body is None:
             raise translate.unreadable(reply, f"it is longer than {JSON_LIMIT_BYTES >> 20} MiB")
         said = translate.reading(reply)
@@ -148,19 +151,16 @@ class Client:
             raise translate.unreadable(reply, "it came before the whole file was there")
         return answers.uploaded(said, reply, name=name, sha256=sending.sha256)
 
-    def _upload_head(self, size: int, name: str) -> bytes:
-        lines = [
-            f"POST {self._path}/api/v1/upload/ HTTP/1.1",
-            f"Host: {self._origin.authority}",
-            f"User-Agent: {self._user_agent}",
-            "Accept: application/json",
-            "Accept-Encoding: identity",
-            "Content-Type: application/octet-stream",
-            f"Content-Disposition: {disposition.of_name(name)}",
-            f"Content-Length: {size}",
-            f"X-License-Key: {self._key().reveal()}",
-        ]
-        return "\r\n".join([*lines, "", ""]).encode("ascii")
+    def _upload_headers(self, size: int, name: str) -> dict[str, str]:
+        return {
+            "User-Agent": self._user_agent,
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "Content-Type": "application/octet-stream",
+            "Content-Disposition": disposition.of_name(name),
+            "Content-Length": str(size),
+            "X-License-Key": self._key().reveal(),
+        }
 
     def download(
         self,
@@ -189,7 +189,7 @@ class Client:
             return Fetching(self._route, target, transfer, expected_size, began, most_bytes).fetch(url, have, etag)
 
     def interrupt(self) -> None:
-        """Ends every transfer under way within milliseconds, and those that would begin. JSON operations go on."""
+        """Stops every transfer under way within half a second, and those that would begin. JSON operations go on."""
         with self._lock:
             self._interrupted = True
             transfers = list(self._under_way)
@@ -197,9 +197,17 @@ class Client:
             transfer.end()
 
     async def aclose(self) -> None:
-        """Lets go of idle connections. What is under way ends by itself, and its connections with it."""
-        self._wires.close()
+        """Closes the connections, those of transfers under way at their end."""
+        with self._lock:
+            self._is_closing = True
+        self._close_if_idle()
         await self._post.close()
+
+    def _close_if_idle(self) -> None:
+        with self._lock:
+            is_over = self._is_closing and not self._under_way
+        if is_over:
+            self._transfers.close()
 
     @contextmanager
     def _registered(self, transfer: Transfer) -> Iterator[None]:
@@ -209,11 +217,12 @@ class Client:
                 transfer.stop.set()
         try:
             transfer.go_on()
-            yield
+            with transfer.on_this_thread():
+                yield
         finally:
-            transfer.detach()
             with self._lock:
                 self._under_way.discard(transfer)
+            self._close_if_idle()
 
     @contextmanager
     def _told(self, operation: str, **facts: Any) -> Iterator[Callable[[Reply], Reply]]:
@@ -235,9 +244,9 @@ class Client:
                     "api.asked", operation=operation, seconds=round(time.monotonic() - began_at, 3), **facts
                 )
 
-    async def _ask(self, path: str, body: Any) -> tuple[Any, Reply]:
+    async def _ask(self, path: str, body: Any, *, charges: bool = False) -> tuple[Any, Reply]:
         with self._told(path) as answered:
-            reply = answered(await self._post.send(path, body, self._key()))
+            reply = answered(await self._post.send(path, body, self._key(), charges=charges))
         return translate.reading(reply), reply
 
     def _key(self) -> LicenseKey:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import ssl
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
+
+import httpx
 
 from lalald.api import disposition, resume
 from lalald.api.hashing import Hashing
 from lalald.api.links import Link, followed, redirected
 from lalald.api.pace import Pace
-from lalald.api.transfer import Transfer
-from lalald.api.translate import Reply, refusal
-from lalald.api.wire import Deadlines, Wire
-from lalald.api.wires import Wires
+from lalald.api.transfer import Deadlines, Transfer
+from lalald.api.transfer_client import TransferClient
+from lalald.api.translate import Reply, causes, refusal
 from lalald.errors import LinkDeadError, LinkRefusedError, ServiceError, TransientError
 from lalald.files import Writeback
 
@@ -42,7 +43,7 @@ class Fetched:
 class Route:
     """How downloads go out. `loopback`: the service is a sandbox on this machine, and so its links may be."""
 
-    wires: Wires
+    client: TransferClient
     pace: Pace
     deadlines: Deadlines
     user_agent: str
@@ -68,22 +69,14 @@ class Fetching:
         """Raises ServiceError, TransferStopped, and the OSError of a target that cannot be read or written."""
         link = followed(url, loopback=self.route.loopback)
         start = self._resumed(have, etag)
-        wire, response = self._answer(link, start, etag)
-        if start and response.status in (206, 416) and not resume.goes_on(response, start, etag, self.expected_size):
-            self._drop(wire)
+        response = self._answer(link, start, etag)
+        is_part = start and response.status_code in (206, 416)
+        if is_part and not resume.goes_on(response, start, etag, self.expected_size):
+            response.close()
             start = 0
-            wire, response = self._answer(link, 0, None)
-        try:
-            fetched = self._receive(wire, response, 0 if response.status == 200 else start)
-        except BaseException:
-            self._drop(wire)
-            raise
-        self.route.wires.give_back(wire, response)
-        return fetched
-
-    def _drop(self, wire: Wire) -> None:
-        self.transfer.detach()
-        wire.close()
+            response = self._answer(link, 0, None)
+        with closing(response):
+            return self._receive(response, 0 if response.status_code == 200 else start)
 
     def _resumed(self, have: int, etag: str | None) -> int:
         """Where to go on, with everything before it hashed.
@@ -101,38 +94,33 @@ class Fetching:
             self.transfer.go_on()
         return done
 
-    def _answer(self, link: Link, start: int, etag: str | None) -> tuple[Wire, http.client.HTTPResponse]:
+    def _answer(self, link: Link, start: int, etag: str | None) -> httpx.Response:
         for _ in range(REDIRECTS_AT_MOST + 1):
-            wire, response = self._ask(link, start, etag)
-            location = response.getheader("location")
-            if response.status not in _REDIRECTS or location is None:
-                return wire, response
-            self._drop(wire)
+            response = self._ask(link, start, etag)
+            location = response.headers.get("location")
+            if response.status_code not in _REDIRECTS or location is None:
+                return response
+            response.close()
             link = redirected(link, location, loopback=self.route.loopback)
         raise LinkRefusedError(f"the link to a track redirects more than {REDIRECTS_AT_MOST} times")
 
-    def _ask(self, link: Link, start: int, etag: str | None) -> tuple[Wire, http.client.HTTPResponse]:
-        lines = [
-            f"GET {link.target} HTTP/1.1",
-            f"Host: {link.origin.authority}",
-            f"User-Agent: {self.route.user_agent}",
-        ]
-        lines += ["Accept: */*", "Accept-Encoding: identity", *resume.headers(start, etag), "", ""]
-        head = memoryview("\r\n".join(lines).encode("ascii"))
+    def _ask(self, link: Link, start: int, etag: str | None) -> httpx.Response:
+        headers = {"User-Agent": self.route.user_agent, "Accept": "*/*", "Accept-Encoding": "identity"}
+        headers |= resume.headers(start, etag)
 
-        def ask(wire: Wire) -> http.client.HTTPResponse:
-            wire.send(head)
-            return wire.answer("GET", self.route.deadlines.answer_seconds)
+        def request() -> httpx.Request:
+            target = {"target": link.target.encode("ascii")}
+            return httpx.Request("GET", link.origin.url, headers=headers, extensions=target)
 
         try:
-            return self.route.wires.ask(link.origin, self.transfer, ask)
+            return self.route.client.send(request, self.transfer, self.route.deadlines.answer_seconds)
         except TransientError as error:
-            if link.upgraded and isinstance(error.__cause__, _NO_UPGRADE):
-                told = f"the link to a track is plain http, and over https it is not to be had: {error}"
+            if link.upgraded and any(isinstance(cause, _NO_UPGRADE) for cause in causes(error)):
+                told = f"the link to a track is plain http, and cannot be fetched over https: {error}"
                 raise LinkRefusedError(told, hint="The results are paid and stay on the service for a day.") from error
             raise
 
-    def _receive(self, wire: Wire, response: http.client.HTTPResponse, start: int) -> Fetched:
+    def _receive(self, response: httpx.Response, start: int) -> Fetched:
         size = self._promised(response, start)
         etag = resume.proof(response)
         if self.began is not None:
@@ -142,50 +130,43 @@ class Fetching:
         self.transfer.progress = start
         self.target.seek(start)
         self.target.truncate()
-        left = None if size is None else size - start
-        with Hashing(
-            min(left or self.route.pace.piece_bytes, self.route.pace.piece_bytes), left, self._digest
-        ) as hashing:
+        with Hashing(None if size is None else size - start, self._digest) as hashing:
             try:
-                done = self._copy(wire, response, start, size, hashing)
+                done = self._copy(response, start, size, hashing)
             finally:
                 self.target.flush()
             sha256 = hashing.sha256()
         if size is not None and done != size:
             raise _strange(response, f"it ended after {done:,} of {size:,} bytes")
-        if size is None and not response.chunked:
+        if size is None and not resume.is_chunked(response):
             self._check_unframed(response, done)
         if not done:
             raise _strange(response, "it is empty")
-        name = disposition.file_name(response.getheader("content-disposition"))
-        return Fetched(done, sha256, response.getheader("content-type"), name, etag)
+        name = disposition.file_name(response.headers.get("content-disposition"))
+        return Fetched(done, sha256, response.headers.get("content-type"), name, etag)
 
-    def _copy(
-        self, wire: Wire, response: http.client.HTTPResponse, done: int, size: int | None, hashing: Hashing
-    ) -> int:
-        wire.no_deadline()
+    def _copy(self, response: httpx.Response, done: int, size: int | None, hashing: Hashing) -> int:
+        self.transfer.no_deadline()
         writeback = Writeback(self.target.fileno(), done)
-        while True:
-            buffer = hashing.buffer()
-            count = wire.read_into(response, buffer)
-            if not count:
-                return done
+        for piece in self.route.client.pieces(response):
+            count = len(piece)
             if size is not None and done + count > size:
                 raise _strange(response, f"it goes on after the {size:,} bytes it should have")
             self._check_bound(done + count)
-            self._write(buffer[:count])
-            hashing.give_back(buffer, 0, count)
+            hashing.update(piece)
+            self._write(memoryview(piece))
             done += count
             writeback.grown(done)
             self.transfer.progress = done
             self.route.pace.wait(count, self.transfer.stop)
             self.transfer.go_on()
+        return done
 
     def _write(self, view: memoryview) -> None:
         while view:
             view = view[self.target.write(view) :]
 
-    def _check_unframed(self, response: http.client.HTTPResponse, done: int) -> None:
+    def _check_unframed(self, response: httpx.Response, done: int) -> None:
         """Without length or chunks an orderly end of the connection proves nothing, unless the size is the declared one."""
         if self.expected_size is None:
             raise _strange(response, f"its host said neither before nor after its {done:,} bytes how long it is")
@@ -194,17 +175,18 @@ class Fetching:
                 response, f"it ended after {done:,} of the {self.expected_size:,} bytes it was declared with"
             )
 
-    def _promised(self, response: http.client.HTTPResponse, start: int) -> int | None:
+    def _promised(self, response: httpx.Response, start: int) -> int | None:
         """How long the file will be by the answer's own framing. Raises ServiceError where it is no track."""
-        if response.status not in (200, 206) or (response.status == 206) != bool(start):
+        if response.status_code not in (200, 206) or (response.status_code == 206) != bool(start):
             raise _refused(response)
-        kind = (response.getheader("content-type") or "").partition(";")[0].strip().lower()
+        kind = (response.headers.get("content-type") or "").partition(";")[0].strip().lower()
         if kind in _NO_TRACKS:
             raise _strange(response, f"what came is no track but {kind}")
-        content, framing = response.getheader("content-encoding"), response.getheader("transfer-encoding")
+        content, framing = response.headers.get("content-encoding"), response.headers.get("transfer-encoding")
         if (content or "identity").lower() != "identity" or (framing or "chunked").lower() != "chunked":
             raise _strange(response, "it came compressed, though nobody asked for that")
-        said = start + response.length if response.length is not None else resume.total(response) if start else None
+        length = resume.length(response)
+        said = start + length if length is not None else resume.total(response) if start else None
         if said == 0:
             raise _strange(response, "it is empty")
         self._check_bound(said or 0)
@@ -217,19 +199,19 @@ class Fetching:
             raise LinkRefusedError(f"the link to a track leads to something of over {most}.")
 
 
-def _strange(response: http.client.HTTPResponse, why: str) -> TransientError:
-    identity = response.getheader("x-request-id")
+def _strange(response: httpx.Response, why: str) -> TransientError:
+    identity = response.headers.get("x-request-id")
     return TransientError(
-        f"a track could not be fetched: {why}", answered=True, status=response.status, request_id=identity
+        f"a track could not be fetched: {why}", answered=True, status=response.status_code, request_id=identity
     )
 
 
-def _refused(response: http.client.HTTPResponse) -> ServiceError:
+def _refused(response: httpx.Response) -> ServiceError:
     """Not the track: later, where the answer says so, else a dead link. Storage may say 400 of an expired one."""
-    status = response.status
+    status = response.status_code
     if status < 400:
         return _strange(response, f"its host answered HTTP {status}")
-    error = refusal(Reply(status, response.getheader, b""))
+    error = refusal(Reply(status, response.headers.get, b""))
     if isinstance(error, TransientError):
         return error
     return LinkDeadError("the link to a track is dead", status=status, request_id=error.request_id)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import http.client
 import re
+
+import httpx
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", re.IGNORECASE)
 
 
-def proof(response: http.client.HTTPResponse) -> str | None:
+def proof(response: httpx.Response) -> str | None:
     """What the rest can be asked for by later: a strong ETag, else the date of the last change, else nothing."""
-    etag = response.getheader("etag")
-    return etag if etag and proves(etag) else response.getheader("last-modified")
+    etag: str | None = response.headers.get("etag")
+    date: str | None = response.headers.get("last-modified")
+    return etag if proves(etag) else date
 
 
 def proves(etag: str | None) -> bool:
@@ -19,27 +21,38 @@ def proves(etag: str | None) -> bool:
     return bool(etag) and etag is not None and not etag.startswith("W/") and etag.isprintable() and etag.isascii()
 
 
-def headers(start: int, etag: str | None) -> list[str]:
-    """The lines that ask for the bytes from `start` on, if they are still of that version."""
-    return [f"Range: bytes={start}-", f"If-Range: {etag}"] if start else []
+def headers(start: int, etag: str | None) -> dict[str, str]:
+    """What asks for the bytes from `start` on, if they are still of that version."""
+    return {"Range": f"bytes={start}-", "If-Range": etag or ""} if start else {}
 
 
-def total(response: http.client.HTTPResponse) -> int | None:
+def is_chunked(response: httpx.Response) -> bool:
+    """httpcore accepts no other transfer encoding than chunks."""
+    return "transfer-encoding" in response.headers
+
+
+def length(response: httpx.Response) -> int | None:
+    """The bytes that the answer's body says it has; None where it is in chunks, or goes on until its connection ends."""
+    said = None if is_chunked(response) else response.headers.get("content-length")
+    return None if said is None else int(said)
+
+
+def total(response: httpx.Response) -> int | None:
     """How long the whole is, as Content-Range says."""
     match = _range_of(response)
     return int(match[3]) if match else None
 
 
-def _range_of(response: http.client.HTTPResponse) -> re.Match[str] | None:
-    return _CONTENT_RANGE.fullmatch((response.getheader("content-range") or "").strip())
+def _range_of(response: httpx.Response) -> re.Match[str] | None:
+    return _CONTENT_RANGE.fullmatch((response.headers.get("content-range") or "").strip())
 
 
-def goes_on(response: http.client.HTTPResponse, start: int, etag: str | None, expected_size: int | None) -> bool:
+def goes_on(response: httpx.Response, start: int, etag: str | None, expected_size: int | None) -> bool:
     """Whether an answer is the rest of what is there: of the same version, from the right byte, to the right end."""
     match = _range_of(response)
-    if response.status != 206 or match is None:
+    if response.status_code != 206 or match is None:
         return False
     first, last, total = map(int, match.groups())
-    versions = [version for version in (response.getheader("etag"), response.getheader("last-modified")) if version]
-    is_rest = first == start and last + 1 == total and response.length in (None, total - start)
+    versions = [version for version in (response.headers.get("etag"), response.headers.get("last-modified")) if version]
+    is_rest = first == start and last + 1 == total and length(response) in (None, total - start)
     return is_rest and (not versions or etag in versions) and expected_size in (None, total)

@@ -1,13 +1,32 @@
-"""A transfer under way, as other threads see it: how far it is, and how to end it."""
+"""A transfer under way: how far it is, how to stop it, and until when it may wait for an answer."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 
 
-class TransferStopped(Exception):  # noqa: N818 - nothing went wrong: somebody asked for it
-    """The transfer was ended on purpose; what arrived so far stays, and no answer was read."""
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long the service may take, in seconds.
+
+    A connection across an ocean takes a second; 15 s allow for a lost packet or two. A JSON operation does little: 60 s in all.
+    A transfer may last hours, so only the time without a byte counts. After an upload the service reads the whole file, up to
+    10 GB, to measure its duration: that answer has longer, since a timeout would send everything again.
+    """
+
+    connect_seconds: float = 15.0
+    answer_seconds: float = 60.0
+    stall_seconds: float = 60.0
+    upload_answer_seconds: float = 300.0
+
+
+class TransferStopped(Exception):  # noqa: N818 - not an error: it was requested
+    """The transfer was stopped on purpose; what arrived so far is kept, and no answer was read."""
 
 
 class Transfer:
@@ -16,33 +35,46 @@ class Transfer:
     def __init__(self) -> None:
         self.progress = 0
         self.stop = threading.Event()
-        self._cut: Callable[[], None] | None = None
-        self._lock = threading.Lock()
+        self.answer_by = float("inf")  # by time.monotonic()
+        self.is_answered = False  # a byte of the answer has arrived
+        self._answer_seconds = float("inf")
 
     def end(self) -> None:
-        """Ends it within milliseconds, from any thread: what it waits for on the network is cut off."""
+        """Stops it from any thread: within half a second it raises TransferStopped, even if the peer is silent."""
         self.stop.set()
-        with self._lock:
-            if self._cut is not None:
-                self._cut()
-
-    def attach(self, cut: Callable[[], None]) -> None:
-        """From its own thread: what has to be called to end the waiting that follows.
-
-        Raises:
-            TransferStopped
-        """
-        with self._lock:
-            self._cut = cut
-        self.go_on()
-
-    def detach(self) -> None:
-        with self._lock:
-            self._cut = None
 
     def go_on(self) -> None:
-        """Raises:
-        TransferStopped: it was ended.
-        """
+        """Raises TransferStopped if it was stopped."""
         if self.stop.is_set():
             raise TransferStopped
+
+    def begin(self, answer_seconds: float) -> None:
+        """A request is about to be sent; once it is, the answer's head must arrive within so many seconds."""
+        self.is_answered = False
+        self.answer_by = float("inf")
+        self._answer_seconds = answer_seconds
+
+    def await_answer(self) -> None:
+        """The request is sent, or the answer has begun: the deadline for the answer runs from now on."""
+        self.answer_by = time.monotonic() + self._answer_seconds
+
+    def no_deadline(self) -> None:
+        """From now on only the time without a byte counts."""
+        self.answer_by = float("inf")
+
+    @contextmanager
+    def on_this_thread(self) -> Iterator[None]:
+        """Everything that this thread waits for on the network belongs to the transfer."""
+        token = _current.set(self)
+        try:
+            yield
+        finally:
+            _current.reset(token)
+
+
+_current: ContextVar[Transfer] = ContextVar("transfer")
+
+
+def current_transfer() -> Transfer:
+    """The transfer that this thread works for."""
+    return _current.get()

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import os
 import re
-import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+import httpcore
 import httpx
 
 from lalald.credentials import LicenseKey
@@ -41,67 +39,80 @@ class Fault:
 
 
 _LOST = "the connection broke before the answer was complete"
-_GARBLED = "what answered does not speak HTTP"
+_GARBLED = "the answer is not valid HTTP, or ended too early"
 _UNTRUSTED = "its certificate is not trusted (is the clock right, are CA certificates installed?)"
 
-NETWORK: dict[type[BaseException], Fault] = {
-    httpx.ConnectTimeout: Fault("no connection in time", sent=False),
-    httpx.ReadTimeout: Fault("no answer in time", sent=True),
-    httpx.WriteTimeout: Fault("it took no more bytes in time", sent=True),
-    httpx.PoolTimeout: Fault("no free connection in time", sent=False),
-    httpx.ConnectError: Fault("no connection", sent=False),
-    httpx.ReadError: Fault(_LOST, sent=True),
-    httpx.WriteError: Fault(_LOST, sent=True),
-    httpx.CloseError: Fault(_LOST, sent=True),
-    httpx.LocalProtocolError: Fault("the request could not be written as HTTP", sent=False),
-    httpx.RemoteProtocolError: Fault(_LOST, sent=True),
-    httpx.ProxyError: Fault("the proxy refuses", sent=False),
-    httpx.UnsupportedProtocol: Fault("its scheme is not spoken", sent=False),
-    httpx.DecodingError: Fault(_GARBLED, sent=True),
-    httpx.TooManyRedirects: Fault("it redirects without end", sent=True),
-    httpx.HTTPError: Fault(_LOST, sent=True),
-    httpx.InvalidURL: Fault("its address is no URL", sent=False),
-    httpx.StreamError: Fault(_LOST, sent=True),
-    http.client.BadStatusLine: Fault(_GARBLED, sent=True),
-    http.client.LineTooLong: Fault(_GARBLED, sent=True),
-    http.client.RemoteDisconnected: Fault(_LOST, sent=True),
-    http.client.IncompleteRead: Fault(_LOST, sent=True),
-    http.client.HTTPException: Fault(_GARBLED, sent=True),
-    socket.gaierror: Fault("its name cannot be resolved", sent=False),
-    ssl.SSLCertVerificationError: Fault(_UNTRUSTED, sent=False),
-    ssl.SSLEOFError: Fault(_LOST, sent=True),
-    ssl.SSLZeroReturnError: Fault(_LOST, sent=True),
-    ssl.SSLError: Fault("the encrypted connection failed", sent=True),
-    ConnectionRefusedError: Fault("the connection was refused", sent=False),
-    ConnectionError: Fault(_LOST, sent=True),
-    TimeoutError: Fault("not a byte in time", sent=True),
-    OSError: Fault("the network failed", sent=True),
-    ValueError: Fault(_GARBLED, sent=True),  # a chunk's length or a status that is no number
+# by the name of the error's class: httpx and httpcore have the same names for the same things
+NETWORK: dict[str, Fault] = {
+    "ConnectTimeout": Fault("no connection in time", sent=False),
+    "ReadTimeout": Fault("no answer in time", sent=True),
+    "WriteTimeout": Fault("it took no more bytes in time", sent=True),
+    "PoolTimeout": Fault("no free connection in time", sent=False),
+    "ConnectError": Fault("no connection", sent=False),
+    "ReadError": Fault(_LOST, sent=True),
+    "WriteError": Fault(_LOST, sent=True),
+    "CloseError": Fault(_LOST, sent=True),
+    "LocalProtocolError": Fault("the request could not be written as HTTP", sent=False),
+    "RemoteProtocolError": Fault(_GARBLED, sent=True),
+    "ProxyError": Fault("the proxy refuses", sent=False),
+    "UnsupportedProtocol": Fault("its scheme is not supported", sent=False),
+    "ConnectionNotAvailable": Fault(_LOST, sent=True),
+    "DecodingError": Fault(_GARBLED, sent=True),
+    "TooManyRedirects": Fault("it redirects without end", sent=True),
+    "HTTPError": Fault(_LOST, sent=True),
+    "InvalidURL": Fault("its address is not a URL", sent=False),
+    "StreamError": Fault(_LOST, sent=True),
+    "gaierror": Fault("its name cannot be resolved", sent=False),
+    "SSLCertVerificationError": Fault(_UNTRUSTED, sent=False),
+    "SSLEOFError": Fault(_LOST, sent=True),
+    "SSLZeroReturnError": Fault(_LOST, sent=True),
+    "SSLError": Fault("the encrypted connection failed", sent=True),
+    "ConnectionRefusedError": Fault("the connection was refused", sent=False),
+    "ConnectionError": Fault(_LOST, sent=True),
+    "TimeoutError": Fault("not a byte in time", sent=True),
+    "OSError": Fault("the network failed", sent=True),
+    "Exception": Fault(_LOST, sent=True),
 }
-FOREIGN = tuple(NETWORK)
+_CORE = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError)
+FOREIGN = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, *_CORE, httpcore.UnsupportedProtocol, OSError)
+ENDED = (
+    httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError,
+    httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError,
+)  # fmt: skip
+"""What the end of a kept connection looks like to the next request on it."""
 
 
 def fault_of(error: BaseException) -> Fault:
     """The row of the table for an error: its own, else that of the nearest class above it."""
-    return next(NETWORK[kind] for kind in type(error).__mro__ if kind in NETWORK)
+    return next(NETWORK[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in NETWORK)
 
 
-def lost(error: BaseException, host: str, *, sent: bool = True) -> TransientError:
-    """A request that got no answer. `sent=False`: it had not left when the error came."""
-    fault = fault_of(httpx.ConnectTimeout("")) if isinstance(error, TimeoutError) and not sent else fault_of(error)
-    detail = _of_the_system(error) or str(error)
-    told = f"{host}: {fault.words}" + (f" ({_tidy(detail)})" if detail else "")
-    return TransientError(told, answered=False, carried_out_possible=sent and fault.sent)
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it came from. httpcore hides causes, so `__context__` counts too; of several addresses the first tells."""
+    at: BaseException | None = error
+    while at is not None:
+        yield at
+        at = at.__cause__ or at.__context__
+        if isinstance(at, BaseExceptionGroup):
+            at = at.exceptions[0]
 
 
-def _of_the_system(error: BaseException) -> str | None:
-    """What the system says, which httpx wraps: "Connection refused" tells more than "All connection attempts failed"."""
-    if isinstance(error, OSError):
-        return None if isinstance(error, ssl.SSLError) else error.strerror
-    wrapped: BaseException | None = error if isinstance(error, httpx.ConnectError) else None
-    while wrapped is not None and not (isinstance(wrapped, ConnectionError) and wrapped.errno):
-        wrapped = wrapped.__cause__ or wrapped.__context__
-    return os.strerror(wrapped.errno) if isinstance(wrapped, ConnectionError) and wrapped.errno else None
+def lost(error: BaseException, host: str) -> TransientError:
+    """A request that got no answer."""
+    fault = fault_of(error)
+    root = _root_of(error)
+    detail = root.strerror if isinstance(root, OSError) and not isinstance(root, ssl.SSLError) else None
+    detail = _tidy(detail or str(root))
+    told = f"{host}: {fault_of(root).words}" + (f" ({detail})" if detail else "")
+    return TransientError(told, answered=False, carried_out_possible=fault.sent)
+
+
+def _root_of(error: BaseException) -> BaseException:
+    """What the system says, if it does: "Connection refused" tells more than "All connection attempts failed"."""
+    if "Timeout" in type(error).__name__:
+        return error
+    of_the_system = (cause for cause in causes(error) if isinstance(cause, OSError))
+    return next((cause for cause in of_the_system if cause.errno or isinstance(cause, ssl.SSLError)), error)
 
 
 @dataclass(frozen=True, slots=True)
