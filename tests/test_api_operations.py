@@ -463,3 +463,82 @@ def test_presets_that_json_cannot_say_are_refused(sandbox: Sandbox) -> None:
         error = refused(sandbox.url, lambda api, odd=odd: api.split("demuser", item("x", stem=odd)))
         assert isinstance(error, RefusedError)
     assert sandbox.state()["requests"] == []
+
+
+def closes_after_one_answer(talk: Talk) -> None:
+    """As a server does that closes an idle connection just when the next request is on its way."""
+    talk.request()
+    talk.json('{"minutes_left": 3, "task_id": "a", "result": {}}')
+    talk.head()
+    talk.reset()
+
+
+def answers_all(talk: Talk) -> None:
+    while talk.request()[0]:
+        talk.json('{"minutes_left": 5, "task_id": "b", "result": {}}')
+
+
+Ask = Callable[[Client], Awaitable[object]]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [minutes, lambda api: api.check(["a"]), lambda api: api.delete("a"), lambda api: api.cancel(["a"])],
+    ids=["minutes", "check", "delete", "cancel"],
+)
+def test_an_operation_whose_kept_connection_died_is_sent_again(question: Ask) -> None:
+    async def twice(api: Client) -> None:
+        await question(api)
+        await question(api)
+
+    with RawServer(closes_after_one_answer, answers_all) as server:
+        ask(server.url, twice)
+        assert server.connections == 2
+
+
+def test_a_charging_request_is_never_sent_again_without_its_caller() -> None:
+    async def twice(api: Client) -> None:
+        await api.split("demuser", item("x"))
+        with pytest.raises(TransientError) as caught:
+            await api.split("demuser", item("x"))
+        assert caught.value.carried_out_possible
+
+    with RawServer(closes_after_one_answer, answers_all) as server:
+        ask(server.url, twice)
+        assert server.connections == 1
+
+
+def test_a_charging_request_uses_no_connection_that_was_idle_for_long() -> None:
+    async def story(api: Client) -> None:
+        for _ in range(2):
+            await api.split("demuser", item("x"))
+            await api.minutes_left()
+            await asyncio.sleep(0.1)  # the subject of the test: a connection that idles
+
+    with RawServer(answers_all) as server:
+        ask(server.url, story, Deadlines(charge_idle_seconds=0.05))
+        assert server.connections == 3  # two for the splits, one for both other operations
+
+
+def test_what_an_answer_sets_is_not_sent_back() -> None:
+    heads: list[bytes] = []
+
+    def sets_a_cookie(talk: Talk) -> None:
+        while (request := talk.request())[0]:
+            heads.append(request[0])
+            talk.json(
+                UPLOADED if b"upload" in request[0] else '{"minutes_left": 5}', "200 OK", "Set-Cookie: a=b; Path=/"
+            )
+
+    async def story(api: Client) -> None:
+        for _ in range(2):
+            await api.minutes_left()
+            await asyncio.to_thread(uploaded, api)
+
+    with RawServer(sets_a_cookie) as server:
+        ask(server.url, story)
+    assert len(heads) == 4
+    assert not any(b"cookie" in head.lower() for head in heads)
+
+
+UPLOADED = '{"id": "a", "name": "song.mp3", "size": 10, "duration": 3, "expires": 1}'

@@ -12,6 +12,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -304,4 +305,60 @@ def test_a_proxy_that_refuses_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         assert not caught.value.carried_out_possible
         with pytest.raises(TransientError, match=r"407") as caught:
             asyncio.run(minutes(client(f"https://{HOST}")))
+        assert not caught.value.carried_out_possible
+
+
+def socks(port: int, asked: list[bytes]) -> Callable[[Talk], None]:
+    """A SOCKS5 proxy (RFC 1928) without authentication, whose every way leads to one port of this machine."""
+
+    def script(talk: Talk) -> None:
+        assert talk.sock.recv(3) == b"\x05\x01\x00"
+        talk.say(b"\x05\x00")
+        request = talk.sock.recv(300)
+        asked.append(request[5:-2])
+        with socket.create_connection(("127.0.0.1", port)) as further:
+            talk.say(b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00")
+            back = threading.Thread(target=pump, args=(further, talk.sock), daemon=True)
+            back.start()
+            pump(talk.sock, further)
+            back.join()
+
+    return script
+
+
+@pytest.mark.usefixtures("trusted")
+def test_a_socks_proxy_carries_everything(
+    tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, target: BinaryIO
+) -> None:
+    asked: list[bytes] = []
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with RawServer(service, tls=tls) as server, RawServer(socks(server.port, asked)) as proxy:
+        monkeypatch.setenv("ALL_PROXY", f"socks5://127.0.0.1:{proxy.port}")
+        api = client(f"https://{HOST}")
+        assert upload(api, TRACK) == hashlib.sha256(TRACK).hexdigest()
+        api.download(f"https://{HOST}/t", target, Transfer())
+        assert written(target) == TRACK
+        assert asyncio.run(minutes(client(f"https://{HOST}"))) == 5.0
+        asyncio.run(api.aclose())
+    assert asked == [HOST.encode()] * 2
+
+
+def test_without_its_package_a_socks_proxy_is_refused_with_what_to_install() -> None:
+    script = (
+        "import sys; sys.modules['socksio'] = None\n"
+        "from lalald.api.address import proxy_for\n"
+        "proxy_for('https', 'www.lalal.ai')"
+    )
+    environ = {**os.environ, "ALL_PROXY": "socks5://proxy:1080", "NO_PROXY": ""}
+    done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=False)
+    assert "socksio" in done.stderr
+    assert done.returncode == 1
+
+
+def test_a_proxy_that_is_silent_meets_the_connect_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with RawServer(lambda talk: talk.until_gone()) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        with pytest.raises(TransientError, match="in time") as caught:
+            upload(client(f"https://{HOST}", Deadlines(connect_seconds=0.3)), b"small")
         assert not caught.value.carried_out_possible

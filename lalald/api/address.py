@@ -141,7 +141,8 @@ def environments_proxy() -> Proxy | None:
         return None
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
-        port = parts.port or _PROXY_PORTS[parts.scheme]
+        usual_port = _PROXY_PORTS[parts.scheme]
+        port = usual_port if parts.port is None else parts.port
     except ValueError:
         raise ConfigError("HTTPS_PROXY is not a URL.", hint="Write it as http://host:port.") from None
     except KeyError:

@@ -11,7 +11,6 @@ httpx and httpcore speak HTTP; this is httpcore's public seam, `NetworkBackend`.
 from __future__ import annotations
 
 import errno
-import os
 import queue
 import re
 import select
@@ -31,8 +30,10 @@ _STOP_SEEN_SECONDS = 0.25
 _READ_BYTES = 1 << 16
 _INTERIM = re.compile(rb"HTTP/1\.1 1\d\d\b.*?\r\n\r\n", re.DOTALL)
 _INTERIM_BEGINS = b"HTTP/1.1 1"
-
-_Address = tuple[Any, ...]
+_CONNECTING = (httpcore.ConnectTimeout, httpcore.ConnectError)
+_READING = (httpcore.ReadTimeout, httpcore.ReadError)
+_WRITING = (httpcore.WriteTimeout, httpcore.WriteError)
+_NOT_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Backend(httpcore.NetworkBackend):
@@ -51,18 +52,16 @@ class Backend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         """Tries each address of the host in turn. Raises httpcore.ConnectTimeout, httpcore.ConnectError, TransferStopped."""
         deadline = _deadline(timeout)
-        with _translated(httpcore.ConnectTimeout, httpcore.ConnectError):
-            connection = connected(_resolved(host, port, deadline), deadline)
+        with _translated(*_CONNECTING):
+            connection = connected(host, port, deadline)
         return Stream(connection, deadline, tunnels=self._through_proxy)
 
 
 class Stream(httpcore.NetworkStream):
-    """A connection that never blocks without looking at the transfer.
-
-    Its waits also end at the transfer's `answer_by`. Raises the errors of httpcore, and TransferStopped.
-    """
+    """A connection whose waits end with the transfer, and at its `answer_by`. Raises httpcore's errors and TransferStopped."""
 
     def __init__(self, connection: socket.socket, connect_by: float, *, tunnels: bool = False) -> None:
+        connection.setblocking(False)
         self._socket = connection
         self._connect_by = connect_by
         self._tunnel_by = connect_by if tunnels else float("inf")
@@ -70,7 +69,7 @@ class Stream(httpcore.NetworkStream):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         deadline = min(_deadline(timeout), self._tunnel_by)
-        with _translated(httpcore.ReadTimeout, httpcore.ReadError):
+        with _translated(*(_READING if self._tunnel_by == float("inf") else _CONNECTING)):
             while (data := self._arrived(max_bytes)) is None:
                 _wait(self._socket, select.POLLIN, deadline)
         current_transfer().is_answered |= bool(data)
@@ -82,23 +81,34 @@ class Stream(httpcore.NetworkStream):
             return data
         return self._receive(max_bytes)
 
+    def _receive(self, max_bytes: int) -> bytes | None:
+        """What has arrived, b"" at the end, None where nothing is there yet. One read of TLS gives 16 KiB at most."""
+        pieces: list[bytes] = []
+        try:
+            while max_bytes > 0 and (piece := self._socket.recv(max_bytes)):
+                pieces.append(piece)
+                max_bytes -= len(piece)
+        except _NOT_YET:
+            if not pieces:
+                return None
+        except OSError:
+            if not pieces:
+                raise  # else the next read raises it again
+        return b"".join(pieces)
+
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Sends all of it. Raises httpcore.WriteError once an answer has begun: httpcore then reads the answer."""
-        with _translated(httpcore.WriteTimeout, httpcore.WriteError):
-            self._send(memoryview(self._encoded(buffer)), timeout)
-
-    def _send(self, view: memoryview, timeout: float | None) -> None:
-        while view:
-            self._look_for_an_answer()
-            try:
-                view = view[self._socket.send(view) :]
-            except BlockingIOError:
-                _wait(self._socket, select.POLLIN | select.POLLOUT, min(_deadline(timeout), self._tunnel_by))
+        view = memoryview(buffer)
+        with _translated(*_WRITING):
+            while view:
+                self._look_for_an_answer()
+                try:
+                    view = view[self._socket.send(view) :]
+                except _NOT_YET:
+                    _wait(self._socket, select.POLLIN | select.POLLOUT, min(_deadline(timeout), self._tunnel_by))
 
     def _look_for_an_answer(self) -> None:
-        if not _is_readable(self._socket):
-            return
-        while (data := self._receive(_READ_BYTES)) is not None:
+        while _is_readable(self._socket) and (data := self._receive(_READ_BYTES)) is not None:
             if not data and not self._early:
                 raise ConnectionResetError(errno.ECONNRESET, "closed in the middle of the request")
             if not data:
@@ -106,18 +116,9 @@ class Stream(httpcore.NetworkStream):
             self._early += data
         while match := _INTERIM.match(self._early):  # 100, 102 and 103 announce an answer and are not one
             self._early = self._early[match.end() :]
-        if self._early and not (self._early.startswith(_INTERIM_BEGINS) or _INTERIM_BEGINS.startswith(self._early)):
+        if self._early and self._early[: len(_INTERIM_BEGINS)] != _INTERIM_BEGINS[: len(self._early)]:
             current_transfer().await_answer()
             raise ConnectionAbortedError(errno.ECONNABORTED, "answered in the middle of the request")
-
-    def _encoded(self, buffer: bytes) -> bytes:
-        return buffer
-
-    def _receive(self, max_bytes: int) -> bytes | None:
-        """What has arrived, b"" at the end, None where nothing is there yet."""
-        with suppress(BlockingIOError):
-            return self._socket.recv(max_bytes)
-        return None
 
     def start_tls(
         self,
@@ -126,96 +127,42 @@ class Stream(httpcore.NetworkStream):
         timeout: float | None = None,  # noqa: ARG002 - httpcore's signature; the handshake shares the connect deadline
     ) -> httpcore.NetworkStream:
         """Raises httpcore.ConnectTimeout, httpcore.ConnectError: nothing was told to a server that did not prove its name."""
-        stream = TlsStream(self._socket, self._connect_by, ssl_context, server_hostname)
+        connection = ssl_context.wrap_socket(
+            self._socket,
+            server_hostname=server_hostname,
+            do_handshake_on_connect=False,
+            suppress_ragged_eofs=False,
+        )
         try:
-            with _translated(httpcore.ConnectTimeout, httpcore.ConnectError):
-                stream.handshake(self._connect_by)
+            with _translated(*_CONNECTING):
+                _shake_hands(connection, self._connect_by)
         except BaseException:
-            self.close()
+            connection.close()
             raise
-        return stream
+        return Stream(connection, self._connect_by)
 
     def close(self) -> None:
         self._socket.close()
 
     def get_extra_info(self, info: str) -> Any:
         """`is_readable` is how httpcore's pool finds a kept connection that the server has closed."""
-        if info == "is_readable":
-            return bool(self._early) or _is_readable(self._socket)
-        return self._socket if info == "socket" else None
+        match info:
+            case "is_readable":
+                return bool(self._early) or _is_readable(self._socket)
+            case "ssl_object":
+                return self._socket if isinstance(self._socket, ssl.SSLSocket) else None
+            case _:
+                return self._socket if info == "socket" else None
 
 
-class TlsStream(Stream):
-    """TLS in memory buffers over a socket that never blocks."""
-
-    def __init__(self, connection: socket.socket, connect_by: float, context: ssl.SSLContext, host: str | None) -> None:
-        super().__init__(connection, connect_by)
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
-        self._plain = memoryview(bytearray(_READ_BYTES))
-
-    def handshake(self, deadline: float) -> None:
-        """Raises TimeoutError, OSError."""
-        while True:
-            try:
-                self._tls.do_handshake()
-                return self._flush(deadline)
-            except ssl.SSLWantReadError:
-                self._flush(deadline)
-                _wait(self._socket, select.POLLIN, deadline)
-                self._feed()
-            except ssl.SSLError:
-                with suppress(OSError):
-                    self._flush(deadline)  # tells the server why
-                raise
-
-    def _flush(self, deadline: float) -> None:
-        view = memoryview(self._outgoing.read())
-        while view:
-            try:
-                view = view[self._socket.send(view) :]
-            except BlockingIOError:
-                _wait(self._socket, select.POLLOUT, deadline)
-
-    def _feed(self) -> bool:
-        """Hands over what has arrived. False where nothing has."""
+def _shake_hands(connection: ssl.SSLSocket, deadline: float) -> None:
+    while True:
         try:
-            piece = self._socket.recv(_READ_BYTES)
-        except BlockingIOError:
-            return False
-        if piece:
-            self._incoming.write(piece)
-        else:
-            self._incoming.write_eof()  # without close_notify: the next read raises SSLEOFError
-        return True
-
-    def _encoded(self, buffer: bytes) -> bytes:
-        self._tls.write(buffer)
-        return self._outgoing.read()
-
-    def _receive(self, max_bytes: int) -> bytes | None:
-        plain, filled = self._plain[:max_bytes], 0
-        while filled < len(plain):
-            try:
-                count: int = self._tls.read(len(plain) - filled, plain[filled:])  # type: ignore[assignment] # with a buffer
-            except ssl.SSLWantReadError:
-                if self._feed():
-                    continue
-                return bytes(plain[:filled]) if filled else None
-            except ssl.SSLError:
-                if filled:
-                    break  # raised again by the next read
-                raise
-            if not count:
-                break
-            filled += count
-        return bytes(plain[:filled])
-
-    def start_tls(self, *_: Any, **__: Any) -> httpcore.NetworkStream:
-        raise NotImplementedError("a proxy that is itself spoken to over TLS is refused in the configuration")
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._tls if info == "ssl_object" else super().get_extra_info(info)
+            return connection.do_handshake()
+        except ssl.SSLWantReadError:
+            _wait(connection, select.POLLIN, deadline)
+        except ssl.SSLWantWriteError:
+            _wait(connection, select.POLLOUT, deadline)
 
 
 def _deadline(seconds: float | None) -> float:
@@ -253,58 +200,76 @@ def _wait(connection: socket.socket, events: int, deadline: float) -> None:
             return
 
 
-def _resolved(host: str, port: int, deadline: float) -> list[_Address]:
-    """On a thread of its own: the system's resolver has no deadline and cannot be stopped. Raises OSError, TransferStopped."""
+def connected(host: str, port: int, deadline: float) -> socket.socket:
+    """A connection to one of the host's addresses. Raises OSError, TimeoutError at the deadline, TransferStopped.
+
+    A thread of its own resolves and dials: the system's resolver has no deadline and cannot be stopped.
+    """
+    dialing = _Dialing(host, port, deadline)
+    threading.Thread(target=dialing.run, name=f"connect {host}", daemon=True).start()
     try:
-        return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST))
-    except socket.gaierror:
-        pass  # a name, not a number
-    answers: queue.SimpleQueue[list[_Address] | OSError] = queue.SimpleQueue()
+        return dialing.wait()
+    except BaseException:
+        dialing.abandon()
+        raise
 
-    def resolve() -> None:
+
+class _Dialing:
+    def __init__(self, host: str, port: int, deadline: float) -> None:
+        self._host, self._port, self._deadline = host, port, deadline
+        self._found: queue.SimpleQueue[socket.socket | OSError] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._is_abandoned = False
+
+    def run(self) -> None:
         try:
-            answers.put(list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
+            self._tell(self._dial())
         except OSError as error:
-            answers.put(error)
+            self._tell(error)
 
-    threading.Thread(target=resolve, name="resolve", daemon=True).start()
-    while True:
-        current_transfer().go_on()
-        left_seconds = deadline - time.monotonic()
-        if left_seconds <= 0:
-            raise TimeoutError("its name was not resolved in time")
-        with suppress(queue.Empty):
-            answer = answers.get(timeout=min(left_seconds, _STOP_SEEN_SECONDS))
-            break
-    if isinstance(answer, OSError):
-        try:
-            raise answer
-        finally:
-            del answer  # its traceback would keep this frame, and everything in it, alive
-    return answer
+    def _tell(self, found: socket.socket | OSError) -> None:
+        with self._lock:
+            if self._is_abandoned and isinstance(found, socket.socket):
+                found.close()
+            else:
+                self._found.put(found)
 
+    def _dial(self) -> socket.socket:
+        """Each address in turn; one that is silent leaves the others their share of the time."""
+        addresses = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        for left, (family, kind, protocol, _, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
+            connection = socket.socket(family, kind, protocol)
+            try:
+                connection.settimeout(max(0.001, (self._deadline - time.monotonic()) / left))
+                connection.connect(address)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            except OSError:
+                connection.close()
+                if left == 1:
+                    raise
+            else:
+                return connection
+        raise OSError(errno.EADDRNOTAVAIL, "it has no address")
 
-def connected(addresses: list[_Address], deadline: float) -> socket.socket:
-    """Each address in turn; one that is silent leaves the others their share of the time."""
-    for place, (family, kind, protocol, _, address) in enumerate(addresses):
-        now = time.monotonic()
-        share_by = now + (deadline - now) / (len(addresses) - place)
-        connection = socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol)
-        try:
-            _connect(connection, address, share_by)
-        except BaseException as error:
-            connection.close()
-            if not isinstance(error, OSError) or place == len(addresses) - 1:
-                raise
-        else:
-            return connection
-    raise OSError(errno.EADDRNOTAVAIL, "it has no address")
+    def wait(self) -> socket.socket:
+        while True:
+            current_transfer().go_on()
+            left_seconds = self._deadline - time.monotonic()
+            if left_seconds <= 0:
+                raise TimeoutError
+            with suppress(queue.Empty):
+                found = self._found.get(timeout=min(left_seconds, _STOP_SEEN_SECONDS))
+                break
+        if isinstance(found, OSError):
+            try:
+                raise found
+            finally:
+                del found  # its traceback would keep this frame, and everything in it, alive
+        return found
 
-
-def _connect(connection: socket.socket, address: Any, deadline: float) -> None:
-    with suppress(BlockingIOError):  # EINPROGRESS
-        connection.connect(address)
-    _wait(connection, select.POLLOUT, deadline)
-    if code := connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-        raise OSError(code, os.strerror(code))  # the subclass of its number, such as ConnectionRefusedError
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def abandon(self) -> None:
+        """A connection that comes too late is closed."""
+        with self._lock, suppress(queue.Empty):
+            self._is_abandoned = True
+            if isinstance(found := self._found.get_nowait(), socket.socket):
+                found.close()

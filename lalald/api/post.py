@@ -20,7 +20,6 @@ from lalald.errors import RefusedError, TransientError
 
 _KEPT_AT_MOST = 4
 _KEPT_SECONDS = 20.0  # longer than the pause between two checks, shorter than servers and routers forget
-_KEPT_FOR_CHARGES_SECONDS = 5.0  # a request whose connection dies under it may have been charged for all the same
 
 
 class Post:
@@ -98,7 +97,9 @@ class Post:
 
     def _client(self, *, charges: bool) -> httpx.AsyncClient:
         if (client := self._clients.get(charges)) is None:
-            client = self._clients[charges] = self._opened(_KEPT_FOR_CHARGES_SECONDS if charges else _KEPT_SECONDS)
+            client = self._clients[charges] = self._opened(
+                self._deadlines.charge_idle_seconds if charges else _KEPT_SECONDS
+            )
         return client
 
     def _opened(self, kept_seconds: float) -> httpx.AsyncClient:

@@ -16,13 +16,15 @@ class Deadlines:
 
     A connection across an ocean takes a second; 15 s allow for a lost packet or two. A JSON operation does little: 60 s in all.
     A transfer may last hours, so only the time without a byte counts. After an upload the service reads the whole file, up to
-    10 GB, to measure its duration: that answer has longer, since a timeout would send everything again.
+    10 GB, to measure its duration: that answer has longer, since a timeout would send everything again. A request that
+    charges uses no connection that was idle for over `charge_idle_seconds`: one that dies under it may have been charged for.
     """
 
     connect_seconds: float = 15.0
     answer_seconds: float = 60.0
     stall_seconds: float = 60.0
     upload_answer_seconds: float = 300.0
+    charge_idle_seconds: float = 5.0
 
 
 class TransferStopped(Exception):  # noqa: N818 - not an error: it was requested
