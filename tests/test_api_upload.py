@@ -226,15 +226,16 @@ def test_what_is_no_whole_answer_is_transient(answer: bytes) -> None:
         assert isinstance(refused(server.url), TransientError)
 
 
-def test_an_endless_answer_is_cut() -> None:
-    def babbles(talk: Talk) -> None:
-        talk.request()
+@pytest.mark.parametrize("reads", ["all of the file", "its beginning"])
+def test_an_endless_answer_is_cut(reads: str) -> None:
+    def talks(talk: Talk) -> None:
+        talk.request() if reads == "all of the file" else talk.head()
         talk.say("HTTP/1.1 200 OK\r\n\r\n{")
         while True:
             talk.say(b" " * (1 << 20))
 
-    with RawServer(babbles) as server:
-        error = refused(server.url)
+    with RawServer(talks) as server:
+        error = refused(server.url, bytes(LARGE))
     assert isinstance(error, TransientError)
     assert "16 MiB" in str(error)
 

@@ -108,17 +108,17 @@ class Stream(httpcore.NetworkStream):
                     _wait(self._socket, select.POLLIN | select.POLLOUT, min(_deadline(timeout), self._tunnel_by))
 
     def _look_for_an_answer(self) -> None:
+        """Reads no more of an answer than shows that it has begun: it may be endless."""
         while _is_readable(self._socket) and (data := self._receive(_READ_BYTES)) is not None:
-            if not data and not self._early:
-                raise ConnectionResetError(errno.ECONNRESET, "closed in the middle of the request")
-            if not data:
-                break
             self._early += data
-        while match := _INTERIM.match(self._early):  # 100, 102 and 103 announce an answer and are not one
-            self._early = self._early[match.end() :]
-        if self._early and self._early[: len(_INTERIM_BEGINS)] != _INTERIM_BEGINS[: len(self._early)]:
-            current_transfer().await_answer()
-            raise ConnectionAbortedError(errno.ECONNABORTED, "answered in the middle of the request")
+            while match := _INTERIM.match(self._early):  # 100, 102 and 103 announce an answer and are not one
+                self._early = self._early[match.end() :]
+            begins = self._early[: len(_INTERIM_BEGINS)]
+            if begins != _INTERIM_BEGINS[: len(begins)] or len(self._early) > _READ_BYTES:
+                current_transfer().await_answer()
+                raise ConnectionAbortedError(errno.ECONNABORTED, "answered in the middle of the request")
+            if not data:
+                raise ConnectionResetError(errno.ECONNRESET, "closed in the middle of the request")
 
     def start_tls(
         self,
