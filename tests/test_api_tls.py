@@ -158,8 +158,8 @@ def test_an_end_without_goodbye_is_no_whole_track(tls: ssl.SSLContext, target: B
     with RawServer(cuts, ends, tls=tls) as server:
         api = client(server.url)
         with pytest.raises(TransientError):
-            api.download(server.url, target, Transfer())
-        assert api.download(server.url, target, Transfer()).size == len(TRACK)
+            api.download(server.url, target, Transfer(), expected_size=len(TRACK))
+        assert api.download(server.url, target, Transfer(), expected_size=len(TRACK)).size == len(TRACK)
 
 
 @pytest.mark.usefixtures("trusted")

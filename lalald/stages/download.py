@@ -128,7 +128,7 @@ async def _fetch_all(job: Job, bench: Bench) -> dict[tuple[int, int], Staged] | 
         try:
             raise faults[0]
         finally:
-            del tries, faults  # with its traceback it would keep itself, and all that its thread held
+            del tries, faults, failed  # with its traceback it would keep itself, and all that its thread held
     return {
         (task.number, position): done
         for (task, position, _), done in zip(tracks, tries, strict=True)
