@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from lalald import consent
 from lalald.clock import Clock
 from lalald.config import Minutes
-from lalald.jobs import Hold, HoldSource, Job
+from lalald.jobs import Hold, HoldSource, Job, Stage
 from lalald.money import minutes as cost
 
 FRESH_SECONDS = 60.0
+_NOT_OWED = (Hold.LOST_TASK, Hold.DUPLICATE)  # charged already; a person has not agreed
 _NOTHING = 1e-6  # minutes: what sums of tenths are off by
 
 
@@ -23,8 +24,8 @@ def unpaid_minutes(job: Job, duration: float) -> float:
 
     One that was asked for without an answer is among them, one that is lost is not: that is charged.
     """
-    owed = (task for task in job.tasks if task.task_id is None and task.error is None)
-    return sum(cost(duration, task.mode, task.presets) for task in owed if task.waits_for is not Hold.LOST_TASK)
+    owed = (task for task in job.tasks if task.stage is Stage.SPLIT and task.task_id is None and task.error is None)
+    return sum(cost(duration, task.mode, task.presets) for task in owed if task.waits_for not in _NOT_OWED)
 
 
 @dataclass(frozen=True, slots=True)

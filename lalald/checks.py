@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lalald import requests
 from lalald.api import TaskAnswer
 from lalald.errors import LicenceRefusedError, RefusedError, ServiceError, TransientError
-from lalald.jobs import Hold, Job, Request, Stage, State
+from lalald.jobs import Done, Held, Hold, Job, Request, Stage, State
 from lalald.pacing import CheckWindow
-from lalald.stages import check
+from lalald.stages import check, reused_tasks
 from lalald.stages.bench import Bench
 from lalald.store.store import RunningTask
 from lalald.turns import Turns
@@ -131,12 +132,19 @@ class Checks:
         if cancelled and job.request is Request.CANCEL:  # by us, in a request whose answer was lost
             await requests.honour(job, self._worker)
             return
-        outcome = check.outcome_of(job, told, self._bench.clock.now(), given_up=self._given_up(job, told), many=many)
-        if outcome.job.tasks == job.tasks:
+        outcome = self._outcome(job, told, many=many)
+        if isinstance(outcome, Done) and outcome.job.tasks == job.tasks:
             return  # nothing new: nothing is written
         saved = await self._worker.settle(job, outcome)
         if saved is not None and (saved.stage, saved.state) != (Stage.CHECK, State.WAITING):
             self._worker.wake_for(saved)
+
+    def _outcome(self, job: Job, told: Mapping[int, TaskAnswer | None], *, many: bool) -> Done | Held:
+        now = self._bench.clock.now()
+        reused = reused_tasks.outcome_of(job, told, now)
+        own = reused_tasks.of_own_tasks(job, told)
+        checked = check.outcome_of(reused.job or job, own, now, given_up=self._given_up(job, own), many=many)
+        return replace(reused, job=checked.job)
 
     def _given_up(self, job: Job, told: Mapping[int, TaskAnswer | None]) -> frozenset[int]:
         """Tasks of which nothing has been told for a while after their day was over."""

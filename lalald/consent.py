@@ -30,7 +30,7 @@ def to_pay(job: Job) -> list[Task]:
 
 def to_pay_on_retry(job: Job) -> list[Task]:
     """The tasks that are charged when a failed or cancelled job is retried."""
-    return [task for task in job.tasks if task.starts_anew or not task.paid]
+    return [task for task in job.tasks if task.starts_anew or (task.stage is Stage.SPLIT and not task.paid)]
 
 
 def price_of(tasks: Iterable[Task], duration: float | None) -> float | None:

@@ -93,8 +93,8 @@ CANCELLED = "it was cancelled"  # a task's error, because a person said so
 
 
 MOVES: Mapping[Stage, frozenset[Stage]] = {
-    # download: the results of a twin are reused; delete, archive: there are files of all its results' names (on_conflict: skip)
-    Stage.UPLOAD: frozenset({Stage.SPLIT, Stage.DOWNLOAD, Stage.ARCHIVE}),
+    # check, download: the results of an earlier job are reused; delete, archive: all its results' names are taken (on_conflict: skip)
+    Stage.UPLOAD: frozenset({Stage.SPLIT, Stage.CHECK, Stage.DOWNLOAD, Stage.ARCHIVE}),
     Stage.SPLIT: frozenset({Stage.CHECK, Stage.DOWNLOAD, Stage.UPLOAD, Stage.DELETE, Stage.ARCHIVE}),
     Stage.CHECK: frozenset({Stage.DOWNLOAD, Stage.SPLIT, Stage.DELETE, Stage.ARCHIVE}),
     Stage.DOWNLOAD: frozenset({Stage.CHECK, Stage.SPLIT, Stage.UPLOAD, Stage.DELETE, Stage.ARCHIVE}),
@@ -150,12 +150,15 @@ class Task:
     waits_for: Hold | None = None  # the job's other tasks go on without it
     waits_reason: str | None = None
     waits_source: HoldSource | None = None
+    paid_by: int | None = (
+        None  # the earlier job that paid for the same bytes: its results are copied, or fetched once more
+    )
     tracks: tuple[Track, ...] = ()
 
     @property
     def paid(self) -> bool:
-        """A charge is certain, or may have begun."""
-        return self.task_id is not None or self.asked_at is not None
+        """A charge for this job is certain, or may have begun."""
+        return self.paid_by is None and (self.task_id is not None or self.asked_at is not None)
 
     @property
     def starts_anew(self) -> bool:
@@ -272,6 +275,7 @@ class Job:
     location: str | None = None  # where the file is now, if not in its place in the inbox
     filed: bool = False  # the source has been put where it belongs after the end
     source_id: str | None = None
+    source_deleted_at: float | None = None  # when it was deleted on the service, its tracks with it
     duration: float | None = None  # seconds: the service's figure after the upload, what the file states before
     least_duration: float | None = (
         None  # seconds it lasts at least, where the file does not state its length; None: it does
@@ -359,6 +363,11 @@ class Dropped:
 
 
 Outcome = Done | Later | Held | Failed | Dropped
+
+
+def task_key(mode: str, presets: Mapping[str, Any]) -> str:
+    """What is asked of the service for a task: equal keys on equal bytes give equal results."""
+    return f"{mode} {json.dumps(dict(presets), sort_keys=True)}"
 
 
 def recipe(tasks: tuple[Task, ...]) -> str:

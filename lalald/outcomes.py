@@ -78,8 +78,11 @@ def was_answered(before: Job, outcome: Outcome) -> bool:
             return outcome.job.source_id is not None
         case Stage.DOWNLOAD:
             fetched = [
-                track for task in outcome.job.tasks for track in task.tracks if track.path and not track.delivered
+                track
+                for task in outcome.job.tasks
+                for track in task.tracks
+                if track.path and not track.delivered and track.origin is None
             ]
-            return bool(fetched) and outcome.job.twin_id is None
+            return bool(fetched)
         case _:
             return before.stage is Stage.DELETE

@@ -86,7 +86,11 @@ async def _cancelled(job: Job, worker: Worker) -> Job | None:
     unfinished = [task for task in job.tasks if task.error is None and task.stage in (Stage.SPLIT, Stage.CHECK)]
     if not unfinished:
         return job  # everything is paid and there: it is delivered
-    running = [task.task_id for task in job.tasks if task.stage is Stage.CHECK and task.error is None and task.task_id]
+    running = [
+        task.task_id
+        for task in job.tasks
+        if task.stage is Stage.CHECK and task.error is None and task.task_id and not task.paid_by
+    ]
     finished = await _finished(job, running, worker) if running else set()
     if finished is None:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lalald.hold_log import GATHERED, HoldLog
 from lalald.job_warnings import warning_of
 from lalald.jobs import Dropped, Held, Job, Later, Outcome, Stage, State
 
@@ -17,14 +18,19 @@ _PAST = {
 }
 
 
-def tell(log: Any, before: Job, after: Job, outcome: Outcome, *, is_news: bool) -> None:
+def tell(log: Any, holds: HoldLog, before: Job, after: Job, outcome: Outcome, *, is_news: bool) -> None:
     """`is_news`: a hold that a probe ended in vain is not said again."""
     facts = {"job": after.id, "path": after.path}
     _tell_of_missing_tracks(log, before, after)
     match outcome:
+        case _ if after.state is State.HELD and after.hold in GATHERED:
+            if before.hold_reason != after.hold_reason and is_news:
+                holds.add(after, after.hold, after.hold_source, after.hold_reason)
         case _ if after.state is State.HELD:
             if before.hold_reason != after.hold_reason and is_news:
                 log.warning("job.held", **facts, hold=str(after.hold), reason=after.hold_reason)
+        case Held() if outcome.hold in GATHERED:
+            holds.add(after, outcome.hold, outcome.source, outcome.reason)
         case Held():
             log.warning("task.held", **facts, hold=str(outcome.hold), reason=outcome.reason)
         case Later():
@@ -52,7 +58,7 @@ def _tell_of_missing_tracks(log: Any, before: Job, after: Job) -> None:
 
 def _past(before: Job, after: Job) -> str:
     if before.stage is Stage.UPLOAD and after.source_id is None:
-        return "job.reused" if after.stage is Stage.DOWNLOAD else "job.skipped"
+        return "job.reused" if after.stage in (Stage.CHECK, Stage.DOWNLOAD) else "job.skipped"
     if before.stage is Stage.SPLIT and not after.paid:
         return "source.expired" if after.stage is Stage.UPLOAD else "job.skipped"
     return _PAST[before.stage]

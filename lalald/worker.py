@@ -16,6 +16,7 @@ from dataclasses import replace
 from lalald import jobs, moves, requests
 from lalald.checks import Checks
 from lalald.errors import DiskFullError, FileError, FolderUnavailableError
+from lalald.hold_log import HoldLog
 from lalald.holds import Holds
 from lalald.jobs import Dropped, Held, Job, Later, Outcome, Stage, State
 from lalald.lanes import Lane
@@ -78,6 +79,7 @@ class Worker:
             name: Gate(bench.clock, jitter)
             for name in ("upload", "split", "check", "download", "delete", "archive", "cancel")
         }
+        self.hold_log = HoldLog(bench.log)
         self.holds = Holds(bench, self)
         self.checks = Checks(bench, self)
         self.starts = Starts(bench, self)
@@ -143,6 +145,8 @@ class Worker:
                 group.create_task(self._honour_requests(), name="requests")
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None  # what it means, and the exit code, goes by its kind
+        finally:
+            self.hold_log.flush()
 
     async def _honour_requests(self) -> None:
         """What the command line left in rows that nobody carries; rows that are carried are honoured at their next save."""
@@ -254,6 +258,8 @@ class Worker:
             return
         if job.state is State.HELD:
             self.holds.turns.wake()
+            if job.hold is jobs.Hold.DUPLICATE:  # who waits for it goes first
+                self.wake_for(replace(job, state=State.CANCELLED))
         else:
             names = _lanes_of(job)
             for lane in self.lanes:
@@ -282,7 +288,7 @@ class Worker:
         if saved is None:
             return None
         self._next[saved.id] = saved
-        tell(self.bench.log, before, saved, outcome, is_news=not self.holds.trials.are_in_vain(saved))
+        tell(self.bench.log, self.hold_log, before, saved, outcome, is_news=not self.holds.trials.are_in_vain(saved))
         if before.stage is Stage.DOWNLOAD and saved.stage is not Stage.DOWNLOAD:
             await tidy(saved, self.bench)
         if isinstance(outcome, Dropped):
@@ -341,10 +347,13 @@ class Worker:
 
 def _lanes_of(job: Job) -> set[str]:
     """The lanes that may have something to do once the job is let go; each look of a lane is a question to the store."""
+    deletes = {Stage.DELETE} if job.twin_id is not None else set()  # of the job whose results it was given
     if job.state is not State.WAITING:  # a twin may wait for its end, at the upload
-        return {Stage.UPLOAD, "failures"} if job.state is State.FAILED else {Stage.UPLOAD}
+        return {Stage.UPLOAD, *deletes, *(("failures",) if job.state is State.FAILED else ())}
     if job.stage is Stage.SPLIT:
         return {f"split {task.mode}" for task in job.tasks}
+    if job.stage in (Stage.DELETE, Stage.ARCHIVE):  # its results are there for a duplicate
+        return {job.stage, Stage.UPLOAD, *deletes}
     return {job.stage}
 
 

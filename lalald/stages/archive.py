@@ -23,6 +23,7 @@ from lalald.files import (
 )
 from lalald.filing import Beside, Source, StrangerError
 from lalald.jobs import Job, warned
+from lalald.moves import fresh
 from lalald.naming import fitting, portable, shown
 from lalald.stages.places import root_of, source_path
 
@@ -89,7 +90,8 @@ def taken_up(job: Job) -> Job:
         if stat.S_ISREG(facts.st_mode) and (facts.st_size, mtime_ns) != (job.size, job.mtime_ns):
             job = replace(job, size=facts.st_size, mtime_ns=mtime_ns, inode=int64(facts.st_ino))
             job = replace(job, source_id=None, expires_at=None, duration=None, sha256=None)
-            return consent.withdrawn(job)
+            tasks = tuple(fresh(task) if task.paid_by is not None else task for task in job.tasks)
+            return consent.withdrawn(replace(job, tasks=tasks, twin_id=None))
     return job
 
 

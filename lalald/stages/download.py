@@ -20,7 +20,7 @@ from lalald.errors import (
 )
 from lalald.jobs import Done, Held, Hold, Job, Outcome, Stage, Task, TaskFailure, Track
 from lalald.outbox import Staged
-from lalald.stages import twins
+from lalald.stages import duplicates
 from lalald.stages.bench import Bench
 from lalald.stages.check import seconds_till_asked_again
 from lalald.stages.room import likely_size, room_for_tracks
@@ -120,7 +120,7 @@ async def _fetch_all(job: Job, bench: Bench) -> dict[tuple[int, int], Staged] | 
     if faults:
         await clear(job, bench)
     if any(isinstance(fault, TwinChangedError) for fault in faults):
-        return await twins.away(job, bench) or _without_the_twin(job)
+        return await duplicates.without_copies(job, bench)
     failed = [(*place, fault) for place, fault in zip(tracks, tries, strict=True) if isinstance(fault, Exception)]
     if (outcome := _asks_about_tracks(job, failed, bench.clock.now())) is not None:
         return outcome
@@ -154,18 +154,6 @@ def with_links_asked_anew(job: Job) -> Job:
     return replace(job, tasks=tuple(tasks)) if doubted else job
 
 
-def _without_the_twin(job: Job) -> Outcome:
-    """The earlier results are not what they were: the bytes are split again, or somebody is asked."""
-    tasks = tuple(
-        replace(task, stage=Stage.SPLIT, tracks=()) if any(track.origin for track in task.tracks) else task
-        for task in job.tasks
-    )
-    again = replace(job, tasks=tasks, twin_id=None, stage=Stage.UPLOAD)
-    if job.handling.duplicates == "hold":
-        return twins.ask(again, job.twin_id)
-    return Done(replace(again, redo=True))
-
-
 _Failed = tuple[Task, int, Track, Exception]
 
 
@@ -186,6 +174,8 @@ def _links_anew(job: Job, dead: Sequence[tuple[Task, int]], now: float) -> Outco
     task = dead[0][0]
     if task.links_asked < _LINKS_ASKED_AT_MOST:
         return Done(job.with_task(replace(task, links_asked=task.links_asked + 1, stage=Stage.CHECK, due_at=None)))
+    if task.paid_by is not None and not any(track.delivered for track in task.tracks):
+        return duplicates.ask_instead(job, [task])
     without = _without_links(task, [place for other, place in dead if other.number == task.number], now)
     if any(track.wanted and not track.is_missing for track in without.tracks):
         return Done(job.with_task(without))
@@ -208,7 +198,7 @@ def _sisters_alone(job: Job, failed: Sequence[tuple[Task, int]], now: float) -> 
     for task in job.tasks:
         places = [place for other, place in failed if other.number == task.number]
         without = _without_links(task, places, now) if places else task
-        if places and any(track.wanted and not track.is_missing for track in without.tracks):
+        if places and task.paid_by is None and any(track.wanted and not track.is_missing for track in without.tracks):
             after = after.with_task(without)
     return Done(after) if after is not job else None
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from lalald.api import Transfer, Uploaded
 from lalald.errors import FileError, FolderUnavailableError
-from lalald.jobs import Done, Dropped, Failed, Held, Hold, Job, Later, Outcome
+from lalald.jobs import Done, Dropped, Failed, Held, Hold, Job, Later, Outcome, Stage, Task
 from lalald.media.durations import measure
-from lalald.stages import twins
+from lalald.stages import duplicates
 from lalald.stages.admission import admit
 from lalald.stages.bench import Bench
 from lalald.stages.places import source_folder, source_path
@@ -23,11 +23,11 @@ _SHORTEST_KEPT_SECONDS = 600.0
 
 
 async def upload(job: Job, bench: Bench) -> Outcome:
-    """Uploads the job's file, unless it changed, exceeds the limit, has a twin, or its cost does not fit.
+    """Uploads the job's file, unless it changed, exceeds the limit, has all its results already, or its cost does not fit.
 
     The last is held unsent. Raises ServiceError and FileError.
     """
-    is_compared = await twins.may_exist(job, bench)
+    is_compared = await duplicates.may_exist(job, bench)
     looked = await bench.disks.on(source_folder(job), _looked_at, job, is_compared)
     if isinstance(looked, Dropped):
         await check_its_folder(job, bench)
@@ -37,13 +37,22 @@ async def upload(job: Job, bench: Bench) -> Outcome:
     job = looked
     if (skipped := await skip(job, bench)) is not None:
         return skipped
-    if is_compared and (outcome := await twins.look(job, bench)) is not None:
-        bench.budget.forgo(job.id)  # an earlier try may have been about to pay
-        return outcome
+    if is_compared:
+        found = await duplicates.look(job, bench)
+        if not isinstance(found, Job):
+            bench.budget.forgo(job.id)  # an earlier try may have been about to pay
+            return found
+        job = found
     admission = await admit(job, bench)
-    if admission.refusal:
-        return Held(Hold.MINUTES, admission.refusal.reason, job=job, source=admission.refusal.source)
+    if (refusal := admission.refusal) is not None:
+        given = any(task.paid_by is not None for task in job.tasks)  # those go on: what they fetch expires
+        numbers = tuple(task.number for task in job.tasks if _is_to_pay(task)) if given else ()
+        return Held(Hold.MINUTES, refusal.reason, job=job, tasks=numbers, source=refusal.source)
     return await _send(job, source_path(job), bench)
+
+
+def _is_to_pay(task: Task) -> bool:
+    return task.stage is Stage.SPLIT and task.error is None and task.waits_for is None
 
 
 def _looked_at(job: Job, is_compared: bool) -> Job | Dropped | Failed:

@@ -217,9 +217,19 @@ UPDATE jobs SET error = replace(error, '`lalald retry', '`lalald redo')
     WHERE state = 'failed' AND id IN (SELECT job_id FROM tasks WHERE failure = 'expired');
 """
 
+# From here on a task says which earlier job paid for its results, and a job when its source was deleted on the service.
+_PAID_BY = """
+ALTER TABLE tasks ADD COLUMN paid_by INTEGER;
+ALTER TABLE jobs ADD COLUMN source_deleted_at REAL;
+CREATE INDEX tasks_paid_by ON tasks (paid_by) WHERE paid_by IS NOT NULL;
+UPDATE tasks SET paid_by = (SELECT twin_id FROM jobs WHERE jobs.id = tasks.job_id)
+    WHERE task_id IS NULL AND asked_at IS NULL AND EXISTS (
+        SELECT 1 FROM tracks WHERE tracks.job_id = tasks.job_id AND tracks.task_number = tasks.number AND tracks.origin IS NOT NULL);
+"""
+
 # The n-th brings version n to n + 1; none is ever edited once released.
 MIGRATIONS: tuple[str, ...] = (
-    _FIRST, _OUTBOXES, _FOLDERS, _MINUTES, _UNFILED, _CONSENTS, _LENGTHS, _COMPLETENESS,
+    _FIRST, _OUTBOXES, _FOLDERS, _MINUTES, _UNFILED, _CONSENTS, _LENGTHS, _COMPLETENESS, _PAID_BY,
 )  # fmt: skip
 VERSION = len(MIGRATIONS)
 

@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from lalald.errors import StoreError
-from lalald.jobs import Handling, Hold, Job, Request, Seen, Stage, Task, Track
+from lalald.jobs import Handling, Hold, Job, Request, Seen, Stage, State, Task, Track
 from lalald.moves import LONGEST_BACKOFF_SECONDS
 from lalald.store import database
+from lalald.store.duplicates_query import Duplicates
 from lalald.store.known import Found, split_path
 from lalald.store.rows import JOB_COLUMNS, TASK_COLUMNS, TRACK_COLUMNS, name_from, stored_name, values
-from lalald.store.twins import KnownTwins
 
 # A due time further ahead than any wait that is ever set is the mark of a stepped clock: such a job is due.
 LONGEST_WAIT_SECONDS = 3600.0 + LONGEST_BACKOFF_SECONDS
 
 
+_DELIVERED = (Stage.DELETE, Stage.ARCHIVE, Stage.DONE)  # from here on a job's results are in the outbox
 _NOT_IN = "jobs.id NOT IN (SELECT value FROM json_each(?))"  # told to SQLite: what is passed over is not read
 
 
@@ -37,6 +38,12 @@ _OWES_MORE = (  # a living task of which not everything that the service gave is
 )
 
 
+def _keeps_none_waiting(job: Job) -> bool:
+    """Whether jobs with the same bytes have nothing to wait for: its results are there, it has ended, or it waits for a person."""
+    ended = job.stage in _DELIVERED or job.state in (State.FAILED, State.CANCELLED)
+    return ended or (job.state is State.HELD and job.hold in (Hold.FIRST_SCAN, Hold.DUPLICATE))
+
+
 class RunningTask(NamedTuple):
     """A task to be asked for."""
 
@@ -50,7 +57,7 @@ class StaleError(StoreError):
     """The row was changed since it was taken: somebody was there first."""
 
 
-class Store(KnownTwins):
+class Store(Duplicates):
     """Every method runs within the caller's transaction; `StoreThread` opens and commits it."""
 
     @classmethod
@@ -218,8 +225,7 @@ class Store(KnownTwins):
         charged = self._save_tasks(before, after) if after.tasks != before.tasks else 0.0
         if after.location != before.location or after.state != before.state:
             self._follow(after)
-        if after.stage is Stage.DONE or after.state in ("failed", "cancelled"):
-            self._wake_twins(after.id)
+        self._wake_others(before, after)
         request = Request(row[1]) if row[1] else None
         seen = Seen.from_json(row[2]) if row[2] else None
         charged_minutes = before.minutes + charged
@@ -245,7 +251,7 @@ class Store(KnownTwins):
                     (after.id, *facts),
                 )
             self._save_tracks(after.id, task, was.tracks if was else ())
-            if task.task_id is not None and (was is None or was.task_id != task.task_id):
+            if task.paid_by is None and task.task_id is not None and (was is None or was.task_id != task.task_id):
                 charged += self._charge(after, task, task.task_id, task.started_at)
             elif task.task_id is None and task.minutes is not None and was is not None and was.idempotency_key:
                 charged += self._charge(after, task, f"lost, key {was.idempotency_key}", was.asked_at)
@@ -295,8 +301,31 @@ class Store(KnownTwins):
                 (stored_name(job.inbox), stored_name(folder), stored_name(name), job.id),
             )
 
-    def _wake_twins(self, job_id: int) -> None:
-        self.connection.execute("UPDATE jobs SET due_at = 0 WHERE twin_id = ? AND state = 'waiting'", (job_id,))
+    def _wake_others(self, before: Job, after: Job) -> None:
+        """Jobs with the same bytes that wait for this one, or whose delete on the service waits for what this one fetches."""
+        if (after.stage, after.state, after.hold) != (before.stage, before.state, before.hold):
+            if _keeps_none_waiting(after):
+                self.connection.execute(
+                    "UPDATE jobs SET due_at = 0 WHERE twin_id = ? AND state = 'waiting'", (after.id,)
+                )
+            if after.twin_id is not None:
+                self._wake_delete_of(after)
+        if after.twin_id is not None and after.due_at != before.due_at and after.stage is Stage.UPLOAD:
+            self._wake_where_it_waits_in_vain(after)
+
+    def _wake_where_it_waits_in_vain(self, job: Job) -> None:
+        """The job that it begins to wait for may have come to its end since it was looked at."""
+        earlier = self.job(job.twin_id or 0)
+        if earlier is None or _keeps_none_waiting(earlier):
+            self.connection.execute("UPDATE jobs SET due_at = 0 WHERE id = ?", (job.id,))
+
+    def _wake_delete_of(self, job: Job) -> None:
+        """What a duplicate has fetched may be deleted on the service now."""
+        sources = {job.twin_id, *(task.paid_by for task in job.tasks)} - {None}
+        self.connection.executemany(
+            "UPDATE jobs SET due_at = 0 WHERE id = ? AND state = 'waiting' AND stage = 'delete'",
+            [(one,) for one in sources],
+        )
 
     def drop_file(self, job: Job) -> None:
         """What lies at the job's place is looked at anew, unless it is known as another job's file already."""
@@ -381,12 +410,13 @@ class Store(KnownTwins):
         """Deletes the details of ended jobs older than `before`, of those with these ids. What lies in an inbox, and what reuse
         needs, stays.
 
-        Reuse needs the newest done job of each content; charges are never trimmed.
+        Reuse needs the newest done job of each content, and one that was cancelled after something was paid, where no later one of the
+        content is done: what is paid is known for good. Charges are never trimmed.
         """
         return self.connection.execute(
             "DELETE FROM jobs NOT INDEXED WHERE id >= ? AND id < ? AND state IN ('done', 'cancelled') AND updated_at < ?"
             " AND id NOT IN (SELECT job_id FROM files WHERE job_id >= ? AND job_id < ?)"
-            " AND (state = 'cancelled' OR sha256 IS NULL OR EXISTS (SELECT 1 FROM jobs later WHERE later.size = jobs.size"
+            " AND (sha256 IS NULL OR (state = 'cancelled' AND minutes = 0) OR EXISTS (SELECT 1 FROM jobs later WHERE later.size = jobs.size"
             " AND later.recipe = jobs.recipe AND later.sha256 = jobs.sha256 AND later.state = 'done' AND later.id > jobs.id))",
             (ids.start, ids.stop, before, ids.start, ids.stop),
         ).rowcount

@@ -34,7 +34,7 @@ def measure(*, history: int = 1_000_000, waiting: int = 100_000, running: int = 
             "the next three uploads": lambda: store.due(Stage.UPLOAD, _NOW, 3),
             "the next 100 to be started": lambda: store.due_to_split("demuser", _NOW, 100),
             "200 running tasks, most due first": lambda: store.running_tasks(_NOW, 200),
-            "whether a file may have a twin": lambda: store.may_have_twin(waits),
+            "whether a file may have a twin": lambda: store.may_have_duplicate(waits),
             "a save": lambda: _save(store, waits.id),
             "minutes spent this month": lambda: store.spent_since(_NOW - 30 * 86_400),
             "the counts of `STATUS=`": store.stage_counts,

@@ -35,22 +35,22 @@ def test_the_oldest_of_hundreds_of_equal_size_is_found_by_its_bytes(store: Store
     *earlier, newest = taken(store, 300)
     for number, job in enumerate(earlier):
         done(store, job, str(number))
-    assert store.may_have_twin(newest)
-    assert [twin.id for twin in store.twins(replace(newest, sha256="0"))] == [earlier[0].id]
+    assert store.may_have_duplicate(newest)
+    assert [twin.id for twin in store.duplicates(replace(newest, sha256="0"))] == [earlier[0].id]
 
 
 def test_older_jobs_under_way_are_compared_and_newer_ones_wait(store: Store) -> None:
     first, second, third = taken(store, 3)
-    assert not store.may_have_twin(first)
-    assert store.may_have_twin(second)
-    assert [twin.id for twin in store.twins(replace(second, sha256="x"))] == [first.id]
+    assert not store.may_have_duplicate(first)
+    assert store.may_have_duplicate(second)
+    assert [twin.id for twin in store.duplicates(replace(second, sha256="x"))] == [first.id]
     uploaded = store.save(first, replace(first, stage=Stage.SPLIT, sha256="x"))
-    assert [twin.id for twin in store.twins(replace(third, sha256="x"))] == [uploaded.id, second.id]
-    assert [twin.id for twin in store.twins(replace(third, sha256="y"))] == [second.id]
+    assert [twin.id for twin in store.duplicates(replace(third, sha256="x"))] == [uploaded.id, second.id]
+    assert [twin.id for twin in store.duplicates(replace(third, sha256="y"))] == [second.id]
 
 
 def test_a_done_twin_comes_before_one_under_way(store: Store) -> None:
     first, second, third = taken(store, 3)
     done(store, first, "x")
     store.save(second, replace(second, stage=Stage.SPLIT, sha256="x"))
-    assert [twin.id for twin in store.twins(replace(third, sha256="x"))] == [first.id, second.id]
+    assert [twin.id for twin in store.duplicates(replace(third, sha256="x"))] == [first.id, second.id]

@@ -1,0 +1,131 @@
+"""Jobs that may have the same file as another one: the same bytes, or the same file under another name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from lalald.jobs import Hold, Job, State, task_key
+from lalald.store.known import KnownFiles
+from lalald.store.rows import jobs_where, stored_name
+
+_MOST = 50  # of each kind: with more copies of a file than that, the newest ones are compared
+_PAID = "EXISTS (SELECT 1 FROM tasks t WHERE t.job_id = jobs.id AND (t.asked_at IS NOT NULL OR t.task_id IS NOT NULL))"
+_ENDED_PAID = f"jobs.state = 'done' OR (jobs.state IN ('failed', 'cancelled') AND {_PAID})"
+_ASKS = f"'{Hold.FIRST_SCAN}', '{Hold.DUPLICATE}'"
+_FETCHES = (  # who may still need what is on the service: neither one that waits for a person nor one that waits for minutes
+    f"(jobs.state = 'waiting' OR (jobs.state = 'held' AND jobs.hold NOT IN ({_ASKS}, '{Hold.MINUTES}', '{Hold.LOST_TASK}')))"
+)
+
+
+class Sighted(Protocol):
+    """What a file looks like."""
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def mtime_ns(self) -> int: ...
+    @property
+    def inode(self) -> int: ...
+
+
+class Duplicates(KnownFiles):
+    """Questions about a job's file that go by its size."""
+
+    def _jobs(self, where: str, parameters: Sequence[Any]) -> list[Job]:
+        return [job for job, _ in jobs_where(self.connection, where, parameters)]
+
+    def recipes_with_a_task_of(self, job: Job) -> list[str]:
+        """The recipes among files of this size that have a task in common with the job, its own first."""
+        wanted = {task_key(task.mode, task.presets) for task in job.tasks}
+        others = (recipe for recipe in self._recipes(job.size) if recipe != job.recipe)
+        return [job.recipe, *(recipe for recipe in others if self._keys(job.size, recipe) & wanted)]
+
+    def _recipes(self, size: int) -> list[str]:
+        """One step of an index for each, however many files of the size there are."""
+        rows = self.connection.execute(
+            "WITH RECURSIVE found(recipe) AS (SELECT min(recipe) FROM jobs WHERE size = ?1 UNION ALL"
+            " SELECT (SELECT min(recipe) FROM jobs WHERE size = ?1 AND recipe > found.recipe) FROM found WHERE recipe IS NOT NULL)"
+            " SELECT recipe FROM found WHERE recipe IS NOT NULL",
+            (size,),
+        )
+        return [row[0] for row in rows]
+
+    def _keys(self, size: int, recipe: str) -> set[str]:
+        rows = self.connection.execute(
+            "SELECT mode, presets FROM tasks WHERE job_id = (SELECT id FROM jobs WHERE size = ? AND recipe = ? LIMIT 1)",
+            (size, recipe),
+        )
+        return {task_key(mode, json.loads(presets)) for mode, presets in rows}
+
+    def may_have_duplicate(self, job: Job) -> bool:
+        """Whether another job, ended and paid or older and under way, has a file of the same size and a task in common."""
+        overtook = "SELECT 1 FROM jobs WHERE id = ? AND state IN ('waiting', 'held')"
+        if self.connection.execute(overtook, (job.twin_id,)).fetchone():
+            return True
+        return any(self._may_have_duplicate(job, recipe) for recipe in self.recipes_with_a_task_of(job))
+
+    def _may_have_duplicate(self, job: Job, recipe: str) -> bool:
+        like = "SELECT 1 FROM jobs WHERE size = ?1 AND recipe = ?2 AND"
+        under_way = f"{like} state IN ('waiting', 'held') AND id < ?3 AND sha256 IS"
+        ended = f"{like} state IN ('failed', 'cancelled') AND id != ?3 AND {_PAID}"
+        found = self.connection.execute(  # one after the other, and only as far as the first that finds something
+            f"{like} state = 'done' AND id != ?3 UNION ALL {under_way} NULL UNION ALL {under_way} NOT NULL UNION ALL {ended} LIMIT 1",
+            (job.size, recipe, job.id),
+        )
+        return found.fetchone() is not None
+
+    def duplicates(self, job: Job) -> list[Job]:
+        """Those of them with the same bytes, done ones first, and then those whose bytes nobody has hashed yet.
+
+        One that waits for this job is none; one that overtook it is.
+        """
+        found = [one for recipe in self.recipes_with_a_task_of(job) for one in self._duplicates(job, recipe)]
+        found += self._jobs(
+            "WHERE jobs.id = ? AND jobs.id > ? AND jobs.state IN ('waiting', 'held')", (job.twin_id, job.id)
+        )
+        ended = (State.DONE, State.FAILED, State.CANCELLED)
+        once = {one.id: one for one in found if one.state in ended or one.twin_id != job.id}
+        return sorted(once.values(), key=lambda one: one.state is not State.DONE)
+
+    def _duplicates(self, job: Job, recipe: str) -> list[Job]:
+        hashed = self._jobs(
+            f"WHERE jobs.size = ? AND jobs.recipe = ? AND jobs.sha256 = ? AND jobs.id != ? AND ({_ENDED_PAID}"
+            " OR (jobs.state IN ('waiting', 'held') AND jobs.id < ?)) ORDER BY jobs.state = 'done' DESC, jobs.id DESC LIMIT ?",
+            (job.size, recipe, job.sha256, job.id, job.id, _MOST),
+        )
+        unhashed = self._jobs(
+            "WHERE jobs.size = ? AND jobs.recipe = ? AND jobs.state IN ('waiting', 'held') AND jobs.sha256 IS NULL"
+            " AND jobs.id < ? ORDER BY jobs.id DESC LIMIT ?",
+            (job.size, recipe, job.id, _MOST),
+        )
+        return hashed + unhashed
+
+    def overtake(self, job_id: int, by: int) -> bool:
+        """A job that is held for a person's answer will wait for another one with the same bytes. Whether it is held for that."""
+        return (
+            self.connection.execute(
+                f"UPDATE jobs SET twin_id = ? WHERE id = ? AND state = 'held' AND hold IN ({_ASKS})", (by, job_id)
+            ).rowcount
+            > 0
+        )
+
+    def fetching_duplicate(self, job_id: int) -> int | None:
+        """A job that still needs this one's results, from its outbox or from the service."""
+        found = self.connection.execute(
+            f"SELECT id FROM jobs WHERE twin_id = ?1 AND {_FETCHES} AND stage = 'upload' UNION ALL"
+            f" SELECT jobs.id FROM tasks JOIN jobs ON jobs.id = tasks.job_id WHERE tasks.paid_by = ?1 AND {_FETCHES}"
+            " AND tasks.stage IN ('check', 'download') AND tasks.error IS NULL LIMIT 1",
+            (job_id,),
+        ).fetchone()
+        return int(found[0]) if found else None
+
+    def held_like(self, inbox: str, sight: Sighted) -> Job | None:
+        """The job of an old file that waits for a person's answer, and that is this one, but for its name."""
+        found = self.connection.execute(
+            "SELECT id FROM jobs WHERE size = ? AND mtime_ns = ? AND state = 'held' AND hold = 'first_scan'"
+            " AND inode IN (?, 0) AND +inbox = ? ORDER BY inode = 0 LIMIT 1",
+            (sight.size, sight.mtime_ns, sight.inode, stored_name(inbox)),
+        ).fetchone()
+        return self._jobs("WHERE jobs.id = ?", found)[0] if found else None
