@@ -609,7 +609,7 @@ def test_every_hold_says_what_ends_it_and_what_a_release_does(shelf: Shelf) -> N
         Hold.DISK: "it goes on by itself when there is room, and nothing in the way; `lalald release 4`: it is tried again now",
         Hold.MOUNT: "it goes on by itself when the folder is back; `lalald release 4`: it is tried again now",
         Hold.FIRST_SCAN: "`lalald release 4`: it is carried; `lalald cancel 4` ends it",
-        Hold.DUPLICATE: "`lalald release 4`: it is split again and pays; `lalald cancel 4` ends it",
+        Hold.DUPLICATE: "`lalald release 4`: it is processed again and pays; `lalald cancel 4` ends it",
     }
     for hold, words in told.items():
         with shelf.store() as store:

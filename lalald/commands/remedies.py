@@ -17,7 +17,7 @@ TO_DO: dict[str, str] = {
     Hold.MOUNT: "Bring the folder back: they go on by themselves.",
     Hold.LINK: "These are paid, and asked for again every hour. `lalald release ID` tries again now.",
     Hold.FIRST_SCAN: "`lalald release --all` has them carried, `lalald cancel ID` leaves one alone; `lalald plan` prices them.",
-    Hold.DUPLICATE: "`lalald release ID` has it split again and pays, `lalald cancel ID` leaves it alone.",
+    Hold.DUPLICATE: "`lalald release ID` processes it again and pays, `lalald cancel ID` leaves it alone.",
 }
 
 _GOES_ON_WHEN: dict[Hold, str] = {
@@ -34,7 +34,7 @@ _RELEASED: dict[Hold, str] = {
     Hold.MOUNT: "is tried again now",
     Hold.LINK: "is tried again now",
     Hold.FIRST_SCAN: "is carried",
-    Hold.DUPLICATE: "is split again",
+    Hold.DUPLICATE: "is processed again",
 }
 
 

@@ -86,7 +86,8 @@ class Rule(Section):
         default="rename", description="What happens where a result already exists."
     )
     duplicates: Annotated[model.Duplicates, *kinds.one_of(model.Duplicates, "duplicates")] = Field(
-        default="reuse", description="The same bytes again: take the earlier results, hold, or split and pay again."
+        default="reuse",
+        description="The same bytes again: take the earlier results and ask where they are gone, always ask, or process and pay again.",
     )
     tracks: Texts | None = Field(
         default=None, description="The tracks to deliver: labels, or stem or back; default: all."
