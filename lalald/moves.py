@@ -202,7 +202,9 @@ def released(job: Job, now: float, *, by_a_person: bool = True, price: float | N
         tasks = tuple(_given_another_chance(task, now) for task in tasks)
     if job.hold is Hold.LINK:  # a link that leads nowhere now leads nowhere later
         tasks = tuple(
-            replace(task, stage=Stage.CHECK, due_at=None) if task.stage is Stage.DOWNLOAD and task.task_id else task
+            replace(task, stage=Stage.CHECK, due_at=None)
+            if task.task_id and (task.stage is Stage.DOWNLOAD or task.is_late)
+            else task
             for task in tasks
         )
     past = replace(_unheld(job), tasks=tasks, state=State.WAITING, attempts=0, due_at=0.0, updated_at=now)

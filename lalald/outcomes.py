@@ -19,6 +19,7 @@ from lalald.errors import (
 from lalald.jobs import Done, Failed, Held, Hold, Job, Later, Outcome, Stage, told
 from lalald.stages.bench import Bench
 from lalald.stages.delete import left_to_expire
+from lalald.stages.download import held_for_its_link
 
 if TYPE_CHECKING:
     from lalald.holds import Holds
@@ -35,7 +36,7 @@ async def outcome_of(job: Job, running: Awaitable[Outcome], bench: Bench, holds:
     except FolderUnavailableError as error:
         return Held(Hold.MOUNT, told(error))
     except LinkRefusedError as error:
-        return Held(Hold.LINK, f"{error} The task is paid; `lalald release {job.id}` tries again.")
+        return Held(Hold.LINK, held_for_its_link(job, error))
     except TransferStopped:
         return Later("the transfer was stopped", due_at=bench.clock.now())
     except TransientError as error:

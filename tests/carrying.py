@@ -166,6 +166,7 @@ class Workshop:
         self.handling = handling
         self.contents: dict[str, bytes] = {}
         self.journal = Journal()
+        self.open_store = Store.open
         self.told: dict[str, Any] = {}  # what the sandbox knew at the end
         self.troubles: list[StoreError | None] = []  # of the store, each said once
         self._pitches = itertools.count(100)
@@ -184,7 +185,7 @@ class Workshop:
 
     async def begin(self) -> None:
         """Starts a worker on the store of this place."""
-        self.store = StoreThread(lambda: Store.open(self.state), self.troubles.append, again_seconds=0.05)
+        self.store = StoreThread(lambda: self.open_store(self.state), self.troubles.append, again_seconds=0.05)
         await self.store.start()
         self.api = Client(
             self.sandbox.url, LicenseKey(KEY), upload_rate=None, download_rate=None, deadlines=self.deadlines

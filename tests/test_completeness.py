@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import pytest
 
 from carrying import PLENTY, Workshop, run
 from lalald.job_warnings import warning_of
-from lalald.jobs import Hold, Job, Request, Stage, State, TaskFailure
+from lalald.jobs import Hold, Job, Request, Stage, State, TaskFailure, Track
 from lalald.sandbox.options import Options
 from raw_server import RawServer, Script, Talk
 from running import tree
+from shelf import NOW, Shelf
 
 OPTIONS = Options(checks_per_minute=PLENTY)
 FAST = 600.0
@@ -408,6 +410,90 @@ def test_a_track_that_never_arrives_keeps_no_sister_from_being_delivered(script:
 
     with RawServer(script) as server:
         run(scenario(server), speed=FAST)
+
+
+ODD_LINKS = [
+    "//d.lalal.ai/x",
+    "ftp://d.lalal.ai/x",
+    "https://user:word@d.lalal.ai/x",
+    "https://d.lalal.ai/a\nb",
+    "x",
+    "https://[",
+]
+
+
+@pytest.mark.parametrize("link", ODD_LINKS)
+def test_a_link_that_must_not_be_followed_holds_its_job_once_its_sisters_are_in_place(
+    link: str, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, options=OPTIONS, manifest=True) as shop:
+            shop.sandbox.faults(check_says(kind="label", track={"url": link}, only="no_vocals"))
+            await shop.drop("ep1.wav")
+            held = await shop.until_job("the link is refused", state=State.HELD)
+            assert (held.hold, held.stage) == (Hold.LINK, Stage.CHECK)
+            assert "The task is paid; `lalald release 1` tries again" in str(held.hold_reason)
+            await shop.until(lambda: shop.seen() == ["ep1/vocals.wav"], "its sister is in place")
+            assert "delete" not in shop.counts()
+            shop.sandbox.faults()
+            await shop.ask(Request.RELEASE, 1)
+            await shop.until_job("the link is right", state=State.DONE)
+            assert shop.seen() == ["ep1/lalald.json", *BOTH]
+            assert shop.charges().total() == 1
+
+    run(scenario())
+
+
+def test_a_link_that_is_refused_for_a_day_fails_its_job_and_its_sister_stays(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, options=OPTIONS) as shop:
+            shop.sandbox.faults(check_says(kind="label", track={"url": "ftp://d.lalal.ai/x"}, only="no_vocals"))
+            await shop.drop("ep1.wav")
+            await shop.until_job("the link is refused", state=State.HELD, hold=Hold.LINK)
+            shop.pass_time(25)
+            failed = await shop.until_job("its day is over", state=State.FAILED, filed=True)
+            assert "never gave the track no_vocals; what else it gave was delivered" in str(failed.error)
+            assert shop.seen() == ["ep1/vocals.wav"]
+
+    run(scenario(), speed=FAST)
+
+
+@pytest.mark.parametrize("start", ["HTTP", " http", "http"])
+def test_a_link_in_another_form_is_followed(start: str, tmp_path: Path) -> None:
+    async def scenario(server: RawServer) -> None:
+        async with Workshop(tmp_path, options=OPTIONS) as shop:
+            link = f"{start}{server.url.removeprefix('http')}/ä ö?a b#c"
+            shop.sandbox.faults(check_says(kind="label", track={"url": link, "size": None}, only="no_vocals"))
+            await shop.drop("ep1.wav")
+            (job,) = await shop.rest()
+            assert (job.state, warning_of(job)) == (State.DONE, None)
+
+    with RawServer(by_length) as server:
+        run(scenario(server))
+
+
+def test_a_job_with_missing_tracks_says_so_everywhere(tmp_path: Path) -> None:
+    """In `status`, `jobs`, `show` and their JSON, by facts and not by stored words."""
+    shelf = Shelf(tmp_path)
+    shelf.fill()
+    with shelf.store() as store:
+        job = store.job(6)
+        assert job is not None
+        there = Track("stem", "vocals@0", "https://x/1", path="mix/vocals@0.wav", size=9, sha256="ab", delivered=True)
+        lost = Track("back", "no_vocals", "")
+        task = replace(job.tasks[0], incomplete_since=NOW - 60, tracks=(there, lost), progress=100)
+        rest = replace(job.tasks[1], stage=Stage.DONE)
+        store.save(job, job.with_task(task).with_task(rest))
+        assert store.late_count() == 1
+    for words in (["status"], ["jobs"], ["show", "6"]):
+        _, told, _ = shelf.call(*words)
+        assert "has not given these tracks: no_vocals" in " ".join(told.split()).replace("\u2026", "")
+    facts = {job["id"]: job for job in json.loads(shelf.said("jobs", "--json"))}[6]
+    assert (facts["state"], facts["progress"]) == ("waiting", None), "the service works on nothing"
+    assert "no_vocals" in facts["warning"]
+    assert [track["missing"] for track in facts["tracks"]] == [False, True]
+    _, told, _ = shelf.call("status", "--json")
+    assert [job["id"] for job in json.loads(told)["incomplete"]] == [6]
 
 
 def test_a_task_that_failed_on_the_service_is_started_again_by_a_retry(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from lalald import outbox
 from lalald.errors import (
     FolderUnavailableError,
     LinkDeadError,
+    LinkRefusedError,
     NameTakenError,
     SizeDiffersError,
     StagingLostError,
@@ -77,7 +78,8 @@ def _delivered(task: Task, now: float) -> Task:
 
 def _asked_again(task: Task, now: float) -> Task:
     since = now if task.incomplete_since is None else task.incomplete_since
-    task = replace(task, stage=Stage.CHECK, incomplete_since=since)
+    held = Hold.LINK if task.waits_reason else None
+    task = replace(task, stage=Stage.CHECK, incomplete_since=since, waits_for=held)
     return replace(task, due_at=now + seconds_till_asked_again(task, now))
 
 
@@ -158,11 +160,13 @@ _Failed = tuple[Task, int, Track, Exception]
 
 
 def _asks_about_tracks(job: Job, failed: Sequence[_Failed], now: float) -> Outcome | None:
-    """What `/check/` may know better: a dead link, another size, tracks that never arrive while others do. Else None."""
+    """What `/check/` may know better: a dead link, another size, tracks that never arrive or are refused while others do. Else None."""
     if dead := [(task, place) for task, place, _, fault in failed if isinstance(fault, LinkDeadError)]:
         return _links_anew(job, dead, now)
     if differing := [(task, place) for task, place, _, fault in failed if isinstance(fault, SizeDiffersError)]:
         return _sizes_anew(job, differing)
+    if refused := [(task, place, fault) for task, place, _, fault in failed if isinstance(fault, LinkRefusedError)]:
+        return _held_alone(job, refused, now)
     if job.attempts >= _TRIES_WITH_A_LINK - 1 and all(isinstance(fault, TransientError) for *_, fault in failed):
         return _sisters_alone(job, [(task, place) for task, place, _, _ in failed], now)
     return None
@@ -190,6 +194,23 @@ def _without_links(task: Task, places: Sequence[int], now: float) -> Task:
     without = replace(task, tracks=tuple(tracks), incomplete_since=task.incomplete_since or now)
     owes = any(track.wanted and not track.delivered and not track.is_missing for track in without.tracks)
     return without if owes else _asked_again(without, now)
+
+
+def _held_alone(job: Job, refused: Sequence[tuple[Task, int, LinkRefusedError]], now: float) -> Outcome | None:
+    """A link that must not be followed holds the job once its sisters are in place. Without any it holds it now."""
+    for number in {task.number for task, _, _ in refused}:
+        task = next(task for task in job.tasks if task.number == number)
+        faults = {place: fault for other, place, fault in refused if other.number == number}
+        reason = held_for_its_link(job, next(iter(faults.values())))
+        without = _without_links(replace(task, waits_reason=reason), list(faults), now)
+        if not any(track.wanted and not track.is_missing for track in without.tracks):
+            return None
+        job = job.with_task(without)
+    return Done(job)
+
+
+def held_for_its_link(job: Job, error: LinkRefusedError) -> str:
+    return f"{error} The task is paid; `lalald release {job.id}` tries again."
 
 
 def _sisters_alone(job: Job, failed: Sequence[tuple[Task, int]], now: float) -> Outcome | None:
