@@ -12,6 +12,7 @@ import httpx
 
 from carrying import Workshop, run
 from dying import countdown, dying_store, watch_files
+from lalald import outbox
 from lalald.jobs import Job, Stage, State
 
 SPEED = 600.0
@@ -41,6 +42,7 @@ async def carry(root: Path, url: str, moment: str, last: int) -> None:
     if moment == "file":
         watch_files((str(shop.inbox), str(shop.outbox)), passed)
     async with shop:
+        outbox.clear_staging(str(shop.outbox), await shop.jobs())  # as the daemon does when it starts
         if not await shop.jobs():
             await shop.drop("ep1.wav", pitch=220)
 
