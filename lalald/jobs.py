@@ -280,6 +280,7 @@ class Job:
     least_duration: float | None = (
         None  # seconds it lasts at least, where the file does not state its length; None: it does
     )
+    uploads_without_figure: int = 0  # since the last retry: the service gave the source no length that can be
     expires_at: float | None = None
     sha256: str | None = None
     recipe: str = ""

@@ -153,6 +153,36 @@ def test_the_release_of_a_file_that_states_too_much_lets_the_services_figure_dec
     run(scenario())
 
 
+@pytest.mark.parametrize("seconds", [0, -5, 3_600_001])
+def test_a_length_that_cannot_be_is_no_figure(tmp_path: Path, seconds: int) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            shop.sandbox.set_durations({"*": seconds})
+            await shop.drop("a.wav")
+            (job,) = await shop.rest()
+            assert (job.state, job.minutes, _uploads(shop)) == (State.FAILED, 0.0, 2)
+            assert "which cannot be, after a second upload, too. Nothing was spent." in (job.error or "")
+            assert shop.charges().total() == 0
+            shop.sandbox.set_durations({})
+            await shop.ask(Request.RETRY, 1)
+            await shop.until_job("it has a length now", state=State.DONE)
+
+    run(scenario())
+
+
+def test_a_length_that_could_not_be_once_is_asked_for_once_more(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            shop.sandbox.set_durations({"*": 0})
+            await shop.drop("a.wav")
+            await shop.until_job("it is to be uploaded again", uploads_without_figure=1)
+            shop.sandbox.set_durations({})
+            job = await shop.until_job("and that has a length", state=State.DONE)
+            assert (job.uploads_without_figure, _uploads(shop)) == (0, 2)
+
+    run(scenario())
+
+
 def test_what_an_older_version_guessed_is_measured_again(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
     bring_to(connection, 0, 6)

@@ -24,7 +24,7 @@ class Uploaded:
     source_id: str
     name: str
     size: int
-    duration: float
+    duration: float  # as the service says it: it may be 0, or less
     expires_at: float | None
     sha256: str
 
@@ -102,7 +102,7 @@ def uploaded(said: Any, reply: Reply, *, name: str, sha256: str) -> Uploaded:
             source_id=answer.need("id", fields.identity),
             name=answer.may("name", fields.name) or name,
             size=answer.need("size", fields.count),
-            duration=answer.need("duration", fields.seconds),
+            duration=answer.need("duration", fields.number),
             expires_at=answer.may("expires", fields.moment),
             sha256=sha256,
         )

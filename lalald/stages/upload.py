@@ -9,7 +9,7 @@ from dataclasses import replace
 from lalald.api import Transfer, Uploaded
 from lalald.errors import FileError, FolderUnavailableError
 from lalald.jobs import Done, Dropped, Failed, Held, Hold, Job, Later, Outcome, Stage, Task
-from lalald.media.durations import measure
+from lalald.media.durations import LONGEST_SECONDS, measure
 from lalald.stages import duplicates
 from lalald.stages.admission import admit
 from lalald.stages.bench import Bench
@@ -87,6 +87,8 @@ async def _send(job: Job, path: str, bench: Bench) -> Outcome:
         return Later(
             f"the service received {uploaded.size:,} of {job.size:,} bytes: sent again, nothing was spent", job=job
         )
+    if not 0 < uploaded.duration <= LONGEST_SECONDS:
+        return _without_figure(job, uploaded.duration)
     return Done(
         replace(
             job,
@@ -95,8 +97,18 @@ async def _send(job: Job, path: str, bench: Bench) -> Outcome:
             expires_at=_expires_at(uploaded.expires_at, bench.clock.now()),
             sha256=uploaded.sha256,
             upload_waived=False,
+            uploads_without_figure=0,
         )
     )
+
+
+def _without_figure(job: Job, told: float) -> Later | Failed:
+    """A length that cannot be has no price. The source is left to expire: nothing is charged for it."""
+    words = f"the service says that it lasts {told:g} seconds, which cannot be"
+    if job.uploads_without_figure:
+        hint = "Nothing was spent. Check that it plays, convert it if it does, and drop it again."
+        return Failed(f"{words}, after a second upload, too. {hint}", job=replace(job, uploads_without_figure=0))
+    return Later(f"{words}: uploaded once more, nothing was spent", job=replace(job, uploads_without_figure=1))
 
 
 def _expires_at(told: float | None, now: float) -> float:

@@ -227,9 +227,14 @@ UPDATE tasks SET paid_by = (SELECT twin_id FROM jobs WHERE jobs.id = tasks.job_i
         SELECT 1 FROM tracks WHERE tracks.job_id = tasks.job_id AND tracks.task_number = tasks.number AND tracks.origin IS NOT NULL);
 """
 
+_NO_FIGURES = """
+ALTER TABLE jobs ADD COLUMN uploads_without_figure INTEGER NOT NULL DEFAULT 0;  -- the service gave no length that can be
+"""
+
 # The n-th brings version n to n + 1; none is ever edited once released.
 MIGRATIONS: tuple[str, ...] = (
     _FIRST, _OUTBOXES, _FOLDERS, _MINUTES, _UNFILED, _CONSENTS, _LENGTHS, _COMPLETENESS, _PAID_BY,
+    _NO_FIGURES,
 )  # fmt: skip
 VERSION = len(MIGRATIONS)
 
