@@ -49,7 +49,7 @@ class MinutesProbe:
         now = self._bench.clock.now()
         waits = replace(job, hold_reason=refusal.reason, hold_source=refusal.source, updated_at=now)
         if not self._worker.carries(job.id) and await self._worker.save(job, waits) is not None:
-            self._bench.log.warning("job.held", job=job.id, path=job.path, hold=str(job.hold), reason=refusal.reason)
+            self._worker.hold_log.add(waits, Hold.MINUTES, refusal.source, refusal.reason)
 
     def _may_ask_again(self, job: Job, left: float) -> bool:
         if job.hold_source is not HoldSource.SERVICE:

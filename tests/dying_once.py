@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 from conftest import MakeHome
@@ -102,6 +103,21 @@ def delivered_with_a_twin(home: Home, sandbox: Sandbox, _content: bytes) -> None
     assert len(sandbox.state()["charges"]) == len(names) - 1, "the twin costs nothing"
 
 
+def fetched_again(home: Home, sandbox: Sandbox, _content: bytes) -> None:
+    assert tree(home.inbox) == ["done/ep1.wav"]
+    assert tree(home.outbox) == sorted(f"ep1/{path}" for path in (*DELIVERED, "lalald.json"))
+    assert (len(sandbox.state()["charges"]), sandbox.state()["counts"]["upload"]) == (2, 1), (
+        "what was paid is fetched again"
+    )
+
+
+def _taken_away(home: Home, sandbox: Sandbox) -> None:
+    """The results have left the outbox, and the file is dropped once more."""
+    assert carried(home, sandbox, ["-m", "lalald", "run", "--once"]) == 0
+    rmtree(home.outbox / "ep1")
+    (home.inbox / "done" / "ep1.wav").rename(home.inbox / "ep1.wav")
+
+
 def _others(home: Home, _sandbox: Sandbox) -> None:
     for name, pitch in OTHERS:
         write_wav(home.inbox / f"{name}.wav", pitch=pitch)
@@ -158,6 +174,7 @@ STORIES = {
     "released": Story(released, before=_held_for_minutes),
     "retried": Story(retried, before=_asked_to_retry),
     "redone": Story(redone, before=_asked_to_redo),
+    "fetched again": Story(fetched_again, before=_taken_away),
     "accepted": Story(accepted, before=_asked_to_accept),
 }
 

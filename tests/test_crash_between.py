@@ -26,6 +26,9 @@ POINTS = [
     ("released", "commit", 6),
     ("retried", "commit", 6),
     ("redone", "commit", 10),  # the request is taken
+    ("fetched again", "save", 1),  # the earlier tasks are asked for
+    ("fetched again", "save", 3),
+    ("fetched again", "commit", 6),
     ("accepted", "commit", 12),  # likewise
     ("delivered elsewhere", "file", 81),
     ("delivered elsewhere", "file", 104),

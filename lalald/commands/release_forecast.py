@@ -26,40 +26,46 @@ def forecast(jobs: Iterable[Job], reports: Reports, limits: Minutes | None, *, a
     only those resume that fit by what is known.
     `limits` is None where the configuration cannot be read; then, and before the daemon knows the minutes left, nothing is foretold.
     """
-    return asyncio.run(_forecast(jobs, _guard(reports, limits), are_named=are_named))
-
-
-def _guard(reports: Reports, limits: Minutes | None) -> Budget | None:
     fact = reports.fact("minutes")
-    if limits is None or fact is None:
-        return None
-    promised = reports.waiting_minutes()
-    spent = reports.spent_since(midnight(time.time())) + promised
-    left = float(fact.value["left"]) - promised
-
-    async def minutes_left() -> float:
-        return left
-
-    async def spent_today(_since: float) -> float:
-        return spent
-
-    return Budget(limits, Clock(), minutes_left, spent_today)
+    guard = _Guard(reports, limits, float(fact.value["left"])) if limits is not None and fact is not None else None
+    return asyncio.run(_forecast(jobs, guard, are_named=are_named))
 
 
-async def _forecast(jobs: Iterable[Job], guard: Budget | None, *, are_named: bool) -> list[Quote]:
+class _Guard:
+    """The spend guard, to which what it admits is spent at once: 100,000 promises are not summed up for each job."""
+
+    def __init__(self, reports: Reports, limits: Minutes, left: float) -> None:
+        promised = reports.waiting_minutes()
+        self._left = left - promised
+        self._spent = reports.spent_since(midnight(time.time())) + promised
+        self._budget = Budget(limits, Clock(), self._minutes_left, self._spent_since)
+
+    async def _minutes_left(self) -> float:
+        return self._left
+
+    async def _spent_since(self, _since: float) -> float:
+        return self._spent
+
+    async def refusal(self, job: Job) -> Refusal | None:
+        """Why the job would be held, else None."""
+        budget = self._budget
+        admission = await (budget.admit_upload(job) if job.source_id is None else budget.admit(job, job.duration))
+        if admission.refusal is None:
+            self._left -= admission.minutes
+            self._spent += admission.minutes
+            budget.forgo(job.id)
+            budget.outdated()
+        return admission.refusal
+
+
+async def _forecast(jobs: Iterable[Job], guard: _Guard | None, *, are_named: bool) -> list[Quote]:
     quotes = []
     for job in jobs:
         duration = duration_of(job)
         told = quote(job, released(job), to_pay(job), duration)
         after = replace(past_its_hold(job, time.time(), price=told.minutes), duration=duration)
         after = after if are_named else replace(after, upload_waived=False)
-        refusal = await _refusal(job, after, told, guard)
+        is_charged = job.hold in PAYING and told.minutes != 0.0
+        refusal = await guard.refusal(after) if guard is not None and is_charged else None
         quotes.append(told if refusal is None else replace(told, stays=refusal.reason, stays_for=refusal.source))
     return quotes
-
-
-async def _refusal(job: Job, after: Job, told: Quote, guard: Budget | None) -> Refusal | None:
-    if guard is None or job.hold not in PAYING or told.minutes == 0.0:
-        return None
-    admitted = guard.admit_upload(after) if job.source_id is None else guard.admit(after, after.duration)
-    return (await admitted).refusal
