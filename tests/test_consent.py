@@ -293,6 +293,18 @@ def test_a_release_as_json(shelf: Shelf) -> None:
     assert (code, json.loads(said)["released"]) == (2, [])
 
 
+def test_a_retry_and_a_redo_tell_their_price_as_json(shelf: Shelf) -> None:
+    with shelf.store() as store:
+        job = held(shelf, store, "6.mp3", Hold.DISK, minutes=2.0)
+        store.save(job, replace(job, state=State.FAILED, hold=None, error="broken"))
+    (shelf.inbox / "podcasts").mkdir()
+    (shelf.inbox / "podcasts" / "6.mp3").write_bytes(b"sound")
+    for verb in ("retry", "redo"):
+        facts = json.loads(shelf.said(verb, "6", "--json"))
+        assert ([one["id"] for one in facts["jobs"]], facts["minutes"], facts["unknown"]) == ([6], 2.0, 0), verb
+    assert json.loads(shelf.said("retry", "--failed", "--json"))["minutes"] == 2.0
+
+
 def test_a_release_survives_kill_9_between_the_request_and_its_effect(sandbox: Sandbox, make_home: MakeHome) -> None:
     home = make_home(sandbox.url, minutes={"per_file": 0.01})
     write_wav(home.inbox / "a.wav", seconds=6.0)

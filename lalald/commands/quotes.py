@@ -89,6 +89,16 @@ def by_hold(quotes: Iterable[Quote]) -> dict[str, tuple[int, Price]]:
     return {kind: (jobs[kind], Price(minutes[kind], unknown[kind])) for kind in jobs}
 
 
+def facts(quotes: Sequence[Quote]) -> dict[str, Any]:
+    """For `--json`."""
+    cost = together(quotes)
+    return {
+        "jobs": [one.facts() for one in quotes],
+        "minutes": round(cost.minutes, 3),
+        "unknown": cost.unknown,
+    }
+
+
 def show_quotes(quotes: Sequence[Quote]) -> None:
     """A line for each up to a screenful, and the sum."""
     for one in quotes[:MOST_LINES]:

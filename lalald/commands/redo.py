@@ -7,7 +7,8 @@ from argparse import ArgumentParser, Namespace
 
 from lalald.commands.asking import by_the_rules_of_now, duration_of, each_once, job_id, jobs_named, ring
 from lalald.commands.facts import source
-from lalald.commands.quotes import quote, show_quotes
+from lalald.commands.layout import show_json
+from lalald.commands.quotes import facts, quote, show_quotes
 from lalald.commands.state_folder import state_dir
 from lalald.commands.wording import shown
 from lalald.errors import UsageError
@@ -24,6 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="ID|PATH",
         help="a job's number, or where its file is or was; ./12 is a file, 12 a job",
     )
+    parser.add_argument("--json", action="store_true", help="as an object")
 
 
 def run(arguments: Namespace) -> int:
@@ -35,9 +37,12 @@ def run(arguments: Namespace) -> int:
                 requests.ask(Kind.REDO, str(report.job.id))
         now = by_the_rules_of_now(arguments.config)
         again = ((report.job, now(carried_again(report.job)).tasks) for report in chosen)
-        show_quotes([quote(job, "is processed again as a new job", tasks, duration_of(job)) for job, tasks in again])
-    ring(folder)
-    return 0
+        quotes = [quote(job, "is processed again as a new job", tasks, duration_of(job)) for job, tasks in again]
+    if arguments.json:
+        show_json(facts(quotes))
+    else:
+        show_quotes(quotes)
+    return ring(folder, quiet=arguments.json)
 
 
 def _job(reports: Reports, word: str) -> JobReport:

@@ -6,7 +6,8 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 
 from lalald.commands.asking import by_the_rules_of_now, fitting, jobs_named, ring
-from lalald.commands.quotes import quote_of_retry, show_quotes
+from lalald.commands.layout import show_json
+from lalald.commands.quotes import facts, quote_of_retry, show_quotes
 from lalald.commands.state_folder import state_dir
 from lalald.errors import UsageError
 from lalald.jobs import Request, State
@@ -17,6 +18,7 @@ from lalald.store.requests import Requests
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("ids", nargs="*", metavar="ID", help="numbers of jobs, as `lalald jobs` shows them")
     parser.add_argument("--failed", action="store_true", help="all failed jobs; cancelled ones are not among them")
+    parser.add_argument("--json", action="store_true", help="as an object")
 
 
 def run(arguments: Namespace) -> int:
@@ -28,12 +30,14 @@ def run(arguments: Namespace) -> int:
         quotes = [quote_of_retry(report.job, now) for report in _chosen(requests, arguments)]
         with requests.together():
             requests.leave_for(Request.RETRY, {one.job_id: one.seen for one in quotes})
+    if arguments.json:
+        show_json(facts(quotes))
+        return ring(folder, quiet=True) if quotes else 0
     if not quotes:
         print("No job has failed: nothing to do.")
         return 0
     show_quotes(quotes)
-    ring(folder)
-    return 0
+    return ring(folder)
 
 
 def _chosen(requests: Requests, arguments: Namespace) -> Iterable[JobReport]:
