@@ -33,3 +33,36 @@ def ignored(inbox: Inbox, relative_path: str) -> str | None:
     if not inbox.ignore or (relative_path.endswith("/") and patterns.take_back(inbox.ignore)):
         return None
     return patterns.decisive(inbox.ignore, relative_path)
+
+
+def names_folder(inbox: Inbox, folder: str) -> bool:
+    """Whether a pattern of some rule names the folder, or a folder in it: `pod/live/*.wav` names `pod` and `pod/live`.
+
+    A part that is all wildcards, such as the first one of `*/live/`, names nothing; a folder's parent is not meant by its name.
+    """
+    written = (pattern.removeprefix("!") for rule in inbox.rules for pattern in rule.match)
+    return any(_names(pattern, folder) for pattern in written)
+
+
+def _names(pattern: str, folder: str) -> bool:
+    parts = pattern.strip("/").split("/")
+    if "/" not in pattern.rstrip("/"):
+        return _says_a_name(parts[0]) and patterns.takes((f"/{parts[0]}/",), f"{folder.rpartition('/')[2]}/")
+    last_is_folder = pattern.endswith("/") or not set("*?[") & set(parts[-1])
+    folders = parts if last_is_folder else parts[:-1]
+    return any(
+        _is_exactly("/".join(folders[: depth + 1]), folder) and any(map(_says_a_name, folders[depth:]))
+        for depth in range(len(folders))
+        if folders[depth] != "**"
+    )
+
+
+def _says_a_name(part: str) -> bool:
+    return bool(part.strip("*?"))
+
+
+def _is_exactly(pattern: str, folder: str) -> bool:
+    """Whether a pattern takes a folder, and not only all that is in one of its parents."""
+    parent = folder.rpartition("/")[0]
+    taken = (f"/{pattern}/",)
+    return patterns.takes(taken, f"{folder}/") and not (parent and patterns.takes(taken, f"{parent}/"))

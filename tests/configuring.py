@@ -31,6 +31,7 @@ inboxes:
     rescan: 1h
     changed: process
     ignore: ["*.txt", "drafts/"]
+    prune: false
     on_success: move
     done_dir: done
     on_failure: move

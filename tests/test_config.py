@@ -105,7 +105,7 @@ def test_every_written_key_reaches_the_configuration(tmp_path: Path) -> None:
         "checks_per_minute": 20, "minutes.reserve": 1, "minutes.per_file": 1, "minutes.per_day": 1, "on_lost_task": "resubmit",
         "history": "1d", "inbox.path": "/srv/other", "inbox.outbox": "/srv/results", "inbox.existing": "take",
         "inbox.recursive": False, "inbox.watch": "polling", "inbox.poll_interval": "1s", "inbox.settle": "1s",
-        "inbox.rescan": "2h", "inbox.changed": "skip", "inbox.ignore": ["x"], "inbox.on_success": "keep",
+        "inbox.rescan": "2h", "inbox.changed": "skip", "inbox.ignore": ["x"], "inbox.prune": True, "inbox.on_success": "keep",
         "inbox.done_dir": "d", "inbox.on_failure": "keep", "inbox.failed_dir": "f", "rule.name": "n", "rule.match": ["x"],
         "rule.types": "any", "rule.mode": "demuser", "rule.presets": {"encoder_format": "mp3"},
         "rule.output": "{name}/{label}.{ext}", "rule.on_conflict": "skip", "rule.duplicates": "hold", "rule.tracks": ["stem"],

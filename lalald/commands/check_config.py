@@ -103,6 +103,7 @@ def _inbox(inbox: Inbox) -> Section:
         ("a file is taken", still),
         ("files there", _FIRST_LOOK[inbox.existing]),
         ("ignored", ", ".join(inbox.ignore) or "only what is hidden, temporary or litter"),
+        ("empty folders", "are removed once their files were archived" if inbox.prune else "stay"),
         ("afterwards", f"the source {_fate(inbox.on_success, inbox.done_dir)}"),
         ("on failure", f"the source {_fate(inbox.on_failure, inbox.failed_dir)}"),
     ]

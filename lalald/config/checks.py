@@ -78,10 +78,12 @@ def _covers(earlier: Rule, later: Rule) -> bool:
 
 
 def check_unused(section: document.Inbox, where: Where, findings: Findings) -> None:
-    """Warns of folders that nothing will be moved to."""
+    """Warns of folders that nothing will be moved to, or from."""
     written = section.model_fields_set
     if "done_dir" in written and section.on_success != "move":
         findings.warn((*where, "done_dir"), f"has no effect with on_success: {section.on_success}")
+    if section.prune and section.on_success == "keep":
+        findings.warn((*where, "prune"), "has no effect with on_success: keep: no folder is ever emptied")
     if "failed_dir" in written and section.on_failure != "move":
         findings.warn((*where, "failed_dir"), f"has no effect with on_failure: {section.on_failure}")
 

@@ -125,6 +125,10 @@ class Inbox(Section):
         default="process", description="A known file with new content is a new job, or is left alone."
     )
     ignore: Texts = Field(default=(), description="gitignore patterns on the path within the inbox: never taken.")
+    prune: Flag = Field(
+        default=False,
+        description="Remove a folder that arrived in the inbox once its files were archived and it has been empty for 10 minutes.",
+    )
     on_success: Annotated[model.OnSuccess, *kinds.one_of(model.OnSuccess, "on_success")] = Field(
         default="move", description="What happens to the source file once every result is in place."
     )

@@ -94,6 +94,7 @@ class Inbox:
     rescan: float = 3600.0
     changed: Changed = "process"
     ignore: tuple[str, ...] = ()
+    prune: bool = False
     on_success: OnSuccess = "move"
     on_failure: OnFailure = "move"
     former: tuple[Path, ...] = ()  # by the store's word: what files were put into under an earlier configuration

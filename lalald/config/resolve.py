@@ -17,7 +17,7 @@ from lalald.config.rulebook import rules
 from lalald.suggestions import quoted
 
 _COPIED = (
-    "existing", "recursive", "watch", "poll_interval", "settle", "rescan", "changed", "ignore", "on_success", "on_failure",
+    "existing", "recursive", "watch", "poll_interval", "settle", "rescan", "changed", "ignore", "prune", "on_success", "on_failure",
 )  # fmt: skip
 
 

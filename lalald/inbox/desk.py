@@ -67,7 +67,7 @@ class Desk:
         self._taken = taken
         self._disks = disks
         self._existing = existing
-        self._log = log
+        self.log = log
         self.agreement = Agreement()
         self._said: set[str] = set()
 
@@ -98,7 +98,7 @@ class Desk:
         hold, now = anew.hold_old(inbox, old, held), self.clock.now()
         if decided:
             await self._through_what_was_left_alone(partial(_decide_anew, inbox, hold, now))
-            self._log.info("inbox.matched_anew", inbox=self.key, files=decided, held=old if hold else 0)
+            self.log.info("inbox.matched_anew", inbox=self.key, files=decided, held=old if hold else 0)
             self._taken()
         await self._match_held(inbox, now)
         if await self._store.run(partial(_sees_more, inbox)) and self.eyes.first is None:
@@ -112,7 +112,7 @@ class Desk:
             while after is not None:
                 changed, after = await self._store.run(partial(_match_held, inbox, hold, after, now))
                 if changed:
-                    self._log.info("job.matched_anew", inbox=self.key, hold=str(hold), jobs=changed)
+                    self.log.info("job.matched_anew", inbox=self.key, hold=str(hold), jobs=changed)
                     self._taken()
 
     async def _through_what_was_left_alone(self, step: Callable[[str, Store], anew.Portion]) -> tuple[int, int]:
@@ -256,7 +256,7 @@ class Desk:
         await self.remember_marker(self.presence.marker)
         await self._store.run(partial(_note_what_it_sees, self.inbox, self.clock.now()))
         if first.eligible:
-            self._log.info("inbox.first_look", inbox=self.key, files=first.eligible, fate=first.fate_of_all)
+            self.log.info("inbox.first_look", inbox=self.key, files=first.eligible, fate=first.fate_of_all)
 
     # saying
 
@@ -264,14 +264,14 @@ class Desk:
         for job_id, file in account.taken:
             rule = file.choice.rule
             held = file.existing == "hold"
-            say = self._log.debug if held else self._log.info
+            say = self.log.debug if held else self.log.info
             say(
                 "job.taken", job=job_id, inbox=self.key, path=shown(file.sight.path), rule=rule and rule.name, held=held
             )
         for job, file in account.returned:
-            self._log.info("job.returned", job=job.id, inbox=self.key, path=shown(file.sight.path))
+            self.log.info("job.returned", job=job.id, inbox=self.key, path=shown(file.sight.path))
         for path, why in account.left_alone:
-            self._log.info("file.left_alone", inbox=self.key, path=shown(path), reason=why)
+            self.log.info("file.left_alone", inbox=self.key, path=shown(path), reason=why)
 
     def say_troubles(self, event: str, troubles: Sequence[tuple[str, OSError]]) -> None:
         """Says once of each path that it cannot be looked at."""
@@ -279,7 +279,7 @@ class Desk:
             if path not in self._said and len(self._said) < _SAID_AT_MOST:
                 self._said.add(path)
                 hint = "Give lalald the right to read it."
-                self._log.warning(event, inbox=self.key, path=shown(path), error=error.strerror, hint=hint)
+                self.log.warning(event, inbox=self.key, path=shown(path), error=error.strerror, hint=hint)
 
 
 def _mark(inbox: str, marker: str | None, now: float, store: Store) -> None:

@@ -14,6 +14,7 @@ from lalald.config import Inbox
 from lalald.disks import Disks
 from lalald.errors import FolderUnavailableError, StoreError, StoreRefusedError
 from lalald.inbox.desk import Desk, RunsOnStore
+from lalald.inbox.empty_folders import EMPTY_SECONDS, EmptyFolders
 from lalald.inbox.mode import Mode, choose_mode
 from lalald.inbox.report import InboxState, ScanReport
 from lalald.inbox.sweep import sweep
@@ -52,6 +53,7 @@ class Intake:
         existing_override: str | None = None,
         log: Any,
         probe_seconds: float = PROBE_SECONDS,
+        empty_seconds: float = EMPTY_SECONDS,
     ) -> None:
         self.inbox = inbox
         self._key = str(inbox.path)
@@ -62,6 +64,7 @@ class Intake:
         self._disks = disks
         self._log = log
         self._desk = Desk(inbox, store, taken=taken, clock=clock, disks=disks, existing=existing_override, log=log)
+        self._empty_folders = EmptyFolders(self._desk, empty_seconds)
         self._wake = asyncio.Event()
         self._turning = asyncio.Lock()
         self._turned = asyncio.Event()
@@ -119,6 +122,7 @@ class Intake:
         """The inbox's settings after a reload; its path is the same. What waits to be finished settles anew."""
         self.inbox = inbox
         self._desk.replace(inbox)
+        self._empty_folders.clear()
         self._stop_watching()
         self._mode = None
         self.rescan()
@@ -201,13 +205,16 @@ class Intake:
         """Looks where it must: everywhere or in some folders, then at the files that were hinted at and those that are due."""
         self._note_burst(hints)
         self._desk.came(hints.came)
-        if self._scan_due() or len(hints.folders) > MOST_FOLDERS:
+        self._empty_folders.consider(hints.files, hints.folders)
+        scans = self._scan_due() or len(hints.folders) > MOST_FOLDERS
+        if scans:
             await self._scan()
         elif hints.folders:
-            report = await sweep(self._desk, self._watch, hints.folders)
+            report = await sweep(self._desk, self._watch, hints.folders, self._empty_folders.note)
             self._look_wanted |= not report.available
         await self._desk.see(hints.files)
         await self._desk.see_due()
+        await self._empty_folders.turn(scanned=scans)
         if self._desk.wants_scan() or self._desk.presence_in_doubt:
             self._scan_wanted = self._look_wanted = True
             self._wake.set()
@@ -216,7 +223,7 @@ class Intake:
         self._scan_wanted = False
         self._burst_scan_at = None
         self._desk.settling.full = False
-        report = await sweep(self._desk, self._watch, None)
+        report = await sweep(self._desk, self._watch, None, self._empty_folders.note)
         self._last_report = report
         self._log.debug(
             "inbox.scanned", inbox=self._key, available=report.available, files=report.files,
@@ -250,7 +257,7 @@ class Intake:
 
     async def _wait(self) -> None:
         """Sleeps until something happens or is due."""
-        due = [self._next_scan_at, self._burst_scan_at, self._desk.settling.due_at()]
+        due = [self._next_scan_at, self._burst_scan_at, self._desk.settling.due_at(), self._empty_folders.due_at()]
         if not self._is_available or self._scan_wanted:  # the inbox is away, or the store failed
             due = [self._next_look_at]
         soonest = min(moment for moment in due if moment is not None)
@@ -306,6 +313,7 @@ class Intake:
             return
         self._stop_watching()
         self._desk.lost()
+        self._empty_folders.clear()
         self._log.warning(
             "inbox.unavailable", inbox=self._key, reason=self._presence.reason,
             meaning="nothing is cancelled; it is taken up again when it is back",

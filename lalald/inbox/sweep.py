@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
+from typing import Protocol
 
 from lalald.inbox.desk import Desk
 from lalald.inbox.report import ScanReport
@@ -16,7 +17,13 @@ MOST_UNKNOWN = 10_000
 _ROOT = ""
 
 
-async def sweep(desk: Desk, watch: Watch | None, folders: Mapping[str, bool] | None) -> ScanReport:
+class Note(Protocol):
+    """What is told which folders a walk has seen, and which went away."""
+
+    async def __call__(self, visited: Collection[str], went: Sequence[str], *, whole: bool) -> None: ...
+
+
+async def sweep(desk: Desk, watch: Watch | None, folders: Mapping[str, bool] | None, note: Note) -> ScanReport:
     """Looks at the whole inbox, or below some folders; of each it is told whether it went away before.
 
     What is gone is forgotten at once, and only if the inbox is still the same afterwards; what is unknown is looked at when the walk
@@ -38,6 +45,7 @@ async def sweep(desk: Desk, watch: Watch | None, folders: Mapping[str, bool] | N
     report.folders = len(visited)
     report.seconds = desk.clock.monotonic() - began
     report.available = not desk.presence_in_doubt
+    await note(visited, went, whole=folders is None)
     desk.say_troubles("folder.unreadable", report.troubles)
     await desk.see(dict.fromkeys(unknown, False))
     return report

@@ -231,10 +231,21 @@ _NO_FIGURES = """
 ALTER TABLE jobs ADD COLUMN uploads_without_figure INTEGER NOT NULL DEFAULT 0;  -- the service gave no length that can be
 """
 
+_INBOX_FOLDERS = """
+CREATE TABLE inbox_folders (     -- of inboxes with `prune: true`
+    inbox TEXT NOT NULL,
+    folder TEXT NOT NULL,        -- within the inbox; a BLOB where the name is not UTF-8
+    arrived INTEGER NOT NULL,    -- after the first scan
+    archived INTEGER NOT NULL DEFAULT 0,  -- whether a source from it was archived
+    PRIMARY KEY (inbox, folder)
+) WITHOUT ROWID;
+CREATE INDEX inbox_folders_archived ON inbox_folders (inbox, folder) WHERE arrived AND archived;
+"""
+
 # The n-th brings version n to n + 1; none is ever edited once released.
 MIGRATIONS: tuple[str, ...] = (
     _FIRST, _OUTBOXES, _FOLDERS, _MINUTES, _UNFILED, _CONSENTS, _LENGTHS, _COMPLETENESS, _PAID_BY,
-    _NO_FIGURES,
+    _NO_FIGURES, _INBOX_FOLDERS,
 )  # fmt: skip
 VERSION = len(MIGRATIONS)
 

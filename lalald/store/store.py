@@ -12,6 +12,7 @@ from lalald.errors import StoreError
 from lalald.jobs import Handling, Hold, Job, Request, Seen, Stage, State, Task, Track
 from lalald.moves import LONGEST_BACKOFF_SECONDS
 from lalald.store import database
+from lalald.store.arrived_folders import ArrivedFolders
 from lalald.store.duplicates_query import Duplicates
 from lalald.store.known import Found, split_path
 from lalald.store.rows import JOB_COLUMNS, TASK_COLUMNS, TRACK_COLUMNS, name_from, stored_name, values
@@ -225,6 +226,8 @@ class Store(Duplicates):
         charged = self._save_tasks(before, after) if after.tasks != before.tasks else 0.0
         if after.location != before.location or after.state != before.state:
             self._follow(after)
+        if after.stage is Stage.DONE and after.filed and not before.filed and _left_its_place(after):
+            ArrivedFolders(self.connection).note_archived(after.inbox, after.path)
         self._wake_others(before, after)
         request = Request(row[1]) if row[1] else None
         seen = Seen.from_json(row[2]) if row[2] else None
@@ -425,3 +428,9 @@ class Store(Duplicates):
         """The greatest id of a job; 0 where there is none."""
         (newest,) = self.connection.execute("SELECT coalesce(max(id), 0) FROM jobs").fetchone()
         return int(newest)
+
+
+def _left_its_place(job: Job) -> bool:
+    """Whether the source of a finished job was moved or deleted, and not merely gone."""
+    on_success = job.handling.on_success
+    return on_success == "delete" or (on_success == "move" and job.location is not None)
