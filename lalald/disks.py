@@ -140,7 +140,7 @@ class Disks:
         self._threads: dict[tuple[tuple[str, ...], int | None], _Threads] = {}
         self._asked: dict[str, asyncio.TimerHandle] = {}
         self._silent: dict[tuple[str, ...], _Silence] = {}
-        self._looks: dict[tuple[str, Callable[..., Any]], asyncio.Future[Any]] = {}
+        self._looks: dict[tuple[str | tuple[str, ...], Callable[..., Any]], asyncio.Future[Any]] = {}
         self._round_is_due = False
 
     async def on(self, folders: str | tuple[str, ...], function: Callable[..., Answer], *arguments: Any) -> Answer:
@@ -158,8 +158,8 @@ class Disks:
         answer: Answer = await self._begin(folders, None, function, arguments)
         return answer
 
-    async def look(self, folder: str, function: Callable[..., Answer], *arguments: Any) -> Answer:
-        """What `function(folder, *arguments)` finds; who asks the same of the folder meanwhile is told the same."""
+    async def look(self, folder: str | tuple[str, ...], function: Callable[..., Answer], *arguments: Any) -> Answer:
+        """What `function(folder, *arguments)` finds; who asks the same of the folder, or folders, meanwhile is told the same."""
         place = (folder, function)
         look = self._looks.get(place)
         if look is None:
@@ -173,7 +173,7 @@ class Disks:
         """Every thread ends when its work does."""
         return [thread for threads in self._threads.values() for thread in threads.stop()]
 
-    def _looked(self, place: tuple[str, Callable[..., Any]], look: asyncio.Future[Any]) -> None:
+    def _looked(self, place: tuple[str | tuple[str, ...], Callable[..., Any]], look: asyncio.Future[Any]) -> None:
         del self._looks[place]
         if not look.cancelled():
             look.exception()  # whoever waits for it raises it, if anybody still does

@@ -6,9 +6,10 @@ import os
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from lalald.files import facts_of, most_name_bytes, rename_without_replacing, write_whole
+from lalald.files import facts_of, most_name_bytes, write_whole
 from lalald.jobs import Job, Task, TaskFailure
 from lalald.naming import shown, with_ending
+from lalald.renaming import rename_without_replacing
 
 ENDING = ".error.txt"
 _MOST_BYTES = 65536

@@ -13,7 +13,8 @@ LalaldError                     has a `hint`: what to do next
 │   ├── NameTakenError          a stranger's file has the name that was chosen for a result
 │   ├── StagingLostError        a fetched track is neither in the staging folder nor in place
 │   ├── TwinChangedError        an earlier result is not what was delivered, and cannot be given again
-│   └── FolderUnavailableError  its inbox or outbox is not there: unmounted, missing, without permission
+│   └── FolderUnavailableError  its inbox or outbox is not there: unmounted or missing
+│       └── FolderPermissionError  it is there, and a right in it is missing, or it is mounted read-only
 └── ServiceError                LALAL.AI, or the way there; has `status`, `code`, `request_id`
     ├── TransientError          worth another try later; may carry `retry_after_seconds`
     │   └── RateLimitedError    429
@@ -92,6 +93,10 @@ class TwinChangedError(FileError):
 
 class FolderUnavailableError(FileError):
     """An inbox or outbox is not there; it is taken up again when it is back."""
+
+
+class FolderPermissionError(FolderUnavailableError):
+    """A right is missing in a folder, or it is mounted read-only; used again when the right is there."""
 
 
 class ServiceError(LalaldError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import hashlib
 import os
@@ -12,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
 
-from lalald.errors import DiskFullError, FileError, FolderUnavailableError
+from lalald.errors import DiskFullError, FileError, FolderPermissionError, FolderUnavailableError
 from lalald.file_numbers import int64
 from lalald.naming import shown
 
@@ -35,10 +34,17 @@ _AWAY = {
     errno.ETIMEDOUT,
     errno.ESHUTDOWN,
 }
-_CANNOT = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EMLINK}  # "not here", said in many ways
+_NO_SYNC = {
+    errno.EINVAL,
+    errno.EOPNOTSUPP,
+    errno.ENOSYS,
+    errno.EBADF,
+    errno.EROFS,
+    errno.EPERM,
+    errno.EACCES,
+    errno.ENOTTY,
+}
 _REFUSED_NAME = {errno.EINVAL, errno.EILSEQ, errno.ENOENT, errno.EPROTO}
-_AT_FDCWD = -100
-_RENAME_NOREPLACE = 1
 
 
 def no_step(_done: str) -> None:
@@ -47,11 +53,11 @@ def no_step(_done: str) -> None:
 
 def translated(error: OSError, path: str, root: str | None = None) -> FileError:
     """The error of an operation on `path`; `root` is the configured folder in which it lies."""
-    what = f"{shown(path)}: {error.strerror or error}."
+    what = f"{shown(_visible(path))}: {error.strerror or error}."
     if error.errno in _FULL:
         return DiskFullError(what, hint="Make room there; the job goes on by itself.")
     if error.errno in _DENIED:
-        return FolderUnavailableError(f"{what} lalald runs as {_whoami()}.", hint="Give it the right to write there.")
+        return FolderPermissionError(f"{what} lalald runs as {whoami()} (uid:gid).", hint=right_hint(error))
     if error.errno in _AWAY or (root is not None and not os.path.isdir(root)):
         return FolderUnavailableError(
             what, hint=f"Is {shown(root or os.path.dirname(path))} mounted? It is taken up when it is back."
@@ -69,8 +75,32 @@ def plain_errors(path: str, root: str | None = None) -> Iterator[None]:
         raise translated(error, about if isinstance(about, str) else path, root) from error
 
 
-def _whoami() -> str:
+def whoami() -> str:
+    """The user and group that rights are missing to: `uid:gid`."""
     return f"{os.geteuid()}:{os.getegid()}"
+
+
+def right_hint(error: OSError) -> str:
+    """What to do about a right that is missing."""
+    if error.errno == errno.EROFS:
+        return "Mount it for writing."
+    hint = f"Give {whoami()} the right to read, write and enter it: chmod, chown, or an access list"
+    return f"{hint}; lsattr shows files that are immutable." if error.errno == errno.EPERM else f"{hint}."
+
+
+def is_denied(error: OSError) -> bool:
+    """Whether a right is missing, or the mount is read-only."""
+    return error.errno in _DENIED
+
+
+def is_full(error: OSError) -> bool:
+    """Whether there is no room, or no quota, left."""
+    return error.errno in _FULL
+
+
+def _visible(path: str) -> str:
+    """Our own hidden names mean nothing to people: the folder that holds them does."""
+    return path.partition("/.lalald")[0] or path
 
 
 def check_folder(path: str) -> None:
@@ -82,7 +112,7 @@ def check_folder(path: str) -> None:
         mode = os.stat(path).st_mode
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENOTDIR):
-            raise translated(error, path) from error
+            raise translated(error, path, path) from error
         hint = "Mount it or make it; lalald makes no configured folder itself: a missing one may be a late mount."
         raise FolderUnavailableError(f"The folder {shown(path)} is missing.", hint=hint) from error
     if not stat.S_ISDIR(mode):
@@ -90,11 +120,12 @@ def check_folder(path: str) -> None:
     try:
         _try_to_write(path)
     except OSError as error:
-        if error.errno not in _DENIED:
-            raise translated(error, path) from error
-        hint = f"Give {_whoami()} the right to write there." if error.errno != errno.EROFS else "Mount it for writing."
-        message = f"The folder {shown(path)} cannot be written by {_whoami()} (uid:gid): {error.strerror}."
-        raise FolderUnavailableError(message, hint=hint) from error
+        if error.errno in _FULL | _AWAY:
+            raise translated(error, path, path) from error
+        message = f"The folder {shown(path)} cannot be written by {whoami()} (uid:gid): {error.strerror}."
+        if error.errno in _DENIED:
+            raise FolderPermissionError(message, hint=right_hint(error)) from error
+        raise FolderUnavailableError(message, hint="Check how it is mounted, or configure another folder.") from error
 
 
 def _try_to_write(folder: str) -> None:
@@ -103,7 +134,7 @@ def _try_to_write(folder: str) -> None:
         os.close(os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         return
     except OSError as error:
-        if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.ENOSYS):
+        if error.errno in _FULL or error.errno == errno.EROFS:
             raise
     probe = os.path.join(folder, ".lalald-try")
     os.close(os.open(probe, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
@@ -171,12 +202,18 @@ def sync_folder(path: str) -> None:
     except PermissionError:
         return  # one may put files into a folder that one may not list
     try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF, errno.EROFS):
-            raise
+        sync_file(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_file(descriptor: int) -> None:
+    """Makes the content of an open file or folder durable, where the file system can. Raises OSError where that fails."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
 
 
 def write_whole(path: str, content: bytes) -> None:
@@ -184,47 +221,7 @@ def write_whole(path: str, content: bytes) -> None:
     with open(path, "wb") as file:
         file.write(content)
         file.flush()
-        os.fsync(file.fileno())
-
-
-def rename_without_replacing(source: str, target: str) -> None:
-    """Renames; raises FileExistsError where `target` is taken, and every other OSError (EXDEV among them) as it is.
-
-    One system call where the file system can, else link and unlink, else a look before the rename.
-    """
-    for way in WAYS[:-1]:
-        try:
-            return way(source, target)
-        except OSError as error:
-            if error.errno not in _CANNOT:
-                raise
-    return WAYS[-1](source, target)
-
-
-def _renameat2(source: str, target: str) -> None:
-    function = getattr(_LIBC, "renameat2", None)
-    if function is None:
-        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-    if function(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), source, None, target)
-
-
-_LIBC = ctypes.CDLL(None, use_errno=True)
-
-
-def _link_and_unlink(source: str, target: str) -> None:
-    os.link(source, target, follow_symlinks=False)
-    os.unlink(source)
-
-
-def _look_and_rename(source: str, target: str) -> None:
-    if os.path.lexists(target):
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), source, None, target)
-    os.rename(source, target)
-
-
-WAYS: tuple[Callable[[str, str], None], ...] = (_renameat2, _link_and_unlink, _look_and_rename)
+        sync_file(file.fileno())
 
 
 class Writeback:
@@ -263,7 +260,7 @@ def copy_across(source: str, target: str, step: Step = no_step) -> str:
                 left = left[writing.write(left) :]
             writeback.grown(writing.tell())
             step("some copied")
-        os.fsync(writing.fileno())
+        sync_file(writing.fileno())
     return digest.hexdigest()
 
 

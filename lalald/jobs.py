@@ -52,6 +52,7 @@ class Hold(StrEnum):
     LOST_TASK = "lost_task"
     DISK = "disk"
     MOUNT = "mount"
+    PERMISSION = "permission"
     LINK = "link"
     FIRST_SCAN = "first_scan"
     DUPLICATE = "duplicate"

@@ -10,7 +10,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count
 
@@ -169,6 +169,16 @@ def _track_values(job: Job, task: Task, track: Track, ext: str) -> dict[str, str
         "ext": ext,
         ".ext": f".{ext}" if ext else "",
     }
+
+
+def result_folders(job: Job, labels: Sequence[str]) -> set[str]:
+    """The folders within the outbox in which results of these labels, or the job's own folder of them, will be."""
+    *folders, _ = job.handling.output.split("/")
+    own = next((place for place, folder in enumerate(folders) if _OWN.search(folder)), len(folders))
+    shared = replace(job.handling, output="/".join([*folders[:own], "{label}"]))
+    tracks = tuple(Track(type=label, label=label, url="") for label in labels or ["track"])
+    expected = replace(job, handling=shared, tasks=tuple(replace(task, tracks=tracks) for task in job.tasks))
+    return {path.rpartition("/")[0] for path in paths(expected, {}).values()}
 
 
 def manifest_path(job: Job, number: int = 1, limits: Limits | None = None) -> str:

@@ -20,6 +20,7 @@ from lalald.jobs import Done, Failed, Held, Hold, Job, Later, Outcome, Stage, to
 from lalald.stages.bench import Bench
 from lalald.stages.delete import left_to_expire
 from lalald.stages.download import held_for_its_link
+from lalald.stages.preflight import hold_of
 
 if TYPE_CHECKING:
     from lalald.holds import Holds
@@ -31,24 +32,23 @@ async def outcome_of(job: Job, running: Awaitable[Outcome], bench: Bench, holds:
         return await running
     except LicenceRefusedError as error:
         return await _licence(job, error, holds)
-    except DiskFullError as error:
-        return Held(Hold.DISK, told(error))
-    except FolderUnavailableError as error:
-        return Held(Hold.MOUNT, told(error))
+    except FileError as error:
+        bench.preflight.doubt(job)
+        return _in_the_way(job, error)
     except LinkRefusedError as error:
         return Held(Hold.LINK, held_for_its_link(job, error))
     except TransferStopped:
         return Later("the transfer was stopped", due_at=bench.clock.now())
     except TransientError as error:
         return Later(str(error), error=error)
-    except FileError as error:
-        return _in_the_way(job, error)
     except RefusedError as error:
         return Failed(f"the service refused it: {error}.{_money(job)}")
 
 
 def _in_the_way(job: Job, error: FileError) -> Outcome:
-    """Something about a file that a second try may mend; else it needs somebody's hand, before what is paid expires."""
+    """A folder's trouble holds the job at once; other trouble with a file only if a second try does not help."""
+    if isinstance(error, (DiskFullError, FolderUnavailableError)):
+        return Held(hold_of(error), told(error))
     if job.attempts == 0 or isinstance(error, StagingLostError):
         return Later(told(error))
     return Held(Hold.DISK, told(error))

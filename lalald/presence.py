@@ -13,8 +13,9 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 
-from lalald.files import rename_without_replacing
+from lalald.files import sync_file
 from lalald.naming import shown
+from lalald.renaming import rename_without_replacing
 
 MARKER_NAME = ".lalald"
 _UUID = re.compile(rb"\A[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$", re.MULTILINE)
@@ -102,8 +103,9 @@ def write_marker(root: str, marker: str | None) -> str | None:
         with open(making, "x", encoding="ascii") as file:
             file.write(_MARKER_TEXT.format(marker=wanted))
             file.flush()
-            os.fchmod(file.fileno(), 0o644)  # whoever lalald runs as next year must be able to read it
-            os.fsync(file.fileno())
+            with suppress(OSError):  # some file systems have no modes
+                os.fchmod(file.fileno(), 0o644)  # whoever lalald runs as next year must be able to read it
+            sync_file(file.fileno())
         try:
             rename_without_replacing(making, os.path.join(root, MARKER_NAME))
         except FileExistsError:

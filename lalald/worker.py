@@ -257,7 +257,7 @@ class Worker:
         if job.state is State.WAITING and job.stage is Stage.CHECK:
             return
         if job.state is State.HELD:
-            self.holds.turns.wake()
+            self.holds.look_soon()
             if job.hold is jobs.Hold.DUPLICATE:  # who waits for it goes first
                 self.wake_for(replace(job, state=State.CANCELLED))
         else:

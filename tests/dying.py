@@ -22,8 +22,8 @@ from typing import Any
 
 from lalald.config import load
 from lalald.daemon import run
-from lalald.files import WAYS
 from lalald.jobs import Job
+from lalald.renaming import METHODS, RenameMethod
 from lalald.store import Store
 
 _CHANGES = {"os.mkdir", "os.rmdir", "os.remove", "os.rename", "os.link", "os.truncate", "os.utime", "shutil.rmtree"}
@@ -79,7 +79,7 @@ def dying_store(moment: str, passed: Callable[[], None]) -> type[Store]:
 
 def watch_files(folders: tuple[str, ...], passed: Callable[[], None]) -> None:
     """Python tells of each operation just before it; of renameat2, a bare system call, nothing, so its return is waited for."""
-    renamed = WAYS[0].__code__
+    renamed = METHODS[RenameMethod.RENAMEAT2].__code__
 
     def audited(event: str, arguments: tuple[Any, ...]) -> None:
         changes = event in _CHANGES or (event == "open" and (arguments[2] or 0) & _OPENED_TO_CHANGE)

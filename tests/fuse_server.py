@@ -4,7 +4,9 @@
 
 Inode numbers are those of the folder's own files plus INODES_FROM.
 It says `mounted`, or why it cannot; then each line that it reads is `hold`, `well` or an errno, with the operations that are meant,
-and is answered `heard`. It ends with its input.
+and is answered `heard`. `also` before it adds to what is wrong already; `lie` reports as done what is not done. It ends with its input.
+
+Beside the operations of FUSE there are `replace`, a rename over a file that is there, and `chmod`.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ _OPERATIONS = {
     1: "lookup", 2: "forget", 3: "getattr", 4: "setattr", 5: "readlink", 6: "symlink", 8: "mknod", 9: "mkdir", 10: "unlink",
     11: "rmdir", 12: "rename", 13: "link", 14: "open", 15: "read", 16: "write", 17: "statfs", 18: "release", 20: "fsync", 25: "flush",
     26: "init", 27: "opendir", 28: "readdir", 29: "releasedir", 30: "fsyncdir", 35: "create", 36: "interrupt", 38: "destroy",
-    42: "batch_forget", 45: "rename2",
+    42: "batch_forget", 45: "rename2", 51: "tmpfile",
 }  # fmt: skip
 # Of a flush the kernel hears once that nobody here knows it: else whoever closes a file would wait, and so would a program that is
 # started meanwhile, which closes what it inherits.
@@ -70,10 +72,10 @@ class _Mood:
 
     refusal: int | None = None  # None: it waits
     operations: frozenset[str] = frozenset()
-    bad: bool = False
+    lies: bool = False
 
-    def meets(self, operation: str) -> bool:
-        return self.bad and operation not in _ALWAYS and (not self.operations or operation in self.operations)
+    def meets(self, names: set[str]) -> bool:
+        return names.isdisjoint(_ALWAYS) and (not self.operations or not names.isdisjoint(self.operations))
 
 
 @dataclass
@@ -81,7 +83,7 @@ class _Server:
     device: int
     nodes: dict[int, _Node]
     inodes_from: int = 0
-    mood: _Mood = field(default_factory=_Mood)
+    moods: list[_Mood] = field(default_factory=list)
     waiting: list[_Asked] = field(default_factory=list)
 
     def serve(self) -> None:
@@ -103,9 +105,14 @@ class _Server:
                         raise
 
     def _change(self, words: list[str]) -> None:
+        moods = []
+        if words[0] == "also":
+            moods, words = self.moods, words[1:]
         how, *operations = words
         refusal = int(how) if how.isdigit() else None
-        self.mood = _Mood(refusal, frozenset(operations), bad=how != "well")
+        if how != "well":
+            moods.append(_Mood(refusal, frozenset(operations), lies=how == "lie"))
+        self.moods = moods
         waiting, self.waiting = self.waiting, []
         for asked in waiting:
             self._meet(asked)
@@ -118,12 +125,28 @@ class _Server:
     def _meet(self, asked: _Asked) -> None:
         if asked.operation == "interrupt":
             self._give_up(*struct.unpack_from("=Q", asked.body))
-        elif not self.mood.meets(asked.operation):
+            return
+        names = self._names_of(asked)
+        mood = next((mood for mood in self.moods if mood.meets(names)), None)
+        if mood is None:
             self._do(asked)
-        elif self.mood.refusal is None:
+        elif mood.lies:
+            self._reply(asked.number)
+        elif mood.refusal is None:
             self.waiting.append(asked)
         else:
-            self._reply(asked.number, error=self.mood.refusal)
+            self._reply(asked.number, error=mood.refusal)
+
+    def _names_of(self, asked: _Asked) -> set[str]:
+        names = {asked.operation}
+        if asked.operation in ("rename", "rename2"):
+            there = self.nodes[struct.unpack_from("=Q", asked.body)[0]].path
+            _, new = _names(asked.body[8 if asked.operation == "rename" else 16 :])
+            if os.path.lexists(os.path.join(os.fsencode(there), new)):
+                names.add("replace")
+        if asked.operation == "setattr" and struct.unpack_from("=I", asked.body)[0] & _TO_MODE:
+            names.add("chmod")
+        return names
 
     def _give_up(self, number: int) -> None:
         """Whoever asked is being killed."""

@@ -6,6 +6,8 @@
             share.stop_answering("write", "fsync")  # only these wait: one may look, and not write
             share.answer()                          # what waited is answered now
             share.fail(errno.ESTALE, "read")        # these are refused from now on, all of them where none is named
+            share.refuse(errno.EIO, "link")         # the same, beside what is refused already
+            share.lie("rename")                     # these are reported as done from now on, and nothing is done
             share.die()                             # its server is gone for good: "transport endpoint is not connected"
 
 `share.far` is the folder as it lies on the server: what is written there is what another machine writes, and gives no event here.
@@ -60,6 +62,14 @@ class Share:
     def fail(self, number: int, *operations: str) -> None:
         """These operations, or all of them, are refused with this errno until `answer`."""
         self._tell(str(number), *operations)
+
+    def refuse(self, number: int, *operations: str) -> None:
+        """These operations are refused with this errno, beside what is wrong already, until `answer`."""
+        self._tell("also", str(number), *operations)
+
+    def lie(self, *operations: str) -> None:
+        """These operations are reported as done, beside what is wrong already, and nothing is done, until `answer`."""
+        self._tell("also", "lie", *operations)
 
     def answer(self) -> None:
         """Everything is well again."""

@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from lalald import files
-from lalald.errors import DiskFullError, FileError, FolderUnavailableError
+from lalald.errors import DiskFullError, FileError, FolderPermissionError, FolderUnavailableError
+from lalald.renaming import METHODS, rename_without_replacing
 
-WAYS = [files.rename_without_replacing, *files.WAYS]
+WAYS = [rename_without_replacing, *METHODS.values()]
 
 
 @pytest.fixture
@@ -148,7 +149,7 @@ def test_a_folder_without_the_right_to_write_is_named_with_the_user(open_folder:
     told = subprocess.run([sys.executable, "-c", script, open_folder], capture_output=True, text=True, check=True)
     assert str(open_folder) in told.stdout
     assert f"{os.geteuid() or 65534}:" in told.stdout
-    assert "right to write" in told.stdout
+    assert "right to read, write and enter it" in told.stdout
 
 
 def test_a_read_only_mount_is_unavailable(small_disk: Path) -> None:
@@ -171,8 +172,8 @@ def test_a_full_disk_is_told_from_everything_else(small_disk: Path, tmp_path: Pa
     [
         (errno.ENOSPC, DiskFullError),
         (errno.EDQUOT, DiskFullError),
-        (errno.EACCES, FolderUnavailableError),
-        (errno.EROFS, FolderUnavailableError),
+        (errno.EACCES, FolderPermissionError),
+        (errno.EROFS, FolderPermissionError),
         (errno.ESTALE, FolderUnavailableError),
         (errno.ENOTCONN, FolderUnavailableError),
         (errno.EIO, FolderUnavailableError),
@@ -185,6 +186,13 @@ def test_errors_of_the_file_system_become_ours_once(tmp_path: Path, number: int,
     assert type(error) is kind
     assert os.strerror(number) in str(error)
     assert "a\\nb" in str(error)
+
+
+def test_a_hidden_name_of_our_own_is_not_shown_in_an_error(tmp_path: Path) -> None:
+    hidden = tmp_path / ".lalald-staging/7-abc/1-0-12345678"
+    error = files.translated(PermissionError(errno.EACCES, "Permission denied"), str(hidden), str(tmp_path))
+    assert str(error).startswith(f"{tmp_path}: Permission denied.")
+    assert ".lalald" not in f"{error}{error.hint}"
 
 
 def test_what_is_missing_below_a_missing_root_is_the_roots_fault(tmp_path: Path) -> None:

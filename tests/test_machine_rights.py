@@ -39,8 +39,9 @@ async def _waited_for(root: Path, place: str, stage: Stage, policy: str) -> None
         await shop.until(lambda: shop.counts().get(before), "it is tried")
         make_read_only(root / place)
         shop.sandbox.faults()
-        held = await shop.until_job("it is held", state=State.HELD, hold=Hold.MOUNT, stage=stage)
+        held = await shop.until_job("it is held", state=State.HELD, hold=Hold.PERMISSION, stage=stage)
         assert "read-only" in (held.hold_reason or "").casefold()
+        assert "0:0" in (held.hold_reason or "")
         await asyncio.sleep(PROBES_SECONDS)
         assert len(shop.journal.of("job.held")) == 1, "said once, and not tried in vain at every probe"
         assert len(shop.charges()) == (0 if stage is Stage.SPLIT else 1)

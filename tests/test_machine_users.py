@@ -99,19 +99,19 @@ def test_what_may_not_be_written_is_waited_for_at_every_stage_and_goes_on_by_its
     sandbox: Sandbox, make_home: MakeHome
 ) -> None:
     home = of_nobody(make_home(sandbox.url))
-    at = inboxes_of(home, "split", "download", "archive", "failure", "upload")
+    at = inboxes_of(home, "split", "download", "archive", "failure", "upload", "leave")
     sandbox.faults("upload:503*0")
     home.start()
     contents = {name: drop(place["inbox"], f"{name}.wav") for name, place in at.items()}
     until(lambda: len(home.logged("job.taken")) == len(at), "all are taken")
 
-    take_from(at["split"]["outbox"], at["archive"]["inbox"], at["failure"]["failed"])
+    take_from(at["split"]["outbox"], at["leave"]["inbox"], at["failure"]["failed"])
     unreadable = at["upload"]["inbox"] / "upload.wav"
     unreadable.chmod(0)
     sandbox.faults("download:503*0", "upload:422*0,match=failure.wav")
     downloads = ("download", "archive")
     until(lambda: {by_name(home)[name]["stage"] for name in downloads} == {"download"}, "they come to their downloads")
-    take_from(at["download"]["outbox"])
+    take_from(at["download"]["outbox"], at["archive"]["inbox"])
     sandbox.faults()
 
     def rested() -> dict[str, dict[str, Any]] | None:
@@ -119,10 +119,11 @@ def test_what_may_not_be_written_is_waited_for_at_every_stage_and_goes_on_by_its
         return found if all(job["state"] in ("held", "failed") for job in found.values()) else None
 
     jobs = until(rested, "each has come to what it may not do")
-    refused = {"split": "outbox", "download": "outbox", "archive": "inbox"}
+    refused = {"split": "outbox", "download": "outbox", "archive": "inbox", "leave": "inbox"}
     for name, what in refused.items():
         job = jobs[name]
-        assert (job["state"], job["hold"], job["stage"]) == ("held", "mount", name)
+        stage = "split" if name == "leave" else name
+        assert (job["state"], job["hold"], job["stage"]) == ("held", "permission", stage)
         assert str(at[name][what]) in job["hold_reason"]
         assert NOBODY_IN_WORDS in job["hold_reason"]
     assert "cannot be read by uid 65534. Nothing was spent." in jobs["upload"]["error"]

@@ -15,6 +15,7 @@ TO_DO: dict[str, str] = {
     Hold.LOST_TASK: "`lalald release ID` pays again, `lalald cancel ID` gives up; `lalald show ID` tells the story.",
     Hold.DISK: "Make room, or take away what is in the way: they go on by themselves.",
     Hold.MOUNT: "Bring the folder back: they go on by themselves.",
+    Hold.PERMISSION: "Give lalald's user the right that the reason names: they are then resumed automatically.",
     Hold.LINK: "These are paid, and asked for again every hour. `lalald release ID` tries again now.",
     Hold.FIRST_SCAN: "`lalald release --all` has them carried, `lalald cancel ID` leaves one alone; `lalald plan` prices them.",
     Hold.DUPLICATE: "`lalald release ID` processes it again and pays, `lalald cancel ID` leaves it alone.",
@@ -25,6 +26,7 @@ _GOES_ON_WHEN: dict[Hold, str] = {
     Hold.MINUTES: "its minutes fit",
     Hold.DISK: "there is room, and nothing in the way",
     Hold.MOUNT: "the folder is back",
+    Hold.PERMISSION: "it has the right",
     Hold.LINK: "its link leads somewhere: it is asked for every hour",
 }
 
@@ -32,6 +34,7 @@ _RELEASED: dict[Hold, str] = {
     Hold.LICENCE: "is tried again now",
     Hold.DISK: "is tried again now",
     Hold.MOUNT: "is tried again now",
+    Hold.PERMISSION: "is tried again now",
     Hold.LINK: "is tried again now",
     Hold.FIRST_SCAN: "is carried",
     Hold.DUPLICATE: "is processed again",

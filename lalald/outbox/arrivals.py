@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lalald.endings import Heard
 from lalald.errors import LinkRefusedError, SizeDiffersError, TwinChangedError
-from lalald.files import ROOM_KEPT_BYTES, check_room, copy_across, plain_errors
+from lalald.files import ROOM_KEPT_BYTES, check_room, copy_across, plain_errors, sync_file
 from lalald.jobs import Job, Track
 from lalald.naming import shown
 from lalald.outbox.staging import Staged, forget, forget_if_empty, make_staging, proof, recall, remember, staged_path
@@ -64,7 +64,7 @@ def _fetched(path: str, job: Job, track: Track, api: Client, transfer: Transfer)
             began=target.began,
             most_bytes=most_track_bytes(job),
         )
-        os.fsync(target.fileno())
+        sync_file(target.fileno())
     return fetched
 
 

@@ -20,7 +20,6 @@ from lalald.files import (
     most_name_bytes,
     no_step,
     plain_errors,
-    rename_without_replacing,
     sha256_of,
     sync_folder,
     write_whole,
@@ -29,6 +28,7 @@ from lalald.jobs import Job, Track
 from lalald.listings import LISTINGS
 from lalald.naming import TrackKey
 from lalald.outbox.staging import MANIFEST, make_staging, mark, placing, staged_path, undelivered, with_tracks
+from lalald.renaming import REPLACE_REFUSALS, clear_reservation, rename_without_replacing
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +134,8 @@ def _place(outbox: str, pieces: Sequence[_Piece], step: Step) -> None:
 def _is_placed(piece: _Piece) -> bool:
     """Whether it is in place, or was, if a reader has taken it away since. Raises NameTakenError, StagingLostError."""
     waiting, there = facts_of(piece.staged) or facts_of(piece.hidden), facts_of(piece.target)
+    if there is not None and there.st_size == 0 and clear_reservation(piece.target):
+        there = None
     if waiting is None:
         if facts_of(placing(piece.staged)) or (there is not None and _is_ours(piece, there)):
             return True
@@ -172,21 +174,46 @@ def _put(piece: _Piece, step: Step) -> None:
 
 
 def _move(piece: _Piece, step: Step) -> None:
-    """In one step; on a file system that is mounted within the outbox the copy, once durable, takes the staged file's part."""
+    """In one step; else the file goes beside its target first, under a hidden name that takes the staged file's part."""
     move = os.replace if piece.overwrite else rename_without_replacing
     try:
         return move(piece.staged, piece.target)
     except OSError as error:
-        if error.errno not in (errno.EXDEV, errno.ENOENT):
+        refused = piece.overwrite and _refuses_to_replace(error, piece.target)
+        if error.errno not in (errno.EXDEV, errno.ENOENT) and not refused:
             raise
     if facts_of(piece.staged) is not None:
-        if copy_across(piece.staged, piece.hidden, step) != piece.sha256:
-            raise FileError(f"{naming.shown(piece.target)} could not be copied whole.", hint="Check the disk.")
-        sync_folder(os.path.dirname(piece.hidden))
-        step("copied")
-        os.unlink(piece.staged)
-        step("staged removed")
-    return move(piece.hidden, piece.target)
+        _bring_beside(piece, step)
+    try:
+        return move(piece.hidden, piece.target)
+    except OSError as error:
+        if not (piece.overwrite and _refuses_to_replace(error, piece.target)):
+            raise
+    os.unlink(piece.target)
+    step("old file removed")
+    return rename_without_replacing(piece.hidden, piece.target)
+
+
+def _refuses_to_replace(error: OSError, target: str) -> bool:
+    """Some file systems rename, but never over a file: its owner allows that it is removed before."""
+    there = facts_of(target)
+    return error.errno in REPLACE_REFUSALS and there is not None and not stat.S_ISDIR(there.st_mode)
+
+
+def _bring_beside(piece: _Piece, step: Step) -> None:
+    """By a rename; by a durable copy where the target is on a file system that is mounted within the outbox."""
+    try:
+        return rename_without_replacing(piece.staged, piece.hidden)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EEXIST):
+            raise
+    if copy_across(piece.staged, piece.hidden, step) != piece.sha256:
+        raise FileError(f"{naming.shown(piece.target)} could not be copied whole.", hint="Check the disk.")
+    sync_folder(os.path.dirname(piece.hidden))
+    step("copied")
+    os.unlink(piece.staged)
+    step("staged removed")
+    return None
 
 
 def _take_back(pieces: Iterable[_Piece], step: Step) -> None:

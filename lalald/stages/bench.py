@@ -16,6 +16,7 @@ from lalald.disks import Disks
 from lalald.jobs import Job
 from lalald.known_folders import KnownFolders
 from lalald.reservations import Reservations
+from lalald.stages.preflight import Preflight
 from lalald.store import StoreThread
 
 
@@ -40,6 +41,10 @@ class Bench:
         default_factory=asyncio.Event
     )  # a job moved or a transfer began, for those who tell of it
     batch_refused_at: float | None = None  # the licence's plan has no batches
+    preflight: Preflight = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.preflight = Preflight(self.disks, self.clock, self.folders)
 
     def folder_of(self, path: str) -> str:
         """The configured folder in which a path lies; its own folder where there is none."""

@@ -24,6 +24,7 @@ from lalald.moves import fresh
 from lalald.presets import expected_labels
 from lalald.stages.bench import Bench
 from lalald.stages.places import source_folder, source_path
+from lalald.stages.preflight import hold_of
 from lalald.stages.source import digest
 from lalald.stages.tracks import wanted
 from lalald.store import Store
@@ -208,7 +209,7 @@ async def _held_for_its_outbox(job: Job, earlier: Job, bench: Bench) -> Held | N
         try:
             await bench.folders.check(outbox)
         except FolderUnavailableError as error:
-            return Held(Hold.MOUNT, told(error), job=replace(job, twin_id=earlier.id))
+            return Held(hold_of(error), told(error), job=replace(job, twin_id=earlier.id))
     return None
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from lalald.errors import FileError, FolderUnavailableError
 from lalald.file_numbers import int64
-from lalald.files import listed, plain_errors
+from lalald.files import facts_of, listed, plain_errors, translated
 from lalald.jobs import Dropped, Failed, Job
 from lalald.naming import shown
 from lalald.presence import read_marker
@@ -50,7 +50,7 @@ async def check_inbox(inbox: str, bench: Bench) -> None:
 
 def _check_inbox(inbox: str, expected: str | None) -> None:
     with plain_errors(inbox, inbox):
-        if not os.path.isdir(inbox):
+        if facts_of(inbox) is None or not os.path.isdir(inbox):
             raise FolderUnavailableError(f"{shown(inbox)} is not there.", hint="It goes on when it is back.")
         if expected is not None and read_marker(inbox) != expected:
             message = (
@@ -59,6 +59,12 @@ def _check_inbox(inbox: str, expected: str | None) -> None:
             raise FolderUnavailableError(message, hint="Is it mounted? It goes on when the right one is back.")
         if expected is None and not os.path.ismount(inbox) and not listed(inbox):  # nothing tells the two apart
             raise FolderUnavailableError(f"{shown(inbox)} is empty.", hint="Is it mounted?")
+
+
+def check_reachable(path: str, folder: str) -> None:
+    """On a thread. Raises FolderPermissionError, FolderUnavailableError, FileError where nothing can be said of a file."""
+    with plain_errors(path, folder):
+        facts_of(path)
 
 
 def look(job: Job) -> str | None:
@@ -73,7 +79,7 @@ def look(job: Job) -> str | None:
             raise FolderUnavailableError(
                 f"{job.inbox} is not there ({error.strerror}).", hint="It goes on when it is back."
             ) from error
-        raise FileError(f"{path} cannot be looked at: {error.strerror}.", hint="Check its owner and mode.") from error
+        raise translated(error, path, job.inbox) from error
     if (facts.st_size, int64(facts.st_mtime_ns)) != (job.size, job.mtime_ns):
         return CHANGED
     return None

@@ -9,11 +9,19 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from lalald.api import SplitItem, Started, StartRefused
-from lalald.errors import RateLimitedError, RefusedError, ServiceError, TransientError
-from lalald.jobs import Done, Held, Hold, HoldSource, Job, Later, Outcome, Stage, Task, TaskFailure
+from lalald.errors import (
+    DiskFullError,
+    FolderUnavailableError,
+    RateLimitedError,
+    RefusedError,
+    ServiceError,
+    TransientError,
+)
+from lalald.jobs import Done, Held, Hold, HoldSource, Job, Later, Outcome, Stage, Task, TaskFailure, told
 from lalald.money import minutes as cost
 from lalald.presets import BATCHABLE
 from lalald.stages.bench import Bench
+from lalald.stages.preflight import hold_of
 from lalald.stages.room import room_for_results
 from lalald.stages.skip import skip
 from lalald.stages.source import changed, gone
@@ -61,7 +69,7 @@ async def prepare(job: Job, mode: str, bench: Bench) -> Ready | Outcome:
         return skipped
     if not unanswered(job) and _is_about_to_expire(job, bench.clock.now()):
         return Done(_without_source(job))
-    if not asked and (held := await _no_room(job, bench)) is not None:
+    if not asked and (held := await _held_before_the_charge(job, numbers, bench)) is not None:
         return held
     if not asked:
         admission = await bench.budget.admit(job, job.duration)
@@ -113,6 +121,19 @@ async def _no_room(job: Job, bench: Bench) -> Held | None:
         Hold.DISK,
         f"{outbox} has {free:,} bytes free, about {needed:,} are needed; nothing is charged before there is room",
     )
+
+
+async def _held_before_the_charge(job: Job, numbers: tuple[int, ...], bench: Bench) -> Held | None:
+    """What is paid already is delivered meanwhile. Raises FileError where that may pass at once."""
+    try:
+        if (held := await _no_room(job, bench)) is not None:
+            return held
+        await bench.preflight.check(job)
+    except (FolderUnavailableError, DiskFullError) as error:
+        bench.preflight.doubt(job)
+        reason = f"{told(error)} Nothing was charged{' for the tasks that wait' if job.paid else ''}."
+        return Held(hold_of(error), reason, tasks=numbers if job.paid else ())
+    return None
 
 
 async def start(jobs: Sequence[Job], mode: str, bench: Bench) -> dict[tuple[int, int], Answer]:

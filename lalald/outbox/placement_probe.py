@@ -1,0 +1,108 @@
+"""The very moves of placement, tried in an outbox before anything is paid for."""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import suppress
+
+from lalald.errors import FileError, FolderUnavailableError
+from lalald.folder_probe import (
+    attempted,
+    check_content,
+    existing_folder,
+    hidden_folder,
+    try_delete,
+    try_listing,
+    try_rename,
+    write_hidden,
+)
+from lalald.naming import shown
+from lalald.outbox.staging import FOLDER
+from lalald.renaming import REPLACE_REFUSALS, clear_own_litter, hidden_path, rename_without_replacing
+
+
+def try_placement(outbox: str, folder: str, *, overwrites: bool) -> None:
+    """A staged file goes to a new folder within `folder` (a path within the outbox), as tracks do; nothing is left behind.
+
+    Raises FolderPermissionError, FolderUnavailableError, DiskFullError, FileError: nothing can be delivered there then.
+    """
+    target = existing_folder(outbox, folder)
+    try_listing(target)
+    staging = os.path.join(outbox, FOLDER)
+    for place in dict.fromkeys((outbox, staging, target)):
+        clear_own_litter(place)
+    _try_marker(outbox)
+    _make_staging(staging, outbox)
+    try:
+        with hidden_folder(staging) as staged, hidden_folder(target) as placed:
+            _try_moves(staged, placed, target, overwrites=overwrites)
+    finally:
+        with suppress(OSError):
+            os.rmdir(staging)
+
+
+def _make_staging(staging: str, outbox: str) -> None:
+    with attempted("create a folder", outbox), suppress(FileExistsError):
+        os.mkdir(staging, 0o700)
+
+
+def _try_moves(staged: str, placed: str, target: str, *, overwrites: bool) -> None:
+    here, other, there = f"{staged}/1", f"{staged}/2", f"{placed}/1"
+    write_hidden(here, target)
+    with attempted("rename a file", target):  # as the mark is
+        os.rename(here, other)
+    _move(other, there, target)
+    check_content(there, target)
+    write_hidden(here, target)
+    _try_taken_name(here, there, target)
+    if overwrites:
+        _replace(here, there, target)
+    else:
+        try_delete(here, target)
+    try_delete(there, target)
+
+
+def _move(here: str, there: str, folder: str) -> None:
+    """As placement does: a copy where `folder` is on a file system that is mounted within the outbox."""
+    try:
+        try_rename(here, there, folder)
+    except FolderUnavailableError as error:
+        if not (isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EXDEV):
+            raise
+        write_hidden(f"{there}.part", folder)
+        try_rename(f"{there}.part", there, folder)
+        try_delete(here, folder)
+
+
+def _try_taken_name(here: str, there: str, folder: str) -> None:
+    """A file system that ignores the condition would lose files of others."""
+    try:
+        with attempted("rename a file without replacing another", folder), suppress(FileExistsError):
+            rename_without_replacing(here, there)
+            message = f"{shown(folder)}: its file system replaces files although it is told not to."
+            raise FileError(message, hint="Configure another outbox, on another file system.")
+    except FolderUnavailableError as error:
+        if not (isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EXDEV):
+            raise
+
+
+def _replace(here: str, there: str, folder: str) -> None:
+    with attempted("replace a file", folder):
+        try:
+            os.replace(here, there)
+        except OSError as error:
+            if error.errno not in REPLACE_REFUSALS and error.errno != errno.EXDEV:
+                raise
+            os.unlink(here)
+            write_hidden(f"{there}.part", folder)
+            os.unlink(there)
+            rename_without_replacing(f"{there}.part", there)
+
+
+def _try_marker(outbox: str) -> None:
+    """As the marker gets its name: within the outbox itself."""
+    with hidden_path(outbox) as making, hidden_path(outbox) as named:
+        write_hidden(making, outbox)
+        try_rename(making, named, outbox)
+        try_delete(named, outbox)
