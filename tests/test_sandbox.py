@@ -108,7 +108,15 @@ def test_every_answer_has_a_request_id_of_its_own(caller: Caller) -> None:
         (r'attachment; filename="a \"quoted\" \\ name.mp3"', 'a "quoted" \\ name.mp3'),
         ("attachment;filename=plain.mp3;filename*=UTF-8''%E2%82%AC%20rates.mp3", "€ rates.mp3"),
         ("ATTACHMENT; FileName*=iso-8859-1'en'%A3.mp3", "£.mp3"),
-        ("attachment; filename*=koi8-r''%C1.mp3; filename=fallback.mp3", "fallback.mp3"),
+        ("attachment; filename*=no-such''%C1.mp3; filename=fallback.mp3", "fallback.mp3"),
+        ("attachment; filename*=rot13''%C1.mp3; filename=fallback.mp3", "fallback.mp3"),
+        ("attachment; filename*=koi8-r''%C1.mp3", "а.mp3"),
+        ("attachment; filename*=latin1''%A3.mp3", "£.mp3"),
+        ("attachment; filename=my song.mp3", "my song.mp3"),
+        ("attachment; filename=my song.mp3; size=4", "my song.mp3"),
+        ("attachment; filename=my song; live.mp3", "my song"),
+        ('attachment; filename="a "b" c.mp3"', 'a "b" c.mp3'),
+        ('attachment; filename="song.mp3";', "song.mp3"),
         ('attachment; filename="../../etc/passwd"', "passwd"),
     ],
 )
@@ -188,7 +196,7 @@ GOOD_PRESETS: list[tuple[str, dict[str, Any]]] = [
 BAD_PRESETS: list[tuple[str, dict[str, Any], str]] = [
     ("stem_separator", {}, "stem"),
     ("stem_separator", {"stem": "voice"}, "stem"),
-    ("stem_separator", {"stem": "vocals", "splitter": "auto"}, "splitter"),
+    ("stem_separator", {"stem": "vocals", "splitter": "automatic"}, "splitter"),
     ("stem_separator", {"stem": "vocals", "splitter": None}, "splitter"),
     ("stem_separator", {"stem": "vocals", "encoder_format": "opus"}, "encoder_format"),
     ("stem_separator", {"stem": "vocals", "dereverb_enabled": "true"}, "dereverb_enabled"),
@@ -270,6 +278,10 @@ def test_voices_are_those_of_the_document_and_of_the_list(caller: Caller) -> Non
     assert [status(voice_pack_id="NIK_ZEL", accent=accent) for accent in (0, 1.0, 1.1, -0.1)] == [200, 200, 422, 422]
 
 
+def test_a_listed_voice_says_whether_it_is_ready(caller: Caller) -> None:
+    assert [pack["ready_to_use"] for pack in caller.post("voice_packs/list").json()["packs"]] == [True]
+
+
 def test_lead_back_can_find_no_backing_vocals() -> None:
     with Sandbox(Options(backing_vocals=False)) as sandbox:
         caller = Caller(sandbox)
@@ -348,6 +360,32 @@ def test_minutes_are_charged_by_duration_and_stems(sandbox: Sandbox, caller: Cal
         "minutes": 0.5,
         "sha256": hashlib.sha256(body).hexdigest(),
     }
+
+
+def test_minutes_come_out_even(sandbox: Sandbox, caller: Caller) -> None:
+    sandbox.set_minutes(0.3)
+    source_id = caller.upload(wav_bytes(6))
+    assert [caller.split(source_id).status_code for _ in range(4)] == [200, 200, 200, 400]
+    assert caller.post("limits/minutes_left").json() == {"minutes_left": 0}
+    sandbox.set_minutes(0.3)
+    caller.task(source_id)
+    assert caller.post("limits/minutes_left").json() == {"minutes_left": 0.2}
+
+
+def test_each_key_has_an_account_of_its_own(sandbox: Sandbox) -> None:
+    one, other = Caller(sandbox, "one"), Caller(sandbox, "other")
+    source_id = one.upload(wav_bytes(60))
+    task_id = one.task(source_id)
+
+    assert refused(other.split(source_id)) == (400, None)
+    assert other.checked(task_id)["status"] == "server_error"
+    assert other.post("cancel", {"task_ids": [task_id]}).json()["result"][task_id]["status"] == "server_error"
+    assert other.post("cancel/all").json()["result"] == {}
+    other.post("delete", {"source_id": source_id})
+    assert one.checked(task_id)["status"] == "success"
+    assert sandbox.state()["accounts"] == {"one": 999.0, "other": 1000.0}
+    key = new_key()
+    assert one.task(source_id, key=key) != other.task(other.upload(), key=key)
 
 
 def test_what_there_are_no_minutes_for_is_refused_and_free(sandbox: Sandbox, caller: Caller) -> None:

@@ -436,3 +436,22 @@ def test_a_sandbox_stops_at_once_whatever_hangs(busy: Sandbox) -> None:
         busy.stop()
 
         assert time.monotonic() - began_at < 1
+
+
+@pytest.mark.parametrize(
+    ("control", "value", "words"),
+    [
+        ("faults", 3, "must be a list"),
+        ("faults", ["upload:503,foo=1"], "foo is unknown"),
+        ("minutes", "a", "must be a number"),
+        ("minutes", -1, "must be at least 0"),
+        ("outage", 0, "must be more than 0"),
+        ("tasks/x", {"outcome": "lost"}, "must be 'success', 'error', 'cancelled' or 'stuck'"),
+    ],
+)
+def test_a_control_is_refused_in_plain_words(caller: Caller, control: str, value: Any, words: str) -> None:
+    answer = caller.control(control, value)
+    assert answer.status_code == 422
+    assert words in answer.json()["detail"]
+    assert "http" not in answer.text
+    assert "Input should" not in answer.text

@@ -61,6 +61,17 @@ def test_it_ends_at_a_signal_and_leaves_nothing_behind(tmp_path: Path, number: s
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_killed_sandbox_kept_goes_at_the_next_start(tmp_path: Path) -> None:
+    with running(tmp_path) as (living, _), running(tmp_path) as (killed, _):
+        killed.kill()
+        killed.wait(5)
+        assert len(list(tmp_path.iterdir())) == 2
+        with running(tmp_path) as (_, url):
+            assert call(url, "limits/minutes_left", None).status_code == 200
+            assert len(list(tmp_path.iterdir())) == 2  # the living one's, and its own
+        assert living.poll() is None
+
+
 def test_the_command_line_has_what_the_options_are(tmp_path: Path) -> None:
     options = ["--key", "one", "--key", "two", "--minutes", "7.5", "--fault", "voices:503", "--fault", "voices:500"]
     options += ["--duration", "film.mpg=5400", "--duration", "a=b*.aac=180"]

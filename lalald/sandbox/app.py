@@ -12,11 +12,12 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lalald.sandbox import control, uploads
+from lalald.sandbox import control, leniency, uploads
+from lalald.sandbox.leniency import Doubt, tolerated
 from lalald.sandbox.misbehaviour import Perform, misbehave
 from lalald.sandbox.operations import JSON_OPERATIONS, JsonOperation
 from lalald.sandbox.rehearsal import Rehearsal
-from lalald.sandbox.service import RefusalError
+from lalald.sandbox.service import RefusalError, Service
 from lalald.sandbox.stamp import ENTRY, Stamp
 from lalald.sandbox.validation import InvalidError
 
@@ -32,20 +33,35 @@ def api(rehearsal: Rehearsal, be_down: control.BeDown) -> ASGIApp:
     endpoints: dict[str, Endpoint] = {f"{PREFIX}/upload/": UploadEndpoint(rehearsal)}
     endpoints |= {f"{PREFIX}/{known.path}/": JsonEndpoint(rehearsal, known) for known in JSON_OPERATIONS}
     operations = {path: endpoint.operation for path, endpoint in endpoints.items()}
-    return Stamp(Dispatch(endpoints, control.routes(rehearsal, be_down)), rehearsal.journal, operations)
+    return Stamp(
+        Dispatch(endpoints, control.routes(rehearsal, be_down), is_strict=rehearsal.options.strict),
+        rehearsal.journal,
+        operations,
+    )
 
 
 class Dispatch:
     """Operations by a look at the path; whatever else comes, starlette's router answers."""
 
-    def __init__(self, endpoints: Mapping[str, Endpoint], controls: Sequence[Route]) -> None:
+    def __init__(self, endpoints: Mapping[str, Endpoint], controls: Sequence[Route], *, is_strict: bool) -> None:
         self._endpoints = endpoints
+        self._is_strict = is_strict
         routes = [Route(path, endpoint, methods=["POST"]) for path, endpoint in endpoints.items()]
         self._router = Starlette(routes=[*routes, *controls], exception_handlers={HTTPException: _http_error})
+        self._router.router.redirect_slashes = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        endpoint = self._endpoints.get(scope["path"]) if scope["method"] == "POST" else None
+        endpoint = self._endpoint(scope) if scope["method"] == "POST" else None
         await (endpoint or self._router)(scope, receive, send)
+
+    def _endpoint(self, scope: Scope) -> Endpoint | None:
+        path = scope["path"]
+        if path in self._endpoints or self._is_strict:
+            return self._endpoints.get(path)
+        endpoint = self._endpoints.get(f"{path}/")
+        if endpoint is not None:
+            scope[ENTRY].doubts += (leniency.NO_SLASH,)
+        return endpoint
 
 
 class Endpoint:
@@ -58,22 +74,24 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         try:
-            self._admit(request)
-            answer = await self._answer(request)
+            answer = await self._answer(request, self._admitted(request))
         except (RefusalError, InvalidError) as error:
             answer = _told(error)
         except ClientDisconnect:
             return
         await answer(scope, receive, send)
 
-    def _admit(self, request: Request) -> None:
+    def _admitted(self, request: Request) -> Service:
+        """The account of the request's key."""
         key = request.headers.get(KEY_HEADER)
         if not key:
             raise RefusalError(403, NO_KEY)
-        if not self.rehearsal.service.accepts_key(key):
+        account = self.rehearsal.accounts.of(key)
+        if account is None:
             raise RefusalError(403, WRONG_KEY)
+        return account
 
-    async def _answer(self, request: Request) -> ASGIApp:
+    async def _answer(self, request: Request, account: Service) -> ASGIApp:
         raise NotImplementedError
 
     async def _carried(self, request: Request, subjects: Sequence[str], work: Perform) -> ASGIApp:
@@ -96,11 +114,11 @@ class UploadEndpoint(Endpoint):
     def __init__(self, rehearsal: Rehearsal) -> None:
         super().__init__(rehearsal, "upload")
 
-    async def _answer(self, request: Request) -> ASGIApp:
+    async def _answer(self, request: Request, account: Service) -> ASGIApp:
         name = uploads.name_of(request)
 
         async def work(request: Request) -> ASGIApp:
-            return await uploads.upload(self.rehearsal, request, request.scope[ENTRY], name)
+            return await uploads.upload(self.rehearsal, account, request, request.scope[ENTRY], name)
 
         return await self._carried(request, [name], work)
 
@@ -110,20 +128,33 @@ class JsonEndpoint(Endpoint):
         super().__init__(rehearsal, known.operation)
         self._known = known
 
-    async def _answer(self, request: Request) -> ASGIApp:
-        asked = self._known.read(await _body(request))
+    async def _answer(self, request: Request, account: Service) -> ASGIApp:
+        asked = self._known.read(self._tolerated(request, await _body(request)))
 
         async def work(_: Request) -> ASGIApp:
-            return JSONResponse(self._known.carry(self.rehearsal, asked))
+            return JSONResponse(self._known.carry(self.rehearsal, account, asked))
 
-        return await self._carried(request, self._subjects(asked), work)
+        return await self._carried(request, self._subjects(asked, account), work)
 
-    def _subjects(self, asked: Any) -> list[str]:
+    def _tolerated(self, request: Request, body: bytes) -> bytes:
+        """The body as the validation wants it; under `--strict` as it came, unless it is refused."""
+        if self._known.model is None:
+            return body
+        reading, where = tolerated(body), self._known.place
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            reading.doubts.append(Doubt(leniency.OTHER_TYPE, []))
+        if self.rehearsal.options.strict and reading.doubts:
+            words = ({"loc": [*where, *doubt.at], "msg": doubt.words, "type": "strict"} for doubt in reading.doubts)
+            raise InvalidError(list(words))
+        request.scope[ENTRY].doubts += tuple(dict.fromkeys(doubt.words for doubt in reading.doubts))
+        return reading.body
+
+    def _subjects(self, asked: Any, account: Service) -> list[str]:
         """The names of the files that a request is about."""
-        service = self.rehearsal.service
         about = getattr(asked, "items", [asked])
-        sources = [service.sources.get(str(item.source_id)) for item in about if hasattr(item, "source_id")]
-        tasks = [service.tasks.get(str(task_id)) for task_id in getattr(asked, "task_ids", [])]
+        sources = [account.sources.get(str(item.source_id)) for item in about if hasattr(item, "source_id")]
+        tasks = [account.tasks.get(str(task_id)) for task_id in getattr(asked, "task_ids", [])]
         return [source.name for source in [*sources, *(task.source for task in tasks if task)] if source]
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
+import os
 import socket
 import ssl
 import struct
@@ -14,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
+import h11
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -27,14 +30,60 @@ BACKLOG = 2048
 class Connection(H11Protocol):
     """uvicorn's HTTP/1.1, with the ways to end a connection that a server should not use."""
 
+    read_seconds = 60.0
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.gone = asyncio.Event()
         self.app = functools.partial(_introduced, self, self.app)
+        self._silence: asyncio.TimerHandle | None = None
+        self._expect_more()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._expect_nothing()
         self.gone.set()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._is_waited_for():
+            self._expect_more()
+        else:
+            self._expect_nothing()
+
+    def _is_waited_for(self) -> bool:
+        """Whether a request has begun, or may, and its rest is still to come."""
+        if self.cycle is None or self.cycle.response_complete:
+            return True
+        return self.cycle.more_body and not self.flow.read_paused
+
+    def _expect_more(self) -> None:
+        """The client has so long for its next byte: half requests would stay for ever."""
+        self._expect_nothing()
+        self._silence = self.loop.call_later(self.read_seconds, self._give_up_waiting)
+
+    def _expect_nothing(self) -> None:
+        if self._silence is not None:
+            self._silence.cancel()
+            self._silence = None
+
+    def _give_up_waiting(self) -> None:
+        if self._is_waited_for() and not self.flow.read_paused:
+            self.abort()
+
+    def send_400_response(self, msg: str) -> None:
+        """What is not HTTP gets an answer like any other: JSON with an `x-request-id`."""
+        body = json.dumps({"detail": msg}).encode()
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+            (b"x-request-id", os.urandom(16).hex().encode()),
+        ]
+        answer = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
+        for event in (answer, h11.Data(data=body), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def abort(self) -> None:
         """A TCP RST: what is not yet sent is lost."""
@@ -78,10 +127,17 @@ class Listener:
     """An application on a port of its own; it can stop listening and begin again there, as a service that is down."""
 
     def __init__(
-        self, app: ASGIApp, host: str, port: int, certificate: Path | None = None, key: Path | None = None
+        self,
+        app: ASGIApp,
+        host: str,
+        port: int,
+        read_seconds: float,
+        certificate: Path | None = None,
+        key: Path | None = None,
     ) -> None:
         self.host = host
         self.port = port
+        self._read_seconds = read_seconds
         self._tls = _tls(certificate, key)
         self._config = uvicorn.Config(
             app, http=Connection, ws="none", lifespan="off", interface="asgi3", log_level="critical", access_log=False
@@ -104,7 +160,9 @@ class Listener:
         loop = asyncio.get_running_loop()
 
         def connect() -> Connection:
-            return Connection(self._config, self._state, {}, loop)
+            connection = Connection(self._config, self._state, {}, loop)
+            connection.read_seconds = self._read_seconds
+            return connection
 
         self._server = await loop.create_server(connect, self.host, self.port, ssl=self._tls, backlog=BACKLOG)
         self.port = self._server.sockets[0].getsockname()[1]

@@ -16,6 +16,7 @@ from starlette.routing import Route
 from lalald.sandbox import answers
 from lalald.sandbox.faults import BadFaultError, fault
 from lalald.sandbox.rehearsal import Rehearsal
+from lalald.sandbox.wording import told
 
 Json = dict[str, Any]
 
@@ -34,14 +35,15 @@ class Outcome(BaseModel):
 async def state(rehearsal: Rehearsal, *, requests: bool = True) -> Json:
     """Everything that the sandbox knows, as JSON."""
     await rehearsal.hash_sources()
-    service, journal, now = rehearsal.service, rehearsal.journal, rehearsal.clock()
+    accounts, journal, now = rehearsal.accounts, rehearsal.journal, rehearsal.clock()
     return {
         "now": now,
-        "minutes_left": service.minutes_left,
-        "keys": sorted(service.keys),
-        "sources": [answers.source_line(source) for source in service.sources.values()],
-        "tasks": [answers.task_line(task, now) for task in service.tasks.values()],
-        "charges": [answers.charge_line(charge.task, charge.at) for charge in service.charges],
+        "minutes_left": accounts.least_minutes_left,
+        "accounts": accounts.minutes_left,
+        "keys": sorted(accounts.keys),
+        "sources": [answers.source_line(source) for source in accounts.sources],
+        "tasks": [answers.task_line(task, now) for task in accounts.tasks],
+        "charges": [answers.charge_line(charge.task, charge.at) for charge in accounts.charges],
         "durations": rehearsal.durations.stated,
         "counts": dict(journal.counts),
         "most_at_once": dict(journal.most_at_once),
@@ -56,19 +58,21 @@ def decide(rehearsal: Rehearsal, task_id: str, outcome: Outcome) -> Json:
     Raises:
         KeyError: there is no such task.
     """
-    service, now = rehearsal.service, rehearsal.clock()
-    task = service.tasks[task_id]
+    account, now = rehearsal.accounts.owner_of(task_id), rehearsal.clock()
+    if account is None:
+        raise KeyError(task_id)
+    task = account.tasks[task_id]
     if outcome.outcome == "stuck":
         task.stuck_at_percent, task.cancelled_at, task.failure = outcome.percent, None, None
     elif outcome.outcome == "cancelled":
         task.cancelled_at = now
     else:
-        task.finish(now, service.failure(outcome.detail, outcome.code) if outcome.outcome == "error" else None)
+        task.finish(now, account.failure(outcome.detail, outcome.code) if outcome.outcome == "error" else None)
     return answers.task_line(task, now)
 
 
 def set_minutes(rehearsal: Rehearsal, minutes: float) -> Json:
-    rehearsal.service.minutes_left = minutes
+    rehearsal.accounts.set_minutes(minutes)
     return {"minutes_left": minutes}
 
 
@@ -80,7 +84,7 @@ def set_durations(rehearsal: Rehearsal, durations: dict[str, int]) -> Json:
 
 def set_keys(rehearsal: Rehearsal, keys: list[str]) -> Json:
     """Only these are right from now on; none: every key is."""
-    rehearsal.service.keys = frozenset(keys)
+    rehearsal.accounts.keys = frozenset(keys)
     return {"keys": sorted(keys)}
 
 
@@ -125,7 +129,7 @@ Respond = Callable[[Request], Awaitable[JSONResponse]]
 def routes(rehearsal: Rehearsal, be_down: BeDown) -> list[Route]:
     """The routes of the controls."""
 
-    async def told(request: Request) -> JSONResponse:
+    async def shown(request: Request) -> JSONResponse:
         return JSONResponse(await state(rehearsal, requests=request.query_params.get("requests") != "0"))
 
     async def cleared(_: Request) -> JSONResponse:
@@ -146,7 +150,7 @@ def routes(rehearsal: Rehearsal, be_down: BeDown) -> list[Route]:
         Route(f"/sandbox/{name}", _setting(rehearsal, setting), methods=["POST"]) for name, setting in SETTINGS.items()
     ]
     return [
-        Route("/sandbox/state", told, methods=["GET"]),
+        Route("/sandbox/state", shown, methods=["GET"]),
         Route("/sandbox/faults", cleared, methods=["DELETE"]),
         Route("/sandbox/tasks/{task_id}", decided, methods=["POST"]),
         Route("/sandbox/outage", down, methods=["POST"]),
@@ -168,4 +172,4 @@ async def _value(request: Request, kind: TypeAdapter[Any]) -> Any:
     try:
         return kind.validate_json(await request.body())
     except ValidationError as error:
-        raise HTTPException(422, str(error)) from None
+        raise HTTPException(422, told(error)) from None

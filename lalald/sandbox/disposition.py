@@ -1,46 +1,50 @@
-"""The file name in a Content-Disposition header, by RFC 6266 and RFC 8187."""
+"""The file name in a Content-Disposition header: RFC 6266 and RFC 8187, read as leniently as browsers do."""
 
 from __future__ import annotations
 
+import codecs
 import re
 from urllib.parse import unquote_to_bytes
 
-PARAMETER = re.compile(
+# A quoted value counts only if a semicolon or the end follows; any other goes on to the next semicolon: clients put names
+# there as they are.
+_PARAMETER = re.compile(
     rb"""\s*;\s*
     (?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)
     \s*=\s*
-    (?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<token>[^\s;"]+))""",
+    (?:"(?P<quoted>(?:[^"\\]|\\.)*)"(?=\s*(?:;|\Z))|(?P<plain>[^;]*))""",
     re.VERBOSE | re.DOTALL,
 )
-EXTENDED = re.compile(rb"(?P<charset>[A-Za-z0-9!#$%&+^_`{}~-]+)'[A-Za-z0-9-]*'(?P<value>[^'\s;]*)")
+_EXTENDED = re.compile(rb"(?P<charset>[A-Za-z0-9!#$%&+^_`{}~.:-]+)'[^']*'(?P<value>.*)", re.DOTALL)
 
 
 def file_name(header: bytes) -> str | None:
     """The last segment of the header's name, `filename*` first; None where it gives none that can be used."""
-    parameters = _parameters(header)
+    parameters: dict[bytes, bytes] = {}
+    kind, _, _ = header.partition(b";")
+    for match in _PARAMETER.finditer(header, len(kind)):
+        parameters.setdefault(match["name"].lower(), _value(match))
     name = _extended(parameters.get(b"filename*", b"")) or _text(parameters.get(b"filename", b""))
     return name.rsplit("/", 1)[-1] or None
 
 
-def _parameters(header: bytes) -> dict[bytes, bytes]:
-    kind, _, _ = header.partition(b";")
-    position, found = len(kind), dict[bytes, bytes]()
-    while match := PARAMETER.match(header, position):
-        quoted = match["quoted"]
-        value = match["token"] if quoted is None else re.sub(rb"\\(.)", rb"\1", quoted, flags=re.DOTALL)
-        found.setdefault(match["name"].lower(), value)
-        position = match.end()
-    return found if not header[position:].strip(b" \t;") else {}
+def _value(match: re.Match[bytes]) -> bytes:
+    if match["quoted"] is not None:
+        return re.sub(rb"\\(.)", rb"\1", match["quoted"], flags=re.DOTALL)
+    plain = match["plain"].strip()
+    within = len(plain) > 1 and plain[:1] == plain[-1:] == b'"'
+    return plain[1:-1] if within else plain
 
 
 def _extended(value: bytes) -> str:
-    match = EXTENDED.fullmatch(value)
+    match = _EXTENDED.fullmatch(value)
     if match is None:
         return ""
-    charset = match["charset"].lower()
-    if charset not in (b"utf-8", b"iso-8859-1"):
+    try:
+        charset = codecs.lookup(match["charset"].decode("ascii")).name
+        return unquote_to_bytes(match["value"]).decode(charset, errors="replace")
+    except (LookupError, UnicodeError):  # no such charset, or one that is none of text
         return ""
-    return unquote_to_bytes(match["value"]).decode(charset.decode(), errors="replace")
 
 
 def _text(value: bytes) -> str:

@@ -25,7 +25,7 @@ from lalald.sandbox.tasks import Task
 from lalald.sandbox.tracks import TrackShape, track_shape
 
 PIECE_BYTES = 1 << 18
-RANGE = re.compile(r"bytes=(?P<first>(?=\d|-\d)\d{0,18})-(?P<last>\d{0,18})")
+RANGE = re.compile(r"bytes=(?P<first>(?=\d|-\d)\d{0,18})-(?P<last>\d{0,18})", re.IGNORECASE)
 
 
 def files(rehearsal: Rehearsal) -> ASGIApp:
@@ -50,7 +50,8 @@ class FileEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        task = self.rehearsal.service.tasks.get(request.path_params["task_id"])
+        account = self.rehearsal.accounts.owner_of(request.path_params["task_id"])
+        task = account.tasks[request.path_params["task_id"]] if account else None
         label = request.path_params["label"]
         subjects = [task.source.name, label] if task else [label]
         scope[ENTRY].subject, scope[ENTRY].range = ", ".join(subjects), request.headers.get("range")
@@ -80,7 +81,8 @@ class FileEndpoint:
         labels = [
             track.label for track in modes.tracks(task.presets, backing_vocals=self.rehearsal.options.backing_vocals)
         ]
-        return label in labels and self.rehearsal.service.serves_tracks_of(task.source)
+        account = self.rehearsal.accounts.owner_of(task.id)
+        return label in labels and account is not None and account.serves_tracks_of(task.source)
 
     def _track(self, request: Request, task: Task, label: str, stored: Stored) -> ASGIApp:
         source = task.source

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from lalald.sandbox.wording import told
+
 Operation = Literal[
     "upload", "split", "batch", "change_voice", "check", "cancel", "cancel_all", "delete", "minutes", "voices",
     "download", "*",
@@ -141,8 +143,7 @@ def fault(given: Fault | str | Mapping[str, Any]) -> Fault:
     try:
         return Fault.model_validate(_parsed(given) if isinstance(given, str) else given)
     except ValidationError as error:
-        mistakes = (f"{'.'.join(map(str, mistake['loc'])) or 'fault'}: {mistake['msg']}" for mistake in error.errors())
-        raise BadFaultError(f"fault {given!r}: {'; '.join(mistakes)}") from None
+        raise BadFaultError(f"fault {given!r}: {told(error)}") from None
 
 
 def _parsed(spec: str) -> dict[str, Any]:

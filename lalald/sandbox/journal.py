@@ -7,15 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-REMEMBERED = 200_000
-
 
 @dataclass(slots=True)
 class Entry:
     """One request. `status` is None while it is under way, and stays None where it never had an answer.
 
     `at` and `ended_at` are the sandbox's clock; `received_bytes` counts an upload's body; `with_key` says whether a
-    licence key came with it.
+    license key came with it; `doubts` say what the live service may refuse in it.
     """
 
     operation: str
@@ -28,14 +26,15 @@ class Entry:
     subject: str | None = None
     range: str | None = None
     received_bytes: int = 0
+    doubts: tuple[str, ...] = ()
 
 
 class Journal:
     """The latest requests, and counts of all: how many, and how many at once."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], most_entries: int) -> None:
         self._clock = clock
-        self.entries: deque[Entry] = deque(maxlen=REMEMBERED)
+        self.entries: deque[Entry] = deque(maxlen=most_entries)
         self.counts: Counter[str] = Counter()
         self.at_once: Counter[str] = Counter()
         self.most_at_once: Counter[str] = Counter()

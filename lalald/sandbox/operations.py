@@ -9,7 +9,7 @@ from typing import Any
 from lalald.sandbox import answers
 from lalald.sandbox.faults import TASK_KINDS, TRACK_KINDS, Fault
 from lalald.sandbox.rehearsal import Rehearsal
-from lalald.sandbox.service import GONE, RefusalError
+from lalald.sandbox.service import GONE, RefusalError, Service
 from lalald.sandbox.tasks import Task
 from lalald.sandbox.validation import (
     BatchRequest,
@@ -27,9 +27,14 @@ from lalald.sandbox.validation import (
 )
 
 Json = dict[str, Any]
-Carry = Callable[[Rehearsal, Any], Json]
+Carry = Callable[[Rehearsal, Service, Any], Json]
 LEGAL_PACKS = ("ALEX_KAYE", "STASIA_FAYE", "NICOLAAS_HAAS", "NIK_ZEL", "OLIA_CHEBO", "YVAR_DE_GROOT", "VETRANA")
-OWN_PACK = {"name": "Sandbox Narrator", "pack_id": "f5dc9452-9374-4418-9288-02825bbd0016", "created": 1672531199}
+OWN_PACK = {
+    "name": "Sandbox Narrator",
+    "pack_id": "f5dc9452-9374-4418-9288-02825bbd0016",
+    "created": 1672531199,
+    "ready_to_use": True,
+}
 ITEM_ERROR = frozenset({"item_error"})
 SERVER_ERROR = frozenset({"server_error"})
 NO_BATCH = "Batch processing is not available for your license."
@@ -45,33 +50,38 @@ class JsonOperation:
     model: Any = None
     body_name: str | None = None
 
+    @property
+    def place(self) -> list[str]:
+        """Where the body's parts stand in the locations of errors."""
+        return ["body", self.body_name] if self.body_name else ["body"]
+
     def read(self, body: bytes) -> Any:
-        return None if self.model is None else read(self.model, body, name=self.body_name)
+        return None if self.model is None else read(self.model, body, self.place)
 
 
-def split(rehearsal: Rehearsal, request: Any) -> Json:
-    return {"task_id": _started(rehearsal, request, "split").id}
+def split(rehearsal: Rehearsal, account: Service, request: Any) -> Json:
+    return {"task_id": _started(rehearsal, account, request, "split").id}
 
 
-def change_voice(rehearsal: Rehearsal, request: Any) -> Json:
+def change_voice(rehearsal: Rehearsal, account: Service, request: Any) -> Json:
     if request.presets.voice_pack_id not in (*LEGAL_PACKS, OWN_PACK["pack_id"]):
         raise RefusalError(400, "Voice pack not found.")
-    return {"task_id": _started(rehearsal, request, "change_voice").id}
+    return {"task_id": _started(rehearsal, account, request, "change_voice").id}
 
 
-def batch(rehearsal: Rehearsal, request: Any) -> Json:
+def batch(rehearsal: Rehearsal, account: Service, request: Any) -> Json:
     if rehearsal.options.batch == "refused":
         raise RefusalError(400, NO_BATCH, "batch_not_avaliable")
-    return {"results": [_batch_item(rehearsal, item) for item in request.items]}
+    return {"results": [_batch_item(rehearsal, account, item) for item in request.items]}
 
 
-def _batch_item(rehearsal: Rehearsal, item: Any) -> Json:
+def _batch_item(rehearsal: Rehearsal, account: Service, item: Any) -> Json:
     source_id = str(item.source_id)
     try:
         if rehearsal.options.batch == "per-item":
             raise RefusalError(400, NO_BATCH, "batch_not_avaliable")
-        _refuse_if_told_to(rehearsal, source_id)
-        return {"status": "success", "task_id": _started(rehearsal, item, "batch").id, "source_id": source_id}
+        _refuse_if_told_to(rehearsal, account, source_id)
+        return {"status": "success", "task_id": _started(rehearsal, account, item, "batch").id, "source_id": source_id}
     except RefusalError as refusal:
         # a code is required, and the document has none for a source that is not there
         return {
@@ -82,32 +92,32 @@ def _batch_item(rehearsal: Rehearsal, item: Any) -> Json:
         }
 
 
-def _refuse_if_told_to(rehearsal: Rehearsal, source_id: str) -> None:
-    source = rehearsal.service.sources.get(source_id)
+def _refuse_if_told_to(rehearsal: Rehearsal, account: Service, source_id: str) -> None:
+    source = account.sources.get(source_id)
     active = rehearsal.faults.take("batch", [source.name] if source else [], ITEM_ERROR)
     if active is not None:
         raise RefusalError(400, active.fault.detail or "Internal error.", active.fault.code or "internal_error")
 
 
-def _started(rehearsal: Rehearsal, request: Any, operation: str) -> Task:
-    task, is_new = rehearsal.service.start(str(request.source_id), request.presets, text(request.idempotency_key))
+def _started(rehearsal: Rehearsal, account: Service, request: Any, operation: str) -> Task:
+    task, is_new = account.start(str(request.source_id), request.presets, text(request.idempotency_key))
     active = rehearsal.faults.take(operation, [task.source.name], TASK_KINDS) if is_new else None
     if active is not None:
-        _doom(rehearsal, task, active.fault)
+        _doom(account, task, active.fault)
     return task
 
 
-def _doom(rehearsal: Rehearsal, task: Task, fault: Fault) -> None:
+def _doom(account: Service, task: Task, fault: Fault) -> None:
     if fault.kind == "stuck":
         task.stuck_at_percent = fault.percent
     else:
         detail = fault.detail or "Unable to detect voice/vocals in the uploaded files"
-        task.failure = rehearsal.service.failure(detail, fault.code or "inference_error")
+        task.failure = account.failure(detail, fault.code or "inference_error")
 
 
-def check(rehearsal: Rehearsal, request: Any) -> Json:
-    rehearsal.service.count_check()
-    tasks = {str(task_id): rehearsal.service.known_task(str(task_id)) for task_id in request.task_ids}
+def check(rehearsal: Rehearsal, account: Service, request: Any) -> Json:
+    account.count_check()
+    tasks = {str(task_id): account.known_task(str(task_id)) for task_id in request.task_ids}
     now, backing_vocals = rehearsal.clock(), rehearsal.options.backing_vocals
     result = {
         task_id: answers.check_item(task, now, backing_vocals=backing_vocals, link=rehearsal.link)
@@ -154,33 +164,33 @@ def _lose_items(rehearsal: Rehearsal, operation: str, tasks: dict[str, Task | No
             result[task_id] = answers.server_error(active.fault.detail or f"['{GONE}']")
 
 
-def cancel(rehearsal: Rehearsal, request: Any) -> Json:
+def cancel(rehearsal: Rehearsal, account: Service, request: Any) -> Json:
     ids = [str(task_id) for task_id in request.task_ids]
-    tasks = {task_id: rehearsal.service.tasks.get(task_id) for task_id in ids}
+    tasks = {task_id: account.tasks.get(task_id) for task_id in ids}
     result: Json = {}
     _lose_items(rehearsal, "cancel", tasks, result)
     for task_id in ids:
         if task_id not in result:
-            refused = rehearsal.service.cancel(task_id)
+            refused = account.cancel(task_id)
             result[task_id] = answers.server_error(refused) if refused else {"status": "success"}
     return {"result": result}
 
 
-def cancel_all(rehearsal: Rehearsal, _: None) -> Json:
-    return {"result": {task_id: {"status": "success"} for task_id in rehearsal.service.cancel_all()}}
+def cancel_all(_rehearsal: Rehearsal, account: Service, _: None) -> Json:
+    return {"result": {task_id: {"status": "success"} for task_id in account.cancel_all()}}
 
 
-def delete(rehearsal: Rehearsal, request: Any) -> Json:
-    rehearsal.service.delete(str(request.source_id))
+def delete(rehearsal: Rehearsal, account: Service, request: Any) -> Json:
+    account.delete(str(request.source_id))
     rehearsal.forget_spent_files()
     return {}
 
 
-def minutes_left(rehearsal: Rehearsal, _: None) -> Json:
-    return {"minutes_left": rehearsal.service.minutes_left}
+def minutes_left(_rehearsal: Rehearsal, account: Service, _: None) -> Json:
+    return {"minutes_left": account.minutes_left}
 
 
-def voice_packs(_rehearsal: Rehearsal, _: None) -> Json:
+def voice_packs(_rehearsal: Rehearsal, _account: Service, _: None) -> Json:
     return {"packs": [OWN_PACK]}
 
 

@@ -23,7 +23,8 @@ class Options:
 
     `keys`: the licence keys that are right; none given: every key is. `batch`: "per-item" fails each item of a batch
     with `batch_not_avaliable`, "refused" the whole request, as a plan without batches might. `durations`: what uploads
-    last, by pattern of the name (`*.mpg`), in whole seconds.
+    last, by pattern of the name (`*.mpg`), in whole seconds. `strict`: refuses what the document's letter does not allow,
+    though the live service may take it. `read_seconds`: how long a client may be silent in the middle of a request.
     """
 
     host: str = "127.0.0.1"
@@ -51,6 +52,9 @@ class Options:
     link_seconds: float = HOUR_SECONDS
     link_seconds_after_delete: float = HOUR_SECONDS
     ranges: bool = True
+    strict: bool = False
+    read_seconds: float = 60.0
+    journal_entries: int = 20_000
     faults: tuple[str, ...] = ()
 
 
@@ -59,6 +63,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     _add_addresses(parser)
     _add_account(parser)
     _add_times(parser)
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="refuse what the document does not allow to the letter, such as splitter: auto; default: take and note it",
+    )
+    parser.add_argument(
+        "--journal-entries", type=_number(int, 1), default=Options().journal_entries, help="requests kept (%(default)s)"
+    )
     parser.add_argument(
         "--fault",
         dest="faults",
@@ -150,6 +162,12 @@ def _add_times(parser: ArgumentParser) -> None:
         type=seconds,
         default=default.link_seconds_after_delete,
         help="until a deleted source's links answer 404 (an hour)",
+    )
+    parser.add_argument(
+        "--read-seconds",
+        type=_number(float, 0.01),
+        default=default.read_seconds,
+        help="until a client that is silent in the middle of a request is disconnected (%(default)s)",
     )
     parser.add_argument("--ranges", action=BooleanOptionalAction, default=True, help="downloads can be resumed")
 

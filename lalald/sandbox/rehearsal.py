@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+from lalald.sandbox.accounts import Accounts
 from lalald.sandbox.clock import Clock
 from lalald.sandbox.duration import Durations
 from lalald.sandbox.faultbook import FaultBook
@@ -13,7 +14,6 @@ from lalald.sandbox.faults import fault
 from lalald.sandbox.journal import Journal
 from lalald.sandbox.links import Links
 from lalald.sandbox.options import Options
-from lalald.sandbox.service import Service
 from lalald.sandbox.storage import Storage
 from lalald.sandbox.tasks import Task
 
@@ -26,10 +26,10 @@ class Rehearsal:
         self.storage = Storage(folder)
         self.new_id = new_id
         self.clock = Clock()
-        self.service = Service(options, self.clock, new_id)
+        self.accounts = Accounts(options, self.clock, new_id)
         self.faults = FaultBook([fault(spec) for spec in options.faults])
         self.durations = Durations(options.durations, options.default_duration_seconds)
-        self.journal = Journal(self.clock)
+        self.journal = Journal(self.clock, options.journal_entries)
         self.links = Links(secret)
 
     def link(self, task: Task, label: str) -> str:
@@ -37,13 +37,13 @@ class Rehearsal:
 
     def forget_spent_files(self) -> None:
         """Removes the bytes that nobody can ask for any more."""
-        for source in self.service.spent_sources():
+        for source in self.accounts.spent_sources():
             if source.stored is not None:
                 self.storage.forget(source.stored)
                 source.stored = None
 
     async def hash_sources(self) -> None:
         """Fills in the SHA-256 of large sources; it stays None for one whose bytes are gone."""
-        for source in list(self.service.sources.values()):
+        for source in self.accounts.sources:
             if source.sha256 is None and source.stored is not None:
                 source.sha256 = await asyncio.to_thread(source.stored.sha256)

@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import sys
-import tempfile
 import threading
 from argparse import Namespace
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
@@ -19,6 +18,7 @@ from uuid import uuid4
 from lalald.errors import UsageError
 from lalald.sandbox.faults import BadFaultError, Fault, fault
 from lalald.sandbox.options import Options, chosen
+from lalald.sandbox.upload_folder import upload_folder
 
 Result = TypeVar("Result")
 LAST_ANSWER_SECONDS = 0.05  # for whoever asked for it to hear so
@@ -43,8 +43,11 @@ class Servers:
         self.control = control
         self.rehearsal = Rehearsal(options, folder, lambda: str(uuid4()), os.urandom(32))
         certificates = (options.certificate, options.certificate_key)
-        self.api = Listener(app.api(self.rehearsal, self.be_down), options.host, options.port, *certificates)
-        self.files = Listener(downloads.files(self.rehearsal), options.host, options.files_port, *certificates)
+        read_seconds = options.read_seconds
+        api = app.api(self.rehearsal, self.be_down)
+        self.api = Listener(api, options.host, options.port, read_seconds, *certificates)
+        files = downloads.files(self.rehearsal)
+        self.files = Listener(files, options.host, options.files_port, read_seconds, *certificates)
 
     async def open(self) -> None:
         await self.files.open()
@@ -71,8 +74,8 @@ async def serving(options: Options) -> AsyncIterator[Servers]:
         SandboxError: a part is missing, an address is taken, a file cannot be read, or a fault makes no sense.
     """
     try:
-        with tempfile.TemporaryDirectory(prefix="lalald-sandbox-", dir=options.folder) as folder:
-            servers = Servers(options, Path(folder))
+        with upload_folder(options.folder) as folder:
+            servers = Servers(options, folder)
             await servers.open()
             try:
                 yield servers

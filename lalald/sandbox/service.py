@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from fractions import Fraction
 from heapq import heappop, heappush
 
 from lalald.sandbox import modes
@@ -30,7 +31,7 @@ class RefusalError(Exception):
 
 
 class Service:
-    """Everything that the sandbox remembers.
+    """Everything that one account holds.
 
     Idempotency keys count across all modes. While the key's task is queued, asking again gives its id, whatever else
     the request says; afterwards (started, ended, cancelled) it is `idempotency_key_used`. A refused start leaves its
@@ -41,8 +42,7 @@ class Service:
         self.options = options
         self.clock = clock
         self.new_id = new_id
-        self.minutes_left = options.minutes
-        self.keys = frozenset(options.keys)
+        self._minutes_left = Fraction(0)
         self.sources: dict[str, Source] = {}
         self.tasks: dict[str, Task] = {}
         self.charges: list[Charge] = []
@@ -50,8 +50,12 @@ class Service:
         self._checked_at: deque[float] = deque()
         self._spent_at: list[tuple[float, str]] = []
 
-    def accepts_key(self, key: str) -> bool:
-        return key in self.keys if self.keys else bool(key)
+    @property
+    def minutes_left(self) -> float:
+        return float(self._minutes_left)
+
+    def set_minutes(self, minutes: float) -> None:
+        self._minutes_left = Fraction(str(minutes))  # as it is written: sums of tenths come out even
 
     def add_source(self, *, name: str, duration: int, stored: Stored, head: bytes, sha256: str | None) -> Source:
         """An upload that is whole."""
@@ -88,13 +92,14 @@ class Service:
 
     def _charged_task(self, source: Source, presets: AnyPresets, key: str | None, now: float) -> Task:
         self._refuse_what_the_plan_excludes(source)
-        minutes = max(0, source.duration) / 60 * modes.stems_charged(presets)
-        if minutes > self.minutes_left:
+        cost = Fraction(max(0, source.duration), 60) * modes.stems_charged(presets)
+        if cost > self._minutes_left:
             raise RefusalError(400, "Not enough minutes left to process the file.", "exceeded_duration")
+        minutes = float(cost)
         starts_at = now + self.options.queue_seconds
         ends_at = starts_at + self.options.processing_seconds + minutes * self.options.processing_seconds_per_minute
         task = Task(self.new_id(), source, presets, key, now, starts_at, ends_at, minutes)
-        self.minutes_left -= minutes
+        self._minutes_left -= cost
         self.tasks[task.id] = task
         source.tasks.append(task)
         self.charges.append(Charge(now, task))

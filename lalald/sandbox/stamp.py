@@ -33,7 +33,7 @@ class Stamp:
         if path.startswith(CONTROLS):
             await self._app(scope, receive, send)
             return
-        operation = self._operations.get(path, self._otherwise)
+        operation = self._operations.get(path) or self._operations.get(f"{path}/", self._otherwise)
         with_key = any(name == b"x-license-key" for name, _ in scope["headers"])
         entry = scope[ENTRY] = self._journal.begin(operation, path, os.urandom(16).hex(), with_key=with_key)
         try:

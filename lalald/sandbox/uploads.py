@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from lalald.sandbox import disposition
 from lalald.sandbox.journal import Entry
 from lalald.sandbox.rehearsal import Rehearsal
-from lalald.sandbox.service import RefusalError
+from lalald.sandbox.service import RefusalError, Service
 from lalald.sandbox.storage import Intake
 from lalald.sandbox.validation import InvalidError
 
@@ -31,7 +31,7 @@ def name_of(request: Request) -> str:
     return name
 
 
-async def upload(rehearsal: Rehearsal, request: Request, entry: Entry, name: str) -> Response:
+async def upload(rehearsal: Rehearsal, account: Service, request: Request, entry: Entry, name: str) -> Response:
     """Stores the body under `name` and answers with its source.
 
     Raises:
@@ -50,7 +50,7 @@ async def upload(rehearsal: Rehearsal, request: Request, entry: Entry, name: str
         intake.discard()
         raise
     rehearsal.forget_spent_files()
-    source = rehearsal.service.add_source(
+    source = account.add_source(
         name=name, duration=duration, stored=intake.keep(), head=intake.head, sha256=intake.sha256
     )
     return JSONResponse(

@@ -1,6 +1,6 @@
 """The request bodies of the API, as its document describes them: schemas, enums, and the rules in its prose.
 
-Left out on purpose, as the document does: `auto` is the default of `splitter` and not one of its values.
+`auto`, the default of `splitter`, is not one of its values, as in the document; see `leniency`.
 """
 
 from __future__ import annotations
@@ -118,8 +118,8 @@ class InvalidError(Exception):
         self.detail = detail
 
 
-def read(model: type[BodyOf], body: bytes, *, name: str | None = None) -> BodyOf:
-    """The body as `model`; `name` is how the service calls it in the locations of its errors.
+def read(model: type[BodyOf], body: bytes, where: list[str]) -> BodyOf:
+    """The body as `model`; `where` it stands in the locations of the service's errors.
 
     Raises:
         InvalidError: with every mistake.
@@ -127,7 +127,6 @@ def read(model: type[BodyOf], body: bytes, *, name: str | None = None) -> BodyOf
     try:
         return model.model_validate_json(body or b"null")
     except ValidationError as error:
-        where = ["body", name] if name else ["body"]
         raise InvalidError(
             [
                 {"loc": [*where, *mistake["loc"]], "msg": mistake["msg"], "type": mistake["type"]}
