@@ -3,36 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lalald import requests
 from lalald.api import TaskAnswer
-from lalald.errors import LicenceRefusedError, RefusedError, ServiceError, TransientError
+from lalald.check_queue import MOST_IN_A_CHECK, CheckQueue, Round
+from lalald.errors import LicenceRefusedError, RateLimitedError, RefusedError, ServiceError, TransientError
 from lalald.jobs import Done, Held, Hold, Job, Request, Stage, State
 from lalald.pacing import CheckWindow
+from lalald.service_health import CHECK
 from lalald.stages import check, reused_tasks
 from lalald.stages.bench import Bench
-from lalald.store.store import RunningTask
+from lalald.store.due import RunningTask
 from lalald.turns import Turns
 
 if TYPE_CHECKING:
     from lalald.worker import Worker
 
-MOST_IN_A_CHECK = 200  # the document's maxItems
 FACT = "checks_sent_at"
 
 
 class Checks:
     """Sleeps while nothing runs on the service."""
 
-    def __init__(self, bench: Bench, worker: Worker) -> None:
+    def __init__(self, bench: Bench, worker: Worker, jitter: Callable[[], float] = random.random) -> None:
         self._bench = bench
         self._worker = worker
         self.turns = Turns()
         self._window: CheckWindow | None = None
+        self._queue = CheckQueue(bench.clock, jitter)
+        self._set_aside: set[str] = set()  # ids of tasks that were reported as spoiling the check of others
         self._overdue_since: dict[tuple[int, int], float] = {}  # by job and task; after a restart it begins anew
 
     async def run(self) -> None:
@@ -42,30 +46,31 @@ class Checks:
         self._window = CheckWindow(self._bench.config.checks_per_minute, self._bench.clock, times)
         while True:
             self.turns.begin()
-            running = await self._running()
-            if not running:
-                await self._until_a_stuck_one_is_due()
+            asked, wait = await self._next()
+            if asked is None:
+                await self.turns.sleep(wait)
                 continue
             wait_seconds = self._wait_seconds(self._window)
             if wait_seconds > 0:
                 await self._sleep(wait_seconds)
                 continue
-            await self.turns.meanwhile(self._ask(running))
+            await self.turns.meanwhile(self._ask(asked))
 
     def _wait_seconds(self, window: CheckWindow) -> float:
         window.per_minute = self._bench.config.checks_per_minute
-        return max(window.wait_seconds, self._worker.gates["check"].wait_seconds)
+        health = self._worker.health
+        breaker = health.breakers[CHECK].of()
+        return max(
+            window.wait_seconds,
+            health.pause.wait_seconds,
+            breaker.wait_seconds(untried_waits=self._queue.suspects_any),
+        )
 
-    async def _running(self) -> list[RunningTask]:
+    async def _next(self) -> tuple[Round | None, float | None]:
         if self._worker.holds.licence_trouble:
             await self._worker.holds.hold_for_licence()
         now = self._bench.clock.now()
-        return await self._bench.store.run(lambda store: store.running_tasks(now, MOST_IN_A_CHECK))
-
-    async def _until_a_stuck_one_is_due(self) -> None:
-        due_at = await self._bench.store.run(lambda store: store.next_stuck_due_at())
-        seconds = None if due_at is None else max(0.0, due_at - self._bench.clock.now())
-        await self.turns.sleep(seconds)
+        return await self._bench.store.run(lambda store: self._queue.next_round(store, now))
 
     async def _sleep(self, seconds: float) -> None:
         """Until then, whoever wakes: new tasks join the next request, they do not bring it forward."""
@@ -74,28 +79,44 @@ class Checks:
             self.turns.begin()
             await self.turns.sleep(left)
 
-    async def _ask(self, running: Sequence[RunningTask]) -> None:
+    async def _ask(self, asked: Round) -> None:
         assert self._window is not None  # noqa: S101 - narrows the type: `run` made it
-        gate, began_at = self._worker.gates["check"], self._bench.clock.monotonic()
+        health, began_at = self._worker.health, self._bench.clock.monotonic()
+        key = hash(tuple(asked.ids))
         sent = self._window.sent()
         await self._bench.store.run(lambda store: store.set_fact(FACT, sent, sent[-1]))
         try:
-            answers = await self._answers([task.task_id for task in running])
+            answers = await self._bench.api.check(asked.ids)
         except LicenceRefusedError as error:
-            if not await self._worker.holds.licence_is_refused():
-                gate.failed(str(error), began_at=began_at)
+            is_refused = await self._worker.holds.licence_is_refused()
+            if is_refused is None:
+                health.failed(CHECK, TransientError(str(error)), began_at, [key], 1)
+            elif not is_refused:
+                await self._failed(asked, error, refused=True)
+        except RefusedError as error:
+            await self._failed(asked, error, refused=True)
+        except TransientError as error:
+            health.failed(CHECK, error, began_at, [key], 1)
+            if error.answered and not isinstance(error, RateLimitedError):
+                await self._failed(asked, error, refused=False)
+        else:
+            self._queue.answered(asked)
+            self._set_aside.difference_update(asked.ids)
+            health.succeeded(CHECK, [key], began_at)
+            await self._settle(asked.tasks, answers)
+
+    async def _failed(self, asked: Round, error: ServiceError, *, refused: bool) -> None:
+        """The request was answered and failed as a whole. Of a culprit that stands alone nothing was said."""
+        if not self._queue.failed(asked, refused=refused):
             return
-        except ServiceError as error:
-            retry_after = error.retry_after_seconds if isinstance(error, TransientError) else None
-            if gate.failed(str(error), began_at=began_at, retry_after_seconds=retry_after):
-                self._bench.log.warning(
-                    "service.trouble", error=str(error), meaning="running tasks are asked for again later"
-                )
-            return
-        if gate.succeeded():
-            self._bench.log.info("service.back")
-        self._worker.last_good_at = self._bench.clock.monotonic()
-        await self._settle(running, answers)
+        (task,) = asked.tasks
+        if task.task_id not in self._set_aside:
+            self._set_aside.add(task.task_id)
+            meaning = "the service does not answer when asked for it; the other tasks are asked for without it"
+            self._bench.log.warning(
+                "check.set_aside", job=task.job_id, task=task.number, error=str(error), meaning=meaning
+            )
+        await self._settle(asked.tasks, {})
 
     async def _answers(self, task_ids: Sequence[str]) -> dict[str, TaskAnswer]:
         """Refused as a whole, a request for many is halved until the culprit stands alone, and says nothing of it."""

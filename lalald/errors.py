@@ -148,10 +148,33 @@ class TransientError(ServiceError):
         self.retry_after_seconds = retry_after_seconds
         self.answered = answered
         self.carried_out_possible = carried_out_possible
+        self.host: str | None = None  # of a download: the host that failed
+
+    @property
+    def is_outage(self) -> bool:
+        """Whether it counts for a circuit breaker: no answer, 5xx, `internal_error`, or something in front of the service answered.
+
+        Anything else is the job's own: a track of another size than the service said, say.
+        """
+        if not self.answered or self.code == "internal_error" or self.status is None:
+            return True
+        return self.status >= 500 or 300 <= self.status < 400 or self.status == 408
 
 
 class RateLimitedError(TransientError):
-    """429: too many requests."""
+    """429: too many requests. Every operation pauses."""
+
+
+class UnreadableAnswerError(TransientError):
+    """An answer that is not the document's JSON: a web page, half of it, nothing at all."""
+
+    @property
+    def is_outage(self) -> bool:
+        return True
+
+
+class UnusableAnswerError(UnreadableAnswerError):
+    """JSON in which something is missing, or is of no use, that the work cannot go on without."""
 
 
 class SizeDiffersError(ServiceError):

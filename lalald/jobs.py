@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 from lalald.errors import LalaldError, TransientError
 
@@ -154,6 +155,7 @@ class Task:
     paid_by: int | None = (
         None  # the earlier job that paid for the same bytes: its results are copied, or fetched once more
     )
+    resubmitted: int = 0  # how often it was started, and paid, once more since its id never arrived
     tracks: tuple[Track, ...] = ()
 
     @property
@@ -273,6 +275,9 @@ class Job:
     warning: str | None = None  # the results are there, but something about them should be known
     attempts: int = 0
     due_at: float = 0.0
+    setbacks: int = 0  # how often it went back, or owed the same once more: each is followed by a longer pause
+    unusable_answers: int = 0  # in a row, at this stage: answers that are bounded, since the service may always say so
+    download_host: str = ""  # while it owes a download: whose circuit breaker it waits at
     location: str | None = None  # where the file is now, if not in its place in the inbox
     filed: bool = False  # the source has been put where it belongs after the end
     source_id: str | None = None
@@ -376,6 +381,26 @@ def recipe(tasks: tuple[Task, ...]) -> str:
     """What is asked of the service for these tasks, as a short digest: equal recipes on equal bytes give equal results."""
     asked = sorted((task.mode, json.dumps(dict(task.presets), sort_keys=True)) for task in tasks)
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
+
+
+def host_of(url: str) -> str:
+    """The host, with its port, that a link leads to; "" where there is none."""
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2].lower()
+    except ValueError:
+        return ""
+
+
+def download_hosts(job: Job) -> list[str]:
+    """Where the tracks are that the job still has to fetch, each host once, the first track's first."""
+    hosts = (
+        host_of(track.url)
+        for task in job.tasks
+        if task.stage is Stage.DOWNLOAD and task.error is None
+        for track in task.tracks
+        if track.wanted and not track.delivered and track.origin is None
+    )
+    return list(dict.fromkeys(host for host in hosts if host))
 
 
 def warned(job: Job, warning: str) -> Job:

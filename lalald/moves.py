@@ -22,6 +22,7 @@ from lalald.jobs import (
     Stage,
     State,
     Task,
+    download_hosts,
     told,
     warned,
 )
@@ -64,30 +65,80 @@ def _has_doubtful_sizes(job: Job) -> bool:
 
 
 def after(job: Job, outcome: Outcome, now: float, jitter: float = 1.0) -> Job:
-    """The job after its stage's outcome: the one place where stage and state change by themselves."""
+    """The job after its stage's outcome: the one place where stage and state change by themselves.
+
+    No outcome runs the same stage again without a pause that grows: what comes later waits longer with each attempt, and
+    what goes back, or owes the same once more, with each setback.
+    """
+    return at_its_host(_after(job, outcome, now, jitter), outcome)
+
+
+def _after(job: Job, outcome: Outcome, now: float, jitter: float) -> Job:
     known = outcome.job or job
     match outcome:
         case Done():
-            return _go_on(known, now)
+            return _paced(job, _go_on(known, now), now, jitter)
         case Later():
-            waited = outcome.due_at if outcome.due_at is not None else _later(known, outcome, now, jitter)
             return replace(
                 known,
                 attempts=known.attempts + 1,
-                due_at=waited,
+                due_at=max(_later(known, outcome, now, jitter), outcome.due_at or 0.0),
                 error=outcome.reason,
                 held_at=known.held_at if known.attempts else now,
                 state=State.WAITING,
                 updated_at=now,
             )
         case Held() if outcome.tasks:
-            return _go_on(_parked(known, outcome), now)
+            return _paced(job, _go_on(_parked(known, outcome), now), now, jitter)
         case Held():
             return _held(known, outcome.hold, outcome.reason, now, outcome.source)
         case Failed():
             return replace(_unheld(known), state=State.FAILED, error=outcome.error, filed=False, updated_at=now)
         case Dropped():
             return replace(_unheld(known), state=State.CANCELLED, error=outcome.reason, filed=True, updated_at=now)
+
+
+def _paced(before: Job, job: Job, now: float, jitter: float) -> Job:
+    """The job with a pause where it has lost ground, or owes the same stage once more and nothing has changed for the better.
+
+    Running tasks are asked for in a window of their own. A pause is kept on the way forward.
+    """
+    if job.state is not State.WAITING:
+        return job
+    if not _is_setback(before, job):
+        waits = job.setbacks > 0 and now < before.due_at <= now + LONGEST_BACKOFF_SECONDS
+        return replace(job, due_at=before.due_at) if waits else job
+    return replace(job, setbacks=job.setbacks + 1, due_at=now + backoff_seconds(job.setbacks, jitter))
+
+
+def _is_setback(before: Job, job: Job) -> bool:
+    if before.source_id is not None and job.source_id is None:
+        return True
+    was = {task.number: task for task in before.tasks}
+    tasks = [(was[task.number], task) for task in job.tasks if task.number in was]
+    if any(_ORDER[task.stage] < _ORDER[old.stage] for old, task in tasks):
+        return True
+    if job.stage is not before.stage or job.stage is Stage.CHECK:
+        return False
+    return not any(_is_further(old, task) for old, task in tasks)
+
+
+def _is_further(old: Task, task: Task) -> bool:
+    if task.stage is not old.stage or (task.error, task.waits_for) != (old.error, old.waits_for):
+        return True
+    return _tracks_done(task) > _tracks_done(old)
+
+
+def _tracks_done(task: Task) -> tuple[int, int]:
+    return sum(track.delivered for track in task.tracks), sum(track.path is not None for track in task.tracks)
+
+
+def at_its_host(job: Job, outcome: Outcome | None = None) -> Job:
+    """The job with the download host that it waits at: the one that failed it, else that of its first track."""
+    hosts = download_hosts(job) if job.stage is Stage.DOWNLOAD else []
+    failed = outcome.error.host if isinstance(outcome, Later) and outcome.error else None
+    host = next((host for host in (failed, job.download_host) if host and host in hosts), hosts[0] if hosts else "")
+    return job if job.download_host == host else replace(job, download_host=host)
 
 
 def _later(job: Job, outcome: Later, now: float, jitter: float) -> float:
@@ -124,7 +175,7 @@ def _go_on(job: Job, now: float) -> Job:
     if parked and parked[0].waits_for and all(task in parked or task.is_late for task in living):
         still = replace(job, stage=stage, error=None, attempts=0)
         return _held(still, parked[0].waits_for, parked[0].waits_reason, now, parked[0].waits_source)
-    moved = replace(_unheld(job), stage=stage, error=None, attempts=0, due_at=0.0, updated_at=now)
+    moved = replace(_unheld(job), stage=stage, error=None, attempts=0, unusable_answers=0, due_at=0.0, updated_at=now)
     failed = [task for task in job.tasks if task.error is not None]
     if failed and all(task.error is not None or task.stage is Stage.DONE for task in job.tasks):
         errors = "; ".join(f"task {task.title} ({task.mode}): {task.error}" for task in failed)
@@ -139,13 +190,14 @@ def retried(job: Job, now: float) -> Job:
     asked for, delivered tracks are not touched."""
     tasks = tuple(_retried_task(task) for task in job.tasks)
     again = replace(
-        _unheld(job), tasks=tasks, state=State.WAITING, error=None, warning=None, filed=False, attempts=0, due_at=0.0
-    )
+        _unheld(job), tasks=tasks, state=State.WAITING, error=None, warning=None, filed=False, attempts=0, due_at=0.0,
+        unusable_answers=0, setbacks=0,
+    )  # fmt: skip
     expired = again.expires_at is not None and again.expires_at <= now
     if expired and not any(task.paid and task.stage is Stage.SPLIT for task in tasks):
         again = replace(again, source_id=None, expires_at=None)
     stage = job.stage if job.stage in (Stage.DELETE, Stage.ARCHIVE) else owed(again)
-    return replace(again, stage=stage, updated_at=now)
+    return at_its_host(replace(again, stage=stage, updated_at=now))
 
 
 def given_up(job: Job, now: float) -> Job:
@@ -208,9 +260,10 @@ def released(job: Job, now: float, *, by_a_person: bool = True, price: float | N
             for task in tasks
         )
     past = replace(_unheld(job), tasks=tasks, state=State.WAITING, attempts=0, due_at=0.0, updated_at=now)
-    past = consent.granted(past, job.hold, job.hold_source, price) if by_a_person else past
+    if by_a_person:
+        past = consent.granted(replace(past, unusable_answers=0, setbacks=0), job.hold, job.hold_source, price)
     goes_back = job.stage in (Stage.UPLOAD, Stage.SPLIT, Stage.CHECK) or job.hold is Hold.LINK
-    return replace(past, stage=owed(past)) if goes_back else past
+    return at_its_host(replace(past, stage=owed(past)) if goes_back else past)
 
 
 def _given_another_chance(task: Task, now: float) -> Task:

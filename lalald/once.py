@@ -20,7 +20,7 @@ async def all_carried(worker: Worker, inboxes: Inboxes) -> None:
         worker.settled.clear()
         if await store.run(lambda store: store.waiting_count(clock.now()) - store.late_count()) <= 0:
             return
-        if clock.monotonic() - worker.last_good_at > _WITHOUT_SUCCESS_SECONDS:
+        if clock.monotonic() - worker.health.last_good_at > _WITHOUT_SUCCESS_SECONDS:
             meaning = "the service gave no good answer for ten minutes; the jobs wait for the next run"
             worker.bench.log.error("once.given_up", meaning=meaning)
             return

@@ -1,60 +1,90 @@
-"""How often the service is asked: gates that close while it fails, and the window of `/check/`."""
+"""How often the service is asked: the pause after a 429, and the window of `/check/`."""
 
 from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 
 from lalald.clock import Clock
 from lalald.moves import backoff_seconds
 
 
-class Gate:
-    """One operation of the service. It closes when a request fails and lets one through at a time until one succeeds.
+class RateLimitPause:
+    """After a 429 every operation pauses: as long as the service says, and longer each time that no success is between."""
 
-    So an outage costs one request per backoff (1 s to 5 min, full jitter), whatever the number of jobs.
-    """
+    _LONGEST_RETRY_AFTER_SECONDS = 3600.0
 
     def __init__(self, clock: Clock, jitter: Callable[[], float] = random.random) -> None:
         self._clock = clock
         self._jitter = jitter
-        self._failures = 0
-        self._closed_at = 0.0
-        self._opens_at = 0.0
+        self._times = 0
+        self._began_at = 0.0
+        self._ends_at = 0.0
         self.trouble: str | None = None
 
     @property
     def wait_seconds(self) -> float:
-        """0 where a request may leave."""
-        return max(0.0, self._opens_at - self._clock.monotonic()) if self._failures else 0.0
+        """0 where requests may leave."""
+        return max(0.0, self._ends_at - self._clock.monotonic()) if self._times else 0.0
 
-    def allowed(self, slots: int) -> int:
-        """How many requests may be under way at once."""
-        if not self._failures:
-            return slots
-        return 0 if self.wait_seconds else 1
-
-    def failed(self, trouble: str, *, began_at: float, retry_after_seconds: float | None = None) -> bool:
-        """A request failed. Returns whether this is news: those that left before the gate closed tell nothing new."""
-        if self._failures and began_at < self._closed_at:
+    def limited(self, trouble: str, *, began_at: float, retry_after_seconds: float | None) -> bool:
+        """A request that left at `began_at` was answered 429. Returns whether the pause is a new one."""
+        now = self._clock.monotonic()
+        asked = min(retry_after_seconds or 0.0, self._LONGEST_RETRY_AFTER_SECONDS)
+        if self._times and began_at < self._began_at:  # it left before the pause: only what it asks for counts
+            self._ends_at = max(self._ends_at, now + asked)
             return False
-        news = self._failures == 0
-        wait = backoff_seconds(self._failures, self._jitter())
-        if retry_after_seconds is not None:
-            wait = max(wait, min(retry_after_seconds, 3600.0))
-        self._failures += 1
-        self._closed_at = self._clock.monotonic()
-        self._opens_at = self._closed_at + wait
+        is_new = self._times == 0
+        self._ends_at = now + max(backoff_seconds(self._times, self._jitter()), asked)
+        self._times += 1
+        self._began_at = now
         self.trouble = trouble
-        return news
+        return is_new
 
-    def succeeded(self) -> bool:
-        """A request was answered. Returns whether the gate had been closed."""
-        was_closed = self._failures > 0
-        self._failures = 0
+    def succeeded(self, *, began_at: float) -> bool:
+        """A request was answered. Returns whether that ended a time of pauses."""
+        if not self._times or began_at < self._began_at:
+            return False
+        self._times = 0
         self.trouble = None
-        return was_closed
+        return True
+
+
+class GrowingPauses:
+    """For each key how long it pauses: longer each time that it fails. In memory."""
+
+    def __init__(self, clock: Clock, jitter: Callable[[], float] = random.random) -> None:
+        self._clock = clock
+        self._jitter = jitter
+        self._of: dict[Hashable, tuple[int, float]] = {}  # how often it failed, and until when it pauses
+
+    def failed(self, key: Hashable) -> None:
+        times = self.times(key)
+        self._of[key] = (times + 1, self._clock.monotonic() + backoff_seconds(times, self._jitter()))
+
+    def forget(self, key: Hashable) -> None:
+        self._of.pop(key, None)
+
+    def keep(self, keys: Collection[Hashable]) -> None:
+        """Forgets all others."""
+        self._of = {key: pause for key, pause in self._of.items() if key in keys}
+
+    def times(self, key: Hashable) -> int:
+        """How often it failed in a row."""
+        return self._of[key][0] if key in self._of else 0
+
+    def wait_seconds(self, key: Hashable) -> float:
+        """0 where it does not pause."""
+        return max(0.0, self._of[key][1] - self._clock.monotonic()) if key in self._of else 0.0
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+    @property
+    def next_seconds(self) -> float | None:
+        """Until the first pause is over; None where nothing ever failed."""
+        return min((self.wait_seconds(key) for key in self._of), default=None)
 
 
 class CheckWindow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,10 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lalald import consent, moves
-from lalald.errors import FolderUnavailableError, RefusedError, ServiceError, TransientError
+from lalald.circuit_breaker import DIFFERENT_JOBS
+from lalald.errors import FolderUnavailableError, RateLimitedError, RefusedError, ServiceError, TransientError
 from lalald.file_numbers import int64
+from lalald.halving import TIMES_IN_A_ROW
 from lalald.inbox.anew import matched_now
 from lalald.jobs import CANCELLED, Done, Job, Request, Stage, State, Task, TaskFailure
+from lalald.service_health import CANCEL
 from lalald.stages.archive import take_back, taken_up
 from lalald.stages.places import source_folder, source_path
 from lalald.store import Store
@@ -113,32 +117,58 @@ async def _cancelled(job: Job, worker: Worker) -> Job | None:
 
 
 async def _finished(job: Job, running: list[str], worker: Worker) -> set[str] | None:
-    """Those that the service could not cancel, or None where it does not answer: one request tells for all jobs that it does again."""
-    gate, began_at = worker.gates["cancel"], worker.bench.clock.monotonic()
-    if gate.wait_seconds:
+    """Those that the service could not cancel, or None where it does not answer: then this job is asked for again later,
+    after pauses that grow, and keeps no other from its turn."""
+    health, began_at = worker.health, worker.bench.clock.monotonic()
+    if health.wait_seconds(CANCEL) or worker.cancel_pauses.wait_seconds(job.id):
         return None
     try:
-        finished = await _cancelled_on_the_service(running, worker)
-    except RefusedError:
-        finished = set(running)
+        finished = await _cancelled_on_the_service(job, running, worker)
     except ServiceError as error:
-        retry_after = error.retry_after_seconds if isinstance(error, TransientError) else None
-        if gate.failed(str(error), began_at=began_at, retry_after_seconds=retry_after):
+        worker.cancel_pauses.failed(job.id)
+        opened = False
+        if isinstance(error, TransientError):
+            waiting = await worker.bench.store.run(lambda store: len(store.requested(limit=DIFFERENT_JOBS)))
+            opened = health.failed(CANCEL, error, began_at, [job.id], waiting)
+        if opened or (worker.cancel_pauses.times(job.id) == TIMES_IN_A_ROW and not health.wait_seconds(CANCEL)):
             meaning = "tasks are cancelled when the service answers again"
             worker.bench.log.warning("cancel.waits", job=job.id, error=str(error), meaning=meaning)
         return None
-    if gate.succeeded():
-        worker.bench.log.info("service.back")
+    worker.cancel_pauses.forget(job.id)
+    health.succeeded(CANCEL, [job.id], began_at)
     return finished
 
 
-async def _cancelled_on_the_service(running: list[str], worker: Worker) -> set[str]:
+async def _cancelled_on_the_service(job: Job, running: list[str], worker: Worker) -> set[str]:
     """Cancels, and gives those that had ended. "Not in progress" is said of tasks that an earlier request has cancelled, too, if its
     answer was lost: then `/check/` knows."""
-    answers = await worker.bench.api.cancel(running)
+    is_halved = worker.cancel_pauses.times(job.id) >= TIMES_IN_A_ROW - 1
+    answers = await _asked_to_cancel(running, worker, is_halved=is_halved)
     ended = [task_id for task_id in running if answers.get(task_id, "untold") is not None]
     told = await worker.checks.asked_at_once(ended) if ended else {}
     return {task_id for task_id in ended if task_id not in told or told[task_id].status != "cancelled"}
+
+
+async def _asked_to_cancel(task_ids: list[str], worker: Worker, *, is_halved: bool) -> dict[str, str | None]:
+    """A request for many that is refused as a whole, or where `is_halved` answered otherwise, is halved until the culprit
+    stands alone; where it is refused it cannot be cancelled. Raises ServiceError, when the others were asked for."""
+    try:
+        return await worker.bench.api.cancel(task_ids)
+    except RefusedError as error:
+        if len(task_ids) == 1:
+            return {task_ids[0]: str(error)}
+    except TransientError as error:
+        if len(task_ids) == 1 or not is_halved or not error.answered or isinstance(error, RateLimitedError):
+            raise
+    half = len(task_ids) // 2
+    parts = (_asked_to_cancel(part, worker, is_halved=is_halved) for part in (task_ids[:half], task_ids[half:]))
+    found = await asyncio.gather(*parts, return_exceptions=True)
+    told: dict[str, str | None] = {}
+    for answers in found:
+        if isinstance(answers, BaseException):
+            raise answers
+        told |= answers
+    return told
 
 
 def _ended(task: Task, finished: set[str]) -> Task:

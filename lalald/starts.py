@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lalald import requests
-from lalald.errors import LicenceRefusedError, RefusedError, TransientError
-from lalald.jobs import Done, Failed, Held, Hold, Job, Later, Outcome, State
+from lalald.errors import LicenceRefusedError, RefusedError, ServiceError, TransientError
+from lalald.halving import Halving
+from lalald.jobs import Done, Held, Hold, Job, Later, Outcome, Stage, State
 from lalald.outcomes import outcome_of
-from lalald.stages import split
+from lalald.service_health import start_of
+from lalald.stages import split, start_answers, start_requests
 from lalald.stages.bench import Bench
+from lalald.store.due import Queue
 
 if TYPE_CHECKING:
     from lalald.worker import Worker
 
-Answers = dict[tuple[int, int], split.Answer]
+Answers = dict[tuple[int, int], start_answers.Answer]
 
 
 class Starts:
@@ -27,9 +31,14 @@ class Starts:
         self._bench = bench
         self._worker = worker
         self._stopping = False
+        self._halving: Halving[int] = Halving()  # by job
         self.charging: set[asyncio.Task[None]] = (
             set()
         )  # those whose request is on the wire, or its answer not yet saved
+
+    def leading(self, jobs: Sequence[Job]) -> int:
+        """How many of the first of these may be started in one request."""
+        return self._halving.leading([job.id for job in jobs], start_requests.MOST_IN_A_BATCH)
 
     def stop(self) -> None:
         """Whatever is being prepared is not asked for any more; what is on the wire goes on."""
@@ -37,7 +46,7 @@ class Starts:
 
     async def start(self, group: Sequence[Job], mode: str) -> None:
         """Prepares each job of a group, starts their tasks of this mode together, and saves each job's answers."""
-        asked_before = {job.id: split.unanswered(job) for job in group}
+        asked_before = {job.id: start_answers.unanswered(job) for job in group}
         prepared = await asyncio.gather(*(self._prepared(job, mode) for job in group))
         ready = [job for job in prepared if job is not None]
         if not ready or self._stopping:
@@ -51,11 +60,17 @@ class Starts:
             asking.cancel()
 
     async def _ask(self, ready: Sequence[Job], mode: str, asked_before: Mapping[int, Set[int]]) -> None:
-        """Money is spent here: until the answers are saved nothing may come between."""
-        began_at = self._bench.clock.monotonic()
-        answers = await split.start(ready, mode, self._bench)
-        self._tell_gate(answers, began_at)
-        await asyncio.gather(*(self._answered(job, answers, asked_before[job.id]) for job in ready))
+        """Money is spent here: until the answers to a request are saved nothing may come between."""
+        asking = start_requests.Asking(
+            mode, self._bench, self._halving, partial(self._report, mode), lambda: self._stopping
+        )
+        known = {job.id: job for job in ready}
+        async for answers in start_requests.start(ready, asking):
+            job_ids = {job_id for job_id, _ in answers}
+            saved = await asyncio.gather(
+                *(self._answered(known[job_id], answers, asked_before[job_id]) for job_id in job_ids)
+            )
+            known |= {job.id: job for job in saved if job is not None}
 
     async def _prepared(self, job: Job, mode: str) -> Job | None:
         """The job with its keys saved, or None where its outcome is another."""
@@ -65,9 +80,10 @@ class Starts:
             return Done(prepared.job) if isinstance(prepared, split.Ready) else prepared
 
         began_at = self._bench.clock.monotonic()
-        outcome = await outcome_of(job, prepare(), self._bench, self._worker.holds)
+        outcome = await outcome_of(job, prepare(), self._worker.holds)
         if not isinstance(outcome, Done) or outcome.job.source_id is None or not split.owing(outcome.job, mode):
-            self._worker.tell_gate(self._worker.gates["split"], outcome, began_at, answered=False)
+            if isinstance(outcome, Later) and outcome.error is not None:
+                await self._report(mode, [job], outcome.error, began_at)
             await self._worker.settle(job, outcome)
             return None
         saved = await self._worker.save(job, replace(outcome.job, updated_at=self._bench.clock.now()))
@@ -76,29 +92,33 @@ class Starts:
             return None
         return saved
 
-    def _tell_gate(self, answers: Answers, began_at: float) -> None:
-        faults = [answer for answer in answers.values() if isinstance(answer, TransientError)]
-        outcome: Outcome = Later(str(faults[0]), error=faults[0]) if faults else Failed("")
-        self._worker.tell_gate(self._worker.gates["split"], outcome, began_at, answered=True)
+    async def _report(self, mode: str, jobs: Sequence[Job], error: ServiceError | None, began_at: float) -> None:
+        """To the circuit breaker. A refusal is an answer as good as any."""
+        health, operation = self._worker.health, start_of(mode)
+        if isinstance(error, TransientError):
+            await health.jobs_failed(Queue(Stage.SPLIT, mode), jobs, error, began_at, operation)
+        elif not isinstance(error, LicenceRefusedError):
+            health.succeeded(operation, [job.id for job in jobs], began_at)
 
-    async def _answered(self, job: Job, answers: Answers, asked_before: Set[int]) -> None:
-        """Saves what started before anything else is asked, then looks into a refusal of the key."""
+    async def _answered(self, job: Job, answers: Answers, asked_before: Set[int]) -> Job | None:
+        """Saves what started before anything else is asked, then looks into a refusal of the key. The job as saved."""
         of_job = {number: answer for (job_id, number), answer in answers.items() if job_id == job.id}
         unlicensed = {number: answer for number, answer in of_job.items() if isinstance(answer, LicenceRefusedError)}
         told = {number: answer for number, answer in of_job.items() if number not in unlicensed}
         current: Job | None = job
         if told:
-            current = await self._worker.settle(job, split.outcome_of(job, told, self._bench, asked_before))
+            current = await self._worker.settle(job, start_answers.outcome_of(job, told, self._bench, asked_before))
+            if current is None or (current.stage, current.state) != (Stage.SPLIT, State.WAITING):
+                self._halving.forget([job.id])
         if not unlicensed or current is None or current.state is not State.WAITING:
-            return
+            return current
         error = next(iter(unlicensed.values()))
         is_refused = await self._worker.holds.licence_is_refused()
-        unasked = split.unasked(current, unlicensed, asked_before)
+        unasked = start_answers.unasked(current, unlicensed, asked_before)
         if is_refused:
             reason = f"the service refuses the licence key: {error}"
-            await self._worker.settle(current, Held(Hold.LICENCE, reason, job=unasked))
-        elif is_refused is None:
-            await self._worker.settle(current, Later(str(error), job=unasked, error=TransientError(str(error))))
-        else:
-            refused = {number: RefusedError(str(error)) for number in unlicensed}
-            await self._worker.settle(current, split.outcome_of(current, refused, self._bench, asked_before))
+            return await self._worker.settle(current, Held(Hold.LICENCE, reason, job=unasked))
+        if is_refused is None:
+            return await self._worker.settle(current, Later(str(error), job=unasked, error=TransientError(str(error))))
+        refused = {number: RefusedError(str(error)) for number in unlicensed}
+        return await self._worker.settle(current, start_answers.outcome_of(current, refused, self._bench, asked_before))

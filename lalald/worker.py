@@ -15,15 +15,17 @@ from dataclasses import replace
 
 from lalald import jobs, moves, requests
 from lalald.checks import Checks
+from lalald.circuit_breaker import CircuitBreakers
 from lalald.errors import DiskFullError, FileError, FolderUnavailableError
 from lalald.hold_log import HoldLog
 from lalald.holds import Holds
 from lalald.jobs import Dropped, Held, Job, Later, Outcome, Stage, State
 from lalald.lanes import Lane
 from lalald.outcomes import outcome_of, was_answered
-from lalald.pacing import Gate
+from lalald.pacing import GrowingPauses
 from lalald.presets import MODES
-from lalald.stages import split
+from lalald.service_health import CANCEL, ServiceHealth, start_of
+from lalald.stages import split, start_requests
 from lalald.stages.archive import file_failure, file_success
 from lalald.stages.bench import Bench
 from lalald.stages.delete import delete
@@ -33,6 +35,7 @@ from lalald.stages.source import check_inbox
 from lalald.stages.upload import upload
 from lalald.starts import Starts
 from lalald.store import Store
+from lalald.store.due import Demand, Due, Queue
 from lalald.store.store import StaleError
 from lalald.telling import tell
 from lalald.turns import Turns
@@ -75,16 +78,14 @@ class Worker:
         self._next: dict[int, Job] = {}
         self.settled = asyncio.Event()  # set whenever a job came to rest; `run --once` waits on it
         self._requests_woken = asyncio.Event()
-        self.gates = {
-            name: Gate(bench.clock, jitter)
-            for name in ("upload", "split", "check", "download", "delete", "archive", "cancel")
-        }
+        self.health = ServiceHealth(bench.store, bench.clock, bench.log, self.wake, jitter)
+        self.cancel_pauses = GrowingPauses(bench.clock, jitter)  # by job
+        bench.dead_hosts = self.health.dead_hosts
         self.hold_log = HoldLog(bench.log)
         self.holds = Holds(bench, self)
-        self.checks = Checks(bench, self)
+        self.checks = Checks(bench, self, jitter)
         self.starts = Starts(bench, self)
         self.lanes = self._lanes()
-        self.last_good_at = bench.clock.monotonic()
         self.failed_count = 0  # jobs that failed since this worker began
 
     def _lanes(self) -> list[Lane]:
@@ -105,12 +106,12 @@ class Worker:
             await self._carry(group[0], functions)
 
         return Lane(
-            stage, slots=slots, gate=self.gates[stage], carry=carry,
-            take=lambda n: self._take(n, stage, lambda store, now, m, but: store.due(stage, now, m, but)),
+            stage, slots=slots, carry=carry, breakers=self.health.breakers[stage],
+            take=lambda demand: self._take_due(Queue(stage), demand), pause=lambda: self.health.pause.wait_seconds,
         )  # fmt: skip
 
     def _split_lane(self, mode: str) -> Lane:
-        bench = self.bench
+        bench, queue = self.bench, Queue(Stage.SPLIT, mode)
 
         async def carry(group: Sequence[Job]) -> None:
             try:
@@ -119,10 +120,10 @@ class Worker:
                 self._let_go(group)
 
         return Lane(
-            f"split {mode}", slots=lambda: 1 if split.batches(mode, bench) else 4,
-            gate=self.gates["split"], carry=carry,
-            take=lambda n: self._take(n, Stage.SPLIT, lambda store, now, m, but: store.due_to_split(mode, now, m, but)),
-            group=lambda: split.MOST_IN_A_BATCH if split.batches(mode, bench) else 1,
+            start_of(mode), slots=lambda: 1 if split.batches(mode, bench) else 4, carry=carry,
+            breakers=self.health.breakers[start_of(mode)], take=lambda demand: self._take_due(queue, demand),
+            group=lambda: start_requests.MOST_IN_A_BATCH if split.batches(mode, bench) else 1,
+            leading=self.starts.leading, put_back=self._put_back, pause=lambda: self.health.pause.wait_seconds,
         )  # fmt: skip
 
     def _failure_lane(self) -> Lane:
@@ -130,8 +131,8 @@ class Worker:
             await self._file_failure(group[0])
 
         return Lane(
-            "failures", slots=lambda: 1, gate=Gate(self.bench.clock, self._jitter), carry=carry,
-            take=lambda n: self._take(n, None, lambda store, now, m, but: store.unfiled_failures(now, m, but)),
+            "failures", slots=lambda: 1, carry=carry, breakers=CircuitBreakers(self.bench.clock),
+            take=lambda demand: self._take(lambda store, now, but: store.unfiled_failures(now, demand.jobs, but)),
         )  # fmt: skip
 
     async def run(self) -> None:
@@ -153,6 +154,7 @@ class Worker:
         while True:
             self._requests_woken.clear()
             requested = await self.bench.store.run(lambda store: store.requested())
+            self.cancel_pauses.keep({job.id for job in requested})
             for job in requested:
                 if job.id in self._carried:
                     self._stop_transfers(job)
@@ -160,7 +162,9 @@ class Worker:
                     await requests.honour(job, self)
             left = await self.bench.store.run(lambda store: store.requested(limit=1)) if requested else []
             with suppress(TimeoutError):
-                again_seconds = self.gates["cancel"].wait_seconds or _ASKED_AGAIN_SECONDS
+                again_seconds = (
+                    self.health.wait_seconds(CANCEL) or self.cancel_pauses.next_seconds or _ASKED_AGAIN_SECONDS
+                )
                 async with asyncio.timeout(again_seconds if left else None):
                     await self._requests_woken.wait()
 
@@ -200,29 +204,33 @@ class Worker:
 
     @property
     def trouble(self) -> str | None:
-        """What is wrong with the service, where a gate is closed, or nobody tells whether the licence is accepted."""
-        return next((gate.trouble for gate in self.gates.values() if gate.trouble), self.holds.unanswered)
+        """What is wrong with the service, where a breaker is open, or nobody tells whether the licence is accepted."""
+        return self.health.trouble or self.holds.unanswered
 
     def carries(self, job_id: int) -> bool:
         return job_id in self._carried
 
-    async def _take(
-        self, most: int, stage: Stage | None, due: Callable[[Store, float, int, Collection[int]], list[Job]]
-    ) -> tuple[list[Job], float | None]:
-        """Up to `most` due jobs that are not carried yet, which from now on they are; and when the next of the stage is due."""
+    async def _take_due(self, queue: Queue, demand: Demand) -> Due:
+        return await self._take(lambda store, now, but: store.due(queue, now, demand, but))
+
+    async def _take(self, look: Callable[[Store, float, Collection[int]], Due]) -> Due:
+        """Due jobs that are not carried yet, which from now on they are."""
         if self.holds.licence_trouble:
             await self.holds.hold_for_licence()
         carried = frozenset(self._carried)
         now = self.bench.clock.now()
+        due = await self.bench.store.run(lambda store: look(store, now, carried))
+        free = replace(
+            due,
+            jobs=[job for job in due.jobs if job.id not in self._carried],
+            probes=[job for job in due.probes if job.id not in self._carried],
+        )
+        self._carried.update(job.id for job in (*free.jobs, *free.probes))
+        return free
 
-        def look(store: Store) -> tuple[list[Job], float | None]:
-            found = due(store, now, most, carried)
-            return found, now if len(found) == most else store.next_due_at(stage, now)  # more may be due already
-
-        found, next_due_at = await self.bench.store.run(look)
-        free = [job for job in found if job.id not in self._carried]
-        self._carried.update(job.id for job in free)
-        return free, None if next_due_at is None else next_due_at - now
+    def _put_back(self, taken: Sequence[Job]) -> None:
+        """These are not carried after all; whoever took them looks for them again."""
+        self._carried.difference_update(job.id for job in taken)
 
     async def _carry(self, job: Job, functions: Mapping[Stage, StageFunction]) -> None:
         """Runs a stage and saves what came of it, again and again while the job owes one of these stages at once."""
@@ -230,11 +238,8 @@ class Worker:
             current: Job | None = job
             while current is not None and current.stage in functions and current.state is State.WAITING:
                 began_at = self.bench.clock.monotonic()
-                outcome = await outcome_of(
-                    current, functions[current.stage](current, self.bench), self.bench, self.holds
-                )
-                answered = was_answered(current, outcome)
-                self.tell_gate(self.gates[current.stage], outcome, began_at, answered=answered)
+                outcome = await outcome_of(current, functions[current.stage](current, self.bench), self.holds)
+                await self._report(current, outcome, began_at)
                 current = await self.settle(current, outcome)
                 if isinstance(outcome, Later):
                     return
@@ -266,19 +271,15 @@ class Worker:
                 if lane.name in names:
                     lane.turns.wake()
 
-    def tell_gate(self, gate: Gate, outcome: Outcome, began_at: float, *, answered: bool) -> None:
-        """What came of a stage, and whether the service has `answered`: what ends without asking it tells nothing of it."""
+    async def _report(self, job: Job, outcome: Outcome, began_at: float) -> None:
+        """To the circuit breaker: what ends without asking the service tells nothing of it."""
         if isinstance(outcome, Later) and outcome.error is not None:
-            after = outcome.error.retry_after_seconds
-            if gate.failed(str(outcome.error), began_at=began_at, retry_after_seconds=after):
-                self.bench.log.warning(
-                    "service.trouble", error=str(outcome.error), meaning="jobs wait and go on by themselves"
-                )
+            await self.health.jobs_failed(Queue(job.stage), [job], outcome.error, began_at)
+        elif was_answered(job, outcome):
+            for host in [""] if job.stage is not Stage.DOWNLOAD else jobs.download_hosts(job):
+                self.health.succeeded(job.stage, [job.id], began_at, host)
         elif not isinstance(outcome, Later):
-            self.last_good_at = self.bench.clock.monotonic()
-            if answered and gate.succeeded():
-                self.bench.log.info("service.back")
-                self.wake()
+            self.health.last_good_at = self.bench.clock.monotonic()
 
     async def settle(self, before: Job, outcome: Outcome) -> Job | None:
         """Saves the outcome and says it. None where the row was changed meanwhile, by a file dragged back, say."""
@@ -351,7 +352,7 @@ def _lanes_of(job: Job) -> set[str]:
     if job.state is not State.WAITING:  # a twin may wait for its end, at the upload
         return {Stage.UPLOAD, *deletes, *(("failures",) if job.state is State.FAILED else ())}
     if job.stage is Stage.SPLIT:
-        return {f"split {task.mode}" for task in job.tasks}
+        return {start_of(task.mode) for task in job.tasks}
     if job.stage in (Stage.DELETE, Stage.ARCHIVE):  # its results are there for a duplicate
         return {job.stage, Stage.UPLOAD, *deletes}
     return {job.stage}

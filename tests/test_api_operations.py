@@ -22,6 +22,8 @@ from lalald.errors import (
     RefusedError,
     ServiceError,
     TransientError,
+    UnreadableAnswerError,
+    UnusableAnswerError,
 )
 from lalald.sandbox.server import Sandbox
 from raw_server import RawServer, Talk
@@ -166,14 +168,14 @@ def test_a_key_used_up_is_told_from_other_refusals(sandbox: Sandbox) -> None:
         ("minutes:500", TransientError),
         ("minutes:502", TransientError),
         ("minutes:599", TransientError),
-        ("minutes:html", TransientError),
+        ("minutes:html", UnreadableAnswerError),
         ("minutes:html,status=502", TransientError),
-        ("minutes:empty", TransientError),
-        ("minutes:half", TransientError),
-        ("minutes:missing", TransientError),
-        ("minutes:null", TransientError),
-        ("minutes:type", TransientError),
-        ("minutes:huge", TransientError),
+        ("minutes:empty", UnreadableAnswerError),
+        ("minutes:half", UnreadableAnswerError),
+        ("minutes:missing", UnusableAnswerError),
+        ("minutes:null", UnusableAnswerError),
+        ("minutes:type", UnusableAnswerError),
+        ("minutes:huge", UnreadableAnswerError),
     ],
 )
 def test_every_answer_is_later_or_never_or_the_key(fault: str, kind: type[ServiceError], sandbox: Sandbox) -> None:

@@ -15,7 +15,7 @@ from lalald.clock import Clock
 from lalald.config import Minutes
 from lalald.jobs import Hold, HoldSource, Job, Request, State
 from lalald.sandbox.options import Options
-from lalald.stages.split import outcome_of
+from lalald.stages.start_answers import outcome_of
 
 SIX_SECONDS = 6.0  # 0.1 minutes
 

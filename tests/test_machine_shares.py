@@ -35,7 +35,9 @@ class Two:
 
     async def nothing_leaves(self, gate: str) -> None:
         """Where the service refuses everything, nothing is asked of it for a while."""
-        await self.shop.until(lambda: self.shop.worker.gates[gate].wait_seconds > 50.0, f"no {gate} is tried")
+        await self.shop.until(
+            lambda: self.shop.worker.health.breakers[gate].of().wait_seconds() > 50.0, f"no {gate} is tried"
+        )
 
     async def others_go_on(self, *names: str) -> None:
         """Files of the other inbox come to their end, while the share does not answer."""

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lalald.clock import Clock
-from lalald.pacing import CheckWindow, Gate
+from lalald.pacing import CheckWindow, GrowingPauses, RateLimitPause
 
 
 class TurnedClock(Clock):
@@ -23,46 +23,46 @@ class TurnedClock(Clock):
         return self.at
 
 
-def test_an_outage_of_a_day_costs_a_bounded_number_of_requests() -> None:
+def test_a_pause_after_429_grows_and_honors_retry_after() -> None:
     clock = TurnedClock()
-    gate = Gate(clock, jitter=lambda: 0.5)
-    requests = 0
-    while clock.at < 1000.0 + 86400.0:
-        if gate.allowed(slots=6):
-            requests += 1
-            gate.failed("503", began_at=clock.at)
-        clock.at += max(gate.wait_seconds, 0.01)
-    assert requests < 86400 / 150 + 20  # half of the longest backoff, and the first few
+    pause = RateLimitPause(clock, jitter=lambda: 1.0)
+    assert pause.limited("429", began_at=clock.at, retry_after_seconds=None)
+    assert pause.wait_seconds == 1.0
+    clock.at += 1.0
+    assert not pause.limited("429", began_at=clock.at, retry_after_seconds=None)
+    assert pause.wait_seconds == 2.0
+    clock.at += 2.0
+    pause.limited("429", began_at=clock.at, retry_after_seconds=40.0)
+    assert pause.wait_seconds == 40.0
+    clock.at += 40.0
+    assert pause.trouble == "429"
+    assert pause.succeeded(began_at=clock.at)
+    assert (pause.wait_seconds, pause.trouble) == (0.0, None)
 
 
-def test_one_request_at_a_time_probes_a_service_that_failed() -> None:
+def test_requests_that_left_before_a_429_neither_lengthen_nor_end_its_pause() -> None:
     clock = TurnedClock()
-    gate = Gate(clock, jitter=lambda: 1.0)
-    assert gate.allowed(6) == 6
-    assert gate.failed("503", began_at=clock.at)
-    assert gate.allowed(6) == 0
-    clock.at += gate.wait_seconds
-    assert gate.allowed(6) == 1
-    assert gate.succeeded()
-    assert gate.allowed(6) == 6
-
-
-def test_requests_that_left_before_the_gate_closed_tell_nothing_new() -> None:
-    clock = TurnedClock()
-    gate = Gate(clock, jitter=lambda: 1.0)
+    pause = RateLimitPause(clock, jitter=lambda: 1.0)
     began_at = clock.at
     clock.at += 1.0
-    assert gate.failed("503", began_at=began_at)
-    wait = gate.wait_seconds
-    assert not gate.failed("503", began_at=began_at)
-    assert gate.wait_seconds == wait
+    pause.limited("429", began_at=began_at, retry_after_seconds=None)
+    wait = pause.wait_seconds
+    assert not pause.limited("429", began_at=began_at, retry_after_seconds=None)
+    assert not pause.succeeded(began_at=began_at)
+    assert pause.wait_seconds == wait
 
 
-def test_a_retry_after_is_honoured() -> None:
+def test_each_key_pauses_for_itself_and_ever_longer() -> None:
     clock = TurnedClock()
-    gate = Gate(clock, jitter=lambda: 0.1)
-    gate.failed("429", began_at=clock.at, retry_after_seconds=40.0)
-    assert gate.wait_seconds == 40.0
+    pauses = GrowingPauses(clock, jitter=lambda: 1.0)
+    pauses.failed("a")
+    pauses.failed("a")
+    pauses.failed("b")
+    assert (pauses.wait_seconds("a"), pauses.wait_seconds("b"), pauses.wait_seconds("c")) == (2.0, 1.0, 0.0)
+    assert (pauses.times("a"), pauses.next_seconds) == (2, 1.0)
+    pauses.keep({"a"})
+    pauses.forget("a")
+    assert pauses.next_seconds is None
 
 
 @given(st.integers(1, 120), st.lists(st.floats(0, 90), max_size=80))

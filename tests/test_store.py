@@ -6,7 +6,7 @@ import asyncio
 import os
 import sqlite3
 import stat
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from lalald.errors import StoreError
 from lalald.jobs import Hold, Job, Request, Stage, State, Task, Track
 from lalald.store import Found, Store, StoreThread
 from lalald.store.database import APPLICATION_ID, FILE_NAME, VERSION, bring_to
+from lalald.store.due import Demand, Queue
 from lalald.store.store import StaleError
 from test_jobs import HANDLING
 
@@ -106,6 +107,11 @@ def test_a_row_that_changed_meanwhile_is_not_overwritten(store: Store) -> None:
     assert kept.warning == "first"
 
 
+def due(store: Store, now: float, limit: int, but: Collection[int] = ()) -> list[Job]:
+    """The uploads that are next."""
+    return store.due(Queue(Stage.UPLOAD), now, Demand(limit, limit), but).jobs
+
+
 def test_a_save_writes_what_changed_and_nothing_else(store: Store) -> None:
     """A twin that ended meanwhile has made the job due: its next save does not put that off again."""
     first = taken(store)
@@ -113,12 +119,12 @@ def test_a_save_writes_what_changed_and_nothing_else(store: Store) -> None:
     waits = store.save(waits, replace(waits, twin_id=first.id, due_at=NOW + 3600))
     store.save(first, replace(first, stage=Stage.DONE, state=State.DONE))
     assert store.save(waits, replace(waits, warning="w")).revision == 2
-    assert [(job.id, job.warning) for job in store.due(Stage.UPLOAD, NOW, 1)] == [(waits.id, "w")]
+    assert [(job.id, job.warning) for job in due(store, NOW, 1)] == [(waits.id, "w")]
 
 
 def test_jobs_that_are_passed_over_take_no_other_ones_place(store: Store) -> None:
     jobs = [taken(store, f"{name}.wav") for name in "abcd"]
-    assert [job.path for job in store.due(Stage.UPLOAD, NOW, 2, but={jobs[0].id, jobs[2].id})] == ["b.wav", "d.wav"]
+    assert [job.path for job in due(store, NOW, 2, but={jobs[0].id, jobs[2].id})] == ["b.wav", "d.wav"]
 
 
 def test_a_failure_that_cannot_be_filed_keeps_none_from_its_turn(store: Store) -> None:
@@ -126,7 +132,7 @@ def test_a_failure_that_cannot_be_filed_keeps_none_from_its_turn(store: Store) -
     jobs = [taken(store, path) for path in ("a.wav", "b.wav")]
     first, second = (store.save(job, replace(job, state=State.FAILED, error="refused")) for job in jobs)
     store.save(first, replace(first, attempts=1, due_at=NOW))
-    assert [job.path for job in store.unfiled_failures(NOW, 1)] == [second.path]
+    assert [job.path for job in store.unfiled_failures(NOW, 1).jobs] == [second.path]
 
 
 def test_a_request_of_the_command_line_does_not_get_in_the_way_of_a_task_id(store: Store) -> None:
@@ -140,8 +146,8 @@ def test_a_request_of_the_command_line_does_not_get_in_the_way_of_a_task_id(stor
 def test_a_due_time_beyond_any_wait_is_the_mark_of_a_stepped_clock(store: Store) -> None:
     job = taken(store)
     store.save(job, replace(job, due_at=NOW + 60))
-    assert store.due(Stage.UPLOAD, NOW, 10) == []
-    assert len(store.due(Stage.UPLOAD, NOW - 86400, 10)) == 1
+    assert due(store, NOW, 10) == []
+    assert len(due(store, NOW - 86400, 10)) == 1
 
 
 def test_one_statement_holds_and_releases_every_job(store: Store) -> None:
@@ -150,7 +156,7 @@ def test_one_statement_holds_and_releases_every_job(store: Store) -> None:
     assert store.hold_all(Hold.LICENCE, "no key", NOW) == 2
     assert store.holds() == {Hold.LICENCE: 2}
     assert store.release_all(Hold.LICENCE, NOW) == 2
-    assert len(store.due(Stage.UPLOAD, NOW, 10)) == 2
+    assert len(due(store, NOW, 10)) == 2
 
 
 def test_trimmed_history_keeps_what_reuse_and_identity_need(store: Store) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from lalald.api import fields
 from lalald.api.fields import Fields, UnreadError
-from lalald.api.translate import Reply, unreadable, words
+from lalald.api.translate import Reply, unusable, words
 
 Status = Literal["progress", "success", "error", "cancelled", "server_error", "unknown"]
 Value = TypeVar("Value")
@@ -19,14 +19,18 @@ _GONE = re.compile(r"been deleted|not been uploaded|upload it again", re.IGNOREC
 
 @dataclass(frozen=True, slots=True)
 class Uploaded:
-    """A source as the service took it. `sha256` is of the bytes that were sent."""
+    """A source as the service took it. `sha256` is of the bytes that were sent.
+
+    `size` and `duration` are None where the service gives no number; `told_duration` is what it says, to be shown.
+    """
 
     source_id: str
     name: str
-    size: int
-    duration: float  # as the service says it: it may be 0, or less
+    size: int | None
+    duration: float | None  # as the service says it: it may be 0, or less
     expires_at: float | None
     sha256: str
+    told_duration: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ def _read(said: Any, reply: Reply, read: Callable[[Fields], Value]) -> Value:
     try:
         return read(Fields(said))
     except UnreadError as error:
-        raise unreadable(reply, str(error)) from None
+        raise unusable(reply, str(error)) from None
 
 
 def _lenient(said: Any, read: Callable[[Fields], Value]) -> Value | None:
@@ -101,10 +105,11 @@ def uploaded(said: Any, reply: Reply, *, name: str, sha256: str) -> Uploaded:
         return Uploaded(
             source_id=answer.need("id", fields.identity),
             name=answer.may("name", fields.name) or name,
-            size=answer.need("size", fields.count),
-            duration=answer.need("duration", fields.number),
+            size=answer.may("size", fields.count),
+            duration=answer.may("duration", fields.number),
             expires_at=answer.may("expires", fields.moment),
             sha256=sha256,
+            told_duration=answer.quoted("duration"),
         )
 
     return _read(said, reply, read)

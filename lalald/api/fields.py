@@ -48,6 +48,10 @@ class Fields:
         except UnreadError:
             return None
 
+    def quoted(self, name: str) -> str:
+        """What stands there, to be shown to people, cut short."""
+        return repr(self._said.get(name))[:80] if name in self._said else "nothing"
+
 
 def words(value: Any) -> str:
     """Any text, an empty one too."""

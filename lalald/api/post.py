@@ -16,7 +16,7 @@ from lalald.api.transfer import Deadlines
 from lalald.api.transfer_client import no_cookies
 from lalald.api.translate import JSON_LIMIT_BYTES, Reply
 from lalald.credentials import LicenseKey
-from lalald.errors import RefusedError, TransientError
+from lalald.errors import RefusedError, TransientError, UnreadableAnswerError
 
 _KEPT_AT_MOST = 4
 _KEPT_SECONDS = 20.0  # longer than the pause between two checks, shorter than servers and routers forget
@@ -131,4 +131,4 @@ def _written(body: Any) -> bytes:
 
 def _too_long(status: int) -> TransientError:
     told = f"the service's answer cannot be read: it is longer than {JSON_LIMIT_BYTES >> 20} MiB"
-    return TransientError(told, answered=True, status=status)
+    return UnreadableAnswerError(told, answered=True, status=status)

@@ -15,7 +15,15 @@ import httpcore
 import httpx
 
 from lalald.credentials import LicenseKey
-from lalald.errors import LicenceRefusedError, RateLimitedError, RefusedError, ServiceError, TransientError
+from lalald.errors import (
+    LicenceRefusedError,
+    RateLimitedError,
+    RefusedError,
+    ServiceError,
+    TransientError,
+    UnreadableAnswerError,
+    UnusableAnswerError,
+)
 
 JSON_LIMIT_BYTES = 16 << 20  # the largest honest answer, 200 tasks with six tracks each, has less than 1 MiB
 _WORDS_LIMIT = 600
@@ -163,10 +171,16 @@ def _without(key: LicenseKey, said: Any) -> Any:
     return said
 
 
-def unreadable(reply: Reply, why: str) -> TransientError:
+def unreadable(reply: Reply, why: str) -> UnreadableAnswerError:
     """An answer came, but not the document's; whether the request was carried out is not known."""
     message = f"the service's answer cannot be read: {why}"
-    return TransientError(message, answered=True, status=reply.status, request_id=request_id(reply))
+    return UnreadableAnswerError(message, answered=True, status=reply.status, request_id=request_id(reply))
+
+
+def unusable(reply: Reply, why: str) -> UnusableAnswerError:
+    """The answer is JSON, but what is needed of it is missing or cannot be used."""
+    message = f"the service's answer cannot be used: {why}"
+    return UnusableAnswerError(message, answered=True, status=reply.status, request_id=request_id(reply))
 
 
 def _what_it_is_instead(reply: Reply) -> str:

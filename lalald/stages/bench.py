@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,9 @@ class Bench:
         default_factory=asyncio.Event
     )  # a job moved or a transfer began, for those who tell of it
     batch_refused_at: float | None = None  # the licence's plan has no batches
+    dead_hosts: Mapping[str, asyncio.Semaphore] = field(
+        default_factory=dict
+    )  # a turn for tracks of each; see `ServiceHealth`
     preflight: Preflight = field(init=False)
 
     def __post_init__(self) -> None:

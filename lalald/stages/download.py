@@ -19,7 +19,7 @@ from lalald.errors import (
     TransientError,
     TwinChangedError,
 )
-from lalald.jobs import Done, Held, Hold, Job, Outcome, Stage, Task, TaskFailure, Track
+from lalald.jobs import Done, Held, Hold, Job, Outcome, Stage, Task, TaskFailure, Track, host_of
 from lalald.outbox import Staged
 from lalald.stages import duplicates
 from lalald.stages.bench import Bench
@@ -141,12 +141,17 @@ async def _fetch_all(job: Job, bench: Bench) -> dict[tuple[int, int], Staged] | 
 async def _fetch(job: Job, task: Task, position: int, track: Track, bench: Bench) -> Staged:
     """One track into the staging folder, from the service or from an earlier job's results."""
     directory = job.handling.outbox
-    async with bench.downloads:
+    host = host_of(track.url)
+    async with bench.dead_hosts.get(host, bench.downloads):
         if track.origin is not None:
             folders = dict.fromkeys((directory, bench.folder_of(track.origin)))
             return await bench.disks.transfer(tuple(folders), outbox.copy_twin, job, task.number, position)
         transfer = bench.transfer(job, likely_size(job, track))
-        return await bench.disks.transfer(directory, outbox.fetch, job, task.number, position, bench.api, transfer)
+        try:
+            return await bench.disks.transfer(directory, outbox.fetch, job, task.number, position, bench.api, transfer)
+        except TransientError as error:
+            error.host = host
+            raise
 
 
 def with_links_asked_anew(job: Job) -> Job:

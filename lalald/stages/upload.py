@@ -7,7 +7,7 @@ import os
 from dataclasses import replace
 
 from lalald.api import Transfer, Uploaded
-from lalald.errors import FileError, FolderUnavailableError
+from lalald.errors import FileError, FolderUnavailableError, TransientError, UnusableAnswerError
 from lalald.jobs import Done, Dropped, Failed, Held, Hold, Job, Later, Outcome, Stage, Task
 from lalald.media.durations import LONGEST_SECONDS, measure
 from lalald.stages import duplicates
@@ -20,6 +20,8 @@ from lalald.stages.source import check_its_folder, digest, gone, look
 LIMIT_BYTES = 10_000_000_000  # the document: "Upload limit is 10GB per request"
 _KEPT_SECONDS = 24 * 3600.0  # the service deletes sources by itself about a day after the upload
 _SHORTEST_KEPT_SECONDS = 600.0
+_WRONG_SIZES_AT_MOST = 4
+_UNUSABLE_AT_MOST = 10  # with their pauses some minutes: the service may be at fault for a while
 
 
 async def upload(job: Job, bench: Bench) -> Outcome:
@@ -81,14 +83,15 @@ async def _send(job: Job, path: str, bench: Bench) -> Outcome:
     transfer = bench.transfer(job, job.size)
     try:
         uploaded = await bench.disks.transfer(source_folder(job), _upload_file, bench, path, job, transfer)
+    except UnusableAnswerError as error:
+        return _again(job, str(error), _UNUSABLE_AT_MOST, error)
     finally:
         bench.transferred(job)
     if uploaded.size != job.size:
-        return Later(
-            f"the service received {uploaded.size:,} of {job.size:,} bytes: sent again, nothing was spent", job=job
-        )
-    if not 0 < uploaded.duration <= LONGEST_SECONDS:
-        return _without_figure(job, uploaded.duration)
+        received = "an unknown number" if uploaded.size is None else f"{uploaded.size:,}"
+        return _again(job, f"the service received {received} of {job.size:,} bytes", _WRONG_SIZES_AT_MOST)
+    if uploaded.duration is None or not 0 < uploaded.duration <= LONGEST_SECONDS:
+        return _without_figure(job, uploaded.told_duration)
     return Done(
         replace(
             job,
@@ -102,13 +105,22 @@ async def _send(job: Job, path: str, bench: Bench) -> Outcome:
     )
 
 
-def _without_figure(job: Job, told: float) -> Later | Failed:
+def _without_figure(job: Job, told: str) -> Later | Failed:
     """A length that cannot be has no price. The source is left to expire: nothing is charged for it."""
-    words = f"the service says that it lasts {told:g} seconds, which cannot be"
+    words = f"the service says that it lasts {told} seconds, which cannot be"
     if job.uploads_without_figure:
         hint = "Nothing was spent. Check that it plays, convert it if it does, and drop it again."
         return Failed(f"{words}, after a second upload, too. {hint}", job=replace(job, uploads_without_figure=0))
     return Later(f"{words}: uploaded once more, nothing was spent", job=replace(job, uploads_without_figure=1))
+
+
+def _again(job: Job, reason: str, at_most: int, error: TransientError | None = None) -> Later | Failed:
+    """It is sent once more, unless the service has answered so before: then it always will. Nothing is charged either way."""
+    job = replace(job, unusable_answers=job.unusable_answers + 1)
+    if job.unusable_answers < at_most:
+        return Later(f"{reason}: it is uploaded again, nothing was charged", job=job, error=error)
+    again = f"`lalald retry {job.id}` uploads it again."
+    return Failed(f"{reason}. It was uploaded {job.unusable_answers} times. Nothing was charged. {again}", job=job)
 
 
 def _expires_at(told: float | None, now: float) -> float:

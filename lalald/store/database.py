@@ -242,10 +242,27 @@ CREATE TABLE inbox_folders (     -- of inboxes with `prune: true`
 CREATE INDEX inbox_folders_archived ON inbox_folders (inbox, folder) WHERE arrived AND archived;
 """
 
+_BREAKERS = """
+ALTER TABLE jobs ADD COLUMN setbacks INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN unusable_answers INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN download_host TEXT NOT NULL DEFAULT '';  -- of a job that owes a download
+ALTER TABLE tasks ADD COLUMN resubmitted INTEGER NOT NULL DEFAULT 0;
+UPDATE jobs SET download_host = coalesce((
+    SELECT lower(substr(rest, 1, instr(rest || '/', '/') - 1))
+    FROM (SELECT substr(url, instr(url, '://') + 3) AS rest FROM tracks JOIN tasks
+          ON tasks.job_id = tracks.job_id AND tasks.number = tracks.task_number
+          WHERE tracks.job_id = jobs.id AND wanted AND NOT delivered AND origin IS NULL AND url LIKE '%://%'
+          AND tasks.stage = 'download' AND tasks.error IS NULL ORDER BY task_number, position LIMIT 1)), '')
+    WHERE stage = 'download';
+DROP INDEX jobs_oldest;  -- those that were never tried come first, and a dead host keeps no other job from its turn
+CREATE INDEX jobs_oldest ON jobs (stage, attempts, id, due_at, download_host) WHERE state = 'waiting';
+CREATE INDEX jobs_smallest ON jobs (stage, attempts, size, id, due_at, download_host) WHERE state = 'waiting';
+"""
+
 # The n-th brings version n to n + 1; none is ever edited once released.
 MIGRATIONS: tuple[str, ...] = (
     _FIRST, _OUTBOXES, _FOLDERS, _MINUTES, _UNFILED, _CONSENTS, _LENGTHS, _COMPLETENESS, _PAID_BY,
-    _NO_FIGURES, _INBOX_FOLDERS,
+    _NO_FIGURES, _INBOX_FOLDERS, _BREAKERS,
 )  # fmt: skip
 VERSION = len(MIGRATIONS)
 

@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
 from lalald.errors import StoreError
 from lalald.jobs import Handling, Hold, Job, Request, Seen, Stage, State, Task, Track
-from lalald.moves import LONGEST_BACKOFF_SECONDS
 from lalald.store import database
 from lalald.store.arrived_folders import ArrivedFolders
-from lalald.store.duplicates_query import Duplicates
+from lalald.store.due import DueJobs
 from lalald.store.known import Found, split_path
 from lalald.store.rows import JOB_COLUMNS, TASK_COLUMNS, TRACK_COLUMNS, name_from, stored_name, values
 
-# A due time further ahead than any wait that is ever set is the mark of a stepped clock: such a job is due.
-LONGEST_WAIT_SECONDS = 3600.0 + LONGEST_BACKOFF_SECONDS
-
-
 _DELIVERED = (Stage.DELETE, Stage.ARCHIVE, Stage.DONE)  # from here on a job's results are in the outbox
-_NOT_IN = "jobs.id NOT IN (SELECT value FROM json_each(?))"  # told to SQLite: what is passed over is not read
-
-
-# A job that is held only because another of its tasks waits for something goes on with this one.
-_CHECKED = (
-    "FROM tasks t JOIN jobs j ON j.id = t.job_id WHERE t.stage = 'check' AND t.error IS NULL AND (j.state = 'waiting'"
-    " OR (j.state = 'held' AND j.hold = 'lost_task') OR (j.state = 'held' AND t.incomplete_since IS NOT NULL"
-    " AND EXISTS (SELECT 1 FROM tasks w WHERE w.job_id = j.id AND w.waits_for = j.hold)))"
-)
-_AT_ITS_OWN_PACE = "(t.waits_for IS NOT NULL OR t.incomplete_since IS NOT NULL)"
 _OWES_MORE = (  # a living task of which not everything that the service gave is delivered
     "SELECT 1 FROM tasks t WHERE t.job_id = jobs.id AND t.error IS NULL AND t.stage != 'done' AND (t.stage != 'check'"
     " OR t.incomplete_since IS NULL OR EXISTS (SELECT 1 FROM tracks WHERE tracks.job_id = t.job_id"
@@ -45,20 +30,11 @@ def _keeps_none_waiting(job: Job) -> bool:
     return ended or (job.state is State.HELD and job.hold in (Hold.FIRST_SCAN, Hold.DUPLICATE))
 
 
-class RunningTask(NamedTuple):
-    """A task to be asked for."""
-
-    job_id: int
-    number: int
-    task_id: str
-    due_at: float
-
-
 class StaleError(StoreError):
     """The row was changed since it was taken: somebody was there first."""
 
 
-class Store(Duplicates):
+class Store(DueJobs):
     """Every method runs within the caller's transaction; `StoreThread` opens and commits it."""
 
     @classmethod
@@ -74,44 +50,6 @@ class Store(Duplicates):
     def job(self, job_id: int) -> Job | None:
         found = self._jobs("WHERE jobs.id = ?", (job_id,))
         return found[0] if found else None
-
-    def due(self, stage: Stage, now: float, limit: int, but: Collection[int] = ()) -> list[Job]:
-        """Waiting jobs that owe this stage and whose time has come, oldest first; those in `but` are passed over."""
-        return self._jobs(  # the plus keeps SQLite from sorting all that are due: the oldest are the first of an index
-            "WHERE jobs.state = 'waiting' AND jobs.stage = ? AND (+jobs.due_at <= ? OR +jobs.due_at > ?)"
-            f" AND {_NOT_IN} ORDER BY jobs.id LIMIT ?",
-            (stage, now, now + LONGEST_WAIT_SECONDS, json.dumps([*but]), limit),
-        )
-
-    def due_to_split(self, mode: str, now: float, limit: int, but: Collection[int] = ()) -> list[Job]:
-        """Due jobs with a task of this mode that is not started yet."""
-        return self._jobs(
-            "WHERE jobs.state = 'waiting' AND jobs.stage = 'split' AND (jobs.due_at <= ? OR jobs.due_at > ?)"
-            " AND EXISTS (SELECT 1 FROM tasks t WHERE t.job_id = jobs.id AND t.stage = 'split' AND t.mode = ? AND t.error IS NULL"
-            f" AND t.waits_for IS NULL) AND {_NOT_IN} ORDER BY jobs.id LIMIT ?",
-            (now, now + LONGEST_WAIT_SECONDS, mode, json.dumps([*but]), limit),
-        )
-
-    def next_due_at(self, stage: Stage | None, now: float) -> float | None:
-        """When the next job owing this stage becomes due, if one waits; None asks it of the failed ones that are not filed."""
-        if stage is None:
-            (found,) = self.connection.execute(
-                "SELECT min(due_at) FROM jobs INDEXED BY jobs_unfiled WHERE state = 'failed' AND filed = 0 AND due_at > ?",
-                (now,),
-            ).fetchone()
-            return found if found is None else float(found)
-        (found,) = self.connection.execute(
-            "SELECT min(due_at) FROM jobs WHERE state = 'waiting' AND stage = ? AND due_at > ?", (stage, now)
-        ).fetchone()
-        return found if found is None else float(found)
-
-    def unfiled_failures(self, now: float, limit: int, but: Collection[int] = ()) -> list[Job]:
-        """Failed jobs whose source is not yet where failures belong, and whose time has come: the longest due first."""
-        return self._jobs(
-            "WHERE jobs.state = 'failed' AND jobs.filed = 0 AND (jobs.due_at <= ? OR jobs.due_at > ?)"
-            f" AND {_NOT_IN} ORDER BY jobs.due_at, jobs.id LIMIT ?",
-            (now, now + LONGEST_WAIT_SECONDS, json.dumps([*but]), limit),
-        )
 
     def requested(self, limit: int = 500) -> list[Job]:
         return self._jobs("WHERE jobs.request IS NOT NULL ORDER BY jobs.id LIMIT ?", (limit,))
@@ -132,23 +70,6 @@ class Store(Duplicates):
         """How many jobs wait for what."""
         rows = self.connection.execute("SELECT hold, count(*) FROM jobs WHERE state = 'held' GROUP BY hold")
         return {Hold(hold): count for hold, count in rows if hold}
-
-    def running_tasks(self, now: float, limit: int) -> list[RunningTask]:
-        """Tasks that the service is working on, those first whose check is most due; stuck and incomplete ones are asked for at
-        their own pace."""
-        rows = self.connection.execute(
-            f"SELECT t.job_id, t.number, t.task_id, coalesce(t.due_at, 0) {_CHECKED} AND"
-            f" (NOT {_AT_ITS_OWN_PACE} OR coalesce(t.due_at, 0) <= ? OR t.due_at > ?) ORDER BY t.due_at LIMIT ?",
-            (now, now + LONGEST_WAIT_SECONDS, limit),
-        )
-        return [RunningTask(*row) for row in rows]
-
-    def next_stuck_due_at(self) -> float | None:
-        """When the next of the tasks that are stuck or incomplete is to be asked for."""
-        (found,) = self.connection.execute(
-            f"SELECT min(coalesce(t.due_at, 0)) {_CHECKED} AND {_AT_ITS_OWN_PACE}"
-        ).fetchone()
-        return found if found is None else float(found)
 
     def jobs_of(self, job_ids: Iterable[int]) -> list[Job]:
         return self._jobs(

@@ -8,18 +8,18 @@ import time
 from benchmarks import sink
 from benchmarks.figure import Figure, show
 from benchmarks.place import daemon, drop, folder, prepared
+from lalald.circuit_breaker import CircuitBreaker
 from lalald.clock import Clock
 from lalald.moves import LONGEST_BACKOFF_SECONDS, backoff_seconds
-from lalald.pacing import Gate
 
 SMALL = {"seconds": 0.3, "jobs": (1, 5), "days": 3}
 _DAY_SECONDS = 86_400.0
 
 
 def measure(*, seconds: float = 20.0, jobs: tuple[int, int] = (1, 1000), days: int = 200) -> list[Figure]:
-    """Some seconds for real, with few and with many jobs; and days, with the real gate and a clock that is put forward."""
+    """Some seconds for real, with few and with many jobs; and days, with the real breaker and a clock that is put forward."""
     few, many = (_for_real(count, seconds) for count in jobs)
-    gate = sum(_day(random.Random(day)) for day in range(days)) / days
+    breaker = sum(_day(random.Random(day), jobs[1]) for day in range(days)) / days
     alone = _one_job_alone() * jobs[1]
     most = 2 * _DAY_SECONDS / LONGEST_BACKOFF_SECONDS
     return [
@@ -32,10 +32,10 @@ def measure(*, seconds: float = 20.0, jobs: tuple[int, int] = (1, 1000), days: i
         ),
         Figure(
             "requests of an operation during an outage of a day, any number of jobs (simulated)",
-            f"{gate:.0f}",
+            f"{breaker:.0f}",
             f"if each of {jobs[1]:,} jobs backed off by itself: {alone:,.0f}",
             f"≈ a day / half the longest backoff: {most:.0f}",
-            gate <= 1.1 * most,
+            breaker <= 1.1 * most,
         ),
     ]
 
@@ -56,15 +56,16 @@ class _PutForward(Clock):
         return self.seconds
 
 
-def _day(chance: random.Random) -> int:
-    """Requests that the gate of an operation lets through while every one fails."""
+def _day(chance: random.Random, jobs: int) -> int:
+    """Requests that the breaker of an operation lets through while every one fails: first of untried jobs, then of any."""
     clock = _PutForward()
-    gate = Gate(clock, chance.random)
+    breaker = CircuitBreaker(clock, chance.random)
     requests = 0
     while clock.seconds < _DAY_SECONDS:
-        gate.failed("down", began_at=clock.seconds)
+        breaker.failed([requests % jobs], "down", began_at=clock.seconds, jobs_there=jobs)
         requests += 1
-        clock.seconds += gate.wait_seconds
+        breaker.saw(untried_waits=requests < jobs)
+        clock.seconds += breaker.wait_seconds(untried_waits=requests < jobs)
     return requests
 
 

@@ -12,11 +12,13 @@ from benchmarks.history import multiply
 from benchmarks.place import folder
 from lalald.jobs import Handling, Stage, Task
 from lalald.store import Found, Store
+from lalald.store.due import Demand, ProbeWanted, Queue
 from lalald.upkeep import TRIMMED_AT_ONCE
 from running import Home
 
 SMALL = {"history": 50, "waiting": 20, "running": 10, "rounds": 1}
 _NOW = 1e9
+_PROBE = Demand(0, 0, probes={"": ProbeWanted(any_job=True, untried_job=True)})
 _HANDLING = Handling(
     "/out", "{name}/{label}.{ext}", "rename", "reuse", None, {}, True, False, "move", "done", "move", "failed"
 )
@@ -29,10 +31,13 @@ def measure(*, history: int = 1_000_000, waiting: int = 100_000, running: int = 
         _filled(home, history, waiting, running)
         opened = _figure("opening and checking it, at a start", lambda: Store.open(home.state).close(), 3)
         store = Store.open(home.state)
-        waits = store.due(Stage.UPLOAD, _NOW, 1)[0]
+        waits = store.due(Queue(Stage.UPLOAD), _NOW, Demand(1, 1)).jobs[0]
         questions: dict[str, Callable[[], object]] = {
-            "the next three uploads": lambda: store.due(Stage.UPLOAD, _NOW, 3),
-            "the next 100 to be started": lambda: store.due_to_split("demuser", _NOW, 100),
+            "the next three uploads": lambda: store.due(Queue(Stage.UPLOAD), _NOW, Demand(3, 1)),
+            "the next 100 to be started": lambda: store.due(
+                Queue(Stage.SPLIT, "demuser"), _NOW, Demand(100, 100, apart=True)
+            ),
+            "the next probe, the smallest of all": lambda: store.due(Queue(Stage.UPLOAD), _NOW, _PROBE),
             "200 running tasks, most due first": lambda: store.running_tasks(_NOW, 200),
             "whether a file may have a twin": lambda: store.may_have_duplicate(waits),
             "a save": lambda: _save(store, waits.id),

@@ -1,0 +1,133 @@
+"""Requests that start tasks: one by one, or up to a hundred in a batch, which is halved where it fails as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from lalald.api import SplitItem, Started, StartRefused
+from lalald.errors import RateLimitedError, RefusedError, ServiceError, TransientError
+from lalald.halving import Halving
+from lalald.jobs import Job, Task
+from lalald.stages.bench import Bench
+from lalald.stages.split import batches, owing
+from lalald.stages.start_answers import Answer, NoBatches
+
+NO_BATCHES = "batch_not_avaliable"  # their spelling
+MOST_IN_A_BATCH = 100  # the document's maxItems
+
+Keyed = Sequence[tuple[Job, Task]]
+Report = Callable[[Sequence[Job], ServiceError | None, float], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How requests that start tasks are asked: `report` is told of each; between two of a halved one the daemon may stop."""
+
+    mode: str
+    bench: Bench
+    halving: Halving[int]  # by job
+    report: Report
+    is_stopping: Callable[[], bool]
+
+
+async def start(jobs: Sequence[Job], asking: Asking) -> AsyncIterator[dict[tuple[int, int], Answer]]:
+    """Asks the service to start the tasks that `prepare` gave keys. The answer, or the fault, of each (job id, task number).
+
+    Several jobs go in one batch; what is asked alone is one request. The answers to each request are given before the
+    next leaves, so that they can be saved.
+    """
+    keyed = [
+        (job, task)
+        for job in jobs
+        for task in owing(job, asking.mode)
+        if task.idempotency_key and task.asked_at is not None
+    ]
+    if len(keyed) > 1 and batches(asking.mode, asking.bench):
+        async for answers in _start_in_batches(keyed, asking):
+            yield answers
+    else:
+        yield _named(keyed[:1], [await _start_one(*keyed[0], asking)])
+
+
+async def _start_one(job: Job, task: Task, asking: Asking) -> Answer:
+    began_at = asking.bench.clock.monotonic()
+    answer: Answer
+    try:
+        answer = Started(await asking.bench.api.split(task.mode, _item(job, task)))
+    except ServiceError as error:
+        answer = error
+    if isinstance(answer, TransientError):
+        _is_halved([(job, task)], answer, asking.halving)
+    else:
+        asking.halving.forget([job.id])
+    await asking.report([job], answer if isinstance(answer, ServiceError) else None, began_at)
+    return answer
+
+
+async def _start_in_batches(keyed: Keyed, asking: Asking) -> AsyncIterator[dict[tuple[int, int], Answer]]:
+    """One request for many; one that fails as a whole is halved until the culprit stands alone.
+
+    Where all parts get an answer that is transient or unreadable it is no job's fault, and nothing is halved further.
+    """
+    parts, is_first = [keyed], True
+    while parts and (is_first or not asking.is_stopping()):
+        failed: list[tuple[Keyed, Sequence[Answer], ServiceError]] = []
+        for part in parts:
+            answers, error = await _start_batch(part, asking)
+            if error is None:
+                yield _named(part, answers)
+            else:
+                failed.append((part, answers, error))
+        is_outage = len(failed) == len(parts) > 1 and all(isinstance(error, TransientError) for _, _, error in failed)
+        parts, is_first = [], False
+        for part, answers, error in failed:
+            if is_outage or not _is_halved(part, error, asking.halving):
+                yield _named(part, answers)
+            else:
+                parts += [part[: len(part) // 2], part[len(part) // 2 :]]
+
+
+def _named(part: Keyed, answers: Sequence[Answer]) -> dict[tuple[int, int], Answer]:
+    return {(job.id, task.number): answer for (job, task), answer in zip(part, answers, strict=True)}
+
+
+def _is_halved(part: Keyed, error: ServiceError, halving: Halving[int]) -> bool:
+    job_ids = [job.id for job, _ in part]
+    if isinstance(error, RefusedError):
+        return error.code != NO_BATCHES and halving.failed(job_ids, refused=True) and len(part) > 1
+    is_about_them = isinstance(error, TransientError) and error.answered and not isinstance(error, RateLimitedError)
+    return is_about_them and halving.failed(job_ids) and len(part) > 1
+
+
+async def _start_batch(part: Keyed, asking: Asking) -> tuple[Sequence[Answer], ServiceError | None]:
+    """The answers of one request, and the error where it failed as a whole."""
+    bench, failure, began_at = asking.bench, None, asking.bench.clock.monotonic()
+    answers: Sequence[Answer]
+    try:
+        answers = await bench.api.split_batch(asking.mode, [_item(job, task) for job, task in part])
+        asking.halving.forget([job.id for job, _ in part])
+    except ServiceError as error:
+        answers, failure = [error] * len(part), error
+    await asking.report([job for job, _ in part], failure, began_at)
+    if any(_says_no_batches(answer) for answer in answers):
+        await _remember_no_batches(bench)
+        answers = [NoBatches() if _says_no_batches(answer) else answer for answer in answers]
+    return answers, failure
+
+
+def _says_no_batches(answer: Answer) -> bool:
+    return isinstance(answer, StartRefused | ServiceError) and answer.code == NO_BATCHES
+
+
+async def _remember_no_batches(bench: Bench) -> None:
+    now = bench.clock.now()
+    bench.batch_refused_at = now
+    bench.log.info("batch.not_available", meaning="the licence's plan has no batches: tasks are started one by one")
+    await bench.store.run(lambda store: store.set_fact("batch_refused_at", now, now))
+
+
+def _item(job: Job, task: Task) -> SplitItem:
+    assert job.source_id is not None  # noqa: S101 - `prepare` saw to both
+    assert task.idempotency_key is not None  # noqa: S101 - and to this
+    return SplitItem(source_id=job.source_id, presets=task.presets, idempotency_key=task.idempotency_key)
