@@ -63,7 +63,7 @@ def test_ten_poison_files_do_not_keep_twenty_good_ones(fault: str, asked: Any, t
             await shop.drop(*GOOD)
             await delivered(shop, GOOD)
             assert shop.clock.monotonic() - began_at < SOON_SECONDS
-            if fault.startswith("delete"):
+            if fault.startswith(("delete", "check:size")):
                 return
             jobs = {job.path: job for job in await shop.jobs()}
             assert not any(jobs[name].state is State.DONE for name in POISON)

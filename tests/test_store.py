@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import pytest
 
@@ -18,8 +18,8 @@ from lalald import moves
 from lalald.errors import StoreError
 from lalald.jobs import Hold, Job, Request, Stage, State, Task, Track
 from lalald.store import Found, Store, StoreThread
-from lalald.store.database import APPLICATION_ID, FILE_NAME, VERSION, bring_to
-from lalald.store.due import Demand, Queue
+from lalald.store.database import APPLICATION_ID, FILE_NAME, MIGRATIONS, VERSION, bring_to
+from lalald.store.due import Demand, ProbeWanted, Queue
 from lalald.store.store import StaleError
 from test_jobs import HANDLING
 
@@ -385,3 +385,117 @@ def test_a_store_that_cannot_be_opened_says_so_where_it_was_started(tmp_path: Pa
 
     with pytest.raises(StoreError):
         run(tmp_path, story)
+
+
+class AskedStore(Store):
+    """Remembers its questions, to be explained."""
+
+    def plans(self, ask: Callable[[Self], object]) -> list[str]:
+        asked: list[str] = []
+        self.connection.set_trace_callback(asked.append)
+        ask(self)
+        self.connection.set_trace_callback(None)
+        return [
+            " ".join(step for (*_, step) in self.connection.execute(f"EXPLAIN QUERY PLAN {statement}"))
+            for statement in asked
+            if statement.startswith("SELECT")
+        ]
+
+
+DEMANDS = [
+    Demand(3, 1),
+    Demand(100, 100, apart=True),
+    Demand(0, 0, probes={"": ProbeWanted(any_job=True, untried_job=True)}),
+    Demand(3, 1, probes={"a": ProbeWanted(any_job=True, untried_job=True)}, limits={"b": 2}),
+]
+
+
+@pytest.mark.parametrize(
+    "queue", [Queue(Stage.UPLOAD), Queue(Stage.SPLIT, "multistem"), Queue(Stage.DOWNLOAD)], ids=str
+)
+@pytest.mark.parametrize("demand", DEMANDS, ids=str)
+def test_what_is_next_is_read_from_an_index_in_its_order(queue: Queue, demand: Demand, tmp_path: Path) -> None:
+    store = AskedStore.open(tmp_path / "state")
+    plans = store.plans(lambda store: store.due(queue, NOW, demand, but={7}))
+    plans += store.plans(lambda store: store.waiting_at(queue, "a", 3))
+    store.close()
+    assert len(plans) >= 3
+    for plan in plans:
+        assert "TEMP B-TREE" not in plan
+        assert "SCAN jobs" not in plan
+
+
+def test_the_order_of_probes_is_fewest_failures_first_and_then_the_smallest_file(store: Store) -> None:
+    for name, size, attempts in (("a", 9, 1), ("b", 5, 2), ("c", 7, 1), ("d", 8, 0), ("e", 6, 0)):
+        job = taken(store, f"{name}.wav")
+        store.save(job, replace(job, size=size, attempts=attempts))
+    demand = Demand(0, 0, probes={"": ProbeWanted(any_job=True, untried_job=True)})
+    probed: list[str] = []
+    but: set[int] = set()
+    while due := store.due(Queue(Stage.UPLOAD), NOW, demand, but).probes:
+        probed += [job.path for job in due]
+        but |= {job.id for job in due}
+    assert probed == ["e.wav", "d.wav", "c.wav", "a.wav", "b.wav"]
+
+
+def test_a_breaker_that_lets_only_an_untried_job_through_gets_one_or_none(store: Store) -> None:
+    demand = Demand(3, 3, probes={"": ProbeWanted(any_job=False, untried_job=True)})
+    tried = taken(store)
+    store.save(tried, replace(tried, attempts=1))
+    due = store.due(Queue(Stage.UPLOAD), NOW, demand)
+    assert (due.jobs, due.probes, due.untried) == ([], [], frozenset())
+    untried = taken(store, "b.wav")
+    due = store.due(Queue(Stage.UPLOAD), NOW, demand)
+    assert (due.jobs, [job.id for job in due.probes], due.untried) == ([], [untried.id], {""})
+
+
+def test_jobs_that_failed_have_their_share_while_others_wait_and_all_there_is_if_none_do(store: Store) -> None:
+    for name, attempts in zip("abcdefgh", (1, 1, 1, 1, 0, 0, 0, 0), strict=True):
+        job = taken(store, f"{name}.wav")
+        store.save(job, replace(job, attempts=attempts))
+
+    def paths(demand: Demand, but: Collection[int] = ()) -> list[str]:
+        return [job.path[0] for job in store.due(Queue(Stage.UPLOAD), NOW, demand, but).jobs]
+
+    assert paths(Demand(4, 2)) == ["e", "f", "a", "b"]
+    assert paths(Demand(4, 0)) == ["e", "f", "g", "h"]
+    assert paths(Demand(6, 3)) == ["e", "f", "g", "h", "a", "b"]
+    assert paths(Demand(3, 1), but={5, 6, 7, 8}) == ["a", "b", "c"]
+    assert paths(Demand(100, 0, apart=True)) == ["e", "f", "g", "h"], "in a request for many one kind or the other"
+    assert paths(Demand(100, 100, apart=True)) == ["a", "b", "c", "d"]
+
+
+def test_jobs_of_a_dead_host_are_passed_over_and_those_of_a_recovering_one_come_as_it_allows(store: Store) -> None:
+    for name, host in zip("abcdef", ("dead", "dead", "well", "weak", "weak", "well"), strict=True):
+        job = taken(store, f"{name}.wav")
+        store.save(job, replace(job, stage=Stage.DOWNLOAD, download_host=host))
+    demand = Demand(5, 2, probes={"dead": ProbeWanted(any_job=False, untried_job=False)}, limits={"weak": 1})
+    due = store.due(Queue(Stage.DOWNLOAD), NOW, demand)
+    assert ([job.path[0] for job in due.jobs], due.probes, due.untried) == (["c", "f", "d"], [], {"dead"})
+    assert store.waiting_at(Queue(Stage.DOWNLOAD), "weak", 3) == 2
+    assert store.waiting_at(Queue(Stage.DOWNLOAD), "weak", 1) == 1
+
+
+def test_downloads_of_the_version_before_wait_at_their_host(tmp_path: Path) -> None:
+    version = MIGRATIONS.index(next(script for script in MIGRATIONS if "download_host" in script))
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700)
+    with closing(sqlite3.connect(state / FILE_NAME, isolation_level=None)) as old:
+        old.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        bring_to(old, 0, version)
+        old.execute("INSERT INTO handlings (id, json) VALUES (1, ?)", (HANDLING.to_json(),))
+        columns = "INSERT INTO jobs (id, inbox, path, size, mtime_ns, inode, rule, handling, stage, state, recipe, created_at, updated_at)"
+        for job_id, stage in ((1, "download"), (2, "upload"), (3, "download")):
+            old.execute(
+                f"{columns} VALUES (?, '/in', 'a.wav', 1, 1, 1, 'r', 1, ?, 'waiting', 'x', 0, 0)", (job_id, stage)
+            )
+        old.execute(
+            "INSERT INTO tasks (job_id, number, mode, presets, stage) VALUES (1, 1, 'demuser', '{}', 'download')"
+        )
+        columns = "job_id, task_number, position, type, label, url, wanted, delivered"
+        track = f"INSERT INTO tracks ({columns}) VALUES (1, 1, ?, 's', 'l', ?, 1, ?)"
+        old.execute(track, (0, "https://first.example/x", 1))
+        old.execute(track, (1, "https://D.lalal.ai:8443/x/y?z", 0))
+    store = Store.open(state)
+    assert [job.download_host for job in store._jobs("ORDER BY jobs.id", ())] == ["d.lalal.ai:8443", "", ""]
+    store.close()
