@@ -17,6 +17,7 @@ from lalald.errors import (
     TransientError,
 )
 from lalald.jobs import Done, Failed, Held, Hold, Job, Later, Outcome, Stage, told
+from lalald.stages.bench import Bench
 from lalald.stages.delete import left_to_expire
 from lalald.stages.download import held_for_its_link
 from lalald.stages.preflight import hold_of
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from lalald.holds import Holds
 
 
-async def outcome_of(job: Job, running: Awaitable[Outcome], holds: Holds) -> Outcome:
+async def outcome_of(job: Job, running: Awaitable[Outcome], bench: Bench, holds: Holds) -> Outcome:
     """What a stage returned, or what its error means for this job."""
     try:
         return await running

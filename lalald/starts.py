@@ -80,7 +80,7 @@ class Starts:
             return Done(prepared.job) if isinstance(prepared, split.Ready) else prepared
 
         began_at = self._bench.clock.monotonic()
-        outcome = await outcome_of(job, prepare(), self._worker.holds)
+        outcome = await outcome_of(job, prepare(), self._bench, self._worker.holds)
         if not isinstance(outcome, Done) or outcome.job.source_id is None or not split.owing(outcome.job, mode):
             if isinstance(outcome, Later) and outcome.error is not None:
                 await self._report(mode, [job], outcome.error, began_at)

@@ -238,7 +238,9 @@ class Worker:
             current: Job | None = job
             while current is not None and current.stage in functions and current.state is State.WAITING:
                 began_at = self.bench.clock.monotonic()
-                outcome = await outcome_of(current, functions[current.stage](current, self.bench), self.holds)
+                outcome = await outcome_of(
+                    current, functions[current.stage](current, self.bench), self.bench, self.holds
+                )
                 await self._report(current, outcome, began_at)
                 current = await self.settle(current, outcome)
                 if isinstance(outcome, Later):
