@@ -10,37 +10,25 @@ import sys
 from collections.abc import Callable, Sequence
 
 from lalald import streams
-from lalald.errors import (
-    ConfigError,
-    DaemonError,
-    FileError,
-    LalaldError,
-    LicenceRefusedError,
-    StoreError,
-    StoreRefusedError,
-    UsageError,
-)
+from lalald.errors import FileError, LalaldError
 
-_CODES: tuple[tuple[type[LalaldError], int], ...] = (
-    (UsageError, 2),
-    (ConfigError, 2),
-    (LicenceRefusedError, 2),
-    (DaemonError, 3),
-    (StoreRefusedError, 2),
-    (StoreError, 3),
-)
 _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command. Returns the exit code; what cannot be understood ends in SystemExit with 2."""
+    """Runs one command. Returns the exit code; --help and --version end in SystemExit with 0."""
     streams.prepare()
     words = list(sys.argv[1:] if argv is None else argv)
     if words == ["health"]:
         from lalald.commands.health import check
 
         return guarded(check)
-    return guarded(lambda: _parsed(words))
+    return guarded(lambda: _parsed(words), json_wanted=json_is_wanted(words))
+
+
+def json_is_wanted(words: Sequence[str]) -> bool:
+    """Whether the answer, errors among them, is JSON."""
+    return "--json" in words[: words.index("--") if "--" in words else len(words)]
 
 
 def _parsed(words: Sequence[str]) -> int:
@@ -50,7 +38,7 @@ def _parsed(words: Sequence[str]) -> int:
     from lalald.commands.verbs import VERBS
 
     parser = build(words)
-    check_command(parser, words)
+    check_command(words)
     arguments = parser.parse_args(words)
     if arguments.command is None:
         parser.print_help()
@@ -61,8 +49,8 @@ def _parsed(words: Sequence[str]) -> int:
     return run(arguments)
 
 
-def guarded(command: Callable[[], int]) -> int:
-    """The exit code of a command, or of the error that ended it, which is told."""
+def guarded(command: Callable[[], int], *, json_wanted: bool = False) -> int:
+    """The exit code of a command, or of the error that ended it, which is reported; `json_wanted`: as an object."""
     try:
         code = command()
         sys.stdout.flush()
@@ -75,7 +63,9 @@ def guarded(command: Callable[[], int]) -> int:
         streams.flush_answer()
         raise
     except LalaldError as error:
-        return _told(error)
+        from lalald.commands.error_output import report
+
+        return report(error, json_wanted=json_wanted)
     return code
 
 
@@ -87,16 +77,9 @@ def _unwritten(error: OSError) -> int:
     if error.errno not in _CANNOT_WRITE or error.filename is not None:
         raise error
     streams.write_nowhere()
-    return _told(FileError(f"the answer cannot be written: {error.strerror}."))
+    from lalald.commands.error_output import report
 
-
-def _told(error: LalaldError) -> int:
-    """Says on standard error what happened and what to do next. Returns the exit code."""
-    streams.flush_answer()
-    told = f"lalald: {error}" + (f"\n  {error.hint}" if error.hint else "")
-    safe = "".join(letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in told)
-    print(safe, file=sys.stderr)  # noqa: T201 - it is what it is for
-    return next((code for kind, code in _CODES if isinstance(error, kind)), 1)
+    return report(FileError(f"the answer cannot be written: {error.strerror}."))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from lalald import consent
 from lalald.clock import Clock
 from lalald.config import Minutes
 from lalald.jobs import Hold, HoldSource, Job, Stage
+from lalald.money import cost_text, free_text
 from lalald.money import minutes as cost
 
 FRESH_SECONDS = 60.0
@@ -113,7 +113,7 @@ class Budget:
 
     def _free(self, left: float, promised: float) -> str:
         reserve = f", {self.limits.reserve:g} kept in reserve" if self.limits.reserve else ""
-        return f"{_rounded_down(max(left, 0.0))} are free ({promised:.1f} promised to other jobs{reserve})"
+        return f"{free_text(max(left, 0.0))} are free ({cost_text(promised)} promised to other jobs{reserve})"
 
     async def admit(self, job: Job, duration: float | None) -> Admission:
         """Promises the job's cost, or says why it does not fit. An unknown duration is decided before the charge.
@@ -135,7 +135,7 @@ class Budget:
 
     async def refusal(self, job: Job, needed: float, *, at_least: bool = False) -> Refusal | None:
         """Why these minutes cannot be spent on the job now, or None. `at_least`: it needs these, and maybe more."""
-        needs = f"needs {'at least ' if at_least else ''}{_rounded_up(needed)} minutes"
+        needs = f"needs {'at least ' if at_least else ''}{cost_text(needed)} minutes"
         if not consent.is_within_approval(job, needed):
             return _dearer(job, needed)
         per_file = self.limits.per_file
@@ -175,12 +175,12 @@ class Budget:
 
 
 def _allowed(per_day: float, spent: float) -> str:
-    return f"minutes.per_day allows {per_day:g} and {_rounded_up(spent)} are spent or promised today"
+    return f"minutes.per_day allows {per_day:g} and {cost_text(spent)} are spent or promised today"
 
 
 def _dearer(job: Job, needed: float) -> Refusal:
     agreed = max(0.0, (job.approved_minutes or 0.0) - job.minutes)
-    words = f"needs {_rounded_up(needed)} minutes, and was released for {_rounded_down(agreed)}"
+    words = f"needs {cost_text(needed)} minutes, and was released for {free_text(agreed)}"
     return Refusal(
         HoldSource.PRICE, f"{words}: nothing more is charged until `lalald release {job.id}` agrees to the new price"
     )
@@ -189,15 +189,6 @@ def _dearer(job: Job, needed: float) -> Refusal:
 def exceeds(minutes: float, limit: float) -> bool:
     """Whether these minutes are more than a limit, and not just by what sums of tenths are off by."""
     return minutes > limit + _NOTHING
-
-
-def _rounded_up(minutes: float) -> str:
-    """What is needed, and what is free, may differ by less than is told: they are never told as the same."""
-    return f"{math.ceil((minutes - _NOTHING) * 10) / 10:.1f}"
-
-
-def _rounded_down(minutes: float) -> str:
-    return f"{math.floor((minutes + _NOTHING) * 10) / 10:.1f}"
 
 
 def midnight(now: float) -> float:

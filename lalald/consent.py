@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from lalald.jobs import Hold, HoldSource, Job, Seen, Stage, Task
-from lalald.money import minutes
+from lalald.money import cost_text, minutes
 
 TOLERATED_SHARE = 1.1
 TOLERATED_MINUTES = 1.0
@@ -107,8 +107,8 @@ def objection(job: Job, shown: Seen | None) -> str | None:
     if needed is None or needed == 0.0:
         return None
     if shown.minutes is None or not covers(shown.minutes, needed):
-        told = "an unknown price" if shown.minutes is None else f"{shown.minutes:.1f} minutes"
-        return f"it was released for {told}, and costs {needed:.1f} now"
+        told = "an unknown price" if shown.minutes is None else f"{cost_text(shown.minutes)} minutes"
+        return f"it was released for {told}, and costs {cost_text(needed)} now"
     return None
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from lalald.files import facts_of, most_name_bytes, write_whole
 from lalald.jobs import Job, Task, TaskFailure
+from lalald.money import cost_text
 from lalald.naming import shown, with_ending
 from lalald.renaming import rename_without_replacing
 
@@ -49,7 +50,7 @@ def _money(job: Job) -> str:
     if started:
         said.append(f"{_tasks(started)} started on the service: {_minutes(started)} charged.")
     if job.minutes_before:
-        said.append(f"{job.minutes_before:.1f} minutes were charged for earlier tries.")
+        said.append(f"{cost_text(job.minutes_before)} minutes were charged for earlier tries.")
     if lost:
         said.append(f"{_tasks(lost)} may have started without an answer: {_minutes(lost)} may have been charged.")
     return " ".join(said) or "nothing was spent."
@@ -63,8 +64,8 @@ def _minutes(tasks: list[Task]) -> str:
     minutes = [task.minutes for task in tasks]
     known = sum(value for value in minutes if value is not None)
     if None not in minutes:
-        return f"{known:.1f} minutes"
-    return f"{known:.1f} minutes, and more that are not known," if known else "an unknown number of minutes"
+        return f"{cost_text(known)} minutes"
+    return f"{cost_text(known)} minutes, and more that are not known," if known else "an unknown number of minutes"
 
 
 def _next(job: Job) -> str:

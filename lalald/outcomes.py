@@ -17,6 +17,7 @@ from lalald.errors import (
     TransientError,
 )
 from lalald.jobs import Done, Failed, Held, Hold, Job, Later, Outcome, Stage, told
+from lalald.money import cost_text
 from lalald.stages.bench import Bench
 from lalald.stages.delete import left_to_expire
 from lalald.stages.download import held_for_its_link
@@ -67,7 +68,7 @@ async def _licence(job: Job, error: LicenceRefusedError, holds: Holds) -> Outcom
 
 
 def _money(job: Job) -> str:
-    return f" {job.minutes:.1f} minutes were charged." if job.minutes else " Nothing was charged."
+    return f" {cost_text(job.minutes)} minutes were charged." if job.minutes else " Nothing was charged."
 
 
 def was_answered(before: Job, outcome: Outcome) -> bool:

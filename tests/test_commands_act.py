@@ -141,7 +141,7 @@ def test_a_long_list_is_told_up_to_a_screenful(shelf: Shelf) -> None:
         (["cancel"], "cancel needs numbers of jobs, or --all."),
         (["cancel", "6", "--all"], "cancel needs numbers of jobs, or --all."),
         (["cancel", "6", "--every-client"], "--every-client goes with --all only"),
-        (["cancel", "--all", "--every-client"], "There is no terminal to ask at; nothing was asked."),
+        (["cancel", "--all", "--every-client"], "It needs a confirmation; no change was made."),
         (["release", "4", "6"], "job 6 is running; only a held job can be asked to release. Nothing was asked."),
         (
             ["release"],
@@ -227,7 +227,7 @@ def test_every_client_is_asked_about_at_a_terminal(shelf: Shelf, word: str, mean
     assert out.startswith(
         "This stops every task of your LALAL.AI account, those of other programs and of the website too.\n"
     )
-    assert out.endswith(ASLEEP if meant else "Nothing was asked.\n")
+    assert out.endswith(ASLEEP if meant else "No change was made.\n")
     assert asked_of_the_daemon(shelf) == ([("cancel_every_client", None)] if meant else [])
     assert bool(asked(shelf)) is meant
 
@@ -301,8 +301,8 @@ def test_redo_names_the_job_however_it_is_asked(shelf: Shelf) -> None:
 
 
 def test_rescan_asks_for_one_inbox_or_all(shelf: Shelf) -> None:
-    assert shelf.said("rescan") == "To be looked through: every inbox\n" + ASLEEP
-    assert shelf.said("rescan", f"{shelf.inbox}/podcasts") == "To be looked through: /in\n" + ASLEEP
+    assert shelf.said("rescan") == "To be scanned: every inbox\n" + ASLEEP
+    assert shelf.said("rescan", f"{shelf.inbox}/podcasts") == "To be scanned: /in\n" + ASLEEP
     assert asked_of_the_daemon(shelf) == [("rescan", None), ("rescan", str(shelf.inbox))]
 
 

@@ -331,7 +331,7 @@ def test_a_plan_of_a_folder_with_thousands_of_files_is_complete(tmp_path: Path) 
 def test_minutes_left_are_asked_for(tmp_path: Path, sandbox: Sandbox) -> None:
     shelf = Shelf(tmp_path, api_url=sandbox.url, license_key_file=key_in(tmp_path))
     sandbox.set_minutes(1234.56)
-    assert shelf.said("minutes") == "1,234.6 minutes left\n"
+    assert shelf.said("minutes") == "1,234.5 minutes left\n"
     assert json.loads(shelf.said("minutes", "--json")) == {"minutes_left": 1234.56}
     sandbox.set_keys("another-key")
     refused = shelf.complained("minutes")
@@ -359,7 +359,7 @@ def test_voices_are_the_seven_of_everybody_and_ones_own(tmp_path: Path, sandbox:
     (tmp_path / "license-key").write_text("")
     code, out, complaint = shelf.call("voices")
     assert (code, [line.split()[0] for line in out.splitlines()[1:]]) == (2, SEVEN)
-    assert complaint.startswith("lalald: your own voice packs could not be asked for: there is no licence key\n")
+    assert complaint.startswith("lalald: your own voice packs are unknown: there is no licence key\n")
     (tmp_path / "license-key").write_text(key)
     packs = json.loads(shelf.said("voices", "--json"))
     assert [pack["voice_pack_id"] for pack in packs[:7]] == SEVEN

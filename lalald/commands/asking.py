@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lalald.commands.facts import source
+from lalald.commands.layout import say
 from lalald.commands.wording import shown
 from lalald.control import wake
 from lalald.errors import ConfigError, UsageError
@@ -93,7 +94,7 @@ def duration_of(job: Job) -> float | None:
 def ring(state_dir: Path, *, quiet: bool = False) -> int:
     """Has the daemon look into the database, or says that it will when it starts. The exit code: 0 in both cases."""
     if not wake(state_dir) and not quiet:
-        print("The daemon is not running: this happens at its next start.")
+        say("The daemon is not running: this happens at its next start.")
     return 0
 
 

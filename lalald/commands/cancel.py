@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
+from typing import Any
 
 from lalald.commands.asking import MOST_LINES, fitting, jobs_named, ring
+from lalald.commands.json_output import show_json
+from lalald.commands.layout import say
 from lalald.commands.state_folder import state_dir
 from lalald.commands.wording import count, shown
 from lalald.errors import UsageError
 from lalald.jobs import Job, Request, Stage, State
+from lalald.money import cost_text
 from lalald.store.reports import JobReport
 from lalald.store.requests import Kind, Requests
 
@@ -23,6 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--every-client", action="store_true", help="with --all: also every task that other programs started"
     )
     parser.add_argument("--yes", action="store_true", help="do not ask before --every-client")
+    parser.add_argument("--json", action="store_true", help="as an object")
 
 
 def run(arguments: Namespace) -> int:
@@ -30,58 +35,71 @@ def run(arguments: Namespace) -> int:
         raise UsageError("cancel needs numbers of jobs, or --all.", hint="`lalald jobs` lists them.")
     if arguments.every_client and not arguments.all:
         raise UsageError("--every-client goes with --all only: it cannot spare anything.")
-    if arguments.every_client and not arguments.yes and not _agreed():
-        print("Nothing was asked.")
+    if arguments.every_client and not arguments.yes and not _agreed(can_ask=not arguments.json):
+        print("No change was made.")
         return 0
     folder = state_dir(arguments.config)
     with Requests.open(folder) as requests, requests.together():
-        if arguments.all:
-            print(_cancel_all(requests, every_client=arguments.every_client))
-        else:
-            chosen = fitting(jobs_named(requests, arguments.ids), Request.CANCEL)
-            requests.leave(Request.CANCEL, [report.job.id for report in chosen])
-            _tell(chosen)
-    ring(folder)
-    return 0
+        answer = _cancel_all(requests, arguments) if arguments.all else _cancel_named(requests, arguments)
+    if arguments.json:
+        show_json({**answer, "every_client": arguments.every_client})
+    return ring(folder, quiet=arguments.json)
 
 
-def _cancel_all(requests: Requests, *, every_client: bool) -> str:
+def _cancel_named(requests: Requests, arguments: Namespace) -> dict[str, Any]:
+    chosen = fitting(jobs_named(requests, arguments.ids), Request.CANCEL)
+    requests.leave(Request.CANCEL, [report.job.id for report in chosen])
+    if not arguments.json:
+        _tell(chosen)
+    return {"cancelled": len(chosen), "jobs": [_facts(report.job) for report in chosen]}
+
+
+def _facts(job: Job) -> dict[str, Any]:
+    return {"id": job.id, "path": job.path, "delivered": _is_delivered(job), "minutes_charged": float(job.minutes)}
+
+
+def _cancel_all(requests: Requests, arguments: Namespace) -> dict[str, Any]:
     cancelled = requests.leave_all(Request.CANCEL, states=[State.WAITING, State.HELD])
-    if every_client:
+    if arguments.every_client:
         requests.ask(Kind.CANCEL_EVERY_CLIENT)
-    told = f"{count(cancelled, 'job')} to be cancelled"
-    return f"{told}, and every task of every other client." if every_client else f"{told}."
+    if not arguments.json:
+        others = ", and every task of every other client" if arguments.every_client else ""
+        say(f"{count(cancelled, 'job')} to be cancelled{others}.")
+    return {"cancelled": cancelled, "jobs": None}
 
 
 def _tell(chosen: list[JobReport]) -> None:
     for report in chosen[:MOST_LINES]:
         job = report.job
-        print(f"job {job.id} {shown(job.path)}: {_what(job)}; {_spent(job)}")
+        say(f"job {job.id} {shown(job.path)}: {_what(job)}; {_spent(job)}")
     if len(chosen) > MOST_LINES:
-        print(f"… and {count(len(chosen) - MOST_LINES, 'more job')}")
+        say(f"… and {count(len(chosen) - MOST_LINES, 'more job')}")
 
 
 def _what(job: Job) -> str:
     if job.state is State.FAILED:
         return "to be given up, its file stays where it is"
-    if job.stage in (Stage.DOWNLOAD, Stage.DELETE, Stage.ARCHIVE):
+    if _is_delivered(job):
         return "is finished on the service and delivered all the same"
     return "to be cancelled"
 
 
+def _is_delivered(job: Job) -> bool:
+    """Whether its results are there already: they are put into the outbox all the same."""
+    return job.state is not State.FAILED and job.stage in (Stage.DOWNLOAD, Stage.DELETE, Stage.ARCHIVE)
+
+
 def _spent(job: Job) -> str:
-    charged = f"{job.minutes:,.1f} min are charged already" if job.minutes else ""
+    charged = f"{cost_text(job.minutes)} min are charged already" if job.minutes else ""
     lost = "what was started without an answer may have been charged" if any(task.lost for task in job.tasks) else ""
     return " and ".join(filter(None, (charged, lost))) or "nothing was charged"
 
 
-def _agreed() -> bool:
-    """A person's word for it. Raises UsageError where there is nobody to ask."""
-    if not sys.stdin.isatty():
-        raise UsageError(
-            f"{_WARNING} There is no terminal to ask at; nothing was asked.", hint="--yes says that it is meant."
-        )
-    print(_WARNING)
+def _agreed(*, can_ask: bool) -> bool:
+    """A person's word for it. Raises UsageError where none can be asked."""
+    if not can_ask or not sys.stdin.isatty():
+        raise UsageError(f"{_WARNING} It needs a confirmation; no change was made.", hint="Add --yes to confirm.")
+    say(_WARNING)
     try:
         return input("Stop them all? [y/N] ").strip().lower() in ("y", "yes")
     except EOFError:  # ctrl-D

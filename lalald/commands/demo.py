@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from lalald.commands.layout import Bar, Cell, Section, on_a_terminal, show
 from lalald.errors import StoreError, UsageError
 from lalald.jobs import State
+from lalald.money import cost_text
 from lalald.store.reports import JobReport, Reports
 
 if TYPE_CHECKING:
@@ -121,12 +122,12 @@ def _sum_up(stage: Stage, jobs: list[JobReport], seconds: float) -> None:
     for line in _tree(stage.outbox, lambda path: f"  {path.stat().st_size:>9,} bytes"):
         print(line)
     rows = [
-        (f"  {report.job.path}", " + ".join(t.mode for t in report.job.tasks), f"{report.job.minutes:.2f}")
+        (f"  {report.job.path}", " + ".join(t.mode for t in report.job.tasks), cost_text(report.job.minutes))
         for report in jobs
     ]
     total = sum(report.job.minutes for report in jobs)
     print("\nWhat it would have cost, in minutes (duration × stems):\n")
-    show([Section("", [*rows, ("  together", "", f"{total:.2f}")])])
+    show([Section("", [*rows, ("  together", "", cost_text(total))])])
     print(f"\n{len(jobs)} files in {seconds:.1f} s, nothing spent. The sandbox's tracks are copies that say so.")
     print("With a real key: `lalald init`, then `lalald run`.")
 

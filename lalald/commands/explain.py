@@ -11,7 +11,8 @@ from typing import Any
 
 from lalald.budget import exceeds
 from lalald.commands.asking import duration_of
-from lalald.commands.layout import Cell, Section, show, show_json
+from lalald.commands.json_output import show_json
+from lalald.commands.layout import Cell, Section, show
 from lalald.commands.wording import price, shown
 from lalald.config import Config, Inbox, Rule
 from lalald.consent import price_of, to_pay, to_pay_on_retry
@@ -21,6 +22,7 @@ from lalald.inbox.first_look import MOST_TAKEN
 from lalald.inbox.found import tasks
 from lalald.jobs import State, Task, recipe
 from lalald.media.durations import local_duration
+from lalald.money import cost_text
 from lalald.quantities import format_duration
 from lalald.store.reports import JobReport, Reports
 
@@ -96,7 +98,9 @@ class Account:
             yield "note", shown(remark)
 
     def _cost_told(self) -> str:
-        charged = f", {self.job.job.minutes:,.1f} min are charged already" if self.job and self.job.job.minutes else ""
+        charged = (
+            f", {cost_text(self.job.job.minutes)} min are charged already" if self.job and self.job.job.minutes else ""
+        )
         unknown = "unknown until it is uploaded: that costs nothing yet"
         cost = unknown if self.cost is None else price(self.cost) if self.cost else "nothing more"
         return cost + charged

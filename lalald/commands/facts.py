@@ -28,7 +28,7 @@ def job_facts(report: JobReport) -> dict[str, Any]:
         "error": job.error,
         "warning": warning_of(job),
         "progress": report.percent,
-        "minutes": round(float(job.minutes), 3),
+        "minutes": float(job.minutes),
         "attempts": job.attempts,
         "due_at": iso(job.due_at),
         "created_at": iso(job.created_at),

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterable
 
+from lalald.commands.error_output import exit_code_of
 from lalald.commands.facts import job_facts
+from lalald.commands.json_output import as_json, error_facts
 from lalald.commands.layout import Section, show
 from lalald.commands.state_folder import state_dir
 from lalald.commands.wording import moment, shown
+from lalald.errors import StoreError
 from lalald.job_warnings import warning_of
 from lalald.jobs import Stage, State
+from lalald.money import cost_text
 from lalald.store.reports import JobReport, Reports
 
 _LIMIT = 50
@@ -42,8 +45,7 @@ def run(arguments: Namespace) -> int:
     with Reports.open(state_dir(arguments.config)) as reports:
         found = reports.jobs(stage=stage, states=states, limit=limit or None)
         if arguments.json:
-            _show_json(found)
-            return 0
+            return _show_json(found)
         rows = [_row(report) for report in found]
         show([Section("", rows, _COLUMNS)] if rows else [Section("No jobs.")])
         hidden = reports.count(stage=stage, states=states) - len(rows)
@@ -52,20 +54,27 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-def _show_json(found: Iterable[JobReport]) -> None:
-    """One object after the other, however many there are."""
-    separator = "["
-    for report in found:
-        sys.stdout.write(f"{separator}\n{json.dumps(job_facts(report))}")
-        separator = ","
+def _show_json(found: Iterable[JobReport]) -> int:
+    """One object after the other, however many there are; an error on the way is the last object. The exit code."""
+    separator, failure = "[", None
+    try:
+        for report in found:
+            sys.stdout.write(f"{separator}\n{as_json(job_facts(report), indent=None)}")
+            separator = ","
+    except StoreError as error:
+        if separator == "[":
+            raise
+        failure = error
+        sys.stdout.write(f",\n{as_json(error_facts(error), indent=None)}")
     sys.stdout.write("[]\n" if separator == "[" else "\n]\n")
+    return exit_code_of(failure) if failure else 0
 
 
 def _row(report: JobReport) -> tuple[str, ...]:
     job = report.job
     state = f"{report.state} {report.percent:.0f} %" if report.percent is not None else report.state
     what = (f"{job.hold}: {job.hold_reason or ''}" if job.hold else job.error or warning_of(job)) or ""
-    minutes = f"{job.minutes:,.1f}" if job.minutes else "-"
+    minutes = cost_text(job.minutes) if job.minutes else "-"
     return (
         str(job.id),
         shown(job.path),

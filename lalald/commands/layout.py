@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from lalald.commands.wrapping import terminal_width, wrapped
 
 _BAR_WIDTH = 20
 _GAP = "  "
@@ -47,9 +47,9 @@ def show(sections: Iterable[Section]) -> None:
         sys.stdout.write(plain(sections))
 
 
-def show_json(facts: Any) -> None:
-    """As JSON in ASCII: what is no UTF-8 in a name is a lone surrogate, `\\udcXX` for the byte XX."""
-    print(json.dumps(facts, indent=2))
+def say(text: str) -> None:
+    """A sentence on standard output; on a terminal it wraps at words."""
+    print(wrapped(text, terminal_width()) if sys.stdout.isatty() else text)
 
 
 def on_a_terminal() -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser, Namespace
 
-from lalald.commands.layout import show_json
+from lalald.commands.json_output import show_json
+from lalald.money import free_text
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -20,5 +21,5 @@ def run(arguments: Namespace) -> int:
     if arguments.json:
         show_json({"minutes_left": left})
     else:
-        print(f"{left:,.1f} minutes left")
+        print(f"{free_text(left)} minutes left")
     return 0

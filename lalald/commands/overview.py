@@ -14,6 +14,7 @@ from lalald.commands.wording import ago, count, iso, moment, price, shown, troub
 from lalald.control import ping
 from lalald.job_warnings import warning_of
 from lalald.jobs import Stage
+from lalald.money import cost_text, free_text
 from lalald.store.reports import Counts, Fact, FolderReport, HoldReport, InboxReport, JobReport, Reports
 
 _MOST_UNDER_WAY = 20
@@ -72,6 +73,7 @@ class Overview:
         """For --json. Moments are ISO 8601 in UTC."""
         daemon: dict[str, Any] = self.daemon.value if self.daemon else {}
         service: dict[str, Any] = self.service.value if self.service else {}
+        trouble = service.get("trouble")
         return {
             "daemon": {
                 "running": self.running,
@@ -80,23 +82,20 @@ class Overview:
                 "started_at": iso(daemon.get("started_at")),
             },
             "config_error": self.mistake,
-            "service": {"trouble": service.get("trouble"), "since": iso(service.get("since"))},
-            "inboxes": [_since_when(inbox) for inbox in self.inboxes],
+            "service": {"trouble": trouble, "since": iso(service.get("since")) if trouble else None},
+            "inboxes": [_inbox_facts(inbox, running=self.running) for inbox in self.inboxes],
             "outboxes": [_since_when(outbox) for outbox in self.outboxes],
             "filing_folders": [_since_when(folder) for folder in self.filing_folders],
             "jobs": self.counts.states,
             "stages": {str(stage): self.counts.stages.get(stage, 0) for stage in Stage if stage is not Stage.DONE},
             "requests": self.asked,
             "under_way": [_job_facts(report) for report in self.under_way],
-            "holds": [
-                {**hold._asdict(), "minutes": round(hold.minutes, 3), "since": iso(hold.since), "to_do": _to_do(hold)}
-                for hold in self.holds
-            ],
+            "holds": [{**hold._asdict(), "since": iso(hold.since), "to_do": _to_do(hold)} for hold in self.holds],
             "failures": [{**_job_facts(report), "error": report.job.error} for report in self.failures],
             "incomplete": [{**_job_facts(report), "warning": warning_of(report.job)} for report in self.incomplete],
             "minutes": {
-                "today": round(self.minutes.today, 3),
-                "this_month": round(self.minutes.this_month, 3),
+                "today": self.minutes.today,
+                "this_month": self.minutes.this_month,
                 "left": self.minutes.left,
                 "left_at": iso(self.minutes.left_at),
             },
@@ -106,7 +105,7 @@ class Overview:
         """For people."""
         yield Section(self._daemon_told(), list(self._troubles()))
         if self.inboxes:
-            yield Section("inboxes", [_inbox_row(inbox) for inbox in self.inboxes])
+            yield Section("inboxes", [_inbox_row(inbox, running=self.running) for inbox in self.inboxes])
         for title, folders in (("outboxes", self.outboxes), ("done and failed folders", self.filing_folders)):
             if away := [folder for folder in folders if folder.available is False]:
                 yield Section(title, [_away_row(folder) for folder in away])
@@ -185,12 +184,12 @@ class Overview:
 
     def _minutes_rows(self) -> list[tuple[Cell, ...]]:
         minutes = self.minutes
-        left = "not known yet" if minutes.left is None else f"{minutes.left:,.1f}"
-        since = f", less {minutes.since:,.1f} charged since" if minutes.since else ""
+        left = "not known yet" if minutes.left is None else free_text(minutes.left)
+        since = f", less {cost_text(minutes.since)} charged since" if minutes.since else ""
         age = "" if minutes.left_at is None else f" (asked {ago(minutes.left_at, self.now)}{since})"
         return [
-            ("charged today", f"{minutes.today:,.1f}"),
-            ("charged this month", f"{minutes.this_month:,.1f}"),
+            ("charged today", cost_text(minutes.today)),
+            ("charged this month", cost_text(minutes.this_month)),
             ("left", f"{left}{age}"),
         ]
 
@@ -257,12 +256,20 @@ def _local(year: int, month: int, day: int) -> float:
     return time.mktime((year, month, day, 0, 0, 0, 0, 0, -1))
 
 
-def _inbox_row(inbox: InboxReport) -> tuple[Cell, ...]:
+def _inbox_facts(inbox: InboxReport, *, running: bool) -> dict[str, Any]:
+    """A stopped daemon watches nothing, whatever it did before."""
+    facts = {**inbox._asdict(), "since": iso(inbox.since)}
+    return facts if running else {**facts, "watch": None, "watch_reason": None}
+
+
+def _inbox_row(inbox: InboxReport, *, running: bool) -> tuple[Cell, ...]:
     path = shown(inbox.path)
     if inbox.available is None:
-        return path, "not looked at yet", ""
+        return path, "not scanned yet", ""
     if not inbox.available:
         return _away_row(inbox)
+    if not running:
+        return path, "not watched", "lalald is not running"
     told = "; ".join(shown(part) for part in (inbox.watch_reason, inbox.reason) if part)
     return path, f"watched, {inbox.watch or 'somehow'}", told
 
@@ -272,7 +279,7 @@ def _away_row(folder: InboxReport | FolderReport) -> tuple[Cell, ...]:
     return shown(folder.path), f"unavailable{since}", shown(folder.reason or "")
 
 
-def _since_when(folder: InboxReport | FolderReport) -> dict[str, Any]:
+def _since_when(folder: FolderReport) -> dict[str, Any]:
     return {**folder._asdict(), "since": iso(folder.since)}
 
 

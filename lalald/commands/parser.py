@@ -2,27 +2,60 @@
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
+from argparse import SUPPRESS, ArgumentParser, HelpFormatter
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any, NoReturn
 
 from lalald import __version__
 from lalald.commands.verbs import GROUPS, VERBS, Verb
+from lalald.commands.wrapping import command_line, wrapped
+from lalald.errors import UsageError
 from lalald.suggestions import unknown
 
 _CONFIG = "the configuration; default: $LALALD_CONFIG, then the usual places"
+_EXAMPLE = "  lalald ", "  LALALD_"  # how an example begins; tests/test_help.py knows that every one does
 EXIT_CODES = """exit codes:
-  0 fine, 1 some jobs failed or are held, 2 usage or configuration, 3 daemon not running or unhealthy"""
+  0             fine
+  1             some jobs failed or are held, or something needs a person
+  2             usage or configuration
+  3             daemon not running or unhealthy"""
+
+
+class _Format(HelpFormatter):
+    """Wraps at words to the terminal's width; commands and lists keep their lines."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines = text.split("\n")
+        return "\n".join(
+            command_line(line, width) if line.startswith(_EXAMPLE) else wrapped(indent + line, width) for line in lines
+        )
+
+
+class Parser(ArgumentParser):
+    """Raises UsageError where argparse would print and end the program: errors are reported in one way, as JSON too."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does, but what is left over is reported with its command's own help."""
+        arguments, left = self.parse_known_args(args, namespace)
+        if left:
+            words = ("lalald", *filter(None, (getattr(arguments, "command", None),)))
+            hint = f"`{' '.join(words)} --help` shows how it is used."
+            raise UsageError(f"unknown arguments: {' '.join(left)}.", hint=hint)
+        return arguments
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}.", hint=f"`{self.prog} --help` shows how it is used.")
 
 
 def build(words: Sequence[str]) -> ArgumentParser:
     """The whole parser; only commands that stand in `words` have arguments, for theirs are the modules to load."""
-    parser = ArgumentParser(
+    parser = Parser(
         prog="lalald",
         usage="lalald [--config FILE] COMMAND …",
         description="Watches folders and carries what is dropped there through LALAL.AI: stems and cleaned voices.",
-        epilog=f"{_listing()}\n\n`lalald COMMAND --help` tells more, with examples and costs.\n\n{EXIT_CODES}",
-        formatter_class=RawDescriptionHelpFormatter,
+        epilog=f"{_listing()}\n\n`lalald help COMMAND` explains one, with examples and costs.\n\n{EXIT_CODES}",
+        formatter_class=_Format,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"lalald {__version__}")
@@ -33,7 +66,7 @@ def build(words: Sequence[str]) -> ArgumentParser:
             verb.name,
             description=verb.summary,
             epilog=_epilog(verb),
-            formatter_class=RawDescriptionHelpFormatter,
+            formatter_class=_Format,
             conflict_handler="resolve",
             allow_abbrev=False,
         )
@@ -44,21 +77,27 @@ def build(words: Sequence[str]) -> ArgumentParser:
     return parser
 
 
-def check_command(parser: ArgumentParser, words: Sequence[str]) -> None:
-    """Ends the program where the first word that is no option is no command, and says which one was meant."""
+def check_command(words: Sequence[str]) -> None:
+    """Raises UsageError where the first word that is not an option is not a command, and says which one was meant."""
     rest = iter(words)
     for word in rest:
         if word == "--config":
             next(rest, None)
         elif not word.startswith("-"):
             if word not in VERBS:
-                parser.error(unknown("command", word, VERBS))
+                raise UsageError(unknown_command(word), hint="`lalald help` lists the commands.")
             return
+
+
+def unknown_command(word: str) -> str:
+    """What is said of a word that is not a command."""
+    return f"{unknown('command', word, VERBS)}."
 
 
 def _epilog(verb: Verb) -> str:
     examples = "\n".join(f"  {example}" for example in verb.examples)
-    return "\n\n".join(part for part in (verb.more, f"examples:\n{examples}", f"costs: {verb.costs}") if part)
+    more = verb.more.replace("\n", " ")
+    return "\n\n".join(part for part in (more, f"examples:\n{examples}", f"costs: {verb.costs}") if part)
 
 
 def _listing() -> str:

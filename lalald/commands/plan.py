@@ -8,11 +8,13 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from typing import Any
 
-from lalald.commands.layout import Cell, Section, show, show_json
+from lalald.commands.json_output import show_json
+from lalald.commands.layout import Cell, Section, show
 from lalald.commands.pricing import Plan, priced
 from lalald.commands.wording import count, price, shown
 from lalald.config import Config
 from lalald.errors import LalaldError
+from lalald.money import cost_text, free_text
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -56,16 +58,16 @@ def _facts(plan: Plan, left: float | None, trouble: str | None) -> dict[str, Any
                 "new": line.new,
                 "waiting": line.waiting,
                 "held": line.held,
-                "minutes": round(line.minutes, 3),
+                "minutes": line.minutes,
                 "unknown": line.unknown,
             }
             for (inbox, rule), line in plan.lines.items()
         ],
         "files": plan.files,
-        "minutes": round(plan.minutes, 3),
+        "minutes": plan.minutes,
         "unknown": plan.unknown,
         "over_per_file": plan.over_per_file,
-        "spent_today": round(plan.spent_today, 3),
+        "spent_today": plan.spent_today,
         "left_alone": dict(plan.left_alone),
         "troubles": list(plan.troubles),
         "minutes_left": left,
@@ -82,7 +84,7 @@ def _sections(plan: Plan, config: Config, left: float | None, trouble: str | Non
                 f"{line.new:,}",
                 f"{line.waiting:,}",
                 f"{line.held:,}",
-                f"{line.minutes:,.1f}",
+                cost_text(line.minutes),
                 f"{line.unknown:,}" if line.unknown else "-",
             )
             for (inbox, rule), line in plan.lines.items()
@@ -102,7 +104,10 @@ def _limits(plan: Plan, per_day: float | None) -> Iterator[tuple[Cell, ...]]:
         yield "", f"{dear} above minutes.per_file ({plan.per_file:g} min): held until `lalald release`"
     if per_day is not None and plan.files:
         free = max(0.0, per_day - plan.spent_today)
-        yield "today", f"{free:,.1f} min: minutes.per_day allows {per_day:g}, {plan.spent_today:,.1f} are charged"
+        yield (
+            "today",
+            f"{free_text(free)} min: minutes.per_day allows {per_day:g}, {cost_text(plan.spent_today)} are charged",
+        )
 
 
 def _totals(plan: Plan, config: Config, left: float | None, trouble: str | None) -> Iterator[tuple[Cell, ...]]:
@@ -116,9 +121,10 @@ def _totals(plan: Plan, config: Config, left: float | None, trouble: str | None)
         return
     yield (
         "left",
-        f"{left:,.1f} min" + (f", {config.minutes.reserve:g} of them in reserve" if config.minutes.reserve else ""),
+        f"{free_text(left)} min"
+        + (f", {config.minutes.reserve:g} of them in reserve" if config.minutes.reserve else ""),
     )
     missing = plan.minutes - (left - config.minutes.reserve)
     if missing > 0:
         least = "at least " if plan.unknown else ""
-        yield "", f"{least}{missing:,.1f} min too few: what does not fit is held, oldest first served"
+        yield "", f"{least}{cost_text(missing)} min too few: what does not fit is held, oldest first served"

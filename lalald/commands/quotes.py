@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from lalald.commands.asking import MOST_LINES, duration_of
+from lalald.commands.layout import say
 from lalald.commands.wording import charged, count, price, shown
 from lalald.consent import asks_about_upload, price_of, seen, to_pay_on_retry
 from lalald.jobs import Hold, HoldSource, Job, Seen, Task
@@ -53,7 +54,7 @@ class Quote:
             "path": self.path,
             "hold": self.hold and str(self.hold),
             "hold_source": self.source and str(self.source),
-            "minutes": None if self.minutes is None else round(self.minutes, 3),
+            "minutes": self.minutes,
             "stays_held": self.stays,
             "stays_held_for": self.stays_for and str(self.stays_for),
         }
@@ -94,7 +95,7 @@ def facts(quotes: Sequence[Quote]) -> dict[str, Any]:
     cost = together(quotes)
     return {
         "jobs": [one.facts() for one in quotes],
-        "minutes": round(cost.minutes, 3),
+        "minutes": cost.minutes,
         "unknown": cost.unknown,
     }
 
@@ -102,8 +103,8 @@ def facts(quotes: Sequence[Quote]) -> dict[str, Any]:
 def show_quotes(quotes: Sequence[Quote]) -> None:
     """A line for each up to a screenful, and the sum."""
     for one in quotes[:MOST_LINES]:
-        print(one.line())
+        say(one.line())
     if len(quotes) > MOST_LINES:
-        print(f"… and {count(len(quotes) - MOST_LINES, 'more job')}")
+        say(f"… and {count(len(quotes) - MOST_LINES, 'more job')}")
     if len(quotes) > 1:
-        print(f"together {price(*together(quotes))}")
+        say(f"together {price(*together(quotes))}")

@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 
 from lalald.commands.asking import by_the_rules_of_now, duration_of, each_once, job_id, jobs_named, ring
 from lalald.commands.facts import source
-from lalald.commands.layout import show_json
+from lalald.commands.json_output import show_json
 from lalald.commands.quotes import facts, quote, show_quotes
 from lalald.commands.state_folder import state_dir
 from lalald.commands.wording import shown

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from lalald.commands.asking import configuration, fitting, folder_named, job_id, jobs_named, ring
-from lalald.commands.layout import show_json
+from lalald.commands.error_output import exit_code_of
+from lalald.commands.json_output import error_facts, show_json
+from lalald.commands.layout import say
 from lalald.commands.quotes import Price, Quote, by_hold, show_quotes, together
 from lalald.commands.release_forecast import forecast
 from lalald.commands.state_folder import state_dir
@@ -61,7 +63,7 @@ def _named(arguments: Namespace, folder: Path, requests: Requests) -> int:
         return ring(folder, quiet=True)
     show_quotes(quotes)
     for accepted in folders:
-        print(f"{shown(accepted)}: the folder that is there now is accepted")
+        say(f"{shown(accepted)}: the folder that is there now is accepted")
     return ring(folder)
 
 
@@ -75,15 +77,23 @@ def _all(arguments: Namespace, folder: Path, requests: Requests) -> int:
         with requests.together():
             requests.leave_for(Request.RELEASE, {one.job_id: one.seen for one in asked})
     if arguments.json:
-        show_json(_facts([] if unsure else asked, [one for one in quotes if one.stays_for], spared, by_hold(quotes)))
-    else:
-        _show_all(quotes, asked, spared, unsure=unsure)
+        facts = _facts([] if unsure else asked, [one for one in quotes if one.stays_for], spared, by_hold(quotes))
+        if unsure:
+            show_json({**error_facts(_needs_yes()), **facts})
+            return exit_code_of(_needs_yes())
+        show_json(facts)
+        return ring(folder, quiet=True) if asked else 0
+    _show_all(quotes, asked, spared, unsure=unsure)
     if unsure:
-        raise UsageError(
-            "--all would release more than one kind of hold, or pay for lost tasks again; nothing was released.",
-            hint="Add --yes, or choose with --hold KIND.",
-        )
-    return ring(folder, quiet=arguments.json) if asked else 0
+        raise _needs_yes()
+    return ring(folder) if asked else 0
+
+
+def _needs_yes() -> UsageError:
+    return UsageError(
+        "--all would release more than one kind of hold, or pay for lost tasks again; nothing was released.",
+        hint="Add --yes, or choose with --hold KIND.",
+    )
 
 
 def _is_meant(report: JobReport, arguments: Namespace) -> bool:
@@ -106,20 +116,20 @@ def _quotes(reports: Iterable[JobReport], arguments: Namespace, requests: Reques
 def _show_all(quotes: Sequence[Quote], asked: Sequence[Quote], spared: Sequence[HoldReport], *, unsure: bool) -> None:
     holds = by_hold(quotes)
     for kind, (jobs, cost) in holds.items() if len(holds) > 1 or unsure else ():
-        print(f"{kind}: {count(jobs, 'job')}, {charged(*cost)}")
+        say(f"{kind}: {count(jobs, 'job')}, {charged(*cost)}")
     resumed = [one for one in asked if one.stays_for is None]
     if resumed and not unsure:
-        print(f"{count(len(resumed), 'job')} released; {charged(*together(resumed))}")
+        say(f"{count(len(resumed), 'job')} released; {charged(*together(resumed))}")
     for source in HoldSource:
         staying = [one for one in quotes if one.stays_for is source]
         if staying:
             first = staying[0]
-            print(f"{count(len(staying), 'job')} will stay held ({source}): job {first.job_id} {first.stays}")
+            say(f"{count(len(staying), 'job')} will stay held ({source}): job {first.job_id} {first.stays}")
     for hold in spared:
         why = _RESUMES if hold.stands_still else _PAYS_AGAIN
-        print(f"{count(hold.jobs, 'job')} held as lost_task left alone: {why}")
+        say(f"{count(hold.jobs, 'job')} held as lost_task left alone: {why}")
     if not quotes:
-        print("No other job is held: nothing to do." if spared else "No job is held: nothing to do.")
+        say("No other job is held: nothing to do." if spared else "No job is held: nothing to do.")
 
 
 def _facts(
@@ -134,12 +144,12 @@ def _facts(
     listed = (by_hold(released) if holds is None else holds).items()
     return {
         "released": [one.facts() for one in released],
-        "minutes": round(cost.minutes, 3),
+        "minutes": cost.minutes,
         "unknown": cost.unknown,
         "stay_held": [one.facts() for one in stay_held],
         "lost_task_left_alone": sum(hold.jobs for hold in spared),
         "holds": [
-            {"hold": kind, "jobs": jobs, "minutes": round(sum_.minutes, 3), "unknown": sum_.unknown}
+            {"hold": kind, "jobs": jobs, "minutes": sum_.minutes, "unknown": sum_.unknown}
             for kind, (jobs, sum_) in listed
         ],
         "folders": list(folders),

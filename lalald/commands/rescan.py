@@ -1,16 +1,19 @@
-"""The daemon looks through its inboxes now."""
+"""The daemon scans its inboxes now."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
 from lalald.commands.asking import inbox_named, ring
+from lalald.commands.json_output import show_json
+from lalald.commands.layout import say
 from lalald.commands.state_folder import state_dir
 from lalald.commands.wording import shown
 from lalald.store.requests import Kind, Requests
 
 
 def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="as an object")
     parser.add_argument("inboxes", nargs="*", metavar="INBOX", help="paths of inboxes; default: all of them")
 
 
@@ -22,6 +25,9 @@ def run(arguments: Namespace) -> int:
             requests.ask(Kind.RESCAN)
         for inbox in inboxes:
             requests.ask(Kind.RESCAN, inbox)
-    print("To be looked through: " + (", ".join(map(shown, inboxes)) if inboxes else "every inbox"))
-    ring(folder)
-    return 0
+        scanned = inboxes or [inbox.path for inbox in requests.inboxes()]
+    if arguments.json:
+        show_json({"inboxes": scanned})
+    else:
+        say("To be scanned: " + (", ".join(map(shown, inboxes)) if inboxes else "every inbox"))
+    return ring(folder, quiet=arguments.json)

@@ -6,7 +6,8 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 
 from lalald.commands.asking import by_the_rules_of_now, fitting, jobs_named, ring
-from lalald.commands.layout import show_json
+from lalald.commands.json_output import show_json
+from lalald.commands.layout import say
 from lalald.commands.quotes import facts, quote_of_retry, show_quotes
 from lalald.commands.state_folder import state_dir
 from lalald.errors import UsageError
@@ -34,7 +35,7 @@ def run(arguments: Namespace) -> int:
         show_json(facts(quotes))
         return ring(folder, quiet=True) if quotes else 0
     if not quotes:
-        print("No job has failed: nothing to do.")
+        say("No job has failed: nothing to do.")
         return 0
     show_quotes(quotes)
     return ring(folder)

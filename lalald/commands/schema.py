@@ -7,8 +7,7 @@ from argparse import ArgumentParser, Namespace
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """It takes none."""
-    del parser
+    parser.add_argument("--json", action="store_true", help="report errors as JSON, too: the schema always is")
 
 
 def run(arguments: Namespace) -> int:

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 
 from lalald.commands.asking import jobs_named
 from lalald.commands.facts import job_facts, source, task_state, track_path
-from lalald.commands.layout import Bar, Cell, Section, show, show_json
+from lalald.commands.json_output import show_json
+from lalald.commands.layout import Bar, Cell, Section, show
 from lalald.commands.remedies import to_do
 from lalald.commands.state_folder import state_dir
 from lalald.commands.wording import count, moment, shown, trouble_told
 from lalald.job_warnings import warnings_of
 from lalald.jobs import Job, Stage, State, Task, Track
+from lalald.money import cost_text
 from lalald.quantities import format_duration, format_size
 from lalald.store.reports import Fact, JobReport, Reports
 
@@ -63,8 +65,8 @@ def _job(report: JobReport, service: Fact | None) -> Section:
 
 
 def _charged(job: Job) -> str:
-    before = f", {job.minutes_before:,.1f} of them for earlier tries" if job.minutes_before else ""
-    return f"{job.minutes:,.1f}{before}"
+    before = f", {cost_text(job.minutes_before)} of them for earlier tries" if job.minutes_before else ""
+    return f"{cost_text(job.minutes)}{before}"
 
 
 def _state(report: JobReport) -> str:
@@ -112,7 +114,7 @@ def _task(job: Job, task: Task) -> Section:
         ("task id", shown(task.task_id or "-")),
         ("idempotency key", task.idempotency_key or "-"),
         ("started", moment(task.started_at)),
-        ("minutes charged", "-" if task.minutes is None or not task.task_id else f"{task.minutes:,.1f}"),
+        ("minutes charged", "-" if task.minutes is None or not task.task_id else cost_text(task.minutes)),
     ]
     if task.progress is not None:
         rows.append(("progress", Bar(task.progress)))

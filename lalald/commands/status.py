@@ -21,7 +21,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    from lalald.commands.layout import on_a_terminal, show, show_json
+    from lalald.commands.json_output import show_json
+    from lalald.commands.layout import on_a_terminal, show
 
     folder = state_dir(arguments.config)
     configured, mistake = _folders(arguments.config)

@@ -19,12 +19,6 @@ class Verb(NamedTuple):
     more: str = ""
     configured: bool = True
 
-    @property
-    def epilog(self) -> str:
-        """The end of its --help."""
-        examples = "\n".join(f"  {example}" for example in self.examples)
-        return "\n\n".join(part for part in (self.more, f"examples:\n{examples}", f"costs: {self.costs}") if part)
-
 
 _NOTHING = "nothing."
 _NEXT_START = "Where the daemon is not running, it happens at the daemon's next start; the exit code is 0 then, too."
@@ -150,6 +144,14 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
                 _NOTHING,
                 ("lalald health && echo fine",),
                 "Exit code 0 while they do, else 3. Says nothing but what is wrong.",
+            ),
+            Verb(
+                "help",
+                "lalald.commands.help",
+                "List the commands, or explain one with its options, examples and costs.",
+                _NOTHING,
+                ("lalald help", "lalald help release"),
+                configured=False,
             ),
         ),
     ),

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-import sys
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from lalald.commands.layout import Section, show, show_json
+from lalald.commands.error_output import complain, exit_code_of
+from lalald.commands.json_output import error_facts, show_json
+from lalald.commands.layout import Section, say, show
 from lalald.commands.wording import iso, moment, shown
-from lalald.errors import LicenceRefusedError, ServiceError
+from lalald.errors import ServiceError
 from lalald.presets import VOICES
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="as a list of objects")
+    parser.add_argument(
+        "--json", action="store_true", help="as a list of objects; an object with `error` where your own are unknown"
+    )
 
 
 def run(arguments: Namespace) -> int:
@@ -37,19 +40,25 @@ def run(arguments: Namespace) -> int:
         for pack in own
         if pack.pack_id not in VOICES
     ]
-    _show(packs, as_json=arguments.json)
-    if trouble is None:
-        return 0
-    print(f"lalald: your own voice packs could not be asked for: {trouble}", file=sys.stderr)
-    if trouble.hint:
-        print(f"  {trouble.hint}", file=sys.stderr)
-    return 2 if isinstance(trouble, LicenceRefusedError) else 1
+    facts = [{**pack, "created_at": iso(pack["created_at"])} for pack in packs]
+    if trouble is not None:
+        trouble = type(trouble)(f"your own voice packs are unknown: {trouble}", hint=trouble.hint)
+        if arguments.json:
+            show_json({**error_facts(trouble), "voices": facts})
+        else:
+            _show(packs)
+            complain(trouble)
+        return exit_code_of(trouble)
+    if arguments.json:
+        show_json(facts)
+    else:
+        _show(packs)
+        if len(packs) == len(VOICES):
+            say("You have no voice packs of your own. Make one on the LALAL.AI website; it is listed here then.")
+    return 0
 
 
-def _show(packs: list[dict[str, Any]], *, as_json: bool) -> None:
-    if as_json:
-        show_json([{**pack, "created_at": iso(pack["created_at"])} for pack in packs])
-        return
+def _show(packs: list[dict[str, Any]]) -> None:
     rows = [
         (
             shown(pack["voice_pack_id"]),

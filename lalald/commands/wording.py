@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from lalald.money import cost_text
 from lalald.naming import shown
 from lalald.store.reports import Fact
 
@@ -49,9 +50,9 @@ def iso(at: float | None) -> str | None:
 def price(minutes: float, unknown: int = 0) -> str:
     """`about 12.5 min`; with files of unknown length `at least 12.5 min, 2 files of unknown length`."""
     if not unknown:
-        return f"about {minutes:,.1f} min"
+        return f"about {cost_text(minutes)} min"
     of_unknown = f"{count(unknown, 'file')} of unknown length"
-    return f"at least {minutes:,.1f} min, {of_unknown}" if minutes else of_unknown
+    return f"at least {cost_text(minutes)} min, {of_unknown}" if minutes else of_unknown
 
 
 def charged(minutes: float, unknown: int = 0) -> str:

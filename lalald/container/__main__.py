@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None, config_dir: Path = CONFIG_DIR) -> in
     """Runs one command as the user of PUID and PGID. Returns the exit code."""
     streams.prepare()
     words = list(sys.argv[1:] if argv is None else argv)
-    return program.guarded(lambda: _run(words, config_dir, os.environ))
+    return program.guarded(lambda: _run(words, config_dir, os.environ), json_wanted=program.json_is_wanted(words))
 
 
 def _run(words: list[str], config_dir: Path, environ: MutableMapping[str, str]) -> int:

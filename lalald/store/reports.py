@@ -302,7 +302,10 @@ class Reports:
         return Fact(json.loads(row[0]), row[1]) if row else None
 
     def _reports(self, where: str, parameters: Sequence[Any], limit: int, order: str = "jobs.id") -> list[JobReport]:
-        found = jobs_where(self.connection, f"WHERE {where} ORDER BY {order} LIMIT ?", (*parameters, limit))
+        try:
+            found = jobs_where(self.connection, f"WHERE {where} ORDER BY {order} LIMIT ?", (*parameters, limit))
+        except sqlite3.Error as error:
+            raise database.translated(error, "the database") from error
         return [JobReport(job, progress) for job, progress in found]
 
 

@@ -1,0 +1,38 @@
+"""JSON for other programs: ASCII, numbers rounded to 3 places, and an object for every error."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from lalald.errors import LalaldError
+
+_PLACES = 3
+
+
+def as_json(facts: Any, indent: int | None = 2) -> str:
+    """What is no UTF-8 in a name is a lone surrogate, `\\udcXX` for the byte XX."""
+    return json.dumps(_rounded(facts), indent=indent)
+
+
+def show_json(facts: Any) -> None:
+    """To standard output."""
+    print(as_json(facts))
+
+
+def error_facts(error: LalaldError) -> dict[str, str | None]:
+    """What `--json` prints in place of an answer."""
+    return {"error": str(error), "hint": error.hint or None}
+
+
+def _rounded(value: Any) -> Any:
+    """The same facts with every number rounded; one that JSON cannot express is null."""
+    if isinstance(value, float):
+        return round(value, _PLACES) + 0.0 if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _rounded(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(one) for one in value]
+    return value
