@@ -32,6 +32,7 @@ from lalald.jobs import Job, told
 from lalald.known_folders import KnownFolders
 from lalald.lock import only_daemon
 from lalald.once import all_carried, exit_code
+from lalald.placeholders import clear_own_litter
 from lalald.reservations import Reservations
 from lalald.stages.bench import Bench
 from lalald.store import Store, StoreThread
@@ -182,6 +183,7 @@ class _Daemon:
             left = await self.disks.on(directory, outbox.staged_job_ids, directory)
             known = await self.store.run(partial(_jobs_of, left))
             await self.disks.on(directory, outbox.clear_staging, directory, known)
+            await self.disks.on(directory, clear_own_litter, directory)
         except FileError:
             self.worker.holds.turns.wake()
 

@@ -7,19 +7,17 @@ The name aside is hidden and in the file's own folder, so that taking it is one 
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
 import stat
 import time
-from array import array
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
 
-from lalald.errors import FileError, FolderPermissionError
+from lalald.errors import FileError
+from lalald.file_bounds import check_may_take
 from lalald.file_numbers import int64, is_same_time
 from lalald.files import (
     LEAST_NAME_BYTES,
@@ -37,20 +35,12 @@ from lalald.files import (
 from lalald.jobs import Job
 from lalald.listings import LISTINGS
 from lalald.naming import numbered, shown, with_ending
-from lalald.renaming import (
-    check_arrived,
-    clear_own_litter,
-    clear_reservation,
-    hidden_path,
-    rename_without_replacing,
-)
+from lalald.placeholders import clear_own_litter, clear_reservation
+from lalald.renaming import can_rename_between, rename_without_replacing
 
 _BELIEVED_SECONDS = 10.0
 _REMEMBERED_AT_MOST = 100
 _RENAMED_AT: dict[tuple[str, str], float] = {}  # from which folder to which, and when it was tried
-_GET_FLAGS = 0x80086601  # FS_IOC_GETFLAGS, ioctl_iflags(2)
-_BOUND_FLAGS = 0x10 | 0x20  # immutable, append only
-_KEEP = "`on_success: keep`"
 
 
 class StrangerError(Exception):
@@ -239,34 +229,6 @@ def _is_copy(source: Source, facts: os.stat_result) -> bool:
     return stat.S_ISREG(facts.st_mode) and facts.st_size == source.job.size and close
 
 
-def check_may_take(path: str) -> None:
-    """What no trial with another file shows: this very file may be bound to its place. Raises FolderPermissionError, OSError."""
-    file = os.lstat(path)
-    if _is_immutable(path):
-        message = f"{shown(path)} is immutable: nobody may move or delete it."
-        raise FolderPermissionError(message, hint=f"Run `chattr -i -a` on it, or set {_KEEP}.")
-    if os.geteuid() == 0:
-        return
-    folder = os.stat(os.path.dirname(path))
-    if folder.st_mode & stat.S_ISVTX and os.geteuid() not in (folder.st_uid, file.st_uid):
-        message = (
-            f"{shown(path)} may not be moved by uid {os.geteuid()}: its folder is sticky, and both belong to others."
-        )
-        raise FolderPermissionError(message, hint=f"Take the sticky bit away (chmod -t), or set {_KEEP}.")
-
-
-def _is_immutable(path: str) -> bool:
-    """By the attributes of chattr(1), where the file system has them and they may be read."""
-    flags = array("i", [0])
-    with suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            fcntl.ioctl(descriptor, _GET_FLAGS, flags)
-        finally:
-            os.close(descriptor)
-    return bool(flags[0] & _BOUND_FLAGS)
-
-
 def _moves_between(source: Source, folder: str) -> bool:
     """Whether a rename can do it. Only a try tells: two mounts of one file system look alike. Raises OSError without the right.
 
@@ -279,22 +241,6 @@ def _moves_between(source: Source, folder: str) -> bool:
     if len(_RENAMED_AT) >= _REMEMBERED_AT_MOST:
         _RENAMED_AT.clear()
     _RENAMED_AT[source.folder, folder] = time.monotonic()
-    return True
-
-
-def can_rename_between(source_folder: str, folder: str) -> bool:
-    """Tried with an empty hidden file; false where they are on different file systems. Raises OSError."""
-    with hidden_path(source_folder) as here, hidden_path(folder) as there:
-        os.close(os.open(here, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-        try:
-            os.rename(here, there)
-        except OSError as error:
-            os.unlink(here)
-            if error.errno != errno.EXDEV:
-                raise
-            return False
-        check_arrived(here, there)
-        os.unlink(there)
     return True
 
 

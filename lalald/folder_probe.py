@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from lalald.errors import DiskFullError, FileError, FolderPermissionError, FolderUnavailableError
 from lalald.files import is_denied, is_full, right_hint, sync_file, sync_folder, whoami
 from lalald.naming import shown
-from lalald.renaming import check_arrived, hidden_path, rename_without_replacing
+from lalald.placeholders import hidden_path
+from lalald.renaming import check_arrived, rename_without_replacing
 
 CONTENT = b"lalald tries whether it can work in this folder\n"
 

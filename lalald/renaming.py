@@ -13,26 +13,20 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import hashlib
 import os
-import stat
 import threading
 import time
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from enum import StrEnum
 
-RESERVED_PREFIX = ".lalald-reserved-"
-TRIAL_PREFIX = ".lalald-try-"
+from lalald.placeholders import empty_file, hidden_path, is_same_empty_file, reserved, write_note
 
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _REMEMBERED_SECONDS = 600.0
 _REMEMBERED_AT_MOST = 100
-_PLACEHOLDER_SECONDS = 10.0  # between a note and its empty file, however slow the share
-_COARSE_CLOCK_SECONDS = 2.0  # FAT keeps times to two seconds
 _REFUSALS = {  # "this method does not work here", in the words of various file systems
     errno.EINVAL,
     errno.ENOSYS,
@@ -60,8 +54,6 @@ class RenameMethod(StrEnum):
 
 
 _REMEMBERED: dict[Key, tuple[RenameMethod, float]] = {}
-_RESERVED: set[str] = set()  # names that a thread of this process reserves
-_TRIALS: set[str] = set()  # hidden files of trials that a thread of this process makes
 _LOCK = threading.Lock()
 
 
@@ -112,33 +104,13 @@ def _link_and_unlink(source: str, target: str) -> None:
 
 
 def _reserve_and_rename(source: str, target: str) -> None:
-    with _listed_in(_RESERVED, target):
-        _rename_over_placeholder(source, target)
-
-
-def _rename_over_placeholder(source: str, target: str) -> None:
-    """A note says what the empty file is, so that one that a crash leaves can be recognized and removed.
-
-    note ──► empty file (O_EXCL) ──► still ours and empty? ──► rename over it ──► note removed
-    """
-    clear_reservation(target)
-    note = _note_path(target)
-    _write_note(note, target)
-    try:
-        made = _empty_file(target)
-        try:
-            if not _is_same_empty_file(made, target):
-                raise _taken(source, target)
-            os.rename(source, target)
-            if os.path.lexists(source):
-                raise _not_done(source, target)
-        except OSError:
-            if _is_same_empty_file(made, target):
-                os.unlink(target)
-            raise
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(note)
+    """note ──► empty file (O_EXCL) ──► still ours and empty? ──► rename over it ──► note removed"""
+    with reserved(target) as made:
+        if not is_same_empty_file(made, target):
+            raise _taken(source, target)
+        os.rename(source, target)
+        if os.path.lexists(source):
+            raise _not_done(source, target)
 
 
 def _plain_rename(source: str, target: str) -> None:
@@ -159,123 +131,7 @@ def _taken(source: str, target: str) -> FileExistsError:
     return FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), source, None, target)
 
 
-# reservations
-
-
-def _note_path(target: str) -> str:
-    folder, name = os.path.split(target)
-    return os.path.join(folder, RESERVED_PREFIX + hashlib.sha256(os.fsencode(name)).hexdigest()[:32])
-
-
-def _write_note(note: str, target: str) -> None:
-    """Written again each time: its time of change is compared with that of the empty file."""
-    with suppress(FileNotFoundError):
-        os.unlink(note)
-    with open(note, "xb", buffering=0) as file:
-        file.write(os.fsencode(os.path.basename(target)))
-        with suppress(OSError):  # some file systems sync nothing
-            os.fsync(file.fileno())
-
-
-def _empty_file(path: str) -> os.stat_result:
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        return os.fstat(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _is_same_empty_file(made: os.stat_result, path: str) -> bool:
-    try:
-        there = os.lstat(path)
-    except FileNotFoundError:
-        return False
-    return stat.S_ISREG(there.st_mode) and there.st_size == 0 and os.path.samestat(made, there)
-
-
-def clear_reservation(target: str) -> bool:
-    """Removes the empty file that a crash left under a name, with its note. Whether there was one. Raises OSError."""
-    note = _note_path(target)
-    try:
-        noted = os.lstat(note)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    removed = False
-    with suppress(FileNotFoundError):
-        there = os.lstat(target)
-        if _is_placeholder(there, noted):
-            os.unlink(target)
-            removed = True
-    with suppress(FileNotFoundError):
-        os.unlink(note)
-    return removed
-
-
-def _is_placeholder(there: os.stat_result, noted: os.stat_result) -> bool:
-    """Inode numbers do not outlast a restart on the file systems that need this: owner, size and time have to do."""
-    since = there.st_mtime - noted.st_mtime
-    same_owner = (there.st_uid, there.st_gid) == (noted.st_uid, noted.st_gid)
-    is_empty = stat.S_ISREG(there.st_mode) and there.st_size == 0 and there.st_nlink <= 1
-    return is_empty and same_owner and -_COARSE_CLOCK_SECONDS <= since <= _PLACEHOLDER_SECONDS
-
-
-def clear_own_litter(folder: str) -> None:
-    """Removes what a crash left of trials and reservations in a folder. What cannot be removed now is removed the next time."""
-    with suppress(OSError):
-        for name in os.listdir(folder):
-            path = os.path.join(folder, name)
-            with suppress(OSError):
-                if name.startswith(RESERVED_PREFIX):
-                    _clear_noted(folder, path)
-                elif name.startswith(TRIAL_PREFIX) and path not in _TRIALS:
-                    _remove_trial(path)
-
-
-def _clear_noted(folder: str, note: str) -> None:
-    with open(note, "rb") as file:
-        target = os.path.join(folder, os.fsdecode(file.read(4096)))
-    if target not in _RESERVED and _note_path(target) == note:
-        clear_reservation(target)
-    elif _note_path(target) != note:  # the crash came before its content
-        os.unlink(note)
-
-
-def _remove_trial(path: str) -> None:
-    if not stat.S_ISDIR(os.lstat(path).st_mode):
-        os.unlink(path)
-        return
-    for name in os.listdir(path):
-        os.unlink(os.path.join(path, name))
-    os.rmdir(path)
-
-
 # trials
-
-
-@contextmanager
-def hidden_path(folder: str) -> Iterator[str]:
-    """A hidden name in a folder that no other trial has; a file or flat folder that is left there in the end is removed."""
-    path = os.path.join(folder, TRIAL_PREFIX + uuid.uuid4().hex)
-    with _listed_in(_TRIALS, path):
-        try:
-            yield path
-        finally:
-            with suppress(OSError):
-                _remove_trial(path)
-
-
-@contextmanager
-def _listed_in(registry: set[str], path: str) -> Iterator[None]:
-    """Raises FileExistsError where another thread has it."""
-    with _LOCK:
-        if path in registry:
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
-        registry.add(path)
-    try:
-        yield
-    finally:
-        with _LOCK:
-            registry.discard(path)
 
 
 def check_arrived(source: str, target: str) -> None:
@@ -288,11 +144,27 @@ def _not_done(source: str, target: str) -> OSError:
     return OSError(errno.EIO, "the file system reports a rename as done that it has not done", source, None, target)
 
 
+def can_rename_between(source_folder: str, folder: str) -> bool:
+    """Tried with an empty hidden file; false where they are on different file systems. Raises OSError."""
+    with hidden_path(source_folder) as here, hidden_path(folder) as there:
+        os.close(os.open(here, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        try:
+            os.rename(here, there)
+        except OSError as error:
+            os.unlink(here)
+            if error.errno != errno.EXDEV:
+                raise
+            return False
+        check_arrived(here, there)
+        os.unlink(there)
+    return True
+
+
 def _tried(folder: str, other: str, source: str, target: str) -> RenameMethod:
     """The method that works between two folders, without renameat2 and link. Raises the OSError of the rename."""
     try:
         with hidden_path(folder) as here, hidden_path(other) as there:
-            _write_note(here, here)
+            write_note(here, here)
             return _tried_with(here, there)
     except OSError as error:
         raise OSError(error.errno, error.strerror, source, None, target) from error
@@ -314,7 +186,7 @@ def _tried_with(here: str, there: str) -> RenameMethod:
 
 def _replaces(here: str, there: str) -> bool:
     """Whether a plain rename replaces a file."""
-    _empty_file(there)
+    empty_file(there)
     with suppress(OSError):
         os.rename(here, there)
         return True

@@ -293,8 +293,8 @@ def test_a_release_tries_at_once(tmp_path: Path) -> None:
             async with Workshop(tmp_path) as shop:
                 await shop.drop("ep1.wav")
                 await shop.until_job("it is held", state=State.HELD, hold=Hold.PERMISSION)
-                for need in shop.worker.holds._schedule._pauses:
-                    shop.worker.holds._schedule.postpone(need, float("inf"))
+                for need in list(shop.worker.holds.folders.schedule._pauses):
+                    shop.worker.holds.folders.schedule.postpone(need, float("inf"))
                 share.answer()
                 await shop.ask(Request.RELEASE, 1)
                 await shop.until_job("it goes on", state=State.DONE)

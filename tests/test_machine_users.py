@@ -205,3 +205,71 @@ def test_what_another_user_may_not_know_is_said_and_no_price_or_reason_is_made_u
     home.config.chmod(0o600)
     answer = home.command("jobs")
     assert (answer.returncode, answer.stderr) == (2, f"lalald: {home.config} cannot be read: Permission denied\n")
+
+
+PLACES = {  # what is refused in an inbox, and what the reason must name; a file there is not paid for
+    "inbox": ("inbox", {}),
+    "subfolder": ("inbox/sub", {}),
+    "delete": ("inbox", {"on_success": "delete"}),
+    "done": ("inbox/done", {}),
+    "failed": ("failed", {}),
+    "sticky": ("inbox/sub/sticky.wav", {}),
+}
+
+
+def bar(name: str, place: Path) -> None:
+    """Nobody may read what is there, and not change it."""
+    if name == "sticky":
+        place.parent.chmod(0o1777)
+        take_from(place.parent, place)
+        place.chmod(0o644)
+    else:
+        place.mkdir(exist_ok=True)
+        take_from(place)
+
+
+def test_a_source_that_may_not_leave_its_folder_is_held_before_the_charge_and_goes_on_when_it_may(
+    sandbox: Sandbox, make_home: MakeHome
+) -> None:
+    home = of_nobody(make_home(sandbox.url, inbox={"existing": "take"}))
+    at = inboxes_of(home, *PLACES, "keep")
+    for name, config in zip(at, home.settings["inboxes"], strict=True):
+        config.update({"on_success": "keep"} if name == "keep" else PLACES[name][1])
+    home.write_config()
+    within = {name: "sub/" if name in ("subfolder", "sticky") else "" for name in at}
+    for name, place in at.items():
+        folder = place["inbox"] / within[name]
+        folder.mkdir(exist_ok=True)
+        give(folder)
+        made = home.root / f"{name}.wav"
+        write_wav(made, pitch=200 + 10 * list(at).index(name))
+        give(made)
+        made.rename(folder / f"{name}.wav")
+    refused = {name: at[name]["inbox"].parent / path for name, (path, _) in PLACES.items()}
+    for name, path in refused.items():
+        bar(name, path)
+    take_from(at["keep"]["inbox"])
+    home.start()
+    until(lambda: len(home.jobs()) == len(at), "all are taken")
+    jobs = {Path(job["path"]).stem: job for job in home.rest()}
+    for name, path in refused.items():
+        job = jobs[name]
+        assert (job["state"], job["hold"], job["stage"]) == ("held", "permission", "split"), (name, job)
+        assert str(path) in job["hold_reason"], (name, job["hold_reason"])
+        assert str(NOBODY) in job["hold_reason"]
+        assert "Nothing was charged" in job["hold_reason"]
+        assert ".lalald" not in job["hold_reason"]
+    assert jobs["keep"]["state"] == "done", "nothing but reading is asked of its inbox"
+    assert len(sandbox.state()["charges"]) == 1
+    assert "permission" in home.command("status").stdout
+    shown = home.command("show", str(jobs["inbox"]["id"])).stdout
+    assert "permission" in shown
+    assert len(home.logged("job.held")) == len(refused)
+    give(*refused.values(), refused["sticky"].parent)
+    for name in refused:
+        gone = at[name]["inbox"] / within[name] / f"{name}.wav"
+        until(lambda gone=gone: not gone.exists(), f"{name} goes on", 60)  # type: ignore[misc] # bound here
+    assert len(sandbox.state()["charges"]) == len(at), "each once"
+    left = [path for path in home.root.rglob(".lalald-*") if path.name != ".lalald-staging"]
+    assert left == []
+    assert home.stop() == 0

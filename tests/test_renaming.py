@@ -16,8 +16,9 @@ import pytest
 
 from carried import Killer, Row, carry
 from dying import countdown, watch_files
-from lalald import renaming
-from lalald.renaming import METHODS, RenameMethod, clear_own_litter, rename_without_replacing
+from lalald import placeholders, renaming
+from lalald.placeholders import clear_own_litter
+from lalald.renaming import METHODS, RenameMethod, rename_without_replacing
 from own_fuse import Share
 from own_mounts import in_own_mounts
 
@@ -188,7 +189,7 @@ def _a_stranger_replaces_the_empty_file(share: Share) -> Callable[[Row, Killer],
         came: list[str] = []
 
         def profiled(frame: FrameType, event: str, _argument: Any) -> None:
-            if event == "return" and frame.f_code is renaming._empty_file.__code__ and not came:
+            if event == "return" and frame.f_code is placeholders.empty_file.__code__ and not came:
                 came.append(event)
                 (share.folder / "theirs").replace(target)
 
@@ -251,11 +252,11 @@ def test_a_kill_at_any_step_leaves_a_whole_file_and_nothing_that_is_seen(
 
 
 def test_an_empty_file_of_somebody_else_is_not_taken_for_ours(tmp_path: Path) -> None:
-    target, note = tmp_path / "target", Path(renaming._note_path(str(tmp_path / "target")))
+    target, note = tmp_path / "target", Path(placeholders.note_path(str(tmp_path / "target")))
     target.touch()
-    assert not renaming.clear_reservation(str(target)), "there is no note"
+    assert not placeholders.clear_reservation(str(target)), "there is no note"
     for differs in ("content", "time", "owner"):
-        renaming._write_note(str(note), str(target))
+        placeholders.write_note(str(note), str(target))
         facts = note.stat()
         target.write_bytes(b"x" if differs == "content" else b"")
         os.utime(target, ns=(0, facts.st_mtime_ns - (10**12 if differs == "time" else 0)))
@@ -263,7 +264,7 @@ def test_an_empty_file_of_somebody_else_is_not_taken_for_ours(tmp_path: Path) ->
             if os.geteuid() != 0:
                 continue
             os.chown(target, 65534, 65534)
-        assert not renaming.clear_reservation(str(target)), differs
+        assert not placeholders.clear_reservation(str(target)), differs
         assert target.exists()
         assert not note.exists()
         os.chown(target, os.geteuid(), os.getegid())
@@ -273,13 +274,13 @@ def test_what_a_crash_left_of_a_trial_or_a_reservation_is_removed_and_nothing_el
     kept: dict[str, Any] = {".lalald": b"", ".lalald-notes": b"", "ours.wav": b"abc"}
     for name, content in kept.items():
         (tmp_path / name).write_bytes(content)
-    trial = tmp_path / f"{renaming.TRIAL_PREFIX}{'0' * 32}"
+    trial = tmp_path / f"{placeholders.TRIAL_PREFIX}{'0' * 32}"
     trial.mkdir()
     (trial / "1").touch()
-    renaming._write_note(renaming._note_path(str(tmp_path / "left.wav")), str(tmp_path / "left.wav"))
-    renaming._empty_file(str(tmp_path / "left.wav"))
-    Path(f"{tmp_path}/{renaming.RESERVED_PREFIX}{'0' * 32}").touch()
-    with renaming.hidden_path(str(tmp_path)) as live:
+    placeholders.write_note(placeholders.note_path(str(tmp_path / "left.wav")), str(tmp_path / "left.wav"))
+    placeholders.empty_file(str(tmp_path / "left.wav"))
+    Path(f"{tmp_path}/{placeholders.RESERVED_PREFIX}{'0' * 32}").touch()
+    with placeholders.hidden_path(str(tmp_path)) as live:
         Path(live).touch()
         clear_own_litter(str(tmp_path))
         assert everything(tmp_path) == {**kept, Path(live).name: b""}

@@ -19,7 +19,8 @@ from lalald.folder_probe import (
 )
 from lalald.naming import shown
 from lalald.outbox.staging import FOLDER
-from lalald.renaming import REPLACE_REFUSALS, clear_own_litter, hidden_path, rename_without_replacing
+from lalald.placeholders import clear_own_litter, hidden_path
+from lalald.renaming import REPLACE_REFUSALS, rename_without_replacing
 
 
 def try_placement(outbox: str, folder: str, *, overwrites: bool) -> None:

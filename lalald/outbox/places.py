@@ -28,7 +28,8 @@ from lalald.jobs import Job, Track
 from lalald.listings import LISTINGS
 from lalald.naming import TrackKey
 from lalald.outbox.staging import MANIFEST, make_staging, mark, placing, staged_path, undelivered, with_tracks
-from lalald.renaming import REPLACE_REFUSALS, clear_reservation, rename_without_replacing
+from lalald.placeholders import clear_reservation
+from lalald.renaming import REPLACE_REFUSALS, rename_without_replacing
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from lalald import naming, renaming
 from lalald.clock import Clock
 from lalald.disks import Disks
 from lalald.errors import FileError, FolderPermissionError, FolderUnavailableError
+from lalald.file_bounds import check_may_take
 from lalald.files import plain_errors
-from lalald.filing import check_may_take
 from lalald.jobs import Hold, Job
 from lalald.known_folders import KnownFolders
 from lalald.mounts import MOUNTINFO, mounts_above

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from lalald.filing import can_rename_between
 from lalald.folder_probe import (
     attempted,
     create_hidden,
@@ -16,7 +15,8 @@ from lalald.folder_probe import (
     write_hidden,
 )
 from lalald.jobs import Job, Stage
-from lalald.renaming import clear_own_litter, hidden_path
+from lalald.placeholders import clear_own_litter, hidden_path
+from lalald.renaming import can_rename_between
 from lalald.stages.places import root_of
 
 Target = tuple[str, str]  # a configured folder that is never made, and the path below it

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from lalald.errors import DiskFullError, FolderUnavailableError, ServiceError
-from lalald.jobs import Done, Held, Hold, Job, Outcome, Stage, Task, told
+from lalald.errors import ServiceError
+from lalald.jobs import Done, Held, Hold, Job, Outcome, Stage, Task
 from lalald.presets import BATCHABLE
+from lalald.stages.before_charge import held_before_the_charge
 from lalald.stages.bench import Bench
-from lalald.stages.preflight import hold_of
-from lalald.stages.room import room_for_results
 from lalald.stages.skip import skip
 from lalald.stages.source import changed, gone
 from lalald.stages.start_answers import unanswered, without_source
@@ -54,7 +53,7 @@ async def prepare(job: Job, mode: str, bench: Bench) -> Ready | Outcome:
         return skipped
     if not unanswered(job) and _is_about_to_expire(job, bench.clock.now()):
         return Done(without_source(job))
-    if not asked and (held := await _held_before_the_charge(job, numbers, bench)) is not None:
+    if not asked and (held := await held_before_the_charge(job, numbers, bench)) is not None:
         return held
     if not asked:
         admission = await bench.budget.admit(job, job.duration)
@@ -82,32 +81,6 @@ async def _throw_away(job: Job, reason: str, bench: Bench) -> Outcome:
             bench.log.info("source.left_to_expire", job=job.id, source_id=job.source_id)
     bench.budget.forgo(job.id)
     return gone(job, reason)
-
-
-async def _no_room(job: Job, bench: Bench) -> Held | None:
-    """Results must have a place before they are paid for. Raises FolderUnavailableError."""
-    outbox = job.handling.outbox
-    free = await bench.folders.check(outbox)
-    needed = room_for_results(job)
-    if free >= needed:
-        return None
-    return Held(
-        Hold.DISK,
-        f"{outbox} has {free:,} bytes free, about {needed:,} are needed; nothing is charged before there is room",
-    )
-
-
-async def _held_before_the_charge(job: Job, numbers: tuple[int, ...], bench: Bench) -> Held | None:
-    """What is paid already is delivered meanwhile. Raises FileError where that may pass at once."""
-    try:
-        if (held := await _no_room(job, bench)) is not None:
-            return held
-        await bench.preflight.check(job)
-    except (FolderUnavailableError, DiskFullError) as error:
-        bench.preflight.doubt(job)
-        reason = f"{told(error)} Nothing was charged{' for the tasks that wait' if job.paid else ''}."
-        return Held(hold_of(error), reason, tasks=numbers if job.paid else ())
-    return None
 
 
 def batches(mode: str, bench: Bench) -> bool:
