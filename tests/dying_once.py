@@ -229,6 +229,7 @@ def killed(story: Story, moment: str, number: int, make_home: MakeHome) -> int:
         assert carried(home, sandbox, ["-m", "lalald", "run", "--once"]) in {story.code, 0}
         story.end(home, sandbox, content)
         assert not (home.outbox / ".lalald-staging").exists(), "nothing is left in staging"
+        assert [*home.root.rglob(".lalald-try-*")] == [], "nothing is left of a trial"
         with Reports.open(home.state) as reports:
             assert reports.count(states=(State.WAITING, State.HELD)) == 0
     return died

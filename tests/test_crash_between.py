@@ -18,11 +18,14 @@ POINTS = [
     ("failed", "save", 9),  # its file is filed
     ("delivered", "commit", 2),  # the file is taken
     ("delivered", "commit", 20),
-    ("delivered", "file", 52),
-    ("delivered", "file", 78),  # its staging folder is gone, that of all jobs is not
-    ("delivered", "file", 85),
-    ("deleted", "file", 60),
-    ("failed", "file", 50),
+    *(
+        ("delivered", "file", number) for number in (11, 21, 24, 34, 40)
+    ),  # in the middle of what is tried before the charge
+    ("delivered", "file", 86),
+    ("delivered", "file", 112),  # its staging folder is gone, that of all jobs is not
+    ("delivered", "file", 119),
+    ("deleted", "file", 88),
+    ("failed", "file", 84),
     ("released", "commit", 6),
     ("retried", "commit", 6),
     ("redone", "commit", 10),  # the request is taken
@@ -30,9 +33,9 @@ POINTS = [
     ("fetched again", "save", 3),
     ("fetched again", "commit", 6),
     ("accepted", "commit", 12),  # likewise
-    ("delivered elsewhere", "file", 81),
-    ("delivered elsewhere", "file", 104),
-    ("failed elsewhere", "file", 61),
+    ("delivered elsewhere", "file", 115),
+    ("delivered elsewhere", "file", 138),
+    ("failed elsewhere", "file", 96),
 ]
 
 

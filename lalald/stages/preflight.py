@@ -10,6 +10,7 @@ import select
 from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from lalald import naming, renaming
@@ -44,7 +45,7 @@ class PlacementTrial:
         return (self.outbox,)
 
     def __call__(self, _folders: object) -> None:
-        try_placement(self.outbox, self.folder, overwrites=self.overwrites)
+        _undisturbed(partial(try_placement, self.outbox, self.folder, overwrites=self.overwrites))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,17 @@ class SourceTrial:
         if not os.path.isdir(self.folder) and os.path.isdir(self.inbox):
             return  # it is gone with the file, as the stage itself will find
         with plain_errors(self.folder, self.inbox):
-            try_source_moves(self.folder, self.places)
+            _undisturbed(partial(try_source_moves, self.folder, self.places))
+
+
+def _undisturbed(attempt: Callable[[], None]) -> None:
+    """Another lalald that begins a trial in the same folder takes ours for litter: then once more."""
+    try:
+        attempt()
+    except FolderUnavailableError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
+        attempt()
 
 
 Trial = PlacementTrial | SourceTrial
