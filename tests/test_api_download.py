@@ -327,6 +327,7 @@ def test_what_is_longer_than_any_track_is_refused_whatever_was_declared(
         b"%x\r\n%s\r\nzz\r\n" % (1000, TRACK[:1000]),
         b"%x\r\n%s\r\n-5\r\n" % (1000, TRACK[:1000]),
     ],
+    ids=["cut", "no next chunk", "no number", "negative"],
 )
 def test_chunks_without_their_end_are_no_whole_track(body: bytes, target: BinaryIO) -> None:
     def script(talk: Talk) -> None:
