@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sqlite3
 import stat
 from collections.abc import Awaitable, Callable, Collection, Iterator
@@ -17,7 +18,7 @@ import pytest
 from lalald import moves
 from lalald.errors import StoreError
 from lalald.jobs import Hold, Job, Request, Stage, State, Task, Track
-from lalald.store import Found, Store, StoreThread
+from lalald.store import Found, Store, StoreThread, database
 from lalald.store.database import APPLICATION_ID, FILE_NAME, MIGRATIONS, VERSION, bring_to
 from lalald.store.due import Demand, ProbeWanted, Queue
 from lalald.store.store import StaleError
@@ -499,3 +500,9 @@ def test_downloads_of_the_version_before_wait_at_their_host(tmp_path: Path) -> N
     store = Store.open(state)
     assert [job.download_host for job in store._jobs("ORDER BY jobs.id", ())] == ["d.lalal.ai:8443", "", ""]
     store.close()
+
+
+def test_no_statement_numbers_its_parameters() -> None:
+    """Python 3.12.0 to 3.12.3 warn of `?1` with a sequence, which they take for a name (CPython 117995): bind such by name."""
+    sources = Path(database.__file__).parent.rglob("*.py")
+    assert not [path.name for path in sources if re.search(r"\?\d", path.read_text(encoding="utf-8"))]

@@ -54,8 +54,8 @@ class ArrivedFolders:
             stored, raw = stored_name_always(folder), os.fsencode(folder)
             text = (f"{stored}/", f"{stored}0") if isinstance(stored, str) else (None, None)  # a BLOB is above all text
             self._connection.execute(
-                "DELETE FROM inbox_folders WHERE inbox = ?1 AND (folder = ?2"
-                " OR folder > ?3 AND folder < ?4 OR folder > ?5 AND folder < ?6)",
+                "DELETE FROM inbox_folders WHERE inbox = ? AND (folder = ?"
+                " OR folder > ? AND folder < ? OR folder > ? AND folder < ?)",
                 (key, stored, *text, raw + b"/", raw + b"0"),
             )
 
@@ -72,9 +72,9 @@ class ArrivedFolders:
     def done_with(self, inbox: str) -> list[str]:
         """Folders that arrived, that a source was archived from, and that no file is known in."""
         rows = self._connection.execute(
-            "SELECT folder FROM inbox_folders INDEXED BY inbox_folders_archived WHERE inbox = ?1 AND arrived AND archived"
-            " AND NOT EXISTS (SELECT 1 FROM files WHERE files.inbox = ?1 AND files.folder = inbox_folders.folder)",
-            (stored_name_always(inbox),),
+            "SELECT folder FROM inbox_folders INDEXED BY inbox_folders_archived WHERE inbox = :inbox AND arrived AND archived"
+            " AND NOT EXISTS (SELECT 1 FROM files WHERE files.inbox = :inbox AND files.folder = inbox_folders.folder)",
+            {"inbox": stored_name_always(inbox)},
         )
         return [name_from(row[0]) for row in rows]
 

@@ -45,10 +45,10 @@ class Duplicates(KnownFiles):
     def _recipes(self, size: int) -> list[str]:
         """One step of an index for each, however many files of the size there are."""
         rows = self.connection.execute(
-            "WITH RECURSIVE found(recipe) AS (SELECT min(recipe) FROM jobs WHERE size = ?1 UNION ALL"
-            " SELECT (SELECT min(recipe) FROM jobs WHERE size = ?1 AND recipe > found.recipe) FROM found WHERE recipe IS NOT NULL)"
+            "WITH RECURSIVE found(recipe) AS (SELECT min(recipe) FROM jobs WHERE size = :size UNION ALL"
+            " SELECT (SELECT min(recipe) FROM jobs WHERE size = :size AND recipe > found.recipe) FROM found WHERE recipe IS NOT NULL)"
             " SELECT recipe FROM found WHERE recipe IS NOT NULL",
-            (size,),
+            {"size": size},
         )
         return [row[0] for row in rows]
 
@@ -67,12 +67,12 @@ class Duplicates(KnownFiles):
         return any(self._may_have_duplicate(job, recipe) for recipe in self.recipes_with_a_task_of(job))
 
     def _may_have_duplicate(self, job: Job, recipe: str) -> bool:
-        like = "SELECT 1 FROM jobs WHERE size = ?1 AND recipe = ?2 AND"
-        under_way = f"{like} state IN ('waiting', 'held') AND id < ?3 AND sha256 IS"
-        ended = f"{like} state IN ('failed', 'cancelled') AND id != ?3 AND {_PAID}"
+        like = "SELECT 1 FROM jobs WHERE size = :size AND recipe = :recipe AND"
+        under_way = f"{like} state IN ('waiting', 'held') AND id < :job AND sha256 IS"
+        ended = f"{like} state IN ('failed', 'cancelled') AND id != :job AND {_PAID}"
         found = self.connection.execute(  # one after the other, and only as far as the first that finds something
-            f"{like} state = 'done' AND id != ?3 UNION ALL {under_way} NULL UNION ALL {under_way} NOT NULL UNION ALL {ended} LIMIT 1",
-            (job.size, recipe, job.id),
+            f"{like} state = 'done' AND id != :job UNION ALL {under_way} NULL UNION ALL {under_way} NOT NULL UNION ALL {ended} LIMIT 1",
+            {"size": job.size, "recipe": recipe, "job": job.id},
         )
         return found.fetchone() is not None
 
@@ -114,10 +114,10 @@ class Duplicates(KnownFiles):
     def fetching_duplicate(self, job_id: int) -> int | None:
         """A job that still needs this one's results, from its outbox or from the service."""
         found = self.connection.execute(
-            f"SELECT id FROM jobs WHERE twin_id = ?1 AND {_FETCHES} AND stage = 'upload' UNION ALL"
-            f" SELECT jobs.id FROM tasks JOIN jobs ON jobs.id = tasks.job_id WHERE tasks.paid_by = ?1 AND {_FETCHES}"
+            f"SELECT id FROM jobs WHERE twin_id = :job AND {_FETCHES} AND stage = 'upload' UNION ALL"
+            f" SELECT jobs.id FROM tasks JOIN jobs ON jobs.id = tasks.job_id WHERE tasks.paid_by = :job AND {_FETCHES}"
             " AND tasks.stage IN ('check', 'download') AND tasks.error IS NULL LIMIT 1",
-            (job_id,),
+            {"job": job_id},
         ).fetchone()
         return int(found[0]) if found else None
 

@@ -110,10 +110,11 @@ class KnownFiles:
 
     def known_folders(self, inbox: str) -> set[str]:
         rows = self.connection.execute(
-            "WITH RECURSIVE found (folder) AS (SELECT min(folder) FROM files WHERE inbox = ?1 UNION ALL"  # a seek per folder, not per file
-            " SELECT (SELECT min(folder) FROM files WHERE inbox = ?1 AND folder > found.folder) FROM found WHERE folder IS NOT NULL)"
+            # a seek per folder, not per file
+            "WITH RECURSIVE found (folder) AS (SELECT min(folder) FROM files WHERE inbox = :inbox UNION ALL"
+            " SELECT (SELECT min(folder) FROM files WHERE inbox = :inbox AND folder > found.folder) FROM found WHERE folder IS NOT NULL)"
             " SELECT folder FROM found WHERE folder IS NOT NULL",
-            (stored_name(inbox),),
+            {"inbox": stored_name(inbox)},
         )
         return {name_from(row[0]) for row in rows}
 

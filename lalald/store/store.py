@@ -254,7 +254,7 @@ class Store(DueJobs):
     def drop_file(self, job: Job) -> None:
         """What lies at the job's place is looked at anew, unless it is known as another job's file already."""
         self.connection.execute(
-            "DELETE FROM files WHERE inbox = ?1 AND folder = ?2 AND name = ?3 AND ifnull(job_id, ?4) = ?4",
+            "DELETE FROM files WHERE inbox = ? AND folder = ? AND name = ? AND (job_id IS NULL OR job_id = ?)",
             (stored_name(job.inbox), *map(stored_name, split_path(job.path)), job.id),
         )
 
