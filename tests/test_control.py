@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import pytest
 
+from another_user import BECOME_NOBODY
 from lalald import control
 from lalald.control import Server
 from lalald.errors import DaemonError
@@ -198,7 +199,8 @@ client.recv(1)
 
 
 def _somebody_else(program: str) -> list[str]:
-    return ["setpriv", "--reuid=65534", "--clear-groups", sys.executable, "-c", program]
+    """What it needs is loaded first: the interpreter's own folder may be closed to others."""
+    return [sys.executable, "-c", f"import os, socket, lalald.control\n{BECOME_NOBODY}\n{program}"]
 
 
 @as_root

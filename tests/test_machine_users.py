@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-import sys
-from functools import cache
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
+from another_user import AS_NOBODY, NOBODY, Interpreter, interpreter_of_nobody
 from conftest import MakeHome
 from lalald.sandbox.server import Sandbox
 from running import Home, tree, until, write_wav
 
-NOBODY = 65534
 NOBODY_IN_WORDS = f"{NOBODY}:{NOBODY}"
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
@@ -28,32 +26,28 @@ def tmp_path(open_folder: Path) -> Path:
     return open_folder
 
 
-AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--inh-caps=-all")
-MODULES = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+@pytest.fixture(scope="module")
+def interpreter() -> Iterator[Interpreter]:
+    with TemporaryDirectory(prefix="lalald-test-") as folder:
+        Path(folder).chmod(0o755)
+        found = interpreter_of_nobody(Path(folder))
+        if found is None:
+            pytest.skip("another user may not run this version of Python")
+        yield found
 
 
-@cache
-def interpreter_of_nobody() -> str:
-    """Root's own may lie where nobody else may go; then the system's, of the same version, has its modules too."""
-    same = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    for python in (sys.executable, shutil.which(same, path=os.defpath)):
-        # It must be able to start itself once more, as the program does.
-        script = (
-            "import subprocess, sys, lalald.config.loading; subprocess.run([sys.executable, '--version'], check=True)"
-        )
-        words = [*AS_NOBODY, python or "no such program", "-c", script]
-        if subprocess.run(words, env={**os.environ, **MODULES}, capture_output=True, check=False).returncode == 0:
-            return str(python)
-    pytest.skip("nobody may run this Python, or read its modules")
-
-
-def of_nobody(home: Home) -> Home:
+@pytest.fixture
+def of_nobody(interpreter: Interpreter) -> Callable[[Home], Home]:
     """The program runs as nobody, to whom all of its folders belong; the test stays root."""
-    home.state.mkdir()
-    home.root.chmod(0o755)
-    give(home.state, home.inbox, home.outbox)
-    home.python, home.variables, home.through = interpreter_of_nobody(), MODULES, AS_NOBODY
-    return home
+
+    def change(home: Home) -> Home:
+        home.state.mkdir()
+        home.root.chmod(0o755)
+        give(home.state, home.inbox, home.outbox)
+        home.python, home.variables, home.through = interpreter.python, interpreter.environ, AS_NOBODY
+        return home
+
+    return change
 
 
 def give(*paths: Path) -> None:
@@ -96,7 +90,7 @@ def by_name(home: Home) -> dict[str, dict[str, Any]]:
 
 
 def test_what_may_not_be_written_is_waited_for_at_every_stage_and_goes_on_by_itself(
-    sandbox: Sandbox, make_home: MakeHome
+    sandbox: Sandbox, make_home: MakeHome, of_nobody: Callable[[Home], Home]
 ) -> None:
     home = of_nobody(make_home(sandbox.url))
     at = inboxes_of(home, "split", "download", "archive", "failure", "upload", "leave")
@@ -149,7 +143,7 @@ def test_what_may_not_be_written_is_waited_for_at_every_stage_and_goes_on_by_its
 
 
 def test_a_state_folder_that_may_not_be_written_is_refused_before_anything_happens(
-    sandbox: Sandbox, make_home: MakeHome
+    sandbox: Sandbox, make_home: MakeHome, of_nobody: Callable[[Home], Home]
 ) -> None:
     home = of_nobody(make_home(sandbox.url, inbox={"existing": "take"}))
     drop(home.inbox, "ep1.wav")
@@ -173,7 +167,7 @@ def test_a_state_folder_that_may_not_be_written_is_refused_before_anything_happe
 
 
 def test_a_file_that_may_not_be_read_is_said_and_explained_and_taken_when_it_may(
-    sandbox: Sandbox, make_home: MakeHome
+    sandbox: Sandbox, make_home: MakeHome, of_nobody: Callable[[Home], Home]
 ) -> None:
     home = of_nobody(make_home(sandbox.url))
     home.start()
@@ -191,7 +185,7 @@ def test_a_file_that_may_not_be_read_is_said_and_explained_and_taken_when_it_may
 
 
 def test_what_another_user_may_not_know_is_said_and_no_price_or_reason_is_made_up(
-    sandbox: Sandbox, make_home: MakeHome
+    sandbox: Sandbox, make_home: MakeHome, of_nobody: Callable[[Home], Home]
 ) -> None:
     home = of_nobody(make_home(sandbox.url))
     drop(home.inbox, "ep1.wav")
