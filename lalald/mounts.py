@@ -37,14 +37,32 @@ def mount_of(path: Path, mountinfo: Path = MOUNTINFO) -> Mount:
         table = mountinfo.read_bytes()
     except OSError:
         return Mount("", "")
-    real = os.fsencode(os.path.realpath(path)).rstrip(b"/") + b"/"
-    longest, kind = b"", b""
-    for line in table.splitlines():
-        mount_point, found = _mount(line)
-        inside = real.startswith(mount_point.rstrip(b"/") + b"/")
-        if inside and len(mount_point) >= len(longest):  # of two at one place, the later one lies on top
-            longest, kind = mount_point, found
-    return Mount(os.fsdecode(longest), kind.decode(errors="replace"))
+    return _topmost(os.fsencode(os.path.realpath(path)), [_row(line) for line in table.splitlines()])
+
+
+class _Row(NamedTuple):
+    """One line of the table. `parent`: the id of the mount that this one is mounted on."""
+
+    id: bytes
+    parent: bytes
+    point: bytes
+    kind: bytes
+
+
+def _topmost(path: bytes, rows: list[_Row]) -> Mount:
+    """Found as the kernel finds it, from the root down: a mount whose parent is covered by another one is not seen at all."""
+    ids = {row.id for row in rows}
+    # The root's parent is not in the table; within chroot(2) the root has no line itself. Of two equal lines the later counts.
+    mounted_on = {(row.parent if row.parent in ids and row.parent != row.id else b"", row.point): row for row in rows}
+    visible = _Row(b"", b"", b"", b"")
+    place = b"/"
+    for part in [b"", *path.split(b"/")]:
+        place = os.path.join(place, part) if part else place
+        passed = {visible.id}
+        while (above := mounted_on.get((visible.id, place))) is not None and above.id not in passed:
+            visible = above
+            passed.add(above.id)
+    return Mount(os.fsdecode(visible.point), visible.kind.decode(errors="replace"))
 
 
 def mounts_above(path: str, mountinfo: Path = MOUNTINFO) -> list[bytes]:
@@ -54,16 +72,16 @@ def mounts_above(path: str, mountinfo: Path = MOUNTINFO) -> list[bytes]:
     except OSError:
         return []
     place = os.fsencode(path).rstrip(b"/") + b"/"
-    return [line for line in table.splitlines() if place.startswith(_mount(line)[0].rstrip(b"/") + b"/")]
+    return [line for line in table.splitlines() if place.startswith(_row(line).point.rstrip(b"/") + b"/")]
 
 
-def _mount(line: bytes) -> tuple[bytes, bytes]:
-    """Mount point and type of one line; proc_pid_mountinfo(5): a lone dash ends the optional fields before the type."""
+def _row(line: bytes) -> _Row:
+    """The fields of one line by proc_pid_mountinfo(5): a lone dash ends the optional ones before the type."""
     fields = line.split(b" ")
     try:
-        return _unescaped(fields[4]), fields[fields.index(b"-", 6) + 1]
+        return _Row(fields[0], fields[1], _unescaped(fields[4]), fields[fields.index(b"-", 6) + 1])
     except (IndexError, ValueError):
-        return b"\0", b""
+        return _Row(b"", b"", b"\0", b"")
 
 
 def _unescaped(field: bytes) -> bytes:

@@ -33,7 +33,9 @@ def interpreter_of_nobody(folder: Path) -> Interpreter | None:
     """
     same = f"python{sys.version_info.major}.{sys.version_info.minor}"
     pythons = [python for python in (sys.executable, shutil.which(same, path=os.defpath)) if python]
-    for modules in (os.pathsep.join(filter(None, sys.path)), str(folder / "modules")):
+    # Not this Python's own library: root could read it, and then, as another user, not the rest of it.
+    found = [path for path in sys.path if path and not Path(path).is_relative_to(sys.base_prefix)]
+    for modules in (os.pathsep.join(found), str(folder / "modules")):
         if modules == str(folder / "modules"):
             _copy_modules(folder / "modules")
         for python in pythons:

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, cast
 
 import pytest
 
+from another_user import Interpreter, interpreter_of_nobody
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
 from running import Home
@@ -28,6 +29,17 @@ def open_folder() -> Iterator[Path]:
     with TemporaryDirectory(prefix="lalald-test-") as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def interpreter() -> Iterator[Interpreter]:
+    """A Python that another user than root may run, and that finds the program and what it needs."""
+    with TemporaryDirectory(prefix="lalald-test-") as folder:
+        Path(folder).chmod(0o755)
+        found = interpreter_of_nobody(Path(folder))
+        if found is None:
+            pytest.skip("another user may not run this version of Python")
+        yield found
 
 
 @pytest.fixture

@@ -348,12 +348,3 @@ def test_the_image_keeps_its_promises() -> None:
     assert labels["version"] == __version__
     assert labels["licenses"] == "MIT"
     assert labels["base.name"] == f"docker.io/library/{bases[0]}"
-
-
-def test_the_image_is_built_from_what_the_package_is_built_from() -> None:
-    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
-    rules = [line for line in lines if line and not line.startswith("#")]
-    assert rules[0] == "*"
-    allowed = {rule.removeprefix("!") for rule in rules if rule.startswith("!")}
-    assert allowed == {"pyproject.toml", "README.md", "LICENSE", "lalald"}
-    assert all((ROOT / name).exists() for name in allowed)

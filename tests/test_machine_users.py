@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
-from another_user import AS_NOBODY, NOBODY, Interpreter, interpreter_of_nobody
+from another_user import AS_NOBODY, NOBODY, Interpreter
 from conftest import MakeHome
 from lalald.sandbox.server import Sandbox
 from running import Home, tree, until, write_wav
@@ -24,16 +23,6 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become 
 def tmp_path(open_folder: Path) -> Path:
     """Where `make_home` makes its homes."""
     return open_folder
-
-
-@pytest.fixture(scope="module")
-def interpreter() -> Iterator[Interpreter]:
-    with TemporaryDirectory(prefix="lalald-test-") as folder:
-        Path(folder).chmod(0o755)
-        found = interpreter_of_nobody(Path(folder))
-        if found is None:
-            pytest.skip("another user may not run this version of Python")
-        yield found
 
 
 @pytest.fixture

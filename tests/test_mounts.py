@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from lalald.mounts import filesystem_type, is_network, is_unsure
+from lalald.mounts import filesystem_type, is_network, is_unsure, mount_of
+from own_mounts import in_own_mounts, mount_disk
 
 TABLE = rb"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
 30 22 0:26 / /mnt/nas rw,relatime shared:14 - nfs4 nas:/export rw,vers=4.2
@@ -42,8 +44,60 @@ def table(tmp_path: Path) -> Path:
         ("/mnt/café/in", "9p"),
     ],
 )
-def test_the_longest_mount_point_above_a_path_decides(table: Path, path: str, kind: str) -> None:
+def test_the_mount_that_holds_a_path_decides(table: Path, path: str, kind: str) -> None:
     assert filesystem_type(Path(path), table) == kind
+
+
+SHADOWED = rb"""22 1 8:1 / / rw - ext4 /dev/sda1 rw
+30 22 0:26 / /mnt/nas/music rw - cifs //nas/music rw
+31 22 0:27 / /mnt rw - xfs /dev/sdb1 rw
+32 31 0:28 / /mnt/disk rw - btrfs /dev/sdc1 rw
+33 32 0:29 / /mnt/disk rw - nfs4 nas:/export rw
+34 32 0:30 / /mnt/disk/under rw - 9p share rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/mnt/nas/music/in", "xfs"), ("/mnt/nas", "xfs"), ("/mnt/disk/in", "nfs4"), ("/mnt/disk/under/in", "nfs4")],
+)
+def test_a_mount_that_another_one_covers_holds_nothing(path: str, kind: str, tmp_path: Path) -> None:
+    (tmp_path / "mountinfo").write_bytes(SHADOWED)
+    assert filesystem_type(Path(path), tmp_path / "mountinfo") == kind
+
+
+@pytest.mark.parametrize(
+    "first", ["1 1 8:1 / / rw - ext4 a rw\n2 1 8:2 / / rw - xfs b rw\n", "2 1 8:2 / / rw - xfs b rw\n"]
+)
+def test_a_root_may_be_covered_or_have_a_parent_outside_of_the_table(first: str, tmp_path: Path) -> None:
+    (tmp_path / "mountinfo").write_text(first)
+    assert filesystem_type(Path("/srv"), tmp_path / "mountinfo") == "xfs"
+
+
+def test_within_a_chroot_the_root_may_have_no_line(tmp_path: Path) -> None:
+    (tmp_path / "mountinfo").write_text(
+        "30 22 0:26 / /proc rw - proc proc rw\n31 30 0:27 / /proc/fs rw - nfsd nfsd rw\n"
+    )
+    kinds = [filesystem_type(Path(path), tmp_path / "mountinfo") for path in ("/etc", "/proc/x", "/proc/fs/y")]
+    assert kinds == ["", "proc", "nfsd"]
+
+
+def test_the_kernel_names_the_same_mount(tmp_path: Path) -> None:
+    def story() -> None:
+        deep = tmp_path / "a" / "b"
+        mount_disk(deep)
+        mount_disk(tmp_path / "a")
+        deep.mkdir()
+        for folder in (deep, tmp_path, tmp_path / "a", Path("/proc"), Path("/")):
+            descriptor = os.open(folder, os.O_PATH)
+            facts = Path(f"/proc/self/fdinfo/{descriptor}").read_text().split()
+            mount_id = facts[facts.index("mnt_id:") + 1]
+            (line,) = [
+                row for row in Path("/proc/self/mountinfo").read_text().splitlines() if row.startswith(f"{mount_id} ")
+            ]
+            assert mount_of(folder).point == line.split()[4], folder
+
+    in_own_mounts(story)
 
 
 def test_symlinks_are_followed(table: Path, tmp_path: Path) -> None:

@@ -7,21 +7,16 @@ from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from lalald import logs
+from lalald import disk_errors, logs
 from lalald.config import Config
 from lalald.container import defaults, volumes
 from lalald.errors import ConfigError
 
 
 def belongings(config_dir: Path, environ: Mapping[str, str]) -> list[Path]:
-    """What lalald itself writes: the folder of its configuration, its state and the files in it. Never a folder of media."""
+    """The folders that lalald itself writes: that of its configuration, and its state there. Never a folder of media."""
     state_dir = Path(environ["LALALD_STATE_DIR"])
-    if not state_dir.is_relative_to(config_dir):
-        return [config_dir]
-    try:
-        return [config_dir, state_dir, *state_dir.iterdir()]
-    except OSError:
-        return [config_dir]
+    return [config_dir, state_dir] if state_dir.is_relative_to(config_dir) else [config_dir]
 
 
 def choose_config(config_dir: Path, environ: MutableMapping[str, str]) -> None:
@@ -39,8 +34,10 @@ def prepare(explicit: str | None, config_dir: Path, environ: Mapping[str, str]) 
         ConfigError: what is asked for is not there, or the state or results would die with the container.
     """
     trial = volumes.is_trial(environ)
+    state_dir = Path(environ["LALALD_STATE_DIR"])
     if not trial:
-        volumes.refuse_to_lose_state(Path(environ["LALALD_STATE_DIR"]))
+        volumes.refuse_to_lose_state(state_dir)
+    _refuse_closed_state(state_dir)
     uses_default = write_default_if_used(explicit, config_dir, environ)
 
     def accept(config: Config) -> None:
@@ -67,13 +64,20 @@ def _default(config_dir: Path) -> Path:
     return config_dir / "default.yaml"
 
 
+def _refuse_closed_state(state_dir: Path) -> None:
+    """Raises ConfigError where the state of an earlier user cannot be used by this one; it says what would change that."""
+    if found := volumes.why_unwritable_if_there(state_dir, volumes.REMEDY_OF_OURS):
+        raise ConfigError(f"{found.folder} cannot be used: {found.reason}", hint=found.remedy)
+
+
 def _write_default(config_dir: Path, environ: Mapping[str, str]) -> None:
     try:
         defaults.write(_default(config_dir), environ)
     except OSError as error:
-        found = volumes.why_unwritable(config_dir) if config_dir.is_dir() else None
-        reason, remedy = (found.reason, found.remedy) if found else (error.strerror, volumes.REMEDY)
-        raise ConfigError(f"{config_dir} cannot be used: {reason}", hint=remedy) from error
+        if found := volumes.why_unwritable(config_dir, volumes.REMEDY_OF_OURS):
+            raise ConfigError(f"{found.folder} cannot be used: {found.reason}", hint=found.remedy) from error
+        path = error.filename or config_dir
+        raise ConfigError(f"{path} cannot be used: {error.strerror}", hint=disk_errors.hint_for(error)) from error
 
 
 def _tell(config: Config, environ: Mapping[str, str], *, uses_default: bool) -> None:

@@ -16,7 +16,8 @@ _HIGHEST_ID = 2**32 - 2  # one above stands for "leave as it is"
 def become(environ: Mapping[str, str], belongings: Iterable[Path] = ()) -> None:
     """Gives root away for PUID and PGID, and sets UMASK. Who is not root stays who he is.
 
-    `belongings` are given to that user, where root is allowed to. Groups that were added (`group_add`) are kept.
+    `belongings` are folders: they and the files directly in them are given to that user, where root is allowed to. Groups that were
+    added (`group_add`) are kept.
 
     Raises:
         ConfigError: a variable is no such number, or the container may not change its user.
@@ -26,8 +27,7 @@ def become(environ: Mapping[str, str], belongings: Iterable[Path] = ()) -> None:
     os.umask(mask)
     if os.geteuid() != 0 or user == 0:  # root on purpose: in a rootless engine it is the user outside
         return
-    for path in belongings:
-        _give(path, user, group)
+    _give(list(belongings), user, group)
     try:
         os.setgroups([added for added in os.getgroups() if added != 0])
         os.setresgid(group, group, group)
@@ -39,8 +39,25 @@ def become(environ: Mapping[str, str], belongings: Iterable[Path] = ()) -> None:
         ) from error
 
 
-def _give(path: Path, user: int, group: int) -> None:
-    """A folder of ours that cannot be given shows when it cannot be written, and then it is told with its name."""
+def _give(folders: list[Path], user: int, group: int) -> None:
+    """Gives the folders and the files in them. What cannot be given is reported later, when it cannot be written.
+
+    Root without the capability DAC_OVERRIDE may not enter a folder that another user has closed. With CHOWN alone it becomes the
+    owner first; a start that is interrupted there is completed by the next one.
+    """
+    for folder in folders:
+        with suppress(OSError):
+            if not os.access(folder, os.R_OK | os.X_OK, effective_ids=True):
+                os.lchown(folder, os.geteuid(), os.getegid())
+    for folder in reversed(folders):  # the innermost first: from the outer one on root may be shut out again
+        with suppress(OSError):
+            for entry in list(os.scandir(folder)):
+                if not entry.is_dir(follow_symlinks=False):
+                    _own(Path(entry), user, group)
+        _own(folder, user, group)
+
+
+def _own(path: Path, user: int, group: int) -> None:
     with suppress(OSError):
         facts = path.lstat()
         if (facts.st_uid, facts.st_gid) != (user, group):

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterator, Mapping
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from lalald import mounts
+from lalald import disk_errors, mounts
 from lalald.config import Config
 from lalald.errors import ConfigError
 
 _YES = frozenset({"1", "true", "yes", "on"})
 _NO = frozenset({"", "0", "false", "no", "off"})
 _IN_MEMORY = frozenset({"tmpfs", "ramfs"})
-
+_LOOK_SECONDS = 5.0  # a share that hangs must not hold up the start: the daemon waits for it
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR})
 
 REMEDY = "give it to that user on the host, or start with its owner as PUID and PGID, or as --user"
+REMEDY_OF_OURS = f"{REMEDY}; started as root with the capability CHOWN, the container gives it to that user"
+_SILENT_REMEDY = "its disk or server does not answer; lalald waits for it and uses it as soon as it does"
 
 
 class Unwritable(NamedTuple):
@@ -50,33 +57,108 @@ def refuse_to_lose_state(state_dir: Path, mountinfo: Path = mounts.MOUNTINFO) ->
     )
 
 
-def refuse_to_lose_results(config: Config, mountinfo: Path = mounts.MOUNTINFO) -> None:
-    """Raises ConfigError where an inbox or outbox that is there is part of the container: nobody outside would ever see it."""
-    for name, folder in _folders(config):
-        if folder.is_dir() and mounts.mount_of(folder, mountinfo).point == "/":
+def refuse_to_lose_results(config: Config, mountinfo: Path = mounts.MOUNTINFO, seconds: float = _LOOK_SECONDS) -> None:
+    """Raises ConfigError where an inbox or outbox that is there is part of the container: nobody outside would ever see it.
+
+    One that does not answer within `seconds` is on a mount.
+    """
+
+    def inside(folder: Path) -> bool:
+        return not _is_absent(folder) and mounts.mount_of(folder, mountinfo).point == "/"
+
+    names = {folder: name for name, folder in _folders(config)}
+    for folder, is_inside in _answers(inside, names, seconds):
+        if is_inside is True:
             raise ConfigError(
-                f"{folder} ({name}) lies in the container itself: its files would die with the container",
+                f"{folder} ({names[folder]}) lies in the container itself: its files would die with the container",
                 hint=f"mount a folder of the host there (docker run -v /path/on/the/host:{folder}), or LALALD_EPHEMERAL=1 for a trial",
             )
 
 
-def unwritable(config: Config) -> Iterator[Unwritable]:
-    """Folders that are there and that lalald needs to write, but cannot."""
-    for _, folder in dict.fromkeys(_written(config)):
-        if folder.is_dir() and (found := why_unwritable(folder)):
-            yield found
+def unwritable(config: Config, seconds: float = _LOOK_SECONDS) -> Iterator[Unwritable]:
+    """Folders that are there and that lalald needs to write, but cannot, or that do not answer within `seconds`.
+
+    Nothing is said of a folder within one that is named already.
+    """
+    named: list[Path] = []
+    folders = dict.fromkeys(folder for _, folder in _written(config))
+    for folder, found in _answers(why_unwritable_if_there, folders, seconds):
+        reason = (
+            Unwritable(folder, f"it has not answered for {seconds:g} s", _SILENT_REMEDY) if found is _SILENT else found
+        )
+        if isinstance(reason, Unwritable) and not any(reason.folder.is_relative_to(parent) for parent in named):
+            named.append(reason.folder)
+            yield reason
 
 
-def why_unwritable(folder: Path) -> Unwritable | None:
-    """`uid 1026, gid 100 may not write it: it belongs to 0:0, mode 755`; None where it can be written."""
-    if os.access(folder, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
-        return None
-    if os.statvfs(folder).f_flag & os.ST_RDONLY:
-        return Unwritable(folder, "it is mounted read-only", "mount it without :ro")
-    facts = folder.stat()
+def why_unwritable(folder: Path, remedy: str = REMEDY) -> Unwritable | None:
+    """`uid 1026, gid 100 may not write it: it belongs to 0:0, mode 755`; None where it can be written. Raises no OSError."""
+    try:
+        if os.access(f"{folder}/.", os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
+            return None
+        if os.statvfs(folder).f_flag & os.ST_RDONLY:
+            return Unwritable(folder, "it is mounted read-only", "mount it without :ro")
+        facts = folder.stat()
+    except PermissionError:
+        return _closed(folder, remedy)
+    except OSError as error:
+        return Unwritable(folder, error.strerror or str(error), disk_errors.hint_for(error))
+    if not stat.S_ISDIR(facts.st_mode):
+        return Unwritable(folder, "it is not a folder", "mount a folder of the host there")
+    return _refused(folder, facts, "write", remedy)
+
+
+def why_unwritable_if_there(folder: Path, remedy: str = REMEDY) -> Unwritable | None:
+    """As `why_unwritable`, but None where nothing is there."""
+    return None if _is_absent(folder) else why_unwritable(folder, remedy)
+
+
+def _closed(folder: Path, remedy: str) -> Unwritable:
+    """The folder above that this process may not enter."""
+    for above in reversed(folder.parents):
+        try:
+            if not os.access(above, os.X_OK, effective_ids=True):
+                return _refused(above, above.stat(), "enter", remedy)
+        except OSError:
+            break
+    return Unwritable(folder, os.strerror(errno.EACCES), remedy)
+
+
+def _refused(folder: Path, facts: os.stat_result, deed: str, remedy: str) -> Unwritable:
     who, owner = f"uid {os.geteuid()}, gid {os.getegid()}", f"{facts.st_uid}:{facts.st_gid}"
-    reason = f"{who} may not write it: it belongs to {owner}, mode {facts.st_mode & 0o7777:o}"
-    return Unwritable(folder, reason, REMEDY)
+    reason = f"{who} may not {deed} it: it belongs to {owner}, mode {facts.st_mode & 0o7777:o}"
+    return Unwritable(folder, reason, remedy)
+
+
+def _is_absent(folder: Path) -> bool:
+    """Whether nothing is there. Not known after any other error: the user may not enter the folder above, or its disk fails."""
+    try:
+        folder.stat()
+    except OSError as error:
+        return error.errno in _ABSENT
+    return False
+
+
+_SILENT = object()
+
+
+def _answers(look: Callable[[Path], object], folders: Iterable[Path], seconds: float) -> Iterator[tuple[Path, object]]:
+    """Each folder with what `look` returned for it, in order; `_SILENT` where it has not returned within `seconds`.
+
+    A thread that waits for a dead share cannot be ended: it is left behind and ends with the process.
+    """
+    found: dict[Path, object] = {}
+
+    def answer(folder: Path) -> None:
+        found[folder] = look(folder)
+
+    threads = {folder: threading.Thread(target=answer, args=(folder,), daemon=True) for folder in folders}
+    deadline = time.monotonic() + seconds
+    for thread in threads.values():
+        thread.start()
+    for folder, thread in threads.items():
+        thread.join(max(0.0, deadline - time.monotonic()))
+        yield folder, found.get(folder, _SILENT)
 
 
 def _folders(config: Config) -> Iterator[tuple[str, Path]]:

@@ -1,0 +1,59 @@
+"""What to do about a folder that cannot be used, by the cause that the kernel gives: a full disk is not a failing one."""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import suppress
+from pathlib import Path
+
+_HINTS = {
+    errno.ENOSPC: "Make room on its disk (inodes too: `df -h` and `df -i` show both).",
+    errno.EDQUOT: "Its quota is used up: make room, or raise the quota.",
+    errno.EROFS: "It is mounted read-only: mount it for writing. A disk that failed may have been switched to that.",
+    errno.EIO: "Its disk or server fails; the system's log knows more.",
+    errno.ESTALE: "Its share was exported or mounted again: mount it again.",
+    errno.ENOTCONN: "What is mounted there does not answer: mount it again.",
+    errno.ELOOP: "Its symlinks go round in circles.",
+}
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+_RIGHTS = frozenset({errno.EACCES, errno.EPERM})
+
+
+def hint_for(error: OSError) -> str:
+    """What to do next about a folder or file of lalald's own."""
+    if error.errno in _RIGHTS:
+        return f"Let uid {os.geteuid()} read and write it."
+    return _HINTS.get(error.errno or 0, _HINTS[errno.EIO])
+
+
+def passes(error: OSError) -> bool:
+    """Whether waiting is of use: room can be made, and a disk may answer again. Missing rights do not come back unasked."""
+    return error.errno not in _RIGHTS | {errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
+
+
+def is_no_room(error: OSError) -> bool:
+    """Whether the disk, or the quota on it, is full."""
+    return error.errno in _NO_ROOM
+
+
+def why_not_written(folder: Path) -> OSError | None:
+    """Why nothing can be written in the folder, found by writing a few kilobytes; None where it can be.
+
+    SQLite reports a full disk and a missing right alike as "unable to open database file" or "disk I/O error".
+    """
+    trial = folder / f".lalald-trial-{os.getpid()}"
+    try:
+        descriptor = os.open(trial, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            for _ in range(16):  # as much as the shared memory of a database and a few of its pages
+                os.write(descriptor, bytes(4096))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        return error
+    finally:
+        with suppress(OSError):
+            trial.unlink()
+    return None
