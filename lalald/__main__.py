@@ -6,6 +6,7 @@ Nothing is loaded before it is needed, for `lalald health` is asked every few se
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -55,7 +56,7 @@ def guarded(command: Callable[[], int], *, json_wanted: bool = False) -> int:
         code = command()
         sys.stdout.flush()
     except OSError as error:
-        return _unwritten(error)
+        return _folder_is_gone() if _is_about_the_working_folder(error) else _unwritten(error)
     except KeyboardInterrupt:
         streams.flush_answer()
         return 130
@@ -67,6 +68,22 @@ def guarded(command: Callable[[], int], *, json_wanted: bool = False) -> int:
 
         return report(error, json_wanted=json_wanted)
     return code
+
+
+def _is_about_the_working_folder(error: OSError) -> bool:
+    """Whether a relative path was asked for in a working folder that was deleted: what os.getcwd() raises names no file."""
+    if not isinstance(error, FileNotFoundError) or error.filename is not None:
+        return False
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
+
+
+def _folder_is_gone() -> int:
+    words = "the working folder was deleted, so that a relative path leads nowhere; nothing was done."
+    return _told(UsageError(words, hint="Change to another folder (cd), or write the path in full."))
 
 
 def _unwritten(error: OSError) -> int:

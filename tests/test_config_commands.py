@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import stat
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import yaml
 from configuring import CONTRACT, ONE_RULE, with_inbox, with_rule
 from lalald.config import document, load
 from lalald.config.schema import schema
+from lalald.store import Store
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.yaml"
 
@@ -45,16 +47,16 @@ def test_init_writes_a_configuration_that_works_and_says_what_to_do_next(tmp_pat
     assert (done.returncode, done.stderr) == (0, "")
     for words in (
         str(home / "license-key"),
-        "export LALALD_CONFIG=",
-        "lalald check-config",
-        "lalald run",
+        f"lalald --config {shlex.quote(str(home / 'config.yaml'))} check-config",
+        f"lalald --config {shlex.quote(str(home / 'config.yaml'))} run",
         str(home / "inbox"),
     ):
         assert words in done.stdout
     assert sorted(files(home)) == ["config.yaml", "inbox", "license-key", "outbox"]
     assert stat.S_IMODE((home / "license-key").stat().st_mode) == 0o600
-    (inbox,) = load(home / "config.yaml", {"HOME": str(tmp_path)}).inboxes
-    assert (inbox.path, inbox.outbox) == (home / "inbox", home / "outbox")
+    config = load(home / "config.yaml", {"HOME": str(tmp_path)})
+    (inbox,) = config.inboxes
+    assert (inbox.path, inbox.outbox, config.state_dir) == (home / "inbox", home / "outbox", home / "state")
     environ = {"HOME": str(tmp_path), "LALALD_CONFIG": str(home / "config.yaml")}
     checked = lalald("check-config", environ=environ)
     assert checked.returncode == 0, checked.stderr
@@ -79,12 +81,26 @@ def test_init_without_a_folder_works_here(tmp_path: Path) -> None:
     assert load(tmp_path / "config.yaml", {"HOME": "/h"}).inboxes[0].path == tmp_path / "inbox"
 
 
+def test_two_folders_of_init_share_no_state(tmp_path: Path) -> None:
+    """Seen: `status` of the second one showed the jobs of the first, and its daemon as running."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        assert lalald("init", str(folder)).returncode == 0
+        (folder / "license-key").write_text("any-word")
+    environ = {"HOME": str(tmp_path), "LALALD_API_URL": "http://127.0.0.1:9"}
+    Store.open(first / "state").close()
+    assert lalald("--config", str(first / "config.yaml"), "jobs", environ=environ).returncode == 0
+    other = lalald("--config", str(second / "config.yaml"), "jobs", environ=environ)
+    assert other.returncode == 3
+    assert f"{second}/state holds no database yet" in other.stderr
+
+
 def test_init_never_overwrites(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("mine")
     before = files(tmp_path)
     done = lalald("init", str(tmp_path))
     assert done.returncode == 2
-    assert "config.yaml is there already; nothing was changed" in done.stderr
+    assert "config.yaml already exists; nothing was changed" in done.stderr
     assert files(tmp_path) == before
 
 

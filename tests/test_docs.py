@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
+import signal
+import socket
 import subprocess
 import sys
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +23,7 @@ from lalald.jobs import Failed, Held, Hold, Stage
 from lalald.moves import after
 from lalald.sandbox.server import Sandbox
 from lalald.store import Store
-from running import Home, write_wav
+from running import Home, until, write_wav
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -30,10 +35,11 @@ def blocks(language: str) -> list[str]:
 
 COMMANDS = sorted(
     {
-        line.split(" #")[0].strip()
+        command
         for block in blocks("sh")[2:]
         for line in block.splitlines()
-        if line.startswith("lalald ") and not line.startswith(("lalald run", "lalald sandbox"))
+        if (command := line.split(" #")[0].strip()).startswith("lalald ")
+        and not {"run", "sandbox"} & {*command.split()}
     }
 )
 
@@ -92,33 +98,105 @@ def test_every_command_in_the_readme_is_understood(home_with_jobs: Home) -> None
         assert answer.stdout or answer.stderr, command
 
 
-def test_five_minutes_with_a_key(tmp_path: Path, sandbox: Sandbox) -> None:
-    """`init`, a key, `check-config`, a song, `run`: in the README's order, against a sandbox."""
-    folder = tmp_path / "lalald"
-    environ = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path),
-        "LALALD_API_URL": sandbox.url,
-        "LALALD_CONFIG": str(folder / "config.yaml"),
-    }
+@dataclass(frozen=True)
+class NewUser:
+    """A person with nothing but the README: a home, terminals in the project's folder, an editor."""
 
-    def lalald(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "lalald", *words],
-            env=environ,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+    home: Path
+    project: Path
+    variables: Mapping[str, str]  # what stands in for the real service; each terminal has them
 
-    made = lalald("init", str(folder))
-    assert made.returncode == 0, made.stderr
-    (folder / "license-key").write_text("a-real-looking-key\n", encoding="utf-8")
-    checked = lalald("check-config")
-    assert checked.returncode == 0, checked.stdout + checked.stderr
-    write_wav(folder / "inbox" / "song.wav")
-    carried = lalald("run", "--once")
-    assert carried.returncode == 0, carried.stderr
-    assert sorted(path.name for path in (folder / "outbox" / "song").iterdir()) == ["no_vocals.wav", "vocals.wav"]
-    assert (folder / "inbox" / "done" / "song.wav").exists()
+    def terminal(self, script: str) -> subprocess.Popen[str]:
+        """A new terminal in which these lines are typed. What one exports another does not see."""
+        environ = {
+            "HOME": str(self.home), "PATH": f"{self.home}/bin:/usr/bin:/bin", "TERM": "dumb", "LANG": "C.UTF-8", **self.variables,
+        }  # fmt: skip
+        return subprocess.Popen(
+            ["bash", "-e", "-c", script], env=environ, cwd=self.project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, process_group=0,
+        )  # fmt: skip
+
+    def types(self, script: str) -> tuple[int, str]:
+        """What a terminal answers. Exit codes below 2 say what the jobs are like."""
+        with self.terminal(script) as typed:
+            said, _ = typed.communicate(timeout=60)
+            return typed.returncode, said
+
+
+@contextmanager
+def typing(user: NewUser, script: str) -> Iterator[None]:
+    """A terminal whose last command goes on until ctrl-C."""
+    with user.terminal(script) as typed:
+        try:
+            yield
+        finally:
+            os.killpg(typed.pid, signal.SIGINT)
+            said, _ = typed.communicate(timeout=30)
+            assert "Traceback" not in said, said
+
+
+def commands(block: str) -> str:
+    """The lines of a console block, without its prompts."""
+    return "".join(f"{line.removeprefix('$ ')}\n" for line in block.splitlines())
+
+
+@pytest.fixture
+def new_user(tmp_path: Path) -> NewUser:
+    home, project = tmp_path / "home", tmp_path / "project"
+    (home / "bin").mkdir(parents=True)
+    project.mkdir()
+    (project / ".venv").symlink_to(sys.prefix)
+    editor = home / "bin/editor"
+    editor.write_text('#!/bin/sh\necho a-real-looking-key > "$1"\n')
+    editor.chmod(0o755)
+    return NewUser(home, project, {})
+
+
+def test_five_minutes_in_two_terminals(new_user: NewUser, sandbox: Sandbox) -> None:
+    """The README's own lines. Seen: `status` in the second terminal knew nothing of what the first one had exported."""
+    user = replace(new_user, variables={"LALALD_API_URL": sandbox.url})
+    first, second, link = blocks("sh")[2:5]
+    folder = user.home / "lalald"
+    with typing(user, first):
+        until((folder / "state/lalald.sqlite3").exists, "the daemon has begun")
+        write_wav(folder / "inbox/song.wav")
+        until((folder / "inbox/done/song.wav").exists, "the song is done")
+        code, said = user.types(second)
+        assert code == 0, said  # the daemon runs, and all is well
+        code, said = user.types(f". .venv/bin/activate\n{link}lalald jobs --json")
+        assert (code, [job["path"] for job in json.loads(said)]) == (0, ["song.wav"])
+    assert sorted(path.name for path in (folder / "outbox/song").iterdir()) == ["no_vocals.wav", "vocals.wav"]
+
+
+def test_a_rehearsal_in_three_terminals_leaves_the_other_folder_alone(new_user: NewUser) -> None:
+    """Seen: after both chapters of the README, `status` showed another folder's jobs and no daemon."""
+    prepare, use = (commands(block) for block in blocks("console")[:2])
+    port = str(free_port())
+    prepare, use = (f". .venv/bin/activate\n{text.replace('8900', port)}" for text in (prepare, use))
+    prepare = prepare.replace("--processing-seconds 5", f"--processing-seconds 0.2 --port {port}")
+    run, status = use.rpartition("lalald ")[0], use.replace(" run\n", " check-config\n")
+    folder = new_user.home / "rehearsal"
+    assert new_user.types(". .venv/bin/activate\nlalald init ~/lalald")[0] == 0
+    with typing(new_user, prepare):
+        until(lambda: answers(int(port)), "the sandbox answers")
+        with typing(new_user, run):
+            until((folder / "state/lalald.sqlite3").exists, "the daemon has begun")
+            write_wav(folder / "inbox/song.wav")
+            until((folder / "inbox/done/song.wav").exists, "the song is done")
+            code, said = new_user.types(status)
+            assert code == 0, said
+            code, said = new_user.types(status.replace(" status", " jobs --json"))
+            assert (code, '"song.wav"' in said) == (0, True), said
+            code, said = new_user.types(". .venv/bin/activate\nlalald --config ~/lalald/config.yaml status")
+            assert (code, "holds no database yet" in said) == (3, True), said
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False

@@ -33,7 +33,7 @@ def _write(folder: Path) -> None:
     config = folder / "config.yaml"
     if os.path.lexists(config):
         raise UsageError(
-            f"{config} is there already; nothing was changed.", hint="`lalald init DIR` makes another place."
+            f"{config} already exists; nothing was changed.", hint="Name another folder: `lalald init DIR`."
         )
     text = _starter(folder)
     for name in _FOLDERS:
@@ -53,9 +53,11 @@ def _make(path: Path, content: bytes, mode: int) -> None:
 
 
 def _starter(folder: Path) -> bytes:
-    """With whole paths, so that it may be linked from the place where lalald looks for it."""
+    """With whole paths, so that it may be linked from the place where lalald looks for it, and with a state of its own:
+    two folders that share one would show each other's jobs."""
     text = _STARTER.read_text(encoding="utf-8")
-    for word, name in (("KEY_FILE", _KEY_FILE), ("INBOX", "inbox"), ("OUTBOX", "outbox")):
+    names = (("KEY_FILE", _KEY_FILE), ("STATE", "state"), ("INBOX", "inbox"), ("OUTBOX", "outbox"))
+    for word, name in names:
         text = text.replace(f" {word}\n", f" {_written(folder / name)}\n")
     return text.encode()
 
@@ -73,13 +75,17 @@ def _written(path: Path) -> str:
 
 def _next_steps(folder: Path) -> str:
     key, config = folder / _KEY_FILE, shlex.quote(str(folder / "config.yaml"))
+    command = f"lalald --config {config}"
     return f"""\
-{folder} has a config.yaml, an inbox and an outbox now. What to do next:
+{folder} now has a config.yaml, an inbox and an outbox. What to do next:
 
-  1. Paste your LALAL.AI licence key into {key}
-  2. export LALALD_CONFIG={config}
-  3. lalald check-config     every mistake, or what will be watched
-  4. lalald run              then drop audio or video into {folder / "inbox"}
+  1. Paste your LALAL.AI license key into {key}
+  2. List every configuration error, or see what will be watched:
+     {command} check-config
+  3. Start it, then drop audio or video into {folder / "inbox"}:
+     {command} run
+  4. In another terminal:
+     {command} status
 
-What a file will cost, before you drop a whole library: lalald plan
-To see it work without a key and without spending anything: lalald demo"""
+See what your files will cost before you drop a whole library: {command} plan
+See it work without a key and without spending anything: lalald demo"""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lalald.config.paths import default_state_dir, expanded, find
+from lalald.config.source_text import read_text
 from lalald.errors import ConfigError
 
 _MENTIONED = r"^[^#\n]*\bstate_dir\b"
@@ -25,27 +26,28 @@ def state_dir(explicit: str | None, environ: Mapping[str, str] = os.environ) -> 
     try:
         given = environ.get("LALALD_STATE_DIR")
         if given:
-            return expanded(given, environ, Path.cwd())
+            return expanded(given, environ, None)
         written, base = _written(explicit, environ)
         return expanded(written, environ, base) if written else default_state_dir(environ)
     except ValueError as error:
         raise ConfigError(f"state_dir: {error}", hint="lalald check-config tells more.") from error
 
 
-def _written(explicit: str | None, environ: Mapping[str, str]) -> tuple[str | None, Path]:
+def _written(explicit: str | None, environ: Mapping[str, str]) -> tuple[str | None, Path | None]:
     try:
         path = find(explicit, environ)
     except ConfigError:
-        if explicit or environ.get("LALALD_CONFIG") or not default_state_dir(environ).is_dir():
+        if explicit is not None or environ.get("LALALD_CONFIG") or not _has_default(environ):
             raise
-        return None, Path.cwd()  # a daemon has run without a file, on the environment alone
+        return None, None  # a daemon has run without a file, on the environment alone
+    return _value(read_text(path)), path.parent
+
+
+def _has_default(environ: Mapping[str, str]) -> bool:
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} cannot be read: it is not UTF-8") from error
-    return _value(text), path.parent
+        return default_state_dir(environ).is_dir()
+    except ValueError:
+        return False
 
 
 def _value(text: str) -> str | None:

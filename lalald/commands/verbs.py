@@ -30,7 +30,7 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
             Verb(
                 "init",
                 "lalald.commands.init",
-                "Writes a starter configuration with its folders, and says what to do next.",
+                "Write a starter configuration with its folders and its own state, and show what to do next.",
                 _NOTHING,
                 ("lalald init", "lalald init ~/stems"),
                 configured=False,
@@ -38,7 +38,7 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
             Verb(
                 "check-config",
                 "lalald.commands.check_config",
-                "Tells every mistake in the configuration, or sums up what would be watched.",
+                "List every configuration error, or summarize what will be watched.",
                 _NOTHING,
                 ("lalald check-config", "lalald check-config --config ./config.yaml"),
                 "Exit code 2 where there are mistakes.",
@@ -75,10 +75,10 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
                 "nothing: it separates nothing, its tracks are copies that say so.",
                 (
                     "lalald sandbox --port 8900 --processing-seconds 5",
-                    "LALALD_API_URL=http://127.0.0.1:8900 LALALD_STATE_DIR=/tmp/rehearsal lalald run",
+                    "lalald --config ~/rehearsal/config.yaml run    # with api_url: http://127.0.0.1:8900 in that file",
                 ),
-                "A rehearsal needs a state folder and folders of its own: what is known of files that the sandbox has carried\n"
-                "would else be taken for true later.",
+                "A rehearsal needs its own state and folders (`lalald init ~/rehearsal`): results of the sandbox must never be\n"
+                "mistaken for real ones later.",
                 configured=False,
             ),
         ),

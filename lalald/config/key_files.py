@@ -22,7 +22,7 @@ def key_files(configured: Path | None, environ: Mapping[str, str]) -> Iterator[t
     named = environ.get(BY_ENVIRONMENT)
     if named:
         try:
-            yield BY_ENVIRONMENT, expanded(named, environ, Path.cwd())
+            yield BY_ENVIRONMENT, expanded(named, environ, None)
         except ValueError as error:
             raise ConfigError(f"{BY_ENVIRONMENT}: {error}", hint="name the file in full") from None
     if configured:

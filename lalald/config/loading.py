@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lalald.config.key_files import key_files, readable_by_others
-from lalald.config.mistakes import Findings, Mistake, config_error, spelled
+from lalald.config.mistakes import Findings, Mistake, spelled
 from lalald.config.model import Config
-from lalald.config.reading import LARGEST_FILE_BYTES, Plain, read
+from lalald.config.paths import absolute
+from lalald.config.reading import Plain, read
 from lalald.config.resolve import Reading, resolved
 from lalald.config.shape import shaped
-from lalald.errors import ConfigError
+from lalald.config.source_text import read_text
 from lalald.suggestions import quoted
 
 OVERRIDES: Mapping[str, tuple[str, ...]] = {
@@ -27,8 +27,8 @@ OVERRIDES: Mapping[str, tuple[str, ...]] = {
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:
     """See `lalald.config.load`."""
-    path = path.absolute()
-    written = read(_text(path))
+    path = absolute(path)
+    written = read(read_text(path))
     findings = Findings(written.lines, mistakes=[Mistake(*found) for found in dict.fromkeys(written.mistakes)])
     data = _mapping(written.data, findings)
     if data is None:
@@ -40,26 +40,6 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     _check_key_files(config, environ, findings)
     lines = {spelled(where): line for where, line in written.lines.items() if where not in findings.sources}
     return replace(config, warnings=findings.told_warnings(), lines=lines)
-
-
-def _text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_FILE_BYTES + 1)
-    except IsADirectoryError:
-        within = path / "config.yaml"
-        meant = f'. Did you mean "{within}"?' if os.path.isfile(within) else ""
-        raise ConfigError(f"{path} is a folder, not a file{meant}") from None
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
-    if len(content) > LARGEST_FILE_BYTES:
-        raise ConfigError(f"{path} is too large to be a configuration")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        words = f"line {line}  not UTF-8: the byte 0x{content[error.start]:02X}; save the file as UTF-8"
-        raise config_error(str(path), [words]) from None
 
 
 def _mapping(data: Any, findings: Findings) -> dict[str, Any] | None:

@@ -13,13 +13,31 @@ _VARIABLE = re.compile(r"\$(?:\$|(\w+)|\{([^{}]*)\})", re.ASCII)
 SYSTEM_CONFIG = "/etc/lalald/config.yaml"
 
 
-def expanded(text: str, environ: Mapping[str, str], base: Path) -> Path:
-    """The absolute path that a text means, a relative one taken from `base`.
+def expanded(text: str, environ: Mapping[str, str], base: Path | None) -> Path:
+    """The absolute path that a text means, a relative one taken from `base`, or from the working folder where that is None.
 
     Raises:
-        ValueError: see `filled`.
+        ValueError: see `filled`; or the working folder is needed and was deleted.
     """
-    return Path(os.path.normpath(base / filled(text, environ)))
+    return Path(os.path.normpath(_from(base, filled(text, environ))))
+
+
+def _from(base: Path | None, path: str) -> Path:
+    """A path, taken from `base` if it is relative. The working folder is asked for only then: it may have been deleted."""
+    if base is not None or os.path.isabs(path):
+        return Path(base or "/", path)
+    try:
+        return Path.cwd() / path
+    except OSError:
+        raise ValueError(f"{path} is a relative path, and the working folder was deleted; write it in full") from None
+
+
+def absolute(path: Path) -> Path:
+    """The path in full. Raises ConfigError where it is relative and the working folder was deleted."""
+    try:
+        return _from(None, os.fspath(path))
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def filled(text: str, environ: Mapping[str, str]) -> str:
@@ -70,27 +88,29 @@ def find(explicit: str | None, environ: Mapping[str, str]) -> Path:
     Raises:
         ConfigError: the named one is not there, or there is none; says where it looked.
     """
-    for named, origin in ((explicit, "--config"), (environ.get("LALALD_CONFIG"), "LALALD_CONFIG")):
-        if named:
-            return _named(named, origin, environ)
+    if explicit is not None:
+        return _named(explicit, "--config", environ)
+    if environ.get("LALALD_CONFIG"):
+        return _named(environ["LALALD_CONFIG"], "LALALD_CONFIG", environ)
     places = [place for place in (_in_home("XDG_CONFIG_HOME", ".config", environ), Path(SYSTEM_CONFIG)) if place]
     candidates = [places[0] / "lalald/config.yaml", *places[1:]] if len(places) > 1 else places
     for candidate in candidates:
         if _is_there(candidate):
             return candidate
     looked = ", ".join(map(str, candidates))
+    here = 'This folder has one: "lalald --config ./config.yaml …" uses it. ' if os.path.isfile("config.yaml") else ""
     raise ConfigError(
         f"no configuration found; looked for --config, $LALALD_CONFIG, {looked}",
-        hint="lalald init writes one to start from",
+        hint=f"{here}lalald init writes one to start from",
     )
 
 
 def _named(named: str, origin: str, environ: Mapping[str, str]) -> Path:
     """The file that was named: as it stands, for a shell has filled in what was meant so; else as in the configuration."""
-    path = Path.cwd() / named
     try:
-        if not _is_there(path):
-            path = expanded(named, environ, Path.cwd())
+        path = _from(None, named)
+        if not named or not _is_there(path):
+            path = expanded(named, environ, None)
     except ValueError as error:
         raise ConfigError(f"{origin}: {error}", hint="lalald init writes a configuration to start from") from None
     if not _is_there(path):

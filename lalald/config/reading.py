@@ -18,7 +18,6 @@ from lalald.config.mistakes import Where
 from lalald.config.syntax import OWN, explained
 from lalald.suggestions import quoted
 
-LARGEST_FILE_BYTES = 1024 * 1024
 MOST_VALUES = 100_000
 DEEPEST = 50
 

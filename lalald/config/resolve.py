@@ -30,8 +30,11 @@ class Reading:
     findings: Findings
     real: RealPaths = field(default_factory=RealPaths)
 
-    def folder(self, where: Where, text: str | None, base: Path, what: str) -> Path | None:
-        """The absolute path that a key names, a relative one taken from `base`; None and a mistake where it names none."""
+    def folder(self, where: Where, text: str | None, base: Path | None, what: str) -> Path | None:
+        """The absolute path that a key names, a relative one taken from `base` or, where that is None, the working folder.
+
+        None and a mistake where it names none.
+        """
         if text is None:
             self.findings.mistake(where, f"missing: {what}")
             return None
@@ -67,19 +70,12 @@ def _state_dir(file: document.File, reading: Reading) -> Path | None:
     where: Where = ("state_dir",)
     if file.state_dir is not None:
         said_outside = where in reading.findings.sources
-        return reading.folder(where, file.state_dir, _working_folder() if said_outside else reading.path.parent, "")
+        return reading.folder(where, file.state_dir, None if said_outside else reading.path.parent, "")
     try:
         return default_state_dir(reading.environ)
     except ValueError as error:
         reading.findings.mistake(where, str(error))
         return None
-
-
-def _working_folder() -> Path:
-    try:
-        return Path.cwd()
-    except OSError:
-        return Path("/")
 
 
 def _inboxes(file: document.File, reading: Reading) -> list[model.Inbox | None]:
