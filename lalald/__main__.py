@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from lalald import streams
-from lalald.errors import FileError, LalaldError
+from lalald.errors import FileError, LalaldError, UsageError
 
 _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
@@ -53,10 +53,10 @@ def _parsed(words: Sequence[str]) -> int:
 def guarded(command: Callable[[], int], *, json_wanted: bool = False) -> int:
     """The exit code of a command, or of the error that ended it, which is reported; `json_wanted`: as an object."""
     try:
-        code = command()
+        code = _carried_out(command)
         sys.stdout.flush()
     except OSError as error:
-        return _folder_is_gone() if _is_about_the_working_folder(error) else _unwritten(error)
+        return _unwritten(error)
     except KeyboardInterrupt:
         streams.flush_answer()
         return 130
@@ -70,20 +70,23 @@ def guarded(command: Callable[[], int], *, json_wanted: bool = False) -> int:
     return code
 
 
-def _is_about_the_working_folder(error: OSError) -> bool:
-    """Whether a relative path was asked for in a working folder that was deleted: what os.getcwd() raises names no file."""
-    if not isinstance(error, FileNotFoundError) or error.filename is not None:
-        return False
+def _carried_out(command: Callable[[], int]) -> int:
+    """The command's exit code. Raises UsageError where it needs the working folder, and that was deleted."""
+    try:
+        return command()
+    except FileNotFoundError as error:
+        if error.filename is not None or not _working_folder_is_gone():
+            raise
+        words = "the working folder was deleted, so that a relative path leads nowhere; nothing was done."
+        raise UsageError(words, hint="Change to another folder (cd), or write the path in full.") from error
+
+
+def _working_folder_is_gone() -> bool:
     try:
         os.getcwd()
     except FileNotFoundError:
         return True
     return False
-
-
-def _folder_is_gone() -> int:
-    words = "the working folder was deleted, so that a relative path leads nowhere; nothing was done."
-    return _told(UsageError(words, hint="Change to another folder (cd), or write the path in full."))
 
 
 def _unwritten(error: OSError) -> int:
