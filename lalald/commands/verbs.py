@@ -75,10 +75,10 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
                 "nothing: it separates nothing, its tracks are copies that say so.",
                 (
                     "lalald sandbox --port 8900 --processing-seconds 5",
-                    "lalald --config ~/rehearsal/config.yaml run    # with api_url: http://127.0.0.1:8900 in that file",
+                    "lalald run --config ~/rehearsal/config.yaml",
                 ),
                 "A rehearsal needs its own state and folders (`lalald init ~/rehearsal`): results of the sandbox must never be\n"
-                "mistaken for real ones later.",
+                "mistaken for real ones later. `api_url: http://127.0.0.1:8900` in its configuration leads to the sandbox.",
                 configured=False,
             ),
         ),
