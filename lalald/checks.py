@@ -67,8 +67,8 @@ class Checks:
         )
 
     async def _next(self) -> tuple[Round | None, float | None]:
-        if self._worker.holds.licence_trouble:
-            await self._worker.holds.hold_for_licence()
+        if self._worker.holds.license.trouble is not None:
+            await self._worker.holds.license.hold_jobs()
         now = self._bench.clock.now()
         return await self._bench.store.run(lambda store: self._queue.next_round(store, now))
 
@@ -88,7 +88,7 @@ class Checks:
         try:
             answers = await self._bench.api.check(asked.ids)
         except LicenceRefusedError as error:
-            is_refused = await self._worker.holds.licence_is_refused()
+            is_refused = await self._worker.holds.license.is_refused(error)
             if is_refused is None:
                 health.failed(CHECK, TransientError(str(error)), began_at, [key], 1)
             elif not is_refused:

@@ -1,7 +1,8 @@
-"""The daemon's doorbell: a unix socket in the state folder that knows two words, `wake` and `ping`.
+"""The daemon's doorbell: a unix socket in the state folder that knows the words `wake` and `ping`.
 
 Everything else between the command line and the daemon goes through the database. A client sends one word and a
-newline and reads one: `ok`, `stuck` (a loop no longer turns) or `unknown`.
+newline and reads one: `ok`, `stuck` (a loop no longer turns) or `unknown`. The answer to a third word, `report`, goes on
+after `ok` or `stuck` with what needs a person: fields that are separated by NUL, four for each.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import errno
 import os
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 
@@ -22,11 +23,15 @@ if TYPE_CHECKING:  # a client should load neither the event loop nor anything el
     from pathlib import Path
     from typing import Any
 
+    Item = tuple[str, str, str, str]  # code, subject, message, hint
+
 SOCKET_NAME = "lalald.sock"
 WAKE_TIMEOUT_SECONDS = 2.0
 _LONGEST_ADDRESS_BYTES = 107  # sun_path holds 108 with its closing zero
 _LONGEST_WORD_BYTES = 16
 _NO_SOCKETS_HERE = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENXIO})
+_LONGEST_REPORT_BYTES = 1 << 20
+_FIELDS = 4
 _PATIENCE_SECONDS = 5.0  # for a client to say its word
 _LONGEST_PULSE_SECONDS = 60.0  # longer than any client asks
 
@@ -35,13 +40,20 @@ class Server:
     """The daemon's side.
 
     `wake` is called when the database holds a new request; `pulse` is awaited for a ping and says, once every loop has
-    turned, whether all is well.
+    turned, whether all is well; `attention` is awaited for a report and says what needs a person.
     """
 
-    def __init__(self, state_dir: Path, wake: Callable[[], None], pulse: Callable[[], Awaitable[bool]]) -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        wake: Callable[[], None],
+        pulse: Callable[[], Awaitable[bool]],
+        attention: Callable[[], Awaitable[Sequence[Item]]] | None = None,
+    ) -> None:
         self._state_dir = state_dir
         self._wake = wake
         self._pulse = pulse
+        self._attention = attention
         self._listener: socket.socket | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -111,8 +123,14 @@ class Server:
         if word == b"wake":
             self._wake()
             return b"ok"
-        if word != b"ping":
-            return b"unknown"
+        if word == b"report" and self._attention is not None:
+            turns, items = await asyncio.gather(self._state(), self._attention())
+            return b"\0".join([turns, *(_written(field) for item in items for field in item)])
+        return await self._state() if word == b"ping" else b"unknown"
+
+    async def _state(self) -> bytes:
+        import asyncio
+
         try:
             async with asyncio.timeout(_LONGEST_PULSE_SECONDS):
                 return b"ok" if await self._pulse() else b"stuck"
@@ -138,6 +156,10 @@ async def _word_from(client: socket.socket) -> bytes:
     return said.partition(b"\n")[0].strip()
 
 
+def _written(field: str) -> bytes:
+    return field.replace("\0", " ").encode("utf-8", "surrogateescape")
+
+
 def wake(state_dir: str | os.PathLike[str]) -> bool:
     """Tells the daemon to look into the database. False where no daemon answers."""
     return _asked(state_dir, b"wake", WAKE_TIMEOUT_SECONDS) == b"ok"
@@ -146,6 +168,26 @@ def wake(state_dir: str | os.PathLike[str]) -> bool:
 def ping(state_dir: str | os.PathLike[str], timeout_seconds: float) -> bool:
     """Whether a daemon is there and all its loops turn, found out within `timeout_seconds`."""
     return _asked(state_dir, b"ping", timeout_seconds) == b"ok"
+
+
+class Report:
+    """`is_running`: a daemon is there and all its loops turn. `items`: what it says needs a person."""
+
+    __slots__ = ("is_running", "items")
+
+    def __init__(self, is_running: bool, items: Sequence[Item] = ()) -> None:
+        self.is_running = is_running
+        self.items = items
+
+
+def report(state_dir: str | os.PathLike[str], timeout_seconds: float) -> Report:
+    """What the daemon says of itself, within `timeout_seconds`. One of an earlier version is asked only whether it turns."""
+    answer = _asked(state_dir, b"report", timeout_seconds)
+    if answer == b"unknown":
+        return Report(ping(state_dir, timeout_seconds))
+    state, *fields = answer.decode("utf-8", "surrogateescape").split("\0")
+    starts = range(0, len(fields) - _FIELDS + 1, _FIELDS)
+    return Report(state == "ok", [tuple(fields[at : at + _FIELDS]) for at in starts])  # type: ignore[misc] # four of them
 
 
 def _asked(state_dir: str | os.PathLike[str], word: bytes, timeout_seconds: float) -> bytes:
@@ -165,7 +207,10 @@ def _answer_from(address: str, word: bytes, timeout_seconds: float, owner: int |
         if owner is not None and _user_behind(client) not in (0, owner):
             return b""
         client.sendall(word + b"\n")
-        return client.recv(_LONGEST_WORD_BYTES).strip()
+        said = b""
+        while len(said) < _LONGEST_REPORT_BYTES and (more := client.recv(65536)):
+            said += more
+        return said.strip(b"\n")
 
 
 def _bound(state_dir: Path) -> socket.socket:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from lalald.config.key_files import BY_CONFIGURATION, key_files
 from lalald.config.model import Config
@@ -18,6 +19,7 @@ _PLACEHOLDER = re.compile(
     r"no[-_ ]?key|none|null|placeholder|change[-_ ]?(?:me|this)|todo|x{3,}|\.{3}|<.*>|(?:your|paste|insert|enter|put)[-_ ].*",
     re.IGNORECASE,
 )
+BY_VARIABLE = "LALALD_LICENSE_KEY"
 CREDENTIAL = "the credential license-key"
 _SHORTEST_SECRET = 8  # a shorter one is nobody's licence, and stands in ids, numbers and words by chance
 _CONCEALED = "[licence key]"
@@ -34,6 +36,10 @@ class LicenseKey:
 
     def reveal(self) -> str:
         return self._key
+
+    @property
+    def can_be_sent(self) -> bool:
+        return _SENDABLE.fullmatch(self._key) is not None
 
     def is_in(self, text: str) -> bool:
         """Whether a text tells the key. No text tells one that is too short to be a secret."""
@@ -62,6 +68,29 @@ class LicenseKey:
         raise TypeError("a licence key is not written anywhere")
 
 
+_NONE = "there is no license key"
+_NONE_HINT = "Set license_key_file, LALALD_LICENSE_KEY or LALALD_LICENSE_KEY_FILE."
+
+
+@dataclass(frozen=True, slots=True)
+class FoundKey:
+    """The key and the source it came from; or no key, why, and what to do. `error` where a source cannot be used at all."""
+
+    key: LicenseKey | None
+    origin: str = ""
+    problem: str = _NONE
+    hint: str = _NONE_HINT
+    error: ConfigError | None = None
+
+
+class _Source(NamedTuple):
+    """Where a key may be, in words for people, and how to read what is there."""
+
+    origin: str
+    place: str
+    read: Callable[[], str]
+
+
 def license_key(config: Config, environ: Mapping[str, str]) -> LicenseKey | None:
     """The key of the first source that has one: LALALD_LICENSE_KEY, the file named by LALALD_LICENSE_KEY_FILE, the file of
     `license_key_file`, systemd's credential `license-key`. None where all are empty or hold a placeholder.
@@ -77,42 +106,69 @@ def license_key(config: Config, environ: Mapping[str, str]) -> LicenseKey | None
 
 def license_key_with_origin(config: Config, environ: Mapping[str, str]) -> tuple[LicenseKey | None, str]:
     """`license_key`, and the source that it came from."""
-    unreadable: ConfigError | None = None
-    for origin, content in _sources(config, environ):
-        try:
-            key = _key(origin, content())
-        except ConfigError as error:
-            if origin != BY_CONFIGURATION:
-                raise
-            unreadable = error
-            continue
-        if key:
-            return key, origin
-    if unreadable:
-        raise unreadable
-    return None, ""
+    found = find_license_key(config, environ)
+    if found.error is not None:
+        raise found.error
+    return found.key, found.origin
 
 
-def _key(origin: str, text: str) -> LicenseKey | None:
-    key = text.strip()
+def find_license_key(config: Config, environ: Mapping[str, str]) -> FoundKey:
+    """The key of the first source that has one, in the order of `license_key`. Blocks on the key's file; raises nothing."""
+    blank: FoundKey | None = None
+    unusable: FoundKey | None = None
+    try:
+        for source in _sources(config, environ):
+            try:
+                text = source.read().strip()
+                key = _key(source, text)
+            except ConfigError as error:
+                unusable = _unusable(error)
+                if source.origin != BY_CONFIGURATION:
+                    return unusable
+                continue
+            if key is not None:
+                return FoundKey(key, source.origin)
+            blank = blank or _blank(source, text)
+    except ConfigError as error:  # what the environment names can be no path
+        return _unusable(error)
+    return unusable or blank or FoundKey(None)
+
+
+def _unusable(error: ConfigError) -> FoundKey:
+    return FoundKey(None, problem=str(error), hint=error.hint, error=error)
+
+
+def _blank(source: _Source, text: str) -> FoundKey | None:
+    """What to say of a source without a key; a variable that is not set is nothing to speak of."""
+    if not text and source.origin == BY_VARIABLE:
+        return None
+    what = "holds a placeholder, not a license key" if text else "is empty"
+    return FoundKey(None, problem=f"{_NONE}: {source.place} {what}", hint="Put the key alone on one line there.")
+
+
+def _key(source: _Source, text: str) -> LicenseKey | None:
+    """Quotes around a key, as `docker run --env-file` leaves them, are no part of it."""
+    key = text
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        key = text[1:-1].strip()
     if not key or _PLACEHOLDER.fullmatch(key):
         return None
     if not _SENDABLE.fullmatch(key):
         raise ConfigError(
-            f"{origin}: what is there cannot be a licence key: spaces, several lines or characters beyond ASCII",
+            f"{source.origin}: what is there cannot be a licence key: spaces, several lines or characters beyond ASCII",
             hint="put the key alone on one line",
         )
     return LicenseKey(key)
 
 
-def _sources(config: Config, environ: Mapping[str, str]) -> Iterator[tuple[str, Callable[[], str]]]:
-    """Where a key may come from, and how to read what is there; asked one after the other, only as far as needed."""
-    yield "LALALD_LICENSE_KEY", lambda: environ.get("LALALD_LICENSE_KEY", "")
+def _sources(config: Config, environ: Mapping[str, str]) -> Iterator[_Source]:
+    """Asked one after the other, only as far as needed."""
+    yield _Source(BY_VARIABLE, f"the variable {BY_VARIABLE}", lambda: environ.get(BY_VARIABLE, ""))
     for origin, path in key_files(config.license_key_file, environ):
-        yield origin, partial(_content, path, origin)
+        yield _Source(origin, f"the file {path} ({origin})", partial(_content, path, origin))
     directory = environ.get("CREDENTIALS_DIRECTORY")
     if directory and os.path.exists(handed_over := Path(directory, "license-key")):
-        yield CREDENTIAL, partial(_content, handed_over, CREDENTIAL)
+        yield _Source(CREDENTIAL, CREDENTIAL, partial(_content, handed_over, CREDENTIAL))
 
 
 def _content(path: Path, origin: str) -> str:
@@ -128,10 +184,24 @@ def _content(path: Path, origin: str) -> str:
             f"{origin}: {path} is a folder, not a file",
             hint="where it is a container's mount, the file was missing on the host",
         ) from None
-    except OSError as error:
+    except PermissionError:
         raise ConfigError(
-            f"{origin}: {path} cannot be read: {error.strerror}", hint="let the user that lalald runs as read it"
+            f"{origin}: {path} cannot be read by user {os.geteuid()}, group {os.getegid()}: {_mode(path)}",
+            hint="let that user read it: `chown` or `chgrp` the file, `chmod 640` it",
         ) from None
+    except OSError as error:
+        raise ConfigError(f"{origin}: {path} cannot be read: {error.strerror}", hint="check its disk") from None
     if len(content) > LARGEST_FILE_BYTES:
         raise ConfigError(f"{origin}: {path} is too large to be a licence key", hint="put the key alone on one line")
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ConfigError(f"{origin}: {path} is saved as UTF-16, not as plain text", hint="save it as UTF-8")
     return content.decode("utf-8-sig", errors="replace")
+
+
+def _mode(path: Path) -> str:
+    """Whose a file is, and its mode, as far as that may be known."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return "a folder above it is closed to that user"
+    return f"it belongs to user {facts.st_uid}, group {facts.st_gid}, and its mode is {facts.st_mode & 0o7777:04o}"

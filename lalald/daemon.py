@@ -15,14 +15,26 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
-from lalald import __version__, belonging, log_output, logs, outbox, requests, streams, upkeep
+from lalald import (
+    __version__,
+    attention,
+    belonging,
+    license_check,
+    log_output,
+    logs,
+    outbox,
+    requests,
+    streams,
+    upkeep,
+)
 from lalald.api import Client
+from lalald.attention import Attention, RejectedConfig
 from lalald.budget import Budget
 from lalald.clock import Clock
 from lalald.config import Config, Inbox
 from lalald.config.apart import load
 from lalald.control import Server
-from lalald.credentials import CREDENTIAL, license_key_with_origin
+from lalald.credentials import CREDENTIAL, FoundKey
 from lalald.disks import Disks
 from lalald.errors import ConfigError, FileError, LalaldError, ServiceError, StoreError
 from lalald.inbox.intake import Intake
@@ -30,6 +42,7 @@ from lalald.inbox.settle import ignore_broken_leases
 from lalald.inboxes import Inboxes
 from lalald.jobs import Job, told
 from lalald.known_folders import KnownFolders
+from lalald.license_check import KeyReader
 from lalald.lock import only_daemon
 from lalald.once import all_carried, exit_code
 from lalald.placeholders import clear_own_litter
@@ -100,6 +113,8 @@ class _Daemon:
         self.clock = clock
         self.disks = disks
         self.systemd = Systemd(environ)
+        self.key_reader = KeyReader(disks, environ)
+        self.rejected: RejectedConfig | None = None
         self.stop = asyncio.Event()
         self.reload = asyncio.Event()
         self.changed = asyncio.Event()  # something may be worth a word to systemd
@@ -116,7 +131,7 @@ class _Daemon:
         if not await self._unless_stopped(self._prepare()):
             await self.store.stop()
             return 0
-        control = Server(self.config.state_dir, self._woken, self._pulse)
+        control = Server(self.config.state_dir, self._woken, self._pulse, self._attention)
         await control.start()
         try:
             code = await self._carry_on()
@@ -159,19 +174,23 @@ class _Daemon:
         config = self.config
         facts = {"pid": os.getpid(), "version": __version__, "started_at": self.clock.now(), "config": str(config.path)}
         reserved, markers, refused_at = await self.store.run(lambda store: self._recovered(store, facts))
+        found = await self.key_reader.read(config)
         self.bench = Bench(
-            config=config, api=self._client(config), store=self.store, clock=self.clock, budget=self._budget(config),
-            new_key=lambda: str(uuid.uuid4()), log=self.log, reservations=Reservations(reserved),
+            config=config, api=self._client(config, found), store=self.store, clock=self.clock, budget=self._budget(config),
+            read_key=self.key_reader.read, new_key=lambda: str(uuid.uuid4()), log=self.log, reservations=Reservations(reserved),
             folders=KnownFolders(markers, self.store, self.disks, self.clock, self.log), disks=self.disks,
             batch_refused_at=refused_at, downloads=asyncio.Semaphore(config.transfers.downloads),
         )  # fmt: skip
         self.worker = Worker(self.bench, look_again=self.inboxes.look_again)
+        await self.worker.holds.license.take(found)
 
     def _recovered(
         self, store: Store, facts: dict[str, Any]
     ) -> tuple[list[tuple[str, str, int]], dict[str, str | None], float | None]:
         store.clear_progress()
         store.set_fact("daemon", facts, self.clock.now())
+        for fact in (license_check.FACT, attention.REJECTED_FACT):  # of the daemon that was here before
+            store.forget_fact(fact)
         refused_at = store.fact("batch_refused_at")
         refused_at = refused_at if isinstance(refused_at, float) else None
         return store.reservations(), store.folder_markers(), refused_at
@@ -192,19 +211,10 @@ class _Daemon:
         for warning in self.config.warnings:
             self.log.warning("config.warning", config=str(self.config.path), warning=warning)
 
-    def _client(self, config: Config, *, again: bool = False) -> Client:
-        try:
-            key, origin = license_key_with_origin(config, self.environ)
-        except ConfigError as error:
-            self.log.error("license_key.unusable", error=told(error))
-            key, origin = None, ""
-        if again and origin == CREDENTIAL:
-            self.log.info(
-                "license_key.kept", meaning="systemd hands a credential over at the start: a new one needs a restart"
-            )
+    def _client(self, config: Config, found: FoundKey) -> Client:
         rates = config.transfers
         client = Client(
-            config.api_url, key, upload_rate=rates.upload_rate, download_rate=rates.download_rate, log=self.log
+            config.api_url, found, upload_rate=rates.upload_rate, download_rate=rates.download_rate, log=self.log
         )
         self.clients.add(client)
         return client
@@ -236,12 +246,12 @@ class _Daemon:
         if not self.stop.is_set():
             inboxes = [str(inbox.path) for inbox in self.config.inboxes]
             self.log.info("daemon.ready", version=__version__, inboxes=inboxes)
-            await upkeep.tell_status(self.worker, self.systemd, self.inboxes.unavailable_count)
+            await upkeep.tell_status(self.worker, self.systemd, self._condition())
             self.systemd.ready()
         for work in (
             self._reloads(),
             upkeep.show_progress(self.worker, self.changed),
-            upkeep.show_status(self.worker, self.systemd, self.changed, lambda: self.inboxes.unavailable_count),
+            upkeep.show_status(self.worker, self.systemd, self.changed, self._condition),
             upkeep.feed_watchdog(self.systemd, self._pulse),
             upkeep.trim_history(self.bench),
         ):
@@ -257,6 +267,11 @@ class _Daemon:
         if ending.done() and not ending.cancelled():
             ending.result()
         return await exit_code(self.worker) if self.once else 0
+
+    def _condition(self) -> upkeep.Condition:
+        return upkeep.Condition(
+            self.inboxes.unavailable_count, len(self.bench.folders.away), config_rejected=self.rejected is not None
+        )
 
     async def _first_looks(self) -> None:
         if late := await self.inboxes.looked_at():
@@ -288,7 +303,7 @@ class _Daemon:
     async def _ask_minutes(self) -> None:
         """At start and with a new key, so that `status` can tell, and that a refused key is known before the first file."""
         with suppress(ServiceError):
-            await self.worker.holds.licence_is_refused()
+            await self.worker.holds.license.is_refused()
         self.changed.set()
 
     # the command line
@@ -328,16 +343,22 @@ class _Daemon:
                 config = await self.disks.on(str(self.config.path.parent), load, self.config.path, self.environ)
                 belonging.stay_with(self.config.api_url, config.api_url)
             except (ConfigError, FileError) as error:
-                meaning = "the old configuration goes on until the next reload"
+                meaning = "the previous configuration is in use until a reload succeeds"
                 self.log.error("config.kept", error=told(error), meaning=meaning)
+                self._note_rejected(RejectedConfig(str(error).splitlines(), self.clock.now()))
             else:
                 await self._take_over(config)
+                self._note_rejected(None)
             self.systemd.ready()
 
     async def _take_over(self, config: Config) -> None:
         """Jobs under way keep what they were matched with; files that were left alone are matched anew."""
+        self.key_reader.forget()
+        found = await self.key_reader.read(config)
         before, self.config, self.bench.config = self.config, config, config
-        old_api, self.bench.api = self.bench.api, self._client(config, again=True)
+        old_api, self.bench.api = self.bench.api, self._client(config, found)
+        self._say_if_the_credential_stays(found, old_api)
+        await self.worker.holds.license.take(found)
         if config.state_dir != before.state_dir:
             self.log.warning(
                 "config.state_dir_kept", state_dir=str(before.state_dir), meaning="a new state folder needs a restart"
@@ -361,6 +382,25 @@ class _Daemon:
         self.worker.wake()
         self._look_after(old_api.aclose(), "former client")  # transfers under way go on with it
         self.log.info("config.reloaded", inboxes=[str(path) for path in kept])
+
+    def _say_if_the_credential_stays(self, found: FoundKey, old_api: Client) -> None:
+        if found.origin == CREDENTIAL and found.key == old_api.key:
+            meaning = "systemd hands a credential over at the start: a new one needs a restart"
+            self.log.info("license_key.kept", meaning=meaning)
+
+    def _note_rejected(self, rejected: RejectedConfig | None) -> None:
+        """For `status`, without waiting for a state folder that is full."""
+        if rejected is None and self.rejected is None:
+            return
+        self.rejected = rejected
+        self.changed.set()
+        now = self.clock.now()
+        writing = self.store.run(lambda store: attention.note_rejected(store, rejected, now))
+        self._look_after(writing, "rejected configuration")
+
+    async def _attention(self) -> list[Attention]:
+        """What needs a person as far as this process knows, whatever the state folder can be told of it."""
+        return attention.of_the_daemon(self.worker, self.rejected)
 
     async def _stop(self) -> None:
         """Transfers end at once and resume later; a split on the wire is awaited, since its answer is money."""

@@ -19,6 +19,7 @@ LalaldError                     has a `hint`: what to do next
     ├── TransientError          worth another try later; may carry `retry_after_seconds`
     │   └── RateLimitedError    429
     ├── LicenceRefusedError     401 or 403: nothing can go on with this key
+    │   └── LicenseMissingError there is no usable key: nothing was sent
     ├── RefusedError            the request is wrong for good (400, 413, 422 …): this job cannot
     ├── SizeDiffersError        a track arrived whole, with another size than the service declared
     ├── LinkDeadError           a track's link no longer leads anywhere (403, 404, 410)
@@ -182,7 +183,13 @@ class SizeDiffersError(ServiceError):
 
 
 class LicenceRefusedError(ServiceError):
-    """401 or 403 from an operation of the API."""
+    """401 or 403 from an operation of the API. `sent_with` is the key of that request, where one was sent."""
+
+    sent_with: object = None
+
+
+class LicenseMissingError(LicenceRefusedError):
+    """There is no license key, or none that could be sent; the service was not asked."""
 
 
 class RefusedError(ServiceError):

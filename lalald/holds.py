@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lalald.errors import LicenceRefusedError, ServiceError
 from lalald.folder_holds import FolderProbe
 from lalald.jobs import Hold, Job
+from lalald.license_check import LicenseCheck
 from lalald.minutes_probe import MinutesProbe
 from lalald.mounts import Mounts
 from lalald.moves import released
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lalald.worker import Worker
 
 _LEAST_PAUSE_SECONDS = 10.0
+_KEY_FILE_EVERY_SECONDS = 10.0  # while the key is missing or refused
 _SERVICE_EVERY_SECONDS = 60.0
 _LINK_AGAIN_SECONDS = 3600.0
 _WARNED_AFTER_SECONDS = 12 * 3600.0
@@ -40,13 +41,11 @@ class Holds:
         self._service_asked_at = float("-inf")
         self._warned: set[int] = set()
         self._minutes = MinutesProbe(bench, worker, self._release)
-        self.licence_trouble: str | None = None
-        self.unanswered: str | None = None  # what came instead of an answer, when it was last asked about the licence
+        self.license = LicenseCheck(bench, wake_worker=worker.wake, wake_probe=self.turns.wake)
 
     def ask_the_service_now(self) -> None:
         """The configuration or the key changed: no need to wait for the next minute."""
         self._service_asked_at = float("-inf")
-        self.licence_trouble = None
         self.look_at_folders_now()
 
     def look_at_folders_now(self) -> None:
@@ -70,7 +69,7 @@ class Holds:
                 self.turns.begin()
                 held = await self._bench.store.run(lambda store: store.holds())
                 if not self._waits_for_something(held):
-                    self.unanswered = None
+                    self.license.unanswered = None
                     self._is_news = True
                     await self.turns.sleep()
                     continue
@@ -91,78 +90,33 @@ class Holds:
 
     def _waits_for_something(self, held: dict[Hold, int]) -> bool:
         is_held = any(hold in held for hold in _PROBED)
-        return is_held or self.licence_trouble is not None or bool(self._bench.folders.away)
+        return is_held or not self.license.is_settled or bool(self._bench.folders.away)
 
     def _next_probe_at(self, held: dict[Hold, int]) -> float:
         moments = [self.folders.schedule.next_at(), self._probed_at + LONGEST_PAUSE_SECONDS]
-        if self.licence_trouble is not None or any(hold in held for hold in _OF_THE_SERVICE):
+        if not self.license.is_settled or any(hold in held for hold in _OF_THE_SERVICE):
             moments.append(self._service_asked_at + _SERVICE_EVERY_SECONDS)
+        if self.license.trouble is not None:
+            moments.append(self._probed_at + _KEY_FILE_EVERY_SECONDS)
         return self._probed_at + _LEAST_PAUSE_SECONDS if self._is_news else max(min(moments), self._probed_at + 1.0)
 
     async def _probe(self, held: dict[Hold, int]) -> None:
         self.trials.forget_old(self._bench.clock.monotonic())
         await self.folders.release_where_folders_are_back()
+        if await self.license.read_new_key():
+            self._service_asked_at = float("-inf")
         now = self._bench.clock.monotonic()
         if now - self._service_asked_at < _SERVICE_EVERY_SECONDS:
             return
         self._service_asked_at = now
-        if Hold.LICENCE in held or self.licence_trouble:
-            await self._release_if_the_licence_is_accepted()
+        if Hold.LICENCE in held or not self.license.is_settled:
+            await self.license.release_if_accepted()
         else:
-            self.unanswered = None
-        if Hold.MINUTES in held and not self.licence_trouble:
+            self.license.unanswered = None
+        if Hold.MINUTES in held and self.license.trouble is None:
             await self._minutes.release_what_fits()
         if Hold.LINK in held:
             await self._release_links()
-
-    # the licence
-
-    async def licence_is_refused(self) -> bool | None:
-        """Asks the simplest question with the key. Where it is refused too every job is held, and it is said once, loudly.
-
-        None where it gets no answer: nothing is known of the key then.
-        """
-        if self.licence_trouble is not None:
-            return True
-        try:
-            await self._bench.budget.minutes_left(fresh_seconds=0.0)
-        except LicenceRefusedError as error:
-            if self.licence_trouble is None:
-                self._bench.log.error(
-                    "licence.refused", error=str(error), meaning="every job is held until the key is accepted"
-                )
-            self.licence_trouble = str(error)
-            await self.hold_for_licence()
-            self._bench.moved.set()
-            return True
-        except ServiceError:
-            return None
-        return False
-
-    async def hold_for_licence(self) -> None:
-        """Holds every job that needs the service, those that came since the last time too."""
-        now, reason = self._bench.clock.now(), self.licence_trouble or "the service refuses the licence key"
-        await self._bench.store.run(lambda store: store.hold_all(Hold.LICENCE, reason, now))
-
-    async def _release_if_the_licence_is_accepted(self) -> None:
-        try:
-            await self._bench.budget.minutes_left(fresh_seconds=0.0)
-        except LicenceRefusedError as error:
-            self.licence_trouble, self.unanswered = str(error), None
-            return
-        except ServiceError as error:
-            if self.unanswered is None:
-                meaning = "whether the licence key is accepted is asked again every minute"
-                self._bench.log.warning("service.trouble", error=str(error), meaning=meaning)
-            self.unanswered = str(error)
-            self._bench.moved.set()
-            return
-        self.licence_trouble = self.unanswered = None
-        now = self._bench.clock.now()
-        count = await self._bench.store.run(lambda store: store.release_all(Hold.LICENCE, now))
-        self._bench.log.info("licence.accepted", released=count)
-        self._bench.moved.set()
-        self._worker.wake()
 
     async def _release_links(self) -> None:
         now = self._bench.clock.now()

@@ -57,7 +57,7 @@ def _in_the_way(job: Job, error: FileError) -> Outcome:
 
 async def _licence(job: Job, error: LicenceRefusedError, holds: Holds) -> Outcome:
     """A refusal of the key is one of the licence only where the simplest question is refused too."""
-    refused = await holds.licence_is_refused()
+    refused = await holds.license.is_refused(error)
     if refused:
         return Held(Hold.LICENCE, f"the service refuses the licence key: {error}")
     if refused is None:

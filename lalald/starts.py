@@ -113,7 +113,7 @@ class Starts:
         if not unlicensed or current is None or current.state is not State.WAITING:
             return current
         error = next(iter(unlicensed.values()))
-        is_refused = await self._worker.holds.licence_is_refused()
+        is_refused = await self._worker.holds.license.is_refused(error)
         unasked = start_answers.unasked(current, unlicensed, asked_before)
         if is_refused:
             reason = f"the service refuses the licence key: {error}"

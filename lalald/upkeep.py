@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 
 from lalald.jobs import Stage
@@ -43,21 +44,32 @@ def _set_progress(shares: dict[int, float], store: Store) -> None:
     store.set_progress(shares)
 
 
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What STATUS says besides the jobs: how many inboxes, and how many other folders, are unavailable; a rejected reload."""
+
+    unavailable_inboxes: int = 0
+    unavailable_folders: int = 0
+    config_rejected: bool = False
+
+
 async def show_status(
-    worker: Worker, systemd: Systemd, changed: asyncio.Event, unavailable_inboxes: Callable[[], int]
+    worker: Worker, systemd: Systemd, changed: asyncio.Event, condition: Callable[[], Condition]
 ) -> None:
     """Tells systemd how many files are where, at most once a second, and only when something changed."""
     while True:
         await changed.wait()
         changed.clear()
-        await tell_status(worker, systemd, unavailable_inboxes())
+        await tell_status(worker, systemd, condition())
         await asyncio.sleep(_TOLD_EVERY_SECONDS)
 
 
-async def tell_status(worker: Worker, systemd: Systemd, unavailable_inboxes: int) -> None:
+async def tell_status(worker: Worker, systemd: Systemd, condition: Condition) -> None:
     counts, holds = await worker.bench.store.run(lambda store: (store.stage_counts(), store.holds()))
     named = {str(hold): count for hold, count in holds.items()}
-    text = status_text(counts, named, unavailable_inboxes, worker.holds.licence_trouble, worker.trouble)
+    license_trouble = worker.holds.license.trouble
+    reason = license_trouble.reason if license_trouble else None
+    text = status_text(counts, named, condition, reason, worker.trouble)
     full = worker.bench.store.trouble
     systemd.status(f"everything waits for the state folder: {full} {text}" if full else text)
     if not full:
@@ -80,8 +92,8 @@ async def _note_trouble(worker: Worker) -> None:
 def status_text(
     counts: Mapping[str, int],
     holds: Mapping[str, int],
-    unavailable_inboxes: int,
-    licence_trouble: str | None,
+    condition: Condition,
+    license_trouble: str | None,
     trouble: str | None,
 ) -> str:
     """One line for `systemctl status`: live counts, and what is waited for."""
@@ -92,10 +104,14 @@ def status_text(
         parts.append(f"{finishing} finishing")
     if holds:
         parts.append(f"{sum(holds.values())} held: " + ", ".join(sorted(holds)))
-    if unavailable_inboxes:
-        parts.append(f"{unavailable_inboxes} {'inbox' if unavailable_inboxes == 1 else 'inboxes'} unavailable")
-    if licence_trouble:
-        parts.insert(0, f"no usable licence key: {licence_trouble}")
+    if inboxes := condition.unavailable_inboxes:
+        parts.append(f"{inboxes} {'inbox' if inboxes == 1 else 'inboxes'} unavailable")
+    if folders := condition.unavailable_folders:
+        parts.append(f"{folders} {'folder' if folders == 1 else 'folders'} for results or finished files unavailable")
+    if condition.config_rejected:
+        parts.insert(0, "config rejected, previous configuration in use")
+    if license_trouble:
+        parts.insert(0, f"no usable license key: {license_trouble}")
     elif trouble:
         parts.append(f"the service does not answer as it should: {trouble}")
     return ", ".join(parts) or "idle"

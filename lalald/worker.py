@@ -204,8 +204,8 @@ class Worker:
 
     @property
     def trouble(self) -> str | None:
-        """What is wrong with the service, where a breaker is open, or nobody tells whether the licence is accepted."""
-        return self.health.trouble or self.holds.unanswered
+        """What is wrong with the service, where a breaker is open, or nobody tells whether the license is accepted."""
+        return self.health.trouble or self.holds.license.unanswered
 
     def carries(self, job_id: int) -> bool:
         return job_id in self._carried
@@ -215,8 +215,8 @@ class Worker:
 
     async def _take(self, look: Callable[[Store, float, Collection[int]], Due]) -> Due:
         """Due jobs that are not carried yet, which from now on they are."""
-        if self.holds.licence_trouble:
-            await self.holds.hold_for_licence()
+        if self.holds.license.trouble is not None:
+            await self.holds.license.hold_jobs()
         carried = frozenset(self._carried)
         now = self.bench.clock.now()
         due = await self.bench.store.run(lambda store: look(store, now, carried))

@@ -22,7 +22,7 @@ from lalald.budget import Budget
 from lalald.clock import Clock
 from lalald.config import Config, Minutes
 from lalald.consent import price_of, seen, to_pay
-from lalald.credentials import LicenseKey
+from lalald.credentials import FoundKey, LicenseKey
 from lalald.disks import Disks
 from lalald.errors import StoreError
 from lalald.file_numbers import int64
@@ -170,6 +170,7 @@ class Workshop:
         self.told: dict[str, Any] = {}  # what the sandbox knew at the end
         self.troubles: list[StoreError | None] = []  # of the store, each said once
         self._pitches = itertools.count(100)
+        self.key = KEY  # as the key file has it
 
     async def __aenter__(self) -> Self:
         if self._own:
@@ -201,10 +202,14 @@ class Workshop:
             budget=Budget(self.minutes, self.clock, self._minutes_left, self._spent),
             new_key=lambda: str(uuid.uuid4()), log=self.journal, disks=self.disks, downloads=asyncio.Semaphore(6),
             reservations=Reservations(reserved), folders=KnownFolders(markers, self.store, self.disks, self.clock, self.journal),
+            read_key=self._read_key,
         )  # fmt: skip
         self.looked_again: list[str] = []
         self.worker = Worker(self.bench, look_again=self.looked_again.append, jitter=lambda: self.jitter)
         self.running = asyncio.create_task(self.worker.run())
+
+    async def _read_key(self, _config: Config) -> FoundKey:
+        return FoundKey(LicenseKey(self.key))
 
     async def _minutes_left(self) -> float:
         return await self.api.minutes_left()

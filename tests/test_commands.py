@@ -21,6 +21,7 @@ from lalald import __version__
 from lalald.commands.layout import plain
 from lalald.commands.overview import Folders, gather
 from lalald.commands.parser import build
+from lalald.commands.remedies import TO_DO
 from lalald.commands.state_folder import state_dir
 from lalald.commands.verbs import VERBS
 from lalald.errors import ConfigError, StoreError
@@ -144,7 +145,35 @@ def test_status_as_json_has_its_keys(shelf: Shelf) -> None:
             "config": "/config",
             "started_at": "2027-01-13T08:00:00Z",
         },
+        "needs_attention": [
+            {
+                "code": "daemon_not_running",
+                "subject": "",
+                "message": "No daemon answers, or one of its loops does not turn.",
+                "hint": "Start it: `lalald run`, or `systemctl start lalald`.",
+            },
+            {
+                "code": "jobs_failed",
+                "subject": "",
+                "message": "1 job failed",
+                "hint": "`lalald jobs --failed` lists them; `lalald retry ID` resumes one, `lalald cancel ID` dismisses it.",
+            },
+            {
+                "code": "hold_lost_task",
+                "subject": "",
+                "message": "1 job held (lost_task): the task started, and its id never came",
+                "hint": TO_DO[Hold.LOST_TASK],
+            },
+            {
+                "code": "hold_minutes",
+                "subject": "",
+                "message": "1 job held (minutes): needs 9.0 minutes, minutes.per_file allows 5",
+                "hint": TO_DO[Hold.MINUTES],
+            },
+        ],
+        "license": {"trouble": None, "reason": None, "hint": None, "since": None},
         "config_error": None,
+        "config_rejected": None,
         "service": {"trouble": None, "since": None},
         "inboxes": [
             {

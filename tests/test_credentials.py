@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
+import subprocess
+import sys
 import traceback
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import pytest
 
 from lalald.config import Config
 from lalald.config.key_files import readable_by_others
-from lalald.credentials import LicenseKey, license_key, license_key_with_origin
+from lalald.credentials import LicenseKey, find_license_key, license_key, license_key_with_origin
 from lalald.errors import ConfigError
 
 SECRET = "SECRET-0123456789abcdef"
@@ -163,3 +166,51 @@ def test_a_key_file_that_others_can_read_is_told_apart(tmp_path: Path) -> None:
     path.chmod(0o644)
     assert readable_by_others(path)
     assert not readable_by_others(tmp_path / "none")
+
+
+@pytest.mark.parametrize("text", [f'"{SECRET}"\n', f"'{SECRET}'", f'\ufeff"{SECRET}"\r\n'])
+def test_quotes_around_a_key_are_no_part_of_it(tmp_path: Path, text: str) -> None:
+    assert revealed(license_key(config(written(tmp_path, "key", text)), {})) == SECRET
+    assert revealed(license_key(config(), {"LALALD_LICENSE_KEY": text.strip("\ufeff")})) == SECRET
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "the file {path} (license_key_file) is empty"),
+        ('""', "the file {path} (license_key_file) holds a placeholder, not a license key"),
+        ("no-key\n", "the file {path} (license_key_file) holds a placeholder, not a license key"),
+        (SECRET.encode("utf-16"), "{path} is saved as UTF-16"),
+        (f"KEY = {SECRET}", "spaces, several lines"),
+    ],
+)
+def test_what_is_wrong_with_the_key_file_is_said(tmp_path: Path, content: str | bytes, words: str) -> None:
+    path = written(tmp_path, "key", content)
+    found = find_license_key(config(path), {"LALALD_LICENSE_KEY": ""})
+    assert found.key is None
+    assert words.format(path=path) in found.problem
+    assert found.hint
+    assert SECRET not in found.problem
+
+
+def test_without_any_source_it_is_said_where_a_key_may_be_put() -> None:
+    found = find_license_key(config(), {})
+    assert (found.key, found.problem) == (None, "there is no license key")
+    assert "license_key_file" in found.hint
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_key_file_that_lalald_may_not_read_is_named_with_its_owner_and_mode(open_folder: Path) -> None:
+    path = written(open_folder, "key", SECRET)
+    path.chmod(0o600)
+    script = (
+        "import os, sys, pathlib;"
+        "from lalald.credentials import find_license_key; from lalald.config import Config;"
+        "os.setgid(12345); os.setuid(12345);"
+        "found = find_license_key(Config(path=pathlib.Path('/c'), state_dir=pathlib.Path('/s'), inboxes=(),"
+        " license_key_file=pathlib.Path(sys.argv[1])), {}); print(found.problem, found.hint)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=False)
+    assert "cannot be read by user 12345, group 12345" in done.stdout, done.stderr
+    assert "it belongs to user 0, group 0, and its mode is 0600" in done.stdout
+    assert "chmod 640" in done.stdout

@@ -265,8 +265,8 @@ def test_a_placeholder_is_no_key_and_a_reload_takes_the_key_that_came(
     home = make_home(slow_sandbox.url, license_key_file=str(key))
     process = start(home, manager, LALALD_LICENSE_KEY="", CREDENTIALS_DIRECTORY=str(tmp_path))
     manager.hear_word("READY=1")
-    if not any("no usable licence key" in said for said in manager.heard):
-        manager.hear_status("no usable licence key.*")
+    if not any("no usable license key" in said for said in manager.heard):
+        manager.hear_status("no usable license key.*")
     write_wav(home.inbox / "song.wav")
     manager.hear_status(".*1 held: licence")
 
@@ -290,8 +290,8 @@ def test_a_reload_without_waiting_jobs_tells_that_the_key_is_right_now(
     home = make_home(sandbox.url, license_key_file=str(key))
     process = start(home, manager, LALALD_LICENSE_KEY="")
     manager.hear_word("READY=1")
-    if not any("no usable licence key" in said for said in manager.heard):
-        manager.hear_status("no usable licence key.*")
+    if not any("no usable license key" in said for said in manager.heard):
+        manager.hear_status("no usable license key.*")
     key.write_text("a-key\n")
     process.send_signal(signal.SIGHUP)
     manager.hear_status("idle")

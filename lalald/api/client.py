@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 import threading
 import time
@@ -24,12 +23,11 @@ from lalald.api.transfer import Deadlines, Transfer
 from lalald.api.transfer_client import TransferClient
 from lalald.api.translate import JSON_LIMIT_BYTES, Reply
 from lalald.api.upload import Sending
-from lalald.credentials import LicenseKey
-from lalald.errors import LicenceRefusedError
+from lalald.credentials import FoundKey, LicenseKey
+from lalald.errors import LicenseMissingError
 
 BATCH_LIMIT = 100  # the document: `items` of a batch
 CHECK_LIMIT = 200  # the document: `task_ids` of a check
-_USABLE_KEY = re.compile(r"[\x21-\x7e]+")
 _ORDINARY_DEADLINES = Deadlines()
 
 
@@ -55,7 +53,7 @@ class Client:
     def __init__(
         self,
         api_url: str,
-        license_key: LicenseKey | None,
+        license_key: LicenseKey | FoundKey | None,
         *,
         upload_rate: int | None,
         download_rate: int | None,
@@ -67,7 +65,7 @@ class Client:
         self._origin, self._path = api_origin(api_url)
         if not self._origin.is_loopback:
             environments_proxy()  # one that cannot be used is found now, and not by the first download
-        self._license_key = license_key
+        self._found = license_key if isinstance(license_key, FoundKey) else FoundKey(license_key)
         self._user_agent = user_agent
         self._deadlines = deadlines
         tls = _Tls(self._origin)
@@ -80,6 +78,22 @@ class Client:
         self._interrupted = False
         self._is_closing = False
         self._log = log
+
+    @property
+    def key(self) -> LicenseKey | None:
+        return self._found.key
+
+    def use_key(self, found: FoundKey) -> bool:
+        """Requests from now on go out with this key; those under way go on. Whether it is another one.
+
+        Where none was found, the former one is kept: a file that is being written anew is empty for a moment.
+        """
+        if found.key is None or found.key == self._found.key:
+            if self._found.key is None:
+                self._found = found
+            return False
+        self._found = found
+        return True
 
     async def split(self, mode: str, item: SplitItem) -> str:
         """Starts one task, which is charged, and gives its id."""
@@ -133,17 +147,18 @@ class Client:
             ServiceError, TransferStopped
             FileError: the file cannot be read, or is no longer `size` bytes long.
         """
+        key = self._key()
         sending = Sending(file, size, transfer, self._upload_pace)
         url = f"{self._origin.url}{self._path}/api/v1/upload/"
 
         def request() -> httpx.Request:
-            return httpx.Request("POST", url, headers=self._upload_headers(size, name), content=sending.content())
+            return httpx.Request("POST", url, headers=self._upload_headers(size, name, key), content=sending.content())
 
         with self._registered(transfer), closing(sending), self._told("upload", size=size) as answered:
             response = self._transfers.send(request, transfer, self._deadlines.upload_answer_seconds)
             with closing(response):
                 body = self._transfers.read(response, JSON_LIMIT_BYTES)
-            reply = answered(Reply(response.status_code, response.headers.get, body or b"", self._key()))
+            reply = answered(Reply(response.status_code, response.headers.get, body or b"", key))
         if body is None:
             raise translate.unreadable(reply, f"it is longer than {JSON_LIMIT_BYTES >> 20} MiB")
         said = translate.reading(reply)
@@ -151,7 +166,7 @@ class Client:
             raise translate.unreadable(reply, "it came before the whole file was there")
         return answers.uploaded(said, reply, name=name, sha256=sending.sha256)
 
-    def _upload_headers(self, size: int, name: str) -> dict[str, str]:
+    def _upload_headers(self, size: int, name: str, key: LicenseKey) -> dict[str, str]:
         return {
             "User-Agent": self._user_agent,
             "Accept": "application/json",
@@ -159,7 +174,7 @@ class Client:
             "Content-Type": "application/octet-stream",
             "Content-Disposition": disposition.of_name(name),
             "Content-Length": str(size),
-            "X-License-Key": self._key().reveal(),
+            "X-License-Key": key.reveal(),
         }
 
     def download(
@@ -250,12 +265,12 @@ class Client:
         return translate.reading(reply), reply
 
     def _key(self) -> LicenseKey:
-        """The key, unrevealed: what is bound to a name may end in a traceback."""
-        if self._license_key is None:
-            raise LicenceRefusedError("there is no licence key", hint="Set license_key_file, or LALALD_LICENSE_KEY.")
-        if not _USABLE_KEY.fullmatch(self._license_key.reveal()):
-            raise LicenceRefusedError("the licence key holds characters that no key has", hint="Look at its file.")
-        return self._license_key
+        """The key, unrevealed: what is bound to a name may end in a traceback. Raises LicenseMissingError."""
+        if self._found.key is None:
+            raise LicenseMissingError(self._found.problem, hint=self._found.hint)
+        if not self._found.key.can_be_sent:
+            raise LicenseMissingError("the license key holds characters that no key has", hint="Check its file.")
+        return self._found.key
 
 
 class _Tls:

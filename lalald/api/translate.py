@@ -205,7 +205,9 @@ def refusal(reply: Reply) -> ServiceError:
         facts |= {"answered": True, "carried_out_possible": status not in _NOT_CARRIED_OUT}
         return kind(words, retry_after_seconds=retry_after_seconds(reply), **facts)
     if status in (401, 403) and code not in _ABOUT_THE_JOB:
-        return LicenceRefusedError(words, hint=_KEY_HINT, **facts)
+        refused = LicenceRefusedError(words, hint=_KEY_HINT, **facts)
+        refused.sent_with = reply.key
+        return refused
     return RefusedError(words, **facts)
 
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lalald import control
+from lalald.attention import REJECTED_FACT, Attention
+from lalald.commands import needs_attention
 from lalald.commands.layout import Bar, Cell, Section
 from lalald.commands.remedies import TO_DO
 from lalald.commands.wording import ago, count, iso, moment, price, shown, trouble_told
-from lalald.control import ping
 from lalald.job_warnings import warning_of
 from lalald.jobs import Stage
 from lalald.money import cost_text, free_text
@@ -62,12 +64,19 @@ class Overview:
     incomplete: Sequence[JobReport]
     minutes: Minutes
     asked: int
+    license: Fact | None = None
+    rejected: Fact | None = None
+    told: Sequence[Attention] = ()  # by the daemon just now
 
     @property
     def exit_code(self) -> int:
         if not self.running:
             return 3
-        return 1 if self.counts.states["failed"] or self.counts.states["held"] else 0
+        return 1 if self.needs_attention else 0
+
+    @property
+    def needs_attention(self) -> list[Attention]:
+        return needs_attention.found(self)
 
     def facts(self) -> dict[str, Any]:
         """For --json. Moments are ISO 8601 in UTC."""
@@ -81,7 +90,10 @@ class Overview:
                 **{name: daemon.get(name) for name in ("pid", "version", "config")},
                 "started_at": iso(daemon.get("started_at")),
             },
+            "needs_attention": [item._asdict() for item in self.needs_attention],
+            "license": needs_attention.license_facts(self.license),
             "config_error": self.mistake,
+            "config_rejected": needs_attention.rejected_facts(self.rejected),
             "service": {"trouble": trouble, "since": iso(service.get("since")) if trouble else None},
             "inboxes": [_inbox_facts(inbox, running=self.running) for inbox in self.inboxes],
             "outboxes": [_since_when(outbox) for outbox in self.outboxes],
@@ -104,6 +116,8 @@ class Overview:
     def sections(self) -> Iterator[Section]:
         """For people."""
         yield Section(self._daemon_told(), list(self._troubles()))
+        if rows := needs_attention.rows(self.needs_attention):
+            yield Section("needs attention", rows)
         if self.inboxes:
             yield Section("inboxes", [_inbox_row(inbox, running=self.running) for inbox in self.inboxes])
         for title, folders in (("outboxes", self.outboxes), ("done and failed folders", self.filing_folders)):
@@ -199,13 +213,13 @@ def gather(state_dir: Path, configured: Folders | None, mistake: str | None, now
 
     Raises StoreError where the state folder cannot be read.
     """
-    running = ping(state_dir, _PING_SECONDS)
+    said = control.report(state_dir, _PING_SECONDS)
     with Reports.open(state_dir) as reports:
         seen = reports.folders()
         return Overview(
             now=now,
             state_dir=state_dir,
-            running=running,
+            running=said.is_running,
             mistake=mistake,
             daemon=reports.fact("daemon"),
             service=reports.fact("service"),
@@ -219,6 +233,9 @@ def gather(state_dir: Path, configured: Folders | None, mistake: str | None, now
             incomplete=reports.incomplete(_MOST_INCOMPLETE),
             minutes=_minutes(reports, now),
             asked=reports.asked(),
+            license=reports.fact("license"),
+            rejected=reports.fact(REJECTED_FACT),
+            told=[Attention(*item) for item in said.items],
         )
 
 

@@ -51,10 +51,10 @@ def _watch(folder: Path, configured: Folders | None, mistake: str | None) -> int
 
 def _folders(explicit: str | None) -> tuple[Folders | None, str | None]:
     """The configured folders; or none, and what is wrong with the configuration: the daemon's own words still can be told."""
-    from lalald.config import find, load
+    from lalald.config import apart, find
 
     try:
-        config = load(find(explicit, os.environ), os.environ)
+        config = apart.load(find(explicit, os.environ), os.environ, quiet=True)
     except ConfigError as error:
         return None, str(error).splitlines()[0]
     outboxes = dict.fromkeys(str(inbox.outbox) for inbox in config.inboxes)

@@ -22,8 +22,11 @@ _PROGRAM = "import sys; sys.path[:] = sys.argv[2:]; from lalald.config.apart imp
 _END_SECONDS = 1.0
 
 
-def begin(path: Path, environ: Mapping[str, str]) -> Callable[[], Config]:
+def begin(path: Path, environ: Mapping[str, str], *, quiet: bool = False) -> Callable[[], Config]:
     """Begins to read, and gives what waits for the end of it; to be called once.
+
+    `quiet`: the process keeps nothing of ours open. A look at a folder that never answers can keep it alive for ever, and with it
+    whatever reads our standard error.
 
     Raises, and what is given does too:
         ConfigError: the file cannot be read, or has mistakes; lists every one.
@@ -34,6 +37,7 @@ def begin(path: Path, environ: Mapping[str, str]) -> Callable[[], Config]:
             command,
             env=dict(environ),
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if quiet else None,
             # What this process was given to read from, `--config <(…)`, is its to read. And a file of ours on a dead share, once
             # closed there, would keep this whole process waiting.
             close_fds=False,
@@ -53,9 +57,9 @@ def begin(path: Path, environ: Mapping[str, str]) -> Callable[[], Config]:
     return end
 
 
-def load(path: Path, environ: Mapping[str, str]) -> Config:
+def load(path: Path, environ: Mapping[str, str], *, quiet: bool = False) -> Config:
     """As `lalald.config.load`, in a process of its own."""
-    return begin(path, environ)()
+    return begin(path, environ, quiet=quiet)()
 
 
 def _said(reading: subprocess.Popen[bytes], path: Path) -> Any:

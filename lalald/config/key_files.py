@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from stat import S_IROTH
 
 from lalald.config.paths import expanded
 from lalald.errors import ConfigError
 
+ANSWER_SECONDS = 1.0
 BY_ENVIRONMENT = "LALALD_LICENSE_KEY_FILE"
 BY_CONFIGURATION = "license_key_file"
 
@@ -29,9 +32,18 @@ def key_files(configured: Path | None, environ: Mapping[str, str]) -> Iterator[t
         yield BY_CONFIGURATION, configured
 
 
-def readable_by_others(path: Path) -> bool:
-    """Whether every user of the machine can read a file. Not to be asked of systemd's credentials, which are guarded otherwise."""
-    try:
-        return bool(path.stat().st_mode & S_IROTH)
-    except OSError:
-        return False
+def readable_by_others(path: Path, answer_seconds: float = ANSWER_SECONDS) -> bool:
+    """Whether every user of the machine can read a file. Not to be asked of systemd's credentials, which are guarded otherwise.
+
+    False where its file system does not answer in time: the daemon starts all the same, and says what is wrong with the key.
+    """
+    modes: list[int] = []
+
+    def look() -> None:
+        with suppress(OSError):
+            modes.append(path.stat().st_mode)
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    thread.join(answer_seconds)
+    return any(mode & S_IROTH for mode in modes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from lalald.api import Client, Transfer
 from lalald.budget import Budget
 from lalald.clock import Clock
 from lalald.config import Config
+from lalald.credentials import FoundKey
 from lalald.disks import Disks
 from lalald.jobs import Job
 from lalald.known_folders import KnownFolders
@@ -35,6 +36,7 @@ class Bench:
     downloads: asyncio.Semaphore  # tracks on their way at once; of uploads there is one a slot
     reservations: Reservations
     folders: KnownFolders
+    read_key: Callable[[Config], Awaitable[FoundKey]]  # as it is now, wherever the configuration says it is
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     transfers: dict[int, list[tuple[Transfer, int]]] = field(default_factory=dict)
     moved: asyncio.Event = field(

@@ -305,6 +305,9 @@ class KnownFiles:
         row = self.connection.execute("SELECT json FROM facts WHERE name = ?", (name,)).fetchone()
         return json.loads(row[0]) if row else None
 
+    def forget_fact(self, name: str) -> None:
+        self.connection.execute("DELETE FROM facts WHERE name = ?", (name,))
+
     def set_fact(self, name: str, value: object, now: float) -> None:
         self.connection.execute(
             "INSERT OR REPLACE INTO facts (name, json, at) VALUES (?, ?, ?)", (name, json.dumps(value), now)

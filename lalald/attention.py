@@ -1,0 +1,74 @@
+"""What needs a person: each item has a code for programs, and words for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from lalald.naming import shown
+from lalald.store import Store
+
+if TYPE_CHECKING:
+    from lalald.license_check import LicenseTrouble
+    from lalald.worker import Worker
+
+REJECTED_FACT = "config_rejected"
+REJECTED_HINT = (
+    "The previous configuration is in use. Correct the file and reload; `lalald check-config` lists every error."
+)
+
+
+class Attention(NamedTuple):
+    """`subject`: the folder it is about, or nothing. `hint`: what to do."""
+
+    code: str
+    subject: str
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedConfig:
+    """Every error of a configuration that a reload has rejected, and when."""
+
+    errors: Sequence[str]
+    at: float
+
+
+def note_rejected(store: Store, rejected: RejectedConfig | None, now: float) -> None:
+    if rejected is None:
+        store.forget_fact(REJECTED_FACT)
+    else:
+        store.set_fact(REJECTED_FACT, asdict(rejected), now)
+
+
+def of_rejected(errors: Sequence[str]) -> Attention:
+    return Attention(
+        "config_rejected", "", "The last reload was rejected: " + " ".join(map(str.strip, errors)), REJECTED_HINT
+    )
+
+
+def of_license(code: str, reason: str, hint: str) -> Attention:
+    return Attention(f"license_{code}", "", f"No job can go on without an accepted license key: {reason}", hint)
+
+
+def of_folder(kind: str, path: str, reason: str) -> Attention:
+    """`kind`: `inbox`, `outbox`, or `folder` for done and failed folders."""
+    what = {"inbox": "inbox", "outbox": "outbox"}.get(kind, "folder for finished files")
+    return Attention(f"{kind}_unavailable", path, f"The {what} {shown(path)} is unavailable: {reason}", "")
+
+
+def of_the_daemon(worker: Worker, rejected: RejectedConfig | None) -> list[Attention]:
+    """What the running daemon knows, even where it could not write it down."""
+    found = []
+    if (trouble := worker.bench.store.trouble) is not None:
+        found.append(
+            Attention("state_not_writable", "", f"The state folder cannot be written: {trouble}", trouble.hint)
+        )
+    license_trouble: LicenseTrouble | None = worker.holds.license.trouble
+    if license_trouble is not None:
+        found.append(of_license(license_trouble.code, license_trouble.reason, license_trouble.hint))
+    if rejected is not None:
+        found.append(of_rejected(rejected.errors))
+    return found

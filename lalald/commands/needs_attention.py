@@ -1,0 +1,88 @@
+"""What needs a person, gathered from what the daemon says and what the state folder holds: the reasons for exit code 1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lalald.attention import Attention, of_folder, of_license, of_rejected
+from lalald.commands.layout import Cell
+from lalald.commands.remedies import TO_DO
+from lalald.commands.wording import count, iso, shown, trouble_told
+from lalald.jobs import Hold
+from lalald.store.reports import Fact, HoldReport
+
+if TYPE_CHECKING:
+    from lalald.commands.overview import Overview
+
+SERVICE_DOWN_SECONDS = 900.0  # what is shorter passes without anybody
+_HAS_A_SECTION = ("hold_", "jobs_failed", "service_down", "inbox_", "outbox_", "folder_", "daemon_", "config_error")
+
+
+def found(overview: Overview) -> list[Attention]:
+    """Most urgent first, each once: what the daemon says of itself counts before what it wrote down."""
+    items = [*_of_the_daemon(overview), *overview.told, *_of_the_store(overview)]
+    return list({(item.code, item.subject): item for item in reversed(items)}.values())[::-1]
+
+
+def rows(items: Sequence[Attention]) -> list[tuple[Cell, ...]]:
+    """Those that no other section of `status` shows."""
+    return [
+        (shown(f"{item.message} {item.hint}".strip()),) for item in items if not item.code.startswith(_HAS_A_SECTION)
+    ]
+
+
+def license_facts(fact: Fact | None) -> dict[str, Any]:
+    """For --json: `trouble` is `missing`, `refused` or null."""
+    trouble: dict[str, Any] = (fact.value if fact else None) or {}
+    told = {key: trouble.get(key) for key in ("reason", "hint")}
+    return {"trouble": trouble.get("code"), **told, "since": iso(trouble.get("since"))}
+
+
+def rejected_facts(fact: Fact | None) -> dict[str, Any] | None:
+    """For --json."""
+    return None if fact is None else {"errors": fact.value["errors"], "at": iso(fact.value["at"])}
+
+
+def _of_the_daemon(overview: Overview) -> Iterator[Attention]:
+    if not overview.running:
+        message = "No daemon answers, or one of its loops does not turn."
+        yield Attention("daemon_not_running", "", message, "Start it: `lalald run`, or `systemctl start lalald`.")
+
+
+def _of_the_store(overview: Overview) -> Iterator[Attention]:
+    license_trouble = overview.license.value if overview.license else None
+    if license_trouble:
+        yield of_license(license_trouble["code"], license_trouble["reason"], license_trouble["hint"])
+    if overview.rejected is not None and overview.running:
+        yield of_rejected(overview.rejected.value["errors"])
+    elif overview.mistake is not None:
+        hint = "lalald would not start with it; `lalald check-config` lists every error."
+        yield Attention("config_error", "", f"The configuration cannot be used: {overview.mistake}", hint)
+    yield from _of_folders(overview)
+    service = overview.service
+    since = service.value.get("since") if service and service.value.get("trouble") else None
+    if service is not None and since is not None and overview.now - since >= SERVICE_DOWN_SECONDS:
+        message = f"The service does not answer as it should: {trouble_told(service)}"
+        yield Attention("service_down", "", message, "Check the network; jobs wait and resume automatically.")
+    if failed := overview.counts.states["failed"]:
+        hint = "`lalald jobs --failed` lists them; `lalald retry ID` resumes one, `lalald cancel ID` dismisses it."
+        yield Attention("jobs_failed", "", f"{count(failed, 'job')} failed", hint)
+    explained = any(item.code.startswith("license_") for item in overview.told) or bool(license_trouble)
+    for hold in overview.holds:
+        if hold.hold != Hold.LICENCE or not explained:
+            yield _of_hold(hold)
+
+
+def _of_folders(overview: Overview) -> Iterator[Attention]:
+    for kind, folders in (
+        ("inbox", overview.inboxes), ("outbox", overview.outboxes), ("folder", overview.filing_folders),
+    ):  # fmt: skip
+        for folder in folders:
+            if folder.available is False:
+                yield of_folder(kind, folder.path, folder.reason or "")
+
+
+def _of_hold(hold: HoldReport) -> Attention:
+    message = f"{count(hold.jobs, 'job')} held ({hold.hold}): {hold.reason or 'no reason was given'}"
+    return Attention(f"hold_{hold.hold}", "", message, TO_DO.get(hold.hold, "`lalald show ID` shows more."))
