@@ -7,12 +7,13 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from lalald import requests
 from lalald.api import TaskAnswer
 from lalald.check_queue import MOST_IN_A_CHECK, CheckQueue, Round
 from lalald.errors import LicenceRefusedError, RateLimitedError, RefusedError, ServiceError, TransientError
+from lalald.fault_kinds import answered
 from lalald.jobs import Done, Held, Hold, Job, Request, Stage, State
 from lalald.pacing import CheckWindow
 from lalald.service_health import CHECK
@@ -86,7 +87,7 @@ class Checks:
         sent = self._window.sent()
         await self._bench.store.run(lambda store: store.set_fact(FACT, sent, sent[-1]))
         try:
-            answers = await self._bench.api.check(asked.ids)
+            answers = await answered(self._bench.api.check(asked.ids))
         except LicenceRefusedError as error:
             is_refused = await self._worker.holds.license.is_refused(error)
             if is_refused is None:
@@ -121,7 +122,7 @@ class Checks:
     async def _answers(self, task_ids: Sequence[str]) -> dict[str, TaskAnswer]:
         """Refused as a whole, a request for many is halved until the culprit stands alone, and says nothing of it."""
         try:
-            return await self._bench.api.check(task_ids)
+            return await answered(self._bench.api.check(task_ids))
         except RefusedError:
             if len(task_ids) == 1:
                 return {}
@@ -140,9 +141,14 @@ class Checks:
         told: dict[int, dict[int, TaskAnswer | None]] = defaultdict(dict)
         for task in running:
             told[task.job_id][task.number] = answers.get(task.task_id)
+        guard, step = self._worker.guard, Stage.CHECK
         found = await self._bench.store.run(lambda store: store.jobs_of(told))
+        free = [job for job in found if not guard.faults.is_paused(step, job.id)]
         many = len(running) >= MOST_IN_A_CHECK
-        await asyncio.gather(*(self._settle_job(job, told[job.id], many=many) for job in found))
+        works = (
+            (job, partial(self._settle_job, job, told[job.id], many=many)) for job in guard.faults.chosen(step, free)
+        )
+        await asyncio.gather(*(guard.run(step, job, work) for job, work in works))
 
     async def _settle_job(self, job: Job, told: dict[int, TaskAnswer | None], *, many: bool) -> None:
         parked = job.state is State.HELD and any(task.waits_for is job.hold for task in job.tasks)
@@ -151,12 +157,14 @@ class Checks:
             return
         cancelled = any(answer is not None and answer.status == "cancelled" for answer in told.values())
         if cancelled and job.request is Request.CANCEL:  # by us, in a request whose answer was lost
-            await requests.honour(job, self._worker)
+            await self._worker.steps.honour(job, self._worker)
             return
         outcome = self._outcome(job, told, many=many)
         if isinstance(outcome, Done) and outcome.job.tasks == job.tasks:
+            self._worker.guard.settled(Stage.CHECK, job, outcome)
             return  # nothing new: nothing is written
         saved = await self._worker.settle(job, outcome)
+        self._worker.guard.settled(Stage.CHECK, job, outcome)
         if saved is not None and (saved.stage, saved.state) != (Stage.CHECK, State.WAITING):
             self._worker.wake_for(saved)
 
@@ -164,7 +172,7 @@ class Checks:
         now = self._bench.clock.now()
         reused = reused_tasks.outcome_of(job, told, now)
         own = reused_tasks.of_own_tasks(job, told)
-        checked = check.outcome_of(reused.job or job, own, now, given_up=self._given_up(job, own), many=many)
+        checked = self._worker.steps.check(reused.job or job, own, now, given_up=self._given_up(job, own), many=many)
         return replace(reused, job=checked.job)
 
     def _given_up(self, job: Job, told: Mapping[int, TaskAnswer | None]) -> frozenset[int]:

@@ -37,6 +37,7 @@ from lalald.control import Server
 from lalald.credentials import CREDENTIAL, FoundKey
 from lalald.disks import Disks
 from lalald.errors import ConfigError, FileError, LalaldError, ServiceError, StoreError
+from lalald.fault_kinds import concerns_one
 from lalald.inbox.intake import Intake
 from lalald.inbox.settle import ignore_broken_leases
 from lalald.inboxes import Inboxes
@@ -47,6 +48,7 @@ from lalald.lock import only_daemon
 from lalald.once import all_carried, exit_code
 from lalald.placeholders import clear_own_litter
 from lalald.reservations import Reservations
+from lalald.stage_steps import StageSteps
 from lalald.stages.bench import Bench
 from lalald.store import Store, StoreThread
 from lalald.systemd import Systemd
@@ -65,6 +67,7 @@ def run(
     open_store: Callable[[Path], Store] = Store.open,
     clock: Clock | None = None,
     open_disks: Callable[[], Disks] = Disks,
+    stage_steps: StageSteps = StageSteps(),  # noqa: B008 - frozen, and the same for everybody
 ) -> int:
     """Carries files until SIGTERM, or with `once` until nothing is left to carry. Returns the exit code.
 
@@ -77,7 +80,8 @@ def run(
 
     async def live() -> int:
         parts = (open_store, clock or Clock(), open_disks())
-        return await _Daemon(config, *parts, once=once, environ=environ, lines=lines).main()
+        daemon = _Daemon(config, *parts, once=once, environ=environ, lines=lines, stage_steps=stage_steps)
+        return await daemon.main()
 
     try:
         with only_daemon(config.state_dir):
@@ -103,12 +107,14 @@ class _Daemon:
         once: bool,
         environ: Mapping[str, str],
         lines: logs.Lines,
+        stage_steps: StageSteps,
     ) -> None:
         self.config = config
         self.open_store = open_store
         self.once = once
         self.environ = environ
         self.lines = lines
+        self.stage_steps = stage_steps
         self.log = lines.log()
         self.clock = clock
         self.disks = disks
@@ -181,7 +187,7 @@ class _Daemon:
             folders=KnownFolders(markers, self.store, self.disks, self.clock, self.log), disks=self.disks,
             batch_refused_at=refused_at, downloads=asyncio.Semaphore(config.transfers.downloads),
         )  # fmt: skip
-        self.worker = Worker(self.bench, look_again=self.inboxes.look_again)
+        self.worker = Worker(self.bench, look_again=self.inboxes.look_again, steps=self.stage_steps)
         await self.worker.holds.license.take(found)
 
     def _recovered(
@@ -205,6 +211,10 @@ class _Daemon:
             await self.disks.on(directory, clear_own_litter, directory)
         except FileError:
             self.worker.holds.turns.wake()
+        except Exception as error:
+            if not concerns_one(error):
+                raise
+            self.log.error("folder.not_looked_at", folder=directory, exc_info=error)
 
     def _warn(self) -> None:
         """What is allowed in the configuration, and odd: whoever never asks `check-config` is told too."""

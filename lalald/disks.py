@@ -21,7 +21,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from lalald.errors import FolderUnavailableError
+from lalald.errors import FolderUnavailableError, OutOfResourcesError
 from lalald.mounts import mounts_above
 from lalald.naming import shown
 
@@ -60,13 +60,22 @@ class _Threads:
         self.under_way: set[_Call] = set()
 
     def take(self, call: _Call) -> None:
-        self.under_way.add(call)
         count = len(self._threads)
-        if count < len(self.under_way) and count != self._most:
-            thread = threading.Thread(target=self._work, name=self._name, daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        if count <= len(self.under_way) and count != self._most:
+            self._add_thread()
+        self.under_way.add(call)
         self._calls.put(call)
+
+    def _add_thread(self) -> None:
+        """Where the system gives no more threads, those there are do the work; raises OutOfResourcesError where there is none."""
+        thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError) as error:
+            if not self._threads:
+                raise OutOfResourcesError(f"no thread could be started: {error}") from error
+        else:
+            self._threads.append(thread)
 
     def stop(self) -> list[threading.Thread]:
         """Each ends when its work does."""
@@ -78,10 +87,14 @@ class _Threads:
         own_id = threading.get_native_id()
         while (call := self._calls.get()) is not None:
             call.thread_id = own_id
-            answer, error = None, None
+            answer: Any = None
+            error: BaseException | None = None
             if not call.future.done():
                 try:
                     answer = call.function(*call.arguments)
+                except StopIteration as fault:  # a future takes none
+                    error = RuntimeError("StopIteration")
+                    error.__cause__ = fault
                 except BaseException as fault:  # noqa: BLE001 - it is raised where the work was asked for
                     error = fault
             with suppress(RuntimeError):  # the loop may have ended meanwhile
@@ -146,7 +159,7 @@ class Disks:
     async def on(self, folders: str | tuple[str, ...], function: Callable[..., Answer], *arguments: Any) -> Answer:
         """What `function(*arguments)` returns, on a thread of the configured folder, or folders, that it works in.
 
-        Raises FolderUnavailableError where one of them does not answer.
+        Raises FolderUnavailableError where one of them does not answer, OutOfResourcesError where there is no thread.
         """
         answer: Answer = await self._begin(folders, _FILES_AT_ONCE, function, arguments)
         return answer
@@ -245,7 +258,11 @@ class Disks:
         timer = self._loop.call_later(self._answer_seconds, self._unanswered, folder)
         self._asked[folder] = timer
         asker = _Threads(f"is {folder} there", 1, lambda *_: self._answered(folder, timer))
-        asker.take(_Call((folder,), self._is_there, (folder,), self._loop.create_future(), self._loop.time()))
+        try:
+            asker.take(_Call((folder,), self._is_there, (folder,), self._loop.create_future(), self._loop.time()))
+        except OutOfResourcesError:  # the next round asks again
+            timer.cancel()
+            del self._asked[folder]
         asker.stop()
 
     def _answered(self, folder: str, timer: asyncio.TimerHandle) -> None:

@@ -6,8 +6,10 @@ LalaldError                     has a `hint`: what to do next
 ├── StoreError                  the state folder or its database cannot be used
 │   ├── NoStoreError            there is no database yet: the daemon has not run
 │   ├── StoreRefusedError       damaged, newer, or not ours: no new start mends it
+│   ├── RowError                one row cannot be written: the others can
 │   └── StoreBusyError          no room, no answer of the disk, or locked by another program: it passes
 ├── DaemonError                 the daemon cannot start, or is not there to be asked
+├── OutOfResourcesError         memory, descriptors or threads ran out: it passes
 ├── FileError                   this file cannot be read, moved or written now
 │   ├── DiskFullError           no room, or no quota, left where it should go
 │   ├── NameTakenError          a stranger's file has the name that was chosen for a result
@@ -17,6 +19,7 @@ LalaldError                     has a `hint`: what to do next
 │       └── FolderPermissionError  it is there, and a right in it is missing, or it is mounted read-only
 └── ServiceError                LALAL.AI, or the way there; has `status`, `code`, `request_id`
     ├── TransientError          worth another try later; may carry `retry_after_seconds`
+    │   ├── InternalFaultError  an exception in reading the answer that nobody foresaw
     │   └── RateLimitedError    429
     ├── LicenceRefusedError     401 or 403: nothing can go on with this key
     │   └── LicenseMissingError there is no usable key: nothing was sent
@@ -60,6 +63,10 @@ class StoreRefusedError(StoreError):
     """The database is damaged, newer, or another program's."""
 
 
+class RowError(StoreError):
+    """What was to be written does not fit into its row; the database is well, and nothing of it was written."""
+
+
 class StoreBusyError(StoreError):
     """The database cannot be written at the moment: its disk is full or fails, or, where `locked`, another program has it."""
 
@@ -70,6 +77,10 @@ class StoreBusyError(StoreError):
 
 class DaemonError(LalaldError):
     """The daemon cannot start or cannot be reached."""
+
+
+class OutOfResourcesError(LalaldError):
+    """The process ran out of memory, descriptors or threads."""
 
 
 class FileError(LalaldError):
@@ -160,6 +171,17 @@ class TransientError(ServiceError):
         if not self.answered or self.code == "internal_error" or self.status is None:
             return True
         return self.status >= 500 or 300 <= self.status < 400 or self.status == 408
+
+
+class InternalFaultError(TransientError):
+    """An exception that nobody foresaw, in asking or in reading the answer: something in it is odd, and the service works."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, answered=True)
+
+    @property
+    def is_outage(self) -> bool:
+        return False
 
 
 class RateLimitedError(TransientError):

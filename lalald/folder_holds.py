@@ -6,9 +6,10 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from lalald.errors import FileError
+from lalald.fault_kinds import concerns_one, described
 from lalald.jobs import Hold, Job, Stage, told
 from lalald.naming import shown
 from lalald.stages.bench import Bench
@@ -22,6 +23,8 @@ from lalald.trials import ProbeSchedule
 if TYPE_CHECKING:
     from lalald.worker import Worker
 
+Answer = TypeVar("Answer")
+
 
 async def _in_the_way(need: Need) -> FileError | None:
     look, what = need
@@ -29,6 +32,10 @@ async def _in_the_way(need: Need) -> FileError | None:
         await look(what)
     except FileError as error:
         return error
+    except Exception as error:
+        if not concerns_one(error):
+            raise
+        return FileError(f"it cannot be looked at: internal: {described(error)}.")
     return None
 
 
@@ -81,10 +88,18 @@ class FolderProbe:
         """A job goes on once all that it needs is there; while one thing of it has failed and is not due, nothing is probed for it."""
         (jobs, twins), full = await self._bench.store.run(_held_for_folders)
         away: set[Need] = {(self._bench.folders.check, folder) for folder in self._bench.folders.away}
-        needs_of = {job.id: self._needs(job, twins.get(job.twin_id or 0)) for job in jobs}
+
+        async def needs_of_one(job: Job) -> set[Need]:
+            return self._needs(job, twins.get(job.twin_id or 0))
+
+        async def folder_of(job: Job) -> str:
+            return room_needed(job)[0]
+
+        needs_of = {job.id: needs for job, needs in await self._each(jobs, needs_of_one)}
+        jobs = [job for job in jobs if job.id in needs_of]
         rooms: dict[str, list[Job]] = {}
-        for job in full:
-            rooms.setdefault(room_needed(job)[0], []).append(job)
+        for job, folder in await self._each(full, folder_of):
+            rooms.setdefault(folder, []).append(job)
         self.schedule.keep({*away, *rooms, *needs_of, *(job.id for job in full)}.union(*needs_of.values()))
         now = self._bench.clock.monotonic()
         for folder, held in rooms.items():
@@ -93,8 +108,15 @@ class FolderProbe:
         due = [job for job in jobs if all(self.schedule.is_due(need, now) for need in (job.id, *needs_of[job.id]))]
         needs = {need for need in away if self.schedule.is_due(need, now)}.union(*(needs_of[job.id] for job in due))
         unmet = await self._unmet(needs)
-        for job in due:
-            await self._go_on_or_wait(job, {need: error for need, error in unmet.items() if need in needs_of[job.id]})
+
+        async def go_on_or_wait(job: Job) -> None:
+            missing = {need: error for need, error in unmet.items() if need in needs_of[job.id]}
+            await self._go_on_or_wait(job, missing)
+
+        await self._each(due, go_on_or_wait)
+
+    async def _each(self, jobs: Sequence[Job], look: Callable[[Job], Awaitable[Answer]]) -> list[tuple[Job, Answer]]:
+        return await self._worker.guard.each("hold", jobs, look)
 
     async def _unmet(self, needs: set[Need]) -> dict[Need, FileError]:
         unmet = await _errors(needs)
@@ -152,11 +174,13 @@ class FolderProbe:
 
     async def _release_where_there_is_room(self, folder: str, jobs: list[Job]) -> None:
         left: dict[int, int] = {}  # bytes by device: what one job is let go for, no other is
-        released = 0
-        for job in jobs:
+
+        async def release_if_it_fits(job: Job) -> bool:
             self._warn_if_late(job)
-            if await self._fits(job, left) and await self._passes_trials(job):
-                released += await self._release(job)
+            fits = await self._fits(job, left) and await self._passes_trials(job)
+            return fits and await self._release(job)
+
+        released = sum(went_on for _, went_on in await self._each(jobs, release_if_it_fits))
         if released:
             self.schedule.succeeded(folder)
         if released < len(jobs):

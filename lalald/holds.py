@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from lalald.folder_holds import FolderProbe
@@ -9,7 +10,6 @@ from lalald.jobs import Hold, Job
 from lalald.license_check import LicenseCheck
 from lalald.minutes_probe import MinutesProbe
 from lalald.mounts import Mounts
-from lalald.moves import released
 from lalald.stages.bench import Bench
 from lalald.trials import LONGEST_PAUSE_SECONDS, Trials
 from lalald.turns import Turns
@@ -40,7 +40,7 @@ class Holds:
         self._mounts = Mounts()
         self._service_asked_at = float("-inf")
         self._warned: set[int] = set()
-        self._minutes = MinutesProbe(bench, worker, self._release)
+        self._minutes = MinutesProbe(bench, worker, self._release, self._each)
         self.license = LicenseCheck(bench, wake_worker=worker.wake, wake_probe=self.turns.wake)
 
     def ask_the_service_now(self) -> None:
@@ -120,10 +120,16 @@ class Holds:
 
     async def _release_links(self) -> None:
         now = self._bench.clock.now()
-        for job in await self._bench.store.run(lambda store: store.held(Hold.LINK)):
+
+        async def release_after_a_while(job: Job) -> None:
             self._warn_if_paid_and_late(job)
             if now - job.updated_at > _LINK_AGAIN_SECONDS or now < job.updated_at:
                 await self._release(job)
+
+        await self._each(await self._bench.store.run(lambda store: store.held(Hold.LINK)), release_after_a_while)
+
+    async def _each(self, jobs: Sequence[Job], look: Callable[[Job], Awaitable[object]]) -> None:
+        await self._worker.guard.each("hold", jobs, look)
 
     def _warn_if_paid_and_late(self, job: Job) -> None:
         """The service keeps results for a day: a paid job that is held for half of it needs a person."""
@@ -146,7 +152,7 @@ class Holds:
         if not self.trials.may(job, self._bench.clock.monotonic()):
             self.folders.schedule.postpone(job.id, self.trials.again_at(job))
             return False
-        again = released(job, self._bench.clock.now(), by_a_person=False)
+        again = self._worker.steps.release(job, self._bench.clock.now(), by_a_person=False)
         saved = await self._worker.save(job, again)
         if saved is not None and not self.trials.are_in_vain(job):
             self._bench.log.info("job.goes_on", job=job.id, path=job.path, held_for=str(job.hold))

@@ -337,6 +337,7 @@ class Later:
     job: Job | None = None
     due_at: float | None = None
     error: TransientError | None = None
+    is_counted: bool = True  # as one of the job's tries
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,10 +356,11 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """This job cannot go on."""
+    """This job cannot go on. `is_internal`: by an exception that nobody foresaw."""
 
     error: str
     job: Job | None = None
+    is_internal: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,26 +19,36 @@ _REFUSED_AGAIN_SECONDS = 3600.0
 
 
 class MinutesProbe:
-    """`release` lets a job past its hold, and returns whether it did."""
+    """`release` lets a job past its hold, and returns whether it did; `each` looks at jobs, at each whatever becomes of the others."""
 
-    def __init__(self, bench: Bench, worker: Worker, release: Callable[[Job], Awaitable[bool]]) -> None:
+    def __init__(
+        self,
+        bench: Bench,
+        worker: Worker,
+        release: Callable[[Job], Awaitable[bool]],
+        each: Callable[[Sequence[Job], Callable[[Job], Awaitable[object]]], Awaitable[None]],
+    ) -> None:
         self._bench = bench
         self._worker = worker
         self._release = release
+        self._each = each
         self._refused_at_left: dict[int, float] = {}
 
     async def release_what_fits(self) -> None:
         """Oldest first. What the service itself refused is asked again when the minutes have risen, or after an hour."""
         try:
             left = await self._bench.budget.minutes_left(fresh_seconds=0.0)
-            for job in await self._bench.store.run(lambda store: store.held(Hold.MINUTES)):
+
+            async def release_if_it_fits(job: Job) -> None:
                 if self._worker.carries(job.id) or not self._may_ask_again(job, left):
-                    continue
+                    return
                 refusal = (await admit(job, self._bench)).refusal
                 if refusal is not None:
                     await self._ask_instead(job, refusal)
                 elif not await self._release(job):
                     self._bench.budget.forgo(job.id)
+
+            await self._each(await self._bench.store.run(lambda store: store.held(Hold.MINUTES)), release_if_it_fits)
         except ServiceError:
             return
 

@@ -81,7 +81,7 @@ def _after(job: Job, outcome: Outcome, now: float, jitter: float) -> Job:
         case Later():
             return replace(
                 known,
-                attempts=known.attempts + 1,
+                attempts=known.attempts + outcome.is_counted,
                 due_at=max(_later(known, outcome, now, jitter), outcome.due_at or 0.0),
                 error=outcome.reason,
                 held_at=known.held_at if known.attempts else now,

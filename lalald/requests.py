@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from lalald import consent, moves
 from lalald.circuit_breaker import DIFFERENT_JOBS
 from lalald.errors import FolderUnavailableError, RateLimitedError, RefusedError, ServiceError, TransientError
+from lalald.fault_kinds import answered, concerns_one, is_exhaustion
 from lalald.file_numbers import int64
 from lalald.halving import TIMES_IN_A_ROW
 from lalald.inbox.anew import matched_now
@@ -26,6 +27,8 @@ from lalald.store import Store
 if TYPE_CHECKING:
     from lalald.inbox.intake import Intake
     from lalald.worker import Worker
+
+_AGAIN_SECONDS = 10.0
 
 
 async def honour(job: Job, worker: Worker) -> Job | None:
@@ -153,7 +156,7 @@ async def _asked_to_cancel(task_ids: list[str], worker: Worker, *, is_halved: bo
     """A request for many that is refused as a whole, or where `is_halved` answered otherwise, is halved until the culprit
     stands alone; where it is refused it cannot be cancelled. Raises ServiceError, when the others were asked for."""
     try:
-        return await worker.bench.api.cancel(task_ids)
+        return await answered(worker.bench.api.cancel(task_ids))
     except RefusedError as error:
         if len(task_ids) == 1:
             return {task_ids[0]: str(error)}
@@ -185,18 +188,36 @@ async def honour_daemon(worker: Worker, intakes: Mapping[Path, Intake]) -> None:
 
     A request is forgotten when it is honoured and not before: after a crash it is there. What pays is forgotten in the same commit.
     """
+    while await _out_of_resources(worker, intakes):  # noqa: ASYNC110 - nothing tells when there is memory again
+        await asyncio.sleep(_AGAIN_SECONDS)
+
+
+async def _out_of_resources(worker: Worker, intakes: Mapping[Path, Intake]) -> bool:
+    """Whether something asked for waits until there is memory, or a descriptor or thread, again. Other faults end their request alone."""
     for number, kind, argument in await worker.bench.store.run(lambda store: store.requests()):
-        if kind == "rescan":
-            for path, intake in intakes.items():
-                if argument is None or str(path) == argument:
-                    intake.rescan()
-        elif kind == "redo" and argument is not None:
-            await _redo(number, argument, worker)
-        elif kind == "release_folder" and argument is not None:
-            await _accept(argument, worker, intakes)
-        elif kind == "cancel_every_client":
-            await _cancel_every_client(worker)
+        try:
+            await _do(number, kind, argument, worker, intakes)
+        except Exception as error:
+            if not concerns_one(error):
+                raise
+            if is_exhaustion(error):
+                return True
+            worker.bench.log.error("request.failed", request=kind, argument=argument, exc_info=error)
         await worker.bench.store.run(partial(_drop, number))
+    return False
+
+
+async def _do(number: int, kind: str, argument: str | None, worker: Worker, intakes: Mapping[Path, Intake]) -> None:
+    if kind == "rescan":
+        for path, intake in intakes.items():
+            if argument is None or str(path) == argument:
+                intake.rescan()
+    elif kind == "redo" and argument is not None:
+        await _redo(number, argument, worker)
+    elif kind == "release_folder" and argument is not None:
+        await _accept(argument, worker, intakes)
+    elif kind == "cancel_every_client":
+        await _cancel_every_client(worker)
 
 
 def _drop(number: int, store: Store) -> None:

@@ -8,14 +8,14 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from lalald import requests
 from lalald.errors import LicenceRefusedError, RefusedError, ServiceError, TransientError
+from lalald.fault_kinds import concerns_one, is_exhaustion
 from lalald.halving import Halving
-from lalald.jobs import Done, Held, Hold, Job, Later, Outcome, Stage, State
-from lalald.outcomes import outcome_of
+from lalald.jobs import Done, Held, Hold, Job, Later, Outcome, Stage, State, Task
 from lalald.service_health import start_of
 from lalald.stages import split, start_answers, start_requests
 from lalald.stages.bench import Bench
+from lalald.store import Store
 from lalald.store.due import Queue
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ class Starts:
     async def start(self, group: Sequence[Job], mode: str) -> None:
         """Prepares each job of a group, starts their tasks of this mode together, and saves each job's answers."""
         asked_before = {job.id: start_answers.unanswered(job) for job in group}
-        prepared = await asyncio.gather(*(self._prepared(job, mode) for job in group))
+        guard = self._worker.guard
+        prepared = await asyncio.gather(*(guard.run("split", job, partial(self._prepared, job, mode)) for job in group))
         ready = [job for job in prepared if job is not None]
         if not ready or self._stopping:
             return
@@ -64,23 +65,43 @@ class Starts:
         asking = start_requests.Asking(
             mode, self._bench, self._halving, partial(self._report, mode), lambda: self._stopping
         )
-        known = {job.id: job for job in ready}
-        async for answers in start_requests.start(ready, asking):
-            job_ids = {job_id for job_id, _ in answers}
-            saved = await asyncio.gather(
-                *(self._answered(known[job_id], answers, asked_before[job_id]) for job_id in job_ids)
-            )
-            known |= {job.id: job for job in saved if job is not None}
+        known, unanswered = {job.id: job for job in ready}, {job.id for job in ready}
+        try:
+            async for answers in self._worker.steps.start(ready, asking):
+                job_ids = {job_id for job_id, _ in answers}
+                unanswered -= job_ids
+                saved = await asyncio.gather(
+                    *(self._answered_or_aside(known[job_id], answers, asked_before[job_id]) for job_id in job_ids)
+                )
+                known |= {job.id: job for job in saved if job is not None}
+        except Exception as error:
+            if not concerns_one(error):
+                raise
+            await self._ask_in_halves([job for job in ready if job.id in unanswered], mode, error)
+
+    async def _ask_in_halves(self, ready: Sequence[Job], mode: str, error: Exception) -> None:
+        """A fault in a request for many: with the same keys, until the one that it is about stands alone."""
+        if len(ready) <= 1 or is_exhaustion(error):
+            for job in ready:
+                await self._worker.guard.run("split", job, partial(_raised, error))
+            return
+        half = len(ready) // 2
+        for part in (ready[:half], ready[half:]):
+            if not self._stopping:
+                await self._ask(part, mode, {job.id: start_answers.unanswered(job) for job in part})
+
+    async def _answered_or_aside(self, job: Job, answers: Answers, asked_before: Set[int]) -> Job | None:
+        return await self._worker.guard.run("split", job, partial(self._answered, job, answers, asked_before))
 
     async def _prepared(self, job: Job, mode: str) -> Job | None:
         """The job with its keys saved, or None where its outcome is another."""
 
         async def prepare() -> Outcome:
-            prepared = await split.prepare(job, mode, self._bench)
+            prepared = await self._worker.steps.prepare_split(job, mode, self._bench)
             return Done(prepared.job) if isinstance(prepared, split.Ready) else prepared
 
         began_at = self._bench.clock.monotonic()
-        outcome = await outcome_of(job, prepare(), self._bench, self._worker.holds)
+        outcome = await self._worker.guard.outcome("split", job, prepare(), self._worker.holds)
         if not isinstance(outcome, Done) or outcome.job.source_id is None or not split.owing(outcome.job, mode):
             if isinstance(outcome, Later) and outcome.error is not None:
                 await self._report(mode, [job], outcome.error, began_at)
@@ -88,7 +109,7 @@ class Starts:
             return None
         saved = await self._worker.save(job, replace(outcome.job, updated_at=self._bench.clock.now()))
         if saved is not None and saved.request is not None:
-            await requests.honour(saved, self._worker)
+            await self._worker.steps.honour(saved, self._worker)
             return None
         return saved
 
@@ -100,14 +121,28 @@ class Starts:
         elif not isinstance(error, LicenceRefusedError):
             health.succeeded(operation, [job.id for job in jobs], began_at)
 
+    async def _recorded(self, job: Job, answers: Mapping[int, start_answers.Answer]) -> Job:
+        """The job with what started, once that is saved: an id that is lost is paid for nothing."""
+        started = start_answers.with_started(job, answers, self._bench)
+        new = [task for task in started.tasks if task not in job.tasks]
+        if not new:
+            return job
+        revision, charged = await self._bench.store.run(partial(_record, job.id, new))
+        self._bench.budget.charged(job.id, charged)
+        unchanged = revision == job.revision + 1
+        return replace(started, revision=revision if unchanged else job.revision, minutes=job.minutes + charged)
+
     async def _answered(self, job: Job, answers: Answers, asked_before: Set[int]) -> Job | None:
         """Saves what started before anything else is asked, then looks into a refusal of the key. The job as saved."""
         of_job = {number: answer for (job_id, number), answer in answers.items() if job_id == job.id}
         unlicensed = {number: answer for number, answer in of_job.items() if isinstance(answer, LicenceRefusedError)}
         told = {number: answer for number, answer in of_job.items() if number not in unlicensed}
+        job = await self._recorded(job, told)
         current: Job | None = job
         if told:
-            current = await self._worker.settle(job, start_answers.outcome_of(job, told, self._bench, asked_before))
+            outcome = self._worker.steps.started(job, told, self._bench, asked_before)
+            current = await self._worker.settle(job, outcome)
+            self._worker.guard.settled("split", job, outcome)
             if current is None or (current.stage, current.state) != (Stage.SPLIT, State.WAITING):
                 self._halving.forget([job.id])
         if not unlicensed or current is None or current.state is not State.WAITING:
@@ -122,3 +157,11 @@ class Starts:
             return await self._worker.settle(current, Later(str(error), job=unasked, error=TransientError(str(error))))
         refused = {number: RefusedError(str(error)) for number in unlicensed}
         return await self._worker.settle(current, start_answers.outcome_of(current, refused, self._bench, asked_before))
+
+
+def _record(job_id: int, tasks: Sequence[Task], store: Store) -> tuple[int, float]:
+    return store.record_started(job_id, tasks)
+
+
+async def _raised(error: Exception) -> None:
+    raise error

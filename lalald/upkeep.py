@@ -10,6 +10,7 @@ from functools import partial
 from lalald.jobs import Stage
 from lalald.stages.bench import Bench
 from lalald.store import Store
+from lalald.store.reports import STOPPED_STEPS
 from lalald.systemd import Systemd
 from lalald.worker import Worker
 
@@ -74,6 +75,7 @@ async def tell_status(worker: Worker, systemd: Systemd, condition: Condition) ->
     systemd.status(f"everything waits for the state folder: {full} {text}" if full else text)
     if not full:
         await _note_trouble(worker)
+        await _note_stopped_steps(worker)
 
 
 async def _note_trouble(worker: Worker) -> None:
@@ -85,6 +87,19 @@ async def _note_trouble(worker: Worker) -> None:
         before = known.get("trouble") if isinstance(known, dict) else None
         if (before is None) != (trouble is None):
             store.set_fact("service", {"trouble": trouble, "since": now}, now)
+
+    await worker.bench.store.run(note)
+
+
+async def _note_stopped_steps(worker: Worker) -> None:
+    """Steps at which every job met the same exception, for `status`; written only when it changed."""
+    stops = worker.guard.faults.stops
+    stopped = [{"step": str(step), "error": stop.error, "since": stop.since} for step, stop in sorted(stops.items())]
+    now = worker.bench.clock.now()
+
+    def note(store: Store) -> None:
+        if (store.fact(STOPPED_STEPS) or []) != stopped:
+            store.set_fact(STOPPED_STEPS, stopped, now)
 
     await worker.bench.store.run(note)
 

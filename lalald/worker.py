@@ -7,32 +7,29 @@ is therefore always work still owed, and running its stage again is the whole re
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
-from lalald import jobs, moves, requests
+from lalald import jobs, moves
 from lalald.checks import Checks
 from lalald.circuit_breaker import CircuitBreakers
-from lalald.errors import DiskFullError, FileError, FolderUnavailableError
+from lalald.errors import DiskFullError, FileError, FolderUnavailableError, LalaldError
+from lalald.fault_kinds import concerns_one, described, told_apart
+from lalald.guard import Guard
 from lalald.hold_log import HoldLog
 from lalald.holds import Holds
 from lalald.jobs import Dropped, Held, Job, Later, Outcome, Stage, State
 from lalald.lanes import Lane
-from lalald.outcomes import outcome_of, was_answered
+from lalald.outcomes import was_answered
 from lalald.pacing import GrowingPauses
 from lalald.presets import MODES
 from lalald.service_health import CANCEL, ServiceHealth, start_of
+from lalald.stage_steps import StageFunction, StageSteps
 from lalald.stages import split, start_requests
-from lalald.stages.archive import file_failure, file_success
 from lalald.stages.bench import Bench
-from lalald.stages.delete import delete
-from lalald.stages.download import clear, download, tidy
-from lalald.stages.places import filing_folder, filing_folders, source_path
-from lalald.stages.source import check_inbox
-from lalald.stages.upload import upload
 from lalald.starts import Starts
 from lalald.store import Store
 from lalald.store.due import Demand, Due, Queue
@@ -40,42 +37,28 @@ from lalald.store.store import StaleError
 from lalald.telling import tell
 from lalald.turns import Turns
 
-StageFunction = Callable[[Job, Bench], Awaitable[Outcome]]
 _ASKED_AGAIN_SECONDS = 30.0
-
-
-async def archive(job: Job, bench: Bench) -> Outcome:
-    """The source file goes where it belongs, after everything else."""
-    await _check_filing_folder(job, bench)
-    filed = await bench.disks.on(filing_folders(job), _filed_from_its_place, job)
-    if filed is None:
-        await check_inbox(job.inbox, bench)
-        filed = await bench.disks.on(filing_folders(job), file_success, job)
-    return jobs.Done(filed)
-
-
-def _filed_from_its_place(job: Job) -> Job | None:
-    """On a thread. None where its file is not there: that means nothing unless the inbox is."""
-    return file_success(job) if os.path.lexists(source_path(job)) else None
-
-
-async def _check_filing_folder(job: Job, bench: Bench) -> None:
-    """Raises FolderUnavailableError where another folder, such as the mount point beneath it, would get the file."""
-    if (folder := filing_folder(job)) != job.inbox:
-        await bench.folders.check(folder)
 
 
 class Worker:
     """One for the daemon. `look_again` is called with an inbox where a dropped job's file should be seen anew."""
 
     def __init__(
-        self, bench: Bench, *, look_again: Callable[[str], None], jitter: Callable[[], float] = random.random
+        self,
+        bench: Bench,
+        *,
+        look_again: Callable[[str], None],
+        jitter: Callable[[], float] = random.random,
+        steps: StageSteps = StageSteps(),  # noqa: B008 - frozen, and the same for everybody
     ) -> None:
         self.bench = bench
         self._look_again = look_again
         self._jitter = jitter
+        self.steps = steps
+        self.guard = Guard(bench, jitter, self._was_set_aside)
         self._carried: set[int] = set()
         self._next: dict[int, Job] = {}
+        self._woken_after: set[int] = set()  # jobs that were set aside: once they are let go every loop looks
         self.settled = asyncio.Event()  # set whenever a job came to rest; `run --once` waits on it
         self._requests_woken = asyncio.Event()
         self.health = ServiceHealth(bench.store, bench.clock, bench.log, self.wake, jitter)
@@ -91,10 +74,10 @@ class Worker:
     def _lanes(self) -> list[Lane]:
         bench = self.bench
         lanes = [
-            self._lane(lambda: bench.config.transfers.uploads, {Stage.UPLOAD: upload}),
-            self._lane(lambda: bench.config.transfers.downloads, {Stage.DOWNLOAD: download}),
-            self._lane(lambda: 4, {Stage.DELETE: delete, Stage.ARCHIVE: archive}),
-            self._lane(lambda: 4, {Stage.ARCHIVE: archive}),
+            self._lane(lambda: bench.config.transfers.uploads, {Stage.UPLOAD: self.steps.upload}),
+            self._lane(lambda: bench.config.transfers.downloads, {Stage.DOWNLOAD: self.steps.download}),
+            self._lane(lambda: 4, {Stage.DELETE: self.steps.delete, Stage.ARCHIVE: self.steps.archive}),
+            self._lane(lambda: 4, {Stage.ARCHIVE: self.steps.archive}),
         ]
         return [*lanes, *(self._split_lane(mode) for mode in MODES), self._failure_lane()]
 
@@ -128,11 +111,16 @@ class Worker:
 
     def _failure_lane(self) -> Lane:
         async def carry(group: Sequence[Job]) -> None:
-            await self._file_failure(group[0])
+            try:
+                await self.guard.run("failures", group[0], partial(self._file_failure, group[0]), told=False)
+            finally:
+                self._let_go(group)
 
         return Lane(
             "failures", slots=lambda: 1, carry=carry, breakers=CircuitBreakers(self.bench.clock),
-            take=lambda demand: self._take(lambda store, now, but: store.unfiled_failures(now, demand.jobs, but)),
+            take=lambda wanted: self._take(
+                "failures", wanted, lambda store, now, demand, but: store.unfiled_failures(now, demand.jobs, but)
+            ),
         )  # fmt: skip
 
     async def run(self) -> None:
@@ -158,8 +146,8 @@ class Worker:
             for job in requested:
                 if job.id in self._carried:
                     self._stop_transfers(job)
-                else:
-                    await requests.honour(job, self)
+                elif not self.guard.faults.is_paused("requests", job.id):
+                    await self.guard.run("requests", job, partial(self._honoured, job), may_fail=False, told=False)
             left = await self.bench.store.run(lambda store: store.requested(limit=1)) if requested else []
             with suppress(TimeoutError):
                 again_seconds = (
@@ -167,6 +155,10 @@ class Worker:
                 )
                 async with asyncio.timeout(again_seconds if left else None):
                     await self._requests_woken.wait()
+
+    async def _honoured(self, job: Job) -> None:
+        await self.steps.honour(job, self)
+        self.guard.faults.worked("requests", job.id)
 
     def _stop_transfers(self, job: Job) -> None:
         if job.request is jobs.Request.CANCEL and job.stage is Stage.UPLOAD:
@@ -211,22 +203,31 @@ class Worker:
         return job_id in self._carried
 
     async def _take_due(self, queue: Queue, demand: Demand) -> Due:
-        return await self._take(lambda store, now, but: store.due(queue, now, demand, but))
+        return await self._take(queue.stage, demand, lambda store, now, wanted, but: store.due(queue, now, wanted, but))
 
-    async def _take(self, look: Callable[[Store, float, Collection[int]], Due]) -> Due:
-        """Due jobs that are not carried yet, which from now on they are."""
+    async def _take(
+        self, step: str, demand: Demand, look: Callable[[Store, float, Demand, Collection[int]], Due]
+    ) -> Due:
+        """Due jobs that are not carried yet, which from now on they are. Of a stopped step one, with which it is probed."""
         if self.holds.license.trouble is not None:
             await self.holds.license.hold_jobs()
-        carried = frozenset(self._carried)
-        now = self.bench.clock.now()
-        due = await self.bench.store.run(lambda store: look(store, now, carried))
+        faults = self.guard.faults
+        # All three before the store is asked: a pause that ends meanwhile would be missed.
+        passed_over = frozenset(self._carried | faults.passed_over(step))
+        next_in, now = faults.next_in(step), self.bench.clock.now()
+        wanted = faults.limited(step, demand)
+        if not (wanted.jobs or wanted.probes):
+            return Due([], [], frozenset(), next_in)
+        due = await self.bench.store.run(lambda store: look(store, now, wanted, passed_over))
         free = replace(
             due,
-            jobs=[job for job in due.jobs if job.id not in self._carried],
+            jobs=faults.chosen(step, [job for job in due.jobs if job.id not in self._carried]),
             probes=[job for job in due.probes if job.id not in self._carried],
         )
         self._carried.update(job.id for job in (*free.jobs, *free.probes))
-        return free
+        waits = [next_in, due.next_due_seconds, 0.0 if not free.jobs and faults.begin_again(step) else None]
+        soonest = min((wait for wait in waits if wait is not None), default=None)
+        return replace(free, next_due_seconds=soonest)
 
     def _put_back(self, taken: Sequence[Job]) -> None:
         """These are not carried after all; whoever took them looks for them again."""
@@ -237,16 +238,28 @@ class Worker:
         try:
             current: Job | None = job
             while current is not None and current.stage in functions and current.state is State.WAITING:
-                began_at = self.bench.clock.monotonic()
-                outcome = await outcome_of(
-                    current, functions[current.stage](current, self.bench), self.bench, self.holds
-                )
-                await self._report(current, outcome, began_at)
-                current = await self.settle(current, outcome)
-                if isinstance(outcome, Later):
-                    return
+                stage = current.stage
+                if current is not job and not self.guard.faults.chosen(stage, [current]):
+                    return  # it is stopped
+                current = await self.guard.run(stage, current, partial(self._run_stage, current, functions[stage]))
         finally:
             self._let_go([job])
+
+    async def _run_stage(self, job: Job, function: StageFunction) -> Job | None:
+        """The job as saved, or None where it does not go on at once."""
+        began_at = self.bench.clock.monotonic()
+        outcome = await self.guard.outcome(job.stage, job, function(job, self.bench), self.holds)
+        await self._report(job, outcome, began_at)
+        saved = await self.settle(job, outcome)
+        self.guard.settled(job.stage, job, outcome)
+        return None if isinstance(outcome, Later) else saved
+
+    def _was_set_aside(self, job_id: int, is_failed: bool) -> None:
+        self.failed_count += is_failed
+        if job_id in self._carried:
+            self._woken_after.add(job_id)
+        else:
+            self.wake()
 
     def _let_go(self, carried: Sequence[Job]) -> None:
         """Nobody carries these any more: whoever is next is woken."""
@@ -255,6 +268,9 @@ class Worker:
             saved = self._next.pop(job.id, None)
             if saved is not None:
                 self.wake_for(saved)
+            if job.id in self._woken_after:
+                self._woken_after.discard(job.id)
+                self.wake()
         self.settled.set()
 
     def wake_for(self, job: Job) -> None:
@@ -293,14 +309,23 @@ class Worker:
         self._next[saved.id] = saved
         tell(self.bench.log, self.hold_log, before, saved, outcome, is_news=not self.holds.trials.are_in_vain(saved))
         if before.stage is Stage.DOWNLOAD and saved.stage is not Stage.DOWNLOAD:
-            await tidy(saved, self.bench)
+            await self._finish_delivery(saved)
         if isinstance(outcome, Dropped):
             self._look_again(before.inbox)
         if saved.state in (State.FAILED, State.CANCELLED) or isinstance(outcome, Held):
             self.bench.budget.forgo(saved.id)
         if saved.request is not None:
-            return await requests.honour(saved, self)
+            return await self.steps.honour(saved, self)
         return saved
+
+    async def _finish_delivery(self, job: Job) -> None:
+        """What it leaves behind goes at the next start: everything is delivered, and the row says so."""
+        try:
+            await self.steps.finish_delivery(job, self.bench)
+        except Exception as error:
+            if not concerns_one(error):
+                raise
+            self.bench.log.error("staging.not_cleared", job=job.id, path=job.path, exc_info=error)
 
     async def save(
         self, before: Job, after: Job, *, dropped: bool = False, honoured: jobs.Request | None = None
@@ -334,18 +359,23 @@ class Worker:
 
     async def _file_failure(self, job: Job) -> None:
         try:
-            await _check_filing_folder(job, self.bench)
-            await clear(job, self.bench)
-            filed = await self.bench.disks.on(filing_folders(job), file_failure, moves.filed_at_last(job))
+            filed = await told_apart(self.steps.put_failure_away(job, self.bench))
             await self.save(job, replace(filed, filed=True))
+            self.guard.faults.worked("failures", job.id)
         except FileError as error:
             passes = isinstance(error, (FolderUnavailableError, DiskFullError))
-            after = moves.not_filed(job, error, self.bench.clock.now(), self._jitter(), again=passes)
-            if after.warning != job.warning:
-                self.bench.log.warning("failure.not_filed", job=job.id, path=job.path, error=jobs.told(error))
-            await self.save(job, after)
-        finally:
-            self._let_go([job])
+            await self._not_filed(job, error, again=passes)
+        except Exception as error:
+            if not concerns_one(error):
+                raise
+            again = isinstance(self.guard.faults.failed("failures", job, error), Later)
+            await self._not_filed(job, LalaldError(f"internal: {described(error)}"), again=again)
+
+    async def _not_filed(self, job: Job, error: LalaldError, *, again: bool) -> None:
+        after = moves.not_filed(job, error, self.bench.clock.now(), self._jitter(), again=again)
+        if after.warning != job.warning:
+            self.bench.log.warning("failure.not_filed", job=job.id, path=job.path, error=jobs.told(error))
+        await self.save(job, after)
 
 
 def _lanes_of(job: Job) -> set[str]:

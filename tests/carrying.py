@@ -32,6 +32,7 @@ from lalald.requests import honour_daemon
 from lalald.reservations import Reservations
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
+from lalald.stage_steps import StageSteps
 from lalald.stages.bench import Bench
 from lalald.store import Found, Store, StoreThread
 from lalald.store.requests import Requests
@@ -148,6 +149,7 @@ class Workshop:
         answers: tuple[float, float, float] = LONG,
         on_lost_task: Any = "hold",
         jitter: float = 0.0,
+        steps: StageSteps = StageSteps(),  # noqa: B008 - frozen
         asked: Sequence[tuple[str, Mapping[str, Any]]] = VOCALS,
         **handling: Any,
     ) -> None:
@@ -162,6 +164,7 @@ class Workshop:
         self.answers = answers
         self.on_lost_task = on_lost_task
         self.jitter = jitter
+        self.steps = steps
         self.asked = asked
         self.handling = handling
         self.contents: dict[str, bytes] = {}
@@ -205,7 +208,9 @@ class Workshop:
             read_key=self._read_key,
         )  # fmt: skip
         self.looked_again: list[str] = []
-        self.worker = Worker(self.bench, look_again=self.looked_again.append, jitter=lambda: self.jitter)
+        self.worker = Worker(
+            self.bench, look_again=self.looked_again.append, jitter=lambda: self.jitter, steps=self.steps
+        )
         self.running = asyncio.create_task(self.worker.run())
 
     async def _read_key(self, _config: Config) -> FoundKey:

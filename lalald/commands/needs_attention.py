@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lalald.attention import Attention, of_folder, of_license, of_rejected
 from lalald.commands.layout import Cell
 from lalald.commands.remedies import TO_DO
-from lalald.commands.wording import count, iso, shown, trouble_told
+from lalald.commands.wording import count, iso, moment, shown, trouble_told
 from lalald.jobs import Hold
 from lalald.store.reports import Fact, HoldReport
 
@@ -60,6 +60,7 @@ def _of_the_store(overview: Overview) -> Iterator[Attention]:
         hint = "lalald would not start with it; `lalald check-config` lists every error."
         yield Attention("config_error", "", f"The configuration cannot be used: {overview.mistake}", hint)
     yield from _of_folders(overview)
+    yield from map(_of_stopped_step, overview.stopped)
     service = overview.service
     since = service.value.get("since") if service and service.value.get("trouble") else None
     if service is not None and since is not None and overview.now - since >= SERVICE_DOWN_SECONDS:
@@ -72,6 +73,14 @@ def _of_the_store(overview: Overview) -> Iterator[Attention]:
     for hold in overview.holds:
         if hold.hold != Hold.LICENCE or not explained:
             yield _of_hold(hold)
+
+
+def _of_stopped_step(stop: dict[str, Any]) -> Attention:
+    message = (
+        f"Step {stop['step']} is stopped since {moment(stop['since'])}: every job met the same error ({stop['error']})."
+    )
+    hint = "One job tries it every 5 minutes. Please report this with the traceback in the log."
+    return Attention("step_stopped", stop["step"], message, hint)
 
 
 def _of_folders(overview: Overview) -> Iterator[Attention]:

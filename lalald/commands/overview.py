@@ -17,7 +17,7 @@ from lalald.commands.wording import ago, count, iso, moment, price, shown, troub
 from lalald.job_warnings import warning_of
 from lalald.jobs import Stage
 from lalald.money import cost_text, free_text
-from lalald.store.reports import Counts, Fact, FolderReport, HoldReport, InboxReport, JobReport, Reports
+from lalald.store.reports import STOPPED_STEPS, Counts, Fact, FolderReport, HoldReport, InboxReport, JobReport, Reports
 
 _MOST_UNDER_WAY = 20
 _MOST_FAILURES = 5
@@ -54,6 +54,7 @@ class Overview:
     mistake: str | None
     daemon: Fact | None
     service: Fact | None
+    stopped: Sequence[dict[str, Any]]
     inboxes: Sequence[InboxReport]
     outboxes: Sequence[FolderReport]
     filing_folders: Sequence[FolderReport]
@@ -95,6 +96,7 @@ class Overview:
             "config_error": self.mistake,
             "config_rejected": needs_attention.rejected_facts(self.rejected),
             "service": {"trouble": trouble, "since": iso(service.get("since")) if trouble else None},
+            "stopped_steps": [{**stop, "since": iso(stop["since"])} for stop in self.stopped],
             "inboxes": [_inbox_facts(inbox, running=self.running) for inbox in self.inboxes],
             "outboxes": [_since_when(outbox) for outbox in self.outboxes],
             "filing_folders": [_since_when(folder) for folder in self.filing_folders],
@@ -223,6 +225,7 @@ def gather(state_dir: Path, configured: Folders | None, mistake: str | None, now
             mistake=mistake,
             daemon=reports.fact("daemon"),
             service=reports.fact("service"),
+            stopped=_stopped(reports),
             inboxes=_inboxes(reports.inboxes(), configured),
             outboxes=_folders(seen, configured.outboxes if configured else None),
             filing_folders=_folders(seen, configured.filing_folders if configured else []),
@@ -237,6 +240,11 @@ def gather(state_dir: Path, configured: Folders | None, mistake: str | None, now
             rejected=reports.fact(REJECTED_FACT),
             told=[Attention(*item) for item in said.items],
         )
+
+
+def _stopped(reports: Reports) -> list[dict[str, Any]]:
+    fact = reports.fact(STOPPED_STEPS)
+    return list(fact.value) if fact else []
 
 
 def _inboxes(seen: Sequence[InboxReport], configured: Folders | None) -> list[InboxReport]:

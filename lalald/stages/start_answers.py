@@ -52,7 +52,17 @@ def outcome_of(job: Job, answers: Mapping[int, Answer], bench: Bench, asked_befo
     return replace(verdict, job=job) if verdict is not None else Done(job)
 
 
+def with_started(job: Job, answers: Mapping[int, Answer], bench: Bench) -> Job:
+    """The job with the ids of the tasks that were started, to be saved before anything else is done with the answers."""
+    for task in job.tasks:
+        if isinstance(answer := answers.get(task.number), Started):
+            job = _started(job, task, answer, bench)
+    return job
+
+
 def _started(job: Job, task: Task, answer: Started, bench: Bench) -> Job:
+    if task.task_id == answer.task_id:
+        return job
     now = bench.clock.now()
     minutes = cost(job.duration or 0.0, task.mode, task.presets)
     return job.with_task(

@@ -107,6 +107,9 @@ class Counts(NamedTuple):
     running: dict[str, int]
 
 
+STOPPED_STEPS = "stopped_steps"  # a fact: steps at which every job met the same exception
+
+
 class Fact(NamedTuple):
     """What the daemon left for the command line to tell, and when."""
 

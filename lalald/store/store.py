@@ -155,6 +155,43 @@ class Store(DueJobs):
         charged_minutes = before.minutes + charged
         return replace(after, revision=row[0], request=request, request_seen=seen, minutes=charged_minutes)
 
+    def set_aside(self, job_id: int, *, is_failed: bool, error: str, due_at: float, counted: bool, now: float) -> bool:
+        """Of a waiting job, state and error alone; what else it has learnt is left as it was. Whether the job waits."""
+        return (
+            self.connection.execute(
+                "UPDATE jobs SET state = ?, error = ?, attempts = attempts + ?, due_at = ?, filed = 0, progress = NULL,"
+                " updated_at = ?, revision = revision + 1 WHERE id = ? AND state = 'waiting'",
+                ("failed" if is_failed else "waiting", error, counted, due_at, now, job_id),
+            ).rowcount
+            > 0
+        )
+
+    def record_started(self, job_id: int, tasks: Sequence[Task]) -> tuple[int, float]:
+        """Ids of tasks, and their charges, before anything else is known of them: whatever becomes of the rest, they are asked for.
+
+        The job's revision, and the minutes charged.
+        """
+        charged = 0.0
+        for task in tasks:
+            self.connection.execute(
+                "UPDATE tasks SET stage = 'check', task_id = ?, started_at = ?, moved_at = ?, due_at = ?, minutes = ?, progress = 0"
+                " WHERE job_id = ? AND number = ?",
+                (task.task_id, task.started_at, task.moved_at, task.due_at, task.minutes, job_id, task.number),
+            )
+            cursor = self.connection.execute(
+                "INSERT OR IGNORE INTO charges (task_id, job_id, task_number, path, mode, minutes, at)"
+                " SELECT ?, id, ?, path, ?, ?, ? FROM jobs WHERE id = ?",
+                (task.task_id, task.number, task.mode, task.minutes or 0.0, task.started_at or 0.0, job_id),
+            )
+            charged += (task.minutes or 0.0) if cursor.rowcount else 0.0
+        row = self.connection.execute(
+            "UPDATE jobs SET minutes = minutes + ?, revision = revision + 1 WHERE id = ? RETURNING revision",
+            (charged, job_id),
+        ).fetchone()
+        if row is None:
+            raise StaleError(f"job {job_id} is not there any more")
+        return int(row[0]), charged
+
     def _save_tasks(self, before: Job, after: Job) -> float:
         """Returns the minutes that were charged for those that have begun."""
         charged = 0.0

@@ -11,7 +11,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from lalald.errors import StoreBusyError, StoreError, StoreRefusedError
+from lalald.errors import RowError, StoreBusyError, StoreError, StoreRefusedError
 from lalald.store.database import translated
 from lalald.store.store import Store
 
@@ -30,6 +30,10 @@ class _Call:
         self.future = future
         self.answer: Any = None
         self.error: Exception | None = None
+
+
+def _no_memory() -> StoreBusyError:
+    return StoreBusyError("the database cannot be used: there is no memory left.", hint="It is tried again.")
 
 
 def _nobody_told(_trouble: StoreError | None) -> None:
@@ -194,8 +198,8 @@ class StoreThread:
                 for call in calls:
                     self._run_by_itself(store, call)
             connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            failure = translated(error, "the database")
+        except (sqlite3.Error, MemoryError) as error:
+            failure = _no_memory() if isinstance(error, MemoryError) else translated(error, "the database")
             try:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
@@ -204,9 +208,9 @@ class StoreThread:
             return self._doubt(error) if isinstance(failure, StoreRefusedError) else failure
         return None
 
-    def _doubt(self, error: sqlite3.Error) -> StoreError:
+    def _doubt(self, error: Exception) -> StoreError:
         self._doubts += 1
-        if self._doubts > _MOST_DOUBTS:
+        if self._doubts > _MOST_DOUBTS and isinstance(error, sqlite3.Error):
             return translated(error, "the database")
         self._doubted = StoreBusyError(
             f"the database cannot be read: {error}.", hint="It is opened anew and looked at."
@@ -218,12 +222,16 @@ class StoreThread:
         call.error = None
         try:
             call.answer = call.function(store)
-        except sqlite3.OperationalError:
+        except (sqlite3.OperationalError, MemoryError):
             raise  # a full disk or a lock is everybody's: the whole commit is given up
         except sqlite3.DatabaseError as error:
-            if isinstance(failure := translated(error, "the database"), StoreRefusedError):
+            if isinstance(translated(error, "the database"), StoreRefusedError):
                 raise  # so is damage
-            call.error = failure
+            call.error = RowError(f"the database: {error}.")
+            call.error.__cause__ = error
+        except StopIteration as error:  # a future takes none
+            call.error = RuntimeError("StopIteration")
+            call.error.__cause__ = error
         except Exception as error:  # noqa: BLE001 - it is raised where the call was made
             call.error = error
         return call.error is None
