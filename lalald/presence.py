@@ -11,7 +11,7 @@ import re
 import stat
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lalald.files import sync_file
 from lalald.naming import shown
@@ -44,12 +44,22 @@ class Presence:
     folder: tuple[int, int] | None = None  # device and inode
 
 
+def observe(root: str, expected: str | None) -> Presence:
+    """Whether the folder is there and is the one whose marker is expected. Writes nothing."""
+    return _observed(root, expected, None, listed=True)
+
+
 def look(root: str, expected: str | None, before: tuple[int, int] | None = None, *, listed: bool = True) -> Presence:
     """Whether the folder is there and is the one whose marker is expected (None: any is right, and one is written if need be).
 
     `before` is the folder as it was seen last: where it is the same one, a marker that somebody deleted is written anew.
     `listed`: without the right to list it, it is not available.
     """
+    found = _observed(root, expected, before, listed=listed)
+    return replace(found, marker=found.marker or write_marker(root, expected)) if found.available else found
+
+
+def _observed(root: str, expected: str | None, before: tuple[int, int] | None, *, listed: bool) -> Presence:
     try:
         facts = os.stat(root)
         if not stat.S_ISDIR(facts.st_mode):
@@ -62,7 +72,7 @@ def look(root: str, expected: str | None, before: tuple[int, int] | None = None,
         return Presence(False, _told(error))
     folder = (facts.st_dev, facts.st_ino)
     if marker == expected or expected is None or (marker is None and folder == before):
-        return Presence(True, marker=marker or write_marker(root, expected), folder=folder)
+        return Presence(True, marker=marker, folder=folder)
     return Presence(False, _stranger(root, marker), marker=marker, folder=folder)
 
 

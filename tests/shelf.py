@@ -50,7 +50,13 @@ class Shelf:
         self.inbox, self.outbox, self.state = root / "inbox", root / "outbox", root / "state"
         for folder in (self.inbox, self.outbox):
             folder.mkdir(parents=True)
-        inbox = {"path": str(self.inbox), "outbox": str(self.outbox), "rules": RULES, **settings.pop("inbox", {})}
+        inbox = {
+            "path": str(self.inbox),
+            "outbox": str(self.outbox),
+            "settle": "0s",
+            "rules": RULES,
+            **settings.pop("inbox", {}),
+        }
         self.config = root / "config.yaml"
         self.config.write_text(yaml.safe_dump({"state_dir": str(self.state), "inboxes": [inbox], **settings}))
 

@@ -17,7 +17,7 @@ from lalald.jobs import Hold, Job, Stage, State
 from lalald.sandbox.server import Sandbox
 from lalald.store import Store
 from running import write_wav
-from shelf import NOW, ODD_NAME, Shelf
+from shelf import ODD_NAME, Shelf
 
 
 def known(shelf: Shelf, store: Store, path: str, **facts: Any) -> Job:
@@ -36,6 +36,7 @@ def test_a_file_that_will_be_taken_is_priced(tmp_path: Path) -> None:
     assert explained(shelf, "mix.wav") == (
         "/in/mix.wav\n"
         "  taken      yes: rule remix\n"
+        "  finished   yes: no program has it open for writing\n"
         "  inbox      /in\n"
         "  rule       remix\n"
         '  task lead  stem_separator {"multivocal": "lead_back", "stem": "vocals"}\n'
@@ -45,27 +46,12 @@ def test_a_file_that_will_be_taken_is_priced(tmp_path: Path) -> None:
     )
 
 
-def test_what_may_keep_a_file_waiting_is_told(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path, minutes={"per_file": 0.5})
-    write_wav(shelf.inbox / "mix.wav", 12.0)
-    assert explained(shelf, "mix.wav").splitlines()[-2:] == [
-        "  note       it will be held: minutes.per_file allows 0.5; `lalald release` lets it past",
-        (
-            "  note       lalald has not looked at this inbox yet: if more than 20 files lie there when it does, "
-            "`existing: hold` decides"
-        ),
-    ]
-    with shelf.store() as store:
-        store.mark_inbox_seen(str(shelf.inbox), None, NOW)
-    assert explained(shelf, "mix.wav").count("  note ") == 1
-
-
 def test_an_unknown_duration_has_an_unknown_price(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path, inbox={"existing": "take"})
     (shelf.inbox / "film.mkv").write_bytes(b"no header that anybody reads")
     assert explained(shelf, "film.mkv").splitlines()[-2:] == [
         "  duration   unknown: the file does not state it",
-        "  cost       unknown until it is uploaded: that costs nothing yet",
+        "  cost       unknown until it is uploaded, which costs nothing",
     ]
     (facts,) = json.loads(shelf.said("explain", "--json", str(shelf.inbox / "film.mkv")))
     assert (facts["duration"], facts["minutes"], facts["unknown"]) == (None, None, 1)
@@ -83,18 +69,18 @@ def test_why_a_file_is_left_alone_is_told(tmp_path: Path) -> None:
         shelf.said("explain", "--json", *(str(shelf.inbox / name) for name in [*names, "drafts/song.wav", "gone.wav"]))
     )
     assert [(Path(one["path"]).name, one["taken"], one["reason"]) for one in told] == [
-        (".hidden.wav", False, "it is hidden"),
-        ("done", False, "nothing in this folder is: it lies in the inbox's done folder"),
-        ("drafts", False, "nothing in this folder is: `ignore` names it (drafts/)"),
+        (".hidden.wav", False, "it is hidden (its name begins with a dot)"),
+        ("done", False, "nothing in this folder is: it is in the inbox's done folder"),
+        ("drafts", False, "nothing in this folder is: `ignore` excludes it (drafts/)"),
         ("empty.wav", False, "it is empty"),
         ("link.wav", False, "it is a symlink, and its target could lie anywhere"),
-        ("notes.txt", False, "it is no audio or video file by its ending, and no rule takes other types"),
-        ("song.wav.part", False, "its name is that of a temporary file"),
-        ("song.wav", False, "`ignore` names it (drafts/)"),
-        ("gone.wav", False, "it cannot be looked at: No such file or directory"),
+        ("notes.txt", False, "not an audio or video file (by extension), and no rule takes other types"),
+        ("song.wav.part", False, "its name marks a temporary file (*.part)"),
+        ("song.wav", False, "`ignore` excludes it (drafts/)"),
+        ("gone.wav", False, "there is no such file"),
     ]
     assert shelf.said("explain", "/elsewhere/song.wav") == (
-        "/elsewhere/song.wav\n  taken  no: it lies in no inbox; the inboxes: /in\n"
+        "/elsewhere/song.wav\n  taken  no: it is not in an inbox; the inboxes: /in\n"
     )
 
 
@@ -106,10 +92,10 @@ def test_a_file_with_a_job_is_told_with_its_job(tmp_path: Path) -> None:
         known(shelf, store, "podcasts/new.wav")
     assert explained(shelf, "podcasts/new.wav") == (
         "/in/podcasts/new.wav\n"
-        "  taken     yes: it is job 10; it is not taken a second time\n"
+        "  taken     yes: job 10 has it\n"
         "  inbox     /in\n"
         "  rule      podcasts\n"
-        "  job       10, waiting (`lalald show 10`)\n"
+        "  job       10, waiting at upload (`lalald show 10`)\n"
         '  task 1    voice_clean {"dereverb_enabled": true, "stem": "voice"}\n'
         "  duration  3m\n"
         "  cost      about 3.0 min\n"
@@ -118,16 +104,29 @@ def test_a_file_with_a_job_is_told_with_its_job(tmp_path: Path) -> None:
     (told,) = json.loads(shelf.said("explain", "--json", str(shelf.inbox / "done/podcasts/ep1.mp3")))
     assert told == {
         "path": "/in/done/podcasts/ep1.mp3",
-        "inbox": "/in",
+        "outcome": "not_taken",
         "taken": False,
-        "reason": "it lies in the inbox's done folder",
-        "rule": None,
+        "reason": "it is in the inbox's done folder",
+        "inbox": "/in",
+        "inbox_available": True,
+        "inbox_reason": None,
+        "rule": "podcasts",
         "job": 1,
         "state": "done",
+        "stage": "done",
+        "hold": None,
+        "hold_reason": None,
+        "open_for_writing": None,
+        "unchanged_seconds": None,
+        "settles_for_seconds": None,
         "duration": 180.0,
         "minutes": 0.0,
         "unknown": 0,
         "minutes_charged": 3.0,
+        "duplicate_of": None,
+        "expected_hold": None,
+        "expected_hold_source": None,
+        "expected_hold_reason": None,
         "tasks": [{"name": None, "mode": "voice_clean", "presets": {"dereverb_enabled": True, "stem": "voice"}}],
         "remarks": [],
     }
@@ -197,30 +196,49 @@ def test_a_plan_prices_everything_that_waits(tmp_path: Path, sandbox: Sandbox) -
         "altogether",
         "files 7",
         "cost at least 6.7 min, 3 files of unknown length",
-        "an unknown length is known once the file is uploaded: that costs nothing yet",
+        "an unknown length is known once the file is uploaded, which costs nothing",
         "left 7.5 min, 2 of them in reserve",
         "at least 1.2 min too few: what does not fit is held, oldest first served",
         "",
         "left alone",
-        "2 it is no audio or video file by its ending, and no rule takes other types",
-        "1 it is hidden",
+        "2 not an audio or video file (by extension), and no rule takes other types",
+        "1 it is hidden (its name begins with a dot)",
         "",
-        "not looked at",
+        "not examined",
         "/gone: No such file or directory",
     ]
     assert json.loads(shelf.said("plan", "--json").replace(str(tmp_path), "")) == {
         "rules": [
-            {"inbox": "/in", "rule": "podcasts", "new": 1, "waiting": 1, "held": 1, "minutes": 6.1, "unknown": 0},
-            {"inbox": "/in", "rule": "remix", "new": 3, "waiting": 0, "held": 1, "minutes": 0.6, "unknown": 3},
+            {
+                "inbox": "/in",
+                "rule": "podcasts",
+                "new": 1,
+                "waiting": 1,
+                "held": 1,
+                "minutes": 6.1,
+                "unknown": 0,
+                "unfinished": 0,
+            },
+            {
+                "inbox": "/in",
+                "rule": "remix",
+                "new": 3,
+                "waiting": 0,
+                "held": 1,
+                "minutes": 0.6,
+                "unknown": 3,
+                "unfinished": 0,
+            },
         ],
         "files": 7,
         "minutes": 6.7,
         "unknown": 3,
+        "unfinished": 0,
         "over_per_file": 0,
         "spent_today": 0.0,
         "left_alone": {
-            "it is no audio or video file by its ending, and no rule takes other types": 2,
-            "it is hidden": 1,
+            "not an audio or video file (by extension), and no rule takes other types": 2,
+            "it is hidden (its name begins with a dot)": 1,
         },
         "troubles": ["/gone: No such file or directory"],
         "minutes_left": 7.5,
@@ -261,24 +279,10 @@ def test_a_plan_tells_what_the_limits_of_a_file_and_a_day_will_hold(tmp_path: Pa
             "UPDATE jobs SET per_file_waived = 1, approved_minutes = 1.0 WHERE path = 'podcasts/released.mp3'"
         )
     told = words(shelf.said("plan"))
-    assert "2 files above minutes.per_file (0.5 min): held until `lalald release`" in told
+    assert "2 files above minutes.per_file (0.5 min): each is held until `lalald release ID` lets it past" in told
     assert "today 0.5 min: minutes.per_day allows 2, 1.5 are charged" in told
     facts = json.loads(shelf.said("plan", "--json"))
     assert (facts["over_per_file"], facts["spent_today"]) == (2, 1.5)
-
-
-def test_a_file_that_may_be_a_copy_is_told_that_it_may_cost_nothing(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path, inbox={"existing": "take"})
-    write_wav(shelf.inbox / "mix.wav", 12.0)
-    with shelf.store() as store:
-        first = known(shelf, store, "mix.wav")
-        store.save(first, replace(first, state=State.DONE, stage=Stage.DONE, sha256="00"))
-    write_wav(shelf.inbox / "copy.wav", 12.0)
-    write_wav(shelf.inbox / "longer.wav", 13.0)
-    assert f"  note       job {first.id} carried a file of this size with the same tasks" in explained(
-        shelf, "copy.wav"
-    )
-    assert "  note " not in explained(shelf, "longer.wav")
 
 
 def test_a_plan_changes_nothing(tmp_path: Path, sandbox: Sandbox) -> None:
@@ -324,7 +328,16 @@ def test_a_plan_of_a_folder_with_thousands_of_files_is_complete(tmp_path: Path) 
             known(shelf, store, f"{number}.mkv", duration=60.0)
     facts = json.loads(shelf.said("plan", "--json"))
     assert facts["rules"] == [
-        {"inbox": "/in", "rule": "remix", "new": 1400, "waiting": 700, "held": 0, "minutes": 2100.0, "unknown": 1400}
+        {
+            "inbox": "/in",
+            "rule": "remix",
+            "new": 1400,
+            "waiting": 700,
+            "held": 0,
+            "minutes": 2100.0,
+            "unknown": 1400,
+            "unfinished": 0,
+        }
     ]
 
 

@@ -85,16 +85,16 @@ def test_every_path_is_explained(tmp_path: Path) -> None:
     odd = shelf.inbox / os.fsdecode(b"caf\xe9\x1b[31m.wav")
     paths = {
         shelf.inbox: "it is an inbox",
-        shelf.inbox / "gone.wav": "No such file",
+        shelf.inbox / "gone.wav": "no such file",
         shelf.inbox / "link.wav": "it is a symlink",
         shelf.inbox / "link.wav" / "below.wav": "is a symlink",
         shelf.inbox / "done" / "ep1.wav": "done folder",
         shelf.inbox / ("n" * 300 + ".wav"): "File name too long",
-        odd: "No such file",
+        odd: "no such file",
         shelf.outbox: "outbox of",
         staged: "outbox of",
-        Path("/"): "it lies in no inbox",
-        Path("/dev/null"): "it lies in no inbox",
+        Path("/"): "it is not in an inbox",
+        Path("/dev/null"): "it is not in an inbox",
     }
     for path, words in paths.items():
         told = shelf.said("explain", str(path))

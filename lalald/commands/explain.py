@@ -1,30 +1,38 @@
-"""Why a file is taken or left alone, by which rule, at what cost."""
+"""Why a file is taken or left alone, by which rule, at what cost, and what it waits for."""
 
 from __future__ import annotations
 
-import json
 import os
+import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
 
-from lalald.budget import exceeds
 from lalald.commands.asking import duration_of
+from lalald.commands.daemon_user import become_daemon_user
+from lalald.commands.duplicate_advice import find_duplicate
+from lalald.commands.file_report import ExpectedHold, FileReport, Outcome, job_outcome
 from lalald.commands.json_output import show_json
-from lalald.commands.layout import Cell, Section, show
-from lalald.commands.wording import price, shown
+from lalald.commands.layout import show
+from lalald.commands.spend_forecast import SpendForecast
+from lalald.commands.unavailable_inbox import why_unavailable
 from lalald.config import Config, Inbox, Rule
 from lalald.consent import price_of, to_pay, to_pay_on_retry
 from lalald.errors import NoStoreError
-from lalald.inbox.explain import Explanation, explain, folder_refusal, knowing, within
+from lalald.file_numbers import int64
+from lalald.inbox.explain import EXISTING_SKIP, Explanation, explain, folder_refusal, knowing, within
 from lalald.inbox.first_look import MOST_TAKEN
-from lalald.inbox.found import tasks
-from lalald.jobs import State, Task, recipe
-from lalald.media.durations import local_duration
-from lalald.money import cost_text
-from lalald.quantities import format_duration
+from lalald.inbox.found import handling, tasks
+from lalald.inbox.new_file_count import has_more_files_than
+from lalald.inbox.settle import ignore_broken_leases
+from lalald.inbox.writing_state import leases_reliable, writing_state
+from lalald.jobs import Hold, Job, State, recipe
+from lalald.media.durations import measure
 from lalald.store.reports import JobReport, Reports
+
+_NEW_ID = 2**62  # above every job: all others are earlier ones
+_TO_PROCESS_IT = "to have it processed, move it out of the inbox and back"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -32,187 +40,179 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="as a list of objects")
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
-    """What is told of a path. `cost`: minutes still to be charged; None where nobody knows."""
-
-    path: str
-    inbox: Inbox | None
-    explanation: Explanation
-    job: JobReport | None = None
-    tasks: tuple[Task, ...] = ()
-    duration: float | None = None
-    cost: float | None = None
-    remarks: tuple[str, ...] = ()
-
-    @property
-    def rule(self) -> str | None:
-        """A job's own: after a reload another one may take such files."""
-        if self.explanation.rule is None:
-            return None
-        return self.job.job.rule if self.job is not None else self.explanation.rule.name
-
-    def facts(self) -> dict[str, Any]:
-        job = self.job
-        return {
-            "path": self.path,
-            "inbox": str(self.inbox.path) if self.inbox else None,
-            "taken": self.explanation.taken,
-            "reason": self.explanation.reason,
-            "rule": self.rule,
-            "job": job.job.id if job else None,
-            "state": job.state if job else None,
-            "duration": self.duration,
-            "minutes": self.cost,
-            "unknown": int(bool(self.tasks) and self.cost is None),
-            "minutes_charged": job.job.minutes if job else 0.0,
-            "tasks": [{"name": task.name, "mode": task.mode, "presets": dict(task.presets)} for task in self.tasks],
-            "remarks": list(self.remarks),
-        }
-
-    def section(self) -> Section:
-        return Section(shown(self.path), list(self._rows()))
-
-    def _rows(self) -> Iterator[tuple[Cell, ...]]:
-        yield "taken", f"{'yes' if self.explanation.taken else 'no'}: {shown(self.explanation.reason)}"
-        if self.inbox is not None:
-            yield "inbox", shown(str(self.inbox.path))
-        if self.rule is not None:
-            yield "rule", shown(self.rule)
-        if self.job is not None:
-            yield "job", f"{self.job.job.id}, {self.job.state} (`lalald show {self.job.job.id}`)"
-            if self.job.job.hold is not None:
-                yield "held", f"{self.job.job.hold}: {shown(self.job.job.hold_reason or '-')}"
-        for task in self.tasks:
-            yield (
-                f"task {shown(task.title)}",
-                f"{task.mode} {shown(json.dumps(dict(task.presets), ensure_ascii=False))}",
-            )
-        if self.tasks:
-            yield (
-                "duration",
-                "unknown: the file does not state it" if self.duration is None else format_duration(self.duration),
-            )
-            yield "cost", self._cost_told()
-        for remark in self.remarks:
-            yield "note", shown(remark)
-
-    def _cost_told(self) -> str:
-        charged = (
-            f", {cost_text(self.job.job.minutes)} min are charged already" if self.job and self.job.job.minutes else ""
-        )
-        unknown = "unknown until it is uploaded: that costs nothing yet"
-        cost = unknown if self.cost is None else price(self.cost) if self.cost else "nothing more"
-        return cost + charged
-
-
 def run(arguments: Namespace) -> int:
     from lalald.config import find, load
 
     config = load(find(arguments.config, os.environ), os.environ)
+    paths = [os.path.abspath(word) for word in arguments.paths]
     try:
         reports: Reports | None = Reports.open(config.state_dir)
     except NoStoreError:
         reports = None  # nothing is known of any file
+    ignore_broken_leases()
+    become_daemon_user(config.state_dir, reports)
     try:
-        accounts = [account(config, reports, os.path.abspath(word)) for word in arguments.paths]
+        explainer = Explainer(config, reports, time.time)
+        found = [explainer.report(path) for path in paths]
     finally:
         if reports is not None:
             reports.close()
     if arguments.json:
-        show_json([found.facts() for found in accounts])
+        show_json([report.facts() for report in found])
     else:
-        show([found.section() for found in accounts])
+        show([report.section() for report in found])
     return 0
 
 
-def account(config: Config, reports: Reports | None, path: str) -> Account:
-    """Everything that is to be told of an absolute path."""
-    inbox = next((inbox for inbox in config.inboxes if within(inbox, path) is not None), None)
-    if inbox is None:
-        return _elsewhere(config, reports, path)
-    if reports is not None:
-        inbox = knowing(inbox, reports.known_files().put_into())
-    relative = within(inbox, path) or ""
-    if os.path.isdir(path) and not os.path.islink(path):
-        return Account(path, inbox, _of_folder(inbox, relative))
-    known = reports.known_files().known_at(str(inbox.path), [relative]).get(relative) if reports else None
-    explanation = explain(inbox, relative, known)
-    job = _job(reports, path, explanation)
-    if job is not None:
-        return _of_job(path, inbox, explanation, job)
-    if explanation.rule is None or not explanation.taken:
-        return Account(path, inbox, explanation)
-    asked = tasks(explanation.rule)
-    duration = local_duration(path)
-    cost = price_of(asked, duration)
-    remarks = [*_remarks(config, inbox, reports, cost), *_twin_told(path, explanation.rule, asked, reports)]
-    return Account(path, inbox, explanation, None, asked, duration, cost, tuple(remarks))
+@dataclass
+class Explainer:
+    """Answers for one path after the other. `reports` is None before the daemon's first start."""
+
+    config: Config
+    reports: Reports | None
+    now: Callable[[], float]
+
+    def report(self, path: str) -> FileReport:
+        """Everything about an absolute path."""
+        inbox, path = self._inbox_of(path)
+        if inbox is None:
+            return self._elsewhere(path)
+        relative = within(inbox, path) or ""
+        if os.path.isdir(path) and not os.path.islink(path):
+            return FileReport(path, Outcome.NOT_TAKEN, _of_folder(inbox, relative), str(inbox.path))
+        known = None
+        if self.reports is not None:
+            known = self.reports.known_files().known_at(str(inbox.path), [relative]).get(relative)
+        explanation = explain(inbox, relative, known)
+        away = why_unavailable(inbox, self.reports)
+        if (job := self._job(path, explanation)) is not None:
+            report = self._of_job(path, explanation, job)
+        elif explanation.rule is None or not explanation.taken:
+            report = FileReport(path, Outcome.NOT_TAKEN, explanation.reason, rule=_name(explanation.rule))
+            if explanation.reason.startswith(("existing: skip", "changed: skip")):
+                report = replace(report, remarks=(_TO_PROCESS_IT,))
+        else:
+            report = self._of_new_file(path, relative, inbox, explanation.rule, away)
+        return replace(report, inbox=str(inbox.path), inbox_available=away is None, inbox_reason=away or "")
+
+    def _inbox_of(self, path: str) -> tuple[Inbox | None, str]:
+        """The inbox, knowing the folders that results were put into, and the path below it; symlinks on the way are followed."""
+        real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+        for place in dict.fromkeys((path, real)):
+            for inbox in self.config.inboxes:
+                if within(inbox, place) is not None:
+                    return (inbox if self.reports is None else knowing(inbox, self._put_into)), place
+        return None, path
+
+    @cached_property
+    def _put_into(self) -> list[str]:
+        return list(self.reports.known_files().put_into()) if self.reports is not None else []
+
+    def _elsewhere(self, path: str) -> FileReport:
+        reason = _what_it_is_instead(self.config, path)
+        report = self.reports.job_at(path) if self.reports else None
+        if report is None:
+            return FileReport(path, Outcome.NOT_TAKEN, reason)
+        return replace(self._of_past_job(path, report), reason=reason, outcome=Outcome.NOT_TAKEN)
+
+    def _job(self, path: str, explanation: Explanation) -> JobReport | None:
+        """The job of the file; of one that is not taken, the job that put it there or took it away."""
+        if self.reports is None:
+            return None
+        if explanation.job_id is not None and explanation.taken:
+            return self.reports.job(explanation.job_id)
+        return None if explanation.taken else self.reports.job_at(path)
+
+    def _of_job(self, path: str, explanation: Explanation, report: JobReport) -> FileReport:
+        found = self._of_past_job(path, report)
+        if explanation.taken:
+            outcome, reason = job_outcome(report.job, "")
+            return replace(found, outcome=outcome, reason=reason)
+        place = "" if report.job.location is None else f"; its file is at {report.job.location} now"
+        reason = explanation.reason if report.job.location == path else f"{explanation.reason}{place}"
+        return replace(found, reason=reason)
+
+    def _of_past_job(self, path: str, report: JobReport) -> FileReport:
+        """What is told of a file by its job: what that was asked for, and what is still to be charged."""
+        job = report.job
+        duration = duration_of(job)
+        owed = to_pay_on_retry(job) if job.state in (State.FAILED, State.CANCELLED) else to_pay(job)
+        owed = [] if job.state in (State.DONE, State.CANCELLED) else owed
+        return FileReport(
+            path, Outcome.NOT_TAKEN, "", rule=job.rule, job=report, tasks=job.tasks, duration=duration,
+            minutes=price_of(owed, duration),
+        )  # fmt: skip
+
+    def _of_new_file(self, path: str, relative: str, inbox: Inbox, rule: Rule, away: str | None) -> FileReport:
+        if self._is_first_scan(inbox) and inbox.existing == "skip":
+            return FileReport(path, Outcome.NOT_TAKEN, EXISTING_SKIP, rule=rule.name, remarks=(_TO_PROCESS_IT,))
+        writing = writing_state(inbox, path, self.now(), leases=leases_reliable(inbox))
+        outcome = Outcome.READY if writing is None or writing.is_finished else Outcome.UNFINISHED
+        job = self._job_to_be(path, relative, inbox, rule)
+        may_read = self.reports is not None and outcome is Outcome.READY
+        duplicate = find_duplicate(job, path, self.reports) if may_read and self.reports is not None else None
+        owed = job.tasks if duplicate is None else duplicate.unpaid
+        hold = self._hold(inbox, replace(job, tasks=tuple(owed)))
+        if duplicate is not None and duplicate.hold is not None and hold is None:
+            hold = ExpectedHold(duplicate.hold, None, "its results are there, or were paid, already")
+        return FileReport(
+            path, outcome if away is None else Outcome.UNAVAILABLE, f"rule {rule.name}", rule=rule.name, writing=writing,
+            tasks=job.tasks, duration=job.duration, minutes=price_of(owed, job.duration),
+            duplicate_of=duplicate.job.id if duplicate else None, expected_hold=hold,
+            remarks=() if duplicate is None else (duplicate.remark,),
+        )  # fmt: skip
+
+    def _job_to_be(self, path: str, relative: str, inbox: Inbox, rule: Rule) -> Job:
+        """The job that the file would become."""
+        facts, length, now = os.lstat(path), measure(path), self.now()
+        asked = tasks(rule)
+        return Job(
+            id=0, revision=0, inbox=str(inbox.path), path=relative, size=facts.st_size, mtime_ns=int64(facts.st_mtime_ns),
+            inode=int64(facts.st_ino), rule=rule.name, handling=handling(inbox, rule), created_at=now, updated_at=now,
+            duration=length.seconds, least_duration=None if length.seconds is not None else length.at_least,
+            recipe=recipe(asked), tasks=asked,
+        )  # fmt: skip
+
+    def _hold(self, inbox: Inbox, job: Job) -> ExpectedHold | None:
+        """What would hold the job, by what the daemon last knew."""
+        if self._is_first_scan(inbox) and inbox.existing == "hold" and has_more_files_than(MOST_TAKEN, inbox):
+            reason = f"more than {MOST_TAKEN} files are in the inbox before its first scan"
+            return ExpectedHold(Hold.FIRST_SCAN, None, f"{reason}; `lalald release --all --hold first_scan` takes them")
+        if not job.tasks:
+            return None
+        refusal = SpendForecast.of(self.reports, self.config.minutes).refusal_now(job)
+        return None if refusal is None else ExpectedHold(Hold.MINUTES, refusal.source, f"it {refusal.reason}")
+
+    def _is_first_scan(self, inbox: Inbox) -> bool:
+        return self.reports is None or not self.reports.known_files().inbox_seen(str(inbox.path))
 
 
-def _twin_told(path: str, rule: Rule, asked: tuple[Task, ...], reports: Reports | None) -> Iterator[str]:
-    """Only the bytes tell a copy, and they are not read here."""
-    if rule.duplicates != "reuse" or reports is None:
-        return
-    try:
-        twin = reports.done_like(os.lstat(path).st_size, recipe(asked))
-    except OSError:  # it went away meanwhile
-        return
-    if twin is not None:
-        yield (
-            f"job {twin} carried a file of this size with the same tasks: where the bytes are the same, too, its results are"
-            " reused and nothing is charged"
-        )
-
-
-def _job(reports: Reports | None, path: str, explanation: Explanation) -> JobReport | None:
-    """The job of the file; of one that is not taken, the job that put it there or took it away."""
-    if reports is None:
-        return None
-    if explanation.job_id is not None:
-        return reports.job(explanation.job_id)
-    return None if explanation.taken else reports.job_at(path)
-
-
-def _elsewhere(config: Config, reports: Reports | None, path: str) -> Account:
-    explanation = Explanation(path, False, _what_it_is_instead(config, path))
-    job = reports.job_at(path) if reports else None
-    return Account(path, None, explanation, job)
+def _name(rule: Rule | None) -> str | None:
+    return None if rule is None else rule.name
 
 
 def _what_it_is_instead(config: Config, path: str) -> str:
+    return next(_other_places(config, path), None) or (
+        f"it is not in an inbox; the inboxes: {', '.join(str(inbox.path) for inbox in config.inboxes)}"
+    )
+
+
+def _other_places(config: Config, path: str) -> Iterator[str]:
     for inbox in config.inboxes:
         if path == str(inbox.path):
-            return "it is an inbox; the files in it are looked at one by one"
-    for inbox in config.inboxes:
-        if f"{path}/".startswith(f"{inbox.outbox}/"):
-            return f"it lies in the outbox of {inbox.path}, where results are put and nothing is taken from"
-    return f"it lies in no inbox; the inboxes: {', '.join(str(inbox.path) for inbox in config.inboxes)}"
+            yield "it is an inbox; the files in it are judged one by one"
+        for folder, what in (
+            (inbox.outbox, "outbox"),
+            (inbox.done_dir, "done folder"),
+            (inbox.failed_dir, "failed folder"),
+        ):
+            if f"{path}/".startswith(f"{folder}/"):
+                yield f"it is in the {what} of {inbox.path}, from which nothing is taken"
 
 
-def _of_folder(inbox: Inbox, folder: str) -> Explanation:
+def _of_folder(inbox: Inbox, folder: str) -> str:
     parts = folder.split("/")
     for depth in range(1, len(parts) + 1):
         if reason := folder_refusal(inbox, "/".join(parts[:depth])):
-            return Explanation(folder, False, f"nothing in this folder is: {reason}")
-    return Explanation(folder, False, "it is a folder; the files in it are looked at one by one")
-
-
-def _of_job(path: str, inbox: Inbox, explanation: Explanation, report: JobReport) -> Account:
-    job = report.job
-    duration = duration_of(job)
-    owed = to_pay_on_retry(job) if job.state is State.FAILED else to_pay(job)
-    owed = [] if job.state in (State.DONE, State.CANCELLED) else owed
-    return Account(path, inbox, explanation, report, job.tasks, duration, price_of(owed, duration))
-
-
-def _remarks(config: Config, inbox: Inbox, reports: Reports | None, cost: float | None) -> Iterator[str]:
-    """What may still keep a taken file waiting."""
-    per_file = config.minutes.per_file
-    if cost is not None and per_file is not None and exceeds(cost, per_file):
-        yield f"it will be held: minutes.per_file allows {per_file:g}; `lalald release` lets it past"
-    if inbox.existing != "take" and (reports is None or not reports.known_files().inbox_seen(str(inbox.path))):
-        yield (
-            f"lalald has not looked at this inbox yet: if more than {MOST_TAKEN} files lie there when it does,"
-            f" `existing: {inbox.existing}` decides"
-        )
+            return f"nothing in this folder is: {reason}"
+    return "it is a folder; the files in it are judged one by one"

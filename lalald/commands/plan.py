@@ -6,15 +6,19 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
+from lalald.commands.daemon_user import become_daemon_user
 from lalald.commands.json_output import show_json
 from lalald.commands.layout import Cell, Section, show
 from lalald.commands.pricing import Plan, priced
 from lalald.commands.wording import count, price, shown
 from lalald.config import Config
-from lalald.errors import LalaldError
+from lalald.errors import LalaldError, NoStoreError
+from lalald.inbox.settle import ignore_broken_leases
 from lalald.money import cost_text, free_text
+from lalald.store.reports import Reports
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -25,8 +29,11 @@ def run(arguments: Namespace) -> int:
     from lalald.config import find, load
 
     config = load(find(arguments.config, os.environ), os.environ)
+    left, trouble = _minutes_left(config)  # with the key, which the daemon's user may not be able to read
+    with suppress(NoStoreError), Reports.open(config.state_dir) as reports:
+        become_daemon_user(config.state_dir, reports)
+    ignore_broken_leases()
     plan = priced(config, _tick if sys.stderr.isatty() else None)
-    left, trouble = _minutes_left(config)
     if arguments.json:
         show_json(_facts(plan, left, trouble))
     else:
@@ -36,7 +43,7 @@ def run(arguments: Namespace) -> int:
 
 def _tick(files: int) -> None:
     end = "\r" if files else "\r\033[K"
-    print(f"{count(files, 'file')} looked at" if files else "", end=end, file=sys.stderr, flush=True)
+    print(f"{count(files, 'file')} examined" if files else "", end=end, file=sys.stderr, flush=True)
 
 
 def _minutes_left(config: Config) -> tuple[float | None, str | None]:
@@ -60,12 +67,14 @@ def _facts(plan: Plan, left: float | None, trouble: str | None) -> dict[str, Any
                 "held": line.held,
                 "minutes": line.minutes,
                 "unknown": line.unknown,
+                "unfinished": line.unfinished,
             }
             for (inbox, rule), line in plan.lines.items()
         ],
         "files": plan.files,
         "minutes": plan.minutes,
         "unknown": plan.unknown,
+        "unfinished": plan.unfinished,
         "over_per_file": plan.over_per_file,
         "spent_today": plan.spent_today,
         "left_alone": dict(plan.left_alone),
@@ -76,7 +85,9 @@ def _facts(plan: Plan, left: float | None, trouble: str | None) -> dict[str, Any
 
 
 def _sections(plan: Plan, config: Config, left: float | None, trouble: str | None) -> Iterator[Section]:
-    if plan.lines:
+    if not plan.lines:
+        yield Section(_nothing_waits(plan, config))
+    else:
         rows = [
             (
                 shown(rule),
@@ -95,13 +106,24 @@ def _sections(plan: Plan, config: Config, left: float | None, trouble: str | Non
         rows_alone = [(f"{files:,}", shown(reason)) for reason, files in plan.left_alone.most_common()]
         yield Section("left alone", rows_alone)
     if plan.troubles:
-        yield Section("not looked at", [(shown(trouble),) for trouble in plan.troubles])
+        yield Section("not examined", [(shown(trouble),) for trouble in plan.troubles])
+
+
+def _nothing_waits(plan: Plan, config: Config) -> str:
+    """What is the case where there is nothing to price, and what to do."""
+    if plan.troubles:
+        return "Nothing waits to be processed, as far as the inboxes could be read."
+    inboxes = ", ".join(shown(str(inbox.path)) for inbox in config.inboxes)
+    return f"Nothing waits to be processed. Put audio or video files into {inboxes}, then run `lalald plan` again."
 
 
 def _limits(plan: Plan, per_day: float | None) -> Iterator[tuple[Cell, ...]]:
     if plan.over_per_file:
         dear = count(plan.over_per_file, "file")
-        yield "", f"{dear} above minutes.per_file ({plan.per_file:g} min): held until `lalald release`"
+        yield (
+            "",
+            f"{dear} above minutes.per_file ({plan.per_file:g} min): each is held until `lalald release ID` lets it past",
+        )
     if per_day is not None and plan.files:
         free = max(0.0, per_day - plan.spent_today)
         yield (
@@ -114,7 +136,14 @@ def _totals(plan: Plan, config: Config, left: float | None, trouble: str | None)
     yield "files", f"{plan.files:,}"
     yield "cost", price(plan.minutes, plan.unknown)
     if plan.unknown:
-        yield "", "an unknown length is known once the file is uploaded: that costs nothing yet"
+        yield "", "an unknown length is known once the file is uploaded, which costs nothing"
+    if plan.unfinished:
+        what = (
+            "is still being written or changed just now"
+            if plan.unfinished == 1
+            else "are still being written or changed just now"
+        )
+        yield "", f"{count(plan.unfinished, 'new file')} {what}: the price may rise"
     yield from _limits(plan, config.minutes.per_day)
     if left is None:
         yield "left", f"unknown: {shown(trouble or '')}"

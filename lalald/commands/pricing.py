@@ -17,6 +17,7 @@ from lalald.inbox.explain import EXISTING_SKIP, explain, folder_refusal, knowing
 from lalald.inbox.found import tasks
 from lalald.inbox.names import OWN_PREFIX
 from lalald.inbox.scan import Walk, join
+from lalald.inbox.writing_state import leases_reliable, writing_state
 from lalald.jobs import HoldSource, State
 from lalald.media.durations import local_duration
 from lalald.store.known import Known, KnownFiles
@@ -34,6 +35,7 @@ class Line:
     held: int = 0
     minutes: float = 0.0
     unknown: int = 0
+    unfinished: int = 0  # of the new ones: a program writes to them, or they changed just now
 
 
 @dataclass(slots=True)
@@ -64,6 +66,10 @@ class Plan:
     @property
     def minutes(self) -> float:
         return sum(line.minutes for line in self.lines.values())
+
+    @property
+    def unfinished(self) -> int:
+        return sum(line.unfinished for line in self.lines.values())
 
     @property
     def unknown(self) -> int:
@@ -107,6 +113,7 @@ def _add_jobs(plan: Plan, reports: Reports, counter: _Ticker) -> None:
 
 def _add_files(plan: Plan, inbox: Inbox, books: KnownFiles | None, counter: _Ticker) -> None:
     root = str(inbox.path)
+    leases, now = leases_reliable(inbox), time.time()
     skipped = inbox.existing == "skip" and (books is None or not books.inbox_seen(root))
     for path, known in _unknown_files(plan, inbox, books):
         counter.one()
@@ -118,7 +125,10 @@ def _add_files(plan: Plan, inbox: Inbox, books: KnownFiles | None, counter: _Tic
         else:
             line = plan.line(root, explanation.rule.name)
             line.new += 1
-            plan.add(line, price_of(tasks(explanation.rule), local_duration(os.path.join(root, path))))
+            full_path = os.path.join(root, path)
+            writing = writing_state(inbox, full_path, now, leases=leases)
+            line.unfinished += writing is not None and not writing.is_finished
+            plan.add(line, price_of(tasks(explanation.rule), local_duration(full_path)))
 
 
 def _unknown_files(plan: Plan, inbox: Inbox, books: KnownFiles | None) -> Iterator[tuple[str, Known | None]]:

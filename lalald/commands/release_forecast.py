@@ -7,11 +7,10 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 
-from lalald.budget import Budget, Refusal, midnight
-from lalald.clock import Clock
 from lalald.commands.asking import duration_of
 from lalald.commands.quotes import Quote, quote
 from lalald.commands.remedies import released
+from lalald.commands.spend_forecast import SpendForecast
 from lalald.config import Minutes
 from lalald.consent import PAYING, to_pay
 from lalald.jobs import Job
@@ -24,41 +23,13 @@ def forecast(jobs: Iterable[Job], reports: Reports, limits: Minutes | None, *, a
 
     A job that is named is uploaded though its file states more minutes than are free: the service's figure decides. Of all jobs
     only those resume that fit by what is known.
-    `limits` is None where the configuration cannot be read; then, and before the daemon knows the minutes left, nothing is foretold.
+    `limits` is None where the configuration cannot be read: then nothing is foretold.
     """
-    fact = reports.fact("minutes")
-    guard = _Guard(reports, limits, float(fact.value["left"])) if limits is not None and fact is not None else None
+    guard = SpendForecast.of(reports, limits) if limits is not None else None
     return asyncio.run(_forecast(jobs, guard, are_named=are_named))
 
 
-class _Guard:
-    """The spend guard, to which what it admits is spent at once: 100,000 promises are not summed up for each job."""
-
-    def __init__(self, reports: Reports, limits: Minutes, left: float) -> None:
-        promised = reports.waiting_minutes()
-        self._left = left - promised
-        self._spent = reports.spent_since(midnight(time.time())) + promised
-        self._budget = Budget(limits, Clock(), self._minutes_left, self._spent_since)
-
-    async def _minutes_left(self) -> float:
-        return self._left
-
-    async def _spent_since(self, _since: float) -> float:
-        return self._spent
-
-    async def refusal(self, job: Job) -> Refusal | None:
-        """Why the job would be held, else None."""
-        budget = self._budget
-        admission = await (budget.admit_upload(job) if job.source_id is None else budget.admit(job, job.duration))
-        if admission.refusal is None:
-            self._left -= admission.minutes
-            self._spent += admission.minutes
-            budget.forgo(job.id)
-            budget.outdated()
-        return admission.refusal
-
-
-async def _forecast(jobs: Iterable[Job], guard: _Guard | None, *, are_named: bool) -> list[Quote]:
+async def _forecast(jobs: Iterable[Job], guard: SpendForecast | None, *, are_named: bool) -> list[Quote]:
     quotes = []
     for job in jobs:
         duration = duration_of(job)

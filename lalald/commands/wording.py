@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 
 from lalald.money import cost_text
 from lalald.naming import shown
 from lalald.store.reports import Fact
 
-__all__ = ["ago", "charged", "count", "iso", "moment", "price", "shown", "span", "trouble_told"]
+__all__ = ["ago", "charged", "count", "iso", "moment", "price", "seconds_text", "shown", "span", "trouble_told"]
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
@@ -60,3 +61,10 @@ def charged(minutes: float, unknown: int = 0) -> str:
     if not minutes:
         return f"{price(0.0, unknown)}: the price is known once uploaded" if unknown else "nothing more is charged"
     return f"{price(minutes, unknown)}{', ' if unknown else ' '}will be charged"
+
+
+def seconds_text(seconds: float, *, down: bool = False) -> str:
+    """A short time to wait, rounded up to whole seconds; `down`: one that has passed."""
+    if seconds >= 120:
+        return span(seconds)
+    return f"{math.floor(seconds) if down else math.ceil(seconds - 1e-6)} s"

@@ -16,7 +16,7 @@ from lalald.naming import shown
 from lalald.store import Known
 
 NO_RULE = "no rule matches it"
-NO_MEDIA = "it is no audio or video file by its ending, and no rule takes other types"
+NO_MEDIA = "not an audio or video file (by extension), and no rule takes other types"
 WAS_THERE = "it lay in the inbox before lalald first looked there"
 EXISTING_SKIP = f"existing: skip: {WAS_THERE}"
 CHANGED_SKIP = "changed: skip: its content changed after it was taken"
@@ -58,7 +58,7 @@ def refusal(inbox: Inbox, path: str) -> str | None:
     """Why a file of this path within the inbox is never taken, whatever the rules say."""
     if "/" in path:
         if not inbox.recursive:
-            return "it lies in a subfolder, and the inbox is not recursive"
+            return "it is in a subfolder, and the inbox is not `recursive`"
         folder = path.rpartition("/")[0]
         if reason := _own_folder(inbox, folder):
             return reason
@@ -70,7 +70,7 @@ def refusal(inbox: Inbox, path: str) -> str | None:
 def folder_refusal(inbox: Inbox, folder: str) -> str | None:
     """Why a folder is not entered. Its parents are not looked at: whoever asks came through them."""
     if not inbox.recursive:
-        return "the inbox is not recursive"
+        return "the inbox is not `recursive`"
     if reason := names.refusal(folder.rpartition("/")[2]):
         return reason
     return _own_folder(inbox, folder) or _ignored(inbox, f"{folder}/")
@@ -78,13 +78,13 @@ def folder_refusal(inbox: Inbox, folder: str) -> str | None:
 
 def _ignored(inbox: Inbox, path: str) -> str | None:
     pattern = rules.ignored(inbox, path) if inbox.ignore else None
-    return None if pattern is None else f"`ignore` names it ({pattern})"
+    return None if pattern is None else f"`ignore` excludes it ({pattern})"
 
 
 def _own_folder(inbox: Inbox, folder: str) -> str | None:
     for own, what in own_folders(inbox):
         if folder == own or folder.startswith(f"{own}/"):
-            return f"it lies in {what}"
+            return f"it is in {what}"
     return None
 
 
@@ -111,13 +111,13 @@ def explain(inbox: Inbox, path: str | Path, known: Known | None = None) -> Expla
     """What happens to the file at `path` (within the inbox, or absolute). `known` is what the store knows of it."""
     relative = within(inbox, path)
     if relative is None:
-        return Explanation(str(path), False, f"it does not lie in the inbox {shown(str(inbox.path))}")
+        return Explanation(str(path), False, f"it is not in the inbox {shown(str(inbox.path))}")
     if reason := refusal(inbox, relative) or _symlinked(inbox, relative):
         return Explanation(relative, False, reason)
     try:
         facts = os.lstat(os.path.join(inbox.path, relative))
     except OSError as error:
-        return Explanation(relative, False, f"it cannot be looked at: {error.strerror}", choose(inbox, relative).rule)
+        return Explanation(relative, False, _missing(error), choose(inbox, relative).rule)
     if reason := kind_refusal(facts):
         return Explanation(relative, False, reason)
     choice = choose(inbox, relative)
@@ -125,13 +125,21 @@ def explain(inbox: Inbox, path: str | Path, known: Known | None = None) -> Expla
         return _explain_known(relative, known, choice)
     if control := downloads.control_file(os.fspath(inbox.path), relative):
         return Explanation(
-            relative, False, f"its download is not finished: {shown(control)} is still there", choice.rule
+            relative, False, f"its download is not finished: {shown(control)} is still there (*.aria2)", choice.rule
         )
     if leaves_changed_alone(inbox, known):
         return Explanation(relative, False, CHANGED_SKIP, choice.rule, None if known is None else known.job_id)
     if choice.rule is not None and not os.access(os.path.join(inbox.path, relative), os.R_OK):
-        return Explanation(relative, False, f"uid {os.getuid()} may not read it", choice.rule)
+        return Explanation(
+            relative, False, f"uid {os.getuid()} may not read it: give that user the right to", choice.rule
+        )
     return Explanation(relative, choice.rule is not None, choice.reason, choice.rule)
+
+
+def _missing(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return "there is no such file"
+    return f"it cannot be examined: {error.strerror}"
 
 
 def _explain_known(path: str, known: Known, choice: Choice) -> Explanation:
@@ -149,7 +157,7 @@ def kind_refusal(facts: os.stat_result) -> str | None:
     if stat.S_ISDIR(facts.st_mode):
         return "it is a folder"
     if not stat.S_ISREG(facts.st_mode):
-        return "it is no regular file"
+        return "it is not a regular file"
     return "it is empty" if facts.st_size == 0 else None
 
 

@@ -42,18 +42,25 @@ def refusal(name: str) -> str | None:
     if folded.startswith(OWN_PREFIX):
         return "it belongs to lalald itself"
     if folded in _LITTER or _LITTER_PATTERN.fullmatch(folded):
-        return "it is litter of a NAS or an operating system"
-    if folded.startswith(_TEMPORARY_STARTS) or folded.endswith(_TEMPORARY_ENDINGS) or _FRAGMENT.fullmatch(folded):
-        return "its name is that of a temporary file"
+        return f"it is litter of a NAS or operating system ({shown(name)} is never taken)"
+    if pattern := _temporary(folded):
+        return f"its name marks a temporary file ({pattern})"
     if _INTERMEDIATE.fullmatch(folded):
-        return (
-            "its name is that of one stream which a downloader has yet to merge (NAME.f137.mp4); renamed, it is taken"
-        )
+        return "its name marks one stream that a downloader has yet to merge (NAME.f137.mp4); renamed, it is taken"
     if (match := _BEFORE_RENAMING.fullmatch(folded)) and match["ending"] in MEDIA:
-        return "its name is that of a temporary file of a downloader (NAME.temp.mp4); renamed, it is taken"
+        return "its name marks a temporary file of a downloader (NAME.temp.mp4); renamed, it is taken"
     if name.startswith("."):
-        return "it is hidden"
+        return "it is hidden (its name begins with a dot)"
     return None
+
+
+def _temporary(folded: str) -> str | None:
+    """The pattern of temporary names that a name matches."""
+    if (start := next(filter(folded.startswith, _TEMPORARY_STARTS), None)) is not None:
+        return f"{start}*"
+    if (ending := next(filter(folded.endswith, _TEMPORARY_ENDINGS), None)) is not None:
+        return f"*{ending}"
+    return "*.part-fragN" if _FRAGMENT.fullmatch(folded) else None
 
 
 def refusal_of_path(path: str) -> str | None:
@@ -61,5 +68,5 @@ def refusal_of_path(path: str) -> str | None:
     *folders, name = path.split("/")
     for folder in folders:
         if reason := refusal(folder):
-            return f"it lies in the folder {shown(folder)}, and {reason}"
+            return f"it is in the folder {shown(folder)}: {reason}"
     return refusal(name)

@@ -13,6 +13,7 @@ from lalald.errors import StoreError
 from lalald.jobs import Job, Stage, State, Task
 from lalald.money import minutes as cost
 from lalald.store import database
+from lalald.store.duplicates_query import Duplicates
 from lalald.store.known import KnownFiles
 from lalald.store.rows import jobs_where, name_from, stored_name
 
@@ -283,11 +284,13 @@ class Reports:
                 found = self._reports("jobs.inbox = ? AND jobs.path = ?", (stored, within), 1, order="jobs.id DESC")
         return found[0] if found else None
 
-    def done_like(self, size: int, recipe: str) -> int | None:
-        """The newest done job of a file of this size with these tasks."""
-        query = "SELECT max(id) FROM jobs WHERE size = ? AND recipe = ? AND state = 'done' AND sha256 IS NOT NULL"
-        found: int | None = self.connection.execute(query, (size, recipe)).fetchone()[0]
-        return found
+    def may_have_duplicate(self, job: Job) -> bool:
+        """Whether an earlier job has a file of the same size and a task in common: only then its bytes need be compared."""
+        return Duplicates(self.connection).may_have_duplicate(job)
+
+    def duplicates(self, job: Job) -> list[Job]:
+        """Jobs with the same bytes and a task in common, done ones first."""
+        return Duplicates(self.connection).duplicates(job)
 
     def asked(self) -> int:
         """Requests of the command line that the daemon has not honoured yet."""
