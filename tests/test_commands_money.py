@@ -308,7 +308,7 @@ def test_a_plan_before_the_first_run_needs_no_store_and_no_key(tmp_path: Path) -
         "altogether",
         "files 1",
         "cost about 0.6 min",
-        "left unknown: there is no licence key",
+        "left unknown: there is no license key",
     ]
     assert not shelf.state.exists()
     skipping = Shelf(tmp_path / "skip", inbox={"existing": "skip"})
@@ -351,7 +351,7 @@ def test_minutes_left_are_asked_for(tmp_path: Path, sandbox: Sandbox) -> None:
     assert "HTTP 403" in refused
     assert "a-key" not in refused
     (tmp_path / "license-key").write_text("")
-    assert shelf.complained("minutes").startswith("lalald: there is no licence key\n")
+    assert shelf.complained("minutes").startswith("lalald: there is no license key\n")
 
 
 def test_a_service_that_is_not_there_ends_with_1(tmp_path: Path) -> None:
@@ -372,7 +372,7 @@ def test_voices_are_the_seven_of_everybody_and_ones_own(tmp_path: Path, sandbox:
     (tmp_path / "license-key").write_text("")
     code, out, complaint = shelf.call("voices")
     assert (code, [line.split()[0] for line in out.splitlines()[1:]]) == (2, SEVEN)
-    assert complaint.startswith("lalald: your own voice packs are unknown: there is no licence key\n")
+    assert complaint.startswith("lalald: your own voice packs are unknown: there is no license key\n")
     (tmp_path / "license-key").write_text(key)
     packs = json.loads(shelf.said("voices", "--json"))
     assert [pack["voice_pack_id"] for pack in packs[:7]] == SEVEN
