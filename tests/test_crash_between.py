@@ -23,7 +23,7 @@ POINTS = [
     ),  # in the middle of what is tried before the charge
     ("delivered", "file", 86),
     ("delivered", "file", 112),  # its staging folder is gone, that of all jobs is not
-    ("delivered", "file", 119),
+    ("delivered", "file", 116),
     ("deleted", "file", 88),
     ("failed", "file", 84),
     ("released", "commit", 6),
@@ -34,8 +34,8 @@ POINTS = [
     ("fetched again", "commit", 6),
     ("accepted", "commit", 12),  # likewise
     ("delivered elsewhere", "file", 115),
-    ("delivered elsewhere", "file", 138),
-    ("failed elsewhere", "file", 96),
+    ("delivered elsewhere", "file", 135),
+    ("failed elsewhere", "file", 94),
 ]
 
 
