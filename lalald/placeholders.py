@@ -21,6 +21,8 @@ _PLACEHOLDER_SECONDS = 10.0  # between a note and its empty file, however slow t
 _COARSE_CLOCK_SECONDS = 2.0  # FAT keeps times to two seconds
 _RESERVED: set[str] = set()  # names that a thread of this process reserves
 _TRIALS: set[str] = set()  # hidden files of trials that a thread of this process makes
+_CLEARED: set[str] = set()  # folders in which this process has removed what an earlier one left
+_CLEARED_AT_MOST = 10_000
 _LOCK = threading.Lock()
 
 
@@ -135,7 +137,15 @@ def _remove_trial(path: str) -> None:
 
 @contextmanager
 def hidden_path(folder: str) -> Iterator[str]:
-    """A hidden name in a folder that no other trial has; a file or flat folder that is left there in the end is removed."""
+    """A hidden name in a folder that no other trial has; a file or flat folder that is left there in the end is removed.
+
+    What an earlier process left there is removed at the first one.
+    """
+    if folder not in _CLEARED:
+        if len(_CLEARED) >= _CLEARED_AT_MOST:
+            _CLEARED.clear()
+        _CLEARED.add(folder)
+        clear_own_litter(folder)
     path = os.path.join(folder, TRIAL_PREFIX + uuid.uuid4().hex)
     with _listed_in(_TRIALS, path):
         try:

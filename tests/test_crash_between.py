@@ -23,7 +23,7 @@ POINTS = [
     ),  # in the middle of what is tried before the charge
     ("delivered", "file", 86),
     ("delivered", "file", 112),  # its staging folder is gone, that of all jobs is not
-    ("delivered", "file", 116),
+    *(("delivered", "file", number) for number in (114, 115, 116)),  # its source is moved
     ("deleted", "file", 88),
     ("failed", "file", 84),
     ("released", "commit", 6),

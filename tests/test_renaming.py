@@ -286,3 +286,10 @@ def test_what_a_crash_left_of_a_trial_or_a_reservation_is_removed_and_nothing_el
         assert everything(tmp_path) == {**kept, Path(live).name: b""}
     assert everything(tmp_path) == kept
     assert not trial.exists()
+
+
+def test_what_an_earlier_process_left_is_removed_at_the_first_trial_in_a_folder(tmp_path: Path) -> None:
+    left = tmp_path / f"{placeholders.TRIAL_PREFIX}{'1' * 32}"
+    left.touch()
+    with placeholders.hidden_path(str(tmp_path)):
+        assert not left.exists()
