@@ -29,6 +29,7 @@ from lalald import (
 )
 from lalald.api import Client
 from lalald.attention import Attention, RejectedConfig
+from lalald.availability import Availability
 from lalald.budget import Budget
 from lalald.clock import Clock
 from lalald.config import Config, Inbox
@@ -184,11 +185,12 @@ class _Daemon:
         self.bench = Bench(
             config=config, api=self._client(config, found), store=self.store, clock=self.clock, budget=self._budget(config),
             read_key=self.key_reader.read, new_key=lambda: str(uuid.uuid4()), log=self.log, reservations=Reservations(reserved),
-            folders=KnownFolders(markers, self.store, self.disks, self.clock, self.log), disks=self.disks,
+            folders=KnownFolders(markers, self.store, self.disks, self.clock, self.log, self.changed.set), disks=self.disks,
             batch_refused_at=refused_at, downloads=asyncio.Semaphore(config.transfers.downloads),
         )  # fmt: skip
         self.worker = Worker(self.bench, look_again=self.inboxes.look_again, steps=self.stage_steps)
         await self.worker.holds.license.take(found)
+        self.availability = Availability(self.bench, self.inboxes, self._look_after, self.worker.holds)
 
     def _recovered(
         self, store: Store, facts: dict[str, Any]
@@ -249,6 +251,7 @@ class _Daemon:
             self._look_after(self._look_at_folder(directory), f"folder {directory}")
         for inbox in self.config.inboxes:
             self.inboxes.watch(inbox)
+        self.availability.start()
         await self._unless_stopped(self._first_looks())
         asked = self._look_after(self._honour_requests(), "requests")  # what was asked while nobody was here
         if self.once:
@@ -264,6 +267,7 @@ class _Daemon:
             upkeep.show_status(self.worker, self.systemd, self.changed, self._condition),
             upkeep.feed_watchdog(self.systemd, self._pulse),
             upkeep.trim_history(self.bench),
+            self.availability.look_at_all_again(),
         ):
             self._look_after(work, "upkeep")
         ending = asyncio.ensure_future(all_carried(self.worker, self.inboxes) if self.once else self.stop.wait())
@@ -324,7 +328,7 @@ class _Daemon:
 
     async def _honour_requests(self) -> None:
         async with self.honouring:
-            await requests.honour_daemon(self.worker, self.inboxes.intakes)
+            await requests.honour_daemon(self.worker, self.inboxes.intakes, self.availability.look_at_all)
 
     # loops of its own
 
@@ -368,7 +372,7 @@ class _Daemon:
         before, self.config, self.bench.config = self.config, config, config
         old_api, self.bench.api = self.bench.api, self._client(config, found)
         self._say_if_the_credential_stays(found, old_api)
-        await self.worker.holds.license.take(found)
+        await self.worker.holds.license.take(found, old_api.key)
         if config.state_dir != before.state_dir:
             self.log.warning(
                 "config.state_dir_kept", state_dir=str(before.state_dir), meaning="a new state folder needs a restart"
@@ -386,6 +390,7 @@ class _Daemon:
         self.inboxes.leave_all_but(kept)
         for inbox in kept.values():
             self.inboxes.watch(inbox)
+        self.availability.configure()
         await self._unless_stopped(self._first_looks())
         self.worker.holds.ask_the_service_now()
         self._look_after(self._ask_minutes(), "minutes")
@@ -410,10 +415,11 @@ class _Daemon:
 
     async def _attention(self) -> list[Attention]:
         """What needs a person as far as this process knows, whatever the state folder can be told of it."""
-        return attention.of_the_daemon(self.worker, self.rejected)
+        return [*attention.of_the_daemon(self.worker, self.rejected), *await self.availability.attention()]
 
     async def _stop(self) -> None:
         """Transfers end at once and resume later; a split on the wire is awaited, since its answer is money."""
+        self.availability.stop()
         for task in self.loops:
             if task.get_name() != "worker":
                 task.cancel()

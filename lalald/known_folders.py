@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -38,17 +38,25 @@ class KnownFolders:
         disks: Disks,
         clock: Clock,
         log: Any,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
+        """`changed` is called when another folder is away, or one is back."""
         self._known = {path: _Known(marker) for path, marker in markers.items()}
         self._store = store
         self._disks = disks
         self._clock = clock
         self._log = log
+        self._changed = changed
 
     @property
     def away(self) -> list[str]:
         """Those that were not there, or not the right ones, when they were looked at last."""
         return [path for path, known in self._known.items() if known.reason is not None]
+
+    def reason_of(self, path: str) -> str | None:
+        """Why it was away when it was looked at last, or None."""
+        known = self._known.get(path)
+        return None if known is None else known.reason
 
     def forget(self, kept: set[str]) -> None:
         """Only these are configured now: nobody waits for the others to come back, unless a job does."""
@@ -95,6 +103,7 @@ class KnownFolders:
             self._log.warning("folder.unavailable", folder=path, reason=found.reason, meaning=meaning)
         elif before.reason is not None:
             self._log.info("folder.available", folder=path)
+        self._changed()
         await self._store.run(partial(_remember, path, found, self._clock.now()))
 
 

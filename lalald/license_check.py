@@ -9,7 +9,7 @@ from typing import Literal
 
 from lalald.config import Config
 from lalald.config.key_files import key_files
-from lalald.credentials import FoundKey, find_license_key
+from lalald.credentials import FoundKey, LicenseKey, find_license_key
 from lalald.disks import Disks
 from lalald.errors import ConfigError, FolderUnavailableError, LicenceRefusedError, LicenseMissingError, ServiceError
 from lalald.jobs import Hold
@@ -116,12 +116,12 @@ class LicenseCheck:
         reason = self.trouble.reason if self.trouble else "the service refuses the license key"
         await self._bench.store.run(lambda store: store.hold_all(Hold.LICENCE, reason, now))
 
-    async def take(self, found: FoundKey) -> None:
-        """What was found at the start or at a reload; nothing is asked yet."""
+    async def take(self, found: FoundKey, former: LicenseKey | None = None) -> None:
+        """What was found at the start, or at a reload in place of the `former` key; nothing is asked yet."""
         if found.key is None:
             await self._begin(LicenseMissingError(found.problem, hint=found.hint))
             await self.hold_jobs()
-        elif self.trouble is not None:
+        elif self.trouble is not None and found.key != former:
             await self._doubt()
 
     async def read_new_key(self) -> bool:

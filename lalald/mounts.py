@@ -75,6 +75,14 @@ def mounts_above(path: str, mountinfo: Path = MOUNTINFO) -> list[bytes]:
     return [line for line in table.splitlines() if place.startswith(_row(line).point.rstrip(b"/") + b"/")]
 
 
+def waits_to_be_mounted(path: str, mountinfo: Path = MOUNTINFO) -> bool:
+    """Whether the topmost mount that holds `path` as it is written is autofs: to look at the path would mount it."""
+    rows = [_row(line) for line in mounts_above(path, mountinfo)]
+    topmost = max((len(row.point) for row in rows), default=0)
+    kinds = [row.kind for row in rows if len(row.point) == topmost]
+    return bool(kinds) and kinds[-1] == b"autofs"  # of two at one place, the later one lies on top
+
+
 def _row(line: bytes) -> _Row:
     """The fields of one line by proc_pid_mountinfo(5): a lone dash ends the optional ones before the type."""
     fields = line.split(b" ")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -183,20 +183,26 @@ def _ended(task: Task, finished: set[str]) -> Task:
     return replace(task, error=CANCELLED, failure=TaskFailure.INCOMPLETE if given else TaskFailure.CANCELLED)
 
 
-async def honour_daemon(worker: Worker, intakes: Mapping[Path, Intake]) -> None:
+async def honour_daemon(
+    worker: Worker, intakes: Mapping[Path, Intake], look_at_folders: Callable[[], None] = lambda: None
+) -> None:
     """What is asked of the daemon itself: rescan, redo, accept a new folder, cancel every client's tasks. One call at a time.
 
     A request is forgotten when it is honoured and not before: after a crash it is there. What pays is forgotten in the same commit.
     """
-    while await _out_of_resources(worker, intakes):  # noqa: ASYNC110 - nothing tells when there is memory again
+    while await _out_of_resources(worker, intakes, look_at_folders):  # noqa: ASYNC110 - nothing tells when there is memory again
         await asyncio.sleep(_AGAIN_SECONDS)
 
 
-async def _out_of_resources(worker: Worker, intakes: Mapping[Path, Intake]) -> bool:
+async def _out_of_resources(
+    worker: Worker, intakes: Mapping[Path, Intake], look_at_folders: Callable[[], None]
+) -> bool:
     """Whether something asked for waits until there is memory, or a descriptor or thread, again. Other faults end their request alone."""
     for number, kind, argument in await worker.bench.store.run(lambda store: store.requests()):
         try:
             await _do(number, kind, argument, worker, intakes)
+            if kind == "rescan":
+                look_at_folders()
         except Exception as error:
             if not concerns_one(error):
                 raise

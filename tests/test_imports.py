@@ -24,7 +24,7 @@ SPOKEN_IN = {
     "httpx": {"api"},
     "httpcore": {"api"},
     "http": {"api", "sandbox"},
-    "watchdog": {"inbox"},
+    "watchdog": {"inbox", "folder_monitor"},
     "mutagen": {"media", "sandbox"},
     "pydantic": {"config", "sandbox"},
     "yaml": {"config", "sandbox"},

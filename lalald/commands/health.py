@@ -1,11 +1,11 @@
-"""Is the daemon alive, and do its loops turn? Loads as little as can be: a health check may run every few seconds."""
+"""Is the daemon alive, do its loops turn, and are its folders there? Loads little: a health check may run every few seconds."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-from lalald.control import ping
+from lalald.control import report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,10 +41,14 @@ def run(arguments: Namespace) -> int:
 
 
 def check(config: str | None = None, timeout_seconds: float = TIMEOUT_SECONDS) -> int:
-    """0 where every loop of the daemon turned within the time, else 3."""
+    """0 where every loop of the daemon turned within the time, 1 where it did and a folder is unavailable, else 3."""
     folder = _state_folder(config)
-    if ping(folder, timeout_seconds):
-        return 0
+    said = report(folder, timeout_seconds)
+    if said.is_running:
+        unavailable = [message for code, _, message, _ in said.items if code.endswith("_unavailable")]
+        for message in unavailable:
+            print(f"lalald: {message}", file=sys.stderr)
+        return 1 if unavailable else 0
     print(
         f"lalald: no daemon answers for the state folder {folder}, or one of its loops does not turn.", file=sys.stderr
     )

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from lalald import control
 from lalald.attention import REJECTED_FACT, Attention
-from lalald.commands import needs_attention
+from lalald.commands import folder_rows, needs_attention
 from lalald.commands.layout import Bar, Cell, Section
 from lalald.commands.remedies import TO_DO
 from lalald.commands.wording import ago, count, iso, moment, price, shown, trouble_told
@@ -97,9 +97,9 @@ class Overview:
             "config_rejected": needs_attention.rejected_facts(self.rejected),
             "service": {"trouble": trouble, "since": iso(service.get("since")) if trouble else None},
             "stopped_steps": [{**stop, "since": iso(stop["since"])} for stop in self.stopped],
-            "inboxes": [_inbox_facts(inbox, running=self.running) for inbox in self.inboxes],
-            "outboxes": [_since_when(outbox) for outbox in self.outboxes],
-            "filing_folders": [_since_when(folder) for folder in self.filing_folders],
+            "inboxes": [folder_rows.inbox_facts(inbox, running=self.running) for inbox in self.inboxes],
+            "outboxes": [folder_rows.facts(outbox) for outbox in self.outboxes],
+            "filing_folders": [folder_rows.facts(folder) for folder in self.filing_folders],
             "jobs": self.counts.states,
             "stages": {str(stage): self.counts.stages.get(stage, 0) for stage in Stage if stage is not Stage.DONE},
             "requests": self.asked,
@@ -121,10 +121,10 @@ class Overview:
         if rows := needs_attention.rows(self.needs_attention):
             yield Section("needs attention", rows)
         if self.inboxes:
-            yield Section("inboxes", [_inbox_row(inbox, running=self.running) for inbox in self.inboxes])
+            yield Section("inboxes", [folder_rows.inbox_row(inbox, running=self.running) for inbox in self.inboxes])
         for title, folders in (("outboxes", self.outboxes), ("done and failed folders", self.filing_folders)):
             if away := [folder for folder in folders if folder.available is False]:
-                yield Section(title, [_away_row(folder) for folder in away])
+                yield Section(title, [folder_rows.away_row(folder) for folder in away])
         yield Section("jobs", self._job_rows())
         yield Section("minutes", self._minutes_rows())
         if self.under_way:
@@ -216,6 +216,7 @@ def gather(state_dir: Path, configured: Folders | None, mistake: str | None, now
     Raises StoreError where the state folder cannot be read.
     """
     said = control.report(state_dir, _PING_SECONDS)
+    told = [Attention(*item) for item in said.items]
     with Reports.open(state_dir) as reports:
         seen = reports.folders()
         return Overview(
@@ -226,9 +227,9 @@ def gather(state_dir: Path, configured: Folders | None, mistake: str | None, now
             daemon=reports.fact("daemon"),
             service=reports.fact("service"),
             stopped=_stopped(reports),
-            inboxes=_inboxes(reports.inboxes(), configured),
-            outboxes=_folders(seen, configured.outboxes if configured else None),
-            filing_folders=_folders(seen, configured.filing_folders if configured else []),
+            inboxes=folder_rows.inboxes(reports.inboxes(), configured and configured.inboxes, told),
+            outboxes=folder_rows.folders(seen, configured and configured.outboxes, told),
+            filing_folders=folder_rows.folders(seen, configured.filing_folders if configured else [], told),
             counts=reports.counts(),
             under_way=reports.under_way(_MOST_UNDER_WAY),
             holds=reports.holds(),
@@ -238,28 +239,13 @@ def gather(state_dir: Path, configured: Folders | None, mistake: str | None, now
             asked=reports.asked(),
             license=reports.fact("license"),
             rejected=reports.fact(REJECTED_FACT),
-            told=[Attention(*item) for item in said.items],
+            told=told,
         )
 
 
 def _stopped(reports: Reports) -> list[dict[str, Any]]:
     fact = reports.fact(STOPPED_STEPS)
     return list(fact.value) if fact else []
-
-
-def _inboxes(seen: Sequence[InboxReport], configured: Folders | None) -> list[InboxReport]:
-    """Those of the configuration, in its order, though the daemon may not have seen them yet; else what it saw last."""
-    if configured is None:
-        return list(seen)
-    known = {inbox.path: inbox for inbox in seen}
-    return [known.get(path, InboxReport(path, None, None, None, None)) for path in configured.inboxes]
-
-
-def _folders(seen: Sequence[FolderReport], configured: Sequence[str] | None) -> list[FolderReport]:
-    if configured is None:
-        return list(seen)
-    known = {folder.path: folder for folder in seen}
-    return [known.get(path, FolderReport(path, None, None)) for path in configured]
 
 
 def _minutes(reports: Reports, now: float) -> Minutes:
@@ -279,33 +265,6 @@ def _minutes(reports: Reports, now: float) -> Minutes:
 def _local(year: int, month: int, day: int) -> float:
     """The beginning of that day, with the summer time of that day."""
     return time.mktime((year, month, day, 0, 0, 0, 0, 0, -1))
-
-
-def _inbox_facts(inbox: InboxReport, *, running: bool) -> dict[str, Any]:
-    """A stopped daemon watches nothing, whatever it did before."""
-    facts = {**inbox._asdict(), "since": iso(inbox.since)}
-    return facts if running else {**facts, "watch": None, "watch_reason": None}
-
-
-def _inbox_row(inbox: InboxReport, *, running: bool) -> tuple[Cell, ...]:
-    path = shown(inbox.path)
-    if inbox.available is None:
-        return path, "not scanned yet", ""
-    if not inbox.available:
-        return _away_row(inbox)
-    if not running:
-        return path, "not watched", "lalald is not running"
-    told = "; ".join(shown(part) for part in (inbox.watch_reason, inbox.reason) if part)
-    return path, f"watched, {inbox.watch or 'somehow'}", told
-
-
-def _away_row(folder: InboxReport | FolderReport) -> tuple[Cell, ...]:
-    since = "" if folder.since is None else f" since {moment(folder.since)}"
-    return shown(folder.path), f"unavailable{since}", shown(folder.reason or "")
-
-
-def _since_when(folder: FolderReport) -> dict[str, Any]:
-    return {**folder._asdict(), "since": iso(folder.since)}
 
 
 def _job_facts(report: JobReport) -> dict[str, Any]:

@@ -113,6 +113,22 @@ class Intake:
         self._native_refused = None
         self._wake.set()
 
+    def check_soon(self) -> None:
+        """A look whether the folder is there; at its files, if it was not."""
+        self._look_soon()
+
+    async def reason_now(self) -> str | None:
+        """Why the folder is unavailable, by a look of its own; None where it is there."""
+        if not self._begun:
+            return self.describe().reason if self.has_answered and not self._is_available else None
+        try:
+            found = await self._disks.look(self._root, presence.look, self._marker, self._desk.presence.folder)
+        except FolderUnavailableError as error:
+            found = Presence(False, f"{error} {error.hint}".strip())
+        if found.available != self._is_available:
+            self._look_soon()
+        return None if found.available else found.reason
+
     def look_at(self, path: str) -> None:
         """A look at one file, by its path within the inbox."""
         self._desk.wanted[path] = False
