@@ -278,9 +278,10 @@ def test_a_done_folder_elsewhere_is_known_from_the_start_told_and_accepted_anew(
     home.start()
     until((done / MARKER_NAME).exists, "it is known before the first file comes")
     swap_away(done)
+    until(lambda: home.logged("folder.unavailable"), "it is missed before the next job asks for it")
     write_wav(home.inbox / "ep1.wav")
     (job,) = home.rest()
-    assert (job["state"], job["hold"], job["stage"]) == ("held", "mount", "archive")
+    assert (job["state"], job["hold"], job["stage"]) == ("held", "mount", "split"), "nothing is paid meanwhile"
     assert everything(done) == []
     (told,) = status(home.command("status", "--json"))["filing_folders"]
     assert (told["path"], told["available"]) == (str(done), False)
