@@ -114,10 +114,15 @@ def license_key_with_origin(config: Config, environ: Mapping[str, str]) -> tuple
 
 def find_license_key(config: Config, environ: Mapping[str, str]) -> FoundKey:
     """The key of the first source that has one, in the order of `license_key`. Blocks on the key's file; raises nothing."""
+    return find_key(config.license_key_file, environ)
+
+
+def find_key(key_file: Path | None, environ: Mapping[str, str]) -> FoundKey:
+    """`find_license_key`, where the configuration as a whole cannot be read, but may name a file."""
     blank: FoundKey | None = None
     unusable: FoundKey | None = None
     try:
-        for source in _sources(config, environ):
+        for source in _sources(key_file, environ):
             try:
                 text = source.read().strip()
                 key = _key(source, text)
@@ -161,10 +166,10 @@ def _key(source: _Source, text: str) -> LicenseKey | None:
     return LicenseKey(key)
 
 
-def _sources(config: Config, environ: Mapping[str, str]) -> Iterator[_Source]:
+def _sources(key_file: Path | None, environ: Mapping[str, str]) -> Iterator[_Source]:
     """Asked one after the other, only as far as needed."""
     yield _Source(BY_VARIABLE, f"the variable {BY_VARIABLE}", lambda: environ.get(BY_VARIABLE, ""))
-    for origin, path in key_files(config.license_key_file, environ):
+    for origin, path in key_files(key_file, environ):
         yield _Source(origin, f"the file {path} ({origin})", partial(_content, path, origin))
     directory = environ.get("CREDENTIALS_DIRECTORY")
     if directory and os.path.exists(handed_over := Path(directory, "license-key")):

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from lalald.suggestions import quoted, unknown
+from lalald.suggestions import meant, quoted, unknown
 
 MODES = ("stem_separator", "multistem", "demuser", "voice_clean", "change_voice")
 BATCHABLE = frozenset({"stem_separator", "demuser", "voice_clean"})
@@ -170,25 +170,56 @@ REQUIRED = {"stem_separator": "stem", "multistem": "stem_list", "change_voice": 
 
 
 def mistakes(mode: str, presets: Mapping[str, Any]) -> tuple[Finding, ...]:
-    """Why the service would refuse these presets of one of the `MODES`; empty if it would not."""
+    """Why the service would refuse these presets of one of the `MODES`; empty if it would not.
+
+    A misspelled preset is judged as the one that was probably meant, too: one mistake hides no other.
+    """
     return tuple(_mistakes(mode, presets))
 
 
 def _mistakes(mode: str, presets: Mapping[str, Any]) -> Iterator[Finding]:
     accepted = ACCEPTED[mode]
+    understood: dict[str, Any] = {}
     for name, value in presets.items():
+        known = _known_name(mode, name, presets)
         if name not in accepted:
             yield Finding(name, _no_such_preset(mode, name))
-        elif words := accepted[name].mistake(name, value):
+        if known and (words := accepted[known].mistake(known, value)):
             yield Finding(name, words)
+        understood[known or name] = value
     required = REQUIRED.get(mode)
-    if required and required not in presets:
+    if required and required not in understood:
         yield Finding(required, f"missing: {mode} needs it. {accepted[required].note}")
-    yield from _against_the_prose(mode, presets)
+    yield from _against_the_prose(mode, understood)
+
+
+def _known_name(mode: str, name: str, presets: Mapping[str, Any]) -> str | None:
+    """The preset itself, or the one that a misspelled name probably means; None where that is written as well, or another mode's."""
+    accepted = ACCEPTED[mode]
+    if name in accepted:
+        return name
+    if any(name in ACCEPTED[other] for other in MODES):
+        return None
+    words = [word for word in meant(name, accepted, "preset") if word not in presets]
+    return words[0] if words else None
+
+
+def mistakes_in_any_mode(presets: Mapping[str, Any]) -> tuple[Finding, ...]:
+    """What no mode takes, where it is not known which one is meant."""
+    found = []
+    for name, value in presets.items():
+        kinds = [ACCEPTED[mode][name] for mode in MODES if name in ACCEPTED[mode]]
+        said = [kind.mistake(name, value) for kind in kinds]
+        if not kinds:
+            known = dict.fromkeys(known for mode in MODES for known in ACCEPTED[mode])
+            found.append(Finding(name, unknown("preset", name, known)))
+        elif (words := said[0]) and all(said):
+            found.append(Finding(name, words))
+    return tuple(found)
 
 
 def _no_such_preset(mode: str, name: str) -> str:
-    words = unknown(f"preset of {mode}", name, ACCEPTED[mode])
+    words = unknown(f"preset of {mode}", name, ACCEPTED[mode], kind="preset")
     homes = [other for other in MODES if name in ACCEPTED[other]]
     return (
         f"{words.removesuffix('?')}{'?' if words.endswith('?') else '.'} It belongs to {' and '.join(homes)}"
@@ -256,6 +287,18 @@ def expected_labels(mode: str, presets: Mapping[str, Any]) -> tuple[tuple[str, s
     if presets.get("multivocal") and stem == "vocals":
         return (("stem", "vocals@0"), ("stem", "vocals@1"), ("back", "no_vocals"), ("back", "mix_no_lead"))
     return (("stem", str(stem)), ("back", f"no_{stem}")) if stem else ()
+
+
+def possible_labels(mode: str | None) -> tuple[tuple[str, str], ...]:
+    """(type, label) of each track that some presets of a mode make, or, without a mode, that some mode makes."""
+    if mode is None:
+        return tuple(dict.fromkeys(track for known in MODES for track in possible_labels(known)))
+    if mode == "multistem":
+        return expected_labels(mode, {"stem_list": MULTISTEM_STEMS})
+    if mode != "stem_separator":
+        return expected_labels(mode, {})
+    choices = [{"stem": stem} for stem in STEMS] + [{"stem": "vocals", "multivocal": "lead_back"}]
+    return tuple(dict.fromkeys(track for chosen in choices for track in expected_labels(mode, chosen)))
 
 
 def required_labels(mode: str, presets: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

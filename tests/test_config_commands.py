@@ -60,7 +60,7 @@ def test_init_writes_a_configuration_that_works_and_says_what_to_do_next(tmp_pat
     environ = {"HOME": str(tmp_path), "LALALD_CONFIG": str(home / "config.yaml")}
     checked = lalald("check-config", environ=environ)
     assert checked.returncode == 0, checked.stderr
-    assert "none: everything will be held (licence)" in checked.stdout
+    assert "(license_key_file) is empty; every file will be held" in checked.stdout
 
 
 def test_what_init_wrote_works_by_a_link_to_it_too(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_what_init_wrote_works_by_a_link_to_it_too(tmp_path: Path) -> None:
     checked = lalald("check-config", environ={"HOME": str(tmp_path)})
     assert checked.returncode == 0, checked.stderr
     assert str(link) in checked.stdout
-    assert "licence key  found" in checked.stdout
+    assert "license key  found" in checked.stdout
 
 
 def test_init_without_a_folder_works_here(tmp_path: Path) -> None:
@@ -166,13 +166,14 @@ def test_check_config_shows_warnings(home: Path) -> None:
 
 
 def test_check_config_tells_mistakes_of_the_file_and_exits_2(home: Path) -> None:
-    (home / "config.yaml").write_text(with_inbox("outpox: x") + "histroy: 3d\n")
+    text = (home / "config.yaml").read_text().replace("    existing: hold\n", "    outpox: x\n")
+    (home / "config.yaml").write_text(text + "histroy: 3d\n")
     done = lalald("check-config", "--config", str(home / "config.yaml"))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
         f"lalald: {home}/config.yaml: 2 mistakes",
-        '  line 5  inboxes[0].outpox: unknown key. Did you mean "outbox"?',
-        '  line 8  histroy: unknown key. Did you mean "history"?',
+        '  line 13  inboxes[0].outpox: unknown key. Did you mean "outbox"?',
+        '  line 43  histroy: unknown key. Did you mean "history"?',
     ]
 
 

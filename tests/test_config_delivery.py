@@ -121,7 +121,7 @@ def test_labels_that_make_two_names_one_are_refused(tmp_path: Path) -> None:
         ("labels: {voic: Clean}", 'labels.voic: unknown label "voic" (known: no_voice, voice). Did you mean "voice"?'),
         ("labels: {voice: a/b}", "labels.voice: expected the name of one file, without a slash"),
         ("labels: {voice: ..}", "labels.voice: expected the name of one file"),
-        ("labels: {voice: [a]}", "labels: voice: expected a text, got a list"),
+        ("labels: {voice: [a]}", "labels.voice: expected a text, got a list"),
     ],
 )
 def test_tracks_and_labels_that_the_mode_does_not_make_are_mistakes(tmp_path: Path, keys: str, words: str) -> None:

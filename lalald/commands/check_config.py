@@ -11,6 +11,10 @@ from lalald.commands.layout import Section
 from lalald.config import Config, Inbox, Rule
 from lalald.errors import ConfigError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lalald.config.loading import Examined
+
 _FIRST_LOOK = {
     "take": "taken at the first look",
     "hold": "taken at the first look; more than 20 are held until `lalald release`",
@@ -26,38 +30,57 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """0 where all is well, 2 on mistakes, which go to standard error."""
     from lalald.commands.layout import show
-    from lalald.config import check_folders, find, load
-    from lalald.config.mistakes import config_error
+    from lalald.config import find
+    from lalald.config.loading import examine
 
-    config = load(find(arguments.config, os.environ), os.environ)
-    licence, licence_mistakes = _licence(config, os.environ)
-    mistakes = [*check_folders(config), *licence_mistakes]
-    if mistakes:
-        raise config_error(str(config.path), mistakes)
-    show(_sections(config, licence))
+    examined = examine(find(arguments.config, os.environ), os.environ)
+    key = look_around(examined, os.environ)
+    show(_sections(_accepted(examined), key))
     return 0
 
 
-def _licence(config: Config, environ: Mapping[str, str]) -> tuple[str, list[str]]:
-    """Where the licence key comes from, and what is wrong with it."""
-    from lalald.credentials import license_key_with_origin
+def look_around(examined: Examined, environ: Mapping[str, str]) -> str:
+    """Adds what is wrong with folders and the license key to what is wrong in the file. Returns where the key comes from."""
+    from lalald.config.folders import folder_mistakes
+    from lalald.config.key_files import BY_CONFIGURATION
+    from lalald.credentials import find_key
 
+    read, findings = examined.resolved, examined.findings
+    if read is None:
+        return ""
+    if ("state_dir",) not in findings.lines:
+        findings.sources.setdefault(("state_dir",), "state_dir")  # its default: no line of the file
+    for where, words in folder_mistakes(read.inboxes, read.state_dir):
+        findings.mistake(where, words)
+    found = find_key(read.license_key_file, environ)
+    if found.error is not None:
+        origin, _, words = f"{found.error}; {found.hint}".partition(": ")
+        if origin != BY_CONFIGURATION:
+            findings.sources[origin,] = origin
+        findings.mistake((origin,), words)
+    if found.key is not None:
+        return f"found ({found.origin})"
+    return f"{found.problem}; every file will be held until there is one"
+
+
+def _accepted(examined: Examined) -> Config:
+    """The configuration. Raises ConfigError with every mistake, and with the warnings as its hint."""
     try:
-        key, origin = license_key_with_origin(config, environ)
+        return examined.config()
     except ConfigError as error:
-        line = config.lines.get("license_key_file") if str(error).startswith("license_key_file") else None
-        return "", [f"line {line}  {error}; {error.hint}" if line else f"{error}; {error.hint}"]
-    return (f"found ({origin})" if key else "none: everything will be held (licence) until there is one"), []
+        warnings = "".join(f"\n    {warning}" for warning in examined.findings.told_warnings())
+        hint = f"Also, as warnings:{warnings}" if warnings else ""
+        raise ConfigError(str(error), hint=hint) from None
 
 
-def _sections(config: Config, licence: str) -> Iterator[Section]:
+def _sections(config: Config, key: str) -> Iterator[Section]:
     from lalald import mounts
     from lalald.config import literal_names
 
     kind = mounts.filesystem_type(config.state_dir)
     rows = [
         ("service", config.api_url),
-        ("licence key", licence),
+        ("license key", key),
         ("state", f"{config.state_dir} ({kind})" if kind else str(config.state_dir)),
         ("spend guard", _guard(config)),
         ("transfers", _transfers(config)),

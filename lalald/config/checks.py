@@ -50,12 +50,10 @@ def takes_everything(written: tuple[str, ...]) -> bool:
     return all(patterns.takes(written, name) for name in names)
 
 
-def check_reach(found: Sequence[Rule | None], where: Where, findings: Findings) -> None:
+def check_reach(found: Sequence[Rule], where: Where, findings: Findings) -> None:
     """Warns of rules that no file ever reaches: an earlier one takes it all, or they match nothing themselves."""
     for place, rule in enumerate(found):
-        if rule is None:
-            continue
-        earlier = next((other for other in found[:place] if other and _covers(other, rule)), None)
+        earlier = next((other for other in found[:place] if _covers(other, rule)), None)
         if earlier:
             findings.warn(
                 (*where, place),

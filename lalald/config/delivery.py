@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from lalald import presets
@@ -12,30 +12,34 @@ from lalald.config.model import Rule
 from lalald.naming import PLACEHOLDERS, fold, safe
 from lalald.suggestions import did_you_mean, quoted, unknown
 
+Track = tuple[str, str]  # type and label
 TYPES = ("stem", "back")
+_NAMING = ("mode", "presets", "tasks", "output", "tracks", "labels")  # what the names of results follow from
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _ENDING = re.compile(r"\.(\w{1,10})$")
 
 
 def check_template(rule: Rule, where: Where, findings: Findings) -> None:
-    """Notes what is wrong with `output` itself; it can only name a place within the outbox."""
-    template = rule.output
-    for name in _PLACEHOLDER.findall(template):
+    """Notes everything that is wrong with `output` itself; it can only name a place within the outbox."""
+    if found := list(_template_mistakes(rule.output)):
+        findings.mistake(where, *found)
+    else:
+        _check_endings(rule, where, findings)
+
+
+def _template_mistakes(template: str) -> Iterator[str]:
+    known = sorted(PLACEHOLDERS)
+    shown = " ".join(f"{{{placeholder}}}" for placeholder in known)
+    for name in dict.fromkeys(_PLACEHOLDER.findall(template)):
         if name not in PLACEHOLDERS:
-            known = sorted(PLACEHOLDERS)
-            shown = " ".join(f"{{{placeholder}}}" for placeholder in known)
-            return findings.mistake(where, f"unknown placeholder {{{name}}} (known: {shown}){_meant(name, known)}")
+            yield f"unknown placeholder {{{name}}} (known: {shown}){_meant(name, known)}"
     rest = _PLACEHOLDER.sub("x", template)
     if "{" in rest or "}" in rest:
-        return findings.mistake(where, "a brace without its partner; placeholders look like {name}")
+        yield "a brace without its partner; placeholders look like {name}"
     if template.startswith(("/", "~")) or ".." in rest.split("/"):
-        return findings.mistake(
-            where,
-            f"a path within the outbox is expected, without .. and without / at its start, got {quoted(template)}",
-        )
+        yield f"a path within the outbox is expected, without .. and without / at its start, got {quoted(template)}"
     if template.endswith("/") or not rest.strip("/. "):
-        return findings.mistake(where, f"expected the name of a file after the last /, got {quoted(template)}")
-    return _check_endings(rule, where, findings)
+        yield f"expected the name of a file after the last /, got {quoted(template)}"
 
 
 def _meant(name: str, known: list[str]) -> str:
@@ -46,7 +50,8 @@ def _check_endings(rule: Rule, where: Where, findings: Findings) -> None:
     """Warns of names that say nothing of the format, or something else than it is, and of names that all files share."""
     if "{ext}" not in rule.output:
         ending = _ENDING.search(_PLACEHOLDER.sub("x", rule.output))
-        formats = {task.presets.get("encoder_format") for task in rule.tasks}
+        chosen = [task.presets.get("encoder_format") for task in rule.tasks]
+        formats = {name if isinstance(name, str) else None for name in chosen}
         if ending is None:
             findings.warn(where, "has no {ext}: results will have names without an ending")
         elif formats != {ending[1]}:
@@ -66,22 +71,21 @@ class Delivered(NamedTuple):
     ending: str | None
 
 
-def check_tracks(rule: Rule, where: Where, findings: Findings) -> None:
-    """Notes unknown tracks and labels, and tracks that would share a name."""
-    expected = {track for task in rule.tasks for track in presets.expected_labels(task.mode, task.presets)}
-    before = len(findings.mistakes)
-    if not rule.unchecked:
+def check_tracks(rule: Rule, expected: Collection[Track], where: Where, findings: Findings) -> None:
+    """Notes unknown tracks and labels, and tracks that would share a name. `expected`: the tracks that the tasks make."""
+    if expected and not rule.unchecked:
         _check_wanted(rule, sorted({label for _, label in expected}), (*where, "tracks"), findings)
         _check_renamed(rule, {label for _, label in expected}, (*where, "labels"), findings)
     _check_new_names(rule, (*where, "labels"), findings)
-    if len(findings.mistakes) == before and not rule.unchecked:
+    read = not any(findings.mistaken_within((*where, key)) for key in _NAMING)
+    if read and not rule.unchecked:
         _check_sharing(rule, (*where, "output"), findings)
 
 
 def _check_wanted(rule: Rule, labels: list[str], where: Where, findings: Findings) -> None:
     originals = {new: old for old, new in rule.labels.items()}
     for place, wanted in enumerate(rule.tracks or ()):
-        if wanted in (*labels, *TYPES):
+        if wanted in (*labels, *TYPES) or findings.mistaken((*where, place)):
             continue
         if wanted in originals:
             words = f'{quoted(wanted)} is a name given by `labels`; write the original "{originals[wanted]}"'
@@ -99,7 +103,7 @@ def _check_renamed(rule: Rule, labels: set[str], where: Where, findings: Finding
         if old in presets.known_labels():
             findings.warn((*where, old), f"has no effect: this rule makes {', '.join(sorted(labels))}")
         else:
-            findings.mistake((*where, old), unknown("label", old, sorted(labels)))
+            findings.mistake((*where, old), unknown("label", old, sorted(labels)), blocks=False)
 
 
 def _check_new_names(rule: Rule, where: Where, findings: Findings) -> None:

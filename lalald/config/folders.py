@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lalald.config.model import Config, Inbox
+from lalald.config.mistakes import Where, spelled
+from lalald.config.model import Config
+from lalald.config.trees import Folders
 
 
 def check_folders(config: Config) -> list[str]:
     """Mistakes of folders, each with its line; see `lalald.config.check_folders`."""
-    found: list[str] = []
-    for place, inbox in enumerate(config.inboxes):
-        found += [_told(config, f"inboxes[{place}].{key}", words) for key, words in _inbox_mistakes(inbox)]
-    state_words = _will_be_writable(config.state_dir)
-    return [*found, _told(config, "state_dir", state_words)] if state_words else found
+    return [_told(config, spelled(where), words) for where, words in folder_mistakes(config.inboxes, config.state_dir)]
 
 
 def _told(config: Config, where: str, words: str) -> str:
@@ -24,14 +22,24 @@ def _told(config: Config, where: str, words: str) -> str:
     return f"line {line}  {where}: {words}" if line else f"{where}: {words}"
 
 
-def _inbox_mistakes(inbox: Inbox) -> Iterator[tuple[str, str]]:
-    words = _usable(inbox.path, writable=_is_written(inbox))
+def folder_mistakes(inboxes: Sequence[Folders], state_dir: Path | None) -> Iterator[tuple[Where, str]]:
+    """Where a folder is named that cannot be used, and why. Folders that are None are mistaken already."""
+    for place, inbox in enumerate(inboxes):
+        yield from ((("inboxes", place, key), words) for key, words in _inbox_mistakes(inbox))
+    if state_dir is not None and (words := _will_be_writable(state_dir)):
+        yield ("state_dir",), words
+
+
+def _inbox_mistakes(inbox: Folders) -> Iterator[tuple[str, str]]:
+    words = _usable(inbox.path, writable=_is_written(inbox)) if inbox.path else None
     if words:
         yield "path", words
     needed = {"outbox": True, "done_dir": inbox.on_success == "move", "failed_dir": inbox.on_failure == "move"}
     for key in (key for key, is_needed in needed.items() if is_needed):
-        folder: Path = getattr(inbox, key)
-        within = folder.is_relative_to(inbox.path)
+        folder: Path | None = getattr(inbox, key)
+        if folder is None:
+            continue
+        within = inbox.path is not None and folder.is_relative_to(inbox.path)
         if within and words:
             continue  # that the inbox cannot be used says it already
         mistake = _will_be_writable(folder) if within else _usable(folder, writable=True)
@@ -39,7 +47,7 @@ def _inbox_mistakes(inbox: Inbox) -> Iterator[tuple[str, str]]:
             yield key, mistake
 
 
-def _is_written(inbox: Inbox) -> bool:
+def _is_written(inbox: Folders) -> bool:
     """Whether files will be moved or deleted in the inbox itself."""
     return inbox.on_success != "keep" or inbox.on_failure == "move"
 

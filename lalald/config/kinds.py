@@ -6,13 +6,13 @@ Each `read_…` raises ValueError with a sentence for the person who wrote the v
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any, get_args
 
 from pydantic import PlainValidator, WithJsonSchema
 
 from lalald import quantities
-from lalald.config.reading import Plain, boolean, number, understood
+from lalald.config.reading import UNREAD, Plain, boolean, number, understood
 from lalald.suggestions import quoted, unknown
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -29,8 +29,28 @@ def read_flag(value: Any) -> bool:
     return said
 
 
+class EntriesError(ValueError):
+    """Some entries of a value are mistaken; `found` has the place or key of each, and a sentence."""
+
+    def __init__(self, found: list[tuple[int | str, str]]) -> None:
+        super().__init__("; ".join(words for _, words in found))
+        self.found = found
+
+
+def _each(entries: Iterable[tuple[int | str, Any]], read: Callable[[Any], str]) -> Iterator[str]:
+    """What is read of each entry. Raises EntriesError at the end, with every mistake."""
+    found: list[tuple[int | str, str]] = []
+    for place, entry in entries:
+        try:
+            yield read(entry)
+        except ValueError as error:
+            found.append((place, str(error)))
+    if found:
+        raise EntriesError(found)
+
+
 def read_text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str) or not (value.strip() or value is UNREAD):
         raise ValueError(f"expected a text, got {quoted(value)}")
     if _CONTROL.search(value):
         raise ValueError(f"expected a text on one line, got {quoted(value)}")
@@ -43,30 +63,20 @@ def read_texts(value: Any) -> tuple[str, ...]:
         return (read_text(value),)
     if not isinstance(value, list):
         raise ValueError(f'expected a list such as ["*.wav", "podcasts/"], got {quoted(value)}')
-    return tuple(_entry(entry, place) for place, entry in enumerate(value, 1))
+    return tuple(_each(enumerate(value), _entry))
 
 
-def _entry(value: Any, place: int) -> str:
+def _entry(value: Any) -> str:
     if value is None:
-        raise ValueError(f'entry {place} is empty; what begins with # needs quotes, such as "#recycle"')
-    try:
-        return read_text(value)
-    except ValueError as error:
-        raise ValueError(f"entry {place}: {error}") from None
+        raise ValueError('this entry is empty; what begins with # needs quotes, such as "#recycle"')
+    return read_text(value)
 
 
 def read_words(value: Any) -> dict[str, str]:
     """A mapping from text to text."""
     if not isinstance(value, dict):
         raise ValueError(f"expected a mapping such as {{no_vocals: Instrumental}}, got {quoted(value)}")
-    return {name: _word(name, word) for name, word in value.items()}
-
-
-def _word(name: str, word: Any) -> str:
-    try:
-        return read_text(word)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
+    return dict(zip(value, _each(value.items(), read_text), strict=True))
 
 
 def read_free(value: Any) -> dict[str, Any]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lalald.config.key_files import key_files, readable_by_others
-from lalald.config.mistakes import Findings, Mistake, spelled
+from lalald.config.key_files import BY_ENVIRONMENT, key_files, readable_by_others
+from lalald.config.mistakes import Findings, spelled
 from lalald.config.model import Config
 from lalald.config.paths import absolute
 from lalald.config.reading import Plain, read
-from lalald.config.resolve import Reading, resolved
+from lalald.config.resolve import Reading, Resolved, resolved
 from lalald.config.shape import shaped
 from lalald.config.source_text import read_text
+from lalald.errors import ConfigError
 from lalald.suggestions import quoted
 
 OVERRIDES: Mapping[str, tuple[str, ...]] = {
@@ -25,21 +26,41 @@ OVERRIDES: Mapping[str, tuple[str, ...]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A file with its mistakes and warnings. `resolved` is None where it holds no keys at all."""
+
+    path: Path
+    findings: Findings
+    resolved: Resolved | None
+
+    def config(self) -> Config:
+        """The configuration. Raises ConfigError, which lists every mistake."""
+        config = self.resolved.config if self.resolved else None
+        if config is None or self.findings.mistakes:
+            raise self.findings.error(str(self.path))
+        lines = self.findings.lines.items()
+        numbers = {spelled(where): line for where, line in lines if where not in self.findings.sources}
+        return replace(config, warnings=self.findings.told_warnings(), lines=numbers)
+
+
 def load(path: Path, environ: Mapping[str, str]) -> Config:
     """See `lalald.config.load`."""
+    return examine(path, environ).config()
+
+
+def examine(path: Path, environ: Mapping[str, str]) -> Examined:
+    """What a file says, and all that is wrong with it as it is written. Raises ConfigError where it cannot be read."""
     path = absolute(path)
     written = read(read_text(path))
-    findings = Findings(written.lines, mistakes=[Mistake(*found) for found in dict.fromkeys(written.mistakes)])
+    findings = Findings(written.lines, mistakes=list(dict.fromkeys(written.mistakes)))
     data = _mapping(written.data, findings)
     if data is None:
-        raise findings.error(str(path))
+        return Examined(path, findings, None)
     _override(data, environ, findings)
-    config = resolved(shaped(data, findings), Reading(path, environ, findings))
-    if findings.mistakes or config is None:
-        raise findings.error(str(path))
-    _check_key_files(config, environ, findings)
-    lines = {spelled(where): line for where, line in written.lines.items() if where not in findings.sources}
-    return replace(config, warnings=findings.told_warnings(), lines=lines)
+    found = resolved(shaped(data, findings), Reading(path, environ, findings))
+    _check_key_files(found.license_key_file, environ, findings)
+    return Examined(path, findings, found)
 
 
 def _mapping(data: Any, findings: Findings) -> dict[str, Any] | None:
@@ -72,11 +93,16 @@ def _section(data: dict[str, Any], where: tuple[str, ...]) -> dict[str, Any] | N
     return data
 
 
-def _check_key_files(config: Config, environ: Mapping[str, str], findings: Findings) -> None:
-    """Warns of licence keys that everybody on the machine can read."""
-    for origin, file in key_files(config.license_key_file, environ):
+def _check_key_files(configured: Path | None, environ: Mapping[str, str], findings: Findings) -> None:
+    """Warns of license keys that everybody on the machine can read."""
+    if environ.get(BY_ENVIRONMENT):
+        findings.sources[BY_ENVIRONMENT,] = BY_ENVIRONMENT
+    try:
+        files = list(key_files(configured, environ))
+    except ConfigError as error:
+        findings.mistake((BY_ENVIRONMENT,), f"{error}; {error.hint}".removeprefix(f"{BY_ENVIRONMENT}: "))
+        return
+    for origin, file in files:
         if readable_by_others(file):
             where = (origin,)
-            if origin in environ:
-                findings.sources[where] = origin
             findings.warn(where, f"every user of this machine can read {file}; chmod 600 keeps it to one")

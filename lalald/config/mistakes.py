@@ -12,37 +12,60 @@ Where = tuple[str | int, ...]  # ("inboxes", 0, "rules", 1, "mode")
 
 
 class Mistake(NamedTuple):
+    """`blocks`: the value there was not read, so that whatever else is said of it would only follow from this."""
+
     line: int
     where: Where
     words: str
+    blocks: bool = True
 
 
 @dataclass
 class Findings:
-    """Collects mistakes and warnings while a file is read. `lines` tells the line of a key, `sources` an environment variable
-    that gave a value instead of the file."""
+    """Collects mistakes and warnings while a file is read. `lines` has the line of each key, `sources` the environment variable
+    that gave a value instead of the file, `written_as` the misspelled key that stands for a known one."""
 
     lines: Mapping[Where, int]
     sources: dict[Where, str] = field(default_factory=dict)
+    written_as: dict[Where, str | int] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
     warnings: list[Mistake] = field(default_factory=list)
 
-    def mistake(self, where: Where, words: str) -> None:
-        """Notes a mistake, unless one was noted at that place or above it: it would only follow from that."""
+    def mistake(self, where: Where, *words: str, blocks: bool = True) -> None:
+        """Notes mistakes of one value, unless that value was not read because of an earlier one, there or above it."""
+        written = self.as_written(where)
         if not self.mistaken(where):
-            self.mistakes.append(Mistake(self.line(where), where, words))
+            self.mistakes.extend(Mistake(self.line(where), written, said, blocks) for said in words)
 
     def warn(self, where: Where, words: str) -> None:
-        self.warnings.append(Mistake(self.line(where), where, words))
+        """Notes what is allowed but odd. What is said of a mistaken value would only follow from the mistake."""
+        if not self.mistaken(where):
+            self.warnings.append(Mistake(self.line(where), self.as_written(where), words))
 
     def mistaken(self, where: Where) -> bool:
-        return any(where[: len(mistake.where)] == mistake.where for mistake in self.mistakes if mistake.where)
+        """Whether the value there was not read."""
+        written = self.as_written(where)
+        return any(
+            written[: len(mistake.where)] == mistake.where
+            for mistake in self.mistakes
+            if mistake.where and mistake.blocks
+        )
+
+    def mistaken_within(self, where: Where) -> bool:
+        """Whether something was noted of a value, or of anything in it."""
+        written = self.as_written(where)
+        return any(mistake.where[: len(written)] == written for mistake in self.mistakes)
+
+    def as_written(self, where: Where) -> Where:
+        """The path as it stands in the file, with its misspelled keys."""
+        return tuple(self.written_as.get(where[: place + 1], step) for place, step in enumerate(where))
 
     def line(self, where: Where) -> int:
         """The line of a key; of what is not there, the line of what it would stand in. 0 where nothing is known."""
-        for length in range(len(where), -1, -1):
-            if where[:length] in self.lines:
-                return self.lines[where[:length]]
+        written = self.as_written(where)
+        for length in range(len(written), -1, -1):
+            if written[:length] in self.lines:
+                return self.lines[written[:length]]
         return 0
 
     def told(self, found: Mistake) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from lalald.config.mistakes import Where
+from lalald.config.mistakes import Mistake, Where
 from lalald.config.syntax import OWN, explained
 from lalald.suggestions import quoted
 
@@ -39,13 +39,17 @@ class Plain(str):
     __slots__ = ()
 
 
+UNREAD = Plain("")
+"""Stands for an entry of a list that was mistaken, so that the others keep their places."""
+
+
 @dataclass
 class Document:
-    """What a file says. `mistakes` are (line, where, words); `lines` tells the line of each key and list entry."""
+    """What a file says; `lines` has the line of each key and list entry."""
 
     data: Any = None
     lines: dict[Where, int] = field(default_factory=dict)
-    mistakes: list[tuple[int, Where, str]] = field(default_factory=list)
+    mistakes: list[Mistake] = field(default_factory=list)
 
 
 def boolean(text: str) -> bool | None:
@@ -85,9 +89,9 @@ def read(text: str) -> Document:
             document.data = _Reader(document).value(node, ())
     except yaml.YAMLError as error:
         line, words = explained(error, text)
-        document.mistakes.append((line, (), words))
+        document.mistakes.append(Mistake(line, (), words))
     except RecursionError:
-        document.mistakes.append((1, (), "not readable: nested too deeply"))
+        document.mistakes.append(Mistake(1, (), "not readable: nested too deeply"))
     return document
 
 
@@ -149,10 +153,7 @@ class _Reader:
             if name is None:
                 continue
             if name in found:
-                first = self.document.lines[*where, name]
-                self._mistake(
-                    key, (*where, name), f"stands twice in the same place (first in line {first}); remove one of them"
-                )
+                self._twice(key, (*where, name))
                 continue
             self.document.lines.setdefault((*where, name), key.start_mark.line + 1)
             found[name] = self.value(item, (*where, name))
@@ -186,8 +187,14 @@ class _Reader:
             f"the YAML tag {quoted(node.tag.removeprefix(_PREFIX))} is not known here; write the plain value",
         )
 
+    def _twice(self, key: yaml.Node, where: Where) -> None:
+        """The first one is read, and its mistakes are reported too."""
+        first = self.document.lines[where]
+        words = f"stands twice in the same place (first in line {first}); remove one of them"
+        self.document.mistakes.append(Mistake(key.start_mark.line + 1, where, words, blocks=False))
+
     def _mistake(self, node: yaml.Node, where: Where, words: str) -> None:
-        self.document.mistakes.append((node.start_mark.line + 1, where, words))
+        self.document.mistakes.append(Mistake(node.start_mark.line + 1, where, words))
 
 
 def _too_much(words: str, node: yaml.Node) -> yaml.MarkedYAMLError:

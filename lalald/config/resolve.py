@@ -45,12 +45,23 @@ class Reading:
             return None
 
 
-def resolved(file: document.File, reading: Reading) -> model.Config | None:
-    """The configuration, or None where it has mistakes; they and the warnings are in `reading.findings`."""
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What a file says; `config` is None where it has mistakes, the folders and files are those that could be read all the same."""
+
+    config: model.Config | None
+    inboxes: tuple[trees.KnownFolders, ...]
+    state_dir: Path | None
+    license_key_file: Path | None
+
+
+def resolved(file: document.File, reading: Reading) -> Resolved:
+    """The configuration, as far as it has no mistakes; they and the warnings are in `reading.findings`."""
     findings, base = reading.findings, reading.path.parent
-    key_file = file.license_key_file
+    written = file.license_key_file
+    key_file = reading.folder(("license_key_file",), written, base, "") if written else None
     facts: dict[str, Any] = {
-        "license_key_file": reading.folder(("license_key_file",), key_file, base, "") if key_file else None,
+        "license_key_file": key_file,
         "api_url": checks.origin(file.api_url, findings),
         "log": model.Log(**dict(file.log)),
         "transfers": model.Transfers(**dict(file.transfers)),
@@ -59,11 +70,12 @@ def resolved(file: document.File, reading: Reading) -> model.Config | None:
     }
     checks.check_pace(file.checks_per_minute, findings)
     state_dir = _state_dir(file, reading)
-    inboxes = _inboxes(file, reading)
-    trees.check(inboxes, state_dir, findings, reading.real)
-    if findings.mistakes or state_dir is None:
-        return None
-    return model.Config(path=reading.path, state_dir=state_dir, inboxes=tuple(filter(None, inboxes)), **facts)
+    inboxes, folders = _inboxes(file, reading)
+    trees.check(folders, state_dir, findings, reading.real)
+    config = None
+    if state_dir is not None and not findings.mistakes:
+        config = model.Config(path=reading.path, state_dir=state_dir, inboxes=tuple(filter(None, inboxes)), **facts)
+    return Resolved(config, folders, state_dir, key_file)
 
 
 def _state_dir(file: document.File, reading: Reading) -> Path | None:
@@ -78,48 +90,62 @@ def _state_dir(file: document.File, reading: Reading) -> Path | None:
         return None
 
 
-def _inboxes(file: document.File, reading: Reading) -> list[model.Inbox | None]:
+def _inboxes(file: document.File, reading: Reading) -> tuple[list[model.Inbox | None], tuple[trees.KnownFolders, ...]]:
+    """The inboxes, None for one that lacks a folder, and the folders of each."""
     where: Where = ("inboxes",)
     if not file.inboxes:
         reading.findings.mistake(where, "missing: at least one folder to watch, with its outbox and its rules")
-    return [_inbox(section, (*where, place), reading) for place, section in enumerate(file.inboxes or [])]
+    sections = [((*where, place), section) for place, section in enumerate(file.inboxes or [])]
+    folders = tuple(_folders(section, here, reading) for here, section in sections)
+    inboxes = [_inbox(section, found, here, reading) for found, (here, section) in zip(folders, sections, strict=True)]
+    return inboxes, folders
 
 
-def _inbox(section: document.Inbox, where: Where, reading: Reading) -> model.Inbox | None:
-    """One inbox, or None where something it cannot do without is mistaken."""
-    found_rules = rules(section.rules, (*where, "rules"), reading.findings)
+def _inbox(section: document.Inbox, folders: trees.KnownFolders, where: Where, reading: Reading) -> model.Inbox | None:
+    found_rules = tuple(rules(section.rules, (*where, "rules"), reading.findings))
     checks.check_ignored(section.ignore, (*where, "ignore"), reading.findings)
     checks.check_unused(section, where, reading.findings)
-    path = reading.folder((*where, "path"), section.path, reading.path.parent, "the folder to watch")
-    if path is None:
-        reading.folder((*where, "outbox"), section.outbox, Path("/"), "the folder for the results")
-        return None
-    outbox = _place(section.outbox, path, (*where, "outbox"), reading, watched=section.recursive)
-    done_dir = _place(section.done_dir, path, (*where, "done_dir"), reading)
-    failed_dir = _place(section.failed_dir, path, (*where, "failed_dir"), reading)
-    if outbox is None or done_dir is None or failed_dir is None or None in found_rules:
+    path, outbox, done_dir, failed_dir = folders.path, folders.outbox, folders.done_dir, folders.failed_dir
+    if path is None or outbox is None or done_dir is None or failed_dir is None:
         return None
     copied = {name: getattr(section, name) for name in _COPIED}
-    found = tuple(filter(None, found_rules))
-    inbox = model.Inbox(path=path, outbox=outbox, done_dir=done_dir, failed_dir=failed_dir, rules=found, **copied)
+    inbox = model.Inbox(path=path, outbox=outbox, done_dir=done_dir, failed_dir=failed_dir, rules=found_rules, **copied)
     roots = tuple(dict.fromkeys((path, reading.real.of(path))))
     checks.check_meaning(inbox, Context(inbox, roots, reading.environ), where, reading.findings)
     return inbox
 
 
-def _place(text: str | None, inbox: Path, where: Where, reading: Reading, *, watched: bool = False) -> Path | None:
+def _folders(section: document.Inbox, where: Where, reading: Reading) -> trees.KnownFolders:
+    path = reading.folder((*where, "path"), section.path, reading.path.parent, "the folder to watch")
+    return trees.KnownFolders(
+        path=path,
+        outbox=_place(section.outbox, path, (*where, "outbox"), reading, watched=section.recursive),
+        done_dir=_place(section.done_dir, path, (*where, "done_dir"), reading),
+        failed_dir=_place(section.failed_dir, path, (*where, "failed_dir"), reading),
+        recursive=section.recursive,
+        on_success=section.on_success,
+        on_failure=section.on_failure,
+    )
+
+
+def _place(
+    text: str | None, inbox: Path | None, where: Where, reading: Reading, *, watched: bool = False
+) -> Path | None:
     """The outbox, done or failed folder: a relative path is a folder within the inbox that is never watched.
 
     `watched`: an absolute path may not lie there.
     """
-    found = reading.folder(where, text, inbox, "the folder for the results")
+    found = reading.folder(where, text, inbox or Path("/"), "the folder for the results")
     if found is None or text is None:
         return None
-    relative = not os.path.isabs(filled(text, reading.environ))
-    if relative and (found == inbox or not found.is_relative_to(inbox)):
+    path = os.path.normpath(filled(text, reading.environ))
+    relative = not os.path.isabs(path)
+    if relative and path.split("/")[0] in (".", ".."):
         words = f"a relative path is a folder within the inbox, and {quoted(text)} is not; write the path in full"
         reading.findings.mistake(where, words)
-    elif watched and not relative and trees.lies_within(found, inbox, reading.real):
+    elif relative and inbox is None:
+        return None
+    elif watched and inbox is not None and not relative and trees.lies_within(found, inbox, reading.real):
         words = "lies within its own inbox; a relative path, such as results, is a folder there that is not watched"
         reading.findings.mistake(where, words)
     else:

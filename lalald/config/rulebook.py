@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
+from typing import Any
 
 from lalald import presets
 from lalald.config import checks, delivery, document, model
+from lalald.config.delivery import Track
 from lalald.config.mistakes import Findings, Where
-from lalald.suggestions import quoted, unknown
+from lalald.suggestions import meant, quoted, unknown
 
 _COPIED = (
     "match",
@@ -24,8 +26,8 @@ _COPIED = (
 )
 
 
-def rules(sections: list[document.Rule] | None, where: Where, findings: Findings) -> list[model.Rule | None]:
-    """The rules, None for those with mistakes."""
+def rules(sections: list[document.Rule] | None, where: Where, findings: Findings) -> list[model.Rule]:
+    """The rules, as far as they can be read."""
     if not sections:
         findings.mistake(where, "missing: at least one rule, which says what is done with the files")
     found = [
@@ -59,17 +61,33 @@ def _modes(section: document.Rule) -> str:
     return "+".join(dict.fromkeys(mode for mode in modes if mode)) or "rule"
 
 
-def _rule(section: document.Rule, name: str, where: Where, findings: Findings) -> model.Rule | None:
-    before = len(findings.mistakes)
+def _rule(section: document.Rule, name: str, where: Where, findings: Findings) -> model.Rule:
     written = _written_tasks(section, where, findings)
     tasks = tuple(_task(task, here, findings, unchecked=section.unchecked) for task, here in written)
     rule = model.Rule(name=name, tasks=tasks, **{key: getattr(section, key) for key in _COPIED})
     checks.check_patterns(rule.match, (*where, "match"), findings)
     delivery.check_template(rule, (*where, "output"), findings)
-    if len(findings.mistakes) > before:
-        return None
-    delivery.check_tracks(rule, where, findings)
+    delivery.check_tracks(rule, _tracks(rule, written, findings), where, findings)
     return rule
+
+
+def _tracks(rule: model.Rule, written: Sequence[tuple[document.Task, Where]], findings: Findings) -> set[Track]:
+    """The tracks that the tasks make; of a task with a mistake, all that it might make."""
+    found: set[Track] = set()
+    for task, (_, here) in zip(rule.tasks, written, strict=True):
+        if findings.mistaken((*here, "mode")):
+            found.update(presets.possible_labels(None))
+        elif task.mode not in presets.MODES:
+            found.update(presets.possible_labels(_meant_mode(task.mode)))
+        elif findings.mistaken_within((*here, "presets")):
+            found.update(presets.possible_labels(task.mode))
+        else:
+            found.update(presets.expected_labels(task.mode, task.presets))
+    return found
+
+
+def _meant_mode(mode: str) -> str | None:
+    return next(iter(meant(mode, presets.MODES, "mode")), None)
 
 
 def _written_tasks(section: document.Rule, where: Where, findings: Findings) -> list[tuple[document.Task, Where]]:
@@ -90,15 +108,21 @@ def _written_tasks(section: document.Rule, where: Where, findings: Findings) -> 
     return [(task, (*where, "tasks", place)) for place, task in enumerate(section.tasks)]
 
 
+def _check_presets(mode: str, written: Mapping[str, Any], where: Where, findings: Findings) -> None:
+    """Of a misspelled mode the presets are judged as those of the one that was probably meant."""
+    judged = mode if mode in presets.MODES else _meant_mode(mode)
+    for found in presets.mistakes(judged, written) if judged else presets.mistakes_in_any_mode(written):
+        findings.mistake((*where, found.key), found.words, blocks=False)
+    for found in presets.warnings(judged, written) if judged else ():
+        findings.warn((*where, found.key), found.words)
+
+
 def _task(section: document.Task, where: Where, findings: Findings, *, unchecked: bool) -> model.TaskSpec:
     mode, written = section.mode or "", section.presets or {}
     if not mode:
         findings.mistake((*where, "mode"), f"missing: one of {', '.join(presets.MODES)}")
     elif mode not in presets.MODES:
-        findings.mistake((*where, "mode"), unknown("mode", mode, presets.MODES))
-    elif not unchecked:
-        for found in presets.mistakes(mode, written):
-            findings.mistake((*where, "presets", found.key), found.words)
-        for found in presets.warnings(mode, written):
-            findings.warn((*where, "presets", found.key), found.words)
+        findings.mistake((*where, "mode"), unknown("mode", mode, presets.MODES), blocks=False)
+    if not unchecked:
+        _check_presets(mode, written, (*where, "presets"), findings)
     return model.TaskSpec(mode=mode, presets=presets.as_sent(mode, written, unchecked=unchecked), name=section.name)

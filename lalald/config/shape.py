@@ -9,22 +9,73 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from lalald.config.document import File, Section
+from lalald.config.kinds import EntriesError
 from lalald.config.mistakes import Findings, Where
-from lalald.suggestions import did_you_mean, quoted
+from lalald.config.reading import UNREAD
+from lalald.suggestions import did_you_mean, meant, quoted
+
+_NEVER_SHOWN = "license_key_file"
 
 
 def shaped(data: Mapping[str, Any], findings: Findings) -> File:
-    """The file's sections; what was mistaken is noted, left out, and stands at its default."""
-    try:
-        return File.model_validate(data)
-    except ValidationError as error:
-        mistaken = error.errors(include_url=False)
+    """The file's sections; what was mistaken is noted, left out, and stands at its default.
+
+    What stands at a misspelled key is read as that of the key that was probably meant: its own mistakes are noted too.
+    """
+    copied = _copied(data)
+    while True:
+        try:
+            return File.model_validate(copied)
+        except ValidationError as error:
+            mistaken = error.errors(include_url=False)
+        for detail in mistaken:
+            _note(detail, findings)
+        renamed = [found for detail in mistaken if (found := _meant_key(detail, copied))]
+        for where in sorted(_mistaken_places(mistaken), key=len):
+            if where not in {place for place, _ in renamed}:
+                _prune(copied, where)
+        for where, name in renamed:
+            _rename(copied, where, name, findings)
+
+
+def _note(detail: ErrorDetails, findings: Findings) -> None:
+    error = detail.get("ctx", {}).get("error")
+    if isinstance(error, EntriesError):
+        for step, words in error.found:
+            findings.mistake((*detail["loc"], step), words)
+    else:
+        findings.mistake(detail["loc"], _plain_words(detail), blocks=detail["type"] != "extra_forbidden")
+
+
+def _mistaken_places(mistaken: list[ErrorDetails]) -> set[Where]:
+    found: set[Where] = set()
     for detail in mistaken:
-        findings.mistake(detail["loc"], _plain_words(detail))
-    pruned = _copied(data)
-    for detail in sorted(mistaken, key=lambda detail: len(detail["loc"])):
-        _prune(pruned, detail["loc"])
-    return File.model_validate(pruned)
+        error = detail.get("ctx", {}).get("error")
+        steps = [step for step, _ in error.found] if isinstance(error, EntriesError) else None
+        found |= {detail["loc"]} if steps is None else {(*detail["loc"], step) for step in steps}
+    return found
+
+
+def _meant_key(detail: ErrorDetails, data: Any) -> tuple[Where, str] | None:
+    """Where a misspelled key stands, and which one was meant, if that is not there as well.
+
+    Never the key file: what stands there may be the license key itself, which no message may show.
+    """
+    if detail["type"] != "extra_forbidden":
+        return None
+    where = detail["loc"]
+    section, holder = section_at(where[:-1]), _at(data, where[:-1])
+    names = set(section.model_fields) - {_NEVER_SHOWN} if section else ()
+    words = meant(str(where[-1]), names, "key")
+    return (where, words[0]) if words and isinstance(holder, dict) and holder.get(words[0]) is None else None
+
+
+def _rename(data: Any, where: Where, name: str, findings: Findings) -> None:
+    holder = _at(data, where[:-1])
+    value = holder.pop(where[-1])
+    if holder.get(name) is None:  # two misspelled keys may mean the same one
+        holder[name] = value
+        findings.written_as[*where[:-1], name] = where[-1]
 
 
 def _plain_words(detail: ErrorDetails) -> str:
@@ -45,11 +96,11 @@ def _plain_words(detail: ErrorDetails) -> str:
 def _unknown_key(where: Where) -> str:
     section, name = section_at(where[:-1]), str(where[-1])
     known = list(section.model_fields) if section else []
-    meant = did_you_mean(name, known)
+    suggestion = did_you_mean(name, known, "key")
     homes = [title for title, other in SECTIONS.items() if name in other.model_fields and other is not section]
-    if not meant and homes:
+    if not suggestion and homes:
         return f"unknown key here; it belongs to {' or '.join(homes)}"
-    return f"unknown key{meant}" if meant else f"unknown key (known: {', '.join(known)})"
+    return f"unknown key{suggestion}" if suggestion else f"unknown key (known: {', '.join(known)})"
 
 
 def section_at(where: Where) -> type[Section] | None:
@@ -91,17 +142,21 @@ def _copied(value: Any) -> Any:
 
 
 def _prune(data: Any, where: Where) -> None:
-    """Takes out what is mistaken. An entry of a list becomes an empty section, so that the others keep their places."""
-    holder = data
-    for step in where[:-1]:
-        holder = _stepped(holder, step)
+    """Takes out what is mistaken. An entry of a list is replaced, so that the others keep their places."""
+    holder = _at(data, where[:-1])
     if isinstance(holder, dict):
         holder.pop(where[-1], None)
     elif isinstance(holder, list):
-        holder[int(where[-1])] = {}
+        holder[int(where[-1])] = {} if section_at(where) else UNREAD
 
 
-def _stepped(holder: Any, step: str | int) -> Any:
-    if isinstance(holder, dict):
-        return holder.get(step)
-    return holder[step] if isinstance(holder, list) and isinstance(step, int) else None
+def _at(data: Any, where: Where) -> Any:
+    for step in where:
+        data = _stepped(data, step)
+    return data
+
+
+def _stepped(data: Any, step: str | int) -> Any:
+    if isinstance(data, dict):
+        return data.get(step)
+    return data[step] if isinstance(data, list) and isinstance(step, int) else None
