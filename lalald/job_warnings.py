@@ -20,7 +20,8 @@ def warning_of(job: Job) -> str | None:
 
 
 def _of_task(task: Task) -> Iterator[str]:
-    if missing := task.missing:
+    is_asked_for = task.incomplete_since is None and task.error is None  # nothing is known of them yet
+    if (missing := task.missing) and not is_asked_for:
         yield _missing(task, ", ".join(shown(track.label) for track in missing))
     elif task.stage in (Stage.DOWNLOAD, Stage.DONE) and (others := _other_labels(task)):
         yield others

@@ -61,4 +61,10 @@ def _past(before: Job, after: Job) -> str:
         return "job.reused" if after.stage in (Stage.CHECK, Stage.DOWNLOAD) else "job.skipped"
     if before.stage is Stage.SPLIT and not after.paid:
         return "source.expired" if after.stage is Stage.UPLOAD else "job.skipped"
+    if before.stage is Stage.DOWNLOAD and after.stage is Stage.CHECK and _delivered(after) == _delivered(before):
+        return "job.links_requested"
     return _PAST[before.stage]
+
+
+def _delivered(job: Job) -> int:
+    return sum(track.delivered for task in job.tasks for track in task.tracks)
