@@ -6,6 +6,7 @@ import asyncio
 import faulthandler
 import os
 import signal
+import sys
 import traceback
 import uuid
 from collections.abc import Callable, Coroutine, Mapping
@@ -46,9 +47,10 @@ from lalald.jobs import Job, told
 from lalald.known_folders import KnownFolders
 from lalald.license_check import KeyReader
 from lalald.lock import only_daemon
-from lalald.once import all_carried, exit_code
+from lalald.once import all_carried, exit_code, newest_charge, summary
 from lalald.placeholders import clear_own_litter
 from lalald.reservations import Reservations
+from lalald.run_summary import RunSummary
 from lalald.stage_steps import StageSteps
 from lalald.stages.bench import Bench
 from lalald.store import Store, StoreThread
@@ -129,6 +131,7 @@ class _Daemon:
         self.clients: WeakSet[Client] = WeakSet()  # former ones among them, while a transfer goes on with them
         self.loops: set[asyncio.Task[Any]] = set()
         self.honouring = asyncio.Lock()
+        self.summary: RunSummary | None = None  # of a `run --once` that has ended
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def main(self) -> int:
@@ -147,7 +150,17 @@ class _Daemon:
             await control.stop()
             await self._stop()
         self.log.info("daemon.stopped")
+        self._say_summary()
         return code
+
+    def _say_summary(self) -> None:
+        """After everything else of a `run --once`: for people on standard output, for programs as the last line of the log."""
+        if self.summary is None:
+            return
+        if not self.lines.for_people:
+            self.log.info("run.finished", **self.summary.facts())
+        if self.lines.for_people or sys.stdout.isatty():
+            print(self.summary.text())  # noqa: T201 - it is the answer of the command
 
     def _answer_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -244,6 +257,7 @@ class _Daemon:
         return Budget(config.minutes, self.clock, left, spent)
 
     async def _carry_on(self) -> int:
+        charges_before = await newest_charge(self.worker)
         self._look_after(self.worker.run(), "worker")
         self._look_after(self._ask_minutes(), "minutes")
         self._warn()
@@ -280,7 +294,10 @@ class _Daemon:
             self.failed.result()
         if ending.done() and not ending.cancelled():
             ending.result()
-        return await exit_code(self.worker) if self.once else 0
+        if not self.once:
+            return 0
+        self.summary = await summary(self.worker, charges_before)
+        return await exit_code(self.worker)
 
     def _condition(self) -> upkeep.Condition:
         return upkeep.Condition(

@@ -43,6 +43,7 @@ class Lines:
             steps.append(structlog.processors.JSONRenderer(sort_keys=False))
         if _to_the_journal(self._environ):
             steps.append(_with_priority)
+        self.for_people = console
         self._least, self._steps = _LEVELS[settings.level], steps
 
     def log(self) -> Any:

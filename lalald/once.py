@@ -6,6 +6,9 @@ import asyncio
 from contextlib import suppress
 
 from lalald.inboxes import Inboxes
+from lalald.run_summary import RunSummary
+from lalald.store import Store
+from lalald.store.charges import Charges
 from lalald.worker import Worker
 
 _WITHOUT_SUCCESS_SECONDS = 600.0
@@ -35,3 +38,21 @@ async def exit_code(worker: Worker) -> int:
     held = await store.run(lambda store: store.holds())
     left = await store.run(lambda store: store.waiting_count(clock.now()))
     return 1 if worker.failed_count or held or left else 0
+
+
+async def newest_charge(worker: Worker) -> int:
+    """What a run's charges are told apart by."""
+    return await worker.bench.store.run(lambda store: Charges(store.connection).newest())
+
+
+async def summary(worker: Worker, charges_before: int) -> RunSummary:
+    """What the run came to, once nothing moves any more."""
+    store, clock = worker.bench.store, worker.bench.clock
+
+    def gathered(store: Store) -> tuple[dict[str, int], int, float]:
+        held = {str(hold): jobs for hold, jobs in store.holds().items()}
+        return held, store.waiting_count(clock.now()), Charges(store.connection).minutes_after(charges_before)
+
+    held, waiting, minutes = await store.run(gathered)
+    outboxes = list(dict.fromkeys(str(inbox.outbox) for inbox in worker.bench.config.inboxes))
+    return RunSummary(worker.done_count, worker.failed_count, held, waiting, minutes, outboxes)

@@ -70,6 +70,7 @@ class Worker:
         self.starts = Starts(bench, self)
         self.lanes = self._lanes()
         self.failed_count = 0  # jobs that failed since this worker began
+        self.done_count = 0  # likewise
 
     def _lanes(self) -> list[Lane]:
         bench = self.bench
@@ -355,6 +356,7 @@ class Worker:
             self.bench.budget.charged(saved.id, saved.minutes - before.minutes)
         self.bench.moved.set()
         self.failed_count += saved.state is State.FAILED and before.state is not State.FAILED
+        self.done_count += saved.state is State.DONE and before.state is not State.DONE
         return saved
 
     async def _file_failure(self, job: Job) -> None:

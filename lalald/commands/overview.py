@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +11,11 @@ from lalald import control
 from lalald.attention import REJECTED_FACT, Attention
 from lalald.commands import folder_rows, needs_attention
 from lalald.commands.layout import Bar, Cell, Section
+from lalald.commands.minutes_account import Minutes, minutes_account
 from lalald.commands.remedies import TO_DO
 from lalald.commands.wording import ago, count, iso, moment, price, shown, trouble_told
 from lalald.job_warnings import warning_of
 from lalald.jobs import Stage
-from lalald.money import cost_text, free_text
 from lalald.store.reports import STOPPED_STEPS, Counts, Fact, FolderReport, HoldReport, InboxReport, JobReport, Reports
 
 _MOST_UNDER_WAY = 20
@@ -31,17 +30,6 @@ class Folders(NamedTuple):
     inboxes: list[str]
     outboxes: list[str]
     filing_folders: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Minutes:
-    """Minutes charged today and this month (local time); what is left: as the service said, less what was charged since."""
-
-    today: float
-    this_month: float
-    left: float | None
-    left_at: float | None
-    since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +95,7 @@ class Overview:
             "holds": [{**hold._asdict(), "since": iso(hold.since), "to_do": _to_do(hold)} for hold in self.holds],
             "failures": [{**_job_facts(report), "error": report.job.error} for report in self.failures],
             "incomplete": [{**_job_facts(report), "warning": warning_of(report.job)} for report in self.incomplete],
-            "minutes": {
-                "today": self.minutes.today,
-                "this_month": self.minutes.this_month,
-                "left": self.minutes.left,
-                "left_at": iso(self.minutes.left_at),
-            },
+            "minutes": self.minutes.facts(),
         }
 
     def sections(self) -> Iterator[Section]:
@@ -126,7 +109,7 @@ class Overview:
             if away := [folder for folder in folders if folder.available is False]:
                 yield Section(title, [folder_rows.away_row(folder) for folder in away])
         yield Section("jobs", self._job_rows())
-        yield Section("minutes", self._minutes_rows())
+        yield Section("minutes", self.minutes.rows(self.now))
         if self.under_way:
             seen = "" if self.running else " when the daemon was last there"
             yield Section(f"under way{seen}", list(self._under_way_rows()))
@@ -198,17 +181,6 @@ class Overview:
         if more > 0:
             yield "…", f"and {count(more, 'older one')}: `lalald jobs --failed`"
 
-    def _minutes_rows(self) -> list[tuple[Cell, ...]]:
-        minutes = self.minutes
-        left = "not known yet" if minutes.left is None else free_text(minutes.left)
-        since = f", less {cost_text(minutes.since)} charged since" if minutes.since else ""
-        age = "" if minutes.left_at is None else f" (asked {ago(minutes.left_at, self.now)}{since})"
-        return [
-            ("charged today", cost_text(minutes.today)),
-            ("charged this month", cost_text(minutes.this_month)),
-            ("left", f"{left}{age}"),
-        ]
-
 
 def gather(state_dir: Path, configured: Folders | None, mistake: str | None, now: float) -> Overview:
     """Asks the store and the daemon. `configured`: the folders of the configuration, None where it cannot be read.
@@ -235,7 +207,7 @@ def gather(state_dir: Path, configured: Folders | None, mistake: str | None, now
             holds=reports.holds(),
             failures=reports.failures(_MOST_FAILURES),
             incomplete=reports.incomplete(_MOST_INCOMPLETE),
-            minutes=_minutes(reports, now),
+            minutes=minutes_account(reports, now),
             asked=reports.asked(),
             license=reports.fact("license"),
             rejected=reports.fact(REJECTED_FACT),
@@ -246,25 +218,6 @@ def gather(state_dir: Path, configured: Folders | None, mistake: str | None, now
 def _stopped(reports: Reports) -> list[dict[str, Any]]:
     fact = reports.fact(STOPPED_STEPS)
     return list(fact.value) if fact else []
-
-
-def _minutes(reports: Reports, now: float) -> Minutes:
-    local = time.localtime(now)
-    fact = reports.fact("minutes")
-    left, left_at = (fact.value["left"], fact.value["at"]) if fact else (None, None)
-    since = reports.spent_since(left_at) if left_at is not None else 0.0
-    return Minutes(
-        today=reports.spent_since(_local(local.tm_year, local.tm_mon, local.tm_mday)),
-        this_month=reports.spent_since(_local(local.tm_year, local.tm_mon, 1)),
-        left=None if left is None else max(0.0, left - since),
-        left_at=left_at,
-        since=since,
-    )
-
-
-def _local(year: int, month: int, day: int) -> float:
-    """The beginning of that day, with the summer time of that day."""
-    return time.mktime((year, month, day, 0, 0, 0, 0, 0, -1))
 
 
 def _job_facts(report: JobReport) -> dict[str, Any]:

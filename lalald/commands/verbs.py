@@ -109,6 +109,13 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
                 ("lalald show 12", "lalald show 12 --json"),
             ),
             Verb(
+                "history",
+                "lalald.commands.history",
+                "Show what was charged, by day or month and by rule.",
+                _NOTHING,
+                ("lalald history", "lalald history --month", "lalald history --json | jq .charges"),
+            ),
+            Verb(
                 "explain",
                 "lalald.commands.explain",
                 "Says why a file is taken or left alone, by which rule, and at what cost.",

@@ -233,7 +233,7 @@ class Desk:
         account = await self._store.run(lambda store: settle_accounts(store, inbox, chosen, gone, HOLD_REASON, now))
         self._say(account)
         if self.eyes.first is not None:
-            self.eyes.first.decided([file.sight.path for file in chosen])
+            self.eyes.first.decided(chosen, account)
         for job, _ in account.returned:
             with suppress(FolderUnavailableError):
                 await self._disks.on(source_folder(job), came_back, job)
@@ -255,8 +255,8 @@ class Desk:
         self.eyes.first = None
         await self.remember_marker(self.presence.marker)
         await self._store.run(partial(_note_what_it_sees, self.inbox, self.clock.now()))
-        if first.eligible:
-            self.log.info("inbox.first_look", inbox=self.key, files=first.eligible, fate=first.fate_of_all)
+        if first.tally.files:
+            self.log.info("inbox.first_look", inbox=self.key, **first.facts())
 
     # saying
 

@@ -1,10 +1,28 @@
-"""The first look at an inbox: what lay there before is no order."""
+"""The first scan of an inbox: files that were there before are not processed blindly."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from lalald.consent import price_of
+from lalald.inbox.accounts import Account, Chosen
+from lalald.inbox.found import tasks
+from lalald.money import cost_text
 
 MOST_TAKEN = 20
+
+
+class FirstScanTally(NamedTuple):
+    """Files that lay there and that a rule takes; what they cost, but for those of unknown length."""
+
+    files: int = 0
+    minutes: float = 0.0
+    unknown: int = 0
+
+    def with_price(self, minutes: float | None) -> FirstScanTally:
+        """One more file; None where its length is unknown."""
+        return FirstScanTally(self.files + 1, self.minutes + (minutes or 0.0), self.unknown + (minutes is None))
 
 
 class FirstLook:
@@ -21,6 +39,7 @@ class FirstLook:
         self._new: set[str] = set()
         self._old: set[str] | None = None  # once the scan is through: those that still wait
         self.eligible = jobs_already  # a first look that was cut short goes on; what it took counts
+        self.tally = FirstScanTally(jobs_already, unknown=jobs_already)  # what those cost is not known here
 
     @property
     def counting(self) -> bool:
@@ -50,8 +69,29 @@ class FirstLook:
         else:
             self._old.difference_update(paths)
 
-    def decided(self, paths: Iterable[str]) -> None:
-        (self._new if self._old is None else self._old).difference_update(paths)
+    def decided(self, chosen: Sequence[Chosen], account: Account) -> None:
+        """Counts files that lay there; one whose content or name is compared first is counted after that."""
+        (self._new if self._old is None else self._old).difference_update(file.sight.path for file in chosen)
+        counted = [file for _, file in account.taken]
+        counted += [file for file in chosen if file.existing == "skip" and file.was is None and file.sha256 is None]
+        for file in counted:
+            if file.existing is not None and file.choice.rule is not None:
+                self.tally = self.tally.with_price(price_of(tasks(file.choice.rule), file.duration))
+
+    def facts(self) -> dict[str, Any]:
+        """How many files were there, what happens to them, and what they cost as far as their lengths could be read."""
+        files, minutes, unknown = self.tally
+        facts: dict[str, Any] = {"files": files, "fate": self.fate_of_all}
+        if self.fate_of_all != "skip":
+            of_unknown = f", and {unknown:,} of unknown length" if unknown else ""
+            facts |= {
+                "minutes": round(minutes, 3),
+                "unknown": unknown,
+                "price": f"{cost_text(minutes)} min{of_unknown}",
+            }
+        if self.fate_of_all == "hold":
+            facts["hint"] = "`lalald release --all --hold first_scan` processes them, `lalald plan` prices them."
+        return facts
 
     def is_old(self, path: str) -> bool:
         return path not in self._new if self._old is None else path in self._old
@@ -69,5 +109,5 @@ class FirstLook:
 
 HOLD_REASON = (
     f"it lay in the inbox with more than {MOST_TAKEN} others before lalald first looked there; "
-    "`lalald plan` prices them, `lalald release` takes them"
+    "`lalald plan` prices them, `lalald release --all --hold first_scan` processes them"
 )

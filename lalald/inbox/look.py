@@ -15,7 +15,7 @@ from lalald.inbox.settle import Settling
 from lalald.jobs import Job
 from lalald.media.durations import local_duration
 
-PRICING_SECONDS = 10.0  # of reading durations for held files; `lalald plan` reads the rest when it is asked
+PRICING_SECONDS = 10.0  # of reading durations at the first scan; `lalald plan` reads the rest when it is asked
 
 
 @dataclass(slots=True)
@@ -57,7 +57,8 @@ class Eyes:
         for sight in found.ready:
             choice = choose(self.inbox, sight.path)
             existing = self.first.fate(sight.path) if self.first is not None else None
-            duration = self._duration(sight.path) if existing == "hold" and choice.rule is not None else None
+            counts = existing is not None and choice.rule is not None
+            duration = self._duration(sight.path) if counts and existing != "skip" else None
             looked.chosen.append(Chosen(sight, choice, existing, duration))
         return looked
 

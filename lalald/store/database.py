@@ -259,10 +259,17 @@ CREATE INDEX jobs_oldest ON jobs (stage, attempts, id, due_at, download_host) WH
 CREATE INDEX jobs_smallest ON jobs (stage, attempts, size, id, due_at, download_host) WHERE state = 'waiting';
 """
 
+# Jobs are trimmed, charges are not: from here on a charge says which rule it was for.
+_CHARGED_RULES = """
+ALTER TABLE charges ADD COLUMN inbox TEXT;           -- a BLOB where the name is not UTF-8
+ALTER TABLE charges ADD COLUMN rule TEXT;
+UPDATE charges SET (inbox, rule) = (SELECT jobs.inbox, jobs.rule FROM jobs WHERE jobs.id = charges.job_id);
+"""
+
 # The n-th brings version n to n + 1; none is ever edited once released.
 MIGRATIONS: tuple[str, ...] = (
     _FIRST, _OUTBOXES, _FOLDERS, _MINUTES, _UNFILED, _CONSENTS, _LENGTHS, _COMPLETENESS, _PAID_BY,
-    _NO_FIGURES, _INBOX_FOLDERS, _BREAKERS,
+    _NO_FIGURES, _INBOX_FOLDERS, _BREAKERS, _CHARGED_RULES,
 )  # fmt: skip
 VERSION = len(MIGRATIONS)
 

@@ -240,12 +240,15 @@ class Store(DueJobs):
         """Returns the minutes; none where the charge is known already."""
         minutes = task.minutes or 0.0
         cursor = self.connection.execute(
-            "INSERT OR IGNORE INTO charges (task_id, job_id, task_number, path, mode, minutes, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO charges (task_id, job_id, task_number, inbox, path, rule, mode, minutes, at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 charge_id,
                 job.id,
                 task.number,
+                stored_name(job.inbox),
                 stored_name(job.path),
+                job.rule,
                 task.mode,
                 minutes,
                 at or 0.0,
