@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 from lalald.commands.json_output import as_json
 from lalald.commands.verbs import VERBS
 from lalald.money import cost_text, free_text
+from lalald.sandbox.server import Sandbox
+from running import write_wav
 from shelf import NOW, Shelf
 
 WITHOUT = {"run", "health", "web", "sandbox", "demo", "init", "check-config"}
@@ -184,3 +187,51 @@ def test_words_after_two_dashes_ask_for_nothing(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path)
     shelf.fill()
     assert "there is no job" in shelf.complained("show", "--", "--json")
+
+
+DYNAMIC = {"presets", "left_alone"}  # the keys in them are names of presets, and reasons
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+
+
+def keys(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, one in value.items():
+            yield key
+            if key not in DYNAMIC:
+                yield from keys(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from keys(one)
+
+
+def documented(command: str) -> set[str]:
+    """The words in backticks of the command's row in the README."""
+    section = README.split("### JSON\n")[1].split("\n## ")[0]
+    for line in section.splitlines():
+        if line.startswith("| `") and command in re.findall(r"[a-z]+", line.split("|")[1]):
+            return {word.removesuffix("[]") for quoted in re.findall("`([^`]*)`", line) for word in quoted.split()}
+    raise AssertionError(f"no row for {command}")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["status"], ["jobs"], ["show", "1"], ["explain", "/in/mix.wav"], ["plan"], ["history"], ["history", "--month"],
+        ["retry", "2"], ["redo", "1"], ["release", "4"], ["release", "--all"], ["cancel", "8"], ["cancel", "--all"], ["rescan"],
+        ["voices"], ["minutes"], ["help"], ["help", "plan"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_every_key_is_in_the_readme(words: list[str], tmp_path: Path, sandbox: Sandbox) -> None:
+    (tmp_path / "key").touch(0o600)
+    (tmp_path / "key").write_text("a-key")
+    shelf = Shelf(tmp_path, api_url=sandbox.url, license_key_file=str(tmp_path / "key"))
+    shelf.fill()
+    write_wav(shelf.inbox / "mix.wav", 0.2)
+    write_wav(shelf.inbox / "done/podcasts/ep1.mp3", 0.2)
+    words = [word.replace("/in/", f"{shelf.inbox}/") for word in words]
+    answer = shelf.run(*words, "--json")
+    printed = set(keys(json.loads(answer.stdout)))
+    assert "error" not in printed or words[0] in ("status", "jobs", "show"), answer.stdout
+    assert printed
+    assert printed - documented(words[0]) == set()
