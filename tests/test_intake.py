@@ -402,7 +402,7 @@ def test_a_file_that_no_rule_matches_is_left_alone_and_said_once_through_restart
     async def story() -> None:
         async with place.running() as intake:
             place.put("notes.txt")
-            assert "no audio or video" in (await place.wait_for_word("file.left_alone"))["reason"]
+            assert "not an audio or video" in (await place.wait_for_word("file.left_alone"))["reason"]
             intake.rescan()
             await intake.quiet()
         async with place.running() as intake:
