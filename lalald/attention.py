@@ -59,6 +59,12 @@ def of_folder(kind: str, path: str, reason: str) -> Attention:
     return Attention(f"{kind}_unavailable", path, f"The {what} {shown(path)} is unavailable: {reason}", "")
 
 
+def of_unreadable(inbox: str, count: int, path: str, reason: str) -> Attention:
+    others = f" and {count - 1:,} more" if count > 1 else ""
+    message = f"In the inbox {shown(inbox)}, {shown(path)}{others} cannot be read: {reason}"
+    return Attention("unreadable_files", inbox, message, "Let lalald's user read it, or name it under `ignore`.")
+
+
 def of_the_daemon(worker: Worker, rejected: RejectedConfig | None) -> list[Attention]:
     """What the running daemon knows, even where it could not write it down."""
     found = []

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from lalald.attention import Attention, of_folder
+from lalald.attention import Attention, of_folder, of_unreadable
 from lalald.config import Config
 from lalald.errors import FileError
 from lalald.folder_monitor import FolderMonitor
@@ -67,14 +67,22 @@ class Availability:
             self.look_at_all()
 
     async def attention(self) -> list[Attention]:
-        """The folders that are unavailable now. Each is looked at for a second at most; the looks go on where that is not enough."""
+        """The folders that are unavailable now, and what is unreadable in an inbox.
+
+        Each folder is looked at for a second at most; the looks go on where that is not enough.
+        """
         folders = list(_folders(self._bench.config))
         reasons = await asyncio.gather(*(self._reason(kind, path) for kind, path in folders))
-        return [
+        away = [
             of_folder(kind, path, reason)
             for (kind, path), reason in zip(folders, reasons, strict=True)
             if reason is not None
         ]
+        return [*away, *self._unreadable()]
+
+    def _unreadable(self) -> list[Attention]:
+        found = [(str(path), intake.unreadable) for path, intake in self._inboxes.intakes.items()]
+        return [of_unreadable(inbox, each.count, *each.first) for inbox, each in found if each.count]
 
     def _inbox_paths(self) -> set[str]:
         return {str(path) for path in self._inboxes.intakes}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -281,3 +282,31 @@ def test_an_automount_that_waits_is_told_by_the_table(tmp_path: Path) -> None:
     assert not waits_to_be_mounted("/mnt/other", table)
     table.write_text(root + auto + share)
     assert not waits_to_be_mounted("/mnt/nas/outbox", table)
+
+
+_NO_OVERRIDE = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all")
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="only root can give its rights away")
+def test_files_and_folders_that_cannot_be_read_need_attention_until_they_can(
+    sandbox: Sandbox, make_home: MakeHome
+) -> None:
+    home = make_home(sandbox.url)
+    write_wav(home.inbox / "secret.wav")
+    (home.inbox / "private").mkdir()
+    for place in (home.inbox / "secret.wav", home.inbox / "private"):
+        os.chown(place, 12345, 12345)
+        place.chmod(0o600)
+    home.through = _NO_OVERRIDE
+    home.start()
+    until(lambda: "unreadable_files" in str(status(home)[1]), "it is seen")
+    code, facts = status(home)
+    (item,) = facts["needs_attention"]
+    assert (code, item["code"], item["subject"]) == (1, "unreadable_files", str(home.inbox))
+    assert "and 1 more cannot be read: Permission denied" in item["message"]
+    assert "cannot be read" in home.command("status").stdout
+    (home.inbox / "private").chmod(0o755)
+    until(lambda: "more cannot be read" not in str(status(home)[1]), "one of them can be read")
+    (home.inbox / "secret.wav").unlink()
+    until(lambda: status(home)[0] == 0, "nothing is left to do")
+    assert home.stop() == 0

@@ -21,6 +21,7 @@ from lalald.inbox.look import Eyes, Looked
 from lalald.inbox.report import InboxState
 from lalald.inbox.scan import Agreement
 from lalald.inbox.settle import Settling
+from lalald.inbox.unreadable import Unreadable
 from lalald.jobs import Hold
 from lalald.naming import shown
 from lalald.presence import Presence
@@ -29,7 +30,6 @@ from lalald.stages.places import source_folder
 from lalald.store import Store
 
 FILES_AT_ONCE = 500
-_SAID_AT_MOST = 1000
 
 Answer = TypeVar("Answer")
 
@@ -69,7 +69,7 @@ class Desk:
         self._existing = existing
         self.log = log
         self.agreement = Agreement()
-        self._said: set[str] = set()
+        self.unreadable = Unreadable(self.key, log)
 
     # beginning, and change
 
@@ -132,6 +132,7 @@ class Desk:
     def lost(self) -> None:
         """The inbox is away: what waits is found anew when it is back. A look that never came back looks on without us."""
         first = self.eyes.first
+        self.unreadable.forget_below([""])
         self.settling = Settling(self.root, self.inbox.settle, lease_tells=self.settling.lease_tells)
         self.eyes = Eyes(self.inbox, self.settling, self.clock.monotonic)
         self.eyes.first = first
@@ -194,10 +195,11 @@ class Desk:
         paths = iter(files)
         while chunk := list(islice(paths, FILES_AT_ONCE)):
             looked: Looked = await self.in_thread(self.eyes.look, chunk)
+            self.unreadable.forget(chunk)
             # Where changed files are left alone, one that is replaced by way of a deletion is a changed file too.
             gone = [path for path in chunk if files[path] and self.inbox.changed == "process"]
             await self._enter(looked.chosen, dict.fromkeys([*gone, *looked.absent]))
-            self.say_troubles("file.unreadable", looked.troubled)
+            self.unreadable.tell("file.unreadable", looked.troubled)
 
     async def _enter(self, chosen: Sequence[Chosen], gone: Iterable[str]) -> None:
         gone = await self.confirmed(list(gone))
@@ -208,7 +210,7 @@ class Desk:
             try:
                 read = await self.in_thread(self.eyes.read, account.doubtful)
             except OSError as error:
-                self.say_troubles(
+                self.unreadable.tell(
                     "file.unreadable", [(account.doubtful[0].sight.path, error)]
                 )  # the next scan finds them again
             else:
@@ -272,14 +274,6 @@ class Desk:
             self.log.info("job.returned", job=job.id, inbox=self.key, path=shown(file.sight.path))
         for path, why in account.left_alone:
             self.log.info("file.left_alone", inbox=self.key, path=shown(path), reason=why)
-
-    def say_troubles(self, event: str, troubles: Sequence[tuple[str, OSError]]) -> None:
-        """Says once of each path that it cannot be looked at."""
-        for path, error in troubles:
-            if path not in self._said and len(self._said) < _SAID_AT_MOST:
-                self._said.add(path)
-                hint = "Give lalald the right to read it."
-                self.log.warning(event, inbox=self.key, path=shown(path), error=error.strerror, hint=hint)
 
 
 def _mark(inbox: str, marker: str | None, now: float, store: Store) -> None:

@@ -18,6 +18,7 @@ from lalald.inbox.empty_folders import EMPTY_SECONDS, EmptyFolders
 from lalald.inbox.mode import Mode, choose_mode
 from lalald.inbox.report import InboxState, ScanReport
 from lalald.inbox.sweep import sweep
+from lalald.inbox.unreadable import Unreadable
 from lalald.inbox.watch import Hints, Watch, WatchError
 from lalald.mounts import Mounts
 from lalald.presence import Presence
@@ -169,6 +170,10 @@ class Intake:
     def has_answered(self) -> bool:
         """Whether anything is known of the folder yet: a dead share does not even say that it is away."""
         return self._presence is not None
+
+    @property
+    def unreadable(self) -> Unreadable:
+        return self._desk.unreadable
 
     def describe(self) -> InboxState:
         """How the inbox fares, in words."""

@@ -32,6 +32,7 @@ async def sweep(desk: Desk, watch: Watch | None, folders: Mapping[str, bool] | N
     report = ScanReport()
     began = desk.clock.monotonic()
     starts = [_ROOT] if folders is None else _topmost(folders)
+    desk.unreadable.forget_below(starts)
     went = [folder for folder in folders or () if folders and folders[folder]]
     if went:
         await _forget_folders(desk, await _known_below(desk, went), report)
@@ -46,7 +47,7 @@ async def sweep(desk: Desk, watch: Watch | None, folders: Mapping[str, bool] | N
     report.seconds = desk.clock.monotonic() - began
     report.available = not desk.presence_in_doubt
     await note(visited, went, whole=folders is None)
-    desk.say_troubles("folder.unreadable", report.troubles)
+    desk.unreadable.tell("folder.unreadable", report.troubles)
     await desk.see(dict.fromkeys(unknown, False))
     return report
 
