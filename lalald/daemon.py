@@ -10,7 +10,7 @@ import sys
 import traceback
 import uuid
 from collections.abc import Callable, Coroutine, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,9 +40,11 @@ from lalald.credentials import CREDENTIAL, FoundKey
 from lalald.disks import Disks
 from lalald.errors import ConfigError, FileError, LalaldError, ServiceError, StoreError
 from lalald.fault_kinds import concerns_one
+from lalald.inbox.inspection_steps import InspectionSteps
 from lalald.inbox.intake import Intake
 from lalald.inbox.settle import ignore_broken_leases
 from lalald.inboxes import Inboxes
+from lalald.inspections import Inspections
 from lalald.jobs import Job, told
 from lalald.known_folders import KnownFolders
 from lalald.license_check import KeyReader
@@ -71,6 +73,7 @@ def run(
     clock: Clock | None = None,
     open_disks: Callable[[], Disks] = Disks,
     stage_steps: StageSteps = StageSteps(),  # noqa: B008 - frozen, and the same for everybody
+    open_inspections: Callable[[Path], Inspections] = Inspections,
 ) -> int:
     """Carries files until SIGTERM, or with `once` until nothing is left to carry. Returns the exit code.
 
@@ -81,14 +84,13 @@ def run(
     lines = logs.Lines(config.log, environ)
     ignore_broken_leases()
 
-    async def live() -> int:
-        parts = (open_store, clock or Clock(), open_disks())
-        daemon = _Daemon(config, *parts, once=once, environ=environ, lines=lines, stage_steps=stage_steps)
-        return await daemon.main()
+    async def live(inspections: Inspections) -> int:
+        parts = (open_store, clock or Clock(), open_disks(), stage_steps, inspections)
+        return await _Daemon(config, *parts, once=once, environ=environ, lines=lines).main()
 
     try:
-        with only_daemon(config.state_dir):
-            code = asyncio.run(live())
+        with only_daemon(config.state_dir), closing(open_inspections(config.state_dir)) as inspections:
+            code = asyncio.run(live(inspections))
     except LalaldError:
         raise
     except Exception:  # noqa: BLE001 - whatever it is, it says nothing about the streams of the program, as it would to `guarded`
@@ -106,11 +108,12 @@ class _Daemon:
         open_store: Callable[[Path], Store],
         clock: Clock,
         disks: Disks,
+        stage_steps: StageSteps,
+        inspections: Inspections,
         *,
         once: bool,
         environ: Mapping[str, str],
         lines: logs.Lines,
-        stage_steps: StageSteps,
     ) -> None:
         self.config = config
         self.open_store = open_store
@@ -118,6 +121,7 @@ class _Daemon:
         self.environ = environ
         self.lines = lines
         self.stage_steps = stage_steps
+        self.inspections = inspections
         self.log = lines.log()
         self.clock = clock
         self.disks = disks
@@ -200,6 +204,7 @@ class _Daemon:
             read_key=self.key_reader.read, new_key=lambda: str(uuid.uuid4()), log=self.log, reservations=Reservations(reserved),
             folders=KnownFolders(markers, self.store, self.disks, self.clock, self.log, self.changed.set), disks=self.disks,
             batch_refused_at=refused_at, downloads=asyncio.Semaphore(config.transfers.downloads),
+            inspections=self.inspections,
         )  # fmt: skip
         self.worker = Worker(self.bench, look_again=self.inboxes.look_again, steps=self.stage_steps)
         await self.worker.holds.license.take(found)
@@ -313,6 +318,7 @@ class _Daemon:
         return Intake(
             inbox, self.store, taken=self._taken, changed=self.changed.set, clock=self.clock, disks=self.disks,
             existing_override="take" if self.once else None, log=self.log,
+            steps=InspectionSteps(inspections=self.inspections),
         )  # fmt: skip
 
     def _taken(self) -> None:

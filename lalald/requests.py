@@ -59,6 +59,8 @@ async def _asked(job: Job, request: Request, worker: Worker) -> Job | None:
     if request is Request.CANCEL:
         return await _cancelled(job, worker) if job.state in (State.WAITING, State.HELD) else moves.given_up(job, now)
     if request is Request.RETRY and job.state in (State.FAILED, State.CANCELLED):
+        worker.guard.faults.forget(job.id)
+        worker.bench.inspections.pardon(source_path(job))
         with suppress(FolderUnavailableError):  # the note stays beside the file until that has left its place
             job = await worker.bench.disks.on(source_folder(job), taken_up, job)
         return _priced(moves.retried(_matched_now(job, worker), now))
@@ -217,7 +219,7 @@ async def _do(number: int, kind: str, argument: str | None, worker: Worker, inta
     if kind == "rescan":
         for path, intake in intakes.items():
             if argument is None or str(path) == argument:
-                intake.rescan()
+                intake.rescan(is_asked=True)
     elif kind == "redo" and argument is not None:
         await _redo(number, argument, worker)
     elif kind == "release_folder" and argument is not None:

@@ -175,6 +175,7 @@ def test_status_as_json_has_its_keys(shelf: Shelf) -> None:
         "config_error": None,
         "config_rejected": None,
         "service": {"trouble": None, "since": None},
+        "set_aside": [],
         "stopped_steps": [],
         "inboxes": [
             {

@@ -22,7 +22,8 @@ import pytest
 from lalald.clock import Clock
 from lalald.config import Inbox, Rule, TaskSpec
 from lalald.errors import StoreError
-from lalald.inbox.intake import Intake
+from lalald.inbox.inspection_steps import InspectionSteps
+from lalald.inbox.intake import PROBE_SECONDS, Intake
 from lalald.inbox.settle import ignore_broken_leases
 from lalald.jobs import Hold, Job, State, Task
 from lalald.store import Store, StoreThread
@@ -72,6 +73,8 @@ class Place:
         }  # fmt: skip
         self.inbox = Inbox(**facts)
         self.log = Log()
+        self.steps = InspectionSteps()
+        self.probe_seconds = PROBE_SECONDS
         self.woken = 0
 
     def put(self, path: str, content: bytes = b"abc") -> Path:
@@ -105,6 +108,8 @@ class Place:
                     disks=disks,
                     existing_override=existing,
                     log=self.log,
+                    steps=self.steps,
+                    probe_seconds=self.probe_seconds,
                 )
                 await intake.scan()
                 task = asyncio.create_task(intake.run())

@@ -292,6 +292,10 @@ def test_a_task_that_is_started_is_known_whatever_becomes_of_its_outcome(tmp_pat
             assert sorted(set(broken)) == [1, 2, 3]
             assert set(shop.charges().values()) == {1}
             assert all(job.minutes > 0 for job in await shop.jobs())
+            charges = await shop.store.run(
+                lambda store: store.connection.execute("SELECT DISTINCT inbox, rule, mode FROM charges").fetchall()
+            )
+            assert charges == [(str(shop.inbox), "rule", "stem_separator")]
             assert shop.counts().get("batch", 0) + shop.counts().get("split", 0) <= 3
 
     run(scenario())

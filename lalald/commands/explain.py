@@ -83,8 +83,12 @@ class Explainer:
         known = None
         if self.reports is not None:
             known = self.reports.known_files().known_at(str(inbox.path), [relative]).get(relative)
-        explanation = explain(inbox, relative, known)
         away = why_unavailable(inbox, self.reports)
+        if self.reports is not None and (aside := self.reports.set_aside_files().at(str(inbox.path), relative)):
+            reason = f"its inspection failed ({aside.error}); it is inspected again later, and at `lalald rescan`"
+            told = FileReport(path, Outcome.SET_ASIDE, reason)
+            return replace(told, inbox=str(inbox.path), inbox_available=away is None, inbox_reason=away or "")
+        explanation = explain(inbox, relative, known)
         if (job := self._job(path, explanation)) is not None:
             report = self._of_job(path, explanation, job)
         elif explanation.rule is None or not explanation.taken:

@@ -24,6 +24,7 @@ class Outcome(StrEnum):
     UNFINISHED = "unfinished"  # taken once it is finished
     UNAVAILABLE = "unavailable"  # its inbox is away
     JOB = "job"  # a job has it
+    SET_ASIDE = "set_aside"  # its inspection met an internal error
     NOT_TAKEN = "not_taken"
 
 

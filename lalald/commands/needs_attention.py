@@ -11,6 +11,7 @@ from lalald.commands.remedies import TO_DO
 from lalald.commands.wording import count, iso, moment, shown, trouble_told
 from lalald.jobs import Hold
 from lalald.store.reports import Fact, HoldReport
+from lalald.store.set_aside_files import SetAsideFile
 
 if TYPE_CHECKING:
     from lalald.commands.overview import Overview
@@ -61,6 +62,8 @@ def _of_the_store(overview: Overview) -> Iterator[Attention]:
         yield Attention("config_error", "", f"The configuration cannot be used: {overview.mistake}", hint)
     yield from _of_folders(overview)
     yield from map(_of_stopped_step, overview.stopped)
+    if overview.set_aside:
+        yield _of_set_aside(overview.set_aside)
     service = overview.service
     since = service.value.get("since") if service and service.value.get("trouble") else None
     if service is not None and since is not None and overview.now - since >= SERVICE_DOWN_SECONDS:
@@ -73,6 +76,13 @@ def _of_the_store(overview: Overview) -> Iterator[Attention]:
     for hold in overview.holds:
         if hold.hold != Hold.LICENCE or not explained:
             yield _of_hold(hold)
+
+
+def _of_set_aside(files: Sequence[SetAsideFile]) -> Attention:
+    first = files[0]
+    message = f"{count(len(files), 'file')} could not be inspected; the first is {first.path}: {first.error}."
+    hint = "`lalald rescan` inspects them again, `lalald explain PATH` shows why. Please report it with the traceback in the log."
+    return Attention("files_set_aside", "", message, hint)
 
 
 def _of_stopped_step(stop: dict[str, Any]) -> Attention:

@@ -17,6 +17,7 @@ from lalald.commands.wording import ago, count, iso, moment, price, shown, troub
 from lalald.job_warnings import warning_of
 from lalald.jobs import Stage
 from lalald.store.reports import STOPPED_STEPS, Counts, Fact, FolderReport, HoldReport, InboxReport, JobReport, Reports
+from lalald.store.set_aside_files import SetAsideFile
 
 _MOST_UNDER_WAY = 20
 _MOST_FAILURES = 5
@@ -43,6 +44,7 @@ class Overview:
     daemon: Fact | None
     service: Fact | None
     stopped: Sequence[dict[str, Any]]
+    set_aside: Sequence[SetAsideFile]
     inboxes: Sequence[InboxReport]
     outboxes: Sequence[FolderReport]
     filing_folders: Sequence[FolderReport]
@@ -84,6 +86,7 @@ class Overview:
             "config_error": self.mistake,
             "config_rejected": needs_attention.rejected_facts(self.rejected),
             "service": {"trouble": trouble, "since": iso(service.get("since")) if trouble else None},
+            "set_aside": [{**file._asdict(), "since": iso(file.since)} for file in self.set_aside],
             "stopped_steps": [{**stop, "since": iso(stop["since"])} for stop in self.stopped],
             "inboxes": [folder_rows.inbox_facts(inbox, running=self.running) for inbox in self.inboxes],
             "outboxes": [folder_rows.facts(outbox) for outbox in self.outboxes],
@@ -191,6 +194,7 @@ def gather(state_dir: Path, configured: Folders | None, mistake: str | None, now
     told = [Attention(*item) for item in said.items]
     with Reports.open(state_dir) as reports:
         seen = reports.folders()
+        inboxes = folder_rows.inboxes(reports.inboxes(), configured and configured.inboxes, told)
         return Overview(
             now=now,
             state_dir=state_dir,
@@ -199,7 +203,8 @@ def gather(state_dir: Path, configured: Folders | None, mistake: str | None, now
             daemon=reports.fact("daemon"),
             service=reports.fact("service"),
             stopped=_stopped(reports),
-            inboxes=folder_rows.inboxes(reports.inboxes(), configured and configured.inboxes, told),
+            set_aside=[file for inbox in inboxes for file in reports.set_aside_files().of(inbox.path)],
+            inboxes=inboxes,
             outboxes=folder_rows.folders(seen, configured and configured.outboxes, told),
             filing_folders=folder_rows.folders(seen, configured.filing_folders if configured else [], told),
             counts=reports.counts(),

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
 from lalald import consent, jobs, moves
 from lalald.config import Inbox, Rule
-from lalald.inbox import found
-from lalald.inbox.explain import CHANGED_SKIP, EXISTING_SKIP, WAS_THERE, choose
+from lalald.inbox import explain, found
+from lalald.inbox.explain import CHANGED_SKIP, EXISTING_SKIP, WAS_THERE, Choice
 from lalald.inbox.first_look import HOLD_REASON, MOST_TAKEN
 from lalald.inbox.settle import Sight
 from lalald.jobs import Hold, Job, Stage
 from lalald.store import Known, Store
+
+Choose = Callable[[Inbox, str], Choice]
 
 FILES_AT_ONCE = 500
 _ASKED_ANEW = (Hold.MINUTES, Hold.DUPLICATE)  # by other rules it may cost less, or ask for something else
@@ -29,10 +31,10 @@ class Portion(NamedTuple):
     last: str | None
 
 
-def count_old(store: Store, inbox: Inbox, after: str) -> Portion:
+def count_old(store: Store, inbox: Inbox, after: str, choose: Choose = explain.choose) -> Portion:
     """What the next files left alone come to. Changes nothing."""
     files = store.left_alone(str(inbox.path), after, FILES_AT_ONCE)
-    decided = [_is_old(known) for _, known, _ in _decided_anew(inbox, files)]
+    decided = [_is_old(known) for _, known, _ in _decided_anew(inbox, files, choose)]
     return Portion(len(decided), sum(decided), _last(files))
 
 
@@ -41,12 +43,14 @@ def hold_old(inbox: Inbox, old: int, held: int) -> bool:
     return inbox.existing == "hold" and old + held > MOST_TAKEN
 
 
-def decide(store: Store, inbox: Inbox, after: str, *, hold: bool, now: float) -> Portion:
+def decide(
+    store: Store, inbox: Inbox, after: str, choose: Choose = explain.choose, *, hold: bool, now: float
+) -> Portion:
     """Of the next files left alone those that a rule takes now: old ones become jobs that are held, where they are to be;
     the others are forgotten, so that the next look finds them."""
     files = store.left_alone(str(inbox.path), after, FILES_AT_ONCE)
     held = 0
-    decided = list(_decided_anew(inbox, files))
+    decided = list(_decided_anew(inbox, files, choose))
     for path, known, rule in decided:
         if hold and _is_old(known):
             sight = Sight(path, known.size, known.mtime_ns, 0)
@@ -65,7 +69,7 @@ def _is_old(known: Known) -> bool:
     return (known.note or "").endswith(WAS_THERE)
 
 
-def _decided_anew(inbox: Inbox, files: list[tuple[str, Known]]) -> Iterator[tuple[str, Known, Rule]]:
+def _decided_anew(inbox: Inbox, files: list[tuple[str, Known]], choose: Choose) -> Iterator[tuple[str, Known, Rule]]:
     """What was left alone on purpose stays so until its setting says otherwise."""
     for path, known in files:
         if known.note == EXISTING_SKIP and inbox.existing != "take":
@@ -78,7 +82,7 @@ def _decided_anew(inbox: Inbox, files: list[tuple[str, Known]]) -> Iterator[tupl
 
 def matched_now(job: Job, inbox: Inbox) -> Job:
     """A job that nothing was paid for yet, by the rule that takes its file now; where none does, as it was."""
-    rule = choose(inbox, job.path).rule
+    rule = explain.choose(inbox, job.path).rule
     if rule is None or job.paid or job.stage not in (Stage.UPLOAD, Stage.SPLIT):
         return job
     tasks = found.tasks(rule)
@@ -90,7 +94,9 @@ def matched_now(job: Job, inbox: Inbox) -> Job:
     return replace(job, rule=rule.name, handling=handling, tasks=tasks, recipe=recipe)
 
 
-def match_held(store: Store, inbox: Inbox, hold: Hold, after: int, now: float) -> tuple[int, int | None]:
+def match_held(
+    store: Store, inbox: Inbox, hold: Hold, after: int, now: float, choose: Choose = explain.choose
+) -> tuple[int, int | None]:
     """Held jobs of which nothing is paid go by the rules of now. How many of the next ones do, and after which to go on, if at all."""
     held = store.held_unpaid(str(inbox.path), hold, after, FILES_AT_ONCE)
     ways = {id(rule): _way(inbox, rule) for rule in inbox.rules}

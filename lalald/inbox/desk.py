@@ -6,38 +6,34 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import islice
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from lalald import presence
 from lalald.clock import Clock
 from lalald.config import Inbox
 from lalald.disks import Disks
 from lalald.errors import FolderUnavailableError
+from lalald.fault_kinds import concerns_one, is_exhaustion
 from lalald.inbox import anew
-from lalald.inbox.accounts import Account, Chosen, settle_accounts
-from lalald.inbox.explain import folder_refusal, knowing
+from lalald.inbox.accounts import Account, Chosen
+from lalald.inbox.explain import NO_RULE, Choice, knowing
 from lalald.inbox.first_look import HOLD_REASON, FirstLook
+from lalald.inbox.inspection_steps import InspectionSteps
 from lalald.inbox.look import Eyes, Looked
 from lalald.inbox.report import InboxState
 from lalald.inbox.scan import Agreement
+from lalald.inbox.set_aside import RunsOnStore, SetAside
 from lalald.inbox.settle import Settling
 from lalald.inbox.unreadable import Unreadable
-from lalald.jobs import Hold
+from lalald.jobs import Hold, Job
 from lalald.naming import shown
 from lalald.presence import Presence
-from lalald.stages.archive import came_back
 from lalald.stages.places import source_folder
 from lalald.store import Store
 
 FILES_AT_ONCE = 500
 
 Answer = TypeVar("Answer")
-
-
-class RunsOnStore(Protocol):
-    """Access to the store: its thread in the daemon."""
-
-    async def run(self, function: Callable[[Store], Answer]) -> Answer: ...
 
 
 class Desk:
@@ -53,8 +49,10 @@ class Desk:
         disks: Disks,
         existing: str | None,
         log: Any,
+        steps: InspectionSteps,
     ) -> None:
         self.inbox = inbox
+        self.steps = steps
         self.key = str(inbox.path)
         self.root = str(inbox.path)
         self.clock = clock
@@ -62,7 +60,11 @@ class Desk:
         self.presence = Presence(False)
         self.presence_in_doubt = False
         self.settling = Settling(self.root, inbox.settle)
-        self.eyes = Eyes(inbox, self.settling, clock.monotonic)
+        self.aside = SetAside(self.key, store, clock, log)
+        self._faults: list[tuple[str, Exception]] = []  # that several threads have met
+        self._faulted_now: set[str] = set()
+        self._folders_met: set[str] = set()  # since the last scan
+        self.eyes = Eyes(inbox, self.settling, clock.monotonic, steps, self._fate_again)
         self._store = store
         self._taken = taken
         self._disks = disks
@@ -75,6 +77,7 @@ class Desk:
 
     async def begin(self) -> str | None:
         """Asks the store what it knows of the inbox. Returns its marker."""
+        await self.aside.recall()
         seen, marker, jobs = await self._store.run(self._recall)
         if not seen:
             self.eyes.first = FirstLook(self._existing or self.inbox.existing, jobs)
@@ -94,13 +97,14 @@ class Desk:
         put_into = await self._store.run(lambda store: store.put_into())
         inbox = self.inbox = self.eyes.inbox = knowing(self.inbox, put_into)
         held = await self._store.run(lambda store: store.held_since_the_first_look(self.key))
-        decided, old = await self._through_what_was_left_alone(partial(_count_old, inbox))
+        decided, old = await self._through_what_was_left_alone(partial(_count_old, inbox, self._choose_or_note))
         hold, now = anew.hold_old(inbox, old, held), self.clock.now()
         if decided:
-            await self._through_what_was_left_alone(partial(_decide_anew, inbox, hold, now))
+            await self._through_what_was_left_alone(partial(_decide_anew, inbox, hold, now, self._choose_or_note))
             self.log.info("inbox.matched_anew", inbox=self.key, files=decided, held=old if hold else 0)
             self._taken()
         await self._match_held(inbox, now)
+        await self.set_aside([])
         if await self._store.run(partial(_sees_more, inbox)) and self.eyes.first is None:
             self.stranger_accepted()
         if self.eyes.first is None:
@@ -110,7 +114,9 @@ class Desk:
         for hold in Hold:
             after: int | None = 0
             while after is not None:
-                changed, after = await self._store.run(partial(_match_held, inbox, hold, after, now))
+                changed, after = await self._store.run(
+                    partial(_match_held, inbox, hold, after, now, self._choose_or_note)
+                )
                 if changed:
                     self.log.info("job.matched_anew", inbox=self.key, hold=str(hold), jobs=changed)
                     self._taken()
@@ -134,7 +140,7 @@ class Desk:
         first = self.eyes.first
         self.unreadable.forget_below([""])
         self.settling = Settling(self.root, self.inbox.settle, lease_tells=self.settling.lease_tells)
-        self.eyes = Eyes(self.inbox, self.settling, self.clock.monotonic)
+        self.eyes = Eyes(self.inbox, self.settling, self.clock.monotonic, self.steps, self._fate_again)
         self.eyes.first = first
 
     def stranger_accepted(self) -> None:
@@ -147,7 +153,42 @@ class Desk:
 
     def skipped(self, folder: str) -> bool:
         """Whether a folder is neither watched nor entered. Called on several threads."""
-        return folder_refusal(self.inbox, folder) is not None
+        try:
+            return self.steps.folder_refusal(self.inbox, folder) is not None
+        except Exception as error:
+            if is_exhaustion(error):
+                raise
+            self._faults.append((f"{folder}/", error))
+            return True
+
+    def _fate_again(self, path: str) -> str | None:
+        return (self._existing or self.inbox.existing) if path in self.aside.old else None
+
+    def _is_old(self, path: str) -> bool:
+        return self.eyes.first is not None and self.eyes.first.is_old(path)
+
+    async def set_aside(self, faults: Sequence[tuple[str, Exception]]) -> None:
+        """These are passed over for a while, with what threads have met meanwhile."""
+        others, self._faults = self._faults, []
+        self._faulted_now.update(path for path, _ in faults)
+        self._folders_met.update(path for path, _ in others)
+        await self.aside.add([*faults, *others], self._is_old)
+
+    async def end_scan(self) -> None:
+        """Folders at which the scan met no fault are set aside no more."""
+        await self.set_aside([])
+        await self.aside.forget([folder for folder in self.aside.folders if folder not in self._folders_met])
+        self._folders_met = set()
+
+    def _choose_or_note(self, inbox: Inbox, path: str) -> Choice:
+        """On the store's thread. No rule takes a file at which none can be told."""
+        try:
+            return self.steps.choose(inbox, path)
+        except Exception as error:
+            if is_exhaustion(error):
+                raise
+            self._faults.append((path, error))
+            return Choice(None, NO_RULE)
 
     async def remember_marker(self, marker: str | None) -> None:
         """While the first look lasts, the marker is not written down: it would count as the look's end."""
@@ -183,6 +224,7 @@ class Desk:
         await self.see(wanted)
         while due := self.settling.take_due(self.clock.monotonic(), FILES_AT_ONCE):
             await self.see(dict.fromkeys(due, False))
+        await self.see(dict.fromkeys(self.aside.take_due(), False), again=True)
         await self._end_first_look()
 
     def came(self, paths: Iterable[str]) -> None:
@@ -190,16 +232,20 @@ class Desk:
         if self.eyes.first is not None:
             self.eyes.first.came(paths)
 
-    async def see(self, files: Mapping[str, bool]) -> None:
-        """Looks at files; of each it is told whether it went away before, whatever lies there now."""
-        paths = iter(files)
+    async def see(self, files: Mapping[str, bool], *, again: bool = False) -> None:
+        """Looks at files; of each it is told whether it went away before, whatever lies there now. `again`: they were set aside."""
+        paths = iter(files if again else [path for path in files if not self.aside.is_paused(path)])
         while chunk := list(islice(paths, FILES_AT_ONCE)):
+            self._faulted_now = set()
             looked: Looked = await self.in_thread(self.eyes.look, chunk)
             self.unreadable.forget(chunk)
             # Where changed files are left alone, one that is replaced by way of a deletion is a changed file too.
             gone = [path for path in chunk if files[path] and self.inbox.changed == "process"]
             await self._enter(looked.chosen, dict.fromkeys([*gone, *looked.absent]))
             self.unreadable.tell("file.unreadable", looked.troubled)
+            await self.set_aside(looked.faulted)
+            met = self._faulted_now
+            await self.aside.forget([path for path in chunk if path not in met and path not in self.settling])
 
     async def _enter(self, chosen: Sequence[Chosen], gone: Iterable[str]) -> None:
         gone = await self.confirmed(list(gone))
@@ -207,16 +253,14 @@ class Desk:
             return
         account = await self._settle(chosen, gone)
         if account.doubtful:
-            try:
-                read = await self.in_thread(self.eyes.read, account.doubtful)
-            except OSError as error:
-                self.unreadable.tell(
-                    "file.unreadable", [(account.doubtful[0].sight.path, error)]
-                )  # the next scan finds them again
-            else:
-                await self._settle(read, [])
+            await self._settle_looked(await self.in_thread(self.eyes.read, account.doubtful))
         if account.renamed:
-            await self._settle(await self.in_thread(self.eyes.tell_renamed, account.renamed), [])
+            await self._settle_looked(await self.in_thread(self.eyes.tell_renamed, account.renamed))
+
+    async def _settle_looked(self, looked: Looked) -> None:
+        self.unreadable.tell("file.unreadable", looked.troubled)  # the next scan finds them again
+        await self.set_aside(looked.faulted)
+        await self._settle(looked.chosen, [])
 
     async def confirmed(self, gone: list[str]) -> list[str]:
         """Those paths, if the inbox is still there to have lost them; none where it is not."""
@@ -230,18 +274,41 @@ class Desk:
         return []
 
     async def _settle(self, chosen: Sequence[Chosen], gone: list[str]) -> Account:
-        now = self.clock.now()
-        inbox = self.inbox
-        account = await self._store.run(lambda store: settle_accounts(store, inbox, chosen, gone, HOLD_REASON, now))
+        now, inbox, reconcile = self.clock.now(), self.inbox, self.steps.reconcile
+        try:
+            account = await self._store.run(lambda store: reconcile(store, inbox, chosen, gone, HOLD_REASON, now))
+        except Exception as error:
+            if not concerns_one(error) or is_exhaustion(error) or not chosen:
+                raise
+            return await self._settle_in_halves(chosen, gone, error)
         self._say(account)
         if self.eyes.first is not None:
             self.eyes.first.decided(chosen, account)
         for job, _ in account.returned:
-            with suppress(FolderUnavailableError):
-                await self._disks.on(source_folder(job), came_back, job)
+            await self._came_back(job)
         if account.taken or account.returned:
             self._taken()
         return account
+
+    async def _settle_in_halves(self, chosen: Sequence[Chosen], gone: list[str], error: Exception) -> Account:
+        """Nothing was written: each half on its own, until the file that it is about stands alone."""
+        if len(chosen) == 1 and not gone:
+            await self.set_aside([(chosen[0].sight.path, error)])
+            return Account()
+        half = 0 if gone else len(chosen) // 2
+        first = await self._settle(chosen[:half], gone)
+        rest = await self._settle(chosen[half:], [])
+        return Account(doubtful=[*first.doubtful, *rest.doubtful], renamed=[*first.renamed, *rest.renamed])
+
+    async def _came_back(self, job: Job) -> None:
+        """The note beside its former place is taken away; where that fails it stays."""
+        try:
+            with suppress(FolderUnavailableError):
+                await self._disks.on(source_folder(job), self.steps.came_back, job)
+        except Exception as error:
+            if not concerns_one(error):
+                raise
+            self.log.error("note.not_removed", job=job.id, path=shown(job.path), exc_info=error)
 
     async def on_store(self, function: Callable[[Store], Answer]) -> Answer:
         return await self._store.run(function)
@@ -280,16 +347,18 @@ def _mark(inbox: str, marker: str | None, now: float, store: Store) -> None:
     store.mark_inbox_seen(inbox, marker, now)
 
 
-def _count_old(inbox: Inbox, after: str, store: Store) -> anew.Portion:
-    return anew.count_old(store, inbox, after)
+def _count_old(inbox: Inbox, choose: anew.Choose, after: str, store: Store) -> anew.Portion:
+    return anew.count_old(store, inbox, after, choose)
 
 
-def _decide_anew(inbox: Inbox, hold: bool, now: float, after: str, store: Store) -> anew.Portion:
-    return anew.decide(store, inbox, after, hold=hold, now=now)
+def _decide_anew(inbox: Inbox, hold: bool, now: float, choose: anew.Choose, after: str, store: Store) -> anew.Portion:
+    return anew.decide(store, inbox, after, choose, hold=hold, now=now)
 
 
-def _match_held(inbox: Inbox, hold: Hold, after: int, now: float, store: Store) -> tuple[int, int | None]:
-    return anew.match_held(store, inbox, hold, after, now)
+def _match_held(
+    inbox: Inbox, hold: Hold, after: int, now: float, choose: anew.Choose, store: Store
+) -> tuple[int, int | None]:
+    return anew.match_held(store, inbox, hold, after, now, choose)
 
 
 def _sees_more(inbox: Inbox, store: Store) -> bool:

@@ -13,10 +13,13 @@ from lalald.clock import Clock
 from lalald.config import Inbox
 from lalald.disks import Disks
 from lalald.errors import FolderUnavailableError, StoreError, StoreRefusedError
-from lalald.inbox.desk import Desk, RunsOnStore
+from lalald.fault_kinds import described, is_exhaustion
+from lalald.inbox.desk import Desk
 from lalald.inbox.empty_folders import EMPTY_SECONDS, EmptyFolders
+from lalald.inbox.inspection_steps import InspectionSteps
 from lalald.inbox.mode import Mode, choose_mode
 from lalald.inbox.report import InboxState, ScanReport
+from lalald.inbox.set_aside import RunsOnStore
 from lalald.inbox.sweep import sweep
 from lalald.inbox.unreadable import Unreadable
 from lalald.inbox.watch import Hints, Watch, WatchError
@@ -53,6 +56,7 @@ class Intake:
         disks: Disks,
         existing_override: str | None = None,
         log: Any,
+        steps: InspectionSteps | None = None,
         probe_seconds: float = PROBE_SECONDS,
         empty_seconds: float = EMPTY_SECONDS,
     ) -> None:
@@ -64,7 +68,17 @@ class Intake:
         self._clock = clock
         self._disks = disks
         self._log = log
-        self._desk = Desk(inbox, store, taken=taken, clock=clock, disks=disks, existing=existing_override, log=log)
+        self._steps = steps or InspectionSteps()
+        self._desk = Desk(
+            inbox,
+            store,
+            taken=taken,
+            clock=clock,
+            disks=disks,
+            existing=existing_override,
+            log=log,
+            steps=self._steps,
+        )
         self._empty_folders = EmptyFolders(self._desk, empty_seconds)
         self._wake = asyncio.Event()
         self._turning = asyncio.Lock()
@@ -108,8 +122,11 @@ class Intake:
             return ScanReport(available=False, reason=self.describe().reason)
         return self._last_report
 
-    def rescan(self) -> None:
-        """A full look as soon as possible."""
+    def rescan(self, *, is_asked: bool = False) -> None:
+        """A full look as soon as possible, at what was set aside, too; `is_asked`: even at that in which the process has died."""
+        if is_asked:
+            self._steps.inspections.pardon(self._key)
+        self._desk.aside.hurry()
         self._scan_wanted = self._look_wanted = True
         self._native_refused = None
         self._wake.set()
@@ -197,9 +214,17 @@ class Intake:
                 await self._fall_silent(error)
             except StoreError as error:
                 self._log.error("inbox.store_failed", inbox=self._key, error=str(error), hint=error.hint)
-                self._scan_wanted = True
-                self._next_look_at = self._clock.monotonic() + self._longest_probe_seconds
+                self._try_again_later()
+            except Exception as error:
+                if not is_exhaustion(error):
+                    raise
+                self._log.warning("inbox.out_of_resources", inbox=self._key, error=described(error))
+                self._try_again_later()
         self._turned.set()
+
+    def _try_again_later(self) -> None:
+        self._scan_wanted = True
+        self._next_look_at = self._clock.monotonic() + self._longest_probe_seconds
 
     async def _turn(self) -> None:
         if not self._begun:
@@ -246,6 +271,7 @@ class Intake:
         self._desk.settling.full = False
         report = await sweep(self._desk, self._watch, None, self._empty_folders.note)
         self._last_report = report
+        await self._desk.end_scan()
         self._log.debug(
             "inbox.scanned", inbox=self._key, available=report.available, files=report.files,
             folders=report.folders, unknown=report.unknown, gone=report.gone, seconds=round(report.seconds, 3),
@@ -279,6 +305,7 @@ class Intake:
     async def _wait(self) -> None:
         """Sleeps until something happens or is due."""
         due = [self._next_scan_at, self._burst_scan_at, self._desk.settling.due_at(), self._empty_folders.due_at()]
+        due.append(self._desk.aside.due_at())
         if not self._is_available or self._scan_wanted:  # the inbox is away, or the store failed
             due = [self._next_look_at]
         soonest = min(moment for moment in due if moment is not None)

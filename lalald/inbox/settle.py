@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from lalald.fault_kinds import is_exhaustion
 from lalald.file_numbers import int64
 from lalald.inbox import downloads
 
@@ -46,6 +47,7 @@ class Look:
     ready: list[Sight] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
     troubled: list[tuple[str, OSError]] = field(default_factory=list)
+    faulted: list[tuple[str, Exception]] = field(default_factory=list)  # by what nobody foresaw
 
 
 @dataclass(slots=True)
@@ -137,7 +139,7 @@ class Settling:
         self.full = False
 
     def look(self, paths: Iterable[str], now: float) -> Look:
-        """Looks at each file; `now` is on the monotonic clock."""
+        """Looks at each file; `now` is on the monotonic clock. Raises what tells that memory or descriptors ran out."""
         found = Look()
         for path in paths:
             try:
@@ -145,9 +147,14 @@ class Settling:
             except (FileNotFoundError, NotADirectoryError):
                 self.forget(path)
                 found.absent.append(path)
-            except OSError as error:
+            except Exception as error:
+                if is_exhaustion(error):
+                    raise
                 self.forget(path)
-                found.troubled.append((path, error))
+                if isinstance(error, OSError):
+                    found.troubled.append((path, error))
+                else:
+                    found.faulted.append((path, error))
             else:
                 if sight is not None:
                     self.forget(path)

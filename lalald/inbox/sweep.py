@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
+from lalald.fault_kinds import is_exhaustion
 from lalald.inbox.desk import Desk
 from lalald.inbox.report import ScanReport
 from lalald.inbox.scan import Agreement, Differences, Listing, Walk, compare, join
@@ -76,6 +77,8 @@ async def _walk(desk: Desk, watch: Watch | None, start: str, unknown: list[str],
             await _compare(desk, listings, unknown, report)
     finally:
         walk.close()
+    if ran_out := next((error for _, error in walk.troubles if is_exhaustion(error)), None):
+        raise ran_out  # half a look would forget what it did not see
     report.files += walk.files
     report.troubles += [(folder, error) for folder, error in walk.troubles if not isinstance(error, FileNotFoundError)]
     return walk.visited
@@ -86,7 +89,9 @@ async def _compare(desk: Desk, listings: list[Listing], unknown: list[str], repo
     if differences.gone:
         await _forget(desk, differences.gone, report)
     if differences.unknown:
-        sifted = await desk.in_thread(desk.eyes.sift, differences.unknown)
+        wanted = [path for path in differences.unknown if not desk.aside.is_paused(path)]
+        sifted, faults = await desk.in_thread(desk.eyes.sift, wanted)
+        await desk.set_aside(faults)
         report.unknown += len(sifted)
         room = MOST_UNKNOWN - len(unknown)
         unknown.extend(sifted[:room])

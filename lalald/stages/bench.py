@@ -14,6 +14,7 @@ from lalald.clock import Clock
 from lalald.config import Config
 from lalald.credentials import FoundKey
 from lalald.disks import Disks
+from lalald.inspections import Inspections
 from lalald.jobs import Job
 from lalald.known_folders import KnownFolders
 from lalald.reservations import Reservations
@@ -46,6 +47,7 @@ class Bench:
     dead_hosts: Mapping[str, asyncio.Semaphore] = field(
         default_factory=dict
     )  # a turn for tracks of each; see `ServiceHealth`
+    inspections: Inspections = field(default_factory=Inspections)
     preflight: Preflight = field(init=False)
 
     def __post_init__(self) -> None:

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from lalald.api import Transfer, Uploaded
 from lalald.errors import FileError, FolderUnavailableError, TransientError, UnusableAnswerError
+from lalald.inspections import CondemnedFileError, Inspections
 from lalald.jobs import Done, Dropped, Failed, Held, Hold, Job, Later, Outcome, Stage, Task
-from lalald.media.durations import LONGEST_SECONDS, measure
+from lalald.media.durations import LONGEST_SECONDS
 from lalald.stages import duplicates
 from lalald.stages.admission import admit
 from lalald.stages.bench import Bench
@@ -30,7 +31,7 @@ async def upload(job: Job, bench: Bench) -> Outcome:
     The last is held unsent. Raises ServiceError and FileError.
     """
     is_compared = await duplicates.may_exist(job, bench)
-    looked = await bench.disks.on(source_folder(job), _looked_at, job, is_compared)
+    looked = await bench.disks.on(source_folder(job), _looked_at, job, is_compared, bench.inspections)
     if isinstance(looked, Dropped):
         await check_its_folder(job, bench)
         return gone(job, looked.reason)
@@ -57,7 +58,7 @@ def _is_to_pay(task: Task) -> bool:
     return task.stage is Stage.SPLIT and task.error is None and task.waits_for is None
 
 
-def _looked_at(job: Job, is_compared: bool) -> Job | Dropped | Failed:
+def _looked_at(job: Job, is_compared: bool, inspections: Inspections) -> Job | Dropped | Failed:
     """On a thread, all in one go: the job with what its file says of itself, or why it is not sent. Raises FileError."""
     path = source_path(job)
     if (reason := look(job)) is not None:
@@ -71,11 +72,14 @@ def _looked_at(job: Job, is_compared: bool) -> Job | Dropped | Failed:
         return Failed(f"{path} cannot be read by uid {os.getuid()}. Nothing was spent. {hint}")
     if is_compared and job.sha256 is None:
         job = replace(job, sha256=digest(path))
-    return job if job.duration is not None else _measured(job, path)
+    return job if job.duration is not None else _measured(job, path, inspections)
 
 
-def _measured(job: Job, path: str) -> Job:
-    length = measure(path)
+def _measured(job: Job, path: str, inspections: Inspections) -> Job | Failed:
+    try:
+        length = inspections.measure(path, job.size, job.mtime_ns)
+    except CondemnedFileError as error:
+        return Failed(f"internal: {error}. Nothing was spent. {error.hint}", is_internal=True)
     return replace(job, duration=length.seconds, least_duration=length.at_least if length.seconds is None else None)
 
 

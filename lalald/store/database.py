@@ -266,10 +266,21 @@ ALTER TABLE charges ADD COLUMN rule TEXT;
 UPDATE charges SET (inbox, rule) = (SELECT jobs.inbox, jobs.rule FROM jobs WHERE jobs.id = charges.job_id);
 """
 
+_SET_ASIDE_FILES = """
+CREATE TABLE set_aside_files (  -- their inspection met an exception
+    inbox TEXT NOT NULL,
+    path TEXT NOT NULL,          -- within the inbox; a BLOB where the name is not UTF-8
+    error TEXT NOT NULL,
+    since REAL NOT NULL,
+    is_old INTEGER NOT NULL,     -- it was there before the first scan
+    PRIMARY KEY (inbox, path)
+) WITHOUT ROWID;
+"""
+
 # The n-th brings version n to n + 1; none is ever edited once released.
 MIGRATIONS: tuple[str, ...] = (
     _FIRST, _OUTBOXES, _FOLDERS, _MINUTES, _UNFILED, _CONSENTS, _LENGTHS, _COMPLETENESS, _PAID_BY,
-    _NO_FIGURES, _INBOX_FOLDERS, _BREAKERS, _CHARGED_RULES,
+    _NO_FIGURES, _INBOX_FOLDERS, _BREAKERS, _CHARGED_RULES, _SET_ASIDE_FILES,
 )  # fmt: skip
 VERSION = len(MIGRATIONS)
 

@@ -16,6 +16,7 @@ from lalald.store import database
 from lalald.store.duplicates_query import Duplicates
 from lalald.store.known import KnownFiles
 from lalald.store.rows import jobs_where, name_from, stored_name
+from lalald.store.set_aside_files import SetAsideFiles
 
 _AT_ONCE = 500
 _UNPAID = "tasks.stage = 'split' AND tasks.task_id IS NULL AND tasks.asked_at IS NULL AND tasks.error IS NULL"
@@ -269,6 +270,10 @@ class Reports:
             "SELECT path, reason, iif(reason IS NULL, NULL, updated_at) FROM folders ORDER BY path"
         )
         return [FolderReport(name_from(path), reason is None, reason, since) for path, reason, since in rows]
+
+    def set_aside_files(self) -> SetAsideFiles:
+        """Files whose inspection failed; only its questions work here."""
+        return SetAsideFiles(self.connection)
 
     def known_files(self) -> KnownFiles:
         """What is known of the files in the inboxes; only its questions work here."""

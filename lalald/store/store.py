@@ -179,8 +179,8 @@ class Store(DueJobs):
                 (task.task_id, task.started_at, task.moved_at, task.due_at, task.minutes, job_id, task.number),
             )
             cursor = self.connection.execute(
-                "INSERT OR IGNORE INTO charges (task_id, job_id, task_number, path, mode, minutes, at)"
-                " SELECT ?, id, ?, path, ?, ?, ? FROM jobs WHERE id = ?",
+                "INSERT OR IGNORE INTO charges (task_id, job_id, task_number, inbox, path, rule, mode, minutes, at)"
+                " SELECT ?, id, ?, inbox, path, rule, ?, ?, ? FROM jobs WHERE id = ?",
                 (task.task_id, task.number, task.mode, task.minutes or 0.0, task.started_at or 0.0, job_id),
             )
             charged += (task.minutes or 0.0) if cursor.rowcount else 0.0
