@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from lalald.config.key_files import BY_CONFIGURATION, key_files
+from lalald.config.key_files import BY_CONFIGURATION, BY_ENVIRONMENT, key_files
 from lalald.config.model import Config
 from lalald.errors import ConfigError
 
@@ -23,6 +23,11 @@ BY_VARIABLE = "LALALD_LICENSE_KEY"
 CREDENTIAL = "the credential license-key"
 _SHORTEST_SECRET = 8  # a shorter one is nobody's licence, and stands in ids, numbers and words by chance
 _CONCEALED = "[licence key]"
+_LABEL = re.compile(
+    r"(bearer|authorization|x-license-key|license[-_ ]key|lalald?_license_key|api[-_]key)(?:\s|[:=])", re.IGNORECASE
+)
+_PATH = re.compile(r"[~.]{0,2}/")
+_KEY_AS_A_NAME = re.compile(r"(?!.*(?:key|licen[cs]e|secret|lalal))(?=.*\d)[\w-]{16,}", re.IGNORECASE)
 _SENDABLE = re.compile(r"[\x21-\x7e]+")  # visible ASCII: what can stand in an HTTP header as one word
 
 
@@ -158,12 +163,27 @@ def _key(source: _Source, text: str) -> LicenseKey | None:
         key = text[1:-1].strip()
     if not key or _PLACEHOLDER.fullmatch(key):
         return None
-    if not _SENDABLE.fullmatch(key):
-        raise ConfigError(
-            f"{source.origin}: what is there cannot be a licence key: spaces, several lines or characters beyond ASCII",
-            hint="put the key alone on one line",
-        )
+    if reason := _why_no_key(key):
+        hint = "put the key alone on one line"
+        if _PATH.match(key) and source.origin == BY_VARIABLE:
+            hint = f"{BY_ENVIRONMENT} takes the path of a file with the key"
+        raise ConfigError(f"{source.origin}: what is there cannot be a license key: {reason}", hint=hint)
     return LicenseKey(key)
+
+
+def _why_no_key(text: str) -> str:
+    """Why a text is no license key, in words that do not show it; empty if it may be one."""
+    if labelled := _LABEL.match(text):
+        return f'it begins with "{labelled[1]}", which is not part of the key'
+    if _PATH.match(text):
+        return "it is a path"
+    if text[0] in "\"'" or text[-1] in "\"'":
+        return "it has a quote at one end"
+    if lines := len(text.splitlines()) - 1:
+        return f"it has {lines + 1} lines"
+    if any(character.isspace() for character in text):
+        return "it has spaces in it"
+    return "" if _SENDABLE.fullmatch(text) else "it has characters beyond ASCII"
 
 
 def _sources(key_file: Path | None, environ: Mapping[str, str]) -> Iterator[_Source]:
@@ -181,6 +201,11 @@ def _content(path: Path, origin: str) -> str:
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE_BYTES + 1)
     except FileNotFoundError:
+        if _KEY_AS_A_NAME.fullmatch(path.name):
+            raise ConfigError(
+                f"{origin}: there is no such file, and what stands there may be the license key itself",
+                hint="put the key into a file, and write the path of that file",
+            ) from None
         raise ConfigError(
             f"{origin}: there is no file {path}", hint="put the licence key into it, or name another file"
         ) from None

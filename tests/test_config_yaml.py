@@ -126,6 +126,48 @@ def test_a_json_file_is_a_configuration_too(tmp_path: Path) -> None:
     assert loaded(tmp_path, json.dumps(yaml.safe_load(CONTRACT), indent=2)) == loaded(tmp_path, CONTRACT)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (ONE_RULE.replace("    outbox", "\u00a0   outbox"), "There is an invisible character (U+00A0)"),
+        (ONE_RULE.replace("path: ", "path:\u00a0"), "There is an invisible character (U+00A0)"),
+        (ONE_RULE.replace("outbox: /srv", "outbox:/srv"), "Is a space missing after a colon?"),
+        (with_inbox("settle:5s"), "Is a space missing after a colon?"),
+        (
+            f"{ONE_RULE}minutes: {{per_file: 1,5}}\n",
+            "line 7  minutes.5: unknown key; if it belongs to a number, write a point",
+        ),
+        (with_inbox("settle: 8:30"), '"8:30" (write 1m30s for one minute and a half)'),
+    ],
+)
+def test_what_slips_from_a_keyboard_is_told_with_its_remedy(tmp_path: Path, text: str, words: str) -> None:
+    assert any(words in line for line in mistakes(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        (
+            "ignore: [“*.txt”]",
+            'inboxes[0].ignore[0]: has typographic quotes, which are part of the value; write "*.txt"',
+        ),
+        (
+            "done_dir: „fertig“",
+            'inboxes[0].done_dir: has typographic quotes, which are part of the value; write "fertig"',
+        ),
+        ("done_dir: done\u200b", "inboxes[0].done_dir: has an invisible character in it (U+200B)"),
+        ("ignore: [a\u00a0b]", "inboxes[0].ignore[0]: has an invisible character in it (U+00A0)"),
+    ],
+)
+def test_what_a_word_processor_leaves_is_warned_of(tmp_path: Path, key: str, words: str) -> None:
+    assert any(f"line 5  {words}" in line for line in loaded(tmp_path, with_inbox(key)).warnings)
+
+
+def test_quotes_within_a_value_and_around_a_quoted_one_are_meant(tmp_path: Path) -> None:
+    keys = ("ignore: ['“a”', Bob’s, “a”b”]", 'done_dir: "“x”"')
+    assert loaded(tmp_path, with_inbox(*keys)).warnings == ()
+
+
 # what cannot be read at all
 
 

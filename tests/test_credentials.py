@@ -130,9 +130,48 @@ def test_a_folder_in_the_place_of_the_file_is_explained(tmp_path: Path) -> None:
     "text", [f"{SECRET} x", f"{SECRET}\n{SECRET}", f"{SECRET}\x00", f"ключ{SECRET}", f"\xff{SECRET}"]
 )
 def test_what_cannot_stand_in_a_header_is_refused_and_not_shown(tmp_path: Path, text: str) -> None:
-    with pytest.raises(ConfigError, match="cannot be a licence key") as refused:
+    with pytest.raises(ConfigError, match="cannot be a license key") as refused:
         license_key(config(written(tmp_path, "key", text)), {})
     assert SECRET not in "".join(traceback.format_exception(refused.value))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (f"Bearer {SECRET}", 'it begins with "Bearer"'),
+        (f"X-License-Key: {SECRET}", 'it begins with "X-License-Key"'),
+        (f"LALALD_LICENSE_KEY={SECRET}", 'it begins with "LALALD_LICENSE_KEY"'),
+        (f"license key: {SECRET}", 'it begins with "license key"'),
+        (f"{SECRET}\n{SECRET}\n{SECRET}", "it has 3 lines"),
+        (f"{SECRET} {SECRET}", "it has spaces in it"),
+        (f'"{SECRET}', "it has a quote at one end"),
+        (f"ключ{SECRET}", "it has characters beyond ASCII"),
+        (f"/run/secrets/{SECRET}", "it is a path"),
+        (f"~/{SECRET}", "it is a path"),
+    ],
+)
+def test_what_is_wrong_with_a_key_is_said_without_showing_it(tmp_path: Path, text: str, words: str) -> None:
+    for environ, key_file in (({"LALALD_LICENSE_KEY": text}, None), ({}, written(tmp_path, "key", text))):
+        found = find_license_key(config(key_file), environ)
+        assert (found.key, words in found.problem) == (None, True), found
+        assert SECRET not in found.problem + found.hint
+
+
+def test_a_path_in_the_variable_of_the_key_names_the_other_variable() -> None:
+    found = find_license_key(config(), {"LALALD_LICENSE_KEY": "/run/secrets/lalal"})
+    assert found.hint == "LALALD_LICENSE_KEY_FILE takes the path of a file with the key"
+
+
+@pytest.mark.parametrize("key", ["0123456789abcdef0123", "7c0e5a52-6f1f-4d8e-9c65-1d2b3a4f5e60"])
+def test_a_key_in_the_place_of_its_file_is_not_shown(tmp_path: Path, key: str) -> None:
+    """Seen: `there is no file /etc/lalald/KEY`, in the log and in `status`."""
+    for found in (
+        find_license_key(config(tmp_path / key), {}),
+        find_license_key(config(), {"LALALD_LICENSE_KEY_FILE": str(tmp_path / key)}),
+    ):
+        assert "may be the license key itself" in found.problem
+        assert key not in found.problem + found.hint
+    assert "there is no file" in find_license_key(config(tmp_path / "license-key-2024-11-03"), {}).problem
 
 
 def test_a_huge_file_is_not_read_whole(tmp_path: Path) -> None:
@@ -181,7 +220,7 @@ def test_quotes_around_a_key_are_no_part_of_it(tmp_path: Path, text: str) -> Non
         ('""', "the file {path} (license_key_file) holds a placeholder, not a license key"),
         ("no-key\n", "the file {path} (license_key_file) holds a placeholder, not a license key"),
         (SECRET.encode("utf-16"), "{path} is saved as UTF-16"),
-        (f"KEY = {SECRET}", "spaces, several lines"),
+        (f"KEY = {SECRET}", "it has spaces in it"),
     ],
 )
 def test_what_is_wrong_with_the_key_file_is_said(tmp_path: Path, content: str | bytes, words: str) -> None:

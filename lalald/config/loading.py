@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from lalald.config.key_files import BY_ENVIRONMENT, key_files, readable_by_others
+from lalald.config.misnamed import unknown_variables, unread_files
 from lalald.config.mistakes import Findings, spelled
 from lalald.config.model import Config
-from lalald.config.paths import absolute
+from lalald.config.paths import SYSTEM_CONFIG, absolute, home_config_folder
 from lalald.config.reading import Plain, read
 from lalald.config.resolve import Reading, Resolved, resolved
 from lalald.config.shape import shaped
@@ -53,7 +54,10 @@ def examine(path: Path, environ: Mapping[str, str]) -> Examined:
     """What a file says, and all that is wrong with it as it is written. Raises ConfigError where it cannot be read."""
     path = absolute(path)
     written = read(read_text(path))
-    findings = Findings(written.lines, mistakes=list(dict.fromkeys(written.mistakes)))
+    findings = Findings(
+        written.lines, mistakes=list(dict.fromkeys(written.mistakes)), warnings=list(dict.fromkeys(written.warnings))
+    )
+    _warn_of_names(path, environ, findings)
     data = _mapping(written.data, findings)
     if data is None:
         return Examined(path, findings, None)
@@ -72,6 +76,16 @@ def _mapping(data: Any, findings: Findings) -> dict[str, Any] | None:
     elif data is not None:
         findings.mistake((), f"expected keys such as inboxes:, got {quoted(data)}")
     return None
+
+
+def _warn_of_names(path: Path, environ: Mapping[str, str], findings: Findings) -> None:
+    """Warns of variables and files that have no effect because of their names."""
+    for name, words in unknown_variables(environ):
+        findings.sources[name,] = name
+        findings.warn((name,), words)
+    for file in unread_files(path, Path(SYSTEM_CONFIG), home_config_folder(environ)):
+        findings.sources[str(file),] = str(file)
+        findings.warn((str(file),), f"is not read, {path} is; the name of a configuration is config.yaml")
 
 
 def _override(data: dict[str, Any], environ: Mapping[str, str], findings: Findings) -> None:

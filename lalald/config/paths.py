@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lalald.errors import ConfigError
@@ -92,17 +92,32 @@ def find(explicit: str | None, environ: Mapping[str, str]) -> Path:
         return _named(explicit, "--config", environ)
     if environ.get("LALALD_CONFIG"):
         return _named(environ["LALALD_CONFIG"], "LALALD_CONFIG", environ)
-    places = [place for place in (_in_home("XDG_CONFIG_HOME", ".config", environ), Path(SYSTEM_CONFIG)) if place]
-    candidates = [places[0] / "lalald/config.yaml", *places[1:]] if len(places) > 1 else places
-    for candidate in candidates:
-        if _is_there(candidate):
-            return candidate
-    looked = ", ".join(map(str, candidates))
-    here = 'This folder has one: "lalald --config ./config.yaml …" uses it. ' if os.path.isfile("config.yaml") else ""
+    folders = [folder for folder in (home_config_folder(environ), Path(SYSTEM_CONFIG).parent) if folder]
+    for folder in folders:
+        if _is_there(folder / "config.yaml"):
+            return folder / "config.yaml"
+    looked = ", ".join(str(folder / "config.yaml") for folder in folders)
     raise ConfigError(
-        f"no configuration found; looked for --config, $LALALD_CONFIG, {looked}",
-        hint=f"{here}lalald init writes one to start from",
+        f"no configuration found; looked for --config, $LALALD_CONFIG, {looked}", hint=_elsewhere(folders)
     )
+
+
+def home_config_folder(environ: Mapping[str, str]) -> Path | None:
+    """$XDG_CONFIG_HOME/lalald, or None where there is no home."""
+    folder = _in_home("XDG_CONFIG_HOME", ".config", environ)
+    return folder / "lalald" if folder else None
+
+
+def _elsewhere(folders: Iterable[Path]) -> str:
+    """What to do without a configuration: by what lies in the working folder, or nearly where it should be."""
+    from lalald.config.misnamed import files_like_a_configuration
+
+    if os.path.isfile("config.yaml"):
+        return 'This folder has one: "lalald --config ./config.yaml …" uses it.'
+    near = next(iter(files_like_a_configuration(folders)), None)
+    if near:
+        return f"{near} is not read: the name must be config.yaml, in a folder lalald."
+    return "lalald init writes one to start from"
 
 
 def _named(named: str, origin: str, environ: Mapping[str, str]) -> Path:
@@ -114,7 +129,11 @@ def _named(named: str, origin: str, environ: Mapping[str, str]) -> Path:
     except ValueError as error:
         raise ConfigError(f"{origin}: {error}", hint="lalald init writes a configuration to start from") from None
     if not _is_there(path):
-        raise ConfigError(f"{origin}: there is no file {path}", hint="lalald init writes one to start from")
+        from lalald.config.misnamed import similar_file
+
+        near = similar_file(path)
+        hint = f'Did you mean "{near}"?' if near else "lalald init writes one to start from"
+        raise ConfigError(f"{origin}: there is no file {path}", hint=hint)
     return path
 
 

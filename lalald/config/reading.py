@@ -16,6 +16,7 @@ import yaml
 
 from lalald.config.mistakes import Mistake, Where
 from lalald.config.syntax import OWN, explained
+from lalald.config.typography import oddity
 from lalald.suggestions import quoted
 
 MOST_VALUES = 100_000
@@ -50,6 +51,7 @@ class Document:
     data: Any = None
     lines: dict[Where, int] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
+    warnings: list[Mistake] = field(default_factory=list)
 
 
 def boolean(text: str) -> bool | None:
@@ -133,6 +135,8 @@ class _Reader:
             return None
         if node.style is not None:
             return str(node.value)
+        if odd := oddity(node.value):
+            self.document.warnings.append(Mistake(node.start_mark.line + 1, where, odd))
         return None if node.value in _NULLS else Plain(node.value)
 
     def _sequence(self, node: yaml.Node, where: Where) -> list[Any] | None:

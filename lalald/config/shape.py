@@ -96,6 +96,8 @@ def _plain_words(detail: ErrorDetails) -> str:
 def _unknown_key(where: Where) -> str:
     section, name = section_at(where[:-1]), str(where[-1])
     known = list(section.model_fields) if section else []
+    if name.isdigit():
+        return "unknown key; if it belongs to a number, write a point in it, not a comma: 1.5"
     suggestion = did_you_mean(name, known, "key")
     homes = [title for title, other in SECTIONS.items() if name in other.model_fields and other is not section]
     if not suggestion and homes:

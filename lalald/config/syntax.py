@@ -6,6 +6,8 @@ import re
 
 import yaml
 
+from lalald.config.typography import invisible
+
 _PLACEHOLDER = re.compile(r"(?:^|[:\-,\[]\s)\s*\{\w+\}")
 _PLAINER = {
     "'<stream end>'": "the end of the file",
@@ -18,6 +20,7 @@ _PLAINER = {
     "mapping values are not allowed here": "a colon where no key can be",
 }
 OWN = "worded by lalald"  # the note of errors that need no translation
+_NO_SPACE = re.compile(r"\s*(?:- )?\w+:[^\s/]|\s*(?:- )?[a-z_]+:/(?!/)")
 _PATTERN = re.compile(r"(?:^|[:\-,\[])\s*[*&!%@`]")
 
 
@@ -52,12 +55,18 @@ def _remedy(error: yaml.MarkedYAMLError, problem: str, text: str, line: int) -> 
     nearby = [lines[number - 1] for number in {line, *_context_lines(error)} if 0 < number <= len(lines)]
     if "\\t" in problem or any(re.match(r" *\t", one) for one in nearby):
         return ". Indent with spaces: YAML takes no tabs"
+    if code := invisible(
+        "".join([*nearby, *lines[max(0, line - 2) : line]])
+    ):  # it may be noticed only on the next line
+        return f". There is an invisible character ({code}) in the place of a space: type the line again"
     if any(_PLACEHOLDER.search(one) for one in nearby):
         return '. A value that begins with a brace needs quotes, such as output: "{dir}/{name}/{label}.{ext}"'
     if any(_PATTERN.search(one) for one in nearby):
         return '. A value that begins with one of * & ! % @ ` needs quotes, such as "*.wav"'
     if "escape" in problem:
         return ". Within double quotes a backslash begins an escape: write '…' instead, or two backslashes"
+    if any(_NO_SPACE.match(one) for one in nearby):
+        return ". Is a space missing after a colon?"
     if "mapping values are not allowed" in problem:
         return ". Is the indentation right, and is a value with a colon in quotes?"
     return ". Is a bracket or quote left open, or the indentation uneven?"
