@@ -113,10 +113,7 @@ class Checks:
         (task,) = asked.tasks
         if task.task_id not in self._set_aside:
             self._set_aside.add(task.task_id)
-            meaning = "the service does not answer when asked for it; the other tasks are asked for without it"
-            self._bench.log.warning(
-                "check.set_aside", job=task.job_id, task=task.number, error=str(error), meaning=meaning
-            )
+            self._bench.log.warning("check.set_aside", job=task.job_id, task=task.number, reason=str(error))
         await self._settle(asked.tasks, {})
 
     async def _answers(self, task_ids: Sequence[str]) -> dict[str, TaskAnswer]:

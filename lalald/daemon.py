@@ -186,10 +186,9 @@ class _Daemon:
     def _store_troubled(self, trouble: StoreError | None) -> None:
         """Said once: nobody can be asked to look at a full disk at every try."""
         if trouble is None:
-            self.log.info("store.written_again")
+            self.log.info("store.recovered")
         else:
-            meaning = "everything waits, nothing is charged, and what is known is kept until it can be written"
-            self.log.error("store.not_written", error=told(trouble), meaning=meaning)
+            self.log.error("store.not_written", reason=told(trouble))
         self.changed.set()
 
     async def _prepare(self) -> None:
@@ -239,7 +238,7 @@ class _Daemon:
     def _warn(self) -> None:
         """What is allowed in the configuration, and odd: whoever never asks `check-config` is told too."""
         for warning in self.config.warnings:
-            self.log.warning("config.warning", config=str(self.config.path), warning=warning)
+            self.log.warning("config.warning", config=str(self.config.path), reason=warning)
 
     def _client(self, config: Config, found: FoundKey) -> Client:
         rates = config.transfers
@@ -311,8 +310,8 @@ class _Daemon:
 
     async def _first_looks(self) -> None:
         if late := await self.inboxes.looked_at():
-            meaning = "its disk or server does not answer yet, or much lies there; everything else goes on meanwhile"
-            self.log.warning("inbox.not_looked_at_yet", inboxes=[str(path) for path in late], meaning=meaning)
+            reason = "its disk or server has not answered yet, or it holds many files"
+            self.log.warning("inbox.first_scan_delayed", inboxes=[str(path) for path in late], reason=reason)
 
     def _intake_of(self, inbox: Inbox) -> Intake:
         return Intake(
@@ -380,8 +379,8 @@ class _Daemon:
                 config = await self.disks.on(str(self.config.path.parent), load, self.config.path, self.environ)
                 belonging.stay_with(self.config.api_url, config.api_url)
             except (ConfigError, FileError) as error:
-                meaning = "the previous configuration is in use until a reload succeeds"
-                self.log.error("config.kept", error=told(error), meaning=meaning)
+                hint = "The previous configuration is in use. Correct the file and reload."
+                self.log.error("config.rejected", reason=told(error), hint=hint)
                 self._note_rejected(RejectedConfig(str(error).splitlines(), self.clock.now()))
             else:
                 await self._take_over(config)
@@ -397,9 +396,8 @@ class _Daemon:
         self._say_if_the_credential_stays(found, old_api)
         await self.worker.holds.license.take(found, old_api.key)
         if config.state_dir != before.state_dir:
-            self.log.warning(
-                "config.state_dir_kept", state_dir=str(before.state_dir), meaning="a new state folder needs a restart"
-            )
+            hint = "Restart lalald to use another state folder."
+            self.log.warning("config.state_dir_ignored", state_dir=str(before.state_dir), hint=hint)
         if config.transfers != before.transfers:
             self.bench.downloads = asyncio.Semaphore(config.transfers.downloads)
         self.bench.budget.limits = config.minutes
@@ -423,8 +421,8 @@ class _Daemon:
 
     def _say_if_the_credential_stays(self, found: FoundKey, old_api: Client) -> None:
         if found.origin == CREDENTIAL and found.key == old_api.key:
-            meaning = "systemd hands a credential over at the start: a new one needs a restart"
-            self.log.info("license_key.kept", meaning=meaning)
+            hint = "systemd hands a credential over at the start: restart lalald to use a new one."
+            self.log.info("license.key_unchanged", hint=hint)
 
     def _note_rejected(self, rejected: RejectedConfig | None) -> None:
         """For `status`, without waiting for a state folder that is full."""

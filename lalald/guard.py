@@ -87,11 +87,11 @@ class Guard:
             if not concerns_one(fault):
                 raise
             self._bench.log.error(
-                "job.not_set_aside", job=job.id, path=job.path, error=described(fault), exc_info=fault
+                "job.not_set_aside", job=job.id, path=job.path, reason=described(fault), exc_info=fault
             )
             return
         self._bench.moved.set()
         if is_failed and written:
-            self._bench.log.error("job.failed", job=job.id, path=job.path, stage=str(job.stage), error=error)
+            self._bench.log.error("job.failed", job=job.id, path=job.path, stage=str(job.stage), reason=error)
             self._bench.budget.forgo(job.id)
         self._told(job.id, is_failed and written)

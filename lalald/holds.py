@@ -137,13 +137,8 @@ class Holds:
         if not started or job.id in self._warned or self._bench.clock.now() - min(started) < _WARNED_AFTER_SECONDS:
             return
         self._warned.add(job.id)
-        self._bench.log.error(
-            "job.paid_and_held",
-            job=job.id,
-            path=job.path,
-            reason=job.hold_reason,
-            meaning="its results expire 24 hours after their start",
-        )
+        hint = "The service keeps paid results for 24 hours after the start of their task."
+        self._bench.log.error("results.expiring", job=job.id, path=job.path, reason=job.hold_reason, hint=hint)
 
     async def _release(self, job: Job) -> bool:
         """Whether the job goes on: it may have been let go in vain a moment ago, or be changed by somebody else."""
@@ -155,6 +150,6 @@ class Holds:
         again = self._worker.steps.release(job, self._bench.clock.now(), by_a_person=False)
         saved = await self._worker.save(job, again)
         if saved is not None and not self.trials.are_in_vain(job):
-            self._bench.log.info("job.goes_on", job=job.id, path=job.path, held_for=str(job.hold))
+            self._bench.log.info("job.resumed", job=job.id, path=job.path, hold=str(job.hold))
         self._worker.wake()
         return saved is not None

@@ -84,7 +84,7 @@ class InternalFaults:
             self._ran_out_times += 1
             self._ran_out_until = now + pause
             say = self._log.warning if self._ran_out_times == 1 else self._log.debug
-            say("resources.ran_out", step=step, job=job.id, error=described(error), seconds=pause)
+            say("resources.ran_out", step=step, job=job.id, path=job.path, reason=described(error), seconds=pause)
         words = f"out of memory, descriptors or threads: {described(error)}. It is tried again."
         return Later(words, due_at=self._clock.now() + pause, is_counted=False)
 
@@ -113,7 +113,7 @@ class InternalFaults:
         now = self._clock.monotonic()
         self.stops[step] = Stop(described(error), self._clock.now(), now + PROBE_SECONDS)
         hint = f"One job tries it every {PROBE_SECONDS / 60:.0f} minutes; nothing fails meanwhile. Report it with the traceback above."
-        self._log.error("step.stopped", step=step, jobs=len(jobs), error=described(error), hint=hint)
+        self._log.error("step.stopped", step=step, jobs=len(jobs), reason=described(error), hint=hint)
         self._changed()
 
     def worked(self, step: str, job_id: int) -> None:

@@ -99,8 +99,7 @@ class KnownFolders:
         if before.told and (before.marker, before.reason) == (found.marker, found.reason):
             return
         if found.reason is not None:
-            meaning = "what is to be put there waits; it is taken up again when it is back"
-            self._log.warning("folder.unavailable", folder=path, reason=found.reason, meaning=meaning)
+            self._log.warning("folder.unavailable", folder=path, reason=found.reason)
         elif before.reason is not None:
             self._log.info("folder.available", folder=path)
         self._changed()

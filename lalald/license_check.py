@@ -148,8 +148,7 @@ class LicenseCheck:
             return
         except ServiceError as error:
             if self.unanswered is None:
-                meaning = "whether the license key is accepted is asked again every minute"
-                self._bench.log.warning("service.trouble", error=str(error), meaning=meaning)
+                self._bench.log.warning("service.down", reason=str(error))
             self.unanswered = str(error)
             self._bench.moved.set()
             return
@@ -158,7 +157,7 @@ class LicenseCheck:
         await self._set(None)
         now = self._bench.clock.now()
         count = await self._bench.store.run(lambda store: store.release_all(Hold.LICENCE, now))
-        self._bench.log.info("license.accepted", released=count)
+        self._bench.log.info("license.accepted", released_jobs=count)
         self._bench.moved.set()
         self._wake_worker()
 
@@ -172,13 +171,7 @@ class LicenseCheck:
         self._is_unconfirmed = False
         before = self.trouble
         if before is None or before.code != code:
-            told = self._bench.log.error
-            told(
-                f"license.{code}",
-                error=str(error),
-                hint=error.hint,
-                meaning="every job is held until a key is accepted",
-            )
+            self._bench.log.error(f"license.{code}", reason=str(error), hint=error.hint)
             await self._set(LicenseTrouble(code, str(error), error.hint, self._bench.clock.now()))
         elif code == "missing" and before.reason != str(error):
             await self._set(replace(before, reason=str(error), hint=error.hint))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from lalald.config.model import Log
+from lalald.log_format import console_renderer, ordered
 from lalald.log_output import LogStream
 
 # sd-daemon(3): a line that begins with <N> has that priority in the journal
@@ -30,17 +32,12 @@ class Lines:
         """From now on with these settings."""
         structlog = _structlog()
         console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
-        steps: list[Any] = [
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=not console),  # people read their own clock, programs UTC
-            structlog.processors.ExceptionRenderer(),
-        ]
+        steps: list[Any] = [structlog.processors.ExceptionRenderer()]
         if console:
-            # without padding: a watched log is read from left to right
-            colors = sys.stderr.isatty()
-            steps += [_printable, structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=24)]
+            steps.append(console_renderer(colors=_wants_colors(self._environ), now=datetime.now))
         else:
-            steps.append(structlog.processors.JSONRenderer(sort_keys=False))
+            time = structlog.processors.TimeStamper(fmt="iso", utc=True)
+            steps += [structlog.processors.add_log_level, time, ordered, structlog.processors.JSONRenderer()]
         if _to_the_journal(self._environ):
             steps.append(_with_priority)
         self.for_people = console
@@ -69,7 +66,7 @@ class Lines:
 
     def _loss(self, count: int, reason: str) -> str:
         """The line about lost lines; whatever the level: without it the log would seem whole."""
-        facts = {"event": "log.lines_lost", "lines": count, "error": reason}
+        facts = {"event": "log.lines_lost", "lines": count, "reason": reason}
         return f"{self._rendered(None, 'warning', facts)}\n"
 
 
@@ -108,12 +105,6 @@ def _with_priority(_logger: object, method: str, line: str) -> str:
     return priority + line.replace("\n", f"\n{priority}")  # the console's form has a traceback below its line
 
 
-def _printable(_logger: object, _method: str, facts: dict[str, Any]) -> dict[str, Any]:
-    """Names of files may hold anything: nothing of it reaches a terminal raw."""
-    return {
-        key: _escaped(value) if isinstance(value, str) and key != "exception" else value for key, value in facts.items()
-    }
-
-
-def _escaped(text: str) -> str:
-    return text if text.isprintable() else text.encode("unicode_escape", "backslashreplace").decode("ascii")
+def _wants_colors(environ: Mapping[str, str]) -> bool:
+    """On a terminal that has them, unless NO_COLOR (no-color.org) is set."""
+    return sys.stderr.isatty() and not environ.get("NO_COLOR") and environ.get("TERM", "dumb") != "dumb"

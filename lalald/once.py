@@ -24,8 +24,8 @@ async def all_carried(worker: Worker, inboxes: Inboxes) -> None:
         if await store.run(lambda store: store.waiting_count(clock.now()) - store.late_count()) <= 0:
             return
         if clock.monotonic() - worker.health.last_good_at > _WITHOUT_SUCCESS_SECONDS:
-            meaning = "the service gave no good answer for ten minutes; the jobs wait for the next run"
-            worker.bench.log.error("once.given_up", meaning=meaning)
+            reason = "the service has not answered as it should for ten minutes; the jobs wait for the next run"
+            worker.bench.log.error("run.abandoned", reason=reason)
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(_LOOKED_AGAIN_SECONDS):

@@ -81,7 +81,7 @@ def _released(job: Job, now: float, worker: Worker) -> Job:
     why = "it is not held any more" if job.state is not State.HELD else consent.objection(job, shown)
     if why is None:
         return moves.released(job, now, price=shown.minutes if shown else None)
-    worker.bench.log.warning("job.release_refused", job=job.id, path=job.path, reason=why, hold=job.hold_reason)
+    worker.bench.log.warning("release.refused", job=job.id, path=job.path, hold=job.hold, reason=why)
     return job
 
 
@@ -136,8 +136,7 @@ async def _finished(job: Job, running: list[str], worker: Worker) -> set[str] | 
             waiting = await worker.bench.store.run(lambda store: len(store.requested(limit=DIFFERENT_JOBS)))
             opened = health.failed(CANCEL, error, began_at, [job.id], waiting)
         if opened or (worker.cancel_pauses.times(job.id) == TIMES_IN_A_ROW and not health.wait_seconds(CANCEL)):
-            meaning = "tasks are cancelled when the service answers again"
-            worker.bench.log.warning("cancel.waits", job=job.id, error=str(error), meaning=meaning)
+            worker.bench.log.warning("cancel.postponed", job=job.id, path=job.path, reason=str(error))
         return None
     worker.cancel_pauses.forget(job.id)
     health.succeeded(CANCEL, [job.id], began_at)
@@ -241,7 +240,7 @@ async def _accept(folder: str, worker: Worker, intakes: Mapping[Path, Intake]) -
         worker.bench.log.info("folder.accepted", folder=folder)
         worker.holds.look_at_folders_now()
     else:
-        worker.bench.log.warning("folder.not_accepted", folder=folder, meaning="there is no folder at all")
+        worker.bench.log.warning("folder.not_accepted", folder=folder, reason="there is no such folder")
 
 
 async def _redo(number: int, argument: str, worker: Worker) -> None:
@@ -255,19 +254,17 @@ async def _redo(number: int, argument: str, worker: Worker) -> None:
 
     job = await bench.store.run(finished)
     if job is None:
-        log.warning("redo.impossible", asked=argument, meaning="there is no finished job of that number or file")
+        log.warning("redo.refused", target=argument, reason="there is no finished job with this number or file")
         return
     try:
         facts = await bench.disks.on(source_folder(job), _file_to_redo, job)
     except (OSError, FolderUnavailableError) as error:
-        log.warning(
-            "redo.impossible", asked=argument, error=str(error), meaning="its file is not there, or cannot be looked at"
-        )
+        log.warning("redo.refused", job=job.id, path=job.path, reason=f"the file cannot be read: {error}")
         return
     job = replace(job, size=facts.st_size, mtime_ns=int64(facts.st_mtime_ns), inode=int64(facts.st_ino))
     job = _matched_now(moves.carried_again(job), worker)
     job_id = await bench.store.run(partial(_redone, number, job, bench.clock.now()))
-    log.info("job.redone", asked=argument, job=job_id)
+    log.info("job.redone", job=job_id, path=job.path, earlier_job=job.id)
     worker.wake()
 
 
@@ -293,6 +290,6 @@ async def _cancel_every_client(worker: Worker) -> None:
     try:
         answers = await worker.bench.api.cancel_all()
     except ServiceError as error:
-        worker.bench.log.error("cancel_all.failed", error=str(error))
+        worker.bench.log.error("cancel_all.failed", reason=str(error))
         return
     worker.bench.log.warning("cancel_all.done", tasks=len(answers))

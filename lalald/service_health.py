@@ -113,4 +113,4 @@ class ServiceHealth:
         return opened
 
     def _warn(self, error: TransientError) -> None:
-        self._log.warning("service.trouble", error=str(error), meaning="jobs wait and go on by themselves")
+        self._log.warning("service.down", reason=str(error))

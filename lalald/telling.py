@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lalald.hold_log import GATHERED, HoldLog
+from lalald.job_results import results_folder
 from lalald.job_warnings import warning_of
 from lalald.jobs import Dropped, Held, Job, Later, Outcome, Stage, State
 
@@ -35,16 +36,34 @@ def tell(log: Any, holds: HoldLog, before: Job, after: Job, outcome: Outcome, *,
             log.warning("task.held", **facts, hold=str(outcome.hold), reason=outcome.reason)
         case Later():
             level = log.debug if before.attempts else log.info  # what differs from try to try may be a request's id
-            level("job.waits", **facts, stage=str(after.stage), reason=outcome.reason)
+            level("job.postponed", **facts, stage=str(after.stage), reason=outcome.reason)
         case Dropped():
-            log.info("job.dropped", **facts, reason=outcome.reason)
+            log.info("job.discarded", **facts, reason=outcome.reason)
         case _ if after.state is State.FAILED:
-            log.error("job.failed", **facts, stage=str(after.stage), error=after.error)
+            log.error("job.failed", **facts, stage=str(after.stage), **_charged(after), reason=after.error)
         case _ if after.state is State.CANCELLED:
-            log.info("job.cancelled", **facts, stage=str(after.stage), error=after.error)
+            log.info("job.cancelled", **facts, stage=str(after.stage), **_charged(after), reason=after.error)
         case _ if after.stage is not before.stage:
-            warning = {"warning": told} if (told := warning_of(after)) else {}
-            log.info(_past(before, after), **facts, next=str(after.stage), **warning)
+            event = _past(before, after)
+            log.info(event, **facts, **_what_matters(event, after), next=str(after.stage))
+
+
+def _what_matters(event: str, job: Job) -> dict[str, Any]:
+    """Of a start its cost; of a delivery where the results are, their cost, and what should be known about them."""
+    match event:
+        case "job.started":
+            return _charged(job)
+        case "job.delivered":
+            warning = {"warning": told} if (told := warning_of(job)) else {}
+            return {"folder": results_folder(job), "minutes": job.minutes, **warning}
+        case "job.done":
+            return {"minutes": job.minutes, **({"moved_to": job.location} if job.location else {})}
+        case _:
+            return {}
+
+
+def _charged(job: Job) -> dict[str, float]:
+    return {"minutes": job.minutes} if job.minutes else {}
 
 
 def _tell_of_missing_tracks(log: Any, before: Job, after: Job) -> None:

@@ -350,7 +350,7 @@ class Worker:
         try:
             saved = await self.bench.store.run(write)
         except StaleError:
-            self.bench.log.info("job.changed_meanwhile", job=before.id, path=before.path)
+            self.bench.log.info("job.conflict", job=before.id, path=before.path)
             return None
         if saved.minutes > before.minutes:
             self.bench.budget.charged(saved.id, saved.minutes - before.minutes)
@@ -376,7 +376,7 @@ class Worker:
     async def _not_filed(self, job: Job, error: LalaldError, *, again: bool) -> None:
         after = moves.not_filed(job, error, self.bench.clock.now(), self._jitter(), again=again)
         if after.warning != job.warning:
-            self.bench.log.warning("failure.not_filed", job=job.id, path=job.path, error=jobs.told(error))
+            self.bench.log.warning("archive.failed", job=job.id, path=job.path, reason=jobs.told(error))
         await self.save(job, after)
 
 

@@ -58,9 +58,9 @@ def test_nor_does_it_go_on_with_the_other_kind_after_a_reload(sandbox: Sandbox, 
     home.start()
     home.settings["api_url"] = TRUE
     home.write_config()
-    said = reload(home, "config.kept")
-    assert f"the state folder belongs to {sandbox.url}, and is not used with {TRUE}." in said["error"]
-    assert "state_dir" in said["error"]
+    said = reload(home, "config.rejected")
+    assert f"the state folder belongs to {sandbox.url}, and is not used with {TRUE}." in said["reason"]
+    assert "state_dir" in said["reason"]
     home.settings["inboxes"][0]["settle"] = "1s"
     home.settings["api_url"] = sandbox.url
     home.write_config()

@@ -36,7 +36,7 @@ def test_a_cancelled_file_stays_where_it_is_whatever_becomes_of_the_request(faul
             assert tree(shop.inbox) == ["ep1.wav"]
             assert [task["status"] for task in shop.sandbox.state()["tasks"]] == ["cancelled"]
             assert shop.charges().total() == 1
-            assert len(shop.journal.of("cancel.waits")) <= 1
+            assert len(shop.journal.of("cancel.postponed")) <= 1
 
     run(scenario())
 
@@ -55,7 +55,7 @@ def test_an_outage_costs_cancels_one_probe_for_all_of_them(tmp_path: Path) -> No
             await asyncio.sleep(3600)
             asked = shop.counts()["cancel"]
             assert 1 < asked < 3600, "with the shortest backoffs of all, half a second"
-            assert len(shop.journal.of("cancel.waits")) == 1
+            assert len(shop.journal.of("cancel.postponed")) == 1
             shop.sandbox.faults()
             jobs = await shop.rest()
             assert {job.state for job in jobs} == {State.CANCELLED}

@@ -195,7 +195,7 @@ def test_a_release_does_nothing_where_the_job_is_not_what_was_shown(
             await shop.drop("a.wav", seconds=72.0)
             held = await shop.until_job("too dear", hold_source=HoldSource.PER_FILE)
             await shop.leave_release(replace(held, **shown), minutes)
-            await shop.until(lambda: shop.journal.of("job.release_refused"), "it is said")
+            await shop.until(lambda: shop.journal.of("release.refused"), "it is said")
             after = await shop.until_job("the request is answered", request=None)
             assert (after.state, after.per_file_waived, after.duplicate_accepted) == (State.HELD, False, False)
             assert shop.charges().total() == 0
@@ -393,7 +393,7 @@ def test_a_release_that_an_older_version_left_pays_nothing_unseen(tmp_path: Path
 
     async def scenario() -> None:
         async with Workshop(tmp_path) as shop:
-            (refused,) = await shop.until(lambda: shop.journal.of("job.release_refused"), "it is said")
+            (refused,) = await shop.until(lambda: shop.journal.of("release.refused"), "it is said")
             assert "names no price" in refused["reason"]
             assert (await shop.job()).state is State.HELD
 

@@ -32,7 +32,7 @@ def test_a_reload_matches_what_was_left_alone_anew(sandbox: Sandbox, make_home: 
     home = make_home(sandbox.url, [CLEAN])
     home.start()
     write_wav(home.inbox / "music" / "song.wav")
-    until(lambda: home.logged("file.left_alone"), "the file was left alone, and it was said")
+    until(lambda: home.logged("file.skipped"), "the file was left alone, and it was said")
 
     home.settings["inboxes"][0]["rules"].append({"name": "rest", "mode": "demuser"})
     home.write_config()
@@ -46,7 +46,7 @@ def test_a_start_with_other_rules_matches_what_was_left_alone_anew(sandbox: Sand
     home = make_home(sandbox.url, [CLEAN])
     home.start()
     write_wav(home.inbox / "song.wav")
-    until(lambda: home.logged("file.left_alone"), "the file was left alone")
+    until(lambda: home.logged("file.skipped"), "the file was left alone")
     assert home.stop() == 0
 
     home.settings["inboxes"][0]["rules"].append({"name": "rest", "mode": "demuser"})
@@ -64,9 +64,9 @@ def test_a_reload_with_a_mistake_keeps_the_old_configuration_and_says_why(
     good = home.config.read_text()
     home.config.write_text(good.replace("voice_clean", "voice_cleen"))
 
-    said = reload(home, "config.kept")
+    said = reload(home, "config.rejected")
 
-    assert 'Did you mean "voice_clean"?' in said["error"]
+    assert 'Did you mean "voice_clean"?' in said["reason"]
     write_wav(home.inbox / "clean" / "ep1.wav")
     until(lambda: tree(home.inbox) == ["done/clean/ep1.wav"], "the old rule goes on")
 
@@ -98,11 +98,11 @@ def test_at_debug_every_request_is_told_with_what_became_of_it(sandbox: Sandbox,
     until(lambda: tree(home.inbox) == ["done/a.wav"], "it is carried")
     assert home.stop() == 0
 
-    asked = home.logged("api.asked")
+    asked = home.logged("api.called")
     assert all(line["level"] == "debug" and line["seconds"] >= 0.0 for line in asked)
     broken, refused, good = (line for line in asked if line["operation"] == "upload")
     assert "status" not in broken
-    assert "connection" in broken["error"]
+    assert "connection" in broken["reason"]
     assert (refused["status"], good["status"]) == (503, 200)
     for operation in ("upload", "split/stem_separator", "check", "delete", "limits/minutes_left"):
         last = [line for line in asked if line["operation"] == operation][-1]

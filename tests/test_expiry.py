@@ -68,7 +68,7 @@ def test_a_lost_task_whose_source_has_expired_is_uploaded_and_paid_again_where_t
             assert shop.counts()["upload"] == 2
             assert sum(shop.charges().values()) == 2
             (said,) = shop.journal.of("task.resubmitted")
-            assert said["meaning"] == "it may be charged twice"
+            assert said["reason"].endswith("it may be charged twice")
 
     run(scenario())
 

@@ -273,7 +273,7 @@ def check_what_is_said(shop: Workshop) -> None:
     assert KEY.encode() not in b"".join(path.read_bytes() for path in shop.state.iterdir() if path.is_file())
     for event in ("job.held", "job.failed", "job.done"):
         assert all(times == 1 for times in Counter(facts["job"] for facts in shop.journal.of(event)).values()), event
-    waits = [facts for level, event, facts in shop.journal.events if event == "job.waits" and level == "info"]
+    waits = [facts for level, event, facts in shop.journal.events if event == "job.postponed" and level == "info"]
     assert all(times == 1 for times in Counter((facts["job"], facts["stage"]) for facts in waits).values())
 
 

@@ -148,9 +148,9 @@ def test_a_first_scan_counts_and_prices_all_files(make_home: MakeHome, sandbox: 
         (home.inbox / f"{number}.mkv").write_bytes(b"a length that nobody states")
     (home.inbox / "notes.txt").write_text("not counted")
     home.start()
-    (logged,) = until(lambda: home.logged("inbox.first_look"), "the first scan is over")
+    (logged,) = until(lambda: home.logged("inbox.first_scan_done"), "the first scan is over")
     home.stop()
-    assert (logged["files"], logged["fate"]) == (40, existing)
+    assert (logged["files"], logged["existing"]) == (40, existing)
     if existing == "skip":
         assert "minutes" not in logged
         return

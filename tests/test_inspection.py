@@ -148,7 +148,7 @@ def test_an_old_file_that_was_set_aside_is_held_like_the_others_when_it_can_be_i
         place.steps = faulty.steps
         async with place.running():
             await place.wait_for(names)
-            await place.wait_for_word("inbox.first_look")
+            await place.wait_for_word("inbox.first_scan_done")
         place.steps = DEFAULT
         async with place.running():
             jobs = await place.wait_for([*names, POISON])

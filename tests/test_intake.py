@@ -211,8 +211,8 @@ def test_a_file_moved_in_becomes_a_job_of_its_rule(tmp_path: Path) -> None:
             )
             await intake.quiet()
             assert place.woken == 1
-            assert place.log.said("job.taken") == [
-                {"job": job.id, "inbox": str(place.folder), "path": "a.mp3", "rule": "rest", "held": False}
+            assert place.log.said("job.created") == [
+                {"job": job.id, "inbox": str(place.folder), "path": "a.mp3", "rule": "rest"}
             ]
 
     play(story)
@@ -255,7 +255,7 @@ def test_a_file_copied_slowly_is_taken_when_it_is_whole(tmp_path: Path) -> None:
 
 
 async def said_of(place: Place, path: str) -> bool:
-    return any(keys["path"] == path for keys in place.log.said("job.taken"))
+    return any(keys["path"] == path for keys in place.log.said("job.created"))
 
 
 def test_settle_waits_until_nothing_changed_for_so_long(tmp_path: Path) -> None:
@@ -407,14 +407,14 @@ def test_a_file_that_no_rule_matches_is_left_alone_and_said_once_through_restart
     async def story() -> None:
         async with place.running() as intake:
             place.put("notes.txt")
-            assert "not an audio or video" in (await place.wait_for_word("file.left_alone"))["reason"]
+            assert "not an audio or video" in (await place.wait_for_word("file.skipped"))["reason"]
             intake.rescan()
             await intake.quiet()
         async with place.running() as intake:
             intake.rescan()
             await intake.quiet()
             assert await place.jobs() == []
-        assert len(place.log.said("file.left_alone")) == 1
+        assert len(place.log.said("file.skipped")) == 1
 
     play(story)
 
@@ -487,14 +487,14 @@ def test_with_changed_skip_a_retagged_file_is_left_alone_for_good(tmp_path: Path
             else:
                 path.unlink()
                 path.write_bytes(b"retagged")
-            assert "changed: skip" in (await place.wait_for_word("file.left_alone"))["reason"]
+            assert "changed: skip" in (await place.wait_for_word("file.skipped"))["reason"]
             intake.replace(place.inbox)
             await intake.quiet()
             assert len(await place.jobs()) == 1
             path.write_bytes(b"retagged once more")
             await until(partial(knows_size, place, "a.mp3", 18), "the second change")
             assert len(await place.jobs()) == 1
-            assert len(place.log.said("file.left_alone")) == 1
+            assert len(place.log.said("file.skipped")) == 1
 
     play(story)
 
@@ -1073,7 +1073,7 @@ def test_after_a_reload_the_new_settings_count_and_files_left_alone_are_matched_
     async def story() -> None:
         async with place.running() as intake:
             place.put("a.mp3")
-            await place.wait_for_word("file.left_alone")
+            await place.wait_for_word("file.skipped")
             intake.replace(replace(place.inbox, rules=RULES, watch="polling"))
             await place.wait_for(["a.mp3"])
             assert intake.describe().watch == "polling"
@@ -1111,7 +1111,7 @@ def test_new_rules_take_what_was_left_alone_but_an_old_folder_is_no_order(
 
 
 async def left_alone(place: Place, count: int) -> bool:
-    return len(place.log.said("file.left_alone")) == count
+    return len(place.log.said("file.skipped")) == count
 
 
 @pytest.mark.parametrize(
@@ -1128,7 +1128,7 @@ def test_what_was_left_alone_on_purpose_is_taken_when_the_setting_says_otherwise
             await intake.quiet()
             if "changed" in before:
                 path.write_bytes(b"retagged")
-            await place.wait_for_word("file.left_alone")
+            await place.wait_for_word("file.skipped")
             already = len(await place.jobs())
             intake.replace(replace(place.inbox, **after))  # type: ignore[arg-type]
             await place.wait_for(["a.mp3"] * (already + 1))
@@ -1309,7 +1309,7 @@ def test_a_folder_that_cannot_be_looked_at_is_said_once_and_does_not_stop_the_ot
             intake.rescan()
             await intake.quiet()
             assert await place.paths() == ["b.mp3"]
-            assert [line["error"] for line in place.log.said("folder.unreadable")] == ["File name too long"]
+            assert [line["reason"] for line in place.log.said("folder.unreadable")] == ["File name too long"]
 
     try:
         play(story)

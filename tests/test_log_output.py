@@ -118,7 +118,7 @@ def _log_disk(root: Path) -> None:
     lost = [entry for entry in entries(b"\n".join(lines)) if entry["event"] == "log.lines_lost"]
     assert len(lost) == 1, "said once, when there was room again"
     assert lost[0]["lines"] >= 5
-    assert (lost[0]["error"], lost[0]["level"]) == ("No space left on device", "warning")
+    assert (lost[0]["reason"], lost[0]["level"]) == ("No space left on device", "warning")
     assert entries(lines[-1])[0]["event"] == "daemon.stopped"
 
 

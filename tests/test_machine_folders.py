@@ -291,7 +291,7 @@ def test_an_unmounted_failed_folder_gets_nothing_and_the_file_stays_until_it_is_
             assert list(refused.iterdir()) == []
             assert tree(shop.inbox) == ["ep1.wav"]
             assert f"lalald release {refused}" in ((await shop.job(2)).warning or "")
-            assert len(shop.journal.of("failure.not_filed")) == 1, "said once"
+            assert len(shop.journal.of("archive.failed")) == 1, "said once"
             refused.rmdir()
             aside.rename(refused)
             await shop.until(lambda: tree(shop.inbox) == [], "it is mounted again")

@@ -45,7 +45,7 @@ def test_a_state_folder_on_fuse_is_warned_of_and_works(tmp_path: Path) -> None:
             assert "lies on fuse.share" in home.command("check-config").stdout
             home.start()
             (warning,) = home.logged("config.warning")
-            assert "lies on fuse.share, where a database may not be safe" in warning["warning"]
+            assert "lies on fuse.share, where a database may not be safe" in warning["reason"]
             write_wav(home.inbox / "ep1.wav")
             home.rest()
             home.kill()
@@ -68,9 +68,9 @@ def test_a_reload_from_a_share_that_does_not_answer_keeps_the_old_configuration(
             process = home.start()
             share.stop_answering()
             process.send_signal(signal.SIGHUP)
-            until(lambda: home.logged("config.kept") or process.poll() is not None, "it is given up")
-            (kept,) = home.logged("config.kept")
-            assert f"The folder {tmp_path / 'share'} has not answered for" in kept["error"]
+            until(lambda: home.logged("config.rejected") or process.poll() is not None, "it is given up")
+            (kept,) = home.logged("config.rejected")
+            assert f"The folder {tmp_path / 'share'} has not answered for" in kept["reason"]
             write_wav(home.inbox / "ep1.wav")
             until((home.inbox / "done" / "ep1.wav").exists, "what does not lie there goes on")
             share.answer()
@@ -97,7 +97,7 @@ def test_a_silent_inbox_that_a_reload_leaves_out_ends_nothing(tmp_path: Path) ->
             home.write_config()
             share.stop_answering()
             home.start()
-            assert home.logged("inbox.not_looked_at_yet")[0]["inboxes"] == [str(tmp_path / "share")]
+            assert home.logged("inbox.first_scan_delayed")[0]["inboxes"] == [str(tmp_path / "share")]
             home.settings["inboxes"] = [inbox]
             home.write_config()
             assert home.process is not None
@@ -125,7 +125,7 @@ def test_a_state_disk_that_fails_for_moments_is_waited_for_and_not_called_damage
                 write_wav(home.inbox / name, 0.1, pitch=pitch)
                 until(lambda written=written: len(home.logged("store.not_written")) > written, "it wants to write")  # type: ignore[misc] # bound here
                 share.answer()
-                until(lambda: len(home.logged("store.written_again")) > written, "it can")  # noqa: B023 - at once
+                until(lambda: len(home.logged("store.recovered")) > written, "it can")  # noqa: B023 - at once
                 assert process.poll() is None, "it goes on"
             until(lambda: tree(home.inbox) == sorted(f"done/{name}" for name in names), "all is carried")
             assert len(sandbox.state()["charges"]) == len(names)

@@ -179,7 +179,7 @@ def test_a_failed_folder_that_dies_keeps_no_other_failure_from_its_place(tmp_pat
                 assert tree(refused) == sorted(
                     [*DEAD, *(f"{name}.error.txt" for name in DEAD), "first.wav", "first.wav.error.txt"]
                 )
-                assert len(shop.journal.of("failure.not_filed")) <= len(DEAD)
+                assert len(shop.journal.of("archive.failed")) <= len(DEAD)
 
     story(told)
 

@@ -177,7 +177,7 @@ def test_a_file_that_is_replaced_while_it_is_uploaded_is_taken_anew_and_paid_onc
     if policy == "process":
         until(lambda: len(home.jobs()) == 2, "the newer one is taken too")
     else:
-        until(lambda: home.logged("file.left_alone"), "the newer one is seen")
+        until(lambda: home.logged("file.skipped"), "the newer one is seen")
     sandbox.faults()
     until(lambda: sandbox.state()["charges"], "the newer one is paid")
     home.rest()

@@ -66,7 +66,7 @@ def test_a_mount_that_is_dead_at_the_start_keeps_nothing_else_from_starting(tmp_
             with dead_mount(home.root / place):
                 home.start()
                 if place == "inbox":
-                    assert home.logged("inbox.not_looked_at_yet")[0]["inboxes"] == [str(home.inbox)]
+                    assert home.logged("inbox.first_scan_delayed")[0]["inboxes"] == [str(home.inbox)]
                 write_wav(other.inbox / "ep1.wav")
                 until(lambda: tree(other.outbox) == ["ep1/no_vocals.wav", "ep1/vocals.wav"], "the others go on")
                 stopped_in_time(home)

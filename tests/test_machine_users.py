@@ -86,7 +86,7 @@ def test_what_may_not_be_written_is_waited_for_at_every_stage_and_goes_on_by_its
     sandbox.faults("upload:503*0")
     home.start()
     contents = {name: drop(place["inbox"], f"{name}.wav") for name, place in at.items()}
-    until(lambda: len(home.logged("job.taken")) == len(at), "all are taken")
+    until(lambda: len(home.logged("job.created")) == len(at), "all are taken")
 
     take_from(at["split"]["outbox"], at["leave"]["inbox"], at["failure"]["failed"])
     unreadable = at["upload"]["inbox"] / "upload.wav"
@@ -126,7 +126,7 @@ def test_what_may_not_be_written_is_waited_for_at_every_stage_and_goes_on_by_its
     until(lambda: tree(at["failure"]["failed"]) == ["failure.wav", "failure.wav.error.txt"], "it was filed")
     assert tree(at["failure"]["inbox"]) == []
     assert len(sandbox.state()["charges"]) == len(refused) + 1, "each once"
-    for event, times in (("job.held", len(refused)), ("failure.not_filed", 1)):
+    for event, times in (("job.held", len(refused)), ("archive.failed", 1)):
         assert len(home.logged(event)) == times, f"{event} is said once, not at every try"
     assert home.stop() == 0
 

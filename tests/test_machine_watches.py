@@ -33,7 +33,7 @@ def all_carried(home: Home, sandbox: Sandbox, names: Sequence[str]) -> None:
 def is_polled(home: Home, sysctl: str) -> None:
     """Said once in the log, with what to do, and all the time in `status`."""
     (said,) = home.logged("inbox.native_watching_refused")
-    assert sysctl in said["error"]
+    assert sysctl in said["reason"]
     assert f"sysctl {sysctl}=" in said["hint"]
     (watched,) = (line for line in home.command("status").stdout.splitlines() if "polling" in line)
     assert f"the limit of {sysctl} is reached" in watched
@@ -83,5 +83,5 @@ def test_a_burst_beyond_the_kernels_queue_loses_no_file(sandbox: Sandbox, make_h
     process.send_signal(signal.SIGCONT)
     all_carried(home, sandbox, names)
     (lost,) = home.logged("inbox.events_lost")
-    assert lost["meaning"] == "everything is looked at instead"
+    assert lost["reason"] == "the whole inbox is scanned instead"
     assert home.stop() == 0

@@ -87,7 +87,7 @@ def test_a_licence_that_nobody_can_be_asked_about_is_an_outage(tmp_path: Path) -
             shop.worker.holds.ask_the_service_now()
             await shop.until(lambda: "503" in (shop.worker.trouble or ""), "it is told what is wrong")
             await asyncio.sleep(200.0)
-            assert len(shop.journal.of("service.trouble")) == 1
+            assert len(shop.journal.of("service.down")) == 1
             shop.sandbox.faults()
             await shop.until_job("it goes on by itself", state=State.DONE)
             assert shop.worker.trouble is None

@@ -152,4 +152,4 @@ def test_the_daemon_logs_it_and_the_example_and_the_contract_have_none(sandbox: 
     home.start()
     assert home.stop() == 0
     (warning,) = home.logged("config.warning")
-    assert warning["warning"].endswith('Did you mean "pod/"?')
+    assert warning["reason"].endswith('Did you mean "pod/"?')

@@ -23,7 +23,7 @@ def test_a_rejected_reload_is_seen_until_the_next_good_one(sandbox: Sandbox, mak
     assert status(home)[0] == 0
     home.config.write_text(good.replace("stem_separator", "stem_seperator") + "nonsense: 1\n")
     process.send_signal(signal.SIGHUP)
-    until(lambda: home.logged("config.kept"), "the reload is rejected")
+    until(lambda: home.logged("config.rejected"), "the reload is rejected")
     until(lambda: status(home)[1]["config_rejected"], "it is noted")
     code, facts = status(home)
     assert code == 1
@@ -50,7 +50,7 @@ def test_a_new_start_has_no_rejected_reload(sandbox: Sandbox, make_home: MakeHom
     good = home.config.read_text()
     home.config.write_text(good + "nonsense: 1\n")
     process.send_signal(signal.SIGHUP)
-    until(lambda: home.logged("config.kept"), "the reload is rejected")
+    until(lambda: home.logged("config.rejected"), "the reload is rejected")
     assert home.stop() == 0
     assert status(home)[0] == 3
     home.config.write_text(good)

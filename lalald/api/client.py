@@ -251,12 +251,12 @@ class Client:
         try:
             yield answered
         except Exception as error:
-            facts["error"] = str(error) or type(error).__name__
+            facts["reason"] = str(error) or type(error).__name__
             raise
         finally:
             if self._log is not None:
                 self._log.debug(
-                    "api.asked", operation=operation, seconds=round(time.monotonic() - began_at, 3), **facts
+                    "api.called", operation=operation, seconds=round(time.monotonic() - began_at, 3), **facts
                 )
 
     async def _ask(self, path: str, body: Any, *, charges: bool = False) -> tuple[Any, Reply]:

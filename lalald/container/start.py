@@ -85,13 +85,13 @@ def _tell(config: Config, environ: Mapping[str, str], *, uses_default: bool) -> 
     log: Any = logs.Lines(config.log, environ).log()
     unused = [name for name in defaults.VARIABLES if environ.get(name)]
     if unused and not uses_default:
-        log.warning("container.variables_unused", variables=unused, meaning=f"{config.path} decides")
+        log.warning("container.variables_unused", variables=unused, reason=f"{config.path} decides")
     named = {"PUID": os.getuid(), "PGID": os.getgid()}
     vain = [name for name, actual in named.items() if environ.get(name, "").strip() not in ("", str(actual))]
     if vain:
         log.warning(
             "container.variables_unused", variables=vain,
-            meaning=f"the engine started it as uid {os.getuid()}, gid {os.getgid()}",
+            reason=f"the container engine started it as uid {os.getuid()}, gid {os.getgid()}",
         )  # fmt: skip
     for found in volumes.unwritable(config):
-        log.error("volume.unwritable", folder=str(found.folder), reason=found.reason, meaning=found.remedy)
+        log.error("volume.unwritable", folder=str(found.folder), reason=found.reason, hint=found.remedy)

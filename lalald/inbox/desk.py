@@ -101,7 +101,7 @@ class Desk:
         hold, now = anew.hold_old(inbox, old, held), self.clock.now()
         if decided:
             await self._through_what_was_left_alone(partial(_decide_anew, inbox, hold, now, self._choose_or_note))
-            self.log.info("inbox.matched_anew", inbox=self.key, files=decided, held=old if hold else 0)
+            self.log.info("inbox.rematched", inbox=self.key, files=decided, held=old if hold else 0)
             self._taken()
         await self._match_held(inbox, now)
         await self.set_aside([])
@@ -118,7 +118,7 @@ class Desk:
                     partial(_match_held, inbox, hold, after, now, self._choose_or_note)
                 )
                 if changed:
-                    self.log.info("job.matched_anew", inbox=self.key, hold=str(hold), jobs=changed)
+                    self.log.info("job.rematched", inbox=self.key, hold=str(hold), jobs=changed)
                     self._taken()
 
     async def _through_what_was_left_alone(self, step: Callable[[str, Store], anew.Portion]) -> tuple[int, int]:
@@ -325,7 +325,7 @@ class Desk:
         await self.remember_marker(self.presence.marker)
         await self._store.run(partial(_note_what_it_sees, self.inbox, self.clock.now()))
         if first.tally.files:
-            self.log.info("inbox.first_look", inbox=self.key, **first.facts())
+            self.log.info("inbox.first_scan_done", inbox=self.key, **first.facts())
 
     # saying
 
@@ -334,13 +334,11 @@ class Desk:
             rule = file.choice.rule
             held = file.existing == "hold"
             say = self.log.debug if held else self.log.info
-            say(
-                "job.taken", job=job_id, inbox=self.key, path=shown(file.sight.path), rule=rule and rule.name, held=held
-            )
+            say("job.created", job=job_id, path=file.sight.path, inbox=self.key, rule=rule and rule.name)
         for job, file in account.returned:
-            self.log.info("job.returned", job=job.id, inbox=self.key, path=shown(file.sight.path))
+            self.log.info("job.returned", job=job.id, path=file.sight.path, inbox=self.key)
         for path, why in account.left_alone:
-            self.log.info("file.left_alone", inbox=self.key, path=shown(path), reason=why)
+            self.log.info("file.skipped", path=path, inbox=self.key, reason=why)
 
 
 def _mark(inbox: str, marker: str | None, now: float, store: Store) -> None:

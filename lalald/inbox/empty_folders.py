@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from lalald import rules
 from lalald.inbox.desk import Desk
 from lalald.inbox.explain import own_folders
-from lalald.naming import shown
 from lalald.store.arrived_folders import ArrivedFolders
 
 EMPTY_SECONDS = 600.0
@@ -116,7 +115,7 @@ class EmptyFolders:
         if removed:
             await desk.on_store(lambda store: ArrivedFolders(store.connection).forget(desk.key, removed))
         for folder in removed:
-            desk.log.info("folder.pruned", inbox=desk.key, path=shown(folder))
+            desk.log.info("folder.pruned", inbox=desk.key, path=folder)
             self._considered.add(folder.rpartition("/")[0])
         left = [folder for folder in allowed if folder not in removed]
         found: dict[str, Facts] = await desk.in_thread(_empty_ones, desk.root, left)

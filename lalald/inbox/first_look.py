@@ -81,7 +81,7 @@ class FirstLook:
     def facts(self) -> dict[str, Any]:
         """How many files were there, what happens to them, and what they cost as far as their lengths could be read."""
         files, minutes, unknown = self.tally
-        facts: dict[str, Any] = {"files": files, "fate": self.fate_of_all}
+        facts: dict[str, Any] = {"files": files, "existing": self.fate_of_all}
         if self.fate_of_all != "skip":
             of_unknown = f", and {unknown:,} of unknown length" if unknown else ""
             facts |= {

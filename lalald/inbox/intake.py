@@ -213,12 +213,12 @@ class Intake:
             except FolderUnavailableError as error:
                 await self._fall_silent(error)
             except StoreError as error:
-                self._log.error("inbox.store_failed", inbox=self._key, error=str(error), hint=error.hint)
+                self._log.error("inbox.store_failed", inbox=self._key, reason=str(error), hint=error.hint)
                 self._try_again_later()
             except Exception as error:
                 if not is_exhaustion(error):
                     raise
-                self._log.warning("inbox.out_of_resources", inbox=self._key, error=described(error))
+                self._log.warning("inbox.out_of_resources", inbox=self._key, reason=described(error))
                 self._try_again_later()
         self._turned.set()
 
@@ -237,7 +237,7 @@ class Intake:
         if hints.root:
             self._look_wanted = True
         if hints.lost:
-            self._log.info("inbox.events_lost", inbox=self._key, meaning="everything is looked at instead")
+            self._log.info("inbox.events_lost", inbox=self._key, reason="the whole inbox is scanned instead")
             self._scan_wanted = True
         if hints.failure is not None:
             self._fall_back(hints.failure)
@@ -362,10 +362,7 @@ class Intake:
         self._stop_watching()
         self._desk.lost()
         self._empty_folders.clear()
-        self._log.warning(
-            "inbox.unavailable", inbox=self._key, reason=self._presence.reason,
-            meaning="nothing is cancelled; it is taken up again when it is back",
-        )  # fmt: skip
+        self._log.warning("inbox.unavailable", inbox=self._key, reason=self._presence.reason)
 
     # how
 
@@ -413,13 +410,8 @@ class Intake:
         if self._said_refused == str(error):
             return
         self._said_refused = str(error)
-        self._log.warning(
-            "inbox.native_watching_refused",
-            inbox=self._key,
-            error=str(error),
-            meaning="the inbox is polled instead",
-            hint=error.hint,
-        )
+        reason = f"{error} The inbox is polled instead."
+        self._log.warning("inbox.native_watching_refused", inbox=self._key, reason=reason, hint=error.hint)
 
     def _polling_instead(self, mode: Mode) -> Mode:
         pause = format_duration(self.inbox.poll_interval)

@@ -60,7 +60,7 @@ class SetAside:
             if is_old(path):
                 self.old.add(path)
             if not self._is_news(path, error):
-                self._log.debug("file.set_aside", inbox=self._inbox, path=shown(path), error=described(error))
+                self._log.debug("file.set_aside", inbox=self._inbox, path=shown(path), reason=described(error))
                 continue
             self._say(path, error)
             words = told(error) if isinstance(error, CondemnedFileError) else f"internal: {described(error)}"

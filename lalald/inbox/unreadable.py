@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from lalald.naming import shown
-
 _MOST = 10_000
 
 
@@ -36,7 +34,7 @@ class Unreadable:
             if path not in self._said and len(self._said) < _MOST:
                 self._said.add(path)
                 hint = "Give lalald the right to read it."
-                self._log.warning(event, inbox=self._inbox, path=shown(path), error=error.strerror, hint=hint)
+                self._log.warning(event, path=path, inbox=self._inbox, reason=error.strerror, hint=hint)
 
     def forget(self, paths: Iterable[str]) -> None:
         """These are looked at again."""

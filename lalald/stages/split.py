@@ -78,7 +78,7 @@ async def _throw_away(job: Job, reason: str, bench: Bench) -> Outcome:
         try:
             await bench.api.delete(job.source_id)
         except ServiceError:
-            bench.log.info("source.left_to_expire", job=job.id, source_id=job.source_id)
+            bench.log.info("source.left_to_expire", job=job.id, path=job.path, source_id=job.source_id)
     bench.budget.forgo(job.id)
     return gone(job, reason)
 

@@ -183,7 +183,8 @@ def _may_be_resubmitted(job: Job, number: int, bench: Bench) -> bool:
 def _resubmitted(job: Job, number: int, bench: Bench) -> Job:
     """The job with a task to be started, and paid, once more: the configuration says so."""
     task = next(task for task in job.tasks if task.number == number)
-    bench.log.warning("task.resubmitted", job=job.id, path=job.path, task=task.title, meaning="it may be charged twice")
+    reason = "its id never arrived, and on_lost_task is resubmit; it may be charged twice"
+    bench.log.warning("task.resubmitted", job=job.id, path=job.path, task=task.title, reason=reason)
     again = replace(task, idempotency_key=None, asked_at=None, resubmitted=task.resubmitted + 1)
     return replace(job.with_task(again), unusable_answers=0)
 

@@ -123,7 +123,7 @@ def _says_no_batches(answer: Answer) -> bool:
 async def _remember_no_batches(bench: Bench) -> None:
     now = bench.clock.now()
     bench.batch_refused_at = now
-    bench.log.info("batch.not_available", meaning="the licence's plan has no batches: tasks are started one by one")
+    bench.log.info("batch.refused", reason="the license's plan has no batches: tasks are started one by one")
     await bench.store.run(lambda store: store.set_fact("batch_refused_at", now, now))
 
 

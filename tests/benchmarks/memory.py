@@ -80,7 +80,7 @@ def _burst(files: int) -> int:
         closed.bind(("127.0.0.1", 0))  # and does not listen
         with daemon(root, f"http://127.0.0.1:{closed.getsockname()[1]}") as home:
             drop(prepared(root, files), home)
-            Tail(home, "job.taken").until(files, 300.0)
+            Tail(home, "job.created").until(files, 300.0)
             return peak_resident_bytes(pid_of(home))
 
 
