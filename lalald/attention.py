@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from lalald.disk_errors import hint_for
 from lalald.naming import shown
 from lalald.store import Store
 
@@ -63,6 +64,11 @@ def of_unreadable(inbox: str, count: int, path: str, reason: str) -> Attention:
     others = f" and {count - 1:,} more" if count > 1 else ""
     message = f"In the inbox {shown(inbox)}, {shown(path)}{others} cannot be read: {reason}"
     return Attention("unreadable_files", inbox, message, "Let lalald's user read it, or name it under `ignore`.")
+
+
+def of_state_folder(error: OSError) -> Attention:
+    message = f"The state folder cannot be written: {error.strerror}. Nothing is charged until it can be."
+    return Attention("state_not_writable", "", message, hint_for(error))
 
 
 def of_the_daemon(worker: Worker, rejected: RejectedConfig | None) -> list[Attention]:

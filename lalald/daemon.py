@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import faulthandler
 import os
 import signal
 import sys
-import traceback
 import uuid
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import closing, suppress
@@ -37,6 +37,7 @@ from lalald.config import Config, Inbox
 from lalald.config.apart import load
 from lalald.control import Server
 from lalald.credentials import CREDENTIAL, FoundKey
+from lalald.disk_errors import why_without_room
 from lalald.disks import Disks
 from lalald.errors import ConfigError, FileError, LalaldError, ServiceError, StoreError
 from lalald.fault_kinds import concerns_one
@@ -46,10 +47,12 @@ from lalald.inbox.settle import ignore_broken_leases
 from lalald.inboxes import Inboxes
 from lalald.inspections import Inspections
 from lalald.jobs import Job, told
+from lalald.journal import write_exception
 from lalald.known_folders import KnownFolders
 from lalald.license_check import KeyReader
 from lalald.lock import only_daemon
 from lalald.once import all_carried, exit_code, newest_charge, summary
+from lalald.orphans import Orphans
 from lalald.placeholders import clear_own_litter
 from lalald.reservations import Reservations
 from lalald.run_summary import RunSummary
@@ -57,11 +60,13 @@ from lalald.stage_steps import StageSteps
 from lalald.stages.bench import Bench
 from lalald.store import Store, StoreThread
 from lalald.systemd import Systemd
+from lalald.time_zone import unknown_time_zone
 from lalald.worker import Worker
 
 _STOP_SECONDS = 1.5
 _STOP_WITH_A_SPLIT_SECONDS = 8.0
 _PULSE_SECONDS = 10.0
+_STATE_TRIAL_SECONDS = 2.0
 
 
 def run(
@@ -93,8 +98,8 @@ def run(
             code = asyncio.run(live(inspections))
     except LalaldError:
         raise
-    except Exception:  # noqa: BLE001 - whatever it is, it says nothing about the streams of the program, as it would to `guarded`
-        traceback.print_exc()
+    except Exception as error:  # noqa: BLE001 - whatever it is, it says nothing about the streams of the program, as it would to `guarded`
+        write_exception(type(error), error, error.__traceback__)
         code = 1
     streams.flush_answer()
     log_output.take_over().drain()
@@ -171,6 +176,8 @@ class _Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop.set)
         loop.add_signal_handler(signal.SIGHUP, self.reload.set)
+        if os.getpid() == 1:
+            Orphans().start(loop)
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, Any], seconds: float | None = None) -> bool:
         """Whether the work came to its end: a stop, or so many seconds, end it too. Its error is raised."""
@@ -265,6 +272,10 @@ class _Daemon:
         self._look_after(self.worker.run(), "worker")
         self._look_after(self._ask_minutes(), "minutes")
         self._warn()
+        if time_zone := unknown_time_zone(self.environ):
+            self.log.warning(
+                "time_zone.unknown", TZ=time_zone, hint="Times and days are UTC. Name one such as Europe/Berlin."
+            )
         for directory in _folders(self.config):
             self._look_after(self._look_at_folder(directory), f"folder {directory}")
         for inbox in self.config.inboxes:
@@ -276,7 +287,7 @@ class _Daemon:
             await asyncio.wait([asked, asyncio.ensure_future(self.stop.wait())], return_when=asyncio.FIRST_COMPLETED)
         if not self.stop.is_set():
             inboxes = [str(inbox.path) for inbox in self.config.inboxes]
-            self.log.info("daemon.ready", version=__version__, inboxes=inboxes)
+            self.log.info("daemon.ready", version=__version__, config=str(self.config.path), inboxes=inboxes)
             await upkeep.tell_status(self.worker, self.systemd, self._condition())
             self.systemd.ready()
         for work in (
@@ -305,7 +316,10 @@ class _Daemon:
 
     def _condition(self) -> upkeep.Condition:
         return upkeep.Condition(
-            self.inboxes.unavailable_count, len(self.bench.folders.away), config_rejected=self.rejected is not None
+            self.inboxes.unavailable_count,
+            len(self.bench.folders.away),
+            config_rejected=self.rejected is not None,
+            unreadable_files=sum(intake.unreadable.count for intake in self.inboxes.intakes.values()),
         )
 
     async def _first_looks(self) -> None:
@@ -436,7 +450,23 @@ class _Daemon:
 
     async def _attention(self) -> list[Attention]:
         """What needs a person as far as this process knows, whatever the state folder can be told of it."""
-        return [*attention.of_the_daemon(self.worker, self.rejected), *await self.availability.attention()]
+        found = attention.of_the_daemon(self.worker, self.rejected)
+        if self.store.trouble is None and (error := await self._why_state_is_not_written()):
+            found.append(attention.of_state_folder(error))
+        return [
+            *found,
+            *await self.availability.attention(),
+            *(attention.of_unreadable(*facts) for facts in self.inboxes.unreadable()),
+        ]
+
+    async def _why_state_is_not_written(self) -> OSError | None:
+        """Looked at when asked: an idle daemon writes nothing, and would not notice that the disk is full."""
+        folder = self.config.state_dir
+        try:
+            async with asyncio.timeout(_STATE_TRIAL_SECONDS):
+                return await self.disks.on(str(folder), why_without_room, folder)
+        except (FileError, TimeoutError):
+            return OSError(errno.ETIMEDOUT, "its disk or server does not answer")
 
     async def _stop(self) -> None:
         """Transfers end at once and resume later; a split on the wire is awaited, since its answer is money."""

@@ -16,6 +16,8 @@ _HINTS = {
     errno.ENOTCONN: "What is mounted there does not answer: mount it again.",
     errno.ELOOP: "Its symlinks go round in circles.",
 }
+_SCARCE_BYTES, _SCARCE_INODES = 1 << 20, 8
+_TRIAL_BYTES = 65536  # the shared memory of a database, and a few of its pages
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _RIGHTS = frozenset({errno.EACCES, errno.EPERM})
 
@@ -23,7 +25,7 @@ _RIGHTS = frozenset({errno.EACCES, errno.EPERM})
 def hint_for(error: OSError) -> str:
     """What to do next about a folder or file of lalald's own."""
     if error.errno in _RIGHTS:
-        return f"Let uid {os.geteuid()} read and write it."
+        return f"Let uid {os.geteuid()} write it."
     return _HINTS.get(error.errno or 0, _HINTS[errno.EIO])
 
 
@@ -37,8 +39,33 @@ def is_no_room(error: OSError) -> bool:
     return error.errno in _NO_ROOM
 
 
+def _reserve(descriptor: int) -> None:
+    try:
+        os.posix_fallocate(descriptor, 0, _TRIAL_BYTES)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):  # ZFS, for one, cannot reserve
+            raise
+        os.write(descriptor, bytes(_TRIAL_BYTES))
+
+
+def why_without_room(folder: Path) -> OSError | None:
+    """As `why_not_written`, but writes only where room is scarce: a health check every minute must not keep a disk awake.
+
+    A quota that the file system does not count as its free room is not seen; the next write meets it.
+    """
+    try:
+        facts = os.statvfs(folder)
+    except OSError as error:
+        return error
+    has_room = facts.f_bavail * facts.f_frsize > _SCARCE_BYTES
+    has_inodes = facts.f_files == 0 or facts.f_favail > _SCARCE_INODES  # file systems without a limit report 0 of 0
+    if has_room and has_inodes and not facts.f_flag & os.ST_RDONLY:
+        return None
+    return why_not_written(folder)
+
+
 def why_not_written(folder: Path) -> OSError | None:
-    """Why nothing can be written in the folder, found by writing a few kilobytes; None where it can be.
+    """Why nothing can be written in the folder, found by reserving room there; None where it can be.
 
     SQLite reports a full disk and a missing right alike as "unable to open database file" or "disk I/O error".
     """
@@ -46,9 +73,7 @@ def why_not_written(folder: Path) -> OSError | None:
     try:
         descriptor = os.open(trial, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            for _ in range(16):  # as much as the shared memory of a database and a few of its pages
-                os.write(descriptor, bytes(4096))
-            os.fsync(descriptor)
+            _reserve(descriptor)
         finally:
             os.close(descriptor)
     except OSError as error:

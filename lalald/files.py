@@ -47,6 +47,13 @@ _NO_SYNC = {
 _REFUSED_NAME = {errno.EINVAL, errno.EILSEQ, errno.ENOENT, errno.EPROTO}
 
 
+# systemd.exec(5): the service sees everything read-only but its ReadWritePaths=, as they were at its start.
+_SANDBOX_HINT = (
+    " systemd lets the service write only the folders in ReadWritePaths= (folders.conf): one that was created after the service"
+    " started is writable after `systemctl restart lalald`."
+)
+
+
 def no_step(_done: str) -> None:
     """Nobody watches."""
 
@@ -83,7 +90,7 @@ def whoami() -> str:
 def right_hint(error: OSError) -> str:
     """What to do about a right that is missing."""
     if error.errno == errno.EROFS:
-        return "Mount it for writing."
+        return f"Mount it for writing.{_SANDBOX_HINT if 'INVOCATION_ID' in os.environ else ''}"
     hint = f"Give {whoami()} the right to read, write and enter it: chmod, chown, or an access list"
     return f"{hint}; lsattr shows files that are immutable." if error.errno == errno.EPERM else f"{hint}."
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lalald.disk_errors import hint_for
 from lalald.errors import DaemonError
 
 
@@ -18,7 +19,7 @@ def only_daemon(state_dir: Path) -> Iterator[None]:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(state_dir / "lalald.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        hint = f"Let uid {os.getuid()} write it, or choose another `state_dir`."
+        hint = f"{hint_for(error)} Or choose another `state_dir`."
         raise DaemonError(f"the state folder {state_dir} cannot be used: {error.strerror}.", hint=hint) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

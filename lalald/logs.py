@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from lalald.config.model import Log
+from lalald.journal import PRIORITIES, is_standard_error
 from lalald.log_format import console_renderer, ordered
 from lalald.log_output import LogStream
 
-# sd-daemon(3): a line that begins with <N> has that priority in the journal
-_PRIORITIES = {"debug": "<7>", "info": "<6>", "warning": "<4>", "error": "<3>", "critical": "<2>"}
-
-_LEVELS = {level: place for place, level in enumerate(_PRIORITIES)}
+_LEVELS = {level: place for place, level in enumerate(PRIORITIES)}
 
 
 class Lines:
@@ -38,7 +35,7 @@ class Lines:
         else:
             time = structlog.processors.TimeStamper(fmt="iso", utc=True)
             steps += [structlog.processors.add_log_level, time, ordered, structlog.processors.JSONRenderer()]
-        if _to_the_journal(self._environ):
+        if is_standard_error(self._environ):
             steps.append(_with_priority)
         self.for_people = console
         self._least, self._steps = _LEVELS[settings.level], steps
@@ -93,15 +90,8 @@ def _structlog() -> Any:
     return structlog
 
 
-def _to_the_journal(environ: Mapping[str, str]) -> bool:
-    """Whether standard error is the journal's own stream: systemd names its device and inode in JOURNAL_STREAM."""
-    device, _, inode = environ.get("JOURNAL_STREAM", "").partition(":")
-    facts = os.fstat(sys.stderr.fileno())
-    return (device, inode) == (str(facts.st_dev), str(facts.st_ino))
-
-
 def _with_priority(_logger: object, method: str, line: str) -> str:
-    priority = _PRIORITIES.get(method, "<6>")
+    priority = PRIORITIES.get(method, "<6>")
     return priority + line.replace("\n", f"\n{priority}")  # the console's form has a traceback below its line
 
 

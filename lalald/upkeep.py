@@ -47,11 +47,13 @@ def _set_progress(shares: dict[int, float], store: Store) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What STATUS says besides the jobs: how many inboxes, and how many other folders, are unavailable; a rejected reload."""
+    """What STATUS says besides the jobs: how many inboxes, and how many other folders, are unavailable; a rejected reload;
+    how many files and folders in inboxes cannot be read."""
 
     unavailable_inboxes: int = 0
     unavailable_folders: int = 0
     config_rejected: bool = False
+    unreadable_files: int = 0
 
 
 async def show_status(
@@ -123,6 +125,8 @@ def status_text(
         parts.append(f"{inboxes} {'inbox' if inboxes == 1 else 'inboxes'} unavailable")
     if folders := condition.unavailable_folders:
         parts.append(f"{folders} {'folder' if folders == 1 else 'folders'} for results or finished files unavailable")
+    if files := condition.unreadable_files:
+        parts.append(f"{files} {'file' if files == 1 else 'files'} unreadable")
     if condition.config_rejected:
         parts.insert(0, "config rejected, previous configuration in use")
     if license_trouble:

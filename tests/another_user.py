@@ -19,6 +19,11 @@ _ROOT = Path(__file__).parent.parent
 _TRIAL = "import subprocess, sys, lalald.config.loading; subprocess.run([sys.executable, '--version'], check=True)"
 
 
+def give(*paths: Path) -> None:
+    for path in paths:
+        os.chown(path, NOBODY, NOBODY)
+
+
 class Interpreter(NamedTuple):
     """A Python that another user may run, and the environment in which it finds the program."""
 

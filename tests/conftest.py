@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, cast
 
 import pytest
 
-from another_user import Interpreter, interpreter_of_nobody
+from another_user import AS_NOBODY, Interpreter, give, interpreter_of_nobody
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
 from running import Home
@@ -40,6 +40,20 @@ def interpreter() -> Iterator[Interpreter]:
         if found is None:
             pytest.skip("another user may not run this version of Python")
         yield found
+
+
+@pytest.fixture
+def of_nobody(interpreter: Interpreter) -> Callable[[Home], Home]:
+    """The program runs as nobody, to whom all of its folders belong; the test stays root."""
+
+    def change(home: Home) -> Home:
+        home.state.mkdir()
+        home.root.chmod(0o755)
+        give(home.state, home.inbox, home.outbox)
+        home.python, home.variables, home.through = interpreter.python, interpreter.environ, AS_NOBODY
+        return home
+
+    return change
 
 
 @pytest.fixture

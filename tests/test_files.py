@@ -157,6 +157,11 @@ def test_a_read_only_mount_is_unavailable(small_disk: Path) -> None:
     with pytest.raises(FolderUnavailableError, match="cannot be written") as raised:
         files.check_folder(str(small_disk))
     assert raised.value.hint == "Mount it for writing."
+    script = "import errno; from lalald import files; print(files.right_hint(OSError(errno.EROFS, '')))"
+    under_systemd = {**os.environ, "INVOCATION_ID": "0" * 32}
+    said = subprocess.run([sys.executable, "-c", script], env=under_systemd, capture_output=True, text=True, check=True)
+    assert "ReadWritePaths=" in said.stdout
+    assert "systemctl restart lalald" in said.stdout
 
 
 def test_a_full_disk_is_told_from_everything_else(small_disk: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from lalald import streams
@@ -14,6 +15,7 @@ from lalald.errors import (
     StoreRefusedError,
     UsageError,
 )
+from lalald.journal import as_error
 
 _CODES: tuple[tuple[type[LalaldError], int], ...] = (
     (UsageError, 2),
@@ -50,4 +52,4 @@ def complain(error: LalaldError) -> None:
         from lalald.commands.wrapping import terminal_width, wrapped
 
         safe = wrapped(safe, terminal_width(sys.stderr))
-    print(safe, file=sys.stderr)
+    print(as_error(f"{safe}\n", os.environ), end="", file=sys.stderr)

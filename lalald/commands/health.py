@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
 TIMEOUT_SECONDS = 15.0
+_UNHEALTHY = ("_unavailable", "state_not_writable")  # codes of what the daemon reports
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -41,11 +42,11 @@ def run(arguments: Namespace) -> int:
 
 
 def check(config: str | None = None, timeout_seconds: float = TIMEOUT_SECONDS) -> int:
-    """0 where every loop of the daemon turned within the time, 1 where it did and a folder is unavailable, else 3."""
+    """0 where every loop of the daemon turned within the time, 1 where it did and a folder is unavailable or the state cannot be written, else 3."""
     folder = _state_folder(config)
     said = report(folder, timeout_seconds)
     if said.is_running:
-        unavailable = [message for code, _, message, _ in said.items if code.endswith("_unavailable")]
+        unavailable = [message for code, _, message, _ in said.items if code.endswith(_UNHEALTHY)]
         for message in unavailable:
             print(f"lalald: {message}", file=sys.stderr)
         return 1 if unavailable else 0

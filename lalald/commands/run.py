@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 
@@ -24,8 +25,10 @@ def carry(arguments: Namespace, accept: Callable[[Config], None]) -> int:
     """The life of the daemon. Its configuration is shown to `accept` first, whose error is its end."""
     from lalald import log_output
     from lalald.config import apart, find
+    from lalald.journal import write_exception
 
     log_output.take_over()
+    sys.excepthook = write_exception
     # A reload that is asked for before there is a daemon to do it would be its end; what has changed is being read just now.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     reading = apart.begin(find(arguments.config, os.environ), os.environ)

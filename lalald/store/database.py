@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 
+from lalald import disk_errors
 from lalald.errors import NoStoreError, StoreBusyError, StoreError, StoreRefusedError
 
 FILE_NAME = "lalald.sqlite3"
@@ -295,11 +297,9 @@ def connect(state_dir: Path, *, read_only: bool = False) -> sqlite3.Connection:
     try:
         return _reader(path) if read_only else _writer(path)
     except sqlite3.Error as error:
-        raise translated(error, path) from error
-    except PermissionError as error:
-        raise StoreError(f"{error.filename}: {error.strerror}.", hint="Check its owner and mode.") from error
+        raise translated(error, path, state_dir) from error
     except OSError as error:
-        raise StoreBusyError(f"{error.filename}: {error.strerror}.", hint=_FAILING) from error
+        raise _by_cause(error.filename or path, error) from error
 
 
 def _reader(path: Path) -> sqlite3.Connection:
@@ -387,13 +387,41 @@ def is_of_the_disk(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR")
 
 
-def translated(error: sqlite3.Error, path: Path | str) -> StoreError:
-    """SQLite's error in plain words."""
+def folder_of(connection: sqlite3.Connection) -> Path | None:
+    """The folder of its database; asks no disk."""
+    try:
+        file = connection.execute("PRAGMA database_list").fetchone()[2]
+    except sqlite3.Error:
+        return None
+    return Path(file).parent if file else None
+
+
+def translated(error: sqlite3.Error, path: Path | str, state_dir: Path | None = None) -> StoreError:
+    """SQLite's error in plain words.
+
+    SQLite reports a full disk, a missing right and a failing disk alike. With `state_dir` the cause is looked for: room for a small
+    file is reserved there.
+    """
+    failure = _by_code(error, path)
+    if state_dir is None or isinstance(failure, StoreRefusedError) or getattr(failure, "locked", False):
+        return failure
+    cause = disk_errors.why_not_written(state_dir)
+    return failure if cause is None else _by_cause(path, cause)
+
+
+def _by_cause(path: Path | str, cause: OSError) -> StoreError:
+    kind = StoreBusyError if disk_errors.passes(cause) else StoreError
+    return kind(f"{path} cannot be written: {cause.strerror}.", hint=disk_errors.hint_for(cause))
+
+
+def _by_code(error: sqlite3.Error, path: Path | str) -> StoreError:
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
         return StoreRefusedError(f"{path} is damaged or no database ({error}); it was left as it is.", hint=_DAMAGED)
     if name.startswith("SQLITE_FULL"):
-        return StoreBusyError(f"{path} cannot be written: {error}.", hint="Make room on the disk of the state folder.")
+        return StoreBusyError(
+            f"{path} cannot be written: {error}.", hint=disk_errors.hint_for(OSError(errno.ENOSPC, ""))
+        )
     if is_of_the_disk(error):
         return StoreBusyError(f"{path} cannot be used: {error}.", hint=_FAILING)
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):

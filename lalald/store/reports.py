@@ -143,9 +143,10 @@ class Reports:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        folder = database.folder_of(self.connection) if isinstance(error, sqlite3.Error) else None
         self.close()
         if isinstance(error, sqlite3.Error):
-            raise database.translated(error, "the database") from error
+            raise database.translated(error, "the database", folder) from error
 
     def job(self, job_id: int) -> JobReport | None:
         found = self._reports("jobs.id = ?", (job_id,), 1)
@@ -316,7 +317,7 @@ class Reports:
         try:
             found = jobs_where(self.connection, f"WHERE {where} ORDER BY {order} LIMIT ?", (*parameters, limit))
         except sqlite3.Error as error:
-            raise database.translated(error, "the database") from error
+            raise database.translated(error, "the database", database.folder_of(self.connection)) from error
         return [JobReport(job, progress) for job, progress in found]
 
 

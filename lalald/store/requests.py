@@ -54,7 +54,7 @@ class Requests(Reports):
             yield
             self.connection.execute("COMMIT")
         except sqlite3.Error as error:
-            raise database.translated(error, "the database") from error
+            raise database.translated(error, "the database", database.folder_of(self.connection)) from error
         finally:
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")

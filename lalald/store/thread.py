@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from lalald.errors import RowError, StoreBusyError, StoreError, StoreRefusedError
-from lalald.store.database import translated
+from lalald.store.database import folder_of, translated
 from lalald.store.store import Store
 
 Answer = TypeVar("Answer")
@@ -199,7 +199,7 @@ class StoreThread:
                     self._run_by_itself(store, call)
             connection.execute("COMMIT")
         except (sqlite3.Error, MemoryError) as error:
-            failure = _no_memory() if isinstance(error, MemoryError) else translated(error, "the database")
+            failure = self._failure(error)
             try:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
@@ -207,6 +207,11 @@ class StoreThread:
                 return self._doubt(worse)
             return self._doubt(error) if isinstance(failure, StoreRefusedError) else failure
         return None
+
+    def _failure(self, error: sqlite3.Error | MemoryError) -> StoreError:
+        if isinstance(error, MemoryError):
+            return _no_memory()
+        return translated(error, "the database", folder_of(self._store.connection))
 
     def _doubt(self, error: Exception) -> StoreError:
         self._doubts += 1

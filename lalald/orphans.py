@@ -1,0 +1,49 @@
+"""As a container's first process the daemon becomes the parent of processes that `docker exec` left behind: it reaps them once they end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+
+_OWN_SECONDS = 10.0  # whoever started a process of the daemon's own waits for it at once
+
+
+class Orphans:
+    """Sleeps until a child ends, and leaves the daemon's own children to those who wait for them: what is still there then is an orphan."""
+
+    def __init__(self, own_seconds: float = _OWN_SECONDS) -> None:
+        self._own_seconds = own_seconds
+        self._ended: set[int] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Only where nothing else uses SIGCHLD; asyncio does not."""
+        loop.add_signal_handler(signal.SIGCHLD, self._look_later, loop)
+        self._look_later(loop)  # some may have ended before
+
+    def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._timer is None:
+            self._timer = loop.call_later(self._own_seconds, self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        ended = set(_ended_children())
+        for pid in ended & self._ended:
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+        self._ended = ended - self._ended
+        if self._ended:
+            self._look_later(loop)
+
+
+def _ended_children() -> Iterator[int]:
+    """Children of this process that have ended and that nobody has waited for; proc_pid_stat(5): state and parent follow the name."""
+    parent = str(os.getpid())
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError), open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as file:
+            state, its_parent = file.read().rpartition(")")[2].split()[:2]
+            if state == "Z" and its_parent == parent:
+                yield int(name)
