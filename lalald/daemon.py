@@ -453,11 +453,7 @@ class _Daemon:
         found = attention.of_the_daemon(self.worker, self.rejected)
         if self.store.trouble is None and (error := await self._why_state_is_not_written()):
             found.append(attention.of_state_folder(error))
-        return [
-            *found,
-            *await self.availability.attention(),
-            *(attention.of_unreadable(*facts) for facts in self.inboxes.unreadable()),
-        ]
+        return [*found, *await self.availability.attention()]
 
     async def _why_state_is_not_written(self) -> OSError | None:
         """Looked at when asked: an idle daemon writes nothing, and would not notice that the disk is full."""

@@ -1,4 +1,4 @@
-"""Files that the daemon may not read: counted while they are there, and explained to root as the daemon's user meets them."""
+"""Files that the daemon may not read: counted in STATUS while they are there, and explained to root as the daemon's user meets them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def attention(home: Home) -> tuple[int, list[dict[str, Any]]]:
     home.through, through = (), home.through
     answer = home.command("status", "--json")
     home.through = through
-    found = [item for item in json.loads(answer.stdout)["needs_attention"] if item["code"] == "files_unreadable"]
+    found = [item for item in json.loads(answer.stdout)["needs_attention"] if item["code"] == "unreadable_files"]
     return answer.returncode, found
 
 
@@ -65,8 +65,7 @@ def test_unreadable_files_need_a_person_until_they_can_be_read_or_are_gone(
     code, (item,) = attention(home)
     assert code == 1
     assert item["subject"] == str(home.inbox)
-    assert f"2 files or folders cannot be read; the first, {first.name}: Permission denied" in item["message"]
-    assert f"uid {NOBODY}" in item["hint"]
+    assert f"{first.name} and 1 more cannot be read: Permission denied" in item["message"]
 
     os.chown(first, NOBODY, NOBODY)
     manager.hear_status("1 file unreadable")
@@ -74,8 +73,6 @@ def test_unreadable_files_need_a_person_until_they_can_be_read_or_are_gone(
     manager.hear_status("idle")
     until(lambda: tree(home.inbox) == ["done/a.wav"], "what can be read is processed")
     assert attention(home) == (0, [])
-    drop_unreadable(home, "b.wav")
-    until(lambda: len(home.logged("file.unreadable")) == 3, "it is logged again")
     home.stop()
 
 

@@ -42,7 +42,7 @@ def run(arguments: Namespace) -> int:
 
 
 def check(config: str | None = None, timeout_seconds: float = TIMEOUT_SECONDS) -> int:
-    """0 where every loop of the daemon turned within the time, 1 where it did and a folder is unavailable or the state cannot be written, else 3."""
+    """0 where every loop of the daemon turned within the time; 1 where a folder is unavailable or the state not writable; else 3."""
     folder = _state_folder(config)
     said = report(folder, timeout_seconds)
     if said.is_running:

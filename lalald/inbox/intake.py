@@ -89,6 +89,7 @@ class Intake:
         self._presence: Presence | None = None
         self._marker: str | None = None
         self._told: InboxState | None = None
+        self._told_unreadable = 0
         self._begun = False
         self._gone_by: Inbox | None = None  # the settings by which what was left alone is decided
         self._look_wanted = True
@@ -429,10 +430,13 @@ class Intake:
             self._begun = False
 
     async def _tell_state(self) -> None:
-        state = self.describe()
+        state, unreadable = self.describe(), self.unreadable.count
         if state != self._told:
             await self._desk.tell(state)
             self._told = state
+            self._changed()
+        if unreadable != self._told_unreadable:
+            self._told_unreadable = unreadable
             self._changed()
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
