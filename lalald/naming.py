@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -66,6 +67,16 @@ def shown(name: str) -> str:
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape", "replace").decode() for letter in name
     )
+
+
+def shell_word(path: str) -> str:
+    """A path as it is typed in a shell: quoted where it must be, odd bytes as `$'\\xNN'` (bash, zsh, ksh)."""
+    if path.isprintable():
+        return shlex.quote(path)
+    escaped = (
+        f"\\x{byte:02x}" if byte < 32 or byte > 126 or byte in b"'\\" else chr(byte) for byte in os.fsencode(path)
+    )
+    return f"$'{''.join(escaped)}'"
 
 
 def safe(text: str, otherwise: str = "_") -> str:

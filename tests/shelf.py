@@ -65,7 +65,7 @@ class Shelf:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("LALALD_", "XDG_"))}
         return {**kept, "LALALD_CONFIG": str(self.config), "TZ": "UTC", "LC_ALL": "C.UTF-8", "TERM": "dumb"}
 
-    def run(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, cwd: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
         """The real program."""
         return subprocess.run(
             [sys.executable, "-m", "lalald", *arguments],
@@ -74,6 +74,7 @@ class Shelf:
             text=True,
             errors="surrogateescape",
             stdin=subprocess.DEVNULL,
+            cwd=cwd,
             timeout=60,
             check=False,
         )

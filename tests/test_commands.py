@@ -62,6 +62,7 @@ def status_of(shelf: Shelf, now: float = NOW) -> str:
     )
 
 
+PAST = "`lalald release ID` lets one past minutes.per_file or minutes.per_day for the price shown, never past the minutes left."
 STATUS = """\
 lalald 0.1.0 is running: pid 4242, since 2027-01-13 08:00:00
   configuration  /config
@@ -89,14 +90,14 @@ under way
 held
   lost_task  1 job since 2027-01-15 07:00:00
              #5: the task started, and its id never came
-             `lalald release ID` pays again, `lalald cancel ID` gives up; `lalald show ID` tells the story.
+             `lalald release ID` pays again, `lalald cancel ID` abandons it; `lalald show ID` shows its history.
   minutes    1 job since 2027-01-15 06:00:00; about 9.0 min to go on
              #4: needs 9.0 minutes, minutes.per_file allows 5
-             Top up, or raise the limits and reload: they resume then. `lalald release ID` lets one past its limit for the price shown.
+             Top up, or raise the limits and reload: they resume then. PAST
 
 failed (`lalald show ID` tells more, `lalald retry ID` goes on, `lalald cancel ID` gives it up)
   #2  bad.mp3  4 h ago  the service refused it: no audio in it (HTTP 400, request id 0123456789abcdef). Nothing was charged.
-"""
+""".replace("PAST", PAST)
 
 
 def test_status_tells_everything_on_one_screen(shelf: Shelf) -> None:
@@ -220,7 +221,7 @@ def test_status_as_json_has_its_keys(shelf: Shelf) -> None:
                 "minutes": 0.0,
                 "unknown": 0,
                 "stands_still": False,
-                "to_do": "`lalald release ID` pays again, `lalald cancel ID` gives up; `lalald show ID` tells the story.",
+                "to_do": "`lalald release ID` pays again, `lalald cancel ID` abandons it; `lalald show ID` shows its history.",
             },
             {
                 "hold": "minutes",
@@ -232,7 +233,7 @@ def test_status_as_json_has_its_keys(shelf: Shelf) -> None:
                 "unknown": 0,
                 "stands_still": False,
                 "to_do": "Top up, or raise the limits and reload: they resume then."
-                " `lalald release ID` lets one past its limit for the price shown.",
+                " `lalald release ID` lets one past minutes.per_file or minutes.per_day for the price shown, never past the minutes left.",
             },
         ],
         "incomplete": [],
@@ -519,7 +520,7 @@ def test_show_as_json_is_the_object_of_the_list(shelf: Shelf) -> None:
 @pytest.mark.parametrize("word", ["99", "0", "x", "-1", "1.5", "9" * 30, "٣"])
 def test_an_unknown_job_is_a_plain_error(shelf: Shelf, word: str) -> None:
     complaint = shelf.complained("show", "--", word)
-    assert complaint == f"lalald: there is no job {word}; nothing was asked.\n  `lalald jobs` lists them.\n"
+    assert complaint == f"lalald: there is no job {word}; no change was made.\n  `lalald jobs` lists them.\n"
 
 
 def test_without_a_store_commands_say_what_is_missing(empty: Shelf) -> None:
@@ -643,7 +644,7 @@ def test_a_reader_that_has_enough_ends_nothing_in_an_error(shelf: Shelf) -> None
 
 def test_every_hold_says_what_ends_it_and_what_a_release_does(shelf: Shelf) -> None:
     told = {
-        Hold.LICENCE: "it goes on by itself when the service accepts the licence key; `lalald release 4`: it is tried again now",
+        Hold.LICENCE: "it goes on by itself when the service accepts the license key; `lalald release 4`: it is tried again now",
         Hold.MINUTES: "it goes on by itself when its minutes fit; `lalald release 4`: it passes minutes.per_file",
         Hold.DISK: "it goes on by itself when there is room, and nothing in the way; `lalald release 4`: it is tried again now",
         Hold.MOUNT: "it goes on by itself when the folder is back; `lalald release 4`: it is tried again now",

@@ -24,6 +24,8 @@ ASLEEP = "The daemon is not running: this happens at its next start.\n"
 def shelf(tmp_path: Path) -> Shelf:
     filled = Shelf(tmp_path)
     filled.fill()
+    with filled.store() as store:  # enough for everything that waits, too
+        store.set_fact("minutes", {"left": 142.5, "at": NOW - 300}, NOW - 300)
     return filled
 
 
@@ -126,33 +128,33 @@ def test_a_long_list_is_told_up_to_a_screenful(shelf: Shelf) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["retry", "2", "99", "x"], "there is no job 99, x; nothing was asked."),
+        (["retry", "2", "99", "x"], "there is no job 99, x; no change was made."),
         (
             ["retry", "2", "1"],
-            "job 1 is done; only a cancelled or failed job can be asked to retry. Nothing was asked.",
+            "job 1 is done; only a cancelled or failed job can be asked to retry. No change was made.",
         ),
         (["retry", "2", "7", "8"], "job 7 is running, job 8 is waiting; only a cancelled or failed job can be"),
         (["retry"], "retry needs numbers of jobs, or --failed."),
         (["retry", "2", "--failed"], "retry needs numbers of jobs, or --failed."),
         (
             ["cancel", "6", "1"],
-            "job 1 is done; only a failed, held or waiting job can be asked to cancel. Nothing was asked.",
+            "job 1 is done; only a failed, held or waiting job can be asked to cancel. No change was made.",
         ),
         (["cancel"], "cancel needs numbers of jobs, or --all."),
         (["cancel", "6", "--all"], "cancel needs numbers of jobs, or --all."),
         (["cancel", "6", "--every-client"], "--every-client goes with --all only"),
         (["cancel", "--all", "--every-client"], "It needs a confirmation; no change was made."),
-        (["release", "4", "6"], "job 6 is running; only a held job can be asked to release. Nothing was asked."),
+        (["release", "4", "6"], "job 6 is running; only a held job can be asked to release. No change was made."),
         (
             ["release"],
             "release needs numbers of jobs or paths of configured folders, or --all; --hold and --rule go with --all.",
         ),
-        (["release", "4", "/nowhere"], "/nowhere is no folder of the daemon; nothing was asked."),
-        (["rescan", "/nowhere"], "/nowhere is no inbox of the daemon; nothing was asked."),
-        (["redo", "2", "6"], "the file of job 2 is not at /in/bad.mp3 any more; nothing was asked."),
-        (["redo", "6"], "job 6 (mix.wav) is running; only an ended one can be carried again. Nothing was asked."),
+        (["release", "4", "/nowhere"], "/nowhere is not a folder of the daemon; no change was made."),
+        (["rescan", "/nowhere"], "/nowhere is not an inbox of the daemon; no change was made."),
+        (["redo", "2", "6"], "the file of job 2 is not at /in/bad.mp3 any more; no change was made."),
+        (["redo", "6"], "job 6 (mix.wav) is running; only an ended one can be carried again. No change was made."),
         (["redo", "./2"], "no job ever carried "),
-        (["redo", "99"], "there is no job 99; nothing was asked."),
+        (["redo", "99"], "there is no job 99; no change was made."),
     ],
 )
 def test_what_cannot_be_is_refused_as_a_whole(shelf: Shelf, arguments: list[str], complaint: str) -> None:
@@ -329,5 +331,5 @@ def test_a_job_held_since_its_first_scan_is_priced_when_all_are_released(tmp_pat
 
 
 def test_what_is_done_is_redone_and_what_is_under_way_is_looked_at(shelf: Shelf) -> None:
-    assert "  `lalald redo` carries a file again" in shelf.complained("retry", "1")
-    assert "  `lalald show ID` tells more." in shelf.complained("retry", "7")
+    assert "  `lalald redo 1` processes the file of a job that is done again" in shelf.complained("retry", "1")
+    assert "  `lalald show 7` shows more." in shelf.complained("retry", "7")

@@ -35,7 +35,7 @@ def jobs_named(reports: Reports, words: Sequence[str]) -> list[JobReport]:
     missing = [word for word, report in found.items() if report is None]
     if missing:
         unknown = ", ".join(map(shown, missing))
-        raise UsageError(f"there is no job {unknown}; nothing was asked.", hint="`lalald jobs` lists them.")
+        raise UsageError(f"there is no job {unknown}; no change was made.", hint="`lalald jobs` lists them.")
     return each_once(report for report in found.values() if report is not None)
 
 
@@ -52,15 +52,16 @@ def fitting(reports: Sequence[JobReport], request: Request) -> list[JobReport]:
         told = ", ".join(f"job {report.job.id} is {report.state}" for report in wrong)
         fits = " or ".join(filter(None, (", ".join(states[:-1]), states[-1])))
         raise UsageError(
-            f"{told}; only a {fits} job can be asked to {request}. Nothing was asked.", hint=_instead(request, wrong)
+            f"{told}; only a {fits} job can be asked to {request}. No change was made.", hint=_instead(request, wrong)
         )
     return list(reports)
 
 
 def _instead(request: Request, wrong: Sequence[JobReport]) -> str:
     if request is Request.RETRY and any(report.job.state is State.DONE for report in wrong):
-        return "`lalald redo` carries a file again whose job is done, and pays again."
-    return "`lalald show ID` tells more."
+        done = next(report.job.id for report in wrong if report.job.state is State.DONE)
+        return f"`lalald redo {done}` processes the file of a job that is done again, and pays again."
+    return f"`lalald show {wrong[0].job.id}` shows more."
 
 
 def configuration(explicit: str | None) -> Config | None:
@@ -116,4 +117,5 @@ def _inbox_of(path: str, reports: Reports, kind: str, others: Sequence[str]) -> 
         if path == inbox or path.startswith(inbox.rstrip("/") + "/"):
             return inbox
     hint = f"It knows: {', '.join(map(shown, [*known, *others]))}." if known else "The daemon has seen no inbox yet."
-    raise UsageError(f"{shown(path)} is no {kind} of the daemon; nothing was asked.", hint=hint)
+    article = "an" if kind == "inbox" else "a"
+    raise UsageError(f"{shown(path)} is not {article} {kind} of the daemon; no change was made.", hint=hint)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _FIRST_LOOK = {
     "take": "taken at the first look",
-    "hold": "taken at the first look; more than 20 are held until `lalald release`",
+    "hold": "taken at the first look; more than 20 are held until `lalald release --all --hold first_scan`",
     "skip": "left alone",
 }
 

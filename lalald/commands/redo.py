@@ -14,6 +14,7 @@ from lalald.commands.wording import shown
 from lalald.errors import UsageError
 from lalald.jobs import State
 from lalald.moves import carried_again
+from lalald.naming import shell_word
 from lalald.store.reports import JobReport, Reports
 from lalald.store.requests import Kind, Requests
 
@@ -51,8 +52,8 @@ def _job(reports: Reports, word: str) -> JobReport:
     path = os.path.abspath(word)
     found = reports.job_at(path)
     if found is None:
-        hint = f"`lalald explain {shown(word)}` says why the file was not taken."
-        raise UsageError(f"no job ever carried {shown(path)}; nothing was asked.", hint=hint)
+        hint = f"`lalald explain {shell_word(word)}` says why the file was not taken."
+        raise UsageError(f"no job ever carried {shown(path)}; no change was made.", hint=hint)
     return found
 
 
@@ -60,12 +61,12 @@ def _ended(report: JobReport) -> JobReport:
     job = report.job
     if job.state not in (State.DONE, State.FAILED, State.CANCELLED):
         raise UsageError(
-            f"job {job.id} ({shown(job.path)}) is {report.state}; only an ended one can be carried again. Nothing was asked.",
+            f"job {job.id} ({shown(job.path)}) is {report.state}; only an ended one can be carried again. No change was made.",
             hint=f"`lalald show {job.id}` tells how far it is.",
         )
     if not os.path.lexists(source(job)):
         raise UsageError(
-            f"the file of job {job.id} is not at {shown(source(job))} any more; nothing was asked.",
+            f"the file of job {job.id} is not at {shown(source(job))} any more; no change was made.",
             hint="Drop it into the inbox: it is taken as a new file.",
         )
     return report

@@ -7,22 +7,25 @@ from lalald.jobs import Hold, HoldSource, Job
 
 # Of all the jobs that wait for the same thing.
 TO_DO: dict[str, str] = {
-    Hold.LICENCE: "Put a valid licence key where the configuration says; they go on by themselves.",
+    Hold.LICENCE: "Put a valid license key where the configuration says; they resume automatically.",
     Hold.MINUTES: (
         "Top up, or raise the limits and reload: they resume then."
-        " `lalald release ID` lets one past its limit for the price shown."
+        " `lalald release ID` lets one past minutes.per_file or minutes.per_day for the price shown, never past the minutes left."
     ),
-    Hold.LOST_TASK: "`lalald release ID` pays again, `lalald cancel ID` gives up; `lalald show ID` tells the story.",
-    Hold.DISK: "Make room, or take away what is in the way: they go on by themselves.",
-    Hold.MOUNT: "Bring the folder back: they go on by themselves.",
+    Hold.LOST_TASK: "`lalald release ID` pays again, `lalald cancel ID` abandons it; `lalald show ID` shows its history.",
+    Hold.DISK: "Make room, or take away what is in the way: they resume automatically.",
+    Hold.MOUNT: "Bring the folder back: they resume automatically.",
     Hold.PERMISSION: "Give lalald's user the right that the reason names: they are then resumed automatically.",
     Hold.LINK: "These are paid, and asked for again every hour. `lalald release ID` tries again now.",
-    Hold.FIRST_SCAN: "`lalald release --all` has them carried, `lalald cancel ID` leaves one alone; `lalald plan` prices them.",
+    Hold.FIRST_SCAN: (
+        "`lalald release --all --hold first_scan` processes them, `lalald cancel ID` leaves one alone;"
+        " `lalald plan` prices them."
+    ),
     Hold.DUPLICATE: "`lalald release ID` processes it again and pays, `lalald cancel ID` leaves it alone.",
 }
 
 _GOES_ON_WHEN: dict[Hold, str] = {
-    Hold.LICENCE: "the service accepts the licence key",
+    Hold.LICENCE: "the service accepts the license key",
     Hold.MINUTES: "its minutes fit",
     Hold.DISK: "there is room, and nothing in the way",
     Hold.MOUNT: "the folder is back",

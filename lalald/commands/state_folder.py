@@ -30,7 +30,7 @@ def state_dir(explicit: str | None, environ: Mapping[str, str] = os.environ) -> 
         written, base = _written(explicit, environ)
         return expanded(written, environ, base) if written else default_state_dir(environ)
     except ValueError as error:
-        raise ConfigError(f"state_dir: {error}", hint="lalald check-config tells more.") from error
+        raise ConfigError(f"state_dir: {error}", hint="`lalald check-config` shows more.") from error
 
 
 def _written(explicit: str | None, environ: Mapping[str, str]) -> tuple[str | None, Path | None]:
