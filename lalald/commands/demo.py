@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lalald.commands.layout import Bar, Cell, Section, on_a_terminal, show
+from lalald.commands.layout import Bar, Cell, Section, on_a_terminal, say, show
 from lalald.errors import StoreError, UsageError
 from lalald.jobs import State
 from lalald.money import cost_text
@@ -26,20 +26,16 @@ _ENDED = (State.DONE, State.FAILED, State.HELD, State.CANCELLED)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--keep", type=Path, metavar="FOLDER", help="play in this new folder and leave everything there"
-    )
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="work in this new folder and keep everything there")
 
 
 def run(arguments: Namespace) -> int:
     from lalald.sandbox.demo import SCENES, playing
 
     root = _folder(arguments.keep)
-    if root is None:
-        print(f"lalald: {arguments.keep} exists already; the demo wants a folder of its own.", file=sys.stderr)
-        return 2
-    print(f"A sandbox instead of LALAL.AI, {len(SCENES)} sounds in {root / 'inbox'}, one rule each:\n")
+    say(f"A sandbox instead of LALAL.AI, {len(SCENES)} sounds in {root / 'inbox'}, one rule each:\n")
     began_at = time.monotonic()
+    is_temporary = arguments.keep is None
     try:
         with playing(root) as stage:
             jobs = _watched(stage)
@@ -50,18 +46,29 @@ def run(arguments: Namespace) -> int:
                 f"\nSomething went wrong; the daemon's log:\n{stage.log.read_text(errors='replace')}", file=sys.stderr
             )
         return code
+    except KeyboardInterrupt:
+        print()
+        say("Interrupted: the sandbox and the daemon are stopped.")
+        return 130
     finally:
-        if arguments.keep is None:
+        if is_temporary:
             shutil.rmtree(root, ignore_errors=True)
+        say(_left(root, is_temporary=is_temporary))
 
 
-def _folder(keep: Path | None) -> Path | None:
+def _left(root: Path, *, is_temporary: bool) -> str:
+    if is_temporary:
+        return f"{root} was temporary and is deleted. `lalald demo --keep DIR` keeps what landed in a folder of yours."
+    return f"Everything is kept in {root}."
+
+
+def _folder(keep: Path | None) -> Path:
     if keep is None:
         return Path(tempfile.mkdtemp(prefix="lalald-demo-"))
     try:
         keep.mkdir(parents=True)
-    except FileExistsError:
-        return None
+    except FileExistsError as error:
+        raise UsageError(f"{keep} already exists.", hint="Name a new folder for the demo.") from error
     except OSError as error:
         raise UsageError(f"{keep} cannot be made: {error.strerror}.", hint="Name another folder.") from error
     return keep.resolve()
@@ -128,8 +135,8 @@ def _sum_up(stage: Stage, jobs: list[JobReport], seconds: float) -> None:
     total = sum(report.job.minutes for report in jobs)
     print("\nWhat it would have cost, in minutes (duration × stems):\n")
     show([Section("", [*rows, ("  together", "", cost_text(total))])])
-    print(f"\n{len(jobs)} files in {seconds:.1f} s, nothing spent. The sandbox's tracks are copies that say so.")
-    print("With a real key: `lalald init`, then `lalald run`.")
+    say(f"\n{len(jobs)} files in {seconds:.1f} s, nothing spent. The sandbox's tracks are copies that say so.")
+    say("With a real key: `lalald init`, then `lalald run`.")
 
 
 def _tree(folder: Path, told: Callable[[Path], str], indent: str = "  ") -> Iterator[str]:

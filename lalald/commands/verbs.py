@@ -65,7 +65,7 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
                 "lalald.commands.demo",
                 "Shows lalald at work on sounds of its own and a sandbox: seconds, and no key needed.",
                 "nothing: it talks to a sandbox on this machine.",
-                ("lalald demo",),
+                ("lalald demo", "lalald demo --keep DIR"),
                 configured=False,
             ),
             Verb(
