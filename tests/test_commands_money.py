@@ -319,6 +319,13 @@ def test_a_plan_before_the_first_run_needs_no_store_and_no_key(tmp_path: Path) -
     ]
 
 
+def test_an_empty_plan_says_what_to_do(tmp_path: Path) -> None:
+    said = Shelf(tmp_path).said("plan")
+    assert said.startswith(
+        "Nothing waits to be processed. Put audio or video files into /in, then run `lalald plan` again."
+    )
+
+
 def test_a_plan_of_a_folder_with_thousands_of_files_is_complete(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path)
     for number in range(2100):
@@ -346,6 +353,9 @@ def test_minutes_left_are_asked_for(tmp_path: Path, sandbox: Sandbox) -> None:
     sandbox.set_minutes(1234.56)
     assert shelf.said("minutes") == "1,234.5 minutes left\n"
     assert json.loads(shelf.said("minutes", "--json")) == {"minutes_left": 1234.56}
+    sandbox.set_minutes(0.0)
+    assert shelf.said("minutes").startswith("No minutes are left. Buy more on the LALAL.AI website: ")
+    assert json.loads(shelf.said("minutes", "--json")) == {"minutes_left": 0.0}
     sandbox.set_keys("another-key")
     refused = shelf.complained("minutes")
     assert "HTTP 403" in refused

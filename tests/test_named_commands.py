@@ -34,6 +34,7 @@ FILLED = {
     "lalald init DIR": "init ROOT/fresh",
     "lalald init PATH": "init ROOT/fresher",
     "lalald help COMMAND": "help plan",
+    "lalald demo --keep DIR": "demo --keep ROOT/demo",
 }
 CODES = {"status": 3}
 ONLY_PARSED = {"run", "sandbox", "demo", "web"}  # they run until they are stopped, or for seconds; others test them

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lalald.commands.json_output import show_json
-from lalald.commands.layout import Section, show
+from lalald.commands.layout import Cell, PathCell, Section, show
 from lalald.commands.minutes_account import Minutes, local_midnight, minutes_account
 from lalald.commands.state_folder import state_dir
 from lalald.commands.wording import count, iso, moment, shown
@@ -113,9 +113,9 @@ def _charge_facts(charge: ChargeReport) -> dict[str, Any]:
     }
 
 
-def _rule_row(one: PeriodSum) -> tuple[str, ...]:
-    return shown(one.rule or "-"), shown(one.inbox or "-"), cost_text(one.minutes), f"{one.charges:,}"
+def _rule_row(one: PeriodSum) -> tuple[Cell, ...]:
+    return shown(one.rule or "-"), PathCell(shown(one.inbox or "-")), cost_text(one.minutes), f"{one.charges:,}"
 
 
-def _charge_row(charge: ChargeReport) -> tuple[str, ...]:
-    return moment(charge.at), f"#{charge.job_id}", shown(charge.path), charge.mode, cost_text(charge.minutes)
+def _charge_row(charge: ChargeReport) -> tuple[Cell, ...]:
+    return moment(charge.at), f"#{charge.job_id}", PathCell(shown(charge.path)), charge.mode, cost_text(charge.minutes)

@@ -25,7 +25,24 @@ class Bar:
         return f"[{'#' * filled}{'.' * (_BAR_WIDTH - filled)}] {self.percent:3.0f} %"
 
 
-Cell = str | Bar
+@dataclass(frozen=True, slots=True)
+class PathCell:
+    """A path: on a terminal a long one is shortened in its middle, so that both ends can be read."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return self.path
+
+    def shortened(self, width: int) -> str:
+        """At most so many letters."""
+        if len(self.path) <= width:
+            return self.path
+        start = (width - 1) // 2
+        return f"{self.path[:start]}…{self.path[start + 1 - width :]}"
+
+
+Cell = str | Bar | PathCell
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,13 @@ import os
 from argparse import ArgumentParser, Namespace
 
 from lalald.commands.json_output import show_json
+from lalald.commands.layout import say
 from lalald.money import free_text
+
+_NONE_LEFT = (
+    "No minutes are left. Buy more on the LALAL.AI website: jobs that wait for them are resumed automatically,"
+    " nothing is uploaded meanwhile."
+)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -21,5 +27,5 @@ def run(arguments: Namespace) -> int:
     if arguments.json:
         show_json({"minutes_left": left})
     else:
-        print(f"{free_text(left)} minutes left")
+        say(f"{free_text(left)} minutes left" if left > 0 else _NONE_LEFT)
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, ArgumentParser, HelpFormatter
+from argparse import SUPPRESS, Action, ArgumentParser, HelpFormatter
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NoReturn
@@ -24,6 +24,11 @@ EXIT_CODES = """exit codes:
 
 class _Format(HelpFormatter):
     """Wraps at words to the terminal's width; commands and lists keep their lines."""
+
+    def _get_default_metavar_for_optional(self, action: Action) -> str:
+        """The unit alone: `--link-seconds SECONDS`."""
+        name = action.dest.upper().split("_PER_")[0]
+        return "SECONDS" if "SECONDS" in name else name.rsplit("_", 1)[-1]
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         lines = text.split("\n")

@@ -11,7 +11,7 @@ from typing import Any
 
 from lalald.commands.daemon_user import become_daemon_user
 from lalald.commands.json_output import show_json
-from lalald.commands.layout import Cell, Section, show
+from lalald.commands.layout import Cell, PathCell, Section, show
 from lalald.commands.pricing import Plan, priced
 from lalald.commands.wording import count, price, shown
 from lalald.config import Config
@@ -91,7 +91,7 @@ def _sections(plan: Plan, config: Config, left: float | None, trouble: str | Non
         rows = [
             (
                 shown(rule),
-                shown(inbox),
+                PathCell(shown(inbox)),
                 f"{line.new:,}",
                 f"{line.waiting:,}",
                 f"{line.held:,}",

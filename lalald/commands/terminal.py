@@ -13,12 +13,16 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from lalald.commands.layout import Bar, Cell, Section
+from lalald.commands.layout import Bar, Cell, PathCell, Section
+from lalald.commands.wrapping import terminal_width
 
 _COLOURS = {
     "running": "cyan", "failed": "red", "held": "yellow", "done": "green", "cancelled": "dim", "waiting": "default",
     "unavailable": "red",
 }  # fmt: skip
+
+
+_SHORTEST_PATH = 20  # letters
 
 
 def draw(sections: Iterable[Section]) -> None:
@@ -53,19 +57,23 @@ def _picture(sections: Iterable[Section]) -> Group:
 
 
 def _table(section: Section) -> Table:
+    width = terminal_width()
     columns = max(len(row) for row in (section.columns, *section.rows))
     table = Table(
         box=None, show_header=bool(section.columns), pad_edge=bool(section.heading), padding=(0, 1), header_style="bold"
     )
     for place in range(columns):
         name = section.columns[place] if place < len(section.columns) else ""
-        table.add_column(name, overflow="fold", no_wrap=place == 0)
+        longest = max((len(str(row[place])) for row in section.rows if place < len(row)), default=0)
+        table.add_column(name, overflow="fold", no_wrap=place == 0 and longest <= width // 2)
     for row in section.rows:
-        table.add_row(*(_drawn(cell) for cell in row))
+        table.add_row(*(_drawn(cell, max(_SHORTEST_PATH, width // columns)) for cell in row))
     return table
 
 
-def _drawn(cell: Cell) -> RenderableType:
+def _drawn(cell: Cell, path_width: int) -> RenderableType:
+    if isinstance(cell, PathCell):
+        return Text(cell.shortened(path_width))
     if isinstance(cell, Bar):
         bar = Table.grid(padding=(0, 1))
         bar.add_row(ProgressBar(total=100, completed=cell.percent, width=24), Text(f"{cell.percent:3.0f} %"))
