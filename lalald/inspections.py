@@ -58,7 +58,7 @@ class Inspections:
         if deaths >= MOST_DEATHS:
             message = f"lalald died {deaths} times in a row while it read this file, which is not read again"
             raise CondemnedFileError(
-                message, hint="Is it damaged? `lalald rescan` or `lalald retry` reads it once more."
+                message, hint="Is it damaged? `lalald rescan` or `lalald retry ID` reads it once more."
             )
         with self._one_suspect if deaths else _nothing():
             slot = self._enter(key)
