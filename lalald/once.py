@@ -9,6 +9,7 @@ from lalald.inboxes import Inboxes
 from lalald.run_summary import RunSummary
 from lalald.store import Store
 from lalald.store.charges import Charges
+from lalald.store.set_aside_files import SetAsideFiles
 from lalald.worker import Worker
 
 _WITHOUT_SUCCESS_SECONDS = 600.0
@@ -33,11 +34,13 @@ async def all_carried(worker: Worker, inboxes: Inboxes) -> None:
 
 
 async def exit_code(worker: Worker) -> int:
-    """0 where all is done, 1 where something failed, is held or waits."""
+    """0 where all is done, 1 where something failed, is held, set aside, or waits."""
     store, clock = worker.bench.store, worker.bench.clock
+    inboxes = [str(inbox.path) for inbox in worker.bench.config.inboxes]
     held = await store.run(lambda store: store.holds())
     left = await store.run(lambda store: store.waiting_count(clock.now()))
-    return 1 if worker.failed_count or held or left else 0
+    aside = await store.run(lambda store: any(SetAsideFiles(store.connection).of(inbox) for inbox in inboxes))
+    return 1 if worker.failed_count or held or left or aside else 0
 
 
 async def newest_charge(worker: Worker) -> int:

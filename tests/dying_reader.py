@@ -1,4 +1,4 @@
-"""The real daemon, which dies by a real signal while it reads a file whose name begins with `deadly`: `python dying_reader.py CONFIG`."""
+"""The daemon, which dies by a real signal while it reads a file named `deadly…`: `python dying_reader.py CONFIG [--once]`."""
 
 from __future__ import annotations
 
@@ -22,4 +22,4 @@ def read(path: str) -> Length:
 
 
 config = Path(sys.argv[1])
-sys.exit(run(load(config, os.environ), open_inspections=partial(Inspections, read=read)))
+sys.exit(run(load(config, os.environ), once="--once" in sys.argv, open_inspections=partial(Inspections, read=read)))

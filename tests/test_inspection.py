@@ -355,6 +355,16 @@ def test_a_file_in_which_two_daemons_died_is_passed_over_and_told(
     assert home.stop() == 0
 
 
+def test_a_run_once_that_sets_a_file_aside_says_so_by_its_exit_code(sandbox: Sandbox, make_home: MakeHome) -> None:
+    home = make_home(sandbox.url)
+    home.daemon = (str(Path(__file__).with_name("dying_reader.py")), str(home.config), "--once")
+    for number, name in enumerate(["deadly.wav", "good.wav"]):
+        write_wav(home.inbox / name, seconds=0.1, pitch=200.0 + number)
+    codes = [home.start(wait=False).wait(60) for _ in range(3)]
+    assert codes == [-signal.SIGSEGV, -signal.SIGSEGV, 1]
+    assert [job["path"] for job in home.jobs() if job["state"] == "done"] == ["good.wav"]
+
+
 def _all_ended(home: Any, names: list[str]) -> list[dict[str, Any]]:
     jobs: list[dict[str, Any]] = home.jobs()
     done = {job["path"] for job in jobs if job["state"] == "done"}
