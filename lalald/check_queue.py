@@ -31,13 +31,17 @@ class CheckQueue:
     """Asks for as many as one request takes. A request that fails as a whole is halved, its larger parts first, in turn with
     the tasks that are not suspected; a culprit that stands alone is remembered, and keeps nothing from the others.
 
-    Where every part fails it is an outage: after the first success all are asked for together once more. In memory.
+    Where part after part fails it may be an outage: after the first success all are asked for together once more. In memory.
     """
+
+    _TURNS_OF_SUSPECTS = 3  # before the others have theirs: they were left unanswered for longer
+    _OUTAGE_PARTS = 3  # that fail one after another: so many culprits at once are rarer than an outage
 
     def __init__(self, clock: Clock, jitter: Callable[[], float] = random.random) -> None:
         self._halving: Halving[str] = Halving()
         self._alone = GrowingPauses(clock, jitter)  # of the tasks whose own check fails
-        self._suspects_are_next = True
+        self._turns_of_suspects = 0  # in a row
+        self._failed_parts = 0  # since the last one that was answered
         self._answered_since = True  # since the first of the suspected ones failed
         self._trial_is_next = False
 
@@ -52,7 +56,7 @@ class CheckQueue:
             together = [*suspects, *(others.tasks if others else ())][:MOST_IN_A_CHECK]
             return Round(together, is_trial=True) if together else None, self._until_a_stuck_one(store, now)
         part = self._part_of(suspects)
-        if part and (self._suspects_are_next or others is None):
+        if part and (self._turns_of_suspects < self._TURNS_OF_SUSPECTS or others is None):
             return Round(part), None
         if others is not None:
             return others, None
@@ -72,21 +76,41 @@ class CheckQueue:
         ready = [task for task in suspects if not self._alone.wait_seconds(task.task_id)]
         limits = {task.task_id: self._halving.limit(task.task_id, MOST_IN_A_CHECK) for task in ready}
         largest = max(limits.values(), default=0)
-        return [task for task in ready if limits[task.task_id] == largest][:largest]
+        alike = [task for task in ready if limits[task.task_id] == largest]
+        if largest == 1:
+            return [min(alike, key=lambda task: self._alone.times(task.task_id))]
+        return alike[-largest:] if largest else []  # the culprit is asked for again and again: it tends to be the first
 
     def _forget_all_but(self, running: Sequence[RunningTask]) -> None:
         there = {task.task_id for task in running}
         self._halving.keep(there)
         self._alone.keep(there)
 
+    def _count_turn(self, asked: Round) -> None:
+        is_of_suspects = any(task_id in self._halving for task_id in asked.ids)
+        self._turns_of_suspects = self._turns_of_suspects + 1 if is_of_suspects else 0
+
     def answered(self, asked: Round) -> None:
         """The request was answered as it should be."""
-        self._suspects_are_next = not self._suspects_are_next
-        self._trial_is_next = not asked.is_trial and not self._answered_since and len(self._halving) > len(asked.tasks)
-        self._answered_since = True
+        self._count_turn(asked)
+        was_long = self._failed_parts >= self._OUTAGE_PARTS and not self._answered_since
+        self._trial_is_next = not asked.is_trial and was_long and len(self._halving) > len(asked.tasks)
+        self._failed_parts, self._answered_since = 0, True
+        self._halve_what_is_left(asked.ids)
         self._halving.forget(asked.ids)
         for task_id in asked.ids:
             self._alone.forget(task_id)
+
+    def _halve_what_is_left(self, answered: Sequence[str]) -> None:
+        """One half was answered, so the culprit is in the other: that need not fail once more."""
+        level = self._halving.limit(answered[0], MOST_IN_A_CHECK)
+        left = [
+            task_id
+            for task_id in self._halving.suspects
+            if task_id not in answered and self._halving.limit(task_id, MOST_IN_A_CHECK) == level
+        ]
+        if answered[0] in self._halving and 1 < len(left) <= level:
+            self._halving.halve(left)
 
     @property
     def suspects_any(self) -> bool:
@@ -95,14 +119,15 @@ class CheckQueue:
 
     def failed(self, asked: Round, *, refused: bool) -> bool:
         """The request was answered, and failed as a whole. Returns whether its only task is the culprit: others were answered."""
-        self._suspects_are_next = not self._suspects_are_next
+        self._count_turn(asked)
         if asked.is_trial:
             self._trial_is_next = False
             return False
+        self._failed_parts += 1
         was_suspected = any(task_id in self._halving for task_id in asked.ids)
         self._halving.failed(asked.ids, refused=refused)
         if not was_suspected and asked.ids[0] in self._halving:
-            self._answered_since, self._suspects_are_next = False, True
+            self._answered_since, self._turns_of_suspects, self._failed_parts = False, 0, 0
         is_alone = len(asked.ids) == 1 and was_suspected
         if is_alone:
             self._alone.failed(asked.ids[0])

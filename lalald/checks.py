@@ -62,7 +62,7 @@ class Checks:
         health = self._worker.health
         breaker = health.breakers[CHECK].of()
         return max(
-            window.wait_seconds,
+            window.urgent_wait_seconds if self._queue.suspects_any else window.wait_seconds,
             health.pause.wait_seconds,
             breaker.wait_seconds(untried_waits=self._queue.suspects_any),
         )

@@ -51,9 +51,13 @@ class Halving(Generic[Key]):
             self._times[key] = self._times.get(key, 0) + 1
         if not refused and all(self._times[key] < TIMES_IN_A_ROW and key not in self._limits for key in keys):
             return False
+        self.halve(keys)
+        return len(keys) > 1
+
+    def halve(self, keys: Collection[Key]) -> None:
+        """From now on they are asked for in halves."""
         for key in keys:
             self._limits[key] = (len(keys) + 1) // 2
-        return len(keys) > 1
 
     def forget(self, keys: Iterable[Key]) -> None:
         """They were asked for successfully, or are asked for no more."""

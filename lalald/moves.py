@@ -124,9 +124,9 @@ def _is_setback(before: Job, job: Job) -> bool:
 
 
 def _is_further(old: Task, task: Task) -> bool:
-    if task.stage is not old.stage or (task.error, task.waits_for) != (old.error, old.waits_for):
-        return True
-    return _tracks_done(task) > _tracks_done(old)
+    has_ended = task.error is not None and old.error is None
+    is_parked = task.waits_for is not None and old.waits_for is None
+    return task.stage is not old.stage or has_ended or is_parked or _tracks_done(task) > _tracks_done(old)
 
 
 def _tracks_done(task: Task) -> tuple[int, int]:

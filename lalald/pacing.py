@@ -92,6 +92,7 @@ class CheckWindow:
 
     # A request may be a little late on its way and the next one early: the service's own window is not ours.
     _SLACK_SECONDS = 0.02
+    _URGENT_SHARE = 0.75
 
     def __init__(self, per_minute: int, clock: Clock, earlier: Iterable[float] = ()) -> None:
         """`earlier`: when requests left before a restart (wall clock); what claims to lie ahead was stamped by a stepped clock."""
@@ -105,13 +106,22 @@ class CheckWindow:
     def wait_seconds(self) -> float:
         """Until the next request may leave."""
         now = self._clock.monotonic()
-        while self._sent and now - self._sent[0] > 60.0 + self._SLACK_SECONDS:
-            self._sent.popleft()
+        self._forget_old(now)
         if not self._sent:
             return 0.0
         even = self._sent[-1] + 60.0 / self.per_minute + self._SLACK_SECONDS
         full = self._sent[-self.per_minute] + 60.0 + self._SLACK_SECONDS if len(self._sent) >= self.per_minute else 0.0
         return max(0.0, even - now, full - now)
+
+    @property
+    def urgent_wait_seconds(self) -> float:
+        """The same for one that others wait for: at once, as long as a part of the minute's requests is left for later."""
+        self._forget_old(self._clock.monotonic())
+        return 0.0 if len(self._sent) < self._URGENT_SHARE * self.per_minute else self.wait_seconds
+
+    def _forget_old(self, now: float) -> None:
+        while self._sent and now - self._sent[0] > 60.0 + self._SLACK_SECONDS:
+            self._sent.popleft()
 
     def sent(self) -> list[float]:
         """A request leaves now. Returns the window as wall-clock times, to be remembered."""

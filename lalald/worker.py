@@ -32,7 +32,7 @@ from lalald.stages import split, start_requests
 from lalald.stages.bench import Bench
 from lalald.starts import Starts
 from lalald.store import Store
-from lalald.store.due import Demand, Due, Queue
+from lalald.store.due import LONGEST_WAIT_SECONDS, Demand, Due, Queue
 from lalald.store.store import StaleError
 from lalald.telling import tell
 from lalald.turns import Turns
@@ -238,7 +238,7 @@ class Worker:
         """Runs a stage and saves what came of it, again and again while the job owes one of these stages at once."""
         try:
             current: Job | None = job
-            while current is not None and current.stage in functions and current.state is State.WAITING:
+            while current is not None and current.stage in functions and self._is_owed_now(current):
                 stage = current.stage
                 if current is not job and not self.guard.faults.chosen(stage, [current]):
                     return  # it is stopped
@@ -261,6 +261,11 @@ class Worker:
             self._woken_after.add(job_id)
         else:
             self.wake()
+
+    def _is_owed_now(self, job: Job) -> bool:
+        """Whether it waits for nothing, not even for the end of a pause."""
+        now = self.bench.clock.now()
+        return job.state is State.WAITING and not now < job.due_at <= now + LONGEST_WAIT_SECONDS
 
     def _let_go(self, carried: Sequence[Job]) -> None:
         """Nobody carries these any more: whoever is next is woken."""

@@ -373,3 +373,93 @@ class Carried(RuleBasedStateMachine):
 
 Carried.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
 TestCarried = Carried.TestCase
+
+
+STAGES_OF_TASKS = st.sampled_from([Stage.SPLIT, Stage.CHECK, Stage.DOWNLOAD, Stage.DONE])
+TRACKS = st.lists(
+    st.builds(Track, st.just("stem"), st.just("music"), st.just("https://h/1"), path=st.sampled_from([None, "p"]), delivered=st.booleans()),
+    max_size=2,
+)  # fmt: skip
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["done", "later", "at once", "parked"]),
+        st.sampled_from([None, "source"]),
+        st.lists(st.tuples(STAGES_OF_TASKS, TRACKS, st.sampled_from([None, Hold.MINUTES])), min_size=2, max_size=2),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+def outcome_after(job: Job, kind: str, source_id: str | None, facts: list[Any]) -> Outcome:
+    """An outcome such as a stage could have, and some that no stage has."""
+    if kind == "later":
+        return Later("later", error=TransientError("503"))
+    if kind == "at once":
+        return Later("at once", due_at=0.0)
+    tasks = tuple(
+        replace(old, stage=stage, tracks=tuple(tracks), waits_for=waits_for)
+        for old, (stage, tracks, waits_for) in zip(job.tasks, facts, strict=True)
+    )
+    changed = replace(job, source_id=source_id, tasks=tasks)
+    return Held(Hold.DISK, "full", job=changed, tasks=(1,)) if kind == "parked" else Done(changed)
+
+
+@given(STEPS, st.sampled_from([0.3, 0.5, 1.0]))
+def test_no_sequence_of_outcomes_runs_a_stage_again_and_again(steps: list[Any], jitter: float) -> None:
+    """Whatever stages return, round and round, what runs more often than it gets further runs ever more rarely. Checks have a
+    window of their own."""
+    job, now, runs = job_with(task(), task(number=2)), NOW, []
+    for kind, source_id, facts in steps * 60:
+        now = max(now + (2.0 if job.stage is Stage.CHECK else 0.01), job.due_at)
+        if job.stage is not Stage.CHECK:
+            runs.append(now)
+        job = moves.after(job, outcome_after(job, kind, source_id, facts), now, jitter)
+        if job.state is not State.WAITING:
+            job = replace(moves.released(job, now, by_a_person=False), due_at=now + 20.0)
+    assert max((sum(at <= other < at + 60.0 for other in runs) for at in runs), default=0) <= 40
+
+
+def test_what_goes_back_again_and_again_pauses_ever_longer() -> None:
+    job, now, pauses = job_with(task(), stage=Stage.SPLIT, source_id="s"), NOW, []
+    for _ in range(12):
+        job = moves.after(job, Done(replace(job, source_id=None)), now)
+        assert job.stage is Stage.UPLOAD
+        pauses.append(job.due_at - now)
+        now = job.due_at
+        job = moves.after(job, Done(replace(job, source_id="s")), now)
+        assert (job.stage, job.due_at) == (Stage.SPLIT, 0.0)
+    assert pauses[:4] == [1.0, 2.0, 4.0, 8.0]
+    assert pauses[-1] == moves.LONGEST_BACKOFF_SECONDS
+    failed = replace(job, state=State.FAILED)
+    assert moves.retried(failed, now).setbacks == 0, "a person asks for a fresh start"
+
+
+def test_the_pause_of_links_that_are_asked_for_again_is_kept_until_the_download() -> None:
+    tracks = (Track("stem", "music", "https://h/1"),)
+    job = job_with(task(Stage.DOWNLOAD, task_id="t", tracks=tracks), stage=Stage.DOWNLOAD, source_id="s", setbacks=3)
+    job = moves.after(job, Done(job.with_task(replace(job.tasks[0], stage=Stage.CHECK))), NOW)
+    assert (job.stage, job.due_at, job.setbacks) == (Stage.CHECK, NOW + 8.0, 4)
+    job = moves.after(job, Done(job.with_task(replace(job.tasks[0], stage=Stage.DOWNLOAD))), NOW + 2.0)
+    assert (job.stage, job.due_at) == (Stage.DOWNLOAD, NOW + 8.0)
+
+
+def test_progress_of_running_tasks_is_no_setback() -> None:
+    job = job_with(task(Stage.CHECK, task_id="t", progress=3), stage=Stage.CHECK, source_id="s")
+    after = moves.after(job, Done(job.with_task(replace(job.tasks[0], progress=4))), NOW)
+    assert (after.setbacks, after.due_at) == (0, 0.0)
+
+
+def test_a_job_waits_at_the_host_that_failed_it_and_else_at_its_first_tracks() -> None:
+    hosts = ("https://A.example:444/1", "https://b.example/2", "https://user:word@c.example/3", "no link", "https://[")
+    tracks = tuple(Track("stem", str(number), url) for number, url in enumerate(hosts))
+    job = job_with(task(Stage.CHECK, task_id="t"), stage=Stage.CHECK, source_id="s")
+    job = moves.after(job, Done(job.with_task(replace(job.tasks[0], stage=Stage.DOWNLOAD, tracks=tracks))), NOW)
+    assert job.download_host == "a.example:444"
+    error = TransientError("refused")
+    error.host = "b.example"
+    job = moves.after(job, Later("refused", error=error), NOW)
+    assert job.download_host == "b.example"
+    delivered = replace(job.tasks[0], tracks=tuple(replace(track, delivered=True, path="p") for track in tracks))
+    job = moves.after(job, Done(job.with_task(replace(delivered, stage=Stage.DONE))), NOW)
+    assert job.download_host == ""

@@ -33,10 +33,10 @@ class Two:
         for folder in (self.inbox, self.outbox):
             folder.mkdir(parents=True)
 
-    async def nothing_leaves(self, gate: str) -> None:
+    async def nothing_leaves(self, operation: str) -> None:
         """Where the service refuses everything, nothing is asked of it for a while."""
         await self.shop.until(
-            lambda: self.shop.worker.health.breakers[gate].of().wait_seconds() > 50.0, f"no {gate} is tried"
+            lambda: self.shop.worker.health.wait_seconds(operation) > 50.0, f"no {operation} is tried"
         )
 
     async def others_go_on(self, *names: str) -> None:
@@ -101,7 +101,7 @@ def test_an_inbox_that_dies_between_the_uploads_and_the_splits(tmp_path: Path) -
                 await shop.drop(*DEAD)
                 for job_id in range(1, len(DEAD) + 1):
                     await shop.until_job("it is uploaded", job_id, stage=Stage.SPLIT)
-                await two.nothing_leaves("split")
+                await two.nothing_leaves("split stem_separator")
                 share.stop_answering()
                 shop.sandbox.faults()
                 await two.others_go_on("a.wav", "b.wav")

@@ -65,13 +65,13 @@ def test_each_key_pauses_for_itself_and_ever_longer() -> None:
     assert pauses.next_seconds is None
 
 
-@given(st.integers(1, 120), st.lists(st.floats(0, 90), max_size=80))
-def test_no_minute_ever_holds_more_checks_than_allowed(per_minute: int, pauses: list[float]) -> None:
+@given(st.integers(1, 120), st.lists(st.tuples(st.floats(0, 90) | st.just(0.0), st.booleans()), max_size=160))
+def test_no_minute_ever_holds_more_checks_than_allowed(per_minute: int, pauses: list[tuple[float, bool]]) -> None:
     clock = TurnedClock()
     window = CheckWindow(per_minute, clock)
     sent: list[float] = []
-    for pause in pauses:
-        clock.at += max(pause, window.wait_seconds)
+    for pause, is_urgent in pauses:
+        clock.at += max(pause, window.urgent_wait_seconds if is_urgent else window.wait_seconds)
         sent.append(clock.at)
         window.sent()
     for at in sent:
@@ -93,3 +93,14 @@ def test_times_from_a_stepped_clock_do_not_stop_the_checks() -> None:
     clock = TurnedClock()
     window = CheckWindow(30, clock, [clock.now() + 86400.0])
     assert window.wait_seconds <= 2.1
+
+
+def test_what_is_urgent_leaves_at_once_and_leaves_some_of_the_minute_to_the_others() -> None:
+    clock = TurnedClock()
+    window = CheckWindow(20, clock)
+    urgent = 0
+    while not window.urgent_wait_seconds:
+        window.sent()
+        urgent += 1
+    assert urgent == 15
+    assert window.wait_seconds == window.urgent_wait_seconds > 2.9

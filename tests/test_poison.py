@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from carrying import PLENTY, VOCALS, Workshop, run
-from lalald.jobs import Hold, Stage, State
+from lalald.jobs import Hold, Request, Stage, State
 from lalald.sandbox.options import Options
 
 POISON = tuple(f"poison{number}.wav" for number in range(10))
@@ -334,5 +334,85 @@ def test_a_start_that_is_always_answered_without_use_keeps_its_key(tmp_path: Pat
             assert "3 times" in (job.hold_reason or "")
             assert "it has no task_id" in (job.hold_reason or "")
             assert shop.charges().total() == 0
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("fault", ["500", "html", "empty", "422"])
+def test_a_batch_that_fails_as_a_whole_is_halved_with_the_same_keys(fault: str, tmp_path: Path) -> None:
+    """One of many files makes the request fail, refused or answered in a way that cannot be read: it stands alone at last."""
+
+    async def scenario() -> None:
+        async with Workshop(tmp_path, jitter=0.5, duplicates="process") as shop:
+            names = (
+                *(f"a{number}.wav" for number in range(12)),
+                "poison.wav",
+                *(f"b{number}.wav" for number in range(12)),
+            )
+            shop.sandbox.faults("split:hang*0")
+            await shop.drop("first.wav")
+            await shop.until(lambda: shop.counts().get("split"), "the first start is on its way")
+            await shop.drop(*names)
+
+            async def gathered() -> bool:
+                return all(job.stage is Stage.SPLIT for job in await shop.jobs())
+
+            await shop.until(gathered, "everything is uploaded")
+            shop.sandbox.faults(*(f"{operation}:{fault}*0,match=poison" for operation in ("batch", "split")))
+            await delivered(shop, ("first.wav", *(name for name in names if name != "poison.wav")))
+            together = [entry.split(", ") for entry in subjects(shop, "batch") if "poison.wav" in entry]
+            assert len(together[0]) > 2
+            assert len(together[-1]) <= 2
+            assert len(together) < 20
+            if fault == "422":
+                await shop.until_job("refused alone, it fails alone", 14, state=State.FAILED)
+            shop.sandbox.faults()
+            if fault != "422":
+                await delivered(shop, ("poison.wav",))
+            assert shop.charges().total() == len(names) + (0 if fault == "422" else 1)
+            assert all(count == 1 for count in shop.charges().values()), "with the same keys nothing is paid twice"
+
+    run(scenario())
+
+
+def test_one_task_that_cannot_be_cancelled_keeps_no_other_from_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        options = Options(checks_per_minute=PLENTY, processing_seconds=36_000.0)
+        async with Workshop(tmp_path, options=options, duplicates="process") as shop:
+            await shop.drop("poison.wav", *GOOD[:5])
+
+            async def running() -> bool:
+                return all(job.stage is Stage.CHECK for job in await shop.jobs())
+
+            await shop.until(running, "all of them run")
+            shop.sandbox.faults("cancel:500*0,match=poison")
+            await shop.ask(Request.CANCEL, *range(1, 7))
+            for job_id in range(2, 7):
+                await shop.until_job("the others are cancelled", job_id, state=State.CANCELLED)
+            before = len([names for names in subjects(shop, "cancel") if names == "poison.wav"])
+            await asyncio.sleep(600.0)
+            tried = len([names for names in subjects(shop, "cancel") if names == "poison.wav"]) - before
+            assert 0 < tried < 600, "with the shortest pauses of all, half a second, and the breaker's"
+            shop.sandbox.faults()
+            await shop.until_job("it is cancelled at last", 1, state=State.CANCELLED)
+
+    run(scenario(), speed=500.0)
+
+
+@pytest.mark.parametrize("fault", ["400*1", "422*1", "500*3", "html*3"])
+def test_a_cancel_of_many_tasks_is_halved(fault: str, tmp_path: Path) -> None:
+    """Refused as a whole, or answered three times in a way that cannot be read, while each half of it is taken."""
+
+    async def scenario() -> None:
+        asked = [("multistem", {"stem_list": [stem]}) for stem in ("drum", "bass", "piano", "vocals")]
+        options = Options(checks_per_minute=PLENTY, processing_seconds=36_000.0)
+        async with Workshop(tmp_path, options=options, asked=asked) as shop:
+            await shop.drop("ep1.wav")
+            await shop.until_job("it runs", stage=Stage.CHECK)
+            shop.sandbox.faults(f"cancel:{fault}")
+            await shop.ask(Request.CANCEL, 1)
+            await shop.until_job("it is cancelled", state=State.CANCELLED)
+            assert [task["status"] for task in shop.sandbox.state()["tasks"]] == ["cancelled"] * 4
+            assert int(fault[-1]) + 2 <= shop.counts()["cancel"] <= int(fault[-1]) + 4
 
     run(scenario())
