@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from lalald.commands.layout import PathCell
+from lalald.commands.verbs import VERBS
 from lalald.commands.wrapping import command_line, wrapped
 from running import write_wav
 from shelf import Shelf
@@ -96,3 +97,10 @@ def test_a_long_command_is_continued_as_a_shell_continues_it() -> None:
 def test_a_long_path_is_shortened_in_its_middle() -> None:
     assert PathCell("/srv/music/inbox").shortened(16) == "/srv/music/inbox"
     assert PathCell("/srv/music/of/many/years/inbox").shortened(15) == "/srv/mu…s/inbox"
+
+
+def test_every_command_is_one_line_of_the_list(tmp_path: Path) -> None:
+    lines = on_a_terminal(Shelf(tmp_path), 80, "help").split("\n")
+    for name, verb in VERBS.items():
+        if name not in ("init", "check-config"):
+            assert f"  {name:<14}{verb.summary}" in lines, name

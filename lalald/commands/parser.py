@@ -58,7 +58,7 @@ def build(words: Sequence[str]) -> ArgumentParser:
     parser = Parser(
         prog="lalald",
         usage="lalald [--config FILE] COMMAND …",
-        description="Watches folders and carries what is dropped there through LALAL.AI: stems and cleaned voices.",
+        description="Watch folders and process audio and video files with LALAL.AI: stems, cleaned and changed voices.",
         epilog=f"{_listing()}\n\n`lalald help COMMAND` explains one, with examples and costs.\n\n{EXIT_CODES}",
         formatter_class=_Format,
         allow_abbrev=False,

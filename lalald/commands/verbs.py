@@ -46,7 +46,7 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
             Verb(
                 "schema",
                 "lalald.commands.schema",
-                "Prints the JSON Schema of the configuration, for editors that complete and check.",
+                "Print the JSON Schema of the configuration, for editors.",
                 _NOTHING,
                 ("lalald schema > lalald.schema.json",),
                 configured=False,
@@ -54,7 +54,7 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
             Verb(
                 "run",
                 "lalald.commands.run",
-                "Runs the daemon: watches the inboxes and carries what is dropped there.",
+                "Run the daemon: watch the inboxes and process new files.",
                 "what the service charges for each file: the minutes that it lasts, for multistem times its stems.",
                 ("lalald run", "lalald run --once --config ./config.yaml"),
                 "SIGTERM stops it, SIGHUP reads the configuration again.\n"
@@ -63,7 +63,7 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
             Verb(
                 "demo",
                 "lalald.commands.demo",
-                "Shows lalald at work on sounds of its own and a sandbox: seconds, and no key needed.",
+                "Show lalald at work on a sandbox, in seconds and without a key.",
                 "nothing: it talks to a sandbox on this machine.",
                 ("lalald demo", "lalald demo --keep DIR"),
                 configured=False,
@@ -71,7 +71,7 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
             Verb(
                 "sandbox",
                 "lalald.commands.sandbox",
-                "Runs a local stand-in for LALAL.AI to rehearse against.",
+                "Run a local stand-in for LALAL.AI to rehearse against.",
                 "nothing: it separates nothing, its tracks are copies that say so.",
                 (
                     "lalald sandbox --port 8900 --processing-seconds 5",
@@ -89,7 +89,7 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
             Verb(
                 "status",
                 "lalald.commands.status",
-                "Tells how it goes: daemon, inboxes, jobs by stage, what is under way, held or failed, minutes.",
+                "Show the daemon, inboxes, jobs, minutes, and what needs you.",
                 "nothing: it reads what the daemon left in the state folder.",
                 ("lalald status", "lalald status --watch", "lalald status --json | jq .minutes.left"),
                 "Exit code 3 where the daemon is not running or hangs, else 1 where jobs failed or are held, else 0.",
@@ -97,14 +97,14 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
             Verb(
                 "jobs",
                 "lalald.commands.jobs",
-                "Lists jobs, newest last.",
+                "List jobs, newest last.",
                 _NOTHING,
                 ("lalald jobs", "lalald jobs --failed", "lalald jobs --stage done --limit 0 --json | jq -r '.[].path'"),
             ),
             Verb(
                 "show",
                 "lalald.commands.show",
-                "Tells everything about one job: its tasks and their ids, tracks, attempts, errors.",
+                "Show everything about one job: tasks, tracks, attempts, errors.",
                 _NOTHING,
                 ("lalald show 12", "lalald show 12 --json"),
             ),
@@ -118,36 +118,36 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
             Verb(
                 "explain",
                 "lalald.commands.explain",
-                "Says why a file is taken or left alone, by which rule, and at what cost.",
+                "Explain what happens to a file, by which rule, at what cost.",
                 "nothing: the duration is read from the file itself.",
                 ("lalald explain /srv/lalal/inbox/song.mp3",),
             ),
             Verb(
                 "plan",
                 "lalald.commands.plan",
-                "Prices everything that waits in the inboxes, rule by rule.",
+                "Price everything that waits in the inboxes, rule by rule.",
                 "nothing: durations are read from the files themselves.",
                 ("lalald plan", "lalald plan --json"),
-                "An estimate: the service measures each file anew, and documents only the price of multistem.",
+                "An estimate: the service measures each file again, and documents only the price of multistem.",
             ),
             Verb(
                 "minutes",
                 "lalald.commands.minutes",
-                "Asks LALAL.AI for the minutes left.",
+                "Ask LALAL.AI for the minutes left.",
                 _NOTHING,
                 ("lalald minutes",),
             ),
             Verb(
                 "voices",
                 "lalald.commands.voices",
-                "Lists the voice packs for change_voice: those of the service and your own.",
+                "List the voice packs for change_voice, your own among them.",
                 _NOTHING,
                 ("lalald voices", "lalald voices --json"),
             ),
             Verb(
                 "health",
                 "lalald.commands.health",
-                "Asks the daemon whether all its loops turn: for HEALTHCHECK and monitoring.",
+                "Check that the daemon is healthy: for HEALTHCHECK, monitoring.",
                 _NOTHING,
                 ("lalald health && echo fine",),
                 "Exit code 0 while they do, else 3. Says nothing but what is wrong.",
@@ -155,7 +155,7 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
             Verb(
                 "help",
                 "lalald.commands.help",
-                "List the commands, or explain one with its options, examples and costs.",
+                "List the commands, or explain one with examples and costs.",
                 _NOTHING,
                 ("lalald help", "lalald help release"),
                 configured=False,
@@ -168,7 +168,7 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
             Verb(
                 "retry",
                 "lalald.commands.retry",
-                "Lets failed or cancelled jobs go on from where they stopped.",
+                "Resume failed or cancelled jobs.",
                 "what was not paid yet or failed on the service; the answer says how much. Nothing finished is paid twice.",
                 ("lalald retry 12 13", "lalald retry --failed"),
                 _NEXT_START,
@@ -176,7 +176,7 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
             Verb(
                 "redo",
                 "lalald.commands.redo",
-                "Carries files again whose jobs have ended, as new jobs.",
+                "Process files again whose jobs have ended, and pay again.",
                 "the whole price again, whatever was paid before.",
                 ("lalald redo 12", "lalald redo /srv/lalal/inbox/done/song.mp3"),
                 _NEXT_START,
@@ -184,7 +184,7 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
             Verb(
                 "cancel",
                 "lalald.commands.cancel",
-                "Cancels jobs, here and on the service. Their files stay where they are and are not taken again.",
+                "Cancel jobs, here and on the service; their files stay.",
                 "nothing; what was charged stays charged, and what has finished meanwhile is delivered.",
                 ("lalald cancel 12 13", "lalald cancel --all", "lalald cancel --all --every-client --yes"),
                 _NEXT_START,
@@ -192,7 +192,7 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
             Verb(
                 "release",
                 "lalald.commands.release",
-                "Release held jobs for the price shown, or accept a new folder as inbox or outbox.",
+                "Release held jobs for the price shown, or accept a new folder.",
                 "what the jobs cost; the answer says how much. A lost_task may have been charged, and is paid once more.",
                 (
                     "lalald release 12",
@@ -210,8 +210,8 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
             Verb(
                 "rescan",
                 "lalald.commands.rescan",
-                "Has the daemon look through its inboxes now.",
-                "nothing by itself; new files that it finds are taken as always.",
+                "Scan the inboxes now.",
+                "nothing; new files that it finds are processed as always.",
                 ("lalald rescan", "lalald rescan /srv/lalal/inbox"),
                 _NEXT_START,
             ),
