@@ -63,7 +63,7 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
             Verb(
                 "demo",
                 "lalald.commands.demo",
-                "Show lalald at work on a sandbox, in seconds and without a key.",
+                "Show lalald at work on a sandbox, without a key.",
                 "nothing: it talks to a sandbox on this machine.",
                 ("lalald demo", "lalald demo --keep DIR"),
                 configured=False,
@@ -104,7 +104,7 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
             Verb(
                 "show",
                 "lalald.commands.show",
-                "Show everything about one job: tasks, tracks, attempts, errors.",
+                "Show everything about one job: tasks, tracks, errors.",
                 _NOTHING,
                 ("lalald show 12", "lalald show 12 --json"),
             ),
@@ -147,7 +147,7 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
             Verb(
                 "health",
                 "lalald.commands.health",
-                "Check that the daemon is healthy: for HEALTHCHECK, monitoring.",
+                "Check that the daemon is healthy, for monitoring.",
                 _NOTHING,
                 ("lalald health && echo fine",),
                 "Exit code 0 while they do, else 3. Says nothing but what is wrong.",
