@@ -6,8 +6,9 @@ import os
 from contextlib import suppress
 from datetime import UTC, datetime
 
+from lalald.failure_advice import what_to_do
 from lalald.files import facts_of, most_name_bytes, write_whole
-from lalald.jobs import Job, Task, TaskFailure
+from lalald.jobs import Job, Task
 from lalald.money import cost_text
 from lalald.naming import shown, with_ending
 from lalald.renaming import rename_without_replacing
@@ -29,7 +30,7 @@ def text(job: Job) -> str:
         "",
         f"What happened:  {job.error or 'it is not known'}",
         f"Money:          {_money(job)}",
-        f"What to do:     Drag the file back into {shown(job.inbox)}, or run `lalald retry {job.id}`. {_next(job)}",
+        f"What to do:     {what_to_do(job)}",
         "",
         _signature(job),
     ]
@@ -66,17 +67,6 @@ def _minutes(tasks: list[Task]) -> str:
     if None not in minutes:
         return f"{cost_text(known)} minutes"
     return f"{cost_text(known)} minutes, and more that are not known," if known else "an unknown number of minutes"
-
-
-def _next(job: Job) -> str:
-    failed = [task for task in job.tasks if task.starts_anew and task.task_id is not None]
-    if failed:
-        return f"{_tasks(failed)} will be paid again ({_minutes(failed)}); what was delivered is not."
-    if any(task.failure in (TaskFailure.EXPIRED, TaskFailure.INCOMPLETE) for task in job.tasks):
-        return f"Both ask the service for what was paid, and pay nothing; `lalald redo {job.id}` pays again."
-    if job.paid:
-        return "What was paid is taken up, not paid again, while the service keeps it (24 hours)."
-    return "If a mistake in the configuration is the reason, mend it first: the file is matched anew."
 
 
 def is_ours(job: Job, path: str) -> bool:

@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lalald.errors import LalaldError, TransientError
+from lalald.failure_kinds import FailureKind
 
 
 class Stage(StrEnum):
@@ -148,6 +149,7 @@ class Task:
     links_asked: int = 0  # how often a dead link made us ask `/check/` anew
     error: str | None = None
     failure: TaskFailure | None = None  # the kind of `error`
+    error_code: str | None = None  # of a refusal, or of a failure on the service: its code, else `http_` and the status
     incomplete_since: float | None = None  # when it first was known to have succeeded without all of its tracks
     waits_for: Hold | None = None  # the job's other tasks go on without it
     waits_reason: str | None = None
@@ -272,6 +274,7 @@ class Job:
         None  # what may be charged in all for the job by the prices that were shown; None: no price was
     )
     error: str | None = None  # why it failed; of a waiting job, what went wrong the last time
+    failure_kind: FailureKind | None = None  # of a failed job; None where its tasks failed
     warning: str | None = None  # the results are there, but something about them should be known
     attempts: int = 0
     due_at: float = 0.0
@@ -361,6 +364,7 @@ class Failed:
     error: str
     job: Job | None = None
     is_internal: bool = False
+    kind: FailureKind | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lalald import consent
+from lalald.failure_kinds import FailureKind
 from lalald.jobs import (
     CANCELLED,
     Done,
@@ -93,7 +94,9 @@ def _after(job: Job, outcome: Outcome, now: float, jitter: float) -> Job:
         case Held():
             return _held(known, outcome.hold, outcome.reason, now, outcome.source)
         case Failed():
-            return replace(_unheld(known), state=State.FAILED, error=outcome.error, filed=False, updated_at=now)
+            kind = FailureKind.INTERNAL if outcome.is_internal else outcome.kind
+            failed = replace(_unheld(known), state=State.FAILED, error=outcome.error, failure_kind=kind)
+            return replace(failed, filed=False, updated_at=now)
         case Dropped():
             return replace(_unheld(known), state=State.CANCELLED, error=outcome.reason, filed=True, updated_at=now)
 
@@ -181,7 +184,7 @@ def _go_on(job: Job, now: float) -> Job:
         errors = "; ".join(f"task {task.title} ({task.mode}): {task.error}" for task in failed)
         if all(task.error == CANCELLED for task in failed):
             return replace(moved, state=State.CANCELLED, error=errors, filed=True)
-        return replace(moved, state=State.FAILED, error=errors, filed=False)
+        return replace(moved, state=State.FAILED, error=errors, failure_kind=None, filed=False)
     return replace(moved, state=State.DONE if stage is Stage.DONE else State.WAITING)
 
 
@@ -191,7 +194,7 @@ def retried(job: Job, now: float) -> Job:
     tasks = tuple(_retried_task(task) for task in job.tasks)
     again = replace(
         _unheld(job), tasks=tasks, state=State.WAITING, error=None, warning=None, filed=False, attempts=0, due_at=0.0,
-        unusable_answers=0, setbacks=0,
+        unusable_answers=0, setbacks=0, failure_kind=None,
     )  # fmt: skip
     expired = again.expires_at is not None and again.expires_at <= now
     if expired and not any(task.paid and task.stage is Stage.SPLIT for task in tasks):
@@ -208,7 +211,7 @@ def given_up(job: Job, now: float) -> Job:
 def _retried_task(task: Task) -> Task:
     if task.starts_anew:
         return fresh(task)
-    kept = without_waiting(replace(task, error=None, failure=None))
+    kept = without_waiting(replace(task, error=None, failure=None, error_code=None))
     doubtful = task.error is not None or (task.stage is Stage.DOWNLOAD and task.links_asked > 0)
     asks_for_results = doubtful and task.task_id is not None and task.stage in (Stage.CHECK, Stage.DOWNLOAD)
     return replace(kept, stage=Stage.CHECK, links_asked=0, due_at=None) if asks_for_results else kept

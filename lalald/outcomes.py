@@ -16,6 +16,7 @@ from lalald.errors import (
     StagingLostError,
     TransientError,
 )
+from lalald.failure_kinds import FailureKind, error_code, of_refusal
 from lalald.jobs import Done, Failed, Held, Hold, Job, Later, Outcome, Stage, told
 from lalald.money import cost_text
 from lalald.stages.bench import Bench
@@ -43,7 +44,8 @@ async def outcome_of(job: Job, running: Awaitable[Outcome], bench: Bench, holds:
     except TransientError as error:
         return Later(str(error), error=error)
     except RefusedError as error:
-        return Failed(f"the service refused it: {error}.{_money(job)}")
+        kind = of_refusal(error_code(error.code, error.status))
+        return Failed(f"the service refused it: {error}.{_money(job)}", kind=kind)
 
 
 def _in_the_way(job: Job, error: FileError) -> Outcome:
@@ -64,7 +66,7 @@ async def _licence(job: Job, error: LicenceRefusedError, holds: Holds) -> Outcom
         return Later(str(error), error=TransientError(str(error)))
     if job.stage is Stage.DELETE:
         return left_to_expire(job, str(error))
-    return Failed(f"the service refuses this, though it accepts the licence key: {error}")
+    return Failed(f"the service refuses this, though it accepts the licence key: {error}", kind=FailureKind.KEY)
 
 
 def _money(job: Job) -> str:

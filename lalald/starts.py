@@ -155,7 +155,8 @@ class Starts:
             return await self._worker.settle(current, Held(Hold.LICENCE, reason, job=unasked))
         if is_refused is None:
             return await self._worker.settle(current, Later(str(error), job=unasked, error=TransientError(str(error))))
-        refused = {number: RefusedError(str(error)) for number in unlicensed}
+        for_good = RefusedError(error.args[0], status=error.status, code=error.code, request_id=error.request_id)
+        refused = dict.fromkeys(unlicensed, for_good)
         return await self._worker.settle(current, start_answers.outcome_of(current, refused, self._bench, asked_before))
 
 

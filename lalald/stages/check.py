@@ -98,13 +98,13 @@ def _told(task: Task, answer: TaskAnswer, now: float, *, many: bool) -> Task:
         fact for fact in (answer.error_code, f"error id {answer.error_id}" if answer.error_id else None) if fact
     )
     words = answer.error or "the service gives no reason"
-    return _failed(task, TaskFailure.FAILED, f"{words} ({facts})" if facts else words)
+    return _failed(task, TaskFailure.FAILED, f"{words} ({facts})" if facts else words, answer.error_code)
 
 
-def _failed(task: Task, failure: TaskFailure, error: str) -> Task:
+def _failed(task: Task, failure: TaskFailure, error: str, code: str | None = None) -> Task:
     """One that has given results before has them still, or had them: it is never started again unasked."""
     had_results = any(not track.is_missing for track in task.tracks)
-    return replace(task, failure=TaskFailure.INCOMPLETE if had_results else failure, error=error)
+    return replace(task, failure=TaskFailure.INCOMPLETE if had_results else failure, error=error, error_code=code)
 
 
 def _progressed(task: Task, progress: int, now: float) -> Task:

@@ -8,6 +8,7 @@ import os
 from dataclasses import replace
 
 from lalald.errors import FileError, FolderUnavailableError
+from lalald.failure_kinds import FailureKind
 from lalald.file_numbers import int64
 from lalald.files import facts_of, listed, plain_errors, translated
 from lalald.jobs import Dropped, Failed, Job
@@ -93,7 +94,7 @@ def gone(job: Job, reason: str) -> Dropped | Failed:
     if job.location is None or reason == REMOVED:
         return Dropped(reason)
     words = f"{shown(job.location)}: {reason}. `lalald retry {job.id}` takes it as it is now."
-    return Failed(words, job=replace(job, source_id=None, expires_at=None))
+    return Failed(words, job=replace(job, source_id=None, expires_at=None), kind=FailureKind.CHANGED)
 
 
 def digest(path: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from lalald.api import Started, StartRefused
 from lalald.errors import RateLimitedError, ServiceError, TransientError, UnusableAnswerError
+from lalald.failure_kinds import error_code
 from lalald.jobs import Done, Held, Hold, HoldSource, Job, Later, Outcome, Stage, Task, TaskFailure
 from lalald.money import minutes as cost
 from lalald.stages.bench import Bench
@@ -111,8 +112,9 @@ def _not_started(
         reason = f"the service says that the minutes do not suffice: {_words(answer)}"
         return told, Held(Hold.MINUTES, reason, tasks=(task.number,), source=HoldSource.SERVICE)
     failed = replace(
-        task, asked_at=None, failure=TaskFailure.REFUSED, error=f"{_words(answer)} Nothing was charged for it."
-    )
+        task, asked_at=None, failure=TaskFailure.REFUSED, error=f"{_words(answer)} Nothing was charged for it.",
+        error_code=error_code(code, None if isinstance(answer, StartRefused) else answer.status),
+    )  # fmt: skip
     return job.with_task(failed), None
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from lalald.api import Transfer, Uploaded
 from lalald.errors import FileError, FolderUnavailableError, TransientError, UnusableAnswerError
+from lalald.failure_kinds import FailureKind
 from lalald.inspections import CondemnedFileError, Inspections
 from lalald.jobs import Done, Dropped, Failed, Held, Hold, Job, Later, Outcome, Stage, Task
 from lalald.media.durations import LONGEST_SECONDS
@@ -65,11 +66,14 @@ def _looked_at(job: Job, is_compared: bool, inspections: Inspections) -> Job | D
         return Dropped(reason)
     if job.size > LIMIT_BYTES:
         return Failed(
-            f"{path} has {job.size:,} bytes; the service takes {LIMIT_BYTES:,} at most. Nothing was spent. Make it smaller."
+            f"{path} has {job.size:,} bytes; the service takes {LIMIT_BYTES:,} at most. Nothing was spent. Make it smaller.",
+            kind=FailureKind.TOO_LARGE,
         )
     if not os.access(path, os.R_OK):
         hint = "Check its owner and mode, then drag it back into the inbox."
-        return Failed(f"{path} cannot be read by uid {os.getuid()}. Nothing was spent. {hint}")
+        return Failed(
+            f"{path} cannot be read by uid {os.getuid()}. Nothing was spent. {hint}", kind=FailureKind.UNREADABLE
+        )
     if is_compared and job.sha256 is None:
         job = replace(job, sha256=digest(path))
     return job if job.duration is not None else _measured(job, path, inspections)
@@ -114,7 +118,8 @@ def _without_figure(job: Job, told: str) -> Later | Failed:
     words = f"the service says that it lasts {told} seconds, which cannot be"
     if job.uploads_without_figure:
         hint = "Nothing was spent. Check that it plays, convert it if it does, and drop it again."
-        return Failed(f"{words}, after a second upload, too. {hint}", job=replace(job, uploads_without_figure=0))
+        again = replace(job, uploads_without_figure=0)
+        return Failed(f"{words}, after a second upload, too. {hint}", job=again, kind=FailureKind.NO_LENGTH)
     return Later(f"{words}: uploaded once more, nothing was spent", job=replace(job, uploads_without_figure=1))
 
 
@@ -124,7 +129,8 @@ def _again(job: Job, reason: str, at_most: int, error: TransientError | None = N
     if job.unusable_answers < at_most:
         return Later(f"{reason}: it is uploaded again, nothing was charged", job=job, error=error)
     again = f"`lalald retry {job.id}` uploads it again."
-    return Failed(f"{reason}. It was uploaded {job.unusable_answers} times. Nothing was charged. {again}", job=job)
+    words = f"{reason}. It was uploaded {job.unusable_answers} times. Nothing was charged. {again}"
+    return Failed(words, job=job, kind=FailureKind.BAD_ANSWERS)
 
 
 def _expires_at(told: float | None, now: float) -> float:

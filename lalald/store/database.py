@@ -279,10 +279,16 @@ CREATE TABLE set_aside_files (  -- their inspection met an exception
 ) WITHOUT ROWID;
 """
 
+_FAILURE_KINDS = """
+ALTER TABLE jobs ADD COLUMN failure_kind TEXT;       -- of a failed job; NULL where its tasks failed, or before this version
+ALTER TABLE tasks ADD COLUMN error_code TEXT;        -- of a refusal or failure: the service's code, else http_ and the status
+UPDATE jobs SET failure_kind = 'internal' WHERE state = 'failed' AND error LIKE 'internal: %';
+"""
+
 # The n-th brings version n to n + 1; none is ever edited once released.
 MIGRATIONS: tuple[str, ...] = (
     _FIRST, _OUTBOXES, _FOLDERS, _MINUTES, _UNFILED, _CONSENTS, _LENGTHS, _COMPLETENESS, _PAID_BY,
-    _NO_FIGURES, _INBOX_FOLDERS, _BREAKERS, _CHARGED_RULES, _SET_ASIDE_FILES,
+    _NO_FIGURES, _INBOX_FOLDERS, _BREAKERS, _CHARGED_RULES, _SET_ASIDE_FILES, _FAILURE_KINDS,
 )  # fmt: skip
 VERSION = len(MIGRATIONS)
 

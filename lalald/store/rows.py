@@ -10,6 +10,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
+from lalald.failure_kinds import FailureKind
 from lalald.jobs import Handling, Hold, HoldSource, Job, Request, Seen, Stage, State, Task, TaskFailure, Track
 
 _KEPT_BY_THE_STORE = ("id", "handling", "tasks", "request", "request_seen", "revision", "minutes")
@@ -104,6 +105,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "waits_source": HoldSource,
     "request_seen": Seen.from_json,
     "failure": TaskFailure,
+    "failure_kind": FailureKind,
     "request": Request,
     "handling": Handling.from_json,
     "presets": json.loads,
