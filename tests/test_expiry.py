@@ -152,7 +152,7 @@ async def _retried_in_vain(shop: Workshop) -> None:
     failed = await shop.until_job("and knows nothing", state=State.FAILED, filed=True)
     assert failed.tasks[0].failure is TaskFailure.EXPIRED
     note = (shop.inbox / "failed" / "ep1.wav.error.txt").read_text()
-    assert "pay nothing; `lalald redo 1` pays again" in note
+    assert "pays nothing; `lalald redo 1` pays again" in note
     assert sum(shop.charges().values()) == 1
 
 
