@@ -190,7 +190,10 @@ class FolderProbe:
         """Before a charge there must be room in the folders for its source too."""
         if job.stage is not Stage.SPLIT:
             return True
-        return not await _errors(self._needs(job, None))
+        unmet = await _errors(self._needs(job, None))
+        if unmet and not any(_is_named(need, job.hold_reason or "") for need in unmet):
+            await self._hold_on(job, next(iter(unmet.values())))
+        return not unmet
 
     async def _fits(self, job: Job, left: dict[int, int]) -> bool:
         root, places = room_needed(job)

@@ -14,7 +14,9 @@ from own_mounts import in_own_mounts
 from running import Home, tree, until, write_wav
 
 _NFS_AT = """
-sed "\\$ a 9999 1 0:99 / $0 rw - nfs4 server:/export rw" /proc/self/mountinfo > "$1"
+under=$(awk -v place="$0/" '{ point = $5 == "/" ? "/" : $5 "/" } index(place, point) == 1 && length(point) >= longest {
+    longest = length(point); id = $1 } END { print id }' /proc/self/mountinfo)
+sed "\\$ a 9999 $under 0:99 / $0 rw - nfs4 server:/export rw" /proc/self/mountinfo > "$1"
 mount -t tmpfs none /proc && mkdir /proc/self && cp "$1" /proc/self/mountinfo && shift && exec "$@"
 """  # one table for all processes: the configuration is read by one of its own
 
