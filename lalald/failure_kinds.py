@@ -18,7 +18,7 @@ class FailureKind(StrEnum):
     BAD_ANSWERS = "bad_answers"  # the service received it, and never answered as its document says
     REFUSED = "refused"  # for good, for any other reason
     KEY = "key"  # the license key is accepted, but not for this
-    INTERNAL = "internal"  # an exception that nobody foresaw
+    INTERNAL = "internal"  # an unexpected exception
     SERVICE_FAILED = "service_failed"  # the service started it, and could not do it
     CANCELLED = "cancelled"
     RESULTS_LEFT = "results_left"  # it has, or had, results that were not fetched

@@ -1,4 +1,4 @@
-"""What was probably meant: the known word, or words, that somebody had in mind who wrote an unknown one."""
+"""The known word, or words, that were probably meant by an unknown one."""
 
 from __future__ import annotations
 

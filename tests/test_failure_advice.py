@@ -1,4 +1,4 @@
-"""What the note beside a failed file advises: by the kind of the failure, so that nobody is sent to retry in vain."""
+"""What the note beside a failed file advises, by the kind of the failure: a retry only where it can help."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ _INVISIBLE = re.compile("[\u00a0\u00ad\u2000-\u200f\u2028\u2029\u202f\u205f\u206
 
 
 def invisible(text: str) -> str | None:
-    """`U+00A0` for the first character that looks like a space or like nothing, and is no space."""
+    """`U+00A0` for the first character that looks like a plain space, or like nothing, and is not one."""
     found = _INVISIBLE.search(text)
     return f"U+{ord(found[0]):04X}" if found else None
 
