@@ -77,7 +77,8 @@ class KnownFolders:
             found = await self._disks.look(path, _found, before)
         except FolderUnavailableError as error:
             known = self._known.get(path, before)  # it may have been accepted meanwhile
-            await self._note(path, replace(known, reason=f"{error} {error.hint}".strip()))
+            # The kernel gives its numbers to the next file system: only its marker proves that it is the same folder.
+            await self._note(path, replace(known, reason=f"{error} {error.hint}".strip(), folder=None))
             raise
         await self._note(path, replace(found, looked_at=self._clock.monotonic()))
         return found.free_bytes

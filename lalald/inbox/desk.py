@@ -267,7 +267,9 @@ class Desk:
         if not gone:
             return []
         before = self.presence
-        now = await self.in_thread(presence.look, self.root, before.marker, before.folder)
+        now = await self.in_thread(
+            presence.observe, self.root, before.marker
+        )  # it writes nothing: it may be another folder
         if now.available and now.folder == before.folder:
             return gone
         self.presence_in_doubt = True

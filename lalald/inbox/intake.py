@@ -141,12 +141,17 @@ class Intake:
         if not self._begun:
             return self.describe().reason if self.has_answered and not self._is_available else None
         try:
-            found = await self._disks.look(self._root, presence.look, self._marker, self._desk.presence.folder)
+            found = await self._disks.look(self._root, presence.look, self._marker, self._numbers_before)
         except FolderUnavailableError as error:
             found = Presence(False, f"{error} {error.hint}".strip())
         if found.available != self._is_available:
             self._look_soon()
         return None if found.available else found.reason
+
+    @property
+    def _numbers_before(self) -> tuple[int, int] | None:
+        """Of the folder, while it is there. Once it was away they prove nothing: the kernel gives them to the next file system."""
+        return self._presence.folder if self._is_available and self._presence is not None else None
 
     def look_at(self, path: str) -> None:
         """A look at one file, by its path within the inbox."""
@@ -329,7 +334,7 @@ class Intake:
         """Looks whether the inbox is there; if it is there again, it is watched and looked at as a whole."""
         self._look_wanted = False
         before = self._presence
-        found = await self._in_thread(presence.look, self._root, self._marker, self._desk.presence.folder)
+        found = await self._in_thread(presence.look, self._root, self._marker, self._numbers_before)
         self._presence = found
         self._desk.presence_in_doubt = False
         if not found.available:
