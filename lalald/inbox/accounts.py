@@ -14,7 +14,7 @@ from lalald.inbox.explain import CHANGED_SKIP, EXISTING_SKIP, WAS_THERE, Choice,
 from lalald.inbox.settle import Sight
 from lalald.jobs import Dropped, Hold, Job, State
 from lalald.naming import shown
-from lalald.store import FailedFile, Found, Known
+from lalald.store import FailedFile, Found, Known, SkipReason
 
 
 class Books(Protocol):
@@ -67,7 +67,7 @@ def settle_accounts(
         if before is not None and (before.size, before.mtime_ns) == (file.sight.size, file.sight.mtime_ns):
             continue
         if leaves_changed_alone(inbox, before):
-            owed.append((found.left_alone(inbox, file.sight, CHANGED_SKIP), file))
+            owed.append((found.skipped(inbox, file.sight, SkipReason.CHANGED, CHANGED_SKIP), file))
         elif file.was is None and (held := store.held_like(key, file.sight)) is not None:
             account.renamed.append((file, held))
         elif not _comes_back(store, inbox, file, account, now):
@@ -75,7 +75,7 @@ def settle_accounts(
     for (fact, file), job_id in zip(owed, store.take([fact for fact, _ in owed], now), strict=True):
         if job_id is not None:
             account.taken.append((job_id, file))
-        elif fact.note != (known[fact.path].note if fact.path in known else None):  # else it was said before
+        elif fact.path not in known or known[fact.path].skip_reason is not fact.skip_reason:  # else it was said before
             account.left_alone.append((fact.path, fact.note or ""))
     return account
 
@@ -102,10 +102,11 @@ def _superseding(store: Books, before: Known | None, file: Chosen, now: float) -
 def _decided(inbox: Inbox, file: Chosen, hold_reason: str) -> Found:
     rule = file.choice.rule
     if file.existing == "skip":
-        return found.left_alone(inbox, file.sight, EXISTING_SKIP)
+        return found.skipped(inbox, file.sight, SkipReason.EXISTING, EXISTING_SKIP, found_at_first_scan=True)
     if rule is None:
-        note = file.choice.reason if file.existing is None else f"{file.choice.reason}; {WAS_THERE}"
-        return found.left_alone(inbox, file.sight, note)
+        was_there = file.existing is not None
+        note = f"{file.choice.reason}; {WAS_THERE}" if was_there else file.choice.reason
+        return found.skipped(inbox, file.sight, SkipReason.NO_RULE, note, found_at_first_scan=was_there)
     if file.existing == "hold":
         return found.taken(
             inbox, file.sight, rule, hold=Hold.FIRST_SCAN, hold_reason=hold_reason, duration=file.duration
@@ -124,7 +125,11 @@ def _comes_back(store: Books, inbox: Inbox, file: Chosen, account: Account, now:
     job = None if job_id is None else store.job(job_id)
     if job is not None:
         rule = file.choice.rule
-        back = found.taken(inbox, file.sight, rule) if rule else found.left_alone(inbox, file.sight, file.choice.reason)
+        back = (
+            found.taken(inbox, file.sight, rule)
+            if rule
+            else found.skipped(inbox, file.sight, SkipReason.NO_RULE, file.choice.reason)
+        )
         store.readopt(job.id, back, now)
         account.returned.append((job, file))
         return True

@@ -11,11 +11,11 @@ from typing import NamedTuple
 from lalald import consent, jobs, moves
 from lalald.config import Inbox, Rule
 from lalald.inbox import explain, found
-from lalald.inbox.explain import CHANGED_SKIP, EXISTING_SKIP, WAS_THERE, Choice
+from lalald.inbox.explain import Choice
 from lalald.inbox.first_look import HOLD_REASON, MOST_TAKEN
 from lalald.inbox.settle import Sight
 from lalald.jobs import Hold, Job, Stage
-from lalald.store import Known, Store
+from lalald.store import Known, SkipReason, Store
 
 Choose = Callable[[Inbox, str], Choice]
 
@@ -66,15 +66,15 @@ def _last(files: list[tuple[str, Known]]) -> str | None:
 
 
 def _is_old(known: Known) -> bool:
-    return (known.note or "").endswith(WAS_THERE)
+    return known.found_at_first_scan
 
 
 def _decided_anew(inbox: Inbox, files: list[tuple[str, Known]], choose: Choose) -> Iterator[tuple[str, Known, Rule]]:
     """What was left alone on purpose stays so until its setting says otherwise."""
     for path, known in files:
-        if known.note == EXISTING_SKIP and inbox.existing != "take":
+        if known.skip_reason is SkipReason.EXISTING and inbox.existing != "take":
             continue
-        if known.note == CHANGED_SKIP and inbox.changed == "skip":
+        if known.skip_reason is SkipReason.CHANGED and inbox.changed == "skip":
             continue
         if (rule := choose(inbox, path).rule) is not None:
             yield path, known, rule

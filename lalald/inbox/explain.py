@@ -13,7 +13,7 @@ from lalald.config import Inbox, Rule
 from lalald.file_numbers import int64
 from lalald.inbox import downloads, names
 from lalald.naming import shown
-from lalald.store import Known
+from lalald.store import Known, SkipReason
 
 NO_RULE = "no rule matches it"
 NO_MEDIA = "not an audio or video file (by extension), and no rule takes other types"
@@ -174,7 +174,7 @@ def leaves_changed_alone(inbox: Inbox, known: Known | None) -> bool:
     """Whether new content of a known file is left alone (`changed: skip`). A file that was never taken has its rules to go by."""
     if known is None or inbox.changed != "skip":
         return False
-    return known.job_id is not None or (known.note or "").startswith("changed: skip")
+    return known.job_id is not None or known.skip_reason is SkipReason.CHANGED
 
 
 def within(inbox: Inbox, path: str | Path) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lalald.config import Inbox, Rule
 from lalald.inbox.settle import Sight
 from lalald.jobs import Handling, Hold, Task
-from lalald.store import Found
+from lalald.store import Found, SkipReason
 
 
 def handling(inbox: Inbox, rule: Rule) -> Handling:
@@ -59,8 +59,8 @@ def taken(
     )
 
 
-def left_alone(inbox: Inbox, sight: Sight, note: str) -> Found:
-    """A file that becomes none; the note says why."""
+def skipped(inbox: Inbox, sight: Sight, reason: SkipReason, note: str, *, found_at_first_scan: bool = False) -> Found:
+    """A file that does not become a job; the note says why in words."""
     return Found(
         inbox=str(inbox.path),
         path=sight.path,
@@ -70,4 +70,6 @@ def left_alone(inbox: Inbox, sight: Sight, note: str) -> Found:
         rule=None,
         handling=None,
         note=note,
+        skip_reason=reason,
+        found_at_first_scan=found_at_first_scan,
     )

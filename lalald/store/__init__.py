@@ -8,13 +8,20 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lalald.store.known import FailedFile, Found, Known
+    from lalald.store.known import FailedFile, Found, Known, SkipReason
     from lalald.store.store import Store
     from lalald.store.thread import StoreThread
 
-__all__ = ["FailedFile", "Found", "Known", "Store", "StoreThread"]
+__all__ = ["FailedFile", "Found", "Known", "SkipReason", "Store", "StoreThread"]
 
-_HOMES = {"FailedFile": "known", "Found": "known", "Known": "known", "Store": "store", "StoreThread": "thread"}
+_HOMES = {
+    "FailedFile": "known",
+    "Found": "known",
+    "Known": "known",
+    "SkipReason": "known",
+    "Store": "store",
+    "StoreThread": "thread",
+}
 
 
 def __getattr__(name: str) -> object:

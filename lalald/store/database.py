@@ -285,10 +285,22 @@ ALTER TABLE tasks ADD COLUMN error_code TEXT;        -- of a refusal or failure:
 UPDATE jobs SET failure_kind = 'internal' WHERE state = 'failed' AND error LIKE 'internal: %';
 """
 
+# Why a file has no job was known by the words of its note: reworded, an old file would have been taken, and paid for.
+_SKIP_REASONS = """
+ALTER TABLE files ADD COLUMN skip_reason TEXT;       -- existing changed no_rule; NULL for a file with a job
+ALTER TABLE files ADD COLUMN found_at_first_scan INTEGER NOT NULL DEFAULT 0;
+UPDATE files SET skip_reason = CASE
+    WHEN note = 'existing: skip: it lay in the inbox before lalald first looked there' THEN 'existing'
+    WHEN note = 'changed: skip: its content changed after it was taken' THEN 'changed'
+    ELSE 'no_rule' END,
+    found_at_first_scan = ifnull(note, '') LIKE '%it lay in the inbox before lalald first looked there'
+    WHERE job_id IS NULL;
+"""
+
 # The n-th brings version n to n + 1; none is ever edited once released.
 MIGRATIONS: tuple[str, ...] = (
     _FIRST, _OUTBOXES, _FOLDERS, _MINUTES, _UNFILED, _CONSENTS, _LENGTHS, _COMPLETENESS, _PAID_BY,
-    _NO_FIGURES, _INBOX_FOLDERS, _BREAKERS, _CHARGED_RULES, _SET_ASIDE_FILES, _FAILURE_KINDS,
+    _NO_FIGURES, _INBOX_FOLDERS, _BREAKERS, _CHARGED_RULES, _SET_ASIDE_FILES, _FAILURE_KINDS, _SKIP_REASONS,
 )  # fmt: skip
 VERSION = len(MIGRATIONS)
 

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -14,13 +15,31 @@ from lalald.jobs import Handling, Hold, Stage, State, Task
 from lalald.store.rows import TASK_COLUMNS, name_from, stored_name, stored_name_always, values
 
 
+class SkipReason(StrEnum):
+    """Why a file has no job."""
+
+    EXISTING = "existing"  # existing: skip
+    CHANGED = "changed"  # changed: skip
+    NO_RULE = "no_rule"  # no rule matches it
+
+
 class Known(NamedTuple):
     """A file that was seen before: its identity, and its job or why it has none."""
 
     size: int
     mtime_ns: int
     job_id: int | None
-    note: str | None
+    note: str | None  # the reason in words; what follows from it goes by `skip_reason`
+    skip_reason: SkipReason | None = None
+    found_at_first_scan: bool = False
+
+
+_KNOWN = "size, mtime_ns, job_id, note, skip_reason, found_at_first_scan"
+
+
+def _known(row: Sequence[Any]) -> Known:
+    size, mtime_ns, job_id, note, reason, at_first_scan = row
+    return Known(size, mtime_ns, job_id, note, SkipReason(reason) if reason else None, bool(at_first_scan))
 
 
 class FailedFile(NamedTuple):
@@ -48,6 +67,8 @@ class Found:
     hold: Hold | None = None
     hold_reason: str | None = None
     note: str | None = None
+    skip_reason: SkipReason | None = None
+    found_at_first_scan: bool = False
     duration: float | None = None
 
 
@@ -69,21 +90,21 @@ class KnownFiles:
     def known_in(self, inbox: str, folder: str) -> dict[str, Known]:
         """The files known directly in a folder, by name."""
         rows = self.connection.execute(
-            "SELECT name, size, mtime_ns, job_id, note FROM files WHERE inbox = ? AND folder = ?",
+            f"SELECT name, {_KNOWN} FROM files WHERE inbox = ? AND folder = ?",
             (stored_name(inbox), stored_name(folder)),
         )
-        return {name_from(row[0]): Known(row[1], row[2], row[3], row[4]) for row in rows}
+        return {name_from(row[0]): _known(row[1:]) for row in rows}
 
     def known_at(self, inbox: str, paths: Sequence[str]) -> dict[str, Known]:
         """Those of the paths that are known."""
         found: dict[str, Known] = {}
         for path in paths:
             row = self.connection.execute(
-                "SELECT size, mtime_ns, job_id, note FROM files WHERE inbox = ? AND folder = ? AND name = ?",
+                f"SELECT {_KNOWN} FROM files WHERE inbox = ? AND folder = ? AND name = ?",
                 (stored_name(inbox), *map(stored_name, split_path(path))),
             ).fetchone()
             if row is not None:
-                found[path] = Known(*row)
+                found[path] = _known(row)
         return found
 
     def generation(self) -> tuple[int, int, int]:
@@ -139,8 +160,9 @@ class KnownFiles:
 
     def _remember(self, key: tuple[str | bytes | None, ...], found: Found, job_id: int | None) -> None:
         self.connection.execute(
-            "INSERT OR REPLACE INTO files (inbox, folder, name, size, mtime_ns, job_id, note) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (*key, found.size, found.mtime_ns, job_id, found.note),
+            "INSERT OR REPLACE INTO files (inbox, folder, name, size, mtime_ns, job_id, note, skip_reason, found_at_first_scan)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*key, found.size, found.mtime_ns, job_id, found.note, found.skip_reason, found.found_at_first_scan),
         )
 
     def _add_job(self, found: Found, now: float, *, redo: bool = False, location: str | None = None) -> int:
@@ -190,11 +212,11 @@ class KnownFiles:
     def left_alone(self, inbox: str, after: str, limit: int) -> list[tuple[str, Known]]:
         """Files that have no job, by folder and name: those after a path, '' for the first."""
         rows = self.connection.execute(
-            "SELECT folder, name, size, mtime_ns, job_id, note FROM files"
+            f"SELECT folder, name, {_KNOWN} FROM files"
             " WHERE inbox = ? AND (folder, name) > (?, ?) AND job_id IS NULL ORDER BY folder, name LIMIT ?",
             (stored_name(inbox), *map(stored_name, split_path(after)), limit),
         )
-        return [("/".join(filter(None, map(name_from, row[:2]))), Known(*row[2:])) for row in rows]
+        return [("/".join(filter(None, map(name_from, row[:2]))), _known(row[2:])) for row in rows]
 
     def held_since_the_first_look(self, inbox: str) -> int:
         """How many jobs of an inbox wait to be released because their files lay there before."""
