@@ -57,7 +57,8 @@ def of_license(code: str, reason: str, hint: str) -> Attention:
 def of_folder(kind: str, path: str, reason: str) -> Attention:
     """`kind`: `inbox`, `outbox`, or `folder` for done and failed folders."""
     what = {"inbox": "inbox", "outbox": "outbox"}.get(kind, "folder for finished files")
-    return Attention(f"{kind}_unavailable", path, f"The {what} {shown(path)} is unavailable: {reason}", "")
+    hint = f"Bring it back; its jobs resume. If it was replaced on purpose: `lalald release {shown(path)}`."
+    return Attention(f"{kind}_unavailable", path, f"The {what} {shown(path)} is unavailable: {reason}", hint)
 
 
 def of_unreadable(inbox: str, count: int, path: str, reason: str) -> Attention:

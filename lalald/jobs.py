@@ -285,6 +285,9 @@ class Job:
     filed: bool = False  # the source has been put where it belongs after the end
     source_id: str | None = None
     source_deleted_at: float | None = None  # when it was deleted on the service, its tracks with it
+    uploaded_at: float | None = None  # the last time
+    delivered_at: float | None = None  # when all of its results were in the outbox
+    finished_at: float | None = None  # when it was done
     duration: float | None = None  # seconds: the service's figure after the upload, what the file states before
     least_duration: float | None = (
         None  # seconds it lasts at least, where the file does not state its length; None: it does

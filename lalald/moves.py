@@ -71,7 +71,18 @@ def after(job: Job, outcome: Outcome, now: float, jitter: float = 1.0) -> Job:
     No outcome runs the same stage again without a pause that grows: what comes later waits longer with each attempt, and
     what goes back, or owes the same once more, with each setback.
     """
-    return at_its_host(_after(job, outcome, now, jitter), outcome)
+    return at_its_host(_timed(job, _after(job, outcome, now, jitter), now), outcome)
+
+
+def _timed(before: Job, job: Job, now: float) -> Job:
+    """The job with the time of the step that it has just made."""
+    if job.source_id is not None and job.source_id != before.source_id:
+        return replace(job, uploaded_at=now)
+    if before.stage is Stage.DOWNLOAD and job.stage in (Stage.DELETE, Stage.ARCHIVE):
+        return replace(job, delivered_at=now)
+    if job.state is State.DONE and before.state is not State.DONE:
+        return replace(job, finished_at=now)
+    return job
 
 
 def _after(job: Job, outcome: Outcome, now: float, jitter: float) -> Job:

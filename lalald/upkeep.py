@@ -12,6 +12,7 @@ from lalald.stages.bench import Bench
 from lalald.store import Store
 from lalald.store.reports import STOPPED_STEPS
 from lalald.systemd import Systemd
+from lalald.transfer_progress import RateMeter, TransferProgress
 from lalald.worker import Worker
 
 _TOLD_EVERY_SECONDS = 1.0
@@ -22,6 +23,7 @@ TRIMMED_AT_ONCE = 20_000  # jobs; each portion reads the table of files once
 async def show_progress(worker: Worker, changed: asyncio.Event) -> None:
     """Once a second while bytes move, for `status`; asleep otherwise."""
     bench = worker.bench
+    meter = RateMeter(bench.clock.monotonic)
     while True:
         await bench.moved.wait()
         bench.moved.clear()
@@ -29,20 +31,24 @@ async def show_progress(worker: Worker, changed: asyncio.Event) -> None:
         while bench.transfers:
             await asyncio.sleep(_TOLD_EVERY_SECONDS)
             changed.set()
-            await bench.store.run(partial(_set_progress, _shares(bench)))  # on a full disk the bar stands still
+            await bench.store.run(partial(_set_progress, _progress(bench, meter)))  # on a full disk it stays as it was
+        meter.forget_all_but(())
 
 
-def _shares(bench: Bench) -> dict[int, float]:
-    """How much of each job's transfers is done, 0 to 1."""
-    shares = {}
+def _progress(bench: Bench, meter: RateMeter) -> dict[int, TransferProgress]:
+    """How far each job's transfers are, and how fast."""
+    found = {}
+    meter.forget_all_but(bench.transfers)
     for job_id, transfers in list(bench.transfers.items()):
-        total = sum(size for _, size in transfers)
-        shares[job_id] = min(1.0, sum(transfer.progress for transfer, _ in transfers) / total) if total else 0.0
-    return shares
+        done = sum(transfer.progress for transfer, _ in transfers)
+        moved = sum(transfer.progress - transfer.resumed_from for transfer, _ in transfers)
+        total = max(sum(size for _, size in transfers), bench.expected_bytes.get(job_id, 0))
+        found[job_id] = TransferProgress(done, total, meter.measure(job_id, moved))
+    return found
 
 
-def _set_progress(shares: dict[int, float], store: Store) -> None:
-    store.set_progress(shares)
+def _set_progress(progress: dict[int, TransferProgress], store: Store) -> None:
+    store.set_progress(progress)
 
 
 @dataclass(frozen=True, slots=True)

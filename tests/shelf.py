@@ -20,6 +20,7 @@ from lalald.__main__ import main
 from lalald.control import Server
 from lalald.jobs import Handling, Hold, HoldSource, Job, Stage, State, Task, Track
 from lalald.store import Found, Store
+from lalald.transfer_progress import TransferProgress
 
 NOW = 1_800_000_000.0  # 2027-01-15 08:00:00 UTC
 HOUR = 3600.0
@@ -179,7 +180,7 @@ class Shelf:
                        started_at=NOW - 40 * DAY, asked_at=NOW - 40 * DAY, tracks=tracks)  # fmt: skip
         store.save(job, replace(job.with_task(task), stage=Stage.DONE, state=State.DONE, source_id="source-1", sha256="cd" * 32,
                                 location=str(self.inbox / "done/podcasts/ep1.mp3"), expires_at=NOW - 39 * DAY,
-                                updated_at=NOW - 39.5 * DAY, filed=True))  # fmt: skip
+                                updated_at=NOW - 39.5 * DAY, finished_at=NOW - 39.5 * DAY, filed=True))  # fmt: skip
         job = self.take(store, "bad.mp3", NOW - 5 * HOUR)
         error = "the service refused it: no audio in it (HTTP 400, request id 0123456789abcdef). Nothing was charged."
         store.save(job, replace(job, state=State.FAILED, error=error, updated_at=NOW - 4 * HOUR))
@@ -208,7 +209,7 @@ class Shelf:
         both = job.with_task(first).with_task(second)
         store.save(job, replace(both, stage=Stage.CHECK, source_id="source-6", updated_at=NOW - 60))
         self.take(store, "sending.wav", NOW - 60)
-        store.set_progress({7: 0.25})
+        store.set_progress({7: TransferProgress(1_250_000, 5_000_000, 250_000.0)})
         job = self.take(store, "patient.wav", NOW - 30)
         waits = replace(job, attempts=3, due_at=NOW + 90, error="no answer within 30 s", updated_at=NOW - 10)
         store.save(job, waits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
@@ -273,8 +274,10 @@ def test_a_task_that_stands_still_is_told_from_a_lost_one_and_nothing_is_paid_ag
         held = replace(job.with_task(parked), state=State.HELD, hold=Hold.LOST_TASK, hold_reason="it has stood at 40 %")
         store.save(job, held)
     status = shelf.said("status", code=3)
-    assert "#6: it has stood at 40 %\n             These are paid, and go on by themselves when they move." in status
-    assert "#5: the task started, and its id never came\n             `lalald release ID` pays again" in status
+    assert "#6 it has stood at 40 %\n  Already paid; they resume when their task moves." in status
+    assert "#5 the task started, and its id never came\n  `lalald release ID` pays again" in status
+    codes = [item["code"] for item in json.loads(shelf.said("status", "--json", code=3))["needs_attention"]]
+    assert {"hold_lost_task", "hold_stalled_task"} <= {*codes}
     assert "it goes on by itself when its task moves; `lalald release 6`: it is given as much time again" in shelf.said(
         "show", "6"
     )
@@ -315,7 +318,7 @@ def test_an_odd_name_is_never_printed_raw(shelf: Shelf) -> None:
 def test_status_and_show_tell_what_is_asked_and_not_honoured_yet(shelf: Shelf) -> None:
     shelf.said("cancel", "6")
     shelf.said("rescan")
-    assert "  asked      2 requests that the daemon has not honoured yet\n" in shelf.said("status", code=3)
+    assert "; 2 requests not handled by the daemon yet\n" in shelf.said("status", code=3)
     assert "  state            running (cancel asked, not honoured yet)\n" in shelf.said("show", "6")
 
 

@@ -252,6 +252,8 @@ def test_the_questions_of_a_summary_use_indices(shelf: Shelf) -> None:
         reports.under_way(20)
         reports.holds()
         reports.failures(5)
+        reports.finished(3)
+        reports.waiting_price()
         list(islice(reports.jobs(states=[State.FAILED], limit=50), 1))
         reports.spent_since(NOW)
         reports.asked()
@@ -260,6 +262,7 @@ def test_the_questions_of_a_summary_use_indices(shelf: Shelf) -> None:
             plans += [f"{row[3]}  <- {query}" for row in reports.connection.execute(f"EXPLAIN QUERY PLAN {query}")]
     full = [plan for plan in plans if plan.startswith("SCAN jobs") and "INDEX" not in plan.split("<-")[0]]
     assert full == []
+    assert any("jobs_finished" in plan for plan in plans)
     assert any("SCAN requests" in plan for plan in plans)
 
 

@@ -54,7 +54,7 @@ def test_a_disk_that_is_full_while_nothing_is_to_be_done_is_reported_by_status(t
         (item,) = state_attention(home)
         assert "No space left on device" in item["message"]
         assert item["hint"].startswith("Make room on its disk")
-        assert "needs attention" in home.command("status").stdout
+        assert "! The state folder cannot be written" in home.command("status").stdout
         asked = home.command("health")
         assert (asked.returncode, "The state folder cannot be written" in asked.stderr) == (1, True)
         filler.empty()

@@ -127,7 +127,7 @@ class Fetching:
             self.began(etag)
         if not start:
             self._digest = hashlib.sha256()
-        self.transfer.progress = start
+        self.transfer.progress = self.transfer.resumed_from = start
         self.target.seek(start)
         self.target.truncate()
         with Hashing(None if size is None else size - start, self._digest) as hashing:

@@ -32,10 +32,12 @@ class TransferStopped(Exception):  # noqa: N818 - not an error: it was requested
 
 
 class Transfer:
-    """One upload or download. `progress` is its bytes so far, written by its thread and read by any."""
+    """One upload or download. `progress` is its bytes so far, written by its thread and read by any; `resumed_from` of them
+    were there before it began."""
 
     def __init__(self) -> None:
         self.progress = 0
+        self.resumed_from = 0
         self.stop = threading.Event()
         self.answer_by = float("inf")  # by time.monotonic()
         self.is_answered = False  # a byte of the answer has arrived

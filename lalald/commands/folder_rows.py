@@ -1,4 +1,4 @@
-"""Inboxes, outboxes, and folders for finished files, as `status` shows them."""
+"""Inboxes, outboxes, and folders for finished files, as `status` knows them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lalald.attention import Attention
-from lalald.commands.layout import Cell
-from lalald.commands.wording import iso, moment, shown
+from lalald.commands.wording import iso
 from lalald.store.reports import FolderReport, InboxReport
 
 
@@ -55,23 +54,6 @@ def inbox_facts(inbox: InboxReport, *, running: bool) -> dict[str, Any]:
     """A stopped daemon watches nothing, whatever it did before."""
     facts = {**inbox._asdict(), "since": iso(inbox.since)}
     return facts if running else {**facts, "watch": None, "watch_reason": None}
-
-
-def inbox_row(inbox: InboxReport, *, running: bool) -> tuple[Cell, ...]:
-    path = shown(inbox.path)
-    if inbox.available is None:
-        return path, "not scanned yet", ""
-    if not inbox.available:
-        return away_row(inbox)
-    if not running:
-        return path, "not watched", "lalald is not running"
-    told = "; ".join(shown(part) for part in (inbox.watch_reason, inbox.reason) if part)
-    return path, f"watched, {inbox.watch or 'somehow'}", told
-
-
-def away_row(folder: InboxReport | FolderReport) -> tuple[Cell, ...]:
-    since = "" if folder.since is None else f" since {moment(folder.since)}"
-    return shown(folder.path), f"unavailable{since}", shown(folder.reason or "")
 
 
 def facts(folder: FolderReport) -> dict[str, Any]:

@@ -1,17 +1,18 @@
-"""The jobs, newest last."""
+"""The jobs, newest last, one line each."""
 
 from __future__ import annotations
 
 import sys
+import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from lalald.commands.error_output import exit_code_of
 from lalald.commands.facts import job_facts
 from lalald.commands.json_output import as_json, error_facts
-from lalald.commands.layout import Section, show
+from lalald.commands.lines import Cell, Line, Span, columns, shortened, show, width_of_output
 from lalald.commands.state_folder import state_dir
-from lalald.commands.wording import moment, shown
+from lalald.commands.wording import count, shown, span
 from lalald.errors import StoreError
 from lalald.job_warnings import warning_of
 from lalald.jobs import Stage, State
@@ -19,11 +20,13 @@ from lalald.money import cost_text
 from lalald.store.reports import JobReport, Reports
 
 _LIMIT = 50
-_COLUMNS = ("ID", "FILE", "RULE", "STAGE", "STATE", "MINUTES", "UPDATED", "WHAT")
+_WIDE = 110  # columns; from here on the rule is shown, too
+_INDENT = "  "
+STYLES = {"running": "cyan", "failed": "red", "held": "yellow", "done": "green", "cancelled": "dim"}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--stage", choices=[str(stage) for stage in Stage], help="only those that owe this stage")
+    parser.add_argument("--stage", choices=[str(stage) for stage in Stage], help="only jobs at this stage")
     parser.add_argument("--failed", action="store_true", help="only failed ones")
     parser.add_argument("--held", action="store_true", help="only held ones; with --failed: both")
     parser.add_argument(
@@ -46,12 +49,71 @@ def run(arguments: Namespace) -> int:
         found = reports.jobs(stage=stage, states=states, limit=limit or None)
         if arguments.json:
             return _show_json(found)
-        rows = [_row(report) for report in found]
-        show([Section("", rows, _COLUMNS)] if rows else [Section("No jobs.")])
-        hidden = reports.count(stage=stage, states=states) - len(rows)
+        listed = list(found)
+        hidden = reports.count(stage=stage, states=states) - len(listed)
+    show(job_lines(listed, time.time(), width_of_output(), with_reasons=bool(states)))
     if hidden > 0:
-        print(f"{hidden:,} older ones are not shown; --limit 0 shows all.", file=sys.stderr)
+        print(f"{count(hidden, 'older job')} not shown; --limit 0 shows all.", file=sys.stderr)
     return 0
+
+
+def job_lines(reports: Sequence[JobReport], now: float, width: int | None, *, with_reasons: bool) -> list[Line]:
+    """One line for each job; `with_reasons`: and another for why it failed or is held."""
+    if not reports:
+        return [[Span("No jobs.")]]
+    wide = width is None or width >= _WIDE
+    heads = (
+        "ID",
+        "STATE",
+        "FILE",
+        *(["RULE"] if wide else []),
+        "MINUTES",
+        "AGE",
+        *([] if with_reasons else ["REASON"]),
+    )
+    places = {"ID": "right", "MINUTES": "right", "AGE": "right"}
+    head = [Cell(name, "bold", "never", "right" if name in places else "left") for name in heads]
+    lines = columns([head, *(_row(report, now, wide=wide, with_reason=not with_reasons) for report in reports)], width)
+    if not with_reasons:
+        return lines
+    told = [lines[0]]
+    for line, report in zip(lines[1:], reports, strict=True):
+        reason = _reason(report)
+        room = None if width is None else width - len(_INDENT)
+        told += [line, [Span(_INDENT), Span(reason if room is None else shortened(reason, room, "end"))]]
+    return told
+
+
+def _row(report: JobReport, now: float, *, wide: bool, with_reason: bool) -> list[Cell]:
+    job = report.job
+    cells = [
+        Cell(str(job.id), "", "never", "right"),
+        Cell(_state(report), STYLES.get(report.state, "")),
+        Cell(shown(job.path), "", "middle"),
+        *([Cell(shown(job.rule), "", "end")] if wide else []),
+        Cell(cost_text(job.minutes) if job.minutes else "-", "", "never", "right"),
+        Cell(span(now - job.updated_at), "", "never", "right"),
+    ]
+    return [*cells, Cell(_reason(report), "", "end")] if with_reason else cells
+
+
+def _state(report: JobReport) -> str:
+    """What the job does or waits for, in two words."""
+    job = report.job
+    match report.state:
+        case "running":
+            return f"{job.stage} {report.percent or 0.0:.0f} %"
+        case "held":
+            return f"held {job.hold}"
+        case "done" | "cancelled":
+            return report.state
+        case _:
+            return f"{report.state} {job.stage}"
+
+
+def _reason(report: JobReport) -> str:
+    job = report.job
+    return shown((job.hold_reason if job.hold else job.error or warning_of(job)) or "")
 
 
 def _show_json(found: Iterable[JobReport]) -> int:
@@ -68,20 +130,3 @@ def _show_json(found: Iterable[JobReport]) -> int:
         sys.stdout.write(f",\n{as_json(error_facts(error), indent=None)}")
     sys.stdout.write("[]\n" if separator == "[" else "\n]\n")
     return exit_code_of(failure) if failure else 0
-
-
-def _row(report: JobReport) -> tuple[str, ...]:
-    job = report.job
-    state = f"{report.state} {report.percent:.0f} %" if report.percent is not None else report.state
-    what = (f"{job.hold}: {job.hold_reason or ''}" if job.hold else job.error or warning_of(job)) or ""
-    minutes = cost_text(job.minutes) if job.minutes else "-"
-    return (
-        str(job.id),
-        shown(job.path),
-        shown(job.rule),
-        str(job.stage),
-        state,
-        minutes,
-        moment(job.updated_at),
-        shown(what),
-    )

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lalald.attention import Attention, of_folder, of_license, of_rejected
-from lalald.commands.layout import Cell
-from lalald.commands.remedies import TO_DO
-from lalald.commands.wording import count, iso, moment, shown, trouble_told
+from lalald.commands import remedies
+from lalald.commands.wording import ago, count, iso, moment, price, shown, trouble_told
 from lalald.jobs import Hold
 from lalald.store.reports import Fact, HoldReport
 from lalald.store.set_aside_files import SetAsideFile
@@ -17,20 +16,12 @@ if TYPE_CHECKING:
     from lalald.commands.overview import Overview
 
 SERVICE_DOWN_SECONDS = 900.0  # what is shorter passes without anybody
-_HAS_A_SECTION = ("hold_", "jobs_failed", "service_down", "inbox_", "outbox_", "folder_", "daemon_", "config_error")
 
 
 def found(overview: Overview) -> list[Attention]:
     """Most urgent first, each once: what the daemon says of itself counts before what it wrote down."""
     items = [*_of_the_daemon(overview), *overview.told, *_of_the_store(overview)]
     return list({(item.code, item.subject): item for item in reversed(items)}.values())[::-1]
-
-
-def rows(items: Sequence[Attention]) -> list[tuple[Cell, ...]]:
-    """Those that no other section of `status` shows."""
-    return [
-        (shown(f"{item.message} {item.hint}".strip()),) for item in items if not item.code.startswith(_HAS_A_SECTION)
-    ]
 
 
 def license_facts(fact: Fact | None) -> dict[str, Any]:
@@ -47,7 +38,7 @@ def rejected_facts(fact: Fact | None) -> dict[str, Any] | None:
 
 def _of_the_daemon(overview: Overview) -> Iterator[Attention]:
     if not overview.running:
-        message = "No daemon answers, or one of its loops does not turn."
+        message = "lalald is not running, or does not respond."
         yield Attention("daemon_not_running", "", message, "Start it: `lalald run`, or `systemctl start lalald`.")
 
 
@@ -70,8 +61,7 @@ def _of_the_store(overview: Overview) -> Iterator[Attention]:
         message = f"The service does not answer as it should: {trouble_told(service)}"
         yield Attention("service_down", "", message, "Check the network; jobs wait and resume automatically.")
     if failed := overview.counts.states["failed"]:
-        hint = "`lalald jobs --failed` lists them; `lalald retry ID` resumes one, `lalald cancel ID` dismisses it."
-        yield Attention("jobs_failed", "", f"{count(failed, 'job')} failed", hint)
+        yield _of_failures(failed, overview)
     explained = any(item.code.startswith("license_") for item in overview.told) or bool(license_trouble)
     for hold in overview.holds:
         if hold.hold != Hold.LICENCE or not explained:
@@ -102,6 +92,20 @@ def _of_folders(overview: Overview) -> Iterator[Attention]:
                 yield of_folder(kind, folder.path, folder.reason or "")
 
 
+def _of_failures(failed: int, overview: Overview) -> Attention:
+    hint = "`lalald jobs --failed` lists them; `lalald retry ID` resumes one, `lalald cancel ID` dismisses it."
+    message = f"{count(failed, 'job')} failed"
+    if overview.failures:
+        latest = overview.failures[0].job
+        which = "" if failed == 1 else "; the latest"
+        when = ago(latest.updated_at, overview.now)
+        message += f"{which} {when}: #{latest.id} {shown(latest.path)}: {latest.error or 'no reason was given'}"
+    return Attention("jobs_failed", "", message, hint)
+
+
 def _of_hold(hold: HoldReport) -> Attention:
-    message = f"{count(hold.jobs, 'job')} held ({hold.hold}): {hold.reason or 'no reason was given'}"
-    return Attention(f"hold_{hold.hold}", "", message, TO_DO.get(hold.hold, "`lalald show ID` shows more."))
+    cost = f", {price(hold.minutes, hold.unknown)}" if hold.minutes or hold.unknown else ""
+    reason = hold.reason or "no reason was given"
+    message = f"{count(hold.jobs, 'job')} held ({hold.hold}{cost}): #{hold.job_id} {reason}"
+    code = "hold_stalled_task" if hold.stands_still else f"hold_{hold.hold}"
+    return Attention(code, "", message, remedies.of_hold(hold))

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from lalald.consent import asks_about_upload
 from lalald.jobs import Hold, HoldSource, Job
+from lalald.store.reports import HoldReport
 
 # Of all the jobs that wait for the same thing.
 TO_DO: dict[str, str] = {
-    Hold.LICENCE: "Put a valid license key where the configuration says; they resume automatically.",
+    Hold.LICENCE: "Put a valid license key where the configuration says; these jobs resume automatically.",
     Hold.MINUTES: (
-        "Top up, or raise the limits and reload: they resume then."
-        " `lalald release ID` lets one past minutes.per_file or minutes.per_day for the price shown, never past the minutes left."
+        "Top up, or raise the limits and reload: they resume."
+        " `lalald release ID` lets one past its limit, never past the minutes left."
     ),
-    Hold.LOST_TASK: "`lalald release ID` pays again, `lalald cancel ID` abandons it; `lalald show ID` shows its history.",
-    Hold.DISK: "Make room, or take away what is in the way: they resume automatically.",
-    Hold.MOUNT: "Bring the folder back: they resume automatically.",
-    Hold.PERMISSION: "Give lalald's user the right that the reason names: they are then resumed automatically.",
-    Hold.LINK: "These are paid, and asked for again every hour. `lalald release ID` tries again now.",
-    Hold.FIRST_SCAN: (
-        "`lalald release --all --hold first_scan` processes them, `lalald cancel ID` leaves one alone;"
-        " `lalald plan` prices them."
-    ),
-    Hold.DUPLICATE: "`lalald release ID` processes it again and pays, `lalald cancel ID` leaves it alone.",
+    Hold.LOST_TASK: "`lalald release ID` pays again, `lalald cancel ID` ends the job, `lalald show ID` explains.",
+    Hold.DISK: "Free some space, or remove what is in the way; these jobs resume automatically.",
+    Hold.MOUNT: "Bring the folder back; these jobs resume automatically.",
+    Hold.PERMISSION: "Give lalald's user the right that the reason names; these jobs resume automatically.",
+    Hold.LINK: "Already paid, and retried every hour. `lalald release ID` retries now.",
+    Hold.FIRST_SCAN: "`lalald plan` shows the prices, `lalald release --all --hold first_scan` processes them all.",
+    Hold.DUPLICATE: "`lalald release ID` processes it again and pays, `lalald cancel ID` skips it.",
 }
+_OF_A_STALLED_TASK = "Already paid; they resume when their task moves. `lalald cancel ID` ends one."
 
 _GOES_ON_WHEN: dict[Hold, str] = {
     Hold.LICENCE: "the service accepts the license key",
@@ -73,3 +72,8 @@ def to_do(job: Job) -> str:
     by_itself = f"it goes on by itself when {when}; " if when else ""
     pays = " and pays" if job.hold in (Hold.LOST_TASK, Hold.DUPLICATE) and not job.stands_still else ""
     return f"{by_itself}`lalald release {job.id}`: it {released(job)}{pays}; `lalald cancel {job.id}` ends it"
+
+
+def of_hold(hold: HoldReport) -> str:
+    """What to do about all jobs that wait for the same thing."""
+    return _OF_A_STALLED_TASK if hold.stands_still else TO_DO.get(hold.hold, "`lalald show ID` explains.")

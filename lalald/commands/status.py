@@ -17,12 +17,15 @@ _EVERY_SECONDS = 1.0
 def add_arguments(parser: ArgumentParser) -> None:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true", help="as an object")
-    how.add_argument("--watch", action="store_true", help="on a terminal: drawn again every second, until Ctrl-C")
+    how.add_argument("--watch", action="store_true", help="on a terminal: update the screen every second, until Ctrl-C")
 
 
 def run(arguments: Namespace) -> int:
     from lalald.commands.json_output import show_json
-    from lalald.commands.layout import on_a_terminal, show
+    from lalald.commands.layout import on_a_terminal
+    from lalald.commands.lines import show, width_of_output
+    from lalald.commands.status_json import facts
+    from lalald.commands.status_screen import lines
 
     folder = state_dir(arguments.config)
     configured, mistake = _folders(arguments.config)
@@ -34,19 +37,22 @@ def run(arguments: Namespace) -> int:
         return _watch(folder, configured, mistake)
     overview = gather(folder, configured, mistake, time.time())
     if arguments.json:
-        show_json(overview.facts())
+        show_json(facts(overview))
     else:
-        show(overview.sections())
+        show(lines(overview, width_of_output()))
     return overview.exit_code
 
 
 def _watch(folder: Path, configured: Folders | None, mistake: str | None) -> int:
-    from lalald.commands.terminal import draw_again
+    from lalald.commands.lines import Line, width_of_output
+    from lalald.commands.status_screen import lines
+    from lalald.commands.terminal import watch
 
-    try:
-        draw_again(lambda: gather(folder, configured, mistake, time.time()).sections(), _EVERY_SECONDS)
-    except KeyboardInterrupt:
-        return 0
+    def look() -> list[Line]:
+        return list(lines(gather(folder, configured, mistake, time.time()), width_of_output()))
+
+    watch(look, _EVERY_SECONDS)
+    return 0
 
 
 def _folders(explicit: str | None) -> tuple[Folders | None, str | None]:

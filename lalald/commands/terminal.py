@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NoReturn
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -14,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lalald.commands.layout import Bar, Cell, PathCell, Section
+from lalald.commands.lines import Line
 from lalald.commands.wrapping import terminal_width
 
 _COLOURS = {
@@ -29,12 +29,27 @@ def draw(sections: Iterable[Section]) -> None:
     Console(highlight=False).print(_picture(sections))
 
 
-def draw_again(sections: Callable[[], Iterable[Section]], every_seconds: float) -> NoReturn:
-    """Until Ctrl-C."""
-    with live() as draw_now:
-        while True:
-            draw_now(sections())
-            time.sleep(every_seconds)
+def print_lines(lines: Iterable[Line]) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    for line in lines:
+        console.print(_text(line))
+
+
+def watch(look: Callable[[], Sequence[Line]], every_seconds: float) -> None:
+    """Draws what `look` gives in one place, again and again until Ctrl-C; the last picture stays below the prompt."""
+    lines: Sequence[Line] = ()
+    try:
+        with Live(Group(), auto_refresh=False, screen=True, vertical_overflow="ellipsis") as picture:
+            while True:
+                lines = look()
+                picture.update(Group(*map(_text, lines)), refresh=True)
+                time.sleep(every_seconds)
+    except KeyboardInterrupt:
+        print_lines(lines)
+
+
+def _text(line: Line) -> Text:
+    return Text.assemble(*line, no_wrap=True)
 
 
 @contextmanager

@@ -9,7 +9,19 @@ from lalald.money import cost_text
 from lalald.naming import shown
 from lalald.store.reports import Fact
 
-__all__ = ["ago", "charged", "count", "iso", "moment", "price", "seconds_text", "shown", "span", "trouble_told"]
+__all__ = [
+    "ago",
+    "charged",
+    "count",
+    "iso",
+    "moment",
+    "price",
+    "seconds_text",
+    "short_moment",
+    "shown",
+    "span",
+    "trouble_told",
+]
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
@@ -35,6 +47,12 @@ def ago(at: float, now: float) -> str:
 def moment(at: float | None) -> str:
     """Local time, or a dash."""
     return "-" if at is None else datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def short_moment(at: float, now: float) -> str:
+    """Local time: of today `08:30`, else with its date `2026-01-31 08:30`."""
+    then, today = (datetime.fromtimestamp(moment).astimezone() for moment in (at, now))
+    return then.strftime("%H:%M" if then.date() == today.date() else "%Y-%m-%d %H:%M")
 
 
 def trouble_told(service: Fact) -> str:

@@ -40,6 +40,7 @@ class Bench:
     read_key: Callable[[Config], Awaitable[FoundKey]]  # as it is now, wherever the configuration says it is
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     transfers: dict[int, list[tuple[Transfer, int]]] = field(default_factory=dict)
+    expected_bytes: dict[int, int] = field(default_factory=dict)  # by job: of transfers that may not have begun yet
     moved: asyncio.Event = field(
         default_factory=asyncio.Event
     )  # a job moved or a transfer began, for those who tell of it
@@ -73,5 +74,6 @@ class Bench:
 
     def transferred(self, job: Job) -> None:
         """They are over: one that was given up, since a folder does not answer, goes no further when it does."""
+        self.expected_bytes.pop(job.id, None)
         for transfer, _ in self.transfers.pop(job.id, ()):
             transfer.end()

@@ -112,6 +112,7 @@ def _no_room(job: Job, free: int) -> Held | None:
 async def _fetch_all(job: Job, bench: Bench) -> dict[tuple[int, int], Staged] | Outcome:
     """All at once, as far as the download threads go. The first fault ends it; what others fetched stays for the next try."""
     tracks = owed(job)
+    bench.expected_bytes[job.id] = sum(likely_size(job, track) for _, _, track in tracks if track.origin is None)
     try:
         tries = await asyncio.gather(
             *(_fetch(job, task, position, track, bench) for task, position, track in tracks), return_exceptions=True

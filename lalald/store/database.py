@@ -297,10 +297,22 @@ UPDATE files SET skip_reason = CASE
     WHERE job_id IS NULL;
 """
 
+_TIMES = """
+ALTER TABLE jobs ADD COLUMN transfer_done INTEGER;   -- bytes of the transfers under way, while progress is set
+ALTER TABLE jobs ADD COLUMN transfer_total INTEGER;  -- bytes
+ALTER TABLE jobs ADD COLUMN transfer_rate REAL;      -- bytes per second
+ALTER TABLE jobs ADD COLUMN uploaded_at REAL;
+ALTER TABLE jobs ADD COLUMN delivered_at REAL;
+ALTER TABLE jobs ADD COLUMN finished_at REAL;
+UPDATE jobs SET finished_at = updated_at WHERE state = 'done';
+CREATE INDEX jobs_finished ON jobs (finished_at) WHERE state = 'done';
+"""
+
 # The n-th brings version n to n + 1; none is ever edited once released.
 MIGRATIONS: tuple[str, ...] = (
     _FIRST, _OUTBOXES, _FOLDERS, _MINUTES, _UNFILED, _CONSENTS, _LENGTHS, _COMPLETENESS, _PAID_BY,
     _NO_FIGURES, _INBOX_FOLDERS, _BREAKERS, _CHARGED_RULES, _SET_ASIDE_FILES, _FAILURE_KINDS, _SKIP_REASONS,
+    _TIMES,
 )  # fmt: skip
 VERSION = len(MIGRATIONS)
 

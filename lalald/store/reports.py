@@ -5,19 +5,42 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from lalald.errors import StoreError
-from lalald.jobs import Job, Stage, State, Task
+from lalald.jobs import Job, Stage, State
 from lalald.money import minutes as cost
 from lalald.store import database
 from lalald.store.duplicates_query import Duplicates
 from lalald.store.known import KnownFiles
+from lalald.store.report_types import (
+    Charge,
+    Counts,
+    Fact,
+    FolderReport,
+    HoldReport,
+    InboxReport,
+    JobReport,
+    is_under_way,
+)
 from lalald.store.rows import jobs_where, name_from, stored_name
 from lalald.store.set_aside_files import SetAsideFiles
 
+__all__ = [
+    "STOPPED_STEPS",
+    "Charge",
+    "Counts",
+    "Fact",
+    "FolderReport",
+    "HoldReport",
+    "InboxReport",
+    "JobReport",
+    "Reports",
+    "is_under_way",
+]
+
+STOPPED_STEPS = "stopped_steps"  # a fact: steps at which every job met the same exception
 _AT_ONCE = 500
 _UNPAID = "tasks.stage = 'split' AND tasks.task_id IS NULL AND tasks.asked_at IS NULL AND tasks.error IS NULL"
 _LOST = "SELECT 1 FROM tasks WHERE tasks.job_id = jobs.id AND tasks.stage = 'split' AND tasks.asked_at IS NOT NULL"
@@ -27,96 +50,6 @@ _CHECKS = (
     "tasks JOIN jobs ON jobs.id = tasks.job_id WHERE tasks.stage = 'check' AND tasks.error IS NULL"
     " AND tasks.incomplete_since IS NULL AND jobs.state = 'waiting' AND jobs.stage = 'check'"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class JobReport:
-    """A job as it is shown; `transferred` is the share of the transfer under way, 0 to 1."""
-
-    job: Job
-    transferred: float | None = None
-
-    @property
-    def state(self) -> str:
-        """The job's state, and `running` for a waiting job whose stage is under way."""
-        if self.job.state is not State.WAITING:
-            return str(self.job.state)
-        return "running" if self.transferred is not None or self._checked() else "waiting"
-
-    @property
-    def percent(self) -> float | None:
-        """How far the stage under way is, 0 to 100; None where nothing is under way."""
-        if self.state != "running":
-            return None
-        if self.transferred is not None:
-            return round(100.0 * self.transferred, 1)
-        shares = [
-            100 if task.stage is not Stage.CHECK else task.progress or 0 for task in self.job.tasks if not task.error
-        ]
-        return round(sum(shares) / len(shares), 1) if shares else 0.0
-
-    def _checked(self) -> bool:
-        return self.job.stage is Stage.CHECK and any(is_under_way(task) for task in self.job.tasks)
-
-
-def is_under_way(task: Task) -> bool:
-    """The service is working on it."""
-    working = task.stage is Stage.CHECK and task.incomplete_since is None
-    return working and task.task_id is not None and task.error is None
-
-
-class HoldReport(NamedTuple):
-    """All jobs that wait for the same thing; `reason` is that of the oldest, `minutes` what going on would cost.
-
-    Those held as `lost_task` are told apart: of the ones with `stands_still` no id is lost, a task does not move.
-    """
-
-    hold: str
-    jobs: int
-    since: float | None
-    reason: str | None
-    job_id: int
-    minutes: float
-    unknown: int  # how many of them have an unknown duration
-    stands_still: bool = False
-
-
-class InboxReport(NamedTuple):
-    """An inbox as the daemon last saw it."""
-
-    path: str
-    available: bool | None
-    reason: str | None
-    watch: str | None
-    watch_reason: str | None
-    since: float | None = None  # when it went away, if it is
-
-
-class FolderReport(NamedTuple):
-    """An outbox, or a folder elsewhere for filed files, as the daemon last saw it; `available` is None where it has not looked yet."""
-
-    path: str
-    available: bool | None
-    reason: str | None
-    since: float | None = None  # when it went away, if it is
-
-
-class Counts(NamedTuple):
-    """Jobs by state; those that are waiting or running also by the stage they owe, and the running ones among them."""
-
-    states: dict[str, int]
-    stages: dict[str, int]
-    running: dict[str, int]
-
-
-STOPPED_STEPS = "stopped_steps"  # a fact: steps at which every job met the same exception
-
-
-class Fact(NamedTuple):
-    """What the daemon left for the command line to tell, and when."""
-
-    value: Any
-    at: float
 
 
 class Reports:
@@ -240,6 +173,28 @@ class Reports:
             costs[hold] = (minutes + cost(seconds, mode, json.loads(presets)), jobs)
         return costs
 
+    def finished(self, limit: int) -> list[JobReport]:
+        """Done jobs, the last one first."""
+        return self._reports("jobs.state = 'done'", (), limit, order="jobs.finished_at DESC")
+
+    def waiting_price(self) -> tuple[float, int]:
+        """Minutes that the jobs which wait to be uploaded or started will be charged, and how many have an unknown duration."""
+        waits = "jobs.state = 'waiting' AND jobs.stage IN ('upload', 'split') AND jobs.progress IS NULL"
+        rows = self.connection.execute(
+            "SELECT tasks.mode, tasks.presets, total(jobs.duration) FROM jobs JOIN tasks ON tasks.job_id = jobs.id"
+            f" WHERE {waits} AND {_UNPAID} GROUP BY tasks.mode, tasks.presets"
+        )
+        minutes = sum(cost(seconds, mode, json.loads(presets)) for mode, presets, seconds in rows)
+        (unknown,) = self.connection.execute(
+            f"SELECT count(*) FROM jobs WHERE {waits} AND jobs.duration IS NULL"
+        ).fetchone()
+        return minutes, int(unknown)
+
+    def charges(self, job_id: int) -> list[Charge]:
+        """What was charged for a job, in the order of time; a task that was started again has several."""
+        query = "SELECT task_number, task_id, minutes, at FROM charges WHERE job_id = ? ORDER BY at, task_number"
+        return [Charge(*row) for row in self.connection.execute(query, (job_id,))]
+
     def failures(self, limit: int) -> list[JobReport]:
         """Failed jobs, newest first."""
         return self._reports(f"{_ENDED} AND jobs.state = 'failed'", (), limit, order="jobs.id DESC")
@@ -318,7 +273,7 @@ class Reports:
             found = jobs_where(self.connection, f"WHERE {where} ORDER BY {order} LIMIT ?", (*parameters, limit))
         except sqlite3.Error as error:
             raise database.translated(error, "the database", database.folder_of(self.connection)) from error
-        return [JobReport(job, progress) for job, progress in found]
+        return [JobReport(job, transfer) for job, transfer in found]
 
 
 def _condition(stage: Stage | None, states: Sequence[State]) -> tuple[str, list[str]]:

@@ -12,7 +12,9 @@ from typing import Any
 
 from lalald.failure_kinds import FailureKind
 from lalald.jobs import Handling, Hold, HoldSource, Job, Request, Seen, Stage, State, Task, TaskFailure, Track
+from lalald.transfer_progress import TransferProgress
 
+_TRANSFER_COLUMNS = 4  # progress, transfer_done, transfer_total, transfer_rate
 _KEPT_BY_THE_STORE = ("id", "handling", "tasks", "request", "request_seen", "revision", "minutes")
 JOB_COLUMNS = tuple(name for name in Job.__slots__ if name not in _KEPT_BY_THE_STORE)
 TASK_COLUMNS = tuple(name for name in Task.__slots__ if name != "tracks")
@@ -56,11 +58,21 @@ def values(columns: Iterable[str], row: Job | Task | Track) -> list[Any]:
     return found
 
 
-def jobs_where(connection: sqlite3.Connection, where: str, parameters: Sequence[Any]) -> list[tuple[Job, float | None]]:
-    """Whole jobs, each with how much of its transfer under way is done, in two statements however many they are."""
+def jobs_where(
+    connection: sqlite3.Connection, where: str, parameters: Sequence[Any]
+) -> list[tuple[Job, TransferProgress | None]]:
+    """Whole jobs, each with its transfers under way, in two statements however many they are."""
     rows = connection.execute(f"{_JOBS} {where}", parameters).fetchall()
     tasks = _tasks(connection, [row[0] for row in rows]) if rows else {}
-    return [(Job(*_read(row[:-1], _JOB_READERS, tuple(tasks.get(row[0], ())))), row[-1]) for row in rows]
+    return [
+        (Job(*_read(row[:-_TRANSFER_COLUMNS], _JOB_READERS, tuple(tasks.get(row[0], ())))), _transfer(row))
+        for row in rows
+    ]
+
+
+def _transfer(row: Sequence[Any]) -> TransferProgress | None:
+    share, done, total, rate = row[-_TRANSFER_COLUMNS:]
+    return None if share is None else TransferProgress(done or 0, total or 0, rate)
 
 
 def _tasks(connection: sqlite3.Connection, job_ids: Sequence[int]) -> dict[int, list[Task]]:
@@ -120,7 +132,10 @@ _ALL_JOB_COLUMNS = Job.__slots__[:-1]  # but for the tasks
 _JOB_READERS, _TASK_READERS, _TRACK_READERS = map(_readers, (_ALL_JOB_COLUMNS, TASK_COLUMNS, TRACK_COLUMNS))
 
 _SELECTED = ", ".join("handlings.json" if column == "handling" else f"jobs.{column}" for column in _ALL_JOB_COLUMNS)
-_JOBS = f"SELECT {_SELECTED}, jobs.progress FROM jobs JOIN handlings ON handlings.id = jobs.handling"
+_JOBS = (
+    f"SELECT {_SELECTED}, jobs.progress, jobs.transfer_done, jobs.transfer_total, jobs.transfer_rate"
+    " FROM jobs JOIN handlings ON handlings.id = jobs.handling"
+)
 
 # A row for each track, and one for a task that has none; the place comes last, after the track's columns.
 _TRACKS_FROM = 1 + len(TASK_COLUMNS)

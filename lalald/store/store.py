@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -15,6 +15,7 @@ from lalald.store.arrived_folders import ArrivedFolders
 from lalald.store.due import DueJobs
 from lalald.store.known import Found, split_path
 from lalald.store.rows import JOB_COLUMNS, TASK_COLUMNS, TRACK_COLUMNS, name_from, stored_name, values
+from lalald.transfer_progress import TransferProgress
 
 _DELIVERED = (Stage.DELETE, Stage.ARCHIVE, Stage.DONE)  # from here on a job's results are in the outbox
 _OWES_MORE = (  # a living task of which not everything that the service gave is delivered
@@ -320,10 +321,11 @@ class Store(DueJobs):
             (now, hold),
         ).rowcount
 
-    def set_progress(self, progress: dict[int, float]) -> None:
+    def set_progress(self, progress: Mapping[int, TransferProgress]) -> None:
         """Transfers under way, for `status`; no part of a job's facts."""
         self.connection.executemany(
-            "UPDATE jobs SET progress = ? WHERE id = ?", [(done, job_id) for job_id, done in progress.items()]
+            "UPDATE jobs SET progress = ?, transfer_done = ?, transfer_total = ?, transfer_rate = ? WHERE id = ?",
+            [(one.share, one.done_bytes, one.total_bytes, one.rate, job_id) for job_id, one in progress.items()],
         )
 
     def clear_progress(self) -> None:
