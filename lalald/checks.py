@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from lalald.api import TaskAnswer
 from lalald.check_queue import MOST_IN_A_CHECK, CheckQueue, Round
-from lalald.errors import LicenceRefusedError, RateLimitedError, RefusedError, ServiceError, TransientError
+from lalald.errors import LicenseRefusedError, RateLimitedError, RefusedError, ServiceError, TransientError
 from lalald.fault_kinds import answered
 from lalald.jobs import Done, Held, Hold, Job, Request, Stage, State
 from lalald.pacing import CheckWindow
@@ -88,7 +88,7 @@ class Checks:
         await self._bench.store.run(lambda store: store.set_fact(FACT, sent, sent[-1]))
         try:
             answers = await answered(self._bench.api.check(asked.ids))
-        except LicenceRefusedError as error:
+        except LicenseRefusedError as error:
             is_refused = await self._worker.holds.license.is_refused(error)
             if is_refused is None:
                 health.failed(CHECK, TransientError(str(error)), began_at, [key], 1)

@@ -1,4 +1,4 @@
-"""The licence key: where it comes from, and a wrapper that shows it to nobody."""
+"""The license key: where it comes from, and a wrapper that shows it to nobody."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _PLACEHOLDER = re.compile(
 )
 BY_VARIABLE = "LALALD_LICENSE_KEY"
 CREDENTIAL = "the credential license-key"
-_SHORTEST_SECRET = 8  # a shorter one is nobody's licence, and stands in ids, numbers and words by chance
-_CONCEALED = "[licence key]"
+_SHORTEST_SECRET = 8  # a shorter one is nobody's license, and stands in ids, numbers and words by chance
+_CONCEALED = "[license key]"
 _LABEL = re.compile(
     r"(bearer|authorization|x-license-key|license[-_ ]key|lalald?_license_key|api[-_]key)(?:\s|[:=])", re.IGNORECASE
 )
@@ -70,7 +70,7 @@ class LicenseKey:
         return hash(self._key)
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a licence key is not written anywhere")
+        raise TypeError("a license key is not written anywhere")
 
 
 _NONE = "there is no license key"
@@ -207,7 +207,7 @@ def _content(path: Path, origin: str) -> str:
                 hint="put the key into a file, and write the path of that file",
             ) from None
         raise ConfigError(
-            f"{origin}: there is no file {path}", hint="put the licence key into it, or name another file"
+            f"{origin}: there is no file {path}", hint="put the license key into it, or name another file"
         ) from None
     except IsADirectoryError:
         raise ConfigError(
@@ -222,7 +222,7 @@ def _content(path: Path, origin: str) -> str:
     except OSError as error:
         raise ConfigError(f"{origin}: {path} cannot be read: {error.strerror}", hint="check its disk") from None
     if len(content) > LARGEST_FILE_BYTES:
-        raise ConfigError(f"{origin}: {path} is too large to be a licence key", hint="put the key alone on one line")
+        raise ConfigError(f"{origin}: {path} is too large to be a license key", hint="put the key alone on one line")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ConfigError(f"{origin}: {path} is saved as UTF-16, not as plain text", hint="save it as UTF-8")
     return content.decode("utf-8-sig", errors="replace")

@@ -21,7 +21,7 @@ LalaldError                     has a `hint`: what to do next
     ├── TransientError          worth another try later; may carry `retry_after_seconds`
     │   ├── InternalFaultError  an exception in reading the answer that nobody foresaw
     │   └── RateLimitedError    429
-    ├── LicenceRefusedError     401 or 403: nothing can go on with this key
+    ├── LicenseRefusedError     401 or 403: nothing can go on with this key
     │   └── LicenseMissingError there is no usable key: nothing was sent
     ├── RefusedError            the request is wrong for good (400, 413, 422 …): this job cannot
     ├── SizeDiffersError        a track arrived whole, with another size than the service declared
@@ -204,13 +204,13 @@ class SizeDiffersError(ServiceError):
     """A track arrived whole, but `/check/` declared another size; asked again it may declare the right one."""
 
 
-class LicenceRefusedError(ServiceError):
+class LicenseRefusedError(ServiceError):
     """401 or 403 from an operation of the API. `sent_with` is the key of that request, where one was sent."""
 
     sent_with: object = None
 
 
-class LicenseMissingError(LicenceRefusedError):
+class LicenseMissingError(LicenseRefusedError):
     """There is no license key, or none that could be sent; the service was not asked."""
 
 

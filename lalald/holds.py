@@ -22,8 +22,8 @@ _KEY_FILE_EVERY_SECONDS = 10.0  # while the key is missing or refused
 _SERVICE_EVERY_SECONDS = 60.0
 _LINK_AGAIN_SECONDS = 3600.0
 _WARNED_AFTER_SECONDS = 12 * 3600.0
-_PROBED = (Hold.LICENCE, Hold.MINUTES, Hold.DISK, Hold.MOUNT, Hold.PERMISSION, Hold.LINK)
-_OF_THE_SERVICE = (Hold.LICENCE, Hold.MINUTES, Hold.LINK)
+_PROBED = (Hold.LICENSE, Hold.MINUTES, Hold.DISK, Hold.MOUNT, Hold.PERMISSION, Hold.LINK)
+_OF_THE_SERVICE = (Hold.LICENSE, Hold.MINUTES, Hold.LINK)
 
 
 class Holds:
@@ -109,7 +109,7 @@ class Holds:
         if now - self._service_asked_at < _SERVICE_EVERY_SECONDS:
             return
         self._service_asked_at = now
-        if Hold.LICENCE in held or not self.license.is_settled:
+        if Hold.LICENSE in held or not self.license.is_settled:
             await self.license.release_if_accepted()
         else:
             self.license.unanswered = None

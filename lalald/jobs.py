@@ -49,7 +49,7 @@ class State(StrEnum):
 class Hold(StrEnum):
     """What a held job waits for."""
 
-    LICENCE = "licence"
+    LICENSE = "license"
     MINUTES = "minutes"
     LOST_TASK = "lost_task"
     DISK = "disk"

@@ -11,7 +11,7 @@ from lalald.config import Config
 from lalald.config.key_files import key_files
 from lalald.credentials import FoundKey, LicenseKey, find_license_key
 from lalald.disks import Disks
-from lalald.errors import ConfigError, FolderUnavailableError, LicenceRefusedError, LicenseMissingError, ServiceError
+from lalald.errors import ConfigError, FolderUnavailableError, LicenseMissingError, LicenseRefusedError, ServiceError
 from lalald.jobs import Hold
 from lalald.stages.bench import Bench
 from lalald.store import Store
@@ -91,7 +91,7 @@ class LicenseCheck:
         """Whether nothing is left to be asked."""
         return self.trouble is None and not self._is_unconfirmed
 
-    async def is_refused(self, error: LicenceRefusedError | None = None) -> bool | None:
+    async def is_refused(self, error: LicenseRefusedError | None = None) -> bool | None:
         """Whether the key is missing, or the simplest question is refused too: then every job is held.
 
         None where nothing is known of the key: no answer came, or `error` is the answer to a former key.
@@ -102,7 +102,7 @@ class LicenseCheck:
             return None
         try:
             await self._bench.budget.minutes_left(fresh_seconds=0.0)
-        except LicenceRefusedError as error:
+        except LicenseRefusedError as error:
             await self._begin(error)
             await self.hold_jobs()
             return True
@@ -114,7 +114,7 @@ class LicenseCheck:
         """Holds every job that needs the service, those that came since the last time too."""
         now = self._bench.clock.now()
         reason = self.trouble.reason if self.trouble else "the service refuses the license key"
-        await self._bench.store.run(lambda store: store.hold_all(Hold.LICENCE, reason, now))
+        await self._bench.store.run(lambda store: store.hold_all(Hold.LICENSE, reason, now))
 
     async def take(self, found: FoundKey, former: LicenseKey | None = None) -> None:
         """What was found at the start, or at a reload in place of the `former` key; nothing is asked yet."""
@@ -142,7 +142,7 @@ class LicenseCheck:
         """One question for all jobs that wait for it."""
         try:
             await self._bench.budget.minutes_left(fresh_seconds=0.0)
-        except LicenceRefusedError as error:
+        except LicenseRefusedError as error:
             self.unanswered = None
             await self._begin(error)
             return
@@ -156,7 +156,7 @@ class LicenseCheck:
         self._is_unconfirmed = False
         await self._set(None)
         now = self._bench.clock.now()
-        count = await self._bench.store.run(lambda store: store.release_all(Hold.LICENCE, now))
+        count = await self._bench.store.run(lambda store: store.release_all(Hold.LICENSE, now))
         self._bench.log.info("license.accepted", released_jobs=count)
         self._bench.moved.set()
         self._wake_worker()
@@ -166,7 +166,7 @@ class LicenseCheck:
         self._is_unconfirmed = True
         await self._set(None)
 
-    async def _begin(self, error: LicenceRefusedError) -> None:
+    async def _begin(self, error: LicenseRefusedError) -> None:
         code: Literal["missing", "refused"] = "missing" if isinstance(error, LicenseMissingError) else "refused"
         self._is_unconfirmed = False
         before = self.trouble

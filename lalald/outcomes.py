@@ -10,7 +10,7 @@ from lalald.errors import (
     DiskFullError,
     FileError,
     FolderUnavailableError,
-    LicenceRefusedError,
+    LicenseRefusedError,
     LinkRefusedError,
     RefusedError,
     StagingLostError,
@@ -32,8 +32,8 @@ async def outcome_of(job: Job, running: Awaitable[Outcome], bench: Bench, holds:
     """What a stage returned, or what its error means for this job."""
     try:
         return await running
-    except LicenceRefusedError as error:
-        return await _licence(job, error, holds)
+    except LicenseRefusedError as error:
+        return await _license(job, error, holds)
     except FileError as error:
         bench.preflight.doubt(job)
         return _in_the_way(job, error)
@@ -57,16 +57,16 @@ def _in_the_way(job: Job, error: FileError) -> Outcome:
     return Held(Hold.DISK, told(error))
 
 
-async def _licence(job: Job, error: LicenceRefusedError, holds: Holds) -> Outcome:
-    """A refusal of the key is one of the licence only where the simplest question is refused too."""
+async def _license(job: Job, error: LicenseRefusedError, holds: Holds) -> Outcome:
+    """A refusal of the key is one of the license only where the simplest question is refused too."""
     refused = await holds.license.is_refused(error)
     if refused:
-        return Held(Hold.LICENCE, f"the service refuses the licence key: {error}")
+        return Held(Hold.LICENSE, f"the service refuses the license key: {error}")
     if refused is None:
         return Later(str(error), error=TransientError(str(error)))
     if job.stage is Stage.DELETE:
         return left_to_expire(job, str(error))
-    return Failed(f"the service refuses this, though it accepts the licence key: {error}", kind=FailureKind.KEY)
+    return Failed(f"the service refuses this, though it accepts the license key: {error}", kind=FailureKind.KEY)
 
 
 def _money(job: Job) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from lalald.errors import LicenceRefusedError, RefusedError, ServiceError, TransientError
+from lalald.errors import LicenseRefusedError, RefusedError, ServiceError, TransientError
 from lalald.fault_kinds import concerns_one, is_exhaustion
 from lalald.halving import Halving
 from lalald.jobs import Done, Held, Hold, Job, Later, Outcome, Stage, State, Task
@@ -118,7 +118,7 @@ class Starts:
         health, operation = self._worker.health, start_of(mode)
         if isinstance(error, TransientError):
             await health.jobs_failed(Queue(Stage.SPLIT, mode), jobs, error, began_at, operation)
-        elif not isinstance(error, LicenceRefusedError):
+        elif not isinstance(error, LicenseRefusedError):
             health.succeeded(operation, [job.id for job in jobs], began_at)
 
     async def _recorded(self, job: Job, answers: Mapping[int, start_answers.Answer]) -> Job:
@@ -135,7 +135,7 @@ class Starts:
     async def _answered(self, job: Job, answers: Answers, asked_before: Set[int]) -> Job | None:
         """Saves what started before anything else is asked, then looks into a refusal of the key. The job as saved."""
         of_job = {number: answer for (job_id, number), answer in answers.items() if job_id == job.id}
-        unlicensed = {number: answer for number, answer in of_job.items() if isinstance(answer, LicenceRefusedError)}
+        unlicensed = {number: answer for number, answer in of_job.items() if isinstance(answer, LicenseRefusedError)}
         told = {number: answer for number, answer in of_job.items() if number not in unlicensed}
         job = await self._recorded(job, told)
         current: Job | None = job
@@ -151,8 +151,8 @@ class Starts:
         is_refused = await self._worker.holds.license.is_refused(error)
         unasked = start_answers.unasked(current, unlicensed, asked_before)
         if is_refused:
-            reason = f"the service refuses the licence key: {error}"
-            return await self._worker.settle(current, Held(Hold.LICENCE, reason, job=unasked))
+            reason = f"the service refuses the license key: {error}"
+            return await self._worker.settle(current, Held(Hold.LICENSE, reason, job=unasked))
         if is_refused is None:
             return await self._worker.settle(current, Later(str(error), job=unasked, error=TransientError(str(error))))
         for_good = RefusedError(error.args[0], status=error.status, code=error.code, request_id=error.request_id)

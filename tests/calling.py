@@ -28,7 +28,7 @@ def wav_bytes(seconds: int) -> bytes:
 
 
 class Caller:
-    """Calls a sandbox with a licence key; every method gives the answer's JSON, `post` the answer itself."""
+    """Calls a sandbox with a license key; every method gives the answer's JSON, `post` the answer itself."""
 
     def __init__(self, sandbox: Sandbox, key: str = "a-key") -> None:
         self._url = sandbox.url

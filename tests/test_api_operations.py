@@ -17,7 +17,7 @@ from lalald.api import Client, Deadlines, SplitItem, Started, StartRefused, Tran
 from lalald.credentials import LicenseKey
 from lalald.errors import (
     ConfigError,
-    LicenceRefusedError,
+    LicenseRefusedError,
     RateLimitedError,
     RefusedError,
     ServiceError,
@@ -158,8 +158,8 @@ def test_a_key_used_up_is_told_from_other_refusals(sandbox: Sandbox) -> None:
         ("minutes:413", RefusedError),
         ("minutes:422", RefusedError),
         ("minutes:404", RefusedError),
-        ("minutes:401", LicenceRefusedError),
-        ("minutes:403", LicenceRefusedError),
+        ("minutes:401", LicenseRefusedError),
+        ("minutes:403", LicenseRefusedError),
         ("minutes:403,code=exceeded_duration", RefusedError),
         ("minutes:400,code=internal_error", TransientError),
         ("minutes:408", TransientError),
@@ -285,16 +285,16 @@ def test_an_answer_that_repeats_the_key_does_not_carry_it_on() -> None:
 
     with RawServer(tells) as server:
         error = refused(server.url, minutes)
-    assert isinstance(error, LicenceRefusedError)
-    assert error.args == ("The key [licence key] is unknown",)
+    assert isinstance(error, LicenseRefusedError)
+    assert error.args == ("The key [license key] is unknown",)
 
 
 def test_without_a_usable_key_nothing_is_asked(sandbox: Sandbox) -> None:
     async def asked(key: LicenseKey | None) -> None:
         api = Client(sandbox.url, key, upload_rate=None, download_rate=None)
-        with pytest.raises(LicenceRefusedError):
+        with pytest.raises(LicenseRefusedError):
             await api.minutes_left()
-        with pytest.raises(LicenceRefusedError):
+        with pytest.raises(LicenseRefusedError):
             uploaded(api)
         await api.aclose()
 
@@ -410,7 +410,7 @@ def test_a_key_that_is_told_in_other_letters_is_hidden_too() -> None:
             talk.json(f'{{"detail": "The key {spelled} is unknown."}}', "403 Forbidden")
 
     with RawServer(answers) as server:
-        assert refused(server.url, minutes).args == ("The key [licence key] is unknown",)
+        assert refused(server.url, minutes).args == ("The key [license key] is unknown",)
 
 
 def test_closing_leaves_an_operation_under_way_its_answer() -> None:

@@ -19,7 +19,7 @@ import pytest
 from api_client import KEY, client, closed_clients  # noqa: F401 - a fixture
 from lalald.api import Client, Deadlines, Transfer, TransferStopped, Uploaded
 from lalald.api.pace import Pace
-from lalald.errors import FileError, LicenceRefusedError, RefusedError, ServiceError, TransientError
+from lalald.errors import FileError, LicenseRefusedError, RefusedError, ServiceError, TransientError
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
 from raw_server import RawServer, Talk, header
@@ -149,7 +149,7 @@ def test_a_server_that_never_answers_meets_the_deadline() -> None:
     assert error.carried_out_possible
 
 
-@pytest.mark.parametrize(("status", "kind"), [("413 Too Large", RefusedError), ("403 No", LicenceRefusedError)])
+@pytest.mark.parametrize(("status", "kind"), [("413 Too Large", RefusedError), ("403 No", LicenseRefusedError)])
 @pytest.mark.parametrize("ending", ["waits", "closes", "resets"])
 def test_a_refusal_before_the_end_is_heard_at_once(status: str, kind: type[ServiceError], ending: str) -> None:
     done = threading.Event()

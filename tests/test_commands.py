@@ -694,7 +694,7 @@ def test_a_reader_that_has_enough_ends_nothing_in_an_error(shelf: Shelf) -> None
 
 def test_every_hold_says_what_ends_it_and_what_a_release_does(shelf: Shelf) -> None:
     told = {
-        Hold.LICENCE: "it goes on by itself when the service accepts the license key; `lalald release 4`: it is tried again now",
+        Hold.LICENSE: "it goes on by itself when the service accepts the license key; `lalald release 4`: it is tried again now",
         Hold.MINUTES: "it goes on by itself when its minutes fit; `lalald release 4`: it passes minutes.per_file",
         Hold.DISK: "it goes on by itself when there is room, and nothing in the way; `lalald release 4`: it is tried again now",
         Hold.MOUNT: "it goes on by itself when the folder is back; `lalald release 4`: it is tried again now",

@@ -144,7 +144,7 @@ def test_an_odd_name_is_explained_and_escaped(tmp_path: Path) -> None:
 
 
 def key_in(root: Path) -> str:
-    """A file with a licence key."""
+    """A file with a license key."""
     path = root / "license-key"
     path.touch(0o600)
     path.write_text("a-key\n")

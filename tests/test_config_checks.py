@@ -31,7 +31,7 @@ def test_an_address_is_https_or_on_this_machine(tmp_path: Path, written: str, re
     [
         (
             "http://www.lalal.ai",
-            "http is for this machine only, since the licence key would travel in the open; write https://",
+            "http is for this machine only, since the license key would travel in the open; write https://",
         ),
         ("http://127.0.0.1.example.org", "http is for this machine only"),
         ("http://localhost.example.org", "http is for this machine only"),

@@ -41,7 +41,7 @@ QUESTIONS = [
     (Hold.DISK, None, {"per_file", "per_day", "left"}),
     (Hold.MOUNT, None, {"per_file", "per_day", "left"}),
     (Hold.LINK, None, {"per_file", "per_day", "left"}),
-    (Hold.LICENCE, None, {"per_file", "per_day", "left"}),
+    (Hold.LICENSE, None, {"per_file", "per_day", "left"}),
 ]
 
 

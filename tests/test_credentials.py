@@ -1,4 +1,4 @@
-"""Where the licence key comes from, and that nobody sees it."""
+"""Where the license key comes from, and that nobody sees it."""
 
 from __future__ import annotations
 

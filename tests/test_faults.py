@@ -117,10 +117,10 @@ def rows() -> list[Row]:
         Row(("split:422",), failed("HTTP 422")),
         Row(("split:400*0,code=exceeded_duration",), held(Hold.MINUTES, "exceeded_duration")),
         Row(("change_voice:400,detail=Voice pack not found.",), failed("Voice pack not found"), VOICE),
-        Row(("upload:403",), failed("though it accepts the licence key")),
+        Row(("upload:403",), failed("though it accepts the license key")),
         Row(("split:401",), failed("HTTP 401")),
-        Row(("upload:403*0", "minutes:403*0"), held(Hold.LICENCE, "the service refuses the licence key")),
-        Row(("split:403*0", "minutes:401*0"), held(Hold.LICENCE, "the service refuses the licence key")),
+        Row(("upload:403*0", "minutes:403*0"), held(Hold.LICENSE, "the service refuses the license key")),
+        Row(("split:403*0", "minutes:401*0"), held(Hold.LICENSE, "the service refuses the license key")),
         Row(("upload:403", "minutes:503*3,after=1"), DELIVERED),  # whether the key is right cannot be told: no reason to fail
         Row(("split:403", "minutes:html*3,after=1"), DELIVERED),
         Row(("check:403",), DELIVERED),

@@ -1,4 +1,4 @@
-"""The licence key of a daemon through good days and bad: in no log, row, report, argument, dump, and on no other origin."""
+"""The license key of a daemon through good days and bad: in no log, row, report, argument, dump, and on no other origin."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_key_is_nowhere_but_in_the_services_requests(sandbox: Sandbox, make_
 
 
 def _good_and_bad_days(home: Home, sandbox: Sandbox, other: str) -> None:
-    """A delivery, a redirect of the API, trouble of every kind, a failure whose words hold the key, and a refused licence."""
+    """A delivery, a redirect of the API, trouble of every kind, a failure whose words hold the key, and a refused license."""
     track = {"url": f"{other}/first", "size": None}
     sandbox.faults(
         f"upload:redirect,url={other}/upload", "upload:reset_during", "check:html,status=502",
@@ -71,7 +71,7 @@ def _good_and_bad_days(home: Home, sandbox: Sandbox, other: str) -> None:
     sandbox.faults("split:503,detail=down")
     sandbox.set_keys("another")
     write_wav(home.inbox / "3.wav", pitch=300)
-    until(lambda: home.logged("job.held"), "the licence is refused")
+    until(lambda: home.logged("job.held"), "the license is refused")
 
 
 def _told(home: Home, *words: str) -> str:

@@ -42,7 +42,7 @@ async def drop_many(shop: Workshop, count: int) -> None:
         (["*:403*0"], 1000.0, State.HELD, 1500),  # a probe a minute
         ([], 0.0, State.HELD, 1500),
     ],
-    ids=["503", "a refused licence", "an empty balance"],
+    ids=["503", "a refused license", "an empty balance"],
 )
 def test_a_day_without_the_service_costs_a_bounded_number_of_requests(
     faults: list[str], minutes: float, state: State, most: int, tmp_path: Path
@@ -69,19 +69,19 @@ async def _goes_on(shop: Workshop) -> None:
 
     async def carried() -> bool:
         held = await shop.store.run(lambda store: store.holds())
-        return Hold.LICENCE not in held and len(shop.journal.of("job.done")) >= 20
+        return Hold.LICENSE not in held and len(shop.journal.of("job.done")) >= 20
 
     await shop.until(carried, "it goes on, and some are at their end")
 
 
-def test_a_licence_that_nobody_can_be_asked_about_is_an_outage(tmp_path: Path) -> None:
-    """The key that was missing has come, and the service cannot be reached: "held: licence" alone would blame the key."""
+def test_a_license_that_nobody_can_be_asked_about_is_an_outage(tmp_path: Path) -> None:
+    """The key that was missing has come, and the service cannot be reached: "held: license" alone would blame the key."""
 
     async def scenario() -> None:
         async with Workshop(tmp_path) as shop:
             shop.sandbox.faults("upload:403*0", "minutes:403*0")
             await shop.drop("ep1.wav")
-            await shop.until_job("its licence is refused", state=State.HELD, hold=Hold.LICENCE)
+            await shop.until_job("its license is refused", state=State.HELD, hold=Hold.LICENSE)
             assert shop.worker.trouble is None
             shop.sandbox.faults("minutes:503*0")
             shop.worker.holds.ask_the_service_now()

@@ -11,6 +11,7 @@ import tarfile
 import tomllib
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,23 @@ def built(tree: Path, target: str) -> Path:
     assert ended.returncode == 0, ended.stderr
     (found,) = out.iterdir()
     return found
+
+
+def test_what_init_makes_in_a_clone_is_not_committed(planted_tree: Path) -> None:
+    """Seen: `lalald init` without a folder, run in the clone, and a `git add .` after it."""
+    environ = {"PATH": os.environ["PATH"], "HOME": str(planted_tree.parent), "GIT_CONFIG_GLOBAL": "/dev/null"}
+    run = partial(subprocess.run, cwd=planted_tree, env=environ, capture_output=True, text=True, check=True)
+    shutil.rmtree(planted_tree / "state")
+    for name in ("config.yaml", "license-key"):
+        (planted_tree / name).unlink()
+    run(["git", "init", "-q"])
+    before = run(["git", "status", "--porcelain", "-uall"]).stdout
+    run([sys.executable, "-m", "lalald", "init"])
+    for folder in ("inbox", "outbox", "state"):
+        (planted_tree / folder).mkdir(exist_ok=True)
+        (planted_tree / folder / "song.wav").touch()
+    assert (planted_tree / "license-key").exists()
+    assert run(["git", "status", "--porcelain", "-uall"]).stdout == before
 
 
 def test_a_wheel_contains_the_package_and_nothing_else(planted_tree: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from carrying import Workshop, run
 from conftest import MakeHome
 from lalald.credentials import FoundKey, LicenseKey
-from lalald.errors import LicenceRefusedError
+from lalald.errors import LicenseRefusedError
 from lalald.jobs import Hold, Stage, State
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
@@ -63,7 +63,7 @@ def test_a_missing_key_is_an_error_from_the_first_second_and_a_new_file_is_read_
 
     write_wav(home.inbox / "ep1.wav")
     (job,) = home.rest()
-    assert (job["state"], job["hold"]) == ("held", "licence")
+    assert (job["state"], job["hold"]) == ("held", "license")
     code, facts = status(home)
     assert codes(facts) == ["license_missing"], "one cause is one item"
     key.write_text("a-key\n")
@@ -134,7 +134,7 @@ def test_a_refusal_of_the_former_key_says_nothing_of_the_next_one(tmp_path: Path
     async def scenario() -> None:
         async with Workshop(tmp_path) as shop:
             shop.sandbox.set_keys("another-key")
-            with pytest.raises(LicenceRefusedError) as refused:
+            with pytest.raises(LicenseRefusedError) as refused:
                 await shop.api.minutes_left()
             shop.api.use_key(FoundKey(LicenseKey("another-key")))
             check = shop.worker.holds.license
@@ -159,7 +159,7 @@ def test_the_key_file_on_a_dead_share_delays_neither_the_start_nor_the_other_wor
                 assert str(share) in facts["license"]["reason"]
                 assert home.command("health").returncode == 0
                 write_wav(home.inbox / "ep1.wav")
-                assert home.rest()[0]["hold"] == "licence"
+                assert home.rest()[0]["hold"] == "license"
                 assert home.stop() == 0
 
     in_own_mounts(story)
@@ -171,7 +171,7 @@ def test_a_key_that_comes_while_the_service_is_down_is_missing_no_longer(tmp_pat
             shop.sandbox.set_keys("another-key")
             await shop.worker.holds.license.is_refused()
             (job_id,) = await shop.drop("ep1.wav")
-            await shop.until_job("it is held", job_id, state=State.HELD, hold=Hold.LICENCE, stage=Stage.UPLOAD)
+            await shop.until_job("it is held", job_id, state=State.HELD, hold=Hold.LICENSE, stage=Stage.UPLOAD)
             shop.sandbox.faults("minutes:503*0")
             shop.key = "another-key"
             await shop.until(lambda: shop.worker.holds.license.unanswered, "the service does not answer")

@@ -154,9 +154,9 @@ def test_a_due_time_beyond_any_wait_is_the_mark_of_a_stepped_clock(store: Store)
 def test_one_statement_holds_and_releases_every_job(store: Store) -> None:
     for name in ("a.wav", "b.wav"):
         taken(store, name)
-    assert store.hold_all(Hold.LICENCE, "no key", NOW) == 2
-    assert store.holds() == {Hold.LICENCE: 2}
-    assert store.release_all(Hold.LICENCE, NOW) == 2
+    assert store.hold_all(Hold.LICENSE, "no key", NOW) == 2
+    assert store.holds() == {Hold.LICENSE: 2}
+    assert store.release_all(Hold.LICENSE, NOW) == 2
     assert len(due(store, NOW, 10)) == 2
 
 
@@ -499,6 +499,35 @@ def test_downloads_of_the_version_before_wait_at_their_host(tmp_path: Path) -> N
         old.execute(track, (1, "https://D.lalal.ai:8443/x/y?z", 0))
     store = Store.open(state)
     assert [job.download_host for job in store._jobs("ORDER BY jobs.id", ())] == ["d.lalal.ai:8443", "", ""]
+    store.close()
+
+
+def test_holds_for_the_license_of_the_version_before_keep_their_meaning(tmp_path: Path) -> None:
+    """They were spelled `licence`, which this version does not know."""
+    version = MIGRATIONS.index(next(script for script in MIGRATIONS if "'licence'" in script))
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700)
+    with closing(sqlite3.connect(state / FILE_NAME, isolation_level=None)) as old:
+        old.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        bring_to(old, 0, version)
+        old.execute("INSERT INTO handlings (id, json) VALUES (1, ?)", (HANDLING.to_json(),))
+        columns = (
+            "id, inbox, path, size, mtime_ns, inode, rule, handling, stage, state, hold, recipe, created_at, updated_at"
+        )
+        for job_id, hold in ((1, "licence"), (2, "mount")):
+            old.execute(
+                f"INSERT INTO jobs ({columns}) VALUES (?, '/in', ?, 1, 1, 1, 'r', 1, 'upload', 'held', ?, 'x', 0, 0)",
+                (job_id, f"{job_id}.wav", hold),
+            )
+        old.execute(
+            "INSERT INTO tasks (job_id, number, mode, presets, stage, waits_for) VALUES (1, 1, 'demuser', '{}', 'split', 'licence')"
+        )
+    store = Store.open(state)
+    assert store.holds() == {Hold.LICENSE: 1, Hold.MOUNT: 1}
+    job = store.job(1)
+    assert job is not None
+    assert job.tasks[0].waits_for is Hold.LICENSE
+    assert store.release_all(Hold.LICENSE, NOW) == 1
     store.close()
 
 

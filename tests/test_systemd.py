@@ -279,7 +279,7 @@ def test_a_placeholder_is_no_key_and_a_reload_takes_the_key_that_came(
     if not any("no usable license key" in said for said in manager.heard):
         manager.hear_status("no usable license key.*")
     write_wav(home.inbox / "song.wav")
-    manager.hear_status(".*1 held: licence")
+    manager.hear_status(".*1 held: license")
 
     key.write_text("a-key\n")
     process.send_signal(signal.SIGHUP)

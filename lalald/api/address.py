@@ -112,7 +112,7 @@ def api_origin(api_url: str) -> tuple[Origin, str]:
     except AddressError as error:
         raise ConfigError(f"`api_url` cannot be used: {error}.", hint=hint) from None
     if origin.scheme == "http" and not origin.is_loopback:
-        raise ConfigError(f"`api_url` {origin.url} is not https: the licence key would travel in the open.", hint=hint)
+        raise ConfigError(f"`api_url` {origin.url} is not https: the license key would travel in the open.", hint=hint)
     if parts.query or parts.fragment or not parts.path.isascii() or " " in parts.path:
         raise ConfigError("`api_url` is an origin and perhaps a path, no more.", hint=hint)
     return origin, parts.path.rstrip("/")

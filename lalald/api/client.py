@@ -1,4 +1,4 @@
-"""Every operation of the LALAL.AI API v1, one method each. The licence key goes to `api_url`'s origin, nowhere else."""
+"""Every operation of the LALAL.AI API v1, one method each. The license key goes to `api_url`'s origin, nowhere else."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ import httpx
 
 from lalald.credentials import LicenseKey
 from lalald.errors import (
-    LicenceRefusedError,
+    LicenseRefusedError,
     RateLimitedError,
     RefusedError,
     ServiceError,
@@ -35,7 +35,7 @@ _RETRIED_CODE = "internal_error"  # the one code of the service that is worth an
 _ABOUT_THE_JOB = frozenset(
     {"idempotency_key_used", "exceeded_duration", "exceeded_size", "max_duration", "batch_not_avaliable"}
 )
-_KEY_HINT = "Check the licence key, and whether its plan includes the API."
+_KEY_HINT = "Check the license key, and whether its plan includes the API."
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ def reading(reply: Reply) -> Any:
 
 
 def _json(reply: Reply) -> Any:
-    """What a body says. Halves of characters, which no file or database takes, are replaced, and the licence key is hidden."""
+    """What a body says. Halves of characters, which no file or database takes, are replaced, and the license key is hidden."""
     text = reply.body.decode(json.detect_encoding(reply.body), "surrogatepass")
     said = json.loads(text)
     if "\\ud" in text.lower():
@@ -199,13 +199,13 @@ def refusal(reply: Reply) -> ServiceError:
     status = reply.status
     facts: dict[str, Any] = {"status": status, "code": code, "request_id": request_id(reply)}
     if 300 <= status < 400:
-        words = "the service redirects, which its document does not know; the licence key follows no redirect"
+        words = "the service redirects, which its document does not know; the license key follows no redirect"
     if status < 400 or status >= 500 or status in _LATER or code == _RETRIED_CODE:
         kind = RateLimitedError if status == 429 else TransientError
         facts |= {"answered": True, "carried_out_possible": status not in _NOT_CARRIED_OUT}
         return kind(words, retry_after_seconds=retry_after_seconds(reply), **facts)
     if status in (401, 403) and code not in _ABOUT_THE_JOB:
-        refused = LicenceRefusedError(words, hint=_KEY_HINT, **facts)
+        refused = LicenseRefusedError(words, hint=_KEY_HINT, **facts)
         refused.sent_with = reply.key
         return refused
     return RefusedError(words, **facts)

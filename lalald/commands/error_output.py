@@ -10,7 +10,7 @@ from lalald.errors import (
     ConfigError,
     DaemonError,
     LalaldError,
-    LicenceRefusedError,
+    LicenseRefusedError,
     StoreError,
     StoreRefusedError,
     UsageError,
@@ -20,7 +20,7 @@ from lalald.journal import as_error
 _CODES: tuple[tuple[type[LalaldError], int], ...] = (
     (UsageError, 2),
     (ConfigError, 2),
-    (LicenceRefusedError, 2),
+    (LicenseRefusedError, 2),
     (DaemonError, 3),
     (StoreRefusedError, 2),
     (StoreError, 3),

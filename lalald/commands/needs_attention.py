@@ -64,7 +64,7 @@ def _of_the_store(overview: Overview) -> Iterator[Attention]:
         yield _of_failures(failed, overview)
     explained = any(item.code.startswith("license_") for item in overview.told) or bool(license_trouble)
     for hold in overview.holds:
-        if hold.hold != Hold.LICENCE or not explained:
+        if hold.hold != Hold.LICENSE or not explained:
             yield _of_hold(hold)
 
 

@@ -8,7 +8,7 @@ from lalald.store.reports import HoldReport
 
 # Of all the jobs that wait for the same thing.
 TO_DO: dict[str, str] = {
-    Hold.LICENCE: "Put a valid license key where the configuration says; these jobs resume automatically.",
+    Hold.LICENSE: "Put a valid license key where the configuration says; these jobs resume automatically.",
     Hold.MINUTES: (
         "Top up, or raise the limits and reload: they resume."
         " `lalald release ID` lets one past its limit, never past the minutes left."
@@ -24,7 +24,7 @@ TO_DO: dict[str, str] = {
 _OF_A_STALLED_TASK = "Already paid; they resume when their task moves. `lalald cancel ID` ends one."
 
 _GOES_ON_WHEN: dict[Hold, str] = {
-    Hold.LICENCE: "the service accepts the license key",
+    Hold.LICENSE: "the service accepts the license key",
     Hold.MINUTES: "its minutes fit",
     Hold.DISK: "there is room, and nothing in the way",
     Hold.MOUNT: "the folder is back",
@@ -33,7 +33,7 @@ _GOES_ON_WHEN: dict[Hold, str] = {
 }
 
 _RELEASED: dict[Hold, str] = {
-    Hold.LICENCE: "is tried again now",
+    Hold.LICENSE: "is tried again now",
     Hold.DISK: "is tried again now",
     Hold.MOUNT: "is tried again now",
     Hold.PERMISSION: "is tried again now",

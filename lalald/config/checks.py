@@ -93,7 +93,7 @@ def check_pace(checks_per_minute: int, findings: Findings) -> None:
 
 
 def origin(written: str, findings: Findings) -> str:
-    """The service's address without a slash at its end: https, or http on this machine only, since the licence key goes there."""
+    """The service's address without a slash at its end: https, or http on this machine only, since the license key goes there."""
     try:
         parts = urlsplit(written.strip())
         words = _address_mistake(parts)
@@ -116,7 +116,7 @@ def _address_mistake(parts: SplitResult) -> str | None:
             f"expected the address alone, such as {parts.scheme}://{parts.netloc}: the paths of the API are added to it"
         )
     if parts.scheme == "http" and not _is_loopback(host):
-        return f"http is for this machine only, since the licence key would travel in the open; write https://{parts.netloc}"
+        return f"http is for this machine only, since the license key would travel in the open; write https://{parts.netloc}"
     return None
 
 

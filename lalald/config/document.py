@@ -149,7 +149,7 @@ class Inbox(Section):
 class File(Section):
     license_key_file: Text | None = Field(
         default=None,
-        description="File with the licence key. Also: LALALD_LICENSE_KEY, LALALD_LICENSE_KEY_FILE, systemd's license-key.",
+        description="File with the license key. Also: LALALD_LICENSE_KEY, LALALD_LICENSE_KEY_FILE, systemd's license-key.",
     )
     api_url: Text = Field(default=model.DEFAULT_API_URL, description="The service. LALALD_API_URL overrides it.")
     state_dir: Text | None = Field(

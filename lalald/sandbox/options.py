@@ -21,7 +21,7 @@ Batch = Literal["yes", "per-item", "refused"]
 class Options:
     """How the sandbox behaves. Times are seconds, sizes bytes.
 
-    `keys`: the licence keys that are right; none given: every key is. `batch`: "per-item" fails each item of a batch
+    `keys`: the license keys that are right; none given: every key is. `batch`: "per-item" fails each item of a batch
     with `batch_not_avaliable`, "refused" the whole request, as a plan without batches might. `durations`: what uploads
     last, by pattern of the name (`*.mpg`), in whole seconds. `strict`: refuses what the document's letter does not allow,
     though the live service may take it. `read_seconds`: how long a client may be silent in the middle of a request.
@@ -105,7 +105,7 @@ def _add_addresses(parser: ArgumentParser) -> None:
 def _add_account(parser: ArgumentParser) -> None:
     default = Options()
     parser.add_argument(
-        "--key", dest="keys", action="append", metavar="KEY", help="a licence key that is right; default: every key"
+        "--key", dest="keys", action="append", metavar="KEY", help="a license key that is right; default: every key"
     )
     parser.add_argument("--minutes", type=_number(float, 0), default=default.minutes, help="minutes left (%(default)s)")
     parser.add_argument(

@@ -155,7 +155,7 @@ class Sandbox:
         self._call(lambda servers: servers.control.set_durations(servers.rehearsal, dict(durations)))
 
     def set_keys(self, *keys: str) -> None:
-        """Only these licence keys are right from now on; none: every key is."""
+        """Only these license keys are right from now on; none: every key is."""
         self._call(lambda servers: servers.control.set_keys(servers.rehearsal, list(keys)))
 
     def decide(self, task_id: str, outcome: str, **details: Any) -> None:
@@ -226,4 +226,4 @@ async def _serve_until_told_to_stop(options: Options) -> None:
 
 def _greeting(servers: Servers, options: Options) -> str:
     url, key = servers.api.origin, options.keys[0] if options.keys else "any"
-    return f"LALAL.AI sandbox: LALALD_API_URL={url} (licence key: {key}; downloads: {servers.files.origin})\n"
+    return f"LALAL.AI sandbox: LALALD_API_URL={url} (license key: {key}; downloads: {servers.files.origin})\n"

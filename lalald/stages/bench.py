@@ -44,7 +44,7 @@ class Bench:
     moved: asyncio.Event = field(
         default_factory=asyncio.Event
     )  # a job moved or a transfer began, for those who tell of it
-    batch_refused_at: float | None = None  # the licence's plan has no batches
+    batch_refused_at: float | None = None  # the license's plan has no batches
     dead_hosts: Mapping[str, asyncio.Semaphore] = field(
         default_factory=dict
     )  # a turn for tracks of each; see `ServiceHealth`

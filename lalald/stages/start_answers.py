@@ -93,7 +93,7 @@ def _not_started(
 ) -> tuple[Job, Outcome | None]:
     told = job.with_task(replace(task, asked_at=None))  # the service knows the key, and nothing has begun with it
     if isinstance(answer, NoBatches):
-        return unasked(job, [task.number], asked_before), Later("the licence's plan has no batches: asked again alone")
+        return unasked(job, [task.number], asked_before), Later("the license's plan has no batches: asked again alone")
     code = answer.code
     if code == "idempotency_key_used":
         return _lost_task(job, task, bench)

@@ -308,11 +308,17 @@ UPDATE jobs SET finished_at = updated_at WHERE state = 'done';
 CREATE INDEX jobs_finished ON jobs (finished_at) WHERE state = 'done';
 """
 
+# American spelling, as in the service's API.
+_LICENSE_HOLDS = """
+UPDATE jobs SET hold = 'license' WHERE hold = 'licence';
+UPDATE tasks SET waits_for = 'license' WHERE waits_for = 'licence';
+"""
+
 # The n-th brings version n to n + 1; none is ever edited once released.
 MIGRATIONS: tuple[str, ...] = (
     _FIRST, _OUTBOXES, _FOLDERS, _MINUTES, _UNFILED, _CONSENTS, _LENGTHS, _COMPLETENESS, _PAID_BY,
     _NO_FIGURES, _INBOX_FOLDERS, _BREAKERS, _CHARGED_RULES, _SET_ASIDE_FILES, _FAILURE_KINDS, _SKIP_REASONS,
-    _TIMES,
+    _TIMES, _LICENSE_HOLDS,
 )  # fmt: skip
 VERSION = len(MIGRATIONS)
 
