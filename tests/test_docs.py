@@ -53,6 +53,18 @@ def test_every_configuration_in_the_readme_loads(block: str, tmp_path: Path) -> 
     assert config.inboxes[0].rules
 
 
+def test_what_contributing_names_is_there() -> None:
+    text = (ROOT / ".github/CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = re.findall(r"`((?:lalald|tests|\.ci)/[^`]+|config[^`]+yaml)`", text)
+    assert len(paths) > 10
+    assert not [path for path in paths if not (ROOT / path).is_file()]
+    named = re.findall(r"`(\w+)` in `([^`]+)`", text)
+    assert len(named) >= 2
+    assert not [
+        name for name, path in named if not re.search(rf"^(def )?{name}\b", (ROOT / path).read_text(), re.MULTILINE)
+    ]
+
+
 def test_the_first_two_blocks_are_the_newcomers_commands() -> None:
     demo, tests = blocks("sh")[:2]
     assert demo.count("\n") == tests.count("\n") == 1
@@ -146,7 +158,7 @@ def new_user(tmp_path: Path) -> NewUser:
     (home / "bin").mkdir(parents=True)
     project.mkdir()
     (project / ".venv").symlink_to(sys.prefix)
-    editor = home / "bin/editor"
+    editor = home / "bin/nano"
     editor.write_text('#!/bin/sh\necho a-real-looking-key > "$1"\n')
     editor.chmod(0o755)
     return NewUser(home, project, {})

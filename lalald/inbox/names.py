@@ -13,6 +13,7 @@ _TEMPORARY_ENDINGS = (
     ".part", ".partial", ".tmp", ".crdownload", ".download", ".filepart", ".!qb", ".!sync", ".aria2", ".ytdl",
 )  # fmt: skip
 _TEMPORARY_STARTS = ("~", "._", ".~lock.", ".syncthing.")
+# @eaDir, #recycle, Thumbs.db and their like; in lower case, since names are compared in any case.
 _LITTER = frozenset(
     {
         "@eadir", "@recycle", "@recently-snapshot", "@sharebin", "@tmp", ".@__thumb", "#recycle", "#snapshot", "trashbox",
