@@ -537,8 +537,10 @@ job 5
   source id        source-5
   source expires   -
   sha256           -
-  created          2027-01-15 06:00:00
-  updated          2027-01-15 07:00:00
+
+steps
+  dropped      2027-01-15 06:00:00
+  last change  2027-01-15 07:00:00
 
 task 1: voice_clean
   state            waiting
@@ -553,10 +555,21 @@ task 1: voice_clean
 
 def test_show_tells_a_job_whole(shelf: Shelf) -> None:
     assert shelf.said("show", "5") == SHOW
-    assert shelf.said("show", "#1").splitlines()[-2:] == [
+    done = shelf.said("show", "#1")
+    assert done.splitlines()[-5:] == [
         "  track voice      /out/podcasts/ep1/voice.mp3 (1MB)",
         "  track no_voice   /out/podcasts/ep1/no_voice.mp3 (1MB)",
+        "",
+        "charges",
+        "  2026-12-06 08:00:00  3.0 min  task 1  task-1",
     ]
+    assert "  results          /out/podcasts/ep1\n" in done
+    assert (
+        "steps\n"
+        "  dropped         2026-12-06 08:00:00\n"
+        "  task 1 started  2026-12-06 08:00:00\n"
+        "  finished        2026-12-06 20:00:00\n"
+    ) in done
     assert "  attempts         3 times in vain, next at 2027-01-15 08:01:30\n" in shelf.said("show", "8")
     failed = shelf.said("show", "2")
     assert "request id 0123456789abcdef" in failed
@@ -577,7 +590,7 @@ def test_without_a_store_commands_say_what_is_missing(empty: Shelf) -> None:
     for command in (["status"], ["jobs"], ["show", "1"], ["retry", "1"], ["rescan"], ["cancel", "--all"]):
         complaint = empty.complained(*command, code=3)
         assert complaint == (
-            "lalald: /state holds no database yet.\n  Has `lalald run` been started with this state folder?\n"
+            "lalald: /state holds no database yet.\n  lalald has not run with this state folder yet: start it with `lalald run`.\n"
         )
 
 
@@ -716,7 +729,9 @@ def test_a_file_that_went_away_by_itself_is_not_to_be_retried(shelf: Shelf) -> N
             job, state=State.CANCELLED, error="the file changed before anything was spent on it", filed=True
         )
         store.save(job, dropped)
-    assert "to do            nothing: what lies in the inbox under its name now" in shelf.said("show", str(job.id))
+    assert "to do            nothing: the file that is in the inbox under its name now is a new job" in shelf.said(
+        "show", str(job.id)
+    )
 
 
 def test_a_demo_whose_folder_cannot_be_made_says_so(shelf: Shelf) -> None:

@@ -319,7 +319,7 @@ def test_status_and_show_tell_what_is_asked_and_not_honoured_yet(shelf: Shelf) -
     shelf.said("cancel", "6")
     shelf.said("rescan")
     assert "; 2 requests not handled by the daemon yet\n" in shelf.said("status", code=3)
-    assert "  state            running (cancel asked, not honoured yet)\n" in shelf.said("show", "6")
+    assert "  state            running (cancel requested, not handled by the daemon yet)\n" in shelf.said("show", "6")
 
 
 def test_a_job_held_since_its_first_scan_is_priced_when_all_are_released(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
-"""One job whole."""
+"""Everything about one job."""
 
 from __future__ import annotations
 
 import json
+import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
+from operator import itemgetter
 
 from lalald.commands.asking import jobs_named
 from lalald.commands.facts import job_facts, source, task_state, track_path
@@ -12,12 +14,13 @@ from lalald.commands.json_output import show_json
 from lalald.commands.layout import Bar, Cell, Section, show
 from lalald.commands.remedies import to_do
 from lalald.commands.state_folder import state_dir
-from lalald.commands.wording import count, moment, shown, trouble_told
+from lalald.commands.wording import count, moment, shown, span, trouble_told
+from lalald.job_results import results_folder
 from lalald.job_warnings import warnings_of
 from lalald.jobs import Job, Stage, State, Task, Track
 from lalald.money import cost_text
-from lalald.quantities import format_duration, format_size
-from lalald.store.reports import Fact, JobReport, Reports
+from lalald.quantities import format_duration, format_rate, format_size
+from lalald.store.reports import Charge, Fact, JobReport, Reports
 
 _PAID_AGAIN = "what was paid is asked for, not paid again: only `lalald redo {}` does that"
 
@@ -31,10 +34,13 @@ def run(arguments: Namespace) -> int:
     with Reports.open(state_dir(arguments.config)) as reports:
         (report,) = jobs_named(reports, [arguments.id])
         service = reports.fact("service")
+        charges = reports.charges(report.job.id)
     if arguments.json:
         show_json(job_facts(report))
-    else:
-        show([_job(report, service), *(_task(report.job, task) for task in report.job.tasks)])
+        return 0
+    job = report.job
+    sections = [_job(report, service), _steps(job), *(_task(job, task) for task in job.tasks)]
+    show([*sections, Section("charges", [_charge(charge) for charge in charges])] if charges else sections)
     return 0
 
 
@@ -43,7 +49,10 @@ def _job(report: JobReport, service: Fact | None) -> Section:
     rows: list[tuple[Cell, ...]] = [("state", _state(report)), ("stage", str(job.stage))]
     if report.percent is not None:
         rows.append(("progress", Bar(report.percent)))
+        rows += [("rate", told)] if (told := _rate(report)) else []
     rows += list(_troubles(job))
+    if (folder := results_folder(job)) is not None:
+        rows.append(("results", shown(folder)))
     if job.state is State.WAITING and job.stage is not Stage.ARCHIVE and service and service.value.get("trouble"):
         rows.append(("service", trouble_told(service)))
     rows += [
@@ -58,10 +67,34 @@ def _job(report: JobReport, service: Fact | None) -> Section:
         ("source id", shown(job.source_id or "-")),
         ("source expires", moment(job.expires_at)),
         ("sha256", job.sha256 or "-"),
-        ("created", moment(job.created_at)),
-        ("updated", moment(job.updated_at)),
     ]
     return Section(f"job {job.id}", rows)
+
+
+def _rate(report: JobReport) -> str:
+    """How fast, and for how long still, as far as it is known."""
+    left = report.seconds_left(time.time())
+    parts = ["" if report.rate is None else format_rate(report.rate), "" if left is None else f"{span(left)} left"]
+    return ", ".join(part for part in parts if part)
+
+
+def _steps(job: Job) -> Section:
+    """What happened when, in the order of time; the steps of earlier tries are not kept."""
+    started = [(f"task {shown(task.title)} started", task.started_at) for task in job.tasks]
+    known = [
+        ("dropped", job.created_at),
+        ("uploaded", job.uploaded_at),
+        *started,
+        ("delivered", job.delivered_at),
+        ("deleted on the service", job.source_deleted_at),
+        ("finished" if job.finished_at is not None else "last change", job.finished_at or job.updated_at),
+    ]
+    listed = sorted(((name, at) for name, at in known if at is not None), key=itemgetter(1))
+    return Section("steps", [(name, moment(at)) for name, at in listed])
+
+
+def _charge(charge: Charge) -> tuple[Cell, ...]:
+    return moment(charge.at), f"{cost_text(charge.minutes)} min", f"task {charge.task}", shown(charge.task_id)
 
 
 def _charged(job: Job) -> str:
@@ -70,7 +103,7 @@ def _charged(job: Job) -> str:
 
 
 def _state(report: JobReport) -> str:
-    asked = f" ({report.job.request} asked, not honoured yet)" if report.job.request else ""
+    asked = f" ({report.job.request} requested, not handled by the daemon yet)" if report.job.request else ""
     return f"{report.state}{asked}"
 
 
@@ -97,7 +130,7 @@ def _remedy(job: Job) -> str | None:
         case State.HELD:
             return to_do(job)
         case State.CANCELLED if not any(task.error for task in job.tasks):  # nobody did: the file went away, or changed
-            return "nothing: what lies in the inbox under its name now is looked at by itself"
+            return "nothing: the file that is in the inbox under its name now is a new job"
         case State.FAILED | State.CANCELLED:
             back = "; so does dragging the file back into the inbox" if job.location else ""
             again = f"`lalald retry {job.id}` goes on from here{back}"

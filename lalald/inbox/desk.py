@@ -26,7 +26,6 @@ from lalald.inbox.set_aside import RunsOnStore, SetAside
 from lalald.inbox.settle import Settling
 from lalald.inbox.unreadable import Unreadable
 from lalald.jobs import Hold, Job
-from lalald.naming import shown
 from lalald.presence import Presence
 from lalald.stages.places import source_folder
 from lalald.store import Store
@@ -310,7 +309,7 @@ class Desk:
         except Exception as error:
             if not concerns_one(error):
                 raise
-            self.log.error("note.not_removed", job=job.id, path=shown(job.path), exc_info=error)
+            self.log.error("note.not_removed", job=job.id, path=job.path, exc_info=error)
 
     async def on_store(self, function: Callable[[Store], Answer]) -> Answer:
         return await self._store.run(function)

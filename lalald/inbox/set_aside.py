@@ -11,7 +11,6 @@ from lalald.clock import Clock
 from lalald.fault_kinds import described, signature
 from lalald.inspections import CondemnedFileError
 from lalald.jobs import told
-from lalald.naming import shown
 from lalald.store import Store
 from lalald.store.set_aside_files import SetAsideFiles
 
@@ -60,7 +59,7 @@ class SetAside:
             if is_old(path):
                 self.old.add(path)
             if not self._is_news(path, error):
-                self._log.debug("file.set_aside", inbox=self._inbox, path=shown(path), reason=described(error))
+                self._log.debug("file.set_aside", inbox=self._inbox, path=path, reason=described(error))
                 continue
             self._say(path, error)
             words = told(error) if isinstance(error, CondemnedFileError) else f"internal: {described(error)}"
@@ -123,7 +122,7 @@ class SetAside:
         self._seen[fault] = self._seen.get(fault, 0) + 1
         trace = {"exc_info": error} if self._seen[fault] <= _SAME_WITH_TRACEBACK else {"error": described(error)}
         hint = "It is inspected again later, at `lalald rescan`, and at the next start. Please report it."
-        self._log.error("file.set_aside", inbox=self._inbox, path=shown(path), **trace, hint=hint)
+        self._log.error("file.set_aside", inbox=self._inbox, path=path, **trace, hint=hint)
 
 
 def _note(inbox: str, path: str, error: str, is_old: bool, now: float, store: Store) -> None:

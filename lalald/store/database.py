@@ -328,7 +328,8 @@ def connect(state_dir: Path, *, read_only: bool = False) -> sqlite3.Connection:
     path = state_dir / FILE_NAME
     if read_only and not path.exists():
         raise NoStoreError(
-            f"{state_dir} holds no database yet.", hint="Has `lalald run` been started with this state folder?"
+            f"{state_dir} holds no database yet.",
+            hint="lalald has not run with this state folder yet: start it with `lalald run`.",
         )
     try:
         return _reader(path) if read_only else _writer(path)
