@@ -65,7 +65,7 @@ def test_one_probe_at_a_time_and_then_slots_that_double() -> None:
     breaker = bench.breaker
     breaker.begin([7])
     bench.fails(1, 2, 3)
-    assert breaker.allowed(6) == 1, "what left before is no probe"
+    assert breaker.allowed(6) == 1, "what left before does not count as a probe"
     breaker.begin([1])
     assert breaker.allowed(6) == 0
     breaker.end([1])

@@ -1,4 +1,4 @@
-"""A lane by itself: what it begins, what it leaves alone, and when it looks again; on an event loop whose time flies."""
+"""A lane alone: what it begins, what it leaves alone, and when it looks again; on an event loop whose time flies."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def test_poison_files_in_front_of_a_crowd_cost_it_seconds(tmp_path: Path) -> Non
 
 
 def test_a_dead_download_host_keeps_nothing_from_the_others(tmp_path: Path) -> None:
-    """The tracks of ten tasks lie where nobody listens; those of the others come as fast as ever."""
+    """The tracks of ten tasks lie on a host that refuses connections; those of the others come as fast as ever."""
 
     async def scenario() -> None:
         async with Workshop(tmp_path, jitter=1.0, duplicates="process") as shop:

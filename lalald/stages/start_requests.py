@@ -68,7 +68,7 @@ async def _start_one(job: Job, task: Task, asking: Asking) -> Answer:
 async def _start_in_batches(keyed: Keyed, asking: Asking) -> AsyncIterator[dict[tuple[int, int], Answer]]:
     """One request for many; one that fails as a whole is halved until the culprit stands alone.
 
-    Where all parts get an answer that is transient or unreadable it is no job's fault, and nothing is halved further.
+    Where all parts get an answer that is transient or unreadable that is an outage, and nothing is halved further.
     """
     parts, is_first = [keyed], True
     while parts and (is_first or not asking.is_stopping()):
