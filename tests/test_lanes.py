@@ -142,18 +142,15 @@ def test_while_a_breaker_is_open_one_probe_goes_and_the_lane_sleeps_until_the_ne
     async def scenario() -> None:
         yard = Yard(tmp_path, [3, 2, 1, 1])
         breaker = yard.breakers.of()
-        breaker.failed([1, 2, 3], "503", began_at=yard.clock.monotonic())
-        for _ in range(4):
-            await asyncio.sleep(100.0)
-            breaker.failed([1], "503", began_at=yard.clock.monotonic())
+        breaker.failed([1, 2, 3], "503", began_at=yard.clock.monotonic(), jobs_there=3, retry_after_seconds=200.0)
         await yard.begin()
         assert yard.begun == [], "it pauses"
         looks = yard.looks
-        await asyncio.sleep(17.0)
+        await asyncio.sleep(201.0)
         await yard.settled()
         assert yard.begun == [[3]], "the one with the fewest failures"
         assert yard.looks - looks < 10
-        breaker.failed([3], "503", began_at=yard.clock.monotonic())
+        breaker.failed([3], "503", began_at=yard.clock.monotonic(), retry_after_seconds=200.0)
         yard.ends[3].set()
         await yard.settled()
         assert yard.begun == [[3]]
