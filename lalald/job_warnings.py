@@ -11,7 +11,9 @@ from lalald.presets import MODES, required_labels
 
 def warnings_of(job: Job) -> tuple[str, ...]:
     """Each as a sentence without its full stop."""
-    return (*([job.warning] if job.warning else []), *(told for task in job.tasks for told in _of_task(task)))
+    stays = f"the file stays where it is: {job.archive_error}" if job.archive_error else None
+    noted = [warning for warning in (job.warning, stays) if warning]
+    return (*noted, *(told for task in job.tasks for told in _of_task(task)))
 
 
 def warning_of(job: Job) -> str | None:

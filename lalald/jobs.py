@@ -149,6 +149,7 @@ class Task:
     links_asked: int = 0  # how often a dead link made us ask `/check/` anew
     error: str | None = None
     failure: TaskFailure | None = None  # the kind of `error`
+    cancelled: bool = False  # it ended because a person cancelled its job
     error_code: str | None = None  # of a refusal, or of a failure on the service: its code, else `http_` and the status
     incomplete_since: float | None = None  # when it first was known to have succeeded without all of its tracks
     waits_for: Hold | None = None  # the job's other tasks go on without it
@@ -276,6 +277,7 @@ class Job:
     error: str | None = None  # why it failed; of a waiting job, what went wrong the last time
     failure_kind: FailureKind | None = None  # of a failed job; None where its tasks failed
     warning: str | None = None  # the results are there, but something about them should be known
+    archive_error: str | None = None  # why a failed job's file could not be put where failures belong
     attempts: int = 0
     due_at: float = 0.0
     setbacks: int = 0  # how often it went back, or owed the same once more: each is followed by a longer pause

@@ -10,7 +10,6 @@ from dataclasses import replace
 from lalald import consent
 from lalald.failure_kinds import FailureKind
 from lalald.jobs import (
-    CANCELLED,
     Done,
     Dropped,
     Failed,
@@ -25,12 +24,10 @@ from lalald.jobs import (
     Task,
     download_hosts,
     told,
-    warned,
 )
 
 FIRST_BACKOFF_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 300.0
-_STAYS = "the file stays where it is: "
 _ORDER = {stage: place for place, stage in enumerate(Stage)}
 
 
@@ -193,7 +190,7 @@ def _go_on(job: Job, now: float) -> Job:
     failed = [task for task in job.tasks if task.error is not None]
     if failed and all(task.error is not None or task.stage is Stage.DONE for task in job.tasks):
         errors = "; ".join(f"task {task.title} ({task.mode}): {task.error}" for task in failed)
-        if all(task.error == CANCELLED for task in failed):
+        if all(task.cancelled for task in failed):
             return replace(moved, state=State.CANCELLED, error=errors, filed=True)
         return replace(moved, state=State.FAILED, error=errors, failure_kind=None, filed=False)
     return replace(moved, state=State.DONE if stage is Stage.DONE else State.WAITING)
@@ -222,7 +219,7 @@ def given_up(job: Job, now: float) -> Job:
 def _retried_task(task: Task) -> Task:
     if task.starts_anew:
         return fresh(task)
-    kept = without_waiting(replace(task, error=None, failure=None, error_code=None))
+    kept = without_waiting(replace(task, error=None, failure=None, error_code=None, cancelled=False))
     doubtful = task.error is not None or (task.stage is Stage.DOWNLOAD and task.links_asked > 0)
     asks_for_results = doubtful and task.task_id is not None and task.stage in (Stage.CHECK, Stage.DOWNLOAD)
     return replace(kept, stage=Stage.CHECK, links_asked=0, due_at=None) if asks_for_results else kept
@@ -245,16 +242,15 @@ def carried_again(job: Job) -> Job:
 
 def not_filed(job: Job, error: Exception, now: float, jitter: float, *, again: bool) -> Job:
     """A failed job whose file could not be put where failures belong. `again`: it is tried less and less often; else the file stays."""
-    stays = warned(filed_at_last(job), f"{_STAYS}{told(error)}")
+    stays = replace(job, archive_error=told(error))
     if not again:
         return replace(stays, filed=True)
     return replace(stays, attempts=job.attempts + 1, due_at=now + backoff_seconds(job.attempts, jitter))
 
 
 def filed_at_last(job: Job) -> Job:
-    """Without the warning that its file could not be put where failures belong."""
-    words, stays, _ = (job.warning or "").partition(_STAYS)
-    return replace(job, warning=words.removesuffix("; ") or None) if stays else job
+    """The job once its file is put where failures belong."""
+    return replace(job, archive_error=None)
 
 
 def released(job: Job, now: float, *, by_a_person: bool = True, price: float | None = None) -> Job:

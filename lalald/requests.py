@@ -181,7 +181,8 @@ def _ended(task: Task, finished: set[str]) -> Task:
     if task.task_id in finished and not task.is_late:
         return task
     given = any(not track.is_missing for track in task.tracks)
-    return replace(task, error=CANCELLED, failure=TaskFailure.INCOMPLETE if given else TaskFailure.CANCELLED)
+    failure = TaskFailure.INCOMPLETE if given else TaskFailure.CANCELLED
+    return replace(task, error=CANCELLED, failure=failure, cancelled=True)
 
 
 async def honour_daemon(

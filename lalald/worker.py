@@ -380,7 +380,7 @@ class Worker:
 
     async def _not_filed(self, job: Job, error: LalaldError, *, again: bool) -> None:
         after = moves.not_filed(job, error, self.bench.clock.now(), self._jitter(), again=again)
-        if after.warning != job.warning:
+        if after.archive_error != job.archive_error:
             self.bench.log.warning("archive.failed", job=job.id, path=job.path, reason=jobs.told(error))
         await self.save(job, after)
 

@@ -314,11 +314,21 @@ UPDATE jobs SET hold = 'license' WHERE hold = 'licence';
 UPDATE tasks SET waits_for = 'license' WHERE waits_for = 'licence';
 """
 
+# Both were known by their words: that a person cancelled a task, and why a failed job's file stayed where it was.
+_CODES = """
+ALTER TABLE tasks ADD COLUMN cancelled INTEGER NOT NULL DEFAULT 0;
+UPDATE tasks SET cancelled = 1 WHERE error = 'it was cancelled';
+ALTER TABLE jobs ADD COLUMN archive_error TEXT;
+UPDATE jobs SET archive_error = substr(warning, instr(warning, 'the file stays where it is: ') + 28),
+    warning = nullif(rtrim(substr(warning, 1, instr(warning, 'the file stays where it is: ') - 1), '; '), '')
+    WHERE warning LIKE '%the file stays where it is: %';
+"""
+
 # The n-th brings version n to n + 1; none is ever edited once released.
 MIGRATIONS: tuple[str, ...] = (
     _FIRST, _OUTBOXES, _FOLDERS, _MINUTES, _UNFILED, _CONSENTS, _LENGTHS, _COMPLETENESS, _PAID_BY,
     _NO_FIGURES, _INBOX_FOLDERS, _BREAKERS, _CHARGED_RULES, _SET_ASIDE_FILES, _FAILURE_KINDS, _SKIP_REASONS,
-    _TIMES, _LICENSE_HOLDS,
+    _TIMES, _LICENSE_HOLDS, _CODES,
 )  # fmt: skip
 VERSION = len(MIGRATIONS)
 

@@ -105,6 +105,7 @@ _TRUTHS = (
     "redo",
     "wanted",
     "delivered",
+    "cancelled",
 )
 _READERS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(_NAMES, name_from),

@@ -1,4 +1,4 @@
-"""Why a file has no job goes by a code, not by the words of its note; rows that only have the words are migrated."""
+"""What the program decides by is a code, not the words of a note; rows that only have the words are migrated."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from lalald.store import Known, SkipReason, Store
 from lalald.store.database import FILE_NAME, MIGRATIONS, bring_to
+from test_jobs import HANDLING
 
 WAS_THERE = "it lay in the inbox before lalald first looked there"
 OLD_NOTES = {  # as every earlier version wrote them
@@ -51,3 +52,41 @@ def test_every_column_of_a_known_file_is_read_alike(migrated: Store) -> None:
         assert migrated.known_in("/in", "")["existing.wav"] == known
         assert migrated.known_at("/in", ["existing.wav"]) == {"existing.wav": known}
         assert dict(migrated.left_alone("/in", "", 10))["existing.wav"] == known
+
+
+def test_a_cancelled_task_and_a_file_that_stayed_are_known_by_columns(tmp_path: Path) -> None:
+    before = next(number for number, script in enumerate(MIGRATIONS) if "ADD COLUMN archive_error" in script)
+    with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as old:
+        bring_to(old, 0, before)
+        old.execute("INSERT INTO handlings (id, json) VALUES (1, ?)", (HANDLING.to_json(),))
+        warnings = (
+            None,
+            "odd tracks",
+            "odd tracks; the file stays where it is: no room",
+            "the file stays where it is: away",
+        )
+        for job_id, warning in enumerate(warnings, start=1):
+            old.execute(
+                "INSERT INTO jobs (id, inbox, path, size, mtime_ns, inode, rule, handling, stage, state, recipe, created_at,"
+                " updated_at, warning) VALUES (?, '/in', 'a.wav', 1, 1, 1, 'r', 1, 'check', 'failed', 'x', 0, 0, ?)",
+                (job_id, warning),
+            )
+            error = (
+                "it was cancelled"
+                if job_id == 1
+                else "the task was cancelled on the service; its minutes were charged."
+            )
+            old.execute(
+                "INSERT INTO tasks (job_id, number, mode, presets, stage, error, failure)"
+                " VALUES (?, 1, 'demuser', '{}', 'check', ?, 'cancelled')",
+                (job_id, error),
+            )
+    with closing(Store.open(tmp_path)) as store:
+        jobs = store.jobs_of(range(1, 5))
+    assert [(job.warning, job.archive_error) for job in jobs] == [
+        (None, None),
+        ("odd tracks", None),
+        ("odd tracks", "no room"),
+        (None, "away"),
+    ]
+    assert [job.tasks[0].cancelled for job in jobs] == [True, False, False, False]
