@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, cast
 
 import pytest
+from hypothesis import settings
 
 from another_user import AS_NOBODY, Interpreter, give, interpreter_of_nobody
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
 from running import Home
+
+# How long an example takes says nothing on a busy machine; under CI hypothesis has a profile of its own.
+settings.register_profile("unhurried", deadline=None)
+if "CI" not in os.environ:
+    settings.load_profile("unhurried")
 
 MakeHome = Callable[..., Home]
 

@@ -412,9 +412,7 @@ def _with_delivered(old: Task, tracks: Sequence[Track]) -> tuple[Track, ...]:
 
 
 @given(STEPS, st.sampled_from([0.3, 0.5, 1.0]))
-@settings(
-    derandomize=True
-)  # made-up outcomes, round and round: beyond some thousands there are ones that no stage could give
+@settings(derandomize=True)  # outcomes are made up: among some thousands there are sequences that no stages could give
 def test_no_sequence_of_outcomes_runs_a_stage_again_and_again(steps: list[Any], jitter: float) -> None:
     """Whatever stages return, round and round, what runs more often than it gets further runs ever more rarely. Checks have a
     window of their own."""
