@@ -9,14 +9,21 @@ from typing import TYPE_CHECKING, NamedTuple
 from lalald.disk_errors import hint_for
 from lalald.naming import shown
 from lalald.store import Store
+from lalald.store.rows import UnreadableJob
 
 if TYPE_CHECKING:
     from lalald.license_check import LicenseTrouble
     from lalald.worker import Worker
 
 REJECTED_FACT = "config_rejected"
+_MOST_NUMBERS = 20
 REJECTED_HINT = (
     "The previous configuration is in use. Correct the file and reload; `lalald check-config` lists every error."
+)
+
+UNREADABLE_HINT = (
+    "Its file is left where it is, nothing more is charged for it, and it is read again at the next start. "
+    "Restore a backup of the state folder, or report it."
 )
 
 
@@ -65,6 +72,13 @@ def of_unreadable(inbox: str, count: int, path: str, reason: str) -> Attention:
     others = f" and {count - 1:,} more" if count > 1 else ""
     message = f"In the inbox {shown(inbox)}, {shown(path)}{others} cannot be read: {reason}"
     return Attention("unreadable_files", inbox, message, "Let lalald's user read it, or name it under `ignore`.")
+
+
+def of_unreadable_jobs(jobs: Sequence[UnreadableJob]) -> Attention:
+    numbers = ", ".join(str(job.job_id) for job in jobs[:_MOST_NUMBERS]) + (" …" if len(jobs) > _MOST_NUMBERS else "")
+    what = "1 job" if len(jobs) == 1 else f"{len(jobs):,} jobs"
+    message = f"{what} cannot be read from the database: {numbers}. The first error is {jobs[0].error}."
+    return Attention("jobs_unreadable", "", message, UNREADABLE_HINT)
 
 
 def of_state_folder(error: OSError) -> Attention:

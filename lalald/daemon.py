@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from lalald import (
     upkeep,
 )
 from lalald.api import Client
-from lalald.attention import Attention, RejectedConfig
+from lalald.attention import UNREADABLE_HINT, Attention, RejectedConfig
 from lalald.availability import Availability
 from lalald.budget import Budget
 from lalald.clock import Clock
@@ -59,6 +59,8 @@ from lalald.run_summary import RunSummary
 from lalald.stage_steps import StageSteps
 from lalald.stages.bench import Bench
 from lalald.store import Store, StoreThread
+from lalald.store.rows import UnreadableJob
+from lalald.store.unreadable_jobs import UnreadableJobs
 from lalald.systemd import Systemd
 from lalald.time_zone import unknown_time_zone
 from lalald.worker import Worker
@@ -146,7 +148,9 @@ class _Daemon:
     async def main(self) -> int:
         """The life of the daemon, from the open database to the last save."""
         self._answer_signals()
-        self.store = StoreThread(partial(self.open_store, self.config.state_dir), self._store_troubled)
+        self.store = StoreThread(
+            partial(self.open_store, self.config.state_dir), self._store_troubled, met_unreadable=self._met_unreadable
+        )
         if not await self._unless_stopped(self._prepare()):
             await self.store.stop()
             return 0
@@ -198,6 +202,11 @@ class _Daemon:
             self.log.error("store.not_written", reason=told(trouble))
         self.changed.set()
 
+    def _met_unreadable(self, jobs: Sequence[UnreadableJob]) -> None:
+        for job in jobs:
+            self.log.error("job.unreadable", job=job.job_id, reason=job.error, hint=UNREADABLE_HINT)
+        self.changed.set()
+
     async def _prepare(self) -> None:
         """The store, the bench and the worker."""
         await self.store.start()
@@ -220,6 +229,8 @@ class _Daemon:
         self, store: Store, facts: dict[str, Any]
     ) -> tuple[list[tuple[str, str, int]], dict[str, str | None], float | None]:
         store.clear_progress()
+        store.newly_unreadable.extend(UnreadableJobs(store.connection).read_again())
+        store.set_hidden_aside()
         store.set_fact("daemon", facts, self.clock.now())
         for fact in (license_check.FACT, attention.REJECTED_FACT):  # of the daemon that was here before
             store.forget_fact(fact)

@@ -178,6 +178,7 @@ def test_status_as_json_has_its_keys(shelf: Shelf) -> None:
         "config_rejected": None,
         "service": {"trouble": None, "since": None},
         "set_aside": [],
+        "unreadable_jobs": [],
         "stopped_steps": [],
         "inboxes": [
             {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lalald.attention import Attention, of_folder, of_license, of_rejected
+from lalald.attention import Attention, of_folder, of_license, of_rejected, of_unreadable_jobs
 from lalald.commands import remedies
 from lalald.commands.wording import ago, count, iso, moment, price, shown, trouble_told
 from lalald.jobs import Hold
@@ -55,6 +55,8 @@ def _of_the_store(overview: Overview) -> Iterator[Attention]:
     yield from map(_of_stopped_step, overview.stopped)
     if overview.set_aside:
         yield _of_set_aside(overview.set_aside)
+    if overview.unreadable:
+        yield of_unreadable_jobs(overview.unreadable)
     service = overview.service
     since = service.value.get("since") if service and service.value.get("trouble") else None
     if service is not None and since is not None and overview.now - since >= SERVICE_DOWN_SECONDS:

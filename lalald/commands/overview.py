@@ -12,6 +12,7 @@ from lalald.attention import REJECTED_FACT, Attention
 from lalald.commands import folder_rows, needs_attention
 from lalald.commands.minutes_account import Minutes, minutes_account
 from lalald.store.reports import STOPPED_STEPS, Counts, Fact, FolderReport, HoldReport, InboxReport, JobReport, Reports
+from lalald.store.rows import UnreadableJob
 from lalald.store.set_aside_files import SetAsideFile
 
 _MOST_UNDER_WAY = 20
@@ -41,6 +42,7 @@ class Overview:
     service: Fact | None
     stopped: Sequence[dict[str, Any]]
     set_aside: Sequence[SetAsideFile]
+    unreadable: Sequence[UnreadableJob]
     inboxes: Sequence[InboxReport]
     outboxes: Sequence[FolderReport]
     filing_folders: Sequence[FolderReport]
@@ -89,6 +91,7 @@ def gather(state_dir: Path, configured: Folders | None, mistake: str | None, now
             service=reports.fact("service"),
             stopped=_stopped(reports),
             set_aside=[file for inbox in inboxes for file in reports.set_aside_files().of(inbox.path)],
+            unreadable=reports.unreadable_jobs().all(),
             inboxes=inboxes,
             outboxes=folder_rows.folders(seen, configured and configured.outboxes, told),
             filing_folders=folder_rows.folders(seen, configured.filing_folders if configured else [], told),

@@ -31,6 +31,7 @@ def facts(overview: Overview) -> dict[str, Any]:
         "config_rejected": needs_attention.rejected_facts(overview.rejected),
         "service": {"trouble": trouble, "since": iso(service.get("since")) if trouble else None},
         "set_aside": [{**file._asdict(), "since": iso(file.since)} for file in overview.set_aside],
+        "unreadable_jobs": [{"id": job.job_id, "error": job.error} for job in overview.unreadable],
         "stopped_steps": [{**stop, "since": iso(stop["since"])} for stop in overview.stopped],
         "inboxes": [folder_rows.inbox_facts(inbox, running=overview.running) for inbox in overview.inboxes],
         "outboxes": [folder_rows.facts(outbox) for outbox in overview.outboxes],

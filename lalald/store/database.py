@@ -324,11 +324,19 @@ UPDATE jobs SET archive_error = substr(warning, instr(warning, 'the file stays w
     WHERE warning LIKE '%the file stays where it is: %';
 """
 
+_UNREADABLE_JOBS = """
+CREATE TABLE unreadable_jobs (  -- a value in one of their rows means nothing to this program
+    job_id INTEGER PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE,
+    state TEXT NOT NULL,         -- of the job, which has `unreadable` meanwhile
+    error TEXT NOT NULL
+);
+"""
+
 # The n-th brings version n to n + 1; none is ever edited once released.
 MIGRATIONS: tuple[str, ...] = (
     _FIRST, _OUTBOXES, _FOLDERS, _MINUTES, _UNFILED, _CONSENTS, _LENGTHS, _COMPLETENESS, _PAID_BY,
     _NO_FIGURES, _INBOX_FOLDERS, _BREAKERS, _CHARGED_RULES, _SET_ASIDE_FILES, _FAILURE_KINDS, _SKIP_REASONS,
-    _TIMES, _LICENSE_HOLDS, _CODES,
+    _TIMES, _LICENSE_HOLDS, _CODES, _UNREADABLE_JOBS,
 )  # fmt: skip
 VERSION = len(MIGRATIONS)
 

@@ -104,6 +104,8 @@ class DueJobs(Duplicates):
             left = min(limit, demand.jobs - len(taken))
             taken += self._mixed(question, left, demand, host=host) if left > 0 else []
         jobs = {job.id: job for job in self._jobs_by_id([*taken, *probes])}
+        if unreadable := {*taken, *probes} - jobs.keys():  # they take no other job's turn
+            return self.due(queue, now, demand, {*but, *unreadable})
         return Due(
             [jobs[job_id] for job_id in taken],
             [jobs[job_id] for job_id in probes],
@@ -164,11 +166,16 @@ class DueJobs(Duplicates):
 
     def unfiled_failures(self, now: float, limit: int, but: Collection[int] = ()) -> Due:
         """Failed jobs whose source is not yet where failures belong and whose time has come, the longest due first."""
-        found = self._jobs(
-            "WHERE jobs.state = 'failed' AND jobs.filed = 0 AND (jobs.due_at <= ? OR jobs.due_at > ?)"
-            " AND jobs.id NOT IN (SELECT value FROM json_each(?)) ORDER BY jobs.due_at, jobs.id LIMIT ?",
+        rows = self.connection.execute(
+            "SELECT id FROM jobs WHERE state = 'failed' AND filed = 0 AND (due_at <= ? OR due_at > ?)"
+            " AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY due_at, id LIMIT ?",
             (now, now + LONGEST_WAIT_SECONDS, json.dumps([*but]), limit),
         )
+        ids = [row[0] for row in rows]
+        jobs = {job.id: job for job in self._jobs_by_id(ids)}
+        if unreadable := {*ids} - jobs.keys():
+            return self.unfiled_failures(now, limit, {*but, *unreadable})
+        found = [jobs[job_id] for job_id in ids]
         (next_due_at,) = self.connection.execute(
             "SELECT min(due_at) FROM jobs INDEXED BY jobs_unfiled WHERE state = 'failed' AND filed = 0 AND due_at > ?",
             (now,),

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from lalald.jobs import Hold, Job, State, task_key
 from lalald.store.known import KnownFiles
-from lalald.store.rows import jobs_where, stored_name
+from lalald.store.rows import UnreadableJob, jobs_where, stored_name
 
 _MOST = 50  # of each kind: with more copies of a file than that, the newest ones are compared
 _PAID = "EXISTS (SELECT 1 FROM tasks t WHERE t.job_id = jobs.id AND (t.asked_at IS NOT NULL OR t.task_id IS NOT NULL))"
@@ -34,7 +34,13 @@ class Duplicates(KnownFiles):
     """Questions about a job's file that go by its size."""
 
     def _jobs(self, where: str, parameters: Sequence[Any]) -> list[Job]:
-        return [job for job, _ in jobs_where(self.connection, where, parameters)]
+        found = jobs_where(self.connection, where, parameters)
+        if found.unreadable:
+            self._met_unreadable(found.unreadable)
+        return [job for job, _ in found.jobs]
+
+    def _met_unreadable(self, jobs: Sequence[UnreadableJob]) -> None:
+        """Called before the readable ones are returned. A reader writes nothing: they are missing from its answer."""
 
     def recipes_with_a_task_of(self, job: Job) -> list[str]:
         """The recipes among files of this size that have a task in common with the job, its own first."""
@@ -54,7 +60,8 @@ class Duplicates(KnownFiles):
 
     def _keys(self, size: int, recipe: str) -> set[str]:
         rows = self.connection.execute(
-            "SELECT mode, presets FROM tasks WHERE job_id = (SELECT id FROM jobs WHERE size = ? AND recipe = ? LIMIT 1)",
+            "SELECT mode, presets FROM tasks WHERE json_valid(presets)"
+            " AND job_id = (SELECT id FROM jobs WHERE size = ? AND recipe = ? LIMIT 1)",
             (size, recipe),
         )
         return {task_key(mode, json.loads(presets)) for mode, presets in rows}

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from lalald.errors import StoreError
+from lalald.errors import LalaldError, StoreError
 from lalald.jobs import Job, Stage, State
 from lalald.money import minutes as cost
 from lalald.store import database
@@ -24,8 +24,9 @@ from lalald.store.report_types import (
     JobReport,
     is_under_way,
 )
-from lalald.store.rows import jobs_where, name_from, stored_name
+from lalald.store.rows import JobRows, jobs_where, name_from, stored_name
 from lalald.store.set_aside_files import SetAsideFiles
+from lalald.store.unreadable_jobs import UnreadableJobs
 
 __all__ = [
     "STOPPED_STEPS",
@@ -82,8 +83,12 @@ class Reports:
             raise database.translated(error, "the database", folder) from error
 
     def job(self, job_id: int) -> JobReport | None:
-        found = self._reports("jobs.id = ?", (job_id,), 1)
-        return found[0] if found else None
+        """Raises LalaldError where its row cannot be read."""
+        found = self._rows("jobs.id = ?", (job_id,), 1)
+        if found.unreadable:
+            words = f"job {job_id} cannot be read from the database ({found.unreadable[0].error}); no change was made."
+            raise LalaldError(words, hint="Other jobs are not affected; `lalald status` says what to do.")
+        return JobReport(*found.jobs[0]) if found.jobs else None
 
     def jobs(
         self, *, stage: Stage | None = None, states: Sequence[State] = (), limit: int | None = None
@@ -95,9 +100,7 @@ class Reports:
             newest = f"SELECT id FROM jobs WHERE {where} ORDER BY id DESC LIMIT ?"
             (first,) = self.connection.execute(f"SELECT min(id) FROM ({newest})", (*parameters, limit)).fetchone()
             last = (first or 0) - 1
-        while found := self._reports(f"jobs.id > ? AND {where}", (last, *parameters), _AT_ONCE):
-            yield from found
-            last = found[-1].job.id
+        yield from self._paged(where, parameters, last)
 
     def count(self, *, stage: Stage | None = None, states: Sequence[State] = ()) -> int:
         where, parameters = _condition(stage, states)
@@ -109,7 +112,9 @@ class Reports:
         stages = self._grouped("SELECT stage, count(*) FROM jobs WHERE state = 'waiting' GROUP BY stage")
         ended = self._grouped("SELECT state, count(*) FROM jobs WHERE state IN ('failed', 'cancelled') GROUP BY state")
         (held,) = self.connection.execute("SELECT count(*) FROM jobs WHERE state = 'held'").fetchone()
-        (total,) = self.connection.execute("SELECT count(*) FROM jobs").fetchone()
+        (total,) = self.connection.execute(
+            "SELECT (SELECT count(*) FROM jobs) - (SELECT count(*) FROM unreadable_jobs)"
+        ).fetchone()
         running = self._grouped(f"SELECT stage, count(*) FROM jobs WHERE {_TRANSFERS} GROUP BY stage")
         running |= self._grouped(f"SELECT 'check', count(DISTINCT job_id) FROM {_CHECKS}")
         owed = sum(stages.values())
@@ -153,7 +158,7 @@ class Reports:
         """What the jobs that wait for nothing will have charged, as far as their durations are known."""
         rows = self.connection.execute(
             "SELECT tasks.mode, tasks.presets, total(jobs.duration) FROM jobs JOIN tasks ON tasks.job_id = jobs.id"
-            f" WHERE jobs.state = 'waiting' AND {_UNPAID} GROUP BY tasks.mode, tasks.presets"
+            f" WHERE jobs.state = 'waiting' AND {_UNPAID} AND json_valid(tasks.presets) GROUP BY tasks.mode, tasks.presets"
         )
         return sum(cost(seconds, mode, json.loads(presets)) for mode, presets, seconds in rows)
 
@@ -167,6 +172,7 @@ class Reports:
         for hold, mode, presets, seconds in self.connection.execute(
             "SELECT jobs.hold, tasks.mode, tasks.presets, total(jobs.duration)"
             f" FROM jobs JOIN tasks ON tasks.job_id = jobs.id WHERE jobs.state = 'held' AND {_UNPAID}"
+            " AND json_valid(tasks.presets)"
             " GROUP BY jobs.hold, tasks.mode, tasks.presets"
         ):
             minutes, jobs = costs.get(hold, (0.0, 0))
@@ -206,11 +212,17 @@ class Reports:
 
     def unpaid(self) -> Iterator[JobReport]:
         """Waiting and held jobs with a task that is not paid yet, oldest first."""
-        last = 0
-        where = "jobs.id > ? AND jobs.state IN ('waiting', 'held') AND jobs.stage IN ('upload', 'split')"
-        while found := self._reports(where, (last,), _AT_ONCE):
-            yield from found
-            last = found[-1].job.id
+        return self._paged("jobs.state IN ('waiting', 'held') AND jobs.stage IN ('upload', 'split')", (), 0)
+
+    def _paged(self, where: str, parameters: Sequence[Any], last: int) -> Iterator[JobReport]:
+        """However many they are, those after the job `last`; what cannot be read is passed over."""
+        while True:
+            found = self._rows(f"jobs.id > ? AND {where}", (last, *parameters), _AT_ONCE)
+            yield from (JobReport(*row) for row in found.jobs)
+            ids = [job.id for job, _ in found.jobs] + [job.job_id for job in found.unreadable]
+            if not ids:
+                return
+            last = max(ids)
 
     def inboxes(self) -> list[InboxReport]:
         rows = self.connection.execute(
@@ -230,6 +242,10 @@ class Reports:
     def set_aside_files(self) -> SetAsideFiles:
         """Files whose inspection failed; only its questions work here."""
         return SetAsideFiles(self.connection)
+
+    def unreadable_jobs(self) -> UnreadableJobs:
+        """Jobs that were set aside since their rows cannot be read; only its questions work here."""
+        return UnreadableJobs(self.connection)
 
     def known_files(self) -> KnownFiles:
         """What is known of the files in the inboxes; only its questions work here."""
@@ -269,11 +285,13 @@ class Reports:
         return Fact(json.loads(row[0]), row[1]) if row else None
 
     def _reports(self, where: str, parameters: Sequence[Any], limit: int, order: str = "jobs.id") -> list[JobReport]:
+        return [JobReport(*row) for row in self._rows(where, parameters, limit, order).jobs]
+
+    def _rows(self, where: str, parameters: Sequence[Any], limit: int, order: str = "jobs.id") -> JobRows:
         try:
-            found = jobs_where(self.connection, f"WHERE {where} ORDER BY {order} LIMIT ?", (*parameters, limit))
+            return jobs_where(self.connection, f"WHERE {where} ORDER BY {order} LIMIT ?", (*parameters, limit))
         except sqlite3.Error as error:
             raise database.translated(error, "the database", database.folder_of(self.connection)) from error
-        return [JobReport(job, transfer) for job, transfer in found]
 
 
 def _condition(stage: Stage | None, states: Sequence[State]) -> tuple[str, list[str]]:

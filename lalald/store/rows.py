@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from lalald.failure_kinds import FailureKind
 from lalald.jobs import Handling, Hold, HoldSource, Job, Request, Seen, Stage, State, Task, TaskFailure, Track
@@ -58,10 +58,49 @@ def values(columns: Iterable[str], row: Job | Task | Track) -> list[Any]:
     return found
 
 
-def jobs_where(
+class UnreadableJob(NamedTuple):
+    """A job with a value in one of its rows that means nothing to this program."""
+
+    job_id: int
+    error: str
+
+
+class JobRows(NamedTuple):
+    """Whole jobs, each with its transfers under way, and those that cannot be read."""
+
+    jobs: list[tuple[Job, TransferProgress | None]]
+    unreadable: list[UnreadableJob]
+
+
+def jobs_where(connection: sqlite3.Connection, where: str, parameters: Sequence[Any]) -> JobRows:
+    """In two statements however many they are; one by one where a row cannot be read, so that it spoils no other."""
+    try:
+        return JobRows(_whole_jobs(connection, where, parameters), [])
+    except Exception as error:
+        if not _is_about_a_value(error):
+            raise
+    ids = [row[0] for row in connection.execute(f"SELECT jobs.id {_FROM} {where}", parameters)]
+    found = JobRows([], [])
+    for job_id in ids:
+        try:
+            found.jobs.extend(_whole_jobs(connection, "WHERE jobs.id = ?", (job_id,)))
+        except Exception as error:
+            if not _is_about_a_value(error):
+                raise
+            found.unreadable.append(UnreadableJob(job_id, f"{type(error).__name__}: {error}"))
+    return found
+
+
+def _is_about_a_value(error: Exception) -> bool:
+    """An error of the database itself has a code; text that is not UTF-8 is an error without one."""
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", None) is None
+    return not isinstance(error, MemoryError)
+
+
+def _whole_jobs(
     connection: sqlite3.Connection, where: str, parameters: Sequence[Any]
 ) -> list[tuple[Job, TransferProgress | None]]:
-    """Whole jobs, each with its transfers under way, in two statements however many they are."""
     rows = connection.execute(f"{_JOBS} {where}", parameters).fetchall()
     tasks = _tasks(connection, [row[0] for row in rows]) if rows else {}
     return [
@@ -133,10 +172,8 @@ _ALL_JOB_COLUMNS = Job.__slots__[:-1]  # but for the tasks
 _JOB_READERS, _TASK_READERS, _TRACK_READERS = map(_readers, (_ALL_JOB_COLUMNS, TASK_COLUMNS, TRACK_COLUMNS))
 
 _SELECTED = ", ".join("handlings.json" if column == "handling" else f"jobs.{column}" for column in _ALL_JOB_COLUMNS)
-_JOBS = (
-    f"SELECT {_SELECTED}, jobs.progress, jobs.transfer_done, jobs.transfer_total, jobs.transfer_rate"
-    " FROM jobs JOIN handlings ON handlings.id = jobs.handling"
-)
+_FROM = "FROM jobs JOIN handlings ON handlings.id = jobs.handling"
+_JOBS = f"SELECT {_SELECTED}, jobs.progress, jobs.transfer_done, jobs.transfer_total, jobs.transfer_rate {_FROM}"
 
 # A row for each track, and one for a task that has none; the place comes last, after the track's columns.
 _TRACKS_FROM = 1 + len(TASK_COLUMNS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -14,9 +15,19 @@ from lalald.store import database
 from lalald.store.arrived_folders import ArrivedFolders
 from lalald.store.due import DueJobs
 from lalald.store.known import Found, split_path
-from lalald.store.rows import JOB_COLUMNS, TASK_COLUMNS, TRACK_COLUMNS, name_from, stored_name, values
+from lalald.store.rows import (
+    JOB_COLUMNS,
+    TASK_COLUMNS,
+    TRACK_COLUMNS,
+    UnreadableJob,
+    name_from,
+    stored_name,
+    values,
+)
+from lalald.store.unreadable_jobs import UnreadableJobs
 from lalald.transfer_progress import TransferProgress
 
+_HOLDS = frozenset(Hold)  # a row may have another
 _DELIVERED = (Stage.DELETE, Stage.ARCHIVE, Stage.DONE)  # from here on a job's results are in the outbox
 _OWES_MORE = (  # a living task of which not everything that the service gave is delivered
     "SELECT 1 FROM tasks t WHERE t.job_id = jobs.id AND t.error IS NULL AND t.stage != 'done' AND (t.stage != 'check'"
@@ -46,6 +57,14 @@ class Store(DueJobs):
     def close(self) -> None:
         self.connection.close()
 
+    @cached_property
+    def newly_unreadable(self) -> list[UnreadableJob]:
+        """Set aside in this transaction; `StoreThread` empties it, and reports them after the commit."""
+        return []
+
+    def _met_unreadable(self, jobs: Sequence[UnreadableJob]) -> None:
+        self.newly_unreadable.extend(UnreadableJobs(self.connection).set_aside(jobs))
+
     # jobs out
 
     def job(self, job_id: int) -> Job | None:
@@ -70,7 +89,19 @@ class Store(DueJobs):
     def holds(self) -> dict[Hold, int]:
         """How many jobs wait for what."""
         rows = self.connection.execute("SELECT hold, count(*) FROM jobs WHERE state = 'held' GROUP BY hold")
-        return {Hold(hold): count for hold, count in rows if hold}
+        return {Hold(hold): count for hold, count in rows if hold in _HOLDS}
+
+    def set_hidden_aside(self) -> None:
+        """Jobs with a stage, state or hold that no query asks for: nothing else would ever meet them."""
+        known = {"stages": [*Stage], "states": [*State], "holds": [*Hold]}
+        rows = self.connection.execute(
+            "SELECT id FROM jobs WHERE state = 'held' AND coalesce(hold, '') NOT IN (SELECT value FROM json_each(:holds))"
+            " UNION SELECT id FROM jobs WHERE stage NOT IN (SELECT value FROM json_each(:stages))"
+            " UNION SELECT id FROM jobs WHERE state NOT IN (SELECT value FROM json_each(:states))"
+            " UNION SELECT job_id FROM tasks WHERE stage NOT IN (SELECT value FROM json_each(:stages))",
+            {name: json.dumps(found) for name, found in known.items()},
+        )
+        self.jobs_of([row[0] for row in rows])
 
     def jobs_of(self, job_ids: Iterable[int]) -> list[Job]:
         return self._jobs(
@@ -84,7 +115,13 @@ class Store(DueJobs):
             " JOIN handlings ON handlings.id = jobs.handling WHERE tracks.path IS NOT NULL AND NOT tracks.delivered"
             " AND jobs.stage = 'download'"
         )
-        return [(Handling.from_json(row[0]).outbox, name_from(row[1]), row[2]) for row in rows]
+        found = []
+        for handling, path, job_id in rows.fetchall():
+            try:
+                found.append((Handling.from_json(handling).outbox, name_from(path), job_id))
+            except (ValueError, TypeError, KeyError):
+                self._jobs("WHERE jobs.id = ?", (job_id,))  # sets it aside
+        return found
 
     def folder_markers(self) -> dict[str, str | None]:
         """What each folder that was ever looked at is known by; inboxes are known elsewhere."""

@@ -6,13 +6,14 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from lalald.errors import RowError, StoreBusyError, StoreError, StoreRefusedError
 from lalald.store.database import folder_of, translated
+from lalald.store.rows import UnreadableJob
 from lalald.store.store import Store
 
 Answer = TypeVar("Answer")
@@ -40,6 +41,10 @@ def _nobody_told(_trouble: StoreError | None) -> None:
     """Nobody wants to know."""
 
 
+def _pass_over(_jobs: Sequence[UnreadableJob]) -> None:
+    """The database says it, too."""
+
+
 class StoreThread:
     """Runs functions on the store, each atomic, many in one commit; where one of them fails, those with it are run again.
 
@@ -47,7 +52,8 @@ class StoreThread:
     program has the database locked, whoever writes waits: what is known is kept in memory until it can be written. Questions
     are answered meanwhile. Of a disk that fails for a moment SQLite calls damage what it could not read back: before a database is
     called damaged it is opened anew, and looked at as a whole.
-    `told` is called on the event loop with the trouble when it begins, and with None when it is over.
+    `told` is called on the event loop with the trouble when it begins, and with None when it is over; `met_unreadable` with jobs that
+    were set aside because a row of theirs cannot be read.
     """
 
     def __init__(
@@ -56,9 +62,11 @@ class StoreThread:
         told: Callable[[StoreError | None], None] = _nobody_told,
         *,
         again_seconds: float = _AGAIN_SECONDS,
+        met_unreadable: Callable[[Sequence[UnreadableJob]], None] = _pass_over,
     ) -> None:
         self._open_store = open_store
         self._told = told
+        self._met_unreadable = met_unreadable
         self._again_seconds = again_seconds
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
         self._waiting: list[_Call] = []
@@ -188,12 +196,14 @@ class StoreThread:
     def _tried(self, calls: list[_Call]) -> StoreError | None:
         store = self._store
         connection = store.connection
+        store.newly_unreadable.clear()
         try:
             connection.execute("BEGIN IMMEDIATE")
             if not all(
                 self._run(store, call) for call in calls
             ):  # a savepoint around each costs as much as what it does
                 connection.execute("ROLLBACK")
+                store.newly_unreadable.clear()
                 connection.execute("BEGIN IMMEDIATE")
                 for call in calls:
                     self._run_by_itself(store, call)
@@ -206,6 +216,8 @@ class StoreThread:
             except sqlite3.Error as worse:
                 return self._doubt(worse)
             return self._doubt(error) if isinstance(failure, StoreRefusedError) else failure
+        if store.newly_unreadable:
+            self._loop.call_soon_threadsafe(self._met_unreadable, [*store.newly_unreadable])
         return None
 
     def _failure(self, error: sqlite3.Error | MemoryError) -> StoreError:
@@ -244,7 +256,9 @@ class StoreThread:
     def _run_by_itself(self, store: Store, call: _Call) -> None:
         """So that nothing of it stays where it fails, and all of the others' does."""
         store.connection.execute("SAVEPOINT call")
+        set_aside = len(store.newly_unreadable)
         if not self._run(store, call):
+            del store.newly_unreadable[set_aside:]
             store.connection.execute("ROLLBACK TO call")
         store.connection.execute("RELEASE call")
 
