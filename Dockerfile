@@ -1,4 +1,4 @@
-# docker build -t lalald .     README.md, "Deployment", tells how it is run.
+# docker build -t lalald .     How to run it: README.md, "Deployment".
 
 FROM python:3.13-slim AS build
 COPY . /src
@@ -17,8 +17,8 @@ LABEL org.opencontainers.image.title="lalald" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.base.name="docker.io/library/python:3.13-slim"
 COPY --from=build /opt/lalald /opt/lalald
-# Fresh named volumes take over the mode of these folders, and so can be written by any user. They are no VOLUMEs: what is not
-# mounted is refused, not kept in a place without a name.
+# Fresh named volumes take over the mode of these folders, and so can be written by any user. They are not VOLUMEs: the program
+# refuses to start without a mount, so nothing is kept in an anonymous volume.
 RUN install -d -m 0777 /config /inbox /outbox
 ENV PATH=/opt/lalald/bin:$PATH HOME=/config
 # No USER: PUID and PGID (1000:1000 if not set) are taken on before anything else happens; any --user works as well.

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from lalald.disk_errors import hint_for
-from lalald.naming import shown
+from lalald.naming import shell_word, shown
 from lalald.store import Store
 from lalald.store.rows import UnreadableJob
 
@@ -64,7 +64,7 @@ def of_license(code: str, reason: str, hint: str) -> Attention:
 def of_folder(kind: str, path: str, reason: str) -> Attention:
     """`kind`: `inbox`, `outbox`, or `folder` for done and failed folders."""
     what = {"inbox": "inbox", "outbox": "outbox"}.get(kind, "folder for finished files")
-    hint = f"Bring it back; its jobs resume. If it was replaced on purpose: `lalald release {shown(path)}`."
+    hint = f"Bring it back; its jobs resume. If it was replaced on purpose: `lalald release {shell_word(path)}`."
     return Attention(f"{kind}_unavailable", path, f"The {what} {shown(path)} is unavailable: {reason}", hint)
 
 

@@ -84,7 +84,8 @@ def what_to_do(job: Job) -> str:
     found = [ADVICE[kind] for kind in kinds_of(job)] or [_UNKNOWN]
     words = " ".join(advice.words for advice in found if advice.words).format(id=job.id)
     retries = {advice.retry for advice in found}
-    again = f"drag the file back into {shown(job.inbox)}, or run `lalald retry {job.id}`."
+    drag = "" if job.handling.on_failure == "keep" else f"drag the file back into {shown(job.inbox)}, or "
+    again = f"{drag}run `lalald retry {job.id}`."
     if retries == {Retry.IN_VAIN}:
         return f"{words} Trying this file again will not help."
     if Retry.HELPS not in retries:

@@ -78,7 +78,7 @@ def mistakes(folder: Path, text: str | bytes, environ: Mapping[str, str] | None 
     with pytest.raises(ConfigError) as refused:
         load(path, environ or {})
     head, *told = str(refused.value).split("\n")
-    count = "1 mistake" if len(told) == 1 else f"{len(told)} mistakes"
+    count = "1 error" if len(told) == 1 else f"{len(told)} errors"
     assert head == f"{path}: {count}"
     assert all(line.startswith("  ") for line in told)
     return [line.removeprefix("  ") for line in told]

@@ -282,13 +282,13 @@ def test_status_tells_troubles_of_inboxes_service_and_configuration(empty: Shelf
             now=NOW,
         )
         store.set_fact("service", {"trouble": "no answer within 30 s", "since": NOW - HOUR}, NOW)
-    overview = gather(empty.state, Folders(inboxes, []), "config.yaml: 2 mistakes", NOW)
+    overview = gather(empty.state, Folders(inboxes, []), "config.yaml: 2 errors", NOW)
     told = plain_lines(lines(overview, None)).replace(str(tmp_path), "")
     assert told == (
         "lalald is not running, or does not respond  state folder /state\n"
         "\n"
         "! Start it: `lalald run`, or `systemctl start lalald`.\n"
-        "! The configuration cannot be used: config.yaml: 2 mistakes\n"
+        "! The configuration cannot be used: config.yaml: 2 errors\n"
         "  lalald would not start with it; `lalald check-config` lists every error.\n"
         "! The inbox /gone is unavailable: it is not mounted\n"
         "  Bring it back; its jobs resume. If it was replaced on purpose: `lalald release /gone`.\n"
@@ -574,7 +574,7 @@ def test_show_tells_a_job_whole(shelf: Shelf) -> None:
     assert "  attempts         3 times in vain, next at 2027-01-15 08:01:30\n" in shelf.said("show", "8")
     failed = shelf.said("show", "2")
     assert "request id 0123456789abcdef" in failed
-    assert "`lalald retry 2` goes on from here" in failed
+    assert "  to do            Drag the file back into /in, or run `lalald retry 2`." in failed
 
 
 def test_show_as_json_is_the_object_of_the_list(shelf: Shelf) -> None:
@@ -708,11 +708,11 @@ def test_a_reader_that_has_enough_ends_nothing_in_an_error(shelf: Shelf) -> None
 
 def test_every_hold_says_what_ends_it_and_what_a_release_does(shelf: Shelf) -> None:
     told = {
-        Hold.LICENSE: "it goes on by itself when the service accepts the license key; `lalald release 4`: it is tried again now",
-        Hold.MINUTES: "it goes on by itself when its minutes fit; `lalald release 4`: it passes minutes.per_file",
-        Hold.DISK: "it goes on by itself when there is room, and nothing in the way; `lalald release 4`: it is tried again now",
-        Hold.MOUNT: "it goes on by itself when the folder is back; `lalald release 4`: it is tried again now",
-        Hold.FIRST_SCAN: "`lalald release 4`: it is carried; `lalald cancel 4` ends it",
+        Hold.LICENSE: "it resumes automatically when the service accepts the license key; `lalald release 4`: it is retried now",
+        Hold.MINUTES: "it resumes automatically when its minutes fit; `lalald release 4`: it passes minutes.per_file",
+        Hold.DISK: "it resumes automatically when there is room, and nothing in the way; `lalald release 4`: it is retried now",
+        Hold.MOUNT: "it resumes automatically when the folder is back; `lalald release 4`: it is retried now",
+        Hold.FIRST_SCAN: "`lalald release 4`: it is processed; `lalald cancel 4` ends it",
         Hold.DUPLICATE: "`lalald release 4`: it is processed again and pays; `lalald cancel 4` ends it",
     }
     for hold, words in told.items():

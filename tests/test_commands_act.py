@@ -274,16 +274,17 @@ def test_a_task_that_stands_still_is_told_from_a_lost_one_and_nothing_is_paid_ag
         held = replace(job.with_task(parked), state=State.HELD, hold=Hold.LOST_TASK, hold_reason="it has stood at 40 %")
         store.save(job, held)
     status = shelf.said("status", code=3)
-    assert "#6 it has stood at 40 %\n  Already paid; they resume when their task moves." in status
+    assert "#6 it has stood at 40 %\n  Already paid; they resume when their task makes progress." in status
     assert "#5 the task started, and its id never came\n  `lalald release ID` pays again" in status
     codes = [item["code"] for item in json.loads(shelf.said("status", "--json", code=3))["needs_attention"]]
     assert {"hold_lost_task", "hold_stalled_task"} <= {*codes}
-    assert "it goes on by itself when its task moves; `lalald release 6`: it is given as much time again" in shelf.said(
-        "show", "6"
+    assert (
+        "it resumes automatically when its task makes progress; `lalald release 6`: it gets the same time again"
+        in shelf.said("show", "6")
     )
     assert "`lalald release 5`: it is started again and pays; `lalald cancel 5` ends it" in shelf.said("show", "5")
     assert "1 job held as lost_task left alone: their tasks are paid and do not move" in shelf.said("release", "--all")
-    told = "job 6 mix.wav: is given as much time again; nothing more is charged\n"
+    told = "job 6 mix.wav: gets the same time again; nothing more is charged\n"
     assert shelf.said("release", "6") == told + ASLEEP
 
 

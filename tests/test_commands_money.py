@@ -193,7 +193,7 @@ def test_a_plan_prices_everything_that_waits(tmp_path: Path, sandbox: Sandbox) -
         "podcasts /in 1 1 1 6.1 -",
         "remix /in 3 0 1 0.6 3",
         "",
-        "altogether",
+        "total",
         "files 7",
         "cost at least 6.7 min, 3 files of unknown length",
         "an unknown length is known once the file is uploaded, which costs nothing",
@@ -305,7 +305,7 @@ def test_a_plan_before_the_first_run_needs_no_store_and_no_key(tmp_path: Path) -
     shelf = Shelf(tmp_path)
     write_wav(shelf.inbox / "mix.wav", 12.0)
     assert words(shelf.said("plan"))[-4:] == [
-        "altogether",
+        "total",
         "files 1",
         "cost about 0.6 min",
         "left unknown: there is no license key",
@@ -315,7 +315,7 @@ def test_a_plan_before_the_first_run_needs_no_store_and_no_key(tmp_path: Path) -
     write_wav(skipping.inbox / "mix.wav", 12.0)
     assert words(skipping.said("plan"))[-2:] == [
         "left alone",
-        "1 existing: skip: it lay in the inbox before lalald first looked there",
+        "1 existing: skip: it was in the inbox before the first scan",
     ]
 
 

@@ -146,9 +146,9 @@ def test_check_config_sums_up_what_would_be_watched(home: Path) -> None:
     done = lalald("--config", str(config), "check-config")
     assert (done.returncode, done.stderr) == (0, "")
     for words in (
-        f"{config}: no mistakes", "found (license_key_file)", f"{home}/state", "5 minutes are kept, at most 60 minutes a file",
-        f"inbox {home}/in", f"{home}/out", "native", "subfolders too; in full every 1h", "stood still for 5s",
-        "more than 20 are held until `lalald release`", "*.txt, drafts/", f"moved to {home}/in/done", f"moved to {home}/in/failed",
+        f"{config}: no errors", "found (license_key_file)", f"{home}/state", "5 minutes are kept in reserve, at most 60 minutes a file",
+        f"inbox {home}/in", f"{home}/out", "native", "subfolders too; in full every 1h", "has not changed for 5s",
+        "more than 20: held until `lalald release", "*.txt, drafts/", f"moved to {home}/in/done", f"moved to {home}/in/failed",
         "audio and video: podcasts/, *.wav", "voice_clean noise_cancelling_level=2 dereverb_enabled=true encoder_format=flac",
         "Clean to {dir}/{name}/{label}.{ext}", "lead: stem_separator stem=vocals multivocal=lead_back",
         "multistem stem_list=drum,bass", "3 × its duration",
@@ -171,7 +171,7 @@ def test_check_config_tells_mistakes_of_the_file_and_exits_2(home: Path) -> None
     done = lalald("check-config", "--config", str(home / "config.yaml"))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
-        f"lalald: {home}/config.yaml: 2 mistakes",
+        f"lalald: {home}/config.yaml: 2 errors",
         '  line 13  inboxes[0].outpox: unknown key. Did you mean "outbox"?',
         '  line 43  histroy: unknown key. Did you mean "history"?',
     ]
@@ -182,7 +182,7 @@ def test_check_config_tells_mistakes_of_folders_and_of_the_key(home: Path) -> No
     (home / "license-key").unlink()
     done = lalald("check-config", "--config", str(home / "config.yaml"))
     assert (done.returncode, done.stdout) == (2, "")
-    assert f"{home}/config.yaml: 2 mistakes" in done.stderr
+    assert f"{home}/config.yaml: 2 errors" in done.stderr
     assert f"line 11  inboxes[0].path: there is no folder {home}/in" in done.stderr
     assert f"line 1  license_key_file: there is no file {home}/license-key" in done.stderr
 

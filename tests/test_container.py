@@ -222,7 +222,7 @@ def test_state_on_a_volume_outlives_the_container(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("folder", "words"), [("/state", "lies in the container itself"), ("/memory/state", "lies in memory")]
+    ("folder", "words"), [("/state", "is inside the container"), ("/memory/state", "lies in memory")]
 )
 def test_state_that_would_die_with_the_container_is_refused(folder: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=f"{folder} {words}.* paid for again") as refused:
@@ -242,7 +242,7 @@ def test_results_that_would_die_with_the_container_are_refused(tmp_path: Path) -
         (tmp_path / name).mkdir()
     config = inbox_with(tmp_path)
     table = f"{MOUNTS}26 22 8:1 /c {tmp_path}/path rw - ext4 /dev/sda1 rw\n"
-    with pytest.raises(ConfigError, match=f"{tmp_path}/outbox .an outbox. lies in the container itself"):
+    with pytest.raises(ConfigError, match=f"{tmp_path}/outbox .an outbox. is inside the container"):
         volumes.refuse_to_lose_results(config, mountinfo(tmp_path, table))
     table += f"27 22 8:1 /c {tmp_path}/outbox rw - ext4 /dev/sda1 rw\n"
     volumes.refuse_to_lose_results(config, mountinfo(tmp_path, table))
@@ -321,7 +321,7 @@ def test_a_container_on_no_volume_does_not_start(config_dir: Path) -> None:
         pytest.skip("the tests' own folder is a mount")
     ended = run(PROGRAM, str(config_dir), "run")
     assert ended.returncode == 2
-    assert re.match(r"lalald: \S+/state lies in the container itself: .*\n  mount a folder", ended.stderr)
+    assert re.match(r"lalald: \S+/state is inside the container: .*\n  mount a folder", ended.stderr)
     assert tree(config_dir) == []
 
 

@@ -58,7 +58,7 @@ def test_a_file_that_a_program_has_open_for_writing_is_not_finished(shelf: Shelf
         planned = shelf.said("plan")
     assert row(text, "taken") == "yes, once it is finished: rule remix"
     assert row(text, "finished") == (
-        "no: a program has it open for writing; it is taken once that program has closed it"
+        "no: a program has it open for writing; it is processed once that program has closed it"
     )
     assert (facts["outcome"], facts["taken"], facts["open_for_writing"]) == ("unfinished", True, True)
     assert (plan["unfinished"], plan["rules"][0]["unfinished"]) == (1, 1)
@@ -128,7 +128,7 @@ def ended(shelf: Shelf, change: Callable[[Any], Any], name: str = "mix.wav") -> 
     [
         (State.WAITING, "job", True, "yes: job 1 has it"),
         (State.HELD, "job", True, "yes: job 1 has it"),
-        (State.DONE, "job", True, "yes: job 1 has processed it; it is not taken a second time"),
+        (State.DONE, "job", True, "yes: job 1 has processed it; it is not processed again"),
         (State.FAILED, "job", True, "yes: job 1 has it, and failed; `lalald retry 1` resumes it"),
         (State.CANCELLED, "not_taken", False, "no: job 1 was cancelled; `lalald retry 1` resumes it"),
     ],
@@ -259,13 +259,13 @@ def test_places_that_nothing_is_taken_from_are_named(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(shelf.inbox)
     write_wav(shelf.inbox / "mix.wav", 12.0)
     for path, words in (
-        (elsewhere / "x.wav", f"it is in the done folder of {shelf.inbox}, from which nothing is taken"),
-        (shelf.outbox / "x" / "y.wav", f"it is in the outbox of {shelf.inbox}, from which nothing is taken"),
+        (elsewhere / "x.wav", f"it is in the done folder of {shelf.inbox}, where nothing is processed"),
+        (shelf.outbox / "x" / "y.wav", f"it is in the outbox of {shelf.inbox}, where nothing is processed"),
         (shelf.inbox / "failed" / "x.wav", "it is in a subfolder, and the inbox is not `recursive`"),
         (shelf.inbox, "it is an inbox; the files in it are judged one by one"),
         (shelf.inbox / "x.wav.part", "its name marks a temporary file (*.part)"),
-        (shelf.inbox / "@eaDir", "it is litter of a NAS or operating system (@eaDir is never taken)"),
-        (shelf.inbox / "Thumbs.db", "it is litter of a NAS or operating system (Thumbs.db is never taken)"),
+        (shelf.inbox / "@eaDir", "it belongs to a NAS or operating system (@eaDir is always ignored)"),
+        (shelf.inbox / "Thumbs.db", "it belongs to a NAS or operating system (Thumbs.db is always ignored)"),
     ):
         assert facts_of(shelf, path)["reason"] == words.replace(str(shelf.inbox), "/in"), path
     assert facts_of(shelf, tmp_path / "link" / "mix.wav")["outcome"] == "ready"

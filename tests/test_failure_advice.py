@@ -88,6 +88,8 @@ def test_tasks_that_failed_for_different_reasons_get_the_advice_of_each() -> Non
 
 def test_a_job_of_an_earlier_version_gets_general_advice() -> None:
     assert what_to_do(job()).startswith("Drag the file back into /in, or run `lalald retry 7`.")
+    kept = replace(HANDLING, on_failure="keep")
+    assert what_to_do(replace(job(), handling=kept)).startswith("Run `lalald retry 7`.")
 
 
 def test_a_retry_forgets_why_it_failed() -> None:

@@ -47,7 +47,7 @@ def test_a_file_is_taken_by_the_first_rule_that_matches(inbox: Inbox, path: str,
     [
         ("a.mp3", "no rule"), ("notes.txt", "not an audio or video"), ("a.live.wav", "*.live.wav"), ("drafts/a.wav", "drafts/"),
         ("done/a.wav", "done folder"), ("out/stems/a.wav", "outbox folder"), (".a.wav", "hidden"), ("a.wav.part", "temporary"),
-        ("@eaDir/a.wav", "litter"), ("$RECYCLE.BIN/a.wav", "litter"), ("clip.f137.mp4", "merge"), ("a.temp.wav", "downloader"),
+        ("@eaDir/a.wav", "a NAS"), ("$RECYCLE.BIN/a.wav", "a NAS"), ("clip.f137.mp4", "merge"), ("a.temp.wav", "downloader"),
     ],
 )  # fmt: skip
 def test_a_file_that_is_not_taken_has_its_reason(inbox: Inbox, path: str, word: str) -> None:

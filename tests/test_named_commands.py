@@ -72,7 +72,7 @@ def named() -> set[str]:
             continue
         for text in texts(path):
             found |= set(re.findall(r"`(lalald [^`]*)`", text))
-    return {command.replace("{}", "ID").replace("FOLDER", "PATH") for command in found}
+    return {command.replace("{}", "ID").replace("{id}", "ID").replace("FOLDER", "PATH") for command in found}
 
 
 NAMED = sorted(named())

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from lalald.config.loading import Examined
 
 _FIRST_LOOK = {
-    "take": "taken at the first look",
-    "hold": "taken at the first look; more than 20 are held until `lalald release --all --hold first_scan`",
-    "skip": "left alone",
+    "take": "processed at the first scan",
+    "hold": "processed at the first scan; more than 20: held until `lalald release --all --hold first_scan`",
+    "skip": "ignored",
 }
 
 
@@ -85,7 +85,7 @@ def _sections(config: Config, key: str) -> Iterator[Section]:
         ("spend guard", _guard(config)),
         ("transfers", _transfers(config)),
     ]
-    yield Section(f"{config.path}: no mistakes", rows)
+    yield Section(f"{config.path}: no errors", rows)
     if warnings := [*config.warnings, *literal_names.warnings(config)]:
         yield Section("warnings", [(warning,) for warning in warnings])
     for inbox in config.inboxes:
@@ -95,7 +95,7 @@ def _sections(config: Config, key: str) -> Iterator[Section]:
 
 def _guard(config: Config) -> str:
     limits = config.minutes
-    told = [f"{limits.reserve:g} minutes are kept"] if limits.reserve else []
+    told = [f"{limits.reserve:g} minutes are kept in reserve"] if limits.reserve else []
     told += [f"at most {limits.per_file:g} minutes a file"] if limits.per_file else []
     told += [f"at most {limits.per_day:g} minutes a day"] if limits.per_day else []
     return ", ".join(told) or "no limits but the minutes left"
@@ -119,14 +119,18 @@ def _inbox(inbox: Inbox) -> Section:
 
     mode = choose_mode(inbox)
     depth = "subfolders too" if inbox.recursive else "without subfolders"
-    still = f"once it stood still for {format_duration(inbox.settle)}" if inbox.settle else "once nothing has it open"
+    still = (
+        f"once no program writes to it and it has not changed for {format_duration(inbox.settle)}"
+        if inbox.settle
+        else "once no program writes to it"
+    )
     rows = [
         ("results", str(inbox.outbox)),
         ("watched", f"{mode.watch} ({mode.reason}), {depth}; in full every {format_duration(inbox.rescan)}"),
-        ("a file is taken", still),
-        ("files there", _FIRST_LOOK[inbox.existing]),
-        ("ignored", ", ".join(inbox.ignore) or "only what is hidden, temporary or litter"),
-        ("empty folders", "are removed once their files were archived" if inbox.prune else "stay"),
+        ("a file is ready", still),
+        ("existing files", _FIRST_LOOK[inbox.existing]),
+        ("ignored", ", ".join(inbox.ignore) or "only hidden, temporary and system files"),
+        ("empty folders", "are removed once their files are archived" if inbox.prune else "stay"),
         ("afterwards", f"the source {_fate(inbox.on_success, inbox.done_dir)}"),
         ("on failure", f"the source {_fate(inbox.on_failure, inbox.failed_dir)}"),
     ]

@@ -136,7 +136,7 @@ def _sum_up(stage: Stage, jobs: list[JobReport], seconds: float) -> None:
     print("\nWhat it would have cost, in minutes (duration × stems):\n")
     show([Section("", [*rows, ("  together", "", cost_text(total))])])
     say(f"\n{len(jobs)} files in {seconds:.1f} s, nothing spent. The sandbox's tracks are copies that say so.")
-    say("With a real key: `lalald init`, then `lalald run`.")
+    say("With a real key: `lalald init ~/lalald`, which says what to do next.")
 
 
 def _tree(folder: Path, told: Callable[[Path], str], indent: str = "  ") -> Iterator[str]:

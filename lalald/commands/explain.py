@@ -211,7 +211,7 @@ def _other_places(config: Config, path: str) -> Iterator[str]:
             (inbox.failed_dir, "failed folder"),
         ):
             if f"{path}/".startswith(f"{folder}/"):
-                yield f"it is in the {what} of {inbox.path}, from which nothing is taken"
+                yield f"it is in the {what} of {inbox.path}, where nothing is processed"
 
 
 def _of_folder(inbox: Inbox, folder: str) -> str:

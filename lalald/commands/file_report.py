@@ -149,7 +149,7 @@ def finished_text(writing: WritingState) -> str:
     needed, unchanged = seconds_text(writing.needed_seconds), seconds_text(writing.unchanged_seconds, down=True)
     if writing.is_open:
         also = f" and it has not changed for {needed}" if writing.needed_seconds else ""
-        return f"no: a program has it open for writing; it is taken once that program has closed it{also}"
+        return f"no: a program has it open for writing; it is processed once that program has closed it{also}"
     unseen = "whether a program is writing to it cannot be seen here, so " if writing.is_open is None else ""
     if writing.remaining_seconds:
         left = seconds_text(writing.remaining_seconds)
@@ -183,7 +183,7 @@ def job_outcome(job: Job, place: str) -> tuple[Outcome, str]:
     name = f"job {job.id}"
     match job.state:
         case State.DONE:
-            return Outcome.JOB, f"{name} has processed it{place}; it is not taken a second time"
+            return Outcome.JOB, f"{name} has processed it{place}; it is not processed again"
         case State.CANCELLED:
             return Outcome.NOT_TAKEN, f"{name} was cancelled{place}; `lalald retry {job.id}` resumes it"
         case State.FAILED:

@@ -101,7 +101,7 @@ def _sections(plan: Plan, config: Config, left: float | None, trouble: str | Non
             for (inbox, rule), line in plan.lines.items()
         ]
         yield Section("", rows, ("RULE", "INBOX", "NEW", "WAITING", "HELD", "MINUTES", "UNKNOWN"))
-    yield Section("altogether", list(_totals(plan, config, left, trouble)))
+    yield Section("total", list(_totals(plan, config, left, trouble)))
     if plan.left_alone:
         rows_alone = [(f"{files:,}", shown(reason)) for reason, files in plan.left_alone.most_common()]
         yield Section("left alone", rows_alone)

@@ -52,7 +52,7 @@ def _job(reports: Reports, word: str) -> JobReport:
     path = os.path.abspath(word)
     found = reports.job_at(path)
     if found is None:
-        hint = f"`lalald explain {shell_word(word)}` says why the file was not taken."
+        hint = f"`lalald explain {shell_word(word)}` says why the file was not processed."
         raise UsageError(f"no job ever carried {shown(path)}; no change was made.", hint=hint)
     return found
 
@@ -62,11 +62,11 @@ def _ended(report: JobReport) -> JobReport:
     if job.state not in (State.DONE, State.FAILED, State.CANCELLED):
         raise UsageError(
             f"job {job.id} ({shown(job.path)}) is {report.state}; only an ended one can be carried again. No change was made.",
-            hint=f"`lalald show {job.id}` tells how far it is.",
+            hint=f"`lalald show {job.id}` shows its progress.",
         )
     if not os.path.lexists(source(job)):
         raise UsageError(
             f"the file of job {job.id} is not at {shown(source(job))} any more; no change was made.",
-            hint="Drop it into the inbox: it is taken as a new file.",
+            hint="Drop it into the inbox: it is processed as a new file.",
         )
     return report

@@ -21,7 +21,7 @@ TO_DO: dict[str, str] = {
     Hold.FIRST_SCAN: "`lalald plan` shows the prices, `lalald release --all --hold first_scan` processes them all.",
     Hold.DUPLICATE: "`lalald release ID` processes it again and pays, `lalald cancel ID` skips it.",
 }
-_OF_A_STALLED_TASK = "Already paid; they resume when their task moves. `lalald cancel ID` ends one."
+_OF_A_STALLED_TASK = "Already paid; they resume when their task makes progress. `lalald cancel ID` ends one."
 
 _GOES_ON_WHEN: dict[Hold, str] = {
     Hold.LICENSE: "the service accepts the license key",
@@ -29,16 +29,16 @@ _GOES_ON_WHEN: dict[Hold, str] = {
     Hold.DISK: "there is room, and nothing in the way",
     Hold.MOUNT: "the folder is back",
     Hold.PERMISSION: "it has the right",
-    Hold.LINK: "its link leads somewhere: it is asked for every hour",
+    Hold.LINK: "its link works: it is retried every hour",
 }
 
 _RELEASED: dict[Hold, str] = {
-    Hold.LICENSE: "is tried again now",
-    Hold.DISK: "is tried again now",
-    Hold.MOUNT: "is tried again now",
-    Hold.PERMISSION: "is tried again now",
-    Hold.LINK: "is tried again now",
-    Hold.FIRST_SCAN: "is carried",
+    Hold.LICENSE: "is retried now",
+    Hold.DISK: "is retried now",
+    Hold.MOUNT: "is retried now",
+    Hold.PERMISSION: "is retried now",
+    Hold.LINK: "is retried now",
+    Hold.FIRST_SCAN: "is processed",
     Hold.DUPLICATE: "is processed again",
 }
 
@@ -46,8 +46,8 @@ _RELEASED: dict[Hold, str] = {
 _PASSES: dict[HoldSource, str] = {
     HoldSource.PER_FILE: "passes minutes.per_file at this price",
     HoldSource.PER_DAY: "passes minutes.per_day at this price",
-    HoldSource.LEFT: "is tried again now",
-    HoldSource.SERVICE: "is tried again now",
+    HoldSource.LEFT: "is retried now",
+    HoldSource.SERVICE: "is retried now",
     HoldSource.PRICE: "resumes at this price",
     HoldSource.UNKNOWN: "is uploaded now",
 }
@@ -60,7 +60,7 @@ def released(job: Job) -> str:
     if job.hold is Hold.MINUTES:
         return _PASSES[job.hold_source or HoldSource.LEFT]
     if job.stands_still:
-        return "is given as much time again"
+        return "gets the same time again"
     return _RELEASED.get(job.hold, "is started again") if job.hold else "passes its hold"
 
 
@@ -68,8 +68,8 @@ def to_do(job: Job) -> str:
     """What ends the hold of one job."""
     when = _GOES_ON_WHEN.get(job.hold) if job.hold else None
     if job.stands_still:
-        when = "its task moves"
-    by_itself = f"it goes on by itself when {when}; " if when else ""
+        when = "its task makes progress"
+    by_itself = f"it resumes automatically when {when}; " if when else ""
     pays = " and pays" if job.hold in (Hold.LOST_TASK, Hold.DUPLICATE) and not job.stands_still else ""
     return f"{by_itself}`lalald release {job.id}`: it {released(job)}{pays}; `lalald cancel {job.id}` ends it"
 

@@ -15,6 +15,7 @@ from lalald.commands.layout import Bar, Cell, Section, show
 from lalald.commands.remedies import to_do
 from lalald.commands.state_folder import state_dir
 from lalald.commands.wording import count, moment, shown, span, trouble_told
+from lalald.failure_advice import what_to_do
 from lalald.job_results import results_folder
 from lalald.job_warnings import warnings_of
 from lalald.jobs import Job, Stage, State, Task, Track
@@ -131,9 +132,11 @@ def _remedy(job: Job) -> str | None:
             return to_do(job)
         case State.CANCELLED if not any(task.error for task in job.tasks):  # nobody did: the file went away, or changed
             return "nothing: the file that is in the inbox under its name now is a new job"
-        case State.FAILED | State.CANCELLED:
-            back = "; so does dragging the file back into the inbox" if job.location else ""
-            again = f"`lalald retry {job.id}` goes on from here{back}"
+        case State.FAILED:
+            return what_to_do(job)
+        case State.CANCELLED:
+            back = ", and so does dragging the file back into the inbox" if job.location else ""
+            again = f"`lalald retry {job.id}` resumes it{back}"
             return f"{again}; {_PAID_AGAIN.format(job.id)}" if any(task.has_results for task in job.tasks) else again
         case _:
             return None

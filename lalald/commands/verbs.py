@@ -204,8 +204,7 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
                 "a duplicate, never past the minutes left and the reserve. If the price turns out more than 10 % and 1 minute\n"
                 "higher than shown, the job is held again.\n"
                 "--all needs --yes for more than one kind of hold, and leaves jobs held as lost_task alone: name them.\n"
-                "An inbox whose folder is another one than it was is taken up again once it is named here.\n"
-                + _NEXT_START,
+                "An inbox whose folder was replaced is used again once you name it here.\n" + _NEXT_START,
             ),
             Verb(
                 "rescan",

@@ -94,7 +94,7 @@ def _line_and_path(found: Mistake) -> str:
 
 def config_error(name: str, told: Sequence[str]) -> ConfigError:
     """One error that lists everything."""
-    many = "1 mistake" if len(told) == 1 else f"{len(told)} mistakes"
+    many = "1 error" if len(told) == 1 else f"{len(told)} errors"
     return ConfigError("\n".join([f"{name}: {many}", *(f"  {line}" for line in told)]))
 
 

@@ -30,7 +30,7 @@ def read_text(path: Path, pipe_seconds: float = PIPE_SECONDS) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         words = f"line {line}  not UTF-8: the byte 0x{content[error.start]:02X}; save the file as UTF-8"
-        raise ConfigError(f"{path}: 1 mistake\n  {words}") from None
+        raise ConfigError(f"{path}: 1 error\n  {words}") from None
 
 
 def _content(path: Path, pipe_seconds: float) -> bytes:

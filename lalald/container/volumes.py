@@ -46,9 +46,9 @@ def refuse_to_lose_state(state_dir: Path, mountinfo: Path = mounts.MOUNTINFO) ->
     """Raises ConfigError where the state would die with the container: paid work would be forgotten, and paid for again."""
     mount = mounts.mount_of(state_dir, mountinfo)
     if mount.point == "/":
-        where = f"{state_dir} lies in the container itself"
+        where = f"{state_dir} is inside the container"
     elif mount.kind in _IN_MEMORY:
-        where = f"{state_dir} lies in memory ({mount.point} is a {mount.kind})"
+        where = f"{state_dir} is in memory ({mount.point} is a {mount.kind})"
     else:
         return
     raise ConfigError(
@@ -70,7 +70,7 @@ def refuse_to_lose_results(config: Config, mountinfo: Path = mounts.MOUNTINFO, s
     for folder, is_inside in _answers(inside, names, seconds):
         if is_inside is True:
             raise ConfigError(
-                f"{folder} ({names[folder]}) lies in the container itself: its files would die with the container",
+                f"{folder} ({names[folder]}) is inside the container: its files would be deleted with it",
                 hint=f"mount a folder of the host there (docker run -v /path/on/the/host:{folder}), or LALALD_EPHEMERAL=1 for a trial",
             )
 

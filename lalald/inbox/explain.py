@@ -17,12 +17,12 @@ from lalald.store import Known, SkipReason
 
 NO_RULE = "no rule matches it"
 NO_MEDIA = "not an audio or video file (by extension), and no rule takes other types"
-WAS_THERE = "it lay in the inbox before lalald first looked there"
+WAS_THERE = "it was in the inbox before the first scan"
 EXISTING_SKIP = f"existing: skip: {WAS_THERE}"
-CHANGED_SKIP = "changed: skip: its content changed after it was taken"
+CHANGED_SKIP = "changed: skip: its content changed after it was first processed"
 FORMER = (
     "a folder that lalald put results, finished or failed files into before the configuration was changed; "
-    "move it elsewhere within the inbox to have it taken"
+    "move it elsewhere within the inbox to have it processed"
 )
 
 
@@ -145,7 +145,7 @@ def _missing(error: OSError) -> str:
 def _explain_known(path: str, known: Known, choice: Choice) -> Explanation:
     if known.job_id is not None:
         return Explanation(
-            path, True, f"it is job {known.job_id}; it is not taken a second time", choice.rule, known.job_id
+            path, True, f"it is job {known.job_id}; it is not processed again", choice.rule, known.job_id
         )
     return Explanation(path, False, known.note or NO_RULE, choice.rule)
 

@@ -108,6 +108,6 @@ class FirstLook:
 
 
 HOLD_REASON = (
-    f"it lay in the inbox with more than {MOST_TAKEN} others before lalald first looked there; "
+    f"it was in the inbox with more than {MOST_TAKEN} others before the first scan; "
     "`lalald plan` prices them, `lalald release --all --hold first_scan` processes them"
 )

@@ -200,8 +200,8 @@ class Intake:
 
     def describe(self) -> InboxState:
         """How the inbox fares, in words."""
-        mode = self._mode or Mode("polling", "it has not been looked at yet", lease_tells=False)
-        found = self._presence or Presence(False, "it has not been looked at yet")
+        mode = self._mode or Mode("polling", "it has not been scanned yet", lease_tells=False)
+        found = self._presence or Presence(False, "it has not been scanned yet")
         reason = mode.reason
         if self._desk.settling.cannot_tell and found.available:
             least = format_duration(max(self._desk.settling.untold_seconds, self.inbox.settle))

@@ -28,7 +28,7 @@ def choose_mode(inbox: Inbox) -> Mode:
     if elsewhere:
         return Mode(
             "polling",
-            f"every {format_duration(inbox.poll_interval)}: {kind} does not tell of what others change",
+            f"every {format_duration(inbox.poll_interval)}: {kind} does not report changes made elsewhere",
             False,
         )
-    return Mode("native", f"{kind or 'the file system'} tells of every change", True)
+    return Mode("native", f"{kind or 'the file system'} reports every change", True)

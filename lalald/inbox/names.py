@@ -43,13 +43,13 @@ def refusal(name: str) -> str | None:
     if folded.startswith(OWN_PREFIX):
         return "it belongs to lalald itself"
     if folded in _LITTER or _LITTER_PATTERN.fullmatch(folded):
-        return f"it is litter of a NAS or operating system ({shown(name)} is never taken)"
+        return f"it belongs to a NAS or operating system ({shown(name)} is always ignored)"
     if pattern := _temporary(folded):
         return f"its name marks a temporary file ({pattern})"
     if _INTERMEDIATE.fullmatch(folded):
-        return "its name marks one stream that a downloader has yet to merge (NAME.f137.mp4); renamed, it is taken"
+        return "its name marks one stream that a downloader has yet to merge (NAME.f137.mp4); rename it to have it processed"
     if (match := _BEFORE_RENAMING.fullmatch(folded)) and match["ending"] in MEDIA:
-        return "its name marks a temporary file of a downloader (NAME.temp.mp4); renamed, it is taken"
+        return "its name marks a temporary file of a downloader (NAME.temp.mp4); rename it to have it processed"
     if name.startswith("."):
         return "it is hidden (its name begins with a dot)"
     return None
