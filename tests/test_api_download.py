@@ -357,6 +357,22 @@ def test_a_server_that_falls_silent_meets_the_deadline(at: str, target: BinaryIO
     assert written(target) == (b"abc" if at == "body" else b"")
 
 
+@pytest.mark.parametrize("pause_seconds", [0.0, 0.05], ids=["without a pause", "now and then"])
+def test_a_head_that_never_ends_meets_the_deadline(pause_seconds: float, target: BinaryIO) -> None:
+    over = threading.Event()
+
+    def announces(talk: Talk) -> None:
+        talk.head()
+        while not over.wait(pause_seconds):
+            talk.say(b"HTTP/1.1 103 Early Hints\r\n\r\n" * (1 if pause_seconds else 1000))
+
+    with on_a_thread(lambda: refused(announces, target)) as running:
+        try:
+            assert "no answer in time" in str(running.result(10))
+        finally:
+            over.set()
+
+
 def test_a_slow_track_that_keeps_coming_meets_no_deadline(target: BinaryIO) -> None:
     def script(talk: Talk) -> None:
         talk.head()

@@ -49,6 +49,7 @@ def test_plain_http_is_for_a_sandbox_on_this_machine() -> None:
         "https://user@d.lalal.ai/a", "https://user:word@d.lalal.ai/a", "https://@d.lalal.ai/a", "https://d.lalal.ai\r\nX: y/a",
         "https://d.lalal.ai/a\n", "https://d.lalal.ai/a\x00b", "https://d.lalal.ai:http/a", "https://d.lalal.ai:70000/",
         "https://[::1/a", "https://a b/", "https://a\\b/", "https://exa%6dple.com/", "https://-.example/", "https://\u2100.example/",
+        "https://d..lalal.ai/", "https://.lalal.ai/", "https://d.lalal.ai../", f"https://{'a' * 64}.lalal.ai/",
     ],
 )  # fmt: skip
 def test_a_link_to_anything_else_is_refused(url: str) -> None:
@@ -115,7 +116,18 @@ def test_loopback_needs_no_proxy(environment: pytest.MonkeyPatch) -> None:
     assert proxy_for("https", "localhost", 443) is None
 
 
-@pytest.mark.parametrize("url", ["socks4://proxy:1", "https://proxy:1", "http://proxy:port", "http://"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "socks4://proxy:1",
+        "https://proxy:1",
+        "http://proxy:port",
+        "http://",
+        "http://a..b:1",
+        "http://.a:1",
+        f"http://{'a' * 64}:1",
+    ],
+)
 def test_a_proxy_that_lalald_cannot_use_is_named_as_such(url: str, environment: pytest.MonkeyPatch) -> None:
     environment.setenv("ALL_PROXY", url)
     with pytest.raises(ConfigError, match="PROXY"):

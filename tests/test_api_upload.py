@@ -338,6 +338,40 @@ def test_connecting_ends_when_told_to() -> None:
         assert time.monotonic() - began < 0.5
 
 
+def announces_forever(talk: Talk) -> None:
+    while True:
+        talk.say(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 1000)
+
+
+def answers_without_end(talk: Talk) -> None:
+    talk.request()
+    talk.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    while True:
+        talk.say(b"1\r\n \r\n" * 1000)
+
+
+@pytest.mark.parametrize("content", [b"small", bytes(LARGE)], ids=["waiting for the answer", "sending"])
+def test_announcements_without_a_pause_meet_the_deadline(content: bytes) -> None:
+    with RawServer(announces_forever) as server, on_a_thread(lambda: refused(server.url, content, HASTY)) as running:
+        assert isinstance(running.result(10), TransientError)
+
+
+def test_an_answer_in_tiny_pieces_without_a_pause_meets_the_deadline() -> None:
+    with RawServer(answers_without_end) as server, on_a_thread(lambda: refused(server.url, b"x", HASTY)) as running:
+        assert "in time" in str(running.result(10))
+
+
+@pytest.mark.parametrize("content", [b"small", bytes(LARGE)], ids=["waiting for the answer", "sending"])
+def test_an_upload_under_announcements_without_a_pause_ends_when_told_to(content: bytes) -> None:
+    with RawServer(announces_forever) as server:
+        api, transfer = client(server.url), Transfer()
+        with on_a_thread(lambda: upload(api, content, transfer=transfer)) as running:
+            until(lambda: server.connections == 1, "a connection")
+            transfer.end()
+            with pytest.raises(TransferStopped):
+                running.result(1)
+
+
 def test_a_name_that_nobody_knows_is_said_so() -> None:
     error = refused("https://nowhere.invalid")
     assert isinstance(error, TransientError)

@@ -581,7 +581,7 @@ def test_show_as_json_is_the_object_of_the_list(shelf: Shelf) -> None:
     assert json.loads(shelf.said("show", "6", "--json")) == json.loads(shelf.said("jobs", "--json"))[5]
 
 
-@pytest.mark.parametrize("word", ["99", "0", "x", "-1", "1.5", "9" * 30, "٣"])
+@pytest.mark.parametrize("word", ["99", "0", "x", "-1", "1.5", "9" * 30, "9" * 5000, "٣"])
 def test_an_unknown_job_is_a_plain_error(shelf: Shelf, word: str) -> None:
     complaint = shelf.complained("show", "--", word)
     assert complaint == f"lalald: there is no job {word}; no change was made.\n  `lalald jobs` lists them.\n"
@@ -673,6 +673,7 @@ def test_a_misspelt_command_or_option_ends_with_2(empty: Shelf) -> None:
     assert "unknown arguments: --jason" in empty.complained("jobs", "--jason")
     assert "unknown arguments: --js" in empty.complained("jobs", "--js")
     assert "expected a number of jobs, got '-5'" in empty.complained("jobs", "--limit=-5")
+    assert "expected a number of jobs, got '999" in empty.complained("jobs", "--limit", "9" * 5000)
     assert "argument --stage: invalid choice: 'uploading'" in empty.complained("jobs", "--stage", "uploading")
 
 

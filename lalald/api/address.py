@@ -95,7 +95,8 @@ def _host(name: str | None) -> str:
         host = name if name.isascii() else name.encode("idna").decode("ascii")
     except UnicodeError:
         raise AddressError(f"{name!r} is no host") from None
-    if not _HOST_NAME.fullmatch(host) or max(map(len, host.split("."))) > _LONGEST_LABEL:
+    labels = host.removesuffix(".").split(".")
+    if not _HOST_NAME.fullmatch(host) or not all(0 < len(label) <= _LONGEST_LABEL for label in labels):
         raise AddressError(f"{host!r} is no host")
     return host
 
@@ -152,6 +153,10 @@ def environments_proxy() -> Proxy | None:
     if parts.scheme != "http" and find_spec("socksio") is None:
         hint = "Install it: pip install 'httpx[socks]'."
         raise ConfigError("HTTPS_PROXY names a SOCKS proxy, which needs the package socksio.", hint=hint)
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    try:
+        name = _host(parts.hostname)
+    except AddressError as error:
+        raise ConfigError(f"HTTPS_PROXY cannot be used: {error}.", hint="Write it as http://host:port.") from None
+    host = f"[{name}]" if ":" in name else name
     auth = None if parts.username is None else (unquote(parts.username), unquote(parts.password or ""))
     return Proxy(f"{parts.scheme}://{host}:{port}", auth)

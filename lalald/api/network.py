@@ -70,6 +70,7 @@ class Stream(httpcore.NetworkStream):
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         deadline = min(_deadline(timeout), self._tunnel_by)
         with _translated(*(_READING if self._tunnel_by == float("inf") else _CONNECTING)):
+            _check_time(deadline)  # a server that never pauses lets nothing wait
             while (data := self._arrived(max_bytes)) is None:
                 _wait(self._socket, select.POLLIN, deadline)
         current_transfer().is_answered |= bool(data)
@@ -99,17 +100,21 @@ class Stream(httpcore.NetworkStream):
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Sends all of it. Raises httpcore.WriteError once an answer has begun: httpcore then reads the answer."""
         view = memoryview(buffer)
+        deadline = min(_deadline(timeout), self._tunnel_by)
         with _translated(*_WRITING):
             while view:
+                _check_time(deadline)
                 self._look_for_an_answer()
                 try:
                     view = view[self._socket.send(view) :]
                 except _NOT_YET:
-                    _wait(self._socket, select.POLLIN | select.POLLOUT, min(_deadline(timeout), self._tunnel_by))
+                    _wait(self._socket, select.POLLIN | select.POLLOUT, deadline)
+                else:
+                    deadline = min(_deadline(timeout), self._tunnel_by)
 
     def _look_for_an_answer(self) -> None:
         """Reads no more of an answer than shows that it has begun: it may be endless."""
-        while _is_readable(self._socket) and (data := self._receive(_READ_BYTES)) is not None:
+        if _is_readable(self._socket) and (data := self._receive(_READ_BYTES)) is not None:
             self._early += data
             while match := _INTERIM.match(self._early):  # 100, 102 and 103 announce an answer and are not one
                 self._early = self._early[match.end() :]
@@ -186,16 +191,22 @@ def _is_readable(connection: socket.socket) -> bool:
     return bool(poll.poll(0))
 
 
+def _check_time(deadline: float) -> float:
+    """The seconds left until the deadline, or the transfer's own. Raises TimeoutError where there are none, TransferStopped."""
+    transfer = current_transfer()
+    transfer.go_on()
+    left_seconds = min(deadline, transfer.answer_by) - time.monotonic()
+    if left_seconds <= 0:
+        raise TimeoutError
+    return left_seconds
+
+
 def _wait(connection: socket.socket, events: int, deadline: float) -> None:
     """Until the socket is ready. Raises TimeoutError at the deadline, TransferStopped."""
-    transfer = current_transfer()
     poll = select.poll()
     poll.register(connection, events)
     while True:
-        transfer.go_on()
-        left_seconds = min(deadline, transfer.answer_by) - time.monotonic()
-        if left_seconds <= 0:
-            raise TimeoutError
+        left_seconds = _check_time(deadline)
         if poll.poll(1000 * min(left_seconds, _STOP_SEEN_SECONDS)):
             return
 
@@ -236,7 +247,10 @@ class _Dialing:
 
     def _dial(self) -> socket.socket:
         """Each address in turn; one that is silent leaves the others their share of the time."""
-        addresses = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        try:
+            addresses = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        except UnicodeError as error:  # a label that is empty or too long
+            raise socket.gaierror(socket.EAI_NONAME, "not a valid host name") from error
         for left, (family, kind, protocol, _, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
             connection = socket.socket(family, kind, protocol)
             try:

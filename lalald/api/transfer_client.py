@@ -11,7 +11,7 @@ import httpx
 
 from lalald.api import translate
 from lalald.api.address import proxy_for
-from lalald.api.transfer import Deadlines, Transfer
+from lalald.api.transfer import Deadlines, Transfer, current_transfer
 from lalald.api.transport import Transport
 
 MakeRequest = Callable[[], httpx.Request]
@@ -42,10 +42,15 @@ class TransferClient:
         while True:
             transfer.begin(answer_seconds)
             made, is_fresh = request(), False
+            has_content = (
+                "content-length" in made.headers
+            )  # its own end starts the deadline, not that of a proxy's CONNECT
 
-            def trace(event: str, _: dict[str, Any]) -> None:
+            def trace(event: str, _: dict[str, Any], has_content: bool = has_content) -> None:
                 nonlocal is_fresh
                 is_fresh = is_fresh or event == "connection.connect_tcp.started"
+                if event == "http11.send_request_body.complete" and not has_content:
+                    current_transfer().await_answer()  # held here, it would outlive the request
 
             made.extensions = {**made.extensions, "timeout": self._timeout, "trace": trace}
             try:

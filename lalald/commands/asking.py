@@ -21,12 +21,15 @@ if TYPE_CHECKING:
 
 MOST_LINES = 20
 _LARGEST_ID = 2**63 - 1
+_MOST_DIGITS = 100  # Python refuses to read thousands of them
 
 
 def job_id(word: str) -> int | None:
     """The number in `12` or `#12`; None for anything else."""
     digits = word.removeprefix("#")
-    return int(digits) if digits.isascii() and digits.isdigit() and int(digits) <= _LARGEST_ID else None
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > _MOST_DIGITS:
+        return None
+    return int(digits) if int(digits) <= _LARGEST_ID else None
 
 
 def jobs_named(reports: Reports, words: Sequence[str]) -> list[JobReport]:

@@ -20,6 +20,7 @@ from lalald.money import cost_text
 from lalald.store.reports import JobReport, Reports
 
 _LIMIT = 50
+_MOST_DIGITS = 100  # Python refuses to read thousands of them
 _WIDE = 110  # columns; from here on the rule is shown, too
 _INDENT = "  "
 STYLES = {"running": "cyan", "failed": "red", "held": "yellow", "done": "green", "cancelled": "dim"}
@@ -36,7 +37,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def _limit(word: str) -> int:
-    if not word.isascii() or not word.isdigit() or int(word) > sys.maxsize:
+    if not word.isascii() or not word.isdigit() or len(word) > _MOST_DIGITS or int(word) > sys.maxsize:
         raise ArgumentTypeError(f"expected a number of jobs, got {word!r}")
     return int(word)
 
