@@ -193,7 +193,7 @@ def test_a_track_that_never_comes_fails_after_a_day_and_is_not_paid_by_a_retry(t
             assert "delete" not in shop.counts()
             assert shop.seen() == ["ep1/vocals.wav"]
             note = (shop.inbox / "failed" / "ep1.wav.error.txt").read_text()
-            assert "pay nothing; `lalald redo 1` pays again" in note
+            assert "pays nothing; `lalald redo 1` pays again" in note
 
             await shop.ask(Request.RETRY, 1)
             await shop.until_job("it is asked once more", state=State.WAITING, stage=Stage.CHECK)

@@ -81,7 +81,7 @@ def test_the_daemon_logs_them(make_home: MakeHome, sandbox: Sandbox) -> None:
     home = make_home(sandbox.url)
     (home.root / "config.yml").write_text("inboxes: []\n")
     home.start(environ={"LALALD_STATEDIR": "/x"})
-    told = [entry["warning"] for entry in home.logged("config.warning")]
+    told = [entry["reason"] for entry in home.logged("config.warning")]
     assert any("LALALD_STATEDIR" in line for line in told), told
     assert any(f"{home.root}/config.yml: is not read, {home.root}/config.yaml is" in line for line in told), told
 
