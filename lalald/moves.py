@@ -85,6 +85,8 @@ def _timed(before: Job, job: Job, now: float) -> Job:
 def _after(job: Job, outcome: Outcome, now: float, jitter: float) -> Job:
     known = outcome.job or job
     match outcome:
+        case Done() if _only_says_of_running_tasks(job, known):
+            return replace(known, updated_at=now)
         case Done():
             return _paced(job, _go_on(known, now), now, jitter)
         case Later():
@@ -107,6 +109,25 @@ def _after(job: Job, outcome: Outcome, now: float, jitter: float) -> Job:
             return replace(failed, filed=False, updated_at=now)
         case Dropped():
             return replace(_unheld(known), state=State.CANCELLED, error=outcome.reason, filed=True, updated_at=now)
+
+
+def _only_says_of_running_tasks(before: Job, job: Job) -> bool:
+    """Whether news of tasks on the service leave the job at an earlier stage, which another task owes: its pause is none of theirs."""
+    if job.state is not State.WAITING or job.stage is Stage.CHECK or owed(job) is not job.stage:
+        return False
+    if job.tasks == before.tasks or replace(job, tasks=before.tasks) != before:
+        return False
+    return len(job.tasks) == len(before.tasks) and all(
+        old == task or _is_news_while_it_runs(old, task) for old, task in zip(before.tasks, job.tasks, strict=True)
+    )
+
+
+def _is_news_while_it_runs(old: Task, task: Task) -> bool:
+    return task.stage is Stage.CHECK and (task.stage, task.error, task.waits_for) == (
+        old.stage,
+        old.error,
+        old.waits_for,
+    )
 
 
 def _paced(before: Job, job: Job, now: float, jitter: float) -> Job:

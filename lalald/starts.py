@@ -137,11 +137,11 @@ class Starts:
         of_job = {number: answer for (job_id, number), answer in answers.items() if job_id == job.id}
         unlicensed = {number: answer for number, answer in of_job.items() if isinstance(answer, LicenseRefusedError)}
         told = {number: answer for number, answer in of_job.items() if number not in unlicensed}
-        job = await self._recorded(job, told)
+        began_as, job = job, await self._recorded(job, told)
         current: Job | None = job
         if told:
             outcome = self._worker.steps.started(job, told, self._bench, asked_before)
-            current = await self._worker.settle(job, outcome)
+            current = await self._worker.settle(job, outcome, began_as=began_as)
             self._worker.guard.settled("split", job, outcome)
             if current is None or (current.stage, current.state) != (Stage.SPLIT, State.WAITING):
                 self._halving.forget([job.id])

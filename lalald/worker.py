@@ -305,10 +305,13 @@ class Worker:
         elif not isinstance(outcome, Later):
             self.health.last_good_at = self.bench.clock.monotonic()
 
-    async def settle(self, before: Job, outcome: Outcome) -> Job | None:
-        """Saves the outcome and says it. None where the row was changed meanwhile, by a file dragged back, say."""
+    async def settle(self, before: Job, outcome: Outcome, *, began_as: Job | None = None) -> Job | None:
+        """Saves the outcome and says it. None where the row was changed meanwhile, by a file dragged back, say.
+
+        `began_as`: the job before this step, where some of what the step did is in the row already.
+        """
         now = self.bench.clock.now()
-        after = moves.after(before, outcome, now, self._jitter())
+        after = moves.after(began_as or before, outcome, now, self._jitter())
         saved = await self.save(before, after, dropped=isinstance(outcome, Dropped))
         if saved is None:
             return None

@@ -457,6 +457,18 @@ def test_progress_of_running_tasks_is_no_setback() -> None:
     assert (after.setbacks, after.due_at) == (0, 0.0)
 
 
+@pytest.mark.parametrize("attempts", [0, 4])
+def test_a_running_task_hurries_and_delays_no_other_task_of_its_job(attempts: int) -> None:
+    running, owing = task(Stage.CHECK, task_id="t", progress=3), task(Stage.SPLIT, number=2)
+    job = job_with(
+        running, owing, stage=Stage.SPLIT, source_id="s", attempts=attempts, due_at=NOW + 30.0 * attempts, error="503"
+    )
+    for progress in range(4, 40):
+        job = moves.after(job, Done(job.with_task(replace(running, progress=progress, moved_at=NOW))), NOW)
+    assert (job.setbacks, job.attempts, job.error, job.due_at) == (0, attempts, "503", NOW + 30.0 * attempts)
+    assert job.tasks[0].progress == 39
+
+
 def test_a_job_waits_at_the_host_that_failed_it_and_else_at_its_first_tracks() -> None:
     hosts = ("https://A.example:444/1", "https://b.example/2", "https://user:word@c.example/3", "no link", "https://[")
     tracks = tuple(Track("stem", str(number), url) for number, url in enumerate(hosts))

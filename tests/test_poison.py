@@ -416,3 +416,21 @@ def test_a_cancel_of_many_tasks_is_halved(fault: str, tmp_path: Path) -> None:
             assert int(fault[-1]) + 2 <= shop.counts()["cancel"] <= int(fault[-1]) + 4
 
     run(scenario())
+
+
+def test_a_task_that_runs_delays_no_other_of_its_job(tmp_path: Path) -> None:
+    """Each word of its progress is news of the task and not of the start that the job still owes."""
+
+    async def scenario() -> None:
+        options = Options(processing_seconds=8.0, checks_per_minute=PLENTY)
+        async with Workshop(tmp_path, options=options, asked=(*VOCALS, *MULTISTEM), jitter=1.0) as shop:
+            shop.sandbox.faults("split:503*3")
+            await shop.drop("a.wav")
+
+            async def both_run() -> bool:
+                return all(task.task_id is not None for task in (await shop.job()).tasks)
+
+            await shop.until(both_run, "both of its tasks run")
+            assert (await shop.job()).setbacks == 0
+
+    run(scenario())
