@@ -58,7 +58,7 @@ def of_rejected(errors: Sequence[str]) -> Attention:
 
 
 def of_license(code: str, reason: str, hint: str) -> Attention:
-    return Attention(f"license_{code}", "", f"No job can go on without an accepted license key: {reason}", hint)
+    return Attention(f"license_{code}", "", f"No job can continue without an accepted license key: {reason}", hint)
 
 
 def of_folder(kind: str, path: str, reason: str) -> Attention:

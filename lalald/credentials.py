@@ -203,7 +203,7 @@ def _content(path: Path, origin: str) -> str:
     except FileNotFoundError:
         if _KEY_AS_A_NAME.fullmatch(path.name):
             raise ConfigError(
-                f"{origin}: there is no such file, and what stands there may be the license key itself",
+                f"{origin}: there is no such file, and the value may be the license key itself",
                 hint="put the key into a file, and write the path of that file",
             ) from None
         raise ConfigError(

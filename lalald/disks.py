@@ -249,7 +249,7 @@ class Disks:
         elif now - call.moved_at >= self._stuck_seconds:
             places = " and ".join(map(shown, call.folders))
             words = f"Nothing has moved for {self._stuck_seconds:g} seconds in {places}."
-            hint = "Does the disk or its server hang? It is taken up when what waits there has come back."
+            hint = "Does the disk or its server hang? Work resumes when it answers again."
             self._fall_silent(call.folders, words, hint)
 
     def _ask(self, folder: str) -> None:
@@ -276,7 +276,7 @@ class Disks:
     def _unanswered(self, folder: str) -> None:
         seconds = self._doubt_seconds + self._answer_seconds
         words = f"The folder {shown(folder)} has not answered for {seconds:g} seconds."
-        hint = "Is its server down? It is taken up when it answers."
+        hint = "Is its server down? Work resumes when it answers."
         self._fall_silent((folder,), words, hint, is_asked=True)
 
     def _fall_silent(self, folders: tuple[str, ...], words: str, hint: str, *, is_asked: bool = False) -> None:

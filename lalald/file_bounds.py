@@ -20,7 +20,7 @@ def check_may_take(path: str) -> None:
     """What no trial with another file shows: this very file may be bound to its place. Raises FolderPermissionError, OSError."""
     file = os.lstat(path)
     if _is_immutable(path):
-        message = f"{shown(path)} is immutable: nobody may move or delete it."
+        message = f"{shown(path)} is immutable: it cannot be moved or deleted."
         raise FolderPermissionError(message, hint=f"Run `chattr -i -a` on it, or set {_KEEP}.")
     if os.geteuid() == 0:
         return

@@ -62,12 +62,12 @@ def translated(error: OSError, path: str, root: str | None = None) -> FileError:
     """The error of an operation on `path`; `root` is the configured folder in which it lies."""
     what = f"{shown(_visible(path))}: {error.strerror or error}."
     if error.errno in _FULL:
-        return DiskFullError(what, hint="Make room there; the job goes on by itself.")
+        return DiskFullError(what, hint="Free some space there; the job resumes automatically.")
     if error.errno in _DENIED:
         return FolderPermissionError(f"{what} lalald runs as {whoami()} (uid:gid).", hint=right_hint(error))
     if error.errno in _AWAY or (root is not None and not os.path.isdir(root)):
         return FolderUnavailableError(
-            what, hint=f"Is {shown(root or os.path.dirname(path))} mounted? It is taken up when it is back."
+            what, hint=f"Is {shown(root or os.path.dirname(path))} mounted? Work resumes when it is back."
         )
     return FileError(what)
 

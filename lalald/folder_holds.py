@@ -35,7 +35,7 @@ async def _in_the_way(need: Need) -> FileError | None:
     except Exception as error:
         if not concerns_one(error):
             raise
-        return FileError(f"it cannot be looked at: internal: {described(error)}.")
+        return FileError(f"it cannot be examined: internal: {described(error)}.")
     return None
 
 

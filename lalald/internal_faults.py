@@ -112,7 +112,7 @@ class InternalFaults:
             return
         now = self._clock.monotonic()
         self.stops[step] = Stop(described(error), self._clock.now(), now + PROBE_SECONDS)
-        hint = f"One job tries it every {PROBE_SECONDS / 60:.0f} minutes; nothing fails meanwhile. Report it with the traceback above."
+        hint = f"One job tries it every {PROBE_SECONDS / 60:.0f} minutes; no job fails because of it. Report it with the traceback above."
         self._log.error("step.stopped", step=step, jobs=len(jobs), reason=described(error), hint=hint)
         self._changed()
 

@@ -40,7 +40,7 @@ def _missing(task: Task, labels: str) -> str:
     if task.error is not None:
         return what
     delivered = "what it gave is delivered, and " if any(track.delivered for track in task.tracks) else ""
-    return f"{what}; {delivered}it is asked for them until 24 hours after the task's start"
+    return f"{what}; {delivered}lalald asks for them until 24 hours after the task's start"
 
 
 def _other_labels(task: Task) -> str | None:

@@ -112,9 +112,7 @@ def _found(path: str, before: _Known) -> _Known:
     check_folder(path)
     found = presence.look(path, before.marker, before.folder, listed=False)
     if not found.available:
-        raise FolderUnavailableError(
-            f"The folder {shown(path)}: {found.reason}.", hint="It is taken up when it is back."
-        )
+        raise FolderUnavailableError(f"The folder {shown(path)}: {found.reason}.", hint="Work resumes when it is back.")
     return _Known(found.marker, found.folder, free_bytes=free_bytes(path))
 
 

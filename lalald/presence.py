@@ -24,8 +24,8 @@ _MARKER_TEXT = "{marker}\nlalald knows this folder by the line above. Please lea
 
 _REASONS = {
     errno.ENOENT: "it is not there: not mounted, moved or removed",
-    errno.ENOTDIR: "it is no folder",
-    errno.ESTALE: "its handle is stale: the share was exported or mounted anew",
+    errno.ENOTDIR: "it is not a folder",
+    errno.ESTALE: "its handle is stale: the share was exported or mounted again",
     errno.ENOTCONN: "what is mounted there does not answer",
     errno.EIO: "its disk or server fails",
     errno.EHOSTDOWN: "its server is down",
@@ -149,6 +149,6 @@ def _told(error: OSError) -> str:
 def _stranger(root: str, marker: str | None) -> str:
     what = f"its marker {MARKER_NAME} is missing" if marker is None else f"its marker {MARKER_NAME} is another one"
     return (
-        f"{what}: this is not the folder that was there before, perhaps the empty mount point beneath it. "
+        f"{what}: this is not the folder that was there before, perhaps the empty mount point under it. "
         f"If it is the right one, `lalald release {shell_word(root)}` accepts it"
     )

@@ -119,7 +119,7 @@ class Several:
             if not isinstance(entry, str) or entry not in self.values:
                 yield unknown(noun.removesuffix("_list"), entry, self.values)
             elif entry in entries[:place]:
-                yield f"{quoted(entry)} stands twice, and would be charged twice: name each stem once"
+                yield f"{quoted(entry)} is listed twice, and would be charged twice: name each stem once"
 
     def schema(self) -> dict[str, Any]:
         items = {"enum": list(self.values)}
@@ -155,7 +155,7 @@ ACCEPTED: Mapping[str, Mapping[str, Kind]] = {
     "demuser": {"stem": Choice(("music",), "Only music; may be left out."), **_SPLIT},
     "voice_clean": {
         "stem": Choice(("voice",), "Only voice; may be left out."),
-        "noise_cancelling_level": Choice((0, 1, 2), "How much noise is taken away; default 0."),
+        "noise_cancelling_level": Choice((0, 1, 2), "How much noise is removed; default 0."),
         **_SPLIT,
     },
     "change_voice": {

@@ -282,7 +282,7 @@ def _redone(number: int, job: Job, now: float, store: Store) -> int:
     job_id = store.redo(job, now, job.tasks)
     before = store.job(job.id)
     if before is not None and before.state is State.FAILED:
-        words = f"{before.error} It is carried again as job {job_id}."
+        words = f"{before.error} It is processed again as job {job_id}."
         store.save(before, replace(moves.given_up(before, now), error=words, location=None))
     return job_id
 

@@ -407,5 +407,5 @@ def _with_the_same_work(store: Store, before: Job) -> Job:
     """
     now = store.job(before.id)
     if now is None or (now.tasks, now.stage, now.path) != (before.tasks, before.stage, before.path):
-        raise StaleError(f"job {before.id} was changed by somebody else since it was taken")
+        raise StaleError(f"job {before.id} was changed by another process")
     return now

@@ -118,7 +118,7 @@ def test_another_file_under_the_sources_name_is_left_untouched(tmp_path: Path, p
     (inbox(tmp_path) / "podcasts/ep1.mp3").write_bytes(b"newer")
     filed = file_success(job)
     assert tree(inbox(tmp_path)) == {"podcasts/ep1.mp3": b"newer"}
-    assert "left untouched" in (filed.warning or "")
+    assert "it was not touched" in (filed.warning or "")
 
 
 @pytest.mark.parametrize("policy", ["move", "delete"])
@@ -134,7 +134,7 @@ def test_a_stranger_that_takes_the_name_at_the_last_moment_is_put_back(tmp_path:
 
     filed = file_success(job, step=step)
     assert tree(inbox(tmp_path)) == {"podcasts/ep1.mp3": b"a stranger's"}
-    assert "left untouched" in (filed.warning or "")
+    assert "it was not touched" in (filed.warning or "")
 
 
 # failures

@@ -153,8 +153,11 @@ def test_a_long_list_is_told_up_to_a_screenful(shelf: Shelf) -> None:
         (["release", "4", "/nowhere"], "/nowhere is not a folder of the daemon; no change was made."),
         (["rescan", "/nowhere"], "/nowhere is not an inbox of the daemon; no change was made."),
         (["redo", "2", "6"], "the file of job 2 is not at /in/bad.mp3 any more; no change was made."),
-        (["redo", "6"], "job 6 (mix.wav) is running; only an ended one can be carried again. No change was made."),
-        (["redo", "./2"], "no job ever carried "),
+        (
+            ["redo", "6"],
+            "job 6 (mix.wav) is running; only one that has ended can be processed again. No change was made.",
+        ),
+        (["redo", "./2"], "no job has processed "),
         (["redo", "99"], "there is no job 99; no change was made."),
     ],
 )
@@ -186,7 +189,7 @@ def test_cancel_tells_what_is_spent(shelf: Shelf) -> None:
         == (
             "job 6 mix.wav: to be cancelled; 9.0 min are charged already\n"
             "job 8 patient.wav: to be cancelled; nothing was charged\n"
-            "job 2 bad.mp3: to be given up, its file stays where it is; nothing was charged\n"
+            "job 2 bad.mp3: to be abandoned, its file stays where it is; nothing was charged\n"
             "job 5 podcasts/lost.mp3: to be cancelled; what was started without an answer may have been charged\n"
         )
         + ASLEEP

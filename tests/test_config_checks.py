@@ -65,7 +65,7 @@ def test_more_checks_than_the_document_allows_are_warned_of(tmp_path: Path) -> N
 
 def test_an_ignore_pattern_that_matches_everything_is_warned_of(tmp_path: Path) -> None:
     told = one(warnings(tmp_path, with_inbox('ignore: ["a", "*"]')))
-    assert told == 'line 5  inboxes[0].ignore: "*" matches every file, so that nothing of this inbox will be taken'
+    assert told == 'line 5  inboxes[0].ignore: "*" matches every file, so that no file in this inbox will be processed'
     assert warnings(tmp_path, with_inbox('ignore: ["*", "!*.wav"]')) == []
 
 

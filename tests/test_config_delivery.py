@@ -37,7 +37,7 @@ def test_a_template_that_cannot_work_is_refused(tmp_path: Path, output: str, wor
 @pytest.mark.parametrize(
     ("output", "presets", "words"),
     [
-        ("{name}/{label}", "{}", "results will have names without an ending"),
+        ("{name}/{label}", "{}", "results will have names without an extension"),
         ("{name}/{label}.mp3", "{}", "names every result .mp3, whatever its format"),
         ("{name}/{label}.mp3", "{encoder_format: wav}", "names every result .mp3, whatever its format"),
         ("{label}.{ext}", "{}", "all files share their results' names"),

@@ -38,8 +38,8 @@ def two(path: str = "/srv/b", outbox: str = "/srv/ob", first: str = "", second: 
 @pytest.mark.parametrize(
     ("text", "where", "words"),
     [
-        (with_inbox("outbox: /srv/in/out"), "outbox", "lies within its own inbox; a relative path"),
-        (with_inbox("outbox: /srv/in"), "outbox", "lies within its own inbox"),
+        (with_inbox("outbox: /srv/in/out"), "outbox", "is within its own inbox; a relative path"),
+        (with_inbox("outbox: /srv/in"), "outbox", "is within its own inbox"),
         (with_inbox("outbox: /srv/in", "recursive: false"), "outbox", "is the inbox itself"),
         (with_inbox("outbox: ."), "outbox", "a relative path is a folder within the inbox"),
         (with_inbox("outbox: ../out"), "outbox", "a relative path is a folder within the inbox"),
@@ -54,7 +54,7 @@ def two(path: str = "/srv/b", outbox: str = "/srv/ob", first: str = "", second: 
         (two(path="/srv/oa"), "outbox", "lies within inboxes[1] (/srv/oa)"),
         (two(second="done_dir: /srv/a/done2"), "done_dir", "so that finished files would be taken again"),
         (two(second="failed_dir: /srv/a/x"), "failed_dir", "so that failed files would be taken again"),
-        (with_inbox().replace("/var/lib/lalald", "/srv/in/state"), "state_dir", "lies within the inbox /srv/in"),
+        (with_inbox().replace("/var/lib/lalald", "/srv/in/state"), "state_dir", "is within the inbox /srv/in"),
     ],
 )
 def test_what_would_run_in_a_circle_is_refused(tmp_path: Path, text: str, where: str, words: str) -> None:
@@ -124,7 +124,7 @@ def test_a_state_folder_on_the_network_is_refused(kind: str) -> None:
     findings = Findings({("state_dir",): 3})
     check_state(Path("/mnt/state"), kind, [], findings, RealPaths())
     assert [findings.told(found) for found in findings.mistakes] == [
-        f"line 3  state_dir: /mnt/state lies on {kind}, where a database is not safe; name a folder on a local disk"
+        f"line 3  state_dir: /mnt/state lies on {kind}, where a database is not safe; choose a folder on a local disk"
     ]
 
 
@@ -230,7 +230,7 @@ def test_folders_behind_a_closed_door_are_told_and_no_crash(open_folder: Path) -
         "inboxes[0].outbox",
         "state_dir",
     ]
-    assert all("cannot be looked at: Permission denied" in line for line in told)
+    assert all("cannot be examined: Permission denied" in line for line in told)
 
 
 @pytest.mark.parametrize("written", [True, False])

@@ -37,7 +37,7 @@ def test_one_pattern_needs_no_brackets(tmp_path: Path) -> None:
 def test_a_key_that_stands_twice_is_a_mistake_with_both_lines(tmp_path: Path) -> None:
     text = with_inbox("settle: 1s", "settle: 2s")
     (told,) = mistakes(tmp_path, text)
-    assert told == "line 6  inboxes[0].settle: stands twice in the same place (first in line 5); remove one of them"
+    assert told == "line 6  inboxes[0].settle: appears twice in the same place (first in line 5); remove one of them"
 
 
 def test_anchors_aliases_and_merges_work_and_keep_their_lines(tmp_path: Path) -> None:

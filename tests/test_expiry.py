@@ -41,7 +41,7 @@ def test_a_source_that_expires_while_a_start_is_unanswered_is_a_lost_task(tmp_pa
             shop.pass_time(25)
             (job,) = await shop.rest()
             assert (job.state, job.hold) == (State.HELD, Hold.LOST_TASK)
-            assert "its answer never came, and its source has expired by now" in str(job.hold_reason)
+            assert "no answer arrived, and its source has expired by now" in str(job.hold_reason)
             assert shop.counts()["upload"] == 1
             assert sum(shop.charges().values()) == 1
             shop.sandbox.faults()

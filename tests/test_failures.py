@@ -151,7 +151,7 @@ def test_a_failed_job_that_is_carried_again_is_no_failure_any_more(tmp_path: Pat
             await shop.until_job("its file is carried", 2, state=State.DONE)
             job = await shop.job()
             assert (job.state, job.location) == (State.CANCELLED, None)
-            assert (job.error or "").endswith("It is carried again as job 2.")
+            assert (job.error or "").endswith("It is processed again as job 2.")
             assert tree(shop.inbox) == ["done/ep1.wav"]
 
     run(scenario())

@@ -55,7 +55,7 @@ def test_a_missing_key_is_an_error_from_the_first_second_and_a_new_file_is_read_
     assert facts["license"]["since"] is not None
     shown = home.command("status")
     assert shown.returncode == 1
-    assert "! No job can go on without an accepted license key" in shown.stdout
+    assert "! No job can continue without an accepted license key" in shown.stdout
     assert str(key) in shown.stdout.replace("\n", "")
     assert len(home.logged("license.missing")) == 1
     assert home.logged("license.refused") == []

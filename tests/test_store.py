@@ -292,7 +292,7 @@ def test_an_older_database_learns_what_its_jobs_were_charged(tmp_path: Path) -> 
     [
         (
             "check",
-            "expired: the service tells a task's state for 24 hours only. `lalald retry 1` pays again.",
+            "expired: the service reports a task's state for 24 hours only. `lalald retry 1` pays again.",
             "expired",
         ),
         ("check", "Unable to detect voice", "failed"),

@@ -76,7 +76,7 @@ def split_url(url: str) -> tuple[Origin, SplitResult]:
         parts = urlsplit(url.strip(" "))
         port = parts.port
     except ValueError as error:
-        raise AddressError(f"it is no URL ({error})") from None
+        raise AddressError(f"it is not a URL ({error})") from None
     if parts.scheme not in _PORTS:
         raise AddressError(f"its scheme is {parts.scheme!r}" if parts.scheme else "it names no scheme")
     if "@" in parts.netloc:
@@ -94,10 +94,10 @@ def _host(name: str | None) -> str:
     try:
         host = name if name.isascii() else name.encode("idna").decode("ascii")
     except UnicodeError:
-        raise AddressError(f"{name!r} is no host") from None
+        raise AddressError(f"{name!r} is not a host name") from None
     labels = host.removesuffix(".").split(".")
     if not _HOST_NAME.fullmatch(host) or not all(0 < len(label) <= _LONGEST_LABEL for label in labels):
-        raise AddressError(f"{host!r} is no host")
+        raise AddressError(f"{host!r} is not a host name")
     return host
 
 

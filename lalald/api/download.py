@@ -181,10 +181,10 @@ class Fetching:
             raise _refused(response)
         kind = (response.headers.get("content-type") or "").partition(";")[0].strip().lower()
         if kind in _NO_TRACKS:
-            raise _strange(response, f"what came is no track but {kind}")
+            raise _strange(response, f"the download is not a track but {kind}")
         content, framing = response.headers.get("content-encoding"), response.headers.get("transfer-encoding")
         if (content or "identity").lower() != "identity" or (framing or "chunked").lower() != "chunked":
-            raise _strange(response, "it came compressed, though nobody asked for that")
+            raise _strange(response, "it is compressed, although lalald did not ask for that")
         length = resume.length(response)
         said = start + length if length is not None else resume.total(response) if start else None
         if said == 0:

@@ -49,5 +49,5 @@ def redirected(link: Link, location: str, *, loopback: bool) -> Link:
         url = urljoin(link.origin.url + link.target, location)
         urlsplit(url)
     except ValueError:
-        raise LinkRefusedError("the link to a track leads to something that is no URL") from None
+        raise LinkRefusedError("the link to a track is not a URL") from None
     return followed(url, loopback=loopback)

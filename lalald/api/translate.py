@@ -188,7 +188,7 @@ def _what_it_is_instead(reply: Reply) -> str:
         return "it is empty"
     if reply.body.lstrip()[:1] == b"<":
         return "it is a web page"
-    return "it is no JSON, or half of it"
+    return "it is not complete JSON"
 
 
 def refusal(reply: Reply) -> ServiceError:

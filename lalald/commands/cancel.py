@@ -27,7 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--every-client", action="store_true", help="with --all: also every task that other programs started"
     )
     parser.add_argument("--yes", action="store_true", help="do not ask before --every-client")
-    parser.add_argument("--json", action="store_true", help="as an object")
+    parser.add_argument("--json", action="store_true", help="print JSON: an object")
 
 
 def run(arguments: Namespace) -> int:
@@ -78,7 +78,7 @@ def _tell(chosen: list[JobReport]) -> None:
 
 def _what(job: Job) -> str:
     if job.state is State.FAILED:
-        return "to be given up, its file stays where it is"
+        return "to be abandoned, its file stays where it is"
     if _is_delivered(job):
         return "is finished on the service and delivered all the same"
     return "to be cancelled"

@@ -36,8 +36,10 @@ _TO_PROCESS_IT = "to have it processed, move it out of the inbox and back"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="files in an inbox, or that might be put there")
-    parser.add_argument("--json", action="store_true", help="as a list of objects")
+    parser.add_argument(
+        "paths", nargs="+", metavar="PATH", help="files in an inbox, or paths of files that you may put there"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON: a list of objects")
 
 
 def run(arguments: Namespace) -> int:

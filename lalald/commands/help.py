@@ -13,7 +13,7 @@ from lalald.errors import UsageError
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("about", nargs="?", metavar="COMMAND", help="the command to explain; default: list all of them")
-    parser.add_argument("--json", action="store_true", help="as a list of objects, or one object")
+    parser.add_argument("--json", action="store_true", help="print JSON: a list of objects, or one object")
 
 
 def run(arguments: Namespace) -> int:

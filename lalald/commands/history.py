@@ -25,7 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--month", action="store_true", help=f"by month, since the first charge; default: by day, the last {_DAYS} days"
     )
-    parser.add_argument("--json", action="store_true", help="as an object with every charge")
+    parser.add_argument("--json", action="store_true", help="print JSON: an object with every charge")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,9 @@ _KEY_FILE = "license-key"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("folder", metavar="DIR", nargs="?", default=".", help="where to; default: here")
+    parser.add_argument(
+        "folder", metavar="DIR", nargs="?", default=".", help="the folder to create them in; default: the current one"
+    )
 
 
 def run(arguments: Namespace) -> int:

@@ -33,7 +33,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--limit", type=_limit, metavar="N", help=f"the newest N; 0: all of them ({_LIMIT}, with --json all of them)"
     )
-    parser.add_argument("--json", action="store_true", help="as a list of objects")
+    parser.add_argument("--json", action="store_true", help="print JSON: a list of objects")
 
 
 def _limit(word: str) -> int:

@@ -16,7 +16,7 @@ _NONE_LEFT = (
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="as an object")
+    parser.add_argument("--json", action="store_true", help="print JSON: an object")
 
 
 def run(arguments: Namespace) -> int:

@@ -13,7 +13,7 @@ from lalald.commands.wrapping import command_line, wrapped
 from lalald.errors import UsageError
 from lalald.suggestions import unknown
 
-_CONFIG = "the configuration; default: $LALALD_CONFIG, then the usual places"
+_CONFIG = "the configuration; default: $LALALD_CONFIG, else ~/.config/lalald/config.yaml, else /etc/lalald/config.yaml"
 _EXAMPLE = "  lalald ", "  LALALD_"  # how an example begins; tests/test_help.py knows that every one does
 EXIT_CODES = """exit codes:
   0             fine

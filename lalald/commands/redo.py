@@ -26,7 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="ID|PATH",
         help="a job's number, or where its file is or was; ./12 is a file, 12 a job",
     )
-    parser.add_argument("--json", action="store_true", help="as an object")
+    parser.add_argument("--json", action="store_true", help="print JSON: an object")
 
 
 def run(arguments: Namespace) -> int:
@@ -53,7 +53,7 @@ def _job(reports: Reports, word: str) -> JobReport:
     found = reports.job_at(path)
     if found is None:
         hint = f"`lalald explain {shell_word(word)}` says why the file was not processed."
-        raise UsageError(f"no job ever carried {shown(path)}; no change was made.", hint=hint)
+        raise UsageError(f"no job has processed {shown(path)}; no change was made.", hint=hint)
     return found
 
 
@@ -61,7 +61,7 @@ def _ended(report: JobReport) -> JobReport:
     job = report.job
     if job.state not in (State.DONE, State.FAILED, State.CANCELLED):
         raise UsageError(
-            f"job {job.id} ({shown(job.path)}) is {report.state}; only an ended one can be carried again. No change was made.",
+            f"job {job.id} ({shown(job.path)}) is {report.state}; only one that has ended can be processed again. No change was made.",
             hint=f"`lalald show {job.id}` shows its progress.",
         )
     if not os.path.lexists(source(job)):

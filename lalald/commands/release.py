@@ -35,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--rule", metavar="NAME", help="with --all: only jobs of this rule")
     parser.add_argument("--yes", action="store_true", help="with --all: release more than one kind of hold")
-    parser.add_argument("--json", action="store_true", help="as an object")
+    parser.add_argument("--json", action="store_true", help="print JSON: an object")
 
 
 def run(arguments: Namespace) -> int:

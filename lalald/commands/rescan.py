@@ -13,7 +13,7 @@ from lalald.store.requests import Kind, Requests
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="as an object")
+    parser.add_argument("--json", action="store_true", help="print JSON: an object")
     parser.add_argument("inboxes", nargs="*", metavar="INBOX", help="paths of inboxes; default: all of them")
 
 

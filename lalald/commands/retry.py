@@ -19,7 +19,7 @@ from lalald.store.requests import Requests
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("ids", nargs="*", metavar="ID", help="numbers of jobs, as `lalald jobs` shows them")
     parser.add_argument("--failed", action="store_true", help="all failed jobs; cancelled ones are not among them")
-    parser.add_argument("--json", action="store_true", help="as an object")
+    parser.add_argument("--json", action="store_true", help="print JSON: an object")
 
 
 def run(arguments: Namespace) -> int:

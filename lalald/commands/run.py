@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--once", action="store_true", help="carry what is in the inboxes to its end, then exit")
+    parser.add_argument("--once", action="store_true", help="process what is in the inboxes, then exit")
 
 
 def run(arguments: Namespace) -> int:

@@ -23,12 +23,12 @@ from lalald.money import cost_text
 from lalald.quantities import format_duration, format_rate, format_size
 from lalald.store.reports import Charge, Fact, JobReport, Reports
 
-_PAID_AGAIN = "what was paid is asked for, not paid again: only `lalald redo {}` does that"
+_PAID_AGAIN = "what was paid is not paid again; only `lalald redo {}` does that"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("id", metavar="ID", help="a job's number, as `lalald jobs` shows it")
-    parser.add_argument("--json", action="store_true", help="as an object")
+    parser.add_argument("--json", action="store_true", help="print JSON: an object")
 
 
 def run(arguments: Namespace) -> int:

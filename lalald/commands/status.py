@@ -16,7 +16,7 @@ _EVERY_SECONDS = 1.0
 
 def add_arguments(parser: ArgumentParser) -> None:
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--json", action="store_true", help="as an object")
+    how.add_argument("--json", action="store_true", help="print JSON: an object")
     how.add_argument("--watch", action="store_true", help="on a terminal: update the screen every second, until Ctrl-C")
 
 

@@ -21,7 +21,7 @@ class Verb(NamedTuple):
 
 
 _NOTHING = "nothing."
-_NEXT_START = "Where the daemon is not running, it happens at the daemon's next start; the exit code is 0 then, too."
+_NEXT_START = "If the daemon is not running, this takes effect at its next start; the exit code is 0 then, too."
 
 GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
     (
@@ -41,7 +41,7 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
                 "List every configuration error, or summarize what will be watched.",
                 _NOTHING,
                 ("lalald check-config", "lalald check-config --config ./config.yaml"),
-                "Exit code 2 where there are mistakes.",
+                "Exit code 2 if there are errors.",
             ),
             Verb(
                 "schema",
@@ -55,16 +55,16 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
                 "run",
                 "lalald.commands.run",
                 "Run the daemon: watch the inboxes and process new files.",
-                "what the service charges for each file: the minutes that it lasts, for multistem times its stems.",
+                "what the service charges: the length of each file in minutes, with multistem once for each stem.",
                 ("lalald run", "lalald run --once --config ./config.yaml"),
                 "SIGTERM stops it, SIGHUP reads the configuration again.\n"
-                "With --once the exit code is 0 where all went well, 1 where something failed or is held.",
+                "With --once the exit code is 0 if all went well, 1 if something failed or is held.",
             ),
             Verb(
                 "demo",
                 "lalald.commands.demo",
                 "Show lalald at work on a sandbox, without a key.",
-                "nothing: it talks to a sandbox on this machine.",
+                "nothing: it uses a sandbox on this machine.",
                 ("lalald demo", "lalald demo --keep DIR"),
                 configured=False,
             ),
@@ -72,13 +72,13 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
                 "sandbox",
                 "lalald.commands.sandbox",
                 "Run a local stand-in for LALAL.AI to rehearse against.",
-                "nothing: it separates nothing, its tracks are copies that say so.",
+                "nothing: it separates nothing; its tracks are copies of the source.",
                 (
                     "lalald sandbox --port 8900 --processing-seconds 5",
                     "lalald run --config ~/rehearsal/config.yaml",
                 ),
-                "A rehearsal needs its own state and folders (`lalald init ~/rehearsal`): results of the sandbox must never be\n"
-                "mistaken for real ones later. `api_url: http://127.0.0.1:8900` in its configuration leads to the sandbox.",
+                "A rehearsal needs its own state and folders (`lalald init ~/rehearsal`), so that results of the sandbox are never\n"
+                "mistaken for real ones. To use the sandbox, put `api_url: http://127.0.0.1:8900` into its configuration.",
                 configured=False,
             ),
         ),
@@ -90,9 +90,9 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
                 "status",
                 "lalald.commands.status",
                 "Show the daemon, inboxes, jobs, minutes, and what needs you.",
-                "nothing: it reads what the daemon left in the state folder.",
+                "nothing.",
                 ("lalald status", "lalald status --watch", "lalald status --json | jq .minutes.left"),
-                "Exit code 3 where the daemon is not running or hangs, else 1 where jobs failed or are held, else 0.",
+                "Exit code 3 if the daemon is not running or does not answer, else 1 if something needs you, else 0.",
             ),
             Verb(
                 "jobs",
@@ -150,7 +150,7 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
                 "Check that the daemon is healthy, for monitoring.",
                 _NOTHING,
                 ("lalald health && echo fine",),
-                "Exit code 0 while they do, else 3. Says nothing but what is wrong.",
+                "Exit code 0 if it is, 1 if a folder or the state is not usable, 3 if it does not answer. Prints only errors.",
             ),
             Verb(
                 "help",
@@ -185,7 +185,7 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
                 "cancel",
                 "lalald.commands.cancel",
                 "Cancel jobs, here and on the service; their files stay.",
-                "nothing; what was charged stays charged, and what has finished meanwhile is delivered.",
+                "nothing; what was charged stays charged, and tasks that have already finished are delivered.",
                 ("lalald cancel 12 13", "lalald cancel --all", "lalald cancel --all --every-client --yes"),
                 _NEXT_START,
             ),
@@ -193,16 +193,16 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
                 "release",
                 "lalald.commands.release",
                 "Release held jobs for the price shown, or accept a new folder.",
-                "what the jobs cost; the answer says how much. A lost_task may have been charged, and is paid once more.",
+                "what the jobs cost; the answer says how much. A lost_task may have been charged already, and is paid again.",
                 (
                     "lalald release 12",
                     "lalald release --all --hold first_scan",
                     "lalald release --all --rule podcasts --yes",
                     "lalald release /mnt/nas/inbox",
                 ),
-                "A release answers only the question that the hold asks: it lets a job past per_file, or past per_day, or accepts\n"
-                "a duplicate, never past the minutes left and the reserve. If the price turns out more than 10 % and 1 minute\n"
-                "higher than shown, the job is held again.\n"
+                "A release ends only the hold that is shown: it waives per_file, or per_day, or accepts a duplicate, but never\n"
+                "the minutes left and the reserve. If the price turns out more than 10 % and 1 minute higher than shown, the\n"
+                "job is held again.\n"
                 "--all needs --yes for more than one kind of hold, and leaves jobs held as lost_task alone: name them.\n"
                 "An inbox whose folder was replaced is used again once you name it here.\n" + _NEXT_START,
             ),

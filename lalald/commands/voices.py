@@ -16,7 +16,9 @@ from lalald.presets import VOICES
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--json", action="store_true", help="as a list of objects; an object with `error` where your own are unknown"
+        "--json",
+        action="store_true",
+        help="print JSON: a list of objects, or an object with `error` if your own are unknown",
     )
 
 

@@ -20,7 +20,7 @@ def check_patterns(written: Sequence[str], where: Where, findings: Findings) -> 
         if not patterns.says_something(pattern):
             findings.mistake(
                 (*where, place),
-                f"{quoted(pattern)} is no gitignore pattern that could match a file{pattern_advice.remedy(pattern)}",
+                f"{quoted(pattern)} is not a gitignore pattern that can match a file{pattern_advice.remedy(pattern)}",
             )
 
 
@@ -30,7 +30,7 @@ def check_ignored(written: tuple[str, ...], where: Where, findings: Findings) ->
         return
     culprit = next((pattern for pattern in written if takes_everything((pattern,))), "")
     said = f"{quoted(culprit)} matches" if culprit else "together these match"
-    findings.warn(where, f"{said} every file, so that nothing of this inbox will be taken")
+    findings.warn(where, f"{said} every file, so that no file in this inbox will be processed")
 
 
 def check_meaning(inbox: Inbox, context: Context, where: Where, findings: Findings) -> None:

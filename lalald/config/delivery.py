@@ -53,7 +53,7 @@ def _check_endings(rule: Rule, where: Where, findings: Findings) -> None:
         chosen = [task.presets.get("encoder_format") for task in rule.tasks]
         formats = {name if isinstance(name, str) else None for name in chosen}
         if ending is None:
-            findings.warn(where, "has no {ext}: results will have names without an ending")
+            findings.warn(where, "has no {ext}: results will have names without an extension")
         elif formats != {ending[1]}:
             findings.warn(
                 where, f"names every result .{ending[1]}, whatever its format; write {{ext}}, or set encoder_format"

@@ -102,29 +102,30 @@ class Rule(Section):
 
 class Inbox(Section):
     path: Text | None = Field(
-        default=None, description="The folder to watch; a relative one is taken from this file's folder."
+        default=None, description="The folder to watch; a relative path starts at this file's folder."
     )
     outbox: Text | None = Field(
         default=None, description="Where results go; a relative one is a folder within the inbox, never watched."
     )
     existing: Annotated[model.Existing, *kinds.one_of(model.Existing, "existing")] = Field(
         default="hold",
-        description="What lay there before the first look: take all, skip all, or hold them if they are more than 20.",
+        description="Files there before the first scan: take all, skip all, or hold them if they are more than 20.",
     )
     recursive: Flag = Field(default=True, description="Whether subfolders are watched too.")
     watch: Annotated[model.Watch, *kinds.one_of(model.Watch, "watch")] = Field(
         default="auto",
         description="How new files are noticed; auto: by the kernel's events where the file system has them.",
     )
-    poll_interval: Interval = Field(default=10.0, description="Time between looks where there are no events.")
+    poll_interval: Interval = Field(default=10.0, description="Time between scans, if polling.")
     settle: Duration = Field(
-        default=5.0, description="A file is finished once it stood still for this long; 0s: once nobody has it open."
+        default=5.0,
+        description="A file is finished once it has not changed for this long; 0s: once no program is writing to it.",
     )
     rescan: Interval = Field(default=3600.0, description="Time between full scans, whatever the events say.")
     changed: Annotated[model.Changed, *kinds.one_of(model.Changed, "changed")] = Field(
         default="process", description="A known file with new content is a new job, or is left alone."
     )
-    ignore: Texts = Field(default=(), description="gitignore patterns on the path within the inbox: never taken.")
+    ignore: Texts = Field(default=(), description="Files to ignore: gitignore patterns on the path within the inbox.")
     prune: Flag = Field(
         default=False,
         description="Remove a folder that arrived in the inbox once its files were archived and it has been empty for 10 minutes.",

@@ -58,7 +58,7 @@ def _usable(folder: Path, *, writable: bool) -> str | None:
         if not folder.exists():
             return f"there is no folder {folder}; create it, or mount what should be there"
     except OSError as error:
-        return f"{folder} cannot be looked at: {error.strerror}; {_who()}"
+        return f"{folder} cannot be examined: {error.strerror}; {_who()}"
     if not folder.is_dir():
         return f"{folder} is a file, not a folder"
     if not os.access(folder, os.R_OK | os.X_OK, effective_ids=True):

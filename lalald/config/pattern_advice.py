@@ -173,7 +173,7 @@ def _steps(pattern: str) -> Advice | None:
         elif part != ".":
             within.append(part)
     meant = "/".join(within)
-    return Advice("has a step that is no name of a folder, and matches no file", (meant,) if meant.strip("/") else ())
+    return Advice("has a part that is not a folder name, and matches no file", (meant,) if meant.strip("/") else ())
 
 
 def _leading_space(pattern: str) -> Advice | None:
@@ -220,9 +220,9 @@ def _hidden(pattern: str) -> Advice | None:
     if (found := _REGULAR_EXPRESSION.fullmatch(pattern)) or (
         (found := _ENDING_ALONE.fullmatch(pattern)) and found[1].lower() in MEDIA
     ):
-        return Advice("matches only hidden files, which are never taken", (f"*.{found[1]}",))
+        return Advice("matches only hidden files, which are always ignored", (f"*.{found[1]}",))
     if any(part.startswith(".") and part.strip(".") for part in pattern.split("/")):
-        return Advice("matches only hidden files, which are never taken")
+        return Advice("matches only hidden files, which are always ignored")
     return None
 
 
@@ -232,7 +232,7 @@ def _folder(pattern: str, inbox: Inbox) -> Advice | None:
         return Advice("matches only files in folders, and the inbox is not recursive")
     for own in (inbox.outbox, inbox.done_dir, inbox.failed_dir):
         if is_anchored and own.is_relative_to(inbox.path) and f"{path}/".startswith(f"{own.relative_to(inbox.path)}/"):
-            return Advice(f"matches only files in {own}, which are never taken")
+            return Advice(f"matches only files in {own}, which are always ignored")
     return None
 
 

@@ -194,7 +194,7 @@ class _Reader:
     def _twice(self, key: yaml.Node, where: Where) -> None:
         """The first one is read, and its mistakes are reported too."""
         first = self.document.lines[where]
-        words = f"stands twice in the same place (first in line {first}); remove one of them"
+        words = f"appears twice in the same place (first in line {first}); remove one of them"
         self.document.mistakes.append(Mistake(key.start_mark.line + 1, where, words, blocks=False))
 
     def _mistake(self, node: yaml.Node, where: Where, words: str) -> None:

@@ -146,7 +146,7 @@ def _place(
     elif relative and inbox is None:
         return None
     elif watched and inbox is not None and not relative and trees.lies_within(found, inbox, reading.real):
-        words = "lies within its own inbox; a relative path, such as results, is a folder there that is not watched"
+        words = "is within its own inbox; a relative path, such as results, is a folder there that is not watched"
         reading.findings.mistake(where, words)
     else:
         return found

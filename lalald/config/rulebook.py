@@ -98,7 +98,7 @@ def _written_tasks(section: document.Rule, where: Where, findings: Findings) -> 
         findings.mistake((*where, "tasks"), "expected at least one task, got an empty list")
     for key in ("mode", "presets"):
         if getattr(section, key) is not None:
-            findings.mistake((*where, key), "stands beside `tasks`; move it into one of the tasks")
+            findings.mistake((*where, key), "is beside `tasks`; move it into one of the tasks")
     names = [task.name for task in section.tasks]
     for place, name in enumerate(names):
         if name and name in names[:place]:

@@ -205,7 +205,7 @@ class Intake:
         reason = mode.reason
         if self._desk.settling.cannot_tell and found.available:
             least = format_duration(max(self._desk.settling.untold_seconds, self.inbox.settle))
-            reason = f"{reason}; who still writes a file cannot be told here, so it must stand still for {least}"
+            reason = f"{reason}; whether a program is writing to a file cannot be seen here, so it must not change for {least}"
         return InboxState(found.available, found.reason, mode.watch, reason)
 
     # one turn

@@ -165,7 +165,7 @@ class Settling:
         full_path = os.path.join(self._root, path)
         facts = os.lstat(full_path)
         if not stat.S_ISREG(facts.st_mode):
-            raise FileNotFoundError(errno.ENOENT, "it is no regular file", path)
+            raise FileNotFoundError(errno.ENOENT, "it is not a regular file", path)
         if facts.st_size == 0 or downloads.control_file(self._root, path):
             self.forget(path)
             return None

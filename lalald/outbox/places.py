@@ -160,7 +160,7 @@ def _is_ours(piece: _Piece, there: os.stat_result) -> bool:
 
 
 def _taken(piece: _Piece) -> NameTakenError:
-    return NameTakenError(f"{naming.shown(piece.target)} has been made by somebody else meanwhile.")
+    return NameTakenError(f"{naming.shown(piece.target)} was created by another program in the meantime.")
 
 
 def _put(piece: _Piece, step: Step) -> None:

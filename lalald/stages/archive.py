@@ -28,7 +28,7 @@ from lalald.naming import fitting, portable, shown
 from lalald.stages.places import root_of, source_path
 
 _GONE = "its source file was gone before it could be filed away"
-_STRANGER = "another file has the name of its source file meanwhile, and was left untouched"
+_STRANGER = "another file now has the name of its source file; it was not touched"
 
 
 def file_success(job: Job, *, step: Step = no_step) -> Job:

@@ -70,8 +70,8 @@ def outcome_of(
 def _parked(job: Job, task: Task) -> Task:
     reason = (
         f"task {task.title} ({task.mode}) has stood at {task.progress or 0} % for over {STUCK_SECONDS / 3600:.0f} hours."
-        " It is paid and still asked for; it goes on by itself when it moves, until the service forgets it after 24 hours."
-        f" `lalald cancel {job.id}` gives up."
+        " It is paid and still checked; it resumes automatically when it progresses, until the service forgets it after 24 hours."
+        f" `lalald cancel {job.id}` abandons it."
     )
     return replace(task, waits_for=Hold.LOST_TASK, waits_reason=reason)
 
@@ -140,7 +140,7 @@ def _untold(job: Job, task: Task, answer: TaskAnswer | None, now: float, *, give
     if answer is not None and answer.gone:
         return _expired(job, task, answer.error or "the file is gone")
     if given_up:
-        return _expired(job, task, "the service tells a task's state for 24 hours only.")
+        return _expired(job, task, "the service reports a task's state for 24 hours only.")
     if task.incomplete_since is not None:
         return replace(task, due_at=now + seconds_till_asked_again(task, now))
     longest = STUCK_ASKED_EVERY_SECONDS if _is_stuck(task, now) else _LONGEST_BETWEEN_CHECKS_SECONDS

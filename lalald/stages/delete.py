@@ -44,7 +44,7 @@ def _expires_at(job: Job) -> float:
 
 def left_to_expire(job: Job, why: str) -> Done:
     """The service will not delete the source: the results are there all the same."""
-    warning = f"the source could not be deleted on the service, where it expires by itself: {why}"
+    warning = f"the source could not be deleted on the service, where it will expire: {why}"
     return Done(warned(replace(job, stage=Stage.ARCHIVE), warning))
 
 

@@ -189,7 +189,7 @@ def _links_anew(job: Job, dead: Sequence[tuple[Task, int]], now: float) -> Outco
     without = _without_links(task, [place for other, place in dead if other.number == task.number], now)
     if any(track.wanted and not track.is_missing for track in without.tracks):
         return Done(job.with_task(without))
-    words = f"the service's links to its tracks are dead, new ones were asked for {task.links_asked} times."
+    words = f"the service's links to its tracks are dead, new ones were requested {task.links_asked} times."
     again = f"It is paid; `lalald retry {job.id}` asks again while the service keeps the results."
     return Done(job.with_task(replace(task, failure=TaskFailure.DEAD_LINKS, error=f"{words} {again}")))
 

@@ -271,7 +271,7 @@ def _expected(task: Task) -> list[Track]:
 
 
 def _waits(job: Job, earlier: Job, bench: Bench) -> Later:
-    reason = f"waits for job {earlier.id}, which carries the same bytes"
+    reason = f"waits for job {earlier.id}, which has the same content"
     return Later(reason, job=replace(job, twin_id=earlier.id), due_at=bench.clock.now() + _WAIT_SECONDS)
 
 

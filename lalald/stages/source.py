@@ -52,12 +52,12 @@ async def check_inbox(inbox: str, bench: Bench) -> None:
 def _check_inbox(inbox: str, expected: str | None) -> None:
     with plain_errors(inbox, inbox):
         if facts_of(inbox) is None or not os.path.isdir(inbox):
-            raise FolderUnavailableError(f"{shown(inbox)} is not there.", hint="It goes on when it is back.")
+            raise FolderUnavailableError(f"{shown(inbox)} is not there.", hint="It resumes when it is back.")
         if expected is not None and read_marker(inbox) != expected:
             message = (
                 f"{shown(inbox)} is not the folder that was watched before: its marker is missing, or another one."
             )
-            raise FolderUnavailableError(message, hint="Is it mounted? It goes on when the right one is back.")
+            raise FolderUnavailableError(message, hint="Is it mounted? It resumes when the right one is back.")
         if expected is None and not os.path.ismount(inbox) and not listed(inbox):  # nothing tells the two apart
             raise FolderUnavailableError(f"{shown(inbox)} is empty.", hint="Is it mounted?")
 
@@ -78,7 +78,7 @@ def look(job: Job) -> str | None:
             return REMOVED
         if error.errno in _FOLDER_TROUBLE:
             raise FolderUnavailableError(
-                f"{job.inbox} is not there ({error.strerror}).", hint="It goes on when it is back."
+                f"{job.inbox} is not there ({error.strerror}).", hint="It resumes when it is back."
             ) from error
         raise translated(error, path, job.inbox) from error
     if (facts.st_size, int64(facts.st_mtime_ns)) != (job.size, job.mtime_ns):

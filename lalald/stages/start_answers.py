@@ -129,8 +129,8 @@ def _source_gone(job: Job, task: Task, bench: Bench, asked_before: Set[int]) -> 
     if not lost:
         return without_source(told), None
     reason = (
-        "the request to start a task was sent, its answer never came, and its source has expired by now."
-        f" Minutes may have been charged once. `lalald release {job.id}` uploads and pays again; `lalald cancel {job.id}` gives up."
+        "the request to start a task was sent, no answer arrived, and its source has expired by now."
+        f" Minutes may have been charged once. `lalald release {job.id}` uploads and pays again; `lalald cancel {job.id}` abandons it."
     )
     return told, Held(Hold.LOST_TASK, reason, tasks=tuple(lost | {task.number}))
 
@@ -154,8 +154,8 @@ def _lost_task(job: Job, task: Task, bench: Bench) -> tuple[Job, Outcome | None]
         again = _resubmitted(job, task.number, bench)
         return again, Later("the task was started but its id never arrived; it is started and paid again")
     reason = (
-        f"task {task.title} ({task.mode}) was started and charged, but its id never reached lalald, and the service gives it to nobody."
-        f" `lalald release {job.id}` pays for it again; `lalald cancel {job.id}` gives up. The source file is untouched."
+        f"task {task.title} ({task.mode}) was started and charged, but its id never reached lalald, and the service does not return it."
+        f" `lalald release {job.id}` pays for it again; `lalald cancel {job.id}` abandons it. The source file is untouched."
     )
     return job, Held(Hold.LOST_TASK, reason, tasks=(task.number,))
 

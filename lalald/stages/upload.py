@@ -148,7 +148,7 @@ def _upload_file(bench: Bench, path: str, job: Job, transfer: Transfer) -> Uploa
     except OSError as error:
         if error.errno in (errno.ESTALE, errno.ENOTCONN, errno.EIO):
             raise FolderUnavailableError(
-                f"{job.inbox} is not there ({error.strerror}).", hint="It goes on when it is back."
+                f"{job.inbox} is not there ({error.strerror}).", hint="It resumes when it is back."
             ) from error
         raise FileError(f"{path} cannot be read: {error.strerror}. Nothing was spent.") from error
     with file:

@@ -181,7 +181,7 @@ class Store(DueJobs):
             (*written, before.id, before.revision),
         ).fetchone()
         if row is None:
-            raise StaleError(f"job {before.id} was changed by somebody else since it was taken")
+            raise StaleError(f"job {before.id} was changed by another process")
         charged = self._save_tasks(before, after) if after.tasks != before.tasks else 0.0
         if after.location != before.location or after.state != before.state:
             self._follow(after)

@@ -34,7 +34,7 @@ class _Call:
 
 
 def _no_memory() -> StoreBusyError:
-    return StoreBusyError("the database cannot be used: there is no memory left.", hint="It is tried again.")
+    return StoreBusyError("the database cannot be used: out of memory.", hint="It is tried again.")
 
 
 def _nobody_told(_trouble: StoreError | None) -> None:
@@ -229,9 +229,7 @@ class StoreThread:
         self._doubts += 1
         if self._doubts > _MOST_DOUBTS and isinstance(error, sqlite3.Error):
             return translated(error, "the database")
-        self._doubted = StoreBusyError(
-            f"the database cannot be read: {error}.", hint="It is opened anew and looked at."
-        )
+        self._doubted = StoreBusyError(f"the database cannot be read: {error}.", hint="It is opened again and checked.")
         return self._doubted
 
     def _run(self, store: Store, call: _Call) -> bool:
