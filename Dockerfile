@@ -21,7 +21,7 @@ COPY --from=build /opt/lalald /opt/lalald
 # refuses to start without a mount, so nothing is kept in an anonymous volume.
 RUN install -d -m 0777 /config /inbox /outbox
 ENV PATH=/opt/lalald/bin:$PATH HOME=/config
-# No USER: PUID and PGID (1000:1000 if not set) are taken on before anything else happens; any --user works as well.
+# No USER: the program becomes PUID and PGID (1000:1000 if not set) before anything else; any --user works as well.
 ENTRYPOINT ["lalald"]
 CMD ["run"]
 HEALTHCHECK --interval=1m --timeout=20s --start-period=10m CMD ["lalald", "health"]

@@ -36,7 +36,7 @@ def _claim(store: Store, state_dir: Path, api_url: str) -> None:
     known = store.fact(_FACT)
     if isinstance(known, str) and _is_sandbox(known) != _is_sandbox(api_url) and store.newest_id():
         raise StoreRefusedError(
-            f"the state folder {state_dir} holds what {known} has carried; it is not used with {api_url}, and was left as it is.",
+            f"the state folder {state_dir} was used with {known}; it cannot be used with {api_url} too. Nothing was changed.",
             hint=_HINT,
         )
     if known != api_url:

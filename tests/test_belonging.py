@@ -28,7 +28,7 @@ def test_a_state_folder_with_jobs_is_not_used_with_the_other_kind_of_service(
         assert store.newest_id() == 0
     with closing(open_store(tmp_path, first)) as store:
         taken(store)
-    with pytest.raises(StoreRefusedError, match=f"holds what {first} has carried; it is not used with {second}"):
+    with pytest.raises(StoreRefusedError, match=f"was used with {first}; it cannot be used with {second} too"):
         open_store(tmp_path, second)
     with closing(open_store(tmp_path, first)):
         pass
@@ -50,7 +50,7 @@ def test_after_a_rehearsal_the_daemon_refuses_to_work_for_true_with_its_state(
     assert home.command("run", "--once").returncode == 0
     answer = home.command("run", "--once", environ={"LALALD_API_URL": TRUE})
     assert answer.returncode == 2
-    assert f"holds what {sandbox.url} has carried; it is not used with {TRUE}, and was left as it is." in answer.stderr
+    assert f"was used with {sandbox.url}; it cannot be used with {TRUE} too. Nothing was changed." in answer.stderr
 
 
 def test_nor_does_it_go_on_with_the_other_kind_after_a_reload(sandbox: Sandbox, make_home: MakeHome) -> None:

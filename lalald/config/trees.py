@@ -115,12 +115,12 @@ def _check_pair(
     lies_there = path is not None and watches(other, path, real)
     if lies_there:
         findings.mistake(
-            (*where, "path"), f"lies within {said}, which is also watched; move one of them out of the other"
+            (*where, "path"), f"is within {said}, which is also watched; move one of them out of the other"
         )
     for key, what in (("outbox", "results"), ("done_dir", "finished files"), ("failed_dir", "failed files")):
         folder: Path | None = getattr(inbox, key)
         if folder and watches(other, folder, real) and not lies_there:
-            findings.mistake((*where, key), f"lies within {said}, so that {what} would be processed and paid for again")
+            findings.mistake((*where, key), f"is within {said}, so that {what} would be processed and paid for again")
 
 
 def check_state(state_dir: Path, kind: str, inboxes: Sequence[Folders], findings: Findings, real: RealPaths) -> None:
@@ -130,7 +130,7 @@ def check_state(state_dir: Path, kind: str, inboxes: Sequence[Folders], findings
         if watches(inbox, state_dir, real):
             findings.mistake(where, f"is within the inbox {inbox.path}; the state needs a folder of its own")
     if mounts.is_network(kind):
-        words = f"{state_dir} lies on {kind}, where a database is not safe; choose a folder on a local disk"
+        words = f"{state_dir} is on {kind}, where a database is not safe; choose a folder on a local disk"
         findings.mistake(where, words)
     elif mounts.is_unsure(kind):
-        findings.warn(where, f"{state_dir} lies on {kind}, where a database may not be safe; a local disk is better")
+        findings.warn(where, f"{state_dir} is on {kind}, where a database may not be safe; a local disk is better")
