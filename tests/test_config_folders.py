@@ -128,7 +128,7 @@ def test_a_state_folder_on_the_network_is_refused(kind: str) -> None:
     findings = Findings({("state_dir",): 3})
     check_state(Path("/mnt/state"), kind, [], findings, RealPaths())
     assert [findings.told(found) for found in findings.mistakes] == [
-        f"line 3  state_dir: /mnt/state lies on {kind}, where a database is not safe; choose a folder on a local disk"
+        f"line 3  state_dir: /mnt/state is on {kind}, where a database is not safe; choose a folder on a local disk"
     ]
 
 

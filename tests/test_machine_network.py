@@ -31,7 +31,7 @@ def test_a_state_folder_on_a_network_file_system_is_refused_before_anything_happ
             for command in ("run", "check-config"):
                 refused = home.command(command)
                 assert refused.returncode == 2
-                assert f"state_dir: {home.state} lies on nfs4, where a database is not safe" in refused.stderr
+                assert f"state_dir: {home.state} is on nfs4, where a database is not safe" in refused.stderr
                 assert "name a folder on a local disk" in refused.stderr
             assert tree(home.state) == []
             assert tree(home.inbox) == ["ep1.wav"]
@@ -44,10 +44,10 @@ def test_a_state_folder_on_fuse_is_warned_of_and_works(tmp_path: Path) -> None:
     def story() -> None:
         with Sandbox(Options()) as sandbox, Share(tmp_path / "state"):
             home = Home(tmp_path, sandbox.url)
-            assert "lies on fuse.share" in home.command("check-config").stdout
+            assert "is on fuse.share" in home.command("check-config").stdout
             home.start()
             (warning,) = home.logged("config.warning")
-            assert "lies on fuse.share, where a database may not be safe" in warning["reason"]
+            assert "is on fuse.share, where a database may not be safe" in warning["reason"]
             write_wav(home.inbox / "ep1.wav")
             home.rest()
             home.kill()
