@@ -164,7 +164,7 @@ def test_a_container_without_a_configuration_has_one(
         ),
         ({"LALALD_STEM": "vocal"}, 'LALALD_STEM: unknown stem "vocal".*Did you mean "vocals"'),
         ({"LALALD_MODE": "multistem"}, "LALALD_STEM: missing: multistem needs it"),
-        ({"LALALD_MODE": "multistem", "LALALD_STEM": "drum,drum"}, "LALALD_STEM: .*stands twice"),
+        ({"LALALD_MODE": "multistem", "LALALD_STEM": "drum,drum"}, "LALALD_STEM: .*listed twice"),
         ({"LALALD_MODE": "demuser", "LALALD_STEM": "vocals"}, "LALALD_STEM: unknown stem"),
         ({"LALALD_MODE": "change_voice"}, "LALALD_VOICE: missing"),
         ({"LALALD_VOICE": "NIK_ZEL"}, "LALALD_VOICE: unknown preset of stem_separator"),
@@ -222,7 +222,7 @@ def test_state_on_a_volume_outlives_the_container(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("folder", "words"), [("/state", "is inside the container"), ("/memory/state", "lies in memory")]
+    ("folder", "words"), [("/state", "is inside the container"), ("/memory/state", "is in memory")]
 )
 def test_state_that_would_die_with_the_container_is_refused(folder: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=f"{folder} {words}.* paid for again") as refused:

@@ -32,7 +32,7 @@ def test_a_state_folder_on_a_network_file_system_is_refused_before_anything_happ
                 refused = home.command(command)
                 assert refused.returncode == 2
                 assert f"state_dir: {home.state} is on nfs4, where a database is not safe" in refused.stderr
-                assert "name a folder on a local disk" in refused.stderr
+                assert "choose a folder on a local disk" in refused.stderr
             assert tree(home.state) == []
             assert tree(home.inbox) == ["ep1.wav"]
             assert sandbox.state()["counts"] == {}

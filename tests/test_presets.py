@@ -67,7 +67,7 @@ BAD: list[tuple[str, dict[str, Any], str, str]] = [
     ("multistem", {}, "stem_list", "missing: multistem needs it"),
     ("multistem", {"stem_list": []}, "stem_list", "got an empty one"),
     ("multistem", {"stem_list": "vocals"}, "stem_list", "expected a list of 1 to 6 stems"),
-    ("multistem", {"stem_list": ["vocals", "vocals"]}, "stem_list", '"vocals" stands twice'),
+    ("multistem", {"stem_list": ["vocals", "vocals"]}, "stem_list", '"vocals" is listed twice'),
     ("multistem", {"stem_list": ["vocals", "wind"]}, "stem_list", 'unknown stem "wind"'),
     ("multistem", {"stem_list": [["vocals"]]}, "stem_list", "unknown stem a list"),
     ("demuser", {"stem": "vocals"}, "stem", 'unknown stem "vocals" (known: music)'),
