@@ -44,6 +44,8 @@ def test_an_address_is_https_or_on_this_machine(tmp_path: Path, written: str, re
         ("www.lalal.ai", "expected an address such as https://www.lalal.ai"),
         ("ftp://www.lalal.ai", "expected an address such as https://www.lalal.ai"),
         ("file:///etc/passwd", "expected an address such as https://www.lalal.ai"),
+        ("https://a..b", "expected an address such as https://www.lalal.ai"),
+        ("https://-a.b", "expected an address such as https://www.lalal.ai"),
         ("https://", "expected an address such as https://www.lalal.ai"),
         ("https://www.lalal.ai:99999", "expected an address such as https://www.lalal.ai"),
         ('"https://[::1"', "expected an address such as https://www.lalal.ai"),

@@ -18,7 +18,7 @@ from lalald.sandbox.server import Sandbox
 from running import write_wav
 from shelf import NOW, Shelf
 
-WITHOUT = {"run", "health", "web", "sandbox", "demo", "init", "check-config"}
+WITHOUT = {"run", "health", "web", "sandbox", "demo"}
 # Each command with arguments that it needs.
 ARGUMENTS: dict[str, list[str]] = {
     "show": ["1"],
@@ -86,6 +86,29 @@ def test_unknown_options_are_an_error_in_json(command: str, tmp_path: Path) -> N
     facts = fails_alike(Shelf(tmp_path), [*asked(command), "--no-such-option"], 2)
     assert "--no-such-option" in facts["error"]
     assert facts["hint"] == f"`lalald {command} --help` shows how it is used."
+
+
+def test_check_config_as_json_lists_every_error_with_its_line(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    shelf.config.write_text("history: 5q\ninboxs: []\ninboxes: [5]\n")
+    code, out, said = shelf.call("check-config", "--json")
+    facts = json.loads(out)
+    assert (code, said) == (2, "")
+    assert [(error["line"], error["key"]) for error in facts["errors"]] == [
+        (1, "history"), (2, "inboxs"), (3, "inboxes[0]"),
+    ]  # fmt: skip
+    assert all(error["message"] for error in facts["errors"])
+    assert "5q" in facts["error"]
+
+
+def test_init_as_json_names_what_it_wrote_or_why_not(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    folder = str(tmp_path / "new")
+    written = json.loads(shelf.run("init", folder, "--json").stdout)
+    assert all(Path(written[key]).exists() for key in ("config", "license_key_file", "inbox", "outbox"))
+    again = shelf.run("init", folder, "--json")
+    assert (again.returncode, again.stderr) == (2, "")
+    assert "already exists" in json.loads(again.stdout)["error"]
 
 
 def test_a_release_that_needs_a_yes_prints_one_object(tmp_path: Path) -> None:
@@ -208,7 +231,7 @@ def documented(command: str) -> set[str]:
     """The words in backticks of the command's row in the README."""
     section = README.split("### JSON\n")[1].split("\n## ")[0]
     for line in section.splitlines():
-        if line.startswith("| `") and command in re.findall(r"[a-z]+", line.split("|")[1]):
+        if line.startswith("| `") and command in re.findall(r"[a-z-]+", line.split("|")[1]):
             return {word.removesuffix("[]") for quoted in re.findall("`([^`]*)`", line) for word in quoted.split()}
     raise AssertionError(f"no row for {command}")
 
@@ -218,7 +241,7 @@ def documented(command: str) -> set[str]:
     [
         ["status"], ["jobs"], ["show", "1"], ["explain", "/in/mix.wav"], ["plan"], ["history"], ["history", "--month"],
         ["retry", "2"], ["redo", "1"], ["release", "4"], ["release", "--all"], ["cancel", "8"], ["cancel", "--all"], ["rescan"],
-        ["voices"], ["minutes"], ["help"], ["help", "plan"],
+        ["voices"], ["minutes"], ["help"], ["help", "plan"], ["check-config"], ["init", "/in/new"],
     ],
     ids=" ".join,
 )  # fmt: skip

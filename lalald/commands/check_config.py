@@ -6,6 +6,7 @@ import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from lalald.commands.layout import Section
 from lalald.config import Config, Inbox, Rule
@@ -23,20 +24,68 @@ _FIRST_LOOK = {
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """It takes none but --config."""
-    del parser
+    parser.add_argument("--json", action="store_true", help="as an object")
 
 
 def run(arguments: Namespace) -> int:
-    """0 where all is well, 2 on mistakes, which go to standard error."""
+    """0 where all is well, 2 on errors in the configuration: they go to standard error, or with --json into the answer."""
     from lalald.commands.layout import show
     from lalald.config import find
     from lalald.config.loading import examine
 
     examined = examine(find(arguments.config, os.environ), os.environ)
     key = look_around(examined, os.environ)
+    if arguments.json:
+        return _print_json(examined, key)
     show(_sections(_accepted(examined), key))
     return 0
+
+
+def _print_json(examined: Examined, key: str) -> int:
+    from lalald.commands.error_output import exit_code_of
+    from lalald.commands.json_output import error_facts, show_json
+    from lalald.config import literal_names
+
+    try:
+        config = examined.config()
+    except ConfigError as error:
+        findings = examined.findings
+        lists = {"errors": findings.facts(findings.mistakes), "warnings": list(findings.told_warnings())}
+        show_json({**error_facts(error), "config": str(examined.path), **lists})
+        return exit_code_of(error)
+    show_json(
+        {
+            "config": str(config.path),
+            "errors": [],
+            "warnings": [*config.warnings, *literal_names.warnings(config)],
+            "api_url": config.api_url,
+            "state_dir": str(config.state_dir),
+            "license": key,
+            "inboxes": [_facts(inbox) for inbox in config.inboxes],
+        }
+    )
+    return 0
+
+
+def _facts(inbox: Inbox) -> dict[str, Any]:
+    from lalald.inbox.mode import choose_mode
+
+    mode = choose_mode(inbox)
+    return {
+        "path": str(inbox.path),
+        "outbox": str(inbox.outbox),
+        "watch": mode.watch,
+        "watch_reason": mode.reason,
+        "rules": [
+            {
+                "name": rule.name,
+                "match": list(rule.match),
+                "output": rule.output,
+                "tasks": [{"name": task.name, "mode": task.mode, "presets": dict(task.presets)} for task in rule.tasks],
+            }
+            for rule in inbox.rules
+        ],
+    }
 
 
 def look_around(examined: Examined, environ: Mapping[str, str]) -> str:

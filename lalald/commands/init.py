@@ -8,6 +8,7 @@ import shlex
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from lalald.commands.json_output import show_json
 from lalald.errors import FileError, UsageError
 
 _STARTER = Path(__file__).with_name("starter.yaml")
@@ -19,6 +20,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "folder", metavar="DIR", nargs="?", default=".", help="the folder to create them in; default: the current one"
     )
+    parser.add_argument("--json", action="store_true", help="as an object")
 
 
 def run(arguments: Namespace) -> int:
@@ -27,8 +29,16 @@ def run(arguments: Namespace) -> int:
         _write(folder)
     except OSError as error:
         raise FileError(f"{error.filename or folder} cannot be made: {error.strerror}") from error
-    print(_next_steps(folder))
+    if arguments.json:
+        show_json(_paths(folder))
+    else:
+        print(_next_steps(folder))
     return 0
+
+
+def _paths(folder: Path) -> dict[str, str]:
+    names = {"config": "config.yaml", "license_key_file": _KEY_FILE, "state_dir": "state"}
+    return {key: str(folder / name) for key, name in (names | {name: name for name in _FOLDERS}).items()}
 
 
 def _write(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from urllib.parse import SplitResult, urlsplit
 
@@ -12,6 +13,8 @@ from lalald.config.model import CHECKS_PER_MINUTE, DEFAULT_API_URL, Inbox, Rule
 from lalald.config.pattern_advice import Context
 from lalald.media.types import MEDIA
 from lalald.suggestions import quoted
+
+_HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?\.?")  # in small letters
 
 
 def check_patterns(written: Sequence[str], where: Where, findings: Findings) -> None:
@@ -121,7 +124,9 @@ def _address_mistake(parts: SplitResult) -> str | None:
 
 
 def _is_host(host: str) -> bool:
-    return host.isascii() and all(char.isalnum() or char in ".-_:" for char in host)
+    """As strict as what sends the requests: else the daemon would refuse an address that was called right."""
+    labels = host.removesuffix(".").split(".")
+    return ":" in host or (_HOST_NAME.fullmatch(host) is not None and all(0 < len(part) <= 63 for part in labels))
 
 
 def _is_loopback(host: str) -> bool:

@@ -79,6 +79,17 @@ class Findings:
         """One error with every mistake, in the order of the file."""
         return config_error(name, [self.told(mistake) for mistake in sorted(self.mistakes, key=_line)])
 
+    def facts(self, found: Iterable[Mistake]) -> list[dict[str, str | int | None]]:
+        """Each with its line in the file, null where a variable or nothing gave the value, in the order of the file."""
+        return [
+            {
+                "line": None if one.where in self.sources else one.line or None,
+                "key": self.sources.get(one.where) or spelled(one.where),
+                "message": one.words,
+            }
+            for one in sorted(found, key=_line)
+        ]
+
     def told_warnings(self) -> tuple[str, ...]:
         return tuple(self.told(warning) for warning in sorted(self.warnings, key=_line))
 
