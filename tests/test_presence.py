@@ -53,7 +53,7 @@ def test_a_missing_folder_is_unavailable(inbox: Path) -> None:
 def test_a_file_in_its_place_is_unavailable(inbox: Path) -> None:
     inbox.rmdir()
     inbox.write_bytes(b"")
-    assert "no folder" in look(str(inbox), None).reason
+    assert "not a folder" in look(str(inbox), None).reason
 
 
 def test_another_folder_in_its_place_is_unavailable_until_it_is_accepted(inbox: Path) -> None:
