@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 import re
 
+from lalald.suggestions import quoted
+
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _BYTES = {"B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4}
 _BYTES |= {"KIB": 1024, "MIB": 1024**2, "GIB": 1024**3, "TIB": 1024**4}
@@ -36,9 +38,9 @@ def parse_duration(text: str) -> float:
     seconds = float(written) if _PLAIN_NUMBER.fullmatch(written) else _sum_of_parts(written)
     if seconds is None:
         clock = " (write 1m30s for one minute and a half)" if _CLOCK.fullmatch(written) else ""
-        raise ValueError(f'expected a duration such as 5s, 10m, 24h or 90d, got "{text}"{clock}')
+        raise ValueError(f"expected a duration such as 5s, 10m, 24h or 90d, got {quoted(text)}{clock}")
     if seconds > LONGEST_DURATION_SECONDS:
-        raise ValueError(f'expected a duration of at most a hundred years, got "{text}"')
+        raise ValueError(f"expected a duration of at most a hundred years, got {quoted(text)}")
     return seconds
 
 
@@ -72,7 +74,7 @@ def parse_size(text: str) -> int:
     """
     found = _SIZE.fullmatch(text.strip())
     if found is None or (found[2] and not _clear_unit(found[2], found[3])):
-        raise ValueError(f'expected a size such as 500MB or 10GiB, got "{text}"')
+        raise ValueError(f"expected a size such as 500MB or 10GiB, got {quoted(text)}")
     unit = f"{found[2] or ''}B".upper()
     return round(float(found[1]) * _BYTES[unit]) if "." in found[1] else int(found[1]) * _BYTES[unit]
 
@@ -99,9 +101,9 @@ def parse_rate(text: str) -> int:
     try:
         rate = parse_size(_RATE_TAIL.sub("", text))
     except ValueError:
-        raise ValueError(f'expected a rate such as 500KB or 2MB (bytes per second), got "{text}"') from None
+        raise ValueError(f"expected a rate such as 500KB or 2MB (bytes per second), got {quoted(text)}") from None
     if rate < 1:
-        raise ValueError(f'expected a rate above nothing, or null for no limit, got "{text}"')
+        raise ValueError(f"expected a rate above nothing, or null for no limit, got {quoted(text)}")
     return rate
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -123,3 +124,10 @@ def test_any_text_is_read_or_refused_and_never_worse(text: str) -> None:
     for parse in (parse_duration, parse_size, parse_rate):
         with suppress(ValueError):
             assert parse(text) >= 0
+
+
+@pytest.mark.parametrize("parse", [parse_duration, parse_size, parse_rate])
+def test_what_is_no_quantity_is_shown_in_short(parse: Callable[[str], object]) -> None:
+    with pytest.raises(ValueError, match="expected a ") as refused:
+        parse("9" * 6000 + "x")
+    assert len(str(refused.value)) < 200
