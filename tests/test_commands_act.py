@@ -159,6 +159,9 @@ def test_a_long_list_is_told_up_to_a_screenful(shelf: Shelf) -> None:
         ),
         (["redo", "./2"], "no job has processed "),
         (["redo", "99"], "there is no job 99; no change was made."),
+        (["release", ""], "an argument is empty."),
+        (["redo", ""], "an argument is empty."),
+        (["rescan", ""], "an argument is empty."),
     ],
 )
 def test_what_cannot_be_is_refused_as_a_whole(shelf: Shelf, arguments: list[str], complaint: str) -> None:

@@ -149,7 +149,10 @@ def start_with(
         **interpreter.environ,
         **variables,
     }
-    return subprocess.run(words, env=environment(variables), capture_output=True, text=True, timeout=60, check=False)
+    # In "/": from a folder that is closed to others Python would load modules as root, and as the new user not the rest of them.
+    return subprocess.run(
+        words, env=environment(variables), cwd="/", capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 @pytest.fixture

@@ -174,10 +174,12 @@ def test_five_different_jobs_in_a_row_stop_a_step_and_one_success_starts_it_agai
             ((stopped, stop),) = faults.stops.items()
             assert stopped == (step if step in list(Stage) else "split")
             assert stop.error == "OddError"
-            tried, since = len(faulty.raised), shop.clock.monotonic()
-            await shop.until(lambda: len(faulty.raised) > tried, "one tries it again")
-            await shop.until(lambda: len(stop.probed) > 1, "another one tries it")
-            assert shop.clock.monotonic() - since >= PROBE_SECONDS
+            stopped_at = shop.clock.monotonic()
+            rest = stopped_at + PROBE_SECONDS / 2
+            await shop.until(lambda: shop.clock.monotonic() > rest, "what was under way has ended")
+            tried = len(faulty.raised)
+            await shop.until(lambda: len(set(faulty.raised[tried:])) > 1, "one tries it, and then another")
+            assert shop.clock.monotonic() - stopped_at >= 2 * PROBE_SECONDS
             assert [job.path for job in await shop.jobs() if job.state is State.FAILED] == []
             assert len(shop.journal.of("step.stopped")) == 1
             sick = False

@@ -290,7 +290,7 @@ def test_an_unmounted_failed_folder_gets_nothing_and_the_file_stays_until_it_is_
             await shop.until(tried_again, "its file is to be filed, again and again")
             assert list(refused.iterdir()) == []
             assert tree(shop.inbox) == ["ep1.wav"]
-            assert f"lalald release {refused}" in ((await shop.job(2)).warning or "")
+            assert f"lalald release {refused}" in ((await shop.job(2)).archive_error or "")
             assert len(shop.journal.of("archive.failed")) == 1, "said once"
             refused.rmdir()
             aside.rename(refused)

@@ -138,6 +138,7 @@ def test_the_configuration_in_the_working_folder_is_pointed_at(verb: str, tmp_pa
 WITHOUT_A_HOME = """
 import os, sys
 import lalald.commands.check_config, lalald.commands.parser, lalald.config.loading, lalald.commands.status, lalald.__main__
+import lalald.commands.error_output, lalald.commands.json_output
 lalald.commands.parser.build(sys.argv[1:])  # loads what this user cannot read itself
 os.setgroups([])
 os.setuid(54321)

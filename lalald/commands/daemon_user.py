@@ -23,6 +23,8 @@ def become_daemon_user(state_dir: Path, reports: Reports | None) -> None:
     """For the rest of this process, where it is root and the daemon is not. Without the right to change it stays root."""
     if os.geteuid() != 0 or (user := _daemon_user(state_dir, reports)) is None or user.uid == 0:
         return
+    from lalald.commands import error_output, json_output  # noqa: F401  that user may not be able to read the program's own files
+
     with suppress(PermissionError):
         os.setgroups(user.groups)
         os.setresgid(user.gid, user.gid, user.gid)

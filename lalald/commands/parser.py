@@ -41,7 +41,12 @@ class Parser(ArgumentParser):
     """Raises UsageError where argparse would print and end the program: errors are reported in one way, as JSON too."""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As argparse does, but what is left over is reported with its command's own help."""
+        """As argparse does, but what is left over is reported with its command's own help.
+
+        An empty argument is refused: as a path it would mean the current folder, and it comes from an unset variable.
+        """
+        if "" in (args or ()):
+            raise UsageError("an argument is empty.", hint="Is a variable of your shell unset?")
         arguments, left = self.parse_known_args(args, namespace)
         if left:
             words = ("lalald", *filter(None, (getattr(arguments, "command", None),)))
