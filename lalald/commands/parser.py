@@ -45,13 +45,13 @@ class Parser(ArgumentParser):
 
         An empty argument is refused: as a path it would mean the current folder, and it comes from an unset variable.
         """
-        if "" in (args or ()):
-            raise UsageError("an argument is empty.", hint="Is a variable of your shell unset?")
         arguments, left = self.parse_known_args(args, namespace)
         if left:
             words = ("lalald", *filter(None, (getattr(arguments, "command", None),)))
             hint = f"`{' '.join(words)} --help` shows how it is used."
             raise UsageError(f"unknown arguments: {' '.join(left)}.", hint=hint)
+        if any("" in value for value in vars(arguments).values() if isinstance(value, list)):
+            raise UsageError("an argument is empty.", hint="Is a variable of your shell unset?")
         return arguments
 
     def error(self, message: str) -> NoReturn:
