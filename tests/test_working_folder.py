@@ -139,7 +139,10 @@ WITHOUT_A_HOME = """
 import os, sys
 import lalald.commands.check_config, lalald.commands.parser, lalald.config.loading, lalald.commands.status, lalald.__main__
 import lalald.commands.error_output, lalald.commands.json_output
-lalald.commands.parser.build(sys.argv[1:])  # loads what this user cannot read itself
+import importlib, pkgutil
+for module in pkgutil.iter_modules(lalald.commands.__path__):  # loads what this user may not be able to read itself
+    importlib.import_module(f"lalald.commands.{module.name}")
+lalald.commands.parser.build(sys.argv[1:])
 os.setgroups([])
 os.setuid(54321)
 sys.exit(lalald.__main__.main())
