@@ -9,6 +9,7 @@ import sys
 for _unwanted in ("httpx._main", "h2", "sniffio", "trio"):
     sys.modules.setdefault(_unwanted, None)  # type: ignore[arg-type] # None: it is not to be had
 
+# Below the loop (hence E402): these load httpx.
 from lalald.api.answers import AnsweredTrack, Started, StartRefused, TaskAnswer, Uploaded, VoicePack  # noqa: E402
 from lalald.api.client import BATCH_LIMIT, CHECK_LIMIT, Client, SplitItem  # noqa: E402
 from lalald.api.download import Fetched  # noqa: E402

@@ -86,7 +86,7 @@ class Client:
     def use_key(self, found: FoundKey) -> bool:
         """Requests from now on go out with this key; those under way go on. Whether it is another one.
 
-        Where none was found, the former one is kept: a file that is being written anew is empty for a moment.
+        Where none was found, the former one is kept: a file that is being rewritten is empty for a moment.
         """
         if found.key is None or found.key == self._found.key:
             if self._found.key is None:

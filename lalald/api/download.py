@@ -176,7 +176,7 @@ class Fetching:
             )
 
     def _promised(self, response: httpx.Response, start: int) -> int | None:
-        """How long the file will be by the answer's own framing. Raises ServiceError where it is no track."""
+        """How long the file will be by the answer's own framing. Raises ServiceError if it is not a track."""
         if response.status_code not in (200, 206) or (response.status_code == 206) != bool(start):
             raise _refused(response)
         kind = (response.headers.get("content-type") or "").partition(";")[0].strip().lower()

@@ -13,7 +13,7 @@ _PLACES = 3
 
 
 def as_json(facts: Any, indent: int | None = 2) -> str:
-    """What is no UTF-8 in a name is a lone surrogate, `\\udcXX` for the byte XX."""
+    """Bytes of a name that are not UTF-8 become lone surrogates, `\\udcXX` for the byte XX."""
     return json.dumps(_rounded(facts), indent=indent)
 
 

@@ -1,4 +1,4 @@
-"""Files that somebody named to hold the license key. What is in them is none of the configuration's business."""
+"""Files that somebody named to hold the license key. The configuration does not read their contents."""
 
 from __future__ import annotations
 

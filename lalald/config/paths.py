@@ -103,7 +103,7 @@ def find(explicit: str | None, environ: Mapping[str, str]) -> Path:
 
 
 def home_config_folder(environ: Mapping[str, str]) -> Path | None:
-    """$XDG_CONFIG_HOME/lalald, or None where there is no home."""
+    """$XDG_CONFIG_HOME/lalald, or None for a user without a home folder."""
     folder = _in_home("XDG_CONFIG_HOME", ".config", environ)
     return folder / "lalald" if folder else None
 

@@ -157,7 +157,7 @@ def _filled(pattern: str, environ: Mapping[str, str]) -> str:
     try:
         return filled(pattern, environ)
     except ValueError:
-        return pattern  # `$RECYCLE.BIN/` is no variable
+        return pattern  # `$RECYCLE.BIN/` is not a variable
 
 
 def _steps(pattern: str) -> Advice | None:
@@ -190,7 +190,7 @@ def _brackets(pattern: str) -> Advice | None:
 
 
 def _is_text(content: str) -> bool:
-    """Whether brackets hold a word, a year or a phrase: what nobody would write to mean one character."""
+    """Whether brackets hold a word, a year or a phrase, and so are not meant to match one character."""
     if content.startswith(("!", "^", ":")):
         return False
     letters = [char for char in content if char.isalnum()]
