@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from lalald import streams
+from lalald.daemon import streams
 from lalald.errors import FileError, LalaldError, UsageError
 
 _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
@@ -35,8 +35,8 @@ def json_is_wanted(words: Sequence[str]) -> bool:
 def _parsed(words: Sequence[str]) -> int:
     from importlib import import_module
 
+    from lalald.commands.command_list import VERBS
     from lalald.commands.parser import build, check_command
-    from lalald.commands.verbs import VERBS
 
     parser = build(words)
     check_command(words)
@@ -64,7 +64,7 @@ def guarded(command: Callable[[], int], *, json_wanted: bool = False) -> int:
         streams.flush_answer()
         raise
     except LalaldError as error:
-        from lalald.commands.error_output import report
+        from lalald.commands.output.error_output import report
 
         return report(error, json_wanted=json_wanted)
     return code
@@ -97,7 +97,7 @@ def _unwritten(error: OSError) -> int:
     if error.errno not in _CANNOT_WRITE or error.filename is not None:
         raise error
     streams.write_nowhere()
-    from lalald.commands.error_output import report
+    from lalald.commands.output.error_output import report
 
     return report(FileError(f"the answer cannot be written: {error.strerror}."))
 

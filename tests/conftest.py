@@ -11,10 +11,10 @@ from typing import Any, BinaryIO, cast
 import pytest
 from hypothesis import settings
 
-from another_user import AS_NOBODY, Interpreter, give, interpreter_of_nobody
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
-from running import Home
+from tests.support.another_user import AS_NOBODY, Interpreter, give, interpreter_of_nobody
+from tests.support.running import Home
 
 # How long an example takes says nothing on a busy machine; under CI hypothesis has a profile of its own.
 settings.register_profile("unhurried", deadline=None)

@@ -17,15 +17,15 @@ from pathlib import Path
 
 import pytest
 
-from conftest import MakeHome
 from lalald.config import load
-from lalald.jobs import Failed, Held, Hold, Stage
-from lalald.moves import after
+from lalald.jobs.job import Failed, Held, Hold, Stage
+from lalald.jobs.transitions import after
 from lalald.sandbox.server import Sandbox
 from lalald.store import Store
-from running import Home, until, write_wav
+from tests.conftest import MakeHome
+from tests.support import ROOT
+from tests.support.running import Home, until, write_wav
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 

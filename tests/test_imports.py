@@ -1,4 +1,4 @@
-"""Imports run one way: who may know whom, and what the daemon never loads."""
+"""Imports run one way, names are unique, packages and modules stay small; what the daemon never loads."""
 
 from __future__ import annotations
 
@@ -7,32 +7,51 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from graphlib import TopologicalSorter
+from itertools import pairwise
 from pathlib import Path
+
+import pytest
 
 import lalald
 
 PACKAGE = Path(lalald.__file__).parent
 
-# Each may know those before it, and nobody after it; modules that are not named here are free, but for circles.
+# Each may import those before it, and none after it; imports for annotations count, too.
 ORDER = (
-    "errors", "jobs", "moves", "store", "api", "outbox", "stages", "checks", "worker", "daemon", "commands",
+    "errors", "clock", "suggestions", "presets",
+    "filesystem", "media", "jobs", "config",
+    "api", "store",
+    "outbox", "archive", "inbox",
+    "stages", "worker",
+    "control", "reports", "notify",
+    "daemon", "web", "sandbox", "commands", "__main__", "container",
 )  # fmt: skip
-# Foreign words are spoken in one place.
-SPOKEN_IN = {
+# Beyond the order: what these never import.
+NEVER = {
+    "web": {"api", "outbox", "archive", "stages", "worker", "daemon"},
+    "notify": {"api", "outbox", "archive", "stages", "worker"},
+    "sandbox": set(ORDER) - {"errors", "sandbox"},
+    "daemon": {"web"},
+}
+# Each of these libraries is used in one place.
+USED_IN = {
     "sqlite3": {"store"},
     "httpx": {"api"},
     "httpcore": {"api"},
     "http": {"api", "sandbox"},
-    "watchdog": {"inbox", "folder_monitor"},
+    "watchdog": {"inbox", "filesystem"},
     "mutagen": {"media", "sandbox"},
     "pydantic": {"config", "sandbox"},
     "yaml": {"config", "sandbox"},
     "rich": {"commands"},
-    "starlette": {"sandbox"},
-    "uvicorn": {"sandbox"},
-    "sdnotify": {"systemd"},
+    "starlette": {"sandbox", "web"},
+    "uvicorn": {"sandbox", "web"},
+    "sdnotify": {"daemon"},
 }
+TOP = {"__init__", "__main__", "errors", "clock", "presets", "suggestions"}
+MOST_MODULES, MOST_LINES = 15, 300
 
 
 def module_name(path: Path) -> str:
@@ -43,23 +62,19 @@ def module_name(path: Path) -> str:
 MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
-def imported(path: Path, *, within_functions: bool) -> set[str]:
-    """Every module that is imported, but for annotations only."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+def imported(path: Path) -> set[str]:
+    """Every module that is imported: at the top, within functions, and for annotations."""
     found: set[str] = set()
-    waiting: list[ast.AST] = [tree]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            waiting.extend(node.orelse)
-        elif isinstance(node, ast.Import):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             named = {f"{node.module}.{alias.name}" for alias in node.names}
             found.update(named & MODULES.keys() or {node.module})
-        elif within_functions or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            waiting.extend(ast.iter_child_nodes(node))
     return found
+
+
+IMPORTED = {name: imported(path) for name, path in MODULES.items()}
 
 
 def part(module: str) -> str:
@@ -67,35 +82,67 @@ def part(module: str) -> str:
     return module.split(".")[1] if "." in module else ""
 
 
-def test_no_module_is_known_in_a_circle() -> None:
-    graph = {
-        name: {other for other in imported(path, within_functions=False) if other in MODULES and other != name}
-        for name, path in MODULES.items()
-    }
+def parts_imported(name: str) -> set[str]:
+    return {part(other) for other in IMPORTED[name] if other in MODULES}
+
+
+@pytest.mark.xfail(reason="worker and its helpers still import each other for annotations", strict=True)
+def test_no_import_runs_in_a_circle() -> None:
+    graph = {name: {other for other in known if other in MODULES and other != name} for name, known in IMPORTED.items()}
     assert len(list(TopologicalSorter(graph).static_order())) == len(MODULES)
 
 
-def test_nobody_knows_who_comes_later() -> None:
-    wrong = {}
-    for name, path in MODULES.items():
-        if part(name) in ORDER:
-            later = set(ORDER[ORDER.index(part(name)) + 1 :])
-            known = {part(other) for other in imported(path, within_functions=True) if other in MODULES}
-            wrong[name] = known & later
+def test_every_part_has_its_place_in_the_order() -> None:
+    assert {part(name) for name in MODULES} - {""} <= set(ORDER)
+
+
+def test_imports_run_one_way() -> None:
+    wrong = {name: parts_imported(name) & set(ORDER[ORDER.index(part(name)) + 1 :]) for name in MODULES if part(name)}
+    assert {name: later for name, later in wrong.items() if later} == {}
+
+
+def test_some_parts_never_meet() -> None:
+    wrong = {name: parts_imported(name) & NEVER.get(part(name), set()) for name in MODULES}
     assert {name: known for name, known in wrong.items() if known} == {}
 
 
-def test_foreign_words_are_spoken_in_one_place() -> None:
+def test_each_library_is_used_in_one_place() -> None:
     wrong = {}
-    for name, path in MODULES.items():
-        foreign = {other.split(".")[0] for other in imported(path, within_functions=True)}
-        wrong[name] = {word for word in foreign & SPOKEN_IN.keys() if part(name) not in SPOKEN_IN[word]}
+    for name in MODULES:
+        foreign = {other.split(".")[0] for other in IMPORTED[name]}
+        wrong[name] = {word for word in foreign & USED_IN.keys() if part(name) not in USED_IN[word]}
     assert {name: words for name, words in wrong.items() if words} == {}
+
+
+def test_no_module_name_is_used_twice() -> None:
+    """But for `__main__`, a module named like its package, the commands' own files, and the sandbox."""
+    counted = Counter(
+        path.stem
+        for path in MODULES.values()
+        if path.stem not in ("__init__", "__main__", path.parent.name)
+        and path.parent.name != "commands"
+        and part(module_name(path)) != "sandbox"
+    )
+    assert [name for name, count in counted.items() if count > 1] == []
+
+
+@pytest.mark.xfail(reason="some modules are still to be split", strict=True)
+def test_packages_and_modules_stay_small() -> None:
+    assert {path.stem for path in PACKAGE.glob("*.py")} == TOP
+    modules = Counter(path.parent for path in MODULES.values() if path.stem != "__init__")
+    verbs = PACKAGE / "commands"  # has one file per verb
+    assert {str(folder): count for folder, count in modules.items() if count > MOST_MODULES and folder != verbs} == {}
+    lines = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in MODULES.items()}
+    assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}
+
+
+def test_the_order_names_each_part_once() -> None:
+    assert all(one != other for one, other in pairwise(sorted(ORDER)))
 
 
 def test_the_daemon_loads_nothing_that_only_a_terminal_or_a_new_configuration_needs() -> None:
     names = ("rich", "starlette", "uvicorn", "pydantic", "yaml")
-    script = f"import sys, lalald.daemon; print(*(name for name in {names} if name in sys.modules))"
+    script = f"import sys, lalald.daemon.daemon; print(*(name for name in {names} if name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
 
@@ -104,6 +151,6 @@ def test_what_the_package_depends_on_is_used() -> None:
     project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     named = {re.split(r"[<>=\[]", entry)[0] for entry in project["dependencies"]}
     known_as = {"pyyaml": "yaml"}
-    used = {other.split(".")[0] for path in MODULES.values() for other in imported(path, within_functions=True)}
+    used = {other.split(".")[0] for known in IMPORTED.values() for other in known}
     assert {known_as.get(name, name) for name in named} <= used
     assert {"watchdog", "httpx", "pyyaml", "structlog", "sdnotify"} <= named

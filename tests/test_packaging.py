@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.support import ROOT
+
 SECRET = "the-license-key-of-a-user"
 TOP = ("pyproject.toml", "README.md", "LICENSE", "Dockerfile", ".dockerignore", ".gitignore", "config.example.yaml")
 IN_TREE = ("lalald/config", "lalald/inbox", "lalald/outbox", "lalald", "tests", "systemd", ".")
@@ -174,7 +175,7 @@ def test_every_dependency_has_a_lowest_version_that_is_tested() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     asked = project["dependencies"] + project["optional-dependencies"]["sandbox"]
     names = {re.split(r"[\[<>=]", one)[0] for one in asked}
-    program = [sys.executable, str(ROOT / "tests" / "lowest_versions.py")]
+    program = [sys.executable, str(ROOT / "tests/support/lowest_versions.py")]
     lowest = subprocess.run(program, capture_output=True, text=True, check=True).stdout.splitlines()
     assert {line.split("==")[0] for line in lowest} >= names
     assert all(re.fullmatch(r"[\w.-]+==\d[\d.]*", line) for line in lowest)

@@ -12,8 +12,8 @@ for _unwanted in ("httpx._main", "h2", "sniffio", "trio"):
 # Below the loop (hence E402): these load httpx.
 from lalald.api.answers import AnsweredTrack, Started, StartRefused, TaskAnswer, Uploaded, VoicePack  # noqa: E402
 from lalald.api.client import BATCH_LIMIT, CHECK_LIMIT, Client, SplitItem  # noqa: E402
-from lalald.api.download import Fetched  # noqa: E402
-from lalald.api.transfer import Deadlines, Transfer, TransferStopped  # noqa: E402
+from lalald.api.transfers.downloads import Fetched  # noqa: E402
+from lalald.api.transfers.transfer import Deadlines, Transfer, TransferStopped  # noqa: E402
 
 __all__ = [
     "BATCH_LIMIT",

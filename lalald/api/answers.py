@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from lalald.api import fields
-from lalald.api.fields import Fields, UnreadError
-from lalald.api.translate import Reply, unusable, words
+from lalald.api import json_fields
+from lalald.api.error_mapping import Reply, unusable, words
+from lalald.api.json_fields import Fields, UnreadError
 
 Status = Literal["progress", "success", "error", "cancelled", "server_error", "unknown"]
 Value = TypeVar("Value")
@@ -103,11 +103,11 @@ def _lenient(said: Any, read: Callable[[Fields], Value]) -> Value | None:
 def uploaded(said: Any, reply: Reply, *, name: str, sha256: str) -> Uploaded:
     def read(answer: Fields) -> Uploaded:
         return Uploaded(
-            source_id=answer.need("id", fields.identity),
-            name=answer.may("name", fields.name) or name,
-            size=answer.may("size", fields.count),
-            duration=answer.may("duration", fields.number),
-            expires_at=answer.may("expires", fields.moment),
+            source_id=answer.need("id", json_fields.identity),
+            name=answer.may("name", json_fields.name) or name,
+            size=answer.may("size", json_fields.count),
+            duration=answer.may("duration", json_fields.number),
+            expires_at=answer.may("expires", json_fields.moment),
             sha256=sha256,
             told_duration=answer.quoted("duration"),
         )
@@ -116,7 +116,7 @@ def uploaded(said: Any, reply: Reply, *, name: str, sha256: str) -> Uploaded:
 
 
 def _task_id(answer: Fields) -> str:
-    return answer.need("task_id", fields.identity)
+    return answer.need("task_id", json_fields.identity)
 
 
 def task_id(said: Any, reply: Reply) -> str:
@@ -124,23 +124,25 @@ def task_id(said: Any, reply: Reply) -> str:
 
 
 def minutes_left(said: Any, reply: Reply) -> float:
-    return _read(said, reply, lambda answer: answer.need("minutes_left", fields.number))
+    return _read(said, reply, lambda answer: answer.need("minutes_left", json_fields.number))
 
 
 def voice_packs(said: Any, reply: Reply) -> list[VoicePack]:
     """Those that can be read."""
-    packs = _read(said, reply, lambda answer: answer.need("packs", fields.array))
+    packs = _read(said, reply, lambda answer: answer.need("packs", json_fields.array))
     return [pack for item in packs if (pack := _lenient(item, _pack))]
 
 
 def _pack(item: Fields) -> VoicePack:
     return VoicePack(
-        item.need("name", fields.words), item.need("pack_id", fields.text), item.may("created", fields.moment)
+        item.need("name", json_fields.words),
+        item.need("pack_id", json_fields.text),
+        item.may("created", json_fields.moment),
     )
 
 
 def _result(said: Any, reply: Reply) -> dict[str, Any]:
-    return _read(said, reply, lambda answer: answer.need("result", fields.mapping))
+    return _read(said, reply, lambda answer: answer.need("result", json_fields.mapping))
 
 
 def cancelled(said: Any, reply: Reply) -> dict[str, str | None]:
@@ -195,18 +197,18 @@ def _succeeded(item: dict[str, Any]) -> TaskAnswer:
 
 
 def _tracks(result: Fields) -> tuple[list[AnsweredTrack], float | None]:
-    said = result.need("tracks", fields.array)
+    said = result.need("tracks", json_fields.array)
     tracks = [track for item in said if (track := _lenient(item, _track))]
-    return [track for track in tracks if track.label or track.url], result.may("duration", fields.seconds)
+    return [track for track in tracks if track.label or track.url], result.may("duration", json_fields.seconds)
 
 
 def _track(item: Fields) -> AnsweredTrack:
     return AnsweredTrack(
-        type=item.may("type", fields.name) or "",
-        label=item.may("label", fields.name) or "",
-        url=item.may("url", fields.link) or "",
-        name=item.may("name", fields.name),
-        size=item.may("size", fields.count),
+        type=item.may("type", json_fields.name) or "",
+        label=item.may("label", json_fields.name) or "",
+        url=item.may("url", json_fields.link) or "",
+        name=item.may("name", json_fields.name),
+        size=item.may("size", json_fields.count),
     )
 
 
@@ -215,7 +217,7 @@ def _failed(said: Any) -> TaskAnswer:
         return TaskAnswer("error", error=words(said) or "the service does not say why")
     told = words(said.get("detail")) or "the service does not say why"
     error = Fields(said)
-    code, identity = error.may("code", fields.words), error.may("id", fields.words)
+    code, identity = error.may("code", json_fields.words), error.may("id", json_fields.words)
     return TaskAnswer("error", error=told, error_code=code, error_id=identity)
 
 
@@ -225,7 +227,7 @@ def started(said: Any, reply: Reply, sources: Sequence[str]) -> list[Started | S
     The answer's order counts only while length and sources agree with it; otherwise only what is beyond doubt is
     used, since a task taken for another's would deliver the wrong results.
     """
-    results = _read(said, reply, lambda answer: answer.need("results", fields.array))
+    results = _read(said, reply, lambda answer: answer.need("results", json_fields.array))
     asked = [_plain(source) for source in sources]
     told = [_plain(item.get("source_id")) if isinstance(item, dict) else "" for item in results]
     if len(told) == len(asked) and all(answer in ("", source) for answer, source in zip(told, asked, strict=True)):

@@ -13,17 +13,18 @@ from typing import Any, BinaryIO
 import httpx
 
 from lalald import __version__
-from lalald.api import answers, disposition, translate
-from lalald.api.address import Origin, api_origin, environments_proxy
+from lalald.api import answers, error_mapping
 from lalald.api.answers import Started, StartRefused, TaskAnswer, Uploaded, VoicePack
-from lalald.api.download import Fetched, Fetching, Route
-from lalald.api.pace import Pace
+from lalald.api.error_mapping import JSON_LIMIT_BYTES, Reply
+from lalald.api.origin import Origin, api_origin, environments_proxy
 from lalald.api.post import Post
-from lalald.api.transfer import Deadlines, Transfer
-from lalald.api.transfer_client import TransferClient
-from lalald.api.translate import JSON_LIMIT_BYTES, Reply
-from lalald.api.upload import Sending
-from lalald.credentials import FoundKey, LicenseKey
+from lalald.api.transfers import content_disposition
+from lalald.api.transfers.downloads import Fetched, Fetching, Route
+from lalald.api.transfers.transfer import Deadlines, Transfer
+from lalald.api.transfers.transfer_client import TransferClient
+from lalald.api.transfers.transfer_rate import Pace
+from lalald.api.transfers.uploads import Sending
+from lalald.config.license_key import FoundKey, LicenseKey
 from lalald.errors import LicenseMissingError
 
 BATCH_LIMIT = 100  # the document: `items` of a batch
@@ -160,10 +161,10 @@ class Client:
                 body = self._transfers.read(response, JSON_LIMIT_BYTES)
             reply = answered(Reply(response.status_code, response.headers.get, body or b"", key))
         if body is None:
-            raise translate.unreadable(reply, f"it is longer than {JSON_LIMIT_BYTES >> 20} MiB")
-        said = translate.reading(reply)
+            raise error_mapping.unreadable(reply, f"it is longer than {JSON_LIMIT_BYTES >> 20} MiB")
+        said = error_mapping.reading(reply)
         if not sending.is_complete:
-            raise translate.unreadable(reply, "it came before the whole file was there")
+            raise error_mapping.unreadable(reply, "it came before the whole file was there")
         return answers.uploaded(said, reply, name=name, sha256=sending.sha256)
 
     def _upload_headers(self, size: int, name: str, key: LicenseKey) -> dict[str, str]:
@@ -172,7 +173,7 @@ class Client:
             "Accept": "application/json",
             "Accept-Encoding": "identity",
             "Content-Type": "application/octet-stream",
-            "Content-Disposition": disposition.of_name(name),
+            "Content-Disposition": content_disposition.of_name(name),
             "Content-Length": str(size),
             "X-License-Key": key.reveal(),
         }
@@ -245,7 +246,7 @@ class Client:
         began_at = time.monotonic()
 
         def answered(reply: Reply) -> Reply:
-            facts.update(status=reply.status, request_id=translate.request_id(reply))
+            facts.update(status=reply.status, request_id=error_mapping.request_id(reply))
             return reply
 
         try:
@@ -262,7 +263,7 @@ class Client:
     async def _ask(self, path: str, body: Any, *, charges: bool = False) -> tuple[Any, Reply]:
         with self._told(path) as answered:
             reply = answered(await self._post.send(path, body, self._key(), charges=charges))
-        return translate.reading(reply), reply
+        return error_mapping.reading(reply), reply
 
     def _key(self) -> LicenseKey:
         """The key, unrevealed: what is bound to a name may end in a traceback. Raises LicenseMissingError."""

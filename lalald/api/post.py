@@ -10,12 +10,12 @@ from typing import Any
 
 import httpx
 
-from lalald.api import translate
-from lalald.api.address import Origin, proxy_for
-from lalald.api.transfer import Deadlines
-from lalald.api.transfer_client import no_cookies
-from lalald.api.translate import JSON_LIMIT_BYTES, Reply
-from lalald.credentials import LicenseKey
+from lalald.api import error_mapping
+from lalald.api.error_mapping import JSON_LIMIT_BYTES, Reply
+from lalald.api.origin import Origin, proxy_for
+from lalald.api.transfers.transfer import Deadlines
+from lalald.api.transfers.transfer_client import no_cookies
+from lalald.config.license_key import LicenseKey
 from lalald.errors import RefusedError, TransientError, UnreadableAnswerError
 
 _KEPT_AT_MOST = 4
@@ -56,8 +56,8 @@ class Post:
             self._under_way += 1
             async with asyncio.timeout(self._deadlines.answer_seconds):
                 return await self._exchange(path, content, key, charges=charges)
-        except translate.FOREIGN as error:
-            raise translate.lost(error, self._origin.host) from None  # httpx's frames hold the key
+        except error_mapping.FOREIGN as error:
+            raise error_mapping.lost(error, self._origin.host) from None  # httpx's frames hold the key
         finally:
             self._under_way -= 1
             if self._is_closing:
@@ -73,7 +73,7 @@ class Post:
         while True:
             try:
                 return await self._answer(self._request(path, content, key, trace), key, charges=charges)
-            except translate.ENDED:
+            except error_mapping.ENDED:
                 if is_fresh:
                     raise
 

@@ -6,16 +6,16 @@ import sys
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from lalald.commands.asking import MOST_LINES, fitting, jobs_named, ring
-from lalald.commands.json_output import show_json
-from lalald.commands.layout import say
-from lalald.commands.state_folder import state_dir
-from lalald.commands.wording import count, shown
+from lalald.commands.access.job_selection import MOST_LINES, fitting, jobs_named, ring
+from lalald.commands.access.state_folder import state_dir
+from lalald.commands.output.json_output import show_json
+from lalald.commands.output.tables import say
 from lalald.errors import UsageError
-from lalald.jobs import Job, Request, Stage, State
-from lalald.money import cost_text
-from lalald.store.reports import JobReport
-from lalald.store.requests import Kind, Requests
+from lalald.jobs.job import Job, Request, Stage, State
+from lalald.jobs.prices import cost_text
+from lalald.reports.formatting import count, shown
+from lalald.store.queries import JobReport
+from lalald.store.request_writer import Kind, Requests
 
 _WARNING = "This stops every task of your LALAL.AI account, those of other programs and of the website too."
 

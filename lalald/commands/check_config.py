@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lalald.commands.layout import Section
+from lalald.commands.output.tables import Section
 from lalald.config import Config, Inbox, Rule
 from lalald.errors import ConfigError
 
@@ -29,7 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """0 where all is well, 2 on errors in the configuration: they go to standard error, or with --json into the answer."""
-    from lalald.commands.layout import show
+    from lalald.commands.output.tables import show
     from lalald.config import find
     from lalald.config.loading import examine
 
@@ -42,9 +42,9 @@ def run(arguments: Namespace) -> int:
 
 
 def _print_json(examined: Examined, key: str) -> int:
-    from lalald.commands.error_output import exit_code_of
-    from lalald.commands.json_output import error_facts, show_json
-    from lalald.config import literal_names
+    from lalald.commands.output.error_output import exit_code_of
+    from lalald.commands.output.json_output import error_facts, show_json
+    from lalald.config.checks import literal_names
 
     try:
         config = examined.config()
@@ -68,7 +68,7 @@ def _print_json(examined: Examined, key: str) -> int:
 
 
 def _facts(inbox: Inbox) -> dict[str, Any]:
-    from lalald.inbox.mode import choose_mode
+    from lalald.inbox.scanning.watch_mode import choose_mode
 
     mode = choose_mode(inbox)
     return {
@@ -90,9 +90,9 @@ def _facts(inbox: Inbox) -> dict[str, Any]:
 
 def look_around(examined: Examined, environ: Mapping[str, str]) -> str:
     """Adds what is wrong with folders and the license key to what is wrong in the file. Returns where the key comes from."""
-    from lalald.config.folders import folder_mistakes
+    from lalald.config.checks.folders import folder_mistakes
     from lalald.config.key_files import BY_CONFIGURATION
-    from lalald.credentials import find_key
+    from lalald.config.license_key import find_key
 
     read, findings = examined.resolved, examined.findings
     if read is None:
@@ -123,8 +123,8 @@ def _accepted(examined: Examined) -> Config:
 
 
 def _sections(config: Config, key: str) -> Iterator[Section]:
-    from lalald import mounts
-    from lalald.config import literal_names
+    from lalald.config.checks import literal_names
+    from lalald.filesystem import mounts
 
     kind = mounts.filesystem_type(config.state_dir)
     rows = [
@@ -151,7 +151,7 @@ def _guard(config: Config) -> str:
 
 
 def _transfers(config: Config) -> str:
-    from lalald.quantities import format_rate
+    from lalald.config.quantities import format_rate
 
     told = []
     for what, many, rate in (
@@ -163,8 +163,8 @@ def _transfers(config: Config) -> str:
 
 
 def _inbox(inbox: Inbox) -> Section:
-    from lalald.inbox.mode import choose_mode
-    from lalald.quantities import format_duration
+    from lalald.config.quantities import format_duration
+    from lalald.inbox.scanning.watch_mode import choose_mode
 
     mode = choose_mode(inbox)
     depth = "subfolders too" if inbox.recursive else "without subfolders"
@@ -219,6 +219,6 @@ def _plain(value: object) -> str:
 
 
 def _delivered(rule: Rule) -> str:
-    from lalald.config.delivery import delivered_labels
+    from lalald.config.checks.outputs import delivered_labels
 
     return ", ".join(delivered_labels(rule)) or "every track"

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lalald.commands.layout import Bar, Cell, Section, on_a_terminal, say, show
+from lalald.commands.output.tables import Bar, Cell, Section, on_a_terminal, say, show
 from lalald.errors import StoreError, UsageError
-from lalald.jobs import State
-from lalald.money import cost_text
-from lalald.store.reports import JobReport, Reports
+from lalald.jobs.job import State
+from lalald.jobs.prices import cost_text
+from lalald.store.queries import JobReport, Reports
 
 if TYPE_CHECKING:
     from lalald.sandbox.demo import Stage
@@ -78,7 +78,7 @@ def _watched(stage: Stage) -> list[JobReport]:
     """Shows the jobs until the daemon has ended. Returns them as they were then."""
     looks = _looks(stage)
     if on_a_terminal():
-        from lalald.commands import terminal
+        from lalald.commands.output import terminal
 
         jobs: list[JobReport] = []
         with terminal.live() as draw:

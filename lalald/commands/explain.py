@@ -9,27 +9,27 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from lalald.commands.asking import duration_of
-from lalald.commands.daemon_user import become_daemon_user
-from lalald.commands.duplicate_advice import find_duplicate
-from lalald.commands.file_report import ExpectedHold, FileReport, Outcome, job_outcome
-from lalald.commands.json_output import show_json
-from lalald.commands.layout import show
-from lalald.commands.spend_forecast import SpendForecast
-from lalald.commands.unavailable_inbox import why_unavailable
+from lalald.commands.access.daemon_user import become_daemon_user
+from lalald.commands.access.unavailable_inbox import why_unavailable
+from lalald.commands.output.file_report import ExpectedHold, FileReport, Outcome, job_outcome
+from lalald.commands.output.json_output import show_json
+from lalald.commands.output.tables import show
 from lalald.config import Config, Inbox, Rule
-from lalald.consent import price_of, to_pay, to_pay_on_retry
 from lalald.errors import NoStoreError
-from lalald.file_numbers import int64
-from lalald.inbox.explain import EXISTING_SKIP, Explanation, explain, folder_refusal, knowing, within
-from lalald.inbox.first_look import MOST_TAKEN
-from lalald.inbox.found import handling, tasks
-from lalald.inbox.new_file_count import has_more_files_than
-from lalald.inbox.settle import ignore_broken_leases
+from lalald.filesystem.file_numbers import int64
+from lalald.inbox.explanation import EXISTING_SKIP, Explanation, explain, folder_refusal, knowing, within
+from lalald.inbox.first_scan import MOST_TAKEN
+from lalald.inbox.new_files import handling, tasks
+from lalald.inbox.readiness import ignore_broken_leases
+from lalald.inbox.scanning.new_file_count import has_more_files_than
 from lalald.inbox.writing_state import leases_reliable, writing_state
-from lalald.jobs import Hold, Job, State, recipe
+from lalald.jobs.consent import price_of, to_pay, to_pay_on_retry
+from lalald.jobs.job import Hold, Job, State, recipe
 from lalald.media.durations import measure
-from lalald.store.reports import JobReport, Reports
+from lalald.reports.duplicate_advice import find_duplicate
+from lalald.reports.pricing import duration_of
+from lalald.reports.spend_forecast import SpendForecast
+from lalald.store.queries import JobReport, Reports
 
 _NEW_ID = 2**62  # above every job: all others are earlier ones
 _TO_PROCESS_IT = "to have it processed, move it out of the inbox and back"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from lalald.control import report
+from lalald.control.socket_server import report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,6 +61,6 @@ def _state_folder(config: str | None) -> str:
     given = os.environ.get("LALALD_STATE_DIR", "")
     if given.startswith("/") and "$" not in given:
         return given
-    from lalald.commands.state_folder import state_dir
+    from lalald.commands.access.state_folder import state_dir
 
     return os.fspath(state_dir(config))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from lalald.commands.json_output import show_json
+from lalald.commands.command_list import VERBS, Verb
+from lalald.commands.output.json_output import show_json
 from lalald.commands.parser import build, unknown_command
-from lalald.commands.verbs import VERBS, Verb
 from lalald.errors import UsageError
 
 

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lalald.commands.json_output import show_json
-from lalald.commands.layout import Cell, PathCell, Section, show
-from lalald.commands.minutes_account import Minutes, local_midnight, minutes_account
-from lalald.commands.state_folder import state_dir
-from lalald.commands.wording import count, iso, moment, shown
-from lalald.money import cost_text
+from lalald.commands.access.state_folder import state_dir
+from lalald.commands.output.json_output import show_json
+from lalald.commands.output.tables import Cell, PathCell, Section, show
+from lalald.jobs.prices import cost_text
+from lalald.reports.formatting import count, iso, moment, shown
+from lalald.reports.minutes_account import Minutes, local_midnight, minutes_account
 from lalald.store.charges import ChargeReport, Charges, Period, PeriodSum
-from lalald.store.reports import Reports
+from lalald.store.queries import Reports
 
 _DAYS = 30
 _MOST_CHARGES = 20

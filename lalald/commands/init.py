@@ -8,7 +8,7 @@ import shlex
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from lalald.commands.json_output import show_json
+from lalald.commands.output.json_output import show_json
 from lalald.errors import FileError, UsageError
 
 _STARTER = Path(__file__).with_name("starter.yaml")

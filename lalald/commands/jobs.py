@@ -7,17 +7,17 @@ import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterable, Sequence
 
-from lalald.commands.error_output import exit_code_of
-from lalald.commands.facts import job_facts
-from lalald.commands.json_output import as_json, error_facts
-from lalald.commands.lines import Cell, Line, Span, columns, shortened, show, width_of_output
-from lalald.commands.state_folder import state_dir
-from lalald.commands.wording import count, shown, span
+from lalald.commands.access.state_folder import state_dir
+from lalald.commands.output.error_output import exit_code_of
+from lalald.commands.output.json_output import as_json, error_facts
+from lalald.commands.output.lines import Cell, Line, Span, columns, shortened, show, width_of_output
 from lalald.errors import StoreError
-from lalald.job_warnings import warning_of
-from lalald.jobs import Stage, State
-from lalald.money import cost_text
-from lalald.store.reports import JobReport, Reports
+from lalald.jobs.job import Stage, State
+from lalald.jobs.job_warnings import warning_of
+from lalald.jobs.prices import cost_text
+from lalald.reports.formatting import count, shown, span
+from lalald.reports.job_json import job_facts
+from lalald.store.queries import JobReport, Reports
 
 _LIMIT = 50
 _MOST_DIGITS = 100  # Python refuses to read thousands of them

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser, Namespace
 
-from lalald.commands.json_output import show_json
-from lalald.commands.layout import say
-from lalald.money import free_text
+from lalald.commands.output.json_output import show_json
+from lalald.commands.output.tables import say
+from lalald.jobs.prices import free_text
 
 _NONE_LEFT = (
     "No minutes are left. Buy more on the LALAL.AI website: jobs that wait for them are resumed automatically,"
@@ -20,7 +20,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    from lalald.commands.service import ask
+    from lalald.commands.access.api_query import ask
     from lalald.config import find, load
 
     left = ask(load(find(arguments.config, os.environ), os.environ), lambda client: client.minutes_left())

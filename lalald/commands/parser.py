@@ -8,8 +8,8 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from lalald import __version__
-from lalald.commands.verbs import GROUPS, VERBS, Verb
-from lalald.commands.wrapping import command_line, wrapped
+from lalald.commands.command_list import GROUPS, VERBS, Verb
+from lalald.commands.output.wrapping import command_line, wrapped
 from lalald.errors import UsageError
 from lalald.suggestions import unknown
 

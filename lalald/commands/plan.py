@@ -9,16 +9,16 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from lalald.commands.daemon_user import become_daemon_user
-from lalald.commands.json_output import show_json
-from lalald.commands.layout import Cell, PathCell, Section, show
-from lalald.commands.pricing import Plan, priced
-from lalald.commands.wording import count, price, shown
+from lalald.commands.access.daemon_user import become_daemon_user
+from lalald.commands.output.json_output import show_json
+from lalald.commands.output.tables import Cell, PathCell, Section, show
 from lalald.config import Config
 from lalald.errors import LalaldError, NoStoreError
-from lalald.inbox.settle import ignore_broken_leases
-from lalald.money import cost_text, free_text
-from lalald.store.reports import Reports
+from lalald.inbox.readiness import ignore_broken_leases
+from lalald.jobs.prices import cost_text, free_text
+from lalald.reports.formatting import count, price, shown
+from lalald.reports.pricing import Plan, priced
+from lalald.store.queries import Reports
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -48,7 +48,7 @@ def _tick(files: int) -> None:
 
 def _minutes_left(config: Config) -> tuple[float | None, str | None]:
     """What the service says, or why it does not."""
-    from lalald.commands.service import ask
+    from lalald.commands.access.api_query import ask
 
     try:
         return ask(config, lambda client: client.minutes_left()), None

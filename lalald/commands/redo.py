@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser, Namespace
 
-from lalald.commands.asking import by_the_rules_of_now, duration_of, each_once, job_id, jobs_named, ring
-from lalald.commands.facts import source
-from lalald.commands.json_output import show_json
-from lalald.commands.quotes import facts, quote, show_quotes
-from lalald.commands.state_folder import state_dir
-from lalald.commands.wording import shown
+from lalald.commands.access.job_selection import by_the_rules_of_now, each_once, job_id, jobs_named, ring, show_quotes
+from lalald.commands.access.state_folder import state_dir
+from lalald.commands.output.json_output import show_json
 from lalald.errors import UsageError
-from lalald.jobs import State
-from lalald.moves import carried_again
-from lalald.naming import shell_word
-from lalald.store.reports import JobReport, Reports
-from lalald.store.requests import Kind, Requests
+from lalald.filesystem.names import shell_word
+from lalald.jobs.job import State
+from lalald.jobs.transitions import carried_again
+from lalald.reports.formatting import shown
+from lalald.reports.job_json import source
+from lalald.reports.pricing import duration_of
+from lalald.reports.quotes import facts, quote
+from lalald.store.queries import JobReport, Reports
+from lalald.store.request_writer import Kind, Requests
 
 
 def add_arguments(parser: ArgumentParser) -> None:

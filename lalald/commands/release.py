@@ -7,18 +7,26 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from lalald.commands.asking import configuration, fitting, folder_named, job_id, jobs_named, ring
-from lalald.commands.error_output import exit_code_of
-from lalald.commands.json_output import error_facts, show_json
-from lalald.commands.layout import say
-from lalald.commands.quotes import Price, Quote, by_hold, show_quotes, together
-from lalald.commands.release_forecast import forecast
-from lalald.commands.state_folder import state_dir
-from lalald.commands.wording import charged, count, shown
+from lalald.commands.access.job_selection import (
+    configuration,
+    fitting,
+    folder_named,
+    job_id,
+    jobs_named,
+    ring,
+    show_quotes,
+)
+from lalald.commands.access.state_folder import state_dir
+from lalald.commands.output.error_output import exit_code_of
+from lalald.commands.output.json_output import error_facts, show_json
+from lalald.commands.output.tables import say
 from lalald.errors import UsageError
-from lalald.jobs import Hold, HoldSource, Request, State
-from lalald.store.reports import HoldReport, JobReport
-from lalald.store.requests import Kind, Requests
+from lalald.jobs.job import Hold, HoldSource, Request, State
+from lalald.reports.formatting import charged, count, shown
+from lalald.reports.quotes import Price, Quote, by_hold, together
+from lalald.reports.release_forecast import forecast
+from lalald.store.queries import HoldReport, JobReport
+from lalald.store.request_writer import Kind, Requests
 
 _RESUMES = "their tasks are paid and do not move; they resume automatically when they do."
 _PAYS_AGAIN = "releasing them pays again. Name them, or add `--hold lost_task`, to do that."

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from lalald.commands.asking import inbox_named, ring
-from lalald.commands.json_output import show_json
-from lalald.commands.layout import say
-from lalald.commands.state_folder import state_dir
-from lalald.commands.wording import shown
-from lalald.store.requests import Kind, Requests
+from lalald.commands.access.job_selection import inbox_named, ring
+from lalald.commands.access.state_folder import state_dir
+from lalald.commands.output.json_output import show_json
+from lalald.commands.output.tables import say
+from lalald.reports.formatting import shown
+from lalald.store.request_writer import Kind, Requests
 
 
 def add_arguments(parser: ArgumentParser) -> None:

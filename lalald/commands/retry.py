@@ -5,15 +5,15 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 
-from lalald.commands.asking import by_the_rules_of_now, fitting, jobs_named, ring
-from lalald.commands.json_output import show_json
-from lalald.commands.layout import say
-from lalald.commands.quotes import facts, quote_of_retry, show_quotes
-from lalald.commands.state_folder import state_dir
+from lalald.commands.access.job_selection import by_the_rules_of_now, fitting, jobs_named, ring, show_quotes
+from lalald.commands.access.state_folder import state_dir
+from lalald.commands.output.json_output import show_json
+from lalald.commands.output.tables import say
 from lalald.errors import UsageError
-from lalald.jobs import Request, State
-from lalald.store.reports import JobReport
-from lalald.store.requests import Requests
+from lalald.jobs.job import Request, State
+from lalald.reports.quotes import facts, quote_of_retry
+from lalald.store.queries import JobReport
+from lalald.store.request_writer import Requests
 
 
 def add_arguments(parser: ArgumentParser) -> None:

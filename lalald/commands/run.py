@@ -23,19 +23,19 @@ def run(arguments: Namespace) -> int:
 
 def carry(arguments: Namespace, accept: Callable[[Config], None]) -> int:
     """The life of the daemon. Its configuration is shown to `accept` first, whose error is its end."""
-    from lalald import log_output
-    from lalald.config import apart, find
-    from lalald.journal import write_exception
+    from lalald.config import find, subprocess_loader
+    from lalald.daemon.log import log_output
+    from lalald.daemon.log.journal import write_exception
 
     log_output.take_over()
     sys.excepthook = write_exception
     # A reload that is asked for before there is a daemon to do it would be its end; what has changed is being read just now.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    reading = apart.begin(find(arguments.config, os.environ), os.environ)
-    from lalald import belonging, daemon  # takes as long as the reading does
+    reading = subprocess_loader.begin(find(arguments.config, os.environ), os.environ)
+    from lalald.daemon import daemon, sandbox_guard  # takes as long as the reading does
 
     config = reading()
     accept(config)
     return daemon.run(
-        config, once=arguments.once, open_store=lambda state_dir: belonging.open_store(state_dir, config.api_url)
+        config, once=arguments.once, open_store=lambda state_dir: sandbox_guard.open_store(state_dir, config.api_url)
     )

@@ -8,20 +8,20 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from operator import itemgetter
 
-from lalald.commands.asking import jobs_named
-from lalald.commands.facts import job_facts, source, task_state, track_path
-from lalald.commands.json_output import show_json
-from lalald.commands.layout import Bar, Cell, Section, show
-from lalald.commands.remedies import to_do
-from lalald.commands.state_folder import state_dir
-from lalald.commands.wording import count, moment, shown, span, trouble_told
-from lalald.failure_advice import what_to_do
-from lalald.job_results import results_folder
-from lalald.job_warnings import warnings_of
-from lalald.jobs import Job, Stage, State, Task, Track
-from lalald.money import cost_text
-from lalald.quantities import format_duration, format_rate, format_size
-from lalald.store.reports import Charge, Fact, JobReport, Reports
+from lalald.commands.access.job_selection import jobs_named
+from lalald.commands.access.state_folder import state_dir
+from lalald.commands.output.json_output import show_json
+from lalald.commands.output.tables import Bar, Cell, Section, show
+from lalald.config.quantities import format_duration, format_rate, format_size
+from lalald.jobs.failure_advice import what_to_do
+from lalald.jobs.job import Job, Stage, State, Task, Track
+from lalald.jobs.job_results import results_folder
+from lalald.jobs.job_warnings import warnings_of
+from lalald.jobs.prices import cost_text
+from lalald.reports.formatting import count, moment, shown, span, trouble_told
+from lalald.reports.hold_advice import to_do
+from lalald.reports.job_json import job_facts, source, task_state, track_path
+from lalald.store.queries import Charge, Fact, JobReport, Reports
 
 _PAID_AGAIN = "what was paid is not paid again; only `lalald redo {}` does that"
 

@@ -7,9 +7,9 @@ import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from lalald.commands.overview import Folders, gather
-from lalald.commands.state_folder import state_dir
+from lalald.commands.access.state_folder import state_dir
 from lalald.errors import ConfigError, UsageError
+from lalald.reports.status_report import Folders, gather
 
 _EVERY_SECONDS = 1.0
 
@@ -21,11 +21,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    from lalald.commands.json_output import show_json
-    from lalald.commands.layout import on_a_terminal
-    from lalald.commands.lines import show, width_of_output
-    from lalald.commands.status_json import facts
-    from lalald.commands.status_screen import lines
+    from lalald.commands.output.json_output import show_json
+    from lalald.commands.output.lines import show, width_of_output
+    from lalald.commands.output.status_screen import lines
+    from lalald.commands.output.tables import on_a_terminal
+    from lalald.reports.status_json import facts
 
     folder = state_dir(arguments.config)
     configured, mistake = _folders(arguments.config)
@@ -44,9 +44,9 @@ def run(arguments: Namespace) -> int:
 
 
 def _watch(folder: Path, configured: Folders | None, mistake: str | None) -> int:
-    from lalald.commands.lines import Line, width_of_output
-    from lalald.commands.status_screen import lines
-    from lalald.commands.terminal import watch
+    from lalald.commands.output.lines import Line, width_of_output
+    from lalald.commands.output.status_screen import lines
+    from lalald.commands.output.terminal import watch
 
     def look() -> list[Line]:
         return list(lines(gather(folder, configured, mistake, time.time()), width_of_output()))
@@ -57,10 +57,10 @@ def _watch(folder: Path, configured: Folders | None, mistake: str | None) -> int
 
 def _folders(explicit: str | None) -> tuple[Folders | None, str | None]:
     """The configured folders; or none, and what is wrong with the configuration: the daemon's own words still can be told."""
-    from lalald.config import apart, find
+    from lalald.config import find, subprocess_loader
 
     try:
-        config = apart.load(find(explicit, os.environ), os.environ, quiet=True)
+        config = subprocess_loader.load(find(explicit, os.environ), os.environ, quiet=True)
     except ConfigError as error:
         return None, str(error).splitlines()[0]
     outboxes = dict.fromkeys(str(inbox.outbox) for inbox in config.inboxes)

@@ -6,12 +6,12 @@ import os
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from lalald.commands.error_output import complain, exit_code_of
-from lalald.commands.json_output import error_facts, show_json
-from lalald.commands.layout import Section, say, show
-from lalald.commands.wording import iso, moment, shown
+from lalald.commands.output.error_output import complain, exit_code_of
+from lalald.commands.output.json_output import error_facts, show_json
+from lalald.commands.output.tables import Section, say, show
 from lalald.errors import ServiceError
 from lalald.presets import VOICES
+from lalald.reports.formatting import iso, moment, shown
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -24,7 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Those that everybody has are told even where the account's own cannot be."""
-    from lalald.commands.service import ask
+    from lalald.commands.access.api_query import ask
     from lalald.config import find, load
 
     config = load(find(arguments.config, os.environ), os.environ)

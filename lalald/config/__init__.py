@@ -39,6 +39,6 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
 def check_folders(config: Config) -> list[str]:
     """Mistakes of folders: missing, unreadable, or not writable where the configuration needs it. Not asked by `load`: mounts are
     late at boot, and the daemon waits for them."""
-    from lalald.config.folders import check_folders as checked
+    from lalald.config.checks.folders import check_folders as checked
 
     return checked(config)

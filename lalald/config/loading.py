@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from lalald.config.checks.misnamed import unknown_variables, unread_files
+from lalald.config.diagnostics import Findings, spelled
 from lalald.config.key_files import BY_ENVIRONMENT, key_files, readable_by_others
-from lalald.config.misnamed import unknown_variables, unread_files
-from lalald.config.mistakes import Findings, spelled
 from lalald.config.model import Config
 from lalald.config.paths import SYSTEM_CONFIG, absolute, home_config_folder
-from lalald.config.reading import Plain, read
-from lalald.config.resolve import Reading, Resolved, resolved
-from lalald.config.shape import shaped
-from lalald.config.source_text import read_text
+from lalald.config.resolving import Reading, Resolved, resolved
+from lalald.config.validation import shaped
+from lalald.config.yaml.reader import Plain, read
+from lalald.config.yaml.source_text import read_text
 from lalald.errors import ConfigError
 from lalald.suggestions import quoted
 

@@ -123,3 +123,6 @@ class Config:
     history: float = 90 * DAY_SECONDS
     warnings: tuple[str, ...] = field(default=(), compare=False)
     lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
+
+
+PLACEHOLDERS = frozenset({"dir", "name", "label", "ext", "task", "rule", "mode", "type", "id", "date"})

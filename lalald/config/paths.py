@@ -110,7 +110,7 @@ def home_config_folder(environ: Mapping[str, str]) -> Path | None:
 
 def _elsewhere(folders: Iterable[Path]) -> str:
     """What to do without a configuration: by what lies in the working folder, or nearly where it should be."""
-    from lalald.config.misnamed import files_like_a_configuration
+    from lalald.config.checks.misnamed import files_like_a_configuration
 
     if os.path.isfile("config.yaml"):
         return 'This folder has one: "lalald --config ./config.yaml …" uses it.'
@@ -129,7 +129,7 @@ def _named(named: str, origin: str, environ: Mapping[str, str]) -> Path:
     except ValueError as error:
         raise ConfigError(f"{origin}: {error}", hint="lalald init writes a configuration to start from") from None
     if not _is_there(path):
-        from lalald.config.misnamed import similar_file
+        from lalald.config.checks.misnamed import similar_file
 
         near = similar_file(path)
         hint = f'Did you mean "{near}"?' if near else "lalald init writes one to start from"

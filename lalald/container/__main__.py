@@ -14,8 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from lalald import __main__ as program
-from lalald import streams
 from lalald.container.user import become
+from lalald.daemon import streams
 from lalald.errors import ConfigError
 
 TYPE_CHECKING = False

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from lalald import disk_errors, logs
 from lalald.config import Config
 from lalald.container import defaults, volumes
+from lalald.daemon.log import log_setup
 from lalald.errors import ConfigError
+from lalald.filesystem import disk_errors
 
 
 def belongings(config_dir: Path, environ: Mapping[str, str]) -> list[Path]:
@@ -82,7 +83,7 @@ def _write_default(config_dir: Path, environ: Mapping[str, str]) -> None:
 
 def _tell(config: Config, environ: Mapping[str, str], *, uses_default: bool) -> None:
     """What is set in vain, and what cannot be written, in the daemon's own log."""
-    log: Any = logs.Lines(config.log, environ).log()
+    log: Any = log_setup.Lines(config.log, environ).log()
     unused = [name for name in defaults.VARIABLES if environ.get(name)]
     if unused and not uses_default:
         log.warning("container.variables_unused", variables=unused, reason=f"{config.path} decides")

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from lalald import disk_errors, mounts
 from lalald.config import Config
 from lalald.errors import ConfigError
+from lalald.filesystem import disk_errors, mounts
 
 _YES = frozenset({"1", "true", "yes", "on"})
 _NO = frozenset({"", "0", "false", "no", "off"})

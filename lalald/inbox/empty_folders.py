@@ -13,9 +13,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from lalald import rules
-from lalald.inbox.desk import Desk
-from lalald.inbox.explain import own_folders
+from lalald.inbox.explanation import own_folders
+from lalald.inbox.registration import Desk
+from lalald.inbox.selection import rules
 from lalald.store.arrived_folders import ArrivedFolders
 
 EMPTY_SECONDS = 600.0

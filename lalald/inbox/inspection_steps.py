@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from lalald import files
+from lalald.archive.error_note import came_back
 from lalald.config import Inbox
-from lalald.inbox import explain
-from lalald.inbox.accounts import Account, Books, Chosen, settle_accounts
-from lalald.inbox.explain import Choice
-from lalald.inspections import Inspections
-from lalald.jobs import Job
-from lalald.stages.archive import came_back
+from lalald.filesystem import files
+from lalald.inbox import explanation
+from lalald.inbox.explanation import Choice
+from lalald.inbox.reconcile import Account, Books, Chosen, settle_accounts
+from lalald.jobs.job import Job
+from lalald.media.inspections import Inspections
 
 Reconcile = Callable[[Books, Inbox, Iterable[Chosen], Sequence[str], str, float], Account]
 
@@ -21,9 +21,9 @@ Reconcile = Callable[[Books, Inbox, Iterable[Chosen], Sequence[str], str, float]
 class InspectionSteps:
     """An exception in any of them is the fault of the file that it was called for."""
 
-    refusal: Callable[[Inbox, str], str | None] = explain.refusal
-    folder_refusal: Callable[[Inbox, str], str | None] = explain.folder_refusal
-    choose: Callable[[Inbox, str], Choice] = explain.choose
+    refusal: Callable[[Inbox, str], str | None] = explanation.refusal
+    folder_refusal: Callable[[Inbox, str], str | None] = explanation.folder_refusal
+    choose: Callable[[Inbox, str], Choice] = explanation.choose
     sha256: Callable[[str], str] = files.sha256_of
     reconcile: Reconcile = settle_accounts
     came_back: Callable[[Job], None] = came_back

@@ -8,24 +8,24 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from lalald import presence
 from lalald.clock import Clock
 from lalald.config import Inbox
-from lalald.disks import Disks
+from lalald.config.quantities import format_duration
 from lalald.errors import FolderUnavailableError, StoreError, StoreRefusedError
-from lalald.fault_kinds import described, is_exhaustion
-from lalald.inbox.desk import Desk
+from lalald.filesystem import markers
+from lalald.filesystem.markers import Presence
+from lalald.filesystem.mount_pools import Disks
+from lalald.filesystem.mounts import Mounts
 from lalald.inbox.empty_folders import EMPTY_SECONDS, EmptyFolders
+from lalald.inbox.inbox_status import InboxState, ScanReport
 from lalald.inbox.inspection_steps import InspectionSteps
-from lalald.inbox.mode import Mode, choose_mode
-from lalald.inbox.report import InboxState, ScanReport
+from lalald.inbox.registration import Desk
+from lalald.inbox.scanning.native_watch import Hints, Watch, WatchError
+from lalald.inbox.scanning.scan import sweep
+from lalald.inbox.scanning.unreadable import Unreadable
+from lalald.inbox.scanning.watch_mode import Mode, choose_mode
 from lalald.inbox.set_aside import RunsOnStore
-from lalald.inbox.sweep import sweep
-from lalald.inbox.unreadable import Unreadable
-from lalald.inbox.watch import Hints, Watch, WatchError
-from lalald.mounts import Mounts
-from lalald.presence import Presence
-from lalald.quantities import format_duration
+from lalald.jobs.unexpected_errors import described, is_exhaustion
 
 PROBE_SECONDS = 10.0  # at most, between looks at an inbox that is not there, and tries with a state folder that is full
 FIRST_PROBE_SECONDS = 0.5
@@ -141,7 +141,7 @@ class Intake:
         if not self._begun:
             return self.describe().reason if self.has_answered and not self._is_available else None
         try:
-            found = await self._disks.look(self._root, presence.look, self._marker, self._numbers_before)
+            found = await self._disks.look(self._root, markers.look, self._marker, self._numbers_before)
         except FolderUnavailableError as error:
             found = Presence(False, f"{error} {error.hint}".strip())
         if found.available != self._is_available:
@@ -170,7 +170,7 @@ class Intake:
     async def accept(self) -> None:
         """From now on the folder that stands at the inbox's path is the right one."""
         with suppress(OSError, FolderUnavailableError):
-            marker = await self._in_thread(presence.accept, self._root)
+            marker = await self._in_thread(markers.accept, self._root)
             if marker != self._marker:
                 await self._desk.remember_marker(marker)
                 self._marker = marker
@@ -334,7 +334,7 @@ class Intake:
         """Looks whether the inbox is there; if it is there again, it is watched and looked at as a whole."""
         self._look_wanted = False
         before = self._presence
-        found = await self._in_thread(presence.look, self._root, self._marker, self._numbers_before)
+        found = await self._in_thread(markers.look, self._root, self._marker, self._numbers_before)
         self._presence = found
         self._desk.presence_in_doubt = False
         if not found.available:

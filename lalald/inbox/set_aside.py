@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from lalald.clock import Clock
-from lalald.fault_kinds import described, signature
-from lalald.inspections import CondemnedFileError
-from lalald.jobs import told
+from lalald.jobs.job import told
+from lalald.jobs.unexpected_errors import described, signature
+from lalald.media.inspections import CondemnedFileError
 from lalald.store import Store
 from lalald.store.set_aside_files import SetAsideFiles
 

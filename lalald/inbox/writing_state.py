@@ -7,8 +7,8 @@ import stat
 from dataclasses import dataclass
 
 from lalald.config import Inbox
-from lalald.inbox.mode import choose_mode
-from lalald.inbox.settle import UNTOLD_SECONDS, Writers, writers_of
+from lalald.inbox.readiness import UNTOLD_SECONDS, Writers, writers_of
+from lalald.inbox.scanning.watch_mode import choose_mode
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from collections.abc import Callable
 
 from lalald.media.bounded_file import BoundedFile
 from lalald.media.containers import aiff, asf, flac, matroska, mp4, mpeg_audio, mpeg_video, ogg, raw_aac, wave
-from lalald.media.containers.tags import start_of_audio
+from lalald.media.containers.tag_blocks import start_of_audio
 from lalald.media.length import UNKNOWN, Length
 
 LONGEST_SECONDS = 1_000 * 3600.0  # a header that says more is damaged

@@ -5,11 +5,11 @@
 Each step can be run again after a crash at any instruction, and makes no second copy.
 """
 
-from lalald.endings import Heard
 from lalald.errors import NameTakenError, StagingLostError, TwinChangedError
-from lalald.outbox.arrivals import copy_twin, fetch, most_track_bytes
-from lalald.outbox.names import are_there, reserve, unnamed
-from lalald.outbox.places import place
+from lalald.outbox.extensions import Heard
+from lalald.outbox.fetch import copy_twin, fetch, most_track_bytes
+from lalald.outbox.name_selection import are_there, reserve, unnamed
+from lalald.outbox.placement import place
 from lalald.outbox.staging import (
     Staged,
     clear,

@@ -7,7 +7,7 @@ import os
 from contextlib import suppress
 
 from lalald.errors import FileError, FolderUnavailableError
-from lalald.folder_probe import (
+from lalald.filesystem.folder_probe import (
     attempted,
     check_content,
     existing_folder,
@@ -17,10 +17,10 @@ from lalald.folder_probe import (
     try_rename,
     write_hidden,
 )
-from lalald.naming import shown
+from lalald.filesystem.names import shown
+from lalald.filesystem.placeholders import clear_own_litter, hidden_path
+from lalald.filesystem.renaming import REPLACE_REFUSALS, rename_without_replacing
 from lalald.outbox.staging import FOLDER
-from lalald.placeholders import clear_own_litter, hidden_path
-from lalald.renaming import REPLACE_REFUSALS, rename_without_replacing
 
 
 def try_placement(outbox: str, folder: str, *, overwrites: bool) -> None:

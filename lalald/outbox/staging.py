@@ -16,10 +16,10 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from shutil import rmtree
 
-from lalald.endings import Heard
-from lalald.files import facts_of, listed, plain_errors
-from lalald.jobs import Job, Stage, State, Track
-from lalald.naming import TrackKey, wanted_tracks
+from lalald.filesystem.files import facts_of, listed, plain_errors
+from lalald.jobs.job import Job, Stage, State, Track
+from lalald.outbox.extensions import Heard
+from lalald.outbox.template import TrackKey, wanted_tracks
 
 FOLDER = ".lalald-staging"
 MANIFEST = "manifest"

@@ -16,9 +16,9 @@ from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 from lalald.errors import UsageError
-from lalald.sandbox.faults import BadFaultError, Fault, fault
+from lalald.sandbox.faults.faults import BadFaultError, Fault, fault
 from lalald.sandbox.options import Options, chosen
-from lalald.sandbox.upload_folder import upload_folder
+from lalald.sandbox.service.upload_folder import upload_folder
 
 Result = TypeVar("Result")
 LAST_ANSWER_SECONDS = 0.05  # for whoever asked for it to hear so
@@ -34,9 +34,9 @@ class Servers:
 
     def __init__(self, options: Options, folder: Path) -> None:
         try:
-            from lalald.sandbox import app, control, downloads
-            from lalald.sandbox.connection import Listener
-            from lalald.sandbox.rehearsal import Rehearsal
+            from lalald.sandbox.http import app, control, downloads
+            from lalald.sandbox.http.connection import Listener
+            from lalald.sandbox.sandbox_state import Rehearsal
         except ModuleNotFoundError as missing:
             hint = "pip install 'lalald[sandbox]'"
             raise SandboxError(f"the sandbox needs {missing.name}, which is not installed", hint=hint) from None

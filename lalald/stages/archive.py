@@ -7,10 +7,13 @@ import stat
 from contextlib import suppress
 from dataclasses import replace
 
-from lalald import consent, error_note, filing
+from lalald.archive import error_note, source_moves
+from lalald.archive.error_note import take_back
+from lalald.archive.source_moves import Beside, Source, StrangerError
+from lalald.archive.source_paths import root_of, source_path
 from lalald.errors import FileError, FolderUnavailableError
-from lalald.file_numbers import int64
-from lalald.files import (
+from lalald.filesystem.file_numbers import int64
+from lalald.filesystem.files import (
     Step,
     check_folder,
     facts_of,
@@ -21,11 +24,10 @@ from lalald.files import (
     plain_errors,
     refuses_name,
 )
-from lalald.filing import Beside, Source, StrangerError
-from lalald.jobs import Job, warned
-from lalald.moves import fresh
-from lalald.naming import fitting, portable, shown
-from lalald.stages.places import root_of, source_path
+from lalald.filesystem.names import fitting, portable, shown
+from lalald.jobs import consent
+from lalald.jobs.job import Job, warned
+from lalald.jobs.transitions import fresh
 
 _GONE = "its source file was gone before it could be filed away"
 _STRANGER = "another file now has the name of its source file; it was not touched"
@@ -44,7 +46,7 @@ def file_success(job: Job, *, step: Step = no_step) -> Job:
     except StrangerError:
         return warned(replace(job, filed=True), _STRANGER)
     except FileError as error:
-        if filing.is_aside(source):
+        if source_moves.is_aside(source):
             error.hint = f"{error.hint} Until then the file waits as {shown(source.aside)}.".lstrip()
         raise
     if job.location is not None:
@@ -67,16 +69,10 @@ def file_failure(job: Job, *, step: Step = no_step) -> Job:
         except StrangerError:
             filed = warned(job, _STRANGER)
         except BaseException:
-            if filing.is_aside(source):
-                filing.put_back(source)
+            if source_moves.is_aside(source):
+                source_moves.put_back(source)
             raise
     return replace(filed, filed=True)
-
-
-def take_back(job: Job) -> None:
-    """The job goes on: the note beside its file, as the row last knew its place, is no longer true."""
-    if job.location is not None:
-        error_note.remove(job, job.location)
 
 
 def taken_up(job: Job) -> Job:
@@ -95,12 +91,6 @@ def taken_up(job: Job) -> Job:
     return job
 
 
-def came_back(job: Job) -> None:
-    """Its file was dragged from where the row knew it: the note there is no longer true, unless that was a copy."""
-    if job.location is not None and not os.path.lexists(job.location):
-        error_note.remove(job, job.location)
-
-
 def _source(job: Job) -> Source:
     return Source(job, source_path(job))
 
@@ -110,7 +100,7 @@ def _keep(job: Job, _source: Source, _step: Step) -> Job:
 
 
 def _delete(job: Job, source: Source, step: Step) -> Job:
-    if not filing.remove(source, step):
+    if not source_moves.remove(source, step):
         _check_not_emptied(job)
     return replace(job, location=None)
 
@@ -132,14 +122,14 @@ def _move(job: Job, source: Source, configured: str, step: Step, beside: Beside 
         check_folder(root)
         within, name = os.path.split(_accepted(root, job.path))
     folder = os.path.normpath(os.path.join(root, below, within))
-    found = filing.find(source)
+    found = source_moves.find(source)
     if found is None:
-        moved = filing.moved_before(source, folder, name)
+        moved = source_moves.moved_before(source, folder, name)
         if moved is None:
             _check_not_emptied(job)
         return _moved(job, moved) if moved else warned(job, _GONE)
     make_folders(root, os.path.join(below, within), step)
-    return _moved(job, filing.move(source, found, folder, name, step, beside))
+    return _moved(job, source_moves.move(source, found, folder, name, step, beside))
 
 
 def _moved(job: Job, location: str) -> Job:
@@ -161,8 +151,8 @@ def _accepted(root: str, path: str) -> str:
 
 
 def _stay(job: Job, source: Source, beside: Beside | None) -> Job:
-    if filing.is_aside(source):
-        filing.put_back(source)
+    if source_moves.is_aside(source):
+        source_moves.put_back(source)
     if beside and os.path.lexists(source.path):  # whatever became of it: the note tells
         with suppress(FileExistsError):
             beside.put(source.path)

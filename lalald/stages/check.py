@@ -6,10 +6,10 @@ from collections.abc import Mapping, Set
 from dataclasses import replace
 
 from lalald.api import TaskAnswer
-from lalald.jobs import Done, Hold, Job, Stage, Task, TaskFailure, Track, warned
-from lalald.naming import shown
+from lalald.filesystem.names import shown
+from lalald.jobs.job import Done, Hold, Job, Stage, Task, TaskFailure, Track, warned
+from lalald.jobs.wanted_tracks import none_matched
 from lalald.stages.expected_tracks import answered, has_no_label
-from lalald.stages.tracks import none_matched
 
 TOLD_SECONDS = 24 * 3600.0  # the document: checking is possible within 24 h after the task's creation
 GIVEN_UP_AFTER_SECONDS = 600.0  # without a word of it after that: one look at a clock that was turned gives up nothing

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lalald.errors import RefusedError, TransientError
-from lalald.jobs import Done, Job, Later, Outcome, Stage, warned
-from lalald.stages.bench import Bench
+from lalald.jobs.job import Done, Job, Later, Outcome, Stage, warned
+from lalald.stages.context import Bench
 
 _FETCHING_SECONDS = 60.0  # its end wakes the job; this is for one that waits for something else by then
 _KEPT_SECONDS = 24 * 3600.0  # the service deletes sources by itself about a day after the upload

@@ -19,13 +19,13 @@ from lalald.errors import (
     TransientError,
     TwinChangedError,
 )
-from lalald.jobs import Done, Held, Hold, Job, Outcome, Stage, Task, TaskFailure, Track, host_of
+from lalald.jobs.job import Done, Held, Hold, Job, Outcome, Stage, Task, TaskFailure, Track, host_of
+from lalald.jobs.wanted_tracks import owed
 from lalald.outbox import Staged
 from lalald.stages import duplicates
-from lalald.stages.bench import Bench
 from lalald.stages.check import seconds_till_asked_again
-from lalald.stages.room import likely_size, room_for_tracks
-from lalald.stages.tracks import owed
+from lalald.stages.context import Bench
+from lalald.stages.precharge.disk_space import likely_size, room_for_tracks
 
 _LINKS_ASKED_AT_MOST = 2
 _FRESH_SECONDS = 1.0  # of a look at the outbox before fetching; before anything is put in place there is another

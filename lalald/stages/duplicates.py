@@ -18,15 +18,15 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
 
+from lalald.archive.source_paths import source_folder, source_path
 from lalald.errors import FileError, FolderUnavailableError
-from lalald.jobs import Done, Held, Hold, Job, Later, Outcome, Stage, State, Task, Track, task_key, told
-from lalald.moves import fresh
+from lalald.jobs.job import Done, Held, Hold, Job, Later, Outcome, Stage, State, Task, Track, task_key, told
+from lalald.jobs.transitions import fresh
+from lalald.jobs.wanted_tracks import wanted
 from lalald.presets import expected_labels
-from lalald.stages.bench import Bench
-from lalald.stages.places import source_folder, source_path
-from lalald.stages.preflight import hold_of
-from lalald.stages.source import digest
-from lalald.stages.tracks import wanted
+from lalald.stages.context import Bench
+from lalald.stages.precharge.preflight import hold_of
+from lalald.stages.precharge.source_check import digest
 from lalald.store import Store
 
 _WAIT_SECONDS = 3600.0  # the earlier job's end wakes this one; this is for one that is trimmed away

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from lalald.api import AnsweredTrack
-from lalald.jobs import Task, Track
-from lalald.naming import fold
+from lalald.filesystem.names import fold
+from lalald.jobs.job import Task, Track
+from lalald.jobs.wanted_tracks import wanted
 from lalald.presets import MODES, expected_labels, mistakes, required_labels
-from lalald.stages.tracks import wanted
 
 
 def answered(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from lalald.api import TaskAnswer
-from lalald.jobs import Done, Held, Job, Stage, Task
+from lalald.jobs.job import Done, Held, Job, Stage, Task
 from lalald.stages.duplicates import ask_instead
 from lalald.stages.expected_tracks import answered
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from lalald.errors import ServiceError
-from lalald.jobs import Done, Held, Hold, Job, Outcome, Stage, Task
+from lalald.jobs.job import Done, Held, Hold, Job, Outcome, Stage, Task
 from lalald.presets import BATCHABLE
-from lalald.stages.before_charge import held_before_the_charge
-from lalald.stages.bench import Bench
-from lalald.stages.skip import skip
-from lalald.stages.source import changed, gone
+from lalald.stages.context import Bench
+from lalald.stages.precharge.before_charge import held_before_the_charge
+from lalald.stages.precharge.skip_existing import skip
+from lalald.stages.precharge.source_check import changed, gone
 from lalald.stages.start_answers import unanswered, without_source
 
 _ABOUT_TO_EXPIRE_SECONDS = 60.0

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from lalald.api import Started, StartRefused
 from lalald.errors import RateLimitedError, ServiceError, TransientError, UnusableAnswerError
-from lalald.failure_kinds import error_code
-from lalald.jobs import Done, Held, Hold, HoldSource, Job, Later, Outcome, Stage, Task, TaskFailure
-from lalald.money import minutes as cost
-from lalald.stages.bench import Bench
+from lalald.jobs.failure_kinds import error_code
+from lalald.jobs.job import Done, Held, Hold, HoldSource, Job, Later, Outcome, Stage, Task, TaskFailure
+from lalald.jobs.prices import minutes as cost
+from lalald.stages.context import Bench
 
 UNUSABLE_ANSWERS_AT_MOST = 3  # in a row: then the task counts as started, with its id lost
 RESUBMITTED_AT_MOST = 1  # a service whose answers never arrive is not paid for ever

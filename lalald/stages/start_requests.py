@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from lalald.api import SplitItem, Started, StartRefused
 from lalald.errors import RateLimitedError, RefusedError, ServiceError, TransientError
-from lalald.halving import Halving
-from lalald.jobs import Job, Task
-from lalald.stages.bench import Bench
+from lalald.jobs.halving import Halving
+from lalald.jobs.job import Job, Task
+from lalald.stages.context import Bench
 from lalald.stages.split import batches, owing
 from lalald.stages.start_answers import Answer, NoBatches
 

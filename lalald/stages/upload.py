@@ -7,17 +7,17 @@ import os
 from dataclasses import replace
 
 from lalald.api import Transfer, Uploaded
+from lalald.archive.source_paths import source_folder, source_path
 from lalald.errors import FileError, FolderUnavailableError, TransientError, UnusableAnswerError
-from lalald.failure_kinds import FailureKind
-from lalald.inspections import CondemnedFileError, Inspections
-from lalald.jobs import Done, Dropped, Failed, Held, Hold, Job, Later, Outcome, Stage, Task
+from lalald.jobs.failure_kinds import FailureKind
+from lalald.jobs.job import Done, Dropped, Failed, Held, Hold, Job, Later, Outcome, Stage, Task
 from lalald.media.durations import LONGEST_SECONDS
+from lalald.media.inspections import CondemnedFileError, Inspections
 from lalald.stages import duplicates
-from lalald.stages.admission import admit
-from lalald.stages.bench import Bench
-from lalald.stages.places import source_folder, source_path
-from lalald.stages.skip import skip
-from lalald.stages.source import check_its_folder, digest, gone, look
+from lalald.stages.context import Bench
+from lalald.stages.precharge.admission import admit
+from lalald.stages.precharge.skip_existing import skip
+from lalald.stages.precharge.source_check import check_its_folder, digest, gone, look
 
 LIMIT_BYTES = 10_000_000_000  # the document: "Upload limit is 10GB per request"
 _KEPT_SECONDS = 24 * 3600.0  # the service deletes sources by itself about a day after the upload

@@ -1,6 +1,6 @@
 """The only part that speaks SQL: one SQLite file in the state folder, readable with `sqlite3` by a person.
 
-`store.Store` is the daemon's side, `reports.Reports` the command line's, `thread.StoreThread` keeps the former off the event loop.
+`store.Store` is the daemon's side, `queries.Reports` the command line's, `store_thread.StoreThread` keeps the former off the event loop.
 A name is loaded when it is asked for: the command line needs neither the daemon's side nor an event loop.
 """
 
@@ -8,19 +8,19 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lalald.store.known import FailedFile, Found, Known, SkipReason
+    from lalald.store.known_files import FailedFile, Found, Known, SkipReason
     from lalald.store.store import Store
-    from lalald.store.thread import StoreThread
+    from lalald.store.store_thread import StoreThread
 
 __all__ = ["FailedFile", "Found", "Known", "SkipReason", "Store", "StoreThread"]
 
 _HOMES = {
-    "FailedFile": "known",
-    "Found": "known",
-    "Known": "known",
-    "SkipReason": "known",
+    "FailedFile": "known_files",
+    "Found": "known_files",
+    "Known": "known_files",
+    "SkipReason": "known_files",
     "Store": "store",
-    "StoreThread": "thread",
+    "StoreThread": "store_thread",
 }
 
 

@@ -9,8 +9,8 @@ import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 
-from lalald import disk_errors
 from lalald.errors import NoStoreError, StoreBusyError, StoreError, StoreRefusedError
+from lalald.filesystem import disk_errors
 
 FILE_NAME = "lalald.sqlite3"
 APPLICATION_ID = 0x6C616C64  # "lald": a database of another program is told apart by it

@@ -10,8 +10,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from lalald.jobs import Job, Stage
-from lalald.moves import LONGEST_BACKOFF_SECONDS
+from lalald.jobs.job import Job, Stage
+from lalald.jobs.transitions import LONGEST_BACKOFF_SECONDS
 from lalald.store.duplicates_query import Duplicates
 
 # A due time further ahead than any wait that is ever set is the mark of a stepped clock: such a job is due.

@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from lalald.jobs import Hold, Job, State, task_key
-from lalald.store.known import KnownFiles
+from lalald.jobs.job import Hold, Job, State, task_key
+from lalald.store.known_files import KnownFiles
 from lalald.store.rows import UnreadableJob, jobs_where, stored_name
 
 _MOST = 50  # of each kind: with more copies of a file than that, the newest ones are compared

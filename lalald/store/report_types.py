@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from lalald.jobs import Job, Stage, State, Task
-from lalald.transfer_progress import TransferProgress
+from lalald.jobs.job import Job, Stage, State, Task
+from lalald.jobs.transfer_progress import TransferProgress
 
 
 @dataclass(frozen=True, slots=True)

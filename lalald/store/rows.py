@@ -10,9 +10,9 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from lalald.failure_kinds import FailureKind
-from lalald.jobs import Handling, Hold, HoldSource, Job, Request, Seen, Stage, State, Task, TaskFailure, Track
-from lalald.transfer_progress import TransferProgress
+from lalald.jobs.failure_kinds import FailureKind
+from lalald.jobs.job import Handling, Hold, HoldSource, Job, Request, Seen, Stage, State, Task, TaskFailure, Track
+from lalald.jobs.transfer_progress import TransferProgress
 
 _TRANSFER_COLUMNS = 4  # progress, transfer_done, transfer_total, transfer_rate
 _KEPT_BY_THE_STORE = ("id", "handling", "tasks", "request", "request_seen", "revision", "minutes")

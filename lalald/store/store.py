@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Self
 
 from lalald.errors import StoreError
-from lalald.jobs import Handling, Hold, Job, Request, Seen, Stage, State, Task, Track
+from lalald.jobs.job import Handling, Hold, Job, Request, Seen, Stage, State, Task, Track
+from lalald.jobs.transfer_progress import TransferProgress
 from lalald.store import database
 from lalald.store.arrived_folders import ArrivedFolders
 from lalald.store.due import DueJobs
-from lalald.store.known import Found, split_path
+from lalald.store.known_files import Found, split_path
 from lalald.store.rows import (
     JOB_COLUMNS,
     TASK_COLUMNS,
@@ -25,7 +26,6 @@ from lalald.store.rows import (
     values,
 )
 from lalald.store.unreadable_jobs import UnreadableJobs
-from lalald.transfer_progress import TransferProgress
 
 _HOLDS = frozenset(Hold)  # a row may have another
 _DELIVERED = (Stage.DELETE, Stage.ARCHIVE, Stage.DONE)  # from here on a job's results are in the outbox

@@ -1,6 +1,6 @@
 """What lalald costs, measured: each module prints its figures beside a reference from the same run.
 
-From `tests/`: `python -m benchmarks.health` measures one, `python -m benchmarks` all of them, as a Markdown table. None is a timed
+`python -m tests.benchmarks.health` measures one, `python -m tests.benchmarks` all of them, as a Markdown table. None is a timed
 test: figures move with the machine and with whatever else it does, so each is to be read beside its reference.
 """
 

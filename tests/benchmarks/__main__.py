@@ -1,16 +1,16 @@
-"""All of them, as the table of the README. `python -m benchmarks NAME…` measures those alone."""
+"""All of them, as the table of the README. `python -m tests.benchmarks NAME…` measures those alone."""
 
 from __future__ import annotations
 
 import sys
 from importlib import import_module
 
-from benchmarks import NAMES
-from benchmarks.figure import machine, table
+from tests.benchmarks import NAMES
+from tests.benchmarks.figure import machine, table
 
 if __name__ == "__main__":
     figures = []
     for name in sys.argv[1:] or NAMES:
         sys.stderr.write(f"{name} …\n")
-        figures += import_module(f"benchmarks.{name}").measure()
+        figures += import_module(f"tests.benchmarks.{name}").measure()
     sys.stdout.write(f"{machine()}\n\n{table(figures)}\n")

@@ -9,9 +9,9 @@ import threading
 import time
 from pathlib import Path
 
-from benchmarks import sink
-from benchmarks.figure import Figure, show
-from benchmarks.place import QUICK, Tail, daemon, folder, prepared
+from tests.benchmarks import sink
+from tests.benchmarks.figure import Figure, show
+from tests.benchmarks.place import QUICK, Tail, daemon, folder, prepared
 
 SMALL = {"files": 3}
 _MOVED_TO = 0x80  # <sys/inotify.h>

@@ -6,9 +6,9 @@ import bisect
 import statistics
 from pathlib import Path
 
-from benchmarks import sink
-from benchmarks.figure import Figure, show
-from benchmarks.place import Tail, daemon, drop, folder, prepared
+from tests.benchmarks import sink
+from tests.benchmarks.figure import Figure, show
+from tests.benchmarks.place import Tail, daemon, drop, folder, prepared
 
 SMALL = {"counts": ((2, 1),), "processing_seconds": 0.1, "spread_seconds": 0.2, "checks_per_minute": 600}
 

@@ -9,9 +9,9 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks import sink
-from benchmarks.figure import Figure, show
-from benchmarks.place import daemon, folder
+from tests.benchmarks import sink
+from tests.benchmarks.figure import Figure, show
+from tests.benchmarks.place import daemon, folder
 
 SMALL = {"rounds": 2}
 GOAL_MS = 60

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
-from benchmarks.place import Tail, prepared
-from running import Home
+from tests.benchmarks.place import Tail, prepared
+from tests.support.running import Home
 
 _NUMBERS = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)"
 _OF_A_CLONE = {

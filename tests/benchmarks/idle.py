@@ -6,10 +6,10 @@ import subprocess
 import sys
 import time
 
-from benchmarks import sink
-from benchmarks.figure import Figure, show
-from benchmarks.place import QUICK, Tail, daemon, drop, folder, pid_of, prepared
-from benchmarks.process import MIB, resident_bytes, wake_ups, written_bytes
+from tests.benchmarks import sink
+from tests.benchmarks.figure import Figure, show
+from tests.benchmarks.place import QUICK, Tail, daemon, drop, folder, pid_of, prepared
+from tests.benchmarks.process import MIB, resident_bytes, wake_ups, written_bytes
 
 SMALL = {"seconds": 0.3, "rest_seconds": 0.3}
 _BARE = "import sys; sys.stdout.write('.'); sys.stdout.flush(); sys.stdin.read()"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from benchmarks import sink
-from benchmarks.figure import Figure, show
-from benchmarks.place import Tail, daemon, drop, folder, pid_of, prepared
-from benchmarks.process import processor_seconds
+from tests.benchmarks import sink
+from tests.benchmarks.figure import Figure, show
+from tests.benchmarks.place import Tail, daemon, drop, folder, pid_of, prepared
+from tests.benchmarks.process import processor_seconds
 
 SMALL = {"files": 12, "checks_per_minute": 600}
 CEILING = 100.0  # files a second: 200 ids a check, a check every 2 s

@@ -6,11 +6,11 @@ import os
 import socket
 from pathlib import Path
 
-from benchmarks import sink
-from benchmarks.figure import Figure, show
-from benchmarks.history import carry_one, multiply
-from benchmarks.place import QUICK, Tail, daemon, drop, folder, pid_of, prepared
-from benchmarks.process import MIB, peak_resident_bytes
+from tests.benchmarks import sink
+from tests.benchmarks.figure import Figure, show
+from tests.benchmarks.history import carry_one, multiply
+from tests.benchmarks.place import QUICK, Tail, daemon, drop, folder, pid_of, prepared
+from tests.benchmarks.process import MIB, peak_resident_bytes
 
 SMALL = {"size_bytes": 20_000_000, "track_bytes": 2_000_000, "jobs": 1000, "files": 2, "burst": 50}
 GOAL_MIB = 64

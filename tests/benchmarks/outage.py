@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 import time
 
-from benchmarks import sink
-from benchmarks.figure import Figure, show
-from benchmarks.place import daemon, drop, folder, prepared
-from lalald.circuit_breaker import CircuitBreaker
 from lalald.clock import Clock
-from lalald.moves import LONGEST_BACKOFF_SECONDS, backoff_seconds
+from lalald.jobs.transitions import LONGEST_BACKOFF_SECONDS, backoff_seconds
+from lalald.worker.service.circuit_breaker import CircuitBreaker
+from tests.benchmarks import sink
+from tests.benchmarks.figure import Figure, show
+from tests.benchmarks.place import daemon, drop, folder, prepared
 
 SMALL = {"seconds": 0.3, "jobs": (1, 5), "days": 3}
 _DAY_SECONDS = 86_400.0

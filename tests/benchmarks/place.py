@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from running import Home, until, write_wav
+from tests.support.running import Home, until, write_wav
 
 QUICK = 600  # checks a minute, where their pace is not what is measured
 

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.figure import Figure, show
-from benchmarks.place import daemon, drop, folder, prepared
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
-from running import Home, until
+from tests.benchmarks.figure import Figure, show
+from tests.benchmarks.place import daemon, drop, folder, prepared
+from tests.support.running import Home, until
 
 SMALL = {
     "good": 3,

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import structlog
 
-from benchmarks.figure import Figure, show
-from benchmarks.place import folder
 from lalald.clock import Clock
 from lalald.config import load
 from lalald.inbox.intake import Intake
 from lalald.store import Store, StoreThread
-from running import Home, own_disks
+from tests.benchmarks.figure import Figure, show
+from tests.benchmarks.place import folder
+from tests.support.running import Home, own_disks
 
 SMALL = {"files": 300, "rounds": 1}
 _IN_A_FOLDER = 100

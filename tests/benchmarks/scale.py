@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.figure import Figure, show
-from benchmarks.history import multiply
-from benchmarks.place import folder
-from lalald.jobs import Handling, Stage, Task
+from lalald.daemon.housekeeping import TRIMMED_AT_ONCE
+from lalald.jobs.job import Handling, Stage, Task
 from lalald.store import Found, Store
 from lalald.store.due import Demand, ProbeWanted, Queue
-from lalald.upkeep import TRIMMED_AT_ONCE
-from running import Home
+from tests.benchmarks.figure import Figure, show
+from tests.benchmarks.history import multiply
+from tests.benchmarks.place import folder
+from tests.support.running import Home
 
 SMALL = {"history": 50, "waiting": 20, "running": 10, "rounds": 1}
 _NOW = 1e9

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figure import Figure, show
-from benchmarks.place import Tail, daemon, drop, folder, prepared
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
+from tests.benchmarks.figure import Figure, show
+from tests.benchmarks.place import Tail, daemon, drop, folder, prepared
 
 SMALL = {"files": 2, "processings": ((0.2, 8.0),), "sound_seconds": 0.2, "poll_seconds": 0.3, "checks_per_minute": 600}
 _ONE_AFTER_ANOTHER = 2  # files that the sequential client really carries; the others take as long

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks import sink
-from benchmarks.figure import Figure, show
-from benchmarks.place import folder
 from lalald.api import Client, Transfer
-from lalald.credentials import LicenseKey
+from lalald.config.license_key import LicenseKey
+from tests.benchmarks import sink
+from tests.benchmarks.figure import Figure, show
+from tests.benchmarks.place import folder
 
 Way = Callable[[], None]
 

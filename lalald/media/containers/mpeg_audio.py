@@ -6,7 +6,7 @@ import struct
 from typing import NamedTuple
 
 from lalald.media.bounded_file import BoundedFile
-from lalald.media.containers.tags import end_of_audio
+from lalald.media.containers.tag_blocks import end_of_audio
 from lalald.media.length import UNKNOWN, Length, agrees
 
 _KBITS = {

@@ -1,0 +1,265 @@
+"""A source file leaves its place: never lost, never mixed up with a stranger's that took its name meanwhile.
+
+    found ──► copied, where the target is on another file system ──► taken aside, compared ──► under its new name, durable
+
+The name aside is hidden and in the file's own folder, so that taking it is one rename; what a crash leaves is found under it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import count
+
+from lalald.errors import FileError
+from lalald.filesystem.directory_cache import LISTINGS
+from lalald.filesystem.file_bounds import check_may_take
+from lalald.filesystem.file_numbers import int64, is_same_time
+from lalald.filesystem.files import (
+    LEAST_NAME_BYTES,
+    Step,
+    copy_across,
+    facts_of,
+    is_same_file,
+    keeps_inodes,
+    listed,
+    most_name_bytes,
+    plain_errors,
+    sha256_of,
+    sync_folder,
+)
+from lalald.filesystem.names import numbered, shown, with_ending
+from lalald.filesystem.placeholders import clear_own_litter, clear_reservation
+from lalald.filesystem.renaming import can_rename_between, rename_without_replacing
+from lalald.jobs.job import Job
+
+_BELIEVED_SECONDS = 10.0
+_REMEMBERED_AT_MOST = 100
+_RENAMED_AT: dict[tuple[str, str], float] = {}  # from which folder to which, and when it was tried
+
+
+class StrangerError(Exception):
+    """Another file has the name; it was left, or put back, untouched."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A job's file, and what it looked like when it was taken."""
+
+    job: Job
+    path: str
+
+    @cached_property
+    def folder(self) -> str:
+        return os.path.dirname(self.path)
+
+    @cached_property
+    def aside(self) -> str:
+        """The hidden name, by which a person still recognises the file."""
+        name = f".lalald-aside-{self.job.id}-{int(self.job.created_at * 1000):x}-{os.path.basename(self.path)}"
+        if len(os.fsencode(name)) > LEAST_NAME_BYTES:
+            name = with_ending(name, "", most_name_bytes(self.folder))
+        return os.path.join(self.folder, name)
+
+    def is_ours(self, facts: os.stat_result) -> bool:
+        """A file that was filed away before may have crossed file systems: there only size and time, roughly, are kept."""
+        if self.job.location is not None:
+            return _is_copy(self, facts)
+        if not is_same_file(facts, self.job.size, self.job.mtime_ns, None):
+            return False
+        return int64(facts.st_ino) == self.job.inode or not self.job.inode or not keeps_inodes(facts)
+
+
+def find(source: Source) -> str | None:
+    """Where the file is: its own name, its name aside after a crash, or None where it is gone.
+
+    Raises StrangerError where only another file is there.
+    """
+    aside = facts_of(source.aside)
+    if aside is not None and source.is_ours(aside):
+        return source.aside
+    if aside is not None and not clear_reservation(source.aside):
+        put_back(source)
+    there = facts_of(source.path)
+    if there is None:
+        return None
+    if not source.is_ours(there):
+        raise StrangerError
+    return source.path
+
+
+def take_aside(source: Source, step: Step) -> None:
+    """Raises StrangerError, with the stranger back in its place, where the name was another file's at that moment."""
+    rename_without_replacing(source.path, source.aside)
+    step("taken aside")
+    facts = facts_of(source.aside)
+    if facts is None or not source.is_ours(facts):
+        put_back(source)
+        step("put back")
+        raise StrangerError
+
+
+def put_back(source: Source) -> None:
+    """What is aside gets its name again, or, where that is taken, a numbered one beside it."""
+    folder, name = os.path.split(source.path)
+    clear_reservation(source.path)
+    for number in count(1):
+        try:
+            rename_without_replacing(
+                source.aside, os.path.join(folder, numbered(name, number, most_name_bytes(folder)))
+            )
+        except FileExistsError:
+            continue
+        return
+
+
+def remove(source: Source, step: Step) -> bool:
+    """Deletes the file. False where it is gone already. Raises StrangerError."""
+    found = find(source)
+    if found is None:
+        return False
+    if found == source.path:
+        take_aside(source, step)
+    os.unlink(source.aside)
+    step("removed")
+    sync_folder(source.folder)
+    return True
+
+
+def move(source: Source, found: str, folder: str, name: str, step: Step, beside: Beside | None = None) -> str:
+    """Moves a file from where it was found into an existing folder, as `name` or numbered. Returns where it is now.
+
+    `beside` puts something beside each name that is tried, or says that its own is taken. Raises StrangerError, OSError.
+    """
+    if found == source.aside:
+        if (moved := moved_before(source, folder, name)) is not None:
+            os.unlink(source.aside)
+            step("removed")
+            return moved
+        clear_own_litter(folder)
+    check_may_take(found)
+    copy = None if _moves_between(source, folder) else _copied(source, found, folder, step)
+    try:
+        target = _into(source, found, folder, name, copy, step, beside)
+    except BaseException:
+        _RENAMED_AT.pop((source.folder, folder), None)
+        if copy is not None:
+            with suppress(OSError):
+                os.unlink(copy)
+        raise
+    sync_folder(folder)
+    step("folder synced")
+    if copy is not None:
+        os.unlink(source.aside)
+        step("removed")
+    sync_folder(source.folder)
+    return target
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Something that belongs beside the file: `put` may raise FileExistsError, `take_away` undoes it."""
+
+    put: Callable[[str], None]
+    take_away: Callable[[str], None]
+
+
+def _into(
+    source: Source, found: str, folder: str, name: str, copy: str | None, step: Step, beside: Beside | None
+) -> str:
+    for number in count(1):
+        candidate = name if number == 1 else numbered(name, number, most_name_bytes(folder))
+        target = os.path.join(folder, candidate)
+        if LISTINGS.alike(folder, candidate):
+            continue
+        LISTINGS.make(folder, candidate)
+        try:
+            if beside:
+                beside.put(target)
+                step("beside")
+        except FileExistsError:
+            continue
+        try:
+            if facts_of(source.aside) is None:
+                take_aside(source, step)
+            rename_without_replacing(copy or source.aside, target)
+        except (FileExistsError, StrangerError) as error:
+            if beside:
+                beside.take_away(target)
+            if isinstance(error, StrangerError):
+                raise
+            continue
+        step("moved")
+        return target
+    raise FileError(f"{shown(found)} could not be given any name in {shown(folder)}.")
+
+
+def is_aside(source: Source) -> bool:
+    """Whether the file waits under its hidden name."""
+    try:
+        facts = facts_of(source.aside)
+    except OSError:
+        return False
+    return facts is not None and source.is_ours(facts)
+
+
+def moved_before(source: Source, folder: str, name: str) -> str | None:
+    """The file under one of the names that a try before a crash may have given it."""
+    stem, ending = os.path.splitext(name)
+    aside = facts_of(source.aside)
+    for entry in listed(folder):
+        if not (entry == name or (entry.startswith(stem[:40]) and entry.endswith(ending) and " (" in entry)):
+            continue
+        path = os.path.join(folder, entry)
+        facts = facts_of(path)
+        if facts is None or not _is_copy(source, facts):
+            continue
+        if aside is None or os.path.samestat(aside, facts) or sha256_of(path) == sha256_of(source.aside):
+            return path
+    return None
+
+
+def _is_copy(source: Source, facts: os.stat_result) -> bool:
+    close = is_same_time(facts.st_mtime_ns, source.job.mtime_ns)
+    return stat.S_ISREG(facts.st_mode) and facts.st_size == source.job.size and close
+
+
+def _moves_between(source: Source, folder: str) -> bool:
+    """Whether a rename can do it. Only a try tells: two mounts of one file system look alike. Raises OSError without the right.
+
+    It is believed for a while. Where the file then cannot be renamed after all, it waits aside, and the next try copies it.
+    """
+    if time.monotonic() - _RENAMED_AT.get((source.folder, folder), float("-inf")) < _BELIEVED_SECONDS:
+        return True
+    if not can_rename_between(source.folder, folder):
+        return False
+    if len(_RENAMED_AT) >= _REMEMBERED_AT_MOST:
+        _RENAMED_AT.clear()
+    _RENAMED_AT[source.folder, folder] = time.monotonic()
+    return True
+
+
+def _copied(source: Source, found: str, folder: str, step: Step) -> str:
+    """A whole, durable, compared copy under a hidden name in the target's folder; it keeps the time of the last change."""
+    hidden = os.path.join(folder, f".lalald-copy-{source.job.id}-{int(source.job.created_at * 1000):x}.part")
+    try:
+        with plain_errors(hidden, folder):
+            digest = copy_across(found, hidden, step)
+        facts = facts_of(found)
+        if facts is None or not source.is_ours(facts):
+            raise StrangerError
+        with suppress(OSError, OverflowError):  # there are times that a file system does not take
+            os.utime(hidden, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+        if sha256_of(hidden, from_disk=True) != digest:
+            raise FileError(f"{shown(folder)} gave back other bytes than were written.", hint="Check that disk.")
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(hidden)
+        raise
+    step("copied")
+    return hidden

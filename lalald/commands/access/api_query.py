@@ -1,0 +1,33 @@
+"""One question to LALAL.AI, with the configuration's key."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from lalald.api import Client
+from lalald.config import Config
+from lalald.config.license_key import license_key
+from lalald.errors import TransientError
+
+Answer = TypeVar("Answer")
+
+PATIENCE_SECONDS = 30.0
+
+
+def ask(config: Config, question: Callable[[Client], Awaitable[Answer]]) -> Answer:
+    """The service's answer. Raises ServiceError, and ConfigError where the key cannot be read."""
+    return asyncio.run(_asked(config, question))
+
+
+async def _asked(config: Config, question: Callable[[Client], Awaitable[Answer]]) -> Answer:
+    client = Client(config.api_url, license_key(config, os.environ), upload_rate=None, download_rate=None)
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await question(client)
+    except TimeoutError:
+        raise TransientError(f"{config.api_url} did not answer within {PATIENCE_SECONDS:g} s") from None
+    finally:
+        await client.aclose()

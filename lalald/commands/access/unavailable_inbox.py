@@ -1,0 +1,14 @@
+"""Whether an inbox can be used: a look of our own, and what the daemon knows of its marker."""
+
+from __future__ import annotations
+
+from lalald.config import Inbox
+from lalald.filesystem import markers
+from lalald.store.queries import Reports
+
+
+def why_unavailable(inbox: Inbox, reports: Reports | None) -> str | None:
+    """Why nothing can be taken from the inbox now; None where it is there."""
+    marker = None if reports is None else reports.known_files().inbox_marker(str(inbox.path))
+    found = markers.observe(str(inbox.path), marker)
+    return None if found.available else found.reason

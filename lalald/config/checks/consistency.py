@@ -1,0 +1,140 @@
+"""How keys fit together: patterns that match nothing or everything, rules never reached, keys without effect, the address."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from urllib.parse import SplitResult, urlsplit
+
+from lalald.config import file_schema, patterns
+from lalald.config.checks import pattern_advice
+from lalald.config.checks.pattern_advice import Context
+from lalald.config.diagnostics import Findings, Where
+from lalald.config.model import CHECKS_PER_MINUTE, DEFAULT_API_URL, Inbox, Rule
+from lalald.media.types import MEDIA
+from lalald.suggestions import quoted
+
+_HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?\.?")  # in small letters
+
+
+def check_patterns(written: Sequence[str], where: Where, findings: Findings) -> None:
+    """Notes every pattern that is none."""
+    for place, pattern in enumerate(written):
+        if not patterns.says_something(pattern):
+            findings.mistake(
+                (*where, place),
+                f"{quoted(pattern)} is not a gitignore pattern that can match a file{pattern_advice.remedy(pattern)}",
+            )
+
+
+def check_ignored(written: tuple[str, ...], where: Where, findings: Findings) -> None:
+    check_patterns(written, where, findings)
+    if not written or not takes_everything(written):
+        return
+    culprit = next((pattern for pattern in written if takes_everything((pattern,))), "")
+    said = f"{quoted(culprit)} matches" if culprit else "together these match"
+    findings.warn(where, f"{said} every file, so that no file in this inbox will be processed")
+
+
+def check_meaning(inbox: Inbox, context: Context, where: Where, findings: Findings) -> None:
+    """Warns of patterns that match nothing, or something else than was probably meant."""
+    for place, pattern in enumerate(inbox.ignore):
+        if odd := pattern_advice.advice(pattern, context):
+            findings.warn((*where, "ignore", place), odd.told(pattern))
+    for number, rule in enumerate(inbox.rules):
+        for place, pattern in enumerate(rule.match):
+            if odd := pattern_advice.advice(pattern, context, rule):
+                findings.warn((*where, "rules", number, "match", place), odd.told(pattern))
+
+
+def takes_everything(written: tuple[str, ...]) -> bool:
+    """Whether patterns take every media file, as `*` does: tried on a name of each type, at the top and in a folder."""
+    names = (f"{folder}{ending} 1.{ending}" for ending in MEDIA for folder in ("", "x y/z/"))
+    return all(patterns.takes(written, name) for name in names)
+
+
+def check_reach(found: Sequence[Rule], where: Where, findings: Findings) -> None:
+    """Warns of rules that no file ever reaches: an earlier one takes it all, or they match nothing themselves."""
+    for place, rule in enumerate(found):
+        earlier = next((other for other in found[:place] if _covers(other, rule)), None)
+        if earlier:
+            findings.warn(
+                (*where, place),
+                f"never reached: the rule {quoted(earlier.name)} before it takes every file that it matches",
+            )
+        elif rule.match and all(pattern.startswith("!") for pattern in rule.match):
+            findings.warn(
+                (*where, place, "match"),
+                'matches nothing: patterns with ! only take back what an earlier one, such as "*", took',
+            )
+
+
+def _covers(earlier: Rule, later: Rule) -> bool:
+    if earlier.types == "media" and later.types == "any":
+        return False
+    if not earlier.match or takes_everything(earlier.match):
+        return True
+    plain = not any(pattern.startswith("!") for pattern in (*earlier.match, *later.match))
+    return bool(later.match) and plain and set(later.match) <= set(earlier.match)
+
+
+def check_unused(section: file_schema.Inbox, where: Where, findings: Findings) -> None:
+    """Warns of folders that nothing will be moved to, or from."""
+    written = section.model_fields_set
+    if "done_dir" in written and section.on_success != "move":
+        findings.warn((*where, "done_dir"), f"has no effect with on_success: {section.on_success}")
+    if section.prune and section.on_success == "keep":
+        findings.warn((*where, "prune"), "has no effect with on_success: keep: no folder is ever emptied")
+    if "failed_dir" in written and section.on_failure != "move":
+        findings.warn((*where, "failed_dir"), f"has no effect with on_failure: {section.on_failure}")
+
+
+def check_pace(checks_per_minute: int, findings: Findings) -> None:
+    if checks_per_minute > CHECKS_PER_MINUTE:
+        words = f"the service's document allows {CHECKS_PER_MINUTE}; more may be refused"
+        findings.warn(("checks_per_minute",), words)
+
+
+def origin(written: str, findings: Findings) -> str:
+    """The service's address without a slash at its end: https, or http on this machine only, since the license key goes there."""
+    try:
+        parts = urlsplit(written.strip())
+        words = _address_mistake(parts)
+    except ValueError as error:
+        words = f"expected an address such as {DEFAULT_API_URL}, got {quoted(written)} ({error})"
+    if words:
+        findings.mistake(("api_url",), words)
+        return DEFAULT_API_URL
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def _address_mistake(parts: SplitResult) -> str | None:
+    if parts.username is not None or parts.password is not None:
+        return "expected an address without a name and password in it"
+    host, _ = parts.hostname, parts.port
+    if parts.scheme not in ("https", "http") or not host or not _is_host(host):
+        return f"expected an address such as {DEFAULT_API_URL}, got {quoted(parts.geturl())}"
+    if parts.path.strip("/") or parts.query or parts.fragment or "?" in parts.geturl() or "#" in parts.geturl():
+        return (
+            f"expected the address alone, such as {parts.scheme}://{parts.netloc}: the paths of the API are added to it"
+        )
+    if parts.scheme == "http" and not _is_loopback(host):
+        return f"http is for this machine only, since the license key would travel in the open; write https://{parts.netloc}"
+    return None
+
+
+def _is_host(host: str) -> bool:
+    """As strict as what sends the requests: else the daemon would refuse an address that was called right."""
+    labels = host.removesuffix(".").split(".")
+    return ":" in host or (_HOST_NAME.fullmatch(host) is not None and all(0 < len(part) <= 63 for part in labels))
+
+
+def _is_loopback(host: str) -> bool:
+    from ipaddress import ip_address
+
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,92 @@
+"""Whether the folders of a configuration can be used by this process, now."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from lalald.config.checks.path_overlap import Folders
+from lalald.config.diagnostics import Where, spelled
+from lalald.config.model import Config
+
+
+def check_folders(config: Config) -> list[str]:
+    """Mistakes of folders, each with its line; see `lalald.config.check_folders`."""
+    return [_told(config, spelled(where), words) for where, words in folder_mistakes(config.inboxes, config.state_dir)]
+
+
+def _told(config: Config, where: str, words: str) -> str:
+    holder = where.rpartition(".")[0]
+    line = config.lines.get(where) or (config.lines.get(holder) if holder else None)
+    return f"line {line}  {where}: {words}" if line else f"{where}: {words}"
+
+
+def folder_mistakes(inboxes: Sequence[Folders], state_dir: Path | None) -> Iterator[tuple[Where, str]]:
+    """Where a folder is named that cannot be used, and why. Folders that are None are mistaken already."""
+    for place, inbox in enumerate(inboxes):
+        yield from ((("inboxes", place, key), words) for key, words in _inbox_mistakes(inbox))
+    if state_dir is not None and (words := _will_be_writable(state_dir)):
+        yield ("state_dir",), words
+
+
+def _inbox_mistakes(inbox: Folders) -> Iterator[tuple[str, str]]:
+    words = _usable(inbox.path, writable=_is_written(inbox)) if inbox.path else None
+    if words:
+        yield "path", words
+    needed = {"outbox": True, "done_dir": inbox.on_success == "move", "failed_dir": inbox.on_failure == "move"}
+    for key in (key for key, is_needed in needed.items() if is_needed):
+        folder: Path | None = getattr(inbox, key)
+        if folder is None:
+            continue
+        within = inbox.path is not None and folder.is_relative_to(inbox.path)
+        if within and words:
+            continue  # that the inbox cannot be used says it already
+        mistake = _will_be_writable(folder) if within else _usable(folder, writable=True)
+        if mistake:
+            yield key, mistake
+
+
+def _is_written(inbox: Folders) -> bool:
+    """Whether files will be moved or deleted in the inbox itself."""
+    return inbox.on_success != "keep" or inbox.on_failure == "move"
+
+
+def _usable(folder: Path, *, writable: bool) -> str | None:
+    """Why a folder cannot be used as it is, in words with a remedy; None if it can."""
+    try:
+        if not folder.exists():
+            return f"there is no folder {folder}; create it, or mount what should be there"
+    except OSError as error:
+        return f"{folder} cannot be examined: {error.strerror}; {_who()}"
+    if not folder.is_dir():
+        return f"{folder} is a file, not a folder"
+    if not os.access(folder, os.R_OK | os.X_OK, effective_ids=True):
+        return f"{folder} cannot be read; {_who()}"
+    if writable and not os.access(folder, os.W_OK, effective_ids=True):
+        return f"{folder} cannot be written; {_who()}"
+    return None
+
+
+def _will_be_writable(folder: Path) -> str | None:
+    """Like `_usable`, for a folder that lalald makes itself: what is there of its way must let it."""
+    existing = _nearest(folder)
+    words = _usable(existing, writable=True)
+    return words if words is None or existing == folder else f"{folder} cannot be made: {words}"
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder itself or the first above it that is there, or of which nobody lets us know."""
+    for place in (folder, *folder.parents):
+        try:
+            place.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            pass
+        return place
+    return folder
+
+
+def _who() -> str:
+    return f"lalald runs as user {os.geteuid()}, group {os.getegid()}, which needs the right to do so"

@@ -1,0 +1,158 @@
+"""What a rule delivers: the template of `output`, the tracks that it wants, the names that it gives them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+from lalald import presets
+from lalald.config.diagnostics import Findings, Where
+from lalald.config.model import PLACEHOLDERS, Rule
+from lalald.filesystem.names import fold, safe
+from lalald.suggestions import did_you_mean, quoted, unknown
+
+Track = tuple[str, str]  # type and label
+TYPES = ("stem", "back")
+_NAMING = ("mode", "presets", "tasks", "output", "tracks", "labels")  # what the names of results follow from
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_ENDING = re.compile(r"\.(\w{1,10})$")
+
+
+def check_template(rule: Rule, where: Where, findings: Findings) -> None:
+    """Notes everything that is wrong with `output` itself; it can only name a place within the outbox."""
+    if found := list(_template_mistakes(rule.output)):
+        findings.mistake(where, *found)
+    else:
+        _check_endings(rule, where, findings)
+
+
+def _template_mistakes(template: str) -> Iterator[str]:
+    known = sorted(PLACEHOLDERS)
+    shown = " ".join(f"{{{placeholder}}}" for placeholder in known)
+    for name in dict.fromkeys(_PLACEHOLDER.findall(template)):
+        if name not in PLACEHOLDERS:
+            yield f"unknown placeholder {{{name}}} (known: {shown}){_meant(name, known)}"
+    rest = _PLACEHOLDER.sub("x", template)
+    if "{" in rest or "}" in rest:
+        yield "a brace without its partner; placeholders look like {name}"
+    if template.startswith(("/", "~")) or ".." in rest.split("/"):
+        yield f"a path within the outbox is expected, without .. and without / at its start, got {quoted(template)}"
+    if template.endswith("/") or not rest.strip("/. "):
+        yield f"expected the name of a file after the last /, got {quoted(template)}"
+
+
+def _meant(name: str, known: list[str]) -> str:
+    return re.sub(r'"(\w+)"', r'"{\1}"', did_you_mean(name, known))
+
+
+def _check_endings(rule: Rule, where: Where, findings: Findings) -> None:
+    """Warns of names that say nothing of the format, or something else than it is, and of names that all files share."""
+    if "{ext}" not in rule.output:
+        ending = _ENDING.search(_PLACEHOLDER.sub("x", rule.output))
+        chosen = [task.presets.get("encoder_format") for task in rule.tasks]
+        formats = {name if isinstance(name, str) else None for name in chosen}
+        if ending is None:
+            findings.warn(where, "has no {ext}: results will have names without an extension")
+        elif formats != {ending[1]}:
+            findings.warn(
+                where, f"names every result .{ending[1]}, whatever its format; write {{ext}}, or set encoder_format"
+            )
+    if not re.search(r"\{(name|id)\}", rule.output):
+        findings.warn(where, "has neither {name} nor {id}: all files share their results' names")
+
+
+class Delivered(NamedTuple):
+    """A track that the rule delivers, and the name it would get, but for what is the same for all of the job."""
+
+    task: str
+    label: str
+    path: str
+    ending: str | None
+
+
+def check_tracks(rule: Rule, expected: Collection[Track], where: Where, findings: Findings) -> None:
+    """Notes unknown tracks and labels, and tracks that would share a name. `expected`: the tracks that the tasks make."""
+    if expected and not rule.unchecked:
+        _check_wanted(rule, sorted({label for _, label in expected}), (*where, "tracks"), findings)
+        _check_renamed(rule, {label for _, label in expected}, (*where, "labels"), findings)
+    _check_new_names(rule, (*where, "labels"), findings)
+    read = not any(findings.mistaken_within((*where, key)) for key in _NAMING)
+    if read and not rule.unchecked:
+        _check_sharing(rule, (*where, "output"), findings)
+
+
+def _check_wanted(rule: Rule, labels: list[str], where: Where, findings: Findings) -> None:
+    originals = {new: old for old, new in rule.labels.items()}
+    for place, wanted in enumerate(rule.tracks or ()):
+        if wanted in (*labels, *TYPES) or findings.mistaken((*where, place)):
+            continue
+        if wanted in originals:
+            words = f'{quoted(wanted)} is a name given by `labels`; write the original "{originals[wanted]}"'
+            findings.mistake((*where, place), words)
+        else:
+            findings.mistake((*where, place), unknown("track", wanted, (*labels, *TYPES)))
+    if rule.tracks == ():
+        findings.mistake(where, "an empty list would deliver nothing; leave the key out for all tracks")
+
+
+def _check_renamed(rule: Rule, labels: set[str], where: Where, findings: Findings) -> None:
+    for old in rule.labels:
+        if old in labels:
+            continue
+        if old in presets.known_labels():
+            findings.warn((*where, old), f"has no effect: this rule makes {', '.join(sorted(labels))}")
+        else:
+            findings.mistake((*where, old), unknown("label", old, sorted(labels)), blocks=False)
+
+
+def _check_new_names(rule: Rule, where: Where, findings: Findings) -> None:
+    given: dict[str, str] = {}
+    for old, new in rule.labels.items():
+        if "/" in new or new.strip() in (".", ".."):
+            findings.mistake((*where, old), f"expected the name of one file, without a slash, got {quoted(new)}")
+        elif fold(safe(new)) in given:
+            findings.mistake(
+                (*where, old), f"{quoted(new)} is the new name of {given[fold(safe(new))]} too; choose another"
+            )
+        given[fold(safe(new))] = old
+
+
+def _check_sharing(rule: Rule, where: Where, findings: Findings) -> None:
+    """Notes the first two tracks whose results would have one name on a disk that ignores case."""
+    seen: list[Delivered] = []
+    for track in _delivered(rule):
+        for other in seen:
+            if other.path == track.path and (other.ending == track.ending or None in (other.ending, track.ending)):
+                findings.mistake(where, _shared(track, other))
+                return
+        seen.append(track)
+
+
+def _shared(track: Delivered, other: Delivered) -> str:
+    if track.task == other.task:
+        return f"{other.label} and {track.label} would share a name; tell them apart with {{label}}"
+    words = f"{other.label} of task {other.task} and {track.label} of task {track.task} would share a name"
+    return f"{words}; tell them apart with {{task}}, such as {{dir}}/{{name}}/{{task}}/{{label}}.{{ext}}"
+
+
+def delivered_labels(rule: Rule) -> list[str]:
+    """The names of the tracks that a rule delivers, as far as they are known beforehand."""
+    return [rule.labels.get(track.label, track.label) for track in _delivered(rule)]
+
+
+def _delivered(rule: Rule) -> Iterator[Delivered]:
+    for number, task in enumerate(rule.tasks, 1):
+        for kind, label in presets.expected_labels(task.mode, task.presets):
+            if rule.tracks is not None and label not in rule.tracks and kind not in rule.tracks:
+                continue
+            title = task.name or str(number)
+            values = {
+                "label": safe(rule.labels.get(label, label)),
+                "type": kind,
+                "task": safe(title),
+                "mode": task.mode,
+            }
+            path = _PLACEHOLDER.sub(lambda found, values=values: values.get(found[1], found[0]), rule.output)  # type: ignore[misc]
+            ending = task.presets.get("encoder_format") if "{ext}" in rule.output else ""
+            yield Delivered(title, label, fold(path), ending if isinstance(ending, str) else None)

@@ -1,0 +1,172 @@
+"""The configuration file as people write it: every key with its kind, its default and what it is for.
+
+This is the one list of keys. Defaults are those of `model`; None stands for "not written". What must be there, and how keys fit
+together, is checked afterwards, so that one mistake hides no other.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from lalald.config import model, value_types
+from lalald.config.value_types import Amount, Duration, Flag, Free, Interval, Limit, Rate, Text, Texts, Words
+
+
+class Section(BaseModel):
+    """A mapping of known keys. A known key without a value counts as not written."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_the_empty(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        return {key: value for key, value in data.items() if value is not None or key not in cls.model_fields}
+
+    def written(self) -> dict[str, Any]:
+        """The keys that stand in the file, and their values."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class Log(Section):
+    level: Annotated[model.LogLevel, *value_types.one_of(model.LogLevel, "level")] = Field(
+        default="info", description="From which importance on events are logged. LALALD_LOG_LEVEL overrides it."
+    )
+    format: Annotated[model.LogFormat, *value_types.one_of(model.LogFormat, "format")] = Field(
+        default="auto", description="auto: for people on a terminal, JSON otherwise. LALALD_LOG_FORMAT overrides it."
+    )
+
+
+class Transfers(Section):
+    uploads: Annotated[int, *value_types.whole(1, 64)] = Field(default=3, description="How many uploads at once.")
+    downloads: Annotated[int, *value_types.whole(1, 64)] = Field(default=6, description="How many downloads at once.")
+    upload_rate: Rate | None = Field(
+        default=None, description="Bytes per second of all uploads together, such as 2MB; null: no limit."
+    )
+    download_rate: Rate | None = Field(
+        default=None, description="Bytes per second of all downloads together; null: no limit."
+    )
+
+
+class Minutes(Section):
+    reserve: Amount = Field(default=0.0, description="Minutes that are never spent.")
+    per_file: Limit | None = Field(
+        default=None, description="A file that costs more minutes than this is held; null: no limit."
+    )
+    per_day: Limit | None = Field(default=None, description="Minutes that may be spent in a day; null: no limit.")
+
+
+class Task(Section):
+    name: Text | None = Field(default=None, description="What {task} becomes in `output`; default: the task's number.")
+    mode: Text | None = Field(default=None, description="One of the service's ways to work.")
+    presets: Free | None = Field(default=None, description="The parameters of the mode, in the service's own names.")
+
+
+class Rule(Section):
+    name: Text | None = Field(default=None, description="How logs and `status` call the rule; default: its mode.")
+    match: Texts = Field(
+        default=(), description="gitignore patterns on the path within the inbox; default: everything of a known type."
+    )
+    types: Annotated[model.Types, *value_types.one_of(model.Types, "types")] = Field(
+        default="media", description="media: files of known audio and video types only; any: whatever matches."
+    )
+    mode: Text | None = Field(default=None, description="One of the service's ways to work; or `tasks` for several.")
+    presets: Free | None = Field(default=None, description="The parameters of the mode, in the service's own names.")
+    tasks: list[Task] | None = Field(
+        default=None, description="Several tasks on one upload, instead of `mode`; each is charged."
+    )
+    output: Text = Field(
+        default=model.DEFAULT_OUTPUT,
+        description="Where a result goes within the outbox: {dir} {name} {label} {ext} {task} {rule} {mode} {type} {id} {date}.",
+    )
+    on_conflict: Annotated[model.OnConflict, *value_types.one_of(model.OnConflict, "on_conflict")] = Field(
+        default="rename", description="What happens where a result already exists."
+    )
+    duplicates: Annotated[model.Duplicates, *value_types.one_of(model.Duplicates, "duplicates")] = Field(
+        default="reuse",
+        description="The same bytes again: take the earlier results and ask where they are gone, always ask, or process and pay again.",
+    )
+    tracks: Texts | None = Field(
+        default=None, description="The tracks to deliver: labels, or stem or back; default: all."
+    )
+    labels: Words = Field(default_factory=dict, description="Other names for tracks: {no_vocals: Instrumental}.")
+    delete: Flag = Field(default=True, description="Delete the upload and its results from the service afterwards.")
+    manifest: Flag = Field(default=False, description="Write lalald.json beside the tracks, last of all.")
+    unchecked: Flag = Field(
+        default=False, description="Pass the presets as they are: for what the service learnt after this release."
+    )
+
+
+class Inbox(Section):
+    path: Text | None = Field(
+        default=None, description="The folder to watch; a relative path starts at this file's folder."
+    )
+    outbox: Text | None = Field(
+        default=None, description="Where results go; a relative one is a folder within the inbox, never watched."
+    )
+    existing: Annotated[model.Existing, *value_types.one_of(model.Existing, "existing")] = Field(
+        default="hold",
+        description="Files there before the first scan: take all, skip all, or hold them if they are more than 20.",
+    )
+    recursive: Flag = Field(default=True, description="Whether subfolders are watched too.")
+    watch: Annotated[model.Watch, *value_types.one_of(model.Watch, "watch")] = Field(
+        default="auto",
+        description="How new files are noticed; auto: by the kernel's events where the file system has them.",
+    )
+    poll_interval: Interval = Field(default=10.0, description="Time between scans, if polling.")
+    settle: Duration = Field(
+        default=5.0,
+        description="A file is finished once it has not changed for this long; 0s: once no program is writing to it.",
+    )
+    rescan: Interval = Field(default=3600.0, description="Time between full scans, whatever the events say.")
+    changed: Annotated[model.Changed, *value_types.one_of(model.Changed, "changed")] = Field(
+        default="process", description="A known file with new content is a new job, or is left alone."
+    )
+    ignore: Texts = Field(default=(), description="Files to ignore: gitignore patterns on the path within the inbox.")
+    prune: Flag = Field(
+        default=False,
+        description="Remove a folder that arrived in the inbox once its files were archived and it has been empty for 10 minutes.",
+    )
+    on_success: Annotated[model.OnSuccess, *value_types.one_of(model.OnSuccess, "on_success")] = Field(
+        default="move", description="What happens to the source file once every result is in place."
+    )
+    done_dir: Text = Field(
+        default="done", description="Where finished source files go: within the inbox, or an absolute path."
+    )
+    on_failure: Annotated[model.OnFailure, *value_types.one_of(model.OnFailure, "on_failure")] = Field(
+        default="move", description="What happens to the source file of a failed job."
+    )
+    failed_dir: Text = Field(
+        default="failed", description="Where failed source files go: within the inbox, or an absolute path."
+    )
+    rules: list[Rule] | None = Field(
+        default=None, description="The first rule that matches a file decides; no match: it is left alone."
+    )
+
+
+class File(Section):
+    license_key_file: Text | None = Field(
+        default=None,
+        description="File with the license key. Also: LALALD_LICENSE_KEY, LALALD_LICENSE_KEY_FILE, systemd's license-key.",
+    )
+    api_url: Text = Field(default=model.DEFAULT_API_URL, description="The service. LALALD_API_URL overrides it.")
+    state_dir: Text | None = Field(
+        default=None,
+        description="The state's folder, on a local disk. LALALD_STATE_DIR overrides it; default $STATE_DIRECTORY, XDG state.",
+    )
+    log: Log = Field(default=Log(), description="What is logged, and how.")
+    transfers: Transfers = Field(default=Transfers(), description="Uploads and downloads of all inboxes together.")
+    checks_per_minute: Annotated[int, *value_types.whole(1, 6000)] = Field(
+        default=model.CHECKS_PER_MINUTE, description="Status requests per minute; the service's document allows 30."
+    )
+    minutes: Minutes = Field(default=Minutes(), description="The spend guard.")
+    on_lost_task: Annotated[model.OnLostTask, *value_types.one_of(model.OnLostTask, "on_lost_task")] = Field(
+        default="hold", description="A task that was started, and paid, but whose id never arrived: ask, or pay again."
+    )
+    history: Duration = Field(
+        default=90 * model.DAY_SECONDS, description="How long the details of ended jobs are kept."
+    )
+    inboxes: list[Inbox] | None = Field(default=None, description="The watched folders.")

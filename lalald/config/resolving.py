@@ -1,0 +1,158 @@
+"""`document.File` → `Config`: paths made absolute, rules written out, what must be there asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lalald.config import file_schema, model
+from lalald.config.checks import consistency, path_overlap
+from lalald.config.checks.pattern_advice import Context
+from lalald.config.checks.real_paths import RealPaths
+from lalald.config.diagnostics import Findings, Where
+from lalald.config.paths import default_state_dir, expanded, filled
+from lalald.config.rule_expansion import rules
+from lalald.suggestions import quoted
+
+_COPIED = (
+    "existing", "recursive", "watch", "poll_interval", "settle", "rescan", "changed", "ignore", "prune", "on_success", "on_failure",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What resolving needs besides the file's own words."""
+
+    path: Path
+    environ: Mapping[str, str]
+    findings: Findings
+    real: RealPaths = field(default_factory=RealPaths)
+
+    def folder(self, where: Where, text: str | None, base: Path | None, what: str) -> Path | None:
+        """The absolute path that a key names, a relative one taken from `base` or, where that is None, the working folder.
+
+        None and a mistake where it names none.
+        """
+        if text is None:
+            self.findings.mistake(where, f"missing: {what}")
+            return None
+        try:
+            return expanded(text, self.environ, base)
+        except ValueError as error:
+            self.findings.mistake(where, str(error))
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What a file says; `config` is None where it has mistakes, the folders and files are those that could be read all the same."""
+
+    config: model.Config | None
+    inboxes: tuple[path_overlap.KnownFolders, ...]
+    state_dir: Path | None
+    license_key_file: Path | None
+
+
+def resolved(file: file_schema.File, reading: Reading) -> Resolved:
+    """The configuration, as far as it has no mistakes; they and the warnings are in `reading.findings`."""
+    findings, base = reading.findings, reading.path.parent
+    written = file.license_key_file
+    key_file = reading.folder(("license_key_file",), written, base, "") if written else None
+    facts: dict[str, Any] = {
+        "license_key_file": key_file,
+        "api_url": consistency.origin(file.api_url, findings),
+        "log": model.Log(**dict(file.log)),
+        "transfers": model.Transfers(**dict(file.transfers)),
+        "minutes": model.Minutes(**dict(file.minutes)),
+        **{name: getattr(file, name) for name in ("checks_per_minute", "on_lost_task", "history")},
+    }
+    consistency.check_pace(file.checks_per_minute, findings)
+    state_dir = _state_dir(file, reading)
+    inboxes, folders = _inboxes(file, reading)
+    path_overlap.check(folders, state_dir, findings, reading.real)
+    config = None
+    if state_dir is not None and not findings.mistakes:
+        config = model.Config(path=reading.path, state_dir=state_dir, inboxes=tuple(filter(None, inboxes)), **facts)
+    return Resolved(config, folders, state_dir, key_file)
+
+
+def _state_dir(file: file_schema.File, reading: Reading) -> Path | None:
+    where: Where = ("state_dir",)
+    if file.state_dir is not None:
+        said_outside = where in reading.findings.sources
+        return reading.folder(where, file.state_dir, None if said_outside else reading.path.parent, "")
+    try:
+        return default_state_dir(reading.environ)
+    except ValueError as error:
+        reading.findings.mistake(where, str(error))
+        return None
+
+
+def _inboxes(
+    file: file_schema.File, reading: Reading
+) -> tuple[list[model.Inbox | None], tuple[path_overlap.KnownFolders, ...]]:
+    """The inboxes, None for one that lacks a folder, and the folders of each."""
+    where: Where = ("inboxes",)
+    if not file.inboxes:
+        reading.findings.mistake(where, "missing: at least one folder to watch, with its outbox and its rules")
+    sections = [((*where, place), section) for place, section in enumerate(file.inboxes or [])]
+    folders = tuple(_folders(section, here, reading) for here, section in sections)
+    inboxes = [_inbox(section, found, here, reading) for found, (here, section) in zip(folders, sections, strict=True)]
+    return inboxes, folders
+
+
+def _inbox(
+    section: file_schema.Inbox, folders: path_overlap.KnownFolders, where: Where, reading: Reading
+) -> model.Inbox | None:
+    found_rules = tuple(rules(section.rules, (*where, "rules"), reading.findings))
+    consistency.check_ignored(section.ignore, (*where, "ignore"), reading.findings)
+    consistency.check_unused(section, where, reading.findings)
+    path, outbox, done_dir, failed_dir = folders.path, folders.outbox, folders.done_dir, folders.failed_dir
+    if path is None or outbox is None or done_dir is None or failed_dir is None:
+        return None
+    copied = {name: getattr(section, name) for name in _COPIED}
+    inbox = model.Inbox(path=path, outbox=outbox, done_dir=done_dir, failed_dir=failed_dir, rules=found_rules, **copied)
+    roots = tuple(dict.fromkeys((path, reading.real.of(path))))
+    consistency.check_meaning(inbox, Context(inbox, roots, reading.environ), where, reading.findings)
+    return inbox
+
+
+def _folders(section: file_schema.Inbox, where: Where, reading: Reading) -> path_overlap.KnownFolders:
+    path = reading.folder((*where, "path"), section.path, reading.path.parent, "the folder to watch")
+    return path_overlap.KnownFolders(
+        path=path,
+        outbox=_place(section.outbox, path, (*where, "outbox"), reading, watched=section.recursive),
+        done_dir=_place(section.done_dir, path, (*where, "done_dir"), reading),
+        failed_dir=_place(section.failed_dir, path, (*where, "failed_dir"), reading),
+        recursive=section.recursive,
+        on_success=section.on_success,
+        on_failure=section.on_failure,
+    )
+
+
+def _place(
+    text: str | None, inbox: Path | None, where: Where, reading: Reading, *, watched: bool = False
+) -> Path | None:
+    """The outbox, done or failed folder: a relative path is a folder within the inbox that is never watched.
+
+    `watched`: an absolute path may not lie there.
+    """
+    found = reading.folder(where, text, inbox or Path("/"), "the folder for the results")
+    if found is None or text is None:
+        return None
+    path = os.path.normpath(filled(text, reading.environ))
+    relative = not os.path.isabs(path)
+    if relative and path.split("/")[0] in (".", ".."):
+        words = f"a relative path is a folder within the inbox, and {quoted(text)} is not; write the path in full"
+        reading.findings.mistake(where, words)
+    elif relative and inbox is None:
+        return None
+    elif watched and inbox is not None and not relative and path_overlap.lies_within(found, inbox, reading.real):
+        words = "is within its own inbox; a relative path, such as results, is a folder there that is not watched"
+        reading.findings.mistake(where, words)
+    else:
+        return found
+    return None

@@ -1,0 +1,131 @@
+"""The rules of an inbox as they are used: each with its name, and with its tasks written out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
+from typing import Any
+
+from lalald import presets
+from lalald.config import file_schema, model
+from lalald.config.checks import consistency, outputs
+from lalald.config.checks.outputs import Track
+from lalald.config.diagnostics import Findings, Where
+from lalald.suggestions import meant, quoted, unknown
+
+_COPIED = (
+    "match",
+    "types",
+    "output",
+    "on_conflict",
+    "duplicates",
+    "tracks",
+    "labels",
+    "delete",
+    "manifest",
+    "unchecked",
+)
+
+
+def rules(sections: list[file_schema.Rule] | None, where: Where, findings: Findings) -> list[model.Rule]:
+    """The rules, as far as they can be read."""
+    if not sections:
+        findings.mistake(where, "missing: at least one rule, which says what is done with the files")
+    found = [
+        _rule(section, name, (*where, place), findings)
+        for place, (section, name) in enumerate(_named(sections or [], where, findings))
+    ]
+    consistency.check_reach(found, where, findings)
+    return found
+
+
+def _named(
+    sections: list[file_schema.Rule], where: Where, findings: Findings
+) -> Iterator[tuple[file_schema.Rule, str]]:
+    """Each rule with its name; one without is called by its modes, and numbered where that name is taken."""
+    written = [section.name for section in sections]
+    taken = {name for name in written if name}
+    for place, section in enumerate(sections):
+        if section.name and section.name in written[:place]:
+            words = f"{quoted(section.name)} is the name of an earlier rule; choose another"
+            findings.mistake((*where, place, "name"), words)
+        name = section.name or _free_name(_modes(section), taken)
+        taken.add(name)
+        yield section, name
+
+
+def _free_name(wanted: str, taken: set[str]) -> str:
+    numbered = (f"{wanted} {number}" for number in count(2))
+    return wanted if wanted not in taken else next(name for name in numbered if name not in taken)
+
+
+def _modes(section: file_schema.Rule) -> str:
+    modes = [section.mode, *(task.mode for task in section.tasks or [])]
+    return "+".join(dict.fromkeys(mode for mode in modes if mode)) or "rule"
+
+
+def _rule(section: file_schema.Rule, name: str, where: Where, findings: Findings) -> model.Rule:
+    written = _written_tasks(section, where, findings)
+    tasks = tuple(_task(task, here, findings, unchecked=section.unchecked) for task, here in written)
+    rule = model.Rule(name=name, tasks=tasks, **{key: getattr(section, key) for key in _COPIED})
+    consistency.check_patterns(rule.match, (*where, "match"), findings)
+    outputs.check_template(rule, (*where, "output"), findings)
+    outputs.check_tracks(rule, _tracks(rule, written, findings), where, findings)
+    return rule
+
+
+def _tracks(rule: model.Rule, written: Sequence[tuple[file_schema.Task, Where]], findings: Findings) -> set[Track]:
+    """The tracks that the tasks make; of a task with a mistake, all that it might make."""
+    found: set[Track] = set()
+    for task, (_, here) in zip(rule.tasks, written, strict=True):
+        if findings.mistaken((*here, "mode")):
+            found.update(presets.possible_labels(None))
+        elif task.mode not in presets.MODES:
+            found.update(presets.possible_labels(_meant_mode(task.mode)))
+        elif findings.mistaken_within((*here, "presets")):
+            found.update(presets.possible_labels(task.mode))
+        else:
+            found.update(presets.expected_labels(task.mode, task.presets))
+    return found
+
+
+def _meant_mode(mode: str) -> str | None:
+    return next(iter(meant(mode, presets.MODES, "mode")), None)
+
+
+def _written_tasks(section: file_schema.Rule, where: Where, findings: Findings) -> list[tuple[file_schema.Task, Where]]:
+    """The rule's tasks and where each stands: `mode` and `presets` of the rule itself are one."""
+    if section.tasks is None:
+        return [(file_schema.Task(mode=section.mode, presets=section.presets), where)]
+    if not section.tasks:
+        findings.mistake((*where, "tasks"), "expected at least one task, got an empty list")
+    for key in ("mode", "presets"):
+        if getattr(section, key) is not None:
+            findings.mistake((*where, key), "is beside `tasks`; move it into one of the tasks")
+    names = [task.name for task in section.tasks]
+    for place, name in enumerate(names):
+        if name and name in names[:place]:
+            findings.mistake(
+                (*where, "tasks", place, "name"), f"{quoted(name)} is the name of an earlier task; choose another"
+            )
+    return [(task, (*where, "tasks", place)) for place, task in enumerate(section.tasks)]
+
+
+def _check_presets(mode: str, written: Mapping[str, Any], where: Where, findings: Findings) -> None:
+    """Of a misspelled mode the presets are judged as those of the one that was probably meant."""
+    judged = mode if mode in presets.MODES else _meant_mode(mode)
+    for found in presets.mistakes(judged, written) if judged else presets.mistakes_in_any_mode(written):
+        findings.mistake((*where, found.key), found.words, blocks=False)
+    for found in presets.warnings(judged, written) if judged else ():
+        findings.warn((*where, found.key), found.words)
+
+
+def _task(section: file_schema.Task, where: Where, findings: Findings, *, unchecked: bool) -> model.TaskSpec:
+    mode, written = section.mode or "", section.presets or {}
+    if not mode:
+        findings.mistake((*where, "mode"), f"missing: one of {', '.join(presets.MODES)}")
+    elif mode not in presets.MODES:
+        findings.mistake((*where, "mode"), unknown("mode", mode, presets.MODES), blocks=False)
+    if not unchecked:
+        _check_presets(mode, written, (*where, "presets"), findings)
+    return model.TaskSpec(mode=mode, presets=presets.as_sent(mode, written, unchecked=unchecked), name=section.name)

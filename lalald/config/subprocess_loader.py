@@ -1,0 +1,91 @@
+"""The configuration, read by a process of its own.
+
+What reading takes, pydantic and a YAML parser, would otherwise lie in the daemon's memory for months, and be used at a reload.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from lalald.config.model import Config
+from lalald.errors import ConfigError
+
+# The modules of this process are found in its own places, and in no folder that it happens to stand in.
+_PROGRAM = (
+    "import sys; sys.path[:] = sys.argv[2:]; from lalald.config.subprocess_loader import answer; answer(sys.argv[1])"
+)
+_END_SECONDS = 1.0
+
+
+def begin(path: Path, environ: Mapping[str, str], *, quiet: bool = False) -> Callable[[], Config]:
+    """Begins to read, and gives what waits for the end of it; to be called once.
+
+    `quiet`: the process keeps nothing of ours open. A look at a folder that never answers can keep it alive for ever, and with it
+    whatever reads our standard error.
+
+    Raises, and what is given does too:
+        ConfigError: the file cannot be read, or has mistakes; lists every one.
+    """
+    command = [sys.executable, "-P", "-c", _PROGRAM, os.fspath(path), *map(os.fspath, sys.path)]
+    try:
+        reading = subprocess.Popen(  # noqa: S603 - nothing of it comes from elsewhere
+            command,
+            env=dict(environ),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if quiet else None,
+            # What this process was given to read from, `--config <(…)`, is its to read. And a file of ours on a dead share, once
+            # closed there, would keep this whole process waiting.
+            close_fds=False,
+            process_group=0,  # a ctrl-C is the daemon's to answer
+        )
+    except OSError as error:
+        reason = f"{sys.executable} cannot be started for it: {error.strerror}"
+        raise ConfigError(f"{path} was not read: {reason}") from None
+
+    def end() -> Config:
+        said = _said(reading, path)
+        if isinstance(said, ConfigError):
+            raise said
+        assert isinstance(said, Config)  # noqa: S101 - narrows the type
+        return said
+
+    return end
+
+
+def load(path: Path, environ: Mapping[str, str], *, quiet: bool = False) -> Config:
+    """As `lalald.config.load`, in a process of its own."""
+    return begin(path, environ, quiet=quiet)()
+
+
+def _said(reading: subprocess.Popen[bytes], path: Path) -> Any:
+    """Waits for the answer, and for the end only a moment: a look at a folder that never answers would keep the process."""
+    with reading.stdout as answering:  # type: ignore[union-attr] # it is a pipe
+        try:
+            return pickle.load(answering)  # noqa: S301 - of a process that is ours
+        except (EOFError, pickle.UnpicklingError):
+            ended = reading.wait()
+            raise ConfigError(f"{path} was not read: the process that reads it ended with {ended}") from None
+        finally:
+            with suppress(subprocess.TimeoutExpired):
+                reading.wait(_END_SECONDS)
+
+
+def answer(path: str) -> None:
+    """In the process that reads: the configuration, or what is wrong with it, on standard output."""
+    from lalald.config.loading import load as loaded
+
+    try:
+        said: Config | ConfigError = loaded(Path(path), os.environ)
+    except ConfigError as error:
+        said = error
+    with suppress(BrokenPipeError):  # whoever asked has ended meanwhile: by a ctrl-C, say
+        pickle.dump(said, sys.stdout.buffer)
+        sys.stdout.flush()
+    os._exit(0)  # without waiting for a look at a folder that does not answer

@@ -1,0 +1,170 @@
+"""Whether the configured folders are there: looked at when the kernel hints at a change, at `rescan`, and when a person asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from lalald.config import Config
+from lalald.daemon.inbox_loops import Inboxes
+from lalald.errors import FileError
+from lalald.filesystem.folder_monitor import FolderMonitor
+from lalald.filesystem.mounts import waits_to_be_mounted
+from lalald.reports.attention import Attention, of_folder, of_unreadable
+from lalald.stages.context import Bench
+from lalald.worker.holds.hold_probes import Holds
+
+ANSWER_SECONDS = 1.0  # for a folder, while a person waits
+
+
+class Availability:
+    """One for the daemon. `look_after` runs a loop of it."""
+
+    def __init__(
+        self,
+        bench: Bench,
+        inboxes: Inboxes,
+        look_after: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
+        holds: Holds,
+    ) -> None:
+        self._bench = bench
+        self._inboxes = inboxes
+        self._look_after = look_after
+        self._holds = holds
+        self._monitor = FolderMonitor(self._hinted)
+        self._watched: set[str] = set()
+        self._under_way: set[str] = set()
+        self._again: set[str] = set()
+
+    def start(self) -> None:
+        self._monitor.start()
+        self.configure()
+
+    def stop(self) -> None:
+        self._monitor.stop()
+
+    def configure(self) -> None:
+        """Watches the folders of the configuration in use."""
+        folders = {path for _, path in _folders(self._bench.config)}
+        for path in self._watched - folders:
+            self._monitor.leave(path)
+        self._watched = folders
+        for path in folders:
+            self._look_after(self._watch(path), f"watch {path}")
+
+    def look_at_all(self) -> None:
+        """The other folders; an inbox has its own scans."""
+        for path in self._watched - self._inbox_paths():
+            self._hinted(path)
+
+    async def look_at_all_again(self) -> None:
+        """As often as the inboxes are scanned in full: what the kernel does not tell is noticed then."""
+        while True:
+            await asyncio.sleep(min((inbox.rescan for inbox in self._bench.config.inboxes), default=3600.0))
+            self.look_at_all()
+
+    async def attention(self) -> list[Attention]:
+        """The folders that are unavailable now, and what is unreadable in an inbox.
+
+        Each folder is looked at for a second at most; the looks go on where that is not enough.
+        """
+        folders = list(_folders(self._bench.config))
+        reasons = await asyncio.gather(*(self._reason(kind, path) for kind, path in folders))
+        away = [
+            of_folder(kind, path, reason)
+            for (kind, path), reason in zip(folders, reasons, strict=True)
+            if reason is not None
+        ]
+        return [*away, *self._unreadable()]
+
+    def _unreadable(self) -> list[Attention]:
+        found = [(str(path), intake.unreadable) for path, intake in self._inboxes.intakes.items()]
+        return [of_unreadable(inbox, each.count, *each.first) for inbox, each in found if each.count]
+
+    def _inbox_paths(self) -> set[str]:
+        return {str(path) for path in self._inboxes.intakes}
+
+    # looking
+
+    def _hinted(self, path: str) -> None:
+        if path in self._under_way:
+            self._again.add(path)
+        elif path in self._watched:
+            self._under_way.add(path)
+            self._look_after(self._look(path), f"look at {path}")
+
+    async def _look(self, path: str) -> None:
+        try:
+            self._again.add(path)
+            while path in self._again and path in self._watched:
+                self._again.discard(path)
+                if waits_to_be_mounted(path):
+                    continue  # a look would mount it
+                await self._watch(path)
+                if (intake := self._inboxes.intakes.get(Path(path))) is not None:
+                    intake.check_soon()
+                    continue
+                await self._check(path)
+        finally:
+            self._under_way.discard(path)
+            self._again.discard(path)
+
+    async def _check(self, path: str) -> str | None:
+        """Why the folder is unavailable; one that is back has its jobs probed at once."""
+        before = self._bench.folders.reason_of(path)
+        with suppress(FileError):
+            await self._bench.folders.check(path)
+        reason = self._bench.folders.reason_of(path)
+        if before is not None and reason is None:
+            self._holds.look_at_folders_now()
+        elif before is None and reason is not None:
+            self._holds.look_soon()
+        return reason
+
+    async def _watch(self, path: str) -> None:
+        if not waits_to_be_mounted(path):
+            with suppress(FileError):
+                await self._bench.disks.on(path, self._monitor.watch, path)
+            if path not in self._watched:  # left meanwhile
+                self._monitor.leave(path)
+
+    async def _reason(self, kind: str, path: str) -> str | None:
+        """Why a folder is unavailable, by a look of its own; by what is known, where a look would mount it."""
+        known = self._known_reason(kind, path)
+        if waits_to_be_mounted(path):
+            return known
+        looking = asyncio.ensure_future(self._look_now(kind, path))
+        done, _ = await asyncio.wait([looking], timeout=ANSWER_SECONDS)
+        if done:
+            return looking.result()
+        return self._known_reason(kind, path) or f"it has not answered within {ANSWER_SECONDS:g} second"
+
+    def _known_reason(self, kind: str, path: str) -> str | None:
+        if kind != "inbox":
+            return self._bench.folders.reason_of(path)
+        intake = self._inboxes.intakes.get(Path(path))
+        state = intake.describe() if intake is not None and intake.has_answered else None
+        return state.reason if state is not None and not state.available else None
+
+    async def _look_now(self, kind: str, path: str) -> str | None:
+        if kind == "inbox":
+            intake = self._inboxes.intakes.get(Path(path))
+            return await intake.reason_now() if intake is not None else None
+        return await self._check(path)
+
+
+def _folders(config: Config) -> Iterator[tuple[str, str]]:
+    """Each configured folder once, with the kind it has in `attention`."""
+    seen: set[str] = set()
+    for kind, paths in (
+        ("inbox", [inbox.path for inbox in config.inboxes]),
+        ("outbox", [inbox.outbox for inbox in config.inboxes]),
+        ("folder", [folder for inbox in config.inboxes for folder in inbox.filing_folders]),
+    ):
+        for path in map(str, paths):
+            if path not in seen:
+                seen.add(path)
+                yield kind, path

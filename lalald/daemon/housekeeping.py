@@ -1,0 +1,174 @@
+"""What the daemon does beside carrying files: tells how it fares, feeds the watchdog, trims its history."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from lalald.daemon.systemd import Systemd
+from lalald.jobs.job import Stage
+from lalald.jobs.transfer_progress import RateMeter, TransferProgress
+from lalald.stages.context import Bench
+from lalald.store import Store
+from lalald.store.queries import STOPPED_STEPS
+from lalald.worker.worker import Worker
+
+_TOLD_EVERY_SECONDS = 1.0
+_DAY_SECONDS = 86400.0
+TRIMMED_AT_ONCE = 20_000  # jobs; each portion reads the table of files once
+
+
+async def show_progress(worker: Worker, changed: asyncio.Event) -> None:
+    """Once a second while bytes move, for `status`; asleep otherwise."""
+    bench = worker.bench
+    meter = RateMeter(bench.clock.monotonic)
+    while True:
+        await bench.moved.wait()
+        bench.moved.clear()
+        changed.set()
+        while bench.transfers:
+            await asyncio.sleep(_TOLD_EVERY_SECONDS)
+            changed.set()
+            await bench.store.run(partial(_set_progress, _progress(bench, meter)))  # on a full disk it stays as it was
+        meter.forget_all_but(())
+
+
+def _progress(bench: Bench, meter: RateMeter) -> dict[int, TransferProgress]:
+    """How far each job's transfers are, and how fast."""
+    found = {}
+    meter.forget_all_but(bench.transfers)
+    for job_id, transfers in list(bench.transfers.items()):
+        done = sum(transfer.progress for transfer, _ in transfers)
+        moved = sum(transfer.progress - transfer.resumed_from for transfer, _ in transfers)
+        total = max(sum(size for _, size in transfers), bench.expected_bytes.get(job_id, 0))
+        found[job_id] = TransferProgress(done, total, meter.measure(job_id, moved))
+    return found
+
+
+def _set_progress(progress: dict[int, TransferProgress], store: Store) -> None:
+    store.set_progress(progress)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What STATUS says besides the jobs: how many inboxes, and how many other folders, are unavailable; a rejected reload;
+    how many files and folders in inboxes cannot be read."""
+
+    unavailable_inboxes: int = 0
+    unavailable_folders: int = 0
+    config_rejected: bool = False
+    unreadable_files: int = 0
+
+
+async def show_status(
+    worker: Worker, systemd: Systemd, changed: asyncio.Event, condition: Callable[[], Condition]
+) -> None:
+    """Tells systemd how many files are where, at most once a second, and only when something changed."""
+    while True:
+        await changed.wait()
+        changed.clear()
+        await tell_status(worker, systemd, condition())
+        await asyncio.sleep(_TOLD_EVERY_SECONDS)
+
+
+async def tell_status(worker: Worker, systemd: Systemd, condition: Condition) -> None:
+    counts, holds = await worker.bench.store.run(lambda store: (store.stage_counts(), store.holds()))
+    named = {str(hold): count for hold, count in holds.items()}
+    license_trouble = worker.holds.license.trouble
+    reason = license_trouble.reason if license_trouble else None
+    text = status_text(counts, named, condition, reason, worker.trouble)
+    full = worker.bench.store.trouble
+    systemd.status(f"everything waits for the state folder: {full} {text}" if full else text)
+    if not full:
+        await _note_trouble(worker)
+        await _note_stopped_steps(worker)
+
+
+async def _note_trouble(worker: Worker) -> None:
+    """What is wrong with the service, and since when, for `status`; written only when it changed."""
+    trouble, now = worker.trouble, worker.bench.clock.now()
+
+    def note(store: Store) -> None:
+        known = store.fact("service")
+        before = known.get("trouble") if isinstance(known, dict) else None
+        if (before is None) != (trouble is None):
+            store.set_fact("service", {"trouble": trouble, "since": now}, now)
+
+    await worker.bench.store.run(note)
+
+
+async def _note_stopped_steps(worker: Worker) -> None:
+    """Steps at which every job met the same exception, for `status`; written only when it changed."""
+    stops = worker.guard.faults.stops
+    stopped = [{"step": str(step), "error": stop.error, "since": stop.since} for step, stop in sorted(stops.items())]
+    now = worker.bench.clock.now()
+
+    def note(store: Store) -> None:
+        if (store.fact(STOPPED_STEPS) or []) != stopped:
+            store.set_fact(STOPPED_STEPS, stopped, now)
+
+    await worker.bench.store.run(note)
+
+
+def status_text(
+    counts: Mapping[str, int],
+    holds: Mapping[str, int],
+    condition: Condition,
+    license_trouble: str | None,
+    trouble: str | None,
+) -> str:
+    """One line for `systemctl status`: live counts, and what is waited for."""
+    words = {"upload": "uploading", "split": "starting", "check": "processing", "download": "downloading"}
+    parts = [f"{counts[stage]} {word}" for stage, word in words.items() if counts.get(stage)]
+    finishing = counts.get(Stage.DELETE, 0) + counts.get(Stage.ARCHIVE, 0)
+    if finishing:
+        parts.append(f"{finishing} finishing")
+    if holds:
+        parts.append(f"{sum(holds.values())} held: " + ", ".join(sorted(holds)))
+    if inboxes := condition.unavailable_inboxes:
+        parts.append(f"{inboxes} {'inbox' if inboxes == 1 else 'inboxes'} unavailable")
+    if folders := condition.unavailable_folders:
+        parts.append(f"{folders} {'folder' if folders == 1 else 'folders'} for results or finished files unavailable")
+    if files := condition.unreadable_files:
+        parts.append(f"{files} {'file' if files == 1 else 'files'} unreadable")
+    if condition.config_rejected:
+        parts.insert(0, "config rejected, previous configuration in use")
+    if license_trouble:
+        parts.insert(0, f"no usable license key: {license_trouble}")
+    elif trouble:
+        parts.append(f"the service does not answer as it should: {trouble}")
+    return ", ".join(parts) or "idle"
+
+
+async def feed_watchdog(systemd: Systemd, pulse: Callable[[], Awaitable[bool]]) -> None:
+    """The watchdog is fed only while every loop turns; where there is none, this sleeps."""
+    if systemd.watchdog_seconds is None:
+        await asyncio.Event().wait()
+        return
+    while True:
+        if await pulse():
+            systemd.alive()
+        await asyncio.sleep(systemd.watchdog_seconds / 2)
+
+
+async def trim_history(bench: Bench) -> None:
+    """At start and once a day; in portions, between which other questions to the store have their turn."""
+    while True:
+        before = bench.clock.now() - bench.config.history
+        newest = await bench.store.run(_newest_id)
+        trimmed = 0
+        for first in range(1, newest + 1, TRIMMED_AT_ONCE):
+            trimmed += await bench.store.run(partial(_trim, before, range(first, first + TRIMMED_AT_ONCE)))
+        if trimmed:
+            bench.log.info("history.trimmed", jobs=trimmed)
+        await asyncio.sleep(_DAY_SECONDS)
+
+
+def _newest_id(store: Store) -> int:
+    return store.newest_id()
+
+
+def _trim(before: float, ids: range, store: Store) -> int:
+    return store.trim(before, ids)

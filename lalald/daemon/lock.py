@@ -1,0 +1,32 @@
+"""One daemon per state folder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lalald.errors import DaemonError
+from lalald.filesystem.disk_errors import hint_for
+
+
+@contextmanager
+def only_daemon(state_dir: Path) -> Iterator[None]:
+    """Holds the state folder's lock, which the kernel lets go whatever ends the process. Raises DaemonError."""
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(state_dir / "lalald.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        hint = f"{hint_for(error)} Or choose another `state_dir`."
+        raise DaemonError(f"the state folder {state_dir} cannot be used: {error.strerror}.", hint=hint) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        hint = "`lalald status` shows it. A second one needs a `state_dir` of its own."
+        raise DaemonError(f"another lalald runs with the state folder {state_dir}.", hint=hint) from error
+    try:
+        yield
+    finally:
+        os.close(lock)

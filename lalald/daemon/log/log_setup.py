@@ -1,0 +1,100 @@
+"""Log lines: for people on a terminal, one JSON object each elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from lalald.config.model import Log
+from lalald.daemon.log.journal import PRIORITIES, is_standard_error
+from lalald.daemon.log.log_format import console_renderer, ordered
+from lalald.daemon.log.log_output import LogStream
+
+_LEVELS = {level: place for place, level in enumerate(PRIORITIES)}
+
+
+class Lines:
+    """How events become lines on standard error. A reload changes it beneath every logger that was handed out."""
+
+    def __init__(self, settings: Log, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._stream: Any = sys.stderr
+        self.change(settings)
+        if isinstance(self._stream, LogStream):
+            self._stream.describe_loss = self._loss
+
+    def change(self, settings: Log) -> None:
+        """From now on with these settings."""
+        structlog = _structlog()
+        console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
+        steps: list[Any] = [structlog.processors.ExceptionRenderer()]
+        if console:
+            steps.append(console_renderer(colors=_wants_colors(self._environ), now=datetime.now))
+        else:
+            time = structlog.processors.TimeStamper(fmt="iso", utc=True)
+            steps += [structlog.processors.add_log_level, time, ordered, structlog.processors.JSONRenderer()]
+        if is_standard_error(self._environ):
+            steps.append(_with_priority)
+        self.for_people = console
+        self._least, self._steps = _LEVELS[settings.level], steps
+
+    def log(self) -> Any:
+        """The daemon's log: structlog's bound logger."""
+        structlog = _structlog()
+        structlog.configure(
+            processors=[self._line],
+            wrapper_class=structlog.make_filtering_bound_logger("debug"),
+            logger_factory=lambda *_: _Written(self._stream),
+            cache_logger_on_first_use=False,
+        )
+        return structlog.get_logger().bind()  # bound once: what get_logger gives is bound anew for each line
+
+    def _line(self, logger: object, method: str, facts: Any) -> Any:
+        if _LEVELS[method] < self._least:
+            raise _structlog().DropEvent
+        return self._rendered(logger, method, facts)
+
+    def _rendered(self, logger: object, method: str, facts: Any) -> Any:
+        for step in self._steps:
+            facts = step(logger, method, facts)
+        return facts
+
+    def _loss(self, count: int, reason: str) -> str:
+        """The line about lost lines; whatever the level: without it the log would seem whole."""
+        facts = {"event": "log.lines_lost", "lines": count, "reason": reason}
+        return f"{self._rendered(None, 'warning', facts)}\n"
+
+
+class _Written:
+    """Where structlog puts the finished lines. An error is waited for a moment: it may be the last that is said."""
+
+    def __init__(self, stream: Any) -> None:
+        self.debug = self.info = self.warning = _line_to(stream.write)
+        self.error = self.critical = _line_to(stream.write_now if isinstance(stream, LogStream) else stream.write)
+
+
+def _line_to(write: Callable[[str], object]) -> Callable[[str], None]:
+    def written(line: str) -> None:
+        write(f"{line}\n")
+
+    return written
+
+
+def _structlog() -> Any:
+    """Without rich, which it would load for tracebacks that the daemon never prints."""
+    sys.modules.setdefault("rich", None)  # type: ignore[arg-type] # None: it is not to be had
+    import structlog
+
+    return structlog
+
+
+def _with_priority(_logger: object, method: str, line: str) -> str:
+    priority = PRIORITIES.get(method, "<6>")
+    return priority + line.replace("\n", f"\n{priority}")  # the console's form has a traceback below its line
+
+
+def _wants_colors(environ: Mapping[str, str]) -> bool:
+    """On a terminal that has them, unless NO_COLOR (no-color.org) is set."""
+    return sys.stderr.isatty() and not environ.get("NO_COLOR") and environ.get("TERM", "dumb") != "dumb"

@@ -1,0 +1,61 @@
+"""`run --once`: when everything that lies in the inboxes has been carried, and what is said of it by the exit code."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from lalald.daemon.inbox_loops import Inboxes
+from lalald.daemon.run_summary import RunSummary
+from lalald.store import Store
+from lalald.store.charges import Charges
+from lalald.store.set_aside_files import SetAsideFiles
+from lalald.worker.worker import Worker
+
+_WITHOUT_SUCCESS_SECONDS = 600.0
+_LOOKED_AGAIN_SECONDS = 1.0
+
+
+async def all_carried(worker: Worker, inboxes: Inboxes) -> None:
+    """Returns when everything is at its end, held, delivered as far as the service gave it, or failed transiently for ten minutes."""
+    await inboxes.quiet()
+    store, clock = worker.bench.store, worker.bench.clock
+    while True:
+        worker.settled.clear()
+        if await store.run(lambda store: store.waiting_count(clock.now()) - store.late_count()) <= 0:
+            return
+        if clock.monotonic() - worker.health.last_good_at > _WITHOUT_SUCCESS_SECONDS:
+            reason = "the service has not answered as it should for ten minutes; the jobs wait for the next run"
+            worker.bench.log.error("run.abandoned", reason=reason)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOKED_AGAIN_SECONDS):
+                await worker.settled.wait()
+
+
+async def exit_code(worker: Worker) -> int:
+    """0 where all is done, 1 where something failed, is held, set aside, or waits."""
+    store, clock = worker.bench.store, worker.bench.clock
+    inboxes = [str(inbox.path) for inbox in worker.bench.config.inboxes]
+    held = await store.run(lambda store: store.holds())
+    left = await store.run(lambda store: store.waiting_count(clock.now()))
+    aside = await store.run(lambda store: any(SetAsideFiles(store.connection).of(inbox) for inbox in inboxes))
+    return 1 if worker.failed_count or held or left or aside else 0
+
+
+async def newest_charge(worker: Worker) -> int:
+    """What a run's charges are told apart by."""
+    return await worker.bench.store.run(lambda store: Charges(store.connection).newest())
+
+
+async def summary(worker: Worker, charges_before: int) -> RunSummary:
+    """What the run came to, once nothing moves any more."""
+    store, clock = worker.bench.store, worker.bench.clock
+
+    def gathered(store: Store) -> tuple[dict[str, int], int, float]:
+        held = {str(hold): jobs for hold, jobs in store.holds().items()}
+        return held, store.waiting_count(clock.now()), Charges(store.connection).minutes_after(charges_before)
+
+    held, waiting, minutes = await store.run(gathered)
+    outboxes = list(dict.fromkeys(str(inbox.outbox) for inbox in worker.bench.config.inboxes))
+    return RunSummary(worker.done_count, worker.failed_count, held, waiting, minutes, outboxes)

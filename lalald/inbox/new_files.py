@@ -1,0 +1,75 @@
+"""From a finished file and its rule to what the store is told."""
+
+from __future__ import annotations
+
+from lalald.config import Inbox, Rule
+from lalald.inbox.readiness import Sight
+from lalald.jobs.job import Handling, Hold, Task
+from lalald.store import Found, SkipReason
+
+
+def handling(inbox: Inbox, rule: Rule) -> Handling:
+    """What inbox and rule say of a job, kept with it from now on."""
+    return Handling(
+        outbox=str(inbox.outbox),
+        output=rule.output,
+        on_conflict=rule.on_conflict,
+        duplicates=rule.duplicates,
+        tracks=rule.tracks,
+        labels=dict(rule.labels),
+        delete=rule.delete,
+        manifest=rule.manifest,
+        on_success=inbox.on_success,
+        done_dir=str(inbox.done_dir),
+        on_failure=inbox.on_failure,
+        failed_dir=str(inbox.failed_dir),
+    )
+
+
+def tasks(rule: Rule) -> tuple[Task, ...]:
+    """The rule's tasks, numbered from 1."""
+    return tuple(
+        Task(number=number, name=spec.name, mode=spec.mode, presets=dict(spec.presets))
+        for number, spec in enumerate(rule.tasks, start=1)
+    )
+
+
+def taken(
+    inbox: Inbox,
+    sight: Sight,
+    rule: Rule,
+    *,
+    hold: Hold | None = None,
+    hold_reason: str | None = None,
+    duration: float | None = None,
+) -> Found:
+    """A file that becomes a job. `duration`: seconds, by the file's own word."""
+    return Found(
+        inbox=str(inbox.path),
+        path=sight.path,
+        size=sight.size,
+        mtime_ns=sight.mtime_ns,
+        inode=sight.inode,
+        rule=rule.name,
+        handling=handling(inbox, rule),
+        tasks=tasks(rule),
+        hold=hold,
+        hold_reason=hold_reason,
+        duration=duration,
+    )
+
+
+def skipped(inbox: Inbox, sight: Sight, reason: SkipReason, note: str, *, found_at_first_scan: bool = False) -> Found:
+    """A file that does not become a job; the note says why in words."""
+    return Found(
+        inbox=str(inbox.path),
+        path=sight.path,
+        size=sight.size,
+        mtime_ns=sight.mtime_ns,
+        inode=sight.inode,
+        rule=None,
+        handling=None,
+        note=note,
+        skip_reason=reason,
+        found_at_first_scan=found_at_first_scan,
+    )

@@ -1,0 +1,116 @@
+"""What a person has agreed to pay: a release answers the question that its hold asked, for the price that was shown. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from lalald.jobs.job import Hold, HoldSource, Job, Seen, Stage, Task
+from lalald.jobs.prices import cost_text, minutes
+
+TOLERATED_SHARE = 1.1
+TOLERATED_MINUTES = 1.0
+_ROUNDING_MINUTES = 1e-6
+
+_WITHOUT_A_PRICE = (HoldSource.LEFT, HoldSource.SERVICE, HoldSource.UNKNOWN)
+PAYING = frozenset(
+    {Hold.MINUTES, Hold.DUPLICATE, Hold.FIRST_SCAN, Hold.LOST_TASK}
+)  # a release of these may have minutes charged
+
+
+def to_pay(job: Job) -> list[Task]:
+    """The tasks that are charged when the job goes on: those not started yet, and a lost one once it is released."""
+    released_lost = job.hold is Hold.LOST_TASK
+    return [
+        task
+        for task in job.tasks
+        if task.stage is Stage.SPLIT and task.error is None and (not task.paid or (released_lost and task.lost))
+    ]
+
+
+def to_pay_on_retry(job: Job) -> list[Task]:
+    """The tasks that are charged when a failed or cancelled job is retried."""
+    return [task for task in job.tasks if task.starts_anew or (task.stage is Stage.SPLIT and not task.paid)]
+
+
+def price_of(tasks: Iterable[Task], duration: float | None) -> float | None:
+    """Minutes, estimated; None where the duration is unknown and something is to be paid."""
+    listed = list(tasks)
+    if duration is None:
+        return None if listed else 0.0
+    return sum(minutes(duration, task.mode, task.presets) for task in listed)
+
+
+def seen(job: Job, price: float | None) -> Seen:
+    """What a person is shown of a job before they ask for something."""
+    return Seen(job.hold, job.hold_source, job.recipe, price)
+
+
+def granted(job: Job, hold: Hold | None, source: HoldSource | None, price: float | None) -> Job:
+    """The job with what a release of this hold agrees to. An unknown price agrees to no price."""
+    if source is HoldSource.PER_FILE:
+        job = replace(job, per_file_waived=True)
+    elif source is HoldSource.PER_DAY:
+        job = replace(job, per_day_waived=True)
+    elif hold is Hold.DUPLICATE:
+        job = replace(job, duplicate_accepted=True)
+    if asks_about_upload(job, hold, source):
+        job = replace(job, upload_waived=True)
+    asks_a_price = hold in PAYING and source not in _WITHOUT_A_PRICE
+    return approved(job, price) if asks_a_price else job
+
+
+def asks_about_upload(job: Job, hold: Hold | None, source: HoldSource | None) -> bool:
+    """Whether the file was kept back by a local figure, or by another file: released, it is uploaded and the service's figure decides."""
+    return hold is Hold.MINUTES and source in (HoldSource.LEFT, HoldSource.UNKNOWN) and job.source_id is None
+
+
+def approved(job: Job, price: float | None) -> Job:
+    """The job with this price agreed to, beside what is charged already."""
+    return job if price is None else replace(job, approved_minutes=job.minutes + price)
+
+
+def withdrawn(job: Job) -> Job:
+    """The job without any consent: what it was given for has changed."""
+    return replace(
+        job, per_file_waived=False, per_day_waived=False, duplicate_accepted=False, upload_waived=False, approved_minutes=None
+    )  # fmt: skip
+
+
+def waives(job: Job, limit: HoldSource) -> bool:
+    """Whether a person let the job past a limit. Without a price that holds up to the upload alone, which tells the price."""
+    waived = job.per_file_waived if limit is HoldSource.PER_FILE else job.per_day_waived
+    return waived and (job.approved_minutes is not None or job.duration is None)
+
+
+def covers(price: float, needed: float) -> bool:
+    """Whether who agreed to a price agrees to this one: unless it is more than 10 % and more than 1 minute higher."""
+    return needed <= max(price * TOLERATED_SHARE, price + TOLERATED_MINUTES) + _ROUNDING_MINUTES
+
+
+def is_within_approval(job: Job, needed: float) -> bool:
+    """Whether charging these minutes stays within the prices that were agreed to; true where none was asked for."""
+    return job.approved_minutes is None or covers(job.approved_minutes, job.minutes + needed)
+
+
+def objection(job: Job, shown: Seen | None) -> str | None:
+    """Why a release of the held job must not be carried out: it is another question by now, or a higher price. None where it may."""
+    if shown is None:
+        return "the request names no price; release it again" if job.hold in PAYING else None
+    if (shown.hold, shown.source) != (job.hold, job.hold_source):
+        return f"it was held for {_named(shown.hold, shown.source)}, and is held for {_named(job.hold, job.hold_source)} now"
+    if job.hold not in PAYING:
+        return None
+    if shown.recipe != job.recipe:
+        return "its tasks were others when it was released"
+    needed = price_of(to_pay(job), job.duration)
+    if needed is None or needed == 0.0:
+        return None
+    if shown.minutes is None or not covers(shown.minutes, needed):
+        told = "an unknown price" if shown.minutes is None else f"{cost_text(shown.minutes)} minutes"
+        return f"it was released for {told}, and costs {cost_text(needed)} now"
+    return None
+
+
+def _named(hold: Hold | None, source: HoldSource | None) -> str:
+    return f"{hold or 'nothing'} ({source})" if source else str(hold or "nothing")

@@ -1,0 +1,110 @@
+"""What a person can do about a failed job: one row for each kind of failure, and whether a retry can help."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from lalald.filesystem.names import shown
+from lalald.jobs.failure_kinds import FailureKind, of_refusal
+from lalald.jobs.job import Job, Task, TaskFailure
+from lalald.jobs.prices import cost_text
+
+
+class Retry(StrEnum):
+    """Whether trying the same file again can end otherwise."""
+
+    HELPS = "helps"
+    HELPS_AFTERWARDS = "helps afterwards"  # once a person has changed something
+    IN_VAIN = "in vain"
+
+
+class Advice(NamedTuple):
+    retry: Retry
+    words: str
+
+
+_CONVERT = "Convert it to WAV, FLAC or MP3, and drop the new file into the inbox."
+
+ADVICE: Mapping[FailureKind, Advice] = {
+    FailureKind.TOO_LARGE: Advice(
+        Retry.IN_VAIN,
+        "Make it smaller, in a compressed format such as FLAC or MP3 or in parts, and drop that into the inbox.",
+    ),
+    FailureKind.TOO_LONG: Advice(
+        Retry.IN_VAIN, "Cut it into shorter parts, and drop those into the inbox; your plan sets the limit."
+    ),
+    FailureKind.UNSUPPORTED: Advice(Retry.IN_VAIN, _CONVERT),
+    FailureKind.NO_LENGTH: Advice(Retry.IN_VAIN, f"Check that it plays. {_CONVERT}"),
+    FailureKind.UNREADABLE: Advice(
+        Retry.HELPS_AFTERWARDS, "Let the user that lalald runs as read the file (owner, mode)."
+    ),
+    FailureKind.CHANGED: Advice(Retry.HELPS, "It is taken as it is now."),
+    FailureKind.BAD_ANSWERS: Advice(Retry.HELPS, "It is uploaded again, which costs nothing."),
+    FailureKind.REFUSED: Advice(
+        Retry.HELPS_AFTERWARDS, "The service refuses this for good: change the rule that asks for it, or the file."
+    ),
+    FailureKind.KEY: Advice(Retry.HELPS_AFTERWARDS, "Check that the plan of your license includes what the rule asks for."),
+    FailureKind.INTERNAL: Advice(Retry.HELPS, "If it fails again, please report it with the traceback from the log."),
+    FailureKind.SERVICE_FAILED: Advice(
+        Retry.HELPS,
+        "If it fails again, check that the file has what the rule asks for, such as a voice, and that it plays.",
+    ),
+    FailureKind.CANCELLED: Advice(Retry.HELPS, ""),
+    FailureKind.RESULTS_LEFT: Advice(
+        Retry.HELPS, "This asks the service for what was paid, and pays nothing; `lalald redo {id}` pays again."
+    ),
+}  # fmt: skip
+_UNKNOWN = Advice(Retry.HELPS, "If an error in the configuration is the reason, correct it first.")
+_OF_TASK: Mapping[TaskFailure, FailureKind] = {
+    TaskFailure.FAILED: FailureKind.SERVICE_FAILED,
+    TaskFailure.CANCELLED: FailureKind.CANCELLED,
+    TaskFailure.EXPIRED: FailureKind.RESULTS_LEFT,
+    TaskFailure.INCOMPLETE: FailureKind.RESULTS_LEFT,
+    TaskFailure.DEAD_LINKS: FailureKind.RESULTS_LEFT,
+}
+
+
+def kinds_of(job: Job) -> tuple[FailureKind, ...]:
+    """Why the job failed: its own reason, else those of its tasks. Empty for one that failed under an earlier version."""
+    if job.failure_kind is not None:
+        return (job.failure_kind,)
+    return tuple(dict.fromkeys(kind for task in job.tasks if (kind := _kind_of(task)) is not None))
+
+
+def _kind_of(task: Task) -> FailureKind | None:
+    if task.failure is None:
+        return None
+    return _OF_TASK[task.failure] if task.failure in _OF_TASK else of_refusal(task.error_code)
+
+
+def what_to_do(job: Job) -> str:
+    """Whether to try a failed job again, what to do first or instead, and what that costs."""
+    found = [ADVICE[kind] for kind in kinds_of(job)] or [_UNKNOWN]
+    words = " ".join(advice.words for advice in found if advice.words).format(id=job.id)
+    retries = {advice.retry for advice in found}
+    drag = "" if job.handling.on_failure == "keep" else f"drag the file back into {shown(job.inbox)}, or "
+    again = f"{drag}run `lalald retry {job.id}`."
+    if retries == {Retry.IN_VAIN}:
+        return f"{words} Trying this file again will not help."
+    if Retry.HELPS not in retries:
+        return f"{words} Then {again} {_price(job)}".strip()
+    return f"{again[0].upper()}{again[1:]} {_price(job)} {words}".replace("  ", " ").strip()
+
+
+def _price(job: Job) -> str:
+    """What a retry pays again, or that it does not."""
+    again = [task for task in job.tasks if task.starts_anew and task.task_id is not None]
+    if again:
+        many = f"{len(again)} task" if len(again) == 1 else f"{len(again)} tasks"
+        return f"{many} will be paid again ({_minutes(again)}); what was delivered is not."
+    if any(task.has_results for task in job.tasks) or not job.paid:
+        return ""
+    return "What was paid is resumed, not paid again, while the service keeps it (24 hours)."
+
+
+def _minutes(tasks: list[Task]) -> str:
+    if any(task.minutes is None for task in tasks):
+        return "an unknown number of minutes"
+    return f"{cost_text(sum(task.minutes or 0.0 for task in tasks))} minutes"

@@ -1,0 +1,56 @@
+"""What should be known about a job's results: what was noted on its way, and what its tracks show. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lalald.filesystem.names import fold, shown
+from lalald.jobs.job import Job, Stage, Task
+from lalald.presets import MODES, required_labels
+
+
+def warnings_of(job: Job) -> tuple[str, ...]:
+    """Each as a sentence without its full stop."""
+    stays = f"the file stays where it is: {job.archive_error}" if job.archive_error else None
+    noted = [warning for warning in (job.warning, stays) if warning]
+    return (*noted, *(told for task in job.tasks for told in _of_task(task)))
+
+
+def warning_of(job: Job) -> str | None:
+    """All of them in one line; None where there is nothing to know."""
+    return "; ".join(warnings_of(job)) or None
+
+
+def _of_task(task: Task) -> Iterator[str]:
+    is_asked_for = task.incomplete_since is None and task.error is None  # nothing is known of them yet
+    if (missing := task.missing) and not is_asked_for:
+        yield _missing(task, ", ".join(shown(track.label) for track in missing))
+    elif task.stage in (Stage.DOWNLOAD, Stage.DONE) and (others := _other_labels(task)):
+        yield others
+    for track in task.tracks:
+        if track.wanted and track.path is not None and track.declared_size is not None:
+            yield (
+                f"the service declared {track.declared_size:,} bytes for the track {shown(track.label)}, {track.size:,} arrived whole;"
+                " its source was left on the service to expire"
+            )
+
+
+def _missing(task: Task, labels: str) -> str:
+    what = f"task {shown(task.title)} ({task.mode}) succeeded, but the service has not given these tracks: {labels}"
+    if task.error is not None:
+        return what
+    delivered = "what it gave is delivered, and " if any(track.delivered for track in task.tracks) else ""
+    return f"{what}; {delivered}lalald asks for them until 24 hours after the task's start"
+
+
+def _other_labels(task: Task) -> str | None:
+    """The document promised tracks under other names than the service gave."""
+    if task.mode not in MODES or not task.tracks or any(track.origin is not None for track in task.tracks):
+        return None
+    there = {fold(track.label) for track in task.tracks}
+    wanted_all = all(track.wanted for track in task.tracks)
+    absent = [label for _, label in required_labels(task.mode, task.presets) if fold(label) not in there]
+    if not absent or not wanted_all:
+        return None
+    given = ", ".join(shown(track.label) for track in task.tracks)
+    return f"task {shown(task.title)} ({task.mode}) should have made {', '.join(absent)}; the service named its tracks {given}"

@@ -1,0 +1,304 @@
+"""How a job moves on: what it owes after an outcome, a retry, a release. Pure: no input or output here.
+
+The names of the stages, and which moves between them are legal, stand in `jobs`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lalald.jobs import consent
+from lalald.jobs.failure_kinds import FailureKind
+from lalald.jobs.job import (
+    Done,
+    Dropped,
+    Failed,
+    Held,
+    Hold,
+    HoldSource,
+    Job,
+    Later,
+    Outcome,
+    Stage,
+    State,
+    Task,
+    download_hosts,
+    told,
+)
+
+FIRST_BACKOFF_SECONDS = 1.0
+LONGEST_BACKOFF_SECONDS = 300.0
+_ORDER = {stage: place for place, stage in enumerate(Stage)}
+
+
+def backoff_seconds(attempts: int, jitter: float) -> float:
+    """Exponential with full jitter, 1 s to 5 min; `jitter` is drawn from 0 to 1 by the caller."""
+    ceiling = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(attempts, 16))
+    return max(FIRST_BACKOFF_SECONDS / 2, ceiling * jitter)
+
+
+def owed(job: Job) -> Stage:
+    """The earliest stage that the job or one of its living tasks owes; late ones, and those that wait for something, come last."""
+    living = [task for task in job.tasks if task.error is None and task.stage is not Stage.DONE]
+    at_work = [task.stage for task in living if task.waits_for is None and not task.is_late]
+    stages = at_work or [task.stage for task in living if task.waits_for is not None] or [task.stage for task in living]
+    if not stages:
+        return _owed_after_the_tasks(job)
+    earliest = min(stages, key=_ORDER.__getitem__)
+    return Stage.UPLOAD if earliest is Stage.SPLIT and job.source_id is None else earliest
+
+
+def _owed_after_the_tasks(job: Job) -> Stage:
+    failed = [task.stage for task in job.tasks if task.error is not None]
+    if failed:
+        return min(failed, key=_ORDER.__getitem__)
+    if job.stage is Stage.ARCHIVE:
+        return Stage.DONE if job.filed else Stage.ARCHIVE
+    return Stage.DELETE if job.source_id and job.handling.delete and not _has_doubtful_sizes(job) else Stage.ARCHIVE
+
+
+def _has_doubtful_sizes(job: Job) -> bool:
+    """The source of such a track is left on the service until it expires: it can be fetched once more."""
+    return any(track.declared_size is not None and track.wanted for task in job.tasks for track in task.tracks)
+
+
+def after(job: Job, outcome: Outcome, now: float, jitter: float = 1.0) -> Job:
+    """The job after its stage's outcome: the one place where stage and state change by themselves.
+
+    No outcome runs the same stage again without a pause that grows: what comes later waits longer with each attempt, and
+    what goes back, or owes the same once more, with each setback.
+    """
+    return at_its_host(_timed(job, _after(job, outcome, now, jitter), now), outcome)
+
+
+def _timed(before: Job, job: Job, now: float) -> Job:
+    """The job with the time of the step that it has just made."""
+    if job.source_id is not None and job.source_id != before.source_id:
+        return replace(job, uploaded_at=now)
+    if before.stage is Stage.DOWNLOAD and job.stage in (Stage.DELETE, Stage.ARCHIVE):
+        return replace(job, delivered_at=now)
+    if job.state is State.DONE and before.state is not State.DONE:
+        return replace(job, finished_at=now)
+    return job
+
+
+def _after(job: Job, outcome: Outcome, now: float, jitter: float) -> Job:
+    known = outcome.job or job
+    match outcome:
+        case Done() if _only_says_of_running_tasks(job, known):
+            return replace(known, updated_at=now)
+        case Done():
+            return _paced(job, _go_on(known, now), now, jitter)
+        case Later():
+            return replace(
+                known,
+                attempts=known.attempts + outcome.is_counted,
+                due_at=max(_later(known, outcome, now, jitter), outcome.due_at or 0.0),
+                error=outcome.reason,
+                held_at=known.held_at if known.attempts else now,
+                state=State.WAITING,
+                updated_at=now,
+            )
+        case Held() if outcome.tasks:
+            return _paced(job, _go_on(_parked(known, outcome), now), now, jitter)
+        case Held():
+            return _held(known, outcome.hold, outcome.reason, now, outcome.source)
+        case Failed():
+            kind = FailureKind.INTERNAL if outcome.is_internal else outcome.kind
+            failed = replace(_unheld(known), state=State.FAILED, error=outcome.error, failure_kind=kind)
+            return replace(failed, filed=False, updated_at=now)
+        case Dropped():
+            return replace(_unheld(known), state=State.CANCELLED, error=outcome.reason, filed=True, updated_at=now)
+
+
+def _only_says_of_running_tasks(before: Job, job: Job) -> bool:
+    """Whether news of tasks on the service leave the job at an earlier stage, which another task owes: its pause is none of theirs."""
+    if job.state is not State.WAITING or job.stage is Stage.CHECK or owed(job) is not job.stage:
+        return False
+    if job.tasks == before.tasks or replace(job, tasks=before.tasks) != before:
+        return False
+    return len(job.tasks) == len(before.tasks) and all(
+        old == task or _is_news_while_it_runs(old, task) for old, task in zip(before.tasks, job.tasks, strict=True)
+    )
+
+
+def _is_news_while_it_runs(old: Task, task: Task) -> bool:
+    return task.stage is Stage.CHECK and (task.stage, task.error, task.waits_for) == (
+        old.stage,
+        old.error,
+        old.waits_for,
+    )
+
+
+def _paced(before: Job, job: Job, now: float, jitter: float) -> Job:
+    """The job with a pause where it has lost ground, or owes the same stage once more and nothing has changed for the better.
+
+    Running tasks are asked for in a window of their own. A pause is kept on the way forward.
+    """
+    if job.state is not State.WAITING:
+        return job
+    if not _is_setback(before, job):
+        waits = job.setbacks > 0 and now < before.due_at <= now + LONGEST_BACKOFF_SECONDS
+        return replace(job, due_at=before.due_at) if waits else job
+    return replace(job, setbacks=job.setbacks + 1, due_at=now + backoff_seconds(job.setbacks, jitter))
+
+
+def _is_setback(before: Job, job: Job) -> bool:
+    if before.source_id is not None and job.source_id is None:
+        return True
+    was = {task.number: task for task in before.tasks}
+    tasks = [(was[task.number], task) for task in job.tasks if task.number in was]
+    if any(_ORDER[task.stage] < _ORDER[old.stage] for old, task in tasks):
+        return True
+    if job.stage is not before.stage or job.stage is Stage.CHECK:
+        return False
+    return not any(_is_further(old, task) for old, task in tasks)
+
+
+def _is_further(old: Task, task: Task) -> bool:
+    has_ended = task.error is not None and old.error is None
+    is_parked = task.waits_for is not None and old.waits_for is None
+    return task.stage is not old.stage or has_ended or is_parked or _tracks_done(task) > _tracks_done(old)
+
+
+def _tracks_done(task: Task) -> tuple[int, int]:
+    return sum(track.delivered for track in task.tracks), sum(track.path is not None for track in task.tracks)
+
+
+def at_its_host(job: Job, outcome: Outcome | None = None) -> Job:
+    """The job with the download host that it waits at: the one that failed it, else that of its first track."""
+    hosts = download_hosts(job) if job.stage is Stage.DOWNLOAD else []
+    failed = outcome.error.host if isinstance(outcome, Later) and outcome.error else None
+    host = next((host for host in (failed, job.download_host) if host and host in hosts), hosts[0] if hosts else "")
+    return job if job.download_host == host else replace(job, download_host=host)
+
+
+def _later(job: Job, outcome: Later, now: float, jitter: float) -> float:
+    wait = backoff_seconds(job.attempts, jitter)
+    asked = outcome.error.retry_after_seconds if outcome.error else None
+    return now + (wait if asked is None else max(wait, min(asked, 3600.0)))
+
+
+def _unheld(job: Job) -> Job:
+    if job.hold is None and job.hold_reason is None and job.held_at is None:
+        return job
+    return replace(job, hold=None, hold_reason=None, hold_source=None, held_at=None)
+
+
+def _held(job: Job, hold: Hold, reason: str | None, now: float, source: HoldSource | None = None) -> Job:
+    since = (job.held_at if job.hold is hold else now) or now
+    return replace(
+        job, state=State.HELD, hold=hold, hold_reason=reason, hold_source=source, held_at=since, updated_at=now
+    )
+
+
+def _parked(job: Job, outcome: Held) -> Job:
+    for task in job.tasks:
+        if task.number in outcome.tasks:
+            waits = replace(task, waits_for=outcome.hold, waits_reason=outcome.reason, waits_source=outcome.source)
+            job = job.with_task(waits)
+    return job
+
+
+def _go_on(job: Job, now: float) -> Job:
+    stage = owed(job)
+    living = [task for task in job.tasks if task.error is None and task.stage is not Stage.DONE]
+    parked = [task for task in living if task.waits_for is not None]
+    if parked and parked[0].waits_for and all(task in parked or task.is_late for task in living):
+        still = replace(job, stage=stage, error=None, attempts=0)
+        return _held(still, parked[0].waits_for, parked[0].waits_reason, now, parked[0].waits_source)
+    moved = replace(_unheld(job), stage=stage, error=None, attempts=0, unusable_answers=0, due_at=0.0, updated_at=now)
+    failed = [task for task in job.tasks if task.error is not None]
+    if failed and all(task.error is not None or task.stage is Stage.DONE for task in job.tasks):
+        errors = "; ".join(f"task {task.title} ({task.mode}): {task.error}" for task in failed)
+        if all(task.cancelled for task in failed):
+            return replace(moved, state=State.CANCELLED, error=errors, filed=True)
+        return replace(moved, state=State.FAILED, error=errors, failure_kind=None, filed=False)
+    return replace(moved, state=State.DONE if stage is Stage.DONE else State.WAITING)
+
+
+def retried(job: Job, now: float) -> Job:
+    """A failed or cancelled job goes on from where it stopped. Tasks without results are started again, what others may have left is
+    asked for, delivered tracks are not touched."""
+    tasks = tuple(_retried_task(task) for task in job.tasks)
+    again = replace(
+        _unheld(job), tasks=tasks, state=State.WAITING, error=None, warning=None, filed=False, attempts=0, due_at=0.0,
+        unusable_answers=0, setbacks=0, failure_kind=None,
+    )  # fmt: skip
+    expired = again.expires_at is not None and again.expires_at <= now
+    if expired and not any(task.paid and task.stage is Stage.SPLIT for task in tasks):
+        again = replace(again, source_id=None, expires_at=None)
+    stage = job.stage if job.stage in (Stage.DELETE, Stage.ARCHIVE) else owed(again)
+    return at_its_host(replace(again, stage=stage, updated_at=now))
+
+
+def given_up(job: Job, now: float) -> Job:
+    """A failed job that nobody wants any more: it is no failure that waits for somebody. Its file stays where it is."""
+    return replace(job, state=State.CANCELLED, filed=True, updated_at=now) if job.state is State.FAILED else job
+
+
+def _retried_task(task: Task) -> Task:
+    if task.starts_anew:
+        return fresh(task)
+    kept = without_waiting(replace(task, error=None, failure=None, error_code=None, cancelled=False))
+    doubtful = task.error is not None or (task.stage is Stage.DOWNLOAD and task.links_asked > 0)
+    asks_for_results = doubtful and task.task_id is not None and task.stage in (Stage.CHECK, Stage.DOWNLOAD)
+    return replace(kept, stage=Stage.CHECK, links_asked=0, due_at=None) if asks_for_results else kept
+
+
+def without_waiting(task: Task) -> Task:
+    """The task with nothing to wait for."""
+    return replace(task, waits_for=None, waits_reason=None, waits_source=None)
+
+
+def fresh(task: Task) -> Task:
+    """The same task, not started yet."""
+    return Task(number=task.number, name=task.name, mode=task.mode, presets=task.presets)
+
+
+def carried_again(job: Job) -> Job:
+    """The job with all its work still to be done."""
+    return replace(job, stage=Stage.UPLOAD, tasks=tuple(map(fresh, job.tasks)))
+
+
+def not_filed(job: Job, error: Exception, now: float, jitter: float, *, again: bool) -> Job:
+    """A failed job whose file could not be put where failures belong. `again`: it is tried less and less often; else the file stays."""
+    stays = replace(job, archive_error=told(error))
+    if not again:
+        return replace(stays, filed=True)
+    return replace(stays, attempts=job.attempts + 1, due_at=now + backoff_seconds(job.attempts, jitter))
+
+
+def filed_at_last(job: Job) -> Job:
+    """The job once its file is put where failures belong."""
+    return replace(job, archive_error=None)
+
+
+def released(job: Job, now: float, *, by_a_person: bool = True, price: float | None = None) -> Job:
+    """A held job past its hold, and past no other: a task that waits for something else goes on waiting.
+
+    A person agrees to what the hold asked, for the `price` in minutes that was shown (None: unknown); a lost task is paid again
+    then, with a new key.
+    """
+    tasks = tuple(without_waiting(task) if task.waits_for is job.hold else task for task in job.tasks)
+    if job.hold is Hold.LOST_TASK and by_a_person:
+        tasks = tuple(_given_another_chance(task, now) for task in tasks)
+    if job.hold is Hold.LINK:  # a link that leads nowhere now leads nowhere later
+        tasks = tuple(
+            replace(task, stage=Stage.CHECK, due_at=None)
+            if task.task_id and (task.stage is Stage.DOWNLOAD or task.is_late)
+            else task
+            for task in tasks
+        )
+    past = replace(_unheld(job), tasks=tasks, state=State.WAITING, attempts=0, due_at=0.0, updated_at=now)
+    if by_a_person:
+        past = consent.granted(replace(past, unusable_answers=0, setbacks=0), job.hold, job.hold_source, price)
+    goes_back = job.stage in (Stage.UPLOAD, Stage.SPLIT, Stage.CHECK) or job.hold is Hold.LINK
+    return at_its_host(replace(past, stage=owed(past)) if goes_back else past)
+
+
+def _given_another_chance(task: Task, now: float) -> Task:
+    """A lost task is forgotten, one that stands still is given as much time again."""
+    if task.lost:
+        return replace(task, idempotency_key=None, asked_at=None)
+    return replace(task, moved_at=now) if task.stage is Stage.CHECK else task

@@ -1,0 +1,84 @@
+"""What an exception that nobody foresaw says: whose fault it is, whether it is the same as another, and its words for a row."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import traceback
+from collections.abc import Awaitable, Iterator
+from typing import TypeVar
+
+import lalald
+from lalald.errors import InternalFaultError, LalaldError, OutOfResourcesError, RowError, ServiceError, StoreError
+
+Answer = TypeVar("Answer")
+
+_RAN_OUT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+_NO_THREAD = "can't start new thread"  # CPython's words; its RuntimeError has no code
+_MOST_CHARACTERS = 500
+_OWN_CODE = os.path.dirname(lalald.__file__) + os.sep
+
+
+def is_exhaustion(error: BaseException) -> bool:
+    """Whether memory, descriptors or threads ran out, here or beneath: that is the fault of no file and no job."""
+    return any(_ran_out(cause) for cause in _with_causes(error))
+
+
+def _ran_out(error: BaseException) -> bool:
+    if isinstance(error, MemoryError | OutOfResourcesError):
+        return True
+    if isinstance(error, BlockingIOError):  # of clone(2); where a file's name stands with it, it is about that file
+        return error.errno == errno.EAGAIN and error.filename is None
+    if isinstance(error, OSError):
+        return error.errno in _RAN_OUT
+    return isinstance(error, RuntimeError) and _NO_THREAD in str(error)
+
+
+def _with_causes(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__
+
+
+def concerns_one(error: Exception) -> bool:
+    """Whether it may be the fault of one job or file; a store that cannot be used is everybody's."""
+    return not isinstance(error, StoreError) or isinstance(error, RowError)
+
+
+def signature(error: BaseException) -> str:
+    """Type and place: two exceptions with equal signatures are taken for the same fault."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename.startswith(_OWN_CODE)] or list(frames)
+    place = f"{os.path.basename(own[-1].filename)}:{own[-1].lineno}" if own else "unknown"
+    return f"{type(error).__name__} at {place}"
+
+
+def described(error: BaseException) -> str:
+    """In one line that any row and any terminal takes."""
+    words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    line = " ".join(words.encode("utf-8", "backslashreplace").decode().split())
+    return line if len(line) <= _MOST_CHARACTERS else f"{line[:_MOST_CHARACTERS]}…"
+
+
+async def answered(asking: Awaitable[Answer]) -> Answer:
+    """What the service answers. Raises InternalFaultError where something in it is met with an exception that nobody foresaw."""
+    try:
+        return await asking
+    except (LalaldError, asyncio.CancelledError):
+        raise
+    except Exception as error:
+        raise InternalFaultError(f"internal: {described(error)}") from error
+
+
+async def told_apart(running: Awaitable[Answer]) -> Answer:
+    """What it gives. Raises OutOfResourcesError where an error of ours, about a file or the network, is one of resources."""
+    try:
+        return await running
+    except LalaldError as error:
+        if not isinstance(error, StoreError | ServiceError) and is_exhaustion(error):
+            raise OutOfResourcesError(str(error)) from error
+        raise

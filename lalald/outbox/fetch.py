@@ -1,0 +1,151 @@
+"""Tracks arrive in the staging folder: from the service, or from an earlier job's results."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from io import FileIO
+from typing import TYPE_CHECKING
+
+from lalald.errors import LinkRefusedError, SizeDiffersError, TwinChangedError
+from lalald.filesystem.files import ROOM_KEPT_BYTES, check_room, copy_across, plain_errors, sync_file
+from lalald.filesystem.names import shown
+from lalald.jobs.job import Job, Track
+from lalald.outbox.extensions import Heard
+from lalald.outbox.staging import Staged, forget, forget_if_empty, make_staging, proof, recall, remember, staged_path
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+    from lalald.api import Client, Fetched, Transfer
+
+_LEAST_BOUND_BYTES = 64 << 20
+_HIGHEST_RATE_BYTES = 192_000 * 2 * 4  # a second of stereo in floats
+
+
+def fetch(job: Job, task_number: int, index: int, api: Client, transfer: Transfer) -> Staged:
+    """Downloads a track into the staging folder, from where an earlier try ended. Durable when this returns.
+
+    Raises SizeDiffersError where the declared size is another and nobody has been asked about it yet: what came stays, and the
+    next call proves with a request for its last byte that it still is the track. Raises ServiceError, TransferStopped,
+    DiskFullError, FolderUnavailableError, FileError.
+    """
+    track = _track(job, task_number, index)
+    path = staged_path(job, task_number, index)
+    make_staging(job)
+    if known := recall(path):
+        return known
+    with plain_errors(path, job.handling.outbox):
+        try:
+            fetched = _fetched(path, job, track, api, transfer)
+        except LinkRefusedError:
+            forget(path)
+            raise
+        except BaseException:
+            forget_if_empty(path)
+            raise
+        if track.size not in (None, fetched.size) and track.declared_size is None:
+            raise SizeDiffersError(
+                f"the track {track.label} has {fetched.size:,} bytes, not {track.size:,} as declared"
+            )
+        return remember(path, Staged(fetched.size, fetched.sha256, Heard(fetched.file_name, fetched.content_type)))
+
+
+def _fetched(path: str, job: Job, track: Track, api: Client, transfer: Transfer) -> Fetched:
+    with _Partial(path) as target:
+        fetched = api.download(
+            track.url,
+            target,
+            transfer,
+            have=target.have,
+            etag=target.etag,
+            expected_size=track.size if track.declared_size is None else None,
+            began=target.began,
+            most_bytes=most_track_bytes(job),
+        )
+        sync_file(target.fileno())
+    return fetched
+
+
+def most_track_bytes(job: Job) -> int:
+    """More than any honest track: as long as the source, at the highest rate there is, or a few times as large."""
+    return _LEAST_BOUND_BYTES + 4 * job.size + int((job.duration or 0.0) * _HIGHEST_RATE_BYTES)
+
+
+def copy_twin(job: Job, task_number: int, index: int) -> Staged:
+    """Copies the track's `origin`, an earlier job's result, into the staging folder.
+
+    Raises TwinChangedError where it is not the file that was delivered, and FileError.
+    """
+    track = _track(job, task_number, index)
+    path = staged_path(job, task_number, index)
+    make_staging(job)
+    if known := recall(path):
+        return known
+    origin = track.origin or ""
+    changed = TwinChangedError(f"{shown(origin)} is not the result that was delivered once.")
+    with plain_errors(path, job.handling.outbox):
+        try:
+            digest = copy_across(origin, path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise changed from None
+        size = os.path.getsize(path)
+        if digest != track.sha256 or size != track.size:
+            os.unlink(path)
+            raise changed
+        return remember(path, Staged(size, digest, Heard(file_name=os.path.basename(origin))))
+
+
+def _track(job: Job, task_number: int, index: int) -> Track:
+    return next(task for task in job.tasks if task.number == task_number).tracks[index]
+
+
+class _Partial(FileIO):
+    """A track on its way. What its rest can be asked for by is on disk only while it is true of the bytes that are there.
+
+    It counts for this boot of the machine: after a power cut nobody knows which of the bytes arrived on the disk.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666), "r+")
+        self._proof = proof(path)
+        self._unlooked_bytes = 0
+        self.have = os.fstat(self.fileno()).st_size
+        self.etag = self._proven()
+
+    def _proven(self) -> str | None:
+        if self.have:
+            with suppress(OSError, ValueError), open(self._proof, encoding="utf-8") as file:
+                etag, boot = json.load(file)
+                return str(etag) if boot == _boot() else None
+        return None
+
+    def began(self, etag: str | None) -> None:
+        """The answer has begun, and is of this version; the bytes that are there may be of another."""
+        with suppress(FileNotFoundError):
+            os.unlink(self._proof)
+        self.etag = etag
+
+    def write(self, piece: ReadableBuffer) -> int:
+        """What others need on the disk is left to them, however much comes; looked at each time that half of it may be gone."""
+        if self._unlooked_bytes <= 0:
+            check_room(self.fileno())
+            self._unlooked_bytes = ROOM_KEPT_BYTES // 2
+        written = super().write(piece)
+        self._unlooked_bytes -= written
+        return written
+
+    def truncate(self, size: int | None = None) -> int:
+        """What is left now is of the version that has begun."""
+        left = super().truncate(size)
+        if self.etag is not None:
+            with open(self._proof, "w", encoding="utf-8") as file:
+                json.dump([self.etag, _boot()], file)
+        return left
+
+
+def _boot() -> str:
+    with suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+    return ""

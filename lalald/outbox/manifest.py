@@ -1,0 +1,63 @@
+"""`lalald.json`: what was made of a file, written beside the tracks when all of them are in place."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from lalald.jobs.job import Job, Task
+from lalald.jobs.job_warnings import warnings_of
+from lalald.outbox.template import wanted_tracks
+
+
+def is_due(job: Job) -> bool:
+    """Whether it is asked for and every result is there: its readers take it for the sign that nothing is missing."""
+    if not job.handling.manifest or any(task.error is not None or task.waits_for is not None for task in job.tasks):
+        return False
+    tracks = [track for _, _, track in wanted_tracks(job)]
+    return any(track.path for track in tracks) and all(track.delivered for track in tracks)
+
+
+def content(job: Job) -> bytes:
+    """The same job gives the same bytes, so that a manifest found after a crash can be told for its own."""
+    facts: dict[str, Any] = {
+        "job": job.id,
+        "rule": job.rule,
+        "taken_at": datetime.fromtimestamp(job.created_at, UTC).isoformat(timespec="seconds"),
+        "source": {
+            "path": job.path,
+            "size": job.size,
+            "sha256": job.sha256,
+            "duration_seconds": job.duration,
+            "source_id": job.source_id,
+        },
+        "minutes": job.minutes,
+        "warnings": list(warnings_of(job)),
+        "tasks": [_task(task) for task in job.tasks],
+    }
+    return _text(facts)
+
+
+def _task(task: Task) -> dict[str, Any]:
+    """Paths are within the outbox. Only tracks that were delivered are told of."""
+    return {
+        "name": task.name,
+        "mode": task.mode,
+        "presets": dict(task.presets),
+        "task_id": task.task_id,
+        "minutes": task.minutes,
+        "tracks": [
+            {"label": track.label, "type": track.type, "path": track.path, "size": track.size, "sha256": track.sha256}
+            for track in task.tracks
+            if track.wanted and track.path
+        ],
+    }
+
+
+def _text(facts: dict[str, Any]) -> bytes:
+    text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # a name that is not UTF-8: escaped, its bytes survive
+        return (json.dumps(facts, indent=2) + "\n").encode()

@@ -1,0 +1,71 @@
+"""Whether a new file has the same bytes as one that was processed, and what that means for its price."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import NamedTuple
+
+from lalald.filesystem.files import sha256_of
+from lalald.jobs.job import Hold, Job, Stage, State, Task, task_key
+from lalald.reports.job_json import track_path
+from lalald.store.queries import Reports
+
+
+class Duplicate(NamedTuple):
+    """An earlier job with the same bytes; `unpaid`: the tasks that it does not have; `hold`: what will be asked first."""
+
+    job: Job
+    unpaid: tuple[Task, ...]
+    remark: str
+    hold: Hold | None = None
+
+
+def find_duplicate(job: Job, path: str, reports: Reports) -> Duplicate | None:
+    """The earlier job whose results the file's job will get. The file is read whole where one of its size has such a task.
+
+    None where there is none, its rule does not look for any, or the file cannot be read.
+    """
+    if job.handling.duplicates == "process" or not reports.may_have_duplicate(job):
+        return None
+    try:
+        hashed = replace(job, sha256=sha256_of(path))
+    except OSError:
+        return None
+    same = [one for one in reports.duplicates(hashed) if one.sha256 == hashed.sha256]
+    return _judged(hashed, same[0]) if same else None
+
+
+def _judged(job: Job, earlier: Job) -> Duplicate:
+    had = {task_key(task.mode, task.presets) for task in earlier.tasks if task.error is None}
+    unpaid = tuple(task for task in job.tasks if task_key(task.mode, task.presets) not in had)
+    same = f"it has the same bytes as job {earlier.id} ({earlier.path})"
+    if job.handling.duplicates == "hold":
+        return Duplicate(earlier, (), f"{same}; `duplicates: hold` asks before anything is charged", Hold.DUPLICATE)
+    if earlier.state in (State.WAITING, State.HELD):
+        return Duplicate(earlier, unpaid, f"{same}, which is not finished: it waits for its results")
+    if earlier.state is State.DONE and _are_there(earlier, job.tasks):
+        return Duplicate(earlier, unpaid, f"{same}: its results are used again")
+    gone = "its results are not in the outbox any more: they are fetched again while the service has them, else you are asked"
+    return Duplicate(earlier, unpaid, f"{same}; {gone}")
+
+
+def _are_there(earlier: Job, tasks: Iterable[Task]) -> bool:
+    """Whether the tracks of these tasks are where they were delivered, with their size."""
+    wanted = {task_key(task.mode, task.presets) for task in tasks}
+    tracks = [
+        (track_path(earlier, track), track.size)
+        for task in earlier.tasks
+        if task.stage is Stage.DONE and task_key(task.mode, task.presets) in wanted
+        for track in task.tracks
+        if track.wanted
+    ]
+    return bool(tracks) and all(path is not None and _has_size(path, size) for path, size in tracks)
+
+
+def _has_size(path: str, size: int | None) -> bool:
+    try:
+        return os.stat(path).st_size == size or size is None
+    except OSError:
+        return False

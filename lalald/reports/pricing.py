@@ -1,0 +1,174 @@
+"""Everything that waits in the inboxes, priced: jobs that are not paid yet, and files that are no jobs yet."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from lalald.config import Config, Inbox
+from lalald.errors import NoStoreError
+from lalald.inbox.explanation import EXISTING_SKIP, explain, folder_refusal, knowing
+from lalald.inbox.new_files import tasks
+from lalald.inbox.scanning.walk import Walk, join
+from lalald.inbox.selection.excluded_names import OWN_PREFIX
+from lalald.inbox.writing_state import leases_reliable, writing_state
+from lalald.jobs.consent import price_of, to_pay, waives
+from lalald.jobs.job import HoldSource, Job, State
+from lalald.media.durations import local_duration
+from lalald.reports.job_json import source
+from lalald.stages.precharge.budget import exceeds, midnight
+from lalald.store.known_files import Known, KnownFiles
+from lalald.store.queries import Reports
+
+_TICK_SECONDS = 0.2
+
+
+@dataclass(slots=True)
+class Line:
+    """What one rule of one inbox will cost. `unknown`: files whose duration is not known, not in `minutes`."""
+
+    new: int = 0
+    waiting: int = 0
+    held: int = 0
+    minutes: float = 0.0
+    unknown: int = 0
+    unfinished: int = 0  # of the new ones: a program writes to them, or they changed just now
+
+
+@dataclass(slots=True)
+class Plan:
+    """Lines by inbox and rule, in the configuration's order; files that no rule takes, by reason."""
+
+    lines: dict[tuple[str, str], Line] = field(default_factory=dict)
+    left_alone: Counter[str] = field(default_factory=Counter)
+    troubles: list[str] = field(default_factory=list)
+    per_file: float | None = None  # the limit, and how many files, which nobody has released, cost more
+    over_per_file: int = 0
+    spent_today: float = 0.0
+
+    def line(self, inbox: str, rule: str) -> Line:
+        return self.lines.setdefault((inbox, rule), Line())
+
+    def add(self, line: Line, cost: float | None, *, waived: bool = False) -> None:
+        """One more file of a line; `waived`: it passes the limit of a file."""
+        line.minutes += cost or 0.0
+        line.unknown += cost is None
+        limited = cost is not None and self.per_file is not None and not waived
+        self.over_per_file += limited and exceeds(cost or 0.0, self.per_file or 0.0)
+
+    @property
+    def files(self) -> int:
+        return sum(line.new + line.waiting + line.held for line in self.lines.values())
+
+    @property
+    def minutes(self) -> float:
+        return sum(line.minutes for line in self.lines.values())
+
+    @property
+    def unfinished(self) -> int:
+        return sum(line.unfinished for line in self.lines.values())
+
+    @property
+    def unknown(self) -> int:
+        return sum(line.unknown for line in self.lines.values())
+
+
+def priced(config: Config, tick: Callable[[int], None] | None = None) -> Plan:
+    """Looks through every inbox and the store. `tick` is told now and then how many files were looked at, 0 at the end."""
+    plan = Plan(per_file=config.minutes.per_file)
+    for inbox in config.inboxes:
+        for rule in inbox.rules:
+            plan.line(str(inbox.path), rule.name)
+    counter = _Ticker(tick)
+    try:
+        with Reports.open(config.state_dir) as reports:
+            plan.spent_today = reports.spent_since(midnight(time.time()))
+            _add_jobs(plan, reports, counter)
+            for inbox in config.inboxes:
+                books = reports.known_files()
+                _add_files(plan, knowing(inbox, books.put_into()), books, counter)
+    except NoStoreError:
+        for inbox in config.inboxes:
+            _add_files(plan, inbox, None, counter)
+    counter.end()
+    plan.lines = {key: line for key, line in plan.lines.items() if line.new or line.waiting or line.held}
+    return plan
+
+
+def _add_jobs(plan: Plan, reports: Reports, counter: _Ticker) -> None:
+    for report in reports.unpaid():
+        counter.one()
+        job = report.job
+        owed = list(to_pay(job))
+        if not owed:
+            continue
+        line = plan.line(job.inbox, job.rule)
+        line.held += job.state is State.HELD
+        line.waiting += job.state is not State.HELD
+        plan.add(line, price_of(owed, duration_of(job)), waived=waives(job, HoldSource.PER_FILE))
+
+
+def _add_files(plan: Plan, inbox: Inbox, books: KnownFiles | None, counter: _Ticker) -> None:
+    root = str(inbox.path)
+    leases, now = leases_reliable(inbox), time.time()
+    skipped = inbox.existing == "skip" and (books is None or not books.inbox_seen(root))
+    for path, known in _unknown_files(plan, inbox, books):
+        counter.one()
+        explanation = explain(inbox, path, known)
+        if not explanation.taken or explanation.rule is None:
+            plan.left_alone[explanation.reason] += 1
+        elif skipped:
+            plan.left_alone[EXISTING_SKIP] += 1
+        else:
+            line = plan.line(root, explanation.rule.name)
+            line.new += 1
+            full_path = os.path.join(root, path)
+            writing = writing_state(inbox, full_path, now, leases=leases)
+            line.unfinished += writing is not None and not writing.is_finished
+            plan.add(line, price_of(tasks(explanation.rule), local_duration(full_path)))
+
+
+def _unknown_files(plan: Plan, inbox: Inbox, books: KnownFiles | None) -> Iterator[tuple[str, Known | None]]:
+    """Files in the inbox that no job has: new to the store, with new content, or left alone."""
+    root = str(inbox.path)
+    walk = Walk(root, skipped=lambda folder: folder_refusal(inbox, folder) is not None, recursive=inbox.recursive)
+    folder, known = None, dict[str, Known]()
+    while listings := walk.take():
+        for listing in listings:
+            if listing.folder != folder:
+                folder, known = listing.folder, books.known_in(root, listing.folder) if books else {}
+            for name, size, mtime_ns, *_ in listing.files:
+                old = known.get(name)
+                if name.startswith(OWN_PREFIX):
+                    continue
+                if old is None or old.job_id is None or (old.size, old.mtime_ns) != (size, mtime_ns):
+                    yield join(listing.folder, name), old
+    for folder, error in walk.troubles:
+        plan.troubles.append(f"{join(root, folder) if folder else root}: {error.strerror}")
+
+
+class _Ticker:
+    def __init__(self, tick: Callable[[int], None] | None) -> None:
+        self._tick = tick
+        self._files = 0
+        self._told_at = time.monotonic()
+
+    def one(self) -> None:
+        self._files += 1
+        if self._tick is not None and time.monotonic() - self._told_at > _TICK_SECONDS:
+            self._told_at = time.monotonic()
+            self._tick(self._files)
+
+    def end(self) -> None:
+        if self._tick is not None:
+            self._tick(0)
+
+
+def duration_of(job: Job) -> float | None:
+    """Seconds: what the store knows, else what the file itself tells."""
+    from lalald.media.durations import local_duration
+
+    return job.duration if job.duration is not None else local_duration(source(job))

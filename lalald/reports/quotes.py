@@ -1,0 +1,99 @@
+"""What each chosen job will cost when it goes on: shown to the person who asks, and stored with their request."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from lalald.jobs.consent import asks_about_upload, price_of, seen, to_pay_on_retry
+from lalald.jobs.job import Hold, HoldSource, Job, Seen, Task
+from lalald.reports.formatting import charged, price, shown
+from lalald.reports.pricing import duration_of
+
+
+class Price(NamedTuple):
+    """The sum of many: minutes, and how many jobs have an unknown price that is not in them."""
+
+    minutes: float
+    unknown: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """One job: what becomes of it, and its price in minutes, None where that is unknown. `stays`: why it stays held."""
+
+    job_id: int
+    path: str
+    hold: Hold | None
+    source: HoldSource | None
+    what: str
+    minutes: float | None
+    seen: Seen
+    is_decided_after_upload: bool = False  # by the service's figure: the price is what the file states
+    stays: str | None = None
+    stays_for: HoldSource | None = None
+
+    def line(self) -> str:
+        once_more = " once more" if self.hold is Hold.LOST_TASK and self.minutes != 0.0 else ""
+        start = f"job {self.job_id} {shown(self.path)}: {self.what}; {self._told()}{once_more}"
+        return f"{start}. It stays held for now: {shown(self.stays)}" if self.stays else start
+
+    def _told(self) -> str:
+        if self.minutes is None:
+            return "its cost is unknown: the file does not state its length"
+        return (
+            f"{price(self.minutes)} by what the file states" if self.is_decided_after_upload else charged(self.minutes)
+        )
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "id": self.job_id,
+            "path": self.path,
+            "hold": self.hold and str(self.hold),
+            "hold_source": self.source and str(self.source),
+            "minutes": self.minutes,
+            "stays_held": self.stays,
+            "stays_held_for": self.stays_for and str(self.stays_for),
+        }
+
+
+def quote(job: Job, what: str, tasks: Sequence[Task], duration: float | None) -> Quote:
+    """The quote of a job of which these tasks will be charged."""
+    cost = price_of(tasks, duration)
+    after_upload = asks_about_upload(job, job.hold, job.hold_source)
+    return Quote(job.id, job.path, job.hold, job.hold_source, what, cost, seen(job, cost), after_upload)
+
+
+def quote_of_retry(job: Job, now: Callable[[Job], Job]) -> Quote:
+    """`now`: the job by the rules of now."""
+    return quote(job, "goes on", to_pay_on_retry(now(job)), duration_of(job))
+
+
+def together(quotes: Iterable[Quote]) -> Price:
+    listed = list(quotes)
+    return Price(sum(one.minutes or 0.0 for one in listed), sum(one.minutes is None for one in listed))
+
+
+def by_hold(quotes: Iterable[Quote]) -> dict[str, tuple[int, Price]]:
+    """How many jobs there are of each kind of hold, and their price."""
+    jobs: Counter[str] = Counter()
+    minutes: Counter[str] = Counter()
+    unknown: Counter[str] = Counter()
+    for one in quotes:
+        kind = str(one.hold)
+        jobs[kind] += 1
+        minutes[kind] += one.minutes or 0.0  # type: ignore[assignment] # a Counter adds up what it is given
+        unknown[kind] += one.minutes is None
+    return {kind: (jobs[kind], Price(minutes[kind], unknown[kind])) for kind in jobs}
+
+
+def facts(quotes: Sequence[Quote]) -> dict[str, Any]:
+    """For `--json`."""
+    cost = together(quotes)
+    return {
+        "jobs": [one.facts() for one in quotes],
+        "minutes": cost.minutes,
+        "unknown": cost.unknown,
+    }

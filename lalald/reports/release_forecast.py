@@ -1,0 +1,42 @@
+"""Which released jobs will resume, and which stay held: asked of the spend guard itself, with what the daemon last knew."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+
+from lalald.config import Minutes
+from lalald.jobs.consent import PAYING, to_pay
+from lalald.jobs.job import Job
+from lalald.jobs.transitions import released as past_its_hold
+from lalald.reports.hold_advice import released
+from lalald.reports.pricing import duration_of
+from lalald.reports.quotes import Quote, quote
+from lalald.reports.spend_forecast import SpendForecast
+from lalald.store.queries import Reports
+
+
+def forecast(jobs: Iterable[Job], reports: Reports, limits: Minutes | None, *, are_named: bool) -> list[Quote]:
+    """A quote for the release of each, oldest first as the daemon decides: each counts what the ones before it need.
+
+    A job that is named is uploaded though its file states more minutes than are free: the service's figure decides. Of all jobs
+    only those resume that fit by what is known.
+    `limits` is None where the configuration cannot be read: then nothing is foretold.
+    """
+    guard = SpendForecast.of(reports, limits) if limits is not None else None
+    return asyncio.run(_forecast(jobs, guard, are_named=are_named))
+
+
+async def _forecast(jobs: Iterable[Job], guard: SpendForecast | None, *, are_named: bool) -> list[Quote]:
+    quotes = []
+    for job in jobs:
+        duration = duration_of(job)
+        told = quote(job, released(job), to_pay(job), duration)
+        after = replace(past_its_hold(job, time.time(), price=told.minutes), duration=duration)
+        after = after if are_named else replace(after, upload_waived=False)
+        is_charged = job.hold in PAYING and told.minutes != 0.0
+        refusal = await guard.refusal(after) if guard is not None and is_charged else None
+        quotes.append(told if refusal is None else replace(told, stays=refusal.reason, stays_for=refusal.source))
+    return quotes

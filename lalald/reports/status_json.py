@@ -1,0 +1,75 @@
+"""`status` for programs: the keys are documented in the README."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lalald.jobs.job import Stage
+from lalald.jobs.job_results import results_folder
+from lalald.jobs.job_warnings import warning_of
+from lalald.reports import folder_rows, hold_advice, needs_attention
+from lalald.reports.formatting import iso
+from lalald.reports.status_report import Overview
+from lalald.store.queries import JobReport
+
+
+def facts(overview: Overview) -> dict[str, Any]:
+    """Moments are ISO 8601 in UTC, rates bytes per second."""
+    daemon: dict[str, Any] = overview.daemon.value if overview.daemon else {}
+    service: dict[str, Any] = overview.service.value if overview.service else {}
+    trouble = service.get("trouble")
+    return {
+        "daemon": {
+            "running": overview.running,
+            "state_dir": str(overview.state_dir),
+            **{name: daemon.get(name) for name in ("pid", "version", "config")},
+            "started_at": iso(daemon.get("started_at")),
+        },
+        "needs_attention": [item._asdict() for item in overview.needs_attention],
+        "license": needs_attention.license_facts(overview.license),
+        "config_error": overview.mistake,
+        "config_rejected": needs_attention.rejected_facts(overview.rejected),
+        "service": {"trouble": trouble, "since": iso(service.get("since")) if trouble else None},
+        "set_aside": [{**file._asdict(), "since": iso(file.since)} for file in overview.set_aside],
+        "unreadable_jobs": [{"id": job.job_id, "error": job.error} for job in overview.unreadable],
+        "stopped_steps": [{**stop, "since": iso(stop["since"])} for stop in overview.stopped],
+        "inboxes": [folder_rows.inbox_facts(inbox, running=overview.running) for inbox in overview.inboxes],
+        "outboxes": [folder_rows.facts(outbox) for outbox in overview.outboxes],
+        "filing_folders": [folder_rows.facts(folder) for folder in overview.filing_folders],
+        "jobs": overview.counts.states,
+        "stages": {str(stage): overview.counts.stages.get(stage, 0) for stage in Stage if stage is not Stage.DONE},
+        "requests": overview.asked,
+        "under_way": [_running_facts(report, overview) for report in overview.under_way],
+        "waiting": {"minutes": overview.waiting_minutes, "unknown": overview.waiting_unknown},
+        "finished": [_finished_facts(report) for report in overview.finished],
+        "holds": [
+            {**hold._asdict(), "since": iso(hold.since), "to_do": hold_advice.of_hold(hold)} for hold in overview.holds
+        ],
+        "failures": [{**_job_facts(report), "error": report.job.error} for report in overview.failures],
+        "incomplete": [{**_job_facts(report), "warning": warning_of(report.job)} for report in overview.incomplete],
+        "minutes": overview.minutes.facts(),
+    }
+
+
+def _job_facts(report: JobReport) -> dict[str, Any]:
+    job = report.job
+    return {
+        "id": job.id,
+        "inbox": job.inbox,
+        "path": job.path,
+        "stage": str(job.stage),
+        "progress": report.percent,
+        "updated_at": iso(job.updated_at),
+    }
+
+
+def _running_facts(report: JobReport, overview: Overview) -> dict[str, Any]:
+    """A stopped daemon moves nothing, however far it came."""
+    rate, left = (report.rate, report.seconds_left(overview.now)) if overview.running else (None, None)
+    return {**_job_facts(report), "rate": rate, "seconds_left": left}
+
+
+def _finished_facts(report: JobReport) -> dict[str, Any]:
+    job = report.job
+    known = {key: fact for key, fact in _job_facts(report).items() if key not in ("stage", "progress", "updated_at")}
+    return {**known, "folder": results_folder(job), "minutes": job.minutes, "finished_at": iso(job.finished_at)}

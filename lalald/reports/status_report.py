@@ -1,0 +1,116 @@
+"""What `status` shows, gathered in one read of the store and one question to the daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lalald.control import socket_server
+from lalald.reports import folder_rows, needs_attention
+from lalald.reports.attention import REJECTED_FACT, Attention
+from lalald.reports.minutes_account import Minutes, minutes_account
+from lalald.store.queries import STOPPED_STEPS, Counts, Fact, FolderReport, HoldReport, InboxReport, JobReport, Reports
+from lalald.store.rows import UnreadableJob
+from lalald.store.set_aside_files import SetAsideFile
+
+_MOST_UNDER_WAY = 20
+_MOST_FINISHED = 3
+_MOST_FAILURES = 5
+_MOST_INCOMPLETE = 5
+_PING_SECONDS = 3.0
+
+
+class Folders(NamedTuple):
+    """The inboxes and the outboxes of the configuration, and the done and failed folders elsewhere, each in its order."""
+
+    inboxes: list[str]
+    outboxes: list[str]
+    filing_folders: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything that `status` tells, as of `now`."""
+
+    now: float
+    state_dir: Path
+    running: bool
+    mistake: str | None
+    daemon: Fact | None
+    service: Fact | None
+    stopped: Sequence[dict[str, Any]]
+    set_aside: Sequence[SetAsideFile]
+    unreadable: Sequence[UnreadableJob]
+    inboxes: Sequence[InboxReport]
+    outboxes: Sequence[FolderReport]
+    filing_folders: Sequence[FolderReport]
+    counts: Counts
+    under_way: Sequence[JobReport]
+    holds: Sequence[HoldReport]
+    failures: Sequence[JobReport]
+    incomplete: Sequence[JobReport]
+    finished: Sequence[JobReport]
+    waiting_minutes: float  # that the waiting jobs will be charged, as far as their durations are known
+    waiting_unknown: int  # waiting jobs of unknown duration
+    minutes: Minutes
+    asked: int
+    license: Fact | None = None
+    rejected: Fact | None = None
+    told: Sequence[Attention] = ()  # by the daemon just now
+
+    @property
+    def exit_code(self) -> int:
+        if not self.running:
+            return 3
+        return 1 if self.needs_attention else 0
+
+    @property
+    def needs_attention(self) -> list[Attention]:
+        return needs_attention.found(self)
+
+
+def gather(state_dir: Path, configured: Folders | None, mistake: str | None, now: float) -> Overview:
+    """Asks the store and the daemon. `configured`: the folders of the configuration, None where it cannot be read.
+
+    Raises StoreError where the state folder cannot be read.
+    """
+    said = socket_server.report(state_dir, _PING_SECONDS)
+    told = [Attention(*item) for item in said.items]
+    with Reports.open(state_dir) as reports:
+        seen = reports.folders()
+        waiting_minutes, waiting_unknown = reports.waiting_price()
+        inboxes = folder_rows.inboxes(reports.inboxes(), configured and configured.inboxes, told)
+        return Overview(
+            now=now,
+            state_dir=state_dir,
+            running=said.is_running,
+            mistake=mistake,
+            daemon=reports.fact("daemon"),
+            service=reports.fact("service"),
+            stopped=_stopped(reports),
+            set_aside=[file for inbox in inboxes for file in reports.set_aside_files().of(inbox.path)],
+            unreadable=reports.unreadable_jobs().all(),
+            inboxes=inboxes,
+            outboxes=folder_rows.folders(seen, configured and configured.outboxes, told),
+            filing_folders=folder_rows.folders(seen, configured.filing_folders if configured else [], told),
+            counts=reports.counts(),
+            under_way=reports.under_way(_MOST_UNDER_WAY),
+            holds=reports.holds(),
+            failures=reports.failures(_MOST_FAILURES),
+            incomplete=reports.incomplete(_MOST_INCOMPLETE),
+            finished=reports.finished(_MOST_FINISHED),
+            waiting_minutes=waiting_minutes,
+            waiting_unknown=waiting_unknown,
+            minutes=minutes_account(reports, now),
+            asked=reports.asked(),
+            license=reports.fact("license"),
+            rejected=reports.fact(REJECTED_FACT),
+            told=told,
+        )
+
+
+def _stopped(reports: Reports) -> list[dict[str, Any]]:
+    fact = reports.fact(STOPPED_STEPS)
+    return list(fact.value) if fact else []

@@ -1,0 +1,28 @@
+"""Whether a job may take the next step that leads to a charge: be uploaded, or be split."""
+
+from __future__ import annotations
+
+from lalald.jobs.job import HoldSource, Job
+from lalald.stages.context import Bench
+from lalald.stages.precharge.budget import Admission, Refusal
+
+
+async def admit(job: Job, bench: Bench) -> Admission:
+    """The spend guard's answer. While one job of unknown length is held for minutes no further one is uploaded: it would join it.
+
+    Raises ServiceError where the service does not tell the minutes left.
+    """
+    if job.source_id is not None:
+        return await bench.budget.admit(job, job.duration)
+    if job.has_unknown_length and not job.upload_waived:
+        ahead = await bench.store.run(lambda store: store.unknown_length_held(job.id))
+        if ahead is not None:
+            return Admission(0.0, _behind(ahead))
+    return await bench.budget.admit_upload(job)
+
+
+def _behind(ahead: int) -> Refusal:
+    words = (
+        f"its length is unknown, like that of job {ahead}, which is held for minutes: it is uploaded when that resumes"
+    )
+    return Refusal(HoldSource.UNKNOWN, words)

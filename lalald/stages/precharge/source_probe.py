@@ -1,0 +1,73 @@
+"""The moves that take a source out of its folder, tried before its tasks are paid for."""
+
+from __future__ import annotations
+
+import os
+
+from lalald.archive.source_paths import root_of
+from lalald.filesystem.folder_probe import (
+    attempted,
+    create_hidden,
+    existing_folder,
+    hidden_folder,
+    try_delete,
+    try_listing,
+    try_rename,
+    write_hidden,
+)
+from lalald.filesystem.placeholders import clear_own_litter, hidden_path
+from lalald.filesystem.renaming import can_rename_between
+from lalald.jobs.job import Job, Stage
+
+Target = tuple[str, str]  # a configured folder that is never made, and the path below it
+
+
+def targets(job: Job) -> tuple[Target, ...]:
+    """Where its source may have to go, at success or failure; nowhere where it is kept or deleted."""
+    handling = job.handling
+    done = [handling.done_dir] if handling.on_success == "move" else []
+    failed = [handling.failed_dir] if handling.on_failure == "move" and job.stage is not Stage.ARCHIVE else []
+    within = os.path.dirname(job.path)
+    found = (root_of(job.inbox, folder) for folder in (*done, *failed))
+    return tuple(dict.fromkeys((root, os.path.normpath(f"{below}/{within}").strip("/.")) for root, below in found))
+
+
+def leaves_its_place(job: Job) -> bool:
+    """Whether anything but reading is asked of the folder that its source is in."""
+    return job.handling.on_success != "keep"
+
+
+def try_source_moves(folder: str, places: tuple[Target, ...]) -> None:
+    """A hidden file is taken aside in `folder`, moved to each of the places, and deleted.
+
+    Raises FolderPermissionError, FolderUnavailableError, DiskFullError, FileError.
+    """
+    clear_own_litter(folder)
+    with hidden_path(folder) as here, hidden_path(folder) as aside:
+        create_hidden(here, folder)
+        try_rename(here, aside, folder)
+        try_delete(aside, folder)
+    for root, below in places:
+        _try_target(folder, root, below)
+
+
+def _try_target(folder: str, root: str, below: str) -> None:
+    target = existing_folder(root, below)
+    try_listing(target)
+    clear_own_litter(target)
+    if target != os.path.join(root, below).rstrip("/"):
+        with hidden_folder(target) as made:
+            _try_move(folder, made, target)
+    else:
+        _try_move(folder, target, target)
+
+
+def _try_move(folder: str, place: str, target: str) -> None:
+    """By a rename, else by a copy, as the source will be moved."""
+    with attempted(f"move a file from {folder}", target):
+        renames = can_rename_between(folder, place)
+    if not renames:
+        with hidden_path(place) as copy, hidden_path(place) as named:
+            write_hidden(copy, target)
+            try_rename(copy, named, target)
+            try_delete(named, target)

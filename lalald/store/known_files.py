@@ -1,0 +1,336 @@
+"""The files that are known to lie in the inboxes, and the inboxes themselves."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import count
+from typing import Any, NamedTuple
+
+from lalald.jobs import job
+from lalald.jobs.job import Handling, Hold, Stage, State, Task
+from lalald.store.rows import TASK_COLUMNS, name_from, stored_name, stored_name_always, values
+
+
+class SkipReason(StrEnum):
+    """Why a file has no job."""
+
+    EXISTING = "existing"  # existing: skip
+    CHANGED = "changed"  # changed: skip
+    NO_RULE = "no_rule"  # no rule matches it
+
+
+class Known(NamedTuple):
+    """A file that was seen before: its identity, and its job or why it has none."""
+
+    size: int
+    mtime_ns: int
+    job_id: int | None
+    note: str | None  # the reason in words; what follows from it goes by `skip_reason`
+    skip_reason: SkipReason | None = None
+    found_at_first_scan: bool = False
+
+
+_KNOWN = "size, mtime_ns, job_id, note, skip_reason, found_at_first_scan"
+
+
+def _known(row: Sequence[Any]) -> Known:
+    size, mtime_ns, job_id, note, reason, at_first_scan = row
+    return Known(size, mtime_ns, job_id, note, SkipReason(reason) if reason else None, bool(at_first_scan))
+
+
+class FailedFile(NamedTuple):
+    """A failed or cancelled job whose file may be dragged back."""
+
+    job_id: int
+    inode: int
+    mtime_ns: int
+    sha256: str | None
+    location: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A finished file that intake decided about. `rule` is None where it is left alone; `note` says why."""
+
+    inbox: str
+    path: str
+    size: int
+    mtime_ns: int
+    inode: int
+    rule: str | None
+    handling: Handling | None
+    tasks: tuple[Task, ...] = ()
+    hold: Hold | None = None
+    hold_reason: str | None = None
+    note: str | None = None
+    skip_reason: SkipReason | None = None
+    found_at_first_scan: bool = False
+    duration: float | None = None
+
+
+def split_path(path: str) -> tuple[str, str]:
+    """Folder within the inbox ('' for its top) and name."""
+    folder, _, name = path.rpartition("/")
+    return folder, name
+
+
+class KnownFiles:
+    """What intake asks and tells. Each method runs within the caller's transaction."""
+
+    _openings = count()
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self._opening = next(self._openings)
+
+    def known_in(self, inbox: str, folder: str) -> dict[str, Known]:
+        """The files known directly in a folder, by name."""
+        rows = self.connection.execute(
+            f"SELECT name, {_KNOWN} FROM files WHERE inbox = ? AND folder = ?",
+            (stored_name(inbox), stored_name(folder)),
+        )
+        return {name_from(row[0]): _known(row[1:]) for row in rows}
+
+    def known_at(self, inbox: str, paths: Sequence[str]) -> dict[str, Known]:
+        """Those of the paths that are known."""
+        found: dict[str, Known] = {}
+        for path in paths:
+            row = self.connection.execute(
+                f"SELECT {_KNOWN} FROM files WHERE inbox = ? AND folder = ? AND name = ?",
+                (stored_name(inbox), *map(stored_name, split_path(path))),
+            ).fetchone()
+            if row is not None:
+                found[path] = _known(row)
+        return found
+
+    def generation(self) -> tuple[int, int, int]:
+        """Another one after each change of any row, by this connection or by another, and after each opening."""
+        (version,) = self.connection.execute("PRAGMA data_version").fetchone()
+        return self._opening, self.connection.total_changes, version
+
+    def identities_in(
+        self, inbox: str, folder: str, *, after: str | None = None, upto: str | None = None
+    ) -> list[tuple[str, int, int]]:
+        """Name, size and mtime of the files known directly in a folder, or of a stretch of them: after one name, up to another.
+
+        In SQLite's order: text by its UTF-8 bytes, then the names that are no UTF-8 by theirs.
+        """
+        where = " AND name > ?" * (after is not None) + " AND name <= ?" * (upto is not None)
+        bounds = [stored_name(bound) for bound in (after, upto) if bound is not None]
+        rows: list[tuple[Any, int, int]] = self.connection.execute(
+            f"SELECT name, size, mtime_ns FROM files WHERE inbox = ? AND folder = ?{where} ORDER BY name",
+            (stored_name(inbox), stored_name(folder), *bounds),
+        ).fetchall()
+        if rows and isinstance(rows[-1][0], bytes):
+            return [(name_from(name), size, mtime_ns) for name, size, mtime_ns in rows]
+        return rows
+
+    def known_folders(self, inbox: str) -> set[str]:
+        rows = self.connection.execute(
+            # a seek per folder, not per file
+            "WITH RECURSIVE found (folder) AS (SELECT min(folder) FROM files WHERE inbox = :inbox UNION ALL"
+            " SELECT (SELECT min(folder) FROM files WHERE inbox = :inbox AND folder > found.folder) FROM found WHERE folder IS NOT NULL)"
+            " SELECT folder FROM found WHERE folder IS NOT NULL",
+            {"inbox": stored_name(inbox)},
+        )
+        return {name_from(row[0]) for row in rows}
+
+    def take(self, found: Sequence[Found], now: float) -> list[int | None]:
+        """Makes each file known, with a job where it has a rule. The job's id, or None for a file that is left alone.
+
+        The same identity (inbox, path, size, mtime) gives no second job.
+        """
+        return [self._take(one, now) for one in found]
+
+    def _take(self, found: Found, now: float) -> int | None:
+        folder, name = split_path(found.path)
+        key = (stored_name(found.inbox), stored_name(folder), stored_name(name))
+        row = self.connection.execute(
+            "SELECT size, mtime_ns, job_id FROM files WHERE inbox = ? AND folder = ? AND name = ?", key
+        ).fetchone()
+        if row and (row[0], row[1]) == (found.size, found.mtime_ns) and row[2] is not None:
+            return int(row[2])
+        job_id = self._add_job(found, now) if found.rule is not None else None
+        self._remember(key, found, job_id)
+        return job_id
+
+    def _remember(self, key: tuple[str | bytes | None, ...], found: Found, job_id: int | None) -> None:
+        self.connection.execute(
+            "INSERT OR REPLACE INTO files (inbox, folder, name, size, mtime_ns, job_id, note, skip_reason, found_at_first_scan)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*key, found.size, found.mtime_ns, job_id, found.note, found.skip_reason, found.found_at_first_scan),
+        )
+
+    def _add_job(self, found: Found, now: float, *, redo: bool = False, location: str | None = None) -> int:
+        assert found.handling is not None  # noqa: S101 - narrows the type: a found file with a rule has both
+        assert found.rule is not None  # noqa: S101
+        state = State.HELD if found.hold else State.WAITING
+        cursor = self.connection.execute(
+            "INSERT INTO jobs (inbox, path, size, mtime_ns, inode, rule, handling, stage, state, hold, hold_reason, held_at,"
+            " duration, recipe, created_at, updated_at, redo, location) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            (
+                stored_name(found.inbox), stored_name(found.path), found.size, found.mtime_ns, found.inode, found.rule,
+                self.handling_id(found.handling), Stage.UPLOAD, state, found.hold, found.hold_reason, now if found.hold else None,
+                found.duration, job.recipe(found.tasks), now, now, redo, stored_name(location),
+            ),
+        )  # fmt: skip
+        job_id = int(cursor.lastrowid or 0)
+        self.write_tasks(job_id, found.tasks)
+        return job_id
+
+    def write_tasks(self, job_id: int, tasks: Sequence[Task]) -> None:
+        marks = ", ".join("?" * (len(TASK_COLUMNS) + 1))
+        self.connection.executemany(
+            f"INSERT INTO tasks (job_id, {', '.join(TASK_COLUMNS)}) VALUES ({marks})",
+            [[job_id, *values(TASK_COLUMNS, task)] for task in tasks],
+        )
+
+    def handling_id(self, handling: Handling) -> int:
+        """The row of a handling; equal ones share it, so that 100,000 jobs of a rule stay small."""
+        text = handling.to_json()
+        row = self.connection.execute("SELECT id FROM handlings WHERE json = ?", (text,)).fetchone()
+        if row is None:
+            row = self.connection.execute("INSERT INTO handlings (json) VALUES (?) RETURNING id", (text,)).fetchone()
+        return int(row[0])
+
+    def forget(self, inbox: str, paths: Sequence[str]) -> None:
+        """Gone from an available inbox: dropped again, they are new drops.
+
+        While its job is at work a file stays known: archiving takes it aside and, where that fails, puts it back, which is no drop.
+        """
+        keys = [(stored_name(inbox), *map(stored_name, split_path(path))) for path in paths]
+        self.connection.executemany(
+            "DELETE FROM files WHERE inbox = ? AND folder = ? AND name = ? AND NOT EXISTS (SELECT 1 FROM jobs"
+            " WHERE jobs.id = files.job_id AND (jobs.state IN ('waiting', 'held') OR jobs.state = 'failed' AND jobs.filed = 0))",
+            keys,
+        )
+
+    def left_alone(self, inbox: str, after: str, limit: int) -> list[tuple[str, Known]]:
+        """Files that have no job, by folder and name: those after a path, '' for the first."""
+        rows = self.connection.execute(
+            f"SELECT folder, name, {_KNOWN} FROM files"
+            " WHERE inbox = ? AND (folder, name) > (?, ?) AND job_id IS NULL ORDER BY folder, name LIMIT ?",
+            (stored_name(inbox), *map(stored_name, split_path(after)), limit),
+        )
+        return [("/".join(filter(None, map(name_from, row[:2]))), _known(row[2:])) for row in rows]
+
+    def held_since_the_first_look(self, inbox: str) -> int:
+        """How many jobs of an inbox wait to be released because their files lay there before."""
+        (count,) = self.connection.execute(
+            "SELECT count(*) FROM jobs INDEXED BY jobs_held WHERE state = 'held' AND hold = ? AND inbox = ?",
+            (Hold.FIRST_SCAN, stored_name(inbox)),
+        ).fetchone()
+        return int(count)
+
+    def held_unpaid(
+        self, inbox: str, hold: Hold, after: int, limit: int
+    ) -> list[tuple[int, str, tuple[str, str, str]]]:
+        """Jobs of an inbox that wait for one thing before anything is paid: id, path, and rule, recipe and handling (JSON) of each."""
+        rows = self.connection.execute(
+            "SELECT jobs.id, jobs.path, jobs.rule, jobs.recipe, handlings.json FROM jobs INDEXED BY jobs_held"
+            " JOIN handlings ON handlings.id = jobs.handling WHERE jobs.state = 'held' AND jobs.hold = ? AND jobs.id > ?"
+            " AND jobs.inbox = ? AND jobs.stage IN ('upload', 'split') ORDER BY jobs.id LIMIT ?",
+            (hold, after, stored_name(inbox), limit),
+        )
+        return [(row[0], name_from(row[1]), (row[2], row[3], row[4])) for row in rows]
+
+    def failed_like(self, inbox: str, size: int) -> list[FailedFile]:
+        """Failed or cancelled jobs of this inbox with a file of this size that was filed away: one of them may be dragged back."""
+        rows = self.connection.execute(
+            "SELECT id, inode, mtime_ns, sha256, location FROM jobs INDEXED BY jobs_returnable WHERE size = ? AND inbox = ?"
+            " AND location IS NOT NULL AND state IN ('failed', 'cancelled') ORDER BY id DESC LIMIT 20",
+            (size, stored_name(inbox)),
+        )
+        return [FailedFile(row[0], row[1], row[2], row[3], name_from(row[4])) for row in rows]
+
+    def readopt(self, job_id: int, found: Found, now: float) -> None:
+        """A failed file was dragged back: its job goes on with the file in its new place.
+
+        What was paid goes on; where nothing was, the file is matched anew, so that a mended rule takes effect.
+        """
+        folder, name = split_path(found.path)
+        self._remember((stored_name(found.inbox), stored_name(folder), stored_name(name)), found, job_id)
+        (paid,) = self.connection.execute(
+            "SELECT count(*) FROM tasks WHERE job_id = ? AND (task_id IS NOT NULL OR asked_at IS NOT NULL)", (job_id,)
+        ).fetchone()
+        if not paid and found.rule is not None and found.handling is not None:
+            (before,) = self.connection.execute("SELECT recipe FROM jobs WHERE id = ?", (job_id,)).fetchone()
+            recipe = job.recipe(found.tasks)
+            self.connection.execute("DELETE FROM tasks WHERE job_id = ?", (job_id,))
+            self.write_tasks(job_id, found.tasks)
+            self.connection.execute(
+                "UPDATE jobs SET rule = ?, handling = ?, recipe = ? WHERE id = ?",
+                (found.rule, self.handling_id(found.handling), recipe, job_id),
+            )
+            if recipe != before:
+                self._withdraw_consent(job_id)
+        self.connection.execute(
+            "UPDATE jobs SET path = ?, mtime_ns = ?, inode = ?, location = NULL, request = 'retry', request_seen = NULL,"
+            " revision = revision + 1, updated_at = ? WHERE id = ?",
+            (stored_name(found.path), found.mtime_ns, found.inode, now, job_id),
+        )
+
+    def _withdraw_consent(self, job_id: int) -> None:
+        """Other tasks have another price: nobody has agreed to that."""
+        self.connection.execute(
+            "UPDATE jobs SET per_file_waived = 0, per_day_waived = 0, duplicate_accepted = 0, upload_waived = 0,"
+            " approved_minutes = NULL WHERE id = ?",
+            (job_id,),
+        )
+
+    def inbox_seen(self, inbox: str) -> bool:
+        row = self.connection.execute(
+            "SELECT first_seen_at FROM inboxes WHERE path = ?", (stored_name(inbox),)
+        ).fetchone()
+        return row is not None and row[0] is not None
+
+    def mark_inbox_seen(self, inbox: str, marker: str | None, now: float) -> None:
+        """From now on the inbox is no stranger: `marker` tells its folder from another at the same place."""
+        self.connection.execute(
+            "INSERT INTO inboxes (path, first_seen_at, marker) VALUES (?, ?, ?) ON CONFLICT (path) DO UPDATE SET"
+            " first_seen_at = coalesce(first_seen_at, excluded.first_seen_at), marker = excluded.marker",
+            (stored_name(inbox), now, marker),
+        )
+
+    def inbox_marker(self, inbox: str) -> str | None:
+        row = self.connection.execute("SELECT marker FROM inboxes WHERE path = ?", (stored_name(inbox),)).fetchone()
+        return row[0] if row else None
+
+    def set_inbox_state(
+        self, inbox: str, *, available: bool, reason: str, watch: str, watch_reason: str, now: float
+    ) -> None:
+        """How an inbox fares, for `status`, and since when it is there, or is not."""
+        self.connection.execute(
+            "INSERT INTO inboxes (path, available, reason, watch, watch_reason, updated_at) VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (path) DO UPDATE SET available = excluded.available, reason = excluded.reason,"
+            " watch = excluded.watch, watch_reason = excluded.watch_reason,"
+            " updated_at = iif(available IS excluded.available, updated_at, excluded.updated_at)",
+            (stored_name_always(inbox), available, reason, watch, watch_reason, now),
+        )
+
+    def put_into(self) -> set[str]:
+        """Every folder that results, finished or failed files were ever to be put into, by whatever configuration."""
+        found = set()
+        for (text,) in self.connection.execute("SELECT json FROM handlings"):
+            handling = Handling.from_json(text)
+            found.add(handling.outbox)
+            found |= {handling.done_dir} if handling.on_success == "move" else set()
+            found |= {handling.failed_dir} if handling.on_failure == "move" else set()
+        return found
+
+    def fact(self, name: str) -> object:
+        """A remembered fact (JSON), or None."""
+        row = self.connection.execute("SELECT json FROM facts WHERE name = ?", (name,)).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def forget_fact(self, name: str) -> None:
+        self.connection.execute("DELETE FROM facts WHERE name = ?", (name,))
+
+    def set_fact(self, name: str, value: object, now: float) -> None:
+        self.connection.execute(
+            "INSERT OR REPLACE INTO facts (name, json, at) VALUES (?, ?, ?)", (name, json.dumps(value), now)
+        )

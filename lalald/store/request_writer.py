@@ -1,0 +1,92 @@
+"""What the command line may write: requests, which the daemon honours when it is woken or starts next.
+
+A request never touches a row's revision: the daemon saves what it learnt meanwhile, task ids and charges above all.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Self
+
+from lalald.jobs.job import Hold, Request, Seen, State
+from lalald.store import database
+from lalald.store.queries import Reports
+from lalald.store.rows import stored_name
+
+
+class Kind(StrEnum):
+    """What may be asked of the daemon itself."""
+
+    RESCAN = "rescan"  # argument: an inbox, or none for all
+    REDO = "redo"  # argument: a job's id
+    RELEASE_FOLDER = "release_folder"  # argument: an inbox or outbox whose folder is another one than before, and right
+    CANCEL_EVERY_CLIENT = "cancel_every_client"
+
+
+FITTING: dict[Request, frozenset[State]] = {
+    Request.CANCEL: frozenset({State.WAITING, State.HELD, State.FAILED}),  # the last are given up
+    Request.RETRY: frozenset({State.FAILED, State.CANCELLED}),
+    Request.RELEASE: frozenset({State.HELD}),
+}
+
+
+class Requests(Reports):
+    """Questions and requests in one connection. A request is a transaction of its own, or part of `together`."""
+
+    @classmethod
+    def open(cls, state_dir: Path) -> Self:
+        """Raises StoreError where there is no database; never makes or migrates one, that is for the daemon alone."""
+        opened = super().open(state_dir)
+        opened.connection.execute("PRAGMA query_only = 0")
+        opened.connection.execute("PRAGMA synchronous = FULL")
+        return opened
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is asked within sees one state of the database, and is written as a whole or not at all."""
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+            yield
+            self.connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise database.translated(error, "the database", database.folder_of(self.connection)) from error
+        finally:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+
+    def leave(self, request: Request, job_ids: Sequence[int]) -> None:
+        """Asks it of these jobs; an earlier request that was not honoured yet is replaced."""
+        self.connection.executemany(
+            "UPDATE jobs SET request = ?, request_seen = NULL WHERE id = ?", [(request, job_id) for job_id in job_ids]
+        )
+
+    def leave_for(self, request: Request, shown: Mapping[int, Seen]) -> None:
+        """Asks it of these jobs as they were shown: the daemon looks again whether it is still true before it acts."""
+        states = ", ".join(f"'{state}'" for state in sorted(FITTING[request]))
+        self.connection.executemany(
+            f"UPDATE jobs SET request = ?, request_seen = ? WHERE id = ? AND state IN ({states})",
+            [(request, seen.to_json(), job_id) for job_id, seen in shown.items()],
+        )
+
+    def leave_all(self, request: Request, *, states: Collection[State] = (), but: Collection[Hold] = ()) -> int:
+        """Asks it of every job that it fits, or of those in `states`, but for jobs in some holds. Returns of how many."""
+        listed = ", ".join(f"'{State(state)}'" for state in sorted(states or FITTING[request]))
+        holds = ", ".join(f"'{Hold(hold)}'" for hold in but)
+        where = f"state IN ({listed}) AND coalesce(hold, '') NOT IN ({holds})"
+        return self.connection.execute(
+            f"UPDATE jobs SET request = ?, request_seen = NULL WHERE {where}", (request,)
+        ).rowcount
+
+    def ask(self, kind: Kind, argument: str | None = None, *, now: Callable[[], float] = time.time) -> None:
+        """Asks it of the daemon itself; what is asked already is not asked twice."""
+        stored = stored_name(argument)
+        self.connection.execute(
+            "INSERT INTO requests (kind, argument, at) SELECT ?, ?, ?"
+            " WHERE NOT EXISTS (SELECT 1 FROM requests WHERE kind = ? AND argument IS ?)",
+            (kind, stored, now(), kind, stored),
+        )

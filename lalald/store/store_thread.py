@@ -1,0 +1,296 @@
+"""The store's own thread: SQLite never runs on the event loop, and what gathers while one commit runs is committed together."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+from lalald.errors import RowError, StoreBusyError, StoreError, StoreRefusedError
+from lalald.store.database import folder_of, translated
+from lalald.store.rows import UnreadableJob
+from lalald.store.store import Store
+
+Answer = TypeVar("Answer")
+_MOST_IN_ONE_COMMIT = 256
+_AGAIN_SECONDS = 2.0  # between tries to write on a disk that is full
+_MOST_DOUBTS = 5  # of a database that is whole whenever it is looked at
+_STOP_SECONDS = 1.0  # for a last try; a disk that never answers holds no stop up
+
+
+class _Call:
+    __slots__ = ("answer", "error", "function", "future")
+
+    def __init__(self, function: Callable[[Store], Any], future: asyncio.Future[Any]) -> None:
+        self.function = function
+        self.future = future
+        self.answer: Any = None
+        self.error: Exception | None = None
+
+
+def _no_memory() -> StoreBusyError:
+    return StoreBusyError("the database cannot be used: out of memory.", hint="It is tried again.")
+
+
+def _nobody_told(_trouble: StoreError | None) -> None:
+    """Nobody wants to know."""
+
+
+def _pass_over(_jobs: Sequence[UnreadableJob]) -> None:
+    """The database says it, too."""
+
+
+class StoreThread:
+    """Runs functions on the store, each atomic, many in one commit; where one of them fails, those with it are run again.
+
+    An answer is given only after the commit that holds it: what `run` returned is durable. While the disk is full, or another
+    program has the database locked, whoever writes waits: what is known is kept in memory until it can be written. Questions
+    are answered meanwhile. Of a disk that fails for a moment SQLite calls damage what it could not read back: before a database is
+    called damaged it is opened anew, and looked at as a whole.
+    `told` is called on the event loop with the trouble when it begins, and with None when it is over; `met_unreadable` with jobs that
+    were set aside because a row of theirs cannot be read.
+    """
+
+    def __init__(
+        self,
+        open_store: Callable[[], Store],
+        told: Callable[[StoreError | None], None] = _nobody_told,
+        *,
+        again_seconds: float = _AGAIN_SECONDS,
+        met_unreadable: Callable[[Sequence[UnreadableJob]], None] = _pass_over,
+    ) -> None:
+        self._open_store = open_store
+        self._told = told
+        self._met_unreadable = met_unreadable
+        self._again_seconds = again_seconds
+        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
+        self._waiting: list[_Call] = []
+        self._again_at = float("inf")
+        self._ending = threading.Event()
+        self._loop = asyncio.get_running_loop()
+        self._ready: asyncio.Future[None] = self._loop.create_future()
+        self._thread = threading.Thread(target=self._work, name="store", daemon=True)
+        self.trouble: StoreError | None = None
+        self._store: Store  # the thread's own, from its start on
+        self._doubted: StoreBusyError | None = None  # why, where the connection is to be opened anew
+        self._doubts = 0  # since all that waited was written
+
+    async def start(self) -> None:
+        """Opens the database on its thread, as soon as its disk has room for it. Raises StoreError."""
+        self._thread.start()
+        await self._ready
+
+    async def run(self, function: Callable[[Store], Answer]) -> Answer:
+        """What `function` returns, once it is durable; where it has to wait for that, it is run again.
+
+        Its own errors are raised here; SQLite's as StoreError.
+        """
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        self._calls.put(_Call(function, future))
+        return await future
+
+    async def remember_folder(self, path: str, marker: str | None, reason: str | None, now: float) -> None:
+        """Make durable what a configured folder is known by, and why it is unavailable."""
+        await self.run(lambda store: store.set_folder(path, marker=marker, reason=reason, now=now))
+
+    async def stop(self) -> None:
+        """Everything asked for so far is done, as far as there is room; then the database is closed."""
+        self._ending.set()
+        self._calls.put(None)
+        await asyncio.to_thread(self._thread.join, _STOP_SECONDS)
+
+    def _work(self) -> None:
+        try:
+            self._store = self._opened()
+        except Exception as error:  # noqa: BLE001 - it is raised where the thread was started
+            self._answer_start(error)
+            return
+        self._answer_start(None)
+        while (calls := self._gather()) is not None:
+            self._carry_out(calls)
+        self._carry_out(self._take_waiting())
+        for call in self._waiting:
+            call.error = self.trouble or StoreError("the database is closed.")
+        self._answer(self._waiting)
+        self._close()
+
+    def _close(self) -> None:
+        with suppress(sqlite3.Error):  # a disk that fails; what was committed is in its log
+            self._store.close()
+
+    def _opened(self) -> Store:
+        while True:
+            try:
+                store = self._open_store()
+            except StoreBusyError as error:
+                self._tell(error)
+                if self._ending.wait(self._again_seconds):
+                    raise
+            else:
+                self._tell(None)
+                return store
+
+    def _gather(self) -> list[_Call] | None:
+        """The next calls, or those that wait once it is time to try them again; None at the end."""
+        calls: list[_Call] = []
+        try:
+            seconds = None if not self._waiting else max(0.0, self._again_at - time.monotonic())
+            call = self._calls.get(timeout=seconds) if seconds != 0.0 else self._calls.get_nowait()
+            while call is not None and len(calls) < _MOST_IN_ONE_COMMIT - 1:
+                calls.append(call)
+                call = self._calls.get_nowait()
+            if call is not None:
+                calls.append(call)
+            elif calls:
+                self._calls.put(None)  # the end comes after these
+            else:
+                return None
+        except Empty:
+            if time.monotonic() >= self._again_at:
+                calls = [*self._take_waiting(), *calls]
+        return calls
+
+    def _take_waiting(self) -> list[_Call]:
+        waiting, self._waiting, self._again_at = self._waiting, [], float("inf")
+        return waiting
+
+    def _carry_out(self, calls: list[_Call]) -> None:
+        """All in one commit, or, where that finds no room, each in its own: so those that write nothing are answered."""
+        trouble = self._commit(calls)
+        if isinstance(trouble, StoreBusyError):
+            alone = len(calls) > 1 and not trouble.locked and self._doubted is None
+            late = [call for call in calls if not alone or isinstance(self._commit([call]), StoreBusyError)]
+            calls = [call for call in calls if call not in late]
+            self._waiting += late
+            self._again_at = min(self._again_at, time.monotonic() + self._again_seconds)
+        if self._waiting and isinstance(trouble, StoreBusyError):
+            self._tell(trouble)
+        elif not self._waiting:
+            self._doubts = 0
+            self._tell(None)
+        self._answer(calls)
+
+    def _commit(self, calls: list[_Call]) -> StoreError | None:
+        """Why nothing was written, if so; where it will not pass, the calls have it as their error."""
+        failure = self._renewed() or self._tried(calls)
+        if failure is not None:
+            for call in calls:
+                call.error = failure
+        return failure
+
+    def _renewed(self) -> StoreError | None:
+        """Why the database cannot be used, if so; opened anew where its connection is doubted."""
+        if self._doubted is None:
+            return None
+        if time.monotonic() < self._again_at < float("inf"):
+            return self._doubted  # the disk may fail still
+        self._close()
+        try:
+            self._store = self._open_store()
+        except StoreError as error:
+            return error
+        self._doubted = None
+        return None
+
+    def _tried(self, calls: list[_Call]) -> StoreError | None:
+        store = self._store
+        connection = store.connection
+        store.newly_unreadable.clear()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            if not all(
+                self._run(store, call) for call in calls
+            ):  # a savepoint around each costs as much as what it does
+                connection.execute("ROLLBACK")
+                store.newly_unreadable.clear()
+                connection.execute("BEGIN IMMEDIATE")
+                for call in calls:
+                    self._run_by_itself(store, call)
+            connection.execute("COMMIT")
+        except (sqlite3.Error, MemoryError) as error:
+            failure = self._failure(error)
+            try:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            except sqlite3.Error as worse:
+                return self._doubt(worse)
+            return self._doubt(error) if isinstance(failure, StoreRefusedError) else failure
+        if store.newly_unreadable:
+            self._loop.call_soon_threadsafe(self._met_unreadable, [*store.newly_unreadable])
+        return None
+
+    def _failure(self, error: sqlite3.Error | MemoryError) -> StoreError:
+        if isinstance(error, MemoryError):
+            return _no_memory()
+        return translated(error, "the database", folder_of(self._store.connection))
+
+    def _doubt(self, error: Exception) -> StoreError:
+        self._doubts += 1
+        if self._doubts > _MOST_DOUBTS and isinstance(error, sqlite3.Error):
+            return translated(error, "the database")
+        self._doubted = StoreBusyError(f"the database cannot be read: {error}.", hint="It is opened again and checked.")
+        return self._doubted
+
+    def _run(self, store: Store, call: _Call) -> bool:
+        """Whether it did what it should; else it has its error, and what it wrote has to be undone."""
+        call.error = None
+        try:
+            call.answer = call.function(store)
+        except (sqlite3.OperationalError, MemoryError):
+            raise  # a full disk or a lock is everybody's: the whole commit is given up
+        except sqlite3.DatabaseError as error:
+            if isinstance(translated(error, "the database"), StoreRefusedError):
+                raise  # so is damage
+            call.error = RowError(f"the database: {error}.")
+            call.error.__cause__ = error
+        except StopIteration as error:  # a future takes none
+            call.error = RuntimeError("StopIteration")
+            call.error.__cause__ = error
+        except Exception as error:  # noqa: BLE001 - it is raised where the call was made
+            call.error = error
+        return call.error is None
+
+    def _run_by_itself(self, store: Store, call: _Call) -> None:
+        """So that nothing of it stays where it fails, and all of the others' does."""
+        store.connection.execute("SAVEPOINT call")
+        set_aside = len(store.newly_unreadable)
+        if not self._run(store, call):
+            del store.newly_unreadable[set_aside:]
+            store.connection.execute("ROLLBACK TO call")
+        store.connection.execute("RELEASE call")
+
+    # on the event loop
+
+    def _answer(self, calls: list[_Call]) -> None:
+        if calls:
+            self._loop.call_soon_threadsafe(self._give, calls)
+
+    def _give(self, calls: list[_Call]) -> None:
+        for call in calls:
+            if call.future.cancelled():
+                continue
+            if call.error is not None:
+                call.future.set_exception(call.error)
+            else:
+                call.future.set_result(call.answer)
+
+    def _tell(self, trouble: StoreError | None) -> None:
+        """The trouble when it begins, and its end."""
+        if (trouble is None) != (self.trouble is None):
+            self.trouble = trouble
+            self._loop.call_soon_threadsafe(self._told, trouble)
+
+    def _answer_start(self, error: Exception | None) -> None:
+        def answer() -> None:
+            if not self._ready.cancelled():
+                self._ready.set_exception(error) if error else self._ready.set_result(None)
+
+        self._loop.call_soon_threadsafe(answer)
+
+
+__all__ = ["StoreError", "StoreThread"]

@@ -1,0 +1,186 @@
+"""One check loop for the daemon: every running task is asked for, within the window that `/check/` allows."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from lalald.api import TaskAnswer
+from lalald.errors import LicenseRefusedError, RateLimitedError, RefusedError, ServiceError, TransientError
+from lalald.jobs.job import Done, Held, Hold, Job, Request, Stage, State
+from lalald.jobs.unexpected_errors import answered
+from lalald.stages import check, reused_tasks
+from lalald.stages.context import Bench
+from lalald.store.due import RunningTask
+from lalald.worker.check_queue import MOST_IN_A_CHECK, CheckQueue, Round
+from lalald.worker.loop_signal import Turns
+from lalald.worker.service.rate_limiter import CheckWindow
+from lalald.worker.service.service_health import CHECK
+
+if TYPE_CHECKING:
+    from lalald.worker.worker import Worker
+
+FACT = "checks_sent_at"
+
+
+class Checks:
+    """Sleeps while nothing runs on the service."""
+
+    def __init__(self, bench: Bench, worker: Worker, jitter: Callable[[], float] = random.random) -> None:
+        self._bench = bench
+        self._worker = worker
+        self.turns = Turns()
+        self._window: CheckWindow | None = None
+        self._queue = CheckQueue(bench.clock, jitter)
+        self._set_aside: set[str] = set()  # ids of tasks that were reported as spoiling the check of others
+        self._overdue_since: dict[tuple[int, int], float] = {}  # by job and task; after a restart it begins anew
+
+    async def run(self) -> None:
+        """For ever."""
+        earlier = await self._bench.store.run(lambda store: store.fact(FACT))
+        times = [float(at) for at in earlier] if isinstance(earlier, list) else []
+        self._window = CheckWindow(self._bench.config.checks_per_minute, self._bench.clock, times)
+        while True:
+            self.turns.begin()
+            asked, wait = await self._next()
+            if asked is None:
+                await self.turns.sleep(wait)
+                continue
+            wait_seconds = self._wait_seconds(self._window)
+            if wait_seconds > 0:
+                await self._sleep(wait_seconds)
+                continue
+            await self.turns.meanwhile(self._ask(asked))
+
+    def _wait_seconds(self, window: CheckWindow) -> float:
+        window.per_minute = self._bench.config.checks_per_minute
+        health = self._worker.health
+        breaker = health.breakers[CHECK].of()
+        return max(
+            window.urgent_wait_seconds if self._queue.suspects_any else window.wait_seconds,
+            health.pause.wait_seconds,
+            breaker.wait_seconds(untried_waits=self._queue.suspects_any),
+        )
+
+    async def _next(self) -> tuple[Round | None, float | None]:
+        if self._worker.holds.license.trouble is not None:
+            await self._worker.holds.license.hold_jobs()
+        now = self._bench.clock.now()
+        return await self._bench.store.run(lambda store: self._queue.next_round(store, now))
+
+    async def _sleep(self, seconds: float) -> None:
+        """Until then, whoever wakes: new tasks join the next request, they do not bring it forward."""
+        until = self._bench.clock.monotonic() + seconds
+        while (left := until - self._bench.clock.monotonic()) > 0:
+            self.turns.begin()
+            await self.turns.sleep(left)
+
+    async def _ask(self, asked: Round) -> None:
+        assert self._window is not None  # noqa: S101 - narrows the type: `run` made it
+        health, began_at = self._worker.health, self._bench.clock.monotonic()
+        key = hash(tuple(asked.ids))
+        sent = self._window.sent()
+        await self._bench.store.run(lambda store: store.set_fact(FACT, sent, sent[-1]))
+        try:
+            answers = await answered(self._bench.api.check(asked.ids))
+        except LicenseRefusedError as error:
+            is_refused = await self._worker.holds.license.is_refused(error)
+            if is_refused is None:
+                health.failed(CHECK, TransientError(str(error)), began_at, [key], 1)
+            elif not is_refused:
+                await self._failed(asked, error, refused=True)
+        except RefusedError as error:
+            await self._failed(asked, error, refused=True)
+        except TransientError as error:
+            health.failed(CHECK, error, began_at, [key], 1)
+            if error.answered and not isinstance(error, RateLimitedError):
+                await self._failed(asked, error, refused=False)
+        else:
+            self._queue.answered(asked)
+            self._set_aside.difference_update(asked.ids)
+            health.succeeded(CHECK, [key], began_at)
+            await self._settle(asked.tasks, answers)
+
+    async def _failed(self, asked: Round, error: ServiceError, *, refused: bool) -> None:
+        """The request was answered and failed as a whole. Of a culprit that stands alone nothing was said."""
+        if not self._queue.failed(asked, refused=refused):
+            return
+        (task,) = asked.tasks
+        if task.task_id not in self._set_aside:
+            self._set_aside.add(task.task_id)
+            self._bench.log.warning("check.set_aside", job=task.job_id, task=task.number, reason=str(error))
+        await self._settle(asked.tasks, {})
+
+    async def _answers(self, task_ids: Sequence[str]) -> dict[str, TaskAnswer]:
+        """Refused as a whole, a request for many is halved until the culprit stands alone, and says nothing of it."""
+        try:
+            return await answered(self._bench.api.check(task_ids))
+        except RefusedError:
+            if len(task_ids) == 1:
+                return {}
+        half = len(task_ids) // 2
+        first = await self.asked_at_once(task_ids[:half])
+        return first | await self.asked_at_once(task_ids[half:])
+
+    async def asked_at_once(self, task_ids: Sequence[str]) -> dict[str, TaskAnswer]:
+        """What the service says of tasks, out of turn but within the window. Raises ServiceError."""
+        if self._window:
+            await asyncio.sleep(self._window.wait_seconds)
+            self._window.sent()
+        return await self._answers(task_ids)
+
+    async def _settle(self, running: Sequence[RunningTask], answers: dict[str, TaskAnswer]) -> None:
+        told: dict[int, dict[int, TaskAnswer | None]] = defaultdict(dict)
+        for task in running:
+            told[task.job_id][task.number] = answers.get(task.task_id)
+        guard, step = self._worker.guard, Stage.CHECK
+        found = await self._bench.store.run(lambda store: store.jobs_of(told))
+        free = [job for job in found if not guard.faults.is_paused(step, job.id)]
+        many = len(running) >= MOST_IN_A_CHECK
+        works = (
+            (job, partial(self._settle_job, job, told[job.id], many=many)) for job in guard.faults.chosen(step, free)
+        )
+        await asyncio.gather(*(guard.run(step, job, work) for job, work in works))
+
+    async def _settle_job(self, job: Job, told: dict[int, TaskAnswer | None], *, many: bool) -> None:
+        parked = job.state is State.HELD and any(task.waits_for is job.hold for task in job.tasks)
+        stuck = job.state is State.HELD and job.hold is Hold.LOST_TASK
+        if self._worker.carries(job.id) or not (job.state is State.WAITING or stuck or parked):
+            return
+        cancelled = any(answer is not None and answer.status == "cancelled" for answer in told.values())
+        if cancelled and job.request is Request.CANCEL:  # by us, in a request whose answer was lost
+            await self._worker.steps.honour(job, self._worker)
+            return
+        outcome = self._outcome(job, told, many=many)
+        if isinstance(outcome, Done) and outcome.job.tasks == job.tasks:
+            self._worker.guard.settled(Stage.CHECK, job, outcome)
+            return  # nothing new: nothing is written
+        saved = await self._worker.settle(job, outcome)
+        self._worker.guard.settled(Stage.CHECK, job, outcome)
+        if saved is not None and (saved.stage, saved.state) != (Stage.CHECK, State.WAITING):
+            self._worker.wake_for(saved)
+
+    def _outcome(self, job: Job, told: Mapping[int, TaskAnswer | None], *, many: bool) -> Done | Held:
+        now = self._bench.clock.now()
+        reused = reused_tasks.outcome_of(job, told, now)
+        own = reused_tasks.of_own_tasks(job, told)
+        checked = self._worker.steps.check(reused.job or job, own, now, given_up=self._given_up(job, own), many=many)
+        return replace(reused, job=checked.job)
+
+    def _given_up(self, job: Job, told: Mapping[int, TaskAnswer | None]) -> frozenset[int]:
+        """Tasks of which nothing has been told for a while after their day was over."""
+        now, monotonic = self._bench.clock.now(), self._bench.clock.monotonic()
+        given_up = set()
+        for task in (task for task in job.tasks if task.number in told):
+            place = (job.id, task.number)
+            if not check.is_overdue(job, task, told[task.number], now):
+                self._overdue_since.pop(place, None)
+            elif monotonic - self._overdue_since.setdefault(place, monotonic) >= check.GIVEN_UP_AFTER_SECONDS:
+                given_up.add(task.number)
+                del self._overdue_since[place]
+        return frozenset(given_up)

@@ -1,0 +1,92 @@
+"""What the end of a stage means for its job: the one place where errors become outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING
+
+from lalald.api import TransferStopped
+from lalald.errors import (
+    DiskFullError,
+    FileError,
+    FolderUnavailableError,
+    LicenseRefusedError,
+    LinkRefusedError,
+    RefusedError,
+    StagingLostError,
+    TransientError,
+)
+from lalald.jobs.failure_kinds import FailureKind, error_code, of_refusal
+from lalald.jobs.job import Done, Failed, Held, Hold, Job, Later, Outcome, Stage, told
+from lalald.jobs.prices import cost_text
+from lalald.stages.context import Bench
+from lalald.stages.delete import left_to_expire
+from lalald.stages.download import held_for_its_link
+from lalald.stages.precharge.preflight import hold_of
+
+if TYPE_CHECKING:
+    from lalald.worker.holds.hold_probes import Holds
+
+
+async def outcome_of(job: Job, running: Awaitable[Outcome], bench: Bench, holds: Holds) -> Outcome:
+    """What a stage returned, or what its error means for this job."""
+    try:
+        return await running
+    except LicenseRefusedError as error:
+        return await _license(job, error, holds)
+    except FileError as error:
+        bench.preflight.doubt(job)
+        return _in_the_way(job, error)
+    except LinkRefusedError as error:
+        return Held(Hold.LINK, held_for_its_link(job, error))
+    except TransferStopped:
+        return Later("the transfer was stopped")
+    except TransientError as error:
+        return Later(str(error), error=error)
+    except RefusedError as error:
+        kind = of_refusal(error_code(error.code, error.status))
+        return Failed(f"the service refused it: {error}.{_money(job)}", kind=kind)
+
+
+def _in_the_way(job: Job, error: FileError) -> Outcome:
+    """A folder's trouble holds the job at once; other trouble with a file only if a second try does not help."""
+    if isinstance(error, (DiskFullError, FolderUnavailableError)):
+        return Held(hold_of(error), told(error))
+    if job.attempts == 0 or isinstance(error, StagingLostError):
+        return Later(told(error))
+    return Held(Hold.DISK, told(error))
+
+
+async def _license(job: Job, error: LicenseRefusedError, holds: Holds) -> Outcome:
+    """A refusal of the key is one of the license only where the simplest question is refused too."""
+    refused = await holds.license.is_refused(error)
+    if refused:
+        return Held(Hold.LICENSE, f"the service refuses the license key: {error}")
+    if refused is None:
+        return Later(str(error), error=TransientError(str(error)))
+    if job.stage is Stage.DELETE:
+        return left_to_expire(job, str(error))
+    return Failed(f"the service refuses this, though it accepts the license key: {error}", kind=FailureKind.KEY)
+
+
+def _money(job: Job) -> str:
+    return f" {cost_text(job.minutes)} minutes were charged." if job.minutes else " Nothing was charged."
+
+
+def was_answered(before: Job, outcome: Outcome) -> bool:
+    """Whether a stage has done what it can do only with the service's help."""
+    if not isinstance(outcome, Done):
+        return False
+    match before.stage:
+        case Stage.UPLOAD:
+            return outcome.job.source_id is not None
+        case Stage.DOWNLOAD:
+            fetched = [
+                track
+                for task in outcome.job.tasks
+                for track in task.tracks
+                if track.path and not track.delivered and track.origin is None
+            ]
+            return bool(fetched)
+        case _:
+            return before.stage is Stage.DELETE

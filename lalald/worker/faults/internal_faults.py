@@ -1,0 +1,186 @@
+"""Exceptions that nobody foresaw: each sets one job aside, and stops a step only where it meets every job that comes.
+
+a job        tried again with growing pauses, then failed; one that is paid, until its results expire
+resources    memory, descriptors or threads ran out: every step pauses, and no try is counted
+a step       five different jobs in a row with the same exception, none of them without: one job in 5 minutes tries it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lalald.clock import Clock
+from lalald.jobs.job import Failed, Job, Later
+from lalald.jobs.transitions import backoff_seconds
+from lalald.jobs.unexpected_errors import described, is_exhaustion, signature
+from lalald.store.due import Demand
+
+MOST_TRIES = 6  # of a job that nothing was paid for
+SAME_IN_A_ROW = 5
+PROBE_SECONDS = 300.0
+RESULTS_KEPT_SECONDS = 24 * 3600.0  # the service tells of a task, and keeps its tracks, for a day
+_LONGEST_PAUSE_WITHOUT_RESOURCES_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class _Trouble:
+    """Of a job at a step."""
+
+    tries: int = 0
+    signature: str = ""
+    until: float = 0.0  # by the monotonic clock
+
+
+@dataclass(slots=True)
+class Stop:
+    """A step at which every job fails in the same way."""
+
+    error: str
+    since: float
+    next_probe_at: float  # by the monotonic clock
+    probed: set[int] = field(default_factory=set)
+
+
+class InternalFaults:
+    """In memory: after a restart everything is tried again. `changed` is called when a step stops or works again."""
+
+    def __init__(self, clock: Clock, log: Any, jitter: Callable[[], float], changed: Callable[[], None]) -> None:
+        self._clock = clock
+        self._log = log
+        self._jitter = jitter
+        self._changed = changed
+        self._troubles: dict[tuple[str, int], _Trouble] = {}
+        self._streaks: dict[str, tuple[str, set[int]]] = {}
+        self.stops: dict[str, Stop] = {}
+        self._ran_out_times = 0
+        self._ran_out_until = 0.0
+
+    # what went wrong, or well
+
+    def failed(self, step: str, job: Job, error: Exception, *, may_fail: bool = True) -> Later | Failed:
+        """What it means for the job. Where it may not fail, it is tried again for ever."""
+        if is_exhaustion(error):
+            return self._ran_out(step, job, error)
+        trouble = self._troubles.setdefault((step, job.id), _Trouble())
+        trouble.tries += 1
+        self._say(step, job, error, trouble)
+        self._note_streak(step, job, error)
+        pause = (backoff_seconds(2 * trouble.tries, 1.0) + backoff_seconds(2 * trouble.tries, self._jitter())) / 2
+        trouble.until = self._clock.monotonic() + pause
+        words = f"internal: {described(error)}."
+        if step in self.stops or not may_fail or trouble.tries < MOST_TRIES or self._is_kept(job):
+            return Later(f"{words} It is tried again.", due_at=self._clock.now() + pause)
+        self.forget(job.id)
+        return Failed(f"{words} {_money(job)} The log has the traceback.", is_internal=True)
+
+    def _ran_out(self, step: str, job: Job, error: Exception) -> Later:
+        """Every step pauses: each job that tries would only fail, too."""
+        now = self._clock.monotonic()
+        pause = self._ran_out_until - now
+        if pause <= 0:
+            pause = min(_LONGEST_PAUSE_WITHOUT_RESOURCES_SECONDS, backoff_seconds(self._ran_out_times, 1.0))
+            self._ran_out_times += 1
+            self._ran_out_until = now + pause
+            say = self._log.warning if self._ran_out_times == 1 else self._log.debug
+            say("resources.ran_out", step=step, job=job.id, path=job.path, reason=described(error), seconds=pause)
+        words = f"out of memory, descriptors or threads: {described(error)}. It is tried again."
+        return Later(words, due_at=self._clock.now() + pause, is_counted=False)
+
+    def _say(self, step: str, job: Job, error: Exception, trouble: _Trouble) -> None:
+        """With its traceback, once of each fault of a job, and when it is the last."""
+        same = trouble.signature == signature(error)
+        trouble.signature = signature(error)
+        is_last = trouble.tries >= MOST_TRIES and not self._is_kept(job)
+        say = self._log.debug if same and not is_last else self._log.error
+        say("job.internal_error", job=job.id, path=job.path, step=step, tries=trouble.tries, exc_info=error)
+
+    def _is_kept(self, job: Job) -> bool:
+        """Whether something is paid that the service still has."""
+        paid_at = [task.started_at or task.asked_at for task in job.tasks if task.paid]
+        known = [at for at in paid_at if at is not None]
+        return bool(known) and self._clock.now() < max(known) + RESULTS_KEPT_SECONDS
+
+    def _note_streak(self, step: str, job: Job, error: Exception) -> None:
+        same, jobs = self._streaks.get(step, ("", set()))
+        if same != signature(error):
+            same, jobs = signature(error), set()
+        jobs.add(job.id)
+        self._streaks[step] = (same, jobs)
+        if len(jobs) < SAME_IN_A_ROW or step in self.stops:
+            return
+        now = self._clock.monotonic()
+        self.stops[step] = Stop(described(error), self._clock.now(), now + PROBE_SECONDS)
+        hint = f"One job tries it every {PROBE_SECONDS / 60:.0f} minutes; no job fails because of it. Report it with the traceback above."
+        self._log.error("step.stopped", step=step, jobs=len(jobs), reason=described(error), hint=hint)
+        self._changed()
+
+    def worked(self, step: str, job_id: int) -> None:
+        """The step came to an outcome for this job."""
+        self._ran_out_times = 0
+        self._troubles.pop((step, job_id), None)
+        self._streaks.pop(step, None)
+        if self.stops.pop(step, None) is not None:
+            self._troubles = {place: trouble for place, trouble in self._troubles.items() if place[0] != step}
+            self._log.info("step.works_again", step=step)
+            self._changed()
+
+    def forget(self, job_id: int) -> None:
+        """A person has it tried again, or it is at its end."""
+        self._troubles = {place: trouble for place, trouble in self._troubles.items() if place[1] != job_id}
+
+    # who may try
+
+    def limited(self, step: str, demand: Demand) -> Demand:
+        """What may be taken of it: nothing while resources are short, and one job where the step is stopped."""
+        now = self._clock.monotonic()
+        stop = self.stops.get(step)
+        if now >= self._ran_out_until and stop is None:
+            return demand
+        jobs = min(demand.jobs, 1) if stop is not None and now >= max(stop.next_probe_at, self._ran_out_until) else 0
+        return Demand(jobs, jobs, demand.apart)
+
+    def passed_over(self, step: str) -> set[int]:
+        """Jobs that do not try it now: those whose pause lasts, and those that were the probe of a stopped step before."""
+        now = self._clock.monotonic()
+        paused = {job_id for (at, job_id), trouble in self._troubles.items() if at == step and now < trouble.until}
+        stop = self.stops.get(step)
+        return paused | stop.probed if stop is not None else paused
+
+    def chosen(self, step: str, jobs: Sequence[Job]) -> list[Job]:
+        """Those of the jobs that try the step now: all of them, but one at most where it is stopped."""
+        if (stop := self.stops.get(step)) is None:
+            return list(jobs)
+        now = self._clock.monotonic()
+        if not jobs or now < stop.next_probe_at:
+            return []
+        probe = next((job for job in jobs if job.id not in stop.probed), jobs[0])
+        stop.next_probe_at = now + PROBE_SECONDS
+        stop.probed.add(probe.id)
+        return [probe]
+
+    def begin_again(self, step: str) -> bool:
+        """Where the step is stopped and all that wait at it were its probe, the first one's turn comes again. Whether it does."""
+        stop = self.stops.get(step)
+        if stop is None or not stop.probed or self._clock.monotonic() < stop.next_probe_at:
+            return False
+        stop.probed.clear()
+        return True
+
+    def is_paused(self, step: str, job_id: int) -> bool:
+        trouble = self._troubles.get((step, job_id))
+        now = self._clock.monotonic()
+        return now < self._ran_out_until or (trouble is not None and now < trouble.until)
+
+    def next_in(self, step: str) -> float | None:
+        """Seconds until something that keeps jobs from the step is over; None where nothing does."""
+        now = self._clock.monotonic()
+        ends = [trouble.until for (at, _), trouble in self._troubles.items() if at == step]
+        ends += [self._ran_out_until, *([self.stops[step].next_probe_at] if step in self.stops else [])]
+        left = [end - now for end in ends if end > now]
+        return min(left) if left else None
+
+
+def _money(job: Job) -> str:
+    return f"{job.minutes:.1f} minutes were charged." if job.minutes else "Nothing was charged."

@@ -1,0 +1,212 @@
+"""Jobs that are held for folders: away, full, or without a right. Each thing that is missing is probed less and less often."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from lalald.archive.source_paths import source_folder, source_path
+from lalald.errors import FileError
+from lalald.filesystem.names import shown
+from lalald.jobs.job import Hold, Job, Stage, told
+from lalald.jobs.unexpected_errors import concerns_one, described
+from lalald.stages.context import Bench
+from lalald.stages.precharge.disk_space import room_at, room_needed
+from lalald.stages.precharge.preflight import Need, PlacementTrial, SourceTrial, hold_of
+from lalald.stages.precharge.source_check import check_inbox, check_reachable
+from lalald.store import Store
+from lalald.worker.holds.hold_backoff import ProbeSchedule
+
+if TYPE_CHECKING:
+    from lalald.worker.worker import Worker
+
+Answer = TypeVar("Answer")
+
+
+async def _in_the_way(need: Need) -> FileError | None:
+    look, what = need
+    try:
+        await look(what)
+    except FileError as error:
+        return error
+    except Exception as error:
+        if not concerns_one(error):
+            raise
+        return FileError(f"it cannot be examined: internal: {described(error)}.")
+    return None
+
+
+async def _errors(needs: Iterable[Need]) -> dict[Need, FileError]:
+    """What is missing. Nothing is tried in a folder that is not there, or is another one."""
+    trials = {need for need in needs if isinstance(need[1], (PlacementTrial, SourceTrial))}
+    found = await _asked([need for need in needs if need not in trials])
+    away = {what for _, what in found}
+    return found | await _asked([need for need in trials if away.isdisjoint(getattr(need[1], "folders", ()))])
+
+
+async def _asked(needs: Sequence[Need]) -> dict[Need, FileError]:
+    answers = zip(needs, await asyncio.gather(*map(_in_the_way, needs)), strict=True)
+    return {need: error for need, error in answers if error is not None}
+
+
+def _is_named(need: Need, reason: str) -> bool:
+    """Whether a hold's reason names what is needed."""
+    _, what = need
+    if isinstance(what, str):
+        return shown(what) in reason
+    folders = what if isinstance(what, tuple) else getattr(what, "folders", ())
+    return any(shown(folder) in reason for folder in folders)
+
+
+def _held_for_folders(store: Store) -> tuple[tuple[list[Job], dict[int, Job]], list[Job]]:
+    """Those jobs, the twins whose results they wait for, and the jobs that wait for room."""
+    jobs = [*store.held(Hold.MOUNT), *store.held(Hold.PERMISSION)]
+    twins = {twin.id: twin for twin in store.jobs_of({job.twin_id for job in jobs if job.twin_id is not None})}
+    return (jobs, twins), store.held(Hold.DISK)
+
+
+class FolderProbe:
+    """`release` lets a job past its hold, and returns whether it did; `warn_if_late` says that a paid one waits for long."""
+
+    def __init__(
+        self,
+        bench: Bench,
+        worker: Worker,
+        release: Callable[[Job], Awaitable[bool]],
+        warn_if_late: Callable[[Job], None],
+    ) -> None:
+        self._bench = bench
+        self._worker = worker
+        self._release = release
+        self._warn_if_late = warn_if_late
+        self.schedule = ProbeSchedule()
+
+    async def release_where_folders_are_back(self) -> None:
+        """A job goes on once all that it needs is there; while one thing of it has failed and is not due, nothing is probed for it."""
+        (jobs, twins), full = await self._bench.store.run(_held_for_folders)
+        away: set[Need] = {(self._bench.folders.check, folder) for folder in self._bench.folders.away}
+
+        async def needs_of_one(job: Job) -> set[Need]:
+            return self._needs(job, twins.get(job.twin_id or 0))
+
+        async def folder_of(job: Job) -> str:
+            return room_needed(job)[0]
+
+        needs_of = {job.id: needs for job, needs in await self._each(jobs, needs_of_one)}
+        jobs = [job for job in jobs if job.id in needs_of]
+        rooms: dict[str, list[Job]] = {}
+        for job, folder in await self._each(full, folder_of):
+            rooms.setdefault(folder, []).append(job)
+        self.schedule.keep({*away, *rooms, *needs_of, *(job.id for job in full)}.union(*needs_of.values()))
+        now = self._bench.clock.monotonic()
+        for folder, held in rooms.items():
+            if self.schedule.is_due(folder, now):
+                await self._release_where_there_is_room(folder, held)
+        due = [job for job in jobs if all(self.schedule.is_due(need, now) for need in (job.id, *needs_of[job.id]))]
+        needs = {need for need in away if self.schedule.is_due(need, now)}.union(*(needs_of[job.id] for job in due))
+        unmet = await self._unmet(needs)
+
+        async def go_on_or_wait(job: Job) -> None:
+            missing = {need: error for need, error in unmet.items() if need in needs_of[job.id]}
+            await self._go_on_or_wait(job, missing)
+
+        await self._each(due, go_on_or_wait)
+
+    async def _each(self, jobs: Sequence[Job], look: Callable[[Job], Awaitable[Answer]]) -> list[tuple[Job, Answer]]:
+        return await self._worker.guard.each("hold", jobs, look)
+
+    async def _unmet(self, needs: set[Need]) -> dict[Need, FileError]:
+        unmet = await _errors(needs)
+        now = self._bench.clock.monotonic()
+        for need in needs:
+            if need in unmet:
+                self.schedule.failed(need, now)
+            else:
+                self.schedule.succeeded(need)
+        return unmet
+
+    async def _go_on_or_wait(self, job: Job, unmet: dict[Need, FileError]) -> None:
+        self._warn_if_late(job)
+        if not unmet:
+            await self._release(job)
+        elif not any(_is_named(need, job.hold_reason or "") for need in unmet):
+            await self._hold_on(job, next(iter(unmet.values())))
+
+    async def _hold_on(self, job: Job, error: FileError) -> None:
+        """What it was held for is over, and it waits for something else now."""
+        hold, now = hold_of(error), self._bench.clock.now()
+        waits = replace(job, hold=hold, hold_reason=told(error), updated_at=now)
+        if not self._worker.carries(job.id) and await self._worker.save(job, waits) is not None:
+            self._bench.log.warning("job.held", job=job.id, path=job.path, hold=str(hold), reason=waits.hold_reason)
+
+    def _needs(self, job: Job, twin: Job | None) -> set[Need]:
+        """All that its stage asks of folders: let go for one of them alone, it would be held again at once."""
+        preflight, check = self._bench.preflight, self._bench.folders.check
+        inbox: Need = (self._check_inbox, job.inbox)
+        outbox: set[Need] = {(check, job.handling.outbox)}
+        results: set[Need] = set()  # of its twin, where they are what it was held for: else it may have them by now
+        if twin is not None and shown(twin.handling.outbox) in (job.hold_reason or ""):
+            results = {(check, twin.handling.outbox)}
+        folder = source_folder(job)
+        file: set[Need] = {inbox if folder == job.inbox else (check, folder)}
+        file.add((self._check_reachable, (folder, source_path(job))))
+        match job.stage:
+            case Stage.UPLOAD:
+                return {*file, *results}
+            case Stage.SPLIT:
+                return {*file, *outbox, *preflight.of_outbox(job), *preflight.of_source(job)}
+            case Stage.ARCHIVE if job.handling.on_success == "keep":
+                return {inbox}
+            case Stage.ARCHIVE:
+                return {inbox, *preflight.of_source(job)}
+            case _:
+                return {*outbox, *preflight.of_outbox(job), *results}
+
+    async def _check_inbox(self, inbox: str) -> None:
+        await check_inbox(inbox, self._bench)
+
+    async def _check_reachable(self, source: tuple[str, str]) -> None:
+        folder, path = source
+        await self._bench.disks.on(folder, check_reachable, path, folder)
+
+    async def _release_where_there_is_room(self, folder: str, jobs: list[Job]) -> None:
+        left: dict[int, int] = {}  # bytes by device: what one job is let go for, no other is
+
+        async def release_if_it_fits(job: Job) -> bool:
+            self._warn_if_late(job)
+            fits = await self._fits(job, left) and await self._passes_trials(job)
+            return fits and await self._release(job)
+
+        released = sum(went_on for _, went_on in await self._each(jobs, release_if_it_fits))
+        if released:
+            self.schedule.succeeded(folder)
+        if released < len(jobs):
+            self.schedule.failed(folder, self._bench.clock.monotonic())
+
+    async def _passes_trials(self, job: Job) -> bool:
+        """Before a charge there must be room in the folders for its source too."""
+        if job.stage is not Stage.SPLIT:
+            return True
+        unmet = await _errors(self._needs(job, None))
+        if unmet and not any(_is_named(need, job.hold_reason or "") for need in unmet):
+            await self._hold_on(job, next(iter(unmet.values())))
+        return not unmet
+
+    async def _fits(self, job: Job, left: dict[int, int]) -> bool:
+        root, places = room_needed(job)
+        needed: Counter[int] = Counter()
+        try:
+            for place, count in places.items():
+                device, free = await self._bench.disks.on(root, room_at, place, root)
+                left.setdefault(device, free)
+                needed[device] += count
+        except FileError:
+            return False
+        if any(left[device] < count for device, count in needed.items()):
+            return False
+        for device, count in needed.items():
+            left[device] -= count
+        return True

@@ -1,0 +1,193 @@
+"""Whether the service accepts the license key. While it does not, every job that needs the service is held."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Literal
+
+from lalald.config import Config
+from lalald.config.key_files import key_files
+from lalald.config.license_key import FoundKey, LicenseKey, find_license_key
+from lalald.errors import ConfigError, FolderUnavailableError, LicenseMissingError, LicenseRefusedError, ServiceError
+from lalald.filesystem.mount_pools import Disks
+from lalald.jobs.job import Hold
+from lalald.stages.context import Bench
+from lalald.store import Store
+
+FACT = "license"
+_PATIENCE_SECONDS = 2.0  # for the key file, which may lie on a share
+
+
+@dataclass(frozen=True, slots=True)
+class LicenseTrouble:
+    """Why nothing can be asked of the service. `since` is a moment of the wall clock."""
+
+    code: Literal["missing", "refused"]
+    reason: str
+    hint: str
+    since: float
+
+
+class KeyReader:
+    """Reads the key on a thread of the key file's folder. A share that never answers delays nothing for longer than 2 s."""
+
+    def __init__(self, disks: Disks, environ: Mapping[str, str]) -> None:
+        self._disks = disks
+        self._environ = environ
+        self._reading: asyncio.Task[FoundKey] | None = None
+
+    async def read(self, config: Config) -> FoundKey:
+        """The key, or why there is none. A reading that takes longer goes on, and its result is given the next time."""
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(self._read(config))
+        done, _ = await asyncio.wait([self._reading], timeout=_PATIENCE_SECONDS)
+        if not done:
+            folders = ", ".join(self._folders(config))
+            return FoundKey(
+                None,
+                problem=f"the license key file in {folders} has not been read yet: its disk or server does not answer",
+            )
+        reading, self._reading = self._reading, None
+        return reading.result()
+
+    def forget(self) -> None:
+        """The configuration changed: what is still being read may be another file."""
+        self._reading = None
+
+    async def _read(self, config: Config) -> FoundKey:
+        folders = self._folders(config)
+        if not folders:
+            return find_license_key(config, self._environ)
+        try:
+            return await self._disks.on(folders, find_license_key, config, self._environ)
+        except FolderUnavailableError as error:
+            return FoundKey(None, problem=f"the license key cannot be read: {error}", hint=error.hint)
+
+    def _folders(self, config: Config) -> tuple[str, ...]:
+        try:
+            files = list(key_files(config.license_key_file, self._environ))
+        except ConfigError:
+            return ()
+        return tuple(dict.fromkeys(str(path.parent) for _, path in files))
+
+
+class LicenseCheck:
+    """Asks the simplest question with the key; reads the key again while it is missing or refused. Says each change once."""
+
+    def __init__(self, bench: Bench, *, wake_worker: Callable[[], None], wake_probe: Callable[[], None]) -> None:
+        self._bench = bench
+        self._wake_worker = wake_worker
+        self._wake_probe = wake_probe
+        self.trouble: LicenseTrouble | None = None
+        self.unanswered: str | None = None  # why the last question had no answer
+        self._is_unconfirmed = (
+            False  # there is another key since the trouble, and the service has not said what it thinks of it
+        )
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is left to be asked."""
+        return self.trouble is None and not self._is_unconfirmed
+
+    async def is_refused(self, error: LicenseRefusedError | None = None) -> bool | None:
+        """Whether the key is missing, or the simplest question is refused too: then every job is held.
+
+        None where nothing is known of the key: no answer came, or `error` is the answer to a former key.
+        """
+        if self.trouble is not None:
+            return True
+        if error is not None and error.sent_with not in (None, self._bench.api.key):
+            return None
+        try:
+            await self._bench.budget.minutes_left(fresh_seconds=0.0)
+        except LicenseRefusedError as error:
+            await self._begin(error)
+            await self.hold_jobs()
+            return True
+        except ServiceError:
+            return None
+        return False
+
+    async def hold_jobs(self) -> None:
+        """Holds every job that needs the service, those that came since the last time too."""
+        now = self._bench.clock.now()
+        reason = self.trouble.reason if self.trouble else "the service refuses the license key"
+        await self._bench.store.run(lambda store: store.hold_all(Hold.LICENSE, reason, now))
+
+    async def take(self, found: FoundKey, former: LicenseKey | None = None) -> None:
+        """What was found at the start, or at a reload in place of the `former` key; nothing is asked yet."""
+        if found.key is None:
+            await self._begin(LicenseMissingError(found.problem, hint=found.hint))
+            await self.hold_jobs()
+        elif self.trouble is not None and found.key != former:
+            await self._doubt()
+
+    async def read_new_key(self) -> bool:
+        """Whether another key than the one in use was found, which is used from now on; transfers under way go on."""
+        if self.trouble is None:
+            return False
+        found = await self._bench.read_key(self._bench.config)
+        if self.trouble is None or not self._bench.api.use_key(found):
+            if self.trouble is not None and self.trouble.code == "missing" and found.key is None:
+                await self._begin(LicenseMissingError(found.problem, hint=found.hint))  # for another reason, maybe
+            return False
+        self._bench.log.info("license.key_changed", source=found.origin)
+        self._bench.budget.outdated()
+        await self._doubt()
+        return True
+
+    async def release_if_accepted(self) -> None:
+        """One question for all jobs that wait for it."""
+        try:
+            await self._bench.budget.minutes_left(fresh_seconds=0.0)
+        except LicenseRefusedError as error:
+            self.unanswered = None
+            await self._begin(error)
+            return
+        except ServiceError as error:
+            if self.unanswered is None:
+                self._bench.log.warning("service.down", reason=str(error))
+            self.unanswered = str(error)
+            self._bench.moved.set()
+            return
+        self.unanswered = None
+        self._is_unconfirmed = False
+        await self._set(None)
+        now = self._bench.clock.now()
+        count = await self._bench.store.run(lambda store: store.release_all(Hold.LICENSE, now))
+        self._bench.log.info("license.accepted", released_jobs=count)
+        self._bench.moved.set()
+        self._wake_worker()
+
+    async def _doubt(self) -> None:
+        """There is another key, of which nothing is known yet."""
+        self._is_unconfirmed = True
+        await self._set(None)
+
+    async def _begin(self, error: LicenseRefusedError) -> None:
+        code: Literal["missing", "refused"] = "missing" if isinstance(error, LicenseMissingError) else "refused"
+        self._is_unconfirmed = False
+        before = self.trouble
+        if before is None or before.code != code:
+            self._bench.log.error(f"license.{code}", reason=str(error), hint=error.hint)
+            await self._set(LicenseTrouble(code, str(error), error.hint, self._bench.clock.now()))
+        elif code == "missing" and before.reason != str(error):
+            await self._set(replace(before, reason=str(error), hint=error.hint))
+
+    async def _set(self, trouble: LicenseTrouble | None) -> None:
+        if trouble == self.trouble:
+            return
+        self.trouble = trouble
+        self._bench.moved.set()
+        self._wake_probe()
+        now = self._bench.clock.now()
+        await self._bench.store.run(lambda store: _note(store, trouble, now))
+
+
+def _note(store: Store, trouble: LicenseTrouble | None, now: float) -> None:
+    store.set_fact(FACT, None if trouble is None else asdict(trouble), now)
+
+
+ReadKey = Callable[[Config], Awaitable[FoundKey]]

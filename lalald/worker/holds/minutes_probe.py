@@ -1,0 +1,73 @@
+"""Jobs that are held for minutes: which of them fit now, and which wait for another limit than before."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lalald.errors import ServiceError
+from lalald.jobs.job import Hold, HoldSource, Job
+from lalald.stages.context import Bench
+from lalald.stages.precharge.admission import admit
+from lalald.stages.precharge.budget import Refusal
+
+if TYPE_CHECKING:
+    from lalald.worker.worker import Worker
+
+_REFUSED_AGAIN_SECONDS = 3600.0
+
+
+class MinutesProbe:
+    """`release` lets a job past its hold, and returns whether it did; `each` looks at jobs, at each whatever becomes of the others."""
+
+    def __init__(
+        self,
+        bench: Bench,
+        worker: Worker,
+        release: Callable[[Job], Awaitable[bool]],
+        each: Callable[[Sequence[Job], Callable[[Job], Awaitable[object]]], Awaitable[None]],
+    ) -> None:
+        self._bench = bench
+        self._worker = worker
+        self._release = release
+        self._each = each
+        self._refused_at_left: dict[int, float] = {}
+
+    async def release_what_fits(self) -> None:
+        """Oldest first. What the service itself refused is asked again when the minutes have risen, or after an hour."""
+        try:
+            left = await self._bench.budget.minutes_left(fresh_seconds=0.0)
+
+            async def release_if_it_fits(job: Job) -> None:
+                if self._worker.carries(job.id) or not self._may_ask_again(job, left):
+                    return
+                refusal = (await admit(job, self._bench)).refusal
+                if refusal is not None:
+                    await self._ask_instead(job, refusal)
+                elif not await self._release(job):
+                    self._bench.budget.forgo(job.id)
+
+            await self._each(await self._bench.store.run(lambda store: store.held(Hold.MINUTES)), release_if_it_fits)
+        except ServiceError:
+            return
+
+    async def _ask_instead(self, job: Job, refusal: Refusal) -> None:
+        """It waits for another limit now: a release must answer the question that is open."""
+        if refusal.source is job.hold_source:
+            return
+        now = self._bench.clock.now()
+        waits = replace(job, hold_reason=refusal.reason, hold_source=refusal.source, updated_at=now)
+        if not self._worker.carries(job.id) and await self._worker.save(job, waits) is not None:
+            self._worker.hold_log.add(waits, Hold.MINUTES, refusal.source, refusal.reason)
+
+    def _may_ask_again(self, job: Job, left: float) -> bool:
+        if job.hold_source is not HoldSource.SERVICE:
+            return True
+        refused_at = self._refused_at_left.setdefault(job.id, left)
+        since = self._bench.clock.now() - job.updated_at
+        long_ago = since > _REFUSED_AGAIN_SECONDS or since < 0  # the second where the clock was turned back
+        if left <= refused_at and not long_ago:
+            return False
+        self._refused_at_left.pop(job.id, None)
+        return True

@@ -1,0 +1,96 @@
+"""What the worker does with a job, step by step: one function each. Another table may be handed in, with other functions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from lalald.api import TaskAnswer
+from lalald.archive.source_paths import filing_folder, filing_folders, source_path
+from lalald.jobs import transitions
+from lalald.jobs.job import Done, Job, Outcome
+from lalald.stages import check, split, start_answers, start_requests
+from lalald.stages.archive import file_failure, file_success
+from lalald.stages.context import Bench
+from lalald.stages.delete import delete
+from lalald.stages.download import clear, download, tidy
+from lalald.stages.precharge.source_check import check_inbox
+from lalald.stages.start_answers import Answer
+from lalald.stages.upload import upload
+from lalald.worker import job_requests
+
+if TYPE_CHECKING:
+    from lalald.worker.worker import Worker
+
+StageFunction = Callable[[Job, Bench], Awaitable[Outcome]]
+
+
+async def archive(job: Job, bench: Bench) -> Outcome:
+    """The source file goes where it belongs, after everything else."""
+    await _check_filing_folder(job, bench)
+    filed = await bench.disks.on(filing_folders(job), _filed_from_its_place, job)
+    if filed is None:
+        await check_inbox(job.inbox, bench)
+        filed = await bench.disks.on(filing_folders(job), file_success, job)
+    return Done(filed)
+
+
+def _filed_from_its_place(job: Job) -> Job | None:
+    """On a thread. None where its file is not there: that means nothing unless the inbox is."""
+    return file_success(job) if os.path.lexists(source_path(job)) else None
+
+
+async def put_failure_away(job: Job, bench: Bench) -> Job:
+    """The file of a failed job goes where failures belong, with its note. Raises FileError."""
+    await _check_filing_folder(job, bench)
+    await clear(job, bench)
+    return await bench.disks.on(filing_folders(job), file_failure, transitions.filed_at_last(job))
+
+
+async def _check_filing_folder(job: Job, bench: Bench) -> None:
+    """Raises FolderUnavailableError where another folder, such as the mount point beneath it, would get the file."""
+    if (folder := filing_folder(job)) != job.inbox:
+        await bench.folders.check(folder)
+
+
+StartFunction = Callable[[Sequence[Job], start_requests.Asking], AsyncIterator[dict[tuple[int, int], Answer]]]
+
+
+class CheckFunction(Protocol):
+    """`stages.check.outcome_of`."""
+
+    def __call__(
+        self,
+        job: Job,
+        answers: Mapping[int, TaskAnswer | None],
+        now: float,
+        *,
+        given_up: frozenset[int],
+        many: bool,
+    ) -> Done: ...
+
+
+class ReleaseFunction(Protocol):
+    """`moves.released`."""
+
+    def __call__(self, job: Job, now: float, *, by_a_person: bool) -> Job: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StageSteps:
+    """An exception in any of them is the fault of the job that it was called for."""
+
+    upload: StageFunction = upload
+    prepare_split: Callable[[Job, str, Bench], Awaitable[split.Ready | Outcome]] = split.prepare
+    start: StartFunction = start_requests.start
+    started: Callable[[Job, Mapping[int, Answer], Bench, Set[int]], Outcome] = start_answers.outcome_of
+    check: CheckFunction = check.outcome_of
+    download: StageFunction = download
+    finish_delivery: Callable[[Job, Bench], Awaitable[None]] = tidy
+    delete: StageFunction = delete
+    archive: StageFunction = archive
+    put_failure_away: Callable[[Job, Bench], Awaitable[Job]] = put_failure_away
+    release: ReleaseFunction = transitions.released
+    honour: Callable[[Job, Worker], Awaitable[Job | None]] = job_requests.honour

@@ -1,0 +1,168 @@
+"""Tasks are started: keys are saved, the service is asked, and what started is saved before anything else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from lalald.errors import LicenseRefusedError, RefusedError, ServiceError, TransientError
+from lalald.jobs.halving import Halving
+from lalald.jobs.job import Done, Held, Hold, Job, Later, Outcome, Stage, State, Task
+from lalald.jobs.unexpected_errors import concerns_one, is_exhaustion
+from lalald.stages import split, start_answers, start_requests
+from lalald.stages.context import Bench
+from lalald.store import Store
+from lalald.store.due import Queue
+from lalald.worker.service.service_health import start_of
+
+if TYPE_CHECKING:
+    from lalald.worker.worker import Worker
+
+Answers = dict[tuple[int, int], start_answers.Answer]
+
+
+class Starts:
+    """Carries groups of jobs through `split`: up to a hundred in one request."""
+
+    def __init__(self, bench: Bench, worker: Worker) -> None:
+        self._bench = bench
+        self._worker = worker
+        self._stopping = False
+        self._halving: Halving[int] = Halving()  # by job
+        self.charging: set[asyncio.Task[None]] = (
+            set()
+        )  # those whose request is on the wire, or its answer not yet saved
+
+    def leading(self, jobs: Sequence[Job]) -> int:
+        """How many of the first of these may be started in one request."""
+        return self._halving.leading([job.id for job in jobs], start_requests.MOST_IN_A_BATCH)
+
+    def stop(self) -> None:
+        """Whatever is being prepared is not asked for any more; what is on the wire goes on."""
+        self._stopping = True
+
+    async def start(self, group: Sequence[Job], mode: str) -> None:
+        """Prepares each job of a group, starts their tasks of this mode together, and saves each job's answers."""
+        asked_before = {job.id: start_answers.unanswered(job) for job in group}
+        guard = self._worker.guard
+        prepared = await asyncio.gather(*(guard.run("split", job, partial(self._prepared, job, mode)) for job in group))
+        ready = [job for job in prepared if job is not None]
+        if not ready or self._stopping:
+            return
+        asking = asyncio.create_task(self._ask(ready, mode, asked_before), name=f"start {mode}")
+        self.charging.add(asking)
+        asking.add_done_callback(self.charging.discard)
+        try:
+            await asking
+        finally:
+            asking.cancel()
+
+    async def _ask(self, ready: Sequence[Job], mode: str, asked_before: Mapping[int, Set[int]]) -> None:
+        """Money is spent here: until the answers to a request are saved nothing may come between."""
+        asking = start_requests.Asking(
+            mode, self._bench, self._halving, partial(self._report, mode), lambda: self._stopping
+        )
+        known, unanswered = {job.id: job for job in ready}, {job.id for job in ready}
+        try:
+            async for answers in self._worker.steps.start(ready, asking):
+                job_ids = {job_id for job_id, _ in answers}
+                unanswered -= job_ids
+                saved = await asyncio.gather(
+                    *(self._answered_or_aside(known[job_id], answers, asked_before[job_id]) for job_id in job_ids)
+                )
+                known |= {job.id: job for job in saved if job is not None}
+        except Exception as error:
+            if not concerns_one(error):
+                raise
+            await self._ask_in_halves([job for job in ready if job.id in unanswered], mode, error)
+
+    async def _ask_in_halves(self, ready: Sequence[Job], mode: str, error: Exception) -> None:
+        """A fault in a request for many: with the same keys, until the one that it is about stands alone."""
+        if len(ready) <= 1 or is_exhaustion(error):
+            for job in ready:
+                await self._worker.guard.run("split", job, partial(_raised, error))
+            return
+        half = len(ready) // 2
+        for part in (ready[:half], ready[half:]):
+            if not self._stopping:
+                await self._ask(part, mode, {job.id: start_answers.unanswered(job) for job in part})
+
+    async def _answered_or_aside(self, job: Job, answers: Answers, asked_before: Set[int]) -> Job | None:
+        return await self._worker.guard.run("split", job, partial(self._answered, job, answers, asked_before))
+
+    async def _prepared(self, job: Job, mode: str) -> Job | None:
+        """The job with its keys saved, or None where its outcome is another."""
+
+        async def prepare() -> Outcome:
+            prepared = await self._worker.steps.prepare_split(job, mode, self._bench)
+            return Done(prepared.job) if isinstance(prepared, split.Ready) else prepared
+
+        began_at = self._bench.clock.monotonic()
+        outcome = await self._worker.guard.outcome("split", job, prepare(), self._worker.holds)
+        if not isinstance(outcome, Done) or outcome.job.source_id is None or not split.owing(outcome.job, mode):
+            if isinstance(outcome, Later) and outcome.error is not None:
+                await self._report(mode, [job], outcome.error, began_at)
+            await self._worker.settle(job, outcome)
+            return None
+        saved = await self._worker.save(job, replace(outcome.job, updated_at=self._bench.clock.now()))
+        if saved is not None and saved.request is not None:
+            await self._worker.steps.honour(saved, self._worker)
+            return None
+        return saved
+
+    async def _report(self, mode: str, jobs: Sequence[Job], error: ServiceError | None, began_at: float) -> None:
+        """To the circuit breaker. A refusal is an answer as good as any."""
+        health, operation = self._worker.health, start_of(mode)
+        if isinstance(error, TransientError):
+            await health.jobs_failed(Queue(Stage.SPLIT, mode), jobs, error, began_at, operation)
+        elif not isinstance(error, LicenseRefusedError):
+            health.succeeded(operation, [job.id for job in jobs], began_at)
+
+    async def _recorded(self, job: Job, answers: Mapping[int, start_answers.Answer]) -> Job:
+        """The job with what started, once that is saved: an id that is lost is paid for nothing."""
+        started = start_answers.with_started(job, answers, self._bench)
+        new = [task for task in started.tasks if task not in job.tasks]
+        if not new:
+            return job
+        revision, charged = await self._bench.store.run(partial(_record, job.id, new))
+        self._bench.budget.charged(job.id, charged)
+        unchanged = revision == job.revision + 1
+        return replace(started, revision=revision if unchanged else job.revision, minutes=job.minutes + charged)
+
+    async def _answered(self, job: Job, answers: Answers, asked_before: Set[int]) -> Job | None:
+        """Saves what started before anything else is asked, then looks into a refusal of the key. The job as saved."""
+        of_job = {number: answer for (job_id, number), answer in answers.items() if job_id == job.id}
+        unlicensed = {number: answer for number, answer in of_job.items() if isinstance(answer, LicenseRefusedError)}
+        told = {number: answer for number, answer in of_job.items() if number not in unlicensed}
+        began_as, job = job, await self._recorded(job, told)
+        current: Job | None = job
+        if told:
+            outcome = self._worker.steps.started(job, told, self._bench, asked_before)
+            current = await self._worker.settle(job, outcome, began_as=began_as)
+            self._worker.guard.settled("split", job, outcome)
+            if current is None or (current.stage, current.state) != (Stage.SPLIT, State.WAITING):
+                self._halving.forget([job.id])
+        if not unlicensed or current is None or current.state is not State.WAITING:
+            return current
+        error = next(iter(unlicensed.values()))
+        is_refused = await self._worker.holds.license.is_refused(error)
+        unasked = start_answers.unasked(current, unlicensed, asked_before)
+        if is_refused:
+            reason = f"the service refuses the license key: {error}"
+            return await self._worker.settle(current, Held(Hold.LICENSE, reason, job=unasked))
+        if is_refused is None:
+            return await self._worker.settle(current, Later(str(error), job=unasked, error=TransientError(str(error))))
+        for_good = RefusedError(error.args[0], status=error.status, code=error.code, request_id=error.request_id)
+        refused = dict.fromkeys(unlicensed, for_good)
+        return await self._worker.settle(current, start_answers.outcome_of(current, refused, self._bench, asked_before))
+
+
+def _record(job_id: int, tasks: Sequence[Task], store: Store) -> tuple[int, float]:
+    return store.record_started(job_id, tasks)
+
+
+async def _raised(error: Exception) -> None:
+    raise error

@@ -1,0 +1,100 @@
+"""What a transfer held is let go as it ends: sockets, buffers and files wait for no garbage collector, which comes late."""
+
+from __future__ import annotations
+
+import gc
+import io
+import socket
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pytest
+
+from lalald.api import Transfer, TransferStopped
+from lalald.api.transfers import network
+from lalald.errors import ServiceError
+from lalald.jobs.job import State
+from tests.support.api_client import client, closed_clients  # noqa: F401 - a fixture
+from tests.support.raw_server import RawServer, Talk
+from tests.support.worker_driver import Workshop, run
+
+TRACK = bytes(3_000_000)
+
+
+@pytest.fixture(autouse=True)
+def _no_garbage_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def is_let_go(work: Callable[[Transfer], Any]) -> bool:
+    transfer = Transfer()
+    left = weakref.ref(transfer)
+    with suppress(ServiceError):
+        work(transfer)
+    del transfer
+    return left() is None
+
+
+def nowhere() -> tuple[str, int]:
+    """An address that refuses connections."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        host, port = listener.getsockname()
+        return host, port
+
+
+def breaks(talk: Talk) -> None:
+    """In the middle of what it sends; an upload it does not even answer."""
+    if talk.request()[0].startswith(b"GET"):
+        talk.say(f"HTTP/1.1 200 OK\r\nContent-Length: {len(TRACK)}\r\n\r\n", TRACK[:1_000_000])
+
+
+def upload(url: str, transfer: Transfer) -> None:
+    client(url).upload(io.BytesIO(TRACK), len(TRACK), "a.mp3", transfer)
+
+
+def test_a_transfer_that_fails(target: BinaryIO) -> None:
+    host, port = nowhere()
+    assert is_let_go(lambda transfer: upload(f"http://{host}:{port}", transfer))
+    assert is_let_go(lambda transfer: upload("https://nowhere.invalid", transfer))
+    with RawServer(breaks) as server:
+        assert is_let_go(lambda transfer: upload(server.url, transfer))
+        assert is_let_go(lambda transfer: client(server.url).download(f"{server.url}/t", target, transfer))
+
+
+def test_a_connection_to_a_later_address_of_a_name() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # "localhost" is ::1 first where there is IPv6
+
+        def dial(transfer: Transfer) -> None:
+            with transfer.on_this_thread():
+                network.connected("localhost", listener.getsockname()[1], time.monotonic() + 10).close()
+
+        assert is_let_go(dial)
+
+
+def test_no_connection_is_kept_of_a_transfer_that_was_stopped() -> None:
+    transfer = Transfer()
+    transfer.end()
+    with socket.create_server(("127.0.0.1", 0)) as listener, transfer.on_this_thread():
+        with pytest.raises(TransferStopped):
+            network.connected("127.0.0.1", listener.getsockname()[1], time.monotonic() + 10)
+        listener.settimeout(10)
+        with suppress(TimeoutError), listener.accept()[0] as accepted:
+            assert accepted.recv(1) == b""  # closed, and not left to the garbage collector
+
+
+def test_a_job_whose_downloads_fail_at_first(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with Workshop(tmp_path) as shop:
+            shop.sandbox.faults("download:503*2", "download:cut*1")
+            await shop.drop("ep1.wav", padding_bytes=300_000)
+            await shop.until_job("it is delivered", state=State.DONE)
+            assert [found for found in gc.get_objects() if isinstance(found, Transfer)] == []
+
+    run(story())

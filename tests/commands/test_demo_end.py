@@ -1,0 +1,65 @@
+"""`lalald demo`: what is left of it, also after Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.running import until
+
+
+def start(tmp_path: Path, *words: str) -> subprocess.Popen[str]:
+    environ = {**os.environ, "TMPDIR": str(tmp_path), "TERM": "dumb"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "lalald", "demo", *words],
+        env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+
+
+def group_of(leader: int) -> list[int]:
+    """The processes of its group that still run."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rsplit(") ", 1)[1].split()
+            except OSError:
+                continue
+            if int(fields[2]) == leader and fields[0] != "Z":
+                found.append(int(entry.name))
+    return found
+
+
+def test_ctrl_c_ends_a_demo_without_a_traceback_and_cleans_up(tmp_path: Path) -> None:
+    demo = start(tmp_path)
+    until(lambda: list(tmp_path.glob("lalald-demo-*/state/lalald.sqlite3")), "its daemon has begun")
+    os.killpg(demo.pid, signal.SIGINT)
+    out, complaints = demo.communicate(timeout=30)
+    assert (demo.returncode, complaints) == (130, "")
+    assert "Interrupted: the sandbox and the daemon are stopped.\n" in out
+    assert "was temporary and is deleted. `lalald demo --keep DIR` keeps what landed in a folder of yours." in out
+    assert not list(tmp_path.iterdir())
+    assert group_of(demo.pid) == []
+
+
+def test_a_demo_keeps_what_landed_where_it_is_told(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    demo = start(tmp_path, "--keep", str(kept))
+    out, complaints = demo.communicate(timeout=120)
+    assert (demo.returncode, complaints) == (0, "")
+    assert out.endswith(f"Everything is kept in {kept}.\n")
+    assert (kept / "outbox/karaoke/song/vocals.wav").exists()
+    again = start(tmp_path, "--keep", str(kept))
+    assert again.communicate(timeout=30) == ("", f"lalald: {kept} already exists.\n  Name a new folder for the demo.\n")
+    assert again.returncode == 2
+
+
+def test_a_temporary_demo_says_that_its_folder_is_gone(tmp_path: Path) -> None:
+    demo = start(tmp_path)
+    out, _ = demo.communicate(timeout=120)
+    assert demo.returncode == 0
+    assert "was temporary and is deleted." in out.splitlines()[-1]
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,130 @@
+"""Every command that a text of the program names can be typed as it is shown, and does something."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import lalald
+from lalald.commands.command_list import VERBS
+from lalald.commands.parser import build
+from lalald.filesystem.names import shell_word
+from lalald.jobs.job import Hold, HoldSource, State
+from tests.support.filled_store import Shelf
+
+PACKAGE = Path(lalald.__file__).parent
+# What a command is run with in a state folder whose jobs 1 to 9 are those of `Shelf.fill`, 8 is held since the first scan,
+# 3 is cancelled. Its exit code is 0 unless it is named.
+FILLED = {
+    "lalald show ID": "show 4",
+    "lalald cancel ID": "cancel 4",
+    "lalald release ID": "release 4",
+    "lalald retry ID": "retry 2",
+    "lalald redo ID": "redo 1",
+    "lalald explain PATH": "explain INBOX/song.wav",
+    "lalald release PATH": "release INBOX",
+    "lalald init DIR": "init ROOT/fresh",
+    "lalald init PATH": "init ROOT/fresher",
+    "lalald help COMMAND": "help plan",
+    "lalald demo --keep DIR": "demo --keep ROOT/demo",
+}
+CODES = {"status": 3}
+ONLY_PARSED = {"run", "sandbox", "demo", "web"}  # they run until they are stopped, or for seconds; others test them
+
+
+def texts(path: Path) -> Iterator[str]:
+    """Every text of a module that can be printed, with `{…}` for what is filled in."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    apart = set()
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
+            apart.add(id(body[0].value))  # a docstring
+        if isinstance(node, ast.JoinedStr):
+            apart |= {id(part) for part in node.values}
+    for node in ast.walk(tree):
+        if id(node) in apart:
+            continue
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(part.value if isinstance(part, ast.Constant) else filled(part) for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def filled(part: ast.expr) -> str:
+    """The kind of thing that stands there."""
+    source = ast.unparse(part)
+    return "PATH" if "shell_word" in source else "ID" if "id" in source or "done" in source else "{" + source + "}"
+
+
+def named() -> set[str]:
+    found = set()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if path.name == "database.py":  # its texts are SQL
+            continue
+        for text in texts(path):
+            found |= set(re.findall(r"`(lalald [^`]*)`", text))
+    return {command.replace("{}", "ID").replace("{id}", "ID").replace("FOLDER", "PATH") for command in found}
+
+
+NAMED = sorted(named())
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    shelf = Shelf(tmp_path_factory.mktemp("named"))
+    shelf.fill()
+    (shelf.config.parent / "cwd").mkdir()
+    (shelf.inbox / "done/podcasts").mkdir(parents=True)
+    (shelf.inbox / "done/podcasts/ep1.mp3").write_bytes(b"sound")
+    with shelf.store() as store:
+        job = store.job(8)
+        assert job is not None
+        store.save(job, replace(job, state=State.HELD, hold=Hold.FIRST_SCAN, hold_reason="it was there", held_at=1.0))
+    return shelf
+
+
+def test_commands_are_found() -> None:
+    assert len(NAMED) > 20
+    assert {"lalald release --all --hold first_scan", "lalald retry ID", "lalald release PATH"} <= set(NAMED)
+
+
+@pytest.mark.parametrize("command", NAMED)
+def test_a_command_that_a_text_names_does_what_it_says(command: str, shelf: Shelf) -> None:
+    words = command.split()[1:]
+    assert "{" not in command, "what is filled in is not known to this test"
+    if re.search(r"\b(ID|PATH|DIR|COMMAND|KIND|NAME)\b", command):
+        typed = FILLED[command].replace("INBOX", str(shelf.inbox)).replace("ROOT", str(shelf.config.parent))
+        words = shlex.split(typed)
+    words = [os.path.join(shelf.config.parent, word[2:]) if word.startswith("~/") else word for word in words]
+    assert build(words).parse_args(words).command == words[0]
+    if words[0] in ONLY_PARSED:
+        return
+    answer = shelf.run(*words, cwd=shelf.config.parent / "cwd")
+    assert answer.returncode == CODES.get(words[0], 0), answer.stderr
+    assert answer.stdout or VERBS[words[0]].name == "schema"
+
+
+@pytest.mark.parametrize("name", ["plain", "with space", "it's", "caf\udce9\n", "-dash", "a$b`c"])
+def test_a_path_in_a_command_is_typed_as_it_is_shown(name: str) -> None:
+    said = subprocess.run(
+        ["bash", "-c", f"printf %s {shell_word('/in/' + name)}"], capture_output=True, check=True
+    ).stdout
+    assert said == os.fsencode("/in/" + name)
+
+
+def test_a_hold_for_the_minutes_left_is_not_said_to_be_passed(shelf: Shelf) -> None:
+    with shelf.store() as store:
+        job = store.job(4)
+        assert job is not None
+        store.save(job, replace(job, hold_source=HoldSource.LEFT))
+    assert "never past the minutes left" in shelf.run("status").stdout
+    assert "passes" not in shelf.run("show", "4").stdout

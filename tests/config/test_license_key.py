@@ -1,0 +1,255 @@
+"""Where the license key comes from, and that nobody sees it."""
+
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+import subprocess
+import sys
+import traceback
+from pathlib import Path
+
+import pytest
+
+from lalald.config import Config
+from lalald.config.key_files import readable_by_others
+from lalald.config.license_key import LicenseKey, find_license_key, license_key, license_key_with_origin
+from lalald.errors import ConfigError
+
+SECRET = "SECRET-0123456789abcdef"
+
+
+def config(key_file: Path | None = None) -> Config:
+    return Config(path=Path("/c.yaml"), state_dir=Path("/state"), inboxes=(), license_key_file=key_file)
+
+
+def revealed(found: LicenseKey | None) -> str | None:
+    return found.reveal() if found else None
+
+
+def written(folder: Path, name: str, text: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def test_the_sources_are_asked_in_their_order(tmp_path: Path) -> None:
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    written(credentials, "license-key", "from-systemd\n")
+    environ = {
+        "LALALD_LICENSE_KEY": "from-environment",
+        "LALALD_LICENSE_KEY_FILE": str(written(tmp_path, "a", "from-named-file\n")),
+        "CREDENTIALS_DIRECTORY": str(credentials),
+    }
+    configured = config(written(tmp_path, "b", "from-config\n"))
+    found = []
+    for variable in ("LALALD_LICENSE_KEY", "LALALD_LICENSE_KEY_FILE"):
+        found.append(revealed(license_key(configured, environ)))
+        del environ[variable]
+    found += [revealed(license_key(configured, environ)), revealed(license_key(config(), environ))]
+    assert found == ["from-environment", "from-named-file", "from-config", "from-systemd"]
+    assert license_key(config(), {}) is None
+
+
+@pytest.mark.parametrize("name", ["none", ""])
+def test_a_key_that_systemd_hands_over_makes_up_for_a_file_that_cannot_be_read(tmp_path: Path, name: str) -> None:
+    written(tmp_path, "license-key", SECRET)
+    key, origin = license_key_with_origin(config(tmp_path / name), {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert (revealed(key), origin) == (SECRET, "the credential license-key")
+
+
+def test_a_placeholder_that_systemd_hands_over_does_not_hide_that_the_file_cannot_be_read(tmp_path: Path) -> None:
+    written(tmp_path, "license-key", "no-key")
+    with pytest.raises(ConfigError, match="license_key_file: there is no file"):
+        license_key(config(tmp_path / "none"), {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+
+
+def test_the_origin_is_told(tmp_path: Path) -> None:
+    key, origin = license_key_with_origin(config(written(tmp_path, "key", SECRET)), {})
+    assert (revealed(key), origin) == (SECRET, "license_key_file")
+
+
+@pytest.mark.parametrize("text", [f"{SECRET}\n", f"{SECRET}\r\n", f"  {SECRET}  \n\n", f"\ufeff{SECRET}"])
+def test_what_editors_leave_around_a_key_is_no_part_of_it(tmp_path: Path, text: str) -> None:
+    assert revealed(license_key(config(written(tmp_path, "key", text)), {})) == SECRET
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\n",
+        "no-key",
+        "placeholder",
+        "changeme",
+        "CHANGE_ME",
+        "your-license-key",
+        "<key>",
+        "xxxx",
+        "paste the key here",
+    ],
+)
+def test_a_placeholder_is_no_key(tmp_path: Path, text: str) -> None:
+    assert license_key(config(written(tmp_path, "key", text)), {}) is None
+
+
+def test_after_a_placeholder_the_next_source_is_asked(tmp_path: Path) -> None:
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    written(credentials, "license-key", "no-key")
+    environ = {"LALALD_LICENSE_KEY": "", "CREDENTIALS_DIRECTORY": str(credentials)}
+    assert revealed(license_key(config(written(tmp_path, "key", SECRET)), environ)) == SECRET
+
+
+def test_a_credentials_folder_without_our_credential_is_passed_over(tmp_path: Path) -> None:
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    assert revealed(license_key(config(written(tmp_path, "key", SECRET)), environ)) == SECRET
+
+
+def test_a_missing_file_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=rf"license_key_file: there is no file {tmp_path}/none") as refused:
+        license_key(config(tmp_path / "none"), {})
+    assert refused.value.hint
+
+
+def test_a_missing_file_of_the_environment_is_an_error_that_names_the_variable(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="LALALD_LICENSE_KEY_FILE: there is no file"):
+        license_key(config(), {"LALALD_LICENSE_KEY_FILE": str(tmp_path / "none")})
+    with pytest.raises(ConfigError, match=r"LALALD_LICENSE_KEY_FILE: the variable \$NOWHERE is not set"):
+        license_key(config(), {"LALALD_LICENSE_KEY_FILE": "$NOWHERE/key"})
+
+
+def test_a_folder_in_the_place_of_the_file_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is a folder, not a file"):
+        license_key(config(tmp_path), {})
+
+
+@pytest.mark.parametrize(
+    "text", [f"{SECRET} x", f"{SECRET}\n{SECRET}", f"{SECRET}\x00", f"ключ{SECRET}", f"\xff{SECRET}"]
+)
+def test_what_cannot_stand_in_a_header_is_refused_and_not_shown(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match="cannot be a license key") as refused:
+        license_key(config(written(tmp_path, "key", text)), {})
+    assert SECRET not in "".join(traceback.format_exception(refused.value))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (f"Bearer {SECRET}", 'it begins with "Bearer"'),
+        (f"X-License-Key: {SECRET}", 'it begins with "X-License-Key"'),
+        (f"LALALD_LICENSE_KEY={SECRET}", 'it begins with "LALALD_LICENSE_KEY"'),
+        (f"license key: {SECRET}", 'it begins with "license key"'),
+        (f"{SECRET}\n{SECRET}\n{SECRET}", "it has 3 lines"),
+        (f"{SECRET} {SECRET}", "it has spaces in it"),
+        (f'"{SECRET}', "it has a quote at one end"),
+        (f"ключ{SECRET}", "it has characters beyond ASCII"),
+        (f"/run/secrets/{SECRET}", "it is a path"),
+        (f"~/{SECRET}", "it is a path"),
+    ],
+)
+def test_what_is_wrong_with_a_key_is_said_without_showing_it(tmp_path: Path, text: str, words: str) -> None:
+    for environ, key_file in (({"LALALD_LICENSE_KEY": text}, None), ({}, written(tmp_path, "key", text))):
+        found = find_license_key(config(key_file), environ)
+        assert (found.key, words in found.problem) == (None, True), found
+        assert SECRET not in found.problem + found.hint
+
+
+def test_a_path_in_the_variable_of_the_key_names_the_other_variable() -> None:
+    found = find_license_key(config(), {"LALALD_LICENSE_KEY": "/run/secrets/lalal"})
+    assert found.hint == "LALALD_LICENSE_KEY_FILE takes the path of a file with the key"
+
+
+@pytest.mark.parametrize("key", ["0123456789abcdef0123", "7c0e5a52-6f1f-4d8e-9c65-1d2b3a4f5e60"])
+def test_a_key_in_the_place_of_its_file_is_not_shown(tmp_path: Path, key: str) -> None:
+    """Seen: `there is no file /etc/lalald/KEY`, in the log and in `status`."""
+    for found in (
+        find_license_key(config(tmp_path / key), {}),
+        find_license_key(config(), {"LALALD_LICENSE_KEY_FILE": str(tmp_path / key)}),
+    ):
+        assert "may be the license key itself" in found.problem
+        assert key not in found.problem + found.hint
+    assert "there is no file" in find_license_key(config(tmp_path / "license-key-2024-11-03"), {}).problem
+
+
+def test_a_huge_file_is_not_read_whole(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="too large"):
+        license_key(config(written(tmp_path, "key", "x" * 5000)), {})
+    with pytest.raises(ConfigError, match="too large"):
+        license_key(config(Path("/dev/zero")), {})
+
+
+def test_a_key_shows_itself_nowhere() -> None:
+    key = LicenseKey(SECRET)
+    for text in (repr(key), str(key), f"{key}", f"{key!r:>60}", f"{[key]}", f"{key:40}"):
+        assert SECRET not in text
+    for spill in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="not written anywhere"):
+            spill(key)
+    assert key.reveal() == SECRET
+
+
+def test_equal_keys_are_equal() -> None:
+    assert LicenseKey("a") == LicenseKey("a")
+    assert LicenseKey("a") != LicenseKey("b")
+    assert LicenseKey("a") != "a"
+    assert len({LicenseKey("a"), LicenseKey("a")}) == 1
+
+
+def test_a_key_file_that_others_can_read_is_told_apart(tmp_path: Path) -> None:
+    path = written(tmp_path, "key", SECRET)
+    path.chmod(0o640)
+    assert not readable_by_others(path)
+    path.chmod(0o644)
+    assert readable_by_others(path)
+    assert not readable_by_others(tmp_path / "none")
+
+
+@pytest.mark.parametrize("text", [f'"{SECRET}"\n', f"'{SECRET}'", f'\ufeff"{SECRET}"\r\n'])
+def test_quotes_around_a_key_are_no_part_of_it(tmp_path: Path, text: str) -> None:
+    assert revealed(license_key(config(written(tmp_path, "key", text)), {})) == SECRET
+    assert revealed(license_key(config(), {"LALALD_LICENSE_KEY": text.strip("\ufeff")})) == SECRET
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "the file {path} (license_key_file) is empty"),
+        ('""', "the file {path} (license_key_file) holds a placeholder, not a license key"),
+        ("no-key\n", "the file {path} (license_key_file) holds a placeholder, not a license key"),
+        (SECRET.encode("utf-16"), "{path} is saved as UTF-16"),
+        (f"KEY = {SECRET}", "it has spaces in it"),
+    ],
+)
+def test_what_is_wrong_with_the_key_file_is_said(tmp_path: Path, content: str | bytes, words: str) -> None:
+    path = written(tmp_path, "key", content)
+    found = find_license_key(config(path), {"LALALD_LICENSE_KEY": ""})
+    assert found.key is None
+    assert words.format(path=path) in found.problem
+    assert found.hint
+    assert SECRET not in found.problem
+
+
+def test_without_any_source_it_is_said_where_a_key_may_be_put() -> None:
+    found = find_license_key(config(), {})
+    assert (found.key, found.problem) == (None, "there is no license key")
+    assert "license_key_file" in found.hint
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_key_file_that_lalald_may_not_read_is_named_with_its_owner_and_mode(open_folder: Path) -> None:
+    path = written(open_folder, "key", SECRET)
+    path.chmod(0o600)
+    script = (
+        "import os, sys, pathlib;"
+        "from lalald.config.license_key import find_license_key; from lalald.config import Config;"
+        "os.setgid(12345); os.setuid(12345);"
+        "found = find_license_key(Config(path=pathlib.Path('/c'), state_dir=pathlib.Path('/s'), inboxes=(),"
+        " license_key_file=pathlib.Path(sys.argv[1])), {}); print(found.problem, found.hint)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=False)
+    assert "cannot be read by user 12345, group 12345" in done.stdout, done.stderr
+    assert "it belongs to user 0, group 0, and its mode is 0600" in done.stdout
+    assert "chmod 640" in done.stdout

@@ -1,0 +1,50 @@
+"""Which values of TZ the C library understands: the others are UTC without a word."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from lalald.daemon.time_zone import unknown_time_zone
+from tests.conftest import MakeHome
+
+KNOWN = [
+    "Europe/Berlin",
+    ":Europe/Berlin",
+    "UTC",
+    "/usr/share/zoneinfo/Asia/Tokyo",
+    "CET-1CEST,M3.5.0,M10.5.0/3",
+    "<+03>-3",
+    "EST5EDT",
+]
+UNKNOWN = ["Europe/Berln", "Berlin", "CEST", "Europe", "../../etc/passwd", "Europe/Berlin ", "+2", "GMT+"]
+
+
+@pytest.mark.parametrize("value", KNOWN)
+def test_what_names_a_time_zone(value: str) -> None:
+    assert unknown_time_zone({"TZ": value}) is None
+
+
+@pytest.mark.parametrize("value", UNKNOWN)
+def test_what_names_none_is_utc_in_the_c_library(value: str) -> None:
+    assert unknown_time_zone({"TZ": value}) == value
+    script = "import time; print(time.localtime(1_750_000_000).tm_gmtoff)"
+    said = subprocess.run([sys.executable, "-c", script], env={"TZ": value}, capture_output=True, text=True, check=True)
+    assert said.stdout == "0\n"
+
+
+def test_no_value_is_no_mistake() -> None:
+    assert unknown_time_zone({}) is None
+    assert unknown_time_zone({"TZ": ""}) is None
+
+
+def test_the_daemon_says_so_and_which_configuration_it_uses(make_home: MakeHome) -> None:
+    home = make_home("http://127.0.0.1:9")
+    home.start(environ={"TZ": "Europe/Berln"})
+    (warning,) = home.logged("time_zone.unknown")
+    assert warning["TZ"] == "Europe/Berln"
+    (ready,) = home.logged("daemon.ready")
+    assert ready["config"] == str(home.config)
+    home.stop()

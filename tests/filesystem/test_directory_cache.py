@@ -1,0 +1,68 @@
+"""A folder of thousands is read once for many files, and nothing of our own is overlooked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lalald.filesystem.directory_cache import Listings
+from tests.support.delivery_process import delivered, job_at, visible
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> str:
+    for number in range(300):
+        (tmp_path / f"Straße {number}").touch()
+    return str(tmp_path)
+
+
+def test_what_was_there_is_found_whatever_its_case(large: str) -> None:
+    listings = Listings()
+    for _ in range(2):
+        assert listings.alike(large, "STRASSE 7") == ["Straße 7"]
+        assert listings.alike(large, "strasse 300") == []
+        assert listings.alike(large, "strasse") == []
+
+
+def test_a_strangers_file_of_the_same_name_is_found_at_once_and_of_another_case_a_second_later(large: str) -> None:
+    clock = Clock()
+    listings = Listings(clock)
+    assert listings.alike(large, "ep1") == []
+    (Path(large) / "ep1").touch()
+    assert listings.alike(large, "ep1") == ["ep1"]
+    assert listings.alike(large, "EP1") == []
+    clock.now += 1.0
+    assert listings.alike(large, "EP1") == ["ep1"]
+
+
+def test_what_we_make_is_found_at_once_whatever_its_case(large: str) -> None:
+    clock = Clock()
+    listings = Listings(clock)
+    assert listings.alike(large, "EP1") == []
+    listings.make(large, "ep1/voice.mp3")
+    (Path(large) / "ep1").mkdir()
+    assert listings.alike(large, "EP1") == ["ep1"]
+
+
+def test_names_that_are_gone_are_free_again(large: str) -> None:
+    listings = Listings(Clock())
+    assert listings.alike(large, "straße 7") == ["Straße 7"]
+    (Path(large) / "Straße 7").unlink()
+    assert listings.alike(large, "straße 7") == []
+
+
+def test_in_a_large_outbox_files_that_differ_in_case_alone_still_get_numbers(tmp_path: Path) -> None:
+    (tmp_path / "outbox").mkdir()
+    for number in range(300):
+        (tmp_path / f"outbox/{number}").mkdir()
+    for job_id, name in enumerate(("ep1.mp3", "EP1.mp3", "Ep1.mp3")):
+        delivered(job_at(tmp_path, name, ["voice"], job_id=job_id), str.encode)
+    assert sorted(visible(tmp_path / "outbox")) == ["EP1 (2)/voice.mp3", "Ep1 (3)/voice.mp3", "ep1/voice.mp3"]

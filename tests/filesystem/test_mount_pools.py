@@ -1,0 +1,174 @@
+"""Work in folders, on threads: what a folder that never answers takes with it, and what it does not."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from lalald.errors import FolderUnavailableError
+from lalald.filesystem.mount_pools import Disks
+from tests.support.running import own_disks
+
+DEAD, ALIVE = "/a/dead/share", "/a/disk"
+
+
+class Server:
+    """Of a dead share: whoever asks it something waits until it `answers`; work there until it is `done`."""
+
+    def __init__(self) -> None:
+        self.answers = threading.Event()
+        self.done = threading.Event()
+        self.begun: list[str] = []
+
+    def ask(self, folder: str) -> object:
+        return folder == ALIVE or self.answers.wait()
+
+    def work(self, name: str) -> str:
+        self.begun.append(name)
+        self.done.wait()
+        return name
+
+
+def story(told: Callable[[Server, Disks], Awaitable[None]]) -> None:
+    server = Server()
+
+    async def scenario() -> None:
+        with own_disks(doubt_seconds=0.02, answer_seconds=0.05, ask=server.ask) as disks:
+            try:
+                async with asyncio.timeout(20.0):
+                    await told(server, disks)
+            finally:
+                server.answers.set()
+                server.done.set()
+
+    asyncio.run(scenario())
+
+
+@asynccontextmanager
+async def given_up(server: Server, disks: Disks, *folders: str, pieces: int = 6) -> AsyncIterator[None]:
+    """More work than there are threads, all of it given up."""
+    work = [asyncio.ensure_future(disks.on(folders, server.work, str(number))) for number in range(pieces)]
+    ends = await asyncio.gather(*work, return_exceptions=True)
+    assert [type(end) for end in ends] == [FolderUnavailableError] * pieces
+    yield
+
+
+async def until(condition: Callable[[], object]) -> None:
+    while True:
+        if condition():
+            return
+        await asyncio.sleep(0.001)  # between two looks at a condition, not in place of one
+
+
+async def taken_up(disks: Disks, folder: str) -> None:
+    while True:
+        with suppress(FolderUnavailableError):
+            await disks.on(folder, str)
+            return
+        await asyncio.sleep(0)  # lets threads come back
+
+
+def test_a_dead_folder_keeps_nobody_else_waiting() -> None:
+    async def told(server: Server, disks: Disks) -> None:
+        dead = [asyncio.ensure_future(disks.on(DEAD, server.work, str(number))) for number in range(100)]
+        sent = [asyncio.ensure_future(disks.transfer(DEAD, server.work, "a track")) for _ in range(6)]
+        between = [asyncio.ensure_future(disks.on((ALIVE, DEAD), server.work, "filed")) for _ in range(6)]
+        assert await disks.on(ALIVE, str.upper, "a") == "A"
+        assert await disks.transfer(ALIVE, str.upper, "b") == "B"
+        ends = await asyncio.gather(*dead, *sent, *between, return_exceptions=True)
+        assert {str(end) for end in ends} == {f"The folder {DEAD} has not answered for 0.07 seconds."}
+        assert await disks.on(ALIVE, str.upper, "c") == "C"
+
+    story(told)
+
+
+def test_a_silent_folder_refuses_at_once_and_takes_no_more_threads() -> None:
+    async def told(server: Server, disks: Disks) -> None:
+        async with given_up(server, disks, DEAD):
+            threads = threading.active_count()
+            for _ in range(100):
+                with pytest.raises(FolderUnavailableError):
+                    await disks.on(DEAD, server.work, "later")
+                with pytest.raises(FolderUnavailableError):
+                    await disks.look(DEAD, server.work)
+            assert threading.active_count() == threads
+            assert len(server.begun) == 4
+
+    story(told)
+
+
+def test_slow_work_is_waited_for_while_its_folder_answers() -> None:
+    async def told(server: Server, disks: Disks) -> None:
+        server.answers.set()
+        work = asyncio.ensure_future(disks.on(DEAD, server.work, "a long copy"))
+        await asyncio.sleep(0.3)  # several times what a folder has to answer in
+        assert not work.done()
+        server.done.set()
+        assert await work == "a long copy"
+
+    story(told)
+
+
+def test_a_silent_folder_is_taken_up_when_it_answers_and_what_was_given_up_is_over() -> None:
+    async def told(server: Server, disks: Disks) -> None:
+        async with given_up(server, disks, DEAD):
+            server.answers.set()
+            await asyncio.sleep(0.1)  # it has answered
+            with pytest.raises(FolderUnavailableError):  # or the same would be done twice at once
+                await disks.on(DEAD, server.work, "again")
+            server.done.set()
+            await taken_up(disks, DEAD)
+            assert sorted(server.begun) == ["0", "1", "2", "3"], "what had not begun never does"
+
+    story(told)
+
+
+def test_work_between_two_folders_goes_down_with_the_dead_one_alone() -> None:
+    async def told(server: Server, disks: Disks) -> None:
+        async with given_up(server, disks, ALIVE, DEAD):
+            assert await disks.on(ALIVE, str.upper, "a") == "A"
+            with pytest.raises(FolderUnavailableError, match=DEAD):
+                await disks.on((ALIVE, DEAD), str)
+
+    story(told)
+
+
+def test_who_asks_the_same_of_a_folder_is_told_the_same() -> None:
+    async def told(server: Server, disks: Disks) -> None:
+        looks = [asyncio.ensure_future(disks.look(ALIVE, server.work)) for _ in range(10)]
+        looks[0].cancel()
+        await until(lambda: server.begun)
+        server.done.set()
+        assert await asyncio.gather(*looks[1:]) == [ALIVE] * 9
+        assert server.begun == [ALIVE]
+
+    story(told)
+
+
+def test_an_error_is_raised_where_the_work_was_asked_for() -> None:
+    async def told(_: Server, disks: Disks) -> None:
+        with pytest.raises(ValueError, match="not a number"):
+            await disks.on(ALIVE, int, "not a number")
+        for _ in range(2):
+            with pytest.raises(ValueError, match="invalid"):
+                await disks.look("a", int)
+
+    story(told)
+
+
+def test_what_nobody_waits_for_any_more_is_not_begun() -> None:
+    async def told(server: Server, disks: Disks) -> None:
+        work = [asyncio.ensure_future(disks.on(ALIVE, server.work, str(number))) for number in range(5)]
+        await until(lambda: len(server.begun) == 4)
+        work[4].cancel()
+        await asyncio.sleep(0)
+        server.done.set()
+        await asyncio.gather(*work, return_exceptions=True)
+        await disks.on(ALIVE, str)
+        assert sorted(server.begun) == ["0", "1", "2", "3"]
+
+    story(told)

@@ -1,0 +1,399 @@
+"""`prune: true`: which empty folders go, and which stay, on real folders with real events."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lalald.clock import Clock
+from lalald.config import Rule, TaskSpec
+from lalald.inbox.intake import Intake
+from lalald.inbox.selection import rules
+from lalald.jobs.job import Stage, State
+from lalald.sandbox.server import Sandbox
+from lalald.store import Store
+from lalald.store.arrived_folders import ArrivedFolders
+from lalald.store.database import FILE_NAME, MIGRATIONS, bring_to
+from tests.conftest import MakeHome
+from tests.inbox.test_intake import Place, play, until
+from tests.support.config_files import loaded, one, warnings, with_inbox
+from tests.support.running import own_disks, write_wav
+from tests.support.running import until as until_now
+
+STEMS = (TaskSpec("stem_separator", {"stem": "vocals"}),)
+
+
+class Pruned(Place):
+    """An inbox with `prune: true` whose folders need only be empty for a moment, and a stand-in for the work on its files."""
+
+    def __init__(self, root: Path, **settings: Any) -> None:
+        super().__init__(root, **{"rules": (Rule("all", STEMS),), "prune": True, **settings})
+        self.empty_seconds = 0.3
+
+    @asynccontextmanager
+    async def running(self, existing: str | None = None) -> AsyncIterator[Intake]:
+        with own_disks() as disks:
+            async with self.store() as self.thread:
+                intake = Intake(
+                    self.inbox, self.thread, taken=self._taken, clock=Clock(), disks=disks, existing_override=existing,
+                    log=self.log, empty_seconds=self.empty_seconds,
+                )  # fmt: skip
+                await intake.scan()
+                task = asyncio.create_task(intake.run())
+                try:
+                    yield intake
+                finally:
+                    task.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await task
+
+    async def archive(self, path: str, on_success: str = "move") -> None:
+        """What the end of a job does: its source leaves, and the store is told."""
+        job = next(job for job in await self.jobs() if job.path == path and job.state is State.WAITING)
+        target = self.root / "archived" / path
+        if on_success == "move":
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / path).rename(target)
+        elif on_success == "delete":
+            (self.folder / path).unlink()
+        location = str(target) if on_success == "move" else None
+        handling = replace(job.handling, on_success=on_success)
+        ended = replace(job, stage=Stage.DONE, state=State.DONE, filed=True, location=location, handling=handling)
+        await self.thread.run(lambda store: store.save(job, ended))
+
+    async def drop_and_archive(self, *paths: str, on_success: str = "move") -> None:
+        before = await self.paths()
+        for path in paths:
+            self.put(path, os.fsencode(path))
+        await self.wait_for([*before, *paths])
+        for path in paths:
+            await self.archive(path, on_success)
+
+    async def until_gone(self, folder: str) -> None:
+        async def gone() -> bool:
+            return not (self.folder / folder).exists()
+
+        await until(gone, f"{folder} is gone")
+
+    async def outlive(self, intake: Intake) -> None:
+        """Waits until a folder that was emptied last is gone: whatever was to go before is gone then too."""
+        intake.rescan()
+        await intake.quiet()
+        await self.drop_and_archive("zz last/x.wav")
+        await self.until_gone("zz last")
+
+    @property
+    def folders(self) -> set[str]:
+        return {os.path.relpath(place, self.folder) for place, _, _ in os.walk(self.folder)} - {".", "zz last"}
+
+
+@pytest.mark.parametrize("watch", ["native", "polling"])
+@pytest.mark.parametrize("on_success", ["move", "delete"])
+def test_an_album_that_was_dropped_goes_with_all_its_folders(tmp_path: Path, watch: str, on_success: str) -> None:
+    place = Pruned(tmp_path, watch=watch)
+
+    async def story() -> None:
+        async with place.running():
+            await place.drop_and_archive(
+                "Album/a.wav", "Album/CD1/b.wav", "Album/CD2/\udcff/c.wav", on_success=on_success
+            )
+            await place.until_gone("Album")
+            assert place.folder.is_dir(), "the inbox itself stays"
+
+            async def all_said() -> bool:
+                return len({entry["path"] for entry in place.log.said("folder.pruned")}) == 4
+
+            await until(all_said, "each folder is said to have gone")
+            await place.drop_and_archive("Album/d.wav")
+            await place.until_gone("Album")
+
+    play(story)
+
+
+def test_without_prune_folders_stay_and_nothing_is_noted(tmp_path: Path) -> None:
+    place = Pruned(tmp_path, prune=False)
+
+    async def story() -> None:
+        async with place.running() as intake:
+            await place.drop_and_archive("Album/a.wav")
+            intake.rescan()
+            await intake.quiet()
+            assert (
+                await place.thread.run(lambda store: ArrivedFolders(store.connection).known(str(place.folder))) == set()
+            )
+            assert place.folders == {"Album"}
+
+    play(story)
+
+
+@pytest.mark.parametrize("watch", ["native", "polling"])
+def test_folders_with_a_reason_to_stay_stay(tmp_path: Path, watch: str) -> None:
+    place = Pruned(tmp_path, watch=watch, done_dir=tmp_path / "inbox/filed/done")
+    (place.folder / "old").mkdir()
+
+    async def story() -> None:
+        async with place.running() as intake:
+            (place.folder / "never used").mkdir()
+            await place.drop_and_archive(
+                "old/a.wav",
+                "old/new/b.wav",
+                "hidden/c.wav",
+                "litter/d.wav",
+                "full/e.wav",
+                "linked/f.wav",
+                "filed/g.wav",
+                "kept/h.wav",
+            )
+            (place.folder / "hidden/.thing").touch()
+            (place.folder / "litter/Thumbs.db").touch()
+            (place.folder / "full/notes.txt").touch()
+            (place.folder / "linked/link").symlink_to(place.outside)
+            await place.drop_and_archive("gone/x.wav", on_success="keep")
+            (place.folder / "gone/x.wav").unlink()
+            await place.outlive(intake)
+            await place.until_gone("old/new")
+            await place.until_gone("kept")
+            assert place.folders == {"old", "never used", "hidden", "litter", "full", "linked", "filed", "gone"}
+            for path in ("hidden/.thing", "litter/Thumbs.db", "full/notes.txt", "linked/link"):
+                (place.folder / path).unlink()
+            intake.rescan()
+            for folder in ("hidden", "litter", "full", "linked"):
+                await place.until_gone(folder)
+            assert place.folders == {"old", "never used", "filed", "gone"}
+
+    play(story)
+
+
+def test_a_folder_that_a_pattern_names_stays(tmp_path: Path) -> None:
+    named = (Rule("a", STEMS, match=("podcasts/",)), Rule("b", STEMS, match=("music/live/*.wav",)), Rule("c", STEMS))
+    place = Pruned(tmp_path, rules=named)
+
+    async def story() -> None:
+        async with place.running() as intake:
+            await place.drop_and_archive(
+                "podcasts/a.wav", "podcasts/ep1/b.wav", "music/live/c.wav", "music/live/x/d.wav", "music/e/f.wav"
+            )
+            await place.outlive(intake)
+            for folder in ("podcasts/ep1", "music/live/x", "music/e"):
+                await place.until_gone(folder)
+            assert place.folders == {"podcasts", "music", "music/live"}
+
+    play(story)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "named", "free"),
+    [
+        ("podcasts/", ["podcasts", "x/Podcasts"], ["podcasts/ep1", "podcast", "x"]),
+        ("/podcasts/", ["podcasts"], ["x/podcasts", "podcasts/x"]),
+        ("podcasts", ["podcasts"], ["other"]),
+        ("a/b/*.wav", ["a", "a/b"], ["b", "a/c", "a/b/c", "x/a"]),
+        ("a/b/c.wav", ["a", "a/b", "a/b/c.wav"], ["a/c"]),
+        ("a/*/live/", ["a", "a/x", "a/x/live"], ["b", "a/x/y"]),
+        ("a/*/", ["a"], ["a/x"]),
+        ("!keep/", ["keep"], ["other"]),
+        ("pod*/", ["podcasts", "x/pods"], ["x"]),
+        ("*.wav", ["x.wav"], ["x", "wav"]),
+        ("*", [], ["x", "x/y"]), ("**", [], ["x"]), ("**/*", [], ["x", "x/y"]), ("*/", [], ["x"]), ("/*/*.wav", [], ["x", "x/y"]),
+        ("**/live/", ["live"], ["other"]),
+        ("Müller/", ["Mu\u0308ller", "MÜLLER"], ["Muller"]),
+    ],
+)  # fmt: skip
+def test_what_a_pattern_names(tmp_path: Path, pattern: str, named: list[str], free: list[str]) -> None:
+    inbox = Place(tmp_path, rules=(Rule("a", STEMS, match=(pattern,)), Rule("rest", STEMS))).inbox
+    assert [folder for folder in named if not rules.names_folder(inbox, folder)] == []
+    assert [folder for folder in free if rules.names_folder(inbox, folder)] == []
+
+
+def test_a_folder_that_is_used_again_in_time_stays_until_it_is_left_alone(tmp_path: Path) -> None:
+    place = Pruned(tmp_path)
+    place.empty_seconds = 1.0
+
+    async def story() -> None:
+        async with place.running():
+            await place.drop_and_archive("Album/a.wav")
+            for number in range(8):
+                (place.folder / "Album/.moment").touch()
+                (place.folder / "Album/.moment").unlink()
+                place.put(f"Album/{number}.txt")
+                await asyncio.sleep(0.2)  # in all longer than an empty folder is left
+                (place.folder / f"Album/{number}.txt").unlink()
+            assert place.folders == {"Album"}
+            await place.until_gone("Album")
+
+    play(story)
+
+
+def test_what_changes_without_an_event_begins_its_time_again(tmp_path: Path) -> None:
+    """Hidden names give no event: the folder's own time tells."""
+    place = Pruned(tmp_path)
+    place.empty_seconds = 0.5
+
+    async def story() -> None:
+        async with place.running():
+            await place.drop_and_archive("Album/a.wav")
+            for _ in range(6):
+                await asyncio.sleep(0.2)  # in all longer than an empty folder is left
+                (place.folder / "Album/.moment").touch()
+                (place.folder / "Album/.moment").unlink()
+            assert place.folders == {"Album"}
+            await place.until_gone("Album")
+
+    play(story)
+
+
+def test_restarts_forget_nothing(tmp_path: Path) -> None:
+    place = Pruned(tmp_path)
+    (place.folder / "old").mkdir()
+
+    async def story() -> None:
+        async with place.running():
+            await place.drop_and_archive("before/a.wav")
+            place.put("halfway/b.wav")
+            await place.wait_for(["before/a.wav", "halfway/b.wav"])
+        place.put("while away/c.wav")
+        place.put("old/d.wav")
+        async with place.running() as intake:
+            await place.wait_for(["before/a.wav", "halfway/b.wav", "while away/c.wav", "old/d.wav"])
+            for path in ("halfway/b.wav", "while away/c.wav", "old/d.wav"):
+                await place.archive(path)
+            await place.outlive(intake)
+            for folder in ("before", "halfway", "while away"):
+                await place.until_gone(folder)
+            assert place.folders == {"old"}
+
+    play(story)
+
+
+def test_what_was_there_when_prune_was_turned_on_stays(tmp_path: Path) -> None:
+    place = Pruned(tmp_path, prune=False)
+
+    async def story() -> None:
+        async with place.running() as intake:
+            await place.drop_and_archive("then/a.wav")
+            intake.replace(replace(place.inbox, prune=True))
+            await intake.quiet()
+            await place.drop_and_archive("then/b.wav", "now/c.wav")
+            await place.outlive(intake)
+            await place.until_gone("now")
+            assert place.folders == {"then"}
+
+    play(story)
+
+
+def test_a_folder_of_the_same_name_that_comes_later_needs_a_file_of_its_own(tmp_path: Path) -> None:
+    place = Pruned(tmp_path)
+
+    async def story() -> None:
+        async with place.running() as intake:
+            await place.drop_and_archive("Album/a.wav")
+            await place.until_gone("Album")
+            (place.folder / "Album").mkdir()
+            await place.outlive(intake)
+            assert place.folders == {"Album"}
+            (place.folder / "Album").rename(place.outside / "Album")
+            await place.drop_and_archive("Other/a.wav")
+            (place.folder / "Other").rename(place.folder / "Renamed")
+            await place.outlive(intake)
+            assert place.folders == {"Renamed"}
+
+    play(story)
+
+
+def test_a_symlink_in_its_way_leads_nowhere(tmp_path: Path) -> None:
+    place = Pruned(tmp_path)
+    place.empty_seconds = 0.6
+
+    async def story() -> None:
+        async with place.running() as intake:
+            await place.drop_and_archive("a/b/c.wav")
+            await intake.quiet()
+            (place.folder / "a").rename(place.outside / "a")
+            (place.folder / "a").symlink_to(place.outside / "a")
+            await place.outlive(intake)
+            assert (place.outside / "a/b").is_dir()
+
+    play(story)
+
+
+def test_an_inbox_that_is_away_loses_nothing_and_another_one_in_its_place_neither(tmp_path: Path) -> None:
+    place = Pruned(tmp_path)
+    place.empty_seconds = 0.6
+
+    async def story() -> None:
+        async with place.running() as intake:
+            await place.drop_and_archive("Album/a.wav")
+            await intake.quiet()
+            aside = place.root / "aside"
+            place.folder.rename(aside)
+            (place.folder / "Album").mkdir(parents=True)
+            await place.wait_for_word("inbox.unavailable")
+            await asyncio.sleep(0.8)  # longer than an empty folder is left
+            assert (aside / "Album").is_dir()
+            assert (place.folder / "Album").is_dir()
+            await intake.accept()
+            await place.outlive(intake)
+            assert (place.folder / "Album").is_dir(), "it was there at this folder's own first scan"
+
+    play(story)
+
+
+def test_nothing_wakes_up_once_it_is_done(tmp_path: Path) -> None:
+    place = Pruned(tmp_path, watch="native")
+
+    async def story() -> None:
+        async with place.running() as intake:
+            (place.folder / "empty").mkdir()
+            await place.drop_and_archive("Album/a.wav")
+            await place.until_gone("Album")
+            await intake.quiet()
+
+            async def nothing_due() -> bool:
+                return intake._empty_folders.due_at() is None
+
+            await until(nothing_due, "no folder waits")
+
+    play(story)
+
+
+def test_the_whole_program_notes_what_it_archives(sandbox: Sandbox, make_home: MakeHome) -> None:
+    home = make_home(sandbox.url, inbox={"prune": True})
+    home.start()
+    write_wav(home.inbox / "Album/CD1/song.wav")
+    until_now((home.inbox / "done/Album/CD1/song.wav").exists, "the source is archived")
+    home.rest()
+    assert home.stop() == 0
+    with closing(sqlite3.connect(home.state / FILE_NAME)) as connection:
+        rows = connection.execute("SELECT folder, arrived, archived FROM inbox_folders ORDER BY folder").fetchall()
+    assert rows == [("", 0, 0), ("Album", 1, 1), ("Album/CD1", 1, 1)]
+
+
+def test_a_database_of_the_version_before_learns_it(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as connection:
+        bring_to(connection, 0, next(number for number, script in enumerate(MIGRATIONS) if "inbox_folders" in script))
+        connection.execute("INSERT INTO inboxes (path, first_seen_at) VALUES ('/in', 1.0)")
+    with closing(Store.open(tmp_path)) as store:
+        folders = ArrivedFolders(store.connection)
+        assert not folders.has_begun("/in")
+        folders.begin("/in", ["", "old"])
+        folders.note("/in", ["", "old", "a", "a/b", "a/\udcff", "a0", "\udcff", "\udcff/x", "\udcff/\udcfe"])
+        for path in ("a/b/x.wav", "\udcff/x/y.wav", "old/z.wav"):
+            folders.note_archived("/in", path)
+        assert sorted(folders.done_with("/in")) == ["a", "a/b", "\udcff", "\udcff/x"]
+        assert folders.may_go("/in", ["old", "a", "a0", "nowhere"]) == ["a"]
+        folders.forget("/in", ["a", "\udcff"])
+        assert folders.known("/in") == {"", "old", "a0"}
+
+
+def test_prune_without_archiving_is_warned_of(tmp_path: Path) -> None:
+    assert loaded(tmp_path, with_inbox("prune: true")).inboxes[0].prune
+    told = one(warnings(tmp_path, with_inbox("prune: true", "on_success: keep")))
+    assert "prune: has no effect with on_success: keep" in told

@@ -1,0 +1,372 @@
+"""One file never decides for the others: a fault at any step of its inspection, or a parser that ends the process, passes it over."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lalald.inbox.inspection_steps import InspectionSteps
+from lalald.inbox.reconcile import Chosen
+from lalald.jobs.job import Hold, Job, State
+from lalald.media.inspections import CondemnedFileError, Inspections
+from lalald.sandbox.server import Sandbox
+from lalald.store.set_aside_files import SetAsideFiles
+from tests.conftest import MakeHome
+from tests.inbox.test_intake import Place, play
+from tests.inbox.test_intake import until as until_async
+from tests.support import SUPPORT
+from tests.support.running import tree, until, write_wav
+
+POISON = "poison.mp3"
+GOOD = [f"good{number:02}.mp3" for number in range(20)]
+DEFAULT = InspectionSteps()
+
+
+class OddError(Exception):
+    """What nobody foresaw."""
+
+
+def is_about(argument: Any, name: str) -> bool:
+    """Whether a path, a job or a file among the arguments of a step is the one of this name."""
+    if isinstance(argument, Chosen):
+        return is_about(argument.sight.path, name)
+    if isinstance(argument, Job):
+        return is_about(argument.path, name)
+    if isinstance(argument, list | tuple):
+        return any(is_about(part, name) for part in argument)
+    return isinstance(argument, str) and name in argument.split("/")
+
+
+class Faulty:
+    """A step that raises for files of a name, or in a folder of that name, while it is `sick`."""
+
+    def __init__(self, step: str, name: str, error: Callable[[], Exception] = OddError) -> None:
+        self.name = name
+        self.error = error
+        self.sick = True
+        self.raised = 0
+        self.function = getattr(DEFAULT, step)
+        self.steps = replace(DEFAULT, **{step: self._step})
+
+    def _step(self, *arguments: Any) -> Any:
+        if self.sick and is_about(arguments, self.name):
+            self.raised += 1
+            raise self.error()
+        return self.function(*arguments)
+
+
+async def set_aside(place: Place) -> list[str]:
+    rows = await place.thread.run(lambda store: SetAsideFiles(store.connection).of(str(place.folder)))
+    return [row.path for row in rows]
+
+
+def at_each_step(steps: list[str]) -> Any:
+    return pytest.mark.parametrize("step", steps)
+
+
+ALWAYS = ["refusal", "choose", "reconcile"]  # a new file passes them; the others have a story of their own below
+OTHERS = ["folder_refusal", "sha256", "came_back", "inspections"]
+
+
+def test_every_step_has_its_story() -> None:
+    assert {field.name for field in fields(InspectionSteps)} == {*ALWAYS, *OTHERS}
+
+
+@pytest.mark.parametrize("arrives", ["before", "after"])
+@at_each_step(ALWAYS)
+def test_one_poison_file_among_twenty_is_passed_over_and_inspected_again(
+    step: str, arrives: str, tmp_path: Path
+) -> None:
+    faulty = Faulty(step, POISON)
+    place = Place(tmp_path, existing="take")
+    place.steps = faulty.steps
+
+    def drop() -> None:
+        for number, name in enumerate([*GOOD[:10], POISON, *GOOD[10:]]):
+            place.put(name, b"abc%d" % number)
+
+    async def story() -> None:
+        if arrives == "before":
+            drop()
+        async with place.running() as intake:
+            if arrives == "after":
+                drop()
+            await place.wait_for(GOOD)
+            await place.wait_for_word("file.set_aside")
+            assert await set_aside(place) == [POISON]
+            before = faulty.raised
+            intake.rescan()
+            await until_async(lambda: _is(faulty.raised > before), "it is inspected again at a rescan")
+            assert len([line for line in place.log.lines if line[:2] == ("error", "file.set_aside")]) == 1
+            faulty.sick = False
+            intake.rescan()
+            await place.wait_for([*GOOD, POISON])
+            assert await set_aside(place) == []
+
+    play(story)
+
+
+async def _is(found: bool) -> bool:
+    return found
+
+
+@at_each_step(ALWAYS)
+def test_what_was_set_aside_is_inspected_again_at_the_next_start(step: str, tmp_path: Path) -> None:
+    faulty = Faulty(step, POISON)
+    place = Place(tmp_path, existing="take")
+    place.put(POISON)
+
+    async def story() -> None:
+        place.steps = faulty.steps
+        async with place.running():
+            await place.wait_for_word("file.set_aside")
+        place.steps = DEFAULT
+        async with place.running():
+            await place.wait_for([POISON])
+            assert await set_aside(place) == []
+
+    play(story)
+
+
+def test_an_old_file_that_was_set_aside_is_held_like_the_others_when_it_can_be_inspected(tmp_path: Path) -> None:
+    faulty = Faulty("choose", POISON)
+    place = Place(tmp_path, existing="hold")
+    names = [*GOOD, "one more.mp3", "and another.mp3"]
+    for name in [*names, POISON]:
+        place.put(name)
+
+    async def story() -> None:
+        place.steps = faulty.steps
+        async with place.running():
+            await place.wait_for(names)
+            await place.wait_for_word("inbox.first_scan_done")
+        place.steps = DEFAULT
+        async with place.running():
+            jobs = await place.wait_for([*names, POISON])
+            assert {(job.state, job.hold) for job in jobs} == {(State.HELD, Hold.FIRST_SCAN)}
+
+    play(story)
+
+
+def test_a_folder_that_cannot_be_judged_keeps_no_other_from_being_entered(tmp_path: Path) -> None:
+    faulty = Faulty("folder_refusal", "odd")
+    place = Place(tmp_path, existing="take")
+    place.steps = faulty.steps
+    place.put("odd/inside.mp3")
+    place.put("even/inside.mp3")
+
+    async def story() -> None:
+        async with place.running() as intake:
+            await place.wait_for(["even/inside.mp3"])
+            assert await set_aside(place) == ["odd/"]
+            place.put("even/later.mp3")
+            await place.wait_for(["even/inside.mp3", "even/later.mp3"])
+            faulty.sick = False
+            intake.rescan()
+            await place.wait_for(["even/inside.mp3", "even/later.mp3", "odd/inside.mp3"])
+            await until_async(lambda: _is_empty(place), "nothing is set aside")
+
+    play(story)
+
+
+async def _is_empty(place: Place) -> bool:
+    return await set_aside(place) == []
+
+
+def test_new_settings_are_applied_to_the_others_where_one_file_cannot_be_matched(tmp_path: Path) -> None:
+    place = Place(tmp_path, existing="take", rules=())
+    for name in [*GOOD[:5], POISON]:
+        place.put(name)
+
+    async def story() -> None:
+        async with place.running():
+            await until_async(lambda: _left_alone(place, 6), "all are left alone")
+        place.inbox = Place(tmp_path, existing="take").inbox
+        place.steps = Faulty("choose", POISON).steps
+        async with place.running():
+            await place.wait_for(GOOD[:5])
+            assert await set_aside(place) == [POISON]
+
+    play(story)
+
+
+async def _left_alone(place: Place, count: int) -> bool:
+    known = await place.thread.run(lambda store: store.known_in(str(place.folder), ""))
+    return len(known) == count
+
+
+@pytest.mark.parametrize("step", ["sha256", "came_back"])
+def test_a_failed_file_that_comes_back_keeps_no_other_from_being_taken(step: str, tmp_path: Path) -> None:
+    faulty = Faulty(step, POISON)
+    place = Place(tmp_path, existing="take")
+    place.steps = faulty.steps
+    place.put(POISON)
+
+    async def story() -> None:
+        async with place.running():
+            (job,) = await place.wait_for([POISON])
+            failed = place.folder / "failed"
+            failed.mkdir(exist_ok=True)
+            (place.folder / POISON).rename(failed / POISON)
+            facts = {"state": "failed", "location": str(failed / POISON), "filed": 1}
+            await place.set_job(job.id, **facts, **({"sha256": "0" * 64, "inode": 1} if step == "sha256" else {}))
+            await place.thread.run(lambda store: store.forget(str(place.folder), [POISON]))
+            (failed / POISON).rename(place.folder / POISON)
+            await until_async(lambda: _is(faulty.raised > 0), "it was met")
+            for name in GOOD[:3]:
+                place.put(name, os.urandom(8))
+            await until_async(lambda: _has(place, GOOD[:3]), "the others are taken")
+
+    play(story)
+
+
+async def _has(place: Place, names: list[str]) -> bool:
+    return set(names) <= set(await place.paths())
+
+
+@pytest.mark.parametrize("step", ALWAYS)
+def test_descriptors_that_run_out_pause_intake_and_set_nothing_aside(step: str, tmp_path: Path) -> None:
+    faulty = Faulty(step, POISON, lambda: OSError(errno.EMFILE, os.strerror(errno.EMFILE)))
+    place = Place(tmp_path, existing="take")
+    place.steps, place.probe_seconds = faulty.steps, 0.05
+
+    async def story() -> None:
+        async with place.running():
+            place.put(POISON)
+            await until_async(lambda: _is(faulty.raised > 2), "it was met")
+            faulty.sick = False
+            await place.wait_for([POISON])
+            assert place.log.said("file.set_aside") == []
+            assert await set_aside(place) == []
+
+    play(story)
+
+
+# a parser that ends the process
+
+
+def died_in(folder: Path, *paths: str) -> None:
+    """A process of its own dies while it reads these, all at once."""
+    process = os.fork()
+    if process == 0:
+        try:
+            with ExitStack() as reads:
+                inspections = Inspections(folder)
+                for path in paths:
+                    reads.enter_context(inspections.reading(path, 1, 2))
+                os.kill(os.getpid(), signal.SIGKILL)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
+
+
+def test_two_deaths_in_a_row_condemn_a_file_and_its_companions_are_read(tmp_path: Path) -> None:
+    died_in(tmp_path, "/in/a", "/in/b", os.fsdecode(b"/in/\xff"))
+    second = Inspections(tmp_path)
+    second.measure("/in/b", 1, 2)
+    second.close()
+    died_in(tmp_path, "/in/a")
+    third = Inspections(tmp_path)
+    with pytest.raises(CondemnedFileError, match="died 2 times in a row"):
+        third.measure("/in/a", 1, 2)
+    third.measure("/in/a", 1, 3)  # another content
+    third.measure("/in/b", 1, 2)
+    third.close()
+    fourth = Inspections(tmp_path)
+    with pytest.raises(CondemnedFileError):
+        fourth.measure("/in/a", 1, 2)
+    fourth.pardon("/in")
+    fourth.measure("/in/a", 1, 2)
+    fourth.close()
+    Inspections(tmp_path).measure("/in/a", 1, 2)
+
+
+def test_a_death_that_something_else_has_caused_is_forgotten_once_the_file_was_read(tmp_path: Path) -> None:
+    for _ in range(3):
+        died_in(tmp_path, "/in/a")
+        inspections = Inspections(tmp_path)
+        inspections.measure("/in/a", 1, 2)
+        inspections.close()
+
+
+def test_an_orderly_end_while_a_file_is_read_is_no_death(tmp_path: Path) -> None:
+    for _ in range(3):
+        inspections = Inspections(tmp_path)
+        with inspections.reading("/in/a", 1, 2):
+            inspections.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"rubbish", b"9999", b"   5[1,2]", bytes(20_000)])
+def test_what_lies_in_place_of_the_marks_is_no_reason_not_to_start(content: bytes, tmp_path: Path) -> None:
+    for name in ("inspected", "inspection-deaths.json"):
+        (tmp_path / name).write_bytes(content)
+    Inspections(tmp_path).measure("/in/a", 1, 2)
+
+
+def test_nothing_is_written_while_nothing_is_read(tmp_path: Path) -> None:
+    inspections = Inspections(tmp_path)
+    inspections.measure("/in/a", 1, 2)
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert list(before) == ["inspected"]
+    inspections.pardon("/in")
+    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("was_there", [True, False])
+def test_a_file_in_which_two_daemons_died_is_passed_over_and_told(
+    was_there: bool, sandbox: Sandbox, make_home: MakeHome
+) -> None:
+    """What is there at the first scan is read by intake, to be priced; what arrives later before it is uploaded."""
+    home = make_home(sandbox.url)
+    home.daemon = (str(SUPPORT / "crashing_reader.py"), str(home.config))
+    good = [f"good{number:02}.wav" for number in range(15)]
+    process = None if was_there else home.start()
+    for number, name in enumerate(["deadly.wav", *(good if was_there else [])]):
+        write_wav(home.inbox / name, seconds=0.1, pitch=200.0 + number)
+    for _ in range(2):
+        process = process or home.start(wait=False)
+        assert process.wait(30) == -signal.SIGSEGV
+        process = None
+    home.start()
+    for number, name in enumerate([] if was_there else good):
+        write_wav(home.inbox / name, seconds=0.1, pitch=300.0 + number)
+    jobs = until(partial(_all_ended, home, good), "the others are done")
+    status = json.loads(home.command("status", "--json").stdout)
+    assert home.command("status").returncode == 1
+    if was_there:
+        assert [file["path"] for file in status["set_aside"]] == ["deadly.wav"]
+        assert "died 2 times in a row" in status["set_aside"][0]["error"]
+        (explained,) = json.loads(home.command("explain", "--json", str(home.inbox / "deadly.wav")).stdout)
+        assert "died 2 times in a row" in explained["reason"]
+    else:
+        (failed,) = [job for job in jobs if job["path"] == "deadly.wav"]
+        assert "died 2 times in a row" in failed["error"]
+        assert "Nothing was spent" in (home.inbox / "failed/deadly.wav.error.txt").read_text()
+        assert "failed/deadly.wav" in tree(home.inbox)
+    assert home.stop() == 0
+
+
+def test_a_run_once_that_sets_a_file_aside_says_so_by_its_exit_code(sandbox: Sandbox, make_home: MakeHome) -> None:
+    home = make_home(sandbox.url)
+    home.daemon = (str(SUPPORT / "crashing_reader.py"), str(home.config), "--once")
+    for number, name in enumerate(["deadly.wav", "good.wav"]):
+        write_wav(home.inbox / name, seconds=0.1, pitch=200.0 + number)
+    codes = [home.start(wait=False).wait(60) for _ in range(3)]
+    assert codes == [-signal.SIGSEGV, -signal.SIGSEGV, 1]
+    assert [job["path"] for job in home.jobs() if job["state"] == "done"] == ["good.wav"]
+
+
+def _all_ended(home: Any, names: list[str]) -> list[dict[str, Any]]:
+    jobs: list[dict[str, Any]] = home.jobs()
+    done = {job["path"] for job in jobs if job["state"] == "done"}
+    return jobs if set(names) <= done and all(job["state"] in ("done", "failed") for job in jobs) else []

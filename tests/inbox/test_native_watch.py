@@ -1,0 +1,257 @@
+"""Hints from real inotify."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from lalald.inbox.scanning.native_watch import Hints, Watch
+from tests.support.running import until
+
+
+def nothing(_folder: str) -> bool:
+    return False
+
+
+class Watched:
+    """A watch, the hints it gave, and how often it woke us."""
+
+    def __init__(self, root: Path, wake: Callable[[], None] | None = None, **options: object) -> None:
+        self.wakes = 0
+        self.hints = Hints()
+        self._wake = wake
+        self.watch = Watch(str(root), wake=self._woken, **{"skipped": nothing, **options})  # type: ignore[arg-type]
+
+    def _woken(self) -> None:
+        self.wakes += 1
+        if self._wake is not None:
+            self._wake()
+
+    def gathered(self) -> Hints:
+        """Everything hinted at so far."""
+        new = self.watch.drain()
+        self.hints.files.update({path: went or self.hints.files.get(path, False) for path, went in new.files.items()})
+        self.hints.folders.update(
+            {path: went or self.hints.folders.get(path, False) for path, went in new.folders.items()}
+        )
+        self.hints.came |= new.came
+        self.hints.lost |= new.lost
+        self.hints.root |= new.root
+        self.hints.failure = self.hints.failure or new.failure
+        return self.hints
+
+
+@contextmanager
+def watching(root: Path, *folders: str, **options: object) -> Iterator[Watched]:
+    watched = Watched(root, **options)  # type: ignore[arg-type]
+    watched.watch.start()
+    try:
+        for folder in ("", *folders):
+            watched.watch.add(folder)
+        yield watched
+    finally:
+        watched.watch.stop()
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    folder = tmp_path / "above" / "inbox"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_each_way_to_put_a_file_there_gives_a_hint(inbox: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"abc")
+    with watching(inbox) as watched:
+        (inbox / "written.mp3").write_bytes(b"abc")
+        (inbox / "linked.mp3").hardlink_to(outside)
+        outside.rename(inbox / "renamed.mp3")
+        (inbox / "renamed.mp3").rename(inbox / "again.mp3")
+        until(lambda: "again.mp3" in watched.gathered().files, "the last hint")
+    assert watched.hints.files == {"written.mp3": False, "linked.mp3": False, "renamed.mp3": True, "again.mp3": False}
+    assert watched.hints.came == {"written.mp3", "linked.mp3", "renamed.mp3", "again.mp3"}
+
+
+def test_the_end_of_writing_a_new_mode_and_a_deletion_are_hints(inbox: Path) -> None:
+    path = inbox / "a.mp3"
+    with watching(inbox) as watched, path.open("wb") as file:
+        until(lambda: "a.mp3" in watched.gathered().files, "the creation")
+        watched.hints.files.clear()
+        file.write(b"abc")
+        file.flush()
+        assert watched.gathered().files == {}
+        file.close()
+        until(lambda: watched.gathered().files == {"a.mp3": False}, "the closing")
+        watched.hints.files.clear()
+        path.chmod(0o640)
+        until(lambda: watched.gathered().files == {"a.mp3": False}, "the new mode")
+        watched.hints.files.clear()
+        path.unlink()
+        until(lambda: watched.gathered().files == {"a.mp3": True}, "the deletion")
+
+
+def test_names_come_as_they_are_and_those_never_taken_do_not_come(inbox: Path) -> None:
+    names = ["Mu\u0308ller.mp3", "new\nline.mp3", "\udcff.mp3", "x" * 251 + ".mp3"]
+    with watching(inbox) as watched:
+        for name in [".hidden", "a.part", ".lalald-1-a.part", *names]:
+            (inbox / name).write_bytes(b"abc")
+        until(lambda: names[-1] in watched.gathered().files, "the last hint")
+    assert list(watched.hints.files) == names
+
+
+def test_a_burst_wakes_once_and_loses_nothing(inbox: Path) -> None:
+    with watching(inbox) as watched:
+        for number in range(3000):
+            os.close(os.open(inbox / f"{number}.mp3", os.O_CREAT))
+        until(lambda: len(watched.watch._hints.files) == 3000, "all hints")
+        assert watched.wakes == 1
+        assert len(watched.gathered().files) == 3000
+        (inbox / "one_more.mp3").touch()
+        until(lambda: watched.wakes == 2, "another wake")
+
+
+def test_too_many_hints_become_one_to_look_everywhere(inbox: Path) -> None:
+    with watching(inbox, most_hints=100) as watched:
+        for number in range(101):
+            (inbox / f"{number}.mp3").touch()
+        until(lambda: watched.watch._hints.lost, "the order to look everywhere")
+        assert watched.gathered().lost
+
+
+def test_events_that_the_kernel_dropped_are_noticed(inbox: Path) -> None:
+    """The reader is stopped in its wake until the kernel's queue has run over."""
+    full = threading.Event()
+    with watching(inbox, wake=lambda: full.wait(60)) as watched:
+        one, other = inbox / "1.mp3", inbox / "2.mp3"
+        one.touch()
+        until(lambda: watched.wakes, "the reader in its wake")
+        most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+        for _ in range(most // 2 + 10):
+            one.rename(other)
+            other.rename(one)
+        full.set()
+        until(lambda: watched.gathered().lost, "the loss")
+
+
+def test_folders_are_hinted_at_and_watched_once_they_are_added(inbox: Path, tmp_path: Path) -> None:
+    with watching(inbox) as watched:
+        (inbox / "new").mkdir()
+        until(lambda: watched.gathered().folders == {"new": False}, "the folder")
+        watched.watch.add("new")
+        (inbox / "new" / "a.mp3").write_bytes(b"abc")
+        until(lambda: "new/a.mp3" in watched.gathered().files, "its file")
+        (inbox / "new").rename(inbox / "newer")
+        until(lambda: watched.gathered().folders == {"new": True, "newer": False}, "its new name")
+        watched.watch.add("newer")
+        (inbox / "newer" / "b.mp3").write_bytes(b"abc")
+        until(lambda: "newer/b.mp3" in watched.gathered().files, "a file under the new name")
+        (inbox / "newer").rename(tmp_path / "away")
+        until(lambda: watched.gathered().folders == {"new": True, "newer": True}, "its leaving")
+
+
+def test_skipped_folders_give_no_hint(inbox: Path) -> None:
+    with watching(inbox, skipped=lambda folder: folder == "done") as watched:
+        (inbox / "done").mkdir()
+        (inbox / "a.mp3").touch()
+        until(lambda: "a.mp3" in watched.gathered().files, "the file")
+    assert watched.hints.folders == {}
+
+
+def test_a_folder_added_again_gives_no_double_hints_and_no_warning(inbox: Path) -> None:
+    with watching(inbox, "", "") as watched:
+        for number in range(100):
+            (inbox / f"{number}.mp3").touch()
+        until(lambda: len(watched.gathered().files) == 100, "all hints")
+
+
+@pytest.mark.parametrize("fate", ["removed", "renamed", "renamed above", "marker removed"])
+def test_what_happens_to_the_inbox_itself_is_told(inbox: Path, fate: str) -> None:
+    (inbox / ".lalald").write_text("marker")
+    with watching(inbox) as watched:
+        if fate == "removed":
+            (inbox / ".lalald").unlink()
+            inbox.rmdir()
+        elif fate == "renamed":
+            inbox.rename(inbox.with_name("other"))
+        elif fate == "renamed above":
+            inbox.parent.rename(inbox.parent.with_name("other"))
+        else:
+            (inbox / ".lalald").unlink()
+        until(lambda: watched.gathered().root, "the fate of the inbox")
+
+
+def test_a_missing_or_unreadable_folder_is_no_failure(inbox: Path) -> None:
+    with watching(inbox, "not/there") as watched:
+        (inbox / "a.mp3").touch()
+        until(lambda: "a.mp3" in watched.gathered().files, "the file")
+    assert watched.hints.failure is None
+
+
+def in_small_limits(
+    script: str, *arguments: str, watches: int, instances: int = 10
+) -> subprocess.CompletedProcess[str]:
+    """Runs Python where the kernel gives few inotify watches: a user namespace has limits of its own."""
+    prepare = f"echo {watches} > /proc/sys/user/max_inotify_watches && echo {instances} > /proc/sys/user/max_inotify_instances"
+    return subprocess.run(
+        ["unshare", "--user", "--map-root-user", "sh", "-c", f'{prepare} && exec "$@"', "sh", sys.executable, "-c", script, *arguments],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+
+def needs_namespaces() -> None:
+    done = in_small_limits("print('here')", watches=5)
+    if done.stdout != "here\n":
+        pytest.skip(f"no user namespaces here: {done.stderr.strip()}")
+
+
+def test_an_inbox_that_is_away_while_it_should_be_watched_is_told(inbox: Path) -> None:
+    """It may be back before anybody looks, and nothing would ever be heard of it."""
+    watched = Watched(inbox)
+    watched.watch.start()
+    try:
+        inbox.rename(inbox.with_name("away"))
+        watched.watch.add("")
+        inbox.with_name("away").rename(inbox)
+        hints = watched.watch.drain()
+    finally:
+        watched.watch.stop()
+    assert (hints.root, hints.lost, watched.wakes) == (True, True, 1)
+
+
+def test_running_out_of_watches_names_the_limit_to_raise(inbox: Path) -> None:
+    needs_namespaces()
+    for number in range(30):
+        (inbox / str(number)).mkdir()
+    script = (
+        "import sys\n"
+        "from lalald.inbox.scanning.native_watch import Watch\n"
+        "watch = Watch(sys.argv[1], wake=lambda: None, skipped=lambda folder: False)\n"
+        "watch.start()\n"
+        "for number in range(30): watch.add(str(number))\n"
+        "failure = watch.drain().failure\n"
+        "print(failure, failure.hint)\n"
+        "watch.stop()"
+    )
+    done = in_small_limits(script, str(inbox), watches=20)
+    assert "fs.inotify.max_user_watches" in done.stdout, done.stderr
+    assert "sysctl" in done.stdout
+
+
+def test_running_out_of_instances_is_told_at_the_start(inbox: Path) -> None:
+    needs_namespaces()
+    script = (
+        "import sys\n"
+        "from lalald.inbox.scanning.native_watch import Watch, WatchError\n"
+        "try: Watch(sys.argv[1], wake=lambda: None, skipped=lambda folder: False).start()\n"
+        "except WatchError as error: print(error)"
+    )
+    done = in_small_limits(script, str(inbox), watches=20, instances=0)
+    assert "fs.inotify.max_user_instances" in done.stdout, done.stderr

@@ -1,0 +1,77 @@
+"""on_conflict: of sets that overwrite each other one is left, whole; what would be skipped is not paid for."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from lalald import outbox
+from lalald.jobs.job import Hold, Job, Stage, State
+from lalald.stages.download import download
+from tests.support.delivery_process import job_at, nobody_else, staged, visible
+from tests.support.running import tree
+from tests.support.worker_driver import Workshop, run
+
+LABELS = [f"track {number}" for number in range(30)]
+
+
+def named(root: Path, job_id: int) -> Job:
+    """A job whose tracks, all with its number in them, are about to overwrite those of others."""
+    job = job_at(root, labels=LABELS, job_id=job_id, on_conflict="overwrite", output="{label}.{ext}")
+    return outbox.reserve(job, staged(job, lambda _: b"of job %d" % job_id), reserved=nobody_else)
+
+
+def test_sets_that_overwrite_each_other_are_never_mixed(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            for first in range(1, 40, 4):
+                jobs = [named(tmp_path, job_id) for job_id in range(first, first + 4)]
+                await asyncio.gather(*(download(job, shop.bench) for job in jobs))
+                found = visible(tmp_path / "outbox")
+                assert (len(found), len(set(found.values()))) == (len(LABELS), 1)
+
+    run(scenario())
+
+
+def put(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"it was there")
+
+
+@pytest.mark.parametrize("presets", [{"stem": "vocals"}, {"stem": "vocals", "encoder_format": "mp3"}])
+def test_what_would_be_skipped_is_neither_sent_nor_paid(tmp_path: Path, presets: dict[str, str]) -> None:
+    ending = presets.get("encoder_format", "wav")
+
+    async def scenario() -> None:
+        async with Workshop(tmp_path, asked=[("stem_separator", presets)], on_conflict="skip") as shop:
+            put(shop.outbox / "Ep1", f"vocals.{ending}", f"no_vocals.{ending}")
+            put(shop.outbox / "ep2", f"vocals.{ending}")
+            await shop.drop("ep1.wav", "ep2.wav")
+            skipped, carried = await shop.rest()
+            assert [skipped.state, carried.state] == [State.DONE, State.DONE]
+            assert "nothing was split or paid" in (skipped.warning or "")
+            assert "not delivered" in (carried.warning or "")
+            assert "job.skipped" in shop.journal.loud()
+            assert (shop.charges().total(), shop.counts()["upload"], skipped.minutes) == (1, 1, 0.0)
+            assert tree(shop.inbox) == ["done/ep1.wav", "done/ep2.wav"]
+
+    run(scenario())
+
+
+def test_what_would_be_skipped_by_now_is_not_paid_after_its_upload(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, on_conflict="skip") as shop:
+            away = tmp_path / "away"
+            shop.outbox.rename(away)
+            await shop.drop("ep1.wav")
+            await shop.until_job("it waits for its outbox", state=State.HELD, hold=Hold.MOUNT, stage=Stage.SPLIT)
+            put(away / "ep1", "vocals.wav", "no_vocals.wav")
+            away.rename(shop.outbox)
+            job = await shop.until_job("it ends", state=State.DONE)
+            assert "nothing was split or paid" in (job.warning or "")
+            assert (shop.charges().total(), shop.counts()["delete"]) == (0, 1)
+
+    run(scenario())

@@ -1,0 +1,201 @@
+"""The spend guard at its edges: what just fits is charged, what does not is held in words that do not contradict themselves."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lalald.api import Started
+from lalald.clock import Clock
+from lalald.config import Minutes
+from lalald.jobs.job import Hold, HoldSource, Job, Request, State
+from lalald.sandbox.options import Options
+from lalald.stages.precharge.budget import Budget
+from lalald.stages.start_answers import outcome_of
+from tests.support.worker_driver import PLENTY, Workshop, run
+
+SIX_SECONDS = 6.0  # 0.1 minutes
+
+
+@pytest.mark.parametrize(
+    ("limits", "left"), [(Minutes(per_day=0.3), 100.0), (Minutes(reserve=0.9), 1.2), (Minutes(per_file=0.1), 100.0)]
+)
+def test_files_that_use_a_limit_up_to_the_last_second_all_fit(tmp_path: Path, limits: Minutes, left: float) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, minutes=limits) as shop:
+            shop.sandbox.set_minutes(left)
+            await shop.drop("a.wav", "b.wav", "c.wav", seconds=SIX_SECONDS)
+            assert [job.state for job in await shop.rest()] == [State.DONE] * 3
+            await shop.drop("d.wav", seconds=SIX_SECONDS + 1)
+            assert (await shop.rest())[-1].hold is Hold.MINUTES
+            assert shop.charges().total() == 3
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("limits", "spent", "words"),
+    [
+        (Minutes(), 0.0, "needs 12.4 minutes, 12.3 are free (0.0 promised to other jobs)"),
+        (Minutes(reserve=0.3), 0.0, "needs 12.4 minutes, 12.0 are free (0.0 promised to other jobs, 0.3 kept in reserve)"),
+        (Minutes(per_file=12.3), 0.0, "needs 12.4 minutes, minutes.per_file allows 12.3"),
+        (
+            Minutes(per_day=13), 0.67,
+            "needs 12.4 minutes, minutes.per_day allows 13 and 0.7 are spent or promised today",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_needed_is_told_rounded_up_and_what_is_free_rounded_down(
+    tmp_path: Path, limits: Minutes, spent: float, words: str
+) -> None:
+    async def left() -> float:
+        return 12.33 if spent == 0.0 else 1000.0
+
+    async def spent_since(_: float) -> float:
+        return spent
+
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            (job_id,) = await shop.drop("a.wav")
+            job: Job = await shop.job(job_id)
+            budget = Budget(limits, Clock(), left, spent_since)
+            refusal = await budget.refusal(job, 12.34)
+            assert refusal is not None
+            assert refusal.reason == words
+
+    run(scenario())
+
+
+def test_what_the_day_does_not_allow_is_charged_on_the_next(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, minutes=Minutes(per_day=0.15)) as shop:
+            await shop.drop("a.wav", "b.wav", seconds=SIX_SECONDS)
+            (held,) = [job.id for job in await shop.rest() if job.hold is Hold.MINUTES]
+            shop.clock.stepped_seconds += 86_400.0
+            await shop.until_job("the next day has minutes of its own", held, state=State.DONE)
+            assert shop.charges().total() == 2
+
+    run(scenario())
+
+
+def test_a_release_passes_the_limit_that_held_the_job_and_no_other(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, minutes=Minutes(reserve=50, per_file=0.05, per_day=0.05)) as shop:
+            shop.sandbox.set_minutes(50)
+            await shop.drop("a.wav", seconds=SIX_SECONDS)
+            (job,) = await shop.rest()
+            assert job.hold_source is HoldSource.PER_FILE
+            await shop.ask(Request.RELEASE, job.id)
+            held = await shop.until_job("the reserve is for nobody", hold_source=HoldSource.LEFT)
+            assert "50 kept in reserve" in (held.hold_reason or "")
+            shop.sandbox.set_minutes(51)
+            await shop.until_job("the limit of a day is another question", hold_source=HoldSource.PER_DAY)
+            await shop.ask(Request.RELEASE, job.id)
+            await shop.until_job("a top-up is all that it needs", state=State.DONE)
+
+    run(scenario())
+
+
+def test_minutes_promised_to_a_job_that_needs_none_after_all_are_free_again(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, minutes=Minutes(per_day=0.25)) as shop:
+            shop.sandbox.faults("upload:400*1", "upload:503*0,match=copy.wav")
+            await shop.drop("a.wav", seconds=SIX_SECONDS, pitch=300)
+            await shop.until_job("the first one fails", state=State.FAILED)
+            await shop.drop("copy.wav", seconds=SIX_SECONDS, pitch=300)
+            await shop.until_job("its copy is to be paid, and waits for the service", 2, attempts=1)
+            await shop.ask(Request.RETRY, 1)
+            await shop.until_job("the copy reuses what was paid for the first", 2, state=State.DONE)
+            await shop.drop("c.wav", seconds=SIX_SECONDS)
+            await asyncio.wait_for(shop.until_job("there are minutes for another", 3, state=State.DONE), 600)
+            assert shop.charges().total() == 2
+
+    run(scenario())
+
+
+def test_files_of_unknown_duration_that_are_started_together_do_not_exceed_a_day(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        options = Options(checks_per_minute=PLENTY, default_duration_seconds=60)
+        async with Workshop(tmp_path, options=options, minutes=Minutes(per_day=1.5)) as shop:
+            for number in range(6):
+                (shop.inbox / f"film{number}.mkv").write_bytes(b"no header that anybody reads" * (number + 1))
+            shop.outbox.rename(tmp_path / "away")
+            await shop.take(*(f"film{number}.mkv" for number in range(6)))
+            assert {job.hold for job in await shop.rest()} == {Hold.MOUNT}, "they wait together"
+            (tmp_path / "away").rename(shop.outbox)
+            await shop.until(lambda: shop.charges().total(), "one of them fits")
+            await asyncio.sleep(150)  # of time that flies: the others are asked about every minute
+            assert shop.charges().total() == 1
+
+    run(scenario())
+
+
+def test_what_is_started_counts_until_it_is_saved(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, minutes=Minutes(per_day=0.15)) as shop:
+            shop.sandbox.faults("upload:hang*0")
+            (first, second) = await shop.drop("a.wav", "b.wav", seconds=SIX_SECONDS)
+            job, other = replace(await shop.job(first), duration=SIX_SECONDS), await shop.job(second)
+            shop.bench.budget.forgo(second)
+            assert (await shop.bench.budget.admit(job, SIX_SECONDS)).refusal is None
+            outcome_of(job, {1: Started("task")}, shop.bench, frozenset())
+            assert await shop.bench.budget.refusal(other, 0.1) is not None
+
+    run(scenario())
+
+
+def test_what_may_have_been_charged_before_a_restart_counts_after_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, minutes=Minutes(per_day=0.15)) as shop:
+            shop.sandbox.faults("split:503*0", "batch:503*0")
+            await shop.drop("a.wav", seconds=SIX_SECONDS)
+            await shop.until(lambda: shop.counts().get("split", 0), "it is asked for, and nobody answers")
+            await shop.end()
+            await shop.begin()
+            await shop.drop("b.wav", seconds=SIX_SECONDS)
+            await shop.until_job("there may be no minutes left for another", 2, state=State.HELD, hold=Hold.MINUTES)
+            shop.sandbox.faults()
+            await shop.until_job("the first goes on", state=State.DONE)
+            assert shop.charges().total() == 1
+
+    run(scenario())
+
+
+def test_a_task_without_an_answer_counts_while_the_job_starts_another(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        asked = (("stem_separator", {"stem": "vocals"}), ("multistem", {"stem_list": ["drum", "bass"]}))
+        async with Workshop(tmp_path, minutes=Minutes(per_day=0.35), asked=asked) as shop:
+            shop.sandbox.faults("upload:hang*0")
+            (first, second) = await shop.drop("a.wav", "b.wav", seconds=SIX_SECONDS)
+            job, other = await shop.job(first), await shop.job(second)
+            job = job.with_task(replace(job.tasks[0], asked_at=1.0))
+            budget = shop.bench.budget
+            budget.forgo(second)
+            assert (await budget.admit(job, SIX_SECONDS)).refusal is None
+            assert await budget.refusal(other, 0.05) is None
+            refusal = await budget.refusal(other, 0.1)
+            assert refusal is not None
+            assert "0.3 are spent or promised today" in refusal.reason
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("on_lost_task", ["hold", "resubmit"])
+def test_a_lost_task_is_charged_and_counts(tmp_path: Path, on_lost_task: str) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, on_lost_task=on_lost_task) as shop:
+            shop.sandbox.faults("split:reset_after*1")
+            await shop.drop("a.wav", seconds=SIX_SECONDS)
+            if on_lost_task == "hold":
+                held = await shop.until_job("its id never came", state=State.HELD, hold=Hold.LOST_TASK)
+                assert held.minutes == pytest.approx(0.1)
+                await shop.ask(Request.RELEASE, held.id)
+            job = await shop.until_job("it is paid once more", state=State.DONE)
+            assert shop.charges().total() == 2
+            assert (job.minutes, job.minutes_before) == (pytest.approx(0.2), pytest.approx(0.1))
+            assert await shop.store.run(lambda store: store.spent_since(0.0)) == pytest.approx(0.2)
+
+    run(scenario())

@@ -1,0 +1,510 @@
+"""A success is complete, a size is a hint, and nothing that has results is ever paid again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lalald.jobs.job import Hold, Job, Request, Stage, State, TaskFailure, Track
+from lalald.jobs.job_warnings import warning_of
+from lalald.sandbox.options import Options
+from tests.support.filled_store import NOW, Shelf
+from tests.support.raw_server import RawServer, Script, Talk
+from tests.support.running import tree
+from tests.support.worker_driver import PLENTY, Workshop, run
+
+OPTIONS = Options(checks_per_minute=PLENTY)
+FAST = 600.0
+TRACK = b"a track of the service, as long as it is"
+BOTH = ["ep1/no_vocals.wav", "ep1/vocals.wav"]
+DRUM_AND_VOICE = (("multistem", {"stem_list": ["drum"]}), ("change_voice", {"voice_pack_id": "ALEX_KAYE"}))
+
+
+def check_says(**fault: Any) -> Mapping[str, Any]:
+    return {"operation": "check", "count": 0, **fault}
+
+
+def by_length(talk: Talk) -> None:
+    while talk.request()[0]:
+        talk.say(f"HTTP/1.1 200 OK\r\nContent-Length: {len(TRACK)}\r\n\r\n", TRACK)
+
+
+def by_chunks(talk: Talk) -> None:
+    while talk.request()[0]:
+        talk.say(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"%x\r\n%s\r\n0\r\n\r\n" % (len(TRACK), TRACK)
+        )
+
+
+def by_its_end(talk: Talk) -> None:
+    talk.request()
+    talk.say("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", TRACK)
+
+
+SIZES: list[Any] = [len(TRACK) + 1, len(TRACK) - 1, 0, 10**15, -1, "many", None, len(TRACK), f"{len(TRACK)}", 10**400]
+NO_SIZES = (-1, "many", None, 10**400)
+
+
+@pytest.mark.parametrize("framing", [by_length, by_chunks])
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: str(size)[:20])
+def test_a_declared_size_is_a_hint(size: Any, framing: Script, tmp_path: Path) -> None:
+    async def scenario(server: RawServer) -> None:
+        async with Workshop(tmp_path, options=OPTIONS, manifest=True) as shop:
+            shop.sandbox.faults(check_says(kind="label", track={"url": server.url, "size": size}, only="vocals"))
+            await shop.drop("ep1.wav")
+            (job,) = await shop.rest()
+            assert job.state is State.DONE
+            assert (shop.outbox / "ep1" / "vocals.wav").read_bytes() == TRACK
+            differs = size not in (*NO_SIZES, len(TRACK), f"{len(TRACK)}")
+            told = f"declared {size:,} bytes for the track vocals, {len(TRACK)} arrived" if differs else None
+            _is_warned(job, told)
+            manifest = json.loads((shop.outbox / "ep1" / "lalald.json").read_text())
+            assert manifest["warnings"] == ([warning_of(job)] if differs else [])
+            assert shop.counts().get("delete", 0) == (0 if differs else 1), "a doubtful source is left to expire"
+            assert server.connections <= 2, "it is not fetched again and again"
+            assert shop.charges().total() == 1
+
+    with RawServer(framing) as server:
+        run(scenario(server))
+
+
+def _is_warned(job: Job, words: str | None) -> None:
+    warning = warning_of(job)
+    assert (warning is None) if words is None else words in (warning or "")
+
+
+def test_a_size_that_the_second_check_corrects_is_no_doubt(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, options=OPTIONS) as shop:
+            shop.sandbox.faults({"operation": "check", "kind": "size", "count": 1, "only": "vocals"})
+            await shop.drop("ep1.wav")
+            (job,) = await shop.rest()
+            assert (job.state, warning_of(job)) == (State.DONE, None)
+            assert shop.counts()["download"] == 3, "the first, its sister, and its last byte once more"
+            assert shop.counts()["delete"] == 1
+
+    run(scenario())
+
+
+def test_without_length_and_chunks_a_track_needs_its_declared_size(tmp_path: Path) -> None:
+    async def scenario(server: RawServer) -> None:
+        async with Workshop(tmp_path, options=OPTIONS) as shop:
+            said = {"url": server.url, "size": len(TRACK) + 1}
+            shop.sandbox.faults(check_says(kind="label", track=said, only="vocals"))
+            await shop.drop("ep1.wav")
+            await shop.until(lambda: server.connections > 3, "it is tried, with pauses")
+            assert not (shop.outbox / "ep1").exists()
+            shop.sandbox.faults(check_says(kind="label", track={**said, "size": len(TRACK)}, only="vocals"))
+            (job,) = await shop.rest()
+            assert (job.state, warning_of(job)) == (State.DONE, None)
+
+    with RawServer(by_its_end) as server:
+        run(scenario(server), speed=FAST)
+
+
+# incomplete answers
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "lost_track"},
+        {"kind": "label", "track": {"url": ""}},
+        {"kind": "label", "track": {"url": None}},
+        {"kind": "label", "track": {"url": 5}},
+        {"kind": "label", "track": {"label": "", "url": ""}},
+    ],
+    ids=lambda fault: "".join(filter(str.isalnum, str(fault)))[-20:],
+)
+def test_what_is_there_is_delivered_and_the_missing_track_when_it_comes(fault: Any, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, options=OPTIONS, manifest=True) as shop:
+            shop.sandbox.faults(check_says(**fault, only="no_vocals"))
+            await shop.drop("ep1.wav")
+            waiting = await _incomplete(shop)
+            assert shop.seen() == [], "the rest may come in a moment"
+            assert "has not given these tracks: no_vocals" in str(warning_of(waiting))
+            await shop.until(
+                lambda: shop.seen() == ["ep1/vocals.wav"], "what is there is delivered, without a manifest"
+            )
+            waiting = await shop.until_job("and the rest is asked for", stage=Stage.CHECK)
+            assert waiting.state is State.WAITING
+            assert tree(shop.inbox) == ["ep1.wav"], "its file stays"
+            assert "delete" not in shop.counts()
+            shop.sandbox.faults()
+            (job,) = await shop.rest()
+            assert (job.state, warning_of(job)) == (State.DONE, None)
+            assert shop.seen() == ["ep1/lalald.json", *BOTH]
+            manifest = json.loads((shop.outbox / "ep1" / "lalald.json").read_text())
+            assert {track["label"] for track in manifest["tasks"][0]["tracks"]} == {"vocals", "no_vocals"}
+            assert shop.counts()["download"] == 2, "what was delivered is not fetched again"
+            assert shop.charges().total() == 1
+            assert len(shop.journal.of("task.incomplete")) == 1
+
+    run(scenario(), speed=FAST)
+
+
+async def _incomplete(shop: Workshop) -> Job:
+    async def found() -> Job | None:
+        job = await shop.job()
+        return job if any(task.incomplete_since for task in job.tasks) else None
+
+    job: Job = await shop.until(found, "a task has succeeded without all of its tracks")
+    return job
+
+
+@pytest.mark.parametrize("within", [{"kind": "lost_track", "only": "vocals"}, {"kind": "null", "field": "result"}])
+def test_an_answer_that_completes_in_a_moment_is_delivered_at_once_and_whole(
+    within: Mapping[str, Any], tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, options=OPTIONS) as shop:
+            shop.sandbox.faults({"operation": "check", **within, "count": 3})
+            await shop.drop("ep1.wav")
+            (job,) = await shop.rest()
+            assert (job.state, warning_of(job)) == (State.DONE, None)
+            assert shop.seen() == BOTH
+            assert 4 <= shop.counts()["check"] < 12
+            assert shop.charges().total() == 1
+
+    run(scenario())
+
+
+def test_a_track_that_never_comes_fails_after_a_day_and_is_not_paid_by_a_retry(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, options=OPTIONS) as shop:
+            shop.sandbox.faults(check_says(kind="lost_track", only="no_vocals"))
+            await shop.drop("ep1.wav")
+            await shop.until(lambda: shop.seen() == ["ep1/vocals.wav"], "what is there is delivered")
+            await shop.until_job("the rest is asked for", stage=Stage.CHECK)
+            checks = shop.counts()["check"]
+            shop.pass_time(12)
+            await shop.until(lambda: shop.counts()["check"] > checks, "it is asked for")
+            assert shop.counts()["check"] - checks < 5, "but rarely"
+            shop.pass_time(13)
+            failed = await shop.until_job("its day is over", state=State.FAILED, filed=True)
+            assert "the service never gave the track no_vocals; what else it gave was delivered" in str(failed.error)
+            assert failed.tasks[0].failure is TaskFailure.INCOMPLETE
+            assert "delete" not in shop.counts()
+            assert shop.seen() == ["ep1/vocals.wav"]
+            note = (shop.inbox / "failed" / "ep1.wav.error.txt").read_text()
+            assert "pays nothing; `lalald redo 1` pays again" in note
+
+            await shop.ask(Request.RETRY, 1)
+            await shop.until_job("it is asked once more", state=State.WAITING, stage=Stage.CHECK)
+            await shop.until_job("and fails once more", state=State.FAILED, filed=True)
+            assert shop.charges().total() == 1
+            assert shop.counts()["download"] == 1
+
+    run(scenario(), speed=FAST)
+
+
+def test_a_task_without_any_track_keeps_no_other_task_from_being_delivered(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, options=OPTIONS, asked=DRUM_AND_VOICE, manifest=True) as shop:
+            shop.sandbox.faults(check_says(kind="lost_track", only="converted_mix"))
+            await shop.drop("ep1.wav")
+            await shop.until(
+                lambda: shop.seen() == ["ep1/drum.wav", "ep1/no_multistem.wav"], "the other task is delivered"
+            )
+            shop.sandbox.faults()
+            (job,) = await shop.rest()
+            assert job.state is State.DONE
+            assert len(shop.seen()) == 4
+            assert shop.charges().total() == 2
+
+    run(scenario(), speed=FAST)
+
+
+def test_a_job_that_waits_for_a_lost_task_is_asked_for_its_missing_tracks_all_the_same(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, options=OPTIONS, asked=DRUM_AND_VOICE) as shop:
+            shop.sandbox.faults("change_voice:reset_after", check_says(kind="lost_track", only="drum"))
+            await shop.drop("ep1.wav")
+            await shop.until(lambda: shop.seen() == ["ep1/no_multistem.wav"], "what is there is delivered")
+            held = await shop.until_job("somebody has to decide", state=State.HELD)
+            assert held.hold is Hold.LOST_TASK
+            shop.sandbox.faults()
+            await shop.until(lambda: len(shop.seen()) == 2, "the missing track has come")
+            held = await shop.until_job("and somebody still has to decide", state=State.HELD)
+            assert (held.hold, warning_of(held)) == (Hold.LOST_TASK, None)
+
+    run(scenario(), speed=FAST)
+
+
+def test_a_wanted_track_is_waited_for_and_an_unwanted_one_is_not(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, options=OPTIONS, tracks=("vocals",)) as shop:
+            shop.sandbox.faults(check_says(kind="lost_track", only="no_vocals"))
+            await shop.drop("ep1.wav")
+            (job,) = await shop.rest()
+            assert (job.state, warning_of(job)) == (State.DONE, None)
+            assert shop.seen() == ["ep1/vocals.wav"]
+            assert shop.counts()["delete"] == 1
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("only", ["vocals@1", "mix_no_lead"])
+def test_backing_vocals_that_were_not_found_are_not_missing(only: str, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        asked = (("stem_separator", {"stem": "vocals", "multivocal": "lead_back"}),)
+        async with Workshop(tmp_path, options=OPTIONS, asked=asked) as shop:
+            shop.sandbox.faults(check_says(kind="lost_track", only=only))
+            await shop.drop("ep1.wav")
+            (job,) = await shop.rest()
+            assert (job.state, warning_of(job)) == (State.DONE, None)
+            assert shop.counts()["check"] < 4
+
+    run(scenario())
+
+
+def test_as_many_tracks_under_other_labels_are_complete_with_a_warning(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, options=OPTIONS) as shop:
+            shop.sandbox.faults(check_says(kind="label", track={"label": "instrumental"}, only="no_vocals"))
+            await shop.drop("ep1.wav")
+            (job,) = await shop.rest()
+            assert job.state is State.DONE
+            assert "should have made no_vocals; the service named its tracks vocals, instrumental" in str(
+                warning_of(job)
+            )
+            assert shop.seen() == ["ep1/instrumental.wav", "ep1/vocals.wav"]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("label", "names"),
+    [
+        ("vocals", ["vocals-2.wav", "vocals.wav"]),
+        ("VOCALS", ["VOCALS-2.wav", "vocals.wav"]),
+    ],
+)
+def test_two_tracks_of_one_label_are_both_delivered(label: str, names: list[str], tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, options=OPTIONS) as shop:
+            shop.sandbox.faults(check_says(kind="label", track={"label": label}, only="no_vocals"))
+            await shop.drop("ep1.wav")
+            (job,) = await shop.rest()
+            assert job.state is State.DONE
+            assert sorted(path.removeprefix("ep1/") for path in shop.seen()) == sorted(names)
+            contents = {(shop.outbox / path).read_bytes() for path in shop.seen()}
+            assert len(contents) == 2
+
+    run(scenario(), speed=FAST)
+
+
+def test_a_label_in_another_case_is_the_same_label(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, options=OPTIONS, tracks=("no_vocals",)) as shop:
+            shop.sandbox.faults(check_says(kind="label", track={"label": "No_Vocals"}, only="no_vocals"))
+            await shop.drop("ep1.wav")
+            (job,) = await shop.rest()
+            assert (job.state, warning_of(job)) == (State.DONE, None)
+            assert shop.seen() == ["ep1/No_Vocals.wav"]
+
+    run(scenario())
+
+
+def test_a_link_without_a_label_is_delivered_after_a_while_under_the_label_that_is_missing(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, options=OPTIONS) as shop:
+            shop.sandbox.faults(check_says(kind="label", track={"label": ""}, only="no_vocals"))
+            await shop.drop("ep1.wav")
+            await _incomplete(shop)
+            assert shop.seen() == []
+            (job,) = await shop.rest()
+            assert (job.state, shop.seen()) == (State.DONE, BOTH)
+
+    run(scenario(), speed=FAST)
+
+
+def test_a_cancel_ends_the_asking_and_a_retry_pays_nothing(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, options=OPTIONS) as shop:
+            shop.sandbox.faults(check_says(kind="lost_track", only="no_vocals"))
+            await shop.drop("ep1.wav")
+            await shop.until(lambda: shop.seen() == ["ep1/vocals.wav"], "what is there is delivered")
+            await shop.until_job("the rest is asked for", stage=Stage.CHECK)
+            await shop.ask(Request.CANCEL, 1)
+            await shop.until_job("somebody has had enough", state=State.CANCELLED)
+            assert tree(shop.inbox) == ["ep1.wav"]
+            shop.sandbox.faults()
+            await shop.ask(Request.RETRY, 1)
+            await shop.until_job("it is there by now", state=State.DONE)
+            assert shop.seen() == BOTH
+            assert shop.charges().total() == 1
+
+    run(scenario(), speed=FAST)
+
+
+@pytest.mark.parametrize("on_conflict", ["rename", "overwrite", "skip"])
+def test_a_late_track_joins_its_sisters(on_conflict: str, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, options=OPTIONS, on_conflict=on_conflict, manifest=True) as shop:
+            (shop.outbox / "ep1").mkdir()
+            (shop.outbox / "ep1" / "vocals.wav").write_bytes(b"a stranger's")
+            shop.sandbox.faults(check_says(kind="lost_track", only="no_vocals"))
+            await shop.drop("ep1.wav")
+            await shop.until_job("what is there is delivered", stage=Stage.DOWNLOAD)
+            await shop.until_job("the rest is asked for", stage=Stage.CHECK)
+            shop.sandbox.faults()
+            await shop.until_job("it is there", state=State.DONE)
+            assert (
+                shop.seen()
+                == {
+                    "rename": ["ep1 (2)/lalald.json", "ep1 (2)/no_vocals.wav", "ep1 (2)/vocals.wav", "ep1/vocals.wav"],
+                    "overwrite": ["ep1/lalald.json", *BOTH],
+                    "skip": ["ep1/lalald.json", *BOTH],
+                }[on_conflict]
+            )
+
+    run(scenario(), speed=FAST)
+
+
+def test_a_track_whose_links_stay_dead_keeps_no_sister_from_being_delivered(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, options=OPTIONS) as shop:
+            shop.sandbox.faults({"operation": "download", "kind": "dead", "match": "no_vocals", "count": 0})
+            await shop.drop("ep1.wav")
+            await shop.until(lambda: shop.seen() == ["ep1/vocals.wav"], "its sister is delivered")
+            downloads = shop.counts()["download"]
+            shop.sandbox.faults()
+            (job,) = await shop.rest()
+            assert (job.state, shop.seen()) == (State.DONE, BOTH)
+            assert downloads < 12
+            assert shop.charges().total() == 1
+
+    run(scenario(), speed=FAST)
+
+
+def empty(talk: Talk) -> None:
+    while talk.request()[0]:
+        talk.say("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+
+def page(talk: Talk) -> None:
+    while talk.request()[0]:
+        talk.say("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>")
+
+
+@pytest.mark.parametrize("script", [empty, page, by_its_end])
+def test_a_track_that_never_arrives_keeps_no_sister_from_being_delivered(script: Script, tmp_path: Path) -> None:
+    async def scenario(server: RawServer) -> None:
+        async with Workshop(tmp_path, options=OPTIONS) as shop:
+            shop.sandbox.faults(check_says(kind="label", track={"url": server.url, "size": 0}, only="no_vocals"))
+            await shop.drop("ep1.wav")
+            await shop.until((shop.outbox / "ep1" / "vocals.wav").exists, "its sister is delivered")
+            waiting = await shop.until_job("and this one asked for", stage=Stage.CHECK)
+            assert "has not given these tracks: no_vocals" in str(warning_of(waiting))
+            shop.sandbox.faults()
+            (job,) = await shop.rest()
+            assert (job.state, shop.seen()) == (State.DONE, BOTH)
+            assert shop.charges().total() == 1
+
+    with RawServer(script) as server:
+        run(scenario(server), speed=FAST)
+
+
+ODD_LINKS = [
+    "//d.lalal.ai/x",
+    "ftp://d.lalal.ai/x",
+    "https://user:word@d.lalal.ai/x",
+    "https://d.lalal.ai/a\nb",
+    "x",
+    "https://[",
+]
+
+
+@pytest.mark.parametrize("link", ODD_LINKS)
+def test_a_link_that_must_not_be_followed_holds_its_job_once_its_sisters_are_in_place(
+    link: str, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, options=OPTIONS, manifest=True) as shop:
+            shop.sandbox.faults(check_says(kind="label", track={"url": link}, only="no_vocals"))
+            await shop.drop("ep1.wav")
+            held = await shop.until_job("the link is refused", state=State.HELD)
+            assert (held.hold, held.stage) == (Hold.LINK, Stage.CHECK)
+            assert "The task is paid; `lalald release 1` tries again" in str(held.hold_reason)
+            await shop.until(lambda: shop.seen() == ["ep1/vocals.wav"], "its sister is in place")
+            assert "delete" not in shop.counts()
+            shop.sandbox.faults()
+            await shop.ask(Request.RELEASE, 1)
+            await shop.until_job("the link is right", state=State.DONE)
+            assert shop.seen() == ["ep1/lalald.json", *BOTH]
+            assert shop.charges().total() == 1
+
+    run(scenario())
+
+
+def test_a_link_that_is_refused_for_a_day_fails_its_job_and_its_sister_stays(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, options=OPTIONS) as shop:
+            shop.sandbox.faults(check_says(kind="label", track={"url": "ftp://d.lalal.ai/x"}, only="no_vocals"))
+            await shop.drop("ep1.wav")
+            await shop.until_job("the link is refused", state=State.HELD, hold=Hold.LINK)
+            shop.pass_time(25)
+            failed = await shop.until_job("its day is over", state=State.FAILED, filed=True)
+            assert "never gave the track no_vocals; what else it gave was delivered" in str(failed.error)
+            assert shop.seen() == ["ep1/vocals.wav"]
+
+    run(scenario(), speed=FAST)
+
+
+@pytest.mark.parametrize("start", ["HTTP", " http", "http"])
+def test_a_link_in_another_form_is_followed(start: str, tmp_path: Path) -> None:
+    async def scenario(server: RawServer) -> None:
+        async with Workshop(tmp_path, options=OPTIONS) as shop:
+            link = f"{start}{server.url.removeprefix('http')}/ä ö?a b#c"
+            shop.sandbox.faults(check_says(kind="label", track={"url": link, "size": None}, only="no_vocals"))
+            await shop.drop("ep1.wav")
+            (job,) = await shop.rest()
+            assert (job.state, warning_of(job)) == (State.DONE, None)
+
+    with RawServer(by_length) as server:
+        run(scenario(server))
+
+
+def test_a_job_with_missing_tracks_says_so_everywhere(tmp_path: Path) -> None:
+    """In `status`, `jobs`, `show` and their JSON, by facts and not by stored words."""
+    shelf = Shelf(tmp_path)
+    shelf.fill()
+    with shelf.store() as store:
+        job = store.job(6)
+        assert job is not None
+        there = Track("stem", "vocals@0", "https://x/1", path="mix/vocals@0.wav", size=9, sha256="ab", delivered=True)
+        lost = Track("back", "no_vocals", "")
+        task = replace(job.tasks[0], incomplete_since=NOW - 60, tracks=(there, lost), progress=100)
+        rest = replace(job.tasks[1], stage=Stage.DONE)
+        store.save(job, job.with_task(task).with_task(rest))
+        assert store.late_count() == 1
+    for words in (["status"], ["jobs"], ["show", "6"]):
+        _, told, _ = shelf.call(*words)
+        assert "has not given these tracks: no_vocals" in " ".join(told.split()).replace("\u2026", "")
+    facts = {job["id"]: job for job in json.loads(shelf.said("jobs", "--json"))}[6]
+    assert (facts["state"], facts["progress"]) == ("waiting", None), "the service works on nothing"
+    assert "no_vocals" in facts["warning"]
+    assert [track["missing"] for track in facts["tracks"]] == [False, True]
+    _, told, _ = shelf.call("status", "--json")
+    assert [job["id"] for job in json.loads(told)["incomplete"]] == [6]
+
+
+def test_a_task_that_failed_on_the_service_is_started_again_by_a_retry(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, options=OPTIONS) as shop:
+            shop.sandbox.faults("split:task_error")
+            await shop.drop("ep1.wav")
+            (failed,) = await shop.rest()
+            assert (failed.state, failed.tasks[0].failure) == (State.FAILED, TaskFailure.FAILED)
+            await shop.ask(Request.RETRY, 1)
+            await shop.until_job("it went well this time", state=State.DONE)
+            assert shop.charges().total() == 2
+
+    run(scenario())

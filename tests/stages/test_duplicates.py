@@ -1,0 +1,81 @@
+"""The same bytes with the same tasks: who waits for whom, and what is given again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lalald.jobs.job import Hold, Request, Stage, State
+from lalald.sandbox.options import Options
+from lalald.sandbox.server import Sandbox
+from lalald.store import Found
+from tests.conftest import MakeHome
+from tests.support.running import tree, until, write_wav
+from tests.support.worker_driver import Workshop, run, tasks_of
+
+
+async def held_since_the_first_look(shop: Workshop, name: str, pitch: float) -> None:
+    path = shop.inbox / name
+    write_wav(path, seconds=0.1, pitch=pitch)
+    facts = path.stat()
+    found = Found(
+        str(shop.inbox), name, facts.st_size, facts.st_mtime_ns, facts.st_ino, "rule", shop.handling_of(),
+        tasks_of(*shop.asked), hold=Hold.FIRST_SCAN, hold_reason="it lay there",
+    )  # fmt: skip
+    now = shop.clock.now()
+    await shop.store.run(lambda store: store.take([found], now))
+
+
+def test_a_file_that_waits_for_a_word_keeps_no_copy_of_it_waiting_and_is_not_paid_after_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            await held_since_the_first_look(shop, "old.wav", 300)
+            await shop.drop("new.wav", pitch=300)
+            await shop.until_job("the copy is an order", 2, state=State.DONE)
+            await shop.ask(Request.RELEASE, 1)
+            await shop.until_job("the old one has the copy's results", state=State.DONE)
+            assert shop.charges().total() == 1
+            assert [name for name in tree(shop.outbox) if "no_" in name] == ["new/no_vocals.wav", "old/no_vocals.wav"]
+
+    run(scenario())
+
+
+def test_an_old_file_that_is_released_while_its_copy_is_under_way_waits_for_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, options=Options(checks_per_minute=100_000, processing_seconds=3600.0)) as shop:
+            await held_since_the_first_look(shop, "old.wav", 300)
+            await shop.drop("new.wav", pitch=300)
+            await shop.until_job("the copy is processed", 2, stage=Stage.CHECK)
+            await shop.ask(Request.RELEASE, 1)
+            await shop.until_job("the old one waits for it", state=State.WAITING, twin_id=2, attempts=1)
+            assert "waits for job 2" in ((await shop.job()).error or "")
+            shop.pass_time(2.0)
+            assert {job.state for job in await shop.rest()} == {State.DONE}
+            assert shop.charges().total() == 1
+
+    run(scenario())
+
+
+def test_once_ends_though_a_file_waits_for_a_held_one(sandbox: Sandbox, make_home: MakeHome) -> None:
+    home = make_home(sandbox.url, minutes={"per_file": 0.01})
+    write_wav(home.inbox / "a.wav")
+    write_wav(home.inbox / "b.wav")
+    assert home.command("run", "--once", seconds=20).returncode == 1
+    assert sorted(str(job["hold"]) for job in home.jobs()) == ["None", "minutes"]
+
+
+def test_results_that_are_there_are_given_though_others_are_away(sandbox: Sandbox, make_home: MakeHome) -> None:
+    home = make_home(sandbox.url)
+    second, other = home.root / "second", home.root / "other"
+    second.mkdir()
+    other.mkdir()
+    first = home.settings["inboxes"][0]
+    home.settings["inboxes"].append({**first, "path": str(second), "outbox": str(other)})
+    home.write_config()
+    home.start()
+    for place, name in ((home.inbox, "a.wav"), (second, "b.wav")):
+        write_wav(place / name)
+        until(lambda place=place, name=name: tree(place) == [f"done/{name}"], f"{name} was carried")
+    other.rename(home.root / "away")
+    write_wav(home.inbox / "c.wav")
+    assert [job["state"] for job in home.rest()] == ["done"] * 3
+    assert len(sandbox.state()["charges"]) == 1

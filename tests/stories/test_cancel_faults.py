@@ -1,0 +1,89 @@
+"""A cancel meets a service that misbehaves: it is carried out once the service answers, and the file ends the same."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from lalald.jobs.job import Request, Stage, State
+from lalald.sandbox.options import Options
+from tests.support.running import tree
+from tests.support.worker_driver import HURRIED, PATIENT, PLENTY, Workshop, run
+
+RUNS_FOR_HOURS = Options(checks_per_minute=PLENTY, processing_seconds=36_000.0)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "429", "429,retry_after=7", "503*4", "500,code=internal_error", "html", "empty", "half", "missing", "null", "type",
+        "extra", "unknown", "hang", "hang,done=true", "503,done=true", "html,done=true", "cut", "reset_before", "reset_during",
+        "reset_after", "huge", "redirect,url=http://127.0.0.1:9/", "403",
+    ],
+)  # fmt: skip
+def test_a_cancelled_file_stays_where_it_is_whatever_becomes_of_the_request(fault: str, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        deadlines = HURRIED if "hang" in fault else PATIENT
+        async with Workshop(tmp_path, options=RUNS_FOR_HOURS, deadlines=deadlines) as shop:
+            await shop.drop("ep1.wav")
+            await shop.until_job("it runs", stage=Stage.CHECK)
+            shop.sandbox.faults(f"cancel:{fault}")
+            await shop.ask(Request.CANCEL, 1)
+            job = await shop.until_job("it is cancelled", state=State.CANCELLED, request=None)
+            assert job.error == "it was cancelled"
+            assert tree(shop.inbox) == ["ep1.wav"]
+            assert [task["status"] for task in shop.sandbox.state()["tasks"]] == ["cancelled"]
+            assert shop.charges().total() == 1
+            assert len(shop.journal.of("cancel.postponed")) <= 1
+
+    run(scenario())
+
+
+def test_an_outage_costs_cancels_one_probe_for_all_of_them(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, options=RUNS_FOR_HOURS) as shop:
+            await shop.drop(*(f"ep{n}.wav" for n in range(40)), duplicates="process")
+
+            async def running() -> bool:
+                return all(job.stage is Stage.CHECK for job in await shop.jobs())
+
+            await shop.until(running, "all of them run")
+            shop.sandbox.faults("cancel:503*0")
+            await shop.ask(Request.CANCEL, *range(1, 41))
+            await asyncio.sleep(3600)
+            asked = shop.counts()["cancel"]
+            assert 1 < asked < 3600, "with the shortest backoffs of all, half a second"
+            assert len(shop.journal.of("cancel.postponed")) == 1
+            shop.sandbox.faults()
+            jobs = await shop.rest()
+            assert {job.state for job in jobs} == {State.CANCELLED}
+
+    run(scenario(), speed=2000.0)
+
+
+def test_what_is_cancelled_when_a_part_of_it_is_finished_is_cancelled_and_its_file_stays(tmp_path: Path) -> None:
+    """The finished part is delivered; nothing has failed."""
+
+    async def scenario() -> None:
+        asked = [("demuser", {"stem": "music"}), ("change_voice", {"voice_pack_id": "ALEX_KAYE"})]
+        async with Workshop(tmp_path, asked=asked) as shop:
+            shop.sandbox.faults("change_voice:stuck*1")
+            await shop.drop("ep1.wav")
+
+            async def one_is_finished() -> bool:
+                return [task.stage for task in (await shop.job()).tasks] == [Stage.DOWNLOAD, Stage.CHECK]
+
+            await shop.until(one_is_finished, "one of two is finished")
+            await shop.ask(Request.CANCEL, 1)
+            (job,) = await shop.rest()
+            assert job.state is State.CANCELLED
+            assert job.error == "task 2 (change_voice): it was cancelled"
+            assert (tree(shop.outbox), tree(shop.inbox)) == (["ep1/music.wav", "ep1/no_music.wav"], ["ep1.wav"])
+            assert shop.journal.of("job.failed") == []
+            await shop.ask(Request.RETRY, 1)
+            await shop.until_job("the other one is paid anew", state=State.DONE)
+            assert (shop.charges().total(), tree(shop.inbox)) == (3, ["done/ep1.wav"])
+
+    run(scenario())

@@ -1,0 +1,157 @@
+"""What becomes of a failed file: dragged back, mended where it lies, gone, given up, or carried again."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from lalald.jobs.job import Hold, Job, Request, Stage, State
+from lalald.sandbox.server import Sandbox
+from lalald.store.request_writer import Kind, Requests
+from lalald.worker import job_requests
+from tests.conftest import MakeHome
+from tests.support.running import tree, until, write_wav
+from tests.support.worker_driver import Workshop, run
+
+
+async def failed(shop: Workshop, fault: str = "upload:422*1") -> Job:
+    shop.sandbox.faults(fault)
+    await shop.drop("ep1.wav")
+    (job,) = await shop.rest()
+    assert (job.state, tree(shop.inbox)) == (State.FAILED, ["failed/ep1.wav", "failed/ep1.wav.error.txt"])
+    return job
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_what_says_why_a_file_failed_goes_when_it_is_dragged_back(
+    sandbox: Sandbox, make_home: MakeHome, copied: bool
+) -> None:
+    home = make_home(sandbox.url)
+    sandbox.faults("upload:422*1")
+    home.start()
+    content = write_wav(home.inbox / "sub" / "ep1.wav")
+    lies = home.inbox / "failed" / "sub" / "ep1.wav"
+    until(lambda: home.jobs()[0]["file"] == str(lies), "it failed")
+    if copied:
+        (home.root / "making").write_bytes(content)
+        (home.root / "making").rename(home.inbox / "other.wav")
+    else:
+        lies.rename(home.inbox / "other.wav")
+    until(lambda: "done/other.wav" in tree(home.inbox), "it was carried")
+    left = ["failed/sub/ep1.wav", "failed/sub/ep1.wav.error.txt"] if copied else []
+    assert tree(home.inbox) == ["done/other.wav", *left]
+
+
+@pytest.mark.parametrize("fault", ["upload:422*1", "split:422*1", "split:task_error*1"])
+def test_a_failed_file_that_is_mended_where_it_lies_is_carried_as_it_is_now(tmp_path: Path, fault: str) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            await failed(shop, fault)
+            mended = write_wav(shop.inbox / "failed" / "ep1.wav", seconds=0.2, pitch=500)
+            await shop.ask(Request.RETRY, 1)
+            job = await shop.until_job("it is carried", state=State.DONE)
+            assert (job.size, tree(shop.inbox)) == (len(mended), ["done/ep1.wav"])
+            sources = {source["size"] for source in shop.sandbox.state()["sources"]}
+            assert len(mended) in sources, sources
+
+    run(scenario())
+
+
+def test_a_failed_file_that_is_taken_away_ends_its_job_when_it_is_retried(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            await failed(shop)
+            (shop.inbox / "failed" / "ep1.wav").unlink()
+            await shop.ask(Request.RETRY, 1)
+            job = await shop.until_job("there is nothing to carry", state=State.CANCELLED)
+            assert (job.error, tree(shop.inbox)) == ("the file was removed before anything was spent on it", [])
+
+    run(scenario())
+
+
+def test_a_failed_file_whose_folder_is_away_is_waited_for(tmp_path: Path) -> None:
+    """A folder elsewhere that is not mounted is not empty."""
+
+    async def scenario() -> None:
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        async with Workshop(tmp_path, failed_dir=str(elsewhere)) as shop:
+            shop.sandbox.faults("upload:422*1")
+            await shop.drop("ep1.wav")
+            await shop.until_job("it is put there", state=State.FAILED, location=str(elsewhere / "ep1.wav"))
+            elsewhere.rename(tmp_path / "mounted")
+            elsewhere.mkdir()
+            await shop.ask(Request.RETRY, 1)
+            held = await shop.until_job("it waits", state=State.HELD)
+            assert "elsewhere" in (held.hold_reason or "")
+            await asyncio.sleep(60.0)  # of the loop's time: probes come and go
+            assert len(shop.journal.of("job.held")) == 1
+            elsewhere.rmdir()
+            (tmp_path / "mounted").rename(elsewhere)
+            await shop.until_job("it goes on", state=State.DONE)
+
+    run(scenario())
+
+
+async def held_for(shop: Workshop, path: Path) -> Job | None:
+    job = await shop.job()
+    return job if job.state is State.HELD and str(path) in (job.hold_reason or "") else None
+
+
+def test_what_is_in_the_way_of_results_or_files_holds_their_job_and_is_told(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            in_the_way = shop.outbox / "podcasts", shop.inbox / "done"
+            for path in in_the_way:
+                path.write_bytes(b"a file that has the name of a folder")
+            await shop.drop("podcasts/ep1.wav")
+            for path in in_the_way:
+                await shop.until_job(
+                    "it is held before the charge", state=State.HELD, hold=Hold.DISK, stage=Stage.SPLIT
+                )
+                held = await shop.until(partial(held_for, shop, path), "the reason names what is in the way")
+                assert not held.paid
+                path.unlink()
+            await shop.until_job("it goes on", state=State.DONE)
+            assert tree(shop.outbox) == ["podcasts/ep1/no_vocals.wav", "podcasts/ep1/vocals.wav"]
+            assert tree(shop.inbox) == ["done/podcasts/ep1.wav"]
+            assert len(shop.journal.of("job.held")) <= 4, "what is tried in vain is not said each time"
+
+    run(scenario())
+
+
+def test_a_failed_job_can_be_given_up_and_taken_up_again(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            before = await failed(shop)
+            await shop.ask(Request.CANCEL, 1)
+            job = await shop.until_job("it is no failure any more", state=State.CANCELLED)
+            assert (job.error, job.location) == (before.error, before.location)
+            await shop.ask(Request.RETRY, 1)
+            await shop.until_job("and goes on", state=State.DONE)
+            assert tree(shop.inbox) == ["done/ep1.wav"]
+
+    run(scenario())
+
+
+def test_a_failed_job_that_is_carried_again_is_no_failure_any_more(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            await failed(shop)
+
+            def ask() -> None:
+                with Requests.open(shop.state) as asked:
+                    asked.ask(Kind.REDO, "1")
+
+            await asyncio.to_thread(ask)
+            await job_requests.honour_daemon(shop.worker, {})
+            await shop.until_job("its file is carried", 2, state=State.DONE)
+            job = await shop.job()
+            assert (job.state, job.location) == (State.CANCELLED, None)
+            assert (job.error or "").endswith("It is processed again as job 2.")
+            assert tree(shop.inbox) == ["done/ep1.wav"]
+
+    run(scenario())

@@ -1,0 +1,69 @@
+"""The disk of the outbox fills up while results arrive: they wait for room, each is seen whole or not at all, none is paid twice."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from lalald.jobs.job import Hold, Stage, State
+from tests.support.private_mounts import Filler, in_own_mounts, mount_disk
+from tests.support.worker_driver import Workshop, run
+
+TRACKS = ["ep1/no_vocals.wav", "ep1/vocals.wav"]
+MANIFEST = "ep1/lalald.json"
+PAGE_BYTES = 4096
+PROBES_SECONDS = 35.0  # three probes
+
+
+def visible(shop: Workshop) -> list[str]:
+    return [name for name in shop.seen() if not any(part.startswith(".") for part in name.split("/"))]
+
+
+async def goes_on(shop: Workshop, filler: Filler) -> None:
+    filler.empty()
+    await shop.until_job("there is room", state=State.DONE)
+    assert shop.seen() == [MANIFEST, *TRACKS]
+    assert sum(shop.charges().values()) == 1
+    assert shop.litter() == []
+
+
+def test_a_disk_that_is_full_before_the_second_track_has_arrived(tmp_path: Path) -> None:
+    in_own_mounts(lambda: run(_full(tmp_path)))
+
+
+async def _full(root: Path) -> None:
+    mount_disk(root / "outbox", "20m")
+    filler = Filler(root / "outbox")
+    async with Workshop(root, manifest=True) as shop:
+        shop.sandbox.faults("download:hang*0,match=no_vocals")
+        await shop.drop("ep1.wav", seconds=2.0)
+        await shop.until(lambda: any(name.endswith(".whole") for name in shop.staging()), "one track is whole")
+        filler.fill()
+        shop.sandbox.faults()
+        await shop.until_job("it is held", state=State.HELD, hold=Hold.DISK, stage=Stage.DOWNLOAD)
+        await asyncio.sleep(PROBES_SECONDS)
+        assert len(shop.journal.of("job.held")) == 1, "said once, and not tried in vain at every probe"
+        assert visible(shop) == []
+        await goes_on(shop, filler)
+        assert shop.counts()["download"] == 3, "what has arrived is not fetched again"
+
+
+@pytest.mark.parametrize(("room_bytes", "seen"), [(PAGE_BYTES, []), (16 * PAGE_BYTES, TRACKS)])
+def test_a_disk_within_the_outbox_that_has_no_room_for_a_track_or_for_the_manifest(
+    tmp_path: Path, room_bytes: int, seen: list[str]
+) -> None:
+    in_own_mounts(lambda: run(_full_within(tmp_path, room_bytes, seen)))
+
+
+async def _full_within(root: Path, room_bytes: int, seen: list[str]) -> None:
+    mount_disk(root / "outbox/ep1", "1m")
+    filler = Filler(root / "outbox/ep1")
+    filler.fill(room_bytes)
+    async with Workshop(root, manifest=True) as shop:
+        await shop.drop("ep1.wav", seconds=2.0)
+        await shop.until_job("it is held", state=State.HELD, hold=Hold.DISK, stage=Stage.DOWNLOAD)
+        assert visible(shop) == seen
+        await goes_on(shop, filler)
+        assert shop.counts()["download"] == 2, "what has arrived is not fetched again"

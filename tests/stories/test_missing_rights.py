@@ -1,0 +1,74 @@
+"""Folders that may not be written, at each stage that needs it: the job waits, says why, and goes on by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from lalald.jobs.job import Hold, Stage, State
+from tests.support.private_mounts import in_own_mounts, make_read_only, mount_disk, move_mount
+from tests.support.running import tree
+from tests.support.worker_driver import Workshop, run
+
+PROBES_SECONDS = 35.0  # three probes
+
+
+@pytest.mark.parametrize(
+    ("place", "stage", "policy"),
+    [
+        ("outbox", Stage.SPLIT, "move"),
+        ("outbox", Stage.DOWNLOAD, "move"),
+        ("inbox", Stage.ARCHIVE, "move"),
+        ("inbox", Stage.ARCHIVE, "delete"),
+        ("elsewhere", Stage.ARCHIVE, "move"),
+    ],
+)
+def test_a_folder_that_is_read_only_is_waited_for(tmp_path: Path, place: str, stage: Stage, policy: str) -> None:
+    in_own_mounts(lambda: run(_waited_for(tmp_path, place, stage, policy)))
+
+
+async def _waited_for(root: Path, place: str, stage: Stage, policy: str) -> None:
+    mount_disk(root / place, "40m")
+    filed = {"done_dir": str(root / place)} if place == "elsewhere" else {}
+    async with Workshop(root, on_success=policy, **filed) as shop:
+        before = {Stage.SPLIT: "upload", Stage.DOWNLOAD: "check", Stage.ARCHIVE: "delete"}[stage]
+        shop.sandbox.faults(f"{before}:503*0")
+        await shop.drop("ep1.wav")
+        await shop.until(lambda: shop.counts().get(before), "it is tried")
+        make_read_only(root / place)
+        shop.sandbox.faults()
+        held = await shop.until_job("it is held", state=State.HELD, hold=Hold.PERMISSION, stage=stage)
+        assert "read-only" in (held.hold_reason or "").casefold()
+        assert "0:0" in (held.hold_reason or "")
+        await asyncio.sleep(PROBES_SECONDS)
+        assert len(shop.journal.of("job.held")) == 1, "said once, and not tried in vain at every probe"
+        assert len(shop.charges()) == (0 if stage is Stage.SPLIT else 1)
+        make_read_only(root / place, writable_again=True)
+        await shop.until_job("it goes on", state=State.DONE)
+        assert tree(shop.outbox) == ["ep1/no_vocals.wav", "ep1/vocals.wav"]
+        assert "ep1.wav" not in tree(shop.inbox)
+        assert sum(shop.charges().values()) == 1
+        assert shop.litter() == []
+
+
+def test_an_inbox_that_may_only_be_read_is_carried_and_waited_for_while_it_is_away(tmp_path: Path) -> None:
+    in_own_mounts(lambda: run(_read_only_inbox(tmp_path)))
+
+
+async def _read_only_inbox(root: Path) -> None:
+    mount_disk(root / "inbox")
+    async with Workshop(root, on_success="keep", on_failure="keep") as shop:
+        shop.sandbox.faults("upload:503*0")
+        await shop.drop("ep1.wav")
+        make_read_only(shop.inbox)
+        move_mount(shop.inbox, root / "away")
+        shop.sandbox.faults()
+        await shop.until_job("it is held", state=State.HELD, hold=Hold.MOUNT, stage=Stage.UPLOAD)
+        await asyncio.sleep(PROBES_SECONDS)
+        assert len(shop.journal.of("job.held")) == 1, "said once, and not tried in vain at every probe"
+        move_mount(root / "away", shop.inbox)
+        await shop.until_job("it is back", state=State.DONE)
+        assert tree(shop.inbox) == ["ep1.wav"]
+        assert sum(shop.charges().values()) == 1

@@ -1,0 +1,95 @@
+"""The service is away for a day: one probe for all jobs, not one backoff a job, and everything goes on when it is back."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from lalald.jobs.job import Hold, State, Task
+from lalald.store import Found
+from tests.support.running import write_wav
+from tests.support.worker_driver import Workshop, run
+
+JOBS = 1000
+DAY_SECONDS = 86_400.0
+SPEED = 20_000.0  # a day lasts 4.3 s
+VOCALS = (Task(1, None, "stem_separator", {"stem": "vocals"}),)
+
+
+async def drop_many(shop: Workshop, count: int) -> None:
+    """Different files that cost a link each."""
+    first = shop.inbox / "ep0.wav"
+    content = bytearray(write_wav(first, seconds=0.02))
+    found = []
+    for number in range(count):
+        path = shop.inbox / f"ep{number}.wav"
+        content[-4:] = number.to_bytes(4, "little")
+        path.write_bytes(content)
+        facts = path.stat()
+        identity = (facts.st_size, facts.st_mtime_ns, facts.st_ino)
+        handling = shop.handling_of(duplicates="process")
+        found.append(Found(str(shop.inbox), path.name, *identity, "rule", handling, VOCALS))
+    await shop.store.run(lambda store: store.take(found, shop.clock.now()))
+    shop.worker.wake()
+
+
+@pytest.mark.parametrize(
+    ("faults", "minutes", "state", "most"),
+    [
+        (["*:503*0"], 1000.0, State.WAITING, 700),  # half of five minutes between two requests, at last
+        (["*:403*0"], 1000.0, State.HELD, 1500),  # a probe a minute
+        ([], 0.0, State.HELD, 1500),
+    ],
+    ids=["503", "a refused license", "an empty balance"],
+)
+def test_a_day_without_the_service_costs_a_bounded_number_of_requests(
+    faults: list[str], minutes: float, state: State, most: int, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, jitter=0.5) as shop:
+            shop.sandbox.set_minutes(minutes)
+            shop.sandbox.faults(*faults)
+            await drop_many(shop, JOBS)
+            await asyncio.sleep(DAY_SECONDS)
+            assert sum(shop.counts().values()) < most
+            assert shop.charges().total() == 0
+            said = shop.journal.loud()
+            assert all(times <= JOBS for times in said.values()), "once a job at most, not at every try"
+            assert {job.state for job in await shop.jobs()} <= {State.WAITING, state}
+            await _goes_on(shop)
+
+    run(scenario(), speed=SPEED)
+
+
+async def _goes_on(shop: Workshop) -> None:
+    shop.sandbox.faults()
+    shop.sandbox.set_minutes(5000.0)
+
+    async def carried() -> bool:
+        held = await shop.store.run(lambda store: store.holds())
+        return Hold.LICENSE not in held and len(shop.journal.of("job.done")) >= 20
+
+    await shop.until(carried, "it goes on, and some are at their end")
+
+
+def test_a_license_that_nobody_can_be_asked_about_is_an_outage(tmp_path: Path) -> None:
+    """The key that was missing has come, and the service cannot be reached: "held: license" alone would blame the key."""
+
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            shop.sandbox.faults("upload:403*0", "minutes:403*0")
+            await shop.drop("ep1.wav")
+            await shop.until_job("its license is refused", state=State.HELD, hold=Hold.LICENSE)
+            assert shop.worker.trouble is None
+            shop.sandbox.faults("minutes:503*0")
+            shop.worker.holds.ask_the_service_now()
+            await shop.until(lambda: "503" in (shop.worker.trouble or ""), "it is told what is wrong")
+            await asyncio.sleep(200.0)
+            assert len(shop.journal.of("service.down")) == 1
+            shop.sandbox.faults()
+            await shop.until_job("it goes on by itself", state=State.DONE)
+            assert shop.worker.trouble is None
+
+    run(scenario())

@@ -1,0 +1,350 @@
+"""Shares that refuse what placement needs: tried before anything is paid, worked around where that is safe, else waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import subprocess
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from lalald.filesystem import renaming
+from lalald.filesystem.markers import read_marker
+from lalald.jobs.job import Hold, Job, Request, Stage, State
+from lalald.stages.precharge.preflight import SourceTrial
+from tests.support.fuse_mount import Share
+from tests.support.private_mounts import in_own_mounts, make_read_only, mount_disk
+from tests.support.running import write_wav
+from tests.support.worker_driver import Workshop, run
+
+REFUSALS = (
+    errno.EIO, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EXDEV, errno.EMLINK, errno.EACCES,
+)  # fmt: skip
+FALLBACKS = [
+    pytest.param(("rename2",), id="link"),
+    pytest.param(("rename2", "link"), id="reserve"),
+    pytest.param(("rename2", "link", "replace"), id="rename"),
+    pytest.param(("replace",), id="nothing is replaced"),
+]
+PRIMITIVES = [
+    ("rename",),
+    ("rename2", "link", "rename"),
+    ("rename2", "link", "unlink"),
+    ("mkdir",),
+    ("create", "mknod"),
+    ("write",),
+    ("fsync",),
+    ("fsyncdir",),
+    ("unlink",),
+    ("rmdir",),
+    ("setattr",),
+    ("tmpfile",),
+    ("opendir",),
+    ("rename2", "link", "replace", "fsync", "fsyncdir", "chmod"),
+]
+
+
+def story(told: Callable[[], Awaitable[None]]) -> None:
+    in_own_mounts(lambda: run(told()))
+
+
+def tried_again(shop: Workshop) -> None:
+    """As after a remount, or ten minutes."""
+    shop.bench.preflight.forget()
+    renaming.forget_methods()
+
+
+def paid(shop: Workshop) -> int:
+    return sum(shop.charges().values())
+
+
+async def rested(shop: Workshop, job_id: int) -> Job:
+    """The job, once it is held or done."""
+
+    async def found() -> Job | None:
+        job = await shop.job(job_id)
+        return job if job.state in (State.HELD, State.DONE, State.FAILED) else None
+
+    job: Job = await shop.until(found, "it is held or done")
+    return job
+
+
+@pytest.mark.parametrize("refused", PRIMITIVES, ids=" ".join)
+@pytest.mark.parametrize("place", ["outbox", "inbox"])
+def test_what_a_share_refuses_is_worked_around_or_waited_for_before_anything_is_paid(
+    tmp_path: Path, refused: tuple[str, ...], place: str
+) -> None:
+    async def told() -> None:
+        with Share(tmp_path / place) as share:
+            async with Workshop(tmp_path, on_conflict="overwrite") as shop:
+                for number in REFUSALS:
+                    if (number, refused) == (errno.ENOSYS, ("opendir",)):
+                        continue  # the kernel takes it for a server that needs no handles, for good
+                    before, name = paid(shop), f"{errno.errorcode[number]}.wav"
+                    write_wav((share.far if place == "inbox" else shop.inbox) / name, pitch=200 + number)
+                    share.refuse(number, *refused)
+                    tried_again(shop)
+                    (job_id,) = await shop.take(name)
+                    job = await rested(shop, job_id)
+                    if job.state is State.HELD:
+                        assert (job.stage, paid(shop)) == (Stage.SPLIT, before), (name, job.hold_reason)
+                        assert str(shop.root / place) in (job.hold_reason or "")
+                        assert "Nothing was charged" in (job.hold_reason or "")
+                    share.answer()
+                    shop.worker.holds.look_at_folders_now()
+                    await shop.until_job("it goes on", job_id, state=State.DONE)
+                    assert paid(shop) == before + 1
+                    assert {f"{name[:-4]}/no_vocals.wav", f"{name[:-4]}/vocals.wav"} <= set(shop.seen())
+                tried_again(shop)  # what could not be deleted then is deleted by the next trial
+                (job_id,) = await shop.drop("last.wav", pitch=999.0)
+                await shop.until_job("it is delivered", job_id, state=State.DONE)
+                assert shop.litter() == []
+
+    story(told)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EOPNOTSUPP, errno.EACCES])
+def test_an_outbox_that_can_only_rename_gets_its_marker_and_its_results(tmp_path: Path, number: int) -> None:
+    """As on `rclone mount --vfs-cache-mode writes`."""
+
+    async def told() -> None:
+        with Share(tmp_path / "outbox") as share:
+            share.refuse(number, "rename2", "link", "chmod")
+            share.refuse(errno.EINVAL, "fsync", "fsyncdir")
+            async with Workshop(tmp_path, manifest=True) as shop:
+                await shop.drop("ep1.wav")
+                await shop.until_job("it is delivered", state=State.DONE)
+                assert shop.seen() == ["ep1/lalald.json", "ep1/no_vocals.wav", "ep1/vocals.wav"]
+                assert paid(shop) == 1
+                assert read_marker(str(shop.outbox)) is not None
+                assert shop.litter() == []
+
+    story(told)
+
+
+def test_an_outbox_that_cannot_rename_holds_before_the_charge_and_says_so(tmp_path: Path) -> None:
+    async def told() -> None:
+        with Share(tmp_path / "outbox") as share:
+            share.refuse(errno.EIO, "rename2", "link", "rename")
+            async with Workshop(tmp_path) as shop:
+                await shop.drop("ep1.wav")
+                job = await shop.until_job("it is held", state=State.HELD, hold=Hold.MOUNT, stage=Stage.SPLIT)
+                assert "cannot rename a file" in (job.hold_reason or "")
+                assert "Input/output error" in (job.hold_reason or "")
+                assert ".lalald" not in (job.hold_reason or "")
+                assert paid(shop) == 0
+                share.answer()
+                await shop.until_job("it goes on without being asked", state=State.DONE)
+                assert shop.litter() == []
+
+    story(told)
+
+
+def test_a_rename_that_is_reported_and_not_done_holds_before_the_charge(tmp_path: Path) -> None:
+    async def told() -> None:
+        with Share(tmp_path / "outbox") as share:
+            share.lie("rename", "rename2")
+            async with Workshop(tmp_path) as shop:
+                await shop.drop("ep1.wav")
+                await shop.until_job("it is held", state=State.HELD, hold=Hold.MOUNT, stage=Stage.SPLIT)
+                assert paid(shop) == 0
+
+    story(told)
+
+
+@pytest.mark.parametrize("refused", FALLBACKS)
+@pytest.mark.parametrize("policy", ["rename", "overwrite", "skip"])
+def test_every_policy_works_with_every_fallback_and_replaces_only_what_it_may(
+    tmp_path: Path, refused: tuple[str, ...], policy: str
+) -> None:
+    async def told() -> None:
+        with Share(tmp_path / "outbox") as share:
+            share.refuse(errno.EPERM, *refused)
+            (tmp_path / "outbox/ep1").mkdir()
+            (tmp_path / "outbox/ep1/vocals.wav").write_bytes(b"a stranger's")
+            async with Workshop(tmp_path, on_conflict=policy) as shop:
+                await shop.drop("ep1.wav")
+                await shop.until_job("it is delivered", state=State.DONE)
+                kept = (shop.outbox / "ep1/vocals.wav").read_bytes() == b"a stranger's"
+                assert kept is (policy != "overwrite")
+                expected = {"rename": ["ep1 (2)/no_vocals.wav", "ep1 (2)/vocals.wav", "ep1/vocals.wav"]}
+                assert shop.seen() == expected.get(policy, ["ep1/no_vocals.wav", "ep1/vocals.wav"])
+                assert paid(shop) == 1
+                assert shop.litter() == []
+
+    story(told)
+
+
+@pytest.mark.parametrize("place", ["outbox", "inbox"])
+def test_a_right_that_vanishes_after_the_charge_holds_as_permission_and_names_no_hidden_file(
+    tmp_path: Path, place: str
+) -> None:
+    async def told() -> None:
+        with Share(tmp_path / place) as share:
+            async with Workshop(tmp_path) as shop:
+                fault, stage = ("download", Stage.DOWNLOAD) if place == "outbox" else ("delete", Stage.DELETE)
+                shop.sandbox.faults(f"{fault}:503*0")
+                await shop.drop("ep1.wav")
+                await shop.until_job("it is paid", stage=stage)
+                share.refuse(errno.EACCES, "create", "mknod", "mkdir", "rename", "rename2", "link", "tmpfile")
+                shop.sandbox.faults()
+                job = await shop.until_job("it is held", state=State.HELD, hold=Hold.PERMISSION)
+                assert str(tmp_path / place) in (job.hold_reason or "")
+                assert "0:0" in (job.hold_reason or "")
+                assert ".lalald" not in (job.hold_reason or "")
+                assert "mounted" not in (job.hold_reason or "")
+                share.answer()
+                await shop.until_job("it goes on without being asked", state=State.DONE)
+                assert paid(shop) == 1
+                assert shop.litter() == []
+
+    story(told)
+
+
+@pytest.mark.parametrize("policy", ["move", "delete"])
+@pytest.mark.parametrize("below", ["", "podcasts/"])
+def test_a_source_in_a_read_only_folder_is_not_paid_for(tmp_path: Path, policy: str, below: str) -> None:
+    async def told() -> None:
+        place = tmp_path / "inbox" / below
+        mount_disk(place)
+        async with Workshop(tmp_path, on_success=policy) as shop:
+            shop.sandbox.faults("upload:503*0")
+            await shop.drop(f"{below}ep1.wav")
+            make_read_only(place)
+            shop.sandbox.faults()
+            job = await shop.until_job("it is held", state=State.HELD, hold=Hold.PERMISSION, stage=Stage.SPLIT)
+            for words in (str(place).rstrip("/"), "0:0", "Read-only", "Mount it for writing", "Nothing was charged"):
+                assert words in (job.hold_reason or ""), job.hold_reason
+            assert paid(shop) == 0
+            make_read_only(place, writable_again=True)
+            await shop.until_job("it goes on without being asked", state=State.DONE)
+            assert paid(shop) == 1
+
+    story(told)
+
+
+def test_a_source_that_is_kept_is_paid_for_in_a_read_only_inbox(tmp_path: Path) -> None:
+    async def told() -> None:
+        mount_disk(tmp_path / "inbox")
+        async with Workshop(tmp_path, on_success="keep") as shop:
+            shop.sandbox.faults("upload:503*0")
+            await shop.drop("ep1.wav")
+            make_read_only(shop.inbox)
+            shop.sandbox.faults()
+            await shop.until_job("it is done", state=State.DONE)
+
+    story(told)
+
+
+def test_a_failed_folder_that_may_not_be_written_counts_before_the_charge(tmp_path: Path) -> None:
+    async def told() -> None:
+        failed = tmp_path / "elsewhere"
+        mount_disk(failed)
+        async with Workshop(tmp_path, failed_dir=str(failed)) as shop:
+            shop.sandbox.faults("upload:503*0")
+            await shop.drop("ep1.wav")
+            make_read_only(failed)
+            shop.sandbox.faults()
+            job = await shop.until_job("it is held", state=State.HELD, hold=Hold.PERMISSION, stage=Stage.SPLIT)
+            assert str(failed) in (job.hold_reason or "")
+            assert paid(shop) == 0
+            make_read_only(failed, writable_again=True)
+            await shop.until_job("it goes on", state=State.DONE)
+
+    story(told)
+
+
+def chattr(change: str, path: Path) -> None:
+    done = subprocess.run(["chattr", change, path], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"no immutable files here: {done.stderr.strip()}")
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_an_immutable_source_is_not_paid_for(tmp_path: Path, what: str) -> None:
+    (tmp_path / "inbox/podcasts").mkdir(parents=True)
+    bound = tmp_path / "inbox/podcasts" / ("ep1.wav" if what == "file" else "")
+
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            shop.sandbox.faults("upload:503*0")
+            await shop.drop("podcasts/ep1.wav")
+            await asyncio.to_thread(chattr, "+i", bound)
+            try:
+                shop.sandbox.faults()
+                job = await shop.until_job("it is held", state=State.HELD, hold=Hold.PERMISSION, stage=Stage.SPLIT)
+                assert str(bound).rstrip("/") in (job.hold_reason or "")
+                assert paid(shop) == 0
+            finally:
+                await asyncio.to_thread(chattr, "-i", bound)
+            await shop.until_job("it goes on", state=State.DONE)
+
+    run(scenario())
+
+
+def test_a_release_tries_at_once(tmp_path: Path) -> None:
+    async def told() -> None:
+        with Share(tmp_path / "outbox") as share:
+            share.refuse(errno.EACCES, "mkdir")
+            async with Workshop(tmp_path) as shop:
+                await shop.drop("ep1.wav")
+                await shop.until_job("it is held", state=State.HELD, hold=Hold.PERMISSION)
+                for need in list(shop.worker.holds.folders.schedule._pauses):
+                    shop.worker.holds.folders.schedule.postpone(need, float("inf"))
+                share.answer()
+                await shop.ask(Request.RELEASE, 1)
+                await shop.until_job("it goes on", state=State.DONE)
+
+    story(told)
+
+
+@dataclass(frozen=True, slots=True)
+class CountedTrial(SourceTrial):
+    """Each try leaves a file."""
+
+    def __call__(self, _folders: object) -> None:
+        (Path(self.folder) / f"{len(os.listdir(self.folder))}").touch()
+
+
+def test_a_trial_counts_for_ten_minutes_until_a_remount_or_a_failure_there(tmp_path: Path) -> None:
+    async def told() -> None:
+        counted, other = tmp_path / "counted", tmp_path / "other"
+        counted.mkdir()
+        mount_disk(other)
+        async with Workshop(tmp_path) as shop:
+            preflight, trial = shop.bench.preflight, CountedTrial(str(other), str(counted), ())
+
+            async def tries() -> int:
+                await preflight.attempt(trial)
+                return len(os.listdir(counted))
+
+            assert [await tries(), await tries()] == [1, 1]
+            before = shop.clock.monotonic()
+            await shop.until(lambda: shop.clock.monotonic() - before > 610.0, "ten minutes have passed")
+            assert [await tries(), await tries()] == [2, 2]
+            mount_disk(tmp_path / "unrelated")
+            assert await tries() == 2
+            make_read_only(other)
+            assert [await tries(), await tries()] == [3, 3]
+            (job_id,) = await shop.drop("ep1.wav")
+            job = replace(await shop.job(job_id), inbox=str(other))
+            preflight.doubt(job)
+            assert [await tries(), await tries()] == [4, 4]
+            await shop.rest()
+
+    in_own_mounts(lambda: run(told(), speed=300.0))
+
+
+def test_many_files_of_a_folder_are_one_trial(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            await shop.drop(*(f"ep{number}.wav" for number in range(30)))
+            await shop.rest()
+            assert len(shop.bench.preflight._succeeded) == 2
+            assert shop.litter() == []
+
+    run(scenario())

@@ -1,0 +1,436 @@
+"""Some files always fail, and the service is well: the others go on beside them, and nothing is asked for without end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lalald.jobs.job import Hold, Request, Stage, State
+from lalald.sandbox.options import Options
+from tests.support.worker_driver import PLENTY, VOCALS, Workshop, run
+
+POISON = tuple(f"poison{number}.wav" for number in range(10))
+GOOD = tuple(f"good{number}.wav" for number in range(20))
+SOON_SECONDS = (
+    240.0  # of flying time, most of which is the machine's own: pauses of minutes are seen, and a busy machine is not
+)
+MULTISTEM = (("multistem", {"stem_list": ["drum"]}),)
+VOICE = (("change_voice", {"voice_pack_id": "ALEX_KAYE"}),)
+
+
+def subjects(shop: Workshop, operation: str) -> list[str]:
+    """The files of each request of an operation."""
+    requests = shop.sandbox.state()["requests"]
+    return [entry["subject"] or "" for entry in requests if entry["operation"] == operation]
+
+
+async def delivered(shop: Workshop, names: tuple[str, ...]) -> None:
+    async def all_are() -> bool:
+        done = {job.path for job in await shop.jobs() if job.state is State.DONE}
+        return set(names) <= done
+
+    await shop.until(all_are, "the good ones are delivered")
+
+
+@pytest.mark.parametrize(
+    ("fault", "asked"),
+    [
+        ("upload:400*0,code=internal_error,match=poison", VOCALS),
+        ("upload:reset_after*0,match=poison", VOCALS),
+        ("split:400*0,code=internal_error,match=poison", MULTISTEM),
+        ("*:503*0,match=poison", MULTISTEM),
+        ("batch:500*0,match=poison", VOCALS),
+        ("change_voice:503*0,match=poison", VOICE),
+        ("download:503*0,match=poison", VOCALS),
+        ("download:reset_before*0,match=poison", VOCALS),
+        ("check:size*0,extra_bytes=7,match=poison", VOCALS),
+        ("delete:500*0,match=poison", VOCALS),
+    ],
+    ids=str,
+)
+def test_ten_poison_files_do_not_keep_twenty_good_ones(fault: str, asked: Any, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, jitter=1.0, asked=asked, duplicates="process") as shop:
+            faults = [fault] if not fault.startswith("batch") else [fault, fault.replace("batch", "split")]
+            shop.sandbox.faults(*faults)
+            await shop.drop(*POISON)
+            await asyncio.sleep(60.0)
+            began_at = shop.clock.monotonic()
+            await shop.drop(*GOOD)
+            await delivered(shop, GOOD)
+            assert shop.clock.monotonic() - began_at < SOON_SECONDS
+            if fault.startswith(("delete", "check:size")):
+                return
+            jobs = {job.path: job for job in await shop.jobs()}
+            assert not any(jobs[name].state is State.DONE for name in POISON)
+            shop.sandbox.faults()
+            await delivered(shop, POISON)
+            assert all(count == 1 for count in shop.charges().values())
+
+    run(scenario())
+
+
+def test_poison_files_in_front_of_a_crowd_cost_it_seconds(tmp_path: Path) -> None:
+    """All of them are dropped at once, and the poison ones are first, and smallest."""
+
+    async def scenario() -> None:
+        async with Workshop(tmp_path, jitter=1.0) as shop:
+            shop.sandbox.faults("upload:400*0,code=internal_error,match=poison")
+            began_at = shop.clock.monotonic()
+            await shop.drop(*POISON, seconds=0.05)
+            await shop.drop(*GOOD)
+            await delivered(shop, GOOD)
+            assert shop.clock.monotonic() - began_at < SOON_SECONDS
+            assert len(subjects(shop, "upload")) < 90, "three for each at most, and not more and more of the poison"
+
+    run(scenario())
+
+
+def test_a_dead_download_host_keeps_nothing_from_the_others(tmp_path: Path) -> None:
+    """The tracks of ten tasks lie on a host that refuses connections; those of the others come as fast as ever."""
+
+    async def scenario() -> None:
+        async with Workshop(tmp_path, jitter=1.0, duplicates="process") as shop:
+            shop.sandbox.faults("check:http_link*0,url=http://127.0.0.1:9/track,match=poison")
+            await shop.drop(*POISON)
+
+            async def at_the_dead_host() -> bool:
+                return all(job.download_host == "127.0.0.1:9" and job.attempts for job in await shop.jobs())
+
+            await shop.until(at_the_dead_host, "each was tried there")
+            breaker = shop.worker.health.breakers["download"].of("127.0.0.1:9")
+            await asyncio.sleep(300.0)
+            assert breaker.is_open
+            began_at = shop.clock.monotonic()
+            await shop.drop(*GOOD)
+            await delivered(shop, GOOD)
+            assert shop.clock.monotonic() - began_at < SOON_SECONDS
+            assert breaker.is_open
+            assert "refused" in (shop.worker.trouble or "")
+
+    run(scenario())
+
+
+def test_one_task_that_spoils_every_check_is_asked_for_alone(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        options = Options(checks_per_minute=PLENTY, processing_seconds=30.0)
+        async with Workshop(tmp_path, options=options, jitter=1.0, duplicates="process") as shop:
+            shop.sandbox.faults("check:500*0,match=poison")
+            await shop.drop("poison.wav", *GOOD)
+
+            async def running() -> bool:
+                return all(job.stage is Stage.CHECK for job in await shop.jobs())
+
+            await shop.until(running, "all of them run")
+            shop.sandbox.advance(60.0)
+            began_at = shop.clock.monotonic()
+            await delivered(shop, GOOD)
+            assert shop.clock.monotonic() - began_at < SOON_SECONDS
+            assert (await shop.job(1)).stage is Stage.CHECK
+            (said,) = shop.journal.of("check.set_aside")
+            assert said["job"] == 1
+            before = len(subjects(shop, "check"))
+            (later,) = await shop.drop("later.wav")
+            await shop.until_job("it runs", later, stage=Stage.CHECK)
+            shop.sandbox.advance(60.0)
+            await delivered(shop, ("later.wav",))
+            asked = subjects(shop, "check")[before:]
+            assert all(names in ("poison.wav", "later.wav") for names in asked), "the next round is not poisoned again"
+            shop.sandbox.faults()
+            await delivered(shop, ("poison.wav",))
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("fault", ["400", "422", "500", "html", "half", "null"])
+def test_a_culprit_among_two_hundred_keeps_none_from_being_checked(fault: str, tmp_path: Path) -> None:
+    """199 paid tasks are done; one makes `/check/` fail for all it is asked for with. Two more spoil it at once."""
+
+    async def scenario() -> None:
+        options = Options(checks_per_minute=PLENTY, processing_seconds=3600.0)
+        async with Workshop(tmp_path, options=options, jitter=1.0, duplicates="process") as shop:
+            culprits = ("poison0.wav", "poison1.wav")
+            good = tuple(f"good{number}.wav" for number in range(60))
+            await shop.drop(culprits[0], *good[:30], culprits[1], *good[30:], seconds=0.02)
+
+            async def running() -> bool:
+                return all(job.stage is Stage.CHECK for job in await shop.jobs())
+
+            await shop.until(running, "all of them run")
+            shop.sandbox.faults(f"check:{fault}*0,match=poison")
+            shop.sandbox.advance(3600.0)
+            asked_before = shop.counts()["check"]
+            await delivered(shop, good)
+            assert shop.counts()["check"] - asked_before < 60
+            shop.sandbox.faults()
+            await delivered(shop, culprits)
+
+    run(scenario())
+
+
+def test_an_outage_of_checks_is_over_with_two_requests(tmp_path: Path) -> None:
+    """Every part of the halved request fails; once the service is back all are asked for together."""
+
+    async def scenario() -> None:
+        options = Options(checks_per_minute=PLENTY, processing_seconds=3600.0)
+        async with Workshop(tmp_path, options=options, jitter=1.0, duplicates="process") as shop:
+            await shop.drop(*(f"ep{number}.wav" for number in range(60)), seconds=0.02)
+
+            async def running() -> bool:
+                return all(job.stage is Stage.CHECK for job in await shop.jobs())
+
+            await shop.until(running, "all of them run")
+            shop.sandbox.faults("check:503*0")
+            before = shop.counts()["check"]
+            await asyncio.sleep(3600.0)
+            assert shop.counts()["check"] - before < 60, "within the breaker's pauses, halved or not"
+            shop.sandbox.advance(3600.0)
+            shop.sandbox.faults()
+            before = shop.counts()["check"]
+            await delivered(shop, tuple(f"ep{number}.wav" for number in range(60)))
+            assert shop.counts()["check"] - before <= 4
+
+    run(scenario(), speed=500.0)
+
+
+def test_no_answer_at_all_halves_nothing(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        options = Options(checks_per_minute=PLENTY, processing_seconds=3600.0)
+        async with Workshop(tmp_path, options=options, duplicates="process") as shop:
+            await shop.drop("poison.wav", *GOOD)
+
+            async def running() -> bool:
+                return all(job.stage is Stage.CHECK for job in await shop.jobs())
+
+            await shop.until(running, "all of them run")
+            shop.sandbox.faults("check:reset_after*9,match=poison")
+            before = len(subjects(shop, "check"))
+            await shop.until(lambda: len(subjects(shop, "check")) > before + 10, "it was asked again and again")
+            together = [names for names in subjects(shop, "check")[before:] if len(names.split(", ")) == 21]
+            assert len(together) >= 9
+            assert not shop.journal.of("check.set_aside")
+
+    run(scenario())
+
+
+def test_429_pauses_every_operation(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        options = Options(checks_per_minute=PLENTY, processing_seconds=3600.0)
+        async with Workshop(tmp_path, options=options) as shop:
+            await shop.drop("ep1.wav")
+            await shop.until_job("it runs", stage=Stage.CHECK)
+            shop.sandbox.faults("check:429*1,retry_after=100")
+            await shop.until(lambda: shop.worker.health.pause.wait_seconds > 50.0, "the service asks for a pause")
+            assert "429" in (shop.worker.trouble or "")
+            asked = sum(shop.counts().values())
+            await shop.drop("ep2.wav")
+            await asyncio.sleep(40.0)
+            assert sum(shop.counts().values()) == asked
+            await shop.until_job("it goes on when the pause is over", 2, stage=Stage.CHECK)
+            assert Counter(event for _, event, _ in shop.journal.events)["service.back"] == 1
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("asked", [MULTISTEM, VOICE, VOCALS], ids=["multistem", "change_voice", "stem_separator"])
+def test_a_single_start_without_batches_is_a_refusal_like_any_other(asked: Any, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, asked=asked) as shop:
+            shop.sandbox.faults("split:400*0,code=batch_not_avaliable", "change_voice:400*0,code=batch_not_avaliable")
+            await shop.drop("ep1.wav")
+            job = await shop.until_job("it fails", state=State.FAILED)
+            assert "batch_not_avaliable" in (job.error or "")
+            assert "Nothing was charged" in (job.error or "")
+            assert shop.counts().get("split", 0) + shop.counts().get("change_voice", 0) == 1
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1e12", "NaN", "Infinity", "[]", '"long"', "3600001"])
+def test_a_duration_that_cannot_be_is_asked_for_once_more_and_then_fails_unpaid(value: str, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            shop.sandbox.faults(f"upload:type*0,field=duration,value={value}")
+            await shop.drop("ep1.wav")
+            job = await shop.until_job("it fails", state=State.FAILED)
+            assert shop.counts()["upload"] == 2
+            assert "which cannot be" in (job.error or "")
+            assert "Nothing was spent" in (job.error or "")
+            assert shop.charges().total() == 0
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("fault", "uploads"),
+    [
+        ('upload:type*0,field=id,value=""', 10),
+        (f"upload:type*0,field=id,value={'x' * 300}", 10),
+        ("upload:null*0,field=id", 10),
+        ("upload:type*0,field=size,value=-5", 4),
+        ("upload:type*0,field=size,value=1e300", 4),
+        ("upload:type*0,field=size,value=7", 4),
+    ],
+    ids=str,
+)
+def test_an_upload_whose_answer_is_of_no_use_fails_at_last(fault: str, uploads: int, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            shop.sandbox.faults(fault)
+            await shop.drop("ep1.wav")
+            job = await shop.until_job("it fails", state=State.FAILED)
+            assert shop.counts()["upload"] == uploads
+            assert "Nothing was charged" in (job.error or "")
+
+    run(scenario(), speed=500.0)
+
+
+@pytest.mark.parametrize("value", ["0", "-1e9", "1e300", '"soon"', "1"])
+def test_an_absurd_expiry_is_not_believed(value: str, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            shop.sandbox.faults(f"upload:type*0,field=expires,value={value}")
+            await shop.drop("ep1.wav")
+            await shop.until_job("it is delivered", state=State.DONE)
+            assert shop.counts()["upload"] == 1
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("on_lost_task", ["hold", "resubmit"])
+@pytest.mark.parametrize("value", ['""', "x" * 300, "[]"], ids=["empty", "long", "a list"])
+def test_a_task_id_of_no_use_is_a_lost_task_and_never_paid_again_unasked(
+    value: str, on_lost_task: str, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path, asked=MULTISTEM, on_lost_task=on_lost_task) as shop:
+            shop.sandbox.faults(f"split:type*0,field=task_id,value={value}")
+            await shop.drop("ep1.wav")
+            job = await shop.until_job("a person decides", state=State.HELD, hold=Hold.LOST_TASK)
+            assert "charged" in (job.hold_reason or "")
+            assert shop.charges().total() == (1 if on_lost_task == "hold" else 2), (
+                "paid again once where it is asked for"
+            )
+            asked = shop.counts()["split"]
+            await asyncio.sleep(600.0)
+            assert shop.counts()["split"] == asked
+
+    run(scenario())
+
+
+def test_a_start_that_is_always_answered_without_use_keeps_its_key(tmp_path: Path) -> None:
+    """The service takes the key each time, and gives no id: that is bounded, and told in its words."""
+
+    async def scenario() -> None:
+        async with Workshop(tmp_path, asked=MULTISTEM) as shop:
+            shop.sandbox.faults("split:200*0,detail=Accepted.")
+            await shop.drop("ep1.wav")
+            job = await shop.until_job("a person decides", state=State.HELD, hold=Hold.LOST_TASK)
+            assert shop.counts()["split"] == 3
+            assert "3 times" in (job.hold_reason or "")
+            assert "it has no task_id" in (job.hold_reason or "")
+            assert shop.charges().total() == 0
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("fault", ["500", "html", "empty", "422"])
+def test_a_batch_that_fails_as_a_whole_is_halved_with_the_same_keys(fault: str, tmp_path: Path) -> None:
+    """One of many files makes the request fail, refused or answered in a way that cannot be read: it stands alone at last."""
+
+    async def scenario() -> None:
+        async with Workshop(tmp_path, jitter=0.5, duplicates="process") as shop:
+            names = (
+                *(f"a{number}.wav" for number in range(12)),
+                "poison.wav",
+                *(f"b{number}.wav" for number in range(12)),
+            )
+            shop.sandbox.faults("split:hang*0")
+            await shop.drop("first.wav")
+            await shop.until(lambda: shop.counts().get("split"), "the first start is on its way")
+            await shop.drop(*names)
+
+            async def gathered() -> bool:
+                return all(job.stage is Stage.SPLIT for job in await shop.jobs())
+
+            await shop.until(gathered, "everything is uploaded")
+            shop.sandbox.faults(*(f"{operation}:{fault}*0,match=poison" for operation in ("batch", "split")))
+            await delivered(shop, ("first.wav", *(name for name in names if name != "poison.wav")))
+            together = [entry.split(", ") for entry in subjects(shop, "batch") if "poison.wav" in entry]
+            assert len(together[0]) > 2
+            assert len(together[-1]) <= 2
+            assert len(together) < 20
+            if fault == "422":
+                await shop.until_job("refused alone, it fails alone", 14, state=State.FAILED)
+            shop.sandbox.faults()
+            if fault != "422":
+                await delivered(shop, ("poison.wav",))
+            assert shop.charges().total() == len(names) + (0 if fault == "422" else 1)
+            assert all(count == 1 for count in shop.charges().values()), "with the same keys nothing is paid twice"
+
+    run(scenario())
+
+
+def test_one_task_that_cannot_be_cancelled_keeps_no_other_from_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        options = Options(checks_per_minute=PLENTY, processing_seconds=36_000.0)
+        async with Workshop(tmp_path, options=options, duplicates="process") as shop:
+            await shop.drop("poison.wav", *GOOD[:5])
+
+            async def running() -> bool:
+                return all(job.stage is Stage.CHECK for job in await shop.jobs())
+
+            await shop.until(running, "all of them run")
+            shop.sandbox.faults("cancel:500*0,match=poison")
+            await shop.ask(Request.CANCEL, *range(1, 7))
+            for job_id in range(2, 7):
+                await shop.until_job("the others are cancelled", job_id, state=State.CANCELLED)
+            before = len([names for names in subjects(shop, "cancel") if names == "poison.wav"])
+            await asyncio.sleep(600.0)
+            tried = len([names for names in subjects(shop, "cancel") if names == "poison.wav"]) - before
+            assert 0 < tried < 600, "with the shortest pauses of all, half a second, and the breaker's"
+            shop.sandbox.faults()
+            await shop.until_job("it is cancelled at last", 1, state=State.CANCELLED)
+
+    run(scenario(), speed=500.0)
+
+
+@pytest.mark.parametrize("fault", ["400*1", "422*1", "500*3", "html*3"])
+def test_a_cancel_of_many_tasks_is_halved(fault: str, tmp_path: Path) -> None:
+    """Refused as a whole, or answered three times in a way that cannot be read, while each half of it is taken."""
+
+    async def scenario() -> None:
+        asked = [("multistem", {"stem_list": [stem]}) for stem in ("drum", "bass", "piano", "vocals")]
+        options = Options(checks_per_minute=PLENTY, processing_seconds=36_000.0)
+        async with Workshop(tmp_path, options=options, asked=asked) as shop:
+            await shop.drop("ep1.wav")
+            await shop.until_job("it runs", stage=Stage.CHECK)
+            shop.sandbox.faults(f"cancel:{fault}")
+            await shop.ask(Request.CANCEL, 1)
+            await shop.until_job("it is cancelled", state=State.CANCELLED)
+            assert [task["status"] for task in shop.sandbox.state()["tasks"]] == ["cancelled"] * 4
+            assert int(fault[-1]) + 2 <= shop.counts()["cancel"] <= int(fault[-1]) + 4
+
+    run(scenario())
+
+
+def test_a_task_that_runs_delays_no_other_of_its_job(tmp_path: Path) -> None:
+    """Each word of its progress is news of the task and not of the start that the job still owes."""
+
+    async def scenario() -> None:
+        options = Options(processing_seconds=8.0, checks_per_minute=PLENTY)
+        async with Workshop(tmp_path, options=options, asked=(*VOCALS, *MULTISTEM), jitter=1.0) as shop:
+            shop.sandbox.faults("split:503*3")
+            await shop.drop("a.wav")
+
+            async def both_run() -> bool:
+                return all(task.task_id is not None for task in (await shop.job()).tasks)
+
+            await shop.until(both_run, "both of its tasks run")
+            assert (await shop.job()).setbacks == 0
+
+    run(scenario())

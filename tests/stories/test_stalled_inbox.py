@@ -1,0 +1,129 @@
+"""An inbox on a share that stops answering in the middle of a look: it is told, the others go on, and it is taken up again."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from lalald.clock import Clock
+from lalald.filesystem.mount_pools import Disks
+from lalald.inbox.intake import Intake
+from lalald.inbox.scanning.native_watch import Watch
+from lalald.store.queries import InboxReport, Reports
+from tests.inbox.test_intake import Place, until
+from tests.support.fuse_mount import Share
+from tests.support.private_mounts import in_own_mounts
+from tests.support.running import own_disks
+
+
+@asynccontextmanager
+async def running(place: Place, disks: Disks) -> AsyncIterator[Intake]:
+    async with place.store() as place.thread:
+        intake = Intake(
+            place.inbox, place.thread, taken=lambda: None, clock=Clock(), disks=disks, log=place.log, probe_seconds=0.1
+        )
+        work = asyncio.create_task(intake.run())
+        try:
+            yield intake
+        finally:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+
+
+async def told_of(place: Place, *, available: bool) -> InboxReport:
+    """What `status` tells of the inbox, once it tells this."""
+    found: list[InboxReport] = []
+
+    async def told() -> bool:
+        with Reports.open(place.root / "state") as reports:
+            found[:] = reports.inboxes()
+        return bool(found) and found[0].available == available
+
+    await until(told, f"available: {available}")
+    return found[0]
+
+
+def place_at(root: Path, watch: str) -> Place:
+    root.mkdir()
+    return Place(root, watch=watch)
+
+
+@pytest.mark.parametrize(
+    ("watch", "operations"),
+    [("native", ()), ("polling", ()), ("polling", ("readdir",)), ("native", ("open",))],
+    ids=["native, nothing answers", "polled, nothing answers", "no folder is listed", "no file is opened"],
+)
+def test_an_inbox_that_dies_during_a_look_is_told_once_and_taken_up_again(
+    tmp_path: Path, watch: str, operations: tuple[str, ...]
+) -> None:
+    place, other = place_at(tmp_path / "share", watch), place_at(tmp_path / "disk", "native")
+
+    async def story() -> None:
+        with Share(place.folder) as share, own_disks(doubt_seconds=0.2, answer_seconds=0.4, stuck_seconds=1.5) as disks:
+            async with running(place, disks) as intake, running(other, disks):
+                await told_of(place, available=True)
+                share.stop_answering(*operations)
+                (share.far / "after.mp3").write_bytes(b"dropped by another machine")
+                intake.rescan()
+                report = await told_of(place, available=False)
+                assert report.since is not None
+                assert re.search("has not answered for|Nothing has moved for", report.reason or "")
+                other.put("meanwhile.mp3")
+                await other.wait_for(["meanwhile.mp3"])
+                share.answer()
+                assert (await told_of(place, available=True)).since is None
+                assert (await intake.scan()).files == 1
+                assert len(place.log.said("inbox.unavailable")) == 1
+                assert other.log.said("inbox.unavailable") == []
+
+    in_own_mounts(lambda: asyncio.run(story()))
+
+
+def test_an_inbox_that_never_answered_is_told_and_its_look_is_not_begun_again(tmp_path: Path) -> None:
+    place, answers = place_at(tmp_path / "share", "polling"), threading.Event()
+
+    async def story() -> None:
+        with own_disks(doubt_seconds=0.02, answer_seconds=0.05, ask=lambda _: answers.wait()) as disks:
+            held_up = [disks.on(str(place.folder), answers.wait) for _ in range(4)]
+            given_up = asyncio.gather(*held_up, return_exceptions=True)
+            try:
+                async with running(place, disks):
+                    report = await told_of(place, available=False)
+                    assert "has not answered for 0.07 seconds. Is its server down?" in (report.reason or "")
+                    await given_up
+                    answers.set()
+                    await told_of(place, available=True)
+                    assert len(place.log.said("inbox.unavailable")) == 1
+            finally:
+                answers.set()
+
+    asyncio.run(story())
+
+
+def test_the_end_of_watching_does_not_wait_for_a_share_that_is_being_watched(tmp_path: Path) -> None:
+    """Whoever adds a folder keeps the reader of all events meanwhile, and a dead one never is added."""
+
+    def story() -> None:
+        with Share(tmp_path / "inbox/mounted") as share:
+            watch = Watch(str(tmp_path / "inbox"), wake=lambda: None, skipped=lambda _: False)
+            watch.start()
+            share.stop_answering()
+            adding = threading.Thread(target=watch.add, args=("mounted",), daemon=True)
+            adding.start()
+            adding.join(0.5)
+            assert adding.is_alive()
+            began_at = time.monotonic()
+            watch.stop()
+            assert time.monotonic() - began_at < 1.0
+            share.answer()
+            adding.join(10.0)
+            assert not adding.is_alive()
+
+    in_own_mounts(story)

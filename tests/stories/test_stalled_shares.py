@@ -1,0 +1,210 @@
+"""Shares whose server stops answering in the middle of something: what lies there waits, says so, and keeps nobody else waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from lalald.jobs.job import Hold, Stage, State
+from tests.support.fuse_mount import Share
+from tests.support.private_mounts import in_own_mounts, mount_disk, unmount
+from tests.support.running import tree
+from tests.support.worker_driver import SPEED, Workshop, run
+
+ANSWERS = (
+    0.2 * SPEED,
+    0.5 * SPEED,
+    2.0 * SPEED,
+)  # until a share is doubted; for it to answer; for anything to move there
+DEAD = [f"dead{number}.wav" for number in range(8)]  # more than any lane has slots
+TRACKS = ["no_vocals.wav", "vocals.wav"]
+
+
+class Two:
+    """A workshop whose inbox or outbox is a share, and beside it another inbox and outbox on a disk that is well."""
+
+    def __init__(self, root: Path, **settings: object) -> None:
+        self.shop = Workshop(root / "share", answers=ANSWERS, **settings)  # type: ignore[arg-type]
+        self.inbox, self.outbox = root / "disk/inbox", root / "disk/outbox"
+        for folder in (self.inbox, self.outbox):
+            folder.mkdir(parents=True)
+
+    async def nothing_leaves(self, operation: str) -> None:
+        """Where the service refuses everything, nothing is asked of it for a while."""
+        await self.shop.until(
+            lambda: self.shop.worker.health.wait_seconds(operation) > 50.0, f"no {operation} is tried"
+        )
+
+    async def others_go_on(self, *names: str) -> None:
+        """Files of the other inbox come to their end, while the share does not answer."""
+        ids = await self.shop.drop(*names, inbox=self.inbox, outbox=str(self.outbox))
+        for job_id in ids:
+            await self.shop.until_job("the others go on", job_id, state=State.DONE)
+        async with asyncio.timeout(5.0 * SPEED):
+            await self.shop.worker.turn()
+        assert tree(self.outbox) == sorted(f"{name[:-4]}/{track}" for name in names for track in TRACKS)
+
+    async def held(self, *stages: Stage, names: list[str] = DEAD) -> None:
+        """All files of the share are held, and it is said once of each."""
+        for job_id in range(1, len(names) + 1):
+            job = await self.shop.until_job("it is held", job_id, state=State.HELD, hold=Hold.MOUNT)
+            assert job.stage in stages
+            assert re.search(
+                "has not answered for .* Is its server down|Nothing has moved for .* hang", job.hold_reason or ""
+            )
+        assert len(self.shop.journal.of("job.held")) == len(names)
+
+    async def delivered(self) -> None:
+        """Everything comes to its end, and was paid once."""
+        for job in await self.shop.jobs():
+            await self.shop.until_job("it goes on by itself", job.id, state=State.DONE)
+        assert set(self.shop.charges().values()) == {1}
+        assert self.shop.litter() == []
+
+
+def story(told: Callable[[], Awaitable[None]]) -> None:
+    in_own_mounts(lambda: run(told()))
+
+
+@pytest.mark.parametrize("operations", [(), ("read",)], ids=["nothing answers", "what is read never comes"])
+def test_an_inbox_that_dies_before_or_while_its_files_are_read(tmp_path: Path, operations: tuple[str, ...]) -> None:
+    async def told() -> None:
+        two = Two(tmp_path, jitter=1.0)
+        with Share(two.shop.inbox) as share:
+            async with two.shop as shop:
+                shop.sandbox.faults("upload:503*0")
+                await shop.drop(*DEAD)
+                await two.nothing_leaves("upload")
+                share.stop_answering(*operations)
+                shop.sandbox.faults()
+                await two.others_go_on("a.wav", "b.wav")
+                await two.held(Stage.UPLOAD)
+                share.answer()
+                await two.delivered()
+                assert tree(shop.inbox) == sorted(f"done/{name}" for name in DEAD)
+
+    story(told)
+
+
+def test_an_inbox_that_dies_between_the_uploads_and_the_splits(tmp_path: Path) -> None:
+    """Those that share a batch with its files are started all the same."""
+
+    async def told() -> None:
+        two = Two(tmp_path, jitter=1.0)
+        with Share(two.shop.inbox) as share:
+            async with two.shop as shop:
+                shop.sandbox.faults("split:429*0", "batch:429*0")
+                await shop.drop(*DEAD)
+                for job_id in range(1, len(DEAD) + 1):
+                    await shop.until_job("it is uploaded", job_id, stage=Stage.SPLIT)
+                await two.nothing_leaves("split stem_separator")
+                share.stop_answering()
+                shop.sandbox.faults()
+                await two.others_go_on("a.wav", "b.wav")
+                await two.held(Stage.SPLIT)
+                share.answer()
+                await two.delivered()
+
+    story(told)
+
+
+@pytest.mark.parametrize("operations", [(), ("write",), ("fsync",)], ids=["nothing answers", "write", "fsync"])
+def test_an_outbox_that_dies_while_tracks_arrive(tmp_path: Path, operations: tuple[str, ...]) -> None:
+    async def told() -> None:
+        two = Two(tmp_path)
+        with Share(two.shop.outbox) as share:
+            async with two.shop as shop:
+                shop.sandbox.faults("download:503*0")
+                await shop.drop(*DEAD)
+                for job_id in range(1, len(DEAD) + 1):
+                    await shop.until_job("it is paid", job_id, stage=Stage.DOWNLOAD)
+                share.stop_answering(*operations)
+                shop.sandbox.faults()
+                await two.others_go_on("a.wav", "b.wav")
+                await two.held(Stage.DOWNLOAD)
+                await shop.until(lambda: shop.journal.of("folder.unavailable"), "`status` tells of the outbox")
+                share.answer()
+                await two.delivered()
+                assert [said["folder"] for said in shop.journal.of("folder.unavailable")] == [str(shop.outbox)]
+                assert shop.seen() == sorted(f"{name[:-4]}/{track}" for name in DEAD for track in TRACKS)
+
+    story(told)
+
+
+@pytest.mark.parametrize("operations", [(), ("rename2", "rename", "link")], ids=["nothing answers", "renames"])
+def test_a_done_folder_that_dies_while_files_are_filed_away(tmp_path: Path, operations: tuple[str, ...]) -> None:
+    async def told() -> None:
+        done = tmp_path / "filed"
+        two = Two(tmp_path, done_dir=str(done))
+        with Share(done) as share:
+            async with two.shop as shop:
+                shop.sandbox.faults("delete:503*0")
+                await shop.drop(*DEAD)
+                for job_id in range(1, len(DEAD) + 1):
+                    await shop.until_job("it is delivered", job_id, stage=Stage.DELETE)
+                share.stop_answering(*operations)
+                shop.sandbox.faults()
+                two.shop.handling["done_dir"] = "done"
+                await two.others_go_on("a.wav", "b.wav")
+                await two.held(Stage.ARCHIVE)
+                share.answer()
+                await two.delivered()
+                assert tree(done) == DEAD
+
+    story(told)
+
+
+def test_a_failed_folder_that_dies_keeps_no_other_failure_from_its_place(tmp_path: Path) -> None:
+    async def told() -> None:
+        refused = tmp_path / "refused"
+        two = Two(tmp_path, failed_dir=str(refused))
+        with Share(refused) as share:
+            async with two.shop as shop:
+                shop.sandbox.faults("upload:400*0")
+                await shop.drop("first.wav")
+                await shop.until_job("it is put where failures belong", state=State.FAILED, filed=True)
+                share.stop_answering()
+                await shop.drop(*DEAD)
+                shop.handling["failed_dir"] = "failed"
+                (last,) = await shop.drop("a.wav", inbox=two.inbox, outbox=str(two.outbox))
+                await shop.until_job("the others go on", last, state=State.FAILED, filed=True)
+                assert tree(two.inbox) == ["failed/a.wav", "failed/a.wav.error.txt"]
+                share.answer()
+                for job_id in range(2, len(DEAD) + 2):
+                    await shop.until_job("it goes on by itself", job_id, filed=True)
+                assert tree(refused) == sorted(
+                    [*DEAD, *(f"{name}.error.txt" for name in DEAD), "first.wav", "first.wav.error.txt"]
+                )
+                assert len(shop.journal.of("archive.failed")) <= len(DEAD)
+
+    story(told)
+
+
+def test_a_share_that_never_comes_back_stands_in_the_way_of_nothing_that_is_mounted_in_its_place(
+    tmp_path: Path,
+) -> None:
+    async def told() -> None:
+        two = Two(tmp_path)
+        share = Share(two.shop.outbox)
+        with share:
+            async with two.shop as shop:
+                shop.sandbox.faults("download:503*0")
+                await shop.drop(*DEAD)
+                for job_id in range(1, len(DEAD) + 1):
+                    await shop.until_job("it is paid", job_id, stage=Stage.DOWNLOAD)
+                share.stop_answering()
+                shop.sandbox.faults()
+                await two.held(Stage.DOWNLOAD)
+                unmount(shop.outbox)  # lazily: what waits there waits on
+                mount_disk(shop.outbox, "64m")
+                (shop.outbox / ".lalald").write_text((share.far / ".lalald").read_text())
+                await two.delivered()
+                assert shop.seen() == sorted(f"{name[:-4]}/{track}" for name in DEAD for track in TRACKS)
+                share.die()
+                mount_disk(shop.outbox)  # the share's own end unmounts it again
+
+    story(told)

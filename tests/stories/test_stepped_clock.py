@@ -1,0 +1,157 @@
+"""The wall clock is turned by a day while a job owes each of its stages: it is delivered and paid once all the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lalald.jobs.job import Hold, Stage, State
+from lalald.sandbox.server import Sandbox
+from tests.conftest import MakeHome
+from tests.support import SUPPORT
+from tests.support.running import Home, tree, until, write_wav
+from tests.support.worker_driver import Workshop, run
+
+DAY_SECONDS = 86400.0
+
+
+@pytest.mark.parametrize("stage", [Stage.UPLOAD, Stage.SPLIT, Stage.CHECK, Stage.DOWNLOAD, Stage.DELETE], ids=str)
+@pytest.mark.parametrize("step_seconds", [DAY_SECONDS, -DAY_SECONDS], ids=["a day on", "a day back"])
+def test_a_turned_clock_delays_nothing_and_pays_nothing_twice(
+    tmp_path: Path, stage: Stage, step_seconds: float
+) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            shop.sandbox.faults(f"{stage}:503*0")
+            await shop.drop("ep1.wav")
+            await shop.until(lambda: shop.counts().get(str(stage), 0) > 1, "it is tried again and again")
+            shop.clock.stepped_seconds = step_seconds
+            shop.sandbox.faults()
+            await shop.until_job("it goes on", state=State.DONE)
+            assert sum(shop.charges().values()) == 1
+            assert shop.seen() == ["ep1/no_vocals.wav", "ep1/vocals.wav"]
+
+    run(scenario())
+
+
+def test_minutes_that_the_service_refused_are_asked_for_again_though_the_clock_was_turned_back(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            shop.sandbox.faults("split:400*0,code=exceeded_duration")
+            await shop.drop("ep1.wav")
+            await shop.until_job("the service refuses it", state=State.HELD, hold=Hold.MINUTES)
+            shop.sandbox.faults()
+            shop.clock.stepped_seconds = -DAY_SECONDS
+            await shop.until_job("it is asked again", state=State.DONE)
+            assert sum(shop.charges().values()) == 1
+
+    run(scenario())
+
+
+def test_a_start_without_an_answer_is_asked_for_again_before_it_is_called_lost(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            shop.sandbox.faults("split:503*0")
+            await shop.drop("ep1.wav")
+            await shop.until(lambda: shop.counts().get("split", 0) > 1, "whether it started is not known")
+            shop.clock.stepped_seconds = DAY_SECONDS
+            asked = shop.counts()["split"]
+            await shop.until(lambda: shop.counts()["split"] > asked + 1, "it is asked for with its key")
+            assert (await shop.job()).state is State.WAITING
+            shop.sandbox.faults()
+            await shop.until_job("it had not started", state=State.DONE)
+            assert shop.counts()["upload"] == 1
+            assert sum(shop.charges().values()) == 1
+
+    run(scenario())
+
+
+def test_a_source_is_not_sent_again_because_the_clock_says_that_it_expired(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            shop.outbox.rename(tmp_path / "away")
+            await shop.drop("ep1.wav")
+            await shop.until_job("the outbox is away", state=State.HELD, hold=Hold.MOUNT)
+            shop.clock.stepped_seconds = DAY_SECONDS + 3600.0
+            (tmp_path / "away").rename(shop.outbox)
+            await shop.until_job("the outbox is back", state=State.DONE)
+            assert shop.counts()["upload"] == 1
+            assert sum(shop.charges().values()) == 1
+
+    run(scenario())
+
+
+def test_a_running_task_is_not_given_up_because_of_a_turned_clock_and_one_bad_answer(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            shop.sandbox.faults("split:stuck*0")
+            await shop.drop("ep1.wav")
+            running = await shop.until_job("it runs", stage=Stage.CHECK)
+            asked = shop.counts().get("check", 0)
+            shop.clock.stepped_seconds = DAY_SECONDS + 3600.0
+            shop.sandbox.faults("check:server_error,detail=Failed to extract information about task")
+            await shop.until(lambda: shop.counts().get("check", 0) > asked + 1, "it was asked for")
+            assert (await shop.job()).tasks[0].error is None
+            shop.sandbox.decide(str(running.tasks[0].task_id), "success")
+            await shop.until_job("it is delivered", state=State.DONE)
+            assert sum(shop.charges().values()) == 1
+
+    run(scenario(), speed=1200.0)
+
+
+def test_what_failed_in_this_run_is_known_though_the_clock_was_turned_back(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Workshop(tmp_path) as shop:
+            shop.sandbox.faults("upload:422*0")
+            await shop.drop("ep1.wav")
+            await shop.rest()
+            assert shop.worker.failed_count == 1
+            await shop.end()
+            await shop.begin()
+            shop.clock.stepped_seconds = -DAY_SECONDS
+            await shop.drop("ep2.wav")
+            await shop.rest()
+            assert shop.worker.failed_count == 1, "of this run"
+
+    run(scenario())
+
+
+def turn(home: Home, seconds: float) -> None:
+    """As a whole, for it is read all the time."""
+    written = home.root / "turned by"
+    new = written.with_suffix(".new")
+    new.write_text(str(seconds))
+    new.rename(written)
+
+
+@pytest.mark.parametrize("step_seconds", [DAY_SECONDS, -DAY_SECONDS], ids=["a day on", "a day back"])
+def test_the_program_goes_on_by_a_turned_clock_with_a_job_at_each_stage(
+    sandbox: Sandbox, make_home: MakeHome, step_seconds: float
+) -> None:
+    home = make_home(sandbox.url, checks_per_minute=600)
+    home.daemon = (str(SUPPORT / "stepped_clock.py"), str(home.config), str(home.root / "turned by"))
+    turn(home, 0.0)
+    home.start()
+    stages = ("delete", "download", "check", "split", "upload")
+    sandbox.faults(*(f"{stage}:503*0,match={stage}.wav" for stage in stages))
+    for pitch, stage in enumerate(stages, 200):
+        write_wav(home.inbox / f"{stage}.wav", pitch=pitch)
+        until(lambda stage=stage: tried(sandbox, stage), f"one is at its {stage}")  # type: ignore[misc] # bound here
+    turn(home, step_seconds)
+    sandbox.faults()
+    until(lambda: tree(home.inbox) == sorted(f"done/{stage}.wav" for stage in stages), "all go on")
+    assert {job["state"] for job in home.jobs()} == {"done"}
+    assert home.stop() == 0
+
+    turn(home, 0.0)
+    home.start()
+    write_wav(home.inbox / "late.wav", pitch=300)
+    until((home.inbox / "done" / "late.wav").exists, "it goes on after the clock was mended, too")
+    assert home.stop() == 0
+    assert len(sandbox.state()["charges"]) == len(stages) + 1, "each once"
+
+
+def tried(sandbox: Sandbox, stage: str) -> bool:
+    requests = sandbox.state()["requests"]
+    return any(entry["operation"] == stage and entry["status"] == 503 for entry in requests)

@@ -1,0 +1,14 @@
+"""The real daemon, which soon gives up a folder that does not answer: `python fast_loop.py CONFIG`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import partial
+from pathlib import Path
+
+from lalald.config import load
+from lalald.daemon.daemon import run
+from lalald.filesystem.mount_pools import Disks
+
+sys.exit(run(load(Path(sys.argv[1]), os.environ), open_disks=partial(Disks, doubt_seconds=0.3, answer_seconds=0.3)))

@@ -1,0 +1,149 @@
+"""The real program in a folder of its own, against a sandbox: what most tests start from."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+import wave
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lalald.filesystem.mount_pools import Disks
+
+DEADLINE_SECONDS = 30.0
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = DEADLINE_SECONDS) -> Any:
+    """What `condition` gives once it is true. AssertionError, naming `what`, when the deadline passes."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        time.sleep(0.02)  # between two looks at a condition, not in place of one
+    return found
+
+
+def write_wav(path: Path, seconds: float = 2.0, pitch: float = 220.0) -> bytes:
+    """A mono tone of 8 kHz; equal pitches give equal bytes. Appears under its name whole, as a careful program would do it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    hidden = path.with_name(f".{path.name}.making")
+    with wave.open(str(hidden), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        tone = (int(9000 * math.sin(2 * math.pi * pitch * n / 8000)) for n in range(int(8000 * seconds)))
+        file.writeframes(b"".join(struct.pack("<h", sample) for sample in tone))
+    content = hidden.read_bytes()
+    hidden.rename(path)
+    return content
+
+
+@contextmanager
+def own_disks(**behaviour: Any) -> Iterator[Disks]:
+    """Threads for a test, of which none is left at its end."""
+    disks = Disks(**behaviour)
+    try:
+        yield disks
+    finally:
+        for thread in disks.stop():
+            thread.join()
+
+
+def tree(folder: Path) -> list[str]:
+    """Every file below a folder, but for markers. What goes while it is looked at is not there."""
+    places = ((place, name) for place, _, names in os.walk(folder) for name in names if name != ".lalald")
+    return sorted(os.path.relpath(os.path.join(place, name), folder) for place, name in places)
+
+
+class Home:
+    """A configuration with its folders, and the daemon that runs there."""
+
+    def __init__(self, root: Path, api_url: str, rules: list[dict[str, Any]] | None = None, **settings: Any) -> None:
+        self.root = root
+        self.inbox, self.outbox, self.state = root / "inbox", root / "outbox", root / "state"
+        for folder in (self.inbox, self.outbox):
+            folder.mkdir(parents=True, exist_ok=True)
+        inbox = {
+            "path": str(self.inbox), "outbox": str(self.outbox), "settle": "0s",
+            "rules": rules or [{"name": "stems", "mode": "stem_separator", "presets": {"stem": "vocals"}}],
+            **settings.pop("inbox", {}),
+        }  # fmt: skip
+        self.settings = {"api_url": api_url, "state_dir": str(self.state), "inboxes": [inbox], **settings}
+        self.config = root / "config.yaml"
+        self.write_config()
+        self.process: subprocess.Popen[bytes] | None = None
+        self.log = root / "daemon.log"
+        self.python = sys.executable
+        self.variables: dict[str, str] = {}  # more of its environment
+        self.daemon: tuple[str, ...] = ("-m", "lalald", "run")  # as Python is asked for it
+        self.through: tuple[str, ...] = ()  # what starts the program: `setpriv …`, `unshare …`
+
+    def write_config(self) -> None:
+        self.config.write_text(yaml.safe_dump(self.settings, allow_unicode=True))
+
+    @property
+    def environ(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("LALALD_")}
+        return {**kept, **self.variables, "LALALD_LICENSE_KEY": "a-key", "LALALD_CONFIG": str(self.config)}
+
+    def command(
+        self, *arguments: str, environ: Mapping[str, str] | None = None, seconds: float = 60
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*self.through, self.python, "-m", "lalald", *arguments], env={**self.environ, **(environ or {})}, capture_output=True,
+            text=True, timeout=seconds, check=False, errors="surrogateescape",
+        )  # fmt: skip
+
+    def start(self, *, environ: Mapping[str, str] | None = None, wait: bool = True) -> subprocess.Popen[bytes]:
+        """The daemon; with `wait`, once it is ready."""
+        seen = self.log.read_bytes().count(b"daemon.ready") if self.log.exists() else 0
+        with self.log.open("ab") as log:
+            words = [*self.through, self.python, *self.daemon]
+            self.process = subprocess.Popen(words, env={**self.environ, **(environ or {})}, stderr=log, stdout=log)
+        if wait:
+            until(lambda: self.log.read_bytes().count(b"daemon.ready") > seen or self._ended(), "the daemon is ready")
+        return self.process
+
+    def _ended(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, f"the daemon ended:\n{self.log.read_text(errors='replace')[-3000:]}"
+        return False
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        assert self.process is not None
+        self.process.send_signal(number)
+        code = self.process.wait(20)
+        self.process = None
+        return code
+
+    def kill(self) -> None:
+        self.stop(signal.SIGKILL)
+
+    def jobs(self) -> list[dict[str, Any]]:
+        answer = self.command("jobs", "--json")
+        assert answer.returncode in (0, 1), answer.stderr
+        found: list[dict[str, Any]] = json.loads(answer.stdout)
+        return found
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.startswith("{")]
+        return [entry for entry in map(json.loads, lines) if entry.get("event") == event]
+
+    def rest(self, seconds: float = DEADLINE_SECONDS) -> list[dict[str, Any]]:
+        """The jobs once every one of them is at its end or held."""
+
+        def rested() -> list[dict[str, Any]]:
+            jobs = self.jobs()
+            return jobs if jobs and all(job["state"] in ("done", "failed", "held", "cancelled") for job in jobs) else []
+
+        found: list[dict[str, Any]] = until(rested, "every job came to rest", seconds)
+        return found
