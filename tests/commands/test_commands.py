@@ -835,14 +835,22 @@ def test_health_loads_next_to_nothing(shelf: Shelf) -> None:
                 "lalald.errors",
                 "lalald.daemon.streams",
             }
-            light = {"lalald.commands", "lalald.commands.health", "lalald.control.socket_server"}
+            light = {
+                "lalald.commands",
+                "lalald.commands.health",
+                "lalald.control",
+                "lalald.control.socket_server",
+                "lalald.daemon",
+            }
             assert ours == light | (
                 set()
                 if environ
                 else {
+                    "lalald.commands.access",
                     "lalald.commands.access.state_folder",
                     "lalald.config",
                     "lalald.config.paths",
+                    "lalald.config.yaml",
                     "lalald.config.yaml.source_text",
                 }
             )

@@ -138,7 +138,7 @@ def test_the_configuration_in_the_working_folder_is_pointed_at(verb: str, tmp_pa
 WITHOUT_A_HOME = """
 import os, sys
 import lalald.commands.check_config, lalald.commands.parser, lalald.config.loading, lalald.commands.status, lalald.__main__
-import lalald.commands.output.error_output, lalald.commands.json_output
+import lalald.commands.output.error_output, lalald.commands.output.json_output
 import importlib, pkgutil
 for module in pkgutil.iter_modules(lalald.commands.__path__):  # loads what this user may not be able to read itself
     importlib.import_module(f"lalald.commands.{module.name}")

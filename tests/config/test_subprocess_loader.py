@@ -97,11 +97,11 @@ def test_an_interpreter_that_is_gone_since_the_start_is_a_configuration_that_was
     script = """if True:
         import os, sys
         from pathlib import Path
-        from lalald.config import apart
+        from lalald.config import subprocess_loader
         from lalald.errors import ConfigError
         os.unlink(sys.executable)
         try:
-            apart.load(Path("config.yaml"), os.environ)
+            subprocess_loader.load(Path("config.yaml"), os.environ)
         except ConfigError as error:
             print(error)
     """

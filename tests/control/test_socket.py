@@ -185,12 +185,12 @@ def test_a_file_system_without_sockets_is_no_obstacle() -> None:
 
 
 CLIENT = """
-from lalald.control import ping, wake
+from lalald.control.socket_server import ping, wake
 print(wake("/sys/block"), ping("/sys/block", 2))
 """
 PRETENDER = """
 import socket
-from lalald.control import _nameless
+from lalald.control.socket_server import _nameless
 server = socket.socket(socket.AF_UNIX)
 server.bind(_nameless("/sys/class"))
 server.listen()
@@ -203,7 +203,7 @@ client.recv(1)
 
 def _somebody_else(program: str) -> list[str]:
     """What it needs is loaded first: the interpreter's own folder may be closed to others."""
-    return [sys.executable, "-c", f"import os, socket, lalald.control\n{BECOME_NOBODY}\n{program}"]
+    return [sys.executable, "-c", f"import os, socket, lalald.control.socket_server\n{BECOME_NOBODY}\n{program}"]
 
 
 @as_root

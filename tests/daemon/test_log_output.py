@@ -145,7 +145,7 @@ def test_an_error_that_ends_the_daemon_arrives_after_what_was_logged_before(tmp_
     program = f"""
 import sys
 from pathlib import Path
-from lalald import daemon
+from lalald.daemon import daemon
 from lalald.__main__ import guarded
 from lalald.config import Config
 from lalald.errors import StoreError

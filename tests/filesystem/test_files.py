@@ -139,7 +139,7 @@ def test_a_missing_folder_and_a_file_in_its_place_are_unavailable(tmp_path: Path
 def test_a_folder_without_the_right_to_write_is_named_with_the_user(open_folder: Path) -> None:
     """The right is tried, not asked for: in a process that has given root's away."""
     script = (
-        "import os, sys; from lalald import files\n"
+        "import os, sys; from lalald.filesystem import files\n"
         "from lalald.errors import FolderUnavailableError\n"
         "os.geteuid() or (os.setgid(65534), os.setuid(65534))\n"
         "try: files.check_folder(sys.argv[1])\n"
@@ -157,7 +157,7 @@ def test_a_read_only_mount_is_unavailable(small_disk: Path) -> None:
     with pytest.raises(FolderUnavailableError, match="cannot be written") as raised:
         files.check_folder(str(small_disk))
     assert raised.value.hint == "Mount it for writing."
-    script = "import errno; from lalald import files; print(files.right_hint(OSError(errno.EROFS, '')))"
+    script = "import errno; from lalald.filesystem import files; print(files.right_hint(OSError(errno.EROFS, '')))"
     under_systemd = {**os.environ, "INVOCATION_ID": "0" * 32}
     said = subprocess.run([sys.executable, "-c", script], env=under_systemd, capture_output=True, text=True, check=True)
     assert "ReadWritePaths=" in said.stdout
