@@ -17,6 +17,7 @@ _EVERY_SECONDS = 1.0
 def add_arguments(parser: ArgumentParser) -> None:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true", help="print JSON: an object")
+    how.add_argument("--prometheus", action="store_true", help="print metrics in Prometheus' text format")
     how.add_argument("--watch", action="store_true", help="on a terminal: update the screen every second, until Ctrl-C")
 
 
@@ -35,12 +36,22 @@ def run(arguments: Namespace) -> int:
                 "--watch draws on a terminal, and this is none.", hint="`lalald status --json` is for programs."
             )
         return _watch(folder, configured, mistake)
+    if arguments.prometheus:
+        return _print_metrics(folder, configured, mistake)
     overview = gather(folder, configured, mistake, time.time())
     if arguments.json:
         show_json(facts(overview))
     else:
         show(lines(overview, width_of_output()))
     return overview.exit_code
+
+
+def _print_metrics(folder: Path, configured: Folders | None, mistake: str | None) -> int:
+    from lalald.reports.metrics import prometheus
+
+    found = prometheus(folder, configured, mistake, time.time())
+    print(found.text, end="")
+    return found.exit_code
 
 
 def _watch(folder: Path, configured: Folders | None, mistake: str | None) -> int:
