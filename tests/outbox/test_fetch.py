@@ -128,7 +128,8 @@ def test_a_download_that_was_cut_goes_on_where_it_stopped(tmp_path: Path, server
 
 def test_a_killed_download_goes_on_where_it_stopped(tmp_path: Path, server: TrackServer) -> None:
     job, server.stop_at, server.stall = job_of(tmp_path, server.url), HALF, True
-    script = "import sys; from pathlib import Path; from tests.outbox import test_fetch as t; t.fetch(t.job_of(Path(sys.argv[1]), sys.argv[2]))"
+    fetching = "t.fetch(t.job_of(Path(sys.argv[1]), sys.argv[2]))"
+    script = f"import sys; from pathlib import Path; from tests.outbox import test_fetch as t; {fetching}"
     process = subprocess.Popen([sys.executable, "-c", script, tmp_path, server.url], cwd=ROOT)
     path, deadline = Path(outbox.staged_path(job, 1, 0)), time.monotonic() + 10
     while not path.exists() or path.stat().st_size < HALF:
