@@ -118,8 +118,8 @@ def unknown(noun: str, got: object, known: Iterable[str], *, kind: str = "") -> 
     `kind`: whose synonyms count, where the noun is another.
     """
     names = list(known)
-    shown = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
-    return f"unknown {noun} {quoted(got)} (known: {shown}){did_you_mean(str(got), names, kind or noun)}"
+    printable = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
+    return f"unknown {noun} {quoted(got)} (known: {printable}){did_you_mean(str(got), names, kind or noun)}"
 
 
 def did_you_mean(got: str, known: Iterable[str], kind: str = "") -> str:

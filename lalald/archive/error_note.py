@@ -11,7 +11,7 @@ from lalald.filesystem.files import (
     most_name_bytes,
     write_whole,
 )
-from lalald.filesystem.names import shown, with_ending
+from lalald.filesystem.names import printable, with_ending
 from lalald.filesystem.renaming import rename_without_replacing
 from lalald.jobs.failure_advice import what_to_do
 from lalald.jobs.job import Job, Task
@@ -30,7 +30,7 @@ def note_path(path: str) -> str:
 def text(job: Job) -> str:
     """What happened, what became of the money, and what to do next."""
     lines = [
-        f"lalald could not finish {shown(job.path)}.",
+        f"lalald could not finish {printable(job.path)}.",
         "",
         f"What happened:  {job.error or 'it is not known'}",
         f"Money:          {_money(job)}",

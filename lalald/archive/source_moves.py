@@ -33,7 +33,7 @@ from lalald.filesystem.files import (
     sha256_of,
     sync_folder,
 )
-from lalald.filesystem.names import numbered, shown, with_ending
+from lalald.filesystem.names import numbered, printable, with_ending
 from lalald.filesystem.placeholders import clear_own_litter, clear_reservation
 from lalald.filesystem.renaming import can_rename_between, rename_without_replacing
 from lalald.jobs.job import Job
@@ -196,7 +196,7 @@ def _into(
             continue
         step("moved")
         return target
-    raise FileError(f"{shown(found)} could not be given any name in {shown(folder)}.")
+    raise FileError(f"{printable(found)} could not be given any name in {printable(folder)}.")
 
 
 def is_aside(source: Source) -> bool:
@@ -256,7 +256,7 @@ def _copied(source: Source, found: str, folder: str, step: Step) -> str:
         with suppress(OSError, OverflowError):  # there are times that a file system does not take
             os.utime(hidden, ns=(facts.st_atime_ns, facts.st_mtime_ns))
         if sha256_of(hidden, from_disk=True) != digest:
-            raise FileError(f"{shown(folder)} gave back other bytes than were written.", hint="Check that disk.")
+            raise FileError(f"{printable(folder)} gave back other bytes than were written.", hint="Check that disk.")
     except BaseException:
         with suppress(OSError):
             os.unlink(hidden)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import cache
 
-from lalald.jobs.job import Handling, Job, State
+from lalald.jobs.job import Job, JobSettings, State
 
 
 def source_path(job: Job) -> str:
@@ -42,7 +42,7 @@ def filing_folders(job: Job) -> tuple[str, ...]:
     return tuple(dict.fromkeys((source_folder(job), filing_folder(job))))
 
 
-def _policy(handling: Handling, *, failed: bool) -> tuple[str, str]:
+def _policy(handling: JobSettings, *, failed: bool) -> tuple[str, str]:
     return (handling.on_failure, handling.failed_dir) if failed else (handling.on_success, handling.done_dir)
 
 

@@ -13,7 +13,7 @@ from lalald.commands.output.tables import say
 from lalald.errors import UsageError
 from lalald.jobs.job import Job, Request, Stage, State
 from lalald.jobs.prices import cost_text
-from lalald.reports.formatting import count, shown
+from lalald.reports.formatting import count, printable
 from lalald.store.queries import JobReport
 from lalald.store.request_writer import Kind, Requests
 
@@ -71,7 +71,7 @@ def _cancel_all(requests: Requests, arguments: Namespace) -> dict[str, Any]:
 def _tell(chosen: list[JobReport]) -> None:
     for report in chosen[:MOST_LINES]:
         job = report.job
-        say(f"job {job.id} {shown(job.path)}: {_what(job)}; {_spent(job)}")
+        say(f"job {job.id} {printable(job.path)}: {_what(job)}; {_spent(job)}")
     if len(chosen) > MOST_LINES:
         say(f"… and {count(len(chosen) - MOST_LINES, 'more job')}")
 

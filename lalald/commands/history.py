@@ -12,7 +12,7 @@ from lalald.commands.access.state_folder import state_dir
 from lalald.commands.output.json_output import show_json
 from lalald.commands.output.tables import Cell, PathCell, Section, show
 from lalald.jobs.prices import cost_text
-from lalald.reports.formatting import count, iso, moment, shown
+from lalald.reports.formatting import count, iso, moment, printable
 from lalald.reports.minutes_account import Minutes, local_midnight, minutes_account
 from lalald.store.charges import ChargeReport, Charges, Period, PeriodSum
 from lalald.store.queries import Reports
@@ -56,7 +56,9 @@ class History:
             when = f" in the last {_DAYS} days; `lalald history --month` shows everything" if by_day else " yet"
             yield Section(f"Nothing was charged{when}.")
             return
-        rows = [(one.period, shown(one.rule or "-"), cost_text(one.minutes), f"{one.charges:,}") for one in self.sums]
+        rows = [
+            (one.period, printable(one.rule or "-"), cost_text(one.minutes), f"{one.charges:,}") for one in self.sums
+        ]
         title = f"by day, the last {_DAYS} days" if by_day else "by month"
         yield Section(title, rows, ("DAY" if by_day else "MONTH", "RULE", "MINUTES", "TASKS"))
         yield Section("by rule", [_rule_row(one) for one in self._by_rule()], ("RULE", "INBOX", "MINUTES", "TASKS"))
@@ -114,8 +116,14 @@ def _charge_facts(charge: ChargeReport) -> dict[str, Any]:
 
 
 def _rule_row(one: PeriodSum) -> tuple[Cell, ...]:
-    return shown(one.rule or "-"), PathCell(shown(one.inbox or "-")), cost_text(one.minutes), f"{one.charges:,}"
+    return printable(one.rule or "-"), PathCell(printable(one.inbox or "-")), cost_text(one.minutes), f"{one.charges:,}"
 
 
 def _charge_row(charge: ChargeReport) -> tuple[Cell, ...]:
-    return moment(charge.at), f"#{charge.job_id}", PathCell(shown(charge.path)), charge.mode, cost_text(charge.minutes)
+    return (
+        moment(charge.at),
+        f"#{charge.job_id}",
+        PathCell(printable(charge.path)),
+        charge.mode,
+        cost_text(charge.minutes),
+    )

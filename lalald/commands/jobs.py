@@ -15,7 +15,7 @@ from lalald.errors import StoreError
 from lalald.jobs.job import Stage, State
 from lalald.jobs.job_warnings import warning_of
 from lalald.jobs.prices import cost_text
-from lalald.reports.formatting import count, shown, span
+from lalald.reports.formatting import count, printable, span
 from lalald.reports.job_json import job_facts
 from lalald.store.queries import JobReport, Reports
 
@@ -90,8 +90,8 @@ def _row(report: JobReport, now: float, *, wide: bool, with_reason: bool) -> lis
     cells = [
         Cell(str(job.id), "", "never", "right"),
         Cell(_state(report), STYLES.get(report.state, "")),
-        Cell(shown(job.path), "", "middle"),
-        *([Cell(shown(job.rule), "", "end")] if wide else []),
+        Cell(printable(job.path), "", "middle"),
+        *([Cell(printable(job.rule), "", "end")] if wide else []),
         Cell(cost_text(job.minutes) if job.minutes else "-", "", "never", "right"),
         Cell(span(now - job.updated_at), "", "never", "right"),
     ]
@@ -114,7 +114,7 @@ def _state(report: JobReport) -> str:
 
 def _reason(report: JobReport) -> str:
     job = report.job
-    return shown((job.hold_reason if job.hold else job.error or warning_of(job)) or "")
+    return printable((job.hold_reason if job.hold else job.error or warning_of(job)) or "")
 
 
 def _show_json(found: Iterable[JobReport]) -> int:

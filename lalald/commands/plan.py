@@ -16,7 +16,7 @@ from lalald.config import Config
 from lalald.errors import LalaldError, NoStoreError
 from lalald.inbox.readiness import ignore_broken_leases
 from lalald.jobs.prices import cost_text, free_text
-from lalald.reports.formatting import count, price, shown
+from lalald.reports.formatting import count, price, printable
 from lalald.reports.pricing import Plan, priced
 from lalald.store.queries import Reports
 
@@ -90,8 +90,8 @@ def _sections(plan: Plan, config: Config, left: float | None, trouble: str | Non
     else:
         rows = [
             (
-                shown(rule),
-                PathCell(shown(inbox)),
+                printable(rule),
+                PathCell(printable(inbox)),
                 f"{line.new:,}",
                 f"{line.waiting:,}",
                 f"{line.held:,}",
@@ -103,17 +103,17 @@ def _sections(plan: Plan, config: Config, left: float | None, trouble: str | Non
         yield Section("", rows, ("RULE", "INBOX", "NEW", "WAITING", "HELD", "MINUTES", "UNKNOWN"))
     yield Section("total", list(_totals(plan, config, left, trouble)))
     if plan.left_alone:
-        rows_alone = [(f"{files:,}", shown(reason)) for reason, files in plan.left_alone.most_common()]
+        rows_alone = [(f"{files:,}", printable(reason)) for reason, files in plan.left_alone.most_common()]
         yield Section("left alone", rows_alone)
     if plan.troubles:
-        yield Section("not examined", [(shown(trouble),) for trouble in plan.troubles])
+        yield Section("not examined", [(printable(trouble),) for trouble in plan.troubles])
 
 
 def _nothing_waits(plan: Plan, config: Config) -> str:
     """What is the case where there is nothing to price, and what to do."""
     if plan.troubles:
         return "Nothing waits to be processed, as far as the inboxes could be read."
-    inboxes = ", ".join(shown(str(inbox.path)) for inbox in config.inboxes)
+    inboxes = ", ".join(printable(str(inbox.path)) for inbox in config.inboxes)
     return f"Nothing waits to be processed. Put audio or video files into {inboxes}, then run `lalald plan` again."
 
 
@@ -146,7 +146,7 @@ def _totals(plan: Plan, config: Config, left: float | None, trouble: str | None)
         yield "", f"{count(plan.unfinished, 'new file')} {what}: the price may rise"
     yield from _limits(plan, config.minutes.per_day)
     if left is None:
-        yield "left", f"unknown: {shown(trouble or '')}"
+        yield "left", f"unknown: {printable(trouble or '')}"
         return
     yield (
         "left",

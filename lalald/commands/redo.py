@@ -9,10 +9,10 @@ from lalald.commands.access.job_selection import by_the_rules_of_now, each_once,
 from lalald.commands.access.state_folder import state_dir
 from lalald.commands.output.json_output import show_json
 from lalald.errors import UsageError
-from lalald.filesystem.names import shell_word
+from lalald.filesystem.names import shell_quoted
 from lalald.jobs.job import State
 from lalald.jobs.transitions import carried_again
-from lalald.reports.formatting import shown
+from lalald.reports.formatting import printable
 from lalald.reports.job_json import source
 from lalald.reports.pricing import duration_of
 from lalald.reports.quotes import facts, quote
@@ -53,8 +53,8 @@ def _job(reports: Reports, word: str) -> JobReport:
     path = os.path.abspath(word)
     found = reports.job_at(path)
     if found is None:
-        hint = f"`lalald explain {shell_word(word)}` says why the file was not processed."
-        raise UsageError(f"no job has processed {shown(path)}; no change was made.", hint=hint)
+        hint = f"`lalald explain {shell_quoted(word)}` says why the file was not processed."
+        raise UsageError(f"no job has processed {printable(path)}; no change was made.", hint=hint)
     return found
 
 
@@ -62,12 +62,12 @@ def _ended(report: JobReport) -> JobReport:
     job = report.job
     if job.state not in (State.DONE, State.FAILED, State.CANCELLED):
         raise UsageError(
-            f"job {job.id} ({shown(job.path)}) is {report.state}; only one that has ended can be processed again. No change was made.",
+            f"job {job.id} ({printable(job.path)}) is {report.state}; only one that has ended can be processed again. No change was made.",
             hint=f"`lalald show {job.id}` shows its progress.",
         )
     if not os.path.lexists(source(job)):
         raise UsageError(
-            f"the file of job {job.id} is not at {shown(source(job))} any more; no change was made.",
+            f"the file of job {job.id} is not at {printable(source(job))} any more; no change was made.",
             hint="Drop it into the inbox: it is processed as a new file.",
         )
     return report

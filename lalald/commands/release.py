@@ -22,7 +22,7 @@ from lalald.commands.output.json_output import error_facts, show_json
 from lalald.commands.output.tables import say
 from lalald.errors import UsageError
 from lalald.jobs.job import Hold, HoldSource, Request, State
-from lalald.reports.formatting import charged, count, shown
+from lalald.reports.formatting import charged, count, printable
 from lalald.reports.quotes import Price, Quote, by_hold, together
 from lalald.reports.release_forecast import forecast
 from lalald.store.queries import HoldReport, JobReport
@@ -71,7 +71,7 @@ def _named(arguments: Namespace, folder: Path, requests: Requests) -> int:
         return ring(folder, quiet=True)
     show_quotes(quotes)
     for accepted in folders:
-        say(f"{shown(accepted)}: the folder that is there now is accepted")
+        say(f"{printable(accepted)}: the folder that is there now is accepted")
     return ring(folder)
 
 

@@ -8,7 +8,7 @@ from lalald.commands.access.job_selection import inbox_named, ring
 from lalald.commands.access.state_folder import state_dir
 from lalald.commands.output.json_output import show_json
 from lalald.commands.output.tables import say
-from lalald.reports.formatting import shown
+from lalald.reports.formatting import printable
 from lalald.store.request_writer import Kind, Requests
 
 
@@ -29,5 +29,5 @@ def run(arguments: Namespace) -> int:
     if arguments.json:
         show_json({"inboxes": scanned})
     else:
-        say("To be scanned: " + (", ".join(map(shown, inboxes)) if inboxes else "every inbox"))
+        say("To be scanned: " + (", ".join(map(printable, inboxes)) if inboxes else "every inbox"))
     return ring(folder, quiet=arguments.json)

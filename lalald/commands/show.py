@@ -18,7 +18,7 @@ from lalald.jobs.job import Job, Stage, State, Task, Track
 from lalald.jobs.job_results import results_folder
 from lalald.jobs.job_warnings import warnings_of
 from lalald.jobs.prices import cost_text
-from lalald.reports.formatting import count, moment, shown, span, trouble_told
+from lalald.reports.formatting import count, moment, printable, span, trouble_told
 from lalald.reports.hold_advice import to_do
 from lalald.reports.job_json import job_facts, source, task_state, track_path
 from lalald.store.queries import Charge, Fact, JobReport, Reports
@@ -53,19 +53,19 @@ def _job(report: JobReport, service: Fact | None) -> Section:
         rows += [("rate", told)] if (told := _rate(report)) else []
     rows += list(_troubles(job))
     if (folder := results_folder(job)) is not None:
-        rows.append(("results", shown(folder)))
+        rows.append(("results", printable(folder)))
     if job.state is State.WAITING and job.stage is not Stage.ARCHIVE and service and service.value.get("trouble"):
         rows.append(("service", trouble_told(service)))
     rows += [
-        ("file", shown(source(job))),
-        ("dropped as", shown(job.path)),
-        ("inbox", shown(job.inbox)),
-        ("outbox", shown(job.handling.outbox)),
-        ("rule", shown(job.rule)),
+        ("file", printable(source(job))),
+        ("dropped as", printable(job.path)),
+        ("inbox", printable(job.inbox)),
+        ("outbox", printable(job.handling.outbox)),
+        ("rule", printable(job.rule)),
         ("size", f"{format_size(job.size)} ({job.size:,} bytes)"),
         ("duration", "unknown" if job.duration is None else format_duration(round(job.duration, 1))),
         ("minutes charged", _charged(job)),
-        ("source id", shown(job.source_id or "-")),
+        ("source id", printable(job.source_id or "-")),
         ("source expires", moment(job.expires_at)),
         ("sha256", job.sha256 or "-"),
     ]
@@ -81,7 +81,7 @@ def _rate(report: JobReport) -> str:
 
 def _steps(job: Job) -> Section:
     """What happened when, in the order of time; the steps of earlier tries are not kept."""
-    started = [(f"task {shown(task.title)} started", task.started_at) for task in job.tasks]
+    started = [(f"task {printable(task.title)} started", task.started_at) for task in job.tasks]
     known = [
         ("dropped", job.created_at),
         ("uploaded", job.uploaded_at),
@@ -95,7 +95,7 @@ def _steps(job: Job) -> Section:
 
 
 def _charge(charge: Charge) -> tuple[Cell, ...]:
-    return moment(charge.at), f"{cost_text(charge.minutes)} min", f"task {charge.task}", shown(charge.task_id)
+    return moment(charge.at), f"{cost_text(charge.minutes)} min", f"task {charge.task}", printable(charge.task_id)
 
 
 def _charged(job: Job) -> str:
@@ -112,12 +112,12 @@ def _troubles(job: Job) -> Iterator[tuple[Cell, ...]]:
     """What is wrong, and what to do about it."""
     if job.state is State.HELD:
         yield "held", f"{job.hold} since {moment(job.held_at)}"
-        yield "reason", shown(job.hold_reason or "-")
+        yield "reason", printable(job.hold_reason or "-")
     if job.error:
         waits = job.state is State.WAITING and job.twin_id is not None
-        yield ("waits", f"{shown(job.error)}{_since(job)}") if waits else ("error", shown(job.error))
+        yield ("waits", f"{printable(job.error)}{_since(job)}") if waits else ("error", printable(job.error))
     for warning in warnings_of(job):
-        yield "warning", shown(warning)
+        yield "warning", printable(warning)
     if job.state is State.WAITING and job.attempts and job.twin_id is None:  # a twin's end is not tried for
         yield "attempts", f"{count(job.attempts, 'time')} in vain{_since(job)}, next at {moment(job.due_at or None)}"
     if job.twin_id is not None:
@@ -146,8 +146,8 @@ def _task(job: Job, task: Task) -> Section:
     rows: list[tuple[Cell, ...]] = [
         ("state", task_state(job, task)),
         ("stage", str(task.stage)),
-        ("presets", shown(json.dumps(dict(task.presets), ensure_ascii=False))),
-        ("task id", shown(task.task_id or "-")),
+        ("presets", printable(json.dumps(dict(task.presets), ensure_ascii=False))),
+        ("task id", printable(task.task_id or "-")),
         ("idempotency key", task.idempotency_key or "-"),
         ("started", moment(task.started_at)),
         ("minutes charged", "-" if task.minutes is None or not task.task_id else cost_text(task.minutes)),
@@ -155,9 +155,9 @@ def _task(job: Job, task: Task) -> Section:
     if task.progress is not None:
         rows.append(("progress", Bar(task.progress)))
     if task.error:
-        rows.append(("error", shown(task.error)))
-    rows += [(f"track {shown(track.label)}", _track(track_path(job, track), track)) for track in task.tracks]
-    return Section(f"task {shown(task.title)}: {shown(task.mode)}", rows)
+        rows.append(("error", printable(task.error)))
+    rows += [(f"track {printable(track.label)}", _track(track_path(job, track), track)) for track in task.tracks]
+    return Section(f"task {printable(task.title)}: {printable(task.mode)}", rows)
 
 
 def _track(path: str | None, track: Track) -> str:
@@ -165,7 +165,7 @@ def _track(path: str | None, track: Track) -> str:
         return "not wanted by the rule"
     if path is None:
         return "missing: the service has not given it" if track.is_missing else "not delivered"
-    return shown(path) if track.size is None else f"{shown(path)} ({format_size(track.size)})"
+    return printable(path) if track.size is None else f"{printable(path)} ({format_size(track.size)})"
 
 
 def _since(job: Job) -> str:

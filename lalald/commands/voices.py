@@ -11,7 +11,7 @@ from lalald.commands.output.json_output import error_facts, show_json
 from lalald.commands.output.tables import Section, say, show
 from lalald.errors import ServiceError
 from lalald.presets import VOICES
-from lalald.reports.formatting import iso, moment, shown
+from lalald.reports.formatting import iso, moment, printable
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -63,8 +63,8 @@ def run(arguments: Namespace) -> int:
 def _show(packs: list[dict[str, Any]]) -> None:
     rows = [
         (
-            shown(pack["voice_pack_id"]),
-            shown(pack["name"]),
+            printable(pack["voice_pack_id"]),
+            printable(pack["name"]),
             moment(pack["created_at"]) if pack["own"] else "everybody's",
         )
         for pack in packs

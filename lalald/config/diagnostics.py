@@ -118,5 +118,5 @@ def spelled(where: Iterable[str | int]) -> str:
 
 
 def _key(step: str) -> str:
-    shown = "".join(char if char.isprintable() else "?" for char in step)
-    return shown if len(shown) <= 60 else shown[:59] + "…"
+    printable = "".join(char if char.isprintable() else "?" for char in step)
+    return printable if len(printable) <= 60 else printable[:59] + "…"

@@ -14,7 +14,7 @@ from lalald.errors import FileError
 from lalald.filesystem.folder_monitor import FolderMonitor
 from lalald.filesystem.mounts import waits_to_be_mounted
 from lalald.reports.attention import Attention, of_folder, of_unreadable
-from lalald.stages.context import Bench
+from lalald.stages.context import StageContext
 from lalald.worker.holds.hold_probes import Holds
 
 ANSWER_SECONDS = 1.0  # for a folder, while a person waits
@@ -25,12 +25,12 @@ class Availability:
 
     def __init__(
         self,
-        bench: Bench,
+        context: StageContext,
         inboxes: Inboxes,
         look_after: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
         holds: Holds,
     ) -> None:
-        self._bench = bench
+        self._context = context
         self._inboxes = inboxes
         self._look_after = look_after
         self._holds = holds
@@ -48,7 +48,7 @@ class Availability:
 
     def configure(self) -> None:
         """Watches the folders of the configuration in use."""
-        folders = {path for _, path in _folders(self._bench.config)}
+        folders = {path for _, path in _folders(self._context.config)}
         for path in self._watched - folders:
             self._monitor.leave(path)
         self._watched = folders
@@ -63,7 +63,7 @@ class Availability:
     async def look_at_all_again(self) -> None:
         """As often as the inboxes are scanned in full: what the kernel does not tell is noticed then."""
         while True:
-            await asyncio.sleep(min((inbox.rescan for inbox in self._bench.config.inboxes), default=3600.0))
+            await asyncio.sleep(min((inbox.rescan for inbox in self._context.config.inboxes), default=3600.0))
             self.look_at_all()
 
     async def attention(self) -> list[Attention]:
@@ -71,7 +71,7 @@ class Availability:
 
         Each folder is looked at for a second at most; the looks go on where that is not enough.
         """
-        folders = list(_folders(self._bench.config))
+        folders = list(_folders(self._context.config))
         reasons = await asyncio.gather(*(self._reason(kind, path) for kind, path in folders))
         away = [
             of_folder(kind, path, reason)
@@ -114,10 +114,10 @@ class Availability:
 
     async def _check(self, path: str) -> str | None:
         """Why the folder is unavailable; one that is back has its jobs probed at once."""
-        before = self._bench.folders.reason_of(path)
+        before = self._context.folders.reason_of(path)
         with suppress(FileError):
-            await self._bench.folders.check(path)
-        reason = self._bench.folders.reason_of(path)
+            await self._context.folders.check(path)
+        reason = self._context.folders.reason_of(path)
         if before is not None and reason is None:
             self._holds.look_at_folders_now()
         elif before is None and reason is not None:
@@ -127,7 +127,7 @@ class Availability:
     async def _watch(self, path: str) -> None:
         if not waits_to_be_mounted(path):
             with suppress(FileError):
-                await self._bench.disks.on(path, self._monitor.watch, path)
+                await self._context.disks.on(path, self._monitor.watch, path)
             if path not in self._watched:  # left meanwhile
                 self._monitor.leave(path)
 
@@ -144,7 +144,7 @@ class Availability:
 
     def _known_reason(self, kind: str, path: str) -> str | None:
         if kind != "inbox":
-            return self._bench.folders.reason_of(path)
+            return self._context.folders.reason_of(path)
         intake = self._inboxes.intakes.get(Path(path))
         state = intake.describe() if intake is not None and intake.has_answered else None
         return state.reason if state is not None and not state.available else None

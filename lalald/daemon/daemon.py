@@ -37,7 +37,7 @@ from lalald.daemon.time_zone import unknown_time_zone
 from lalald.errors import ConfigError, FileError, LalaldError, ServiceError, StoreError
 from lalald.filesystem.disk_errors import why_without_room
 from lalald.filesystem.known_folders import KnownFolders
-from lalald.filesystem.mount_pools import Disks
+from lalald.filesystem.mount_pools import MountPools
 from lalald.filesystem.placeholders import clear_own_litter
 from lalald.inbox.inspection_steps import InspectionSteps
 from lalald.inbox.intake import Intake
@@ -48,7 +48,7 @@ from lalald.media.inspections import Inspections
 from lalald.outbox.reservations import Reservations
 from lalald.reports import attention
 from lalald.reports.attention import UNREADABLE_HINT, Attention, RejectedConfig
-from lalald.stages.context import Bench
+from lalald.stages.context import StageContext
 from lalald.stages.precharge.budget import Budget
 from lalald.store import Store, StoreThread
 from lalald.store.rows import UnreadableJob
@@ -72,7 +72,7 @@ def run(
     environ: Mapping[str, str] = os.environ,
     open_store: Callable[[Path], Store] = Store.open,
     clock: Clock | None = None,
-    open_disks: Callable[[], Disks] = Disks,
+    open_disks: Callable[[], MountPools] = MountPools,
     stage_steps: StageSteps = StageSteps(),  # noqa: B008 - frozen, and the same for everybody
     open_inspections: Callable[[Path], Inspections] = Inspections,
 ) -> int:
@@ -108,7 +108,7 @@ class _Daemon:
         config: Config,
         open_store: Callable[[Path], Store],
         clock: Clock,
-        disks: Disks,
+        disks: MountPools,
         stage_steps: StageSteps,
         inspections: Inspections,
         *,
@@ -208,16 +208,16 @@ class _Daemon:
         facts = {"pid": os.getpid(), "version": __version__, "started_at": self.clock.now(), "config": str(config.path)}
         reserved, markers, refused_at = await self.store.run(lambda store: self._recovered(store, facts))
         found = await self.key_reader.read(config)
-        self.bench = Bench(
+        self.context = StageContext(
             config=config, api=self._client(config, found), store=self.store, clock=self.clock, budget=self._budget(config),
             read_key=self.key_reader.read, new_key=lambda: str(uuid.uuid4()), log=self.log, reservations=Reservations(reserved),
             folders=KnownFolders(markers, self.store.remember_folder, self.disks, self.clock, self.log, self.changed.set), disks=self.disks,
             batch_refused_at=refused_at, downloads=asyncio.Semaphore(config.transfers.downloads),
             inspections=self.inspections,
         )  # fmt: skip
-        self.worker = Worker(self.bench, look_again=self.inboxes.look_again, steps=self.stage_steps)
+        self.worker = Worker(self.context, look_again=self.inboxes.look_again, steps=self.stage_steps)
         await self.worker.holds.license.take(found)
-        self.availability = Availability(self.bench, self.inboxes, self._look_after, self.worker.holds)
+        self.availability = Availability(self.context, self.inboxes, self._look_after, self.worker.holds)
 
     def _recovered(
         self, store: Store, facts: dict[str, Any]
@@ -235,7 +235,7 @@ class _Daemon:
     async def _look_at_folder(self, directory: str) -> None:
         """At start: whether it is there, and what a crash left staged there; a share that never answers keeps nobody waiting."""
         try:
-            await self.bench.folders.check(directory)
+            await self.context.folders.check(directory)
             left = await self.disks.on(directory, outbox.staged_job_ids, directory)
             known = await self.store.run(partial(_jobs_of, left))
             await self.disks.on(directory, outbox.clear_staging, directory, known)
@@ -262,7 +262,7 @@ class _Daemon:
 
     def _budget(self, config: Config) -> Budget:
         async def left() -> float:
-            minutes = await self.bench.api.minutes_left()
+            minutes = await self.context.api.minutes_left()
             now = self.clock.now()
             await self.store.run(lambda store: store.set_fact("minutes", {"left": minutes, "at": now}, now))
             return minutes
@@ -300,7 +300,7 @@ class _Daemon:
             housekeeping.show_progress(self.worker, self.changed),
             housekeeping.show_status(self.worker, self.systemd, self.changed, self._condition),
             housekeeping.feed_watchdog(self.systemd, self._pulse),
-            housekeeping.trim_history(self.bench),
+            housekeeping.trim_history(self.context),
             self.availability.look_at_all_again(),
         ):
             self._look_after(work, "upkeep")
@@ -322,7 +322,7 @@ class _Daemon:
     def _condition(self) -> housekeeping.Condition:
         return housekeeping.Condition(
             self.inboxes.unavailable_count,
-            len(self.bench.folders.away),
+            len(self.context.folders.away),
             config_rejected=self.rejected is not None,
             unreadable_files=sum(intake.unreadable.count for intake in self.inboxes.intakes.values()),
         )
@@ -410,21 +410,21 @@ class _Daemon:
         """Jobs under way keep what they were matched with; files that were left alone are matched anew."""
         self.key_reader.forget()
         found = await self.key_reader.read(config)
-        before, self.config, self.bench.config = self.config, config, config
-        old_api, self.bench.api = self.bench.api, self._client(config, found)
+        before, self.config, self.context.config = self.config, config, config
+        old_api, self.context.api = self.context.api, self._client(config, found)
         self._say_if_the_credential_stays(found, old_api)
         await self.worker.holds.license.take(found, old_api.key)
         if config.state_dir != before.state_dir:
             hint = "Restart lalald to use another state folder."
             self.log.warning("config.state_dir_ignored", state_dir=str(before.state_dir), hint=hint)
         if config.transfers != before.transfers:
-            self.bench.downloads = asyncio.Semaphore(config.transfers.downloads)
-        self.bench.budget.limits = config.minutes
-        self.bench.budget.outdated()
+            self.context.downloads = asyncio.Semaphore(config.transfers.downloads)
+        self.context.budget.limits = config.minutes
+        self.context.budget.outdated()
         self.lines.change(config.log)
         self._warn()
         kept = {inbox.path: inbox for inbox in config.inboxes}
-        self.bench.folders.forget(_folders(config))
+        self.context.folders.forget(_folders(config))
         for directory in _folders(config):
             self._look_after(self._look_at_folder(directory), f"folder {directory}")
         self.inboxes.leave_all_but(kept)

@@ -10,7 +10,7 @@ from functools import partial
 from lalald.daemon.systemd import Systemd
 from lalald.jobs.job import Stage
 from lalald.jobs.transfer_progress import RateMeter, TransferProgress
-from lalald.stages.context import Bench
+from lalald.stages.context import StageContext
 from lalald.store import Store
 from lalald.store.queries import STOPPED_STEPS
 from lalald.worker.worker import Worker
@@ -22,27 +22,29 @@ TRIMMED_AT_ONCE = 20_000  # jobs; each portion reads the table of files once
 
 async def show_progress(worker: Worker, changed: asyncio.Event) -> None:
     """Once a second while bytes move, for `status`; asleep otherwise."""
-    bench = worker.bench
-    meter = RateMeter(bench.clock.monotonic)
+    context = worker.context
+    meter = RateMeter(context.clock.monotonic)
     while True:
-        await bench.moved.wait()
-        bench.moved.clear()
+        await context.moved.wait()
+        context.moved.clear()
         changed.set()
-        while bench.transfers:
+        while context.transfers:
             await asyncio.sleep(_TOLD_EVERY_SECONDS)
             changed.set()
-            await bench.store.run(partial(_set_progress, _progress(bench, meter)))  # on a full disk it stays as it was
+            await context.store.run(
+                partial(_set_progress, _progress(context, meter))
+            )  # on a full disk it stays as it was
         meter.forget_all_but(())
 
 
-def _progress(bench: Bench, meter: RateMeter) -> dict[int, TransferProgress]:
+def _progress(context: StageContext, meter: RateMeter) -> dict[int, TransferProgress]:
     """How far each job's transfers are, and how fast."""
     found = {}
-    meter.forget_all_but(bench.transfers)
-    for job_id, transfers in list(bench.transfers.items()):
+    meter.forget_all_but(context.transfers)
+    for job_id, transfers in list(context.transfers.items()):
         done = sum(transfer.progress for transfer, _ in transfers)
         moved = sum(transfer.progress - transfer.resumed_from for transfer, _ in transfers)
-        total = max(sum(size for _, size in transfers), bench.expected_bytes.get(job_id, 0))
+        total = max(sum(size for _, size in transfers), context.expected_bytes.get(job_id, 0))
         found[job_id] = TransferProgress(done, total, meter.measure(job_id, moved))
     return found
 
@@ -74,12 +76,12 @@ async def show_status(
 
 
 async def tell_status(worker: Worker, systemd: Systemd, condition: Condition) -> None:
-    counts, holds = await worker.bench.store.run(lambda store: (store.stage_counts(), store.holds()))
+    counts, holds = await worker.context.store.run(lambda store: (store.stage_counts(), store.holds()))
     named = {str(hold): count for hold, count in holds.items()}
     license_trouble = worker.holds.license.trouble
     reason = license_trouble.reason if license_trouble else None
     text = status_text(counts, named, condition, reason, worker.trouble)
-    full = worker.bench.store.trouble
+    full = worker.context.store.trouble
     systemd.status(f"everything waits for the state folder: {full} {text}" if full else text)
     if not full:
         await _note_trouble(worker)
@@ -88,7 +90,7 @@ async def tell_status(worker: Worker, systemd: Systemd, condition: Condition) ->
 
 async def _note_trouble(worker: Worker) -> None:
     """What is wrong with the service, and since when, for `status`; written only when it changed."""
-    trouble, now = worker.trouble, worker.bench.clock.now()
+    trouble, now = worker.trouble, worker.context.clock.now()
 
     def note(store: Store) -> None:
         known = store.fact("service")
@@ -96,20 +98,20 @@ async def _note_trouble(worker: Worker) -> None:
         if (before is None) != (trouble is None):
             store.set_fact("service", {"trouble": trouble, "since": now}, now)
 
-    await worker.bench.store.run(note)
+    await worker.context.store.run(note)
 
 
 async def _note_stopped_steps(worker: Worker) -> None:
     """Steps at which every job met the same exception, for `status`; written only when it changed."""
     stops = worker.guard.faults.stops
     stopped = [{"step": str(step), "error": stop.error, "since": stop.since} for step, stop in sorted(stops.items())]
-    now = worker.bench.clock.now()
+    now = worker.context.clock.now()
 
     def note(store: Store) -> None:
         if (store.fact(STOPPED_STEPS) or []) != stopped:
             store.set_fact(STOPPED_STEPS, stopped, now)
 
-    await worker.bench.store.run(note)
+    await worker.context.store.run(note)
 
 
 def status_text(
@@ -153,16 +155,16 @@ async def feed_watchdog(systemd: Systemd, pulse: Callable[[], Awaitable[bool]]) 
         await asyncio.sleep(systemd.watchdog_seconds / 2)
 
 
-async def trim_history(bench: Bench) -> None:
+async def trim_history(context: StageContext) -> None:
     """At start and once a day; in portions, between which other questions to the store have their turn."""
     while True:
-        before = bench.clock.now() - bench.config.history
-        newest = await bench.store.run(_newest_id)
+        before = context.clock.now() - context.config.history
+        newest = await context.store.run(_newest_id)
         trimmed = 0
         for first in range(1, newest + 1, TRIMMED_AT_ONCE):
-            trimmed += await bench.store.run(partial(_trim, before, range(first, first + TRIMMED_AT_ONCE)))
+            trimmed += await context.store.run(partial(_trim, before, range(first, first + TRIMMED_AT_ONCE)))
         if trimmed:
-            bench.log.info("history.trimmed", jobs=trimmed)
+            context.log.info("history.trimmed", jobs=trimmed)
         await asyncio.sleep(_DAY_SECONDS)
 
 

@@ -19,14 +19,14 @@ _LOOKED_AGAIN_SECONDS = 1.0
 async def all_carried(worker: Worker, inboxes: Inboxes) -> None:
     """Returns when everything is at its end, held, delivered as far as the service gave it, or failed transiently for ten minutes."""
     await inboxes.quiet()
-    store, clock = worker.bench.store, worker.bench.clock
+    store, clock = worker.context.store, worker.context.clock
     while True:
         worker.settled.clear()
         if await store.run(lambda store: store.waiting_count(clock.now()) - store.late_count()) <= 0:
             return
         if clock.monotonic() - worker.health.last_good_at > _WITHOUT_SUCCESS_SECONDS:
             reason = "the service has not answered as it should for ten minutes; the jobs wait for the next run"
-            worker.bench.log.error("run.abandoned", reason=reason)
+            worker.context.log.error("run.abandoned", reason=reason)
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(_LOOKED_AGAIN_SECONDS):
@@ -35,8 +35,8 @@ async def all_carried(worker: Worker, inboxes: Inboxes) -> None:
 
 async def exit_code(worker: Worker) -> int:
     """0 where all is done, 1 where something failed, is held, set aside, or waits."""
-    store, clock = worker.bench.store, worker.bench.clock
-    inboxes = [str(inbox.path) for inbox in worker.bench.config.inboxes]
+    store, clock = worker.context.store, worker.context.clock
+    inboxes = [str(inbox.path) for inbox in worker.context.config.inboxes]
     held = await store.run(lambda store: store.holds())
     left = await store.run(lambda store: store.waiting_count(clock.now()))
     aside = await store.run(lambda store: any(SetAsideFiles(store.connection).of(inbox) for inbox in inboxes))
@@ -45,17 +45,17 @@ async def exit_code(worker: Worker) -> int:
 
 async def newest_charge(worker: Worker) -> int:
     """What a run's charges are told apart by."""
-    return await worker.bench.store.run(lambda store: Charges(store.connection).newest())
+    return await worker.context.store.run(lambda store: Charges(store.connection).newest())
 
 
 async def summary(worker: Worker, charges_before: int) -> RunSummary:
     """What the run came to, once nothing moves any more."""
-    store, clock = worker.bench.store, worker.bench.clock
+    store, clock = worker.context.store, worker.context.clock
 
     def gathered(store: Store) -> tuple[dict[str, int], int, float]:
         held = {str(hold): jobs for hold, jobs in store.holds().items()}
         return held, store.waiting_count(clock.now()), Charges(store.connection).minutes_after(charges_before)
 
     held, waiting, minutes = await store.run(gathered)
-    outboxes = list(dict.fromkeys(str(inbox.outbox) for inbox in worker.bench.config.inboxes))
+    outboxes = list(dict.fromkeys(str(inbox.outbox) for inbox in worker.context.config.inboxes))
     return RunSummary(worker.done_count, worker.failed_count, held, waiting, minutes, outboxes)

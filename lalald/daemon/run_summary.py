@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lalald.filesystem.names import shown
+from lalald.filesystem.names import printable
 from lalald.jobs.prices import cost_text
 
 
@@ -37,7 +37,7 @@ class RunSummary:
         """For people: one line for each fact that needs a person."""
         lines = [f"{self.done:,} done, {cost_text(self.minutes)} minutes charged."]
         if self.done:
-            lines.append(f"Results: {', '.join(map(shown, self.outboxes))}")
+            lines.append(f"Results: {', '.join(map(printable, self.outboxes))}")
         if self.failed:
             lines.append(f"{self.failed:,} failed: `lalald jobs --failed` says why.")
         if self.held:

@@ -9,7 +9,7 @@ from array import array
 from contextlib import suppress
 
 from lalald.errors import FolderPermissionError
-from lalald.filesystem.names import shown
+from lalald.filesystem.names import printable
 
 _GET_FLAGS = 0x80086601  # FS_IOC_GETFLAGS, ioctl_iflags(2)
 _BOUND_FLAGS = 0x10 | 0x20  # immutable, append only
@@ -20,15 +20,13 @@ def check_may_take(path: str) -> None:
     """What no trial with another file shows: this very file may be bound to its place. Raises FolderPermissionError, OSError."""
     file = os.lstat(path)
     if _is_immutable(path):
-        message = f"{shown(path)} is immutable: it cannot be moved or deleted."
+        message = f"{printable(path)} is immutable: it cannot be moved or deleted."
         raise FolderPermissionError(message, hint=f"Run `chattr -i -a` on it, or set {_KEEP}.")
     if os.geteuid() == 0:
         return
     folder = os.stat(os.path.dirname(path))
     if folder.st_mode & stat.S_ISVTX and os.geteuid() not in (folder.st_uid, file.st_uid):
-        message = (
-            f"{shown(path)} may not be moved by uid {os.geteuid()}: its folder is sticky, and both belong to others."
-        )
+        message = f"{printable(path)} may not be moved by uid {os.geteuid()}: its folder is sticky, and both belong to others."
         raise FolderPermissionError(message, hint=f"Take the sticky bit away (chmod -t), or set {_KEEP}.")
 
 

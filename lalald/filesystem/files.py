@@ -13,7 +13,7 @@ from io import FileIO
 
 from lalald.errors import DiskFullError, FileError, FolderPermissionError, FolderUnavailableError
 from lalald.filesystem.file_numbers import int64
-from lalald.filesystem.names import shown
+from lalald.filesystem.names import printable
 
 Step = Callable[[str], None]  # told after each change on disk, so that a test can stop there
 
@@ -60,14 +60,14 @@ def no_step(_done: str) -> None:
 
 def translated(error: OSError, path: str, root: str | None = None) -> FileError:
     """The error of an operation on `path`; `root` is the configured folder in which it lies."""
-    what = f"{shown(_visible(path))}: {error.strerror or error}."
+    what = f"{printable(_visible(path))}: {error.strerror or error}."
     if error.errno in _FULL:
         return DiskFullError(what, hint="Free some space there; the job resumes automatically.")
     if error.errno in _DENIED:
         return FolderPermissionError(f"{what} lalald runs as {whoami()} (uid:gid).", hint=right_hint(error))
     if error.errno in _AWAY or (root is not None and not os.path.isdir(root)):
         return FolderUnavailableError(
-            what, hint=f"Is {shown(root or os.path.dirname(path))} mounted? Work resumes when it is back."
+            what, hint=f"Is {printable(root or os.path.dirname(path))} mounted? Work resumes when it is back."
         )
     return FileError(what)
 
@@ -121,15 +121,17 @@ def check_folder(path: str) -> None:
         if error.errno not in (errno.ENOENT, errno.ENOTDIR):
             raise translated(error, path, path) from error
         hint = "Mount it or make it; lalald makes no configured folder itself: a missing one may be a late mount."
-        raise FolderUnavailableError(f"The folder {shown(path)} is missing.", hint=hint) from error
+        raise FolderUnavailableError(f"The folder {printable(path)} is missing.", hint=hint) from error
     if not stat.S_ISDIR(mode):
-        raise FolderUnavailableError(f"{shown(path)} is not a folder.", hint="Configure a folder, or put one there.")
+        raise FolderUnavailableError(
+            f"{printable(path)} is not a folder.", hint="Configure a folder, or put one there."
+        )
     try:
         _try_to_write(path)
     except OSError as error:
         if error.errno in _FULL | _AWAY:
             raise translated(error, path, path) from error
-        message = f"The folder {shown(path)} cannot be written by {whoami()} (uid:gid): {error.strerror}."
+        message = f"The folder {printable(path)} cannot be written by {whoami()} (uid:gid): {error.strerror}."
         if error.errno in _DENIED:
             raise FolderPermissionError(message, hint=right_hint(error)) from error
         raise FolderUnavailableError(message, hint="Check how it is mounted, or configure another folder.") from error

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from lalald.errors import DiskFullError, FileError, FolderPermissionError, FolderUnavailableError
 from lalald.filesystem.files import is_denied, is_full, right_hint, sync_file, sync_folder, whoami
-from lalald.filesystem.names import shown
+from lalald.filesystem.names import printable
 from lalald.filesystem.placeholders import hidden_path
 from lalald.filesystem.renaming import check_arrived, rename_without_replacing
 
@@ -21,7 +21,7 @@ def attempted(action: str, folder: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        message = f"lalald (uid:gid {whoami()}) cannot {action} in {shown(folder)}: {error.strerror or error}."
+        message = f"lalald (uid:gid {whoami()}) cannot {action} in {printable(folder)}: {error.strerror or error}."
         if is_full(error):
             raise DiskFullError(message, hint="Make room there.") from error
         if is_denied(error):
@@ -56,7 +56,7 @@ def check_content(path: str, folder: str) -> None:
     with attempted("read a file back", folder), open(path, "rb", buffering=0) as file:
         found = file.read()
     if found != CONTENT:
-        raise FileError(f"{shown(folder)} gave back other bytes than were written.", hint="Check that disk.")
+        raise FileError(f"{printable(folder)} gave back other bytes than were written.", hint="Check that disk.")
 
 
 def try_rename(here: str, there: str, folder: str) -> None:
@@ -98,7 +98,7 @@ def existing_folder(root: str, relative: str) -> str:
         deeper = os.path.join(folder, part)
         if not os.path.isdir(deeper):
             if os.path.lexists(deeper):
-                message = f"{shown(deeper)} is in the way: a folder of that name is needed."
+                message = f"{printable(deeper)} is in the way: a folder of that name is needed."
                 raise FileError(message, hint="Move it out of the way.")
             break
         folder = deeper

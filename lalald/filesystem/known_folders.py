@@ -10,8 +10,8 @@ from lalald.clock import Clock
 from lalald.errors import FolderUnavailableError
 from lalald.filesystem import markers as presence
 from lalald.filesystem.files import check_folder, free_bytes
-from lalald.filesystem.mount_pools import Disks
-from lalald.filesystem.names import shown
+from lalald.filesystem.mount_pools import MountPools
+from lalald.filesystem.names import printable
 
 Remember = Callable[[str, str | None, str | None, float], Awaitable[None]]  # path, marker, reason, when
 
@@ -35,7 +35,7 @@ class KnownFolders:
         self,
         markers: Mapping[str, str | None],
         remember: Remember,
-        disks: Disks,
+        disks: MountPools,
         clock: Clock,
         log: Any,
         changed: Callable[[], None] = lambda: None,
@@ -112,5 +112,7 @@ def _found(path: str, before: _Known) -> _Known:
     check_folder(path)
     found = presence.look(path, before.marker, before.folder, listed=False)
     if not found.available:
-        raise FolderUnavailableError(f"The folder {shown(path)}: {found.reason}.", hint="Work resumes when it is back.")
+        raise FolderUnavailableError(
+            f"The folder {printable(path)}: {found.reason}.", hint="Work resumes when it is back."
+        )
     return _Known(found.marker, found.folder, free_bytes=free_bytes(path))

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from lalald.filesystem.files import sync_file
-from lalald.filesystem.names import shell_word
+from lalald.filesystem.names import shell_quoted
 from lalald.filesystem.renaming import rename_without_replacing
 
 MARKER_NAME = ".lalald"
@@ -150,5 +150,5 @@ def _stranger(root: str, marker: str | None) -> str:
     what = f"its marker {MARKER_NAME} is missing" if marker is None else f"its marker {MARKER_NAME} is another one"
     return (
         f"{what}: this is not the folder that was there before, perhaps the empty mount point under it. "
-        f"If it is the right one, `lalald release {shell_word(root)}` accepts it"
+        f"If it is the right one, `lalald release {shell_quoted(root)}` accepts it"
     )

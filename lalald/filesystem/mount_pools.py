@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 from lalald.errors import FolderUnavailableError, OutOfResourcesError
 from lalald.filesystem.mounts import mounts_above
-from lalald.filesystem.names import shown
+from lalald.filesystem.names import printable
 
 Answer = TypeVar("Answer")
 
@@ -134,7 +134,7 @@ def _moves(thread_id: int) -> bytes:
     return b""
 
 
-class Disks:
+class MountPools:
     """One for the daemon, on its event loop. Asleep while nothing is under way."""
 
     def __init__(
@@ -247,7 +247,7 @@ class Disks:
         if not moved or moved != call.moved:
             call.moved, call.moved_at = moved, now
         elif now - call.moved_at >= self._stuck_seconds:
-            places = " and ".join(map(shown, call.folders))
+            places = " and ".join(map(printable, call.folders))
             words = f"Nothing has moved for {self._stuck_seconds:g} seconds in {places}."
             hint = "Does the disk or its server hang? Work resumes when it answers again."
             self._fall_silent(call.folders, words, hint)
@@ -275,7 +275,7 @@ class Disks:
 
     def _unanswered(self, folder: str) -> None:
         seconds = self._doubt_seconds + self._answer_seconds
-        words = f"The folder {shown(folder)} has not answered for {seconds:g} seconds."
+        words = f"The folder {printable(folder)} has not answered for {seconds:g} seconds."
         hint = "Is its server down? Work resumes when it answers."
         self._fall_silent((folder,), words, hint, is_asked=True)
 

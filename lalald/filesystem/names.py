@@ -32,7 +32,7 @@ def alike(entries: Sequence[str], name: str) -> list[str]:
     return [entry for entry in entries if fold(entry) == key]
 
 
-def shown(name: str) -> str:
+def printable(name: str) -> str:
     """A name for people and logs: what is not UTF-8 or cannot be printed is escaped."""
     if name.isprintable():
         return name
@@ -41,7 +41,7 @@ def shown(name: str) -> str:
     )
 
 
-def shell_word(path: str) -> str:
+def shell_quoted(path: str) -> str:
     """A path as it is typed in a shell: quoted where it must be, odd bytes as `$'\\xNN'` (bash, zsh, ksh)."""
     if path.isprintable():
         return shlex.quote(path)

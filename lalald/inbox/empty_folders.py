@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from lalald.inbox.explanation import own_folders
-from lalald.inbox.registration import Desk
+from lalald.inbox.registration import FileRegistrar
 from lalald.inbox.selection import rules
 from lalald.store.arrived_folders import ArrivedFolders
 
@@ -37,7 +37,7 @@ class EmptyFolders:
     Nothing wakes up but when a folder's time has come (`due_at`). After a restart the next full scan finds them again.
     """
 
-    def __init__(self, desk: Desk, empty_seconds: float = EMPTY_SECONDS) -> None:
+    def __init__(self, desk: FileRegistrar, empty_seconds: float = EMPTY_SECONDS) -> None:
         self._desk = desk
         self._empty_seconds = empty_seconds
         self._considered: set[str] = set()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lalald.config import Inbox, Rule
 from lalald.filesystem.file_numbers import int64
-from lalald.filesystem.names import shown
+from lalald.filesystem.names import printable
 from lalald.inbox.selection import excluded_names, partial_downloads, rules
 from lalald.store import Known, SkipReason
 
@@ -110,7 +110,7 @@ def explain(inbox: Inbox, path: str | Path, known: Known | None = None) -> Expla
     """What happens to the file at `path` (within the inbox, or absolute). `known` is what the store knows of it."""
     relative = within(inbox, path)
     if relative is None:
-        return Explanation(str(path), False, f"it is not in the inbox {shown(str(inbox.path))}")
+        return Explanation(str(path), False, f"it is not in the inbox {printable(str(inbox.path))}")
     if reason := refusal(inbox, relative) or _symlinked(inbox, relative):
         return Explanation(relative, False, reason)
     try:
@@ -124,7 +124,7 @@ def explain(inbox: Inbox, path: str | Path, known: Known | None = None) -> Expla
         return _explain_known(relative, known, choice)
     if control := partial_downloads.control_file(os.fspath(inbox.path), relative):
         return Explanation(
-            relative, False, f"its download is not finished: {shown(control)} is still there (*.aria2)", choice.rule
+            relative, False, f"its download is not finished: {printable(control)} is still there (*.aria2)", choice.rule
         )
     if leaves_changed_alone(inbox, known):
         return Explanation(relative, False, CHANGED_SKIP, choice.rule, None if known is None else known.job_id)
@@ -165,7 +165,7 @@ def _symlinked(inbox: Inbox, path: str) -> str | None:
     for name in path.split("/")[:-1]:
         folder = os.path.join(folder, name)
         if os.path.islink(folder):
-            return f"{shown(folder)} is a symlink, and symlinks are not followed"
+            return f"{printable(folder)} is a symlink, and symlinks are not followed"
     return None
 
 

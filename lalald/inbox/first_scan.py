@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from lalald.inbox.new_files import tasks
-from lalald.inbox.reconcile import Account, Chosen
+from lalald.inbox.reconcile import MatchedFile, Reconciliation
 from lalald.jobs.consent import price_of
 from lalald.jobs.prices import cost_text
 
@@ -25,7 +25,7 @@ class FirstScanTally(NamedTuple):
         return FirstScanTally(self.files + 1, self.minutes + (minutes or 0.0), self.unknown + (minutes is None))
 
 
-class FirstLook:
+class FirstScan:
     """Tells old files from new ones until all that lay there at the first look is decided.
 
     Up to 20 files that a rule would take are taken. More look like an archive in which nobody meant to order anything: they are held
@@ -69,7 +69,7 @@ class FirstLook:
         else:
             self._old.difference_update(paths)
 
-    def decided(self, chosen: Sequence[Chosen], account: Account) -> None:
+    def decided(self, chosen: Sequence[MatchedFile], account: Reconciliation) -> None:
         """Counts files that lay there; one whose content or name is compared first is counted after that."""
         (self._new if self._old is None else self._old).difference_update(file.sight.path for file in chosen)
         counted = [file for _, file in account.taken]

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from lalald.config import Inbox
-from lalald.inbox.first_scan import FirstLook
+from lalald.inbox.first_scan import FirstScan
 from lalald.inbox.inspection_steps import InspectionSteps
-from lalald.inbox.readiness import Settling, Sight
-from lalald.inbox.reconcile import Chosen
+from lalald.inbox.readiness import FinishedFile, Settling
+from lalald.inbox.reconcile import MatchedFile
 from lalald.jobs.job import Job
 from lalald.jobs.unexpected_errors import is_exhaustion
 
@@ -25,13 +25,13 @@ PRICING_SECONDS = 10.0  # of reading durations at the first scan; `lalald plan` 
 class Looked:
     """Finished files with their rules, files that are not there, and files that cannot be read."""
 
-    chosen: list[Chosen] = field(default_factory=list)
+    chosen: list[MatchedFile] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
     troubled: list[tuple[str, OSError]] = field(default_factory=list)
     faulted: list[tuple[str, Exception]] = field(default_factory=list)  # by what nobody foresaw
 
 
-class Eyes:
+class FileInspector:
     """Looks at the files of one inbox. One look at a time."""
 
     def __init__(
@@ -47,7 +47,7 @@ class Eyes:
         self._steps = steps
         self._fate_again = fate_again
         self.settling = settling
-        self.first: FirstLook | None = None
+        self.first: FirstScan | None = None
         self._monotonic = monotonic
         self._pricing_seconds_left = PRICING_SECONDS
 
@@ -81,15 +81,15 @@ class Eyes:
         looked.chosen = [file for _, file in chosen]
         return looked
 
-    def _chosen(self, sight: Sight) -> Chosen:
+    def _chosen(self, sight: FinishedFile) -> MatchedFile:
         choice = self._steps.choose(self.inbox, sight.path)
         existing = self.first.fate(sight.path) if self.first is not None else None
         existing = existing or self._fate_again(sight.path)
         is_priced = existing not in (None, "skip") and choice.rule is not None
         duration = self._duration(sight) if is_priced else None
-        return Chosen(sight, choice, existing, duration)
+        return MatchedFile(sight, choice, existing, duration)
 
-    def _duration(self, sight: Sight) -> float | None:
+    def _duration(self, sight: FinishedFile) -> float | None:
         if self._pricing_seconds_left <= 0:
             return None
         began = self._monotonic()
@@ -98,11 +98,11 @@ class Eyes:
         self._pricing_seconds_left -= self._monotonic() - began
         return length.seconds
 
-    def read(self, files: Sequence[Chosen]) -> Looked:
+    def read(self, files: Sequence[MatchedFile]) -> Looked:
         """The files with the digest of their content."""
         by_path = {file.sight.path: file for file in files}
 
-        def hashed(path: str) -> Chosen:
+        def hashed(path: str) -> MatchedFile:
             return by_path[path]._replace(sha256=self._steps.sha256(os.path.join(self.inbox.path, path)))
 
         looked, faults = Looked(), Faults()
@@ -114,11 +114,11 @@ class Eyes:
                 looked.faulted.append((path, error))
         return looked
 
-    def tell_renamed(self, files: Sequence[tuple[Chosen, Job]]) -> Looked:
+    def tell_renamed(self, files: Sequence[tuple[MatchedFile, Job]]) -> Looked:
         """The files, each with the held job whose file it was, if that is not in its old place any more."""
         by_path = {file.sight.path: (file, job) for file, job in files}
 
-        def told(path: str) -> Chosen:
+        def told(path: str) -> MatchedFile:
             file, job = by_path[path]
             is_gone = not os.path.lexists(os.path.join(self.inbox.path, job.path))
             return file._replace(was=job.id, duration=job.duration) if is_gone else file._replace(was=0)

@@ -10,11 +10,11 @@ from lalald.config import Inbox
 from lalald.filesystem import files
 from lalald.inbox import explanation
 from lalald.inbox.explanation import Choice
-from lalald.inbox.reconcile import Account, Books, Chosen, settle_accounts
+from lalald.inbox.reconcile import MatchedFile, ReconcileStore, Reconciliation, settle_accounts
 from lalald.jobs.job import Job
 from lalald.media.inspections import Inspections
 
-Reconcile = Callable[[Books, Inbox, Iterable[Chosen], Sequence[str], str, float], Account]
+Reconcile = Callable[[ReconcileStore, Inbox, Iterable[MatchedFile], Sequence[str], str, float], Reconciliation]
 
 
 @dataclass(frozen=True, slots=True)

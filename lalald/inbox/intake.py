@@ -14,12 +14,12 @@ from lalald.config.quantities import format_duration
 from lalald.errors import FolderUnavailableError, StoreError, StoreRefusedError
 from lalald.filesystem import markers
 from lalald.filesystem.markers import Presence
-from lalald.filesystem.mount_pools import Disks
+from lalald.filesystem.mount_pools import MountPools
 from lalald.filesystem.mounts import Mounts
 from lalald.inbox.empty_folders import EMPTY_SECONDS, EmptyFolders
 from lalald.inbox.inbox_status import InboxState, ScanReport
 from lalald.inbox.inspection_steps import InspectionSteps
-from lalald.inbox.registration import Desk
+from lalald.inbox.registration import FileRegistrar
 from lalald.inbox.scanning.native_watch import Hints, Watch, WatchError
 from lalald.inbox.scanning.scan import sweep
 from lalald.inbox.scanning.unreadable import Unreadable
@@ -53,7 +53,7 @@ class Intake:
         taken: Callable[[], None],
         changed: Callable[[], None] = lambda: None,
         clock: Clock,
-        disks: Disks,
+        disks: MountPools,
         existing_override: str | None = None,
         log: Any,
         steps: InspectionSteps | None = None,
@@ -69,7 +69,7 @@ class Intake:
         self._disks = disks
         self._log = log
         self._steps = steps or InspectionSteps()
-        self._desk = Desk(
+        self._desk = FileRegistrar(
             inbox,
             store,
             taken=taken,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from lalald.config import Inbox, Rule
-from lalald.inbox.readiness import Sight
-from lalald.jobs.job import Handling, Hold, Task
+from lalald.inbox.readiness import FinishedFile
+from lalald.jobs.job import Hold, JobSettings, Task
 from lalald.store import Found, SkipReason
 
 
-def handling(inbox: Inbox, rule: Rule) -> Handling:
+def handling(inbox: Inbox, rule: Rule) -> JobSettings:
     """What inbox and rule say of a job, kept with it from now on."""
-    return Handling(
+    return JobSettings(
         outbox=str(inbox.outbox),
         output=rule.output,
         on_conflict=rule.on_conflict,
@@ -36,7 +36,7 @@ def tasks(rule: Rule) -> tuple[Task, ...]:
 
 def taken(
     inbox: Inbox,
-    sight: Sight,
+    sight: FinishedFile,
     rule: Rule,
     *,
     hold: Hold | None = None,
@@ -59,7 +59,9 @@ def taken(
     )
 
 
-def skipped(inbox: Inbox, sight: Sight, reason: SkipReason, note: str, *, found_at_first_scan: bool = False) -> Found:
+def skipped(
+    inbox: Inbox, sight: FinishedFile, reason: SkipReason, note: str, *, found_at_first_scan: bool = False
+) -> Found:
     """A file that does not become a job; the note says why in words."""
     return Found(
         inbox=str(inbox.path),

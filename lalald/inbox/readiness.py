@@ -31,7 +31,7 @@ class Writers(StrEnum):
     UNTOLD = "untold"
 
 
-class Sight(NamedTuple):
+class FinishedFile(NamedTuple):
     """A finished file; its path is within the inbox."""
 
     path: str
@@ -44,7 +44,7 @@ class Sight(NamedTuple):
 class Look:
     """What became of the files that were looked at. Those in none of the lists wait within `Settling`, or are empty."""
 
-    ready: list[Sight] = field(default_factory=list)
+    ready: list[FinishedFile] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
     troubled: list[tuple[str, OSError]] = field(default_factory=list)
     faulted: list[tuple[str, Exception]] = field(default_factory=list)  # by what nobody foresaw
@@ -161,7 +161,7 @@ class Settling:
                     found.ready.append(sight)
         return found
 
-    def _look(self, path: str, now: float) -> Sight | None:
+    def _look(self, path: str, now: float) -> FinishedFile | None:
         full_path = os.path.join(self._root, path)
         facts = os.lstat(full_path)
         if not stat.S_ISREG(facts.st_mode):
@@ -194,7 +194,7 @@ class Settling:
 
     def _judge(
         self, path: str, candidate: _Candidate, writers: Writers, facts: os.stat_result, now: float
-    ) -> Sight | None:
+    ) -> FinishedFile | None:
         if writers is Writers.SOME:
             longest = max(1.0, self.settle_seconds, candidate.pause_seconds * 2)
             candidate.pause_seconds = min(LONGEST_PAUSE_SECONDS, longest)
@@ -210,7 +210,7 @@ class Settling:
         if now - candidate.since < needed or facts.st_size == 0:
             self._wait(path, candidate, candidate.since + max(needed, 1.0))
             return None
-        return Sight(path, *seen, int64(facts.st_ino))
+        return FinishedFile(path, *seen, int64(facts.st_ino))
 
     def _wait(self, path: str, candidate: _Candidate, due_at: float) -> None:
         candidate.due_at = due_at

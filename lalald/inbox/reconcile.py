@@ -8,16 +8,16 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
 from lalald.config import Inbox
-from lalald.filesystem.names import shown
+from lalald.filesystem.names import printable
 from lalald.inbox import new_files as found
 from lalald.inbox.explanation import CHANGED_SKIP, EXISTING_SKIP, WAS_THERE, Choice, leaves_changed_alone
-from lalald.inbox.readiness import Sight
+from lalald.inbox.readiness import FinishedFile
 from lalald.jobs import transitions
-from lalald.jobs.job import Dropped, Hold, Job, State
+from lalald.jobs.job import Discarded, Hold, Job, State
 from lalald.store import FailedFile, Found, Known, SkipReason
 
 
-class Books(Protocol):
+class ReconcileStore(Protocol):
     """The part of the store that accounts are settled with."""
 
     def known_at(self, inbox: str, paths: Sequence[str]) -> dict[str, Known]: ...
@@ -26,14 +26,14 @@ class Books(Protocol):
     def failed_like(self, inbox: str, size: int) -> list[FailedFile]: ...
     def job(self, job_id: int) -> Job | None: ...
     def save(self, before: Job, after: Job) -> Job: ...
-    def held_like(self, inbox: str, sight: Sight) -> Job | None: ...
+    def held_like(self, inbox: str, sight: FinishedFile) -> Job | None: ...
     def readopt(self, job_id: int, found: Found, now: float) -> None: ...
 
 
-class Chosen(NamedTuple):
+class MatchedFile(NamedTuple):
     """A finished file with what the rules say of it."""
 
-    sight: Sight
+    sight: FinishedFile
     choice: Choice
     existing: str | None = None  # take, hold or skip: it lay there before the first look
     duration: float | None = None
@@ -42,26 +42,26 @@ class Chosen(NamedTuple):
 
 
 @dataclass(slots=True)
-class Account:
+class Reconciliation:
     """What became of the files. `doubtful` ones may be old failed files, only their content tells; others may be `renamed`."""
 
-    taken: list[tuple[int, Chosen]] = field(default_factory=list)
-    returned: list[tuple[Job, Chosen]] = field(default_factory=list)  # failed jobs as they were
+    taken: list[tuple[int, MatchedFile]] = field(default_factory=list)
+    returned: list[tuple[Job, MatchedFile]] = field(default_factory=list)  # failed jobs as they were
     left_alone: list[tuple[str, str]] = field(default_factory=list)  # path, why
-    doubtful: list[Chosen] = field(default_factory=list)
-    renamed: list[tuple[Chosen, Job]] = field(default_factory=list)  # perhaps: if the held job's file is gone
+    doubtful: list[MatchedFile] = field(default_factory=list)
+    renamed: list[tuple[MatchedFile, Job]] = field(default_factory=list)  # perhaps: if the held job's file is gone
 
 
 def settle_accounts(
-    store: Books, inbox: Inbox, files: Iterable[Chosen], gone: Sequence[str], hold_reason: str, now: float
-) -> Account:
+    store: ReconcileStore, inbox: Inbox, files: Iterable[MatchedFile], gone: Sequence[str], hold_reason: str, now: float
+) -> Reconciliation:
     """Forgets what is gone, then decides about each file, all in one transaction."""
     key = str(inbox.path)
     store.forget(key, gone)
     files = list(files)
     known = store.known_at(key, [file.sight.path for file in files])
-    account = Account()
-    owed: list[tuple[Found, Chosen]] = []
+    account = Reconciliation()
+    owed: list[tuple[Found, MatchedFile]] = []
     for file in files:
         before = known.get(file.sight.path)
         if before is not None and (before.size, before.mtime_ns) == (file.sight.size, file.sight.mtime_ns):
@@ -80,7 +80,7 @@ def settle_accounts(
     return account
 
 
-def _superseding(store: Books, before: Known | None, file: Chosen, now: float) -> Chosen:
+def _superseding(store: ReconcileStore, before: Known | None, file: MatchedFile, now: float) -> MatchedFile:
     """A job that nothing was paid for, held or failed, ends where its file has other content now: it would wait for nothing.
 
     The new one inherits the first look's hold; so does a file that has only got another name.
@@ -93,13 +93,13 @@ def _superseding(store: Books, before: Known | None, file: Chosen, now: float) -
         words = f"{old.error} The file has other content now, which is a job of its own."
         store.save(old, replace(transitions.given_up(old, now), error=words))
     elif old.state is State.HELD and old.source_id is None:
-        what = f"is {shown(file.sight.path)} now" if file.was else "changed before anything was spent on it"
-        store.save(old, transitions.after(old, Dropped(f"the file {what}"), now))
+        what = f"is {printable(file.sight.path)} now" if file.was else "changed before anything was spent on it"
+        store.save(old, transitions.after(old, Discarded(f"the file {what}"), now))
         return file._replace(existing="hold") if old.hold is Hold.FIRST_SCAN else file
     return file
 
 
-def _decided(inbox: Inbox, file: Chosen, hold_reason: str) -> Found:
+def _decided(inbox: Inbox, file: MatchedFile, hold_reason: str) -> Found:
     rule = file.choice.rule
     if file.existing == "skip":
         return found.skipped(inbox, file.sight, SkipReason.EXISTING, EXISTING_SKIP, found_at_first_scan=True)
@@ -114,7 +114,7 @@ def _decided(inbox: Inbox, file: Chosen, hold_reason: str) -> Found:
     return found.taken(inbox, file.sight, rule)
 
 
-def _comes_back(store: Books, inbox: Inbox, file: Chosen, account: Account, now: float) -> bool:
+def _comes_back(store: ReconcileStore, inbox: Inbox, file: MatchedFile, account: Reconciliation, now: float) -> bool:
     """Whether the file is one that failed before, dragged back under any name; or may be, which a second look will tell."""
     failed = store.failed_like(str(inbox.path), file.sight.size)
     name = os.path.basename(file.sight.path)
@@ -139,7 +139,7 @@ def _comes_back(store: Books, inbox: Inbox, file: Chosen, account: Account, now:
     return False
 
 
-def _is(old: FailedFile, file: Chosen) -> bool:
+def _is(old: FailedFile, file: MatchedFile) -> bool:
     """Sizes are equal. Inode numbers are given out again and mtimes are copied: where the content is known, one of them is not enough."""
     same_inode, same_mtime = old.inode == file.sight.inode, old.mtime_ns == file.sight.mtime_ns
     if old.sha256 is None:

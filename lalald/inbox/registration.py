@@ -14,15 +14,15 @@ from lalald.config import Inbox
 from lalald.errors import FolderUnavailableError
 from lalald.filesystem import markers
 from lalald.filesystem.markers import Presence
-from lalald.filesystem.mount_pools import Disks
+from lalald.filesystem.mount_pools import MountPools
 from lalald.inbox import rematch
 from lalald.inbox.explanation import NO_RULE, Choice, knowing
-from lalald.inbox.first_scan import HOLD_REASON, FirstLook
+from lalald.inbox.first_scan import HOLD_REASON, FirstScan
 from lalald.inbox.inbox_status import InboxState
-from lalald.inbox.inspection import Eyes, Looked
+from lalald.inbox.inspection import FileInspector, Looked
 from lalald.inbox.inspection_steps import InspectionSteps
 from lalald.inbox.readiness import Settling
-from lalald.inbox.reconcile import Account, Chosen
+from lalald.inbox.reconcile import MatchedFile, Reconciliation
 from lalald.inbox.scanning.unreadable import Unreadable
 from lalald.inbox.scanning.walk import Agreement
 from lalald.inbox.set_aside import RunsOnStore, SetAside
@@ -35,7 +35,7 @@ FILES_AT_ONCE = 500
 Answer = TypeVar("Answer")
 
 
-class Desk:
+class FileRegistrar:
     """Works off the files of one inbox: are they finished, which rule takes them, what does the store know of them."""
 
     def __init__(
@@ -45,7 +45,7 @@ class Desk:
         *,
         taken: Callable[[], None],
         clock: Clock,
-        disks: Disks,
+        disks: MountPools,
         existing: str | None,
         log: Any,
         steps: InspectionSteps,
@@ -63,7 +63,7 @@ class Desk:
         self._faults: list[tuple[str, Exception]] = []  # that several threads have met
         self._faulted_now: set[str] = set()
         self._folders_met: set[str] = set()  # since the last scan
-        self.eyes = Eyes(inbox, self.settling, clock.monotonic, steps, self._fate_again)
+        self.eyes = FileInspector(inbox, self.settling, clock.monotonic, steps, self._fate_again)
         self._store = store
         self._taken = taken
         self._disks = disks
@@ -79,7 +79,7 @@ class Desk:
         await self.aside.recall()
         seen, marker, jobs = await self._store.run(self._recall)
         if not seen:
-            self.eyes.first = FirstLook(self._existing or self.inbox.existing, jobs)
+            self.eyes.first = FirstScan(self._existing or self.inbox.existing, jobs)
         return marker
 
     def _recall(self, store: Store) -> tuple[bool, str | None, int]:
@@ -139,12 +139,12 @@ class Desk:
         first = self.eyes.first
         self.unreadable.forget_below([""])
         self.settling = Settling(self.root, self.inbox.settle, lease_tells=self.settling.lease_tells)
-        self.eyes = Eyes(self.inbox, self.settling, self.clock.monotonic, self.steps, self._fate_again)
+        self.eyes = FileInspector(self.inbox, self.settling, self.clock.monotonic, self.steps, self._fate_again)
         self.eyes.first = first
 
     def stranger_accepted(self) -> None:
         """Another folder stands there now, or more of it is looked into: what lies there is as old as at any first look."""
-        self.eyes.first = FirstLook(self._existing or self.inbox.existing)
+        self.eyes.first = FirstScan(self._existing or self.inbox.existing)
 
     def lease_tells(self, tells: bool) -> None:
         self.settling.lease_tells = tells
@@ -246,7 +246,7 @@ class Desk:
             met = self._faulted_now
             await self.aside.forget([path for path in chunk if path not in met and path not in self.settling])
 
-    async def _enter(self, chosen: Sequence[Chosen], gone: Iterable[str]) -> None:
+    async def _enter(self, chosen: Sequence[MatchedFile], gone: Iterable[str]) -> None:
         gone = await self.confirmed(list(gone))
         if not chosen and not gone:
             return
@@ -274,7 +274,7 @@ class Desk:
         self.presence_in_doubt = True
         return []
 
-    async def _settle(self, chosen: Sequence[Chosen], gone: list[str]) -> Account:
+    async def _settle(self, chosen: Sequence[MatchedFile], gone: list[str]) -> Reconciliation:
         now, inbox, reconcile = self.clock.now(), self.inbox, self.steps.reconcile
         try:
             account = await self._store.run(lambda store: reconcile(store, inbox, chosen, gone, HOLD_REASON, now))
@@ -291,15 +291,17 @@ class Desk:
             self._taken()
         return account
 
-    async def _settle_in_halves(self, chosen: Sequence[Chosen], gone: list[str], error: Exception) -> Account:
+    async def _settle_in_halves(
+        self, chosen: Sequence[MatchedFile], gone: list[str], error: Exception
+    ) -> Reconciliation:
         """Nothing was written: each half on its own, until the file that it is about stands alone."""
         if len(chosen) == 1 and not gone:
             await self.set_aside([(chosen[0].sight.path, error)])
-            return Account()
+            return Reconciliation()
         half = 0 if gone else len(chosen) // 2
         first = await self._settle(chosen[:half], gone)
         rest = await self._settle(chosen[half:], [])
-        return Account(doubtful=[*first.doubtful, *rest.doubtful], renamed=[*first.renamed, *rest.renamed])
+        return Reconciliation(doubtful=[*first.doubtful, *rest.doubtful], renamed=[*first.renamed, *rest.renamed])
 
     async def _came_back(self, job: Job) -> None:
         """The note beside its former place is taken away; where that fails it stays."""
@@ -330,7 +332,7 @@ class Desk:
 
     # saying
 
-    def _say(self, account: Account) -> None:
+    def _say(self, account: Reconciliation) -> None:
         for job_id, file in account.taken:
             rule = file.choice.rule
             held = file.existing == "hold"

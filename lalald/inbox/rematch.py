@@ -12,7 +12,7 @@ from lalald.config import Inbox, Rule
 from lalald.inbox import explanation, new_files
 from lalald.inbox.explanation import Choice
 from lalald.inbox.first_scan import HOLD_REASON, MOST_TAKEN
-from lalald.inbox.readiness import Sight
+from lalald.inbox.readiness import FinishedFile
 from lalald.jobs import consent, transitions
 from lalald.jobs import job as jobs
 from lalald.jobs.job import Hold, Job, Stage
@@ -54,7 +54,7 @@ def decide(
     decided = list(_decided_anew(inbox, files, choose))
     for path, known, rule in decided:
         if hold and _is_old(known):
-            sight = Sight(path, known.size, known.mtime_ns, 0)
+            sight = FinishedFile(path, known.size, known.mtime_ns, 0)
             store.take([new_files.taken(inbox, sight, rule, hold=Hold.FIRST_SCAN, hold_reason=HOLD_REASON)], now)
             held += 1
         else:

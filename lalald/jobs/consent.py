@@ -93,21 +93,21 @@ def is_within_approval(job: Job, needed: float) -> bool:
     return job.approved_minutes is None or covers(job.approved_minutes, job.minutes + needed)
 
 
-def objection(job: Job, shown: Seen | None) -> str | None:
+def objection(job: Job, printable: Seen | None) -> str | None:
     """Why a release of the held job must not be carried out: it is another question by now, or a higher price. None where it may."""
-    if shown is None:
+    if printable is None:
         return "the request names no price; release it again" if job.hold in PAYING else None
-    if (shown.hold, shown.source) != (job.hold, job.hold_source):
-        return f"it was held for {_named(shown.hold, shown.source)}, and is held for {_named(job.hold, job.hold_source)} now"
+    if (printable.hold, printable.source) != (job.hold, job.hold_source):
+        return f"it was held for {_named(printable.hold, printable.source)}, and is held for {_named(job.hold, job.hold_source)} now"
     if job.hold not in PAYING:
         return None
-    if shown.recipe != job.recipe:
+    if printable.recipe != job.recipe:
         return "its tasks were others when it was released"
     needed = price_of(to_pay(job), job.duration)
     if needed is None or needed == 0.0:
         return None
-    if shown.minutes is None or not covers(shown.minutes, needed):
-        told = "an unknown price" if shown.minutes is None else f"{cost_text(shown.minutes)} minutes"
+    if printable.minutes is None or not covers(printable.minutes, needed):
+        told = "an unknown price" if printable.minutes is None else f"{cost_text(printable.minutes)} minutes"
         return f"it was released for {told}, and costs {cost_text(needed)} now"
     return None
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-from lalald.filesystem.names import shown
+from lalald.filesystem.names import printable
 from lalald.jobs.failure_kinds import FailureKind, of_refusal
 from lalald.jobs.job import Job, Task, TaskFailure
 from lalald.jobs.prices import cost_text
@@ -84,7 +84,7 @@ def what_to_do(job: Job) -> str:
     found = [ADVICE[kind] for kind in kinds_of(job)] or [_UNKNOWN]
     words = " ".join(advice.words for advice in found if advice.words).format(id=job.id)
     retries = {advice.retry for advice in found}
-    drag = "" if job.handling.on_failure == "keep" else f"drag the file back into {shown(job.inbox)}, or "
+    drag = "" if job.handling.on_failure == "keep" else f"drag the file back into {printable(job.inbox)}, or "
     again = f"{drag}run `lalald retry {job.id}`."
     if retries == {Retry.IN_VAIN}:
         return f"{words} Trying this file again will not help."

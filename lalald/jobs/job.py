@@ -200,7 +200,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Handling:
+class JobSettings:
     """What the matched rule and inbox say of a job; kept with it, so that a reload changes no job under way."""
 
     outbox: str
@@ -221,7 +221,7 @@ class Handling:
 
     @classmethod
     @cache  # as many as there are rules, and one of them with each job that is read
-    def from_json(cls, text: str) -> Handling:
+    def from_json(cls, text: str) -> JobSettings:
         facts = json.loads(text)
         facts["tracks"] = None if facts["tracks"] is None else tuple(facts["tracks"])
         return cls(**facts)
@@ -258,7 +258,7 @@ class Job:
     mtime_ns: int
     inode: int
     rule: str
-    handling: Handling
+    handling: JobSettings
     created_at: float
     updated_at: float
     stage: Stage = Stage.UPLOAD
@@ -331,14 +331,14 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class Advance:
     """The stage did its work; `job` holds the new facts, and what is owed next follows from them."""
 
     job: Job
 
 
 @dataclass(frozen=True, slots=True)
-class Later:
+class RetryLater:
     """A passing fault: the same stage again, at `due_at` or after a backoff. `job` holds facts learnt so far, if any."""
 
     reason: str
@@ -373,14 +373,14 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class Dropped:
+class Discarded:
     """The file went away or changed before anything was spent: this job ends, and what lies there now is looked at anew."""
 
     reason: str
     job: Job | None = None
 
 
-Outcome = Done | Later | Held | Failed | Dropped
+Outcome = Advance | RetryLater | Held | Failed | Discarded
 
 
 def task_key(mode: str, presets: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lalald.filesystem.names import fold, shown
+from lalald.filesystem.names import fold, printable
 from lalald.jobs.job import Job, Stage, Task
 from lalald.presets import MODES, required_labels
 
@@ -24,19 +24,19 @@ def warning_of(job: Job) -> str | None:
 def _of_task(task: Task) -> Iterator[str]:
     is_asked_for = task.incomplete_since is None and task.error is None  # nothing is known of them yet
     if (missing := task.missing) and not is_asked_for:
-        yield _missing(task, ", ".join(shown(track.label) for track in missing))
+        yield _missing(task, ", ".join(printable(track.label) for track in missing))
     elif task.stage in (Stage.DOWNLOAD, Stage.DONE) and (others := _other_labels(task)):
         yield others
     for track in task.tracks:
         if track.wanted and track.path is not None and track.declared_size is not None:
             yield (
-                f"the service declared {track.declared_size:,} bytes for the track {shown(track.label)}, {track.size:,} arrived whole;"
+                f"the service declared {track.declared_size:,} bytes for the track {printable(track.label)}, {track.size:,} arrived whole;"
                 " its source was left on the service to expire"
             )
 
 
 def _missing(task: Task, labels: str) -> str:
-    what = f"task {shown(task.title)} ({task.mode}) succeeded, but the service has not given these tracks: {labels}"
+    what = f"task {printable(task.title)} ({task.mode}) succeeded, but the service has not given these tracks: {labels}"
     if task.error is not None:
         return what
     delivered = "what it gave is delivered, and " if any(track.delivered for track in task.tracks) else ""
@@ -52,5 +52,5 @@ def _other_labels(task: Task) -> str | None:
     absent = [label for _, label in required_labels(task.mode, task.presets) if fold(label) not in there]
     if not absent or not wanted_all:
         return None
-    given = ", ".join(shown(track.label) for track in task.tracks)
-    return f"task {shown(task.title)} ({task.mode}) should have made {', '.join(absent)}; the service named its tracks {given}"
+    given = ", ".join(printable(track.label) for track in task.tracks)
+    return f"task {printable(task.title)} ({task.mode}) should have made {', '.join(absent)}; the service named its tracks {given}"

@@ -10,15 +10,15 @@ from dataclasses import replace
 from lalald.jobs import consent
 from lalald.jobs.failure_kinds import FailureKind
 from lalald.jobs.job import (
-    Done,
-    Dropped,
+    Advance,
+    Discarded,
     Failed,
     Held,
     Hold,
     HoldSource,
     Job,
-    Later,
     Outcome,
+    RetryLater,
     Stage,
     State,
     Task,
@@ -85,11 +85,11 @@ def _timed(before: Job, job: Job, now: float) -> Job:
 def _after(job: Job, outcome: Outcome, now: float, jitter: float) -> Job:
     known = outcome.job or job
     match outcome:
-        case Done() if _only_says_of_running_tasks(job, known):
+        case Advance() if _only_says_of_running_tasks(job, known):
             return replace(known, updated_at=now)
-        case Done():
+        case Advance():
             return _paced(job, _go_on(known, now), now, jitter)
-        case Later():
+        case RetryLater():
             return replace(
                 known,
                 attempts=known.attempts + outcome.is_counted,
@@ -107,7 +107,7 @@ def _after(job: Job, outcome: Outcome, now: float, jitter: float) -> Job:
             kind = FailureKind.INTERNAL if outcome.is_internal else outcome.kind
             failed = replace(_unheld(known), state=State.FAILED, error=outcome.error, failure_kind=kind)
             return replace(failed, filed=False, updated_at=now)
-        case Dropped():
+        case Discarded():
             return replace(_unheld(known), state=State.CANCELLED, error=outcome.reason, filed=True, updated_at=now)
 
 
@@ -168,12 +168,12 @@ def _tracks_done(task: Task) -> tuple[int, int]:
 def at_its_host(job: Job, outcome: Outcome | None = None) -> Job:
     """The job with the download host that it waits at: the one that failed it, else that of its first track."""
     hosts = download_hosts(job) if job.stage is Stage.DOWNLOAD else []
-    failed = outcome.error.host if isinstance(outcome, Later) and outcome.error else None
+    failed = outcome.error.host if isinstance(outcome, RetryLater) and outcome.error else None
     host = next((host for host in (failed, job.download_host) if host and host in hosts), hosts[0] if hosts else "")
     return job if job.download_host == host else replace(job, download_host=host)
 
 
-def _later(job: Job, outcome: Later, now: float, jitter: float) -> float:
+def _later(job: Job, outcome: RetryLater, now: float, jitter: float) -> float:
     wait = backoff_seconds(job.attempts, jitter)
     asked = outcome.error.retry_after_seconds if outcome.error else None
     return now + (wait if asked is None else max(wait, min(asked, 3600.0)))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lalald.errors import LinkRefusedError, SizeDiffersError, TwinChangedError
 from lalald.filesystem.files import ROOM_KEPT_BYTES, check_room, copy_across, plain_errors, sync_file
-from lalald.filesystem.names import shown
+from lalald.filesystem.names import printable
 from lalald.jobs.job import Job, Track
 from lalald.outbox.extensions import Heard
 from lalald.outbox.staging import Staged, forget, forget_if_empty, make_staging, proof, recall, remember, staged_path
@@ -84,7 +84,7 @@ def copy_twin(job: Job, task_number: int, index: int) -> Staged:
     if known := recall(path):
         return known
     origin = track.origin or ""
-    changed = TwinChangedError(f"{shown(origin)} is not the result that was delivered once.")
+    changed = TwinChangedError(f"{printable(origin)} is not the result that was delivered once.")
     with plain_errors(path, job.handling.outbox):
         try:
             digest = copy_across(origin, path)

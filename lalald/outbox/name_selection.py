@@ -30,7 +30,7 @@ def reserve(job: Job, staged: Mapping[TrackKey, Staged], *, reserved: Callable[[
     owed = dict(undelivered(job))
     if missing := [track.label for key, track in owed.items() if key not in staged]:
         raise StagingLostError(
-            f"the tracks {', '.join(missing)} of {naming.shown(job.path)} are not in the staging folder."
+            f"the tracks {', '.join(missing)} of {naming.printable(job.path)} are not in the staging folder."
         )
     with plain_errors(outbox, outbox):
         names = _Names(job, _endings(job, staged), reserved)
@@ -142,7 +142,7 @@ def _free_number(is_free: Callable[[int], bool], first: int) -> int | None:
 def _number(names: _Names, owed: Iterable[TrackKey], in_the_way: Callable[[str], bool]) -> int:
     number = _free_number(lambda number: not any(in_the_way(path) for path in names.all_of(number, owed)), names.first)
     if number is None:
-        wanted = naming.shown(names.full(names.all_of(1, owed)[0]))
+        wanted = naming.printable(names.full(names.all_of(1, owed)[0]))
         raise FileError(
             f"{wanted} cannot be made, nor numbered.",
             hint="Take away what is in its way, perhaps a file named like a folder.",

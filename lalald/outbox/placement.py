@@ -141,10 +141,12 @@ def _is_placed(piece: _Piece) -> bool:
     if waiting is None:
         if facts_of(placing(piece.staged)) or (there is not None and _is_ours(piece, there)):
             return True
-        raise StagingLostError(f"{naming.shown(piece.target)} is neither in place nor in the staging folder.")
+        raise StagingLostError(f"{naming.printable(piece.target)} is neither in place nor in the staging folder.")
     if there is None:
         if waiting.st_size != piece.size:
-            message = f"what is staged for {naming.shown(piece.target)} has {waiting.st_size} bytes, not {piece.size}."
+            message = (
+                f"what is staged for {naming.printable(piece.target)} has {waiting.st_size} bytes, not {piece.size}."
+            )
             raise StagingLostError(message)
         return False
     if os.path.samestat(waiting, there) or _is_ours(piece, there):
@@ -161,7 +163,7 @@ def _is_ours(piece: _Piece, there: os.stat_result) -> bool:
 
 
 def _taken(piece: _Piece) -> NameTakenError:
-    return NameTakenError(f"{naming.shown(piece.target)} was created by another program in the meantime.")
+    return NameTakenError(f"{naming.printable(piece.target)} was created by another program in the meantime.")
 
 
 def _put(piece: _Piece, step: Step) -> None:
@@ -210,7 +212,7 @@ def _bring_beside(piece: _Piece, step: Step) -> None:
         if error.errno not in (errno.EXDEV, errno.EEXIST):
             raise
     if copy_across(piece.staged, piece.hidden, step) != piece.sha256:
-        raise FileError(f"{naming.shown(piece.target)} could not be copied whole.", hint="Check the disk.")
+        raise FileError(f"{naming.printable(piece.target)} could not be copied whole.", hint="Check the disk.")
     sync_folder(os.path.dirname(piece.hidden))
     step("copied")
     os.unlink(piece.staged)

@@ -17,7 +17,7 @@ from lalald.filesystem.folder_probe import (
     try_rename,
     write_hidden,
 )
-from lalald.filesystem.names import shown
+from lalald.filesystem.names import printable
 from lalald.filesystem.placeholders import clear_own_litter, hidden_path
 from lalald.filesystem.renaming import REPLACE_REFUSALS, rename_without_replacing
 from lalald.outbox.staging import FOLDER
@@ -81,7 +81,7 @@ def _try_taken_name(here: str, there: str, folder: str) -> None:
     try:
         with attempted("rename a file without replacing another", folder), suppress(FileExistsError):
             rename_without_replacing(here, there)
-            message = f"{shown(folder)}: its file system replaces files although it is told not to."
+            message = f"{printable(folder)}: its file system replaces files although it is told not to."
             raise FileError(message, hint="Configure another outbox, on another file system.")
     except FolderUnavailableError as error:
         if not (isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EXDEV):

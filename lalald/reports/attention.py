@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from lalald.filesystem.disk_errors import hint_for
-from lalald.filesystem.names import shell_word, shown
+from lalald.filesystem.names import printable, shell_quoted
 from lalald.store import Store
 from lalald.store.rows import UnreadableJob
 
@@ -64,13 +64,13 @@ def of_license(code: str, reason: str, hint: str) -> Attention:
 def of_folder(kind: str, path: str, reason: str) -> Attention:
     """`kind`: `inbox`, `outbox`, or `folder` for done and failed folders."""
     what = {"inbox": "inbox", "outbox": "outbox"}.get(kind, "folder for finished files")
-    hint = f"Bring it back; its jobs resume. If it was replaced on purpose: `lalald release {shell_word(path)}`."
-    return Attention(f"{kind}_unavailable", path, f"The {what} {shown(path)} is unavailable: {reason}", hint)
+    hint = f"Bring it back; its jobs resume. If it was replaced on purpose: `lalald release {shell_quoted(path)}`."
+    return Attention(f"{kind}_unavailable", path, f"The {what} {printable(path)} is unavailable: {reason}", hint)
 
 
 def of_unreadable(inbox: str, count: int, path: str, reason: str) -> Attention:
     others = f" and {count - 1:,} more" if count > 1 else ""
-    message = f"In the inbox {shown(inbox)}, {shown(path)}{others} cannot be read: {reason}"
+    message = f"In the inbox {printable(inbox)}, {printable(path)}{others} cannot be read: {reason}"
     return Attention("unreadable_files", inbox, message, "Let lalald's user read it, or name it under `ignore`.")
 
 
@@ -89,7 +89,7 @@ def of_state_folder(error: OSError) -> Attention:
 def of_the_daemon(worker: Worker, rejected: RejectedConfig | None) -> list[Attention]:
     """What the running daemon knows, even where it could not write it down."""
     found = []
-    if (trouble := worker.bench.store.trouble) is not None:
+    if (trouble := worker.context.store.trouble) is not None:
         found.append(
             Attention("state_not_writable", "", f"The state folder cannot be written: {trouble}", trouble.hint)
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 
-from lalald.filesystem.names import shown
+from lalald.filesystem.names import printable
 from lalald.jobs.prices import cost_text
 from lalald.store.queries import Fact
 
@@ -16,9 +16,9 @@ __all__ = [
     "iso",
     "moment",
     "price",
+    "printable",
     "seconds_text",
     "short_moment",
-    "shown",
     "span",
     "trouble_told",
 ]
@@ -58,7 +58,7 @@ def short_moment(at: float, now: float) -> str:
 def trouble_told(service: Fact) -> str:
     """What is wrong with the service, and since when."""
     since = service.value.get("since")
-    return shown(service.value["trouble"]) + (f" (since {moment(since)})" if since else "")
+    return printable(service.value["trouble"]) + (f" (since {moment(since)})" if since else "")
 
 
 def iso(at: float | None) -> str | None:

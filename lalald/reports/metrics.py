@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from lalald.filesystem.names import shown
+from lalald.filesystem.names import printable
 from lalald.jobs.job import State
 from lalald.reports.status_report import Folders, Overview, gather
 from lalald.store.job_figures import ChargedSum, JobCount, JobFigures, StageSeconds, TransferSum
@@ -117,7 +117,7 @@ def _folders(overview: Overview) -> Iterator[Sample]:
     for kind, folders in kinds:
         for folder in folders:
             if folder.available is not None:
-                yield Sample({"kind": kind, "path": shown(folder.path)}, float(folder.available))
+                yield Sample({"kind": kind, "path": printable(folder.path)}, float(folder.available))
 
 
 def _of_jobs(overview: Overview, found: Figures) -> Iterator[Metric]:
@@ -172,7 +172,7 @@ def _one(name: str, help_text: str, value: float) -> Metric:
 
 
 def _escaped(label: str) -> str:
-    readable = shown(label) if not label.isprintable() else label
+    readable = printable(label) if not label.isprintable() else label
     return readable.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lalald.jobs.job import Hold
 from lalald.reports import hold_advice
 from lalald.reports.attention import Attention, of_folder, of_license, of_rejected, of_unreadable_jobs
-from lalald.reports.formatting import ago, count, iso, moment, price, shown, trouble_told
+from lalald.reports.formatting import ago, count, iso, moment, price, printable, trouble_told
 from lalald.store.queries import Fact, HoldReport
 from lalald.store.set_aside_files import SetAsideFile
 
@@ -101,7 +101,7 @@ def _of_failures(failed: int, overview: Overview) -> Attention:
         latest = overview.failures[0].job
         which = "" if failed == 1 else "; the latest"
         when = ago(latest.updated_at, overview.now)
-        message += f"{which} {when}: #{latest.id} {shown(latest.path)}: {latest.error or 'no reason was given'}"
+        message += f"{which} {when}: #{latest.id} {printable(latest.path)}: {latest.error or 'no reason was given'}"
     return Attention("jobs_failed", "", message, hint)
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from lalald.jobs.consent import asks_about_upload, price_of, seen, to_pay_on_retry
 from lalald.jobs.job import Hold, HoldSource, Job, Seen, Task
-from lalald.reports.formatting import charged, price, shown
+from lalald.reports.formatting import charged, price, printable
 from lalald.reports.pricing import duration_of
 
 
@@ -37,8 +37,8 @@ class Quote:
 
     def line(self) -> str:
         once_more = " once more" if self.hold is Hold.LOST_TASK and self.minutes != 0.0 else ""
-        start = f"job {self.job_id} {shown(self.path)}: {self.what}; {self._told()}{once_more}"
-        return f"{start}. It stays held for now: {shown(self.stays)}" if self.stays else start
+        start = f"job {self.job_id} {printable(self.path)}: {self.what}; {self._told()}{once_more}"
+        return f"{start}. It stays held for now: {printable(self.stays)}" if self.stays else start
 
     def _told(self) -> str:
         if self.minutes is None:

@@ -24,7 +24,7 @@ from lalald.filesystem.files import (
     plain_errors,
     refuses_name,
 )
-from lalald.filesystem.names import fitting, portable, shown
+from lalald.filesystem.names import fitting, portable, printable
 from lalald.jobs import consent
 from lalald.jobs.job import Job, warned
 from lalald.jobs.transitions import fresh
@@ -47,7 +47,7 @@ def file_success(job: Job, *, step: Step = no_step) -> Job:
         return warned(replace(job, filed=True), _STRANGER)
     except FileError as error:
         if source_moves.is_aside(source):
-            error.hint = f"{error.hint} Until then the file waits as {shown(source.aside)}.".lstrip()
+            error.hint = f"{error.hint} Until then the file waits as {printable(source.aside)}.".lstrip()
         raise
     if job.location is not None:
         error_note.remove(job, job.location)
@@ -96,7 +96,7 @@ def _source(job: Job) -> Source:
 
 
 def _keep(job: Job, _source: Source, _step: Step) -> Job:
-    return job if job.location is None else warned(job, f"its source file stays in {shown(job.location)}")
+    return job if job.location is None else warned(job, f"its source file stays in {printable(job.location)}")
 
 
 def _delete(job: Job, source: Source, step: Step) -> Job:
@@ -164,4 +164,4 @@ def _check_not_emptied(job: Job) -> None:
     with plain_errors(job.inbox, job.inbox):
         os.stat(job.inbox)
         if job.location is None and not listed(job.inbox):
-            raise FolderUnavailableError(f"{shown(job.inbox)} is empty.", hint="Is it mounted?")
+            raise FolderUnavailableError(f"{printable(job.inbox)} is empty.", hint="Is it mounted?")

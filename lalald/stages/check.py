@@ -6,8 +6,8 @@ from collections.abc import Mapping, Set
 from dataclasses import replace
 
 from lalald.api import TaskAnswer
-from lalald.filesystem.names import shown
-from lalald.jobs.job import Done, Hold, Job, Stage, Task, TaskFailure, Track, warned
+from lalald.filesystem.names import printable
+from lalald.jobs.job import Advance, Hold, Job, Stage, Task, TaskFailure, Track, warned
 from lalald.jobs.wanted_tracks import none_matched
 from lalald.stages.expected_tracks import answered, has_no_label
 
@@ -46,7 +46,7 @@ def outcome_of(
     *,
     given_up: Set[int] = frozenset(),
     many: bool = True,
-) -> Done:
+) -> Advance:
     """The job after its tasks (by number) were asked for; None where the service said nothing of one.
 
     Of those that are `given_up` it has not said all for so long that they fail. With `many` tasks running not all can be asked for
@@ -64,7 +64,7 @@ def outcome_of(
     for task in job.tasks:
         if task.stage is Stage.CHECK and task.error is None:
             job = job.with_task(_parked(job, task) if _is_stuck(task, now) else _moving(task))
-    return Done(job)
+    return Advance(job)
 
 
 def _parked(job: Job, task: Task) -> Task:
@@ -161,7 +161,7 @@ def _expired(job: Job, task: Task, why: str) -> Task:
 
 
 def _listed(tracks: tuple[Track, ...]) -> str:
-    labels = ", ".join(shown(track.label) for track in tracks)
+    labels = ", ".join(printable(track.label) for track in tracks)
     return f"the track {labels}" if len(tracks) == 1 else f"the tracks {labels}"
 
 

@@ -13,7 +13,7 @@ from lalald.clock import Clock
 from lalald.config import Config
 from lalald.config.license_key import FoundKey
 from lalald.filesystem.known_folders import KnownFolders
-from lalald.filesystem.mount_pools import Disks
+from lalald.filesystem.mount_pools import MountPools
 from lalald.jobs.job import Job
 from lalald.media.inspections import Inspections
 from lalald.outbox.reservations import Reservations
@@ -23,7 +23,7 @@ from lalald.store import StoreThread
 
 
 @dataclass
-class Bench:
+class StageContext:
     """One for the daemon. `config`, `api` and `downloads` change at a reload; a stage reads them when it needs them."""
 
     config: Config
@@ -33,7 +33,7 @@ class Bench:
     budget: Budget
     new_key: Callable[[], str]  # uuid4 in production
     log: Any  # structlog's bound logger is untyped at its edges
-    disks: Disks
+    disks: MountPools
     downloads: asyncio.Semaphore  # tracks on their way at once; of uploads there is one a slot
     reservations: Reservations
     folders: KnownFolders

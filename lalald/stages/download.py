@@ -19,12 +19,12 @@ from lalald.errors import (
     TransientError,
     TwinChangedError,
 )
-from lalald.jobs.job import Done, Held, Hold, Job, Outcome, Stage, Task, TaskFailure, Track, host_of
+from lalald.jobs.job import Advance, Held, Hold, Job, Outcome, Stage, Task, TaskFailure, Track, host_of
 from lalald.jobs.wanted_tracks import owed
 from lalald.outbox import Staged
 from lalald.stages import duplicates
 from lalald.stages.check import seconds_till_asked_again
-from lalald.stages.context import Bench
+from lalald.stages.context import StageContext
 from lalald.stages.precharge.disk_space import likely_size, room_for_tracks
 
 _LINKS_ASKED_AT_MOST = 2
@@ -32,39 +32,39 @@ _FRESH_SECONDS = 1.0  # of a look at the outbox before fetching; before anything
 _TRIES_WITH_A_LINK = 10  # with their backoffs some ten minutes: then `/check/` may know a better host, or size
 
 
-async def download(job: Job, bench: Bench) -> Outcome:
+async def download(job: Job, context: StageContext) -> Outcome:
     """Fetches and names the tracks, or, once their names are durable, puts them in place.
 
     Raises ServiceError, FolderUnavailableError, DiskFullError; what was fetched so far stays in the staging folder.
     """
     if _named(job):
-        await bench.folders.check(job.handling.outbox)
-        return await _place(job, bench)
-    free = await bench.folders.check(job.handling.outbox, fresh_seconds=_FRESH_SECONDS)
+        await context.folders.check(job.handling.outbox)
+        return await _place(job, context)
+    free = await context.folders.check(job.handling.outbox, fresh_seconds=_FRESH_SECONDS)
     if job.attempts >= _TRIES_WITH_A_LINK and (doubted := with_links_asked_anew(job)) is not job:
-        return Done(doubted)
+        return Advance(doubted)
     if (held := _no_room(job, free)) is not None:
         return held
-    staged = await _fetch_all(job, bench)
+    staged = await _fetch_all(job, context)
     if not isinstance(staged, dict):
         return staged
-    return await _reserve(job, staged, bench)
+    return await _reserve(job, staged, context)
 
 
 def _named(job: Job) -> bool:
     return all(track.path is not None for _, _, track in owed(job))
 
 
-async def _place(job: Job, bench: Bench) -> Outcome:
+async def _place(job: Job, context: StageContext) -> Outcome:
     try:
-        placed = await _placed(job, bench)
+        placed = await _placed(job, context)
     except NameTakenError:  # somebody put a file there since the name was chosen
-        staged = await bench.disks.on(job.handling.outbox, outbox.staged_tracks, job)
-        return await _reserve(job, staged, bench)
+        staged = await context.disks.on(job.handling.outbox, outbox.staged_tracks, job)
+        return await _reserve(job, staged, context)
     except StagingLostError:
-        return Done(outbox.unnamed(job))
-    now = bench.clock.now()
-    return Done(replace(placed, tasks=tuple(_delivered(task, now) for task in placed.tasks)))
+        return Advance(outbox.unnamed(job))
+    now = context.clock.now()
+    return Advance(replace(placed, tasks=tuple(_delivered(task, now) for task in placed.tasks)))
 
 
 def _delivered(task: Task, now: float) -> Task:
@@ -83,22 +83,22 @@ def _asked_again(task: Task, now: float) -> Task:
     return replace(task, due_at=now + seconds_till_asked_again(task, now))
 
 
-async def _placed(job: Job, bench: Bench) -> Job:
+async def _placed(job: Job, context: StageContext) -> Job:
     """Who overwrites does it alone: of two sets with the same names one is left, and no mixture."""
     overwrites = job.handling.on_conflict == "overwrite"
-    async with bench.reservations.choosing(job.handling.outbox) if overwrites else nullcontext():
-        return await bench.disks.on(job.handling.outbox, outbox.place, job)
+    async with context.reservations.choosing(job.handling.outbox) if overwrites else nullcontext():
+        return await context.disks.on(job.handling.outbox, outbox.place, job)
 
 
-async def _reserve(job: Job, staged: dict[tuple[int, int], Staged], bench: Bench) -> Done:
+async def _reserve(job: Job, staged: dict[tuple[int, int], Staged], context: StageContext) -> Advance:
     """In an outbox names are chosen by one job at a time, so that no two choose the same."""
     directory = job.handling.outbox
-    async with bench.reservations.choosing(directory):
-        taken = partial(bench.reservations.taken, directory, job.id)
-        named = await bench.disks.on(directory, partial(outbox.reserve, job, staged, reserved=taken))
+    async with context.reservations.choosing(directory):
+        taken = partial(context.reservations.taken, directory, job.id)
+        named = await context.disks.on(directory, partial(outbox.reserve, job, staged, reserved=taken))
         paths = [track.path for task in named.tasks for track in task.tracks if track.path and not track.delivered]
-        bench.reservations.claim(directory, paths, job.id)
-    return Done(named)
+        context.reservations.claim(directory, paths, job.id)
+    return Advance(named)
 
 
 def _no_room(job: Job, free: int) -> Held | None:
@@ -109,23 +109,23 @@ def _no_room(job: Job, free: int) -> Held | None:
     return Held(Hold.DISK, reason)
 
 
-async def _fetch_all(job: Job, bench: Bench) -> dict[tuple[int, int], Staged] | Outcome:
+async def _fetch_all(job: Job, context: StageContext) -> dict[tuple[int, int], Staged] | Outcome:
     """All at once, as far as the download threads go. The first fault ends it; what others fetched stays for the next try."""
     tracks = owed(job)
-    bench.expected_bytes[job.id] = sum(likely_size(job, track) for _, _, track in tracks if track.origin is None)
+    context.expected_bytes[job.id] = sum(likely_size(job, track) for _, _, track in tracks if track.origin is None)
     try:
         tries = await asyncio.gather(
-            *(_fetch(job, task, position, track, bench) for task, position, track in tracks), return_exceptions=True
+            *(_fetch(job, task, position, track, context) for task, position, track in tracks), return_exceptions=True
         )
     finally:
-        bench.transferred(job)
+        context.transferred(job)
     faults = [fault for fault in tries if isinstance(fault, BaseException)]
     if faults:
-        await clear(job, bench)
+        await clear(job, context)
     if any(isinstance(fault, TwinChangedError) for fault in faults):
-        return await duplicates.without_copies(job, bench)
+        return await duplicates.without_copies(job, context)
     failed = [(*place, fault) for place, fault in zip(tracks, tries, strict=True) if isinstance(fault, Exception)]
-    if (outcome := _asks_about_tracks(job, failed, bench.clock.now())) is not None:
+    if (outcome := _asks_about_tracks(job, failed, context.clock.now())) is not None:
         return outcome
     if faults:
         try:
@@ -139,17 +139,19 @@ async def _fetch_all(job: Job, bench: Bench) -> dict[tuple[int, int], Staged] | 
     }
 
 
-async def _fetch(job: Job, task: Task, position: int, track: Track, bench: Bench) -> Staged:
+async def _fetch(job: Job, task: Task, position: int, track: Track, context: StageContext) -> Staged:
     """One track into the staging folder, from the service or from an earlier job's results."""
     directory = job.handling.outbox
     host = host_of(track.url)
-    async with bench.dead_hosts.get(host, bench.downloads):
+    async with context.dead_hosts.get(host, context.downloads):
         if track.origin is not None:
-            folders = dict.fromkeys((directory, bench.folder_of(track.origin)))
-            return await bench.disks.transfer(tuple(folders), outbox.copy_twin, job, task.number, position)
-        transfer = bench.transfer(job, likely_size(job, track))
+            folders = dict.fromkeys((directory, context.folder_of(track.origin)))
+            return await context.disks.transfer(tuple(folders), outbox.copy_twin, job, task.number, position)
+        transfer = context.transfer(job, likely_size(job, track))
         try:
-            return await bench.disks.transfer(directory, outbox.fetch, job, task.number, position, bench.api, transfer)
+            return await context.disks.transfer(
+                directory, outbox.fetch, job, task.number, position, context.api, transfer
+            )
         except TransientError as error:
             error.host = host
             raise
@@ -183,15 +185,15 @@ def _links_anew(job: Job, dead: Sequence[tuple[Task, int]], now: float) -> Outco
     where there are none its task has failed."""
     task = dead[0][0]
     if task.links_asked < _LINKS_ASKED_AT_MOST:
-        return Done(job.with_task(replace(task, links_asked=task.links_asked + 1, stage=Stage.CHECK, due_at=None)))
+        return Advance(job.with_task(replace(task, links_asked=task.links_asked + 1, stage=Stage.CHECK, due_at=None)))
     if task.paid_by is not None and not any(track.delivered for track in task.tracks):
         return duplicates.ask_instead(job, [task])
     without = _without_links(task, [place for other, place in dead if other.number == task.number], now)
     if any(track.wanted and not track.is_missing for track in without.tracks):
-        return Done(job.with_task(without))
+        return Advance(job.with_task(without))
     words = f"the service's links to its tracks are dead, new ones were requested {task.links_asked} times."
     again = f"It is paid; `lalald retry {job.id}` asks again while the service keeps the results."
-    return Done(job.with_task(replace(task, failure=TaskFailure.DEAD_LINKS, error=f"{words} {again}")))
+    return Advance(job.with_task(replace(task, failure=TaskFailure.DEAD_LINKS, error=f"{words} {again}")))
 
 
 def _without_links(task: Task, places: Sequence[int], now: float) -> Task:
@@ -212,7 +214,7 @@ def _held_alone(job: Job, refused: Sequence[tuple[Task, int, LinkRefusedError]],
         if not any(track.wanted and not track.is_missing for track in without.tracks):
             return None
         job = job.with_task(without)
-    return Done(job)
+    return Advance(job)
 
 
 def held_for_its_link(job: Job, error: LinkRefusedError) -> str:
@@ -227,10 +229,10 @@ def _sisters_alone(job: Job, failed: Sequence[tuple[Task, int]], now: float) -> 
         without = _without_links(task, places, now) if places else task
         if places and task.paid_by is None and any(track.wanted and not track.is_missing for track in without.tracks):
             after = after.with_task(without)
-    return Done(after) if after is not job else None
+    return Advance(after) if after is not job else None
 
 
-def _sizes_anew(job: Job, differing: Sequence[tuple[Task, int]]) -> Done:
+def _sizes_anew(job: Job, differing: Sequence[tuple[Task, int]]) -> Advance:
     """The declared size is a hint, and asked for once more. What comes is delivered then, whatever it says."""
     for number, place in [(task.number, place) for task, place in differing]:
         task = next(task for task in job.tasks if task.number == number)
@@ -239,16 +241,16 @@ def _sizes_anew(job: Job, differing: Sequence[tuple[Task, int]]) -> Done:
             for other, track in enumerate(task.tracks)
         )
         job = job.with_task(replace(task, tracks=tuple(doubted), stage=Stage.CHECK, due_at=None))
-    return Done(job)
+    return Advance(job)
 
 
-async def tidy(job: Job, bench: Bench) -> None:
+async def tidy(job: Job, context: StageContext) -> None:
     """After the row says that everything is delivered: what is left in the staging folder goes, and the names are free."""
-    bench.reservations.forget(job.id)
-    await clear(job, bench)
+    context.reservations.forget(job.id)
+    await clear(job, context)
 
 
-async def clear(job: Job, bench: Bench) -> None:
+async def clear(job: Job, context: StageContext) -> None:
     """What is of no use any more leaves the staging folder; where the outbox is away, at the next start."""
     with suppress(FolderUnavailableError):
-        await bench.disks.on(job.handling.outbox, outbox.clear, job)
+        await context.disks.on(job.handling.outbox, outbox.clear, job)

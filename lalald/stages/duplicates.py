@@ -20,11 +20,11 @@ from typing import NamedTuple
 
 from lalald.archive.source_paths import source_folder, source_path
 from lalald.errors import FileError, FolderUnavailableError
-from lalald.jobs.job import Done, Held, Hold, Job, Later, Outcome, Stage, State, Task, Track, task_key, told
+from lalald.jobs.job import Advance, Held, Hold, Job, Outcome, RetryLater, Stage, State, Task, Track, task_key, told
 from lalald.jobs.transitions import fresh
 from lalald.jobs.wanted_tracks import wanted
 from lalald.presets import expected_labels
-from lalald.stages.context import Bench
+from lalald.stages.context import StageContext
 from lalald.stages.precharge.preflight import hold_of
 from lalald.stages.precharge.source_check import digest
 from lalald.store import Store
@@ -54,45 +54,45 @@ class _Findings:
     away: Held | None = None
 
 
-async def may_exist(job: Job, bench: Bench) -> bool:
+async def may_exist(job: Job, context: StageContext) -> bool:
     """Whether the job's bytes have to be compared: hashing costs a read, so only where one of the same size has such a task."""
     asks_always = job.handling.duplicates == "hold"
     if job.redo or job.handling.duplicates == "process" or (asks_always and job.duplicate_accepted) or not _open(job):
         return False
-    return await bench.store.run(lambda store: store.may_have_duplicate(job))
+    return await context.store.run(lambda store: store.may_have_duplicate(job))
 
 
-async def look(job: Job, bench: Bench) -> Job | Outcome:
+async def look(job: Job, context: StageContext) -> Job | Outcome:
     """The job whose bytes are hashed, with the tasks that cost nothing; what is left of it is to be charged. Else what follows first."""
-    candidates = await _candidates(job, bench)
+    candidates = await _candidates(job, context)
     if job.handling.duplicates == "hold":
         found = {task.number: same[0] for task in _open(job) if (same := _same(task, candidates))}
         return _asked(job, found, _always_asks) if found else job
-    findings = await _findings(job, candidates, bench, verify=job.duplicate_accepted)
+    findings = await _findings(job, candidates, context, verify=job.duplicate_accepted)
     if findings.away is not None:
         return findings.away
     if findings.waits is not None:
-        return _waits(job, findings.waits, bench)
+        return _waits(job, findings.waits, context)
     return _answered(job, findings)
 
 
-async def without_copies(job: Job, bench: Bench) -> Outcome:
+async def without_copies(job: Job, context: StageContext) -> Outcome:
     """What follows where an earlier result is not what was delivered: other copies are compared whole, and nothing is paid unasked."""
     lost = {task.number for task in job.tasks if task.stage is Stage.DOWNLOAD and any(t.origin for t in task.tracks)}
     again = replace(job, tasks=tuple(fresh(task) if task.number in lost else task for task in job.tasks))
     again = replace(again, duplicate_accepted=False)  # that was another question
-    findings = await _findings(again, await _candidates(again, bench), bench, verify=True)
+    findings = await _findings(again, await _candidates(again, context), context, verify=True)
     if findings.away is not None:
         return replace(
             findings.away, job=replace(job, twin_id=findings.away.job.twin_id if findings.away.job else None)
         )
     if findings.waits is not None:
-        return _waits(replace(again, stage=Stage.UPLOAD), findings.waits, bench)
+        return _waits(replace(again, stage=Stage.UPLOAD), findings.waits, context)
     unknown = lost - findings.given.keys() - findings.asked.keys()
     earlier = Earlier(again, again.tasks[0])
     findings.asked.update(dict.fromkeys(unknown, earlier))  # its job is trimmed away by now: paid it was
     answered = _answered(again, findings)
-    return Done(answered) if isinstance(answered, Job) else answered
+    return Advance(answered) if isinstance(answered, Job) else answered
 
 
 def ask_instead(job: Job, tasks: Sequence[Task]) -> Held:
@@ -102,21 +102,21 @@ def ask_instead(job: Job, tasks: Sequence[Task]) -> Held:
     return _held(job, [task.number for task in tasks], _results_are_gone(job, next(iter(tasks)).paid_by))
 
 
-async def _candidates(job: Job, bench: Bench) -> list[Job]:
+async def _candidates(job: Job, context: StageContext) -> list[Job]:
     """Jobs with the same bytes. One whose file cannot be read to be compared is none."""
-    found = await bench.store.run(partial(_found, job))
-    return [one for one in found if await _sha256(one, bench) == job.sha256]
+    found = await context.store.run(partial(_found, job))
+    return [one for one in found if await _sha256(one, context) == job.sha256]
 
 
 def _found(job: Job, store: Store) -> list[Job]:
     return store.duplicates(job)
 
 
-async def _sha256(job: Job, bench: Bench) -> str | None:
+async def _sha256(job: Job, context: StageContext) -> str | None:
     if job.sha256 is not None:
         return job.sha256
     try:
-        return await bench.disks.on(source_folder(job), digest, source_path(job))
+        return await context.disks.on(source_folder(job), digest, source_path(job))
     except FileError:
         return None
 
@@ -130,16 +130,16 @@ def _open(job: Job) -> list[Task]:
     ]
 
 
-async def _findings(job: Job, candidates: Sequence[Job], bench: Bench, *, verify: bool) -> _Findings:
+async def _findings(job: Job, candidates: Sequence[Job], context: StageContext, *, verify: bool) -> _Findings:
     findings = _Findings()
     for task in _open(job):
         same = _same(task, candidates)
-        given = await _copied(task, same, job, bench, findings, verify=verify)
+        given = await _copied(task, same, job, context, findings, verify=verify)
         if given is None and not job.duplicate_accepted:
-            given = _fetched_again(task, same, job, bench)
+            given = _fetched_again(task, same, job, context)
         if given is not None:
             findings.given[task.number] = given
-        elif same and (before := await _under_way(same, job, bench)) is not None:
+        elif same and (before := await _under_way(same, job, context)) is not None:
             findings.waits = findings.waits or before
         elif paid := [one for one in same if _was_paid(one.task)]:
             findings.asked[task.number] = paid[0]
@@ -167,11 +167,11 @@ def _is_under_way(earlier: Earlier) -> bool:
     return job.state in (State.WAITING, State.HELD) and task.stage is not Stage.DONE and task.error is None
 
 
-async def _under_way(same: Sequence[Earlier], job: Job, bench: Bench) -> Job | None:
+async def _under_way(same: Sequence[Earlier], job: Job, context: StageContext) -> Job | None:
     """The oldest job that is about to get the results. One that waits for a person's answer is no order: this one goes first, and it
     waits for this one once it is released."""
     for earlier in sorted((one.job for one in same if _is_under_way(one)), key=lambda one: one.id):
-        if not await bench.store.run(partial(_overtaken, earlier.id, job.id)):
+        if not await context.store.run(partial(_overtaken, earlier.id, job.id)):
             return earlier
     return None
 
@@ -184,30 +184,30 @@ def _overtaken(job_id: int, by: int, store: Store) -> bool:
 
 
 async def _copied(
-    task: Task, same: Sequence[Earlier], job: Job, bench: Bench, findings: _Findings, *, verify: bool
+    task: Task, same: Sequence[Earlier], job: Job, context: StageContext, findings: _Findings, *, verify: bool
 ) -> Task | None:
     """The task with the first tracks that are all there. Results that are away with their outbox are noted."""
     for earlier in same:
         if not any(track.delivered for track in earlier.task.tracks):
             continue
-        if held := await _held_for_its_outbox(job, earlier.job, bench):
+        if held := await _held_for_its_outbox(job, earlier.job, context):
             findings.away = findings.away or held
-        elif given := await bench.disks.on(
+        elif given := await context.disks.on(
             earlier.job.handling.outbox, partial(_with_copies, verify=verify), task, earlier, job
         ):
             return given
     return None
 
 
-async def _held_for_its_outbox(job: Job, earlier: Job, bench: Bench) -> Held | None:
+async def _held_for_its_outbox(job: Job, earlier: Job, context: StageContext) -> Held | None:
     """Results that are not there may be away with their outbox, and what is paid is not paid again for that.
 
     One that no inbox has any more is not waited for.
     """
     outbox = earlier.handling.outbox
-    if outbox in {job.handling.outbox, *(str(inbox.outbox) for inbox in bench.config.inboxes)}:
+    if outbox in {job.handling.outbox, *(str(inbox.outbox) for inbox in context.config.inboxes)}:
         try:
-            await bench.folders.check(outbox)
+            await context.folders.check(outbox)
         except FolderUnavailableError as error:
             return Held(hold_of(error), told(error), job=replace(job, twin_id=earlier.id))
     return None
@@ -239,9 +239,9 @@ def _is_there(track: Track, *, verify: bool) -> bool:
 # results that the service may still have
 
 
-def _fetched_again(task: Task, same: Sequence[Earlier], job: Job, bench: Bench) -> Task | None:
+def _fetched_again(task: Task, same: Sequence[Earlier], job: Job, context: StageContext) -> Task | None:
     """The task as one that the service is asked for, where it may still tell of an earlier one."""
-    now = bench.clock.now()
+    now = context.clock.now()
     for earlier in same:
         if not _may_be_told(earlier, now):
             continue
@@ -270,9 +270,9 @@ def _expected(task: Task) -> list[Track]:
 # what follows
 
 
-def _waits(job: Job, earlier: Job, bench: Bench) -> Later:
+def _waits(job: Job, earlier: Job, context: StageContext) -> RetryLater:
     reason = f"waits for job {earlier.id}, which has the same content"
-    return Later(reason, job=replace(job, twin_id=earlier.id), due_at=bench.clock.now() + _WAIT_SECONDS)
+    return RetryLater(reason, job=replace(job, twin_id=earlier.id), due_at=context.clock.now() + _WAIT_SECONDS)
 
 
 def _answered(job: Job, findings: _Findings) -> Job | Outcome:
@@ -281,7 +281,7 @@ def _answered(job: Job, findings: _Findings) -> Job | Outcome:
         job = replace(job.with_task(task), twin_id=task.paid_by)
     if findings.asked:
         return _asked(job, findings.asked, _results_are_gone)
-    return job if _open(job) or not findings.given else Done(job)
+    return job if _open(job) or not findings.given else Advance(job)
 
 
 def _asked(job: Job, found: Mapping[int, Earlier], reason: _Reason) -> Held:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from lalald.api import TaskAnswer
-from lalald.jobs.job import Done, Held, Job, Stage, Task
+from lalald.jobs.job import Advance, Held, Job, Stage, Task
 from lalald.stages.duplicates import ask_instead
 from lalald.stages.expected_tracks import answered
 
@@ -28,7 +28,7 @@ def of_own_tasks(job: Job, answers: Answers) -> dict[int, TaskAnswer | None]:
     return {number: answer for number, answer in answers.items() if number not in reused}
 
 
-def outcome_of(job: Job, answers: Answers, now: float) -> Done | Held:
+def outcome_of(job: Job, answers: Answers, now: float) -> Advance | Held:
     """The job after the answers about reused tasks. Where the service has not all that is wanted any more a person is asked."""
     gone = []
     for task in job.tasks:
@@ -39,7 +39,7 @@ def outcome_of(job: Job, answers: Answers, now: float) -> Done | Held:
             gone.append(task)
         else:
             job = job.with_task(after)
-    return ask_instead(job, gone) if gone else Done(job)
+    return ask_instead(job, gone) if gone else Advance(job)
 
 
 def _told(task: Task, answer: TaskAnswer | None, job: Job, now: float) -> Task | None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from lalald.errors import ServiceError
-from lalald.jobs.job import Done, Held, Hold, Job, Outcome, Stage, Task
+from lalald.jobs.job import Advance, Held, Hold, Job, Outcome, Stage, Task
 from lalald.presets import BATCHABLE
-from lalald.stages.context import Bench
+from lalald.stages.context import StageContext
 from lalald.stages.precharge.before_charge import held_before_the_charge
 from lalald.stages.precharge.skip_existing import skip
 from lalald.stages.precharge.source_check import changed, gone
@@ -36,33 +36,33 @@ def owing(job: Job, mode: str) -> list[Task]:
     ]
 
 
-async def prepare(job: Job, mode: str, bench: Bench) -> Ready | Outcome:
+async def prepare(job: Job, mode: str, context: StageContext) -> Ready | Outcome:
     """Whether the job's tasks of this mode may be charged now: the file, the source, the outbox and the minutes.
 
     Raises ServiceError where the service does not tell the minutes left, FolderUnavailableError where a folder is away.
     """
-    tasks = owing(job, mode) if batches(mode, bench) else owing(job, mode)[:1]
+    tasks = owing(job, mode) if batches(mode, context) else owing(job, mode)[:1]
     asked = any(task.asked_at is not None for task in tasks)
     numbers = tuple(task.number for task in tasks)
     if asked:
-        bench.budget.promise(job, job.duration or 0.0)
-    if not job.paid and (reason := await changed(job, bench)) is not None:
-        return await _throw_away(job, reason, bench)
-    if (skipped := await skip(job, bench)) is not None:
-        bench.budget.forgo(job.id)
+        context.budget.promise(job, job.duration or 0.0)
+    if not job.paid and (reason := await changed(job, context)) is not None:
+        return await _throw_away(job, reason, context)
+    if (skipped := await skip(job, context)) is not None:
+        context.budget.forgo(job.id)
         return skipped
-    if not unanswered(job) and _is_about_to_expire(job, bench.clock.now()):
-        return Done(without_source(job))
-    if not asked and (held := await held_before_the_charge(job, numbers, bench)) is not None:
+    if not unanswered(job) and _is_about_to_expire(job, context.clock.now()):
+        return Advance(without_source(job))
+    if not asked and (held := await held_before_the_charge(job, numbers, context)) is not None:
         return held
     if not asked:
-        admission = await bench.budget.admit(job, job.duration)
+        admission = await context.budget.admit(job, job.duration)
         if (refusal := admission.refusal) is not None:
             return Held(Hold.MINUTES, refusal.reason, tasks=numbers, source=refusal.source)
-    now = bench.clock.now()
+    now = context.clock.now()
     for task in tasks:
         job = job.with_task(
-            replace(task, idempotency_key=task.idempotency_key or bench.new_key(), asked_at=task.asked_at or now)
+            replace(task, idempotency_key=task.idempotency_key or context.new_key(), asked_at=task.asked_at or now)
         )
     return Ready(job)
 
@@ -72,19 +72,19 @@ def _is_about_to_expire(job: Job, now: float) -> bool:
     return job.expires_at is not None and 0 <= job.expires_at - now < _ABOUT_TO_EXPIRE_SECONDS
 
 
-async def _throw_away(job: Job, reason: str, bench: Bench) -> Outcome:
+async def _throw_away(job: Job, reason: str, context: StageContext) -> Outcome:
     """The file changed after the upload: what was uploaded is of no use, and nobody paid for it."""
     if job.source_id is not None:
         try:
-            await bench.api.delete(job.source_id)
+            await context.api.delete(job.source_id)
         except ServiceError:
-            bench.log.info("source.left_to_expire", job=job.id, path=job.path, source_id=job.source_id)
-    bench.budget.forgo(job.id)
+            context.log.info("source.left_to_expire", job=job.id, path=job.path, source_id=job.source_id)
+    context.budget.forgo(job.id)
     return gone(job, reason)
 
 
-def batches(mode: str, bench: Bench) -> bool:
+def batches(mode: str, context: StageContext) -> bool:
     """Whether tasks of this mode are started in batches: the document has three such modes, and it is a matter of the plan."""
-    refused_at = bench.batch_refused_at
-    refused = refused_at is not None and 0 <= bench.clock.now() - refused_at < _BATCH_ASKED_AGAIN_SECONDS
+    refused_at = context.batch_refused_at
+    refused = refused_at is not None and 0 <= context.clock.now() - refused_at < _BATCH_ASKED_AGAIN_SECONDS
     return mode in BATCHABLE and not refused

@@ -9,7 +9,7 @@ from lalald.api import SplitItem, Started, StartRefused
 from lalald.errors import RateLimitedError, RefusedError, ServiceError, TransientError
 from lalald.jobs.halving import Halving
 from lalald.jobs.job import Job, Task
-from lalald.stages.context import Bench
+from lalald.stages.context import StageContext
 from lalald.stages.split import batches, owing
 from lalald.stages.start_answers import Answer, NoBatches
 
@@ -25,7 +25,7 @@ class Asking:
     """How requests that start tasks are asked: `report` is told of each; between two of a halved one the daemon may stop."""
 
     mode: str
-    bench: Bench
+    context: StageContext
     halving: Halving[int]  # by job
     report: Report
     is_stopping: Callable[[], bool]
@@ -43,7 +43,7 @@ async def start(jobs: Sequence[Job], asking: Asking) -> AsyncIterator[dict[tuple
         for task in owing(job, asking.mode)
         if task.idempotency_key and task.asked_at is not None
     ]
-    if len(keyed) > 1 and batches(asking.mode, asking.bench):
+    if len(keyed) > 1 and batches(asking.mode, asking.context):
         async for answers in _start_in_batches(keyed, asking):
             yield answers
     else:
@@ -51,10 +51,10 @@ async def start(jobs: Sequence[Job], asking: Asking) -> AsyncIterator[dict[tuple
 
 
 async def _start_one(job: Job, task: Task, asking: Asking) -> Answer:
-    began_at = asking.bench.clock.monotonic()
+    began_at = asking.context.clock.monotonic()
     answer: Answer
     try:
-        answer = Started(await asking.bench.api.split(task.mode, _item(job, task)))
+        answer = Started(await asking.context.api.split(task.mode, _item(job, task)))
     except ServiceError as error:
         answer = error
     if isinstance(answer, TransientError):
@@ -102,16 +102,16 @@ def _is_halved(part: Keyed, error: ServiceError, halving: Halving[int]) -> bool:
 
 async def _start_batch(part: Keyed, asking: Asking) -> tuple[Sequence[Answer], ServiceError | None]:
     """The answers of one request, and the error where it failed as a whole."""
-    bench, failure, began_at = asking.bench, None, asking.bench.clock.monotonic()
+    context, failure, began_at = asking.context, None, asking.context.clock.monotonic()
     answers: Sequence[Answer]
     try:
-        answers = await bench.api.split_batch(asking.mode, [_item(job, task) for job, task in part])
+        answers = await context.api.split_batch(asking.mode, [_item(job, task) for job, task in part])
         asking.halving.forget([job.id for job, _ in part])
     except ServiceError as error:
         answers, failure = [error] * len(part), error
     await asking.report([job for job, _ in part], failure, began_at)
     if any(_says_no_batches(answer) for answer in answers):
-        await _remember_no_batches(bench)
+        await _remember_no_batches(context)
         answers = [NoBatches() if _says_no_batches(answer) else answer for answer in answers]
     return answers, failure
 
@@ -120,11 +120,11 @@ def _says_no_batches(answer: Answer) -> bool:
     return isinstance(answer, StartRefused | ServiceError) and answer.code == NO_BATCHES
 
 
-async def _remember_no_batches(bench: Bench) -> None:
-    now = bench.clock.now()
-    bench.batch_refused_at = now
-    bench.log.info("batch.refused", reason="the license's plan has no batches: tasks are started one by one")
-    await bench.store.run(lambda store: store.set_fact("batch_refused_at", now, now))
+async def _remember_no_batches(context: StageContext) -> None:
+    now = context.clock.now()
+    context.batch_refused_at = now
+    context.log.info("batch.refused", reason="the license's plan has no batches: tasks are started one by one")
+    await context.store.run(lambda store: store.set_fact("batch_refused_at", now, now))
 
 
 def _item(job: Job, task: Task) -> SplitItem:

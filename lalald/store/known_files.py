@@ -11,7 +11,7 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from lalald.jobs import job
-from lalald.jobs.job import Handling, Hold, Stage, State, Task
+from lalald.jobs.job import Hold, JobSettings, Stage, State, Task
 from lalald.store.rows import TASK_COLUMNS, name_from, stored_name, stored_name_always, values
 
 
@@ -62,7 +62,7 @@ class Found:
     mtime_ns: int
     inode: int
     rule: str | None
-    handling: Handling | None
+    handling: JobSettings | None
     tasks: tuple[Task, ...] = ()
     hold: Hold | None = None
     hold_reason: str | None = None
@@ -189,7 +189,7 @@ class KnownFiles:
             [[job_id, *values(TASK_COLUMNS, task)] for task in tasks],
         )
 
-    def handling_id(self, handling: Handling) -> int:
+    def handling_id(self, handling: JobSettings) -> int:
         """The row of a handling; equal ones share it, so that 100,000 jobs of a rule stay small."""
         text = handling.to_json()
         row = self.connection.execute("SELECT id FROM handlings WHERE json = ?", (text,)).fetchone()
@@ -316,7 +316,7 @@ class KnownFiles:
         """Every folder that results, finished or failed files were ever to be put into, by whatever configuration."""
         found = set()
         for (text,) in self.connection.execute("SELECT json FROM handlings"):
-            handling = Handling.from_json(text)
+            handling = JobSettings.from_json(text)
             found.add(handling.outbox)
             found |= {handling.done_dir} if handling.on_success == "move" else set()
             found |= {handling.failed_dir} if handling.on_failure == "move" else set()

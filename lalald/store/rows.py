@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from lalald.jobs.failure_kinds import FailureKind
-from lalald.jobs.job import Handling, Hold, HoldSource, Job, Request, Seen, Stage, State, Task, TaskFailure, Track
+from lalald.jobs.job import Hold, HoldSource, Job, JobSettings, Request, Seen, Stage, State, Task, TaskFailure, Track
 from lalald.jobs.transfer_progress import TransferProgress
 
 _TRANSFER_COLUMNS = 4  # progress, transfer_done, transfer_total, transfer_rate
@@ -159,7 +159,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "failure": TaskFailure,
     "failure_kind": FailureKind,
     "request": Request,
-    "handling": Handling.from_json,
+    "handling": JobSettings.from_json,
     "presets": json.loads,
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from lalald.errors import StoreError
-from lalald.jobs.job import Handling, Hold, Job, Request, Seen, Stage, State, Task, Track
+from lalald.jobs.job import Hold, Job, JobSettings, Request, Seen, Stage, State, Task, Track
 from lalald.jobs.transfer_progress import TransferProgress
 from lalald.store import database
 from lalald.store.arrived_folders import ArrivedFolders
@@ -118,7 +118,7 @@ class Store(DueJobs):
         found = []
         for handling, path, job_id in rows.fetchall():
             try:
-                found.append((Handling.from_json(handling).outbox, name_from(path), job_id))
+                found.append((JobSettings.from_json(handling).outbox, name_from(path), job_id))
             except (ValueError, TypeError, KeyError):
                 self._jobs("WHERE jobs.id = ?", (job_id,))  # sets it aside
         return found

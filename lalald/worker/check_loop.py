@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from lalald.api import TaskAnswer
 from lalald.errors import LicenseRefusedError, RateLimitedError, RefusedError, ServiceError, TransientError
-from lalald.jobs.job import Done, Held, Hold, Job, Request, Stage, State
+from lalald.jobs.job import Advance, Held, Hold, Job, Request, Stage, State
 from lalald.jobs.unexpected_errors import answered
 from lalald.stages import check, reused_tasks
-from lalald.stages.context import Bench
+from lalald.stages.context import StageContext
 from lalald.store.due import RunningTask
 from lalald.worker.check_queue import MOST_IN_A_CHECK, CheckQueue, Round
-from lalald.worker.loop_signal import Turns
-from lalald.worker.service.rate_limiter import CheckWindow
+from lalald.worker.loop_signal import LoopSignal
+from lalald.worker.service.rate_limiter import RateLimiter
 from lalald.worker.service.service_health import CHECK
 
 if TYPE_CHECKING:
@@ -31,20 +31,20 @@ FACT = "checks_sent_at"
 class Checks:
     """Sleeps while nothing runs on the service."""
 
-    def __init__(self, bench: Bench, worker: Worker, jitter: Callable[[], float] = random.random) -> None:
-        self._bench = bench
+    def __init__(self, context: StageContext, worker: Worker, jitter: Callable[[], float] = random.random) -> None:
+        self._context = context
         self._worker = worker
-        self.turns = Turns()
-        self._window: CheckWindow | None = None
-        self._queue = CheckQueue(bench.clock, jitter)
+        self.turns = LoopSignal()
+        self._window: RateLimiter | None = None
+        self._queue = CheckQueue(context.clock, jitter)
         self._set_aside: set[str] = set()  # ids of tasks that were reported as spoiling the check of others
         self._overdue_since: dict[tuple[int, int], float] = {}  # by job and task; after a restart it begins anew
 
     async def run(self) -> None:
         """For ever."""
-        earlier = await self._bench.store.run(lambda store: store.fact(FACT))
+        earlier = await self._context.store.run(lambda store: store.fact(FACT))
         times = [float(at) for at in earlier] if isinstance(earlier, list) else []
-        self._window = CheckWindow(self._bench.config.checks_per_minute, self._bench.clock, times)
+        self._window = RateLimiter(self._context.config.checks_per_minute, self._context.clock, times)
         while True:
             self.turns.begin()
             asked, wait = await self._next()
@@ -57,8 +57,8 @@ class Checks:
                 continue
             await self.turns.meanwhile(self._ask(asked))
 
-    def _wait_seconds(self, window: CheckWindow) -> float:
-        window.per_minute = self._bench.config.checks_per_minute
+    def _wait_seconds(self, window: RateLimiter) -> float:
+        window.per_minute = self._context.config.checks_per_minute
         health = self._worker.health
         breaker = health.breakers[CHECK].of()
         return max(
@@ -70,24 +70,24 @@ class Checks:
     async def _next(self) -> tuple[Round | None, float | None]:
         if self._worker.holds.license.trouble is not None:
             await self._worker.holds.license.hold_jobs()
-        now = self._bench.clock.now()
-        return await self._bench.store.run(lambda store: self._queue.next_round(store, now))
+        now = self._context.clock.now()
+        return await self._context.store.run(lambda store: self._queue.next_round(store, now))
 
     async def _sleep(self, seconds: float) -> None:
         """Until then, whoever wakes: new tasks join the next request, they do not bring it forward."""
-        until = self._bench.clock.monotonic() + seconds
-        while (left := until - self._bench.clock.monotonic()) > 0:
+        until = self._context.clock.monotonic() + seconds
+        while (left := until - self._context.clock.monotonic()) > 0:
             self.turns.begin()
             await self.turns.sleep(left)
 
     async def _ask(self, asked: Round) -> None:
         assert self._window is not None  # noqa: S101 - narrows the type: `run` made it
-        health, began_at = self._worker.health, self._bench.clock.monotonic()
+        health, began_at = self._worker.health, self._context.clock.monotonic()
         key = hash(tuple(asked.ids))
         sent = self._window.sent()
-        await self._bench.store.run(lambda store: store.set_fact(FACT, sent, sent[-1]))
+        await self._context.store.run(lambda store: store.set_fact(FACT, sent, sent[-1]))
         try:
-            answers = await answered(self._bench.api.check(asked.ids))
+            answers = await answered(self._context.api.check(asked.ids))
         except LicenseRefusedError as error:
             is_refused = await self._worker.holds.license.is_refused(error)
             if is_refused is None:
@@ -113,13 +113,13 @@ class Checks:
         (task,) = asked.tasks
         if task.task_id not in self._set_aside:
             self._set_aside.add(task.task_id)
-            self._bench.log.warning("check.set_aside", job=task.job_id, task=task.number, reason=str(error))
+            self._context.log.warning("check.set_aside", job=task.job_id, task=task.number, reason=str(error))
         await self._settle(asked.tasks, {})
 
     async def _answers(self, task_ids: Sequence[str]) -> dict[str, TaskAnswer]:
         """Refused as a whole, a request for many is halved until the culprit stands alone, and says nothing of it."""
         try:
-            return await answered(self._bench.api.check(task_ids))
+            return await answered(self._context.api.check(task_ids))
         except RefusedError:
             if len(task_ids) == 1:
                 return {}
@@ -139,7 +139,7 @@ class Checks:
         for task in running:
             told[task.job_id][task.number] = answers.get(task.task_id)
         guard, step = self._worker.guard, Stage.CHECK
-        found = await self._bench.store.run(lambda store: store.jobs_of(told))
+        found = await self._context.store.run(lambda store: store.jobs_of(told))
         free = [job for job in found if not guard.faults.is_paused(step, job.id)]
         many = len(running) >= MOST_IN_A_CHECK
         works = (
@@ -157,7 +157,7 @@ class Checks:
             await self._worker.steps.honour(job, self._worker)
             return
         outcome = self._outcome(job, told, many=many)
-        if isinstance(outcome, Done) and outcome.job.tasks == job.tasks:
+        if isinstance(outcome, Advance) and outcome.job.tasks == job.tasks:
             self._worker.guard.settled(Stage.CHECK, job, outcome)
             return  # nothing new: nothing is written
         saved = await self._worker.settle(job, outcome)
@@ -165,8 +165,8 @@ class Checks:
         if saved is not None and (saved.stage, saved.state) != (Stage.CHECK, State.WAITING):
             self._worker.wake_for(saved)
 
-    def _outcome(self, job: Job, told: Mapping[int, TaskAnswer | None], *, many: bool) -> Done | Held:
-        now = self._bench.clock.now()
+    def _outcome(self, job: Job, told: Mapping[int, TaskAnswer | None], *, many: bool) -> Advance | Held:
+        now = self._context.clock.now()
         reused = reused_tasks.outcome_of(job, told, now)
         own = reused_tasks.of_own_tasks(job, told)
         checked = self._worker.steps.check(reused.job or job, own, now, given_up=self._given_up(job, own), many=many)
@@ -174,7 +174,7 @@ class Checks:
 
     def _given_up(self, job: Job, told: Mapping[int, TaskAnswer | None]) -> frozenset[int]:
         """Tasks of which nothing has been told for a while after their day was over."""
-        now, monotonic = self._bench.clock.now(), self._bench.clock.monotonic()
+        now, monotonic = self._context.clock.now(), self._context.clock.monotonic()
         given_up = set()
         for task in (task for task in job.tasks if task.number in told):
             place = (job.id, task.number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lalald.jobs.job import Dropped, Held, Job, Later, Outcome, Stage, State
+from lalald.jobs.job import Discarded, Held, Job, Outcome, RetryLater, Stage, State
 from lalald.jobs.job_results import results_folder
 from lalald.jobs.job_warnings import warning_of
 from lalald.worker.holds.hold_log import GATHERED, HoldLog
@@ -34,10 +34,10 @@ def tell(log: Any, holds: HoldLog, before: Job, after: Job, outcome: Outcome, *,
             holds.add(after, outcome.hold, outcome.source, outcome.reason)
         case Held():
             log.warning("task.held", **facts, hold=str(outcome.hold), reason=outcome.reason)
-        case Later():
+        case RetryLater():
             level = log.debug if before.attempts else log.info  # what differs from try to try may be a request's id
             level("job.postponed", **facts, stage=str(after.stage), reason=outcome.reason)
-        case Dropped():
+        case Discarded():
             log.info("job.discarded", **facts, reason=outcome.reason)
         case _ if after.state is State.FAILED:
             log.error("job.failed", **facts, stage=str(after.stage), **_charged(after), reason=after.error)

@@ -18,7 +18,7 @@ from lalald.filesystem.file_numbers import int64
 from lalald.inbox.rematch import matched_now
 from lalald.jobs import consent, transitions
 from lalald.jobs.halving import TIMES_IN_A_ROW
-from lalald.jobs.job import CANCELLED, Done, Job, Request, Stage, State, Task, TaskFailure
+from lalald.jobs.job import CANCELLED, Advance, Job, Request, Stage, State, Task, TaskFailure
 from lalald.jobs.unexpected_errors import answered, concerns_one, is_exhaustion
 from lalald.stages.archive import taken_up
 from lalald.store import Store
@@ -45,7 +45,7 @@ async def honour(job: Job, worker: Worker) -> Job | None:
         return None
     if request is Request.RELEASE and after is job:
         return replace(saved, request=None, request_seen=None)
-    worker.bench.log.info(
+    worker.context.log.info(
         f"job.{_PAST[request]}", job=job.id, path=job.path, stage=str(saved.stage), state=str(saved.state)
     )
     worker.wake()
@@ -56,7 +56,7 @@ _PAST = {Request.CANCEL: "cancelled", Request.RETRY: "retried", Request.RELEASE:
 
 
 async def _asked(job: Job, request: Request, worker: Worker) -> Job | None:
-    now = worker.bench.clock.now()
+    now = worker.context.clock.now()
     if request is Request.CANCEL:
         return (
             await _cancelled(job, worker)
@@ -65,9 +65,9 @@ async def _asked(job: Job, request: Request, worker: Worker) -> Job | None:
         )
     if request is Request.RETRY and job.state in (State.FAILED, State.CANCELLED):
         worker.guard.faults.forget(job.id)
-        worker.bench.inspections.pardon(source_path(job))
+        worker.context.inspections.pardon(source_path(job))
         with suppress(FolderUnavailableError):  # the note stays beside the file until that has left its place
-            job = await worker.bench.disks.on(source_folder(job), taken_up, job)
+            job = await worker.context.disks.on(source_folder(job), taken_up, job)
         return _priced(transitions.retried(_matched_now(job, worker), now))
     if request is Request.RELEASE:
         return _released(job, now, worker)
@@ -76,22 +76,22 @@ async def _asked(job: Job, request: Request, worker: Worker) -> Job | None:
 
 def _priced(job: Job) -> Job:
     """A retried job that was released for a price once: what the retry was told to cost is agreed to, too."""
-    shown = job.request_seen
-    return job if job.approved_minutes is None or shown is None else consent.approved(job, shown.minutes)
+    printable = job.request_seen
+    return job if job.approved_minutes is None or printable is None else consent.approved(job, printable.minutes)
 
 
 def _released(job: Job, now: float, worker: Worker) -> Job:
     """The job past its hold, if that still is the one which the person who released it was shown; else as it is."""
-    shown = job.request_seen
-    why = "it is not held any more" if job.state is not State.HELD else consent.objection(job, shown)
+    printable = job.request_seen
+    why = "it is not held any more" if job.state is not State.HELD else consent.objection(job, printable)
     if why is None:
-        return transitions.released(job, now, price=shown.minutes if shown else None)
-    worker.bench.log.warning("release.refused", job=job.id, path=job.path, hold=job.hold, reason=why)
+        return transitions.released(job, now, price=printable.minutes if printable else None)
+    worker.context.log.warning("release.refused", job=job.id, path=job.path, hold=job.hold, reason=why)
     return job
 
 
 def _matched_now(job: Job, worker: Worker) -> Job:
-    inboxes = (inbox for inbox in worker.bench.config.inboxes if str(inbox.path) == job.inbox)
+    inboxes = (inbox for inbox in worker.context.config.inboxes if str(inbox.path) == job.inbox)
     return next((matched_now(job, inbox) for inbox in inboxes), job)
 
 
@@ -109,10 +109,10 @@ async def _cancelled(job: Job, worker: Worker) -> Job | None:
     if finished is None:
         return None
     tasks = tuple(_ended(task, finished) for task in job.tasks)
-    worker.bench.budget.forgo(job.id)
-    now = worker.bench.clock.now()
+    worker.context.budget.forgo(job.id)
+    now = worker.context.clock.now()
     if any(task.error is None and task.stage is not Stage.DONE for task in tasks):
-        return transitions.after(job, Done(replace(job, tasks=tasks)), now)
+        return transitions.after(job, Advance(replace(job, tasks=tasks)), now)
     return replace(
         job,
         tasks=tasks,
@@ -129,7 +129,7 @@ async def _cancelled(job: Job, worker: Worker) -> Job | None:
 async def _finished(job: Job, running: list[str], worker: Worker) -> set[str] | None:
     """Those that the service could not cancel, or None where it does not answer: then this job is asked for again later,
     after pauses that grow, and keeps no other from its turn."""
-    health, began_at = worker.health, worker.bench.clock.monotonic()
+    health, began_at = worker.health, worker.context.clock.monotonic()
     if health.wait_seconds(CANCEL) or worker.cancel_pauses.wait_seconds(job.id):
         return None
     try:
@@ -138,10 +138,10 @@ async def _finished(job: Job, running: list[str], worker: Worker) -> set[str] | 
         worker.cancel_pauses.failed(job.id)
         opened = False
         if isinstance(error, TransientError):
-            waiting = await worker.bench.store.run(lambda store: len(store.requested(limit=DIFFERENT_JOBS)))
+            waiting = await worker.context.store.run(lambda store: len(store.requested(limit=DIFFERENT_JOBS)))
             opened = health.failed(CANCEL, error, began_at, [job.id], waiting)
         if opened or (worker.cancel_pauses.times(job.id) == TIMES_IN_A_ROW and not health.wait_seconds(CANCEL)):
-            worker.bench.log.warning("cancel.postponed", job=job.id, path=job.path, reason=str(error))
+            worker.context.log.warning("cancel.postponed", job=job.id, path=job.path, reason=str(error))
         return None
     worker.cancel_pauses.forget(job.id)
     health.succeeded(CANCEL, [job.id], began_at)
@@ -162,7 +162,7 @@ async def _asked_to_cancel(task_ids: list[str], worker: Worker, *, is_halved: bo
     """A request for many that is refused as a whole, or where `is_halved` answered otherwise, is halved until the culprit
     stands alone; where it is refused it cannot be cancelled. Raises ServiceError, when the others were asked for."""
     try:
-        return await answered(worker.bench.api.cancel(task_ids))
+        return await answered(worker.context.api.cancel(task_ids))
     except RefusedError as error:
         if len(task_ids) == 1:
             return {task_ids[0]: str(error)}
@@ -205,7 +205,7 @@ async def _out_of_resources(
     worker: Worker, intakes: Mapping[Path, Intake], look_at_folders: Callable[[], None]
 ) -> bool:
     """Whether something asked for waits until there is memory, or a descriptor or thread, again. Other faults end their request alone."""
-    for number, kind, argument in await worker.bench.store.run(lambda store: store.requests()):
+    for number, kind, argument in await worker.context.store.run(lambda store: store.requests()):
         try:
             await _do(number, kind, argument, worker, intakes)
             if kind == "rescan":
@@ -215,8 +215,8 @@ async def _out_of_resources(
                 raise
             if is_exhaustion(error):
                 return True
-            worker.bench.log.error("request.failed", request=kind, argument=argument, exc_info=error)
-        await worker.bench.store.run(partial(_drop, number))
+            worker.context.log.error("request.failed", request=kind, argument=argument, exc_info=error)
+        await worker.context.store.run(partial(_drop, number))
     return False
 
 
@@ -242,34 +242,34 @@ async def _accept(folder: str, worker: Worker, intakes: Mapping[Path, Intake]) -
     if (intake := intakes.get(Path(folder))) is not None:
         await intake.accept()
         return
-    if await worker.bench.folders.accept(folder):
-        worker.bench.log.info("folder.accepted", folder=folder)
+    if await worker.context.folders.accept(folder):
+        worker.context.log.info("folder.accepted", folder=folder)
         worker.holds.look_at_folders_now()
     else:
-        worker.bench.log.warning("folder.not_accepted", folder=folder, reason="there is no such folder")
+        worker.context.log.warning("folder.not_accepted", folder=folder, reason="there is no such folder")
 
 
 async def _redo(number: int, argument: str, worker: Worker) -> None:
     """A finished file again, as a new job by the rules of now, that pays again."""
-    bench = worker.bench
-    log = bench.log
+    context = worker.context
+    log = context.log
 
     def finished(store: Store) -> Job | None:
         job = store.job(int(argument)) if argument.isdigit() else store.job_at(argument)
         return job if job is not None and job.state in (State.DONE, State.FAILED, State.CANCELLED) else None
 
-    job = await bench.store.run(finished)
+    job = await context.store.run(finished)
     if job is None:
         log.warning("redo.refused", target=argument, reason="there is no finished job with this number or file")
         return
     try:
-        facts = await bench.disks.on(source_folder(job), _file_to_redo, job)
+        facts = await context.disks.on(source_folder(job), _file_to_redo, job)
     except (OSError, FolderUnavailableError) as error:
         log.warning("redo.refused", job=job.id, path=job.path, reason=f"the file cannot be read: {error}")
         return
     job = replace(job, size=facts.st_size, mtime_ns=int64(facts.st_mtime_ns), inode=int64(facts.st_ino))
     job = _matched_now(transitions.carried_again(job), worker)
-    job_id = await bench.store.run(partial(_redone, number, job, bench.clock.now()))
+    job_id = await context.store.run(partial(_redone, number, job, context.clock.now()))
     log.info("job.redone", job=job_id, path=job.path, earlier_job=job.id)
     worker.wake()
 
@@ -294,8 +294,8 @@ def _redone(number: int, job: Job, now: float, store: Store) -> int:
 
 async def _cancel_every_client(worker: Worker) -> None:
     try:
-        answers = await worker.bench.api.cancel_all()
+        answers = await worker.context.api.cancel_all()
     except ServiceError as error:
-        worker.bench.log.error("cancel_all.failed", reason=str(error))
+        worker.context.log.error("cancel_all.failed", reason=str(error))
         return
-    worker.bench.log.warning("cancel_all.done", tasks=len(answers))
+    worker.context.log.warning("cancel_all.done", tasks=len(answers))

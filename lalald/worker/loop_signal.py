@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 
-class Turns:
+class LoopSignal:
     """`begin` is called at the top of the loop; whoever asked for a turn is told then."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from lalald.jobs.job import Job
 from lalald.store.due import Demand, Due, ProbeWanted
-from lalald.worker.loop_signal import Turns
+from lalald.worker.loop_signal import LoopSignal
 from lalald.worker.service.circuit_breaker import CircuitBreaker, CircuitBreakers
 
 Take = Callable[[Demand], Awaitable[Due]]
@@ -23,7 +23,7 @@ def _one(_jobs: Sequence[Job]) -> int:
     return 1
 
 
-class Lane:
+class StagePool:
     """Asks for due jobs, carries each group in a task of its own, and sleeps until woken, or until the next is due.
 
     `take` gives due jobs that are not carried yet and from then on are, by one look at the clock: between two looks a job
@@ -56,7 +56,7 @@ class Lane:
         self._leading = leading
         self._put_back = put_back
         self._pause = pause
-        self.turns = Turns()
+        self.turns = LoopSignal()
         self._under_way: set[asyncio.Task[None]] = set()
         self._probes: set[asyncio.Task[None]] = set()
         self._retries: set[asyncio.Task[None]] = set()

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Protocol
 from lalald.api import TaskAnswer
 from lalald.archive.source_paths import filing_folder, filing_folders, source_path
 from lalald.jobs import transitions
-from lalald.jobs.job import Done, Job, Outcome
+from lalald.jobs.job import Advance, Job, Outcome
 from lalald.stages import check, split, start_answers, start_requests
 from lalald.stages.archive import file_failure, file_success
-from lalald.stages.context import Bench
+from lalald.stages.context import StageContext
 from lalald.stages.delete import delete
 from lalald.stages.download import clear, download, tidy
 from lalald.stages.precharge.source_check import check_inbox
@@ -24,17 +24,17 @@ from lalald.worker import job_requests
 if TYPE_CHECKING:
     from lalald.worker.worker import Worker
 
-StageFunction = Callable[[Job, Bench], Awaitable[Outcome]]
+StageFunction = Callable[[Job, StageContext], Awaitable[Outcome]]
 
 
-async def archive(job: Job, bench: Bench) -> Outcome:
+async def archive(job: Job, context: StageContext) -> Outcome:
     """The source file goes where it belongs, after everything else."""
-    await _check_filing_folder(job, bench)
-    filed = await bench.disks.on(filing_folders(job), _filed_from_its_place, job)
+    await _check_filing_folder(job, context)
+    filed = await context.disks.on(filing_folders(job), _filed_from_its_place, job)
     if filed is None:
-        await check_inbox(job.inbox, bench)
-        filed = await bench.disks.on(filing_folders(job), file_success, job)
-    return Done(filed)
+        await check_inbox(job.inbox, context)
+        filed = await context.disks.on(filing_folders(job), file_success, job)
+    return Advance(filed)
 
 
 def _filed_from_its_place(job: Job) -> Job | None:
@@ -42,17 +42,17 @@ def _filed_from_its_place(job: Job) -> Job | None:
     return file_success(job) if os.path.lexists(source_path(job)) else None
 
 
-async def put_failure_away(job: Job, bench: Bench) -> Job:
+async def put_failure_away(job: Job, context: StageContext) -> Job:
     """The file of a failed job goes where failures belong, with its note. Raises FileError."""
-    await _check_filing_folder(job, bench)
-    await clear(job, bench)
-    return await bench.disks.on(filing_folders(job), file_failure, transitions.filed_at_last(job))
+    await _check_filing_folder(job, context)
+    await clear(job, context)
+    return await context.disks.on(filing_folders(job), file_failure, transitions.filed_at_last(job))
 
 
-async def _check_filing_folder(job: Job, bench: Bench) -> None:
+async def _check_filing_folder(job: Job, context: StageContext) -> None:
     """Raises FolderUnavailableError where another folder, such as the mount point beneath it, would get the file."""
     if (folder := filing_folder(job)) != job.inbox:
-        await bench.folders.check(folder)
+        await context.folders.check(folder)
 
 
 StartFunction = Callable[[Sequence[Job], start_requests.Asking], AsyncIterator[dict[tuple[int, int], Answer]]]
@@ -69,7 +69,7 @@ class CheckFunction(Protocol):
         *,
         given_up: frozenset[int],
         many: bool,
-    ) -> Done: ...
+    ) -> Advance: ...
 
 
 class ReleaseFunction(Protocol):
@@ -83,14 +83,14 @@ class StageSteps:
     """An exception in any of them is the fault of the job that it was called for."""
 
     upload: StageFunction = upload
-    prepare_split: Callable[[Job, str, Bench], Awaitable[split.Ready | Outcome]] = split.prepare
+    prepare_split: Callable[[Job, str, StageContext], Awaitable[split.Ready | Outcome]] = split.prepare
     start: StartFunction = start_requests.start
-    started: Callable[[Job, Mapping[int, Answer], Bench, Set[int]], Outcome] = start_answers.outcome_of
+    started: Callable[[Job, Mapping[int, Answer], StageContext, Set[int]], Outcome] = start_answers.outcome_of
     check: CheckFunction = check.outcome_of
     download: StageFunction = download
-    finish_delivery: Callable[[Job, Bench], Awaitable[None]] = tidy
+    finish_delivery: Callable[[Job, StageContext], Awaitable[None]] = tidy
     delete: StageFunction = delete
     archive: StageFunction = archive
-    put_failure_away: Callable[[Job, Bench], Awaitable[Job]] = put_failure_away
+    put_failure_away: Callable[[Job, StageContext], Awaitable[Job]] = put_failure_away
     release: ReleaseFunction = transitions.released
     honour: Callable[[Job, Worker], Awaitable[Job | None]] = job_requests.honour

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from lalald.errors import LicenseRefusedError, RefusedError, ServiceError, TransientError
 from lalald.jobs.halving import Halving
-from lalald.jobs.job import Done, Held, Hold, Job, Later, Outcome, Stage, State, Task
+from lalald.jobs.job import Advance, Held, Hold, Job, Outcome, RetryLater, Stage, State, Task
 from lalald.jobs.unexpected_errors import concerns_one, is_exhaustion
 from lalald.stages import split, start_answers, start_requests
-from lalald.stages.context import Bench
+from lalald.stages.context import StageContext
 from lalald.store import Store
 from lalald.store.due import Queue
 from lalald.worker.service.service_health import start_of
@@ -27,8 +27,8 @@ Answers = dict[tuple[int, int], start_answers.Answer]
 class Starts:
     """Carries groups of jobs through `split`: up to a hundred in one request."""
 
-    def __init__(self, bench: Bench, worker: Worker) -> None:
-        self._bench = bench
+    def __init__(self, context: StageContext, worker: Worker) -> None:
+        self._context = context
         self._worker = worker
         self._stopping = False
         self._halving: Halving[int] = Halving()  # by job
@@ -63,7 +63,7 @@ class Starts:
     async def _ask(self, ready: Sequence[Job], mode: str, asked_before: Mapping[int, Set[int]]) -> None:
         """Money is spent here: until the answers to a request are saved nothing may come between."""
         asking = start_requests.Asking(
-            mode, self._bench, self._halving, partial(self._report, mode), lambda: self._stopping
+            mode, self._context, self._halving, partial(self._report, mode), lambda: self._stopping
         )
         known, unanswered = {job.id: job for job in ready}, {job.id for job in ready}
         try:
@@ -97,17 +97,17 @@ class Starts:
         """The job with its keys saved, or None where its outcome is another."""
 
         async def prepare() -> Outcome:
-            prepared = await self._worker.steps.prepare_split(job, mode, self._bench)
-            return Done(prepared.job) if isinstance(prepared, split.Ready) else prepared
+            prepared = await self._worker.steps.prepare_split(job, mode, self._context)
+            return Advance(prepared.job) if isinstance(prepared, split.Ready) else prepared
 
-        began_at = self._bench.clock.monotonic()
+        began_at = self._context.clock.monotonic()
         outcome = await self._worker.guard.outcome("split", job, prepare(), self._worker.holds)
-        if not isinstance(outcome, Done) or outcome.job.source_id is None or not split.owing(outcome.job, mode):
-            if isinstance(outcome, Later) and outcome.error is not None:
+        if not isinstance(outcome, Advance) or outcome.job.source_id is None or not split.owing(outcome.job, mode):
+            if isinstance(outcome, RetryLater) and outcome.error is not None:
                 await self._report(mode, [job], outcome.error, began_at)
             await self._worker.settle(job, outcome)
             return None
-        saved = await self._worker.save(job, replace(outcome.job, updated_at=self._bench.clock.now()))
+        saved = await self._worker.save(job, replace(outcome.job, updated_at=self._context.clock.now()))
         if saved is not None and saved.request is not None:
             await self._worker.steps.honour(saved, self._worker)
             return None
@@ -123,12 +123,12 @@ class Starts:
 
     async def _recorded(self, job: Job, answers: Mapping[int, start_answers.Answer]) -> Job:
         """The job with what started, once that is saved: an id that is lost is paid for nothing."""
-        started = start_answers.with_started(job, answers, self._bench)
+        started = start_answers.with_started(job, answers, self._context)
         new = [task for task in started.tasks if task not in job.tasks]
         if not new:
             return job
-        revision, charged = await self._bench.store.run(partial(_record, job.id, new))
-        self._bench.budget.charged(job.id, charged)
+        revision, charged = await self._context.store.run(partial(_record, job.id, new))
+        self._context.budget.charged(job.id, charged)
         unchanged = revision == job.revision + 1
         return replace(started, revision=revision if unchanged else job.revision, minutes=job.minutes + charged)
 
@@ -140,7 +140,7 @@ class Starts:
         began_as, job = job, await self._recorded(job, told)
         current: Job | None = job
         if told:
-            outcome = self._worker.steps.started(job, told, self._bench, asked_before)
+            outcome = self._worker.steps.started(job, told, self._context, asked_before)
             current = await self._worker.settle(job, outcome, began_as=began_as)
             self._worker.guard.settled("split", job, outcome)
             if current is None or (current.stage, current.state) != (Stage.SPLIT, State.WAITING):
@@ -154,10 +154,14 @@ class Starts:
             reason = f"the service refuses the license key: {error}"
             return await self._worker.settle(current, Held(Hold.LICENSE, reason, job=unasked))
         if is_refused is None:
-            return await self._worker.settle(current, Later(str(error), job=unasked, error=TransientError(str(error))))
+            return await self._worker.settle(
+                current, RetryLater(str(error), job=unasked, error=TransientError(str(error)))
+            )
         for_good = RefusedError(error.args[0], status=error.status, code=error.code, request_id=error.request_id)
         refused = dict.fromkeys(unlicensed, for_good)
-        return await self._worker.settle(current, start_answers.outcome_of(current, refused, self._bench, asked_before))
+        return await self._worker.settle(
+            current, start_answers.outcome_of(current, refused, self._context, asked_before)
+        )
 
 
 def _record(job_id: int, tasks: Sequence[Task], store: Store) -> tuple[int, float]:

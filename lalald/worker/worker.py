@@ -16,11 +16,11 @@ from functools import partial
 from lalald.errors import DiskFullError, FileError, FolderUnavailableError, LalaldError
 from lalald.jobs import job as jobs
 from lalald.jobs import transitions
-from lalald.jobs.job import Dropped, Held, Job, Later, Outcome, Stage, State
+from lalald.jobs.job import Discarded, Held, Job, Outcome, RetryLater, Stage, State
 from lalald.jobs.unexpected_errors import concerns_one, described, told_apart
 from lalald.presets import MODES
 from lalald.stages import split, start_requests
-from lalald.stages.context import Bench
+from lalald.stages.context import StageContext
 from lalald.store import Store
 from lalald.store.due import LONGEST_WAIT_SECONDS, Demand, Due, Queue
 from lalald.store.store import StaleError
@@ -30,11 +30,11 @@ from lalald.worker.faults.guard import Guard
 from lalald.worker.holds.hold_log import HoldLog
 from lalald.worker.holds.hold_probes import Holds
 from lalald.worker.job_log import tell
-from lalald.worker.loop_signal import Turns
+from lalald.worker.loop_signal import LoopSignal
 from lalald.worker.service.circuit_breaker import CircuitBreakers
 from lalald.worker.service.rate_limiter import GrowingPauses
 from lalald.worker.service.service_health import CANCEL, ServiceHealth, start_of
-from lalald.worker.stage_pool import Lane
+from lalald.worker.stage_pool import StagePool
 from lalald.worker.stage_steps import StageFunction, StageSteps
 from lalald.worker.task_starter import Starts
 
@@ -46,57 +46,57 @@ class Worker:
 
     def __init__(
         self,
-        bench: Bench,
+        context: StageContext,
         *,
         look_again: Callable[[str], None],
         jitter: Callable[[], float] = random.random,
         steps: StageSteps = StageSteps(),  # noqa: B008 - frozen, and the same for everybody
     ) -> None:
-        self.bench = bench
+        self.context = context
         self._look_again = look_again
         self._jitter = jitter
         self.steps = steps
-        self.guard = Guard(bench, jitter, self._was_set_aside)
+        self.guard = Guard(context, jitter, self._was_set_aside)
         self._carried: set[int] = set()
         self._next: dict[int, Job] = {}
         self._woken_after: set[int] = set()  # jobs that were set aside: once they are let go every loop looks
         self.settled = asyncio.Event()  # set whenever a job came to rest; `run --once` waits on it
         self._requests_woken = asyncio.Event()
-        self.health = ServiceHealth(bench.store, bench.clock, bench.log, self.wake, jitter)
-        self.cancel_pauses = GrowingPauses(bench.clock, jitter)  # by job
-        bench.dead_hosts = self.health.dead_hosts
-        self.hold_log = HoldLog(bench.log)
-        self.holds = Holds(bench, self)
-        self.checks = Checks(bench, self, jitter)
-        self.starts = Starts(bench, self)
+        self.health = ServiceHealth(context.store, context.clock, context.log, self.wake, jitter)
+        self.cancel_pauses = GrowingPauses(context.clock, jitter)  # by job
+        context.dead_hosts = self.health.dead_hosts
+        self.hold_log = HoldLog(context.log)
+        self.holds = Holds(context, self)
+        self.checks = Checks(context, self, jitter)
+        self.starts = Starts(context, self)
         self.lanes = self._lanes()
         self.failed_count = 0  # jobs that failed since this worker began
         self.done_count = 0  # likewise
 
-    def _lanes(self) -> list[Lane]:
-        bench = self.bench
+    def _lanes(self) -> list[StagePool]:
+        context = self.context
         lanes = [
-            self._lane(lambda: bench.config.transfers.uploads, {Stage.UPLOAD: self.steps.upload}),
-            self._lane(lambda: bench.config.transfers.downloads, {Stage.DOWNLOAD: self.steps.download}),
+            self._lane(lambda: context.config.transfers.uploads, {Stage.UPLOAD: self.steps.upload}),
+            self._lane(lambda: context.config.transfers.downloads, {Stage.DOWNLOAD: self.steps.download}),
             self._lane(lambda: 4, {Stage.DELETE: self.steps.delete, Stage.ARCHIVE: self.steps.archive}),
             self._lane(lambda: 4, {Stage.ARCHIVE: self.steps.archive}),
         ]
         return [*lanes, *(self._split_lane(mode) for mode in MODES), self._failure_lane()]
 
-    def _lane(self, slots: Callable[[], int], functions: Mapping[Stage, StageFunction]) -> Lane:
+    def _lane(self, slots: Callable[[], int], functions: Mapping[Stage, StageFunction]) -> StagePool:
         """Takes what owes the first of these stages, and carries it through the others in the same slot."""
         stage = next(iter(functions))
 
         async def carry(group: Sequence[Job]) -> None:
             await self._carry(group[0], functions)
 
-        return Lane(
+        return StagePool(
             stage, slots=slots, carry=carry, breakers=self.health.breakers[stage],
             take=lambda demand: self._take_due(Queue(stage), demand), pause=lambda: self.health.pause.wait_seconds,
         )  # fmt: skip
 
-    def _split_lane(self, mode: str) -> Lane:
-        bench, queue = self.bench, Queue(Stage.SPLIT, mode)
+    def _split_lane(self, mode: str) -> StagePool:
+        context, queue = self.context, Queue(Stage.SPLIT, mode)
 
         async def carry(group: Sequence[Job]) -> None:
             try:
@@ -104,22 +104,22 @@ class Worker:
             finally:
                 self._let_go(group)
 
-        return Lane(
-            start_of(mode), slots=lambda: 1 if split.batches(mode, bench) else 4, carry=carry,
+        return StagePool(
+            start_of(mode), slots=lambda: 1 if split.batches(mode, context) else 4, carry=carry,
             breakers=self.health.breakers[start_of(mode)], take=lambda demand: self._take_due(queue, demand),
-            group=lambda: start_requests.MOST_IN_A_BATCH if split.batches(mode, bench) else 1,
+            group=lambda: start_requests.MOST_IN_A_BATCH if split.batches(mode, context) else 1,
             leading=self.starts.leading, put_back=self._put_back, pause=lambda: self.health.pause.wait_seconds,
         )  # fmt: skip
 
-    def _failure_lane(self) -> Lane:
+    def _failure_lane(self) -> StagePool:
         async def carry(group: Sequence[Job]) -> None:
             try:
                 await self.guard.run("failures", group[0], partial(self._file_failure, group[0]), told=False)
             finally:
                 self._let_go(group)
 
-        return Lane(
-            "failures", slots=lambda: 1, carry=carry, breakers=CircuitBreakers(self.bench.clock),
+        return StagePool(
+            "failures", slots=lambda: 1, carry=carry, breakers=CircuitBreakers(self.context.clock),
             take=lambda wanted: self._take(
                 "failures", wanted, lambda store, now, demand, but: store.unfiled_failures(now, demand.jobs, but)
             ),
@@ -143,14 +143,14 @@ class Worker:
         """What the command line left in rows that nobody carries; rows that are carried are honoured at their next save."""
         while True:
             self._requests_woken.clear()
-            requested = await self.bench.store.run(lambda store: store.requested())
+            requested = await self.context.store.run(lambda store: store.requested())
             self.cancel_pauses.keep({job.id for job in requested})
             for job in requested:
                 if job.id in self._carried:
                     self._stop_transfers(job)
                 elif not self.guard.faults.is_paused("requests", job.id):
                     await self.guard.run("requests", job, partial(self._honoured, job), may_fail=False, told=False)
-            left = await self.bench.store.run(lambda store: store.requested(limit=1)) if requested else []
+            left = await self.context.store.run(lambda store: store.requested(limit=1)) if requested else []
             with suppress(TimeoutError):
                 again_seconds = (
                     self.health.wait_seconds(CANCEL) or self.cancel_pauses.next_seconds or _ASKED_AGAIN_SECONDS
@@ -164,7 +164,7 @@ class Worker:
 
     def _stop_transfers(self, job: Job) -> None:
         if job.request is jobs.Request.CANCEL and job.stage is Stage.UPLOAD:
-            for transfer, _ in self.bench.transfers.get(job.id, ()):
+            for transfer, _ in self.context.transfers.get(job.id, ()):
                 transfer.end()
 
     def wake(self) -> None:
@@ -178,7 +178,7 @@ class Worker:
         await asyncio.gather(*(turns.turn() for turns in self._turns))
 
     @property
-    def _turns(self) -> list[Turns]:
+    def _turns(self) -> list[LoopSignal]:
         return [*(lane.turns for lane in self.lanes), self.checks.turns, self.holds.turns]
 
     def stop_taking(self) -> bool:
@@ -193,7 +193,7 @@ class Worker:
         await asyncio.gather(*self.starts.charging, return_exceptions=True)
 
     @property
-    def _split_lanes(self) -> list[Lane]:
+    def _split_lanes(self) -> list[StagePool]:
         return [lane for lane in self.lanes if lane.name.startswith("split ")]
 
     @property
@@ -216,11 +216,11 @@ class Worker:
         faults = self.guard.faults
         # All three before the store is asked: a pause that ends meanwhile would be missed.
         passed_over = frozenset(self._carried | faults.passed_over(step))
-        next_in, now = faults.next_in(step), self.bench.clock.now()
+        next_in, now = faults.next_in(step), self.context.clock.now()
         wanted = faults.limited(step, demand)
         if not (wanted.jobs or wanted.probes):
             return Due([], [], frozenset(), next_in)
-        due = await self.bench.store.run(lambda store: look(store, now, wanted, passed_over))
+        due = await self.context.store.run(lambda store: look(store, now, wanted, passed_over))
         free = replace(
             due,
             jobs=faults.chosen(step, [job for job in due.jobs if job.id not in self._carried]),
@@ -249,12 +249,12 @@ class Worker:
 
     async def _run_stage(self, job: Job, function: StageFunction) -> Job | None:
         """The job as saved, or None where it does not go on at once."""
-        began_at = self.bench.clock.monotonic()
-        outcome = await self.guard.outcome(job.stage, job, function(job, self.bench), self.holds)
+        began_at = self.context.clock.monotonic()
+        outcome = await self.guard.outcome(job.stage, job, function(job, self.context), self.holds)
         await self._report(job, outcome, began_at)
         saved = await self.settle(job, outcome)
         self.guard.settled(job.stage, job, outcome)
-        return None if isinstance(outcome, Later) else saved
+        return None if isinstance(outcome, RetryLater) else saved
 
     def _was_set_aside(self, job_id: int, is_failed: bool) -> None:
         self.failed_count += is_failed
@@ -265,7 +265,7 @@ class Worker:
 
     def _is_owed_now(self, job: Job) -> bool:
         """Whether it waits for nothing, not even for the end of a pause."""
-        now = self.bench.clock.now()
+        now = self.context.clock.now()
         return job.state is State.WAITING and not now < job.due_at <= now + LONGEST_WAIT_SECONDS
 
     def _let_go(self, carried: Sequence[Job]) -> None:
@@ -298,32 +298,32 @@ class Worker:
 
     async def _report(self, job: Job, outcome: Outcome, began_at: float) -> None:
         """To the circuit breaker: what ends without asking the service tells nothing of it."""
-        if isinstance(outcome, Later) and outcome.error is not None:
+        if isinstance(outcome, RetryLater) and outcome.error is not None:
             await self.health.jobs_failed(Queue(job.stage), [job], outcome.error, began_at)
         elif was_answered(job, outcome):
             for host in [""] if job.stage is not Stage.DOWNLOAD else jobs.download_hosts(job):
                 self.health.succeeded(job.stage, [job.id], began_at, host)
-        elif not isinstance(outcome, Later):
-            self.health.last_good_at = self.bench.clock.monotonic()
+        elif not isinstance(outcome, RetryLater):
+            self.health.last_good_at = self.context.clock.monotonic()
 
     async def settle(self, before: Job, outcome: Outcome, *, began_as: Job | None = None) -> Job | None:
         """Saves the outcome and says it. None where the row was changed meanwhile, by a file dragged back, say.
 
         `began_as`: the job before this step, where some of what the step did is in the row already.
         """
-        now = self.bench.clock.now()
+        now = self.context.clock.now()
         after = transitions.after(began_as or before, outcome, now, self._jitter())
-        saved = await self.save(before, after, dropped=isinstance(outcome, Dropped))
+        saved = await self.save(before, after, dropped=isinstance(outcome, Discarded))
         if saved is None:
             return None
         self._next[saved.id] = saved
-        tell(self.bench.log, self.hold_log, before, saved, outcome, is_news=not self.holds.trials.are_in_vain(saved))
+        tell(self.context.log, self.hold_log, before, saved, outcome, is_news=not self.holds.trials.are_in_vain(saved))
         if before.stage is Stage.DOWNLOAD and saved.stage is not Stage.DOWNLOAD:
             await self._finish_delivery(saved)
-        if isinstance(outcome, Dropped):
+        if isinstance(outcome, Discarded):
             self._look_again(before.inbox)
         if saved.state in (State.FAILED, State.CANCELLED) or isinstance(outcome, Held):
-            self.bench.budget.forgo(saved.id)
+            self.context.budget.forgo(saved.id)
         if saved.request is not None:
             return await self.steps.honour(saved, self)
         return saved
@@ -331,11 +331,11 @@ class Worker:
     async def _finish_delivery(self, job: Job) -> None:
         """What it leaves behind goes at the next start: everything is delivered, and the row says so."""
         try:
-            await self.steps.finish_delivery(job, self.bench)
+            await self.steps.finish_delivery(job, self.context)
         except Exception as error:
             if not concerns_one(error):
                 raise
-            self.bench.log.error("staging.not_cleared", job=job.id, path=job.path, exc_info=error)
+            self.context.log.error("staging.not_cleared", job=job.id, path=job.path, exc_info=error)
 
     async def save(
         self, before: Job, after: Job, *, dropped: bool = False, honoured: jobs.Request | None = None
@@ -357,20 +357,20 @@ class Worker:
             return saved
 
         try:
-            saved = await self.bench.store.run(write)
+            saved = await self.context.store.run(write)
         except StaleError:
-            self.bench.log.info("job.conflict", job=before.id, path=before.path)
+            self.context.log.info("job.conflict", job=before.id, path=before.path)
             return None
         if saved.minutes > before.minutes:
-            self.bench.budget.charged(saved.id, saved.minutes - before.minutes)
-        self.bench.moved.set()
+            self.context.budget.charged(saved.id, saved.minutes - before.minutes)
+        self.context.moved.set()
         self.failed_count += saved.state is State.FAILED and before.state is not State.FAILED
         self.done_count += saved.state is State.DONE and before.state is not State.DONE
         return saved
 
     async def _file_failure(self, job: Job) -> None:
         try:
-            filed = await told_apart(self.steps.put_failure_away(job, self.bench))
+            filed = await told_apart(self.steps.put_failure_away(job, self.context))
             await self.save(job, replace(filed, filed=True))
             self.guard.faults.worked("failures", job.id)
         except FileError as error:
@@ -379,13 +379,13 @@ class Worker:
         except Exception as error:
             if not concerns_one(error):
                 raise
-            again = isinstance(self.guard.faults.failed("failures", job, error), Later)
+            again = isinstance(self.guard.faults.failed("failures", job, error), RetryLater)
             await self._not_filed(job, LalaldError(f"internal: {described(error)}"), again=again)
 
     async def _not_filed(self, job: Job, error: LalaldError, *, again: bool) -> None:
-        after = transitions.not_filed(job, error, self.bench.clock.now(), self._jitter(), again=again)
+        after = transitions.not_filed(job, error, self.context.clock.now(), self._jitter(), again=again)
         if after.archive_error != job.archive_error:
-            self.bench.log.warning("archive.failed", job=job.id, path=job.path, reason=jobs.told(error))
+            self.context.log.warning("archive.failed", job=job.id, path=job.path, reason=jobs.told(error))
         await self.save(job, after)
 
 

@@ -20,7 +20,7 @@ from lalald.errors import ServiceError
 from lalald.jobs.job import State
 from tests.support.api_client import client, closed_clients  # noqa: F401 - a fixture
 from tests.support.raw_server import RawServer, Talk
-from tests.support.worker_driver import Workshop, run
+from tests.support.worker_driver import WorkerDriver, run
 
 TRACK = bytes(3_000_000)
 
@@ -91,7 +91,7 @@ def test_no_connection_is_kept_of_a_transfer_that_was_stopped() -> None:
 
 def test_a_job_whose_downloads_fail_at_first(tmp_path: Path) -> None:
     async def story() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults("download:503*2", "download:cut*1")
             await shop.drop("ep1.wav", padding_bytes=300_000)
             await shop.until_job("it is delivered", state=State.DONE)

@@ -16,7 +16,7 @@ from lalald.errors import DiskFullError, FileError, FolderUnavailableError
 from lalald.jobs.job import Job
 from lalald.stages.archive import file_failure, file_success
 from tests.support.delivery_process import (
-    Killer,
+    CrashPoint,
     Row,
     carry,
     done,
@@ -242,7 +242,7 @@ def test_success_with_keep_leaves_a_file_that_failed_before_where_it_is_and_says
 def as_nobody(work: Callable[[], None]) -> None:
     """Runs the work in a process without root's rights."""
 
-    def run(_row: Row, _killer: Killer) -> None:
+    def run(_row: Row, _killer: CrashPoint) -> None:
         if os.geteuid() == 0:
             os.setgid(65534)
             os.setuid(65534)
@@ -318,7 +318,7 @@ def test_a_stranger_that_a_crash_left_aside_gets_its_name_back(tmp_path: Path) -
     job = done(job_at(tmp_path))
     (inbox(tmp_path) / "podcasts/ep1.mp3").write_bytes(b"a stranger's")
 
-    def swapped(_row: Row, killer: Killer) -> None:
+    def swapped(_row: Row, killer: CrashPoint) -> None:
         """The stranger came after the look: as if it were ours until it is aside."""
         there = (inbox(tmp_path) / "podcasts/ep1.mp3").stat()
         looked = replace(job, size=there.st_size, mtime_ns=there.st_mtime_ns, inode=there.st_ino)

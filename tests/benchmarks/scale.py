@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lalald.daemon.housekeeping import TRIMMED_AT_ONCE
-from lalald.jobs.job import Handling, Stage, Task
+from lalald.jobs.job import JobSettings, Stage, Task
 from lalald.store import Found, Store
 from lalald.store.due import Demand, ProbeWanted, Queue
 from tests.benchmarks.figure import Figure, show
@@ -19,7 +19,7 @@ from tests.support.running import Home
 SMALL = {"history": 50, "waiting": 20, "running": 10, "rounds": 1}
 _NOW = 1e9
 _PROBE = Demand(0, 0, probes={"": ProbeWanted(any_job=True, untried_job=True)})
-_HANDLING = Handling(
+_HANDLING = JobSettings(
     "/out", "{name}/{label}.{ext}", "rename", "reuse", None, {}, True, False, "move", "done", "move", "failed"
 )
 

@@ -15,35 +15,35 @@ import pytest
 from lalald.jobs.job import Hold, Stage, State, TaskFailure
 from lalald.reports.formatting import price
 from lalald.store.queries import Reports
-from tests.support.filled_store import NOW, Shelf, answering
+from tests.support.filled_store import NOW, FilledStore, answering
 from tests.support.running import write_wav
 
 ASLEEP = "The daemon is not running: this happens at its next start.\n"
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
-    filled = Shelf(tmp_path)
+def filled_store(tmp_path: Path) -> FilledStore:
+    filled = FilledStore(tmp_path)
     filled.fill()
     with filled.store() as store:  # enough for everything that waits, too
         store.set_fact("minutes", {"left": 142.5, "at": NOW - 300}, NOW - 300)
     return filled
 
 
-def asked(shelf: Shelf) -> dict[int, str]:
+def asked(filled_store: FilledStore) -> dict[int, str]:
     """The requests in the rows of jobs."""
-    with Reports.open(shelf.state) as reports:
+    with Reports.open(filled_store.state) as reports:
         return {report.job.id: str(report.job.request) for report in reports.jobs() if report.job.request}
 
 
-def asked_of_the_daemon(shelf: Shelf) -> list[tuple[str, str | None]]:
-    with shelf.store() as store:
+def asked_of_the_daemon(filled_store: FilledStore) -> list[tuple[str, str | None]]:
+    with filled_store.store() as store:
         return [(kind, argument) for _, kind, argument in store.requests()]
 
 
-def test_a_retry_says_what_it_will_cost(shelf: Shelf) -> None:
+def test_a_retry_says_what_it_will_cost(filled_store: FilledStore) -> None:
     assert (
-        shelf.said("retry", "2", "3")
+        filled_store.said("retry", "2", "3")
         == (
             "job 2 bad.mp3: goes on; about 9.0 min will be charged\n"
             "job 3 podcasts/stopped.mp3: goes on; about 3.0 min will be charged\n"
@@ -51,11 +51,11 @@ def test_a_retry_says_what_it_will_cost(shelf: Shelf) -> None:
         )
         + ASLEEP
     )
-    assert asked(shelf) == {2: "retry", 3: "retry"}
+    assert asked(filled_store) == {2: "retry", 3: "retry"}
 
 
-def test_a_retry_of_paid_work_costs_only_what_failed(shelf: Shelf) -> None:
-    with shelf.store() as store:
+def test_a_retry_of_paid_work_costs_only_what_failed(filled_store: FilledStore) -> None:
+    with filled_store.store() as store:
         job = store.job(6)
         assert job is not None
         broken = job.with_task(replace(job.tasks[1], error="no voice in it", failure=TaskFailure.FAILED))
@@ -65,7 +65,7 @@ def test_a_retry_of_paid_work_costs_only_what_failed(shelf: Shelf) -> None:
         paid = tuple(replace(task, task_id=f"t{task.number}", minutes=1.0) for task in job.tasks)
         store.save(job, replace(job, tasks=paid))
     assert (
-        shelf.said("retry", "--failed")
+        filled_store.said("retry", "--failed")
         == (
             "job 2 bad.mp3: goes on; nothing more is charged\n"
             "job 6 mix.wav: goes on; about 6.0 min will be charged\n"
@@ -73,17 +73,17 @@ def test_a_retry_of_paid_work_costs_only_what_failed(shelf: Shelf) -> None:
         )
         + ASLEEP
     )
-    assert asked(shelf) == {2: "retry", 6: "retry"}
+    assert asked(filled_store) == {2: "retry", 6: "retry"}
 
 
-def test_an_unknown_duration_is_read_from_the_file_where_it_can_be(shelf: Shelf) -> None:
-    write_wav(shelf.inbox / "podcasts/short.wav", 12.0)
-    with shelf.store() as store:
+def test_an_unknown_duration_is_read_from_the_file_where_it_can_be(filled_store: FilledStore) -> None:
+    write_wav(filled_store.inbox / "podcasts/short.wav", 12.0)
+    with filled_store.store() as store:
         for name in ("short.wav", "gone.wav"):
-            job = shelf.take(store, f"podcasts/{name}", duration=None)
+            job = filled_store.take(store, f"podcasts/{name}", duration=None)
             store.save(job, replace(job, state=State.FAILED, error="broken"))
     assert (
-        shelf.said("retry", "10", "11")
+        filled_store.said("retry", "10", "11")
         == (
             "job 10 podcasts/short.wav: goes on; about 0.2 min will be charged\n"
             "job 11 podcasts/gone.wav: goes on; its cost is unknown: the file does not state its length\n"
@@ -93,13 +93,13 @@ def test_an_unknown_duration_is_read_from_the_file_where_it_can_be(shelf: Shelf)
     )
 
 
-def test_a_job_that_is_named_twice_is_asked_and_priced_once(shelf: Shelf) -> None:
+def test_a_job_that_is_named_twice_is_asked_and_priced_once(filled_store: FilledStore) -> None:
     once = "job 4 long.mp3: passes minutes.per_file at this price; about 9.0 min will be charged\n"
-    assert shelf.said("release", "4", "#4", "4") == once + ASLEEP
-    source = shelf.inbox / "done/podcasts/ep1.mp3"
+    assert filled_store.said("release", "4", "#4", "4") == once + ASLEEP
+    source = filled_store.inbox / "done/podcasts/ep1.mp3"
     source.parent.mkdir(parents=True)
     source.write_bytes(b"sound")
-    assert shelf.said("redo", "1", "#1", str(source)).count("job 1 ") == 1
+    assert filled_store.said("redo", "1", "#1", str(source)).count("job 1 ") == 1
 
 
 def test_a_price_of_which_nothing_is_known_is_no_price_of_nothing() -> None:
@@ -108,22 +108,22 @@ def test_a_price_of_which_nothing_is_known_is_no_price_of_nothing() -> None:
 
 
 def test_nothing_failed_is_nothing_to_retry(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
-    with shelf.store() as store:
-        shelf.take(store, "fine.mp3")
-    assert shelf.said("retry", "--failed") == "No job has failed: nothing to do.\n"
-    assert shelf.said("release", "--all") == "No job is held: nothing to do.\n"
+    filled_store = FilledStore(tmp_path)
+    with filled_store.store() as store:
+        filled_store.take(store, "fine.mp3")
+    assert filled_store.said("retry", "--failed") == "No job has failed: nothing to do.\n"
+    assert filled_store.said("release", "--all") == "No job is held: nothing to do.\n"
 
 
-def test_a_long_list_is_told_up_to_a_screenful(shelf: Shelf) -> None:
-    with shelf.store() as store:
+def test_a_long_list_is_told_up_to_a_screenful(filled_store: FilledStore) -> None:
+    with filled_store.store() as store:
         for number in range(30):
-            job = shelf.take(store, f"podcasts/{number}.mp3")
+            job = filled_store.take(store, f"podcasts/{number}.mp3")
             store.save(job, replace(job, state=State.FAILED, error="broken"))
-    lines = shelf.said("retry", "--failed").splitlines()
+    lines = filled_store.said("retry", "--failed").splitlines()
     assert len(lines) == 20 + 3
     assert lines[20:22] == ["… and 11 more jobs", "together about 99.0 min"]
-    assert len(asked(shelf)) == 31
+    assert len(asked(filled_store)) == 31
 
 
 @pytest.mark.parametrize(
@@ -164,31 +164,31 @@ def test_a_long_list_is_told_up_to_a_screenful(shelf: Shelf) -> None:
         (["rescan", ""], "an argument is empty."),
     ],
 )
-def test_what_cannot_be_is_refused_as_a_whole(shelf: Shelf, arguments: list[str], complaint: str) -> None:
-    with answering(shelf.state) as wakes:
-        told = shelf.run(*arguments) if "--every-client" in arguments else None
+def test_what_cannot_be_is_refused_as_a_whole(filled_store: FilledStore, arguments: list[str], complaint: str) -> None:
+    with answering(filled_store.state) as wakes:
+        told = filled_store.run(*arguments) if "--every-client" in arguments else None
         code, said, complained = (
-            (told.returncode, told.stdout, shelf.plain(told.stderr)) if told else shelf.call(*arguments)
+            (told.returncode, told.stdout, filled_store.plain(told.stderr)) if told else filled_store.call(*arguments)
         )
     assert (code, said) == (2, "")
     assert complained.startswith("lalald: ")
     assert complaint in complained
     assert "Traceback" not in complained
-    assert (asked(shelf), asked_of_the_daemon(shelf), wakes) == ({}, [], [])
+    assert (asked(filled_store), asked_of_the_daemon(filled_store), wakes) == ({}, [], [])
 
 
-def test_a_request_wakes_the_daemon(shelf: Shelf) -> None:
+def test_a_request_wakes_the_daemon(filled_store: FilledStore) -> None:
     for number, arguments in enumerate(
         (["retry", "2"], ["cancel", "6"], ["release", "4"], ["rescan"], ["cancel", "--all"])
     ):
-        with answering(shelf.state) as wakes:
-            assert ASLEEP not in shelf.said(*arguments), number
+        with answering(filled_store.state) as wakes:
+            assert ASLEEP not in filled_store.said(*arguments), number
             assert wakes == ["wake"]
 
 
-def test_cancel_tells_what_is_spent(shelf: Shelf) -> None:
+def test_cancel_tells_what_is_spent(filled_store: FilledStore) -> None:
     assert (
-        shelf.said("cancel", "6", "8", "2", "5")
+        filled_store.said("cancel", "6", "8", "2", "5")
         == (
             "job 6 mix.wav: to be cancelled; 9.0 min are charged already\n"
             "job 8 patient.wav: to be cancelled; nothing was charged\n"
@@ -197,37 +197,37 @@ def test_cancel_tells_what_is_spent(shelf: Shelf) -> None:
         )
         + ASLEEP
     )
-    assert asked(shelf) == {2: "cancel", 5: "cancel", 6: "cancel", 8: "cancel"}
+    assert asked(filled_store) == {2: "cancel", 5: "cancel", 6: "cancel", 8: "cancel"}
 
 
-def test_cancel_tells_that_what_is_finished_on_the_service_is_delivered(shelf: Shelf) -> None:
-    with shelf.store() as store:
+def test_cancel_tells_that_what_is_finished_on_the_service_is_delivered(filled_store: FilledStore) -> None:
+    with filled_store.store() as store:
         job = store.job(6)
         assert job is not None
         store.save(job, replace(job, stage=Stage.DOWNLOAD))
     told = "job 6 mix.wav: is finished on the service and delivered all the same; 9.0 min are charged already\n"
-    assert shelf.said("cancel", "6") == told + ASLEEP
+    assert filled_store.said("cancel", "6") == told + ASLEEP
 
 
-def test_cancel_all_spares_what_has_ended(shelf: Shelf) -> None:
-    assert shelf.said("cancel", "--all") == "6 jobs to be cancelled.\n" + ASLEEP
-    assert asked(shelf) == dict.fromkeys((4, 5, 6, 7, 8, 9), "cancel")
-    assert asked_of_the_daemon(shelf) == []
+def test_cancel_all_spares_what_has_ended(filled_store: FilledStore) -> None:
+    assert filled_store.said("cancel", "--all") == "6 jobs to be cancelled.\n" + ASLEEP
+    assert asked(filled_store) == dict.fromkeys((4, 5, 6, 7, 8, 9), "cancel")
+    assert asked_of_the_daemon(filled_store) == []
 
 
-def test_every_client_is_cancelled_where_that_is_meant(shelf: Shelf) -> None:
-    answer = shelf.run("cancel", "--all", "--every-client", "--yes")
+def test_every_client_is_cancelled_where_that_is_meant(filled_store: FilledStore) -> None:
+    answer = filled_store.run("cancel", "--all", "--every-client", "--yes")
     assert answer.stdout == "6 jobs to be cancelled, and every task of every other client.\n" + ASLEEP
-    assert asked_of_the_daemon(shelf) == [("cancel_every_client", None)]
+    assert asked_of_the_daemon(filled_store) == [("cancel_every_client", None)]
 
 
 @pytest.mark.parametrize(
     ("word", "meant"), [("y", True), ("YES", True), ("n", False), ("", False), ("yep", False), ("\x04", False)]
 )
-def test_every_client_is_asked_about_at_a_terminal(shelf: Shelf, word: str, meant: bool) -> None:
+def test_every_client_is_asked_about_at_a_terminal(filled_store: FilledStore, word: str, meant: bool) -> None:
     leader, follower = pty.openpty()
     command = [sys.executable, "-m", "lalald", "cancel", "--all", "--every-client"]
-    program = subprocess.Popen(command, env=shelf.environ, stdin=follower, stdout=subprocess.PIPE, text=True)
+    program = subprocess.Popen(command, env=filled_store.environ, stdin=follower, stdout=subprocess.PIPE, text=True)
     os.write(leader, f"{word}\n".encode())
     out, _ = program.communicate(timeout=60)
     os.close(follower)
@@ -237,13 +237,13 @@ def test_every_client_is_asked_about_at_a_terminal(shelf: Shelf, word: str, mean
         "This stops every task of your LALAL.AI account, those of other programs and of the website too.\n"
     )
     assert out.endswith(ASLEEP if meant else "No change was made.\n")
-    assert asked_of_the_daemon(shelf) == ([("cancel_every_client", None)] if meant else [])
-    assert bool(asked(shelf)) is meant
+    assert asked_of_the_daemon(filled_store) == ([("cancel_every_client", None)] if meant else [])
+    assert bool(asked(filled_store)) is meant
 
 
-def test_release_tells_the_price_and_that_a_lost_task_is_paid_again(shelf: Shelf) -> None:
+def test_release_tells_the_price_and_that_a_lost_task_is_paid_again(filled_store: FilledStore) -> None:
     assert (
-        shelf.said("release", "4", "5")
+        filled_store.said("release", "4", "5")
         == (
             "job 4 long.mp3: passes minutes.per_file at this price; about 9.0 min will be charged\n"
             "job 5 podcasts/lost.mp3: is started again; about 3.0 min will be charged once more\n"
@@ -251,95 +251,104 @@ def test_release_tells_the_price_and_that_a_lost_task_is_paid_again(shelf: Shelf
         )
         + ASLEEP
     )
-    assert asked(shelf) == {4: "release", 5: "release"}
+    assert asked(filled_store) == {4: "release", 5: "release"}
 
 
-def test_release_all_never_pays_for_a_lost_task_again(shelf: Shelf) -> None:
+def test_release_all_never_pays_for_a_lost_task_again(filled_store: FilledStore) -> None:
     assert (
-        shelf.said("release", "--all")
+        filled_store.said("release", "--all")
         == (
             "1 job released; about 9.0 min will be charged\n"
             "1 job held as lost_task left alone: releasing them pays again. Name them, or add `--hold lost_task`, to do that.\n"
         )
         + ASLEEP
     )
-    assert asked(shelf) == {4: "release"}
-    with shelf.store() as store:
+    assert asked(filled_store) == {4: "release"}
+    with filled_store.store() as store:
         store.connection.execute("DELETE FROM jobs WHERE id = 4")
-    assert shelf.said("release", "--all") == (
+    assert filled_store.said("release", "--all") == (
         "1 job held as lost_task left alone: releasing them pays again. Name them, or add `--hold lost_task`, to do that.\n"
         "No other job is held: nothing to do.\n"
     )
 
 
-def test_a_task_that_stands_still_is_told_from_a_lost_one_and_nothing_is_paid_again(shelf: Shelf) -> None:
-    with shelf.store() as store:
+def test_a_task_that_stands_still_is_told_from_a_lost_one_and_nothing_is_paid_again(filled_store: FilledStore) -> None:
+    with filled_store.store() as store:
         job = store.job(6)
         assert job is not None
         parked = replace(job.tasks[0], waits_for=Hold.LOST_TASK, waits_reason="it has stood at 40 %")
         held = replace(job.with_task(parked), state=State.HELD, hold=Hold.LOST_TASK, hold_reason="it has stood at 40 %")
         store.save(job, held)
-    status = shelf.said("status", code=3)
+    status = filled_store.said("status", code=3)
     assert "#6 it has stood at 40 %\n  Already paid; they resume when their task makes progress." in status
     assert "#5 the task started, and its id never came\n  `lalald release ID` pays again" in status
-    codes = [item["code"] for item in json.loads(shelf.said("status", "--json", code=3))["needs_attention"]]
+    codes = [item["code"] for item in json.loads(filled_store.said("status", "--json", code=3))["needs_attention"]]
     assert {"hold_lost_task", "hold_stalled_task"} <= {*codes}
     assert (
         "it resumes automatically when its task makes progress; `lalald release 6`: it gets the same time again"
-        in shelf.said("show", "6")
+        in filled_store.said("show", "6")
     )
-    assert "`lalald release 5`: it is started again and pays; `lalald cancel 5` ends it" in shelf.said("show", "5")
-    assert "1 job held as lost_task left alone: their tasks are paid and do not move" in shelf.said("release", "--all")
+    assert "`lalald release 5`: it is started again and pays; `lalald cancel 5` ends it" in filled_store.said(
+        "show", "5"
+    )
+    assert "1 job held as lost_task left alone: their tasks are paid and do not move" in filled_store.said(
+        "release", "--all"
+    )
     told = "job 6 mix.wav: gets the same time again; nothing more is charged\n"
-    assert shelf.said("release", "6") == told + ASLEEP
+    assert filled_store.said("release", "6") == told + ASLEEP
 
 
-def test_release_accepts_the_folder_of_an_inbox(shelf: Shelf) -> None:
-    assert shelf.said("release", f"{shelf.inbox}/") == "/in: the folder that is there now is accepted\n" + ASLEEP
-    assert asked_of_the_daemon(shelf) == [("release_folder", str(shelf.inbox))]
-    assert asked(shelf) == {}
+def test_release_accepts_the_folder_of_an_inbox(filled_store: FilledStore) -> None:
+    assert (
+        filled_store.said("release", f"{filled_store.inbox}/")
+        == "/in: the folder that is there now is accepted\n" + ASLEEP
+    )
+    assert asked_of_the_daemon(filled_store) == [("release_folder", str(filled_store.inbox))]
+    assert asked(filled_store) == {}
 
 
-def test_redo_names_the_job_however_it_is_asked(shelf: Shelf) -> None:
-    source = shelf.inbox / "done/podcasts/ep1.mp3"
+def test_redo_names_the_job_however_it_is_asked(filled_store: FilledStore) -> None:
+    source = filled_store.inbox / "done/podcasts/ep1.mp3"
     source.parent.mkdir(parents=True)
     source.write_bytes(b"sound")
-    for word in ("1", "#1", str(source), f"{shelf.inbox}/podcasts/../podcasts/ep1.mp3"):
+    for word in ("1", "#1", str(source), f"{filled_store.inbox}/podcasts/../podcasts/ep1.mp3"):
         assert (
-            shelf.said("redo", word)
+            filled_store.said("redo", word)
             == ("job 1 podcasts/ep1.mp3: is processed again as a new job; about 3.0 min will be charged\n") + ASLEEP
         )
-        assert asked_of_the_daemon(shelf) == [("redo", "1")]
+        assert asked_of_the_daemon(filled_store) == [("redo", "1")]
 
 
-def test_rescan_asks_for_one_inbox_or_all(shelf: Shelf) -> None:
-    assert shelf.said("rescan") == "To be scanned: every inbox\n" + ASLEEP
-    assert shelf.said("rescan", f"{shelf.inbox}/podcasts") == "To be scanned: /in\n" + ASLEEP
-    assert asked_of_the_daemon(shelf) == [("rescan", None), ("rescan", str(shelf.inbox))]
+def test_rescan_asks_for_one_inbox_or_all(filled_store: FilledStore) -> None:
+    assert filled_store.said("rescan") == "To be scanned: every inbox\n" + ASLEEP
+    assert filled_store.said("rescan", f"{filled_store.inbox}/podcasts") == "To be scanned: /in\n" + ASLEEP
+    assert asked_of_the_daemon(filled_store) == [("rescan", None), ("rescan", str(filled_store.inbox))]
 
 
-def test_an_odd_name_is_never_printed_raw(shelf: Shelf) -> None:
-    assert "job 9 caf\\udce9\\nlatte\\x1b[31m.wav: to be cancelled" in shelf.said("cancel", "9")
+def test_an_odd_name_is_never_printed_raw(filled_store: FilledStore) -> None:
+    assert "job 9 caf\\udce9\\nlatte\\x1b[31m.wav: to be cancelled" in filled_store.said("cancel", "9")
 
 
-def test_status_and_show_tell_what_is_asked_and_not_honoured_yet(shelf: Shelf) -> None:
-    shelf.said("cancel", "6")
-    shelf.said("rescan")
-    assert "; 2 requests not handled by the daemon yet\n" in shelf.said("status", code=3)
-    assert "  state            running (cancel requested, not handled by the daemon yet)\n" in shelf.said("show", "6")
+def test_status_and_show_tell_what_is_asked_and_not_honoured_yet(filled_store: FilledStore) -> None:
+    filled_store.said("cancel", "6")
+    filled_store.said("rescan")
+    assert "; 2 requests not handled by the daemon yet\n" in filled_store.said("status", code=3)
+    assert "  state            running (cancel requested, not handled by the daemon yet)\n" in filled_store.said(
+        "show", "6"
+    )
 
 
 def test_a_job_held_since_its_first_scan_is_priced_when_all_are_released(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
-    with shelf.store() as store:
+    filled_store = FilledStore(tmp_path)
+    with filled_store.store() as store:
         for number in range(25):
-            shelf.take(store, f"{number}.mp3", NOW, hold=Hold.FIRST_SCAN, hold_reason="it lay there")
-        shelf.take(store, "unknown.mp3", NOW, hold=Hold.FIRST_SCAN, hold_reason="it lay there", duration=None)
-    assert shelf.said("release", "--all") == (
+            filled_store.take(store, f"{number}.mp3", NOW, hold=Hold.FIRST_SCAN, hold_reason="it lay there")
+        filled_store.take(store, "unknown.mp3", NOW, hold=Hold.FIRST_SCAN, hold_reason="it lay there", duration=None)
+    assert filled_store.said("release", "--all") == (
         "26 jobs released; at least 225.0 min, 1 file of unknown length, will be charged\n" + ASLEEP
     )
 
 
-def test_what_is_done_is_redone_and_what_is_under_way_is_looked_at(shelf: Shelf) -> None:
-    assert "  `lalald redo 1` processes the file of a job that is done again" in shelf.complained("retry", "1")
-    assert "  `lalald show 7` shows more." in shelf.complained("retry", "7")
+def test_what_is_done_is_redone_and_what_is_under_way_is_looked_at(filled_store: FilledStore) -> None:
+    assert "  `lalald redo 1` processes the file of a job that is done again" in filled_store.complained("retry", "1")
+    assert "  `lalald show 7` shows more." in filled_store.complained("retry", "7")

@@ -31,16 +31,16 @@ from lalald.reports.status_json import facts as status_facts
 from lalald.reports.status_report import Folders, gather
 from lalald.store.queries import Reports
 from tests.support.another_user import BECOME_NOBODY
-from tests.support.filled_store import DAY, HOUR, NOW, ODD_NAME, Shelf, answering
+from tests.support.filled_store import DAY, HOUR, NOW, ODD_NAME, FilledStore, answering
 
 
 @pytest.fixture
-def empty(tmp_path: Path) -> Shelf:
-    return Shelf(tmp_path)
+def empty(tmp_path: Path) -> FilledStore:
+    return FilledStore(tmp_path)
 
 
 @pytest.fixture
-def shelf(empty: Shelf) -> Shelf:
+def filled_store(empty: FilledStore) -> FilledStore:
     empty.fill()
     return empty
 
@@ -61,9 +61,9 @@ def _universal_time() -> Iterator[None]:
     time.tzset()
 
 
-def status_of(shelf: Shelf, now: float = NOW, width: int | None = None) -> str:
-    overview = gather(shelf.state, Folders([str(shelf.inbox)], [str(shelf.outbox)]), None, now)
-    return shelf.plain(plain_lines(lines(overview, width)))
+def status_of(filled_store: FilledStore, now: float = NOW, width: int | None = None) -> str:
+    overview = gather(filled_store.state, Folders([str(filled_store.inbox)], [str(filled_store.outbox)]), None, now)
+    return filled_store.plain(plain_lines(lines(overview, width)))
 
 
 STATUS = """\
@@ -86,27 +86,27 @@ inboxes   /in  watched, native
 """
 
 
-def test_status_shows_what_needs_a_person_then_what_runs_then_what_is_done(shelf: Shelf) -> None:
-    with answering(shelf.state):
-        assert status_of(shelf) == STATUS
+def test_status_shows_what_needs_a_person_then_what_runs_then_what_is_done(filled_store: FilledStore) -> None:
+    with answering(filled_store.state):
+        assert status_of(filled_store) == STATUS
 
 
 @pytest.mark.parametrize("width", [80, 120, 200])
-def test_status_fits_the_terminal_and_24_lines(shelf: Shelf, width: int) -> None:
-    with answering(shelf.state):
-        shown = status_of(shelf, width=width).splitlines()
-    assert len(shown) <= 24
-    assert [line for line in shown if len(line) > width] == []
-    told = " ".join(shown)
+def test_status_fits_the_terminal_and_24_lines(filled_store: FilledStore, width: int) -> None:
+    with answering(filled_store.state):
+        printable = status_of(filled_store, width=width).splitlines()
+    assert len(printable) <= 24
+    assert [line for line in printable if len(line) > width] == []
+    told = " ".join(printable)
     for command in ("`lalald jobs --failed`", "`lalald retry ID`", "`lalald release ID`"):
         assert command in told, "a command is never broken"
     for words in ("25 %", "250KB/s", "15 s left", "3.0 min", "39 d ago"):
         assert words in told
 
 
-def test_minutes_charged_are_told_by_day_and_month(shelf: Shelf) -> None:
+def test_minutes_charged_are_told_by_day_and_month(filled_store: FilledStore) -> None:
     def charged(now: float) -> list[str]:
-        return list(re.findall(r"([\d.]+) (?:charged today|this month)", status_of(shelf, now)))
+        return list(re.findall(r"([\d.]+) (?:charged today|this month)", status_of(filled_store, now)))
 
     assert charged(NOW) == ["9.0", "9.0"]
     assert charged(NOW + DAY) == ["0.0", "9.0"]
@@ -114,26 +114,28 @@ def test_minutes_charged_are_told_by_day_and_month(shelf: Shelf) -> None:
     assert charged(NOW - 39 * DAY) == ["9.0", "12.0"]
 
 
-def test_status_of_a_stopped_daemon_says_so_and_ends_with_3(shelf: Shelf) -> None:
-    assert shelf.said("status", code=3).startswith(
+def test_status_of_a_stopped_daemon_says_so_and_ends_with_3(filled_store: FilledStore) -> None:
+    assert filled_store.said("status", code=3).startswith(
         "lalald is not running, or does not respond  state folder /state\n"
         "\n"
         "! Start it: `lalald run`, or `systemctl start lalald`.\n"
     )
 
 
-def test_status_ends_with_1_where_jobs_failed_or_are_held_and_with_0_where_all_is_well(shelf: Shelf) -> None:
-    with answering(shelf.state):
-        shelf.said("status", code=1)
-        with shelf.store() as store:
+def test_status_ends_with_1_where_jobs_failed_or_are_held_and_with_0_where_all_is_well(
+    filled_store: FilledStore,
+) -> None:
+    with answering(filled_store.state):
+        filled_store.said("status", code=1)
+        with filled_store.store() as store:
             store.connection.execute("UPDATE jobs SET state = 'done', stage = 'done' WHERE state IN ('failed', 'held')")
-        assert shelf.run("status").returncode == 0
-    with answering(shelf.state, well=False):
-        shelf.said("status", code=3)
+        assert filled_store.run("status").returncode == 0
+    with answering(filled_store.state, well=False):
+        filled_store.said("status", code=3)
 
 
-def test_status_as_json_has_its_keys(shelf: Shelf) -> None:
-    facts = json.loads(shelf.said("status", "--json", code=3))
+def test_status_as_json_has_its_keys(filled_store: FilledStore) -> None:
+    facts = json.loads(filled_store.said("status", "--json", code=3))
     minutes = facts.pop("minutes")  # what was charged depends on the day of the test
     assert sorted(minutes) == ["left", "left_at", "this_month", "today"]
     assert (minutes["left"], minutes["left_at"]) == (33.5, "2027-01-15T07:55:00Z")
@@ -267,7 +269,7 @@ def test_status_as_json_has_its_keys(shelf: Shelf) -> None:
     }
 
 
-def test_status_tells_troubles_of_inboxes_service_and_configuration(empty: Shelf, tmp_path: Path) -> None:
+def test_status_tells_troubles_of_inboxes_service_and_configuration(empty: FilledStore, tmp_path: Path) -> None:
     inboxes = [str(tmp_path / name) for name in ("gone", "polled", "new")]
     with empty.store() as store:
         store.set_inbox_state(
@@ -305,14 +307,14 @@ def test_status_tells_troubles_of_inboxes_service_and_configuration(empty: Shelf
     )
 
 
-def test_status_works_while_the_configuration_has_mistakes(shelf: Shelf) -> None:
-    shelf.config.write_text(shelf.config.read_text() + "outpox: 1\n")
-    told = shelf.said("status", code=3)
+def test_status_works_while_the_configuration_has_mistakes(filled_store: FilledStore) -> None:
+    filled_store.config.write_text(filled_store.config.read_text() + "outpox: 1\n")
+    told = filled_store.said("status", code=3)
     assert "lalald would not start with it; `lalald check-config` lists every error." in told
     assert "inboxes   /in  not watched" in told
 
 
-def test_status_shows_six_running_jobs_and_the_latest_failure_and_counts_the_rest(empty: Shelf) -> None:
+def test_status_shows_six_running_jobs_and_the_latest_failure_and_counts_the_rest(empty: FilledStore) -> None:
     with empty.store() as store:
         for number in range(23):
             store.set_progress({empty.take(store, f"{number}.mp3").id: TransferProgress(50, 100)})
@@ -326,25 +328,25 @@ def test_status_shows_six_running_jobs_and_the_latest_failure_and_counts_the_res
     assert "! 7 jobs failed; the latest 0 s ago: #30 podcasts/6.mp3: broken\n" in told
 
 
-def test_a_stopped_daemon_moves_nothing(shelf: Shelf) -> None:
-    told = status_of(shelf)
+def test_a_stopped_daemon_moves_nothing(filled_store: FilledStore) -> None:
+    told = status_of(filled_store)
     assert "stopped   #7  sending.wav  uploading   25 %\n" in told
     assert "left\n" not in told
 
 
-def test_watching_needs_a_terminal(shelf: Shelf) -> None:
-    assert shelf.complained("status", "--watch") == (
+def test_watching_needs_a_terminal(filled_store: FilledStore) -> None:
+    assert filled_store.complained("status", "--watch") == (
         "lalald: --watch draws on a terminal, and this is none.\n  `lalald status --json` is for programs.\n"
     )
 
 
-def jobs_of(shelf: Shelf, width: int | None, *, with_reasons: bool = False) -> list[str]:
-    with Reports.open(shelf.state) as reports:
+def jobs_of(filled_store: FilledStore, width: int | None, *, with_reasons: bool = False) -> list[str]:
+    with Reports.open(filled_store.state) as reports:
         return plain_lines(job_lines(list(reports.jobs()), NOW, width, with_reasons=with_reasons)).splitlines()
 
 
-def test_jobs_are_one_line_each_with_the_newest_last_and_odd_names_escaped(shelf: Shelf) -> None:
-    whole = jobs_of(shelf, None)
+def test_jobs_are_one_line_each_with_the_newest_last_and_odd_names_escaped(filled_store: FilledStore) -> None:
+    whole = jobs_of(filled_store, None)
     assert len(whole) == 10
     assert whole[0].split() == ["ID", "STATE", "FILE", "RULE", "MINUTES", "AGE", "REASON"]
     assert [re.split(r"  +", line.strip()) for line in whole[1:]] == [
@@ -359,16 +361,16 @@ def test_jobs_are_one_line_each_with_the_newest_last_and_odd_names_escaped(shelf
         ["9", "waiting upload", r"caf\udce9\nlatte\x1b[31m.wav", "remix", "-", "5 s"],
     ]  # fmt: skip
     assert whole[2].endswith("no audio in it (HTTP 400, request id 0123456789abcdef). Nothing was charged.")
-    assert "request id 0123456789abcdef). Nothing was charged." in shelf.run("jobs").stdout, (
+    assert "request id 0123456789abcdef). Nothing was charged." in filled_store.run("jobs").stdout, (
         "piped, nothing is shortened"
     )
 
 
-def test_jobs_fit_80_columns_and_show_the_rule_where_there_is_room(shelf: Shelf) -> None:
-    with shelf.store() as store:
+def test_jobs_fit_80_columns_and_show_the_rule_where_there_is_room(filled_store: FilledStore) -> None:
+    with filled_store.store() as store:
         long = "podcasts/" + "a very long name " * 10 + "końcówka.mp3"
-        shelf.take(store, long)
-    narrow, wide = jobs_of(shelf, 80), jobs_of(shelf, 120)
+        filled_store.take(store, long)
+    narrow, wide = jobs_of(filled_store, 80), jobs_of(filled_store, 120)
     assert len(narrow) == len(wide) == 11
     assert max(map(len, narrow)) <= 80 < max(map(len, wide)) <= 120
     assert ("RULE" in narrow[0], "RULE" in wide[0]) == (False, True)
@@ -376,11 +378,11 @@ def test_jobs_fit_80_columns_and_show_the_rule_where_there_is_room(shelf: Shelf)
     assert re.search(r"  the service .*…$", narrow[2]), "without its end"
 
 
-def test_failed_and_held_jobs_have_their_reason_in_a_line_of_its_own(shelf: Shelf) -> None:
-    said = shelf.said("jobs", "--failed", "--held").splitlines()
+def test_failed_and_held_jobs_have_their_reason_in_a_line_of_its_own(filled_store: FilledStore) -> None:
+    said = filled_store.said("jobs", "--failed", "--held").splitlines()
     assert [" ".join(line.split())[:13] for line in said[1::2]] == ["2 failed uplo", "4 held minute", "5 held lost_t"]
     assert said[4] == "  needs 9.0 minutes, minutes.per_file allows 5"
-    narrow = jobs_of(shelf, 40, with_reasons=True)
+    narrow = jobs_of(filled_store, 40, with_reasons=True)
     assert narrow[4] == "  the service refused it: no audio in i…"
 
 
@@ -399,21 +401,21 @@ def test_failed_and_held_jobs_have_their_reason_in_a_line_of_its_own(shelf: Shel
         (("--stage", "delete"), []),
     ],
 )
-def test_jobs_can_be_chosen(shelf: Shelf, arguments: tuple[str, ...], expected: list[int]) -> None:
-    assert [job["id"] for job in json.loads(shelf.said("jobs", "--json", *arguments))] == expected
-    rows = shelf.said("jobs", *arguments).splitlines()
+def test_jobs_can_be_chosen(filled_store: FilledStore, arguments: tuple[str, ...], expected: list[int]) -> None:
+    assert [job["id"] for job in json.loads(filled_store.said("jobs", "--json", *arguments))] == expected
+    rows = filled_store.said("jobs", *arguments).splitlines()
     assert [int(row.split()[0]) for row in rows if re.match(r" *\d+  ", row)] == expected
 
 
-def test_jobs_that_are_not_shown_are_counted(shelf: Shelf) -> None:
-    code, out, told = shelf.call("jobs", "--limit", "4")
+def test_jobs_that_are_not_shown_are_counted(filled_store: FilledStore) -> None:
+    code, out, told = filled_store.call("jobs", "--limit", "4")
     assert (code, told) == (0, "5 older jobs not shown; --limit 0 shows all.\n")
     assert len(out.splitlines()) == 5
-    assert shelf.said("jobs", "--stage", "delete") == "No jobs.\n"
+    assert filled_store.said("jobs", "--stage", "delete") == "No jobs.\n"
 
 
-def test_a_job_as_json_has_its_keys(shelf: Shelf) -> None:
-    jobs = {job["id"]: job for job in json.loads(shelf.said("jobs", "--json"))}
+def test_a_job_as_json_has_its_keys(filled_store: FilledStore) -> None:
+    jobs = {job["id"]: job for job in json.loads(filled_store.said("jobs", "--json"))}
     assert [job["state"] for job in jobs.values()] == [
         "done", "failed", "cancelled", "held", "held", "running", "running", "waiting", "waiting",
     ]  # fmt: skip
@@ -508,13 +510,13 @@ def test_a_job_as_json_has_its_keys(shelf: Shelf) -> None:
     assert (jobs[4]["hold"], jobs[4]["hold_reason"]) == ("minutes", "needs 9.0 minutes, minutes.per_file allows 5")
 
 
-def test_json_is_ascii_and_gives_an_odd_name_back_byte_for_byte(shelf: Shelf) -> None:
-    said = shelf.said("jobs", "--json")
+def test_json_is_ascii_and_gives_an_odd_name_back_byte_for_byte(filled_store: FilledStore) -> None:
+    said = filled_store.said("jobs", "--json")
     assert said.isascii()
     assert json.loads(said)[-1]["path"] == ODD_NAME
 
 
-def test_json_of_no_jobs_is_an_empty_list(empty: Shelf) -> None:
+def test_json_of_no_jobs_is_an_empty_list(empty: FilledStore) -> None:
     with empty.store():
         pass
     assert json.loads(empty.said("jobs", "--json")) == []
@@ -554,9 +556,9 @@ task 1: voice_clean
 """
 
 
-def test_show_tells_a_job_whole(shelf: Shelf) -> None:
-    assert shelf.said("show", "5") == SHOW
-    done = shelf.said("show", "#1")
+def test_show_tells_a_job_whole(filled_store: FilledStore) -> None:
+    assert filled_store.said("show", "5") == SHOW
+    done = filled_store.said("show", "#1")
     assert done.splitlines()[-5:] == [
         "  track voice      /out/podcasts/ep1/voice.mp3 (1MB)",
         "  track no_voice   /out/podcasts/ep1/no_voice.mp3 (1MB)",
@@ -571,23 +573,23 @@ def test_show_tells_a_job_whole(shelf: Shelf) -> None:
         "  task 1 started  2026-12-06 08:00:00\n"
         "  finished        2026-12-06 20:00:00\n"
     ) in done
-    assert "  attempts         3 times in vain, next at 2027-01-15 08:01:30\n" in shelf.said("show", "8")
-    failed = shelf.said("show", "2")
+    assert "  attempts         3 times in vain, next at 2027-01-15 08:01:30\n" in filled_store.said("show", "8")
+    failed = filled_store.said("show", "2")
     assert "request id 0123456789abcdef" in failed
     assert "  to do            Drag the file back into /in, or run `lalald retry 2`." in failed
 
 
-def test_show_as_json_is_the_object_of_the_list(shelf: Shelf) -> None:
-    assert json.loads(shelf.said("show", "6", "--json")) == json.loads(shelf.said("jobs", "--json"))[5]
+def test_show_as_json_is_the_object_of_the_list(filled_store: FilledStore) -> None:
+    assert json.loads(filled_store.said("show", "6", "--json")) == json.loads(filled_store.said("jobs", "--json"))[5]
 
 
 @pytest.mark.parametrize("word", ["99", "0", "x", "-1", "1.5", "9" * 30, "9" * 5000, "٣"])
-def test_an_unknown_job_is_a_plain_error(shelf: Shelf, word: str) -> None:
-    complaint = shelf.complained("show", "--", word)
+def test_an_unknown_job_is_a_plain_error(filled_store: FilledStore, word: str) -> None:
+    complaint = filled_store.complained("show", "--", word)
     assert complaint == f"lalald: there is no job {word}; no change was made.\n  `lalald jobs` lists them.\n"
 
 
-def test_without_a_store_commands_say_what_is_missing(empty: Shelf) -> None:
+def test_without_a_store_commands_say_what_is_missing(empty: FilledStore) -> None:
     for command in (["status"], ["jobs"], ["show", "1"], ["retry", "1"], ["rescan"], ["cancel", "--all"]):
         complaint = empty.complained(*command, code=3)
         assert complaint == (
@@ -595,17 +597,17 @@ def test_without_a_store_commands_say_what_is_missing(empty: Shelf) -> None:
         )
 
 
-def test_a_database_that_is_damaged_is_said_to_be_and_left_alone(shelf: Shelf) -> None:
-    database = shelf.state / "lalald.sqlite3"
+def test_a_database_that_is_damaged_is_said_to_be_and_left_alone(filled_store: FilledStore) -> None:
+    database = filled_store.state / "lalald.sqlite3"
     database.write_bytes(b"this is no database, whatever its name says" * 100)
-    complaint = shelf.complained("jobs", code=2)
+    complaint = filled_store.complained("jobs", code=2)
     assert "is damaged or no database" in complaint
     assert "Traceback" not in complaint
     assert database.read_bytes().startswith(b"this is no database")
 
 
-def test_damage_that_shows_only_when_it_is_read_is_said_in_plain_words(shelf: Shelf) -> None:
-    database = shelf.state / "lalald.sqlite3"
+def test_damage_that_shows_only_when_it_is_read_is_said_in_plain_words(filled_store: FilledStore) -> None:
+    database = filled_store.state / "lalald.sqlite3"
     content = database.read_bytes()
     database.write_bytes(content[:8192] + b"\xa5" * (len(content) - 8192))
     for command in (
@@ -616,7 +618,7 @@ def test_damage_that_shows_only_when_it_is_read_is_said_in_plain_words(shelf: Sh
         ["retry", "--failed"],
         ["cancel", "--all"],
     ):
-        code, out, complaint = shelf.call(*command)
+        code, out, complaint = filled_store.call(*command)
         assert code == 2, command
         error = json.loads(out) if "--json" in command else {"error": complaint, "hint": complaint}
         assert "is damaged" in error["error"]
@@ -624,15 +626,15 @@ def test_damage_that_shows_only_when_it_is_read_is_said_in_plain_words(shelf: Sh
 
 
 def test_another_user_is_told_why_nothing_can_be_read(open_folder: Path) -> None:
-    shelf = Shelf(open_folder)
-    shelf.fill()
-    shelf.state.chmod(0o700)
+    filled_store = FilledStore(open_folder)
+    filled_store.fill()
+    filled_store.state.chmod(0o700)
     script = f"""
 import os
 from pathlib import Path
 from lalald.store.queries import Reports
 {BECOME_NOBODY}
-Reports.open(Path({str(shelf.state)!r}))
+Reports.open(Path({str(filled_store.state)!r}))
 """
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     if os.getuid() != 0:
@@ -642,7 +644,7 @@ Reports.open(Path({str(shelf.state)!r}))
         assert "may not be read by this user" in answer.stderr
 
 
-def test_nothing_asked_is_help_and_every_command_is_in_it(empty: Shelf) -> None:
+def test_nothing_asked_is_help_and_every_command_is_in_it(empty: FilledStore) -> None:
     said = empty.run().stdout
     assert said == empty.said("--help")
     for name, verb in VERBS.items():
@@ -667,7 +669,7 @@ def test_every_command_tells_what_it_does_and_costs_with_examples_that_parse(nam
         assert build(words).parse_args(words).command == words[0]
 
 
-def test_a_misspelt_command_or_option_ends_with_2(empty: Shelf) -> None:
+def test_a_misspelt_command_or_option_ends_with_2(empty: FilledStore) -> None:
     assert 'unknown command "statsu" (known: init, check-config' in empty.complained("statsu")
     assert 'Did you mean "status"?' in empty.complained("--config", "/nowhere", "statsu")
     assert "unknown arguments: --jason" in empty.complained("jobs", "--jason")
@@ -677,24 +679,24 @@ def test_a_misspelt_command_or_option_ends_with_2(empty: Shelf) -> None:
     assert "argument --stage: invalid choice: 'uploading'" in empty.complained("jobs", "--stage", "uploading")
 
 
-def test_the_configuration_may_be_named_before_and_after_the_command(shelf: Shelf) -> None:
-    other = shelf.config.with_name("other.yaml")
-    shelf.config.rename(other)
-    assert shelf.said("--config", str(other), "jobs") == shelf.said("jobs", "--config", str(other))
-    answer = shelf.run("jobs")
+def test_the_configuration_may_be_named_before_and_after_the_command(filled_store: FilledStore) -> None:
+    other = filled_store.config.with_name("other.yaml")
+    filled_store.config.rename(other)
+    assert filled_store.said("--config", str(other), "jobs") == filled_store.said("jobs", "--config", str(other))
+    answer = filled_store.run("jobs")
     assert answer.returncode == 2
-    assert shelf.plain(answer.stderr) == (
+    assert filled_store.plain(answer.stderr) == (
         "lalald: LALALD_CONFIG: there is no file /config\n  lalald init writes one to start from\n"
     )
 
 
-def test_a_reader_that_has_enough_ends_nothing_in_an_error(shelf: Shelf) -> None:
-    with shelf.store() as store:
+def test_a_reader_that_has_enough_ends_nothing_in_an_error(filled_store: FilledStore) -> None:
+    with filled_store.store() as store:
         for number in range(400):
-            shelf.take(store, f"podcasts/{number}.mp3")
+            filled_store.take(store, f"podcasts/{number}.mp3")
     writer = subprocess.Popen(
         [sys.executable, "-m", "lalald", "jobs", "--json"],
-        env=shelf.environ,
+        env=filled_store.environ,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
@@ -707,7 +709,7 @@ def test_a_reader_that_has_enough_ends_nothing_in_an_error(shelf: Shelf) -> None
     assert writer.wait(30) == 0
 
 
-def test_every_hold_says_what_ends_it_and_what_a_release_does(shelf: Shelf) -> None:
+def test_every_hold_says_what_ends_it_and_what_a_release_does(filled_store: FilledStore) -> None:
     told = {
         Hold.LICENSE: "it resumes automatically when the service accepts the license key; `lalald release 4`: it is retried now",
         Hold.MINUTES: "it resumes automatically when its minutes fit; `lalald release 4`: it passes minutes.per_file",
@@ -717,48 +719,51 @@ def test_every_hold_says_what_ends_it_and_what_a_release_does(shelf: Shelf) -> N
         Hold.DUPLICATE: "`lalald release 4`: it is processed again and pays; `lalald cancel 4` ends it",
     }
     for hold, words in told.items():
-        with shelf.store() as store:
+        with filled_store.store() as store:
             job = store.job(4)
             assert job is not None
             store.save(job, replace(job, hold=hold))
-        assert f"  to do            {words}" in shelf.said("show", "4")
+        assert f"  to do            {words}" in filled_store.said("show", "4")
 
 
-def test_a_file_that_went_away_by_itself_is_not_to_be_retried(shelf: Shelf) -> None:
-    with shelf.store() as store:
-        job = shelf.take(store, "podcasts/gone.mp3")
+def test_a_file_that_went_away_by_itself_is_not_to_be_retried(filled_store: FilledStore) -> None:
+    with filled_store.store() as store:
+        job = filled_store.take(store, "podcasts/gone.mp3")
         dropped = replace(
             job, state=State.CANCELLED, error="the file changed before anything was spent on it", filed=True
         )
         store.save(job, dropped)
-    assert "to do            nothing: the file that is in the inbox under its name now is a new job" in shelf.said(
-        "show", str(job.id)
+    assert (
+        "to do            nothing: the file that is in the inbox under its name now is a new job"
+        in filled_store.said("show", str(job.id))
     )
 
 
-def test_a_demo_whose_folder_cannot_be_made_says_so(shelf: Shelf) -> None:
-    answer = shelf.run("demo", "--keep", "/proc/demo/here")
+def test_a_demo_whose_folder_cannot_be_made_says_so(filled_store: FilledStore) -> None:
+    answer = filled_store.run("demo", "--keep", "/proc/demo/here")
     assert (answer.returncode, answer.stdout) == (2, "")
     assert answer.stderr.startswith("lalald: /proc/demo/here cannot be made: No such file or directory.\n")
 
 
-def test_what_a_retry_has_paid_again_is_counted_and_told(shelf: Shelf) -> None:
-    with shelf.store() as store:
+def test_what_a_retry_has_paid_again_is_counted_and_told(filled_store: FilledStore) -> None:
+    with filled_store.store() as store:
         job = store.job(1)
         assert job is not None
         again = replace(job.tasks[0], task_id="again", minutes=3.0)
         store.save(job, job.with_task(again))
     told = "  minutes charged  6.0, 3.0 of them for earlier tries\n"
-    assert told in shelf.said("show", "1")
-    assert json.loads(shelf.said("show", "1", "--json"))["minutes"] == 6.0
+    assert told in filled_store.said("show", "1")
+    assert json.loads(filled_store.said("show", "1", "--json"))["minutes"] == 6.0
 
 
 @pytest.mark.parametrize("arguments", [["status"], ["jobs", "--json"], ["schema"]])
-def test_an_answer_that_cannot_be_written_is_told_in_a_sentence(shelf: Shelf, arguments: list[str]) -> None:
+def test_an_answer_that_cannot_be_written_is_told_in_a_sentence(
+    filled_store: FilledStore, arguments: list[str]
+) -> None:
     with open("/dev/full", "w") as full:
         answer = subprocess.run(
             [sys.executable, "-m", "lalald", *arguments],
-            env=shelf.environ, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+            env=filled_store.environ, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
         )  # fmt: skip
     assert (answer.returncode, answer.stderr) == (
         1,
@@ -766,35 +771,35 @@ def test_an_answer_that_cannot_be_written_is_told_in_a_sentence(shelf: Shelf, ar
     )
 
 
-def test_closed_streams_are_no_reason_to_fail(shelf: Shelf) -> None:
+def test_closed_streams_are_no_reason_to_fail(filled_store: FilledStore) -> None:
     answer = subprocess.run(
         ["sh", "-c", 'exec "$0" -m lalald jobs <&- >&- 2>/dev/null', sys.executable],
-        env=shelf.environ,
+        env=filled_store.environ,
         timeout=60,
         check=False,
     )
     assert answer.returncode == 0
     asked = subprocess.run(
         ["sh", "-c", 'exec "$0" -m lalald cancel --all --every-client <&-', sys.executable],
-        env=shelf.environ, capture_output=True, text=True, timeout=60, check=False,
+        env=filled_store.environ, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert (asked.returncode, "It needs a confirmation; no change was made." in asked.stderr) == (2, True)
 
 
-def test_a_locale_without_our_letters_is_no_reason_to_fail(shelf: Shelf) -> None:
-    answer = shelf.run("status", PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")
+def test_a_locale_without_our_letters_is_no_reason_to_fail(filled_store: FilledStore) -> None:
+    answer = filled_store.run("status", PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")
     assert answer.returncode == 3
     assert answer.stderr == ""
-    with shelf.store() as store:
-        shelf.take(store, "podcasts/żółw…🎵.mp3")
-    assert "\\u017c\\xf3\\u0142w\\u2026\\U0001f3b5.mp3" in shelf.run("jobs", PYTHONIOENCODING="ascii").stdout
+    with filled_store.store() as store:
+        filled_store.take(store, "podcasts/żółw…🎵.mp3")
+    assert "\\u017c\\xf3\\u0142w\\u2026\\U0001f3b5.mp3" in filled_store.run("jobs", PYTHONIOENCODING="ascii").stdout
 
 
-def test_on_a_terminal_the_same_is_drawn(shelf: Shelf) -> None:
+def test_on_a_terminal_the_same_is_drawn(filled_store: FilledStore) -> None:
     if shutil.which("script") is None:
         pytest.skip("needs script(1) to make a terminal")
     command = f"{sys.executable} -m lalald status"
-    environ = {**shelf.environ, "TERM": "xterm-256color", "COLUMNS": "200"}
+    environ = {**filled_store.environ, "TERM": "xterm-256color", "COLUMNS": "200"}
     answer = subprocess.run(
         ["script", "--return", "--quiet", "--command", command, "/dev/null"],
         env=environ, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, check=False,
@@ -805,28 +810,28 @@ def test_on_a_terminal_the_same_is_drawn(shelf: Shelf) -> None:
     assert "the service refused it: no audio in it (HTTP 400, request id 0123456789abcdef)" in answer.stdout
 
 
-def test_health_ends_with_0_only_while_every_loop_turns(shelf: Shelf) -> None:
+def test_health_ends_with_0_only_while_every_loop_turns(filled_store: FilledStore) -> None:
     missing = "lalald: no daemon answers for the state folder /state, or one of its loops does not turn.\n"
-    assert shelf.complained("health", code=3) == missing
-    with answering(shelf.state):
-        assert shelf.said("health") == ""
-        assert shelf.said("health", "--timeout", "5") == ""
-    with answering(shelf.state, well=False):
-        assert shelf.complained("health", code=3) == missing
+    assert filled_store.complained("health", code=3) == missing
+    with answering(filled_store.state):
+        assert filled_store.said("health") == ""
+        assert filled_store.said("health", "--timeout", "5") == ""
+    with answering(filled_store.state, well=False):
+        assert filled_store.complained("health", code=3) == missing
 
 
 @pytest.mark.parametrize("word", ["-1", "0", "nan", "inf", "soon"])
-def test_health_waits_for_some_time_or_says_what_is_expected(shelf: Shelf, word: str) -> None:
-    complaint = shelf.complained("health", "--timeout", word)
+def test_health_waits_for_some_time_or_says_what_is_expected(filled_store: FilledStore, word: str) -> None:
+    complaint = filled_store.complained("health", "--timeout", word)
     assert f"expected a number of seconds above 0, got '{word}'" in complaint
 
 
-def test_health_loads_next_to_nothing(shelf: Shelf) -> None:
-    with answering(shelf.state):
-        for environ in ({"LALALD_STATE_DIR": str(shelf.state)}, {}):
+def test_health_loads_next_to_nothing(filled_store: FilledStore) -> None:
+    with answering(filled_store.state):
+        for environ in ({"LALALD_STATE_DIR": str(filled_store.state)}, {}):
             answer = subprocess.run(
                 [sys.executable, "-X", "importtime", "-m", "lalald", "health"],
-                env={**shelf.environ, **environ}, capture_output=True, text=True, timeout=60, check=False,
+                env={**filled_store.environ, **environ}, capture_output=True, text=True, timeout=60, check=False,
             )  # fmt: skip
             assert answer.returncode == 0
             loaded = {line.rsplit("|", 1)[1].strip() for line in answer.stderr.splitlines()}
@@ -946,7 +951,7 @@ def test_a_state_folder_that_cannot_be_told_is_a_mistake(tmp_path: Path) -> None
         state_dir(None, {"XDG_CONFIG_HOME": str(tmp_path), "HOME": str(tmp_path)})
 
 
-def test_holds_that_the_store_knows_all_have_something_to_do(empty: Shelf) -> None:
+def test_holds_that_the_store_knows_all_have_something_to_do(empty: FilledStore) -> None:
     with empty.store() as store:
         for hold in Hold:
             empty.take(store, f"{hold}.mp3", hold=hold, hold_reason="why")
@@ -955,9 +960,9 @@ def test_holds_that_the_store_knows_all_have_something_to_do(empty: Shelf) -> No
     assert "`lalald show ID` explains." not in {hold["to_do"] for hold in holds}
 
 
-def test_a_newer_database_is_refused(shelf: Shelf) -> None:
-    with sqlite3.connect(shelf.state / "lalald.sqlite3") as connection:
+def test_a_newer_database_is_refused(filled_store: FilledStore) -> None:
+    with sqlite3.connect(filled_store.state / "lalald.sqlite3") as connection:
         connection.execute("PRAGMA user_version = 999")
     connection.close()
     with pytest.raises(StoreError, match="newer lalald"):
-        gather(shelf.state, None, None, NOW)
+        gather(filled_store.state, None, None, NOW)

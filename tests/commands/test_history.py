@@ -14,7 +14,7 @@ from lalald.sandbox.server import Sandbox
 from lalald.store import Store
 from lalald.store.database import MIGRATIONS, VERSION, bring_to, connect
 from tests.conftest import MakeHome
-from tests.support.filled_store import DAY, Shelf
+from tests.support.filled_store import DAY, FilledStore
 from tests.support.running import until, write_wav
 
 
@@ -24,20 +24,20 @@ def charge(store: Store, job: Job, task_id: str, minutes: float, at: float) -> N
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
+def filled_store(tmp_path: Path) -> FilledStore:
     """Charges of today, of two days ago and of 40 days ago."""
-    shelf, now = Shelf(tmp_path), time.time()
-    with shelf.store() as store:
+    filled_store, now = FilledStore(tmp_path), time.time()
+    with filled_store.store() as store:
         for number, (path, minutes, days) in enumerate(
             (("podcasts/old.mp3", 1 / 3, 40), ("a.mp3", 2.5, 2), ("podcasts/b.mp3", 1.0, 0), ("c.mp3", 4.0, 0))
         ):
-            charge(store, shelf.take(store, path), f"t{number}", minutes, now - days * DAY)
+            charge(store, filled_store.take(store, path), f"t{number}", minutes, now - days * DAY)
         store.set_fact("minutes", {"left": 90.0, "at": now - DAY}, now - DAY)
-    return shelf
+    return filled_store
 
 
-def test_minutes_are_told_by_day_and_rule(shelf: Shelf) -> None:
-    facts = json.loads(shelf.said("history", "--json"))
+def test_minutes_are_told_by_day_and_rule(filled_store: FilledStore) -> None:
+    facts = json.loads(filled_store.said("history", "--json"))
     assert facts["minutes"]["left"] == 85.0
     assert facts["minutes"]["today"] == 5.0
     assert [(one["rule"], one["minutes"], one["tasks"]) for one in facts["days"]] == [
@@ -54,63 +54,63 @@ def test_minutes_are_told_by_day_and_rule(shelf: Shelf) -> None:
     ]  # fmt: skip
 
 
-def test_months_begin_with_the_first_charge_though_its_job_is_trimmed(shelf: Shelf) -> None:
-    with shelf.store() as store:
+def test_months_begin_with_the_first_charge_though_its_job_is_trimmed(filled_store: FilledStore) -> None:
+    with filled_store.store() as store:
         store.connection.execute("DELETE FROM jobs WHERE id = 1")
-    facts = json.loads(shelf.said("history", "--month", "--json"))
+    facts = json.loads(filled_store.said("history", "--month", "--json"))
     assert facts["months"][0] == {
         "month": time.strftime("%Y-%m", time.localtime(time.time() - 40 * DAY)),
         "inbox": "/in", "rule": "podcasts", "minutes": 0.333, "tasks": 1,
     }  # fmt: skip
     assert len(facts["charges"]) == 4
-    text = shelf.said("history", "--month")
+    text = filled_store.said("history", "--month")
     assert "by month\n  MONTH    RULE" in text
     assert "  charged today       5.0\n" in text
     assert "podcasts/old.mp3" in text
 
 
 def test_a_long_history_shows_the_newest_charges_and_counts_the_rest(tmp_path: Path) -> None:
-    shelf, now = Shelf(tmp_path), time.time()
-    with shelf.store() as store:
+    filled_store, now = FilledStore(tmp_path), time.time()
+    with filled_store.store() as store:
         for number in range(25):
-            charge(store, shelf.take(store, f"{number}.mp3"), f"t{number}", 1.0, now - 100 + number)
-    text = shelf.said("history")
+            charge(store, filled_store.take(store, f"{number}.mp3"), f"t{number}", 1.0, now - 100 + number)
+    text = filled_store.said("history")
     assert "charges, newest last (`lalald history --json` has 5 older ones, too)" in text
     assert "24.mp3" in text
     assert " 4.mp3" not in text
 
 
 def test_a_history_without_charges_says_so(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
-    with shelf.store():
+    filled_store = FilledStore(tmp_path)
+    with filled_store.store():
         pass
-    assert "Nothing was charged in the last 30 days; `lalald history --month` shows everything." in shelf.said(
+    assert "Nothing was charged in the last 30 days; `lalald history --month` shows everything." in filled_store.said(
         "history"
     )
-    assert "Nothing was charged yet." in shelf.said("history", "--month")
+    assert "Nothing was charged yet." in filled_store.said("history", "--month")
 
 
 def test_charges_of_an_older_database_learn_their_rules(tmp_path: Path) -> None:
     before = next(number for number, script in enumerate(MIGRATIONS) if "charges ADD COLUMN rule" in script)
-    shelf = Shelf(tmp_path)
-    shelf.state.mkdir()
+    filled_store = FilledStore(tmp_path)
+    filled_store.state.mkdir()
     import sqlite3
 
-    connection = sqlite3.connect(shelf.state / "lalald.sqlite3", isolation_level=None)
+    connection = sqlite3.connect(filled_store.state / "lalald.sqlite3", isolation_level=None)
     bring_to(connection, 0, before)
     connection.execute("INSERT INTO handlings VALUES (1, '{}')")
     connection.execute(
         "INSERT INTO jobs (id, inbox, path, size, mtime_ns, inode, rule, handling, stage, state, recipe, created_at, updated_at)"
         " VALUES (1, ?, 'a.mp3', 1, 1, 1, 'remix', 1, 'done', 'done', '', 1, 1)",
-        (str(shelf.inbox),),
+        (str(filled_store.inbox),),
     )
     for job_id in (1, 2):  # the second one's job is trimmed
         connection.execute(
             "INSERT INTO charges VALUES (?, ?, 1, 'a.mp3', 'demuser', 2.0, ?)", (f"t{job_id}", job_id, 1e9)
         )
     connection.close()
-    connect(shelf.state).close()
-    facts = json.loads(shelf.said("history", "--month", "--json"))
+    connect(filled_store.state).close()
+    facts = json.loads(filled_store.said("history", "--month", "--json"))
     assert [(one["inbox"], one["rule"]) for one in facts["charges"]] == [("/in", "remix"), (None, None)]
     assert before < VERSION
 

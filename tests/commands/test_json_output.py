@@ -16,7 +16,7 @@ from lalald.commands.output.json_output import as_json
 from lalald.jobs.prices import cost_text, free_text
 from lalald.sandbox.server import Sandbox
 from tests.support import ROOT
-from tests.support.filled_store import NOW, Shelf
+from tests.support.filled_store import NOW, FilledStore
 from tests.support.running import write_wav
 
 WITHOUT = {"run", "health", "web", "sandbox", "demo"}
@@ -48,10 +48,10 @@ def test_every_command_but_five_has_json() -> None:
     assert not having & {"run", "health", "sandbox", "demo"}
 
 
-def fails_alike(shelf: Shelf, words: list[str], code: int) -> dict[str, Any]:
+def fails_alike(filled_store: FilledStore, words: list[str], code: int) -> dict[str, Any]:
     """What is printed with --json, where the same without is a complaint with this code."""
-    complaint = shelf.complained(*words, code=code)
-    ended, out, said = shelf.call(*words, "--json")
+    complaint = filled_store.complained(*words, code=code)
+    ended, out, said = filled_store.call(*words, "--json")
     assert (ended, said) == (code, ""), words
     facts: dict[str, Any] = json.loads(out)
     assert {"error", "hint"} <= facts.keys()
@@ -61,38 +61,38 @@ def fails_alike(shelf: Shelf, words: list[str], code: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("command", OF_THE_STORE)
 def test_without_a_database_json_has_the_error(command: str, tmp_path: Path) -> None:
-    facts = fails_alike(Shelf(tmp_path), asked(command), 3)
+    facts = fails_alike(FilledStore(tmp_path), asked(command), 3)
     assert facts["error"] == "/state holds no database yet."
     assert "lalald run" in facts["hint"]
 
 
 @pytest.mark.parametrize("command", OF_THE_STORE)
 def test_a_state_folder_that_cannot_be_used_is_an_error_in_json(command: str, tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
-    shelf.state.write_text("a file where the folder should be")
-    code = shelf.call(*asked(command))[0]
+    filled_store = FilledStore(tmp_path)
+    filled_store.state.write_text("a file where the folder should be")
+    code = filled_store.call(*asked(command))[0]
     assert code in (2, 3)
-    fails_alike(shelf, asked(command), code)
+    fails_alike(filled_store, asked(command), code)
 
 
 @pytest.mark.parametrize("command", OF_THE_CONFIGURATION)
 def test_a_configuration_with_errors_is_an_error_in_json(command: str, tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
-    shelf.config.write_text("outpox: 1\n")
-    assert "outpox" in fails_alike(shelf, asked(command), 2)["error"]
+    filled_store = FilledStore(tmp_path)
+    filled_store.config.write_text("outpox: 1\n")
+    assert "outpox" in fails_alike(filled_store, asked(command), 2)["error"]
 
 
 @pytest.mark.parametrize("command", [name for name in VERBS if name not in WITHOUT])
 def test_unknown_options_are_an_error_in_json(command: str, tmp_path: Path) -> None:
-    facts = fails_alike(Shelf(tmp_path), [*asked(command), "--no-such-option"], 2)
+    facts = fails_alike(FilledStore(tmp_path), [*asked(command), "--no-such-option"], 2)
     assert "--no-such-option" in facts["error"]
     assert facts["hint"] == f"`lalald {command} --help` shows how it is used."
 
 
 def test_check_config_as_json_lists_every_error_with_its_line(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
-    shelf.config.write_text("history: 5q\ninboxs: []\ninboxes: [5]\n")
-    code, out, said = shelf.call("check-config", "--json")
+    filled_store = FilledStore(tmp_path)
+    filled_store.config.write_text("history: 5q\ninboxs: []\ninboxes: [5]\n")
+    code, out, said = filled_store.call("check-config", "--json")
     facts = json.loads(out)
     assert (code, said) == (2, "")
     assert [(error["line"], error["key"]) for error in facts["errors"]] == [
@@ -103,21 +103,21 @@ def test_check_config_as_json_lists_every_error_with_its_line(tmp_path: Path) ->
 
 
 def test_init_as_json_names_what_it_wrote_or_why_not(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
+    filled_store = FilledStore(tmp_path)
     folder = str(tmp_path / "new")
-    written = json.loads(shelf.run("init", folder, "--json").stdout)
+    written = json.loads(filled_store.run("init", folder, "--json").stdout)
     assert all(Path(written[key]).exists() for key in ("config", "license_key_file", "inbox", "outbox"))
-    again = shelf.run("init", folder, "--json")
+    again = filled_store.run("init", folder, "--json")
     assert (again.returncode, again.stderr) == (2, "")
     assert "already exists" in json.loads(again.stdout)["error"]
 
 
 def test_a_release_that_needs_a_yes_prints_one_object(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
-    shelf.fill()
-    with shelf.store() as store:
+    filled_store = FilledStore(tmp_path)
+    filled_store.fill()
+    with filled_store.store() as store:
         store.connection.execute("UPDATE jobs SET state = 'held', hold = 'duplicate' WHERE id = 8")
-    code, out, said = shelf.call("release", "--all", "--json")
+    code, out, said = filled_store.call("release", "--all", "--json")
     facts = json.loads(out)
     assert (code, said, facts["released"]) == (2, "", [])
     assert facts["error"].startswith("--all would release more than one kind of hold")
@@ -125,11 +125,11 @@ def test_a_release_that_needs_a_yes_prints_one_object(tmp_path: Path) -> None:
 
 
 def test_an_error_in_the_middle_of_a_long_list_leaves_it_json(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
-    with shelf.store() as store:
+    filled_store = FilledStore(tmp_path)
+    with filled_store.store() as store:
         for number in range(1200):
-            shelf.take(store, f"{number}.wav")
-    database = shelf.state / "lalald.sqlite3"
+            filled_store.take(store, f"{number}.wav")
+    database = filled_store.state / "lalald.sqlite3"
     with sqlite3.connect(database) as connection:
         (size,) = connection.execute("PRAGMA page_size").fetchone()
         pages = "SELECT max(pageno) FROM dbstat WHERE name = 'jobs' AND pagetype = 'leaf'"
@@ -137,7 +137,7 @@ def test_an_error_in_the_middle_of_a_long_list_leaves_it_json(tmp_path: Path) ->
     with database.open("r+b") as file:
         file.seek((last - 1) * size)
         file.write(b"\xa5" * size)
-    code, out, said = shelf.call("jobs", "--json")
+    code, out, said = filled_store.call("jobs", "--json")
     listed = json.loads(out)
     assert (code, said) == (2, "")
     assert len(listed) > 400
@@ -156,16 +156,16 @@ def numbers(value: Any) -> Iterator[float]:
 
 
 def test_numbers_have_three_places_in_every_answer(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
-    shelf.fill()
-    with shelf.store() as store:
+    filled_store = FilledStore(tmp_path)
+    filled_store.fill()
+    with filled_store.store() as store:
         store.connection.execute("UPDATE jobs SET duration = 100.0 / 3, minutes = 98.2666666666667")
         store.connection.execute("UPDATE tasks SET minutes = 1.0 / 3 WHERE minutes IS NOT NULL")
         store.connection.execute("UPDATE charges SET minutes = 1.0 / 3")
         store.set_fact("minutes", {"left": 100.0 / 7, "at": NOW}, NOW)
     found = 0
     for command in (["status"], ["jobs"], ["show", "1"], ["plan"], ["retry", "2"], ["release", "4"], ["cancel", "8"]):
-        for number in numbers(json.loads(shelf.call(*command, "--json")[1])):
+        for number in numbers(json.loads(filled_store.call(*command, "--json")[1])):
             assert number == round(number, 3), command
             found += 1
     assert found > 30
@@ -189,28 +189,28 @@ def test_figures_for_people_are_rounded_one_way() -> None:
 
 
 def test_one_figure_reads_alike_in_every_command(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
-    with shelf.store() as store:
-        job = shelf.take(store, "podcasts/short.wav", duration=9.0)  # 0.15 minutes
+    filled_store = FilledStore(tmp_path)
+    with filled_store.store() as store:
+        job = filled_store.take(store, "podcasts/short.wav", duration=9.0)  # 0.15 minutes
         store.connection.execute(
             "UPDATE jobs SET state = 'held', hold = 'minutes', hold_source = 'per_file', hold_reason = 'x', held_at = 1"
         )
     for command in (["plan"], ["status"], ["release", str(job.id)]):
-        assert "0.2 min" in shelf.call(*command)[1], command
-        assert "0.1 min" not in shelf.call(*command)[1], command
+        assert "0.2 min" in filled_store.call(*command)[1], command
+        assert "0.1 min" not in filled_store.call(*command)[1], command
 
 
 def test_a_service_that_is_well_has_no_since(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
-    with shelf.store() as store:
+    filled_store = FilledStore(tmp_path)
+    with filled_store.store() as store:
         store.set_fact("service", {"trouble": None, "since": NOW}, NOW)
-    assert json.loads(shelf.said("status", "--json", code=3))["service"] == {"trouble": None, "since": None}
+    assert json.loads(filled_store.said("status", "--json", code=3))["service"] == {"trouble": None, "since": None}
 
 
 def test_words_after_two_dashes_ask_for_nothing(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
-    shelf.fill()
-    assert "there is no job" in shelf.complained("show", "--", "--json")
+    filled_store = FilledStore(tmp_path)
+    filled_store.fill()
+    assert "there is no job" in filled_store.complained("show", "--", "--json")
 
 
 DYNAMIC = {"presets", "left_alone"}  # the keys in them are names of presets, and reasons
@@ -249,12 +249,12 @@ def documented(command: str) -> set[str]:
 def test_every_key_is_in_the_readme(words: list[str], tmp_path: Path, sandbox: Sandbox) -> None:
     (tmp_path / "key").touch(0o600)
     (tmp_path / "key").write_text("a-key")
-    shelf = Shelf(tmp_path, api_url=sandbox.url, license_key_file=str(tmp_path / "key"))
-    shelf.fill()
-    write_wav(shelf.inbox / "mix.wav", 0.2)
-    write_wav(shelf.inbox / "done/podcasts/ep1.mp3", 0.2)
-    words = [word.replace("/in/", f"{shelf.inbox}/") for word in words]
-    answer = shelf.run(*words, "--json")
+    filled_store = FilledStore(tmp_path, api_url=sandbox.url, license_key_file=str(tmp_path / "key"))
+    filled_store.fill()
+    write_wav(filled_store.inbox / "mix.wav", 0.2)
+    write_wav(filled_store.inbox / "done/podcasts/ep1.mp3", 0.2)
+    words = [word.replace("/in/", f"{filled_store.inbox}/") for word in words]
+    answer = filled_store.run(*words, "--json")
     printed = set(keys(json.loads(answer.stdout)))
     assert "error" not in printed or words[0] in ("status", "jobs", "show"), answer.stdout
     assert printed

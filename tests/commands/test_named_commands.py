@@ -16,12 +16,12 @@ import pytest
 import lalald
 from lalald.commands.command_list import VERBS
 from lalald.commands.parser import build
-from lalald.filesystem.names import shell_word
+from lalald.filesystem.names import shell_quoted
 from lalald.jobs.job import Hold, HoldSource, State
-from tests.support.filled_store import Shelf
+from tests.support.filled_store import FilledStore
 
 PACKAGE = Path(lalald.__file__).parent
-# What a command is run with in a state folder whose jobs 1 to 9 are those of `Shelf.fill`, 8 is held since the first scan,
+# What a command is run with in a state folder whose jobs 1 to 9 are those of `FilledStore.fill`, 8 is held since the first scan,
 # 3 is cancelled. Its exit code is 0 unless it is named.
 FILLED = {
     "lalald show ID": "show 4",
@@ -62,7 +62,7 @@ def texts(path: Path) -> Iterator[str]:
 def filled(part: ast.expr) -> str:
     """The kind of thing that stands there."""
     source = ast.unparse(part)
-    return "PATH" if "shell_word" in source else "ID" if "id" in source or "done" in source else "{" + source + "}"
+    return "PATH" if "shell_quoted" in source else "ID" if "id" in source or "done" in source else "{" + source + "}"
 
 
 def named() -> set[str]:
@@ -79,17 +79,17 @@ NAMED = sorted(named())
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
-    shelf = Shelf(tmp_path_factory.mktemp("named"))
-    shelf.fill()
-    (shelf.config.parent / "cwd").mkdir()
-    (shelf.inbox / "done/podcasts").mkdir(parents=True)
-    (shelf.inbox / "done/podcasts/ep1.mp3").write_bytes(b"sound")
-    with shelf.store() as store:
+def filled_store(tmp_path_factory: pytest.TempPathFactory) -> FilledStore:
+    filled_store = FilledStore(tmp_path_factory.mktemp("named"))
+    filled_store.fill()
+    (filled_store.config.parent / "cwd").mkdir()
+    (filled_store.inbox / "done/podcasts").mkdir(parents=True)
+    (filled_store.inbox / "done/podcasts/ep1.mp3").write_bytes(b"sound")
+    with filled_store.store() as store:
         job = store.job(8)
         assert job is not None
         store.save(job, replace(job, state=State.HELD, hold=Hold.FIRST_SCAN, hold_reason="it was there", held_at=1.0))
-    return shelf
+    return filled_store
 
 
 def test_commands_are_found() -> None:
@@ -98,17 +98,19 @@ def test_commands_are_found() -> None:
 
 
 @pytest.mark.parametrize("command", NAMED)
-def test_a_command_that_a_text_names_does_what_it_says(command: str, shelf: Shelf) -> None:
+def test_a_command_that_a_text_names_does_what_it_says(command: str, filled_store: FilledStore) -> None:
     words = command.split()[1:]
     assert "{" not in command, "what is filled in is not known to this test"
     if re.search(r"\b(ID|PATH|DIR|COMMAND|KIND|NAME)\b", command):
-        typed = FILLED[command].replace("INBOX", str(shelf.inbox)).replace("ROOT", str(shelf.config.parent))
+        typed = (
+            FILLED[command].replace("INBOX", str(filled_store.inbox)).replace("ROOT", str(filled_store.config.parent))
+        )
         words = shlex.split(typed)
-    words = [os.path.join(shelf.config.parent, word[2:]) if word.startswith("~/") else word for word in words]
+    words = [os.path.join(filled_store.config.parent, word[2:]) if word.startswith("~/") else word for word in words]
     assert build(words).parse_args(words).command == words[0]
     if words[0] in ONLY_PARSED:
         return
-    answer = shelf.run(*words, cwd=shelf.config.parent / "cwd")
+    answer = filled_store.run(*words, cwd=filled_store.config.parent / "cwd")
     assert answer.returncode == CODES.get(words[0], 0), answer.stderr
     assert answer.stdout or VERBS[words[0]].name == "schema"
 
@@ -116,15 +118,15 @@ def test_a_command_that_a_text_names_does_what_it_says(command: str, shelf: Shel
 @pytest.mark.parametrize("name", ["plain", "with space", "it's", "caf\udce9\n", "-dash", "a$b`c"])
 def test_a_path_in_a_command_is_typed_as_it_is_shown(name: str) -> None:
     said = subprocess.run(
-        ["bash", "-c", f"printf %s {shell_word('/in/' + name)}"], capture_output=True, check=True
+        ["bash", "-c", f"printf %s {shell_quoted('/in/' + name)}"], capture_output=True, check=True
     ).stdout
     assert said == os.fsencode("/in/" + name)
 
 
-def test_a_hold_for_the_minutes_left_is_not_said_to_be_passed(shelf: Shelf) -> None:
-    with shelf.store() as store:
+def test_a_hold_for_the_minutes_left_is_not_said_to_be_passed(filled_store: FilledStore) -> None:
+    with filled_store.store() as store:
         job = store.job(4)
         assert job is not None
         store.save(job, replace(job, hold_source=HoldSource.LEFT))
-    assert "never past the minutes left" in shelf.run("status").stdout
-    assert "passes" not in shelf.run("show", "4").stdout
+    assert "never past the minutes left" in filled_store.run("status").stdout
+    assert "passes" not in filled_store.run("show", "4").stdout

@@ -16,24 +16,24 @@ import yaml
 from lalald.jobs.job import Hold, Job, Stage, State
 from lalald.sandbox.server import Sandbox
 from lalald.store import Store
-from tests.support.filled_store import ODD_NAME, Shelf
+from tests.support.filled_store import ODD_NAME, FilledStore
 from tests.support.running import write_wav
 
 
-def known(shelf: Shelf, store: Store, path: str, **facts: Any) -> Job:
+def known(filled_store: FilledStore, store: Store, path: str, **facts: Any) -> Job:
     """A job for a file that lies there."""
-    seen = (shelf.inbox / path).stat()
-    return shelf.take(store, path, size=seen.st_size, mtime_ns=seen.st_mtime_ns, inode=seen.st_ino, **facts)
+    seen = (filled_store.inbox / path).stat()
+    return filled_store.take(store, path, size=seen.st_size, mtime_ns=seen.st_mtime_ns, inode=seen.st_ino, **facts)
 
 
-def explained(shelf: Shelf, *paths: str) -> str:
-    return shelf.said("explain", *(str(shelf.inbox / path) for path in paths))
+def explained(filled_store: FilledStore, *paths: str) -> str:
+    return filled_store.said("explain", *(str(filled_store.inbox / path) for path in paths))
 
 
 def test_a_file_that_will_be_taken_is_priced(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path, inbox={"existing": "take"})
-    write_wav(shelf.inbox / "mix.wav", 12.0)
-    assert explained(shelf, "mix.wav") == (
+    filled_store = FilledStore(tmp_path, inbox={"existing": "take"})
+    write_wav(filled_store.inbox / "mix.wav", 12.0)
+    assert explained(filled_store, "mix.wav") == (
         "/in/mix.wav\n"
         "  taken      yes: rule remix\n"
         "  finished   yes: no program has it open for writing\n"
@@ -47,26 +47,28 @@ def test_a_file_that_will_be_taken_is_priced(tmp_path: Path) -> None:
 
 
 def test_an_unknown_duration_has_an_unknown_price(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path, inbox={"existing": "take"})
-    (shelf.inbox / "film.mkv").write_bytes(b"no header that anybody reads")
-    assert explained(shelf, "film.mkv").splitlines()[-2:] == [
+    filled_store = FilledStore(tmp_path, inbox={"existing": "take"})
+    (filled_store.inbox / "film.mkv").write_bytes(b"no header that anybody reads")
+    assert explained(filled_store, "film.mkv").splitlines()[-2:] == [
         "  duration   unknown: the file does not state it",
         "  cost       unknown until it is uploaded, which costs nothing",
     ]
-    (facts,) = json.loads(shelf.said("explain", "--json", str(shelf.inbox / "film.mkv")))
+    (facts,) = json.loads(filled_store.said("explain", "--json", str(filled_store.inbox / "film.mkv")))
     assert (facts["duration"], facts["minutes"], facts["unknown"]) == (None, None, 1)
 
 
 def test_why_a_file_is_left_alone_is_told(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path, inbox={"ignore": ["drafts/"], "on_success": "move"})
+    filled_store = FilledStore(tmp_path, inbox={"ignore": ["drafts/"], "on_success": "move"})
     for name in (".hidden.wav", "notes.txt", "drafts/song.wav", "song.wav.part", "empty.wav", "done/song.wav"):
-        path = shelf.inbox / name
+        path = filled_store.inbox / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"" if name == "empty.wav" else b"sound")
-    os.symlink("notes.txt", shelf.inbox / "link.wav")
-    names = sorted(path.name for path in shelf.inbox.iterdir())
+    os.symlink("notes.txt", filled_store.inbox / "link.wav")
+    names = sorted(path.name for path in filled_store.inbox.iterdir())
     told = json.loads(
-        shelf.said("explain", "--json", *(str(shelf.inbox / name) for name in [*names, "drafts/song.wav", "gone.wav"]))
+        filled_store.said(
+            "explain", "--json", *(str(filled_store.inbox / name) for name in [*names, "drafts/song.wav", "gone.wav"])
+        )
     )
     assert [(Path(one["path"]).name, one["taken"], one["reason"]) for one in told] == [
         (".hidden.wav", False, "it is hidden (its name begins with a dot)"),
@@ -79,18 +81,18 @@ def test_why_a_file_is_left_alone_is_told(tmp_path: Path) -> None:
         ("song.wav", False, "`ignore` excludes it (drafts/)"),
         ("gone.wav", False, "there is no such file"),
     ]
-    assert shelf.said("explain", "/elsewhere/song.wav") == (
+    assert filled_store.said("explain", "/elsewhere/song.wav") == (
         "/elsewhere/song.wav\n  taken  no: it is not in an inbox; the inboxes: /in\n"
     )
 
 
 def test_a_file_with_a_job_is_told_with_its_job(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
-    shelf.fill()
-    write_wav(shelf.inbox / "podcasts/new.wav", 6.0)
-    with shelf.store() as store:
-        known(shelf, store, "podcasts/new.wav")
-    assert explained(shelf, "podcasts/new.wav") == (
+    filled_store = FilledStore(tmp_path)
+    filled_store.fill()
+    write_wav(filled_store.inbox / "podcasts/new.wav", 6.0)
+    with filled_store.store() as store:
+        known(filled_store, store, "podcasts/new.wav")
+    assert explained(filled_store, "podcasts/new.wav") == (
         "/in/podcasts/new.wav\n"
         "  taken     yes: job 10 has it\n"
         "  inbox     /in\n"
@@ -100,8 +102,8 @@ def test_a_file_with_a_job_is_told_with_its_job(tmp_path: Path) -> None:
         "  duration  3m\n"
         "  cost      about 3.0 min\n"
     )
-    write_wav(shelf.inbox / "done/podcasts/ep1.mp3", 1.0)
-    (told,) = json.loads(shelf.said("explain", "--json", str(shelf.inbox / "done/podcasts/ep1.mp3")))
+    write_wav(filled_store.inbox / "done/podcasts/ep1.mp3", 1.0)
+    (told,) = json.loads(filled_store.said("explain", "--json", str(filled_store.inbox / "done/podcasts/ep1.mp3")))
     assert told == {
         "path": "/in/done/podcasts/ep1.mp3",
         "outcome": "not_taken",
@@ -133,14 +135,16 @@ def test_a_file_with_a_job_is_told_with_its_job(tmp_path: Path) -> None:
 
 
 def test_an_odd_name_is_explained_and_escaped(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path, inbox={"existing": "take"})
-    write_wav(shelf.inbox / ODD_NAME, 6.0)
-    answer = shelf.run("explain", str(shelf.inbox / ODD_NAME))
+    filled_store = FilledStore(tmp_path, inbox={"existing": "take"})
+    write_wav(filled_store.inbox / ODD_NAME, 6.0)
+    answer = filled_store.run("explain", str(filled_store.inbox / ODD_NAME))
     assert answer.returncode == 0
-    assert shelf.plain(answer.stdout).startswith("/in/caf\\udce9\\nlatte\\x1b[31m.wav\n  taken      yes: rule remix\n")
-    assert json.loads(shelf.run("explain", "--json", str(shelf.inbox / ODD_NAME)).stdout)[0]["path"] == str(
-        shelf.inbox / ODD_NAME
+    assert filled_store.plain(answer.stdout).startswith(
+        "/in/caf\\udce9\\nlatte\\x1b[31m.wav\n  taken      yes: rule remix\n"
     )
+    assert json.loads(filled_store.run("explain", "--json", str(filled_store.inbox / ODD_NAME)).stdout)[0][
+        "path"
+    ] == str(filled_store.inbox / ODD_NAME)
 
 
 def key_in(root: Path) -> str:
@@ -151,14 +155,14 @@ def key_in(root: Path) -> str:
     return str(path)
 
 
-def planned(root: Path, api_url: str) -> Shelf:
+def planned(root: Path, api_url: str) -> FilledStore:
     """New files, known ones, changed ones and left ones, and jobs that wait and are held; one inbox is not there."""
-    shelf = Shelf(root, api_url=api_url, minutes={"reserve": 2}, license_key_file=key_in(root))
-    settings = yaml.safe_load(shelf.config.read_text())
+    filled_store = FilledStore(root, api_url=api_url, minutes={"reserve": 2}, license_key_file=key_in(root))
+    settings = yaml.safe_load(filled_store.config.read_text())
     settings["inboxes"].append({**settings["inboxes"][0], "path": str(root / "gone"), "outbox": str(root / "other")})
-    shelf.config.write_text(yaml.safe_dump(settings))
+    filled_store.config.write_text(yaml.safe_dump(settings))
     for path, seconds in (("podcasts/new.wav", 6.0), ("mix.wav", 12.0), ("done/old.wav", 60.0)):
-        write_wav(shelf.inbox / path, seconds)
+        write_wav(filled_store.inbox / path, seconds)
     for path in (
         "deep/er/film.mkv",
         "known.wav",
@@ -169,15 +173,15 @@ def planned(root: Path, api_url: str) -> Shelf:
         ".hidden.wav",
         ".lalald",
     ):
-        (shelf.inbox / path).parent.mkdir(parents=True, exist_ok=True)
-        (shelf.inbox / path).write_bytes(b"no header that anybody reads")
-    with shelf.store() as store:
-        for job in (known(shelf, store, "known.wav"), shelf.take(store, "changed.wav", size=5)):
+        (filled_store.inbox / path).parent.mkdir(parents=True, exist_ok=True)
+        (filled_store.inbox / path).write_bytes(b"no header that anybody reads")
+    with filled_store.store() as store:
+        for job in (known(filled_store, store, "known.wav"), filled_store.take(store, "changed.wav", size=5)):
             store.save(job, replace(job, state=State.DONE, stage=Stage.DONE))
-        known(shelf, store, "held.wav", duration=None, hold=Hold.FIRST_SCAN, hold_reason="it lay there")
-        shelf.take(store, "podcasts/waiting.wav")
-        shelf.take(store, "podcasts/held.wav", hold=Hold.MINUTES, hold_reason="too few")
-    return shelf
+        known(filled_store, store, "held.wav", duration=None, hold=Hold.FIRST_SCAN, hold_reason="it lay there")
+        filled_store.take(store, "podcasts/waiting.wav")
+        filled_store.take(store, "podcasts/held.wav", hold=Hold.MINUTES, hold_reason="too few")
+    return filled_store
 
 
 def words(text: str) -> list[str]:
@@ -186,9 +190,9 @@ def words(text: str) -> list[str]:
 
 
 def test_a_plan_prices_everything_that_waits(tmp_path: Path, sandbox: Sandbox) -> None:
-    shelf = planned(tmp_path, sandbox.url)
+    filled_store = planned(tmp_path, sandbox.url)
     sandbox.set_minutes(7.5)
-    assert words(shelf.said("plan").replace(str(tmp_path), "")) == [
+    assert words(filled_store.said("plan").replace(str(tmp_path), "")) == [
         "RULE INBOX NEW WAITING HELD MINUTES UNKNOWN",
         "podcasts /in 1 1 1 6.1 -",
         "remix /in 3 0 1 0.6 3",
@@ -207,7 +211,7 @@ def test_a_plan_prices_everything_that_waits(tmp_path: Path, sandbox: Sandbox) -
         "not examined",
         "/gone: No such file or directory",
     ]
-    assert json.loads(shelf.said("plan", "--json").replace(str(tmp_path), "")) == {
+    assert json.loads(filled_store.said("plan", "--json").replace(str(tmp_path), "")) == {
         "rules": [
             {
                 "inbox": "/in",
@@ -247,46 +251,46 @@ def test_a_plan_prices_everything_that_waits(tmp_path: Path, sandbox: Sandbox) -
 
 
 def test_files_of_which_nothing_is_known_are_not_said_to_cost_nothing(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
-    (shelf.inbox / "film.mkv").write_bytes(b"no header that anybody reads")
-    told = words(shelf.said("plan"))
+    filled_store = FilledStore(tmp_path)
+    (filled_store.inbox / "film.mkv").write_bytes(b"no header that anybody reads")
+    told = words(filled_store.said("plan"))
     assert "cost 1 file of unknown length" in told
     assert not any(line.startswith("cost about") for line in told)
 
 
 def test_a_held_file_is_told_with_what_it_waits_for(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
-    write_wav(shelf.inbox / "mix.wav", 12.0)
-    with shelf.store() as store:
-        known(shelf, store, "mix.wav", hold=Hold.FIRST_SCAN, hold_reason="it lay there before the first look")
-    assert "  held       first_scan: it lay there before the first look\n" in explained(shelf, "mix.wav")
+    filled_store = FilledStore(tmp_path)
+    write_wav(filled_store.inbox / "mix.wav", 12.0)
+    with filled_store.store() as store:
+        known(filled_store, store, "mix.wav", hold=Hold.FIRST_SCAN, hold_reason="it lay there before the first look")
+    assert "  held       first_scan: it lay there before the first look\n" in explained(filled_store, "mix.wav")
 
 
 def test_a_plan_tells_what_the_limits_of_a_file_and_a_day_will_hold(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path, minutes={"per_file": 0.5, "per_day": 2})
+    filled_store = FilledStore(tmp_path, minutes={"per_file": 0.5, "per_day": 2})
     for path, seconds in (
         ("fits.wav", 10.0),
         ("mix.wav", 12.0),
         ("podcasts/long.wav", 31.0),
         ("podcasts/just.wav", 30.0),
     ):
-        write_wav(shelf.inbox / path, seconds)
-    with shelf.store() as store:
-        job = shelf.take(store, "podcasts/paid.mp3", time.time())
+        write_wav(filled_store.inbox / path, seconds)
+    with filled_store.store() as store:
+        job = filled_store.take(store, "podcasts/paid.mp3", time.time())
         store.save(job, job.with_task(replace(job.tasks[0], task_id="t", minutes=1.5, started_at=time.time())))
-        shelf.take(store, "podcasts/released.mp3", duration=60.0)
+        filled_store.take(store, "podcasts/released.mp3", duration=60.0)
         store.connection.execute(
             "UPDATE jobs SET per_file_waived = 1, approved_minutes = 1.0 WHERE path = 'podcasts/released.mp3'"
         )
-    told = words(shelf.said("plan"))
+    told = words(filled_store.said("plan"))
     assert "2 files above minutes.per_file (0.5 min): each is held until `lalald release ID` lets it past" in told
     assert "today 0.5 min: minutes.per_day allows 2, 1.5 are charged" in told
-    facts = json.loads(shelf.said("plan", "--json"))
+    facts = json.loads(filled_store.said("plan", "--json"))
     assert (facts["over_per_file"], facts["spent_today"]) == (2, 1.5)
 
 
 def test_a_plan_changes_nothing(tmp_path: Path, sandbox: Sandbox) -> None:
-    shelf = planned(tmp_path, sandbox.url)
+    filled_store = planned(tmp_path, sandbox.url)
 
     def everything() -> dict[str, tuple[int, int]]:
         found = [path.stat() for path in sorted(tmp_path.rglob("*")) if not path.name.endswith(("-wal", "-shm"))]
@@ -295,23 +299,23 @@ def test_a_plan_changes_nothing(tmp_path: Path, sandbox: Sandbox) -> None:
         }
 
     before = everything()
-    shelf.said("plan")
-    shelf.said("explain", str(shelf.inbox / "mix.wav"))
+    filled_store.said("plan")
+    filled_store.said("explain", str(filled_store.inbox / "mix.wav"))
     assert everything() == before
     assert sandbox.state()["sources"] == []
 
 
 def test_a_plan_before_the_first_run_needs_no_store_and_no_key(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
-    write_wav(shelf.inbox / "mix.wav", 12.0)
-    assert words(shelf.said("plan"))[-4:] == [
+    filled_store = FilledStore(tmp_path)
+    write_wav(filled_store.inbox / "mix.wav", 12.0)
+    assert words(filled_store.said("plan"))[-4:] == [
         "total",
         "files 1",
         "cost about 0.6 min",
         "left unknown: there is no license key",
     ]
-    assert not shelf.state.exists()
-    skipping = Shelf(tmp_path / "skip", inbox={"existing": "skip"})
+    assert not filled_store.state.exists()
+    skipping = FilledStore(tmp_path / "skip", inbox={"existing": "skip"})
     write_wav(skipping.inbox / "mix.wav", 12.0)
     assert words(skipping.said("plan"))[-2:] == [
         "left alone",
@@ -320,20 +324,20 @@ def test_a_plan_before_the_first_run_needs_no_store_and_no_key(tmp_path: Path) -
 
 
 def test_an_empty_plan_says_what_to_do(tmp_path: Path) -> None:
-    said = Shelf(tmp_path).said("plan")
+    said = FilledStore(tmp_path).said("plan")
     assert said.startswith(
         "Nothing waits to be processed. Put audio or video files into /in, then run `lalald plan` again."
     )
 
 
 def test_a_plan_of_a_folder_with_thousands_of_files_is_complete(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
+    filled_store = FilledStore(tmp_path)
     for number in range(2100):
-        (shelf.inbox / f"{number}.mkv").write_bytes(b"x")
-    with shelf.store() as store:
+        (filled_store.inbox / f"{number}.mkv").write_bytes(b"x")
+    with filled_store.store() as store:
         for number in range(0, 2100, 3):
-            known(shelf, store, f"{number}.mkv", duration=60.0)
-    facts = json.loads(shelf.said("plan", "--json"))
+            known(filled_store, store, f"{number}.mkv", duration=60.0)
+    facts = json.loads(filled_store.said("plan", "--json"))
     assert facts["rules"] == [
         {
             "inbox": "/in",
@@ -349,26 +353,26 @@ def test_a_plan_of_a_folder_with_thousands_of_files_is_complete(tmp_path: Path) 
 
 
 def test_minutes_left_are_asked_for(tmp_path: Path, sandbox: Sandbox) -> None:
-    shelf = Shelf(tmp_path, api_url=sandbox.url, license_key_file=key_in(tmp_path))
+    filled_store = FilledStore(tmp_path, api_url=sandbox.url, license_key_file=key_in(tmp_path))
     sandbox.set_minutes(1234.56)
-    assert shelf.said("minutes") == "1,234.5 minutes left\n"
-    assert json.loads(shelf.said("minutes", "--json")) == {"minutes_left": 1234.56}
+    assert filled_store.said("minutes") == "1,234.5 minutes left\n"
+    assert json.loads(filled_store.said("minutes", "--json")) == {"minutes_left": 1234.56}
     sandbox.set_minutes(0.0)
-    assert shelf.said("minutes").startswith("No minutes are left. Buy more on the LALAL.AI website: ")
-    assert json.loads(shelf.said("minutes", "--json")) == {"minutes_left": 0.0}
+    assert filled_store.said("minutes").startswith("No minutes are left. Buy more on the LALAL.AI website: ")
+    assert json.loads(filled_store.said("minutes", "--json")) == {"minutes_left": 0.0}
     sandbox.set_keys("another-key")
-    refused = shelf.complained("minutes")
+    refused = filled_store.complained("minutes")
     assert "HTTP 403" in refused
     assert "a-key" not in refused
     (tmp_path / "license-key").write_text("")
-    assert shelf.complained("minutes").startswith("lalald: there is no license key\n")
+    assert filled_store.complained("minutes").startswith("lalald: there is no license key\n")
 
 
 def test_a_service_that_is_not_there_ends_with_1(tmp_path: Path) -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
-        complaint = Shelf(tmp_path, api_url=url, license_key_file=key_in(tmp_path)).complained("minutes", code=1)
+        complaint = FilledStore(tmp_path, api_url=url, license_key_file=key_in(tmp_path)).complained("minutes", code=1)
     assert complaint.startswith("lalald: ")
     assert "Traceback" not in complaint
 
@@ -377,18 +381,18 @@ SEVEN = ["ALEX_KAYE", "STASIA_FAYE", "NICOLAAS_HAAS", "NIK_ZEL", "OLIA_CHEBO", "
 
 
 def test_voices_are_the_seven_of_everybody_and_ones_own(tmp_path: Path, sandbox: Sandbox) -> None:
-    shelf = Shelf(tmp_path, api_url=sandbox.url, license_key_file=key_in(tmp_path))
+    filled_store = FilledStore(tmp_path, api_url=sandbox.url, license_key_file=key_in(tmp_path))
     key = (tmp_path / "license-key").read_text()
     (tmp_path / "license-key").write_text("")
-    code, out, complaint = shelf.call("voices")
+    code, out, complaint = filled_store.call("voices")
     assert (code, [line.split()[0] for line in out.splitlines()[1:]]) == (2, SEVEN)
     assert complaint.startswith("lalald: your own voice packs are unknown: there is no license key\n")
     (tmp_path / "license-key").write_text(key)
-    packs = json.loads(shelf.said("voices", "--json"))
+    packs = json.loads(filled_store.said("voices", "--json"))
     assert [pack["voice_pack_id"] for pack in packs[:7]] == SEVEN
     assert packs[0] == {"voice_pack_id": "ALEX_KAYE", "name": "ALEX_KAYE", "own": False, "created_at": None}
     assert [pack["own"] for pack in packs] == [False] * 7 + [True] * (len(packs) - 7)
     assert len(packs) > 7
-    assert [line.split()[0] for line in shelf.said("voices").splitlines()[1:]] == [
+    assert [line.split()[0] for line in filled_store.said("voices").splitlines()[1:]] == [
         pack["voice_pack_id"] for pack in packs
     ]

@@ -18,17 +18,17 @@ import pytest
 from lalald.commands.command_list import VERBS
 from lalald.commands.output.tables import PathCell
 from lalald.commands.output.wrapping import command_line, wrapped
-from tests.support.filled_store import Shelf
+from tests.support.filled_store import FilledStore
 from tests.support.running import write_wav
 
 HELPS = ["release", "sandbox", "explain", "run", "history"]  # the longest ones
 
 
-def on_a_terminal(shelf: Shelf, columns: int, *words: str) -> str:
+def on_a_terminal(filled_store: FilledStore, columns: int, *words: str) -> str:
     """What the program draws on a terminal of this width, without colors."""
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    environ = {**shelf.environ, "TERM": "xterm-256color"}
+    environ = {**filled_store.environ, "TERM": "xterm-256color"}
     environ.pop("COLUMNS", None)
     program = subprocess.Popen(
         [sys.executable, "-m", "lalald", *words], env=environ, stdin=follower, stdout=follower, stderr=follower
@@ -53,9 +53,9 @@ def too_long(text: str, columns: int) -> list[str]:
 
 @pytest.mark.parametrize("columns", [80, 120])
 def test_help_fits(columns: int, tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
+    filled_store = FilledStore(tmp_path)
     for words in (["help"], *(["help", name] for name in HELPS)):
-        out = on_a_terminal(shelf, columns, *words)
+        out = on_a_terminal(filled_store, columns, *words)
         assert "usage: lalald" in out, words
         assert too_long(out, columns) == [], words
 
@@ -63,15 +63,15 @@ def test_help_fits(columns: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("columns", [80, 120])
 def test_errors_and_tables_fit_and_no_word_is_cut(columns: int, tmp_path: Path) -> None:
     long = tmp_path / "a folder with a long name" / "another one in it" / "and the last one, which is longer"
-    shelf = Shelf(long)
-    shelf.fill()
-    write_wav(shelf.inbox / "podcasts/one of many episodes with a title that people give.wav", 0.2)
+    filled_store = FilledStore(long)
+    filled_store.fill()
+    write_wav(filled_store.inbox / "podcasts/one of many episodes with a title that people give.wav", 0.2)
     for words in (
         ["release", "--all"], ["retry", "4"], ["cancel", "--all", "--every-client", "--json", "--no"],
         ["statsu"], ["show", "99"], ["plan"], ["history", "--month"], ["history"],
-        ["explain", str(shelf.inbox / "podcasts")],
+        ["explain", str(filled_store.inbox / "podcasts")],
     ):  # fmt: skip
-        out = on_a_terminal(shelf, columns, *words)
+        out = on_a_terminal(filled_store, columns, *words)
         assert out.strip(), words
         if "--json" not in words:
             assert too_long(out, columns) == [], words
@@ -100,7 +100,7 @@ def test_a_long_path_is_shortened_in_its_middle() -> None:
 
 
 def test_every_command_is_one_line_of_the_list(tmp_path: Path) -> None:
-    lines = on_a_terminal(Shelf(tmp_path), 80, "help").split("\n")
+    lines = on_a_terminal(FilledStore(tmp_path), 80, "help").split("\n")
     for name, verb in VERBS.items():
         if name not in ("init", "check-config"):
             assert f"  {name:<14}{verb.summary}" in lines, name

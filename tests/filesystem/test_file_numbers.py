@@ -20,7 +20,7 @@ from lalald.sandbox.server import Sandbox
 from tests.support.fuse_mount import Share
 from tests.support.private_mounts import in_own_mounts, mount_disk
 from tests.support.running import Home, tree, until, write_wav
-from tests.support.worker_driver import Workshop, run
+from tests.support.worker_driver import WorkerDriver, run
 
 SECOND_NS = 10**9
 MOMENTS = {  # seconds since 1970
@@ -121,7 +121,7 @@ def test_files_of_any_time_come_to_their_end_and_are_known_again(tmp_path: Path)
 def test_inode_numbers_beyond_63_bits_are_numbers_like_others(tmp_path: Path) -> None:
     async def told() -> None:
         with Share(tmp_path / "inbox", inodes_from=2**63 + 2**62) as share:
-            async with Workshop(tmp_path) as shop:
+            async with WorkerDriver(tmp_path) as shop:
                 shop.sandbox.faults("upload:422*1")
                 await shop.drop("fails.wav")
                 (failed,) = await shop.rest()

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from lalald.errors import FolderUnavailableError
-from lalald.filesystem.mount_pools import Disks
+from lalald.filesystem.mount_pools import MountPools
 from tests.support.running import own_disks
 
 DEAD, ALIVE = "/a/dead/share", "/a/disk"
@@ -33,7 +33,7 @@ class Server:
         return name
 
 
-def story(told: Callable[[Server, Disks], Awaitable[None]]) -> None:
+def story(told: Callable[[Server, MountPools], Awaitable[None]]) -> None:
     server = Server()
 
     async def scenario() -> None:
@@ -49,7 +49,7 @@ def story(told: Callable[[Server, Disks], Awaitable[None]]) -> None:
 
 
 @asynccontextmanager
-async def given_up(server: Server, disks: Disks, *folders: str, pieces: int = 6) -> AsyncIterator[None]:
+async def given_up(server: Server, disks: MountPools, *folders: str, pieces: int = 6) -> AsyncIterator[None]:
     """More work than there are threads, all of it given up."""
     work = [asyncio.ensure_future(disks.on(folders, server.work, str(number))) for number in range(pieces)]
     ends = await asyncio.gather(*work, return_exceptions=True)
@@ -64,7 +64,7 @@ async def until(condition: Callable[[], object]) -> None:
         await asyncio.sleep(0.001)  # between two looks at a condition, not in place of one
 
 
-async def taken_up(disks: Disks, folder: str) -> None:
+async def taken_up(disks: MountPools, folder: str) -> None:
     while True:
         with suppress(FolderUnavailableError):
             await disks.on(folder, str)
@@ -73,7 +73,7 @@ async def taken_up(disks: Disks, folder: str) -> None:
 
 
 def test_a_dead_folder_keeps_nobody_else_waiting() -> None:
-    async def told(server: Server, disks: Disks) -> None:
+    async def told(server: Server, disks: MountPools) -> None:
         dead = [asyncio.ensure_future(disks.on(DEAD, server.work, str(number))) for number in range(100)]
         sent = [asyncio.ensure_future(disks.transfer(DEAD, server.work, "a track")) for _ in range(6)]
         between = [asyncio.ensure_future(disks.on((ALIVE, DEAD), server.work, "filed")) for _ in range(6)]
@@ -87,7 +87,7 @@ def test_a_dead_folder_keeps_nobody_else_waiting() -> None:
 
 
 def test_a_silent_folder_refuses_at_once_and_takes_no_more_threads() -> None:
-    async def told(server: Server, disks: Disks) -> None:
+    async def told(server: Server, disks: MountPools) -> None:
         async with given_up(server, disks, DEAD):
             threads = threading.active_count()
             for _ in range(100):
@@ -102,7 +102,7 @@ def test_a_silent_folder_refuses_at_once_and_takes_no_more_threads() -> None:
 
 
 def test_slow_work_is_waited_for_while_its_folder_answers() -> None:
-    async def told(server: Server, disks: Disks) -> None:
+    async def told(server: Server, disks: MountPools) -> None:
         server.answers.set()
         work = asyncio.ensure_future(disks.on(DEAD, server.work, "a long copy"))
         await asyncio.sleep(0.3)  # several times what a folder has to answer in
@@ -114,7 +114,7 @@ def test_slow_work_is_waited_for_while_its_folder_answers() -> None:
 
 
 def test_a_silent_folder_is_taken_up_when_it_answers_and_what_was_given_up_is_over() -> None:
-    async def told(server: Server, disks: Disks) -> None:
+    async def told(server: Server, disks: MountPools) -> None:
         async with given_up(server, disks, DEAD):
             server.answers.set()
             await asyncio.sleep(0.1)  # it has answered
@@ -128,7 +128,7 @@ def test_a_silent_folder_is_taken_up_when_it_answers_and_what_was_given_up_is_ov
 
 
 def test_work_between_two_folders_goes_down_with_the_dead_one_alone() -> None:
-    async def told(server: Server, disks: Disks) -> None:
+    async def told(server: Server, disks: MountPools) -> None:
         async with given_up(server, disks, ALIVE, DEAD):
             assert await disks.on(ALIVE, str.upper, "a") == "A"
             with pytest.raises(FolderUnavailableError, match=DEAD):
@@ -138,7 +138,7 @@ def test_work_between_two_folders_goes_down_with_the_dead_one_alone() -> None:
 
 
 def test_who_asks_the_same_of_a_folder_is_told_the_same() -> None:
-    async def told(server: Server, disks: Disks) -> None:
+    async def told(server: Server, disks: MountPools) -> None:
         looks = [asyncio.ensure_future(disks.look(ALIVE, server.work)) for _ in range(10)]
         looks[0].cancel()
         await until(lambda: server.begun)
@@ -150,7 +150,7 @@ def test_who_asks_the_same_of_a_folder_is_told_the_same() -> None:
 
 
 def test_an_error_is_raised_where_the_work_was_asked_for() -> None:
-    async def told(_: Server, disks: Disks) -> None:
+    async def told(_: Server, disks: MountPools) -> None:
         with pytest.raises(ValueError, match="not a number"):
             await disks.on(ALIVE, int, "not a number")
         for _ in range(2):
@@ -161,7 +161,7 @@ def test_an_error_is_raised_where_the_work_was_asked_for() -> None:
 
 
 def test_what_nobody_waits_for_any_more_is_not_begun() -> None:
-    async def told(server: Server, disks: Disks) -> None:
+    async def told(server: Server, disks: MountPools) -> None:
         work = [asyncio.ensure_future(disks.on(ALIVE, server.work, str(number))) for number in range(5)]
         await until(lambda: len(server.begun) == 4)
         work[4].cancel()

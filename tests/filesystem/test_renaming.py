@@ -18,7 +18,7 @@ from lalald.filesystem import placeholders, renaming
 from lalald.filesystem.placeholders import clear_own_litter
 from lalald.filesystem.renaming import METHODS, RenameMethod, rename_without_replacing
 from tests.support.crash_points import countdown, watch_files
-from tests.support.delivery_process import Killer, Row, carry
+from tests.support.delivery_process import CrashPoint, Row, carry
 from tests.support.fuse_mount import Share
 from tests.support.private_mounts import in_own_mounts
 
@@ -181,10 +181,10 @@ def test_a_stranger_who_makes_the_name_at_any_moment_loses_nothing(tmp_path: Pat
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".lalald")]
 
 
-def _a_stranger_replaces_the_empty_file(share: Share) -> Callable[[Row, Killer], None]:
+def _a_stranger_replaces_the_empty_file(share: Share) -> Callable[[Row, CrashPoint], None]:
     """Right after it was made: in a process of its own, since an audit hook stays."""
 
-    def rename(_row: Row, _step: Killer) -> None:
+    def rename(_row: Row, _step: CrashPoint) -> None:
         target = share.folder / "target"
         came: list[str] = []
 
@@ -216,8 +216,8 @@ def test_a_stranger_who_replaces_our_empty_file_is_left_untouched(tmp_path: Path
     in_own_mounts(story)
 
 
-def _rename_on_the_share(share: Share) -> Callable[[Row, Killer], None]:
-    def rename(_row: Row, step: Killer) -> None:
+def _rename_on_the_share(share: Share) -> Callable[[Row, CrashPoint], None]:
+    def rename(_row: Row, step: CrashPoint) -> None:
         watch_files((str(share.folder),), countdown(step.kill_at) if step.kill_at else lambda: None)
         rename_without_replacing(str(share.folder / "source"), str(share.folder / "target"))
 

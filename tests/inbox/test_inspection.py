@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from lalald.inbox.inspection_steps import InspectionSteps
-from lalald.inbox.reconcile import Chosen
+from lalald.inbox.reconcile import MatchedFile
 from lalald.jobs.job import Hold, Job, State
 from lalald.media.inspections import CondemnedFileError, Inspections
 from lalald.sandbox.server import Sandbox
@@ -38,7 +38,7 @@ class OddError(Exception):
 
 def is_about(argument: Any, name: str) -> bool:
     """Whether a path, a job or a file among the arguments of a step is the one of this name."""
-    if isinstance(argument, Chosen):
+    if isinstance(argument, MatchedFile):
         return is_about(argument.sight.path, name)
     if isinstance(argument, Job):
         return is_about(argument.path, name)

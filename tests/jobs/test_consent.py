@@ -23,9 +23,9 @@ from lalald.store.database import FILE_NAME, bring_to
 from lalald.store.request_writer import Requests
 from tests.conftest import MakeHome
 from tests.jobs.test_transitions import HANDLING, NOW, job_with, task
-from tests.support.filled_store import Shelf
+from tests.support.filled_store import FilledStore
 from tests.support.running import until, write_wav
-from tests.support.worker_driver import Workshop, run
+from tests.support.worker_driver import WorkerDriver, run
 
 SIX_SECONDS = 6.0  # 0.1 minutes
 
@@ -160,7 +160,7 @@ def test_what_was_shown_survives_the_store() -> None:
 
 def test_a_file_that_is_longer_than_shown_is_held_again_with_both_figures(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, minutes=Minutes(per_file=0.5)) as shop:
+        async with WorkerDriver(tmp_path, minutes=Minutes(per_file=0.5)) as shop:
             await shop.drop("a.wav", seconds=180.0)
             held = await shop.until_job("it is too dear", hold_source=HoldSource.PER_FILE)
             # a header that says 1 minute; the service will hear 3
@@ -191,7 +191,7 @@ def test_a_release_does_nothing_where_the_job_is_not_what_was_shown(
     tmp_path: Path, shown: dict[str, Any], minutes: float
 ) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, minutes=Minutes(per_file=0.05, per_day=0.05)) as shop:
+        async with WorkerDriver(tmp_path, minutes=Minutes(per_file=0.05, per_day=0.05)) as shop:
             await shop.drop("a.wav", seconds=72.0)
             held = await shop.until_job("too dear", hold_source=HoldSource.PER_FILE)
             await shop.leave_release(replace(held, **shown), minutes)
@@ -207,103 +207,113 @@ def test_a_release_does_nothing_where_the_job_is_not_what_was_shown(
 
 
 def held(
-    shelf: Shelf, store: Store, path: str, hold: Hold, source: HoldSource | None = None, minutes: float = 3.0
+    filled_store: FilledStore,
+    store: Store,
+    path: str,
+    hold: Hold,
+    source: HoldSource | None = None,
+    minutes: float = 3.0,
 ) -> Job:
-    job = shelf.take(store, f"podcasts/{path}", duration=minutes * 60)
+    job = filled_store.take(store, f"podcasts/{path}", duration=minutes * 60)
     waits = replace(job, state=State.HELD, hold=hold, hold_source=source, hold_reason="as in a test", held_at=NOW)
     return store.save(job, waits)
 
 
-def asked(shelf: Shelf) -> dict[int, float | None]:
-    with Requests.open(shelf.state) as requests:
+def asked(filled_store: FilledStore) -> dict[int, float | None]:
+    with Requests.open(filled_store.state) as requests:
         found = [report.job for report in requests.jobs() if report.job.request is Request.RELEASE]
         return {job.id: job.request_seen and job.request_seen.minutes for job in found}
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
+def filled_store(tmp_path: Path) -> FilledStore:
     """The daemon knows of 7 minutes left; five jobs of four kinds are held."""
-    shelf = Shelf(tmp_path, minutes={"per_file": 4, "per_day": 100})
-    with shelf.store() as store:
+    filled_store = FilledStore(tmp_path, minutes={"per_file": 4, "per_day": 100})
+    with filled_store.store() as store:
         store.set_fact("minutes", {"left": 7.0, "at": NOW}, NOW)
-        held(shelf, store, "1.mp3", Hold.MINUTES, HoldSource.PER_FILE, 5.0)
-        held(shelf, store, "2.mp3", Hold.MINUTES, HoldSource.LEFT, 3.5)
-        held(shelf, store, "3.mp3", Hold.DUPLICATE, minutes=1.5)
-        held(shelf, store, "4.mp3", Hold.FIRST_SCAN, minutes=5.0)
-        job = held(shelf, store, "5.mp3", Hold.LOST_TASK)
+        held(filled_store, store, "1.mp3", Hold.MINUTES, HoldSource.PER_FILE, 5.0)
+        held(filled_store, store, "2.mp3", Hold.MINUTES, HoldSource.LEFT, 3.5)
+        held(filled_store, store, "3.mp3", Hold.DUPLICATE, minutes=1.5)
+        held(filled_store, store, "4.mp3", Hold.FIRST_SCAN, minutes=5.0)
+        job = held(filled_store, store, "5.mp3", Hold.LOST_TASK)
         store.save(job, replace(job.with_task(replace(job.tasks[0], asked_at=NOW)), stage=Stage.SPLIT))
-    return shelf
+    return filled_store
 
 
-def test_release_all_of_several_kinds_says_the_prices_and_wants_a_yes(shelf: Shelf) -> None:
-    code, said, complaint = shelf.call("release", "--all")
-    assert (code, asked(shelf)) == (2, {})
+def test_release_all_of_several_kinds_says_the_prices_and_wants_a_yes(filled_store: FilledStore) -> None:
+    code, said, complaint = filled_store.call("release", "--all")
+    assert (code, asked(filled_store)) == (2, {})
     assert "minutes: 2 jobs, about 8.5 min will be charged\n" in said
     assert "duplicate: 1 job, about 1.5 min will be charged\n" in said
     assert "first_scan: 1 job, about 5.0 min will be charged\n" in said
     assert "Add --yes, or choose with --hold KIND." in complaint
 
 
-def test_release_all_promises_only_what_will_happen(shelf: Shelf) -> None:
-    said = shelf.said("release", "--all", "--yes")
+def test_release_all_promises_only_what_will_happen(filled_store: FilledStore) -> None:
+    said = filled_store.said("release", "--all", "--yes")
     assert "2 jobs released; about 6.5 min will be charged\n" in said
     assert "1 job will stay held (per_file): job 4 needs 5.0 minutes, minutes.per_file allows 4\n" in said
     assert "1 job will stay held (left): job 2 needs 3.5 minutes, 2.0 are free" in said
-    assert asked(shelf) == {1: 5.0, 3: 1.5, 4: 5.0}, "what only a top-up helps is not asked for"
+    assert asked(filled_store) == {1: 5.0, 3: 1.5, 4: 5.0}, "what only a top-up helps is not asked for"
 
 
-def test_release_all_of_one_kind_or_rule(shelf: Shelf) -> None:
-    assert "1 job released; about 1.5 min will be charged\n" in shelf.said("release", "--all", "--hold", "duplicate")
-    assert asked(shelf) == {3: 1.5}
-    assert "nothing to do" in shelf.said("release", "--all", "--rule", "no such rule", "--hold", "duplicate")
-    assert "wants" not in shelf.said("release", "--all", "--rule", "podcasts", "--yes")
-    assert shelf.call("release", "--all", "--hold", "lost_task")[0] == 2, "it is paid twice: that wants a yes"
-    shelf.said("release", "--all", "--hold", "lost_task", "--yes")
-    assert asked(shelf)[5] == 3.0
-    for words in (["release", "3", "--hold", "minutes"], ["release", "3", "--rule", "podcasts"]):
-        assert shelf.call(*words)[0] == 2
-
-
-def test_a_release_by_number_stores_the_price_that_it_prints(shelf: Shelf) -> None:
-    assert "job 1 podcasts/1.mp3: passes minutes.per_file at this price; about 5.0 min will be charged\n" in shelf.said(
-        "release", "1"
+def test_release_all_of_one_kind_or_rule(filled_store: FilledStore) -> None:
+    assert "1 job released; about 1.5 min will be charged\n" in filled_store.said(
+        "release", "--all", "--hold", "duplicate"
     )
-    assert "It stays held for now: needs 5.0 minutes, minutes.per_file allows 4" in shelf.said("release", "4")
-    assert asked(shelf) == {1: 5.0, 4: 5.0}
+    assert asked(filled_store) == {3: 1.5}
+    assert "nothing to do" in filled_store.said("release", "--all", "--rule", "no such rule", "--hold", "duplicate")
+    assert "wants" not in filled_store.said("release", "--all", "--rule", "podcasts", "--yes")
+    assert filled_store.call("release", "--all", "--hold", "lost_task")[0] == 2, "it is paid twice: that wants a yes"
+    filled_store.said("release", "--all", "--hold", "lost_task", "--yes")
+    assert asked(filled_store)[5] == 3.0
+    for words in (["release", "3", "--hold", "minutes"], ["release", "3", "--rule", "podcasts"]):
+        assert filled_store.call(*words)[0] == 2
 
 
-def test_a_file_kept_back_by_what_it_states_is_uploaded_when_it_is_released_by_number(shelf: Shelf) -> None:
-    assert shelf.said("release", "2").startswith(
+def test_a_release_by_number_stores_the_price_that_it_prints(filled_store: FilledStore) -> None:
+    assert (
+        "job 1 podcasts/1.mp3: passes minutes.per_file at this price; about 5.0 min will be charged\n"
+        in filled_store.said("release", "1")
+    )
+    assert "It stays held for now: needs 5.0 minutes, minutes.per_file allows 4" in filled_store.said("release", "4")
+    assert asked(filled_store) == {1: 5.0, 4: 5.0}
+
+
+def test_a_file_kept_back_by_what_it_states_is_uploaded_when_it_is_released_by_number(
+    filled_store: FilledStore,
+) -> None:
+    assert filled_store.said("release", "2").startswith(
         "job 2 podcasts/2.mp3: is uploaded now, and the service's figure decides; about 3.5 min by what the file states\n"
     )
-    assert asked(shelf) == {2: 3.5}
+    assert asked(filled_store) == {2: 3.5}
 
 
-def test_a_release_as_json(shelf: Shelf) -> None:
-    facts = json.loads(shelf.said("release", "--all", "--yes", "--json"))
+def test_a_release_as_json(filled_store: FilledStore) -> None:
+    facts = json.loads(filled_store.said("release", "--all", "--yes", "--json"))
     assert [one["id"] for one in facts["released"]] == [1, 3, 4]
     assert [(one["id"], one["stays_held_for"]) for one in facts["stay_held"]] == [(2, "left"), (4, "per_file")]
     assert facts["lost_task_left_alone"] == 1
     assert {"hold": "minutes", "jobs": 2, "minutes": 8.5, "unknown": 0} in facts["holds"]
-    one = json.loads(shelf.said("release", "3", "--json"))
+    one = json.loads(filled_store.said("release", "3", "--json"))
     assert one["released"] == [
         {"id": 3, "path": "podcasts/3.mp3", "hold": "duplicate", "hold_source": None, "minutes": 1.5, "stays_held": None,
          "stays_held_for": None}
     ]  # fmt: skip
-    code, said, _ = shelf.call("release", "--all", "--json")
+    code, said, _ = filled_store.call("release", "--all", "--json")
     assert (code, json.loads(said)["released"]) == (2, [])
 
 
-def test_a_retry_and_a_redo_tell_their_price_as_json(shelf: Shelf) -> None:
-    with shelf.store() as store:
-        job = held(shelf, store, "6.mp3", Hold.DISK, minutes=2.0)
+def test_a_retry_and_a_redo_tell_their_price_as_json(filled_store: FilledStore) -> None:
+    with filled_store.store() as store:
+        job = held(filled_store, store, "6.mp3", Hold.DISK, minutes=2.0)
         store.save(job, replace(job, state=State.FAILED, hold=None, error="broken"))
-    (shelf.inbox / "podcasts").mkdir()
-    (shelf.inbox / "podcasts" / "6.mp3").write_bytes(b"sound")
+    (filled_store.inbox / "podcasts").mkdir()
+    (filled_store.inbox / "podcasts" / "6.mp3").write_bytes(b"sound")
     for verb in ("retry", "redo"):
-        facts = json.loads(shelf.said(verb, "6", "--json"))
+        facts = json.loads(filled_store.said(verb, "6", "--json"))
         assert ([one["id"] for one in facts["jobs"]], facts["minutes"], facts["unknown"]) == ([6], 2.0, 0), verb
-    assert json.loads(shelf.said("retry", "--failed", "--json"))["minutes"] == 2.0
+    assert json.loads(filled_store.said("retry", "--failed", "--json"))["minutes"] == 2.0
 
 
 def test_a_release_survives_kill_9_between_the_request_and_its_effect(sandbox: Sandbox, make_home: MakeHome) -> None:
@@ -392,7 +402,7 @@ def test_a_release_that_an_older_version_left_pays_nothing_unseen(tmp_path: Path
     connection.close()
 
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             (refused,) = await shop.until(lambda: shop.journal.of("release.refused"), "it is said")
             assert "names no price" in refused["reason"]
             assert (await shop.job()).state is State.HELD

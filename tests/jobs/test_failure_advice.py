@@ -21,7 +21,7 @@ from lalald.stages.upload import LIMIT_BYTES
 from lalald.store import Store
 from lalald.store.database import APPLICATION_ID, FILE_NAME, MIGRATIONS, bring_to
 from tests.jobs.test_transitions import HANDLING
-from tests.support.worker_driver import Workshop, run
+from tests.support.worker_driver import WorkerDriver, run
 
 
 def job(kind: FailureKind | None = None, **task: Any) -> Job:
@@ -121,7 +121,7 @@ def test_the_note_advises_by_what_the_service_answered(name: str, tmp_path: Path
     fault, kind = FAULTS[name]
 
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults(fault)
             await shop.drop("ep1.wav")
             (failed,) = await shop.rest()
@@ -139,7 +139,7 @@ def test_the_note_advises_by_what_the_service_answered(name: str, tmp_path: Path
 
 def test_a_file_that_is_too_large_is_never_sent(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             path = shop.inbox / "huge.wav"
             path.touch()
             os.truncate(path, LIMIT_BYTES + 1)

@@ -15,7 +15,7 @@ from lalald.sandbox.server import Sandbox
 from lalald.store.database import MIGRATIONS, bring_to, connect
 from lalald.store.queries import JobReport, Reports
 from tests.conftest import MakeHome
-from tests.support.filled_store import NOW, Shelf
+from tests.support.filled_store import NOW, FilledStore
 from tests.support.running import until, write_wav
 
 
@@ -97,9 +97,9 @@ def checked(**facts: float | None) -> Task:
     ],
 )
 def test_time_left_of_processing_goes_by_its_pace_so_far(tmp_path: Path, task: Task, left: float | None) -> None:
-    shelf = Shelf(tmp_path)
-    with shelf.store() as store:
-        job = shelf.take(store, "podcasts/a.mp3")
+    filled_store = FilledStore(tmp_path)
+    with filled_store.store() as store:
+        job = filled_store.take(store, "podcasts/a.mp3")
     report = JobReport(replace(job, stage=Stage.CHECK).with_task(task))
     assert report.seconds_left(NOW) == left
 
@@ -130,11 +130,11 @@ def test_a_real_upload_and_download_have_a_rate_and_leave_none(sandbox: Sandbox,
 
 def test_done_jobs_of_an_older_database_are_finished_when_they_were_last_updated(tmp_path: Path) -> None:
     before = next(number for number, script in enumerate(MIGRATIONS) if "finished_at" in script)
-    shelf = Shelf(tmp_path)
-    shelf.state.mkdir()
-    connection = sqlite3.connect(shelf.state / "lalald.sqlite3", isolation_level=None)
+    filled_store = FilledStore(tmp_path)
+    filled_store.state.mkdir()
+    connection = sqlite3.connect(filled_store.state / "lalald.sqlite3", isolation_level=None)
     bring_to(connection, 0, before)
-    connection.execute("INSERT INTO handlings VALUES (1, ?)", (shelf.handling().to_json(),))
+    connection.execute("INSERT INTO handlings VALUES (1, ?)", (filled_store.handling().to_json(),))
     for job_id, stage, state, updated_at in (
         (1, "done", "done", NOW),
         (2, "done", "done", NOW - 5),
@@ -146,8 +146,8 @@ def test_done_jobs_of_an_older_database_are_finished_when_they_were_last_updated
             (job_id, stage, state, updated_at),
         )  # fmt: skip
     connection.close()
-    connect(shelf.state).close()
-    with Reports.open(shelf.state) as reports:
+    connect(filled_store.state).close()
+    with Reports.open(filled_store.state) as reports:
         assert [(one.job.id, one.job.finished_at) for one in reports.finished(5)] == [(1, NOW), (2, NOW - 5)]
         (failed,) = reports.failures(5)
         assert failed.job.finished_at is None

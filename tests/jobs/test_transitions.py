@@ -16,15 +16,15 @@ from lalald.errors import LalaldError, TransientError
 from lalald.jobs import transitions
 from lalald.jobs.job import (
     MOVES,
-    Done,
-    Dropped,
+    Advance,
+    Discarded,
     Failed,
-    Handling,
     Held,
     Hold,
     Job,
-    Later,
+    JobSettings,
     Outcome,
+    RetryLater,
     Stage,
     State,
     Task,
@@ -33,7 +33,7 @@ from lalald.jobs.job import (
     told,
 )
 
-HANDLING = Handling(
+HANDLING = JobSettings(
     outbox="/out",
     output="{dir}/{name}/{label}.{ext}",
     on_conflict="rename",
@@ -75,7 +75,7 @@ def test_a_job_goes_from_upload_to_done_in_order() -> None:
         lambda job: replace(job, filed=True),
     )
     for step in steps:
-        job = transitions.after(job, Done(step(job)), NOW)
+        job = transitions.after(job, Advance(step(job)), NOW)
         seen.append(job.stage)
     assert seen == list(Stage)
     assert job.state is State.DONE
@@ -88,10 +88,10 @@ def test_a_job_owes_the_earliest_stage_of_its_tasks() -> None:
 
 def test_the_tracks_of_the_other_tasks_are_delivered_before_a_job_fails() -> None:
     job = job_with(task(Stage.DOWNLOAD), task(Stage.CHECK, 2, error="no voice"), stage=Stage.CHECK, source_id="s")
-    delivering = transitions.after(job, Done(job), NOW)
+    delivering = transitions.after(job, Advance(job), NOW)
     assert (delivering.stage, delivering.state) == (Stage.DOWNLOAD, State.WAITING)
     delivered = delivering.with_task(replace(delivering.tasks[0], stage=Stage.DONE))
-    failed = transitions.after(delivering, Done(delivered), NOW)
+    failed = transitions.after(delivering, Advance(delivered), NOW)
     assert failed.state is State.FAILED
     assert failed.error is not None
     assert "no voice" in failed.error
@@ -135,12 +135,12 @@ def test_a_released_lost_task_is_started_with_a_new_key() -> None:
 
 
 def test_a_job_whose_stage_is_tried_in_vain_remembers_since_when() -> None:
-    once = transitions.after(job_with(task()), Later("no answer"), NOW)
-    again = transitions.after(once, Later("no answer"), NOW + 60)
+    once = transitions.after(job_with(task()), RetryLater("no answer"), NOW)
+    again = transitions.after(once, RetryLater("no answer"), NOW + 60)
     assert (again.attempts, again.held_at) == (2, NOW)
     assert transitions.after(again, Held(Hold.DISK, "full"), NOW + 90).held_at == NOW + 90
-    assert transitions.after(again, Done(again), NOW + 90).held_at is None
-    assert transitions.after(replace(again, attempts=0), Later("no answer"), NOW + 120).held_at == NOW + 120
+    assert transitions.after(again, Advance(again), NOW + 90).held_at is None
+    assert transitions.after(replace(again, attempts=0), RetryLater("no answer"), NOW + 120).held_at == NOW + 120
 
 
 def test_a_hold_remembers_since_when() -> None:
@@ -167,9 +167,9 @@ some_jobs = st.builds(
 )
 outcomes = st.one_of(
     st.builds(Held, st.sampled_from(Hold), st.just("why")),
-    st.builds(Later, st.just("why"), error=st.none() | st.builds(TransientError, st.just("503"))),
+    st.builds(RetryLater, st.just("why"), error=st.none() | st.builds(TransientError, st.just("503"))),
     st.builds(Failed, st.just("why")),
-    st.builds(Dropped, st.just("why")),
+    st.builds(Discarded, st.just("why")),
 )
 
 
@@ -182,7 +182,7 @@ def test_only_done_work_changes_the_stage(job: Job, outcome: Outcome) -> None:
 
 @given(some_jobs)
 def test_no_job_is_done_while_a_task_owes_something(job: Job) -> None:
-    after = transitions.after(job, Done(job), NOW)
+    after = transitions.after(job, Advance(job), NOW)
     if after.state is State.DONE:
         assert all(task.stage is Stage.DONE and task.error is None for task in after.tasks)
         assert after.filed
@@ -256,7 +256,7 @@ class Carried(RuleBasedStateMachine):
 
     @rule(outcome=outcomes)
     def comes_to_nothing(self, outcome: Outcome) -> None:
-        dropped_paid = isinstance(outcome, Dropped) and self.job.paid
+        dropped_paid = isinstance(outcome, Discarded) and self.job.paid
         if self.job.state is State.WAITING and not dropped_paid:
             self.became(transitions.after(self.job, outcome, self.now))
 
@@ -264,7 +264,9 @@ class Carried(RuleBasedStateMachine):
     @rule()
     def is_uploaded(self) -> None:
         self.became(
-            transitions.after(self.job, Done(replace(self.job, source_id="s", expires_at=self.now + 86_400)), self.now)
+            transitions.after(
+                self.job, Advance(replace(self.job, source_id="s", expires_at=self.now + 86_400)), self.now
+            )
         )
 
     @precondition(lambda self: self.waits_at(Stage.SPLIT))
@@ -280,14 +282,14 @@ class Carried(RuleBasedStateMachine):
             return self.became(transitions.after(self.job, held, self.now))
         if answer == "refused":
             refused = job.with_task(replace(one, asked_at=None, error="no"))
-            return self.became(transitions.after(self.job, Done(refused), self.now))
+            return self.became(transitions.after(self.job, Advance(refused), self.now))
         if answer != "unanswered":
             self.ledger[one.number] += 1
             self.spent.add(one.idempotency_key)
         if answer == "started":
             job = job.with_task(replace(one, stage=Stage.CHECK, task_id=f"t{self.ledger[one.number]}"))
-            return self.became(transitions.after(job, Done(job), self.now))
-        return self.became(transitions.after(self.job, Later("no answer", job=job), self.now))
+            return self.became(transitions.after(job, Advance(job), self.now))
+        return self.became(transitions.after(self.job, RetryLater("no answer", job=job), self.now))
 
     def new_key(self) -> str:
         self.keys += 1
@@ -302,7 +304,7 @@ class Carried(RuleBasedStateMachine):
             "error": replace(running[0], error="no voice"),
             "stuck": replace(running[0], waits_for=Hold.LOST_TASK, waits_reason="it stands still"),
         }
-        self.became(transitions.after(self.job, Done(self.job.with_task(after[status])), self.now))
+        self.became(transitions.after(self.job, Advance(self.job.with_task(after[status])), self.now))
 
     @precondition(lambda self: self.waits_at(Stage.DOWNLOAD))
     @rule(links=st.sampled_from(["alive", "alive", "dead", "dead for good"]))
@@ -316,17 +318,17 @@ class Carried(RuleBasedStateMachine):
         job = self.job
         for one in owed if links == "alive" else owed[:1]:
             job = job.with_task(replace(one, **changes[links]))
-        self.became(transitions.after(self.job, Done(job), self.now))
+        self.became(transitions.after(self.job, Advance(job), self.now))
 
     @precondition(lambda self: self.waits_at(Stage.DELETE))
     @rule()
     def is_deleted(self) -> None:
-        self.became(transitions.after(self.job, Done(replace(self.job, stage=Stage.ARCHIVE)), self.now))
+        self.became(transitions.after(self.job, Advance(replace(self.job, stage=Stage.ARCHIVE)), self.now))
 
     @precondition(lambda self: self.waits_at(Stage.ARCHIVE))
     @rule()
     def is_filed(self) -> None:
-        self.became(transitions.after(self.job, Done(replace(self.job, filed=True)), self.now))
+        self.became(transitions.after(self.job, Advance(replace(self.job, filed=True)), self.now))
 
     @precondition(lambda self: self.job.state in (State.FAILED, State.CANCELLED))
     @rule()
@@ -395,15 +397,15 @@ def outcome_after(job: Job, kind: str, source_id: str | None, facts: list[Any]) 
     """An outcome such as a stage could have, and some that no stage has; but what is
     delivered stays delivered, and only a release ends a wait."""
     if kind == "later":
-        return Later("later", error=TransientError("503"))
+        return RetryLater("later", error=TransientError("503"))
     if kind == "at once":
-        return Later("at once", due_at=0.0)
+        return RetryLater("at once", due_at=0.0)
     tasks = tuple(
         replace(old, stage=stage, tracks=_with_delivered(old, tracks), waits_for=old.waits_for or waits_for)
         for old, (stage, tracks, waits_for) in zip(job.tasks, facts, strict=True)
     )
     changed = replace(job, source_id=source_id, tasks=tasks)
-    return Held(Hold.DISK, "full", job=changed, tasks=(1,)) if kind == "parked" else Done(changed)
+    return Held(Hold.DISK, "full", job=changed, tasks=(1,)) if kind == "parked" else Advance(changed)
 
 
 def _with_delivered(old: Task, tracks: Sequence[Track]) -> tuple[Track, ...]:
@@ -430,11 +432,11 @@ def test_no_sequence_of_outcomes_runs_a_stage_again_and_again(steps: list[Any], 
 def test_what_goes_back_again_and_again_pauses_ever_longer() -> None:
     job, now, pauses = job_with(task(), stage=Stage.SPLIT, source_id="s"), NOW, []
     for _ in range(12):
-        job = transitions.after(job, Done(replace(job, source_id=None)), now)
+        job = transitions.after(job, Advance(replace(job, source_id=None)), now)
         assert job.stage is Stage.UPLOAD
         pauses.append(job.due_at - now)
         now = job.due_at
-        job = transitions.after(job, Done(replace(job, source_id="s")), now)
+        job = transitions.after(job, Advance(replace(job, source_id="s")), now)
         assert (job.stage, job.due_at) == (Stage.SPLIT, 0.0)
     assert pauses[:4] == [1.0, 2.0, 4.0, 8.0]
     assert pauses[-1] == transitions.LONGEST_BACKOFF_SECONDS
@@ -445,15 +447,15 @@ def test_what_goes_back_again_and_again_pauses_ever_longer() -> None:
 def test_the_pause_of_links_that_are_asked_for_again_is_kept_until_the_download() -> None:
     tracks = (Track("stem", "music", "https://h/1"),)
     job = job_with(task(Stage.DOWNLOAD, task_id="t", tracks=tracks), stage=Stage.DOWNLOAD, source_id="s", setbacks=3)
-    job = transitions.after(job, Done(job.with_task(replace(job.tasks[0], stage=Stage.CHECK))), NOW)
+    job = transitions.after(job, Advance(job.with_task(replace(job.tasks[0], stage=Stage.CHECK))), NOW)
     assert (job.stage, job.due_at, job.setbacks) == (Stage.CHECK, NOW + 8.0, 4)
-    job = transitions.after(job, Done(job.with_task(replace(job.tasks[0], stage=Stage.DOWNLOAD))), NOW + 2.0)
+    job = transitions.after(job, Advance(job.with_task(replace(job.tasks[0], stage=Stage.DOWNLOAD))), NOW + 2.0)
     assert (job.stage, job.due_at) == (Stage.DOWNLOAD, NOW + 8.0)
 
 
 def test_progress_of_running_tasks_is_no_setback() -> None:
     job = job_with(task(Stage.CHECK, task_id="t", progress=3), stage=Stage.CHECK, source_id="s")
-    after = transitions.after(job, Done(job.with_task(replace(job.tasks[0], progress=4))), NOW)
+    after = transitions.after(job, Advance(job.with_task(replace(job.tasks[0], progress=4))), NOW)
     assert (after.setbacks, after.due_at) == (0, 0.0)
 
 
@@ -464,7 +466,7 @@ def test_a_running_task_hurries_and_delays_no_other_task_of_its_job(attempts: in
         running, owing, stage=Stage.SPLIT, source_id="s", attempts=attempts, due_at=NOW + 30.0 * attempts, error="503"
     )
     for progress in range(4, 40):
-        job = transitions.after(job, Done(job.with_task(replace(running, progress=progress, moved_at=NOW))), NOW)
+        job = transitions.after(job, Advance(job.with_task(replace(running, progress=progress, moved_at=NOW))), NOW)
     assert (job.setbacks, job.attempts, job.error, job.due_at) == (0, attempts, "503", NOW + 30.0 * attempts)
     assert job.tasks[0].progress == 39
 
@@ -473,12 +475,14 @@ def test_a_job_waits_at_the_host_that_failed_it_and_else_at_its_first_tracks() -
     hosts = ("https://A.example:444/1", "https://b.example/2", "https://user:word@c.example/3", "no link", "https://[")
     tracks = tuple(Track("stem", str(number), url) for number, url in enumerate(hosts))
     job = job_with(task(Stage.CHECK, task_id="t"), stage=Stage.CHECK, source_id="s")
-    job = transitions.after(job, Done(job.with_task(replace(job.tasks[0], stage=Stage.DOWNLOAD, tracks=tracks))), NOW)
+    job = transitions.after(
+        job, Advance(job.with_task(replace(job.tasks[0], stage=Stage.DOWNLOAD, tracks=tracks))), NOW
+    )
     assert job.download_host == "a.example:444"
     error = TransientError("refused")
     error.host = "b.example"
-    job = transitions.after(job, Later("refused", error=error), NOW)
+    job = transitions.after(job, RetryLater("refused", error=error), NOW)
     assert job.download_host == "b.example"
     delivered = replace(job.tasks[0], tracks=tuple(replace(track, delivered=True, path="p") for track in tracks))
-    job = transitions.after(job, Done(job.with_task(replace(delivered, stage=Stage.DONE))), NOW)
+    job = transitions.after(job, Advance(job.with_task(replace(delivered, stage=Stage.DONE))), NOW)
     assert job.download_host == ""

@@ -12,7 +12,7 @@ from lalald.jobs.job import Hold, Job, Stage, State
 from lalald.stages.download import download
 from tests.support.delivery_process import job_at, nobody_else, staged, visible
 from tests.support.running import tree
-from tests.support.worker_driver import Workshop, run
+from tests.support.worker_driver import WorkerDriver, run
 
 LABELS = [f"track {number}" for number in range(30)]
 
@@ -25,10 +25,10 @@ def named(root: Path, job_id: int) -> Job:
 
 def test_sets_that_overwrite_each_other_are_never_mixed(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             for first in range(1, 40, 4):
                 jobs = [named(tmp_path, job_id) for job_id in range(first, first + 4)]
-                await asyncio.gather(*(download(job, shop.bench) for job in jobs))
+                await asyncio.gather(*(download(job, shop.context) for job in jobs))
                 found = visible(tmp_path / "outbox")
                 assert (len(found), len(set(found.values()))) == (len(LABELS), 1)
 
@@ -46,7 +46,7 @@ def test_what_would_be_skipped_is_neither_sent_nor_paid(tmp_path: Path, presets:
     ending = presets.get("encoder_format", "wav")
 
     async def scenario() -> None:
-        async with Workshop(tmp_path, asked=[("stem_separator", presets)], on_conflict="skip") as shop:
+        async with WorkerDriver(tmp_path, asked=[("stem_separator", presets)], on_conflict="skip") as shop:
             put(shop.outbox / "Ep1", f"vocals.{ending}", f"no_vocals.{ending}")
             put(shop.outbox / "ep2", f"vocals.{ending}")
             await shop.drop("ep1.wav", "ep2.wav")
@@ -63,7 +63,7 @@ def test_what_would_be_skipped_is_neither_sent_nor_paid(tmp_path: Path, presets:
 
 def test_what_would_be_skipped_by_now_is_not_paid_after_its_upload(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, on_conflict="skip") as shop:
+        async with WorkerDriver(tmp_path, on_conflict="skip") as shop:
             away = tmp_path / "away"
             shop.outbox.rename(away)
             await shop.drop("ep1.wav")

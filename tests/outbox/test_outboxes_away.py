@@ -18,13 +18,13 @@ from lalald.clock import Clock
 from lalald.errors import FolderUnavailableError
 from lalald.filesystem.known_folders import KnownFolders
 from lalald.filesystem.markers import MARKER_NAME, look, read_marker
-from lalald.filesystem.mount_pools import Disks
+from lalald.filesystem.mount_pools import MountPools
 from lalald.jobs.job import Hold, Job, Stage, State
 from lalald.sandbox.server import Sandbox
 from lalald.store import Store, StoreThread
 from tests.conftest import MakeHome
 from tests.support.running import own_disks, tree, until, write_wav
-from tests.support.worker_driver import Journal, Workshop, run
+from tests.support.worker_driver import Journal, WorkerDriver, run
 
 RESULTS = ["ep1/no_vocals.wav", "ep1/vocals.wav"]
 
@@ -46,13 +46,13 @@ def swap_back(outbox: Path, aside: Path) -> None:
     aside.rename(outbox)
 
 
-async def held_for_the_mount(shop: Workshop) -> Job:
+async def held_for_the_mount(shop: WorkerDriver) -> Job:
     job = await shop.until_job("it is held", state=State.HELD)
     assert job.hold is Hold.MOUNT
     return job
 
 
-async def at_download(shop: Workshop) -> Job:
+async def at_download(shop: WorkerDriver) -> Job:
     """A job whose task has ended on the service, with the worker stopped before its tracks are fetched."""
     shop.sandbox.faults("download:503*0")
     await shop.drop("ep1.wav")
@@ -64,7 +64,7 @@ async def at_download(shop: Workshop) -> Job:
 
 def test_nothing_is_charged_while_the_outbox_is_another_folder(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             await shop.drop("first.wav")
             await shop.rest()
             aside = swap_away(shop.outbox)
@@ -86,7 +86,7 @@ def test_nothing_is_charged_while_the_outbox_is_another_folder(tmp_path: Path) -
 
 def test_paid_results_wait_for_their_outbox_through_a_restart(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             await at_download(shop)
             aside = swap_away(shop.outbox)
             await shop.begin()
@@ -103,27 +103,27 @@ def test_paid_results_wait_for_their_outbox_through_a_restart(tmp_path: Path) ->
 
 def test_a_new_outbox_is_used_once_somebody_accepts_it(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             await at_download(shop)
             aside = swap_away(shop.outbox)
             await shop.begin()
             await held_for_the_mount(shop)
-            assert await shop.bench.folders.accept(str(shop.outbox))
+            assert await shop.context.folders.accept(str(shop.outbox))
             shop.worker.holds.look_at_folders_now()
             await shop.until_job("it goes on", state=State.DONE)
             assert shop.seen() == RESULTS
             assert read_marker(str(shop.outbox)) != read_marker(str(aside))
             await shop.end()
             await shop.begin()
-            await shop.bench.folders.check(str(shop.outbox))  # known after a restart, too
+            await shop.context.folders.check(str(shop.outbox))  # known after a restart, too
 
     run(scenario())
 
 
 def test_a_marker_that_a_reader_of_the_outbox_deleted_is_written_anew(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
-            await shop.bench.folders.check(str(shop.outbox))
+        async with WorkerDriver(tmp_path) as shop:
+            await shop.context.folders.check(str(shop.outbox))
             before = read_marker(str(shop.outbox))
             (shop.outbox / MARKER_NAME).unlink()
             await shop.drop("ep1.wav")
@@ -165,7 +165,7 @@ def test_an_outbox_that_never_answers_is_told_once_and_taken_up_when_it_does(tmp
 def test_a_folder_that_is_accepted_during_a_look_stays_accepted(tmp_path: Path) -> None:
     begun, accepted = asyncio.Event(), asyncio.Event()
 
-    class Late(Disks):
+    class Late(MountPools):
         """Tells what was found only after the folder was accepted."""
 
         async def look(self, folder: str, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -234,10 +234,10 @@ def test_release_accepts_a_new_outbox(sandbox: Sandbox, make_home: MakeHome) -> 
 
 def test_a_real_unmount_is_waited_for(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             await asyncio.to_thread(mount, "mount", "-t", "tmpfs", "-o", "size=4m", "none", str(shop.outbox))
             try:
-                await shop.bench.folders.check(str(shop.outbox))
+                await shop.context.folders.check(str(shop.outbox))
             finally:
                 await asyncio.to_thread(mount, "umount", str(shop.outbox))
             await shop.drop("ep1.wav")

@@ -259,5 +259,5 @@ def test_without_an_ending_there_is_no_dot_either(job: Job) -> None:
 
 
 def test_a_name_is_shown_in_one_line(tmp_path: Path) -> None:
-    assert names.shown("ep1\n\udcff.mp3") == "ep1\\n\\udcff.mp3"
-    assert names.shown(str(tmp_path)) == str(tmp_path)
+    assert names.printable("ep1\n\udcff.mp3") == "ep1\\n\\udcff.mp3"
+    assert names.printable(str(tmp_path)) == str(tmp_path)

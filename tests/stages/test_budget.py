@@ -15,7 +15,7 @@ from lalald.jobs.job import Hold, HoldSource, Job, Request, State
 from lalald.sandbox.options import Options
 from lalald.stages.precharge.budget import Budget
 from lalald.stages.start_answers import outcome_of
-from tests.support.worker_driver import PLENTY, Workshop, run
+from tests.support.worker_driver import PLENTY, WorkerDriver, run
 
 SIX_SECONDS = 6.0  # 0.1 minutes
 
@@ -25,7 +25,7 @@ SIX_SECONDS = 6.0  # 0.1 minutes
 )
 def test_files_that_use_a_limit_up_to_the_last_second_all_fit(tmp_path: Path, limits: Minutes, left: float) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, minutes=limits) as shop:
+        async with WorkerDriver(tmp_path, minutes=limits) as shop:
             shop.sandbox.set_minutes(left)
             await shop.drop("a.wav", "b.wav", "c.wav", seconds=SIX_SECONDS)
             assert [job.state for job in await shop.rest()] == [State.DONE] * 3
@@ -58,7 +58,7 @@ def test_what_is_needed_is_told_rounded_up_and_what_is_free_rounded_down(
         return spent
 
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             (job_id,) = await shop.drop("a.wav")
             job: Job = await shop.job(job_id)
             budget = Budget(limits, Clock(), left, spent_since)
@@ -71,7 +71,7 @@ def test_what_is_needed_is_told_rounded_up_and_what_is_free_rounded_down(
 
 def test_what_the_day_does_not_allow_is_charged_on_the_next(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, minutes=Minutes(per_day=0.15)) as shop:
+        async with WorkerDriver(tmp_path, minutes=Minutes(per_day=0.15)) as shop:
             await shop.drop("a.wav", "b.wav", seconds=SIX_SECONDS)
             (held,) = [job.id for job in await shop.rest() if job.hold is Hold.MINUTES]
             shop.clock.stepped_seconds += 86_400.0
@@ -83,7 +83,7 @@ def test_what_the_day_does_not_allow_is_charged_on_the_next(tmp_path: Path) -> N
 
 def test_a_release_passes_the_limit_that_held_the_job_and_no_other(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, minutes=Minutes(reserve=50, per_file=0.05, per_day=0.05)) as shop:
+        async with WorkerDriver(tmp_path, minutes=Minutes(reserve=50, per_file=0.05, per_day=0.05)) as shop:
             shop.sandbox.set_minutes(50)
             await shop.drop("a.wav", seconds=SIX_SECONDS)
             (job,) = await shop.rest()
@@ -101,7 +101,7 @@ def test_a_release_passes_the_limit_that_held_the_job_and_no_other(tmp_path: Pat
 
 def test_minutes_promised_to_a_job_that_needs_none_after_all_are_free_again(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, minutes=Minutes(per_day=0.25)) as shop:
+        async with WorkerDriver(tmp_path, minutes=Minutes(per_day=0.25)) as shop:
             shop.sandbox.faults("upload:400*1", "upload:503*0,match=copy.wav")
             await shop.drop("a.wav", seconds=SIX_SECONDS, pitch=300)
             await shop.until_job("the first one fails", state=State.FAILED)
@@ -119,7 +119,7 @@ def test_minutes_promised_to_a_job_that_needs_none_after_all_are_free_again(tmp_
 def test_files_of_unknown_duration_that_are_started_together_do_not_exceed_a_day(tmp_path: Path) -> None:
     async def scenario() -> None:
         options = Options(checks_per_minute=PLENTY, default_duration_seconds=60)
-        async with Workshop(tmp_path, options=options, minutes=Minutes(per_day=1.5)) as shop:
+        async with WorkerDriver(tmp_path, options=options, minutes=Minutes(per_day=1.5)) as shop:
             for number in range(6):
                 (shop.inbox / f"film{number}.mkv").write_bytes(b"no header that anybody reads" * (number + 1))
             shop.outbox.rename(tmp_path / "away")
@@ -135,21 +135,21 @@ def test_files_of_unknown_duration_that_are_started_together_do_not_exceed_a_day
 
 def test_what_is_started_counts_until_it_is_saved(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, minutes=Minutes(per_day=0.15)) as shop:
+        async with WorkerDriver(tmp_path, minutes=Minutes(per_day=0.15)) as shop:
             shop.sandbox.faults("upload:hang*0")
             (first, second) = await shop.drop("a.wav", "b.wav", seconds=SIX_SECONDS)
             job, other = replace(await shop.job(first), duration=SIX_SECONDS), await shop.job(second)
-            shop.bench.budget.forgo(second)
-            assert (await shop.bench.budget.admit(job, SIX_SECONDS)).refusal is None
-            outcome_of(job, {1: Started("task")}, shop.bench, frozenset())
-            assert await shop.bench.budget.refusal(other, 0.1) is not None
+            shop.context.budget.forgo(second)
+            assert (await shop.context.budget.admit(job, SIX_SECONDS)).refusal is None
+            outcome_of(job, {1: Started("task")}, shop.context, frozenset())
+            assert await shop.context.budget.refusal(other, 0.1) is not None
 
     run(scenario())
 
 
 def test_what_may_have_been_charged_before_a_restart_counts_after_it(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, minutes=Minutes(per_day=0.15)) as shop:
+        async with WorkerDriver(tmp_path, minutes=Minutes(per_day=0.15)) as shop:
             shop.sandbox.faults("split:503*0", "batch:503*0")
             await shop.drop("a.wav", seconds=SIX_SECONDS)
             await shop.until(lambda: shop.counts().get("split", 0), "it is asked for, and nobody answers")
@@ -167,12 +167,12 @@ def test_what_may_have_been_charged_before_a_restart_counts_after_it(tmp_path: P
 def test_a_task_without_an_answer_counts_while_the_job_starts_another(tmp_path: Path) -> None:
     async def scenario() -> None:
         asked = (("stem_separator", {"stem": "vocals"}), ("multistem", {"stem_list": ["drum", "bass"]}))
-        async with Workshop(tmp_path, minutes=Minutes(per_day=0.35), asked=asked) as shop:
+        async with WorkerDriver(tmp_path, minutes=Minutes(per_day=0.35), asked=asked) as shop:
             shop.sandbox.faults("upload:hang*0")
             (first, second) = await shop.drop("a.wav", "b.wav", seconds=SIX_SECONDS)
             job, other = await shop.job(first), await shop.job(second)
             job = job.with_task(replace(job.tasks[0], asked_at=1.0))
-            budget = shop.bench.budget
+            budget = shop.context.budget
             budget.forgo(second)
             assert (await budget.admit(job, SIX_SECONDS)).refusal is None
             assert await budget.refusal(other, 0.05) is None
@@ -186,7 +186,7 @@ def test_a_task_without_an_answer_counts_while_the_job_starts_another(tmp_path: 
 @pytest.mark.parametrize("on_lost_task", ["hold", "resubmit"])
 def test_a_lost_task_is_charged_and_counts(tmp_path: Path, on_lost_task: str) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, on_lost_task=on_lost_task) as shop:
+        async with WorkerDriver(tmp_path, on_lost_task=on_lost_task) as shop:
             shop.sandbox.faults("split:reset_after*1")
             await shop.drop("a.wav", seconds=SIX_SECONDS)
             if on_lost_task == "hold":

@@ -13,10 +13,10 @@ import pytest
 from lalald.jobs.job import Hold, Job, Request, Stage, State, TaskFailure, Track
 from lalald.jobs.job_warnings import warning_of
 from lalald.sandbox.options import Options
-from tests.support.filled_store import NOW, Shelf
+from tests.support.filled_store import NOW, FilledStore
 from tests.support.raw_server import RawServer, Script, Talk
 from tests.support.running import tree
-from tests.support.worker_driver import PLENTY, Workshop, run
+from tests.support.worker_driver import PLENTY, WorkerDriver, run
 
 OPTIONS = Options(checks_per_minute=PLENTY)
 FAST = 600.0
@@ -54,7 +54,7 @@ NO_SIZES = (-1, "many", None, 10**400)
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: str(size)[:20])
 def test_a_declared_size_is_a_hint(size: Any, framing: Script, tmp_path: Path) -> None:
     async def scenario(server: RawServer) -> None:
-        async with Workshop(tmp_path, options=OPTIONS, manifest=True) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS, manifest=True) as shop:
             shop.sandbox.faults(check_says(kind="label", track={"url": server.url, "size": size}, only="vocals"))
             await shop.drop("ep1.wav")
             (job,) = await shop.rest()
@@ -80,7 +80,7 @@ def _is_warned(job: Job, words: str | None) -> None:
 
 def test_a_size_that_the_second_check_corrects_is_no_doubt(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, options=OPTIONS) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
             shop.sandbox.faults({"operation": "check", "kind": "size", "count": 1, "only": "vocals"})
             await shop.drop("ep1.wav")
             (job,) = await shop.rest()
@@ -93,7 +93,7 @@ def test_a_size_that_the_second_check_corrects_is_no_doubt(tmp_path: Path) -> No
 
 def test_without_length_and_chunks_a_track_needs_its_declared_size(tmp_path: Path) -> None:
     async def scenario(server: RawServer) -> None:
-        async with Workshop(tmp_path, options=OPTIONS) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
             said = {"url": server.url, "size": len(TRACK) + 1}
             shop.sandbox.faults(check_says(kind="label", track=said, only="vocals"))
             await shop.drop("ep1.wav")
@@ -123,7 +123,7 @@ def test_without_length_and_chunks_a_track_needs_its_declared_size(tmp_path: Pat
 )
 def test_what_is_there_is_delivered_and_the_missing_track_when_it_comes(fault: Any, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, options=OPTIONS, manifest=True) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS, manifest=True) as shop:
             shop.sandbox.faults(check_says(**fault, only="no_vocals"))
             await shop.drop("ep1.wav")
             waiting = await _incomplete(shop)
@@ -149,7 +149,7 @@ def test_what_is_there_is_delivered_and_the_missing_track_when_it_comes(fault: A
     run(scenario(), speed=FAST)
 
 
-async def _incomplete(shop: Workshop) -> Job:
+async def _incomplete(shop: WorkerDriver) -> Job:
     async def found() -> Job | None:
         job = await shop.job()
         return job if any(task.incomplete_since for task in job.tasks) else None
@@ -163,7 +163,7 @@ def test_an_answer_that_completes_in_a_moment_is_delivered_at_once_and_whole(
     within: Mapping[str, Any], tmp_path: Path
 ) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, options=OPTIONS) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
             shop.sandbox.faults({"operation": "check", **within, "count": 3})
             await shop.drop("ep1.wav")
             (job,) = await shop.rest()
@@ -177,7 +177,7 @@ def test_an_answer_that_completes_in_a_moment_is_delivered_at_once_and_whole(
 
 def test_a_track_that_never_comes_fails_after_a_day_and_is_not_paid_by_a_retry(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, options=OPTIONS) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
             shop.sandbox.faults(check_says(kind="lost_track", only="no_vocals"))
             await shop.drop("ep1.wav")
             await shop.until(lambda: shop.seen() == ["ep1/vocals.wav"], "what is there is delivered")
@@ -206,7 +206,7 @@ def test_a_track_that_never_comes_fails_after_a_day_and_is_not_paid_by_a_retry(t
 
 def test_a_task_without_any_track_keeps_no_other_task_from_being_delivered(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, options=OPTIONS, asked=DRUM_AND_VOICE, manifest=True) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS, asked=DRUM_AND_VOICE, manifest=True) as shop:
             shop.sandbox.faults(check_says(kind="lost_track", only="converted_mix"))
             await shop.drop("ep1.wav")
             await shop.until(
@@ -223,7 +223,7 @@ def test_a_task_without_any_track_keeps_no_other_task_from_being_delivered(tmp_p
 
 def test_a_job_that_waits_for_a_lost_task_is_asked_for_its_missing_tracks_all_the_same(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, options=OPTIONS, asked=DRUM_AND_VOICE) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS, asked=DRUM_AND_VOICE) as shop:
             shop.sandbox.faults("change_voice:reset_after", check_says(kind="lost_track", only="drum"))
             await shop.drop("ep1.wav")
             await shop.until(lambda: shop.seen() == ["ep1/no_multistem.wav"], "what is there is delivered")
@@ -239,7 +239,7 @@ def test_a_job_that_waits_for_a_lost_task_is_asked_for_its_missing_tracks_all_th
 
 def test_a_wanted_track_is_waited_for_and_an_unwanted_one_is_not(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, options=OPTIONS, tracks=("vocals",)) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS, tracks=("vocals",)) as shop:
             shop.sandbox.faults(check_says(kind="lost_track", only="no_vocals"))
             await shop.drop("ep1.wav")
             (job,) = await shop.rest()
@@ -254,7 +254,7 @@ def test_a_wanted_track_is_waited_for_and_an_unwanted_one_is_not(tmp_path: Path)
 def test_backing_vocals_that_were_not_found_are_not_missing(only: str, tmp_path: Path) -> None:
     async def scenario() -> None:
         asked = (("stem_separator", {"stem": "vocals", "multivocal": "lead_back"}),)
-        async with Workshop(tmp_path, options=OPTIONS, asked=asked) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS, asked=asked) as shop:
             shop.sandbox.faults(check_says(kind="lost_track", only=only))
             await shop.drop("ep1.wav")
             (job,) = await shop.rest()
@@ -266,7 +266,7 @@ def test_backing_vocals_that_were_not_found_are_not_missing(only: str, tmp_path:
 
 def test_as_many_tracks_under_other_labels_are_complete_with_a_warning(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, options=OPTIONS) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
             shop.sandbox.faults(check_says(kind="label", track={"label": "instrumental"}, only="no_vocals"))
             await shop.drop("ep1.wav")
             (job,) = await shop.rest()
@@ -288,7 +288,7 @@ def test_as_many_tracks_under_other_labels_are_complete_with_a_warning(tmp_path:
 )
 def test_two_tracks_of_one_label_are_both_delivered(label: str, names: list[str], tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, options=OPTIONS) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
             shop.sandbox.faults(check_says(kind="label", track={"label": label}, only="no_vocals"))
             await shop.drop("ep1.wav")
             (job,) = await shop.rest()
@@ -302,7 +302,7 @@ def test_two_tracks_of_one_label_are_both_delivered(label: str, names: list[str]
 
 def test_a_label_in_another_case_is_the_same_label(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, options=OPTIONS, tracks=("no_vocals",)) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS, tracks=("no_vocals",)) as shop:
             shop.sandbox.faults(check_says(kind="label", track={"label": "No_Vocals"}, only="no_vocals"))
             await shop.drop("ep1.wav")
             (job,) = await shop.rest()
@@ -314,7 +314,7 @@ def test_a_label_in_another_case_is_the_same_label(tmp_path: Path) -> None:
 
 def test_a_link_without_a_label_is_delivered_after_a_while_under_the_label_that_is_missing(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, options=OPTIONS) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
             shop.sandbox.faults(check_says(kind="label", track={"label": ""}, only="no_vocals"))
             await shop.drop("ep1.wav")
             await _incomplete(shop)
@@ -327,7 +327,7 @@ def test_a_link_without_a_label_is_delivered_after_a_while_under_the_label_that_
 
 def test_a_cancel_ends_the_asking_and_a_retry_pays_nothing(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, options=OPTIONS) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
             shop.sandbox.faults(check_says(kind="lost_track", only="no_vocals"))
             await shop.drop("ep1.wav")
             await shop.until(lambda: shop.seen() == ["ep1/vocals.wav"], "what is there is delivered")
@@ -347,7 +347,7 @@ def test_a_cancel_ends_the_asking_and_a_retry_pays_nothing(tmp_path: Path) -> No
 @pytest.mark.parametrize("on_conflict", ["rename", "overwrite", "skip"])
 def test_a_late_track_joins_its_sisters(on_conflict: str, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, options=OPTIONS, on_conflict=on_conflict, manifest=True) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS, on_conflict=on_conflict, manifest=True) as shop:
             (shop.outbox / "ep1").mkdir()
             (shop.outbox / "ep1" / "vocals.wav").write_bytes(b"a stranger's")
             shop.sandbox.faults(check_says(kind="lost_track", only="no_vocals"))
@@ -370,7 +370,7 @@ def test_a_late_track_joins_its_sisters(on_conflict: str, tmp_path: Path) -> Non
 
 def test_a_track_whose_links_stay_dead_keeps_no_sister_from_being_delivered(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, options=OPTIONS) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
             shop.sandbox.faults({"operation": "download", "kind": "dead", "match": "no_vocals", "count": 0})
             await shop.drop("ep1.wav")
             await shop.until(lambda: shop.seen() == ["ep1/vocals.wav"], "its sister is delivered")
@@ -397,7 +397,7 @@ def page(talk: Talk) -> None:
 @pytest.mark.parametrize("script", [empty, page, by_its_end])
 def test_a_track_that_never_arrives_keeps_no_sister_from_being_delivered(script: Script, tmp_path: Path) -> None:
     async def scenario(server: RawServer) -> None:
-        async with Workshop(tmp_path, options=OPTIONS) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
             shop.sandbox.faults(check_says(kind="label", track={"url": server.url, "size": 0}, only="no_vocals"))
             await shop.drop("ep1.wav")
             await shop.until((shop.outbox / "ep1" / "vocals.wav").exists, "its sister is delivered")
@@ -427,7 +427,7 @@ def test_a_link_that_must_not_be_followed_holds_its_job_once_its_sisters_are_in_
     link: str, tmp_path: Path
 ) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, options=OPTIONS, manifest=True) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS, manifest=True) as shop:
             shop.sandbox.faults(check_says(kind="label", track={"url": link}, only="no_vocals"))
             await shop.drop("ep1.wav")
             held = await shop.until_job("the link is refused", state=State.HELD)
@@ -446,7 +446,7 @@ def test_a_link_that_must_not_be_followed_holds_its_job_once_its_sisters_are_in_
 
 def test_a_link_that_is_refused_for_a_day_fails_its_job_and_its_sister_stays(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, options=OPTIONS) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
             shop.sandbox.faults(check_says(kind="label", track={"url": "ftp://d.lalal.ai/x"}, only="no_vocals"))
             await shop.drop("ep1.wav")
             await shop.until_job("the link is refused", state=State.HELD, hold=Hold.LINK)
@@ -461,7 +461,7 @@ def test_a_link_that_is_refused_for_a_day_fails_its_job_and_its_sister_stays(tmp
 @pytest.mark.parametrize("start", ["HTTP", " http", "http"])
 def test_a_link_in_another_form_is_followed(start: str, tmp_path: Path) -> None:
     async def scenario(server: RawServer) -> None:
-        async with Workshop(tmp_path, options=OPTIONS) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
             link = f"{start}{server.url.removeprefix('http')}/ä ö?a b#c"
             shop.sandbox.faults(check_says(kind="label", track={"url": link, "size": None}, only="no_vocals"))
             await shop.drop("ep1.wav")
@@ -474,9 +474,9 @@ def test_a_link_in_another_form_is_followed(start: str, tmp_path: Path) -> None:
 
 def test_a_job_with_missing_tracks_says_so_everywhere(tmp_path: Path) -> None:
     """In `status`, `jobs`, `show` and their JSON, by facts and not by stored words."""
-    shelf = Shelf(tmp_path)
-    shelf.fill()
-    with shelf.store() as store:
+    filled_store = FilledStore(tmp_path)
+    filled_store.fill()
+    with filled_store.store() as store:
         job = store.job(6)
         assert job is not None
         there = Track("stem", "vocals@0", "https://x/1", path="mix/vocals@0.wav", size=9, sha256="ab", delivered=True)
@@ -486,19 +486,19 @@ def test_a_job_with_missing_tracks_says_so_everywhere(tmp_path: Path) -> None:
         store.save(job, job.with_task(task).with_task(rest))
         assert store.late_count() == 1
     for words in (["status"], ["jobs"], ["show", "6"]):
-        _, told, _ = shelf.call(*words)
+        _, told, _ = filled_store.call(*words)
         assert "has not given these tracks: no_vocals" in " ".join(told.split()).replace("\u2026", "")
-    facts = {job["id"]: job for job in json.loads(shelf.said("jobs", "--json"))}[6]
+    facts = {job["id"]: job for job in json.loads(filled_store.said("jobs", "--json"))}[6]
     assert (facts["state"], facts["progress"]) == ("waiting", None), "the service works on nothing"
     assert "no_vocals" in facts["warning"]
     assert [track["missing"] for track in facts["tracks"]] == [False, True]
-    _, told, _ = shelf.call("status", "--json")
+    _, told, _ = filled_store.call("status", "--json")
     assert [job["id"] for job in json.loads(told)["incomplete"]] == [6]
 
 
 def test_a_task_that_failed_on_the_service_is_started_again_by_a_retry(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, options=OPTIONS) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
             shop.sandbox.faults("split:task_error")
             await shop.drop("ep1.wav")
             (failed,) = await shop.rest()

@@ -10,10 +10,10 @@ from lalald.sandbox.server import Sandbox
 from lalald.store import Found
 from tests.conftest import MakeHome
 from tests.support.running import tree, until, write_wav
-from tests.support.worker_driver import Workshop, run, tasks_of
+from tests.support.worker_driver import WorkerDriver, run, tasks_of
 
 
-async def held_since_the_first_look(shop: Workshop, name: str, pitch: float) -> None:
+async def held_since_the_first_look(shop: WorkerDriver, name: str, pitch: float) -> None:
     path = shop.inbox / name
     write_wav(path, seconds=0.1, pitch=pitch)
     facts = path.stat()
@@ -27,7 +27,7 @@ async def held_since_the_first_look(shop: Workshop, name: str, pitch: float) -> 
 
 def test_a_file_that_waits_for_a_word_keeps_no_copy_of_it_waiting_and_is_not_paid_after_it(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             await held_since_the_first_look(shop, "old.wav", 300)
             await shop.drop("new.wav", pitch=300)
             await shop.until_job("the copy is an order", 2, state=State.DONE)
@@ -41,7 +41,9 @@ def test_a_file_that_waits_for_a_word_keeps_no_copy_of_it_waiting_and_is_not_pai
 
 def test_an_old_file_that_is_released_while_its_copy_is_under_way_waits_for_it(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, options=Options(checks_per_minute=100_000, processing_seconds=3600.0)) as shop:
+        async with WorkerDriver(
+            tmp_path, options=Options(checks_per_minute=100_000, processing_seconds=3600.0)
+        ) as shop:
             await held_since_the_first_look(shop, "old.wav", 300)
             await shop.drop("new.wav", pitch=300)
             await shop.until_job("the copy is processed", 2, stage=Stage.CHECK)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lalald.jobs.job import Hold, Job, Request, Stage, State, TaskFailure
 from tests.support.running import tree
-from tests.support.worker_driver import Workshop, run
+from tests.support.worker_driver import WorkerDriver, run
 
 LEAD_AND_VOICE = (("multistem", {"stem_list": ["drum"]}), ("change_voice", {"voice_pack_id": "ALEX_KAYE"}))
 ALL_OF_MULTISTEM = ["ep1/drum.wav", "ep1/no_multistem.wav"]
@@ -15,7 +15,7 @@ ALL_OF_MULTISTEM = ["ep1/drum.wav", "ep1/no_multistem.wav"]
 
 def test_a_source_that_expired_before_any_charge_is_uploaded_again(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             shop.outbox.rename(tmp_path / "away")
             await shop.drop("ep1.wav")
             held = await shop.until_job("the outbox is away", state=State.HELD, hold=Hold.MOUNT)
@@ -32,7 +32,7 @@ def test_a_source_that_expired_before_any_charge_is_uploaded_again(tmp_path: Pat
 
 def test_a_source_that_expires_while_a_start_is_unanswered_is_a_lost_task(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults("split:503*0,done=true")
             await shop.drop("ep1.wav")
             await shop.until(shop.charges, "the task was started, and nobody knows")
@@ -57,7 +57,7 @@ def test_a_lost_task_whose_source_has_expired_is_uploaded_and_paid_again_where_t
     tmp_path: Path,
 ) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, on_lost_task="resubmit") as shop:
+        async with WorkerDriver(tmp_path, on_lost_task="resubmit") as shop:
             shop.sandbox.faults("split:503*0,done=true")
             await shop.drop("ep1.wav")
             await shop.until(shop.charges, "the task was started, and nobody knows")
@@ -75,7 +75,7 @@ def test_a_lost_task_whose_source_has_expired_is_uploaded_and_paid_again_where_t
 
 def test_a_task_that_stands_still_is_held_then_fails_when_the_service_forgets_it(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults("split:stuck*0")
             await shop.drop("ep1.wav")
             await _seen_at(shop, 40)
@@ -100,7 +100,7 @@ def test_a_task_that_stands_still_is_held_then_fails_when_the_service_forgets_it
     run(scenario(), speed=600.0)
 
 
-async def _seen_at(shop: Workshop, percent: int) -> None:
+async def _seen_at(shop: WorkerDriver, percent: int) -> None:
     async def seen() -> bool:
         return any(task.progress == percent for job in await shop.jobs() for task in job.tasks)
 
@@ -109,7 +109,7 @@ async def _seen_at(shop: Workshop, percent: int) -> None:
 
 def test_a_task_that_stood_still_goes_on_by_itself(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults("split:stuck*0")
             await shop.drop("ep1.wav")
             await _seen_at(shop, 40)
@@ -126,7 +126,7 @@ def test_a_task_that_stood_still_goes_on_by_itself(tmp_path: Path) -> None:
 
 def test_results_that_nobody_could_fetch_for_a_day_fail_with_what_a_retry_costs(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults("download:503*0")
             await shop.drop("ep1.wav")
             await shop.until_job("the results are there", stage=Stage.DOWNLOAD)
@@ -143,7 +143,7 @@ def test_results_that_nobody_could_fetch_for_a_day_fail_with_what_a_retry_costs(
     run(scenario(), speed=600.0)
 
 
-async def _retried_in_vain(shop: Workshop) -> None:
+async def _retried_in_vain(shop: WorkerDriver) -> None:
     """A retry asks the service once more, which knows nothing any more, and pays nothing."""
     checks = shop.counts()["check"]
     await shop.ask(Request.RETRY, 1)
@@ -158,7 +158,7 @@ async def _retried_in_vain(shop: Workshop) -> None:
 
 def test_links_that_died_within_the_day_are_asked_for_anew(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults("download:503*0")
             await shop.drop("ep1.wav")
             await shop.until_job("the results are there", stage=Stage.DOWNLOAD)
@@ -173,7 +173,7 @@ def test_links_that_died_within_the_day_are_asked_for_anew(tmp_path: Path) -> No
 
 def test_a_source_that_cannot_be_deleted_until_it_expires_costs_no_results(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults("delete:503*0")
             await shop.drop("ep1.wav")
             waiting = await shop.until_job("everything is delivered", stage=Stage.DELETE)
@@ -190,7 +190,7 @@ def test_a_source_that_cannot_be_deleted_until_it_expires_costs_no_results(tmp_p
 
 def test_the_results_of_a_job_with_a_lost_task_are_delivered_before_they_expire(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, asked=LEAD_AND_VOICE, manifest=True) as shop:
+        async with WorkerDriver(tmp_path, asked=LEAD_AND_VOICE, manifest=True) as shop:
             shop.sandbox.faults("change_voice:reset_after")
             await shop.drop("ep1.wav")
             (job,) = await shop.rest()
@@ -207,7 +207,7 @@ def test_the_results_of_a_job_with_a_lost_task_are_delivered_before_they_expire(
 
 def test_the_results_of_a_job_with_a_task_that_stands_still_are_delivered_before_they_expire(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, asked=LEAD_AND_VOICE) as shop:
+        async with WorkerDriver(tmp_path, asked=LEAD_AND_VOICE) as shop:
             shop.sandbox.faults("change_voice:stuck*0")
             await shop.drop("ep1.wav")
             await _seen_at(shop, 40)
@@ -226,13 +226,13 @@ def test_the_results_of_a_job_with_a_task_that_stands_still_are_delivered_before
     run(scenario())
 
 
-def _statuses(shop: Workshop) -> list[str]:
+def _statuses(shop: WorkerDriver) -> list[str]:
     return [task["status"] for task in shop.sandbox.state()["tasks"]]
 
 
 def test_the_results_of_a_job_without_minutes_for_all_its_tasks_are_delivered(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, asked=LEAD_AND_VOICE) as shop:
+        async with WorkerDriver(tmp_path, asked=LEAD_AND_VOICE) as shop:
             shop.sandbox.faults("change_voice:400*0,code=exceeded_duration")
             await shop.drop("ep1.wav")
             (job,) = await shop.rest()
@@ -250,7 +250,7 @@ def test_the_results_of_a_job_without_minutes_for_all_its_tasks_are_delivered(tm
 
 def test_a_refused_task_fails_alone_and_is_paid_alone_by_a_retry(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, asked=LEAD_AND_VOICE) as shop:
+        async with WorkerDriver(tmp_path, asked=LEAD_AND_VOICE) as shop:
             shop.sandbox.faults("change_voice:400,detail=Voice pack not found.")
             await shop.drop("ep1.wav")
             failed = await _failed(shop)
@@ -268,7 +268,7 @@ def test_a_refused_task_fails_alone_and_is_paid_alone_by_a_retry(tmp_path: Path)
 
 def test_tracks_whose_links_stay_dead_fail_alone_and_are_not_paid_again(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, asked=LEAD_AND_VOICE) as shop:
+        async with WorkerDriver(tmp_path, asked=LEAD_AND_VOICE) as shop:
             shop.sandbox.faults({"operation": "download", "kind": "dead", "match": "converted_mix", "count": 0})
             await shop.drop("ep1.wav")
             failed = await _failed(shop)
@@ -284,7 +284,7 @@ def test_tracks_whose_links_stay_dead_fail_alone_and_are_not_paid_again(tmp_path
     run(scenario())
 
 
-async def _failed(shop: Workshop) -> Job:
+async def _failed(shop: WorkerDriver) -> Job:
     (job,) = await shop.rest()
     assert job.state is State.FAILED
     return job

@@ -14,24 +14,24 @@ from lalald.jobs.job import Hold, HoldSource, Request, Stage, State
 from lalald.store import Store
 from lalald.store.database import FILE_NAME, bring_to
 from tests.support import sounds
-from tests.support.worker_driver import Workshop, run
+from tests.support.worker_driver import WorkerDriver, run
 
 PROBED_SECONDS = 70.0  # held jobs are asked about every minute
 
 
-async def _drop_unknown(shop: Workshop, *names: str) -> list[int]:
+async def _drop_unknown(shop: WorkerDriver, *names: str) -> list[int]:
     for name in names:
         (shop.inbox / name).write_bytes(sounds.mp3(2, (32, 320)) + name.encode())
     return await shop.take(*names)
 
 
-def _uploads(shop: Workshop) -> int:
+def _uploads(shop: WorkerDriver) -> int:
     return shop.counts().get("upload", 0)
 
 
 def test_an_unknown_length_is_uploaded_and_the_services_figure_decides(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, minutes=Minutes(per_file=10)) as shop:
+        async with WorkerDriver(tmp_path, minutes=Minutes(per_file=10)) as shop:
             shop.sandbox.set_durations({"long.mpg": 3600, "short.mpg": 90})
             await _drop_unknown(shop, "short.mpg")
             assert (await shop.rest())[0].minutes == 1.5
@@ -46,7 +46,7 @@ def test_an_unknown_length_is_uploaded_and_the_services_figure_decides(tmp_path:
 
 def test_while_one_of_unknown_length_is_held_for_minutes_no_other_is_uploaded(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.set_minutes(5)
             shop.sandbox.set_durations({"*.mpg": 600})
             await _drop_unknown(shop, "first.mpg")
@@ -69,7 +69,7 @@ def test_while_one_of_unknown_length_is_held_for_minutes_no_other_is_uploaded(tm
 
 def test_the_release_of_one_that_waits_behind_another_uploads_it(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.set_minutes(5)
             shop.sandbox.set_durations({"first.mpg": 600, "second.mpg": 60})
             await _drop_unknown(shop, "first.mpg")
@@ -95,13 +95,13 @@ def test_nothing_of_unknown_length_is_uploaded_while_nothing_may_be_spent(
     tmp_path: Path, limits: Minutes, left: float, source: HoldSource
 ) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, minutes=limits) as shop:
+        async with WorkerDriver(tmp_path, minutes=limits) as shop:
             uploads = 0
             if source is HoldSource.PER_DAY:
                 await shop.drop("spends the day.wav", seconds=60)
                 uploads = len(await shop.rest())
             shop.sandbox.set_minutes(left)
-            shop.bench.budget.outdated()
+            shop.context.budget.outdated()
             (job_id,) = await _drop_unknown(shop, "film.mpg")
             held = await shop.until_job("nothing may be spent", job_id, state=State.HELD, hold=Hold.MINUTES)
             assert held.hold_source is source
@@ -114,7 +114,7 @@ def test_nothing_of_unknown_length_is_uploaded_while_nothing_may_be_spent(
 
 def test_a_lower_bound_that_does_not_fit_holds_before_the_upload(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, minutes=Minutes(per_file=0.5)) as shop:
+        async with WorkerDriver(tmp_path, minutes=Minutes(per_file=0.5)) as shop:
             (shop.inbox / "long.mp3").write_bytes(sounds.mp3(60, (320, 320, 320, 256)))
             (job_id,) = await shop.take("long.mp3")
             held = await shop.until_job("it lasts half a minute at the least", state=State.HELD, hold=Hold.MINUTES)
@@ -135,7 +135,7 @@ def test_the_release_of_a_file_that_states_too_much_lets_the_services_figure_dec
     tmp_path: Path, seconds: int, fits: bool
 ) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.set_minutes(5)
             shop.sandbox.set_durations({"*.m4a": seconds})
             (shop.inbox / "a.m4a").write_bytes(sounds.m4a(header=600, table=600, movie=600))
@@ -156,7 +156,7 @@ def test_the_release_of_a_file_that_states_too_much_lets_the_services_figure_dec
 @pytest.mark.parametrize("seconds", [0, -5, 3_600_001])
 def test_a_length_that_cannot_be_is_no_figure(tmp_path: Path, seconds: int) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.set_durations({"*": seconds})
             await shop.drop("a.wav")
             (job,) = await shop.rest()
@@ -172,7 +172,7 @@ def test_a_length_that_cannot_be_is_no_figure(tmp_path: Path, seconds: int) -> N
 
 def test_a_length_that_could_not_be_once_is_asked_for_once_more(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.set_durations({"*": 0})
             await shop.drop("a.wav")
             await shop.until_job("it is to be uploaded again", uploads_without_figure=1)

@@ -10,7 +10,7 @@ import pytest
 from lalald.jobs.job import Request, Stage, State
 from lalald.sandbox.options import Options
 from tests.support.running import tree
-from tests.support.worker_driver import HURRIED, PATIENT, PLENTY, Workshop, run
+from tests.support.worker_driver import HURRIED, PATIENT, PLENTY, WorkerDriver, run
 
 RUNS_FOR_HOURS = Options(checks_per_minute=PLENTY, processing_seconds=36_000.0)
 
@@ -26,7 +26,7 @@ RUNS_FOR_HOURS = Options(checks_per_minute=PLENTY, processing_seconds=36_000.0)
 def test_a_cancelled_file_stays_where_it_is_whatever_becomes_of_the_request(fault: str, tmp_path: Path) -> None:
     async def scenario() -> None:
         deadlines = HURRIED if "hang" in fault else PATIENT
-        async with Workshop(tmp_path, options=RUNS_FOR_HOURS, deadlines=deadlines) as shop:
+        async with WorkerDriver(tmp_path, options=RUNS_FOR_HOURS, deadlines=deadlines) as shop:
             await shop.drop("ep1.wav")
             await shop.until_job("it runs", stage=Stage.CHECK)
             shop.sandbox.faults(f"cancel:{fault}")
@@ -43,7 +43,7 @@ def test_a_cancelled_file_stays_where_it_is_whatever_becomes_of_the_request(faul
 
 def test_an_outage_costs_cancels_one_probe_for_all_of_them(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, options=RUNS_FOR_HOURS) as shop:
+        async with WorkerDriver(tmp_path, options=RUNS_FOR_HOURS) as shop:
             await shop.drop(*(f"ep{n}.wav" for n in range(40)), duplicates="process")
 
             async def running() -> bool:
@@ -68,7 +68,7 @@ def test_what_is_cancelled_when_a_part_of_it_is_finished_is_cancelled_and_its_fi
 
     async def scenario() -> None:
         asked = [("demuser", {"stem": "music"}), ("change_voice", {"voice_pack_id": "ALEX_KAYE"})]
-        async with Workshop(tmp_path, asked=asked) as shop:
+        async with WorkerDriver(tmp_path, asked=asked) as shop:
             shop.sandbox.faults("change_voice:stuck*1")
             await shop.drop("ep1.wav")
 

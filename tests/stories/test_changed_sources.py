@@ -16,7 +16,7 @@ from lalald.sandbox.server import Sandbox
 from lalald.sandbox.service.tracks import track_bytes
 from tests.conftest import MakeHome
 from tests.support.running import tree, until, write_wav
-from tests.support.worker_driver import Workshop, run
+from tests.support.worker_driver import WorkerDriver, run
 
 Change = Callable[[Path], object]
 LARGE_BYTES = 12_000_000  # more than the sockets of both ends take while nobody reads
@@ -53,14 +53,14 @@ CHANGES: dict[str, Change] = {
 
 
 @asynccontextmanager
-async def watched(root: Path) -> AsyncIterator[Workshop]:
+async def watched(root: Path) -> AsyncIterator[WorkerDriver]:
     """An inbox that intake has seen: it has a marker, by which a folder that its last file left is told from a mount point."""
-    async with Workshop(root) as shop:
+    async with WorkerDriver(root) as shop:
         write_marker(str(shop.inbox), None)
         yield shop
 
 
-def change_all(shop: Workshop) -> dict[str, bytes]:
+def change_all(shop: WorkerDriver) -> dict[str, bytes]:
     """What lies in the inbox afterwards."""
     for name, change in CHANGES.items():
         change(shop.inbox / name)
@@ -71,11 +71,11 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in tree(folder)}
 
 
-def sources_left(shop: Workshop) -> list[object]:
+def sources_left(shop: WorkerDriver) -> list[object]:
     return [source for source in shop.sandbox.state()["sources"] if source["deleted_at"] is None]
 
 
-async def dropped(shop: Workshop, left: dict[str, bytes]) -> None:
+async def dropped(shop: WorkerDriver, left: dict[str, bytes]) -> None:
     """Nothing was spent, nothing is left on the service, every file is as its user left it, and is looked at anew."""
     shop.sandbox.faults()
     for job in await shop.rest():
@@ -108,7 +108,9 @@ def test_during_the_upload_what_was_sent_is_thrown_away(tmp_path: Path) -> None:
                 (job_id,) = await shop.drop(name, padding_bytes=LARGE_BYTES)
 
                 def under_way(job_id: int = job_id) -> bool:
-                    return any(0 < transfer.progress < size for transfer, size in shop.bench.transfers.get(job_id, []))
+                    return any(
+                        0 < transfer.progress < size for transfer, size in shop.context.transfers.get(job_id, [])
+                    )
 
                 await shop.until(under_way, "a part is sent")
                 change(shop.inbox / name)
@@ -139,7 +141,7 @@ def test_between_upload_and_split_the_upload_is_thrown_away(tmp_path: Path) -> N
 def test_once_a_charge_may_have_begun_the_file_no_longer_matters(tmp_path: Path, stage: Stage) -> None:
     """Paid once, for what was uploaded; what has its name now is somebody else's and stays."""
 
-    async def all_at(shop: Workshop) -> bool:
+    async def all_at(shop: WorkerDriver) -> bool:
         asked = [job.stage is stage and job.paid for job in await shop.jobs()]
         return all(asked) and bool(shop.counts().get(str(stage)))
 

@@ -17,7 +17,7 @@ from lalald.jobs.job import Hold, HoldSource, Job, Request, Stage, State
 from lalald.sandbox.options import Options
 from lalald.store import Found, Store
 from tests.support.running import tree, write_wav
-from tests.support.worker_driver import PLENTY, Workshop, run, tasks_of
+from tests.support.worker_driver import PLENTY, WorkerDriver, run, tasks_of
 
 PITCH = 300.0
 VOCALS = ("stem_separator", {"stem": "vocals"})
@@ -25,19 +25,19 @@ DRUM = ("stem_separator", {"stem": "drum"})
 BASS = ("stem_separator", {"stem": "bass"})
 
 
-def emptied(shop: Workshop) -> None:
+def emptied(shop: WorkerDriver) -> None:
     """Whoever waits for results takes them away."""
     for path in shop.outbox.iterdir():
         if path.name != ".lalald":
             shutil.rmtree(path)
 
 
-async def first_done(shop: Workshop, **changes: Any) -> Job:
+async def first_done(shop: WorkerDriver, **changes: Any) -> Job:
     await shop.drop("first.wav", pitch=PITCH, **changes)
     return await shop.until_job("the first is done", state=State.DONE)
 
 
-async def again(shop: Workshop, name: str = "again.wav", **changes: Any) -> Job:
+async def again(shop: WorkerDriver, name: str = "again.wav", **changes: Any) -> Job:
     """The same bytes under another name; their job at rest."""
     (job_id,) = await shop.drop(name, pitch=PITCH, **changes)
     await shop.rest()
@@ -49,7 +49,7 @@ def test_results_that_were_taken_away_are_fetched_again_for_free_while_the_servi
     tmp_path: Path, hours: float
 ) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, delete=False) as shop:
+        async with WorkerDriver(tmp_path, delete=False) as shop:
             await first_done(shop)
             emptied(shop)
             shop.pass_time(hours)
@@ -66,7 +66,7 @@ def test_results_that_were_taken_away_are_fetched_again_for_free_while_the_servi
 
 def test_after_24_hours_a_person_is_asked_and_the_answer_pays_once(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, delete=False) as shop:
+        async with WorkerDriver(tmp_path, delete=False) as shop:
             await first_done(shop)
             emptied(shop)
             shop.pass_time(25.0)
@@ -84,7 +84,7 @@ def test_after_24_hours_a_person_is_asked_and_the_answer_pays_once(tmp_path: Pat
 @pytest.mark.parametrize(("hours", "state"), [(0.5, State.DONE), (2.0, State.HELD)])
 def test_after_a_delete_links_live_for_an_hour(tmp_path: Path, hours: float, state: State) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             await first_done(shop)
             emptied(shop)
             shop.pass_time(hours)
@@ -97,7 +97,7 @@ def test_after_a_delete_links_live_for_an_hour(tmp_path: Path, hours: float, sta
 @pytest.mark.parametrize("fault", ["check:server_error*0", "download:404*0"])
 def test_what_the_service_does_not_give_again_is_asked_about(tmp_path: Path, fault: str) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, delete=False) as shop:
+        async with WorkerDriver(tmp_path, delete=False) as shop:
             await first_done(shop)
             emptied(shop)
             shop.sandbox.faults(fault)
@@ -122,7 +122,7 @@ def test_results_that_are_not_as_they_were_are_fetched_again_or_asked_about(
     tmp_path: Path, spoil: Callable[[Path], None], delete: bool, state: State, charges: int
 ) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, delete=delete) as shop:
+        async with WorkerDriver(tmp_path, delete=delete) as shop:
             await first_done(shop)
             spoil(shop.outbox / "first" / "vocals.wav")
             shop.pass_time(2.0)
@@ -139,7 +139,7 @@ def test_results_that_are_not_as_they_were_are_fetched_again_or_asked_about(
 
 def test_a_damaged_copy_is_passed_over_where_another_is_whole(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             await first_done(shop)
             await again(shop, "second.wav")
             damaged(shop.outbox / "second" / "vocals.wav")
@@ -152,7 +152,7 @@ def test_a_damaged_copy_is_passed_over_where_another_is_whole(tmp_path: Path) ->
 
 def test_process_always_pays_and_hold_always_asks(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             await first_done(shop)
             job = await again(shop, "asks.wav", duplicates="hold")
             assert (job.hold, shop.charges().total()) == (Hold.DUPLICATE, 1)
@@ -167,7 +167,7 @@ def test_process_always_pays_and_hold_always_asks(tmp_path: Path) -> None:
 
 def test_hold_asks_while_the_first_is_under_way_too(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, options=Options(checks_per_minute=PLENTY, processing_seconds=3600.0)) as shop:
+        async with WorkerDriver(tmp_path, options=Options(checks_per_minute=PLENTY, processing_seconds=3600.0)) as shop:
             await shop.drop("first.wav", pitch=PITCH)
             await shop.until_job("it is processed", stage=Stage.CHECK)
             await shop.drop("asks.wav", pitch=PITCH, duplicates="hold")
@@ -178,7 +178,7 @@ def test_hold_asks_while_the_first_is_under_way_too(tmp_path: Path) -> None:
 
 def test_other_tracks_than_were_delivered_are_fetched_or_asked_about(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, delete=False) as shop:
+        async with WorkerDriver(tmp_path, delete=False) as shop:
             await first_done(shop, tracks=("vocals",))
             assert tree(shop.outbox) == ["first/vocals.wav"]
             assert (await again(shop, tracks=("no_vocals",))).state is State.DONE
@@ -192,7 +192,7 @@ def test_other_tracks_than_were_delivered_are_fetched_or_asked_about(tmp_path: P
 
 def test_of_several_tasks_only_the_new_one_is_paid(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, output="{dir}/{name}/{task}-{label}.{ext}") as shop:
+        async with WorkerDriver(tmp_path, output="{dir}/{name}/{task}-{label}.{ext}") as shop:
             await first_done(shop, tasks=tasks_of(VOCALS, DRUM))
             job = await again(shop, tasks=tasks_of(BASS, VOCALS))
             assert job.state is State.DONE
@@ -205,7 +205,7 @@ def test_of_several_tasks_only_the_new_one_is_paid(tmp_path: Path) -> None:
 
 def test_of_several_tasks_what_is_given_is_delivered_before_a_person_is_asked_for_the_rest(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, output="{dir}/{name}/{task}-{label}.{ext}") as shop:
+        async with WorkerDriver(tmp_path, output="{dir}/{name}/{task}-{label}.{ext}") as shop:
             await first_done(shop, tasks=tasks_of(VOCALS, DRUM))
             shutil.rmtree(shop.outbox / "first")
             await again(shop, "second.wav", tasks=tasks_of(VOCALS))  # within the hour after the delete
@@ -226,7 +226,7 @@ def test_what_a_job_paid_before_it_was_cancelled_or_failed_is_not_paid_again_una
     tmp_path: Path, ending: str
 ) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, options=Options(checks_per_minute=PLENTY, processing_seconds=600.0)) as shop:
+        async with WorkerDriver(tmp_path, options=Options(checks_per_minute=PLENTY, processing_seconds=600.0)) as shop:
             if ending == "failed":
                 shop.sandbox.faults("split:task_error*1", "batch:task_error*1")
             await shop.drop("first.wav", pitch=PITCH)
@@ -245,7 +245,7 @@ def test_what_a_job_paid_before_it_was_cancelled_or_failed_is_not_paid_again_una
 
 def test_what_failed_before_anything_was_paid_is_no_duplicate(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults("upload:400*1")
             await shop.drop("first.wav", pitch=PITCH)
             await shop.until_job("it fails", state=State.FAILED)
@@ -257,7 +257,7 @@ def test_what_failed_before_anything_was_paid_is_no_duplicate(tmp_path: Path) ->
 
 def test_equal_files_that_arrive_at_once_in_two_inboxes_are_paid_once(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             second = tmp_path / "second"
             second.mkdir()
             for number in range(3):
@@ -274,7 +274,7 @@ def test_equal_files_that_arrive_at_once_in_two_inboxes_are_paid_once(tmp_path: 
 
 def test_a_duplicate_of_a_duplicate_and_a_file_that_came_back_from_done_cost_nothing(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             await first_done(shop)
             await again(shop, "second.wav")
             shutil.rmtree(shop.outbox / "first")
@@ -293,7 +293,7 @@ def test_a_duplicate_of_a_duplicate_and_a_file_that_came_back_from_done_cost_not
 @pytest.mark.parametrize("paid", [True, False])
 def test_a_cancelled_job_is_remembered_for_good_where_it_paid(tmp_path: Path, paid: bool) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, options=Options(checks_per_minute=PLENTY, processing_seconds=600.0)) as shop:
+        async with WorkerDriver(tmp_path, options=Options(checks_per_minute=PLENTY, processing_seconds=600.0)) as shop:
             if not paid:
                 shop.sandbox.faults("upload:503*0")
             await shop.drop("first.wav", pitch=PITCH)
@@ -309,7 +309,7 @@ def test_a_cancelled_job_is_remembered_for_good_where_it_paid(tmp_path: Path, pa
 
 def test_the_source_is_deleted_on_the_service_only_after_its_duplicates_have_fetched(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, options=Options(checks_per_minute=PLENTY, processing_seconds=600.0)) as shop:
+        async with WorkerDriver(tmp_path, options=Options(checks_per_minute=PLENTY, processing_seconds=600.0)) as shop:
             await shop.drop("first.wav", pitch=PITCH)
             await shop.until_job("it is processed", stage=Stage.CHECK)
             await shop.drop("again.wav", pitch=PITCH)
@@ -340,7 +340,7 @@ def test_the_source_is_deleted_on_the_service_only_after_its_duplicates_have_fet
 
 def test_a_duplicate_that_nobody_answers_for_keeps_no_source_on_the_service(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, options=Options(checks_per_minute=PLENTY, processing_seconds=600.0)) as shop:
+        async with WorkerDriver(tmp_path, options=Options(checks_per_minute=PLENTY, processing_seconds=600.0)) as shop:
             await shop.drop("first.wav", pitch=PITCH)
             await shop.until_job("it is processed", stage=Stage.CHECK)
             await shop.drop("asks.wav", pitch=PITCH, duplicates="hold")
@@ -352,7 +352,7 @@ def test_a_duplicate_that_nobody_answers_for_keeps_no_source_on_the_service(tmp_
     run(scenario())
 
 
-async def known_songs(shop: Workshop, count: int) -> None:
+async def known_songs(shop: WorkerDriver, count: int) -> None:
     """As many done jobs of different songs, paid long ago, whose results are gone."""
     await shop.end()
     names = [f"song{number}.wav" for number in range(count)]
@@ -373,7 +373,7 @@ async def known_songs(shop: Workshop, count: int) -> None:
 
 def test_a_folder_of_500_known_songs_is_one_line_of_the_log(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             await known_songs(shop, 500)
             names = [f"again{number}.wav" for number in range(500)]
             for number, name in enumerate(names):
@@ -389,7 +389,7 @@ def test_a_folder_of_500_known_songs_is_one_line_of_the_log(tmp_path: Path) -> N
 
 def test_twenty_copies_that_are_released_together_are_paid_once(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             await first_done(shop)
             emptied(shop)
             shop.pass_time(25.0)
@@ -405,13 +405,13 @@ def test_twenty_copies_that_are_released_together_are_paid_once(tmp_path: Path) 
 
 def test_an_accepted_duplicate_is_still_checked_against_the_limits(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, minutes=Minutes()) as shop:
+        async with WorkerDriver(tmp_path, minutes=Minutes()) as shop:
             await first_done(shop, seconds=6.0)
             emptied(shop)
             shop.pass_time(25.0)
             job = await again(shop, seconds=6.0)
             assert job.hold is Hold.DUPLICATE
-            shop.bench.budget.limits = Minutes(per_file=0.05)
+            shop.context.budget.limits = Minutes(per_file=0.05)
             await shop.ask(Request.RELEASE, job.id)
             await shop.until_job("the limit is another question", job.id, hold_source=HoldSource.PER_FILE)
             assert shop.charges().total() == 1
@@ -424,7 +424,7 @@ def test_an_accepted_duplicate_is_still_checked_against_the_limits(tmp_path: Pat
 
 def test_a_redo_pays_without_being_asked(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             first = await first_done(shop)
             now = shop.clock.now()
             fresh = tasks_of(VOCALS)

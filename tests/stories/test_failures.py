@@ -14,10 +14,10 @@ from lalald.store.request_writer import Kind, Requests
 from lalald.worker import job_requests
 from tests.conftest import MakeHome
 from tests.support.running import tree, until, write_wav
-from tests.support.worker_driver import Workshop, run
+from tests.support.worker_driver import WorkerDriver, run
 
 
-async def failed(shop: Workshop, fault: str = "upload:422*1") -> Job:
+async def failed(shop: WorkerDriver, fault: str = "upload:422*1") -> Job:
     shop.sandbox.faults(fault)
     await shop.drop("ep1.wav")
     (job,) = await shop.rest()
@@ -48,7 +48,7 @@ def test_what_says_why_a_file_failed_goes_when_it_is_dragged_back(
 @pytest.mark.parametrize("fault", ["upload:422*1", "split:422*1", "split:task_error*1"])
 def test_a_failed_file_that_is_mended_where_it_lies_is_carried_as_it_is_now(tmp_path: Path, fault: str) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             await failed(shop, fault)
             mended = write_wav(shop.inbox / "failed" / "ep1.wav", seconds=0.2, pitch=500)
             await shop.ask(Request.RETRY, 1)
@@ -62,7 +62,7 @@ def test_a_failed_file_that_is_mended_where_it_lies_is_carried_as_it_is_now(tmp_
 
 def test_a_failed_file_that_is_taken_away_ends_its_job_when_it_is_retried(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             await failed(shop)
             (shop.inbox / "failed" / "ep1.wav").unlink()
             await shop.ask(Request.RETRY, 1)
@@ -78,7 +78,7 @@ def test_a_failed_file_whose_folder_is_away_is_waited_for(tmp_path: Path) -> Non
     async def scenario() -> None:
         elsewhere = tmp_path / "elsewhere"
         elsewhere.mkdir()
-        async with Workshop(tmp_path, failed_dir=str(elsewhere)) as shop:
+        async with WorkerDriver(tmp_path, failed_dir=str(elsewhere)) as shop:
             shop.sandbox.faults("upload:422*1")
             await shop.drop("ep1.wav")
             await shop.until_job("it is put there", state=State.FAILED, location=str(elsewhere / "ep1.wav"))
@@ -96,14 +96,14 @@ def test_a_failed_file_whose_folder_is_away_is_waited_for(tmp_path: Path) -> Non
     run(scenario())
 
 
-async def held_for(shop: Workshop, path: Path) -> Job | None:
+async def held_for(shop: WorkerDriver, path: Path) -> Job | None:
     job = await shop.job()
     return job if job.state is State.HELD and str(path) in (job.hold_reason or "") else None
 
 
 def test_what_is_in_the_way_of_results_or_files_holds_their_job_and_is_told(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             in_the_way = shop.outbox / "podcasts", shop.inbox / "done"
             for path in in_the_way:
                 path.write_bytes(b"a file that has the name of a folder")
@@ -125,7 +125,7 @@ def test_what_is_in_the_way_of_results_or_files_holds_their_job_and_is_told(tmp_
 
 def test_a_failed_job_can_be_given_up_and_taken_up_again(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             before = await failed(shop)
             await shop.ask(Request.CANCEL, 1)
             job = await shop.until_job("it is no failure any more", state=State.CANCELLED)
@@ -139,7 +139,7 @@ def test_a_failed_job_can_be_given_up_and_taken_up_again(tmp_path: Path) -> None
 
 def test_a_failed_job_that_is_carried_again_is_no_failure_any_more(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             await failed(shop)
 
             def ask() -> None:

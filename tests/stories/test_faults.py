@@ -19,7 +19,7 @@ from lalald.jobs.job import Hold, Job, Stage, State
 from lalald.sandbox.options import Options
 from lalald.sandbox.service.tracks import track_bytes
 from tests.support.running import tree
-from tests.support.worker_driver import HURRIED, KEY, PATIENT, PLENTY, VOCALS, Workshop, run
+from tests.support.worker_driver import HURRIED, KEY, PATIENT, PLENTY, VOCALS, WorkerDriver, run
 
 QUEUE_SECONDS = 1000.0
 MULTISTEM = (("multistem", {"stem_list": ["drum"]}),)
@@ -186,7 +186,7 @@ async def _carried(row: Row, root: Path) -> None:
     queue = {"queue_seconds": QUEUE_SECONDS} if row.queued else {}
     options = Options(checks_per_minute=PLENTY, **queue, **row.options)
     deadlines = HURRIED if any("hang" in str(fault) for fault in row.faults) else PATIENT
-    async with Workshop(root, options=options, asked=row.asked, deadlines=deadlines) as shop:
+    async with WorkerDriver(root, options=options, asked=row.asked, deadlines=deadlines) as shop:
         if len(row.files) == 1:
             shop.sandbox.faults(*row.faults)
             await shop.drop(*row.files)
@@ -202,7 +202,7 @@ async def _carried(row: Row, root: Path) -> None:
         check_what_is_said(shop)
 
 
-async def _drop_together(shop: Workshop, row: Row) -> None:
+async def _drop_together(shop: WorkerDriver, row: Row) -> None:
     """Files whose tasks are asked for in one request: they gather while the start of another file hangs."""
     shop.sandbox.faults("split:hang*0")
     await shop.drop("ep0.wav", duplicates="process")
@@ -220,7 +220,7 @@ async def _drop_together(shop: Workshop, row: Row) -> None:
     shop.sandbox.faults(*row.faults)
 
 
-async def _leave_the_queue(shop: Workshop) -> None:
+async def _leave_the_queue(shop: WorkerDriver) -> None:
     async def started() -> bool:
         return all(task.stage is Stage.CHECK for job in await shop.jobs() for task in job.tasks)
 
@@ -228,7 +228,7 @@ async def _leave_the_queue(shop: Workshop) -> None:
     shop.sandbox.advance(QUEUE_SECONDS)
 
 
-def check_the_end(shop: Workshop, job: Job, end: End) -> None:
+def check_the_end(shop: WorkerDriver, job: Job, end: End) -> None:
     """Everything that a person, and an accountant, would look at."""
     assert (job.state, job.hold) == (end.state, end.hold), job
     assert end.says in f"{job.error} {job.hold_reason} {job.warning}"
@@ -238,7 +238,7 @@ def check_the_end(shop: Workshop, job: Job, end: End) -> None:
     check_the_source(shop, job, end)
 
 
-def check_the_outbox(shop: Workshop, job: Job, end: End) -> None:
+def check_the_outbox(shop: WorkerDriver, job: Job, end: End) -> None:
     """All of the results, or none."""
     name = Path(job.path).stem
     expected = [f"{name}/{label}.wav" for task in job.tasks for label in LABELS[task.mode]]
@@ -249,7 +249,7 @@ def check_the_outbox(shop: Workshop, job: Job, end: End) -> None:
         assert (shop.outbox / path).read_bytes() == content
 
 
-def check_the_source(shop: Workshop, job: Job, end: End) -> None:
+def check_the_source(shop: WorkerDriver, job: Job, end: End) -> None:
     """Here it lies where it belongs, and on the service it is gone once it is delivered."""
     where = {State.DONE: f"done/{job.path}", State.FAILED: f"failed/{job.path}"}.get(end.state, job.path)
     mine = [path for path in tree(shop.inbox) if job.path in path]
@@ -267,7 +267,7 @@ def check_the_source(shop: Workshop, job: Job, end: End) -> None:
         assert all(source["deleted_at"] for source in state["sources"] if source["id"] in charged)
 
 
-def check_what_is_said(shop: Workshop) -> None:
+def check_what_is_said(shop: WorkerDriver) -> None:
     """What a person should know is said once, not at every try; the key never."""
     assert KEY not in repr(shop.journal.events)
     assert KEY.encode() not in b"".join(path.read_bytes() for path in shop.state.iterdir() if path.is_file())
@@ -288,7 +288,7 @@ async def _refused(operation: str, root: Path) -> None:
     asked = VOICE if operation == "change_voice" else VOCALS
     row = Row((f"{operation}:503*0",), DELIVERED, asked=asked, files=several)
     options, deadlines = Options(checks_per_minute=PLENTY), HURRIED if len(several) > 1 else PATIENT
-    async with Workshop(root, options=options, asked=asked, deadlines=deadlines) as shop:
+    async with WorkerDriver(root, options=options, asked=asked, deadlines=deadlines) as shop:
         if len(several) > 1:
             await _drop_together(shop, row)
         else:
@@ -311,7 +311,7 @@ def test_voice_packs_are_told_or_their_fault_is(fault: str, tmp_path: Path) -> N
 
 async def _voice_packs(fault: str, root: Path) -> None:
     options = Options(faults=(f"voices:{fault}",))
-    async with Workshop(root, options=options, deadlines=HURRIED) as shop:
+    async with WorkerDriver(root, options=options, deadlines=HURRIED) as shop:
         try:
             packs = await shop.api.voice_packs()
         except ServiceError as error:

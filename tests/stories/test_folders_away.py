@@ -22,12 +22,12 @@ from tests.support.private_mounts import (
     unmount,
 )
 from tests.support.running import tree
-from tests.support.worker_driver import Workshop, run
+from tests.support.worker_driver import WorkerDriver, run
 
 PROBES_SECONDS = 35.0  # three probes
 
 
-async def until_delivered(shop: Workshop, stage: Stage) -> None:
+async def until_delivered(shop: WorkerDriver, stage: Stage) -> None:
     """With `archive`: the job is paid and delivered, and its source has not been moved yet. With `split`: it is dropped."""
     if stage is Stage.ARCHIVE:
         shop.sandbox.faults("delete:503*0")
@@ -36,7 +36,7 @@ async def until_delivered(shop: Workshop, stage: Stage) -> None:
         await shop.until_job("it is delivered", stage=Stage.DELETE)
 
 
-async def waits_quietly(shop: Workshop, hold: Hold, stage: Stage) -> None:
+async def waits_quietly(shop: WorkerDriver, hold: Hold, stage: Stage) -> None:
     held = await shop.until_job("it is held", state=State.HELD, hold=hold)
     assert held.stage is stage
     await asyncio.sleep(PROBES_SECONDS)
@@ -49,7 +49,7 @@ def test_a_done_folder_elsewhere_that_is_missing_is_waited_for_and_never_made(tm
         done = tmp_path / "elsewhere"
         if stage is Stage.ARCHIVE:
             done.mkdir()
-        async with Workshop(tmp_path, done_dir=str(done)) as shop:
+        async with WorkerDriver(tmp_path, done_dir=str(done)) as shop:
             await until_delivered(shop, stage)
             if stage is Stage.ARCHIVE:
                 done.rename(tmp_path / "away")
@@ -81,7 +81,7 @@ async def _full_done_folder(root: Path, stage: Stage) -> None:
     filler = Filler(done)
     if stage is Stage.SPLIT:
         filler.fill()
-    async with Workshop(root, done_dir=str(done)) as shop:
+    async with WorkerDriver(root, done_dir=str(done)) as shop:
         await until_delivered(shop, stage)
         if stage is Stage.ARCHIVE:
             filler.fill()
@@ -103,7 +103,7 @@ def test_an_outbox_that_fills_up_during_a_download_is_waited_for(tmp_path: Path)
 async def _full_outbox(root: Path) -> None:
     mount_disk(root / "outbox", "20m")
     filler = Filler(root / "outbox")
-    async with Workshop(root) as shop:
+    async with WorkerDriver(root) as shop:
         shop.sandbox.faults("download:503*2")
         await shop.drop("ep1.wav", seconds=2.0)
         await shop.until_job("it is paid", stage=Stage.DOWNLOAD)
@@ -127,7 +127,7 @@ async def _full_within_the_outbox(root: Path, stage: Stage) -> None:
     filler = Filler(within)
     if stage is Stage.SPLIT:
         filler.fill()
-    async with Workshop(root) as shop:
+    async with WorkerDriver(root) as shop:
         shop.sandbox.faults("download:503*0")
         await shop.drop("podcasts/ep1.wav")
         if stage is Stage.DOWNLOAD:
@@ -150,7 +150,7 @@ def test_a_source_that_is_kept_asks_no_more_of_its_inbox_than_to_be_there(tmp_pa
 async def _kept_in_a_read_only_inbox(root: Path) -> None:
     inbox, aside = root / "inbox", root / "aside"
     mount_disk(inbox)
-    async with Workshop(root, on_success="keep") as shop:
+    async with WorkerDriver(root, on_success="keep") as shop:
         shop.sandbox.faults("delete:503*0")
         await shop.drop("ep1.wav")
         await shop.until_job("it is delivered", stage=Stage.DELETE)
@@ -164,7 +164,7 @@ async def _kept_in_a_read_only_inbox(root: Path) -> None:
 
 def test_an_inbox_that_is_away_before_the_split_is_waited_for(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             shop.outbox.rename(tmp_path / "away-out")
             await shop.drop("ep1.wav")
             await shop.until_job("the outbox is away", state=State.HELD, stage=Stage.SPLIT)
@@ -183,7 +183,7 @@ def test_an_inbox_that_is_away_before_the_split_is_waited_for(tmp_path: Path) ->
 
 def test_an_unmounted_inbox_is_told_from_one_without_the_file_by_its_marker(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             marker = write_marker(str(shop.inbox), None)
             await shop.store.run(lambda store: store.mark_inbox_seen(str(shop.inbox), marker, shop.clock.now()))
             shop.sandbox.faults("upload:503*0")
@@ -209,8 +209,8 @@ def test_earlier_results_in_an_outbox_that_is_away_are_waited_for_and_not_paid_a
 ) -> None:
     async def scenario() -> None:
         (tmp_path / "another outbox").mkdir()
-        async with Workshop(tmp_path) as shop:
-            shop.bench.config = replace(shop.bench.config, inboxes=(Place(tmp_path).inbox,))
+        async with WorkerDriver(tmp_path) as shop:
+            shop.context.config = replace(shop.context.config, inboxes=(Place(tmp_path).inbox,))
             await shop.drop("ep1.wav", pitch=440.0)
             await shop.rest()
             shop.pass_time(hours=25)  # till then the service would give them once more
@@ -231,8 +231,8 @@ def test_earlier_results_in_an_outbox_that_is_away_are_waited_for_and_not_paid_a
 def test_earlier_results_that_are_away_when_they_are_to_be_copied_are_waited_for(tmp_path: Path) -> None:
     async def scenario() -> None:
         another = tmp_path / "another outbox"
-        async with Workshop(tmp_path) as shop:
-            shop.bench.config = replace(shop.bench.config, inboxes=(Place(tmp_path).inbox,))
+        async with WorkerDriver(tmp_path) as shop:
+            shop.context.config = replace(shop.context.config, inboxes=(Place(tmp_path).inbox,))
             await shop.drop("ep1.wav", pitch=440.0)
             await shop.rest()
             shop.pass_time(hours=25)  # till then the service would give them once more
@@ -262,7 +262,7 @@ def test_an_unmounted_done_folder_is_told_from_the_empty_one_beneath_by_its_mark
     async def scenario() -> None:
         done = tmp_path / "elsewhere"
         done.mkdir()
-        async with Workshop(tmp_path, done_dir=str(done)) as shop:
+        async with WorkerDriver(tmp_path, done_dir=str(done)) as shop:
             await shop.drop("first.wav")
             await shop.rest()
             aside = swapped(done)
@@ -284,7 +284,7 @@ def test_an_unmounted_failed_folder_gets_nothing_and_the_file_stays_until_it_is_
     async def scenario() -> None:
         refused = tmp_path / "elsewhere"
         refused.mkdir()
-        async with Workshop(tmp_path, failed_dir=str(refused)) as shop:
+        async with WorkerDriver(tmp_path, failed_dir=str(refused)) as shop:
             shop.sandbox.faults("upload:400*0")
             await shop.drop("first.wav")
             await shop.rest()
@@ -318,7 +318,7 @@ def test_a_probe_of_a_dead_inbox_keeps_no_loop_from_turning(tmp_path: Path) -> N
 
 
 async def _dead_inbox(root: Path) -> None:
-    async with Workshop(root) as shop:
+    async with WorkerDriver(root) as shop:
         shop.outbox.rename(root / "away")
         await shop.drop("ep1.wav")
         await shop.until_job("the outbox is away", state=State.HELD, hold=Hold.MOUNT)
@@ -333,7 +333,7 @@ async def _dead_inbox(root: Path) -> None:
 
 def test_an_unmounted_inbox_before_its_file_is_filed_is_waited_for(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             marker = write_marker(str(shop.inbox), None)
             await shop.store.run(lambda store: store.mark_inbox_seen(str(shop.inbox), marker, shop.clock.now()))
             shop.sandbox.faults("delete:503*0")
@@ -359,7 +359,7 @@ def test_a_folder_within_the_inbox_that_is_read_only_is_probed_itself(tmp_path: 
 async def _read_only_below(root: Path) -> None:
     below = root / "inbox/below"
     mount_disk(below)
-    async with Workshop(root) as shop:
+    async with WorkerDriver(root) as shop:
         shop.sandbox.faults("download:503*0")
         await shop.drop("below/ep1.wav")
         await shop.until_job("it is paid", stage=Stage.DOWNLOAD)

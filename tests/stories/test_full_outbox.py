@@ -9,7 +9,7 @@ import pytest
 
 from lalald.jobs.job import Hold, Stage, State
 from tests.support.private_mounts import Filler, in_own_mounts, mount_disk
-from tests.support.worker_driver import Workshop, run
+from tests.support.worker_driver import WorkerDriver, run
 
 TRACKS = ["ep1/no_vocals.wav", "ep1/vocals.wav"]
 MANIFEST = "ep1/lalald.json"
@@ -17,11 +17,11 @@ PAGE_BYTES = 4096
 PROBES_SECONDS = 35.0  # three probes
 
 
-def visible(shop: Workshop) -> list[str]:
+def visible(shop: WorkerDriver) -> list[str]:
     return [name for name in shop.seen() if not any(part.startswith(".") for part in name.split("/"))]
 
 
-async def goes_on(shop: Workshop, filler: Filler) -> None:
+async def goes_on(shop: WorkerDriver, filler: Filler) -> None:
     filler.empty()
     await shop.until_job("there is room", state=State.DONE)
     assert shop.seen() == [MANIFEST, *TRACKS]
@@ -36,7 +36,7 @@ def test_a_disk_that_is_full_before_the_second_track_has_arrived(tmp_path: Path)
 async def _full(root: Path) -> None:
     mount_disk(root / "outbox", "20m")
     filler = Filler(root / "outbox")
-    async with Workshop(root, manifest=True) as shop:
+    async with WorkerDriver(root, manifest=True) as shop:
         shop.sandbox.faults("download:hang*0,match=no_vocals")
         await shop.drop("ep1.wav", seconds=2.0)
         await shop.until(lambda: any(name.endswith(".whole") for name in shop.staging()), "one track is whole")
@@ -61,7 +61,7 @@ async def _full_within(root: Path, room_bytes: int, seen: list[str]) -> None:
     mount_disk(root / "outbox/ep1", "1m")
     filler = Filler(root / "outbox/ep1")
     filler.fill(room_bytes)
-    async with Workshop(root, manifest=True) as shop:
+    async with WorkerDriver(root, manifest=True) as shop:
         await shop.drop("ep1.wav", seconds=2.0)
         await shop.until_job("it is held", state=State.HELD, hold=Hold.DISK, stage=Stage.DOWNLOAD)
         assert visible(shop) == seen

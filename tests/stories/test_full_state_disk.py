@@ -8,7 +8,7 @@ import pytest
 
 from lalald.jobs.job import Stage, State
 from tests.support.private_mounts import Filler, in_own_mounts, mount_disk
-from tests.support.worker_driver import Workshop, run
+from tests.support.worker_driver import WorkerDriver, run
 
 ROOM = "16m"  # a write-ahead log grows to 4 MB before it begins anew
 FAULTS = {
@@ -28,7 +28,7 @@ def test_a_full_state_folder_is_waited_for_at_every_stage(tmp_path: Path, stage:
 async def _waited_for(root: Path, stage: Stage) -> None:
     mount_disk(root / "state", ROOM)
     filler = Filler(root / "state")
-    async with Workshop(root) as shop:
+    async with WorkerDriver(root) as shop:
         shop.sandbox.faults(FAULTS[stage])
         await shop.drop("ep1.wav")
         await shop.until_job("it owes that stage", stage=stage)
@@ -51,7 +51,7 @@ def test_nothing_is_charged_while_its_key_cannot_be_saved(tmp_path: Path) -> Non
 async def _not_charged(root: Path) -> None:
     mount_disk(root / "state", ROOM)
     filler = Filler(root / "state")
-    async with Workshop(root) as shop:
+    async with WorkerDriver(root) as shop:
         shop.sandbox.faults("upload:hang*0")
         await shop.drop("ep1.wav", "ep2.wav")
         filler.fill()
@@ -71,7 +71,7 @@ def test_the_id_of_a_started_task_is_kept_until_it_can_be_saved(tmp_path: Path) 
 async def _id_kept(root: Path) -> None:
     mount_disk(root / "state", ROOM)
     filler = Filler(root / "state")
-    async with Workshop(root) as shop:
+    async with WorkerDriver(root) as shop:
         shop.sandbox.faults("split:delay,wait_seconds=0.3")
         await shop.drop("ep1.wav")
 

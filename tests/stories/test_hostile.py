@@ -16,9 +16,9 @@ from lalald.api.error_mapping import Reply
 from lalald.errors import RefusedError
 from lalald.jobs.job import Hold, Job, Stage, State, Track
 from lalald.sandbox.options import Options
-from tests.support.filled_store import Shelf
+from tests.support.filled_store import FilledStore
 from tests.support.running import tree
-from tests.support.worker_driver import KEY, PLENTY, Workshop, run
+from tests.support.worker_driver import KEY, PLENTY, WorkerDriver, run
 
 
 def nested(depth: int, inner: Any = "deep") -> Any:
@@ -57,9 +57,9 @@ def test_one_task_given_to_two_sources_is_nobodys() -> None:
     assert third == Started("3")
 
 
-async def carried(root: Path, *faults: str | Mapping[str, Any], **options: Any) -> tuple[Workshop, Job]:
+async def carried(root: Path, *faults: str | Mapping[str, Any], **options: Any) -> tuple[WorkerDriver, Job]:
     """One file carried while the service misbehaves so, and what became of it."""
-    shop = Workshop(root, options=Options(checks_per_minute=PLENTY, **options))
+    shop = WorkerDriver(root, options=Options(checks_per_minute=PLENTY, **options))
     async with shop:
         shop.sandbox.faults(*faults)
         await shop.drop("ep1.wav")
@@ -79,40 +79,40 @@ def test_a_source_is_uploaded_once_whatever_clock_the_service_goes_by(expires: i
 
 
 def test_every_path_is_explained(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
-    (shelf.inbox / "link.wav").symlink_to("/etc/passwd")
-    staged = shelf.outbox / ".lalald-staging" / "1-abc" / "1-0-def"
-    odd = shelf.inbox / os.fsdecode(b"caf\xe9\x1b[31m.wav")
+    filled_store = FilledStore(tmp_path)
+    (filled_store.inbox / "link.wav").symlink_to("/etc/passwd")
+    staged = filled_store.outbox / ".lalald-staging" / "1-abc" / "1-0-def"
+    odd = filled_store.inbox / os.fsdecode(b"caf\xe9\x1b[31m.wav")
     paths = {
-        shelf.inbox: "it is an inbox",
-        shelf.inbox / "gone.wav": "no such file",
-        shelf.inbox / "link.wav": "it is a symlink",
-        shelf.inbox / "link.wav" / "below.wav": "is a symlink",
-        shelf.inbox / "done" / "ep1.wav": "done folder",
-        shelf.inbox / ("n" * 300 + ".wav"): "File name too long",
+        filled_store.inbox: "it is an inbox",
+        filled_store.inbox / "gone.wav": "no such file",
+        filled_store.inbox / "link.wav": "it is a symlink",
+        filled_store.inbox / "link.wav" / "below.wav": "is a symlink",
+        filled_store.inbox / "done" / "ep1.wav": "done folder",
+        filled_store.inbox / ("n" * 300 + ".wav"): "File name too long",
         odd: "no such file",
-        shelf.outbox: "outbox of",
+        filled_store.outbox: "outbox of",
         staged: "outbox of",
         Path("/"): "it is not in an inbox",
         Path("/dev/null"): "it is not in an inbox",
     }
     for path, words in paths.items():
-        told = shelf.said("explain", str(path))
+        told = filled_store.said("explain", str(path))
         assert "taken  no: " in told
         assert words in told
         assert "\x1b" not in told
 
 
 def test_what_the_service_calls_things_reaches_no_terminal_raw(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
+    filled_store = FilledStore(tmp_path)
     odd = "id\x1b]0;owned\x07\n\u202e"
-    with shelf.store() as store:
-        job = shelf.take(store, "podcasts/ep1.wav")
+    with filled_store.store() as store:
+        job = filled_store.take(store, "podcasts/ep1.wav")
         track = Track(odd, odd, f"https://x/{odd}", name=odd)
         task = replace(job.tasks[0], stage=Stage.DOWNLOAD, task_id=odd, tracks=(track,), error=odd)
         store.save(job, replace(job.with_task(task), source_id=odd, error=odd, warning=odd, state=State.FAILED))
     for words in (["show", "1"], ["jobs"], ["jobs", "--json"], ["show", "1", "--json"]):
-        _, told, _ = shelf.call(*words)
+        _, told, _ = filled_store.call(*words)
         assert not set("\x1b\x07\u202e") & set(told)
 
 

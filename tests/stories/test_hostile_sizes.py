@@ -14,7 +14,7 @@ from lalald.sandbox.options import Options
 from tests.support.private_mounts import in_own_mounts, mount_disk
 from tests.support.raw_server import RawServer, Talk
 from tests.support.running import tree
-from tests.support.worker_driver import PLENTY, Workshop, run
+from tests.support.worker_driver import PLENTY, WorkerDriver, run
 
 MIB = 1 << 20
 TRACK = b"a small track"
@@ -47,7 +47,7 @@ def check_says(**fault: Any) -> Mapping[str, Any]:
 @pytest.mark.parametrize("script", [endless, vast])
 def test_a_track_without_end_is_given_up_and_stays_paid(script: Any, tmp_path: Path) -> None:
     async def scenario(server: RawServer) -> None:
-        async with Workshop(tmp_path, options=OPTIONS) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
             shop.sandbox.faults(
                 check_says(kind="label", track={"url": f"{server.url}/track", "size": None}, only="vocals")
             )
@@ -69,7 +69,7 @@ def test_a_track_without_end_is_given_up_and_stays_paid(script: Any, tmp_path: P
 def test_a_track_without_end_leaves_room_on_a_small_disk(tmp_path: Path) -> None:
     async def scenario(server: RawServer) -> None:
         mount_disk(tmp_path / "outbox", "50m")
-        async with Workshop(tmp_path, options=OPTIONS) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
             shop.sandbox.faults(
                 check_says(kind="label", track={"url": f"{server.url}/track", "size": None}, only="vocals")
             )
@@ -85,7 +85,7 @@ def test_a_track_without_end_leaves_room_on_a_small_disk(tmp_path: Path) -> None
 
 def test_a_thousand_tracks_are_not_delivered_and_a_hundred_are(tmp_path: Path) -> None:
     async def scenario(server: RawServer) -> None:
-        async with Workshop(tmp_path, options=OPTIONS) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
             told = [{"type": "stem", "label": f"t{n}", "url": f"{server.url}/{n}"} for n in range(1000)]
             shop.sandbox.faults(check_says(kind="type", field="tracks", value=told))
             await shop.drop("ep1.wav")
@@ -100,7 +100,7 @@ def test_a_thousand_tracks_are_not_delivered_and_a_hundred_are(tmp_path: Path) -
 
 def test_the_wanted_tracks_are_found_among_a_thousand(tmp_path: Path) -> None:
     async def scenario(server: RawServer) -> None:
-        async with Workshop(tmp_path, options=OPTIONS, tracks=("t500", "t999")) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS, tracks=("t500", "t999")) as shop:
             told = [{"type": "stem", "label": f"t{n}", "url": f"{server.url}/{n}"} for n in range(1000)]
             shop.sandbox.faults(check_says(kind="type", field="tracks", value=told))
             await shop.drop("ep1.wav")
@@ -115,7 +115,7 @@ def test_the_wanted_tracks_are_found_among_a_thousand(tmp_path: Path) -> None:
 @pytest.mark.parametrize("operation", ["upload", "split"])
 def test_an_id_as_long_as_a_book_is_no_id(operation: str, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, options=OPTIONS) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
             field = "id" if operation == "upload" else "task_id"
             shop.sandbox.faults({"operation": operation, "kind": "type", "field": field, "value": "i" * 100_000})
             await shop.drop("ep1.wav")
@@ -131,7 +131,7 @@ def test_an_id_as_long_as_a_book_is_no_id(operation: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", ["label", "type", "name"])
 def test_a_name_as_long_as_a_book_is_cut(name: str, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, options=OPTIONS, manifest=True) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS, manifest=True) as shop:
             shop.sandbox.faults(check_says(kind="label", track={name: "n" * 1_000_000}, only="vocals"))
             await shop.drop("ep1.wav")
             (job,) = await shop.rest()

@@ -18,7 +18,7 @@ from lalald.sandbox.server import Sandbox
 from tests.conftest import MakeHome
 from tests.support.private_mounts import dead_mount, in_own_mounts
 from tests.support.running import Home, tree, until, write_wav
-from tests.support.worker_driver import Workshop, run
+from tests.support.worker_driver import WorkerDriver, run
 
 RESULTS = ["ep1/no_vocals.wav", "ep1/vocals.wav"]
 NO_VARIABLE = {"LALALD_LICENSE_KEY": ""}
@@ -53,10 +53,10 @@ def test_a_missing_key_is_an_error_from_the_first_second_and_a_new_file_is_read_
     assert facts["license"]["trouble"] == "missing"
     assert f"there is no file {key}" in facts["license"]["reason"]
     assert facts["license"]["since"] is not None
-    shown = home.command("status")
-    assert shown.returncode == 1
-    assert "! No job can continue without an accepted license key" in shown.stdout
-    assert str(key) in shown.stdout.replace("\n", "")
+    printable = home.command("status")
+    assert printable.returncode == 1
+    assert "! No job can continue without an accepted license key" in printable.stdout
+    assert str(key) in printable.stdout.replace("\n", "")
     assert len(home.logged("license.missing")) == 1
     assert home.logged("license.refused") == []
     assert sandbox.state()["counts"].get("minutes", 0) == 0, "nothing is asked without a key"
@@ -115,7 +115,7 @@ def test_a_key_named_by_the_environment_and_one_of_systemd_are_read_again(
 
 def test_transfers_under_way_go_on_when_another_key_is_taken(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults("upload:slow,bytes_per_second=10000")
             await shop.drop("slow.wav", seconds=2.0)
             await shop.until(lambda: shop.counts().get("upload"), "the upload is under way")
@@ -132,7 +132,7 @@ def test_transfers_under_way_go_on_when_another_key_is_taken(tmp_path: Path) -> 
 
 def test_a_refusal_of_the_former_key_says_nothing_of_the_next_one(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.set_keys("another-key")
             with pytest.raises(LicenseRefusedError) as refused:
                 await shop.api.minutes_left()
@@ -167,7 +167,7 @@ def test_the_key_file_on_a_dead_share_delays_neither_the_start_nor_the_other_wor
 
 def test_a_key_that_comes_while_the_service_is_down_is_missing_no_longer(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.set_keys("another-key")
             await shop.worker.holds.license.is_refused()
             (job_id,) = await shop.drop("ep1.wav")

@@ -10,7 +10,7 @@ import pytest
 from lalald.jobs.job import Hold, Stage, State
 from tests.support.private_mounts import in_own_mounts, make_read_only, mount_disk, move_mount
 from tests.support.running import tree
-from tests.support.worker_driver import Workshop, run
+from tests.support.worker_driver import WorkerDriver, run
 
 PROBES_SECONDS = 35.0  # three probes
 
@@ -32,7 +32,7 @@ def test_a_folder_that_is_read_only_is_waited_for(tmp_path: Path, place: str, st
 async def _waited_for(root: Path, place: str, stage: Stage, policy: str) -> None:
     mount_disk(root / place, "40m")
     filed = {"done_dir": str(root / place)} if place == "elsewhere" else {}
-    async with Workshop(root, on_success=policy, **filed) as shop:
+    async with WorkerDriver(root, on_success=policy, **filed) as shop:
         before = {Stage.SPLIT: "upload", Stage.DOWNLOAD: "check", Stage.ARCHIVE: "delete"}[stage]
         shop.sandbox.faults(f"{before}:503*0")
         await shop.drop("ep1.wav")
@@ -59,7 +59,7 @@ def test_an_inbox_that_may_only_be_read_is_carried_and_waited_for_while_it_is_aw
 
 async def _read_only_inbox(root: Path) -> None:
     mount_disk(root / "inbox")
-    async with Workshop(root, on_success="keep", on_failure="keep") as shop:
+    async with WorkerDriver(root, on_success="keep", on_failure="keep") as shop:
         shop.sandbox.faults("upload:503*0")
         await shop.drop("ep1.wav")
         make_read_only(shop.inbox)

@@ -227,8 +227,8 @@ def test_a_source_that_may_not_leave_its_folder_is_held_before_the_charge_and_go
     assert jobs["keep"]["state"] == "done", "nothing but reading is asked of its inbox"
     assert len(sandbox.state()["charges"]) == 1
     assert "permission" in home.command("status").stdout
-    shown = home.command("show", str(jobs["inbox"]["id"])).stdout
-    assert "permission" in shown
+    printable = home.command("show", str(jobs["inbox"]["id"])).stdout
+    assert "permission" in printable
     assert len(home.logged("job.held")) == len(refused)
     give(*refused.values(), refused["sticky"].parent)
     for name in refused:

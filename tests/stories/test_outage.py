@@ -10,7 +10,7 @@ import pytest
 from lalald.jobs.job import Hold, State, Task
 from lalald.store import Found
 from tests.support.running import write_wav
-from tests.support.worker_driver import Workshop, run
+from tests.support.worker_driver import WorkerDriver, run
 
 JOBS = 1000
 DAY_SECONDS = 86_400.0
@@ -18,7 +18,7 @@ SPEED = 20_000.0  # a day lasts 4.3 s
 VOCALS = (Task(1, None, "stem_separator", {"stem": "vocals"}),)
 
 
-async def drop_many(shop: Workshop, count: int) -> None:
+async def drop_many(shop: WorkerDriver, count: int) -> None:
     """Different files that cost a link each."""
     first = shop.inbox / "ep0.wav"
     content = bytearray(write_wav(first, seconds=0.02))
@@ -48,7 +48,7 @@ def test_a_day_without_the_service_costs_a_bounded_number_of_requests(
     faults: list[str], minutes: float, state: State, most: int, tmp_path: Path
 ) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, jitter=0.5) as shop:
+        async with WorkerDriver(tmp_path, jitter=0.5) as shop:
             shop.sandbox.set_minutes(minutes)
             shop.sandbox.faults(*faults)
             await drop_many(shop, JOBS)
@@ -63,7 +63,7 @@ def test_a_day_without_the_service_costs_a_bounded_number_of_requests(
     run(scenario(), speed=SPEED)
 
 
-async def _goes_on(shop: Workshop) -> None:
+async def _goes_on(shop: WorkerDriver) -> None:
     shop.sandbox.faults()
     shop.sandbox.set_minutes(5000.0)
 
@@ -78,7 +78,7 @@ def test_a_license_that_nobody_can_be_asked_about_is_an_outage(tmp_path: Path) -
     """The key that was missing has come, and the service cannot be reached: "held: license" alone would blame the key."""
 
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults("upload:403*0", "minutes:403*0")
             await shop.drop("ep1.wav")
             await shop.until_job("its license is refused", state=State.HELD, hold=Hold.LICENSE)

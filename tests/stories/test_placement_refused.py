@@ -19,7 +19,7 @@ from lalald.stages.precharge.preflight import SourceTrial
 from tests.support.fuse_mount import Share
 from tests.support.private_mounts import in_own_mounts, make_read_only, mount_disk
 from tests.support.running import write_wav
-from tests.support.worker_driver import Workshop, run
+from tests.support.worker_driver import WorkerDriver, run
 
 REFUSALS = (
     errno.EIO, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EXDEV, errno.EMLINK, errno.EACCES,
@@ -52,17 +52,17 @@ def story(told: Callable[[], Awaitable[None]]) -> None:
     in_own_mounts(lambda: run(told()))
 
 
-def tried_again(shop: Workshop) -> None:
+def tried_again(shop: WorkerDriver) -> None:
     """As after a remount, or ten minutes."""
-    shop.bench.preflight.forget()
+    shop.context.preflight.forget()
     renaming.forget_methods()
 
 
-def paid(shop: Workshop) -> int:
+def paid(shop: WorkerDriver) -> int:
     return sum(shop.charges().values())
 
 
-async def rested(shop: Workshop, job_id: int) -> Job:
+async def rested(shop: WorkerDriver, job_id: int) -> Job:
     """The job, once it is held or done."""
 
     async def found() -> Job | None:
@@ -80,7 +80,7 @@ def test_what_a_share_refuses_is_worked_around_or_waited_for_before_anything_is_
 ) -> None:
     async def told() -> None:
         with Share(tmp_path / place) as share:
-            async with Workshop(tmp_path, on_conflict="overwrite") as shop:
+            async with WorkerDriver(tmp_path, on_conflict="overwrite") as shop:
                 for number in REFUSALS:
                     if (number, refused) == (errno.ENOSYS, ("opendir",)):
                         continue  # the kernel takes it for a server that needs no handles, for good
@@ -115,7 +115,7 @@ def test_an_outbox_that_can_only_rename_gets_its_marker_and_its_results(tmp_path
         with Share(tmp_path / "outbox") as share:
             share.refuse(number, "rename2", "link", "chmod")
             share.refuse(errno.EINVAL, "fsync", "fsyncdir")
-            async with Workshop(tmp_path, manifest=True) as shop:
+            async with WorkerDriver(tmp_path, manifest=True) as shop:
                 await shop.drop("ep1.wav")
                 await shop.until_job("it is delivered", state=State.DONE)
                 assert shop.seen() == ["ep1/lalald.json", "ep1/no_vocals.wav", "ep1/vocals.wav"]
@@ -130,7 +130,7 @@ def test_an_outbox_that_cannot_rename_holds_before_the_charge_and_says_so(tmp_pa
     async def told() -> None:
         with Share(tmp_path / "outbox") as share:
             share.refuse(errno.EIO, "rename2", "link", "rename")
-            async with Workshop(tmp_path) as shop:
+            async with WorkerDriver(tmp_path) as shop:
                 await shop.drop("ep1.wav")
                 job = await shop.until_job("it is held", state=State.HELD, hold=Hold.MOUNT, stage=Stage.SPLIT)
                 assert "cannot rename a file" in (job.hold_reason or "")
@@ -148,7 +148,7 @@ def test_a_rename_that_is_reported_and_not_done_holds_before_the_charge(tmp_path
     async def told() -> None:
         with Share(tmp_path / "outbox") as share:
             share.lie("rename", "rename2")
-            async with Workshop(tmp_path) as shop:
+            async with WorkerDriver(tmp_path) as shop:
                 await shop.drop("ep1.wav")
                 await shop.until_job("it is held", state=State.HELD, hold=Hold.MOUNT, stage=Stage.SPLIT)
                 assert paid(shop) == 0
@@ -166,7 +166,7 @@ def test_every_policy_works_with_every_fallback_and_replaces_only_what_it_may(
             share.refuse(errno.EPERM, *refused)
             (tmp_path / "outbox/ep1").mkdir()
             (tmp_path / "outbox/ep1/vocals.wav").write_bytes(b"a stranger's")
-            async with Workshop(tmp_path, on_conflict=policy) as shop:
+            async with WorkerDriver(tmp_path, on_conflict=policy) as shop:
                 await shop.drop("ep1.wav")
                 await shop.until_job("it is delivered", state=State.DONE)
                 kept = (shop.outbox / "ep1/vocals.wav").read_bytes() == b"a stranger's"
@@ -185,7 +185,7 @@ def test_a_right_that_vanishes_after_the_charge_holds_as_permission_and_names_no
 ) -> None:
     async def told() -> None:
         with Share(tmp_path / place) as share:
-            async with Workshop(tmp_path) as shop:
+            async with WorkerDriver(tmp_path) as shop:
                 fault, stage = ("download", Stage.DOWNLOAD) if place == "outbox" else ("delete", Stage.DELETE)
                 shop.sandbox.faults(f"{fault}:503*0")
                 await shop.drop("ep1.wav")
@@ -211,7 +211,7 @@ def test_a_source_in_a_read_only_folder_is_not_paid_for(tmp_path: Path, policy: 
     async def told() -> None:
         place = tmp_path / "inbox" / below
         mount_disk(place)
-        async with Workshop(tmp_path, on_success=policy) as shop:
+        async with WorkerDriver(tmp_path, on_success=policy) as shop:
             shop.sandbox.faults("upload:503*0")
             await shop.drop(f"{below}ep1.wav")
             make_read_only(place)
@@ -230,7 +230,7 @@ def test_a_source_in_a_read_only_folder_is_not_paid_for(tmp_path: Path, policy: 
 def test_a_source_that_is_kept_is_paid_for_in_a_read_only_inbox(tmp_path: Path) -> None:
     async def told() -> None:
         mount_disk(tmp_path / "inbox")
-        async with Workshop(tmp_path, on_success="keep") as shop:
+        async with WorkerDriver(tmp_path, on_success="keep") as shop:
             shop.sandbox.faults("upload:503*0")
             await shop.drop("ep1.wav")
             make_read_only(shop.inbox)
@@ -244,7 +244,7 @@ def test_a_failed_folder_that_may_not_be_written_counts_before_the_charge(tmp_pa
     async def told() -> None:
         failed = tmp_path / "elsewhere"
         mount_disk(failed)
-        async with Workshop(tmp_path, failed_dir=str(failed)) as shop:
+        async with WorkerDriver(tmp_path, failed_dir=str(failed)) as shop:
             shop.sandbox.faults("upload:503*0")
             await shop.drop("ep1.wav")
             make_read_only(failed)
@@ -270,7 +270,7 @@ def test_an_immutable_source_is_not_paid_for(tmp_path: Path, what: str) -> None:
     bound = tmp_path / "inbox/podcasts" / ("ep1.wav" if what == "file" else "")
 
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults("upload:503*0")
             await shop.drop("podcasts/ep1.wav")
             await asyncio.to_thread(chattr, "+i", bound)
@@ -290,7 +290,7 @@ def test_a_release_tries_at_once(tmp_path: Path) -> None:
     async def told() -> None:
         with Share(tmp_path / "outbox") as share:
             share.refuse(errno.EACCES, "mkdir")
-            async with Workshop(tmp_path) as shop:
+            async with WorkerDriver(tmp_path) as shop:
                 await shop.drop("ep1.wav")
                 await shop.until_job("it is held", state=State.HELD, hold=Hold.PERMISSION)
                 for need in list(shop.worker.holds.folders.schedule._pauses):
@@ -315,8 +315,8 @@ def test_a_trial_counts_for_ten_minutes_until_a_remount_or_a_failure_there(tmp_p
         counted, other = tmp_path / "counted", tmp_path / "other"
         counted.mkdir()
         mount_disk(other)
-        async with Workshop(tmp_path) as shop:
-            preflight, trial = shop.bench.preflight, CountedTrial(str(other), str(counted), ())
+        async with WorkerDriver(tmp_path) as shop:
+            preflight, trial = shop.context.preflight, CountedTrial(str(other), str(counted), ())
 
             async def tries() -> int:
                 await preflight.attempt(trial)
@@ -341,10 +341,10 @@ def test_a_trial_counts_for_ten_minutes_until_a_remount_or_a_failure_there(tmp_p
 
 def test_many_files_of_a_folder_are_one_trial(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             await shop.drop(*(f"ep{number}.wav" for number in range(30)))
             await shop.rest()
-            assert len(shop.bench.preflight._succeeded) == 2
+            assert len(shop.context.preflight._succeeded) == 2
             assert shop.litter() == []
 
     run(scenario())

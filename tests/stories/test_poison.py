@@ -11,7 +11,7 @@ import pytest
 
 from lalald.jobs.job import Hold, Request, Stage, State
 from lalald.sandbox.options import Options
-from tests.support.worker_driver import PLENTY, VOCALS, Workshop, run
+from tests.support.worker_driver import PLENTY, VOCALS, WorkerDriver, run
 
 POISON = tuple(f"poison{number}.wav" for number in range(10))
 GOOD = tuple(f"good{number}.wav" for number in range(20))
@@ -22,13 +22,13 @@ MULTISTEM = (("multistem", {"stem_list": ["drum"]}),)
 VOICE = (("change_voice", {"voice_pack_id": "ALEX_KAYE"}),)
 
 
-def subjects(shop: Workshop, operation: str) -> list[str]:
+def subjects(shop: WorkerDriver, operation: str) -> list[str]:
     """The files of each request of an operation."""
     requests = shop.sandbox.state()["requests"]
     return [entry["subject"] or "" for entry in requests if entry["operation"] == operation]
 
 
-async def delivered(shop: Workshop, names: tuple[str, ...]) -> None:
+async def delivered(shop: WorkerDriver, names: tuple[str, ...]) -> None:
     async def all_are() -> bool:
         done = {job.path for job in await shop.jobs() if job.state is State.DONE}
         return set(names) <= done
@@ -54,7 +54,7 @@ async def delivered(shop: Workshop, names: tuple[str, ...]) -> None:
 )
 def test_ten_poison_files_do_not_keep_twenty_good_ones(fault: str, asked: Any, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, jitter=1.0, asked=asked, duplicates="process") as shop:
+        async with WorkerDriver(tmp_path, jitter=1.0, asked=asked, duplicates="process") as shop:
             faults = [fault] if not fault.startswith("batch") else [fault, fault.replace("batch", "split")]
             shop.sandbox.faults(*faults)
             await shop.drop(*POISON)
@@ -78,7 +78,7 @@ def test_poison_files_in_front_of_a_crowd_cost_it_seconds(tmp_path: Path) -> Non
     """All of them are dropped at once, and the poison ones are first, and smallest."""
 
     async def scenario() -> None:
-        async with Workshop(tmp_path, jitter=1.0) as shop:
+        async with WorkerDriver(tmp_path, jitter=1.0) as shop:
             shop.sandbox.faults("upload:400*0,code=internal_error,match=poison")
             began_at = shop.clock.monotonic()
             await shop.drop(*POISON, seconds=0.05)
@@ -94,7 +94,7 @@ def test_a_dead_download_host_keeps_nothing_from_the_others(tmp_path: Path) -> N
     """The tracks of ten tasks lie on a host that refuses connections; those of the others come as fast as ever."""
 
     async def scenario() -> None:
-        async with Workshop(tmp_path, jitter=1.0, duplicates="process") as shop:
+        async with WorkerDriver(tmp_path, jitter=1.0, duplicates="process") as shop:
             shop.sandbox.faults("check:http_link*0,url=http://127.0.0.1:9/track,match=poison")
             await shop.drop(*POISON)
 
@@ -118,7 +118,7 @@ def test_a_dead_download_host_keeps_nothing_from_the_others(tmp_path: Path) -> N
 def test_one_task_that_spoils_every_check_is_asked_for_alone(tmp_path: Path) -> None:
     async def scenario() -> None:
         options = Options(checks_per_minute=PLENTY, processing_seconds=30.0)
-        async with Workshop(tmp_path, options=options, jitter=1.0, duplicates="process") as shop:
+        async with WorkerDriver(tmp_path, options=options, jitter=1.0, duplicates="process") as shop:
             shop.sandbox.faults("check:500*0,match=poison")
             await shop.drop("poison.wav", *GOOD)
 
@@ -152,7 +152,7 @@ def test_a_culprit_among_two_hundred_keeps_none_from_being_checked(fault: str, t
 
     async def scenario() -> None:
         options = Options(checks_per_minute=PLENTY, processing_seconds=3600.0)
-        async with Workshop(tmp_path, options=options, jitter=1.0, duplicates="process") as shop:
+        async with WorkerDriver(tmp_path, options=options, jitter=1.0, duplicates="process") as shop:
             culprits = ("poison0.wav", "poison1.wav")
             good = tuple(f"good{number}.wav" for number in range(60))
             await shop.drop(culprits[0], *good[:30], culprits[1], *good[30:], seconds=0.02)
@@ -177,7 +177,7 @@ def test_an_outage_of_checks_is_over_with_two_requests(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         options = Options(checks_per_minute=PLENTY, processing_seconds=3600.0)
-        async with Workshop(tmp_path, options=options, jitter=1.0, duplicates="process") as shop:
+        async with WorkerDriver(tmp_path, options=options, jitter=1.0, duplicates="process") as shop:
             await shop.drop(*(f"ep{number}.wav" for number in range(60)), seconds=0.02)
 
             async def running() -> bool:
@@ -200,7 +200,7 @@ def test_an_outage_of_checks_is_over_with_two_requests(tmp_path: Path) -> None:
 def test_no_answer_at_all_halves_nothing(tmp_path: Path) -> None:
     async def scenario() -> None:
         options = Options(checks_per_minute=PLENTY, processing_seconds=3600.0)
-        async with Workshop(tmp_path, options=options, duplicates="process") as shop:
+        async with WorkerDriver(tmp_path, options=options, duplicates="process") as shop:
             await shop.drop("poison.wav", *GOOD)
 
             async def running() -> bool:
@@ -220,7 +220,7 @@ def test_no_answer_at_all_halves_nothing(tmp_path: Path) -> None:
 def test_429_pauses_every_operation(tmp_path: Path) -> None:
     async def scenario() -> None:
         options = Options(checks_per_minute=PLENTY, processing_seconds=3600.0)
-        async with Workshop(tmp_path, options=options) as shop:
+        async with WorkerDriver(tmp_path, options=options) as shop:
             await shop.drop("ep1.wav")
             await shop.until_job("it runs", stage=Stage.CHECK)
             shop.sandbox.faults("check:429*1,retry_after=100")
@@ -239,7 +239,7 @@ def test_429_pauses_every_operation(tmp_path: Path) -> None:
 @pytest.mark.parametrize("asked", [MULTISTEM, VOICE, VOCALS], ids=["multistem", "change_voice", "stem_separator"])
 def test_a_single_start_without_batches_is_a_refusal_like_any_other(asked: Any, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, asked=asked) as shop:
+        async with WorkerDriver(tmp_path, asked=asked) as shop:
             shop.sandbox.faults("split:400*0,code=batch_not_avaliable", "change_voice:400*0,code=batch_not_avaliable")
             await shop.drop("ep1.wav")
             job = await shop.until_job("it fails", state=State.FAILED)
@@ -253,7 +253,7 @@ def test_a_single_start_without_batches_is_a_refusal_like_any_other(asked: Any, 
 @pytest.mark.parametrize("value", ["0", "-1", "1e12", "NaN", "Infinity", "[]", '"long"', "3600001"])
 def test_a_duration_that_cannot_be_is_asked_for_once_more_and_then_fails_unpaid(value: str, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults(f"upload:type*0,field=duration,value={value}")
             await shop.drop("ep1.wav")
             job = await shop.until_job("it fails", state=State.FAILED)
@@ -279,7 +279,7 @@ def test_a_duration_that_cannot_be_is_asked_for_once_more_and_then_fails_unpaid(
 )
 def test_an_upload_whose_answer_is_of_no_use_fails_at_last(fault: str, uploads: int, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults(fault)
             await shop.drop("ep1.wav")
             job = await shop.until_job("it fails", state=State.FAILED)
@@ -292,7 +292,7 @@ def test_an_upload_whose_answer_is_of_no_use_fails_at_last(fault: str, uploads: 
 @pytest.mark.parametrize("value", ["0", "-1e9", "1e300", '"soon"', "1"])
 def test_an_absurd_expiry_is_not_believed(value: str, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults(f"upload:type*0,field=expires,value={value}")
             await shop.drop("ep1.wav")
             await shop.until_job("it is delivered", state=State.DONE)
@@ -307,7 +307,7 @@ def test_a_task_id_of_no_use_is_a_lost_task_and_never_paid_again_unasked(
     value: str, on_lost_task: str, tmp_path: Path
 ) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path, asked=MULTISTEM, on_lost_task=on_lost_task) as shop:
+        async with WorkerDriver(tmp_path, asked=MULTISTEM, on_lost_task=on_lost_task) as shop:
             shop.sandbox.faults(f"split:type*0,field=task_id,value={value}")
             await shop.drop("ep1.wav")
             job = await shop.until_job("a person decides", state=State.HELD, hold=Hold.LOST_TASK)
@@ -326,7 +326,7 @@ def test_a_start_that_is_always_answered_without_use_keeps_its_key(tmp_path: Pat
     """The service takes the key each time, and gives no id: that is bounded, and told in its words."""
 
     async def scenario() -> None:
-        async with Workshop(tmp_path, asked=MULTISTEM) as shop:
+        async with WorkerDriver(tmp_path, asked=MULTISTEM) as shop:
             shop.sandbox.faults("split:200*0,detail=Accepted.")
             await shop.drop("ep1.wav")
             job = await shop.until_job("a person decides", state=State.HELD, hold=Hold.LOST_TASK)
@@ -343,7 +343,7 @@ def test_a_batch_that_fails_as_a_whole_is_halved_with_the_same_keys(fault: str, 
     """One of many files makes the request fail, refused or answered in a way that cannot be read: it stands alone at last."""
 
     async def scenario() -> None:
-        async with Workshop(tmp_path, jitter=0.5, duplicates="process") as shop:
+        async with WorkerDriver(tmp_path, jitter=0.5, duplicates="process") as shop:
             names = (
                 *(f"a{number}.wav" for number in range(12)),
                 "poison.wav",
@@ -378,7 +378,7 @@ def test_a_batch_that_fails_as_a_whole_is_halved_with_the_same_keys(fault: str, 
 def test_one_task_that_cannot_be_cancelled_keeps_no_other_from_it(tmp_path: Path) -> None:
     async def scenario() -> None:
         options = Options(checks_per_minute=PLENTY, processing_seconds=36_000.0)
-        async with Workshop(tmp_path, options=options, duplicates="process") as shop:
+        async with WorkerDriver(tmp_path, options=options, duplicates="process") as shop:
             await shop.drop("poison.wav", *GOOD[:5])
 
             async def running() -> bool:
@@ -406,7 +406,7 @@ def test_a_cancel_of_many_tasks_is_halved(fault: str, tmp_path: Path) -> None:
     async def scenario() -> None:
         asked = [("multistem", {"stem_list": [stem]}) for stem in ("drum", "bass", "piano", "vocals")]
         options = Options(checks_per_minute=PLENTY, processing_seconds=36_000.0)
-        async with Workshop(tmp_path, options=options, asked=asked) as shop:
+        async with WorkerDriver(tmp_path, options=options, asked=asked) as shop:
             await shop.drop("ep1.wav")
             await shop.until_job("it runs", stage=Stage.CHECK)
             shop.sandbox.faults(f"cancel:{fault}")
@@ -423,7 +423,7 @@ def test_a_task_that_runs_delays_no_other_of_its_job(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         options = Options(processing_seconds=8.0, checks_per_minute=PLENTY)
-        async with Workshop(tmp_path, options=options, asked=(*VOCALS, *MULTISTEM), jitter=1.0) as shop:
+        async with WorkerDriver(tmp_path, options=options, asked=(*VOCALS, *MULTISTEM), jitter=1.0) as shop:
             shop.sandbox.faults("split:503*3")
             await shop.drop("a.wav")
 

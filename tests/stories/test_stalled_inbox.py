@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lalald.clock import Clock
-from lalald.filesystem.mount_pools import Disks
+from lalald.filesystem.mount_pools import MountPools
 from lalald.inbox.intake import Intake
 from lalald.inbox.scanning.native_watch import Watch
 from lalald.store.queries import InboxReport, Reports
@@ -24,7 +24,7 @@ from tests.support.running import own_disks
 
 
 @asynccontextmanager
-async def running(place: Place, disks: Disks) -> AsyncIterator[Intake]:
+async def running(place: Place, disks: MountPools) -> AsyncIterator[Intake]:
     async with place.store() as place.thread:
         intake = Intake(
             place.inbox, place.thread, taken=lambda: None, clock=Clock(), disks=disks, log=place.log, probe_seconds=0.1

@@ -13,7 +13,7 @@ from lalald.jobs.job import Hold, Stage, State
 from tests.support.fuse_mount import Share
 from tests.support.private_mounts import in_own_mounts, mount_disk, unmount
 from tests.support.running import tree
-from tests.support.worker_driver import SPEED, Workshop, run
+from tests.support.worker_driver import SPEED, WorkerDriver, run
 
 ANSWERS = (
     0.2 * SPEED,
@@ -28,7 +28,7 @@ class Two:
     """A workshop whose inbox or outbox is a share, and beside it another inbox and outbox on a disk that is well."""
 
     def __init__(self, root: Path, **settings: object) -> None:
-        self.shop = Workshop(root / "share", answers=ANSWERS, **settings)  # type: ignore[arg-type]
+        self.shop = WorkerDriver(root / "share", answers=ANSWERS, **settings)  # type: ignore[arg-type]
         self.inbox, self.outbox = root / "disk/inbox", root / "disk/outbox"
         for folder in (self.inbox, self.outbox):
             folder.mkdir(parents=True)

@@ -11,7 +11,7 @@ from lalald.sandbox.server import Sandbox
 from tests.conftest import MakeHome
 from tests.support import SUPPORT
 from tests.support.running import Home, tree, until, write_wav
-from tests.support.worker_driver import Workshop, run
+from tests.support.worker_driver import WorkerDriver, run
 
 DAY_SECONDS = 86400.0
 
@@ -22,7 +22,7 @@ def test_a_turned_clock_delays_nothing_and_pays_nothing_twice(
     tmp_path: Path, stage: Stage, step_seconds: float
 ) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults(f"{stage}:503*0")
             await shop.drop("ep1.wav")
             await shop.until(lambda: shop.counts().get(str(stage), 0) > 1, "it is tried again and again")
@@ -37,7 +37,7 @@ def test_a_turned_clock_delays_nothing_and_pays_nothing_twice(
 
 def test_minutes_that_the_service_refused_are_asked_for_again_though_the_clock_was_turned_back(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults("split:400*0,code=exceeded_duration")
             await shop.drop("ep1.wav")
             await shop.until_job("the service refuses it", state=State.HELD, hold=Hold.MINUTES)
@@ -51,7 +51,7 @@ def test_minutes_that_the_service_refused_are_asked_for_again_though_the_clock_w
 
 def test_a_start_without_an_answer_is_asked_for_again_before_it_is_called_lost(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults("split:503*0")
             await shop.drop("ep1.wav")
             await shop.until(lambda: shop.counts().get("split", 0) > 1, "whether it started is not known")
@@ -69,7 +69,7 @@ def test_a_start_without_an_answer_is_asked_for_again_before_it_is_called_lost(t
 
 def test_a_source_is_not_sent_again_because_the_clock_says_that_it_expired(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             shop.outbox.rename(tmp_path / "away")
             await shop.drop("ep1.wav")
             await shop.until_job("the outbox is away", state=State.HELD, hold=Hold.MOUNT)
@@ -84,7 +84,7 @@ def test_a_source_is_not_sent_again_because_the_clock_says_that_it_expired(tmp_p
 
 def test_a_running_task_is_not_given_up_because_of_a_turned_clock_and_one_bad_answer(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults("split:stuck*0")
             await shop.drop("ep1.wav")
             running = await shop.until_job("it runs", stage=Stage.CHECK)
@@ -102,7 +102,7 @@ def test_a_running_task_is_not_given_up_because_of_a_turned_clock_and_one_bad_an
 
 def test_what_failed_in_this_run_is_known_though_the_clock_was_turned_back(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Workshop(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults("upload:422*0")
             await shop.drop("ep1.wav")
             await shop.rest()

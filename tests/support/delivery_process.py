@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from lalald import outbox
-from lalald.jobs.job import Handling, Job, Stage, State, Task, TaskFailure, Track
+from lalald.jobs.job import Job, JobSettings, Stage, State, Task, TaskFailure, Track
 from lalald.outbox.staging import make_staging, remember
 from lalald.stages.archive import file_failure, file_success
 
 CREATED_AT = 1_700_000_000.0
 
 
-def handling(root: Path, **changes: Any) -> Handling:
+def handling(root: Path, **changes: Any) -> JobSettings:
     facts: dict[str, Any] = {
         "outbox": str(root / "outbox"),
         "output": "{dir}/{name}/{label}.{ext}",
@@ -36,7 +36,7 @@ def handling(root: Path, **changes: Any) -> Handling:
         "on_failure": "move",
         "failed_dir": "failed",
     }
-    return Handling(**{**facts, **changes})
+    return JobSettings(**{**facts, **changes})
 
 
 def job_at(
@@ -131,7 +131,7 @@ def hidden(folder: Path) -> list[str]:
     return [str(path.relative_to(folder)) for path in folder.rglob("*") if path.name.startswith(".")]
 
 
-class Killer:
+class CrashPoint:
     """Counts changes on disk, and ends the process after one of them."""
 
     def __init__(self, kill_at: int) -> None:
@@ -147,7 +147,7 @@ class Killer:
 class Row:
     """The job as saved."""
 
-    def __init__(self, root: Path, step: Killer) -> None:
+    def __init__(self, root: Path, step: CrashPoint) -> None:
         self.path = root / "row"
         self.step = step
 
@@ -163,7 +163,7 @@ class Row:
         return job
 
 
-def deliver(row: Row, step: Killer) -> None:
+def deliver(row: Row, step: CrashPoint) -> None:
     """What the worker does with a job that owes its download, once the tracks are fetched."""
     job = row.load()
     while any(not track.delivered for task in job.tasks for track in task.tracks):
@@ -177,7 +177,7 @@ def deliver(row: Row, step: Killer) -> None:
     step("cleared")
 
 
-def file_away(row: Row, step: Killer) -> None:
+def file_away(row: Row, step: CrashPoint) -> None:
     """What the worker does with a job whose results are delivered, or that failed."""
     job = row.load()
     if not job.filed:
@@ -187,10 +187,10 @@ def file_away(row: Row, step: Killer) -> None:
 
 def start(root: Path, job: Job) -> None:
     """Saves the job that a later `carry` takes up."""
-    Row(root, Killer(0)).save(job)
+    Row(root, CrashPoint(0)).save(job)
 
 
-def carry(function: Callable[[Row, Killer], None], root: Path, kill_at: int = 0) -> bool:
+def carry(function: Callable[[Row, CrashPoint], None], root: Path, kill_at: int = 0) -> bool:
     """Runs the function in a process of its own, which kills itself after its `kill_at`-th change on disk (0: never).
 
     Whether it came to its end; what goes wrong in it goes wrong here.
@@ -202,7 +202,7 @@ def carry(function: Callable[[Row, Killer], None], root: Path, kill_at: int = 0)
     if process == 0:
         code = 1
         try:
-            killer = Killer(kill_at)
+            killer = CrashPoint(kill_at)
             function(Row(root, killer), killer)
             code = 0
         except BaseException:  # noqa: BLE001 - the child's end, whatever it is, is told by its exit code
@@ -215,4 +215,4 @@ def carry(function: Callable[[Row, Killer], None], root: Path, kill_at: int = 0)
 
 
 def saved(root: Path) -> Job:
-    return Row(root, Killer(0)).load()
+    return Row(root, CrashPoint(0)).load()

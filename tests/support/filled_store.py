@@ -18,7 +18,7 @@ import yaml
 
 from lalald.__main__ import main
 from lalald.control.socket_server import Server
-from lalald.jobs.job import Handling, Hold, HoldSource, Job, Stage, State, Task, Track
+from lalald.jobs.job import Hold, HoldSource, Job, JobSettings, Stage, State, Task, Track
 from lalald.jobs.transfer_progress import TransferProgress
 from lalald.store import Found, Store
 
@@ -44,7 +44,7 @@ RULES: list[dict[str, Any]] = [
 ]
 
 
-class Shelf:
+class FilledStore:
     """A configuration, its folders, and a database to be filled."""
 
     def __init__(self, root: Path, **settings: Any) -> None:
@@ -122,8 +122,8 @@ class Shelf:
         finally:
             opened.close()
 
-    def handling(self) -> Handling:
-        return Handling(
+    def handling(self) -> JobSettings:
+        return JobSettings(
             outbox=str(self.outbox),
             output="{dir}/{name}/{label}.{ext}",
             on_conflict="rename",

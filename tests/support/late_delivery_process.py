@@ -13,7 +13,7 @@ import httpx
 from lalald import outbox
 from lalald.jobs.job import Job, Stage, State
 from tests.support.crash_points import countdown, dying_store, watch_files
-from tests.support.worker_driver import Workshop, run
+from tests.support.worker_driver import WorkerDriver, run
 
 SPEED = 600.0
 LOST = {"operation": "check", "kind": "lost_track", "only": "no_vocals", "count": 0}
@@ -37,7 +37,7 @@ async def carry(root: Path, url: str, moment: str, last: int) -> None:
         if armed and last:
             count()
 
-    shop = Workshop(root, remote, manifest=True)  # type: ignore[arg-type] # all that it needs of a sandbox
+    shop = WorkerDriver(root, remote, manifest=True)  # type: ignore[arg-type] # all that it needs of a sandbox
     shop.open_store = dying_store(moment, passed).open
     if moment == "file":
         watch_files((str(shop.inbox), str(shop.outbox)), passed)

@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from lalald.filesystem.mount_pools import Disks
+from lalald.filesystem.mount_pools import MountPools
 
 DEADLINE_SECONDS = 30.0
 
@@ -48,9 +48,9 @@ def write_wav(path: Path, seconds: float = 2.0, pitch: float = 220.0) -> bytes:
 
 
 @contextmanager
-def own_disks(**behaviour: Any) -> Iterator[Disks]:
+def own_disks(**behaviour: Any) -> Iterator[MountPools]:
     """Threads for a test, of which none is left at its end."""
-    disks = Disks(**behaviour)
+    disks = MountPools(**behaviour)
     try:
         yield disks
     finally:

@@ -11,7 +11,7 @@ from lalald.config import load
 from lalald.daemon.daemon import run
 
 
-class TurnedClock(Clock):
+class SteppedClock(Clock):
     """Looks at each call by how much it is turned now."""
 
     def __init__(self, file: Path) -> None:
@@ -22,4 +22,4 @@ class TurnedClock(Clock):
 
 
 if __name__ == "__main__":
-    sys.exit(run(load(Path(sys.argv[1]), os.environ), clock=TurnedClock(Path(sys.argv[2]))))
+    sys.exit(run(load(Path(sys.argv[1]), os.environ), clock=SteppedClock(Path(sys.argv[2]))))

@@ -24,13 +24,13 @@ from lalald.config.license_key import FoundKey, LicenseKey
 from lalald.errors import StoreError
 from lalald.filesystem.file_numbers import int64
 from lalald.filesystem.known_folders import KnownFolders
-from lalald.filesystem.mount_pools import Disks
+from lalald.filesystem.mount_pools import MountPools
 from lalald.jobs.consent import price_of, seen, to_pay
-from lalald.jobs.job import Handling, Job, Request, State, Task
+from lalald.jobs.job import Job, JobSettings, Request, State, Task
 from lalald.outbox.reservations import Reservations
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
-from lalald.stages.context import Bench
+from lalald.stages.context import StageContext
 from lalald.stages.precharge.budget import Budget
 from lalald.store import Found, Store, StoreThread
 from lalald.store.request_writer import Requests
@@ -86,7 +86,7 @@ def run(scenario: Awaitable[Result], speed: float = SPEED) -> Result:
         return runner.run(awaited())
 
 
-class TurnedClock(Clock):
+class SteppedClock(Clock):
     """The loop's own time; `stepped_seconds` is what somebody has turned the wall clock by."""
 
     def __init__(self) -> None:
@@ -135,8 +135,8 @@ def tasks_of(*asked: tuple[str, Mapping[str, Any]]) -> tuple[Task, ...]:
     return tuple(Task(number, None, mode, presets) for number, (mode, presets) in enumerate(asked, 1))
 
 
-class Workshop:
-    """Folders, a sandbox, and a worker that carries what is dropped: `async with Workshop(tmp_path) as shop`."""
+class WorkerDriver:
+    """Folders, a sandbox, and a worker that carries what is dropped: `async with WorkerDriver(tmp_path) as driver`."""
 
     def __init__(
         self,
@@ -178,7 +178,7 @@ class Workshop:
     async def __aenter__(self) -> Self:
         if self._own:
             self.sandbox.start()
-        self.clock = TurnedClock()
+        self.clock = SteppedClock()
         await self.begin()
         return self
 
@@ -198,9 +198,9 @@ class Workshop:
             path=self.root / "config.yaml", state_dir=self.state, inboxes=(), api_url=self.sandbox.url,
             checks_per_minute=PLENTY, minutes=self.minutes, on_lost_task=self.on_lost_task,
         )  # fmt: skip
-        self.disks = Disks(*self.answers)
+        self.disks = MountPools(*self.answers)
         reserved, markers = await self.store.run(lambda store: (store.reservations(), store.folder_markers()))
-        self.bench = Bench(
+        self.context = StageContext(
             config=config, api=self.api, store=self.store, clock=self.clock,
             budget=Budget(self.minutes, self.clock, self._minutes_left, self._spent),
             new_key=lambda: str(uuid.uuid4()), log=self.journal, disks=self.disks, downloads=asyncio.Semaphore(6),
@@ -210,7 +210,7 @@ class Workshop:
         )  # fmt: skip
         self.looked_again: list[str] = []
         self.worker = Worker(
-            self.bench, look_again=self.looked_again.append, jitter=lambda: self.jitter, steps=self.steps
+            self.context, look_again=self.looked_again.append, jitter=lambda: self.jitter, steps=self.steps
         )
         self.running = asyncio.create_task(self.worker.run())
 
@@ -236,13 +236,13 @@ class Workshop:
 
     # dropping and asking
 
-    def handling_of(self, **changes: Any) -> Handling:
+    def handling_of(self, **changes: Any) -> JobSettings:
         facts: dict[str, Any] = {
             "outbox": str(self.outbox), "output": "{dir}/{name}/{label}.{ext}", "on_conflict": "rename",
             "duplicates": "reuse", "tracks": None, "labels": {}, "delete": True, "manifest": False,
             "on_success": "move", "done_dir": "done", "on_failure": "move", "failed_dir": "failed",
         }  # fmt: skip
-        return Handling(**{**facts, **self.handling, **changes})
+        return JobSettings(**{**facts, **self.handling, **changes})
 
     async def drop(
         self,
@@ -288,8 +288,8 @@ class Workshop:
                     requests.leave(request, job_ids)
                     return
                 found = [report.job for job_id in job_ids if (report := requests.job(job_id))]
-                shown = {job.id: seen(job, price_of(to_pay(job), job.duration)) for job in found}
-                requests.leave_for(request, shown)
+                printable = {job.id: seen(job, price_of(to_pay(job), job.duration)) for job in found}
+                requests.leave_for(request, printable)
 
         await asyncio.to_thread(leave)
         self.worker.wake()

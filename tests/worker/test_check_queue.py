@@ -12,7 +12,7 @@ from lalald.jobs.job import Stage, Task
 from lalald.store import Found, Store
 from lalald.worker.check_queue import MOST_IN_A_CHECK, CheckQueue
 from tests.jobs.test_transitions import HANDLING, NOW
-from tests.worker.test_rate_limiter import TurnedClock
+from tests.worker.test_rate_limiter import SteppedClock
 
 FAILS, REFUSES = "fails", "refuses"
 
@@ -41,7 +41,7 @@ class Service:
 
     def __init__(self, store: Store, culprits: Sequence[str], how: str = FAILS) -> None:
         self.store = store
-        self.clock = TurnedClock()
+        self.clock = SteppedClock()
         self.queue = CheckQueue(self.clock, lambda: 1.0)
         self.culprits = frozenset(culprits)
         self.how = how

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from lalald.jobs.halving import Halving
 from lalald.worker.service.circuit_breaker import QUICK_PAUSE_SECONDS, QUICK_PROBES, CircuitBreaker, CircuitBreakers
-from tests.worker.test_rate_limiter import TurnedClock
+from tests.worker.test_rate_limiter import SteppedClock
 
 
-class Bench:
+class StageContext:
     """A breaker and its clock; jobs are numbers."""
 
     def __init__(self, jitter: float = 1.0) -> None:
-        self.clock = TurnedClock()
+        self.clock = SteppedClock()
         self.breaker = CircuitBreaker(self.clock, lambda: jitter)
 
     def fails(self, *jobs: int, there: int = 100, retry_after: float | None = None) -> bool:
@@ -27,44 +27,44 @@ class Bench:
 
 
 def test_it_opens_when_three_different_jobs_fail_in_a_row() -> None:
-    bench = Bench()
-    assert [bench.fails(1), bench.fails(1), bench.fails(2), bench.fails(3)] == [False, False, False, True]
-    assert bench.breaker.trouble == "503"
-    assert bench.breaker.wait_seconds() == 1.0
+    context = StageContext()
+    assert [context.fails(1), context.fails(1), context.fails(2), context.fails(3)] == [False, False, False, True]
+    assert context.breaker.trouble == "503"
+    assert context.breaker.wait_seconds() == 1.0
 
 
 def test_it_opens_when_all_the_jobs_there_are_have_failed() -> None:
-    assert Bench().fails(1, there=1)
-    bench = Bench()
-    assert [bench.fails(1, there=2), bench.fails(2, there=2)] == [False, True]
+    assert StageContext().fails(1, there=1)
+    context = StageContext()
+    assert [context.fails(1, there=2), context.fails(2, there=2)] == [False, True]
 
 
 def test_a_request_for_many_that_fails_is_many_jobs_that_fail() -> None:
-    assert Bench().fails(1, 2, 3, 4)
+    assert StageContext().fails(1, 2, 3, 4)
 
 
 def test_a_success_between_keeps_it_closed() -> None:
-    bench = Bench()
+    context = StageContext()
     for job in range(2, 30, 2):
-        assert not bench.fails(job)
-        assert not bench.breaker.succeeded([1])
+        assert not context.fails(job)
+        assert not context.breaker.succeeded([1])
 
 
 def test_jobs_that_failed_before_others_succeeded_open_nothing() -> None:
-    bench = Bench()
+    context = StageContext()
     for poison in (1, 2, 3, 4):
-        bench.breaker.succeeded([100])
-        bench.fails(poison)
-    bench.breaker.succeeded([100])
-    assert not any(bench.fails(poison) for poison in (1, 2, 3, 4)), "it was theirs before"
-    assert [bench.fails(poison) for poison in (1, 2, 3)] == [False, False, True], "nothing has succeeded since"
+        context.breaker.succeeded([100])
+        context.fails(poison)
+    context.breaker.succeeded([100])
+    assert not any(context.fails(poison) for poison in (1, 2, 3, 4)), "it was theirs before"
+    assert [context.fails(poison) for poison in (1, 2, 3)] == [False, False, True], "nothing has succeeded since"
 
 
 def test_one_probe_at_a_time_and_then_slots_that_double() -> None:
-    bench = Bench()
-    breaker = bench.breaker
+    context = StageContext()
+    breaker = context.breaker
     breaker.begin([7])
-    bench.fails(1, 2, 3)
+    context.fails(1, 2, 3)
     assert breaker.allowed(6) == 1, "what left before does not count as a probe"
     breaker.begin([1])
     assert breaker.allowed(6) == 0
@@ -81,13 +81,13 @@ def test_one_probe_at_a_time_and_then_slots_that_double() -> None:
 
 
 def test_the_pause_grows_to_five_minutes_and_to_ten_seconds_while_an_untried_job_waits() -> None:
-    bench = Bench()
-    bench.fails(1, 2, 3)
+    context = StageContext()
+    context.fails(1, 2, 3)
     pauses = []
     for job in range(4, 24):
-        pauses.append((bench.breaker.wait_seconds(), bench.breaker.wait_seconds(untried_waits=True)))
-        bench.clock.at += 1000.0
-        bench.fails(job)
+        pauses.append((context.breaker.wait_seconds(), context.breaker.wait_seconds(untried_waits=True)))
+        context.clock.at += 1000.0
+        context.fails(job)
     slow, quick = zip(*pauses, strict=True)
     assert slow[:5] == (1.0, 2.0, 4.0, 8.0, 16.0)
     assert slow[-1] == 300.0
@@ -97,51 +97,51 @@ def test_the_pause_grows_to_five_minutes_and_to_ten_seconds_while_an_untried_job
 
 
 def test_an_outage_is_one_however_many_untried_jobs_wait_until_one_comes_that_is_alone() -> None:
-    bench = Bench()
-    bench.fails(1, 2, 3)
+    context = StageContext()
+    context.fails(1, 2, 3)
     for job in range(4, 4 + QUICK_PROBES):
-        bench.breaker.saw(untried_waits=True)
-        bench.clock.at += 1000.0
-        bench.fails(job)
-    assert bench.breaker.wait_seconds(untried_waits=True) == 300.0
-    bench.breaker.saw(untried_waits=False)
-    assert bench.breaker.wait_seconds(untried_waits=True) == QUICK_PAUSE_SECONDS
+        context.breaker.saw(untried_waits=True)
+        context.clock.at += 1000.0
+        context.fails(job)
+    assert context.breaker.wait_seconds(untried_waits=True) == 300.0
+    context.breaker.saw(untried_waits=False)
+    assert context.breaker.wait_seconds(untried_waits=True) == QUICK_PAUSE_SECONDS
 
 
 def test_a_probe_that_fails_again_and_again_is_no_untried_job() -> None:
-    bench = Bench()
-    bench.fails(1, 2, 3)
+    context = StageContext()
+    context.fails(1, 2, 3)
     for _ in range(10 * QUICK_PROBES):
-        bench.clock.at += 1000.0
-        bench.fails(1)
-    assert bench.breaker.wait_seconds(untried_waits=True) == QUICK_PAUSE_SECONDS
+        context.clock.at += 1000.0
+        context.fails(1)
+    assert context.breaker.wait_seconds(untried_waits=True) == QUICK_PAUSE_SECONDS
 
 
 def test_requests_that_left_before_it_opened_tell_nothing_new() -> None:
-    bench = Bench()
-    began_at = bench.clock.at
-    bench.clock.at += 1.0
-    bench.fails(1, 2, 3)
-    wait = bench.breaker.wait_seconds()
-    assert not bench.breaker.failed([4], "503", began_at=began_at, jobs_there=9)
-    assert bench.breaker.wait_seconds() == wait
+    context = StageContext()
+    began_at = context.clock.at
+    context.clock.at += 1.0
+    context.fails(1, 2, 3)
+    wait = context.breaker.wait_seconds()
+    assert not context.breaker.failed([4], "503", began_at=began_at, jobs_there=9)
+    assert context.breaker.wait_seconds() == wait
 
 
 def test_a_retry_after_is_honored() -> None:
-    bench = Bench(jitter=0.1)
-    bench.fails(1, 2, 3, retry_after=40.0)
-    assert bench.breaker.wait_seconds() == 40.0
-    assert bench.breaker.wait_seconds(untried_waits=True) == 40.0
+    context = StageContext(jitter=0.1)
+    context.fails(1, 2, 3, retry_after=40.0)
+    assert context.breaker.wait_seconds() == 40.0
+    assert context.breaker.wait_seconds(untried_waits=True) == 40.0
 
 
 def test_a_pause_is_bounded_whatever_the_service_asks_for() -> None:
-    bench = Bench()
-    bench.fails(1, 2, 3, retry_after=1e9)
-    assert bench.breaker.wait_seconds() == 3600.0
+    context = StageContext()
+    context.fails(1, 2, 3, retry_after=1e9)
+    assert context.breaker.wait_seconds() == 3600.0
 
 
 def test_what_may_be_forgotten_is() -> None:
-    clock = TurnedClock()
+    clock = SteppedClock()
     breakers = CircuitBreakers(clock, lambda: 1.0)
     for number in range(1000):
         breakers.of(f"host{number}").begin([1])
@@ -155,7 +155,7 @@ def test_what_may_be_forgotten_is() -> None:
 
 @pytest.mark.parametrize("jobs", [1, 10, 1000, 100_000])
 def test_an_outage_of_a_day_costs_a_bounded_number_of_requests(jobs: int) -> None:
-    clock, chance = TurnedClock(), random.Random(jobs)
+    clock, chance = SteppedClock(), random.Random(jobs)
     breaker = CircuitBreaker(clock, chance.random)
     requests, untried = 0, jobs
     while clock.at < 1000.0 + 86400.0:
@@ -177,7 +177,7 @@ EVENTS = st.lists(st.tuples(st.sampled_from(["fails", "succeeds", "ends", "turns
 
 @given(EVENTS, st.floats(0, 1))
 def test_no_sequence_of_outcomes_leaves_it_shut_or_lets_a_crowd_through(events: list[Event], jitter: float) -> None:
-    clock = TurnedClock()
+    clock = SteppedClock()
     breaker = CircuitBreaker(clock, lambda: jitter)
     under_way: set[int] = set()
     for what, job in events:

@@ -12,7 +12,7 @@ from lalald.jobs.job import Hold, Stage, State
 from lalald.worker.holds.hold_backoff import ProbeSchedule
 from tests.support.fuse_mount import Share
 from tests.support.private_mounts import in_own_mounts, mount_disk, unmount
-from tests.support.worker_driver import Workshop, run
+from tests.support.worker_driver import WorkerDriver, run
 
 
 def test_pauses_double_from_ten_seconds_to_ten_minutes() -> None:
@@ -46,8 +46,8 @@ def test_each_thing_has_pauses_of_its_own_until_it_is_there_or_not_needed() -> N
 def test_a_folder_that_stays_away_is_probed_less_and_less(tmp_path: Path) -> None:
     async def told() -> None:
         with Share(tmp_path / "outbox") as share:
-            async with Workshop(tmp_path) as shop:
-                await shop.bench.folders.check(str(shop.outbox))
+            async with WorkerDriver(tmp_path) as shop:
+                await shop.context.folders.check(str(shop.outbox))
                 share.refuse(errno.EIO, "mkdir")
                 await shop.drop("ep1.wav")
                 await shop.until_job("it is held", state=State.HELD, hold=Hold.MOUNT, stage=Stage.SPLIT)
@@ -64,8 +64,8 @@ def test_a_mount_ends_the_pause_at_once(tmp_path: Path) -> None:
     async def told() -> None:
         outbox = tmp_path / "outbox"
         mount_disk(outbox, "40m")
-        async with Workshop(tmp_path) as shop:
-            await shop.bench.folders.check(str(outbox))
+        async with WorkerDriver(tmp_path) as shop:
+            await shop.context.folders.check(str(outbox))
             marker = (outbox / ".lalald").read_text()
             unmount(outbox)
             await shop.drop("ep1.wav")

@@ -23,7 +23,7 @@ from lalald.worker.stage_steps import StageSteps
 from tests.conftest import MakeHome
 from tests.support import SUPPORT
 from tests.support.running import Home, tree, until, write_wav
-from tests.support.worker_driver import Workshop, run
+from tests.support.worker_driver import WorkerDriver, run
 
 POISON = "poison.wav"
 GOOD = [f"good{number:02}.wav" for number in range(20)]
@@ -91,7 +91,7 @@ def test_one_poison_file_at_any_step_leaves_twenty_good_ones_done(step: str, tmp
     faulty = Faulty(step, is_poison)
 
     async def scenario() -> None:
-        async with Workshop(tmp_path, steps=faulty.steps, jitter=0.01) as shop:
+        async with WorkerDriver(tmp_path, steps=faulty.steps, jitter=0.01) as shop:
             if step == "put_failure_away":
                 shop.sandbox.faults("upload:422*1")
             await shop.drop(POISON)
@@ -106,7 +106,7 @@ def test_one_poison_file_at_any_step_leaves_twenty_good_ones_done(step: str, tmp
     run(scenario(), speed=200.0)
 
 
-async def check_poison(shop: Workshop, faulty: Faulty, expected: str) -> None:
+async def check_poison(shop: WorkerDriver, faulty: Faulty, expected: str) -> None:
     if expected == DONE:
         job = await shop.until_job("it is done, too", state=State.DONE)
         assert faulty.raised
@@ -135,7 +135,7 @@ def test_a_paid_job_that_meets_a_fault_is_tried_until_its_results_expire_then_fa
     faulty = Faulty("download", is_poison)
 
     async def scenario() -> None:
-        async with Workshop(tmp_path, steps=faulty.steps) as shop:
+        async with WorkerDriver(tmp_path, steps=faulty.steps) as shop:
             await shop.drop(POISON)
             await shop.until(lambda: len(faulty.raised) > MOST_TRIES, "it is tried")
             assert (await shop.job()).state is State.WAITING
@@ -151,7 +151,7 @@ def test_a_fault_that_passes_leaves_nothing_behind(tmp_path: Path) -> None:
     faulty = Faulty("archive", lambda _job: len(faulty.raised) < 3)
 
     async def scenario() -> None:
-        async with Workshop(tmp_path, steps=faulty.steps) as shop:
+        async with WorkerDriver(tmp_path, steps=faulty.steps) as shop:
             await shop.drop(POISON)
             job = await shop.until_job("it is done", state=State.DONE)
             assert (job.error, job.warning, len(faulty.raised)) == (None, None, 3)
@@ -168,7 +168,7 @@ def test_five_different_jobs_in_a_row_stop_a_step_and_one_success_starts_it_agai
 
     async def scenario() -> None:
         nonlocal sick
-        async with Workshop(tmp_path, steps=faulty.steps) as shop:
+        async with WorkerDriver(tmp_path, steps=faulty.steps) as shop:
             await shop.drop(*names)
             faults = shop.worker.guard.faults
             await shop.until(lambda: faults.stops, "the step is stopped")
@@ -208,7 +208,7 @@ def test_what_runs_out_pauses_everything_and_counts_for_no_job(error: Exception,
     faulty = Faulty("upload", lambda _job: len(faulty.raised) < 3 * MOST_TRIES, lambda: error)
 
     async def scenario() -> None:
-        async with Workshop(tmp_path, steps=faulty.steps) as shop:
+        async with WorkerDriver(tmp_path, steps=faulty.steps) as shop:
             await shop.drop(*GOOD[:3])
             job = await shop.until_job("it waits", state=State.WAITING, stage=Stage.UPLOAD)
             await shop.until(lambda: len(faulty.raised) > MOST_TRIES, "it is tried again and again")
@@ -227,7 +227,7 @@ def test_a_release_that_meets_a_fault_keeps_no_other_job_held(tmp_path: Path) ->
 
     async def scenario() -> None:
         options = Options(checks_per_minute=100_000, minutes=0.0)
-        async with Workshop(tmp_path, steps=faulty.steps, options=options) as shop:
+        async with WorkerDriver(tmp_path, steps=faulty.steps, options=options) as shop:
             names = [POISON, *GOOD]
             ids = await shop.drop(*names)
             for job_id in ids:
@@ -246,7 +246,7 @@ def test_a_request_that_meets_a_fault_keeps_no_other_from_its_turn(tmp_path: Pat
     faulty = Faulty("honour", is_poison)
 
     async def scenario() -> None:
-        async with Workshop(tmp_path, steps=faulty.steps) as shop:
+        async with WorkerDriver(tmp_path, steps=faulty.steps) as shop:
             shop.sandbox.faults("upload:422*0")
             ids = await shop.drop(POISON, *GOOD)
             await shop.rest()
@@ -264,12 +264,12 @@ def test_a_request_that_meets_a_fault_keeps_no_other_from_its_turn(tmp_path: Pat
 def test_what_cannot_be_written_leaves_its_state_and_its_error(tmp_path: Path) -> None:
     """A lone surrogate fits into no row: the outcome is lost, the job is not, and no other one waits."""
 
-    async def upload(job: Job, bench: Any) -> Any:
-        outcome = await DEFAULT.upload(job, bench)
+    async def upload(job: Job, context: Any) -> Any:
+        outcome = await DEFAULT.upload(job, context)
         return replace(outcome, job=replace(outcome.job, source_id="\ud800")) if is_poison(job) else outcome
 
     async def scenario() -> None:
-        async with Workshop(tmp_path, steps=replace(DEFAULT, upload=upload)) as shop:
+        async with WorkerDriver(tmp_path, steps=replace(DEFAULT, upload=upload)) as shop:
             _, *ids = await shop.drop(POISON, *GOOD)
             for job_id in ids:
                 await shop.until_job("the others are done", job_id, state=State.DONE)
@@ -289,7 +289,7 @@ def test_a_task_that_is_started_is_known_whatever_becomes_of_its_outcome(tmp_pat
         return replace(outcome, job=replace(outcome.job or job, warning="\ud800"))
 
     async def scenario() -> None:
-        async with Workshop(tmp_path, steps=replace(DEFAULT, started=started)) as shop:
+        async with WorkerDriver(tmp_path, steps=replace(DEFAULT, started=started)) as shop:
             await shop.drop(*GOOD[:3])
             assert {job.state for job in await shop.rest()} == {State.DONE}
             assert sorted(set(broken)) == [1, 2, 3]
@@ -310,11 +310,11 @@ def test_a_stop_and_a_cancellation_are_no_faults(tmp_path: Path) -> None:
     async def scenario() -> None:
         waiting = started()
 
-        async def upload(_job: Job, _bench: Any) -> Any:
+        async def upload(_job: Job, _context: Any) -> Any:
             waiting.set()
             await asyncio.Event().wait()
 
-        async with Workshop(tmp_path, steps=replace(DEFAULT, upload=upload)) as shop:
+        async with WorkerDriver(tmp_path, steps=replace(DEFAULT, upload=upload)) as shop:
             await shop.drop(POISON)
             await waiting.wait()
             shop.running.cancel()

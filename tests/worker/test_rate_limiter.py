@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lalald.clock import Clock
-from lalald.worker.service.rate_limiter import CheckWindow, GrowingPauses, RateLimitPause
+from lalald.worker.service.rate_limiter import GrowingPauses, RateLimiter, RateLimitPause
 
 
-class TurnedClock(Clock):
+class SteppedClock(Clock):
     """Stands still until it is turned."""
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class TurnedClock(Clock):
 
 
 def test_a_pause_after_429_grows_and_honors_retry_after() -> None:
-    clock = TurnedClock()
+    clock = SteppedClock()
     pause = RateLimitPause(clock, jitter=lambda: 1.0)
     assert pause.limited("429", began_at=clock.at, retry_after_seconds=None)
     assert pause.wait_seconds == 1.0
@@ -41,7 +41,7 @@ def test_a_pause_after_429_grows_and_honors_retry_after() -> None:
 
 
 def test_requests_that_left_before_a_429_neither_lengthen_nor_end_its_pause() -> None:
-    clock = TurnedClock()
+    clock = SteppedClock()
     pause = RateLimitPause(clock, jitter=lambda: 1.0)
     began_at = clock.at
     clock.at += 1.0
@@ -53,7 +53,7 @@ def test_requests_that_left_before_a_429_neither_lengthen_nor_end_its_pause() ->
 
 
 def test_each_key_pauses_for_itself_and_ever_longer() -> None:
-    clock = TurnedClock()
+    clock = SteppedClock()
     pauses = GrowingPauses(clock, jitter=lambda: 1.0)
     pauses.failed("a")
     pauses.failed("a")
@@ -67,8 +67,8 @@ def test_each_key_pauses_for_itself_and_ever_longer() -> None:
 
 @given(st.integers(1, 120), st.lists(st.tuples(st.floats(0, 90) | st.just(0.0), st.booleans()), max_size=160))
 def test_no_minute_ever_holds_more_checks_than_allowed(per_minute: int, pauses: list[tuple[float, bool]]) -> None:
-    clock = TurnedClock()
-    window = CheckWindow(per_minute, clock)
+    clock = SteppedClock()
+    window = RateLimiter(per_minute, clock)
     sent: list[float] = []
     for pause, is_urgent in pauses:
         clock.at += max(pause, window.urgent_wait_seconds if is_urgent else window.wait_seconds)
@@ -79,25 +79,25 @@ def test_no_minute_ever_holds_more_checks_than_allowed(per_minute: int, pauses: 
 
 
 def test_the_window_holds_across_a_restart() -> None:
-    clock = TurnedClock()
-    before = CheckWindow(2, clock)
+    clock = SteppedClock()
+    before = RateLimiter(2, clock)
     before.sent()
     clock.at += before.wait_seconds
     remembered = before.sent()
     clock.at += 1.0
-    after = CheckWindow(2, clock, remembered)
+    after = RateLimiter(2, clock, remembered)
     assert after.wait_seconds > 28.0
 
 
 def test_times_from_a_stepped_clock_do_not_stop_the_checks() -> None:
-    clock = TurnedClock()
-    window = CheckWindow(30, clock, [clock.now() + 86400.0])
+    clock = SteppedClock()
+    window = RateLimiter(30, clock, [clock.now() + 86400.0])
     assert window.wait_seconds <= 2.1
 
 
 def test_what_is_urgent_leaves_at_once_and_leaves_some_of_the_minute_to_the_others() -> None:
-    clock = TurnedClock()
-    window = CheckWindow(20, clock)
+    clock = SteppedClock()
+    window = RateLimiter(20, clock)
     urgent = 0
     while not window.urgent_wait_seconds:
         window.sent()

@@ -11,16 +11,16 @@ from lalald.jobs.job import Job, Stage, Task
 from lalald.store import Found, Store, StoreThread
 from lalald.store.due import Demand, Due, Queue
 from lalald.worker.service.circuit_breaker import CircuitBreakers
-from lalald.worker.stage_pool import Lane
+from lalald.worker.stage_pool import StagePool
 from tests.jobs.test_transitions import HANDLING
-from tests.support.worker_driver import TurnedClock, run
+from tests.support.worker_driver import SteppedClock, run
 
 
 class Yard:
     """A lane of uploads on a store with jobs of these attempts; what is carried waits until it is told to end."""
 
     def __init__(self, root: Path, attempts: Sequence[int], *, slots: int = 4, size: int = 1) -> None:
-        self.clock = TurnedClock()
+        self.clock = SteppedClock()
         self.breakers = CircuitBreakers(self.clock, lambda: 1.0)
         self.store = StoreThread(lambda: Store.open(root / "state"))
         self.attempts = attempts
@@ -29,7 +29,7 @@ class Yard:
         self.ends: dict[int, asyncio.Event] = {}
         self.halving: Halving[int] = Halving()
         self.looks = 0
-        self.lane = Lane(
+        self.lane = StagePool(
             "upload", slots=lambda: slots, take=self._take, carry=self._carry, breakers=self.breakers,
             group=lambda: size, leading=self._leading, put_back=self._put_back,
         )  # fmt: skip

@@ -11,7 +11,7 @@ from lalald.commands.output.tables import say
 from lalald.control.socket_server import wake
 from lalald.errors import ConfigError, UsageError
 from lalald.jobs.job import Job, Request, State
-from lalald.reports.formatting import count, price, shown
+from lalald.reports.formatting import count, price, printable
 from lalald.reports.quotes import Quote, together
 from lalald.store.queries import JobReport, Reports
 from lalald.store.request_writer import FITTING
@@ -37,7 +37,7 @@ def jobs_named(reports: Reports, words: Sequence[str]) -> list[JobReport]:
     found = {word: None if (number := job_id(word)) is None else reports.job(number) for word in words}
     missing = [word for word, report in found.items() if report is None]
     if missing:
-        unknown = ", ".join(map(shown, missing))
+        unknown = ", ".join(map(printable, missing))
         raise UsageError(f"there is no job {unknown}; no change was made.", hint="`lalald jobs` lists them.")
     return each_once(report for report in found.values() if report is not None)
 
@@ -112,9 +112,11 @@ def _inbox_of(path: str, reports: Reports, kind: str, others: Sequence[str]) -> 
     for inbox in sorted(known, key=len, reverse=True):
         if path == inbox or path.startswith(inbox.rstrip("/") + "/"):
             return inbox
-    hint = f"It knows: {', '.join(map(shown, [*known, *others]))}." if known else "The daemon has seen no inbox yet."
+    hint = (
+        f"It knows: {', '.join(map(printable, [*known, *others]))}." if known else "The daemon has seen no inbox yet."
+    )
     article = "an" if kind == "inbox" else "a"
-    raise UsageError(f"{shown(path)} is not {article} {kind} of the daemon; no change was made.", hint=hint)
+    raise UsageError(f"{printable(path)} is not {article} {kind} of the daemon; no change was made.", hint=hint)
 
 
 def show_quotes(quotes: Sequence[Quote]) -> None:

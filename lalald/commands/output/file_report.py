@@ -13,7 +13,7 @@ from lalald.config.quantities import format_duration
 from lalald.inbox.writing_state import WritingState
 from lalald.jobs.job import Hold, HoldSource, Job, State, Task
 from lalald.jobs.prices import cost_text
-from lalald.reports.formatting import price, seconds_text, shown
+from lalald.reports.formatting import price, printable, seconds_text
 from lalald.store.queries import JobReport
 
 
@@ -104,29 +104,29 @@ class FileReport:
 
     def section(self) -> Section:
         """For people."""
-        return Section(shown(self.path), list(self._rows()))
+        return Section(printable(self.path), list(self._rows()))
 
     def _rows(self) -> Iterator[tuple[Cell, ...]]:
-        yield "taken", shown(_TAKEN[self.outcome].format(self.reason))
+        yield "taken", printable(_TAKEN[self.outcome].format(self.reason))
         if self.writing is not None and self.outcome in (Outcome.READY, Outcome.UNFINISHED):
             yield "finished", finished_text(self.writing)
         if self.inbox is not None:
             away = f", unavailable: {self.inbox_reason}" if self.inbox_available is False else ""
-            yield "inbox", shown(f"{self.inbox}{away}")
+            yield "inbox", printable(f"{self.inbox}{away}")
         if self.rule is not None:
-            yield "rule", shown(self.rule)
+            yield "rule", printable(self.rule)
         if self.job is not None:
             yield from _job_rows(self.job)
         for task in self.tasks:
             presets = json.dumps(dict(task.presets), ensure_ascii=False)
-            yield f"task {shown(task.title)}", shown(f"{task.mode} {presets}")
+            yield f"task {printable(task.title)}", printable(f"{task.mode} {presets}")
         if self.tasks:
             yield "duration", "unknown: the file does not state it" if self.duration is None else _length(self.duration)
             yield "cost", self._cost_text()
         if self.expected_hold is not None:
-            yield "on hold", shown(_expected(self.expected_hold))
+            yield "on hold", printable(_expected(self.expected_hold))
         for remark in self.remarks:
-            yield "note", shown(remark)
+            yield "note", printable(remark)
 
     def _cost_text(self) -> str:
         charged = f"; {cost_text(self.job.job.minutes)} min were charged" if self.job and self.job.job.minutes else ""
@@ -164,9 +164,9 @@ def _job_rows(report: JobReport) -> Iterator[tuple[Cell, ...]]:
     at = "" if job.state in (State.DONE, State.CANCELLED) else f" at {job.stage}"
     yield "job", f"{job.id}, {report.state}{at} (`lalald show {job.id}`)"
     if job.state is State.HELD:
-        yield "held", f"{job.hold}: {shown(job.hold_reason or '-')}"
+        yield "held", f"{job.hold}: {printable(job.hold_reason or '-')}"
     if job.state is State.FAILED:
-        yield "error", shown(job.error or "-")
+        yield "error", printable(job.error or "-")
 
 
 def _expected(hold: ExpectedHold) -> str:

@@ -11,7 +11,7 @@ from lalald.jobs.job_results import results_folder
 from lalald.jobs.job_warnings import warning_of
 from lalald.jobs.prices import cost_text, free_text
 from lalald.reports.attention import Attention
-from lalald.reports.formatting import ago, count, price, short_moment, shown, span
+from lalald.reports.formatting import ago, count, price, printable, short_moment, span
 from lalald.reports.status_report import Overview
 from lalald.store.queries import InboxReport, JobReport
 
@@ -45,13 +45,13 @@ def lines(overview: Overview, width: int | None) -> Iterator[Line]:
 
 def _header(overview: Overview, width: int | None) -> list[Line]:
     if not overview.running:
-        where = Cell(f"state folder {shown(str(overview.state_dir))}", "dim", "middle")
+        where = Cell(f"state folder {printable(str(overview.state_dir))}", "dim", "middle")
         return columns([[Cell("lalald is not running, or does not respond", "bold red"), where]], width)
     if overview.daemon is None:
         return [[Span("lalald is running", "bold")]]
     facts = overview.daemon.value
     since = short_moment(facts["started_at"], overview.now)
-    config = Cell(shown(str(facts["config"])), "dim", "middle")
+    config = Cell(printable(str(facts["config"])), "dim", "middle")
     return columns([[Cell(f"lalald {facts['version']} is running since {since}", "bold"), config]], width)
 
 
@@ -59,20 +59,20 @@ def _item(item: Attention, width: int | None) -> Iterator[Line]:
     if item.code == "daemon_not_running":  # the first line says it
         yield from paragraph(item.hint, width, first="! ", then="  ", style="red")
         return
-    message = shown(item.message)
+    message = printable(item.message)
     if width is not None:
         longest = _LONGEST_MESSAGE - (item.code == "jobs_failed")
         message = shortened(message, longest * (width - 2) - width // 6, "end")
     style = "yellow" if item.code.startswith("hold_") else "red"
     yield from paragraph(message, width, first="! ", then="  ", style=style)
     if item.hint:
-        yield from paragraph(shown(item.hint), width, first="  ", then="  ")
+        yield from paragraph(printable(item.hint), width, first="  ", then="  ")
 
 
 def _parts(overview: Overview, width: int | None) -> Iterator[tuple[str, Iterable[Line]]]:
     if overview.service is not None and (trouble := overview.service.value.get("trouble")):
         since = overview.service.value.get("since")
-        told = shown(trouble) + (f" (since {short_moment(since, overview.now)})" if since else "")
+        told = printable(trouble) + (f" (since {short_moment(since, overview.now)})" if since else "")
         yield "service", paragraph(told, width, style="yellow")
     yield "running" if overview.running else "stopped", _running(overview, width)
     if waiting := _waiting(overview):
@@ -102,7 +102,7 @@ def _running_row(report: JobReport, overview: Overview, *, bars: bool) -> list[C
     bar = "━" * round(percent / 100 * _BAR)
     return [
         Cell(f"#{job.id}"),
-        Cell(shown(job.path), "", "middle"),
+        Cell(printable(job.path), "", "middle"),
         Cell(_DOING.get(job.stage, str(job.stage)), "cyan"),
         *([Cell(bar.ljust(_BAR, "─"), "cyan")] if bars else []),
         Cell(f"{percent:.0f} %", "", "never", "right"),
@@ -128,7 +128,7 @@ def _waiting(overview: Overview) -> str:
 def _incomplete(overview: Overview, width: int | None) -> list[Line]:
     reports = overview.incomplete[:_MOST_INCOMPLETE]
     rows = [
-        [Cell(f"#{one.job.id}"), Cell(shown(one.job.path), "", "middle"), Cell(shown(warning_of(one.job) or ""), "yellow", "end")]
+        [Cell(f"#{one.job.id}"), Cell(printable(one.job.path), "", "middle"), Cell(printable(warning_of(one.job) or ""), "yellow", "end")]
         for one in reports
     ]  # fmt: skip
     return columns(rows, width)
@@ -140,8 +140,8 @@ def _finished(report: JobReport, now: float) -> list[Cell]:
     at = job.updated_at if job.finished_at is None else job.finished_at
     return [
         Cell(f"#{job.id}"),
-        Cell(shown(job.path), "", "middle"),
-        Cell(f"→ {shown(folder)}", "green", "start") if folder else Cell("no new results", "dim"),
+        Cell(printable(job.path), "", "middle"),
+        Cell(f"→ {printable(folder)}", "green", "start") if folder else Cell("no new results", "dim"),
         Cell(f"{cost_text(job.minutes)} min", "", "never", "right"),
         Cell(ago(at, now), "dim"),
     ]
@@ -172,7 +172,7 @@ def _inboxes(overview: Overview, width: int | None) -> list[Line]:
 
 
 def _inbox_row(inbox: InboxReport, overview: Overview) -> list[Cell]:
-    path = Cell(shown(inbox.path), "", "middle")
+    path = Cell(printable(inbox.path), "", "middle")
     if inbox.available is False:
         since = "" if inbox.since is None else f" since {short_moment(inbox.since, overview.now)}"
         return [path, Cell(f"unavailable{since}", "red")]
@@ -181,5 +181,5 @@ def _inbox_row(inbox: InboxReport, overview: Overview) -> list[Cell]:
     if inbox.available is None:
         return [path, Cell("not scanned yet", "dim")]
     why = inbox.watch_reason if inbox.watch != "native" else ""
-    told = "; ".join(shown(part) for part in (why, inbox.reason) if part)
+    told = "; ".join(printable(part) for part in (why, inbox.reason) if part)
     return [path, Cell(f"watched, {inbox.watch or 'starting'}"), Cell(told, "dim", "end")]

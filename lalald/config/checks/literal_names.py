@@ -10,7 +10,7 @@ from itertools import islice
 from lalald.config.checks import pattern_advice
 from lalald.config.checks.pattern_advice import Advice
 from lalald.config.model import Config, Inbox
-from lalald.filesystem.names import shown
+from lalald.filesystem.names import printable
 
 MOST_NAMES = 20_000
 _GLOB = re.compile(r"[*?\[]")
@@ -43,7 +43,7 @@ def _advice(pattern: str, inbox: Inbox) -> Advice | None:
         names = islice(_names(inbox), MOST_NAMES)
         name = pattern_advice.literal_match(bare, names)
         if name is not None:
-            why = f"does not match {shown(name)}: brackets stand for one of the characters in them"
+            why = f"does not match {printable(name)}: brackets stand for one of the characters in them"
             return Advice(why, (("!" if bare != pattern else "") + meant,))
     folder = _GLOB.split(bare)[0].rpartition("/")[0]
     if folder.count("/") > 1 and os.path.isdir(folder) and not os.path.lexists(f"{inbox.path}{folder}"):

@@ -29,10 +29,10 @@ def check_template(rule: Rule, where: Where, findings: Findings) -> None:
 
 def _template_mistakes(template: str) -> Iterator[str]:
     known = sorted(PLACEHOLDERS)
-    shown = " ".join(f"{{{placeholder}}}" for placeholder in known)
+    printable = " ".join(f"{{{placeholder}}}" for placeholder in known)
     for name in dict.fromkeys(_PLACEHOLDER.findall(template)):
         if name not in PLACEHOLDERS:
-            yield f"unknown placeholder {{{name}}} (known: {shown}){_meant(name, known)}"
+            yield f"unknown placeholder {{{name}}} (known: {printable}){_meant(name, known)}"
     rest = _PLACEHOLDER.sub("x", template)
     if "{" in rest or "}" in rest:
         yield "a brace without its partner; placeholders look like {name}"

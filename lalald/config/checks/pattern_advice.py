@@ -45,8 +45,8 @@ class Advice:
 
     def question(self) -> str:
         """`. Did you mean "pod/"?`"""
-        shown = " and ".join(filter(None, (", ".join(map(quoted, self.meant[:-1])), *map(quoted, self.meant[-1:]))))
-        return f". Did you mean {shown}?" if self.meant else ""
+        printable = " and ".join(filter(None, (", ".join(map(quoted, self.meant[:-1])), *map(quoted, self.meant[-1:]))))
+        return f". Did you mean {printable}?" if self.meant else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +115,10 @@ def _braces(pattern: str) -> Advice | None:
         return None
     choices = [piece.split(",") if place % 2 else [piece] for place, piece in enumerate(pieces)]
     meant = ("".join(choice) for choice in product(*choices))
-    shown = islice(meant, MOST_MEANT)
-    return Advice("matches only a name with these braces in it: there are no alternatives in patterns", tuple(shown))
+    printable = islice(meant, MOST_MEANT)
+    return Advice(
+        "matches only a name with these braces in it: there are no alternatives in patterns", tuple(printable)
+    )
 
 
 def _backslashes(pattern: str) -> Advice | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from lalald.filesystem.names import shown
+from lalald.filesystem.names import printable
 from lalald.jobs.prices import cost_text
 
 _FIRST = ("event", "job", "path", "inbox")
@@ -77,10 +77,10 @@ def _text(fact: object) -> str:
         return ", ".join(map(_text, fact))
     if isinstance(fact, Mapping):
         return ", ".join(f"{_text(name)} {_text(value)}" for name, value in fact.items())
-    return shown(str(fact))
+    return printable(str(fact))
 
 
 def _one_line(text: object) -> str:
     lines = [line.strip() for line in str(text or "").splitlines()]
     joined = "; ".join(line for line in lines if line)
-    return shown(joined.replace(":; ", ": "))
+    return printable(joined.replace(":; ", ": "))

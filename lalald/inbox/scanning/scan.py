@@ -8,7 +8,7 @@ from functools import partial
 from typing import Protocol
 
 from lalald.inbox.inbox_status import ScanReport
-from lalald.inbox.registration import Desk
+from lalald.inbox.registration import FileRegistrar
 from lalald.inbox.scanning.native_watch import Watch
 from lalald.inbox.scanning.walk import Agreement, Differences, Listing, Walk, compare, join
 from lalald.jobs.unexpected_errors import is_exhaustion
@@ -24,7 +24,7 @@ class Note(Protocol):
     async def __call__(self, visited: Collection[str], went: Sequence[str], *, whole: bool) -> None: ...
 
 
-async def sweep(desk: Desk, watch: Watch | None, folders: Mapping[str, bool] | None, note: Note) -> ScanReport:
+async def sweep(desk: FileRegistrar, watch: Watch | None, folders: Mapping[str, bool] | None, note: Note) -> ScanReport:
     """Looks at the whole inbox, or below some folders; of each it is told whether it went away before.
 
     What is gone is forgotten at once, and only if the inbox is still the same afterwards; what is unknown is looked at when the walk
@@ -62,7 +62,9 @@ def _topmost(folders: Iterable[str]) -> list[str]:
     return kept
 
 
-async def _walk(desk: Desk, watch: Watch | None, start: str, unknown: list[str], report: ScanReport) -> set[str]:
+async def _walk(
+    desk: FileRegistrar, watch: Watch | None, start: str, unknown: list[str], report: ScanReport
+) -> set[str]:
     walk = Walk(
         desk.root,
         skipped=desk.skipped,
@@ -84,7 +86,7 @@ async def _walk(desk: Desk, watch: Watch | None, start: str, unknown: list[str],
     return walk.visited
 
 
-async def _compare(desk: Desk, listings: list[Listing], unknown: list[str], report: ScanReport) -> None:
+async def _compare(desk: FileRegistrar, listings: list[Listing], unknown: list[str], report: ScanReport) -> None:
     differences: Differences = await desk.on_store(partial(_differences, desk.key, listings, desk.agreement))
     if differences.gone:
         await _forget(desk, differences.gone, report)
@@ -102,12 +104,12 @@ def _differences(inbox: str, listings: list[Listing], agreement: Agreement, stor
     return compare(store, inbox, listings, agreement)
 
 
-async def _known_below(desk: Desk, starts: Sequence[str]) -> list[str]:
+async def _known_below(desk: FileRegistrar, starts: Sequence[str]) -> list[str]:
     known = await desk.on_store(lambda store: store.known_folders(desk.key))
     return [folder for folder in known if _lies_below(folder, starts)]
 
 
-async def _forget_folders(desk: Desk, folders: Sequence[str], report: ScanReport) -> None:
+async def _forget_folders(desk: FileRegistrar, folders: Sequence[str], report: ScanReport) -> None:
     for folder in folders:
         names = await desk.on_store(partial(_names_in, desk.key, folder))
         await _forget(desk, [join(folder, name) for name in names], report)
@@ -134,7 +136,7 @@ def _names_in(inbox: str, folder: str, store: Store) -> list[str]:
     return list(store.known_in(inbox, folder))
 
 
-async def _forget(desk: Desk, paths: list[str], report: ScanReport) -> None:
+async def _forget(desk: FileRegistrar, paths: list[str], report: ScanReport) -> None:
     confirmed = await desk.confirmed(paths)
     if confirmed:
         report.gone += len(confirmed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lalald.filesystem.names import shown
+from lalald.filesystem.names import printable
 from lalald.media.types import MEDIA
 
 OWN_PREFIX = ".lalald"
@@ -43,7 +43,7 @@ def refusal(name: str) -> str | None:
     if folded.startswith(OWN_PREFIX):
         return "it belongs to lalald itself"
     if folded in _LITTER or _LITTER_PATTERN.fullmatch(folded):
-        return f"it belongs to a NAS or operating system ({shown(name)} is always ignored)"
+        return f"it belongs to a NAS or operating system ({printable(name)} is always ignored)"
     if pattern := _temporary(folded):
         return f"its name marks a temporary file ({pattern})"
     if _INTERMEDIATE.fullmatch(folded):
@@ -69,5 +69,5 @@ def refusal_of_path(path: str) -> str | None:
     *folders, name = path.split("/")
     for folder in folders:
         if reason := refusal(folder):
-            return f"it is in the folder {shown(folder)}: {reason}"
+            return f"it is in the folder {printable(folder)}: {reason}"
     return refusal(name)

@@ -129,7 +129,7 @@ Respond = Callable[[Request], Awaitable[JSONResponse]]
 def routes(rehearsal: Rehearsal, be_down: BeDown) -> list[Route]:
     """The routes of the controls."""
 
-    async def shown(request: Request) -> JSONResponse:
+    async def printable(request: Request) -> JSONResponse:
         return JSONResponse(await state(rehearsal, requests=request.query_params.get("requests") != "0"))
 
     async def cleared(_: Request) -> JSONResponse:
@@ -150,7 +150,7 @@ def routes(rehearsal: Rehearsal, be_down: BeDown) -> list[Route]:
         Route(f"/sandbox/{name}", _setting(rehearsal, setting), methods=["POST"]) for name, setting in SETTINGS.items()
     ]
     return [
-        Route("/sandbox/state", shown, methods=["GET"]),
+        Route("/sandbox/state", printable, methods=["GET"]),
         Route("/sandbox/faults", cleared, methods=["DELETE"]),
         Route("/sandbox/tasks/{task_id}", decided, methods=["POST"]),
         Route("/sandbox/outage", down, methods=["POST"]),

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from lalald.jobs.job import HoldSource, Job
-from lalald.stages.context import Bench
-from lalald.stages.precharge.budget import Admission, Refusal
+from lalald.stages.context import StageContext
+from lalald.stages.precharge.budget import Refusal, SpendDecision
 
 
-async def admit(job: Job, bench: Bench) -> Admission:
+async def admit(job: Job, context: StageContext) -> SpendDecision:
     """The spend guard's answer. While one job of unknown length is held for minutes no further one is uploaded: it would join it.
 
     Raises ServiceError where the service does not tell the minutes left.
     """
     if job.source_id is not None:
-        return await bench.budget.admit(job, job.duration)
+        return await context.budget.admit(job, job.duration)
     if job.has_unknown_length and not job.upload_waived:
-        ahead = await bench.store.run(lambda store: store.unknown_length_held(job.id))
+        ahead = await context.store.run(lambda store: store.unknown_length_held(job.id))
         if ahead is not None:
-            return Admission(0.0, _behind(ahead))
-    return await bench.budget.admit_upload(job)
+            return SpendDecision(0.0, _behind(ahead))
+    return await context.budget.admit_upload(job)
 
 
 def _behind(ahead: int) -> Refusal:

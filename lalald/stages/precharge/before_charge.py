@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from lalald.errors import DiskFullError, FolderUnavailableError
 from lalald.jobs.job import Held, Hold, Job, told
-from lalald.stages.context import Bench
+from lalald.stages.context import StageContext
 from lalald.stages.precharge.disk_space import room_for_results
 from lalald.stages.precharge.preflight import hold_of
 
 
-async def held_before_the_charge(job: Job, numbers: tuple[int, ...], bench: Bench) -> Held | None:
+async def held_before_the_charge(job: Job, numbers: tuple[int, ...], context: StageContext) -> Held | None:
     """What is paid already is delivered meanwhile. Raises FileError where that may pass at once."""
     try:
-        if (held := await _no_room(job, bench)) is not None:
+        if (held := await _no_room(job, context)) is not None:
             return held
-        await bench.preflight.check(job)
+        await context.preflight.check(job)
     except (FolderUnavailableError, DiskFullError) as error:
-        bench.preflight.doubt(job)
+        context.preflight.doubt(job)
         reason = f"{told(error)} Nothing was charged{' for the tasks that wait' if job.paid else ''}."
         return Held(hold_of(error), reason, tasks=numbers if job.paid else ())
     return None
 
 
-async def _no_room(job: Job, bench: Bench) -> Held | None:
+async def _no_room(job: Job, context: StageContext) -> Held | None:
     """Results must have a place before they are paid for. Raises FolderUnavailableError."""
     outbox = job.handling.outbox
-    free = await bench.folders.check(outbox)
+    free = await context.folders.check(outbox)
     needed = room_for_results(job)
     if free >= needed:
         return None

@@ -37,7 +37,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
+class SpendDecision:
     """The guard's answer."""
 
     minutes: float
@@ -77,7 +77,7 @@ class Budget:
                 self._asked_at = self._clock.monotonic()
             return self._left
 
-    async def admit_upload(self, job: Job) -> Admission:
+    async def admit_upload(self, job: Job) -> SpendDecision:
         """Whether the file goes up. What it states of its length must fit; where it states none, or a person let it past that,
         the service's figure decides before the charge, but nothing goes up that cannot be paid for in any case.
 
@@ -86,14 +86,14 @@ class Budget:
         if job.duration is not None and not job.upload_waived:
             return await self.admit(job, job.duration)
         if unpaid_minutes(job, 60.0) == 0.0:
-            return Admission(0.0)
+            return SpendDecision(0.0)
         async with self._deciding:
             self._promised.pop(job.id, None)
             refusal = await self._refusal_of_any(job)
             least = 0.0 if job.upload_waived else unpaid_minutes(job, job.least_duration or 0.0)
             if refusal is None and least > _NOTHING:
                 refusal = await self.refusal(job, least, at_least=True)
-        return Admission(0.0, refusal)
+        return SpendDecision(0.0, refusal)
 
     async def _refusal_of_any(self, job: Job) -> Refusal | None:
         """Why not even the shortest file can be charged now, or None."""
@@ -115,19 +115,19 @@ class Budget:
         reserve = f", {self.limits.reserve:g} kept in reserve" if self.limits.reserve else ""
         return f"{free_text(max(left, 0.0))} are free ({cost_text(promised)} promised to other jobs{reserve})"
 
-    async def admit(self, job: Job, duration: float | None) -> Admission:
+    async def admit(self, job: Job, duration: float | None) -> SpendDecision:
         """Promises the job's cost, or says why it does not fit. An unknown duration is decided before the charge.
 
         Raises ServiceError where the service does not tell what is left.
         """
         if duration is None:
-            return Admission(0.0)
+            return SpendDecision(0.0)
         needed = unpaid_minutes(job, duration)
         async with self._deciding:  # one after another: each counts what was promised before
             refusal = None if needed == 0.0 else await self.refusal(job, needed)
             if refusal is None:
                 self._promised[job.id] = needed
-        return Admission(needed, refusal)
+        return SpendDecision(needed, refusal)
 
     def promise(self, job: Job, duration: float) -> None:
         """Counts the job's cost whatever the limits: a request for it may have left, before a restart too."""

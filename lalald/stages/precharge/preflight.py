@@ -20,7 +20,7 @@ from lalald.filesystem import renaming
 from lalald.filesystem.file_bounds import check_may_take
 from lalald.filesystem.files import plain_errors
 from lalald.filesystem.known_folders import KnownFolders
-from lalald.filesystem.mount_pools import Disks
+from lalald.filesystem.mount_pools import MountPools
 from lalald.filesystem.mounts import MOUNTINFO, mounts_above
 from lalald.jobs.job import Hold, Job
 from lalald.outbox import template
@@ -115,7 +115,7 @@ class MountTable:
 class Preflight:
     """One for the daemon, on its event loop."""
 
-    def __init__(self, disks: Disks, clock: Clock, folders: KnownFolders) -> None:
+    def __init__(self, disks: MountPools, clock: Clock, folders: KnownFolders) -> None:
         self._disks = disks
         self._clock = clock
         self._folders = folders

@@ -6,16 +6,16 @@ from dataclasses import replace
 
 from lalald import outbox
 from lalald.errors import FileError
-from lalald.jobs.job import Done, Job, Stage, Task, Track, warned
+from lalald.jobs.job import Advance, Job, Stage, Task, Track, warned
 from lalald.jobs.wanted_tracks import wanted
 from lalald.presets import expected_labels
-from lalald.stages.context import Bench
+from lalald.stages.context import StageContext
 
 _FRESH_SECONDS = 1.0
 _SKIPPED = "nothing was split or paid, since files of all its results' names were there already (on_conflict: skip)"
 
 
-async def skip(job: Job, bench: Bench) -> Done | None:
+async def skip(job: Job, context: StageContext) -> Advance | None:
     """The end of a job whose results would all be left out, as far as their names are known beforehand; None where one is owed."""
     if job.handling.on_conflict != "skip" or job.paid or any(task.stage is not Stage.SPLIT for task in job.tasks):
         return None
@@ -23,11 +23,11 @@ async def skip(job: Job, bench: Bench) -> Done | None:
     if not all(task.tracks for task in expected.tasks):
         return None
     try:
-        await bench.folders.check(job.handling.outbox, fresh_seconds=_FRESH_SECONDS)
-        are_there = await bench.disks.on(job.handling.outbox, outbox.are_there, expected)
+        await context.folders.check(job.handling.outbox, fresh_seconds=_FRESH_SECONDS)
+        are_there = await context.disks.on(job.handling.outbox, outbox.are_there, expected)
     except FileError:
         return None  # before anything is charged the outbox is asked for again
-    return Done(warned(replace(job, tasks=tuple(map(_left_out, expected.tasks))), _SKIPPED)) if are_there else None
+    return Advance(warned(replace(job, tasks=tuple(map(_left_out, expected.tasks))), _SKIPPED)) if are_there else None
 
 
 def _expected(task: Task, job: Job) -> Task:

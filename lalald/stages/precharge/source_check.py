@@ -12,10 +12,10 @@ from lalald.errors import FileError, FolderUnavailableError
 from lalald.filesystem.file_numbers import int64
 from lalald.filesystem.files import facts_of, listed, plain_errors, translated
 from lalald.filesystem.markers import read_marker
-from lalald.filesystem.names import shown
+from lalald.filesystem.names import printable
 from lalald.jobs.failure_kinds import FailureKind
-from lalald.jobs.job import Dropped, Failed, Job
-from lalald.stages.context import Bench
+from lalald.jobs.job import Discarded, Failed, Job
+from lalald.stages.context import StageContext
 
 REMOVED = "the file was removed before anything was spent on it"
 CHANGED = "the file changed before anything was spent on it"
@@ -24,42 +24,42 @@ _AWAY = {errno.ENOENT, errno.ENOTDIR}
 _FOLDER_TROUBLE = {errno.ESTALE, errno.ENOTCONN, errno.EIO, errno.ENODEV, errno.EHOSTDOWN, errno.ETIMEDOUT}
 
 
-async def changed(job: Job, bench: Bench) -> str | None:
+async def changed(job: Job, context: StageContext) -> str | None:
     """What became of the job's file since it was taken, or None where it is as it was.
 
     Raises FolderUnavailableError where its folder is away.
     """
-    reason = await bench.disks.on(source_folder(job), look, job)
+    reason = await context.disks.on(source_folder(job), look, job)
     if reason is not None:
-        await check_its_folder(job, bench)
+        await check_its_folder(job, context)
     return reason
 
 
-async def check_its_folder(job: Job, bench: Bench) -> None:
+async def check_its_folder(job: Job, context: StageContext) -> None:
     """Raises FolderUnavailableError where the folder is away in which the job's file should be: then nothing is known of the file."""
     if (folder := source_folder(job)) == job.inbox:
-        await check_inbox(job.inbox, bench)
+        await check_inbox(job.inbox, context)
     else:
-        await bench.folders.check(folder)
+        await context.folders.check(folder)
 
 
-async def check_inbox(inbox: str, bench: Bench) -> None:
+async def check_inbox(inbox: str, context: StageContext) -> None:
     """Raises FolderUnavailableError where another folder stands at the inbox's path, such as the mount point beneath it."""
-    expected = await bench.store.run(lambda store: store.inbox_marker(inbox))
-    await bench.disks.look(inbox, _check_inbox, expected)
+    expected = await context.store.run(lambda store: store.inbox_marker(inbox))
+    await context.disks.look(inbox, _check_inbox, expected)
 
 
 def _check_inbox(inbox: str, expected: str | None) -> None:
     with plain_errors(inbox, inbox):
         if facts_of(inbox) is None or not os.path.isdir(inbox):
-            raise FolderUnavailableError(f"{shown(inbox)} is not there.", hint="It resumes when it is back.")
+            raise FolderUnavailableError(f"{printable(inbox)} is not there.", hint="It resumes when it is back.")
         if expected is not None and read_marker(inbox) != expected:
             message = (
-                f"{shown(inbox)} is not the folder that was watched before: its marker is missing, or another one."
+                f"{printable(inbox)} is not the folder that was watched before: its marker is missing, or another one."
             )
             raise FolderUnavailableError(message, hint="Is it mounted? It resumes when the right one is back.")
         if expected is None and not os.path.ismount(inbox) and not listed(inbox):  # nothing tells the two apart
-            raise FolderUnavailableError(f"{shown(inbox)} is empty.", hint="Is it mounted?")
+            raise FolderUnavailableError(f"{printable(inbox)} is empty.", hint="Is it mounted?")
 
 
 def check_reachable(path: str, folder: str) -> None:
@@ -86,14 +86,14 @@ def look(job: Job) -> str | None:
     return None
 
 
-def gone(job: Job, reason: str) -> Dropped | Failed:
+def gone(job: Job, reason: str) -> Discarded | Failed:
     """What follows where the file is not what it was, and nothing was spent: what lies in its place now is taken anew.
 
     Nobody looks for files where failures belong: of one there a person has to say that it is meant.
     """
     if job.location is None or reason == REMOVED:
-        return Dropped(reason)
-    words = f"{shown(job.location)}: {reason}. `lalald retry {job.id}` takes it as it is now."
+        return Discarded(reason)
+    words = f"{printable(job.location)}: {reason}. `lalald retry {job.id}` takes it as it is now."
     return Failed(words, job=replace(job, source_id=None, expires_at=None), kind=FailureKind.CHANGED)
 
 

@@ -17,9 +17,9 @@ from lalald.errors import (
     TransientError,
 )
 from lalald.jobs.failure_kinds import FailureKind, error_code, of_refusal
-from lalald.jobs.job import Done, Failed, Held, Hold, Job, Later, Outcome, Stage, told
+from lalald.jobs.job import Advance, Failed, Held, Hold, Job, Outcome, RetryLater, Stage, told
 from lalald.jobs.prices import cost_text
-from lalald.stages.context import Bench
+from lalald.stages.context import StageContext
 from lalald.stages.delete import left_to_expire
 from lalald.stages.download import held_for_its_link
 from lalald.stages.precharge.preflight import hold_of
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
     from lalald.worker.holds.hold_probes import Holds
 
 
-async def outcome_of(job: Job, running: Awaitable[Outcome], bench: Bench, holds: Holds) -> Outcome:
+async def outcome_of(job: Job, running: Awaitable[Outcome], context: StageContext, holds: Holds) -> Outcome:
     """What a stage returned, or what its error means for this job."""
     try:
         return await running
     except LicenseRefusedError as error:
         return await _license(job, error, holds)
     except FileError as error:
-        bench.preflight.doubt(job)
+        context.preflight.doubt(job)
         return _in_the_way(job, error)
     except LinkRefusedError as error:
         return Held(Hold.LINK, held_for_its_link(job, error))
     except TransferStopped:
-        return Later("the transfer was stopped")
+        return RetryLater("the transfer was stopped")
     except TransientError as error:
-        return Later(str(error), error=error)
+        return RetryLater(str(error), error=error)
     except RefusedError as error:
         kind = of_refusal(error_code(error.code, error.status))
         return Failed(f"the service refused it: {error}.{_money(job)}", kind=kind)
@@ -53,7 +53,7 @@ def _in_the_way(job: Job, error: FileError) -> Outcome:
     if isinstance(error, (DiskFullError, FolderUnavailableError)):
         return Held(hold_of(error), told(error))
     if job.attempts == 0 or isinstance(error, StagingLostError):
-        return Later(told(error))
+        return RetryLater(told(error))
     return Held(Hold.DISK, told(error))
 
 
@@ -63,7 +63,7 @@ async def _license(job: Job, error: LicenseRefusedError, holds: Holds) -> Outcom
     if refused:
         return Held(Hold.LICENSE, f"the service refuses the license key: {error}")
     if refused is None:
-        return Later(str(error), error=TransientError(str(error)))
+        return RetryLater(str(error), error=TransientError(str(error)))
     if job.stage is Stage.DELETE:
         return left_to_expire(job, str(error))
     return Failed(f"the service refuses this, though it accepts the license key: {error}", kind=FailureKind.KEY)
@@ -75,7 +75,7 @@ def _money(job: Job) -> str:
 
 def was_answered(before: Job, outcome: Outcome) -> bool:
     """Whether a stage has done what it can do only with the service's help."""
-    if not isinstance(outcome, Done):
+    if not isinstance(outcome, Advance):
         return False
     match before.stage:
         case Stage.UPLOAD:

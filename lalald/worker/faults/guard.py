@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from lalald.jobs.job import Failed, Job, Later, Outcome
+from lalald.jobs.job import Failed, Job, Outcome, RetryLater
 from lalald.jobs.unexpected_errors import concerns_one, described, told_apart
-from lalald.stages.context import Bench
+from lalald.stages.context import StageContext
 from lalald.store import Store
 from lalald.worker.faults.error_outcomes import outcome_of
 from lalald.worker.faults.internal_faults import InternalFaults
@@ -22,15 +22,17 @@ Answer = TypeVar("Answer")
 class Guard:
     """One for the worker. `set_aside` is called with a job's id, and whether it failed; errors of the store, but RowError, pass."""
 
-    def __init__(self, bench: Bench, jitter: Callable[[], float], set_aside: Callable[[int, bool], None]) -> None:
-        self._bench = bench
+    def __init__(
+        self, context: StageContext, jitter: Callable[[], float], set_aside: Callable[[int, bool], None]
+    ) -> None:
+        self._context = context
         self._told = set_aside
-        self.faults = InternalFaults(bench.clock, bench.log, jitter, bench.moved.set)
+        self.faults = InternalFaults(context.clock, context.log, jitter, context.moved.set)
 
     async def outcome(self, step: str, job: Job, running: Awaitable[Outcome], holds: Holds) -> Outcome:
         """What a stage returned, or what its error means for this job, foreseen or not."""
         try:
-            return await outcome_of(job, told_apart(running), self._bench, holds)
+            return await outcome_of(job, told_apart(running), self._context, holds)
         except Exception as error:
             if not concerns_one(error):
                 raise
@@ -38,7 +40,7 @@ class Guard:
 
     def settled(self, step: str, job: Job, outcome: Outcome) -> None:
         """The outcome is saved: where it is one, the step works."""
-        if not isinstance(outcome, Later) and not (isinstance(outcome, Failed) and outcome.is_internal):
+        if not isinstance(outcome, RetryLater) and not (isinstance(outcome, Failed) and outcome.is_internal):
             self.faults.worked(step, job.id)
 
     async def run(
@@ -70,28 +72,28 @@ class Guard:
                 await self.run(step, job, partial(looked_at, job), may_fail=False, told=False)
         return found
 
-    async def _set_aside(self, job: Job, outcome: Later | Failed) -> None:
+    async def _set_aside(self, job: Job, outcome: RetryLater | Failed) -> None:
         """Writes state and error and nothing else: what the job has learnt may be what cannot be written."""
-        now = self._bench.clock.now()
+        now = self._context.clock.now()
         is_failed = isinstance(outcome, Failed)
         error = outcome.error if isinstance(outcome, Failed) else outcome.reason
-        due_at = (outcome.due_at or now) if isinstance(outcome, Later) else 0.0
-        counted = is_failed or (isinstance(outcome, Later) and outcome.is_counted)
+        due_at = (outcome.due_at or now) if isinstance(outcome, RetryLater) else 0.0
+        counted = is_failed or (isinstance(outcome, RetryLater) and outcome.is_counted)
 
         def write(store: Store) -> bool:
             return store.set_aside(job.id, is_failed=is_failed, error=error, due_at=due_at, counted=counted, now=now)
 
         try:
-            written = await self._bench.store.run(write)
+            written = await self._context.store.run(write)
         except Exception as fault:
             if not concerns_one(fault):
                 raise
-            self._bench.log.error(
+            self._context.log.error(
                 "job.not_set_aside", job=job.id, path=job.path, reason=described(fault), exc_info=fault
             )
             return
-        self._bench.moved.set()
+        self._context.moved.set()
         if is_failed and written:
-            self._bench.log.error("job.failed", job=job.id, path=job.path, stage=str(job.stage), reason=error)
-            self._bench.budget.forgo(job.id)
+            self._context.log.error("job.failed", job=job.id, path=job.path, stage=str(job.stage), reason=error)
+            self._context.budget.forgo(job.id)
         self._told(job.id, is_failed and written)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lalald.clock import Clock
-from lalald.jobs.job import Failed, Job, Later
+from lalald.jobs.job import Failed, Job, RetryLater
 from lalald.jobs.transitions import backoff_seconds
 from lalald.jobs.unexpected_errors import described, is_exhaustion, signature
 from lalald.store.due import Demand
@@ -59,7 +59,7 @@ class InternalFaults:
 
     # what went wrong, or well
 
-    def failed(self, step: str, job: Job, error: Exception, *, may_fail: bool = True) -> Later | Failed:
+    def failed(self, step: str, job: Job, error: Exception, *, may_fail: bool = True) -> RetryLater | Failed:
         """What it means for the job. Where it may not fail, it is tried again for ever."""
         if is_exhaustion(error):
             return self._ran_out(step, job, error)
@@ -71,11 +71,11 @@ class InternalFaults:
         trouble.until = self._clock.monotonic() + pause
         words = f"internal: {described(error)}."
         if step in self.stops or not may_fail or trouble.tries < MOST_TRIES or self._is_kept(job):
-            return Later(f"{words} It is tried again.", due_at=self._clock.now() + pause)
+            return RetryLater(f"{words} It is tried again.", due_at=self._clock.now() + pause)
         self.forget(job.id)
         return Failed(f"{words} {_money(job)} The log has the traceback.", is_internal=True)
 
-    def _ran_out(self, step: str, job: Job, error: Exception) -> Later:
+    def _ran_out(self, step: str, job: Job, error: Exception) -> RetryLater:
         """Every step pauses: each job that tries would only fail, too."""
         now = self._clock.monotonic()
         pause = self._ran_out_until - now
@@ -86,7 +86,7 @@ class InternalFaults:
             say = self._log.warning if self._ran_out_times == 1 else self._log.debug
             say("resources.ran_out", step=step, job=job.id, path=job.path, reason=described(error), seconds=pause)
         words = f"out of memory, descriptors or threads: {described(error)}. It is tried again."
-        return Later(words, due_at=self._clock.now() + pause, is_counted=False)
+        return RetryLater(words, due_at=self._clock.now() + pause, is_counted=False)
 
     def _say(self, step: str, job: Job, error: Exception, trouble: _Trouble) -> None:
         """With its traceback, once of each fault of a job, and when it is the last."""

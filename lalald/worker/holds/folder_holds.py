@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from lalald.archive.source_paths import source_folder, source_path
 from lalald.errors import FileError
-from lalald.filesystem.names import shown
+from lalald.filesystem.names import printable
 from lalald.jobs.job import Hold, Job, Stage, told
 from lalald.jobs.unexpected_errors import concerns_one, described
-from lalald.stages.context import Bench
+from lalald.stages.context import StageContext
 from lalald.stages.precharge.disk_space import room_at, room_needed
 from lalald.stages.precharge.preflight import Need, PlacementTrial, SourceTrial, hold_of
 from lalald.stages.precharge.source_check import check_inbox, check_reachable
@@ -56,9 +56,9 @@ def _is_named(need: Need, reason: str) -> bool:
     """Whether a hold's reason names what is needed."""
     _, what = need
     if isinstance(what, str):
-        return shown(what) in reason
+        return printable(what) in reason
     folders = what if isinstance(what, tuple) else getattr(what, "folders", ())
-    return any(shown(folder) in reason for folder in folders)
+    return any(printable(folder) in reason for folder in folders)
 
 
 def _held_for_folders(store: Store) -> tuple[tuple[list[Job], dict[int, Job]], list[Job]]:
@@ -73,12 +73,12 @@ class FolderProbe:
 
     def __init__(
         self,
-        bench: Bench,
+        context: StageContext,
         worker: Worker,
         release: Callable[[Job], Awaitable[bool]],
         warn_if_late: Callable[[Job], None],
     ) -> None:
-        self._bench = bench
+        self._context = context
         self._worker = worker
         self._release = release
         self._warn_if_late = warn_if_late
@@ -86,8 +86,8 @@ class FolderProbe:
 
     async def release_where_folders_are_back(self) -> None:
         """A job goes on once all that it needs is there; while one thing of it has failed and is not due, nothing is probed for it."""
-        (jobs, twins), full = await self._bench.store.run(_held_for_folders)
-        away: set[Need] = {(self._bench.folders.check, folder) for folder in self._bench.folders.away}
+        (jobs, twins), full = await self._context.store.run(_held_for_folders)
+        away: set[Need] = {(self._context.folders.check, folder) for folder in self._context.folders.away}
 
         async def needs_of_one(job: Job) -> set[Need]:
             return self._needs(job, twins.get(job.twin_id or 0))
@@ -101,7 +101,7 @@ class FolderProbe:
         for job, folder in await self._each(full, folder_of):
             rooms.setdefault(folder, []).append(job)
         self.schedule.keep({*away, *rooms, *needs_of, *(job.id for job in full)}.union(*needs_of.values()))
-        now = self._bench.clock.monotonic()
+        now = self._context.clock.monotonic()
         for folder, held in rooms.items():
             if self.schedule.is_due(folder, now):
                 await self._release_where_there_is_room(folder, held)
@@ -120,7 +120,7 @@ class FolderProbe:
 
     async def _unmet(self, needs: set[Need]) -> dict[Need, FileError]:
         unmet = await _errors(needs)
-        now = self._bench.clock.monotonic()
+        now = self._context.clock.monotonic()
         for need in needs:
             if need in unmet:
                 self.schedule.failed(need, now)
@@ -137,18 +137,18 @@ class FolderProbe:
 
     async def _hold_on(self, job: Job, error: FileError) -> None:
         """What it was held for is over, and it waits for something else now."""
-        hold, now = hold_of(error), self._bench.clock.now()
+        hold, now = hold_of(error), self._context.clock.now()
         waits = replace(job, hold=hold, hold_reason=told(error), updated_at=now)
         if not self._worker.carries(job.id) and await self._worker.save(job, waits) is not None:
-            self._bench.log.warning("job.held", job=job.id, path=job.path, hold=str(hold), reason=waits.hold_reason)
+            self._context.log.warning("job.held", job=job.id, path=job.path, hold=str(hold), reason=waits.hold_reason)
 
     def _needs(self, job: Job, twin: Job | None) -> set[Need]:
         """All that its stage asks of folders: let go for one of them alone, it would be held again at once."""
-        preflight, check = self._bench.preflight, self._bench.folders.check
+        preflight, check = self._context.preflight, self._context.folders.check
         inbox: Need = (self._check_inbox, job.inbox)
         outbox: set[Need] = {(check, job.handling.outbox)}
         results: set[Need] = set()  # of its twin, where they are what it was held for: else it may have them by now
-        if twin is not None and shown(twin.handling.outbox) in (job.hold_reason or ""):
+        if twin is not None and printable(twin.handling.outbox) in (job.hold_reason or ""):
             results = {(check, twin.handling.outbox)}
         folder = source_folder(job)
         file: set[Need] = {inbox if folder == job.inbox else (check, folder)}
@@ -166,11 +166,11 @@ class FolderProbe:
                 return {*outbox, *preflight.of_outbox(job), *results}
 
     async def _check_inbox(self, inbox: str) -> None:
-        await check_inbox(inbox, self._bench)
+        await check_inbox(inbox, self._context)
 
     async def _check_reachable(self, source: tuple[str, str]) -> None:
         folder, path = source
-        await self._bench.disks.on(folder, check_reachable, path, folder)
+        await self._context.disks.on(folder, check_reachable, path, folder)
 
     async def _release_where_there_is_room(self, folder: str, jobs: list[Job]) -> None:
         left: dict[int, int] = {}  # bytes by device: what one job is let go for, no other is
@@ -184,7 +184,7 @@ class FolderProbe:
         if released:
             self.schedule.succeeded(folder)
         if released < len(jobs):
-            self.schedule.failed(folder, self._bench.clock.monotonic())
+            self.schedule.failed(folder, self._context.clock.monotonic())
 
     async def _passes_trials(self, job: Job) -> bool:
         """Before a charge there must be room in the folders for its source too."""
@@ -200,7 +200,7 @@ class FolderProbe:
         needed: Counter[int] = Counter()
         try:
             for place, count in places.items():
-                device, free = await self._bench.disks.on(root, room_at, place, root)
+                device, free = await self._context.disks.on(root, room_at, place, root)
                 left.setdefault(device, free)
                 needed[device] += count
         except FileError:

@@ -61,7 +61,7 @@ class _Trial:
     again_at: float  # by the monotonic clock
 
 
-class Trials:
+class HoldBackoff:
     """Jobs that a probe let go, and that were held again at once for the same thing. In memory: a restart tries each job again."""
 
     def __init__(self) -> None:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from lalald.filesystem.mounts import Mounts
 from lalald.jobs.job import Hold, Job
-from lalald.stages.context import Bench
+from lalald.stages.context import StageContext
 from lalald.worker.holds.folder_holds import FolderProbe
-from lalald.worker.holds.hold_backoff import LONGEST_PAUSE_SECONDS, Trials
+from lalald.worker.holds.hold_backoff import LONGEST_PAUSE_SECONDS, HoldBackoff
 from lalald.worker.holds.license_check import LicenseCheck
 from lalald.worker.holds.minutes_probe import MinutesProbe
-from lalald.worker.loop_signal import Turns
+from lalald.worker.loop_signal import LoopSignal
 
 if TYPE_CHECKING:
     from lalald.worker.worker import Worker
@@ -29,19 +29,19 @@ _OF_THE_SERVICE = (Hold.LICENSE, Hold.MINUTES, Hold.LINK)
 class Holds:
     """Sleeps while nothing is held that a probe could end."""
 
-    def __init__(self, bench: Bench, worker: Worker) -> None:
-        self._bench = bench
+    def __init__(self, context: StageContext, worker: Worker) -> None:
+        self._context = context
         self._worker = worker
-        self.turns = Turns()
-        self.trials = Trials()
-        self.folders = FolderProbe(bench, worker, self._release, self._warn_if_paid_and_late)
+        self.turns = LoopSignal()
+        self.trials = HoldBackoff()
+        self.folders = FolderProbe(context, worker, self._release, self._warn_if_paid_and_late)
         self._probed_at = float("-inf")
         self._is_news = True  # something may be held that is in no schedule yet
         self._mounts = Mounts()
         self._service_asked_at = float("-inf")
         self._warned: set[int] = set()
-        self._minutes = MinutesProbe(bench, worker, self._release, self._each)
-        self.license = LicenseCheck(bench, wake_worker=worker.wake, wake_probe=self.turns.wake)
+        self._minutes = MinutesProbe(context, worker, self._release, self._each)
+        self.license = LicenseCheck(context, wake_worker=worker.wake, wake_probe=self.turns.wake)
 
     def ask_the_service_now(self) -> None:
         """The configuration or the key changed: no need to wait for the next minute."""
@@ -51,7 +51,7 @@ class Holds:
     def look_at_folders_now(self) -> None:
         """Somebody says that a folder is right."""
         self.trials.forget()
-        self._bench.preflight.forget()
+        self._context.preflight.forget()
         self.folders.schedule.hurry()
         self._probed_at = float("-inf")
         self.look_soon()
@@ -63,34 +63,34 @@ class Holds:
 
     async def run(self) -> None:
         """For ever."""
-        self._mounts.start(self._mounts_changed, self._bench.loop.add_reader)
+        self._mounts.start(self._mounts_changed, self._context.loop.add_reader)
         try:
             while True:
                 self.turns.begin()
-                held = await self._bench.store.run(lambda store: store.holds())
+                held = await self._context.store.run(lambda store: store.holds())
                 if not self._waits_for_something(held):
                     self.license.unanswered = None
                     self._is_news = True
                     await self.turns.sleep()
                     continue
-                wait = self._next_probe_at(held) - self._bench.clock.monotonic()
+                wait = self._next_probe_at(held) - self._context.clock.monotonic()
                 if wait <= 0:
-                    self._probed_at = self._bench.clock.monotonic()
+                    self._probed_at = self._context.clock.monotonic()
                     self._is_news = False
                     await self.turns.meanwhile(self._probe(held))
                     continue
                 await self.turns.sleep(wait)
         finally:
-            self._mounts.stop(self._bench.loop.remove_reader)
+            self._mounts.stop(self._context.loop.remove_reader)
 
     def _mounts_changed(self) -> None:
         """What was mounted or unmounted may be what is waited for; where nothing is, nobody wakes up."""
-        if self.folders.schedule.next_at() < float("inf") or self._bench.folders.away:
+        if self.folders.schedule.next_at() < float("inf") or self._context.folders.away:
             self.look_at_folders_now()
 
     def _waits_for_something(self, held: dict[Hold, int]) -> bool:
         is_held = any(hold in held for hold in _PROBED)
-        return is_held or not self.license.is_settled or bool(self._bench.folders.away)
+        return is_held or not self.license.is_settled or bool(self._context.folders.away)
 
     def _next_probe_at(self, held: dict[Hold, int]) -> float:
         moments = [self.folders.schedule.next_at(), self._probed_at + LONGEST_PAUSE_SECONDS]
@@ -101,11 +101,11 @@ class Holds:
         return self._probed_at + _LEAST_PAUSE_SECONDS if self._is_news else max(min(moments), self._probed_at + 1.0)
 
     async def _probe(self, held: dict[Hold, int]) -> None:
-        self.trials.forget_old(self._bench.clock.monotonic())
+        self.trials.forget_old(self._context.clock.monotonic())
         await self.folders.release_where_folders_are_back()
         if await self.license.read_new_key():
             self._service_asked_at = float("-inf")
-        now = self._bench.clock.monotonic()
+        now = self._context.clock.monotonic()
         if now - self._service_asked_at < _SERVICE_EVERY_SECONDS:
             return
         self._service_asked_at = now
@@ -119,14 +119,14 @@ class Holds:
             await self._release_links()
 
     async def _release_links(self) -> None:
-        now = self._bench.clock.now()
+        now = self._context.clock.now()
 
         async def release_after_a_while(job: Job) -> None:
             self._warn_if_paid_and_late(job)
             if now - job.updated_at > _LINK_AGAIN_SECONDS or now < job.updated_at:
                 await self._release(job)
 
-        await self._each(await self._bench.store.run(lambda store: store.held(Hold.LINK)), release_after_a_while)
+        await self._each(await self._context.store.run(lambda store: store.held(Hold.LINK)), release_after_a_while)
 
     async def _each(self, jobs: Sequence[Job], look: Callable[[Job], Awaitable[object]]) -> None:
         await self._worker.guard.each("hold", jobs, look)
@@ -134,22 +134,22 @@ class Holds:
     def _warn_if_paid_and_late(self, job: Job) -> None:
         """The service keeps results for a day: a paid job that is held for half of it needs a person."""
         started = [task.started_at for task in job.tasks if task.started_at is not None]
-        if not started or job.id in self._warned or self._bench.clock.now() - min(started) < _WARNED_AFTER_SECONDS:
+        if not started or job.id in self._warned or self._context.clock.now() - min(started) < _WARNED_AFTER_SECONDS:
             return
         self._warned.add(job.id)
         hint = "The service keeps paid results for 24 hours after the start of their task."
-        self._bench.log.error("results.expiring", job=job.id, path=job.path, reason=job.hold_reason, hint=hint)
+        self._context.log.error("results.expiring", job=job.id, path=job.path, reason=job.hold_reason, hint=hint)
 
     async def _release(self, job: Job) -> bool:
         """Whether the job goes on: it may have been let go in vain a moment ago, or be changed by somebody else."""
         if self._worker.carries(job.id):
             return False
-        if not self.trials.may(job, self._bench.clock.monotonic()):
+        if not self.trials.may(job, self._context.clock.monotonic()):
             self.folders.schedule.postpone(job.id, self.trials.again_at(job))
             return False
-        again = self._worker.steps.release(job, self._bench.clock.now(), by_a_person=False)
+        again = self._worker.steps.release(job, self._context.clock.now(), by_a_person=False)
         saved = await self._worker.save(job, again)
         if saved is not None and not self.trials.are_in_vain(job):
-            self._bench.log.info("job.resumed", job=job.id, path=job.path, hold=str(job.hold))
+            self._context.log.info("job.resumed", job=job.id, path=job.path, hold=str(job.hold))
         self._worker.wake()
         return saved is not None

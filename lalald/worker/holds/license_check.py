@@ -11,9 +11,9 @@ from lalald.config import Config
 from lalald.config.key_files import key_files
 from lalald.config.license_key import FoundKey, LicenseKey, find_license_key
 from lalald.errors import ConfigError, FolderUnavailableError, LicenseMissingError, LicenseRefusedError, ServiceError
-from lalald.filesystem.mount_pools import Disks
+from lalald.filesystem.mount_pools import MountPools
 from lalald.jobs.job import Hold
-from lalald.stages.context import Bench
+from lalald.stages.context import StageContext
 from lalald.store import Store
 
 FACT = "license"
@@ -33,7 +33,7 @@ class LicenseTrouble:
 class KeyReader:
     """Reads the key on a thread of the key file's folder. A share that never answers delays nothing for longer than 2 s."""
 
-    def __init__(self, disks: Disks, environ: Mapping[str, str]) -> None:
+    def __init__(self, disks: MountPools, environ: Mapping[str, str]) -> None:
         self._disks = disks
         self._environ = environ
         self._reading: asyncio.Task[FoundKey] | None = None
@@ -76,8 +76,10 @@ class KeyReader:
 class LicenseCheck:
     """Asks the simplest question with the key; reads the key again while it is missing or refused. Says each change once."""
 
-    def __init__(self, bench: Bench, *, wake_worker: Callable[[], None], wake_probe: Callable[[], None]) -> None:
-        self._bench = bench
+    def __init__(
+        self, context: StageContext, *, wake_worker: Callable[[], None], wake_probe: Callable[[], None]
+    ) -> None:
+        self._context = context
         self._wake_worker = wake_worker
         self._wake_probe = wake_probe
         self.trouble: LicenseTrouble | None = None
@@ -98,10 +100,10 @@ class LicenseCheck:
         """
         if self.trouble is not None:
             return True
-        if error is not None and error.sent_with not in (None, self._bench.api.key):
+        if error is not None and error.sent_with not in (None, self._context.api.key):
             return None
         try:
-            await self._bench.budget.minutes_left(fresh_seconds=0.0)
+            await self._context.budget.minutes_left(fresh_seconds=0.0)
         except LicenseRefusedError as error:
             await self._begin(error)
             await self.hold_jobs()
@@ -112,9 +114,9 @@ class LicenseCheck:
 
     async def hold_jobs(self) -> None:
         """Holds every job that needs the service, those that came since the last time too."""
-        now = self._bench.clock.now()
+        now = self._context.clock.now()
         reason = self.trouble.reason if self.trouble else "the service refuses the license key"
-        await self._bench.store.run(lambda store: store.hold_all(Hold.LICENSE, reason, now))
+        await self._context.store.run(lambda store: store.hold_all(Hold.LICENSE, reason, now))
 
     async def take(self, found: FoundKey, former: LicenseKey | None = None) -> None:
         """What was found at the start, or at a reload in place of the `former` key; nothing is asked yet."""
@@ -128,37 +130,37 @@ class LicenseCheck:
         """Whether another key than the one in use was found, which is used from now on; transfers under way go on."""
         if self.trouble is None:
             return False
-        found = await self._bench.read_key(self._bench.config)
-        if self.trouble is None or not self._bench.api.use_key(found):
+        found = await self._context.read_key(self._context.config)
+        if self.trouble is None or not self._context.api.use_key(found):
             if self.trouble is not None and self.trouble.code == "missing" and found.key is None:
                 await self._begin(LicenseMissingError(found.problem, hint=found.hint))  # for another reason, maybe
             return False
-        self._bench.log.info("license.key_changed", source=found.origin)
-        self._bench.budget.outdated()
+        self._context.log.info("license.key_changed", source=found.origin)
+        self._context.budget.outdated()
         await self._doubt()
         return True
 
     async def release_if_accepted(self) -> None:
         """One question for all jobs that wait for it."""
         try:
-            await self._bench.budget.minutes_left(fresh_seconds=0.0)
+            await self._context.budget.minutes_left(fresh_seconds=0.0)
         except LicenseRefusedError as error:
             self.unanswered = None
             await self._begin(error)
             return
         except ServiceError as error:
             if self.unanswered is None:
-                self._bench.log.warning("service.down", reason=str(error))
+                self._context.log.warning("service.down", reason=str(error))
             self.unanswered = str(error)
-            self._bench.moved.set()
+            self._context.moved.set()
             return
         self.unanswered = None
         self._is_unconfirmed = False
         await self._set(None)
-        now = self._bench.clock.now()
-        count = await self._bench.store.run(lambda store: store.release_all(Hold.LICENSE, now))
-        self._bench.log.info("license.accepted", released_jobs=count)
-        self._bench.moved.set()
+        now = self._context.clock.now()
+        count = await self._context.store.run(lambda store: store.release_all(Hold.LICENSE, now))
+        self._context.log.info("license.accepted", released_jobs=count)
+        self._context.moved.set()
         self._wake_worker()
 
     async def _doubt(self) -> None:
@@ -171,8 +173,8 @@ class LicenseCheck:
         self._is_unconfirmed = False
         before = self.trouble
         if before is None or before.code != code:
-            self._bench.log.error(f"license.{code}", reason=str(error), hint=error.hint)
-            await self._set(LicenseTrouble(code, str(error), error.hint, self._bench.clock.now()))
+            self._context.log.error(f"license.{code}", reason=str(error), hint=error.hint)
+            await self._set(LicenseTrouble(code, str(error), error.hint, self._context.clock.now()))
         elif code == "missing" and before.reason != str(error):
             await self._set(replace(before, reason=str(error), hint=error.hint))
 
@@ -180,10 +182,10 @@ class LicenseCheck:
         if trouble == self.trouble:
             return
         self.trouble = trouble
-        self._bench.moved.set()
+        self._context.moved.set()
         self._wake_probe()
-        now = self._bench.clock.now()
-        await self._bench.store.run(lambda store: _note(store, trouble, now))
+        now = self._context.clock.now()
+        await self._context.store.run(lambda store: _note(store, trouble, now))
 
 
 def _note(store: Store, trouble: LicenseTrouble | None, now: float) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lalald.errors import ServiceError
 from lalald.jobs.job import Hold, HoldSource, Job
-from lalald.stages.context import Bench
+from lalald.stages.context import StageContext
 from lalald.stages.precharge.admission import admit
 from lalald.stages.precharge.budget import Refusal
 
@@ -23,12 +23,12 @@ class MinutesProbe:
 
     def __init__(
         self,
-        bench: Bench,
+        context: StageContext,
         worker: Worker,
         release: Callable[[Job], Awaitable[bool]],
         each: Callable[[Sequence[Job], Callable[[Job], Awaitable[object]]], Awaitable[None]],
     ) -> None:
-        self._bench = bench
+        self._context = context
         self._worker = worker
         self._release = release
         self._each = each
@@ -37,18 +37,18 @@ class MinutesProbe:
     async def release_what_fits(self) -> None:
         """Oldest first. What the service itself refused is asked again when the minutes have risen, or after an hour."""
         try:
-            left = await self._bench.budget.minutes_left(fresh_seconds=0.0)
+            left = await self._context.budget.minutes_left(fresh_seconds=0.0)
 
             async def release_if_it_fits(job: Job) -> None:
                 if self._worker.carries(job.id) or not self._may_ask_again(job, left):
                     return
-                refusal = (await admit(job, self._bench)).refusal
+                refusal = (await admit(job, self._context)).refusal
                 if refusal is not None:
                     await self._ask_instead(job, refusal)
                 elif not await self._release(job):
-                    self._bench.budget.forgo(job.id)
+                    self._context.budget.forgo(job.id)
 
-            await self._each(await self._bench.store.run(lambda store: store.held(Hold.MINUTES)), release_if_it_fits)
+            await self._each(await self._context.store.run(lambda store: store.held(Hold.MINUTES)), release_if_it_fits)
         except ServiceError:
             return
 
@@ -56,7 +56,7 @@ class MinutesProbe:
         """It waits for another limit now: a release must answer the question that is open."""
         if refusal.source is job.hold_source:
             return
-        now = self._bench.clock.now()
+        now = self._context.clock.now()
         waits = replace(job, hold_reason=refusal.reason, hold_source=refusal.source, updated_at=now)
         if not self._worker.carries(job.id) and await self._worker.save(job, waits) is not None:
             self._worker.hold_log.add(waits, Hold.MINUTES, refusal.source, refusal.reason)
@@ -65,7 +65,7 @@ class MinutesProbe:
         if job.hold_source is not HoldSource.SERVICE:
             return True
         refused_at = self._refused_at_left.setdefault(job.id, left)
-        since = self._bench.clock.now() - job.updated_at
+        since = self._context.clock.now() - job.updated_at
         long_ago = since > _REFUSED_AGAIN_SECONDS or since < 0  # the second where the clock was turned back
         if left <= refused_at and not long_ago:
             return False

@@ -87,7 +87,7 @@ class GrowingPauses:
         return min((self.wait_seconds(key) for key in self._of), default=None)
 
 
-class CheckWindow:
+class RateLimiter:
     """Never more than `per_minute` requests in any 60 s, spread evenly, across restarts too."""
 
     # A request may be a little late on its way and the next one early: the service's own window is not ours.
