@@ -1,0 +1,103 @@
+"""Tags of WAV and AIFF: an ID3 tag in a chunk behind the sound, and for WAV the text chunks of RIFF INFO too."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Literal
+
+from lalald.media.bounded_file import BoundedFile
+from lalald.media.containers.chunks import Chunk, chunks
+from lalald.media.tags.chunk_reader import AIFF_TEXTS, ID3_NAMES
+from lalald.media.tags.fields import FIELDS
+from lalald.media.tags.id3_writer import id3_pieces
+from lalald.media.tags.model import Piece, Pieces, Range, Tags, UnsuitableError, size_of
+
+_MOST_BYTES = 0xFFFFFFFF
+_MOST_INFO_BYTES = 4096  # of a text: readers of INFO expect short ones
+
+
+def wave_pieces(file: BoundedFile, descriptor: int, tags: Tags) -> Pieces:
+    """Raises UnsuitableError where its chunks cannot be followed, or would become larger than they can say."""
+    kept = [chunk for chunk in _whole(file, "<") if not _is_wave_tag(file, chunk)]
+    added = [*_chunk(b"LIST", [b"INFO", *_info(tags)], "<"), *_chunk(b"id3 ", id3_pieces(tags), "<")]
+    size = 4 + sum(8 + chunk.size + chunk.size % 2 for chunk in kept) + sum(map(size_of, added))
+    is_long = kept[0].name == b"ds64"
+    yield file.read_at(0, 4) + (struct.pack("<I", _MOST_BYTES) if is_long else _counted(size, "<")) + b"WAVE"
+    if is_long:
+        yield b"ds64" + struct.pack("<IQ", kept[0].size, size)
+        yield Range(descriptor, kept[0].start + 8, kept[0].size - 8)
+    yield from _copied(descriptor, kept[is_long:], "<")
+    yield from added
+
+
+def aiff_pieces(file: BoundedFile, descriptor: int, tags: Tags) -> Pieces:
+    """Raises what `wave_pieces` does."""
+    kept = [chunk for chunk in _whole(file, ">") if chunk.name not in (*AIFF_TEXTS, *ID3_NAMES)]
+    added = list(_chunk(b"ID3 ", id3_pieces(tags), ">"))
+    size = 4 + sum(8 + chunk.size + chunk.size % 2 for chunk in kept) + sum(map(size_of, added))
+    yield b"FORM" + _counted(size, ">") + file.read_at(8, 4)
+    yield from _copied(descriptor, kept, ">")
+    yield from added
+
+
+_Order = Literal["<", ">"]
+
+
+def _whole(file: BoundedFile, order: _Order) -> list[Chunk]:
+    """The chunks, each as long as it is. A stream whose length was not known when it began says nothing of it."""
+    found = []
+    for chunk in chunks(file, 12, order):
+        if not chunk.name.strip().isascii() or not chunk.name.strip():
+            break  # zeros, or an ID3v1 tag, behind the last chunk
+        size = _long_size(file) if chunk.name == b"data" and chunk.size == _MOST_BYTES else chunk.size
+        if chunk.start + size > file.size:
+            raise UnsuitableError("a chunk reaches beyond the end of the file")
+        found.append(chunk._replace(size=size))
+        if size != chunk.size:
+            break  # what follows was read at the wrong offset; files of this size have nothing there
+    if not any(chunk.name in (b"data", b"SSND") for chunk in found):
+        raise UnsuitableError("there is no sound in it")
+    return found
+
+
+def _long_size(file: BoundedFile) -> int:
+    """Of the sound of a file beyond 4 GB, from its `ds64` chunk."""
+    if file.read_at(12, 4) != b"ds64":
+        raise UnsuitableError("its length is not known")
+    return int.from_bytes(file.read_at(28, 8), "little")
+
+
+def _is_wave_tag(file: BoundedFile, chunk: Chunk) -> bool:
+    return chunk.name in ID3_NAMES or (chunk.name == b"LIST" and file.read_at(chunk.start, 4) == b"INFO")
+
+
+def _copied(descriptor: int, kept: list[Chunk], order: _Order) -> Iterator[Piece]:
+    """Each with its header, and even: some programs forget the byte behind a sound of odd length."""
+    for chunk in kept:
+        yield chunk.name + struct.pack(f"{order}I", min(chunk.size, _MOST_BYTES))
+        yield Range(descriptor, chunk.start, chunk.size)
+        if chunk.size % 2:
+            yield b"\0"
+
+
+def _chunk(name: bytes, pieces: Iterator[Piece] | list[bytes], order: _Order) -> Iterator[Piece]:
+    body = list(pieces)
+    size = sum(map(size_of, body))
+    yield name + _counted(size, order)
+    yield from body
+    if size % 2:
+        yield b"\0"
+
+
+def _counted(size: int, order: _Order) -> bytes:
+    if size > _MOST_BYTES:
+        raise UnsuitableError("it would become larger than 4 GB")
+    return struct.pack(f"{order}I", size)
+
+
+def _info(tags: Tags) -> Iterator[bytes]:
+    for field in FIELDS:
+        if field.info and (values := tags.fields.get(field.name)):
+            text = "; ".join(values).encode()[:_MOST_INFO_BYTES].decode("utf-8", "ignore").encode() + b"\0"
+            yield field.info.encode() + struct.pack("<I", len(text)) + text + bytes(len(text) % 2)

@@ -1,0 +1,232 @@
+"""ID3v2.2 to v2.4, and ID3v1. Frames are walked here, so that large ones are never loaded; what they say is read by mutagen."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from mutagen import id3
+
+from lalald.media.tags.collecting import MOST_PICTURE_BYTES, Collector
+from lalald.media.tags.fields import BY_ID3, field_name
+from lalald.media.tags.model import Chapter, Omission
+from lalald.media.tags.regions import Readable, Region, exactly, parts_of
+from lalald.media.tags.text import MOST_TEXT_BYTES, legacy_encoding
+
+_MOST_FRAMES = 4000
+_MOST_FRAME_BYTES = 2 * MOST_TEXT_BYTES + 1024  # text in UTF-16
+_MOST_LOADED_BYTES = 1024 * 1024
+_MOST_RESYNCHRONIZED_BYTES = 32 * 1024 * 1024
+_READ = ("T", "COM", "ULT", "USLT", "CHAP", "CTOC", "RVA2")
+_DESCRIPTION_BYTES = 1024
+_HEADER_BYTES = 10
+
+
+class _Frame(NamedTuple):
+    name: bytes
+    header: bytes  # with flags that say nothing
+    body: Readable
+
+
+def read_id3(tag: Readable, collector: Collector) -> None:
+    """The tag at the start of a region. Raises EOFError, ValueError, OSError, struct.error on what is none."""
+    version, flags = exactly(tag, 0, _HEADER_BYTES)[3:6:2]
+    frames = _frames(_resynchronized(tag, version, flags, collector), version, flags, collector)
+    small, loaded = [], 0
+    for frame in frames:
+        if frame.name in (b"PIC", b"APIC"):
+            _picture(frame, version, collector)
+        elif frame.name.decode("latin-1").startswith(_READ):
+            loaded += frame.body.size
+            if frame.body.size > _MOST_FRAME_BYTES or loaded > _MOST_LOADED_BYTES:
+                collector.omit(Omission.TEXT_TOO_LONG)
+            else:
+                small.append(frame.header + frame.body.read_at(0, frame.body.size))
+    _read_frames(version, b"".join(small), collector)
+
+
+def id3_size(tag: Readable) -> int:
+    """Bytes of the tag, its header included; 0 where there is none."""
+    header = tag.read_at(0, _HEADER_BYTES)
+    if len(header) < _HEADER_BYTES or header[:3] != b"ID3":
+        return 0
+    return _HEADER_BYTES + _sync_safe(header[6:])
+
+
+def _sync_safe(digits: bytes) -> int:
+    return digits[0] << 21 | digits[1] << 14 | digits[2] << 7 | digits[3]
+
+
+def _resynchronized(tag: Readable, version: int, flags: int, collector: Collector) -> Readable:
+    """The frames, and what comes before them. Up to v2.3 the whole tag may hold zeros that were put between its bytes."""
+    body = Region(tag, _HEADER_BYTES, id3_size(tag) - _HEADER_BYTES)
+    return _without_zeros(body, collector) if flags & 0x80 and version < 4 else body
+
+
+def _without_zeros(region: Readable, collector: Collector) -> Readable:
+    if region.size > _MOST_RESYNCHRONIZED_BYTES:
+        raise ValueError("more than any honest tag")
+    kept = collector.spool.add(_resynchronize(parts_of(region)))
+    return Region(collector.spool, kept.start, kept.size)
+
+
+def _resynchronize(parts: Iterable[bytes]) -> Iterator[bytes]:
+    ends_in_ff = False
+    for part in parts:
+        if ends_in_ff and part[:1] == b"\0":
+            yield part[1:].replace(b"\xff\0", b"\xff")
+        else:
+            yield part.replace(b"\xff\0", b"\xff")
+        ends_in_ff = part[-1:] == b"\xff"
+
+
+def _frames(tag: Readable, version: int, flags: int, collector: Collector) -> Iterator[_Frame]:
+    offset = _extended_header_size(tag, version) if flags & 0x40 and version > 2 else 0
+    for _ in range(_MOST_FRAMES):
+        name_bytes, head_bytes = (3, 6) if version == 2 else (4, 10)
+        head = tag.read_at(offset, head_bytes)
+        name = head[:name_bytes]
+        if len(head) < head_bytes or not name.isalnum():
+            return
+        size = _frame_size(tag, offset, head, version)
+        body: Readable | None = Region(tag, offset + head_bytes, size)
+        if version > 2:
+            body = _unpacked(body, head[8:10], version, collector)
+        offset += head_bytes + size
+        if body is not None and body.size:
+            yield _Frame(name, _header(name, body.size, version), body)
+
+
+def _extended_header_size(tag: Readable, version: int) -> int:
+    digits = exactly(tag, 0, 4)
+    return _sync_safe(digits) if version == 4 else 4 + int.from_bytes(digits)
+
+
+def _frame_size(tag: Readable, offset: int, head: bytes, version: int) -> int:
+    """In v2.4 seven bits a byte; iTunes once wrote eight, which shows where the next frame does not follow."""
+    if version == 2:
+        return int.from_bytes(head[3:6])
+    plain = int.from_bytes(head[4:8])
+    if version == 3:
+        return plain
+    safe = _sync_safe(head[4:8])
+    if max(head[4:8]) > 0x7F:
+        return plain
+    return (
+        safe
+        if safe == plain or _is_frame(tag, offset + 10 + safe) or not _is_frame(tag, offset + 10 + plain)
+        else plain
+    )
+
+
+def _is_frame(tag: Readable, offset: int) -> bool:
+    name = tag.read_at(offset, 4)
+    return offset == tag.size or name == bytes(4) or (len(name) == 4 and name.isalnum() and name.isupper())
+
+
+def _unpacked(body: Readable, flags: bytes, version: int, collector: Collector) -> Readable | None:
+    """A frame's content; None where it is compressed or encrypted, as hardly any is."""
+    if version == 3:
+        return None if flags[1] & 0xC0 else Region(body, 1 if flags[1] & 0x20 else 0, body.size)
+    if flags[1] & 0x0C:
+        return None
+    body = Region(body, (1 if flags[1] & 0x40 else 0) + (4 if flags[1] & 0x01 else 0), body.size)
+    return _without_zeros(body, collector) if flags[1] & 0x02 and body.size <= MOST_PICTURE_BYTES * 2 else body
+
+
+def _header(name: bytes, size: int, version: int) -> bytes:
+    if version == 2:
+        return name + size.to_bytes(3)
+    if version == 3:
+        return name + size.to_bytes(4) + b"\0\0"
+    return name + sync_safe_bytes(size) + b"\0\0"
+
+
+def sync_safe_bytes(size: int) -> bytes:
+    """28 bits in four bytes. Raises OverflowError where it takes more."""
+    if size >= 1 << 28:
+        raise OverflowError
+    return bytes((size >> shift) & 0x7F for shift in (21, 14, 7, 0))
+
+
+def _picture(frame: _Frame, version: int, collector: Collector) -> None:
+    """APIC: encoding, MIME type, kind, description, picture. PIC of v2.2 has three letters for the MIME type."""
+    head = frame.body.read_at(0, _DESCRIPTION_BYTES)
+    kind_at = 4 if version == 2 else head.find(b"\0", 1) + 1
+    if kind_at <= 0 or kind_at >= len(head):
+        return
+    kind, text, wide = head[kind_at], head[kind_at + 1 :], head[0] in (1, 2)
+    end = next((at for at in range(0, len(text), 2) if text[at : at + 2] == b"\0\0"), -1) if wide else text.find(b"\0")
+    if end < 0:
+        return
+    encoding = {0: "latin-1", 1: "utf-16", 2: "utf-16-be"}.get(head[0], "utf-8")
+    data = kind_at + 1 + end + (2 if wide else 1)
+    collector.add_picture(Region(frame.body, data, frame.body.size), kind, text[:end].decode(encoding, "replace"))
+
+
+# what frames say
+
+
+def _read_frames(version: int, frames: bytes, collector: Collector) -> None:
+    if not frames:
+        return
+    header = b"ID3" + bytes([version, 0, 0]) + sync_safe_bytes(len(frames))
+    found = id3.ID3(io.BytesIO(header + frames))
+    _add_frames(found, collector)
+
+
+def read_id3v1(block: bytes, collector: Collector) -> None:
+    """The last 128 bytes of a file: only for fields that nothing else has given."""
+    if found := id3.ParseID3v1(block):
+        tags = id3.ID3()
+        for frame in found.values():
+            tags.add(frame)
+        _add_frames(tags, collector)
+
+
+def _add_frames(found: Any, collector: Collector) -> None:
+    """mutagen's classes are made at run time, and untyped."""
+    encoding = legacy_encoding(text for frame in found.values() for text in _texts(frame) if _is_latin(frame))
+    for frame in found.values():
+        name = _field_of(frame)
+        if name and not (frame.FrameID == "COMM" and frame.desc.startswith(("iTun", "Songs-DB"))):
+            collector.add(name, (_decoded(text, frame, encoding) for text in _texts(frame)))
+    for frame in found.getall("RVA2"):
+        if frame.desc.lower() == "track" and not collector.has("replaygain_track_gain"):
+            collector.add("replaygain_track_gain", [f"{frame.gain:+.2f} dB"])
+    collector.add_chapters(_chapters(found, encoding))
+
+
+def _is_latin(frame: Any) -> bool:
+    return getattr(frame, "encoding", None) == id3.Encoding.LATIN1
+
+
+def _texts(frame: Any) -> list[str]:
+    if frame.FrameID == "TCON":
+        return [str(genre) for genre in frame.genres]
+    text = getattr(frame, "text", [])
+    return [text] if isinstance(text, str) else [str(one) for one in text]
+
+
+def _decoded(text: str, frame: Any, encoding: str) -> str:
+    if encoding == "latin-1" or not _is_latin(frame):
+        return text
+    return text.encode("latin-1", "replace").decode(encoding, "replace")
+
+
+_OTHERS = {"COMM": "comment", "USLT": "lyrics", "TRCK": "tracknumber", "TPOS": "discnumber"}
+
+
+def _field_of(frame: Any) -> str | None:
+    name = frame.FrameID
+    if name == "TXXX":
+        return field_name(frame.desc)
+    return BY_ID3.get(name) or _OTHERS.get(name)
+
+
+def _chapters(found: Any, encoding: str) -> Iterator[Chapter]:
+    for frame in found.getall("CHAP"):
+        titles = [sub for sub in frame.sub_frames.values() if sub.FrameID == "TIT2"]
+        title = _decoded(_texts(titles[0])[0], titles[0], encoding) if titles and _texts(titles[0]) else ""
+        yield Chapter(frame.start_time, frame.end_time, title)

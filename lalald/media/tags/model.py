@@ -1,0 +1,70 @@
+"""Tags as every container has them: fields by name, pictures, chapters. Field names are those of Vorbis comments, in lower case."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Omission(StrEnum):
+    """What a source carries and its results do not."""
+
+    COVER_TOO_LARGE = "cover_too_large"
+    TEXT_TOO_LONG = "text_too_long"
+
+
+class UnsuitableError(Exception):
+    """This file cannot hold tags, or nothing is known of how it would."""
+
+
+class Range(NamedTuple):
+    """Bytes of an open file."""
+
+    descriptor: int
+    start: int
+    size: int
+
+
+Piece = bytes | Range
+Pieces = Iterator[Piece]  # a file as it is written: new bytes, and ranges of files that are copied
+
+
+def size_of(piece: Piece) -> int:
+    return piece.size if isinstance(piece, Range) else len(piece)
+
+
+class Picture(NamedTuple):
+    mime: str  # image/jpeg, image/png and the like
+    kind: int  # as ID3 and FLAC number them: 3 is the front cover
+    description: str
+    data: Range
+
+
+class Chapter(NamedTuple):
+    start_ms: int
+    end_ms: int
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    pictures: tuple[Picture, ...] = ()
+    chapters: tuple[Chapter, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.fields or self.pictures or self.chapters)
+
+    def first(self, name: str) -> str:
+        """The first value of a field, or ''."""
+        return next(iter(self.fields.get(name, ())), "")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTags:
+    """The tags of a source, as far as they are kept for its results."""
+
+    tags: Tags = field(default_factory=Tags)
+    omissions: frozenset[Omission] = frozenset()

@@ -1,0 +1,171 @@
+"""Pages of Ogg: packets as they lie in them, new pages, and other sequence numbers for old ones."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from typing import NamedTuple
+
+from lalald.media.tags.regions import Readable, Scattered, exactly
+
+HEADER_BYTES = 27
+CONTINUED, FIRST = 1, 2
+_MOST_SEGMENTS = 255
+_MOST_HEADER_PAGES = 2000
+_NO_PACKET_ENDS = -1
+
+
+class Page(NamedTuple):
+    start: int
+    flags: int
+    serial: int
+    number: int
+    lacing: bytes  # lengths of packets, in parts of up to 255
+    body: int  # where it starts
+    end: int
+
+
+def page_at(file: Readable, start: int) -> Page:
+    """Raises EOFError, ValueError where there is none."""
+    head = exactly(file, start, HEADER_BYTES)
+    letters, version, flags, _, serial, number, _, count = struct.unpack("<4sBBqIIIB", head)
+    if letters != b"OggS" or version:
+        raise ValueError("no page of Ogg")
+    lacing = exactly(file, start + HEADER_BYTES, count)
+    body = start + HEADER_BYTES + count
+    return Page(start, flags, serial, number, lacing, body, body + sum(lacing))
+
+
+def packets(file: Readable, start: int, serial: int) -> Iterator[tuple[Scattered, Page, bool]]:
+    """The packets of a stream from a page on: each with the page that it ends in, and whether it is the last one there."""
+    parts: list[tuple[int, int]] = []
+    for _ in range(_MOST_HEADER_PAGES):
+        page = page_at(file, start)
+        start = page.end
+        if page.serial != serial:
+            continue
+        offset = page.body
+        for place, size in enumerate(page.lacing):
+            parts.append((offset, size))
+            offset += size
+            if size < 255:
+                yield Scattered(file, _joined(parts)), page, place + 1 == len(page.lacing)
+                parts = []
+    raise ValueError("more header pages than any honest file has")
+
+
+def _joined(parts: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    joined: list[tuple[int, int]] = []
+    for start, size in parts:
+        if joined and sum(joined[-1]) == start:
+            joined[-1] = (joined[-1][0], joined[-1][1] + size)
+        else:
+            joined.append((start, size))
+    return joined
+
+
+def page_count(sizes: Sequence[int], wanted: int) -> int:
+    """How many pages packets of these sizes take: as many as wanted where that can be."""
+    segments = sum(size // 255 + 1 for size in sizes)
+    needed = -(-segments // _MOST_SEGMENTS)
+    return wanted if needed <= wanted <= segments else needed
+
+
+def paged(
+    packets: Iterable[Iterable[bytes]], sizes: Sequence[int], serial: int, number: int, count: int
+) -> Iterator[bytes]:
+    """The packets in so many new pages, numbered from `number` on."""
+    lacing = b"".join(bytes([255] * (size // 255) + [size % 255]) for size in sizes)
+    body = _Joined(part for packet in packets for part in packet)
+    for place in range(count):
+        start, end = place * len(lacing) // count, (place + 1) * len(lacing) // count
+        flags = CONTINUED if start and lacing[start - 1] == 255 else 0
+        here = lacing[start:end]
+        position = 0 if min(here) < 255 else _NO_PACKET_ENDS
+        yield _page(flags, position, serial, number + place, here, body.take(sum(here)))
+
+
+class _Joined:
+    """Parts of bytes, taken in other lengths than they come in."""
+
+    def __init__(self, parts: Iterator[bytes]) -> None:
+        self._parts = parts
+        self._rest = bytearray()
+
+    def take(self, count: int) -> bytes:
+        while len(self._rest) < count:
+            self._rest += next(self._parts)
+        taken = bytes(self._rest[:count])
+        del self._rest[:count]
+        return taken
+
+
+def _page(flags: int, position: int, serial: int, number: int, lacing: bytes, body: bytes) -> bytes:
+    head = struct.pack("<4sBBqIIIB", b"OggS", 0, flags, position, serial, number, 0, len(lacing))
+    page = bytearray(head + lacing + body)
+    page[22:26] = _checksum(page).to_bytes(4, "little")
+    return bytes(page)
+
+
+# The checksum of Ogg is that of zlib without its reflection, from 0 and without a final inversion.
+
+_MASK = 0xFFFFFFFF
+_POLYNOMIAL = 0x04C11DB7
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+
+def _checksum(data: bytes | bytearray) -> int:
+    reflected = zlib.crc32(data.translate(_REVERSED), _MASK) ^ _MASK
+    return int(f"{reflected:032b}"[::-1], 2)
+
+
+def renumber_pages(pages: bytearray, serial: int, shift: int) -> int:
+    """Adds to the numbers of one stream's pages in a buffer. How many bytes of it whole pages take. Raises ValueError on anything else."""
+    start = 0
+    while start + HEADER_BYTES <= len(pages):
+        if not pages.startswith(b"OggS", start):
+            raise ValueError("something between the pages of Ogg")
+        body = start + HEADER_BYTES + pages[start + 26]
+        end = body + sum(pages[start + HEADER_BYTES : body])
+        if max(body, end) > len(pages):
+            break
+        if int.from_bytes(pages[start + 14 : start + 18], "little") == serial:
+            _renumber(pages, start, end - start, shift)
+        start = end
+    return start
+
+
+def _renumber(pages: bytearray, start: int, size: int, shift: int) -> None:
+    """A checksum is linear: what it changes by follows from what the number changes by, and from how many bytes follow it."""
+    old = int.from_bytes(pages[start + 18 : start + 22], "little")
+    number = (old + shift) & _MASK
+    pages[start + 18 : start + 22] = number.to_bytes(4, "little")
+    change = int.from_bytes((old ^ number).to_bytes(4, "little"))
+    following = size - 22 + 4  # bytes; the checksum itself is one of 32 bits, behind all of them
+    change = _product(_product(change, _power(following & 0xFF)), _power_of_256(following >> 8))
+    checksum = int.from_bytes(pages[start + 22 : start + 26], "little") ^ change
+    pages[start + 22 : start + 26] = checksum.to_bytes(4, "little")
+
+
+def _product(other: int, one: int) -> int:
+    """Of two polynomials over GF(2), modulo that of the checksum."""
+    product = 0
+    while other:
+        if other & 1:
+            product ^= one
+        other >>= 1
+        one = ((one << 1) & _MASK) ^ _POLYNOMIAL if one & 0x80000000 else one << 1
+    return product
+
+
+@cache
+def _power(count: int) -> int:
+    """x to the power of 8 · count: what `count` bytes that follow do to a checksum."""
+    return 1 if count == 0 else _product(_power(count - 1), 1 << 8)
+
+
+@cache
+def _power_of_256(count: int) -> int:
+    return 1 if count == 0 else _product(_power_of_256(count - 1), _product(_power(255), 1 << 8))

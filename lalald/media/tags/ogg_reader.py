@@ -1,0 +1,40 @@
+"""Vorbis comments of Ogg: of Vorbis, Opus and FLAC."""
+
+from __future__ import annotations
+
+from lalald.media.tags.collecting import Collector
+from lalald.media.tags.ogg_pages import FIRST, packets, page_at
+from lalald.media.tags.regions import Readable, Region
+from lalald.media.tags.vorbis_reader import read_comments, read_flac_packet
+
+_MOST_STREAMS = 16
+_PREFIXES = {b"\x01vorbis": b"\x03vorbis", b"OpusHead": b"OpusTags"}
+
+
+def read_ogg(file: Readable, collector: Collector) -> None:
+    """The comments of the first sound. Raises EOFError, ValueError, OSError, struct.error on what is damaged."""
+    start = 0
+    for _ in range(_MOST_STREAMS):
+        page = page_at(file, start)
+        if not page.flags & FIRST:
+            return None
+        head = file.read_at(page.body, 16)
+        if head.startswith(b"\x7fFLAC"):
+            return _read_flac(file, page.end, page.serial, collector)
+        for first, prefix in _PREFIXES.items():
+            if head.startswith(first):
+                return _read(file, page.end, page.serial, prefix, collector)
+        start = page.end
+
+
+def _read(file: Readable, start: int, serial: int, prefix: bytes, collector: Collector) -> None:
+    packet, _, _ = next(packets(file, start, serial))
+    if packet.read_at(0, len(prefix)) == prefix:
+        read_comments(Region(packet, len(prefix), packet.size), collector)
+
+
+def _read_flac(file: Readable, start: int, serial: int, collector: Collector) -> None:
+    """Each of FLAC's metadata blocks is a packet."""
+    for packet, _, _ in packets(file, start, serial):
+        if read_flac_packet(packet, collector):
+            return

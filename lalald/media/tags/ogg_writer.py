@@ -1,0 +1,79 @@
+"""Ogg with Vorbis or Opus: new header pages. Pages of sound keep their bytes; if there are more header pages now, their numbers change."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import chain, islice
+from typing import NamedTuple
+
+from lalald.media.bounded_file import BoundedFile
+from lalald.media.tags.model import Pieces, Range, Tags, UnsuitableError
+from lalald.media.tags.ogg_pages import Page, packets, page_at, page_count, paged, renumber_pages
+from lalald.media.tags.regions import Region, Scattered, parts_of
+from lalald.media.tags.vorbis_writer import comment_block, for_opus, picture_comment, vendor_of
+
+_BUFFER_BYTES = 1024 * 1024
+_OPUS = b"OpusTags"
+
+
+class _Headers(NamedTuple):
+    """Of a stream, behind its first page."""
+
+    prefix: bytes  # of the comments
+    vendor: bytes
+    framing: bytes  # behind the comments
+    others: tuple[Scattered, ...]  # packets behind the comments
+    page_count: int
+    end: int
+
+
+def ogg_pieces(file: BoundedFile, descriptor: int, tags: Tags) -> Pieces:
+    """Raises UnsuitableError where it holds anything but one stream of Vorbis or Opus; EOFError, ValueError on what is damaged."""
+    first = page_at(file, 0)
+    headers = _headers(file, first)
+    tags = for_opus(tags) if headers.prefix == _OPUS else tags
+    pictures = [picture_comment(picture) for picture in tags.pictures]
+    block = comment_block(headers.vendor, tags, pictures)
+    text = headers.prefix + next(block)
+    size = len(text) + sum(4 + size for size, _ in pictures) + len(headers.framing)
+    sizes = [size, *(packet.size for packet in headers.others)]
+    count = page_count(sizes, headers.page_count)
+    yield Range(descriptor, 0, first.end)
+    contents = [chain([text], block, [headers.framing]), *map(parts_of, headers.others)]
+    yield from paged(contents, sizes, first.serial, first.number + 1, count)
+    if count == headers.page_count:
+        yield Range(descriptor, headers.end, file.size - headers.end)
+    else:
+        yield from _renumbered(descriptor, headers.end, first.serial, count - headers.page_count)
+
+
+def _headers(file: BoundedFile, first: Page) -> _Headers:
+    head = file.read_at(first.body, 16)
+    if head.startswith(b"OpusHead"):
+        prefix, packet_count, framing = _OPUS, 1, b""
+    elif head.startswith(b"\x01vorbis"):
+        prefix, packet_count, framing = b"\x03vorbis", 2, b"\1"
+    else:
+        raise UnsuitableError("neither Vorbis nor Opus")
+    if page_at(file, first.end).serial != first.serial:
+        raise UnsuitableError("several streams")
+    found = list(islice(packets(file, first.end, first.serial), packet_count))
+    comments, (_, last, is_whole_page) = found[0][0], found[-1]
+    if comments.read_at(0, len(prefix)) != prefix or not is_whole_page:
+        raise UnsuitableError("its comments are not where they belong")
+    vendor = vendor_of(Region(comments, len(prefix), comments.size))
+    others = tuple(packet for packet, _, _ in found[1:])
+    return _Headers(prefix, vendor, framing, others, last.number - first.number, last.end)
+
+
+def _renumbered(descriptor: int, start: int, serial: int, shift: int) -> Iterator[bytes]:
+    """Everything from `start` on, with other numbers in the pages of the stream."""
+    pages = bytearray()
+    while part := os.pread(descriptor, _BUFFER_BYTES, start):
+        start += len(part)
+        pages += part
+        whole = renumber_pages(pages, serial, shift)
+        yield bytes(pages[:whole])
+        del pages[:whole]
+    yield bytes(pages)

@@ -1,0 +1,60 @@
+"""The tags of a source, whatever its container: by its first bytes, never by its name."""
+
+from __future__ import annotations
+
+import errno
+import struct
+from contextlib import suppress
+
+from mutagen import MutagenError
+
+from lalald.media.bounded_file import BoundedFile
+from lalald.media.containers.tags import start_of_audio
+from lalald.media.tags.chunk_reader import read_aiff, read_wave
+from lalald.media.tags.collecting import Collector
+from lalald.media.tags.id3_reader import read_id3, read_id3v1
+from lalald.media.tags.model import SourceTags
+from lalald.media.tags.mp4_reader import read_mp4
+from lalald.media.tags.ogg_reader import read_ogg
+from lalald.media.tags.regions import Region, Spool
+from lalald.media.tags.vorbis_reader import read_flac
+
+_QUICKTIME = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
+
+
+def read_tags(file: BoundedFile, spool: Spool) -> SourceTags:
+    """What a source carries and its results get; nothing where it has no tags, or is of a kind whose tags are not read.
+
+    What is damaged ends the reading; what was found before is kept. Raises OSError where the file cannot be read.
+    """
+    collector = Collector(spool)
+    try:
+        _read(file, collector)
+    except OSError as error:
+        if error.errno not in (None, errno.EFBIG):  # those are about its content
+            raise
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001, S110 - parsers fed with hostile bytes fail in every way there is
+        pass
+    return collector.source_tags()
+
+
+def _read(file: BoundedFile, collector: Collector) -> None:
+    start = start_of_audio(file)
+    if start:
+        with suppress(EOFError, ValueError, OverflowError, MutagenError, struct.error):
+            read_id3(Region(file, 0, start), collector)  # some programs stack several: the first one counts
+    head = file.read_at(start, 12)
+    if head[:4] == b"fLaC":
+        read_flac(file, start, collector)
+    elif head[:4] == b"OggS":
+        read_ogg(file, collector)
+    elif head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:] == b"WAVE":
+        read_wave(file, collector)
+    elif head[:4] == b"FORM" and head[8:] in (b"AIFF", b"AIFC"):
+        read_aiff(file, collector)
+    elif head[4:8] in _QUICKTIME:
+        read_mp4(file, collector)
+    elif not start:
+        read_id3v1(file.read_at(max(0, file.size - 128), 128), collector)

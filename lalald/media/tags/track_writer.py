@@ -1,0 +1,43 @@
+"""The tags of a result in its container's own way. Each writer reads the track's headers, and says what the tagged file is made of."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+from lalald.media.bounded_file import BoundedFile
+from lalald.media.containers.tags import start_of_audio
+from lalald.media.tags.chunk_writer import aiff_pieces, wave_pieces
+from lalald.media.tags.id3_writer import mp3_pieces
+from lalald.media.tags.model import Pieces, Tags, UnsuitableError
+from lalald.media.tags.mp4_writer import mp4_pieces
+from lalald.media.tags.ogg_writer import ogg_pieces
+from lalald.media.tags.vorbis_writer import flac_pieces
+
+_Writer = Callable[[BoundedFile, int, Tags], Pieces]
+
+
+def tagged(file: BoundedFile, descriptor: int, tags: Tags) -> Pieces:
+    """The pieces of the track with these tags, and without any that it has; its sound stays as it is, byte for byte.
+
+    Raises UnsuitableError, at once or while the pieces are taken, where the file cannot hold tags; OSError.
+    """
+    writer = _writer(file)
+    try:
+        yield from writer(file, descriptor, tags)
+    except (EOFError, ValueError, OverflowError, struct.error) as error:
+        raise UnsuitableError(f"it is damaged: {error}") from error
+
+
+def _writer(file: BoundedFile) -> _Writer:
+    """By the first bytes, never by the name."""
+    head = file.read_at(0, 12)
+    if head[:4] == b"OggS":
+        return ogg_pieces
+    if head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:] == b"WAVE":
+        return wave_pieces
+    if head[:4] == b"FORM" and head[8:] in (b"AIFF", b"AIFC"):
+        return aiff_pieces
+    if head[4:8] == b"ftyp":
+        return mp4_pieces
+    return flac_pieces if file.read_at(start_of_audio(file), 4) == b"fLaC" else mp3_pieces
