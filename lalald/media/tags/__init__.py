@@ -1,1 +1,1 @@
-"""What a source's tags say, and the same written into its results: in each container's own way, from untrusted bytes, in constant memory."""
+"""What a source's tags say, and the same in its results, in each container's own way: from untrusted bytes, in constant memory."""

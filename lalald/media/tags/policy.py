@@ -23,7 +23,8 @@ _DROPPED = re.compile(
     | musicbrainz.* (?<! musicbrainzartistid) (?<! musicbrainzalbumartistid) | musicip.* | mcn | discogs.* | spotify.*
     | encod(?:er|ing|edby|ersettings|eroptions|edusing|erversion|ingtool|ingtime|ingparams) .* | tool | vendor | software
     | itun.* | gapless.* | mp3gain.* | .*peak | .*loudness.* | r128.*
-    | cuesheet | majorbrand | minorversion | compatiblebrands | waveformat.* | length | duration | filesize | metadatablockpicture | coverart.*
+    | cuesheet | majorbrand | minorversion | compatiblebrands | waveformat.* | length | duration | filesize
+    | metadatablockpicture | coverart.*
     """,
     re.VERBOSE,
 )

@@ -6,13 +6,13 @@ import struct
 from collections.abc import Callable
 
 from lalald.media.bounded_file import BoundedFile
-from lalald.media.containers.tags import start_of_audio
-from lalald.media.tags.chunk_writer import aiff_pieces, wave_pieces
-from lalald.media.tags.id3_writer import mp3_pieces
+from lalald.media.containers.tag_blocks import start_of_audio
 from lalald.media.tags.model import Pieces, Tags, UnsuitableError
-from lalald.media.tags.mp4_writer import mp4_pieces
-from lalald.media.tags.ogg_writer import ogg_pieces
-from lalald.media.tags.vorbis_writer import flac_pieces
+from lalald.media.tags.writers.chunk_writer import aiff_pieces, wave_pieces
+from lalald.media.tags.writers.id3_writer import mp3_pieces
+from lalald.media.tags.writers.mp4_writer import mp4_pieces
+from lalald.media.tags.writers.ogg_writer import ogg_pieces
+from lalald.media.tags.writers.vorbis_writer import flac_pieces
 
 _Writer = Callable[[BoundedFile, int, Tags], Pieces]
 

@@ -11,7 +11,7 @@ from lalald.media.bounded_file import BoundedFile
 from lalald.media.tags.model import Pieces, Range, Tags, UnsuitableError
 from lalald.media.tags.ogg_pages import Page, packets, page_at, page_count, paged, renumber_pages
 from lalald.media.tags.regions import Region, Scattered, parts_of
-from lalald.media.tags.vorbis_writer import comment_block, for_opus, picture_comment, vendor_of
+from lalald.media.tags.writers.vorbis_writer import comment_block, for_opus, picture_comment, vendor_of
 
 _BUFFER_BYTES = 1024 * 1024
 _OPUS = b"OpusTags"

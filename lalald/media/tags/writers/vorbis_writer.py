@@ -8,11 +8,11 @@ import struct
 from collections.abc import Iterator, Sequence
 
 from lalald.media.bounded_file import BoundedFile
-from lalald.media.containers.tags import start_of_audio
+from lalald.media.containers.tag_blocks import start_of_audio
 from lalald.media.tags.fields import free_name
 from lalald.media.tags.model import Picture, Piece, Pieces, Range, Tags, UnsuitableError, size_of
+from lalald.media.tags.readers.vorbis_reader import OPUS_REFERENCE_DB, flac_blocks
 from lalald.media.tags.regions import COPIED_AT_ONCE_BYTES, Readable, exactly
-from lalald.media.tags.vorbis_reader import OPUS_REFERENCE_DB, flac_blocks
 
 _STREAMINFO, _PADDING, _VORBIS_COMMENT, _PICTURE = 0, 1, 4, 6
 _LAST = 0x80

@@ -9,15 +9,15 @@ from contextlib import suppress
 from mutagen import MutagenError
 
 from lalald.media.bounded_file import BoundedFile
-from lalald.media.containers.tags import start_of_audio
-from lalald.media.tags.chunk_reader import read_aiff, read_wave
-from lalald.media.tags.collecting import Collector
-from lalald.media.tags.id3_reader import read_id3, read_id3v1
+from lalald.media.containers.tag_blocks import start_of_audio
 from lalald.media.tags.model import SourceTags
-from lalald.media.tags.mp4_reader import read_mp4
-from lalald.media.tags.ogg_reader import read_ogg
+from lalald.media.tags.readers.chunk_reader import read_aiff, read_wave
+from lalald.media.tags.readers.collecting import Collector
+from lalald.media.tags.readers.id3_reader import read_id3, read_id3v1
+from lalald.media.tags.readers.mp4_reader import read_mp4
+from lalald.media.tags.readers.ogg_reader import read_ogg
+from lalald.media.tags.readers.vorbis_reader import read_flac
 from lalald.media.tags.regions import Region, Spool
-from lalald.media.tags.vorbis_reader import read_flac
 
 _QUICKTIME = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 

@@ -8,10 +8,10 @@ from typing import Literal
 
 from lalald.media.bounded_file import BoundedFile
 from lalald.media.containers.chunks import Chunk, chunks
-from lalald.media.tags.chunk_reader import AIFF_TEXTS, ID3_NAMES
 from lalald.media.tags.fields import FIELDS
-from lalald.media.tags.id3_writer import id3_pieces
 from lalald.media.tags.model import Piece, Pieces, Range, Tags, UnsuitableError, size_of
+from lalald.media.tags.readers.chunk_reader import AIFF_TEXTS, ID3_NAMES
+from lalald.media.tags.writers.id3_writer import id3_pieces
 
 _MOST_BYTES = 0xFFFFFFFF
 _MOST_INFO_BYTES = 4096  # of a text: readers of INFO expect short ones

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from lalald.media.bounded_file import BoundedFile
 from lalald.media.tags.fields import BY_NAME, free_name
 from lalald.media.tags.model import Picture, Piece, Pieces, Range, Tags, UnsuitableError, size_of
-from lalald.media.tags.mp4_reader import Atom, atoms, child
+from lalald.media.tags.readers.mp4_reader import Atom, atoms, child
 from lalald.media.tags.regions import Readable
 
 _MOST_MOOV_BYTES = 16 * 1024 * 1024

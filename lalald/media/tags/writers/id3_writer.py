@@ -10,10 +10,10 @@ from typing import Any
 from mutagen import id3
 
 from lalald.media.bounded_file import BoundedFile
-from lalald.media.containers.tags import end_of_audio, start_of_audio
+from lalald.media.containers.tag_blocks import end_of_audio, start_of_audio
 from lalald.media.tags.fields import BY_NAME, free_name
-from lalald.media.tags.id3_reader import sync_safe_bytes
 from lalald.media.tags.model import Picture, Piece, Pieces, Range, Tags, UnsuitableError, size_of
+from lalald.media.tags.readers.id3_reader import sync_safe_bytes
 
 _UTF8 = id3.Encoding.UTF8
 _PADDING_BYTES = 1024  # for programs that change a tag in place
@@ -67,16 +67,16 @@ def _frames(name: str, values: list[str], tags: Tags) -> Iterator[Any]:
     """mutagen's classes are untyped."""
     if name in ("tracknumber", "discnumber"):
         total = tags.first({"tracknumber": "tracktotal", "discnumber": "disctotal"}[name])
-        frame = id3.TRCK if name == "tracknumber" else id3.TPOS
-        yield frame(encoding=_UTF8, text=[f"{values[0]}/{total}" if total else values[0]])
+        numbers = id3.TRCK if name == "tracknumber" else id3.TPOS
+        yield numbers(encoding=_UTF8, text=[f"{values[0]}/{total}" if total else values[0]])
     elif name == "comment":
         yield id3.COMM(encoding=_UTF8, lang="eng", desc="", text=values)
     elif name == "lyrics":
         yield id3.USLT(encoding=_UTF8, lang="eng", desc="", text="\n\n".join(values))
     elif name in ("date", "originaldate"):
-        frame = id3.TDRC if name == "date" else id3.TDOR
+        times = id3.TDRC if name == "date" else id3.TDOR
         if dates := [date for value in values if (date := _date(value))]:
-            yield frame(encoding=_UTF8, text=dates)
+            yield times(encoding=_UTF8, text=dates)
     elif name not in ("tracktotal", "disctotal"):
         yield _frame(name, values)
 

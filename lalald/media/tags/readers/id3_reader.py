@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from mutagen import id3
 
-from lalald.media.tags.collecting import MOST_PICTURE_BYTES, Collector
 from lalald.media.tags.fields import BY_ID3, field_name
 from lalald.media.tags.model import Chapter, Omission
+from lalald.media.tags.readers.collecting import MOST_PICTURE_BYTES, Collector
 from lalald.media.tags.regions import Readable, Region, exactly, parts_of
 from lalald.media.tags.text import MOST_TEXT_BYTES, legacy_encoding
 
@@ -90,9 +90,8 @@ def _frames(tag: Readable, version: int, flags: int, collector: Collector) -> It
         if len(head) < head_bytes or not name.isalnum():
             return
         size = _frame_size(tag, offset, head, version)
-        body: Readable | None = Region(tag, offset + head_bytes, size)
-        if version > 2:
-            body = _unpacked(body, head[8:10], version, collector)
+        region = Region(tag, offset + head_bytes, size)
+        body = region if version == 2 else _unpacked(region, head[8:10], version, collector)
         offset += head_bytes + size
         if body is not None and body.size:
             yield _Frame(name, _header(name, body.size, version), body)

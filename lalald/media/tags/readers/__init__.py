@@ -1,0 +1,1 @@
+"""What sources say, read from untrusted bytes: bounded reads, nothing large ever loaded."""

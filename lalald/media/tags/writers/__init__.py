@@ -1,0 +1,1 @@
+"""Tags written into results: each writer says what the tagged file is made of, and copies nothing itself."""
