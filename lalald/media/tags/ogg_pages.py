@@ -105,7 +105,7 @@ class _Joined:
 def _page(flags: int, position: int, serial: int, number: int, lacing: bytes, body: bytes) -> bytes:
     head = struct.pack("<4sBBqIIIB", b"OggS", 0, flags, position, serial, number, 0, len(lacing))
     page = bytearray(head + lacing + body)
-    page[22:26] = _checksum(page).to_bytes(4, "little")
+    page[22:26] = page_checksum(page).to_bytes(4, "little")
     return bytes(page)
 
 
@@ -116,7 +116,9 @@ _POLYNOMIAL = 0x04C11DB7
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
-def _checksum(data: bytes | bytearray) -> int:
+def page_checksum(page: bytearray) -> int:
+    """That of a page, whatever it has now."""
+    data = page[:22] + bytes(4) + page[26:]
     reflected = zlib.crc32(data.translate(_REVERSED), _MASK) ^ _MASK
     return int(f"{reflected:032b}"[::-1], 2)
 

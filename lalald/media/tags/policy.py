@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from lalald.media.tags.model import Tags
+from lalald.media.tags.tag_model import Tags
 from lalald.media.tags.text import MOST_TEXT_BYTES, cleaned
 
 TITLE_PLACEHOLDERS = frozenset({"title", "label", "name", "type", "task", "rule", "mode"})

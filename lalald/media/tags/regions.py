@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import os
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
-from lalald.media.tags.model import Range
+from lalald.media.tags.tag_model import Range
 
 COPIED_AT_ONCE_BYTES = 48 * 1024  # whole groups of base64
 
@@ -78,25 +78,33 @@ class Base64:
 
 
 class Spool:
-    """A temporary file that keeps large parts of a source at hand. It belongs to the caller, who removes it."""
+    """A temporary file that keeps large parts of a source at hand, made when there is something to keep."""
 
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
+    def __init__(self, make: Callable[[], int]) -> None:
+        """`make` opens a file that has no name, and returns its descriptor. It is closed once nothing refers to the spool."""
+        self._make = make
+        self._descriptor = -1
         self.size = 0
 
-    def read_at(self, offset: int, count: int) -> bytes:
-        return os.pread(self.descriptor, max(0, min(count, self.size - offset)), offset)
+    def __del__(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
 
-    def add(self, parts: Iterator[bytes]) -> Range:
+    def read_at(self, offset: int, count: int) -> bytes:
+        return os.pread(self._descriptor, max(0, min(count, self.size - offset)), offset)
+
+    def add(self, parts: Iterable[bytes]) -> Range:
         """Raises OSError."""
+        if self._descriptor < 0:
+            self._descriptor = self._make()
         start = self.size
         for part in parts:
             left = memoryview(part)
             while left:
-                written = os.pwrite(self.descriptor, left, self.size)
+                written = os.pwrite(self._descriptor, left, self.size)
                 self.size += written
                 left = left[written:]
-        return Range(self.descriptor, start, self.size - start)
+        return Range(self._descriptor, start, self.size - start, self)
 
     def keep(self, region: Readable) -> Range:
         """A copy of it. Raises OSError, and EOFError where it ends early."""
@@ -104,6 +112,21 @@ class Spool:
         if kept.size != region.size:
             raise EOFError
         return kept
+
+
+class _File:
+    """A range of an open file."""
+
+    def __init__(self, of: Range) -> None:
+        self._range = of
+        self.size = of.size
+
+    def read_at(self, offset: int, count: int) -> bytes:
+        return os.pread(self._range.descriptor, max(0, min(count, self.size - offset)), self._range.start + offset)
+
+
+def region_of(kept: Range) -> Readable:
+    return _File(kept)
 
 
 def parts_of(region: Readable) -> Iterator[bytes]:

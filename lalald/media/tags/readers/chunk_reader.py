@@ -5,10 +5,10 @@ from __future__ import annotations
 from lalald.media.bounded_file import BoundedFile
 from lalald.media.containers.chunks import chunks
 from lalald.media.tags.fields import BY_INFO
-from lalald.media.tags.model import Omission
 from lalald.media.tags.readers.collecting import Collector
 from lalald.media.tags.readers.id3_reader import id3_size, read_id3
 from lalald.media.tags.regions import Region
+from lalald.media.tags.tag_model import Omission
 from lalald.media.tags.text import MOST_TEXT_BYTES, legacy_encoding
 
 ID3_NAMES = (b"id3 ", b"ID3 ", b"ID32")

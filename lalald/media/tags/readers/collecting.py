@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lalald.media.tags.fields import numbered
-from lalald.media.tags.model import Chapter, Omission, Picture, SourceTags, Tags
 from lalald.media.tags.policy import is_kept
 from lalald.media.tags.regions import Readable, Spool
+from lalald.media.tags.tag_model import Chapter, Omission, Picture, SourceTags, Tags
 from lalald.media.tags.text import MOST_FIELDS, MOST_VALUES, cleaned, is_too_long
 
 MOST_PICTURE_BYTES = 4 * 1024 * 1024

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from mutagen import id3
 
 from lalald.media.tags.fields import BY_ID3, field_name
-from lalald.media.tags.model import Chapter, Omission
 from lalald.media.tags.readers.collecting import MOST_PICTURE_BYTES, Collector
 from lalald.media.tags.regions import Readable, Region, exactly, parts_of
+from lalald.media.tags.tag_model import Chapter, Omission
 from lalald.media.tags.text import MOST_TEXT_BYTES, legacy_encoding
 
 _MOST_FRAMES = 4000
@@ -38,11 +38,11 @@ def read_id3(tag: Readable, collector: Collector) -> None:
         if frame.name in (b"PIC", b"APIC"):
             _picture(frame, version, collector)
         elif frame.name.decode("latin-1").startswith(_READ):
-            loaded += frame.body.size
-            if frame.body.size > _MOST_FRAME_BYTES or loaded > _MOST_LOADED_BYTES:
+            if frame.body.size > min(_MOST_FRAME_BYTES, _MOST_LOADED_BYTES - loaded):
                 collector.omit(Omission.TEXT_TOO_LONG)
-            else:
-                small.append(frame.header + frame.body.read_at(0, frame.body.size))
+                continue
+            loaded += frame.body.size
+            small.append(frame.header + frame.body.read_at(0, frame.body.size))
     _read_frames(version, b"".join(small), collector)
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from lalald.media.tags.fields import BY_MP4, field_name
-from lalald.media.tags.model import Chapter, Omission
 from lalald.media.tags.readers.collecting import Collector
 from lalald.media.tags.regions import Readable, Region, exactly
+from lalald.media.tags.tag_model import Chapter, Omission
 from lalald.media.tags.text import MOST_TEXT_BYTES
 
 _MOST_ATOMS = 4000

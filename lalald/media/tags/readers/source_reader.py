@@ -10,7 +10,6 @@ from mutagen import MutagenError
 
 from lalald.media.bounded_file import BoundedFile
 from lalald.media.containers.tag_blocks import start_of_audio
-from lalald.media.tags.model import SourceTags
 from lalald.media.tags.readers.chunk_reader import read_aiff, read_wave
 from lalald.media.tags.readers.collecting import Collector
 from lalald.media.tags.readers.id3_reader import read_id3, read_id3v1
@@ -18,6 +17,7 @@ from lalald.media.tags.readers.mp4_reader import read_mp4
 from lalald.media.tags.readers.ogg_reader import read_ogg
 from lalald.media.tags.readers.vorbis_reader import read_flac
 from lalald.media.tags.regions import Region, Spool
+from lalald.media.tags.tag_model import SourceTags
 
 _QUICKTIME = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 

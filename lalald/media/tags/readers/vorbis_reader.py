@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from lalald.media.tags.fields import field_name
-from lalald.media.tags.model import Chapter, Omission
 from lalald.media.tags.readers.collecting import Collector
 from lalald.media.tags.regions import Base64, Readable, Region, exactly
+from lalald.media.tags.tag_model import Chapter, Omission
 from lalald.media.tags.text import MOST_TEXT_BYTES
 
 _MOST_COMMENTS = 4000

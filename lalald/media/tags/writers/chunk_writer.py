@@ -9,8 +9,8 @@ from typing import Literal
 from lalald.media.bounded_file import BoundedFile
 from lalald.media.containers.chunks import Chunk, chunks
 from lalald.media.tags.fields import FIELDS
-from lalald.media.tags.model import Piece, Pieces, Range, Tags, UnsuitableError, size_of
 from lalald.media.tags.readers.chunk_reader import AIFF_TEXTS, ID3_NAMES
+from lalald.media.tags.tag_model import Piece, Pieces, Range, Tags, UnwritableError, size_of
 from lalald.media.tags.writers.id3_writer import id3_pieces
 
 _MOST_BYTES = 0xFFFFFFFF
@@ -18,9 +18,9 @@ _MOST_INFO_BYTES = 4096  # of a text: readers of INFO expect short ones
 
 
 def wave_pieces(file: BoundedFile, descriptor: int, tags: Tags) -> Pieces:
-    """Raises UnsuitableError where its chunks cannot be followed, or would become larger than they can say."""
+    """Raises UnwritableError where its chunks cannot be followed, or would become larger than they can say."""
     kept = [chunk for chunk in _whole(file, "<") if not _is_wave_tag(file, chunk)]
-    added = [*_chunk(b"LIST", [b"INFO", *_info(tags)], "<"), *_chunk(b"id3 ", id3_pieces(tags), "<")]
+    added = [*_chunk(b"LIST", _info(tags), "<"), *_chunk(b"id3 ", id3_pieces(tags), "<")]
     size = 4 + sum(8 + chunk.size + chunk.size % 2 for chunk in kept) + sum(map(size_of, added))
     is_long = kept[0].name == b"ds64"
     yield file.read_at(0, 4) + (struct.pack("<I", _MOST_BYTES) if is_long else _counted(size, "<")) + b"WAVE"
@@ -52,19 +52,19 @@ def _whole(file: BoundedFile, order: _Order) -> list[Chunk]:
             break  # zeros, or an ID3v1 tag, behind the last chunk
         size = _long_size(file) if chunk.name == b"data" and chunk.size == _MOST_BYTES else chunk.size
         if chunk.start + size > file.size:
-            raise UnsuitableError("a chunk reaches beyond the end of the file")
+            raise UnwritableError("a chunk reaches beyond the end of the file")
         found.append(chunk._replace(size=size))
         if size != chunk.size:
             break  # what follows was read at the wrong offset; files of this size have nothing there
     if not any(chunk.name in (b"data", b"SSND") for chunk in found):
-        raise UnsuitableError("there is no sound in it")
+        raise UnwritableError("there is no sound in it")
     return found
 
 
 def _long_size(file: BoundedFile) -> int:
     """Of the sound of a file beyond 4 GB, from its `ds64` chunk."""
     if file.read_at(12, 4) != b"ds64":
-        raise UnsuitableError("its length is not known")
+        raise UnwritableError("its length is not known")
     return int.from_bytes(file.read_at(28, 8), "little")
 
 
@@ -83,6 +83,8 @@ def _copied(descriptor: int, kept: list[Chunk], order: _Order) -> Iterator[Piece
 
 def _chunk(name: bytes, pieces: Iterator[Piece] | list[bytes], order: _Order) -> Iterator[Piece]:
     body = list(pieces)
+    if not body:
+        return
     size = sum(map(size_of, body))
     yield name + _counted(size, order)
     yield from body
@@ -92,11 +94,13 @@ def _chunk(name: bytes, pieces: Iterator[Piece] | list[bytes], order: _Order) ->
 
 def _counted(size: int, order: _Order) -> bytes:
     if size > _MOST_BYTES:
-        raise UnsuitableError("it would become larger than 4 GB")
+        raise UnwritableError("it would become larger than 4 GB")
     return struct.pack(f"{order}I", size)
 
 
 def _info(tags: Tags) -> Iterator[bytes]:
+    if tags:
+        yield b"INFO"
     for field in FIELDS:
         if field.info and (values := tags.fields.get(field.name)):
             text = "; ".join(values).encode()[:_MOST_INFO_BYTES].decode("utf-8", "ignore").encode() + b"\0"

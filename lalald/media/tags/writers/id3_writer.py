@@ -12,8 +12,8 @@ from mutagen import id3
 from lalald.media.bounded_file import BoundedFile
 from lalald.media.containers.tag_blocks import end_of_audio, start_of_audio
 from lalald.media.tags.fields import BY_NAME, free_name
-from lalald.media.tags.model import Picture, Piece, Pieces, Range, Tags, UnsuitableError, size_of
 from lalald.media.tags.readers.id3_reader import sync_safe_bytes
+from lalald.media.tags.tag_model import Picture, Piece, Pieces, Range, Tags, UnsuitableError, size_of
 
 _UTF8 = id3.Encoding.UTF8
 _PADDING_BYTES = 1024  # for programs that change a tag in place
@@ -21,6 +21,7 @@ _DATE = re.compile(r"\d{4}(?:-\d\d(?:-\d\d(?:[T ]\d\d(?::\d\d(?::\d\d)?)?)?)?)?"
 _YEAR = re.compile(r"(?<!\d)\d{4}(?!\d)")
 _NO_OFFSET = 0xFFFFFFFF
 _TOP_LEVEL, _ORDERED = 2, 1
+_MOST_IN_A_TABLE = 255
 
 
 def mp3_pieces(file: BoundedFile, descriptor: int, tags: Tags) -> Pieces:
@@ -36,6 +37,9 @@ def mp3_pieces(file: BoundedFile, descriptor: int, tags: Tags) -> Pieces:
 
 
 def id3_pieces(tags: Tags) -> Pieces:
+    """The tag; nothing where there is nothing to say."""
+    if not tags:
+        return
     frames = _text_frames(tags)
     pictures = [piece for picture in tags.pictures for piece in _picture(picture)]
     size = len(frames) + sum(size_of(piece) for piece in pictures) + _PADDING_BYTES
@@ -51,15 +55,18 @@ def _picture(picture: Picture) -> Iterator[Piece]:
 
 
 def _text_frames(tags: Tags) -> bytes:
-    found: Any = id3.ID3()
-    for name, values in tags.fields.items():
-        for frame in _frames(name, list(values), tags):
-            found.add(frame)
-    _add_chapters(tags, found)
-    if not found:
+    fields = [frame for name, values in tags.fields.items() for frame in _frames(name, list(values), tags)]
+    return _rendered(fields) + b"".join(_rendered([frame]) for frame in _chapters(tags))
+
+
+def _rendered(frames: list[Any]) -> bytes:
+    """mutagen puts them in an order of its own."""
+    if not frames:
         return b""
-    target = io.BytesIO()
-    found.save(target, v1=0, v2_version=4, padding=lambda _: 0)
+    tag, target = id3.ID3(), io.BytesIO()
+    for frame in frames:
+        tag.add(frame)
+    tag.save(target, v1=0, v2_version=4, padding=lambda _: 0)
     return target.getvalue()[10:]
 
 
@@ -93,19 +100,16 @@ def _frame(name: str, values: list[str]) -> Any:
     return id3.TXXX(encoding=_UTF8, desc=frame.removeprefix("TXXX:") or free_name(name), text=values)
 
 
-def _add_chapters(tags: Tags, found: Any) -> None:
+def _chapters(tags: Tags) -> Iterator[Any]:
+    """In the order of time: some programs show them as they come. A table of contents counts its chapters in a byte."""
     names = [f"chp{number}" for number in range(len(tags.chapters))]
+    for part in range(0, len(names), _MOST_IN_A_TABLE):
+        flags = _ORDERED if part else _ORDERED | _TOP_LEVEL
+        children = names[part : part + _MOST_IN_A_TABLE]
+        yield id3.CTOC(
+            element_id=f"toc{part // _MOST_IN_A_TABLE or ''}", flags=flags, child_element_ids=children, sub_frames=[]
+        )
     for name, chapter in zip(names, tags.chapters, strict=True):
         title = [id3.TIT2(encoding=_UTF8, text=[chapter.title])] if chapter.title else []
         times = {"start_time": chapter.start_ms, "end_time": chapter.end_ms}
-        found.add(id3.CHAP(element_id=name, **times, start_offset=_NO_OFFSET, end_offset=_NO_OFFSET, sub_frames=title))
-    for part in range(0, len(names), 255):  # a table of contents counts its chapters in a byte
-        flags = _ORDERED | (_TOP_LEVEL if part == 0 else 0)
-        found.add(
-            id3.CTOC(
-                element_id=f"toc{part // 255 or ''}",
-                flags=flags,
-                child_element_ids=names[part : part + 255],
-                sub_frames=[],
-            )
-        )
+        yield id3.CHAP(element_id=name, **times, start_offset=_NO_OFFSET, end_offset=_NO_OFFSET, sub_frames=title)

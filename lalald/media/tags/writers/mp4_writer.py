@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from lalald.media.bounded_file import BoundedFile
 from lalald.media.tags.fields import BY_NAME, free_name
-from lalald.media.tags.model import Picture, Piece, Pieces, Range, Tags, UnsuitableError, size_of
 from lalald.media.tags.readers.mp4_reader import Atom, atoms, child
 from lalald.media.tags.regions import Readable
+from lalald.media.tags.tag_model import Picture, Piece, Pieces, Range, Tags, UnwritableError, size_of
 
 _MOST_MOOV_BYTES = 16 * 1024 * 1024
 _PARENTS = (b"trak", b"mdia", b"minf", b"stbl")
@@ -24,13 +24,13 @@ _OWN_NAMES = (b"iTunSMPB", b"Encoding Params", b"encoder")
 
 
 def mp4_pieces(file: BoundedFile, descriptor: int, tags: Tags) -> Pieces:
-    """Raises UnsuitableError where it is in fragments, or larger than its offsets can say; EOFError, ValueError on what is damaged."""
+    """Raises UnwritableError where it is in fragments, or larger than its offsets can say; EOFError, ValueError on what is damaged."""
     found = list(atoms(file))
     moov = next((atom for atom in found if atom.name == b"moov"), None)
     if moov is None or any(atom.name in (b"moof", b"mfra", b"sidx") for atom in found):
-        raise UnsuitableError("it is in fragments")
+        raise UnwritableError("it is in fragments")
     if moov.size > _MOST_MOOV_BYTES:
-        raise UnsuitableError("its tables are too long")
+        raise UnwritableError("its tables are too long")
     user_data = list(_user_data(moov, tags))
     children = [atom for atom in atoms(moov.body) if atom.name not in (b"udta", b"meta", b"free")]
     size = 8 + sum(atom.size for atom in children) + sum(map(size_of, user_data))
@@ -65,7 +65,7 @@ def _shift_offsets(atom: memoryview, name: bytes, behind: int, shift: int) -> No
         while start + 8 <= len(atom):
             size = int.from_bytes(atom[start : start + 4])
             if size < 8:
-                raise UnsuitableError("an atom of another kind than its tables have")
+                raise UnwritableError("an atom of another kind than its tables have")
             _shift_offsets(atom[start : start + size], bytes(atom[start + 4 : start + 8]), behind, shift)
             start += size
 
@@ -80,7 +80,7 @@ def _shift_table(table: memoryview, count: int, kind: str, behind: int, shift: i
     try:
         moved = array(kind, [offset + shift if offset >= behind else offset for offset in offsets])
     except OverflowError as error:
-        raise UnsuitableError("it would become larger than its offsets can say") from error
+        raise UnwritableError("it would become larger than its offsets can say") from error
     if sys.byteorder == "little":
         moved.byteswap()
     table[: count * offsets.itemsize] = moved.tobytes()

@@ -8,9 +8,9 @@ from itertools import chain, islice
 from typing import NamedTuple
 
 from lalald.media.bounded_file import BoundedFile
-from lalald.media.tags.model import Pieces, Range, Tags, UnsuitableError
 from lalald.media.tags.ogg_pages import Page, packets, page_at, page_count, paged, renumber_pages
 from lalald.media.tags.regions import Region, Scattered, parts_of
+from lalald.media.tags.tag_model import Pieces, Range, Tags, UnsuitableError, UnwritableError
 from lalald.media.tags.writers.vorbis_writer import comment_block, for_opus, picture_comment, vendor_of
 
 _BUFFER_BYTES = 1024 * 1024
@@ -61,7 +61,7 @@ def _headers(file: BoundedFile, first: Page) -> _Headers:
     found = list(islice(packets(file, first.end, first.serial), packet_count))
     comments, (_, last, is_whole_page) = found[0][0], found[-1]
     if comments.read_at(0, len(prefix)) != prefix or not is_whole_page:
-        raise UnsuitableError("its comments are not where they belong")
+        raise UnwritableError("its comments are not where they belong")
     vendor = vendor_of(Region(comments, len(prefix), comments.size))
     others = tuple(packet for packet, _, _ in found[1:])
     return _Headers(prefix, vendor, framing, others, last.number - first.number, last.end)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from lalald.media.bounded_file import BoundedFile
 from lalald.media.containers.tag_blocks import start_of_audio
-from lalald.media.tags.model import Pieces, Tags, UnsuitableError
+from lalald.media.tags.tag_model import Pieces, Tags, UnwritableError
 from lalald.media.tags.writers.chunk_writer import aiff_pieces, wave_pieces
 from lalald.media.tags.writers.id3_writer import mp3_pieces
 from lalald.media.tags.writers.mp4_writer import mp4_pieces
@@ -20,13 +20,13 @@ _Writer = Callable[[BoundedFile, int, Tags], Pieces]
 def tagged(file: BoundedFile, descriptor: int, tags: Tags) -> Pieces:
     """The pieces of the track with these tags, and without any that it has; its sound stays as it is, byte for byte.
 
-    Raises UnsuitableError, at once or while the pieces are taken, where the file cannot hold tags; OSError.
+    Raises, at once or while the pieces are taken, UnsuitableError, UnwritableError, and OSError.
     """
     writer = _writer(file)
     try:
         yield from writer(file, descriptor, tags)
     except (EOFError, ValueError, OverflowError, struct.error) as error:
-        raise UnsuitableError(f"it is damaged: {error}") from error
+        raise UnwritableError(f"it is damaged: {error}") from error
 
 
 def _writer(file: BoundedFile) -> _Writer:

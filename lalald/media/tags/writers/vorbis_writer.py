@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import base64
-import os
 import struct
 from collections.abc import Iterator, Sequence
 
 from lalald.media.bounded_file import BoundedFile
 from lalald.media.containers.tag_blocks import start_of_audio
 from lalald.media.tags.fields import free_name
-from lalald.media.tags.model import Picture, Piece, Pieces, Range, Tags, UnsuitableError, size_of
 from lalald.media.tags.readers.vorbis_reader import OPUS_REFERENCE_DB, flac_blocks
-from lalald.media.tags.regions import COPIED_AT_ONCE_BYTES, Readable, exactly
+from lalald.media.tags.regions import Readable, exactly, parts_of, region_of
+from lalald.media.tags.tag_model import Picture, Piece, Pieces, Range, Tags, UnwritableError, size_of
 
 _STREAMINFO, _PADDING, _VORBIS_COMMENT, _PICTURE = 0, 1, 4, 6
 _LAST = 0x80
@@ -44,7 +43,7 @@ def _block(kind: int, pieces: Iterator[Piece]) -> Iterator[Piece]:
     body = list(pieces)
     size = sum(map(size_of, body))
     if size >= 1 << 24:
-        raise UnsuitableError("a block of FLAC holds 16 MB")
+        raise UnwritableError("a block of FLAC holds 16 MB")
     yield bytes([kind]) + size.to_bytes(3)
     yield from body
 
@@ -107,12 +106,7 @@ def _loaded(pieces: Iterator[Piece]) -> Iterator[bytes]:
         if isinstance(piece, bytes):
             yield piece
             continue
-        for offset in range(0, piece.size, COPIED_AT_ONCE_BYTES):
-            count = min(COPIED_AT_ONCE_BYTES, piece.size - offset)
-            part = os.pread(piece.descriptor, count, piece.start + offset)
-            if len(part) < count:
-                raise EOFError
-            yield part
+        yield from parts_of(region_of(piece))
 
 
 def for_opus(tags: Tags) -> Tags:

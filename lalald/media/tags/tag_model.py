@@ -16,7 +16,11 @@ class Omission(StrEnum):
 
 
 class UnsuitableError(Exception):
-    """This file cannot hold tags, or nothing is known of how it would."""
+    """A file of this kind cannot hold tags, or nothing is known of how it would."""
+
+
+class UnwritableError(Exception):
+    """Files of this kind hold tags; this one cannot get any: it is damaged, unfinished or too large."""
 
 
 class Range(NamedTuple):
@@ -25,6 +29,7 @@ class Range(NamedTuple):
     descriptor: int
     start: int
     size: int
+    owner: object = None  # who closes the file, once no range of it is left
 
 
 Piece = bytes | Range

@@ -1,0 +1,156 @@
+"""Every container as source and as result: what players see, and that the sound stays as it is, sample for sample."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from mutagen import File
+from mutagen.flac import Picture as FlacPicture
+
+from lalald.media.tags.policy import DEFAULT_TITLE, for_track
+from lalald.media.tags.tag_model import Chapter, Tags
+from tests.support.tagging import ENCODERS, content, decoded, jpeg, pictures, png, probed, read, sound, write
+
+needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+needs_exiftool = pytest.mark.skipif(shutil.which("exiftool") is None, reason="exiftool is not installed")
+pytestmark = needs_ffmpeg
+
+FIELDS = {
+    "title": ("Größe 名前",),
+    "artist": ("First", "Second"),
+    "album": ("Album",),
+    "albumartist": ("Everybody",),
+    "date": ("1999-05-06",),
+    "genre": ("Rock", "Pop"),
+    "tracknumber": ("3",),
+    "tracktotal": ("12",),
+    "discnumber": ("1",),
+    "disctotal": ("2",),
+    "bpm": ("128",),
+    "key": ("Am",),
+    "comment": ("one line\nand another",),
+    "composer": ("Composer",),
+    "compilation": ("1",),
+    "replaygain_track_gain": ("-3.20 dB",),
+    "catalognumber": ("X 1",),
+}
+CHAPTERS = (Chapter(0, 1000, "Start"), Chapter(1000, 3000, "Ende"))
+
+
+@pytest.fixture(scope="module")
+def tracks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A track of each kind, as a service sends it: with a title and an encoder of its own."""
+    folder = tmp_path_factory.mktemp("tracks")
+    return {kind: sound(folder / f"track.{kind}", metadata=["title=own", "artist=own"]) for kind in ENCODERS}
+
+
+@pytest.fixture(scope="module")
+def tags(tmp_path_factory: pytest.TempPathFactory) -> Tags:
+    return Tags(FIELDS, pictures(png(50_000), jpeg(tmp_path_factory.mktemp("cover"))), CHAPTERS)
+
+
+@pytest.mark.parametrize("result", ENCODERS)
+@pytest.mark.parametrize("source", ENCODERS)
+def test_what_a_source_carries_is_in_its_result(
+    tmp_path: Path, tracks: dict[str, Path], tags: Tags, source: str, result: str
+) -> None:
+    tagged_source = write(tracks[source], tmp_path / f"source.{source}", tags)
+    found = read(tagged_source)
+    of_track = for_track(found.tags, DEFAULT_TITLE, {"label": "vocals", "name": "source"})
+    written = write(tracks[result], tmp_path / f"result.{result}", of_track)
+    again = read(written).tags
+    assert again.fields == {**FIELDS, "title": ("Größe 名前 (vocals)",)}
+    assert [content(picture) for picture in again.pictures] == [content(picture) for picture in tags.pictures]
+    assert [(chapter.start_ms, chapter.title) for chapter in again.chapters] == [(0, "Start"), (1000, "Ende")]
+    assert decoded(written) == decoded(tracks[result])
+
+
+@pytest.mark.parametrize("kind", ENCODERS)
+def test_a_player_sees_title_artist_album_and_picture(
+    tmp_path: Path, tracks: dict[str, Path], tags: Tags, kind: str
+) -> None:
+    seen = probed(write(tracks[kind], tmp_path / f"result.{kind}", tags))
+    assert seen["tags"]["title"] == "Größe 名前"
+    assert seen["tags"]["artist"] in ("First;Second", "First; Second", "First")
+    assert seen["tags"]["album"] == "Album"
+    assert seen["tags"]["track"] in ("3/12", "3")
+    assert seen["pictures"] == ["png", "mjpeg"]
+    if kind not in ("wav", "aiff"):
+        assert seen["chapters"] == [(0.0, "Start"), (1.0, "Ende")]
+
+
+@pytest.mark.parametrize("kind", ENCODERS)
+def test_another_reader_finds_the_same(tmp_path: Path, tracks: dict[str, Path], tags: Tags, kind: str) -> None:
+    found = File(write(tracks[kind], tmp_path / f"result.{kind}", tags))
+    title, artist, album, covers = _view(found, kind)
+    assert (title, artist, album) == (["Größe 名前"], ["First", "Second"], ["Album"])
+    assert covers == [content(picture) for picture in tags.pictures]
+    assert abs(found.info.length - 3) < 0.2
+
+
+def _view(found: object, kind: str) -> tuple[list[str], list[str], list[str], list[bytes]]:
+    """mutagen's, which has other names for each container."""
+    import base64
+
+    if kind in ("mp3", "wav", "aiff"):
+        frames = found.tags  # type: ignore[attr-defined]
+        covers = [frame.data for frame in frames.getall("APIC")]
+        return frames["TIT2"].text, frames["TPE1"].text, frames["TALB"].text, covers
+    if kind == "m4a":
+        return found["©nam"], found["©ART"], found["©alb"], [bytes(cover) for cover in found["covr"]]  # type: ignore[index]
+    if kind == "flac":
+        covers = [picture.data for picture in found.pictures]  # type: ignore[attr-defined]
+    else:
+        blocks = found["metadata_block_picture"]  # type: ignore[index]
+        covers = [FlacPicture(base64.b64decode(block)).data for block in blocks]
+    return found["title"], found["artist"], found["album"], covers  # type: ignore[index]
+
+
+@needs_exiftool
+@pytest.mark.parametrize("kind", ENCODERS)
+def test_a_third_reader_has_no_complaint(tmp_path: Path, tracks: dict[str, Path], tags: Tags, kind: str) -> None:
+    path = write(tracks[kind], tmp_path / f"result.{kind}", tags)
+    command = ["exiftool", "-s3", "-Title", "-Album", "-Warning", "-Error", path]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["Größe 名前", "Album"]
+
+
+@pytest.mark.parametrize("kind", ENCODERS)
+def test_what_the_track_carried_is_gone(tmp_path: Path, tracks: dict[str, Path], tags: Tags, kind: str) -> None:
+    once = write(tracks[kind], tmp_path / f"once.{kind}", tags)
+    other = Tags({"title": ("Other",)})
+    assert read(write(once, tmp_path / f"twice.{kind}", other)).tags == other
+
+
+@pytest.mark.parametrize("kind", ENCODERS)
+def test_tags_written_twice_are_the_same_bytes(tmp_path: Path, tracks: dict[str, Path], tags: Tags, kind: str) -> None:
+    once = write(tracks[kind], tmp_path / f"once.{kind}", tags)
+    assert write(once, tmp_path / f"twice.{kind}", tags).read_bytes() == once.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("track.m4a", ("-movflags", "faststart")),
+        ("track.m4a", ("-c:a", "alac")),
+        ("track.flac", ("-c:a", "flac", "-compression_level", "12")),
+        ("track.wav", ("-c:a", "pcm_s24le", "-ac", "1")),
+        ("track.wav", ("-c:a", "pcm_u8", "-ac", "1", "-ar", "44099")),  # an odd number of bytes
+        ("track.wav", ("-c:a", "pcm_s16le", "-rf64", "always")),
+        ("track.mp3", ("-c:a", "libmp3lame", "-q:a", "2", "-write_id3v1", "1", "-id3v2_version", "3")),
+        ("track.mp3", ("-c:a", "libmp3lame", "-write_xing", "0", "-id3v2_version", "0")),
+        ("track.ogg", ("-c:a", "libvorbis", "-page_duration", "100000")),
+        ("track.opus", ("-c:a", "libopus", "-page_duration", "20000")),
+    ],
+)
+@pytest.mark.parametrize("cover_bytes", [0, 3_000_000])
+def test_other_layouts_keep_their_sound(tmp_path: Path, name: str, options: tuple[str, ...], cover_bytes: int) -> None:
+    track = sound(tmp_path / name, *options, seconds=20)
+    covers = pictures(png(cover_bytes)) if cover_bytes else ()
+    written = write(track, tmp_path / f"tagged-{name}", Tags(FIELDS, covers))
+    assert decoded(written) == decoded(track)
+    assert read(written).tags.fields == FIELDS
+    assert probed(written)["tags"]["title"] == "Größe 名前"

@@ -1,0 +1,346 @@
+"""Tags as programs, and enemies, write them. Made byte by byte: no encoder is needed."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import random
+import struct
+from pathlib import Path
+
+import pytest
+from mutagen import id3
+
+from lalald.media.tags.tag_model import Chapter, Omission, SourceTags, Tags
+from tests.support import sounds
+from tests.support.tagging import content, png, read
+
+
+def tag(*frames: bytes, version: int = 3, flags: int = 0) -> bytes:
+    body = b"".join(frames)
+    return b"ID3" + bytes([version, 0, flags]) + safe(len(body)) + body
+
+
+def safe(size: int) -> bytes:
+    return bytes((size >> shift) & 0x7F for shift in (21, 14, 7, 0))
+
+
+def frame(name: bytes, body: bytes, *, version: int = 3, flags: bytes = b"\0\0", size: bytes | None = None) -> bytes:
+    if version == 2:
+        return name + len(body).to_bytes(3) + body
+    return name + (size or (safe(len(body)) if version == 4 else len(body).to_bytes(4))) + flags + body
+
+
+def text(name: bytes, value: str, encoding: int = 3, **options: object) -> bytes:
+    codec = ("latin-1", "utf-16", "utf-16-be", "utf-8")[encoding]
+    return frame(name, bytes([encoding]) + value.encode(codec), **options)  # type: ignore[arg-type]
+
+
+def apic(data: bytes, *, mime: bytes = b"image/png", kind: int = 3, description: bytes = b"") -> bytes:
+    return b"\0" + mime + b"\0" + bytes([kind]) + description + b"\0" + data
+
+
+def mp3(tmp_path: Path, front: bytes = b"", behind: bytes = b"") -> SourceTags:
+    return read(sounds.write(tmp_path / "source.mp3", front + sounds.mp3(1) + behind))
+
+
+def comment(*values: bytes, vendor: bytes = b"x") -> bytes:
+    body = b"".join(struct.pack("<I", len(value)) + value for value in values)
+    return struct.pack("<I", len(vendor)) + vendor + struct.pack("<I", len(values)) + body
+
+
+def flac(tmp_path: Path, *blocks: tuple[int, bytes]) -> SourceTags:
+    whole = sounds.flac(3)
+    info, audio = whole[8:42], whole[42:]
+    found = [(0, info), *blocks]
+    body = b"".join(
+        bytes([kind | (0x80 if place == len(found) - 1 else 0)]) + len(data).to_bytes(3) + data
+        for place, (kind, data) in enumerate(found)
+    )
+    return read(sounds.write(tmp_path / "source.flac", b"fLaC" + body + audio))
+
+
+def flac_picture(data: bytes, mime: bytes = b"image/png") -> bytes:
+    return (
+        struct.pack(">II", 3, len(mime)) + mime + struct.pack(">I", 0) + bytes(16) + struct.pack(">I", len(data)) + data
+    )
+
+
+# ID3
+
+
+def test_text_in_every_encoding_of_id3(tmp_path: Path) -> None:
+    found = mp3(tmp_path, tag(text(b"TIT2", "Größe", 0), text(b"TPE1", "名前", 1), text(b"TALB", "名", 2), version=4))
+    assert found.tags.fields == {"title": ("Größe",), "artist": ("名前",), "album": ("名",)}
+
+
+def test_the_first_version_of_id3v2_is_read(tmp_path: Path) -> None:
+    picture = frame(b"PIC", b"\0PNG\3\0" + png(), version=2)
+    found = mp3(
+        tmp_path, tag(text(b"TT2", "T", 0, version=2), text(b"TRK", "3/9", 0, version=2), picture, version=2)
+    ).tags
+    assert found.fields == {"title": ("T",), "tracknumber": ("3",), "tracktotal": ("9",)}
+    assert content(found.pictures[0]) == png()
+
+
+@pytest.mark.parametrize(("encoding", "title"), [("cp1251", "Группа крови"), ("shift_jis", "宇多田ヒカル")])
+def test_wrongly_encoded_text_is_put_right(tmp_path: Path, encoding: str, title: str) -> None:
+    raw = title.encode(encoding)
+    as_latin = frame(b"TIT2", b"\0" + raw) + frame(b"TPE1", b"\0" + raw) + text(b"TALB", "é", 1)
+    assert mp3(tmp_path, tag(as_latin)).tags.fields == {"title": (title,), "artist": (title,), "album": ("é",)}
+
+
+@pytest.mark.parametrize(("encoding", "title"), [("cp1251", "Кино"), ("latin-1", "Café"), ("utf-8", "Café")])
+def test_the_first_id3_is_read_where_nothing_else_is(tmp_path: Path, encoding: str, title: str) -> None:
+    raw = (
+        b"TAG"
+        + title.encode(encoding).ljust(30, b"\0")
+        + "Группа".encode("cp1251").ljust(30, b" ")[: 30 * (encoding == "cp1251")]
+    )
+    block = raw.ljust(125, b"\0") + b"\0\7\21"
+    found = mp3(tmp_path, behind=block).tags
+    assert found.first("title") == title
+    assert found.first("tracknumber") == "7"
+    assert found.first("genre") == "Rock"
+
+
+def test_dates_and_genres_of_older_versions(tmp_path: Path) -> None:
+    frames = [text(b"TYER", "1999", 0), text(b"TDAT", "0506", 0), text(b"TCON", "(17)(20)Other", 0)]
+    found = mp3(tmp_path, tag(*frames)).tags
+    assert found.first("date") == "1999-06-05"
+    assert found.fields["genre"] == ("Rock", "Alternative", "Other")
+
+
+def test_several_values_of_one_field(tmp_path: Path) -> None:
+    assert mp3(tmp_path, tag(text(b"TPE1", "A\0B\0A"), version=4)).tags.fields == {"artist": ("A", "B")}
+
+
+def test_comments_of_programs_are_none(tmp_path: Path) -> None:
+    def comm(description: str, value: str) -> bytes:
+        return frame(b"COMM", b"\0eng" + description.encode() + b"\0" + value.encode())
+
+    found = mp3(tmp_path, tag(comm("iTunNORM", " 0001"), comm("iTunSMPB", " 0"), comm("", "mine"))).tags
+    assert found.fields == {"comment": ("mine",)}
+
+
+def test_what_merges_recordings_or_speaks_of_the_encoding_is_dropped(tmp_path: Path) -> None:
+    def own(name: str, value: str) -> bytes:
+        return frame(b"TXXX", b"\0" + name.encode() + b"\0" + value.encode())
+
+    frames = [
+        text(b"TSRC", "DEXXX"), text(b"TSSE", "LAME"), text(b"TENC", "x"), text(b"TLEN", "1000"),
+        frame(b"UFID", b"http://musicbrainz.org\0abc"), own("MusicBrainz Album Id", "x"), own("Acoustid Id", "x"),
+        own("REPLAYGAIN_TRACK_PEAK", "1.0"), own("replaygain_track_gain", "-3.1 dB"), own("MusicBrainz Artist Id", "a"),
+        frame(b"PRIV", b"x\0y"), frame(b"GEOB", b"\0x\0y\0z\0\0"), frame(b"WOAR", b"http://x"),
+    ]  # fmt: skip
+    assert mp3(tmp_path, tag(*frames, version=3)).tags.fields == {
+        "replaygain_track_gain": ("-3.1 dB",),
+        "musicbrainz artist id": ("a",),
+    }
+
+
+def test_chapters_are_read_with_their_titles(tmp_path: Path) -> None:
+    tags = id3.ID3()
+    tags.add(id3.TIT2(text=["T"]))
+    for number in range(2):
+        title = [id3.TIT2(encoding=3, text=[f"Часть {number}"])]
+        tags.add(
+            id3.CHAP(element_id=f"c{number}", start_time=number * 500, end_time=number * 500 + 400, sub_frames=title)
+        )
+    tags.add(id3.CTOC(element_id="toc", flags=3, child_element_ids=["c0", "c1"], sub_frames=[]))
+    target = io.BytesIO()
+    tags.save(target)
+    assert mp3(tmp_path, target.getvalue()).tags.chapters == (Chapter(0, 400, "Часть 0"), Chapter(500, 900, "Часть 1"))
+
+
+def test_zeros_that_were_put_between_bytes_are_taken_out(tmp_path: Path) -> None:
+    cover = png(70_000) + b"\xff\xfe\xff\0\0\xff"
+    body = frame(b"APIC", apic(cover)) + text(b"TIT2", "ÿþ", 1)
+    spread = body.replace(b"\xff", b"\xff\0")
+    found = mp3(tmp_path, b"ID3\3\0\x80" + safe(len(spread)) + spread).tags
+    assert (found.first("title"), content(found.pictures[0])) == ("ÿþ", cover)
+
+
+def test_zeros_in_one_frame_are_taken_out(tmp_path: Path) -> None:
+    cover = png(70_000) + b"\xff\0\xff"
+    spread = apic(cover).replace(b"\xff", b"\xff\0")
+    found = mp3(
+        tmp_path, tag(frame(b"APIC", spread, version=4, flags=b"\0\2"), text(b"TIT2", "T", version=4), version=4)
+    )
+    assert (found.tags.first("title"), content(found.tags.pictures[0])) == ("T", cover)
+
+
+def test_sizes_as_itunes_once_wrote_them(tmp_path: Path) -> None:
+    data = apic(png(200))
+    picture = frame(b"APIC", data, version=4, size=len(data).to_bytes(4))
+    assert mp3(tmp_path, tag(picture, text(b"TIT2", "T", version=4), version=4)).tags.first("title") == "T"
+
+
+def test_an_extended_header_is_passed_over(tmp_path: Path) -> None:
+    old = struct.pack(">IHI", 6, 0, 0) + text(b"TIT2", "T")
+    assert mp3(tmp_path, tag(old, flags=0x40)).tags.first("title") == "T"
+    new = safe(6) + b"\1\0" + text(b"TIT2", "T", version=4)
+    assert mp3(tmp_path, tag(new, version=4, flags=0x40)).tags.first("title") == "T"
+
+
+# covers
+
+
+def test_several_covers_are_kept_with_their_kinds(tmp_path: Path) -> None:
+    jpeg = b"\xff\xd8\xff\xe0" + bytes(100)
+    found = mp3(
+        tmp_path,
+        tag(frame(b"APIC", apic(png())), frame(b"APIC", apic(jpeg, kind=4, description=b"back", mime=b"image/jpg"))),
+    ).tags.pictures
+    assert [(picture.mime, picture.kind, picture.description) for picture in found] == [
+        ("image/png", 3, ""),
+        ("image/jpeg", 4, "back"),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["mp3", "flac", "comment"])
+def test_a_cover_above_4_mb_is_left_out_and_the_rest_stays(tmp_path: Path, kind: str) -> None:
+    large = png(20_000_000) if kind == "mp3" else png(12_000_000)
+    if kind == "mp3":
+        found = mp3(tmp_path, tag(frame(b"APIC", apic(large)), text(b"TIT2", "T")))
+    elif kind == "flac":
+        found = flac(tmp_path, (6, flac_picture(large)), (4, comment(b"TITLE=T")))
+    else:
+        block = b"METADATA_BLOCK_PICTURE=" + base64.b64encode(flac_picture(large))
+        found = flac(tmp_path, (4, comment(block, b"TITLE=T")))
+    assert found == SourceTags(Tags({"title": ("T",)}), frozenset({Omission.COVER_TOO_LARGE}))
+
+
+def test_what_is_no_picture_is_passed_over(tmp_path: Path) -> None:
+    found = mp3(
+        tmp_path,
+        tag(frame(b"APIC", apic(b"http://x", mime=b"-->")), frame(b"APIC", apic(b"<svg/>")), text(b"TIT2", "T")),
+    )
+    assert found == SourceTags(Tags({"title": ("T",)}))
+
+
+def test_a_damaged_picture_does_not_spoil_the_comments(tmp_path: Path) -> None:
+    found = flac(tmp_path, (6, flac_picture(png())[:30]), (4, comment(b"METADATA_BLOCK_PICTURE=!!!!", b"TITLE=T")))
+    assert found == SourceTags(Tags({"title": ("T",)}))
+
+
+# Vorbis comments, MP4, WAV, AIFF
+
+
+def test_names_of_comments_that_programs_write(tmp_path: Path) -> None:
+    values = [
+        b"Album Artist=AA", b"YEAR=2001", b"track=4/10", b"DISC=1", b"TOTALDISCS=2", b"INITIALKEY=Am", b"tempo=99.5",
+        b"DESCRIPTION=c", b"ORGANIZATION=L", b"UNSYNCEDLYRICS=la", b"MY OWN=x", b"BAD\xc3\x84=x", b"=x", b"none",
+    ]  # fmt: skip
+    assert flac(tmp_path, (4, comment(*values))).tags.fields == {
+        "albumartist": ("AA",), "date": ("2001",), "tracknumber": ("4",), "tracktotal": ("10",), "discnumber": ("1",),
+        "disctotal": ("2",), "key": ("Am",), "bpm": ("99.5",), "comment": ("c",), "label": ("L",), "lyrics": ("la",),
+        "my own": ("x",),
+    }  # fmt: skip
+
+
+def test_chapters_in_comments(tmp_path: Path) -> None:
+    values = [b"CHAPTER002=00:00:01.500", b"CHAPTER002NAME=Two", b"CHAPTER001=00:00:00.000", b"CHAPTER001NAME=One"]
+    assert flac(tmp_path, (4, comment(*values))).tags.chapters == (Chapter(0, 1500, "One"), Chapter(1500, 1500, "Two"))
+
+
+def test_gain_of_opus_is_towards_another_loudness(tmp_path: Path) -> None:
+    tags = b"OpusTags" + comment(b"R128_TRACK_GAIN=-2099")
+    head = b"OpusHead\x01\x02" + struct.pack("<HIhB", 312, 48000, 0, 0)
+    pages = sounds.ogg_page(7, 0, [head], flags=2) + sounds.ogg_page(7, 0, [tags], number=1)
+    found = read(sounds.write(tmp_path / "source.opus", pages))
+    assert found.tags.fields == {"replaygain_track_gain": ("-3.20 dB",)}
+
+
+def test_genre_and_numbers_of_older_mp4_files(tmp_path: Path) -> None:
+    def item(name: bytes, kind: int, data: bytes) -> bytes:
+        return sounds.box(name, sounds.box(b"data", struct.pack(">II", kind, 0), data))
+
+    items = sounds.box(
+        b"ilst", item(b"gnre", 0, struct.pack(">H", 18)), item(b"trkn", 0, struct.pack(">HHHH", 0, 3, 0, 0)),
+        item(b"tmpo", 21, struct.pack(">H", 120)), item(b"cpil", 21, b"\0"), item(b"covr", 14, png()),
+    )  # fmt: skip
+    meta = sounds.box(b"meta", bytes(4), sounds.box(b"hdlr", bytes(25)), items)
+    found = read(sounds.write(tmp_path / "source.m4a", sounds.m4a(inside=sounds.box(b"udta", meta)))).tags
+    assert found.fields == {"genre": ("Rock",), "tracknumber": ("3",), "bpm": ("120",)}
+    assert content(found.pictures[0]) == png()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1251"])
+def test_text_chunks_of_wav_fill_in_what_id3_does_not_say(tmp_path: Path, encoding: str) -> None:
+    names = {b"INAM": "Название песни", b"IART": "Группа", b"IPRD": "Альбом"}
+    info = b"INFO" + b"".join(sounds.chunk(name, value.encode(encoding) + b"\0") for name, value in names.items())
+    sound = (sounds.wav_format(), sounds.chunk(b"data", bytes(1001)))
+    whole = sounds.wav(*sound, sounds.chunk(b"LIST", info), sounds.chunk(b"id3 ", tag(text(b"TIT2", "Title"))))
+    found = read(sounds.write(tmp_path / "source.wav", whole)).tags
+    assert found.fields == {"title": ("Title",), "artist": ("Группа",), "album": ("Альбом",)}
+
+
+def test_text_chunks_of_aiff(tmp_path: Path) -> None:
+    whole = (
+        sounds.aiff(100, bytes(200)) + sounds.chunk(b"NAME", b"T", order=">") + sounds.chunk(b"AUTH", b"A", order=">")
+    )
+    assert read(sounds.write(tmp_path / "s.aiff", whole)).tags.fields == {"title": ("T",), "artist": ("A",)}
+
+
+# hostile files
+
+
+def test_a_comment_of_10_mb_is_left_out(tmp_path: Path) -> None:
+    large = b"x" * 10_000_000
+    found = mp3(tmp_path, tag(frame(b"COMM", b"\0eng\0" + large), text(b"TIT2", "T")))
+    assert found == SourceTags(Tags({"title": ("T",)}), frozenset({Omission.TEXT_TOO_LONG}))
+    found = flac(tmp_path, (4, comment(b"COMMENT=" + large, b"TITLE=T")))
+    assert found == SourceTags(Tags({"title": ("T",)}), frozenset({Omission.TEXT_TOO_LONG}))
+
+
+def test_thousands_of_fields_are_bounded(tmp_path: Path) -> None:
+    values = [b"F%d=x" % number for number in range(10_000)] + [b"ARTIST=%d" % number for number in range(1000)]
+    found = flac(tmp_path, (4, comment(*values)))
+    assert len(found.tags.fields) == 256
+    assert found.omissions == {Omission.TEXT_TOO_LONG}
+
+
+def test_a_file_without_tags_has_none(tmp_path: Path) -> None:
+    for content_ in (
+        sounds.mp3(1),
+        sounds.flac(3),
+        sounds.m4a(),
+        sounds.opus(1),
+        sounds.wav(sounds.wav_format()),
+        b"",
+        b"x" * 5000,
+    ):
+        assert read(sounds.write(tmp_path / "source", content_)) == SourceTags()
+
+
+def test_only_tags_that_are_dropped_are_no_tags(tmp_path: Path) -> None:
+    assert mp3(tmp_path, tag(text(b"TSSE", "Lavf58"))) == SourceTags()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_damaged_tags_are_read_as_far_as_they_go(tmp_path: Path, seed: int) -> None:
+    """Nothing but tags, or nothing, comes of bytes that were changed at random; and nothing is ever raised."""
+    chance = random.Random(seed)
+    whole = {
+        "mp3": tag(text(b"TIT2", "T"), frame(b"APIC", apic(png(3000))), text(b"TPE1", "A", 1)) + sounds.mp3(1),
+        "flac": b"fLaC\0\0\0\x22" + bytes(34) + b"\x04\0\0\x40" + comment(b"TITLE=T", b"A=" + bytes(40)),
+        "opus": sounds.opus(1),
+        "m4a": sounds.m4a(inside=sounds.box(b"udta", sounds.box(b"meta", bytes(4), sounds.box(b"ilst", bytes(99))))),
+        "wav": sounds.wav(sounds.wav_format(), sounds.chunk(b"id3 ", tag(text(b"TIT2", "T")))),
+    }
+    for kind, content_ in whole.items():
+        for _ in range(40):
+            damaged = bytearray(content_)
+            for _ in range(chance.randrange(1, 12)):
+                damaged[chance.randrange(min(len(damaged), 600))] = chance.choice((0, 1, 0x7F, 0x80, 0xFF, 0x20))
+            cut = damaged[: chance.randrange(len(damaged))] if chance.random() < 0.3 else damaged
+            found = read(sounds.write(tmp_path / f"source.{kind}", bytes(cut)))
+            assert isinstance(found, SourceTags)
+
+
+def test_a_tag_that_says_it_is_endless_ends(tmp_path: Path) -> None:
+    assert mp3(tmp_path, b"ID3\4\0\0\x7f\x7f\x7f\x7f" + text(b"TIT2", "T", version=4)).tags.first("title") == "T"
+    size = os.path.getsize(tmp_path / "source.mp3")
+    assert size < 1_000_000
