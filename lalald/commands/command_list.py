@@ -207,6 +207,15 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
                 "An inbox whose folder was replaced is used again once you name it here.\n" + _NEXT_START,
             ),
             Verb(
+                "backup",
+                "lalald.commands.backup",
+                "Copy the database to a file, while the daemon runs or not.",
+                _NOTHING,
+                ("lalald backup /srv/backup/lalald.sqlite3",),
+                "The copy is consistent and needs no other file. To restore it, stop the daemon, remove lalald.sqlite3-wal and\n"
+                "lalald.sqlite3-shm from the state folder, put the copy there as lalald.sqlite3, and start the daemon.",
+            ),
+            Verb(
                 "rescan",
                 "lalald.commands.rescan",
                 "Scan the inboxes now.",

@@ -9,8 +9,9 @@ import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 
-from lalald.errors import NoStoreError, StoreBusyError, StoreError, StoreRefusedError
+from lalald.errors import FileError, NoStoreError, StoreBusyError, StoreError, StoreRefusedError
 from lalald.filesystem import disk_errors
+from lalald.store.backup import copy_before_migration
 
 FILE_NAME = "lalald.sqlite3"
 APPLICATION_ID = 0x6C616C64  # "lald": a database of another program is told apart by it
@@ -357,10 +358,28 @@ def connect(state_dir: Path, *, read_only: bool = False) -> sqlite3.Connection:
         raise _by_cause(error.filename or path, error) from error
 
 
-def _reader(path: Path) -> sqlite3.Connection:
+def connect_any_version(state_dir: Path) -> sqlite3.Connection:
+    """Read the database of a state folder as it is, whatever its version up to this one. Raises StoreError."""
+    path = state_dir / FILE_NAME
+    if not path.exists():
+        raise NoStoreError(f"{state_dir} holds no database yet.", hint="lalald has not run with this state folder yet.")
+    try:
+        connection = _open_read_only(path)
+        _version(connection, path)
+    except sqlite3.Error as error:
+        raise translated(error, path, state_dir) from error
+    return connection
+
+
+def _open_read_only(path: Path) -> sqlite3.Connection:
     # mode=rw without creating: a reader of a WAL database needs its shared memory
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=10)
     connection.execute("PRAGMA query_only = 1")
+    return connection
+
+
+def _reader(path: Path) -> sqlite3.Connection:
+    connection = _open_read_only(path)
     version = _version(connection, path)
     if version != VERSION:
         raise StoreError(f"{path} has version {version}, this lalald reads {VERSION}.", hint="Start the daemon once.")
@@ -375,8 +394,21 @@ def _writer(path: Path) -> sqlite3.Connection:
         if version:
             _check(looking, path)
     connection = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
+    if 0 < version < VERSION:
+        _copy_first(connection, path, version)
     _migrate(connection, version)
     return connection
+
+
+def _copy_first(connection: sqlite3.Connection, path: Path, version: int) -> None:
+    """Raises StoreBusyError where there is no room for a copy: nothing is migrated then."""
+    try:
+        copy_before_migration(connection, path, version)
+    except FileError as error:
+        raise StoreBusyError(
+            f"{path} is of version {version}, and could not be copied before its migration to {VERSION}: {error}",
+            hint=f"Free {path.stat().st_size // 1_000_000 + 1} MB in {path.parent}. Nothing was changed.",
+        ) from error
 
 
 def _make_private(path: Path) -> None:

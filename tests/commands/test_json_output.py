@@ -24,6 +24,7 @@ WITHOUT = {"run", "health", "web", "sandbox", "demo"}
 ARGUMENTS: dict[str, list[str]] = {
     "show": ["1"],
     "explain": ["/nowhere/song.mp3"],
+    "backup": ["/nowhere/copy"],
     "retry": ["2"],
     "redo": ["1"],
     "cancel": ["8"],
@@ -241,7 +242,7 @@ def documented(command: str) -> set[str]:
     "words",
     [
         ["status"], ["jobs"], ["show", "1"], ["explain", "/in/mix.wav"], ["plan"], ["history"], ["history", "--month"],
-        ["retry", "2"], ["redo", "1"], ["release", "4"], ["release", "--all"], ["cancel", "8"], ["cancel", "--all"], ["rescan"],
+        ["retry", "2"], ["redo", "1"], ["release", "4"], ["release", "--all"], ["cancel", "8"], ["cancel", "--all"], ["rescan"], ["backup", "/in/../copy"],
         ["voices"], ["minutes"], ["help"], ["help", "plan"], ["check-config"], ["init", "/in/new"],
     ],
     ids=" ".join,

@@ -1,0 +1,39 @@
+"""`lalald backup`: a consistent copy of the database, while the daemon runs or not."""
+
+from __future__ import annotations
+
+import os
+from argparse import ArgumentParser, Namespace
+from contextlib import closing
+from pathlib import Path
+
+from lalald.commands.access.state_folder import state_dir
+from lalald.commands.output.json_output import show_json
+from lalald.commands.output.tables import say
+from lalald.errors import UsageError
+from lalald.reports.formatting import count, printable
+from lalald.store import backup
+from lalald.store.database import FILE_NAME, connect_any_version
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON: an object")
+    parser.add_argument("file", metavar="FILE", help="where the copy goes; a file of that name must not exist")
+
+
+def run(arguments: Namespace) -> int:
+    folder = state_dir(arguments.config)
+    target = Path(os.path.abspath(arguments.file))
+    if target.is_dir():
+        raise UsageError(
+            f"{printable(str(target))} is a folder.", hint=f"Name a file in it: {printable(str(target / FILE_NAME))}"
+        )
+    with closing(connect_any_version(folder)) as source:
+        made = backup.back_up(source, target)
+    if arguments.json:
+        show_json({"file": str(made.path), "bytes": made.size_bytes, "version": made.version, "jobs": made.jobs})
+    else:
+        say(
+            f"Copied {count(made.jobs, 'job')} to {printable(str(made.path))} ({made.size_bytes:,} bytes, version {made.version})."
+        )
+    return 0

@@ -1,0 +1,100 @@
+"""Copies of the database: a consistent one while the daemon runs, and one before each migration."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from lalald.errors import FileError, NameTakenError, StoreError
+from lalald.filesystem.files import plain_errors, sync_file, sync_folder
+from lalald.filesystem.names import printable
+from lalald.filesystem.renaming import rename_without_replacing
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A copy of the database: its schema's version, its size, and how many jobs it knows."""
+
+    path: Path
+    version: int
+    size_bytes: int
+    jobs: int
+
+
+def back_up(source: sqlite3.Connection, target: Path) -> Backup:
+    """Copy the database to `target`, which must not exist, whatever other connections write meanwhile (SQLite's backup API).
+
+    The copy appears under its name once it is whole, checked and on disk; it needs no other file beside it, and only its owner can
+    read it. Raises NameTakenError, FileError, DiskFullError, StoreError for a damaged database, and sqlite3.Error of the source.
+    """
+    if os.path.lexists(target):
+        raise NameTakenError(
+            f"{printable(str(target))} exists already; it was left as it is.", hint="Choose another name."
+        )
+    unfinished = target.with_name(f".{target.name}.part")
+    with plain_errors(str(target)):
+        unfinished.unlink(missing_ok=True)
+        os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    try:
+        version, jobs = _copy(source, unfinished)
+        with plain_errors(str(target)):
+            size_bytes = _publish(unfinished, target)
+    finally:
+        for leftover in (unfinished, Path(f"{unfinished}-journal")):
+            with suppress(OSError):
+                leftover.unlink(missing_ok=True)
+    return Backup(target, version, size_bytes, jobs)
+
+
+def _copy(source: sqlite3.Connection, target: Path) -> tuple[int, int]:
+    """Version and number of jobs of the copy."""
+    with closing(sqlite3.connect(target, isolation_level=None)) as copy:
+        try:
+            source.backup(
+                copy
+            )  # all pages in one read transaction: writers of a WAL database go on, and cannot restart it
+            copy.execute("PRAGMA journal_mode = DELETE")  # one file, readable from a read-only folder
+            (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
+            (version,) = copy.execute("PRAGMA user_version").fetchone()
+            (jobs,) = copy.execute("SELECT count(*) FROM jobs").fetchone()
+        except sqlite3.OperationalError as error:
+            raise FileError(
+                f"{printable(str(target.parent))}: the copy could not be made: {error}.",
+                hint="Check the room there; the database was only read, and nothing was left behind.",
+            ) from error
+    if verdict != "ok":
+        raise StoreError(
+            f"the copy is damaged ({verdict}) and was removed; the database was only read.",
+            hint="Check the database's disk, and restore an earlier backup if `lalald run` refuses it.",
+        )
+    return version, jobs
+
+
+def _publish(unfinished: Path, target: Path) -> int:
+    """Make the copy durable under its name. Its size in bytes."""
+    descriptor = os.open(unfinished, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        sync_file(descriptor)
+        size_bytes = os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)
+    rename_without_replacing(str(unfinished), str(target))
+    sync_folder(str(target.parent))
+    return size_bytes
+
+
+def copy_before_migration(source: sqlite3.Connection, database: Path, version: int) -> Path:
+    """Copy a database of an earlier version to `NAME.version-N` beside it, so that the earlier lalald can be installed again.
+
+    An older copy of the same version is replaced. Raises as `back_up` does.
+    """
+    target = database.with_name(f"{database.name}.version-{version}")
+    fresh = target.with_name(f"{target.name}.new")
+    fresh.unlink(missing_ok=True)
+    back_up(source, fresh)
+    fresh.replace(target)
+    sync_folder(str(target.parent))
+    return target

@@ -1,0 +1,134 @@
+"""Backups: a consistent copy while others write, refused where it could do harm, and one before each migration."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sqlite3
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from lalald.errors import FileError, NameTakenError, StoreBusyError
+from lalald.store import Store
+from lalald.store.backup import back_up
+from lalald.store.database import FILE_NAME, VERSION, bring_to, connect, connect_any_version
+from tests.support.filled_store import FilledStore
+
+
+def rows(path: Path, table: str = "jobs") -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+        return connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
+
+
+def test_a_copy_has_every_row_and_stands_alone(tmp_path: Path) -> None:
+    filled_store = FilledStore(tmp_path)
+    filled_store.fill()
+    with closing(connect_any_version(filled_store.state)) as source:
+        made = back_up(source, tmp_path / "copy.sqlite3")
+    assert made.version == VERSION
+    assert made.jobs == len(rows(made.path)) > 0
+    for table in ("jobs", "tasks", "tracks", "files", "charges"):
+        assert rows(made.path, table) == rows(filled_store.state / FILE_NAME, table)
+    assert made.size_bytes == made.path.stat().st_size
+    assert made.path.stat().st_mode & 0o777 == 0o600
+    assert [name for name in os.listdir(tmp_path) if "copy" in name] == ["copy.sqlite3"]
+
+
+def test_a_restored_copy_is_taken_up(tmp_path: Path) -> None:
+    filled_store = FilledStore(tmp_path)
+    filled_store.fill()
+    with closing(connect_any_version(filled_store.state)) as source:
+        made = back_up(source, tmp_path / "copy.sqlite3")
+    before = rows(made.path)
+    restored = tmp_path / "restored"
+    restored.mkdir()
+    made.path.rename(restored / FILE_NAME)
+    with closing(Store.open(restored)) as store:
+        assert store.connection.execute("SELECT * FROM jobs ORDER BY 1, 2").fetchall() == before
+
+
+def test_a_copy_is_of_one_moment_while_another_connection_writes(tmp_path: Path) -> None:
+    """Two rows that are always written together are equal in every copy."""
+    with closing(connect(tmp_path)) as writer:
+        writer.execute("CREATE TABLE pair (name TEXT PRIMARY KEY, number INTEGER, filling BLOB)")
+        writer.execute("INSERT INTO pair VALUES ('one', 0, zeroblob(2000000)), ('two', 0, zeroblob(2000000))")
+    stop = threading.Event()
+    written = []
+
+    def write() -> None:
+        with closing(connect(tmp_path)) as writer:
+            while not stop.is_set():
+                writer.execute("UPDATE pair SET number = number + 1, filling = randomblob(2000000)")
+                written.append(True)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        for number in range(5):
+            with closing(connect_any_version(tmp_path)) as source:
+                made = back_up(source, tmp_path / f"copy{number}")
+            (one,), (two,) = (row[1:2] for row in rows(made.path, "pair"))
+            assert one == two
+    finally:
+        stop.set()
+        thread.join()
+    assert written
+
+
+def test_a_file_that_exists_is_left_as_it_is(tmp_path: Path) -> None:
+    FilledStore(tmp_path).fill()
+    (tmp_path / "copy").write_text("precious")
+    with (
+        closing(connect_any_version(tmp_path / "state")) as source,
+        pytest.raises(NameTakenError, match="exists already"),
+    ):
+        back_up(source, tmp_path / "copy")
+    assert (tmp_path / "copy").read_text() == "precious"
+
+
+def test_a_copy_that_does_not_fit_leaves_nothing_behind(tmp_path: Path) -> None:
+    FilledStore(tmp_path).fill()
+    target = tmp_path / "backups"
+    target.mkdir()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with closing(connect_any_version(tmp_path / "state")) as source:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
+        try:
+            with pytest.raises(FileError, match="could not be made"):
+                back_up(source, target / "copy")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert os.listdir(target) == []
+
+
+def old_database(folder: Path, version: int) -> Path:
+    path = folder / FILE_NAME
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        bring_to(connection, 0, version)
+        connection.execute("INSERT INTO facts VALUES ('note', '1', 2.0)")
+    return path
+
+
+def test_a_migration_leaves_a_copy_of_the_database_before_it(tmp_path: Path) -> None:
+    path = old_database(tmp_path, VERSION - 1)
+    copy = path.with_name(f"{FILE_NAME}.version-{VERSION - 1}")
+    copy.write_text("of an earlier upgrade")
+    connect(tmp_path).close()
+    with closing(sqlite3.connect(copy)) as old, closing(sqlite3.connect(path)) as new:
+        assert old.execute("PRAGMA user_version").fetchone() == (VERSION - 1,)
+        assert new.execute("PRAGMA user_version").fetchone() == (VERSION,)
+        assert old.execute("SELECT * FROM facts").fetchall() == [("note", "1", 2.0)]
+    connect(tmp_path).close()
+    assert sorted(file for file in os.listdir(tmp_path) if "version" in file) == [copy.name]
+
+
+def test_without_room_for_a_copy_nothing_is_migrated(tmp_path: Path) -> None:
+    path = old_database(tmp_path, VERSION - 1)
+    (tmp_path / f".{FILE_NAME}.version-{VERSION - 1}.new.part").mkdir()  # the copy cannot be created
+    with pytest.raises(StoreBusyError, match="could not be copied before its migration"):
+        connect(tmp_path)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (VERSION - 1,)
