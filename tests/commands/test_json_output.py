@@ -242,7 +242,8 @@ def documented(command: str) -> set[str]:
     "words",
     [
         ["status"], ["jobs"], ["show", "1"], ["explain", "/in/mix.wav"], ["plan"], ["history"], ["history", "--month"],
-        ["retry", "2"], ["redo", "1"], ["release", "4"], ["release", "--all"], ["cancel", "8"], ["cancel", "--all"], ["rescan"], ["backup", "/in/../copy"],
+        ["retry", "2"], ["redo", "1"], ["release", "4"], ["release", "--all"], ["cancel", "8"], ["cancel", "--all"], ["rescan"],
+        ["backup", "/in/../copy"],
         ["voices"], ["minutes"], ["help"], ["help", "plan"], ["check-config"], ["init", "/in/new"],
     ],
     ids=" ".join,
