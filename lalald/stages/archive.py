@@ -1,167 +1,41 @@
-"""The source file goes where it belongs, after everything else. All of it blocks and runs in worker threads."""
+"""Archive the source file, as the last stage: move it to `done_dir` or `failed_dir`, keep it, or delete it."""
 
 from __future__ import annotations
 
 import os
-import stat
-from contextlib import suppress
-from dataclasses import replace
 
-from lalald.archive import error_note, source_moves
-from lalald.archive.error_note import take_back
-from lalald.archive.source_moves import Beside, Source, StrangerError
-from lalald.archive.source_paths import root_of, source_path
-from lalald.errors import FileError, FolderUnavailableError
-from lalald.filesystem.file_numbers import int64
-from lalald.filesystem.files import (
-    Step,
-    check_folder,
-    facts_of,
-    listed,
-    make_folders,
-    most_name_bytes,
-    no_step,
-    plain_errors,
-    refuses_name,
-)
-from lalald.filesystem.names import fitting, portable, printable
-from lalald.jobs import consent
-from lalald.jobs.job import Job, warned
-from lalald.jobs.transitions import fresh
-
-_GONE = "its source file was gone before it could be filed away"
-_STRANGER = "another file now has the name of its source file; it was not touched"
+from lalald.archive.archiving import archive_failed_source, archive_source
+from lalald.archive.source_paths import filing_folder, filing_folders, source_path
+from lalald.jobs import transitions
+from lalald.jobs.job import Advance, Job, Outcome
+from lalald.stages.context import StageContext
+from lalald.stages.download import clear
+from lalald.stages.precharge.source_check import check_inbox
 
 
-def file_success(job: Job, *, step: Step = no_step) -> Job:
-    """Moves, keeps or deletes the source as `on_success` says. The job with its file's `location`, filed.
-
-    Run again after a crash, it goes on with the same file. Raises DiskFullError, FolderUnavailableError, FileError; the file
-    is then in its place, or beside it under a hidden name that the next try finds.
-    """
-    source = _source(job)
-    try:
-        with plain_errors(source.path, job.inbox):
-            filed = _ON_SUCCESS[job.handling.on_success](job, source, step)
-    except StrangerError:
-        return warned(replace(job, filed=True), _STRANGER)
-    except FileError as error:
-        if source_moves.is_aside(source):
-            error.hint = f"{error.hint} Until then the file waits as {printable(source.aside)}.".lstrip()
-        raise
-    if job.location is not None:
-        error_note.remove(job, job.location)
-    return replace(filed, filed=True)
+async def archive(job: Job, context: StageContext) -> Outcome:
+    """Archive the source of a job whose results are delivered. Raises FileError."""
+    await _check_target_folder(job, context)
+    archived = await context.disks.on(filing_folders(job), _archived_if_present, job)
+    if archived is None:
+        await check_inbox(job.inbox, context)
+        archived = await context.disks.on(filing_folders(job), archive_source, job)
+    return Advance(archived)
 
 
-def file_failure(job: Job, *, step: Step = no_step) -> Job:
-    """Moves a failed job's source to `failed_dir`, beside a note that says why; `on_failure: keep` leaves it.
-
-    Raises DiskFullError, FolderUnavailableError, FileError; the file is in its place then.
-    """
-    if job.handling.on_failure == "keep":
-        return replace(job, filed=True)
-    source = _source(job)
-    beside = Beside(lambda path: error_note.write(job, path), lambda path: error_note.remove(job, path))
-    with plain_errors(source.path, job.inbox):
-        try:
-            filed = _move(job, source, job.handling.failed_dir, step, beside)
-        except StrangerError:
-            filed = warned(job, _STRANGER)
-        except BaseException:
-            if source_moves.is_aside(source):
-                source_moves.put_back(source)
-            raise
-    return replace(filed, filed=True)
+def _archived_if_present(job: Job) -> Job | None:
+    """On a thread. None if the file is missing: before that means anything, the inbox itself must be available."""
+    return archive_source(job) if os.path.lexists(source_path(job)) else None
 
 
-def taken_up(job: Job) -> Job:
-    """A failed job goes on, with its file as it is now: where nothing is kept that was paid for the file as it was."""
-    take_back(job)
-    if job.location is None or any(task.paid and not task.starts_anew for task in job.tasks):
-        return job
-    with suppress(OSError):
-        facts = os.lstat(job.location)
-        mtime_ns = int64(facts.st_mtime_ns)
-        if stat.S_ISREG(facts.st_mode) and (facts.st_size, mtime_ns) != (job.size, job.mtime_ns):
-            job = replace(job, size=facts.st_size, mtime_ns=mtime_ns, inode=int64(facts.st_ino))
-            job = replace(job, source_id=None, expires_at=None, duration=None, sha256=None)
-            tasks = tuple(fresh(task) if task.paid_by is not None else task for task in job.tasks)
-            return consent.withdrawn(replace(job, tasks=tasks, twin_id=None))
-    return job
+async def archive_failed(job: Job, context: StageContext) -> Job:
+    """Move the source of a failed job to `failed_dir`, with its error note. Raises FileError."""
+    await _check_target_folder(job, context)
+    await clear(job, context)
+    return await context.disks.on(filing_folders(job), archive_failed_source, transitions.filed_at_last(job))
 
 
-def _source(job: Job) -> Source:
-    return Source(job, source_path(job))
-
-
-def _keep(job: Job, _source: Source, _step: Step) -> Job:
-    return job if job.location is None else warned(job, f"its source file stays in {printable(job.location)}")
-
-
-def _delete(job: Job, source: Source, step: Step) -> Job:
-    if not source_moves.remove(source, step):
-        _check_not_emptied(job)
-    return replace(job, location=None)
-
-
-def _to_done(job: Job, source: Source, step: Step) -> Job:
-    return _move(job, source, job.handling.done_dir, step, None)
-
-
-_ON_SUCCESS = {"move": _to_done, "keep": _keep, "delete": _delete}
-
-
-def _move(job: Job, source: Source, configured: str, step: Step, beside: Beside | None) -> Job:
-    """The file goes below `configured`, with its subfolder; where it lies there already it stays."""
-    root, below = root_of(job.inbox, configured)
-    within, name = os.path.split(job.path)
-    if job.location is not None and source.folder == os.path.normpath(os.path.join(root, below, within)):
-        return _stay(job, source, beside)
-    if root != job.inbox:
-        check_folder(root)
-        within, name = os.path.split(_accepted(root, job.path))
-    folder = os.path.normpath(os.path.join(root, below, within))
-    found = source_moves.find(source)
-    if found is None:
-        moved = source_moves.moved_before(source, folder, name)
-        if moved is None:
-            _check_not_emptied(job)
-        return _moved(job, moved) if moved else warned(job, _GONE)
-    make_folders(root, os.path.join(below, within), step)
-    return _moved(job, source_moves.move(source, found, folder, name, step, beside))
-
-
-def _moved(job: Job, location: str) -> Job:
-    """The job with its file there. By the file's time as it is kept there it is found again, and known when it comes back."""
-    with suppress(OSError):
-        if (facts := facts_of(location)) is not None:
-            job = replace(job, mtime_ns=int64(facts.st_mtime_ns))
-    return replace(job, location=location)
-
-
-def _accepted(root: str, path: str) -> str:
-    """The path as another file system takes it: no longer than it has names, and without characters that it refuses."""
-    most_bytes = most_name_bytes(root)
-    parts = []
-    for part in path.split("/"):
-        odd = portable(part) != part and refuses_name(root, part)
-        parts.append(fitting(portable(part) if odd else part, most_bytes))
-    return "/".join(parts)
-
-
-def _stay(job: Job, source: Source, beside: Beside | None) -> Job:
-    if source_moves.is_aside(source):
-        source_moves.put_back(source)
-    if beside and os.path.lexists(source.path):  # whatever became of it: the note tells
-        with suppress(FileExistsError):
-            beside.put(source.path)
-    return job
-
-
-def _check_not_emptied(job: Job) -> None:
-    """An inbox without a single entry, our own marker included, may be the mount point beneath one that is not mounted."""
-    with plain_errors(job.inbox, job.inbox):
-        os.stat(job.inbox)
-        if job.location is None and not listed(job.inbox):
-            raise FolderUnavailableError(f"{printable(job.inbox)} is empty.", hint="Is it mounted?")
+async def _check_target_folder(job: Job, context: StageContext) -> None:
+    """Raises FolderUnavailableError if another folder, such as an empty mount point, would receive the file."""
+    if (folder := filing_folder(job)) != job.inbox:
+        await context.folders.check(folder)

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lalald.archive.archiving import with_current_file
 from lalald.archive.error_note import take_back
 from lalald.archive.source_paths import source_folder, source_path
 from lalald.errors import FolderUnavailableError, RateLimitedError, RefusedError, ServiceError, TransientError
@@ -20,7 +21,6 @@ from lalald.jobs import consent, transitions
 from lalald.jobs.halving import TIMES_IN_A_ROW
 from lalald.jobs.job import CANCELLED, Advance, Job, Request, Stage, State, Task, TaskFailure
 from lalald.jobs.unexpected_errors import answered, concerns_one, is_exhaustion
-from lalald.stages.archive import taken_up
 from lalald.store import Store
 from lalald.worker.service.circuit_breaker import DIFFERENT_JOBS
 from lalald.worker.service.service_health import CANCEL
@@ -67,7 +67,7 @@ async def _asked(job: Job, request: Request, worker: Worker) -> Job | None:
         worker.guard.faults.forget(job.id)
         worker.context.inspections.pardon(source_path(job))
         with suppress(FolderUnavailableError):  # the note stays beside the file until that has left its place
-            job = await worker.context.disks.on(source_folder(job), taken_up, job)
+            job = await worker.context.disks.on(source_folder(job), with_current_file, job)
         return _priced(transitions.retried(_matched_now(job, worker), now))
     if request is Request.RELEASE:
         return _released(job, now, worker)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from lalald.api import TaskAnswer
-from lalald.archive.source_paths import filing_folder, filing_folders, source_path
 from lalald.jobs import transitions
 from lalald.jobs.job import Advance, Job, Outcome
 from lalald.stages import check, split, start_answers, start_requests
-from lalald.stages.archive import file_failure, file_success
+from lalald.stages.archive import archive, archive_failed
 from lalald.stages.context import StageContext
 from lalald.stages.delete import delete
-from lalald.stages.download import clear, download, tidy
-from lalald.stages.precharge.source_check import check_inbox
+from lalald.stages.download import download, tidy
 from lalald.stages.start_answers import Answer
 from lalald.stages.upload import upload
 from lalald.worker import job_requests
@@ -25,34 +22,6 @@ if TYPE_CHECKING:
     from lalald.worker.worker import Worker
 
 StageFunction = Callable[[Job, StageContext], Awaitable[Outcome]]
-
-
-async def archive(job: Job, context: StageContext) -> Outcome:
-    """The source file goes where it belongs, after everything else."""
-    await _check_filing_folder(job, context)
-    filed = await context.disks.on(filing_folders(job), _filed_from_its_place, job)
-    if filed is None:
-        await check_inbox(job.inbox, context)
-        filed = await context.disks.on(filing_folders(job), file_success, job)
-    return Advance(filed)
-
-
-def _filed_from_its_place(job: Job) -> Job | None:
-    """On a thread. None where its file is not there: that means nothing unless the inbox is."""
-    return file_success(job) if os.path.lexists(source_path(job)) else None
-
-
-async def put_failure_away(job: Job, context: StageContext) -> Job:
-    """The file of a failed job goes where failures belong, with its note. Raises FileError."""
-    await _check_filing_folder(job, context)
-    await clear(job, context)
-    return await context.disks.on(filing_folders(job), file_failure, transitions.filed_at_last(job))
-
-
-async def _check_filing_folder(job: Job, context: StageContext) -> None:
-    """Raises FolderUnavailableError where another folder, such as the mount point beneath it, would get the file."""
-    if (folder := filing_folder(job)) != job.inbox:
-        await context.folders.check(folder)
 
 
 StartFunction = Callable[[Sequence[Job], start_requests.Asking], AsyncIterator[dict[tuple[int, int], Answer]]]
@@ -91,6 +60,6 @@ class StageSteps:
     finish_delivery: Callable[[Job, StageContext], Awaitable[None]] = tidy
     delete: StageFunction = delete
     archive: StageFunction = archive
-    put_failure_away: Callable[[Job, StageContext], Awaitable[Job]] = put_failure_away
+    put_failure_away: Callable[[Job, StageContext], Awaitable[Job]] = archive_failed
     release: ReleaseFunction = transitions.released
     honour: Callable[[Job, Worker], Awaitable[Job | None]] = job_requests.honour

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from lalald.archive.archiving import archive_failed_source, archive_source
 from lalald.archive.error_note import take_back
 from lalald.errors import DiskFullError, FileError, FolderUnavailableError
 from lalald.jobs.job import Job
-from lalald.stages.archive import file_failure, file_success
 from tests.support.delivery_process import (
     CrashPoint,
     Row,
@@ -51,23 +51,23 @@ def inbox(root: Path) -> Path:
 
 
 def test_a_done_file_moves_to_the_done_folder_with_its_subfolder(tmp_path: Path) -> None:
-    job = file_success(done(job_at(tmp_path)))
+    job = archive_source(done(job_at(tmp_path)))
     assert tree(inbox(tmp_path)) == {"done/podcasts/ep1.mp3": b"the source"}
     assert (job.filed, job.location, job.warning) == (True, str(inbox(tmp_path) / "done/podcasts/ep1.mp3"), None)
 
 
 def test_a_done_file_is_kept_or_deleted_where_the_rule_says_so(tmp_path: Path) -> None:
-    kept = file_success(done(job_at(tmp_path, on_success="keep")))
+    kept = archive_source(done(job_at(tmp_path, on_success="keep")))
     assert (kept.filed, kept.location) == (True, None)
     assert tree(inbox(tmp_path)) == {"podcasts/ep1.mp3": b"the source"}
-    deleted = file_success(done(job_at(tmp_path, on_success="delete")))
+    deleted = archive_source(done(job_at(tmp_path, on_success="delete")))
     assert (deleted.filed, deleted.location) == (True, None)
     assert tree(inbox(tmp_path)) == {}
 
 
 def test_names_in_the_done_folder_never_collide_whatever_their_case(tmp_path: Path) -> None:
     for name in ("ep1.mp3", "EP1.mp3", "Ep1.MP3"):
-        file_success(done(job_at(tmp_path, name, content=name.encode())))
+        archive_source(done(job_at(tmp_path, name, content=name.encode())))
     assert tree(inbox(tmp_path) / "done") == {
         "ep1.mp3": b"ep1.mp3",
         "EP1 (2).mp3": b"EP1.mp3",
@@ -77,8 +77,8 @@ def test_names_in_the_done_folder_never_collide_whatever_their_case(tmp_path: Pa
 
 def test_a_name_that_is_not_utf_8_or_as_long_as_can_be_moves_like_any_other(tmp_path: Path) -> None:
     for name in (os.fsdecode(b"caf\xe9\n'.mp3"), "x" * 251 + ".mp3", "é" * 125 + ".mp3"):
-        job = file_success(done(job_at(tmp_path, name)))
-        again = file_success(done(job_at(tmp_path, name, content=b"another")))
+        job = archive_source(done(job_at(tmp_path, name)))
+        again = archive_source(done(job_at(tmp_path, name, content=b"another")))
         assert job.location == str(inbox(tmp_path) / "done" / name)
         assert again.location is not None
         assert Path(again.location).read_bytes() == b"another"
@@ -87,7 +87,7 @@ def test_a_name_that_is_not_utf_8_or_as_long_as_can_be_moves_like_any_other(tmp_
 
 def test_across_file_systems_the_copy_is_whole_and_keeps_its_time(tmp_path: Path, elsewhere: Path) -> None:
     job = done(job_at(tmp_path, content=CONTENT, done_dir=str(elsewhere)))
-    filed = file_success(job)
+    filed = archive_source(job)
     assert tree(elsewhere) == {"podcasts/ep1.mp3": CONTENT}
     assert tree(inbox(tmp_path)) == {}
     assert filed.location == str(elsewhere / "podcasts/ep1.mp3")
@@ -97,7 +97,7 @@ def test_across_file_systems_the_copy_is_whole_and_keeps_its_time(tmp_path: Path
 def test_a_configured_folder_elsewhere_is_never_made(tmp_path: Path) -> None:
     job = done(job_at(tmp_path, done_dir=str(tmp_path / "mount/done")))
     with pytest.raises(FolderUnavailableError, match="mount/done is missing"):
-        file_success(job)
+        archive_source(job)
     assert tree(tmp_path / "inbox") == {"podcasts/ep1.mp3": b"the source"}
     assert not (tmp_path / "mount").exists()
 
@@ -108,10 +108,10 @@ def test_an_inbox_that_is_away_or_empty_is_unavailable_and_not_without_the_file(
     for policy in ("move", "delete"):
         asked = replace(job, handling=replace(job.handling, on_success=policy))
         with pytest.raises(FolderUnavailableError):
-            file_success(asked)
+            archive_source(asked)
         inbox(tmp_path).mkdir()
         with pytest.raises(FolderUnavailableError, match="empty"):
-            file_success(asked)
+            archive_source(asked)
         assert not list(inbox(tmp_path).iterdir())
         inbox(tmp_path).rmdir()
 
@@ -119,7 +119,7 @@ def test_an_inbox_that_is_away_or_empty_is_unavailable_and_not_without_the_file(
 def test_a_source_that_is_gone_is_said_and_nothing_more(tmp_path: Path) -> None:
     job = done(job_at(tmp_path))
     (inbox(tmp_path) / "podcasts/ep1.mp3").unlink()
-    filed = file_success(job)
+    filed = archive_source(job)
     assert filed.filed
     assert "gone" in (filed.warning or "")
     assert not (inbox(tmp_path) / "done").exists()
@@ -129,7 +129,7 @@ def test_a_source_that_is_gone_is_said_and_nothing_more(tmp_path: Path) -> None:
 def test_another_file_under_the_sources_name_is_left_untouched(tmp_path: Path, policy: str) -> None:
     job = done(job_at(tmp_path, on_success=policy))
     (inbox(tmp_path) / "podcasts/ep1.mp3").write_bytes(b"newer")
-    filed = file_success(job)
+    filed = archive_source(job)
     assert tree(inbox(tmp_path)) == {"podcasts/ep1.mp3": b"newer"}
     assert "it was not touched" in (filed.warning or "")
 
@@ -145,7 +145,7 @@ def test_a_stranger_that_takes_the_name_at_the_last_moment_is_put_back(tmp_path:
         if what == "taken aside":
             stranger.replace(next(inbox(tmp_path).rglob(".lalald-aside-*")))
 
-    filed = file_success(job, step=step)
+    filed = archive_source(job, step=step)
     assert tree(inbox(tmp_path)) == {"podcasts/ep1.mp3": b"a stranger's"}
     assert "it was not touched" in (filed.warning or "")
 
@@ -154,7 +154,7 @@ def test_a_stranger_that_takes_the_name_at_the_last_moment_is_put_back(tmp_path:
 
 
 def test_a_failed_file_lies_beside_a_note_that_says_why_what_it_cost_and_what_to_do(tmp_path: Path) -> None:
-    job = file_failure(failed(job_at(tmp_path)))
+    job = archive_failed_source(failed(job_at(tmp_path)))
     found = tree(inbox(tmp_path))
     note = found.pop("failed/podcasts/ep1.mp3.error.txt").decode()
     assert found == {"failed/podcasts/ep1.mp3": b"the source"}
@@ -168,12 +168,12 @@ def test_a_failed_file_lies_beside_a_note_that_says_why_what_it_cost_and_what_to
 def test_the_note_tells_money_that_may_be_spent_from_money_that_is_not(tmp_path: Path) -> None:
     job = failed(job_at(tmp_path))
     lost = replace(job.tasks[0], task_id=None, asked_at=1.0, minutes=None)
-    file_failure(replace(job, tasks=(lost,), minutes=0.0))
+    archive_failed_source(replace(job, tasks=(lost,), minutes=0.0))
     assert "may have been charged" in (inbox(tmp_path) / "failed/podcasts/ep1.mp3.error.txt").read_text()
     unpaid = replace(job_at(tmp_path, "b.mp3"), tasks=(), minutes=0.0, error="the service refused it")
-    file_failure(unpaid)
+    archive_failed_source(unpaid)
     assert "nothing was spent" in (inbox(tmp_path) / "failed/b.mp3.error.txt").read_text()
-    file_failure(replace(failed(job_at(tmp_path, "c.mp3")), minutes=5.0))
+    archive_failed_source(replace(failed(job_at(tmp_path, "c.mp3")), minutes=5.0))
     money = "1 task started on the service: 3.5 minutes charged. 1.5 minutes were charged for earlier tries."
     assert money in (inbox(tmp_path) / "failed/c.mp3.error.txt").read_text()
 
@@ -182,8 +182,8 @@ def test_a_failed_file_is_numbered_together_with_its_note(tmp_path: Path) -> Non
     folder = inbox(tmp_path) / "failed"
     folder.mkdir(parents=True)
     (folder / "ep1.mp3.error.txt").write_bytes(b"a stranger's note")
-    file_failure(failed(job_at(tmp_path, "ep1.mp3")))
-    file_failure(failed(job_at(tmp_path, "ep1.mp3", job_id=8)))
+    archive_failed_source(failed(job_at(tmp_path, "ep1.mp3")))
+    archive_failed_source(failed(job_at(tmp_path, "ep1.mp3", job_id=8)))
     assert sorted(tree(folder)) == [
         "ep1 (2).mp3",
         "ep1 (2).mp3.error.txt",
@@ -196,23 +196,23 @@ def test_a_failed_file_is_numbered_together_with_its_note(tmp_path: Path) -> Non
 
 
 def test_on_failure_keep_leaves_the_file_and_writes_no_note(tmp_path: Path) -> None:
-    job = file_failure(failed(job_at(tmp_path, on_failure="keep")))
+    job = archive_failed_source(failed(job_at(tmp_path, on_failure="keep")))
     assert (job.filed, job.location) == (True, None)
     assert tree(inbox(tmp_path)) == {"podcasts/ep1.mp3": b"the source"}
 
 
 def test_a_retry_takes_the_note_away_and_its_success_brings_the_file_to_done(tmp_path: Path) -> None:
-    job = file_failure(failed(job_at(tmp_path)))
+    job = archive_failed_source(failed(job_at(tmp_path)))
     take_back(job)
     assert tree(inbox(tmp_path)) == {"failed/podcasts/ep1.mp3": b"the source"}
-    job = file_success(done(replace(job, filed=False)))
+    job = archive_source(done(replace(job, filed=False)))
     assert tree(inbox(tmp_path)) == {"done/podcasts/ep1.mp3": b"the source"}
     assert job.location == str(inbox(tmp_path) / "done/podcasts/ep1.mp3")
 
 
 def test_a_retry_that_fails_again_leaves_the_file_and_writes_the_new_reason(tmp_path: Path) -> None:
-    job = file_failure(failed(job_at(tmp_path)))
-    job = file_failure(replace(job, filed=False, error="another reason"))
+    job = archive_failed_source(failed(job_at(tmp_path)))
+    job = archive_failed_source(replace(job, filed=False, error="another reason"))
     found = tree(inbox(tmp_path))
     assert sorted(found) == ["failed/podcasts/ep1.mp3", "failed/podcasts/ep1.mp3.error.txt"]
     assert b"another reason" in found["failed/podcasts/ep1.mp3.error.txt"]
@@ -220,7 +220,7 @@ def test_a_retry_that_fails_again_leaves_the_file_and_writes_the_new_reason(tmp_
 
 
 def test_only_our_own_note_is_ever_taken_away(tmp_path: Path) -> None:
-    job = file_failure(failed(job_at(tmp_path)))
+    job = archive_failed_source(failed(job_at(tmp_path)))
     note = inbox(tmp_path) / "failed/podcasts/ep1.mp3.error.txt"
     take_back(replace(job, id=8))
     assert note.exists()
@@ -230,8 +230,8 @@ def test_only_our_own_note_is_ever_taken_away(tmp_path: Path) -> None:
 
 
 def test_success_with_keep_leaves_a_file_that_failed_before_where_it_is_and_says_so(tmp_path: Path) -> None:
-    job = file_failure(failed(job_at(tmp_path, on_success="keep")))
-    job = file_success(done(replace(job, filed=False)))
+    job = archive_failed_source(failed(job_at(tmp_path, on_success="keep")))
+    job = archive_source(done(replace(job, filed=False)))
     assert tree(inbox(tmp_path)) == {"failed/podcasts/ep1.mp3": b"the source"}
     assert "failed/podcasts/ep1.mp3" in (job.warning or "")
 
@@ -257,7 +257,7 @@ def test_an_inbox_without_the_right_to_write_keeps_the_file_and_says_who_needs_i
 
     def work() -> None:
         with pytest.raises(FolderUnavailableError, match="runs as"):
-            file_success(job)
+            archive_source(job)
 
     as_nobody(work)
     assert tree(inbox(open_folder)) == {"ep1.mp3": b"the source"}
@@ -271,7 +271,7 @@ def test_in_a_sticky_folder_nothing_is_copied_that_could_not_be_taken(open_folde
 
     def work() -> None:
         with pytest.raises(FolderUnavailableError, match="sticky"):
-            file_success(job)
+            archive_source(job)
 
     as_nobody(work)
     assert tree(inbox(open_folder)) == {"ep1.mp3": CONTENT}
@@ -322,14 +322,14 @@ def test_a_stranger_that_a_crash_left_aside_gets_its_name_back(tmp_path: Path) -
         """The stranger came after the look: as if it were ours until it is aside."""
         there = (inbox(tmp_path) / "podcasts/ep1.mp3").stat()
         looked = replace(job, size=there.st_size, mtime_ns=there.st_mtime_ns, inode=there.st_ino)
-        file_success(looked, step=killer)
+        archive_source(looked, step=killer)
 
     start(tmp_path, job)
     kill_at = next(
         at for at in range(1, 50) if not carry(swapped, tmp_path, at) and list(inbox(tmp_path).rglob(".lalald-aside-*"))
     )
     assert kill_at
-    file_success(job)
+    archive_source(job)
     assert visible(inbox(tmp_path)) == {"podcasts/ep1.mp3": b"a stranger's"}
 
 
@@ -341,10 +341,10 @@ def test_a_file_that_waits_aside_is_named_in_the_error(tmp_path: Path) -> None:
             shutil.rmtree(inbox(tmp_path) / "done")
 
     with pytest.raises(FileError) as raised:
-        file_success(job, step=step)
+        archive_source(job, step=step)
     aside = next(inbox(tmp_path).rglob(".lalald-aside-*-ep1.mp3"))
     assert raised.value.hint == f"Until then the file waits as {aside}."
-    assert file_success(job).location == str(inbox(tmp_path) / "done/podcasts/ep1.mp3")
+    assert archive_source(job).location == str(inbox(tmp_path) / "done/podcasts/ep1.mp3")
     assert tree(inbox(tmp_path)) == {"done/podcasts/ep1.mp3": b"the source"}
 
 
@@ -354,7 +354,7 @@ def test_a_failed_file_that_cannot_be_moved_after_all_has_its_name_again(tmp_pat
             shutil.rmtree(inbox(tmp_path) / "failed")
 
     with pytest.raises(FileError):
-        file_failure(failed(job_at(tmp_path)), step=step)
+        archive_failed_source(failed(job_at(tmp_path)), step=step)
     assert tree(inbox(tmp_path)) == {"podcasts/ep1.mp3": b"the source"}
 
 
@@ -366,7 +366,7 @@ def test_a_full_disk_leaves_the_file_in_its_place(tmp_path: Path) -> None:
     try:
         job = done(job_at(tmp_path, content=CONTENT, done_dir=str(small)))
         with pytest.raises(DiskFullError):
-            file_success(job)
+            archive_source(job)
         assert tree(inbox(tmp_path)) == {"podcasts/ep1.mp3": CONTENT}
         assert tree(small) == {}
     finally:

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from lalald import outbox
+from lalald.archive.archiving import archive_failed_source, archive_source
 from lalald.jobs.job import Job, JobSettings, Stage, State, Task, TaskFailure, Track
 from lalald.outbox.staging import make_staging, remember
-from lalald.stages.archive import file_failure, file_success
 
 CREATED_AT = 1_700_000_000.0
 
@@ -181,7 +181,7 @@ def file_away(row: Row, step: CrashPoint) -> None:
     """What the worker does with a job whose results are delivered, or that failed."""
     job = row.load()
     if not job.filed:
-        filed = file_failure(job, step=step) if job.state is State.FAILED else file_success(job, step=step)
+        filed = archive_failed_source(job, step=step) if job.state is State.FAILED else archive_source(job, step=step)
         row.save(filed)
 
 
