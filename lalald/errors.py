@@ -14,7 +14,7 @@ LalaldError                     has a `hint`: what to do next
 │   ├── DiskFullError           no room, or no quota, left where it should go
 │   ├── NameTakenError          a stranger's file has the name that was chosen for a result
 │   ├── StagingLostError        a fetched track is neither in the staging folder nor in place
-│   ├── TwinChangedError        an earlier result is not what was delivered, and cannot be given again
+│   ├── DuplicateChangedError   an earlier result is not what was delivered, and cannot be given again
 │   └── FolderUnavailableError  its inbox or outbox is not there: unmounted or missing
 │       └── FolderPermissionError  it is there, and a right in it is missing, or it is mounted read-only
 └── ServiceError                LALAL.AI, or the way there; has `status`, `code`, `request_id`
@@ -99,7 +99,7 @@ class StagingLostError(FileError):
     """A track is neither in the staging folder nor in place: it has to be fetched again."""
 
 
-class TwinChangedError(FileError):
+class DuplicateChangedError(FileError):
     """An earlier result is not there any more as it was delivered, so it cannot be given again."""
 
 

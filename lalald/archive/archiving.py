@@ -14,15 +14,15 @@ from lalald.archive.source_paths import root_of, source_path
 from lalald.errors import FileError, FolderUnavailableError
 from lalald.filesystem.file_numbers import int64
 from lalald.filesystem.files import (
-    Step,
+    CrashPoint,
     check_folder,
-    facts_of,
+    create_folders,
     listed,
-    make_folders,
-    most_name_bytes,
-    no_step,
-    plain_errors,
-    refuses_name,
+    lstat_or_none,
+    max_name_bytes,
+    no_crash_point,
+    rejects_name,
+    translate_errors,
 )
 from lalald.filesystem.names import fitting, portable, printable
 from lalald.jobs import consent
@@ -33,7 +33,7 @@ _GONE = "its source file was gone before it could be filed away"
 _STRANGER = "another file now has the name of its source file; it was not touched"
 
 
-def archive_source(job: Job, *, step: Step = no_step) -> Job:
+def archive_source(job: Job, *, crash_point: CrashPoint = no_crash_point) -> Job:
     """Moves, keeps or deletes the source as `on_success` says. The job with its file's `location`, filed.
 
     Run again after a crash, it goes on with the same file. Raises DiskFullError, FolderUnavailableError, FileError; the file
@@ -41,8 +41,8 @@ def archive_source(job: Job, *, step: Step = no_step) -> Job:
     """
     source = _source(job)
     try:
-        with plain_errors(source.path, job.inbox):
-            filed = _ON_SUCCESS[job.handling.on_success](job, source, step)
+        with translate_errors(source.path, job.inbox):
+            filed = _ON_SUCCESS[job.handling.on_success](job, source, crash_point)
     except StrangerError:
         return warned(replace(job, filed=True), _STRANGER)
     except FileError as error:
@@ -54,7 +54,7 @@ def archive_source(job: Job, *, step: Step = no_step) -> Job:
     return replace(filed, filed=True)
 
 
-def archive_failed_source(job: Job, *, step: Step = no_step) -> Job:
+def archive_failed_source(job: Job, *, crash_point: CrashPoint = no_crash_point) -> Job:
     """Moves a failed job's source to `failed_dir`, beside a note that says why; `on_failure: keep` leaves it.
 
     Raises DiskFullError, FolderUnavailableError, FileError; the file is in its place then.
@@ -63,9 +63,9 @@ def archive_failed_source(job: Job, *, step: Step = no_step) -> Job:
         return replace(job, filed=True)
     source = _source(job)
     beside = Beside(lambda path: error_note.write(job, path), lambda path: error_note.remove(job, path))
-    with plain_errors(source.path, job.inbox):
+    with translate_errors(source.path, job.inbox):
         try:
-            filed = _move(job, source, job.handling.failed_dir, step, beside)
+            filed = _move(job, source, job.handling.failed_dir, crash_point, beside)
         except StrangerError:
             filed = warned(job, _STRANGER)
         except BaseException:
@@ -95,24 +95,24 @@ def _source(job: Job) -> Source:
     return Source(job, source_path(job))
 
 
-def _keep(job: Job, _source: Source, _step: Step) -> Job:
+def _keep(job: Job, _source: Source, _step: CrashPoint) -> Job:
     return job if job.location is None else warned(job, f"its source file stays in {printable(job.location)}")
 
 
-def _delete(job: Job, source: Source, step: Step) -> Job:
-    if not source_moves.remove(source, step):
+def _delete(job: Job, source: Source, crash_point: CrashPoint) -> Job:
+    if not source_moves.remove(source, crash_point):
         _check_not_emptied(job)
     return replace(job, location=None)
 
 
-def _to_done(job: Job, source: Source, step: Step) -> Job:
-    return _move(job, source, job.handling.done_dir, step, None)
+def _to_done(job: Job, source: Source, crash_point: CrashPoint) -> Job:
+    return _move(job, source, job.handling.done_dir, crash_point, None)
 
 
 _ON_SUCCESS = {"move": _to_done, "keep": _keep, "delete": _delete}
 
 
-def _move(job: Job, source: Source, configured: str, step: Step, beside: Beside | None) -> Job:
+def _move(job: Job, source: Source, configured: str, crash_point: CrashPoint, beside: Beside | None) -> Job:
     """The file goes below `configured`, with its subfolder; where it lies there already it stays."""
     root, below = root_of(job.inbox, configured)
     within, name = os.path.split(job.path)
@@ -128,24 +128,24 @@ def _move(job: Job, source: Source, configured: str, step: Step, beside: Beside 
         if moved is None:
             _check_not_emptied(job)
         return _moved(job, moved) if moved else warned(job, _GONE)
-    make_folders(root, os.path.join(below, within), step)
-    return _moved(job, source_moves.move(source, found, folder, name, step, beside))
+    create_folders(root, os.path.join(below, within), crash_point)
+    return _moved(job, source_moves.move(source, found, folder, name, crash_point, beside))
 
 
 def _moved(job: Job, location: str) -> Job:
     """The job with its file there. By the file's time as it is kept there it is found again, and known when it comes back."""
     with suppress(OSError):
-        if (facts := facts_of(location)) is not None:
+        if (facts := lstat_or_none(location)) is not None:
             job = replace(job, mtime_ns=int64(facts.st_mtime_ns))
     return replace(job, location=location)
 
 
 def _accepted(root: str, path: str) -> str:
     """The path as another file system takes it: no longer than it has names, and without characters that it refuses."""
-    most_bytes = most_name_bytes(root)
+    most_bytes = max_name_bytes(root)
     parts = []
     for part in path.split("/"):
-        odd = portable(part) != part and refuses_name(root, part)
+        odd = portable(part) != part and rejects_name(root, part)
         parts.append(fitting(portable(part) if odd else part, most_bytes))
     return "/".join(parts)
 
@@ -161,7 +161,7 @@ def _stay(job: Job, source: Source, beside: Beside | None) -> Job:
 
 def _check_not_emptied(job: Job) -> None:
     """An inbox without a single entry, our own marker included, may be the mount point beneath one that is not mounted."""
-    with plain_errors(job.inbox, job.inbox):
+    with translate_errors(job.inbox, job.inbox):
         os.stat(job.inbox)
         if job.location is None and not listed(job.inbox):
             raise FolderUnavailableError(f"{printable(job.inbox)} is empty.", hint="Is it mounted?")

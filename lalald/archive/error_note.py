@@ -7,9 +7,9 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from lalald.filesystem.files import (
-    facts_of,
-    most_name_bytes,
-    write_whole,
+    lstat_or_none,
+    max_name_bytes,
+    write_durably,
 )
 from lalald.filesystem.names import printable, with_ending
 from lalald.filesystem.renaming import rename_without_replacing
@@ -24,7 +24,7 @@ _MOST_BYTES = 65536
 def note_path(path: str) -> str:
     """The note's place beside a file."""
     folder, name = os.path.split(path)
-    return os.path.join(folder, with_ending(name, ENDING, most_name_bytes(folder)))
+    return os.path.join(folder, with_ending(name, ENDING, max_name_bytes(folder)))
 
 
 def text(job: Job) -> str:
@@ -86,9 +86,9 @@ def write(job: Job, path: str) -> None:
     """The note beside the file at `path`. Raises FileExistsError where a stranger's file has its name."""
     note = note_path(path)
     hidden = os.path.join(os.path.dirname(path), f".lalald-note-{job.id}.part")
-    write_whole(hidden, text(job).encode())
+    write_durably(hidden, text(job).encode())
     try:
-        if facts_of(note) is not None and is_ours(job, note):
+        if lstat_or_none(note) is not None and is_ours(job, note):
             os.replace(hidden, note)
         else:
             rename_without_replacing(hidden, note)
@@ -112,7 +112,7 @@ def take_back(job: Job) -> None:
         remove(job, job.location)
 
 
-def came_back(job: Job) -> None:
+def remove_if_moved(job: Job) -> None:
     """Its file was dragged from where the row knew it: the note there is no longer true, unless that was a copy."""
     if job.location is not None and not os.path.lexists(job.location):
         remove(job, job.location)

@@ -17,25 +17,25 @@ from functools import cached_property
 from itertools import count
 
 from lalald.errors import FileError
-from lalald.filesystem.directory_cache import LISTINGS
-from lalald.filesystem.file_bounds import check_may_take
+from lalald.filesystem.directory_cache import DIRECTORY_CACHE
 from lalald.filesystem.file_numbers import int64, is_same_time
+from lalald.filesystem.file_protection import check_movable
 from lalald.filesystem.files import (
-    LEAST_NAME_BYTES,
-    Step,
-    copy_across,
-    facts_of,
+    MIN_NAME_BYTES,
+    CrashPoint,
+    has_stable_inodes,
     is_same_file,
-    keeps_inodes,
     listed,
-    most_name_bytes,
-    plain_errors,
+    lstat_or_none,
+    max_name_bytes,
     sha256_of,
     sync_folder,
+    translate_errors,
 )
 from lalald.filesystem.names import numbered, printable, with_ending
-from lalald.filesystem.placeholders import clear_own_litter, clear_reservation
+from lalald.filesystem.placeholders import clear_reservation, remove_leftovers
 from lalald.filesystem.renaming import can_rename_between, rename_without_replacing
+from lalald.filesystem.writeback import copy_durably
 from lalald.jobs.job import Job
 
 _BELIEVED_SECONDS = 10.0
@@ -62,8 +62,8 @@ class Source:
     def aside(self) -> str:
         """The hidden name, by which a person still recognises the file."""
         name = f".lalald-aside-{self.job.id}-{int(self.job.created_at * 1000):x}-{os.path.basename(self.path)}"
-        if len(os.fsencode(name)) > LEAST_NAME_BYTES:
-            name = with_ending(name, "", most_name_bytes(self.folder))
+        if len(os.fsencode(name)) > MIN_NAME_BYTES:
+            name = with_ending(name, "", max_name_bytes(self.folder))
         return os.path.join(self.folder, name)
 
     def is_ours(self, facts: os.stat_result) -> bool:
@@ -72,7 +72,7 @@ class Source:
             return _is_copy(self, facts)
         if not is_same_file(facts, self.job.size, self.job.mtime_ns, None):
             return False
-        return int64(facts.st_ino) == self.job.inode or not self.job.inode or not keeps_inodes(facts)
+        return int64(facts.st_ino) == self.job.inode or not self.job.inode or not has_stable_inodes(facts)
 
 
 def find(source: Source) -> str | None:
@@ -80,12 +80,12 @@ def find(source: Source) -> str | None:
 
     Raises StrangerError where only another file is there.
     """
-    aside = facts_of(source.aside)
+    aside = lstat_or_none(source.aside)
     if aside is not None and source.is_ours(aside):
         return source.aside
     if aside is not None and not clear_reservation(source.aside):
         put_back(source)
-    there = facts_of(source.path)
+    there = lstat_or_none(source.path)
     if there is None:
         return None
     if not source.is_ours(there):
@@ -93,14 +93,14 @@ def find(source: Source) -> str | None:
     return source.path
 
 
-def take_aside(source: Source, step: Step) -> None:
+def take_aside(source: Source, crash_point: CrashPoint) -> None:
     """Raises StrangerError, with the stranger back in its place, where the name was another file's at that moment."""
     rename_without_replacing(source.path, source.aside)
-    step("taken aside")
-    facts = facts_of(source.aside)
+    crash_point("taken aside")
+    facts = lstat_or_none(source.aside)
     if facts is None or not source.is_ours(facts):
         put_back(source)
-        step("put back")
+        crash_point("put back")
         raise StrangerError
 
 
@@ -110,28 +110,28 @@ def put_back(source: Source) -> None:
     clear_reservation(source.path)
     for number in count(1):
         try:
-            rename_without_replacing(
-                source.aside, os.path.join(folder, numbered(name, number, most_name_bytes(folder)))
-            )
+            rename_without_replacing(source.aside, os.path.join(folder, numbered(name, number, max_name_bytes(folder))))
         except FileExistsError:
             continue
         return
 
 
-def remove(source: Source, step: Step) -> bool:
+def remove(source: Source, crash_point: CrashPoint) -> bool:
     """Deletes the file. False where it is gone already. Raises StrangerError."""
     found = find(source)
     if found is None:
         return False
     if found == source.path:
-        take_aside(source, step)
+        take_aside(source, crash_point)
     os.unlink(source.aside)
-    step("removed")
+    crash_point("removed")
     sync_folder(source.folder)
     return True
 
 
-def move(source: Source, found: str, folder: str, name: str, step: Step, beside: Beside | None = None) -> str:
+def move(
+    source: Source, found: str, folder: str, name: str, crash_point: CrashPoint, beside: Beside | None = None
+) -> str:
     """Moves a file from where it was found into an existing folder, as `name` or numbered. Returns where it is now.
 
     `beside` puts something beside each name that is tried, or says that its own is taken. Raises StrangerError, OSError.
@@ -139,13 +139,13 @@ def move(source: Source, found: str, folder: str, name: str, step: Step, beside:
     if found == source.aside:
         if (moved := moved_before(source, folder, name)) is not None:
             os.unlink(source.aside)
-            step("removed")
+            crash_point("removed")
             return moved
-        clear_own_litter(folder)
-    check_may_take(found)
-    copy = None if _moves_between(source, folder) else _copied(source, found, folder, step)
+        remove_leftovers(folder)
+    check_movable(found)
+    copy = None if _moves_between(source, folder) else _copied(source, found, folder, crash_point)
     try:
-        target = _into(source, found, folder, name, copy, step, beside)
+        target = _into(source, found, folder, name, copy, crash_point, beside)
     except BaseException:
         _RENAMED_AT.pop((source.folder, folder), None)
         if copy is not None:
@@ -153,10 +153,10 @@ def move(source: Source, found: str, folder: str, name: str, step: Step, beside:
                 os.unlink(copy)
         raise
     sync_folder(folder)
-    step("folder synced")
+    crash_point("folder synced")
     if copy is not None:
         os.unlink(source.aside)
-        step("removed")
+        crash_point("removed")
     sync_folder(source.folder)
     return target
 
@@ -170,23 +170,23 @@ class Beside:
 
 
 def _into(
-    source: Source, found: str, folder: str, name: str, copy: str | None, step: Step, beside: Beside | None
+    source: Source, found: str, folder: str, name: str, copy: str | None, crash_point: CrashPoint, beside: Beside | None
 ) -> str:
     for number in count(1):
-        candidate = name if number == 1 else numbered(name, number, most_name_bytes(folder))
+        candidate = name if number == 1 else numbered(name, number, max_name_bytes(folder))
         target = os.path.join(folder, candidate)
-        if LISTINGS.alike(folder, candidate):
+        if DIRECTORY_CACHE.alike(folder, candidate):
             continue
-        LISTINGS.make(folder, candidate)
+        DIRECTORY_CACHE.make(folder, candidate)
         try:
             if beside:
                 beside.put(target)
-                step("beside")
+                crash_point("beside")
         except FileExistsError:
             continue
         try:
-            if facts_of(source.aside) is None:
-                take_aside(source, step)
+            if lstat_or_none(source.aside) is None:
+                take_aside(source, crash_point)
             rename_without_replacing(copy or source.aside, target)
         except (FileExistsError, StrangerError) as error:
             if beside:
@@ -194,7 +194,7 @@ def _into(
             if isinstance(error, StrangerError):
                 raise
             continue
-        step("moved")
+        crash_point("moved")
         return target
     raise FileError(f"{printable(found)} could not be given any name in {printable(folder)}.")
 
@@ -202,7 +202,7 @@ def _into(
 def is_aside(source: Source) -> bool:
     """Whether the file waits under its hidden name."""
     try:
-        facts = facts_of(source.aside)
+        facts = lstat_or_none(source.aside)
     except OSError:
         return False
     return facts is not None and source.is_ours(facts)
@@ -211,12 +211,12 @@ def is_aside(source: Source) -> bool:
 def moved_before(source: Source, folder: str, name: str) -> str | None:
     """The file under one of the names that a try before a crash may have given it."""
     stem, ending = os.path.splitext(name)
-    aside = facts_of(source.aside)
+    aside = lstat_or_none(source.aside)
     for entry in listed(folder):
         if not (entry == name or (entry.startswith(stem[:40]) and entry.endswith(ending) and " (" in entry)):
             continue
         path = os.path.join(folder, entry)
-        facts = facts_of(path)
+        facts = lstat_or_none(path)
         if facts is None or not _is_copy(source, facts):
             continue
         if aside is None or os.path.samestat(aside, facts) or sha256_of(path) == sha256_of(source.aside):
@@ -244,13 +244,13 @@ def _moves_between(source: Source, folder: str) -> bool:
     return True
 
 
-def _copied(source: Source, found: str, folder: str, step: Step) -> str:
+def _copied(source: Source, found: str, folder: str, crash_point: CrashPoint) -> str:
     """A whole, durable, compared copy under a hidden name in the target's folder; it keeps the time of the last change."""
     hidden = os.path.join(folder, f".lalald-copy-{source.job.id}-{int(source.job.created_at * 1000):x}.part")
     try:
-        with plain_errors(hidden, folder):
-            digest = copy_across(found, hidden, step)
-        facts = facts_of(found)
+        with translate_errors(hidden, folder):
+            digest = copy_durably(found, hidden, crash_point)
+        facts = lstat_or_none(found)
         if facts is None or not source.is_ours(facts):
             raise StrangerError
         with suppress(OSError, OverflowError):  # there are times that a file system does not take
@@ -261,5 +261,5 @@ def _copied(source: Source, found: str, folder: str, step: Step) -> str:
         with suppress(OSError):
             os.unlink(hidden)
         raise
-    step("copied")
+    crash_point("copied")
     return hidden

@@ -12,7 +12,7 @@ from lalald.config import Config
 from lalald.daemon.inbox_loops import Inboxes
 from lalald.errors import FileError
 from lalald.filesystem.folder_monitor import FolderMonitor
-from lalald.filesystem.mounts import waits_to_be_mounted
+from lalald.filesystem.mounts import is_automount
 from lalald.reports.attention import Attention, of_folder, of_unreadable
 from lalald.stages.context import StageContext
 from lalald.worker.holds.hold_probes import Holds
@@ -101,7 +101,7 @@ class Availability:
             self._again.add(path)
             while path in self._again and path in self._watched:
                 self._again.discard(path)
-                if waits_to_be_mounted(path):
+                if is_automount(path):
                     continue  # a look would mount it
                 await self._watch(path)
                 if (intake := self._inboxes.intakes.get(Path(path))) is not None:
@@ -125,7 +125,7 @@ class Availability:
         return reason
 
     async def _watch(self, path: str) -> None:
-        if not waits_to_be_mounted(path):
+        if not is_automount(path):
             with suppress(FileError):
                 await self._context.disks.on(path, self._monitor.watch, path)
             if path not in self._watched:  # left meanwhile
@@ -134,7 +134,7 @@ class Availability:
     async def _reason(self, kind: str, path: str) -> str | None:
         """Why a folder is unavailable, by a look of its own; by what is known, where a look would mount it."""
         known = self._known_reason(kind, path)
-        if waits_to_be_mounted(path):
+        if is_automount(path):
             return known
         looking = asyncio.ensure_future(self._look_now(kind, path))
         done, _ = await asyncio.wait([looking], timeout=ANSWER_SECONDS)

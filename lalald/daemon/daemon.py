@@ -35,10 +35,10 @@ from lalald.daemon.run_summary import RunSummary
 from lalald.daemon.systemd import Systemd
 from lalald.daemon.time_zone import unknown_time_zone
 from lalald.errors import ConfigError, FileError, LalaldError, ServiceError, StoreError
-from lalald.filesystem.disk_errors import why_without_room
+from lalald.filesystem.disk_errors import write_error_if_low
 from lalald.filesystem.known_folders import KnownFolders
 from lalald.filesystem.mount_pools import MountPools
-from lalald.filesystem.placeholders import clear_own_litter
+from lalald.filesystem.placeholders import remove_leftovers
 from lalald.inbox.inspection_steps import InspectionSteps
 from lalald.inbox.intake import Intake
 from lalald.inbox.readiness import ignore_broken_leases
@@ -239,7 +239,7 @@ class _Daemon:
             left = await self.disks.on(directory, outbox.staged_job_ids, directory)
             known = await self.store.run(partial(_jobs_of, left))
             await self.disks.on(directory, outbox.clear_staging, directory, known)
-            await self.disks.on(directory, clear_own_litter, directory)
+            await self.disks.on(directory, remove_leftovers, directory)
         except FileError:
             self.worker.holds.turns.wake()
         except Exception as error:
@@ -420,7 +420,7 @@ class _Daemon:
         if config.transfers != before.transfers:
             self.context.downloads = asyncio.Semaphore(config.transfers.downloads)
         self.context.budget.limits = config.minutes
-        self.context.budget.outdated()
+        self.context.budget.invalidate()
         self.lines.change(config.log)
         self._warn()
         kept = {inbox.path: inbox for inbox in config.inboxes}
@@ -465,7 +465,7 @@ class _Daemon:
         folder = self.config.state_dir
         try:
             async with asyncio.timeout(_STATE_TRIAL_SECONDS):
-                return await self.disks.on(str(folder), why_without_room, folder)
+                return await self.disks.on(str(folder), write_error_if_low, folder)
         except (FileError, TimeoutError):
             return OSError(errno.ETIMEDOUT, "its disk or server does not answer")
 

@@ -34,7 +34,7 @@ class _Look:
         return self.folded is not None and key not in self.made_since and f"\0{key}\0" not in self.folded
 
 
-class Listings:
+class DirectoryCache:
     """Used by many threads. `monotonic` tells seconds."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -84,4 +84,4 @@ class Listings:
                 outbox = os.path.join(outbox, part)
 
 
-LISTINGS = Listings()
+DIRECTORY_CACHE = DirectoryCache()

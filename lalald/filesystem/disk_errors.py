@@ -48,7 +48,7 @@ def _reserve(descriptor: int) -> None:
         os.write(descriptor, bytes(_TRIAL_BYTES))
 
 
-def why_without_room(folder: Path) -> OSError | None:
+def write_error_if_low(folder: Path) -> OSError | None:
     """As `why_not_written`, but writes only where room is scarce: a health check every minute must not keep a disk awake.
 
     A quota that the file system does not count as its free room is not seen; the next write meets it.
@@ -61,10 +61,10 @@ def why_without_room(folder: Path) -> OSError | None:
     has_inodes = facts.f_files == 0 or facts.f_favail > _SCARCE_INODES  # file systems without a limit report 0 of 0
     if has_room and has_inodes and not facts.f_flag & os.ST_RDONLY:
         return None
-    return why_not_written(folder)
+    return write_error(folder)
 
 
-def why_not_written(folder: Path) -> OSError | None:
+def write_error(folder: Path) -> OSError | None:
     """Why nothing can be written in the folder, found by reserving room there; None where it can be.
 
     SQLite reports a full disk and a missing right alike as "unable to open database file" or "disk I/O error".

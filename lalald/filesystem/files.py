@@ -9,18 +9,15 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from io import FileIO
 
 from lalald.errors import DiskFullError, FileError, FolderPermissionError, FolderUnavailableError
 from lalald.filesystem.file_numbers import int64
 from lalald.filesystem.names import printable
 
-Step = Callable[[str], None]  # told after each change on disk, so that a test can stop there
+CrashPoint = Callable[[str], None]  # told after each change on disk, so that a test can stop there
 
-CHUNK_BYTES = 1024 * 1024
-_WRITTEN_AT_ONCE_BYTES = 8 * 1024 * 1024
-LEAST_NAME_BYTES = 143
-ROOM_KEPT_BYTES = 16 * 1024 * 1024  # of a disk that results go to
+MIN_NAME_BYTES = 143
+RESERVED_FREE_BYTES = 16 * 1024 * 1024  # of a disk that results go to
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -54,17 +51,19 @@ _SANDBOX_HINT = (
 )
 
 
-def no_step(_done: str) -> None:
+def no_crash_point(_done: str) -> None:
     """Nobody watches."""
 
 
-def translated(error: OSError, path: str, root: str | None = None) -> FileError:
+def to_file_error(error: OSError, path: str, root: str | None = None) -> FileError:
     """The error of an operation on `path`; `root` is the configured folder in which it lies."""
     what = f"{printable(_visible(path))}: {error.strerror or error}."
     if error.errno in _FULL:
         return DiskFullError(what, hint="Free some space there; the job resumes automatically.")
     if error.errno in _DENIED:
-        return FolderPermissionError(f"{what} lalald runs as {whoami()} (uid:gid).", hint=right_hint(error))
+        return FolderPermissionError(
+            f"{what} lalald runs as {user_and_group()} (uid:gid).", hint=permission_hint(error)
+        )
     if error.errno in _AWAY or (root is not None and not os.path.isdir(root)):
         return FolderUnavailableError(
             what, hint=f"Is {printable(root or os.path.dirname(path))} mounted? Work resumes when it is back."
@@ -73,25 +72,25 @@ def translated(error: OSError, path: str, root: str | None = None) -> FileError:
 
 
 @contextmanager
-def plain_errors(path: str, root: str | None = None) -> Iterator[None]:
+def translate_errors(path: str, root: str | None = None) -> Iterator[None]:
     """OSErrors within become FileErrors. They name the file that they are about, or else `path`."""
     try:
         yield
     except OSError as error:
         about = error.filename2 or error.filename
-        raise translated(error, about if isinstance(about, str) else path, root) from error
+        raise to_file_error(error, about if isinstance(about, str) else path, root) from error
 
 
-def whoami() -> str:
+def user_and_group() -> str:
     """The user and group that rights are missing to: `uid:gid`."""
     return f"{os.geteuid()}:{os.getegid()}"
 
 
-def right_hint(error: OSError) -> str:
+def permission_hint(error: OSError) -> str:
     """What to do about a right that is missing."""
     if error.errno == errno.EROFS:
         return f"Mount it for writing.{_SANDBOX_HINT if 'INVOCATION_ID' in os.environ else ''}"
-    hint = f"Give {whoami()} the right to read, write and enter it: chmod, chown, or an access list"
+    hint = f"Give {user_and_group()} the right to read, write and enter it: chmod, chown, or an access list"
     return f"{hint}; lsattr shows files that are immutable." if error.errno == errno.EPERM else f"{hint}."
 
 
@@ -119,7 +118,7 @@ def check_folder(path: str) -> None:
         mode = os.stat(path).st_mode
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENOTDIR):
-            raise translated(error, path, path) from error
+            raise to_file_error(error, path, path) from error
         hint = "Mount it or make it; lalald makes no configured folder itself: a missing one may be a late mount."
         raise FolderUnavailableError(f"The folder {printable(path)} is missing.", hint=hint) from error
     if not stat.S_ISDIR(mode):
@@ -130,10 +129,10 @@ def check_folder(path: str) -> None:
         _try_to_write(path)
     except OSError as error:
         if error.errno in _FULL | _AWAY:
-            raise translated(error, path, path) from error
-        message = f"The folder {printable(path)} cannot be written by {whoami()} (uid:gid): {error.strerror}."
+            raise to_file_error(error, path, path) from error
+        message = f"The folder {printable(path)} cannot be written by {user_and_group()} (uid:gid): {error.strerror}."
         if error.errno in _DENIED:
-            raise FolderPermissionError(message, hint=right_hint(error)) from error
+            raise FolderPermissionError(message, hint=permission_hint(error)) from error
         raise FolderUnavailableError(message, hint="Check how it is mounted, or configure another folder.") from error
 
 
@@ -153,7 +152,7 @@ def _try_to_write(folder: str) -> None:
 
 def free_bytes(folder: str) -> int:
     """Room for an unprivileged user; where the file system does not tell, as much as anybody could want."""
-    with plain_errors(folder, folder):
+    with translate_errors(folder, folder):
         facts = os.statvfs(folder)
     return facts.f_bavail * facts.f_frsize if facts.f_blocks else sys.maxsize
 
@@ -161,11 +160,11 @@ def free_bytes(folder: str) -> int:
 def check_room(descriptor: int) -> None:
     """Whether the disk of an open file has room left for others too. Raises the OSError of a full one."""
     facts = os.fstatvfs(descriptor)
-    if facts.f_blocks and facts.f_bavail * facts.f_frsize < ROOM_KEPT_BYTES:
+    if facts.f_blocks and facts.f_bavail * facts.f_frsize < RESERVED_FREE_BYTES:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def most_name_bytes(folder: str) -> int:
+def max_name_bytes(folder: str) -> int:
     """How long a name may be there: 255 bytes nearly everywhere, LEAST_NAME_BYTES in the encrypted folders of some NAS."""
     try:
         return min(255, os.pathconf(folder, "PC_NAME_MAX"))
@@ -173,7 +172,7 @@ def most_name_bytes(folder: str) -> int:
         return 255
 
 
-def refuses_name(folder: str, name: str) -> bool:
+def rejects_name(folder: str, name: str) -> bool:
     """Whether the file system has no such names, as FAT, NTFS and some shares have not; tried with an empty file."""
     path = os.path.join(folder, name)
     try:
@@ -184,13 +183,13 @@ def refuses_name(folder: str, name: str) -> bool:
     return False
 
 
-def make_folders(root: str, relative: str, step: Step = no_step) -> str:
+def create_folders(root: str, relative: str, crash_point: CrashPoint = no_crash_point) -> str:
     """The folder `relative` within `root`, made where missing and durable; `root` itself is never made.
 
     Raises FileError where a file is in the way.
     """
     folder = root
-    with plain_errors(os.path.join(root, relative), root):
+    with translate_errors(os.path.join(root, relative), root):
         for part in filter(None, relative.split("/")):
             above, folder = folder, os.path.join(folder, part)
             try:
@@ -200,7 +199,7 @@ def make_folders(root: str, relative: str, step: Step = no_step) -> str:
                     raise
                 continue
             sync_folder(above)
-            step("folder made")
+            crash_point("folder made")
     return folder
 
 
@@ -225,58 +224,12 @@ def sync_file(descriptor: int) -> None:
             raise
 
 
-def write_whole(path: str, content: bytes) -> None:
+def write_durably(path: str, content: bytes) -> None:
     """A small file, durable when this returns; meant for hidden names."""
     with open(path, "wb") as file:
         file.write(content)
         file.flush()
         sync_file(file.fileno())
-
-
-class Writeback:
-    """Has a file that grows written to its disk on the way, so that the fsync at its end finds little left to do.
-
-    posix_fadvise(2), DONTNEED: Linux begins to write what is dirty, and waits for none of it.
-    """
-
-    def __init__(self, descriptor: int, size: int = 0) -> None:
-        self._descriptor = descriptor
-        self._begun = size
-
-    def grown(self, size: int) -> None:
-        """The file has so many bytes by now."""
-        fresh_bytes = size - self._begun
-        if fresh_bytes < _WRITTEN_AT_ONCE_BYTES:
-            return
-        with suppress(OSError):  # it is advice
-            os.posix_fadvise(self._descriptor, self._begun, fresh_bytes, os.POSIX_FADV_DONTNEED)
-        self._begun = size
-
-
-def copy_across(source: str, target: str, step: Step = no_step) -> str:
-    """Copies the bytes of a file into a new one under a hidden name, durable when this returns. Returns their SHA-256.
-
-    The copy follows the umask; owner, mode and attributes are not carried over.
-    """
-    digest = hashlib.sha256()
-    buffer = memoryview(bytearray(CHUNK_BYTES))
-    with _opened(source, os.O_RDONLY) as reading, _opened(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as writing:
-        writeback = Writeback(writing.fileno())
-        while count := reading.readinto(buffer):
-            digest.update(buffer[:count])
-            left = buffer[:count]
-            while left:
-                left = left[writing.write(left) :]
-            writeback.grown(writing.tell())
-            step("some copied")
-        sync_file(writing.fileno())
-    return digest.hexdigest()
-
-
-def _opened(path: str, flags: int) -> FileIO:
-    """Never through a symlink. A new file follows the umask."""
-    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-    return FileIO(descriptor, "r" if flags == os.O_RDONLY else "w")
 
 
 def sha256_of(path: str, *, from_disk: bool = False) -> str:
@@ -288,7 +241,7 @@ def sha256_of(path: str, *, from_disk: bool = False) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def facts_of(path: str) -> os.stat_result | None:
+def lstat_or_none(path: str) -> os.stat_result | None:
     """What lies there, symlinks not followed; None where nothing does. Raises OSError where that cannot be told."""
     try:
         return os.lstat(path)
@@ -306,7 +259,7 @@ def is_same_file(facts: os.stat_result, size: int, mtime_ns: int, inode: int | N
 _MADE_UP = ("fuse", "cifs", "smb", "vfat", "msdos", "exfat", "ntfs", "9p")
 
 
-def keeps_inodes(facts: os.stat_result) -> bool:
+def has_stable_inodes(facts: os.stat_result) -> bool:
     """Whether inode numbers mean anything there: some file systems make them up anew."""
     device = f"{os.major(facts.st_dev)}:{os.minor(facts.st_dev)}"
     with suppress(OSError), open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:

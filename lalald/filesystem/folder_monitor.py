@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from lalald.filesystem.mounts import Mounts, mounts_above
+from lalald.filesystem.mounts import MountWatcher, mounts_above
 
 _ATTRIBUTES, _MOVED_TO, _CREATED = 0x4, 0x80, 0x100  # <sys/inotify.h>
 _DELETED_SELF, _MOVED_SELF, _UNMOUNTED = 0x400, 0x800, 0x2000
@@ -33,7 +33,7 @@ class FolderMonitor:
     def __init__(self, on_change: Callable[[str], None]) -> None:
         self._on_change = on_change
         self._loop = asyncio.get_running_loop()
-        self._mounts = Mounts()
+        self._mounts = MountWatcher()
         self._events: _Events | None = None
         self._folders: dict[str, _Folder] = {}
         self._lock = threading.Lock()  # `watch` runs on threads

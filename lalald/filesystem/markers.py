@@ -35,7 +35,7 @@ _REASONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Presence:
+class FolderState:
     """What stands at the folder's path. `marker` is what it is known by; None where it has none, and none could be written."""
 
     available: bool
@@ -44,12 +44,12 @@ class Presence:
     folder: tuple[int, int] | None = None  # device and inode
 
 
-def observe(root: str, expected: str | None) -> Presence:
+def observe(root: str, expected: str | None) -> FolderState:
     """Whether the folder is there and is the one whose marker is expected. Writes nothing."""
     return _observed(root, expected, None, listed=True)
 
 
-def look(root: str, expected: str | None, before: tuple[int, int] | None = None, *, listed: bool = True) -> Presence:
+def look(root: str, expected: str | None, before: tuple[int, int] | None = None, *, listed: bool = True) -> FolderState:
     """Whether the folder is there and is the one whose marker is expected (None: any is right, and one is written if need be).
 
     `before` is the folder as it was seen last: where it is the same one, a marker that somebody deleted is written anew.
@@ -59,7 +59,7 @@ def look(root: str, expected: str | None, before: tuple[int, int] | None = None,
     return replace(found, marker=found.marker or write_marker(root, expected)) if found.available else found
 
 
-def _observed(root: str, expected: str | None, before: tuple[int, int] | None, *, listed: bool) -> Presence:
+def _observed(root: str, expected: str | None, before: tuple[int, int] | None, *, listed: bool) -> FolderState:
     try:
         facts = os.stat(root)
         if not stat.S_ISDIR(facts.st_mode):
@@ -69,11 +69,11 @@ def _observed(root: str, expected: str | None, before: tuple[int, int] | None, *
         os.stat(os.path.join(root, "."))  # entering is a right of its own
         marker = read_marker(root)
     except OSError as error:
-        return Presence(False, _told(error))
+        return FolderState(False, _told(error))
     folder = (facts.st_dev, facts.st_ino)
     if marker == expected or expected is None or (marker is None and folder == before):
-        return Presence(True, marker=marker, folder=folder)
-    return Presence(False, _stranger(root, marker), marker=marker, folder=folder)
+        return FolderState(True, marker=marker, folder=folder)
+    return FolderState(False, _stranger(root, marker), marker=marker, folder=folder)
 
 
 def accept(root: str) -> str | None:

@@ -75,7 +75,7 @@ def mounts_above(path: str, mountinfo: Path = MOUNTINFO) -> list[bytes]:
     return [line for line in table.splitlines() if place.startswith(_row(line).point.rstrip(b"/") + b"/")]
 
 
-def waits_to_be_mounted(path: str, mountinfo: Path = MOUNTINFO) -> bool:
+def is_automount(path: str, mountinfo: Path = MOUNTINFO) -> bool:
     """Whether the topmost mount that holds `path` as it is written is autofs: to look at the path would mount it."""
     rows = [_row(line) for line in mounts_above(path, mountinfo)]
     topmost = max((len(row.point) for row in rows), default=0)
@@ -101,12 +101,12 @@ def is_network(kind: str) -> bool:
     return kind in NETWORK
 
 
-def is_unsure(kind: str) -> bool:
+def may_be_remote(kind: str) -> bool:
     """A file system that may be anything beneath, locks that work included."""
     return kind in UNSURE or kind.startswith("fuse")
 
 
-class Mounts:
+class MountWatcher:
     """Tells at once, and without ever waking up for nothing, when a file system was mounted or unmounted anywhere.
 
     A mount over the inbox gives no inotify event: the folder beneath is untouched.

@@ -105,7 +105,7 @@ def _is_placeholder(there: os.stat_result, noted: os.stat_result) -> bool:
     return is_empty and same_owner and -_COARSE_CLOCK_SECONDS <= since <= _PLACEHOLDER_SECONDS
 
 
-def clear_own_litter(folder: str) -> None:
+def remove_leftovers(folder: str) -> None:
     """Removes what a crash left of trials and reservations in a folder. What cannot be removed now is removed the next time."""
     with suppress(OSError):
         for name in os.listdir(folder):
@@ -145,7 +145,7 @@ def hidden_path(folder: str) -> Iterator[str]:
         if len(_CLEARED) >= _CLEARED_AT_MOST:
             _CLEARED.clear()
         _CLEARED.add(folder)
-        clear_own_litter(folder)
+        remove_leftovers(folder)
     path = os.path.join(folder, TRIAL_PREFIX + uuid.uuid4().hex)
     with _listed_in(_TRIALS, path):
         try:

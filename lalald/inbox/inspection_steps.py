@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from lalald.archive.error_note import came_back
+from lalald.archive.error_note import remove_if_moved
 from lalald.config import Inbox
 from lalald.filesystem import files
 from lalald.inbox import explanation
@@ -26,5 +26,5 @@ class InspectionSteps:
     choose: Callable[[Inbox, str], Choice] = explanation.choose
     sha256: Callable[[str], str] = files.sha256_of
     reconcile: Reconcile = settle_accounts
-    came_back: Callable[[Job], None] = came_back
+    remove_if_moved: Callable[[Job], None] = remove_if_moved
     inspections: Inspections = field(default_factory=Inspections)

@@ -13,9 +13,9 @@ from lalald.config import Inbox
 from lalald.config.quantities import format_duration
 from lalald.errors import FolderUnavailableError, StoreError, StoreRefusedError
 from lalald.filesystem import markers
-from lalald.filesystem.markers import Presence
+from lalald.filesystem.markers import FolderState
 from lalald.filesystem.mount_pools import MountPools
-from lalald.filesystem.mounts import Mounts
+from lalald.filesystem.mounts import MountWatcher
 from lalald.inbox.empty_folders import EMPTY_SECONDS, EmptyFolders
 from lalald.inbox.inbox_status import InboxState, ScanReport
 from lalald.inbox.inspection_steps import InspectionSteps
@@ -83,10 +83,10 @@ class Intake:
         self._wake = asyncio.Event()
         self._turning = asyncio.Lock()
         self._turned = asyncio.Event()
-        self._mounts = Mounts()
+        self._mounts = MountWatcher()
         self._watch: Watch | None = None
         self._mode: Mode | None = None
-        self._presence: Presence | None = None
+        self._presence: FolderState | None = None
         self._marker: str | None = None
         self._told: InboxState | None = None
         self._told_unreadable = 0
@@ -143,7 +143,7 @@ class Intake:
         try:
             found = await self._disks.look(self._root, markers.look, self._marker, self._numbers_before)
         except FolderUnavailableError as error:
-            found = Presence(False, f"{error} {error.hint}".strip())
+            found = FolderState(False, f"{error} {error.hint}".strip())
         if found.available != self._is_available:
             self._look_soon()
         return None if found.available else found.reason
@@ -201,7 +201,7 @@ class Intake:
     def describe(self) -> InboxState:
         """How the inbox fares, in words."""
         mode = self._mode or Mode("polling", "it has not been scanned yet", lease_tells=False)
-        found = self._presence or Presence(False, "it has not been scanned yet")
+        found = self._presence or FolderState(False, "it has not been scanned yet")
         reason = mode.reason
         if self._desk.settling.cannot_tell and found.available:
             least = format_duration(max(self._desk.settling.untold_seconds, self.inbox.settle))
@@ -356,11 +356,11 @@ class Intake:
 
     async def _fall_silent(self, error: FolderUnavailableError) -> None:
         """It does not answer, not even that it is away: what was begun is given up."""
-        before, self._presence = self._presence, Presence(False, f"{error} {error.hint}")
+        before, self._presence = self._presence, FolderState(False, f"{error} {error.hint}")
         self._lose(before)
         await self._tell_state()
 
-    def _lose(self, before: Presence | None) -> None:
+    def _lose(self, before: FolderState | None) -> None:
         self._next_look_at = self._clock.monotonic() + self._probe_seconds
         self._probe_seconds = min(self._longest_probe_seconds, self._probe_seconds * 2)
         if self._presence is None or (before is not None and before.reason == self._presence.reason):

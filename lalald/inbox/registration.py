@@ -13,7 +13,7 @@ from lalald.clock import Clock
 from lalald.config import Inbox
 from lalald.errors import FolderUnavailableError
 from lalald.filesystem import markers
-from lalald.filesystem.markers import Presence
+from lalald.filesystem.markers import FolderState
 from lalald.filesystem.mount_pools import MountPools
 from lalald.inbox import rematch
 from lalald.inbox.explanation import NO_RULE, Choice, knowing
@@ -56,7 +56,7 @@ class FileRegistrar:
         self.root = str(inbox.path)
         self.clock = clock
         self.wanted: dict[str, bool] = {}
-        self.presence = Presence(False)
+        self.presence = FolderState(False)
         self.presence_in_doubt = False
         self.settling = Settling(self.root, inbox.settle)
         self.aside = SetAside(self.key, store, clock, log)
@@ -307,7 +307,7 @@ class FileRegistrar:
         """The note beside its former place is taken away; where that fails it stays."""
         try:
             with suppress(FolderUnavailableError):
-                await self._disks.on(source_folder(job), self.steps.came_back, job)
+                await self._disks.on(source_folder(job), self.steps.remove_if_moved, job)
         except Exception as error:
             if not concerns_one(error):
                 raise

@@ -5,10 +5,10 @@
 Each step can be run again after a crash at any instruction, and makes no second copy.
 """
 
-from lalald.errors import NameTakenError, StagingLostError, TwinChangedError
-from lalald.outbox.extensions import Heard
-from lalald.outbox.fetch import copy_twin, fetch, most_track_bytes
-from lalald.outbox.name_selection import are_there, reserve, unnamed
+from lalald.errors import DuplicateChangedError, NameTakenError, StagingLostError
+from lalald.outbox.extensions import DownloadHeaders
+from lalald.outbox.fetch import copy_duplicate, fetch, max_track_bytes
+from lalald.outbox.name_selection import all_names_exist, reserve, without_names
 from lalald.outbox.placement import place
 from lalald.outbox.staging import (
     Staged,
@@ -21,22 +21,22 @@ from lalald.outbox.staging import (
 )
 
 __all__ = [
-    "Heard",
+    "DownloadHeaders",
+    "DuplicateChangedError",
     "NameTakenError",
     "Staged",
     "StagingLostError",
-    "TwinChangedError",
-    "are_there",
+    "all_names_exist",
     "clear",
     "clear_staging",
-    "copy_twin",
+    "copy_duplicate",
     "fetch",
-    "most_track_bytes",
+    "max_track_bytes",
     "place",
     "reserve",
     "staged_job_ids",
     "staged_path",
     "staged_tracks",
     "staging_folder",
-    "unnamed",
+    "without_names",
 ]

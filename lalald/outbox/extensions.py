@@ -46,7 +46,7 @@ _OF_TYPE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class DownloadHeaders:
     """What the download of a track said about it in its headers."""
 
     file_name: str | None = None
@@ -59,14 +59,14 @@ def ending_of(name: str) -> str:
     return match[0][1:].lower() if match else ""
 
 
-def extension(task: Task, track: Track, source_path: str, heard: Heard | None = None) -> str:
+def extension(task: Task, track: Track, source_path: str, headers: DownloadHeaders | None = None) -> str:
     """A track's ending without its dot: from `encoder_format`, its name, the download's headers, the source, or ''."""
     asked = task.presets.get("encoder_format")
     if isinstance(asked, str) and re.fullmatch(r"[A-Za-z0-9]{1,10}", asked):
         return asked.lower()
     found = _known_ending(track.name or "")
-    if not found and heard:
-        found = _known_ending(heard.file_name or "") or _ending_of_type(heard.content_type)
+    if not found and headers:
+        found = _known_ending(headers.file_name or "") or _ending_of_type(headers.content_type)
     return found or ending_of(source_path)
 
 

@@ -8,12 +8,22 @@ from contextlib import suppress
 from io import FileIO
 from typing import TYPE_CHECKING
 
-from lalald.errors import LinkRefusedError, SizeDiffersError, TwinChangedError
-from lalald.filesystem.files import ROOM_KEPT_BYTES, check_room, copy_across, plain_errors, sync_file
+from lalald.errors import DuplicateChangedError, LinkRefusedError, SizeDiffersError
+from lalald.filesystem.files import RESERVED_FREE_BYTES, check_room, sync_file, translate_errors
 from lalald.filesystem.names import printable
+from lalald.filesystem.writeback import copy_durably
 from lalald.jobs.job import Job, Track
-from lalald.outbox.extensions import Heard
-from lalald.outbox.staging import Staged, forget, forget_if_empty, make_staging, proof, recall, remember, staged_path
+from lalald.outbox.extensions import DownloadHeaders
+from lalald.outbox.staging import (
+    Staged,
+    forget,
+    forget_if_empty,
+    load_record,
+    make_staging,
+    proof,
+    save_record,
+    staged_path,
+)
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -34,9 +44,9 @@ def fetch(job: Job, task_number: int, index: int, api: Client, transfer: Transfe
     track = _track(job, task_number, index)
     path = staged_path(job, task_number, index)
     make_staging(job)
-    if known := recall(path):
+    if known := load_record(path):
         return known
-    with plain_errors(path, job.handling.outbox):
+    with translate_errors(path, job.handling.outbox):
         try:
             fetched = _fetched(path, job, track, api, transfer)
         except LinkRefusedError:
@@ -49,7 +59,9 @@ def fetch(job: Job, task_number: int, index: int, api: Client, transfer: Transfe
             raise SizeDiffersError(
                 f"the track {track.label} has {fetched.size:,} bytes, not {track.size:,} as declared"
             )
-        return remember(path, Staged(fetched.size, fetched.sha256, Heard(fetched.file_name, fetched.content_type)))
+        return save_record(
+            path, Staged(fetched.size, fetched.sha256, DownloadHeaders(fetched.file_name, fetched.content_type))
+        )
 
 
 def _fetched(path: str, job: Job, track: Track, api: Client, transfer: Transfer) -> Fetched:
@@ -62,39 +74,39 @@ def _fetched(path: str, job: Job, track: Track, api: Client, transfer: Transfer)
             etag=target.etag,
             expected_size=track.size if track.declared_size is None else None,
             began=target.began,
-            most_bytes=most_track_bytes(job),
+            most_bytes=max_track_bytes(job),
         )
         sync_file(target.fileno())
     return fetched
 
 
-def most_track_bytes(job: Job) -> int:
+def max_track_bytes(job: Job) -> int:
     """More than any honest track: as long as the source, at the highest rate there is, or a few times as large."""
     return _LEAST_BOUND_BYTES + 4 * job.size + int((job.duration or 0.0) * _HIGHEST_RATE_BYTES)
 
 
-def copy_twin(job: Job, task_number: int, index: int) -> Staged:
+def copy_duplicate(job: Job, task_number: int, index: int) -> Staged:
     """Copies the track's `origin`, an earlier job's result, into the staging folder.
 
-    Raises TwinChangedError where it is not the file that was delivered, and FileError.
+    Raises DuplicateChangedError where it is not the file that was delivered, and FileError.
     """
     track = _track(job, task_number, index)
     path = staged_path(job, task_number, index)
     make_staging(job)
-    if known := recall(path):
+    if known := load_record(path):
         return known
     origin = track.origin or ""
-    changed = TwinChangedError(f"{printable(origin)} is not the result that was delivered once.")
-    with plain_errors(path, job.handling.outbox):
+    changed = DuplicateChangedError(f"{printable(origin)} is not the result that was delivered once.")
+    with translate_errors(path, job.handling.outbox):
         try:
-            digest = copy_across(origin, path)
+            digest = copy_durably(origin, path)
         except (FileNotFoundError, NotADirectoryError):
             raise changed from None
         size = os.path.getsize(path)
         if digest != track.sha256 or size != track.size:
             os.unlink(path)
             raise changed
-        return remember(path, Staged(size, digest, Heard(file_name=os.path.basename(origin))))
+        return save_record(path, Staged(size, digest, DownloadHeaders(file_name=os.path.basename(origin))))
 
 
 def _track(job: Job, task_number: int, index: int) -> Track:
@@ -131,7 +143,7 @@ class _Partial(FileIO):
         """What others need on the disk is left to them, however much comes; looked at each time that half of it may be gone."""
         if self._unlooked_bytes <= 0:
             check_room(self.fileno())
-            self._unlooked_bytes = ROOM_KEPT_BYTES // 2
+            self._unlooked_bytes = RESERVED_FREE_BYTES // 2
         written = super().write(piece)
         self._unlooked_bytes -= written
         return written

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from lalald.errors import FileError, StagingLostError
 from lalald.filesystem import names as naming
-from lalald.filesystem.directory_cache import LISTINGS
-from lalald.filesystem.files import most_name_bytes, plain_errors, refuses_name
+from lalald.filesystem.directory_cache import DIRECTORY_CACHE
+from lalald.filesystem.files import max_name_bytes, rejects_name, translate_errors
 from lalald.jobs.job import Job, Track
 from lalald.outbox import extensions as endings
 from lalald.outbox import template
@@ -32,7 +32,7 @@ def reserve(job: Job, staged: Mapping[TrackKey, Staged], *, reserved: Callable[[
         raise StagingLostError(
             f"the tracks {', '.join(missing)} of {naming.printable(job.path)} are not in the staging folder."
         )
-    with plain_errors(outbox, outbox):
+    with translate_errors(outbox, outbox):
         names = _Names(job, _endings(job, staged), reserved)
         chosen = _CHOOSE[job.handling.on_conflict](names, owed)
     return _named(job, chosen, staged)
@@ -45,7 +45,7 @@ def _endings(job: Job, staged: Mapping[TrackKey, Staged]) -> dict[TrackKey, str]
         if track.path is not None and (track.delivered or key not in staged):
             found[key] = endings.ending_of(track.path)
         else:
-            found[key] = endings.extension(task, track, job.path, staged[key].heard if key in staged else None)
+            found[key] = endings.extension(task, track, job.path, staged[key].headers if key in staged else None)
     return found
 
 
@@ -56,7 +56,7 @@ class _Names:
         self.job = job
         self._endings = endings
         self._reserved = reserved
-        self._limits = Limits(most_name_bytes(job.handling.outbox))
+        self._limits = Limits(max_name_bytes(job.handling.outbox))
         self._limits = replace(self._limits, portable=self._refuses_names())
         placed = {key: track.path for key, _, track in template.wanted_tracks(job) if track.delivered and track.path}
         self.first, _ = template.named_as(job, placed, self._limits.part_bytes)
@@ -65,7 +65,7 @@ class _Names:
     def _refuses_names(self) -> bool:
         """Whether the disk takes only portable names; asked of it only where the names make a difference."""
         odd = {part for path in self.paths(1).values() for part in path.split("/") if naming.portable(part) != part}
-        return any(refuses_name(staging_folder(self.job), part) for part in odd)
+        return any(rejects_name(staging_folder(self.job), part) for part in odd)
 
     def paths(self, number: int) -> dict[TrackKey, str]:
         return template.paths(self.job, self._endings, number, self._limits)
@@ -105,19 +105,19 @@ def _found(outbox: str, path: str) -> str | None:
 
 def _entries(outbox: str, folder: str, name: str) -> list[str]:
     full = os.path.join(outbox, folder).rstrip("/")
-    return [os.path.join(folder, entry) for entry in LISTINGS.alike(full, name)]
+    return [os.path.join(folder, entry) for entry in DIRECTORY_CACHE.alike(full, name)]
 
 
-def are_there(job: Job) -> bool:
+def all_names_exist(job: Job) -> bool:
     """Whether files have the names of all tracks that the rule wants, by endings that are a guess before anything is heard of them.
 
     Raises FileError.
     """
     outbox = job.handling.outbox
     guessed = {key: endings.extension(task, track, job.path) for key, task, track in template.wanted_tracks(job)}
-    with plain_errors(outbox, outbox):
+    with translate_errors(outbox, outbox):
         for portable in (False, True):
-            paths = template.paths(job, guessed, 1, Limits(most_name_bytes(outbox), portable))
+            paths = template.paths(job, guessed, 1, Limits(max_name_bytes(outbox), portable))
             if all(_found(outbox, path) for path in paths.values()):
                 return True
     return False
@@ -195,6 +195,6 @@ def _as_staged(track: Track, staged: Staged) -> Track:
     return replace(track, size=staged.size, sha256=staged.sha256, declared_size=declared)
 
 
-def unnamed(job: Job) -> Job:
+def without_names(job: Job) -> Job:
     """The job without the names of tracks that are not delivered: they are fetched, or named, again."""
     return with_tracks(job, {key: replace(track, path=None) for key, track in undelivered(job)})

@@ -12,21 +12,21 @@ from dataclasses import dataclass, replace
 
 from lalald.errors import FileError, NameTakenError, StagingLostError
 from lalald.filesystem import names as naming
-from lalald.filesystem.directory_cache import LISTINGS
+from lalald.filesystem.directory_cache import DIRECTORY_CACHE
 from lalald.filesystem.files import (
-    Step,
-    copy_across,
-    facts_of,
-    make_folders,
-    most_name_bytes,
-    no_step,
-    plain_errors,
+    CrashPoint,
+    create_folders,
+    lstat_or_none,
+    max_name_bytes,
+    no_crash_point,
     sha256_of,
     sync_folder,
-    write_whole,
+    translate_errors,
+    write_durably,
 )
 from lalald.filesystem.placeholders import clear_reservation
 from lalald.filesystem.renaming import REPLACE_REFUSALS, rename_without_replacing
+from lalald.filesystem.writeback import copy_durably
 from lalald.jobs.job import Job, Track
 from lalald.outbox import manifest, template
 from lalald.outbox.staging import MANIFEST, make_staging, mark, placing, staged_path, undelivered, with_tracks
@@ -50,7 +50,7 @@ class _Piece:
         return os.path.join(os.path.dirname(self.target), f".lalald-{os.path.basename(folder)}-{name}.part")
 
 
-def place(job: Job, *, step: Step = no_step) -> Job:
+def place(job: Job, *, crash_point: CrashPoint = no_crash_point) -> Job:
     """Puts each staged track under its saved name, the manifest last. Returns the job with its tracks delivered.
 
     Save it, then call `clear`. Raises NameTakenError (call `reserve` again), StagingLostError (call `unnamed` and fetch
@@ -60,17 +60,17 @@ def place(job: Job, *, step: Step = no_step) -> Job:
     owed = {key: track for key, track in undelivered(job) if track.path is not None}
     names = {key: track.path for key, track in owed.items() if track.path is not None}
     placed = with_tracks(job, {key: replace(track, delivered=True) for key, track in owed.items()})
-    with plain_errors(outbox, outbox):
+    with translate_errors(outbox, outbox):
         os.stat(outbox)  # without it nothing can be said of what is lost
         pieces = [_piece(job, key, track) for key, track in owed.items()]
         last = _manifest_piece(placed, names) if manifest.is_due(placed) else None
         try:
-            _retire(placed, last, names, step)
-            _place(outbox, pieces, step)
+            _retire(placed, last, names, crash_point)
+            _place(outbox, pieces, crash_point)
             if last is not None:
-                _place(outbox, [last], step)
+                _place(outbox, [last], crash_point)
         except NameTakenError:
-            _take_back([*pieces, last] if last else pieces, step)
+            _take_back([*pieces, last] if last else pieces, crash_point)
             raise
     return placed
 
@@ -89,57 +89,57 @@ def _manifest_piece(placed: Job, names: Mapping[TrackKey, str]) -> _Piece | None
     target = _manifest_path(placed, names)
     staged = os.path.join(make_staging(placed), MANIFEST)
     piece = _Piece(staged, target, len(content), hashlib.sha256(content).hexdigest(), policy == "overwrite")
-    if not facts_of(staged) and (facts_of(placing(staged)) or facts_of(piece.hidden)):
+    if not lstat_or_none(staged) and (lstat_or_none(placing(staged)) or lstat_or_none(piece.hidden)):
         return piece
-    there = facts_of(target)
+    there = lstat_or_none(target)
     if policy == "skip" and there is not None and not _is_ours(piece, there):
         return None
     _remove(staged, placing(staged))
-    write_whole(staged, content)
+    write_durably(staged, content)
     return piece
 
 
-def _retire(placed: Job, last: _Piece | None, names: Mapping[TrackKey, str], step: Step) -> None:
+def _retire(placed: Job, last: _Piece | None, names: Mapping[TrackKey, str], crash_point: CrashPoint) -> None:
     """An old manifest that is to be overwritten goes first: it must not speak for the new tracks, not even for some of them."""
     if not (placed.handling.manifest and placed.handling.on_conflict == "overwrite" and names):
         return
-    if last is not None and not facts_of(last.staged):
+    if last is not None and not lstat_or_none(last.staged):
         return  # it may be in place already
     target = _manifest_path(placed, names)
-    there = facts_of(target)
+    there = lstat_or_none(target)
     if there is not None and stat.S_ISREG(there.st_mode) and (last is None or not _is_ours(last, there)):
         os.unlink(target)
-        step("old manifest removed")
+        crash_point("old manifest removed")
 
 
 def _manifest_path(placed: Job, names: Mapping[TrackKey, str]) -> str:
     outbox = placed.handling.outbox
-    number, limits = template.named_as(placed, names, most_name_bytes(outbox))
+    number, limits = template.named_as(placed, names, max_name_bytes(outbox))
     return os.path.join(outbox, template.manifest_path(placed, number, limits))
 
 
-def _place(outbox: str, pieces: Sequence[_Piece], step: Step) -> None:
+def _place(outbox: str, pieces: Sequence[_Piece], crash_point: CrashPoint) -> None:
     """All of them in place and durable. What has been placed before a crash is recognised and left."""
     owed = [piece for piece in pieces if not _is_placed(piece)]
     within = [os.path.relpath(piece.target, outbox) for piece in owed]
     for path in within:
-        LISTINGS.make(outbox, path)
+        DIRECTORY_CACHE.make(outbox, path)
     for folder in dict.fromkeys(map(os.path.dirname, within)):
-        make_folders(outbox, folder, step)
+        create_folders(outbox, folder, crash_point)
     for piece in owed:
-        _put(piece, step)
+        _put(piece, crash_point)
     for folder in {os.path.dirname(piece.target) for piece in pieces}:
         sync_folder(folder)
-        step("folder synced")
+        crash_point("folder synced")
 
 
 def _is_placed(piece: _Piece) -> bool:
     """Whether it is in place, or was, if a reader has taken it away since. Raises NameTakenError, StagingLostError."""
-    waiting, there = facts_of(piece.staged) or facts_of(piece.hidden), facts_of(piece.target)
+    waiting, there = lstat_or_none(piece.staged) or lstat_or_none(piece.hidden), lstat_or_none(piece.target)
     if there is not None and there.st_size == 0 and clear_reservation(piece.target):
         there = None
     if waiting is None:
-        if facts_of(placing(piece.staged)) or (there is not None and _is_ours(piece, there)):
+        if lstat_or_none(placing(piece.staged)) or (there is not None and _is_ours(piece, there)):
             return True
         raise StagingLostError(f"{naming.printable(piece.target)} is neither in place nor in the staging folder.")
     if there is None:
@@ -166,18 +166,18 @@ def _taken(piece: _Piece) -> NameTakenError:
     return NameTakenError(f"{naming.printable(piece.target)} was created by another program in the meantime.")
 
 
-def _put(piece: _Piece, step: Step) -> None:
+def _put(piece: _Piece, crash_point: CrashPoint) -> None:
     """One piece to its place. The mark is made before: once the staged file is gone, it says that this has happened."""
     mark(piece.staged)
-    step("marked")
+    crash_point("marked")
     try:
-        _move(piece, step)
+        _move(piece, crash_point)
     except (FileExistsError, IsADirectoryError) as error:
         raise _taken(piece) from error
-    step("placed")
+    crash_point("placed")
 
 
-def _move(piece: _Piece, step: Step) -> None:
+def _move(piece: _Piece, crash_point: CrashPoint) -> None:
     """In one step; else the file goes beside its target first, under a hidden name that takes the staged file's part."""
     move = os.replace if piece.overwrite else rename_without_replacing
     try:
@@ -186,54 +186,54 @@ def _move(piece: _Piece, step: Step) -> None:
         refused = piece.overwrite and _refuses_to_replace(error, piece.target)
         if error.errno not in (errno.EXDEV, errno.ENOENT) and not refused:
             raise
-    if facts_of(piece.staged) is not None:
-        _bring_beside(piece, step)
+    if lstat_or_none(piece.staged) is not None:
+        _bring_beside(piece, crash_point)
     try:
         return move(piece.hidden, piece.target)
     except OSError as error:
         if not (piece.overwrite and _refuses_to_replace(error, piece.target)):
             raise
     os.unlink(piece.target)
-    step("old file removed")
+    crash_point("old file removed")
     return rename_without_replacing(piece.hidden, piece.target)
 
 
 def _refuses_to_replace(error: OSError, target: str) -> bool:
     """Some file systems rename, but never over a file: its owner allows that it is removed before."""
-    there = facts_of(target)
+    there = lstat_or_none(target)
     return error.errno in REPLACE_REFUSALS and there is not None and not stat.S_ISDIR(there.st_mode)
 
 
-def _bring_beside(piece: _Piece, step: Step) -> None:
+def _bring_beside(piece: _Piece, crash_point: CrashPoint) -> None:
     """By a rename; by a durable copy where the target is on a file system that is mounted within the outbox."""
     try:
         return rename_without_replacing(piece.staged, piece.hidden)
     except OSError as error:
         if error.errno not in (errno.EXDEV, errno.EEXIST):
             raise
-    if copy_across(piece.staged, piece.hidden, step) != piece.sha256:
+    if copy_durably(piece.staged, piece.hidden, crash_point) != piece.sha256:
         raise FileError(f"{naming.printable(piece.target)} could not be copied whole.", hint="Check the disk.")
     sync_folder(os.path.dirname(piece.hidden))
-    step("copied")
+    crash_point("copied")
     os.unlink(piece.staged)
-    step("staged removed")
+    crash_point("staged removed")
     return None
 
 
-def _take_back(pieces: Iterable[_Piece], step: Step) -> None:
+def _take_back(pieces: Iterable[_Piece], crash_point: CrashPoint) -> None:
     """What is in place goes back to the staging folder, so that the set can move along together.
 
     What a reader has taken away already counts as delivered, and is not given again.
     """
     for piece in pieces:
-        there = facts_of(piece.target)
-        if facts_of(piece.staged) is None:
-            if facts_of(piece.hidden) is not None:
+        there = lstat_or_none(piece.target)
+        if lstat_or_none(piece.staged) is None:
+            if lstat_or_none(piece.hidden) is not None:
                 _bring_back(piece.hidden, piece.staged)
             elif there is not None and _is_ours(piece, there):
                 _bring_back(piece.target, piece.staged)
         _remove(piece.hidden)
-        step("taken back")
+        crash_point("taken back")
 
 
 def _bring_back(path: str, staged: str) -> None:
@@ -242,7 +242,7 @@ def _bring_back(path: str, staged: str) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        copy_across(path, staged)
+        copy_durably(path, staged)
         os.unlink(path)
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from lalald.errors import FileError, FolderUnavailableError
 from lalald.filesystem.folder_probe import (
-    attempted,
+    action_errors,
     check_content,
     existing_folder,
     hidden_folder,
@@ -18,7 +18,7 @@ from lalald.filesystem.folder_probe import (
     write_hidden,
 )
 from lalald.filesystem.names import printable
-from lalald.filesystem.placeholders import clear_own_litter, hidden_path
+from lalald.filesystem.placeholders import hidden_path, remove_leftovers
 from lalald.filesystem.renaming import REPLACE_REFUSALS, rename_without_replacing
 from lalald.outbox.staging import FOLDER
 
@@ -32,7 +32,7 @@ def try_placement(outbox: str, folder: str, *, overwrites: bool) -> None:
     try_listing(target)
     staging = os.path.join(outbox, FOLDER)
     for place in dict.fromkeys((outbox, staging, target)):
-        clear_own_litter(place)
+        remove_leftovers(place)
     _try_marker(outbox)
     _make_staging(staging, outbox)
     try:
@@ -44,14 +44,14 @@ def try_placement(outbox: str, folder: str, *, overwrites: bool) -> None:
 
 
 def _make_staging(staging: str, outbox: str) -> None:
-    with attempted("create a folder", outbox), suppress(FileExistsError):
+    with action_errors("create a folder", outbox), suppress(FileExistsError):
         os.mkdir(staging, 0o700)
 
 
 def _try_moves(staged: str, placed: str, target: str, *, overwrites: bool) -> None:
     here, other, there = f"{staged}/1", f"{staged}/2", f"{placed}/1"
     write_hidden(here, target)
-    with attempted("rename a file", target):  # as the mark is
+    with action_errors("rename a file", target):  # as the mark is
         os.rename(here, other)
     _move(other, there, target)
     check_content(there, target)
@@ -79,7 +79,7 @@ def _move(here: str, there: str, folder: str) -> None:
 def _try_taken_name(here: str, there: str, folder: str) -> None:
     """A file system that ignores the condition would lose files of others."""
     try:
-        with attempted("rename a file without replacing another", folder), suppress(FileExistsError):
+        with action_errors("rename a file without replacing another", folder), suppress(FileExistsError):
             rename_without_replacing(here, there)
             message = f"{printable(folder)}: its file system replaces files although it is told not to."
             raise FileError(message, hint="Configure another outbox, on another file system.")
@@ -89,7 +89,7 @@ def _try_taken_name(here: str, there: str, folder: str) -> None:
 
 
 def _replace(here: str, there: str, folder: str) -> None:
-    with attempted("replace a file", folder):
+    with action_errors("replace a file", folder):
         try:
             os.replace(here, there)
         except OSError as error:

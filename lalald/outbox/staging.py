@@ -16,9 +16,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from shutil import rmtree
 
-from lalald.filesystem.files import facts_of, listed, plain_errors
+from lalald.filesystem.files import listed, lstat_or_none, translate_errors
 from lalald.jobs.job import Job, Stage, State, Track
-from lalald.outbox.extensions import Heard
+from lalald.outbox.extensions import DownloadHeaders
 from lalald.outbox.template import TrackKey, wanted_tracks
 
 FOLDER = ".lalald-staging"
@@ -31,7 +31,7 @@ class Staged:
 
     size: int
     sha256: str
-    heard: Heard = field(default_factory=Heard)
+    headers: DownloadHeaders = field(default_factory=DownloadHeaders)
 
 
 def staging_folder(job: Job) -> str:
@@ -64,7 +64,7 @@ def _whole(path: str) -> str:
 def make_staging(job: Job) -> str:
     """The job's folder, made where missing; the outbox itself is never made. Raises FileError."""
     folder = staging_folder(job)
-    with plain_errors(folder, job.handling.outbox):
+    with translate_errors(folder, job.handling.outbox):
         while True:
             try:
                 os.mkdir(folder, 0o700)
@@ -77,7 +77,7 @@ def make_staging(job: Job) -> str:
             return folder
 
 
-def remember(path: str, staged: Staged) -> Staged:
+def save_record(path: str, staged: Staged) -> Staged:
     """The bytes at `path` are all there and durable: nobody needs to fetch them again. Raises OSError.
 
     What says so need not be durable itself: where a power cut spoils it, they are fetched again.
@@ -109,17 +109,18 @@ def forget(path: str) -> None:
             os.unlink(name)
 
 
-def recall(path: str) -> Staged | None:
+def load_record(path: str) -> Staged | None:
     """What is known of a track that is whole, in the staging folder or already in place; None where it is not."""
     try:
         told = json.loads(_note(path))
-        staged = Staged(told["size"], told["sha256"], Heard(**told["heard"]))
+        headers = told["headers"] if "headers" in told else told["heard"]  # its name in earlier records
+        staged = Staged(told["size"], told["sha256"], DownloadHeaders(**headers))
     except (OSError, ValueError, TypeError, KeyError):
         return None
     with suppress(OSError):
-        facts = facts_of(path)
+        facts = lstat_or_none(path)
         if facts is None:
-            return staged if facts_of(placing(path)) else None
+            return staged if lstat_or_none(placing(path)) else None
         return staged if facts.st_size == staged.size else None
     return None
 
@@ -148,7 +149,7 @@ def with_tracks(job: Job, changes: Mapping[TrackKey, Track]) -> Job:
 
 def staged_tracks(job: Job) -> dict[TrackKey, Staged]:
     """What is whole in the staging folder, or in place already, of the tracks that are not delivered."""
-    found = ((key, recall(staged_path(job, *key))) for key, _ in undelivered(job))
+    found = ((key, load_record(staged_path(job, *key))) for key, _ in undelivered(job))
     return {key: staged for key, staged in found if staged is not None}
 
 

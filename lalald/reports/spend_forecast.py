@@ -50,8 +50,8 @@ class SpendForecast:
         if admission.refusal is None:
             self._left -= admission.minutes
             self._spent += admission.minutes
-            budget.forgo(job.id)
-            budget.outdated()
+            budget.release_reservation(job.id)
+            budget.invalidate()
         return admission.refusal
 
     def refusal_now(self, job: Job) -> Refusal | None:

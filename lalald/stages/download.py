@@ -10,6 +10,7 @@ from functools import partial
 
 from lalald import outbox
 from lalald.errors import (
+    DuplicateChangedError,
     FolderUnavailableError,
     LinkDeadError,
     LinkRefusedError,
@@ -17,7 +18,6 @@ from lalald.errors import (
     SizeDiffersError,
     StagingLostError,
     TransientError,
-    TwinChangedError,
 )
 from lalald.jobs.job import Advance, Held, Hold, Job, Outcome, Stage, Task, TaskFailure, Track, host_of
 from lalald.jobs.wanted_tracks import owed
@@ -62,7 +62,7 @@ async def _place(job: Job, context: StageContext) -> Outcome:
         staged = await context.disks.on(job.handling.outbox, outbox.staged_tracks, job)
         return await _reserve(job, staged, context)
     except StagingLostError:
-        return Advance(outbox.unnamed(job))
+        return Advance(outbox.without_names(job))
     now = context.clock.now()
     return Advance(replace(placed, tasks=tuple(_delivered(task, now) for task in placed.tasks)))
 
@@ -122,7 +122,7 @@ async def _fetch_all(job: Job, context: StageContext) -> dict[tuple[int, int], S
     faults = [fault for fault in tries if isinstance(fault, BaseException)]
     if faults:
         await clear(job, context)
-    if any(isinstance(fault, TwinChangedError) for fault in faults):
+    if any(isinstance(fault, DuplicateChangedError) for fault in faults):
         return await duplicates.without_copies(job, context)
     failed = [(*place, fault) for place, fault in zip(tracks, tries, strict=True) if isinstance(fault, Exception)]
     if (outcome := _asks_about_tracks(job, failed, context.clock.now())) is not None:
@@ -146,7 +146,7 @@ async def _fetch(job: Job, task: Task, position: int, track: Track, context: Sta
     async with context.dead_hosts.get(host, context.downloads):
         if track.origin is not None:
             folders = dict.fromkeys((directory, context.folder_of(track.origin)))
-            return await context.disks.transfer(tuple(folders), outbox.copy_twin, job, task.number, position)
+            return await context.disks.transfer(tuple(folders), outbox.copy_duplicate, job, task.number, position)
         transfer = context.transfer(job, likely_size(job, track))
         try:
             return await context.disks.transfer(
@@ -209,7 +209,7 @@ def _held_alone(job: Job, refused: Sequence[tuple[Task, int, LinkRefusedError]],
     for number in {task.number for task, _, _ in refused}:
         task = next(task for task in job.tasks if task.number == number)
         faults = {place: fault for other, place, fault in refused if other.number == number}
-        reason = held_for_its_link(job, next(iter(faults.values())))
+        reason = link_hold_reason(job, next(iter(faults.values())))
         without = _without_links(replace(task, waits_reason=reason), list(faults), now)
         if not any(track.wanted and not track.is_missing for track in without.tracks):
             return None
@@ -217,7 +217,7 @@ def _held_alone(job: Job, refused: Sequence[tuple[Task, int, LinkRefusedError]],
     return Advance(job)
 
 
-def held_for_its_link(job: Job, error: LinkRefusedError) -> str:
+def link_hold_reason(job: Job, error: LinkRefusedError) -> str:
     return f"{error} The task is paid; `lalald release {job.id}` tries again."
 
 
@@ -244,7 +244,7 @@ def _sizes_anew(job: Job, differing: Sequence[tuple[Task, int]]) -> Advance:
     return Advance(job)
 
 
-async def tidy(job: Job, context: StageContext) -> None:
+async def finish_delivery(job: Job, context: StageContext) -> None:
     """After the row says that everything is delivered: what is left in the staging folder goes, and the names are free."""
     context.reservations.forget(job.id)
     await clear(job, context)

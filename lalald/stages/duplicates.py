@@ -25,7 +25,7 @@ from lalald.jobs.transitions import fresh
 from lalald.jobs.wanted_tracks import wanted
 from lalald.presets import expected_labels
 from lalald.stages.context import StageContext
-from lalald.stages.precharge.preflight import hold_of
+from lalald.stages.precharge.preflight import hold_for
 from lalald.stages.precharge.source_check import digest
 from lalald.store import Store
 
@@ -209,7 +209,7 @@ async def _held_for_its_outbox(job: Job, earlier: Job, context: StageContext) ->
         try:
             await context.folders.check(outbox)
         except FolderUnavailableError as error:
-            return Held(hold_of(error), told(error), job=replace(job, twin_id=earlier.id))
+            return Held(hold_for(error), told(error), job=replace(job, twin_id=earlier.id))
     return None
 
 

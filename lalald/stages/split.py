@@ -27,7 +27,7 @@ class Ready:
     job: Job
 
 
-def owing(job: Job, mode: str) -> list[Task]:
+def unstarted_tasks(job: Job, mode: str) -> list[Task]:
     """The job's tasks of a mode that are not started yet."""
     return [
         task
@@ -41,15 +41,15 @@ async def prepare(job: Job, mode: str, context: StageContext) -> Ready | Outcome
 
     Raises ServiceError where the service does not tell the minutes left, FolderUnavailableError where a folder is away.
     """
-    tasks = owing(job, mode) if batches(mode, context) else owing(job, mode)[:1]
+    tasks = unstarted_tasks(job, mode) if batches(mode, context) else unstarted_tasks(job, mode)[:1]
     asked = any(task.asked_at is not None for task in tasks)
     numbers = tuple(task.number for task in tasks)
     if asked:
-        context.budget.promise(job, job.duration or 0.0)
+        context.budget.reserve(job, job.duration or 0.0)
     if not job.paid and (reason := await changed(job, context)) is not None:
-        return await _throw_away(job, reason, context)
+        return await _discard_upload(job, reason, context)
     if (skipped := await skip(job, context)) is not None:
-        context.budget.forgo(job.id)
+        context.budget.release_reservation(job.id)
         return skipped
     if not unanswered(job) and _is_about_to_expire(job, context.clock.now()):
         return Advance(without_source(job))
@@ -72,14 +72,14 @@ def _is_about_to_expire(job: Job, now: float) -> bool:
     return job.expires_at is not None and 0 <= job.expires_at - now < _ABOUT_TO_EXPIRE_SECONDS
 
 
-async def _throw_away(job: Job, reason: str, context: StageContext) -> Outcome:
+async def _discard_upload(job: Job, reason: str, context: StageContext) -> Outcome:
     """The file changed after the upload: what was uploaded is of no use, and nobody paid for it."""
     if job.source_id is not None:
         try:
             await context.api.delete(job.source_id)
         except ServiceError:
             context.log.info("source.left_to_expire", job=job.id, path=job.path, source_id=job.source_id)
-    context.budget.forgo(job.id)
+    context.budget.release_reservation(job.id)
     return gone(job, reason)
 
 

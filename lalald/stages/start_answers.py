@@ -80,7 +80,7 @@ def _started(job: Job, task: Task, answer: Started, context: StageContext) -> Jo
     )
 
 
-def unasked(job: Job, numbers: Iterable[int], asked_before: Set[int]) -> Job:
+def without_request(job: Job, numbers: Iterable[int], asked_before: Set[int]) -> Job:
     """The job after a refusal that says nothing of its tasks: those that were asked for the first time have not begun."""
     for task in job.tasks:
         if task.number in numbers and task.number not in asked_before:
@@ -93,7 +93,7 @@ def _not_started(
 ) -> tuple[Job, Outcome | None]:
     told = job.with_task(replace(task, asked_at=None))  # the service knows the key, and nothing has begun with it
     if isinstance(answer, NoBatches):
-        return unasked(job, [task.number], asked_before), RetryLater(
+        return without_request(job, [task.number], asked_before), RetryLater(
             "the license's plan has no batches: asked again alone"
         )
     code = answer.code
@@ -105,12 +105,14 @@ def _not_started(
         return _unusable(job, task, answer, context)
     if isinstance(answer, TransientError):
         limited = isinstance(answer, RateLimitedError)
-        return unasked(job, [task.number], asked_before) if limited else job, RetryLater(str(answer), error=answer)
+        return without_request(job, [task.number], asked_before) if limited else job, RetryLater(
+            str(answer), error=answer
+        )
     if isinstance(answer, StartRefused) and code == "internal_error":
         return job, RetryLater(answer.message)
-    context.budget.forgo(job.id)
+    context.budget.release_reservation(job.id)
     if code == "exceeded_duration":
-        context.budget.outdated()
+        context.budget.invalidate()
         reason = f"the service says that the minutes do not suffice: {_words(answer)}"
         return told, Held(Hold.MINUTES, reason, tasks=(task.number,), source=HoldSource.SERVICE)
     failed = replace(

@@ -10,7 +10,7 @@ from lalald.errors import RateLimitedError, RefusedError, ServiceError, Transien
 from lalald.jobs.halving import Halving
 from lalald.jobs.job import Job, Task
 from lalald.stages.context import StageContext
-from lalald.stages.split import batches, owing
+from lalald.stages.split import batches, unstarted_tasks
 from lalald.stages.start_answers import Answer, NoBatches
 
 NO_BATCHES = "batch_not_avaliable"  # their spelling
@@ -40,7 +40,7 @@ async def start(jobs: Sequence[Job], asking: Asking) -> AsyncIterator[dict[tuple
     keyed = [
         (job, task)
         for job in jobs
-        for task in owing(job, asking.mode)
+        for task in unstarted_tasks(job, asking.mode)
         if task.idempotency_key and task.asked_at is not None
     ]
     if len(keyed) > 1 and batches(asking.mode, asking.context):

@@ -44,7 +44,7 @@ async def upload(job: Job, context: StageContext) -> Outcome:
     if is_compared:
         found = await duplicates.look(job, context)
         if not isinstance(found, Job):
-            context.budget.forgo(job.id)  # an earlier try may have been about to pay
+            context.budget.release_reservation(job.id)  # an earlier try may have been about to pay
             return found
         job = found
     admission = await admit(job, context)

@@ -492,7 +492,7 @@ def translated(error: sqlite3.Error, path: Path | str, state_dir: Path | None = 
     failure = _by_code(error, path)
     if state_dir is None or isinstance(failure, StoreRefusedError) or getattr(failure, "locked", False):
         return failure
-    cause = disk_errors.why_not_written(state_dir)
+    cause = disk_errors.write_error(state_dir)
     return failure if cause is None else _by_cause(path, cause)
 
 

@@ -109,7 +109,7 @@ async def _cancelled(job: Job, worker: Worker) -> Job | None:
     if finished is None:
         return None
     tasks = tuple(_ended(task, finished) for task in job.tasks)
-    worker.context.budget.forgo(job.id)
+    worker.context.budget.release_reservation(job.id)
     now = worker.context.clock.now()
     if any(task.error is None and task.stage is not Stage.DONE for task in tasks):
         return transitions.after(job, Advance(replace(job, tasks=tasks)), now)

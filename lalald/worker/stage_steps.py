@@ -13,7 +13,7 @@ from lalald.stages import check, split, start_answers, start_requests
 from lalald.stages.archive import archive, archive_failed
 from lalald.stages.context import StageContext
 from lalald.stages.delete import delete
-from lalald.stages.download import download, tidy
+from lalald.stages.download import download, finish_delivery
 from lalald.stages.start_answers import Answer
 from lalald.stages.upload import upload
 from lalald.worker import job_requests
@@ -57,7 +57,7 @@ class StageSteps:
     started: Callable[[Job, Mapping[int, Answer], StageContext, Set[int]], Outcome] = start_answers.outcome_of
     check: CheckFunction = check.outcome_of
     download: StageFunction = download
-    finish_delivery: Callable[[Job, StageContext], Awaitable[None]] = tidy
+    finish_delivery: Callable[[Job, StageContext], Awaitable[None]] = finish_delivery
     delete: StageFunction = delete
     archive: StageFunction = archive
     put_failure_away: Callable[[Job, StageContext], Awaitable[Job]] = archive_failed

@@ -102,7 +102,11 @@ class Starts:
 
         began_at = self._context.clock.monotonic()
         outcome = await self._worker.guard.outcome("split", job, prepare(), self._worker.holds)
-        if not isinstance(outcome, Advance) or outcome.job.source_id is None or not split.owing(outcome.job, mode):
+        if (
+            not isinstance(outcome, Advance)
+            or outcome.job.source_id is None
+            or not split.unstarted_tasks(outcome.job, mode)
+        ):
             if isinstance(outcome, RetryLater) and outcome.error is not None:
                 await self._report(mode, [job], outcome.error, began_at)
             await self._worker.settle(job, outcome)
@@ -149,13 +153,13 @@ class Starts:
             return current
         error = next(iter(unlicensed.values()))
         is_refused = await self._worker.holds.license.is_refused(error)
-        unasked = start_answers.unasked(current, unlicensed, asked_before)
+        without_request = start_answers.without_request(current, unlicensed, asked_before)
         if is_refused:
             reason = f"the service refuses the license key: {error}"
-            return await self._worker.settle(current, Held(Hold.LICENSE, reason, job=unasked))
+            return await self._worker.settle(current, Held(Hold.LICENSE, reason, job=without_request))
         if is_refused is None:
             return await self._worker.settle(
-                current, RetryLater(str(error), job=unasked, error=TransientError(str(error)))
+                current, RetryLater(str(error), job=without_request, error=TransientError(str(error)))
             )
         for_good = RefusedError(error.args[0], status=error.status, code=error.code, request_id=error.request_id)
         refused = dict.fromkeys(unlicensed, for_good)

@@ -323,7 +323,7 @@ class Worker:
         if isinstance(outcome, Discarded):
             self._look_again(before.inbox)
         if saved.state in (State.FAILED, State.CANCELLED) or isinstance(outcome, Held):
-            self.context.budget.forgo(saved.id)
+            self.context.budget.release_reservation(saved.id)
         if saved.request is not None:
             return await self.steps.honour(saved, self)
         return saved

@@ -141,11 +141,11 @@ def test_a_stranger_that_takes_the_name_at_the_last_moment_is_put_back(tmp_path:
     stranger = tmp_path / "stranger"
     stranger.write_bytes(b"a stranger's")
 
-    def step(what: str) -> None:
+    def crash_point(what: str) -> None:
         if what == "taken aside":
             stranger.replace(next(inbox(tmp_path).rglob(".lalald-aside-*")))
 
-    filed = archive_source(job, step=step)
+    filed = archive_source(job, crash_point=crash_point)
     assert tree(inbox(tmp_path)) == {"podcasts/ep1.mp3": b"a stranger's"}
     assert "it was not touched" in (filed.warning or "")
 
@@ -322,7 +322,7 @@ def test_a_stranger_that_a_crash_left_aside_gets_its_name_back(tmp_path: Path) -
         """The stranger came after the look: as if it were ours until it is aside."""
         there = (inbox(tmp_path) / "podcasts/ep1.mp3").stat()
         looked = replace(job, size=there.st_size, mtime_ns=there.st_mtime_ns, inode=there.st_ino)
-        archive_source(looked, step=killer)
+        archive_source(looked, crash_point=killer)
 
     start(tmp_path, job)
     kill_at = next(
@@ -336,12 +336,12 @@ def test_a_stranger_that_a_crash_left_aside_gets_its_name_back(tmp_path: Path) -
 def test_a_file_that_waits_aside_is_named_in_the_error(tmp_path: Path) -> None:
     job = done(job_at(tmp_path))
 
-    def step(what: str) -> None:
+    def crash_point(what: str) -> None:
         if what == "taken aside":
             shutil.rmtree(inbox(tmp_path) / "done")
 
     with pytest.raises(FileError) as raised:
-        archive_source(job, step=step)
+        archive_source(job, crash_point=crash_point)
     aside = next(inbox(tmp_path).rglob(".lalald-aside-*-ep1.mp3"))
     assert raised.value.hint == f"Until then the file waits as {aside}."
     assert archive_source(job).location == str(inbox(tmp_path) / "done/podcasts/ep1.mp3")
@@ -349,12 +349,12 @@ def test_a_file_that_waits_aside_is_named_in_the_error(tmp_path: Path) -> None:
 
 
 def test_a_failed_file_that_cannot_be_moved_after_all_has_its_name_again(tmp_path: Path) -> None:
-    def step(what: str) -> None:
+    def crash_point(what: str) -> None:
         if what == "taken aside":
             shutil.rmtree(inbox(tmp_path) / "failed")
 
     with pytest.raises(FileError):
-        archive_failed_source(failed(job_at(tmp_path)), step=step)
+        archive_failed_source(failed(job_at(tmp_path)), crash_point=crash_point)
     assert tree(inbox(tmp_path)) == {"podcasts/ep1.mp3": b"the source"}
 
 

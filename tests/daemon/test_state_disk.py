@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lalald.filesystem.disk_errors import why_not_written
+from lalald.filesystem.disk_errors import write_error
 from tests.support.private_mounts import Filler, in_own_mounts, make_read_only, mount_disk
 from tests.support.running import Home, until
 
@@ -111,6 +111,6 @@ def test_a_start_on_a_read_only_disk_says_so(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_can_be_written_has_no_reason_and_no_litter(tmp_path: Path) -> None:
-    assert why_not_written(tmp_path) is None
+    assert write_error(tmp_path) is None
     assert list(tmp_path.iterdir()) == []
-    assert why_not_written(tmp_path / "missing") is not None
+    assert write_error(tmp_path / "missing") is not None

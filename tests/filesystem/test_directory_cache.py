@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lalald.filesystem.directory_cache import Listings
+from lalald.filesystem.directory_cache import DirectoryCache
 from tests.support.delivery_process import delivered, job_at, visible
 
 
@@ -25,7 +25,7 @@ def large(tmp_path: Path) -> str:
 
 
 def test_what_was_there_is_found_whatever_its_case(large: str) -> None:
-    listings = Listings()
+    listings = DirectoryCache()
     for _ in range(2):
         assert listings.alike(large, "STRASSE 7") == ["Straße 7"]
         assert listings.alike(large, "strasse 300") == []
@@ -34,7 +34,7 @@ def test_what_was_there_is_found_whatever_its_case(large: str) -> None:
 
 def test_a_strangers_file_of_the_same_name_is_found_at_once_and_of_another_case_a_second_later(large: str) -> None:
     clock = Clock()
-    listings = Listings(clock)
+    listings = DirectoryCache(clock)
     assert listings.alike(large, "ep1") == []
     (Path(large) / "ep1").touch()
     assert listings.alike(large, "ep1") == ["ep1"]
@@ -45,7 +45,7 @@ def test_a_strangers_file_of_the_same_name_is_found_at_once_and_of_another_case_
 
 def test_what_we_make_is_found_at_once_whatever_its_case(large: str) -> None:
     clock = Clock()
-    listings = Listings(clock)
+    listings = DirectoryCache(clock)
     assert listings.alike(large, "EP1") == []
     listings.make(large, "ep1/voice.mp3")
     (Path(large) / "ep1").mkdir()
@@ -53,7 +53,7 @@ def test_what_we_make_is_found_at_once_whatever_its_case(large: str) -> None:
 
 
 def test_names_that_are_gone_are_free_again(large: str) -> None:
-    listings = Listings(Clock())
+    listings = DirectoryCache(Clock())
     assert listings.alike(large, "straße 7") == ["Straße 7"]
     (Path(large) / "Straße 7").unlink()
     assert listings.alike(large, "straße 7") == []

@@ -18,6 +18,7 @@ import pytest
 from lalald.errors import DiskFullError, FileError, FolderPermissionError, FolderUnavailableError
 from lalald.filesystem import files
 from lalald.filesystem.renaming import METHODS, rename_without_replacing
+from lalald.filesystem.writeback import copy_durably
 
 WAYS = [rename_without_replacing, *METHODS.values()]
 
@@ -81,12 +82,12 @@ def test_another_file_system_is_said_as_it_is(
 
 
 def test_a_copy_is_whole_hashed_and_follows_the_umask(tmp_path: Path, elsewhere: Path) -> None:
-    content = os.urandom(19 * files.CHUNK_BYTES + 17)
+    content = os.urandom(19 * 2**20 + 17)
     (tmp_path / "source").write_bytes(content)
     (tmp_path / "source").chmod(0o600)
     before = os.umask(0o022)
     try:
-        digest = files.copy_across(str(tmp_path / "source"), str(elsewhere / ".hidden"))
+        digest = copy_durably(str(tmp_path / "source"), str(elsewhere / ".hidden"))
     finally:
         os.umask(before)
     assert digest == hashlib.sha256(content).hexdigest() == files.sha256_of(str(elsewhere / ".hidden"), from_disk=True)
@@ -99,24 +100,24 @@ def test_a_copy_never_goes_through_a_symlink(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"a stranger's")
     (tmp_path / "link").symlink_to("secret")
     with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
-        files.copy_across(str(tmp_path / "source"), str(tmp_path / "link"))
+        copy_durably(str(tmp_path / "source"), str(tmp_path / "link"))
     with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
-        files.copy_across(str(tmp_path / "link"), str(tmp_path / "target"))
+        copy_durably(str(tmp_path / "link"), str(tmp_path / "target"))
     assert (tmp_path / "secret").read_bytes() == b"a stranger's"
 
 
 def test_folders_are_made_below_a_root_that_is_never_made(tmp_path: Path) -> None:
     made: list[str] = []
-    assert files.make_folders(str(tmp_path), "a/b/c", made.append) == str(tmp_path / "a/b/c")
-    files.make_folders(str(tmp_path), "a/b/c", made.append)
-    files.make_folders(str(tmp_path), "", made.append)
+    assert files.create_folders(str(tmp_path), "a/b/c", made.append) == str(tmp_path / "a/b/c")
+    files.create_folders(str(tmp_path), "a/b/c", made.append)
+    files.create_folders(str(tmp_path), "", made.append)
     assert len(made) == 3
     with pytest.raises(FolderUnavailableError):
-        files.make_folders(str(tmp_path / "mount"), "a")
+        files.create_folders(str(tmp_path / "mount"), "a")
     assert not (tmp_path / "mount").exists()
     (tmp_path / "a/file").touch()
     with pytest.raises(FileError, match="a/file") as raised:
-        files.make_folders(str(tmp_path), "a/file/b")
+        files.create_folders(str(tmp_path), "a/file/b")
     assert not isinstance(raised.value, FolderUnavailableError)
 
 
@@ -157,7 +158,7 @@ def test_a_read_only_mount_is_unavailable(small_disk: Path) -> None:
     with pytest.raises(FolderUnavailableError, match="cannot be written") as raised:
         files.check_folder(str(small_disk))
     assert raised.value.hint == "Mount it for writing."
-    script = "import errno; from lalald.filesystem import files; print(files.right_hint(OSError(errno.EROFS, '')))"
+    script = "import errno; from lalald.filesystem import files; print(files.permission_hint(OSError(errno.EROFS, '')))"
     under_systemd = {**os.environ, "INVOCATION_ID": "0" * 32}
     said = subprocess.run([sys.executable, "-c", script], env=under_systemd, capture_output=True, text=True, check=True)
     assert "ReadWritePaths=" in said.stdout
@@ -167,8 +168,8 @@ def test_a_read_only_mount_is_unavailable(small_disk: Path) -> None:
 def test_a_full_disk_is_told_from_everything_else(small_disk: Path, tmp_path: Path) -> None:
     (tmp_path / "source").write_bytes(bytes(200_000))
     assert 0 < files.free_bytes(str(small_disk)) <= 65536
-    with pytest.raises(DiskFullError, match="No space left"), files.plain_errors(str(small_disk)):
-        files.copy_across(str(tmp_path / "source"), str(small_disk / ".hidden"))
+    with pytest.raises(DiskFullError, match="No space left"), files.translate_errors(str(small_disk)):
+        copy_durably(str(tmp_path / "source"), str(small_disk / ".hidden"))
     assert files.free_bytes(str(small_disk)) == 0
 
 
@@ -187,7 +188,7 @@ def test_a_full_disk_is_told_from_everything_else(small_disk: Path, tmp_path: Pa
     ],
 )
 def test_errors_of_the_file_system_become_ours_once(tmp_path: Path, number: int, kind: type[FileError]) -> None:
-    error = files.translated(OSError(number, os.strerror(number)), str(tmp_path / "a\nb"), str(tmp_path))
+    error = files.to_file_error(OSError(number, os.strerror(number)), str(tmp_path / "a\nb"), str(tmp_path))
     assert type(error) is kind
     assert os.strerror(number) in str(error)
     assert "a\\nb" in str(error)
@@ -195,14 +196,14 @@ def test_errors_of_the_file_system_become_ours_once(tmp_path: Path, number: int,
 
 def test_a_hidden_name_of_our_own_is_not_shown_in_an_error(tmp_path: Path) -> None:
     hidden = tmp_path / ".lalald-staging/7-abc/1-0-12345678"
-    error = files.translated(PermissionError(errno.EACCES, "Permission denied"), str(hidden), str(tmp_path))
+    error = files.to_file_error(PermissionError(errno.EACCES, "Permission denied"), str(hidden), str(tmp_path))
     assert str(error).startswith(f"{tmp_path}: Permission denied.")
     assert ".lalald" not in f"{error}{error.hint}"
 
 
 def test_what_is_missing_below_a_missing_root_is_the_roots_fault(tmp_path: Path) -> None:
     root = tmp_path / "mount"
-    with pytest.raises(FolderUnavailableError, match="file") as raised, files.plain_errors(str(root), str(root)):
+    with pytest.raises(FolderUnavailableError, match="file") as raised, files.translate_errors(str(root), str(root)):
         os.unlink(root / "file")
     assert "mounted" in raised.value.hint
 
@@ -220,21 +221,21 @@ def test_a_file_is_the_same_by_size_time_and_where_it_counts_inode(tmp_path: Pat
 
 
 def test_inodes_count_on_ordinary_file_systems(tmp_path: Path) -> None:
-    assert files.keeps_inodes(tmp_path.stat())
+    assert files.has_stable_inodes(tmp_path.stat())
 
 
 def test_nothing_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert files.facts_of(str(tmp_path / "nothing")) is None
-    assert files.facts_of(str(tmp_path / "file/below")) is None
+    assert files.lstat_or_none(str(tmp_path / "nothing")) is None
+    assert files.lstat_or_none(str(tmp_path / "file/below")) is None
     assert files.listed(str(tmp_path / "nothing")) == []
     assert files.listed(str(tmp_path)) == ["file"]
 
 
 def test_a_name_that_the_file_system_does_not_take_is_told_by_trying_it(tmp_path: Path) -> None:
-    assert not files.refuses_name(str(tmp_path), "a:b?")
-    assert files.refuses_name(str(tmp_path), "no such folder/a")
+    assert not files.rejects_name(str(tmp_path), "a:b?")
+    assert files.rejects_name(str(tmp_path), "no such folder/a")
     (tmp_path / "there").write_bytes(b"a stranger's")
-    assert not files.refuses_name(str(tmp_path), "there")
+    assert not files.rejects_name(str(tmp_path), "there")
     assert (tmp_path / "there").read_bytes() == b"a stranger's"
     assert files.listed(str(tmp_path)) == ["there"]

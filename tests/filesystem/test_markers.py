@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lalald.filesystem.markers import accept, look, read_marker
-from lalald.filesystem.mounts import Mounts
+from lalald.filesystem.mounts import MountWatcher
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_a_mount_over_the_inbox_is_noticed_at_once_and_nothing_wakes_up_otherwis
         loop = asyncio.get_running_loop()
         changed = asyncio.Event()
         told: list[str] = []
-        mounts = Mounts()
+        mounts = MountWatcher()
         mounts.start(changed.set, loop.add_reader)
         marker = look(str(inbox), None).marker
         try:

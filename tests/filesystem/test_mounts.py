@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lalald.filesystem.mounts import filesystem_type, is_network, is_unsure, mount_of
+from lalald.filesystem.mounts import filesystem_type, is_network, may_be_remote, mount_of
 from tests.support.private_mounts import in_own_mounts, mount_disk
 
 TABLE = rb"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
@@ -116,5 +116,5 @@ def test_this_machine_has_a_type_for_every_path(tmp_path: Path) -> None:
 
 def test_types_are_told_apart() -> None:
     assert all(map(is_network, ("nfs", "nfs4", "cifs", "smb3")))
-    assert all(map(is_unsure, ("fuse.sshfs", "fuse", "fuseblk", "9p", "virtiofs")))
-    assert not any(is_network(kind) or is_unsure(kind) for kind in ("ext4", "xfs", "btrfs", "overlay", "tmpfs", ""))
+    assert all(map(may_be_remote, ("fuse.sshfs", "fuse", "fuseblk", "9p", "virtiofs")))
+    assert not any(is_network(kind) or may_be_remote(kind) for kind in ("ext4", "xfs", "btrfs", "overlay", "tmpfs", ""))

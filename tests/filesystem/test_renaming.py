@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from lalald.filesystem import placeholders, renaming
-from lalald.filesystem.placeholders import clear_own_litter
+from lalald.filesystem.placeholders import remove_leftovers
 from lalald.filesystem.renaming import METHODS, RenameMethod, rename_without_replacing
 from tests.support.crash_points import countdown, watch_files
 from tests.support.delivery_process import CrashPoint, Row, carry
@@ -96,7 +96,7 @@ def test_where_no_method_works_the_error_is_raised_and_nothing_changes(
                     rename_without_replacing(str(source), str(share.folder / "target"))
                 assert raised.value.filename == str(source)
                 share.answer()
-                clear_own_litter(str(share.folder))
+                remove_leftovers(str(share.folder))
                 assert everything(share.folder) == {"source": b"ours"}
 
     in_own_mounts(story)
@@ -240,7 +240,7 @@ def test_a_kill_at_any_step_leaves_a_whole_file_and_nothing_that_is_seen(
                 renaming.forget_methods()
                 ended = carry(_rename_on_the_share(share), tmp_path, kill_at)
                 renaming.forget_methods()
-                clear_own_litter(str(share.folder))
+                remove_leftovers(str(share.folder))
                 found = everything(share.folder)
                 assert set(found.values()) == {b"ours"}, kill_at
                 if "source" in found and "target" not in found:
@@ -282,7 +282,7 @@ def test_what_a_crash_left_of_a_trial_or_a_reservation_is_removed_and_nothing_el
     Path(f"{tmp_path}/{placeholders.RESERVED_PREFIX}{'0' * 32}").touch()
     with placeholders.hidden_path(str(tmp_path)) as live:
         Path(live).touch()
-        clear_own_litter(str(tmp_path))
+        remove_leftovers(str(tmp_path))
         assert everything(tmp_path) == {**kept, Path(live).name: b""}
     assert everything(tmp_path) == kept
     assert not trial.exists()

@@ -75,7 +75,7 @@ def at_each_step(steps: list[str]) -> Any:
 
 
 ALWAYS = ["refusal", "choose", "reconcile"]  # a new file passes them; the others have a story of their own below
-OTHERS = ["folder_refusal", "sha256", "came_back", "inspections"]
+OTHERS = ["folder_refusal", "sha256", "remove_if_moved", "inspections"]
 
 
 def test_every_step_has_its_story() -> None:
@@ -205,7 +205,7 @@ async def _left_alone(place: Place, count: int) -> bool:
     return len(known) == count
 
 
-@pytest.mark.parametrize("step", ["sha256", "came_back"])
+@pytest.mark.parametrize("step", ["sha256", "remove_if_moved"])
 def test_a_failed_file_that_comes_back_keeps_no_other_from_being_taken(step: str, tmp_path: Path) -> None:
     faulty = Faulty(step, POISON)
     place = Place(tmp_path, existing="take")

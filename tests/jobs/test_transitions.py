@@ -272,8 +272,12 @@ class Carried(RuleBasedStateMachine):
     @precondition(lambda self: self.waits_at(Stage.SPLIT))
     @rule(answer=st.sampled_from(["started", "carried out, unanswered", "unanswered", "refused"]))
     def is_split(self, answer: str) -> None:
-        owing = [one for one in self.job.tasks if one.stage is Stage.SPLIT and not one.error and not one.waits_for]
-        one = replace(owing[0], idempotency_key=owing[0].idempotency_key or self.new_key(), asked_at=self.now)
+        unstarted_tasks = [
+            one for one in self.job.tasks if one.stage is Stage.SPLIT and not one.error and not one.waits_for
+        ]
+        one = replace(
+            unstarted_tasks[0], idempotency_key=unstarted_tasks[0].idempotency_key or self.new_key(), asked_at=self.now
+        )
         job = self.job.with_task(one)
         if (
             one.idempotency_key in self.spent
@@ -461,9 +465,15 @@ def test_progress_of_running_tasks_is_no_setback() -> None:
 
 @pytest.mark.parametrize("attempts", [0, 4])
 def test_a_running_task_hurries_and_delays_no_other_task_of_its_job(attempts: int) -> None:
-    running, owing = task(Stage.CHECK, task_id="t", progress=3), task(Stage.SPLIT, number=2)
+    running, unstarted_tasks = task(Stage.CHECK, task_id="t", progress=3), task(Stage.SPLIT, number=2)
     job = job_with(
-        running, owing, stage=Stage.SPLIT, source_id="s", attempts=attempts, due_at=NOW + 30.0 * attempts, error="503"
+        running,
+        unstarted_tasks,
+        stage=Stage.SPLIT,
+        source_id="s",
+        attempts=attempts,
+        due_at=NOW + 30.0 * attempts,
+        error="503",
     )
     for progress in range(4, 40):
         job = transitions.after(job, Advance(job.with_task(replace(running, progress=progress, moved_at=NOW))), NOW)

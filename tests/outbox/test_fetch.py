@@ -20,6 +20,8 @@ from lalald import outbox
 from lalald.api import Client, Transfer
 from lalald.errors import TransientError
 from lalald.jobs.job import Job
+from lalald.outbox.extensions import DownloadHeaders
+from lalald.outbox.staging import Staged, load_record
 from tests.support import ROOT
 from tests.support.delivery_process import hidden, job_at, nobody_else, tree
 
@@ -173,3 +175,11 @@ def test_a_task_that_was_split_again_never_meets_what_the_first_left(tmp_path: P
     server.content = CONTENT[::-1]
     assert deliver(again, fetch(again)) == {"podcasts/ep1/voice.flac": CONTENT[::-1]}
     assert not hidden(tmp_path / "outbox")
+
+
+def test_a_record_of_a_complete_track_from_an_earlier_version_is_read(tmp_path: Path) -> None:
+    track = tmp_path / "1-0-abcdef01"
+    track.write_bytes(b"sound")
+    old = {"size": 5, "sha256": "00", "heard": {"file_name": "voice.mp3", "content_type": None}}
+    (tmp_path / "1-0-abcdef01.whole").write_text(json.dumps(old))
+    assert load_record(str(track)) == Staged(5, "00", DownloadHeaders("voice.mp3"))

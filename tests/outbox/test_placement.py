@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from lalald import outbox
-from lalald.errors import FileError, FolderUnavailableError, NameTakenError, StagingLostError, TwinChangedError
+from lalald.errors import DuplicateChangedError, FileError, FolderUnavailableError, NameTakenError, StagingLostError
 from lalald.filesystem import names as naming
 from lalald.jobs.job import Job, Stage, State, Task, Track
 from tests.support.delivery_process import (
@@ -67,7 +67,7 @@ def test_results_follow_the_umask(tmp_path: Path) -> None:
     job = replace(job, tasks=(replace(job.tasks[0], tracks=(track,)),))
     before = os.umask(0o027)
     try:
-        copied = {(1, 0): outbox.copy_twin(job, 1, 0)}
+        copied = {(1, 0): outbox.copy_duplicate(job, 1, 0)}
         outbox.place(outbox.reserve(job, copied, reserved=nobody_else))
     finally:
         os.umask(before)
@@ -196,7 +196,7 @@ def test_a_stranger_who_comes_between_makes_the_whole_set_move_along(tmp_path: P
 
 def test_what_came_back_from_its_place_keeps_its_ending(tmp_path: Path) -> None:
     job = job_at(tmp_path, labels=["voice"])
-    known = {(1, 0): replace(staged(job)[1, 0], heard=outbox.Heard(content_type="audio/flac"))}
+    known = {(1, 0): replace(staged(job)[1, 0], headers=outbox.DownloadHeaders(content_type="audio/flac"))}
     named = outbox.reserve(job, known, reserved=nobody_else)
     (tmp_path / "outbox/podcasts/ep1").mkdir(parents=True)
     (tmp_path / "outbox/podcasts/ep1/voice.flac").write_bytes(b"a stranger's")
@@ -212,7 +212,7 @@ def test_a_staged_track_that_is_gone_is_to_be_fetched_again(tmp_path: Path) -> N
     with pytest.raises(StagingLostError, match="no_voice"):
         outbox.place(named)
     assert not visible(tmp_path / "outbox")
-    assert paths(outbox.unnamed(named)) == [None, None]
+    assert paths(outbox.without_names(named)) == [None, None]
     assert set(outbox.staged_tracks(named)) == {(1, 0)}
 
 
@@ -277,7 +277,7 @@ def test_overwriting_replaces_the_manifest_last(tmp_path: Path) -> None:
     named = outbox.reserve(job, staged(job, lambda label: b"new " + label.encode()), reserved=nobody_else)
     seen: list[tuple[str, bool]] = []
     placed = outbox.place(
-        named, step=lambda done: seen.append((done, (tmp_path / "outbox/podcasts/ep1/lalald.json").exists()))
+        named, crash_point=lambda done: seen.append((done, (tmp_path / "outbox/podcasts/ep1/lalald.json").exists()))
     )
     assert [there for done, there in seen if done == "placed"] == [False, False, True]
     outbox.clear(placed)
@@ -324,12 +324,12 @@ def test_a_twin_is_copied_only_while_it_is_what_was_delivered(tmp_path: Path) ->
     origin = tmp_path / "outbox/podcasts/ep1/voice.mp3"
     track = replace(first.tasks[0].tracks[0], path=None, delivered=False, origin=str(origin))
     job = replace(job, tasks=(replace(job.tasks[0], tracks=(track,)),))
-    outbox.clear(outbox.place(outbox.reserve(job, {(1, 0): outbox.copy_twin(job, 1, 0)}, reserved=nobody_else)))
+    outbox.clear(outbox.place(outbox.reserve(job, {(1, 0): outbox.copy_duplicate(job, 1, 0)}, reserved=nobody_else)))
     assert (tmp_path / "outbox/other/voice.mp3").read_bytes() == VOICE
     origin.write_bytes(VOICE[:-1] + b"!")
     for broken in (job, job):
-        with pytest.raises(TwinChangedError):
-            outbox.copy_twin(broken, 1, 0)
+        with pytest.raises(DuplicateChangedError):
+            outbox.copy_duplicate(broken, 1, 0)
         origin.unlink(missing_ok=True)
     assert not list((tmp_path / "outbox/.lalald-staging").rglob("1-0"))
 
@@ -445,12 +445,12 @@ def test_a_stranger_on_a_mounted_file_system_makes_the_set_move_along_too(tmp_pa
     (tmp_path / "outbox/podcasts").symlink_to(elsewhere)
     named = outbox.reserve(job, staged(job), reserved=nobody_else)
 
-    def step(done: str) -> None:
+    def crash_point(done: str) -> None:
         if done == "placed" and not (elsewhere / "ep1/no_voice.mp3").exists():
             (elsewhere / "ep1/no_voice.mp3").write_bytes(b"a stranger's")
 
     with pytest.raises(NameTakenError):
-        outbox.place(named, step=step)
+        outbox.place(named, crash_point=crash_point)
     assert tree(elsewhere) == {"ep1/no_voice.mp3": b"a stranger's"}
     outbox.clear(outbox.place(outbox.reserve(named, outbox.staged_tracks(named), reserved=nobody_else)))
     assert sorted(tree(elsewhere)) == ["ep1 (2)/no_voice.mp3", "ep1 (2)/voice.mp3", "ep1/no_voice.mp3"]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lalald.filesystem import names
 from lalald.jobs.job import Job, Task, Track
 from lalald.outbox import template
-from lalald.outbox.extensions import Heard, extension
+from lalald.outbox.extensions import DownloadHeaders, extension
 from lalald.outbox.template import Limits
 from tests.support.delivery_process import job_at
 
@@ -233,13 +233,13 @@ def test_tracks_that_are_not_wanted_have_no_name(job: Job) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "name", "heard", "source", "found"),
+    ("asked", "name", "headers", "source", "found"),
     [
-        ("flac", "x.mp3", Heard("y.wav", "audio/ogg"), "z.m4a", "flac"),
-        (None, "x.MP3", Heard("y.wav", "audio/ogg"), "z.m4a", "mp3"),
-        (None, "Mr. Jones", Heard("y.wav", "audio/ogg"), "z.m4a", "wav"),
-        (None, None, Heard("y", "audio/ogg; charset=binary"), "z.m4a", "ogg"),
-        (None, None, Heard(None, "application/octet-stream"), "z.M4A", "m4a"),
+        ("flac", "x.mp3", DownloadHeaders("y.wav", "audio/ogg"), "z.m4a", "flac"),
+        (None, "x.MP3", DownloadHeaders("y.wav", "audio/ogg"), "z.m4a", "mp3"),
+        (None, "Mr. Jones", DownloadHeaders("y.wav", "audio/ogg"), "z.m4a", "wav"),
+        (None, None, DownloadHeaders("y", "audio/ogg; charset=binary"), "z.m4a", "ogg"),
+        (None, None, DownloadHeaders(None, "application/octet-stream"), "z.M4A", "m4a"),
         (None, None, None, "z.m4a", "m4a"),
         (None, None, None, "noending", ""),
         ("../up", None, None, "z.m4a", "m4a"),
@@ -247,10 +247,10 @@ def test_tracks_that_are_not_wanted_have_no_name(job: Job) -> None:
     ],
 )
 def test_the_ending_comes_from_the_presets_the_name_the_headers_or_the_source(
-    asked: object, name: str | None, heard: Heard | None, source: str, found: str
+    asked: object, name: str | None, headers: DownloadHeaders | None, source: str, found: str
 ) -> None:
     task = Task(1, None, "voice_clean", {} if asked is None else {"encoder_format": asked})
-    assert extension(task, Track("stem", "voice", "u", name=name), source, heard) == found
+    assert extension(task, Track("stem", "voice", "u", name=name), source, headers) == found
 
 
 def test_without_an_ending_there_is_no_dot_either(job: Job) -> None:

@@ -139,7 +139,7 @@ def test_what_is_started_counts_until_it_is_saved(tmp_path: Path) -> None:
             shop.sandbox.faults("upload:hang*0")
             (first, second) = await shop.drop("a.wav", "b.wav", seconds=SIX_SECONDS)
             job, other = replace(await shop.job(first), duration=SIX_SECONDS), await shop.job(second)
-            shop.context.budget.forgo(second)
+            shop.context.budget.release_reservation(second)
             assert (await shop.context.budget.admit(job, SIX_SECONDS)).refusal is None
             outcome_of(job, {1: Started("task")}, shop.context, frozenset())
             assert await shop.context.budget.refusal(other, 0.1) is not None
@@ -173,7 +173,7 @@ def test_a_task_without_an_answer_counts_while_the_job_starts_another(tmp_path: 
             job, other = await shop.job(first), await shop.job(second)
             job = job.with_task(replace(job.tasks[0], asked_at=1.0))
             budget = shop.context.budget
-            budget.forgo(second)
+            budget.release_reservation(second)
             assert (await budget.admit(job, SIX_SECONDS)).refusal is None
             assert await budget.refusal(other, 0.05) is None
             refusal = await budget.refusal(other, 0.1)

@@ -101,7 +101,7 @@ def test_nothing_of_unknown_length_is_uploaded_while_nothing_may_be_spent(
                 await shop.drop("spends the day.wav", seconds=60)
                 uploads = len(await shop.rest())
             shop.sandbox.set_minutes(left)
-            shop.context.budget.outdated()
+            shop.context.budget.invalidate()
             (job_id,) = await _drop_unknown(shop, "film.mpg")
             held = await shop.until_job("nothing may be spent", job_id, state=State.HELD, hold=Hold.MINUTES)
             assert held.hold_source is source

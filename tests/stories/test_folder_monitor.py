@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from lalald.filesystem.folder_monitor import FolderMonitor
-from lalald.filesystem.mounts import waits_to_be_mounted
+from lalald.filesystem.mounts import is_automount
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
 from tests.conftest import MakeHome
@@ -278,10 +278,10 @@ def test_an_automount_that_waits_is_told_by_the_table(tmp_path: Path) -> None:
     share = "31 30 0:41 / /mnt/nas rw - nfs4 server:/x rw\n"
     root = "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"
     table.write_text(root + auto)
-    assert waits_to_be_mounted("/mnt/nas/outbox", table)
-    assert not waits_to_be_mounted("/mnt/other", table)
+    assert is_automount("/mnt/nas/outbox", table)
+    assert not is_automount("/mnt/other", table)
     table.write_text(root + auto + share)
-    assert not waits_to_be_mounted("/mnt/nas/outbox", table)
+    assert not is_automount("/mnt/nas/outbox", table)
 
 
 _NO_OVERRIDE = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all")

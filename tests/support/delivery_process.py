@@ -16,7 +16,7 @@ from typing import Any
 from lalald import outbox
 from lalald.archive.archiving import archive_failed_source, archive_source
 from lalald.jobs.job import Job, JobSettings, Stage, State, Task, TaskFailure, Track
-from lalald.outbox.staging import make_staging, remember
+from lalald.outbox.staging import make_staging, save_record
 
 CREATED_AT = 1_700_000_000.0
 
@@ -86,7 +86,7 @@ def staged(job: Job, contents: Callable[[str], bytes] = content_of) -> dict[tupl
             if track.wanted and not track.delivered:
                 path, content = outbox.staged_path(job, task.number, index), contents(track.label)
                 Path(path).write_bytes(content)
-                remember(path, outbox.Staged(len(content), hashlib.sha256(content).hexdigest()))
+                save_record(path, outbox.Staged(len(content), hashlib.sha256(content).hexdigest()))
     return outbox.staged_tracks(job)
 
 
@@ -147,9 +147,9 @@ class CrashPoint:
 class Row:
     """The job as saved."""
 
-    def __init__(self, root: Path, step: CrashPoint) -> None:
+    def __init__(self, root: Path, crash_point: CrashPoint) -> None:
         self.path = root / "row"
-        self.step = step
+        self.crash_point = crash_point
 
     def load(self) -> Job:
         job = pickle.loads(self.path.read_bytes())
@@ -159,29 +159,33 @@ class Row:
     def save(self, job: Job) -> Job:
         self.path.with_suffix(".new").write_bytes(pickle.dumps(job))
         self.path.with_suffix(".new").replace(self.path)
-        self.step("saved")
+        self.crash_point("saved")
         return job
 
 
-def deliver(row: Row, step: CrashPoint) -> None:
+def deliver(row: Row, crash_point: CrashPoint) -> None:
     """What the worker does with a job that owes its download, once the tracks are fetched."""
     job = row.load()
     while any(not track.delivered for task in job.tasks for track in task.tracks):
         try:
             if any(track.path is None for task in job.tasks for track in task.tracks if not track.delivered):
                 job = row.save(outbox.reserve(job, outbox.staged_tracks(job), reserved=nobody_else))
-            job = row.save(outbox.place(job, step=step))
+            job = row.save(outbox.place(job, crash_point=crash_point))
         except outbox.NameTakenError:
-            job = row.save(outbox.unnamed(job))
+            job = row.save(outbox.without_names(job))
     outbox.clear(job)
-    step("cleared")
+    crash_point("cleared")
 
 
-def file_away(row: Row, step: CrashPoint) -> None:
+def file_away(row: Row, crash_point: CrashPoint) -> None:
     """What the worker does with a job whose results are delivered, or that failed."""
     job = row.load()
     if not job.filed:
-        filed = archive_failed_source(job, step=step) if job.state is State.FAILED else archive_source(job, step=step)
+        filed = (
+            archive_failed_source(job, crash_point=crash_point)
+            if job.state is State.FAILED
+            else archive_source(job, crash_point=crash_point)
+        )
         row.save(filed)
 
 

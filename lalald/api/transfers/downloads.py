@@ -19,7 +19,7 @@ from lalald.api.transfers.transfer import Deadlines, Transfer
 from lalald.api.transfers.transfer_client import TransferClient
 from lalald.api.transfers.transfer_rate import Pace
 from lalald.errors import LinkDeadError, LinkRefusedError, ServiceError, TransientError
-from lalald.filesystem.files import Writeback
+from lalald.filesystem.writeback import Writeback
 
 REDIRECTS_AT_MOST = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})

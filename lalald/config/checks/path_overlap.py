@@ -132,5 +132,5 @@ def check_state(state_dir: Path, kind: str, inboxes: Sequence[Folders], findings
     if mounts.is_network(kind):
         words = f"{state_dir} is on {kind}, where a database is not safe; choose a folder on a local disk"
         findings.mistake(where, words)
-    elif mounts.is_unsure(kind):
+    elif mounts.may_be_remote(kind):
         findings.warn(where, f"{state_dir} is on {kind}, where a database may not be safe; a local disk is better")

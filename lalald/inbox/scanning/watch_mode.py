@@ -20,7 +20,7 @@ class Mode(NamedTuple):
 def choose_mode(inbox: Inbox) -> Mode:
     """What suits the file system that the inbox lies on, unless the configuration says it. Reads the table of mounts."""
     kind = mounts.filesystem_type(inbox.path)
-    elsewhere = mounts.is_network(kind) or mounts.is_unsure(kind)
+    elsewhere = mounts.is_network(kind) or mounts.may_be_remote(kind)
     if inbox.watch == "polling":
         return Mode("polling", f"as configured, every {format_duration(inbox.poll_interval)}", not elsewhere)
     if inbox.watch == "native":

@@ -6,7 +6,7 @@ from lalald.errors import DiskFullError, FolderUnavailableError
 from lalald.jobs.job import Held, Hold, Job, told
 from lalald.stages.context import StageContext
 from lalald.stages.precharge.disk_space import room_for_results
-from lalald.stages.precharge.preflight import hold_of
+from lalald.stages.precharge.preflight import hold_for
 
 
 async def held_before_the_charge(job: Job, numbers: tuple[int, ...], context: StageContext) -> Held | None:
@@ -18,7 +18,7 @@ async def held_before_the_charge(job: Job, numbers: tuple[int, ...], context: St
     except (FolderUnavailableError, DiskFullError) as error:
         context.preflight.doubt(job)
         reason = f"{told(error)} Nothing was charged{' for the tasks that wait' if job.paid else ''}."
-        return Held(hold_of(error), reason, tasks=numbers if job.paid else ())
+        return Held(hold_for(error), reason, tasks=numbers if job.paid else ())
     return None
 
 

@@ -129,7 +129,7 @@ class Budget:
                 self._promised[job.id] = needed
         return SpendDecision(needed, refusal)
 
-    def promise(self, job: Job, duration: float) -> None:
+    def reserve(self, job: Job, duration: float) -> None:
         """Counts the job's cost whatever the limits: a request for it may have left, before a restart too."""
         self._promised[job.id] = unpaid_minutes(job, duration)
 
@@ -165,11 +165,11 @@ class Budget:
         if self._left is not None:
             self._left = max(0.0, self._left - minutes)
 
-    def forgo(self, job_id: int) -> None:
+    def release_reservation(self, job_id: int) -> None:
         """The job spends nothing after all, or not now."""
         self._promised.pop(job_id, None)
 
-    def outdated(self) -> None:
+    def invalidate(self) -> None:
         """The service disagreed: ask before the next decision."""
         self._left = None
 

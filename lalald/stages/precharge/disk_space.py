@@ -6,10 +6,10 @@ import os
 from collections import Counter
 
 from lalald.archive.source_paths import filing_folder, filing_place
-from lalald.filesystem.files import ROOM_KEPT_BYTES, check_folder, free_bytes
+from lalald.filesystem.files import RESERVED_FREE_BYTES, check_folder, free_bytes
 from lalald.jobs.job import Job, Stage, Track
 from lalald.jobs.wanted_tracks import owed
-from lalald.outbox import most_track_bytes
+from lalald.outbox import max_track_bytes
 from lalald.presets import expected_labels
 
 
@@ -36,12 +36,12 @@ def room_for_results(job: Job) -> int:
 
 def room_for_tracks(job: Job) -> int:
     """Bytes of the tracks that it still owes, as declared, else as large as the source; and what is left to others."""
-    return sum(likely_size(job, track) for _, _, track in owed(job)) + ROOM_KEPT_BYTES
+    return sum(likely_size(job, track) for _, _, track in owed(job)) + RESERVED_FREE_BYTES
 
 
 def likely_size(job: Job, track: Track) -> int:
     """Bytes: the declared size where a track of this source can have it, else the source's."""
-    return track.size if track.size and track.size <= most_track_bytes(job) else job.size
+    return track.size if track.size and track.size <= max_track_bytes(job) else job.size
 
 
 def room_at(place: str, root: str) -> tuple[int, int]:

@@ -17,8 +17,8 @@ from lalald.archive.source_paths import source_folder, source_path
 from lalald.clock import Clock
 from lalald.errors import FileError, FolderPermissionError, FolderUnavailableError
 from lalald.filesystem import renaming
-from lalald.filesystem.file_bounds import check_may_take
-from lalald.filesystem.files import plain_errors
+from lalald.filesystem.file_protection import check_movable
+from lalald.filesystem.files import translate_errors
 from lalald.filesystem.known_folders import KnownFolders
 from lalald.filesystem.mount_pools import MountPools
 from lalald.filesystem.mounts import MOUNTINFO, mounts_above
@@ -64,7 +64,7 @@ class SourceTrial:
     def __call__(self, _folders: object) -> None:
         if not os.path.isdir(self.folder) and os.path.isdir(self.inbox):
             return  # it is gone with the file, as the stage itself will find
-        with plain_errors(self.folder, self.inbox):
+        with translate_errors(self.folder, self.inbox):
             _undisturbed(partial(try_source_moves, self.folder, self.places))
 
 
@@ -189,7 +189,7 @@ class Preflight:
         renaming.forget_methods()
 
 
-def hold_of(error: FileError) -> Hold:
+def hold_for(error: FileError) -> Hold:
     """What a job waits for that met the error."""
     if isinstance(error, FolderPermissionError):
         return Hold.PERMISSION
@@ -203,8 +203,8 @@ def _mounts(trial: Trial) -> tuple[tuple[bytes, ...], ...]:
 
 
 def _check_may_take(path: str, inbox: str) -> None:
-    with plain_errors(path, inbox), suppress(FileNotFoundError):  # the next look says that it is gone
-        check_may_take(path)
+    with translate_errors(path, inbox), suppress(FileNotFoundError):  # the next look says that it is gone
+        check_movable(path)
 
 
 def _result_folders(job: Job) -> set[str]:

@@ -24,10 +24,14 @@ async def skip(job: Job, context: StageContext) -> Advance | None:
         return None
     try:
         await context.folders.check(job.handling.outbox, fresh_seconds=_FRESH_SECONDS)
-        are_there = await context.disks.on(job.handling.outbox, outbox.are_there, expected)
+        all_names_exist = await context.disks.on(job.handling.outbox, outbox.all_names_exist, expected)
     except FileError:
         return None  # before anything is charged the outbox is asked for again
-    return Advance(warned(replace(job, tasks=tuple(map(_left_out, expected.tasks))), _SKIPPED)) if are_there else None
+    return (
+        Advance(warned(replace(job, tasks=tuple(map(_left_out, expected.tasks))), _SKIPPED))
+        if all_names_exist
+        else None
+    )
 
 
 def _expected(task: Task, job: Job) -> Task:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from lalald.archive.source_paths import source_folder, source_path
 from lalald.errors import FileError, FolderUnavailableError
 from lalald.filesystem.file_numbers import int64
-from lalald.filesystem.files import facts_of, listed, plain_errors, translated
+from lalald.filesystem.files import listed, lstat_or_none, to_file_error, translate_errors
 from lalald.filesystem.markers import read_marker
 from lalald.filesystem.names import printable
 from lalald.jobs.failure_kinds import FailureKind
@@ -50,8 +50,8 @@ async def check_inbox(inbox: str, context: StageContext) -> None:
 
 
 def _check_inbox(inbox: str, expected: str | None) -> None:
-    with plain_errors(inbox, inbox):
-        if facts_of(inbox) is None or not os.path.isdir(inbox):
+    with translate_errors(inbox, inbox):
+        if lstat_or_none(inbox) is None or not os.path.isdir(inbox):
             raise FolderUnavailableError(f"{printable(inbox)} is not there.", hint="It resumes when it is back.")
         if expected is not None and read_marker(inbox) != expected:
             message = (
@@ -64,8 +64,8 @@ def _check_inbox(inbox: str, expected: str | None) -> None:
 
 def check_reachable(path: str, folder: str) -> None:
     """On a thread. Raises FolderPermissionError, FolderUnavailableError, FileError where nothing can be said of a file."""
-    with plain_errors(path, folder):
-        facts_of(path)
+    with translate_errors(path, folder):
+        lstat_or_none(path)
 
 
 def look(job: Job) -> str | None:
@@ -80,7 +80,7 @@ def look(job: Job) -> str | None:
             raise FolderUnavailableError(
                 f"{job.inbox} is not there ({error.strerror}).", hint="It resumes when it is back."
             ) from error
-        raise translated(error, path, job.inbox) from error
+        raise to_file_error(error, path, job.inbox) from error
     if (facts.st_size, int64(facts.st_mtime_ns)) != (job.size, job.mtime_ns):
         return CHANGED
     return None

@@ -6,7 +6,7 @@ import os
 
 from lalald.archive.source_paths import root_of
 from lalald.filesystem.folder_probe import (
-    attempted,
+    action_errors,
     create_hidden,
     existing_folder,
     hidden_folder,
@@ -15,7 +15,7 @@ from lalald.filesystem.folder_probe import (
     try_rename,
     write_hidden,
 )
-from lalald.filesystem.placeholders import clear_own_litter, hidden_path
+from lalald.filesystem.placeholders import hidden_path, remove_leftovers
 from lalald.filesystem.renaming import can_rename_between
 from lalald.jobs.job import Job, Stage
 
@@ -42,7 +42,7 @@ def try_source_moves(folder: str, places: tuple[Target, ...]) -> None:
 
     Raises FolderPermissionError, FolderUnavailableError, DiskFullError, FileError.
     """
-    clear_own_litter(folder)
+    remove_leftovers(folder)
     with hidden_path(folder) as here, hidden_path(folder) as aside:
         create_hidden(here, folder)
         try_rename(here, aside, folder)
@@ -54,7 +54,7 @@ def try_source_moves(folder: str, places: tuple[Target, ...]) -> None:
 def _try_target(folder: str, root: str, below: str) -> None:
     target = existing_folder(root, below)
     try_listing(target)
-    clear_own_litter(target)
+    remove_leftovers(target)
     if target != os.path.join(root, below).rstrip("/"):
         with hidden_folder(target) as made:
             _try_move(folder, made, target)
@@ -64,7 +64,7 @@ def _try_target(folder: str, root: str, below: str) -> None:
 
 def _try_move(folder: str, place: str, target: str) -> None:
     """By a rename, else by a copy, as the source will be moved."""
-    with attempted(f"move a file from {folder}", target):
+    with action_errors(f"move a file from {folder}", target):
         renames = can_rename_between(folder, place)
     if not renames:
         with hidden_path(place) as copy, hidden_path(place) as named:

@@ -21,8 +21,8 @@ from lalald.jobs.job import Advance, Failed, Held, Hold, Job, Outcome, RetryLate
 from lalald.jobs.prices import cost_text
 from lalald.stages.context import StageContext
 from lalald.stages.delete import left_to_expire
-from lalald.stages.download import held_for_its_link
-from lalald.stages.precharge.preflight import hold_of
+from lalald.stages.download import link_hold_reason
+from lalald.stages.precharge.preflight import hold_for
 
 if TYPE_CHECKING:
     from lalald.worker.holds.hold_probes import Holds
@@ -38,7 +38,7 @@ async def outcome_of(job: Job, running: Awaitable[Outcome], context: StageContex
         context.preflight.doubt(job)
         return _in_the_way(job, error)
     except LinkRefusedError as error:
-        return Held(Hold.LINK, held_for_its_link(job, error))
+        return Held(Hold.LINK, link_hold_reason(job, error))
     except TransferStopped:
         return RetryLater("the transfer was stopped")
     except TransientError as error:
@@ -51,7 +51,7 @@ async def outcome_of(job: Job, running: Awaitable[Outcome], context: StageContex
 def _in_the_way(job: Job, error: FileError) -> Outcome:
     """A folder's trouble holds the job at once; other trouble with a file only if a second try does not help."""
     if isinstance(error, (DiskFullError, FolderUnavailableError)):
-        return Held(hold_of(error), told(error))
+        return Held(hold_for(error), told(error))
     if job.attempts == 0 or isinstance(error, StagingLostError):
         return RetryLater(told(error))
     return Held(Hold.DISK, told(error))

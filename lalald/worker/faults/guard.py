@@ -95,5 +95,5 @@ class Guard:
         self._context.moved.set()
         if is_failed and written:
             self._context.log.error("job.failed", job=job.id, path=job.path, stage=str(job.stage), reason=error)
-            self._context.budget.forgo(job.id)
+            self._context.budget.release_reservation(job.id)
         self._told(job.id, is_failed and written)

@@ -15,7 +15,7 @@ from lalald.jobs.job import Hold, Job, Stage, told
 from lalald.jobs.unexpected_errors import concerns_one, described
 from lalald.stages.context import StageContext
 from lalald.stages.precharge.disk_space import room_at, room_needed
-from lalald.stages.precharge.preflight import Need, PlacementTrial, SourceTrial, hold_of
+from lalald.stages.precharge.preflight import Need, PlacementTrial, SourceTrial, hold_for
 from lalald.stages.precharge.source_check import check_inbox, check_reachable
 from lalald.store import Store
 from lalald.worker.holds.hold_backoff import ProbeSchedule
@@ -137,7 +137,7 @@ class FolderProbe:
 
     async def _hold_on(self, job: Job, error: FileError) -> None:
         """What it was held for is over, and it waits for something else now."""
-        hold, now = hold_of(error), self._context.clock.now()
+        hold, now = hold_for(error), self._context.clock.now()
         waits = replace(job, hold=hold, hold_reason=told(error), updated_at=now)
         if not self._worker.carries(job.id) and await self._worker.save(job, waits) is not None:
             self._context.log.warning("job.held", job=job.id, path=job.path, hold=str(hold), reason=waits.hold_reason)

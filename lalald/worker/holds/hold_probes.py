@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
-from lalald.filesystem.mounts import Mounts
+from lalald.filesystem.mounts import MountWatcher
 from lalald.jobs.job import Hold, Job
 from lalald.stages.context import StageContext
 from lalald.worker.holds.folder_holds import FolderProbe
@@ -37,7 +37,7 @@ class Holds:
         self.folders = FolderProbe(context, worker, self._release, self._warn_if_paid_and_late)
         self._probed_at = float("-inf")
         self._is_news = True  # something may be held that is in no schedule yet
-        self._mounts = Mounts()
+        self._mounts = MountWatcher()
         self._service_asked_at = float("-inf")
         self._warned: set[int] = set()
         self._minutes = MinutesProbe(context, worker, self._release, self._each)

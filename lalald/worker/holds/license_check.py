@@ -136,7 +136,7 @@ class LicenseCheck:
                 await self._begin(LicenseMissingError(found.problem, hint=found.hint))  # for another reason, maybe
             return False
         self._context.log.info("license.key_changed", source=found.origin)
-        self._context.budget.outdated()
+        self._context.budget.invalidate()
         await self._doubt()
         return True
 

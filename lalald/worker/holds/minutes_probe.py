@@ -46,7 +46,7 @@ class MinutesProbe:
                 if refusal is not None:
                     await self._ask_instead(job, refusal)
                 elif not await self._release(job):
-                    self._context.budget.forgo(job.id)
+                    self._context.budget.release_reservation(job.id)
 
             await self._each(await self._context.store.run(lambda store: store.held(Hold.MINUTES)), release_if_it_fits)
         except ServiceError:

@@ -16,7 +16,7 @@ _BOUND_FLAGS = 0x10 | 0x20  # immutable, append only
 _KEEP = "`on_success: keep`"
 
 
-def check_may_take(path: str) -> None:
+def check_movable(path: str) -> None:
     """What no trial with another file shows: this very file may be bound to its place. Raises FolderPermissionError, OSError."""
     file = os.lstat(path)
     if _is_immutable(path):
