@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lalald.errors import FileError, NameTakenError, StoreError
-from lalald.filesystem.files import plain_errors, sync_file, sync_folder
+from lalald.filesystem.files import sync_file, sync_folder, translate_errors
 from lalald.filesystem.names import printable
 from lalald.filesystem.renaming import rename_without_replacing
 
@@ -35,12 +35,12 @@ def back_up(source: sqlite3.Connection, target: Path) -> Backup:
             f"{printable(str(target))} exists already; it was left as it is.", hint="Choose another name."
         )
     unfinished = target.with_name(f".{target.name}.part")
-    with plain_errors(str(target)):
+    with translate_errors(str(target)):
         unfinished.unlink(missing_ok=True)
         os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
     try:
         version, jobs = _copy(source, unfinished)
-        with plain_errors(str(target)):
+        with translate_errors(str(target)):
             size_bytes = _publish(unfinished, target)
     finally:
         for leftover in (unfinished, Path(f"{unfinished}-journal")):
