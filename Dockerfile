@@ -1,4 +1,4 @@
-# docker build -t lalald .     How to run it: README.md, "Deployment".
+# docker build -t lalald .     How to run it: README.md, "On a NAS", and .github/guides/docker.md
 
 FROM python:3.13-slim AS build
 COPY . /src

@@ -1,4 +1,4 @@
-"""What the README shows works: every YAML block is loaded, every command is run."""
+"""What the README and the guides show works: every YAML block is loaded, every command is run, every link leads somewhere."""
 
 from __future__ import annotations
 
@@ -20,32 +20,45 @@ import pytest
 from lalald.config import load
 from lalald.jobs.job import Failed, Held, Hold, Stage
 from lalald.jobs.transitions import after
+from lalald.outbox.manifest import content
 from lalald.sandbox.server import Sandbox
 from lalald.store import Store
 from tests.conftest import MakeHome
 from tests.support import ROOT
 from tests.support.running import Home, until, write_wav
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = ROOT / "README.md"
+REHEARSING = ROOT / ".github/guides/rehearsing.md"
+DOCUMENTS = [README, *sorted((ROOT / ".github").rglob("*.md")), ROOT / "tests/benchmarks/README.md"]
+MOST_README_LINES = 350
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, document: Path = README) -> list[str]:
+    text = document.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
+def all_blocks(language: str) -> list[str]:
+    return [block for document in DOCUMENTS for block in blocks(language, document)]
+
+
+NOT_RUN = {"run", "sandbox", "web"}  # they run until they are stopped
 COMMANDS = sorted(
     {
         command
-        for block in blocks("sh")[2:]
+        for block in [*blocks("sh")[2:], *(block for document in DOCUMENTS[1:] for block in blocks("sh", document))]
         for line in block.splitlines()
-        if (command := line.split(" #")[0].strip()).startswith("lalald ")
-        and not {"run", "sandbox"} & {*command.split()}
+        if (command := line.split(" #")[0].strip()).startswith("lalald ") and not NOT_RUN & {*command.split()}
     }
 )
 
 
-@pytest.mark.parametrize("block", blocks("yaml"))
-def test_every_configuration_in_the_readme_loads(block: str, tmp_path: Path) -> None:
+def test_the_readme_is_short() -> None:
+    assert README.read_text(encoding="utf-8").count("\n") <= MOST_README_LINES
+
+
+@pytest.mark.parametrize("block", all_blocks("yaml"))
+def test_every_documented_configuration_loads(block: str, tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(block, encoding="utf-8")
     config = load(path, {"HOME": str(tmp_path)})
@@ -53,11 +66,66 @@ def test_every_configuration_in_the_readme_loads(block: str, tmp_path: Path) -> 
     assert config.inboxes[0].rules
 
 
-def test_what_contributing_names_is_there() -> None:
+def anchors(document: Path) -> set[str]:
+    """The names that GitHub gives to a document's headings."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_to_a_file_and_a_heading(document: Path) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8"))
+    for link in links:
+        if link.startswith("https://"):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (document.parent / path).resolve() if path else document
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_the_readme_links_every_guide() -> None:
+    listed = set(
+        re.findall(r"\.github/guides/[\w-]+\.md", README.read_text(encoding="utf-8").partition("## Guides")[2])
+    )
+    assert listed == {str(path.relative_to(ROOT)) for path in (ROOT / ".github/guides").glob("*.md")}
+
+
+@pytest.mark.parametrize("block", [*all_blocks("sh"), *all_blocks("console")])
+def test_every_documented_command_is_valid_shell(block: str) -> None:
+    script = re.sub(r"^[$#] ", "", block, flags=re.MULTILINE)
+    checked = subprocess.run(["bash", "-n", "-c", script], capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_every_file_that_is_installed_is_in_the_project() -> None:
+    installed = [file for block in all_blocks("console") for file in re.findall(r"install -Dm644 (\S+)", block)]
+    assert {"systemd/lalald.service", "systemd/folders.conf"} <= set(installed)
+    assert not [file for file in installed if not (ROOT / file).is_file()]
+
+
+def test_the_reference_lists_the_keys_of_a_manifest(home_with_jobs: Home) -> None:
+    store = Store.open(home_with_jobs.state)
+    job = store.job(1)
+    store.close()
+    assert job is not None
+    manifest = json.loads(content(job))
+    section = (ROOT / ".github/guides/reference.md").read_text(encoding="utf-8").partition("## lalald.json")[2]
+    listed = {
+        name: keys.split()
+        for name, keys in re.findall(r"^\| `?([\w\[\] ]+?)`? \| `([^`]+)` \|$", section, re.MULTILINE)
+    }
+    (task,) = manifest["tasks"]
+    assert listed == {
+        "the file": list(manifest), "source": list(manifest["source"]), "tasks[]": list(task), "tracks[]": list(task["tracks"][0]),
+    }  # fmt: skip
+
+
+def test_every_path_in_contributing_exists() -> None:
     text = (ROOT / ".github/CONTRIBUTING.md").read_text(encoding="utf-8")
-    paths = re.findall(r"`((?:lalald|tests|\.ci)/[^`]+|config[^`]+yaml)`", text)
+    paths = re.findall(r"`((?:lalald|tests|\.ci|\.github)/[^`]*|config[^`]+yaml)`", text)
     assert len(paths) > 10
-    assert not [path for path in paths if not (ROOT / path).is_file()]
+    assert not [path for path in paths if not (ROOT / path).exists()]
     named = re.findall(r"`(\w+)` in `([^`]+)`", text)
     assert len(named) >= 2
     assert not [
@@ -95,7 +163,7 @@ def home_with_jobs(make_home: MakeHome, sandbox: Sandbox) -> Home:
 JOB_FOR = {"show": "1", "redo": "1", "retry": "2", "cancel": "3", "release": "4"}
 
 
-def test_every_command_in_the_readme_is_understood(home_with_jobs: Home) -> None:
+def test_every_documented_command_runs(home_with_jobs: Home) -> None:
     home = home_with_jobs
     environ = {"HOME": str(home.root), "TERM": "dumb"}
     assert len(COMMANDS) > 10
@@ -181,8 +249,8 @@ def test_five_minutes_in_two_terminals(new_user: NewUser, sandbox: Sandbox) -> N
 
 
 def test_a_rehearsal_in_three_terminals_leaves_the_other_folder_alone(new_user: NewUser) -> None:
-    """Seen: after both chapters of the README, `status` showed another folder's jobs and no daemon."""
-    prepare, use = (commands(block) for block in blocks("console")[:2])
+    """Seen: after the README and this guide, `status` showed another folder's jobs and no daemon."""
+    prepare, use = (commands(block) for block in blocks("console", REHEARSING)[:2])
     port = str(free_port())
     prepare, use = (f". .venv/bin/activate\n{text.replace('8900', port)}" for text in (prepare, use))
     prepare = prepare.replace("--processing-seconds 5", f"--processing-seconds 0.2 --port {port}")

@@ -24,9 +24,10 @@ IN_TREE = ("lalald/config", "lalald/inbox", "lalald/outbox", "lalald", "tests", 
 PLANTED = ("license-key", "config.yaml", "lalald.sqlite3", "song.wav", "state/lalald.sqlite3", "hooks/done.sh")
 
 
-def host_folders_of_the_readme() -> set[str]:
-    """Folders of the host that its commands make, mount or read a secret from."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def host_folders_in_the_documents() -> set[str]:
+    """Folders of the host that the commands of README and guides make, mount or read a secret from."""
+    documents = [ROOT / "README.md", *(ROOT / ".github/guides").glob("*.md")]
+    text = "\n".join(document.read_text(encoding="utf-8") for document in documents)
     commands = "\n".join(re.findall(r"^```(?:console|sh|yml)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
     mounted = re.findall(r"-v (\S+?):/", commands)
     made = [word for words in re.findall(r"mkdir -p ([^&\n]+)", commands) for word in words.split()]
@@ -36,7 +37,7 @@ def host_folders_of_the_readme() -> set[str]:
 
 def relative_host_folders() -> set[str]:
     """Those that are within the source tree where its commands are run in a clone."""
-    return {os.path.normpath(folder) for folder in host_folders_of_the_readme() if not folder.startswith(("/", "~"))}
+    return {os.path.normpath(folder) for folder in host_folders_in_the_documents() if not folder.startswith(("/", "~"))}
 
 
 def tracked() -> set[str]:
@@ -51,10 +52,10 @@ def tracked() -> set[str]:
 
 @pytest.fixture
 def planted_tree(tmp_path: Path) -> Path:
-    """A copy of the project with the files of a user in every folder that a command of the README may have made."""
+    """A copy of the project with the files of a user in every folder that a command of README or guides may have made."""
     tree = tmp_path / "clone"
     litter = shutil.ignore_patterns("__pycache__", ".*_cache", "*.egg-info")
-    for folder in ("lalald", "tests", "systemd"):
+    for folder in ("lalald", "tests", "systemd", ".github"):
         shutil.copytree(ROOT / folder, tree / folder, ignore=litter)
     for name in TOP:
         shutil.copy(ROOT / name, tree)
@@ -108,7 +109,8 @@ def test_an_sdist_contains_the_project_and_nothing_else(planted_tree: Path) -> N
         files = [member for member in sdist.getmembers() if member.isfile()]
         contents = {member.name.split("/", 1)[1]: sdist.extractfile(member) for member in files}
         texts = {name: file.read().decode(errors="replace") for name, file in contents.items() if file is not None}
-    assert tracked() | set(TOP) <= set(texts)
+    guides = {str(path.relative_to(ROOT)) for path in (ROOT / ".github").rglob("*.md")}
+    assert tracked() | set(TOP) | guides | {"tests/benchmarks/README.md"} <= set(texts)
     assert {name for name in texts if name.startswith("systemd/")} == {
         str(path.relative_to(ROOT)) for path in (ROOT / "systemd").rglob("*") if path.is_file()
     }
@@ -167,7 +169,7 @@ def test_docker_reads_its_rules_like_this(rules: str, sent: set[str], tmp_path: 
 
 
 def test_no_folder_for_the_users_files_is_within_the_source_tree() -> None:
-    assert len(host_folders_of_the_readme()) > 3
+    assert len(host_folders_in_the_documents()) > 3
     assert not {folder for folder in relative_host_folders() if folder != "."}
 
 

@@ -1,4 +1,4 @@
-"""`status` for programs: the keys are documented in the README."""
+"""`status` for programs: `.github/guides/reference.md` lists the keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All of them, as the table of the README. `python -m tests.benchmarks NAME…` measures those alone."""
+"""Measure all figures, or those named, and print them as the table of tests/benchmarks/README.md."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def told(figures: Iterable[Figure]) -> str:
 
 
 def table(figures: Iterable[Figure]) -> str:
-    """As Markdown, for the README."""
+    """As a Markdown table, for tests/benchmarks/README.md."""
     rows: list[Sequence[str]] = [("what", "measured", "reference, same run", "goal"), ("---",) * 4]
     rows += [figure.cells() for figure in figures]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -1,4 +1,4 @@
-"""`--json` always prints JSON: numbers rounded alike, errors as objects with the same exit code, every key in the README."""
+"""`--json` always prints JSON: numbers rounded alike, errors as objects with the same exit code, every key in the reference."""
 
 from __future__ import annotations
 
@@ -215,7 +215,7 @@ def test_words_after_two_dashes_ask_for_nothing(tmp_path: Path) -> None:
 
 
 DYNAMIC = {"presets", "left_alone"}  # the keys in them are names of presets, and reasons
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+REFERENCE = (ROOT / ".github/guides/reference.md").read_text(encoding="utf-8")
 
 
 def keys(value: Any) -> Iterator[str]:
@@ -230,12 +230,24 @@ def keys(value: Any) -> Iterator[str]:
 
 
 def documented(command: str) -> set[str]:
-    """The words in backticks of the command's row in the README."""
-    section = README.split("### JSON\n")[1].split("\n## ")[0]
-    for line in section.splitlines():
-        if line.startswith("| `") and command in re.findall(r"[a-z-]+", line.split("|")[1]):
-            return {word.removesuffix("[]") for quoted in re.findall("`([^`]*)`", line) for word in quoted.split()}
-    raise AssertionError(f"no row for {command}")
+    """The words in backticks of the command's section of the reference, or of its row in the table of the other commands."""
+    section = REFERENCE.split("## The keys of --json\n")[1].split("\n## ")[0]
+    for part in section.split("\n### ")[1:]:
+        heading, _, text = part.partition("\n")
+        if command in named_commands(heading):
+            return quoted_words(text)
+        for row in text.splitlines():
+            if heading == "Other commands" and row.startswith("| `") and command in named_commands(row.split("|")[1]):
+                return quoted_words(row)
+    raise AssertionError(f"the reference does not list {command}")
+
+
+def named_commands(text: str) -> list[str]:
+    return re.findall(r"`([a-z-]+)(?:\[\])?`", text)
+
+
+def quoted_words(text: str) -> set[str]:
+    return {word.removesuffix("[]") for quoted in re.findall("`([^`]*)`", text) for word in quoted.split()}
 
 
 @pytest.mark.parametrize(
@@ -248,7 +260,7 @@ def documented(command: str) -> set[str]:
     ],
     ids=" ".join,
 )  # fmt: skip
-def test_every_key_is_in_the_readme(words: list[str], tmp_path: Path, sandbox: Sandbox) -> None:
+def test_every_key_is_in_the_reference(words: list[str], tmp_path: Path, sandbox: Sandbox) -> None:
     (tmp_path / "key").touch(0o600)
     (tmp_path / "key").write_text("a-key")
     filled_store = FilledStore(tmp_path, api_url=sandbox.url, license_key_file=str(tmp_path / "key"))
