@@ -4,64 +4,162 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lalald import presets
 from lalald.errors import ConfigError
 from lalald.suggestions import meant, quoted, unknown
 
-VARIABLES = ("LALALD_MODE", "LALALD_STEM", "LALALD_VOICE")
 _TEMPLATE = Path(__file__).with_name("default.yaml")
-_SAID_BY = {"stem": "LALALD_STEM", "stem_list": "LALALD_STEM", "voice_pack_id": "LALALD_VOICE"}
+_HINT = "Variables cover the common settings; the rest belongs into /config/config.yaml."
+_RULE = "inboxes[0].rules[0]"
+_INSTRUMENTAL = {
+    "instrumental": "no_vocals",
+    "accompaniment": "no_vocals",
+}  # what people call it; the service: no_vocals
+
+
+class Variable(NamedTuple):
+    """A variable and the key of the configuration that it sets, as `check-config` spells it."""
+
+    name: str
+    key: str
+
+
+# Those that choose the rule's tasks; the others set one key each.
+TASK_VARIABLES = ("LALALD_MODE", "LALALD_STEM", "LALALD_STEMS", "LALALD_VOICE", "LALALD_FORMAT", "LALALD_TRACKS")
+_INBOX_VARIABLES = (
+    Variable("LALALD_EXISTING", "existing"),
+    Variable("LALALD_SETTLE", "settle"),
+    Variable("LALALD_ON_SUCCESS", "on_success"),
+)
+_MINUTES_VARIABLES = (
+    Variable("LALALD_MINUTES_PER_FILE", "per_file"),
+    Variable("LALALD_MINUTES_PER_DAY", "per_day"),
+    Variable("LALALD_MINUTES_RESERVE", "reserve"),
+)
+VARIABLES = (*TASK_VARIABLES, *(variable.name for variable in (*_INBOX_VARIABLES, *_MINUTES_VARIABLES)))
+_BY_PRESET = {"stem": "LALALD_STEM", "voice_pack_id": "LALALD_VOICE", "encoder_format": "LALALD_FORMAT"}
 
 
 def write(path: Path, environ: Mapping[str, str]) -> None:
-    """The default configuration at `path`; what is there and says the same is left alone, so that a start writes nothing.
+    """Write the default configuration to `path`; one that already says the same is left alone, so that a start writes nothing.
 
     Raises:
-        ConfigError: a variable asks for what the service does not have.
+        ConfigError: a variable has a value that the configuration or the service does not know.
         OSError: it cannot be written.
     """
     text = _text(environ)
     if path.is_file() and path.read_text(encoding="utf-8", errors="replace") == text:
         return
-    making = path.with_name(f".{path.name}.making")
-    making.write_text(text, encoding="utf-8")
-    os.replace(making, path)
+    unfinished = path.with_name(f".{path.name}.making")
+    unfinished.write_text(text, encoding="utf-8")
+    try:
+        if errors := list(_errors(unfinished, environ)):
+            raise ConfigError("\n  ".join(errors), hint=_HINT)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _text(environ: Mapping[str, str]) -> str:
-    mode = environ.get("LALALD_MODE", "").strip() or "stem_separator"
-    mistakes = [] if mode in presets.MODES else [f"LALALD_MODE: {unknown('mode', mode, presets.MODES)}"]
-    judged = next(iter(meant(mode, presets.MODES, "mode")), "") if mistakes else mode
-    chosen = _presets(judged, environ)
-    if judged == "stem_separator" and isinstance(chosen["stem"], list):
-        mistakes.append(_several(chosen["stem"]))
-    elif judged:
-        mistakes += [f"{_SAID_BY[found.key]}: {found.words}" for found in presets.mistakes(judged, chosen)]
-    if mistakes:
-        raise ConfigError("\n  ".join(mistakes), hint="every other setting belongs into /config/config.yaml")
-    template = _TEMPLATE.read_text(encoding="utf-8")
-    return template.replace(" MODE\n", f" {mode}\n").replace(" PRESETS\n", f" {json.dumps(chosen)}\n")
+    """The file, without the keys whose variables are not set. Raises ConfigError for tasks that cannot be."""
+    mode, chosen = _task(environ)
+    minutes = dict(_set(_MINUTES_VARIABLES, environ))
+    lines = [f"{key}: {json.dumps(value)}" for key, value in _set(_INBOX_VARIABLES, environ)]
+    if tracks := _list(environ, "LALALD_TRACKS"):
+        chosen_tracks = [_INSTRUMENTAL.get(track, track) for track in tracks]
+    parts = {
+        "MINUTES": f"minutes: {json.dumps(minutes)}\n\n" if minutes else "",
+        "INBOX": "".join(f"    {line}\n" for line in lines),
+        "MODE": mode,
+        "PRESETS": json.dumps(chosen),
+        "TRACKS": f"        tracks: {json.dumps(chosen_tracks)}\n" if tracks else "",
+    }
+    text = _TEMPLATE.read_text(encoding="utf-8")
+    for name, value in parts.items():
+        text = text.replace(f"{{{name}}}", value)
+    return text
 
 
-def _several(stems: list[str]) -> str:
+def _set(variables: tuple[Variable, ...], environ: Mapping[str, str]) -> Iterator[tuple[str, str | float]]:
+    """The keys of those that have a value; numbers as numbers."""
+    for variable in variables:
+        if value := environ.get(variable.name, "").strip():
+            yield variable.key, _plain(value)
+
+
+def _plain(value: str) -> str | float:
+    try:
+        number = float(value)
+    except ValueError:
+        return value
+    return int(number) if number.is_integer() else number
+
+
+def _list(environ: Mapping[str, str], name: str) -> list[str]:
+    return [word for word in map(str.strip, environ.get(name, "").split(",")) if word]
+
+
+def _task(environ: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
+    """Mode and presets. Raises ConfigError with everything that is wrong with them."""
+    stems_variable = "LALALD_STEMS" if _list(environ, "LALALD_STEMS") else "LALALD_STEM"
+    default_mode = "multistem" if stems_variable == "LALALD_STEMS" else "stem_separator"
+    mode = environ.get("LALALD_MODE", "").strip() or default_mode
+    errors = [] if mode in presets.MODES else [f"LALALD_MODE: {unknown('mode', mode, presets.MODES)}"]
+    likely = next(iter(meant(mode, presets.MODES, "mode")), "") if errors else mode
+    stems = _list(environ, stems_variable)
+    chosen = _presets(likely, stems, environ)
+    if likely and likely != "multistem" and stems_variable == "LALALD_STEMS":
+        errors.append(f"LALALD_STEMS: is for LALALD_MODE=multistem; {likely} takes LALALD_STEM")
+    elif likely == "stem_separator" and isinstance(chosen["stem"], list):
+        errors.append(_too_many(chosen["stem"]))
+    elif likely:
+        variables = {**_BY_PRESET, "stem_list": stems_variable}
+        errors += [f"{variables.get(one.key, one.key)}: {one.words}" for one in presets.mistakes(likely, chosen)]
+    if errors:
+        raise ConfigError("\n  ".join(errors), hint=_HINT)
+    return mode, chosen
+
+
+def _too_many(stems: list[str]) -> str:
     listed = ",".join(stems)
     return (
-        f"LALALD_STEM: stem_separator takes one stem, got {len(stems)}; LALALD_MODE=multistem takes {quoted(listed)}, and"
-        " charges each of them"
+        f"LALALD_STEM: stem_separator takes one stem, got {len(stems)}; LALALD_STEMS={quoted(listed)} with multistem takes them, and"
+        " charges each"
     )
 
 
-def _presets(mode: str, environ: Mapping[str, str]) -> dict[str, Any]:
+def _presets(mode: str, stems: list[str], environ: Mapping[str, str]) -> dict[str, Any]:
     """What the variables say; a mode's own default only for vocals and instrumental, since each other choice costs otherwise."""
-    stems = [name for name in map(str.strip, environ.get("LALALD_STEM", "").split(",")) if name]
-    voice = environ.get("LALALD_VOICE", "").strip()
-    said: dict[str, Any] = {}
+    chosen: dict[str, Any] = {}
     if mode == "multistem":
-        said = {"stem_list": stems} if stems else {}
+        chosen = {"stem_list": stems} if stems else {}
     elif stems or mode == "stem_separator":
-        said = {"stem": stems if len(stems) > 1 else "".join(stems) or "vocals"}
-    return {**said, "voice_pack_id": voice} if voice else said
+        chosen = {"stem": stems if len(stems) > 1 else "".join(stems) or "vocals"}
+    if voice := environ.get("LALALD_VOICE", "").strip():
+        chosen["voice_pack_id"] = voice
+    if encoder := environ.get("LALALD_FORMAT", "").strip():
+        chosen["encoder_format"] = encoder.lower()
+    return chosen
+
+
+def _errors(path: Path, environ: Mapping[str, str]) -> Iterator[str]:
+    """What `check-config` finds wrong with the values of variables, named by the variable.
+
+    A process of its own: the daemon, which follows in this one, never loads what reads a configuration.
+    """
+    keys = {f"inboxes[0].{variable.key}": variable.name for variable in _INBOX_VARIABLES}
+    keys |= {f"minutes.{variable.key}": variable.name for variable in _MINUTES_VARIABLES}
+    keys |= {f"{_RULE}.tracks": "LALALD_TRACKS", f"{_RULE}.presets.encoder_format": "LALALD_FORMAT"}
+    words = [sys.executable, "-m", "lalald", "--config", str(path), "check-config", "--json"]
+    # S603: our own program
+    done = subprocess.run(words, env=dict(environ), stdin=subprocess.DEVNULL, capture_output=True, check=False)  # noqa: S603
+    for error in json.loads(done.stdout or "{}").get("errors", []):
+        for key, variable in keys.items():
+            if error["key"] == key or error["key"].startswith((f"{key}.", f"{key}[")):
+                yield f"{variable}: {error['message']}"

@@ -37,7 +37,7 @@ def test_every_variable_that_the_program_names_is_known() -> None:
     [
         ("LALALD_LICENCE_KEY", "LALALD_LICENSE_KEY"), ("LALALD_LICENCE_KEY_FILE", "LALALD_LICENSE_KEY_FILE"),
         ("LALALD_STATEDIR", "LALALD_STATE_DIR"), ("LALALD_STATE_DIRECTORY", "LALALD_STATE_DIR"), ("LALALD_URL", "LALALD_API_URL"),
-        ("lalald_mode", "LALALD_MODE"), ("LALALD_STEMS", "LALALD_STEM"), ("LALALD_LOGLEVEL", "LALALD_LOG_LEVEL"),
+        ("lalald_mode", "LALALD_MODE"), ("LALALD_VOICES", "LALALD_VOICE"), ("LALALD_LOGLEVEL", "LALALD_LOG_LEVEL"),
     ],
 )  # fmt: skip
 def test_an_unknown_variable_is_warned_of_without_its_value(name: str, meant: str, tmp_path: Path) -> None:

@@ -138,6 +138,8 @@ def prepared(config_dir: Path, **variables: str) -> tuple[Config, str]:
         ({"LALALD_MODE": "", "LALALD_STEM": " "}, "stem_separator", {"stem": "vocals"}),
         ({"LALALD_STEM": "drum"}, "stem_separator", {"stem": "drum"}),
         ({"LALALD_MODE": "multistem", "LALALD_STEM": "drum, bass"}, "multistem", {"stem_list": ["drum", "bass"]}),
+        ({"LALALD_STEMS": "drum,bass"}, "multistem", {"stem_list": ["drum", "bass"]}),
+        ({"LALALD_FORMAT": "FLAC"}, "stem_separator", {"stem": "vocals", "encoder_format": "flac"}),
         ({"LALALD_MODE": "demuser"}, "demuser", {"stem": "music"}),
         ({"LALALD_MODE": "voice_clean"}, "voice_clean", {"stem": "voice"}),
         ({"LALALD_MODE": "change_voice", "LALALD_VOICE": "NIK_ZEL"}, "change_voice", {"voice_pack_id": "NIK_ZEL"}),
@@ -168,6 +170,17 @@ def test_a_container_without_a_configuration_has_one(
         ({"LALALD_MODE": "demuser", "LALALD_STEM": "vocals"}, "LALALD_STEM: unknown stem"),
         ({"LALALD_MODE": "change_voice"}, "LALALD_VOICE: missing"),
         ({"LALALD_VOICE": "NIK_ZEL"}, "LALALD_VOICE: unknown preset of stem_separator"),
+        ({"LALALD_MODE": "demuser", "LALALD_STEMS": "drum"}, "LALALD_STEMS: is for LALALD_MODE=multistem"),
+        ({"LALALD_STEMS": "drums"}, 'LALALD_STEMS: .*Did you mean "drum"'),
+        ({"LALALD_FORMAT": "mp4"}, "LALALD_FORMAT: .*mp3"),
+        ({"LALALD_TRACKS": "vokals"}, 'LALALD_TRACKS: .*"vokals"'),
+        ({"LALALD_MINUTES_PER_FILE": "many"}, "LALALD_MINUTES_PER_FILE: .*many"),
+        ({"LALALD_MINUTES_PER_DAY": "-1"}, "LALALD_MINUTES_PER_DAY: .*-1"),
+        ({"LALALD_MINUTES_RESERVE": "1h"}, "LALALD_MINUTES_RESERVE: .*1h"),
+        ({"LALALD_ON_SUCCESS": "remove"}, "LALALD_ON_SUCCESS: .*move"),
+        ({"LALALD_SETTLE": "5 secnds"}, "LALALD_SETTLE: .*5s"),
+        ({"LALALD_EXISTING": "yes"}, "LALALD_EXISTING: .*take"),
+        ({"LALALD_EXISTING": "yes", "LALALD_SETTLE": "x"}, r"LALALD_EXISTING: [^\n]*\n  LALALD_SETTLE: "),
         ({"LALALD_EPHEMERAL": "perhaps"}, "LALALD_EPHEMERAL: expected 1 or 0"),
     ],
 )
@@ -177,6 +190,27 @@ def test_a_variable_that_asks_for_what_is_not_there_is_told(
     with pytest.raises(ConfigError, match=words):
         prepared(config_dir, **variables)
     assert tree(config_dir) == []
+
+
+def test_each_variable_sets_its_key(config_dir: Path) -> None:
+    config, _ = prepared(
+        config_dir, LALALD_TRACKS="instrumental, vocals", LALALD_MINUTES_PER_FILE="12.5", LALALD_MINUTES_PER_DAY="60",
+        LALALD_MINUTES_RESERVE="5", LALALD_ON_SUCCESS="keep", LALALD_SETTLE="1m", LALALD_EXISTING="take",
+    )  # fmt: skip
+    (inbox,) = config.inboxes
+    assert inbox.rules[0].tracks == ("no_vocals", "vocals")
+    assert (config.minutes.per_file, config.minutes.per_day, config.minutes.reserve) == (12.5, 60, 5)
+    assert (inbox.on_success, inbox.settle, inbox.existing) == ("keep", 60, "take")
+    assert config.warnings == ()
+
+
+def test_an_unknown_variable_is_a_warning_with_the_nearest_known_one(config_dir: Path) -> None:
+    config, _ = prepared(config_dir, LALALD_MINUTES_PERDAY="60")
+    (warning,) = config.warnings
+    assert (
+        'LALALD_MINUTES_PERDAY: is not a variable of lalald and has no effect. Did you mean "LALALD_MINUTES_PER_DAY"?'
+        in warning
+    )
 
 
 def test_a_second_start_writes_nothing_and_another_mode_does(config_dir: Path) -> None:
