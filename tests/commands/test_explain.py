@@ -39,7 +39,7 @@ def text_of(filled_store: FilledStore, path: str | Path) -> str:
     return filled_store.said("explain", str(filled_store.inbox / path))
 
 
-def lstat_or_none(filled_store: FilledStore, path: str | Path) -> dict[str, Any]:
+def facts_of(filled_store: FilledStore, path: str | Path) -> dict[str, Any]:
     (facts,) = json.loads(filled_store.said("explain", "--json", str(filled_store.inbox / path)))
     found: dict[str, Any] = facts
     return found
@@ -53,7 +53,7 @@ def row(text: str, name: str) -> str:
 def test_a_file_that_a_program_has_open_for_writing_is_not_finished(filled_store: FilledStore) -> None:
     write_wav(filled_store.inbox / "mix.wav", 12.0)
     with (filled_store.inbox / "mix.wav").open("ab"):
-        text, facts = text_of(filled_store, "mix.wav"), lstat_or_none(filled_store, "mix.wav")
+        text, facts = text_of(filled_store, "mix.wav"), facts_of(filled_store, "mix.wav")
         plan = json.loads(filled_store.said("plan", "--json"))
         planned = filled_store.said("plan")
     assert row(text, "taken") == "yes, once it is finished: rule remix"
@@ -64,8 +64,8 @@ def test_a_file_that_a_program_has_open_for_writing_is_not_finished(filled_store
     assert (plan["unfinished"], plan["rules"][0]["unfinished"]) == (1, 1)
     assert "1 new file is still being written or changed just now: the price may rise" in planned
     assert (
-        lstat_or_none(filled_store, "mix.wav")["outcome"],
-        lstat_or_none(filled_store, "mix.wav")["open_for_writing"],
+        facts_of(filled_store, "mix.wav")["outcome"],
+        facts_of(filled_store, "mix.wav")["open_for_writing"],
     ) == (
         "ready",
         False,
@@ -77,7 +77,7 @@ def test_a_file_that_changed_less_than_settle_ago_says_how_long_it_still_settles
     filled_store = scanned(FilledStore(tmp_path, inbox={"settle": "90s"}))
     write_wav(filled_store.inbox / "mix.wav", 12.0)
     os.utime(filled_store.inbox / "mix.wav", (1, 1))  # a copying program sets the mtime: that proves nothing
-    facts = lstat_or_none(filled_store, "mix.wav")
+    facts = facts_of(filled_store, "mix.wav")
     assert facts["outcome"] == "unfinished"
     assert 0 < facts["settles_for_seconds"] <= 90
     assert "it must not change for 90 s, and changed " in row(text_of(filled_store, "mix.wav"), "finished")
@@ -91,7 +91,7 @@ def test_a_file_that_changed_less_than_settle_ago_says_how_long_it_still_settles
 def test_a_moment_ahead_of_the_clock_is_no_change_just_now(filled_store: FilledStore) -> None:
     write_wav(filled_store.inbox / "mix.wav", 12.0)
     os.utime(filled_store.inbox / "mix.wav", (time.time() + 9e6,) * 2)
-    assert lstat_or_none(filled_store, "mix.wav")["outcome"] == "ready"
+    assert facts_of(filled_store, "mix.wav")["outcome"] == "ready"
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root")
@@ -149,7 +149,7 @@ def test_a_file_with_a_job_says_one_thing(
         filled_store,
         lambda job: replace(job, state=state, stage=stage, error="it broke", hold=Hold.DISK, hold_reason="full"),
     )
-    facts, text = lstat_or_none(filled_store, "mix.wav"), text_of(filled_store, "mix.wav")
+    facts, text = facts_of(filled_store, "mix.wav"), text_of(filled_store, "mix.wav")
     assert (facts["outcome"], facts["taken"], facts["state"], facts["job"]) == (outcome, taken, str(state), 1)
     assert row(text, "taken") == words
     assert ("held" in text) == (state is State.HELD)
@@ -167,22 +167,22 @@ def test_a_file_that_vanished_is_told_with_its_job_and_where_it_is(filled_store:
         row(text_of(filled_store, "mix.wav"), "taken")
         == "no: there is no such file; its file is at /in/done/mix.wav now"
     )
-    assert lstat_or_none(filled_store, "mix.wav")["state"] == "done"
+    assert facts_of(filled_store, "mix.wav")["state"] == "done"
     assert row(text_of(filled_store, "done/mix.wav"), "taken") == "no: it is in the inbox's done folder"
-    never = lstat_or_none(filled_store, "never.wav")
+    never = facts_of(filled_store, "never.wav")
     assert (never["taken"], never["reason"], never["job"]) == (False, "there is no such file", None)
 
 
 def test_an_inbox_that_is_away_takes_nothing(tmp_path: Path) -> None:
     filled_store = scanned(FilledStore(tmp_path), "0b6c2a58-1111-4222-8333-944455556666")
     write_wav(filled_store.inbox / "mix.wav", 12.0)
-    facts = lstat_or_none(filled_store, "mix.wav")
+    facts = facts_of(filled_store, "mix.wav")
     assert (facts["outcome"], facts["inbox_available"]) == ("unavailable", False)
     assert "its marker .lalald is missing" in facts["inbox_reason"]
     assert row(text_of(filled_store, "mix.wav"), "taken") == "not while its inbox is unavailable: rule remix"
     assert not (filled_store.inbox / ".lalald").exists()
     shutil.rmtree(filled_store.inbox)
-    assert "it is not there" in lstat_or_none(filled_store, "mix.wav")["inbox_reason"]
+    assert "it is not there" in facts_of(filled_store, "mix.wav")["inbox_reason"]
 
 
 def paid(filled_store: FilledStore, store: Store, content: bytes) -> int:
@@ -205,14 +205,14 @@ def test_a_copy_of_what_is_paid_costs_nothing(filled_store: FilledStore) -> None
     assert len(content) == len(other)
     with filled_store.store() as store:
         first = paid(filled_store, store, content)
-    facts = lstat_or_none(filled_store, "copy.wav")
+    facts = facts_of(filled_store, "copy.wav")
     assert (facts["duplicate_of"], facts["minutes"], facts["expected_hold"]) == (first, 0.0, None)
     assert row(text_of(filled_store, "copy.wav"), "cost") == "nothing more"
     assert facts["remarks"] == ["it has the same bytes as job 1 (first.wav): its results are used again"]
-    different = lstat_or_none(filled_store, "other.wav")
+    different = facts_of(filled_store, "other.wav")
     assert (different["duplicate_of"], different["minutes"], different["remarks"]) == (None, 0.6, [])
     (filled_store.outbox / "2.wav").unlink()
-    (remark,) = lstat_or_none(filled_store, "copy.wav")["remarks"]
+    (remark,) = facts_of(filled_store, "copy.wav")["remarks"]
     assert "not in the outbox any more" in remark
 
 
@@ -225,7 +225,7 @@ def test_a_copy_goes_by_its_rule(tmp_path: Path, duplicates: str, minutes: float
     content = write_wav(filled_store.inbox / "copy.wav", 12.0)
     with filled_store.store() as store:
         paid(filled_store, store, content)
-    facts = lstat_or_none(filled_store, "copy.wav")
+    facts = facts_of(filled_store, "copy.wav")
     assert (facts["minutes"], facts["expected_hold"]) == (minutes, hold)
 
 
@@ -246,7 +246,7 @@ def test_the_limit_that_will_hold_a_file_is_named(
     write_wav(filled_store.inbox / "mix.wav", 12.0)
     with filled_store.store() as store:
         store.set_fact("minutes", {"left": left, "at": time.time()}, time.time())
-    facts, text = lstat_or_none(filled_store, "mix.wav"), text_of(filled_store, "mix.wav")
+    facts, text = facts_of(filled_store, "mix.wav"), text_of(filled_store, "mix.wav")
     assert (facts["expected_hold"], facts["expected_hold_source"]) == ("minutes" if source else None, source)
     if words is None:
         assert "on hold" not in text
@@ -260,10 +260,10 @@ def test_a_first_scan_of_many_files_will_hold_them(tmp_path: Path) -> None:
     for number in range(20):
         write_wav(filled_store.inbox / f"{number}.wav", 0.1)
     (filled_store.inbox / "notes.txt").write_text("not counted")
-    assert lstat_or_none(filled_store, "0.wav")["expected_hold"] is None
+    assert facts_of(filled_store, "0.wav")["expected_hold"] is None
     write_wav(filled_store.inbox / "podcasts/one.wav", 0.1)
-    assert lstat_or_none(filled_store, "0.wav")["expected_hold"] == "first_scan"
-    assert lstat_or_none(scanned(filled_store), "0.wav")["expected_hold"] is None
+    assert facts_of(filled_store, "0.wav")["expected_hold"] == "first_scan"
+    assert facts_of(scanned(filled_store), "0.wav")["expected_hold"] is None
 
 
 def test_places_that_nothing_is_taken_from_are_named(tmp_path: Path) -> None:
@@ -284,5 +284,5 @@ def test_places_that_nothing_is_taken_from_are_named(tmp_path: Path) -> None:
         (filled_store.inbox / "@eaDir", "it belongs to a NAS or operating system (@eaDir is always ignored)"),
         (filled_store.inbox / "Thumbs.db", "it belongs to a NAS or operating system (Thumbs.db is always ignored)"),
     ):
-        assert lstat_or_none(filled_store, path)["reason"] == words.replace(str(filled_store.inbox), "/in"), path
-    assert lstat_or_none(filled_store, tmp_path / "link" / "mix.wav")["outcome"] == "ready"
+        assert facts_of(filled_store, path)["reason"] == words.replace(str(filled_store.inbox), "/in"), path
+    assert facts_of(filled_store, tmp_path / "link" / "mix.wav")["outcome"] == "ready"
