@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from lalald.archive import error_note, source_moves
-from lalald.archive.error_note import take_back
+from lalald.archive.error_note import withdraw
 from lalald.archive.source_moves import Beside, Source, StrangerError
 from lalald.archive.source_paths import root_of, source_path
 from lalald.errors import FileError, FolderUnavailableError
@@ -77,7 +77,7 @@ def archive_failed_source(job: Job, *, crash_point: CrashPoint = no_crash_point)
 
 def with_current_file(job: Job) -> Job:
     """A failed job goes on, with its file as it is now: where nothing is kept that was paid for the file as it was."""
-    take_back(job)
+    withdraw(job)
     if job.location is None or any(task.paid and not task.starts_anew for task in job.tasks):
         return job
     with suppress(OSError):

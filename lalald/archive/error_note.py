@@ -106,7 +106,7 @@ def remove(job: Job, path: str) -> None:
             os.unlink(note)
 
 
-def take_back(job: Job) -> None:
+def withdraw(job: Job) -> None:
     """The job goes on: the note beside its file, as the row last knew its place, is no longer true."""
     if job.location is not None:
         remove(job, job.location)

@@ -50,7 +50,7 @@ class Availability:
         """Watches the folders of the configuration in use."""
         folders = {path for _, path in _folders(self._context.config)}
         for path in self._watched - folders:
-            self._monitor.leave(path)
+            self._monitor.unwatch(path)
         self._watched = folders
         for path in folders:
             self._look_after(self._watch(path), f"watch {path}")
@@ -127,9 +127,9 @@ class Availability:
     async def _watch(self, path: str) -> None:
         if not is_automount(path):
             with suppress(FileError):
-                await self._context.disks.on(path, self._monitor.watch, path)
+                await self._context.disks.run(path, self._monitor.watch, path)
             if path not in self._watched:  # left meanwhile
-                self._monitor.leave(path)
+                self._monitor.unwatch(path)
 
     async def _reason(self, kind: str, path: str) -> str | None:
         """Why a folder is unavailable, by a look of its own; by what is known, where a look would mount it."""

@@ -236,10 +236,10 @@ class _Daemon:
         """At start: whether it is there, and what a crash left staged there; a share that never answers keeps nobody waiting."""
         try:
             await self.context.folders.check(directory)
-            left = await self.disks.on(directory, outbox.staged_job_ids, directory)
+            left = await self.disks.run(directory, outbox.staged_job_ids, directory)
             known = await self.store.run(partial(_jobs_of, left))
-            await self.disks.on(directory, outbox.clear_staging, directory, known)
-            await self.disks.on(directory, remove_leftovers, directory)
+            await self.disks.run(directory, outbox.clear_staging, directory, known)
+            await self.disks.run(directory, remove_leftovers, directory)
         except FileError:
             self.worker.holds.turns.wake()
         except Exception as error:
@@ -322,7 +322,7 @@ class _Daemon:
     def _condition(self) -> housekeeping.Condition:
         return housekeeping.Condition(
             self.inboxes.unavailable_count,
-            len(self.context.folders.away),
+            len(self.context.folders.unavailable),
             config_rejected=self.rejected is not None,
             unreadable_files=sum(intake.unreadable.count for intake in self.inboxes.intakes.values()),
         )
@@ -395,7 +395,7 @@ class _Daemon:
             self.reload.clear()
             self.systemd.reloading()
             try:
-                config = await self.disks.on(str(self.config.path.parent), load, self.config.path, self.environ)
+                config = await self.disks.run(str(self.config.path.parent), load, self.config.path, self.environ)
                 sandbox_guard.stay_with(self.config.api_url, config.api_url)
             except (ConfigError, FileError) as error:
                 hint = "The previous configuration is in use. Correct the file and reload."
@@ -424,7 +424,7 @@ class _Daemon:
         self.lines.change(config.log)
         self._warn()
         kept = {inbox.path: inbox for inbox in config.inboxes}
-        self.context.folders.forget(_folders(config))
+        self.context.folders.keep_only(_folders(config))
         for directory in _folders(config):
             self._look_after(self._look_at_folder(directory), f"folder {directory}")
         self.inboxes.leave_all_but(kept)
@@ -465,7 +465,7 @@ class _Daemon:
         folder = self.config.state_dir
         try:
             async with asyncio.timeout(_STATE_TRIAL_SECONDS):
-                return await self.disks.on(str(folder), write_error_if_low, folder)
+                return await self.disks.run(str(folder), write_error_if_low, folder)
         except (FileError, TimeoutError):
             return OSError(errno.ETIMEDOUT, "its disk or server does not answer")
 

@@ -25,8 +25,8 @@ async def show_progress(worker: Worker, changed: asyncio.Event) -> None:
     context = worker.context
     meter = RateMeter(context.clock.monotonic)
     while True:
-        await context.moved.wait()
-        context.moved.clear()
+        await context.changed.wait()
+        context.changed.clear()
         changed.set()
         while context.transfers:
             await asyncio.sleep(_TOLD_EVERY_SECONDS)

@@ -47,7 +47,7 @@ class FolderMonitor:
     def stop(self) -> None:
         self._mounts.stop(self._loop.remove_reader)
         for path in list(self._folders):
-            self.leave(path)
+            self.unwatch(path)
         if self._events is not None:
             self._events.close()
             self._events = None
@@ -69,7 +69,7 @@ class FolderMonitor:
             self._await_return(path, folder)
         folder.mounts = self._mounts_of(path, folder)
 
-    def leave(self, path: str) -> None:
+    def unwatch(self, path: str) -> None:
         with self._lock:
             folder = self._folders.pop(path, None)
         if folder is not None:

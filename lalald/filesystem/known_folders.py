@@ -8,7 +8,7 @@ from typing import Any
 
 from lalald.clock import Clock
 from lalald.errors import FolderUnavailableError
-from lalald.filesystem import markers as presence
+from lalald.filesystem import markers
 from lalald.filesystem.files import check_folder, free_bytes
 from lalald.filesystem.mount_pools import MountPools
 from lalald.filesystem.names import printable
@@ -49,7 +49,7 @@ class KnownFolders:
         self._changed = changed
 
     @property
-    def away(self) -> list[str]:
+    def unavailable(self) -> list[str]:
         """Those that were not there, or not the right ones, when they were looked at last."""
         return [path for path, known in self._known.items() if known.reason is not None]
 
@@ -58,7 +58,7 @@ class KnownFolders:
         known = self._known.get(path)
         return None if known is None else known.reason
 
-    def forget(self, kept: set[str]) -> None:
+    def keep_only(self, kept: set[str]) -> None:
         """Only these are configured now: nobody waits for the others to come back, unless a job does."""
         self._known = {
             path: known if path in kept else replace(known, reason=None, told=False)
@@ -74,7 +74,7 @@ class KnownFolders:
         if before.reason is None and self._clock.monotonic() - before.looked_at < fresh_seconds:
             return before.free_bytes
         try:
-            found = await self._disks.look(path, _found, before)
+            found = await self._disks.run_shared(path, _found, before)
         except FolderUnavailableError as error:
             known = self._known.get(path, before)  # it may have been accepted meanwhile
             # The kernel gives its numbers to the next file system: only its marker proves that it is the same folder.
@@ -86,7 +86,7 @@ class KnownFolders:
     async def accept(self, path: str) -> bool:
         """From now on the folder that stands there is the right one. Whether there is one."""
         try:
-            marker = await self._disks.on(path, presence.accept, path)
+            marker = await self._disks.run(path, markers.accept_folder, path)
         except (OSError, FolderUnavailableError):
             return False
         await self._note(path, _Known(marker))
@@ -110,7 +110,7 @@ class KnownFolders:
 def _found(path: str, before: _Known) -> _Known:
     """On a thread. Raises FolderUnavailableError, DiskFullError."""
     check_folder(path)
-    found = presence.look(path, before.marker, before.folder, listed=False)
+    found = markers.verify_folder(path, before.marker, before.folder, listed=False)
     if not found.available:
         raise FolderUnavailableError(
             f"The folder {printable(path)}: {found.reason}.", hint="Work resumes when it is back."

@@ -44,12 +44,14 @@ class FolderState:
     folder: tuple[int, int] | None = None  # device and inode
 
 
-def observe(root: str, expected: str | None) -> FolderState:
+def inspect_folder(root: str, expected: str | None) -> FolderState:
     """Whether the folder is there and is the one whose marker is expected. Writes nothing."""
     return _observed(root, expected, None, listed=True)
 
 
-def look(root: str, expected: str | None, before: tuple[int, int] | None = None, *, listed: bool = True) -> FolderState:
+def verify_folder(
+    root: str, expected: str | None, before: tuple[int, int] | None = None, *, listed: bool = True
+) -> FolderState:
     """Whether the folder is there and is the one whose marker is expected (None: any is right, and one is written if need be).
 
     `before` is the folder as it was seen last: where it is the same one, a marker that somebody deleted is written anew.
@@ -76,7 +78,7 @@ def _observed(root: str, expected: str | None, before: tuple[int, int] | None, *
     return FolderState(False, _stranger(root, marker), marker=marker, folder=folder)
 
 
-def accept(root: str) -> str | None:
+def accept_folder(root: str) -> str | None:
     """The marker of the folder that stands there now, written if it has none. Raises OSError where the folder is not there."""
     os.stat(os.path.join(root, "."))
     return read_marker(root) or write_marker(root, None)

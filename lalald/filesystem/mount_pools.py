@@ -156,7 +156,7 @@ class MountPools:
         self._looks: dict[tuple[str | tuple[str, ...], Callable[..., Any]], asyncio.Future[Any]] = {}
         self._round_is_due = False
 
-    async def on(self, folders: str | tuple[str, ...], function: Callable[..., Answer], *arguments: Any) -> Answer:
+    async def run(self, folders: str | tuple[str, ...], function: Callable[..., Answer], *arguments: Any) -> Answer:
         """What `function(*arguments)` returns, on a thread of the configured folder, or folders, that it works in.
 
         Raises FolderUnavailableError where one of them does not answer, OutOfResourcesError where there is no thread.
@@ -164,14 +164,16 @@ class MountPools:
         answer: Answer = await self._begin(folders, _FILES_AT_ONCE, function, arguments)
         return answer
 
-    async def transfer(
+    async def run_transfer(
         self, folders: str | tuple[str, ...], function: Callable[..., Answer], *arguments: Any
     ) -> Answer:
         """The same for what takes long, and is limited in number by whoever asks: other work on the folder goes on beside it."""
         answer: Answer = await self._begin(folders, None, function, arguments)
         return answer
 
-    async def look(self, folder: str | tuple[str, ...], function: Callable[..., Answer], *arguments: Any) -> Answer:
+    async def run_shared(
+        self, folder: str | tuple[str, ...], function: Callable[..., Answer], *arguments: Any
+    ) -> Answer:
         """What `function(folder, *arguments)` finds; who asks the same of the folder, or folders, meanwhile is told the same."""
         place = (folder, function)
         look = self._looks.get(place)

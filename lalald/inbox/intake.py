@@ -141,7 +141,7 @@ class Intake:
         if not self._begun:
             return self.describe().reason if self.has_answered and not self._is_available else None
         try:
-            found = await self._disks.look(self._root, markers.look, self._marker, self._numbers_before)
+            found = await self._disks.run_shared(self._root, markers.verify_folder, self._marker, self._numbers_before)
         except FolderUnavailableError as error:
             found = FolderState(False, f"{error} {error.hint}".strip())
         if found.available != self._is_available:
@@ -170,7 +170,7 @@ class Intake:
     async def accept(self) -> None:
         """From now on the folder that stands at the inbox's path is the right one."""
         with suppress(OSError, FolderUnavailableError):
-            marker = await self._in_thread(markers.accept, self._root)
+            marker = await self._in_thread(markers.accept_folder, self._root)
             if marker != self._marker:
                 await self._desk.remember_marker(marker)
                 self._marker = marker
@@ -334,7 +334,7 @@ class Intake:
         """Looks whether the inbox is there; if it is there again, it is watched and looked at as a whole."""
         self._look_wanted = False
         before = self._presence
-        found = await self._in_thread(markers.look, self._root, self._marker, self._numbers_before)
+        found = await self._in_thread(markers.verify_folder, self._root, self._marker, self._numbers_before)
         self._presence = found
         self._desk.presence_in_doubt = False
         if not found.available:
@@ -445,4 +445,4 @@ class Intake:
             self._changed()
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        return await self._disks.on(self._root, function, *arguments)
+        return await self._disks.run(self._root, function, *arguments)

@@ -267,7 +267,7 @@ class FileRegistrar:
             return []
         before = self.presence
         now = await self.in_thread(
-            markers.observe, self.root, before.marker
+            markers.inspect_folder, self.root, before.marker
         )  # it writes nothing: it may be another folder
         if now.available and now.folder == before.folder:
             return gone
@@ -307,7 +307,7 @@ class FileRegistrar:
         """The note beside its former place is taken away; where that fails it stays."""
         try:
             with suppress(FolderUnavailableError):
-                await self._disks.on(source_folder(job), self.steps.remove_if_moved, job)
+                await self._disks.run(source_folder(job), self.steps.remove_if_moved, job)
         except Exception as error:
             if not concerns_one(error):
                 raise
@@ -318,7 +318,7 @@ class FileRegistrar:
 
     async def in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Raises FolderUnavailableError where the inbox does not answer."""
-        return await self._disks.on(self.root, function, *arguments)
+        return await self._disks.run(self.root, function, *arguments)
 
     async def _end_first_look(self) -> None:
         first = self.eyes.first

@@ -16,10 +16,10 @@ from lalald.stages.precharge.source_check import check_inbox
 async def archive(job: Job, context: StageContext) -> Outcome:
     """Archive the source of a job whose results are delivered. Raises FileError."""
     await _check_target_folder(job, context)
-    archived = await context.disks.on(filing_folders(job), _archived_if_present, job)
+    archived = await context.disks.run(filing_folders(job), _archived_if_present, job)
     if archived is None:
         await check_inbox(job.inbox, context)
-        archived = await context.disks.on(filing_folders(job), archive_source, job)
+        archived = await context.disks.run(filing_folders(job), archive_source, job)
     return Advance(archived)
 
 
@@ -32,7 +32,7 @@ async def archive_failed(job: Job, context: StageContext) -> Job:
     """Move the source of a failed job to `failed_dir`, with its error note. Raises FileError."""
     await _check_target_folder(job, context)
     await clear(job, context)
-    return await context.disks.on(filing_folders(job), archive_failed_source, transitions.filed_at_last(job))
+    return await context.disks.run(filing_folders(job), archive_failed_source, transitions.filed_at_last(job))
 
 
 async def _check_target_folder(job: Job, context: StageContext) -> None:

@@ -44,21 +44,21 @@ def outcome_of(
     answers: Mapping[int, TaskAnswer | None],
     now: float,
     *,
-    given_up: Set[int] = frozenset(),
+    expired: Set[int] = frozenset(),
     many: bool = True,
 ) -> Advance:
     """The job after its tasks (by number) were asked for; None where the service said nothing of one.
 
-    Of those that are `given_up` it has not said all for so long that they fail. With `many` tasks running not all can be asked for
+    Of those that are `expired` it has not said all for so long that they fail. With `many` tasks running not all can be asked for
     each time: then each gets a moment for its next check.
     """
     for task in job.tasks:
         if task.stage is Stage.CHECK and task.error is None and task.number in answers:
             answer = answers[task.number]
             if answer is None or _is_untold(answer):
-                job = job.with_task(_untold(job, task, answer, now, given_up=task.number in given_up))
+                job = job.with_task(_untold(job, task, answer, now, is_expired=task.number in expired))
             elif answer.status == "success":
-                job = _with_success(job, task, answer, now, given_up=task.number in given_up)
+                job = _with_success(job, task, answer, now, is_expired=task.number in expired)
             else:
                 job = job.with_task(_told(task, answer, now, many=many))
     for task in job.tasks:
@@ -133,13 +133,13 @@ def seconds_till_asked_again(task: Task, now: float) -> float:
     return min(max(shortest, min(longest, since / 2)), *marks)
 
 
-def _untold(job: Job, task: Task, answer: TaskAnswer | None, now: float, *, given_up: bool) -> Task:
+def _untold(job: Job, task: Task, answer: TaskAnswer | None, now: float, *, is_expired: bool) -> Task:
     """Asked again while it can still be told, unless the words say that the file is gone. What has links by now is fetched first."""
     if task.incomplete_since is not None and _settles_for_less(task, now) and not task.is_late:
         return replace(_moving(task), stage=Stage.DOWNLOAD)
     if answer is not None and answer.gone:
         return _expired(job, task, answer.error or "the file is gone")
-    if given_up:
+    if is_expired:
         return _expired(job, task, "the service reports a task's state for 24 hours only.")
     if task.incomplete_since is not None:
         return replace(task, due_at=now + seconds_till_asked_again(task, now))
@@ -165,9 +165,9 @@ def _listed(tracks: tuple[Track, ...]) -> str:
     return f"the track {labels}" if len(tracks) == 1 else f"the tracks {labels}"
 
 
-def _with_success(job: Job, task: Task, answer: TaskAnswer, now: float, *, given_up: bool) -> Job:
+def _with_success(job: Job, task: Task, answer: TaskAnswer, now: float, *, is_expired: bool) -> Job:
     after = _succeeded(job, task, answer, now)
-    if given_up and after.stage is Stage.CHECK:
+    if is_expired and after.stage is Stage.CHECK:
         return job.with_task(_expired(job, after, "the service named no track of it."))
     names = job.handling.tracks
     if task.tracks:

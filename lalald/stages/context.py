@@ -41,7 +41,7 @@ class StageContext:
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     transfers: dict[int, list[tuple[Transfer, int]]] = field(default_factory=dict)
     expected_bytes: dict[int, int] = field(default_factory=dict)  # by job: of transfers that may not have begun yet
-    moved: asyncio.Event = field(
+    changed: asyncio.Event = field(
         default_factory=asyncio.Event
     )  # a job moved or a transfer began, for those who tell of it
     batch_refused_at: float | None = None  # the license's plan has no batches
@@ -64,15 +64,15 @@ class StageContext:
         }
         return max(configured, key=len, default=os.path.dirname(path))
 
-    def transfer(self, job: Job, total_bytes: int) -> Transfer:
+    def begin_transfer(self, job: Job, total_bytes: int) -> Transfer:
         """A transfer that `status` can see and a cancel can stop; on any thread."""
         transfer = Transfer()
         self.transfers.setdefault(job.id, []).append((transfer, total_bytes))
-        if not self.moved.is_set():
-            self.loop.call_soon_threadsafe(self.moved.set)
+        if not self.changed.is_set():
+            self.loop.call_soon_threadsafe(self.changed.set)
         return transfer
 
-    def transferred(self, job: Job) -> None:
+    def end_transfers(self, job: Job) -> None:
         """They are over: one that was given up, since a folder does not answer, goes no further when it does."""
         self.expected_bytes.pop(job.id, None)
         for transfer, _ in self.transfers.pop(job.id, ()):

@@ -59,7 +59,7 @@ async def _place(job: Job, context: StageContext) -> Outcome:
     try:
         placed = await _placed(job, context)
     except NameTakenError:  # somebody put a file there since the name was chosen
-        staged = await context.disks.on(job.handling.outbox, outbox.staged_tracks, job)
+        staged = await context.disks.run(job.handling.outbox, outbox.staged_tracks, job)
         return await _reserve(job, staged, context)
     except StagingLostError:
         return Advance(outbox.without_names(job))
@@ -87,7 +87,7 @@ async def _placed(job: Job, context: StageContext) -> Job:
     """Who overwrites does it alone: of two sets with the same names one is left, and no mixture."""
     overwrites = job.handling.on_conflict == "overwrite"
     async with context.reservations.choosing(job.handling.outbox) if overwrites else nullcontext():
-        return await context.disks.on(job.handling.outbox, outbox.place, job)
+        return await context.disks.run(job.handling.outbox, outbox.place, job)
 
 
 async def _reserve(job: Job, staged: dict[tuple[int, int], Staged], context: StageContext) -> Advance:
@@ -95,7 +95,7 @@ async def _reserve(job: Job, staged: dict[tuple[int, int], Staged], context: Sta
     directory = job.handling.outbox
     async with context.reservations.choosing(directory):
         taken = partial(context.reservations.taken, directory, job.id)
-        named = await context.disks.on(directory, partial(outbox.reserve, job, staged, reserved=taken))
+        named = await context.disks.run(directory, partial(outbox.reserve, job, staged, reserved=taken))
         paths = [track.path for task in named.tasks for track in task.tracks if track.path and not track.delivered]
         context.reservations.claim(directory, paths, job.id)
     return Advance(named)
@@ -118,7 +118,7 @@ async def _fetch_all(job: Job, context: StageContext) -> dict[tuple[int, int], S
             *(_fetch(job, task, position, track, context) for task, position, track in tracks), return_exceptions=True
         )
     finally:
-        context.transferred(job)
+        context.end_transfers(job)
     faults = [fault for fault in tries if isinstance(fault, BaseException)]
     if faults:
         await clear(job, context)
@@ -146,10 +146,10 @@ async def _fetch(job: Job, task: Task, position: int, track: Track, context: Sta
     async with context.dead_hosts.get(host, context.downloads):
         if track.origin is not None:
             folders = dict.fromkeys((directory, context.folder_of(track.origin)))
-            return await context.disks.transfer(tuple(folders), outbox.copy_duplicate, job, task.number, position)
-        transfer = context.transfer(job, likely_size(job, track))
+            return await context.disks.run_transfer(tuple(folders), outbox.copy_duplicate, job, task.number, position)
+        transfer = context.begin_transfer(job, likely_size(job, track))
         try:
-            return await context.disks.transfer(
+            return await context.disks.run_transfer(
                 directory, outbox.fetch, job, task.number, position, context.api, transfer
             )
         except TransientError as error:
@@ -253,4 +253,4 @@ async def finish_delivery(job: Job, context: StageContext) -> None:
 async def clear(job: Job, context: StageContext) -> None:
     """What is of no use any more leaves the staging folder; where the outbox is away, at the next start."""
     with suppress(FolderUnavailableError):
-        await context.disks.on(job.handling.outbox, outbox.clear, job)
+        await context.disks.run(job.handling.outbox, outbox.clear, job)

@@ -116,7 +116,7 @@ async def _sha256(job: Job, context: StageContext) -> str | None:
     if job.sha256 is not None:
         return job.sha256
     try:
-        return await context.disks.on(source_folder(job), digest, source_path(job))
+        return await context.disks.run(source_folder(job), digest, source_path(job))
     except FileError:
         return None
 
@@ -192,7 +192,7 @@ async def _copied(
             continue
         if held := await _held_for_its_outbox(job, earlier.job, context):
             findings.away = findings.away or held
-        elif given := await context.disks.on(
+        elif given := await context.disks.run(
             earlier.job.handling.outbox, partial(_with_copies, verify=verify), task, earlier, job
         ):
             return given

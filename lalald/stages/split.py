@@ -14,7 +14,7 @@ from lalald.stages.context import StageContext
 from lalald.stages.precharge.before_charge import held_before_the_charge
 from lalald.stages.precharge.skip_existing import skip
 from lalald.stages.precharge.source_check import changed, gone
-from lalald.stages.start_answers import unanswered, without_source
+from lalald.stages.start_answers import possibly_started, without_source
 
 _ABOUT_TO_EXPIRE_SECONDS = 60.0
 _BATCH_ASKED_AGAIN_SECONDS = 24 * 3600.0  # a plan may have changed
@@ -51,7 +51,7 @@ async def prepare(job: Job, mode: str, context: StageContext) -> Ready | Outcome
     if (skipped := await skip(job, context)) is not None:
         context.budget.release_reservation(job.id)
         return skipped
-    if not unanswered(job) and _is_about_to_expire(job, context.clock.now()):
+    if not possibly_started(job) and _is_about_to_expire(job, context.clock.now()):
         return Advance(without_source(job))
     if not asked and (held := await held_before_the_charge(job, numbers, context)) is not None:
         return held

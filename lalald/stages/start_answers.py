@@ -26,7 +26,7 @@ class NoBatches:
 Answer = Started | StartRefused | NoBatches | ServiceError
 
 
-def unanswered(job: Job) -> frozenset[int]:
+def possibly_started(job: Job) -> frozenset[int]:
     """The numbers of the job's tasks that a request may have started without our knowing."""
     return frozenset(
         task.number for task in job.tasks if task.asked_at is not None and task.task_id is None and task.error is None
@@ -124,7 +124,7 @@ def _not_started(
 
 def _source_gone(job: Job, task: Task, context: StageContext, asked_before: Set[int]) -> tuple[Job, Outcome | None]:
     """The source goes up again, unless a key had left for it: what that has started, if anything, nobody can tell any more."""
-    lost = unanswered(job) & asked_before
+    lost = possibly_started(job) & asked_before
     told = job if task.number in lost else job.with_task(replace(task, asked_at=None))
     for number in sorted(lost):
         if _may_be_resubmitted(told, number, context):

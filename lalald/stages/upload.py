@@ -19,7 +19,7 @@ from lalald.stages.precharge.admission import admit
 from lalald.stages.precharge.skip_existing import skip
 from lalald.stages.precharge.source_check import check_its_folder, digest, gone, look
 
-LIMIT_BYTES = 10_000_000_000  # the document: "Upload limit is 10GB per request"
+MAX_UPLOAD_BYTES = 10_000_000_000  # the document: "Upload limit is 10GB per request"
 _KEPT_SECONDS = 24 * 3600.0  # the service deletes sources by itself about a day after the upload
 _SHORTEST_KEPT_SECONDS = 600.0
 _WRONG_SIZES_AT_MOST = 4
@@ -32,7 +32,7 @@ async def upload(job: Job, context: StageContext) -> Outcome:
     The last is held unsent. Raises ServiceError and FileError.
     """
     is_compared = await duplicates.may_exist(job, context)
-    looked = await context.disks.on(source_folder(job), _looked_at, job, is_compared, context.inspections)
+    looked = await context.disks.run(source_folder(job), _looked_at, job, is_compared, context.inspections)
     if isinstance(looked, Discarded):
         await check_its_folder(job, context)
         return gone(job, looked.reason)
@@ -64,9 +64,9 @@ def _looked_at(job: Job, is_compared: bool, inspections: Inspections) -> Job | D
     path = source_path(job)
     if (reason := look(job)) is not None:
         return Discarded(reason)
-    if job.size > LIMIT_BYTES:
+    if job.size > MAX_UPLOAD_BYTES:
         return Failed(
-            f"{path} has {job.size:,} bytes; the service takes {LIMIT_BYTES:,} at most. Nothing was spent. Make it smaller.",
+            f"{path} has {job.size:,} bytes; the service takes {MAX_UPLOAD_BYTES:,} at most. Nothing was spent. Make it smaller.",
             kind=FailureKind.TOO_LARGE,
         )
     if not os.access(path, os.R_OK):
@@ -88,13 +88,13 @@ def _measured(job: Job, path: str, inspections: Inspections) -> Job | Failed:
 
 
 async def _send(job: Job, path: str, context: StageContext) -> Outcome:
-    transfer = context.transfer(job, job.size)
+    transfer = context.begin_transfer(job, job.size)
     try:
-        uploaded = await context.disks.transfer(source_folder(job), _upload_file, context, path, job, transfer)
+        uploaded = await context.disks.run_transfer(source_folder(job), _upload_file, context, path, job, transfer)
     except UnusableAnswerError as error:
         return _again(job, str(error), _UNUSABLE_AT_MOST, error)
     finally:
-        context.transferred(job)
+        context.end_transfers(job)
     if uploaded.size != job.size:
         received = "an unknown number" if uploaded.size is None else f"{uploaded.size:,}"
         return _again(job, f"the service received {received} of {job.size:,} bytes", _WRONG_SIZES_AT_MOST)

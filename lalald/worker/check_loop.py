@@ -169,18 +169,18 @@ class Checks:
         now = self._context.clock.now()
         reused = reused_tasks.outcome_of(job, told, now)
         own = reused_tasks.of_own_tasks(job, told)
-        checked = self._worker.steps.check(reused.job or job, own, now, given_up=self._given_up(job, own), many=many)
+        checked = self._worker.steps.check(reused.job or job, own, now, expired=self._expired(job, own), many=many)
         return replace(reused, job=checked.job)
 
-    def _given_up(self, job: Job, told: Mapping[int, TaskAnswer | None]) -> frozenset[int]:
+    def _expired(self, job: Job, told: Mapping[int, TaskAnswer | None]) -> frozenset[int]:
         """Tasks of which nothing has been told for a while after their day was over."""
         now, monotonic = self._context.clock.now(), self._context.clock.monotonic()
-        given_up = set()
+        expired = set()
         for task in (task for task in job.tasks if task.number in told):
             place = (job.id, task.number)
             if not check.is_overdue(job, task, told[task.number], now):
                 self._overdue_since.pop(place, None)
             elif monotonic - self._overdue_since.setdefault(place, monotonic) >= check.GIVEN_UP_AFTER_SECONDS:
-                given_up.add(task.number)
+                expired.add(task.number)
                 del self._overdue_since[place]
-        return frozenset(given_up)
+        return frozenset(expired)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lalald.archive.archiving import with_current_file
-from lalald.archive.error_note import take_back
+from lalald.archive.error_note import withdraw
 from lalald.archive.source_paths import source_folder, source_path
 from lalald.errors import FolderUnavailableError, RateLimitedError, RefusedError, ServiceError, TransientError
 from lalald.filesystem.file_numbers import int64
@@ -67,7 +67,7 @@ async def _asked(job: Job, request: Request, worker: Worker) -> Job | None:
         worker.guard.faults.forget(job.id)
         worker.context.inspections.pardon(source_path(job))
         with suppress(FolderUnavailableError):  # the note stays beside the file until that has left its place
-            job = await worker.context.disks.on(source_folder(job), with_current_file, job)
+            job = await worker.context.disks.run(source_folder(job), with_current_file, job)
         return _priced(transitions.retried(_matched_now(job, worker), now))
     if request is Request.RELEASE:
         return _released(job, now, worker)
@@ -263,7 +263,7 @@ async def _redo(number: int, argument: str, worker: Worker) -> None:
         log.warning("redo.refused", target=argument, reason="there is no finished job with this number or file")
         return
     try:
-        facts = await context.disks.on(source_folder(job), _file_to_redo, job)
+        facts = await context.disks.run(source_folder(job), _file_to_redo, job)
     except (OSError, FolderUnavailableError) as error:
         log.warning("redo.refused", job=job.id, path=job.path, reason=f"the file cannot be read: {error}")
         return
@@ -277,7 +277,7 @@ async def _redo(number: int, argument: str, worker: Worker) -> None:
 def _file_to_redo(job: Job) -> os.stat_result:
     """On a thread: what the job's file is now; what says beside it that it failed is no longer true. Raises OSError."""
     facts = os.stat(source_path(job))
-    take_back(job)
+    withdraw(job)
     return facts
 
 

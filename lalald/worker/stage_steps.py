@@ -36,7 +36,7 @@ class CheckFunction(Protocol):
         answers: Mapping[int, TaskAnswer | None],
         now: float,
         *,
-        given_up: frozenset[int],
+        expired: frozenset[int],
         many: bool,
     ) -> Advance: ...
 

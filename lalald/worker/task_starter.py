@@ -46,7 +46,7 @@ class Starts:
 
     async def start(self, group: Sequence[Job], mode: str) -> None:
         """Prepares each job of a group, starts their tasks of this mode together, and saves each job's answers."""
-        asked_before = {job.id: start_answers.unanswered(job) for job in group}
+        asked_before = {job.id: start_answers.possibly_started(job) for job in group}
         guard = self._worker.guard
         prepared = await asyncio.gather(*(guard.run("split", job, partial(self._prepared, job, mode)) for job in group))
         ready = [job for job in prepared if job is not None]
@@ -88,7 +88,7 @@ class Starts:
         half = len(ready) // 2
         for part in (ready[:half], ready[half:]):
             if not self._stopping:
-                await self._ask(part, mode, {job.id: start_answers.unanswered(job) for job in part})
+                await self._ask(part, mode, {job.id: start_answers.possibly_started(job) for job in part})
 
     async def _answered_or_aside(self, job: Job, answers: Answers, asked_before: Set[int]) -> Job | None:
         return await self._worker.guard.run("split", job, partial(self._answered, job, answers, asked_before))

@@ -363,7 +363,7 @@ class Worker:
             return None
         if saved.minutes > before.minutes:
             self.context.budget.charged(saved.id, saved.minutes - before.minutes)
-        self.context.moved.set()
+        self.context.changed.set()
         self.failed_count += saved.state is State.FAILED and before.state is not State.FAILED
         self.done_count += saved.state is State.DONE and before.state is not State.DONE
         return saved

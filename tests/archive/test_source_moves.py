@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lalald.archive.archiving import archive_failed_source, archive_source
-from lalald.archive.error_note import take_back
+from lalald.archive.error_note import withdraw
 from lalald.errors import DiskFullError, FileError, FolderUnavailableError
 from lalald.jobs.job import Job
 from tests.support.delivery_process import (
@@ -203,7 +203,7 @@ def test_on_failure_keep_leaves_the_file_and_writes_no_note(tmp_path: Path) -> N
 
 def test_a_retry_takes_the_note_away_and_its_success_brings_the_file_to_done(tmp_path: Path) -> None:
     job = archive_failed_source(failed(job_at(tmp_path)))
-    take_back(job)
+    withdraw(job)
     assert tree(inbox(tmp_path)) == {"failed/podcasts/ep1.mp3": b"the source"}
     job = archive_source(done(replace(job, filed=False)))
     assert tree(inbox(tmp_path)) == {"done/podcasts/ep1.mp3": b"the source"}
@@ -222,10 +222,10 @@ def test_a_retry_that_fails_again_leaves_the_file_and_writes_the_new_reason(tmp_
 def test_only_our_own_note_is_ever_taken_away(tmp_path: Path) -> None:
     job = archive_failed_source(failed(job_at(tmp_path)))
     note = inbox(tmp_path) / "failed/podcasts/ep1.mp3.error.txt"
-    take_back(replace(job, id=8))
+    withdraw(replace(job, id=8))
     assert note.exists()
     note.write_text("my own remarks\n")
-    take_back(job)
+    withdraw(job)
     assert note.read_text() == "my own remarks\n"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lalald.filesystem.markers import accept, look, read_marker
+from lalald.filesystem.markers import accept_folder, read_marker, verify_folder
 from lalald.filesystem.mounts import MountWatcher
 
 
@@ -22,30 +22,30 @@ def inbox(tmp_path: Path) -> Path:
 
 
 def test_a_folder_gets_a_hidden_marker_and_is_known_by_it(inbox: Path) -> None:
-    first = look(str(inbox), None)
+    first = verify_folder(str(inbox), None)
     assert first.available
     assert first.marker == read_marker(str(inbox))
     assert [path.name for path in inbox.iterdir()] == [".lalald"]
-    assert look(str(inbox), first.marker).available
+    assert verify_folder(str(inbox), first.marker).available
 
 
 def test_a_marker_that_a_crash_left_without_its_name_goes(inbox: Path) -> None:
     (inbox / f".lalald-{'0f' * 16}").write_bytes(b"half a mar")
     strangers = inbox / ".lalald-notes"
     strangers.touch()
-    assert look(str(inbox), None).available
+    assert verify_folder(str(inbox), None).available
     assert sorted(path.name for path in inbox.iterdir()) == [".lalald", ".lalald-notes"]
 
 
 def test_a_marker_that_is_there_is_kept(inbox: Path) -> None:
-    marker = look(str(inbox), None).marker
-    assert look(str(inbox), None).marker == marker
+    marker = verify_folder(str(inbox), None).marker
+    assert verify_folder(str(inbox), None).marker == marker
 
 
 def test_a_missing_folder_is_unavailable(inbox: Path) -> None:
-    marker = look(str(inbox), None).marker
+    marker = verify_folder(str(inbox), None).marker
     inbox.rename(inbox.with_name("away"))
-    presence = look(str(inbox), marker)
+    presence = verify_folder(str(inbox), marker)
     assert not presence.available
     assert "not there" in presence.reason
 
@@ -53,29 +53,29 @@ def test_a_missing_folder_is_unavailable(inbox: Path) -> None:
 def test_a_file_in_its_place_is_unavailable(inbox: Path) -> None:
     inbox.rmdir()
     inbox.write_bytes(b"")
-    assert "not a folder" in look(str(inbox), None).reason
+    assert "not a folder" in verify_folder(str(inbox), None).reason
 
 
 def test_another_folder_in_its_place_is_unavailable_until_it_is_accepted(inbox: Path) -> None:
-    marker = look(str(inbox), None).marker
+    marker = verify_folder(str(inbox), None).marker
     inbox.rename(inbox.with_name("away"))
     inbox.mkdir()
-    presence = look(str(inbox), marker)
+    presence = verify_folder(str(inbox), marker)
     assert not presence.available
     assert "marker" in presence.reason
     assert f"lalald release {inbox}" in presence.reason
     assert list(inbox.iterdir()) == []
-    accepted = accept(str(inbox))
+    accepted = accept_folder(str(inbox))
     assert accepted is not None
     assert accepted != marker
-    assert look(str(inbox), accepted).available
-    assert not look(str(inbox), marker).available
+    assert verify_folder(str(inbox), accepted).available
+    assert not verify_folder(str(inbox), marker).available
 
 
 def test_a_marker_that_was_deleted_from_the_same_folder_is_written_anew(inbox: Path) -> None:
-    before = look(str(inbox), None)
+    before = verify_folder(str(inbox), None)
     (inbox / ".lalald").unlink()
-    again = look(str(inbox), before.marker, before.folder)
+    again = verify_folder(str(inbox), before.marker, before.folder)
     assert (again.available, again.marker) == (True, before.marker)
     assert read_marker(str(inbox)) == before.marker
 
@@ -84,12 +84,12 @@ def test_a_marker_that_was_deleted_from_the_same_folder_is_written_anew(inbox: P
 def test_a_damaged_marker_is_none(inbox: Path, content: bytes) -> None:
     (inbox / ".lalald").write_bytes(content)
     assert read_marker(str(inbox)) is None
-    assert look(str(inbox), None).marker == read_marker(str(inbox)) is not None
+    assert verify_folder(str(inbox), None).marker == read_marker(str(inbox)) is not None
 
 
 @pytest.mark.parametrize("kind", ["folder", "symlink", "pipe"])
 def test_something_else_of_the_markers_name_is_none(inbox: Path, kind: str, tmp_path: Path) -> None:
-    look(str(tmp_path), None)
+    verify_folder(str(tmp_path), None)
     path = inbox / ".lalald"
     if kind == "folder":
         path.mkdir()
@@ -108,9 +108,9 @@ def test_without_the_right_to_write_there_is_no_marker_and_without_the_right_to_
     inbox.mkdir(mode=0o755)
     script = (
         "import os, sys\n"
-        "from lalald.filesystem.markers import look\n"
+        "from lalald.filesystem.markers import verify_folder\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
-        "print(look(sys.argv[1], None))"
+        "print(verify_folder(sys.argv[1], None))"
     )
 
     def asked() -> str:
@@ -133,19 +133,19 @@ def test_a_mount_over_the_inbox_is_noticed_at_once_and_nothing_wakes_up_otherwis
         told: list[str] = []
         mounts = MountWatcher()
         mounts.start(changed.set, loop.add_reader)
-        marker = look(str(inbox), None).marker
+        marker = verify_folder(str(inbox), None).marker
         try:
             mount("mount", "-t", "tmpfs", "none", str(inbox))
             try:
                 async with asyncio.timeout(10):
                     await changed.wait()
-                told.append(look(str(inbox), marker).reason[:10])
+                told.append(verify_folder(str(inbox), marker).reason[:10])
             finally:
                 changed.clear()
                 mount("umount", str(inbox))
             async with asyncio.timeout(10):
                 await changed.wait()
-            told.append(look(str(inbox), marker).reason)
+            told.append(verify_folder(str(inbox), marker).reason)
         finally:
             mounts.stop(loop.remove_reader)
         return told

@@ -51,7 +51,7 @@ def story(told: Callable[[Server, MountPools], Awaitable[None]]) -> None:
 @asynccontextmanager
 async def given_up(server: Server, disks: MountPools, *folders: str, pieces: int = 6) -> AsyncIterator[None]:
     """More work than there are threads, all of it given up."""
-    work = [asyncio.ensure_future(disks.on(folders, server.work, str(number))) for number in range(pieces)]
+    work = [asyncio.ensure_future(disks.run(folders, server.work, str(number))) for number in range(pieces)]
     ends = await asyncio.gather(*work, return_exceptions=True)
     assert [type(end) for end in ends] == [FolderUnavailableError] * pieces
     yield
@@ -67,21 +67,21 @@ async def until(condition: Callable[[], object]) -> None:
 async def taken_up(disks: MountPools, folder: str) -> None:
     while True:
         with suppress(FolderUnavailableError):
-            await disks.on(folder, str)
+            await disks.run(folder, str)
             return
         await asyncio.sleep(0)  # lets threads come back
 
 
 def test_a_dead_folder_keeps_nobody_else_waiting() -> None:
     async def told(server: Server, disks: MountPools) -> None:
-        dead = [asyncio.ensure_future(disks.on(DEAD, server.work, str(number))) for number in range(100)]
-        sent = [asyncio.ensure_future(disks.transfer(DEAD, server.work, "a track")) for _ in range(6)]
-        between = [asyncio.ensure_future(disks.on((ALIVE, DEAD), server.work, "filed")) for _ in range(6)]
-        assert await disks.on(ALIVE, str.upper, "a") == "A"
-        assert await disks.transfer(ALIVE, str.upper, "b") == "B"
+        dead = [asyncio.ensure_future(disks.run(DEAD, server.work, str(number))) for number in range(100)]
+        sent = [asyncio.ensure_future(disks.run_transfer(DEAD, server.work, "a track")) for _ in range(6)]
+        between = [asyncio.ensure_future(disks.run((ALIVE, DEAD), server.work, "filed")) for _ in range(6)]
+        assert await disks.run(ALIVE, str.upper, "a") == "A"
+        assert await disks.run_transfer(ALIVE, str.upper, "b") == "B"
         ends = await asyncio.gather(*dead, *sent, *between, return_exceptions=True)
         assert {str(end) for end in ends} == {f"The folder {DEAD} has not answered for 0.07 seconds."}
-        assert await disks.on(ALIVE, str.upper, "c") == "C"
+        assert await disks.run(ALIVE, str.upper, "c") == "C"
 
     story(told)
 
@@ -92,9 +92,9 @@ def test_a_silent_folder_refuses_at_once_and_takes_no_more_threads() -> None:
             threads = threading.active_count()
             for _ in range(100):
                 with pytest.raises(FolderUnavailableError):
-                    await disks.on(DEAD, server.work, "later")
+                    await disks.run(DEAD, server.work, "later")
                 with pytest.raises(FolderUnavailableError):
-                    await disks.look(DEAD, server.work)
+                    await disks.run_shared(DEAD, server.work)
             assert threading.active_count() == threads
             assert len(server.begun) == 4
 
@@ -104,7 +104,7 @@ def test_a_silent_folder_refuses_at_once_and_takes_no_more_threads() -> None:
 def test_slow_work_is_waited_for_while_its_folder_answers() -> None:
     async def told(server: Server, disks: MountPools) -> None:
         server.answers.set()
-        work = asyncio.ensure_future(disks.on(DEAD, server.work, "a long copy"))
+        work = asyncio.ensure_future(disks.run(DEAD, server.work, "a long copy"))
         await asyncio.sleep(0.3)  # several times what a folder has to answer in
         assert not work.done()
         server.done.set()
@@ -119,7 +119,7 @@ def test_a_silent_folder_is_taken_up_when_it_answers_and_what_was_given_up_is_ov
             server.answers.set()
             await asyncio.sleep(0.1)  # it has answered
             with pytest.raises(FolderUnavailableError):  # or the same would be done twice at once
-                await disks.on(DEAD, server.work, "again")
+                await disks.run(DEAD, server.work, "again")
             server.done.set()
             await taken_up(disks, DEAD)
             assert sorted(server.begun) == ["0", "1", "2", "3"], "what had not begun never does"
@@ -130,16 +130,16 @@ def test_a_silent_folder_is_taken_up_when_it_answers_and_what_was_given_up_is_ov
 def test_work_between_two_folders_goes_down_with_the_dead_one_alone() -> None:
     async def told(server: Server, disks: MountPools) -> None:
         async with given_up(server, disks, ALIVE, DEAD):
-            assert await disks.on(ALIVE, str.upper, "a") == "A"
+            assert await disks.run(ALIVE, str.upper, "a") == "A"
             with pytest.raises(FolderUnavailableError, match=DEAD):
-                await disks.on((ALIVE, DEAD), str)
+                await disks.run((ALIVE, DEAD), str)
 
     story(told)
 
 
 def test_who_asks_the_same_of_a_folder_is_told_the_same() -> None:
     async def told(server: Server, disks: MountPools) -> None:
-        looks = [asyncio.ensure_future(disks.look(ALIVE, server.work)) for _ in range(10)]
+        looks = [asyncio.ensure_future(disks.run_shared(ALIVE, server.work)) for _ in range(10)]
         looks[0].cancel()
         await until(lambda: server.begun)
         server.done.set()
@@ -152,23 +152,23 @@ def test_who_asks_the_same_of_a_folder_is_told_the_same() -> None:
 def test_an_error_is_raised_where_the_work_was_asked_for() -> None:
     async def told(_: Server, disks: MountPools) -> None:
         with pytest.raises(ValueError, match="not a number"):
-            await disks.on(ALIVE, int, "not a number")
+            await disks.run(ALIVE, int, "not a number")
         for _ in range(2):
             with pytest.raises(ValueError, match="invalid"):
-                await disks.look("a", int)
+                await disks.run_shared("a", int)
 
     story(told)
 
 
 def test_what_nobody_waits_for_any_more_is_not_begun() -> None:
     async def told(server: Server, disks: MountPools) -> None:
-        work = [asyncio.ensure_future(disks.on(ALIVE, server.work, str(number))) for number in range(5)]
+        work = [asyncio.ensure_future(disks.run(ALIVE, server.work, str(number))) for number in range(5)]
         await until(lambda: len(server.begun) == 4)
         work[4].cancel()
         await asyncio.sleep(0)
         server.done.set()
         await asyncio.gather(*work, return_exceptions=True)
-        await disks.on(ALIVE, str)
+        await disks.run(ALIVE, str)
         assert sorted(server.begun) == ["0", "1", "2", "3"]
 
     story(told)

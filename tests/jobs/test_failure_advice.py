@@ -17,7 +17,7 @@ from lalald.jobs.failure_advice import ADVICE, Retry, kinds_of, what_to_do
 from lalald.jobs.failure_kinds import OF_CODE, FailureKind, of_refusal
 from lalald.jobs.job import Failed, Job, Request, State, Task, TaskFailure
 from lalald.jobs.transitions import after, retried
-from lalald.stages.upload import LIMIT_BYTES
+from lalald.stages.upload import MAX_UPLOAD_BYTES
 from lalald.store import Store
 from lalald.store.database import APPLICATION_ID, FILE_NAME, MIGRATIONS, bring_to
 from tests.jobs.test_transitions import HANDLING
@@ -142,7 +142,7 @@ def test_a_file_that_is_too_large_is_never_sent(tmp_path: Path) -> None:
         async with WorkerDriver(tmp_path) as shop:
             path = shop.inbox / "huge.wav"
             path.touch()
-            os.truncate(path, LIMIT_BYTES + 1)
+            os.truncate(path, MAX_UPLOAD_BYTES + 1)
             await shop.take("huge.wav")
             (failed,) = await shop.rest()
             assert failed.failure_kind is FailureKind.TOO_LARGE

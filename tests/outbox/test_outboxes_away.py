@@ -17,7 +17,7 @@ import pytest
 from lalald.clock import Clock
 from lalald.errors import FolderUnavailableError
 from lalald.filesystem.known_folders import KnownFolders
-from lalald.filesystem.markers import MARKER_NAME, look, read_marker
+from lalald.filesystem.markers import MARKER_NAME, read_marker, verify_folder
 from lalald.filesystem.mount_pools import MountPools
 from lalald.jobs.job import Hold, Job, Stage, State
 from lalald.sandbox.server import Sandbox
@@ -144,7 +144,7 @@ def test_an_outbox_that_never_answers_is_told_once_and_taken_up_when_it_does(tmp
         with own_disks(doubt_seconds=0.01, answer_seconds=0.04, ask=lambda _: answers.wait()) as disks:
             folders = KnownFolders({}, store.remember_folder, disks, Clock(), journal)
             try:
-                held_up = [disks.on(str(tmp_path), answers.wait) for _ in range(4)]  # all its threads
+                held_up = [disks.run(str(tmp_path), answers.wait) for _ in range(4)]  # all its threads
                 await asyncio.gather(*held_up, return_exceptions=True)
                 for _ in range(3):
                     with pytest.raises(FolderUnavailableError, match=r"has not answered for 0\.05 seconds"):
@@ -153,7 +153,7 @@ def test_an_outbox_that_never_answers_is_told_once_and_taken_up_when_it_does(tmp
             finally:
                 answers.set()
             async with asyncio.timeout(10.0):
-                while folders.away:
+                while folders.unavailable:
                     with suppress(FolderUnavailableError):
                         await folders.check(str(tmp_path))
                     await asyncio.sleep(0)  # lets what was given up come back
@@ -168,10 +168,10 @@ def test_a_folder_that_is_accepted_during_a_look_stays_accepted(tmp_path: Path) 
     class Late(MountPools):
         """Tells what was found only after the folder was accepted."""
 
-        async def look(self, folder: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        async def run_shared(self, folder: str, function: Callable[..., Any], *arguments: Any) -> Any:
             begun.set()
             try:
-                return await super().look(folder, function, *arguments)
+                return await super().run_shared(folder, function, *arguments)
             finally:
                 await accepted.wait()
 
@@ -187,7 +187,7 @@ def test_a_folder_that_is_accepted_during_a_look_stays_accepted(tmp_path: Path) 
         with pytest.raises(FolderUnavailableError, match="marker"):
             await look_under_way  # it had been asked about the folder that was known before
         await folders.check(str(tmp_path))
-        assert folders.away == []
+        assert folders.unavailable == []
         disks.stop()
         await store.stop()
 
@@ -258,7 +258,7 @@ def test_two_that_look_first_at_once_know_it_by_the_same_marker(tmp_path: Path) 
 
     def first_look(folder: Path) -> str | None:
         both.wait()
-        return look(str(folder), None).marker
+        return verify_folder(str(folder), None).marker
 
     with ThreadPoolExecutor(2) as threads:
         for attempt in range(50):

@@ -263,7 +263,7 @@ def test_a_folder_that_was_left_is_not_told_of(tmp_path: Path) -> None:
         for name in ("left", "kept"):
             (tmp_path / name).mkdir()
             await asyncio.to_thread(monitor.watch, str(tmp_path / name))
-        monitor.leave(str(tmp_path / "left"))
+        monitor.unwatch(str(tmp_path / "left"))
         (tmp_path / "left").rmdir()
         (tmp_path / "kept").rmdir()
         assert await hears(told, tmp_path / "kept")

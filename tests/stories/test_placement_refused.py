@@ -54,7 +54,7 @@ def story(told: Callable[[], Awaitable[None]]) -> None:
 
 def tried_again(shop: WorkerDriver) -> None:
     """As after a remount, or ten minutes."""
-    shop.context.preflight.forget()
+    shop.context.preflight.invalidate_all()
     renaming.forget_methods()
 
 
@@ -332,7 +332,7 @@ def test_a_trial_counts_for_ten_minutes_until_a_remount_or_a_failure_there(tmp_p
             assert [await tries(), await tries()] == [3, 3]
             (job_id,) = await shop.drop("ep1.wav")
             job = replace(await shop.job(job_id), inbox=str(other))
-            preflight.doubt(job)
+            preflight.invalidate(job)
             assert [await tries(), await tries()] == [4, 4]
             await shop.rest()
 

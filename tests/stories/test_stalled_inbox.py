@@ -91,7 +91,7 @@ def test_an_inbox_that_never_answered_is_told_and_its_look_is_not_begun_again(tm
 
     async def story() -> None:
         with own_disks(doubt_seconds=0.02, answer_seconds=0.05, ask=lambda _: answers.wait()) as disks:
-            held_up = [disks.on(str(place.folder), answers.wait) for _ in range(4)]
+            held_up = [disks.run(str(place.folder), answers.wait) for _ in range(4)]
             given_up = asyncio.gather(*held_up, return_exceptions=True)
             try:
                 async with running(place, disks):

@@ -16,7 +16,7 @@ async def held_before_the_charge(job: Job, numbers: tuple[int, ...], context: St
             return held
         await context.preflight.check(job)
     except (FolderUnavailableError, DiskFullError) as error:
-        context.preflight.doubt(job)
+        context.preflight.invalidate(job)
         reason = f"{told(error)} Nothing was charged{' for the tasks that wait' if job.paid else ''}."
         return Held(hold_for(error), reason, tasks=numbers if job.paid else ())
     return None

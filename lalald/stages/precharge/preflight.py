@@ -124,15 +124,15 @@ class Preflight:
 
     async def check(self, job: Job) -> None:
         """Raises FolderPermissionError, FolderUnavailableError, DiskFullError, FileError where the job must not be charged."""
-        for look, what in [*self.of_outbox(job), *self.of_source(job)]:
+        for look, what in [*self.outbox_checks(job), *self.source_checks(job)]:
             await look(what)
 
-    def of_outbox(self, job: Job) -> list[Need]:
+    def outbox_checks(self, job: Job) -> list[Need]:
         """What shows that results can be put where this job's will go."""
         outbox, overwrites = job.handling.outbox, job.handling.on_conflict == "overwrite"
         return [(self.attempt, PlacementTrial(outbox, folder, overwrites)) for folder in sorted(_result_folders(job))]
 
-    def of_source(self, job: Job) -> list[Need]:
+    def source_checks(self, job: Job) -> list[Need]:
         """What shows that the job's source can be moved or deleted, as the rule says; where it is kept, nothing is asked."""
         if not leaves_its_place(job):
             return []
@@ -149,14 +149,14 @@ class Preflight:
 
     async def _check_source(self, source: tuple[str, str]) -> None:
         folder, path = source
-        await self._disks.on(folder, _check_may_take, path, folder)
+        await self._disks.run(folder, _check_may_take, path, folder)
 
     async def attempt(self, trial: Trial) -> None:
         """Tries it, unless it succeeded a short time ago. Raises FileError."""
         if self._counts(trial):
             return
         try:
-            await self._disks.look(trial.folders, trial)
+            await self._disks.run_shared(trial.folders, trial)
         except FileError:
             self._succeeded.pop(trial, None)
             raise
@@ -176,14 +176,14 @@ class Preflight:
             self._succeeded[trial] = replace(before, table=table)
         return True
 
-    def doubt(self, job: Job) -> None:
+    def invalidate(self, job: Job) -> None:
         """Something failed in one of the job's folders: what was tried there is tried again before the next charge."""
         failed = {job.handling.outbox, job.inbox, source_folder(job)}
         self._succeeded = {
             trial: success for trial, success in self._succeeded.items() if failed.isdisjoint(trial.folders)
         }
 
-    def forget(self) -> None:
+    def invalidate_all(self) -> None:
         """Somebody says that something has changed."""
         self._succeeded.clear()
         renaming.forget_methods()

@@ -24,7 +24,7 @@ async def skip(job: Job, context: StageContext) -> Advance | None:
         return None
     try:
         await context.folders.check(job.handling.outbox, fresh_seconds=_FRESH_SECONDS)
-        all_names_exist = await context.disks.on(job.handling.outbox, outbox.all_names_exist, expected)
+        all_names_exist = await context.disks.run(job.handling.outbox, outbox.all_names_exist, expected)
     except FileError:
         return None  # before anything is charged the outbox is asked for again
     return (

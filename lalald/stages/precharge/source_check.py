@@ -29,7 +29,7 @@ async def changed(job: Job, context: StageContext) -> str | None:
 
     Raises FolderUnavailableError where its folder is away.
     """
-    reason = await context.disks.on(source_folder(job), look, job)
+    reason = await context.disks.run(source_folder(job), look, job)
     if reason is not None:
         await check_its_folder(job, context)
     return reason
@@ -46,7 +46,7 @@ async def check_its_folder(job: Job, context: StageContext) -> None:
 async def check_inbox(inbox: str, context: StageContext) -> None:
     """Raises FolderUnavailableError where another folder stands at the inbox's path, such as the mount point beneath it."""
     expected = await context.store.run(lambda store: store.inbox_marker(inbox))
-    await context.disks.look(inbox, _check_inbox, expected)
+    await context.disks.run_shared(inbox, _check_inbox, expected)
 
 
 def _check_inbox(inbox: str, expected: str | None) -> None:

@@ -35,7 +35,7 @@ async def outcome_of(job: Job, running: Awaitable[Outcome], context: StageContex
     except LicenseRefusedError as error:
         return await _license(job, error, holds)
     except FileError as error:
-        context.preflight.doubt(job)
+        context.preflight.invalidate(job)
         return _in_the_way(job, error)
     except LinkRefusedError as error:
         return Held(Hold.LINK, link_hold_reason(job, error))

@@ -27,7 +27,7 @@ class Guard:
     ) -> None:
         self._context = context
         self._told = set_aside
-        self.faults = InternalFaults(context.clock, context.log, jitter, context.moved.set)
+        self.faults = InternalFaults(context.clock, context.log, jitter, context.changed.set)
 
     async def outcome(self, step: str, job: Job, running: Awaitable[Outcome], holds: Holds) -> Outcome:
         """What a stage returned, or what its error means for this job, foreseen or not."""
@@ -92,7 +92,7 @@ class Guard:
                 "job.not_set_aside", job=job.id, path=job.path, reason=described(fault), exc_info=fault
             )
             return
-        self._context.moved.set()
+        self._context.changed.set()
         if is_failed and written:
             self._context.log.error("job.failed", job=job.id, path=job.path, stage=str(job.stage), reason=error)
             self._context.budget.release_reservation(job.id)

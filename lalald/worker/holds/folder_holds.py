@@ -87,7 +87,7 @@ class FolderProbe:
     async def release_where_folders_are_back(self) -> None:
         """A job goes on once all that it needs is there; while one thing of it has failed and is not due, nothing is probed for it."""
         (jobs, twins), full = await self._context.store.run(_held_for_folders)
-        away: set[Need] = {(self._context.folders.check, folder) for folder in self._context.folders.away}
+        away: set[Need] = {(self._context.folders.check, folder) for folder in self._context.folders.unavailable}
 
         async def needs_of_one(job: Job) -> set[Need]:
             return self._needs(job, twins.get(job.twin_id or 0))
@@ -157,20 +157,20 @@ class FolderProbe:
             case Stage.UPLOAD:
                 return {*file, *results}
             case Stage.SPLIT:
-                return {*file, *outbox, *preflight.of_outbox(job), *preflight.of_source(job)}
+                return {*file, *outbox, *preflight.outbox_checks(job), *preflight.source_checks(job)}
             case Stage.ARCHIVE if job.handling.on_success == "keep":
                 return {inbox}
             case Stage.ARCHIVE:
-                return {inbox, *preflight.of_source(job)}
+                return {inbox, *preflight.source_checks(job)}
             case _:
-                return {*outbox, *preflight.of_outbox(job), *results}
+                return {*outbox, *preflight.outbox_checks(job), *results}
 
     async def _check_inbox(self, inbox: str) -> None:
         await check_inbox(inbox, self._context)
 
     async def _check_reachable(self, source: tuple[str, str]) -> None:
         folder, path = source
-        await self._context.disks.on(folder, check_reachable, path, folder)
+        await self._context.disks.run(folder, check_reachable, path, folder)
 
     async def _release_where_there_is_room(self, folder: str, jobs: list[Job]) -> None:
         left: dict[int, int] = {}  # bytes by device: what one job is let go for, no other is
@@ -200,7 +200,7 @@ class FolderProbe:
         needed: Counter[int] = Counter()
         try:
             for place, count in places.items():
-                device, free = await self._context.disks.on(root, room_at, place, root)
+                device, free = await self._context.disks.run(root, room_at, place, root)
                 left.setdefault(device, free)
                 needed[device] += count
         except FileError:

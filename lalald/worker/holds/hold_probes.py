@@ -51,7 +51,7 @@ class Holds:
     def look_at_folders_now(self) -> None:
         """Somebody says that a folder is right."""
         self.trials.forget()
-        self._context.preflight.forget()
+        self._context.preflight.invalidate_all()
         self.folders.schedule.hurry()
         self._probed_at = float("-inf")
         self.look_soon()
@@ -85,12 +85,12 @@ class Holds:
 
     def _mounts_changed(self) -> None:
         """What was mounted or unmounted may be what is waited for; where nothing is, nobody wakes up."""
-        if self.folders.schedule.next_at() < float("inf") or self._context.folders.away:
+        if self.folders.schedule.next_at() < float("inf") or self._context.folders.unavailable:
             self.look_at_folders_now()
 
     def _waits_for_something(self, held: dict[Hold, int]) -> bool:
         is_held = any(hold in held for hold in _PROBED)
-        return is_held or not self.license.is_settled or bool(self._context.folders.away)
+        return is_held or not self.license.is_settled or bool(self._context.folders.unavailable)
 
     def _next_probe_at(self, held: dict[Hold, int]) -> float:
         moments = [self.folders.schedule.next_at(), self._probed_at + LONGEST_PAUSE_SECONDS]

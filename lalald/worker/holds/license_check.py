@@ -61,7 +61,7 @@ class KeyReader:
         if not folders:
             return find_license_key(config, self._environ)
         try:
-            return await self._disks.on(folders, find_license_key, config, self._environ)
+            return await self._disks.run(folders, find_license_key, config, self._environ)
         except FolderUnavailableError as error:
             return FoundKey(None, problem=f"the license key cannot be read: {error}", hint=error.hint)
 
@@ -152,7 +152,7 @@ class LicenseCheck:
             if self.unanswered is None:
                 self._context.log.warning("service.down", reason=str(error))
             self.unanswered = str(error)
-            self._context.moved.set()
+            self._context.changed.set()
             return
         self.unanswered = None
         self._is_unconfirmed = False
@@ -160,7 +160,7 @@ class LicenseCheck:
         now = self._context.clock.now()
         count = await self._context.store.run(lambda store: store.release_all(Hold.LICENSE, now))
         self._context.log.info("license.accepted", released_jobs=count)
-        self._context.moved.set()
+        self._context.changed.set()
         self._wake_worker()
 
     async def _doubt(self) -> None:
@@ -182,7 +182,7 @@ class LicenseCheck:
         if trouble == self.trouble:
             return
         self.trouble = trouble
-        self._context.moved.set()
+        self._context.changed.set()
         self._wake_probe()
         now = self._context.clock.now()
         await self._context.store.run(lambda store: _note(store, trouble, now))
