@@ -61,6 +61,14 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
                 "With --once the exit code is 0 if all went well, 1 if something failed or is held.",
             ),
             Verb(
+                "web",
+                "lalald.commands.web",
+                "Print a link that logs in to the page, or run the page alone.",
+                _NOTHING,
+                ("lalald web --link", "lalald web"),
+                "The daemon runs the page when `web.listen` is set. A link works once, within 5 minutes.",
+            ),
+            Verb(
                 "demo",
                 "lalald.commands.demo",
                 "Show lalald at work on a sandbox, without a key.",

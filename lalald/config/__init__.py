@@ -12,9 +12,9 @@ from lalald.config.paths import find
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lalald.config.model import Config, Inbox, Log, Minutes, Rule, TaskSpec, Transfers
+    from lalald.config.model import Config, Inbox, Log, Minutes, Rule, TaskSpec, Transfers, Web
 
-__all__ = ["Config", "Inbox", "Log", "Minutes", "Rule", "TaskSpec", "Transfers", "check_folders", "find", "load"]
+__all__ = ["Config", "Inbox", "Log", "Minutes", "Rule", "TaskSpec", "Transfers", "Web", "check_folders", "find", "load"]
 
 
 def __getattr__(name: str) -> object:

@@ -59,6 +59,31 @@ class Minutes(Section):
     per_day: Limit | None = Field(default=None, description="Minutes that may be spent in a day; null: no limit.")
 
 
+class Web(Section):
+    listen: Text | None = Field(
+        default=None,
+        description="Where the page is: 127.0.0.1:8910, 0.0.0.0:8910, [::]:8910 or unix:/run/lalald/web.sock; null: no page."
+        " LALALD_WEB_LISTEN overrides it.",
+    )
+    auth: Annotated[model.WebAuth, *value_types.one_of(model.WebAuth, "auth")] = Field(
+        default="password", description="password; none: for a proxy that asks for one, on a network of its own."
+    )
+    password_file: Text | None = Field(
+        default=None,
+        description="File with the page's password, 10 characters or more. Also: LALALD_WEB_PASSWORD, LALALD_WEB_PASSWORD_FILE.",
+    )
+    read_token_file: Text | None = Field(
+        default=None,
+        description="File with a second secret that can only read: metrics and api/status, for dashboards.",
+    )
+    trusted_proxies: Texts = Field(
+        default=(),
+        description="Networks whose X-Forwarded-* headers give client address, scheme and host: 172.16.0.0/12.",
+    )
+    hosts: Texts = Field(default=(), description="More names that the page may be called by: music.example.org.")
+    uploads: Flag = Field(default=True, description="Whether files can be put into an inbox by the page.")
+
+
 class Task(Section):
     name: Text | None = Field(default=None, description="What {task} becomes in `output`; default: the task's number.")
     mode: Text | None = Field(default=None, description="One of the service's ways to work.")
@@ -169,4 +194,5 @@ class File(Section):
     history: Duration = Field(
         default=90 * model.DAY_SECONDS, description="How long the details of ended jobs are kept."
     )
+    web: Web = Field(default_factory=Web, description="The page in the browser.")
     inboxes: list[Inbox] | None = Field(default=None, description="The watched folders.")

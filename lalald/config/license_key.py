@@ -156,12 +156,17 @@ def _blank(source: _Source, text: str) -> FoundKey | None:
     return FoundKey(None, problem=f"{_NONE}: {source.place} {what}", hint="Put the key alone on one line there.")
 
 
+def is_placeholder(text: str) -> bool:
+    """Whether a text stands where a secret should be put."""
+    return _PLACEHOLDER.fullmatch(text) is not None
+
+
 def _key(source: _Source, text: str) -> LicenseKey | None:
     """Quotes around a key, as `docker run --env-file` leaves them, are no part of it."""
     key = text
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
         key = text[1:-1].strip()
-    if not key or _PLACEHOLDER.fullmatch(key):
+    if not key or is_placeholder(key):
         return None
     if reason := _why_no_key(key):
         hint = "put the key alone on one line"

@@ -24,6 +24,7 @@ OVERRIDES: Mapping[str, tuple[str, ...]] = {
     "LALALD_STATE_DIR": ("state_dir",),
     "LALALD_LOG_LEVEL": ("log", "level"),
     "LALALD_LOG_FORMAT": ("log", "format"),
+    "LALALD_WEB_LISTEN": ("web", "listen"),
 }
 
 

@@ -18,6 +18,7 @@ OnFailure = Literal["move", "keep"]
 Types = Literal["media", "any"]
 OnConflict = Literal["rename", "overwrite", "skip"]
 Duplicates = Literal["reuse", "hold", "process"]
+WebAuth = Literal["password", "none"]
 
 DEFAULT_API_URL = "https://www.lalal.ai"
 DEFAULT_OUTPUT = "{dir}/{name}/{label}.{ext}"
@@ -48,6 +49,19 @@ class Minutes:
     reserve: float = 0.0
     per_file: float | None = None
     per_day: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """The page. `listen`: `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`; None: there is no page."""
+
+    listen: str | None = None
+    auth: WebAuth = "password"
+    password_file: Path | None = None
+    read_token_file: Path | None = None
+    trusted_proxies: tuple[str, ...] = ()  # networks, such as 172.16.0.0/12
+    hosts: tuple[str, ...] = ()
+    uploads: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +135,7 @@ class Config:
     minutes: Minutes = Minutes()
     on_lost_task: OnLostTask = "hold"
     history: float = 90 * DAY_SECONDS
+    web: Web = Web()
     warnings: tuple[str, ...] = field(default=(), compare=False)
     lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
 

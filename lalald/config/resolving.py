@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lalald.config import file_schema, model
-from lalald.config.checks import consistency, path_overlap
+from lalald.config.checks import consistency, path_overlap, web_section
 from lalald.config.checks.pattern_advice import Context
 from lalald.config.checks.real_paths import RealPaths
 from lalald.config.diagnostics import Findings, Where
@@ -67,6 +68,7 @@ def resolved(file: file_schema.File, reading: Reading) -> Resolved:
         "log": model.Log(**dict(file.log)),
         "transfers": model.Transfers(**dict(file.transfers)),
         "minutes": model.Minutes(**dict(file.minutes)),
+        "web": web_section.web(file.web, findings, partial(_named_file, reading)),
         **{name: getattr(file, name) for name in ("checks_per_minute", "on_lost_task", "history")},
     }
     consistency.check_pace(file.checks_per_minute, findings)
@@ -77,6 +79,10 @@ def resolved(file: file_schema.File, reading: Reading) -> Resolved:
     if state_dir is not None and not findings.mistakes:
         config = model.Config(path=reading.path, state_dir=state_dir, inboxes=tuple(filter(None, inboxes)), **facts)
     return Resolved(config, folders, state_dir, key_file)
+
+
+def _named_file(reading: Reading, where: Where, text: str | None) -> Path | None:
+    return None if text is None else reading.folder(where, text, reading.path.parent, "")
 
 
 def _state_dir(file: file_schema.File, reading: Reading) -> Path | None:

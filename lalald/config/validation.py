@@ -126,6 +126,7 @@ _PLACES: dict[str, Where] = {
     "`log`": ("log",),
     "`transfers`": ("transfers",),
     "`minutes`": ("minutes",),
+    "`web`": ("web",),
     "an inbox": ("inboxes",),
     "a rule": ("inboxes", "rules"),
     "a task": ("inboxes", "rules", "tasks"),

@@ -71,12 +71,19 @@ class Overview:
         return needs_attention.found(self)
 
 
-def gather(state_dir: Path, configured: Folders | None, mistake: str | None, now: float) -> Overview:
+def gather(
+    state_dir: Path,
+    configured: Folders | None,
+    mistake: str | None,
+    now: float,
+    said: socket_server.Report | None = None,
+) -> Overview:
     """Asks the store and the daemon. `configured`: the folders of the configuration, None where it cannot be read.
+    `said`: what the daemon has said just now; else it is asked.
 
     Raises StoreError where the state folder cannot be read.
     """
-    said = socket_server.report(state_dir, _PING_SECONDS)
+    said = said or socket_server.report(state_dir, _PING_SECONDS)
     told = [Attention(*item) for item in said.items]
     with Reports.open(state_dir) as reports:
         seen = reports.folders()

@@ -68,12 +68,12 @@ class Charges:
             PeriodSum(period, _name(inbox), rule, minutes, charges) for period, inbox, rule, minutes, charges in rows
         ]
 
-    def since(self, since: float) -> Iterator[ChargeReport]:
-        """Each of them, oldest first."""
+    def since(self, since: float, newest: int | None = None) -> Iterator[ChargeReport]:
+        """Each of them, or the `newest`, oldest first."""
         rows = self.connection.execute(
-            "SELECT task_id, job_id, task_number, inbox, path, rule, mode, minutes, at FROM charges"
-            " WHERE at >= ? ORDER BY at, job_id, task_number",
-            (since,),
+            "SELECT * FROM (SELECT task_id, job_id, task_number, inbox, path, rule, mode, minutes, at FROM charges"
+            " WHERE at >= ? ORDER BY at DESC, job_id DESC, task_number DESC LIMIT ?) ORDER BY at, job_id, task_number",
+            (since, -1 if newest is None else newest),
         )
         for task_id, job_id, task, inbox, path, *rest in rows:
             yield ChargeReport(task_id, job_id, task, _name(inbox), name_from(path), *rest)

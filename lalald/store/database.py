@@ -333,11 +333,45 @@ CREATE TABLE unreadable_jobs (  -- a value in one of their rows means nothing to
 );
 """
 
+# What the page keeps: links that log in once, sessions that were logged out, uploads that are not complete, and what its buttons asked for.
+_PAGE = """
+CREATE TABLE login_links (token_sha256 TEXT PRIMARY KEY, expires_at REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE ended_sessions (key TEXT PRIMARY KEY, expires_at REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE uploads (
+    id TEXT PRIMARY KEY,
+    inbox TEXT NOT NULL,         -- a BLOB where the name is not UTF-8, as is the path within it
+    path TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    offset INTEGER NOT NULL,     -- so many bytes are durable
+    inode INTEGER NOT NULL,      -- of the part
+    fingerprint TEXT NOT NULL,   -- by which the client knows its file again
+    created_at REAL NOT NULL,
+    touched_at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX uploads_path ON uploads (inbox, path);
+CREATE TABLE asked_actions (     -- a key acts once; kept for a day
+    key TEXT NOT NULL,
+    place INTEGER NOT NULL,
+    job_id INTEGER NOT NULL,
+    action TEXT NOT NULL,        -- release retry redo
+    body_sha256 TEXT NOT NULL,
+    is_accepted INTEGER NOT NULL,
+    code TEXT NOT NULL,          -- asked, until the daemon has acted; then done, or why not
+    message TEXT NOT NULL,
+    new_job INTEGER,             -- of a redo
+    asked_at REAL NOT NULL,
+    acted_at REAL,
+    PRIMARY KEY (key, place)
+) WITHOUT ROWID;
+CREATE INDEX asked_actions_acted ON asked_actions (acted_at) WHERE acted_at IS NOT NULL;
+ALTER TABLE requests ADD COLUMN seen TEXT;  -- JSON: what the person who left it was shown, as in jobs.request_seen
+"""
+
 # The n-th brings version n to n + 1; none is ever edited once released.
 MIGRATIONS: tuple[str, ...] = (
     _FIRST, _OUTBOXES, _FOLDERS, _MINUTES, _UNFILED, _CONSENTS, _LENGTHS, _COMPLETENESS, _PAID_BY,
     _NO_FIGURES, _INBOX_FOLDERS, _BREAKERS, _CHARGED_RULES, _SET_ASIDE_FILES, _FAILURE_KINDS, _SKIP_REASONS,
-    _TIMES, _LICENSE_HOLDS, _CODES, _UNREADABLE_JOBS,
+    _TIMES, _LICENSE_HOLDS, _CODES, _UNREADABLE_JOBS, _PAGE,
 )  # fmt: skip
 VERSION = len(MIGRATIONS)
 

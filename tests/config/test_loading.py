@@ -112,6 +112,8 @@ def test_every_written_key_reaches_the_configuration(tmp_path: Path) -> None:
         "rule.output": "{name}/{label}.{ext}", "rule.on_conflict": "skip", "rule.duplicates": "hold", "rule.tracks": ["stem"],
         "rule.labels": {"voice": "v"}, "rule.delete": False, "rule.manifest": True, "rule.unchecked": True,
         "rule.tasks": [{"name": "t", "mode": "demuser", "presets": {"encoder_format": "mp3"}}],
+        "web.listen": "127.0.0.1:8910", "web.auth": "none", "web.password_file": "/p", "web.read_token_file": "/t",
+        "web.trusted_proxies": ["10.0.0.0/8"], "web.hosts": ["music.example.org"], "web.uploads": False,
     }  # fmt: skip
     sections = (
         file_schema.File,
@@ -120,10 +122,11 @@ def test_every_written_key_reaches_the_configuration(tmp_path: Path) -> None:
         file_schema.Minutes,
         file_schema.Inbox,
         file_schema.Rule,
+        file_schema.Web,
     )
-    titles = ("", "log.", "transfers.", "minutes.", "inbox.", "rule.")
+    titles = ("", "log.", "transfers.", "minutes.", "inbox.", "rule.", "web.")
     keys = {title + key for title, section in zip(titles, sections, strict=True) for key in section.model_fields}
-    assert keys - {"log", "transfers", "minutes", "inboxes", "inbox.rules"} == set(changed)
+    assert keys - {"log", "transfers", "minutes", "web", "inboxes", "inbox.rules"} == set(changed)
     before = loaded(tmp_path, ONE_RULE)
     for key, value in changed.items():
         assert loaded(tmp_path, yaml.safe_dump(_with(key, value))) != before, key

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping
 from typing import Any
 
 from lalald.errors import LalaldError
+from lalald.reports.json_text import as_json
 
-_PLACES = 3
-
-
-def as_json(facts: Any, indent: int | None = 2) -> str:
-    """Bytes of a name that are not UTF-8 become lone surrogates, `\\udcXX` for the byte XX."""
-    return json.dumps(_rounded(facts), indent=indent)
+__all__ = ["as_json", "error_facts", "show_json"]
 
 
 def show_json(facts: Any) -> None:
@@ -25,14 +18,3 @@ def show_json(facts: Any) -> None:
 def error_facts(error: LalaldError) -> dict[str, str | None]:
     """What `--json` prints in place of an answer."""
     return {"error": str(error), "hint": error.hint or None}
-
-
-def _rounded(value: Any) -> Any:
-    """The same facts with every number rounded; one that JSON cannot express is null."""
-    if isinstance(value, float):
-        return round(value, _PLACES) + 0.0 if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _rounded(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_rounded(one) for one in value]
-    return value

@@ -1,0 +1,70 @@
+"""The `web` block: addresses, networks and names that can be what they are meant to be. Whether the page can run is found out later."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from ipaddress import ip_network
+from pathlib import Path
+
+from lalald.config import file_schema, model
+from lalald.config.diagnostics import Findings, Where
+from lalald.config.page.listen_address import parse_listen
+
+PathAt = Callable[[Where, str | None], Path | None]
+
+_WHERE: Where = ("web",)
+_NAME = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_])?\.?", re.IGNORECASE)
+
+
+def web(section: file_schema.Web, findings: Findings, path_at: PathAt) -> model.Web:
+    """The block with its defaults, and mistakes for what cannot be."""
+    listen = _listen(section.listen, findings)
+    for place, text in enumerate(section.trusted_proxies):
+        _check_network(text, (*_WHERE, "trusted_proxies", place), findings)
+    for place, text in enumerate(section.hosts):
+        _check_host(text, (*_WHERE, "hosts", place), findings)
+    if section.auth == "none" and listen is not None and _is_open(listen):
+        findings.warn(
+            (*_WHERE, "auth"),
+            "everybody who can reach this address can spend minutes: `none` is for a proxy that asks for a password,"
+            " on a unix socket or a network of its own",
+        )
+    return model.Web(
+        listen=listen,
+        auth=section.auth,
+        password_file=path_at((*_WHERE, "password_file"), section.password_file),
+        read_token_file=path_at((*_WHERE, "read_token_file"), section.read_token_file),
+        trusted_proxies=tuple(section.trusted_proxies),
+        hosts=tuple(section.hosts),
+        uploads=section.uploads,
+    )
+
+
+def _listen(text: str | None, findings: Findings) -> str | None:
+    if text is None:
+        return None
+    try:
+        return str(parse_listen(text))
+    except ValueError as error:
+        findings.mistake((*_WHERE, "listen"), str(error))
+        return None
+
+
+def _is_open(listen: str) -> bool:
+    address = parse_listen(listen)
+    return not address.is_unix
+
+
+def _check_network(text: str, where: Where, findings: Findings) -> None:
+    try:
+        ip_network(text)
+    except ValueError:
+        findings.mistake(where, f'expected an address or a network such as 172.16.0.0/12, got "{text}"')
+
+
+def _check_host(text: str, where: Where, findings: Findings) -> None:
+    if "://" in text or "/" in text or ":" in text:
+        findings.mistake(where, f'expected a name alone, without scheme, port or path, got "{text}"')
+    elif not _NAME.fullmatch(text):
+        findings.mistake(where, f'expected a name such as music.example.org, got "{text}"')

@@ -1,0 +1,106 @@
+"""What pressed buttons asked for, and what the daemon made of it. Each key acts once, and is kept for a day."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lalald.store.queries import Reports
+from lalald.store.request_writer import Requests
+
+KEPT_SECONDS = 86400.0
+ASKED = "asked"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One job of a request. `code`: `asked` until the daemon has acted, then its verdict. `body_sha256`: of the whole request."""
+
+    key: str
+    job_id: int
+    action: str
+    body_sha256: str
+    is_accepted: bool
+    code: str
+    message: str
+    new_job: int | None = None
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "id": self.job_id,
+            "accepted": self.is_accepted,
+            "code": self.code,
+            "message": self.message,
+            "quote": None,
+            "new_job": self.new_job,
+        }
+
+
+_COLUMNS = "key, job_id, action, body_sha256, is_accepted, code, message, new_job"
+
+
+def asked_by(reports: Reports, key: str) -> list[Asked]:
+    """What was asked with a key; empty where it is a new one."""
+    rows = reports.connection.execute(f"SELECT {_COLUMNS} FROM asked_actions WHERE key = ? ORDER BY place", (key,))
+    return [_asked(row) for row in rows]
+
+
+def note_asked(requests: Requests, asked: Iterable[Asked], now: float) -> None:
+    """In the transaction that leaves the requests."""
+    requests.connection.execute("DELETE FROM asked_actions WHERE asked_at < ?", (now - KEPT_SECONDS,))
+    requests.connection.executemany(
+        f"INSERT INTO asked_actions ({_COLUMNS}, place, asked_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                one.key,
+                one.job_id,
+                one.action,
+                one.body_sha256,
+                one.is_accepted,
+                one.code,
+                one.message,
+                one.new_job,
+                place,
+                now,
+            )
+            for place, one in enumerate(asked)
+        ],
+    )
+
+
+def note_acted(
+    connection: sqlite3.Connection,
+    key: str,
+    job_id: int,
+    *,
+    code: str,
+    message: str,
+    now: float,
+    new_job: int | None = None,
+) -> None:
+    """The daemon's verdict, in the transaction of what it did. One that it has given stays."""
+    connection.execute(
+        "UPDATE asked_actions SET code = ?, message = ?, is_accepted = ?, new_job = ?, acted_at = ?"
+        " WHERE key = ? AND job_id = ? AND code = ?",
+        (code, message, code == "done", new_job, now, key, job_id, ASKED),
+    )
+
+
+def acted_since(reports: Reports, since: float) -> tuple[dict[str, Sequence[dict[str, Any]]], float]:
+    """Verdicts since that moment by key, and the moment up to which they were read."""
+    rows = reports.connection.execute(
+        f"SELECT {_COLUMNS}, acted_at FROM asked_actions WHERE acted_at > ? ORDER BY acted_at", (since,)
+    ).fetchall()
+    found: dict[str, list[dict[str, Any]]] = {}
+    for *columns, acted_at in rows:
+        one = _asked(columns)
+        found.setdefault(one.key, []).append(one.facts())
+        since = max(since, acted_at)
+    return dict(found), since
+
+
+def _asked(row: Sequence[Any]) -> Asked:
+    key, job_id, action, body_sha256, is_accepted, code, message, new_job = row
+    return Asked(key, job_id, action, body_sha256, bool(is_accepted), code, message, new_job)

@@ -1,0 +1,110 @@
+"""A job as the page shows it: the command line's object, and what its buttons and player need."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
+from typing import Any
+
+from lalald.jobs.failure_advice import what_to_do
+from lalald.jobs.job import Job, Request, Stage, State, Task
+from lalald.jobs.job_results import results_folder
+from lalald.jobs.job_warnings import warnings_of
+from lalald.reports.formatting import iso
+from lalald.reports.hold_advice import to_do
+from lalald.reports.job_json import job_facts, tracks
+from lalald.store.queries import Charge, JobReport
+from lalald.store.request_writer import FITTING
+from lalald.web.files.content_types import content_type, is_playable
+
+REDO = "redo"
+_ENDED = frozenset({State.DONE, State.FAILED, State.CANCELLED})
+_RESULTS_KEPT_SECONDS = 24 * 3600.0  # by the service, from the task's start
+
+
+def job_object(report: JobReport, now: float) -> dict[str, Any]:
+    """The same keys as `lalald jobs --json`, and a few more."""
+    job = report.job
+    return {
+        **job_facts(report),
+        "hold_source": job.hold_source and str(job.hold_source),
+        "rate": report.rate,
+        "seconds_left": report.seconds_left(now),
+        "folder": results_folder(job),
+        "results_expire_at": iso(_results_expire_at(job)),
+        "actions": actions(job),
+    }
+
+
+def actions(job: Job) -> dict[str, bool]:
+    """Which buttons it has. One that is asked for something already has none."""
+    is_free = job.request is None
+    fitting = {str(request): is_free and job.state in states for request, states in FITTING.items()}
+    return {**{str(request): fitting[str(request)] for request in Request}, REDO: is_free and job.state in _ENDED}
+
+
+def details(report: JobReport, charges: Sequence[Charge], now: float) -> dict[str, Any]:
+    """What is known of the job without a look at its files or rules."""
+    job = report.job
+    return {
+        **job_object(report, now),
+        "steps": steps(job),
+        "charges": [{**charge._asdict(), "at": iso(charge.at)} for charge in charges],
+        "to_do": _to_do(job),
+        "warnings": [f"{warning[:1].upper()}{warning[1:]}." for warning in warnings_of(job)],
+    }
+
+
+def steps(job: Job) -> list[dict[str, Any]]:
+    """What happened when, in the order of time; the steps of earlier tries are not kept."""
+    known = [
+        ("dropped", job.created_at, None),
+        ("uploaded", job.uploaded_at, None),
+        *(("started", task.started_at, task.title) for task in job.tasks),
+        ("delivered", job.delivered_at, None),
+        ("deleted", job.source_deleted_at, None),
+        ("finished", job.finished_at, None) if job.finished_at is not None else ("changed", job.updated_at, None),
+    ]
+    listed = sorted(((name, at, task) for name, at, task in known if at is not None), key=itemgetter(1))
+    return [{"step": name, "at": iso(at), "task": task} for name, at, task in listed]
+
+
+def track_objects(job: Job) -> list[dict[str, Any]]:
+    """The delivered tracks. Their numbers count all tracks of the job, from 1."""
+    found = []
+    for number, (task, track) in enumerate(tracks(job), start=1):
+        if track.delivered and track.path:
+            name = os.path.basename(track.path)
+            found.append(
+                {
+                    "number": number,
+                    "label": track.label,
+                    "type": track.type,
+                    "task": task.number,
+                    "name": name,
+                    "size": track.size,
+                    "content_type": content_type(name),
+                    "playable": is_playable(name),
+                    "url": f"api/jobs/{job.id}/tracks/{number}",
+                }
+            )
+    return found
+
+
+def _to_do(job: Job) -> str | None:
+    if job.state is State.HELD:
+        return to_do(job)
+    return what_to_do(job) if job.state is State.FAILED else None
+
+
+def _results_expire_at(job: Job) -> float | None:
+    """When the first of its paid results is lost that is not in the outbox yet."""
+    return min(_expiries(job.tasks), default=None) if job.state is not State.DONE else None
+
+
+def _expiries(tasks: Sequence[Task]) -> Iterator[float]:
+    for task in tasks:
+        is_fetched = task.stage is Stage.DONE or task.task_id is None or task.paid_by is not None
+        if not is_fetched and task.started_at is not None and (task.error is None or task.has_results):
+            yield task.started_at + _RESULTS_KEPT_SECONDS

@@ -1,0 +1,131 @@
+"""What the page reads: status, jobs, history, and the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from lalald.errors import LalaldError
+from lalald.jobs.job import Hold
+from lalald.reports.formatting import iso
+from lalald.reports.history.charge_history import gather as gather_history
+from lalald.store.page.job_list import STATES, JobFilter, newest_jobs
+from lalald.store.queries import Charge, JobReport, Reports
+from lalald.web import config_view, parameters
+from lalald.web.job_view import details, job_object, track_objects
+from lalald.web.page import Page
+from lalald.web.responses import json_answer, not_found, refusal_of
+
+_JOBS_A_PAGE = 50
+_MOST_JOBS_A_PAGE = 200
+_FILES_A_PAGE = 200
+_MOST_CHARGES = 200
+
+
+class ReadRoutes:
+    """GET and HEAD only: they change nothing."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/api/status", self.status),
+            Route("/api/jobs", self.jobs),
+            Route("/api/jobs/{job_id}", self.job),
+            Route("/api/history", self.history),
+            Route("/api/skipped", self.skipped),
+            Route("/api/config", self.config),
+        ]
+
+    async def status(self, _request: Request) -> Response:
+        return json_answer(await self._page.store.ask(self._page.status))
+
+    async def jobs(self, request: Request) -> Response:
+        limit = parameters.number(request, "limit", _JOBS_A_PAGE, least=1, most=_MOST_JOBS_A_PAGE) or _JOBS_A_PAGE
+        before = parameters.number(request, "before", None)
+        chosen, now = _filter(request), self._page.now()
+
+        def page(reports: Reports) -> dict[str, Any]:
+            found = newest_jobs(reports.connection, chosen, before, limit + 1)
+            more = len(found) > limit
+            listed = [job_object(report, now) for report in found[:limit]]
+            return {"jobs": listed, "next_before": listed[-1]["id"] if more else None}
+
+        return json_answer(await self._page.store.ask(page))
+
+    async def job(self, request: Request) -> Response:
+        facts = await self.job_facts(parameters.job_number(request))
+        if facts is None:
+            raise not_found("There is no such job.")
+        return json_answer(facts)
+
+    async def job_facts(self, job_id: int) -> dict[str, Any] | None:
+        """Everything about a job; None where there is none."""
+        found = await self._page.store.ask(_job_and_charges, job_id)
+        if found is None:
+            return None
+        report, charges = found
+        facts = details(report, charges, self._page.now())
+        return {**facts, "media": {"tracks": track_objects(report.job), "zip": None, "zip_size": None, "source": None}}
+
+    async def history(self, request: Request) -> Response:
+        by_month = parameters.one_of(request, "by", ("month", "day"), "month") == "month"
+        now = self._page.now()
+
+        def gathered(reports: Reports) -> dict[str, Any]:
+            return gather_history(reports, now, by_month=by_month, newest=_MOST_CHARGES).facts()
+
+        return json_answer(await self._page.store.ask(gathered))
+
+    async def skipped(self, request: Request) -> Response:
+        inbox = parameters.required(request, "inbox")
+        if self._page.inbox(inbox) is None:
+            raise not_found("There is no such inbox.")
+        limit = parameters.number(request, "limit", _FILES_A_PAGE, least=1, most=_FILES_A_PAGE) or _FILES_A_PAGE
+        after = parameters.text(request, "after") or ""
+        return json_answer(await self._page.store.ask(_skipped, inbox, after, limit))
+
+    async def config(self, _request: Request) -> Response:
+        return json_answer(config_view.config_object(self._page.settings))
+
+
+def _job_and_charges(reports: Reports, job_id: int) -> tuple[JobReport, Sequence[Charge]] | None:
+    try:
+        report = reports.job(job_id)
+    except LalaldError as error:
+        raise refusal_of(error, 503, "store_unavailable") from error
+    return None if report is None else (report, reports.charges(job_id))
+
+
+def _filter(request: Request) -> JobFilter:
+    hold = parameters.one_of(request, "hold", [str(hold) for hold in Hold])
+    day = parameters.day(request, "day")
+    return JobFilter(
+        states=parameters.some_of(request, "state", STATES),
+        hold=Hold(hold) if hold else None,
+        rule=parameters.text(request, "rule"),
+        inbox=parameters.text(request, "inbox"),
+        text=parameters.text(request, "text") or "",
+        since=day[0] if day else None,
+        until=day[1] if day else None,
+    )
+
+
+def _skipped(reports: Reports, inbox: str, after: str, limit: int) -> dict[str, Any]:
+    found = reports.known_files().left_alone(inbox, after, limit + 1)
+    listed = [
+        {
+            "path": path,
+            "size": known.size,
+            "modified_at": iso(known.mtime_ns / 1e9),
+            "reason": known.note,
+            "code": known.skip_reason and str(known.skip_reason),
+        }
+        for path, known in found[:limit]
+    ]
+    return {"files": listed, "next_after": listed[-1]["path"] if len(found) > limit else None}

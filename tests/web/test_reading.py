@@ -1,0 +1,110 @@
+"""What the page reads is what the command line prints."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.support.page_client import Frames, PageClient
+from tests.support.running import Home, write_wav
+
+
+def test_status_is_that_of_the_command_line(home: Home, client: PageClient) -> None:
+    printed = json.loads(home.command("status", "--json").stdout)
+    assert client.facts("/api/status") == printed
+
+
+def test_a_job_has_the_keys_of_the_command_line_and_its_buttons(home: Home, client: PageClient) -> None:
+    (printed,) = json.loads(home.command("jobs", "--json").stdout)
+    (listed,) = client.facts("/api/jobs")["jobs"]
+    shown = client.facts("/api/jobs/1")
+    for job in (listed, shown):
+        assert {key: job[key] for key in printed} == printed
+        assert job["actions"] == {"retry": False, "release": False, "cancel": False, "redo": True}
+    assert [step["step"] for step in shown["steps"]] == [
+        "dropped",
+        "uploaded",
+        "started",
+        "delivered",
+        "deleted",
+        "finished",
+    ]
+    assert [track["label"] for track in shown["media"]["tracks"]] == ["vocals", "no_vocals"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/jobs/99", "/api/jobs/x", "/api/jobs/0x1", "/api/jobs/" + "9" * 400, "/api/nothing"]
+)
+def test_what_is_not_there_is_an_error_with_a_code(path: str, client: PageClient) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"state": "odd"}, {"hold": "x"}, {"day": "2026-13-45"}, {"day": "now"}, {"limit": "0"}, {"limit": "201"}, {"before": "-1"}],
+)  # fmt: skip
+def test_a_parameter_that_means_nothing_is_refused(parameters: dict[str, str], client: PageClient) -> None:
+    answer = client.get("/api/jobs", params=parameters)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+
+
+def test_jobs_are_paged_and_filtered(home: Home, client: PageClient) -> None:
+    for number, name in enumerate(("Café.wav", "100%.wav", "a_b.wav"), start=1):
+        write_wav(home.inbox / name, seconds=0.2, pitch=300 + number)
+    assert home.command("run", "--once").returncode == 0
+    first = client.facts("/api/jobs", limit=2)
+    rest = client.facts("/api/jobs", limit=2, before=first["next_before"])
+    assert [job["id"] for page in (first, rest) for job in page["jobs"]] == [4, 3, 2, 1]
+    assert rest["next_before"] is None
+
+    def found(**parameters: str) -> list[str]:
+        return sorted(job["path"] for job in client.facts("/api/jobs", **parameters)["jobs"])
+
+    assert found(text="CAFÉ") == ["Café.wav"]
+    assert found(text="%") == ["100%.wav"]
+    assert found(text="_") == ["a_b.wav"]
+    assert found(text="#1") == ["song.wav"]
+    assert found(state="failed,held,running,waiting") == []
+    assert len(found(state="done", rule="stems", inbox=str(home.inbox))) == 4
+    assert found(rule="other") == found(day="2001-01-01") == []
+
+
+def test_history_sums_what_was_charged(home: Home, client: PageClient) -> None:
+    printed = json.loads(home.command("history", "--month", "--json").stdout)
+    assert client.facts("/api/history") == printed
+
+
+def test_the_configuration_is_shown_without_its_secrets(home: Home, client: PageClient) -> None:
+    answer = client.get("/api/config")
+    facts = answer.json()
+    assert (facts["license_key"], facts["web"]["password"]) == ("set", "set")
+    assert facts["inboxes"][0]["rules"][0]["tasks"][0]["mode"] == "stem_separator"
+    for secret in ("a-key", home.variables["LALALD_WEB_PASSWORD"]):
+        assert secret not in answer.text
+
+
+def test_a_stream_begins_with_everything_and_goes_on_with_what_changed(home: Home, client: PageClient) -> None:
+    home.start()
+    with client.stream("GET", "/api/events", params={"job": "1"}) as response:
+        frames = Frames(response)
+        name, snapshot = frames.next()
+        assert (name, snapshot["job"]["id"], snapshot["status"]["jobs"]["done"]) == ("snapshot", 1, 1)
+        write_wav(home.inbox / "second.wav", pitch=500)
+        while True:
+            news = frames.until("status")
+            assert set(news) < set(snapshot["status"])
+            if news.get("jobs", {}).get("done") == 2:
+                break
+
+
+def test_a_session_has_four_streams(client: PageClient) -> None:
+    with (
+        client.stream("GET", "/api/events") as one, client.stream("GET", "/api/events") as two,
+        client.stream("GET", "/api/events") as three, client.stream("GET", "/api/events") as four,
+    ):  # fmt: skip
+        for stream in (one, two, three, four):
+            assert Frames(stream).next()[0] == "snapshot"
+        fifth = client.get("/api/events")
+        assert (fifth.status_code, fifth.json()["code"]) == (429, "too_many_streams")
