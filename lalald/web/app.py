@@ -90,6 +90,7 @@ class Guard:
                 MutableHeaders(scope=message).update(_HEADERS)
             await send(message)
 
+        scope["app"] = self  # starlette's routes raise their errors only where an application answers them
         try:
             self._admit(scope)
             await self._inner(scope, receive, send_with_headers)

@@ -17,6 +17,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from lalald.control.socket_server import Report, report
 from lalald.errors import StoreError
@@ -89,18 +90,10 @@ class StatusStreams:
             )
         if self._status is None:
             self._status = await self._new_status()  # an error of the store is answered as one
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(self._frames(session, job_id), headers=headers, media_type="text/event-stream")
-
-    async def _frames(self, session: str, job_id: int | None) -> AsyncIterator[str]:
         stream = Stream(session)
         self._streams.add(stream)
         self._watch()
-        try:
-            async for frame in self._told(stream, job_id):
-                yield frame
-        finally:
-            self._streams.discard(stream)
+        return _StreamAnswer(self._told(stream, job_id), lambda: self._streams.discard(stream))
 
     async def _told(self, stream: Stream, job_id: int | None) -> AsyncIterator[str]:
         seen = _Seen(self._status or {}, await self._job(job_id), time.time())
@@ -184,6 +177,21 @@ class StatusStreams:
     def _tell_if_new(self, status: dict[str, Any]) -> None:
         if status != self._status:
             self._tell(status)
+
+
+class _StreamAnswer(StreamingResponse):
+    """`ended` is called in any case, though the client may be gone before the first frame."""
+
+    def __init__(self, frames: AsyncIterator[str], ended: Callable[[], None]) -> None:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        super().__init__(frames, headers=headers, media_type="text/event-stream")
+        self._ended = ended
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._ended()
 
 
 @dataclass(slots=True)

@@ -104,7 +104,7 @@ def test_a_session_has_four_streams(client: PageClient) -> None:
         client.stream("GET", "/api/events") as one, client.stream("GET", "/api/events") as two,
         client.stream("GET", "/api/events") as three, client.stream("GET", "/api/events") as four,
     ):  # fmt: skip
-        for stream in (one, two, three, four):
-            assert Frames(stream).next()[0] == "snapshot"
+        streams = [Frames(stream) for stream in (one, two, three, four)]
+        assert [stream.next()[0] for stream in streams] == ["snapshot"] * 4
         fifth = client.get("/api/events")
         assert (fifth.status_code, fifth.json()["code"]) == (429, "too_many_streams")
