@@ -44,7 +44,9 @@ def _sections(history: History) -> Iterator[Section]:
         when = f" in the last {DAYS} days; `lalald history --month` shows everything" if by_day else " yet"
         yield Section(f"Nothing was charged{when}.")
         return
-    rows = [(one.period, printable(one.rule or "-"), cost_text(one.minutes), f"{one.charges:,}") for one in history.sums]
+    rows = [
+        (one.period, printable(one.rule or "-"), cost_text(one.minutes), f"{one.charges:,}") for one in history.sums
+    ]
     title = f"by day, the last {DAYS} days" if by_day else "by month"
     yield Section(title, rows, ("DAY" if by_day else "MONTH", "RULE", "MINUTES", "TASKS"))
     yield Section("by rule", [_rule_row(one) for one in history.by_rule()], ("RULE", "INBOX", "MINUTES", "TASKS"))
@@ -60,4 +62,10 @@ def _rule_row(one: PeriodSum) -> tuple[Cell, ...]:
 
 
 def _charge_row(charge: ChargeReport) -> tuple[Cell, ...]:
-    return moment(charge.at), f"#{charge.job_id}", PathCell(printable(charge.path)), charge.mode, cost_text(charge.minutes)
+    return (
+        moment(charge.at),
+        f"#{charge.job_id}",
+        PathCell(printable(charge.path)),
+        charge.mode,
+        cost_text(charge.minutes),
+    )

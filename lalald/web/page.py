@@ -9,7 +9,7 @@ from typing import Any
 from lalald.config import Config, Inbox
 from lalald.control import socket_server
 from lalald.control.page_settings import PageSettings
-from lalald.filesystem.mount_pools import Disks
+from lalald.filesystem.mount_pools import MountPools
 from lalald.reports import status_json
 from lalald.reports.status_report import Folders, gather
 from lalald.store.queries import Reports
@@ -26,7 +26,7 @@ class Page:
     store: StoreAccess
     auth: Auth
     origins: Origins
-    disks: Disks
+    disks: MountPools
     now: Callable[[], float]
 
     @property

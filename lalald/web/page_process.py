@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lalald.control.page_settings import HEARTBEAT_SECONDS, PageSettings, receive_settings
 from lalald.errors import StoreError
-from lalald.filesystem.mount_pools import Disks
+from lalald.filesystem.mount_pools import MountPools
 from lalald.store.page.logins import ended_sessions
 from lalald.web.app import build
 from lalald.web.auth import Auth
@@ -93,7 +93,7 @@ async def _page(settings: PageSettings, tries: LoginTries) -> Page:
     with suppress(StoreError):  # there may be no database yet
         auth.ended = await store.ask(ended_sessions)
     origins = Origins(config.web.trusted_proxies, config.web.hosts)
-    return Page(settings, store, auth, origins, Disks(), time.time)
+    return Page(settings, store, auth, origins, MountPools(), time.time)
 
 
 class Visits:
