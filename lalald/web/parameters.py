@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from typing import Any
 
 from starlette.requests import Request
@@ -13,7 +13,6 @@ from lalald.web.responses import RequestError, not_found
 
 MOST_JOBS = 5000
 _LARGEST_ID = 2**63 - 1
-_DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
 
 
 def job_number(request: Request) -> int:
@@ -89,14 +88,14 @@ def day(request: Request, name: str) -> tuple[float, float] | None:
     word = text(request, name)
     if word is None:
         return None
-    if (parts := _DAY.fullmatch(word)) is None:
-        raise RequestError(400, f"The parameter {name} must be a day such as 2026-11-28.")
-    year, month, number_ = map(int, parts.groups())
     try:
-        starts = [time.mktime((year, month, number_ + more, 0, 0, 0, 0, 0, -1)) for more in (0, 1)]
+        first = date.fromisoformat(word)
+        begin, end = (
+            time.mktime((one.year, one.month, one.day, 0, 0, 0, 0, 0, -1)) for one in (first, first + timedelta(days=1))
+        )
     except (ValueError, OverflowError):
-        raise RequestError(400, f"The parameter {name} is no day.") from None
-    return starts[0], starts[1]
+        raise RequestError(400, f"The parameter {name} must be a day such as 2026-11-28.") from None
+    return begin, end
 
 
 def field(body: Mapping[str, Any], name: str, kind: type | tuple[type, ...], *, required: bool = True) -> Any:
