@@ -18,7 +18,7 @@ from lalald.jobs.job import Job, Stage, State, Task, Track
 from lalald.jobs.job_results import results_folder
 from lalald.jobs.job_warnings import warnings_of
 from lalald.jobs.prices import cost_text
-from lalald.reports.formatting import count, moment, printable, span, trouble_told
+from lalald.reports.formatting import count, moment, printable, service_trouble, span
 from lalald.reports.hold_advice import to_do
 from lalald.reports.job_json import job_facts, source, task_state, track_path
 from lalald.store.queries import Charge, Fact, JobReport, Reports
@@ -55,7 +55,7 @@ def _job(report: JobReport, service: Fact | None) -> Section:
     if (folder := results_folder(job)) is not None:
         rows.append(("results", printable(folder)))
     if job.state is State.WAITING and job.stage is not Stage.ARCHIVE and service and service.value.get("trouble"):
-        rows.append(("service", trouble_told(service)))
+        rows.append(("service", service_trouble(service)))
     rows += [
         ("file", printable(source(job))),
         ("dropped as", printable(job.path)),

@@ -13,7 +13,7 @@ from lalald.daemon.inbox_loops import Inboxes
 from lalald.errors import FileError
 from lalald.filesystem.folder_monitor import FolderMonitor
 from lalald.filesystem.mounts import is_automount
-from lalald.reports.attention import Attention, of_folder, of_unreadable
+from lalald.reports.needs_attention import Attention, files_unreadable, folder_unavailable
 from lalald.stages.context import StageContext
 from lalald.worker.holds.hold_probes import Holds
 
@@ -74,7 +74,7 @@ class Availability:
         folders = list(_folders(self._context.config))
         reasons = await asyncio.gather(*(self._reason(kind, path) for kind, path in folders))
         away = [
-            of_folder(kind, path, reason)
+            folder_unavailable(kind, path, reason)
             for (kind, path), reason in zip(folders, reasons, strict=True)
             if reason is not None
         ]
@@ -82,7 +82,7 @@ class Availability:
 
     def _unreadable(self) -> list[Attention]:
         found = [(str(path), intake.unreadable) for path, intake in self._inboxes.intakes.items()]
-        return [of_unreadable(inbox, each.count, *each.first) for inbox, each in found if each.count]
+        return [files_unreadable(inbox, each.count, *each.first) for inbox, each in found if each.count]
 
     def _inbox_paths(self) -> set[str]:
         return {str(path) for path in self._inboxes.intakes}

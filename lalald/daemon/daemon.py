@@ -46,8 +46,8 @@ from lalald.jobs.job import Job, told
 from lalald.jobs.unexpected_errors import concerns_one
 from lalald.media.inspections import Inspections
 from lalald.outbox.reservations import Reservations
-from lalald.reports import attention
-from lalald.reports.attention import UNREADABLE_HINT, Attention, RejectedConfig
+from lalald.reports import needs_attention
+from lalald.reports.needs_attention import UNREADABLE_HINT, Attention, RejectedConfig
 from lalald.stages.context import StageContext
 from lalald.stages.precharge.budget import Budget
 from lalald.store import Store, StoreThread
@@ -226,7 +226,7 @@ class _Daemon:
         store.newly_unreadable.extend(UnreadableJobs(store.connection).read_again())
         store.set_hidden_aside()
         store.set_fact("daemon", facts, self.clock.now())
-        for fact in (license_check.FACT, attention.REJECTED_FACT):  # of the daemon that was here before
+        for fact in (license_check.FACT, needs_attention.REJECTED_FACT):  # of the daemon that was here before
             store.forget_fact(fact)
         refused_at = store.fact("batch_refused_at")
         refused_at = refused_at if isinstance(refused_at, float) else None
@@ -450,14 +450,18 @@ class _Daemon:
         self.rejected = rejected
         self.changed.set()
         now = self.clock.now()
-        writing = self.store.run(lambda store: attention.note_rejected(store, rejected, now))
+        writing = self.store.run(lambda store: needs_attention.save_rejected(store, rejected, now))
         self._look_after(writing, "rejected configuration")
 
     async def _attention(self) -> list[Attention]:
         """What needs a person as far as this process knows, whatever the state folder can be told of it."""
-        found = attention.of_the_daemon(self.worker, self.rejected)
+        found = list(
+            needs_attention.daemon_items(
+                self.worker.context.store.trouble, self.worker.holds.license.trouble, self.rejected
+            )
+        )
         if self.store.trouble is None and (error := await self._why_state_is_not_written()):
-            found.append(attention.of_state_folder(error))
+            found.append(needs_attention.state_not_writable(error))
         return [*found, *await self.availability.attention()]
 
     async def _why_state_is_not_written(self) -> OSError | None:

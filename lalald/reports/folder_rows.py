@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lalald.reports.attention import Attention
 from lalald.reports.formatting import iso
+from lalald.reports.needs_attention import Attention
 from lalald.store.queries import FolderReport, InboxReport
 
 

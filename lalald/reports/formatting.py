@@ -18,9 +18,9 @@ __all__ = [
     "price",
     "printable",
     "seconds_text",
+    "service_trouble",
     "short_moment",
     "span",
-    "trouble_told",
 ]
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
@@ -55,7 +55,7 @@ def short_moment(at: float, now: float) -> str:
     return then.strftime("%H:%M" if then.date() == today.date() else "%Y-%m-%d %H:%M")
 
 
-def trouble_told(service: Fact) -> str:
+def service_trouble(service: Fact) -> str:
     """What is wrong with the service, and since when."""
     since = service.value.get("since")
     return printable(service.value["trouble"]) + (f" (since {moment(since)})" if since else "")

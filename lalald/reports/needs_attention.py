@@ -1,113 +1,153 @@
-"""What needs a person, gathered from what the daemon says and what the state folder holds: the reasons for exit code 1."""
+"""What needs a person: one function for each code, which programs read; message and hint are for people."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lalald.jobs.job import Hold
+from lalald.errors import LalaldError
+from lalald.filesystem.disk_errors import hint_for
+from lalald.filesystem.names import printable, shell_quoted
+from lalald.jobs.job import Job
 from lalald.reports import hold_advice
-from lalald.reports.attention import Attention, of_folder, of_license, of_rejected, of_unreadable_jobs
-from lalald.reports.formatting import ago, count, iso, moment, price, printable, trouble_told
+from lalald.reports.formatting import ago, count, moment, price, service_trouble
+from lalald.store import Store
 from lalald.store.queries import Fact, HoldReport
+from lalald.store.rows import UnreadableJob
 from lalald.store.set_aside_files import SetAsideFile
 
 if TYPE_CHECKING:
-    from lalald.reports.status_report import Overview
+    from lalald.worker.holds.license_check import LicenseTrouble
 
-SERVICE_DOWN_SECONDS = 900.0  # what is shorter passes without anybody
-
-
-def found(overview: Overview) -> list[Attention]:
-    """Most urgent first, each once: what the daemon says of itself counts before what it wrote down."""
-    items = [*_of_the_daemon(overview), *overview.told, *_of_the_store(overview)]
-    return list({(item.code, item.subject): item for item in reversed(items)}.values())[::-1]
-
-
-def license_facts(fact: Fact | None) -> dict[str, Any]:
-    """For --json: `trouble` is `missing`, `refused` or null."""
-    trouble: dict[str, Any] = (fact.value if fact else None) or {}
-    told = {key: trouble.get(key) for key in ("reason", "hint")}
-    return {"trouble": trouble.get("code"), **told, "since": iso(trouble.get("since"))}
+REJECTED_FACT = "config_rejected"
+UNREADABLE_HINT = (
+    "Its file is left where it is, nothing more is charged for it, and it is read again at the next start. "
+    "Restore a backup of the state folder, or report it."
+)
+_REJECTED_HINT = (
+    "The previous configuration is in use. Correct the file and reload; `lalald check-config` lists every error."
+)
+_MOST_NUMBERS = 20
+_NO_REASON = "no reason is known"
 
 
-def rejected_facts(fact: Fact | None) -> dict[str, Any] | None:
-    """For --json."""
-    return None if fact is None else {"errors": fact.value["errors"], "at": iso(fact.value["at"])}
+class Attention(NamedTuple):
+    """`subject`: the folder or step it is about, or empty. `hint`: what to do."""
+
+    code: str
+    subject: str
+    message: str
+    hint: str
 
 
-def _of_the_daemon(overview: Overview) -> Iterator[Attention]:
-    if not overview.running:
-        message = "lalald is not running, or does not respond."
-        yield Attention("daemon_not_running", "", message, "Start it: `lalald run`, or `systemctl start lalald`.")
+@dataclass(frozen=True, slots=True)
+class RejectedConfig:
+    """Every error of a configuration that a reload has rejected, and when."""
+
+    errors: Sequence[str]
+    at: float
 
 
-def _of_the_store(overview: Overview) -> Iterator[Attention]:
-    license_trouble = overview.license.value if overview.license else None
-    if license_trouble:
-        yield of_license(license_trouble["code"], license_trouble["reason"], license_trouble["hint"])
-    if overview.rejected is not None and overview.running:
-        yield of_rejected(overview.rejected.value["errors"])
-    elif overview.mistake is not None:
-        hint = "lalald would not start with it; `lalald check-config` lists every error."
-        yield Attention("config_error", "", f"The configuration cannot be used: {overview.mistake}", hint)
-    yield from _of_folders(overview)
-    yield from map(_of_stopped_step, overview.stopped)
-    if overview.set_aside:
-        yield _of_set_aside(overview.set_aside)
-    if overview.unreadable:
-        yield of_unreadable_jobs(overview.unreadable)
-    service = overview.service
-    since = service.value.get("since") if service and service.value.get("trouble") else None
-    if service is not None and since is not None and overview.now - since >= SERVICE_DOWN_SECONDS:
-        message = f"The service does not answer as it should: {trouble_told(service)}"
-        yield Attention("service_down", "", message, "Check the network; jobs wait and resume automatically.")
-    if failed := overview.counts.states["failed"]:
-        yield _of_failures(failed, overview)
-    explained = any(item.code.startswith("license_") for item in overview.told) or bool(license_trouble)
-    for hold in overview.holds:
-        if hold.hold != Hold.LICENSE or not explained:
-            yield _of_hold(hold)
+def save_rejected(store: Store, rejected: RejectedConfig | None, now: float) -> None:
+    """Save the rejected reload for `status`, or forget the last one."""
+    if rejected is None:
+        store.forget_fact(REJECTED_FACT)
+    else:
+        store.set_fact(REJECTED_FACT, asdict(rejected), now)
 
 
-def _of_set_aside(files: Sequence[SetAsideFile]) -> Attention:
+def daemon_items(
+    store_error: LalaldError | None, license_trouble: LicenseTrouble | None, rejected: RejectedConfig | None
+) -> Iterator[Attention]:
+    """What the running daemon knows itself, whether or not it could be saved."""
+    if store_error is not None:
+        message = f"The state folder cannot be written: {store_error}"
+        yield Attention("state_not_writable", "", message, store_error.hint)
+    if license_trouble is not None:
+        yield license_problem(license_trouble.code, license_trouble.reason, license_trouble.hint)
+    if rejected is not None:
+        yield config_rejected(rejected.errors)
+
+
+def daemon_not_running() -> Attention:
+    message = "lalald is not running, or does not respond."
+    return Attention("daemon_not_running", "", message, "Start it: `lalald run`, or `systemctl start lalald`.")
+
+
+def state_not_writable(error: OSError) -> Attention:
+    message = f"The state folder cannot be written: {error.strerror}. Nothing is charged until it can be."
+    return Attention("state_not_writable", "", message, hint_for(error))
+
+
+def config_rejected(errors: Sequence[str]) -> Attention:
+    message = "The last reload was rejected: " + " ".join(map(str.strip, errors))
+    return Attention("config_rejected", "", message, _REJECTED_HINT)
+
+
+def config_error(error: str) -> Attention:
+    hint = "lalald would not start with it; `lalald check-config` lists every error."
+    return Attention("config_error", "", f"The configuration cannot be used: {error}", hint)
+
+
+def license_problem(code: str, reason: str, hint: str) -> Attention:
+    """`code`: `missing` or `refused`."""
+    return Attention(f"license_{code}", "", f"No job can continue without an accepted license key: {reason}", hint)
+
+
+def folder_unavailable(kind: str, path: str, reason: str) -> Attention:
+    """`kind`: `inbox`, `outbox`, or `folder` for done and failed folders."""
+    what = {"inbox": "inbox", "outbox": "outbox"}.get(kind, "folder for finished files")
+    hint = f"Bring it back; its jobs resume. If it was replaced on purpose: `lalald release {shell_quoted(path)}`."
+    return Attention(f"{kind}_unavailable", path, f"The {what} {printable(path)} is unavailable: {reason}", hint)
+
+
+def files_unreadable(inbox: str, number: int, path: str, reason: str) -> Attention:
+    """`path` and `reason`: of the first of them."""
+    others = f" and {number - 1:,} more" if number > 1 else ""
+    message = f"In the inbox {printable(inbox)}, {printable(path)}{others} cannot be read: {reason}"
+    return Attention("unreadable_files", inbox, message, "Let lalald's user read it, or name it under `ignore`.")
+
+
+def files_set_aside(files: Sequence[SetAsideFile]) -> Attention:
     first = files[0]
     message = f"{count(len(files), 'file')} could not be inspected; the first is {first.path}: {first.error}."
     hint = "`lalald rescan` inspects them again, `lalald explain PATH` shows why. Please report it with the traceback in the log."
     return Attention("files_set_aside", "", message, hint)
 
 
-def _of_stopped_step(stop: dict[str, Any]) -> Attention:
+def jobs_unreadable(jobs: Sequence[UnreadableJob]) -> Attention:
+    numbers = ", ".join(str(job.job_id) for job in jobs[:_MOST_NUMBERS]) + (" …" if len(jobs) > _MOST_NUMBERS else "")
     message = (
-        f"Step {stop['step']} is stopped since {moment(stop['since'])}: every job met the same error ({stop['error']})."
+        f"{count(len(jobs), 'job')} cannot be read from the database: {numbers}. The first error is {jobs[0].error}."
     )
+    return Attention("jobs_unreadable", "", message, UNREADABLE_HINT)
+
+
+def step_stopped(stop: dict[str, Any]) -> Attention:
+    since = moment(stop["since"])
+    message = f"Step {stop['step']} is stopped since {since}: every job met the same error ({stop['error']})."
     hint = "One job tries it every 5 minutes. Please report this with the traceback in the log."
     return Attention("step_stopped", stop["step"], message, hint)
 
 
-def _of_folders(overview: Overview) -> Iterator[Attention]:
-    for kind, folders in (
-        ("inbox", overview.inboxes), ("outbox", overview.outboxes), ("folder", overview.filing_folders),
-    ):  # fmt: skip
-        for folder in folders:
-            if folder.available is False:
-                yield of_folder(kind, folder.path, folder.reason or "")
+def service_down(service: Fact) -> Attention:
+    message = f"The service does not answer as it should: {service_trouble(service)}"
+    return Attention("service_down", "", message, "Check the network; jobs wait and resume automatically.")
 
 
-def _of_failures(failed: int, overview: Overview) -> Attention:
+def jobs_failed(number: int, latest: Job | None, now: float) -> Attention:
     hint = "`lalald jobs --failed` lists them; `lalald retry ID` resumes one, `lalald cancel ID` dismisses it."
-    message = f"{count(failed, 'job')} failed"
-    if overview.failures:
-        latest = overview.failures[0].job
-        which = "" if failed == 1 else "; the latest"
-        when = ago(latest.updated_at, overview.now)
-        message += f"{which} {when}: #{latest.id} {printable(latest.path)}: {latest.error or 'no reason was given'}"
+    message = f"{count(number, 'job')} failed"
+    if latest is not None:
+        which = "" if number == 1 else "; the latest"
+        when = ago(latest.updated_at, now)
+        message += f"{which} {when}: #{latest.id} {printable(latest.path)}: {latest.error or _NO_REASON}"
     return Attention("jobs_failed", "", message, hint)
 
 
-def _of_hold(hold: HoldReport) -> Attention:
+def jobs_held(hold: HoldReport) -> Attention:
     cost = f", {price(hold.minutes, hold.unknown)}" if hold.minutes or hold.unknown else ""
-    reason = hold.reason or "no reason was given"
-    message = f"{count(hold.jobs, 'job')} held ({hold.hold}{cost}): #{hold.job_id} {reason}"
+    message = f"{count(hold.jobs, 'job')} held ({hold.hold}{cost}): #{hold.job_id} {hold.reason or _NO_REASON}"
     code = "hold_stalled_task" if hold.stands_still else f"hold_{hold.hold}"
     return Attention(code, "", message, hold_advice.of_hold(hold))

@@ -7,10 +7,10 @@ from typing import Any
 from lalald.jobs.job import Stage
 from lalald.jobs.job_results import results_folder
 from lalald.jobs.job_warnings import warning_of
-from lalald.reports import folder_rows, hold_advice, needs_attention
+from lalald.reports import folder_rows, hold_advice
 from lalald.reports.formatting import iso
 from lalald.reports.status_report import Overview
-from lalald.store.queries import JobReport
+from lalald.store.queries import Fact, JobReport
 
 
 def facts(overview: Overview) -> dict[str, Any]:
@@ -26,9 +26,9 @@ def facts(overview: Overview) -> dict[str, Any]:
             "started_at": iso(daemon.get("started_at")),
         },
         "needs_attention": [item._asdict() for item in overview.needs_attention],
-        "license": needs_attention.license_facts(overview.license),
+        "license": _license_facts(overview.license),
         "config_error": overview.mistake,
-        "config_rejected": needs_attention.rejected_facts(overview.rejected),
+        "config_rejected": _rejected_facts(overview.rejected),
         "service": {"trouble": trouble, "since": iso(service.get("since")) if trouble else None},
         "set_aside": [{**file._asdict(), "since": iso(file.since)} for file in overview.set_aside],
         "unreadable_jobs": [{"id": job.job_id, "error": job.error} for job in overview.unreadable],
@@ -49,6 +49,17 @@ def facts(overview: Overview) -> dict[str, Any]:
         "incomplete": [{**_job_facts(report), "warning": warning_of(report.job)} for report in overview.incomplete],
         "minutes": overview.minutes.facts(),
     }
+
+
+def _license_facts(fact: Fact | None) -> dict[str, Any]:
+    """`trouble` is `missing`, `refused` or null."""
+    trouble: dict[str, Any] = (fact.value if fact else None) or {}
+    facts = {key: trouble.get(key) for key in ("reason", "hint")}
+    return {"trouble": trouble.get("code"), **facts, "since": iso(trouble.get("since"))}
+
+
+def _rejected_facts(fact: Fact | None) -> dict[str, Any] | None:
+    return None if fact is None else {"errors": fact.value["errors"], "at": iso(fact.value["at"])}
 
 
 def _job_facts(report: JobReport) -> dict[str, Any]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from lalald.control import socket_server
+from lalald.jobs.job import Hold
 from lalald.reports import folder_rows, needs_attention
-from lalald.reports.attention import REJECTED_FACT, Attention
 from lalald.reports.minutes_account import Minutes, minutes_account
+from lalald.reports.needs_attention import REJECTED_FACT, Attention
 from lalald.store.queries import STOPPED_STEPS, Counts, Fact, FolderReport, HoldReport, InboxReport, JobReport, Reports
 from lalald.store.rows import UnreadableJob
 from lalald.store.set_aside_files import SetAsideFile
@@ -20,6 +21,7 @@ _MOST_FINISHED = 3
 _MOST_FAILURES = 5
 _MOST_INCOMPLETE = 5
 _PING_SECONDS = 3.0
+SERVICE_DOWN_SECONDS = 900.0  # a shorter outage usually ends without a person
 
 
 class Folders(NamedTuple):
@@ -68,7 +70,11 @@ class Overview:
 
     @property
     def needs_attention(self) -> list[Attention]:
-        return needs_attention.found(self)
+        """The reasons for exit code 1, most urgent first, each once. What the daemon just said precedes what it saved."""
+        items = [*self.told, *_saved_items(self)]
+        if not self.running:
+            items.insert(0, needs_attention.daemon_not_running())
+        return list({(item.code, item.subject): item for item in reversed(items)}.values())[::-1]
 
 
 def gather(
@@ -121,3 +127,44 @@ def gather(
 def _stopped(reports: Reports) -> list[dict[str, Any]]:
     fact = reports.fact(STOPPED_STEPS)
     return list(fact.value) if fact else []
+
+
+def _saved_items(overview: Overview) -> Iterator[Attention]:
+    """What the state folder and the configuration say."""
+    license_trouble = overview.license.value if overview.license else None
+    if license_trouble:
+        yield needs_attention.license_problem(
+            license_trouble["code"], license_trouble["reason"], license_trouble["hint"]
+        )
+    if overview.rejected is not None and overview.running:
+        yield needs_attention.config_rejected(overview.rejected.value["errors"])
+    elif overview.mistake is not None:
+        yield needs_attention.config_error(overview.mistake)
+    yield from _unavailable_folders(overview)
+    yield from map(needs_attention.step_stopped, overview.stopped)
+    if overview.set_aside:
+        yield needs_attention.files_set_aside(overview.set_aside)
+    if overview.unreadable:
+        yield needs_attention.jobs_unreadable(overview.unreadable)
+    if overview.service is not None and _is_down(overview.service, overview.now):
+        yield needs_attention.service_down(overview.service)
+    if failed := overview.counts.states["failed"]:
+        latest = overview.failures[0].job if overview.failures else None
+        yield needs_attention.jobs_failed(failed, latest, overview.now)
+    is_license_explained = bool(license_trouble) or any(item.code.startswith("license_") for item in overview.told)
+    for hold in overview.holds:
+        if hold.hold != Hold.LICENSE or not is_license_explained:
+            yield needs_attention.jobs_held(hold)
+
+
+def _unavailable_folders(overview: Overview) -> Iterator[Attention]:
+    kinds = (("inbox", overview.inboxes), ("outbox", overview.outboxes), ("folder", overview.filing_folders))
+    for kind, folders in kinds:
+        for folder in folders:
+            if folder.available is False:
+                yield needs_attention.folder_unavailable(kind, folder.path, folder.reason or "")
+
+
+def _is_down(service: Fact, now: float) -> bool:
+    since = service.value.get("since") if service.value.get("trouble") else None
+    return since is not None and now - since >= SERVICE_DOWN_SECONDS

@@ -10,8 +10,8 @@ from lalald.jobs.job import Stage
 from lalald.jobs.job_results import results_folder
 from lalald.jobs.job_warnings import warning_of
 from lalald.jobs.prices import cost_text, free_text
-from lalald.reports.attention import Attention
 from lalald.reports.formatting import ago, count, price, printable, short_moment, span
+from lalald.reports.needs_attention import Attention
 from lalald.reports.status_report import Overview
 from lalald.store.queries import InboxReport, JobReport
 
