@@ -42,16 +42,16 @@ def archive_source(job: Job, *, crash_point: CrashPoint = no_crash_point) -> Job
     source = _source(job)
     try:
         with translate_errors(source.path, job.inbox):
-            filed = _ON_SUCCESS[job.handling.on_success](job, source, crash_point)
+            filed = _ON_SUCCESS[job.settings.on_success](job, source, crash_point)
     except StrangerError:
-        return warned(replace(job, filed=True), _STRANGER)
+        return warned(replace(job, archived=True), _STRANGER)
     except FileError as error:
         if source_moves.is_aside(source):
             error.hint = f"{error.hint} Until then the file waits as {printable(source.aside)}.".lstrip()
         raise
-    if job.location is not None:
-        error_note.remove(job, job.location)
-    return replace(filed, filed=True)
+    if job.moved_to is not None:
+        error_note.remove(job, job.moved_to)
+    return replace(filed, archived=True)
 
 
 def archive_failed_source(job: Job, *, crash_point: CrashPoint = no_crash_point) -> Job:
@@ -59,35 +59,35 @@ def archive_failed_source(job: Job, *, crash_point: CrashPoint = no_crash_point)
 
     Raises DiskFullError, FolderUnavailableError, FileError; the file is in its place then.
     """
-    if job.handling.on_failure == "keep":
-        return replace(job, filed=True)
+    if job.settings.on_failure == "keep":
+        return replace(job, archived=True)
     source = _source(job)
     beside = Beside(lambda path: error_note.write(job, path), lambda path: error_note.remove(job, path))
     with translate_errors(source.path, job.inbox):
         try:
-            filed = _move(job, source, job.handling.failed_dir, crash_point, beside)
+            filed = _move(job, source, job.settings.failed_dir, crash_point, beside)
         except StrangerError:
             filed = warned(job, _STRANGER)
         except BaseException:
             if source_moves.is_aside(source):
                 source_moves.put_back(source)
             raise
-    return replace(filed, filed=True)
+    return replace(filed, archived=True)
 
 
 def with_current_file(job: Job) -> Job:
     """A failed job goes on, with its file as it is now: where nothing is kept that was paid for the file as it was."""
     withdraw(job)
-    if job.location is None or any(task.paid and not task.starts_anew for task in job.tasks):
+    if job.moved_to is None or any(task.paid and not task.restarts_on_retry for task in job.tasks):
         return job
     with suppress(OSError):
-        facts = os.lstat(job.location)
+        facts = os.lstat(job.moved_to)
         mtime_ns = int64(facts.st_mtime_ns)
         if stat.S_ISREG(facts.st_mode) and (facts.st_size, mtime_ns) != (job.size, job.mtime_ns):
             job = replace(job, size=facts.st_size, mtime_ns=mtime_ns, inode=int64(facts.st_ino))
             job = replace(job, source_id=None, expires_at=None, duration=None, sha256=None)
             tasks = tuple(fresh(task) if task.paid_by is not None else task for task in job.tasks)
-            return consent.withdrawn(replace(job, tasks=tasks, twin_id=None))
+            return consent.withdrawn(replace(job, tasks=tasks, duplicate_of=None))
     return job
 
 
@@ -96,17 +96,17 @@ def _source(job: Job) -> Source:
 
 
 def _keep(job: Job, _source: Source, _step: CrashPoint) -> Job:
-    return job if job.location is None else warned(job, f"its source file stays in {printable(job.location)}")
+    return job if job.moved_to is None else warned(job, f"its source file stays in {printable(job.moved_to)}")
 
 
 def _delete(job: Job, source: Source, crash_point: CrashPoint) -> Job:
     if not source_moves.remove(source, crash_point):
         _check_not_emptied(job)
-    return replace(job, location=None)
+    return replace(job, moved_to=None)
 
 
 def _to_done(job: Job, source: Source, crash_point: CrashPoint) -> Job:
-    return _move(job, source, job.handling.done_dir, crash_point, None)
+    return _move(job, source, job.settings.done_dir, crash_point, None)
 
 
 _ON_SUCCESS = {"move": _to_done, "keep": _keep, "delete": _delete}
@@ -116,7 +116,7 @@ def _move(job: Job, source: Source, configured: str, crash_point: CrashPoint, be
     """The file goes below `configured`, with its subfolder; where it lies there already it stays."""
     root, below = root_of(job.inbox, configured)
     within, name = os.path.split(job.path)
-    if job.location is not None and source.folder == os.path.normpath(os.path.join(root, below, within)):
+    if job.moved_to is not None and source.folder == os.path.normpath(os.path.join(root, below, within)):
         return _stay(job, source, beside)
     if root != job.inbox:
         check_folder(root)
@@ -137,7 +137,7 @@ def _moved(job: Job, location: str) -> Job:
     with suppress(OSError):
         if (facts := lstat_or_none(location)) is not None:
             job = replace(job, mtime_ns=int64(facts.st_mtime_ns))
-    return replace(job, location=location)
+    return replace(job, moved_to=location)
 
 
 def _accepted(root: str, path: str) -> str:
@@ -163,5 +163,5 @@ def _check_not_emptied(job: Job) -> None:
     """An inbox without a single entry, our own marker included, may be the mount point beneath one that is not mounted."""
     with translate_errors(job.inbox, job.inbox):
         os.stat(job.inbox)
-        if job.location is None and not listed(job.inbox):
+        if job.moved_to is None and not listed(job.inbox):
             raise FolderUnavailableError(f"{printable(job.inbox)} is empty.", hint="Is it mounted?")

@@ -50,7 +50,9 @@ def _signature(job: Job) -> str:
 
 def _money(job: Job) -> str:
     started = [task for task in job.tasks if task.task_id is not None]
-    lost = [task for task in job.tasks if task.task_id is None and task.asked_at is not None and task.minutes is None]
+    lost = [
+        task for task in job.tasks if task.task_id is None and task.requested_at is not None and task.minutes is None
+    ]
     said = []
     if started:
         said.append(f"{_tasks(started)} started on the service: {_minutes(started)} charged.")
@@ -108,11 +110,11 @@ def remove(job: Job, path: str) -> None:
 
 def withdraw(job: Job) -> None:
     """The job goes on: the note beside its file, as the row last knew its place, is no longer true."""
-    if job.location is not None:
-        remove(job, job.location)
+    if job.moved_to is not None:
+        remove(job, job.moved_to)
 
 
 def remove_if_moved(job: Job) -> None:
     """Its file was dragged from where the row knew it: the note there is no longer true, unless that was a copy."""
-    if job.location is not None and not os.path.lexists(job.location):
-        remove(job, job.location)
+    if job.moved_to is not None and not os.path.lexists(job.moved_to):
+        remove(job, job.moved_to)

@@ -68,7 +68,7 @@ class Source:
 
     def is_ours(self, facts: os.stat_result) -> bool:
         """A file that was filed away before may have crossed file systems: there only size and time, roughly, are kept."""
-        if self.job.location is not None:
+        if self.job.moved_to is not None:
             return _is_copy(self, facts)
         if not is_same_file(facts, self.job.size, self.job.mtime_ns, None):
             return False

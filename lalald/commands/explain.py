@@ -19,12 +19,12 @@ from lalald.errors import NoStoreError
 from lalald.filesystem.file_numbers import int64
 from lalald.inbox.explanation import EXISTING_SKIP, Explanation, explain, folder_refusal, knowing, within
 from lalald.inbox.first_scan import MOST_TAKEN
-from lalald.inbox.new_files import handling, tasks
+from lalald.inbox.new_files import job_settings, tasks
 from lalald.inbox.readiness import ignore_broken_leases
 from lalald.inbox.scanning.new_file_count import has_more_files_than
 from lalald.inbox.writing_state import leases_reliable, writing_state
 from lalald.jobs.consent import price_of, to_pay, to_pay_on_retry
-from lalald.jobs.job import Hold, Job, State, recipe
+from lalald.jobs.job import Hold, Job, State, task_fingerprint
 from lalald.media.durations import measure
 from lalald.reports.duplicate_advice import find_duplicate
 from lalald.reports.pricing import duration_of
@@ -134,8 +134,8 @@ class Explainer:
         if explanation.taken:
             outcome, reason = job_outcome(report.job, "")
             return replace(found, outcome=outcome, reason=reason)
-        place = "" if report.job.location is None else f"; its file is at {report.job.location} now"
-        reason = explanation.reason if report.job.location == path else f"{explanation.reason}{place}"
+        place = "" if report.job.moved_to is None else f"; its file is at {report.job.moved_to} now"
+        reason = explanation.reason if report.job.moved_to == path else f"{explanation.reason}{place}"
         return replace(found, reason=reason)
 
     def _of_past_job(self, path: str, report: JobReport) -> FileReport:
@@ -174,9 +174,9 @@ class Explainer:
         asked = tasks(rule)
         return Job(
             id=0, revision=0, inbox=str(inbox.path), path=relative, size=facts.st_size, mtime_ns=int64(facts.st_mtime_ns),
-            inode=int64(facts.st_ino), rule=rule.name, handling=handling(inbox, rule), created_at=now, updated_at=now,
+            inode=int64(facts.st_ino), rule=rule.name, settings=job_settings(inbox, rule), created_at=now, updated_at=now,
             duration=length.seconds, least_duration=None if length.seconds is not None else length.at_least,
-            recipe=recipe(asked), tasks=asked,
+            task_fingerprint=task_fingerprint(asked), tasks=asked,
         )  # fmt: skip
 
     def _hold(self, inbox: Inbox, job: Job) -> ExpectedHold | None:

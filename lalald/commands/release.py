@@ -134,7 +134,7 @@ def _show_all(quotes: Sequence[Quote], asked: Sequence[Quote], spared: Sequence[
             first = staying[0]
             say(f"{count(len(staying), 'job')} will stay held ({source}): job {first.job_id} {first.stays}")
     for hold in spared:
-        why = _RESUMES if hold.stands_still else _PAYS_AGAIN
+        why = _RESUMES if hold.is_stalled else _PAYS_AGAIN
         say(f"{count(hold.jobs, 'job')} held as lost_task left alone: {why}")
     if not quotes:
         say("No other job is held: nothing to do." if spared else "No job is held: nothing to do.")

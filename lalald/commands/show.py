@@ -60,7 +60,7 @@ def _job(report: JobReport, service: Fact | None) -> Section:
         ("file", printable(source(job))),
         ("dropped as", printable(job.path)),
         ("inbox", printable(job.inbox)),
-        ("outbox", printable(job.handling.outbox)),
+        ("outbox", printable(job.settings.outbox)),
         ("rule", printable(job.rule)),
         ("size", f"{format_size(job.size)} ({job.size:,} bytes)"),
         ("duration", "unknown" if job.duration is None else format_duration(round(job.duration, 1))),
@@ -114,14 +114,14 @@ def _troubles(job: Job) -> Iterator[tuple[Cell, ...]]:
         yield "held", f"{job.hold} since {moment(job.held_at)}"
         yield "reason", printable(job.hold_reason or "-")
     if job.error:
-        waits = job.state is State.WAITING and job.twin_id is not None
+        waits = job.state is State.WAITING and job.duplicate_of is not None
         yield ("waits", f"{printable(job.error)}{_since(job)}") if waits else ("error", printable(job.error))
     for warning in warnings_of(job):
         yield "warning", printable(warning)
-    if job.state is State.WAITING and job.attempts and job.twin_id is None:  # a twin's end is not tried for
+    if job.state is State.WAITING and job.attempts and job.duplicate_of is None:  # a twin's end is not tried for
         yield "attempts", f"{count(job.attempts, 'time')} in vain{_since(job)}, next at {moment(job.due_at or None)}"
-    if job.twin_id is not None:
-        yield "same bytes as", f"job {job.twin_id}"
+    if job.duplicate_of is not None:
+        yield "same bytes as", f"job {job.duplicate_of}"
     if remedy := _remedy(job):
         yield "to do", remedy
 
@@ -135,7 +135,7 @@ def _remedy(job: Job) -> str | None:
         case State.FAILED:
             return what_to_do(job)
         case State.CANCELLED:
-            back = ", and so does dragging the file back into the inbox" if job.location else ""
+            back = ", and so does dragging the file back into the inbox" if job.moved_to else ""
             again = f"`lalald retry {job.id}` resumes it{back}"
             return f"{again}; {_PAID_AGAIN.format(job.id)}" if any(task.has_results for task in job.tasks) else again
         case _:

@@ -8,7 +8,7 @@ from lalald.jobs.job import Hold, JobSettings, Task
 from lalald.store import Found, SkipReason
 
 
-def handling(inbox: Inbox, rule: Rule) -> JobSettings:
+def job_settings(inbox: Inbox, rule: Rule) -> JobSettings:
     """What inbox and rule say of a job, kept with it from now on."""
     return JobSettings(
         outbox=str(inbox.outbox),
@@ -51,7 +51,7 @@ def taken(
         mtime_ns=sight.mtime_ns,
         inode=sight.inode,
         rule=rule.name,
-        handling=handling(inbox, rule),
+        settings=job_settings(inbox, rule),
         tasks=tasks(rule),
         hold=hold,
         hold_reason=hold_reason,
@@ -70,7 +70,7 @@ def skipped(
         mtime_ns=sight.mtime_ns,
         inode=sight.inode,
         rule=None,
-        handling=None,
+        settings=None,
         note=note,
         skip_reason=reason,
         found_at_first_scan=found_at_first_scan,

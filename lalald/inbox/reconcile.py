@@ -87,9 +87,9 @@ def _superseding(store: ReconcileStore, before: Known | None, file: MatchedFile,
     """
     job_id = file.was or (before.job_id if before is not None else None)
     old = None if job_id is None else store.job(job_id)
-    if old is None or old.paid or old.location is not None:
+    if old is None or old.paid or old.moved_to is not None:
         return file
-    if old.state is State.FAILED and old.filed:
+    if old.state is State.FAILED and old.archived:
         words = f"{old.error} The file has other content now, which is a job of its own."
         store.save(old, replace(transitions.given_up(old, now), error=words))
     elif old.state is State.HELD and old.source_id is None:
@@ -119,7 +119,7 @@ def _comes_back(store: ReconcileStore, inbox: Inbox, file: MatchedFile, account:
     failed = store.failed_like(str(inbox.path), file.sight.size)
     name = os.path.basename(file.sight.path)
     failed.sort(
-        key=lambda old: os.path.basename(old.location or "") != name
+        key=lambda old: os.path.basename(old.moved_to or "") != name
     )  # of several that fit the one of this name
     job_id = next((old.job_id for old in failed if _is(old, file)), None)
     job = None if job_id is None else store.job(job_id)

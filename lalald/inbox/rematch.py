@@ -87,12 +87,12 @@ def matched_now(job: Job, inbox: Inbox) -> Job:
     if rule is None or job.paid or job.stage not in (Stage.UPLOAD, Stage.SPLIT):
         return job
     tasks = new_files.tasks(rule)
-    handling = new_files.handling(inbox, rule)
-    if (rule.name, handling, jobs.recipe(tasks)) == (job.rule, job.handling, job.recipe):
+    settings = new_files.job_settings(inbox, rule)
+    if (rule.name, settings, jobs.task_fingerprint(tasks)) == (job.rule, job.settings, job.task_fingerprint):
         return job
-    recipe = jobs.recipe(tasks)
-    job = job if recipe == job.recipe else consent.withdrawn(job)
-    return replace(job, rule=rule.name, handling=handling, tasks=tasks, recipe=recipe)
+    task_fingerprint = jobs.task_fingerprint(tasks)
+    job = job if task_fingerprint == job.task_fingerprint else consent.withdrawn(job)
+    return replace(job, rule=rule.name, settings=settings, tasks=tasks, task_fingerprint=task_fingerprint)
 
 
 def match_held(
@@ -113,7 +113,7 @@ def match_held(
 
 
 def _way(inbox: Inbox, rule: Rule) -> tuple[str, str, str]:
-    return rule.name, jobs.recipe(new_files.tasks(rule)), new_files.handling(inbox, rule).to_json()
+    return rule.name, jobs.task_fingerprint(new_files.tasks(rule)), new_files.job_settings(inbox, rule).to_json()
 
 
 def sees_more(store: Store, inbox: Inbox) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from lalald.jobs.job import Hold, HoldSource, Job, Seen, Stage, Task
+from lalald.jobs.job import Hold, HoldSource, Job, RequestTerms, Stage, Task
 from lalald.jobs.prices import cost_text, minutes
 
 TOLERATED_SHARE = 1.1
@@ -30,7 +30,7 @@ def to_pay(job: Job) -> list[Task]:
 
 def to_pay_on_retry(job: Job) -> list[Task]:
     """The tasks that are charged when a failed or cancelled job is retried."""
-    return [task for task in job.tasks if task.starts_anew or (task.stage is Stage.SPLIT and not task.paid)]
+    return [task for task in job.tasks if task.restarts_on_retry or (task.stage is Stage.SPLIT and not task.paid)]
 
 
 def price_of(tasks: Iterable[Task], duration: float | None) -> float | None:
@@ -41,9 +41,9 @@ def price_of(tasks: Iterable[Task], duration: float | None) -> float | None:
     return sum(minutes(duration, task.mode, task.presets) for task in listed)
 
 
-def seen(job: Job, price: float | None) -> Seen:
+def seen(job: Job, price: float | None) -> RequestTerms:
     """What a person is shown of a job before they ask for something."""
-    return Seen(job.hold, job.hold_source, job.recipe, price)
+    return RequestTerms(job.hold, job.hold_source, job.task_fingerprint, price)
 
 
 def granted(job: Job, hold: Hold | None, source: HoldSource | None, price: float | None) -> Job:
@@ -93,7 +93,7 @@ def is_within_approval(job: Job, needed: float) -> bool:
     return job.approved_minutes is None or covers(job.approved_minutes, job.minutes + needed)
 
 
-def objection(job: Job, printable: Seen | None) -> str | None:
+def objection(job: Job, printable: RequestTerms | None) -> str | None:
     """Why a release of the held job must not be carried out: it is another question by now, or a higher price. None where it may."""
     if printable is None:
         return "the request names no price; release it again" if job.hold in PAYING else None
@@ -101,7 +101,7 @@ def objection(job: Job, printable: Seen | None) -> str | None:
         return f"it was held for {_named(printable.hold, printable.source)}, and is held for {_named(job.hold, job.hold_source)} now"
     if job.hold not in PAYING:
         return None
-    if printable.recipe != job.recipe:
+    if printable.task_fingerprint != job.task_fingerprint:
         return "its tasks were others when it was released"
     needed = price_of(to_pay(job), job.duration)
     if needed is None or needed == 0.0:

@@ -84,7 +84,7 @@ def what_to_do(job: Job) -> str:
     found = [ADVICE[kind] for kind in kinds_of(job)] or [_UNKNOWN]
     words = " ".join(advice.words for advice in found if advice.words).format(id=job.id)
     retries = {advice.retry for advice in found}
-    drag = "" if job.handling.on_failure == "keep" else f"drag the file back into {printable(job.inbox)}, or "
+    drag = "" if job.settings.on_failure == "keep" else f"drag the file back into {printable(job.inbox)}, or "
     again = f"{drag}run `lalald retry {job.id}`."
     if retries == {Retry.IN_VAIN}:
         return f"{words} Trying this file again will not help."
@@ -95,7 +95,7 @@ def what_to_do(job: Job) -> str:
 
 def _price(job: Job) -> str:
     """What a retry pays again, or that it does not."""
-    again = [task for task in job.tasks if task.starts_anew and task.task_id is not None]
+    again = [task for task in job.tasks if task.restarts_on_retry and task.task_id is not None]
     if again:
         many = f"{len(again)} task" if len(again) == 1 else f"{len(again)} tasks"
         return f"{many} will be paid again ({_minutes(again)}); what was delivered is not."

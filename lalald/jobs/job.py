@@ -120,13 +120,13 @@ class Track:
     path: str | None = None  # within the outbox; reserved before the file is put there
     sha256: str | None = None
     delivered: bool = False
-    origin: str | None = None  # an earlier job's file with the same content, to be copied instead of fetched
+    copy_from: str | None = None  # an earlier job's file with the same content, to be copied instead of fetched
     declared_size: int | None = None  # what `/check/` said instead of `size`, where what arrived has another
 
     @property
     def is_missing(self) -> bool:
         """The document or an answer promised it, and there is no link to it."""
-        return not self.delivered and not self.url and self.origin is None
+        return not self.delivered and not self.url and self.copy_from is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,22 +139,22 @@ class Task:
     presets: Mapping[str, Any]
     stage: Stage = Stage.SPLIT
     idempotency_key: str | None = None
-    asked_at: float | None = None  # a request with this key may have left: from here on a charge may have begun
+    requested_at: float | None = None  # a request with this key may have left: from here on a charge may have begun
     task_id: str | None = None
     started_at: float | None = None
     minutes: float | None = None
     progress: int | None = None
-    moved_at: float | None = None  # when the progress last changed
+    progressed_at: float | None = None  # when the progress last changed
     due_at: float | None = None  # the next check
-    links_asked: int = 0  # how often a dead link made us ask `/check/` anew
+    link_renewals: int = 0  # how often a dead link made us ask `/check/` anew
     error: str | None = None
     failure: TaskFailure | None = None  # the kind of `error`
     cancelled: bool = False  # it ended because a person cancelled its job
     error_code: str | None = None  # of a refusal, or of a failure on the service: its code, else `http_` and the status
     incomplete_since: float | None = None  # when it first was known to have succeeded without all of its tracks
-    waits_for: Hold | None = None  # the job's other tasks go on without it
-    waits_reason: str | None = None
-    waits_source: HoldSource | None = None
+    hold: Hold | None = None  # the job's other tasks go on without it
+    hold_reason: str | None = None
+    hold_source: HoldSource | None = None
     paid_by: int | None = (
         None  # the earlier job that paid for the same bytes: its results are copied, or fetched once more
     )
@@ -164,19 +164,19 @@ class Task:
     @property
     def paid(self) -> bool:
         """A charge for this job is certain, or may have begun."""
-        return self.paid_by is None and (self.task_id is not None or self.asked_at is not None)
+        return self.paid_by is None and (self.task_id is not None or self.requested_at is not None)
 
     @property
-    def starts_anew(self) -> bool:
+    def restarts_on_retry(self) -> bool:
         """Whether a retry starts it again: only where it never started, or ended without results. Else `/check/` is asked for them."""
-        unanswered = self.asked_at is not None and self.task_id is None
+        unanswered = self.requested_at is not None and self.task_id is None
         has_none = self.task_id is None or self.failure in _WITHOUT_RESULTS
         return self.error is not None and has_none and not unanswered
 
     @property
     def has_results(self) -> bool:
         """It ended in an error, and has or had results on the service."""
-        return self.error is not None and self.task_id is not None and not self.starts_anew
+        return self.error is not None and self.task_id is not None and not self.restarts_on_retry
 
     @property
     def missing(self) -> tuple[Track, ...]:
@@ -192,7 +192,7 @@ class Task:
     @property
     def lost(self) -> bool:
         """It was asked for, and its id has not arrived."""
-        return self.stage is Stage.SPLIT and self.asked_at is not None
+        return self.stage is Stage.SPLIT and self.requested_at is not None
 
     @property
     def title(self) -> str:
@@ -228,22 +228,22 @@ class JobSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class RequestTerms:
     """What a person was shown of a job when they left a request: the request is for this and nothing else."""
 
     hold: Hold | None
     source: HoldSource | None
-    recipe: str
+    task_fingerprint: str
     minutes: float | None  # the price; None: unknown
 
     def to_json(self) -> str:
         return json.dumps({name: getattr(self, name) for name in self.__slots__}, sort_keys=True)
 
     @classmethod
-    def from_json(cls, text: str) -> Seen:
+    def from_json(cls, text: str) -> RequestTerms:
         facts = json.loads(text)
         hold, source = facts["hold"], facts["source"]
-        return cls(hold and Hold(hold), source and HoldSource(source), facts["recipe"], facts["minutes"])
+        return cls(hold and Hold(hold), source and HoldSource(source), facts["task_fingerprint"], facts["minutes"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +258,7 @@ class Job:
     mtime_ns: int
     inode: int
     rule: str
-    handling: JobSettings
+    settings: JobSettings
     created_at: float
     updated_at: float
     stage: Stage = Stage.UPLOAD
@@ -283,8 +283,8 @@ class Job:
     setbacks: int = 0  # how often it went back, or owed the same once more: each is followed by a longer pause
     unusable_answers: int = 0  # in a row, at this stage: answers that are bounded, since the service may always say so
     download_host: str = ""  # while it owes a download: whose circuit breaker it waits at
-    location: str | None = None  # where the file is now, if not in its place in the inbox
-    filed: bool = False  # the source has been put where it belongs after the end
+    moved_to: str | None = None  # where the file is now, if not in its place in the inbox
+    archived: bool = False  # the source was put in its final place, or stays where it is for good
     source_id: str | None = None
     source_deleted_at: float | None = None  # when it was deleted on the service, its tracks with it
     uploaded_at: float | None = None  # the last time
@@ -297,11 +297,11 @@ class Job:
     uploads_without_figure: int = 0  # since the last retry: the service gave the source no length that can be
     expires_at: float | None = None
     sha256: str | None = None
-    recipe: str = ""
-    twin_id: int | None = None  # the earlier job with the same bytes that this one waits for or reuses
-    redo: bool = False  # asked for once more: duplicates are not looked for
+    task_fingerprint: str = ""
+    duplicate_of: int | None = None  # the earlier job with the same bytes that this one waits for or reuses
+    ignore_duplicates: bool = False  # `lalald redo`: no earlier results are looked up
     request: Request | None = None
-    request_seen: Seen | None = None  # what the person who left the request was shown
+    request_terms: RequestTerms | None = None  # what the person who left the request was shown
     minutes: float = (
         0.0  # charged so far; the store counts it with the charges, those of tasks that were started anew too
     )
@@ -317,7 +317,7 @@ class Job:
         return self.least_duration is not None and self.duration is None
 
     @property
-    def stands_still(self) -> bool:
+    def is_stalled(self) -> bool:
         """Held for a task that does not move, and for none whose id is lost: nothing is paid again by going on."""
         return self.hold is Hold.LOST_TASK and not any(task.lost for task in self.tasks)
 
@@ -388,7 +388,7 @@ def task_key(mode: str, presets: Mapping[str, Any]) -> str:
     return f"{mode} {json.dumps(dict(presets), sort_keys=True)}"
 
 
-def recipe(tasks: tuple[Task, ...]) -> str:
+def task_fingerprint(tasks: tuple[Task, ...]) -> str:
     """What is asked of the service for these tasks, as a short digest: equal recipes on equal bytes give equal results."""
     asked = sorted((task.mode, json.dumps(dict(task.presets), sort_keys=True)) for task in tasks)
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
@@ -409,7 +409,7 @@ def download_hosts(job: Job) -> list[str]:
         for task in job.tasks
         if task.stage is Stage.DOWNLOAD and task.error is None
         for track in task.tracks
-        if track.wanted and not track.delivered and track.origin is None
+        if track.wanted and not track.delivered and track.copy_from is None
     )
     return list(dict.fromkeys(host for host in hosts if host))
 

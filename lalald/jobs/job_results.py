@@ -15,6 +15,6 @@ def results_folder(job: Job) -> str | None:
 
 def result_paths(job: Job) -> list[str]:
     """The delivered tracks, in the order of the tasks."""
-    outbox = job.handling.outbox
+    outbox = job.settings.outbox
     delivered = (track.path for task in job.tasks for track in task.tracks if track.delivered)
     return [os.path.join(outbox, path) for path in delivered if path]

@@ -45,7 +45,7 @@ def _missing(task: Task, labels: str) -> str:
 
 def _other_labels(task: Task) -> str | None:
     """The document promised tracks under other names than the service gave."""
-    if task.mode not in MODES or not task.tracks or any(track.origin is not None for track in task.tracks):
+    if task.mode not in MODES or not task.tracks or any(track.copy_from is not None for track in task.tracks):
         return None
     there = {fold(track.label) for track in task.tracks}
     wanted_all = all(track.wanted for track in task.tracks)

@@ -40,8 +40,8 @@ def backoff_seconds(attempts: int, jitter: float) -> float:
 def owed(job: Job) -> Stage:
     """The earliest stage that the job or one of its living tasks owes; late ones, and those that wait for something, come last."""
     living = [task for task in job.tasks if task.error is None and task.stage is not Stage.DONE]
-    at_work = [task.stage for task in living if task.waits_for is None and not task.is_late]
-    stages = at_work or [task.stage for task in living if task.waits_for is not None] or [task.stage for task in living]
+    at_work = [task.stage for task in living if task.hold is None and not task.is_late]
+    stages = at_work or [task.stage for task in living if task.hold is not None] or [task.stage for task in living]
     if not stages:
         return _owed_after_the_tasks(job)
     earliest = min(stages, key=_ORDER.__getitem__)
@@ -53,8 +53,8 @@ def _owed_after_the_tasks(job: Job) -> Stage:
     if failed:
         return min(failed, key=_ORDER.__getitem__)
     if job.stage is Stage.ARCHIVE:
-        return Stage.DONE if job.filed else Stage.ARCHIVE
-    return Stage.DELETE if job.source_id and job.handling.delete and not _has_doubtful_sizes(job) else Stage.ARCHIVE
+        return Stage.DONE if job.archived else Stage.ARCHIVE
+    return Stage.DELETE if job.source_id and job.settings.delete and not _has_doubtful_sizes(job) else Stage.ARCHIVE
 
 
 def _has_doubtful_sizes(job: Job) -> bool:
@@ -106,9 +106,9 @@ def _after(job: Job, outcome: Outcome, now: float, jitter: float) -> Job:
         case Failed():
             kind = FailureKind.INTERNAL if outcome.is_internal else outcome.kind
             failed = replace(_unheld(known), state=State.FAILED, error=outcome.error, failure_kind=kind)
-            return replace(failed, filed=False, updated_at=now)
+            return replace(failed, archived=False, updated_at=now)
         case Discarded():
-            return replace(_unheld(known), state=State.CANCELLED, error=outcome.reason, filed=True, updated_at=now)
+            return replace(_unheld(known), state=State.CANCELLED, error=outcome.reason, archived=True, updated_at=now)
 
 
 def _only_says_of_running_tasks(before: Job, job: Job) -> bool:
@@ -123,10 +123,10 @@ def _only_says_of_running_tasks(before: Job, job: Job) -> bool:
 
 
 def _is_news_while_it_runs(old: Task, task: Task) -> bool:
-    return task.stage is Stage.CHECK and (task.stage, task.error, task.waits_for) == (
+    return task.stage is Stage.CHECK and (task.stage, task.error, task.hold) == (
         old.stage,
         old.error,
-        old.waits_for,
+        old.hold,
     )
 
 
@@ -157,7 +157,7 @@ def _is_setback(before: Job, job: Job) -> bool:
 
 def _is_further(old: Task, task: Task) -> bool:
     has_ended = task.error is not None and old.error is None
-    is_parked = task.waits_for is not None and old.waits_for is None
+    is_parked = task.hold is not None and old.hold is None
     return task.stage is not old.stage or has_ended or is_parked or _tracks_done(task) > _tracks_done(old)
 
 
@@ -195,7 +195,7 @@ def _held(job: Job, hold: Hold, reason: str | None, now: float, source: HoldSour
 def _parked(job: Job, outcome: Held) -> Job:
     for task in job.tasks:
         if task.number in outcome.tasks:
-            waits = replace(task, waits_for=outcome.hold, waits_reason=outcome.reason, waits_source=outcome.source)
+            waits = replace(task, hold=outcome.hold, hold_reason=outcome.reason, hold_source=outcome.source)
             job = job.with_task(waits)
     return job
 
@@ -203,17 +203,17 @@ def _parked(job: Job, outcome: Held) -> Job:
 def _go_on(job: Job, now: float) -> Job:
     stage = owed(job)
     living = [task for task in job.tasks if task.error is None and task.stage is not Stage.DONE]
-    parked = [task for task in living if task.waits_for is not None]
-    if parked and parked[0].waits_for and all(task in parked or task.is_late for task in living):
+    parked = [task for task in living if task.hold is not None]
+    if parked and parked[0].hold and all(task in parked or task.is_late for task in living):
         still = replace(job, stage=stage, error=None, attempts=0)
-        return _held(still, parked[0].waits_for, parked[0].waits_reason, now, parked[0].waits_source)
+        return _held(still, parked[0].hold, parked[0].hold_reason, now, parked[0].hold_source)
     moved = replace(_unheld(job), stage=stage, error=None, attempts=0, unusable_answers=0, due_at=0.0, updated_at=now)
     failed = [task for task in job.tasks if task.error is not None]
     if failed and all(task.error is not None or task.stage is Stage.DONE for task in job.tasks):
         errors = "; ".join(f"task {task.title} ({task.mode}): {task.error}" for task in failed)
         if all(task.cancelled for task in failed):
-            return replace(moved, state=State.CANCELLED, error=errors, filed=True)
-        return replace(moved, state=State.FAILED, error=errors, failure_kind=None, filed=False)
+            return replace(moved, state=State.CANCELLED, error=errors, archived=True)
+        return replace(moved, state=State.FAILED, error=errors, failure_kind=None, archived=False)
     return replace(moved, state=State.DONE if stage is Stage.DONE else State.WAITING)
 
 
@@ -222,7 +222,7 @@ def retried(job: Job, now: float) -> Job:
     asked for, delivered tracks are not touched."""
     tasks = tuple(_retried_task(task) for task in job.tasks)
     again = replace(
-        _unheld(job), tasks=tasks, state=State.WAITING, error=None, warning=None, filed=False, attempts=0, due_at=0.0,
+        _unheld(job), tasks=tasks, state=State.WAITING, error=None, warning=None, archived=False, attempts=0, due_at=0.0,
         unusable_answers=0, setbacks=0, failure_kind=None,
     )  # fmt: skip
     expired = again.expires_at is not None and again.expires_at <= now
@@ -234,21 +234,21 @@ def retried(job: Job, now: float) -> Job:
 
 def given_up(job: Job, now: float) -> Job:
     """A failed job that nobody wants any more: it is no failure that waits for somebody. Its file stays where it is."""
-    return replace(job, state=State.CANCELLED, filed=True, updated_at=now) if job.state is State.FAILED else job
+    return replace(job, state=State.CANCELLED, archived=True, updated_at=now) if job.state is State.FAILED else job
 
 
 def _retried_task(task: Task) -> Task:
-    if task.starts_anew:
+    if task.restarts_on_retry:
         return fresh(task)
     kept = without_waiting(replace(task, error=None, failure=None, error_code=None, cancelled=False))
-    doubtful = task.error is not None or (task.stage is Stage.DOWNLOAD and task.links_asked > 0)
+    doubtful = task.error is not None or (task.stage is Stage.DOWNLOAD and task.link_renewals > 0)
     asks_for_results = doubtful and task.task_id is not None and task.stage in (Stage.CHECK, Stage.DOWNLOAD)
-    return replace(kept, stage=Stage.CHECK, links_asked=0, due_at=None) if asks_for_results else kept
+    return replace(kept, stage=Stage.CHECK, link_renewals=0, due_at=None) if asks_for_results else kept
 
 
 def without_waiting(task: Task) -> Task:
     """The task with nothing to wait for."""
-    return replace(task, waits_for=None, waits_reason=None, waits_source=None)
+    return replace(task, hold=None, hold_reason=None, hold_source=None)
 
 
 def fresh(task: Task) -> Task:
@@ -265,7 +265,7 @@ def not_filed(job: Job, error: Exception, now: float, jitter: float, *, again: b
     """A failed job whose file could not be put where failures belong. `again`: it is tried less and less often; else the file stays."""
     stays = replace(job, archive_error=told(error))
     if not again:
-        return replace(stays, filed=True)
+        return replace(stays, archived=True)
     return replace(stays, attempts=job.attempts + 1, due_at=now + backoff_seconds(job.attempts, jitter))
 
 
@@ -280,7 +280,7 @@ def released(job: Job, now: float, *, by_a_person: bool = True, price: float | N
     A person agrees to what the hold asked, for the `price` in minutes that was shown (None: unknown); a lost task is paid again
     then, with a new key.
     """
-    tasks = tuple(without_waiting(task) if task.waits_for is job.hold else task for task in job.tasks)
+    tasks = tuple(without_waiting(task) if task.hold is job.hold else task for task in job.tasks)
     if job.hold is Hold.LOST_TASK and by_a_person:
         tasks = tuple(_given_another_chance(task, now) for task in tasks)
     if job.hold is Hold.LINK:  # a link that leads nowhere now leads nowhere later
@@ -300,5 +300,5 @@ def released(job: Job, now: float, *, by_a_person: bool = True, price: float | N
 def _given_another_chance(task: Task, now: float) -> Task:
     """A lost task is forgotten, one that stands still is given as much time again."""
     if task.lost:
-        return replace(task, idempotency_key=None, asked_at=None)
-    return replace(task, moved_at=now) if task.stage is Stage.CHECK else task
+        return replace(task, idempotency_key=None, requested_at=None)
+    return replace(task, progressed_at=now) if task.stage is Stage.CHECK else task

@@ -46,7 +46,7 @@ def fetch(job: Job, task_number: int, index: int, api: Client, transfer: Transfe
     make_staging(job)
     if known := load_record(path):
         return known
-    with translate_errors(path, job.handling.outbox):
+    with translate_errors(path, job.settings.outbox):
         try:
             fetched = _fetched(path, job, track, api, transfer)
         except LinkRefusedError:
@@ -95,9 +95,9 @@ def copy_duplicate(job: Job, task_number: int, index: int) -> Staged:
     make_staging(job)
     if known := load_record(path):
         return known
-    origin = track.origin or ""
+    origin = track.copy_from or ""
     changed = DuplicateChangedError(f"{printable(origin)} is not the result that was delivered once.")
-    with translate_errors(path, job.handling.outbox):
+    with translate_errors(path, job.settings.outbox):
         try:
             digest = copy_durably(origin, path)
         except (FileNotFoundError, NotADirectoryError):

@@ -13,7 +13,7 @@ from lalald.outbox.template import wanted_tracks
 
 def is_due(job: Job) -> bool:
     """Whether it is asked for and every result is there: its readers take it for the sign that nothing is missing."""
-    if not job.handling.manifest or any(task.error is not None or task.waits_for is not None for task in job.tasks):
+    if not job.settings.manifest or any(task.error is not None or task.hold is not None for task in job.tasks):
         return False
     tracks = [track for _, _, track in wanted_tracks(job)]
     return any(track.path for track in tracks) and all(track.delivered for track in tracks)

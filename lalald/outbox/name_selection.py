@@ -26,7 +26,7 @@ def reserve(job: Job, staged: Mapping[TrackKey, Staged], *, reserved: Callable[[
     `reserved` tells of a folded path whether another job is about to use it. Names are compared as disks do that ignore
     case. Save the job before the next one chooses, then call `place`. Raises StagingLostError, FileError.
     """
-    outbox = job.handling.outbox
+    outbox = job.settings.outbox
     owed = dict(undelivered(job))
     if missing := [track.label for key, track in owed.items() if key not in staged]:
         raise StagingLostError(
@@ -34,7 +34,7 @@ def reserve(job: Job, staged: Mapping[TrackKey, Staged], *, reserved: Callable[[
         )
     with translate_errors(outbox, outbox):
         names = _Names(job, _endings(job, staged), reserved)
-        chosen = _CHOOSE[job.handling.on_conflict](names, owed)
+        chosen = _CHOOSE[job.settings.on_conflict](names, owed)
     return _named(job, chosen, staged)
 
 
@@ -56,11 +56,11 @@ class _Names:
         self.job = job
         self._endings = endings
         self._reserved = reserved
-        self._limits = Limits(max_name_bytes(job.handling.outbox))
+        self._limits = Limits(max_name_bytes(job.settings.outbox))
         self._limits = replace(self._limits, portable=self._refuses_names())
         placed = {key: track.path for key, _, track in template.wanted_tracks(job) if track.delivered and track.path}
         self.first, _ = template.named_as(job, placed, self._limits.part_bytes)
-        self._manifest = job.handling.manifest and not any(task.error or task.waits_for for task in job.tasks)
+        self._manifest = job.settings.manifest and not any(task.error or task.hold for task in job.tasks)
 
     def _refuses_names(self) -> bool:
         """Whether the disk takes only portable names; asked of it only where the names make a difference."""
@@ -80,7 +80,7 @@ class _Names:
         return self.found(path) is not None or self._reserved(naming.fold(path))
 
     def found(self, path: str) -> str | None:
-        return _found(self.job.handling.outbox, path)
+        return _found(self.job.settings.outbox, path)
 
     def blocked(self, path: str) -> bool:
         """Whether even somebody who overwrites cannot put a file there."""
@@ -88,7 +88,7 @@ class _Names:
         return found is not None and (os.path.isdir(self.full(found)) or found.count("/") < path.count("/"))
 
     def full(self, path: str) -> str:
-        return os.path.join(self.job.handling.outbox, path)
+        return os.path.join(self.job.settings.outbox, path)
 
 
 def _found(outbox: str, path: str) -> str | None:
@@ -113,7 +113,7 @@ def all_names_exist(job: Job) -> bool:
 
     Raises FileError.
     """
-    outbox = job.handling.outbox
+    outbox = job.settings.outbox
     guessed = {key: endings.extension(task, track, job.path) for key, task, track in template.wanted_tracks(job)}
     with translate_errors(outbox, outbox):
         for portable in (False, True):

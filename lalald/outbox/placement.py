@@ -56,7 +56,7 @@ def place(job: Job, *, crash_point: CrashPoint = no_crash_point) -> Job:
     Save it, then call `clear`. Raises NameTakenError (call `reserve` again), StagingLostError (call `unnamed` and fetch
     again), DiskFullError, FolderUnavailableError, FileError.
     """
-    outbox = job.handling.outbox
+    outbox = job.settings.outbox
     owed = {key: track for key, track in undelivered(job) if track.path is not None}
     names = {key: track.path for key, track in owed.items() if track.path is not None}
     placed = with_tracks(job, {key: replace(track, delivered=True) for key, track in owed.items()})
@@ -76,15 +76,15 @@ def place(job: Job, *, crash_point: CrashPoint = no_crash_point) -> Job:
 
 
 def _piece(job: Job, key: TrackKey, track: Track) -> _Piece:
-    target = os.path.join(job.handling.outbox, track.path or "")
+    target = os.path.join(job.settings.outbox, track.path or "")
     return _Piece(
-        staged_path(job, *key), target, track.size or 0, track.sha256 or "", job.handling.on_conflict == "overwrite"
+        staged_path(job, *key), target, track.size or 0, track.sha256 or "", job.settings.on_conflict == "overwrite"
     )
 
 
 def _manifest_piece(placed: Job, names: Mapping[TrackKey, str]) -> _Piece | None:
     """The manifest, staged; None where a file that has to be left alone has its name."""
-    policy = placed.handling.on_conflict
+    policy = placed.settings.on_conflict
     content = manifest.content(placed)
     target = _manifest_path(placed, names)
     staged = os.path.join(make_staging(placed), MANIFEST)
@@ -101,7 +101,7 @@ def _manifest_piece(placed: Job, names: Mapping[TrackKey, str]) -> _Piece | None
 
 def _retire(placed: Job, last: _Piece | None, names: Mapping[TrackKey, str], crash_point: CrashPoint) -> None:
     """An old manifest that is to be overwritten goes first: it must not speak for the new tracks, not even for some of them."""
-    if not (placed.handling.manifest and placed.handling.on_conflict == "overwrite" and names):
+    if not (placed.settings.manifest and placed.settings.on_conflict == "overwrite" and names):
         return
     if last is not None and not lstat_or_none(last.staged):
         return  # it may be in place already
@@ -113,7 +113,7 @@ def _retire(placed: Job, last: _Piece | None, names: Mapping[TrackKey, str], cra
 
 
 def _manifest_path(placed: Job, names: Mapping[TrackKey, str]) -> str:
-    outbox = placed.handling.outbox
+    outbox = placed.settings.outbox
     number, limits = template.named_as(placed, names, max_name_bytes(outbox))
     return os.path.join(outbox, template.manifest_path(placed, number, limits))
 

@@ -36,13 +36,13 @@ class Staged:
 
 def staging_folder(job: Job) -> str:
     """The job's folder. The moment of its drop keeps two lalald that share an outbox apart."""
-    return os.path.join(job.handling.outbox, FOLDER, f"{job.id}-{int(job.created_at * 1000):x}")
+    return os.path.join(job.settings.outbox, FOLDER, f"{job.id}-{int(job.created_at * 1000):x}")
 
 
 def staged_path(job: Job, task_number: int, index: int) -> str:
     """Where a track waits. A task that was split again never meets what an earlier one left."""
     task = next(task for task in job.tasks if task.number == task_number)
-    made_by = os.fsencode(task.task_id or task.tracks[index].origin or "")
+    made_by = os.fsencode(task.task_id or task.tracks[index].copy_from or "")
     label = task.tracks[index].label.encode("utf-8", "surrogatepass")  # `/check/` may tell of them in another order
     told_apart = hashlib.sha256(made_by + b"\0" + label).hexdigest()[:8]
     return os.path.join(staging_folder(job), f"{task_number}-{index}-{told_apart}")
@@ -64,7 +64,7 @@ def _whole(path: str) -> str:
 def make_staging(job: Job) -> str:
     """The job's folder, made where missing; the outbox itself is never made. Raises FileError."""
     folder = staging_folder(job)
-    with translate_errors(folder, job.handling.outbox):
+    with translate_errors(folder, job.settings.outbox):
         while True:
             try:
                 os.mkdir(folder, 0o700)

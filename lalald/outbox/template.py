@@ -80,7 +80,7 @@ def paths(
     for key, task, track in wanted_tracks(job):
         values = {**_job_values(job, number), **_track_values(job, task, track, extensions.get(key, ""))}
         for again in count(1):
-            path = _filled(_with_number(job.handling.output), {**values, "again": _again(again)}, job.path, limits)
+            path = _filled(_with_number(job.settings.output), {**values, "again": _again(again)}, job.path, limits)
             if fold(path) not in seen:
                 break
         seen.add(fold(path))
@@ -94,7 +94,7 @@ def _again(again: int) -> str:
 
 def _track_values(job: Job, task: Task, track: Track, ext: str) -> dict[str, str]:
     return {
-        "label": safe(job.handling.labels.get(track.label, track.label), safe(track.type, "track")),
+        "label": safe(job.settings.labels.get(track.label, track.label), safe(track.type, "track")),
         "type": safe(track.type, "track"),
         "task": safe(task.title),
         "mode": safe(task.mode),
@@ -105,17 +105,17 @@ def _track_values(job: Job, task: Task, track: Track, ext: str) -> dict[str, str
 
 def result_folders(job: Job, labels: Sequence[str]) -> set[str]:
     """The folders within the outbox in which results of these labels, or the job's own folder of them, will be."""
-    *folders, _ = job.handling.output.split("/")
+    *folders, _ = job.settings.output.split("/")
     own = next((place for place, folder in enumerate(folders) if _OWN.search(folder)), len(folders))
-    shared = replace(job.handling, output="/".join([*folders[:own], "{label}"]))
+    shared = replace(job.settings, output="/".join([*folders[:own], "{label}"]))
     tracks = tuple(Track(type=label, label=label, url="") for label in labels or ["track"])
-    expected = replace(job, handling=shared, tasks=tuple(replace(task, tracks=tracks) for task in job.tasks))
+    expected = replace(job, settings=shared, tasks=tuple(replace(task, tracks=tracks) for task in job.tasks))
     return {path.rpartition("/")[0] for path in paths(expected, {}).values()}
 
 
 def manifest_path(job: Job, number: int = 1, limits: Limits | None = None) -> str:
     """`lalald.json` in the job's own folder; `NAME.lalald.json` where the template gives it none."""
-    *folders, _ = _with_number(job.handling.output)
+    *folders, _ = _with_number(job.settings.output)
     shared = [place for place, folder in enumerate(folders) if _OF_A_TRACK.search(folder)]
     whole = folders[: shared[0]] if shared else folders
     own = any(_OWN.search(folder) for folder in whole)

@@ -27,7 +27,7 @@ def find_duplicate(job: Job, path: str, reports: Reports) -> Duplicate | None:
 
     None where there is none, its rule does not look for any, or the file cannot be read.
     """
-    if job.handling.duplicates == "process" or not reports.may_have_duplicate(job):
+    if job.settings.duplicates == "process" or not reports.may_have_duplicate(job):
         return None
     try:
         hashed = replace(job, sha256=sha256_of(path))
@@ -41,7 +41,7 @@ def _judged(job: Job, earlier: Job) -> Duplicate:
     had = {task_key(task.mode, task.presets) for task in earlier.tasks if task.error is None}
     unpaid = tuple(task for task in job.tasks if task_key(task.mode, task.presets) not in had)
     same = f"it has the same bytes as job {earlier.id} ({earlier.path})"
-    if job.handling.duplicates == "hold":
+    if job.settings.duplicates == "hold":
         return Duplicate(earlier, (), f"{same}; `duplicates: hold` asks before anything is charged", Hold.DUPLICATE)
     if earlier.state in (State.WAITING, State.HELD):
         return Duplicate(earlier, unpaid, f"{same}, which is not finished: it waits for its results")

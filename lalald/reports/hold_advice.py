@@ -59,7 +59,7 @@ def released(job: Job) -> str:
         return "is uploaded now, and the service's figure decides"
     if job.hold is Hold.MINUTES:
         return _PASSES[job.hold_source or HoldSource.LEFT]
-    if job.stands_still:
+    if job.is_stalled:
         return "gets the same time again"
     return _RELEASED.get(job.hold, "is started again") if job.hold else "passes its hold"
 
@@ -67,13 +67,13 @@ def released(job: Job) -> str:
 def to_do(job: Job) -> str:
     """What ends the hold of one job."""
     when = _GOES_ON_WHEN.get(job.hold) if job.hold else None
-    if job.stands_still:
+    if job.is_stalled:
         when = "its task makes progress"
     by_itself = f"it resumes automatically when {when}; " if when else ""
-    pays = " and pays" if job.hold in (Hold.LOST_TASK, Hold.DUPLICATE) and not job.stands_still else ""
+    pays = " and pays" if job.hold in (Hold.LOST_TASK, Hold.DUPLICATE) and not job.is_stalled else ""
     return f"{by_itself}`lalald release {job.id}`: it {released(job)}{pays}; `lalald cancel {job.id}` ends it"
 
 
 def of_hold(hold: HoldReport) -> str:
     """What to do about all jobs that wait for the same thing."""
-    return _OF_A_STALLED_TASK if hold.stands_still else TO_DO.get(hold.hold, "`lalald show ID` explains.")
+    return _OF_A_STALLED_TASK if hold.is_stalled else TO_DO.get(hold.hold, "`lalald show ID` explains.")

@@ -38,7 +38,7 @@ def job_facts(report: JobReport) -> dict[str, Any]:
         "finished_at": iso(job.finished_at),
         "request": None if job.request is None else str(job.request),
         **_source_facts(job),
-        "outbox": job.handling.outbox,
+        "outbox": job.settings.outbox,
         "tasks": [_task_facts(job, task) for task in job.tasks],
         "tracks": [_track_facts(job, task, track) for task, track in tracks(job)],
     }
@@ -52,14 +52,14 @@ def _source_facts(job: Job) -> dict[str, Any]:
         "sha256": job.sha256,
         "source_id": job.source_id,
         "expires_at": iso(job.expires_at),
-        "twin_id": job.twin_id,
-        "redo": job.redo,
+        "twin_id": job.duplicate_of,
+        "redo": job.ignore_duplicates,
     }
 
 
 def source(job: Job) -> str:
     """Where the job's file is, as far as is known."""
-    return job.location or os.path.join(job.inbox, job.path)
+    return job.moved_to or os.path.join(job.inbox, job.path)
 
 
 def tracks(job: Job) -> Iterator[tuple[Task, Track]]:
@@ -70,7 +70,7 @@ def tracks(job: Job) -> Iterator[tuple[Task, Track]]:
 
 def track_path(job: Job, track: Track) -> str | None:
     """Where the track was put; None while it is not there."""
-    return os.path.join(job.handling.outbox, track.path) if track.path and track.delivered else None
+    return os.path.join(job.settings.outbox, track.path) if track.path and track.delivered else None
 
 
 def task_state(job: Job, task: Task) -> str:

@@ -149,5 +149,5 @@ def jobs_failed(number: int, latest: Job | None, now: float) -> Attention:
 def jobs_held(hold: HoldReport) -> Attention:
     cost = f", {price(hold.minutes, hold.unknown)}" if hold.minutes or hold.unknown else ""
     message = f"{count(hold.jobs, 'job')} held ({hold.hold}{cost}): #{hold.job_id} {hold.reason or _NO_REASON}"
-    code = "hold_stalled_task" if hold.stands_still else f"hold_{hold.hold}"
+    code = "hold_stalled_task" if hold.is_stalled else f"hold_{hold.hold}"
     return Attention(code, "", message, hold_advice.of_hold(hold))

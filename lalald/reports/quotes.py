@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from lalald.jobs.consent import asks_about_upload, price_of, seen, to_pay_on_retry
-from lalald.jobs.job import Hold, HoldSource, Job, Seen, Task
+from lalald.jobs.job import Hold, HoldSource, Job, RequestTerms, Task
 from lalald.reports.formatting import charged, price, printable
 from lalald.reports.pricing import duration_of
 
@@ -30,7 +30,7 @@ class Quote:
     source: HoldSource | None
     what: str
     minutes: float | None
-    seen: Seen
+    seen: RequestTerms
     is_decided_after_upload: bool = False  # by the service's figure: the price is what the file states
     stays: str | None = None
     stays_for: HoldSource | None = None

@@ -73,16 +73,16 @@ def _parked(job: Job, task: Task) -> Task:
         " It is paid and still checked; it resumes automatically when it progresses, until the service forgets it after 24 hours."
         f" `lalald cancel {job.id}` abandons it."
     )
-    return replace(task, waits_for=Hold.LOST_TASK, waits_reason=reason)
+    return replace(task, hold=Hold.LOST_TASK, hold_reason=reason)
 
 
 def _moving(task: Task) -> Task:
-    return replace(task, waits_for=None, waits_reason=None)
+    return replace(task, hold=None, hold_reason=None)
 
 
 def _is_stuck(task: Task, now: float) -> bool:
     running = task.stage is Stage.CHECK and task.error is None and task.incomplete_since is None
-    return running and task.moved_at is not None and now - task.moved_at > STUCK_SECONDS
+    return running and task.progressed_at is not None and now - task.progressed_at > STUCK_SECONDS
 
 
 def _told(task: Task, answer: TaskAnswer, now: float, *, many: bool) -> Task:
@@ -108,8 +108,12 @@ def _failed(task: Task, failure: TaskFailure, error: str, code: str | None = Non
 
 
 def _progressed(task: Task, progress: int, now: float) -> Task:
-    moved_at = now if progress != task.progress or task.moved_at is None or task.moved_at > now else task.moved_at
-    return replace(task, progress=progress, moved_at=moved_at)
+    progressed_at = (
+        now
+        if progress != task.progress or task.progressed_at is None or task.progressed_at > now
+        else task.progressed_at
+    )
+    return replace(task, progress=progress, progressed_at=progressed_at)
 
 
 def _until_next_check(task: Task, now: float) -> float:
@@ -169,7 +173,7 @@ def _with_success(job: Job, task: Task, answer: TaskAnswer, now: float, *, is_ex
     after = _succeeded(job, task, answer, now)
     if is_expired and after.stage is Stage.CHECK:
         return job.with_task(_expired(job, after, "the service named no track of it."))
-    names = job.handling.tracks
+    names = job.settings.tracks
     if task.tracks:
         return job.with_task(after)
     if none_matched(after.tracks, names):
@@ -184,7 +188,7 @@ def _with_success(job: Job, task: Task, answer: TaskAnswer, now: float, *, is_ex
 def _succeeded(job: Job, task: Task, answer: TaskAnswer, now: float) -> Task:
     """To its download if it is complete, or as much of it as there is after some patience; else it is asked for again."""
     settles = _settles_for_less(task, now)
-    tracks = answered(task, answer.tracks, job.handling.tracks, settles_for_less=settles)
+    tracks = answered(task, answer.tracks, job.settings.tracks, settles_for_less=settles)
     if len(tracks) > _MOST_TRACKS:
         tracks = tuple(track for track in tracks if track.wanted)[:_MOST_TRACKS]
     after = replace(_moving(task), progress=100, tracks=tracks)

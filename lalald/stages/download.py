@@ -38,9 +38,9 @@ async def download(job: Job, context: StageContext) -> Outcome:
     Raises ServiceError, FolderUnavailableError, DiskFullError; what was fetched so far stays in the staging folder.
     """
     if _named(job):
-        await context.folders.check(job.handling.outbox)
+        await context.folders.check(job.settings.outbox)
         return await _place(job, context)
-    free = await context.folders.check(job.handling.outbox, fresh_seconds=_FRESH_SECONDS)
+    free = await context.folders.check(job.settings.outbox, fresh_seconds=_FRESH_SECONDS)
     if job.attempts >= _TRIES_WITH_A_LINK and (doubted := with_links_asked_anew(job)) is not job:
         return Advance(doubted)
     if (held := _no_room(job, free)) is not None:
@@ -59,7 +59,7 @@ async def _place(job: Job, context: StageContext) -> Outcome:
     try:
         placed = await _placed(job, context)
     except NameTakenError:  # somebody put a file there since the name was chosen
-        staged = await context.disks.run(job.handling.outbox, outbox.staged_tracks, job)
+        staged = await context.disks.run(job.settings.outbox, outbox.staged_tracks, job)
         return await _reserve(job, staged, context)
     except StagingLostError:
         return Advance(outbox.without_names(job))
@@ -78,21 +78,21 @@ def _delivered(task: Task, now: float) -> Task:
 
 def _asked_again(task: Task, now: float) -> Task:
     since = now if task.incomplete_since is None else task.incomplete_since
-    held = Hold.LINK if task.waits_reason else None
-    task = replace(task, stage=Stage.CHECK, incomplete_since=since, waits_for=held)
+    held = Hold.LINK if task.hold_reason else None
+    task = replace(task, stage=Stage.CHECK, incomplete_since=since, hold=held)
     return replace(task, due_at=now + seconds_till_asked_again(task, now))
 
 
 async def _placed(job: Job, context: StageContext) -> Job:
     """Who overwrites does it alone: of two sets with the same names one is left, and no mixture."""
-    overwrites = job.handling.on_conflict == "overwrite"
-    async with context.reservations.choosing(job.handling.outbox) if overwrites else nullcontext():
-        return await context.disks.run(job.handling.outbox, outbox.place, job)
+    overwrites = job.settings.on_conflict == "overwrite"
+    async with context.reservations.choosing(job.settings.outbox) if overwrites else nullcontext():
+        return await context.disks.run(job.settings.outbox, outbox.place, job)
 
 
 async def _reserve(job: Job, staged: dict[tuple[int, int], Staged], context: StageContext) -> Advance:
     """In an outbox names are chosen by one job at a time, so that no two choose the same."""
-    directory = job.handling.outbox
+    directory = job.settings.outbox
     async with context.reservations.choosing(directory):
         taken = partial(context.reservations.taken, directory, job.id)
         named = await context.disks.run(directory, partial(outbox.reserve, job, staged, reserved=taken))
@@ -105,14 +105,14 @@ def _no_room(job: Job, free: int) -> Held | None:
     needed = room_for_tracks(job)
     if free >= needed:
         return None
-    reason = f"{job.handling.outbox} has {free:,} bytes free, {needed:,} are needed. The results are paid; make room within 24 hours."
+    reason = f"{job.settings.outbox} has {free:,} bytes free, {needed:,} are needed. The results are paid; make room within 24 hours."
     return Held(Hold.DISK, reason)
 
 
 async def _fetch_all(job: Job, context: StageContext) -> dict[tuple[int, int], Staged] | Outcome:
     """All at once, as far as the download threads go. The first fault ends it; what others fetched stays for the next try."""
     tracks = owed(job)
-    context.expected_bytes[job.id] = sum(likely_size(job, track) for _, _, track in tracks if track.origin is None)
+    context.expected_bytes[job.id] = sum(likely_size(job, track) for _, _, track in tracks if track.copy_from is None)
     try:
         tries = await asyncio.gather(
             *(_fetch(job, task, position, track, context) for task, position, track in tracks), return_exceptions=True
@@ -141,11 +141,11 @@ async def _fetch_all(job: Job, context: StageContext) -> dict[tuple[int, int], S
 
 async def _fetch(job: Job, task: Task, position: int, track: Track, context: StageContext) -> Staged:
     """One track into the staging folder, from the service or from an earlier job's results."""
-    directory = job.handling.outbox
+    directory = job.settings.outbox
     host = host_of(track.url)
     async with context.dead_hosts.get(host, context.downloads):
-        if track.origin is not None:
-            folders = dict.fromkeys((directory, context.folder_of(track.origin)))
+        if track.copy_from is not None:
+            folders = dict.fromkeys((directory, context.folder_of(track.copy_from)))
             return await context.disks.run_transfer(tuple(folders), outbox.copy_duplicate, job, task.number, position)
         transfer = context.begin_transfer(job, likely_size(job, track))
         try:
@@ -159,7 +159,7 @@ async def _fetch(job: Job, task: Task, position: int, track: Track, context: Sta
 
 def with_links_asked_anew(job: Job) -> Job:
     """The job with `/check/` owed again by every task whose tracks come from the service."""
-    doubted = {task.number for task, _, track in owed(job) if track.origin is None}
+    doubted = {task.number for task, _, track in owed(job) if track.copy_from is None}
     tasks = (replace(task, stage=Stage.CHECK, due_at=None) if task.number in doubted else task for task in job.tasks)
     return replace(job, tasks=tuple(tasks)) if doubted else job
 
@@ -184,14 +184,16 @@ def _links_anew(job: Job, dead: Sequence[tuple[Task, int]], now: float) -> Outco
     """A dead link: `/check/` may give a new one, twice at most. Then the service has not given that track, and its sisters go on;
     where there are none its task has failed."""
     task = dead[0][0]
-    if task.links_asked < _LINKS_ASKED_AT_MOST:
-        return Advance(job.with_task(replace(task, links_asked=task.links_asked + 1, stage=Stage.CHECK, due_at=None)))
+    if task.link_renewals < _LINKS_ASKED_AT_MOST:
+        return Advance(
+            job.with_task(replace(task, link_renewals=task.link_renewals + 1, stage=Stage.CHECK, due_at=None))
+        )
     if task.paid_by is not None and not any(track.delivered for track in task.tracks):
         return duplicates.ask_instead(job, [task])
     without = _without_links(task, [place for other, place in dead if other.number == task.number], now)
     if any(track.wanted and not track.is_missing for track in without.tracks):
         return Advance(job.with_task(without))
-    words = f"the service's links to its tracks are dead, new ones were requested {task.links_asked} times."
+    words = f"the service's links to its tracks are dead, new ones were requested {task.link_renewals} times."
     again = f"It is paid; `lalald retry {job.id}` asks again while the service keeps the results."
     return Advance(job.with_task(replace(task, failure=TaskFailure.DEAD_LINKS, error=f"{words} {again}")))
 
@@ -210,7 +212,7 @@ def _held_alone(job: Job, refused: Sequence[tuple[Task, int, LinkRefusedError]],
         task = next(task for task in job.tasks if task.number == number)
         faults = {place: fault for other, place, fault in refused if other.number == number}
         reason = link_hold_reason(job, next(iter(faults.values())))
-        without = _without_links(replace(task, waits_reason=reason), list(faults), now)
+        without = _without_links(replace(task, hold_reason=reason), list(faults), now)
         if not any(track.wanted and not track.is_missing for track in without.tracks):
             return None
         job = job.with_task(without)
@@ -253,4 +255,4 @@ async def finish_delivery(job: Job, context: StageContext) -> None:
 async def clear(job: Job, context: StageContext) -> None:
     """What is of no use any more leaves the staging folder; where the outbox is away, at the next start."""
     with suppress(FolderUnavailableError):
-        await context.disks.run(job.handling.outbox, outbox.clear, job)
+        await context.disks.run(job.settings.outbox, outbox.clear, job)

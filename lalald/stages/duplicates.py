@@ -56,8 +56,13 @@ class _Findings:
 
 async def may_exist(job: Job, context: StageContext) -> bool:
     """Whether the job's bytes have to be compared: hashing costs a read, so only where one of the same size has such a task."""
-    asks_always = job.handling.duplicates == "hold"
-    if job.redo or job.handling.duplicates == "process" or (asks_always and job.duplicate_accepted) or not _open(job):
+    asks_always = job.settings.duplicates == "hold"
+    if (
+        job.ignore_duplicates
+        or job.settings.duplicates == "process"
+        or (asks_always and job.duplicate_accepted)
+        or not _open(job)
+    ):
         return False
     return await context.store.run(lambda store: store.may_have_duplicate(job))
 
@@ -65,7 +70,7 @@ async def may_exist(job: Job, context: StageContext) -> bool:
 async def look(job: Job, context: StageContext) -> Job | Outcome:
     """The job whose bytes are hashed, with the tasks that cost nothing; what is left of it is to be charged. Else what follows first."""
     candidates = await _candidates(job, context)
-    if job.handling.duplicates == "hold":
+    if job.settings.duplicates == "hold":
         found = {task.number: same[0] for task in _open(job) if (same := _same(task, candidates))}
         return _asked(job, found, _always_asks) if found else job
     findings = await _findings(job, candidates, context, verify=job.duplicate_accepted)
@@ -78,13 +83,13 @@ async def look(job: Job, context: StageContext) -> Job | Outcome:
 
 async def without_copies(job: Job, context: StageContext) -> Outcome:
     """What follows where an earlier result is not what was delivered: other copies are compared whole, and nothing is paid unasked."""
-    lost = {task.number for task in job.tasks if task.stage is Stage.DOWNLOAD and any(t.origin for t in task.tracks)}
+    lost = {task.number for task in job.tasks if task.stage is Stage.DOWNLOAD and any(t.copy_from for t in task.tracks)}
     again = replace(job, tasks=tuple(fresh(task) if task.number in lost else task for task in job.tasks))
     again = replace(again, duplicate_accepted=False)  # that was another question
     findings = await _findings(again, await _candidates(again, context), context, verify=True)
     if findings.away is not None:
         return replace(
-            findings.away, job=replace(job, twin_id=findings.away.job.twin_id if findings.away.job else None)
+            findings.away, job=replace(job, duplicate_of=findings.away.job.duplicate_of if findings.away.job else None)
         )
     if findings.waits is not None:
         return _waits(replace(again, stage=Stage.UPLOAD), findings.waits, context)
@@ -126,7 +131,7 @@ def _open(job: Job) -> list[Task]:
     return [
         task
         for task in job.tasks
-        if task.stage is Stage.SPLIT and task.error is None and task.waits_for is None and not task.paid
+        if task.stage is Stage.SPLIT and task.error is None and task.hold is None and not task.paid
     ]
 
 
@@ -193,7 +198,7 @@ async def _copied(
         if held := await _held_for_its_outbox(job, earlier.job, context):
             findings.away = findings.away or held
         elif given := await context.disks.run(
-            earlier.job.handling.outbox, partial(_with_copies, verify=verify), task, earlier, job
+            earlier.job.settings.outbox, partial(_with_copies, verify=verify), task, earlier, job
         ):
             return given
     return None
@@ -204,34 +209,34 @@ async def _held_for_its_outbox(job: Job, earlier: Job, context: StageContext) ->
 
     One that no inbox has any more is not waited for.
     """
-    outbox = earlier.handling.outbox
-    if outbox in {job.handling.outbox, *(str(inbox.outbox) for inbox in context.config.inboxes)}:
+    outbox = earlier.settings.outbox
+    if outbox in {job.settings.outbox, *(str(inbox.outbox) for inbox in context.config.inboxes)}:
         try:
             await context.folders.check(outbox)
         except FolderUnavailableError as error:
-            return Held(hold_for(error), told(error), job=replace(job, twin_id=earlier.id))
+            return Held(hold_for(error), told(error), job=replace(job, duplicate_of=earlier.id))
     return None
 
 
 def _with_copies(task: Task, earlier: Earlier, job: Job, *, verify: bool) -> Task | None:
     """On a thread: the task with the earlier one's tracks to copy, or None where one that is wanted is not there any more."""
-    tracks = wanted([_to_copy(track, earlier.job) for track in earlier.task.tracks], job.handling.tracks)
+    tracks = wanted([_to_copy(track, earlier.job) for track in earlier.task.tracks], job.settings.tracks)
     if not tracks or any(track.wanted and not _is_there(track, verify=verify) for track in tracks):
         return None
     return replace(task, stage=Stage.DOWNLOAD, tracks=tracks, paid_by=earlier.task.paid_by or earlier.job.id)
 
 
 def _to_copy(track: Track, earlier: Job) -> Track:
-    origin = os.path.join(earlier.handling.outbox, track.path) if track.path and track.delivered else None
-    return replace(track, path=None, delivered=False, origin=origin)
+    origin = os.path.join(earlier.settings.outbox, track.path) if track.path and track.delivered else None
+    return replace(track, path=None, delivered=False, copy_from=origin)
 
 
 def _is_there(track: Track, *, verify: bool) -> bool:
-    if track.origin is None or track.sha256 is None:
+    if track.copy_from is None or track.sha256 is None:
         return False
     try:
-        is_whole = os.stat(track.origin).st_size == track.size
-        return is_whole and (not verify or digest(track.origin) == track.sha256)
+        is_whole = os.stat(track.copy_from).st_size == track.size
+        return is_whole and (not verify or digest(track.copy_from) == track.sha256)
     except (OSError, FileError):
         return False
 
@@ -245,8 +250,13 @@ def _fetched_again(task: Task, same: Sequence[Earlier], job: Job, context: Stage
     for earlier in same:
         if not _may_be_told(earlier, now):
             continue
-        tracks = wanted(_expected(earlier.task), job.handling.tracks)
-        facts = {"task_id": earlier.task.task_id, "started_at": earlier.task.started_at, "moved_at": now, "due_at": now}
+        tracks = wanted(_expected(earlier.task), job.settings.tracks)
+        facts = {
+            "task_id": earlier.task.task_id,
+            "started_at": earlier.task.started_at,
+            "progressed_at": now,
+            "due_at": now,
+        }
         paid_by = earlier.task.paid_by or earlier.job.id
         return replace(task, stage=Stage.CHECK, tracks=tracks, paid_by=paid_by, **facts)  # type: ignore[arg-type] # the fields' own
     return None
@@ -272,13 +282,13 @@ def _expected(task: Task) -> list[Track]:
 
 def _waits(job: Job, earlier: Job, context: StageContext) -> RetryLater:
     reason = f"waits for job {earlier.id}, which has the same content"
-    return RetryLater(reason, job=replace(job, twin_id=earlier.id), due_at=context.clock.now() + _WAIT_SECONDS)
+    return RetryLater(reason, job=replace(job, duplicate_of=earlier.id), due_at=context.clock.now() + _WAIT_SECONDS)
 
 
 def _answered(job: Job, findings: _Findings) -> Job | Outcome:
     """The job with what is given; held for what a person is asked, and done with this stage where nothing is left to be charged."""
     for task in findings.given.values():
-        job = replace(job.with_task(task), twin_id=task.paid_by)
+        job = replace(job.with_task(task), duplicate_of=task.paid_by)
     if findings.asked:
         return _asked(job, findings.asked, _results_are_gone)
     return job if _open(job) or not findings.given else Advance(job)
@@ -286,7 +296,7 @@ def _answered(job: Job, findings: _Findings) -> Job | Outcome:
 
 def _asked(job: Job, found: Mapping[int, Earlier], reason: _Reason) -> Held:
     first = next(iter(found.values())).job
-    return _held(replace(job, twin_id=first.id), list(found), reason(job, first.id))
+    return _held(replace(job, duplicate_of=first.id), list(found), reason(job, first.id))
 
 
 def _held(job: Job, numbers: Sequence[int], reason: str) -> Held:

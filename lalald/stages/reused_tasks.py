@@ -48,11 +48,11 @@ def _told(task: Task, answer: TaskAnswer | None, job: Job, now: float) -> Task |
     if answer is not None and status == "success":
         return _with_links(task, answer, job)
     says_nothing = status in ("server_error", "unknown", "progress") and not (answer and answer.gone)
-    is_patient = now - (task.moved_at or now) < _PATIENCE_SECONDS
+    is_patient = now - (task.progressed_at or now) < _PATIENCE_SECONDS
     return replace(task, due_at=now + _ASKED_EVERY_SECONDS) if says_nothing and is_patient else None
 
 
 def _with_links(task: Task, answer: TaskAnswer, job: Job) -> Task | None:
-    tracks = answered(task, answer.tracks, job.handling.tracks, settles_for_less=False)
+    tracks = answered(task, answer.tracks, job.settings.tracks, settles_for_less=False)
     after = replace(task, stage=Stage.DOWNLOAD, progress=100, tracks=tracks)
     return after if tracks and not after.missing else None

@@ -32,7 +32,7 @@ def unstarted_tasks(job: Job, mode: str) -> list[Task]:
     return [
         task
         for task in job.tasks
-        if task.mode == mode and task.stage is Stage.SPLIT and task.error is None and task.waits_for is None
+        if task.mode == mode and task.stage is Stage.SPLIT and task.error is None and task.hold is None
     ]
 
 
@@ -42,7 +42,7 @@ async def prepare(job: Job, mode: str, context: StageContext) -> Ready | Outcome
     Raises ServiceError where the service does not tell the minutes left, FolderUnavailableError where a folder is away.
     """
     tasks = unstarted_tasks(job, mode) if batches(mode, context) else unstarted_tasks(job, mode)[:1]
-    asked = any(task.asked_at is not None for task in tasks)
+    asked = any(task.requested_at is not None for task in tasks)
     numbers = tuple(task.number for task in tasks)
     if asked:
         context.budget.reserve(job, job.duration or 0.0)
@@ -62,7 +62,9 @@ async def prepare(job: Job, mode: str, context: StageContext) -> Ready | Outcome
     now = context.clock.now()
     for task in tasks:
         job = job.with_task(
-            replace(task, idempotency_key=task.idempotency_key or context.new_key(), asked_at=task.asked_at or now)
+            replace(
+                task, idempotency_key=task.idempotency_key or context.new_key(), requested_at=task.requested_at or now
+            )
         )
     return Ready(job)
 

@@ -29,7 +29,9 @@ Answer = Started | StartRefused | NoBatches | ServiceError
 def possibly_started(job: Job) -> frozenset[int]:
     """The numbers of the job's tasks that a request may have started without our knowing."""
     return frozenset(
-        task.number for task in job.tasks if task.asked_at is not None and task.task_id is None and task.error is None
+        task.number
+        for task in job.tasks
+        if task.requested_at is not None and task.task_id is None and task.error is None
     )
 
 
@@ -72,7 +74,7 @@ def _started(job: Job, task: Task, answer: Started, context: StageContext) -> Jo
             stage=Stage.CHECK,
             task_id=answer.task_id,
             started_at=now,
-            moved_at=now,
+            progressed_at=now,
             minutes=minutes,
             progress=0,
             due_at=now,
@@ -84,14 +86,14 @@ def without_request(job: Job, numbers: Iterable[int], asked_before: Set[int]) ->
     """The job after a refusal that says nothing of its tasks: those that were asked for the first time have not begun."""
     for task in job.tasks:
         if task.number in numbers and task.number not in asked_before:
-            job = job.with_task(replace(task, asked_at=None))
+            job = job.with_task(replace(task, requested_at=None))
     return job
 
 
 def _not_started(
     job: Job, task: Task, answer: StartRefused | NoBatches | ServiceError, context: StageContext, asked_before: Set[int]
 ) -> tuple[Job, Outcome | None]:
-    told = job.with_task(replace(task, asked_at=None))  # the service knows the key, and nothing has begun with it
+    told = job.with_task(replace(task, requested_at=None))  # the service knows the key, and nothing has begun with it
     if isinstance(answer, NoBatches):
         return without_request(job, [task.number], asked_before), RetryLater(
             "the license's plan has no batches: asked again alone"
@@ -116,7 +118,7 @@ def _not_started(
         reason = f"the service says that the minutes do not suffice: {_words(answer)}"
         return told, Held(Hold.MINUTES, reason, tasks=(task.number,), source=HoldSource.SERVICE)
     failed = replace(
-        task, asked_at=None, failure=TaskFailure.REFUSED, error=f"{_words(answer)} Nothing was charged for it.",
+        task, requested_at=None, failure=TaskFailure.REFUSED, error=f"{_words(answer)} Nothing was charged for it.",
         error_code=error_code(code, None if isinstance(answer, StartRefused) else answer.status),
     )  # fmt: skip
     return job.with_task(failed), None
@@ -125,7 +127,7 @@ def _not_started(
 def _source_gone(job: Job, task: Task, context: StageContext, asked_before: Set[int]) -> tuple[Job, Outcome | None]:
     """The source goes up again, unless a key had left for it: what that has started, if anything, nobody can tell any more."""
     lost = possibly_started(job) & asked_before
-    told = job if task.number in lost else job.with_task(replace(task, asked_at=None))
+    told = job if task.number in lost else job.with_task(replace(task, requested_at=None))
     for number in sorted(lost):
         if _may_be_resubmitted(told, number, context):
             told = _resubmitted(told, number, context)
@@ -195,7 +197,7 @@ def _resubmitted(job: Job, number: int, context: StageContext) -> Job:
     task = next(task for task in job.tasks if task.number == number)
     reason = "its id never arrived, and on_lost_task is resubmit; it may be charged twice"
     context.log.warning("task.resubmitted", job=job.id, path=job.path, task=task.title, reason=reason)
-    again = replace(task, idempotency_key=None, asked_at=None, resubmitted=task.resubmitted + 1)
+    again = replace(task, idempotency_key=None, requested_at=None, resubmitted=task.resubmitted + 1)
     return replace(job.with_task(again), unusable_answers=0)
 
 

@@ -41,7 +41,7 @@ async def start(jobs: Sequence[Job], asking: Asking) -> AsyncIterator[dict[tuple
         (job, task)
         for job in jobs
         for task in unstarted_tasks(job, asking.mode)
-        if task.idempotency_key and task.asked_at is not None
+        if task.idempotency_key and task.requested_at is not None
     ]
     if len(keyed) > 1 and batches(asking.mode, asking.context):
         async for answers in _start_in_batches(keyed, asking):

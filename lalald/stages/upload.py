@@ -56,7 +56,7 @@ async def upload(job: Job, context: StageContext) -> Outcome:
 
 
 def _is_to_pay(task: Task) -> bool:
-    return task.stage is Stage.SPLIT and task.error is None and task.waits_for is None
+    return task.stage is Stage.SPLIT and task.error is None and task.hold is None
 
 
 def _looked_at(job: Job, is_compared: bool, inspections: Inspections) -> Job | Discarded | Failed:

@@ -23,16 +23,16 @@ _OLDEST = ("jobs_oldest", "id")
 _SMALLEST = ("jobs_smallest", "attempts, size, id")
 _OF_THE_MODE = (
     " AND EXISTS (SELECT 1 FROM tasks t WHERE t.job_id = jobs.id AND t.stage = 'split' AND t.mode = :mode"
-    " AND t.error IS NULL AND t.waits_for IS NULL)"
+    " AND t.error IS NULL AND t.hold IS NULL)"
 )
 
 # A job that is held only because another of its tasks waits for something goes on with this one.
 _CHECKED = (
     "FROM tasks t JOIN jobs j ON j.id = t.job_id WHERE t.stage = 'check' AND t.error IS NULL AND (j.state = 'waiting'"
     " OR (j.state = 'held' AND j.hold = 'lost_task') OR (j.state = 'held' AND t.incomplete_since IS NOT NULL"
-    " AND EXISTS (SELECT 1 FROM tasks w WHERE w.job_id = j.id AND w.waits_for = j.hold)))"
+    " AND EXISTS (SELECT 1 FROM tasks w WHERE w.job_id = j.id AND w.hold = j.hold)))"
 )
-_AT_ITS_OWN_PACE = "(t.waits_for IS NOT NULL OR t.incomplete_since IS NOT NULL)"
+_AT_ITS_OWN_PACE = "(t.hold IS NOT NULL OR t.incomplete_since IS NOT NULL)"
 
 
 class RunningTask(NamedTuple):
@@ -167,7 +167,7 @@ class DueJobs(Duplicates):
     def unfiled_failures(self, now: float, limit: int, but: Collection[int] = ()) -> Due:
         """Failed jobs whose source is not yet where failures belong and whose time has come, the longest due first."""
         rows = self.connection.execute(
-            "SELECT id FROM jobs WHERE state = 'failed' AND filed = 0 AND (due_at <= ? OR due_at > ?)"
+            "SELECT id FROM jobs WHERE state = 'failed' AND archived = 0 AND (due_at <= ? OR due_at > ?)"
             " AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY due_at, id LIMIT ?",
             (now, now + LONGEST_WAIT_SECONDS, json.dumps([*but]), limit),
         )
@@ -177,7 +177,7 @@ class DueJobs(Duplicates):
             return self.unfiled_failures(now, limit, {*but, *unreadable})
         found = [jobs[job_id] for job_id in ids]
         (next_due_at,) = self.connection.execute(
-            "SELECT min(due_at) FROM jobs INDEXED BY jobs_unfiled WHERE state = 'failed' AND filed = 0 AND due_at > ?",
+            "SELECT min(due_at) FROM jobs INDEXED BY jobs_unarchived WHERE state = 'failed' AND archived = 0 AND due_at > ?",
             (now,),
         ).fetchone()
         return Due(found, [], frozenset(), None if next_due_at is None else float(next_due_at) - now)

@@ -11,7 +11,9 @@ from lalald.store.known_files import KnownFiles
 from lalald.store.rows import UnreadableJob, jobs_where, stored_name
 
 _MOST = 50  # of each kind: with more copies of a file than that, the newest ones are compared
-_PAID = "EXISTS (SELECT 1 FROM tasks t WHERE t.job_id = jobs.id AND (t.asked_at IS NOT NULL OR t.task_id IS NOT NULL))"
+_PAID = (
+    "EXISTS (SELECT 1 FROM tasks t WHERE t.job_id = jobs.id AND (t.requested_at IS NOT NULL OR t.task_id IS NOT NULL))"
+)
 _ENDED_PAID = f"jobs.state = 'done' OR (jobs.state IN ('failed', 'cancelled') AND {_PAID})"
 _ASKS = f"'{Hold.FIRST_SCAN}', '{Hold.DUPLICATE}'"
 _FETCHES = (  # who may still need what is on the service: neither one that waits for a person nor one that waits for minutes
@@ -45,41 +47,49 @@ class Duplicates(KnownFiles):
     def recipes_with_a_task_of(self, job: Job) -> list[str]:
         """The recipes among files of this size that have a task in common with the job, its own first."""
         wanted = {task_key(task.mode, task.presets) for task in job.tasks}
-        others = (recipe for recipe in self._recipes(job.size) if recipe != job.recipe)
-        return [job.recipe, *(recipe for recipe in others if self._keys(job.size, recipe) & wanted)]
+        others = (
+            task_fingerprint for task_fingerprint in self._recipes(job.size) if task_fingerprint != job.task_fingerprint
+        )
+        return [
+            job.task_fingerprint,
+            *(task_fingerprint for task_fingerprint in others if self._keys(job.size, task_fingerprint) & wanted),
+        ]
 
     def _recipes(self, size: int) -> list[str]:
         """One step of an index for each, however many files of the size there are."""
         rows = self.connection.execute(
-            "WITH RECURSIVE found(recipe) AS (SELECT min(recipe) FROM jobs WHERE size = :size UNION ALL"
-            " SELECT (SELECT min(recipe) FROM jobs WHERE size = :size AND recipe > found.recipe) FROM found WHERE recipe IS NOT NULL)"
-            " SELECT recipe FROM found WHERE recipe IS NOT NULL",
+            "WITH RECURSIVE found(task_fingerprint) AS (SELECT min(task_fingerprint) FROM jobs WHERE size = :size UNION ALL"
+            " SELECT (SELECT min(task_fingerprint) FROM jobs WHERE size = :size AND task_fingerprint > found.task_fingerprint)"
+            " FROM found WHERE task_fingerprint IS NOT NULL)"
+            " SELECT task_fingerprint FROM found WHERE task_fingerprint IS NOT NULL",
             {"size": size},
         )
         return [row[0] for row in rows]
 
-    def _keys(self, size: int, recipe: str) -> set[str]:
+    def _keys(self, size: int, task_fingerprint: str) -> set[str]:
         rows = self.connection.execute(
             "SELECT mode, presets FROM tasks WHERE json_valid(presets)"
-            " AND job_id = (SELECT id FROM jobs WHERE size = ? AND recipe = ? LIMIT 1)",
-            (size, recipe),
+            " AND job_id = (SELECT id FROM jobs WHERE size = ? AND task_fingerprint = ? LIMIT 1)",
+            (size, task_fingerprint),
         )
         return {task_key(mode, json.loads(presets)) for mode, presets in rows}
 
     def may_have_duplicate(self, job: Job) -> bool:
         """Whether another job, ended and paid or older and under way, has a file of the same size and a task in common."""
         overtook = "SELECT 1 FROM jobs WHERE id = ? AND state IN ('waiting', 'held')"
-        if self.connection.execute(overtook, (job.twin_id,)).fetchone():
+        if self.connection.execute(overtook, (job.duplicate_of,)).fetchone():
             return True
-        return any(self._may_have_duplicate(job, recipe) for recipe in self.recipes_with_a_task_of(job))
+        return any(
+            self._may_have_duplicate(job, task_fingerprint) for task_fingerprint in self.recipes_with_a_task_of(job)
+        )
 
-    def _may_have_duplicate(self, job: Job, recipe: str) -> bool:
-        like = "SELECT 1 FROM jobs WHERE size = :size AND recipe = :recipe AND"
+    def _may_have_duplicate(self, job: Job, task_fingerprint: str) -> bool:
+        like = "SELECT 1 FROM jobs WHERE size = :size AND task_fingerprint = :task_fingerprint AND"
         under_way = f"{like} state IN ('waiting', 'held') AND id < :job AND sha256 IS"
         ended = f"{like} state IN ('failed', 'cancelled') AND id != :job AND {_PAID}"
         found = self.connection.execute(  # one after the other, and only as far as the first that finds something
             f"{like} state = 'done' AND id != :job UNION ALL {under_way} NULL UNION ALL {under_way} NOT NULL UNION ALL {ended} LIMIT 1",
-            {"size": job.size, "recipe": recipe, "job": job.id},
+            {"size": job.size, "task_fingerprint": task_fingerprint, "job": job.id},
         )
         return found.fetchone() is not None
 
@@ -88,24 +98,28 @@ class Duplicates(KnownFiles):
 
         One that waits for this job is none; one that overtook it is.
         """
-        found = [one for recipe in self.recipes_with_a_task_of(job) for one in self._duplicates(job, recipe)]
+        found = [
+            one
+            for task_fingerprint in self.recipes_with_a_task_of(job)
+            for one in self._duplicates(job, task_fingerprint)
+        ]
         found += self._jobs(
-            "WHERE jobs.id = ? AND jobs.id > ? AND jobs.state IN ('waiting', 'held')", (job.twin_id, job.id)
+            "WHERE jobs.id = ? AND jobs.id > ? AND jobs.state IN ('waiting', 'held')", (job.duplicate_of, job.id)
         )
         ended = (State.DONE, State.FAILED, State.CANCELLED)
-        once = {one.id: one for one in found if one.state in ended or one.twin_id != job.id}
+        once = {one.id: one for one in found if one.state in ended or one.duplicate_of != job.id}
         return sorted(once.values(), key=lambda one: one.state is not State.DONE)
 
-    def _duplicates(self, job: Job, recipe: str) -> list[Job]:
+    def _duplicates(self, job: Job, task_fingerprint: str) -> list[Job]:
         hashed = self._jobs(
-            f"WHERE jobs.size = ? AND jobs.recipe = ? AND jobs.sha256 = ? AND jobs.id != ? AND ({_ENDED_PAID}"
+            f"WHERE jobs.size = ? AND jobs.task_fingerprint = ? AND jobs.sha256 = ? AND jobs.id != ? AND ({_ENDED_PAID}"
             " OR (jobs.state IN ('waiting', 'held') AND jobs.id < ?)) ORDER BY jobs.state = 'done' DESC, jobs.id DESC LIMIT ?",
-            (job.size, recipe, job.sha256, job.id, job.id, _MOST),
+            (job.size, task_fingerprint, job.sha256, job.id, job.id, _MOST),
         )
         unhashed = self._jobs(
-            "WHERE jobs.size = ? AND jobs.recipe = ? AND jobs.state IN ('waiting', 'held') AND jobs.sha256 IS NULL"
+            "WHERE jobs.size = ? AND jobs.task_fingerprint = ? AND jobs.state IN ('waiting', 'held') AND jobs.sha256 IS NULL"
             " AND jobs.id < ? ORDER BY jobs.id DESC LIMIT ?",
-            (job.size, recipe, job.id, _MOST),
+            (job.size, task_fingerprint, job.id, _MOST),
         )
         return hashed + unhashed
 
@@ -113,7 +127,7 @@ class Duplicates(KnownFiles):
         """A job that is held for a person's answer will wait for another one with the same bytes. Whether it is held for that."""
         return (
             self.connection.execute(
-                f"UPDATE jobs SET twin_id = ? WHERE id = ? AND state = 'held' AND hold IN ({_ASKS})", (by, job_id)
+                f"UPDATE jobs SET duplicate_of = ? WHERE id = ? AND state = 'held' AND hold IN ({_ASKS})", (by, job_id)
             ).rowcount
             > 0
         )
@@ -121,7 +135,7 @@ class Duplicates(KnownFiles):
     def fetching_duplicate(self, job_id: int) -> int | None:
         """A job that still needs this one's results, from its outbox or from the service."""
         found = self.connection.execute(
-            f"SELECT id FROM jobs WHERE twin_id = :job AND {_FETCHES} AND stage = 'upload' UNION ALL"
+            f"SELECT id FROM jobs WHERE duplicate_of = :job AND {_FETCHES} AND stage = 'upload' UNION ALL"
             f" SELECT jobs.id FROM tasks JOIN jobs ON jobs.id = tasks.job_id WHERE tasks.paid_by = :job AND {_FETCHES}"
             " AND tasks.stage IN ('check', 'download') AND tasks.error IS NULL LIMIT 1",
             {"job": job_id},

@@ -49,7 +49,7 @@ class FailedFile(NamedTuple):
     inode: int
     mtime_ns: int
     sha256: str | None
-    location: str | None
+    moved_to: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Found:
     mtime_ns: int
     inode: int
     rule: str | None
-    handling: JobSettings | None
+    settings: JobSettings | None
     tasks: tuple[Task, ...] = ()
     hold: Hold | None = None
     hold_reason: str | None = None
@@ -165,17 +165,20 @@ class KnownFiles:
             (*key, found.size, found.mtime_ns, job_id, found.note, found.skip_reason, found.found_at_first_scan),
         )
 
-    def _add_job(self, found: Found, now: float, *, redo: bool = False, location: str | None = None) -> int:
-        assert found.handling is not None  # noqa: S101 - narrows the type: a found file with a rule has both
+    def _add_job(
+        self, found: Found, now: float, *, ignore_duplicates: bool = False, moved_to: str | None = None
+    ) -> int:
+        assert found.settings is not None  # noqa: S101 - narrows the type: a found file with a rule has both
         assert found.rule is not None  # noqa: S101
         state = State.HELD if found.hold else State.WAITING
         cursor = self.connection.execute(
-            "INSERT INTO jobs (inbox, path, size, mtime_ns, inode, rule, handling, stage, state, hold, hold_reason, held_at,"
-            " duration, recipe, created_at, updated_at, redo, location) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            "INSERT INTO jobs (inbox, path, size, mtime_ns, inode, rule, settings, stage, state, hold, hold_reason, held_at,"
+            " duration, task_fingerprint, created_at, updated_at, ignore_duplicates, moved_to)"
+            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 stored_name(found.inbox), stored_name(found.path), found.size, found.mtime_ns, found.inode, found.rule,
-                self.handling_id(found.handling), Stage.UPLOAD, state, found.hold, found.hold_reason, now if found.hold else None,
-                found.duration, job.recipe(found.tasks), now, now, redo, stored_name(location),
+                self.settings_id(found.settings), Stage.UPLOAD, state, found.hold, found.hold_reason, now if found.hold else None,
+                found.duration, job.task_fingerprint(found.tasks), now, now, ignore_duplicates, stored_name(moved_to),
             ),
         )  # fmt: skip
         job_id = int(cursor.lastrowid or 0)
@@ -189,12 +192,12 @@ class KnownFiles:
             [[job_id, *values(TASK_COLUMNS, task)] for task in tasks],
         )
 
-    def handling_id(self, handling: JobSettings) -> int:
-        """The row of a handling; equal ones share it, so that 100,000 jobs of a rule stay small."""
-        text = handling.to_json()
-        row = self.connection.execute("SELECT id FROM handlings WHERE json = ?", (text,)).fetchone()
+    def settings_id(self, settings: JobSettings) -> int:
+        """The row of a settings; equal ones share it, so that 100,000 jobs of a rule stay small."""
+        text = settings.to_json()
+        row = self.connection.execute("SELECT id FROM job_settings WHERE json = ?", (text,)).fetchone()
         if row is None:
-            row = self.connection.execute("INSERT INTO handlings (json) VALUES (?) RETURNING id", (text,)).fetchone()
+            row = self.connection.execute("INSERT INTO job_settings (json) VALUES (?) RETURNING id", (text,)).fetchone()
         return int(row[0])
 
     def forget(self, inbox: str, paths: Sequence[str]) -> None:
@@ -205,7 +208,7 @@ class KnownFiles:
         keys = [(stored_name(inbox), *map(stored_name, split_path(path))) for path in paths]
         self.connection.executemany(
             "DELETE FROM files WHERE inbox = ? AND folder = ? AND name = ? AND NOT EXISTS (SELECT 1 FROM jobs"
-            " WHERE jobs.id = files.job_id AND (jobs.state IN ('waiting', 'held') OR jobs.state = 'failed' AND jobs.filed = 0))",
+            " WHERE jobs.id = files.job_id AND (jobs.state IN ('waiting', 'held') OR jobs.state = 'failed' AND jobs.archived = 0))",
             keys,
         )
 
@@ -229,20 +232,20 @@ class KnownFiles:
     def held_unpaid(
         self, inbox: str, hold: Hold, after: int, limit: int
     ) -> list[tuple[int, str, tuple[str, str, str]]]:
-        """Jobs of an inbox that wait for one thing before anything is paid: id, path, and rule, recipe and handling (JSON) of each."""
+        """Jobs of an inbox with this hold and nothing paid: id, path, and rule, task fingerprint and settings (JSON) of each."""
         rows = self.connection.execute(
-            "SELECT jobs.id, jobs.path, jobs.rule, jobs.recipe, handlings.json FROM jobs INDEXED BY jobs_held"
-            " JOIN handlings ON handlings.id = jobs.handling WHERE jobs.state = 'held' AND jobs.hold = ? AND jobs.id > ?"
+            "SELECT jobs.id, jobs.path, jobs.rule, jobs.task_fingerprint, job_settings.json FROM jobs INDEXED BY jobs_held"
+            " JOIN job_settings ON job_settings.id = jobs.settings WHERE jobs.state = 'held' AND jobs.hold = ? AND jobs.id > ?"
             " AND jobs.inbox = ? AND jobs.stage IN ('upload', 'split') ORDER BY jobs.id LIMIT ?",
             (hold, after, stored_name(inbox), limit),
         )
         return [(row[0], name_from(row[1]), (row[2], row[3], row[4])) for row in rows]
 
     def failed_like(self, inbox: str, size: int) -> list[FailedFile]:
-        """Failed or cancelled jobs of this inbox with a file of this size that was filed away: one of them may be dragged back."""
+        """Failed or cancelled jobs of this inbox with a file of this size that was archived away: one of them may be dragged back."""
         rows = self.connection.execute(
-            "SELECT id, inode, mtime_ns, sha256, location FROM jobs INDEXED BY jobs_returnable WHERE size = ? AND inbox = ?"
-            " AND location IS NOT NULL AND state IN ('failed', 'cancelled') ORDER BY id DESC LIMIT 20",
+            "SELECT id, inode, mtime_ns, sha256, moved_to FROM jobs INDEXED BY jobs_returnable WHERE size = ? AND inbox = ?"
+            " AND moved_to IS NOT NULL AND state IN ('failed', 'cancelled') ORDER BY id DESC LIMIT 20",
             (size, stored_name(inbox)),
         )
         return [FailedFile(row[0], row[1], row[2], row[3], name_from(row[4])) for row in rows]
@@ -255,21 +258,22 @@ class KnownFiles:
         folder, name = split_path(found.path)
         self._remember((stored_name(found.inbox), stored_name(folder), stored_name(name)), found, job_id)
         (paid,) = self.connection.execute(
-            "SELECT count(*) FROM tasks WHERE job_id = ? AND (task_id IS NOT NULL OR asked_at IS NOT NULL)", (job_id,)
+            "SELECT count(*) FROM tasks WHERE job_id = ? AND (task_id IS NOT NULL OR requested_at IS NOT NULL)",
+            (job_id,),
         ).fetchone()
-        if not paid and found.rule is not None and found.handling is not None:
-            (before,) = self.connection.execute("SELECT recipe FROM jobs WHERE id = ?", (job_id,)).fetchone()
-            recipe = job.recipe(found.tasks)
+        if not paid and found.rule is not None and found.settings is not None:
+            (before,) = self.connection.execute("SELECT task_fingerprint FROM jobs WHERE id = ?", (job_id,)).fetchone()
+            task_fingerprint = job.task_fingerprint(found.tasks)
             self.connection.execute("DELETE FROM tasks WHERE job_id = ?", (job_id,))
             self.write_tasks(job_id, found.tasks)
             self.connection.execute(
-                "UPDATE jobs SET rule = ?, handling = ?, recipe = ? WHERE id = ?",
-                (found.rule, self.handling_id(found.handling), recipe, job_id),
+                "UPDATE jobs SET rule = ?, settings = ?, task_fingerprint = ? WHERE id = ?",
+                (found.rule, self.settings_id(found.settings), task_fingerprint, job_id),
             )
-            if recipe != before:
+            if task_fingerprint != before:
                 self._withdraw_consent(job_id)
         self.connection.execute(
-            "UPDATE jobs SET path = ?, mtime_ns = ?, inode = ?, location = NULL, request = 'retry', request_seen = NULL,"
+            "UPDATE jobs SET path = ?, mtime_ns = ?, inode = ?, moved_to = NULL, request = 'retry', request_terms = NULL,"
             " revision = revision + 1, updated_at = ? WHERE id = ?",
             (stored_name(found.path), found.mtime_ns, found.inode, now, job_id),
         )
@@ -315,22 +319,22 @@ class KnownFiles:
     def put_into(self) -> set[str]:
         """Every folder that results, finished or failed files were ever to be put into, by whatever configuration."""
         found = set()
-        for (text,) in self.connection.execute("SELECT json FROM handlings"):
-            handling = JobSettings.from_json(text)
-            found.add(handling.outbox)
-            found |= {handling.done_dir} if handling.on_success == "move" else set()
-            found |= {handling.failed_dir} if handling.on_failure == "move" else set()
+        for (text,) in self.connection.execute("SELECT json FROM job_settings"):
+            settings = JobSettings.from_json(text)
+            found.add(settings.outbox)
+            found |= {settings.done_dir} if settings.on_success == "move" else set()
+            found |= {settings.failed_dir} if settings.on_failure == "move" else set()
         return found
 
     def fact(self, name: str) -> object:
         """A remembered fact (JSON), or None."""
-        row = self.connection.execute("SELECT json FROM facts WHERE name = ?", (name,)).fetchone()
+        row = self.connection.execute("SELECT json FROM daemon_state WHERE name = ?", (name,)).fetchone()
         return json.loads(row[0]) if row else None
 
     def forget_fact(self, name: str) -> None:
-        self.connection.execute("DELETE FROM facts WHERE name = ?", (name,))
+        self.connection.execute("DELETE FROM daemon_state WHERE name = ?", (name,))
 
     def set_fact(self, name: str, value: object, now: float) -> None:
         self.connection.execute(
-            "INSERT OR REPLACE INTO facts (name, json, at) VALUES (?, ?, ?)", (name, json.dumps(value), now)
+            "INSERT OR REPLACE INTO daemon_state (name, json, at) VALUES (?, ?, ?)", (name, json.dumps(value), now)
         )

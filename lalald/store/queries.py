@@ -43,8 +43,8 @@ __all__ = [
 
 STOPPED_STEPS = "stopped_steps"  # a fact: steps at which every job met the same exception
 _AT_ONCE = 500
-_UNPAID = "tasks.stage = 'split' AND tasks.task_id IS NULL AND tasks.asked_at IS NULL AND tasks.error IS NULL"
-_LOST = "SELECT 1 FROM tasks WHERE tasks.job_id = jobs.id AND tasks.stage = 'split' AND tasks.asked_at IS NOT NULL"
+_UNPAID = "tasks.stage = 'split' AND tasks.task_id IS NULL AND tasks.requested_at IS NULL AND tasks.error IS NULL"
+_LOST = "SELECT 1 FROM tasks WHERE tasks.job_id = jobs.id AND tasks.stage = 'split' AND tasks.requested_at IS NOT NULL"
 _ENDED = "jobs.state IN ('failed', 'cancelled')"  # as it stands at the index: SQLite draws no conclusions
 _TRANSFERS = "state = 'waiting' AND stage IN ('upload', 'download') AND progress IS NOT NULL"
 _CHECKS = (
@@ -253,7 +253,7 @@ class Reports:
 
     def job_at(self, path: str) -> JobReport | None:
         """The newest job whose file lies, or lay, at this absolute path."""
-        found = self._reports("jobs.location = ?", (stored_name(path),), 1, order="jobs.id DESC")
+        found = self._reports("jobs.moved_to = ?", (stored_name(path),), 1, order="jobs.id DESC")
         for (stored,) in [] if found else self.connection.execute("SELECT DISTINCT inbox FROM jobs").fetchall():
             root = name_from(stored).rstrip("/") + "/"
             if path.startswith(root) and not found:
@@ -281,7 +281,7 @@ class Reports:
         return float(found)
 
     def fact(self, name: str) -> Fact | None:
-        row = self.connection.execute("SELECT json, at FROM facts WHERE name = ?", (name,)).fetchone()
+        row = self.connection.execute("SELECT json, at FROM daemon_state WHERE name = ?", (name,)).fetchone()
         return Fact(json.loads(row[0]), row[1]) if row else None
 
     def _reports(self, where: str, parameters: Sequence[Any], limit: int, order: str = "jobs.id") -> list[JobReport]:

@@ -63,16 +63,21 @@ def is_under_way(task: Task) -> bool:
 
 def _seconds_left(task: Task, now: float) -> float | None:
     """By the pace at which the task came to its last progress; None before its first."""
-    if not task.progress or task.started_at is None or task.moved_at is None or task.moved_at <= task.started_at:
+    if (
+        not task.progress
+        or task.started_at is None
+        or task.progressed_at is None
+        or task.progressed_at <= task.started_at
+    ):
         return None
-    whole = (task.moved_at - task.started_at) * 100 / task.progress
+    whole = (task.progressed_at - task.started_at) * 100 / task.progress
     return max(0.0, task.started_at + whole - now)
 
 
 class HoldReport(NamedTuple):
     """All jobs that wait for the same thing; `reason` is that of the oldest, `minutes` what going on would cost.
 
-    Those held as `lost_task` are told apart: of the ones with `stands_still` no id is lost, a task does not move.
+    Those held as `lost_task` are told apart: with `is_stalled` no id is lost, but a task makes no progress.
     """
 
     hold: str
@@ -82,7 +87,7 @@ class HoldReport(NamedTuple):
     job_id: int
     minutes: float
     unknown: int  # how many of them have an unknown duration
-    stands_still: bool = False
+    is_stalled: bool = False
 
 
 class InboxReport(NamedTuple):
@@ -97,7 +102,7 @@ class InboxReport(NamedTuple):
 
 
 class FolderReport(NamedTuple):
-    """An outbox, or a folder elsewhere for filed files, as the daemon last saw it; `available` is None where it has not looked yet."""
+    """An outbox, or a folder elsewhere for archived files, as the daemon last saw it; `available` is None where it has not looked yet."""
 
     path: str
     available: bool | None

@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
-from lalald.jobs.job import Hold, Request, Seen, State
+from lalald.jobs.job import Hold, Request, RequestTerms, State
 from lalald.store import database
 from lalald.store.queries import Reports
 from lalald.store.rows import stored_name
@@ -62,14 +62,14 @@ class Requests(Reports):
     def leave(self, request: Request, job_ids: Sequence[int]) -> None:
         """Asks it of these jobs; an earlier request that was not honoured yet is replaced."""
         self.connection.executemany(
-            "UPDATE jobs SET request = ?, request_seen = NULL WHERE id = ?", [(request, job_id) for job_id in job_ids]
+            "UPDATE jobs SET request = ?, request_terms = NULL WHERE id = ?", [(request, job_id) for job_id in job_ids]
         )
 
-    def leave_for(self, request: Request, printable: Mapping[int, Seen]) -> None:
+    def leave_for(self, request: Request, printable: Mapping[int, RequestTerms]) -> None:
         """Asks it of these jobs as they were shown: the daemon looks again whether it is still true before it acts."""
         states = ", ".join(f"'{state}'" for state in sorted(FITTING[request]))
         self.connection.executemany(
-            f"UPDATE jobs SET request = ?, request_seen = ? WHERE id = ? AND state IN ({states})",
+            f"UPDATE jobs SET request = ?, request_terms = ? WHERE id = ? AND state IN ({states})",
             [(request, seen.to_json(), job_id) for job_id, seen in printable.items()],
         )
 
@@ -79,7 +79,7 @@ class Requests(Reports):
         holds = ", ".join(f"'{Hold(hold)}'" for hold in but)
         where = f"state IN ({listed}) AND coalesce(hold, '') NOT IN ({holds})"
         return self.connection.execute(
-            f"UPDATE jobs SET request = ?, request_seen = NULL WHERE {where}", (request,)
+            f"UPDATE jobs SET request = ?, request_terms = NULL WHERE {where}", (request,)
         ).rowcount
 
     def ask(self, kind: Kind, argument: str | None = None, *, now: Callable[[], float] = time.time) -> None:

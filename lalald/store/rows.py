@@ -11,16 +11,28 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from lalald.jobs.failure_kinds import FailureKind
-from lalald.jobs.job import Hold, HoldSource, Job, JobSettings, Request, Seen, Stage, State, Task, TaskFailure, Track
+from lalald.jobs.job import (
+    Hold,
+    HoldSource,
+    Job,
+    JobSettings,
+    Request,
+    RequestTerms,
+    Stage,
+    State,
+    Task,
+    TaskFailure,
+    Track,
+)
 from lalald.jobs.transfer_progress import TransferProgress
 
 _TRANSFER_COLUMNS = 4  # progress, transfer_done, transfer_total, transfer_rate
-_KEPT_BY_THE_STORE = ("id", "handling", "tasks", "request", "request_seen", "revision", "minutes")
+_KEPT_BY_THE_STORE = ("id", "settings", "tasks", "request", "request_terms", "revision", "minutes")
 JOB_COLUMNS = tuple(name for name in Job.__slots__ if name not in _KEPT_BY_THE_STORE)
 TASK_COLUMNS = tuple(name for name in Task.__slots__ if name != "tracks")
 TRACK_COLUMNS = Track.__slots__
 
-_NAMES = frozenset({"inbox", "path", "location", "origin", "outbox"})
+_NAMES = frozenset({"inbox", "path", "moved_to", "copy_from", "outbox"})
 
 
 def stored_name(name: str | None) -> str | bytes | None:
@@ -140,8 +152,8 @@ _TRUTHS = (
     "per_file_waived",
     "per_day_waived",
     "duplicate_accepted",
-    "filed",
-    "redo",
+    "archived",
+    "ignore_duplicates",
     "wanted",
     "delivered",
     "cancelled",
@@ -152,14 +164,12 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "stage": Stage,
     "state": State,
     "hold": Hold,
-    "waits_for": Hold,
     "hold_source": HoldSource,
-    "waits_source": HoldSource,
-    "request_seen": Seen.from_json,
+    "request_terms": RequestTerms.from_json,
     "failure": TaskFailure,
     "failure_kind": FailureKind,
     "request": Request,
-    "handling": JobSettings.from_json,
+    "settings": JobSettings.from_json,
     "presets": json.loads,
 }
 
@@ -171,8 +181,8 @@ def _readers(columns: Sequence[str]) -> _Readers:
 _ALL_JOB_COLUMNS = Job.__slots__[:-1]  # but for the tasks
 _JOB_READERS, _TASK_READERS, _TRACK_READERS = map(_readers, (_ALL_JOB_COLUMNS, TASK_COLUMNS, TRACK_COLUMNS))
 
-_SELECTED = ", ".join("handlings.json" if column == "handling" else f"jobs.{column}" for column in _ALL_JOB_COLUMNS)
-_FROM = "FROM jobs JOIN handlings ON handlings.id = jobs.handling"
+_SELECTED = ", ".join("job_settings.json" if column == "settings" else f"jobs.{column}" for column in _ALL_JOB_COLUMNS)
+_FROM = "FROM jobs JOIN job_settings ON job_settings.id = jobs.settings"
 _JOBS = f"SELECT {_SELECTED}, jobs.progress, jobs.transfer_done, jobs.transfer_total, jobs.transfer_rate {_FROM}"
 
 # A row for each track, and one for a task that has none; the place comes last, after the track's columns.

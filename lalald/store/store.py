@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from lalald.errors import StoreError
-from lalald.jobs.job import Hold, Job, JobSettings, Request, Seen, Stage, State, Task, Track
+from lalald.jobs.job import Hold, Job, JobSettings, Request, RequestTerms, Stage, State, Task, Track
 from lalald.jobs.transfer_progress import TransferProgress
 from lalald.store import database
 from lalald.store.arrived_folders import ArrivedFolders
@@ -111,14 +111,14 @@ class Store(DueJobs):
     def reservations(self) -> list[tuple[str, str, int]]:
         """Outbox, path and job of every name that is chosen and not in place yet."""
         rows = self.connection.execute(
-            "SELECT handlings.json, tracks.path, jobs.id FROM tracks JOIN jobs ON jobs.id = tracks.job_id"
-            " JOIN handlings ON handlings.id = jobs.handling WHERE tracks.path IS NOT NULL AND NOT tracks.delivered"
+            "SELECT job_settings.json, tracks.path, jobs.id FROM tracks JOIN jobs ON jobs.id = tracks.job_id"
+            " JOIN job_settings ON job_settings.id = jobs.settings WHERE tracks.path IS NOT NULL AND NOT tracks.delivered"
             " AND jobs.stage = 'download'"
         )
         found = []
-        for handling, path, job_id in rows.fetchall():
+        for settings, path, job_id in rows.fetchall():
             try:
-                found.append((JobSettings.from_json(handling).outbox, name_from(path), job_id))
+                found.append((JobSettings.from_json(settings).outbox, name_from(path), job_id))
             except (ValueError, TypeError, KeyError):
                 self._jobs("WHERE jobs.id = ?", (job_id,))  # sets it aside
         return found
@@ -140,9 +140,9 @@ class Store(DueJobs):
         """Jobs that are not at their end and wait for nothing outside themselves, such as a twin that is held."""
         (count,) = self.connection.execute(
             "SELECT (SELECT count(*) FROM jobs INDEXED BY jobs_oldest WHERE state = 'waiting')"
-            " - (SELECT count(*) FROM jobs INDEXED BY jobs_waiting_for_a_twin JOIN jobs twin ON twin.id = jobs.twin_id"
-            " WHERE jobs.twin_id IS NOT NULL AND jobs.state = 'waiting' AND jobs.stage = 'upload' AND twin.state = 'held')"
-            " + (SELECT count(*) FROM jobs INDEXED BY jobs_unfiled WHERE state = 'failed' AND filed = 0 AND due_at <= ?)",
+            " - (SELECT count(*) FROM jobs INDEXED BY jobs_duplicate_of JOIN jobs earlier ON earlier.id = jobs.duplicate_of"
+            " WHERE jobs.duplicate_of IS NOT NULL AND jobs.state = 'waiting' AND jobs.stage = 'upload' AND earlier.state = 'held')"
+            " + (SELECT count(*) FROM jobs INDEXED BY jobs_unarchived WHERE state = 'failed' AND archived = 0 AND due_at <= ?)",
             (now,),
         ).fetchone()
         return int(count)
@@ -171,33 +171,33 @@ class Store(DueJobs):
         """
         changed = [column for column in JOB_COLUMNS if getattr(after, column) != getattr(before, column)]
         written = values(changed, after)
-        if after.handling is not before.handling:
-            changed.append("handling")
-            written.append(self.handling_id(after.handling))
+        if after.settings is not before.settings:
+            changed.append("settings")
+            written.append(self.settings_id(after.settings))
         assignments = "".join(f"{column} = ?, " for column in changed)  # a column that is named costs its indices, too
         row = self.connection.execute(
             f"UPDATE jobs SET {assignments}progress = NULL, revision = revision + 1"
-            " WHERE id = ? AND revision = ? RETURNING revision, request, request_seen",
+            " WHERE id = ? AND revision = ? RETURNING revision, request, request_terms",
             (*written, before.id, before.revision),
         ).fetchone()
         if row is None:
             raise StaleError(f"job {before.id} was changed by another process")
         charged = self._save_tasks(before, after) if after.tasks != before.tasks else 0.0
-        if after.location != before.location or after.state != before.state:
+        if after.moved_to != before.moved_to or after.state != before.state:
             self._follow(after)
-        if after.stage is Stage.DONE and after.filed and not before.filed and _left_its_place(after):
+        if after.stage is Stage.DONE and after.archived and not before.archived and _left_its_place(after):
             ArrivedFolders(self.connection).note_archived(after.inbox, after.path)
         self._wake_others(before, after)
         request = Request(row[1]) if row[1] else None
-        seen = Seen.from_json(row[2]) if row[2] else None
+        seen = RequestTerms.from_json(row[2]) if row[2] else None
         charged_minutes = before.minutes + charged
-        return replace(after, revision=row[0], request=request, request_seen=seen, minutes=charged_minutes)
+        return replace(after, revision=row[0], request=request, request_terms=seen, minutes=charged_minutes)
 
     def set_aside(self, job_id: int, *, is_failed: bool, error: str, due_at: float, counted: bool, now: float) -> bool:
         """Of a waiting job, state and error alone; what else it has learnt is left as it was. Whether the job waits."""
         return (
             self.connection.execute(
-                "UPDATE jobs SET state = ?, error = ?, attempts = attempts + ?, due_at = ?, filed = 0, progress = NULL,"
+                "UPDATE jobs SET state = ?, error = ?, attempts = attempts + ?, due_at = ?, archived = 0, progress = NULL,"
                 " updated_at = ?, revision = revision + 1 WHERE id = ? AND state = 'waiting'",
                 ("failed" if is_failed else "waiting", error, counted, due_at, now, job_id),
             ).rowcount
@@ -212,9 +212,9 @@ class Store(DueJobs):
         charged = 0.0
         for task in tasks:
             self.connection.execute(
-                "UPDATE tasks SET stage = 'check', task_id = ?, started_at = ?, moved_at = ?, due_at = ?, minutes = ?, progress = 0"
+                "UPDATE tasks SET stage = 'check', task_id = ?, started_at = ?, progressed_at = ?, due_at = ?, minutes = ?, progress = 0"
                 " WHERE job_id = ? AND number = ?",
-                (task.task_id, task.started_at, task.moved_at, task.due_at, task.minutes, job_id, task.number),
+                (task.task_id, task.started_at, task.progressed_at, task.due_at, task.minutes, job_id, task.number),
             )
             cursor = self.connection.execute(
                 "INSERT OR IGNORE INTO charges (task_id, job_id, task_number, inbox, path, rule, mode, minutes, at)"
@@ -253,7 +253,7 @@ class Store(DueJobs):
             if task.paid_by is None and task.task_id is not None and (was is None or was.task_id != task.task_id):
                 charged += self._charge(after, task, task.task_id, task.started_at)
             elif task.task_id is None and task.minutes is not None and was is not None and was.idempotency_key:
-                charged += self._charge(after, task, f"lost, key {was.idempotency_key}", was.asked_at)
+                charged += self._charge(after, task, f"lost, key {was.idempotency_key}", was.requested_at)
         if charged:
             self.connection.execute("UPDATE jobs SET minutes = minutes + ? WHERE id = ?", (charged, after.id))
         return charged
@@ -296,7 +296,7 @@ class Store(DueJobs):
 
     def _follow(self, job: Job) -> None:
         """A file that left its place in the inbox is no longer known there: what is dropped under its name is a new drop."""
-        if job.location is not None:
+        if job.moved_to is not None:
             folder, name = split_path(job.path)
             self.connection.execute(
                 "DELETE FROM files WHERE inbox = ? AND folder = ? AND name = ? AND job_id = ?",
@@ -308,22 +308,22 @@ class Store(DueJobs):
         if (after.stage, after.state, after.hold) != (before.stage, before.state, before.hold):
             if _keeps_none_waiting(after):
                 self.connection.execute(
-                    "UPDATE jobs SET due_at = 0 WHERE twin_id = ? AND state = 'waiting'", (after.id,)
+                    "UPDATE jobs SET due_at = 0 WHERE duplicate_of = ? AND state = 'waiting'", (after.id,)
                 )
-            if after.twin_id is not None:
+            if after.duplicate_of is not None:
                 self._wake_delete_of(after)
-        if after.twin_id is not None and after.due_at != before.due_at and after.stage is Stage.UPLOAD:
+        if after.duplicate_of is not None and after.due_at != before.due_at and after.stage is Stage.UPLOAD:
             self._wake_where_it_waits_in_vain(after)
 
     def _wake_where_it_waits_in_vain(self, job: Job) -> None:
         """The job that it begins to wait for may have come to its end since it was looked at."""
-        earlier = self.job(job.twin_id or 0)
+        earlier = self.job(job.duplicate_of or 0)
         if earlier is None or _keeps_none_waiting(earlier):
             self.connection.execute("UPDATE jobs SET due_at = 0 WHERE id = ?", (job.id,))
 
     def _wake_delete_of(self, job: Job) -> None:
         """What a duplicate has fetched may be deleted on the service now."""
-        sources = {job.twin_id, *(task.paid_by for task in job.tasks)} - {None}
+        sources = {job.duplicate_of, *(task.paid_by for task in job.tasks)} - {None}
         self.connection.executemany(
             "UPDATE jobs SET due_at = 0 WHERE id = ? AND state = 'waiting' AND stage = 'delete'",
             [(one,) for one in sources],
@@ -339,7 +339,7 @@ class Store(DueJobs):
     def clear_request(self, job_id: int, request: Request) -> None:
         """The request was honoured, unless another has come since."""
         self.connection.execute(
-            "UPDATE jobs SET request = NULL, request_seen = NULL WHERE id = ? AND request = ?", (job_id, request)
+            "UPDATE jobs SET request = NULL, request_terms = NULL WHERE id = ? AND request = ?", (job_id, request)
         )
 
     def hold_all(self, hold: Hold, reason: str, now: float) -> int:
@@ -373,14 +373,14 @@ class Store(DueJobs):
         """A new job for the file of a finished one; it pays again."""
         found = Found(
             inbox=job.inbox, path=job.path, size=job.size, mtime_ns=job.mtime_ns, inode=job.inode,
-            rule=job.rule, handling=job.handling, tasks=tasks,
+            rule=job.rule, settings=job.settings, tasks=tasks,
         )  # fmt: skip
-        return self._add_job(found, now, redo=True, location=job.location)
+        return self._add_job(found, now, ignore_duplicates=True, moved_to=job.moved_to)
 
     def job_at(self, path: str) -> Job | None:
         """The newest job whose file lies, or lay, at this absolute path."""
         stored = stored_name(path)
-        found = self._jobs("WHERE jobs.location = ? ORDER BY jobs.id DESC LIMIT 1", (stored,))
+        found = self._jobs("WHERE jobs.moved_to = ? ORDER BY jobs.id DESC LIMIT 1", (stored,))
         for row in [] if found else self.connection.execute("SELECT DISTINCT inbox FROM jobs").fetchall():
             inbox = name_from(row[0])
             if path.startswith(inbox.rstrip("/") + "/"):
@@ -420,7 +420,8 @@ class Store(DueJobs):
             "DELETE FROM jobs NOT INDEXED WHERE id >= ? AND id < ? AND state IN ('done', 'cancelled') AND updated_at < ?"
             " AND id NOT IN (SELECT job_id FROM files WHERE job_id >= ? AND job_id < ?)"
             " AND (sha256 IS NULL OR (state = 'cancelled' AND minutes = 0) OR EXISTS (SELECT 1 FROM jobs later WHERE later.size = jobs.size"
-            " AND later.recipe = jobs.recipe AND later.sha256 = jobs.sha256 AND later.state = 'done' AND later.id > jobs.id))",
+            " AND later.task_fingerprint = jobs.task_fingerprint AND later.sha256 = jobs.sha256"
+            " AND later.state = 'done' AND later.id > jobs.id))",
             (ids.start, ids.stop, before, ids.start, ids.stop),
         ).rowcount
 
@@ -432,5 +433,5 @@ class Store(DueJobs):
 
 def _left_its_place(job: Job) -> bool:
     """Whether the source of a finished job was moved or deleted, and not merely gone."""
-    on_success = job.handling.on_success
-    return on_success == "delete" or (on_success == "move" and job.location is not None)
+    on_success = job.settings.on_success
+    return on_success == "delete" or (on_success == "move" and job.moved_to is not None)

@@ -20,7 +20,7 @@ class UnreadableJobs:
         """Those that were not set aside before. A request left in such a row cannot be carried out and is dropped."""
         new = [job for job in jobs if self._note(job)]
         self.connection.executemany(
-            f"UPDATE jobs SET state = '{STATE}', request = NULL, request_seen = NULL, progress = NULL,"
+            f"UPDATE jobs SET state = '{STATE}', request = NULL, request_terms = NULL, progress = NULL,"
             " revision = revision + 1 WHERE id = ?",
             [(job.job_id,) for job in new],
         )

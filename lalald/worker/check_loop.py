@@ -148,7 +148,7 @@ class Checks:
         await asyncio.gather(*(guard.run(step, job, work) for job, work in works))
 
     async def _settle_job(self, job: Job, told: dict[int, TaskAnswer | None], *, many: bool) -> None:
-        parked = job.state is State.HELD and any(task.waits_for is job.hold for task in job.tasks)
+        parked = job.state is State.HELD and any(task.hold is job.hold for task in job.tasks)
         stuck = job.state is State.HELD and job.hold is Hold.LOST_TASK
         if self._worker.carries(job.id) or not (job.state is State.WAITING or stuck or parked):
             return

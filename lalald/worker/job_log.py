@@ -57,7 +57,7 @@ def _what_matters(event: str, job: Job) -> dict[str, Any]:
             warning = {"warning": told} if (told := warning_of(job)) else {}
             return {"folder": results_folder(job), "minutes": job.minutes, **warning}
         case "job.done":
-            return {"minutes": job.minutes, **({"moved_to": job.location} if job.location else {})}
+            return {"minutes": job.minutes, **({"moved_to": job.moved_to} if job.moved_to else {})}
         case _:
             return {}
 

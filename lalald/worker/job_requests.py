@@ -44,12 +44,12 @@ async def honour(job: Job, worker: Worker) -> Job | None:
     if saved is None:
         return None
     if request is Request.RELEASE and after is job:
-        return replace(saved, request=None, request_seen=None)
+        return replace(saved, request=None, request_terms=None)
     worker.context.log.info(
         f"job.{_PAST[request]}", job=job.id, path=job.path, stage=str(saved.stage), state=str(saved.state)
     )
     worker.wake()
-    return replace(saved, request=None, request_seen=None)
+    return replace(saved, request=None, request_terms=None)
 
 
 _PAST = {Request.CANCEL: "cancelled", Request.RETRY: "retried", Request.RELEASE: "released"}
@@ -76,13 +76,13 @@ async def _asked(job: Job, request: Request, worker: Worker) -> Job | None:
 
 def _priced(job: Job) -> Job:
     """A retried job that was released for a price once: what the retry was told to cost is agreed to, too."""
-    printable = job.request_seen
+    printable = job.request_terms
     return job if job.approved_minutes is None or printable is None else consent.approved(job, printable.minutes)
 
 
 def _released(job: Job, now: float, worker: Worker) -> Job:
     """The job past its hold, if that still is the one which the person who released it was shown; else as it is."""
-    printable = job.request_seen
+    printable = job.request_terms
     why = "it is not held any more" if job.state is not State.HELD else consent.objection(job, printable)
     if why is None:
         return transitions.released(job, now, price=printable.minutes if printable else None)
@@ -121,7 +121,7 @@ async def _cancelled(job: Job, worker: Worker) -> Job | None:
         hold_reason=None,
         held_at=None,
         error=CANCELLED,
-        filed=True,
+        archived=True,
         updated_at=now,
     )
 
@@ -288,7 +288,7 @@ def _redone(number: int, job: Job, now: float, store: Store) -> int:
     before = store.job(job.id)
     if before is not None and before.state is State.FAILED:
         words = f"{before.error} It is processed again as job {job_id}."
-        store.save(before, replace(transitions.given_up(before, now), error=words, location=None))
+        store.save(before, replace(transitions.given_up(before, now), error=words, moved_to=None))
     return job_id
 
 

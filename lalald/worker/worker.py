@@ -371,7 +371,7 @@ class Worker:
     async def _file_failure(self, job: Job) -> None:
         try:
             filed = await told_apart(self.steps.put_failure_away(job, self.context))
-            await self.save(job, replace(filed, filed=True))
+            await self.save(job, replace(filed, archived=True))
             self.guard.faults.worked("failures", job.id)
         except FileError as error:
             passes = isinstance(error, (FolderUnavailableError, DiskFullError))
@@ -391,7 +391,7 @@ class Worker:
 
 def _lanes_of(job: Job) -> set[str]:
     """The lanes that may have something to do once the job is let go; each look of a lane is a question to the store."""
-    deletes = {Stage.DELETE} if job.twin_id is not None else set()  # of the job whose results it was given
+    deletes = {Stage.DELETE} if job.duplicate_of is not None else set()  # of the job whose results it was given
     if job.state is not State.WAITING:  # a twin may wait for its end, at the upload
         return {Stage.UPLOAD, *deletes, *(("failures",) if job.state is State.FAILED else ())}
     if job.stage is Stage.SPLIT:

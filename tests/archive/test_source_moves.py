@@ -53,15 +53,15 @@ def inbox(root: Path) -> Path:
 def test_a_done_file_moves_to_the_done_folder_with_its_subfolder(tmp_path: Path) -> None:
     job = archive_source(done(job_at(tmp_path)))
     assert tree(inbox(tmp_path)) == {"done/podcasts/ep1.mp3": b"the source"}
-    assert (job.filed, job.location, job.warning) == (True, str(inbox(tmp_path) / "done/podcasts/ep1.mp3"), None)
+    assert (job.archived, job.moved_to, job.warning) == (True, str(inbox(tmp_path) / "done/podcasts/ep1.mp3"), None)
 
 
 def test_a_done_file_is_kept_or_deleted_where_the_rule_says_so(tmp_path: Path) -> None:
     kept = archive_source(done(job_at(tmp_path, on_success="keep")))
-    assert (kept.filed, kept.location) == (True, None)
+    assert (kept.archived, kept.moved_to) == (True, None)
     assert tree(inbox(tmp_path)) == {"podcasts/ep1.mp3": b"the source"}
     deleted = archive_source(done(job_at(tmp_path, on_success="delete")))
-    assert (deleted.filed, deleted.location) == (True, None)
+    assert (deleted.archived, deleted.moved_to) == (True, None)
     assert tree(inbox(tmp_path)) == {}
 
 
@@ -79,10 +79,10 @@ def test_a_name_that_is_not_utf_8_or_as_long_as_can_be_moves_like_any_other(tmp_
     for name in (os.fsdecode(b"caf\xe9\n'.mp3"), "x" * 251 + ".mp3", "é" * 125 + ".mp3"):
         job = archive_source(done(job_at(tmp_path, name)))
         again = archive_source(done(job_at(tmp_path, name, content=b"another")))
-        assert job.location == str(inbox(tmp_path) / "done" / name)
-        assert again.location is not None
-        assert Path(again.location).read_bytes() == b"another"
-        assert again.location.endswith(" (2).mp3")
+        assert job.moved_to == str(inbox(tmp_path) / "done" / name)
+        assert again.moved_to is not None
+        assert Path(again.moved_to).read_bytes() == b"another"
+        assert again.moved_to.endswith(" (2).mp3")
 
 
 def test_across_file_systems_the_copy_is_whole_and_keeps_its_time(tmp_path: Path, elsewhere: Path) -> None:
@@ -90,7 +90,7 @@ def test_across_file_systems_the_copy_is_whole_and_keeps_its_time(tmp_path: Path
     filed = archive_source(job)
     assert tree(elsewhere) == {"podcasts/ep1.mp3": CONTENT}
     assert tree(inbox(tmp_path)) == {}
-    assert filed.location == str(elsewhere / "podcasts/ep1.mp3")
+    assert filed.moved_to == str(elsewhere / "podcasts/ep1.mp3")
     assert (elsewhere / "podcasts/ep1.mp3").stat().st_mtime_ns == job.mtime_ns
 
 
@@ -106,7 +106,7 @@ def test_an_inbox_that_is_away_or_empty_is_unavailable_and_not_without_the_file(
     job = done(job_at(tmp_path))
     inbox(tmp_path).rename(tmp_path / "unmounted")
     for policy in ("move", "delete"):
-        asked = replace(job, handling=replace(job.handling, on_success=policy))
+        asked = replace(job, settings=replace(job.settings, on_success=policy))
         with pytest.raises(FolderUnavailableError):
             archive_source(asked)
         inbox(tmp_path).mkdir()
@@ -120,7 +120,7 @@ def test_a_source_that_is_gone_is_said_and_nothing_more(tmp_path: Path) -> None:
     job = done(job_at(tmp_path))
     (inbox(tmp_path) / "podcasts/ep1.mp3").unlink()
     filed = archive_source(job)
-    assert filed.filed
+    assert filed.archived
     assert "gone" in (filed.warning or "")
     assert not (inbox(tmp_path) / "done").exists()
 
@@ -158,7 +158,7 @@ def test_a_failed_file_lies_beside_a_note_that_says_why_what_it_cost_and_what_to
     found = tree(inbox(tmp_path))
     note = found.pop("failed/podcasts/ep1.mp3.error.txt").decode()
     assert found == {"failed/podcasts/ep1.mp3": b"the source"}
-    assert job.location == str(inbox(tmp_path) / "failed/podcasts/ep1.mp3")
+    assert job.moved_to == str(inbox(tmp_path) / "failed/podcasts/ep1.mp3")
     assert "Unable to detect voice" in note
     assert "3.5 minutes charged" in note
     assert "lalald retry 7" in note
@@ -167,7 +167,7 @@ def test_a_failed_file_lies_beside_a_note_that_says_why_what_it_cost_and_what_to
 
 def test_the_note_tells_money_that_may_be_spent_from_money_that_is_not(tmp_path: Path) -> None:
     job = failed(job_at(tmp_path))
-    lost = replace(job.tasks[0], task_id=None, asked_at=1.0, minutes=None)
+    lost = replace(job.tasks[0], task_id=None, requested_at=1.0, minutes=None)
     archive_failed_source(replace(job, tasks=(lost,), minutes=0.0))
     assert "may have been charged" in (inbox(tmp_path) / "failed/podcasts/ep1.mp3.error.txt").read_text()
     unpaid = replace(job_at(tmp_path, "b.mp3"), tasks=(), minutes=0.0, error="the service refused it")
@@ -197,7 +197,7 @@ def test_a_failed_file_is_numbered_together_with_its_note(tmp_path: Path) -> Non
 
 def test_on_failure_keep_leaves_the_file_and_writes_no_note(tmp_path: Path) -> None:
     job = archive_failed_source(failed(job_at(tmp_path, on_failure="keep")))
-    assert (job.filed, job.location) == (True, None)
+    assert (job.archived, job.moved_to) == (True, None)
     assert tree(inbox(tmp_path)) == {"podcasts/ep1.mp3": b"the source"}
 
 
@@ -205,18 +205,18 @@ def test_a_retry_takes_the_note_away_and_its_success_brings_the_file_to_done(tmp
     job = archive_failed_source(failed(job_at(tmp_path)))
     withdraw(job)
     assert tree(inbox(tmp_path)) == {"failed/podcasts/ep1.mp3": b"the source"}
-    job = archive_source(done(replace(job, filed=False)))
+    job = archive_source(done(replace(job, archived=False)))
     assert tree(inbox(tmp_path)) == {"done/podcasts/ep1.mp3": b"the source"}
-    assert job.location == str(inbox(tmp_path) / "done/podcasts/ep1.mp3")
+    assert job.moved_to == str(inbox(tmp_path) / "done/podcasts/ep1.mp3")
 
 
 def test_a_retry_that_fails_again_leaves_the_file_and_writes_the_new_reason(tmp_path: Path) -> None:
     job = archive_failed_source(failed(job_at(tmp_path)))
-    job = archive_failed_source(replace(job, filed=False, error="another reason"))
+    job = archive_failed_source(replace(job, archived=False, error="another reason"))
     found = tree(inbox(tmp_path))
     assert sorted(found) == ["failed/podcasts/ep1.mp3", "failed/podcasts/ep1.mp3.error.txt"]
     assert b"another reason" in found["failed/podcasts/ep1.mp3.error.txt"]
-    assert job.location == str(inbox(tmp_path) / "failed/podcasts/ep1.mp3")
+    assert job.moved_to == str(inbox(tmp_path) / "failed/podcasts/ep1.mp3")
 
 
 def test_only_our_own_note_is_ever_taken_away(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_only_our_own_note_is_ever_taken_away(tmp_path: Path) -> None:
 
 def test_success_with_keep_leaves_a_file_that_failed_before_where_it_is_and_says_so(tmp_path: Path) -> None:
     job = archive_failed_source(failed(job_at(tmp_path, on_success="keep")))
-    job = archive_source(done(replace(job, filed=False)))
+    job = archive_source(done(replace(job, archived=False)))
     assert tree(inbox(tmp_path)) == {"failed/podcasts/ep1.mp3": b"the source"}
     assert "failed/podcasts/ep1.mp3" in (job.warning or "")
 
@@ -297,7 +297,7 @@ def test_a_kill_after_any_change_on_disk_leaves_one_whole_file_in_the_right_plac
     root, job = fresh("reference")
     start(root, job)
     assert carry(file_away, root)
-    expected, location = found(root, tree), saved(root).location
+    expected, location = found(root, tree), saved(root).moved_to
     for kill_at in range(1, 100):
         root, job = fresh(str(kill_at))
         start(root, job)
@@ -308,7 +308,7 @@ def test_a_kill_after_any_change_on_disk_leaves_one_whole_file_in_the_right_plac
             break
         assert carry(file_away, root)
         assert found(root, tree) == expected, kill_at
-        assert os.path.basename(saved(root).location or "") == os.path.basename(location or "")
+        assert os.path.basename(saved(root).moved_to or "") == os.path.basename(location or "")
     assert ended
     assert kill_at > 2
     assert expected == {} if (policy, state) == ("delete", "done") else CONTENT in expected.values()
@@ -344,7 +344,7 @@ def test_a_file_that_waits_aside_is_named_in_the_error(tmp_path: Path) -> None:
         archive_source(job, crash_point=crash_point)
     aside = next(inbox(tmp_path).rglob(".lalald-aside-*-ep1.mp3"))
     assert raised.value.hint == f"Until then the file waits as {aside}."
-    assert archive_source(job).location == str(inbox(tmp_path) / "done/podcasts/ep1.mp3")
+    assert archive_source(job).moved_to == str(inbox(tmp_path) / "done/podcasts/ep1.mp3")
     assert tree(inbox(tmp_path)) == {"done/podcasts/ep1.mp3": b"the source"}
 
 

@@ -276,7 +276,7 @@ def test_a_task_that_stands_still_is_told_from_a_lost_one_and_nothing_is_paid_ag
     with filled_store.store() as store:
         job = store.job(6)
         assert job is not None
-        parked = replace(job.tasks[0], waits_for=Hold.LOST_TASK, waits_reason="it has stood at 40 %")
+        parked = replace(job.tasks[0], hold=Hold.LOST_TASK, hold_reason="it has stood at 40 %")
         held = replace(job.with_task(parked), state=State.HELD, hold=Hold.LOST_TASK, hold_reason="it has stood at 40 %")
         store.save(job, held)
     status = filled_store.said("status", code=3)

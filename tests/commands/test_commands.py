@@ -239,7 +239,7 @@ def test_status_as_json_has_its_keys(filled_store: FilledStore) -> None:
                 "job_id": 5,
                 "minutes": 0.0,
                 "unknown": 0,
-                "stands_still": False,
+                "is_stalled": False,
                 "to_do": TO_DO[Hold.LOST_TASK],
             },
             {
@@ -250,7 +250,7 @@ def test_status_as_json_has_its_keys(filled_store: FilledStore) -> None:
                 "job_id": 4,
                 "minutes": 9.0,
                 "unknown": 0,
-                "stands_still": False,
+                "is_stalled": False,
                 "to_do": TO_DO[Hold.MINUTES],
             },
         ],
@@ -730,7 +730,7 @@ def test_a_file_that_went_away_by_itself_is_not_to_be_retried(filled_store: Fill
     with filled_store.store() as store:
         job = filled_store.take(store, "podcasts/gone.mp3")
         dropped = replace(
-            job, state=State.CANCELLED, error="the file changed before anything was spent on it", filed=True
+            job, state=State.CANCELLED, error="the file changed before anything was spent on it", archived=True
         )
         store.save(job, dropped)
     assert (

@@ -158,7 +158,7 @@ def test_a_file_with_a_job_says_one_thing(
 
 def test_a_file_that_vanished_is_told_with_its_job_and_where_it_is(filled_store: FilledStore) -> None:
     done = str(filled_store.inbox / "done" / "mix.wav")
-    ended(filled_store, lambda job: replace(job, state=State.DONE, stage=Stage.DONE, location=done))
+    ended(filled_store, lambda job: replace(job, state=State.DONE, stage=Stage.DONE, moved_to=done))
     (filled_store.inbox / "done").mkdir()
     (filled_store.inbox / "mix.wav").rename(done)
     with filled_store.store() as store:

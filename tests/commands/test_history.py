@@ -12,7 +12,8 @@ import pytest
 from lalald.jobs.job import Job, Stage
 from lalald.sandbox.server import Sandbox
 from lalald.store import Store
-from lalald.store.database import MIGRATIONS, VERSION, bring_to, connect
+from lalald.store.database import connect
+from lalald.store.schema.migrations import MIGRATIONS, VERSION, bring_to
 from tests.conftest import MakeHome
 from tests.support.filled_store import DAY, FilledStore
 from tests.support.running import until, write_wav

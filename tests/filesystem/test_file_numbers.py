@@ -133,7 +133,7 @@ def test_inode_numbers_beyond_63_bits_are_numbers_like_others(tmp_path: Path) ->
                 assert (known.inode, known.mtime_ns) == (sight.inode, sight.mtime_ns)
                 await shop.drop("good.wav")
                 job = await shop.until_job("it is done", 2, state=State.DONE)
-                assert job.location == str(share.folder / "done/good.wav")
+                assert job.moved_to == str(share.folder / "done/good.wav")
                 assert job.warning is None
 
     in_own_mounts(lambda: run(told()))

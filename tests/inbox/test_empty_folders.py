@@ -21,7 +21,8 @@ from lalald.jobs.job import Stage, State
 from lalald.sandbox.server import Sandbox
 from lalald.store import Store
 from lalald.store.arrived_folders import ArrivedFolders
-from lalald.store.database import FILE_NAME, MIGRATIONS, bring_to
+from lalald.store.database import FILE_NAME
+from lalald.store.schema.migrations import MIGRATIONS, bring_to
 from tests.conftest import MakeHome
 from tests.inbox.test_intake import Place, play, until
 from tests.support.config_files import loaded, one, warnings, with_inbox
@@ -65,8 +66,8 @@ class Pruned(Place):
         elif on_success == "delete":
             (self.folder / path).unlink()
         location = str(target) if on_success == "move" else None
-        handling = replace(job.handling, on_success=on_success)
-        ended = replace(job, stage=Stage.DONE, state=State.DONE, filed=True, location=location, handling=handling)
+        settings = replace(job.settings, on_success=on_success)
+        ended = replace(job, stage=Stage.DONE, state=State.DONE, archived=True, moved_to=location, settings=settings)
         await self.thread.run(lambda store: store.save(job, ended))
 
     async def drop_and_archive(self, *paths: str, on_success: str = "move") -> None:

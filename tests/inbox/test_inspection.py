@@ -218,7 +218,7 @@ def test_a_failed_file_that_comes_back_keeps_no_other_from_being_taken(step: str
             failed = place.folder / "failed"
             failed.mkdir(exist_ok=True)
             (place.folder / POISON).rename(failed / POISON)
-            facts = {"state": "failed", "location": str(failed / POISON), "filed": 1}
+            facts = {"state": "failed", "moved_to": str(failed / POISON), "archived": 1}
             await place.set_job(job.id, **facts, **({"sha256": "0" * 64, "inode": 1} if step == "sha256" else {}))
             await place.thread.run(lambda store: store.forget(str(place.folder), [POISON]))
             (failed / POISON).rename(place.folder / POISON)

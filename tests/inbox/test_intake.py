@@ -206,7 +206,7 @@ def test_a_file_moved_in_becomes_a_job_of_its_rule(tmp_path: Path) -> None:
                 Task(number=1, name=None, mode="stem_separator", presets={"stem": "vocals"}),
                 Task(number=2, name="drums", mode="multistem", presets={"stem_list": ["drum"]}),
             )
-            assert (job.handling.outbox, job.handling.done_dir) == (
+            assert (job.settings.outbox, job.settings.done_dir) == (
                 str(tmp_path / "outbox"),
                 str(place.folder / "done"),
             )
@@ -591,7 +591,7 @@ def test_a_failed_file_that_was_kept_is_no_failure_any_more_when_it_is_replaced(
         async with place.running():
             place.put("a.mp3")
             (job,) = await place.wait_for(["a.mp3"])
-            await place.set_job(job.id, state="failed", filed=1, error="It is broken.")
+            await place.set_job(job.id, state="failed", archived=1, error="It is broken.")
             place.put("a.mp3", b"mended")
             first, _ = await place.wait_for(["a.mp3", "a.mp3"])
             assert first.state is State.CANCELLED
@@ -607,7 +607,7 @@ def test_a_finished_file_that_left_and_is_dropped_again_is_a_new_drop(tmp_path: 
         async with place.running():
             path = place.put("a.mp3")
             (job,) = await place.wait_for(["a.mp3"])
-            await place.set_job(job.id, state="done", stage="done", filed=1)
+            await place.set_job(job.id, state="done", stage="done", archived=1)
             path.rename(place.outside / "a.mp3")
             (place.outside / "a.mp3").rename(path)
             await place.wait_for(["a.mp3", "a.mp3"])
@@ -642,7 +642,7 @@ def test_a_folder_that_is_moved_away_and_back_brings_new_drops(tmp_path: Path) -
         async with place.running() as intake:
             place.put("album/a.mp3")
             (job,) = await place.wait_for(["album/a.mp3"])
-            await place.set_job(job.id, state="done", stage="done", filed=1)
+            await place.set_job(job.id, state="done", stage="done", archived=1)
             (place.folder / "album").rename(place.outside / "album")
             await until(partial(knows_no_folder, place), "the folder forgotten")
             await intake.quiet()
@@ -696,7 +696,7 @@ async def failed(place: Place, name: str, content: bytes, *, paid: bool) -> Job:
     away.parent.mkdir(exist_ok=True)
     (place.folder / name).rename(away)
     sha256 = hashlib.sha256(content).hexdigest() if paid else None
-    await place.set_job(job.id, state="failed", filed=1, location=str(away), sha256=sha256)
+    await place.set_job(job.id, state="failed", archived=1, moved_to=str(away), sha256=sha256)
     await place.thread.run(lambda store: store.forget(job.inbox, [job.path]))
     if paid:
         await place.thread.run(
@@ -735,7 +735,7 @@ def test_a_failed_file_dragged_back_is_its_old_job(tmp_path: Path, way: str, pai
                 return
             await place.wait_for_word("job.returned")
             (back,) = await place.jobs()
-            assert (back.id, back.path, back.location, back.request) == (job.id, target, None, "retry")
+            assert (back.id, back.path, back.moved_to, back.request) == (job.id, target, None, "retry")
             matched_anew = target.startswith("podcasts") and not paid
             assert back.rule == ("podcasts" if matched_anew else "rest")
             assert [task.task_id for task in back.tasks] == (["t1", "t2"] if paid else [None] * len(back.tasks))

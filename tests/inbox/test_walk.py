@@ -75,7 +75,7 @@ def remember(store: Store, inbox: Path) -> None:
         found.append(
             Found(
                 inbox=str(inbox), path=path, size=facts.st_size, mtime_ns=facts.st_mtime_ns, inode=facts.st_ino,
-                rule=None, handling=None, note="seen",
+                rule=None, settings=None, note="seen",
             )
         )  # fmt: skip
     store.connection.execute("BEGIN")

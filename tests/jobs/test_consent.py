@@ -15,12 +15,13 @@ import pytest
 from lalald.clock import Clock
 from lalald.config import Minutes
 from lalald.jobs import consent, transitions
-from lalald.jobs.job import Hold, HoldSource, Job, Request, Seen, Stage, State
+from lalald.jobs.job import Hold, HoldSource, Job, Request, RequestTerms, Stage, State
 from lalald.sandbox.server import Sandbox
 from lalald.stages.precharge.budget import Budget
 from lalald.store import Store
-from lalald.store.database import FILE_NAME, bring_to
+from lalald.store.database import FILE_NAME
 from lalald.store.request_writer import Requests
+from lalald.store.schema.migrations import bring_to
 from tests.conftest import MakeHome
 from tests.jobs.test_transitions import HANDLING, NOW, job_with, task
 from tests.support.filled_store import FilledStore
@@ -106,8 +107,8 @@ def test_a_limit_that_was_waived_without_a_price_is_asked_about_once_the_price_i
 
 
 def test_a_release_ends_no_other_wait() -> None:
-    lost = task(number=1, idempotency_key="k", asked_at=NOW, waits_for=Hold.LOST_TASK, waits_reason="lost")
-    dear = task(number=2, waits_for=Hold.MINUTES, waits_reason="dear", waits_source=HoldSource.PER_FILE)
+    lost = task(number=1, idempotency_key="k", requested_at=NOW, hold=Hold.LOST_TASK, hold_reason="lost")
+    dear = task(number=2, hold=Hold.MINUTES, hold_reason="dear", hold_source=HoldSource.PER_FILE)
     job = job_with(
         lost,
         dear,
@@ -118,10 +119,10 @@ def test_a_release_ends_no_other_wait() -> None:
         stage=Stage.SPLIT,
     )
     after = transitions.released(job, NOW, price=1.0)
-    assert (after.tasks[0], after.tasks[1].waits_for) == (lost, None)
+    assert (after.tasks[0], after.tasks[1].hold) == (lost, None)
 
 
-SHOWN = Seen(Hold.MINUTES, HoldSource.PER_FILE, "r", 6.0)
+SHOWN = RequestTerms(Hold.MINUTES, HoldSource.PER_FILE, "r", 6.0)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +132,7 @@ SHOWN = Seen(Hold.MINUTES, HoldSource.PER_FILE, "r", 6.0)
         ({}, None, "names no price"),
         ({}, replace(SHOWN, hold=Hold.DUPLICATE, source=None), "held for duplicate, and is held for minutes (per_file) now"),
         ({}, replace(SHOWN, source=HoldSource.LEFT), "held for minutes (left)"),
-        ({}, replace(SHOWN, recipe="another"), "its tasks were others"),
+        ({}, replace(SHOWN, task_fingerprint="another"), "its tasks were others"),
         ({"duration": 400.0}, SHOWN, None),
         ({"duration": 426.0}, SHOWN, "released for 6.0 minutes, and costs 7.1 now"),
         ({"duration": None}, replace(SHOWN, minutes=None), None),
@@ -140,22 +141,22 @@ SHOWN = Seen(Hold.MINUTES, HoldSource.PER_FILE, "r", 6.0)
     ],
 )  # fmt: skip
 def test_a_request_is_carried_out_for_what_was_shown_only(
-    facts: dict[str, Any], shown: Seen | None, words: str | None
+    facts: dict[str, Any], shown: RequestTerms | None, words: str | None
 ) -> None:
     held = {
         "state": State.HELD,
         "hold": Hold.MINUTES,
         "hold_source": HoldSource.PER_FILE,
         "duration": 360.0,
-        "recipe": "r",
+        "task_fingerprint": "r",
     }
     objection = consent.objection(job_with(task(), **{**held, **facts}), shown)
     assert objection == words or (words is not None and words in (objection or ""))
 
 
 def test_what_was_shown_survives_the_store() -> None:
-    for shown in (SHOWN, Seen(None, None, "", None), Seen(Hold.DISK, None, "r", 0.0)):
-        assert Seen.from_json(shown.to_json()) == shown
+    for shown in (SHOWN, RequestTerms(None, None, "", None), RequestTerms(Hold.DISK, None, "r", 0.0)):
+        assert RequestTerms.from_json(shown.to_json()) == shown
 
 
 def test_a_file_that_is_longer_than_shown_is_held_again_with_both_figures(tmp_path: Path) -> None:
@@ -183,7 +184,7 @@ def test_a_file_that_is_longer_than_shown_is_held_again_with_both_figures(tmp_pa
         ({"hold": Hold.DUPLICATE, "hold_source": None}, 1.2),
         ({"hold_source": HoldSource.PRICE}, 1.2),
         ({}, 0.012),
-        ({"recipe": "of another rule"}, 1.2),
+        ({"task_fingerprint": "of another rule"}, 1.2),
     ],
     ids=["another hold", "another question", "another price", "another rule"],
 )
@@ -222,7 +223,7 @@ def held(
 def asked(filled_store: FilledStore) -> dict[int, float | None]:
     with Requests.open(filled_store.state) as requests:
         found = [report.job for report in requests.jobs() if report.job.request is Request.RELEASE]
-        return {job.id: job.request_seen and job.request_seen.minutes for job in found}
+        return {job.id: job.request_terms and job.request_terms.minutes for job in found}
 
 
 @pytest.fixture
@@ -236,7 +237,7 @@ def filled_store(tmp_path: Path) -> FilledStore:
         held(filled_store, store, "3.mp3", Hold.DUPLICATE, minutes=1.5)
         held(filled_store, store, "4.mp3", Hold.FIRST_SCAN, minutes=5.0)
         job = held(filled_store, store, "5.mp3", Hold.LOST_TASK)
-        store.save(job, replace(job.with_task(replace(job.tasks[0], asked_at=NOW)), stage=Stage.SPLIT))
+        store.save(job, replace(job.with_task(replace(job.tasks[0], requested_at=NOW)), stage=Stage.SPLIT))
     return filled_store
 
 
@@ -390,7 +391,7 @@ def test_what_an_older_hold_is_about_is_read_from_its_words_once(
     connection.close()
     with closing(Store.open(tmp_path)) as store:
         first, second = store.jobs_of((1, 2))
-    assert (first.hold_source, [one.waits_source for one in first.tasks]) == (source, [None, source])
+    assert (first.hold_source, [one.hold_source for one in first.tasks]) == (source, [None, source])
     assert second.hold_source is None
 
 

@@ -19,7 +19,8 @@ from lalald.jobs.job import Failed, Job, Request, State, Task, TaskFailure
 from lalald.jobs.transitions import after, retried
 from lalald.stages.upload import MAX_UPLOAD_BYTES
 from lalald.store import Store
-from lalald.store.database import APPLICATION_ID, FILE_NAME, MIGRATIONS, bring_to
+from lalald.store.database import FILE_NAME
+from lalald.store.schema.migrations import APPLICATION_ID, MIGRATIONS, bring_to
 from tests.jobs.test_transitions import HANDLING
 from tests.support.worker_driver import WorkerDriver, run
 
@@ -27,7 +28,7 @@ from tests.support.worker_driver import WorkerDriver, run
 def job(kind: FailureKind | None = None, **task: Any) -> Job:
     tasks = (Task(1, None, "demuser", {}, **task),)
     return Job(
-        id=7, revision=1, inbox="/in", path="a.mp3", size=1, mtime_ns=1, inode=1, rule="r", handling=HANDLING, created_at=1.0,
+        id=7, revision=1, inbox="/in", path="a.mp3", size=1, mtime_ns=1, inode=1, rule="r", settings=HANDLING, created_at=1.0,
         updated_at=1.0, state=State.FAILED, error="why", failure_kind=kind, tasks=tasks,
     )  # fmt: skip
 
@@ -89,7 +90,7 @@ def test_tasks_that_failed_for_different_reasons_get_the_advice_of_each() -> Non
 def test_a_job_of_an_earlier_version_gets_general_advice() -> None:
     assert what_to_do(job()).startswith("Drag the file back into /in, or run `lalald retry 7`.")
     kept = replace(HANDLING, on_failure="keep")
-    assert what_to_do(replace(job(), handling=kept)).startswith("Run `lalald retry 7`.")
+    assert what_to_do(replace(job(), settings=kept)).startswith("Run `lalald retry 7`.")
 
 
 def test_a_retry_forgets_why_it_failed() -> None:

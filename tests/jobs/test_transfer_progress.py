@@ -12,8 +12,9 @@ import pytest
 from lalald.jobs.job import Stage, Task
 from lalald.jobs.transfer_progress import RateMeter, TransferProgress
 from lalald.sandbox.server import Sandbox
-from lalald.store.database import MIGRATIONS, bring_to, connect
+from lalald.store.database import connect
 from lalald.store.queries import JobReport, Reports
+from lalald.store.schema.migrations import MIGRATIONS, bring_to
 from tests.conftest import MakeHome
 from tests.support.filled_store import NOW, FilledStore
 from tests.support.running import until, write_wav
@@ -88,11 +89,11 @@ def checked(**facts: float | None) -> Task:
 @pytest.mark.parametrize(
     ("task", "left"),
     [
-        (checked(started_at=NOW - 60, moved_at=NOW, progress=25), 180.0),
-        (checked(started_at=NOW - 70, moved_at=NOW - 10, progress=25), 170.0),
-        (checked(started_at=NOW - 700, moved_at=NOW - 640, progress=25), 0.0),  # later than its pace promised
-        (checked(started_at=NOW - 60, moved_at=NOW, progress=0), None),
-        (checked(started_at=NOW - 60, moved_at=NOW - 60, progress=25), None),
+        (checked(started_at=NOW - 60, progressed_at=NOW, progress=25), 180.0),
+        (checked(started_at=NOW - 70, progressed_at=NOW - 10, progress=25), 170.0),
+        (checked(started_at=NOW - 700, progressed_at=NOW - 640, progress=25), 0.0),  # later than its pace promised
+        (checked(started_at=NOW - 60, progressed_at=NOW, progress=0), None),
+        (checked(started_at=NOW - 60, progressed_at=NOW - 60, progress=25), None),
         (checked(started_at=NOW - 60, progress=25), None),
     ],
 )
@@ -134,7 +135,7 @@ def test_done_jobs_of_an_older_database_are_finished_when_they_were_last_updated
     filled_store.state.mkdir()
     connection = sqlite3.connect(filled_store.state / "lalald.sqlite3", isolation_level=None)
     bring_to(connection, 0, before)
-    connection.execute("INSERT INTO handlings VALUES (1, ?)", (filled_store.handling().to_json(),))
+    connection.execute("INSERT INTO handlings VALUES (1, ?)", (filled_store.settings().to_json(),))
     for job_id, stage, state, updated_at in (
         (1, "done", "done", NOW),
         (2, "done", "done", NOW - 5),

@@ -52,7 +52,7 @@ NOW = 1_000_000.0
 
 def job_with(*tasks: Task, stage: Stage = Stage.UPLOAD, **facts: object) -> Job:
     job = Job(
-        id=1, revision=0, inbox="/in", path="a.wav", size=10, mtime_ns=1, inode=1, rule="r", handling=HANDLING,
+        id=1, revision=0, inbox="/in", path="a.wav", size=10, mtime_ns=1, inode=1, rule="r", settings=HANDLING,
         created_at=NOW, updated_at=NOW, stage=stage, tasks=tasks,
     )  # fmt: skip
     return replace(job, **facts)  # type: ignore[arg-type] # the facts are the fields' own
@@ -72,7 +72,7 @@ def test_a_job_goes_from_upload_to_done_in_order() -> None:
         lambda job: job.with_task(replace(job.tasks[0], stage=Stage.DOWNLOAD, tracks=(Track("stem", "music", "u"),))),
         lambda job: job.with_task(replace(job.tasks[0], stage=Stage.DONE)),
         lambda job: replace(job, stage=Stage.ARCHIVE),
-        lambda job: replace(job, filed=True),
+        lambda job: replace(job, archived=True),
     )
     for step in steps:
         job = transitions.after(job, Advance(step(job)), NOW)
@@ -119,7 +119,7 @@ def test_a_retry_after_the_source_expired_uploads_again() -> None:
 
 
 def test_a_retry_keeps_the_key_of_a_request_that_was_never_answered() -> None:
-    unanswered = task(idempotency_key="k", asked_at=NOW - 9)
+    unanswered = task(idempotency_key="k", requested_at=NOW - 9)
     job = job_with(unanswered, state=State.FAILED, stage=Stage.SPLIT, source_id="s", expires_at=NOW - 60)
     again = transitions.retried(job, NOW)
     assert again.tasks == (unanswered,)
@@ -128,7 +128,11 @@ def test_a_retry_keeps_the_key_of_a_request_that_was_never_answered() -> None:
 
 def test_a_released_lost_task_is_started_with_a_new_key() -> None:
     job = job_with(
-        task(idempotency_key="k", asked_at=NOW), state=State.HELD, hold=Hold.LOST_TASK, source_id="s", stage=Stage.SPLIT
+        task(idempotency_key="k", requested_at=NOW),
+        state=State.HELD,
+        hold=Hold.LOST_TASK,
+        source_id="s",
+        stage=Stage.SPLIT,
     )
     assert transitions.released(job, NOW).tasks == (task(),)
     assert transitions.released(job, NOW, by_a_person=False).tasks == job.tasks
@@ -158,7 +162,7 @@ tasks = st.builds(
 )
 some_jobs = st.builds(
     lambda found, stage, source, filed: job_with(
-        *{task.number: task for task in found}.values(), stage=stage, source_id=source, filed=filed
+        *{task.number: task for task in found}.values(), stage=stage, source_id=source, archived=filed
     ),
     st.lists(tasks, min_size=1, max_size=3),
     st.sampled_from(list(Stage)[:-1]),
@@ -185,7 +189,7 @@ def test_no_job_is_done_while_a_task_owes_something(job: Job) -> None:
     after = transitions.after(job, Advance(job), NOW)
     if after.state is State.DONE:
         assert all(task.stage is Stage.DONE and task.error is None for task in after.tasks)
-        assert after.filed
+        assert after.archived
 
 
 @given(some_jobs)
@@ -272,11 +276,11 @@ class Carried(RuleBasedStateMachine):
     @precondition(lambda self: self.waits_at(Stage.SPLIT))
     @rule(answer=st.sampled_from(["started", "carried out, unanswered", "unanswered", "refused"]))
     def is_split(self, answer: str) -> None:
-        unstarted_tasks = [
-            one for one in self.job.tasks if one.stage is Stage.SPLIT and not one.error and not one.waits_for
-        ]
+        unstarted_tasks = [one for one in self.job.tasks if one.stage is Stage.SPLIT and not one.error and not one.hold]
         one = replace(
-            unstarted_tasks[0], idempotency_key=unstarted_tasks[0].idempotency_key or self.new_key(), asked_at=self.now
+            unstarted_tasks[0],
+            idempotency_key=unstarted_tasks[0].idempotency_key or self.new_key(),
+            requested_at=self.now,
         )
         job = self.job.with_task(one)
         if (
@@ -285,7 +289,7 @@ class Carried(RuleBasedStateMachine):
             held = Held(Hold.LOST_TASK, "why", job=job, tasks=(one.number,))
             return self.became(transitions.after(self.job, held, self.now))
         if answer == "refused":
-            refused = job.with_task(replace(one, asked_at=None, error="no"))
+            refused = job.with_task(replace(one, requested_at=None, error="no"))
             return self.became(transitions.after(self.job, Advance(refused), self.now))
         if answer != "unanswered":
             self.ledger[one.number] += 1
@@ -302,11 +306,11 @@ class Carried(RuleBasedStateMachine):
     @precondition(lambda self: self.waits_at(Stage.CHECK))
     @rule(status=st.sampled_from(["success", "error", "stuck"]))
     def is_checked(self, status: str) -> None:
-        running = [one for one in self.job.tasks if one.stage is Stage.CHECK and not one.error and not one.waits_for]
+        running = [one for one in self.job.tasks if one.stage is Stage.CHECK and not one.error and not one.hold]
         after = {
             "success": replace(running[0], stage=Stage.DOWNLOAD, tracks=(Track("stem", "music", "u"),)),
             "error": replace(running[0], error="no voice"),
-            "stuck": replace(running[0], waits_for=Hold.LOST_TASK, waits_reason="it stands still"),
+            "stuck": replace(running[0], hold=Hold.LOST_TASK, hold_reason="it stands still"),
         }
         self.became(transitions.after(self.job, Advance(self.job.with_task(after[status])), self.now))
 
@@ -316,8 +320,8 @@ class Carried(RuleBasedStateMachine):
         owed = [one for one in self.job.tasks if one.stage is Stage.DOWNLOAD and not one.error]
         changes: dict[str, dict[str, Any]] = {
             "alive": {"stage": Stage.DONE},
-            "dead": {"stage": Stage.CHECK, "links_asked": 1},
-            "dead for good": {"error": "dead", "links_asked": 2},
+            "dead": {"stage": Stage.CHECK, "link_renewals": 1},
+            "dead for good": {"error": "dead", "link_renewals": 2},
         }
         job = self.job
         for one in owed if links == "alive" else owed[:1]:
@@ -332,7 +336,7 @@ class Carried(RuleBasedStateMachine):
     @precondition(lambda self: self.waits_at(Stage.ARCHIVE))
     @rule()
     def is_filed(self) -> None:
-        self.became(transitions.after(self.job, Advance(replace(self.job, filed=True)), self.now))
+        self.became(transitions.after(self.job, Advance(replace(self.job, archived=True)), self.now))
 
     @precondition(lambda self: self.job.state in (State.FAILED, State.CANCELLED))
     @rule()
@@ -347,13 +351,13 @@ class Carried(RuleBasedStateMachine):
     def is_released(self, by_a_person: bool) -> None:
         before, after = self.job, transitions.released(self.job, self.now, by_a_person=by_a_person)
         if by_a_person and before.hold is Hold.LOST_TASK:
-            self._allow(lambda one: one.asked_at is not None and one.task_id is None)
+            self._allow(lambda one: one.requested_at is not None and one.task_id is None)
         self.became(replace(after, stage=before.stage))
         self.job = after
         assert after.state is State.WAITING
         if not by_a_person:
-            kept = [(one.idempotency_key, one.asked_at) for one in before.tasks]
-            assert [(one.idempotency_key, one.asked_at) for one in after.tasks] == kept, "nobody said to pay again"
+            kept = [(one.idempotency_key, one.requested_at) for one in before.tasks]
+            assert [(one.idempotency_key, one.requested_at) for one in after.tasks] == kept, "nobody said to pay again"
 
     def _allow(self, again: Callable[[Task], bool]) -> None:
         self.asked_for.update(one.number for one in self.job.tasks if again(one))
@@ -370,7 +374,7 @@ class Carried(RuleBasedStateMachine):
     @invariant()
     def a_job_at_its_end_owes_nothing(self) -> None:
         if self.job.state is State.DONE:
-            assert self.job.filed
+            assert self.job.archived
             assert all(one.stage is Stage.DONE for one in self.job.tasks)
         if self.job.state is State.HELD:
             assert self.job.hold is not None
@@ -405,8 +409,8 @@ def outcome_after(job: Job, kind: str, source_id: str | None, facts: list[Any]) 
     if kind == "at once":
         return RetryLater("at once", due_at=0.0)
     tasks = tuple(
-        replace(old, stage=stage, tracks=_with_delivered(old, tracks), waits_for=old.waits_for or waits_for)
-        for old, (stage, tracks, waits_for) in zip(job.tasks, facts, strict=True)
+        replace(old, stage=stage, tracks=_with_delivered(old, tracks), hold=old.hold or hold)
+        for old, (stage, tracks, hold) in zip(job.tasks, facts, strict=True)
     )
     changed = replace(job, source_id=source_id, tasks=tasks)
     return Held(Hold.DISK, "full", job=changed, tasks=(1,)) if kind == "parked" else Advance(changed)
@@ -476,7 +480,9 @@ def test_a_running_task_hurries_and_delays_no_other_task_of_its_job(attempts: in
         error="503",
     )
     for progress in range(4, 40):
-        job = transitions.after(job, Advance(job.with_task(replace(running, progress=progress, moved_at=NOW))), NOW)
+        job = transitions.after(
+            job, Advance(job.with_task(replace(running, progress=progress, progressed_at=NOW))), NOW
+        )
     assert (job.setbacks, job.attempts, job.error, job.due_at) == (0, attempts, "503", NOW + 30.0 * attempts)
     assert job.tasks[0].progress == 39
 

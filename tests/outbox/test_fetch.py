@@ -103,7 +103,7 @@ def fetch(job: Job) -> outbox.Staged:
 def deliver(job: Job, staged: outbox.Staged) -> dict[str, bytes]:
     placed = outbox.place(outbox.reserve(job, {(1, 0): staged}, reserved=nobody_else))
     outbox.clear(placed)
-    return tree(Path(job.handling.outbox))
+    return tree(Path(job.settings.outbox))
 
 
 def test_a_track_is_fetched_whole_and_named_by_what_its_headers_say(tmp_path: Path, server: TrackServer) -> None:

@@ -62,7 +62,7 @@ def test_tracks_land_in_a_folder_of_their_own_and_nothing_is_left_behind(tmp_pat
 def test_results_follow_the_umask(tmp_path: Path) -> None:
     earlier = delivered(job_at(tmp_path))
     job = job_at(tmp_path, "b.mp3", ["voice"], job_id=8)
-    track = replace(job.tasks[0].tracks[0], origin=str(tmp_path / "outbox/podcasts/ep1/voice.mp3"))
+    track = replace(job.tasks[0].tracks[0], copy_from=str(tmp_path / "outbox/podcasts/ep1/voice.mp3"))
     track = replace(track, size=earlier.tasks[0].tracks[0].size, sha256=earlier.tasks[0].tracks[0].sha256)
     job = replace(job, tasks=(replace(job.tasks[0], tracks=(track,)),))
     before = os.umask(0o027)
@@ -322,7 +322,7 @@ def test_a_twin_is_copied_only_while_it_is_what_was_delivered(tmp_path: Path) ->
     first = delivered(job_at(tmp_path))
     job = job_at(tmp_path, "other.mp3", ["voice"], job_id=8)
     origin = tmp_path / "outbox/podcasts/ep1/voice.mp3"
-    track = replace(first.tasks[0].tracks[0], path=None, delivered=False, origin=str(origin))
+    track = replace(first.tasks[0].tracks[0], path=None, delivered=False, copy_from=str(origin))
     job = replace(job, tasks=(replace(job.tasks[0], tracks=(track,)),))
     outbox.clear(outbox.place(outbox.reserve(job, {(1, 0): outbox.copy_duplicate(job, 1, 0)}, reserved=nobody_else)))
     assert (tmp_path / "outbox/other/voice.mp3").read_bytes() == VOICE

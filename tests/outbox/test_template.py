@@ -46,7 +46,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
 def named(job: Job, path: str, labels: list[str], output: str) -> Job:
     tracks = tuple(Track(type="stem", label=label, url="u") for label in labels)
     task = replace(job.tasks[0], tracks=tracks)
-    return replace(job, path=path, tasks=(task,), handling=replace(job.handling, output=output))
+    return replace(job, path=path, tasks=(task,), settings=replace(job.settings, output=output))
 
 
 def endings(job: Job, ext: str = "mp3") -> dict[template.TrackKey, str]:
@@ -210,7 +210,7 @@ def test_the_second_set_is_numbered_in_its_own_folder_or_file_by_file(
 
 def test_labels_are_renamed_by_the_rule(job: Job) -> None:
     asked = named(job, "ep1.mp3", ["no_vocals", "vocals@0"], "{label}.{ext}")
-    asked = replace(asked, handling=replace(asked.handling, labels={"no_vocals": "In/strumental"}))
+    asked = replace(asked, settings=replace(asked.settings, labels={"no_vocals": "In/strumental"}))
     assert list(template.paths(asked, endings(asked)).values()) == ["In_strumental.mp3", "vocals@0.mp3"]
 
 

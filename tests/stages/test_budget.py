@@ -171,7 +171,7 @@ def test_a_task_without_an_answer_counts_while_the_job_starts_another(tmp_path: 
             shop.sandbox.faults("upload:hang*0")
             (first, second) = await shop.drop("a.wav", "b.wav", seconds=SIX_SECONDS)
             job, other = await shop.job(first), await shop.job(second)
-            job = job.with_task(replace(job.tasks[0], asked_at=1.0))
+            job = job.with_task(replace(job.tasks[0], requested_at=1.0))
             budget = shop.context.budget
             budget.release_reservation(second)
             assert (await budget.admit(job, SIX_SECONDS)).refusal is None

@@ -187,7 +187,7 @@ def test_a_track_that_never_comes_fails_after_a_day_and_is_not_paid_by_a_retry(t
             await shop.until(lambda: shop.counts()["check"] > checks, "it is asked for")
             assert shop.counts()["check"] - checks < 5, "but rarely"
             shop.pass_time(13)
-            failed = await shop.until_job("its day is over", state=State.FAILED, filed=True)
+            failed = await shop.until_job("its day is over", state=State.FAILED, archived=True)
             assert "the service never gave the track no_vocals; what else it gave was delivered" in str(failed.error)
             assert failed.tasks[0].failure is TaskFailure.INCOMPLETE
             assert "delete" not in shop.counts()
@@ -197,7 +197,7 @@ def test_a_track_that_never_comes_fails_after_a_day_and_is_not_paid_by_a_retry(t
 
             await shop.ask(Request.RETRY, 1)
             await shop.until_job("it is asked once more", state=State.WAITING, stage=Stage.CHECK)
-            await shop.until_job("and fails once more", state=State.FAILED, filed=True)
+            await shop.until_job("and fails once more", state=State.FAILED, archived=True)
             assert shop.charges().total() == 1
             assert shop.counts()["download"] == 1
 
@@ -451,7 +451,7 @@ def test_a_link_that_is_refused_for_a_day_fails_its_job_and_its_sister_stays(tmp
             await shop.drop("ep1.wav")
             await shop.until_job("the link is refused", state=State.HELD, hold=Hold.LINK)
             shop.pass_time(25)
-            failed = await shop.until_job("its day is over", state=State.FAILED, filed=True)
+            failed = await shop.until_job("its day is over", state=State.FAILED, archived=True)
             assert "never gave the track no_vocals; what else it gave was delivered" in str(failed.error)
             assert shop.seen() == ["ep1/vocals.wav"]
 

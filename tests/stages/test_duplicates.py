@@ -48,7 +48,7 @@ def test_an_old_file_that_is_released_while_its_copy_is_under_way_waits_for_it(t
             await shop.drop("new.wav", pitch=300)
             await shop.until_job("the copy is processed", 2, stage=Stage.CHECK)
             await shop.ask(Request.RELEASE, 1)
-            await shop.until_job("the old one waits for it", state=State.WAITING, twin_id=2, attempts=1)
+            await shop.until_job("the old one waits for it", state=State.WAITING, duplicate_of=2, attempts=1)
             assert "waits for job 2" in ((await shop.job()).error or "")
             shop.pass_time(2.0)
             assert {job.state for job in await shop.rest()} == {State.DONE}

@@ -86,14 +86,14 @@ def test_a_task_that_stands_still_is_held_then_fails_when_the_service_forgets_it
             for _ in range(25):
                 shop.pass_time(1)
                 await asyncio.sleep(1)
-            failed = await shop.until_job("the service has forgotten it", state=State.FAILED, filed=True)
+            failed = await shop.until_job("the service has forgotten it", state=State.FAILED, archived=True)
             assert str(failed.error).startswith("task 1 (stem_separator): expired: ")
             assert tree(shop.inbox) == ["failed/ep1.wav", "failed/ep1.wav.error.txt"]
             assert len(shop.journal.of("job.held")) == 1
             shop.sandbox.faults()
             await _retried_in_vain(shop)
             await shop.redo(1)
-            await shop.until_job("somebody paid again", 2, state=State.DONE, filed=True)
+            await shop.until_job("somebody paid again", 2, state=State.DONE, archived=True)
             assert sum(shop.charges().values()) == 2
             assert tree(shop.inbox) == ["done/ep1.wav"]
 
@@ -131,7 +131,7 @@ def test_results_that_nobody_could_fetch_for_a_day_fail_with_what_a_retry_costs(
             await shop.drop("ep1.wav")
             await shop.until_job("the results are there", stage=Stage.DOWNLOAD)
             shop.pass_time(25)
-            failed = await shop.until_job("the service has forgotten them", state=State.FAILED, filed=True)
+            failed = await shop.until_job("the service has forgotten them", state=State.FAILED, archived=True)
             assert "`lalald redo 1` pays again" in str(failed.error)
             assert shop.seen() == []
             shop.sandbox.faults()
@@ -147,9 +147,9 @@ async def _retried_in_vain(shop: WorkerDriver) -> None:
     """A retry asks the service once more, which knows nothing any more, and pays nothing."""
     checks = shop.counts()["check"]
     await shop.ask(Request.RETRY, 1)
-    failed = await shop.until_job("the retry is over", state=State.FAILED, filed=True, request=None)
+    failed = await shop.until_job("the retry is over", state=State.FAILED, archived=True, request=None)
     await shop.until(lambda: shop.counts()["check"] > checks, "the service was asked")
-    failed = await shop.until_job("and knows nothing", state=State.FAILED, filed=True)
+    failed = await shop.until_job("and knows nothing", state=State.FAILED, archived=True)
     assert failed.tasks[0].failure is TaskFailure.EXPIRED
     note = (shop.inbox / "failed" / "ep1.wav.error.txt").read_text()
     assert "pays nothing; `lalald redo 1` pays again" in note

@@ -12,7 +12,8 @@ import pytest
 from lalald.config import Minutes
 from lalald.jobs.job import Hold, HoldSource, Request, Stage, State
 from lalald.store import Store
-from lalald.store.database import FILE_NAME, bring_to
+from lalald.store.database import FILE_NAME
+from lalald.store.schema.migrations import bring_to
 from tests.support import sounds
 from tests.support.worker_driver import WorkerDriver, run
 

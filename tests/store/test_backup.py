@@ -14,7 +14,8 @@ import pytest
 from lalald.errors import FileError, NameTakenError, StoreBusyError
 from lalald.store import Store
 from lalald.store.backup import back_up
-from lalald.store.database import FILE_NAME, VERSION, bring_to, connect, connect_any_version
+from lalald.store.database import FILE_NAME, connect, connect_any_version
+from lalald.store.schema.migrations import VERSION, bring_to
 from tests.support.filled_store import FilledStore
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from lalald.store import Known, SkipReason, Store
-from lalald.store.database import FILE_NAME, MIGRATIONS, bring_to
+from lalald.store.database import FILE_NAME
+from lalald.store.schema.migrations import MIGRATIONS, bring_to
 from tests.jobs.test_transitions import HANDLING
 
 WAS_THERE = "it lay in the inbox before lalald first looked there"

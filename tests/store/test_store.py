@@ -19,8 +19,9 @@ from lalald.errors import StoreError
 from lalald.jobs import transitions
 from lalald.jobs.job import Hold, Job, Request, Stage, State, Task, Track
 from lalald.store import Found, Store, StoreThread, database
-from lalald.store.database import APPLICATION_ID, FILE_NAME, MIGRATIONS, VERSION, bring_to
+from lalald.store.database import FILE_NAME
 from lalald.store.due import Demand, ProbeWanted, Queue
+from lalald.store.schema.migrations import APPLICATION_ID, MIGRATIONS, VERSION, bring_to
 from lalald.store.store import StaleError
 from tests.jobs.test_transitions import HANDLING
 
@@ -117,7 +118,7 @@ def test_a_save_writes_what_changed_and_nothing_else(store: Store) -> None:
     """A twin that ended meanwhile has made the job due: its next save does not put that off again."""
     first = taken(store)
     waits = taken(store, "b.wav")
-    waits = store.save(waits, replace(waits, twin_id=first.id, due_at=NOW + 3600))
+    waits = store.save(waits, replace(waits, duplicate_of=first.id, due_at=NOW + 3600))
     store.save(first, replace(first, stage=Stage.DONE, state=State.DONE))
     assert store.save(waits, replace(waits, warning="w")).revision == 2
     assert [(job.id, job.warning) for job in due(store, NOW, 1)] == [(waits.id, "w")]
@@ -176,21 +177,21 @@ def test_trimmed_history_keeps_what_reuse_and_identity_need(store: Store) -> Non
 
 def test_a_failed_file_that_is_dragged_back_is_its_old_job_with_the_new_rule(store: Store) -> None:
     job = taken(store)
-    store.save(job, replace(job, state=State.FAILED, error="e", location="/in/failed/a.wav", filed=True))
+    store.save(job, replace(job, state=State.FAILED, error="e", moved_to="/in/failed/a.wav", archived=True))
     (failed,) = store.failed_like("/in", 10)
     assert failed.job_id == job.id
     mended = found("renamed.wav", rule="mended", tasks=(Task(1, None, "demuser", {"stem": "music"}),))
     store.readopt(job.id, mended, NOW)
     again = store.job(job.id)
     assert again is not None
-    assert (again.path, again.rule, again.location, again.request) == ("renamed.wav", "mended", None, Request.RETRY)
+    assert (again.path, again.rule, again.moved_to, again.request) == ("renamed.wav", "mended", None, Request.RETRY)
     assert len(again.tasks) == 1
 
 
 @pytest.mark.parametrize("same", [True, False])
 def test_who_let_a_file_past_the_spend_guard_let_it_past_with_its_price(store: Store, same: bool) -> None:
     job = taken(store)
-    failed = replace(job, state=State.FAILED, error="e", location="/in/failed/a.wav", filed=True)
+    failed = replace(job, state=State.FAILED, error="e", moved_to="/in/failed/a.wav", archived=True)
     failed = replace(failed, per_file_waived=True, approved_minutes=9.0)
     store.save(job, failed)
     dearer = (Task(1, None, "multistem", {"stem_list": ["drum", "bass", "vocals", "piano"]}),)
@@ -203,7 +204,7 @@ def test_who_let_a_file_past_the_spend_guard_let_it_past_with_its_price(store: S
 def test_a_paid_task_survives_being_dragged_back(store: Store) -> None:
     job = taken(store)
     paid = job.with_task(replace(job.tasks[0], task_id="t", stage=Stage.CHECK))
-    saved = store.save(job, replace(paid, state=State.FAILED, location="/in/failed/a.wav", filed=True))
+    saved = store.save(job, replace(paid, state=State.FAILED, moved_to="/in/failed/a.wav", archived=True))
     store.readopt(job.id, found("renamed.wav", rule="mended", tasks=()), NOW)
     again = store.job(job.id)
     assert again is not None
@@ -526,7 +527,7 @@ def test_holds_for_the_license_of_the_version_before_keep_their_meaning(tmp_path
     assert store.holds() == {Hold.LICENSE: 1, Hold.MOUNT: 1}
     job = store.job(1)
     assert job is not None
-    assert job.tasks[0].waits_for is Hold.LICENSE
+    assert job.tasks[0].hold is Hold.LICENSE
     assert store.release_all(Hold.LICENSE, NOW) == 1
     store.close()
 

@@ -17,12 +17,12 @@ KINDS = [  # table, column, a value as SQL
     ("jobs", "hold_source", "'of a later version'"),
     ("jobs", "failure_kind", "'of a later version'"),
     ("jobs", "warning", "CAST(x'ff' AS TEXT)"),
-    ("jobs", "request_seen", "'{'"),
+    ("jobs", "request_terms", "'{'"),
     ("jobs", "stage", "'mix'"),
     ("jobs", "state", "'asleep'"),
     ("tasks", "presets", "'{\"stem\": '"),
     ("tasks", "failure", "'unheard of'"),
-    ("tasks", "waits_for", "'the moon'"),
+    ("tasks", "hold", "'the moon'"),
     ("tasks", "stage", "'mix'"),
 ]
 GOOD = 3

@@ -12,7 +12,8 @@ from lalald.errors import StoreRefusedError
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
 from lalald.store import Found, Store
-from lalald.store.database import FILE_NAME, VERSION
+from lalald.store.database import FILE_NAME
+from lalald.store.schema.migrations import VERSION
 from tests.conftest import MakeHome
 from tests.jobs.test_transitions import HANDLING
 from tests.support.private_mounts import dead_mount, in_own_mounts

@@ -54,7 +54,7 @@ def test_results_that_were_taken_away_are_fetched_again_for_free_while_the_servi
             emptied(shop)
             shop.pass_time(hours)
             job = await again(shop)
-            assert (job.state, job.minutes, job.twin_id) == (State.DONE, 0.0, 1)
+            assert (job.state, job.minutes, job.duplicate_of) == (State.DONE, 0.0, 1)
             assert [name for name in tree(shop.outbox) if name.startswith("again/")] == [
                 "again/no_vocals.wav",
                 "again/vocals.wav",
@@ -313,7 +313,7 @@ def test_the_source_is_deleted_on_the_service_only_after_its_duplicates_have_fet
             await shop.drop("first.wav", pitch=PITCH)
             await shop.until_job("it is processed", stage=Stage.CHECK)
             await shop.drop("again.wav", pitch=PITCH)
-            await shop.until_job("the duplicate waits", 2, twin_id=1, attempts=1)
+            await shop.until_job("the duplicate waits", 2, duplicate_of=1, attempts=1)
             job = await shop.job(2)
             parked = await shop.store.run(
                 lambda store: store.save(
@@ -364,10 +364,12 @@ async def known_songs(shop: WorkerDriver, count: int) -> None:
             job = store.job(job_id or 0)
             assert job is not None
             task = replace(
-                job.tasks[0], stage=Stage.DONE, task_id=f"t{job_id}", asked_at=1.0, started_at=1.0, minutes=1.0
+                job.tasks[0], stage=Stage.DONE, task_id=f"t{job_id}", requested_at=1.0, started_at=1.0, minutes=1.0
             )
             digest = hashlib.sha256(content).hexdigest()
-            store.save(job, replace(job.with_task(task), stage=Stage.DONE, state=State.DONE, sha256=digest, filed=True))
+            store.save(
+                job, replace(job.with_task(task), stage=Stage.DONE, state=State.DONE, sha256=digest, archived=True)
+            )
     await shop.begin()
 
 

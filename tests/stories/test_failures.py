@@ -81,7 +81,7 @@ def test_a_failed_file_whose_folder_is_away_is_waited_for(tmp_path: Path) -> Non
         async with WorkerDriver(tmp_path, failed_dir=str(elsewhere)) as shop:
             shop.sandbox.faults("upload:422*1")
             await shop.drop("ep1.wav")
-            await shop.until_job("it is put there", state=State.FAILED, location=str(elsewhere / "ep1.wav"))
+            await shop.until_job("it is put there", state=State.FAILED, moved_to=str(elsewhere / "ep1.wav"))
             elsewhere.rename(tmp_path / "mounted")
             elsewhere.mkdir()
             await shop.ask(Request.RETRY, 1)
@@ -129,7 +129,7 @@ def test_a_failed_job_can_be_given_up_and_taken_up_again(tmp_path: Path) -> None
             before = await failed(shop)
             await shop.ask(Request.CANCEL, 1)
             job = await shop.until_job("it is no failure any more", state=State.CANCELLED)
-            assert (job.error, job.location) == (before.error, before.location)
+            assert (job.error, job.moved_to) == (before.error, before.moved_to)
             await shop.ask(Request.RETRY, 1)
             await shop.until_job("and goes on", state=State.DONE)
             assert tree(shop.inbox) == ["done/ep1.wav"]
@@ -150,7 +150,7 @@ def test_a_failed_job_that_is_carried_again_is_no_failure_any_more(tmp_path: Pat
             await job_requests.honour_daemon(shop.worker, {})
             await shop.until_job("its file is carried", 2, state=State.DONE)
             job = await shop.job()
-            assert (job.state, job.location) == (State.CANCELLED, None)
+            assert (job.state, job.moved_to) == (State.CANCELLED, None)
             assert (job.error or "").endswith("It is processed again as job 2.")
             assert tree(shop.inbox) == ["done/ep1.wav"]
 

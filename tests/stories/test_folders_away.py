@@ -307,7 +307,7 @@ def test_an_unmounted_failed_folder_gets_nothing_and_the_file_stays_until_it_is_
             assert tree(refused) == [
                 f"{name}.wav{ending}" for name in ("ep1", "first") for ending in ("", ".error.txt")
             ]
-            job = await shop.until_job("it is known to be filed", 2, filed=True)
+            job = await shop.until_job("it is known to be filed", 2, archived=True)
             assert (job.state, job.warning) == (State.FAILED, None)
 
     run(scenario())

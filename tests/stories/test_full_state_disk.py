@@ -76,7 +76,7 @@ async def _id_kept(root: Path) -> None:
         await shop.drop("ep1.wav")
 
         async def asked() -> bool:
-            return any(task.asked_at is not None for task in (await shop.job()).tasks)
+            return any(task.requested_at is not None for task in (await shop.job()).tasks)
 
         await shop.until(asked, "the key is saved, the request is on its way")
         filler.fill()

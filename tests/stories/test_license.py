@@ -195,4 +195,4 @@ def test_what_an_earlier_daemon_knew_of_the_key_is_forgotten_at_the_start(
     home.start(environ=NO_VARIABLE)
     assert status(home)[0] == 0
     with closing(sqlite3.connect(home.state / "lalald.sqlite3")) as database:
-        assert database.execute("SELECT json FROM facts WHERE name = 'license'").fetchall() in ([], [("null",)])
+        assert database.execute("SELECT json FROM daemon_state WHERE name = 'license'").fetchall() in ([], [("null",)])

@@ -29,8 +29,8 @@ async def drop_many(shop: WorkerDriver, count: int) -> None:
         path.write_bytes(content)
         facts = path.stat()
         identity = (facts.st_size, facts.st_mtime_ns, facts.st_ino)
-        handling = shop.handling_of(duplicates="process")
-        found.append(Found(str(shop.inbox), path.name, *identity, "rule", handling, VOCALS))
+        settings = shop.handling_of(duplicates="process")
+        found.append(Found(str(shop.inbox), path.name, *identity, "rule", settings, VOCALS))
     await shop.store.run(lambda store: store.take(found, shop.clock.now()))
     shop.worker.wake()
 

@@ -148,7 +148,7 @@ def test_a_done_folder_that_dies_while_files_are_filed_away(tmp_path: Path, oper
                     await shop.until_job("it is delivered", job_id, stage=Stage.DELETE)
                 share.stop_answering(*operations)
                 shop.sandbox.faults()
-                two.shop.handling["done_dir"] = "done"
+                two.shop.settings["done_dir"] = "done"
                 await two.others_go_on("a.wav", "b.wav")
                 await two.held(Stage.ARCHIVE)
                 share.answer()
@@ -166,16 +166,16 @@ def test_a_failed_folder_that_dies_keeps_no_other_failure_from_its_place(tmp_pat
             async with two.shop as shop:
                 shop.sandbox.faults("upload:400*0")
                 await shop.drop("first.wav")
-                await shop.until_job("it is put where failures belong", state=State.FAILED, filed=True)
+                await shop.until_job("it is put where failures belong", state=State.FAILED, archived=True)
                 share.stop_answering()
                 await shop.drop(*DEAD)
-                shop.handling["failed_dir"] = "failed"
+                shop.settings["failed_dir"] = "failed"
                 (last,) = await shop.drop("a.wav", inbox=two.inbox, outbox=str(two.outbox))
-                await shop.until_job("the others go on", last, state=State.FAILED, filed=True)
+                await shop.until_job("the others go on", last, state=State.FAILED, archived=True)
                 assert tree(two.inbox) == ["failed/a.wav", "failed/a.wav.error.txt"]
                 share.answer()
                 for job_id in range(2, len(DEAD) + 2):
-                    await shop.until_job("it goes on by itself", job_id, filed=True)
+                    await shop.until_job("it goes on by itself", job_id, archived=True)
                 assert tree(refused) == sorted(
                     [*DEAD, *(f"{name}.error.txt" for name in DEAD), "first.wav", "first.wav.error.txt"]
                 )

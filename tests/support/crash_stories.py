@@ -202,7 +202,7 @@ def started_tasks(home: Home) -> set[str]:
     """The ids of all tasks that are to be started; none while one of them is missing."""
     try:
         with Reports.open(home.state) as reports:
-            tasks = [task for report in reports.jobs() for task in report.job.tasks if report.job.twin_id is None]
+            tasks = [task for report in reports.jobs() for task in report.job.tasks if report.job.duplicate_of is None]
     except StoreError:
         return set()  # it is not there yet
     found = {task.task_id for task in tasks if task.task_id}

@@ -21,7 +21,7 @@ from lalald.outbox.staging import make_staging, save_record
 CREATED_AT = 1_700_000_000.0
 
 
-def handling(root: Path, **changes: Any) -> JobSettings:
+def settings(root: Path, **changes: Any) -> JobSettings:
     facts: dict[str, Any] = {
         "outbox": str(root / "outbox"),
         "output": "{dir}/{name}/{label}.{ext}",
@@ -65,7 +65,7 @@ def job_at(
         mtime_ns=facts.st_mtime_ns,
         inode=facts.st_ino,
         rule="podcasts",
-        handling=handling(root, **changes),
+        settings=settings(root, **changes),
         created_at=CREATED_AT,
         updated_at=CREATED_AT,
         stage=Stage.DOWNLOAD,
@@ -101,7 +101,7 @@ def done(job: Job) -> Job:
 
 def failed(job: Job, error: str = "task 1 (voice_clean): Unable to detect voice/vocals in the uploaded files") -> Job:
     task = replace(job.tasks[0], stage=Stage.CHECK, error=error, failure=TaskFailure.FAILED, tracks=())
-    return replace(job, tasks=(task,), state=State.FAILED, error=error, filed=False)
+    return replace(job, tasks=(task,), state=State.FAILED, error=error, archived=False)
 
 
 def nobody_else(_folded_path: str) -> bool:
@@ -180,7 +180,7 @@ def deliver(row: Row, crash_point: CrashPoint) -> None:
 def file_away(row: Row, crash_point: CrashPoint) -> None:
     """What the worker does with a job whose results are delivered, or that failed."""
     job = row.load()
-    if not job.filed:
+    if not job.archived:
         filed = (
             archive_failed_source(job, crash_point=crash_point)
             if job.state is State.FAILED

@@ -122,7 +122,7 @@ class FilledStore:
         finally:
             opened.close()
 
-    def handling(self) -> JobSettings:
+    def settings(self) -> JobSettings:
         return JobSettings(
             outbox=str(self.outbox),
             output="{dir}/{name}/{label}.{ext}",
@@ -142,7 +142,7 @@ class FilledStore:
         """A new job for a file of 3 minutes that need not be there."""
         rule = "podcasts" if path.startswith("podcasts/") else "remix"
         tasks = VOICE if rule == "podcasts" else REMIX
-        found = Found(str(self.inbox), path, 5_000_000, 1, 1, rule, self.handling(), tasks, duration=180.0)
+        found = Found(str(self.inbox), path, 5_000_000, 1, 1, rule, self.settings(), tasks, duration=180.0)
         (job_id,) = store.take([replace(found, **facts)], at)
         assert job_id is not None
         job = store.job(job_id)
@@ -177,16 +177,16 @@ class FilledStore:
             for kind, label in (("stem", "voice"), ("back", "no_voice"))
         )
         task = replace(job.tasks[0], stage=Stage.DONE, task_id="task-1", idempotency_key="key-1", minutes=3.0, progress=100,
-                       started_at=NOW - 40 * DAY, asked_at=NOW - 40 * DAY, tracks=tracks)  # fmt: skip
+                       started_at=NOW - 40 * DAY, requested_at=NOW - 40 * DAY, tracks=tracks)  # fmt: skip
         store.save(job, replace(job.with_task(task), stage=Stage.DONE, state=State.DONE, source_id="source-1", sha256="cd" * 32,
-                                location=str(self.inbox / "done/podcasts/ep1.mp3"), expires_at=NOW - 39 * DAY,
-                                updated_at=NOW - 39.5 * DAY, finished_at=NOW - 39.5 * DAY, filed=True))  # fmt: skip
+                                moved_to=str(self.inbox / "done/podcasts/ep1.mp3"), expires_at=NOW - 39 * DAY,
+                                updated_at=NOW - 39.5 * DAY, finished_at=NOW - 39.5 * DAY, archived=True))  # fmt: skip
         job = self.take(store, "bad.mp3", NOW - 5 * HOUR)
         error = "the service refused it: no audio in it (HTTP 400, request id 0123456789abcdef). Nothing was charged."
         store.save(job, replace(job, state=State.FAILED, error=error, updated_at=NOW - 4 * HOUR))
         job = self.take(store, "podcasts/stopped.mp3", NOW - 4 * HOUR)
         task = replace(job.tasks[0], error="it was cancelled")
-        stopped = replace(job.with_task(task), state=State.CANCELLED, error="it was cancelled", filed=True)
+        stopped = replace(job.with_task(task), state=State.CANCELLED, error="it was cancelled", archived=True)
         store.save(job, replace(stopped, updated_at=NOW - 3 * HOUR))
 
     def _held(self, store: Store) -> None:
@@ -195,7 +195,7 @@ class FilledStore:
                                 hold_reason="needs 9.0 minutes, minutes.per_file allows 5",
                                 held_at=NOW - 2 * HOUR, updated_at=NOW - 2 * HOUR))  # fmt: skip
         job = self.take(store, "podcasts/lost.mp3", NOW - 2 * HOUR)
-        task = replace(job.tasks[0], idempotency_key="key-5", asked_at=NOW - HOUR)
+        task = replace(job.tasks[0], idempotency_key="key-5", requested_at=NOW - HOUR)
         held = replace(job.with_task(task), stage=Stage.SPLIT, state=State.HELD, hold=Hold.LOST_TASK, source_id="source-5",
                        hold_reason="the task started, and its id never came", held_at=NOW - HOUR, updated_at=NOW - HOUR)  # fmt: skip
         store.save(job, held)

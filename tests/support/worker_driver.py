@@ -151,7 +151,7 @@ class WorkerDriver:
         jitter: float = 0.0,
         steps: StageSteps = StageSteps(),  # noqa: B008 - frozen
         asked: Sequence[tuple[str, Mapping[str, Any]]] = VOCALS,
-        **handling: Any,
+        **settings: Any,
     ) -> None:
         self.root = root
         self.inbox, self.outbox, self.state = root / "inbox", root / "outbox", root / "state"
@@ -166,7 +166,7 @@ class WorkerDriver:
         self.jitter = jitter
         self.steps = steps
         self.asked = asked
-        self.handling = handling
+        self.settings = settings
         self.contents: dict[str, bytes] = {}
         self.journal = Journal()
         self.open_store = Store.open
@@ -242,7 +242,7 @@ class WorkerDriver:
             "duplicates": "reuse", "tracks": None, "labels": {}, "delete": True, "manifest": False,
             "on_success": "move", "done_dir": "done", "on_failure": "move", "failed_dir": "failed",
         }  # fmt: skip
-        return JobSettings(**{**facts, **self.handling, **changes})
+        return JobSettings(**{**facts, **self.settings, **changes})
 
     async def drop(
         self,
@@ -362,7 +362,7 @@ class WorkerDriver:
 
         async def rested() -> list[Job]:
             jobs = await self.jobs()
-            ended = all(job.state is not State.WAITING and (job.filed or job.state is State.HELD) for job in jobs)
+            ended = all(job.state is not State.WAITING and (job.archived or job.state is State.HELD) for job in jobs)
             return jobs if ended and not any(self.worker.carries(job.id) for job in jobs) else []
 
         found: list[Job] = await self.until(rested, "every job came to rest")

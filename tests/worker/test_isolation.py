@@ -112,7 +112,7 @@ async def check_poison(shop: WorkerDriver, faulty: Faulty, expected: str) -> Non
         assert faulty.raised
         return
     if expected == UNPAID:
-        await shop.until_job("it is failed, and put away or left", state=State.FAILED, filed=True)
+        await shop.until_job("it is failed, and put away or left", state=State.FAILED, archived=True)
         job = await shop.job()
         if faulty.steps.put_failure_away is DEFAULT.put_failure_away:
             assert job.error == "internal: OddError. Nothing was charged. The log has the traceback."
@@ -140,7 +140,7 @@ def test_a_paid_job_that_meets_a_fault_is_tried_until_its_results_expire_then_fa
             await shop.until(lambda: len(faulty.raised) > MOST_TRIES, "it is tried")
             assert (await shop.job()).state is State.WAITING
             shop.pass_time(24.1)
-            job = await shop.until_job("its results have expired", state=State.FAILED, filed=True)
+            job = await shop.until_job("its results have expired", state=State.FAILED, archived=True)
             assert "internal: OddError" in str(job.error)
             assert "minutes were charged" in str(job.error)
 
@@ -273,7 +273,7 @@ def test_what_cannot_be_written_leaves_its_state_and_its_error(tmp_path: Path) -
             _, *ids = await shop.drop(POISON, *GOOD)
             for job_id in ids:
                 await shop.until_job("the others are done", job_id, state=State.DONE)
-            job = await shop.until_job("it has failed", state=State.FAILED, filed=True)
+            job = await shop.until_job("it has failed", state=State.FAILED, archived=True)
             assert str(job.error).startswith("internal: UnicodeEncodeError")
 
     run(scenario(), speed=200.0)

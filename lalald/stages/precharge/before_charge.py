@@ -24,7 +24,7 @@ async def held_before_the_charge(job: Job, numbers: tuple[int, ...], context: St
 
 async def _no_room(job: Job, context: StageContext) -> Held | None:
     """Results must have a place before they are paid for. Raises FolderUnavailableError."""
-    outbox = job.handling.outbox
+    outbox = job.settings.outbox
     free = await context.folders.check(outbox)
     needed = room_for_results(job)
     if free >= needed:

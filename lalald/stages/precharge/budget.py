@@ -25,7 +25,7 @@ def unpaid_minutes(job: Job, duration: float) -> float:
     One that was asked for without an answer is among them, one that is lost is not: that is charged.
     """
     owed = (task for task in job.tasks if task.stage is Stage.SPLIT and task.task_id is None and task.error is None)
-    return sum(cost(duration, task.mode, task.presets) for task in owed if task.waits_for not in _NOT_OWED)
+    return sum(cost(duration, task.mode, task.presets) for task in owed if task.hold not in _NOT_OWED)
 
 
 @dataclass(frozen=True, slots=True)

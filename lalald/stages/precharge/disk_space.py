@@ -17,7 +17,7 @@ def room_needed(job: Job) -> tuple[str, dict[str, int]]:
     """The configured folder that its next stage writes to, and bytes by the place within it."""
     if job.stage is Stage.ARCHIVE:
         return filing_folder(job), {filing_place(job): max(1, job.size)}
-    outbox = job.handling.outbox
+    outbox = job.settings.outbox
     if job.stage is not Stage.DOWNLOAD:
         return outbox, {outbox: room_for_results(job)}
     if not all(track.path for _, _, track in owed(job)):

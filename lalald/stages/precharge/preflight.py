@@ -129,7 +129,7 @@ class Preflight:
 
     def outbox_checks(self, job: Job) -> list[Need]:
         """What shows that results can be put where this job's will go."""
-        outbox, overwrites = job.handling.outbox, job.handling.on_conflict == "overwrite"
+        outbox, overwrites = job.settings.outbox, job.settings.on_conflict == "overwrite"
         return [(self.attempt, PlacementTrial(outbox, folder, overwrites)) for folder in sorted(_result_folders(job))]
 
     def source_checks(self, job: Job) -> list[Need]:
@@ -178,7 +178,7 @@ class Preflight:
 
     def invalidate(self, job: Job) -> None:
         """Something failed in one of the job's folders: what was tried there is tried again before the next charge."""
-        failed = {job.handling.outbox, job.inbox, source_folder(job)}
+        failed = {job.settings.outbox, job.inbox, source_folder(job)}
         self._succeeded = {
             trial: success for trial, success in self._succeeded.items() if failed.isdisjoint(trial.folders)
         }

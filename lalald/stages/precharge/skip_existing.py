@@ -17,14 +17,14 @@ _SKIPPED = "nothing was split or paid, since files of all its results' names wer
 
 async def skip(job: Job, context: StageContext) -> Advance | None:
     """The end of a job whose results would all be left out, as far as their names are known beforehand; None where one is owed."""
-    if job.handling.on_conflict != "skip" or job.paid or any(task.stage is not Stage.SPLIT for task in job.tasks):
+    if job.settings.on_conflict != "skip" or job.paid or any(task.stage is not Stage.SPLIT for task in job.tasks):
         return None
     expected = replace(job, tasks=tuple(_expected(task, job) for task in job.tasks))
     if not all(task.tracks for task in expected.tasks):
         return None
     try:
-        await context.folders.check(job.handling.outbox, fresh_seconds=_FRESH_SECONDS)
-        all_names_exist = await context.disks.run(job.handling.outbox, outbox.all_names_exist, expected)
+        await context.folders.check(job.settings.outbox, fresh_seconds=_FRESH_SECONDS)
+        all_names_exist = await context.disks.run(job.settings.outbox, outbox.all_names_exist, expected)
     except FileError:
         return None  # before anything is charged the outbox is asked for again
     return (
@@ -36,7 +36,7 @@ async def skip(job: Job, context: StageContext) -> Advance | None:
 
 def _expected(task: Task, job: Job) -> Task:
     tracks = [Track(kind, label, url="") for kind, label in expected_labels(task.mode, task.presets)]
-    return replace(task, tracks=wanted(tracks, job.handling.tracks))
+    return replace(task, tracks=wanted(tracks, job.settings.tracks))
 
 
 def _left_out(task: Task) -> Task:

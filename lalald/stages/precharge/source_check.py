@@ -91,9 +91,9 @@ def gone(job: Job, reason: str) -> Discarded | Failed:
 
     Nobody looks for files where failures belong: of one there a person has to say that it is meant.
     """
-    if job.location is None or reason == REMOVED:
+    if job.moved_to is None or reason == REMOVED:
         return Discarded(reason)
-    words = f"{printable(job.location)}: {reason}. `lalald retry {job.id}` takes it as it is now."
+    words = f"{printable(job.moved_to)}: {reason}. `lalald retry {job.id}` takes it as it is now."
     return Failed(words, job=replace(job, source_id=None, expires_at=None), kind=FailureKind.CHANGED)
 
 

@@ -24,9 +24,9 @@ Target = tuple[str, str]  # a configured folder that is never made, and the path
 
 def targets(job: Job) -> tuple[Target, ...]:
     """Where its source may have to go, at success or failure; nowhere where it is kept or deleted."""
-    handling = job.handling
-    done = [handling.done_dir] if handling.on_success == "move" else []
-    failed = [handling.failed_dir] if handling.on_failure == "move" and job.stage is not Stage.ARCHIVE else []
+    settings = job.settings
+    done = [settings.done_dir] if settings.on_success == "move" else []
+    failed = [settings.failed_dir] if settings.on_failure == "move" and job.stage is not Stage.ARCHIVE else []
     within = os.path.dirname(job.path)
     found = (root_of(job.inbox, folder) for folder in (*done, *failed))
     return tuple(dict.fromkeys((root, os.path.normpath(f"{below}/{within}").strip("/.")) for root, below in found))
@@ -34,7 +34,7 @@ def targets(job: Job) -> tuple[Target, ...]:
 
 def leaves_its_place(job: Job) -> bool:
     """Whether anything but reading is asked of the folder that its source is in."""
-    return job.handling.on_success != "keep"
+    return job.settings.on_success != "keep"
 
 
 def try_source_moves(folder: str, places: tuple[Target, ...]) -> None:

@@ -85,7 +85,7 @@ def was_answered(before: Job, outcome: Outcome) -> bool:
                 track
                 for task in outcome.job.tasks
                 for track in task.tracks
-                if track.path and not track.delivered and track.origin is None
+                if track.path and not track.delivered and track.copy_from is None
             ]
             return bool(fetched)
         case _:

@@ -98,7 +98,7 @@ class InternalFaults:
 
     def _is_kept(self, job: Job) -> bool:
         """Whether something is paid that the service still has."""
-        paid_at = [task.started_at or task.asked_at for task in job.tasks if task.paid]
+        paid_at = [task.started_at or task.requested_at for task in job.tasks if task.paid]
         known = [at for at in paid_at if at is not None]
         return bool(known) and self._clock.now() < max(known) + RESULTS_KEPT_SECONDS
 

@@ -64,7 +64,9 @@ def _is_named(need: Need, reason: str) -> bool:
 def _held_for_folders(store: Store) -> tuple[tuple[list[Job], dict[int, Job]], list[Job]]:
     """Those jobs, the twins whose results they wait for, and the jobs that wait for room."""
     jobs = [*store.held(Hold.MOUNT), *store.held(Hold.PERMISSION)]
-    twins = {twin.id: twin for twin in store.jobs_of({job.twin_id for job in jobs if job.twin_id is not None})}
+    twins = {
+        twin.id: twin for twin in store.jobs_of({job.duplicate_of for job in jobs if job.duplicate_of is not None})
+    }
     return (jobs, twins), store.held(Hold.DISK)
 
 
@@ -90,7 +92,7 @@ class FolderProbe:
         away: set[Need] = {(self._context.folders.check, folder) for folder in self._context.folders.unavailable}
 
         async def needs_of_one(job: Job) -> set[Need]:
-            return self._needs(job, twins.get(job.twin_id or 0))
+            return self._needs(job, twins.get(job.duplicate_of or 0))
 
         async def folder_of(job: Job) -> str:
             return room_needed(job)[0]
@@ -146,10 +148,10 @@ class FolderProbe:
         """All that its stage asks of folders: let go for one of them alone, it would be held again at once."""
         preflight, check = self._context.preflight, self._context.folders.check
         inbox: Need = (self._check_inbox, job.inbox)
-        outbox: set[Need] = {(check, job.handling.outbox)}
+        outbox: set[Need] = {(check, job.settings.outbox)}
         results: set[Need] = set()  # of its twin, where they are what it was held for: else it may have them by now
-        if twin is not None and printable(twin.handling.outbox) in (job.hold_reason or ""):
-            results = {(check, twin.handling.outbox)}
+        if twin is not None and printable(twin.settings.outbox) in (job.hold_reason or ""):
+            results = {(check, twin.settings.outbox)}
         folder = source_folder(job)
         file: set[Need] = {inbox if folder == job.inbox else (check, folder)}
         file.add((self._check_reachable, (folder, source_path(job))))
@@ -158,7 +160,7 @@ class FolderProbe:
                 return {*file, *results}
             case Stage.SPLIT:
                 return {*file, *outbox, *preflight.outbox_checks(job), *preflight.source_checks(job)}
-            case Stage.ARCHIVE if job.handling.on_success == "keep":
+            case Stage.ARCHIVE if job.settings.on_success == "keep":
                 return {inbox}
             case Stage.ARCHIVE:
                 return {inbox, *preflight.source_checks(job)}
