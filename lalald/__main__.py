@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from lalald.daemon import streams
+from lalald.daemon.process import streams
 from lalald.errors import FileError, LalaldError, UsageError
 
 _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)

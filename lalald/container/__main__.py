@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lalald import __main__ as program
 from lalald.container.user import become
-from lalald.daemon import streams
+from lalald.daemon.process import streams
 from lalald.errors import ConfigError
 
 TYPE_CHECKING = False

@@ -55,16 +55,16 @@ class Availability:
         for path in folders:
             self._look_after(self._watch(path), f"watch {path}")
 
-    def look_at_all(self) -> None:
+    def check_all(self) -> None:
         """The other folders; an inbox has its own scans."""
         for path in self._watched - self._inbox_paths():
             self._hinted(path)
 
-    async def look_at_all_again(self) -> None:
+    async def check_all_regularly(self) -> None:
         """As often as the inboxes are scanned in full: what the kernel does not tell is noticed then."""
         while True:
             await asyncio.sleep(min((inbox.rescan for inbox in self._context.config.inboxes), default=3600.0))
-            self.look_at_all()
+            self.check_all()
 
     async def attention(self) -> list[Attention]:
         """The folders that are unavailable now, and what is unreadable in an inbox.

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from lalald.daemon.systemd import Systemd
+from lalald.daemon.process.systemd import Systemd
 from lalald.jobs.job import Stage
 from lalald.jobs.transfer_progress import RateMeter, TransferProgress
 from lalald.stages.context import StageContext

@@ -18,7 +18,7 @@ _LOOKED_AGAIN_SECONDS = 1.0
 
 async def all_carried(worker: Worker, inboxes: Inboxes) -> None:
     """Returns when everything is at its end, held, delivered as far as the service gave it, or failed transiently for ten minutes."""
-    await inboxes.quiet()
+    await inboxes.wait_until_idle()
     store, clock = worker.context.store, worker.context.clock
     while True:
         worker.settled.clear()

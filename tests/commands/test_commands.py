@@ -838,7 +838,7 @@ def test_health_loads_next_to_nothing(filled_store: FilledStore) -> None:
             ours = {name for name in loaded if name.startswith("lalald")} - {
                 "lalald",
                 "lalald.errors",
-                "lalald.daemon.streams",
+                "lalald.daemon.process.streams",
             }
             light = {
                 "lalald.commands",
@@ -846,6 +846,7 @@ def test_health_loads_next_to_nothing(filled_store: FilledStore) -> None:
                 "lalald.control",
                 "lalald.control.socket_server",
                 "lalald.daemon",
+                "lalald.daemon.process",
             }
             assert ours == light | (
                 set()

@@ -8,7 +8,7 @@ import sys
 # A subreaper inherits orphans as the first process of a container does; prctl(2).
 PROGRAM = """
 import asyncio, ctypes, subprocess, sys, time
-from lalald.daemon.orphans import Orphans, _ended_children
+from lalald.daemon.process.orphans import Orphans, _ended_children
 ctypes.CDLL(None).prctl(36, 1)
 
 async def main():

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from lalald.daemon.time_zone import unknown_time_zone
+from lalald.daemon.process.time_zone import unknown_time_zone
 from tests.conftest import MakeHome
 
 KNOWN = [

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from lalald.daemon import streams
 from lalald.daemon.log.journal import as_error
+from lalald.daemon.process import streams
 from lalald.errors import (
     ConfigError,
     DaemonError,

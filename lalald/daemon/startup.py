@@ -1,0 +1,114 @@
+"""What a start and a reload do before work begins: recover what the last run left, check the folders, log what is odd."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any, NamedTuple
+
+from lalald import outbox
+from lalald.api import Client
+from lalald.clock import Clock
+from lalald.config import Config
+from lalald.daemon.parts import Parts, result_folders
+from lalald.daemon.process.time_zone import unknown_time_zone
+from lalald.errors import FileError, ServiceError
+from lalald.filesystem.placeholders import remove_leftovers
+from lalald.jobs.job import Job
+from lalald.jobs.unexpected_errors import concerns_one
+from lalald.reports import needs_attention
+from lalald.stages.precharge.budget import Budget
+from lalald.store import Store, StoreThread
+from lalald.store.unreadable_jobs import UnreadableJobs
+from lalald.worker.holds import license_check
+
+
+class Recovered(NamedTuple):
+    """What the store knows from earlier runs. `reservations`: folder, name and job of each name reserved in an outbox."""
+
+    reservations: list[tuple[str, str, int]]
+    folder_markers: dict[str, str | None]
+    batch_refused_at: float | None
+
+
+def recover(daemon_state: dict[str, Any], now: float, store: Store) -> Recovered:
+    """Read what the last run left, forget what was true only of it, and record that this daemon runs."""
+    store.clear_progress()
+    store.newly_unreadable.extend(UnreadableJobs(store.connection).read_again())
+    store.set_hidden_aside()
+    store.set_fact("daemon", daemon_state, now)
+    for fact in (license_check.FACT, needs_attention.REJECTED_FACT):
+        store.forget_fact(fact)
+    refused_at = store.fact("batch_refused_at")
+    return Recovered(
+        store.reservations(), store.folder_markers(), refused_at if isinstance(refused_at, float) else None
+    )
+
+
+def make_budget(config: Config, clock: Clock, store: StoreThread, current_api: Callable[[], Client]) -> Budget:
+    """`current_api`: a reload may change it."""
+
+    async def minutes_left() -> float:
+        left, now = await current_api().minutes_left(), clock.now()
+        await store.run(lambda store: store.set_fact("minutes", {"left": left, "at": now}, now))
+        return left
+
+    async def spent_since(moment: float) -> float:
+        return await store.run(lambda store: store.spent_since(moment))
+
+    return Budget(config.minutes, clock, minutes_left, spent_since)
+
+
+def check_folders(parts: Parts) -> None:
+    """Check every outbox and every folder for finished files, each in its own task: a share that never answers delays nothing."""
+    for folder in result_folders(parts.context.config):
+        parts.supervisor.start(_check_folder(folder, parts), f"folder {folder}")
+
+
+async def _check_folder(folder: str, parts: Parts) -> None:
+    """Check that a folder is there, and delete what a crash left staged in it."""
+    context = parts.context
+    try:
+        await context.folders.check(folder)
+        staged = await context.disks.run(folder, outbox.staged_job_ids, folder)
+        jobs = await context.store.run(partial(_jobs_of, staged))
+        await context.disks.run(folder, outbox.clear_staging, folder, jobs)
+        await context.disks.run(folder, remove_leftovers, folder)
+    except FileError:
+        parts.worker.holds.turns.wake()
+    except Exception as error:
+        if not concerns_one(error):
+            raise
+        context.log.error("folder.check_failed", folder=folder, exc_info=error)
+
+
+def _jobs_of(job_ids: set[int], store: Store) -> list[Job]:
+    return store.jobs_of(job_ids)
+
+
+def log_config_warnings(config: Config, log: Any) -> None:
+    """Log what is allowed in the configuration but odd: not everyone runs `check-config`."""
+    for warning in config.warnings:
+        log.warning("config.warning", config=str(config.path), reason=warning)
+
+
+def log_unknown_time_zone(parts: Parts) -> None:
+    if time_zone := unknown_time_zone(parts.environ):
+        hint = "Times and days are UTC. Set TZ to a time zone such as Europe/Berlin."
+        parts.context.log.warning("time_zone.unknown", TZ=time_zone, hint=hint)
+
+
+async def wait_for_first_scans(parts: Parts) -> None:
+    """Wait until every inbox was scanned once, but not for one whose disk does not answer."""
+    if late := await parts.inboxes.wait_for_first_scans():
+        reason = "its disk or server has not answered yet, or it holds many files"
+        inboxes = [str(path) for path in late]
+        parts.context.log.warning("inbox.first_scan_delayed", inboxes=inboxes, reason=reason)
+
+
+async def ask_minutes_left(parts: Parts) -> None:
+    """For `status`, and so that a refused key is known before the first file."""
+    with suppress(ServiceError):
+        await parts.worker.holds.license.is_refused()
+    parts.status_changed.set()
