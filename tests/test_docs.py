@@ -19,7 +19,7 @@ import pytest
 
 from lalald.config import load
 from lalald.jobs.job import Failed, Held, Hold, Stage
-from lalald.jobs.transitions import after
+from lalald.jobs.transitions import apply_outcome
 from lalald.outbox.manifest import content
 from lalald.sandbox.server import Sandbox
 from lalald.store import Store
@@ -153,7 +153,7 @@ def home_with_jobs(make_home: MakeHome, sandbox: Sandbox) -> Home:
         job = store.job(job_id)
         assert job is not None
         outcome = Failed("it did not work") if job_id == 2 else Held(Hold.MINUTES, "too long")
-        store.save(job, replace(after(job, outcome, job.updated_at), stage=Stage.SPLIT))
+        store.save(job, replace(apply_outcome(job, outcome, job.updated_at), stage=Stage.SPLIT))
     store.close()
     (home.root / "lalald").symlink_to(home.root)
     write_wav(home.inbox / "song.mp3", seconds=0.2)

@@ -26,8 +26,8 @@ from lalald.filesystem.files import (
 )
 from lalald.filesystem.names import fitting, portable, printable
 from lalald.jobs import consent
-from lalald.jobs.job import Job, warned
-from lalald.jobs.transitions import fresh
+from lalald.jobs.job import Job, with_warning
+from lalald.jobs.transitions import reset_task
 
 _GONE = "its source file was gone before it could be filed away"
 _STRANGER = "another file now has the name of its source file; it was not touched"
@@ -44,7 +44,7 @@ def archive_source(job: Job, *, crash_point: CrashPoint = no_crash_point) -> Job
         with translate_errors(source.path, job.inbox):
             filed = _ON_SUCCESS[job.settings.on_success](job, source, crash_point)
     except StrangerError:
-        return warned(replace(job, archived=True), _STRANGER)
+        return with_warning(replace(job, archived=True), _STRANGER)
     except FileError as error:
         if source_moves.is_aside(source):
             error.hint = f"{error.hint} Until then the file waits as {printable(source.aside)}.".lstrip()
@@ -67,7 +67,7 @@ def archive_failed_source(job: Job, *, crash_point: CrashPoint = no_crash_point)
         try:
             filed = _move(job, source, job.settings.failed_dir, crash_point, beside)
         except StrangerError:
-            filed = warned(job, _STRANGER)
+            filed = with_warning(job, _STRANGER)
         except BaseException:
             if source_moves.is_aside(source):
                 source_moves.put_back(source)
@@ -86,8 +86,8 @@ def with_current_file(job: Job) -> Job:
         if stat.S_ISREG(facts.st_mode) and (facts.st_size, mtime_ns) != (job.size, job.mtime_ns):
             job = replace(job, size=facts.st_size, mtime_ns=mtime_ns, inode=int64(facts.st_ino))
             job = replace(job, source_id=None, expires_at=None, duration=None, sha256=None)
-            tasks = tuple(fresh(task) if task.paid_by is not None else task for task in job.tasks)
-            return consent.withdrawn(replace(job, tasks=tasks, duplicate_of=None))
+            tasks = tuple(reset_task(task) if task.paid_by is not None else task for task in job.tasks)
+            return consent.without_consent(replace(job, tasks=tasks, duplicate_of=None))
     return job
 
 
@@ -96,7 +96,7 @@ def _source(job: Job) -> Source:
 
 
 def _keep(job: Job, _source: Source, _step: CrashPoint) -> Job:
-    return job if job.moved_to is None else warned(job, f"its source file stays in {printable(job.moved_to)}")
+    return job if job.moved_to is None else with_warning(job, f"its source file stays in {printable(job.moved_to)}")
 
 
 def _delete(job: Job, source: Source, crash_point: CrashPoint) -> Job:
@@ -127,7 +127,7 @@ def _move(job: Job, source: Source, configured: str, crash_point: CrashPoint, be
         moved = source_moves.moved_before(source, folder, name)
         if moved is None:
             _check_not_emptied(job)
-        return _moved(job, moved) if moved else warned(job, _GONE)
+        return _moved(job, moved) if moved else with_warning(job, _GONE)
     create_folders(root, os.path.join(below, within), crash_point)
     return _moved(job, source_moves.move(source, found, folder, name, crash_point, beside))
 

@@ -23,7 +23,7 @@ from lalald.inbox.new_files import job_settings, tasks
 from lalald.inbox.readiness import ignore_broken_leases
 from lalald.inbox.scanning.new_file_count import has_more_files_than
 from lalald.inbox.writing_state import leases_reliable, writing_state
-from lalald.jobs.consent import price_of, to_pay, to_pay_on_retry
+from lalald.jobs.consent import price_of, tasks_to_pay, tasks_to_pay_on_retry
 from lalald.jobs.job import Hold, Job, State, task_fingerprint
 from lalald.media.durations import measure
 from lalald.reports.duplicate_advice import find_duplicate
@@ -142,7 +142,7 @@ class Explainer:
         """What is told of a file by its job: what that was asked for, and what is still to be charged."""
         job = report.job
         duration = duration_of(job)
-        owed = to_pay_on_retry(job) if job.state in (State.FAILED, State.CANCELLED) else to_pay(job)
+        owed = tasks_to_pay_on_retry(job) if job.state in (State.FAILED, State.CANCELLED) else tasks_to_pay(job)
         owed = [] if job.state in (State.DONE, State.CANCELLED) else owed
         return FileReport(
             path, Outcome.NOT_TAKEN, "", rule=job.rule, job=report, tasks=job.tasks, duration=duration,

@@ -11,7 +11,7 @@ from lalald.commands.output.json_output import show_json
 from lalald.errors import UsageError
 from lalald.filesystem.names import shell_quoted
 from lalald.jobs.job import State
-from lalald.jobs.transitions import carried_again
+from lalald.jobs.transitions import restart
 from lalald.reports.formatting import printable
 from lalald.reports.job_json import source
 from lalald.reports.pricing import duration_of
@@ -38,7 +38,7 @@ def run(arguments: Namespace) -> int:
             for report in chosen:
                 requests.ask(Kind.REDO, str(report.job.id))
         now = by_the_rules_of_now(arguments.config)
-        again = ((report.job, now(carried_again(report.job)).tasks) for report in chosen)
+        again = ((report.job, now(restart(report.job)).tasks) for report in chosen)
         quotes = [quote(job, "is processed again as a new job", tasks, duration_of(job)) for job, tasks in again]
     if arguments.json:
         show_json(facts(quotes))

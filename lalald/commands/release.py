@@ -63,7 +63,7 @@ def _named(arguments: Namespace, folder: Path, requests: Requests) -> int:
     folders = [folder_named(requests, word) for word in arguments.what if job_id(word) is None]
     quotes = _quotes(chosen, arguments, requests)
     with requests.together():
-        requests.leave_for(Request.RELEASE, {one.job_id: one.seen for one in quotes})
+        requests.leave_for(Request.RELEASE, {one.job_id: one.terms for one in quotes})
         for accepted in folders:
             requests.ask(Kind.RELEASE_FOLDER, accepted)
     if arguments.json:
@@ -83,7 +83,7 @@ def _all(arguments: Namespace, folder: Path, requests: Requests) -> int:
     unsure = _needs_a_yes(asked, arguments)
     if not unsure:
         with requests.together():
-            requests.leave_for(Request.RELEASE, {one.job_id: one.seen for one in asked})
+            requests.leave_for(Request.RELEASE, {one.job_id: one.terms for one in asked})
     if arguments.json:
         facts = _facts([] if unsure else asked, [one for one in quotes if one.stays_for], spared, by_hold(quotes))
         if unsure:

@@ -30,7 +30,7 @@ def run(arguments: Namespace) -> int:
     with Requests.open(folder) as requests:  # files may have to be read for a price: nothing is locked meanwhile
         quotes = [quote_of_retry(report.job, now) for report in _chosen(requests, arguments)]
         with requests.together():
-            requests.leave_for(Request.RETRY, {one.job_id: one.seen for one in quotes})
+            requests.leave_for(Request.RETRY, {one.job_id: one.terms for one in quotes})
     if arguments.json:
         show_json(facts(quotes))
         return ring(folder, quiet=True) if quotes else 0

@@ -39,7 +39,7 @@ from lalald.filesystem.mount_pools import MountPools
 from lalald.inbox.inspection_steps import InspectionSteps
 from lalald.inbox.intake import Intake
 from lalald.inbox.readiness import ignore_broken_leases
-from lalald.jobs.job import told
+from lalald.jobs.job import describe_error
 from lalald.media.inspections import Inspections
 from lalald.outbox.reservations import Reservations
 from lalald.reports.needs_attention import UNREADABLE_HINT
@@ -185,7 +185,7 @@ class _Daemon:
         if trouble is None:
             self._log.info("store.recovered")
         else:
-            self._log.error("store.not_written", reason=told(trouble))
+            self._log.error("store.not_written", reason=describe_error(trouble))
         self._status_changed.set()
 
     def _log_unreadable(self, jobs: Sequence[UnreadableJob]) -> None:

@@ -11,7 +11,7 @@ from lalald.config.subprocess_loader import load
 from lalald.daemon import sandbox_guard, startup
 from lalald.daemon.parts import Parts, result_folders
 from lalald.errors import ConfigError, FileError
-from lalald.jobs.job import told
+from lalald.jobs.job import describe_error
 from lalald.reports import needs_attention
 from lalald.reports.needs_attention import RejectedConfig
 
@@ -41,7 +41,7 @@ class Reloader:
             sandbox_guard.stay_with(before.api_url, config.api_url)
         except (ConfigError, FileError) as error:
             hint = "The previous configuration is in use. Correct the file and reload."
-            self._context.log.error("config.rejected", reason=told(error), hint=hint)
+            self._context.log.error("config.rejected", reason=describe_error(error), hint=hint)
             self._note_rejected(RejectedConfig(str(error).splitlines(), self._context.clock.now()))
         else:
             await self._use(config)

@@ -16,7 +16,7 @@ from lalald.daemon.process.time_zone import unknown_time_zone
 from lalald.errors import FileError, ServiceError
 from lalald.filesystem.placeholders import remove_leftovers
 from lalald.jobs.job import Job
-from lalald.jobs.unexpected_errors import concerns_one
+from lalald.jobs.unexpected_errors import is_about_one_job
 from lalald.reports import needs_attention
 from lalald.stages.precharge.budget import Budget
 from lalald.store import Store, StoreThread
@@ -78,7 +78,7 @@ async def _check_folder(folder: str, parts: Parts) -> None:
     except FileError:
         parts.worker.holds.turns.wake()
     except Exception as error:
-        if not concerns_one(error):
+        if not is_about_one_job(error):
             raise
         context.log.error("folder.check_failed", folder=folder, exc_info=error)
 

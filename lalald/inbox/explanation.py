@@ -12,7 +12,7 @@ from lalald.config import Inbox, Rule
 from lalald.filesystem.file_numbers import int64
 from lalald.filesystem.names import printable
 from lalald.inbox.selection import excluded_names, partial_downloads, rules
-from lalald.store import Known, SkipReason
+from lalald.store import KnownFile, SkipReason
 
 NO_RULE = "no rule matches it"
 NO_MEDIA = "not an audio or video file (by extension), and no rule takes other types"
@@ -106,7 +106,7 @@ def knowing(inbox: Inbox, put_into: Iterable[str]) -> Inbox:
     return replace(inbox, former=tuple(Path(folder) for folder in put_into if Path(folder).is_relative_to(inbox.path)))
 
 
-def explain(inbox: Inbox, path: str | Path, known: Known | None = None) -> Explanation:
+def explain(inbox: Inbox, path: str | Path, known: KnownFile | None = None) -> Explanation:
     """What happens to the file at `path` (within the inbox, or absolute). `known` is what the store knows of it."""
     relative = within(inbox, path)
     if relative is None:
@@ -141,7 +141,7 @@ def _missing(error: OSError) -> str:
     return f"it cannot be examined: {error.strerror}"
 
 
-def _explain_known(path: str, known: Known, choice: Choice) -> Explanation:
+def _explain_known(path: str, known: KnownFile, choice: Choice) -> Explanation:
     if known.job_id is not None:
         return Explanation(
             path, True, f"it is job {known.job_id}; it is not processed again", choice.rule, known.job_id
@@ -169,7 +169,7 @@ def _symlinked(inbox: Inbox, path: str) -> str | None:
     return None
 
 
-def leaves_changed_alone(inbox: Inbox, known: Known | None) -> bool:
+def leaves_changed_alone(inbox: Inbox, known: KnownFile | None) -> bool:
     """Whether new content of a known file is left alone (`changed: skip`). A file that was never taken has its rules to go by."""
     if known is None or inbox.changed != "skip":
         return False

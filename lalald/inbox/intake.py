@@ -25,7 +25,7 @@ from lalald.inbox.scanning.scan import sweep
 from lalald.inbox.scanning.unreadable import Unreadable
 from lalald.inbox.scanning.watch_mode import Mode, choose_mode
 from lalald.inbox.set_aside import RunsOnStore
-from lalald.jobs.unexpected_errors import described, is_exhaustion
+from lalald.jobs.unexpected_errors import describe_exception, is_exhaustion
 
 PROBE_SECONDS = 10.0  # at most, between looks at an inbox that is not there, and tries with a state folder that is full
 FIRST_PROBE_SECONDS = 0.5
@@ -224,7 +224,7 @@ class Intake:
             except Exception as error:
                 if not is_exhaustion(error):
                     raise
-                self._log.warning("inbox.out_of_resources", inbox=self._key, reason=described(error))
+                self._log.warning("inbox.out_of_resources", inbox=self._key, reason=describe_exception(error))
                 self._try_again_later()
         self._turned.set()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lalald.config import Inbox, Rule
 from lalald.inbox.readiness import FinishedFile
 from lalald.jobs.job import Hold, JobSettings, Task
-from lalald.store import Found, SkipReason
+from lalald.store import NewFile, SkipReason
 
 
 def job_settings(inbox: Inbox, rule: Rule) -> JobSettings:
@@ -42,9 +42,9 @@ def taken(
     hold: Hold | None = None,
     hold_reason: str | None = None,
     duration: float | None = None,
-) -> Found:
+) -> NewFile:
     """A file that becomes a job. `duration`: seconds, by the file's own word."""
-    return Found(
+    return NewFile(
         inbox=str(inbox.path),
         path=sight.path,
         size=sight.size,
@@ -61,9 +61,9 @@ def taken(
 
 def skipped(
     inbox: Inbox, sight: FinishedFile, reason: SkipReason, note: str, *, found_at_first_scan: bool = False
-) -> Found:
+) -> NewFile:
     """A file that does not become a job; the note says why in words."""
-    return Found(
+    return NewFile(
         inbox=str(inbox.path),
         path=sight.path,
         size=sight.size,

@@ -14,20 +14,20 @@ from lalald.inbox.explanation import CHANGED_SKIP, EXISTING_SKIP, WAS_THERE, Cho
 from lalald.inbox.readiness import FinishedFile
 from lalald.jobs import transitions
 from lalald.jobs.job import Discarded, Hold, Job, State
-from lalald.store import FailedFile, Found, Known, SkipReason
+from lalald.store import FailedFile, KnownFile, NewFile, SkipReason
 
 
 class ReconcileStore(Protocol):
     """The part of the store that accounts are settled with."""
 
-    def known_at(self, inbox: str, paths: Sequence[str]) -> dict[str, Known]: ...
-    def take(self, found: Sequence[Found], now: float) -> list[int | None]: ...
+    def known_at(self, inbox: str, paths: Sequence[str]) -> dict[str, KnownFile]: ...
+    def take(self, found: Sequence[NewFile], now: float) -> list[int | None]: ...
     def forget(self, inbox: str, paths: Sequence[str]) -> None: ...
     def failed_like(self, inbox: str, size: int) -> list[FailedFile]: ...
     def job(self, job_id: int) -> Job | None: ...
     def save(self, before: Job, after: Job) -> Job: ...
     def held_like(self, inbox: str, sight: FinishedFile) -> Job | None: ...
-    def readopt(self, job_id: int, found: Found, now: float) -> None: ...
+    def readopt(self, job_id: int, found: NewFile, now: float) -> None: ...
 
 
 class MatchedFile(NamedTuple):
@@ -61,7 +61,7 @@ def settle_accounts(
     files = list(files)
     known = store.known_at(key, [file.sight.path for file in files])
     account = Reconciliation()
-    owed: list[tuple[Found, MatchedFile]] = []
+    owed: list[tuple[NewFile, MatchedFile]] = []
     for file in files:
         before = known.get(file.sight.path)
         if before is not None and (before.size, before.mtime_ns) == (file.sight.size, file.sight.mtime_ns):
@@ -80,7 +80,7 @@ def settle_accounts(
     return account
 
 
-def _superseding(store: ReconcileStore, before: Known | None, file: MatchedFile, now: float) -> MatchedFile:
+def _superseding(store: ReconcileStore, before: KnownFile | None, file: MatchedFile, now: float) -> MatchedFile:
     """A job that nothing was paid for, held or failed, ends where its file has other content now: it would wait for nothing.
 
     The new one inherits the first look's hold; so does a file that has only got another name.
@@ -91,15 +91,15 @@ def _superseding(store: ReconcileStore, before: Known | None, file: MatchedFile,
         return file
     if old.state is State.FAILED and old.archived:
         words = f"{old.error} The file has other content now, which is a job of its own."
-        store.save(old, replace(transitions.given_up(old, now), error=words))
+        store.save(old, replace(transitions.abandon(old, now), error=words))
     elif old.state is State.HELD and old.source_id is None:
         what = f"is {printable(file.sight.path)} now" if file.was else "changed before anything was spent on it"
-        store.save(old, transitions.after(old, Discarded(f"the file {what}"), now))
+        store.save(old, transitions.apply_outcome(old, Discarded(f"the file {what}"), now))
         return file._replace(existing="hold") if old.hold is Hold.FIRST_SCAN else file
     return file
 
 
-def _decided(inbox: Inbox, file: MatchedFile, hold_reason: str) -> Found:
+def _decided(inbox: Inbox, file: MatchedFile, hold_reason: str) -> NewFile:
     rule = file.choice.rule
     if file.existing == "skip":
         return found.skipped(inbox, file.sight, SkipReason.EXISTING, EXISTING_SKIP, found_at_first_scan=True)

@@ -27,7 +27,7 @@ from lalald.inbox.scanning.unreadable import Unreadable
 from lalald.inbox.scanning.walk import Agreement
 from lalald.inbox.set_aside import RunsOnStore, SetAside
 from lalald.jobs.job import Hold, Job
-from lalald.jobs.unexpected_errors import concerns_one, is_exhaustion
+from lalald.jobs.unexpected_errors import is_about_one_job, is_exhaustion
 from lalald.store import Store
 
 FILES_AT_ONCE = 500
@@ -279,7 +279,7 @@ class FileRegistrar:
         try:
             account = await self._store.run(lambda store: reconcile(store, inbox, chosen, gone, HOLD_REASON, now))
         except Exception as error:
-            if not concerns_one(error) or is_exhaustion(error) or not chosen:
+            if not is_about_one_job(error) or is_exhaustion(error) or not chosen:
                 raise
             return await self._settle_in_halves(chosen, gone, error)
         self._say(account)
@@ -309,7 +309,7 @@ class FileRegistrar:
             with suppress(FolderUnavailableError):
                 await self._disks.run(source_folder(job), self.steps.remove_if_moved, job)
         except Exception as error:
-            if not concerns_one(error):
+            if not is_about_one_job(error):
                 raise
             self.log.error("note.not_removed", job=job.id, path=job.path, exc_info=error)
 

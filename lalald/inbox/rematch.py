@@ -16,7 +16,7 @@ from lalald.inbox.readiness import FinishedFile
 from lalald.jobs import consent, transitions
 from lalald.jobs import job as jobs
 from lalald.jobs.job import Hold, Job, Stage
-from lalald.store import Known, SkipReason, Store
+from lalald.store import KnownFile, SkipReason, Store
 
 Choose = Callable[[Inbox, str], Choice]
 
@@ -62,15 +62,17 @@ def decide(
     return Portion(len(decided), held, _last(files))
 
 
-def _last(files: list[tuple[str, Known]]) -> str | None:
+def _last(files: list[tuple[str, KnownFile]]) -> str | None:
     return files[-1][0] if len(files) == FILES_AT_ONCE else None
 
 
-def _is_old(known: Known) -> bool:
+def _is_old(known: KnownFile) -> bool:
     return known.found_at_first_scan
 
 
-def _decided_anew(inbox: Inbox, files: list[tuple[str, Known]], choose: Choose) -> Iterator[tuple[str, Known, Rule]]:
+def _decided_anew(
+    inbox: Inbox, files: list[tuple[str, KnownFile]], choose: Choose
+) -> Iterator[tuple[str, KnownFile, Rule]]:
     """What was left alone on purpose stays so until its setting says otherwise."""
     for path, known in files:
         if known.skip_reason is SkipReason.EXISTING and inbox.existing != "take":
@@ -91,7 +93,7 @@ def matched_now(job: Job, inbox: Inbox) -> Job:
     if (rule.name, settings, jobs.task_fingerprint(tasks)) == (job.rule, job.settings, job.task_fingerprint):
         return job
     task_fingerprint = jobs.task_fingerprint(tasks)
-    job = job if task_fingerprint == job.task_fingerprint else consent.withdrawn(job)
+    job = job if task_fingerprint == job.task_fingerprint else consent.without_consent(job)
     return replace(job, rule=rule.name, settings=settings, tasks=tasks, task_fingerprint=task_fingerprint)
 
 
@@ -106,7 +108,7 @@ def match_held(
     for job in store.jobs_of(job_id for job_id, by, rule in rules if rule is not None and by != ways[id(rule)]):
         again = matched_now(job, inbox)
         if again is not job:
-            again = transitions.released(again, now, by_a_person=False) if hold in _ASKED_ANEW else again
+            again = transitions.release(again, now, by_a_person=False) if hold in _ASKED_ANEW else again
             store.save(job, replace(again, updated_at=now))
             changed += 1
     return changed, held[-1][0] if len(held) == FILES_AT_ONCE else None

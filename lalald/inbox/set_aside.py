@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from lalald.clock import Clock
-from lalald.jobs.job import told
-from lalald.jobs.unexpected_errors import described, signature
+from lalald.jobs.job import describe_error
+from lalald.jobs.unexpected_errors import describe_exception, signature
 from lalald.media.inspections import CondemnedFileError
 from lalald.store import Store
 from lalald.store.set_aside_files import SetAsideFiles
@@ -59,10 +59,14 @@ class SetAside:
             if is_old(path):
                 self.old.add(path)
             if not self._is_news(path, error):
-                self._log.debug("file.set_aside", inbox=self._inbox, path=path, reason=described(error))
+                self._log.debug("file.set_aside", inbox=self._inbox, path=path, reason=describe_exception(error))
                 continue
             self._say(path, error)
-            words = told(error) if isinstance(error, CondemnedFileError) else f"internal: {described(error)}"
+            words = (
+                describe_error(error)
+                if isinstance(error, CondemnedFileError)
+                else f"internal: {describe_exception(error)}"
+            )
             await self._store.run(partial(_note, self._inbox, path, words, path in self.old, self._clock.now()))
             self._recorded.add(path)
 
@@ -120,7 +124,9 @@ class SetAside:
     def _say(self, path: str, error: Exception) -> None:
         fault = signature(error)
         self._seen[fault] = self._seen.get(fault, 0) + 1
-        trace = {"exc_info": error} if self._seen[fault] <= _SAME_WITH_TRACEBACK else {"error": described(error)}
+        trace = (
+            {"exc_info": error} if self._seen[fault] <= _SAME_WITH_TRACEBACK else {"error": describe_exception(error)}
+        )
         hint = "It is inspected again later, at `lalald rescan`, and at the next start. Please report it."
         self._log.error("file.set_aside", inbox=self._inbox, path=path, **trace, hint=hint)
 

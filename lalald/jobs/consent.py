@@ -18,7 +18,7 @@ PAYING = frozenset(
 )  # a release of these may have minutes charged
 
 
-def to_pay(job: Job) -> list[Task]:
+def tasks_to_pay(job: Job) -> list[Task]:
     """The tasks that are charged when the job goes on: those not started yet, and a lost one once it is released."""
     released_lost = job.hold is Hold.LOST_TASK
     return [
@@ -28,7 +28,7 @@ def to_pay(job: Job) -> list[Task]:
     ]
 
 
-def to_pay_on_retry(job: Job) -> list[Task]:
+def tasks_to_pay_on_retry(job: Job) -> list[Task]:
     """The tasks that are charged when a failed or cancelled job is retried."""
     return [task for task in job.tasks if task.restarts_on_retry or (task.stage is Stage.SPLIT and not task.paid)]
 
@@ -41,12 +41,12 @@ def price_of(tasks: Iterable[Task], duration: float | None) -> float | None:
     return sum(minutes(duration, task.mode, task.presets) for task in listed)
 
 
-def seen(job: Job, price: float | None) -> RequestTerms:
+def terms_of(job: Job, price: float | None) -> RequestTerms:
     """What a person is shown of a job before they ask for something."""
     return RequestTerms(job.hold, job.hold_source, job.task_fingerprint, price)
 
 
-def granted(job: Job, hold: Hold | None, source: HoldSource | None, price: float | None) -> Job:
+def with_consent(job: Job, hold: Hold | None, source: HoldSource | None, price: float | None) -> Job:
     """The job with what a release of this hold agrees to. An unknown price agrees to no price."""
     if source is HoldSource.PER_FILE:
         job = replace(job, per_file_waived=True)
@@ -57,7 +57,7 @@ def granted(job: Job, hold: Hold | None, source: HoldSource | None, price: float
     if asks_about_upload(job, hold, source):
         job = replace(job, upload_waived=True)
     asks_a_price = hold in PAYING and source not in _WITHOUT_A_PRICE
-    return approved(job, price) if asks_a_price else job
+    return with_approval(job, price) if asks_a_price else job
 
 
 def asks_about_upload(job: Job, hold: Hold | None, source: HoldSource | None) -> bool:
@@ -65,19 +65,19 @@ def asks_about_upload(job: Job, hold: Hold | None, source: HoldSource | None) ->
     return hold is Hold.MINUTES and source in (HoldSource.LEFT, HoldSource.UNKNOWN) and job.source_id is None
 
 
-def approved(job: Job, price: float | None) -> Job:
+def with_approval(job: Job, price: float | None) -> Job:
     """The job with this price agreed to, beside what is charged already."""
     return job if price is None else replace(job, approved_minutes=job.minutes + price)
 
 
-def withdrawn(job: Job) -> Job:
+def without_consent(job: Job) -> Job:
     """The job without any consent: what it was given for has changed."""
     return replace(
         job, per_file_waived=False, per_day_waived=False, duplicate_accepted=False, upload_waived=False, approved_minutes=None
     )  # fmt: skip
 
 
-def waives(job: Job, limit: HoldSource) -> bool:
+def has_waived(job: Job, limit: HoldSource) -> bool:
     """Whether a person let the job past a limit. Without a price that holds up to the upload alone, which tells the price."""
     waived = job.per_file_waived if limit is HoldSource.PER_FILE else job.per_day_waived
     return waived and (job.approved_minutes is not None or job.duration is None)
@@ -93,21 +93,21 @@ def is_within_approval(job: Job, needed: float) -> bool:
     return job.approved_minutes is None or covers(job.approved_minutes, job.minutes + needed)
 
 
-def objection(job: Job, printable: RequestTerms | None) -> str | None:
+def objection(job: Job, terms: RequestTerms | None) -> str | None:
     """Why a release of the held job must not be carried out: it is another question by now, or a higher price. None where it may."""
-    if printable is None:
+    if terms is None:
         return "the request names no price; release it again" if job.hold in PAYING else None
-    if (printable.hold, printable.source) != (job.hold, job.hold_source):
-        return f"it was held for {_named(printable.hold, printable.source)}, and is held for {_named(job.hold, job.hold_source)} now"
+    if (terms.hold, terms.source) != (job.hold, job.hold_source):
+        return f"it was held for {_named(terms.hold, terms.source)}, and is held for {_named(job.hold, job.hold_source)} now"
     if job.hold not in PAYING:
         return None
-    if printable.task_fingerprint != job.task_fingerprint:
+    if terms.task_fingerprint != job.task_fingerprint:
         return "its tasks were others when it was released"
-    needed = price_of(to_pay(job), job.duration)
+    needed = price_of(tasks_to_pay(job), job.duration)
     if needed is None or needed == 0.0:
         return None
-    if printable.minutes is None or not covers(printable.minutes, needed):
-        told = "an unknown price" if printable.minutes is None else f"{cost_text(printable.minutes)} minutes"
+    if terms.minutes is None or not covers(terms.minutes, needed):
+        told = "an unknown price" if terms.minutes is None else f"{cost_text(terms.minutes)} minutes"
         return f"it was released for {told}, and costs {cost_text(needed)} now"
     return None
 

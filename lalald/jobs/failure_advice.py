@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from lalald.filesystem.names import printable
-from lalald.jobs.failure_kinds import FailureKind, of_refusal
+from lalald.jobs.failure_kinds import FailureKind, kind_of_refusal
 from lalald.jobs.job import Job, Task, TaskFailure
 from lalald.jobs.prices import cost_text
 
@@ -76,7 +76,7 @@ def kinds_of(job: Job) -> tuple[FailureKind, ...]:
 def _kind_of(task: Task) -> FailureKind | None:
     if task.failure is None:
         return None
-    return _OF_TASK[task.failure] if task.failure in _OF_TASK else of_refusal(task.error_code)
+    return _OF_TASK[task.failure] if task.failure in _OF_TASK else kind_of_refusal(task.error_code)
 
 
 def what_to_do(job: Job) -> str:

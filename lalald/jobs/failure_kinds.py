@@ -25,7 +25,7 @@ class FailureKind(StrEnum):
 
 
 # The codes of the service's document that are about the file, and what HTTP says with a status alone.
-OF_CODE: Mapping[str, FailureKind] = {
+KIND_BY_CODE: Mapping[str, FailureKind] = {
     "exceeded_size": FailureKind.TOO_LARGE,
     "max_duration": FailureKind.TOO_LONG,
     "http_401": FailureKind.KEY,
@@ -40,6 +40,6 @@ def error_code(code: str | None, status: int | None) -> str | None:
     return code or (f"http_{status}" if status else None)
 
 
-def of_refusal(code: str | None) -> FailureKind:
+def kind_of_refusal(code: str | None) -> FailureKind:
     """The kind of a refusal by what `error_code` kept of it."""
-    return OF_CODE.get(code or "", FailureKind.REFUSED)
+    return KIND_BY_CODE.get(code or "", FailureKind.REFUSED)

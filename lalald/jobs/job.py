@@ -414,12 +414,12 @@ def download_hosts(job: Job) -> list[str]:
     return list(dict.fromkeys(host for host in hosts if host))
 
 
-def warned(job: Job, warning: str) -> Job:
+def with_warning(job: Job, warning: str) -> Job:
     """The job with one more thing that should be known about it."""
     return replace(job, warning=f"{job.warning}; {warning}" if job.warning else warning)
 
 
-def told(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """An error as one sentence for the row: what happened, then what to do."""
     text, hint = str(error), error.hint if isinstance(error, LalaldError) else ""
     if not (text and hint):

@@ -22,8 +22,8 @@ from lalald.jobs.job import (
     Stage,
     State,
     Task,
+    describe_error,
     download_hosts,
-    told,
 )
 
 FIRST_BACKOFF_SECONDS = 1.0
@@ -37,7 +37,7 @@ def backoff_seconds(attempts: int, jitter: float) -> float:
     return max(FIRST_BACKOFF_SECONDS / 2, ceiling * jitter)
 
 
-def owed(job: Job) -> Stage:
+def next_stage(job: Job) -> Stage:
     """The earliest stage that the job or one of its living tasks owes; late ones, and those that wait for something, come last."""
     living = [task for task in job.tasks if task.error is None and task.stage is not Stage.DONE]
     at_work = [task.stage for task in living if task.hold is None and not task.is_late]
@@ -62,13 +62,13 @@ def _has_doubtful_sizes(job: Job) -> bool:
     return any(track.declared_size is not None and track.wanted for task in job.tasks for track in task.tracks)
 
 
-def after(job: Job, outcome: Outcome, now: float, jitter: float = 1.0) -> Job:
+def apply_outcome(job: Job, outcome: Outcome, now: float, jitter: float = 1.0) -> Job:
     """The job after its stage's outcome: the one place where stage and state change by themselves.
 
     No outcome runs the same stage again without a pause that grows: what comes later waits longer with each attempt, and
     what goes back, or owes the same once more, with each setback.
     """
-    return at_its_host(_timed(job, _after(job, outcome, now, jitter), now), outcome)
+    return with_download_host(_timed(job, _after(job, outcome, now, jitter), now), outcome)
 
 
 def _timed(before: Job, job: Job, now: float) -> Job:
@@ -113,7 +113,7 @@ def _after(job: Job, outcome: Outcome, now: float, jitter: float) -> Job:
 
 def _only_says_of_running_tasks(before: Job, job: Job) -> bool:
     """Whether news of tasks on the service leave the job at an earlier stage, which another task owes: its pause is none of theirs."""
-    if job.state is not State.WAITING or job.stage is Stage.CHECK or owed(job) is not job.stage:
+    if job.state is not State.WAITING or job.stage is Stage.CHECK or next_stage(job) is not job.stage:
         return False
     if job.tasks == before.tasks or replace(job, tasks=before.tasks) != before:
         return False
@@ -165,7 +165,7 @@ def _tracks_done(task: Task) -> tuple[int, int]:
     return sum(track.delivered for track in task.tracks), sum(track.path is not None for track in task.tracks)
 
 
-def at_its_host(job: Job, outcome: Outcome | None = None) -> Job:
+def with_download_host(job: Job, outcome: Outcome | None = None) -> Job:
     """The job with the download host that it waits at: the one that failed it, else that of its first track."""
     hosts = download_hosts(job) if job.stage is Stage.DOWNLOAD else []
     failed = outcome.error.host if isinstance(outcome, RetryLater) and outcome.error else None
@@ -201,7 +201,7 @@ def _parked(job: Job, outcome: Held) -> Job:
 
 
 def _go_on(job: Job, now: float) -> Job:
-    stage = owed(job)
+    stage = next_stage(job)
     living = [task for task in job.tasks if task.error is None and task.stage is not Stage.DONE]
     parked = [task for task in living if task.hold is not None]
     if parked and parked[0].hold and all(task in parked or task.is_late for task in living):
@@ -217,7 +217,7 @@ def _go_on(job: Job, now: float) -> Job:
     return replace(moved, state=State.DONE if stage is Stage.DONE else State.WAITING)
 
 
-def retried(job: Job, now: float) -> Job:
+def retry(job: Job, now: float) -> Job:
     """A failed or cancelled job goes on from where it stopped. Tasks without results are started again, what others may have left is
     asked for, delivered tracks are not touched."""
     tasks = tuple(_retried_task(task) for task in job.tasks)
@@ -228,59 +228,59 @@ def retried(job: Job, now: float) -> Job:
     expired = again.expires_at is not None and again.expires_at <= now
     if expired and not any(task.paid and task.stage is Stage.SPLIT for task in tasks):
         again = replace(again, source_id=None, expires_at=None)
-    stage = job.stage if job.stage in (Stage.DELETE, Stage.ARCHIVE) else owed(again)
-    return at_its_host(replace(again, stage=stage, updated_at=now))
+    stage = job.stage if job.stage in (Stage.DELETE, Stage.ARCHIVE) else next_stage(again)
+    return with_download_host(replace(again, stage=stage, updated_at=now))
 
 
-def given_up(job: Job, now: float) -> Job:
+def abandon(job: Job, now: float) -> Job:
     """A failed job that nobody wants any more: it is no failure that waits for somebody. Its file stays where it is."""
     return replace(job, state=State.CANCELLED, archived=True, updated_at=now) if job.state is State.FAILED else job
 
 
 def _retried_task(task: Task) -> Task:
     if task.restarts_on_retry:
-        return fresh(task)
-    kept = without_waiting(replace(task, error=None, failure=None, error_code=None, cancelled=False))
+        return reset_task(task)
+    kept = without_hold(replace(task, error=None, failure=None, error_code=None, cancelled=False))
     doubtful = task.error is not None or (task.stage is Stage.DOWNLOAD and task.link_renewals > 0)
     asks_for_results = doubtful and task.task_id is not None and task.stage in (Stage.CHECK, Stage.DOWNLOAD)
     return replace(kept, stage=Stage.CHECK, link_renewals=0, due_at=None) if asks_for_results else kept
 
 
-def without_waiting(task: Task) -> Task:
+def without_hold(task: Task) -> Task:
     """The task with nothing to wait for."""
     return replace(task, hold=None, hold_reason=None, hold_source=None)
 
 
-def fresh(task: Task) -> Task:
+def reset_task(task: Task) -> Task:
     """The same task, not started yet."""
     return Task(number=task.number, name=task.name, mode=task.mode, presets=task.presets)
 
 
-def carried_again(job: Job) -> Job:
+def restart(job: Job) -> Job:
     """The job with all its work still to be done."""
-    return replace(job, stage=Stage.UPLOAD, tasks=tuple(map(fresh, job.tasks)))
+    return replace(job, stage=Stage.UPLOAD, tasks=tuple(map(reset_task, job.tasks)))
 
 
-def not_filed(job: Job, error: Exception, now: float, jitter: float, *, again: bool) -> Job:
+def record_archive_error(job: Job, error: Exception, now: float, jitter: float, *, again: bool) -> Job:
     """A failed job whose file could not be put where failures belong. `again`: it is tried less and less often; else the file stays."""
-    stays = replace(job, archive_error=told(error))
+    stays = replace(job, archive_error=describe_error(error))
     if not again:
         return replace(stays, archived=True)
     return replace(stays, attempts=job.attempts + 1, due_at=now + backoff_seconds(job.attempts, jitter))
 
 
-def filed_at_last(job: Job) -> Job:
+def clear_archive_error(job: Job) -> Job:
     """The job once its file is put where failures belong."""
     return replace(job, archive_error=None)
 
 
-def released(job: Job, now: float, *, by_a_person: bool = True, price: float | None = None) -> Job:
+def release(job: Job, now: float, *, by_a_person: bool = True, price: float | None = None) -> Job:
     """A held job past its hold, and past no other: a task that waits for something else goes on waiting.
 
     A person agrees to what the hold asked, for the `price` in minutes that was shown (None: unknown); a lost task is paid again
     then, with a new key.
     """
-    tasks = tuple(without_waiting(task) if task.hold is job.hold else task for task in job.tasks)
+    tasks = tuple(without_hold(task) if task.hold is job.hold else task for task in job.tasks)
     if job.hold is Hold.LOST_TASK and by_a_person:
         tasks = tuple(_given_another_chance(task, now) for task in tasks)
     if job.hold is Hold.LINK:  # a link that leads nowhere now leads nowhere later
@@ -292,9 +292,9 @@ def released(job: Job, now: float, *, by_a_person: bool = True, price: float | N
         )
     past = replace(_unheld(job), tasks=tasks, state=State.WAITING, attempts=0, due_at=0.0, updated_at=now)
     if by_a_person:
-        past = consent.granted(replace(past, unusable_answers=0, setbacks=0), job.hold, job.hold_source, price)
+        past = consent.with_consent(replace(past, unusable_answers=0, setbacks=0), job.hold, job.hold_source, price)
     goes_back = job.stage in (Stage.UPLOAD, Stage.SPLIT, Stage.CHECK) or job.hold is Hold.LINK
-    return at_its_host(replace(past, stage=owed(past)) if goes_back else past)
+    return with_download_host(replace(past, stage=next_stage(past)) if goes_back else past)
 
 
 def _given_another_chance(task: Task, now: float) -> Task:

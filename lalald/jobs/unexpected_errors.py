@@ -44,7 +44,7 @@ def _with_causes(error: BaseException) -> Iterator[BaseException]:
         current = current.__cause__ or current.__context__
 
 
-def concerns_one(error: Exception) -> bool:
+def is_about_one_job(error: Exception) -> bool:
     """Whether it may be the fault of one job or file; a store that cannot be used is everybody's."""
     return not isinstance(error, StoreError) or isinstance(error, RowError)
 
@@ -57,24 +57,24 @@ def signature(error: BaseException) -> str:
     return f"{type(error).__name__} at {place}"
 
 
-def described(error: BaseException) -> str:
+def describe_exception(error: BaseException) -> str:
     """In one line that any row and any terminal takes."""
     words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     line = " ".join(words.encode("utf-8", "backslashreplace").decode().split())
     return line if len(line) <= _MOST_CHARACTERS else f"{line[:_MOST_CHARACTERS]}…"
 
 
-async def answered(asking: Awaitable[Answer]) -> Answer:
+async def convert_faults(asking: Awaitable[Answer]) -> Answer:
     """What the service answers. Raises InternalFaultError where something in it is met with an exception that nobody foresaw."""
     try:
         return await asking
     except (LalaldError, asyncio.CancelledError):
         raise
     except Exception as error:
-        raise InternalFaultError(f"internal: {described(error)}") from error
+        raise InternalFaultError(f"internal: {describe_exception(error)}") from error
 
 
-async def told_apart(running: Awaitable[Answer]) -> Answer:
+async def convert_exhaustion(running: Awaitable[Answer]) -> Answer:
     """What it gives. Raises OutOfResourcesError where an error of ours, about a file or the network, is one of resources."""
     try:
         return await running

@@ -9,7 +9,7 @@ from lalald.filesystem.names import fold
 from lalald.jobs.job import Job, Stage, Task, Track
 
 
-def owed(job: Job) -> list[tuple[Task, int, Track]]:
+def undelivered_tracks(job: Job) -> list[tuple[Task, int, Track]]:
     """The tracks that are still to be fetched or put in place, each with its task and its position there."""
     return [
         (task, position, track)
@@ -20,7 +20,7 @@ def owed(job: Job) -> list[tuple[Task, int, Track]]:
     ]
 
 
-def wanted(tracks: Sequence[Track], names: Sequence[str] | None) -> tuple[Track, ...]:
+def mark_wanted(tracks: Sequence[Track], names: Sequence[str] | None) -> tuple[Track, ...]:
     """The tracks with their `wanted` set by the rule's `tracks`: labels, or `stem` / `back`; None wants all.
 
     Where none is left all are wanted: what was paid for is never left behind.
@@ -31,7 +31,7 @@ def wanted(tracks: Sequence[Track], names: Sequence[str] | None) -> tuple[Track,
     return tuple(replace(track, wanted=True) for track in tracks)
 
 
-def none_matched(tracks: Sequence[Track], names: Sequence[str] | None) -> bool:
+def matches_none(tracks: Sequence[Track], names: Sequence[str] | None) -> bool:
     """Whether the rule's `tracks` names nothing that the service gave."""
     return not any(_is_named(track, names) for track in tracks)
 

@@ -15,12 +15,12 @@ from lalald.inbox.new_files import tasks
 from lalald.inbox.scanning.walk import Walk, join
 from lalald.inbox.selection.excluded_names import OWN_PREFIX
 from lalald.inbox.writing_state import leases_reliable, writing_state
-from lalald.jobs.consent import price_of, to_pay, waives
+from lalald.jobs.consent import has_waived, price_of, tasks_to_pay
 from lalald.jobs.job import HoldSource, Job, State
 from lalald.media.durations import local_duration
 from lalald.reports.job_json import source
 from lalald.stages.precharge.budget import exceeds, midnight
-from lalald.store.known_files import Known, KnownFiles
+from lalald.store.known_files import KnownFile, KnownFiles
 from lalald.store.queries import Reports
 
 _TICK_SECONDS = 0.2
@@ -102,13 +102,13 @@ def _add_jobs(plan: Plan, reports: Reports, counter: _Ticker) -> None:
     for report in reports.unpaid():
         counter.one()
         job = report.job
-        owed = list(to_pay(job))
+        owed = list(tasks_to_pay(job))
         if not owed:
             continue
         line = plan.line(job.inbox, job.rule)
         line.held += job.state is State.HELD
         line.waiting += job.state is not State.HELD
-        plan.add(line, price_of(owed, duration_of(job)), waived=waives(job, HoldSource.PER_FILE))
+        plan.add(line, price_of(owed, duration_of(job)), waived=has_waived(job, HoldSource.PER_FILE))
 
 
 def _add_files(plan: Plan, inbox: Inbox, books: KnownFiles | None, counter: _Ticker) -> None:
@@ -131,11 +131,11 @@ def _add_files(plan: Plan, inbox: Inbox, books: KnownFiles | None, counter: _Tic
             plan.add(line, price_of(tasks(explanation.rule), local_duration(full_path)))
 
 
-def _unknown_files(plan: Plan, inbox: Inbox, books: KnownFiles | None) -> Iterator[tuple[str, Known | None]]:
+def _unknown_files(plan: Plan, inbox: Inbox, books: KnownFiles | None) -> Iterator[tuple[str, KnownFile | None]]:
     """Files in the inbox that no job has: new to the store, with new content, or left alone."""
     root = str(inbox.path)
     walk = Walk(root, skipped=lambda folder: folder_refusal(inbox, folder) is not None, recursive=inbox.recursive)
-    folder, known = None, dict[str, Known]()
+    folder, known = None, dict[str, KnownFile]()
     while listings := walk.take():
         for listing in listings:
             if listing.folder != folder:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from lalald.jobs.consent import asks_about_upload, price_of, seen, to_pay_on_retry
+from lalald.jobs.consent import asks_about_upload, price_of, tasks_to_pay_on_retry, terms_of
 from lalald.jobs.job import Hold, HoldSource, Job, RequestTerms, Task
 from lalald.reports.formatting import charged, price, printable
 from lalald.reports.pricing import duration_of
@@ -30,7 +30,7 @@ class Quote:
     source: HoldSource | None
     what: str
     minutes: float | None
-    seen: RequestTerms
+    terms: RequestTerms
     is_decided_after_upload: bool = False  # by the service's figure: the price is what the file states
     stays: str | None = None
     stays_for: HoldSource | None = None
@@ -63,12 +63,12 @@ def quote(job: Job, what: str, tasks: Sequence[Task], duration: float | None) ->
     """The quote of a job of which these tasks will be charged."""
     cost = price_of(tasks, duration)
     after_upload = asks_about_upload(job, job.hold, job.hold_source)
-    return Quote(job.id, job.path, job.hold, job.hold_source, what, cost, seen(job, cost), after_upload)
+    return Quote(job.id, job.path, job.hold, job.hold_source, what, cost, terms_of(job, cost), after_upload)
 
 
 def quote_of_retry(job: Job, now: Callable[[Job], Job]) -> Quote:
     """`now`: the job by the rules of now."""
-    return quote(job, "goes on", to_pay_on_retry(now(job)), duration_of(job))
+    return quote(job, "goes on", tasks_to_pay_on_retry(now(job)), duration_of(job))
 
 
 def together(quotes: Iterable[Quote]) -> Price:

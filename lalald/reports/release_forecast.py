@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from lalald.config import Minutes
-from lalald.jobs.consent import PAYING, to_pay
+from lalald.jobs.consent import PAYING, tasks_to_pay
 from lalald.jobs.job import Job
-from lalald.jobs.transitions import released as past_its_hold
+from lalald.jobs.transitions import release as past_its_hold
 from lalald.reports.hold_advice import released
 from lalald.reports.pricing import duration_of
 from lalald.reports.quotes import Quote, quote
@@ -33,7 +33,7 @@ async def _forecast(jobs: Iterable[Job], guard: SpendForecast | None, *, are_nam
     quotes = []
     for job in jobs:
         duration = duration_of(job)
-        told = quote(job, released(job), to_pay(job), duration)
+        told = quote(job, released(job), tasks_to_pay(job), duration)
         after = replace(past_its_hold(job, time.time(), price=told.minutes), duration=duration)
         after = after if are_named else replace(after, upload_waived=False)
         is_charged = job.hold in PAYING and told.minutes != 0.0

@@ -32,7 +32,7 @@ async def archive_failed(job: Job, context: StageContext) -> Job:
     """Move the source of a failed job to `failed_dir`, with its error note. Raises FileError."""
     await _check_target_folder(job, context)
     await clear(job, context)
-    return await context.disks.run(filing_folders(job), archive_failed_source, transitions.filed_at_last(job))
+    return await context.disks.run(filing_folders(job), archive_failed_source, transitions.clear_archive_error(job))
 
 
 async def _check_target_folder(job: Job, context: StageContext) -> None:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from lalald.api import TaskAnswer
 from lalald.filesystem.names import printable
-from lalald.jobs.job import Advance, Hold, Job, Stage, Task, TaskFailure, Track, warned
-from lalald.jobs.wanted_tracks import none_matched
+from lalald.jobs.job import Advance, Hold, Job, Stage, Task, TaskFailure, Track, with_warning
+from lalald.jobs.wanted_tracks import matches_none
 from lalald.stages.expected_tracks import answered, has_no_label
 
 TOLD_SECONDS = 24 * 3600.0  # the document: checking is possible within 24 h after the task's creation
@@ -176,12 +176,12 @@ def _with_success(job: Job, task: Task, answer: TaskAnswer, now: float, *, is_ex
     names = job.settings.tracks
     if task.tracks:
         return job.with_task(after)
-    if none_matched(after.tracks, names):
+    if matches_none(after.tracks, names):
         told = ", ".join(track.label for track in after.tracks)
-        job = warned(job, f"the service gave none of the wanted tracks, so all were delivered: {told}")
+        job = with_warning(job, f"the service gave none of the wanted tracks, so all were delivered: {told}")
     if len(answer.tracks) > len(after.tracks) >= _MOST_TRACKS:
         words = f"the service named {len(answer.tracks):,} tracks of task {task.title}, so only the first {_MOST_TRACKS} were delivered"
-        job = warned(job, words)
+        job = with_warning(job, words)
     return job.with_task(after)
 
 

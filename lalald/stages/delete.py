@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lalald.errors import RefusedError, TransientError
-from lalald.jobs.job import Advance, Job, Outcome, RetryLater, Stage, warned
+from lalald.jobs.job import Advance, Job, Outcome, RetryLater, Stage, with_warning
 from lalald.stages.context import StageContext
 
 _FETCHING_SECONDS = 60.0  # its end wakes the job; this is for one that waits for something else by then
@@ -27,7 +27,7 @@ async def delete(job: Job, context: StageContext) -> Outcome:
         if now < _expires_at(job):
             return RetryLater(str(error), error=error)
         done = replace(done, source_deleted_at=None)
-        return Advance(warned(done, "the source could not be deleted on the service before it expired there"))
+        return Advance(with_warning(done, "the source could not be deleted on the service before it expired there"))
     return Advance(done)
 
 
@@ -45,7 +45,7 @@ def _expires_at(job: Job) -> float:
 def left_to_expire(job: Job, why: str) -> Advance:
     """The service will not delete the source: the results are there all the same."""
     warning = f"the source could not be deleted on the service, where it will expire: {why}"
-    return Advance(warned(replace(job, stage=Stage.ARCHIVE), warning))
+    return Advance(with_warning(replace(job, stage=Stage.ARCHIVE), warning))
 
 
 def _says_gone(error: RefusedError) -> bool:

@@ -20,7 +20,7 @@ from lalald.errors import (
     TransientError,
 )
 from lalald.jobs.job import Advance, Held, Hold, Job, Outcome, Stage, Task, TaskFailure, Track, host_of
-from lalald.jobs.wanted_tracks import owed
+from lalald.jobs.wanted_tracks import undelivered_tracks
 from lalald.outbox import Staged
 from lalald.stages import duplicates
 from lalald.stages.check import seconds_till_asked_again
@@ -52,7 +52,7 @@ async def download(job: Job, context: StageContext) -> Outcome:
 
 
 def _named(job: Job) -> bool:
-    return all(track.path is not None for _, _, track in owed(job))
+    return all(track.path is not None for _, _, track in undelivered_tracks(job))
 
 
 async def _place(job: Job, context: StageContext) -> Outcome:
@@ -111,7 +111,7 @@ def _no_room(job: Job, free: int) -> Held | None:
 
 async def _fetch_all(job: Job, context: StageContext) -> dict[tuple[int, int], Staged] | Outcome:
     """All at once, as far as the download threads go. The first fault ends it; what others fetched stays for the next try."""
-    tracks = owed(job)
+    tracks = undelivered_tracks(job)
     context.expected_bytes[job.id] = sum(likely_size(job, track) for _, _, track in tracks if track.copy_from is None)
     try:
         tries = await asyncio.gather(
@@ -159,7 +159,7 @@ async def _fetch(job: Job, task: Task, position: int, track: Track, context: Sta
 
 def with_links_asked_anew(job: Job) -> Job:
     """The job with `/check/` owed again by every task whose tracks come from the service."""
-    doubted = {task.number for task, _, track in owed(job) if track.copy_from is None}
+    doubted = {task.number for task, _, track in undelivered_tracks(job) if track.copy_from is None}
     tasks = (replace(task, stage=Stage.CHECK, due_at=None) if task.number in doubted else task for task in job.tasks)
     return replace(job, tasks=tuple(tasks)) if doubted else job
 

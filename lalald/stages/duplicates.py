@@ -20,9 +20,22 @@ from typing import NamedTuple
 
 from lalald.archive.source_paths import source_folder, source_path
 from lalald.errors import FileError, FolderUnavailableError
-from lalald.jobs.job import Advance, Held, Hold, Job, Outcome, RetryLater, Stage, State, Task, Track, task_key, told
-from lalald.jobs.transitions import fresh
-from lalald.jobs.wanted_tracks import wanted
+from lalald.jobs.job import (
+    Advance,
+    Held,
+    Hold,
+    Job,
+    Outcome,
+    RetryLater,
+    Stage,
+    State,
+    Task,
+    Track,
+    describe_error,
+    task_key,
+)
+from lalald.jobs.transitions import reset_task
+from lalald.jobs.wanted_tracks import mark_wanted
 from lalald.presets import expected_labels
 from lalald.stages.context import StageContext
 from lalald.stages.precharge.preflight import hold_for
@@ -84,7 +97,7 @@ async def look(job: Job, context: StageContext) -> Job | Outcome:
 async def without_copies(job: Job, context: StageContext) -> Outcome:
     """What follows where an earlier result is not what was delivered: other copies are compared whole, and nothing is paid unasked."""
     lost = {task.number for task in job.tasks if task.stage is Stage.DOWNLOAD and any(t.copy_from for t in task.tracks)}
-    again = replace(job, tasks=tuple(fresh(task) if task.number in lost else task for task in job.tasks))
+    again = replace(job, tasks=tuple(reset_task(task) if task.number in lost else task for task in job.tasks))
     again = replace(again, duplicate_accepted=False)  # that was another question
     findings = await _findings(again, await _candidates(again, context), context, verify=True)
     if findings.away is not None:
@@ -103,7 +116,7 @@ async def without_copies(job: Job, context: StageContext) -> Outcome:
 def ask_instead(job: Job, tasks: Sequence[Task]) -> Held:
     """Tasks whose results the service does not have any more either: a person decides whether they are paid again."""
     for task in tasks:
-        job = job.with_task(fresh(task))
+        job = job.with_task(reset_task(task))
     return _held(job, [task.number for task in tasks], _results_are_gone(job, next(iter(tasks)).paid_by))
 
 
@@ -214,13 +227,13 @@ async def _held_for_its_outbox(job: Job, earlier: Job, context: StageContext) ->
         try:
             await context.folders.check(outbox)
         except FolderUnavailableError as error:
-            return Held(hold_for(error), told(error), job=replace(job, duplicate_of=earlier.id))
+            return Held(hold_for(error), describe_error(error), job=replace(job, duplicate_of=earlier.id))
     return None
 
 
 def _with_copies(task: Task, earlier: Earlier, job: Job, *, verify: bool) -> Task | None:
     """On a thread: the task with the earlier one's tracks to copy, or None where one that is wanted is not there any more."""
-    tracks = wanted([_to_copy(track, earlier.job) for track in earlier.task.tracks], job.settings.tracks)
+    tracks = mark_wanted([_to_copy(track, earlier.job) for track in earlier.task.tracks], job.settings.tracks)
     if not tracks or any(track.wanted and not _is_there(track, verify=verify) for track in tracks):
         return None
     return replace(task, stage=Stage.DOWNLOAD, tracks=tracks, paid_by=earlier.task.paid_by or earlier.job.id)
@@ -250,7 +263,7 @@ def _fetched_again(task: Task, same: Sequence[Earlier], job: Job, context: Stage
     for earlier in same:
         if not _may_be_told(earlier, now):
             continue
-        tracks = wanted(_expected(earlier.task), job.settings.tracks)
+        tracks = mark_wanted(_expected(earlier.task), job.settings.tracks)
         facts = {
             "task_id": earlier.task.task_id,
             "started_at": earlier.task.started_at,

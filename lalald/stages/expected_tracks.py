@@ -10,7 +10,7 @@ from typing import Any
 from lalald.api import AnsweredTrack
 from lalald.filesystem.names import fold
 from lalald.jobs.job import Task, Track
-from lalald.jobs.wanted_tracks import wanted
+from lalald.jobs.wanted_tracks import mark_wanted
 from lalald.presets import MODES, expected_labels, mistakes, required_labels
 
 
@@ -30,7 +30,7 @@ def answered(
         for track in _labelled(task, found, named, [_track(track) for track in tracks if has_no_label(track)]):
             found = [other for other in found if not (other.is_missing and fold(other.label) == fold(track.label))]
             found.append(track)
-    return wanted(_with_missing(task, found, named), names)
+    return mark_wanted(_with_missing(task, found, named), names)
 
 
 def has_no_label(track: AnsweredTrack) -> bool:

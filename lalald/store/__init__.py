@@ -8,16 +8,16 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lalald.store.known_files import FailedFile, Found, Known, SkipReason
+    from lalald.store.known_files import FailedFile, KnownFile, NewFile, SkipReason
     from lalald.store.store import Store
     from lalald.store.store_thread import StoreThread
 
-__all__ = ["FailedFile", "Found", "Known", "SkipReason", "Store", "StoreThread"]
+__all__ = ["FailedFile", "KnownFile", "NewFile", "SkipReason", "Store", "StoreThread"]
 
 _HOMES = {
     "FailedFile": "known_files",
-    "Found": "known_files",
-    "Known": "known_files",
+    "NewFile": "known_files",
+    "KnownFile": "known_files",
     "SkipReason": "known_files",
     "Store": "store",
     "StoreThread": "store_thread",

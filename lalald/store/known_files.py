@@ -23,7 +23,7 @@ class SkipReason(StrEnum):
     NO_RULE = "no_rule"  # no rule matches it
 
 
-class Known(NamedTuple):
+class KnownFile(NamedTuple):
     """A file that was seen before: its identity, and its job or why it has none."""
 
     size: int
@@ -37,9 +37,9 @@ class Known(NamedTuple):
 _KNOWN = "size, mtime_ns, job_id, note, skip_reason, found_at_first_scan"
 
 
-def _known(row: Sequence[Any]) -> Known:
+def _known(row: Sequence[Any]) -> KnownFile:
     size, mtime_ns, job_id, note, reason, at_first_scan = row
-    return Known(size, mtime_ns, job_id, note, SkipReason(reason) if reason else None, bool(at_first_scan))
+    return KnownFile(size, mtime_ns, job_id, note, SkipReason(reason) if reason else None, bool(at_first_scan))
 
 
 class FailedFile(NamedTuple):
@@ -53,7 +53,7 @@ class FailedFile(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class NewFile:
     """A finished file that intake decided about. `rule` is None where it is left alone; `note` says why."""
 
     inbox: str
@@ -87,7 +87,7 @@ class KnownFiles:
         self.connection = connection
         self._opening = next(self._openings)
 
-    def known_in(self, inbox: str, folder: str) -> dict[str, Known]:
+    def known_in(self, inbox: str, folder: str) -> dict[str, KnownFile]:
         """The files known directly in a folder, by name."""
         rows = self.connection.execute(
             f"SELECT name, {_KNOWN} FROM files WHERE inbox = ? AND folder = ?",
@@ -95,9 +95,9 @@ class KnownFiles:
         )
         return {name_from(row[0]): _known(row[1:]) for row in rows}
 
-    def known_at(self, inbox: str, paths: Sequence[str]) -> dict[str, Known]:
+    def known_at(self, inbox: str, paths: Sequence[str]) -> dict[str, KnownFile]:
         """Those of the paths that are known."""
-        found: dict[str, Known] = {}
+        found: dict[str, KnownFile] = {}
         for path in paths:
             row = self.connection.execute(
                 f"SELECT {_KNOWN} FROM files WHERE inbox = ? AND folder = ? AND name = ?",
@@ -139,14 +139,14 @@ class KnownFiles:
         )
         return {name_from(row[0]) for row in rows}
 
-    def take(self, found: Sequence[Found], now: float) -> list[int | None]:
+    def take(self, found: Sequence[NewFile], now: float) -> list[int | None]:
         """Makes each file known, with a job where it has a rule. The job's id, or None for a file that is left alone.
 
         The same identity (inbox, path, size, mtime) gives no second job.
         """
         return [self._take(one, now) for one in found]
 
-    def _take(self, found: Found, now: float) -> int | None:
+    def _take(self, found: NewFile, now: float) -> int | None:
         folder, name = split_path(found.path)
         key = (stored_name(found.inbox), stored_name(folder), stored_name(name))
         row = self.connection.execute(
@@ -158,7 +158,7 @@ class KnownFiles:
         self._remember(key, found, job_id)
         return job_id
 
-    def _remember(self, key: tuple[str | bytes | None, ...], found: Found, job_id: int | None) -> None:
+    def _remember(self, key: tuple[str | bytes | None, ...], found: NewFile, job_id: int | None) -> None:
         self.connection.execute(
             "INSERT OR REPLACE INTO files (inbox, folder, name, size, mtime_ns, job_id, note, skip_reason, found_at_first_scan)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -166,7 +166,7 @@ class KnownFiles:
         )
 
     def _add_job(
-        self, found: Found, now: float, *, ignore_duplicates: bool = False, moved_to: str | None = None
+        self, found: NewFile, now: float, *, ignore_duplicates: bool = False, moved_to: str | None = None
     ) -> int:
         assert found.settings is not None  # noqa: S101 - narrows the type: a found file with a rule has both
         assert found.rule is not None  # noqa: S101
@@ -212,7 +212,7 @@ class KnownFiles:
             keys,
         )
 
-    def left_alone(self, inbox: str, after: str, limit: int) -> list[tuple[str, Known]]:
+    def left_alone(self, inbox: str, after: str, limit: int) -> list[tuple[str, KnownFile]]:
         """Files that have no job, by folder and name: those after a path, '' for the first."""
         rows = self.connection.execute(
             f"SELECT folder, name, {_KNOWN} FROM files"
@@ -250,7 +250,7 @@ class KnownFiles:
         )
         return [FailedFile(row[0], row[1], row[2], row[3], name_from(row[4])) for row in rows]
 
-    def readopt(self, job_id: int, found: Found, now: float) -> None:
+    def readopt(self, job_id: int, found: NewFile, now: float) -> None:
         """A failed file was dragged back: its job goes on with the file in its new place.
 
         What was paid goes on; where nothing was, the file is matched anew, so that a mended rule takes effect.

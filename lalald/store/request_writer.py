@@ -65,12 +65,12 @@ class Requests(Reports):
             "UPDATE jobs SET request = ?, request_terms = NULL WHERE id = ?", [(request, job_id) for job_id in job_ids]
         )
 
-    def leave_for(self, request: Request, printable: Mapping[int, RequestTerms]) -> None:
+    def leave_for(self, request: Request, terms: Mapping[int, RequestTerms]) -> None:
         """Asks it of these jobs as they were shown: the daemon looks again whether it is still true before it acts."""
         states = ", ".join(f"'{state}'" for state in sorted(FITTING[request]))
         self.connection.executemany(
             f"UPDATE jobs SET request = ?, request_terms = ? WHERE id = ? AND state IN ({states})",
-            [(request, seen.to_json(), job_id) for job_id, seen in printable.items()],
+            [(request, seen.to_json(), job_id) for job_id, seen in terms.items()],
         )
 
     def leave_all(self, request: Request, *, states: Collection[State] = (), but: Collection[Hold] = ()) -> int:

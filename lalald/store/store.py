@@ -15,7 +15,7 @@ from lalald.jobs.transfer_progress import TransferProgress
 from lalald.store import database
 from lalald.store.arrived_folders import ArrivedFolders
 from lalald.store.due import DueJobs
-from lalald.store.known_files import Found, split_path
+from lalald.store.known_files import NewFile, split_path
 from lalald.store.rows import (
     JOB_COLUMNS,
     TASK_COLUMNS,
@@ -371,7 +371,7 @@ class Store(DueJobs):
 
     def redo(self, job: Job, now: float, tasks: tuple[Task, ...]) -> int:
         """A new job for the file of a finished one; it pays again."""
-        found = Found(
+        found = NewFile(
             inbox=job.inbox, path=job.path, size=job.size, mtime_ns=job.mtime_ns, inode=job.inode,
             rule=job.rule, settings=job.settings, tasks=tasks,
         )  # fmt: skip

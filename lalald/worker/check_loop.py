@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from lalald.api import TaskAnswer
 from lalald.errors import LicenseRefusedError, RateLimitedError, RefusedError, ServiceError, TransientError
 from lalald.jobs.job import Advance, Held, Hold, Job, Request, Stage, State
-from lalald.jobs.unexpected_errors import answered
+from lalald.jobs.unexpected_errors import convert_faults
 from lalald.stages import check, reused_tasks
 from lalald.stages.context import StageContext
 from lalald.store.due import RunningTask
@@ -87,7 +87,7 @@ class Checks:
         sent = self._window.sent()
         await self._context.store.run(lambda store: store.set_fact(FACT, sent, sent[-1]))
         try:
-            answers = await answered(self._context.api.check(asked.ids))
+            answers = await convert_faults(self._context.api.check(asked.ids))
         except LicenseRefusedError as error:
             is_refused = await self._worker.holds.license.is_refused(error)
             if is_refused is None:
@@ -119,7 +119,7 @@ class Checks:
     async def _answers(self, task_ids: Sequence[str]) -> dict[str, TaskAnswer]:
         """Refused as a whole, a request for many is halved until the culprit stands alone, and says nothing of it."""
         try:
-            return await answered(self._context.api.check(task_ids))
+            return await convert_faults(self._context.api.check(task_ids))
         except RefusedError:
             if len(task_ids) == 1:
                 return {}

@@ -20,7 +20,7 @@ from lalald.inbox.rematch import matched_now
 from lalald.jobs import consent, transitions
 from lalald.jobs.halving import TIMES_IN_A_ROW
 from lalald.jobs.job import CANCELLED, Advance, Job, Request, Stage, State, Task, TaskFailure
-from lalald.jobs.unexpected_errors import answered, concerns_one, is_exhaustion
+from lalald.jobs.unexpected_errors import convert_faults, is_about_one_job, is_exhaustion
 from lalald.store import Store
 from lalald.worker.service.circuit_breaker import DIFFERENT_JOBS
 from lalald.worker.service.service_health import CANCEL
@@ -59,16 +59,14 @@ async def _asked(job: Job, request: Request, worker: Worker) -> Job | None:
     now = worker.context.clock.now()
     if request is Request.CANCEL:
         return (
-            await _cancelled(job, worker)
-            if job.state in (State.WAITING, State.HELD)
-            else transitions.given_up(job, now)
+            await _cancelled(job, worker) if job.state in (State.WAITING, State.HELD) else transitions.abandon(job, now)
         )
     if request is Request.RETRY and job.state in (State.FAILED, State.CANCELLED):
         worker.guard.faults.forget(job.id)
         worker.context.inspections.pardon(source_path(job))
         with suppress(FolderUnavailableError):  # the note stays beside the file until that has left its place
             job = await worker.context.disks.run(source_folder(job), with_current_file, job)
-        return _priced(transitions.retried(_matched_now(job, worker), now))
+        return _priced(transitions.retry(_matched_now(job, worker), now))
     if request is Request.RELEASE:
         return _released(job, now, worker)
     return job
@@ -76,16 +74,16 @@ async def _asked(job: Job, request: Request, worker: Worker) -> Job | None:
 
 def _priced(job: Job) -> Job:
     """A retried job that was released for a price once: what the retry was told to cost is agreed to, too."""
-    printable = job.request_terms
-    return job if job.approved_minutes is None or printable is None else consent.approved(job, printable.minutes)
+    terms = job.request_terms
+    return job if job.approved_minutes is None or terms is None else consent.with_approval(job, terms.minutes)
 
 
 def _released(job: Job, now: float, worker: Worker) -> Job:
     """The job past its hold, if that still is the one which the person who released it was shown; else as it is."""
-    printable = job.request_terms
-    why = "it is not held any more" if job.state is not State.HELD else consent.objection(job, printable)
+    terms = job.request_terms
+    why = "it is not held any more" if job.state is not State.HELD else consent.objection(job, terms)
     if why is None:
-        return transitions.released(job, now, price=printable.minutes if printable else None)
+        return transitions.release(job, now, price=terms.minutes if terms else None)
     worker.context.log.warning("release.refused", job=job.id, path=job.path, hold=job.hold, reason=why)
     return job
 
@@ -112,7 +110,7 @@ async def _cancelled(job: Job, worker: Worker) -> Job | None:
     worker.context.budget.release_reservation(job.id)
     now = worker.context.clock.now()
     if any(task.error is None and task.stage is not Stage.DONE for task in tasks):
-        return transitions.after(job, Advance(replace(job, tasks=tasks)), now)
+        return transitions.apply_outcome(job, Advance(replace(job, tasks=tasks)), now)
     return replace(
         job,
         tasks=tasks,
@@ -162,7 +160,7 @@ async def _asked_to_cancel(task_ids: list[str], worker: Worker, *, is_halved: bo
     """A request for many that is refused as a whole, or where `is_halved` answered otherwise, is halved until the culprit
     stands alone; where it is refused it cannot be cancelled. Raises ServiceError, when the others were asked for."""
     try:
-        return await answered(worker.context.api.cancel(task_ids))
+        return await convert_faults(worker.context.api.cancel(task_ids))
     except RefusedError as error:
         if len(task_ids) == 1:
             return {task_ids[0]: str(error)}
@@ -211,7 +209,7 @@ async def _out_of_resources(
             if kind == "rescan":
                 look_at_folders()
         except Exception as error:
-            if not concerns_one(error):
+            if not is_about_one_job(error):
                 raise
             if is_exhaustion(error):
                 return True
@@ -268,7 +266,7 @@ async def _redo(number: int, argument: str, worker: Worker) -> None:
         log.warning("redo.refused", job=job.id, path=job.path, reason=f"the file cannot be read: {error}")
         return
     job = replace(job, size=facts.st_size, mtime_ns=int64(facts.st_mtime_ns), inode=int64(facts.st_ino))
-    job = _matched_now(transitions.carried_again(job), worker)
+    job = _matched_now(transitions.restart(job), worker)
     job_id = await context.store.run(partial(_redone, number, job, context.clock.now()))
     log.info("job.redone", job=job_id, path=job.path, earlier_job=job.id)
     worker.wake()
@@ -288,7 +286,7 @@ def _redone(number: int, job: Job, now: float, store: Store) -> int:
     before = store.job(job.id)
     if before is not None and before.state is State.FAILED:
         words = f"{before.error} It is processed again as job {job_id}."
-        store.save(before, replace(transitions.given_up(before, now), error=words, moved_to=None))
+        store.save(before, replace(transitions.abandon(before, now), error=words, moved_to=None))
     return job_id
 
 

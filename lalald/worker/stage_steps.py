@@ -61,5 +61,5 @@ class StageSteps:
     delete: StageFunction = delete
     archive: StageFunction = archive
     put_failure_away: Callable[[Job, StageContext], Awaitable[Job]] = archive_failed
-    release: ReleaseFunction = transitions.released
+    release: ReleaseFunction = transitions.release
     honour: Callable[[Job, Worker], Awaitable[Job | None]] = job_requests.honour

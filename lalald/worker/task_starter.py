@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lalald.errors import LicenseRefusedError, RefusedError, ServiceError, TransientError
 from lalald.jobs.halving import Halving
 from lalald.jobs.job import Advance, Held, Hold, Job, Outcome, RetryLater, Stage, State, Task
-from lalald.jobs.unexpected_errors import concerns_one, is_exhaustion
+from lalald.jobs.unexpected_errors import is_about_one_job, is_exhaustion
 from lalald.stages import split, start_answers, start_requests
 from lalald.stages.context import StageContext
 from lalald.store import Store
@@ -75,7 +75,7 @@ class Starts:
                 )
                 known |= {job.id: job for job in saved if job is not None}
         except Exception as error:
-            if not concerns_one(error):
+            if not is_about_one_job(error):
                 raise
             await self._ask_in_halves([job for job in ready if job.id in unanswered], mode, error)
 

@@ -17,7 +17,7 @@ from lalald.errors import DiskFullError, FileError, FolderUnavailableError, Lala
 from lalald.jobs import job as jobs
 from lalald.jobs import transitions
 from lalald.jobs.job import Discarded, Held, Job, Outcome, RetryLater, Stage, State
-from lalald.jobs.unexpected_errors import concerns_one, described, told_apart
+from lalald.jobs.unexpected_errors import convert_exhaustion, describe_exception, is_about_one_job
 from lalald.presets import MODES
 from lalald.stages import split, start_requests
 from lalald.stages.context import StageContext
@@ -312,7 +312,7 @@ class Worker:
         `began_as`: the job before this step, where some of what the step did is in the row already.
         """
         now = self.context.clock.now()
-        after = transitions.after(began_as or before, outcome, now, self._jitter())
+        after = transitions.apply_outcome(began_as or before, outcome, now, self._jitter())
         saved = await self.save(before, after, dropped=isinstance(outcome, Discarded))
         if saved is None:
             return None
@@ -333,7 +333,7 @@ class Worker:
         try:
             await self.steps.finish_delivery(job, self.context)
         except Exception as error:
-            if not concerns_one(error):
+            if not is_about_one_job(error):
                 raise
             self.context.log.error("staging.not_cleared", job=job.id, path=job.path, exc_info=error)
 
@@ -370,22 +370,22 @@ class Worker:
 
     async def _file_failure(self, job: Job) -> None:
         try:
-            filed = await told_apart(self.steps.put_failure_away(job, self.context))
+            filed = await convert_exhaustion(self.steps.put_failure_away(job, self.context))
             await self.save(job, replace(filed, archived=True))
             self.guard.faults.worked("failures", job.id)
         except FileError as error:
             passes = isinstance(error, (FolderUnavailableError, DiskFullError))
             await self._not_filed(job, error, again=passes)
         except Exception as error:
-            if not concerns_one(error):
+            if not is_about_one_job(error):
                 raise
             again = isinstance(self.guard.faults.failed("failures", job, error), RetryLater)
-            await self._not_filed(job, LalaldError(f"internal: {described(error)}"), again=again)
+            await self._not_filed(job, LalaldError(f"internal: {describe_exception(error)}"), again=again)
 
     async def _not_filed(self, job: Job, error: LalaldError, *, again: bool) -> None:
-        after = transitions.not_filed(job, error, self.context.clock.now(), self._jitter(), again=again)
+        after = transitions.record_archive_error(job, error, self.context.clock.now(), self._jitter(), again=again)
         if after.archive_error != job.archive_error:
-            self.context.log.warning("archive.failed", job=job.id, path=job.path, reason=jobs.told(error))
+            self.context.log.warning("archive.failed", job=job.id, path=job.path, reason=jobs.describe_error(error))
         await self.save(job, after)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lalald.daemon.housekeeping import TRIMMED_AT_ONCE
 from lalald.jobs.job import JobSettings, Stage, Task
-from lalald.store import Found, Store
+from lalald.store import NewFile, Store
 from lalald.store.due import Demand, ProbeWanted, Queue
 from tests.benchmarks.figure import Figure, show
 from tests.benchmarks.history import multiply
@@ -96,7 +96,7 @@ def _filled(home: Home, history: int, waiting: int, running: int) -> None:
 def _take_one(state: Path, number: int) -> None:
     store = Store.open(state)
     task = Task(1, None, "demuser", {"stem": "music"}, task_id=f"task {number}")
-    store.take([Found("/in", f"{number}.wav", 10**7, 1, 1, "r", _HANDLING, (task,))], _NOW)
+    store.take([NewFile("/in", f"{number}.wav", 10**7, 1, 1, "r", _HANDLING, (task,))], _NOW)
     store.close()
 
 

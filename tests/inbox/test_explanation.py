@@ -9,7 +9,7 @@ import pytest
 
 from lalald.config import Inbox, Rule, TaskSpec
 from lalald.inbox.explanation import explain, folder_refusal
-from lalald.store import Known
+from lalald.store import KnownFile
 
 VOICE = TaskSpec("voice_clean", {"stem": "voice"})
 
@@ -97,16 +97,16 @@ def test_without_recursion_subfolders_are_not_looked_at(inbox: Inbox) -> None:
 def test_a_known_file_is_not_taken_twice_and_what_was_left_alone_says_why(inbox: Inbox) -> None:
     put(inbox, "a.wav")
     facts = (inbox.path / "a.wav").stat()
-    job = explain(inbox, "a.wav", Known(facts.st_size, facts.st_mtime_ns, 7, None))
+    job = explain(inbox, "a.wav", KnownFile(facts.st_size, facts.st_mtime_ns, 7, None))
     assert (job.job_id, job.taken) == (7, True)
-    note = explain(inbox, "a.wav", Known(facts.st_size, facts.st_mtime_ns, None, "existing: skip: it lay there"))
+    note = explain(inbox, "a.wav", KnownFile(facts.st_size, facts.st_mtime_ns, None, "existing: skip: it lay there"))
     assert (note.taken, note.reason) == (False, "existing: skip: it lay there")
 
 
 def test_new_content_of_a_known_file_is_taken_unless_changed_says_skip(inbox: Inbox) -> None:
     put(inbox, "a.wav")
-    assert explain(inbox, "a.wav", Known(1, 1, 7, None)).taken
-    found = explain(replace(inbox, changed="skip"), "a.wav", Known(1, 1, 7, None))
+    assert explain(inbox, "a.wav", KnownFile(1, 1, 7, None)).taken
+    found = explain(replace(inbox, changed="skip"), "a.wav", KnownFile(1, 1, 7, None))
     assert (found.taken, found.job_id) == (False, 7)
     assert found.reason.startswith("changed: skip")
 

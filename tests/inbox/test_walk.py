@@ -14,7 +14,7 @@ import pytest
 
 from lalald.inbox.scanning import walk as scan
 from lalald.inbox.scanning.walk import Agreement, Walk, compare
-from lalald.store import Found, Store
+from lalald.store import NewFile, Store
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def remember(store: Store, inbox: Path) -> None:
     for path in differences(store, inbox)[0]:
         facts = os.lstat(os.path.join(inbox, path))
         found.append(
-            Found(
+            NewFile(
                 inbox=str(inbox), path=path, size=facts.st_size, mtime_ns=facts.st_mtime_ns, inode=facts.st_ino,
                 rule=None, settings=None, note="seen",
             )

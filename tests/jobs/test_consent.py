@@ -71,8 +71,8 @@ async def checked(job: Job, needed: float) -> set[str]:
 )
 def test_what_is_still_checked_after_each_release(hold: Hold, source: HoldSource | None, still: set[str]) -> None:
     job = job_with(task(), state=State.HELD, hold=hold, hold_source=source, duration=360.0)
-    assert run(checked(transitions.released(job, NOW, price=6.0), 6.0)) == still
-    probed = transitions.released(job, NOW, by_a_person=False)
+    assert run(checked(transitions.release(job, NOW, price=6.0), 6.0)) == still
+    probed = transitions.release(job, NOW, by_a_person=False)
     assert run(checked(probed, 6.0)) == {"per_file", "per_day", "left"}, "a probe agrees to nothing"
 
 
@@ -94,16 +94,16 @@ def test_a_price_holds_up_to_ten_per_cent_and_a_minute(shown: float, figure: flo
 def test_several_tasks_that_are_charged_one_after_the_other_stay_within_one_price() -> None:
     tasks = tuple(task(number=number) for number in range(1, 11))
     job = job_with(*tasks, state=State.HELD, hold=Hold.FIRST_SCAN, duration=600.0)
-    job = transitions.released(job, NOW, price=100.0)
+    job = transitions.release(job, NOW, price=100.0)
     for charged in range(10):
         assert consent.is_within_approval(replace(job, minutes=charged * 10.9), (10 - charged) * 10.9)
 
 
 def test_a_limit_that_was_waived_without_a_price_is_asked_about_once_the_price_is_known() -> None:
     job = job_with(task(), state=State.HELD, hold=Hold.MINUTES, hold_source=HoldSource.PER_FILE)
-    after = transitions.released(job, NOW, price=None)
-    assert consent.waives(after, HoldSource.PER_FILE)
-    assert not consent.waives(replace(after, duration=600.0), HoldSource.PER_FILE)
+    after = transitions.release(job, NOW, price=None)
+    assert consent.has_waived(after, HoldSource.PER_FILE)
+    assert not consent.has_waived(replace(after, duration=600.0), HoldSource.PER_FILE)
 
 
 def test_a_release_ends_no_other_wait() -> None:
@@ -118,7 +118,7 @@ def test_a_release_ends_no_other_wait() -> None:
         source_id="s",
         stage=Stage.SPLIT,
     )
-    after = transitions.released(job, NOW, price=1.0)
+    after = transitions.release(job, NOW, price=1.0)
     assert (after.tasks[0], after.tasks[1].hold) == (lost, None)
 
 

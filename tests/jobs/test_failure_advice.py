@@ -14,9 +14,9 @@ import pytest
 
 from lalald.jobs import failure_advice
 from lalald.jobs.failure_advice import ADVICE, Retry, kinds_of, what_to_do
-from lalald.jobs.failure_kinds import OF_CODE, FailureKind, of_refusal
+from lalald.jobs.failure_kinds import KIND_BY_CODE, FailureKind, kind_of_refusal
 from lalald.jobs.job import Failed, Job, Request, State, Task, TaskFailure
-from lalald.jobs.transitions import after, retried
+from lalald.jobs.transitions import apply_outcome, retry
 from lalald.stages.upload import MAX_UPLOAD_BYTES
 from lalald.store import Store
 from lalald.store.database import FILE_NAME
@@ -37,9 +37,9 @@ def test_each_kind_has_advice_and_each_failure_of_a_task_a_kind() -> None:
     assert ADVICE.keys() == set(FailureKind)
     for failure in TaskFailure:
         assert kinds_of(job(error="x", failure=failure)) != ()
-    for code, kind in OF_CODE.items():
+    for code, kind in KIND_BY_CODE.items():
         assert kinds_of(job(error="x", failure=TaskFailure.REFUSED, error_code=code)) == (kind,)
-    assert of_refusal("something_new") is of_refusal(None) is FailureKind.REFUSED
+    assert kind_of_refusal("something_new") is kind_of_refusal(None) is FailureKind.REFUSED
 
 
 @pytest.mark.parametrize("kind", FailureKind)
@@ -94,11 +94,11 @@ def test_a_job_of_an_earlier_version_gets_general_advice() -> None:
 
 
 def test_a_retry_forgets_why_it_failed() -> None:
-    failed = after(replace(job(), state=State.WAITING), Failed("no", kind=FailureKind.TOO_LARGE), 2.0)
+    failed = apply_outcome(replace(job(), state=State.WAITING), Failed("no", kind=FailureKind.TOO_LARGE), 2.0)
     assert failed.failure_kind is FailureKind.TOO_LARGE
-    assert retried(failed, 3.0).failure_kind is None
+    assert retry(failed, 3.0).failure_kind is None
     refused = job(error="x", failure=TaskFailure.FAILED, error_code="inference_error", task_id="t")
-    assert retried(refused, 3.0).tasks[0].error_code is None
+    assert retry(refused, 3.0).tasks[0].error_code is None
 
 
 FAULTS: Mapping[str, tuple[Any, FailureKind]] = {

@@ -30,7 +30,7 @@ from lalald.jobs.job import (
     Task,
     TaskFailure,
     Track,
-    told,
+    describe_error,
 )
 
 HANDLING = JobSettings(
@@ -75,7 +75,7 @@ def test_a_job_goes_from_upload_to_done_in_order() -> None:
         lambda job: replace(job, archived=True),
     )
     for step in steps:
-        job = transitions.after(job, Advance(step(job)), NOW)
+        job = transitions.apply_outcome(job, Advance(step(job)), NOW)
         seen.append(job.stage)
     assert seen == list(Stage)
     assert job.state is State.DONE
@@ -83,15 +83,15 @@ def test_a_job_goes_from_upload_to_done_in_order() -> None:
 
 def test_a_job_owes_the_earliest_stage_of_its_tasks() -> None:
     job = job_with(task(Stage.DOWNLOAD), task(Stage.CHECK, 2), source_id="s")
-    assert transitions.owed(job) is Stage.CHECK
+    assert transitions.next_stage(job) is Stage.CHECK
 
 
 def test_the_tracks_of_the_other_tasks_are_delivered_before_a_job_fails() -> None:
     job = job_with(task(Stage.DOWNLOAD), task(Stage.CHECK, 2, error="no voice"), stage=Stage.CHECK, source_id="s")
-    delivering = transitions.after(job, Advance(job), NOW)
+    delivering = transitions.apply_outcome(job, Advance(job), NOW)
     assert (delivering.stage, delivering.state) == (Stage.DOWNLOAD, State.WAITING)
     delivered = delivering.with_task(replace(delivering.tasks[0], stage=Stage.DONE))
-    failed = transitions.after(delivering, Advance(delivered), NOW)
+    failed = transitions.apply_outcome(delivering, Advance(delivered), NOW)
     assert failed.state is State.FAILED
     assert failed.error is not None
     assert "no voice" in failed.error
@@ -102,7 +102,7 @@ def test_a_retry_pays_for_the_failed_tasks_alone() -> None:
         task(Stage.DONE, task_id="t1"), task(Stage.CHECK, 2, task_id="t2", error="no voice", failure=TaskFailure.FAILED),
         stage=Stage.CHECK, state=State.FAILED, source_id="s", expires_at=NOW + 60,
     )  # fmt: skip
-    again = transitions.retried(job, NOW)
+    again = transitions.retry(job, NOW)
     assert again.tasks[0] == job.tasks[0]
     assert again.tasks[1] == task(Stage.SPLIT, 2)
     assert (again.stage, again.state, again.source_id) == (Stage.SPLIT, State.WAITING, "s")
@@ -115,13 +115,13 @@ def test_a_retry_after_the_source_expired_uploads_again() -> None:
         source_id="s",
         expires_at=NOW - 60,
     )
-    assert transitions.retried(job, NOW).stage is Stage.UPLOAD
+    assert transitions.retry(job, NOW).stage is Stage.UPLOAD
 
 
 def test_a_retry_keeps_the_key_of_a_request_that_was_never_answered() -> None:
     unanswered = task(idempotency_key="k", requested_at=NOW - 9)
     job = job_with(unanswered, state=State.FAILED, stage=Stage.SPLIT, source_id="s", expires_at=NOW - 60)
-    again = transitions.retried(job, NOW)
+    again = transitions.retry(job, NOW)
     assert again.tasks == (unanswered,)
     assert again.stage is Stage.SPLIT
 
@@ -134,23 +134,25 @@ def test_a_released_lost_task_is_started_with_a_new_key() -> None:
         source_id="s",
         stage=Stage.SPLIT,
     )
-    assert transitions.released(job, NOW).tasks == (task(),)
-    assert transitions.released(job, NOW, by_a_person=False).tasks == job.tasks
+    assert transitions.release(job, NOW).tasks == (task(),)
+    assert transitions.release(job, NOW, by_a_person=False).tasks == job.tasks
 
 
 def test_a_job_whose_stage_is_tried_in_vain_remembers_since_when() -> None:
-    once = transitions.after(job_with(task()), RetryLater("no answer"), NOW)
-    again = transitions.after(once, RetryLater("no answer"), NOW + 60)
+    once = transitions.apply_outcome(job_with(task()), RetryLater("no answer"), NOW)
+    again = transitions.apply_outcome(once, RetryLater("no answer"), NOW + 60)
     assert (again.attempts, again.held_at) == (2, NOW)
-    assert transitions.after(again, Held(Hold.DISK, "full"), NOW + 90).held_at == NOW + 90
-    assert transitions.after(again, Advance(again), NOW + 90).held_at is None
-    assert transitions.after(replace(again, attempts=0), RetryLater("no answer"), NOW + 120).held_at == NOW + 120
+    assert transitions.apply_outcome(again, Held(Hold.DISK, "full"), NOW + 90).held_at == NOW + 90
+    assert transitions.apply_outcome(again, Advance(again), NOW + 90).held_at is None
+    assert (
+        transitions.apply_outcome(replace(again, attempts=0), RetryLater("no answer"), NOW + 120).held_at == NOW + 120
+    )
 
 
 def test_a_hold_remembers_since_when() -> None:
-    held = transitions.after(job_with(task()), Held(Hold.DISK, "full"), NOW)
+    held = transitions.apply_outcome(job_with(task()), Held(Hold.DISK, "full"), NOW)
     assert (held.state, held.hold, held.held_at) == (State.HELD, Hold.DISK, NOW)
-    assert transitions.after(held, Held(Hold.DISK, "still full"), NOW + 60).held_at == NOW
+    assert transitions.apply_outcome(held, Held(Hold.DISK, "still full"), NOW + 60).held_at == NOW
 
 
 tasks = st.builds(
@@ -179,14 +181,14 @@ outcomes = st.one_of(
 
 @given(some_jobs, outcomes)
 def test_only_done_work_changes_the_stage(job: Job, outcome: Outcome) -> None:
-    after = transitions.after(job, outcome, NOW)
+    after = transitions.apply_outcome(job, outcome, NOW)
     assert after.stage is job.stage
     assert after.tasks == job.tasks
 
 
 @given(some_jobs)
 def test_no_job_is_done_while_a_task_owes_something(job: Job) -> None:
-    after = transitions.after(job, Advance(job), NOW)
+    after = transitions.apply_outcome(job, Advance(job), NOW)
     if after.state is State.DONE:
         assert all(task.stage is Stage.DONE and task.error is None for task in after.tasks)
         assert after.archived
@@ -194,7 +196,7 @@ def test_no_job_is_done_while_a_task_owes_something(job: Job) -> None:
 
 @given(some_jobs)
 def test_a_retry_never_forgets_a_paid_task_that_did_not_fail(job: Job) -> None:
-    again = transitions.retried(replace(job, state=State.FAILED), NOW)
+    again = transitions.retry(replace(job, state=State.FAILED), NOW)
     for before, after in zip(job.tasks, again.tasks, strict=True):
         if before.error is None:
             assert after.task_id == before.task_id
@@ -223,7 +225,7 @@ def test_the_legal_moves_lead_to_the_end_from_everywhere() -> None:
     ],
 )
 def test_an_error_and_what_to_do_about_it_make_sentences(message: str, hint: str, sentence: str) -> None:
-    assert told(LalaldError(message, hint=hint)) == sentence
+    assert describe_error(LalaldError(message, hint=hint)) == sentence
 
 
 class Carried(RuleBasedStateMachine):
@@ -245,7 +247,7 @@ class Carried(RuleBasedStateMachine):
     def dropped(self, tasks: int, source: bool) -> None:
         facts = {"source_id": "s", "expires_at": NOW + 86_400} if source else {}
         self.job = job_with(*(task(number=number) for number in range(1, tasks + 1)), **facts)
-        self.job = replace(self.job, stage=transitions.owed(self.job))
+        self.job = replace(self.job, stage=transitions.next_stage(self.job))
 
     def became(self, after: Job) -> None:
         before, self.job = self.job, after
@@ -262,13 +264,13 @@ class Carried(RuleBasedStateMachine):
     def comes_to_nothing(self, outcome: Outcome) -> None:
         dropped_paid = isinstance(outcome, Discarded) and self.job.paid
         if self.job.state is State.WAITING and not dropped_paid:
-            self.became(transitions.after(self.job, outcome, self.now))
+            self.became(transitions.apply_outcome(self.job, outcome, self.now))
 
     @precondition(lambda self: self.waits_at(Stage.UPLOAD))
     @rule()
     def is_uploaded(self) -> None:
         self.became(
-            transitions.after(
+            transitions.apply_outcome(
                 self.job, Advance(replace(self.job, source_id="s", expires_at=self.now + 86_400)), self.now
             )
         )
@@ -287,17 +289,17 @@ class Carried(RuleBasedStateMachine):
             one.idempotency_key in self.spent
         ):  # the service starts nothing twice with one key, and gives the id to nobody
             held = Held(Hold.LOST_TASK, "why", job=job, tasks=(one.number,))
-            return self.became(transitions.after(self.job, held, self.now))
+            return self.became(transitions.apply_outcome(self.job, held, self.now))
         if answer == "refused":
             refused = job.with_task(replace(one, requested_at=None, error="no"))
-            return self.became(transitions.after(self.job, Advance(refused), self.now))
+            return self.became(transitions.apply_outcome(self.job, Advance(refused), self.now))
         if answer != "unanswered":
             self.ledger[one.number] += 1
             self.spent.add(one.idempotency_key)
         if answer == "started":
             job = job.with_task(replace(one, stage=Stage.CHECK, task_id=f"t{self.ledger[one.number]}"))
-            return self.became(transitions.after(job, Advance(job), self.now))
-        return self.became(transitions.after(self.job, RetryLater("no answer", job=job), self.now))
+            return self.became(transitions.apply_outcome(job, Advance(job), self.now))
+        return self.became(transitions.apply_outcome(self.job, RetryLater("no answer", job=job), self.now))
 
     def new_key(self) -> str:
         self.keys += 1
@@ -312,7 +314,7 @@ class Carried(RuleBasedStateMachine):
             "error": replace(running[0], error="no voice"),
             "stuck": replace(running[0], hold=Hold.LOST_TASK, hold_reason="it stands still"),
         }
-        self.became(transitions.after(self.job, Advance(self.job.with_task(after[status])), self.now))
+        self.became(transitions.apply_outcome(self.job, Advance(self.job.with_task(after[status])), self.now))
 
     @precondition(lambda self: self.waits_at(Stage.DOWNLOAD))
     @rule(links=st.sampled_from(["alive", "alive", "dead", "dead for good"]))
@@ -326,30 +328,30 @@ class Carried(RuleBasedStateMachine):
         job = self.job
         for one in owed if links == "alive" else owed[:1]:
             job = job.with_task(replace(one, **changes[links]))
-        self.became(transitions.after(self.job, Advance(job), self.now))
+        self.became(transitions.apply_outcome(self.job, Advance(job), self.now))
 
     @precondition(lambda self: self.waits_at(Stage.DELETE))
     @rule()
     def is_deleted(self) -> None:
-        self.became(transitions.after(self.job, Advance(replace(self.job, stage=Stage.ARCHIVE)), self.now))
+        self.became(transitions.apply_outcome(self.job, Advance(replace(self.job, stage=Stage.ARCHIVE)), self.now))
 
     @precondition(lambda self: self.waits_at(Stage.ARCHIVE))
     @rule()
     def is_filed(self) -> None:
-        self.became(transitions.after(self.job, Advance(replace(self.job, archived=True)), self.now))
+        self.became(transitions.apply_outcome(self.job, Advance(replace(self.job, archived=True)), self.now))
 
     @precondition(lambda self: self.job.state in (State.FAILED, State.CANCELLED))
     @rule()
     def is_retried(self) -> None:
         self._allow(lambda one: one.error is not None and one.stage is Stage.CHECK)
         before = self.job
-        self.became(replace(transitions.retried(before, self.now), stage=before.stage))
-        self.job = transitions.retried(before, self.now)
+        self.became(replace(transitions.retry(before, self.now), stage=before.stage))
+        self.job = transitions.retry(before, self.now)
 
     @precondition(lambda self: self.job.state is State.HELD)
     @rule(by_a_person=st.booleans())
     def is_released(self, by_a_person: bool) -> None:
-        before, after = self.job, transitions.released(self.job, self.now, by_a_person=by_a_person)
+        before, after = self.job, transitions.release(self.job, self.now, by_a_person=by_a_person)
         if by_a_person and before.hold is Hold.LOST_TASK:
             self._allow(lambda one: one.requested_at is not None and one.task_id is None)
         self.became(replace(after, stage=before.stage))
@@ -431,39 +433,39 @@ def test_no_sequence_of_outcomes_runs_a_stage_again_and_again(steps: list[Any], 
         now = max(now + (2.0 if job.stage is Stage.CHECK else 0.01), job.due_at)
         if job.stage is not Stage.CHECK:
             runs.append(now)
-        job = transitions.after(job, outcome_after(job, kind, source_id, facts), now, jitter)
+        job = transitions.apply_outcome(job, outcome_after(job, kind, source_id, facts), now, jitter)
         if job.state is not State.WAITING:
-            job = replace(transitions.released(job, now, by_a_person=False), due_at=now + 20.0)
+            job = replace(transitions.release(job, now, by_a_person=False), due_at=now + 20.0)
     assert max((sum(at <= other < at + 60.0 for other in runs) for at in runs), default=0) <= 40
 
 
 def test_what_goes_back_again_and_again_pauses_ever_longer() -> None:
     job, now, pauses = job_with(task(), stage=Stage.SPLIT, source_id="s"), NOW, []
     for _ in range(12):
-        job = transitions.after(job, Advance(replace(job, source_id=None)), now)
+        job = transitions.apply_outcome(job, Advance(replace(job, source_id=None)), now)
         assert job.stage is Stage.UPLOAD
         pauses.append(job.due_at - now)
         now = job.due_at
-        job = transitions.after(job, Advance(replace(job, source_id="s")), now)
+        job = transitions.apply_outcome(job, Advance(replace(job, source_id="s")), now)
         assert (job.stage, job.due_at) == (Stage.SPLIT, 0.0)
     assert pauses[:4] == [1.0, 2.0, 4.0, 8.0]
     assert pauses[-1] == transitions.LONGEST_BACKOFF_SECONDS
     failed = replace(job, state=State.FAILED)
-    assert transitions.retried(failed, now).setbacks == 0, "a person asks for a fresh start"
+    assert transitions.retry(failed, now).setbacks == 0, "a person asks for a fresh start"
 
 
 def test_the_pause_of_links_that_are_asked_for_again_is_kept_until_the_download() -> None:
     tracks = (Track("stem", "music", "https://h/1"),)
     job = job_with(task(Stage.DOWNLOAD, task_id="t", tracks=tracks), stage=Stage.DOWNLOAD, source_id="s", setbacks=3)
-    job = transitions.after(job, Advance(job.with_task(replace(job.tasks[0], stage=Stage.CHECK))), NOW)
+    job = transitions.apply_outcome(job, Advance(job.with_task(replace(job.tasks[0], stage=Stage.CHECK))), NOW)
     assert (job.stage, job.due_at, job.setbacks) == (Stage.CHECK, NOW + 8.0, 4)
-    job = transitions.after(job, Advance(job.with_task(replace(job.tasks[0], stage=Stage.DOWNLOAD))), NOW + 2.0)
+    job = transitions.apply_outcome(job, Advance(job.with_task(replace(job.tasks[0], stage=Stage.DOWNLOAD))), NOW + 2.0)
     assert (job.stage, job.due_at) == (Stage.DOWNLOAD, NOW + 8.0)
 
 
 def test_progress_of_running_tasks_is_no_setback() -> None:
     job = job_with(task(Stage.CHECK, task_id="t", progress=3), stage=Stage.CHECK, source_id="s")
-    after = transitions.after(job, Advance(job.with_task(replace(job.tasks[0], progress=4))), NOW)
+    after = transitions.apply_outcome(job, Advance(job.with_task(replace(job.tasks[0], progress=4))), NOW)
     assert (after.setbacks, after.due_at) == (0, 0.0)
 
 
@@ -480,7 +482,7 @@ def test_a_running_task_hurries_and_delays_no_other_task_of_its_job(attempts: in
         error="503",
     )
     for progress in range(4, 40):
-        job = transitions.after(
+        job = transitions.apply_outcome(
             job, Advance(job.with_task(replace(running, progress=progress, progressed_at=NOW))), NOW
         )
     assert (job.setbacks, job.attempts, job.error, job.due_at) == (0, attempts, "503", NOW + 30.0 * attempts)
@@ -491,14 +493,14 @@ def test_a_job_waits_at_the_host_that_failed_it_and_else_at_its_first_tracks() -
     hosts = ("https://A.example:444/1", "https://b.example/2", "https://user:word@c.example/3", "no link", "https://[")
     tracks = tuple(Track("stem", str(number), url) for number, url in enumerate(hosts))
     job = job_with(task(Stage.CHECK, task_id="t"), stage=Stage.CHECK, source_id="s")
-    job = transitions.after(
+    job = transitions.apply_outcome(
         job, Advance(job.with_task(replace(job.tasks[0], stage=Stage.DOWNLOAD, tracks=tracks))), NOW
     )
     assert job.download_host == "a.example:444"
     error = TransientError("refused")
     error.host = "b.example"
-    job = transitions.after(job, RetryLater("refused", error=error), NOW)
+    job = transitions.apply_outcome(job, RetryLater("refused", error=error), NOW)
     assert job.download_host == "b.example"
     delivered = replace(job.tasks[0], tracks=tuple(replace(track, delivered=True, path="p") for track in tracks))
-    job = transitions.after(job, Advance(job.with_task(replace(delivered, stage=Stage.DONE))), NOW)
+    job = transitions.apply_outcome(job, Advance(job.with_task(replace(delivered, stage=Stage.DONE))), NOW)
     assert job.download_host == ""

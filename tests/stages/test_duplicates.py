@@ -7,7 +7,7 @@ from pathlib import Path
 from lalald.jobs.job import Hold, Request, Stage, State
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
-from lalald.store import Found
+from lalald.store import NewFile
 from tests.conftest import MakeHome
 from tests.support.running import tree, until, write_wav
 from tests.support.worker_driver import WorkerDriver, run, tasks_of
@@ -17,7 +17,7 @@ async def held_since_the_first_look(shop: WorkerDriver, name: str, pitch: float)
     path = shop.inbox / name
     write_wav(path, seconds=0.1, pitch=pitch)
     facts = path.stat()
-    found = Found(
+    found = NewFile(
         str(shop.inbox), name, facts.st_size, facts.st_mtime_ns, facts.st_ino, "rule", shop.handling_of(),
         tasks_of(*shop.asked), hold=Hold.FIRST_SCAN, hold_reason="it lay there",
     )  # fmt: skip

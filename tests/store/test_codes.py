@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lalald.store import Known, SkipReason, Store
+from lalald.store import KnownFile, SkipReason, Store
 from lalald.store.database import FILE_NAME
 from lalald.store.schema.migrations import MIGRATIONS, bring_to
 from tests.jobs.test_transitions import HANDLING
@@ -49,7 +49,7 @@ def test_the_reasons_of_earlier_versions_become_codes(migrated: Store) -> None:
 
 def test_every_column_of_a_known_file_is_read_alike(migrated: Store) -> None:
     with closing(migrated):
-        known = Known(5, 7, None, OLD_NOTES["existing.wav"], SkipReason.EXISTING, True)
+        known = KnownFile(5, 7, None, OLD_NOTES["existing.wav"], SkipReason.EXISTING, True)
         assert migrated.known_in("/in", "")["existing.wav"] == known
         assert migrated.known_at("/in", ["existing.wav"]) == {"existing.wav": known}
         assert dict(migrated.left_alone("/in", "", 10))["existing.wav"] == known

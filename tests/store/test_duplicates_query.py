@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lalald.jobs.job import Job, Stage, State, Task
-from lalald.store import Found, Store
+from lalald.store import NewFile, Store
 from tests.jobs.test_transitions import HANDLING
 
 
@@ -23,7 +23,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def taken(store: Store, count: int) -> list[Job]:
     """Jobs for files of one size, oldest first."""
     task = Task(1, None, "demuser", {"stem": "music"})
-    found = [Found("/in", f"{number}.wav", 10, number, number, "r", HANDLING, (task,)) for number in range(count)]
+    found = [NewFile("/in", f"{number}.wav", 10, number, number, "r", HANDLING, (task,)) for number in range(count)]
     return store.jobs_of(job_id for job_id in store.take(found, 1.0) if job_id is not None)
 
 

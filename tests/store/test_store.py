@@ -18,7 +18,7 @@ import pytest
 from lalald.errors import StoreError
 from lalald.jobs import transitions
 from lalald.jobs.job import Hold, Job, Request, Stage, State, Task, Track
-from lalald.store import Found, Store, StoreThread, database
+from lalald.store import NewFile, Store, StoreThread, database
 from lalald.store.database import FILE_NAME
 from lalald.store.due import Demand, ProbeWanted, Queue
 from lalald.store.schema.migrations import APPLICATION_ID, MIGRATIONS, VERSION, bring_to
@@ -36,9 +36,9 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def found(path: str = "a.wav", **facts: object) -> Found:
+def found(path: str = "a.wav", **facts: object) -> NewFile:
     tasks = (Task(1, None, "demuser", {"stem": "music"}), Task(2, "x", "multistem", {"stem_list": ["drum"]}))
-    made = Found("/in", path, 10, 1, 1, "r", HANDLING, tasks)
+    made = NewFile("/in", path, 10, 1, 1, "r", HANDLING, tasks)
     return replace(made, **facts)  # type: ignore[arg-type] # the facts are the fields' own
 
 
@@ -64,7 +64,7 @@ def test_a_job_comes_back_as_it_was_saved(store: Store) -> None:
 def test_what_was_charged_for_a_task_stays_charged_when_it_is_started_anew(store: Store) -> None:
     job = taken(store)
     job = store.save(job, job.with_task(replace(job.tasks[0], task_id="first", minutes=1.5, started_at=NOW)))
-    job = store.save(job, job.with_task(transitions.fresh(job.tasks[0])))
+    job = store.save(job, job.with_task(transitions.reset_task(job.tasks[0])))
     assert (job.minutes, job.minutes_before) == (1.5, 1.5)
     job = store.save(job, job.with_task(replace(job.tasks[0], task_id="second", minutes=1.25, started_at=NOW)))
     again = store.save(job, job.with_task(replace(job.tasks[0], task_id="first", minutes=1.5, started_at=NOW)))

@@ -15,7 +15,7 @@ import pytest
 from lalald.config import Minutes
 from lalald.jobs.job import Hold, HoldSource, Job, Request, Stage, State
 from lalald.sandbox.options import Options
-from lalald.store import Found, Store
+from lalald.store import NewFile, Store
 from tests.support.running import tree, write_wav
 from tests.support.worker_driver import PLENTY, WorkerDriver, run, tasks_of
 
@@ -359,7 +359,7 @@ async def known_songs(shop: WorkerDriver, count: int) -> None:
     contents = [write_wav(shop.inbox / name, seconds=0.1, pitch=100.0 + number) for number, name in enumerate(names)]
     with closing(Store.open(shop.state)) as store:
         for name, content in zip(names, contents, strict=True):
-            found = Found(str(shop.inbox), name, len(content), 1, 1, "rule", shop.handling_of(), tasks_of(VOCALS))
+            found = NewFile(str(shop.inbox), name, len(content), 1, 1, "rule", shop.handling_of(), tasks_of(VOCALS))
             (job_id,) = store.take([found], 1.0)
             job = store.job(job_id or 0)
             assert job is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lalald.jobs.job import Hold, State, Task
-from lalald.store import Found
+from lalald.store import NewFile
 from tests.support.running import write_wav
 from tests.support.worker_driver import WorkerDriver, run
 
@@ -30,7 +30,7 @@ async def drop_many(shop: WorkerDriver, count: int) -> None:
         facts = path.stat()
         identity = (facts.st_size, facts.st_mtime_ns, facts.st_ino)
         settings = shop.handling_of(duplicates="process")
-        found.append(Found(str(shop.inbox), path.name, *identity, "rule", settings, VOCALS))
+        found.append(NewFile(str(shop.inbox), path.name, *identity, "rule", settings, VOCALS))
     await shop.store.run(lambda store: store.take(found, shop.clock.now()))
     shop.worker.wake()
 

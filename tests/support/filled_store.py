@@ -20,7 +20,7 @@ from lalald.__main__ import main
 from lalald.control.socket_server import Server
 from lalald.jobs.job import Hold, HoldSource, Job, JobSettings, Stage, State, Task, Track
 from lalald.jobs.transfer_progress import TransferProgress
-from lalald.store import Found, Store
+from lalald.store import NewFile, Store
 
 NOW = 1_800_000_000.0  # 2027-01-15 08:00:00 UTC
 HOUR = 3600.0
@@ -142,7 +142,7 @@ class FilledStore:
         """A new job for a file of 3 minutes that need not be there."""
         rule = "podcasts" if path.startswith("podcasts/") else "remix"
         tasks = VOICE if rule == "podcasts" else REMIX
-        found = Found(str(self.inbox), path, 5_000_000, 1, 1, rule, self.settings(), tasks, duration=180.0)
+        found = NewFile(str(self.inbox), path, 5_000_000, 1, 1, rule, self.settings(), tasks, duration=180.0)
         (job_id,) = store.take([replace(found, **facts)], at)
         assert job_id is not None
         job = store.job(job_id)

@@ -25,14 +25,14 @@ from lalald.errors import StoreError
 from lalald.filesystem.file_numbers import int64
 from lalald.filesystem.known_folders import KnownFolders
 from lalald.filesystem.mount_pools import MountPools
-from lalald.jobs.consent import price_of, seen, to_pay
+from lalald.jobs.consent import price_of, tasks_to_pay, terms_of
 from lalald.jobs.job import Job, JobSettings, Request, State, Task
 from lalald.outbox.reservations import Reservations
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
 from lalald.stages.context import StageContext
 from lalald.stages.precharge.budget import Budget
-from lalald.store import Found, Store, StoreThread
+from lalald.store import NewFile, Store, StoreThread
 from lalald.store.request_writer import Requests
 from lalald.worker.job_requests import honour_daemon
 from lalald.worker.stage_steps import StageSteps
@@ -269,7 +269,7 @@ class WorkerDriver:
         for name in names:
             facts = (folder / name).stat()
             found.append(
-                Found(
+                NewFile(
                     str(folder), name, facts.st_size, int64(facts.st_mtime_ns), int64(facts.st_ino), "rule",
                     self.handling_of(**changes), tasks or tasks_of(*self.asked),
                 )
@@ -288,7 +288,7 @@ class WorkerDriver:
                     requests.leave(request, job_ids)
                     return
                 found = [report.job for job_id in job_ids if (report := requests.job(job_id))]
-                printable = {job.id: seen(job, price_of(to_pay(job), job.duration)) for job in found}
+                printable = {job.id: terms_of(job, price_of(tasks_to_pay(job), job.duration)) for job in found}
                 requests.leave_for(request, printable)
 
         await asyncio.to_thread(leave)
@@ -299,7 +299,7 @@ class WorkerDriver:
 
         def leave() -> None:
             with Requests.open(self.state) as requests:
-                requests.leave_for(Request.RELEASE, {job.id: seen(job, minutes)})
+                requests.leave_for(Request.RELEASE, {job.id: terms_of(job, minutes)})
 
         await asyncio.to_thread(leave)
         self.worker.wake()
@@ -381,7 +381,7 @@ class WorkerDriver:
         folder = self.outbox / ".lalald-staging"
         return tree(folder) if folder.exists() else []
 
-    def seen(self) -> list[str]:
+    def terms_of(self) -> list[str]:
         """What the outbox shows."""
         return tree(self.outbox)
 

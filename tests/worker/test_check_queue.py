@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lalald.jobs.job import Stage, Task
-from lalald.store import Found, Store
+from lalald.store import NewFile, Store
 from lalald.worker.check_queue import MOST_IN_A_CHECK, CheckQueue
 from tests.jobs.test_transitions import HANDLING, NOW
 from tests.worker.test_rate_limiter import SteppedClock
@@ -28,7 +28,7 @@ def running(store: Store, count: int, first: int = 0) -> None:
     """Tasks t0, t1 … are under way."""
     numbers = range(first, first + count)
     plain = (Task(1, None, "demuser", {}),)
-    taken = store.take([Found("/in", f"{n}.wav", 10, n, n, "rule", HANDLING, plain) for n in numbers], NOW)
+    taken = store.take([NewFile("/in", f"{n}.wav", 10, n, n, "rule", HANDLING, plain) for n in numbers], NOW)
     for number, job_id in zip(numbers, taken, strict=True):
         job = store.job(job_id or 0)
         assert job is not None

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from lalald.jobs.job import Hold, Job, Request, Stage, State
-from lalald.jobs.unexpected_errors import described, is_exhaustion, signature
+from lalald.jobs.unexpected_errors import describe_exception, is_exhaustion, signature
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
 from lalald.worker.faults.internal_faults import MOST_TRIES, PROBE_SECONDS, SAME_IN_A_ROW
@@ -384,7 +384,7 @@ def test_what_ran_out_is_told_from_what_is_wrong_with_one_file() -> None:
 
 @pytest.mark.parametrize("words", ["\ud800", "a\nb\x00c", "x" * 5000, ""])
 def test_any_exception_has_words_that_fit_into_a_row(words: str) -> None:
-    said = described(OddError(words))
+    said = describe_exception(OddError(words))
     assert said.encode()
     assert len(said) < 600
     assert "\n" not in said

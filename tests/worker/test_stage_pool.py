@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lalald.jobs.halving import Halving
 from lalald.jobs.job import Job, Stage, Task
-from lalald.store import Found, Store, StoreThread
+from lalald.store import NewFile, Store, StoreThread
 from lalald.store.due import Demand, Due, Queue
 from lalald.worker.service.circuit_breaker import CircuitBreakers
 from lalald.worker.stage_pool import StagePool
@@ -40,7 +40,7 @@ class Yard:
     async def begin(self) -> None:
         await self.store.start()
         found = [
-            Found("/in", f"{number}.wav", 10, number, number, "rule", HANDLING, (Task(1, None, "demuser", {}),))
+            NewFile("/in", f"{number}.wav", 10, number, number, "rule", HANDLING, (Task(1, None, "demuser", {}),))
             for number in range(1, len(self.attempts) + 1)
         ]
 

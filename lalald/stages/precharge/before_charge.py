@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lalald.errors import DiskFullError, FolderUnavailableError
-from lalald.jobs.job import Held, Hold, Job, told
+from lalald.jobs.job import Held, Hold, Job, describe_error
 from lalald.stages.context import StageContext
 from lalald.stages.precharge.disk_space import room_for_results
 from lalald.stages.precharge.preflight import hold_for
@@ -17,7 +17,7 @@ async def held_before_the_charge(job: Job, numbers: tuple[int, ...], context: St
         await context.preflight.check(job)
     except (FolderUnavailableError, DiskFullError) as error:
         context.preflight.invalidate(job)
-        reason = f"{told(error)} Nothing was charged{' for the tasks that wait' if job.paid else ''}."
+        reason = f"{describe_error(error)} Nothing was charged{' for the tasks that wait' if job.paid else ''}."
         return Held(hold_for(error), reason, tasks=numbers if job.paid else ())
     return None
 

@@ -102,7 +102,7 @@ class Budget:
         if not exceeds(left, 0.0):
             return Refusal(HoldSource.LEFT, f"is not uploaded while {self._free(left, promised)}")
         per_day = self.limits.per_day
-        if per_day is None or consent.waives(job, HoldSource.PER_DAY):
+        if per_day is None or consent.has_waived(job, HoldSource.PER_DAY):
             return None
         spent = await self._spent_since(midnight(self._clock.now())) + promised
         return (
@@ -139,7 +139,7 @@ class Budget:
         if not consent.is_within_approval(job, needed):
             return _dearer(job, needed)
         per_file = self.limits.per_file
-        if per_file is not None and exceeds(needed, per_file) and not consent.waives(job, HoldSource.PER_FILE):
+        if per_file is not None and exceeds(needed, per_file) and not consent.has_waived(job, HoldSource.PER_FILE):
             words = f"{needs}, minutes.per_file allows {per_file:g}"
             return Refusal(HoldSource.PER_FILE, words)
         promised = sum(minutes for job_id, minutes in self._promised.items() if job_id != job.id)
@@ -150,7 +150,7 @@ class Budget:
 
     async def _refusal_today(self, job: Job, needed: float, promised: float, needs: str) -> Refusal | None:
         per_day = self.limits.per_day
-        if per_day is None or consent.waives(job, HoldSource.PER_DAY):
+        if per_day is None or consent.has_waived(job, HoldSource.PER_DAY):
             return None
         spent = await self._spent_since(midnight(self._clock.now())) + promised
         if not exceeds(spent + needed, per_day):

@@ -8,7 +8,7 @@ from collections import Counter
 from lalald.archive.source_paths import filing_folder, filing_place
 from lalald.filesystem.files import RESERVED_FREE_BYTES, check_folder, free_bytes
 from lalald.jobs.job import Job, Stage, Track
-from lalald.jobs.wanted_tracks import owed
+from lalald.jobs.wanted_tracks import undelivered_tracks
 from lalald.outbox import max_track_bytes
 from lalald.presets import expected_labels
 
@@ -20,10 +20,10 @@ def room_needed(job: Job) -> tuple[str, dict[str, int]]:
     outbox = job.settings.outbox
     if job.stage is not Stage.DOWNLOAD:
         return outbox, {outbox: room_for_results(job)}
-    if not all(track.path for _, _, track in owed(job)):
+    if not all(track.path for _, _, track in undelivered_tracks(job)):
         return outbox, {outbox: room_for_tracks(job)}
     places: Counter[str] = Counter()
-    for _, _, track in owed(job):
+    for _, _, track in undelivered_tracks(job):
         places[os.path.dirname(os.path.join(outbox, track.path or ""))] += track.size or 1
     return outbox, dict(places)
 
@@ -36,7 +36,7 @@ def room_for_results(job: Job) -> int:
 
 def room_for_tracks(job: Job) -> int:
     """Bytes of the tracks that it still owes, as declared, else as large as the source; and what is left to others."""
-    return sum(likely_size(job, track) for _, _, track in owed(job)) + RESERVED_FREE_BYTES
+    return sum(likely_size(job, track) for _, _, track in undelivered_tracks(job)) + RESERVED_FREE_BYTES
 
 
 def likely_size(job: Job, track: Track) -> int:

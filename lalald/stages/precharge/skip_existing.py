@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from lalald import outbox
 from lalald.errors import FileError
-from lalald.jobs.job import Advance, Job, Stage, Task, Track, warned
-from lalald.jobs.wanted_tracks import wanted
+from lalald.jobs.job import Advance, Job, Stage, Task, Track, with_warning
+from lalald.jobs.wanted_tracks import mark_wanted
 from lalald.presets import expected_labels
 from lalald.stages.context import StageContext
 
@@ -28,7 +28,7 @@ async def skip(job: Job, context: StageContext) -> Advance | None:
     except FileError:
         return None  # before anything is charged the outbox is asked for again
     return (
-        Advance(warned(replace(job, tasks=tuple(map(_left_out, expected.tasks))), _SKIPPED))
+        Advance(with_warning(replace(job, tasks=tuple(map(_left_out, expected.tasks))), _SKIPPED))
         if all_names_exist
         else None
     )
@@ -36,7 +36,7 @@ async def skip(job: Job, context: StageContext) -> Advance | None:
 
 def _expected(task: Task, job: Job) -> Task:
     tracks = [Track(kind, label, url="") for kind, label in expected_labels(task.mode, task.presets)]
-    return replace(task, tracks=wanted(tracks, job.settings.tracks))
+    return replace(task, tracks=mark_wanted(tracks, job.settings.tracks))
 
 
 def _left_out(task: Task) -> Task:

@@ -16,8 +16,8 @@ from lalald.errors import (
     StagingLostError,
     TransientError,
 )
-from lalald.jobs.failure_kinds import FailureKind, error_code, of_refusal
-from lalald.jobs.job import Advance, Failed, Held, Hold, Job, Outcome, RetryLater, Stage, told
+from lalald.jobs.failure_kinds import FailureKind, error_code, kind_of_refusal
+from lalald.jobs.job import Advance, Failed, Held, Hold, Job, Outcome, RetryLater, Stage, describe_error
 from lalald.jobs.prices import cost_text
 from lalald.stages.context import StageContext
 from lalald.stages.delete import left_to_expire
@@ -44,17 +44,17 @@ async def outcome_of(job: Job, running: Awaitable[Outcome], context: StageContex
     except TransientError as error:
         return RetryLater(str(error), error=error)
     except RefusedError as error:
-        kind = of_refusal(error_code(error.code, error.status))
+        kind = kind_of_refusal(error_code(error.code, error.status))
         return Failed(f"the service refused it: {error}.{_money(job)}", kind=kind)
 
 
 def _in_the_way(job: Job, error: FileError) -> Outcome:
     """A folder's trouble holds the job at once; other trouble with a file only if a second try does not help."""
     if isinstance(error, (DiskFullError, FolderUnavailableError)):
-        return Held(hold_for(error), told(error))
+        return Held(hold_for(error), describe_error(error))
     if job.attempts == 0 or isinstance(error, StagingLostError):
-        return RetryLater(told(error))
-    return Held(Hold.DISK, told(error))
+        return RetryLater(describe_error(error))
+    return Held(Hold.DISK, describe_error(error))
 
 
 async def _license(job: Job, error: LicenseRefusedError, holds: Holds) -> Outcome:

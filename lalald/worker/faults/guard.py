@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from lalald.jobs.job import Failed, Job, Outcome, RetryLater
-from lalald.jobs.unexpected_errors import concerns_one, described, told_apart
+from lalald.jobs.unexpected_errors import convert_exhaustion, describe_exception, is_about_one_job
 from lalald.stages.context import StageContext
 from lalald.store import Store
 from lalald.worker.faults.error_outcomes import outcome_of
@@ -32,9 +32,9 @@ class Guard:
     async def outcome(self, step: str, job: Job, running: Awaitable[Outcome], holds: Holds) -> Outcome:
         """What a stage returned, or what its error means for this job, foreseen or not."""
         try:
-            return await outcome_of(job, told_apart(running), self._context, holds)
+            return await outcome_of(job, convert_exhaustion(running), self._context, holds)
         except Exception as error:
-            if not concerns_one(error):
+            if not is_about_one_job(error):
                 raise
             return self.faults.failed(step, job, error)
 
@@ -48,9 +48,9 @@ class Guard:
     ) -> Answer | None:
         """What the work gives; None where an exception sets the job aside. Without `told` its row says nothing of it."""
         try:
-            return await told_apart(work())
+            return await convert_exhaustion(work())
         except Exception as error:
-            if not concerns_one(error):
+            if not is_about_one_job(error):
                 raise
             outcome = self.faults.failed(step, job, error, may_fail=may_fail)
         if told:
@@ -86,10 +86,10 @@ class Guard:
         try:
             written = await self._context.store.run(write)
         except Exception as fault:
-            if not concerns_one(fault):
+            if not is_about_one_job(fault):
                 raise
             self._context.log.error(
-                "job.not_set_aside", job=job.id, path=job.path, reason=described(fault), exc_info=fault
+                "job.not_set_aside", job=job.id, path=job.path, reason=describe_exception(fault), exc_info=fault
             )
             return
         self._context.changed.set()

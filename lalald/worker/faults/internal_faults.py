@@ -14,7 +14,7 @@ from typing import Any
 from lalald.clock import Clock
 from lalald.jobs.job import Failed, Job, RetryLater
 from lalald.jobs.transitions import backoff_seconds
-from lalald.jobs.unexpected_errors import described, is_exhaustion, signature
+from lalald.jobs.unexpected_errors import describe_exception, is_exhaustion, signature
 from lalald.store.due import Demand
 
 MOST_TRIES = 6  # of a job that nothing was paid for
@@ -69,7 +69,7 @@ class InternalFaults:
         self._note_streak(step, job, error)
         pause = (backoff_seconds(2 * trouble.tries, 1.0) + backoff_seconds(2 * trouble.tries, self._jitter())) / 2
         trouble.until = self._clock.monotonic() + pause
-        words = f"internal: {described(error)}."
+        words = f"internal: {describe_exception(error)}."
         if step in self.stops or not may_fail or trouble.tries < MOST_TRIES or self._is_kept(job):
             return RetryLater(f"{words} It is tried again.", due_at=self._clock.now() + pause)
         self.forget(job.id)
@@ -84,8 +84,15 @@ class InternalFaults:
             self._ran_out_times += 1
             self._ran_out_until = now + pause
             say = self._log.warning if self._ran_out_times == 1 else self._log.debug
-            say("resources.ran_out", step=step, job=job.id, path=job.path, reason=described(error), seconds=pause)
-        words = f"out of memory, descriptors or threads: {described(error)}. It is tried again."
+            say(
+                "resources.ran_out",
+                step=step,
+                job=job.id,
+                path=job.path,
+                reason=describe_exception(error),
+                seconds=pause,
+            )
+        words = f"out of memory, descriptors or threads: {describe_exception(error)}. It is tried again."
         return RetryLater(words, due_at=self._clock.now() + pause, is_counted=False)
 
     def _say(self, step: str, job: Job, error: Exception, trouble: _Trouble) -> None:
@@ -111,9 +118,9 @@ class InternalFaults:
         if len(jobs) < SAME_IN_A_ROW or step in self.stops:
             return
         now = self._clock.monotonic()
-        self.stops[step] = Stop(described(error), self._clock.now(), now + PROBE_SECONDS)
+        self.stops[step] = Stop(describe_exception(error), self._clock.now(), now + PROBE_SECONDS)
         hint = f"One job tries it every {PROBE_SECONDS / 60:.0f} minutes; no job fails because of it. Report it with the traceback above."
-        self._log.error("step.stopped", step=step, jobs=len(jobs), reason=described(error), hint=hint)
+        self._log.error("step.stopped", step=step, jobs=len(jobs), reason=describe_exception(error), hint=hint)
         self._changed()
 
     def worked(self, step: str, job_id: int) -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 from lalald.archive.source_paths import source_folder, source_path
 from lalald.errors import FileError
 from lalald.filesystem.names import printable
-from lalald.jobs.job import Hold, Job, Stage, told
-from lalald.jobs.unexpected_errors import concerns_one, described
+from lalald.jobs.job import Hold, Job, Stage, describe_error
+from lalald.jobs.unexpected_errors import describe_exception, is_about_one_job
 from lalald.stages.context import StageContext
 from lalald.stages.precharge.disk_space import room_at, room_needed
 from lalald.stages.precharge.preflight import Need, PlacementTrial, SourceTrial, hold_for
@@ -33,9 +33,9 @@ async def _in_the_way(need: Need) -> FileError | None:
     except FileError as error:
         return error
     except Exception as error:
-        if not concerns_one(error):
+        if not is_about_one_job(error):
             raise
-        return FileError(f"it cannot be examined: internal: {described(error)}.")
+        return FileError(f"it cannot be examined: internal: {describe_exception(error)}.")
     return None
 
 
@@ -140,7 +140,7 @@ class FolderProbe:
     async def _hold_on(self, job: Job, error: FileError) -> None:
         """What it was held for is over, and it waits for something else now."""
         hold, now = hold_for(error), self._context.clock.now()
-        waits = replace(job, hold=hold, hold_reason=told(error), updated_at=now)
+        waits = replace(job, hold=hold, hold_reason=describe_error(error), updated_at=now)
         if not self._worker.carries(job.id) and await self._worker.save(job, waits) is not None:
             self._context.log.warning("job.held", job=job.id, path=job.path, hold=str(hold), reason=waits.hold_reason)
 
