@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from lalald.control.socket_server import report
+from lalald.control.socket_client import report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

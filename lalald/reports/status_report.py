@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lalald.control import socket_server
+from lalald.control import socket_client
 from lalald.jobs.job import Hold
 from lalald.reports import folder_rows, needs_attention
 from lalald.reports.minutes_account import Minutes, minutes_account
@@ -82,14 +82,14 @@ def gather(
     configured: Folders | None,
     mistake: str | None,
     now: float,
-    said: socket_server.Report | None = None,
+    said: socket_client.Report | None = None,
 ) -> Overview:
     """Asks the store and the daemon. `configured`: the folders of the configuration, None where it cannot be read.
     `said`: what the daemon has said just now; else it is asked.
 
     Raises StoreError where the state folder cannot be read.
     """
-    said = said or socket_server.report(state_dir, _PING_SECONDS)
+    said = said or socket_client.report(state_dir, _PING_SECONDS)
     told = [Attention(*item) for item in said.items]
     with Reports.open(state_dir) as reports:
         seen = reports.folders()

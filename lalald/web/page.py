@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lalald.config import Config, Inbox
-from lalald.control import socket_server
+from lalald.control import socket_client
 from lalald.control.page_settings import PageSettings
 from lalald.filesystem.mount_pools import MountPools
 from lalald.reports import status_json
@@ -37,13 +37,13 @@ class Page:
         """The configured inbox of this path."""
         return next((inbox for inbox in self.config.inboxes if str(inbox.path) == path), None)
 
-    def status(self, _reports: Reports, said: socket_server.Report | None = None) -> dict[str, Any]:
+    def status(self, _reports: Reports, said: socket_client.Report | None = None) -> dict[str, Any]:
         """As `lalald status --json`; on a thread of the store. `said`: by the daemon just now; else it is asked."""
         return status_json.facts(gather(self.config.state_dir, folders(self.config), None, self.now(), said))
 
     def wake_daemon(self) -> bool:
         """Whether the daemon is there to see what was left for it; on a thread."""
-        return socket_server.wake(self.config.state_dir)
+        return socket_client.wake(self.config.state_dir)
 
 
 def folders(config: Config) -> Folders:

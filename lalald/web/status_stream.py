@@ -19,7 +19,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from lalald.control.socket_server import Report, report
+from lalald.control.socket_client import Report, report
 from lalald.errors import StoreError
 from lalald.reports.json_text import as_json, rounded
 from lalald.store.page.asked_actions import acted_since

@@ -844,7 +844,8 @@ def test_health_loads_next_to_nothing(filled_store: FilledStore) -> None:
                 "lalald.commands",
                 "lalald.commands.health",
                 "lalald.control",
-                "lalald.control.socket_server",
+                "lalald.control.socket_address",
+                "lalald.control.socket_client",
                 "lalald.daemon",
                 "lalald.daemon.process",
             }

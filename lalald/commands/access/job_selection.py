@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lalald.commands.output.tables import say
-from lalald.control.socket_server import wake
+from lalald.control.socket_client import wake
 from lalald.errors import ConfigError, UsageError
 from lalald.jobs.job import Job, Request, State
 from lalald.reports.formatting import count, price, printable
