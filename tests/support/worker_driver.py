@@ -381,7 +381,7 @@ class WorkerDriver:
         folder = self.outbox / ".lalald-staging"
         return tree(folder) if folder.exists() else []
 
-    def terms_of(self) -> list[str]:
+    def seen(self) -> list[str]:
         """What the outbox shows."""
         return tree(self.outbox)
 
