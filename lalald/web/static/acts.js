@@ -5,10 +5,16 @@ import { openDialog } from "./dialogs.js";
 import { h } from "./dom.js";
 import { count, minutes, price } from "./format.js";
 import { say, sayError } from "./messages.js";
-import { fileName, prose } from "./parts.js";
+import { fileName, sentence } from "./parts.js";
 import { VERBS } from "./words.js";
 
 const SHOWN = 8;
+
+/** @type {Record<string, (jobs: string) => string>} */
+const ASKED = { retry: (jobs) => `Retry ${jobs}`, redo: (jobs) => `Process ${jobs} again`, release: (jobs) => `Release ${jobs}` };
+
+/** @type {Record<string, (jobs: string) => string>} */
+const ACCEPTED = { retry: (jobs) => `Retrying ${jobs}.`, redo: (jobs) => `Processing ${jobs} again.`, release: (jobs) => `Releasing ${jobs}.`, cancel: (jobs) => `Cancelling ${jobs}.` };
 
 /**
  * Asks what it costs, asks the person, and leaves the request. True if anything was accepted.
@@ -51,9 +57,9 @@ async function propose(verb, jobs, refused, changed = "") {
   const known = jobs.reduce((sum, job) => sum + (job.minutes ?? 0), 0);
   const unknown = jobs.filter((job) => job.minutes === null).length;
   const charge = known || unknown ? `Up to ${price(known, unknown)} will be charged.` : "Nothing more will be charged.";
-  const label = jobs.length === 1 ? VERBS[verb] : `${VERBS[verb]}: ${count(jobs.length, "job")}`;
+  const label = jobs.length === 1 ? VERBS[verb] : ASKED[verb](count(jobs.length, "job"));
   const choice = await openDialog({
-    title: jobs.length === 1 ? `${VERBS[verb]}: 1 job` : label,
+    title: ASKED[verb](count(jobs.length, "job")),
     body: [
       changed && h("p", { class: "notice" }, changed),
       h("ul", { class: "quotes" }, jobs.slice(0, SHOWN).map(quoteRow)),
@@ -68,8 +74,8 @@ async function propose(verb, jobs, refused, changed = "") {
 
 /** @param {Quote} job */
 function quoteRow(job) {
-  const stays = job.stays_held && h("span", { class: "hint" }, " ", prose(job.stays_held));
-  return h("li", null, h("span", null, fileName(job.path), h("span", { class: "hint" }, " ", prose(job.what)), stays), h("span", { class: "figure" }, job.minutes === 0 ? "paid" : minutes(job.minutes)));
+  const stays = job.stays_held && h("span", { class: "hint" }, sentence(job.stays_held));
+  return h("li", null, h("span", null, fileName(job.path), h("span", { class: "hint" }, sentence(job.what)), stays), h("span", { class: "figure" }, job.minutes === 0 ? "paid" : minutes(job.minutes)));
 }
 
 /** A lost answer is asked for again with the same key, so it acts once. @param {Verb} verb @param {Quote[]} jobs */
@@ -90,7 +96,7 @@ async function send(verb, jobs) {
 function report(verb, results, isRunning) {
   const accepted = results.filter((result) => result.accepted);
   const refused = results.filter((result) => !result.accepted);
-  if (accepted.length) say(`${VERBS[verb]}: ${count(accepted.length, "job")}.`, isRunning ? null : "lalald is not running; it acts when it starts.");
+  if (accepted.length) say(ACCEPTED[verb](count(accepted.length, "job")), isRunning ? null : "lalald is not running; it acts when it starts.");
   const again = refused.flatMap((result) => result.quote ?? []);
   if (again.length && verb !== "cancel") return propose(verb, again, [], refused[0].message);
   if (refused.length) sayError(new ApiError(refused[0].message, { hint: refused.length > 1 ? `So it is with ${count(refused.length - 1, "other job")}.` : null }));

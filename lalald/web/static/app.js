@@ -4,42 +4,49 @@ import { get, loginNeeded } from "./api.js";
 import { h, show } from "./dom.js";
 import { Live } from "./live.js";
 import { login } from "./login.js";
+import { failure } from "./parts.js";
 import { buildShell } from "./shell.js";
-import { addFiles } from "./views/add.js";
-import { history } from "./views/history.js";
-import { inboxes } from "./views/inboxes.js";
-import { job } from "./views/job.js";
-import { log } from "./views/log.js";
-import { now } from "./views/now.js";
+import { tellVerdicts } from "./acts.js";
 
 /**
  * What a view gets: the state of lalald, where it is shown, the rest of the address, and a signal that ends with it.
  * @typedef {{live: Live, root: HTMLElement, parts: string[], query: URLSearchParams, signal: AbortSignal, session: Session, setTitle: (title: string) => void}} Context
  */
 
-/** @type {Record<string, (context: Context) => void>} */
-const VIEWS = { now, history, jobs: job, add: addFiles, inboxes, log };
+/** Read when they are first shown. @type {Record<string, () => Promise<(context: Context) => void>>} */
+const VIEWS = {
+  now: async () => (await import("./views/now.js")).now,
+  add: async () => (await import("./views/add.js")).addFiles,
+  history: async () => (await import("./views/history.js")).history,
+  jobs: async () => (await import("./views/job.js")).job,
+  inboxes: async () => (await import("./views/inboxes.js")).inboxes,
+  log: async () => (await import("./views/log.js")).log,
+};
 
 const live = new Live();
 const shell = buildShell(live);
+tellVerdicts(live);
 /** @type {Session | null} */
 let session = null;
 let view = new AbortController();
 
-function openView() {
+async function openView() {
   if (!session) return;
   view.abort();
   view = new AbortController();
+  const { signal } = view;
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
   const [name, ...parts] = path.split("/");
   const known = name in VIEWS ? name : "now";
   const root = h("div", { class: `view view-${known}` });
   shell.select(known);
-  document.body.classList.toggle("is-broad", known === "now" || known === "history");
-  show(shell.main, root);
   live.watch(known === "jobs" ? Number(parts[0]) || null : null);
-  VIEWS[known]({ live, root, parts, query: new URLSearchParams(query), signal: view.signal, session, setTitle });
+  const draw = await VIEWS[known]().catch(() => null);
+  if (signal.aborted) return;
+  shell.main.replaceChildren(root);
   scrollTo(0, 0);
+  if (!draw) return show(root, failure(new Error("This view could not be read from lalald."), () => location.reload()));
+  draw({ live, root, parts, query: new URLSearchParams(query), signal, session, setTitle });
 }
 
 /** @param {string} title */
@@ -48,8 +55,8 @@ function setTitle(title) {
 }
 
 /** After a change of view a screen reader starts at its heading. */
-function onNavigation() {
-  openView();
+async function onNavigation() {
+  await openView();
   shell.main.querySelector("h1")?.focus({ preventScroll: true });
 }
 
@@ -58,7 +65,7 @@ function enter(known) {
   session = known;
   shell.enter(known);
   live.start();
-  openView();
+  void openView();
 }
 
 function leave() {
@@ -73,7 +80,7 @@ function leave() {
 loginNeeded.addEventListener("needed", () => {
   if (session) leave();
 });
-addEventListener("hashchange", () => (location.hash.startsWith("#login=") ? leave() : onNavigation()));
+addEventListener("hashchange", () => (location.hash.startsWith("#login=") ? leave() : void onNavigation()));
 
 async function begin() {
   if (location.hash.startsWith("#login=")) return leave();

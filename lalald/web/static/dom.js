@@ -127,8 +127,9 @@ function keyOf(node) {
   return /** @type {any} */ (node).lalaldKey;
 }
 
-/** @param {Node} here @param {Node} next */
+/** One with `data-own` looks after its content, so it is never changed into another. @param {Node} here @param {Node} next */
 function alike(here, next) {
+  if (next instanceof Element && next.hasAttribute("data-own")) return false;
   return here.nodeType === next.nodeType && here.nodeName === next.nodeName && keyOf(here) === keyOf(next);
 }
 
@@ -148,6 +149,6 @@ function update(here, next) {
   if ("value" in next && next.hasAttribute("value") && here !== document.activeElement && here.value !== next.value) here.value = next.value;
   if ("checked" in next) here.checked = next.checked;
   if (next.lalaldHandlers || here.lalaldHandlers) setHandlers(here, next.lalaldHandlers ?? {});
-  if (!here.hasAttribute("data-own")) reconcile(here, [...next.childNodes]);
+  reconcile(here, [...next.childNodes]);
   if (here.localName === "select" && here !== document.activeElement && next.hasAttribute("value")) here.value = next.getAttribute("value");
 }

@@ -90,6 +90,7 @@ export class Timeline extends EventTarget {
       this.#stretches.push({ ...stretch, at: begin });
       this.#become("playing");
       at = begin + stretch.to - stretch.from;
+      if (context instanceof OfflineAudioContext && at >= context.length) return;
       await this.#rest(run, at / rate - this.#ahead);
       if (run !== this.#run) return;
     }

@@ -150,8 +150,8 @@ export function addFiles({ live, root, signal, session, setTitle }) {
       h(
         "div",
         { class: "send-bar" },
-        h("p", { "aria-live": "polite" }, isAsking ? "Pricing …" : [h("strong", null, `${count(ready.length, "file")}: ${price(known, unknown)}`), left !== null && h("span", { class: "hint" }, ` of ${minutes(left)} left`)], !isAsking && left !== null && known > left && h("span", { class: "bad" }, " What does not fit is held until you top up.")),
-        h("button", { type: "button", class: "primary", disabled: !ready.length || isAsking, on: { click: send } }, ready.length === 1 ? "Send 1 file" : `Send ${ready.length} files`),
+        h("p", { "aria-live": "polite" }, isAsking ? "Pricing …" : ready.length > 0 && [h("strong", null, `${count(ready.length, "file")}: ${price(known, unknown)}`), left !== null && h("span", { class: "hint" }, ` of ${minutes(left)} left`)], !isAsking && left !== null && known > left && h("span", { class: "bad" }, " What does not fit is held until you top up.")),
+        h("button", { type: "button", class: "primary", disabled: !ready.length || isAsking, on: { click: send } }, `Send ${count(ready.length, "file")}`),
         h("button", { type: "button", class: "plain", on: { click: () => ((candidates = []), draw()) } }, "Clear"),
       ),
     );
