@@ -82,7 +82,9 @@ def test_a_stem_alone_is_that_stem_to_the_sample(done_visit: Visit, stems: list[
 
 def test_the_original_replaces_the_stems(done_visit: Visit, stems: list[list[float]]) -> None:
     done_visit.open("log")
-    heard = rendered(done_visit, urls=["api/jobs/1/tracks/1"], settings=[{}], original="api/jobs/1/tracks/2", hearOriginal=True)
+    heard = rendered(
+        done_visit, urls=["api/jobs/1/tracks/1"], settings=[{}], original="api/jobs/1/tracks/2", hearOriginal=True
+    )
     assert farthest(heard, stems[1]) < 1e-6
 
 
@@ -94,18 +96,15 @@ def test_a_loop_joins_its_ends_without_a_gap(done_visit: Visit, stems: list[list
     assert farthest(heard[faded : len(section) * 2], (section * 2)[faded:]) < 1e-6
 
 
-def test_wav_is_fetched_by_range_in_pieces(done_visit: Visit, stems: list[list[float]]) -> None:
-    ranges: list[tuple[str, int]] = []
-    done_visit.page.on("response", lambda answer: "/tracks/" in answer.url and ranges.append((answer.url, answer.status)))
-    lengths: list[int] = []
-    done_visit.page.on(
-        "response", lambda answer: "/tracks/" in answer.url and lengths.append(int(answer.headers["content-length"]))
-    )
+@pytest.mark.usefixtures("stems")
+def test_wav_is_fetched_by_range_in_pieces(done_visit: Visit) -> None:
+    answers: list[Any] = []
+    done_visit.page.on("response", lambda answer: "/tracks/" in answer.url and answers.append(answer))
     done_visit.open("log")
     rendered(done_visit)
-    assert {status for _, status in ranges} == {206}
-    assert max(lengths) <= 5 * RATE * 2
-    assert len(ranges) == 2 * (1 + math.ceil(SECONDS / 5))  # the head and three pieces of each
+    assert {answer.status for answer in answers} == {206}
+    assert max(int(answer.headers["content-length"]) for answer in answers) <= 5 * RATE * 2
+    assert len(answers) == 2 * (1 + math.ceil(SECONDS / 5))  # the head and three pieces of each
 
 
 LAG = """async ({lag, rate}) => {
@@ -156,7 +155,8 @@ AudioNode.prototype.connect = function (target, ...more) {
 """
 
 
-def test_the_player_is_worked_by_keys_and_buttons(done_visit: Visit, stems: list[list[float]]) -> None:
+@pytest.mark.usefixtures("stems")
+def test_the_player_is_worked_by_keys_and_buttons(done_visit: Visit) -> None:
     page = done_visit.page
     page.add_init_script(TAP)
     done_visit.open("jobs/1/play")

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.support.page_client import PASSWORD, address_of, with_page
+
+from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
 from tests.conftest import MakeHome
 from tests.support.browser import BrowserThread, Visit
-from tests.support.page_client import PASSWORD, address_of, with_page
-from tests.support.running import Home, until, write_wav
+from tests.support.running import until, write_wav
 
 MARK = "window.sameDocument = true"
 IS_SAME = "window.sameDocument === true"
 
 
-def test_a_song_from_the_drop_to_the_ear(browsing: BrowserThread, make_home: MakeHome, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_song_from_the_drop_to_the_ear(
+    browsing: BrowserThread, make_home: MakeHome, sandbox: Sandbox, tmp_path: Path
+) -> None:
     home = with_page(make_home(sandbox.url))
     home.start()
     with browsing.visit(address_of(home)) as visit:
@@ -49,8 +53,6 @@ def test_a_song_from_the_drop_to_the_ear(browsing: BrowserThread, make_home: Mak
 
 
 def test_progress_comes_without_a_reload(browsing: BrowserThread, make_home: MakeHome) -> None:
-    from lalald.sandbox.options import Options
-
     with Sandbox(Options(processing_seconds=4)) as slow:
         home = with_page(make_home(slow.url))
         home.start()
@@ -63,7 +65,12 @@ def test_progress_comes_without_a_reload(browsing: BrowserThread, make_home: Mak
             row = page.locator(".row.running", has_text="long.wav")
             row.get_by_text("Processing").wait_for()
             seen = {row.locator(".percent").inner_text()}
-            until(lambda: page.locator(".row.finished", has_text="long.wav").count() or (seen.add(percent(visit)) and False), "it is done")
+            until(
+                lambda: (
+                    page.locator(".row.finished", has_text="long.wav").count() or (seen.add(percent(visit)) and False)
+                ),
+                "it is done",
+            )
             assert len(seen - {""}) >= 2, seen
             assert page.evaluate(IS_SAME)
             assert visit.complaints == []
@@ -123,7 +130,7 @@ def test_the_page_says_when_lalald_is_gone_and_follows_when_it_is_back(
         assert [told for told in visit.complaints if told.startswith("script")] == []
 
 
-def test_a_session_that_is_ended_elsewhere_asks_for_the_password(done_visit: Visit, done_home: Home) -> None:
+def test_a_session_that_is_ended_elsewhere_asks_for_the_password(done_visit: Visit) -> None:
     page = done_visit.open("history")
     page.get_by_role("link", name="song.wav").wait_for()
     headers = {"X-Lalald": "1", "Origin": done_visit.address}

@@ -38,7 +38,9 @@ def begin(visit: Visit, song: Path) -> None:
 
 def test_a_lost_connection_in_the_middle(plain_visit: Visit, plain_home: Home, song: Path) -> None:
     offsets: list[int] = []
-    plain_visit.page.on("request", lambda one: one.method == "PATCH" and offsets.append(int(one.headers["upload-offset"])))
+    plain_visit.page.on(
+        "request", lambda one: one.method == "PATCH" and offsets.append(int(one.headers["upload-offset"]))
+    )
     slow_line(plain_visit)
     begin(plain_visit, song)
     plain_visit.until("document.querySelector('.row.upload progress')?.value > 0", "some of it has left")
@@ -59,7 +61,9 @@ def test_a_reload_resumes_when_the_same_file_is_chosen_again(plain_visit: Visit,
     assert not (plain_home.inbox / "long.wav").exists()
 
     offsets: list[int] = []
-    plain_visit.page.on("request", lambda one: one.method == "PATCH" and offsets.append(int(one.headers["upload-offset"])))
+    plain_visit.page.on(
+        "request", lambda one: one.method == "PATCH" and offsets.append(int(one.headers["upload-offset"]))
+    )
     page = plain_visit.open("add")
     page.get_by_role("heading", name="Interrupted").wait_for()
     page.set_input_files("input[type=file]", [song])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.support.page_client import address_of
 
 from tests.support.browser import BrowserThread, Visit
-from tests.support.page_client import address_of
 from tests.support.running import Home
 
 VIEWS = ("now", "add", "history", "jobs/1", "jobs/3", "inboxes", "log")
@@ -16,7 +16,9 @@ TOO_WIDE = "document.documentElement.scrollWidth - innerWidth"
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_view_has_faults_that_axe_finds(scheme: str, browsing: BrowserThread, varied_home: Home) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed").Axe()
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed"
+    ).Axe()
     options: dict[str, Any] = {"color_scheme": scheme, "viewport": {"width": 360, "height": 780}}
     with browsing.visit(address_of(varied_home), **options) as visit:
         page = visit.open()

@@ -137,11 +137,12 @@ export class Timeline extends EventTarget {
 
   /** @param {number} line @param {Part[]} parts @param {number} at */
   #place(line, parts, at) {
+    const hair = 0.1 / this.context.sampleRate;
     for (const part of parts) {
       const node = this.context.createBufferSource();
       node.buffer = part.buffer;
       node.connect(this.lines[line].output);
-      node.start(at + part.delay, part.offset, part.duration);
+      node.start(at + part.delay, part.offset, part.duration - hair); // a rounded-up end would sound into the next stretch
       node.onended = () => {
         node.disconnect();
         this.#nodes = this.#nodes.filter((other) => other !== node);
