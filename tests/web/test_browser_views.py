@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.support.page_client import address_of
 
 from tests.support.browser import BrowserThread, Visit
+from tests.support.page_client import address_of
 from tests.support.running import Home
 
-VIEWS = ("now", "add", "history", "jobs/1", "jobs/3", "inboxes", "log")
+VIEWS = ("now", "add", "history", "inboxes", "log")
 TOO_WIDE = "document.documentElement.scrollWidth - innerWidth"
 
 
@@ -48,17 +48,10 @@ def found(axe: Any, page: Any) -> list[str]:
     return [f"{one['id']}: {node['html'][:200]}" for one in violations for node in one["nodes"]]
 
 
-def test_hostile_names_and_messages_are_shown_as_text(varied_visit: Visit, varied_home: Home) -> None:
+def test_hostile_names_and_messages_are_shown_as_text(varied_visit: Visit) -> None:
     page = varied_visit.page
-    name = hostile_job(varied_home)["path"]
-    for view in ("now", "history", "jobs/3", "log"):
+    for view in ("now", "history", "log"):
         settle(varied_visit, view)
         assert page.locator("main img[src='x'], main script, main b").count() == 0, view
     assert page.evaluate("window.pwned") is None
-    settle(varied_visit, "jobs/3")
-    assert page.locator("h1").inner_text() == name.replace("\u202e", "\ufffd")
     assert varied_visit.complaints == []
-
-
-def hostile_job(home: Home) -> dict[str, Any]:
-    return next(job for job in home.jobs() if "<img" in job["path"])
