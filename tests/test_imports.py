@@ -38,7 +38,10 @@ NEVER = {
 # Each of these libraries is used in one place.
 USED_IN = {
     "sqlite3": {"store"},
-    "httpx": {"api"},
+    "httpx": {
+        "api",
+        "notify",
+    },  # webhooks go to other hosts than the service, by a client that shares nothing with its own
     "httpcore": {"api"},
     "http": {"api", "sandbox"},
     "watchdog": {"inbox", "filesystem"},

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lalald.config import model, value_types
-from lalald.config.value_types import Amount, Duration, Flag, Free, Interval, Limit, Rate, Text, Texts, Words
+from lalald.config.value_types import Amount, Duration, Flag, Free, Interval, Limit, Rate, Text, Texts, Unshown, Words
 
 
 class Section(BaseModel):
@@ -172,6 +172,31 @@ class Inbox(Section):
     )
 
 
+class Notify(Section):
+    name: Text | None = Field(
+        default=None, description="What logs and `status` call the entry; nothing else of it is shown."
+    )
+    url: Unshown | None = Field(default=None, description="An Apprise URL without a secret in it.")
+    url_file: Unshown | None = Field(default=None, description="A file with an Apprise URL.")
+    webhook: Unshown | None = Field(default=None, description="Where events are posted as JSON, one by one.")
+    secret_file: Unshown | None = Field(
+        default=None,
+        description="A file with the secret by which a webhook is signed (Standard Webhooks): whsec_ and base64.",
+    )
+    command: Texts | None = Field(
+        default=None,
+        description="A program and its arguments, run for each event, never by a shell; the event is its input.",
+    )
+    on: Texts = Field(default=("problems",), description="problems, all, done, or a list of events.")
+    gather: Duration | None = Field(
+        default=None, description="How long a message waits for others of its cause; only with `url`; default: 60s."
+    )
+    names: Flag | None = Field(
+        default=None, description="false: numbers and codes only, no file names leave the house."
+    )
+    timeout: Interval | None = Field(default=None, description="How long a command may run; default: 10m.")
+
+
 class File(Section):
     license_key_file: Text | None = Field(
         default=None,
@@ -195,4 +220,5 @@ class File(Section):
         default=90 * model.DAY_SECONDS, description="How long the details of ended jobs are kept."
     )
     web: Web = Field(default_factory=Web, description="The page in the browser.")
+    notify: list[Notify] | None = Field(default=None, description="Who is told of what: messages, webhooks, commands.")
     inboxes: list[Inbox] | None = Field(default=None, description="The watched folders.")

@@ -7,8 +7,9 @@ from typing import Any
 from lalald import presets
 from lalald.config import quantities
 from lalald.config.file_schema import File
+from lalald.config.notify_entries import BELONGS, ON_WORDS, WAYS
 
-_REQUIRED = {"File": ("inboxes",), "Inbox": ("path", "outbox", "rules"), "Task": ("mode",)}
+_REQUIRED = {"File": ("inboxes",), "Inbox": ("path", "outbox", "rules"), "Task": ("mode",), "Notify": ("name",)}
 _NOT_EMPTY = {"File": ("inboxes",), "Inbox": ("rules",), "Rule": ("tasks",)}
 _MODES = (
     "stem_separator: one stem, and everything without it. multistem: several stems, each charged, and the rest."
@@ -49,11 +50,25 @@ def _improve(name: str, section: dict[str, Any]) -> None:
         section["required"] = list(_REQUIRED[name])
     if name in ("Rule", "Task"):
         keys["mode"] = {"enum": list(presets.MODES), "title": "Mode", "description": _MODES}
+    if name == "Notify":
+        section["oneOf"] = [_way(way) for way in WAYS]
+        keys["on"] = {**_on(), "description": keys["on"]["description"], "default": "problems"}
     if name == "Rule":
         section["oneOf"] = _ONE_WAY
         section["if"] = {"properties": {"unchecked": {"const": False}}}
         checked = {"$ref": "#/$defs/checked"}
         section["then"] = {**checked, "properties": {"tasks": {"items": checked}}}
+
+
+def _way(way: str) -> dict[str, Any]:
+    """How an entry of `notify` is told, and which keys belong to another way."""
+    foreign = [key for key, ways in BELONGS.items() if way not in ways]
+    return {"required": [way], "not": {"anyOf": [{"required": [key]} for key in foreign]}}
+
+
+def _on() -> dict[str, Any]:
+    word = {"enum": list(ON_WORDS)}
+    return {"anyOf": [word, {"type": "array", "items": word, "minItems": 1}]}
 
 
 def _tell_default(facts: dict[str, Any]) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from lalald.jobs.event_facts import EventKind
+
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "console", "json"]
 OnLostTask = Literal["hold", "resubmit"]
@@ -121,6 +123,26 @@ class Inbox:
 
 
 @dataclass(frozen=True, slots=True)
+class NotifyEntry:
+    """Who is told of which events: a message by Apprise (`url` or `url_file`), a webhook, or a command.
+
+    `problems`: every problem and its end, besides the events of `kinds`. No address is ever shown.
+    """
+
+    name: str
+    kinds: frozenset[EventKind] = frozenset()
+    problems: bool = True
+    url: str | None = field(default=None, repr=False)
+    url_file: Path | None = None
+    webhook: str | None = field(default=None, repr=False)
+    secret_file: Path | None = None
+    command: tuple[str, ...] = ()
+    gather: float = 60.0
+    names: bool = True
+    timeout: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The whole configuration. `lines` tells where in the file a key stands, `warnings` what is allowed but odd."""
 
@@ -136,6 +158,7 @@ class Config:
     on_lost_task: OnLostTask = "hold"
     history: float = 90 * DAY_SECONDS
     web: Web = Web()
+    notify: tuple[NotifyEntry, ...] = ()
     warnings: tuple[str, ...] = field(default=(), compare=False)
     lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
 

@@ -14,6 +14,7 @@ from lalald.config.checks import consistency, path_overlap, web_section
 from lalald.config.checks.pattern_advice import Context
 from lalald.config.checks.real_paths import RealPaths
 from lalald.config.diagnostics import Findings, Where
+from lalald.config.notify_entries import PlacedEntry, notify_entries
 from lalald.config.paths import default_state_dir, expanded, filled
 from lalald.config.rule_expansion import rules
 from lalald.suggestions import quoted
@@ -55,6 +56,7 @@ class Resolved:
     inboxes: tuple[path_overlap.KnownFolders, ...]
     state_dir: Path | None
     license_key_file: Path | None
+    notify: tuple[PlacedEntry, ...] = ()
 
 
 def resolved(file: file_schema.File, reading: Reading) -> Resolved:
@@ -72,13 +74,15 @@ def resolved(file: file_schema.File, reading: Reading) -> Resolved:
         **{name: getattr(file, name) for name in ("checks_per_minute", "on_lost_task", "history")},
     }
     consistency.check_pace(file.checks_per_minute, findings)
+    notify = notify_entries(file.notify or [], reading)
     state_dir = _state_dir(file, reading)
     inboxes, folders = _inboxes(file, reading)
     path_overlap.check(folders, state_dir, findings, reading.real)
     config = None
     if state_dir is not None and not findings.mistakes:
+        facts["notify"] = tuple(placed.entry for placed in notify)
         config = model.Config(path=reading.path, state_dir=state_dir, inboxes=tuple(filter(None, inboxes)), **facts)
-    return Resolved(config, folders, state_dir, key_file)
+    return Resolved(config, folders, state_dir, key_file, notify)
 
 
 def _named_file(reading: Reading, where: Where, text: str | None) -> Path | None:

@@ -14,7 +14,9 @@ from lalald.config.value_types import EntriesError
 from lalald.config.yaml.reader import UNREAD
 from lalald.suggestions import did_you_mean, meant, quoted
 
-_NEVER_SHOWN = "license_key_file"
+_NEVER_SHOWN = frozenset(
+    {"license_key_file", "url", "url_file", "webhook", "secret_file"}
+)  # what stands there may be a secret
 
 
 def shaped(data: Mapping[str, Any], findings: Findings) -> File:
@@ -59,13 +61,13 @@ def _mistaken_places(mistaken: list[ErrorDetails]) -> set[Where]:
 def _meant_key(detail: ErrorDetails, data: Any) -> tuple[Where, str] | None:
     """Where a misspelled key stands, and which one was meant, if that is not there as well.
 
-    Never the key file: what stands there may be the license key itself, which no message may show.
+    Never the key file, nor an address: what stands there may be the secret itself, which no message may show.
     """
     if detail["type"] != "extra_forbidden":
         return None
     where = detail["loc"]
     section, holder = section_at(where[:-1]), _at(data, where[:-1])
-    names = set(section.model_fields) - {_NEVER_SHOWN} if section else ()
+    names = set(section.model_fields) - _NEVER_SHOWN if section else ()
     words = meant(str(where[-1]), names, "key")
     return (where, words[0]) if words and isinstance(holder, dict) and holder.get(words[0]) is None else None
 
@@ -127,6 +129,7 @@ _PLACES: dict[str, Where] = {
     "`transfers`": ("transfers",),
     "`minutes`": ("minutes",),
     "`web`": ("web",),
+    "`notify`": ("notify",),
     "an inbox": ("inboxes",),
     "a rule": ("inboxes", "rules"),
     "a task": ("inboxes", "rules", "tasks"),

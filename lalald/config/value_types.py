@@ -57,6 +57,14 @@ def read_text(value: Any) -> str:
     return str(value)
 
 
+def read_unshown_text(value: Any) -> str:
+    """As `read_text`, of what may be a secret: no message repeats it."""
+    try:
+        return read_text(value)
+    except ValueError:
+        raise ValueError("expected a text on one line") from None
+
+
 def read_texts(value: Any) -> tuple[str, ...]:
     """A list of texts; one alone needs no brackets."""
     if isinstance(value, str):
@@ -161,6 +169,7 @@ _RATE_SCHEMA = [{"type": "integer", "minimum": 1}, {"type": "string", "pattern":
 
 Flag = Annotated[bool, *_kind(read_flag, {"type": "boolean"})]
 Text = Annotated[str, *_kind(read_text, _ONE_TEXT)]
+Unshown = Annotated[str, *_kind(read_unshown_text, _ONE_TEXT)]
 Texts = Annotated[tuple[str, ...], *_kind(read_texts, {"anyOf": [_ONE_TEXT, {"type": "array", "items": _ONE_TEXT}]})]
 Words = Annotated[dict[str, str], *_kind(read_words, {"type": "object", "additionalProperties": _ONE_TEXT})]
 Free = Annotated[dict[str, Any], *_kind(read_free, {"type": "object"})]

@@ -18,7 +18,7 @@ from lalald import __version__
 from lalald.clock import Clock
 from lalald.config import Config, Inbox
 from lalald.control.socket_server import Server
-from lalald.daemon import housekeeping, run_once, startup
+from lalald.daemon import housekeeping, notifications, run_once, startup
 from lalald.daemon.availability import Availability
 from lalald.daemon.daemon_requests import DaemonRequests
 from lalald.daemon.inbox_loops import Inboxes
@@ -113,7 +113,12 @@ class _Daemon:
         self._systemd = Systemd(options.environ)
         self._status_changed = asyncio.Event()
         open_store = partial(options.open_store, config.state_dir)
-        self._store = StoreThread(open_store, self._log_store_trouble, met_unreadable=self._log_unreadable)
+        self._store = StoreThread(
+            open_store, self._log_store_trouble, met_unreadable=self._log_unreadable, events_written=self._wake_notifier
+        )
+        self._notifier = notifications.make_notifier(
+            self._store, options.environ, options.clock, self._disks, self._log
+        )
 
     async def main(self) -> int:
         """The life of the daemon, from the open database to the last save."""
@@ -146,7 +151,7 @@ class _Daemon:
         await self._store.start()
         now = clock.now()
         daemon_state = {"pid": os.getpid(), "version": __version__, "started_at": now, "config": str(config.path)}
-        recovered = await self._store.run(partial(startup.recover, daemon_state, now))
+        recovered = await self._store.run(partial(startup.recover, daemon_state, config, now))
         key_reader, clients = KeyReader(self._disks, options.environ), Clients(self._log)
         key = await key_reader.read(config)
         folders = KnownFolders(
@@ -154,7 +159,7 @@ class _Daemon:
         )  # fmt: skip
         context = StageContext(
             config=config, api=clients.connect(config, key), store=self._store, clock=clock, disks=self._disks, log=self._log,
-            budget=startup.make_budget(config, clock, self._store, lambda: context.api),
+            budget=startup.make_budget(config, clock, self._store, lambda: context),
             read_key=key_reader.read, new_key=lambda: str(uuid.uuid4()), reservations=Reservations(recovered.reservations),
             folders=folders, downloads=asyncio.Semaphore(config.transfers.downloads), inspections=self._inspections,
             batch_refused_at=recovered.batch_refused_at,
@@ -166,7 +171,7 @@ class _Daemon:
             context=context, worker=worker, inboxes=inboxes, clients=clients, key_reader=key_reader,
             availability=Availability(context, inboxes, self._supervisor.start, worker.holds),
             supervisor=self._supervisor, signals=self._signals, systemd=self._systemd, lines=self._lines,
-            environ=options.environ, status_changed=self._status_changed,
+            notifier=self._notifier, environ=options.environ, status_changed=self._status_changed,
         )  # fmt: skip
 
     def _make_intake(self, inbox: Inbox) -> Intake:
@@ -179,6 +184,9 @@ class _Daemon:
     def _start_new_jobs(self) -> None:
         self._parts.worker.wake()
         self._status_changed.set()
+
+    def _wake_notifier(self) -> None:
+        self._notifier.wake()
 
     def _log_store_trouble(self, trouble: StoreError | None) -> None:
         """The store calls this once when writing fails, and once when it works again."""
@@ -204,6 +212,7 @@ class _Daemon:
         await self._wait_for_end()
         if not self._options.once:
             return 0, None
+        await self._signals.unless_stopped(notifications.send_last(self._parts.notifier))
         summary = await run_once.summary(worker, charges_before)
         return await run_once.exit_code(worker), summary
 
@@ -211,6 +220,8 @@ class _Daemon:
         """Start the worker and the inboxes, handle what clients asked for before this start, and report READY."""
         parts, config = self._parts, self._config
         self._supervisor.start(parts.worker.run(), "worker", stops_last=True)
+        await notifications.configure(parts.notifier, config)
+        self._supervisor.start(parts.notifier.run(), "notifier")
         self._supervisor.start(startup.ask_minutes_left(parts), "minutes")
         startup.log_config_warnings(config, self._log)
         startup.log_unknown_time_zone(parts)

@@ -17,6 +17,7 @@ from lalald.worker.worker import Worker
 
 _TOLD_EVERY_SECONDS = 1.0
 _DAY_SECONDS = 86400.0
+_EVENTS_KEPT_SECONDS = 7 * _DAY_SECONDS
 TRIMMED_AT_ONCE = 20_000  # jobs; each portion reads the table of files once
 
 
@@ -91,8 +92,11 @@ async def tell_status(worker: Worker, systemd: Systemd, condition: Condition) ->
 async def _note_trouble(worker: Worker) -> None:
     """What is wrong with the service, and since when, for `status`; written only when it changed."""
     trouble, now = worker.trouble, worker.context.clock.now()
+    is_known = trouble is not None or worker.health.has_worked  # after a start nothing is, until something was asked
 
     def note(store: Store) -> None:
+        if is_known:
+            store.events.service_is(trouble, now)
         known = store.fact("service")
         before = known.get("trouble") if isinstance(known, dict) else None
         if (before is None) != (trouble is None):
@@ -163,9 +167,15 @@ async def trim_history(context: StageContext) -> None:
         trimmed = 0
         for first in range(1, newest + 1, TRIMMED_AT_ONCE):
             trimmed += await context.store.run(partial(_trim, before, range(first, first + TRIMMED_AT_ONCE)))
+        kept_from = context.clock.now() - min(context.config.history, _EVENTS_KEPT_SECONDS)
+        await context.store.run(partial(_trim_events, kept_from))
         if trimmed:
             context.log.info("history.trimmed", jobs=trimmed)
         await asyncio.sleep(_DAY_SECONDS)
+
+
+def _trim_events(before: float, store: Store) -> None:
+    store.events.trim(before)
 
 
 def _newest_id(store: Store) -> int:

@@ -17,6 +17,7 @@ from lalald.daemon.log.log_setup import Lines
 from lalald.daemon.process.signals import Signals
 from lalald.daemon.process.systemd import Systemd
 from lalald.daemon.supervisor import Supervisor
+from lalald.notify.notifier import Notifier
 from lalald.stages.context import StageContext
 from lalald.worker.holds.license_check import KeyReader
 from lalald.worker.worker import Worker
@@ -57,6 +58,7 @@ class Parts:
     signals: Signals
     systemd: Systemd
     lines: Lines
+    notifier: Notifier
     environ: Mapping[str, str]
     status_changed: asyncio.Event
 

@@ -8,7 +8,7 @@ from lalald.api import Client
 from lalald.config import Config
 from lalald.config.license_key import CREDENTIAL, FoundKey
 from lalald.config.subprocess_loader import load
-from lalald.daemon import sandbox_guard, startup
+from lalald.daemon import notifications, sandbox_guard, startup
 from lalald.daemon.parts import Parts, result_folders
 from lalald.errors import ConfigError, FileError
 from lalald.jobs.job import describe_error
@@ -60,6 +60,7 @@ class Reloader:
         await parts.signals.unless_stopped(startup.wait_for_first_scans(parts))
         parts.worker.holds.ask_the_service_now()
         parts.supervisor.start(startup.ask_minutes_left(parts), "minutes")
+        await notifications.configure(parts.notifier, config)
         parts.worker.wake()
         parts.supervisor.start(old_api.aclose(), "former client")  # once its transfers have ended
         context.log.info("config.reloaded", inboxes=[str(inbox.path) for inbox in config.inboxes])

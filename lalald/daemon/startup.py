@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from lalald import outbox
-from lalald.api import Client
 from lalald.clock import Clock
 from lalald.config import Config
+from lalald.daemon import notifications
 from lalald.daemon.parts import Parts, result_folders
 from lalald.daemon.process.time_zone import unknown_time_zone
 from lalald.errors import FileError, ServiceError
@@ -18,6 +18,7 @@ from lalald.filesystem.placeholders import remove_leftovers
 from lalald.jobs.job import Job
 from lalald.jobs.unexpected_errors import is_about_one_job
 from lalald.reports import needs_attention
+from lalald.stages.context import StageContext
 from lalald.stages.precharge.budget import Budget
 from lalald.store import Store, StoreThread
 from lalald.store.unreadable_jobs import UnreadableJobs
@@ -32,12 +33,13 @@ class Recovered(NamedTuple):
     batch_refused_at: float | None
 
 
-def recover(daemon_state: dict[str, Any], now: float, store: Store) -> Recovered:
+def recover(daemon_state: dict[str, Any], config: Config, now: float, store: Store) -> Recovered:
     """Read what the last run left, forget what was true only of it, and record that this daemon runs."""
     store.clear_progress()
     store.newly_unreadable.extend(UnreadableJobs(store.connection).read_again())
     store.set_hidden_aside()
     store.set_fact("daemon", daemon_state, now)
+    notifications.note_start(store, config, now)
     for fact in (license_check.FACT, needs_attention.REJECTED_FACT):
         store.forget_fact(fact)
     refused_at = store.fact("batch_refused_at")
@@ -46,12 +48,12 @@ def recover(daemon_state: dict[str, Any], now: float, store: Store) -> Recovered
     )
 
 
-def make_budget(config: Config, clock: Clock, store: StoreThread, current_api: Callable[[], Client]) -> Budget:
-    """`current_api`: a reload may change it."""
+def make_budget(config: Config, clock: Clock, store: StoreThread, current: Callable[[], StageContext]) -> Budget:
+    """`current`: a reload may change its client and its configuration."""
 
     async def minutes_left() -> float:
-        left, now = await current_api().minutes_left(), clock.now()
-        await store.run(lambda store: store.set_fact("minutes", {"left": left, "at": now}, now))
+        left, limits, now = await current().api.minutes_left(), current().config.minutes, clock.now()
+        await store.run(lambda store: notifications.note_minutes(store, left, limits, now))
         return left
 
     async def spent_since(moment: float) -> float:

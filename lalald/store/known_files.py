@@ -11,7 +11,9 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from lalald.jobs import job
+from lalald.jobs.event_facts import EventKind, folder_fact
 from lalald.jobs.job import Hold, JobSettings, Stage, State, Task
+from lalald.store.events.events import Events
 from lalald.store.rows import TASK_COLUMNS, name_from, stored_name, stored_name_always, values
 
 
@@ -85,6 +87,7 @@ class KnownFiles:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
+        self.events = Events(connection)
         self._opening = next(self._openings)
 
     def known_in(self, inbox: str, folder: str) -> dict[str, KnownFile]:
@@ -144,7 +147,19 @@ class KnownFiles:
 
         The same identity (inbox, path, size, mtime) gives no second job.
         """
-        return [self._take(one, now) for one in found]
+        job_ids = [self._take(one, now) for one in found]
+        self._report_held(found, job_ids, now)
+        return job_ids
+
+    def _report_held(self, found: Sequence[NewFile], job_ids: Sequence[int | None], now: float) -> None:
+        """An event for each hold that new jobs begin with: a first scan may bring thousands of them."""
+        held: dict[tuple[Hold, str | None], list[dict[str, Any]]] = {}
+        for one, job_id in zip(found, job_ids, strict=True):
+            if one.hold is not None and job_id is not None:
+                job = {"id": job_id, "inbox": one.inbox, "path": one.path}
+                held.setdefault((one.hold, one.hold_reason), []).append(job)
+        for (hold, reason), jobs_held in held.items():
+            self.events.jobs_held(hold, reason, jobs_held, now)
 
     def _take(self, found: NewFile, now: float) -> int | None:
         folder, name = split_path(found.path)
@@ -315,6 +330,10 @@ class KnownFiles:
             " updated_at = iif(available IS excluded.available, updated_at, excluded.updated_at)",
             (stored_name_always(inbox), available, reason, watch, watch_reason, now),
         )
+        if available:
+            self.events.end(folder_fact(EventKind.INBOX_BACK, inbox, None, now))
+        else:
+            self.events.begin(folder_fact(EventKind.INBOX_UNAVAILABLE, inbox, reason, now))
 
     def put_into(self) -> set[str]:
         """Every folder that results, finished or failed files were ever to be put into, by whatever configuration."""

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Self
 
 from lalald.errors import StoreError
+from lalald.jobs.event_facts import EventKind, folder_fact
 from lalald.jobs.job import Hold, Job, JobSettings, Request, RequestTerms, Stage, State, Task, Track
 from lalald.jobs.transfer_progress import TransferProgress
 from lalald.store import database
 from lalald.store.arrived_folders import ArrivedFolders
 from lalald.store.due import DueJobs
+from lalald.store.events.event_queue import EventQueue
 from lalald.store.known_files import NewFile, split_path
 from lalald.store.rows import (
     JOB_COLUMNS,
@@ -29,6 +31,10 @@ from lalald.store.unreadable_jobs import UnreadableJobs
 
 _HOLDS = frozenset(Hold)  # a row may have another
 _DELIVERED = (Stage.DELETE, Stage.ARCHIVE, Stage.DONE)  # from here on a job's results are in the outbox
+_WITH_RESULTS = (
+    "FROM tasks JOIN jobs ON jobs.id = tasks.job_id WHERE tasks.task_id IS NOT NULL AND tasks.error IS NULL"
+    " AND tasks.stage IN ('check', 'download') AND jobs.state IN ('waiting', 'held')"
+)
 _OWES_MORE = (  # a living task of which not everything that the service gave is delivered
     "SELECT 1 FROM tasks t WHERE t.job_id = jobs.id AND t.error IS NULL AND t.stage != 'done' AND (t.stage != 'check'"
     " OR t.incomplete_since IS NULL OR EXISTS (SELECT 1 FROM tracks WHERE tracks.job_id = t.job_id"
@@ -56,6 +62,11 @@ class Store(DueJobs):
 
     def close(self) -> None:
         self.connection.close()
+
+    @cached_property
+    def event_queue(self) -> EventQueue:
+        """Who reads events, and how far each has come."""
+        return EventQueue(self.connection)
 
     @cached_property
     def newly_unreadable(self) -> list[UnreadableJob]:
@@ -108,6 +119,22 @@ class Store(DueJobs):
             "WHERE jobs.id IN (SELECT value FROM json_each(?)) ORDER BY jobs.id", (json.dumps([*job_ids]),)
         )
 
+    def jobs_with_results(self, after: float, upto: float) -> list[tuple[int, float]]:
+        """Jobs that wait or are held with a task that was started within that time and whose results are not fetched; its start."""
+        rows = self.connection.execute(
+            f"SELECT tasks.job_id, min(tasks.started_at) {_WITH_RESULTS} AND tasks.started_at > ? AND tasks.started_at <= ?"
+            " GROUP BY tasks.job_id ORDER BY 2",
+            (after, upto),
+        )
+        return [(int(job_id), float(started_at)) for job_id, started_at in rows.fetchall()]
+
+    def next_start_with_results(self, after: float) -> float | None:
+        """The earliest start after that of a task whose results are not fetched."""
+        (found,) = self.connection.execute(
+            f"SELECT min(tasks.started_at) {_WITH_RESULTS} AND tasks.started_at > ?", (after,)
+        ).fetchone()
+        return None if found is None else float(found)
+
     def reservations(self) -> list[tuple[str, str, int]]:
         """Outbox, path and job of every name that is chosen and not in place yet."""
         rows = self.connection.execute(
@@ -135,6 +162,10 @@ class Store(DueJobs):
             " updated_at = iif((reason IS NULL) = (excluded.reason IS NULL), updated_at, excluded.updated_at)",
             (stored_name(folder), marker, reason, now),
         )
+        if reason is None:
+            self.events.end(folder_fact(EventKind.FOLDER_BACK, folder, None, now))
+        else:
+            self.events.begin(folder_fact(EventKind.FOLDER_UNAVAILABLE, folder, reason, now))
 
     def waiting_count(self, now: float) -> int:
         """Jobs that are not at their end and wait for nothing outside themselves, such as a twin that is held."""
@@ -190,12 +221,13 @@ class Store(DueJobs):
         self._wake_others(before, after)
         request = Request(row[1]) if row[1] else None
         seen = RequestTerms.from_json(row[2]) if row[2] else None
-        charged_minutes = before.minutes + charged
-        return replace(after, revision=row[0], request=request, request_terms=seen, minutes=charged_minutes)
+        saved = replace(after, revision=row[0], request=request, request_terms=seen, minutes=before.minutes + charged)
+        self.events.job_changed(before, saved, after.updated_at)
+        return saved
 
     def set_aside(self, job_id: int, *, is_failed: bool, error: str, due_at: float, counted: bool, now: float) -> bool:
         """Of a waiting job, state and error alone; what else it has learnt is left as it was. Whether the job waits."""
-        return (
+        waits = (
             self.connection.execute(
                 "UPDATE jobs SET state = ?, error = ?, attempts = attempts + ?, due_at = ?, archived = 0, progress = NULL,"
                 " updated_at = ?, revision = revision + 1 WHERE id = ? AND state = 'waiting'",
@@ -203,6 +235,9 @@ class Store(DueJobs):
             ).rowcount
             > 0
         )
+        if waits and is_failed and (job := self.job(job_id)) is not None:
+            self.events.job_failed(job, now)
+        return waits
 
     def record_started(self, job_id: int, tasks: Sequence[Task]) -> tuple[int, float]:
         """Ids of tasks, and their charges, before anything else is known of them: whatever becomes of the rest, they are asked for.
@@ -228,6 +263,7 @@ class Store(DueJobs):
         ).fetchone()
         if row is None:
             raise StaleError(f"job {job_id} is not there any more")
+        self.events.touch()
         return int(row[0]), charged
 
     def _save_tasks(self, before: Job, after: Job) -> float:
@@ -352,11 +388,14 @@ class Store(DueJobs):
 
     def release_all(self, hold: Hold, now: float) -> int:
         """Ends one kind of hold for every job that waits for it."""
-        return self.connection.execute(
+        released = self.connection.execute(
             "UPDATE jobs SET state = 'waiting', hold = NULL, hold_reason = NULL, hold_source = NULL, held_at = NULL, due_at = 0,"
             " revision = revision + 1, updated_at = ? WHERE state = 'held' AND hold = ?",
             (now, hold),
         ).rowcount
+        if released:
+            self.events.hold_may_have_ended(hold, now)
+        return released
 
     def set_progress(self, progress: Mapping[int, TransferProgress]) -> None:
         """Transfers under way, for `status`; no part of a job's facts."""

@@ -45,6 +45,10 @@ def _pass_over(_jobs: Sequence[UnreadableJob]) -> None:
     """The database says it, too."""
 
 
+def _nobody_waits() -> None:
+    """No notifier is there."""
+
+
 class StoreThread:
     """Runs functions on the store, each atomic, many in one commit; where one of them fails, those with it are run again.
 
@@ -63,10 +67,12 @@ class StoreThread:
         *,
         again_seconds: float = _AGAIN_SECONDS,
         met_unreadable: Callable[[Sequence[UnreadableJob]], None] = _pass_over,
+        events_written: Callable[[], None] = _nobody_waits,
     ) -> None:
         self._open_store = open_store
         self._told = told
         self._met_unreadable = met_unreadable
+        self._events_written = events_written
         self._again_seconds = again_seconds
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
         self._waiting: list[_Call] = []
@@ -201,6 +207,7 @@ class StoreThread:
         store = self._store
         connection = store.connection
         store.newly_unreadable.clear()
+        store.events.was_written = False
         try:
             connection.execute("BEGIN IMMEDIATE")
             if not all(
@@ -222,6 +229,8 @@ class StoreThread:
             return self._doubt(error) if isinstance(failure, StoreRefusedError) else failure
         if store.newly_unreadable:
             self._loop.call_soon_threadsafe(self._met_unreadable, [*store.newly_unreadable])
+        if store.events.was_written:
+            self._loop.call_soon_threadsafe(self._events_written)
         return None
 
     def _failure(self, error: sqlite3.Error | MemoryError) -> StoreError:

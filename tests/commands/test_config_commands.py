@@ -266,7 +266,7 @@ def test_the_schema_describes_every_key_and_says_defaults_as_people_write_them()
     made = schema()
     sections = {"File": made, **{name: section for name, section in made["$defs"].items() if "_" not in name}}
     sections.pop("checked")
-    assert set(sections) == {"File", "Log", "Transfers", "Minutes", "Web", "Inbox", "Rule", "Task"}
+    assert set(sections) == {"File", "Log", "Transfers", "Minutes", "Web", "Notify", "Inbox", "Rule", "Task"}
     for name, section in sections.items():
         assert section["additionalProperties"] is False
         assert set(section["properties"]) == set(getattr(file_schema, name).model_fields)

@@ -260,11 +260,58 @@ UPDATE jobs SET request_terms = json_set(json_remove(request_terms, '$.recipe'),
     WHERE CASE WHEN json_valid(request_terms) THEN json_type(request_terms, '$.recipe') IS NOT NULL END;
 """
 
+# Facts for notifications and the page's log; empty while there is neither.
+_EVENTS = """
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    uid TEXT NOT NULL DEFAULT (lower(hex(randomblob(16)))),  -- the same in every delivery
+    kind TEXT NOT NULL,
+    subject TEXT NOT NULL,       -- what it is about; a BLOB where a path in it is not UTF-8
+    cause TEXT NOT NULL,         -- a code: events of one cause are told together
+    at REAL NOT NULL,
+    count INTEGER NOT NULL,
+    is_problem INTEGER NOT NULL,
+    data TEXT NOT NULL           -- JSON
+);
+CREATE INDEX events_subject ON events (subject, id);
+CREATE TABLE pending_events (    -- become events at due_at, unless they are over before
+    subject TEXT NOT NULL,
+    cause TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    at REAL NOT NULL,
+    count INTEGER NOT NULL,
+    is_problem INTEGER NOT NULL,
+    data TEXT NOT NULL,
+    due_at REAL NOT NULL,
+    PRIMARY KEY (subject, cause)
+) WITHOUT ROWID;
+CREATE TABLE reported_holds (    -- by which cause a job was last reported as held, within its stage
+    job_id INTEGER PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE,
+    cause TEXT NOT NULL
+);
+CREATE TABLE event_readers (
+    name TEXT PRIMARY KEY,       -- of an entry of `notify`; empty for the page
+    cursor INTEGER NOT NULL,     -- every event up to this one is dealt with
+    batch_upto INTEGER,          -- messages about events up to this one are being sent
+    batch_sent TEXT,             -- JSON: causes of which the message is dealt with
+    trying INTEGER,              -- the event that a command was started for
+    tries INTEGER NOT NULL DEFAULT 0,
+    failing_since REAL,
+    trouble TEXT,
+    dropped INTEGER NOT NULL DEFAULT 0,
+    dropped_at REAL,
+    dropped_reason TEXT,
+    sent_at REAL
+);
+CREATE INDEX tasks_with_results ON tasks (started_at)
+    WHERE task_id IS NOT NULL AND error IS NULL AND stage IN ('check', 'download');
+"""
+
 # The n-th brings version n to n + 1; none is ever edited once released.
 MIGRATIONS: tuple[str, ...] = (
     INITIAL_SCHEMA, _OUTBOXES, _FOLDERS, _MINUTES, _UNFILED, _CONSENTS, _LENGTHS, _COMPLETENESS, _PAID_BY,
     _NO_FIGURES, _INBOX_FOLDERS, _BREAKERS, _CHARGED_RULES, _SET_ASIDE_FILES, _FAILURE_KINDS, _SKIP_REASONS,
-    _TIMES, _LICENSE_HOLDS, _CODES, _UNREADABLE_JOBS, _PAGE, _NAMES,
+    _TIMES, _LICENSE_HOLDS, _CODES, _UNREADABLE_JOBS, _PAGE, _NAMES, _EVENTS,
 )  # fmt: skip
 VERSION = len(MIGRATIONS)
 

@@ -12,11 +12,13 @@ from lalald.config.key_files import key_files
 from lalald.config.license_key import FoundKey, LicenseKey, find_license_key
 from lalald.errors import ConfigError, FolderUnavailableError, LicenseMissingError, LicenseRefusedError, ServiceError
 from lalald.filesystem.mount_pools import MountPools
+from lalald.jobs.event_facts import EventKind
 from lalald.jobs.job import Hold
 from lalald.stages.context import StageContext
 from lalald.store import Store
 
 FACT = "license"
+_EVENTS = {"missing": EventKind.LICENSE_MISSING, "refused": EventKind.LICENSE_REFUSED}
 _PATIENCE_SECONDS = 2.0  # for the key file, which may lie on a share
 
 
@@ -190,6 +192,8 @@ class LicenseCheck:
 
 def _note(store: Store, trouble: LicenseTrouble | None, now: float) -> None:
     store.set_fact(FACT, None if trouble is None else asdict(trouble), now)
+    if trouble is not None:  # that a key is accepted is known once the service has answered with it
+        store.events.license_is(_EVENTS[trouble.code], trouble.reason, now)
 
 
 ReadKey = Callable[[Config], Awaitable[FoundKey]]

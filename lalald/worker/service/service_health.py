@@ -48,6 +48,7 @@ class ServiceHealth:
         self.pause = RateLimitPause(clock, jitter)
         self.dead_hosts: dict[str, asyncio.Semaphore] = {}
         self.last_good_at = clock.monotonic()
+        self.has_worked = False  # since the start
 
     @property
     def trouble(self) -> str | None:
@@ -95,6 +96,7 @@ class ServiceHealth:
     def succeeded(self, operation: str, keys: Collection[int], began_at: float, host: str = "") -> None:
         """A request was answered as it should be."""
         self.last_good_at = self._clock.monotonic()
+        self.has_worked = True
         limited = self.pause.succeeded(began_at=began_at) if not host else False
         was_open = self.breakers[operation].of(host).succeeded(keys)
         if host:

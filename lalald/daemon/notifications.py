@@ -1,0 +1,64 @@
+"""The daemon's notifier: where its events come from, and when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from lalald.clock import Clock
+from lalald.config.model import Config, Minutes
+from lalald.filesystem.mount_pools import MountPools
+from lalald.jobs.event_facts import EventKind, plain_fact
+from lalald.notify.channels.senders import Surroundings, first_line
+from lalald.notify.notifier import Notifier
+from lalald.store import Store, StoreThread
+
+_LAST_SECONDS = 10.0  # for what a `run --once` has to say
+_WEEK_SECONDS = 7 * 86400.0
+_LOW_FACT = "minutes_low"
+
+
+def make_notifier(
+    store: StoreThread, environ: Mapping[str, str], clock: Clock, disks: MountPools, log: Any
+) -> Notifier:
+    """A notifier that reads its files on the threads of their folders: a share that hangs delays nothing else."""
+
+    async def read_file(path: Path) -> str:
+        return await disks.run(str(path.parent), first_line, path)
+
+    return Notifier(store, Surroundings(environ, clock, read_file), log)
+
+
+def note_start(store: Store, config: Config, now: float) -> None:
+    """Within the first transaction of a daemon: who reads events from now on, and that it was started."""
+    store.event_queue.configure([entry.name for entry in config.notify], page=config.web.listen is not None)
+    store.events.happened(plain_fact(EventKind.DAEMON_STARTED, "daemon", now))
+
+
+def note_minutes(store: Store, left: float, limits: Minutes, now: float) -> None:
+    """Within a transaction: the service told the minutes left, so the key is accepted. Whether they are low is said once."""
+    store.set_fact("minutes", {"left": left, "at": now}, now)
+    if not store.events.are_wanted:
+        return
+    store.events.license_is(None, None, now)
+    low = left - limits.reserve < store.spent_since(now - _WEEK_SECONDS)
+    if low == bool(store.fact(_LOW_FACT)):
+        return
+    store.set_fact(_LOW_FACT, low, now)
+    if low:
+        store.events.minutes_are_low(left, now)
+
+
+async def configure(notifier: Notifier, config: Config) -> None:
+    """At the start, and after a reload. The page reads events, too."""
+    await notifier.configure(config.notify, page=config.web.listen is not None)
+
+
+async def send_last(notifier: Notifier) -> None:
+    """Sends what can be sent at the end of a `run --once`; the rest is sent by the next run."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_SECONDS):
+            await notifier.finish()

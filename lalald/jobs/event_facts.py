@@ -1,0 +1,166 @@
+"""Events: the notable facts that notifications, hooks and the page's log are made of. Pure.
+
+Most events are about a subject, such as `job 12` or `inbox /srv/inbox`. Some begin a condition of it, some end one:
+`BEGINS` and `ENDS`. What an event is caused by (`cause`) is a code: events of one cause become one message.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from lalald.jobs.job import Hold, HoldSource, Job
+
+LICENSE, SERVICE, MINUTES = "license", "service", "minutes"  # subjects of which there is one
+
+
+class EventKind(StrEnum):
+    """The names of events, as they stand under `on` in the configuration and in what is sent."""
+
+    JOB_DONE = "job.done"
+    JOB_FAILED = "job.failed"
+    JOB_HELD = "job.held"
+    HOLD_CLEARED = "hold.cleared"
+    INBOX_UNAVAILABLE = "inbox.unavailable"
+    INBOX_BACK = "inbox.back"
+    FOLDER_UNAVAILABLE = "folder.unavailable"
+    FOLDER_BACK = "folder.back"
+    SERVICE_DOWN = "service.down"
+    SERVICE_BACK = "service.back"
+    LICENSE_MISSING = "license.missing"
+    LICENSE_REFUSED = "license.refused"
+    MINUTES_LOW = "minutes.low"
+    RESULTS_EXPIRING = "results.expiring"
+    DAEMON_STARTED = "daemon.started"
+
+
+# A done job ends its failure, or the danger that its results expire.
+BEGINS = frozenset(
+    {
+        EventKind.JOB_FAILED, EventKind.JOB_HELD, EventKind.INBOX_UNAVAILABLE, EventKind.FOLDER_UNAVAILABLE, EventKind.SERVICE_DOWN,
+        EventKind.LICENSE_MISSING, EventKind.LICENSE_REFUSED, EventKind.MINUTES_LOW, EventKind.RESULTS_EXPIRING,
+    }
+)  # fmt: skip
+ENDS = frozenset(
+    {
+        EventKind.JOB_DONE, EventKind.HOLD_CLEARED, EventKind.INBOX_BACK, EventKind.FOLDER_BACK, EventKind.SERVICE_BACK,
+    }
+)  # fmt: skip
+# Not among the problems: what runs as it should, and a warning before there is a problem.
+_NEVER_A_PROBLEM = frozenset({EventKind.JOB_DONE, EventKind.MINUTES_LOW, EventKind.DAEMON_STARTED})
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What an event says: `count` of the same at once, `data` as JSON objects hold it; paths may hold surrogates."""
+
+    kind: EventKind
+    subject: str
+    cause: str
+    at: float
+    data: Mapping[str, Any]
+    count: int = 1
+    is_problem: bool = False
+
+    @classmethod
+    def of(cls, kind: EventKind, subject: str, at: float, data: Mapping[str, Any], cause: str = "") -> Fact:
+        """A fact whose kind decides whether it is a problem, or the end of one."""
+        return cls(kind, subject, cause or f"{kind} {subject}", at, data, is_problem=kind not in _NEVER_A_PROBLEM)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A fact that was published: `id` is its place in the order of events, `uid` its name for receivers."""
+
+    id: int
+    uid: str
+    fact: Fact
+
+
+def job_subject(job_id: int) -> str:
+    return f"job {job_id}"
+
+
+def hold_subject(hold: Hold) -> str:
+    """All jobs held by the same thing are one condition. The license key is a condition of its own."""
+    return LICENSE if hold is Hold.LICENSE else f"hold {hold}"
+
+
+def hold_cause(hold: Hold, source: HoldSource | None) -> str:
+    return f"{EventKind.JOB_HELD} {hold} {source or ''}".rstrip()
+
+
+def job_facts(job: Job) -> dict[str, Any]:
+    """What events say of a job; nothing that the service signed."""
+    return {
+        "id": job.id,
+        "inbox": job.inbox,
+        "path": job.path,
+        "rule": job.rule,
+        "stage": str(job.stage),
+        "minutes": round(job.minutes, 3),
+    }
+
+
+def done(job: Job, at: float) -> Fact:
+    """The job is done: where its results are, and where its source went."""
+    tracks = [
+        {"type": track.type, "label": track.label, "path": os.path.join(job.settings.outbox, track.path)}
+        for task in job.tasks
+        for track in task.tracks
+        if track.delivered and track.path
+    ]
+    folders = {os.path.dirname(track["path"]) for track in tracks}
+    data = {
+        "job": job_facts(job),
+        "source": job.moved_to,
+        "output": os.path.commonpath(folders) if folders else None,
+        "tracks": tracks,
+        "warning": job.warning,
+    }
+    return Fact.of(EventKind.JOB_DONE, job_subject(job.id), at, data, str(EventKind.JOB_DONE))
+
+
+def failed(job: Job, at: float) -> Fact:
+    """The job failed. Its cause is told apart by codes: what the service, or this program, calls the error."""
+    codes = sorted(
+        {task.error_code or str(task.failure) for task in job.tasks if task.error is not None and task.failure}
+    )
+    kind = str(job.failure_kind) if job.failure_kind else ""
+    data = {"job": job_facts(job), "error": job.error, "failure": kind or None, "codes": codes, "paid": job.paid}
+    cause = " ".join([str(EventKind.JOB_FAILED), str(job.stage), kind, *codes])
+    return Fact.of(EventKind.JOB_FAILED, job_subject(job.id), at, data, cause)
+
+
+def held(job: Job, hold: Hold, at: float) -> Fact:
+    """The job is held, the first of maybe many by this cause."""
+    return held_by(hold, job.hold_source, job.hold_reason, {"id": job.id, "inbox": job.inbox, "path": job.path}, at)
+
+
+def held_by(hold: Hold, source: HoldSource | None, reason: str | None, job: Mapping[str, Any], at: float) -> Fact:
+    data = {"hold": str(hold), "source_of_hold": str(source) if source else None, "reason": reason, "jobs": [dict(job)]}
+    return Fact.of(EventKind.JOB_HELD, hold_subject(hold), at, data, hold_cause(hold, source))
+
+
+def cleared(subject: str, hold: Hold, at: float) -> Fact:
+    """No job is held by this any more."""
+    return Fact.of(EventKind.HOLD_CLEARED, subject, at, {"hold": str(hold)})
+
+
+def folder_fact(kind: EventKind, path: str, reason: str | None, at: float) -> Fact:
+    """An inbox or another folder is unavailable, or back."""
+    what = "inbox" if kind in (EventKind.INBOX_UNAVAILABLE, EventKind.INBOX_BACK) else "folder"
+    return Fact.of(kind, f"{what} {path}", at, {"folder": path, "reason": reason or None})
+
+
+def plain_fact(kind: EventKind, subject: str, at: float, reason: str | None = None) -> Fact:
+    return Fact.of(kind, subject, at, {"reason": reason} if reason else {})
+
+
+def expiring(job: Job, expires_at: float, at: float) -> Fact:
+    """Results that were paid for are deleted by the service soon, and are not fetched yet."""
+    data = {"job": job_facts(job), "expires_at": expires_at, "reason": job.hold_reason or job.error, "paid": True}
+    return Fact.of(EventKind.RESULTS_EXPIRING, job_subject(job.id), at, data, str(EventKind.RESULTS_EXPIRING))

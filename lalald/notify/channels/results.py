@@ -1,0 +1,35 @@
+"""What became of one try to deliver something. The reasons hold no secret: they are shown by `status` and in the log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """It arrived, or ran."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It will never be accepted: it is dropped, and reported."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A command ran and failed: that is reported, and it is not run again."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TryLater:
+    """It may be accepted later; nothing after it is sent before it."""
+
+    reason: str
+    retry_after_seconds: float | None = None
+
+
+Result = Sent | Failed | Refused | TryLater

@@ -1,0 +1,126 @@
+"""From an entry of the configuration to what delivers: its files are read when something is sent, and again after a failure."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lalald.clock import Clock
+from lalald.config.model import NotifyEntry
+from lalald.errors import FileError
+from lalald.jobs.event_facts import Event
+from lalald.notify.channels import apprise_sender, command, webhook
+from lalald.notify.channels.results import Result, TryLater
+from lalald.notify.messages import Message
+from lalald.notify.payload import payload_bytes, webhook_id
+
+MOST_FILE_BYTES = 64 << 10
+ReadFile = Callable[[Path], Awaitable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What senders need of their owner. `read_file` raises OSError, FileError or ValueError."""
+
+    environ: Mapping[str, str]
+    clock: Clock
+    read_file: ReadFile
+
+
+def first_line(path: Path) -> str:
+    """What a file holds, without its line end. On a thread. Raises OSError, or ValueError for what can be no address or secret."""
+    with path.open("rb") as file:
+        content = file.read(MOST_FILE_BYTES + 1)
+    if len(content) > MOST_FILE_BYTES:
+        raise ValueError("it is too large")
+    lines = [line.strip() for line in content.decode("utf-8-sig").splitlines() if line.strip()]
+    if len(lines) != 1:
+        raise ValueError("it should hold one line")
+    return lines[0]
+
+
+def runs_each_event(entry: NotifyEntry) -> bool:
+    """Whether it is told of each event by itself; else of what was gathered."""
+    return entry.webhook is not None or bool(entry.command)
+
+
+async def send_message(entry: NotifyEntry, around: Surroundings, message: Message) -> Result:
+    """A message by Apprise."""
+    url = entry.url or await _read(entry.url_file, "url_file", around)
+    if isinstance(url, TryLater):
+        return url
+    return await apprise_sender.send(url, message.title, message.body, around.environ)
+
+
+async def run_command(entry: NotifyEntry, around: Surroundings, event: Event) -> Result:
+    return await command.run(entry.command, event, timeout_seconds=entry.timeout, environ=around.environ)
+
+
+@asynccontextmanager
+async def webhook_sender(
+    entry: NotifyEntry, around: Surroundings
+) -> AsyncIterator[Callable[[Event], Awaitable[Result]]]:
+    """What posts events, for as long as there are some: connection and secret are kept meanwhile."""
+    key = await _signing_key(entry, around)
+    if isinstance(key, TryLater):
+        yield _always(key)
+        return
+    url = entry.webhook or ""
+    try:
+        opening = webhook.open_client(url)
+        client = await opening.__aenter__()
+    except (ImportError, ValueError, OSError):
+        yield _always(TryLater("the proxy or the certificates of the environment cannot be used"))
+        return
+
+    async def send(event: Event) -> Result:
+        message_id, body = webhook_id(event), payload_bytes(event, names=entry.names)
+        sent = webhook.headers(key, message_id, int(around.clock.now()), body)
+        return await webhook.post(client, url, sent, body)
+
+    try:
+        yield send
+    finally:
+        await opening.__aexit__(None, None, None)
+
+
+async def _signing_key(entry: NotifyEntry, around: Surroundings) -> bytes | TryLater | None:
+    if entry.secret_file is None:
+        return None
+    secret = await _read(entry.secret_file, "secret_file", around)
+    if isinstance(secret, TryLater):
+        return secret
+    try:
+        return webhook.key_from(secret)
+    except webhook.SecretError as error:
+        return TryLater(str(error))
+
+
+async def _read(path: Path | None, key: str, around: Surroundings) -> str | TryLater:
+    """What the file says, or why it cannot be used; never its path, which may be the secret itself by mistake."""
+    assert path is not None  # noqa: S101 - an entry has one or the other
+    try:
+        return await around.read_file(path)
+    except OSError as error:
+        return TryLater(f"its {key} cannot be read: {os.strerror(error.errno or 0)}")
+    except FileError:
+        return TryLater(f"its {key} cannot be read: its disk or server does not answer")
+    except ValueError as error:
+        words = "it is not text" if isinstance(error, UnicodeDecodeError) else str(error)
+        return TryLater(f"its {key} cannot be used: {words}")
+
+
+def _always(result: Result) -> Callable[[Event], Awaitable[Result]]:
+    async def send(_event: Event) -> Result:
+        return result
+
+    return send
+
+
+async def read_in_thread(path: Path) -> str:
+    """For a program that ends soon anyway."""
+    return await asyncio.to_thread(first_line, path)

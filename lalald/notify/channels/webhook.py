@@ -1,0 +1,122 @@
+"""Webhooks: one signed POST for each event, as https://www.standardwebhooks.com has it. Redirects are not followed."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+
+import httpx
+
+from lalald import __version__
+from lalald.notify.channels.results import Refused, Result, Sent, TryLater
+
+ANSWER_SECONDS = 30.0
+_BODY_SECONDS = 1.0
+_MOST_BODY_BYTES = 16 << 10
+_SECRET_PREFIX = "whsec_"  # noqa: S105 - what secrets begin with
+_PASSING = frozenset({408, 425, 429})
+_LONGEST_RETRY_AFTER_SECONDS = 3600.0
+
+
+class SecretError(ValueError):
+    """The text is no signing secret."""
+
+
+def key_from(secret: str) -> bytes:
+    """The key that a secret such as `whsec_MfKQ9r8…` stands for. Raises SecretError."""
+    text = secret.strip().removeprefix(_SECRET_PREFIX)
+    try:
+        key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        raise SecretError("the signing secret is not base64; `openssl rand -base64 32` makes one") from None
+    if not key:
+        raise SecretError("the signing secret is empty; `openssl rand -base64 32` makes one")
+    return key
+
+
+def signature(key: bytes, message_id: str, timestamp: int, body: bytes) -> str:
+    signed = b".".join((message_id.encode(), str(timestamp).encode(), body))
+    return f"v1,{base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()}"
+
+
+def headers(key: bytes | None, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
+    """Without a key the request is not signed."""
+    signed = {"webhook-signature": signature(key, message_id, timestamp, body)} if key else {}
+    return {
+        "content-type": "application/json",
+        "user-agent": f"lalald/{__version__}",
+        "webhook-id": message_id,
+        "webhook-timestamp": str(timestamp),
+        **signed,
+    }
+
+
+@asynccontextmanager
+async def open_client(url: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of its own for as long as there is something to send: it shares nothing with that of the service.
+
+    Proxies are those of the environment. Certificates are loaded only where they are needed: they take memory.
+    """
+    timeout = httpx.Timeout(ANSWER_SECONDS, connect=10.0)
+    is_tls = url.lower().startswith("https:")
+    async with httpx.AsyncClient(timeout=timeout, verify=is_tls, follow_redirects=False) as client:
+        yield client
+
+
+async def post(client: httpx.AsyncClient, url: str, sent: Mapping[str, str], body: bytes) -> Result:
+    """One request. The status decides; what follows it is passed over."""
+    try:
+        async with (
+            asyncio.timeout(ANSWER_SECONDS),
+            client.stream("POST", url, content=body, headers=dict(sent)) as answer,
+        ):
+            result = _result(answer.status_code, answer.headers.get("retry-after"))
+            await _pass_over(answer)
+            return result
+    except (TimeoutError, httpx.TimeoutException):
+        return TryLater(f"no answer within {ANSWER_SECONDS:g} seconds")
+    except (httpx.ConnectError, httpx.ProxyError):
+        return TryLater("no connection")
+    except httpx.ProtocolError:
+        return TryLater("its answer is not HTTP")
+    except (httpx.UnsupportedProtocol, httpx.InvalidURL, UnicodeError):
+        return TryLater("its address cannot be used")
+    except (httpx.HTTPError, OSError):
+        return TryLater("the connection was lost")
+    finally:
+        client.cookies.clear()
+
+
+async def _pass_over(answer: httpx.Response) -> None:
+    """A short answer is read, so that its connection can be used again."""
+    read = 0
+    with suppress(TimeoutError, httpx.HTTPError):
+        async with asyncio.timeout(_BODY_SECONDS):
+            async for chunk in answer.aiter_raw():
+                read += len(chunk)
+                if read > _MOST_BODY_BYTES:
+                    return
+
+
+def _result(status: int, retry_after: str | None) -> Result:
+    if 200 <= status < 300:
+        return Sent()
+    if 300 <= status < 400:
+        return TryLater(
+            f"it answered {status}: redirects are not followed, write the new address into the configuration"
+        )
+    if 400 <= status < 500 and status not in _PASSING:
+        return Refused(f"it answered {status}")
+    return TryLater(f"it answered {status}", _seconds(retry_after))
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Seconds alone: what names a moment depends on the receiver's clock."""
+    if retry_after is None or not retry_after.strip().isascii() or not retry_after.strip().isdigit():
+        return None
+    return min(float(retry_after.strip()[:9]), _LONGEST_RETRY_AFTER_SECONDS)

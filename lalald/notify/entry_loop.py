@@ -1,0 +1,63 @@
+"""The loop of one entry: it sleeps until there are events, or until a pause is over. Whatever goes wrong in it stays with it."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from contextlib import suppress
+from typing import Any, Protocol
+
+from lalald.errors import StoreRefusedError
+
+_FAULT_SECONDS = 60.0  # after an exception that nothing foresaw
+
+
+class Turns(Protocol):
+    """`EachEvent` or `Gathered`."""
+
+    async def turn(self) -> float | None: ...
+
+    def hurry(self) -> None: ...
+
+
+class EntryLoop:
+    def __init__(self, name: str, turns: Turns, log: Any) -> None:
+        self.name = name
+        self._turns = turns
+        self._log = log
+        self._news = asyncio.Event()
+        self._news.set()  # there may be events from before
+        self._idle = asyncio.Event()
+
+    def wake(self) -> None:
+        """There are events."""
+        self._idle.clear()
+        self._news.set()
+
+    async def finish(self) -> None:
+        """Returns once nothing more can be sent for now; messages wait for no others."""
+        self._turns.hurry()
+        self.wake()
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            self._news.clear()
+            wait = await self._turn()
+            if not self._news.is_set() and wait != 0.0:
+                self._idle.set()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._news.wait()
+
+    async def _turn(self) -> float | None:
+        try:
+            return await self._turns.turn()
+        except StoreRefusedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a fault of one entry is none of the daemon's
+            # Its words may hold the address; where it happened does not.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            self._log.error("notify.fault", entry=self.name, reason=type(error).__name__, traceback=where)
+            return _FAULT_SECONDS

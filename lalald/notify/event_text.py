@@ -1,0 +1,110 @@
+"""What an event says to people: the same words in messages and in the page's log. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lalald.filesystem.names import printable
+from lalald.jobs.event_facts import LICENSE, EventKind, Fact
+from lalald.jobs.job import Hold
+from lalald.jobs.prices import cost_text, free_text
+from lalald.reports.hold_advice import TO_DO
+
+Quote = Callable[[str], str]  # foreign text, made fit for where it goes
+
+_HELD: dict[str, str] = {
+    Hold.LICENSE: "the license key is not accepted",
+    Hold.MINUTES: "the minutes do not suffice, or a limit is reached",
+    Hold.LOST_TASK: "a task may have been paid and its id never arrived, or it makes no progress",
+    Hold.DISK: "there is no room",
+    Hold.MOUNT: "a folder is unavailable",
+    Hold.PERMISSION: "a permission is missing",
+    Hold.LINK: "a download link cannot be used",
+    Hold.FIRST_SCAN: "these files were there before the first scan",
+    Hold.DUPLICATE: "the same files were processed before",
+}
+_PLAIN: dict[EventKind, str] = {
+    EventKind.SERVICE_DOWN: "LALAL.AI has not answered as it should for 15 minutes",
+    EventKind.SERVICE_BACK: "LALAL.AI works again",
+    EventKind.LICENSE_MISSING: "There is no license key",
+    EventKind.LICENSE_REFUSED: "LALAL.AI refuses the license key",
+    EventKind.DAEMON_STARTED: "lalald was started",
+}
+_REMEDIES: dict[EventKind, str] = {
+    EventKind.JOB_FAILED: "`lalald jobs --failed` lists them, `lalald retry ID` resumes one.",
+    EventKind.INBOX_UNAVAILABLE: "Bring it back; its jobs resume.",
+    EventKind.FOLDER_UNAVAILABLE: "Bring it back; its jobs resume.",
+    EventKind.SERVICE_DOWN: "Jobs wait and resume automatically.",
+    EventKind.LICENSE_MISSING: "Put a license key where the configuration says; jobs resume automatically.",
+    EventKind.LICENSE_REFUSED: "Put a valid license key where the configuration says; jobs resume automatically.",
+    EventKind.MINUTES_LOW: "Top up before files have to wait.",
+    EventKind.RESULTS_EXPIRING: "`lalald status` says what they wait for. What is not fetched in time must be paid again.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EventText:
+    """`headline`: one sentence without its full stop. `reason`: what was said about it. `names`: the files it is about."""
+
+    headline: str
+    reason: str
+    names: tuple[str, ...]
+    remedy: str
+
+
+def event_text(fact: Fact, count: int | None = None, *, names: bool = True, quote: Quote = printable) -> EventText:
+    """`count`: of how many such events; None: as many as the fact says. Without `names` neither files nor reasons are named."""
+    number = fact.count if count is None else count
+    reason = fact.data.get("error") or fact.data.get("reason") or fact.data.get("warning") or ""
+    return EventText(
+        _headline(fact, number, names=names, quote=quote),
+        quote(str(reason)) if names else "",
+        tuple(quote(name) for name in _names(fact)) if names else (),
+        TO_DO.get(fact.data["hold"], "") if fact.kind is EventKind.JOB_HELD else _REMEDIES.get(fact.kind, ""),
+    )
+
+
+def _headline(fact: Fact, number: int, *, names: bool, quote: Quote) -> str:
+    match fact.kind:
+        case EventKind.JOB_DONE:
+            return f"{_jobs(fact, number, names, quote)} done{_cost(fact, number)}"
+        case EventKind.JOB_FAILED:
+            return f"{_jobs(fact, number, names, quote)} failed"
+        case EventKind.RESULTS_EXPIRING:
+            return f"{_jobs(fact, number, names, quote)}: paid results expire in less than 6 hours"
+        case EventKind.JOB_HELD:
+            return f"{_jobs(fact, number, names, quote)} held: {_HELD.get(fact.data['hold'], fact.data['hold'])}"
+        case EventKind.HOLD_CLEARED if fact.subject == LICENSE:
+            return "LALAL.AI accepts the license key"
+        case EventKind.HOLD_CLEARED:
+            return f"No job is held any more because {_HELD.get(fact.data['hold'], fact.data['hold'])}"
+        case EventKind.MINUTES_LOW:
+            return f"{free_text(fact.data['left'])} minutes left, less than was charged in the last seven days"
+        case EventKind.INBOX_UNAVAILABLE | EventKind.INBOX_BACK | EventKind.FOLDER_UNAVAILABLE | EventKind.FOLDER_BACK:
+            return _folder(fact, names, quote)
+        case _:
+            return _PLAIN[fact.kind]
+
+
+def _folder(fact: Fact, names: bool, quote: Quote) -> str:
+    what = "inbox" if fact.kind in (EventKind.INBOX_UNAVAILABLE, EventKind.INBOX_BACK) else "folder"
+    which = f"The {what} {quote(fact.data['folder'])}" if names else f"An {what}" if what == "inbox" else f"A {what}"
+    is_away = fact.kind in (EventKind.INBOX_UNAVAILABLE, EventKind.FOLDER_UNAVAILABLE)
+    return f"{which} is {'unavailable' if is_away else 'back'}"
+
+
+def _jobs(fact: Fact, number: int, names: bool, quote: Quote) -> str:
+    first = _names(fact)
+    return quote(first[0]) if names and number == 1 and first else f"{number:,} {'file' if number == 1 else 'files'}"
+
+
+def _names(fact: Fact) -> list[str]:
+    jobs: list[dict[str, Any]] = fact.data.get("jobs") or ([fact.data["job"]] if "job" in fact.data else [])
+    return [str(job["path"]) for job in jobs]
+
+
+def _cost(fact: Fact, number: int) -> str:
+    minutes = fact.data.get("job", {}).get("minutes")
+    return f", {cost_text(minutes)} min charged" if minutes and number == 1 else ""

@@ -1,0 +1,97 @@
+"""Messages: what happened within `gather` seconds is told together, one message for each cause."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from typing import NamedTuple
+
+from lalald.notify.channels.results import Failed, Refused, Result, Sent, TryLater
+from lalald.notify.delivery import Delivery
+from lalald.notify.messages import Message, message, more
+from lalald.store.events.event_queue import Cause, EventQueue
+
+SendMessage = Callable[[Message], Awaitable[Result]]
+_MOST_MESSAGES = 12  # at once; what is more becomes one
+_OTHERS = "others"  # the cause of that one
+
+
+class _Batch(NamedTuple):
+    """The causes of events up to `upto`, those of `sent` left out."""
+
+    cursor: int
+    upto: int
+    causes: tuple[Cause, ...]
+    sent: tuple[str, ...]
+
+
+class Gathered:
+    """`gather_seconds`: from the first event until its message leaves."""
+
+    def __init__(self, delivery: Delivery, send: SendMessage, *, gather_seconds: float, names: bool) -> None:
+        self._delivery = delivery
+        self._send = send
+        self._gather_seconds = gather_seconds
+        self._names = names
+
+    def hurry(self) -> None:
+        """Nothing more is waited for: the program ends."""
+        self._gather_seconds = 0.0
+
+    async def turn(self) -> float | None:
+        """Sends what was gathered for long enough. Seconds until the next turn; None: until there are more events."""
+        if wait := self._delivery.wait_seconds:
+            return wait
+        found = await self._delivery.ask(self._look)
+        if found is None or isinstance(found, float):
+            return found
+        sent = list(found.sent)
+        for name, text in self._messages(found):
+            if not await self._is_dealt_with(found, name, text, sent):
+                return self._delivery.wait_seconds
+        await self._delivery.ask(lambda queue: queue.advance(self._delivery.name, found.upto))
+        return 0.0
+
+    def _look(self, queue: EventQueue) -> _Batch | float | None:
+        """A batch that is to be sent now, or how long to wait, None where nothing waits to be sent."""
+        name, selection = self._delivery.name, self._delivery.selection
+        reader = queue.reader(name)
+        first = queue.next_events(selection, reader.cursor, 1) if reader else []
+        if reader is None or not first:
+            return None
+        waited = self._delivery.clock.now() - first[0].fact.at
+        if not reader.batch_sent and 0 <= waited < self._gather_seconds:
+            return self._gather_seconds - waited
+        upto = reader.batch_upto if reader.batch_upto and reader.batch_sent else queue.newest_id()
+        return _Batch(reader.cursor, upto, tuple(queue.causes(selection, reader.cursor, upto)), reader.batch_sent)
+
+    def _messages(self, batch: _Batch) -> Iterator[tuple[str, Message]]:
+        """Each with what it is remembered by once it is sent. What is sent counts, so that a new start makes the same ones."""
+        told, others = batch.causes[:_MOST_MESSAGES], batch.causes[_MOST_MESSAGES:]
+        for cause in told:
+            if cause.cause not in batch.sent:
+                yield cause.cause, message(cause, names=self._names)
+        if others and _OTHERS not in batch.sent:
+            yield _OTHERS, more(others)
+
+    async def _is_dealt_with(self, batch: _Batch, name: str, text: Message, sent: list[str]) -> bool:
+        """Whether the next message may follow."""
+        delivery = self._delivery
+        result = await self._send(text)
+        match result:
+            case TryLater():
+                await delivery.postponed(result, batch.cursor)
+                return False
+            case Sent():
+                sent.append(name)
+                now = delivery.clock.now()
+                await delivery.sent(lambda queue: queue.causes_dealt_with(delivery.name, batch.upto, sent, sent_at=now))
+            case Refused() | Failed():
+                sent.append(name)
+                dealt_with = partial(_deal_with, delivery.name, batch.upto, tuple(sent))
+                await delivery.dropped(1, result.reason, dealt_with)
+        return True
+
+
+def _deal_with(name: str, upto: int, causes: tuple[str, ...], queue: EventQueue) -> None:
+    queue.causes_dealt_with(name, upto, causes)

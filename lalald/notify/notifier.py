@@ -1,0 +1,118 @@
+"""The notifier: one task of the daemon. It publishes what has waited long enough, and wakes a loop for each entry."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
+from functools import partial
+from typing import Any
+
+from lalald.config.model import NotifyEntry
+from lalald.notify.channels.senders import Surroundings, run_command, runs_each_event, send_message, webhook_sender
+from lalald.notify.delivery import Delivery, RunsOnStore
+from lalald.notify.each_event import EachEvent
+from lalald.notify.entry_loop import EntryLoop, Turns
+from lalald.notify.expiring_results import Expiring, report_expiring
+from lalald.notify.gathered import Gathered
+from lalald.store.events.event_queue import Selection
+from lalald.store.store import Store
+
+_LEAST_PAUSE_SECONDS = 0.1  # between two looks at what is new: many events come together
+
+
+class Notifier:
+    """Asleep while nothing happens; without an entry and without the page nothing ever does."""
+
+    def __init__(
+        self, store: RunsOnStore, around: Surroundings, log: Any, *, jitter: Callable[[], float] = random.random
+    ) -> None:
+        self._store = store
+        self._around = around
+        self._log = log
+        self._jitter = jitter
+        self._news = asyncio.Event()
+        self._is_wanted = False
+        self._loops: dict[NotifyEntry, EntryLoop] = {}
+        self._tasks: dict[NotifyEntry, asyncio.Task[None]] = {}
+        self._expiring: Expiring | None = None  # as far as it is committed
+
+    def wake(self) -> None:
+        """Events were written, or tasks were started."""
+        self._news.set()
+
+    async def configure(self, entries: Sequence[NotifyEntry], *, page: bool) -> None:
+        """From now on these entries are told. Those that stay as they are go on where they are."""
+        names = [entry.name for entry in entries]
+        await self._store.run(lambda store: store.event_queue.configure(names, page=page))
+        self._is_wanted = page or bool(entries)
+        for entry in self._loops.keys() - set(entries):
+            del self._loops[entry]
+            if task := self._tasks.pop(entry, None):
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+        for entry in entries:
+            if entry not in self._loops:
+                self._loops[entry] = EntryLoop(entry.name, self._turns_of(entry), self._log)
+        self._news.set()
+
+    async def run(self) -> None:
+        """For ever; the loops of the entries end with it."""
+        try:
+            while True:
+                self._news.clear()
+                await self._wait(await self._look())
+        finally:
+            for task in self._tasks.values():
+                task.cancel()
+
+    async def finish(self) -> None:
+        """Sends what can be sent now, for a program that ends; what fails is sent by the next one."""
+        if self._is_wanted:
+            now = self._around.clock.now()
+            await self._store.run(lambda store: store.events.publish_due(now, holds_at_once=True))
+            self._start_loops()
+            await asyncio.gather(*(loop.finish() for loop in self._loops.values()))
+
+    async def _look(self) -> float | None:
+        """Publishes what is due. Seconds until something else is."""
+        if not self._is_wanted:
+            return None
+        now = self._around.clock.now()
+        next_at, self._expiring = await self._store.run(partial(self._publish, now))
+        self._start_loops()
+        for loop in self._loops.values():
+            loop.wake()
+        return None if next_at is None else max(_LEAST_PAUSE_SECONDS, next_at - now)
+
+    def _publish(self, now: float, store: Store) -> tuple[float | None, Expiring]:
+        found = report_expiring(store, now, self._expiring)
+        moments = [found.next_at, store.events.publish_due(now)]
+        return min((moment for moment in moments if moment is not None), default=None), found
+
+    def _start_loops(self) -> None:
+        for entry, loop in self._loops.items():
+            if entry not in self._tasks:
+                self._tasks[entry] = asyncio.create_task(loop.run(), name=f"notify {entry.name}")
+
+    async def _wait(self, seconds: float | None) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+        await asyncio.sleep(_LEAST_PAUSE_SECONDS)
+
+    def _turns_of(self, entry: NotifyEntry) -> Turns:
+        selection = Selection(entry.kinds, entry.problems)
+        around = self._around
+        delivery = Delivery(
+            entry.name, selection, store=self._store, clock=around.clock, log=self._log, jitter=self._jitter
+        )
+        if not runs_each_event(entry):
+            send = partial(send_message, entry, around)
+            return Gathered(delivery, send, gather_seconds=entry.gather, names=entry.names)
+        if entry.command:
+            run = partial(run_command, entry, around)
+            return EachEvent(delivery, lambda: nullcontext(run), runs_once=True)
+        return EachEvent(delivery, lambda: webhook_sender(entry, around))

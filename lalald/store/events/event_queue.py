@@ -1,0 +1,226 @@
+"""Who reads events, and how far each has come. An entry's cursor starts when it is first configured."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, NamedTuple
+
+from lalald.jobs.event_facts import BEGINS, ENDS, Event, EventKind
+from lalald.store.events.events import fact_from
+from lalald.store.rows import name_from
+
+PAGE = ""  # the page reads events, but has nothing to be sent
+_NAMED = 10  # events of a cause
+_READ = 40  # of which some may be about the same job
+_OF_A_JOB = ", ".join(f"'{kind}'" for kind in (EventKind.JOB_DONE, EventKind.JOB_FAILED, EventKind.RESULTS_EXPIRING))
+_COLUMNS = "subject, cause, kind, at, count, is_problem, data"
+_BEGIN_KINDS, _END_KINDS = (", ".join(f"'{kind}'" for kind in sorted(kinds)) for kinds in (BEGINS, ENDS))
+
+# A message about what is over is not sent, nor the one that it is over.
+_IS_OVER = (
+    f"(e.kind IN ({_BEGIN_KINDS}) AND EXISTS (SELECT 1 FROM events x WHERE x.subject = e.subject AND x.id > e.id"
+    f" AND x.id <= :upto AND x.kind IN ({_END_KINDS})))"
+)
+_ENDS_UNSENT = (
+    f"(e.kind IN ({_END_KINDS}) AND NOT (e.kind = '{EventKind.JOB_DONE}' AND {{job_done}}) AND coalesce((SELECT b.id FROM events b"
+    f" WHERE b.subject = e.subject AND b.id < e.id AND b.kind IN ({_BEGIN_KINDS}) AND {{begins}} ORDER BY b.id DESC LIMIT 1), 0) > :after)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The events that an entry wants: `kinds`, and with `problems` every problem and its end."""
+
+    kinds: frozenset[EventKind]
+    problems: bool = False
+
+    def condition(self, table: str = "e") -> str:
+        kinds = ", ".join(f"'{kind}'" for kind in sorted(self.kinds))
+        return f"({table}.kind IN ({kinds}) OR {table}.is_problem)" if self.problems else f"{table}.kind IN ({kinds})"
+
+
+class Reader(NamedTuple):
+    """How far an entry has come. `batch_upto`: messages for events up to there are being sent, those of `batch_sent` are.
+
+    `tries` of the event `trying` have begun. `dropped`: how many events were never sent, the last at `dropped_at`.
+    """
+
+    name: str
+    cursor: int
+    batch_upto: int | None
+    batch_sent: tuple[str, ...]
+    trying: int | None
+    tries: int
+    failing_since: float | None
+    trouble: str | None
+    dropped: int
+    dropped_at: float | None
+    dropped_reason: str | None
+    sent_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Events of one cause: `count` of what happened; `events` are the first ten."""
+
+    cause: str
+    count: int
+    first_at: float
+    last_at: float
+    events: tuple[Event, ...]
+
+
+class EventQueue:
+    """Each method runs within the caller's transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def configure(self, names: Collection[str], *, page: bool) -> None:
+        """These entries are configured now. A new one starts with what happens from now on; those gone are forgotten."""
+        wanted = [*names, *([PAGE] if page else [])]
+        marks = ", ".join("?" * len(wanted))
+        self.connection.execute(f"DELETE FROM event_readers WHERE name NOT IN ({marks})", wanted)
+        if not wanted:
+            for table in ("events", "pending_events", "reported_holds"):
+                self.connection.execute(f"DELETE FROM {table}")
+        self.connection.executemany(
+            "INSERT OR IGNORE INTO event_readers (name, cursor) VALUES (?, ?)",
+            [(name, self.newest_id()) for name in wanted],
+        )
+
+    def newest_id(self) -> int:
+        """The id of the newest event there ever was."""
+        row = self.connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
+        return 0 if row is None else int(row[0])
+
+    def reader(self, name: str) -> Reader | None:
+        row = self.connection.execute(f"{_READERS} WHERE name = ?", (name,)).fetchone()
+        return None if row is None else _reader(row)
+
+    def readers(self) -> list[Reader]:
+        """Every entry, but not the page."""
+        return [_reader(row) for row in self.connection.execute(f"{_READERS} WHERE name != ? ORDER BY name", (PAGE,))]
+
+    def unsent(self, selection: Selection, after: int) -> int:
+        """How many events an entry has not dealt with yet."""
+        query = f"SELECT count(*) FROM events e WHERE e.id > ? AND {selection.condition()}"
+        return int(self.connection.execute(query, (after,)).fetchone()[0])
+
+    def next_events(self, selection: Selection, after: int, limit: int) -> list[Event]:
+        query = (
+            f"SELECT id, uid, {_COLUMNS} FROM events e WHERE e.id > ? AND {selection.condition()} ORDER BY e.id LIMIT ?"
+        )
+        return [_event(row) for row in self.connection.execute(query, (after, limit))]
+
+    def causes(self, selection: Selection, after: int, upto: int) -> list[Cause]:
+        """What happened between two events, by cause, but for what is over; the oldest causes, if there are many."""
+        bounds = {"after": after, "upto": upto}
+        where = _where_unsent(selection)
+        rows = self.connection.execute(
+            f"SELECT e.cause, iif(e.kind IN ({_OF_A_JOB}), count(DISTINCT e.subject), sum(e.count)), min(e.at), max(e.at), min(e.id)"
+            f" FROM events e WHERE {where} GROUP BY e.cause ORDER BY min(e.id)",
+            bounds,
+        ).fetchall()
+        first_events = (
+            f"SELECT id, uid, {_COLUMNS} FROM events e WHERE {where} AND e.id >= :first AND e.cause = :cause"
+            f" ORDER BY e.id LIMIT {_READ}"
+        )
+        found = []
+        for cause, count, first_at, last_at, first_id in rows:
+            events = self.connection.execute(first_events, {**bounds, "first": first_id, "cause": cause})
+            found.append(Cause(name_from(cause), int(count), first_at, last_at, _named(map(_event, events))))
+        return found
+
+    # how far an entry has come
+
+    def begin_try(self, name: str, event_id: int) -> int:
+        """An event is about to be given to an entry. How often that was begun, this time included."""
+        (tries,) = self.connection.execute(
+            "UPDATE event_readers SET tries = iif(trying = :id, tries, 0) + 1, trying = :id WHERE name = :name RETURNING tries",
+            {"id": event_id, "name": name},
+        ).fetchone() or (1,)
+        return int(tries)
+
+    def advance(self, name: str, upto: int, *, sent_at: float | None = None) -> None:
+        """Every event up to this one is dealt with. `sent_at`: something was sent, and the entry works."""
+        self.connection.execute(
+            "UPDATE event_readers SET cursor = max(cursor, ?), batch_upto = NULL, batch_sent = NULL, trying = NULL, tries = 0"
+            " WHERE name = ?",
+            (upto, name),
+        )
+        if sent_at is not None:
+            self._note_sent(name, sent_at)
+
+    def causes_dealt_with(self, name: str, upto: int, causes: Sequence[str], *, sent_at: float | None = None) -> None:
+        """Of the messages for events up to `upto` those of these causes were sent, or will never be."""
+        self.connection.execute(
+            "UPDATE event_readers SET batch_upto = ?, batch_sent = ? WHERE name = ?",
+            (upto, json.dumps(list(causes)), name),
+        )
+        if sent_at is not None:
+            self._note_sent(name, sent_at)
+
+    def _note_sent(self, name: str, at: float) -> None:
+        self.connection.execute(
+            "UPDATE event_readers SET sent_at = ?, failing_since = NULL, trouble = NULL WHERE name = ?", (at, name)
+        )
+
+    def note_trouble(self, name: str, trouble: str, now: float) -> float:
+        """The entry fails, and why. Since when it does."""
+        (since,) = self.connection.execute(
+            "UPDATE event_readers SET failing_since = coalesce(failing_since, ?), trouble = ? WHERE name = ? RETURNING failing_since",
+            (now, trouble, name),
+        ).fetchone() or (now,)
+        return float(since)
+
+    def count_dropped(self, name: str, count: int, reason: str, now: float) -> None:
+        """So many events are never sent to the entry."""
+        self.connection.execute(
+            "UPDATE event_readers SET dropped = dropped + ?, dropped_at = ?, dropped_reason = ? WHERE name = ?",
+            (count, now, reason, name),
+        )
+
+    def lost_after(self, cursor: int) -> int:
+        """How many events after this one the limit of the table took away: nothing else deletes what is not dealt with."""
+        (oldest,) = self.connection.execute("SELECT min(id) FROM events").fetchone()
+        return 0 if oldest is None else max(0, int(oldest) - 1 - cursor)
+
+    def older_than(self, selection: Selection, after: int, before: float) -> tuple[int, int]:
+        """Of the events not dealt with, those that happened before a moment: the id of the last one, and how many."""
+        (upto, count) = self.connection.execute(
+            f"SELECT max(e.id), count(*) FROM events e WHERE e.id > ? AND e.at < ? AND {selection.condition()}",
+            (after, before),
+        ).fetchone()
+        return int(upto or after), int(count)
+
+
+def _where_unsent(selection: Selection) -> str:
+    is_wanted = selection.condition()
+    job_done = "1" if EventKind.JOB_DONE in selection.kinds else "0"
+    ends_unsent = _ENDS_UNSENT.format(job_done=job_done, begins=selection.condition("b"))
+    return f"e.id > :after AND e.id <= :upto AND {is_wanted} AND NOT {_IS_OVER} AND NOT {ends_unsent}"
+
+
+_READERS = f"SELECT {', '.join(Reader._fields)} FROM event_readers"
+
+
+def _reader(row: Sequence[Any]) -> Reader:
+    reader = Reader(*row)
+    return reader._replace(batch_sent=tuple(json.loads(row[3])) if row[3] else ())
+
+
+def _named(events: Iterable[Event]) -> tuple[Event, ...]:
+    """The first ten, each job once; what is about no single job stays as it is."""
+    kept: dict[str | int, Event] = {}
+    for event in events:
+        kept.setdefault(event.fact.subject if "job" in event.fact.data else event.id, event)
+    return tuple(islice(kept.values(), _NAMED))
+
+
+def _event(row: Sequence[Any]) -> Event:
+    return Event(int(row[0]), str(row[1]), fact_from(row[2:]))

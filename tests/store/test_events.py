@@ -1,0 +1,415 @@
+"""Event rows: one for each fact, in its transaction; gathered, deferred, forgotten where it is over, and never without a reader."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from lalald.jobs.event_facts import Event, EventKind
+from lalald.jobs.failure_kinds import FailureKind
+from lalald.jobs.job import Hold, HoldSource, Job, Stage, State, TaskFailure
+from lalald.store import Store
+from lalald.store.events import events as written
+from lalald.store.events.event_log import EventLog
+from lalald.store.events.event_queue import Cause, Selection
+from tests.support.filled_store import DAY, HOUR, NOW, FilledStore
+
+ALL = Selection(frozenset(EventKind))
+PROBLEMS = Selection(frozenset(), problems=True)
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> FilledStore:
+    return FilledStore(tmp_path)
+
+
+@pytest.fixture
+def store(shelf: FilledStore) -> Iterator[Store]:
+    """Everything done to it is one commit."""
+    with shelf.store() as opened:
+        opened.event_queue.configure(["phone"], page=False)
+        yield opened
+
+
+def events(store: Store, selection: Selection = ALL) -> list[Event]:
+    return store.event_queue.next_events(selection, 0, 1000)
+
+
+def kinds(store: Store) -> list[str]:
+    return [str(event.fact.kind) for event in events(store)]
+
+
+def held(job: Job, hold: Hold = Hold.DISK, at: float = NOW, source: HoldSource | None = None) -> Job:
+    return replace(
+        job, state=State.HELD, hold=hold, hold_source=source, hold_reason="no room", held_at=at, updated_at=at
+    )
+
+
+def waiting(job: Job, at: float) -> Job:
+    return replace(job, state=State.WAITING, hold=None, hold_reason=None, hold_source=None, held_at=None, updated_at=at)
+
+
+def failed(job: Job, at: float = NOW, kind: FailureKind | None = FailureKind.UNSUPPORTED) -> Job:
+    return replace(job, state=State.FAILED, error=f"no audio in {job.path}", failure_kind=kind, updated_at=at)
+
+
+def done(job: Job, at: float) -> Job:
+    return replace(job, stage=Stage.DONE, state=State.DONE, finished_at=at, updated_at=at)
+
+
+def test_without_a_reader_nothing_is_written(shelf: FilledStore) -> None:
+    with shelf.store() as store:
+        store.save((job := shelf.take(store, "a.mp3")), failed(job))
+        store.save((job := shelf.take(store, "b.mp3")), held(job))
+        store.set_inbox_state("/in", available=False, reason="gone", watch="native", watch_reason="", now=NOW)
+        store.set_folder("/out", marker=None, reason="gone", now=NOW)
+        store.events.license_is(EventKind.LICENSE_MISSING, "no key", NOW)
+        for table in ("events", "pending_events", "reported_holds", "event_readers"):
+            assert store.connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+        assert not store.events.was_written
+
+
+def test_the_page_alone_is_a_reader(shelf: FilledStore) -> None:
+    with shelf.store() as store:
+        store.event_queue.configure([], page=True)
+        store.save((job := shelf.take(store, "a.mp3")), failed(job))
+        assert kinds(store) == ["job.failed"]
+        assert store.event_queue.readers() == []
+
+
+def test_an_event_is_there_exactly_if_its_fact_is(shelf: FilledStore, store: Store) -> None:
+    """In one transaction: what is rolled back has no event, as it would be after a kill."""
+    job = shelf.take(store, "a.mp3")
+    store.connection.execute("COMMIT")
+    store.connection.execute("BEGIN")
+    store.save(job, failed(job))
+    store.connection.execute("ROLLBACK")
+    assert events(store) == []
+    store.connection.execute("BEGIN")
+    store.save(job, failed(job))
+    (event,) = events(store)
+    assert (event.fact.kind, event.fact.subject, event.fact.data["error"]) == (
+        "job.failed",
+        f"job {job.id}",
+        "no audio in a.mp3",
+    )
+
+
+def test_what_a_done_job_says_and_that_no_signed_link_is_among_it(shelf: FilledStore) -> None:
+    with shelf.store() as store:
+        store.event_queue.configure(["phone"], page=False)
+        shelf._ended(store)
+        (event,) = [event for event in events(store) if event.fact.kind is EventKind.JOB_DONE]
+    out = str(shelf.outbox)
+    assert event.fact.data["output"] == f"{out}/podcasts/ep1"
+    assert [track["path"] for track in event.fact.data["tracks"]] == [
+        f"{out}/podcasts/ep1/voice.mp3",
+        f"{out}/podcasts/ep1/no_voice.mp3",
+    ]
+    assert event.fact.data["job"] == {
+        "id": 1, "inbox": str(shelf.inbox), "path": "podcasts/ep1.mp3", "rule": "podcasts", "stage": "done", "minutes": 3.0,
+    }  # fmt: skip
+    assert "https://" not in str(event.fact.data)
+
+
+def test_many_holds_of_one_cause_are_one_event_with_a_count(shelf: FilledStore, store: Store) -> None:
+    for number in range(2500):
+        job = shelf.take(store, f"{number}.mp3")
+        store.save(job, held(job, Hold.MINUTES, NOW + number / 100, HoldSource.LEFT))
+    assert events(store) == []
+    assert store.events.publish_due(NOW + 25) == NOW + 24.99 + written.HELD_QUIET_SECONDS
+    assert store.events.publish_due(NOW + 26) is None
+    (event,) = events(store)
+    assert (event.fact.count, event.fact.cause, event.fact.is_problem) == (2500, "job.held minutes left", True)
+    assert [job["path"] for job in event.fact.data["jobs"]] == [f"{number}.mp3" for number in range(10)]
+
+
+def test_holds_that_come_for_an_hour_are_said_after_a_minute_and_then_every_five(
+    shelf: FilledStore, store: Store
+) -> None:
+    counts = []
+    for number in range(3600):
+        now = NOW + number
+        store.save((job := shelf.take(store, f"{number}.mp3")), held(job, Hold.DUPLICATE, now))
+        store.events.publish_due(now)
+        counts = [event.fact.count for event in events(store)]
+    assert len(counts) == 12
+    assert sum(counts) <= 3600
+
+
+def test_a_first_scan_that_holds_hundreds_is_one_event(shelf: FilledStore, store: Store) -> None:
+    for number in range(300):
+        shelf.take(store, f"{number}.mp3", hold=Hold.FIRST_SCAN, hold_reason="there before the first scan")
+    store.events.publish_due(NOW + 2)
+    (event,) = events(store)
+    assert (event.fact.count, event.fact.data["hold"]) == (300, "first_scan")
+
+
+def test_causes_of_a_hold_are_told_apart_and_end_together(shelf: FilledStore, store: Store) -> None:
+    first, second = (shelf.take(store, name) for name in ("a.mp3", "b.mp3"))
+    first = store.save(first, held(first, Hold.MINUTES, NOW, HoldSource.LEFT))
+    second = store.save(second, held(second, Hold.MINUTES, NOW, HoldSource.PER_FILE))
+    store.events.publish_due(NOW + 2)
+    assert kinds(store) == ["job.held", "job.held"]
+    store.save(first, waiting(first, NOW + 60))
+    assert store.events.publish_due(NOW + 200) is None  # one is held still
+    store.save(second, waiting(second, NOW + 300))
+    store.events.publish_due(NOW + 361)
+    assert kinds(store) == ["job.held", "job.held", "hold.cleared"]
+
+
+def test_a_hold_that_is_over_before_it_was_said_is_never_said(shelf: FilledStore, store: Store) -> None:
+    job = shelf.take(store, "a.mp3")
+    job = store.save(job, held(job))
+    store.save(job, waiting(job, NOW + 0.5))
+    assert store.events.publish_due(NOW + HOUR) is None
+    assert events(store) == []
+
+
+def test_a_probe_in_vain_is_no_news(shelf: FilledStore, store: Store) -> None:
+    """Released, tried, and held again by the same cause within the same stage."""
+    job = shelf.take(store, "a.mp3")
+    now = NOW
+    for _ in range(20):
+        job = store.save(job, held(job, Hold.DISK, now))
+        store.events.publish_due(now + 2)
+        now += 600
+        job = store.save(job, waiting(job, now))
+        now += 20
+    store.events.publish_due(now - 20)
+    assert kinds(store) == ["job.held"]
+
+
+def test_a_job_held_again_at_a_later_stage_is_news(shelf: FilledStore, store: Store) -> None:
+    job = shelf.take(store, "a.mp3")
+    job = store.save(job, held(job))
+    store.events.publish_due(NOW + 2)
+    job = store.save(job, replace(waiting(job, NOW + HOUR), stage=Stage.DOWNLOAD))
+    job = store.save(job, held(job, Hold.DISK, NOW + HOUR + 1))
+    store.events.publish_due(NOW + HOUR + 3)
+    assert kinds(store) == ["job.held", "job.held"]
+
+
+def test_the_license_says_itself_what_is_wrong_with_it(shelf: FilledStore, store: Store) -> None:
+    shelf.take(store, "a.mp3")
+    store.hold_all(Hold.LICENSE, "no key", NOW)
+    store.events.license_is(EventKind.LICENSE_MISSING, "no key", NOW)
+    store.events.license_is(EventKind.LICENSE_MISSING, "no key", NOW + 10)  # said at every start
+    store.events.license_is(EventKind.LICENSE_REFUSED, "401", NOW + 20)
+    store.release_all(Hold.LICENSE, NOW + 30)
+    store.events.license_is(None, None, NOW + 30)
+    store.events.license_is(None, None, NOW + 40)  # with every answer
+    assert kinds(store) == ["license.missing", "license.refused", "hold.cleared"]
+    assert all(event.fact.is_problem for event in events(store))
+
+
+def test_an_inbox_that_flaps_is_told_at_most_once_in_five_minutes(store: Store) -> None:
+    def seen(available: bool, at: float) -> None:
+        store.set_inbox_state("/in", available=available, reason="gone", watch="native", watch_reason="", now=at)
+        store.events.publish_due(at)
+
+    for second in range(0, 3600, 10):
+        seen(second % 20 == 10, NOW + second)
+    found = [(event.fact.kind, event.fact.at) for event in events(store)]
+    for kind in (EventKind.INBOX_UNAVAILABLE, EventKind.INBOX_BACK):
+        moments = [at for said, at in found if said is kind]
+        assert 1 <= len(moments) <= 12
+        assert all(later - earlier >= written.AGAIN_SECONDS for earlier, later in pairwise(moments))
+    assert [kind for kind, _ in found][::2] == [EventKind.INBOX_UNAVAILABLE] * len(found[::2])  # always in turns
+
+
+def test_an_inbox_that_stays_away_after_it_flapped_is_told_in_the_end(store: Store) -> None:
+    for at, available in ((0, False), (10, True), (20, False)):
+        store.set_inbox_state("/in", available=available, reason="gone", watch="native", watch_reason="", now=NOW + at)
+    assert kinds(store) == ["inbox.unavailable", "inbox.back"]
+    assert store.events.publish_due(NOW + 30) == NOW + 300
+    store.events.publish_due(NOW + 301)
+    assert kinds(store) == ["inbox.unavailable", "inbox.back", "inbox.unavailable"]
+
+
+def test_what_was_on_before_a_restart_is_not_said_again(shelf: FilledStore) -> None:
+    for start in range(3):
+        with shelf.store() as store:
+            store.event_queue.configure(["phone"], page=False)
+            store.set_folder("/out", marker=None, reason="gone", now=NOW + start * HOUR)
+    with shelf.store() as store:
+        store.set_folder("/out", marker="m", reason=None, now=NOW + 4 * HOUR)
+        assert kinds(store) == ["folder.unavailable", "folder.back"]
+
+
+def test_the_service_is_down_once_it_was_for_a_quarter_of_an_hour(store: Store) -> None:
+    store.events.service_is("no answer", NOW)
+    store.events.service_is(None, NOW + 600)
+    assert store.events.publish_due(NOW + 1000) is None
+    store.events.service_is("no answer", NOW + 2000)
+    assert store.events.publish_due(NOW + 2100) == NOW + 2900
+    store.events.publish_due(NOW + 2900)
+    store.events.service_is(None, NOW + 3000)
+    assert kinds(store) == ["service.down", "service.back"]
+
+
+def test_a_stepped_clock_keeps_nothing_back_for_years(store: Store) -> None:
+    store.events.service_is("no answer", NOW)
+    assert store.events.publish_due(NOW - 400 * DAY) is None
+    assert kinds(store) == ["service.down"]
+
+
+def test_paths_that_are_not_utf8_are_kept_exactly(shelf: FilledStore, store: Store) -> None:
+    path = os.fsdecode(b"caf\xe9\n.mp3")
+    job = shelf.take(store, path)
+    store.save(job, replace(failed(job), error="no audio"))
+    store.set_inbox_state(
+        os.fsdecode(b"/in\xff"), available=False, reason="gone", watch="native", watch_reason="", now=NOW
+    )
+    first, second = events(store)
+    assert first.fact.data["job"]["path"] == path
+    assert (second.fact.subject, second.fact.data["folder"]) == (os.fsdecode(b"inbox /in\xff"), os.fsdecode(b"/in\xff"))
+    store.set_inbox_state(
+        os.fsdecode(b"/in\xff"), available=True, reason="", watch="native", watch_reason="", now=NOW + 9
+    )
+    assert kinds(store)[-1] == "inbox.back"
+
+
+# who reads
+
+
+def causes(store: Store, selection: Selection = PROBLEMS, after: int = 0) -> list[Cause]:
+    return store.event_queue.causes(selection, after, store.event_queue.newest_id())
+
+
+def test_2500_failures_of_one_cause_are_one_with_the_first_ten(shelf: FilledStore, store: Store) -> None:
+    for number in range(2500):
+        store.save((job := shelf.take(store, f"{number}.mp3")), failed(job, NOW + number / 50))
+    store.save((job := shelf.take(store, "large.mp3")), failed(job, NOW, FailureKind.TOO_LARGE))
+    first, second = causes(store)
+    assert (first.count, second.count) == (2500, 1)
+    assert [event.fact.data["job"]["path"] for event in first.events] == [f"{number}.mp3" for number in range(10)]
+
+
+def test_failures_of_tasks_are_told_apart_by_their_codes_not_by_their_words(shelf: FilledStore, store: Store) -> None:
+    for number, code in enumerate(["http_422", "http_422", "max_duration"]):
+        job = shelf.take(store, f"podcasts/{number}.mp3")
+        task = replace(job.tasks[0], error=f"words {number}", failure=TaskFailure.REFUSED, error_code=code)
+        store.save(job, replace(failed(job.with_task(task), kind=None), error=f"other words {number}"))
+    assert [cause.count for cause in causes(store)] == [2, 1]
+
+
+def test_what_is_over_before_its_message_leaves_is_not_sent_nor_that_it_is(shelf: FilledStore, store: Store) -> None:
+    store.set_folder("/out", marker=None, reason="gone", now=NOW)
+    store.set_folder("/out", marker=None, reason=None, now=NOW + 10)
+    job = shelf.take(store, "a.mp3")
+    job = store.save(job, failed(job, NOW))
+    store.save(job, done(job, NOW + 20))
+    store.set_folder("/done", marker=None, reason="gone", now=NOW + 30)
+    assert [event.fact.kind for cause in causes(store) for event in cause.events] == ["folder.unavailable"]
+    store.set_folder("/done", marker=None, reason=None, now=NOW + 40)
+    assert causes(store) == []
+
+
+def test_the_end_of_a_problem_that_was_told_is_told(shelf: FilledStore, store: Store) -> None:
+    store.set_folder("/out", marker=None, reason="gone", now=NOW)
+    job = shelf.take(store, "a.mp3")
+    job = store.save(job, failed(job, NOW))
+    told = store.event_queue.newest_id()
+    store.set_folder("/out", marker=None, reason=None, now=NOW + 10)
+    store.save(job, done(job, NOW + 20))
+    assert [event.fact.kind for cause in causes(store, after=told) for event in cause.events] == [
+        "folder.back",
+        "job.done",
+    ]
+
+
+def test_a_done_job_is_no_problem_unless_it_ends_one(shelf: FilledStore, store: Store) -> None:
+    store.save((job := shelf.take(store, "a.mp3")), done(job, NOW))
+    assert causes(store) == []
+    assert [cause.count for cause in causes(store, ALL)] == [1]
+
+
+def test_whoever_wants_every_done_job_gets_those_that_failed_before_too(shelf: FilledStore, store: Store) -> None:
+    job = shelf.take(store, "a.mp3")
+    job = store.save(job, failed(job, NOW))
+    store.save(job, done(job, NOW + 20))
+    assert [event.fact.kind for cause in causes(store, ALL) for event in cause.events] == ["job.done"]
+
+
+def test_a_job_that_failed_twice_counts_once(shelf: FilledStore, store: Store) -> None:
+    job = shelf.take(store, "a.mp3")
+    job = store.save(job, failed(job, NOW))
+    job = store.save(job, waiting(job, NOW + 5))
+    store.save(job, failed(job, NOW + 9))
+    (cause,) = causes(store)
+    assert (cause.count, len(cause.events)) == (1, 1)
+
+
+def test_a_cursor_starts_where_its_entry_is_first_configured(shelf: FilledStore, store: Store) -> None:
+    store.save((job := shelf.take(store, "a.mp3")), failed(job))
+    store.event_queue.configure(["phone", "new"], page=False)
+    store.save((job := shelf.take(store, "b.mp3")), failed(job))
+    cursors = {reader.name: reader.cursor for reader in store.event_queue.readers()}
+    assert cursors == {"phone": 0, "new": 1}
+    store.event_queue.configure(["new"], page=False)
+    store.event_queue.configure(["phone", "new"], page=False)
+    assert {reader.name: reader.cursor for reader in store.event_queue.readers()} == {"phone": 2, "new": 1}
+
+
+def test_the_last_reader_takes_the_events_with_it(shelf: FilledStore, store: Store) -> None:
+    store.save((job := shelf.take(store, "a.mp3")), failed(job))
+    store.events.service_is("down", NOW)
+    store.event_queue.configure([], page=False)
+    for table in ("events", "pending_events", "reported_holds"):
+        assert store.connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+
+
+# how long they are kept
+
+
+def test_events_are_kept_until_they_are_old_and_dealt_with(shelf: FilledStore, store: Store) -> None:
+    for number in range(10):
+        store.save((job := shelf.take(store, f"{number}.mp3")), failed(job, NOW - 8 * DAY + number * DAY))
+    assert store.events.trim(NOW - DAY) == 0  # none was sent
+    store.event_queue.advance("phone", 5, sent_at=NOW)
+    assert store.events.trim(NOW - DAY) == 5
+    assert [event.id for event in events(store)] == [6, 7, 8, 9, 10]
+
+
+def test_the_begin_of_what_is_not_over_is_kept_for_its_end(store: Store) -> None:
+    store.set_folder("/out", marker=None, reason="gone", now=NOW - 30 * DAY)
+    store.set_folder("/done", marker=None, reason="gone", now=NOW - 30 * DAY)
+    store.set_folder("/done", marker=None, reason=None, now=NOW - 29 * DAY)
+    store.event_queue.advance("phone", 3)
+    assert store.events.trim(NOW) == 2
+    store.set_folder("/out", marker=None, reason=None, now=NOW)
+    assert kinds(store) == ["folder.unavailable", "folder.back"]
+
+
+def test_no_more_than_a_number_of_events_is_kept_and_what_is_lost_is_known(shelf: FilledStore, store: Store) -> None:
+    job = shelf.take(store, "a.mp3")
+    for _ in range(3):
+        store.events.job_failed(job, NOW)
+    store.connection.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'events'", (written.MOST_EVENTS + 998,))
+    store.events.job_failed(job, NOW)
+    assert [event.id for event in events(store)] == [1, 2, 3, written.MOST_EVENTS + 999]
+    store.events.job_failed(job, NOW)
+    assert [event.id for event in events(store)] == [written.MOST_EVENTS + 999, written.MOST_EVENTS + 1000]
+    assert store.event_queue.lost_after(3) == written.MOST_EVENTS + 995
+    assert store.event_queue.lost_after(store.event_queue.newest_id()) == 0
+
+
+# the page's log
+
+
+def test_the_log_is_read_in_pages_by_id_newest_first(shelf: FilledStore, store: Store) -> None:
+    for number in range(25):
+        job = shelf.take(store, f"{number}.mp3")
+        store.save(job, failed(job) if number % 5 else done(job, NOW))
+    log = EventLog(store.connection)
+    first = log.page(limit=10)
+    assert [event.id for event in first] == list(range(25, 15, -1))
+    assert [event.id for event in log.page(before=16, limit=10)] == list(range(15, 5, -1))
+    assert [event.id for event in log.page(kinds=[EventKind.JOB_DONE])] == [21, 16, 11, 6, 1]
+    assert log.page(before=1) == []
