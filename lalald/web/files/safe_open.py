@@ -1,0 +1,65 @@
+"""Opens files below a configured folder, part by part: no link is followed, and nothing but a regular file is read.
+
+All of it blocks, and runs on the folder's own threads.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def parts_of(path: str) -> list[str]:
+    """The parts of a path within a folder. Raises ValueError where it is none, or leads elsewhere."""
+    parts = path.split("/")
+    if "\0" in path or any(part in ("", ".", "..") for part in parts):
+        raise ValueError(path)
+    return parts
+
+
+@contextmanager
+def opened_folder(root: str, parts: Sequence[str]) -> Iterator[int]:
+    """A descriptor of a folder within `root`. The configured folder itself may be a link. Raises OSError."""
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in parts:
+            deeper = os.open(part, _FOLDER, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = deeper
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def open_regular(root: str, path: str) -> int:
+    """A descriptor of a file within `root`. Raises OSError: FileNotFoundError also for what is no regular file."""
+    *folders, name = parts_of(path)
+    with opened_folder(root, folders) as folder:
+        descriptor = os.open(name, _FILE, dir_fd=folder)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def make_folders(root: str, parts: Sequence[str]) -> None:
+    """Makes the folders of a path that are not there. Raises OSError, also where a link or a file is in the way."""
+    for depth in range(len(parts)):
+        with opened_folder(root, parts[:depth]) as parent, suppress(FileExistsError):
+            os.mkdir(parts[depth], dir_fd=parent)
+    with opened_folder(root, parts):
+        pass
+
+
+def is_missing(error: OSError) -> bool:
+    """Whether there is no such file, or a link or something else is in its place."""
+    return error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.ENAMETOOLONG)
