@@ -235,6 +235,9 @@ class RequestTerms:
     source: HoldSource | None
     task_fingerprint: str
     minutes: float | None  # the price; None: unknown
+    charged: float | None = None  # minutes that had been charged for the job; None: it was not told
+    key: str | None = None  # of a button of the page, which acts once
+    latest_id: int | None = None  # the newest job of the same file
 
     def to_json(self) -> str:
         return json.dumps({name: getattr(self, name) for name in self.__slots__}, sort_keys=True)
@@ -243,7 +246,10 @@ class RequestTerms:
     def from_json(cls, text: str) -> RequestTerms:
         facts = json.loads(text)
         hold, source = facts["hold"], facts["source"]
-        return cls(hold and Hold(hold), source and HoldSource(source), facts["task_fingerprint"], facts["minutes"])
+        named = {name: facts.get(name) for name in ("charged", "key", "latest_id")}
+        return cls(
+            hold and Hold(hold), source and HoldSource(source), facts["task_fingerprint"], facts["minutes"], **named
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from lalald.jobs.job import Hold, HoldSource, Job, RequestTerms, Task
 from lalald.reports.formatting import charged, price, printable
 from lalald.reports.pricing import duration_of
 
+DurationOf = Callable[[Job], float | None]
+
 
 class Price(NamedTuple):
     """The sum of many: minutes, and how many jobs have an unknown price that is not in them."""
@@ -66,9 +68,9 @@ def quote(job: Job, what: str, tasks: Sequence[Task], duration: float | None) ->
     return Quote(job.id, job.path, job.hold, job.hold_source, what, cost, terms_of(job, cost), after_upload)
 
 
-def quote_of_retry(job: Job, now: Callable[[Job], Job]) -> Quote:
+def quote_of_retry(job: Job, now: Callable[[Job], Job], duration: DurationOf = duration_of) -> Quote:
     """`now`: the job by the rules of now."""
-    return quote(job, "goes on", tasks_to_pay_on_retry(now(job)), duration_of(job))
+    return quote(job, "goes on", tasks_to_pay_on_retry(now(job)), duration(job))
 
 
 def together(quotes: Iterable[Quote]) -> Price:

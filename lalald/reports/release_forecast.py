@@ -13,12 +13,19 @@ from lalald.jobs.job import Job
 from lalald.jobs.transitions import release as past_its_hold
 from lalald.reports.hold_advice import released
 from lalald.reports.pricing import duration_of
-from lalald.reports.quotes import Quote, quote
+from lalald.reports.quotes import DurationOf, Quote, quote
 from lalald.reports.spend_forecast import SpendForecast
 from lalald.store.queries import Reports
 
 
-def forecast(jobs: Iterable[Job], reports: Reports, limits: Minutes | None, *, are_named: bool) -> list[Quote]:
+def forecast(
+    jobs: Iterable[Job],
+    reports: Reports,
+    limits: Minutes | None,
+    *,
+    are_named: bool,
+    duration: DurationOf = duration_of,
+) -> list[Quote]:
     """A quote for the release of each, oldest first as the daemon decides: each counts what the ones before it need.
 
     A job that is named is uploaded though its file states more minutes than are free: the service's figure decides. Of all jobs
@@ -26,15 +33,17 @@ def forecast(jobs: Iterable[Job], reports: Reports, limits: Minutes | None, *, a
     `limits` is None where the configuration cannot be read: then nothing is foretold.
     """
     guard = SpendForecast.of(reports, limits) if limits is not None else None
-    return asyncio.run(_forecast(jobs, guard, are_named=are_named))
+    return asyncio.run(_forecast(jobs, guard, duration, are_named=are_named))
 
 
-async def _forecast(jobs: Iterable[Job], guard: SpendForecast | None, *, are_named: bool) -> list[Quote]:
+async def _forecast(
+    jobs: Iterable[Job], guard: SpendForecast | None, duration: DurationOf, *, are_named: bool
+) -> list[Quote]:
     quotes = []
     for job in jobs:
-        duration = duration_of(job)
-        told = quote(job, released(job), tasks_to_pay(job), duration)
-        after = replace(past_its_hold(job, time.time(), price=told.minutes), duration=duration)
+        seconds = duration(job)
+        told = quote(job, released(job), tasks_to_pay(job), seconds)
+        after = replace(past_its_hold(job, time.time(), price=told.minutes), duration=seconds)
         after = after if are_named else replace(after, upload_waived=False)
         is_charged = job.hold in PAYING and told.minutes != 0.0
         refusal = await guard.refusal(after) if guard is not None and is_charged else None

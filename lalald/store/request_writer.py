@@ -82,11 +82,19 @@ class Requests(Reports):
             f"UPDATE jobs SET request = ?, request_terms = NULL WHERE {where}", (request,)
         ).rowcount
 
-    def ask(self, kind: Kind, argument: str | None = None, *, now: Callable[[], float] = time.time) -> None:
-        """Asks it of the daemon itself; what is asked already is not asked twice."""
+    def ask(
+        self,
+        kind: Kind,
+        argument: str | None = None,
+        *,
+        seen: RequestTerms | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> bool:
+        """Asks it of the daemon itself, with what the person was shown. What is asked already is not asked twice: False."""
         stored = stored_name(argument)
-        self.connection.execute(
-            "INSERT INTO requests (kind, argument, at) SELECT ?, ?, ?"
+        asked = self.connection.execute(
+            "INSERT INTO requests (kind, argument, at, seen) SELECT ?, ?, ?, ?"
             " WHERE NOT EXISTS (SELECT 1 FROM requests WHERE kind = ? AND argument IS ?)",
-            (kind, stored, now(), kind, stored),
+            (kind, stored, now(), seen and seen.to_json(), kind, stored),
         )
+        return asked.rowcount == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -18,6 +19,7 @@ from lalald.store.arrived_folders import ArrivedFolders
 from lalald.store.due import DueJobs
 from lalald.store.events.event_queue import EventQueue
 from lalald.store.known_files import NewFile, split_path
+from lalald.store.page import verdicts
 from lalald.store.rows import (
     JOB_COLUMNS,
     TASK_COLUMNS,
@@ -374,6 +376,7 @@ class Store(DueJobs):
 
     def clear_request(self, job_id: int, request: Request) -> None:
         """The request was honoured, unless another has come since."""
+        verdicts.note_done(self.connection, job_id, str(request), time.time())
         self.connection.execute(
             "UPDATE jobs SET request = NULL, request_terms = NULL WHERE id = ? AND request = ?", (job_id, request)
         )

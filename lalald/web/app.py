@@ -15,7 +15,9 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lalald.errors import FileError, FolderUnavailableError, LalaldError, StoreError
+from lalald.web.action_routes import ActionRoutes
 from lalald.web.login_routes import LoginRoutes
+from lalald.web.media_routes import MediaRoutes
 from lalald.web.origins import SAFE_METHODS
 from lalald.web.page import Page
 from lalald.web.read_routes import ReadRoutes
@@ -57,7 +59,8 @@ class App:
 
 
 def build(page: Page, report_fault: ReportFault) -> App:
-    read = ReadRoutes(page)
+    actions, media = ActionRoutes(page), MediaRoutes(page)
+    read = ReadRoutes(page, actions, media)
     streams = StatusStreams(page, read.job_facts)
     routes = [
         Route("/", _index),
@@ -65,6 +68,8 @@ def build(page: Page, report_fault: ReportFault) -> App:
         Route("/healthz", _healthy),
         *LoginRoutes(page, streams.end).routes(),
         *streams.routes(),
+        *actions.routes(),
+        *media.routes(),
         *read.routes(),
     ]
     return App(Guard(Router(routes, redirect_slashes=False), page, report_fault), streams)

@@ -59,7 +59,7 @@ class MediaRoutes:
         listed = [track for _, track in tracks(job)]
         if not 1 <= number <= len(listed) or not (listed[number - 1].delivered and listed[number - 1].path):
             raise not_found("There is no such track in the outbox.")
-        return await self._file(request, Place(job.handling.outbox, listed[number - 1].path or ""))
+        return await self._file(request, Place(job.settings.outbox, listed[number - 1].path or ""))
 
     async def source(self, request: Request) -> Response:
         job = await self._job(request)
@@ -88,7 +88,7 @@ class MediaRoutes:
 
     async def archive(self, job: Job) -> tuple[StoredZip, list[Place]]:
         """The delivered tracks that are there. Raises FolderUnavailableError."""
-        outbox = job.handling.outbox
+        outbox = job.settings.outbox
         places = [Place(outbox, track.path) for _, track in tracks(job) if track.delivered and track.path]
         if not places:
             return StoredZip([]), []
@@ -210,7 +210,7 @@ def _report(reports: Reports, job_id: int) -> Job | None:
 def source_place(job: Job) -> Place | None:
     """Where the job's file is, within its inbox or the folder that it was moved to; None where that is unknown."""
     full = source(job)
-    for root in (job.inbox, job.handling.done_dir, job.handling.failed_dir):
+    for root in (job.inbox, job.settings.done_dir, job.settings.failed_dir):
         if full.startswith(f"{root.rstrip('/')}/"):
             return Place(root, full[len(root.rstrip("/")) + 1 :])
     return None

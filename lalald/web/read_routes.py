@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lalald.errors import LalaldError
-from lalald.jobs.job import Hold
+from lalald.errors import FileError, LalaldError
+from lalald.jobs.job import Hold, Job
 from lalald.reports.formatting import iso
 from lalald.reports.history.charge_history import gather as gather_history
 from lalald.store.page.job_list import STATES, JobFilter, newest_jobs
 from lalald.store.queries import Charge, JobReport, Reports
 from lalald.web import config_view, parameters
+from lalald.web.action_routes import ActionRoutes
 from lalald.web.job_view import details, job_object, track_objects
+from lalald.web.media_routes import MediaRoutes, source_object
+from lalald.web.offers import ACTIONS
 from lalald.web.page import Page
 from lalald.web.responses import json_answer, not_found, refusal_of
 
@@ -24,13 +29,16 @@ _JOBS_A_PAGE = 50
 _MOST_JOBS_A_PAGE = 200
 _FILES_A_PAGE = 200
 _MOST_CHARGES = 200
+_FOLDER_SECONDS = 2.0
 
 
 class ReadRoutes:
     """GET and HEAD only: they change nothing."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, actions: ActionRoutes, media: MediaRoutes) -> None:
         self._page = page
+        self._actions = actions
+        self._media = media
 
     def routes(self) -> list[Route]:
         return [
@@ -71,7 +79,31 @@ class ReadRoutes:
             return None
         report, charges = found
         facts = details(report, charges, self._page.now())
-        return {**facts, "media": {"tracks": track_objects(report.job), "zip": None, "zip_size": None, "source": None}}
+        offered = {
+            action: await self._offer(action, report.job) if facts["actions"][action] else None for action in ACTIONS
+        }
+        return {**facts, "quotes": offered, "media": await self._media_object(report.job)}
+
+    async def _offer(self, action: str, job: Job) -> dict[str, Any] | None:
+        found = await self._actions.offers(action, [job])
+        return found[0] if found else None
+
+    async def _media_object(self, job: Job) -> dict[str, Any]:
+        """What can be heard and kept. A folder that does not answer has nothing to give."""
+        zip_size, source = None, None
+        with suppress(FileError, TimeoutError):
+            async with asyncio.timeout(_FOLDER_SECONDS):
+                archive, _ = await self._media.archive(job)
+                zip_size = archive.size if archive.members else None
+        with suppress(FileError, TimeoutError):
+            async with asyncio.timeout(_FOLDER_SECONDS):
+                source = source_object(job) if await self._media.source_is_there(job) else None
+        return {
+            "tracks": track_objects(job),
+            "zip": f"api/jobs/{job.id}/results.zip" if zip_size is not None else None,
+            "zip_size": zip_size,
+            "source": source,
+        }
 
     async def history(self, request: Request) -> Response:
         by_month = parameters.one_of(request, "by", ("month", "day"), "month") == "month"

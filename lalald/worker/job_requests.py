@@ -19,9 +19,11 @@ from lalald.filesystem.file_numbers import int64
 from lalald.inbox.rematch import matched_now
 from lalald.jobs import consent, transitions
 from lalald.jobs.halving import TIMES_IN_A_ROW
-from lalald.jobs.job import CANCELLED, Advance, Job, Request, Stage, State, Task, TaskFailure
+from lalald.jobs.job import CANCELLED, Advance, Job, Request, RequestTerms, Stage, State, Task, TaskFailure
 from lalald.jobs.unexpected_errors import convert_faults, is_about_one_job, is_exhaustion
 from lalald.store import Store
+from lalald.store.page import verdicts
+from lalald.worker import page_requests
 from lalald.worker.service.circuit_breaker import DIFFERENT_JOBS
 from lalald.worker.service.service_health import CANCEL
 
@@ -37,13 +39,14 @@ async def honour(job: Job, worker: Worker) -> Job | None:
     request = job.request
     if request is None:
         return job
-    after = await _asked(job, request, worker)
+    is_refused = await page_requests.is_refused(job, request, worker)
+    after = job if is_refused else await _asked(job, request, worker)
     if after is None:
         return None  # the service does not answer: the request stays in the row and is honoured when it does
     saved = await worker.save(job, after, honoured=request)
     if saved is None:
         return None
-    if request is Request.RELEASE and after is job:
+    if is_refused or (request is Request.RELEASE and after is job):
         return replace(saved, request=None, request_terms=None)
     worker.context.log.info(
         f"job.{_PAST[request]}", job=job.id, path=job.path, stage=str(saved.stage), state=str(saved.state)
@@ -75,7 +78,9 @@ async def _asked(job: Job, request: Request, worker: Worker) -> Job | None:
 def _priced(job: Job) -> Job:
     """A retried job that was released for a price once: what the retry was told to cost is agreed to, too."""
     terms = job.request_terms
-    return job if job.approved_minutes is None or terms is None else consent.with_approval(job, terms.minutes)
+    if terms is None or (job.approved_minutes is None and printable.key is None):
+        return job
+    return consent.with_approval(job, terms.minutes)
 
 
 def _released(job: Job, now: float, worker: Worker) -> Job:
@@ -260,6 +265,9 @@ async def _redo(number: int, argument: str, worker: Worker) -> None:
     if job is None:
         log.warning("redo.refused", target=argument, reason="there is no finished job with this number or file")
         return
+    seen = await context.store.run(partial(_seen, number))
+    if seen is not None and await page_requests.is_redo_refused(job, seen, worker):
+        return
     try:
         facts = await context.disks.run(source_folder(job), _file_to_redo, job)
     except (OSError, FolderUnavailableError) as error:
@@ -267,7 +275,7 @@ async def _redo(number: int, argument: str, worker: Worker) -> None:
         return
     job = replace(job, size=facts.st_size, mtime_ns=int64(facts.st_mtime_ns), inode=int64(facts.st_ino))
     job = _matched_now(transitions.restart(job), worker)
-    job_id = await context.store.run(partial(_redone, number, job, context.clock.now()))
+    job_id = await context.store.run(partial(_redone, number, job, seen, context.clock.now()))
     log.info("job.redone", job=job_id, path=job.path, earlier_job=job.id)
     worker.wake()
 
@@ -279,15 +287,21 @@ def _file_to_redo(job: Job) -> os.stat_result:
     return facts
 
 
-def _redone(number: int, job: Job, now: float, store: Store) -> int:
+def _redone(number: int, job: Job, seen: RequestTerms | None, now: float, store: Store) -> int:
     """The new job has the file; one that failed is no failure any more, and is not found by its file."""
     store.drop_request(number)
     job_id = store.redo(job, now, job.tasks)
+    if seen is not None:
+        verdicts.note_redone(store.connection, seen, job.id, job_id, now)
     before = store.job(job.id)
     if before is not None and before.state is State.FAILED:
         words = f"{before.error} It is processed again as job {job_id}."
         store.save(before, replace(transitions.abandon(before, now), error=words, moved_to=None))
     return job_id
+
+
+def _seen(number: int, store: Store) -> RequestTerms | None:
+    return verdicts.request_seen(store.connection, number)
 
 
 async def _cancel_every_client(worker: Worker) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from tests.support.page_client import Frames, PageClient
 from tests.support.running import Home, write_wav
 
@@ -33,21 +31,19 @@ def test_a_job_has_the_keys_of_the_command_line_and_its_buttons(home: Home, clie
     assert [track["label"] for track in shown["media"]["tracks"]] == ["vocals", "no_vocals"]
 
 
-@pytest.mark.parametrize(
-    "path", ["/api/jobs/99", "/api/jobs/x", "/api/jobs/0x1", "/api/jobs/" + "9" * 400, "/api/nothing"]
-)
-def test_what_is_not_there_is_an_error_with_a_code(path: str, client: PageClient) -> None:
-    answer = client.get(path)
-    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+def test_what_is_not_there_is_an_error_with_a_code(client: PageClient) -> None:
+    for path in ("/api/jobs/99", "/api/jobs/x", "/api/jobs/0x1", "/api/jobs/" + "9" * 400, "/api/nothing", "/nothing"):
+        answer = client.get(path)
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), path
 
 
-@pytest.mark.parametrize(
-    "parameters",
-    [{"state": "odd"}, {"hold": "x"}, {"day": "2026-13-45"}, {"day": "now"}, {"limit": "0"}, {"limit": "201"}, {"before": "-1"}],
-)  # fmt: skip
-def test_a_parameter_that_means_nothing_is_refused(parameters: dict[str, str], client: PageClient) -> None:
-    answer = client.get("/api/jobs", params=parameters)
-    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+def test_a_parameter_that_means_nothing_is_refused(client: PageClient) -> None:
+    for name, value in (
+        ("state", "odd"), ("hold", "x"), ("day", "2026-13-45"), ("day", "now"), ("day", "9999-12-31"), ("limit", "0"),
+        ("limit", "201"), ("before", "-1"), ("before", "9" * 30),
+    ):  # fmt: skip
+        answer = client.get("/api/jobs", params={name: value})
+        assert (answer.status_code, answer.json()["code"]) == (400, "bad_request"), (name, value)
 
 
 def test_jobs_are_paged_and_filtered(home: Home, client: PageClient) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lalald.store.page.verdicts import LATEST
 from lalald.store.queries import Reports
 from lalald.store.request_writer import Requests
 
 KEPT_SECONDS = 86400.0
-ASKED = "asked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,24 +70,6 @@ def note_asked(requests: Requests, asked: Iterable[Asked], now: float) -> None:
     )
 
 
-def note_acted(
-    connection: sqlite3.Connection,
-    key: str,
-    job_id: int,
-    *,
-    code: str,
-    message: str,
-    now: float,
-    new_job: int | None = None,
-) -> None:
-    """The daemon's verdict, in the transaction of what it did. One that it has given stays."""
-    connection.execute(
-        "UPDATE asked_actions SET code = ?, message = ?, is_accepted = ?, new_job = ?, acted_at = ?"
-        " WHERE key = ? AND job_id = ? AND code = ?",
-        (code, message, code == "done", new_job, now, key, job_id, ASKED),
-    )
-
-
 def acted_since(reports: Reports, since: float) -> tuple[dict[str, Sequence[dict[str, Any]]], float]:
     """Verdicts since that moment by key, and the moment up to which they were read."""
     rows = reports.connection.execute(
@@ -104,3 +86,12 @@ def acted_since(reports: Reports, since: float) -> tuple[dict[str, Sequence[dict
 def _asked(row: Sequence[Any]) -> Asked:
     key, job_id, action, body_sha256, is_accepted, code, message, new_job = row
     return Asked(key, job_id, action, body_sha256, bool(is_accepted), code, message, new_job)
+
+
+def latest_ids(reports: Reports, job_ids: Sequence[int]) -> dict[int, int]:
+    """The newest job of the same file, for each job: a file that was processed again is not offered for the same price once more."""
+    rows = reports.connection.execute(
+        f"SELECT jobs.id, ({LATEST}) FROM jobs WHERE jobs.id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(job_ids)),),
+    )
+    return dict(rows.fetchall())

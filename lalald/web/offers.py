@@ -1,0 +1,109 @@
+"""What each job costs when it goes on, as the page shows it and sends it back with a request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from lalald.config import Config
+from lalald.errors import FileError
+from lalald.inbox.rematch import matched_now
+from lalald.jobs.job import Hold, HoldSource, Job, Request, RequestTerms, State
+from lalald.jobs.transitions import restart
+from lalald.media.durations import local_duration
+from lalald.reports.job_json import source
+from lalald.reports.quotes import Quote, quote, quote_of_retry
+from lalald.reports.release_forecast import forecast
+from lalald.store.page.asked_actions import latest_ids
+from lalald.store.queries import Reports
+from lalald.store.request_writer import FITTING
+from lalald.web import parameters
+from lalald.web.media_routes import source_place
+from lalald.web.page import Page
+from lalald.web.responses import RequestError
+
+RELEASE, RETRY, REDO = str(Request.RELEASE), str(Request.RETRY), "redo"
+ACTIONS = (RELEASE, RETRY, REDO)
+_MOST_FILES_READ = 50
+ENDED = (State.DONE, State.FAILED, State.CANCELLED)
+
+
+def fits(job: Job, action: str) -> bool:
+    """Whether a job in this state can be asked for it."""
+    return job.state in (ENDED if action == REDO else FITTING[Request(action)])
+
+
+async def durations(page: Page, jobs: Sequence[Job]) -> dict[int, float | None]:
+    """Seconds, by job: what the store knows, else what the first few files themselves state, on their folders' threads."""
+    found = {job.id: job.duration for job in jobs}
+    for job in [job for job in jobs if job.duration is None][:_MOST_FILES_READ]:
+        if (place := source_place(job)) is not None:
+            try:
+                found[job.id] = await page.disks.run(place.root, local_duration, source(job))
+            except FileError:
+                continue
+    return found
+
+
+def offers(
+    reports: Reports,
+    action: str,
+    jobs: Sequence[Job],
+    seconds: Mapping[int, float | None],
+    config: Config,
+    *,
+    are_named: bool,
+) -> list[dict[str, Any]]:
+    """A quote for each job, oldest first; on a thread of the store."""
+    duration = _looked_up(seconds)
+    if action == RELEASE:
+        quotes = forecast(jobs, reports, config.minutes, are_named=are_named, duration=duration)
+    elif action == RETRY:
+        quotes = [quote_of_retry(job, by_rules_of(config), duration) for job in jobs]
+    else:
+        again = ((job, by_rules_of(config)(restart(job)).tasks) for job in jobs)
+        quotes = [quote(job, "is processed again as a new job", tasks, duration(job)) for job, tasks in again]
+    latest = latest_ids(reports, [job.id for job in jobs])
+    return [_offer(one, job, latest.get(job.id)) for one, job in zip(quotes, jobs, strict=True)]
+
+
+def by_rules_of(config: Config) -> Callable[[Job], Job]:
+    """What the daemon makes of a job that goes on before anything was paid."""
+    inboxes = {str(inbox.path): inbox for inbox in config.inboxes}
+    return lambda job: matched_now(job, inboxes[job.inbox]) if job.inbox in inboxes else job
+
+
+def _looked_up(seconds: Mapping[int, float | None]) -> Callable[[Job], float | None]:
+    return lambda job: seconds.get(job.id, job.duration)
+
+
+def _offer(one: Quote, job: Job, latest_id: int | None) -> dict[str, Any]:
+    return {
+        **one.facts(),
+        "what": one.what,
+        "charged": float(job.minutes),
+        "fingerprint": one.terms.task_fingerprint,
+        "latest_id": latest_id,
+    }
+
+
+def seen_in(facts: Any, key: str) -> tuple[int, RequestTerms]:
+    """A quote as it came back. Raises RequestError where it is none."""
+    if not isinstance(facts, dict):
+        raise RequestError(400, "Each job must be a quote, as api/quotes gives it.")
+    job_id: int = parameters.field(facts, "id", int)
+    minutes = parameters.field(facts, "minutes", (int, float), required=False)
+    charged = parameters.field(facts, "charged", (int, float))
+    hold, hold_source = (parameters.field(facts, name, str, required=False) for name in ("hold", "hold_source"))
+    try:
+        return job_id, RequestTerms(
+            hold=hold and Hold(hold),
+            source=hold_source and HoldSource(hold_source),
+            task_fingerprint=parameters.field(facts, "fingerprint", str),
+            minutes=None if minutes is None else float(minutes),
+            charged=float(charged),
+            key=key,
+            latest_id=parameters.field(facts, "latest_id", int, required=False),
+        )
+    except ValueError:
+        raise RequestError(400, "The quote names a hold that does not exist.") from None
