@@ -45,7 +45,7 @@ def test_a_head_says_the_length_and_keeps_nothing_open(home: Home, client: PageC
     assert answer.content == b""
 
 
-def test_a_name_is_told_in_a_way_that_browsers_keep(home: Home, client: PageClient) -> None:
+def test_a_name_is_told_in_a_way_that_browsers_keep(client: PageClient) -> None:
     inline = client.get("/api/jobs/1/tracks/1").headers["content-disposition"]
     kept = client.get("/api/jobs/1/tracks/1?download=1").headers["content-disposition"]
     assert inline == "inline; filename=\"vocals.wav\"; filename*=UTF-8''vocals.wav"
