@@ -78,7 +78,7 @@ async def _asked(job: Job, request: Request, worker: Worker) -> Job | None:
 def _priced(job: Job) -> Job:
     """A retried job that was released for a price once: what the retry was told to cost is agreed to, too."""
     terms = job.request_terms
-    if terms is None or (job.approved_minutes is None and printable.key is None):
+    if terms is None or (job.approved_minutes is None and terms.key is None):
         return job
     return consent.with_approval(job, terms.minutes)
 
