@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lalald.commands.access.state_folder import state_dir
 from lalald.commands.output.json_output import show_json
-from lalald.commands.output.tables import say
+from lalald.commands.output.printing import say
 from lalald.errors import UsageError
 from lalald.reports.formatting import count, printable
 from lalald.store import backup

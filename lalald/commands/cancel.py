@@ -9,7 +9,7 @@ from typing import Any
 from lalald.commands.access.job_selection import MOST_LINES, fitting, jobs_named, ring
 from lalald.commands.access.state_folder import state_dir
 from lalald.commands.output.json_output import show_json
-from lalald.commands.output.tables import say
+from lalald.commands.output.printing import say
 from lalald.errors import UsageError
 from lalald.jobs.job import Job, Request, Stage, State
 from lalald.jobs.prices import cost_text

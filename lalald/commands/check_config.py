@@ -1,10 +1,10 @@
-"""Every mistake in the configuration, or what would be watched."""
+"""List every configuration error, or summarize what will be watched."""
 
 from __future__ import annotations
 
 import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +16,28 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lalald.config.loading import Examined
 
-_FIRST_LOOK = {
-    "take": "processed at the first scan",
-    "hold": "processed at the first scan; more than 20: held until `lalald release --all --hold first_scan`",
-    "skip": "ignored",
+_EXISTING = {
+    "take": "are processed",
+    "hold": "are processed; more than 20 are held until `lalald release --all --hold first_scan`",
+    "skip": "are skipped",
 }
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="as an object")
+    parser.add_argument("--json", action="store_true", help="print JSON: an object")
 
 
 def run(arguments: Namespace) -> int:
-    """0 where all is well, 2 on errors in the configuration: they go to standard error, or with --json into the answer."""
-    from lalald.commands.output.tables import show
+    """Exit with 0, or with 2 for errors in the configuration: on standard error, or with --json in the object."""
+    from lalald.commands.output.printing import show_sections
     from lalald.config import find
     from lalald.config.loading import examine
 
     examined = examine(find(arguments.config, os.environ), os.environ)
-    key = look_around(examined, os.environ)
+    key = check_surroundings(examined, os.environ)
     if arguments.json:
         return _print_json(examined, key)
-    show(_sections(_accepted(examined), key))
+    show_sections(_sections(_valid_config(examined), key))
     return 0
 
 
@@ -88,8 +88,8 @@ def _facts(inbox: Inbox) -> dict[str, Any]:
     }
 
 
-def look_around(examined: Examined, environ: Mapping[str, str]) -> str:
-    """Adds what is wrong with folders and the license key to what is wrong in the file. Returns where the key comes from."""
+def check_surroundings(examined: Examined, environ: Mapping[str, str]) -> str:
+    """Add the errors of folders and of the license key to those of the file. Return where the key comes from."""
     from lalald.config.checks.folders import folder_mistakes
     from lalald.config.key_files import BY_CONFIGURATION
     from lalald.config.license_key import find_key
@@ -112,8 +112,8 @@ def look_around(examined: Examined, environ: Mapping[str, str]) -> str:
     return f"{found.problem}; every file will be held until there is one"
 
 
-def _accepted(examined: Examined) -> Config:
-    """The configuration. Raises ConfigError with every mistake, and with the warnings as its hint."""
+def _valid_config(examined: Examined) -> Config:
+    """The configuration. Raises ConfigError with every error, and with the warnings as its hint."""
     try:
         return examined.config()
     except ConfigError as error:
@@ -131,7 +131,7 @@ def _sections(config: Config, key: str) -> Iterator[Section]:
         ("service", config.api_url),
         ("license key", key),
         ("state", f"{config.state_dir} ({kind})" if kind else str(config.state_dir)),
-        ("spend guard", _guard(config)),
+        ("spending", _spending_limits(config)),
         ("transfers", _transfers(config)),
     ]
     yield Section(f"{config.path}: no errors", rows)
@@ -139,27 +139,27 @@ def _sections(config: Config, key: str) -> Iterator[Section]:
         yield Section("warnings", [(warning,) for warning in warnings])
     for inbox in config.inboxes:
         yield _inbox(inbox)
-        yield Section("rules: the first that matches decides", [_rule(rule) for rule in inbox.rules], _COLUMNS)
+        yield from map(_rule, inbox.rules)
 
 
-def _guard(config: Config) -> str:
-    limits = config.minutes
-    told = [f"{limits.reserve:g} minutes are kept in reserve"] if limits.reserve else []
-    told += [f"at most {limits.per_file:g} minutes a file"] if limits.per_file else []
-    told += [f"at most {limits.per_day:g} minutes a day"] if limits.per_day else []
-    return ", ".join(told) or "no limits but the minutes left"
+def _spending_limits(config: Config) -> str:
+    minutes = config.minutes
+    limits = [f"{minutes.reserve:g} minutes are kept in reserve"] if minutes.reserve else []
+    limits += [f"at most {minutes.per_file:g} minutes a file"] if minutes.per_file else []
+    limits += [f"at most {minutes.per_day:g} minutes a day"] if minutes.per_day else []
+    return ", ".join(limits) or "no limits but the minutes left"
 
 
 def _transfers(config: Config) -> str:
     from lalald.config.quantities import format_rate
 
-    told = []
-    for what, many, rate in (
+    parts = []
+    for what, number, rate in (
         ("uploads", config.transfers.uploads, config.transfers.upload_rate),
         ("downloads", config.transfers.downloads, config.transfers.download_rate),
     ):
-        told.append(f"{many} {what} at once" + (f", at most {format_rate(rate)} together" if rate else ""))
-    return "; ".join(told)
+        parts.append(f"{number} {what} at once" + (f", at most {format_rate(rate)} together" if rate else ""))
+    return "; ".join(parts)
 
 
 def _inbox(inbox: Inbox) -> Section:
@@ -167,58 +167,52 @@ def _inbox(inbox: Inbox) -> Section:
     from lalald.inbox.scanning.watch_mode import choose_mode
 
     mode = choose_mode(inbox)
-    depth = "subfolders too" if inbox.recursive else "without subfolders"
-    still = (
-        f"once no program writes to it and it has not changed for {format_duration(inbox.settle)}"
-        if inbox.settle
-        else "once no program writes to it"
-    )
+    depth = "with subfolders" if inbox.recursive else "without subfolders"
     rows = [
         ("results", str(inbox.outbox)),
-        ("watched", f"{mode.watch} ({mode.reason}), {depth}; in full every {format_duration(inbox.rescan)}"),
-        ("a file is ready", still),
-        ("existing files", _FIRST_LOOK[inbox.existing]),
+        ("watched", f"{mode.watch} ({mode.reason}), {depth}; full scan every {format_duration(inbox.rescan)}"),
+        ("new files", f"are processed {_when_finished(inbox.settle)}"),
+        ("existing files", _EXISTING[inbox.existing]),
         ("ignored", ", ".join(inbox.ignore) or "only hidden, temporary and system files"),
         ("empty folders", "are removed once their files are archived" if inbox.prune else "stay"),
-        ("afterwards", f"the source {_fate(inbox.on_success, inbox.done_dir)}"),
-        ("on failure", f"the source {_fate(inbox.on_failure, inbox.failed_dir)}"),
+        ("afterwards", f"the source {_destination(inbox.on_success, inbox.done_dir)}"),
+        ("on failure", f"the source {_destination(inbox.on_failure, inbox.failed_dir)}"),
     ]
-    return Section(f"inbox {inbox.path}", rows)
+    return Section(f"inbox {inbox.path}; the first rule that matches a file decides", rows)
 
 
-def _fate(policy: str, folder: Path) -> str:
-    return {"move": f"is moved to {folder}", "keep": "stays", "delete": "is deleted"}[policy]
+def _when_finished(settle: float) -> str:
+    from lalald.config.quantities import format_duration
+
+    unchanged = f" and they have not changed for {format_duration(settle)}" if settle else ""
+    return f"once no program is writing to them{unchanged}"
 
 
-_COLUMNS = ("rule", "takes", "asks for", "delivers", "costs")
+def _destination(policy: str, folder: Path) -> str:
+    return {"move": f"moves to {folder}", "keep": "stays", "delete": "is deleted"}[policy]
 
 
-def _rule(rule: Rule) -> Sequence[str]:
+def _rule(rule: Rule) -> Section:
+    from lalald.config.checks.outputs import delivered_labels
     from lalald.presets import stems
 
     kinds = "audio and video" if rule.types == "media" else "any file"
-    times = sum(stems(task.mode, task.presets) for task in rule.tasks)
-    return (
-        rule.name,
-        f"{kinds}: {', '.join(rule.match)}" if rule.match else kinds,
-        "; ".join(_task(task.name, task.mode, task.presets) for task in rule.tasks),
-        f"{_delivered(rule)} to {rule.output}",
-        "its duration" if times == 1 else f"{times} × its duration",
-    )
+    stem_count = sum(stems(task.mode, task.presets) for task in rule.tasks)
+    rows = [
+        ("files", f"{kinds}: {', '.join(rule.match)}" if rule.match else kinds),
+        *(("task", _task(task.name, task.mode, task.presets)) for task in rule.tasks),
+        ("results", f"{', '.join(delivered_labels(rule)) or 'every track'} to {rule.output}"),
+        ("cost", "its duration" if stem_count == 1 else f"{stem_count} × its duration"),
+    ]
+    return Section(f"rule {rule.name}", rows)
 
 
 def _task(name: str | None, mode: str, presets: Mapping[str, object]) -> str:
-    told = " ".join(f"{key}={_plain(value)}" for key, value in presets.items())
-    return f"{f'{name}: ' if name else ''}{mode} {told}".strip()
+    settings = " ".join(f"{key}={_setting(value)}" for key, value in presets.items())
+    return f"{f'{name}: ' if name else ''}{mode} {settings}".strip()
 
 
-def _plain(value: object) -> str:
+def _setting(value: object) -> str:
     if isinstance(value, list):
         return ",".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _delivered(rule: Rule) -> str:
-    from lalald.config.checks.outputs import delivered_labels
-
-    return ", ".join(delivered_labels(rule)) or "every track"

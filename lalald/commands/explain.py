@@ -13,7 +13,7 @@ from lalald.commands.access.daemon_user import become_daemon_user
 from lalald.commands.access.unavailable_inbox import why_unavailable
 from lalald.commands.output.file_report import ExpectedHold, FileReport, Outcome, job_outcome
 from lalald.commands.output.json_output import show_json
-from lalald.commands.output.tables import show
+from lalald.commands.output.printing import show_sections
 from lalald.config import Config, Inbox, Rule
 from lalald.errors import NoStoreError
 from lalald.filesystem.file_numbers import int64
@@ -62,7 +62,7 @@ def run(arguments: Namespace) -> int:
     if arguments.json:
         show_json([report.facts() for report in found])
     else:
-        show([report.section() for report in found])
+        show_sections([report.section() for report in found])
     return 0
 
 

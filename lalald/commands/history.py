@@ -8,7 +8,9 @@ from collections.abc import Iterator
 
 from lalald.commands.access.state_folder import state_dir
 from lalald.commands.output.json_output import show_json
-from lalald.commands.output.tables import Cell, PathCell, Section, show
+from lalald.commands.output.lines import Cell
+from lalald.commands.output.printing import show_sections
+from lalald.commands.output.tables import Section, number_cell, path_cell
 from lalald.jobs.prices import cost_text
 from lalald.reports.formatting import count, moment, printable
 from lalald.reports.history.charge_history import DAYS, History, gather
@@ -32,7 +34,7 @@ def run(arguments: Namespace) -> int:
     if arguments.json:
         show_json(history.facts())
     else:
-        show(_sections(history))
+        show_sections(_sections(history))
     return 0
 
 
@@ -45,7 +47,8 @@ def _sections(history: History) -> Iterator[Section]:
         yield Section(f"Nothing was charged{when}.")
         return
     rows = [
-        (one.period, printable(one.rule or "-"), cost_text(one.minutes), f"{one.charges:,}") for one in history.sums
+        (one.period, printable(one.rule or "-"), number_cell(cost_text(one.minutes)), number_cell(f"{one.charges:,}"))
+        for one in history.sums
     ]
     title = f"by day, the last {DAYS} days" if by_day else "by month"
     yield Section(title, rows, ("DAY" if by_day else "MONTH", "RULE", "MINUTES", "TASKS"))
@@ -57,15 +60,20 @@ def _sections(history: History) -> Iterator[Section]:
     yield Section(f"charges, newest last{older}", [_charge_row(one) for one in shown_ones], columns)
 
 
-def _rule_row(one: PeriodSum) -> tuple[Cell, ...]:
-    return printable(one.rule or "-"), PathCell(printable(one.inbox or "-")), cost_text(one.minutes), f"{one.charges:,}"
+def _rule_row(one: PeriodSum) -> tuple[str | Cell, ...]:
+    return (
+        printable(one.rule or "-"),
+        path_cell(printable(one.inbox or "-")),
+        number_cell(cost_text(one.minutes)),
+        number_cell(f"{one.charges:,}"),
+    )
 
 
-def _charge_row(charge: ChargeReport) -> tuple[Cell, ...]:
+def _charge_row(charge: ChargeReport) -> tuple[str | Cell, ...]:
     return (
         moment(charge.at),
         f"#{charge.job_id}",
-        PathCell(printable(charge.path)),
+        path_cell(printable(charge.path)),
         charge.mode,
-        cost_text(charge.minutes),
+        number_cell(cost_text(charge.minutes)),
     )

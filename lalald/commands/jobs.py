@@ -10,7 +10,9 @@ from collections.abc import Iterable, Sequence
 from lalald.commands.access.state_folder import state_dir
 from lalald.commands.output.error_output import exit_code_of
 from lalald.commands.output.json_output import as_json, error_facts
-from lalald.commands.output.lines import Cell, Line, Span, columns, shortened, show, width_of_output
+from lalald.commands.output.lines import Cell, Line, Span, columns, shortened
+from lalald.commands.output.printing import output_width, show
+from lalald.commands.output.tables import STATE_STYLES
 from lalald.errors import StoreError
 from lalald.jobs.job import Stage, State
 from lalald.jobs.job_warnings import warning_of
@@ -23,7 +25,6 @@ _LIMIT = 50
 _MOST_DIGITS = 100  # Python refuses to read thousands of them
 _WIDE = 110  # columns; from here on the rule is shown, too
 _INDENT = "  "
-STYLES = {"running": "cyan", "failed": "red", "held": "yellow", "done": "green", "cancelled": "dim"}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -52,7 +53,7 @@ def run(arguments: Namespace) -> int:
             return _show_json(found)
         listed = list(found)
         hidden = reports.count(stage=stage, states=states) - len(listed)
-    show(job_lines(listed, time.time(), width_of_output(), with_reasons=bool(states)))
+    show(job_lines(listed, time.time(), output_width(), with_reasons=bool(states)))
     if hidden > 0:
         print(f"{count(hidden, 'older job')} not shown; --limit 0 shows all.", file=sys.stderr)
     return 0
@@ -89,7 +90,7 @@ def _row(report: JobReport, now: float, *, wide: bool, with_reason: bool) -> lis
     job = report.job
     cells = [
         Cell(str(job.id), "", "never", "right"),
-        Cell(_state(report), STYLES.get(report.state, "")),
+        Cell(_state(report), STATE_STYLES.get(report.state, "")),
         Cell(printable(job.path), "", "middle"),
         *([Cell(printable(job.rule), "", "end")] if wide else []),
         Cell(cost_text(job.minutes) if job.minutes else "-", "", "never", "right"),

@@ -6,7 +6,7 @@ import os
 from argparse import ArgumentParser, Namespace
 
 from lalald.commands.output.json_output import show_json
-from lalald.commands.output.tables import say
+from lalald.commands.output.printing import say
 from lalald.jobs.prices import free_text
 
 _NONE_LEFT = (

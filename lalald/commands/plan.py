@@ -11,7 +11,9 @@ from typing import Any
 
 from lalald.commands.access.daemon_user import become_daemon_user
 from lalald.commands.output.json_output import show_json
-from lalald.commands.output.tables import Cell, PathCell, Section, show
+from lalald.commands.output.lines import Cell
+from lalald.commands.output.printing import show_sections
+from lalald.commands.output.tables import Section, number_cell, path_cell
 from lalald.config import Config
 from lalald.errors import LalaldError, NoStoreError
 from lalald.inbox.readiness import ignore_broken_leases
@@ -37,7 +39,7 @@ def run(arguments: Namespace) -> int:
     if arguments.json:
         show_json(_facts(plan, left, trouble))
     else:
-        show(list(_sections(plan, config, left, trouble)))
+        show_sections(_sections(plan, config, left, trouble))
     return 0
 
 
@@ -91,12 +93,12 @@ def _sections(plan: Plan, config: Config, left: float | None, trouble: str | Non
         rows = [
             (
                 printable(rule),
-                PathCell(printable(inbox)),
-                f"{line.new:,}",
-                f"{line.waiting:,}",
-                f"{line.held:,}",
-                cost_text(line.minutes),
-                f"{line.unknown:,}" if line.unknown else "-",
+                path_cell(printable(inbox)),
+                number_cell(f"{line.new:,}"),
+                number_cell(f"{line.waiting:,}"),
+                number_cell(f"{line.held:,}"),
+                number_cell(cost_text(line.minutes)),
+                number_cell(f"{line.unknown:,}" if line.unknown else "-"),
             )
             for (inbox, rule), line in plan.lines.items()
         ]
@@ -117,7 +119,7 @@ def _nothing_waits(plan: Plan, config: Config) -> str:
     return f"Nothing waits to be processed. Put audio or video files into {inboxes}, then run `lalald plan` again."
 
 
-def _limits(plan: Plan, per_day: float | None) -> Iterator[tuple[Cell, ...]]:
+def _limits(plan: Plan, per_day: float | None) -> Iterator[tuple[str | Cell, ...]]:
     if plan.over_per_file:
         dear = count(plan.over_per_file, "file")
         yield (
@@ -132,7 +134,7 @@ def _limits(plan: Plan, per_day: float | None) -> Iterator[tuple[Cell, ...]]:
         )
 
 
-def _totals(plan: Plan, config: Config, left: float | None, trouble: str | None) -> Iterator[tuple[Cell, ...]]:
+def _totals(plan: Plan, config: Config, left: float | None, trouble: str | None) -> Iterator[tuple[str | Cell, ...]]:
     yield "files", f"{plan.files:,}"
     yield "cost", price(plan.minutes, plan.unknown)
     if plan.unknown:

@@ -19,7 +19,7 @@ from lalald.commands.access.job_selection import (
 from lalald.commands.access.state_folder import state_dir
 from lalald.commands.output.error_output import exit_code_of
 from lalald.commands.output.json_output import error_facts, show_json
-from lalald.commands.output.tables import say
+from lalald.commands.output.printing import say
 from lalald.errors import UsageError
 from lalald.jobs.job import Hold, HoldSource, Request, State
 from lalald.reports.formatting import charged, count, printable

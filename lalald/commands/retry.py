@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from lalald.commands.access.job_selection import by_the_rules_of_now, fitting, jobs_named, ring, show_quotes
 from lalald.commands.access.state_folder import state_dir
 from lalald.commands.output.json_output import show_json
-from lalald.commands.output.tables import say
+from lalald.commands.output.printing import say
 from lalald.errors import UsageError
 from lalald.jobs.job import Request, State
 from lalald.reports.quotes import facts, quote_of_retry

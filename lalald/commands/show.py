@@ -11,7 +11,9 @@ from operator import itemgetter
 from lalald.commands.access.job_selection import jobs_named
 from lalald.commands.access.state_folder import state_dir
 from lalald.commands.output.json_output import show_json
-from lalald.commands.output.tables import Bar, Cell, Section, show
+from lalald.commands.output.lines import Cell
+from lalald.commands.output.printing import show_sections
+from lalald.commands.output.tables import STATE_STYLES, Section, bar_cell
 from lalald.config.quantities import format_duration, format_rate, format_size
 from lalald.jobs.failure_advice import what_to_do
 from lalald.jobs.job import Job, Stage, State, Task, Track
@@ -41,15 +43,18 @@ def run(arguments: Namespace) -> int:
         return 0
     job = report.job
     sections = [_job(report, service), _steps(job), *(_task(job, task) for task in job.tasks)]
-    show([*sections, Section("charges", [_charge(charge) for charge in charges])] if charges else sections)
+    show_sections([*sections, Section("charges", [_charge(charge) for charge in charges])] if charges else sections)
     return 0
 
 
 def _job(report: JobReport, service: Fact | None) -> Section:
     job = report.job
-    rows: list[tuple[Cell, ...]] = [("state", _state(report)), ("stage", str(job.stage))]
+    rows: list[tuple[str | Cell, ...]] = [
+        ("state", Cell(_state(report), STATE_STYLES.get(report.state, ""), "wrap")),
+        ("stage", str(job.stage)),
+    ]
     if report.percent is not None:
-        rows.append(("progress", Bar(report.percent)))
+        rows.append(("progress", bar_cell(report.percent)))
         rows += [("rate", told)] if (told := _rate(report)) else []
     rows += list(_troubles(job))
     if (folder := results_folder(job)) is not None:
@@ -94,7 +99,7 @@ def _steps(job: Job) -> Section:
     return Section("steps", [(name, moment(at)) for name, at in listed])
 
 
-def _charge(charge: Charge) -> tuple[Cell, ...]:
+def _charge(charge: Charge) -> tuple[str | Cell, ...]:
     return moment(charge.at), f"{cost_text(charge.minutes)} min", f"task {charge.task}", printable(charge.task_id)
 
 
@@ -108,7 +113,7 @@ def _state(report: JobReport) -> str:
     return f"{report.state}{asked}"
 
 
-def _troubles(job: Job) -> Iterator[tuple[Cell, ...]]:
+def _troubles(job: Job) -> Iterator[tuple[str | Cell, ...]]:
     """What is wrong, and what to do about it."""
     if job.state is State.HELD:
         yield "held", f"{job.hold} since {moment(job.held_at)}"
@@ -143,7 +148,7 @@ def _remedy(job: Job) -> str | None:
 
 
 def _task(job: Job, task: Task) -> Section:
-    rows: list[tuple[Cell, ...]] = [
+    rows: list[tuple[str | Cell, ...]] = [
         ("state", task_state(job, task)),
         ("stage", str(task.stage)),
         ("presets", printable(json.dumps(dict(task.presets), ensure_ascii=False))),
@@ -153,7 +158,7 @@ def _task(job: Job, task: Task) -> Section:
         ("minutes charged", "-" if task.minutes is None or not task.task_id else cost_text(task.minutes)),
     ]
     if task.progress is not None:
-        rows.append(("progress", Bar(task.progress)))
+        rows.append(("progress", bar_cell(task.progress)))
     if task.error:
         rows.append(("error", printable(task.error)))
     rows += [(f"track {printable(track.label)}", _track(track_path(job, track), track)) for track in task.tracks]

@@ -23,15 +23,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     from lalald.commands.output.json_output import show_json
-    from lalald.commands.output.lines import show, width_of_output
+    from lalald.commands.output.printing import is_terminal, output_width, show
     from lalald.commands.output.status_screen import lines
-    from lalald.commands.output.tables import on_a_terminal
     from lalald.reports.status_json import facts
 
     folder = state_dir(arguments.config)
     configured, mistake = _folders(arguments.config)
     if arguments.watch:
-        if not on_a_terminal():
+        if not is_terminal():
             raise UsageError(
                 "--watch draws on a terminal, and this is none.", hint="`lalald status --json` is for programs."
             )
@@ -42,7 +41,7 @@ def run(arguments: Namespace) -> int:
     if arguments.json:
         show_json(facts(overview))
     else:
-        show(lines(overview, width_of_output()))
+        show(lines(overview, output_width()))
     return overview.exit_code
 
 
@@ -55,12 +54,13 @@ def _print_metrics(folder: Path, configured: Folders | None, mistake: str | None
 
 
 def _watch(folder: Path, configured: Folders | None, mistake: str | None) -> int:
-    from lalald.commands.output.lines import Line, width_of_output
+    from lalald.commands.output.lines import Line
+    from lalald.commands.output.printing import output_width
     from lalald.commands.output.status_screen import lines
     from lalald.commands.output.terminal import watch
 
     def look() -> list[Line]:
-        return list(lines(gather(folder, configured, mistake, time.time()), width_of_output()))
+        return list(lines(gather(folder, configured, mistake, time.time()), output_width()))
 
     watch(look, _EVERY_SECONDS)
     return 0

@@ -8,7 +8,8 @@ from typing import Any
 
 from lalald.commands.output.error_output import complain, exit_code_of
 from lalald.commands.output.json_output import error_facts, show_json
-from lalald.commands.output.tables import Section, say, show
+from lalald.commands.output.printing import say, show_sections
+from lalald.commands.output.tables import Section
 from lalald.errors import ServiceError
 from lalald.presets import VOICES
 from lalald.reports.formatting import iso, moment, printable
@@ -69,4 +70,4 @@ def _show(packs: list[dict[str, Any]]) -> None:
         )
         for pack in packs
     ]
-    show([Section("", rows, ("VOICE_PACK_ID", "NAME", "SINCE"))])
+    show_sections([Section("", rows, ("VOICE_PACK_ID", "NAME", "SINCE"))])

@@ -742,7 +742,7 @@ def test_a_file_that_went_away_by_itself_is_not_to_be_retried(filled_store: Fill
 def test_a_demo_whose_folder_cannot_be_made_says_so(filled_store: FilledStore) -> None:
     answer = filled_store.run("demo", "--keep", "/proc/demo/here")
     assert (answer.returncode, answer.stdout) == (2, "")
-    assert answer.stderr.startswith("lalald: /proc/demo/here cannot be made: No such file or directory.\n")
+    assert answer.stderr.startswith("lalald: /proc/demo/here cannot be created: No such file or directory.\n")
 
 
 def test_what_a_retry_has_paid_again_is_counted_and_told(filled_store: FilledStore) -> None:

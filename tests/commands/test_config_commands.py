@@ -139,7 +139,7 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_check_config_sums_up_what_would_be_watched(home: Path) -> None:
+def test_check_config_summarizes_what_will_be_watched(home: Path) -> None:
     config = home / "config.yaml"
     config.write_text(
         config.read_text().replace("minutes: {reserve: 0, per_file: null", "minutes: {reserve: 5, per_file: 60")
@@ -148,8 +148,8 @@ def test_check_config_sums_up_what_would_be_watched(home: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     for words in (
         f"{config}: no errors", "found (license_key_file)", f"{home}/state", "5 minutes are kept in reserve, at most 60 minutes a file",
-        f"inbox {home}/in", f"{home}/out", "native", "subfolders too; in full every 1h", "has not changed for 5s",
-        "more than 20: held until `lalald release", "*.txt, drafts/", f"moved to {home}/in/done", f"moved to {home}/in/failed",
+        f"inbox {home}/in", f"{home}/out", "native", "with subfolders; full scan every 1h", "have not changed for 5s",
+        "more than 20 are held until `lalald release", "*.txt, drafts/", f"moves to {home}/in/done", f"moves to {home}/in/failed",
         "audio and video: podcasts/, *.wav", "voice_clean noise_cancelling_level=2 dereverb_enabled=true encoder_format=flac",
         "Clean to {dir}/{name}/{label}.{ext}", "lead: stem_separator stem=vocals multivocal=lead_back",
         "multistem stem_list=drum,bass", "3 × its duration",
@@ -166,7 +166,7 @@ def test_check_config_shows_warnings(home: Path) -> None:
     assert "line 6  checks_per_minute: the service's document allows 30; more may be refused" in done.stdout
 
 
-def test_check_config_tells_mistakes_of_the_file_and_exits_2(home: Path) -> None:
+def test_check_config_lists_errors_of_the_file_and_exits_with_2(home: Path) -> None:
     text = (home / "config.yaml").read_text().replace("    existing: hold\n", "    outpox: x\n")
     (home / "config.yaml").write_text(text + "histroy: 3d\n")
     done = lalald("check-config", "--config", str(home / "config.yaml"))
@@ -178,7 +178,7 @@ def test_check_config_tells_mistakes_of_the_file_and_exits_2(home: Path) -> None
     ]
 
 
-def test_check_config_tells_mistakes_of_folders_and_of_the_key(home: Path) -> None:
+def test_check_config_lists_errors_of_folders_and_of_the_key(home: Path) -> None:
     (home / "in").rmdir()
     (home / "license-key").unlink()
     done = lalald("check-config", "--config", str(home / "config.yaml"))

@@ -1,4 +1,4 @@
-"""`lalald demo`: what is left of it, also after Ctrl-C."""
+"""`lalald demo`: what remains of it, after Ctrl-C too."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def test_ctrl_c_ends_a_demo_without_a_traceback_and_cleans_up(tmp_path: Path) ->
     out, complaints = demo.communicate(timeout=30)
     assert (demo.returncode, complaints) == (130, "")
     assert "Interrupted: the sandbox and the daemon are stopped.\n" in out
-    assert "was temporary and is deleted. `lalald demo --keep DIR` keeps what landed in a folder of yours." in out
+    assert "was temporary and is deleted. `lalald demo --keep DIR` keeps everything in a folder of yours." in out
     assert not list(tmp_path.iterdir())
     assert group_of(demo.pid) == []
 
 
-def test_a_demo_keeps_what_landed_where_it_is_told(tmp_path: Path) -> None:
+def test_a_demo_keeps_its_files_in_the_folder_named_by_keep(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     demo = start(tmp_path, "--keep", str(kept))
     out, complaints = demo.communicate(timeout=120)

@@ -104,10 +104,11 @@ def test_root_is_told_what_the_daemons_user_may_and_can_see(open_folder: Path) -
         os.chown(path, NOBODY, NOBODY)
 
     def said(name: str) -> tuple[dict[str, Any], str]:
-        path = str(filled_store.inbox / name)
-        return json.loads(filled_store.run("explain", "--json", path).stdout)[0], filled_store.run(
-            "explain", path
-        ).stdout
+        path = filled_store.inbox / name
+        os.utime(path)
+        facts = json.loads(filled_store.run("explain", "--json", str(path)).stdout)[0]
+        os.utime(path)
+        return facts, filled_store.run("explain", str(path)).stdout
 
     secret, _ = said("secret.wav")
     assert (secret["taken"], secret["reason"]) == (
@@ -117,6 +118,7 @@ def test_root_is_told_what_the_daemons_user_may_and_can_see(open_folder: Path) -
     assert (facts["outcome"], facts["open_for_writing"]) == ("unfinished", None)  # no lease on another user's file
     assert 0 < facts["settles_for_seconds"] <= 10
     assert "not yet: whether a program is writing to it cannot be seen here, so it must not change for 10 s" in text
+    os.utime(filled_store.inbox / "open.wav")
     plan = json.loads(filled_store.run("plan", "--json").stdout)
     assert (plan["files"], plan["unfinished"]) == (1, 1)
 

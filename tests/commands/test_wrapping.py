@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from lalald.commands.command_list import VERBS
-from lalald.commands.output.tables import PathCell
+from lalald.commands.output.lines import Cell, columns, plain
+from lalald.commands.output.tables import Section, number_cell, section_lines
 from lalald.commands.output.wrapping import command_line, wrapped
 from tests.support.filled_store import FilledStore
 from tests.support.running import write_wav
@@ -43,7 +44,8 @@ def on_a_terminal(filled_store: FilledStore, columns: int, *words: str) -> str:
             break
     os.close(leader)
     program.wait(30)
-    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", said.decode()).replace("\r\n", "\n")
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", said.decode()).replace("\r\n", "\n")
+    return re.sub(r"[^\n]*\r", "", text)  # overwritten
 
 
 def too_long(text: str, columns: int) -> list[str]:
@@ -68,7 +70,7 @@ def test_errors_and_tables_fit_and_no_word_is_cut(columns: int, tmp_path: Path) 
     write_wav(filled_store.inbox / "podcasts/one of many episodes with a title that people give.wav", 0.2)
     for words in (
         ["release", "--all"], ["retry", "4"], ["cancel", "--all", "--every-client", "--json", "--no"],
-        ["statsu"], ["show", "99"], ["plan"], ["history", "--month"], ["history"],
+        ["statsu"], ["show", "99"], ["show", "2"], ["plan"], ["history", "--month"], ["history"],
         ["explain", str(filled_store.inbox / "podcasts")],
     ):  # fmt: skip
         out = on_a_terminal(filled_store, columns, *words)
@@ -95,8 +97,24 @@ def test_a_long_command_is_continued_as_a_shell_continues_it() -> None:
 
 
 def test_a_long_path_is_shortened_in_its_middle() -> None:
-    assert PathCell("/srv/music/inbox").shortened(16) == "/srv/music/inbox"
-    assert PathCell("/srv/music/of/many/years/inbox").shortened(15) == "/srv/mu…s/inbox"
+    def shown(path: str, width: int) -> str:
+        return plain(columns([[Cell(path, "", "middle")]], width))
+
+    assert shown("/srv/music/inbox", 16) == "/srv/music/inbox\n"
+    assert shown("/srv/music/of/many/years/inbox", 15) == "/srv/mu…s/inbox\n"
+
+
+def test_the_last_cell_wraps_below_itself_and_a_long_word_continues() -> None:
+    rows = [[Cell("state"), Cell("held, until minutes are left", "", "wrap")], [Cell("id"), Cell("x" * 20, "", "wrap")]]
+    assert plain(columns(rows, 20)) == (
+        "state  held, until\n       minutes are\n       left\nid     xxxxxxxxxxxxx\n       xxxxxxx\n"
+    )
+    assert plain(columns(rows, None)) == f"state  held, until minutes are left\nid     {'x' * 20}\n"
+
+
+def test_numbers_are_aligned_to_the_right_with_their_heading() -> None:
+    section = Section("", [("a", number_cell("9")), ("b", number_cell("1,000"))], ("RULE", "MINUTES"))
+    assert plain(section_lines([section], None)) == "RULE  MINUTES\na           9\nb       1,000\n"
 
 
 def test_every_command_is_one_line_of_the_list(tmp_path: Path) -> None:

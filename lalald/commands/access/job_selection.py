@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lalald.commands.output.tables import say
+from lalald.commands.output.printing import say
 from lalald.control.socket_client import wake
 from lalald.errors import ConfigError, UsageError
 from lalald.jobs.job import Job, Request, State

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from lalald.commands.output.tables import Cell, Section
+from lalald.commands.output.tables import Section
 from lalald.config.quantities import format_duration
 from lalald.inbox.writing_state import WritingState
 from lalald.jobs.job import Hold, HoldSource, Job, State, Task
@@ -106,7 +106,7 @@ class FileReport:
         """For people."""
         return Section(printable(self.path), list(self._rows()))
 
-    def _rows(self) -> Iterator[tuple[Cell, ...]]:
+    def _rows(self) -> Iterator[tuple[str, ...]]:
         yield "taken", printable(_TAKEN[self.outcome].format(self.reason))
         if self.writing is not None and self.outcome in (Outcome.READY, Outcome.UNFINISHED):
             yield "finished", finished_text(self.writing)
@@ -159,7 +159,7 @@ def finished_text(writing: WritingState) -> str:
     return "yes: no program has it open for writing"
 
 
-def _job_rows(report: JobReport) -> Iterator[tuple[Cell, ...]]:
+def _job_rows(report: JobReport) -> Iterator[tuple[str, ...]]:
     job = report.job
     at = "" if job.state in (State.DONE, State.CANCELLED) else f" at {job.stage}"
     yield "job", f"{job.id}, {report.state}{at} (`lalald show {job.id}`)"

@@ -1,28 +1,24 @@
-"""Lines for a person: aligned columns and paragraphs that fit a width, with styles where a terminal has colors.
+"""Lines of styled text: aligned columns and paragraphs that fit a width.
 
-A width of None fits everything: where no terminal looks, nothing is shortened or wrapped.
+A width of None means no terminal: nothing is shortened or wrapped.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
-from lalald.commands.output.wrapping import terminal_width
-
 GAP = "  "
 _ELLIPSIS = "…"
-_SHORTEST = 12  # columns; what is shortened further says nothing
+_SHORTEST = 12  # columns; text shortened further would be meaningless
 _COMMAND = re.compile(r"`[^`]*`")
 _HARD_SPACE = "\N{NO-BREAK SPACE}"
 
 
 class Span(NamedTuple):
-    """`style`: words of rich, such as `bold red`; nothing for the terminal's own."""
+    """`style`: words that rich knows, such as `bold red`; empty for the terminal's own style."""
 
     text: str
     style: str = ""
@@ -32,115 +28,129 @@ Line = Sequence[Span]
 
 
 class Cell(NamedTuple):
-    """A text in a column, and how it is shortened where the column is too narrow."""
+    """A text in a column, and what happens to it if the column is too narrow.
+
+    `wrap` is for the last cell of a row: it has no influence on the width of its column.
+    """
 
     text: str
     style: str = ""
-    shorten: Literal["never", "start", "middle", "end"] = "never"
+    fit: Literal["never", "start", "middle", "end", "wrap"] = "never"
     align: Literal["left", "right"] = "left"
 
 
-def width_of_output() -> int | None:
-    """Columns of the terminal that shows standard output; None where none does."""
-    return terminal_width() if sys.stdout.isatty() else None
-
-
-def show(lines: Iterable[Line]) -> None:
-    """To standard output, with colors on a terminal that has them."""
-    if sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
-        from lalald.commands.output import terminal
-
-        terminal.print_lines(lines)
-    else:
-        sys.stdout.write(plain(lines))
-
-
 def plain(lines: Iterable[Line]) -> str:
+    """The lines as text without styles."""
     return "".join("".join(span.text for span in line).rstrip() + "\n" for line in lines)
 
 
 def columns(rows: Sequence[Sequence[Cell]], width: int | None) -> list[Line]:
     """Rows of aligned cells. Columns that may be shortened share the room that the others leave."""
-    count = max(map(len, rows), default=0)
-    squared = [[*row, *[Cell("")] * (count - len(row))] for row in rows]
-    widths = _widths([list(column) for column in zip(*squared, strict=True)], width)
-    return [list(_row(row, widths)) for row in squared]
+    widths = _column_widths(rows, width)
+    return [line for row in rows for line in _row_lines(row, widths, width)]
 
 
-def _row(row: Sequence[Cell], widths: Sequence[int]) -> Iterator[Span]:
+def _row_lines(row: Sequence[Cell], widths: Sequence[int], width: int | None) -> Iterator[Line]:
     last = max((place for place, cell in enumerate(row) if cell.text), default=-1)
-    for place, (cell, width) in enumerate(zip(row[: last + 1], widths, strict=False)):
-        text = shortened(cell.text, width, cell.shorten)
-        room = " " * (width - cells(text))
+    if last < 0 or row[last].fit != "wrap":
+        yield list(_spans(row[: last + 1], widths))
+        return
+    start = list(_spans([*row[:last], Cell(" ")], widths))[:-1]  # the last cell before it is padded
+    indent = " " * sum(display_width(span.text) for span in start)
+    for place, line in enumerate(
+        paragraph(row[last].text, width, first=indent, then=indent, style=row[last].style, fold=True)
+    ):
+        yield line if place else [*start, *line[1:]]
+
+
+def _spans(row: Sequence[Cell], widths: Sequence[int]) -> Iterator[Span]:
+    for place, (cell, width) in enumerate(zip(row, widths, strict=False)):
+        text = cell.text if cell.fit == "wrap" else shortened(cell.text, width, cell.fit)
+        padding = Span(" " * (width - display_width(text)))
         if place:
             yield Span(GAP)
         if cell.align == "right":
-            yield Span(room)
+            yield padding
         yield Span(text, cell.style)
-        if cell.align == "left" and place < last:
-            yield Span(room)
+        if cell.align == "left" and place < len(row) - 1:
+            yield padding
 
 
-def _widths(listed: Sequence[Sequence[Cell]], width: int | None) -> list[int]:
-    natural = [max(cells(cell.text) for cell in column) for column in listed]
+def _column_widths(rows: Sequence[Sequence[Cell]], width: int | None) -> list[int]:
+    number = max(map(len, rows), default=0)
+    listed = [[row[place] for row in rows if place < len(row) and row[place].fit != "wrap"] for place in range(number)]
+    natural = [max((display_width(cell.text) for cell in column), default=0) for column in listed]
     if width is None:
         return natural
-    flexible = [place for place, column in enumerate(listed) if any(cell.shorten != "never" for cell in column)]
+    flexible = [place for place, column in enumerate(listed) if any(cell.fit != "never" for cell in column)]
     gaps = len(GAP) * max(0, sum(map(bool, natural)) - 1)
     room = width - gaps - sum(size for place, size in enumerate(natural) if place not in flexible)
-    found = list(natural)
+    widths = list(natural)
     for left, place in zip(range(len(flexible), 0, -1), sorted(flexible, key=natural.__getitem__), strict=True):
-        found[place] = min(natural[place], max(room // left, _SHORTEST))
-        room -= found[place]
-    return found
+        widths[place] = min(natural[place], max(room // left, _SHORTEST))
+        room -= widths[place]
+    return widths
 
 
-def shortened(text: str, width: int, how: str) -> str:
-    """The text within a width: without its start, its middle, or its end."""
-    if cells(text) <= width or how == "never":
+def shortened(text: str, width: int, fit: str) -> str:
+    """The text within a width: without its `start`, its `middle`, or its `end`."""
+    if display_width(text) <= width or fit == "never":
         return text
     room = max(0, width - 1)
-    head = _first(text, {"start": 0, "middle": room // 2}.get(how, room))
-    tail = "" if how == "end" else _last(text, room - cells(head))
+    head = _head(text, {"start": 0, "middle": room // 2}.get(fit, room))
+    tail = "" if fit == "end" else _tail(text, room - display_width(head))
     return f"{head.rstrip()}{_ELLIPSIS}{tail.lstrip()}"
 
 
-def paragraph(text: str, width: int | None, *, first: str = "", then: str = "", style: str = "") -> list[Line]:
-    """A text that wraps at words, and in no command between backticks. `first` and `then` begin its lines."""
+def paragraph(
+    text: str, width: int | None, *, first: str = "", then: str = "", style: str = "", fold: bool = False
+) -> list[Line]:
+    """A text that wraps at words, but not within a command between backticks.
+
+    `first` and `then` begin its lines. A word that is longer than a line is shortened, or with `fold` continued on the next.
+    """
     if width is None:
         return [[Span(first), Span(text, style)]]
-    lines, line = [], ""
-    room = max(_SHORTEST, width - cells(first))
-    for word in _COMMAND.sub(lambda found: found[0].replace(" ", _HARD_SPACE), text).split(" "):
-        longer = f"{line} {word}" if line else word
-        if cells(longer) > room and line:
-            lines.append(line)
-            longer = word
-        line = shortened(longer, room, "middle")
-    lines.append(line)
+    room = max(_SHORTEST, width - display_width(first))
+    lines = _wrapped(_COMMAND.sub(lambda found: found[0].replace(" ", _HARD_SPACE), text), room, fold=fold)
     return [
         [Span(then if place else first), Span(line.replace(_HARD_SPACE, " "), style)]
         for place, line in enumerate(lines)
     ]
 
 
-def cells(text: str) -> int:
-    """Columns that a text takes: East Asian letters take two, accents that join none."""
+def _wrapped(text: str, room: int, *, fold: bool) -> list[str]:
+    lines, line = [], ""
+    for word in text.split(" "):
+        longer = f"{line} {word}" if line else word
+        if display_width(longer) > room and line:
+            lines.append(line)
+            longer = word
+        while fold and display_width(longer) > room:
+            piece = _head(longer, room)
+            lines.append(piece)
+            longer = longer[len(piece) :]
+        line = shortened(longer, room, "middle")
+    return [*lines, line]
+
+
+def display_width(text: str) -> int:
+    """Columns of a terminal that a text needs: East Asian letters need two, combining accents none."""
     if text.isascii():
         return len(text)
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
     return len(text) + wide - sum(unicodedata.combining(letter) > 0 for letter in text)
 
 
-def _first(text: str, room: int) -> str:
+def _head(text: str, room: int) -> str:
     place = 0
-    while place < len(text) and cells(text[: place + 1]) <= room:
+    while place < len(text) and display_width(text[: place + 1]) <= room:
         place += 1
     return text[:place]
 
 
-def _last(text: str, room: int) -> str:
+def _tail(text: str, room: int) -> str:
     place = len(text)
-    while place and cells(text[place - 1 :]) <= room:
+    while place and display_width(text[place - 1 :]) <= room:
         place -= 1
     return text[place:]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from lalald.commands.output.lines import Cell, Line, Span, columns, paragraph, shortened
+from lalald.commands.output.tables import bar
 from lalald.config.quantities import format_rate
 from lalald.jobs.job import Stage
 from lalald.jobs.job_results import results_folder
@@ -21,7 +22,7 @@ _MOST_INCOMPLETE = 3
 _MOST_INBOXES = 8
 _LONGEST_MESSAGE = 3  # lines
 _WITH_BARS = 100  # columns
-_BAR = 16
+_BAR_WIDTH = 16
 _BLANK: Line = ()
 
 _DOING = {
@@ -99,12 +100,11 @@ def _running(overview: Overview, width: int | None) -> list[Line]:
 def _running_row(report: JobReport, overview: Overview, *, bars: bool) -> list[Cell]:
     job, percent = report.job, report.percent or 0.0
     rate, left = (report.rate, report.seconds_left(overview.now)) if overview.running else (None, None)
-    bar = "━" * round(percent / 100 * _BAR)
     return [
         Cell(f"#{job.id}"),
         Cell(printable(job.path), "", "middle"),
         Cell(_DOING.get(job.stage, str(job.stage)), "cyan"),
-        *([Cell(bar.ljust(_BAR, "─"), "cyan")] if bars else []),
+        *([Cell(bar(percent, _BAR_WIDTH), "cyan")] if bars else []),
         Cell(f"{percent:.0f} %", "", "never", "right"),
         Cell("" if rate is None else format_rate(rate), "", "never", "right"),
         Cell("" if left is None else f"{span(left)} left"),

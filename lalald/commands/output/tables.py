@@ -1,102 +1,67 @@
-"""Output as sections of aligned rows: plain text, or drawn with colours and bars where a person looks at a terminal."""
+"""Sections: a heading with rows of aligned cells below it, laid out as lines."""
 
 from __future__ import annotations
 
-import os
-import sys
-import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from lalald.commands.output.wrapping import terminal_width, wrapped
+from lalald.commands.output.lines import GAP, Cell, Line, Span, columns
 
+STATE_STYLES = {"running": "cyan", "failed": "red", "held": "yellow", "done": "green", "cancelled": "dim"}
 _BAR_WIDTH = 20
-_GAP = "  "
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """How far something is, 0 to 100."""
-
-    percent: float
-
-    def __str__(self) -> str:
-        filled = int(self.percent / 100 * _BAR_WIDTH)
-        return f"[{'#' * filled}{'.' * (_BAR_WIDTH - filled)}] {self.percent:3.0f} %"
-
-
-@dataclass(frozen=True, slots=True)
-class PathCell:
-    """A path: on a terminal a long one is shortened in its middle, so that both ends can be read."""
-
-    path: str
-
-    def __str__(self) -> str:
-        return self.path
-
-    def shortened(self, width: int) -> str:
-        """At most so many letters."""
-        if len(self.path) <= width:
-            return self.path
-        start = (width - 1) // 2
-        return f"{self.path[:start]}…{self.path[start + 1 - width :]}"
-
-
-Cell = str | Bar | PathCell
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Rows under a heading, with the columns' names where they need any."""
+    """Rows below a heading, with names of the columns if they need any. A text that ends a row may be as long as it likes."""
 
     heading: str
-    rows: Sequence[Sequence[Cell]] = ()
+    rows: Sequence[Sequence[str | Cell]] = ()
     columns: Sequence[str] = ()
 
 
-def show(sections: Iterable[Section]) -> None:
-    """To standard output: drawn on a terminal, as plain aligned text anywhere else."""
-    if on_a_terminal():
-        from lalald.commands.output import terminal
-
-        terminal.draw(sections)
-    else:
-        sys.stdout.write(plain(sections))
+def path_cell(path: str) -> Cell:
+    """On a terminal a long path is shortened in its middle, so that both ends can be read."""
+    return Cell(path, "", "middle")
 
 
-def say(text: str) -> None:
-    """A sentence on standard output; on a terminal it wraps at words."""
-    print(wrapped(text, terminal_width()) if sys.stdout.isatty() else text)
+def number_cell(text: str) -> Cell:
+    return Cell(text, "", "never", "right")
 
 
-def on_a_terminal() -> bool:
-    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+def bar(percent: float, width: int = _BAR_WIDTH) -> str:
+    """A progress bar; `percent` is 0 to 100."""
+    return ("━" * round(percent / 100 * width)).ljust(width, "─")
 
 
-def plain(sections: Iterable[Section]) -> str:
-    return "\n".join("".join(f"{line}\n" for line in _lines(section)) for section in sections)
+def bar_cell(percent: float) -> Cell:
+    return Cell(f"{bar(percent)} {percent:3.0f} %", "cyan")
 
 
-def _lines(section: Section) -> Iterable[str]:
-    if section.heading:
-        yield section.heading
-    rows = [[str(cell) for cell in row] for row in (section.columns, *section.rows) if row]
-    widths = [max(map(_width, column)) for column in zip(*_squared(rows), strict=True)]
-    indent = _GAP if section.heading else ""
-    for row in rows:
-        padded = [cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=False)]
-        yield (indent + _GAP.join(padded)).rstrip()
+def section_lines(sections: Iterable[Section], width: int | None) -> Iterator[Line]:
+    """The sections below each other, an empty line between them. `width`: columns of the terminal; None for no limit."""
+    for place, section in enumerate(sections):
+        if place:
+            yield ()
+        if section.heading:
+            yield from columns([[Cell(section.heading, "bold", "wrap")]], width)
+        indent = GAP if section.heading else ""
+        rows = [_cells(row) for row in section.rows]
+        if section.columns:
+            rows.insert(0, _column_names(section.columns, rows))
+        for line in columns(rows, None if width is None else width - len(indent)):
+            yield [Span(indent), *line]
 
 
-def _squared(rows: list[list[str]]) -> list[list[str]]:
-    """All rows of one length. The last cell of a row shapes no column, so that a long sentence may stand there."""
-    longest = max(map(len, rows), default=0)
-    return [[*row[:-1], *[""] * (longest - len(row) + 1)] for row in rows]
+def _column_names(names: Sequence[str], rows: Sequence[Sequence[Cell]]) -> list[Cell]:
+    """Aligned like the cells below them."""
+    below = rows[0] if rows else [Cell("")] * len(names)
+    return [Cell(name, "bold", "never", cell.align) for name, cell in zip(names, below, strict=True)]
 
 
-def _width(text: str) -> int:
-    """Columns that a text takes: East Asian letters take two, accents that join none."""
-    if text.isascii():
-        return len(text)
-    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
-    return len(text) + wide - sum(unicodedata.combining(letter) > 0 for letter in text)
+def _cells(row: Sequence[str | Cell]) -> list[Cell]:
+    last = len(row) - 1
+    return [
+        cell if isinstance(cell, Cell) else Cell(cell, "", "wrap" if place == last else "never")
+        for place, cell in enumerate(row)
+    ]
