@@ -224,6 +224,15 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
                 "lalald.sqlite3-shm from the state folder, put the copy there as lalald.sqlite3, and start the daemon.",
             ),
             Verb(
+                "relocate",
+                "lalald.commands.relocate",
+                "Rewrite the paths of folders that have moved, while the daemon is stopped.",
+                "nothing. Without it files at the new place are new, and are charged again.",
+                ("lalald relocate /srv/lalal /mnt/pool/lalal",),
+                "Move the files first, with their modification times and the hidden .lalald files (cp -a, rsync -a), then run this,\n"
+                "change the paths in the configuration, and start the daemon.",
+            ),
+            Verb(
                 "rescan",
                 "lalald.commands.rescan",
                 "Scan the inboxes now.",

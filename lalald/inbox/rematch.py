@@ -120,7 +120,7 @@ def _way(inbox: Inbox, rule: Rule) -> tuple[str, str, str]:
 
 def sees_more(store: Store, inbox: Inbox) -> bool:
     """Whether places are looked into now that were passed over: subfolders, or what `ignore` named."""
-    before = store.fact(_fact(inbox))
+    before = store.fact(state_name(str(inbox.path)))
     if not isinstance(before, dict):
         return False
     return bool(inbox.recursive and not before["recursive"]) or not set(before["ignore"]) <= {*inbox.ignore}
@@ -129,10 +129,10 @@ def sees_more(store: Store, inbox: Inbox) -> bool:
 def note_what_it_sees(store: Store, inbox: Inbox, now: float) -> None:
     """From now on nothing that lies in these places is a surprise."""
     seen = {"recursive": inbox.recursive, "ignore": sorted(inbox.ignore)}
-    if store.fact(_fact(inbox)) != seen:
-        store.set_fact(_fact(inbox), seen, now)
+    if store.fact(state_name(str(inbox.path))) != seen:
+        store.set_fact(state_name(str(inbox.path)), seen, now)
 
 
-def _fact(inbox: Inbox) -> str:
+def state_name(inbox: str) -> str:
     """A name that is text, whatever the inbox is called."""
-    return f"seen in {hashlib.sha256(os.fsencode(inbox.path)).hexdigest()[:16]}"
+    return f"seen in {hashlib.sha256(os.fsencode(inbox)).hexdigest()[:16]}"

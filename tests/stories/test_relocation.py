@@ -1,0 +1,127 @@
+"""Folders that moved: paid work goes on at the new place, known files stay known, and nothing is charged again."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from lalald.sandbox.options import Options
+from lalald.sandbox.server import Sandbox
+from tests.conftest import MakeHome
+from tests.support.running import Home, tree, until, write_wav
+
+
+def moved(home: Home, root: Path) -> Home:
+    """The same home at another place: copied as `cp -a` does, so every inode is another; the configuration is rewritten."""
+    subprocess.run(["cp", "-a", home.root, root], check=True)
+    shutil.rmtree(home.root)
+    there = object.__new__(Home)
+    there.__dict__.update(home.__dict__)
+    there.root, there.inbox, there.outbox, there.state = root, root / "inbox", root / "outbox", root / "state"
+    there.config, there.log = root / "config.yaml", root / "daemon.log"
+    text = json.dumps(home.settings).replace(str(home.root), str(root))
+    there.settings = json.loads(text)
+    there.write_config()
+    return there
+
+
+def test_running_tasks_are_delivered_at_the_new_place(tmp_path: Path, make_home: MakeHome) -> None:
+    with Sandbox(Options(processing_seconds=6.0)) as sandbox:
+        home = make_home(sandbox.url)
+        write_wav(home.inbox / "albums" / "one.wav")
+        home.start()
+        until(lambda: any(job["stage"] == "check" for job in home.jobs()), "the task runs")
+        home.stop()
+        there = moved(home, tmp_path / "there")
+        answer = there.command("relocate", str(home.root), str(there.root))
+        assert answer.returncode == 0, answer.stderr
+        assert str(there.inbox) in answer.stdout
+        there.start()
+        try:
+            until(lambda: [job["state"] for job in there.jobs()] == ["done"], "the job is done")
+        finally:
+            there.stop()
+        assert tree(there.outbox) == ["albums/one/no_vocals.wav", "albums/one/vocals.wav"]
+        assert tree(there.inbox) == ["done/albums/one.wav"]
+        assert not home.root.exists()
+        assert len(json.loads(there.command("history", "--json").stdout)["charges"]) == 1
+
+
+def test_known_files_at_the_new_place_are_not_processed_again(
+    tmp_path: Path, make_home: MakeHome, sandbox: Sandbox
+) -> None:
+    home = make_home(sandbox.url, inbox={"on_success": "keep"})
+    write_wav(home.inbox / "one.wav")
+    home.start()
+    until(lambda: [job["state"] for job in home.jobs()] == ["done"], "the job is done")
+    home.stop()
+    there = moved(home, tmp_path / "there")
+    assert there.command("relocate", str(home.root), str(there.root), "--json").returncode == 0
+    write_wav(there.inbox / "two.wav", pitch=330.0)
+    there.start()
+    try:
+        until(lambda: [job["state"] for job in there.jobs()] == ["done", "done"], "only the new file is processed")
+    finally:
+        there.stop()
+    assert sorted(job["path"] for job in there.jobs()) == ["one.wav", "two.wav"]
+
+
+@pytest.fixture
+def stopped(make_home: MakeHome, sandbox: Sandbox) -> Home:
+    """A home whose daemon has run and was stopped."""
+    home = make_home(sandbox.url)
+    home.start()
+    home.stop()
+    return home
+
+
+def rows(home: Home) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(home.state / "lalald.sqlite3")) as connection:
+        return connection.execute("SELECT path FROM inboxes UNION ALL SELECT path FROM folders").fetchall()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["/nowhere/old", "{}"], 2, "no inbox or outbox is /nowhere/old or below it"),
+        (["{}/inbox", "{}/missing"], 2, "is not a folder"),
+        (["{}", "{}/inbox"], 2, "lie in each other"),
+        (["{}/inbox", "{}/outbox"], 2, "which has records of its own"),
+        (["{}/inb", "{}/state"], 2, "no inbox or outbox is"),
+    ],
+)
+def test_what_cannot_be_relocated_changes_nothing(stopped: Home, words: list[str], code: int, message: str) -> None:
+    before = rows(stopped)
+    answer = stopped.command("relocate", *(word.format(stopped.root) for word in words))
+    assert (answer.returncode, answer.stdout) == (code, "")
+    assert message in answer.stderr
+    assert rows(stopped) == before
+
+
+def test_a_running_daemon_is_not_relocated(make_home: MakeHome, sandbox: Sandbox, tmp_path: Path) -> None:
+    home = make_home(sandbox.url)
+    (tmp_path / "new").mkdir()
+    home.start()
+    answer = home.command("relocate", str(home.inbox), str(tmp_path / "new"))
+    assert answer.returncode != 0
+    assert "another lalald runs" in answer.stderr
+
+
+def test_names_that_are_not_utf_8_move_too(make_home: MakeHome, sandbox: Sandbox, tmp_path: Path) -> None:
+    home = make_home(sandbox.url)
+    odd = home.root / os.fsdecode(b"caf\xe9")
+    odd.mkdir()
+    home.start()
+    home.stop()
+    with closing(sqlite3.connect(home.state / "lalald.sqlite3")) as connection, connection:
+        connection.execute("UPDATE inboxes SET path = ?", (os.fsencode(odd / "inbox"),))
+    (tmp_path / "plain").mkdir()
+    assert home.command("relocate", str(odd), str(tmp_path / "plain")).returncode == 0
+    assert (str(tmp_path / "plain/inbox"),) in rows(home)
