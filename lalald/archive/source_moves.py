@@ -66,13 +66,19 @@ class Source:
             name = with_ending(name, "", max_name_bytes(self.folder))
         return os.path.join(self.folder, name)
 
-    def is_ours(self, facts: os.stat_result) -> bool:
-        """A file that was filed away before may have crossed file systems: there only size and time, roughly, are kept."""
+    def is_ours(self, facts: os.stat_result, path: str) -> bool:
+        """Whether the file at `path` is the source.
+
+        A file that was archived before may have crossed file systems: there only size and time, roughly, are kept. With the same size
+        and time but another inode it may have been restored, or moved to another disk with its folder: then its content decides.
+        """
         if self.job.moved_to is not None:
             return _is_copy(self, facts)
         if not is_same_file(facts, self.job.size, self.job.mtime_ns, None):
             return False
-        return int64(facts.st_ino) == self.job.inode or not self.job.inode or not has_stable_inodes(facts)
+        if int64(facts.st_ino) == self.job.inode or not self.job.inode or not has_stable_inodes(facts):
+            return True
+        return self.job.sha256 is not None and stat.S_ISREG(facts.st_mode) and sha256_of(path) == self.job.sha256
 
 
 def find(source: Source) -> str | None:
@@ -81,14 +87,14 @@ def find(source: Source) -> str | None:
     Raises StrangerError where only another file is there.
     """
     aside = lstat_or_none(source.aside)
-    if aside is not None and source.is_ours(aside):
+    if aside is not None and source.is_ours(aside, source.aside):
         return source.aside
     if aside is not None and not clear_reservation(source.aside):
         put_back(source)
     there = lstat_or_none(source.path)
     if there is None:
         return None
-    if not source.is_ours(there):
+    if not source.is_ours(there, source.path):
         raise StrangerError
     return source.path
 
@@ -98,7 +104,7 @@ def take_aside(source: Source, crash_point: CrashPoint) -> None:
     rename_without_replacing(source.path, source.aside)
     crash_point("taken aside")
     facts = lstat_or_none(source.aside)
-    if facts is None or not source.is_ours(facts):
+    if facts is None or not source.is_ours(facts, source.aside):
         put_back(source)
         crash_point("put back")
         raise StrangerError
@@ -205,7 +211,7 @@ def is_aside(source: Source) -> bool:
         facts = lstat_or_none(source.aside)
     except OSError:
         return False
-    return facts is not None and source.is_ours(facts)
+    return facts is not None and source.is_ours(facts, source.aside)
 
 
 def moved_before(source: Source, folder: str, name: str) -> str | None:
@@ -251,7 +257,7 @@ def _copied(source: Source, found: str, folder: str, crash_point: CrashPoint) ->
         with translate_errors(hidden, folder):
             digest = copy_durably(found, hidden, crash_point)
         facts = lstat_or_none(found)
-        if facts is None or not source.is_ours(facts):
+        if facts is None or not source.is_ours(facts, found):
             raise StrangerError
         with suppress(OSError, OverflowError):  # there are times that a file system does not take
             os.utime(hidden, ns=(facts.st_atime_ns, facts.st_mtime_ns))

@@ -25,6 +25,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "show": ["1"],
     "explain": ["/nowhere/song.mp3"],
     "backup": ["/nowhere/copy"],
+    "relocate": ["/nowhere/old", "/nowhere/new"],
     "retry": ["2"],
     "redo": ["1"],
     "cancel": ["8"],
@@ -214,7 +215,7 @@ def test_words_after_two_dashes_ask_for_nothing(tmp_path: Path) -> None:
     assert "there is no job" in filled_store.complained("show", "--", "--json")
 
 
-DYNAMIC = {"presets", "left_alone"}  # the keys in them are names of presets, and reasons
+DYNAMIC = {"presets", "left_alone", "rows"}  # the keys in them are names of presets, reasons, and tables
 REFERENCE = (ROOT / ".github/guides/reference.md").read_text(encoding="utf-8")
 
 
@@ -255,7 +256,7 @@ def quoted_words(text: str) -> set[str]:
     [
         ["status"], ["jobs"], ["show", "1"], ["explain", "/in/mix.wav"], ["plan"], ["history"], ["history", "--month"],
         ["retry", "2"], ["redo", "1"], ["release", "4"], ["release", "--all"], ["cancel", "8"], ["cancel", "--all"], ["rescan"],
-        ["backup", "/in/../copy"],
+        ["backup", "/in/../copy"], ["relocate", "/in", "/in/../state"],
         ["voices"], ["minutes"], ["help"], ["help", "plan"], ["check-config"], ["init", "/in/new"],
     ],
     ids=" ".join,
