@@ -256,7 +256,7 @@ def quoted_words(text: str) -> set[str]:
     [
         ["status"], ["jobs"], ["show", "1"], ["explain", "/in/mix.wav"], ["plan"], ["history"], ["history", "--month"],
         ["retry", "2"], ["redo", "1"], ["release", "4"], ["release", "--all"], ["cancel", "8"], ["cancel", "--all"], ["rescan"],
-        ["backup", "/in/../copy"], ["relocate", "/in", "/in/../state"],
+        ["backup", "/in/../copy"], ["relocate", "/in/.", "/in/../state"],
         ["voices"], ["minutes"], ["help"], ["help", "plan"], ["check-config"], ["init", "/in/new"],
     ],
     ids=" ".join,
