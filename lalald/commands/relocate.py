@@ -8,7 +8,7 @@ from contextlib import closing
 
 from lalald.commands.access.state_folder import state_dir
 from lalald.commands.output.json_output import show_json
-from lalald.commands.output.tables import say
+from lalald.commands.output.printing import say
 from lalald.daemon.process.lock import only_daemon
 from lalald.errors import NoStoreError, UsageError
 from lalald.inbox.rematch import state_name
