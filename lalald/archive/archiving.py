@@ -17,7 +17,7 @@ from lalald.filesystem.files import (
     CrashPoint,
     check_folder,
     create_folders,
-    listed,
+    list_names,
     lstat_or_none,
     max_name_bytes,
     no_crash_point,
@@ -27,7 +27,6 @@ from lalald.filesystem.files import (
 from lalald.filesystem.names import fitting, portable, printable
 from lalald.jobs import consent
 from lalald.jobs.job import Job, with_warning
-from lalald.jobs.transitions import reset_task
 
 _GONE = "its source file was gone before it could be filed away"
 _STRANGER = "another file now has the name of its source file; it was not touched"
@@ -86,7 +85,7 @@ def with_current_file(job: Job) -> Job:
         if stat.S_ISREG(facts.st_mode) and (facts.st_size, mtime_ns) != (job.size, job.mtime_ns):
             job = replace(job, size=facts.st_size, mtime_ns=mtime_ns, inode=int64(facts.st_ino))
             job = replace(job, source_id=None, expires_at=None, duration=None, sha256=None)
-            tasks = tuple(reset_task(task) if task.paid_by is not None else task for task in job.tasks)
+            tasks = tuple(task.reset() if task.paid_by is not None else task for task in job.tasks)
             return consent.without_consent(replace(job, tasks=tasks, duplicate_of=None))
     return job
 
@@ -132,12 +131,12 @@ def _move(job: Job, source: Source, configured: str, crash_point: CrashPoint, be
     return _moved(job, source_moves.move(source, found, folder, name, crash_point, beside))
 
 
-def _moved(job: Job, location: str) -> Job:
+def _moved(job: Job, moved_to: str) -> Job:
     """The job with its file there. By the file's time as it is kept there it is found again, and known when it comes back."""
     with suppress(OSError):
-        if (facts := lstat_or_none(location)) is not None:
+        if (facts := lstat_or_none(moved_to)) is not None:
             job = replace(job, mtime_ns=int64(facts.st_mtime_ns))
-    return replace(job, moved_to=location)
+    return replace(job, moved_to=moved_to)
 
 
 def _accepted(root: str, path: str) -> str:
@@ -163,5 +162,5 @@ def _check_not_emptied(job: Job) -> None:
     """An inbox without a single entry, our own marker included, may be the mount point beneath one that is not mounted."""
     with translate_errors(job.inbox, job.inbox):
         os.stat(job.inbox)
-        if job.moved_to is None and not listed(job.inbox):
+        if job.moved_to is None and not list_names(job.inbox):
             raise FolderUnavailableError(f"{printable(job.inbox)} is empty.", hint="Is it mounted?")

@@ -25,7 +25,7 @@ from lalald.filesystem.files import (
     CrashPoint,
     has_stable_inodes,
     is_same_file,
-    listed,
+    list_names,
     lstat_or_none,
     max_name_bytes,
     sha256_of,
@@ -218,7 +218,7 @@ def moved_before(source: Source, folder: str, name: str) -> str | None:
     """The file under one of the names that a try before a crash may have given it."""
     stem, ending = os.path.splitext(name)
     aside = lstat_or_none(source.aside)
-    for entry in listed(folder):
+    for entry in list_names(folder):
         if not (entry == name or (entry.startswith(stem[:40]) and entry.endswith(ending) and " (" in entry)):
             continue
         path = os.path.join(folder, entry)

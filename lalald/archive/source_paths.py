@@ -1,11 +1,19 @@
-"""Where a job's file is, and where it goes. Pure: nothing here looks at a disk."""
+"""Where a job's source is, and where it will be moved. Pure: the disk is not accessed."""
 
 from __future__ import annotations
 
 import os
 from functools import cache
+from typing import NamedTuple
 
 from lalald.jobs.job import Job, JobSettings, State
+
+
+class Target(NamedTuple):
+    """A folder that is never created, and the path below it, which is."""
+
+    root: str
+    below: str
 
 
 def source_path(job: Job) -> str:
@@ -14,7 +22,7 @@ def source_path(job: Job) -> str:
 
 
 def source_folder(job: Job) -> str:
-    """The configured folder in which its file is now."""
+    """The configured folder that contains the job's file now."""
     if job.moved_to is not None:
         for configured in (job.settings.done_dir, job.settings.failed_dir):
             root, _ = root_of(job.inbox, configured)
@@ -23,32 +31,32 @@ def source_folder(job: Job) -> str:
     return job.inbox
 
 
-def filing_folder(job: Job) -> str:
-    """The configured folder that its source goes to, or below which its folder is made; the inbox where it stays there."""
+def archive_root(job: Job) -> str:
+    """The folder that must exist before the source is archived; the inbox if the source stays or its folder is within it."""
     policy, folder = _policy(job.settings, failed=job.state is State.FAILED)
-    return root_of(job.inbox, folder)[0] if policy == "move" else job.inbox
+    return root_of(job.inbox, folder).root if policy == "move" else job.inbox
 
 
-def filing_place(job: Job) -> str:
-    """The folder that its file goes to, subfolders and all; where it lies where it stays there."""
+def archive_folder(job: Job) -> str:
+    """The folder that the source is moved to, with its subfolders; its present folder if it stays."""
     policy, folder = _policy(job.settings, failed=job.state is State.FAILED)
     if policy != "move":
         return os.path.dirname(source_path(job))
     return os.path.normpath(os.path.join(job.inbox, folder, os.path.dirname(job.path)))
 
 
-def filing_folders(job: Job) -> tuple[str, ...]:
-    """Those between which its file moves."""
-    return tuple(dict.fromkeys((source_folder(job), filing_folder(job))))
+def move_roots(job: Job) -> tuple[str, ...]:
+    """The configured folders that archiving the source works in."""
+    return tuple(dict.fromkeys((source_folder(job), archive_root(job))))
 
 
 def _policy(settings: JobSettings, *, failed: bool) -> tuple[str, str]:
     return (settings.on_failure, settings.failed_dir) if failed else (settings.on_success, settings.done_dir)
 
 
-@cache  # as many as there are folders, and asked for several times a file
-def root_of(inbox: str, configured: str) -> tuple[str, str]:
-    """A folder that is never made, and the folder below it, which is: the inbox, or a configured folder elsewhere."""
+@cache  # as many as there are folders, and needed several times per file
+def root_of(inbox: str, configured: str) -> Target:
+    """A done or failed folder: below the inbox, or a configured folder of its own."""
     full = os.path.normpath(os.path.join(inbox, configured))
     below = os.path.relpath(full, inbox)
-    return (full, "") if below.split("/")[0] == ".." else (inbox, below)
+    return Target(full, "") if below.split("/")[0] == ".." else Target(inbox, below)

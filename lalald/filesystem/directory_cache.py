@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from lalald.filesystem.files import listed
+from lalald.filesystem.files import list_names
 from lalald.filesystem.names import alike, fold
 
 _SMALL = 200  # names that are read as fast as remembered
@@ -58,7 +58,7 @@ class DirectoryCache:
                 look.made_since = other.made_since  # another thread reads it too: what is made now counts for both
             self._looks[folder] = look
         try:
-            names = listed(folder)
+            names = list_names(folder)
             if len(names) > _SMALL:
                 look = _Look(fold("\0".join(["", *names, ""])), made_since=look.made_since)
         finally:

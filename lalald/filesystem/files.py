@@ -270,7 +270,7 @@ def has_stable_inodes(facts: os.stat_result) -> bool:
     return True
 
 
-def listed(folder: str) -> list[str]:
+def list_names(folder: str) -> list[str]:
     """The names in a folder; none where there is no such folder. Raises OSError where that cannot be told."""
     try:
         return os.listdir(folder)

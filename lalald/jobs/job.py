@@ -198,6 +198,23 @@ class Task:
     def title(self) -> str:
         return self.name or str(self.number)
 
+    def requested(self, key: str, now: float) -> Task:
+        """The task as saved before a request to start it; the time of its first request stays."""
+        return replace(self, idempotency_key=key, requested_at=self.requested_at or now)
+
+    def not_requested(self) -> Task:
+        """The task after an answer which proves that nothing was started with its key."""
+        return replace(self, requested_at=None)
+
+    def started(self, task_id: str, minutes: float, now: float) -> Task:
+        """The task running on the service, its minutes charged."""
+        running = replace(self, stage=Stage.CHECK, task_id=task_id, started_at=now, minutes=minutes)
+        return replace(running, progress=0, progressed_at=now, due_at=now)
+
+    def reset(self) -> Task:
+        """The same task, not started yet."""
+        return Task(number=self.number, name=self.name, mode=self.mode, presets=self.presets)
+
 
 @dataclass(frozen=True, slots=True)
 class JobSettings:

@@ -239,7 +239,7 @@ def abandon(job: Job, now: float) -> Job:
 
 def _retried_task(task: Task) -> Task:
     if task.restarts_on_retry:
-        return reset_task(task)
+        return task.reset()
     kept = without_hold(replace(task, error=None, failure=None, error_code=None, cancelled=False))
     doubtful = task.error is not None or (task.stage is Stage.DOWNLOAD and task.link_renewals > 0)
     asks_for_results = doubtful and task.task_id is not None and task.stage in (Stage.CHECK, Stage.DOWNLOAD)
@@ -251,14 +251,9 @@ def without_hold(task: Task) -> Task:
     return replace(task, hold=None, hold_reason=None, hold_source=None)
 
 
-def reset_task(task: Task) -> Task:
-    """The same task, not started yet."""
-    return Task(number=task.number, name=task.name, mode=task.mode, presets=task.presets)
-
-
 def restart(job: Job) -> Job:
     """The job with all its work still to be done."""
-    return replace(job, stage=Stage.UPLOAD, tasks=tuple(map(reset_task, job.tasks)))
+    return replace(job, stage=Stage.UPLOAD, tasks=tuple(task.reset() for task in job.tasks))
 
 
 def record_archive_error(job: Job, error: Exception, now: float, jitter: float, *, again: bool) -> Job:

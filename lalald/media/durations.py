@@ -23,7 +23,7 @@ from lalald.media.containers import aiff, asf, flac, matroska, mp4, mpeg_audio, 
 from lalald.media.containers.tag_blocks import start_of_audio
 from lalald.media.length import UNKNOWN, Length
 
-LONGEST_SECONDS = 1_000 * 3600.0  # a header that says more is damaged
+MAX_SECONDS = 1_000 * 3600.0  # a header that says more is damaged
 _LEAST_BITS_A_SECOND = 200.0  # below it, the header speaks of another file: silence takes more
 _QUICKTIME = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 
@@ -77,6 +77,6 @@ def _reader(head: bytes, *, is_tagged: bool) -> Callable[[BoundedFile, int], Len
 
 def _sane(length: Length, size: int) -> Length:
     seconds = length.seconds
-    if seconds is None or not math.isfinite(seconds) or not 0 < seconds <= LONGEST_SECONDS:
+    if seconds is None or not math.isfinite(seconds) or not 0 < seconds <= MAX_SECONDS:
         return length._replace(seconds=None)
     return length if size * 8 / seconds >= _LEAST_BITS_A_SECOND else length._replace(seconds=None)

@@ -20,7 +20,7 @@ _TRIED_IN_A_ROW = 8
 _MOST_NUMBERS = 1 << 20
 
 
-def reserve(job: Job, staged: Mapping[TrackKey, Staged], *, reserved: Callable[[str], bool]) -> Job:
+def reserve(job: Job, staged: Mapping[TrackKey, Staged], *, is_reserved: Callable[[str], bool]) -> Job:
     """The job with a name for each wanted track that is not delivered: `Track.path`, with size and digest as staged.
 
     `reserved` tells of a folded path whether another job is about to use it. Names are compared as disks do that ignore
@@ -33,7 +33,7 @@ def reserve(job: Job, staged: Mapping[TrackKey, Staged], *, reserved: Callable[[
             f"the tracks {', '.join(missing)} of {naming.printable(job.path)} are not in the staging folder."
         )
     with translate_errors(outbox, outbox):
-        names = _Names(job, _endings(job, staged), reserved)
+        names = _Names(job, _endings(job, staged), is_reserved)
         chosen = _CHOOSE[job.settings.on_conflict](names, owed)
     return _named(job, chosen, staged)
 
@@ -52,10 +52,10 @@ def _endings(job: Job, staged: Mapping[TrackKey, Staged]) -> dict[TrackKey, str]
 class _Names:
     """The names that the job's set would have under each number, and what is in their way."""
 
-    def __init__(self, job: Job, endings: Mapping[TrackKey, str], reserved: Callable[[str], bool]) -> None:
+    def __init__(self, job: Job, endings: Mapping[TrackKey, str], is_reserved: Callable[[str], bool]) -> None:
         self.job = job
         self._endings = endings
-        self._reserved = reserved
+        self._is_reserved = is_reserved
         self._limits = Limits(max_name_bytes(job.settings.outbox))
         self._limits = replace(self._limits, portable=self._refuses_names())
         placed = {key: track.path for key, _, track in template.wanted_tracks(job) if track.delivered and track.path}
@@ -77,7 +77,7 @@ class _Names:
         return [*wanted, template.manifest_path(self.job, number, self._limits)] if self._manifest else wanted
 
     def taken(self, path: str) -> bool:
-        return self.found(path) is not None or self._reserved(naming.fold(path))
+        return self.found(path) is not None or self._is_reserved(naming.fold(path))
 
     def found(self, path: str) -> str | None:
         return _found(self.job.settings.outbox, path)
@@ -186,8 +186,10 @@ def _named(job: Job, chosen: Mapping[TrackKey, str], staged: Mapping[TrackKey, S
     named = with_tracks(job, changes)
     if not left_out:
         return named
-    told = f"not delivered, since files of their names were there already (on_conflict: skip): {', '.join(left_out)}."
-    return replace(named, warning=f"{job.warning} {told}" if job.warning else told)
+    skipped = (
+        f"not delivered, since files of their names were there already (on_conflict: skip): {', '.join(left_out)}."
+    )
+    return replace(named, warning=f"{job.warning} {skipped}" if job.warning else skipped)
 
 
 def _as_staged(track: Track, staged: Staged) -> Track:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from shutil import rmtree
 
-from lalald.filesystem.files import listed, lstat_or_none, translate_errors
+from lalald.filesystem.files import list_names, lstat_or_none, translate_errors
 from lalald.jobs.job import Job, Stage, State, Track
 from lalald.outbox.extensions import DownloadHeaders
 from lalald.outbox.template import TrackKey, wanted_tracks
@@ -159,7 +159,7 @@ def clear(job: Job) -> None:
     owed = {os.path.basename(staged_path(job, *key)) for key, _ in undelivered(job)}
     left: list[str] = []
     with suppress(OSError):
-        left = listed(folder)
+        left = list_names(folder)
     for name in left:
         if name.partition(".")[0] not in owed:
             with suppress(OSError):
@@ -181,7 +181,7 @@ def staged_job_ids(outbox: str) -> set[int]:
 def _folders(outbox: str) -> Iterator[tuple[int, str]]:
     names: list[str] = []
     with suppress(OSError):
-        names = listed(os.path.join(outbox, FOLDER))
+        names = list_names(os.path.join(outbox, FOLDER))
     for name in names:
         job_id, dash, _ = name.partition("-")
         if dash and job_id.isdecimal() and job_id.isascii():

@@ -1,1 +1,9 @@
-"""One verb per file. A stage does what its job owes and returns the outcome; the worker alone saves it."""
+"""The stages of a job, one verb per module. A stage does its work and returns an outcome; only the worker saves it.
+
+upload split check download delete archive    the stages
+start_requests start_answers                  the requests of `split` and their answers
+expected_tracks reused_tasks                  what the answers of `check` mean
+duplicates earlier_tasks earlier_results      results of the same bytes are reused
+precharge/                                    what must hold before anything is charged
+context                                       the objects that every stage works with
+"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from lalald.archive.archiving import archive_failed_source, archive_source
-from lalald.archive.source_paths import filing_folder, filing_folders, source_path
+from lalald.archive.source_paths import archive_root, move_roots, source_path
 from lalald.jobs import transitions
 from lalald.jobs.job import Advance, Job, Outcome
 from lalald.stages.context import StageContext
@@ -16,10 +16,10 @@ from lalald.stages.precharge.source_check import check_inbox
 async def archive(job: Job, context: StageContext) -> Outcome:
     """Archive the source of a job whose results are delivered. Raises FileError."""
     await _check_target_folder(job, context)
-    archived = await context.disks.run(filing_folders(job), _archived_if_present, job)
+    archived = await context.disks.run(move_roots(job), _archived_if_present, job)
     if archived is None:
         await check_inbox(job.inbox, context)
-        archived = await context.disks.run(filing_folders(job), archive_source, job)
+        archived = await context.disks.run(move_roots(job), archive_source, job)
     return Advance(archived)
 
 
@@ -32,10 +32,10 @@ async def archive_failed(job: Job, context: StageContext) -> Job:
     """Move the source of a failed job to `failed_dir`, with its error note. Raises FileError."""
     await _check_target_folder(job, context)
     await clear(job, context)
-    return await context.disks.run(filing_folders(job), archive_failed_source, transitions.clear_archive_error(job))
+    return await context.disks.run(move_roots(job), archive_failed_source, transitions.clear_archive_error(job))
 
 
 async def _check_target_folder(job: Job, context: StageContext) -> None:
     """Raises FolderUnavailableError if another folder, such as an empty mount point, would receive the file."""
-    if (folder := filing_folder(job)) != job.inbox:
+    if (folder := archive_root(job)) != job.inbox:
         await context.folders.check(folder)

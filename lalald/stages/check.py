@@ -1,4 +1,4 @@
-"""What `/check/` says of running tasks."""
+"""Apply the answers of `/check/` to a job's running tasks."""
 
 from __future__ import annotations
 
@@ -8,30 +8,33 @@ from dataclasses import replace
 from lalald.api import TaskAnswer
 from lalald.filesystem.names import printable
 from lalald.jobs.job import Advance, Hold, Job, Stage, Task, TaskFailure, Track, with_warning
+from lalald.jobs.transitions import without_hold
 from lalald.jobs.wanted_tracks import matches_none
-from lalald.stages.expected_tracks import answered, has_no_label
+from lalald.stages.expected_tracks import is_unlabeled, updated_tracks
 
-TOLD_SECONDS = 24 * 3600.0  # the document: checking is possible within 24 h after the task's creation
-GIVEN_UP_AFTER_SECONDS = 600.0  # without a word of it after that: one look at a clock that was turned gives up nothing
-STUCK_SECONDS = 3 * 3600.0  # a progress that has not moved for so long needs somebody's eyes
-STUCK_ASKED_EVERY_SECONDS = 600.0
-PATIENT_SECONDS = 600.0  # an incomplete success is not delivered before: the rest may come in a moment
-_LONGEST_BETWEEN_CHECKS_SECONDS = 120.0
-_LATE_ASKED_EVERY_SECONDS = (2.0, 3600.0)  # at first, and at last
-_MOST_TRACKS = 100  # the document tells of seven at most
+CHECKABLE_SECONDS = 24 * 3600.0  # API document: checking is possible within 24 h after the task's creation
+EXPIRED_AFTER_SECONDS = (
+    600.0  # without an answer after that: one reading of a clock that was set forward expires nothing
+)
+STUCK_SECONDS = 3 * 3600.0  # progress that has not changed for this long needs a person
+STUCK_CHECK_SECONDS = 600.0
+INCOMPLETE_WAIT_SECONDS = 600.0  # an incomplete success is not delivered before: the missing tracks may still come
+_MAX_CHECK_PAUSE_SECONDS = 120.0
+_MIN_LATE_CHECK_SECONDS, _MAX_LATE_CHECK_SECONDS = 2.0, 3600.0
+_MAX_TRACKS = 100  # the API document names seven at most
 
 
 def is_overdue(job: Job, task: Task, answer: TaskAnswer | None, now: float) -> bool:
-    """Whether a task is older than the service tells of, by our clock, and it has not said all of it."""
-    if _age(task, now) < TOLD_SECONDS:
+    """Whether a task is, by our clock, past the time the service reports it, and not all of its results are known."""
+    if _age(task, now) < CHECKABLE_SECONDS:
         return False
-    if answer is None or _is_untold(answer):
+    if answer is None or _says_nothing(answer):
         return True
     return answer.status == "success" and _succeeded(job, task, answer, now).stage is Stage.CHECK
 
 
-def _is_untold(answer: TaskAnswer) -> bool:
-    """`server_error` and a missing id are about the answer, not the task."""
+def _says_nothing(answer: TaskAnswer) -> bool:
+    """Whether the answer says nothing about the task: `server_error` and a missing id are about the request."""
     return answer.status in ("server_error", "unknown")
 
 
@@ -47,37 +50,36 @@ def outcome_of(
     expired: Set[int] = frozenset(),
     many: bool = True,
 ) -> Advance:
-    """The job after its tasks (by number) were asked for; None where the service said nothing of one.
+    """The job after the answers about its tasks (by number); None if the service did not answer for one.
 
-    Of those that are `expired` it has not said all for so long that they fail. With `many` tasks running not all can be asked for
-    each time: then each gets a moment for its next check.
+    Tasks that are `expired` fail: the service has not reported all of their results for too long. With `many` running tasks, not all
+    fit into each request, so each gets a time for its next check.
     """
     for task in job.tasks:
         if task.stage is Stage.CHECK and task.error is None and task.number in answers:
-            answer = answers[task.number]
-            if answer is None or _is_untold(answer):
-                job = job.with_task(_untold(job, task, answer, now, is_expired=task.number in expired))
-            elif answer.status == "success":
-                job = _with_success(job, task, answer, now, is_expired=task.number in expired)
-            else:
-                job = job.with_task(_told(task, answer, now, many=many))
+            is_expired = task.number in expired
+            job = _with_answer(job, task, answers[task.number], now, is_expired=is_expired, many=many)
     for task in job.tasks:
         if task.stage is Stage.CHECK and task.error is None:
-            job = job.with_task(_parked(job, task) if _is_stuck(task, now) else _moving(task))
+            job = job.with_task(_stuck(job, task) if _is_stuck(task, now) else without_hold(task))
     return Advance(job)
 
 
-def _parked(job: Job, task: Task) -> Task:
+def _with_answer(job: Job, task: Task, answer: TaskAnswer | None, now: float, *, is_expired: bool, many: bool) -> Job:
+    if answer is None or _says_nothing(answer):
+        return job.with_task(_without_answer(job, task, answer, now, is_expired=is_expired))
+    if answer.status == "success":
+        return _with_success(job, task, answer, now, is_expired=is_expired)
+    return job.with_task(_unfinished(task, answer, now, many=many))
+
+
+def _stuck(job: Job, task: Task) -> Task:
     reason = (
-        f"task {task.title} ({task.mode}) has stood at {task.progress or 0} % for over {STUCK_SECONDS / 3600:.0f} hours."
-        " It is paid and still checked; it resumes automatically when it progresses, until the service forgets it after 24 hours."
+        f"task {task.title} ({task.mode}) has been at {task.progress or 0} % for over {STUCK_SECONDS / 3600:.0f} hours."
+        " It is paid and still checked; it resumes automatically when it progresses, within its 24 hours on the service."
         f" `lalald cancel {job.id}` abandons it."
     )
     return replace(task, hold=Hold.LOST_TASK, hold_reason=reason)
-
-
-def _moving(task: Task) -> Task:
-    return replace(task, hold=None, hold_reason=None)
 
 
 def _is_stuck(task: Task, now: float) -> bool:
@@ -85,13 +87,13 @@ def _is_stuck(task: Task, now: float) -> bool:
     return running and task.progressed_at is not None and now - task.progressed_at > STUCK_SECONDS
 
 
-def _told(task: Task, answer: TaskAnswer, now: float, *, many: bool) -> Task:
-    """After progress, an error, or word that it was cancelled."""
-    task = _moving(task)
+def _unfinished(task: Task, answer: TaskAnswer, now: float, *, many: bool) -> Task:
+    """The task after an answer that reports progress, an error, or its cancellation."""
+    task = without_hold(task)
     if answer.status == "progress":
-        moved = _progressed(task, answer.progress or 0, now)
-        wait = _until_next_check(moved, now) if many or _is_stuck(moved, now) or moved.incomplete_since else None
-        return moved if wait is None else replace(moved, due_at=now + wait)
+        running = _with_progress(task, answer.progress or 0, now)
+        has_own_pause = many or _is_stuck(running, now) or running.incomplete_since
+        return replace(running, due_at=now + _check_pause(running, now)) if has_own_pause else running
     if answer.status == "cancelled":
         return _failed(task, TaskFailure.CANCELLED, "the task was cancelled on the service; its minutes were charged.")
     facts = ", ".join(
@@ -102,12 +104,12 @@ def _told(task: Task, answer: TaskAnswer, now: float, *, many: bool) -> Task:
 
 
 def _failed(task: Task, failure: TaskFailure, error: str, code: str | None = None) -> Task:
-    """One that has given results before has them still, or had them: it is never started again unasked."""
+    """A task that gave results before still has them, or had them: it is never started again without a request."""
     had_results = any(not track.is_missing for track in task.tracks)
     return replace(task, failure=TaskFailure.INCOMPLETE if had_results else failure, error=error, error_code=code)
 
 
-def _progressed(task: Task, progress: int, now: float) -> Task:
+def _with_progress(task: Task, progress: int, now: float) -> Task:
     progressed_at = (
         now
         if progress != task.progress or task.progressed_at is None or task.progressed_at > now
@@ -116,55 +118,54 @@ def _progressed(task: Task, progress: int, now: float) -> Task:
     return replace(task, progress=progress, progressed_at=progressed_at)
 
 
-def _until_next_check(task: Task, now: float) -> float:
-    """Half of what the progress so far lets expect; it orders the tasks where there are too many to ask for all."""
+def _check_pause(task: Task, now: float) -> float:
+    """Seconds until the next check: half of the remaining time that the progress suggests."""
     if task.incomplete_since is not None:
-        return seconds_till_asked_again(task, now)
+        return late_check_pause(task, now)
     if _is_stuck(task, now):
-        return STUCK_ASKED_EVERY_SECONDS
+        return STUCK_CHECK_SECONDS
     running = max(0.0, _age(task, now))
     expected = running * (100 - (task.progress or 0)) / task.progress if task.progress else running
-    return min(_LONGEST_BETWEEN_CHECKS_SECONDS, expected / 2)
+    return min(_MAX_CHECK_PAUSE_SECONDS, expected / 2)
 
 
-def seconds_till_asked_again(task: Task, now: float) -> float:
-    """Of a task without all of its tracks: ever more rarely, but at the end of patience, and twice at the end of its day."""
+def late_check_pause(task: Task, now: float) -> float:
+    """Seconds until the next check of a task with missing tracks: growing, but also at the end of each waiting period."""
     since = now - task.incomplete_since if task.incomplete_since is not None else 0.0
-    shortest, longest = _LATE_ASKED_EVERY_SECONDS
-    if _age(task, now) >= TOLD_SECONDS:
-        return GIVEN_UP_AFTER_SECONDS
-    marks = [mark for mark in (PATIENT_SECONDS - since, TOLD_SECONDS - _age(task, now)) if mark > 0]
-    return min(max(shortest, min(longest, since / 2)), *marks)
+    if _age(task, now) >= CHECKABLE_SECONDS:
+        return EXPIRED_AFTER_SECONDS
+    ends = [end for end in (INCOMPLETE_WAIT_SECONDS - since, CHECKABLE_SECONDS - _age(task, now)) if end > 0]
+    return min(max(_MIN_LATE_CHECK_SECONDS, min(_MAX_LATE_CHECK_SECONDS, since / 2)), *ends)
 
 
-def _untold(job: Job, task: Task, answer: TaskAnswer | None, now: float, *, is_expired: bool) -> Task:
-    """Asked again while it can still be told, unless the words say that the file is gone. What has links by now is fetched first."""
-    if task.incomplete_since is not None and _settles_for_less(task, now) and not task.is_late:
-        return replace(_moving(task), stage=Stage.DOWNLOAD)
+def _without_answer(job: Job, task: Task, answer: TaskAnswer | None, now: float, *, is_expired: bool) -> Task:
+    """Checked again while the service may still report it, unless it says that the file is gone. Known links are fetched first."""
+    if task.incomplete_since is not None and _delivers_incomplete(task, now) and not task.is_late:
+        return replace(without_hold(task), stage=Stage.DOWNLOAD)
     if answer is not None and answer.gone:
         return _expired(job, task, answer.error or "the file is gone")
     if is_expired:
         return _expired(job, task, "the service reports a task's state for 24 hours only.")
     if task.incomplete_since is not None:
-        return replace(task, due_at=now + seconds_till_asked_again(task, now))
-    longest = STUCK_ASKED_EVERY_SECONDS if _is_stuck(task, now) else _LONGEST_BETWEEN_CHECKS_SECONDS
+        return replace(task, due_at=now + late_check_pause(task, now))
+    longest = STUCK_CHECK_SECONDS if _is_stuck(task, now) else _MAX_CHECK_PAUSE_SECONDS
     return replace(task, due_at=now + min(longest, max(0.0, _age(task, now)) / 2))
 
 
 def _expired(job: Job, task: Task, why: str) -> Task:
-    """It was paid, and the service has no more results of it."""
+    """The task failed: it was paid, and the service no longer has its results."""
     money = (
         f"The task was paid. `lalald retry {job.id}` asks the service once more and pays nothing; "
         f"`lalald redo {job.id}` pays again."
     )
     if not task.missing:
         return replace(task, failure=TaskFailure.EXPIRED, error=f"expired: {why} {money}")
-    others = "; what else it gave was delivered" if any(track.delivered for track in task.tracks) else ""
-    error = f"expired: the service never gave {_listed(task.missing)}{others}. {money}"
+    others = "; its other tracks were delivered" if any(track.delivered for track in task.tracks) else ""
+    error = f"expired: the service never provided {_names(task.missing)}{others}. {money}"
     return replace(task, failure=TaskFailure.INCOMPLETE, error=error)
 
 
-def _listed(tracks: tuple[Track, ...]) -> str:
+def _names(tracks: tuple[Track, ...]) -> str:
     labels = ", ".join(printable(track.label) for track in tracks)
     return f"the track {labels}" if len(tracks) == 1 else f"the tracks {labels}"
 
@@ -172,35 +173,35 @@ def _listed(tracks: tuple[Track, ...]) -> str:
 def _with_success(job: Job, task: Task, answer: TaskAnswer, now: float, *, is_expired: bool) -> Job:
     after = _succeeded(job, task, answer, now)
     if is_expired and after.stage is Stage.CHECK:
-        return job.with_task(_expired(job, after, "the service named no track of it."))
+        return job.with_task(_expired(job, after, "the service named none of its tracks."))
     names = job.settings.tracks
     if task.tracks:
         return job.with_task(after)
     if matches_none(after.tracks, names):
-        told = ", ".join(track.label for track in after.tracks)
-        job = with_warning(job, f"the service gave none of the wanted tracks, so all were delivered: {told}")
-    if len(answer.tracks) > len(after.tracks) >= _MOST_TRACKS:
-        words = f"the service named {len(answer.tracks):,} tracks of task {task.title}, so only the first {_MOST_TRACKS} were delivered"
+        labels = ", ".join(track.label for track in after.tracks)
+        job = with_warning(job, f"the service provided none of the wanted tracks, so all were delivered: {labels}")
+    if len(answer.tracks) > len(after.tracks) >= _MAX_TRACKS:
+        words = f"the service named {len(answer.tracks):,} tracks of task {task.title}; only the first {_MAX_TRACKS} were delivered"
         job = with_warning(job, words)
     return job.with_task(after)
 
 
 def _succeeded(job: Job, task: Task, answer: TaskAnswer, now: float) -> Task:
-    """To its download if it is complete, or as much of it as there is after some patience; else it is asked for again."""
-    settles = _settles_for_less(task, now)
-    tracks = answered(task, answer.tracks, job.settings.tracks, settles_for_less=settles)
-    if len(tracks) > _MOST_TRACKS:
-        tracks = tuple(track for track in tracks if track.wanted)[:_MOST_TRACKS]
-    after = replace(_moving(task), progress=100, tracks=tracks)
-    if not after.missing and (settles or not any(map(has_no_label, answer.tracks))):
+    """Ready to download if it is complete, or after a wait as far as it is; else checked again."""
+    delivers_incomplete = _delivers_incomplete(task, now)
+    tracks = updated_tracks(task, answer.tracks, job.settings.tracks, accept_unlabeled=delivers_incomplete)
+    if len(tracks) > _MAX_TRACKS:
+        tracks = tuple(track for track in tracks if track.wanted)[:_MAX_TRACKS]
+    after = replace(without_hold(task), progress=100, tracks=tracks)
+    if not after.missing and (delivers_incomplete or not any(map(is_unlabeled, answer.tracks))):
         return replace(after, stage=Stage.DOWNLOAD)
     since = task.incomplete_since
     after = replace(after, incomplete_since=now if since is None or since > now else since)
-    if settles and not after.is_late:
+    if delivers_incomplete and not after.is_late:
         return replace(after, stage=Stage.DOWNLOAD)
-    return replace(after, due_at=now + seconds_till_asked_again(after, now))
+    return replace(after, due_at=now + late_check_pause(after, now))
 
 
-def _settles_for_less(task: Task, now: float) -> bool:
-    was_asked_long = task.incomplete_since is not None and now - task.incomplete_since >= PATIENT_SECONDS
-    return was_asked_long or _age(task, now) >= TOLD_SECONDS
+def _delivers_incomplete(task: Task, now: float) -> bool:
+    has_waited = task.incomplete_since is not None and now - task.incomplete_since >= INCOMPLETE_WAIT_SECONDS
+    return has_waited or _age(task, now) >= CHECKABLE_SECONDS

@@ -1,4 +1,4 @@
-"""What the stages work with: the service, the store, the clock, and threads for what blocks."""
+"""The objects that every stage works with: the service, the store, the clock, and threads for blocking work."""
 
 from __future__ import annotations
 
@@ -24,30 +24,32 @@ from lalald.store import StoreThread
 
 @dataclass
 class StageContext:
-    """One for the daemon. `config`, `api` and `downloads` change at a reload; a stage reads them when it needs them."""
+    """One per daemon. `config`, `api` and `downloads` change at a reload, so a stage reads them when it needs them."""
 
     config: Config
     api: Client
     store: StoreThread
     clock: Clock
     budget: Budget
-    new_key: Callable[[], str]  # uuid4 in production
-    log: Any  # structlog's bound logger is untyped at its edges
+    new_key: Callable[[], str]  # a new idempotency key; uuid4 in production
+    log: Any  # structlog's bound logger is untyped
     disks: MountPools
-    downloads: asyncio.Semaphore  # tracks on their way at once; of uploads there is one a slot
+    downloads: (
+        asyncio.Semaphore
+    )  # limits the tracks that are fetched at once; uploads are limited by their pool's slots
     reservations: Reservations
     folders: KnownFolders
-    read_key: Callable[[Config], Awaitable[FoundKey]]  # as it is now, wherever the configuration says it is
+    read_key: Callable[[Config], Awaitable[FoundKey]]  # reads the license key from its configured place
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     transfers: dict[int, list[tuple[Transfer, int]]] = field(default_factory=dict)
-    expected_bytes: dict[int, int] = field(default_factory=dict)  # by job: of transfers that may not have begun yet
+    expected_bytes: dict[int, int] = field(default_factory=dict)  # by job: including transfers that have not begun yet
     changed: asyncio.Event = field(
         default_factory=asyncio.Event
-    )  # a job moved or a transfer began, for those who tell of it
-    batch_refused_at: float | None = None  # the license's plan has no batches
+    )  # a job changed or a transfer began; wakes the reports
+    batch_refused_at: float | None = None  # when the service last said that the license's plan has no batches
     dead_hosts: Mapping[str, asyncio.Semaphore] = field(
         default_factory=dict
-    )  # a turn for tracks of each; see `ServiceHealth`
+    )  # limits tracks per host; see `ServiceHealth`
     inspections: Inspections = field(default_factory=Inspections)
     preflight: Preflight = field(init=False)
 
@@ -55,7 +57,7 @@ class StageContext:
         self.preflight = Preflight(self.disks, self.clock, self.folders)
 
     def folder_of(self, path: str) -> str:
-        """The configured folder in which a path lies; its own folder where there is none."""
+        """The configured folder that contains a path; the path's own folder if none does."""
         configured = {
             str(folder)
             for inbox in self.config.inboxes
@@ -65,7 +67,7 @@ class StageContext:
         return max(configured, key=len, default=os.path.dirname(path))
 
     def begin_transfer(self, job: Job, total_bytes: int) -> Transfer:
-        """A transfer that `status` can see and a cancel can stop; on any thread."""
+        """A new transfer, which `status` shows and a cancel stops. May be called on any thread."""
         transfer = Transfer()
         self.transfers.setdefault(job.id, []).append((transfer, total_bytes))
         if not self.changed.is_set():
@@ -73,7 +75,7 @@ class StageContext:
         return transfer
 
     def end_transfers(self, job: Job) -> None:
-        """They are over: one that was given up, since a folder does not answer, goes no further when it does."""
+        """End the job's transfers, including one on a thread that is stuck in a folder: it stops when the folder answers."""
         self.expected_bytes.pop(job.id, None)
         for transfer, _ in self.transfers.pop(job.id, ()):
             transfer.end()

@@ -180,7 +180,7 @@ class Checks:
             place = (job.id, task.number)
             if not check.is_overdue(job, task, told[task.number], now):
                 self._overdue_since.pop(place, None)
-            elif monotonic - self._overdue_since.setdefault(place, monotonic) >= check.GIVEN_UP_AFTER_SECONDS:
+            elif monotonic - self._overdue_since.setdefault(place, monotonic) >= check.EXPIRED_AFTER_SECONDS:
                 expired.add(task.number)
                 del self._overdue_since[place]
         return frozenset(expired)

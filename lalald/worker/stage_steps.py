@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 StageFunction = Callable[[Job, StageContext], Awaitable[Outcome]]
 
 
-StartFunction = Callable[[Sequence[Job], start_requests.Asking], AsyncIterator[dict[tuple[int, int], Answer]]]
+StartFunction = Callable[[Sequence[Job], start_requests.StartRequest], AsyncIterator[dict[tuple[int, int], Answer]]]
 
 
 class CheckFunction(Protocol):

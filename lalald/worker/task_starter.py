@@ -38,7 +38,7 @@ class Starts:
 
     def leading(self, jobs: Sequence[Job]) -> int:
         """How many of the first of these may be started in one request."""
-        return self._halving.leading([job.id for job in jobs], start_requests.MOST_IN_A_BATCH)
+        return self._halving.leading([job.id for job in jobs], start_requests.MAX_BATCH_TASKS)
 
     def stop(self) -> None:
         """Whatever is being prepared is not asked for any more; what is on the wire goes on."""
@@ -62,7 +62,7 @@ class Starts:
 
     async def _ask(self, ready: Sequence[Job], mode: str, asked_before: Mapping[int, Set[int]]) -> None:
         """Money is spent here: until the answers to a request are saved nothing may come between."""
-        asking = start_requests.Asking(
+        asking = start_requests.StartRequest(
             mode, self._context, self._halving, partial(self._report, mode), lambda: self._stopping
         )
         known, unanswered = {job.id: job for job in ready}, {job.id for job in ready}

@@ -105,9 +105,9 @@ class Worker:
                 self._let_go(group)
 
         return StagePool(
-            start_of(mode), slots=lambda: 1 if split.batches(mode, context) else 4, carry=carry,
+            start_of(mode), slots=lambda: 1 if split.uses_batches(mode, context) else 4, carry=carry,
             breakers=self.health.breakers[start_of(mode)], take=lambda demand: self._take_due(queue, demand),
-            group=lambda: start_requests.MOST_IN_A_BATCH if split.batches(mode, context) else 1,
+            group=lambda: start_requests.MAX_BATCH_TASKS if split.uses_batches(mode, context) else 1,
             leading=self.starts.leading, put_back=self._put_back, pause=lambda: self.health.pause.wait_seconds,
         )  # fmt: skip
 

@@ -228,8 +228,8 @@ def test_nothing_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert files.lstat_or_none(str(tmp_path / "nothing")) is None
     assert files.lstat_or_none(str(tmp_path / "file/below")) is None
-    assert files.listed(str(tmp_path / "nothing")) == []
-    assert files.listed(str(tmp_path)) == ["file"]
+    assert files.list_names(str(tmp_path / "nothing")) == []
+    assert files.list_names(str(tmp_path)) == ["file"]
 
 
 def test_a_name_that_the_file_system_does_not_take_is_told_by_trying_it(tmp_path: Path) -> None:
@@ -238,4 +238,4 @@ def test_a_name_that_the_file_system_does_not_take_is_told_by_trying_it(tmp_path
     (tmp_path / "there").write_bytes(b"a stranger's")
     assert not files.rejects_name(str(tmp_path), "there")
     assert (tmp_path / "there").read_bytes() == b"a stranger's"
-    assert files.listed(str(tmp_path)) == ["there"]
+    assert files.list_names(str(tmp_path)) == ["there"]

@@ -169,7 +169,7 @@ def test_a_file_that_is_longer_than_shown_is_held_again_with_both_figures(tmp_pa
             job = await shop.job()
             await shop.leave_release(job, 1.0)
             held = await shop.until_job("three times the price", hold_source=HoldSource.PRICE)
-            assert "needs 3.0 minutes, and was released for 1.0" in (held.hold_reason or "")
+            assert "needs 3.0 minutes, but was released for 1.0" in (held.hold_reason or "")
             assert shop.charges().total() == 0
             await shop.ask(Request.RELEASE, 1)
             await shop.until_job("the new price is agreed to", state=State.DONE)

@@ -20,7 +20,7 @@ LABELS = [f"track {number}" for number in range(30)]
 def named(root: Path, job_id: int) -> Job:
     """A job whose tracks, all with its number in them, are about to overwrite those of others."""
     job = job_at(root, labels=LABELS, job_id=job_id, on_conflict="overwrite", output="{label}.{ext}")
-    return outbox.reserve(job, staged(job, lambda _: b"of job %d" % job_id), reserved=nobody_else)
+    return outbox.reserve(job, staged(job, lambda _: b"of job %d" % job_id), is_reserved=nobody_else)
 
 
 def test_sets_that_overwrite_each_other_are_never_mixed(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_what_would_be_skipped_is_neither_sent_nor_paid(tmp_path: Path, presets:
             await shop.drop("ep1.wav", "ep2.wav")
             skipped, carried = await shop.rest()
             assert [skipped.state, carried.state] == [State.DONE, State.DONE]
-            assert "nothing was split or paid" in (skipped.warning or "")
+            assert "nothing was split or charged" in (skipped.warning or "")
             assert "not delivered" in (carried.warning or "")
             assert "job.skipped" in shop.journal.loud()
             assert (shop.charges().total(), shop.counts()["upload"], skipped.minutes) == (1, 1, 0.0)
@@ -71,7 +71,7 @@ def test_what_would_be_skipped_by_now_is_not_paid_after_its_upload(tmp_path: Pat
             put(away / "ep1", "vocals.wav", "no_vocals.wav")
             away.rename(shop.outbox)
             job = await shop.until_job("it ends", state=State.DONE)
-            assert "nothing was split or paid" in (job.warning or "")
+            assert "nothing was split or charged" in (job.warning or "")
             assert (shop.charges().total(), shop.counts()["delete"]) == (0, 1)
 
     run(scenario())

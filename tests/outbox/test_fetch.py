@@ -101,7 +101,7 @@ def fetch(job: Job) -> outbox.Staged:
 
 
 def deliver(job: Job, staged: outbox.Staged) -> dict[str, bytes]:
-    placed = outbox.place(outbox.reserve(job, {(1, 0): staged}, reserved=nobody_else))
+    placed = outbox.place(outbox.reserve(job, {(1, 0): staged}, is_reserved=nobody_else))
     outbox.clear(placed)
     return tree(Path(job.settings.outbox))
 

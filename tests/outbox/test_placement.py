@@ -68,7 +68,7 @@ def test_results_follow_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
         copied = {(1, 0): outbox.copy_duplicate(job, 1, 0)}
-        outbox.place(outbox.reserve(job, copied, reserved=nobody_else))
+        outbox.place(outbox.reserve(job, copied, is_reserved=nobody_else))
     finally:
         os.umask(before)
     assert (tmp_path / "outbox/b/voice.mp3").stat().st_mode & 0o777 == 0o640
@@ -111,7 +111,7 @@ def test_names_are_compared_as_disks_do_that_ignore_case_and_normal_forms(tmp_pa
 
 def test_a_name_that_another_job_is_about_to_use_is_taken(tmp_path: Path) -> None:
     job = job_at(tmp_path)
-    named = outbox.reserve(job, staged(job), reserved={"podcasts/ep1/voice.mp3"}.__contains__)
+    named = outbox.reserve(job, staged(job), is_reserved={"podcasts/ep1/voice.mp3"}.__contains__)
     assert paths(named) == ["podcasts/ep1 (2)/voice.mp3", "podcasts/ep1 (2)/no_voice.mp3"]
 
 
@@ -126,7 +126,7 @@ def test_a_file_that_no_number_gets_around_is_named_in_the_error(tmp_path: Path)
     (tmp_path / "outbox/podcasts").write_bytes(b"a stranger's")
     job = job_at(tmp_path)
     with pytest.raises(FileError, match=r"podcasts/ep1/voice\.mp3 cannot be made"):
-        outbox.reserve(job, staged(job), reserved=nobody_else)
+        outbox.reserve(job, staged(job), is_reserved=nobody_else)
 
 
 def test_a_free_number_is_found_in_few_steps_among_thousands(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_a_free_number_is_found_in_few_steps_among_thousands(tmp_path: Path) -> 
         (tmp_path / f"outbox/voice ({number}).mp3").touch()
     asked: list[str] = []
     job = job_at(tmp_path, labels=["voice"], output="{label}.{ext}")
-    named = outbox.reserve(job, staged(job), reserved=lambda path: bool(asked.append(path)))
+    named = outbox.reserve(job, staged(job), is_reserved=lambda path: bool(asked.append(path)))
     assert paths(named) == ["voice (3000).mp3"]
     assert len(asked) < 20
 
@@ -179,14 +179,14 @@ def test_skip_of_everything_writes_no_manifest(tmp_path: Path) -> None:
 
 def test_a_stranger_who_comes_between_makes_the_whole_set_move_along(tmp_path: Path) -> None:
     job = job_at(tmp_path)
-    named = outbox.reserve(job, staged(job), reserved=nobody_else)
+    named = outbox.reserve(job, staged(job), is_reserved=nobody_else)
     stranger = tmp_path / "outbox/podcasts/ep1/no_voice.mp3"
     stranger.parent.mkdir(parents=True)
     stranger.write_bytes(b"a stranger's")
     with pytest.raises(NameTakenError, match=r"no_voice\.mp3"):
         outbox.place(named)
     assert visible(tmp_path / "outbox") == {"podcasts/ep1/no_voice.mp3": b"a stranger's"}
-    outbox.clear(outbox.place(outbox.reserve(named, outbox.staged_tracks(named), reserved=nobody_else)))
+    outbox.clear(outbox.place(outbox.reserve(named, outbox.staged_tracks(named), is_reserved=nobody_else)))
     assert tree(tmp_path / "outbox") == {
         "podcasts/ep1/no_voice.mp3": b"a stranger's",
         "podcasts/ep1 (2)/voice.mp3": VOICE,
@@ -197,17 +197,17 @@ def test_a_stranger_who_comes_between_makes_the_whole_set_move_along(tmp_path: P
 def test_what_came_back_from_its_place_keeps_its_ending(tmp_path: Path) -> None:
     job = job_at(tmp_path, labels=["voice"])
     known = {(1, 0): replace(staged(job)[1, 0], headers=outbox.DownloadHeaders(content_type="audio/flac"))}
-    named = outbox.reserve(job, known, reserved=nobody_else)
+    named = outbox.reserve(job, known, is_reserved=nobody_else)
     (tmp_path / "outbox/podcasts/ep1").mkdir(parents=True)
     (tmp_path / "outbox/podcasts/ep1/voice.flac").write_bytes(b"a stranger's")
     with pytest.raises(NameTakenError):
         outbox.place(named)
-    assert paths(outbox.reserve(named, known, reserved=nobody_else)) == ["podcasts/ep1 (2)/voice.flac"]
+    assert paths(outbox.reserve(named, known, is_reserved=nobody_else)) == ["podcasts/ep1 (2)/voice.flac"]
 
 
 def test_a_staged_track_that_is_gone_is_to_be_fetched_again(tmp_path: Path) -> None:
     job = job_at(tmp_path)
-    named = outbox.reserve(job, staged(job), reserved=nobody_else)
+    named = outbox.reserve(job, staged(job), is_reserved=nobody_else)
     Path(outbox.staged_path(job, 1, 1)).unlink()
     with pytest.raises(StagingLostError, match="no_voice"):
         outbox.place(named)
@@ -218,7 +218,7 @@ def test_a_staged_track_that_is_gone_is_to_be_fetched_again(tmp_path: Path) -> N
 
 def test_a_staged_track_that_lost_bytes_is_never_placed(tmp_path: Path) -> None:
     job = job_at(tmp_path)
-    named = outbox.reserve(job, staged(job), reserved=nobody_else)
+    named = outbox.reserve(job, staged(job), is_reserved=nobody_else)
     os.truncate(outbox.staged_path(job, 1, 1), 10)
     with pytest.raises(StagingLostError, match="10 bytes"):
         outbox.place(named)
@@ -227,7 +227,7 @@ def test_a_staged_track_that_lost_bytes_is_never_placed(tmp_path: Path) -> None:
 
 def test_a_missing_outbox_is_unavailable_and_is_not_made(tmp_path: Path) -> None:
     job = job_at(tmp_path)
-    named = outbox.reserve(job, staged(job), reserved=nobody_else)
+    named = outbox.reserve(job, staged(job), is_reserved=nobody_else)
     (tmp_path / "outbox").rename(tmp_path / "unmounted")
     with pytest.raises(FolderUnavailableError):
         outbox.place(named)
@@ -274,7 +274,7 @@ def test_the_manifest_is_numbered_with_its_set(tmp_path: Path) -> None:
 def test_overwriting_replaces_the_manifest_last(tmp_path: Path) -> None:
     delivered(job_at(tmp_path, manifest=True, on_conflict="overwrite"))
     job = job_at(tmp_path, job_id=8, manifest=True, on_conflict="overwrite")
-    named = outbox.reserve(job, staged(job, lambda label: b"new " + label.encode()), reserved=nobody_else)
+    named = outbox.reserve(job, staged(job, lambda label: b"new " + label.encode()), is_reserved=nobody_else)
     seen: list[tuple[str, bool]] = []
     placed = outbox.place(
         named, crash_point=lambda done: seen.append((done, (tmp_path / "outbox/podcasts/ep1/lalald.json").exists()))
@@ -324,7 +324,7 @@ def test_a_twin_is_copied_only_while_it_is_what_was_delivered(tmp_path: Path) ->
     origin = tmp_path / "outbox/podcasts/ep1/voice.mp3"
     track = replace(first.tasks[0].tracks[0], path=None, delivered=False, copy_from=str(origin))
     job = replace(job, tasks=(replace(job.tasks[0], tracks=(track,)),))
-    outbox.clear(outbox.place(outbox.reserve(job, {(1, 0): outbox.copy_duplicate(job, 1, 0)}, reserved=nobody_else)))
+    outbox.clear(outbox.place(outbox.reserve(job, {(1, 0): outbox.copy_duplicate(job, 1, 0)}, is_reserved=nobody_else)))
     assert (tmp_path / "outbox/other/voice.mp3").read_bytes() == VOICE
     origin.write_bytes(VOICE[:-1] + b"!")
     for broken in (job, job):
@@ -443,7 +443,7 @@ def test_a_file_system_mounted_within_the_outbox_gets_whole_copies_whatever_happ
 def test_a_stranger_on_a_mounted_file_system_makes_the_set_move_along_too(tmp_path: Path, elsewhere: Path) -> None:
     job = job_at(tmp_path)
     (tmp_path / "outbox/podcasts").symlink_to(elsewhere)
-    named = outbox.reserve(job, staged(job), reserved=nobody_else)
+    named = outbox.reserve(job, staged(job), is_reserved=nobody_else)
 
     def crash_point(done: str) -> None:
         if done == "placed" and not (elsewhere / "ep1/no_voice.mp3").exists():
@@ -452,7 +452,7 @@ def test_a_stranger_on_a_mounted_file_system_makes_the_set_move_along_too(tmp_pa
     with pytest.raises(NameTakenError):
         outbox.place(named, crash_point=crash_point)
     assert tree(elsewhere) == {"ep1/no_voice.mp3": b"a stranger's"}
-    outbox.clear(outbox.place(outbox.reserve(named, outbox.staged_tracks(named), reserved=nobody_else)))
+    outbox.clear(outbox.place(outbox.reserve(named, outbox.staged_tracks(named), is_reserved=nobody_else)))
     assert sorted(tree(elsewhere)) == ["ep1 (2)/no_voice.mp3", "ep1 (2)/voice.mp3", "ep1/no_voice.mp3"]
     assert not hidden(tmp_path / "outbox")
 
@@ -486,7 +486,7 @@ def test_many_jobs_at_once_share_names_without_losing_a_file(tmp_path: Path) -> 
         job = job_at(tmp_path, "ep1.mp3", job_id=number, output="{label}.{ext}")
         known = staged(job, lambda label: f"{label} of {number}".encode())
         with choosing:
-            named = outbox.reserve(job, known, reserved=names.__contains__)
+            named = outbox.reserve(job, known, is_reserved=names.__contains__)
             names.update(naming.fold(path or "") for path in paths(named))
         placed = outbox.place(named)
         outbox.clear(placed)

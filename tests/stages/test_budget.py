@@ -39,12 +39,12 @@ def test_files_that_use_a_limit_up_to_the_last_second_all_fit(tmp_path: Path, li
 @pytest.mark.parametrize(
     ("limits", "spent", "words"),
     [
-        (Minutes(), 0.0, "needs 12.4 minutes, 12.3 are free (0.0 promised to other jobs)"),
-        (Minutes(reserve=0.3), 0.0, "needs 12.4 minutes, 12.0 are free (0.0 promised to other jobs, 0.3 kept in reserve)"),
+        (Minutes(), 0.0, "needs 12.4 minutes, 12.3 are free (0.0 reserved for other jobs)"),
+        (Minutes(reserve=0.3), 0.0, "needs 12.4 minutes, 12.0 are free (0.0 reserved for other jobs, 0.3 kept in reserve)"),
         (Minutes(per_file=12.3), 0.0, "needs 12.4 minutes, minutes.per_file allows 12.3"),
         (
             Minutes(per_day=13), 0.67,
-            "needs 12.4 minutes, minutes.per_day allows 13 and 0.7 are spent or promised today",
+            "needs 12.4 minutes, minutes.per_day allows 13 and 0.7 are spent or reserved today",
         ),
     ],
 )  # fmt: skip
@@ -178,7 +178,7 @@ def test_a_task_without_an_answer_counts_while_the_job_starts_another(tmp_path: 
             assert await budget.refusal(other, 0.05) is None
             refusal = await budget.refusal(other, 0.1)
             assert refusal is not None
-            assert "0.3 are spent or promised today" in refusal.reason
+            assert "0.3 are spent or reserved today" in refusal.reason
 
     run(scenario())
 

@@ -61,8 +61,8 @@ def test_a_declared_size_is_a_hint(size: Any, framing: Script, tmp_path: Path) -
             assert job.state is State.DONE
             assert (shop.outbox / "ep1" / "vocals.wav").read_bytes() == TRACK
             differs = size not in (*NO_SIZES, len(TRACK), f"{len(TRACK)}")
-            told = f"declared {size:,} bytes for the track vocals, {len(TRACK)} arrived" if differs else None
-            _is_warned(job, told)
+            describe_error = f"declared {size:,} bytes for the track vocals, {len(TRACK)} arrived" if differs else None
+            _is_warned(job, describe_error)
             manifest = json.loads((shop.outbox / "ep1" / "lalald.json").read_text())
             assert manifest["warnings"] == ([warning_of(job)] if differs else [])
             assert shop.counts().get("delete", 0) == (0 if differs else 1), "a doubtful source is left to expire"
@@ -188,7 +188,9 @@ def test_a_track_that_never_comes_fails_after_a_day_and_is_not_paid_by_a_retry(t
             assert shop.counts()["check"] - checks < 5, "but rarely"
             shop.pass_time(13)
             failed = await shop.until_job("its day is over", state=State.FAILED, archived=True)
-            assert "the service never gave the track no_vocals; what else it gave was delivered" in str(failed.error)
+            assert "the service never provided the track no_vocals; its other tracks were delivered" in str(
+                failed.error
+            )
             assert failed.tasks[0].failure is TaskFailure.INCOMPLETE
             assert "delete" not in shop.counts()
             assert shop.seen() == ["ep1/vocals.wav"]
@@ -432,7 +434,7 @@ def test_a_link_that_must_not_be_followed_holds_its_job_once_its_sisters_are_in_
             await shop.drop("ep1.wav")
             held = await shop.until_job("the link is refused", state=State.HELD)
             assert (held.hold, held.stage) == (Hold.LINK, Stage.CHECK)
-            assert "The task is paid; `lalald release 1` tries again" in str(held.hold_reason)
+            assert "The task is paid; run `lalald release 1` to try again." in str(held.hold_reason)
             await shop.until(lambda: shop.seen() == ["ep1/vocals.wav"], "its sister is in place")
             assert "delete" not in shop.counts()
             shop.sandbox.faults()
@@ -452,7 +454,7 @@ def test_a_link_that_is_refused_for_a_day_fails_its_job_and_its_sister_stays(tmp
             await shop.until_job("the link is refused", state=State.HELD, hold=Hold.LINK)
             shop.pass_time(25)
             failed = await shop.until_job("its day is over", state=State.FAILED, archived=True)
-            assert "never gave the track no_vocals; what else it gave was delivered" in str(failed.error)
+            assert "never provided the track no_vocals; its other tracks were delivered" in str(failed.error)
             assert shop.seen() == ["ep1/vocals.wav"]
 
     run(scenario(), speed=FAST)
@@ -486,14 +488,14 @@ def test_a_job_with_missing_tracks_says_so_everywhere(tmp_path: Path) -> None:
         store.save(job, job.with_task(task).with_task(rest))
         assert store.late_count() == 1
     for words in (["status"], ["jobs"], ["show", "6"]):
-        _, told, _ = filled_store.call(*words)
-        assert "has not given these tracks: no_vocals" in " ".join(told.split()).replace("\u2026", "")
+        _, describe_error, _ = filled_store.call(*words)
+        assert "has not given these tracks: no_vocals" in " ".join(describe_error.split()).replace("\u2026", "")
     facts = {job["id"]: job for job in json.loads(filled_store.said("jobs", "--json"))}[6]
     assert (facts["state"], facts["progress"]) == ("waiting", None), "the service works on nothing"
     assert "no_vocals" in facts["warning"]
     assert [track["missing"] for track in facts["tracks"]] == [False, True]
-    _, told, _ = filled_store.call("status", "--json")
-    assert [job["id"] for job in json.loads(told)["incomplete"]] == [6]
+    _, describe_error, _ = filled_store.call("status", "--json")
+    assert [job["id"] for job in json.loads(describe_error)["incomplete"]] == [6]
 
 
 def test_a_task_that_failed_on_the_service_is_started_again_by_a_retry(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_a_source_that_expires_while_a_start_is_unanswered_is_a_lost_task(tmp_pa
             shop.pass_time(25)
             (job,) = await shop.rest()
             assert (job.state, job.hold) == (State.HELD, Hold.LOST_TASK)
-            assert "no answer arrived, and its source has expired by now" in str(job.hold_reason)
+            assert "no answer arrived, and its source has expired since then" in str(job.hold_reason)
             assert shop.counts()["upload"] == 1
             assert sum(shop.charges().values()) == 1
             shop.sandbox.faults()
@@ -82,7 +82,7 @@ def test_a_task_that_stands_still_is_held_then_fails_when_the_service_forgets_it
             shop.pass_time(4)
             held = await shop.until_job("it stands still", state=State.HELD)
             assert (held.hold, held.stage) == (Hold.LOST_TASK, Stage.CHECK)
-            assert "has stood at 40 % for over 3 hours" in str(held.hold_reason)
+            assert "has been at 40 % for over 3 hours" in str(held.hold_reason)
             for _ in range(25):
                 shop.pass_time(1)
                 await asyncio.sleep(1)
@@ -183,7 +183,7 @@ def test_a_source_that_cannot_be_deleted_until_it_expires_costs_no_results(tmp_p
             shop.pass_time(25)
             (job,) = await shop.rest()
             assert job.state is State.DONE
-            assert job.warning == "the source could not be deleted on the service before it expired there"
+            assert job.warning == "the source could not be deleted from the service before it expired there"
 
     run(scenario())
 

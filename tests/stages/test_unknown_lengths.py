@@ -162,7 +162,7 @@ def test_a_length_that_cannot_be_is_no_figure(tmp_path: Path, seconds: int) -> N
             await shop.drop("a.wav")
             (job,) = await shop.rest()
             assert (job.state, job.minutes, _uploads(shop)) == (State.FAILED, 0.0, 2)
-            assert "which cannot be, after a second upload, too. Nothing was spent." in (job.error or "")
+            assert "which is impossible, also after a second upload. Nothing was spent." in (job.error or "")
             assert shop.charges().total() == 0
             shop.sandbox.set_durations({})
             await shop.ask(Request.RETRY, 1)

@@ -16,7 +16,6 @@ from typing import Self, TypeVar
 import pytest
 
 from lalald.errors import StoreError
-from lalald.jobs import transitions
 from lalald.jobs.job import Hold, Job, Request, Stage, State, Task, Track
 from lalald.store import NewFile, Store, StoreThread, database
 from lalald.store.database import FILE_NAME
@@ -64,7 +63,7 @@ def test_a_job_comes_back_as_it_was_saved(store: Store) -> None:
 def test_what_was_charged_for_a_task_stays_charged_when_it_is_started_anew(store: Store) -> None:
     job = taken(store)
     job = store.save(job, job.with_task(replace(job.tasks[0], task_id="first", minutes=1.5, started_at=NOW)))
-    job = store.save(job, job.with_task(transitions.reset_task(job.tasks[0])))
+    job = store.save(job, job.with_task(job.tasks[0].reset()))
     assert (job.minutes, job.minutes_before) == (1.5, 1.5)
     job = store.save(job, job.with_task(replace(job.tasks[0], task_id="second", minutes=1.25, started_at=NOW)))
     again = store.save(job, job.with_task(replace(job.tasks[0], task_id="first", minutes=1.5, started_at=NOW)))

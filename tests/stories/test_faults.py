@@ -43,7 +43,7 @@ class End:
 
 DELIVERED = End(State.DONE)
 LEFT = End(State.DONE)  # delivered; on the service the source expires by itself
-WARNED = End(State.DONE, says="could not be deleted on the service")
+WARNED = End(State.DONE, says="could not be deleted from the service")
 LOST = End(State.HELD, Hold.LOST_TASK, "was started and charged, but its id never reached lalald")
 
 

@@ -55,7 +55,7 @@ def test_a_track_without_end_is_given_up_and_stays_paid(script: Any, tmp_path: P
             (job,) = await shop.rest()
             assert (job.state, job.hold) == (State.HELD, Hold.LINK)
             assert "more than any track of this source can have" in str(job.hold_reason)
-            assert "The task is paid; `lalald release 1` tries again" in str(job.hold_reason)
+            assert "The task is paid; run `lalald release 1` to try again." in str(job.hold_reason)
             assert sum((shop.outbox / path).stat().st_size for path in shop.seen()) < MIB
             shop.sandbox.faults()
             await shop.ask(Request.RELEASE, 1)

@@ -15,7 +15,7 @@ import pytest
 from lalald.filesystem import renaming
 from lalald.filesystem.markers import read_marker
 from lalald.jobs.job import Hold, Job, Request, Stage, State
-from lalald.stages.precharge.preflight import SourceTrial
+from lalald.stages.precharge.preflight import SourceMoveTest
 from tests.support.fuse_mount import Share
 from tests.support.private_mounts import in_own_mounts, make_read_only, mount_disk
 from tests.support.running import write_wav
@@ -303,7 +303,7 @@ def test_a_release_tries_at_once(tmp_path: Path) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class CountedTrial(SourceTrial):
+class CountedTrial(SourceMoveTest):
     """Each try leaves a file."""
 
     def __call__(self, _folders: object) -> None:

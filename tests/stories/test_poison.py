@@ -258,7 +258,7 @@ def test_a_duration_that_cannot_be_is_asked_for_once_more_and_then_fails_unpaid(
             await shop.drop("ep1.wav")
             job = await shop.until_job("it fails", state=State.FAILED)
             assert shop.counts()["upload"] == 2
-            assert "which cannot be" in (job.error or "")
+            assert "which is impossible" in (job.error or "")
             assert "Nothing was spent" in (job.error or "")
             assert shop.charges().total() == 0
 

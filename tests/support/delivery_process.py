@@ -110,7 +110,7 @@ def nobody_else(_folded_path: str) -> bool:
 
 def delivered(job: Job, contents: Callable[[str], bytes] = content_of) -> Job:
     """The whole way, without an accident."""
-    placed = outbox.place(outbox.reserve(job, staged(job, contents), reserved=nobody_else))
+    placed = outbox.place(outbox.reserve(job, staged(job, contents), is_reserved=nobody_else))
     outbox.clear(placed)
     return placed
 
@@ -169,7 +169,7 @@ def deliver(row: Row, crash_point: CrashPoint) -> None:
     while any(not track.delivered for task in job.tasks for track in task.tracks):
         try:
             if any(track.path is None for task in job.tasks for track in task.tracks if not track.delivered):
-                job = row.save(outbox.reserve(job, outbox.staged_tracks(job), reserved=nobody_else))
+                job = row.save(outbox.reserve(job, outbox.staged_tracks(job), is_reserved=nobody_else))
             job = row.save(outbox.place(job, crash_point=crash_point))
         except outbox.NameTakenError:
             job = row.save(outbox.without_names(job))

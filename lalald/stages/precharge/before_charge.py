@@ -1,35 +1,34 @@
-"""Results must have a place, and sources a way out of theirs, before anything is paid."""
+"""Hold a job before it is charged if its results have no place, or its source cannot be moved."""
 
 from __future__ import annotations
 
 from lalald.errors import DiskFullError, FolderUnavailableError
+from lalald.filesystem.names import printable
 from lalald.jobs.job import Held, Hold, Job, describe_error
 from lalald.stages.context import StageContext
 from lalald.stages.precharge.disk_space import room_for_results
 from lalald.stages.precharge.preflight import hold_for
 
 
-async def held_before_the_charge(job: Job, numbers: tuple[int, ...], context: StageContext) -> Held | None:
-    """What is paid already is delivered meanwhile. Raises FileError where that may pass at once."""
+async def hold_before_charge(job: Job, numbers: tuple[int, ...], context: StageContext) -> Held | None:
+    """The hold of the tasks with these numbers, or None. Tasks that are already paid go on. Raises FileError for a retry."""
     try:
-        if (held := await _no_room(job, context)) is not None:
+        if (held := await _hold_for_room(job, context)) is not None:
             return held
         await context.preflight.check(job)
     except (FolderUnavailableError, DiskFullError) as error:
         context.preflight.invalidate(job)
-        reason = f"{describe_error(error)} Nothing was charged{' for the tasks that wait' if job.paid else ''}."
+        reason = f"{describe_error(error)} Nothing was charged{' for the waiting tasks' if job.paid else ''}."
         return Held(hold_for(error), reason, tasks=numbers if job.paid else ())
     return None
 
 
-async def _no_room(job: Job, context: StageContext) -> Held | None:
-    """Results must have a place before they are paid for. Raises FolderUnavailableError."""
+async def _hold_for_room(job: Job, context: StageContext) -> Held | None:
+    """A hold if the outbox has too little room for the results. Raises FolderUnavailableError."""
     outbox = job.settings.outbox
     free = await context.folders.check(outbox)
     needed = room_for_results(job)
     if free >= needed:
         return None
-    return Held(
-        Hold.DISK,
-        f"{outbox} has {free:,} bytes free, about {needed:,} are needed; nothing is charged before there is room",
-    )
+    reason = f"{printable(outbox)} has {free:,} bytes free, about {needed:,} are needed; nothing is charged before there is room"
+    return Held(Hold.DISK, reason)

@@ -1,11 +1,12 @@
-"""How much room a job needs, and where: asked before it is charged, before its tracks are fetched, and by who ends its hold."""
+"""Estimate how much disk space a job needs, and in which folder."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
+from typing import NamedTuple
 
-from lalald.archive.source_paths import filing_folder, filing_place
+from lalald.archive.source_paths import archive_folder, archive_root
 from lalald.filesystem.files import RESERVED_FREE_BYTES, check_folder, free_bytes
 from lalald.jobs.job import Job, Stage, Track
 from lalald.jobs.wanted_tracks import undelivered_tracks
@@ -13,43 +14,57 @@ from lalald.outbox import max_track_bytes
 from lalald.presets import expected_labels
 
 
-def room_needed(job: Job) -> tuple[str, dict[str, int]]:
-    """The configured folder that its next stage writes to, and bytes by the place within it."""
+class RoomNeeded(NamedTuple):
+    """The configured folder that a stage writes to, and the bytes it needs by folder within it."""
+
+    root: str
+    bytes_by_folder: dict[str, int]
+
+
+class FreeSpace(NamedTuple):
+    """A device and the bytes that are free there."""
+
+    device: int
+    free_bytes: int
+
+
+def room_needed(job: Job) -> RoomNeeded:
+    """The space that the job's next stage needs."""
     if job.stage is Stage.ARCHIVE:
-        return filing_folder(job), {filing_place(job): max(1, job.size)}
+        return RoomNeeded(archive_root(job), {archive_folder(job): max(1, job.size)})
     outbox = job.settings.outbox
     if job.stage is not Stage.DOWNLOAD:
-        return outbox, {outbox: room_for_results(job)}
+        return RoomNeeded(outbox, {outbox: room_for_results(job)})
     if not all(track.path for _, _, track in undelivered_tracks(job)):
-        return outbox, {outbox: room_for_tracks(job)}
-    places: Counter[str] = Counter()
+        return RoomNeeded(outbox, {outbox: room_for_tracks(job)})
+    folders: Counter[str] = Counter()
     for _, _, track in undelivered_tracks(job):
-        places[os.path.dirname(os.path.join(outbox, track.path or ""))] += track.size or 1
-    return outbox, dict(places)
+        folders[os.path.dirname(os.path.join(outbox, track.path or ""))] += track.size or 1
+    return RoomNeeded(outbox, dict(folders))
 
 
 def room_for_results(job: Job) -> int:
-    """Bytes, a guess: what comes is about as large as what went, unless the format changes."""
+    """Bytes, estimated: each result is about as large as the source, unless the format changes."""
     tasks = (task for task in job.tasks if task.stage is not Stage.DONE)
     return job.size * sum(len(expected_labels(task.mode, task.presets)) for task in tasks)
 
 
 def room_for_tracks(job: Job) -> int:
-    """Bytes of the tracks that it still owes, as declared, else as large as the source; and what is left to others."""
+    """Bytes of the tracks still to be delivered, as declared or else as large as the source, and what is left free for others."""
     return sum(likely_size(job, track) for _, _, track in undelivered_tracks(job)) + RESERVED_FREE_BYTES
 
 
 def likely_size(job: Job, track: Track) -> int:
-    """Bytes: the declared size where a track of this source can have it, else the source's."""
+    """Bytes: the declared size if it is plausible for this source, else the source's size."""
     return track.size if track.size and track.size <= max_track_bytes(job) else job.size
 
 
-def room_at(place: str, root: str) -> tuple[int, int]:
-    """On a thread: the device and its free bytes where `place`, within `root`, is or would be made.
+def room_at(folder: str, root: str) -> FreeSpace:
+    """On a thread: the free space at `folder` within `root`, or where it would be created.
 
-    Raises FileError where it is away, or where not even an empty file can be made: a disk can be out of other things.
+    Raises FileError if it is unavailable or not even an empty file can be created, since a disk can also run out of inodes.
     """
-    while place != root and not os.path.isdir(place):
-        place = os.path.dirname(place)
-    check_folder(place)
-    return os.stat(place).st_dev, free_bytes(place)
+    while folder != root and not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    check_folder(folder)
+    return FreeSpace(os.stat(folder).st_dev, free_bytes(folder))

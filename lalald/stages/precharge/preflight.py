@@ -1,6 +1,6 @@
-"""What is tried before a charge: that results can be put in place, and that the source can leave its place.
+"""Test before a charge that results can be placed in the outbox and that the source can be moved.
 
-A trial that succeeded counts for ten minutes, for its folders as they are mounted now; a failure of any job there ends that.
+A test that succeeded is valid for ten minutes while its folders stay mounted as they are; a failure of any job there ends that.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from lalald.archive.source_paths import source_folder, source_path
 from lalald.clock import Clock
@@ -26,16 +26,16 @@ from lalald.jobs.job import Hold, Job
 from lalald.outbox import template
 from lalald.outbox.placement_probe import try_placement
 from lalald.presets import expected_labels
-from lalald.stages.precharge.source_probe import Target, leaves_its_place, targets, try_source_moves
+from lalald.stages.precharge.source_probe import MoveTarget, is_moved_or_deleted, move_targets, try_source_moves
 
-_COUNTS_SECONDS = 600.0
-_REMEMBERED_AT_MOST = 10_000
-_FRESH_SECONDS = 10.0  # of a look at a done or failed folder elsewhere
+_VALID_SECONDS = 600.0
+_MAX_REMEMBERED = 10_000
+_FRESH_SECONDS = 10.0  # age of the check of a done or failed folder outside the inbox
 
 
 @dataclass(frozen=True, slots=True)
-class PlacementTrial:
-    """Results are put into a folder of an outbox, overwriting others or not."""
+class PlacementTest:
+    """Results are placed in a folder of an outbox, with or without overwriting."""
 
     outbox: str
     folder: str
@@ -46,16 +46,16 @@ class PlacementTrial:
         return (self.outbox,)
 
     def __call__(self, _folders: object) -> None:
-        _undisturbed(partial(try_placement, self.outbox, self.folder, overwrites=self.overwrites))
+        _retry_once(partial(try_placement, self.outbox, self.folder, overwrites=self.overwrites))
 
 
 @dataclass(frozen=True, slots=True)
-class SourceTrial:
-    """A file leaves a folder of an inbox for others."""
+class SourceMoveTest:
+    """A file is moved from a folder of an inbox to the target folders."""
 
     inbox: str
     folder: str
-    places: tuple[Target, ...]
+    places: tuple[MoveTarget, ...]
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -63,13 +63,13 @@ class SourceTrial:
 
     def __call__(self, _folders: object) -> None:
         if not os.path.isdir(self.folder) and os.path.isdir(self.inbox):
-            return  # it is gone with the file, as the stage itself will find
+            return  # removed with the file, which the stage itself will notice
         with translate_errors(self.folder, self.inbox):
-            _undisturbed(partial(try_source_moves, self.folder, self.places))
+            _retry_once(partial(try_source_moves, self.folder, self.places))
 
 
-def _undisturbed(attempt: Callable[[], None]) -> None:
-    """Another lalald that begins a trial in the same folder takes ours for litter: then once more."""
+def _retry_once(attempt: Callable[[], None]) -> None:
+    """Another lalald that starts a test in the same folder removes our files as leftovers: then try once more."""
     try:
         attempt()
     except FolderUnavailableError as error:
@@ -78,70 +78,77 @@ def _undisturbed(attempt: Callable[[], None]) -> None:
         attempt()
 
 
-Trial = PlacementTrial | SourceTrial
-Need = tuple[Callable[[Any], Awaitable[object]], Hashable]  # a look that raises FileError, and what it looks at
+FolderTest = PlacementTest | SourceMoveTest
+
+
+class Check(NamedTuple):
+    """An asynchronous function that raises FileError, and its argument. Equal checks need to run only once."""
+
+    function: Callable[[Any], Awaitable[object]]
+    argument: Hashable
 
 
 @dataclass(frozen=True, slots=True)
 class _Success:
-    at: float  # by the monotonic clock
+    at: float  # monotonic seconds
     mounts: tuple[tuple[bytes, ...], ...]
-    table: int  # the generation of the table of mounts in which these were found
+    generation: int  # of the mount table when `mounts` was read
 
 
-class MountTable:
-    """Counts the changes of the table of mounts, by one system call a question."""
+class _MountTable:
+    """Counts changes of the mount table, with one system call per reading."""
 
     def __init__(self) -> None:
         self.generation = 0
         self._poll = select.poll()
-        self._table: int | None = None
+        self._descriptor: int | None = None
         with suppress(OSError):
-            self._table = os.open(MOUNTINFO, os.O_RDONLY | os.O_CLOEXEC)
-            self._poll.register(self._table, select.POLLPRI)
+            self._descriptor = os.open(MOUNTINFO, os.O_RDONLY | os.O_CLOEXEC)
+            self._poll.register(self._descriptor, select.POLLPRI)
             self._poll.poll(0)
 
     def __del__(self) -> None:
-        if self._table is not None:
-            os.close(self._table)
+        if self._descriptor is not None:
+            os.close(self._descriptor)
 
-    def now(self) -> int:
-        """The generation: another number after each change."""
-        if self._table is None or self._poll.poll(0):
+    def current_generation(self) -> int:
+        """A number that differs after each change."""
+        if self._descriptor is None or self._poll.poll(0):
             self.generation += 1
         return self.generation
 
 
 class Preflight:
-    """One for the daemon, on its event loop."""
+    """One per daemon, used on its event loop."""
 
     def __init__(self, disks: MountPools, clock: Clock, folders: KnownFolders) -> None:
         self._disks = disks
         self._clock = clock
         self._folders = folders
-        self._table = MountTable()
-        self._succeeded: dict[Trial, _Success] = {}
+        self._table = _MountTable()
+        self._succeeded: dict[FolderTest, _Success] = {}
 
     async def check(self, job: Job) -> None:
-        """Raises FolderPermissionError, FolderUnavailableError, DiskFullError, FileError where the job must not be charged."""
-        for look, what in [*self.outbox_checks(job), *self.source_checks(job)]:
-            await look(what)
+        """Raises FolderPermissionError, FolderUnavailableError, DiskFullError or FileError if the job must not be charged."""
+        for function, argument in [*self.outbox_checks(job), *self.source_checks(job)]:
+            await function(argument)
 
-    def outbox_checks(self, job: Job) -> list[Need]:
-        """What shows that results can be put where this job's will go."""
+    def outbox_checks(self, job: Job) -> list[Check]:
+        """The checks that this job's results can be placed."""
         outbox, overwrites = job.settings.outbox, job.settings.on_conflict == "overwrite"
-        return [(self.attempt, PlacementTrial(outbox, folder, overwrites)) for folder in sorted(_result_folders(job))]
+        folders = sorted(_result_folders(job))
+        return [Check(self.attempt, PlacementTest(outbox, folder, overwrites)) for folder in folders]
 
-    def source_checks(self, job: Job) -> list[Need]:
-        """What shows that the job's source can be moved or deleted, as the rule says; where it is kept, nothing is asked."""
-        if not leaves_its_place(job):
+    def source_checks(self, job: Job) -> list[Check]:
+        """The checks that the job's source can be moved or deleted as its rule says; none if it is kept."""
+        if not is_moved_or_deleted(job):
             return []
-        places, path = targets(job), source_path(job)
+        places, path = move_targets(job), source_path(job)
         elsewhere = {root for root, _ in places if root != job.inbox}
         return [
-            *((self._check_folder, root) for root in sorted(elsewhere)),
-            (self.attempt, SourceTrial(source_folder(job), os.path.dirname(path), places)),
-            (self._check_source, (source_folder(job), path)),
+            *(Check(self._check_folder, root) for root in sorted(elsewhere)),
+            Check(self.attempt, SourceMoveTest(source_folder(job), os.path.dirname(path), places)),
+            Check(self._check_source, (source_folder(job), path)),
         ]
 
     async def _check_folder(self, root: str) -> None:
@@ -151,63 +158,64 @@ class Preflight:
         folder, path = source
         await self._disks.run(folder, _check_may_take, path, folder)
 
-    async def attempt(self, trial: Trial) -> None:
-        """Tries it, unless it succeeded a short time ago. Raises FileError."""
-        if self._counts(trial):
+    async def attempt(self, test: FolderTest) -> None:
+        """Run a test, unless it succeeded a short time ago. Raises FileError."""
+        if self._is_valid(test):
             return
         try:
-            await self._disks.run_shared(trial.folders, trial)
+            await self._disks.run_shared(test.folders, test)
         except FileError:
-            self._succeeded.pop(trial, None)
+            self._succeeded.pop(test, None)
             raise
-        if len(self._succeeded) >= _REMEMBERED_AT_MOST:
+        if len(self._succeeded) >= _MAX_REMEMBERED:
             self._succeeded.clear()
-        self._succeeded[trial] = _Success(self._clock.monotonic(), _mounts(trial), self._table.now())
+        generation = self._table.current_generation()
+        self._succeeded[test] = _Success(self._clock.monotonic(), _mounts(test), generation)
 
-    def _counts(self, trial: Trial) -> bool:
-        before = self._succeeded.get(trial)
-        if before is None or self._clock.monotonic() - before.at >= _COUNTS_SECONDS:
+    def _is_valid(self, test: FolderTest) -> bool:
+        before = self._succeeded.get(test)
+        if before is None or self._clock.monotonic() - before.at >= _VALID_SECONDS:
             return False
-        table = self._table.now()
-        if before.table != table:
-            if _mounts(trial) != before.mounts:
+        generation = self._table.current_generation()
+        if before.generation != generation:
+            if _mounts(test) != before.mounts:
                 renaming.forget_methods()
                 return False
-            self._succeeded[trial] = replace(before, table=table)
+            self._succeeded[test] = replace(before, generation=generation)
         return True
 
     def invalidate(self, job: Job) -> None:
-        """Something failed in one of the job's folders: what was tried there is tried again before the next charge."""
+        """Forget the tests of the job's folders after a failure there, so that they run again before the next charge."""
         failed = {job.settings.outbox, job.inbox, source_folder(job)}
         self._succeeded = {
-            trial: success for trial, success in self._succeeded.items() if failed.isdisjoint(trial.folders)
+            test: success for test, success in self._succeeded.items() if failed.isdisjoint(test.folders)
         }
 
     def invalidate_all(self) -> None:
-        """Somebody says that something has changed."""
+        """Forget every test, because a person says that something has changed."""
         self._succeeded.clear()
         renaming.forget_methods()
 
 
 def hold_for(error: FileError) -> Hold:
-    """What a job waits for that met the error."""
+    """The hold of a job that failed with the error."""
     if isinstance(error, FolderPermissionError):
         return Hold.PERMISSION
     return Hold.MOUNT if isinstance(error, FolderUnavailableError) else Hold.DISK
 
 
-def _mounts(trial: Trial) -> tuple[tuple[bytes, ...], ...]:
-    """The mounts that hold the folders, and those within them that are touched."""
-    within = [os.path.join(trial.outbox, trial.folder)] if isinstance(trial, PlacementTrial) else [trial.folder]
-    return tuple(tuple(mounts_above(folder)) for folder in (*trial.folders, *within))
+def _mounts(test: FolderTest) -> tuple[tuple[bytes, ...], ...]:
+    """The mounts of the test's folders."""
+    within = [os.path.join(test.outbox, test.folder)] if isinstance(test, PlacementTest) else [test.folder]
+    return tuple(tuple(mounts_above(folder)) for folder in (*test.folders, *within))
 
 
 def _check_may_take(path: str, inbox: str) -> None:
-    with translate_errors(path, inbox), suppress(FileNotFoundError):  # the next look says that it is gone
+    with translate_errors(path, inbox), suppress(FileNotFoundError):  # the next check of the source reports it
         check_movable(path)
 
 
 def _result_folders(job: Job) -> set[str]:
-    """Before the split by the labels that are expected."""
+    """The folders of the results, by the expected labels: before the split, the tracks are not known yet."""
     labels = [label for task in job.tasks for _, label in expected_labels(task.mode, task.presets)]
     return template.result_folders(job, labels)

@@ -1,8 +1,9 @@
-"""The moves that take a source out of its folder, tried before its tasks are paid for."""
+"""Try the moves of a source out of its folder, before its tasks are charged."""
 
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
 
 from lalald.archive.source_paths import root_of
 from lalald.filesystem.folder_probe import (
@@ -19,26 +20,33 @@ from lalald.filesystem.placeholders import hidden_path, remove_leftovers
 from lalald.filesystem.renaming import can_rename_between
 from lalald.jobs.job import Job, Stage
 
-Target = tuple[str, str]  # a configured folder that is never made, and the path below it
+
+class MoveTarget(NamedTuple):
+    """A configured folder, which is never created, and the path within it, which is."""
+
+    root: str
+    within: str
 
 
-def targets(job: Job) -> tuple[Target, ...]:
-    """Where its source may have to go, at success or failure; nowhere where it is kept or deleted."""
+def move_targets(job: Job) -> tuple[MoveTarget, ...]:
+    """Where the source may be moved, after success or failure; empty if it is kept or deleted."""
     settings = job.settings
     done = [settings.done_dir] if settings.on_success == "move" else []
     failed = [settings.failed_dir] if settings.on_failure == "move" and job.stage is not Stage.ARCHIVE else []
     within = os.path.dirname(job.path)
     found = (root_of(job.inbox, folder) for folder in (*done, *failed))
-    return tuple(dict.fromkeys((root, os.path.normpath(f"{below}/{within}").strip("/.")) for root, below in found))
+    return tuple(
+        dict.fromkeys(MoveTarget(root, os.path.normpath(f"{below}/{within}").strip("/.")) for root, below in found)
+    )
 
 
-def leaves_its_place(job: Job) -> bool:
-    """Whether anything but reading is asked of the folder that its source is in."""
+def is_moved_or_deleted(job: Job) -> bool:
+    """Whether the job's end changes the folder of its source."""
     return job.settings.on_success != "keep"
 
 
-def try_source_moves(folder: str, places: tuple[Target, ...]) -> None:
-    """A hidden file is taken aside in `folder`, moved to each of the places, and deleted.
+def try_source_moves(folder: str, targets: tuple[MoveTarget, ...]) -> None:
+    """Rename a hidden file in `folder`, move it to each of the targets, and delete it.
 
     Raises FolderPermissionError, FolderUnavailableError, DiskFullError, FileError.
     """
@@ -47,8 +55,8 @@ def try_source_moves(folder: str, places: tuple[Target, ...]) -> None:
         create_hidden(here, folder)
         try_rename(here, aside, folder)
         try_delete(aside, folder)
-    for root, below in places:
-        _try_target(folder, root, below)
+    for target in targets:
+        _try_target(folder, target.root, target.within)
 
 
 def _try_target(folder: str, root: str, below: str) -> None:
@@ -63,7 +71,7 @@ def _try_target(folder: str, root: str, below: str) -> None:
 
 
 def _try_move(folder: str, place: str, target: str) -> None:
-    """By a rename, else by a copy, as the source will be moved."""
+    """By a rename, else by a copy, as the source itself will be moved."""
     with action_errors(f"move a file from {folder}", target):
         renames = can_rename_between(folder, place)
     if not renames:

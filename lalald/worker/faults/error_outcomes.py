@@ -20,8 +20,8 @@ from lalald.jobs.failure_kinds import FailureKind, error_code, kind_of_refusal
 from lalald.jobs.job import Advance, Failed, Held, Hold, Job, Outcome, RetryLater, Stage, describe_error
 from lalald.jobs.prices import cost_text
 from lalald.stages.context import StageContext
-from lalald.stages.delete import left_to_expire
-from lalald.stages.download import link_hold_reason
+from lalald.stages.delete import leave_to_expire
+from lalald.stages.failed_downloads import link_hold_reason
 from lalald.stages.precharge.preflight import hold_for
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ async def _license(job: Job, error: LicenseRefusedError, holds: Holds) -> Outcom
     if refused is None:
         return RetryLater(str(error), error=TransientError(str(error)))
     if job.stage is Stage.DELETE:
-        return left_to_expire(job, str(error))
+        return leave_to_expire(job, str(error))
     return Failed(f"the service refuses this, though it accepts the license key: {error}", kind=FailureKind.KEY)
 
 

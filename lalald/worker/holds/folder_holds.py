@@ -15,7 +15,7 @@ from lalald.jobs.job import Hold, Job, Stage, describe_error
 from lalald.jobs.unexpected_errors import describe_exception, is_about_one_job
 from lalald.stages.context import StageContext
 from lalald.stages.precharge.disk_space import room_at, room_needed
-from lalald.stages.precharge.preflight import Need, PlacementTrial, SourceTrial, hold_for
+from lalald.stages.precharge.preflight import Check, PlacementTest, SourceMoveTest, hold_for
 from lalald.stages.precharge.source_check import check_inbox, check_reachable
 from lalald.store import Store
 from lalald.worker.holds.hold_backoff import ProbeSchedule
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 
-async def _in_the_way(need: Need) -> FileError | None:
+async def _in_the_way(need: Check) -> FileError | None:
     look, what = need
     try:
         await look(what)
@@ -39,20 +39,20 @@ async def _in_the_way(need: Need) -> FileError | None:
     return None
 
 
-async def _errors(needs: Iterable[Need]) -> dict[Need, FileError]:
+async def _errors(needs: Iterable[Check]) -> dict[Check, FileError]:
     """What is missing. Nothing is tried in a folder that is not there, or is another one."""
-    trials = {need for need in needs if isinstance(need[1], (PlacementTrial, SourceTrial))}
+    trials = {need for need in needs if isinstance(need[1], (PlacementTest, SourceMoveTest))}
     found = await _asked([need for need in needs if need not in trials])
     away = {what for _, what in found}
     return found | await _asked([need for need in trials if away.isdisjoint(getattr(need[1], "folders", ()))])
 
 
-async def _asked(needs: Sequence[Need]) -> dict[Need, FileError]:
+async def _asked(needs: Sequence[Check]) -> dict[Check, FileError]:
     answers = zip(needs, await asyncio.gather(*map(_in_the_way, needs)), strict=True)
     return {need: error for need, error in answers if error is not None}
 
 
-def _is_named(need: Need, reason: str) -> bool:
+def _is_named(need: Check, reason: str) -> bool:
     """Whether a hold's reason names what is needed."""
     _, what = need
     if isinstance(what, str):
@@ -89,13 +89,13 @@ class FolderProbe:
     async def release_where_folders_are_back(self) -> None:
         """A job goes on once all that it needs is there; while one thing of it has failed and is not due, nothing is probed for it."""
         (jobs, twins), full = await self._context.store.run(_held_for_folders)
-        away: set[Need] = {(self._context.folders.check, folder) for folder in self._context.folders.unavailable}
+        away: set[Check] = {Check(self._context.folders.check, folder) for folder in self._context.folders.unavailable}
 
-        async def needs_of_one(job: Job) -> set[Need]:
+        async def needs_of_one(job: Job) -> set[Check]:
             return self._needs(job, twins.get(job.duplicate_of or 0))
 
         async def folder_of(job: Job) -> str:
-            return room_needed(job)[0]
+            return room_needed(job).root
 
         needs_of = {job.id: needs for job, needs in await self._each(jobs, needs_of_one)}
         jobs = [job for job in jobs if job.id in needs_of]
@@ -120,7 +120,7 @@ class FolderProbe:
     async def _each(self, jobs: Sequence[Job], look: Callable[[Job], Awaitable[Answer]]) -> list[tuple[Job, Answer]]:
         return await self._worker.guard.each("hold", jobs, look)
 
-    async def _unmet(self, needs: set[Need]) -> dict[Need, FileError]:
+    async def _unmet(self, needs: set[Check]) -> dict[Check, FileError]:
         unmet = await _errors(needs)
         now = self._context.clock.monotonic()
         for need in needs:
@@ -130,7 +130,7 @@ class FolderProbe:
                 self.schedule.succeeded(need)
         return unmet
 
-    async def _go_on_or_wait(self, job: Job, unmet: dict[Need, FileError]) -> None:
+    async def _go_on_or_wait(self, job: Job, unmet: dict[Check, FileError]) -> None:
         self._warn_if_late(job)
         if not unmet:
             await self._release(job)
@@ -144,17 +144,17 @@ class FolderProbe:
         if not self._worker.carries(job.id) and await self._worker.save(job, waits) is not None:
             self._context.log.warning("job.held", job=job.id, path=job.path, hold=str(hold), reason=waits.hold_reason)
 
-    def _needs(self, job: Job, twin: Job | None) -> set[Need]:
+    def _needs(self, job: Job, twin: Job | None) -> set[Check]:
         """All that its stage asks of folders: let go for one of them alone, it would be held again at once."""
         preflight, check = self._context.preflight, self._context.folders.check
-        inbox: Need = (self._check_inbox, job.inbox)
-        outbox: set[Need] = {(check, job.settings.outbox)}
-        results: set[Need] = set()  # of its twin, where they are what it was held for: else it may have them by now
+        inbox = Check(self._check_inbox, job.inbox)
+        outbox = {Check(check, job.settings.outbox)}
+        results: set[Check] = set()  # of its twin, where they are what it was held for: else it may have them by now
         if twin is not None and printable(twin.settings.outbox) in (job.hold_reason or ""):
-            results = {(check, twin.settings.outbox)}
+            results = {Check(check, twin.settings.outbox)}
         folder = source_folder(job)
-        file: set[Need] = {inbox if folder == job.inbox else (check, folder)}
-        file.add((self._check_reachable, (folder, source_path(job))))
+        file = {inbox if folder == job.inbox else Check(check, folder)}
+        file.add(Check(self._check_reachable, (folder, source_path(job))))
         match job.stage:
             case Stage.UPLOAD:
                 return {*file, *results}
