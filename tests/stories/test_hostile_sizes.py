@@ -91,7 +91,7 @@ def test_a_thousand_tracks_are_not_delivered_and_a_hundred_are(tmp_path: Path) -
             await shop.drop("ep1.wav")
             (job,) = await shop.rest()
             assert job.state is State.DONE
-            assert job.warning == "the service named 1,000 tracks of task 1, so only the first 100 were delivered"
+            assert job.warning == "the service named 1,000 tracks of task 1; only the first 100 were delivered"
             assert shop.seen() == sorted(f"ep1/t{n}.wav" for n in range(100))
 
     with RawServer(small) as server:
