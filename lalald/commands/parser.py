@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import SUPPRESS, Action, ArgumentParser, HelpFormatter
 from collections.abc import Sequence
 from importlib import import_module
+from platform import python_version
 from typing import Any, NoReturn
 
 from lalald import __version__
@@ -68,7 +69,7 @@ def build(words: Sequence[str]) -> ArgumentParser:
         formatter_class=_Format,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"lalald {__version__}")
+    parser.add_argument("--version", action="version", version=f"lalald {__version__} (Python {python_version()})")
     parser.add_argument("--config", metavar="FILE", help=_CONFIG)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", prog="lalald", help=SUPPRESS)
     for verb in VERBS.values():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import shutil
 import sqlite3
@@ -649,7 +650,7 @@ def test_nothing_asked_is_help_and_every_command_is_in_it(empty: FilledStore) ->
     assert said == empty.said("--help")
     for name, verb in VERBS.items():
         assert f"  {name:<14}{verb.summary}" in joined(said)
-    assert empty.said("--version") == f"lalald {__version__}\n"
+    assert empty.said("--version") == f"lalald {__version__} (Python {platform.python_version()})\n"
 
 
 def joined(text: str) -> str:
