@@ -146,7 +146,7 @@ interface SourceFile {
 
 interface JobDetails extends Job {
   steps: { step: string; at: string; task: string | null }[];
-  charges: { at: string; task: string | null; task_id: string | null; minutes: number }[];
+  charges: { at: string; task: number; task_id: string | null; minutes: number }[];
   to_do: string | null;
   warnings: string[];
   explanation: string;

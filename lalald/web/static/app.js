@@ -1,12 +1,13 @@
 // The page: who is logged in, which view is shown, and whether lalald can be reached.
 
+import { tellVerdicts } from "./acts.js";
 import { get, loginNeeded } from "./api.js";
 import { h, show } from "./dom.js";
+import { dropped } from "./files.js";
 import { Live } from "./live.js";
 import { login } from "./login.js";
 import { failure } from "./parts.js";
 import { buildShell } from "./shell.js";
-import { tellVerdicts } from "./acts.js";
 
 /**
  * What a view gets: the state of lalald, where it is shown, the rest of the address, and a signal that ends with it.
@@ -81,6 +82,16 @@ loginNeeded.addEventListener("needed", () => {
   if (session) leave();
 });
 addEventListener("hashchange", () => (location.hash.startsWith("#login=") ? leave() : void onNavigation()));
+
+/** Files may be dropped into the window whatever view it shows. */
+addEventListener("dragover", (event) => session && event.preventDefault());
+addEventListener("drop", (event) => {
+  if (!session || !event.dataTransfer?.types.includes("Files")) return;
+  event.preventDefault();
+  const picked = dropped(event.dataTransfer);
+  location.hash = "#/add";
+  void import("./views/add.js").then(async ({ take }) => take(await picked));
+});
 
 async function begin() {
   if (location.hash.startsWith("#login=")) return leave();

@@ -104,8 +104,8 @@ export const folderOf = (path) => path.slice(0, path.lastIndexOf("/") + 1);
 
 /**
  * A name in which what cannot be seen is shown: control characters and those that reverse the direction of text.
- * @param {string | null | undefined} text
+ * @param {unknown} text
  */
 export function visible(text) {
-  return (text ?? "").replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\u061c\ufeff]|\p{Surrogate}/gu, "\ufffd");
+  return String(text ?? "").replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\u061c\ufeff]|\p{Surrogate}/gu, "\ufffd");
 }

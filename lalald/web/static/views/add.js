@@ -3,7 +3,7 @@
 import { h, show } from "../dom.js";
 import { get, post } from "../api.js";
 import { count, length, minutes, price, rate, size, span, visible } from "../format.js";
-import { chosen, dropped, lengthOf } from "../files.js";
+import { chosen, lengthOf } from "../files.js";
 import { icon } from "../icons.js";
 import { emptyState, failure, fileName, gathered, heading, loading, prose, section } from "../parts.js";
 import { fingerprint, Queue, unfinished } from "../uploads.js";
@@ -20,6 +20,16 @@ const queue = new Queue(() => redraw());
 /** @type {Candidate[]} */
 let candidates = [];
 let place = { inbox: "", folder: "" };
+let onTaken = () => {};
+
+/** Takes files from a drop anywhere in the window, or from a choice. @param {Picked[]} picked */
+export function take(picked) {
+  for (const { file, path } of picked) {
+    const isKnown = candidates.some((known) => known.path === path && known.file.size === file.size);
+    if (!isKnown) candidates.push({ file, path, seconds: undefined, found: null, error: null });
+  }
+  onTaken();
+}
 
 /** @param {import("../app.js").Context} context */
 export function addFiles({ live, root, signal, session, setTitle }) {
@@ -40,6 +50,10 @@ export function addFiles({ live, root, signal, session, setTitle }) {
     show(root, heading("Add files"), target(), zone(), candidates.length > 0 && list(), interrupted(orphans), queue.uploads.length > 0 && sending());
   };
   redraw = gathered(async () => draw(), signal, 100);
+  onTaken = () => {
+    draw();
+    if (inboxes.length) void explainAll();
+  };
 
   const target = () => {
     const inbox = h("select", { name: "inbox", on: { change: (/** @type {any} */ event) => moveTo({ ...place, inbox: event.target.value }) } }, inboxes.map(({ path }) => h("option", { value: path }, visible(path))));
@@ -54,15 +68,11 @@ export function addFiles({ live, root, signal, session, setTitle }) {
   };
 
   const zone = () => {
-    const pick = h("input", { type: "file", multiple: true, class: "unseen", tabindex: "-1", "aria-hidden": "true", on: { change: (/** @type {any} */ event) => take(chosen(event.target.files), event.target) } });
+    const pick = h("input", { type: "file", multiple: true, class: "unseen", tabindex: "-1", "aria-hidden": "true", on: { change: (/** @type {any} */ event) => (take(chosen(event.target.files)), (event.target.value = "")) } });
     const on = {
-      dragover: (/** @type {DragEvent} */ event) => (event.preventDefault(), setOver(true)),
+      dragover: () => setOver(true),
       dragleave: () => setOver(false),
-      drop: (/** @type {DragEvent} */ event) => {
-        event.preventDefault();
-        setOver(false);
-        if (event.dataTransfer) void dropped(event.dataTransfer).then((picked) => take(picked));
-      },
+      drop: () => setOver(false), // the window takes the files
     };
     return h(
       "div",
@@ -79,14 +89,6 @@ export function addFiles({ live, root, signal, session, setTitle }) {
     if (over === isOver) return;
     isOver = over;
     draw();
-  };
-
-  /** @param {Picked[]} picked @param {HTMLInputElement} [input] */
-  const take = (picked, input) => {
-    for (const { file, path } of picked) if (!candidates.some((known) => known.path === path && known.file.size === file.size)) candidates.push({ file, path, seconds: undefined, found: null, error: null });
-    if (input) input.value = "";
-    draw();
-    void explainAll();
   };
 
   /** @param {typeof place} next */

@@ -184,6 +184,12 @@ function tasks(found) {
   );
 }
 
+/** @param {JobDetails} found @param {number} number */
+function taskName(found, number) {
+  const task = found.tasks.find((one) => one.number === number);
+  return task?.name ?? MODES[task?.mode ?? ""] ?? `Task ${number}`;
+}
+
 /** @param {JobDetails} found */
 function charges(found) {
   if (!found.charges.length) return null;
@@ -194,7 +200,7 @@ function charges(found) {
       "table",
       null,
       h("thead", null, h("tr", null, ["When", "Task"].map((name) => h("th", { scope: "col" }, name)), h("th", { scope: "col", class: "figure" }, "Minutes"))),
-      h("tbody", null, found.charges.map((charge) => h("tr", null, h("td", null, time(charge.at)), h("td", null, visible(charge.task ?? "–")), h("td", { class: "figure" }, minutes(charge.minutes))))),
+      h("tbody", null, found.charges.map((charge) => h("tr", null, h("td", null, time(charge.at)), h("td", null, visible(taskName(found, charge.task))), h("td", { class: "figure" }, minutes(charge.minutes))))),
     ),
   );
 }

@@ -1,0 +1,181 @@
+"""The player by what comes out of it: rendered offline, and heard at the output of the page."""
+
+from __future__ import annotations
+
+import math
+import struct
+import wave
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.browser import Visit
+from tests.support.running import Home
+
+RATE = 8000
+SECONDS = 12
+
+# Builds the mixer on the job's own tracks, as the player does, and renders what would be heard.
+RENDER = """async ({urls, original, settings, hearOriginal, loop, seconds, rate}) => {
+  const { Mixer } = await import("./static/player/mixer.js");
+  const { WavSource, readWavFormat } = await import("./static/player/wav.js");
+  const context = new OfflineAudioContext(1, seconds * rate, rate);
+  const open = async (url) => new WavSource(context, url, await readWavFormat(url));
+  const mixer = new Mixer(context, await Promise.all(urls.map(open)), original && { source: await open(original), lag: 0 });
+  settings.forEach((setting, stem) => mixer.set(stem, setting));
+  mixer.hearOriginal(hearOriginal);
+  mixer.timeline.loop = loop;
+  await mixer.timeline.start(loop ? loop.from : 0);
+  return [...(await context.startRendering()).getChannelData(0)];
+}"""
+
+
+def tone(path: Path, pitch: float, loudness: int = 6000) -> list[float]:
+    """Writes a WAV that differs in every stretch, and returns its samples."""
+    samples = [round(loudness * math.sin(2 * math.pi * (pitch + n / RATE) * n / RATE)) for n in range(RATE * SECONDS)]
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(struct.pack(f"<{len(samples)}h", *samples))
+    return [sample / 32768 for sample in samples]
+
+
+def farthest(one: list[float], other: list[float]) -> float:
+    """The largest difference of two recordings of one length."""
+    assert len(one) == len(other)
+    return max(abs(left - right) for left, right in zip(one, other, strict=True))
+
+
+@pytest.fixture
+def stems(done_home: Home) -> list[list[float]]:
+    """The samples of the two tracks of job 1, which now differ; the sandbox's own are copies of the source."""
+    tracks = done_home.jobs()[0]["tracks"]
+    return [tone(Path(track["path"]), 200 + 150 * place) for place, track in enumerate(tracks)]
+
+
+def rendered(visit: Visit, **wanted: Any) -> list[float]:
+    facts = {
+        "urls": ["api/jobs/1/tracks/1", "api/jobs/1/tracks/2"], "original": None, "settings": [{}, {}],
+        "hearOriginal": False, "loop": None, "seconds": SECONDS, "rate": RATE,
+    }  # fmt: skip
+    found: list[float] = visit.page.evaluate(RENDER, {**facts, **wanted})
+    return found
+
+
+def test_all_stems_together_are_their_sum(done_visit: Visit, stems: list[list[float]]) -> None:
+    done_visit.open("log")
+    sum_of_both = [one + other for one, other in zip(*stems, strict=True)]
+    assert farthest(rendered(done_visit), sum_of_both) < 1e-5
+
+
+def test_a_stem_alone_is_that_stem_to_the_sample(done_visit: Visit, stems: list[list[float]]) -> None:
+    done_visit.open("log")
+    solo = rendered(done_visit, settings=[{}, {"solo": True}])
+    assert farthest(solo, stems[1]) < 1e-6
+    muted = rendered(done_visit, settings=[{"muted": True}, {}])
+    assert farthest(muted, stems[1]) < 1e-6
+    half = rendered(done_visit, settings=[{"muted": True}, {"volume": 0.5}])
+    assert farthest(half, [sample / 4 for sample in stems[1]]) < 1e-6  # a fader's square is the gain
+
+
+def test_the_original_replaces_the_stems(done_visit: Visit, stems: list[list[float]]) -> None:
+    done_visit.open("log")
+    heard = rendered(
+        done_visit, urls=["api/jobs/1/tracks/1"], settings=[{}], original="api/jobs/1/tracks/2", hearOriginal=True
+    )
+    assert farthest(heard, stems[1]) < 1e-6
+
+
+def test_a_loop_joins_its_ends_without_a_gap(done_visit: Visit, stems: list[list[float]]) -> None:
+    done_visit.open("log")
+    heard = rendered(done_visit, settings=[{"solo": True}, {}], loop={"from": 3.5, "to": 6.25}, seconds=8)
+    section = stems[0][int(3.5 * RATE) : int(6.25 * RATE)]
+    faded = int(0.01 * RATE)  # a start in the middle of a sound fades in
+    assert farthest(heard[faded : len(section) * 2], (section * 2)[faded:]) < 1e-6
+
+
+@pytest.mark.usefixtures("stems")
+def test_wav_is_fetched_by_range_in_pieces(done_visit: Visit) -> None:
+    answers: list[Any] = []
+    done_visit.page.on("response", lambda answer: "/tracks/" in answer.url and answers.append(answer))
+    done_visit.open("log")
+    rendered(done_visit)
+    assert {answer.status for answer in answers} == {206}
+    assert max(int(answer.headers["content-length"]) for answer in answers) <= 5 * RATE * 2
+    assert len(answers) == 2 * (1 + math.ceil(SECONDS / 5))  # the head and three pieces of each
+
+
+LAG = """async ({lag, rate}) => {
+  const { lagOf } = await import("./static/player/align.js");
+  const { WholeSource } = await import("./static/player/whole.js");
+  const context = new OfflineAudioContext(1, rate, rate);
+  const sound = (at, kind) => {
+    const n = Math.round(at * rate);
+    if (n < 0) return 0;
+    const noise = Math.sin(n * 12.9898 + kind * 78.233) * 43758.5453;
+    return (noise - Math.floor(noise) - 0.5) * Math.abs(Math.sin(at * 3 + kind)) * 0.5;
+  };
+  const buffer = (kinds, delay) => {
+    const made = context.createBuffer(1, rate * 8, rate);
+    const out = made.getChannelData(0);
+    for (let n = 0; n < out.length; n++) out[n] = kinds.reduce((sum, kind) => sum + sound(n / rate - delay, kind), 0);
+    return new WholeSource(made);
+  };
+  const stems = [buffer([1], lag), buffer([2], lag)];
+  return [await lagOf(stems, buffer([1, 2], 0), rate), await lagOf(stems, buffer([5], 0), rate)];
+}"""
+
+
+@pytest.mark.parametrize("lag", [0.043, 0.0, -0.02])
+def test_the_original_is_aligned_with_the_stems(lag: float, done_visit: Visit) -> None:
+    done_visit.open("log")
+    found, of_another_song = done_visit.page.evaluate(LAG, {"lag": lag, "rate": 22050})
+    assert found == pytest.approx(-lag, abs=1.5 / 22050)
+    assert of_another_song == 0
+
+
+# Hears what the page plays: the loudest sample at the output within the last 0.2 s.
+TAP = """
+const connect = AudioNode.prototype.connect;
+AudioNode.prototype.connect = function (target, ...more) {
+  if (target instanceof AudioDestinationNode && !(this instanceof AnalyserNode)) {
+    const tap = this.context.createAnalyser();
+    tap.fftSize = 4096;
+    connect.call(this, tap);
+    window.loudness = () => {
+      const heard = new Float32Array(tap.fftSize);
+      tap.getFloatTimeDomainData(heard);
+      return Math.max(...heard.map(Math.abs));
+    };
+  }
+  return connect.call(this, target, ...more);
+};
+"""
+
+
+@pytest.mark.usefixtures("stems")
+def test_the_player_is_worked_by_keys_and_buttons(done_visit: Visit) -> None:
+    page = done_visit.page
+    page.add_init_script(TAP)
+    done_visit.open("jobs/1/play")
+    done_visit.until("window.loudness && loudness() > 0.2", "it is heard")
+    assert page.locator(".player .play").inner_text() == "Pause"
+
+    page.keyboard.press("Shift+Digit1")
+    assert page.get_by_role("button", name="Mute Vocals").get_attribute("aria-pressed") == "true"
+    page.get_by_role("button", name="Mute Instrumental").click()
+    done_visit.until("loudness() < 0.001", "it is silent")
+    page.locator("h1").click()
+    page.keyboard.press("Digit1")
+    done_visit.until("loudness() > 0.1", "one stem is heard")
+
+    page.keyboard.press("ArrowRight")
+    done_visit.until("Number(document.querySelector('.position').value) > 5", "it has skipped")
+    page.keyboard.press("l")
+    assert page.get_by_role("button", name="Loop to here").is_visible()
+    page.keyboard.press("Space")
+    assert page.locator(".player .play").inner_text() == "Play"
+    done_visit.until("loudness() === 0", "it has stopped")
+    assert not done_visit.complaints
