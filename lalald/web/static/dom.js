@@ -41,7 +41,9 @@ export function svg(tag, props, ...children) {
  * @param {...Child} children
  */
 export function show(parent, ...children) {
+  const focused = document.activeElement;
   reconcile(parent, nodesOf(children));
+  if (focused?.localName === "h1" && !focused.isConnected) parent.querySelector("h1")?.focus({ preventScroll: true });
 }
 
 /**
