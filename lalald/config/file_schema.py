@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lalald.config import model, value_types
 from lalald.config.value_types import Amount, Duration, Flag, Free, Interval, Limit, Rate, Text, Texts, Unshown, Words
+from lalald.media.tags.policy import DEFAULT_TITLE
 
 
 class Section(BaseModel):
@@ -118,6 +119,13 @@ class Rule(Section):
         default=None, description="The tracks to deliver: labels, or stem or back; default: all."
     )
     labels: Words = Field(default_factory=dict, description="Other names for tracks: {no_vocals: Instrumental}.")
+    tags: Flag = Field(
+        default=True, description="Give each result the tags and covers of its source, under a title of its own."
+    )
+    tag_title: Text = Field(
+        default=DEFAULT_TITLE,
+        description="The title that a result gets: {title} of the source, else its {name}; {label} {type} {task} {rule} {mode}.",
+    )
     delete: Flag = Field(default=True, description="Delete the upload and its results from the service afterwards.")
     manifest: Flag = Field(default=False, description="Write lalald.json beside the tracks, last of all.")
     unchecked: Flag = Field(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lalald.jobs.event_facts import EventKind
+from lalald.media.tags.policy import DEFAULT_TITLE
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "console", "json"]
@@ -89,6 +90,8 @@ class Rule:
     tracks: tuple[str, ...] | None = None
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     delete: bool = True
+    tags: bool = True
+    tag_title: str = DEFAULT_TITLE
     manifest: bool = False
     unchecked: bool = False
 

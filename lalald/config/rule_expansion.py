@@ -22,6 +22,8 @@ _COPIED = (
     "tracks",
     "labels",
     "delete",
+    "tags",
+    "tag_title",
     "manifest",
     "unchecked",
 )
@@ -70,6 +72,7 @@ def _rule(section: file_schema.Rule, name: str, where: Where, findings: Findings
     rule = model.Rule(name=name, tasks=tasks, **{key: getattr(section, key) for key in _COPIED})
     consistency.check_patterns(rule.match, (*where, "match"), findings)
     outputs.check_template(rule, (*where, "output"), findings)
+    outputs.check_title(rule, (*where, "tag_title"), findings)
     outputs.check_tracks(rule, _tracks(rule, written, findings), where, findings)
     return rule
 

@@ -23,6 +23,8 @@ def job_settings(inbox: Inbox, rule: Rule) -> JobSettings:
         done_dir=str(inbox.done_dir),
         on_failure=inbox.on_failure,
         failed_dir=str(inbox.failed_dir),
+        tags=rule.tags,
+        tag_title=rule.tag_title,
     )
 
 

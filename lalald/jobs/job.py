@@ -22,6 +22,8 @@ from urllib.parse import urlsplit
 
 from lalald.errors import LalaldError, TransientError
 from lalald.jobs.failure_kinds import FailureKind
+from lalald.jobs.tag_notes import TagNote
+from lalald.media.tags.policy import DEFAULT_TITLE
 
 
 class Stage(StrEnum):
@@ -122,6 +124,8 @@ class Track:
     delivered: bool = False
     copy_from: str | None = None  # an earlier job's file with the same content, to be copied instead of fetched
     declared_size: int | None = None  # what `/check/` said instead of `size`, where what arrived has another
+    sent_sha256: str | None = None  # of the track as the service sent it, before it got tags
+    tag_notes: tuple[TagNote, ...] = ()
 
     @property
     def is_missing(self) -> bool:
@@ -232,6 +236,8 @@ class JobSettings:
     done_dir: str
     on_failure: str
     failed_dir: str
+    tags: bool = False  # for jobs of versions before tags
+    tag_title: str = DEFAULT_TITLE
 
     def to_json(self) -> str:
         return json.dumps({name: getattr(self, name) for name in self.__slots__}, sort_keys=True, default=dict)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lalald.filesystem.names import fold, printable
 from lalald.jobs.job import Job, Stage, Task
+from lalald.jobs.tag_notes import tag_warnings
 from lalald.presets import MODES, required_labels
 
 
@@ -27,6 +28,9 @@ def _of_task(task: Task) -> Iterator[str]:
         yield _missing(task, ", ".join(printable(track.label) for track in missing))
     elif task.stage in (Stage.DOWNLOAD, Stage.DONE) and (others := _other_labels(task)):
         yield others
+    yield from tag_warnings(
+        (printable(track.label), track.tag_notes) for track in task.tracks if track.path is not None
+    )
     for track in task.tracks:
         if track.wanted and track.path is not None and track.declared_size is not None:
             yield (

@@ -19,13 +19,16 @@ from lalald.outbox.staging import (
     staged_tracks,
     staging_folder,
 )
+from lalald.outbox.tagging import SourceRead, TrackTags, read_source, tag
 
 __all__ = [
     "DownloadHeaders",
     "DuplicateChangedError",
     "NameTakenError",
+    "SourceRead",
     "Staged",
     "StagingLostError",
+    "TrackTags",
     "all_names_exist",
     "clear",
     "clear_staging",
@@ -33,10 +36,12 @@ __all__ = [
     "fetch",
     "max_track_bytes",
     "place",
+    "read_source",
     "reserve",
     "staged_job_ids",
     "staged_path",
     "staged_tracks",
     "staging_folder",
+    "tag",
     "without_names",
 ]

@@ -9,10 +9,10 @@ from io import FileIO
 from typing import TYPE_CHECKING
 
 from lalald.errors import DuplicateChangedError, LinkRefusedError, SizeDiffersError
-from lalald.filesystem.files import RESERVED_FREE_BYTES, check_room, sync_file, translate_errors
+from lalald.filesystem.files import RESERVED_FREE_BYTES, check_room, translate_errors
 from lalald.filesystem.names import printable
 from lalald.filesystem.writeback import copy_durably
-from lalald.jobs.job import Job, Track
+from lalald.jobs.job import Job, Task, Track
 from lalald.outbox.extensions import DownloadHeaders
 from lalald.outbox.staging import (
     Staged,
@@ -24,6 +24,7 @@ from lalald.outbox.staging import (
     save_record,
     staged_path,
 )
+from lalald.outbox.tagging import NO_TAGS, SourceRead, finish
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -34,14 +35,17 @@ _LEAST_BOUND_BYTES = 64 << 20
 _HIGHEST_RATE_BYTES = 192_000 * 2 * 4  # a second of stereo in floats
 
 
-def fetch(job: Job, task_number: int, index: int, api: Client, transfer: Transfer) -> Staged:
-    """Downloads a track into the staging folder, from where an earlier try ended. Durable when this returns.
+def fetch(
+    job: Job, task_number: int, index: int, api: Client, transfer: Transfer, source: SourceRead = NO_TAGS
+) -> Staged:
+    """Downloads a track into the staging folder, from where an earlier try ended, with its tags where they are known by then. Durable
+    when this returns.
 
     Raises SizeDiffersError where the declared size is another and nobody has been asked about it yet: what came stays, and the
     next call proves with a request for its last byte that it still is the track. Raises ServiceError, TransferStopped,
     DiskFullError, FolderUnavailableError, FileError.
     """
-    track = _track(job, task_number, index)
+    _, track = _place(job, task_number, index)
     path = staged_path(job, task_number, index)
     make_staging(job)
     if known := load_record(path):
@@ -59,14 +63,14 @@ def fetch(job: Job, task_number: int, index: int, api: Client, transfer: Transfe
             raise SizeDiffersError(
                 f"the track {track.label} has {fetched.size:,} bytes, not {track.size:,} as declared"
             )
-        return save_record(
-            path, Staged(fetched.size, fetched.sha256, DownloadHeaders(fetched.file_name, fetched.content_type))
-        )
+        headers = DownloadHeaders(fetched.file_name, fetched.content_type)
+        staged = Staged(fetched.size, fetched.sha256, headers, fetched.sha256, fetched.size)
+        return finish(path, staged, source.of_track(job, *_place(job, task_number, index)))
 
 
 def _fetched(path: str, job: Job, track: Track, api: Client, transfer: Transfer) -> Fetched:
     with _Partial(path) as target:
-        fetched = api.download(
+        return api.download(
             track.url,
             target,
             transfer,
@@ -76,8 +80,6 @@ def _fetched(path: str, job: Job, track: Track, api: Client, transfer: Transfer)
             began=target.began,
             most_bytes=max_track_bytes(job),
         )
-        sync_file(target.fileno())
-    return fetched
 
 
 def max_track_bytes(job: Job) -> int:
@@ -88,9 +90,10 @@ def max_track_bytes(job: Job) -> int:
 def copy_duplicate(job: Job, task_number: int, index: int) -> Staged:
     """Copies the track's `origin`, an earlier job's result, into the staging folder.
 
-    Raises DuplicateChangedError where it is not the file that was delivered, and FileError.
+    Its tags are those of its own source, and are yet to be written. Raises DuplicateChangedError where it is not the file that was
+    delivered, and FileError.
     """
-    track = _track(job, task_number, index)
+    _, track = _place(job, task_number, index)
     path = staged_path(job, task_number, index)
     make_staging(job)
     if known := load_record(path):
@@ -106,11 +109,13 @@ def copy_duplicate(job: Job, task_number: int, index: int) -> Staged:
         if digest != track.sha256 or size != track.size:
             os.unlink(path)
             raise changed
-        return save_record(path, Staged(size, digest, DownloadHeaders(file_name=os.path.basename(origin))))
+        headers = DownloadHeaders(file_name=os.path.basename(origin))
+        return save_record(path, Staged(size, digest, headers, track.sent_sha256 or digest, size))
 
 
-def _track(job: Job, task_number: int, index: int) -> Track:
-    return next(task for task in job.tasks if task.number == task_number).tracks[index]
+def _place(job: Job, task_number: int, index: int) -> tuple[Task, Track]:
+    task = next(task for task in job.tasks if task.number == task_number)
+    return task, task.tracks[index]
 
 
 class _Partial(FileIO):

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from lalald.jobs.job import Job, Task
+from lalald.jobs.job import Job, Task, Track
 from lalald.jobs.job_warnings import warnings_of
 from lalald.outbox.template import wanted_tracks
 
@@ -47,12 +47,14 @@ def _task(task: Task) -> dict[str, Any]:
         "presets": dict(task.presets),
         "task_id": task.task_id,
         "minutes": task.minutes,
-        "tracks": [
-            {"label": track.label, "type": track.type, "path": track.path, "size": track.size, "sha256": track.sha256}
-            for track in task.tracks
-            if track.wanted and track.path
-        ],
+        "tracks": [_track(track) for track in task.tracks if track.wanted and track.path],
     }
+
+
+def _track(track: Track) -> dict[str, Any]:
+    """The second hash is of the track as the service sent it, before it got tags."""
+    facts = {"label": track.label, "type": track.type, "path": track.path, "size": track.size, "sha256": track.sha256}
+    return facts if track.sent_sha256 is None else {**facts, "sent_sha256": track.sent_sha256}
 
 
 def _text(facts: dict[str, Any]) -> bytes:

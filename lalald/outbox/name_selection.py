@@ -193,8 +193,16 @@ def _named(job: Job, chosen: Mapping[TrackKey, str], staged: Mapping[TrackKey, S
 
 
 def _as_staged(track: Track, staged: Staged) -> Track:
-    declared = track.declared_size if track.declared_size != staged.size else None
-    return replace(track, size=staged.size, sha256=staged.sha256, declared_size=declared)
+    sent_size = staged.size if staged.sent_size is None else staged.sent_size
+    declared = track.declared_size if track.declared_size != sent_size else None
+    return replace(
+        track,
+        size=staged.size,
+        sha256=staged.sha256,
+        declared_size=declared,
+        sent_sha256=staged.sent_sha256,
+        tag_notes=staged.notes,
+    )
 
 
 def without_names(job: Job) -> Job:

@@ -15,9 +15,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from shutil import rmtree
+from typing import Any
 
 from lalald.filesystem.files import list_names, lstat_or_none, translate_errors
 from lalald.jobs.job import Job, Stage, State, Track
+from lalald.jobs.tag_notes import TagNote
 from lalald.outbox.extensions import DownloadHeaders
 from lalald.outbox.template import TrackKey, wanted_tracks
 
@@ -32,6 +34,10 @@ class Staged:
     size: int
     sha256: str
     headers: DownloadHeaders = field(default_factory=DownloadHeaders)
+    sent_sha256: str | None = None  # of the track as the service sent it; None: as it is
+    sent_size: int | None = None
+    notes: tuple[TagNote, ...] = ()
+    is_final: bool = False  # it has its tags, or gets none
 
 
 def staging_folder(job: Job) -> str:
@@ -102,6 +108,13 @@ def forget_if_empty(path: str) -> None:
             forget(path)
 
 
+def forget_proofs(path: str) -> None:
+    """The bytes are about to become others: nothing may speak for those that are there. Raises OSError."""
+    for name in (proof(path), _whole(path)):
+        with suppress(FileNotFoundError):
+            os.unlink(name)
+
+
 def forget(path: str) -> None:
     """What has arrived is of no use."""
     for name in (path, proof(path)):
@@ -113,8 +126,7 @@ def load_record(path: str) -> Staged | None:
     """What is known of a track that is whole, in the staging folder or already in place; None where it is not."""
     try:
         told = json.loads(_note(path))
-        headers = told["headers"] if "headers" in told else told["heard"]  # its name in earlier records
-        staged = Staged(told["size"], told["sha256"], DownloadHeaders(**headers))
+        staged = _staged(told)
     except (OSError, ValueError, TypeError, KeyError):
         return None
     with suppress(OSError):
@@ -123,6 +135,16 @@ def load_record(path: str) -> Staged | None:
             return staged if lstat_or_none(placing(path)) else None
         return staged if facts.st_size == staged.size else None
     return None
+
+
+def _staged(told: dict[str, Any]) -> Staged:
+    """What an earlier version wrote says nothing of tags."""
+    headers = DownloadHeaders(
+        **(told["headers"] if "headers" in told else told["heard"])
+    )  # its name in earlier records
+    notes = tuple(map(TagNote, told.get("notes", ())))
+    sent = told.get("sent_sha256"), told.get("sent_size")
+    return Staged(told["size"], told["sha256"], headers, *sent, notes, told.get("is_final", False))
 
 
 def _note(path: str) -> bytes:

@@ -111,6 +111,8 @@ def _track_facts(job: Job, task: Task, track: Track) -> dict[str, Any]:
         "path": track_path(job, track),
         "size": track.size,
         "sha256": track.sha256,
+        "sent_sha256": track.sent_sha256,
+        "tag_notes": [str(note) for note in track.tag_notes],
         "declared_size": track.declared_size,
         "wanted": track.wanted,
         "delivered": track.delivered,

@@ -50,6 +50,7 @@ class StageContext:
     dead_hosts: Mapping[str, asyncio.Semaphore] = field(
         default_factory=dict
     )  # limits tracks per host; see `ServiceHealth`
+    source_tag_seconds: float = 10.0  # how long results wait for the tags of their source
     inspections: Inspections = field(default_factory=Inspections)
     preflight: Preflight = field(init=False)
 

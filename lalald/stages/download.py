@@ -23,12 +23,13 @@ from lalald.errors import (
 from lalald.filesystem.names import printable
 from lalald.jobs.job import Advance, Held, Hold, Job, Outcome, Stage, Task, Track, host_of
 from lalald.jobs.wanted_tracks import undelivered_tracks
-from lalald.outbox import Staged
+from lalald.outbox import SourceRead, Staged
 from lalald.outbox.template import TrackKey
 from lalald.stages import duplicates
 from lalald.stages.context import StageContext
 from lalald.stages.failed_downloads import LINK_TRIES, FailedTrack, check_again, outcome_of_failures, with_links_renewed
 from lalald.stages.precharge.disk_space import likely_size, room_for_tracks
+from lalald.stages.source_tags import SourceTagReading
 
 _FRESH_SECONDS = 1.0  # age of the outbox check before fetching; before anything is put in place it is checked again
 
@@ -131,12 +132,14 @@ async def _attempt_all(
     job: Job, tracks: Sequence[tuple[Task, int, Track]], context: StageContext
 ) -> Sequence[Staged | BaseException]:
     context.expected_bytes[job.id] = sum(likely_size(job, track) for _, _, track in tracks if track.copy_from is None)
+    tags = SourceTagReading(job, context)
     try:
         return await asyncio.gather(
-            *(_fetch(job, task, index, track, context) for task, index, track in tracks), return_exceptions=True
+            *(_fetch(job, task, index, track, context, tags) for task, index, track in tracks), return_exceptions=True
         )
     finally:
         context.end_transfers(job)
+        await tags.close()
 
 
 async def _outcome_of(job: Job, failed: Sequence[FailedTrack], context: StageContext) -> Outcome | None:
@@ -146,8 +149,15 @@ async def _outcome_of(job: Job, failed: Sequence[FailedTrack], context: StageCon
     return outcome_of_failures(job, failed, context.clock.now())
 
 
-async def _fetch(job: Job, task: Task, index: int, track: Track, context: StageContext) -> Staged:
-    """One track into the staging folder, from the service or from an earlier job's results."""
+async def _fetch(
+    job: Job, task: Task, index: int, track: Track, context: StageContext, tags: SourceTagReading
+) -> Staged:
+    """One track into the staging folder, from the service or from an earlier job's results, with its tags."""
+    staged = await _arrived(job, task, index, track, context, tags.source)
+    return await tags.finished(task.number, index, staged)
+
+
+async def _arrived(job: Job, task: Task, index: int, track: Track, context: StageContext, source: SourceRead) -> Staged:
     directory = job.settings.outbox
     host = host_of(track.url)
     async with context.dead_hosts.get(host, context.downloads):
@@ -157,7 +167,7 @@ async def _fetch(job: Job, task: Task, index: int, track: Track, context: StageC
         transfer = context.begin_transfer(job, likely_size(job, track))
         try:
             return await context.disks.run_transfer(
-                directory, outbox.fetch, job, task.number, index, context.api, transfer
+                directory, outbox.fetch, job, task.number, index, context.api, transfer, source
             )
         except TransientError as error:
             error.host = host

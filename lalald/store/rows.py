@@ -24,6 +24,7 @@ from lalald.jobs.job import (
     TaskFailure,
     Track,
 )
+from lalald.jobs.tag_notes import TagNote
 from lalald.jobs.transfer_progress import TransferProgress
 
 _TRANSFER_COLUMNS = 4  # progress, transfer_done, transfer_total, transfer_rate
@@ -66,6 +67,8 @@ def values(columns: Iterable[str], row: Job | Task | Track) -> list[Any]:
             value = stored_name(value)
         elif column == "presets":
             value = json.dumps(dict(value), sort_keys=True)
+        elif column == "tag_notes":
+            value = " ".join(value)
         found.append(value)
     return found
 
@@ -171,6 +174,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "request": Request,
     "settings": JobSettings.from_json,
     "presets": json.loads,
+    "tag_notes": lambda text: tuple(map(TagNote, text.split())),
 }
 
 

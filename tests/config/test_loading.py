@@ -111,6 +111,7 @@ def test_every_written_key_reaches_the_configuration(tmp_path: Path) -> None:
         "rule.types": "any", "rule.mode": "demuser", "rule.presets": {"encoder_format": "mp3"},
         "rule.output": "{name}/{label}.{ext}", "rule.on_conflict": "skip", "rule.duplicates": "hold", "rule.tracks": ["stem"],
         "rule.labels": {"voice": "v"}, "rule.delete": False, "rule.manifest": True, "rule.unchecked": True,
+        "rule.tags": False, "rule.tag_title": "{title} {label} mix",
         "rule.tasks": [{"name": "t", "mode": "demuser", "presets": {"encoder_format": "mp3"}}],
         "web.listen": "127.0.0.1:8910", "web.auth": "none", "web.password_file": "/p", "web.read_token_file": "/t",
         "web.trusted_proxies": ["10.0.0.0/8"], "web.hosts": ["music.example.org"], "web.uploads": False,

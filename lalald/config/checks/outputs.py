@@ -10,12 +10,14 @@ from lalald import presets
 from lalald.config.diagnostics import Findings, Where
 from lalald.config.model import PLACEHOLDERS, Rule
 from lalald.filesystem.names import fold, safe
+from lalald.media.tags.policy import DEFAULT_TITLE, TITLE_PLACEHOLDERS
 from lalald.suggestions import did_you_mean, quoted, unknown
 
 Track = tuple[str, str]  # type and label
 TYPES = ("stem", "back")
 _NAMING = ("mode", "presets", "tasks", "output", "tracks", "labels")  # what the names of results follow from
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_OF_A_TRACK = re.compile(r"\{(label|type|task)\}")
 _ENDING = re.compile(r"\.(\w{1,10})$")
 
 
@@ -27,15 +29,30 @@ def check_template(rule: Rule, where: Where, findings: Findings) -> None:
         _check_endings(rule, where, findings)
 
 
-def _template_mistakes(template: str) -> Iterator[str]:
-    known = sorted(PLACEHOLDERS)
+def check_title(rule: Rule, where: Where, findings: Findings) -> None:
+    """Notes everything that is wrong with `tag_title`; warns where all tracks would share a title, or nothing has one."""
+    if found := list(_placeholder_mistakes(rule.tag_title, TITLE_PLACEHOLDERS)):
+        findings.mistake(where, *found)
+    elif not rule.tags and rule.tag_title != DEFAULT_TITLE:
+        findings.warn(where, "has no effect beside `tags: false`")
+    elif not _OF_A_TRACK.search(rule.tag_title) and len(list(_delivered(rule))) > 1:
+        findings.warn(where, "has neither {label} nor {type} nor {task}: all tracks of a file get one title")
+
+
+def _placeholder_mistakes(template: str, placeholders: Collection[str]) -> Iterator[str]:
+    known = sorted(placeholders)
     printable = " ".join(f"{{{placeholder}}}" for placeholder in known)
     for name in dict.fromkeys(_PLACEHOLDER.findall(template)):
-        if name not in PLACEHOLDERS:
+        if name not in placeholders:
             yield f"unknown placeholder {{{name}}} (known: {printable}){_meant(name, known)}"
     rest = _PLACEHOLDER.sub("x", template)
     if "{" in rest or "}" in rest:
         yield "a brace without its partner; placeholders look like {name}"
+
+
+def _template_mistakes(template: str) -> Iterator[str]:
+    yield from _placeholder_mistakes(template, PLACEHOLDERS)
+    rest = _PLACEHOLDER.sub("x", template)
     if template.startswith(("/", "~")) or ".." in rest.split("/"):
         yield f"a path within the outbox is expected, without .. and without / at its start, got {quoted(template)}"
     if template.endswith("/") or not rest.strip("/. "):

@@ -307,11 +307,16 @@ CREATE INDEX tasks_with_results ON tasks (started_at)
     WHERE task_id IS NOT NULL AND error IS NULL AND stage IN ('check', 'download');
 """
 
+_TAGS = """
+ALTER TABLE tracks ADD COLUMN sent_sha256 TEXT;      -- of the track as the service sent it, before it got tags
+ALTER TABLE tracks ADD COLUMN tag_notes TEXT NOT NULL DEFAULT ''; -- codes, a space between them
+"""
+
 # The n-th brings version n to n + 1; none is ever edited once released.
 MIGRATIONS: tuple[str, ...] = (
     INITIAL_SCHEMA, _OUTBOXES, _FOLDERS, _MINUTES, _UNFILED, _CONSENTS, _LENGTHS, _COMPLETENESS, _PAID_BY,
     _NO_FIGURES, _INBOX_FOLDERS, _BREAKERS, _CHARGED_RULES, _SET_ASIDE_FILES, _FAILURE_KINDS, _SKIP_REASONS,
-    _TIMES, _LICENSE_HOLDS, _CODES, _UNREADABLE_JOBS, _PAGE, _NAMES, _EVENTS,
+    _TIMES, _LICENSE_HOLDS, _CODES, _UNREADABLE_JOBS, _PAGE, _NAMES, _EVENTS, _TAGS,
 )  # fmt: skip
 VERSION = len(MIGRATIONS)
 

@@ -1,0 +1,194 @@
+"""A track that has arrived gets its tags: written into a copy beside it, which takes its place.
+
+    track, verified ──► copy with tags, durable ──► what proved the track is removed ──► the copy takes its place ──► noted
+
+Nothing that goes wrong here concerns the track: it is delivered as it came. Killed before the last step, it is fetched again.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from lalald.filesystem.file_numbers import int64
+from lalald.filesystem.files import (
+    RESERVED_FREE_BYTES,
+    CrashPoint,
+    free_bytes,
+    is_full,
+    no_crash_point,
+    sync_file,
+    translate_errors,
+)
+from lalald.filesystem.writeback import Writeback
+from lalald.jobs.job import Job, Task, Track
+from lalald.jobs.tag_notes import TagNote
+from lalald.media.bounded_file import BoundedFile
+from lalald.media.tags.policy import for_track
+from lalald.media.tags.readers.source_reader import read_tags
+from lalald.media.tags.regions import Spool
+from lalald.media.tags.tag_model import Pieces, Range, SourceTags, Tags, UnsuitableError, UnwritableError
+from lalald.media.tags.writers.track_writer import tagged
+from lalald.outbox.staging import Staged, forget_proofs, make_staging, save_record, staged_path
+
+
+@dataclass
+class SourceRead:
+    """What is known of a source's tags by now: nothing yet, what they are, or why they are not known. Set once, read on any thread."""
+
+    found: SourceTags | TagNote | None = None
+    faults: list[str] = field(default_factory=list)  # exceptions that nobody foresaw, for the log
+
+    def of_track(self, job: Job, task: Task, track: Track) -> TrackTags | None:
+        """What a track gets; None while nothing is known."""
+        if self.found is None:
+            return None
+        if isinstance(self.found, TagNote):
+            return TrackTags(notes=(self.found,))
+        tags = for_track(self.found.tags, job.settings.tag_title, _title_values(job, task, track))
+        return TrackTags(tags, tuple(TagNote(omission) for omission in sorted(self.found.omissions)), self.faults)
+
+
+@dataclass(frozen=True, slots=True)
+class TrackTags:
+    tags: Tags = field(default_factory=Tags)
+    notes: tuple[TagNote, ...] = ()
+    faults: list[str] = field(default_factory=list)
+
+
+_CHUNK_BYTES = 1024 * 1024
+NO_TAGS = SourceRead(SourceTags())
+
+
+def _title_values(job: Job, task: Task, track: Track) -> dict[str, str]:
+    return {
+        "label": job.settings.labels.get(track.label, track.label),
+        "name": os.path.splitext(os.path.basename(job.path))[0],
+        "type": track.type,
+        "task": task.title,
+        "rule": job.rule,
+        "mode": task.mode,
+    }
+
+
+def read_source(job: Job, path: str) -> SourceTags | TagNote:
+    """The tags of the job's source, at `path`; its pictures are kept in a nameless file of the outbox. Raises nothing about the source."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return TagNote.SOURCE_UNREADABLE
+    try:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode) or (facts.st_size, int64(facts.st_mtime_ns)) != (job.size, job.mtime_ns):
+            return TagNote.SOURCE_CHANGED
+        return read_tags(BoundedFile(descriptor, path, facts.st_size), Spool(lambda: _nameless_file(job)))
+    except OSError as error:
+        return TagNote.NO_ROOM if is_full(error) else TagNote.SOURCE_UNREADABLE
+    finally:
+        os.close(descriptor)
+
+
+def _nameless_file(job: Job) -> int:
+    with tempfile.TemporaryFile(dir=make_staging(job)) as file:
+        return os.dup(file.fileno())
+
+
+def tag(
+    job: Job, task_number: int, index: int, staged: Staged, wanted: TrackTags, crash_point: CrashPoint = no_crash_point
+) -> Staged:
+    """`finish` for a track in the staging folder. Raises FileError."""
+    path = staged_path(job, task_number, index)
+    with translate_errors(path, job.settings.outbox):
+        return finish(path, staged, wanted, crash_point)
+
+
+def finish(path: str, staged: Staged, wanted: TrackTags | None, crash_point: CrashPoint = no_crash_point) -> Staged:
+    """The verified track at `path`, durable, with its tags; as it came while nothing is known of them. Raises OSError."""
+    if wanted is None:
+        _sync(path)
+        return save_record(path, staged)
+    copy, notes = f"{path}.tagging", list(wanted.notes)
+    written: tuple[int, str] | None = None
+    if wanted.tags or staged.sent_sha256 not in (None, staged.sha256):
+        try:
+            written = _write_copy(path, copy, wanted.tags, crash_point)
+        except UnsuitableError:
+            pass  # left as it is
+        except UnwritableError:
+            notes.append(TagNote.UNWRITABLE)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the track is paid, and whole
+            notes.append(TagNote.NO_ROOM if isinstance(error, OSError) and is_full(error) else TagNote.FAILED)
+            wanted.faults.append(f"{type(error).__name__}: {error}")
+    staged = replace(staged, notes=tuple(dict.fromkeys(notes)), is_final=True)
+    if written is None:
+        with suppress(FileNotFoundError):
+            os.unlink(copy)
+        _sync(path)
+        return save_record(path, staged)
+    forget_proofs(path)
+    crash_point("proofs removed")
+    os.rename(copy, path)
+    crash_point("tagged copy in place")
+    return save_record(path, replace(staged, size=written[0], sha256=written[1]))
+
+
+def _sync(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        sync_file(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_copy(path: str, copy: str, tags: Tags, crash_point: CrashPoint) -> tuple[int, str]:
+    """The track with these tags under another name, durable. Its size and SHA-256."""
+    source = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        size = os.fstat(source).st_size
+        pieces = tagged(BoundedFile(source, path, size), source, tags)
+        if free_bytes(os.path.dirname(path)) < size + RESERVED_FREE_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        target = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        try:
+            return _copied(pieces, target, crash_point)
+        finally:
+            os.close(target)
+    finally:
+        os.close(source)
+
+
+def _copied(pieces: Pieces, target: int, crash_point: CrashPoint) -> tuple[int, str]:
+    digest, size, writeback = hashlib.sha256(), 0, Writeback(target)
+    buffer = memoryview(bytearray(_CHUNK_BYTES))
+    for piece in pieces:
+        for part in _parts(piece, buffer):
+            digest.update(part)
+            size += len(part)
+            left = part
+            while left:
+                left = left[os.write(target, left) :]
+            writeback.grown(size)
+            crash_point("some tagged")
+    sync_file(target)
+    crash_point("tagged copy durable")
+    return size, digest.hexdigest()
+
+
+def _parts(piece: bytes | Range, buffer: memoryview) -> Iterator[memoryview]:
+    if isinstance(piece, bytes):
+        yield memoryview(piece)
+        return
+    end = piece.start + piece.size
+    offset = piece.start
+    while offset < end:
+        count = os.preadv(piece.descriptor, [buffer[: end - offset]], offset)
+        if not count:
+            raise EOFError(f"{piece.size} bytes were announced")
+        yield buffer[:count]
+        offset += count

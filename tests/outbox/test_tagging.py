@@ -1,0 +1,279 @@
+"""A track gets its tags before it is placed: whole or as it came, at whatever moment the process ends."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lalald import outbox
+from lalald.jobs.job import Job
+from lalald.jobs.job_warnings import warnings_of
+from lalald.jobs.tag_notes import TagNote
+from lalald.media.tags.tag_model import Omission, SourceTags, Tags
+from lalald.outbox import SourceRead, Staged, TrackTags
+from lalald.outbox.staging import load_record, proof, save_record, staged_path
+from lalald.outbox.tagging import finish
+from tests.support import sounds
+from tests.support.delivery_process import (
+    CrashPoint,
+    Row,
+    carry,
+    deliver,
+    hidden,
+    job_at,
+    nobody_else,
+    start,
+    visible,
+)
+from tests.support.tagging import content as picture_content
+from tests.support.tagging import pictures, png, read
+
+SENT = sounds.mp3(90)  # more than one piece of a copy
+TAGS = Tags({"title": ("Song (voice)",), "artist": ("A",)})
+LIMIT = 200  # more steps than any delivery has
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def sent(content: bytes = SENT) -> Staged:
+    return Staged(len(content), sha256(content), sent_sha256=sha256(content), sent_size=len(content))
+
+
+def arrived(job: Job, content: bytes = SENT) -> str:
+    """The first track as a download leaves it, with what proves it."""
+    folder = Path(outbox.staging_folder(job))
+    folder.mkdir(parents=True, exist_ok=True)
+    path = Path(staged_path(job, 1, 0))
+    path.write_bytes(content)
+    Path(proof(str(path))).write_text('["\\"etag\\"", "boot"]')
+    return str(path)
+
+
+def one_track(root: Path, **changes: object) -> Job:
+    return job_at(root, labels=["voice"], **changes)  # type: ignore[arg-type]
+
+
+def test_a_tagged_track_is_noted_with_both_hashes(tmp_path: Path) -> None:
+    job = one_track(tmp_path)
+    path = arrived(job)
+    found = finish(path, sent(), TrackTags(TAGS))
+    content = Path(path).read_bytes()
+    assert (found.size, found.sha256) == (len(content), sha256(content))
+    assert (found.sent_size, found.sent_sha256, found.is_final) == (len(SENT), sha256(SENT), True)
+    assert load_record(path) == found
+    assert read(Path(path)).tags == TAGS
+    placed = outbox.place(outbox.reserve(job, {(1, 0): found}, reserved=nobody_else))
+    outbox.clear(placed)
+    (track,) = placed.tasks[0].tracks
+    assert (track.sha256, track.sent_sha256, track.declared_size) == (sha256(content), sha256(SENT), None)
+    assert visible(tmp_path / "outbox") == {"podcasts/ep1/voice.mp3": content}
+    assert not hidden(tmp_path / "outbox")
+
+
+def test_a_track_waits_for_tags_that_are_not_known_yet(tmp_path: Path) -> None:
+    path = arrived(one_track(tmp_path))
+    waiting = finish(path, sent(), None)
+    assert (waiting.is_final, load_record(path), Path(path).read_bytes()) == (False, waiting, SENT)
+    assert finish(path, waiting, TrackTags(TAGS)).is_final
+    assert read(Path(path)).tags == TAGS
+
+
+def test_without_tags_it_stays_byte_for_byte(tmp_path: Path) -> None:
+    path = arrived(one_track(tmp_path))
+    found = finish(path, sent(), TrackTags())
+    assert (Path(path).read_bytes(), found) == (SENT, replace(sent(), is_final=True))
+
+
+@pytest.mark.parametrize(
+    ("content", "notes"),
+    [
+        (b"\xff\xf1\x50\x80" + bytes(500), ()),
+        (sounds.m4a(more=sounds.box(b"moof", bytes(20))), (TagNote.UNWRITABLE,)),
+    ],
+)
+def test_what_cannot_be_tagged_is_delivered_as_it_came(
+    tmp_path: Path, content: bytes, notes: tuple[TagNote, ...]
+) -> None:
+    path = arrived(one_track(tmp_path), content)
+    found = finish(path, sent(content), TrackTags(TAGS))
+    assert (Path(path).read_bytes(), found) == (content, replace(sent(content), is_final=True, notes=notes))
+    assert not Path(f"{path}.tagging").exists()
+
+
+class Full(CrashPoint):
+    """The disk is full after so many steps."""
+
+    def __init__(self, at: int, number: int) -> None:
+        super().__init__(0)
+        self._at, self._number = at, number
+
+    def __call__(self, done: str) -> None:
+        super().__call__(done)
+        if self.count == self._at:
+            raise OSError(self._number, os.strerror(self._number))
+
+
+@pytest.mark.parametrize(("number", "note"), [(errno.ENOSPC, TagNote.NO_ROOM), (errno.EINVAL, TagNote.FAILED)])
+def test_a_fault_while_tags_are_written_leaves_the_track_as_it_came(tmp_path: Path, number: int, note: TagNote) -> None:
+    path, wanted = arrived(one_track(tmp_path)), TrackTags(TAGS)
+    found = finish(path, sent(), wanted, Full(1, number))
+    assert (Path(path).read_bytes(), found) == (SENT, replace(sent(), is_final=True, notes=(note,)))
+    assert wanted.faults == [f"OSError: [Errno {number}] {os.strerror(number)}"]
+    assert not Path(f"{path}.tagging").exists()
+
+
+def test_a_cover_that_is_gone_leaves_the_track_as_it_came(tmp_path: Path) -> None:
+    path = arrived(one_track(tmp_path))
+    (cover,) = pictures(png(5000))
+    gone = cover._replace(data=cover.data._replace(size=9000))
+    found = finish(path, sent(), TrackTags(Tags(TAGS.fields, (gone,))))
+    assert (Path(path).read_bytes(), found.notes) == (SENT, (TagNote.FAILED,))
+
+
+# reuse
+
+
+def test_an_earlier_result_gets_the_new_tags_only(tmp_path: Path) -> None:
+    earlier = one_track(tmp_path / "earlier")
+    path = arrived(earlier)
+    first = finish(path, sent(), TrackTags(Tags({"title": ("Old",), "comment": ("old",)}, pictures(png()))))
+    placed = outbox.place(outbox.reserve(earlier, {(1, 0): first}, reserved=nobody_else))
+    (track,) = placed.tasks[0].tracks
+    job = one_track(tmp_path / "later")
+    origin = str(tmp_path / "earlier" / "outbox" / (track.path or ""))
+    again = replace(track, origin=origin, path=None, delivered=False)
+    job = replace(job, tasks=(replace(job.tasks[0], tracks=(again,)),))
+    copied = outbox.copy_duplicate(job, 1, 0)
+    assert not copied.is_final
+    tagged = outbox.tag(job, 1, 0, copied, TrackTags(TAGS))
+    assert read(Path(staged_path(job, 1, 0))).tags == TAGS
+    assert tagged.sent_sha256 == sha256(SENT)
+    plain = outbox.tag(job, 1, 0, copied, TrackTags())
+    assert (Path(staged_path(job, 1, 0)).read_bytes(), plain.sha256) == (SENT, sha256(SENT))
+
+
+# the source
+
+
+def source_with(tmp_path: Path, *contents: bytes) -> Job:
+    """A job whose source has a title and these covers."""
+    from mutagen.id3 import APIC, ID3, TIT2
+
+    path = sounds.write(tmp_path / "source.mp3", sounds.mp3(1))
+    tags = ID3()
+    tags.add(TIT2(text=["Song"]))
+    for data in contents:
+        tags.add(APIC(mime="image/png", type=3, desc=str(len(data)), data=data))
+    tags.save(path)
+    return one_track(tmp_path, content=path.read_bytes())
+
+
+def found_in(job: Job) -> SourceTags | TagNote:
+    return outbox.read_source(job, f"{job.inbox}/{job.path}")
+
+
+def test_covers_of_the_source_are_kept_in_a_file_without_a_name(tmp_path: Path) -> None:
+    job = source_with(tmp_path, png(300_000), png(6_000_000))
+    found = found_in(job)
+    assert isinstance(found, SourceTags)
+    assert found.omissions == {Omission.COVER_TOO_LARGE}
+    assert [picture_content(picture)[:8] for picture in found.tags.pictures] == [png()[:8]]
+    assert hidden(tmp_path / "outbox") == [".lalald-staging"]
+    assert list(Path(outbox.staging_folder(job)).iterdir()) == []
+    wanted = SourceRead(found).of_track(job, job.tasks[0], job.tasks[0].tracks[0])
+    assert wanted is not None
+    assert (wanted.tags.first("title"), wanted.notes) == ("Song (voice)", (TagNote.COVER_TOO_LARGE,))
+
+
+def test_another_file_in_the_place_of_the_source_gives_no_tags(tmp_path: Path) -> None:
+    job = source_with(tmp_path)
+    assert found_in(replace(job, mtime_ns=job.mtime_ns + 1)) is TagNote.SOURCE_CHANGED
+    assert found_in(replace(job, size=1)) is TagNote.SOURCE_CHANGED
+    assert outbox.read_source(job, job.inbox) is TagNote.SOURCE_CHANGED
+    assert outbox.read_source(job, f"{job.inbox}/missing") is TagNote.SOURCE_UNREADABLE
+    link = Path(job.inbox) / "link.mp3"
+    link.symlink_to(f"{job.inbox}/{job.path}")
+    assert outbox.read_source(job, str(link)) is TagNote.SOURCE_UNREADABLE
+
+
+@pytest.mark.parametrize(
+    ("output", "title"),
+    [
+        ("{name}", "ep1"),
+        ("{title} [{label}]", "Song [Clean]"),
+        ("{task} {type} {rule} {mode}", "1 stem podcasts voice_clean"),
+    ],
+)  # fmt: skip
+def test_the_title_is_the_rules(tmp_path: Path, output: str, title: str) -> None:
+    job = source_with(tmp_path)
+    job = replace(job, handling=replace(job.settings, labels={"voice": "Clean"}, tags=True, tag_title=output))
+    found = found_in(job)
+    assert isinstance(found, SourceTags)
+    wanted = SourceRead(found).of_track(job, job.tasks[0], job.tasks[0].tracks[0])
+    assert wanted is not None
+    assert wanted.tags.first("title") == title
+
+
+def test_notes_are_told_as_warnings_of_the_tracks(tmp_path: Path) -> None:
+    job = job_at(tmp_path, labels=["voice", "no_voice"])
+    notes = ((TagNote.COVER_TOO_LARGE, TagNote.NO_ROOM), (TagNote.NO_ROOM,))
+    tracks = tuple(
+        replace(track, path=track.label, tag_notes=of_track)
+        for track, of_track in zip(job.tasks[0].tracks, notes, strict=True)
+    )
+    assert warnings_of(replace(job, tasks=(replace(job.tasks[0], tracks=tracks),))) == (
+        "a picture of more than 4 MB was left out of the tags of the track voice",
+        "the tracks voice, no_voice got no tags: the outbox had no room to write them",
+    )
+
+
+# ends at every step
+
+
+def tag_and_deliver(row: Row, crash_point: CrashPoint) -> None:
+    """What the worker does with a job that owes its download."""
+    job = row.load()
+    if job.tasks[0].tracks[0].path is None:
+        staged = outbox.staged_tracks(job).get((1, 0))
+        if staged is None:
+            staged = save_record(arrived(job), sent())
+            crash_point("fetched")
+        if not staged.is_final:
+            outbox.tag(job, 1, 0, staged, TrackTags(TAGS, (TagNote.TEXT_TOO_LONG,)), crash_point)
+    deliver(row, crash_point)
+
+
+def kill_points() -> Iterator[int]:
+    yield from range(1, LIMIT)
+
+
+def test_killed_at_every_step_a_delivery_is_whole_or_absent(tmp_path: Path) -> None:
+    whole: bytes | None = None
+    for kill_at in kill_points():
+        root = tmp_path / str(kill_at)
+        start(root, one_track(root, manifest=True))
+        ended = carry(tag_and_deliver, root, kill_at)
+        seen = visible(root / "outbox")
+        assert carry(tag_and_deliver, root)
+        delivered = visible(root / "outbox")
+        track = delivered["podcasts/ep1/voice.mp3"]
+        whole = whole or track
+        assert track == whole
+        assert seen.items() <= delivered.items()
+        assert not hidden(root / "outbox")
+        row = Row(root, CrashPoint(0)).load().tasks[0].tracks[0]
+        assert (row.sha256, row.sent_sha256, row.tag_notes) == (sha256(whole), sha256(SENT), (TagNote.TEXT_TOO_LONG,))
+        if ended:
+            break
+    else:
+        pytest.fail("the delivery never ended")
+    assert read(tmp_path / "1" / "outbox" / "podcasts/ep1/voice.mp3").tags == TAGS
+    assert kill_at > 12  # the steps of tagging are among them

@@ -1,0 +1,159 @@
+"""The tags of a source while its tracks arrive: what cannot be read in time, or at all, keeps no paid track waiting."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mutagen.id3 import TALB, TIT2
+from mutagen.wave import WAVE
+
+from lalald.jobs.job import Job, Stage, State, Track
+from lalald.jobs.tag_notes import TagNote
+from lalald.sandbox.options import Options
+from lalald.sandbox.service.tracks import track_bytes
+from tests.support.running import tree, write_wav
+from tests.support.tagging import read
+from tests.support.worker_driver import WorkerDriver, run
+
+
+def with_tags(path: Path, title: str | None = "Song", pitch: float = 300) -> bytes:
+    write_wav(path, seconds=0.1, pitch=pitch)
+    file = WAVE(path)
+    file.add_tags()
+    file.tags.add(TALB(text=["Album"]))
+    if title:
+        file.tags.add(TIT2(text=[title]))
+    file.save()
+    return path.read_bytes()
+
+
+def titles(job: Job) -> dict[str, str]:
+    return {
+        track.label: read(Path(job.settings.outbox) / (track.path or "")).tags.first("title")
+        for task in job.tasks
+        for track in task.tracks
+    }
+
+
+def notes(job: Job) -> set[TagNote]:
+    return {note for task in job.tasks for track in task.tracks for note in track.tag_notes}
+
+
+def test_results_have_the_sources_tags_and_titles_of_their_own(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with WorkerDriver(tmp_path, tags=True, labels={"no_vocals": "Instrumental"}) as shop:
+            content = with_tags(shop.inbox / "a.wav")
+            await shop.take("a.wav")
+            (job,) = await shop.rest()
+            assert titles(job) == {"vocals": "Song (vocals)", "no_vocals": "Song (Instrumental)"}
+            for track in job.tasks[0].tracks:
+                delivered = _delivered(job, track)
+                sent = track_bytes(content, track.label, "a.wav")
+                assert (track.size, track.sent_sha256) == (len(delivered), _sha256(sent))
+                assert track.sha256 == _sha256(delivered) != track.sent_sha256
+                assert track.declared_size is None
+            assert job.state is State.DONE
+            assert notes(job) == set()
+
+    run(scenario())
+
+
+def _delivered(job: Job, track: Track) -> bytes:
+    return Path(job.settings.outbox, track.path or "").read_bytes()
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("handling", [{}, {"tags": True}])
+def test_a_source_without_tags_or_a_rule_without_them_leaves_tracks_as_they_were_sent(
+    tmp_path: Path, handling: dict[str, Any]
+) -> None:
+    async def scenario() -> None:
+        async with WorkerDriver(tmp_path, **handling) as shop:
+            content = write_wav(shop.inbox / "a.wav", seconds=0.1) if handling else with_tags(shop.inbox / "a.wav")
+            await shop.take("a.wav")
+            (job,) = await shop.rest()
+            for track in job.tasks[0].tracks:
+                assert (shop.outbox / "a" / f"{track.label}.wav").read_bytes() == track_bytes(
+                    content, track.label, "a.wav"
+                )
+                assert track.sent_sha256 == track.sha256
+
+    run(scenario())
+
+
+def test_a_reused_result_has_the_new_names_tags(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with WorkerDriver(tmp_path, tags=True) as shop:
+            content = with_tags(shop.inbox / "first.wav", title=None)
+            (shop.inbox / "second.wav").write_bytes(content)
+            await shop.take("first.wav")
+            (first,) = await shop.rest()
+            await shop.take("second.wav")
+            _, second = await shop.rest()
+            assert titles(first)["vocals"] == "first (vocals)"
+            assert titles(second)["vocals"] == "second (vocals)"
+            assert second.tasks[0].paid_by == first.id
+            assert shop.charges().total() == 1
+            sent = [{track.label: track.sent_sha256 for track in job.tasks[0].tracks} for job in (first, second)]
+            assert sent[0] == sent[1]
+
+    run(scenario())
+
+
+def test_a_reused_result_of_a_rule_without_tags_is_as_it_was_sent(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with WorkerDriver(tmp_path) as shop:
+            content = with_tags(shop.inbox / "first.wav")
+            (shop.inbox / "second.wav").write_bytes(content)
+            await shop.take("first.wav", tags=True)
+            await shop.rest()
+            await shop.take("second.wav")
+            _, second = await shop.rest()
+            assert titles(second) == {"vocals": "", "no_vocals": ""}
+            assert shop.charges().total() == 1
+
+    run(scenario())
+
+
+def test_a_source_that_is_not_read_in_time_leaves_its_results_without_tags(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with WorkerDriver(tmp_path, tags=True) as shop:
+            shop.context.source_tag_seconds = 0.0
+            content = with_tags(shop.inbox / "a.wav")
+            await shop.take("a.wav")
+            (job,) = await shop.rest()
+            assert (job.state, notes(job)) == (State.DONE, {TagNote.SOURCE_SLOW})
+            assert (shop.outbox / "a" / "vocals.wav").read_bytes() == track_bytes(content, "vocals", "a.wav")
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("what", ["changed", "gone", "a folder"])
+def test_a_source_that_is_not_there_any_more_leaves_its_results_without_tags(tmp_path: Path, what: str) -> None:
+    async def scenario() -> None:
+        options = Options(checks_per_minute=100_000, processing_seconds=3600.0)
+        async with WorkerDriver(tmp_path, options=options, tags=True, on_success="keep") as shop:
+            source = shop.inbox / "a.wav"
+            with_tags(source)
+            await shop.take("a.wav")
+            await shop.until_job("it is paid", stage=Stage.CHECK)
+            if what == "changed":
+                os.utime(source, (1, 1))
+            else:
+                source.unlink()
+            if what == "a folder":
+                source.mkdir()
+            shop.pass_time(2.0)
+            (job,) = await shop.rest()
+            gone = what == "gone"
+            assert notes(job) == {TagNote.SOURCE_UNREADABLE if gone else TagNote.SOURCE_CHANGED}
+            assert len(tree(shop.outbox)) == 2
+
+    run(scenario())
