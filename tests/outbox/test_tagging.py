@@ -149,7 +149,7 @@ def test_an_earlier_result_gets_the_new_tags_only(tmp_path: Path) -> None:
     (track,) = placed.tasks[0].tracks
     job = one_track(tmp_path / "later")
     origin = str(tmp_path / "earlier" / "outbox" / (track.path or ""))
-    again = replace(track, origin=origin, path=None, delivered=False)
+    again = replace(track, copy_from=origin, path=None, delivered=False)
     job = replace(job, tasks=(replace(job.tasks[0], tracks=(again,)),))
     copied = outbox.copy_duplicate(job, 1, 0)
     assert not copied.is_final
@@ -214,7 +214,7 @@ def test_another_file_in_the_place_of_the_source_gives_no_tags(tmp_path: Path) -
 )  # fmt: skip
 def test_the_title_is_the_rules(tmp_path: Path, output: str, title: str) -> None:
     job = source_with(tmp_path)
-    job = replace(job, handling=replace(job.settings, labels={"voice": "Clean"}, tags=True, tag_title=output))
+    job = replace(job, settings=replace(job.settings, labels={"voice": "Clean"}, tags=True, tag_title=output))
     found = found_in(job)
     assert isinstance(found, SourceTags)
     wanted = SourceRead(found).of_track(job, job.tasks[0], job.tasks[0].tracks[0])
