@@ -109,7 +109,7 @@ def old_database(folder: Path, version: int) -> Path:
     path = folder / FILE_NAME
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         bring_to(connection, 0, version)
-        connection.execute("INSERT INTO facts VALUES ('note', '1', 2.0)")
+        connection.execute("INSERT INTO daemon_state VALUES ('note', '1', 2.0)")
     return path
 
 
@@ -121,7 +121,7 @@ def test_a_migration_leaves_a_copy_of_the_database_before_it(tmp_path: Path) -> 
     with closing(sqlite3.connect(copy)) as old, closing(sqlite3.connect(path)) as new:
         assert old.execute("PRAGMA user_version").fetchone() == (VERSION - 1,)
         assert new.execute("PRAGMA user_version").fetchone() == (VERSION,)
-        assert old.execute("SELECT * FROM facts").fetchall() == [("note", "1", 2.0)]
+        assert old.execute("SELECT * FROM daemon_state").fetchall() == [("note", "1", 2.0)]
     connect(tmp_path).close()
     assert sorted(file for file in os.listdir(tmp_path) if "version" in file) == [copy.name]
 

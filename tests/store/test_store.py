@@ -332,7 +332,8 @@ def test_an_older_database_is_brought_to_this_version_with_all_it_knows(tmp_path
     (tmp_path / "old").mkdir()
     connection = sqlite3.connect(tmp_path / "old" / FILE_NAME, isolation_level=None)
     bring_to(connection, 0, version)
-    connection.execute("INSERT INTO facts (name, json, at) VALUES ('minutes', '12', 1.0)")
+    (table,) = connection.execute("SELECT name FROM sqlite_master WHERE name IN ('facts', 'daemon_state')").fetchone()
+    connection.execute(f"INSERT INTO {table} (name, json, at) VALUES ('minutes', '12', 1.0)")
     connection.close()
     old, new = Store.open(tmp_path / "old"), Store.open(tmp_path / "new")
     assert old.fact("minutes") == 12
