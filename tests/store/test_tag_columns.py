@@ -24,7 +24,8 @@ def test_rows_of_a_version_without_tags_are_read_and_saved(tmp_path: Path) -> No
         bring_to(old, 0, before)
         old.execute("INSERT INTO job_settings (id, json) VALUES (1, ?)", (json.dumps(settings),))
         old.execute(
-            "INSERT INTO jobs (id, inbox, path, size, mtime_ns, inode, rule, settings, stage, state, task_fingerprint, created_at, updated_at)"
+            "INSERT INTO jobs (id, inbox, path, size, mtime_ns, inode, rule, settings, stage, state, task_fingerprint,"
+            " created_at, updated_at)"
             " VALUES (1, '/in', 'a.wav', 1, 1, 1, 'r', 1, 'download', 'waiting', 'x', 0, 0)"
         )
         old.execute(
