@@ -70,7 +70,7 @@ def test_a_tagged_track_is_noted_with_both_hashes(tmp_path: Path) -> None:
     assert (found.sent_size, found.sent_sha256, found.is_final) == (len(SENT), sha256(SENT), True)
     assert load_record(path) == found
     assert read(Path(path)).tags == TAGS
-    placed = outbox.place(outbox.reserve(job, {(1, 0): found}, reserved=nobody_else))
+    placed = outbox.place(outbox.reserve(job, {(1, 0): found}, is_reserved=nobody_else))
     outbox.clear(placed)
     (track,) = placed.tasks[0].tracks
     assert (track.sha256, track.sent_sha256, track.declared_size) == (sha256(content), sha256(SENT), None)
@@ -145,7 +145,7 @@ def test_an_earlier_result_gets_the_new_tags_only(tmp_path: Path) -> None:
     earlier = one_track(tmp_path / "earlier")
     path = arrived(earlier)
     first = finish(path, sent(), TrackTags(Tags({"title": ("Old",), "comment": ("old",)}, pictures(png()))))
-    placed = outbox.place(outbox.reserve(earlier, {(1, 0): first}, reserved=nobody_else))
+    placed = outbox.place(outbox.reserve(earlier, {(1, 0): first}, is_reserved=nobody_else))
     (track,) = placed.tasks[0].tracks
     job = one_track(tmp_path / "later")
     origin = str(tmp_path / "earlier" / "outbox" / (track.path or ""))
