@@ -11,7 +11,7 @@ from lalald.commands.output.json_output import show_json
 from lalald.commands.output.printing import say
 from lalald.daemon.process.lock import only_daemon
 from lalald.errors import NoStoreError, UsageError
-from lalald.inbox.rematch import state_name
+from lalald.inbox.first_scan import places_key
 from lalald.reports.formatting import count, printable
 from lalald.store import database
 from lalald.store.relocation import Relocation, relocate
@@ -39,7 +39,7 @@ def run(arguments: Namespace) -> int:
             f"{folder} holds no database yet.", hint="There is nothing to relocate: lalald has not run with it."
         )
     with only_daemon(folder), closing(database.connect(folder)) as connection:
-        done = relocate(connection, old, new, state_name)
+        done = relocate(connection, old, new, places_key)
     _show(done, as_json=arguments.json)
     return 0
 

@@ -105,7 +105,7 @@ class Availability:
                     continue  # a look would mount it
                 await self._watch(path)
                 if (intake := self._inboxes.intakes.get(Path(path))) is not None:
-                    intake.check_soon()
+                    intake.request_check()
                     continue
                 await self._check(path)
         finally:
@@ -146,13 +146,13 @@ class Availability:
         if kind != "inbox":
             return self._context.folders.reason_of(path)
         intake = self._inboxes.intakes.get(Path(path))
-        state = intake.describe() if intake is not None and intake.has_answered else None
+        state = intake.state() if intake is not None and intake.has_answered else None
         return state.reason if state is not None and not state.available else None
 
     async def _look_now(self, kind: str, path: str) -> str | None:
         if kind == "inbox":
             intake = self._inboxes.intakes.get(Path(path))
-            return await intake.reason_now() if intake is not None else None
+            return await intake.unavailable_reason() if intake is not None else None
         return await self._check(path)
 
 

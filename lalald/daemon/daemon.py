@@ -176,7 +176,7 @@ class _Daemon:
 
     def _make_intake(self, inbox: Inbox) -> Intake:
         return Intake(
-            inbox, self._store, taken=self._start_new_jobs, changed=self._status_changed.set, clock=self._options.clock,
+            inbox, self._store, on_new_jobs=self._start_new_jobs, on_change=self._status_changed.set, clock=self._options.clock,
             disks=self._disks, existing_override="take" if self._options.once else None, log=self._log,
             steps=InspectionSteps(inspections=self._inspections),
         )  # fmt: skip

@@ -34,7 +34,7 @@ class Inboxes:
 
     @property
     def unavailable_count(self) -> int:
-        return sum(not intake.describe().available for intake in self.intakes.values())
+        return sum(not intake.state().available for intake in self.intakes.values())
 
     def watch_only(self, inboxes: Iterable[Inbox]) -> None:
         """Watch these and no others; one that is watched already gets its new settings and is scanned in full."""
@@ -78,8 +78,8 @@ class Inboxes:
 
     def request_rescan(self, path: str) -> None:
         if (intake := self.intakes.get(Path(path))) is not None:
-            intake.rescan()
+            intake.request_rescan()
 
     async def wait_until_idle(self) -> None:
         """Wait until every inbox has processed or skipped all its files."""
-        await asyncio.gather(*(intake.quiet() for intake in self.intakes.values()))
+        await asyncio.gather(*(intake.wait_until_idle() for intake in self.intakes.values()))

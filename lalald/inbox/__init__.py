@@ -1,9 +1,10 @@
-"""Intake: which files are new and finished. Events are hints, the scan is the truth.
+"""Which files of an inbox are new and finished, and which rule matches them. Events are hints; the scan decides.
 
-    watch ─► hints ──┐
-                     ├─► look: is it finished (settle), which rule (explain) ─► accounts ─► store
-    scan ─► unknown ─┘
+    watch ─► hints ───────┐
+                          ├─► inspection (finished? which rule?) ─► reconcile ─► store
+    scan ─► candidates ───┘
 
-`intake.Intake` is the loop of one inbox: it decides when to look where. `desk` works off what was found, `sweep` walks and compares,
-`first_look` tells old files from new ones, `mode` how it is watched.
+`intake` is the loop of one inbox, `scanning/cycle` one cycle of it. `inbox_folder` tells whether the inbox is there, `scanning/` watches
+and scans it, `registration` brings its files into the store, `first_scan` decides about files that were there before, `selection/`
+and `explanation` decide which files are processed, `rematch` applies new settings, `empty_folders` removes folders (`prune`).
 """

@@ -98,7 +98,7 @@ def own_folders(inbox: Inbox) -> Iterator[tuple[str, str]]:
             yield normal[len(root) :], what
 
 
-def knowing(inbox: Inbox, put_into: Iterable[str]) -> Inbox:
+def with_former_folders(inbox: Inbox, put_into: Iterable[str]) -> Inbox:
     """The inbox with those folders within it that lalald was ever told to put files into.
 
     What lies there is carried already: taken for new files it would be paid for again, and results would be taken for sources.
@@ -126,7 +126,7 @@ def explain(inbox: Inbox, path: str | Path, known: KnownFile | None = None) -> E
         return Explanation(
             relative, False, f"its download is not finished: {printable(control)} is still there (*.aria2)", choice.rule
         )
-    if leaves_changed_alone(inbox, known):
+    if skips_changed(inbox, known):
         return Explanation(relative, False, CHANGED_SKIP, choice.rule, None if known is None else known.job_id)
     if choice.rule is not None and not os.access(os.path.join(inbox.path, relative), os.R_OK):
         return Explanation(
@@ -169,7 +169,7 @@ def _symlinked(inbox: Inbox, path: str) -> str | None:
     return None
 
 
-def leaves_changed_alone(inbox: Inbox, known: KnownFile | None) -> bool:
+def skips_changed(inbox: Inbox, known: KnownFile | None) -> bool:
     """Whether new content of a known file is left alone (`changed: skip`). A file that was never taken has its rules to go by."""
     if known is None or inbox.changed != "skip":
         return False

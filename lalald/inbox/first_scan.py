@@ -2,112 +2,227 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Container, Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
+from lalald.clock import Clock
+from lalald.config import Inbox
 from lalald.inbox.new_files import tasks
 from lalald.inbox.reconcile import MatchedFile, Reconciliation
+from lalald.inbox.set_aside import RunsOnStore
 from lalald.jobs.consent import price_of
 from lalald.jobs.prices import cost_text
+from lalald.store import Store
 
-MOST_TAKEN = 20
+MOST_EXISTING_FILES = 20
 
 
 class FirstScanTally(NamedTuple):
-    """Files that lay there and that a rule takes; what they cost, but for those of unknown length."""
+    """Files that were there and that a rule matches; what they cost, without those of unknown length."""
 
     files: int = 0
     minutes: float = 0.0
     unknown: int = 0
 
     def with_price(self, minutes: float | None) -> FirstScanTally:
-        """One more file; None where its length is unknown."""
+        """One more file; None if its length is unknown."""
         return FirstScanTally(self.files + 1, self.minutes + (minutes or 0.0), self.unknown + (minutes is None))
 
 
 class FirstScan:
-    """Tells old files from new ones until all that lay there at the first look is decided.
+    """Tells files that were there before from those that arrive during the first scan, until all of the former are decided.
 
-    Up to 20 files that a rule would take are taken. More look like an archive in which nobody meant to order anything: they are held
-    (`existing: hold`). `take` and `skip` do that with any number. What arrives meanwhile is new.
+    Up to 20 files that a rule matches are processed. More are probably an archive whose owner did not mean to order anything: they
+    are held (`existing: hold`). `take` and `skip` apply to any number. Files that arrive meanwhile are new.
 
-    Of 100,000 old files none is kept in mind: until the scan is through everything is old that was not seen to arrive.
+    Memory stays small however many files there are: until the scan has ended, every file is old that was not reported to arrive.
     """
 
     def __init__(self, existing: str, jobs_already: int = 0) -> None:
+        """`jobs_already`: jobs of this first scan if an earlier run was interrupted in it."""
         self._existing = existing
         self._new: set[str] = set()
-        self._old: set[str] | None = None  # once the scan is through: those that still wait
-        self.eligible = jobs_already  # a first look that was cut short goes on; what it took counts
+        self._old: set[str] | None = None  # once the scan has ended: those that are not finished yet
+        self._eligible = jobs_already
         self.tally = FirstScanTally(jobs_already, unknown=jobs_already)  # what those cost is not known here
 
     @property
-    def counting(self) -> bool:
-        """Whether it still matters how many there are."""
-        return self._existing == "hold" and self.eligible <= MOST_TAKEN
-
-    @property
-    def fate_of_all(self) -> str:
+    def action_for_all(self) -> str:
         """take, hold or skip."""
-        return "take" if self.counting else self._existing
+        return "take" if self._existing == "hold" and self._eligible <= MOST_EXISTING_FILES else self._existing
 
     @property
-    def all_seen(self) -> bool:
-        """Whether the scan is through; what a later one finds is new."""
+    def is_scanned(self) -> bool:
+        """Whether the scan has ended; what a later scan finds is new."""
         return self._old is not None
 
+    def counts(self, path: str) -> bool:
+        """Whether this file counts towards the 20, and that is not decided yet."""
+        return (
+            not self.is_scanned
+            and self.is_old(path)
+            and self._existing == "hold"
+            and self._eligible <= MOST_EXISTING_FILES
+        )
+
+    def count_eligible(self, files: int) -> None:
+        """So many more files were there that a rule matches."""
+        self._eligible += files
+
     def end_scan(self, waiting: Iterable[str]) -> None:
-        """All that lies there was seen: some files wait to be finished, and the others are decided."""
+        """Every file was found: some wait to be finished, the others are decided."""
         if self._old is None:
             self._old = {path for path in waiting if path not in self._new}
             self._new.clear()
 
-    def came(self, paths: Iterable[str]) -> None:
-        """Files that arrived after the watching began."""
+    def note_arrivals(self, paths: Iterable[str]) -> None:
+        """These files arrived after the watch began."""
         if self._old is None:
             self._new.update(paths)
         else:
             self._old.difference_update(paths)
 
-    def decided(self, chosen: Sequence[MatchedFile], account: Reconciliation) -> None:
-        """Counts files that lay there; one whose content or name is compared first is counted after that."""
-        (self._new if self._old is None else self._old).difference_update(file.sight.path for file in chosen)
-        counted = [file for _, file in account.taken]
-        counted += [file for file in chosen if file.existing == "skip" and file.was is None and file.sha256 is None]
+    def note_decided(self, matched: Sequence[MatchedFile], reconciliation: Reconciliation) -> None:
+        """Count files that were there; one whose content or former name is compared first is counted after that."""
+        (self._new if self._old is None else self._old).difference_update(file.finished.path for file in matched)
+        counted = [created.file for created in reconciliation.created]
+        counted += [
+            file for file in matched if file.existing == "skip" and file.renamed_from is None and file.sha256 is None
+        ]
         for file in counted:
             if file.existing is not None and file.choice.rule is not None:
                 self.tally = self.tally.with_price(price_of(tasks(file.choice.rule), file.duration))
 
     def facts(self) -> dict[str, Any]:
-        """How many files were there, what happens to them, and what they cost as far as their lengths could be read."""
+        """For the log: how many files were there, what happens to them, and their price as far as lengths could be read."""
         files, minutes, unknown = self.tally
-        facts: dict[str, Any] = {"files": files, "existing": self.fate_of_all}
-        if self.fate_of_all != "skip":
+        facts: dict[str, Any] = {"files": files, "existing": self.action_for_all}
+        if self.action_for_all != "skip":
             of_unknown = f", and {unknown:,} of unknown length" if unknown else ""
             facts |= {
                 "minutes": round(minutes, 3),
                 "unknown": unknown,
                 "price": f"{cost_text(minutes)} min{of_unknown}",
             }
-        if self.fate_of_all == "hold":
+        if self.action_for_all == "hold":
             facts["hint"] = "`lalald release --all --hold first_scan` processes them, `lalald plan` prices them."
         return facts
 
     def is_old(self, path: str) -> bool:
         return path not in self._new if self._old is None else path in self._old
 
-    def fate(self, path: str) -> str | None:
-        """take, hold or skip for an old file; None for a new one."""
-        return self.fate_of_all if self.is_old(path) else None
+    def existing_action(self, path: str) -> str | None:
+        """take, hold or skip for a file that was there before; None for a new one."""
+        return self.action_for_all if self.is_old(path) else None
 
     def is_over(self, waiting: Container[str]) -> bool:
-        """Whether old files need no more be told from new ones: all are taken, or none waits any more to be finished."""
+        """Whether old files need no longer be told from new ones: all are processed, or none waits to be finished."""
         if self._old is None:
             return False
-        return self.fate_of_all == "take" or not any(path in waiting for path in self._old)
+        return self.action_for_all == "take" or not any(path in waiting for path in self._old)
 
 
 HOLD_REASON = (
-    f"it was in the inbox with more than {MOST_TAKEN} others before the first scan; "
+    f"it was in the inbox with more than {MOST_EXISTING_FILES} others before the first scan; "
     "`lalald plan` prices them, `lalald release --all --hold first_scan` processes them"
 )
+
+
+class FirstScanPhase:
+    """Whether the first scan of an inbox lasts, which restarts do not end.
+
+    `scan`: None once it is over. `override`: take, hold or skip in place of the inbox's own setting.
+    """
+
+    def __init__(self, inbox: Inbox, store: RunsOnStore, *, override: str | None, clock: Clock, log: Any) -> None:
+        self.inbox = inbox
+        self.scan: FirstScan | None = None
+        self._key = str(inbox.path)
+        self._store = store
+        self._override = override
+        self._clock = clock
+        self._log = log
+
+    @property
+    def _existing(self) -> str:
+        return self._override or self.inbox.existing
+
+    async def begin(self) -> str | None:
+        """Read what the store knows of the inbox. Return its marker."""
+        is_over, marker, jobs = await self._store.run(self._recall)
+        if not is_over:
+            self.scan = FirstScan(self._existing, jobs)
+        return marker
+
+    def _recall(self, store: Store) -> tuple[bool, str | None, int]:
+        is_over = store.inbox_seen(self._key)
+        jobs = 0
+        if not is_over:  # an interrupted first scan has left some
+            folders = store.known_folders(self._key)
+            known = (file for folder in folders for file in store.known_in(self._key, folder).values())
+            jobs = sum(file.job_id is not None for file in known)
+        return is_over, store.inbox_marker(self._key), jobs
+
+    def restart(self) -> None:
+        """Another folder was accepted, or more places are scanned now: what is there counts as old, as at any first scan."""
+        self.scan = FirstScan(self._existing)
+
+    def is_scanning(self) -> bool:
+        """Whether the first scan has not listed everything yet."""
+        return self.scan is not None and not self.scan.is_scanned
+
+    def is_old(self, path: str) -> bool:
+        return self.scan is not None and self.scan.is_old(path)
+
+    def existing_action(self, path: str, *, was_old: bool) -> str | None:
+        """take, hold or skip for a file that was there before, else None; `was_old`: it was set aside while the scan lasted."""
+        action = self.scan.existing_action(path) if self.scan is not None else None
+        return action or (self._existing if was_old else None)
+
+    async def save_marker(self, marker: str | None) -> None:
+        """Not while the first scan lasts: the marker's row would count as its end."""
+        if self.scan is None:
+            await self._store.run(partial(_save_marker, self._key, marker, self._clock.now()))
+
+    async def apply_places(self) -> None:
+        """The settings are new: what is in places that were not scanned before counts as old."""
+        if self.scan is None and await self._store.run(partial(_scans_more_places, self.inbox)):
+            self.restart()
+        if self.scan is None:
+            await self._store.run(partial(_save_places, self.inbox, self._clock.now()))
+
+    async def end_if_over(self, waiting: Container[str], marker: str | None) -> None:
+        scan = self.scan
+        if scan is None or not scan.is_over(waiting):
+            return
+        self.scan = None
+        await self.save_marker(marker)
+        await self._store.run(partial(_save_places, self.inbox, self._clock.now()))
+        if scan.tally.files:
+            self._log.info("inbox.first_scan_done", inbox=self._key, **scan.facts())
+
+
+def _save_marker(inbox: str, marker: str | None, now: float, store: Store) -> None:
+    store.mark_inbox_seen(inbox, marker, now)
+
+
+def _scans_more_places(inbox: Inbox, store: Store) -> bool:
+    """Whether subfolders, or what `ignore` excluded, are scanned now and were not before."""
+    before = store.fact(places_key(str(inbox.path)))
+    if not isinstance(before, dict):
+        return False
+    return bool(inbox.recursive and not before["recursive"]) or not set(before["ignore"]) <= {*inbox.ignore}
+
+
+def _save_places(inbox: Inbox, now: float, store: Store) -> None:
+    places = {"recursive": inbox.recursive, "ignore": sorted(inbox.ignore)}
+    if store.fact(places_key(str(inbox.path))) != places:
+        store.set_fact(places_key(str(inbox.path)), places, now)
+
+
+def places_key(inbox: str) -> str:
+    """The key of the scanned places in the store's state; a hash, since the inbox's path may not be valid text."""
+    return f"seen in {hashlib.sha256(os.fsencode(inbox)).hexdigest()[:16]}"

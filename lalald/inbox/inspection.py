@@ -1,38 +1,39 @@
-"""A close look at some files, in a worker thread: is each one finished, and what do the rules say of it?"""
+"""Inspect files, in a worker thread: is each one finished, and which rule matches it?"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from lalald.config import Inbox
-from lalald.inbox.first_scan import FirstScan
 from lalald.inbox.inspection_steps import InspectionSteps
-from lalald.inbox.readiness import FinishedFile, Settling
-from lalald.inbox.reconcile import MatchedFile
-from lalald.jobs.job import Job
+from lalald.inbox.readiness import Fault, FinishedFile, Settling, UnreadableFile
+from lalald.inbox.reconcile import MatchedFile, RenamedFile
 from lalald.jobs.unexpected_errors import is_exhaustion
 
 Answer = TypeVar("Answer")
-Faults = list[tuple[str, Exception]]
 
-PRICING_SECONDS = 10.0  # of reading durations at the first scan; `lalald plan` reads the rest when it is asked
+PRICING_SECONDS = 10.0  # for reading durations during the first scan; `lalald plan` reads the others
 
 
 @dataclass(slots=True)
-class Looked:
-    """Finished files with their rules, files that are not there, and files that cannot be read."""
+class Inspected:
+    """Finished files with their rules, files that do not exist, unreadable files, and unexpected exceptions."""
 
-    chosen: list[MatchedFile] = field(default_factory=list)
+    matched: list[MatchedFile] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
-    troubled: list[tuple[str, OSError]] = field(default_factory=list)
-    faulted: list[tuple[str, Exception]] = field(default_factory=list)  # by what nobody foresaw
+    unreadable: list[UnreadableFile] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
 
 
 class FileInspector:
-    """Looks at the files of one inbox. One look at a time."""
+    """Inspects the files of one inbox, one call at a time.
+
+    `existing_action`: take, hold or skip for a file that was there before the first scan, else None. `count_existing` is called for
+    each candidate that a scan finds. Both are called on the worker thread.
+    """
 
     def __init__(
         self,
@@ -40,104 +41,99 @@ class FileInspector:
         settling: Settling,
         monotonic: Callable[[], float],
         steps: InspectionSteps,
-        fate_again: Callable[[str], str | None],
+        existing_action: Callable[[str], str | None],
+        count_existing: Callable[[str], None],
     ) -> None:
-        """`fate_again`: take, hold or skip, for an old file that was set aside while the first scan lasted."""
         self.inbox = inbox
-        self._steps = steps
-        self._fate_again = fate_again
         self.settling = settling
-        self.first: FirstScan | None = None
         self._monotonic = monotonic
+        self._steps = steps
+        self._existing_action = existing_action
+        self._count_existing = count_existing
         self._pricing_seconds_left = PRICING_SECONDS
 
-    def sift(self, paths: Sequence[str]) -> tuple[list[str], Faults]:
-        """Those that are not refused by name, place or `ignore`, and do not wait already; and those at which that cannot be told."""
-        faults: Faults = []
-        first = self.first if self.first is not None and not self.first.all_seen else None
+    def find_candidates(self, paths: Sequence[str]) -> tuple[list[str], list[Fault]]:
+        """The files that are not excluded by name, place or `ignore`, and that do not wait already."""
+        faults: list[Fault] = []
 
-        def is_kept(path: str) -> bool:
-            is_wanted = path not in self.settling and self._steps.refusal(self.inbox, path) is None
-            if is_wanted and first is not None and first.is_old(path) and first.counting:
-                first.eligible += self._steps.choose(self.inbox, path).rule is not None
-            return is_wanted
+        def is_candidate(path: str) -> bool:
+            if path in self.settling or self._steps.refusal(self.inbox, path) is not None:
+                return False
+            self._count_existing(path)
+            return True
 
-        kept = _each(paths, is_kept, faults)
-        return [path for path, is_wanted in kept if is_wanted], faults
+        return [path for path, is_wanted in _each(paths, is_candidate, faults) if is_wanted], faults
 
-    def look(self, paths: Sequence[str]) -> Looked:
-        """Looks at each file that is not refused. Raises what tells that memory or descriptors ran out."""
-        looked = Looked()
+    def inspect(self, paths: Sequence[str]) -> Inspected:
+        """Inspect each file that is not excluded. Raises errors that mean that memory or descriptors ran out."""
+        result = Inspected()
 
         def is_wanted(path: str) -> bool:
             return path in self.settling or self._steps.refusal(self.inbox, path) is None
 
-        wanted = [path for path, is_one in _each(paths, is_wanted, looked.faulted) if is_one]
-        found = self.settling.look(wanted, self._monotonic())
-        looked.absent, looked.troubled = found.absent, found.troubled
-        looked.faulted += found.faulted
-        sights = {sight.path: sight for sight in found.ready}
-        chosen = _each(list(sights), lambda path: self._chosen(sights[path]), looked.faulted)
-        looked.chosen = [file for _, file in chosen]
-        return looked
+        wanted = [path for path, is_one in _each(paths, is_wanted, result.faults) if is_one]
+        looked = self.settling.inspect(wanted, self._monotonic())
+        result.absent, result.unreadable = looked.absent, looked.unreadable
+        result.faults += looked.faults
+        ready = {file.path: file for file in looked.ready}
+        result.matched = [file for _, file in _each(ready, lambda path: self._match(ready[path]), result.faults)]
+        return result
 
-    def _chosen(self, sight: FinishedFile) -> MatchedFile:
-        choice = self._steps.choose(self.inbox, sight.path)
-        existing = self.first.fate(sight.path) if self.first is not None else None
-        existing = existing or self._fate_again(sight.path)
+    def _match(self, file: FinishedFile) -> MatchedFile:
+        choice = self._steps.choose(self.inbox, file.path)
+        existing = self._existing_action(file.path)
         is_priced = existing not in (None, "skip") and choice.rule is not None
-        duration = self._duration(sight) if is_priced else None
-        return MatchedFile(sight, choice, existing, duration)
+        return MatchedFile(file, choice, existing, self._duration(file) if is_priced else None)
 
-    def _duration(self, sight: FinishedFile) -> float | None:
+    def _duration(self, file: FinishedFile) -> float | None:
         if self._pricing_seconds_left <= 0:
             return None
         began = self._monotonic()
-        path = os.path.join(self.inbox.path, sight.path)
-        length = self._steps.inspections.measure(path, sight.size, sight.mtime_ns)
+        path = os.path.join(self.inbox.path, file.path)
+        length = self._steps.inspections.measure(path, file.size, file.mtime_ns)
         self._pricing_seconds_left -= self._monotonic() - began
         return length.seconds
 
-    def read(self, files: Sequence[MatchedFile]) -> Looked:
-        """The files with the digest of their content."""
-        by_path = {file.sight.path: file for file in files}
+    def hash(self, files: Sequence[MatchedFile]) -> Inspected:
+        """The files with the SHA-256 of their content."""
+        by_path = {file.finished.path: file for file in files}
 
         def hashed(path: str) -> MatchedFile:
             return by_path[path]._replace(sha256=self._steps.sha256(os.path.join(self.inbox.path, path)))
 
-        looked, faults = Looked(), Faults()
-        looked.chosen = [file for _, file in _each(list(by_path), hashed, faults)]
-        for path, error in faults:
-            if isinstance(error, OSError):
-                looked.troubled.append((path, error))
+        result, faults = Inspected(), list[Fault]()
+        result.matched = [file for _, file in _each(by_path, hashed, faults)]
+        for fault in faults:
+            if isinstance(fault.error, OSError):
+                result.unreadable.append(UnreadableFile(fault.path, fault.error))
             else:
-                looked.faulted.append((path, error))
-        return looked
+                result.faults.append(fault)
+        return result
 
-    def tell_renamed(self, files: Sequence[tuple[MatchedFile, Job]]) -> Looked:
-        """The files, each with the held job whose file it was, if that is not in its old place any more."""
-        by_path = {file.sight.path: (file, job) for file, job in files}
+    def compare_renamed(self, files: Sequence[RenamedFile]) -> Inspected:
+        """The files, each with the held job whose file it was if that one's path is gone."""
+        by_path = {renamed.file.finished.path: renamed for renamed in files}
 
-        def told(path: str) -> MatchedFile:
+        def compared(path: str) -> MatchedFile:
             file, job = by_path[path]
             is_gone = not os.path.lexists(os.path.join(self.inbox.path, job.path))
-            return file._replace(was=job.id, duration=job.duration) if is_gone else file._replace(was=0)
+            if is_gone:
+                return file._replace(renamed_from=job.id, duration=job.duration)
+            return file._replace(renamed_from=0)
 
-        looked = Looked()
-        looked.chosen = [file for _, file in _each(list(by_path), told, looked.faulted)]
-        return looked
+        result = Inspected()
+        result.matched = [file for _, file in _each(by_path, compared, result.faults)]
+        return result
 
 
-def _each(
-    paths: Sequence[str], look: Callable[[str], Answer], faults: list[tuple[str, Exception]]
-) -> list[tuple[str, Answer]]:
-    """What is found at each; where a look fails in a way that nobody foresaw, the others have their turn."""
-    found = []
+def _each(paths: Iterable[str], inspect: Callable[[str], Answer], faults: list[Fault]) -> list[tuple[str, Answer]]:
+    """Each path with what `inspect` returned; an unexpected exception concerns that path alone."""
+    answers = []
     for path in paths:
         try:
-            found.append((path, look(path)))
+            answers.append((path, inspect(path)))
         except Exception as error:
             if is_exhaustion(error):
                 raise
-            faults.append((path, error))
-    return found
+            faults.append(Fault(path, error))
+    return answers

@@ -1,4 +1,4 @@
-"""From a finished file and its rule to what the store is told."""
+"""The store's row of a finished file, made from the file, its inbox and its rule."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lalald.store import NewFile, SkipReason
 
 
 def job_settings(inbox: Inbox, rule: Rule) -> JobSettings:
-    """What inbox and rule say of a job, kept with it from now on."""
+    """The settings that a job keeps, whatever the configuration says later."""
     return JobSettings(
         outbox=str(inbox.outbox),
         output=rule.output,
@@ -36,22 +36,22 @@ def tasks(rule: Rule) -> tuple[Task, ...]:
     )
 
 
-def taken(
+def processed(
     inbox: Inbox,
-    sight: FinishedFile,
+    file: FinishedFile,
     rule: Rule,
     *,
     hold: Hold | None = None,
     hold_reason: str | None = None,
     duration: float | None = None,
 ) -> NewFile:
-    """A file that becomes a job. `duration`: seconds, by the file's own word."""
+    """A file that becomes a job. `duration`: seconds, as the file itself states them."""
     return NewFile(
         inbox=str(inbox.path),
-        path=sight.path,
-        size=sight.size,
-        mtime_ns=sight.mtime_ns,
-        inode=sight.inode,
+        path=file.path,
+        size=file.size,
+        mtime_ns=file.mtime_ns,
+        inode=file.inode,
         rule=rule.name,
         settings=job_settings(inbox, rule),
         tasks=tasks(rule),
@@ -62,15 +62,15 @@ def taken(
 
 
 def skipped(
-    inbox: Inbox, sight: FinishedFile, reason: SkipReason, note: str, *, found_at_first_scan: bool = False
+    inbox: Inbox, file: FinishedFile, reason: SkipReason, note: str, *, found_at_first_scan: bool = False
 ) -> NewFile:
     """A file that does not become a job; the note says why in words."""
     return NewFile(
         inbox=str(inbox.path),
-        path=sight.path,
-        size=sight.size,
-        mtime_ns=sight.mtime_ns,
-        inode=sight.inode,
+        path=file.path,
+        size=file.size,
+        mtime_ns=file.mtime_ns,
+        inode=file.inode,
         rule=None,
         settings=None,
         note=note,

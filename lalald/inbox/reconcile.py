@@ -1,4 +1,7 @@
-"""Settling accounts with the store: which finished files become jobs, which come back, which are left alone. On the store's thread."""
+"""Compare finished files with the store: which become jobs, which are failed files brought back, which are skipped.
+
+Everything here runs on the store's thread, in one transaction.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ from typing import NamedTuple, Protocol
 
 from lalald.config import Inbox
 from lalald.filesystem.names import printable
-from lalald.inbox import new_files as found
-from lalald.inbox.explanation import CHANGED_SKIP, EXISTING_SKIP, WAS_THERE, Choice, leaves_changed_alone
+from lalald.inbox import new_files
+from lalald.inbox.explanation import CHANGED_SKIP, EXISTING_SKIP, WAS_THERE, Choice, skips_changed
 from lalald.inbox.readiness import FinishedFile
 from lalald.jobs import transitions
 from lalald.jobs.job import Discarded, Hold, Job, State
@@ -18,7 +21,7 @@ from lalald.store import FailedFile, KnownFile, NewFile, SkipReason
 
 
 class ReconcileStore(Protocol):
-    """The part of the store that accounts are settled with."""
+    """The part of the store that is needed here."""
 
     def known_at(self, inbox: str, paths: Sequence[str]) -> dict[str, KnownFile]: ...
     def take(self, found: Sequence[NewFile], now: float) -> list[int | None]: ...
@@ -31,61 +34,105 @@ class ReconcileStore(Protocol):
 
 
 class MatchedFile(NamedTuple):
-    """A finished file with what the rules say of it."""
+    """A finished file and what the rules decide about it.
 
-    sight: FinishedFile
+    `existing`: take, hold or skip if it was there before the first scan. `duration`: seconds. `renamed_from`: the held job whose file
+    it was under another name, 0 if there is none, None if that was not compared yet.
+    """
+
+    finished: FinishedFile
     choice: Choice
-    existing: str | None = None  # take, hold or skip: it lay there before the first look
+    existing: str | None = None
     duration: float | None = None
     sha256: str | None = None
-    was: int | None = None  # the held job whose file it was under another name; 0: none's
+    renamed_from: int | None = None
+
+
+class CreatedJob(NamedTuple):
+    job_id: int
+    file: MatchedFile
+
+
+class ReturnedJob(NamedTuple):
+    """A failed job as it was, and its file, which was moved back into the inbox."""
+
+    job: Job
+    file: MatchedFile
+
+
+class RenamedFile(NamedTuple):
+    """A file, and the held job whose file it may be under a new name: if the job's own path is gone."""
+
+    file: MatchedFile
+    job: Job
+
+
+class SkippedFile(NamedTuple):
+    path: str
+    reason: str
 
 
 @dataclass(slots=True)
 class Reconciliation:
-    """What became of the files. `doubtful` ones may be old failed files, only their content tells; others may be `renamed`."""
+    """What was decided. `unhashed` files may be failed files brought back, which only their content can tell; a second look at those
+    and at `maybe_renamed` decides."""
 
-    taken: list[tuple[int, MatchedFile]] = field(default_factory=list)
-    returned: list[tuple[Job, MatchedFile]] = field(default_factory=list)  # failed jobs as they were
-    left_alone: list[tuple[str, str]] = field(default_factory=list)  # path, why
-    doubtful: list[MatchedFile] = field(default_factory=list)
-    renamed: list[tuple[MatchedFile, Job]] = field(default_factory=list)  # perhaps: if the held job's file is gone
+    created: list[CreatedJob] = field(default_factory=list)
+    returned: list[ReturnedJob] = field(default_factory=list)
+    skipped: list[SkippedFile] = field(default_factory=list)
+    unhashed: list[MatchedFile] = field(default_factory=list)
+    maybe_renamed: list[RenamedFile] = field(default_factory=list)
 
 
-def settle_accounts(
+def reconcile(
     store: ReconcileStore, inbox: Inbox, files: Iterable[MatchedFile], gone: Sequence[str], hold_reason: str, now: float
 ) -> Reconciliation:
-    """Forgets what is gone, then decides about each file, all in one transaction."""
+    """Forget the files that are gone, then decide about each of the others, all in one transaction."""
     key = str(inbox.path)
     store.forget(key, gone)
     files = list(files)
-    known = store.known_at(key, [file.sight.path for file in files])
-    account = Reconciliation()
-    owed: list[tuple[NewFile, MatchedFile]] = []
+    known = store.known_at(key, [file.finished.path for file in files])
+    result = Reconciliation()
+    new: list[tuple[NewFile, MatchedFile]] = []
     for file in files:
-        before = known.get(file.sight.path)
-        if before is not None and (before.size, before.mtime_ns) == (file.sight.size, file.sight.mtime_ns):
-            continue
-        if leaves_changed_alone(inbox, before):
-            owed.append((found.skipped(inbox, file.sight, SkipReason.CHANGED, CHANGED_SKIP), file))
-        elif file.was is None and (held := store.held_like(key, file.sight)) is not None:
-            account.renamed.append((file, held))
-        elif not _comes_back(store, inbox, file, account, now):
-            owed.append((_decided(inbox, _superseding(store, before, file, now), hold_reason), file))
-    for (fact, file), job_id in zip(owed, store.take([fact for fact, _ in owed], now), strict=True):
+        before = known.get(file.finished.path)
+        if before is None or (before.size, before.mtime_ns) != (file.finished.size, file.finished.mtime_ns):
+            row = _decide(store, inbox, file, before, result, hold_reason, now)
+            new += [] if row is None else [(row, file)]
+    for (row, file), job_id in zip(new, store.take([row for row, _ in new], now), strict=True):
         if job_id is not None:
-            account.taken.append((job_id, file))
-        elif fact.path not in known or known[fact.path].skip_reason is not fact.skip_reason:  # else it was said before
-            account.left_alone.append((fact.path, fact.note or ""))
-    return account
+            result.created.append(CreatedJob(job_id, file))
+        elif row.path not in known or known[row.path].skip_reason is not row.skip_reason:  # else it was reported before
+            result.skipped.append(SkippedFile(row.path, row.note or ""))
+    return result
 
 
-def _superseding(store: ReconcileStore, before: KnownFile | None, file: MatchedFile, now: float) -> MatchedFile:
-    """A job that nothing was paid for, held or failed, ends where its file has other content now: it would wait for nothing.
+def _decide(
+    store: ReconcileStore,
+    inbox: Inbox,
+    file: MatchedFile,
+    before: KnownFile | None,
+    result: Reconciliation,
+    hold_reason: str,
+    now: float,
+) -> NewFile | None:
+    """The row of a file that is new or has new content; None if it is another job's, or needs a second look."""
+    if skips_changed(inbox, before):
+        return new_files.skipped(inbox, file.finished, SkipReason.CHANGED, CHANGED_SKIP)
+    if file.renamed_from is None and (held := store.held_like(str(inbox.path), file.finished)) is not None:
+        result.maybe_renamed.append(RenamedFile(file, held))
+        return None
+    if _returns(store, inbox, file, result, now):
+        return None
+    return _new_row(inbox, _discard_unpaid(store, before, file, now), hold_reason)
 
-    The new one inherits the first look's hold; so does a file that has only got another name.
+
+def _discard_unpaid(store: ReconcileStore, before: KnownFile | None, file: MatchedFile, now: float) -> MatchedFile:
+    """End an unpaid job, held or failed, whose file has other content or another name now: it would wait for nothing.
+
+    The new job inherits the hold of the first scan.
     """
-    job_id = file.was or (before.job_id if before is not None else None)
+    job_id = file.renamed_from or (before.job_id if before is not None else None)
     old = None if job_id is None else store.job(job_id)
     if old is None or old.paid or old.moved_to is not None:
         return file
@@ -93,55 +140,54 @@ def _superseding(store: ReconcileStore, before: KnownFile | None, file: MatchedF
         words = f"{old.error} The file has other content now, which is a job of its own."
         store.save(old, replace(transitions.abandon(old, now), error=words))
     elif old.state is State.HELD and old.source_id is None:
-        what = f"is {printable(file.sight.path)} now" if file.was else "changed before anything was spent on it"
+        renamed = f"is {printable(file.finished.path)} now"
+        what = renamed if file.renamed_from else "changed before anything was spent on it"
         store.save(old, transitions.apply_outcome(old, Discarded(f"the file {what}"), now))
         return file._replace(existing="hold") if old.hold is Hold.FIRST_SCAN else file
     return file
 
 
-def _decided(inbox: Inbox, file: MatchedFile, hold_reason: str) -> NewFile:
+def _new_row(inbox: Inbox, file: MatchedFile, hold_reason: str) -> NewFile:
     rule = file.choice.rule
+    was_there = file.existing is not None
     if file.existing == "skip":
-        return found.skipped(inbox, file.sight, SkipReason.EXISTING, EXISTING_SKIP, found_at_first_scan=True)
+        return new_files.skipped(inbox, file.finished, SkipReason.EXISTING, EXISTING_SKIP, found_at_first_scan=True)
     if rule is None:
-        was_there = file.existing is not None
         note = f"{file.choice.reason}; {WAS_THERE}" if was_there else file.choice.reason
-        return found.skipped(inbox, file.sight, SkipReason.NO_RULE, note, found_at_first_scan=was_there)
+        return new_files.skipped(inbox, file.finished, SkipReason.NO_RULE, note, found_at_first_scan=was_there)
     if file.existing == "hold":
-        return found.taken(
-            inbox, file.sight, rule, hold=Hold.FIRST_SCAN, hold_reason=hold_reason, duration=file.duration
+        return new_files.processed(
+            inbox, file.finished, rule, hold=Hold.FIRST_SCAN, hold_reason=hold_reason, duration=file.duration
         )
-    return found.taken(inbox, file.sight, rule)
+    return new_files.processed(inbox, file.finished, rule)
 
 
-def _comes_back(store: ReconcileStore, inbox: Inbox, file: MatchedFile, account: Reconciliation, now: float) -> bool:
-    """Whether the file is one that failed before, dragged back under any name; or may be, which a second look will tell."""
-    failed = store.failed_like(str(inbox.path), file.sight.size)
-    name = os.path.basename(file.sight.path)
-    failed.sort(
-        key=lambda old: os.path.basename(old.moved_to or "") != name
-    )  # of several that fit the one of this name
-    job_id = next((old.job_id for old in failed if _is(old, file)), None)
+def _returns(store: ReconcileStore, inbox: Inbox, file: MatchedFile, result: Reconciliation, now: float) -> bool:
+    """Whether the file is one that failed before, moved back under any name; or may be, which its content will tell."""
+    failed = store.failed_like(str(inbox.path), file.finished.size)
+    name = os.path.basename(file.finished.path)
+    failed.sort(key=lambda old: os.path.basename(old.moved_to or "") != name)  # the same name first, if several fit
+    job_id = next((old.job_id for old in failed if _is_same(old, file)), None)
     job = None if job_id is None else store.job(job_id)
     if job is not None:
-        rule = file.choice.rule
-        back = (
-            found.taken(inbox, file.sight, rule)
-            if rule
-            else found.skipped(inbox, file.sight, SkipReason.NO_RULE, file.choice.reason)
-        )
-        store.readopt(job.id, back, now)
-        account.returned.append((job, file))
+        store.readopt(job.id, _returned_row(inbox, file), now)
+        result.returned.append(ReturnedJob(job, file))
         return True
     if file.sha256 is None and any(old.sha256 is not None for old in failed):
-        account.doubtful.append(file)
+        result.unhashed.append(file)
         return True
     return False
 
 
-def _is(old: FailedFile, file: MatchedFile) -> bool:
-    """Sizes are equal. Inode numbers are given out again and mtimes are copied: where the content is known, one of them is not enough."""
-    same_inode, same_mtime = old.inode == file.sight.inode, old.mtime_ns == file.sight.mtime_ns
+def _returned_row(inbox: Inbox, file: MatchedFile) -> NewFile:
+    if file.choice.rule is None:
+        return new_files.skipped(inbox, file.finished, SkipReason.NO_RULE, file.choice.reason)
+    return new_files.processed(inbox, file.finished, file.choice.rule)
+
+
+def _is_same(old: FailedFile, file: MatchedFile) -> bool:
+    """Sizes are equal. Inode numbers are reused and mtimes are copied: if the content is known, one of them is not enough."""
+    same_inode, same_mtime = old.inode == file.finished.inode, old.mtime_ns == file.finished.mtime_ns
     if old.sha256 is None:
         return same_inode or same_mtime
     return (same_inode and same_mtime) or file.sha256 == old.sha256

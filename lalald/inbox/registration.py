@@ -1,49 +1,47 @@
-"""Where what was found is worked off: looked at closely, and entered in the store."""
+"""Register what was found: inspect files, compare them with the store, and add jobs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from functools import partial
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from lalald.archive.source_paths import source_folder
 from lalald.clock import Clock
 from lalald.config import Inbox
 from lalald.errors import FolderUnavailableError
-from lalald.filesystem import markers
-from lalald.filesystem.markers import FolderState
 from lalald.filesystem.mount_pools import MountPools
-from lalald.inbox import rematch
-from lalald.inbox.explanation import NO_RULE, Choice, knowing
-from lalald.inbox.first_scan import HOLD_REASON, FirstScan
-from lalald.inbox.inbox_status import InboxState
-from lalald.inbox.inspection import FileInspector, Looked
+from lalald.inbox.explanation import NO_RULE, Choice, with_former_folders
+from lalald.inbox.first_scan import HOLD_REASON, FirstScanPhase
+from lalald.inbox.inbox_folder import InboxFolder
+from lalald.inbox.inspection import FileInspector, Inspected
 from lalald.inbox.inspection_steps import InspectionSteps
-from lalald.inbox.readiness import Settling
+from lalald.inbox.readiness import Fault, Settling
 from lalald.inbox.reconcile import MatchedFile, Reconciliation
+from lalald.inbox.rematch import Rematcher
+from lalald.inbox.scanning.native_watch import Hint
 from lalald.inbox.scanning.unreadable import Unreadable
-from lalald.inbox.scanning.walk import Agreement
 from lalald.inbox.set_aside import RunsOnStore, SetAside
-from lalald.jobs.job import Hold, Job
+from lalald.jobs.job import Job
 from lalald.jobs.unexpected_errors import is_about_one_job, is_exhaustion
-from lalald.store import Store
 
 FILES_AT_ONCE = 500
 
-Answer = TypeVar("Answer")
-
 
 class FileRegistrar:
-    """Works off the files of one inbox: are they finished, which rule takes them, what does the store know of them."""
+    """The files of one inbox on their way into the store.
+
+    `on_new_jobs` is called after jobs were added. `existing`: take, hold or skip in place of the inbox's own setting.
+    """
 
     def __init__(
         self,
         inbox: Inbox,
+        folder: InboxFolder,
         store: RunsOnStore,
         *,
-        taken: Callable[[], None],
+        on_new_jobs: Callable[[], None],
         clock: Clock,
         disks: MountPools,
         existing: str | None,
@@ -51,322 +49,223 @@ class FileRegistrar:
         steps: InspectionSteps,
     ) -> None:
         self.inbox = inbox
-        self.steps = steps
-        self.key = str(inbox.path)
-        self.root = str(inbox.path)
-        self.clock = clock
-        self.wanted: dict[str, bool] = {}
-        self.presence = FolderState(False)
-        self.presence_in_doubt = False
-        self.settling = Settling(self.root, inbox.settle)
-        self.aside = SetAside(self.key, store, clock, log)
-        self._faults: list[tuple[str, Exception]] = []  # that several threads have met
-        self._faulted_now: set[str] = set()
-        self._folders_met: set[str] = set()  # since the last scan
-        self.eyes = FileInspector(inbox, self.settling, clock.monotonic, steps, self._fate_again)
+        self.first_scan = FirstScanPhase(inbox, store, override=existing, clock=clock, log=log)
+        self.settling = Settling(folder.root, inbox.settle)
+        self.set_aside = SetAside(folder.root, store, clock, log, self.first_scan.is_old)
+        self.unreadable = Unreadable(folder.root, log)
+        self._folder = folder
         self._store = store
-        self._taken = taken
+        self._on_new_jobs = on_new_jobs
+        self._clock = clock
         self._disks = disks
-        self._existing = existing
-        self.log = log
-        self.agreement = Agreement()
-        self.unreadable = Unreadable(self.key, log)
+        self._log = log
+        self._steps = steps
+        self._requested: list[str] = []
+        self._inspector = self._new_inspector()
 
-    # beginning, and change
+    def _new_inspector(self) -> FileInspector:
+        return FileInspector(
+            self.inbox, self.settling, self._clock.monotonic, self._steps, self._existing_action, self._count_existing
+        )  # fmt: skip
+
+    # start, and changes of settings
 
     async def begin(self) -> str | None:
-        """Asks the store what it knows of the inbox. Returns its marker."""
-        await self.aside.recall()
-        seen, marker, jobs = await self._store.run(self._recall)
-        if not seen:
-            self.eyes.first = FirstScan(self._existing or self.inbox.existing, jobs)
-        return marker
+        """Read what the store knows of the inbox. Return its marker."""
+        await self.set_aside.recall()
+        return await self.first_scan.begin()
 
-    def _recall(self, store: Store) -> tuple[bool, str | None, int]:
-        seen = store.inbox_seen(self.key)
-        jobs = 0
-        if not seen:  # a first look that was cut short left some
-            folders = store.known_folders(self.key)
-            known = (file for folder in folders for file in store.known_in(self.key, folder).values())
-            jobs = sum(file.job_id is not None for file in known)
-        return seen, store.inbox_marker(self.key), jobs
+    async def rematch_all(self) -> None:
+        """Apply new settings to files that were skipped, and to held jobs that are not paid."""
+        former = await self._store.run(lambda store: store.put_into())
+        inbox = with_former_folders(self.inbox, former)
+        self.inbox = self._inspector.inbox = self.first_scan.inbox = inbox
+        rematcher = Rematcher(inbox, self._store, self._clock.now(), self._choose, self._log)
+        if await rematcher.run():
+            self._on_new_jobs()
+        await self.set_aside.add()
+        await self.first_scan.apply_places()
 
-    async def go_by_settings(self) -> None:
-        """New settings: which folders are known from earlier ones, and what was left alone by them."""
-        put_into = await self._store.run(lambda store: store.put_into())
-        inbox = self.inbox = self.eyes.inbox = knowing(self.inbox, put_into)
-        held = await self._store.run(lambda store: store.held_since_the_first_look(self.key))
-        decided, old = await self._through_what_was_left_alone(partial(_count_old, inbox, self._choose_or_note))
-        hold, now = rematch.hold_old(inbox, old, held), self.clock.now()
-        if decided:
-            await self._through_what_was_left_alone(partial(_decide_anew, inbox, hold, now, self._choose_or_note))
-            self.log.info("inbox.rematched", inbox=self.key, files=decided, held=old if hold else 0)
-            self._taken()
-        await self._match_held(inbox, now)
-        await self.set_aside([])
-        if await self._store.run(partial(_sees_more, inbox)) and self.eyes.first is None:
-            self.stranger_accepted()
-        if self.eyes.first is None:
-            await self._store.run(partial(_note_what_it_sees, inbox, now))
-
-    async def _match_held(self, inbox: Inbox, now: float) -> None:
-        for hold in Hold:
-            after: int | None = 0
-            while after is not None:
-                changed, after = await self._store.run(
-                    partial(_match_held, inbox, hold, after, now, self._choose_or_note)
-                )
-                if changed:
-                    self.log.info("job.rematched", inbox=self.key, hold=str(hold), jobs=changed)
-                    self._taken()
-
-    async def _through_what_was_left_alone(self, step: Callable[[str, Store], rematch.Portion]) -> tuple[int, int]:
-        """In portions, between which other questions to the store have their turn. How many are decided anew, and how many are old."""
-        decided = old = 0
-        after: str | None = ""
-        while after is not None:
-            portion = await self._store.run(partial(step, after))
-            decided, old, after = decided + portion.decided, old + portion.old, portion.last
-        return decided, old
-
-    def replace(self, inbox: Inbox) -> None:
-        """New settings. What waits to be finished is found anew by the next scan."""
-        self.inbox = inbox
-        self.lost()
-
-    def lost(self) -> None:
-        """The inbox is away: what waits is found anew when it is back. A look that never came back looks on without us."""
-        first = self.eyes.first
-        self.unreadable.forget_below([""])
-        self.settling = Settling(self.root, self.inbox.settle, lease_tells=self.settling.lease_tells)
-        self.eyes = FileInspector(self.inbox, self.settling, self.clock.monotonic, self.steps, self._fate_again)
-        self.eyes.first = first
-
-    def stranger_accepted(self) -> None:
-        """Another folder stands there now, or more of it is looked into: what lies there is as old as at any first look."""
-        self.eyes.first = FirstScan(self._existing or self.inbox.existing)
-
-    def lease_tells(self, tells: bool) -> None:
-        self.settling.lease_tells = tells
-        self.settling.cannot_tell = not tells
-
-    def skipped(self, folder: str) -> bool:
-        """Whether a folder is neither watched nor entered. Called on several threads."""
+    def _choose(self, inbox: Inbox, path: str) -> Choice:
+        """On the store's thread. An unexpected exception sets the file aside."""
         try:
-            return self.steps.folder_refusal(self.inbox, folder) is not None
+            return self._steps.choose(inbox, path)
         except Exception as error:
             if is_exhaustion(error):
                 raise
-            self._faults.append((f"{folder}/", error))
-            return True
-
-    def _fate_again(self, path: str) -> str | None:
-        return (self._existing or self.inbox.existing) if path in self.aside.old else None
-
-    def _is_old(self, path: str) -> bool:
-        return self.eyes.first is not None and self.eyes.first.is_old(path)
-
-    async def set_aside(self, faults: Sequence[tuple[str, Exception]]) -> None:
-        """These are passed over for a while, with what threads have met meanwhile."""
-        others, self._faults = self._faults, []
-        self._faulted_now.update(path for path, _ in faults)
-        self._folders_met.update(path for path, _ in others)
-        await self.aside.add([*faults, *others], self._is_old)
-
-    async def end_scan(self) -> None:
-        """Folders at which the scan met no fault are set aside no more."""
-        await self.set_aside([])
-        await self.aside.forget([folder for folder in self.aside.folders if folder not in self._folders_met])
-        self._folders_met = set()
-
-    def _choose_or_note(self, inbox: Inbox, path: str) -> Choice:
-        """On the store's thread. No rule takes a file at which none can be told."""
-        try:
-            return self.steps.choose(inbox, path)
-        except Exception as error:
-            if is_exhaustion(error):
-                raise
-            self._faults.append((path, error))
+            self.set_aside.defer(path, error)
             return Choice(None, NO_RULE)
 
-    async def remember_marker(self, marker: str | None) -> None:
-        """While the first look lasts, the marker is not written down: it would count as the look's end."""
-        if self.eyes.first is None:
-            await self._store.run(partial(_mark, self.key, marker, self.clock.now()))
+    def replace(self, inbox: Inbox) -> None:
+        """New settings: the next scan finds again what waits to be finished."""
+        self.inbox = self.first_scan.inbox = inbox
+        self.forget_waiting()
 
-    async def tell(self, state: InboxState) -> None:
-        now = self.clock.now()
-        await self._store.run(
-            lambda store: store.set_inbox_state(
-                self.key,
-                available=state.available,
-                reason=state.reason,
-                watch=state.watch,
-                watch_reason=state.watch_reason,
-                now=now,
-            )
+    def forget_waiting(self) -> None:
+        """The inbox is unavailable, or has new settings. A call that still hangs in a thread keeps the former objects."""
+        self.unreadable.forget_below([""])
+        reliable = self.settling.leases_reliable
+        self.settling = Settling(self._folder.root, self.inbox.settle, leases_reliable=reliable)
+        self._inspector = self._new_inspector()
+
+    def set_leases_reliable(self, *, reliable: bool) -> None:
+        self.settling.leases_reliable = reliable
+        self.settling.is_unreliable = not reliable
+
+    # callbacks of the inspection, the watch and the scan; on their threads
+
+    def is_skipped(self, folder: str) -> bool:
+        """Whether a folder is neither watched nor entered. May be called on any thread."""
+        try:
+            return self._steps.folder_refusal(self.inbox, folder) is not None
+        except Exception as error:
+            if is_exhaustion(error):
+                raise
+            self.set_aside.defer(f"{folder}/", error)
+            return True
+
+    def _existing_action(self, path: str) -> str | None:
+        return self.first_scan.existing_action(path, was_old=path in self.set_aside.old)
+
+    def _count_existing(self, path: str) -> None:
+        scan = self.first_scan.scan
+        if scan is not None and scan.counts(path):
+            scan.count_eligible(self._steps.choose(self.inbox, path).rule is not None)
+
+    async def find_candidates(self, paths: Sequence[str]) -> list[str]:
+        """Of files that a scan found and the store does not know, those that are to be inspected."""
+        wanted = [path for path in paths if not self.set_aside.is_paused(path)]
+        inspector = self._inspector
+        candidates, faults = await self._folder.run(inspector.find_candidates, wanted)
+        await self.set_aside.add(faults)
+        return list(candidates)
+
+    # the files
+
+    def request(self, path: str) -> None:
+        """Inspect this file at the next turn."""
+        self._requested.append(path)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no file waits, but for those that a program has held open for ten minutes."""
+        return not self._requested and not self.settling.recent_count(self._clock.monotonic())
+
+    @property
+    def wants_scan(self) -> bool:
+        """Whether a scan found more files than can wait, and half of those are processed."""
+        return self.settling.is_full and len(self.settling) <= self.settling.limit // 2
+
+    def due_at(self) -> float | None:
+        """When the next file is to be inspected, on the monotonic clock."""
+        moments = [moment for moment in (self.settling.due_at(), self.set_aside.due_at()) if moment is not None]
+        return min(moments, default=None)
+
+    def note_arrivals(self, paths: Iterable[str]) -> None:
+        """Events reported that these files arrived: they are new."""
+        if self.first_scan.scan is not None:
+            self.first_scan.scan.note_arrivals(paths)
+
+    async def end_scan(self, *, is_complete: bool) -> None:
+        """A full scan has ended; `is_complete`: it found every file."""
+        await self.set_aside.end_scan()
+        if is_complete and not self.settling.is_full and self.first_scan.scan is not None:
+            self.first_scan.scan.end_scan(self.settling)
+
+    async def process_due(self) -> None:
+        """Inspect the files whose time has come, and the requested ones."""
+        requested, self._requested = self._requested, []
+        await self.process_paths(dict.fromkeys(requested))
+        while due := self.settling.take_due(self._clock.monotonic(), FILES_AT_ONCE):
+            await self.process_paths(due)
+        await self._process(map(Hint, self.set_aside.take_due()))
+        await self.first_scan.end_if_over(self.settling, self._folder.last_available.marker)
+
+    async def process(self, hints: Iterable[Hint]) -> None:
+        """Inspect these files, and add jobs for those that are finished; not those whose pause lasts."""
+        await self._process(hint for hint in hints if not self.set_aside.is_paused(hint.path))
+
+    async def process_paths(self, paths: Iterable[str]) -> None:
+        await self.process(map(Hint, paths))
+
+    async def _process(self, hints: Iterable[Hint]) -> None:
+        hints = iter(hints)
+        while chunk := list(islice(hints, FILES_AT_ONCE)):
+            self.set_aside.begin_batch()
+            paths = [hint.path for hint in chunk]
+            found: Inspected = await self._folder.run(self._inspector.inspect, paths)
+            self.unreadable.forget(paths)
+            # With `changed: skip`, a file that is replaced by deleting it first is a changed file, too.
+            gone = [hint.path for hint in chunk if hint.was_deleted and self.inbox.changed == "process"]
+            await self._register(found.matched, dict.fromkeys([*gone, *found.absent]))
+            self.unreadable.add("file.unreadable", found.unreadable)
+            await self.set_aside.add(found.faults)
+            await self.set_aside.end_batch(paths, self.settling)
+
+    async def _register(self, matched: Sequence[MatchedFile], gone: Iterable[str]) -> None:
+        gone = await self._folder.confirm_gone(list(gone))
+        if not matched and not gone:
+            return
+        result = await self._reconcile(matched, gone)
+        if result.unhashed:
+            await self._register_again(await self._folder.run(self._inspector.hash, result.unhashed))
+        if result.maybe_renamed:
+            await self._register_again(
+                await self._folder.run(self._inspector.compare_renamed, result.maybe_renamed)
+            )  # fmt: skip
+
+    async def _register_again(self, found: Inspected) -> None:
+        self.unreadable.add("file.unreadable", found.unreadable)  # the next scan finds them again
+        await self.set_aside.add(found.faults)
+        await self._reconcile(found.matched, [])
+
+    async def _reconcile(self, matched: Sequence[MatchedFile], gone: list[str]) -> Reconciliation:
+        now, inbox, reconcile = self._clock.now(), self.inbox, self._steps.reconcile
+        try:
+            result = await self._store.run(lambda store: reconcile(store, inbox, matched, gone, HOLD_REASON, now))
+        except Exception as error:
+            if not is_about_one_job(error) or is_exhaustion(error) or not matched:
+                raise
+            return await self._reconcile_halves(matched, gone, error)
+        self._log_result(result)
+        if self.first_scan.scan is not None:
+            self.first_scan.scan.note_decided(matched, result)
+        for returned in result.returned:
+            await self._remove_error_note(returned.job)
+        if result.created or result.returned:
+            self._on_new_jobs()
+        return result
+
+    async def _reconcile_halves(
+        self, matched: Sequence[MatchedFile], gone: list[str], error: Exception
+    ) -> Reconciliation:
+        """Nothing was written: try each half, until the file that raises the exception is alone and set aside."""
+        if len(matched) == 1 and not gone:
+            await self.set_aside.add([Fault(matched[0].finished.path, error)])
+            return Reconciliation()
+        half = 0 if gone else len(matched) // 2
+        first = await self._reconcile(matched[:half], gone)
+        rest = await self._reconcile(matched[half:], [])
+        return Reconciliation(
+            unhashed=[*first.unhashed, *rest.unhashed], maybe_renamed=[*first.maybe_renamed, *rest.maybe_renamed]
         )
 
-    # working off
-
-    def is_clear(self) -> bool:
-        """Whether nothing waits but files that have been held open for ten minutes."""
-        return not self.wanted and not self.settling.fresh(self.clock.monotonic())
-
-    def wants_scan(self) -> bool:
-        """Whether a scan found more than could be kept in mind, and half of that is worked off."""
-        return self.settling.full and len(self.settling) <= self.settling.limit // 2
-
-    async def see_due(self) -> None:
-        """Looks at the files whose time has come, and those that were asked for."""
-        wanted, self.wanted = self.wanted, {}
-        await self.see(wanted)
-        while due := self.settling.take_due(self.clock.monotonic(), FILES_AT_ONCE):
-            await self.see(dict.fromkeys(due, False))
-        await self.see(dict.fromkeys(self.aside.take_due(), False), again=True)
-        await self._end_first_look()
-
-    def came(self, paths: Iterable[str]) -> None:
-        """Files that were seen to arrive: they are new."""
-        if self.eyes.first is not None:
-            self.eyes.first.came(paths)
-
-    async def see(self, files: Mapping[str, bool], *, again: bool = False) -> None:
-        """Looks at files; of each it is told whether it went away before, whatever lies there now. `again`: they were set aside."""
-        paths = iter(files if again else [path for path in files if not self.aside.is_paused(path)])
-        while chunk := list(islice(paths, FILES_AT_ONCE)):
-            self._faulted_now = set()
-            looked: Looked = await self.in_thread(self.eyes.look, chunk)
-            self.unreadable.forget(chunk)
-            # Where changed files are left alone, one that is replaced by way of a deletion is a changed file too.
-            gone = [path for path in chunk if files[path] and self.inbox.changed == "process"]
-            await self._enter(looked.chosen, dict.fromkeys([*gone, *looked.absent]))
-            self.unreadable.tell("file.unreadable", looked.troubled)
-            await self.set_aside(looked.faulted)
-            met = self._faulted_now
-            await self.aside.forget([path for path in chunk if path not in met and path not in self.settling])
-
-    async def _enter(self, chosen: Sequence[MatchedFile], gone: Iterable[str]) -> None:
-        gone = await self.confirmed(list(gone))
-        if not chosen and not gone:
-            return
-        account = await self._settle(chosen, gone)
-        if account.doubtful:
-            await self._settle_looked(await self.in_thread(self.eyes.read, account.doubtful))
-        if account.renamed:
-            await self._settle_looked(await self.in_thread(self.eyes.tell_renamed, account.renamed))
-
-    async def _settle_looked(self, looked: Looked) -> None:
-        self.unreadable.tell("file.unreadable", looked.troubled)  # the next scan finds them again
-        await self.set_aside(looked.faulted)
-        await self._settle(looked.chosen, [])
-
-    async def confirmed(self, gone: list[str]) -> list[str]:
-        """Those paths, if the inbox is still there to have lost them; none where it is not."""
-        if not gone:
-            return []
-        before = self.presence
-        now = await self.in_thread(
-            markers.inspect_folder, self.root, before.marker
-        )  # it writes nothing: it may be another folder
-        if now.available and now.folder == before.folder:
-            return gone
-        self.presence_in_doubt = True
-        return []
-
-    async def _settle(self, chosen: Sequence[MatchedFile], gone: list[str]) -> Reconciliation:
-        now, inbox, reconcile = self.clock.now(), self.inbox, self.steps.reconcile
-        try:
-            account = await self._store.run(lambda store: reconcile(store, inbox, chosen, gone, HOLD_REASON, now))
-        except Exception as error:
-            if not is_about_one_job(error) or is_exhaustion(error) or not chosen:
-                raise
-            return await self._settle_in_halves(chosen, gone, error)
-        self._say(account)
-        if self.eyes.first is not None:
-            self.eyes.first.decided(chosen, account)
-        for job, _ in account.returned:
-            await self._came_back(job)
-        if account.taken or account.returned:
-            self._taken()
-        return account
-
-    async def _settle_in_halves(
-        self, chosen: Sequence[MatchedFile], gone: list[str], error: Exception
-    ) -> Reconciliation:
-        """Nothing was written: each half on its own, until the file that it is about stands alone."""
-        if len(chosen) == 1 and not gone:
-            await self.set_aside([(chosen[0].sight.path, error)])
-            return Reconciliation()
-        half = 0 if gone else len(chosen) // 2
-        first = await self._settle(chosen[:half], gone)
-        rest = await self._settle(chosen[half:], [])
-        return Reconciliation(doubtful=[*first.doubtful, *rest.doubtful], renamed=[*first.renamed, *rest.renamed])
-
-    async def _came_back(self, job: Job) -> None:
-        """The note beside its former place is taken away; where that fails it stays."""
+    async def _remove_error_note(self, job: Job) -> None:
+        """The file of a failed job was moved back. A note that cannot be removed stays."""
         try:
             with suppress(FolderUnavailableError):
-                await self._disks.run(source_folder(job), self.steps.remove_if_moved, job)
+                await self._disks.run(source_folder(job), self._steps.remove_if_moved, job)
         except Exception as error:
             if not is_about_one_job(error):
                 raise
-            self.log.error("note.not_removed", job=job.id, path=job.path, exc_info=error)
+            self._log.error("note.not_removed", job=job.id, path=job.path, exc_info=error)
 
-    async def on_store(self, function: Callable[[Store], Answer]) -> Answer:
-        return await self._store.run(function)
-
-    async def in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Raises FolderUnavailableError where the inbox does not answer."""
-        return await self._disks.run(self.root, function, *arguments)
-
-    async def _end_first_look(self) -> None:
-        first = self.eyes.first
-        if first is None or not first.is_over(self.settling):
-            return
-        self.eyes.first = None
-        await self.remember_marker(self.presence.marker)
-        await self._store.run(partial(_note_what_it_sees, self.inbox, self.clock.now()))
-        if first.tally.files:
-            self.log.info("inbox.first_scan_done", inbox=self.key, **first.facts())
-
-    # saying
-
-    def _say(self, account: Reconciliation) -> None:
-        for job_id, file in account.taken:
+    def _log_result(self, result: Reconciliation) -> None:
+        for job_id, file in result.created:
             rule = file.choice.rule
-            held = file.existing == "hold"
-            say = self.log.debug if held else self.log.info
-            say("job.created", job=job_id, path=file.sight.path, inbox=self.key, rule=rule and rule.name)
-        for job, file in account.returned:
-            self.log.info("job.returned", job=job.id, path=file.sight.path, inbox=self.key)
-        for path, why in account.left_alone:
-            self.log.info("file.skipped", path=path, inbox=self.key, reason=why)
-
-
-def _mark(inbox: str, marker: str | None, now: float, store: Store) -> None:
-    store.mark_inbox_seen(inbox, marker, now)
-
-
-def _count_old(inbox: Inbox, choose: rematch.Choose, after: str, store: Store) -> rematch.Portion:
-    return rematch.count_old(store, inbox, after, choose)
-
-
-def _decide_anew(
-    inbox: Inbox, hold: bool, now: float, choose: rematch.Choose, after: str, store: Store
-) -> rematch.Portion:
-    return rematch.decide(store, inbox, after, choose, hold=hold, now=now)
-
-
-def _match_held(
-    inbox: Inbox, hold: Hold, after: int, now: float, choose: rematch.Choose, store: Store
-) -> tuple[int, int | None]:
-    return rematch.match_held(store, inbox, hold, after, now, choose)
-
-
-def _sees_more(inbox: Inbox, store: Store) -> bool:
-    return rematch.sees_more(store, inbox)
-
-
-def _note_what_it_sees(inbox: Inbox, now: float, store: Store) -> None:
-    rematch.note_what_it_sees(store, inbox, now)
+            log = self._log.debug if file.existing == "hold" else self._log.info
+            log("job.created", job=job_id, path=file.finished.path, inbox=self._folder.root, rule=rule and rule.name)
+        for job, file in result.returned:
+            self._log.info("job.returned", job=job.id, path=file.finished.path, inbox=self._folder.root)
+        for path, reason in result.skipped:
+            self._log.info("file.skipped", path=path, inbox=self._folder.root, reason=reason)

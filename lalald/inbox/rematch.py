@@ -1,18 +1,18 @@
-"""New settings: what was left alone, and would not be now, is decided anew; so is what is held and not paid. On the store's thread."""
+"""Apply new settings to what was decided by earlier ones: files that were skipped, and held jobs that are not paid."""
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 from lalald.config import Inbox, Rule
 from lalald.inbox import explanation, new_files
 from lalald.inbox.explanation import Choice
-from lalald.inbox.first_scan import HOLD_REASON, MOST_TAKEN
+from lalald.inbox.first_scan import HOLD_REASON, MOST_EXISTING_FILES
 from lalald.inbox.readiness import FinishedFile
+from lalald.inbox.set_aside import RunsOnStore
 from lalald.jobs import consent, transitions
 from lalald.jobs import job as jobs
 from lalald.jobs.job import Hold, Job, Stage
@@ -21,118 +21,160 @@ from lalald.store import KnownFile, SkipReason, Store
 Choose = Callable[[Inbox, str], Choice]
 
 FILES_AT_ONCE = 500
-_ASKED_ANEW = (Hold.MINUTES, Hold.DUPLICATE)  # by other rules it may cost less, or ask for something else
+_RELEASED = (Hold.MINUTES, Hold.DUPLICATE)  # by other rules a job may cost less, or make something else
 
 
 class Portion(NamedTuple):
-    """How many of some files are decided anew, how many of these are old, and after which path to go on, if at all."""
+    """Of some skipped files: how many are decided again, how many of these are old, and after which path the next ones begin."""
 
     decided: int
     old: int
     last: str | None
 
 
-def count_old(store: Store, inbox: Inbox, after: str, choose: Choose = explanation.choose) -> Portion:
-    """What the next files left alone come to. Changes nothing."""
+class HeldPortion(NamedTuple):
+    """Of some held jobs: how many were changed, and after which id the next ones begin."""
+
+    changed: int
+    last: int | None
+
+
+class _Rematched(NamedTuple):
+    path: str
+    known: KnownFile
+    rule: Rule
+
+
+class Rematcher:
+    """Works in portions, between which other calls of the store have their turn."""
+
+    def __init__(self, inbox: Inbox, store: RunsOnStore, now: float, choose: Choose, log: Any) -> None:
+        self._inbox = inbox
+        self._key = str(inbox.path)
+        self._store = store
+        self._now = now
+        self._choose = choose
+        self._log = log
+
+    async def run(self) -> bool:
+        """Return whether jobs were added or changed."""
+        skipped = await self._decide_skipped()
+        held = [await self._rematch_held(hold) for hold in Hold]
+        return skipped or any(held)
+
+    async def _decide_skipped(self) -> bool:
+        inbox, choose = self._inbox, self._choose
+        held = await self._store.run(lambda store: store.held_since_the_first_look(self._key))
+        decided, old = await self._in_portions(lambda after, store: _count(store, inbox, after, choose))
+        if not decided:
+            return False
+        hold = holds_existing(inbox, old, held)
+        await self._in_portions(lambda after, store: decide(store, inbox, after, choose, hold=hold, now=self._now))
+        self._log.info("inbox.rematched", inbox=self._key, files=decided, held=old if hold else 0)
+        return True
+
+    async def _in_portions(self, step: Callable[[str, Store], Portion]) -> tuple[int, int]:
+        """How many files are decided again, and how many of these are old."""
+        decided = old = 0
+        after: str | None = ""
+        while after is not None:
+            portion = await self._store.run(partial(step, after))
+            decided, old, after = decided + portion.decided, old + portion.old, portion.last
+        return decided, old
+
+    async def _rematch_held(self, hold: Hold) -> bool:
+        total, after = 0, 0
+        while True:
+            portion = await self._store.run(partial(self._rematch_portion, hold, after))
+            total += portion.changed
+            if portion.changed:
+                self._log.info("job.rematched", inbox=self._key, hold=str(hold), jobs=portion.changed)
+            if portion.last is None:
+                return total > 0
+            after = portion.last
+
+    def _rematch_portion(self, hold: Hold, after: int, store: Store) -> HeldPortion:
+        return rematch_held(store, self._inbox, hold, after, self._now, self._choose)
+
+
+# on the store's thread
+
+
+def _count(store: Store, inbox: Inbox, after: str, choose: Choose) -> Portion:
+    """Count what `decide` would decide. Changes nothing."""
     files = store.left_alone(str(inbox.path), after, FILES_AT_ONCE)
-    decided = [_is_old(known) for _, known, _ in _decided_anew(inbox, files, choose)]
+    decided = [file.known.found_at_first_scan for file in _matched_now(inbox, files, choose)]
     return Portion(len(decided), sum(decided), _last(files))
 
 
-def hold_old(inbox: Inbox, old: int, held: int) -> bool:
-    """Whether old files are held: so many are matched anew, and others of their age are held already."""
-    return inbox.existing == "hold" and old + held > MOST_TAKEN
+def holds_existing(inbox: Inbox, old: int, held: int) -> bool:
+    """Whether old files are held: so many match now, and so many others are held already."""
+    return inbox.existing == "hold" and old + held > MOST_EXISTING_FILES
 
 
 def decide(
     store: Store, inbox: Inbox, after: str, choose: Choose = explanation.choose, *, hold: bool, now: float
 ) -> Portion:
-    """Of the next files left alone those that a rule takes now: old ones become jobs that are held, where they are to be;
-    the others are forgotten, so that the next look finds them."""
+    """Of the next skipped files, those that a rule matches now: with `hold`, old ones become held jobs; the others are forgotten, so
+    that the next scan finds them."""
     files = store.left_alone(str(inbox.path), after, FILES_AT_ONCE)
     held = 0
-    decided = list(_decided_anew(inbox, files, choose))
-    for path, known, rule in decided:
-        if hold and _is_old(known):
-            sight = FinishedFile(path, known.size, known.mtime_ns, 0)
-            store.take([new_files.taken(inbox, sight, rule, hold=Hold.FIRST_SCAN, hold_reason=HOLD_REASON)], now)
+    matched = list(_matched_now(inbox, files, choose))
+    for path, known, rule in matched:
+        if hold and known.found_at_first_scan:
+            file = FinishedFile(path, known.size, known.mtime_ns, 0)
+            store.take([new_files.processed(inbox, file, rule, hold=Hold.FIRST_SCAN, hold_reason=HOLD_REASON)], now)
             held += 1
         else:
             store.forget(str(inbox.path), [path])
-    return Portion(len(decided), held, _last(files))
+    return Portion(len(matched), held, _last(files))
 
 
 def _last(files: list[tuple[str, KnownFile]]) -> str | None:
     return files[-1][0] if len(files) == FILES_AT_ONCE else None
 
 
-def _is_old(known: KnownFile) -> bool:
-    return known.found_at_first_scan
-
-
-def _decided_anew(
-    inbox: Inbox, files: list[tuple[str, KnownFile]], choose: Choose
-) -> Iterator[tuple[str, KnownFile, Rule]]:
-    """What was left alone on purpose stays so until its setting says otherwise."""
+def _matched_now(inbox: Inbox, files: list[tuple[str, KnownFile]], choose: Choose) -> Iterator[_Rematched]:
+    """What a setting other than the rules has skipped stays so until that setting changes."""
     for path, known in files:
         if known.skip_reason is SkipReason.EXISTING and inbox.existing != "take":
             continue
         if known.skip_reason is SkipReason.CHANGED and inbox.changed == "skip":
             continue
         if (rule := choose(inbox, path).rule) is not None:
-            yield path, known, rule
+            yield _Rematched(path, known, rule)
 
 
-def matched_now(job: Job, inbox: Inbox) -> Job:
-    """A job that nothing was paid for yet, by the rule that takes its file now; where none does, as it was."""
+def rematch_job(job: Job, inbox: Inbox) -> Job:
+    """An unpaid job by the rule that matches its file now; if none does, the job as it was."""
     rule = explanation.choose(inbox, job.path).rule
     if rule is None or job.paid or job.stage not in (Stage.UPLOAD, Stage.SPLIT):
         return job
     tasks = new_files.tasks(rule)
     settings = new_files.job_settings(inbox, rule)
-    if (rule.name, settings, jobs.task_fingerprint(tasks)) == (job.rule, job.settings, job.task_fingerprint):
+    fingerprint = jobs.task_fingerprint(tasks)
+    if (rule.name, settings, fingerprint) == (job.rule, job.settings, job.task_fingerprint):
         return job
-    task_fingerprint = jobs.task_fingerprint(tasks)
-    job = job if task_fingerprint == job.task_fingerprint else consent.without_consent(job)
-    return replace(job, rule=rule.name, settings=settings, tasks=tasks, task_fingerprint=task_fingerprint)
+    job = job if fingerprint == job.task_fingerprint else consent.without_consent(job)
+    return replace(job, rule=rule.name, settings=settings, tasks=tasks, task_fingerprint=fingerprint)
 
 
-def match_held(
+def rematch_held(
     store: Store, inbox: Inbox, hold: Hold, after: int, now: float, choose: Choose = explanation.choose
-) -> tuple[int, int | None]:
-    """Held jobs of which nothing is paid go by the rules of now. How many of the next ones do, and after which to go on, if at all."""
+) -> HeldPortion:
+    """Apply the current rules to the next held jobs that are not paid."""
     held = store.held_unpaid(str(inbox.path), hold, after, FILES_AT_ONCE)
-    ways = {id(rule): _way(inbox, rule) for rule in inbox.rules}
-    rules = ((job_id, by, choose(inbox, path).rule) for job_id, path, by in held)
+    keys = {id(rule): _rule_key(inbox, rule) for rule in inbox.rules}
+    rules = ((job_id, key, choose(inbox, path).rule) for job_id, path, key in held)
     changed = 0
-    for job in store.jobs_of(job_id for job_id, by, rule in rules if rule is not None and by != ways[id(rule)]):
-        again = matched_now(job, inbox)
+    for job in store.jobs_of(job_id for job_id, key, rule in rules if rule is not None and key != keys[id(rule)]):
+        again = rematch_job(job, inbox)
         if again is not job:
-            again = transitions.release(again, now, by_a_person=False) if hold in _ASKED_ANEW else again
+            again = transitions.release(again, now, by_a_person=False) if hold in _RELEASED else again
             store.save(job, replace(again, updated_at=now))
             changed += 1
-    return changed, held[-1][0] if len(held) == FILES_AT_ONCE else None
+    return HeldPortion(changed, held[-1][0] if len(held) == FILES_AT_ONCE else None)
 
 
-def _way(inbox: Inbox, rule: Rule) -> tuple[str, str, str]:
+def _rule_key(inbox: Inbox, rule: Rule) -> tuple[str, str, str]:
     return rule.name, jobs.task_fingerprint(new_files.tasks(rule)), new_files.job_settings(inbox, rule).to_json()
-
-
-def sees_more(store: Store, inbox: Inbox) -> bool:
-    """Whether places are looked into now that were passed over: subfolders, or what `ignore` named."""
-    before = store.fact(state_name(str(inbox.path)))
-    if not isinstance(before, dict):
-        return False
-    return bool(inbox.recursive and not before["recursive"]) or not set(before["ignore"]) <= {*inbox.ignore}
-
-
-def note_what_it_sees(store: Store, inbox: Inbox, now: float) -> None:
-    """From now on nothing that lies in these places is a surprise."""
-    seen = {"recursive": inbox.recursive, "ignore": sorted(inbox.ignore)}
-    if store.fact(state_name(str(inbox.path))) != seen:
-        store.set_fact(state_name(str(inbox.path)), seen, now)
-
-
-def state_name(inbox: str) -> str:
-    """A name that is text, whatever the inbox is called."""
-    return f"seen in {hashlib.sha256(os.fsencode(inbox)).hexdigest()[:16]}"

@@ -7,7 +7,7 @@ import stat
 from dataclasses import dataclass
 
 from lalald.config import Inbox
-from lalald.inbox.readiness import UNTOLD_SECONDS, Writers, writers_of
+from lalald.inbox.readiness import UNRELIABLE_SECONDS, Writers, writers_of
 from lalald.inbox.scanning.watch_mode import choose_mode
 
 
@@ -34,7 +34,7 @@ class WritingState:
 
 def leases_reliable(inbox: Inbox) -> bool:
     """Whether the kernel knows of every program that writes in this inbox: not where other machines do."""
-    return choose_mode(inbox).lease_tells
+    return choose_mode(inbox).leases_reliable
 
 
 def writing_state(inbox: Inbox, path: str, now: float, *, leases: bool) -> WritingState | None:
@@ -46,10 +46,10 @@ def writing_state(inbox: Inbox, path: str, now: float, *, leases: bool) -> Writi
         facts = os.lstat(path)
         if not stat.S_ISREG(facts.st_mode):
             return None
-        writers = writers_of(path)[0] if leases else Writers.UNTOLD
+        writers = writers_of(path)[0] if leases else Writers.UNKNOWN
     except OSError:
         return None
     changed_at = max((at for at in (facts.st_mtime, facts.st_ctime) if at <= now), default=now)
-    unknown = writers is Writers.UNTOLD
-    needed = max(inbox.settle, UNTOLD_SECONDS) if unknown else inbox.settle
+    unknown = writers is Writers.UNKNOWN
+    needed = max(inbox.settle, UNRELIABLE_SECONDS) if unknown else inbox.settle
     return WritingState(None if unknown else writers is Writers.SOME, now - changed_at, needed)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from lalald.config import Config, Inbox
 from lalald.errors import NoStoreError
-from lalald.inbox.explanation import EXISTING_SKIP, explain, folder_refusal, knowing
+from lalald.inbox.explanation import EXISTING_SKIP, explain, folder_refusal, with_former_folders
 from lalald.inbox.new_files import tasks
 from lalald.inbox.scanning.walk import Walk, join
 from lalald.inbox.selection.excluded_names import OWN_PREFIX
@@ -89,7 +89,7 @@ def priced(config: Config, tick: Callable[[int], None] | None = None) -> Plan:
             _add_jobs(plan, reports, counter)
             for inbox in config.inboxes:
                 books = reports.known_files()
-                _add_files(plan, knowing(inbox, books.put_into()), books, counter)
+                _add_files(plan, with_former_folders(inbox, books.put_into()), books, counter)
     except NoStoreError:
         for inbox in config.inboxes:
             _add_files(plan, inbox, None, counter)
@@ -146,7 +146,7 @@ def _unknown_files(plan: Plan, inbox: Inbox, books: KnownFiles | None) -> Iterat
                     continue
                 if old is None or old.job_id is None or (old.size, old.mtime_ns) != (size, mtime_ns):
                     yield join(listing.folder, name), old
-    for folder, error in walk.troubles:
+    for folder, error in walk.unreadable:
         plan.troubles.append(f"{join(root, folder) if folder else root}: {error.strerror}")
 
 

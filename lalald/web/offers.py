@@ -7,7 +7,7 @@ from typing import Any
 
 from lalald.config import Config
 from lalald.errors import FileError
-from lalald.inbox.rematch import matched_now
+from lalald.inbox.rematch import rematch_job
 from lalald.jobs.job import Hold, HoldSource, Job, Request, RequestTerms, State
 from lalald.jobs.transitions import restart
 from lalald.media.durations import local_duration
@@ -70,7 +70,7 @@ def offers(
 def by_rules_of(config: Config) -> Callable[[Job], Job]:
     """What the daemon makes of a job that goes on before anything was paid."""
     inboxes = {str(inbox.path): inbox for inbox in config.inboxes}
-    return lambda job: matched_now(job, inboxes[job.inbox]) if job.inbox in inboxes else job
+    return lambda job: rematch_job(job, inboxes[job.inbox]) if job.inbox in inboxes else job
 
 
 def _looked_up(seconds: Mapping[int, float | None]) -> Callable[[Job], float | None]:

@@ -16,7 +16,7 @@ from lalald.archive.error_note import withdraw
 from lalald.archive.source_paths import source_folder, source_path
 from lalald.errors import FolderUnavailableError, RateLimitedError, RefusedError, ServiceError, TransientError
 from lalald.filesystem.file_numbers import int64
-from lalald.inbox.rematch import matched_now
+from lalald.inbox.rematch import rematch_job
 from lalald.jobs import consent, transitions
 from lalald.jobs.halving import TIMES_IN_A_ROW
 from lalald.jobs.job import CANCELLED, Advance, Job, Request, RequestTerms, Stage, State, Task, TaskFailure
@@ -95,7 +95,7 @@ def _released(job: Job, now: float, worker: Worker) -> Job:
 
 def _matched_now(job: Job, worker: Worker) -> Job:
     inboxes = (inbox for inbox in worker.context.config.inboxes if str(inbox.path) == job.inbox)
-    return next((matched_now(job, inbox) for inbox in inboxes), job)
+    return next((rematch_job(job, inbox) for inbox in inboxes), job)
 
 
 async def _cancelled(job: Job, worker: Worker) -> Job | None:
@@ -227,7 +227,7 @@ async def _do(number: int, kind: str, argument: str | None, worker: Worker, inta
     if kind == "rescan":
         for path, intake in intakes.items():
             if argument is None or str(path) == argument:
-                intake.rescan(is_asked=True)
+                intake.request_rescan(by_user=True)
     elif kind == "redo" and argument is not None:
         await _redo(number, argument, worker)
     elif kind == "release_folder" and argument is not None:
@@ -243,7 +243,7 @@ def _drop(number: int, store: Store) -> None:
 async def _accept(folder: str, worker: Worker, intakes: Mapping[Path, Intake]) -> None:
     """The folder that stands there now is the right one, whichever it is."""
     if (intake := intakes.get(Path(folder))) is not None:
-        await intake.accept()
+        await intake.accept_folder()
         return
     if await worker.context.folders.accept(folder):
         worker.context.log.info("folder.accepted", folder=folder)

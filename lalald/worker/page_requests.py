@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from lalald.inbox.rematch import matched_now
+from lalald.inbox.rematch import rematch_job
 from lalald.jobs.consent import tasks_to_pay, tasks_to_pay_on_retry
 from lalald.jobs.job import Job, Request, RequestTerms, Task
 from lalald.jobs.shown_price import Change, Objection, objection_to, price_objection
@@ -67,7 +67,7 @@ def _tasks_of_redo(job: Job, worker: Worker) -> tuple[Task, ...]:
 
 def _by_rules_of_now(job: Job, worker: Worker) -> Job:
     inboxes = (inbox for inbox in worker.context.config.inboxes if str(inbox.path) == job.inbox)
-    return next((matched_now(job, inbox) for inbox in inboxes), job)
+    return next((rematch_job(job, inbox) for inbox in inboxes), job)
 
 
 def _latest_of_file(job: Job, store: Store) -> int | None:

@@ -55,7 +55,7 @@ async def _compared(home: Home, files: int, rounds: int) -> tuple[float, float]:
     await store.start()
     with own_disks() as disks:
         intake = Intake(
-            config.inboxes[0], store, taken=lambda: None, clock=Clock(), disks=disks,
+            config.inboxes[0], store, on_new_jobs=lambda: None, clock=Clock(), disks=disks,
             log=structlog.wrap_logger(None, processors=[_silent]),
         )  # fmt: skip
         await _know_all(intake, store, files)

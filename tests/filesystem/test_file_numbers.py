@@ -127,10 +127,10 @@ def test_inode_numbers_beyond_63_bits_are_numbers_like_others(tmp_path: Path) ->
                 (failed,) = await shop.rest()
                 assert (share.folder / "failed/fails.wav").stat().st_ino - 2**64 == failed.inode
                 (share.folder / "failed/fails.wav").rename(share.folder / "again.wav")
-                settling = Settling(str(share.folder), 0.0, lease_tells=False, untold_seconds=0.0)
-                (sight,) = settling.look(["again.wav"], 0.0).ready
-                (known,) = await shop.store.run(lambda store: store.failed_like(str(share.folder), sight.size))
-                assert (known.inode, known.mtime_ns) == (sight.inode, sight.mtime_ns)
+                settling = Settling(str(share.folder), 0.0, leases_reliable=False, unreliable_seconds=0.0)
+                (finished,) = settling.inspect(["again.wav"], 0.0).ready
+                (known,) = await shop.store.run(lambda store: store.failed_like(str(share.folder), finished.size))
+                assert (known.inode, known.mtime_ns) == (finished.inode, finished.mtime_ns)
                 await shop.drop("good.wav")
                 job = await shop.until_job("it is done", 2, state=State.DONE)
                 assert job.moved_to == str(share.folder / "done/good.wav")

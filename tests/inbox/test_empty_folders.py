@@ -44,7 +44,7 @@ class Pruned(Place):
         with own_disks() as disks:
             async with self.store() as self.thread:
                 intake = Intake(
-                    self.inbox, self.thread, taken=self._taken, clock=Clock(), disks=disks, existing_override=existing,
+                    self.inbox, self.thread, on_new_jobs=self._taken, clock=Clock(), disks=disks, existing_override=existing,
                     log=self.log, empty_seconds=self.empty_seconds,
                 )  # fmt: skip
                 await intake.scan()
@@ -86,8 +86,8 @@ class Pruned(Place):
 
     async def outlive(self, intake: Intake) -> None:
         """Waits until a folder that was emptied last is gone: whatever was to go before is gone then too."""
-        intake.rescan()
-        await intake.quiet()
+        intake.request_rescan()
+        await intake.wait_until_idle()
         await self.drop_and_archive("zz last/x.wav")
         await self.until_gone("zz last")
 
@@ -125,8 +125,8 @@ def test_without_prune_folders_stay_and_nothing_is_noted(tmp_path: Path) -> None
     async def story() -> None:
         async with place.running() as intake:
             await place.drop_and_archive("Album/a.wav")
-            intake.rescan()
-            await intake.quiet()
+            intake.request_rescan()
+            await intake.wait_until_idle()
             assert (
                 await place.thread.run(lambda store: ArrivedFolders(store.connection).known(str(place.folder))) == set()
             )
@@ -165,7 +165,7 @@ def test_folders_with_a_reason_to_stay_stay(tmp_path: Path, watch: str) -> None:
             assert place.folders == {"old", "never used", "hidden", "litter", "full", "linked", "filed", "gone"}
             for path in ("hidden/.thing", "litter/Thumbs.db", "full/notes.txt", "linked/link"):
                 (place.folder / path).unlink()
-            intake.rescan()
+            intake.request_rescan()
             for folder in ("hidden", "litter", "full", "linked"):
                 await place.until_gone(folder)
             assert place.folders == {"old", "never used", "filed", "gone"}
@@ -281,7 +281,7 @@ def test_what_was_there_when_prune_was_turned_on_stays(tmp_path: Path) -> None:
         async with place.running() as intake:
             await place.drop_and_archive("then/a.wav")
             intake.replace(replace(place.inbox, prune=True))
-            await intake.quiet()
+            await intake.wait_until_idle()
             await place.drop_and_archive("then/b.wav", "now/c.wav")
             await place.outlive(intake)
             await place.until_gone("now")
@@ -316,7 +316,7 @@ def test_a_symlink_in_its_way_leads_nowhere(tmp_path: Path) -> None:
     async def story() -> None:
         async with place.running() as intake:
             await place.drop_and_archive("a/b/c.wav")
-            await intake.quiet()
+            await intake.wait_until_idle()
             (place.folder / "a").rename(place.outside / "a")
             (place.folder / "a").symlink_to(place.outside / "a")
             await place.outlive(intake)
@@ -332,7 +332,7 @@ def test_an_inbox_that_is_away_loses_nothing_and_another_one_in_its_place_neithe
     async def story() -> None:
         async with place.running() as intake:
             await place.drop_and_archive("Album/a.wav")
-            await intake.quiet()
+            await intake.wait_until_idle()
             aside = place.root / "aside"
             place.folder.rename(aside)
             (place.folder / "Album").mkdir(parents=True)
@@ -340,7 +340,7 @@ def test_an_inbox_that_is_away_loses_nothing_and_another_one_in_its_place_neithe
             await asyncio.sleep(0.8)  # longer than an empty folder is left
             assert (aside / "Album").is_dir()
             assert (place.folder / "Album").is_dir()
-            await intake.accept()
+            await intake.accept_folder()
             await place.outlive(intake)
             assert (place.folder / "Album").is_dir(), "it was there at this folder's own first scan"
 
@@ -355,10 +355,10 @@ def test_nothing_wakes_up_once_it_is_done(tmp_path: Path) -> None:
             (place.folder / "empty").mkdir()
             await place.drop_and_archive("Album/a.wav")
             await place.until_gone("Album")
-            await intake.quiet()
+            await intake.wait_until_idle()
 
             async def nothing_due() -> bool:
-                return intake._empty_folders.due_at() is None
+                return intake._cycle._empty_folders.due_at() is None
 
             await until(nothing_due, "no folder waits")
 

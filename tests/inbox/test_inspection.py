@@ -39,7 +39,7 @@ class OddError(Exception):
 def is_about(argument: Any, name: str) -> bool:
     """Whether a path, a job or a file among the arguments of a step is the one of this name."""
     if isinstance(argument, MatchedFile):
-        return is_about(argument.sight.path, name)
+        return is_about(argument.finished.path, name)
     if isinstance(argument, Job):
         return is_about(argument.path, name)
     if isinstance(argument, list | tuple):
@@ -105,11 +105,11 @@ def test_one_poison_file_among_twenty_is_passed_over_and_inspected_again(
             await place.wait_for_word("file.set_aside")
             assert await set_aside(place) == [POISON]
             before = faulty.raised
-            intake.rescan()
+            intake.request_rescan()
             await until_async(lambda: _is(faulty.raised > before), "it is inspected again at a rescan")
             assert len([line for line in place.log.lines if line[:2] == ("error", "file.set_aside")]) == 1
             faulty.sick = False
-            intake.rescan()
+            intake.request_rescan()
             await place.wait_for([*GOOD, POISON])
             assert await set_aside(place) == []
 
@@ -172,7 +172,7 @@ def test_a_folder_that_cannot_be_judged_keeps_no_other_from_being_entered(tmp_pa
             place.put("even/later.mp3")
             await place.wait_for(["even/inside.mp3", "even/later.mp3"])
             faulty.sick = False
-            intake.rescan()
+            intake.request_rescan()
             await place.wait_for(["even/inside.mp3", "even/later.mp3", "odd/inside.mp3"])
             await until_async(lambda: _is_empty(place), "nothing is set aside")
 

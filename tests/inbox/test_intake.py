@@ -104,7 +104,7 @@ class Place:
                 intake = Intake(
                     self.inbox,
                     self.thread,
-                    taken=self._taken,
+                    on_new_jobs=self._taken,
                     clock=Clock(),
                     disks=disks,
                     existing_override=existing,
@@ -210,7 +210,7 @@ def test_a_file_moved_in_becomes_a_job_of_its_rule(tmp_path: Path) -> None:
                 str(tmp_path / "outbox"),
                 str(place.folder / "done"),
             )
-            await intake.quiet()
+            await intake.wait_until_idle()
             assert place.woken == 1
             assert place.log.said("job.created") == [
                 {"job": job.id, "inbox": str(place.folder), "path": "a.mp3", "rule": "rest"}
@@ -248,7 +248,7 @@ def test_a_file_copied_slowly_is_taken_when_it_is_whole(tmp_path: Path) -> None:
                     await until(partial(said_of, place, "beacon.mp3"), "the beacon")
                     place.log.lines.clear()
                     assert "slow.mp3" not in await place.paths()
-                assert not intake.settled()
+                assert not intake.is_idle()
             await until(partial(said_of, place, "slow.mp3"), "the slow one")
             assert [job.size for job in await place.jobs() if job.path == "slow.mp3"] == [5000]
 
@@ -273,7 +273,7 @@ def test_settle_waits_until_nothing_changed_for_so_long(tmp_path: Path) -> None:
             (job,) = await place.wait_for(["a.mp3"])
             assert time.monotonic() >= changed + 0.35
             assert job.size == path.stat().st_size
-            await intake.quiet()
+            await intake.wait_until_idle()
 
     play(story)
 
@@ -292,7 +292,7 @@ def test_deep_new_folders_moved_in_are_taken_whole_and_watched(tmp_path: Path) -
             await place.wait_for(names)
             place.put("album/cd 1/bonus/later.mp3")
             await place.wait_for([*names, "album/cd 1/bonus/later.mp3"])
-            await intake.quiet()
+            await intake.wait_until_idle()
 
     play(story)
 
@@ -328,7 +328,7 @@ def test_a_burst_loses_none(tmp_path: Path) -> None:
             ticking = asyncio.create_task(tick())
             await asyncio.to_thread(lambda: [os.rename(place.outside / name, place.folder / name) for name in names])
             await place.wait_for(names)
-            await intake.quiet()
+            await intake.wait_until_idle()
             ticking.cancel()
             assert ticks > 50  # the loop went on with other things all the while
 
@@ -371,8 +371,8 @@ def test_what_is_never_taken_is_not_taken_and_not_remembered(tmp_path: Path) -> 
             (place.folder / "linked").symlink_to(place.outside)
             (place.folder / "empty.mp3").touch()
             await place.wait_for(["real.mp3"])
-            intake.rescan()
-            await intake.quiet()
+            intake.request_rescan()
+            await intake.wait_until_idle()
             assert await place.paths() == ["real.mp3"]
             assert await place.thread.run(lambda store: store.known_folders(str(place.folder))) == {""}
             assert set(await place.thread.run(lambda store: store.known_in(str(place.folder), ""))) == {"real.mp3"}
@@ -392,7 +392,7 @@ def test_a_download_is_taken_once_its_control_file_is_gone(tmp_path: Path, watch
                 place.put(path)
             await place.wait_for(["other.wav"])
             await intake.scan()
-            assert intake.settled(), "nothing is waited for that may take months"
+            assert intake.is_idle(), "nothing is waited for that may take months"
             assert await place.paths() == ["other.wav"]
             for control in controls[:-1]:
                 control.unlink()
@@ -409,11 +409,11 @@ def test_a_file_that_no_rule_matches_is_left_alone_and_said_once_through_restart
         async with place.running() as intake:
             place.put("notes.txt")
             assert "not an audio or video" in (await place.wait_for_word("file.skipped"))["reason"]
-            intake.rescan()
-            await intake.quiet()
+            intake.request_rescan()
+            await intake.wait_until_idle()
         async with place.running() as intake:
-            intake.rescan()
-            await intake.quiet()
+            intake.request_rescan()
+            await intake.wait_until_idle()
             assert await place.jobs() == []
         assert len(place.log.said("file.skipped")) == 1
 
@@ -431,8 +431,8 @@ def test_a_known_file_is_not_taken_again_by_restarts_and_rescans(tmp_path: Path)
             path = place.put("sub/a.mp3")
             await place.wait_for(["sub/a.mp3"])
             path.chmod(0o600)
-            intake.rescan()
-            await intake.quiet()
+            intake.request_rescan()
+            await intake.wait_until_idle()
         for _ in range(2):
             async with place.running() as intake:
                 report = await intake.scan()
@@ -452,7 +452,7 @@ def test_what_arrived_while_nobody_looked_is_found_at_start(tmp_path: Path) -> N
         for name in names:
             place.put(name)
         async with place.running() as intake:
-            await intake.quiet()
+            await intake.wait_until_idle()
             assert sorted(await place.paths()) == sorted(names)
             assert {job.state for job in await place.jobs()} == {State.WAITING}
 
@@ -490,7 +490,7 @@ def test_with_changed_skip_a_retagged_file_is_left_alone_for_good(tmp_path: Path
                 path.write_bytes(b"retagged")
             assert "changed: skip" in (await place.wait_for_word("file.skipped"))["reason"]
             intake.replace(place.inbox)
-            await intake.quiet()
+            await intake.wait_until_idle()
             assert len(await place.jobs()) == 1
             path.write_bytes(b"retagged once more")
             await until(partial(knows_size, place, "a.mp3", 18), "the second change")
@@ -514,7 +514,7 @@ def test_a_held_old_file_with_new_content_is_held_again_and_its_first_job_ends(t
         async with place.running() as intake:
             place.put("0.mp3", b"retagged")
             await until(partial(knows_size, place, "0.mp3", 8), "the change")
-            await intake.quiet()
+            await intake.wait_until_idle()
             first, second = [(job.state, job.hold) for job in await place.jobs() if job.path == "0.mp3"]
             assert first == (State.CANCELLED, None)
             assert second == (State.HELD, Hold.FIRST_SCAN)
@@ -533,7 +533,7 @@ def test_an_old_folder_that_was_passed_over_is_no_order_when_it_is_looked_into(
 
     async def story() -> None:
         async with place.running() as intake:
-            await intake.quiet()
+            await intake.wait_until_idle()
             assert await place.jobs() == []
             if not at_a_start:
                 intake.replace(looked_into)
@@ -560,7 +560,7 @@ def test_an_old_folder_that_gets_another_name_is_no_order_either(tmp_path: Path,
 
     async def story() -> None:
         async with place.running() as intake:
-            await intake.quiet()
+            await intake.wait_until_idle()
             os.link(place.folder / "old/0.mp3", place.outside / "copy")
             (place.outside / "copy").rename(copy)
             await until(partial(knows_size, place, "copy.mp3", 1), "a file of the same bytes that is dropped")
@@ -624,12 +624,12 @@ def test_a_file_taken_aside_by_its_own_job_and_put_back_is_no_new_drop(tmp_path:
             (job,) = await place.wait_for(["a.mp3"])
             await place.set_job(job.id, stage="archive")
             path.rename(place.folder / ".lalald-1-a.mp3")
-            intake.rescan()
-            await intake.quiet()
+            intake.request_rescan()
+            await intake.wait_until_idle()
             (place.folder / ".lalald-1-a.mp3").rename(path)
             place.put("beacon.mp3")
             await place.wait_for(["a.mp3", "beacon.mp3"])
-            await intake.quiet()
+            await intake.wait_until_idle()
             assert len(await place.jobs()) == 2
 
     play(story)
@@ -645,7 +645,7 @@ def test_a_folder_that_is_moved_away_and_back_brings_new_drops(tmp_path: Path) -
             await place.set_job(job.id, state="done", stage="done", archived=1)
             (place.folder / "album").rename(place.outside / "album")
             await until(partial(knows_no_folder, place), "the folder forgotten")
-            await intake.quiet()
+            await intake.wait_until_idle()
             (place.outside / "album").rename(place.folder / "album")
             await place.wait_for(["album/a.mp3", "album/a.mp3"])
 
@@ -679,7 +679,7 @@ def test_a_dropped_job_s_file_is_looked_at_anew(tmp_path: Path) -> None:
             place.put("a.mp3")
             (job,) = await place.wait_for(["a.mp3"])
             await place.thread.run(lambda store: store.drop_file(job))
-            intake.look_at("a.mp3")
+            intake.request_inspection("a.mp3")
             await place.wait_for(["a.mp3", "a.mp3"])
 
     play(story)
@@ -773,7 +773,7 @@ def test_up_to_twenty_old_files_are_taken_and_more_are_held(tmp_path: Path, numb
 
     async def story() -> None:
         async with place.running() as intake:
-            await intake.quiet()
+            await intake.wait_until_idle()
             jobs = await place.jobs()
             assert len(jobs) == number
             assert [job.hold for job in jobs].count(Hold.FIRST_SCAN) == held
@@ -795,7 +795,7 @@ def test_held_files_are_priced(tmp_path: Path) -> None:
 
     async def story() -> None:
         async with place.running() as intake:
-            await intake.quiet()
+            await intake.wait_until_idle()
             assert {job.duration for job in await place.jobs()} == {0.5}
 
     play(story)
@@ -812,10 +812,10 @@ def test_existing_says_otherwise(tmp_path: Path, existing: str, override: str | 
     async def story() -> None:
         for _ in range(2):
             async with place.running(override) as intake:
-                await intake.quiet()
+                await intake.wait_until_idle()
                 assert [job.hold for job in await place.jobs()] == [None] * taken
                 intake.replace(place.inbox)
-                await intake.quiet()
+                await intake.wait_until_idle()
                 assert len(await place.jobs()) == taken
 
     play(story)
@@ -829,10 +829,10 @@ def test_a_first_look_that_is_cut_short_goes_on_as_one(tmp_path: Path) -> None:
 
     async def story() -> None:
         async with place.running() as intake:
-            await intake.quiet()
+            await intake.wait_until_idle()
             await place.thread.run(partial(as_if_cut_short, str(place.folder)))
         async with place.running() as intake:
-            await intake.quiet()
+            await intake.wait_until_idle()
             assert [job.hold for job in await place.jobs()] == [Hold.FIRST_SCAN] * 30
 
     play(story)
@@ -853,7 +853,7 @@ def test_old_files_that_settle_late_are_old_all_the_same(tmp_path: Path) -> None
     async def story() -> None:
         async with place.running() as intake:
             place.put("new.mp3")
-            await intake.quiet()
+            await intake.wait_until_idle()
             holds = {job.path: job.hold for job in await place.jobs()}
             assert holds.pop("new.mp3") is None
             assert list(holds.values()) == [Hold.FIRST_SCAN] * 25
@@ -873,13 +873,13 @@ def test_an_inbox_that_is_renamed_away_and_back_loses_nothing(tmp_path: Path) ->
             await place.wait_for(["a.mp3"])
             place.folder.rename(tmp_path / "away")
             assert "not there" in (await place.wait_for_word("inbox.unavailable"))["reason"]
-            assert intake.describe().available is False
+            assert intake.state().available is False
             (tmp_path / "away/meanwhile.mp3").write_bytes(b"abc")
             (tmp_path / "away").rename(place.folder)
             await place.wait_for(["a.mp3", "meanwhile.mp3"])
             place.put("after.mp3")
             await place.wait_for(["a.mp3", "after.mp3", "meanwhile.mp3"])
-            assert intake.describe().available is True
+            assert intake.state().available is True
 
     play(story)
 
@@ -891,7 +891,7 @@ def test_an_empty_inbox_that_is_renamed_away_is_missed_too(tmp_path: Path, watch
 
     async def story() -> None:
         async with place.running() as intake:
-            await intake.quiet()
+            await intake.wait_until_idle()
             place.folder.rename(tmp_path / "away")
             if instead == "a stranger":
                 place.folder.mkdir()
@@ -913,7 +913,7 @@ def test_an_inbox_that_goes_just_before_it_is_watched_is_missed_all_the_same(tmp
     async def story() -> None:
         async with place.running() as intake:
             await place.wait_for_word("inbox.unavailable")
-            assert not intake.describe().available
+            assert not intake.state().available
             (tmp_path / "away").rename(place.folder)
             place.put("after.mp3")
             await place.wait_for(["after.mp3"])
@@ -932,15 +932,15 @@ def test_an_empty_folder_in_its_place_is_unavailable_until_it_is_accepted(tmp_pa
             place.folder.mkdir()
             assert "lalald release" in (await said_with(place, "inbox.unavailable", "marker"))["reason"]
             place.put("b.mp3")
-            intake.rescan()
-            await intake.quiet()
+            intake.request_rescan()
+            await intake.wait_until_idle()
             assert await place.paths() == ["a.mp3"]
             assert await place.thread.run(lambda store: set(store.known_in(str(place.folder), ""))) == {"a.mp3"}
             assert not (place.folder / ".lalald").exists()
-            await intake.accept()
+            await intake.accept_folder()
             await place.wait_for(["a.mp3", "b.mp3"])
         async with place.running() as intake:
-            assert intake.describe().available
+            assert intake.state().available
 
     play(story)
 
@@ -963,8 +963,8 @@ def test_an_accepted_folder_full_of_old_files_is_no_order_either(tmp_path: Path)
             for index in range(25):
                 place.put(f"{index}.mp3")
             await said_with(place, "inbox.unavailable", "marker")
-            await intake.accept()
-            await intake.quiet()
+            await intake.accept_folder()
+            await intake.wait_until_idle()
             assert [job.hold for job in await place.jobs()] == [Hold.FIRST_SCAN] * 25
 
     play(story)
@@ -976,8 +976,8 @@ def test_an_inbox_that_is_not_there_at_start_is_taken_up_when_it_comes(tmp_path:
 
     async def story() -> None:
         async with place.running() as intake:
-            assert intake.settled()
-            assert not intake.describe().available
+            assert intake.is_idle()
+            assert not intake.state().available
             place.folder.mkdir()
             place.put("a.mp3")
             await place.wait_for(["a.mp3"])
@@ -1021,7 +1021,7 @@ def test_polling_finds_new_changed_and_gone_files(tmp_path: Path) -> None:
 
     async def story() -> None:
         async with place.running() as intake:
-            assert intake.describe().watch == "polling"
+            assert intake.state().watch == "polling"
             path = place.put("sub/a.mp3")
             (job,) = await place.wait_for(["sub/a.mp3"])
             place.put("sub/a.mp3", b"other content")
@@ -1053,8 +1053,8 @@ def test_how_an_inbox_fares_is_in_the_store_and_written_only_when_it_changes(tmp
         async with place.running() as intake:
             first = await state()
             assert first[:3] == [1, "", "native"]
-            intake.rescan()
-            await intake.quiet()
+            intake.request_rescan()
+            await intake.wait_until_idle()
             assert await state() == first
             place.folder.rename(tmp_path / "away")
             await place.wait_for_word("inbox.unavailable")
@@ -1077,7 +1077,7 @@ def test_after_a_reload_the_new_settings_count_and_files_left_alone_are_matched_
             await place.wait_for_word("file.skipped")
             intake.replace(replace(place.inbox, rules=RULES, watch="polling"))
             await place.wait_for(["a.mp3"])
-            assert intake.describe().watch == "polling"
+            assert intake.state().watch == "polling"
 
     play(story)
 
@@ -1093,7 +1093,7 @@ def test_new_rules_take_what_was_left_alone_but_an_old_folder_is_no_order(
 
     async def story() -> None:
         async with place.running() as intake:
-            await intake.quiet()
+            await intake.wait_until_idle()
             place.put("new.mp3")
             place.put("new.txt")
             await until(lambda: left_alone(place, old + 2), "all of them were left alone")
@@ -1126,14 +1126,14 @@ def test_what_was_left_alone_on_purpose_is_taken_when_the_setting_says_otherwise
 
     async def story() -> None:
         async with place.running() as intake:
-            await intake.quiet()
+            await intake.wait_until_idle()
             if "changed" in before:
                 path.write_bytes(b"retagged")
             await place.wait_for_word("file.skipped")
             already = len(await place.jobs())
             intake.replace(replace(place.inbox, **after))  # type: ignore[arg-type]
             await place.wait_for(["a.mp3"] * (already + 1))
-            await intake.quiet()
+            await intake.wait_until_idle()
             assert len(await place.jobs()) == already + 1
 
     play(story)
@@ -1146,7 +1146,7 @@ def test_nothing_is_written_into_the_inbox_but_the_marker(tmp_path: Path) -> Non
         async with place.running() as intake:
             place.put("sub/a.mp3")
             await place.wait_for(["sub/a.mp3"])
-            await intake.quiet()
+            await intake.wait_until_idle()
 
     play(story)
     files = sorted(str(path.relative_to(place.folder)) for path in place.folder.rglob("*"))
@@ -1162,7 +1162,7 @@ def test_it_stops_at_once(tmp_path: Path) -> None:
         with own_disks() as disks:
             async with place.store() as place.thread:
                 intake = Intake(
-                    place.inbox, place.thread, taken=lambda: None, clock=Clock(), disks=disks, log=place.log
+                    place.inbox, place.thread, on_new_jobs=lambda: None, clock=Clock(), disks=disks, log=place.log
                 )
                 task = asyncio.create_task(intake.run())
                 await until(partial(has_jobs, place), "the first jobs")
@@ -1228,13 +1228,13 @@ from tests.inbox.test_intake import Place
 async def story():
     place = Place(Path(sys.argv[1]))
     async with place.running() as intake:
-        await intake.quiet()
+        await intake.wait_until_idle()
         place.put("29/a.mp3")
         jobs = [job.path for job in await place.wait_for(["29/a.mp3"])]
-        print(intake.describe().watch, intake.describe().watch_reason)
+        print(intake.state().watch, intake.state().watch_reason)
         print(jobs)
-        intake.rescan()
-        await intake.quiet()
+        intake.request_rescan()
+        await intake.wait_until_idle()
         for line in place.log.said("inbox.native_watching_refused"):
             print(line["hint"])
 
@@ -1265,7 +1265,7 @@ def test_a_full_state_folder_delays_files_and_loses_none(tmp_path: Path) -> None
                 intake = Intake(
                     place.inbox,
                     store,
-                    taken=lambda: None,
+                    on_new_jobs=lambda: None,
                     clock=Clock(),
                     disks=disks,
                     log=place.log,
@@ -1279,7 +1279,7 @@ def test_a_full_state_folder_delays_files_and_loses_none(tmp_path: Path) -> None
                 place.put("b.mp3")
                 store.full = False
                 await place.wait_for(["a.mp3", "b.mp3"])
-                await intake.quiet()
+                await intake.wait_until_idle()
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
@@ -1307,8 +1307,8 @@ def test_a_folder_that_cannot_be_looked_at_is_said_once_and_does_not_stop_the_ot
         async with place.running() as intake:
             place.put("b.mp3")
             await place.wait_for(["b.mp3"])
-            intake.rescan()
-            await intake.quiet()
+            intake.request_rescan()
+            await intake.wait_until_idle()
             assert await place.paths() == ["b.mp3"]
             assert [line["reason"] for line in place.log.said("folder.unreadable")] == ["File name too long"]
 
@@ -1332,13 +1332,13 @@ def test_between_rescans_nothing_wakes_up_and_nothing_is_written(tmp_path: Path)
         with own_disks() as disks:
             async with place.store() as place.thread:
                 intake = Intake(
-                    place.inbox, place.thread, taken=lambda: None, clock=Counting(), disks=disks, log=place.log
+                    place.inbox, place.thread, on_new_jobs=lambda: None, clock=Counting(), disks=disks, log=place.log
                 )
                 await intake.scan()
                 task = asyncio.create_task(intake.run())
                 place.put("a.mp3")
                 await place.wait_for(["a.mp3"])
-                await intake.quiet()
+                await intake.wait_until_idle()
                 written = (tmp_path / "state/lalald.sqlite3-wal").stat().st_mtime_ns
                 for _ in range(20):  # a mount elsewhere on this machine is a reason to look, once
                     before = turns

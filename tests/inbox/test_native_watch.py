@@ -8,11 +8,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from lalald.inbox.scanning.native_watch import Hints, Watch
+from lalald.inbox.scanning.native_watch import Hints, Watch, WatchError
 from tests.support.running import until
 
 
@@ -20,12 +21,33 @@ def nothing(_folder: str) -> bool:
     return False
 
 
+@dataclass
+class Gathered:
+    """The hints of several calls: of a path, whether it was deleted."""
+
+    files: dict[str, bool] = field(default_factory=dict)
+    folders: dict[str, bool] = field(default_factory=dict)
+    arrived: set[str] = field(default_factory=set)
+    are_incomplete: bool = False
+    concern_root: bool = False
+    failure: WatchError | None = None
+
+    def add(self, hints: Hints) -> None:
+        for paths, new in ((self.files, hints.files), (self.folders, hints.folders)):
+            for path, was_deleted in new:
+                paths[path] = was_deleted or paths.get(path, False)
+        self.arrived |= hints.arrived
+        self.are_incomplete |= hints.are_incomplete
+        self.concern_root |= hints.concern_root
+        self.failure = self.failure or hints.failure
+
+
 class Watched:
-    """A watch, the hints it gave, and how often it woke us."""
+    """A watch, its hints, and how often it called `wake`."""
 
     def __init__(self, root: Path, wake: Callable[[], None] | None = None, **options: object) -> None:
         self.wakes = 0
-        self.hints = Hints()
+        self.hints = Gathered()
         self._wake = wake
         self.watch = Watch(str(root), wake=self._woken, **{"skipped": nothing, **options})  # type: ignore[arg-type]
 
@@ -34,17 +56,9 @@ class Watched:
         if self._wake is not None:
             self._wake()
 
-    def gathered(self) -> Hints:
-        """Everything hinted at so far."""
-        new = self.watch.drain()
-        self.hints.files.update({path: went or self.hints.files.get(path, False) for path, went in new.files.items()})
-        self.hints.folders.update(
-            {path: went or self.hints.folders.get(path, False) for path, went in new.folders.items()}
-        )
-        self.hints.came |= new.came
-        self.hints.lost |= new.lost
-        self.hints.root |= new.root
-        self.hints.failure = self.hints.failure or new.failure
+    def gathered(self) -> Gathered:
+        """All hints so far."""
+        self.hints.add(self.watch.drain())
         return self.hints
 
 
@@ -77,7 +91,7 @@ def test_each_way_to_put_a_file_there_gives_a_hint(inbox: Path, tmp_path: Path) 
         (inbox / "renamed.mp3").rename(inbox / "again.mp3")
         until(lambda: "again.mp3" in watched.gathered().files, "the last hint")
     assert watched.hints.files == {"written.mp3": False, "linked.mp3": False, "renamed.mp3": True, "again.mp3": False}
-    assert watched.hints.came == {"written.mp3", "linked.mp3", "renamed.mp3", "again.mp3"}
+    assert watched.hints.arrived == {"written.mp3", "linked.mp3", "renamed.mp3", "again.mp3"}
 
 
 def test_the_end_of_writing_a_new_mode_and_a_deletion_are_hints(inbox: Path) -> None:
@@ -111,7 +125,7 @@ def test_a_burst_wakes_once_and_loses_nothing(inbox: Path) -> None:
     with watching(inbox) as watched:
         for number in range(3000):
             os.close(os.open(inbox / f"{number}.mp3", os.O_CREAT))
-        until(lambda: len(watched.watch._hints.files) == 3000, "all hints")
+        until(lambda: len(watched.watch._collected.files) == 3000, "all hints")
         assert watched.wakes == 1
         assert len(watched.gathered().files) == 3000
         (inbox / "one_more.mp3").touch()
@@ -122,8 +136,8 @@ def test_too_many_hints_become_one_to_look_everywhere(inbox: Path) -> None:
     with watching(inbox, most_hints=100) as watched:
         for number in range(101):
             (inbox / f"{number}.mp3").touch()
-        until(lambda: watched.watch._hints.lost, "the order to look everywhere")
-        assert watched.gathered().lost
+        until(lambda: watched.watch._collected.are_incomplete, "the order to look everywhere")
+        assert watched.gathered().are_incomplete
 
 
 def test_events_that_the_kernel_dropped_are_noticed(inbox: Path) -> None:
@@ -138,7 +152,7 @@ def test_events_that_the_kernel_dropped_are_noticed(inbox: Path) -> None:
             one.rename(other)
             other.rename(one)
         full.set()
-        until(lambda: watched.gathered().lost, "the loss")
+        until(lambda: watched.gathered().are_incomplete, "the loss")
 
 
 def test_folders_are_hinted_at_and_watched_once_they_are_added(inbox: Path, tmp_path: Path) -> None:
@@ -185,7 +199,7 @@ def test_what_happens_to_the_inbox_itself_is_told(inbox: Path, fate: str) -> Non
             inbox.parent.rename(inbox.parent.with_name("other"))
         else:
             (inbox / ".lalald").unlink()
-        until(lambda: watched.gathered().root, "the fate of the inbox")
+        until(lambda: watched.gathered().concern_root, "the fate of the inbox")
 
 
 def test_a_missing_or_unreadable_folder_is_no_failure(inbox: Path) -> None:
@@ -223,7 +237,7 @@ def test_an_inbox_that_is_away_while_it_should_be_watched_is_told(inbox: Path) -
         hints = watched.watch.drain()
     finally:
         watched.watch.stop()
-    assert (hints.root, hints.lost, watched.wakes) == (True, True, 1)
+    assert (hints.concern_root, hints.are_incomplete, watched.wakes) == (True, True, 1)
 
 
 def test_running_out_of_watches_names_the_limit_to_raise(inbox: Path) -> None:

@@ -19,7 +19,7 @@ def _no_sigio() -> None:
 
 
 def ready(settling: Settling, path: str, now: float) -> bool:
-    return [sight.path for sight in settling.look([path], now).ready] == [path]
+    return [sight.path for sight in settling.inspect([path], now).ready] == [path]
 
 
 def test_a_file_that_stands_still_for_settle_is_finished(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_a_file_that_stands_still_for_settle_is_finished(tmp_path: Path) -> None
     settling = Settling(str(tmp_path), 5.0)
     assert not ready(settling, "a.mp3", 100.0)
     assert not ready(settling, "a.mp3", 104.9)
-    (sight,) = settling.look(["a.mp3"], 105.0).ready
+    (sight,) = settling.inspect(["a.mp3"], 105.0).ready
     facts = (tmp_path / "a.mp3").stat()
     assert (sight.size, sight.mtime_ns, sight.inode) == (3, facts.st_mtime_ns, facts.st_ino)
     assert len(settling) == 0
@@ -37,7 +37,7 @@ def test_any_change_of_size_or_mtime_starts_the_time_anew(tmp_path: Path) -> Non
     path = tmp_path / "a.mp3"
     path.write_bytes(b"abc")
     settling = Settling(str(tmp_path), 5.0)
-    settling.look(["a.mp3"], 100.0)
+    settling.inspect(["a.mp3"], 100.0)
     path.write_bytes(b"abcd")
     assert not ready(settling, "a.mp3", 105.0)
     os.utime(path, ns=(1, 1))
@@ -88,14 +88,14 @@ def test_a_file_kept_open_is_looked_at_with_growing_pauses(tmp_path: Path) -> No
         writer.write(b"abc")
         writer.flush()
         now = 100.0
-        settling.look(["a.mp3"], now)
+        settling.inspect(["a.mp3"], now)
         for _ in range(9):
             due_at = settling.due_at()
             assert due_at is not None
             pauses.append(due_at - now)
             now = due_at
             assert settling.take_due(now, 10) == ["a.mp3"]
-            settling.look(["a.mp3"], now)
+            settling.inspect(["a.mp3"], now)
     assert pauses == [1.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
 
 
@@ -104,15 +104,15 @@ def test_an_event_shortens_the_pause_and_what_stood_still_is_finished_at_once(tm
     with (tmp_path / "a.mp3").open("wb") as writer:
         writer.write(b"abc")
         writer.flush()
-        settling.look(["a.mp3"], 100.0)
-        settling.look(["a.mp3"], 101.0)
+        settling.inspect(["a.mp3"], 100.0)
+        settling.inspect(["a.mp3"], 101.0)
     assert ready(settling, "a.mp3", 101.5)
 
 
 def test_where_the_kernel_cannot_tell_the_file_stands_still_for_at_least_ten_seconds(tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"abc")
-    settling = Settling(str(tmp_path), 0.0, lease_tells=False)
-    assert settling.cannot_tell
+    settling = Settling(str(tmp_path), 0.0, leases_reliable=False)
+    assert settling.is_unreliable
     assert not ready(settling, "a.mp3", 100.0)
     assert not ready(settling, "a.mp3", 109.9)
     assert ready(settling, "a.mp3", 110.0)
@@ -120,8 +120,8 @@ def test_where_the_kernel_cannot_tell_the_file_stands_still_for_at_least_ten_sec
 
 def test_a_longer_settle_counts_there_too(tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"abc")
-    settling = Settling(str(tmp_path), 20.0, lease_tells=False)
-    settling.look(["a.mp3"], 100.0)
+    settling = Settling(str(tmp_path), 20.0, leases_reliable=False)
+    settling.inspect(["a.mp3"], 100.0)
     assert not ready(settling, "a.mp3", 119.0)
     assert ready(settling, "a.mp3", 120.0)
 
@@ -134,8 +134,8 @@ def test_another_users_file_gives_no_lease_and_this_is_told(open_folder: Path) -
         "from lalald.inbox.readiness import Settling\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "settling = Settling(sys.argv[1], 0.0)\n"
-        "first = settling.look(['a.mp3'], 100.0).ready\n"
-        "print(first, settling.cannot_tell, settling.due_at(), len(settling.look(['a.mp3'], 110.0).ready))"
+        "first = settling.inspect(['a.mp3'], 100.0).ready\n"
+        "print(first, settling.is_unreliable, settling.due_at(), len(settling.inspect(['a.mp3'], 110.0).ready))"
     )
     done = subprocess.run([sys.executable, "-c", script, str(open_folder)], capture_output=True, text=True, check=True)
     assert done.stdout == "[] True 110.0 1\n"
@@ -153,7 +153,7 @@ def test_what_is_gone_or_no_file_is_absent(tmp_path: Path) -> None:
     (tmp_path / "link.mp3").symlink_to("folder.mp3")
     (tmp_path / "file.mp3").write_bytes(b"abc")
     settling = Settling(str(tmp_path), 0.0)
-    looked = settling.look(["gone.mp3", "folder.mp3", "link.mp3", "file.mp3/a.mp3"], 100.0)
+    looked = settling.inspect(["gone.mp3", "folder.mp3", "link.mp3", "file.mp3/a.mp3"], 100.0)
     assert looked.absent == ["gone.mp3", "folder.mp3", "link.mp3", "file.mp3/a.mp3"]
     assert not looked.ready
     assert len(settling) == 0
@@ -161,8 +161,8 @@ def test_what_is_gone_or_no_file_is_absent(tmp_path: Path) -> None:
 
 def test_one_impossible_name_does_not_stop_the_others(tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"abc")
-    looked = Settling(str(tmp_path), 0.0).look(["x" * 300 + ".mp3", "a.mp3"], 100.0)
-    assert [path for path, _ in looked.troubled] == ["x" * 300 + ".mp3"]
+    looked = Settling(str(tmp_path), 0.0).inspect(["x" * 300 + ".mp3", "a.mp3"], 100.0)
+    assert [path for path, _ in looked.unreadable] == ["x" * 300 + ".mp3"]
     assert [sight.path for sight in looked.ready] == ["a.mp3"]
 
 
@@ -171,8 +171,8 @@ def test_no_more_files_wait_than_may_be_kept_in_mind(tmp_path: Path) -> None:
     for name in names:
         (tmp_path / name).write_bytes(b"abc")
     settling = Settling(str(tmp_path), 5.0, limit=3)
-    settling.look(names, 100.0)
-    assert settling.full
+    settling.inspect(names, 100.0)
+    assert settling.is_full
     assert len(settling) == 3
     assert sorted(settling.take_due(105.0, 10)) == names[:3]
 

@@ -27,7 +27,13 @@ from tests.support.running import own_disks
 async def running(place: Place, disks: MountPools) -> AsyncIterator[Intake]:
     async with place.store() as place.thread:
         intake = Intake(
-            place.inbox, place.thread, taken=lambda: None, clock=Clock(), disks=disks, log=place.log, probe_seconds=0.1
+            place.inbox,
+            place.thread,
+            on_new_jobs=lambda: None,
+            clock=Clock(),
+            disks=disks,
+            log=place.log,
+            probe_seconds=0.1,
         )
         work = asyncio.create_task(intake.run())
         try:
@@ -71,7 +77,7 @@ def test_an_inbox_that_dies_during_a_look_is_told_once_and_taken_up_again(
                 await told_of(place, available=True)
                 share.stop_answering(*operations)
                 (share.far / "after.mp3").write_bytes(b"dropped by another machine")
-                intake.rescan()
+                intake.request_rescan()
                 report = await told_of(place, available=False)
                 assert report.since is not None
                 assert re.search("has not answered for|Nothing has moved for", report.reason or "")

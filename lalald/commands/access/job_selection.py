@@ -79,13 +79,13 @@ def configuration(explicit: str | None) -> Config | None:
 
 def by_the_rules_of_now(explicit: str | None) -> Callable[[Job], Job]:
     """What the daemon makes of a job that it carries on before anything was paid; with a mistaken configuration, the job as it is."""
-    from lalald.inbox.rematch import matched_now
+    from lalald.inbox.rematch import rematch_job
 
     config = configuration(explicit)
     if config is None:
         return lambda job: job
     inboxes = {str(inbox.path): inbox for inbox in config.inboxes}
-    return lambda job: matched_now(job, inboxes[job.inbox]) if job.inbox in inboxes else job
+    return lambda job: rematch_job(job, inboxes[job.inbox]) if job.inbox in inboxes else job
 
 
 def ring(state_dir: Path, *, quiet: bool = False) -> int:

@@ -1,60 +1,147 @@
-"""A walk over an inbox or some of its folders, and what follows from it."""
+"""Scan an inbox, or some of its folders: walk over it, compare with the store, and forget what is gone."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
 
-from lalald.inbox.inbox_status import ScanReport
-from lalald.inbox.registration import FileRegistrar
-from lalald.inbox.scanning.native_watch import Watch
+from lalald.clock import Clock
+from lalald.inbox.inbox_folder import InboxFolder
+from lalald.inbox.readiness import UnreadableFile
+from lalald.inbox.scanning.native_watch import Hint, Watch
+from lalald.inbox.scanning.unreadable import Unreadable
 from lalald.inbox.scanning.walk import Agreement, Differences, Listing, Walk, compare, join
+from lalald.inbox.set_aside import RunsOnStore
 from lalald.jobs.unexpected_errors import is_exhaustion
 from lalald.store import Store
 
-MOST_UNKNOWN = 10_000
+MOST_CANDIDATES = 10_000
 _ROOT = ""
 
 
-class Note(Protocol):
-    """What is told which folders a walk has seen, and which went away."""
+@dataclass(slots=True)
+class ScanReport:
+    """What a scan found; of a scan of some folders, what is in those.
 
-    async def __call__(self, visited: Collection[str], went: Sequence[str], *, whole: bool) -> None: ...
-
-
-async def sweep(desk: FileRegistrar, watch: Watch | None, folders: Mapping[str, bool] | None, note: Note) -> ScanReport:
-    """Looks at the whole inbox, or below some folders; of each it is told whether it went away before.
-
-    What is gone is forgotten at once, and only if the inbox is still the same afterwards; what is unknown is looked at when the walk
-    is over. Of more unknown files than can be kept in mind, the rest is left for another sweep.
+    `unknown`: how many files are new or have new content; `candidates`: their paths, `is_cut` if these are not all. `visited`: the
+    folders that were listed. `deleted`: folders that events had reported as deleted.
     """
-    report = ScanReport()
-    began = desk.clock.monotonic()
-    starts = [_ROOT] if folders is None else _topmost(folders)
-    desk.unreadable.forget_below(starts)
-    went = [folder for folder in folders or () if folders and folders[folder]]
-    if went:
-        await _forget_folders(desk, await _known_below(desk, went), report)
-    unknown: list[str] = []
-    visited: set[str] = set()
-    for start in starts:
-        visited |= await _walk(desk, watch, start, unknown, report)
-    unvisited = [folder for folder in await _known_below(desk, starts) if folder not in visited]
-    if unvisited:
-        await _forget_folders(desk, await desk.in_thread(_away, desk.root, unvisited), report)
-    report.folders = len(visited)
-    report.seconds = desk.clock.monotonic() - began
-    report.available = not desk.presence_in_doubt
-    await note(visited, went, whole=folders is None)
-    desk.unreadable.tell("folder.unreadable", report.troubles)
-    await desk.see(dict.fromkeys(unknown, False))
-    return report
+
+    available: bool = True
+    reason: str = ""
+    files: int = 0
+    folders: int = 0
+    unknown: int = 0
+    gone: int = 0
+    seconds: float = 0.0
+    candidates: list[str] = field(default_factory=list)
+    is_cut: bool = False
+    visited: set[str] = field(default_factory=set)
+    deleted: list[str] = field(default_factory=list)
+    unreadable: list[UnreadableFile] = field(default_factory=list)
+
+
+class Scanner:
+    """One for an inbox.
+
+    `is_skipped`: whether a folder is not entered. `find_candidates`: of files that the store does not know, those to be inspected.
+    """
+
+    def __init__(
+        self,
+        folder: InboxFolder,
+        store: RunsOnStore,
+        clock: Clock,
+        unreadable: Unreadable,
+        *,
+        is_skipped: Callable[[str], bool],
+        find_candidates: Callable[[Sequence[str]], Awaitable[list[str]]],
+    ) -> None:
+        self._folder = folder
+        self._store = store
+        self._clock = clock
+        self._unreadable = unreadable
+        self._is_skipped = is_skipped
+        self._find_candidates = find_candidates
+        self._agreement = Agreement()
+
+    async def scan(self, watch: Watch | None, *, folders: Sequence[Hint] | None = None, recursive: bool) -> ScanReport:
+        """Scan the whole inbox, or these folders and everything in them. `watch` gets each folder before it is listed.
+
+        Files that are gone are forgotten at once, if the inbox is still the same folder afterwards. At most `MOST_CANDIDATES` files
+        are reported as candidates; another scan finds the others.
+        """
+        report = ScanReport()
+        began = self._clock.monotonic()
+        starts = [_ROOT] if folders is None else _topmost(hint.path for hint in folders)
+        self._unreadable.forget_below(starts)
+        report.deleted = [hint.path for hint in folders or () if hint.was_deleted]
+        if report.deleted:
+            await self._forget_folders(await self._known_below(report.deleted), report)
+        for start in starts:
+            await self._walk(watch, start, report, recursive=recursive)
+        unvisited = [folder for folder in await self._known_below(starts) if folder not in report.visited]
+        if unvisited:
+            await self._forget_folders(await self._folder.run(missing, self._folder.root, unvisited), report)
+        report.folders = len(report.visited)
+        report.seconds = self._clock.monotonic() - began
+        report.available = not self._folder.is_doubtful
+        self._unreadable.add("folder.unreadable", report.unreadable)
+        return report
+
+    async def _walk(self, watch: Watch | None, start: str, report: ScanReport, *, recursive: bool) -> None:
+        walk = Walk(
+            self._folder.root,
+            skipped=self._is_skipped,
+            entering=watch.add if watch is not None else None,
+            agreed=self._agreement.holds,
+            recursive=recursive,
+            start=start,
+        )
+        self._agreement.begin(await self._store.run(lambda store: store.generation()))
+        try:
+            while listings := await self._folder.run(walk.take):
+                await self._compare(listings, report)
+        finally:
+            walk.close()
+        if exhaustion := next((folder.error for folder in walk.unreadable if is_exhaustion(folder.error)), None):
+            raise exhaustion  # an incomplete walk would forget what it did not list
+        report.files += walk.files
+        report.unreadable += [folder for folder in walk.unreadable if not isinstance(folder.error, FileNotFoundError)]
+        report.visited |= walk.visited
+
+    async def _compare(self, listings: list[Listing], report: ScanReport) -> None:
+        differences: Differences = await self._store.run(
+            partial(_differences, self._folder.root, listings, self._agreement)
+        )
+        if differences.gone:
+            await self._forget(differences.gone, report)
+        if differences.unknown:
+            candidates = await self._find_candidates(differences.unknown)
+            report.unknown += len(candidates)
+            room = MOST_CANDIDATES - len(report.candidates)
+            report.candidates.extend(candidates[:room])
+            report.is_cut |= len(candidates) > room
+
+    async def _known_below(self, starts: Sequence[str]) -> list[str]:
+        known = await self._store.run(lambda store: store.known_folders(self._folder.root))
+        return [folder for folder in known if _is_below(folder, starts)]
+
+    async def _forget_folders(self, folders: Sequence[str], report: ScanReport) -> None:
+        for folder in folders:
+            names = await self._store.run(partial(_names_in, self._folder.root, folder))
+            await self._forget([join(folder, name) for name in names], report)
+
+    async def _forget(self, paths: list[str], report: ScanReport) -> None:
+        if gone := await self._folder.confirm_gone(paths):
+            report.gone += len(gone)
+            await self._store.run(lambda store: store.forget(self._folder.root, gone))
 
 
 def _topmost(folders: Iterable[str]) -> list[str]:
-    """Those that lie in no other one of them."""
+    """Those that are in no other one of them."""
     kept: list[str] = []
     for folder in sorted(folders, key=lambda folder: folder.split("/")):
         if not kept or not folder.startswith(f"{kept[-1]}/"):
@@ -62,82 +149,26 @@ def _topmost(folders: Iterable[str]) -> list[str]:
     return kept
 
 
-async def _walk(
-    desk: FileRegistrar, watch: Watch | None, start: str, unknown: list[str], report: ScanReport
-) -> set[str]:
-    walk = Walk(
-        desk.root,
-        skipped=desk.skipped,
-        entering=watch.add if watch is not None else None,
-        agreed=desk.agreement.holds,
-        recursive=desk.inbox.recursive,
-        start=start,
-    )
-    desk.agreement.begin(await desk.on_store(lambda store: store.generation()))
-    try:
-        while listings := await desk.in_thread(walk.take):
-            await _compare(desk, listings, unknown, report)
-    finally:
-        walk.close()
-    if ran_out := next((error for _, error in walk.troubles if is_exhaustion(error)), None):
-        raise ran_out  # half a look would forget what it did not see
-    report.files += walk.files
-    report.troubles += [(folder, error) for folder, error in walk.troubles if not isinstance(error, FileNotFoundError)]
-    return walk.visited
+def _is_below(folder: str, starts: Sequence[str]) -> bool:
+    return any(not start or folder == start or folder.startswith(f"{start}/") for start in starts)
 
 
-async def _compare(desk: FileRegistrar, listings: list[Listing], unknown: list[str], report: ScanReport) -> None:
-    differences: Differences = await desk.on_store(partial(_differences, desk.key, listings, desk.agreement))
-    if differences.gone:
-        await _forget(desk, differences.gone, report)
-    if differences.unknown:
-        wanted = [path for path in differences.unknown if not desk.aside.is_paused(path)]
-        sifted, faults = await desk.in_thread(desk.eyes.sift, wanted)
-        await desk.set_aside(faults)
-        report.unknown += len(sifted)
-        room = MOST_UNKNOWN - len(unknown)
-        unknown.extend(sifted[:room])
-        desk.settling.full |= len(sifted) > room
+def missing(root: str, folders: Iterable[str]) -> list[str]:
+    """The folders that do not exist. One that cannot be examined may exist, and keeps its files."""
+    gone = []
+    for folder in folders:
+        try:
+            os.lstat(os.path.join(root, folder))
+        except (FileNotFoundError, NotADirectoryError):
+            gone.append(folder)
+        except OSError:
+            continue
+    return gone
 
 
 def _differences(inbox: str, listings: list[Listing], agreement: Agreement, store: Store) -> Differences:
     return compare(store, inbox, listings, agreement)
 
 
-async def _known_below(desk: FileRegistrar, starts: Sequence[str]) -> list[str]:
-    known = await desk.on_store(lambda store: store.known_folders(desk.key))
-    return [folder for folder in known if _lies_below(folder, starts)]
-
-
-async def _forget_folders(desk: FileRegistrar, folders: Sequence[str], report: ScanReport) -> None:
-    for folder in folders:
-        names = await desk.on_store(partial(_names_in, desk.key, folder))
-        await _forget(desk, [join(folder, name) for name in names], report)
-
-
-def _lies_below(folder: str, starts: Sequence[str]) -> bool:
-    return any(not start or folder == start or folder.startswith(f"{start}/") for start in starts)
-
-
-def _away(root: str, folders: list[str]) -> list[str]:
-    """Those that are not there any more. A known folder that exists and was not entered keeps its files."""
-    found = []
-    for folder in folders:
-        try:
-            os.lstat(os.path.join(root, folder))
-        except (FileNotFoundError, NotADirectoryError):
-            found.append(folder)
-        except OSError:
-            continue  # nothing is known of it
-    return found
-
-
 def _names_in(inbox: str, folder: str, store: Store) -> list[str]:
     return list(store.known_in(inbox, folder))
-
-
-async def _forget(desk: FileRegistrar, paths: list[str], report: ScanReport) -> None:
-    confirmed = await desk.confirmed(paths)
-    if confirmed:
-        report.gone += len(confirmed)
-        await desk.on_store(lambda store: store.forget(desk.key, confirmed))

@@ -1,9 +1,11 @@
-"""Files and folders of one inbox that could not be read when they were looked at last."""
+"""Files and folders of one inbox that could not be read at the last try."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+from lalald.inbox.readiness import UnreadableFile
 
 _MOST = 10_000
 
@@ -15,7 +17,7 @@ class Unreadable:
         self._inbox = inbox
         self._log = log
         self._reasons: dict[str, str] = {}
-        self._said: set[str] = set()
+        self._logged: set[str] = set()
 
     @property
     def count(self) -> int:
@@ -23,28 +25,28 @@ class Unreadable:
 
     @property
     def first(self) -> tuple[str, str]:
-        """One of them, by its path within the inbox, and why. Raises StopIteration where there is none."""
+        """The path of one of them within the inbox, and the reason. Raises StopIteration if there is none."""
         return next(iter(self._reasons.items()))
 
-    def tell(self, event: str, troubles: Sequence[tuple[str, OSError]]) -> None:
-        """Notes them, and logs each path once."""
-        for path, error in troubles:
+    def add(self, event: str, files: Sequence[UnreadableFile]) -> None:
+        """Note these, and log each path once."""
+        for path, error in files:
             if len(self._reasons) < _MOST:
                 self._reasons[path] = error.strerror or str(error)
-            if path not in self._said and len(self._said) < _MOST:
-                self._said.add(path)
-                hint = "Give lalald the right to read it."
+            if path not in self._logged and len(self._logged) < _MOST:
+                self._logged.add(path)
+                hint = "Give lalald's user permission to read it."
                 self._log.warning(event, path=path, inbox=self._inbox, reason=error.strerror, hint=hint)
 
     def forget(self, paths: Iterable[str]) -> None:
-        """These are looked at again."""
+        """These are inspected again."""
         for path in paths:
             self._reasons.pop(path, None)
 
     def forget_below(self, folders: Iterable[str]) -> None:
-        """These folders, and everything in them, are looked at again; the inbox itself is the folder without a name."""
-        within = tuple(folders)
-        if "" in within:
+        """These folders, and everything in them, are scanned again; the inbox itself is the folder without a name."""
+        scanned = tuple(folders)
+        if "" in scanned:
             self._reasons.clear()
-        prefixes = tuple(f"{folder}/" for folder in within)
-        self.forget([path for path in self._reasons if path in within or path.startswith(prefixes)])
+        prefixes = tuple(f"{folder}/" for folder in scanned)
+        self.forget([path for path in self._reasons if path in scanned or path.startswith(prefixes)])

@@ -1,4 +1,4 @@
-"""The truth about what lies in an inbox: a walk over its folders, compared with what the store knows."""
+"""Walk over the folders of an inbox, and compare them with what the store knows."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import NamedTuple, Protocol
 
 from lalald.filesystem.file_numbers import int64
 from lalald.filesystem.markers import MARKER_NAME
+from lalald.inbox.readiness import UnreadableFile
 
 FILES_AT_ONCE = 2000
 MOST_AGREED = 20_000  # folders
-UNTOLD = -1  # the size of a file that is there but cannot be looked at
-_KIND, _FILE, _FOLDER = 0o170000, stat.S_IFREG, stat.S_IFDIR  # looked up once: this is done 100,000 times
+UNKNOWN_SIZE = -1  # of a file that exists but cannot be examined
+_KIND, _FILE, _FOLDER = 0o170000, stat.S_IFREG, stat.S_IFDIR  # plain numbers: they are used for each of 100,000 files
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NONBLOCK
 
 Identity = tuple[str, int, int]
@@ -23,7 +24,7 @@ Identity = tuple[str, int, int]
 
 
 class Listing(NamedTuple):
-    """All regular files of a folder, or of a stretch of it: those after one name up to another, in the store's order."""
+    """All regular files of a folder, or of a part of it: those after the name `after` up to the name `upto`, in the store's order."""
 
     folder: str
     after: str | None
@@ -42,23 +43,22 @@ class KnowsFiles(Protocol):
 
 @dataclass(slots=True)
 class Differences:
-    """Where the folders and the store disagree; paths are within the inbox."""
+    """Where the folders and the store differ; paths are relative to the inbox."""
 
-    unknown: list[str] = field(default_factory=list)  # never seen, or with other content than when it was seen
+    unknown: list[str] = field(default_factory=list)  # new, or with other content than the store knows
     gone: list[str] = field(default_factory=list)
 
 
 def join(folder: str, name: str) -> str:
-    """A path within the inbox; its top is the empty string."""
+    """A path relative to the inbox, whose own path is the empty string."""
     return f"{folder}/{name}" if folder else name
 
 
 class Walk:
     """Lists the folders of an inbox, in constant memory but for the names of the largest folder.
 
-    `entering` is called before a folder is listed, so that a watch set there misses nothing that comes later; a folder for which
-    `skipped` holds is not entered, and neither is a symlink. What cannot be listed is told in `troubles`. Listings that are
-    `agreed` upon are left out.
+    `entering` is called before a folder is listed, so that a watch set there misses nothing that arrives later. Folders for which
+    `skipped` returns true, and symlinks, are not entered. Listings for which `agreed` returns true are left out.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Walk:
         start: str = "",
     ) -> None:
         self.files = 0
-        self.troubles: list[tuple[str, OSError]] = []
+        self.unreadable: list[UnreadableFile] = []
         self.visited: set[str] = set()
         self.stopped = False
         self._root = root
@@ -83,7 +83,7 @@ class Walk:
         self._listings = self._walk(start)
 
     def take(self, files: int = FILES_AT_ONCE) -> list[Listing]:
-        """The next listings that nothing is known to agree with, holding about so many files; none at the end."""
+        """The next listings, with about so many files, but for those that are known to agree with the store; none at the end."""
         batch: list[Listing] = []
         weight = 0
         while weight < files and (listing := next(self._listings, None)) is not None:
@@ -95,7 +95,7 @@ class Walk:
         return batch
 
     def close(self) -> None:
-        """Ends the walk; one that goes on in another thread ends there."""
+        """End the walk, also if it runs in another thread."""
         self.stopped = True
         with suppress(ValueError):
             self._listings.close()
@@ -107,10 +107,10 @@ class Walk:
             try:
                 with self._opened(folder) as descriptor:
                     self.visited.add(folder)
-                    yield from self._stretches(folder, descriptor, waiting)
+                    yield from self._parts(folder, descriptor, waiting)
             except OSError as error:
                 self.visited.discard(folder)
-                self.troubles.append((folder, error))
+                self.unreadable.append(UnreadableFile(folder, error))
 
     @contextmanager
     def _opened(self, folder: str) -> Iterator[int]:
@@ -123,7 +123,7 @@ class Walk:
         finally:
             os.close(descriptor)
 
-    def _stretches(self, folder: str, descriptor: int, waiting: list[str]) -> Iterator[Listing]:
+    def _parts(self, folder: str, descriptor: int, waiting: list[str]) -> Iterator[Listing]:
         names = os.listdir(descriptor)
         if folder == "" and MARKER_NAME in names:
             names.remove(MARKER_NAME)
@@ -132,10 +132,10 @@ class Walk:
         after: str | None = None
         upto: str | None = ""
         while upto is not None:
-            stretch = names[: -FILES_AT_ONCE - 1 : -1]
-            del names[-FILES_AT_ONCE:]  # of 100,000 names the room is used again
-            upto = stretch[-1] if names else None
-            files, folders = _facts(descriptor, stretch)
+            part = names[: -FILES_AT_ONCE - 1 : -1]
+            del names[-FILES_AT_ONCE:]  # frees their memory: there may be 100,000 names
+            upto = part[-1] if names else None
+            files, folders = _facts(descriptor, part)
             yield Listing(folder, after, upto, files)
             after = upto
             if self._recursive:
@@ -144,15 +144,15 @@ class Walk:
 
 
 def _in_order(names: list[str]) -> list[str]:
-    """Sorted as SQLite sorts them: text by its UTF-8 bytes, and all text before the names that are none."""
+    """Sort as SQLite does: text by its UTF-8 bytes, then the names that are not valid text."""
     if all(map(str.isascii, names)):
         names.sort()
     else:
-        names.sort(key=_place)
+        names.sort(key=_sort_key)
     return names
 
 
-def _place(name: str) -> tuple[bool, str | bytes]:
+def _sort_key(name: str) -> tuple[bool, str | bytes]:
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -162,16 +162,15 @@ def _place(name: str) -> tuple[bool, str | bytes]:
 
 def _facts(descriptor: int, names: list[str]) -> tuple[list[Identity], list[str]]:
     """The regular files and the folders among the names."""
-    look = os.stat
     files: list[Identity] = []
     folders: list[str] = []
     for name in names:
         try:
-            facts = look(name, dir_fd=descriptor, follow_symlinks=False)
+            facts = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
         except FileNotFoundError:
-            continue  # gone since it was listed
+            continue  # deleted since it was listed
         except OSError:
-            files.append((name, UNTOLD, 0))
+            files.append((name, UNKNOWN_SIZE, 0))
             continue
         kind = facts.st_mode & _KIND
         if kind == _FILE:
@@ -182,9 +181,9 @@ def _facts(descriptor: int, names: list[str]) -> tuple[list[Identity], list[str]
 
 
 class Agreement:
-    """Remembers which listings agreed with the store, so that they need not be compared again while neither changes.
+    """Remembers which listings agreed with the store, so that they are not compared again while neither changes.
 
-    Of each only a digest is kept. Any write to the store, by whomever, makes all of it void.
+    Only a digest of each is kept. Any write to the store invalidates all of them.
     """
 
     def __init__(self) -> None:
@@ -192,17 +191,17 @@ class Agreement:
         self._digests: dict[tuple[str, str | None], int] = {}
 
     def begin(self, generation: object) -> None:
-        """To be called before each walk; `generation` is the store's."""
+        """Call this before each walk; `generation` is the store's."""
         if generation != self.generation:
             self.generation = generation
             self._digests.clear()
 
     def holds(self, listing: Listing) -> bool:
-        """Whether the store is known to say the same."""
+        """Whether the store is known to agree."""
         return self._digests.get((listing.folder, listing.after)) == _digest(listing)
 
     def add(self, listing: Listing, generation: object) -> None:
-        """The store, in this generation, says the same."""
+        """The store agrees in this generation."""
         if generation == self.generation and len(self._digests) < MOST_AGREED:
             self._digests[listing.folder, listing.after] = _digest(listing)
 
@@ -212,7 +211,7 @@ def _digest(listing: Listing) -> int:
 
 
 def compare(store: KnowsFiles, inbox: str, listings: Sequence[Listing], agreement: Agreement) -> Differences:
-    """What the listings show that the store does not know, and the other way round."""
+    """What is in the listings and not in the store, and what is in the store and not in the listings."""
     differences = Differences()
     generation = store.generation()
     for listing in listings:
@@ -220,14 +219,14 @@ def compare(store: KnowsFiles, inbox: str, listings: Sequence[Listing], agreemen
         if known == listing.files:
             agreement.add(listing, generation)
         else:
-            _tell_apart(known, listing, differences)
+            _add_differences(known, listing, differences)
     return differences
 
 
-def _tell_apart(known: list[Identity], listing: Listing, differences: Differences) -> None:
+def _add_differences(known: list[Identity], listing: Listing, differences: Differences) -> None:
     before = {name: (size, mtime_ns) for name, size, mtime_ns in known}
     for name, size, mtime_ns in listing.files:
         old = before.pop(name, None)
-        if size != UNTOLD and old != (size, mtime_ns):
+        if size != UNKNOWN_SIZE and old != (size, mtime_ns):
             differences.unknown.append(join(listing.folder, name))
     differences.gone.extend(join(listing.folder, name) for name in before)

@@ -1,4 +1,4 @@
-"""How an inbox is watched: by the kernel's events where they tell everything, else by our own scan."""
+"""How an inbox is to be watched: by the kernel's events if they report every change, else by polling."""
 
 from __future__ import annotations
 
@@ -9,26 +9,23 @@ from lalald.config.quantities import format_duration
 from lalald.filesystem import mounts
 
 
-class Mode(NamedTuple):
-    """`native` or `polling`, why, and whether a read lease tells of every writer."""
+class WatchMode(NamedTuple):
+    """`watch`: `native` or `polling`. `leases_reliable`: whether a read lease reveals every program that writes to a file."""
 
     watch: str
     reason: str
-    lease_tells: bool
+    leases_reliable: bool
 
 
-def choose_mode(inbox: Inbox) -> Mode:
-    """What suits the file system that the inbox lies on, unless the configuration says it. Reads the table of mounts."""
+def choose_mode(inbox: Inbox) -> WatchMode:
+    """The mode that suits the inbox's file system, unless one is configured. Reads the table of mounts."""
     kind = mounts.filesystem_type(inbox.path)
-    elsewhere = mounts.is_network(kind) or mounts.may_be_remote(kind)
+    is_remote = mounts.is_network(kind) or mounts.may_be_remote(kind)
+    pause = format_duration(inbox.poll_interval)
     if inbox.watch == "polling":
-        return Mode("polling", f"as configured, every {format_duration(inbox.poll_interval)}", not elsewhere)
+        return WatchMode("polling", f"as configured, every {pause}", not is_remote)
     if inbox.watch == "native":
-        return Mode("native", "as configured", not elsewhere)
-    if elsewhere:
-        return Mode(
-            "polling",
-            f"every {format_duration(inbox.poll_interval)}: {kind} does not report changes made elsewhere",
-            False,
-        )
-    return Mode("native", f"{kind or 'the file system'} reports every change", True)
+        return WatchMode("native", "as configured", not is_remote)
+    if is_remote:
+        return WatchMode("polling", f"every {pause}: {kind} does not report changes made elsewhere", False)
+    return WatchMode("native", f"{kind or 'the file system'} reports every change", True)

@@ -1,1 +1,1 @@
-"""selection"""
+"""Which files are processed, by their names and by the rules."""
