@@ -202,7 +202,7 @@ def test_a_folder_that_cannot_be_listed_is_told_and_not_visited(inbox: Path) -> 
     fill(inbox, "a.mp3")
     walked = walk(inbox, start="not/there")
     assert listed(walked) == []
-    assert [folder for folder, _ in walked.troubles] == ["not/there"]
+    assert [folder for folder, _ in walked.unreadable] == ["not/there"]
     assert walked.visited == set()
 
 
