@@ -68,5 +68,5 @@ def test_the_readme_names_the_version_before_its_first_command() -> None:
 
 
 def test_this_python_is_new_enough() -> None:
+    done = subprocess.run([sys.executable, "-m", "lalald", "--version"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, f"lalald {lalald.__version__} (Python {platform.python_version()})\n")
-    assert done.stdout == f"lalald {lalald.__version__} (Python {platform.python_version()})\n"
