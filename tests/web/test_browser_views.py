@@ -61,3 +61,21 @@ def test_hostile_names_and_messages_are_shown_as_text(varied_visit: Visit, varie
 
 def hostile_job(home: Home) -> dict[str, Any]:
     return next(job for job in home.jobs() if "<img" in job["path"])
+
+
+def test_an_inbox_explains_a_file_and_prices_what_waits(varied_visit: Visit, varied_home: Home) -> None:
+    page = varied_visit.page
+    settle(varied_visit, "inboxes")
+    assert page.get_by_text(str(varied_home.outbox)).count() == 1
+    path = page.get_by_label("Would a file be processed?")
+    path.fill("notes.txt")
+    page.get_by_role("button", name="Explain").click()
+    page.get_by_role("status").filter(has_text="It would not be processed").wait_for()
+    path.fill("new.wav")
+    page.get_by_role("button", name="Explain").click()
+    page.get_by_role("status").filter(has_text="Rule stems").wait_for()
+    page.get_by_role("button", name="Price what waits").click()
+    page.get_by_role("row", name="stems").get_by_text("0.5 min").wait_for()  # the 30 seconds that are held
+    page.get_by_text("What was left alone, and why").click()
+    page.get_by_text("Nothing: every file in this inbox was processed, or will be.").wait_for()
+    assert varied_visit.complaints == []
