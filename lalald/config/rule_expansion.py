@@ -11,6 +11,7 @@ from lalald.config import file_schema, model
 from lalald.config.checks import consistency, outputs
 from lalald.config.checks.outputs import Track
 from lalald.config.diagnostics import Findings, Where
+from lalald.jobs import track_labels
 from lalald.suggestions import meant, quoted, unknown
 
 _COPIED = (
@@ -82,13 +83,13 @@ def _tracks(rule: model.Rule, written: Sequence[tuple[file_schema.Task, Where]],
     found: set[Track] = set()
     for task, (_, here) in zip(rule.tasks, written, strict=True):
         if findings.mistaken((*here, "mode")):
-            found.update(presets.possible_labels(None))
+            found.update(track_labels.possible_labels(None))
         elif task.mode not in presets.MODES:
-            found.update(presets.possible_labels(_meant_mode(task.mode)))
+            found.update(track_labels.possible_labels(_meant_mode(task.mode)))
         elif findings.mistaken_within((*here, "presets")):
-            found.update(presets.possible_labels(task.mode))
+            found.update(track_labels.possible_labels(task.mode))
         else:
-            found.update(presets.expected_labels(task.mode, task.presets))
+            found.update(track_labels.expected_labels(task.mode, task.presets))
     return found
 
 

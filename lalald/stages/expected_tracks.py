@@ -10,8 +10,9 @@ from typing import Any
 from lalald.api import AnsweredTrack
 from lalald.filesystem.names import fold
 from lalald.jobs.job import Task, Track
+from lalald.jobs.track_labels import expected_labels, required_labels
 from lalald.jobs.wanted_tracks import mark_wanted
-from lalald.presets import MODES, expected_labels, mistakes, required_labels
+from lalald.presets import MODES, mistakes
 
 
 def updated_tracks(

@@ -12,6 +12,7 @@ from lalald.config.file_schema import File, Inbox, Rule
 from lalald.config.model import Existing, LogLevel, OnConflict, Watch
 from lalald.container import defaults
 from lalald.errors import ConfigError
+from lalald.jobs import track_labels
 from lalald.suggestions import ADVICE, SYNONYMS, did_you_mean, meant, unknown
 from tests.support.config_files import ONE_RULE, mistakes, one, with_inbox, with_rule
 
@@ -115,7 +116,7 @@ def test_one_stem_is_no_list(tmp_path: Path) -> None:
 WORDS = {
     "mode": presets.MODES,
     "stem": presets.STEMS,
-    "track": (*(label for _, label in presets.possible_labels(None)), "stem", "back"),
+    "track": (*(label for _, label in track_labels.possible_labels(None)), "stem", "back"),
     "encoder_format": presets.FORMATS,
     "level": get_args(LogLevel),
     "watch": get_args(Watch),

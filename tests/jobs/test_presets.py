@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from lalald import presets
-from lalald.presets import Finding, as_sent, expected_labels, mistakes, stems, warnings
+from lalald.jobs import track_labels
+from lalald.jobs.track_labels import expected_labels
+from lalald.presets import Finding, as_sent, mistakes, stems, warnings
 from lalald.sandbox.service import modes
 from lalald.sandbox.service.validation import (
     DemuserPresets,
@@ -142,7 +143,7 @@ def test_charge_and_tracks_are_those_of_the_service(mode: str, written: dict[str
 
 def test_every_label_that_a_mode_makes_is_known() -> None:
     made = {label for mode, written in GOOD for _, label in expected_labels(mode, written)}
-    assert made <= presets.known_labels()
+    assert made <= track_labels.known_labels()
 
 
 def test_a_finding_says_where_and_what() -> None:

@@ -6,10 +6,10 @@ import re
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from lalald import presets
 from lalald.config.diagnostics import Findings, Where
 from lalald.config.model import PLACEHOLDERS, Rule
 from lalald.filesystem.names import fold, safe
+from lalald.jobs import track_labels
 from lalald.media.tags.policy import DEFAULT_TITLE, TITLE_PLACEHOLDERS
 from lalald.suggestions import did_you_mean, quoted, unknown
 
@@ -117,7 +117,7 @@ def _check_renamed(rule: Rule, labels: set[str], where: Where, findings: Finding
     for old in rule.labels:
         if old in labels:
             continue
-        if old in presets.known_labels():
+        if old in track_labels.known_labels():
             findings.warn((*where, old), f"has no effect: this rule makes {', '.join(sorted(labels))}")
         else:
             findings.mistake((*where, old), unknown("label", old, sorted(labels)), blocks=False)
@@ -160,7 +160,7 @@ def delivered_labels(rule: Rule) -> list[str]:
 
 def _delivered(rule: Rule) -> Iterator[Delivered]:
     for number, task in enumerate(rule.tasks, 1):
-        for kind, label in presets.expected_labels(task.mode, task.presets):
+        for kind, label in track_labels.expected_labels(task.mode, task.presets):
             if rule.tracks is not None and label not in rule.tracks and kind not in rule.tracks:
                 continue
             title = task.name or str(number)
