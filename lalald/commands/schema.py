@@ -12,7 +12,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Prints it."""
-    from lalald.config.json_schema import schema
+    from lalald.config.schema.json_schema import schema
 
     del arguments
     print(json.dumps(schema(), indent=2))

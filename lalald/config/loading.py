@@ -13,7 +13,7 @@ from lalald.config.key_files import BY_ENVIRONMENT, key_files, readable_by_other
 from lalald.config.model import Config
 from lalald.config.paths import SYSTEM_CONFIG, absolute, home_config_folder
 from lalald.config.resolving import Reading, Resolved, resolved
-from lalald.config.validation import shaped
+from lalald.config.schema.validation import shaped
 from lalald.config.yaml.reader import Plain, read
 from lalald.config.yaml.source_text import read_text
 from lalald.errors import ConfigError

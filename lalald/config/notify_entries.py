@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from lalald.config import file_schema, model
+from lalald.config import model
 from lalald.config.diagnostics import Where
 from lalald.config.paths import filled
+from lalald.config.schema import file_schema
 from lalald.jobs.event_facts import EventKind
 from lalald.suggestions import quoted, unknown
 

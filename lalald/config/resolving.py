@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lalald.config import file_schema, model
+from lalald.config import model
 from lalald.config.checks import consistency, path_overlap, web_section
 from lalald.config.checks.pattern_advice import Context
 from lalald.config.checks.real_paths import RealPaths
@@ -17,6 +17,7 @@ from lalald.config.diagnostics import Findings, Where
 from lalald.config.notify_entries import PlacedEntry, notify_entries
 from lalald.config.paths import default_state_dir, expanded, filled
 from lalald.config.rule_expansion import rules
+from lalald.config.schema import file_schema
 from lalald.suggestions import quoted
 
 _COPIED = (

@@ -7,10 +7,11 @@ from itertools import count
 from typing import Any
 
 from lalald import presets
-from lalald.config import file_schema, model
+from lalald.config import model
 from lalald.config.checks import consistency, outputs
 from lalald.config.checks.outputs import Track
 from lalald.config.diagnostics import Findings, Where
+from lalald.config.schema import file_schema
 from lalald.jobs import track_labels
 from lalald.suggestions import meant, quoted, unknown
 

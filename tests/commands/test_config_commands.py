@@ -16,8 +16,9 @@ import jsonschema
 import pytest
 import yaml
 
-from lalald.config import file_schema, load
-from lalald.config.json_schema import schema
+from lalald.config import load
+from lalald.config.schema import file_schema
+from lalald.config.schema.json_schema import schema
 from lalald.store import Store
 from tests.support import ROOT
 from tests.support.config_files import CONTRACT, ONE_RULE, with_inbox, with_rule

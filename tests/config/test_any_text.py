@@ -9,7 +9,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lalald.config import file_schema, load
+from lalald.config import load
+from lalald.config.schema import file_schema
 from lalald.errors import ConfigError
 
 

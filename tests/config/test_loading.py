@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from lalald.config import Config, Inbox, Log, Minutes, Rule, TaskSpec, Transfers, file_schema, load
+from lalald.config import Config, Inbox, Log, Minutes, Rule, TaskSpec, Transfers, load
+from lalald.config.schema import file_schema
 from tests.support import ROOT
 from tests.support.config_files import CONTRACT, ONE_RULE, loaded, mistakes, with_inbox, with_rule
 

@@ -11,9 +11,10 @@ import jsonschema
 import pytest
 import yaml
 
-from lalald.config import file_schema, load
-from lalald.config.json_schema import schema
+from lalald.config import load
 from lalald.config.model import NotifyEntry
+from lalald.config.schema import file_schema
+from lalald.config.schema.json_schema import schema
 from lalald.errors import ConfigError
 from lalald.jobs.event_facts import EventKind
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from lalald.commands.check_config import look_around
+from lalald.commands.check_config import check_surroundings
 from lalald.config.loading import examine
 
 BASE = """\
@@ -157,7 +157,7 @@ def reported(root: Path, text: str) -> list[str]:
     path = root / "config.yaml"
     path.write_text(text.replace("ROOT", str(root)))
     examined = examine(path, {})
-    look_around(examined, {})
+    check_surroundings(examined, {})
     return [examined.findings.told(mistake) for mistake in sorted(examined.findings.mistakes, key=lambda one: one.line)]
 
 

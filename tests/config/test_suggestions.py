@@ -8,8 +8,8 @@ from typing import get_args
 import pytest
 
 from lalald import presets
-from lalald.config.file_schema import File, Inbox, Rule
 from lalald.config.model import Existing, LogLevel, OnConflict, Watch
+from lalald.config.schema.file_schema import File, Inbox, Rule
 from lalald.container import defaults
 from lalald.errors import ConfigError
 from lalald.jobs import track_labels

@@ -6,11 +6,12 @@ import re
 from collections.abc import Sequence
 from urllib.parse import SplitResult, urlsplit
 
-from lalald.config import file_schema, patterns
+from lalald.config import patterns
 from lalald.config.checks import pattern_advice
 from lalald.config.checks.pattern_advice import Context
 from lalald.config.diagnostics import Findings, Where
 from lalald.config.model import CHECKS_PER_MINUTE, DEFAULT_API_URL, Inbox, Rule
+from lalald.config.schema import file_schema
 from lalald.media.types import MEDIA
 from lalald.suggestions import quoted
 

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
 
-from lalald.config import file_schema, model
+from lalald.config import model
 from lalald.config.diagnostics import Findings, Where
 from lalald.config.page.listen_address import parse_listen
+from lalald.config.schema import file_schema
 
 PathAt = Callable[[Where, str | None], Path | None]
 

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from lalald.config.diagnostics import Findings, Where
-from lalald.config.file_schema import File, Section
-from lalald.config.value_types import EntriesError
+from lalald.config.schema.file_schema import File, Section
+from lalald.config.schema.value_types import EntriesError
 from lalald.config.yaml.reader import UNREAD
 from lalald.suggestions import did_you_mean, meant, quoted
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from lalald import presets
 from lalald.config import quantities
-from lalald.config.file_schema import File
 from lalald.config.notify_entries import BELONGS, ON_WORDS, WAYS
+from lalald.config.schema.file_schema import File
 
 _REQUIRED = {"File": ("inboxes",), "Inbox": ("path", "outbox", "rules"), "Task": ("mode",), "Notify": ("name",)}
 _NOT_EMPTY = {"File": ("inboxes",), "Inbox": ("rules",), "Rule": ("tasks",)}

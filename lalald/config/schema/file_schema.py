@@ -10,8 +10,21 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from lalald.config import model, value_types
-from lalald.config.value_types import Amount, Duration, Flag, Free, Interval, Limit, Rate, Text, Texts, Unshown, Words
+from lalald.config import model
+from lalald.config.schema import value_types
+from lalald.config.schema.value_types import (
+    Amount,
+    Duration,
+    Flag,
+    Free,
+    Interval,
+    Limit,
+    Rate,
+    Text,
+    Texts,
+    Unshown,
+    Words,
+)
 from lalald.media.tags.policy import DEFAULT_TITLE
 
 
