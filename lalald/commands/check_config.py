@@ -49,8 +49,8 @@ def _print_json(examined: Examined, key: str) -> int:
     try:
         config = examined.config()
     except ConfigError as error:
-        findings = examined.findings
-        lists = {"errors": findings.facts(findings.mistakes), "warnings": list(findings.told_warnings())}
+        diagnostics = examined.diagnostics
+        lists = {"errors": diagnostics.facts(diagnostics.errors), "warnings": list(diagnostics.formatted_warnings())}
         show_json({**error_facts(error), "config": str(examined.path), **lists})
         return exit_code_of(error)
     show_json(
@@ -90,23 +90,23 @@ def _facts(inbox: Inbox) -> dict[str, Any]:
 
 def check_surroundings(examined: Examined, environ: Mapping[str, str]) -> str:
     """Add the errors of folders and of the license key to those of the file. Return where the key comes from."""
-    from lalald.config.checks.folders import folder_mistakes
+    from lalald.config.checks.folders import folder_errors
     from lalald.config.key_files import BY_CONFIGURATION
     from lalald.config.license_key import find_key
 
-    read, findings = examined.resolved, examined.findings
-    if read is None:
+    resolved, diagnostics = examined.resolved, examined.diagnostics
+    if resolved is None:
         return ""
-    if ("state_dir",) not in findings.lines:
-        findings.sources.setdefault(("state_dir",), "state_dir")  # its default: no line of the file
-    for where, words in folder_mistakes(read.inboxes, read.state_dir):
-        findings.mistake(where, words)
-    found = find_key(read.license_key_file, environ)
+    if ("state_dir",) not in diagnostics.lines:
+        diagnostics.sources.setdefault(("state_dir",), "state_dir")  # its default: no line of the file
+    for where, message in folder_errors(resolved.inboxes, resolved.state_dir):
+        diagnostics.add_error(where, message)
+    found = find_key(resolved.license_key_file, environ)
     if found.error is not None:
         origin, _, words = f"{found.error}; {found.hint}".partition(": ")
         if origin != BY_CONFIGURATION:
-            findings.sources[origin,] = origin
-        findings.mistake((origin,), words)
+            diagnostics.sources[origin,] = origin
+        diagnostics.add_error((origin,), words)
     if found.key is not None:
         return f"found ({found.origin})"
     return f"{found.problem}; every file will be held until there is one"
@@ -117,7 +117,7 @@ def _valid_config(examined: Examined) -> Config:
     try:
         return examined.config()
     except ConfigError as error:
-        warnings = "".join(f"\n    {warning}" for warning in examined.findings.told_warnings())
+        warnings = "".join(f"\n    {warning}" for warning in examined.diagnostics.formatted_warnings())
         hint = f"Also, as warnings:{warnings}" if warnings else ""
         raise ConfigError(str(error), hint=hint) from None
 

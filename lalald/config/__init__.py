@@ -1,6 +1,7 @@
-"""The configuration: one YAML file → a frozen `Config`, every mistake at once, each with its line.
+"""The configuration: one YAML file becomes a frozen `Config`; all errors are reported together, each with its line.
 
-Importing this is cheap: the classes are loaded when one of them is asked for, what reads the file when it is asked to.
+`paths` finds the file, `yaml` parses it, `schema` validates its shape, `resolving` and `checks` turn it into the classes of `model`.
+Importing this package is cheap: the classes, and the code that reads a file, are loaded when they are first used.
 """
 
 from __future__ import annotations
@@ -26,19 +27,21 @@ def __getattr__(name: str) -> object:
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:
-    """The configuration in a file, overridden by what the environment says.
+    """The configuration in a file, with the overrides of the environment.
 
     Raises:
-        ConfigError: the file cannot be read, or has mistakes; lists every one.
+        ConfigError: the file cannot be read, or has errors; lists every one.
     """
-    from lalald.config.loading import load as loaded
+    from lalald.config.loading import load as load_file
 
-    return loaded(path, environ)
+    return load_file(path, environ)
 
 
 def check_folders(config: Config) -> list[str]:
-    """Mistakes of folders: missing, unreadable, or not writable where the configuration needs it. Not asked by `load`: mounts are
-    late at boot, and the daemon waits for them."""
-    from lalald.config.checks.folders import check_folders as checked
+    """Errors of folders: missing, unreadable, or not writable though the configuration needs it.
 
-    return checked(config)
+    `load` does not check this: at boot, mounts may come late, and the daemon waits for them.
+    """
+    from lalald.config.checks.folders import check_folders as check
+
+    return check(config)

@@ -1,4 +1,4 @@
-"""Mistakes of a configuration: where each stands, and how all of them are told at once."""
+"""Errors and warnings of a configuration, each with its place in the file, reported together."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from lalald.errors import ConfigError
 Where = tuple[str | int, ...]  # ("inboxes", 0, "rules", 1, "mode")
 
 
-class Mistake(NamedTuple):
-    """`blocks`: the value there was not read, so that whatever else is said of it would only follow from this."""
+class Diagnostic(NamedTuple):
+    """An error or a warning. `blocks`: the value could not be read, so further messages about it would only follow from this one."""
 
     line: int
     where: Where
@@ -21,95 +21,94 @@ class Mistake(NamedTuple):
 
 
 @dataclass
-class Findings:
-    """Collects mistakes and warnings while a file is read. `lines` has the line of each key, `sources` the environment variable
-    that gave a value instead of the file, `written_as` the misspelled key that stands for a known one."""
+class Diagnostics:
+    """Collects errors and warnings while a file is read.
+
+    `lines`: the line of each key. `sources`: the environment variable that replaced a value of the file. `written_as`: the misspelled
+    key that is read as a known one.
+    """
 
     lines: Mapping[Where, int]
     sources: dict[Where, str] = field(default_factory=dict)
     written_as: dict[Where, str | int] = field(default_factory=dict)
-    mistakes: list[Mistake] = field(default_factory=list)
-    warnings: list[Mistake] = field(default_factory=list)
+    errors: list[Diagnostic] = field(default_factory=list)
+    warnings: list[Diagnostic] = field(default_factory=list)
 
-    def mistake(self, where: Where, *words: str, blocks: bool = True) -> None:
-        """Notes mistakes of one value, unless that value was not read because of an earlier one, there or above it."""
+    def add_error(self, where: Where, *words: str, blocks: bool = True) -> None:
+        """Add errors of one value, unless an earlier error there, or above it, kept the value from being read."""
         written = self.as_written(where)
-        if not self.mistaken(where):
-            self.mistakes.extend(Mistake(self.line(where), written, said, blocks) for said in words)
+        if not self.has_error_at(where):
+            self.errors.extend(Diagnostic(self.line(where), written, message, blocks) for message in words)
 
-    def warn(self, where: Where, words: str) -> None:
-        """Notes what is allowed but odd. What is said of a mistaken value would only follow from the mistake."""
-        if not self.mistaken(where):
-            self.warnings.append(Mistake(self.line(where), self.as_written(where), words))
+    def add_warning(self, where: Where, words: str) -> None:
+        """Add a warning: allowed, but probably not intended. Not for a value with an error, from which it would only follow."""
+        if not self.has_error_at(where):
+            self.warnings.append(Diagnostic(self.line(where), self.as_written(where), words))
 
-    def mistaken(self, where: Where) -> bool:
-        """Whether the value there was not read."""
+    def has_error_at(self, where: Where) -> bool:
+        """Whether an error kept the value from being read."""
         written = self.as_written(where)
-        return any(
-            written[: len(mistake.where)] == mistake.where
-            for mistake in self.mistakes
-            if mistake.where and mistake.blocks
-        )
+        return any(written[: len(error.where)] == error.where for error in self.errors if error.where and error.blocks)
 
-    def mistaken_within(self, where: Where) -> bool:
-        """Whether something was noted of a value, or of anything in it."""
+    def has_error_within(self, where: Where) -> bool:
+        """Whether a value, or anything in it, has an error."""
         written = self.as_written(where)
-        return any(mistake.where[: len(written)] == written for mistake in self.mistakes)
+        return any(error.where[: len(written)] == written for error in self.errors)
 
     def as_written(self, where: Where) -> Where:
-        """The path as it stands in the file, with its misspelled keys."""
+        """The path as written in the file, with its misspelled keys."""
         return tuple(self.written_as.get(where[: place + 1], step) for place, step in enumerate(where))
 
     def line(self, where: Where) -> int:
-        """The line of a key; of what is not there, the line of what it would stand in. 0 where nothing is known."""
+        """The line of a key; for a missing key, the line of its section. 0 if unknown."""
         written = self.as_written(where)
         for length in range(len(written), -1, -1):
             if written[:length] in self.lines:
                 return self.lines[written[:length]]
         return 0
 
-    def told(self, found: Mistake) -> str:
+    def formatted(self, diagnostic: Diagnostic) -> str:
         """`line 17  inboxes[0].outpox: unknown key. Did you mean "outbox"?`"""
-        source = self.sources.get(found.where)
+        source = self.sources.get(diagnostic.where)
         if source:
-            return f"{source}: {found.words}"
-        return ": ".join(filter(None, (_line_and_path(found), found.words)))
+            return f"{source}: {diagnostic.words}"
+        return ": ".join(filter(None, (_line_and_path(diagnostic), diagnostic.words)))
 
     def error(self, name: str) -> ConfigError:
-        """One error with every mistake, in the order of the file."""
-        return config_error(name, [self.told(mistake) for mistake in sorted(self.mistakes, key=_line)])
+        """One exception with every error, in the order of the file."""
+        return config_error(name, [self.formatted(error) for error in sorted(self.errors, key=_line)])
 
-    def facts(self, found: Iterable[Mistake]) -> list[dict[str, str | int | None]]:
-        """Each with its line in the file, null where a variable or nothing gave the value, in the order of the file."""
+    def facts(self, found: Iterable[Diagnostic]) -> list[dict[str, str | int | None]]:
+        """For JSON, in the order of the file. The line is null if the value came from a variable, or from nowhere."""
         return [
             {
                 "line": None if one.where in self.sources else one.line or None,
-                "key": self.sources.get(one.where) or spelled(one.where),
+                "key": self.sources.get(one.where) or path_text(one.where),
                 "message": one.words,
             }
             for one in sorted(found, key=_line)
         ]
 
-    def told_warnings(self) -> tuple[str, ...]:
-        return tuple(self.told(warning) for warning in sorted(self.warnings, key=_line))
+    def formatted_warnings(self) -> tuple[str, ...]:
+        return tuple(self.formatted(warning) for warning in sorted(self.warnings, key=_line))
 
 
-def _line(found: Mistake) -> int:
-    return found.line
+def _line(diagnostic: Diagnostic) -> int:
+    return diagnostic.line
 
 
-def _line_and_path(found: Mistake) -> str:
-    line = f"line {found.line}" if found.line else ""
-    return "  ".join(filter(None, (line, spelled(found.where))))
+def _line_and_path(diagnostic: Diagnostic) -> str:
+    line = f"line {diagnostic.line}" if diagnostic.line else ""
+    return "  ".join(filter(None, (line, path_text(diagnostic.where))))
 
 
-def config_error(name: str, told: Sequence[str]) -> ConfigError:
-    """One error that lists everything."""
-    many = "1 error" if len(told) == 1 else f"{len(told)} errors"
-    return ConfigError("\n".join([f"{name}: {many}", *(f"  {line}" for line in told)]))
+def config_error(name: str, messages: Sequence[str]) -> ConfigError:
+    """One exception that lists every message."""
+    count = "1 error" if len(messages) == 1 else f"{len(messages)} errors"
+    return ConfigError("\n".join([f"{name}: {count}", *(f"  {message}" for message in messages)]))
 
 
-def spelled(where: Iterable[str | int]) -> str:
+def path_text(where: Iterable[str | int]) -> str:
     """`inboxes[0].rules[1].mode`"""
     text = ""
     for step in where:

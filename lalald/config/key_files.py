@@ -39,11 +39,11 @@ def readable_by_others(path: Path, answer_seconds: float = ANSWER_SECONDS) -> bo
     """
     modes: list[int] = []
 
-    def look() -> None:
+    def read_mode() -> None:
         with suppress(OSError):
             modes.append(path.stat().st_mode)
 
-    thread = threading.Thread(target=look, daemon=True)
+    thread = threading.Thread(target=read_mode, daemon=True)
     thread.start()
     thread.join(answer_seconds)
     return any(mode & S_IROTH for mode in modes)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from lalald.config import model
 from lalald.config.diagnostics import Where
 from lalald.config.paths import filled
+from lalald.config.reading import Reading
 from lalald.config.schema import file_schema
 from lalald.jobs.event_facts import EventKind
 from lalald.suggestions import quoted, unknown
-
-if TYPE_CHECKING:
-    from lalald.config.resolving import Reading
 
 WAYS = ("url", "url_file", "webhook", "command")
 ON_WORDS = ("problems", "all", "done", *EventKind)
@@ -36,17 +34,17 @@ class PlacedEntry(NamedTuple):
 
 
 def notify_entries(sections: Sequence[file_schema.Notify], reading: Reading) -> tuple[PlacedEntry, ...]:
-    """Those that have no mistake; the mistakes of the others are in `reading.findings`."""
+    """Those that have no mistake; the mistakes of the others are in `reading.diagnostics`."""
     names: set[str] = set()
     found = []
     for place, section in enumerate(sections):
         where: Where = ("notify", place)
-        before = len(reading.findings.mistakes)
+        before = len(reading.diagnostics.errors)
         _check_name(section.name, names, where, reading)
         way = _way(section, where, reading)
         kinds, problems = _selection(section.on, where, reading)
         facts = dict(_of_way(section, way, where, reading)) if way else {}
-        if len(reading.findings.mistakes) == before and not reading.findings.mistaken_within(where):
+        if len(reading.diagnostics.errors) == before and not reading.diagnostics.has_error_within(where):
             entry = model.NotifyEntry(name=section.name or "", kinds=kinds, problems=problems, **facts)
             found.append(PlacedEntry(place, entry))
     return tuple(found)
@@ -54,9 +52,9 @@ def notify_entries(sections: Sequence[file_schema.Notify], reading: Reading) -> 
 
 def _check_name(name: str | None, names: set[str], where: Where, reading: Reading) -> None:
     if name is None:
-        reading.findings.mistake((*where, "name"), "missing: what logs and `lalald status` call this entry")
+        reading.diagnostics.add_error((*where, "name"), "missing: what logs and `lalald status` call this entry")
     elif name in names:
-        reading.findings.mistake((*where, "name"), f"another entry is called {quoted(name)}, too")
+        reading.diagnostics.add_error((*where, "name"), f"another entry is called {quoted(name)}, too")
     else:
         names.add(name)
 
@@ -65,16 +63,18 @@ def _way(section: file_schema.Notify, where: Where, reading: Reading) -> str | N
     """The one key that says how the entry is told."""
     written = [way for way in WAYS if getattr(section, way) is not None]
     if not written:
-        if not any(reading.findings.mistaken((*where, way)) for way in WAYS):
-            reading.findings.mistake(where, "missing: one of url, url_file, webhook, command")
+        if not any(reading.diagnostics.has_error_at((*where, way)) for way in WAYS):
+            reading.diagnostics.add_error(where, "missing: one of url, url_file, webhook, command")
         return None
     for other in written[1:]:
-        reading.findings.mistake(
+        reading.diagnostics.add_error(
             (*where, other), f"an entry has one of {', '.join(WAYS)}; this one has {written[0]} already"
         )
     for key, ways in BELONGS.items():
         if getattr(section, key) is not None and written[0] not in ways:
-            reading.findings.mistake((*where, key), f"belongs to {' and '.join(ways)}, and this entry has {written[0]}")
+            reading.diagnostics.add_error(
+                (*where, key), f"belongs to {' and '.join(ways)}, and this entry has {written[0]}"
+            )
     return written[0]
 
 
@@ -92,9 +92,9 @@ def _selection(words: Sequence[str], where: Where, reading: Reading) -> tuple[fr
                 kinds.add(EventKind(word))
             case _:
                 here: Where = (*where, "on") if len(words) == 1 else (*where, "on", place)
-                reading.findings.mistake(here, unknown("event", word, ON_WORDS))
+                reading.diagnostics.add_error(here, unknown("event", word, ON_WORDS))
     if not words:
-        reading.findings.mistake((*where, "on"), f"expected one or more of {', '.join(ON_WORDS)}")
+        reading.diagnostics.add_error((*where, "on"), f"expected one or more of {', '.join(ON_WORDS)}")
     return frozenset(kinds), "problems" in words
 
 
@@ -124,7 +124,7 @@ def _file(written: str | None, where: Where, reading: Reading) -> Path | None:
 def _check_url(url: str, where: Where, reading: Reading) -> None:
     scheme, separator, rest = url.partition("://")
     if not (scheme and separator and rest):
-        reading.findings.mistake(where, "expected an Apprise URL such as ntfy://ntfy.example.org/topic")
+        reading.diagnostics.add_error(where, "expected an Apprise URL such as ntfy://ntfy.example.org/topic")
 
 
 def _check_webhook(url: str, where: Where, reading: Reading) -> None:
@@ -137,22 +137,22 @@ def _check_webhook(url: str, where: Where, reading: Reading) -> None:
     except ValueError:
         is_usable = False
     if not is_usable:
-        reading.findings.mistake(where, "expected an address such as https://example.org/hook")
+        reading.diagnostics.add_error(where, "expected an address such as https://example.org/hook")
 
 
 def _command(written: Sequence[str], where: Where, reading: Reading) -> tuple[str, ...]:
     """The program as a path in full; its arguments as they stand."""
     if not written:
-        reading.findings.mistake(where, "expected a program and its arguments, such as [/config/hooks/done.sh]")
+        reading.diagnostics.add_error(where, "expected a program and its arguments, such as [/config/hooks/done.sh]")
         return ()
     try:
         program = filled(written[0], reading.environ)
     except ValueError as error:
-        reading.findings.mistake(where, str(error))
+        reading.diagnostics.add_error(where, str(error))
         return ()
     if not program.startswith("/"):
         words = (
             f"{quoted(written[0])} is no path in full; it is run as it stands, by no shell, and not looked for in PATH"
         )
-        reading.findings.mistake(where, words)
+        reading.diagnostics.add_error(where, words)
     return (program, *written[1:])

@@ -47,7 +47,7 @@ def take_back(patterns: tuple[str, ...]) -> bool:
     return not all(line.takes for line in _lines(patterns))
 
 
-def says_something(pattern: str) -> bool:
+def is_pattern(pattern: str) -> bool:
     """Whether a pattern is one, and can match anything at all."""
     return _line(pattern) is not None
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,10 @@ from typing import Any
 from lalald.config import model
 from lalald.config.checks import consistency, path_overlap, web_section
 from lalald.config.checks.pattern_advice import Context
-from lalald.config.checks.real_paths import RealPaths
-from lalald.config.diagnostics import Findings, Where
+from lalald.config.diagnostics import Where
 from lalald.config.notify_entries import PlacedEntry, notify_entries
-from lalald.config.paths import default_state_dir, expanded, filled
+from lalald.config.paths import default_state_dir, filled
+from lalald.config.reading import Reading
 from lalald.config.rule_expansion import rules
 from lalald.config.schema import file_schema
 from lalald.suggestions import quoted
@@ -23,30 +22,6 @@ from lalald.suggestions import quoted
 _COPIED = (
     "existing", "recursive", "watch", "poll_interval", "settle", "rescan", "changed", "ignore", "prune", "on_success", "on_failure",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What resolving needs besides the file's own words."""
-
-    path: Path
-    environ: Mapping[str, str]
-    findings: Findings
-    real: RealPaths = field(default_factory=RealPaths)
-
-    def folder(self, where: Where, text: str | None, base: Path | None, what: str) -> Path | None:
-        """The absolute path that a key names, a relative one taken from `base` or, where that is None, the working folder.
-
-        None and a mistake where it names none.
-        """
-        if text is None:
-            self.findings.mistake(where, f"missing: {what}")
-            return None
-        try:
-            return expanded(text, self.environ, base)
-        except ValueError as error:
-            self.findings.mistake(where, str(error))
-            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,27 +35,27 @@ class Resolved:
     notify: tuple[PlacedEntry, ...] = ()
 
 
-def resolved(file: file_schema.File, reading: Reading) -> Resolved:
-    """The configuration, as far as it has no mistakes; they and the warnings are in `reading.findings`."""
-    findings, base = reading.findings, reading.path.parent
+def resolve(file: file_schema.File, reading: Reading) -> Resolved:
+    """The configuration, as far as it has no mistakes; they and the warnings are in `reading.diagnostics`."""
+    diagnostics, base = reading.diagnostics, reading.path.parent
     written = file.license_key_file
     key_file = reading.folder(("license_key_file",), written, base, "") if written else None
     facts: dict[str, Any] = {
         "license_key_file": key_file,
-        "api_url": consistency.origin(file.api_url, findings),
+        "api_url": consistency.origin(file.api_url, diagnostics),
         "log": model.Log(**dict(file.log)),
         "transfers": model.Transfers(**dict(file.transfers)),
         "minutes": model.Minutes(**dict(file.minutes)),
-        "web": web_section.web(file.web, findings, partial(_named_file, reading)),
+        "web": web_section.web(file.web, diagnostics, partial(_named_file, reading)),
         **{name: getattr(file, name) for name in ("checks_per_minute", "on_lost_task", "history")},
     }
-    consistency.check_pace(file.checks_per_minute, findings)
+    consistency.check_pace(file.checks_per_minute, diagnostics)
     notify = notify_entries(file.notify or [], reading)
     state_dir = _state_dir(file, reading)
     inboxes, folders = _inboxes(file, reading)
-    path_overlap.check(folders, state_dir, findings, reading.real)
+    path_overlap.check(folders, state_dir, diagnostics, reading.real)
     config = None
-    if state_dir is not None and not findings.mistakes:
+    if state_dir is not None and not diagnostics.errors:
         facts["notify"] = tuple(placed.entry for placed in notify)
         config = model.Config(path=reading.path, state_dir=state_dir, inboxes=tuple(filter(None, inboxes)), **facts)
     return Resolved(config, folders, state_dir, key_file, notify)
@@ -93,12 +68,12 @@ def _named_file(reading: Reading, where: Where, text: str | None) -> Path | None
 def _state_dir(file: file_schema.File, reading: Reading) -> Path | None:
     where: Where = ("state_dir",)
     if file.state_dir is not None:
-        said_outside = where in reading.findings.sources
+        said_outside = where in reading.diagnostics.sources
         return reading.folder(where, file.state_dir, None if said_outside else reading.path.parent, "")
     try:
         return default_state_dir(reading.environ)
     except ValueError as error:
-        reading.findings.mistake(where, str(error))
+        reading.diagnostics.add_error(where, str(error))
         return None
 
 
@@ -108,7 +83,7 @@ def _inboxes(
     """The inboxes, None for one that lacks a folder, and the folders of each."""
     where: Where = ("inboxes",)
     if not file.inboxes:
-        reading.findings.mistake(where, "missing: at least one folder to watch, with its outbox and its rules")
+        reading.diagnostics.add_error(where, "missing: at least one folder to watch, with its outbox and its rules")
     sections = [((*where, place), section) for place, section in enumerate(file.inboxes or [])]
     folders = tuple(_folders(section, here, reading) for here, section in sections)
     inboxes = [_inbox(section, found, here, reading) for found, (here, section) in zip(folders, sections, strict=True)]
@@ -118,16 +93,16 @@ def _inboxes(
 def _inbox(
     section: file_schema.Inbox, folders: path_overlap.KnownFolders, where: Where, reading: Reading
 ) -> model.Inbox | None:
-    found_rules = tuple(rules(section.rules, (*where, "rules"), reading.findings))
-    consistency.check_ignored(section.ignore, (*where, "ignore"), reading.findings)
-    consistency.check_unused(section, where, reading.findings)
+    found_rules = tuple(rules(section.rules, (*where, "rules"), reading.diagnostics))
+    consistency.check_ignored(section.ignore, (*where, "ignore"), reading.diagnostics)
+    consistency.check_unused(section, where, reading.diagnostics)
     path, outbox, done_dir, failed_dir = folders.path, folders.outbox, folders.done_dir, folders.failed_dir
     if path is None or outbox is None or done_dir is None or failed_dir is None:
         return None
     copied = {name: getattr(section, name) for name in _COPIED}
     inbox = model.Inbox(path=path, outbox=outbox, done_dir=done_dir, failed_dir=failed_dir, rules=found_rules, **copied)
     roots = tuple(dict.fromkeys((path, reading.real.of(path))))
-    consistency.check_meaning(inbox, Context(inbox, roots, reading.environ), where, reading.findings)
+    consistency.check_meaning(inbox, Context(inbox, roots, reading.environ), where, reading.diagnostics)
     return inbox
 
 
@@ -158,12 +133,12 @@ def _place(
     relative = not os.path.isabs(path)
     if relative and path.split("/")[0] in (".", ".."):
         words = f"a relative path is a folder within the inbox, and {quoted(text)} is not; write the path in full"
-        reading.findings.mistake(where, words)
+        reading.diagnostics.add_error(where, words)
     elif relative and inbox is None:
         return None
     elif watched and inbox is not None and not relative and path_overlap.lies_within(found, inbox, reading.real):
         words = "is within its own inbox; a relative path, such as results, is a folder there that is not watched"
-        reading.findings.mistake(where, words)
+        reading.diagnostics.add_error(where, words)
     else:
         return found
     return None

@@ -10,7 +10,7 @@ from lalald import presets
 from lalald.config import model
 from lalald.config.checks import consistency, outputs
 from lalald.config.checks.outputs import Track
-from lalald.config.diagnostics import Findings, Where
+from lalald.config.diagnostics import Diagnostics, Where
 from lalald.config.schema import file_schema
 from lalald.jobs import track_labels
 from lalald.suggestions import meant, quoted, unknown
@@ -31,20 +31,20 @@ _COPIED = (
 )
 
 
-def rules(sections: list[file_schema.Rule] | None, where: Where, findings: Findings) -> list[model.Rule]:
+def rules(sections: list[file_schema.Rule] | None, where: Where, diagnostics: Diagnostics) -> list[model.Rule]:
     """The rules, as far as they can be read."""
     if not sections:
-        findings.mistake(where, "missing: at least one rule, which says what is done with the files")
+        diagnostics.add_error(where, "missing: at least one rule, which says what is done with the files")
     found = [
-        _rule(section, name, (*where, place), findings)
-        for place, (section, name) in enumerate(_named(sections or [], where, findings))
+        _rule(section, name, (*where, place), diagnostics)
+        for place, (section, name) in enumerate(_named(sections or [], where, diagnostics))
     ]
-    consistency.check_reach(found, where, findings)
+    consistency.check_reach(found, where, diagnostics)
     return found
 
 
 def _named(
-    sections: list[file_schema.Rule], where: Where, findings: Findings
+    sections: list[file_schema.Rule], where: Where, diagnostics: Diagnostics
 ) -> Iterator[tuple[file_schema.Rule, str]]:
     """Each rule with its name; one without is called by its modes, and numbered where that name is taken."""
     written = [section.name for section in sections]
@@ -52,7 +52,7 @@ def _named(
     for place, section in enumerate(sections):
         if section.name and section.name in written[:place]:
             words = f"{quoted(section.name)} is the name of an earlier rule; choose another"
-            findings.mistake((*where, place, "name"), words)
+            diagnostics.add_error((*where, place, "name"), words)
         name = section.name or _free_name(_modes(section), taken)
         taken.add(name)
         yield section, name
@@ -68,26 +68,28 @@ def _modes(section: file_schema.Rule) -> str:
     return "+".join(dict.fromkeys(mode for mode in modes if mode)) or "rule"
 
 
-def _rule(section: file_schema.Rule, name: str, where: Where, findings: Findings) -> model.Rule:
-    written = _written_tasks(section, where, findings)
-    tasks = tuple(_task(task, here, findings, unchecked=section.unchecked) for task, here in written)
+def _rule(section: file_schema.Rule, name: str, where: Where, diagnostics: Diagnostics) -> model.Rule:
+    written = _written_tasks(section, where, diagnostics)
+    tasks = tuple(_task(task, here, diagnostics, unchecked=section.unchecked) for task, here in written)
     rule = model.Rule(name=name, tasks=tasks, **{key: getattr(section, key) for key in _COPIED})
-    consistency.check_patterns(rule.match, (*where, "match"), findings)
-    outputs.check_template(rule, (*where, "output"), findings)
-    outputs.check_title(rule, (*where, "tag_title"), findings)
-    outputs.check_tracks(rule, _tracks(rule, written, findings), where, findings)
+    consistency.check_patterns(rule.match, (*where, "match"), diagnostics)
+    outputs.check_template(rule, (*where, "output"), diagnostics)
+    outputs.check_title(rule, (*where, "tag_title"), diagnostics)
+    outputs.check_tracks(rule, _tracks(rule, written, diagnostics), where, diagnostics)
     return rule
 
 
-def _tracks(rule: model.Rule, written: Sequence[tuple[file_schema.Task, Where]], findings: Findings) -> set[Track]:
+def _tracks(
+    rule: model.Rule, written: Sequence[tuple[file_schema.Task, Where]], diagnostics: Diagnostics
+) -> set[Track]:
     """The tracks that the tasks make; of a task with a mistake, all that it might make."""
     found: set[Track] = set()
     for task, (_, here) in zip(rule.tasks, written, strict=True):
-        if findings.mistaken((*here, "mode")):
+        if diagnostics.has_error_at((*here, "mode")):
             found.update(track_labels.possible_labels(None))
         elif task.mode not in presets.MODES:
             found.update(track_labels.possible_labels(_meant_mode(task.mode)))
-        elif findings.mistaken_within((*here, "presets")):
+        elif diagnostics.has_error_within((*here, "presets")):
             found.update(track_labels.possible_labels(task.mode))
         else:
             found.update(track_labels.expected_labels(task.mode, task.presets))
@@ -98,39 +100,41 @@ def _meant_mode(mode: str) -> str | None:
     return next(iter(meant(mode, presets.MODES, "mode")), None)
 
 
-def _written_tasks(section: file_schema.Rule, where: Where, findings: Findings) -> list[tuple[file_schema.Task, Where]]:
+def _written_tasks(
+    section: file_schema.Rule, where: Where, diagnostics: Diagnostics
+) -> list[tuple[file_schema.Task, Where]]:
     """The rule's tasks and where each stands: `mode` and `presets` of the rule itself are one."""
     if section.tasks is None:
         return [(file_schema.Task(mode=section.mode, presets=section.presets), where)]
     if not section.tasks:
-        findings.mistake((*where, "tasks"), "expected at least one task, got an empty list")
+        diagnostics.add_error((*where, "tasks"), "expected at least one task, got an empty list")
     for key in ("mode", "presets"):
         if getattr(section, key) is not None:
-            findings.mistake((*where, key), "is beside `tasks`; move it into one of the tasks")
+            diagnostics.add_error((*where, key), "is beside `tasks`; move it into one of the tasks")
     names = [task.name for task in section.tasks]
     for place, name in enumerate(names):
         if name and name in names[:place]:
-            findings.mistake(
+            diagnostics.add_error(
                 (*where, "tasks", place, "name"), f"{quoted(name)} is the name of an earlier task; choose another"
             )
     return [(task, (*where, "tasks", place)) for place, task in enumerate(section.tasks)]
 
 
-def _check_presets(mode: str, written: Mapping[str, Any], where: Where, findings: Findings) -> None:
+def _check_presets(mode: str, written: Mapping[str, Any], where: Where, diagnostics: Diagnostics) -> None:
     """Of a misspelled mode the presets are judged as those of the one that was probably meant."""
     judged = mode if mode in presets.MODES else _meant_mode(mode)
     for found in presets.mistakes(judged, written) if judged else presets.mistakes_in_any_mode(written):
-        findings.mistake((*where, found.key), found.words, blocks=False)
+        diagnostics.add_error((*where, found.key), found.words, blocks=False)
     for found in presets.warnings(judged, written) if judged else ():
-        findings.warn((*where, found.key), found.words)
+        diagnostics.add_warning((*where, found.key), found.words)
 
 
-def _task(section: file_schema.Task, where: Where, findings: Findings, *, unchecked: bool) -> model.TaskSpec:
+def _task(section: file_schema.Task, where: Where, diagnostics: Diagnostics, *, unchecked: bool) -> model.TaskSpec:
     mode, written = section.mode or "", section.presets or {}
     if not mode:
-        findings.mistake((*where, "mode"), f"missing: one of {', '.join(presets.MODES)}")
+        diagnostics.add_error((*where, "mode"), f"missing: one of {', '.join(presets.MODES)}")
     elif mode not in presets.MODES:
-        findings.mistake((*where, "mode"), unknown("mode", mode, presets.MODES), blocks=False)
+        diagnostics.add_error((*where, "mode"), unknown("mode", mode, presets.MODES), blocks=False)
     if not unchecked:
-        _check_presets(mode, written, (*where, "presets"), findings)
+        _check_presets(mode, written, (*where, "presets"), diagnostics)
     return model.TaskSpec(mode=mode, presets=presets.as_sent(mode, written, unchecked=unchecked), name=section.name)

@@ -13,7 +13,7 @@ import pytest
 from lalald.config import check_folders
 from lalald.config.checks.path_overlap import check_state
 from lalald.config.checks.real_paths import RealPaths
-from lalald.config.diagnostics import Findings
+from lalald.config.diagnostics import Diagnostics
 from tests.support.config_files import loaded, mistakes, one, warnings, with_inbox
 
 TWO = """\
@@ -125,26 +125,26 @@ def test_folders_that_nothing_is_moved_to_are_warned_of(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3"])
 def test_a_state_folder_on_the_network_is_refused(kind: str) -> None:
-    findings = Findings({("state_dir",): 3})
-    check_state(Path("/mnt/state"), kind, [], findings, RealPaths())
-    assert [findings.told(found) for found in findings.mistakes] == [
+    diagnostics = Diagnostics({("state_dir",): 3})
+    check_state(Path("/mnt/state"), kind, [], diagnostics, RealPaths())
+    assert [diagnostics.formatted(found) for found in diagnostics.errors] == [
         f"line 3  state_dir: /mnt/state is on {kind}, where a database is not safe; choose a folder on a local disk"
     ]
 
 
 @pytest.mark.parametrize("kind", ["fuse.sshfs", "fuseblk", "9p", "virtiofs"])
 def test_a_state_folder_on_something_unsure_is_warned_of(kind: str) -> None:
-    findings = Findings({})
-    check_state(Path("/mnt/state"), kind, [], findings, RealPaths())
-    assert findings.mistakes == []
-    assert len(findings.told_warnings()) == 1
+    diagnostics = Diagnostics({})
+    check_state(Path("/mnt/state"), kind, [], diagnostics, RealPaths())
+    assert diagnostics.errors == []
+    assert len(diagnostics.formatted_warnings()) == 1
 
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "zfs", "tmpfs", "overlay", ""])
 def test_a_state_folder_on_a_local_disk_is_fine(kind: str) -> None:
-    findings = Findings({})
-    check_state(Path("/var/lib/lalald"), kind, [], findings, RealPaths())
-    assert (findings.mistakes, findings.warnings) == ([], [])
+    diagnostics = Diagnostics({})
+    check_state(Path("/var/lib/lalald"), kind, [], diagnostics, RealPaths())
+    assert (diagnostics.errors, diagnostics.warnings) == ([], [])
 
 
 def test_reading_a_configuration_asks_nothing_of_its_folders(tmp_path: Path) -> None:

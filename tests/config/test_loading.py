@@ -257,7 +257,7 @@ def test_a_value_of_the_wrong_kind_is_never_told_in_the_jargon_of_a_library(tmp_
         ("ignore: [a, [b]]", "ignore[1]: expected a text, got a list"),
         (
             "ignore:\n      - #recycle",
-            'ignore[0]: this entry is empty; what begins with # needs quotes, such as "#recycle"',
+            'ignore[0]: this entry is empty; a value that begins with # needs quotes, such as "#recycle"',
         ),
         ("done_dir: [x]", "done_dir: expected a text, got a list"),
         ('done_dir: "a\\nb"', "done_dir: expected a text on one line"),

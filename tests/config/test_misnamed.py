@@ -141,7 +141,7 @@ def test_a_container_with_the_default_configuration_says_which_file_it_does_not_
     environ = {"HOME": str(tmp_path)}
     start.choose_config(tmp_path, environ)
     assert start.write_default_if_used(None, tmp_path, environ)
-    told = [examine(Path(environ["LALALD_CONFIG"]), environ).findings.told_warnings()]
+    told = [examine(Path(environ["LALALD_CONFIG"]), environ).diagnostics.formatted_warnings()]
     assert any(f"{tmp_path / name}: is not read" in line for lines in told for line in lines), told
 
 

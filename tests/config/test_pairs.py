@@ -1,4 +1,4 @@
-"""One mistake hides no other: a mistake of each layer beside one of each other, both reported, once, on their own lines."""
+"""One error does not hide another: an error of each layer beside one of each other, both reported, once, on their own lines."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Wrong(NamedTuple):
     words: str
 
 
-MISTAKES = {
+ERRORS = {
     "unknown key": Wrong("    settle: 5s", "    setle: 5s", "inboxes[0].setle", 'Did you mean "settle"?'),
     "unknown key of a rule": Wrong("        types: media", "        typse: media", "inboxes[0].rules[0].typse", '"types"?'),
     "unknown key at the top": Wrong("history: 90d", "histroy: 90d", "histroy", 'Did you mean "history"?'),
@@ -145,7 +145,7 @@ def line_of(wrong: Wrong) -> int:
     return (exact or found)[0]
 
 
-def told_line(wrong: Wrong) -> int:
+def reported_line(wrong: Wrong) -> int:
     """What is missing is reported on the line of what it would stand in."""
     if wrong.words.startswith("missing"):
         section = wrong.where.rpartition(".")[0]
@@ -158,7 +158,9 @@ def reported(root: Path, text: str) -> list[str]:
     path.write_text(text.replace("ROOT", str(root)))
     examined = examine(path, {})
     check_surroundings(examined, {})
-    return [examined.findings.told(mistake) for mistake in sorted(examined.findings.mistakes, key=lambda one: one.line)]
+    return [
+        examined.diagnostics.formatted(error) for error in sorted(examined.diagnostics.errors, key=lambda one: one.line)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -170,41 +172,41 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def is_told(line: str, wrong: Wrong) -> bool:
+def is_reported(line: str, wrong: Wrong) -> bool:
     found = re.match(r"line (\d+)  (\S+): (.*)", line)
     assert found, line
     number, where, words = found.groups()
     known = where in (wrong.where, wrong.where.replace("presets", "prests"))
-    return (int(number), known, wrong.words in words) == (told_line(wrong), True, True)
+    return (int(number), known, wrong.words in words) == (reported_line(wrong), True, True)
 
 
-def test_the_base_has_no_mistakes(root: Path) -> None:
+def test_the_base_has_no_errors(root: Path) -> None:
     assert reported(root, BASE) == []
 
 
-@pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_is_told_once_with_its_line(name: str, root: Path) -> None:
-    (told,) = reported(root, wrong_text(MISTAKES[name]))
-    assert is_told(told, MISTAKES[name]), told
+@pytest.mark.parametrize("name", ERRORS)
+def test_an_error_is_reported_once_with_its_line(name: str, root: Path) -> None:
+    (told,) = reported(root, wrong_text(ERRORS[name]))
+    assert is_reported(told, ERRORS[name]), told
 
 
 def pairs() -> Iterator[tuple[str, str]]:
-    for first, second in combinations(MISTAKES, 2):
-        apart = line_of(MISTAKES[first]) != line_of(MISTAKES[second])
+    for first, second in combinations(ERRORS, 2):
+        apart = line_of(ERRORS[first]) != line_of(ERRORS[second])
         if apart and frozenset((first, second)) not in DEPENDENT:
             yield first, second
 
 
-@pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_hides_no_other(name: str, root: Path) -> None:
+@pytest.mark.parametrize("name", ERRORS)
+def test_an_error_does_not_hide_another(name: str, root: Path) -> None:
     """Seen: a wrong path, a wrong mode and a wrong stem gave one error; a wrong placeholder hid wrong tracks and labels."""
     others = [second if first == name else first for first, second in pairs() if name in (first, second)]
     assert len(others) > 30
     wrong = []
     for other in others:
-        both = (MISTAKES[name], MISTAKES[other])
+        both = (ERRORS[name], ERRORS[other])
         told = reported(root, wrong_text(*both))
-        if len(told) != 2 or any(sum(is_told(line, one) for line in told) != 1 for one in both):
+        if len(told) != 2 or any(sum(is_reported(line, one) for line in told) != 1 for one in both):
             wrong.append((other, told))
     assert wrong == []
 
@@ -217,7 +219,7 @@ def test_all_layers_at_once(root: Path) -> None:
         "mode", "stem", "splitter", "placeholder", "track", "label", "rule twice", "stem of multistem", "task twice",
         "outbox missing", "mode of a task",
     )  # fmt: skip
-    told = reported(root, wrong_text(*(MISTAKES[name] for name in names)))
+    told = reported(root, wrong_text(*(ERRORS[name] for name in names)))
     assert len(told) == len(names), "\n".join(told)
     for name in names:
-        assert sum(is_told(line, MISTAKES[name]) for line in told) == 1, (name, told)
+        assert sum(is_reported(line, ERRORS[name]) for line in told) == 1, (name, told)

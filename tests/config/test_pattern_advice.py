@@ -47,7 +47,7 @@ def test_a_pattern_that_was_meant_otherwise_is_warned_of_with_what_was_meant(
     expected = [meant] if isinstance(meant, str) else meant
     assert told.startswith(f'line 11  inboxes[0].rules[0].match[1]: "{pattern}" '), told
     assert re.findall(r'"([^"]*)"', told.split("Did you mean ")[1]) == expected
-    assert all(map(patterns.says_something, expected))
+    assert all(map(patterns.is_pattern, expected))
     (tmp_path / "again").mkdir()
     assert warnings(tmp_path / "again", text(["*.flac", *expected])) == [], "what is proposed is good"
 

@@ -45,7 +45,7 @@ def test_the_pattern_that_decides_is_named() -> None:
 
 @pytest.mark.parametrize("pattern", ["", "  ", "/", "!", "[", "[z-a]", "a\\"])
 def test_what_can_match_nothing_is_told_apart(pattern: str) -> None:
-    assert not patterns.says_something(pattern)
+    assert not patterns.is_pattern(pattern)
 
 
 @pytest.mark.parametrize("written", [("*",), ("**",), ("*.*",), ("a", "*"), ("!x", "*")])
@@ -59,7 +59,7 @@ def test_patterns_that_leave_something_are_told_apart(written: tuple[str, ...]) 
 
 
 PATTERN = st.text("ab*?/.[]#\\", min_size=1, max_size=8).filter(
-    lambda pattern: "[[" not in pattern and patterns.says_something(pattern)
+    lambda pattern: "[[" not in pattern and patterns.is_pattern(pattern)
 )
 NAME = st.text("ab.#", min_size=1, max_size=4).filter(lambda name: name not in (".", ".."))
 PATH = st.lists(NAME, min_size=1, max_size=3).map("/".join)

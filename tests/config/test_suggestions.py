@@ -91,8 +91,8 @@ def test_a_license_key_at_a_misspelled_key_is_not_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("environ", "said"),
     [
-        ({"LALALD_STEM": "vocals,drum"}, "LALALD_MODE=multistem"),
-        ({"LALALD_STEM": "vocals, drum", "LALALD_MODE": "stem_separator"}, "LALALD_MODE=multistem"),
+        ({"LALALD_STEM": "vocals,drum"}, "LALALD_STEMS"),
+        ({"LALALD_STEM": "vocals, drum", "LALALD_MODE": "stem_separator"}, "LALALD_STEMS"),
         ({"LALALD_STEM": "guitar"}, 'LALALD_STEM: unknown stem "guitar"'),
         ({"LALALD_STEM": "guitar"}, '"electric_guitar" or "acoustic_guitar"'),
         ({"LALALD_STEM": "instrumental"}, "no_vocals"),

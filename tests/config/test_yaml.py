@@ -67,8 +67,8 @@ inboxes:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "the file is empty; lalald init writes one to start from"),
-        ("# only a comment\n", "the file is empty; lalald init writes one to start from"),
+        ("", "the file is empty; `lalald init` writes one to start from"),
+        ("# only a comment\n", "the file is empty; `lalald init` writes one to start from"),
         ("hello", 'line 1: expected keys such as inboxes:, got "hello"'),
         ("- a", "line 1: expected keys such as inboxes:, got a list"),
         ("a: 1\n---\nb: 2\n", "line 2: a second YAML document begins here"),
@@ -135,7 +135,7 @@ def test_a_json_file_is_a_configuration_too(tmp_path: Path) -> None:
         (with_inbox("settle:5s"), "Is a space missing after a colon?"),
         (
             f"{ONE_RULE}minutes: {{per_file: 1,5}}\n",
-            "line 7  minutes.5: unknown key; if it belongs to a number, write a point",
+            "line 7  minutes.5: unknown key; if it is part of a number, write a decimal point",
         ),
         (with_inbox("settle: 8:30"), '"8:30" (write 1m30s for one minute and a half)'),
     ],

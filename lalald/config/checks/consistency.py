@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 from lalald.config import patterns
 from lalald.config.checks import pattern_advice
 from lalald.config.checks.pattern_advice import Context
-from lalald.config.diagnostics import Findings, Where
+from lalald.config.diagnostics import Diagnostics, Where
 from lalald.config.model import CHECKS_PER_MINUTE, DEFAULT_API_URL, Inbox, Rule
 from lalald.config.schema import file_schema
 from lalald.media.types import MEDIA
@@ -18,34 +18,34 @@ from lalald.suggestions import quoted
 _HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?\.?")  # in small letters
 
 
-def check_patterns(written: Sequence[str], where: Where, findings: Findings) -> None:
+def check_patterns(written: Sequence[str], where: Where, diagnostics: Diagnostics) -> None:
     """Notes every pattern that is none."""
     for place, pattern in enumerate(written):
-        if not patterns.says_something(pattern):
-            findings.mistake(
+        if not patterns.is_pattern(pattern):
+            diagnostics.add_error(
                 (*where, place),
                 f"{quoted(pattern)} is not a gitignore pattern that can match a file{pattern_advice.remedy(pattern)}",
             )
 
 
-def check_ignored(written: tuple[str, ...], where: Where, findings: Findings) -> None:
-    check_patterns(written, where, findings)
+def check_ignored(written: tuple[str, ...], where: Where, diagnostics: Diagnostics) -> None:
+    check_patterns(written, where, diagnostics)
     if not written or not takes_everything(written):
         return
     culprit = next((pattern for pattern in written if takes_everything((pattern,))), "")
     said = f"{quoted(culprit)} matches" if culprit else "together these match"
-    findings.warn(where, f"{said} every file, so that no file in this inbox will be processed")
+    diagnostics.add_warning(where, f"{said} every file, so that no file in this inbox will be processed")
 
 
-def check_meaning(inbox: Inbox, context: Context, where: Where, findings: Findings) -> None:
+def check_meaning(inbox: Inbox, context: Context, where: Where, diagnostics: Diagnostics) -> None:
     """Warns of patterns that match nothing, or something else than was probably meant."""
     for place, pattern in enumerate(inbox.ignore):
         if odd := pattern_advice.advice(pattern, context):
-            findings.warn((*where, "ignore", place), odd.told(pattern))
+            diagnostics.add_warning((*where, "ignore", place), odd.told(pattern))
     for number, rule in enumerate(inbox.rules):
         for place, pattern in enumerate(rule.match):
             if odd := pattern_advice.advice(pattern, context, rule):
-                findings.warn((*where, "rules", number, "match", place), odd.told(pattern))
+                diagnostics.add_warning((*where, "rules", number, "match", place), odd.told(pattern))
 
 
 def takes_everything(written: tuple[str, ...]) -> bool:
@@ -54,17 +54,17 @@ def takes_everything(written: tuple[str, ...]) -> bool:
     return all(patterns.takes(written, name) for name in names)
 
 
-def check_reach(found: Sequence[Rule], where: Where, findings: Findings) -> None:
+def check_reach(found: Sequence[Rule], where: Where, diagnostics: Diagnostics) -> None:
     """Warns of rules that no file ever reaches: an earlier one takes it all, or they match nothing themselves."""
     for place, rule in enumerate(found):
         earlier = next((other for other in found[:place] if _covers(other, rule)), None)
         if earlier:
-            findings.warn(
+            diagnostics.add_warning(
                 (*where, place),
                 f"never reached: the rule {quoted(earlier.name)} before it takes every file that it matches",
             )
         elif rule.match and all(pattern.startswith("!") for pattern in rule.match):
-            findings.warn(
+            diagnostics.add_warning(
                 (*where, place, "match"),
                 'matches nothing: patterns with ! only take back what an earlier one, such as "*", took',
             )
@@ -79,37 +79,37 @@ def _covers(earlier: Rule, later: Rule) -> bool:
     return bool(later.match) and plain and set(later.match) <= set(earlier.match)
 
 
-def check_unused(section: file_schema.Inbox, where: Where, findings: Findings) -> None:
+def check_unused(section: file_schema.Inbox, where: Where, diagnostics: Diagnostics) -> None:
     """Warns of folders that nothing will be moved to, or from."""
     written = section.model_fields_set
     if "done_dir" in written and section.on_success != "move":
-        findings.warn((*where, "done_dir"), f"has no effect with on_success: {section.on_success}")
+        diagnostics.add_warning((*where, "done_dir"), f"has no effect with on_success: {section.on_success}")
     if section.prune and section.on_success == "keep":
-        findings.warn((*where, "prune"), "has no effect with on_success: keep: no folder is ever emptied")
+        diagnostics.add_warning((*where, "prune"), "has no effect with on_success: keep: no folder is ever emptied")
     if "failed_dir" in written and section.on_failure != "move":
-        findings.warn((*where, "failed_dir"), f"has no effect with on_failure: {section.on_failure}")
+        diagnostics.add_warning((*where, "failed_dir"), f"has no effect with on_failure: {section.on_failure}")
 
 
-def check_pace(checks_per_minute: int, findings: Findings) -> None:
+def check_pace(checks_per_minute: int, diagnostics: Diagnostics) -> None:
     if checks_per_minute > CHECKS_PER_MINUTE:
         words = f"the service's document allows {CHECKS_PER_MINUTE}; more may be refused"
-        findings.warn(("checks_per_minute",), words)
+        diagnostics.add_warning(("checks_per_minute",), words)
 
 
-def origin(written: str, findings: Findings) -> str:
+def origin(written: str, diagnostics: Diagnostics) -> str:
     """The service's address without a slash at its end: https, or http on this machine only, since the license key goes there."""
     try:
         parts = urlsplit(written.strip())
-        words = _address_mistake(parts)
+        words = _address_error(parts)
     except ValueError as error:
         words = f"expected an address such as {DEFAULT_API_URL}, got {quoted(written)} ({error})"
     if words:
-        findings.mistake(("api_url",), words)
+        diagnostics.add_error(("api_url",), words)
         return DEFAULT_API_URL
     return f"{parts.scheme}://{parts.netloc}".lower()
 
 
-def _address_mistake(parts: SplitResult) -> str | None:
+def _address_error(parts: SplitResult) -> str | None:
     if parts.username is not None or parts.password is not None:
         return "expected an address without a name and password in it"
     host, _ = parts.hostname, parts.port

@@ -7,30 +7,32 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lalald.config.checks.path_overlap import Folders
-from lalald.config.diagnostics import Where, spelled
+from lalald.config.diagnostics import Where, path_text
 from lalald.config.model import Config
 
 
 def check_folders(config: Config) -> list[str]:
     """Mistakes of folders, each with its line; see `lalald.config.check_folders`."""
-    return [_told(config, spelled(where), words) for where, words in folder_mistakes(config.inboxes, config.state_dir)]
+    return [
+        _formatted(config, path_text(where), words) for where, words in folder_errors(config.inboxes, config.state_dir)
+    ]
 
 
-def _told(config: Config, where: str, words: str) -> str:
+def _formatted(config: Config, where: str, words: str) -> str:
     holder = where.rpartition(".")[0]
     line = config.lines.get(where) or (config.lines.get(holder) if holder else None)
     return f"line {line}  {where}: {words}" if line else f"{where}: {words}"
 
 
-def folder_mistakes(inboxes: Sequence[Folders], state_dir: Path | None) -> Iterator[tuple[Where, str]]:
+def folder_errors(inboxes: Sequence[Folders], state_dir: Path | None) -> Iterator[tuple[Where, str]]:
     """Where a folder is named that cannot be used, and why. Folders that are None are mistaken already."""
     for place, inbox in enumerate(inboxes):
-        yield from ((("inboxes", place, key), words) for key, words in _inbox_mistakes(inbox))
+        yield from ((("inboxes", place, key), words) for key, words in _inbox_errors(inbox))
     if state_dir is not None and (words := _will_be_writable(state_dir)):
         yield ("state_dir",), words
 
 
-def _inbox_mistakes(inbox: Folders) -> Iterator[tuple[str, str]]:
+def _inbox_errors(inbox: Folders) -> Iterator[tuple[str, str]]:
     words = _usable(inbox.path, writable=_is_written(inbox)) if inbox.path else None
     if words:
         yield "path", words

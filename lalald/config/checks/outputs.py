@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from lalald.config.diagnostics import Findings, Where
+from lalald.config.diagnostics import Diagnostics, Where
 from lalald.config.model import PLACEHOLDERS, Rule
 from lalald.filesystem.names import fold, safe
 from lalald.jobs import track_labels
@@ -21,25 +21,25 @@ _OF_A_TRACK = re.compile(r"\{(label|type|task)\}")
 _ENDING = re.compile(r"\.(\w{1,10})$")
 
 
-def check_template(rule: Rule, where: Where, findings: Findings) -> None:
+def check_template(rule: Rule, where: Where, diagnostics: Diagnostics) -> None:
     """Notes everything that is wrong with `output` itself; it can only name a place within the outbox."""
-    if found := list(_template_mistakes(rule.output)):
-        findings.mistake(where, *found)
+    if found := list(_template_errors(rule.output)):
+        diagnostics.add_error(where, *found)
     else:
-        _check_endings(rule, where, findings)
+        _check_endings(rule, where, diagnostics)
 
 
-def check_title(rule: Rule, where: Where, findings: Findings) -> None:
-    """Notes everything that is wrong with `tag_title`; warns where all tracks would share a title, or nothing has one."""
-    if found := list(_placeholder_mistakes(rule.tag_title, TITLE_PLACEHOLDERS)):
-        findings.mistake(where, *found)
+def check_title(rule: Rule, where: Where, diagnostics: Diagnostics) -> None:
+    """Report every error of `tag_title`; warn if all tracks would share a title, or if it has no effect."""
+    if found := list(_placeholder_errors(rule.tag_title, TITLE_PLACEHOLDERS)):
+        diagnostics.add_error(where, *found)
     elif not rule.tags and rule.tag_title != DEFAULT_TITLE:
-        findings.warn(where, "has no effect beside `tags: false`")
+        diagnostics.add_warning(where, "has no effect beside `tags: false`")
     elif not _OF_A_TRACK.search(rule.tag_title) and len(list(_delivered(rule))) > 1:
-        findings.warn(where, "has neither {label} nor {type} nor {task}: all tracks of a file get one title")
+        diagnostics.add_warning(where, "has neither {label} nor {type} nor {task}: all tracks of a file get one title")
 
 
-def _placeholder_mistakes(template: str, placeholders: Collection[str]) -> Iterator[str]:
+def _placeholder_errors(template: str, placeholders: Collection[str]) -> Iterator[str]:
     known = sorted(placeholders)
     printable = " ".join(f"{{{placeholder}}}" for placeholder in known)
     for name in dict.fromkeys(_PLACEHOLDER.findall(template)):
@@ -50,8 +50,8 @@ def _placeholder_mistakes(template: str, placeholders: Collection[str]) -> Itera
         yield "a brace without its partner; placeholders look like {name}"
 
 
-def _template_mistakes(template: str) -> Iterator[str]:
-    yield from _placeholder_mistakes(template, PLACEHOLDERS)
+def _template_errors(template: str) -> Iterator[str]:
+    yield from _placeholder_errors(template, PLACEHOLDERS)
     rest = _PLACEHOLDER.sub("x", template)
     if template.startswith(("/", "~")) or ".." in rest.split("/"):
         yield f"a path within the outbox is expected, without .. and without / at its start, got {quoted(template)}"
@@ -63,20 +63,20 @@ def _meant(name: str, known: list[str]) -> str:
     return re.sub(r'"(\w+)"', r'"{\1}"', did_you_mean(name, known))
 
 
-def _check_endings(rule: Rule, where: Where, findings: Findings) -> None:
+def _check_endings(rule: Rule, where: Where, diagnostics: Diagnostics) -> None:
     """Warns of names that say nothing of the format, or something else than it is, and of names that all files share."""
     if "{ext}" not in rule.output:
         ending = _ENDING.search(_PLACEHOLDER.sub("x", rule.output))
         chosen = [task.presets.get("encoder_format") for task in rule.tasks]
         formats = {name if isinstance(name, str) else None for name in chosen}
         if ending is None:
-            findings.warn(where, "has no {ext}: results will have names without an extension")
+            diagnostics.add_warning(where, "has no {ext}: results will have names without an extension")
         elif formats != {ending[1]}:
-            findings.warn(
+            diagnostics.add_warning(
                 where, f"names every result .{ending[1]}, whatever its format; write {{ext}}, or set encoder_format"
             )
     if not re.search(r"\{(name|id)\}", rule.output):
-        findings.warn(where, "has neither {name} nor {id}: all files share their results' names")
+        diagnostics.add_warning(where, "has neither {name} nor {id}: all files share their results' names")
 
 
 class Delivered(NamedTuple):
@@ -88,60 +88,60 @@ class Delivered(NamedTuple):
     ending: str | None
 
 
-def check_tracks(rule: Rule, expected: Collection[Track], where: Where, findings: Findings) -> None:
+def check_tracks(rule: Rule, expected: Collection[Track], where: Where, diagnostics: Diagnostics) -> None:
     """Notes unknown tracks and labels, and tracks that would share a name. `expected`: the tracks that the tasks make."""
     if expected and not rule.unchecked:
-        _check_wanted(rule, sorted({label for _, label in expected}), (*where, "tracks"), findings)
-        _check_renamed(rule, {label for _, label in expected}, (*where, "labels"), findings)
-    _check_new_names(rule, (*where, "labels"), findings)
-    read = not any(findings.mistaken_within((*where, key)) for key in _NAMING)
+        _check_wanted(rule, sorted({label for _, label in expected}), (*where, "tracks"), diagnostics)
+        _check_renamed(rule, {label for _, label in expected}, (*where, "labels"), diagnostics)
+    _check_new_names(rule, (*where, "labels"), diagnostics)
+    read = not any(diagnostics.has_error_within((*where, key)) for key in _NAMING)
     if read and not rule.unchecked:
-        _check_sharing(rule, (*where, "output"), findings)
+        _check_sharing(rule, (*where, "output"), diagnostics)
 
 
-def _check_wanted(rule: Rule, labels: list[str], where: Where, findings: Findings) -> None:
+def _check_wanted(rule: Rule, labels: list[str], where: Where, diagnostics: Diagnostics) -> None:
     originals = {new: old for old, new in rule.labels.items()}
     for place, wanted in enumerate(rule.tracks or ()):
-        if wanted in (*labels, *TYPES) or findings.mistaken((*where, place)):
+        if wanted in (*labels, *TYPES) or diagnostics.has_error_at((*where, place)):
             continue
         if wanted in originals:
             words = f'{quoted(wanted)} is a name given by `labels`; write the original "{originals[wanted]}"'
-            findings.mistake((*where, place), words)
+            diagnostics.add_error((*where, place), words)
         else:
-            findings.mistake((*where, place), unknown("track", wanted, (*labels, *TYPES)))
+            diagnostics.add_error((*where, place), unknown("track", wanted, (*labels, *TYPES)))
     if rule.tracks == ():
-        findings.mistake(where, "an empty list would deliver nothing; leave the key out for all tracks")
+        diagnostics.add_error(where, "an empty list would deliver nothing; leave the key out for all tracks")
 
 
-def _check_renamed(rule: Rule, labels: set[str], where: Where, findings: Findings) -> None:
+def _check_renamed(rule: Rule, labels: set[str], where: Where, diagnostics: Diagnostics) -> None:
     for old in rule.labels:
         if old in labels:
             continue
         if old in track_labels.known_labels():
-            findings.warn((*where, old), f"has no effect: this rule makes {', '.join(sorted(labels))}")
+            diagnostics.add_warning((*where, old), f"has no effect: this rule makes {', '.join(sorted(labels))}")
         else:
-            findings.mistake((*where, old), unknown("label", old, sorted(labels)), blocks=False)
+            diagnostics.add_error((*where, old), unknown("label", old, sorted(labels)), blocks=False)
 
 
-def _check_new_names(rule: Rule, where: Where, findings: Findings) -> None:
+def _check_new_names(rule: Rule, where: Where, diagnostics: Diagnostics) -> None:
     given: dict[str, str] = {}
     for old, new in rule.labels.items():
         if "/" in new or new.strip() in (".", ".."):
-            findings.mistake((*where, old), f"expected the name of one file, without a slash, got {quoted(new)}")
+            diagnostics.add_error((*where, old), f"expected the name of one file, without a slash, got {quoted(new)}")
         elif fold(safe(new)) in given:
-            findings.mistake(
+            diagnostics.add_error(
                 (*where, old), f"{quoted(new)} is the new name of {given[fold(safe(new))]} too; choose another"
             )
         given[fold(safe(new))] = old
 
 
-def _check_sharing(rule: Rule, where: Where, findings: Findings) -> None:
+def _check_sharing(rule: Rule, where: Where, diagnostics: Diagnostics) -> None:
     """Notes the first two tracks whose results would have one name on a disk that ignores case."""
     seen: list[Delivered] = []
     for track in _delivered(rule):
         for other in seen:
             if other.path == track.path and (other.ending == track.ending or None in (other.ending, track.ending)):
-                findings.mistake(where, _shared(track, other))
+                diagnostics.add_error(where, _shared(track, other))
                 return
         seen.append(track)
 

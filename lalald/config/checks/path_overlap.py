@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from lalald.config.checks.real_paths import RealPaths
-from lalald.config.diagnostics import Findings, Where
+from lalald.config.diagnostics import Diagnostics, Where
 from lalald.filesystem import mounts
 
 
@@ -66,71 +66,79 @@ def watches(inbox: Folders, folder: Path, real: RealPaths) -> bool:
     return inbox.recursive and not any(found.is_relative_to(place) for place in own)
 
 
-def check(inboxes: Sequence[Folders], state_dir: Path | None, findings: Findings, real: RealPaths) -> None:
+def check(inboxes: Sequence[Folders], state_dir: Path | None, diagnostics: Diagnostics, real: RealPaths) -> None:
     """Notes every folder that lies where it may not."""
     known: list[tuple[Folders, Where]] = [(inbox, ("inboxes", place)) for place, inbox in enumerate(inboxes)]
     for place, (inbox, where) in enumerate(known):
         if inbox.path is not None:
-            _check_own(inbox, inbox.path, where, findings, real)
+            _check_own(inbox, inbox.path, where, diagnostics, real)
         for other_place, (other, other_where) in enumerate(known):
             if other is not inbox:
                 said = _said(other_where, other)
-                _check_pair(inbox, where, other, said, findings, real, first=place < other_place)
+                _check_pair(inbox, where, other, said, diagnostics, real, first=place < other_place)
     if state_dir is not None:
-        check_state(state_dir, mounts.filesystem_type(state_dir), [inbox for inbox, _ in known], findings, real)
+        check_state(state_dir, mounts.filesystem_type(state_dir), [inbox for inbox, _ in known], diagnostics, real)
 
 
 def _said(where: Where, inbox: Folders) -> str:
     return f"inboxes[{where[1]}] ({inbox.path})"
 
 
-def _check_own(inbox: Folders, path: Path, where: Where, findings: Findings, real: RealPaths) -> None:
+def _check_own(inbox: Folders, path: Path, where: Where, diagnostics: Diagnostics, real: RealPaths) -> None:
     for key in ("outbox", "done_dir", "failed_dir"):
         place: Path | None = getattr(inbox, key)
         if place is None:
             continue
         if real.of(path) == real.of(place):
-            findings.mistake((*where, key), "is the inbox itself; name another folder")
+            diagnostics.add_error((*where, key), "is the inbox itself; name another folder")
         elif lies_within(path, place, real):
             words = f"holds the inbox too: what is called {path.name} would land in it; a folder beside it is better"
-            findings.warn((*where, key), words)
+            diagnostics.add_warning((*where, key), words)
         elif watches(inbox, place, real):
             words = "leads into its own inbox by another way; write it as a path within the inbox"
-            findings.mistake((*where, key), words)
+            diagnostics.add_error((*where, key), words)
     if inbox.done_dir and inbox.done_dir == inbox.failed_dir and "move" in (inbox.on_success, inbox.on_failure):
-        findings.warn(
+        diagnostics.add_warning(
             (*where, "failed_dir"), "is the same as done_dir: finished and failed files will lie side by side"
         )
 
 
 def _check_pair(
-    inbox: Folders, where: Where, other: Folders, said: str, findings: Findings, real: RealPaths, *, first: bool
+    inbox: Folders, where: Where, other: Folders, said: str, diagnostics: Diagnostics, real: RealPaths, *, first: bool
 ) -> None:
     """`inbox` against the tree that `other` watches. Two that are the same are told once."""
     path = inbox.path
     if path and other.path and real.of(path) == real.of(other.path):
         if not first:
-            findings.mistake((*where, "path"), f"is the same folder as {said}; put the rules of both into one inbox")
+            diagnostics.add_error(
+                (*where, "path"), f"is the same folder as {said}; put the rules of both into one inbox"
+            )
         return
     lies_there = path is not None and watches(other, path, real)
     if lies_there:
-        findings.mistake(
+        diagnostics.add_error(
             (*where, "path"), f"is within {said}, which is also watched; move one of them out of the other"
         )
     for key, what in (("outbox", "results"), ("done_dir", "finished files"), ("failed_dir", "failed files")):
         folder: Path | None = getattr(inbox, key)
         if folder and watches(other, folder, real) and not lies_there:
-            findings.mistake((*where, key), f"is within {said}, so that {what} would be processed and paid for again")
+            diagnostics.add_error(
+                (*where, key), f"is within {said}, so that {what} would be processed and paid for again"
+            )
 
 
-def check_state(state_dir: Path, kind: str, inboxes: Sequence[Folders], findings: Findings, real: RealPaths) -> None:
+def check_state(
+    state_dir: Path, kind: str, inboxes: Sequence[Folders], diagnostics: Diagnostics, real: RealPaths
+) -> None:
     """Notes a state folder within an inbox, or on a file system of this `kind` that does not suit it."""
     where: Where = ("state_dir",)
     for inbox in inboxes:
         if watches(inbox, state_dir, real):
-            findings.mistake(where, f"is within the inbox {inbox.path}; the state needs a folder of its own")
+            diagnostics.add_error(where, f"is within the inbox {inbox.path}; the state needs a folder of its own")
     if mounts.is_network(kind):
         words = f"{state_dir} is on {kind}, where a database is not safe; choose a folder on a local disk"
-        findings.mistake(where, words)
+        diagnostics.add_error(where, words)
     elif mounts.may_be_remote(kind):
-        findings.warn(where, f"{state_dir} is on {kind}, where a database may not be safe; a local disk is better")
+        diagnostics.add_warning(
+            where, f"{state_dir} is on {kind}, where a database may not be safe; a local disk is better"
+        )

@@ -79,7 +79,7 @@ def remedy(pattern: str) -> str:
     """A question for a pattern that is none: `. Did you mean "pod/"?`, or nothing."""
     for check in (_backslashes, _brackets):
         found = check(pattern)
-        if found is not None and all(map(patterns.says_something, found.meant)):
+        if found is not None and all(map(patterns.is_pattern, found.meant)):
             return found.question()
     return ""
 
@@ -201,7 +201,7 @@ def _is_text(content: str) -> bool:
     if len(letters) < 3:
         return False
     if re.search(r"\w-\w", content):  # a range, unless it runs backwards: [Live-2020]
-        return not patterns.says_something(f"[{content}]")
+        return not patterns.is_pattern(f"[{content}]")
     if content.isalpha() and content.istitle():
         return True
     folded = [char.casefold() for char in letters]

@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 from lalald.config import model
-from lalald.config.diagnostics import Findings, Where
+from lalald.config.diagnostics import Diagnostics, Where
 from lalald.config.page.listen_address import parse_listen
 from lalald.config.schema import file_schema
 
@@ -18,15 +18,15 @@ _WHERE: Where = ("web",)
 _NAME = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_])?\.?", re.IGNORECASE)
 
 
-def web(section: file_schema.Web, findings: Findings, path_at: PathAt) -> model.Web:
+def web(section: file_schema.Web, diagnostics: Diagnostics, path_at: PathAt) -> model.Web:
     """The block with its defaults, and mistakes for what cannot be."""
-    listen = _listen(section.listen, findings)
+    listen = _listen(section.listen, diagnostics)
     for place, text in enumerate(section.trusted_proxies):
-        _check_network(text, (*_WHERE, "trusted_proxies", place), findings)
+        _check_network(text, (*_WHERE, "trusted_proxies", place), diagnostics)
     for place, text in enumerate(section.hosts):
-        _check_host(text, (*_WHERE, "hosts", place), findings)
+        _check_host(text, (*_WHERE, "hosts", place), diagnostics)
     if section.auth == "none" and listen is not None and _is_open(listen):
-        findings.warn(
+        diagnostics.add_warning(
             (*_WHERE, "auth"),
             "everybody who can reach this address can spend minutes: `none` is for a proxy that asks for a password,"
             " on a unix socket or a network of its own",
@@ -42,13 +42,13 @@ def web(section: file_schema.Web, findings: Findings, path_at: PathAt) -> model.
     )
 
 
-def _listen(text: str | None, findings: Findings) -> str | None:
+def _listen(text: str | None, diagnostics: Diagnostics) -> str | None:
     if text is None:
         return None
     try:
         return str(parse_listen(text))
     except ValueError as error:
-        findings.mistake((*_WHERE, "listen"), str(error))
+        diagnostics.add_error((*_WHERE, "listen"), str(error))
         return None
 
 
@@ -57,15 +57,15 @@ def _is_open(listen: str) -> bool:
     return not address.is_unix
 
 
-def _check_network(text: str, where: Where, findings: Findings) -> None:
+def _check_network(text: str, where: Where, diagnostics: Diagnostics) -> None:
     try:
         ip_network(text)
     except ValueError:
-        findings.mistake(where, f'expected an address or a network such as 172.16.0.0/12, got "{text}"')
+        diagnostics.add_error(where, f'expected an address or a network such as 172.16.0.0/12, got "{text}"')
 
 
-def _check_host(text: str, where: Where, findings: Findings) -> None:
+def _check_host(text: str, where: Where, diagnostics: Diagnostics) -> None:
     if "://" in text or "/" in text or ":" in text:
-        findings.mistake(where, f'expected a name alone, without scheme, port or path, got "{text}"')
+        diagnostics.add_error(where, f'expected a name alone, without scheme, port or path, got "{text}"')
     elif not _NAME.fullmatch(text):
-        findings.mistake(where, f'expected a name such as music.example.org, got "{text}"')
+        diagnostics.add_error(where, f'expected a name such as music.example.org, got "{text}"')

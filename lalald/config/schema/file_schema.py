@@ -1,7 +1,7 @@
-"""The configuration file as people write it: every key with its kind, its default and what it is for.
+"""The configuration file as people write it: every key with its kind of value, its default and its description.
 
-This is the one list of keys. Defaults are those of `model`; None stands for "not written". What must be there, and how keys fit
-together, is checked afterwards, so that one mistake hides no other.
+This is the only list of keys. Defaults are those of `model`; None means "not written". Required keys, and how keys fit together, are
+checked afterwards, so that one error does not hide another.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ class Section(BaseModel):
         return {key: value for key, value in data.items() if value is not None or key not in cls.model_fields}
 
     def written(self) -> dict[str, Any]:
-        """The keys that stand in the file, and their values."""
+        """The keys written in the file, with their values."""
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
 class Log(Section):
     level: Annotated[model.LogLevel, *value_types.one_of(model.LogLevel, "level")] = Field(
-        default="info", description="From which importance on events are logged. LALALD_LOG_LEVEL overrides it."
+        default="info", description="The lowest level that is logged. LALALD_LOG_LEVEL overrides it."
     )
     format: Annotated[model.LogFormat, *value_types.one_of(model.LogFormat, "format")] = Field(
         default="auto", description="auto: for people on a terminal, JSON otherwise. LALALD_LOG_FORMAT overrides it."
@@ -99,20 +99,20 @@ class Web(Section):
 
 
 class Task(Section):
-    name: Text | None = Field(default=None, description="What {task} becomes in `output`; default: the task's number.")
-    mode: Text | None = Field(default=None, description="One of the service's ways to work.")
+    name: Text | None = Field(default=None, description="The value of {task} in `output`; default: the task's number.")
+    mode: Text | None = Field(default=None, description="What the service does with the file.")
     presets: Free | None = Field(default=None, description="The parameters of the mode, in the service's own names.")
 
 
 class Rule(Section):
-    name: Text | None = Field(default=None, description="How logs and `status` call the rule; default: its mode.")
+    name: Text | None = Field(default=None, description="The rule's name in logs and `status`; default: its mode.")
     match: Texts = Field(
         default=(), description="gitignore patterns on the path within the inbox; default: everything of a known type."
     )
     types: Annotated[model.Types, *value_types.one_of(model.Types, "types")] = Field(
         default="media", description="media: files of known audio and video types only; any: whatever matches."
     )
-    mode: Text | None = Field(default=None, description="One of the service's ways to work; or `tasks` for several.")
+    mode: Text | None = Field(default=None, description="What the service does with the file; or `tasks` for several.")
     presets: Free | None = Field(default=None, description="The parameters of the mode, in the service's own names.")
     tasks: list[Task] | None = Field(
         default=None, description="Several tasks on one upload, instead of `mode`; each is charged."
@@ -122,11 +122,11 @@ class Rule(Section):
         description="Where a result goes within the outbox: {dir} {name} {label} {ext} {task} {rule} {mode} {type} {id} {date}.",
     )
     on_conflict: Annotated[model.OnConflict, *value_types.one_of(model.OnConflict, "on_conflict")] = Field(
-        default="rename", description="What happens where a result already exists."
+        default="rename", description="What to do if a result already exists."
     )
     duplicates: Annotated[model.Duplicates, *value_types.one_of(model.Duplicates, "duplicates")] = Field(
         default="reuse",
-        description="The same bytes again: take the earlier results and ask where they are gone, always ask, or process and pay again.",
+        description="The same content again: reuse earlier results and hold if they are gone, always hold, or process and pay again.",
     )
     tracks: Texts | None = Field(
         default=None, description="The tracks to deliver: labels, or stem or back; default: all."
@@ -142,7 +142,7 @@ class Rule(Section):
     delete: Flag = Field(default=True, description="Delete the upload and its results from the service afterwards.")
     manifest: Flag = Field(default=False, description="Write lalald.json beside the tracks, last of all.")
     unchecked: Flag = Field(
-        default=False, description="Pass the presets as they are: for what the service learnt after this release."
+        default=False, description="Pass the presets as they are: for parameters that are newer than this release."
     )
 
 
@@ -160,7 +160,7 @@ class Inbox(Section):
     recursive: Flag = Field(default=True, description="Whether subfolders are watched too.")
     watch: Annotated[model.Watch, *value_types.one_of(model.Watch, "watch")] = Field(
         default="auto",
-        description="How new files are noticed; auto: by the kernel's events where the file system has them.",
+        description="How new files are noticed; auto: by events of the kernel if the file system has them.",
     )
     poll_interval: Interval = Field(default=10.0, description="Time between scans, if polling.")
     settle: Duration = Field(
@@ -169,7 +169,7 @@ class Inbox(Section):
     )
     rescan: Interval = Field(default=3600.0, description="Time between full scans, whatever the events say.")
     changed: Annotated[model.Changed, *value_types.one_of(model.Changed, "changed")] = Field(
-        default="process", description="A known file with new content is a new job, or is left alone."
+        default="process", description="A known file with new content: process it as a new job, or skip it."
     )
     ignore: Texts = Field(default=(), description="Files to ignore: gitignore patterns on the path within the inbox.")
     prune: Flag = Field(
@@ -226,19 +226,20 @@ class File(Section):
     api_url: Text = Field(default=model.DEFAULT_API_URL, description="The service. LALALD_API_URL overrides it.")
     state_dir: Text | None = Field(
         default=None,
-        description="The state's folder, on a local disk. LALALD_STATE_DIR overrides it; default $STATE_DIRECTORY, XDG state.",
+        description="The folder of lalald's database, on a local disk. LALALD_STATE_DIR overrides it; default $STATE_DIRECTORY, XDG state.",
     )
     log: Log = Field(default=Log(), description="What is logged, and how.")
     transfers: Transfers = Field(default=Transfers(), description="Uploads and downloads of all inboxes together.")
     checks_per_minute: Annotated[int, *value_types.whole(1, 6000)] = Field(
         default=model.CHECKS_PER_MINUTE, description="Status requests per minute; the service's document allows 30."
     )
-    minutes: Minutes = Field(default=Minutes(), description="The spend guard.")
+    minutes: Minutes = Field(default=Minutes(), description="Limits on spending, in minutes.")
     on_lost_task: Annotated[model.OnLostTask, *value_types.one_of(model.OnLostTask, "on_lost_task")] = Field(
-        default="hold", description="A task that was started, and paid, but whose id never arrived: ask, or pay again."
+        default="hold",
+        description="A task that was started and charged, but whose id never arrived: hold the job, or pay again.",
     )
     history: Duration = Field(
-        default=90 * model.DAY_SECONDS, description="How long the details of ended jobs are kept."
+        default=90 * model.DAY_SECONDS, description="How long the details of finished jobs are kept."
     )
     web: Web = Field(default_factory=Web, description="The page in the browser.")
     notify: list[Notify] | None = Field(default=None, description="Who is told of what: messages, webhooks, commands.")

@@ -1,4 +1,4 @@
-"""JSON Schema of the configuration, for editors: completion, descriptions and red lines while it is written."""
+"""JSON Schema of the configuration: completion, descriptions and error marks in an editor."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ONE_WAY = [{"required": ["mode"]}, {"required": ["tasks"], "not": {"required": 
 
 
 def schema() -> dict[str, Any]:
-    """What a configuration may hold: keys, kinds, presets of each mode. How folders fit together only `check-config` can tell."""
+    """The schema: keys, kinds of value, presets of each mode. How folders fit together, only `check-config` can check."""
     made = File.model_json_schema()
     sections: dict[str, Any] = made.pop("$defs")
     for name, section in (("File", made), *sections.items()):
@@ -31,16 +31,16 @@ def schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **made,
         "title": "lalald configuration",
-        "description": "Folders that are watched, and what is done with what is dropped there.",
+        "description": "Folders to watch, and what to do with the files in them.",
         "$defs": sections,
     }
 
 
 def _improve(name: str, section: dict[str, Any]) -> None:
-    """Says what the classes leave to later checks: which keys must be there, which lists must not be empty, how modes go."""
+    """Add what the classes leave to later checks: required keys, lists that must not be empty, the modes."""
     keys: dict[str, dict[str, Any]] = section["properties"]
     for key, facts in keys.items():
-        _tell_default(facts)
+        _format_default(facts)
         if key in _REQUIRED.get(name, ()):
             _forbid_null(facts)
             del facts["default"]
@@ -71,8 +71,8 @@ def _on() -> dict[str, Any]:
     return {"anyOf": [word, {"type": "array", "items": word, "minItems": 1}]}
 
 
-def _tell_default(facts: dict[str, Any]) -> None:
-    """Durations as people write them."""
+def _format_default(facts: dict[str, Any]) -> None:
+    """Write a default duration as people do."""
     default = facts.get("default")
     patterns = [kind.get("pattern") for kind in facts.get("anyOf", ())]
     if isinstance(default, float) and quantities.DURATION_PATTERN in patterns:
@@ -104,11 +104,11 @@ def _presets(mode: str) -> dict[str, Any]:
     }
     if mode in presets.REQUIRED:
         made["required"] = [presets.REQUIRED[mode]]
-    return {**made, "allOf": _prose()} if mode == "stem_separator" else made
+    return {**made, "allOf": _rules_of_prose()} if mode == "stem_separator" else made
 
 
-def _prose() -> list[dict[str, Any]]:
-    """What the service's document says in words only."""
+def _rules_of_prose() -> list[dict[str, Any]]:
+    """Rules that the service's document states only in prose."""
     return [
         {
             "if": {"properties": {"stem": {"enum": list(presets.PHOENIX_STEMS)}}, "required": ["stem"]},

@@ -1,4 +1,4 @@
-"""Plain data → `document.File`: every key that is unknown or of the wrong kind becomes a mistake, and the rest is read all the same."""
+"""Validate plain data as a `file_schema.File`: unknown keys and wrong values become errors, and everything else is still read."""
 
 from __future__ import annotations
 
@@ -8,50 +8,48 @@ from typing import Any, get_args
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from lalald.config.diagnostics import Findings, Where
+from lalald.config.diagnostics import Diagnostics, Where
 from lalald.config.schema.file_schema import File, Section
 from lalald.config.schema.value_types import EntriesError
 from lalald.config.yaml.reader import UNREAD
 from lalald.suggestions import did_you_mean, meant, quoted
 
-_NEVER_SHOWN = frozenset(
-    {"license_key_file", "url", "url_file", "webhook", "secret_file"}
-)  # what stands there may be a secret
+_NEVER_SHOWN = frozenset({"license_key_file", "url", "url_file", "webhook", "secret_file"})  # the value may be a secret
 
 
-def shaped(data: Mapping[str, Any], findings: Findings) -> File:
-    """The file's sections; what was mistaken is noted, left out, and stands at its default.
+def validate(data: Mapping[str, Any], diagnostics: Diagnostics) -> File:
+    """The file's sections. Invalid values are reported, left out, and replaced by their defaults.
 
-    What stands at a misspelled key is read as that of the key that was probably meant: its own mistakes are noted too.
+    The value of a misspelled key is read as that of the key that was probably meant, so that its own errors are reported too.
     """
     copied = _copied(data)
     while True:
         try:
             return File.model_validate(copied)
         except ValidationError as error:
-            mistaken = error.errors(include_url=False)
-        for detail in mistaken:
-            _note(detail, findings)
-        renamed = [found for detail in mistaken if (found := _meant_key(detail, copied))]
-        for where in sorted(_mistaken_places(mistaken), key=len):
+            details = error.errors(include_url=False)
+        for detail in details:
+            _report(detail, diagnostics)
+        renamed = [found for detail in details if (found := _meant_key(detail, copied))]
+        for where in sorted(_invalid_places(details), key=len):
             if where not in {place for place, _ in renamed}:
                 _prune(copied, where)
         for where, name in renamed:
-            _rename(copied, where, name, findings)
+            _rename(copied, where, name, diagnostics)
 
 
-def _note(detail: ErrorDetails, findings: Findings) -> None:
+def _report(detail: ErrorDetails, diagnostics: Diagnostics) -> None:
     error = detail.get("ctx", {}).get("error")
     if isinstance(error, EntriesError):
         for step, words in error.found:
-            findings.mistake((*detail["loc"], step), words)
+            diagnostics.add_error((*detail["loc"], step), words)
     else:
-        findings.mistake(detail["loc"], _plain_words(detail), blocks=detail["type"] != "extra_forbidden")
+        diagnostics.add_error(detail["loc"], _plain_words(detail), blocks=detail["type"] != "extra_forbidden")
 
 
-def _mistaken_places(mistaken: list[ErrorDetails]) -> set[Where]:
+def _invalid_places(details: list[ErrorDetails]) -> set[Where]:
     found: set[Where] = set()
-    for detail in mistaken:
+    for detail in details:
         error = detail.get("ctx", {}).get("error")
         steps = [step for step, _ in error.found] if isinstance(error, EntriesError) else None
         found |= {detail["loc"]} if steps is None else {(*detail["loc"], step) for step in steps}
@@ -59,9 +57,9 @@ def _mistaken_places(mistaken: list[ErrorDetails]) -> set[Where]:
 
 
 def _meant_key(detail: ErrorDetails, data: Any) -> tuple[Where, str] | None:
-    """Where a misspelled key stands, and which one was meant, if that is not there as well.
+    """The place of a misspelled key, and the key that was probably meant unless that is written as well.
 
-    Never the key file, nor an address: what stands there may be the secret itself, which no message may show.
+    Never the key file or an address: the value may be the secret itself, which no message may show.
     """
     if detail["type"] != "extra_forbidden":
         return None
@@ -72,16 +70,16 @@ def _meant_key(detail: ErrorDetails, data: Any) -> tuple[Where, str] | None:
     return (where, words[0]) if words and isinstance(holder, dict) and holder.get(words[0]) is None else None
 
 
-def _rename(data: Any, where: Where, name: str, findings: Findings) -> None:
+def _rename(data: Any, where: Where, name: str, diagnostics: Diagnostics) -> None:
     holder = _at(data, where[:-1])
     value = holder.pop(where[-1])
     if holder.get(name) is None:  # two misspelled keys may mean the same one
         holder[name] = value
-        findings.written_as[*where[:-1], name] = where[-1]
+        diagnostics.written_as[*where[:-1], name] = where[-1]
 
 
 def _plain_words(detail: ErrorDetails) -> str:
-    """What the validation library found, as a person would say it. Values speak for themselves: their kinds word their mistakes."""
+    """The validation library's message in plain words. Messages about values come from `value_types`."""
     match detail["type"]:
         case "value_error":
             return str(detail["ctx"]["error"])
@@ -99,7 +97,7 @@ def _unknown_key(where: Where) -> str:
     section, name = section_at(where[:-1]), str(where[-1])
     known = list(section.model_fields) if section else []
     if name.isdigit():
-        return "unknown key; if it belongs to a number, write a point in it, not a comma: 1.5"
+        return "unknown key; if it is part of a number, write a decimal point, not a comma: 1.5"
     suggestion = did_you_mean(name, known, "key")
     homes = [title for title, other in SECTIONS.items() if name in other.model_fields and other is not section]
     if not suggestion and homes:
@@ -108,7 +106,7 @@ def _unknown_key(where: Where) -> str:
 
 
 def section_at(where: Where) -> type[Section] | None:
-    """The section that stands at a place."""
+    """The class of the section at a place."""
     section: type[Section] | None = File
     for step in where:
         if isinstance(step, str) and section is not None:
@@ -148,7 +146,7 @@ def _copied(value: Any) -> Any:
 
 
 def _prune(data: Any, where: Where) -> None:
-    """Takes out what is mistaken. An entry of a list is replaced, so that the others keep their places."""
+    """Remove an invalid value. An entry of a list is replaced, so that the others keep their positions."""
     holder = _at(data, where[:-1])
     if isinstance(holder, dict):
         holder.pop(where[-1], None)
@@ -158,11 +156,11 @@ def _prune(data: Any, where: Where) -> None:
 
 def _at(data: Any, where: Where) -> Any:
     for step in where:
-        data = _stepped(data, step)
+        data = _child(data, step)
     return data
 
 
-def _stepped(data: Any, step: str | int) -> Any:
+def _child(data: Any, step: str | int) -> Any:
     if isinstance(data, dict):
         return data.get(step)
     return data[step] if isinstance(data, list) and isinstance(step, int) else None

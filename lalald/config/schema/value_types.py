@@ -1,4 +1,4 @@
-"""The kinds of value a key can take: how each is read from what was written, what is said where it cannot be, and its JSON Schema.
+"""The kinds of value that a key can have: a function that reads it, its error message, and its JSON Schema.
 
 Each `read_…` raises ValueError with a sentence for the person who wrote the value.
 """
@@ -30,7 +30,7 @@ def read_flag(value: Any) -> bool:
 
 
 class EntriesError(ValueError):
-    """Some entries of a value are mistaken; `found` has the place or key of each, and a sentence."""
+    """Some entries of a value are invalid; `found` has the position or key of each, and a message."""
 
     def __init__(self, found: list[tuple[int | str, str]]) -> None:
         super().__init__("; ".join(words for _, words in found))
@@ -38,7 +38,7 @@ class EntriesError(ValueError):
 
 
 def _each(entries: Iterable[tuple[int | str, Any]], read: Callable[[Any], str]) -> Iterator[str]:
-    """What is read of each entry. Raises EntriesError at the end, with every mistake."""
+    """Read each entry. Raises EntriesError at the end, with every error."""
     found: list[tuple[int | str, str]] = []
     for place, entry in entries:
         try:
@@ -58,7 +58,7 @@ def read_text(value: Any) -> str:
 
 
 def read_unshown_text(value: Any) -> str:
-    """As `read_text`, of what may be a secret: no message repeats it."""
+    """Like `read_text`, for a value that may be a secret: no message repeats it."""
     try:
         return read_text(value)
     except ValueError:
@@ -66,7 +66,7 @@ def read_unshown_text(value: Any) -> str:
 
 
 def read_texts(value: Any) -> tuple[str, ...]:
-    """A list of texts; one alone needs no brackets."""
+    """A list of texts; a single one needs no brackets."""
     if isinstance(value, str):
         return (read_text(value),)
     if not isinstance(value, list):
@@ -76,7 +76,7 @@ def read_texts(value: Any) -> tuple[str, ...]:
 
 def _entry(value: Any) -> str:
     if value is None:
-        raise ValueError('this entry is empty; what begins with # needs quotes, such as "#recycle"')
+        raise ValueError('this entry is empty; a value that begins with # needs quotes, such as "#recycle"')
     return read_text(value)
 
 
@@ -88,7 +88,7 @@ def read_words(value: Any) -> dict[str, str]:
 
 
 def read_free(value: Any) -> dict[str, Any]:
-    """A mapping whose contents are judged elsewhere."""
+    """A mapping whose contents are checked elsewhere."""
     if not isinstance(value, dict):
         raise ValueError(f"expected a mapping such as {{stem: vocals}}, got {quoted(value)}")
     found = understood(value)
@@ -119,7 +119,7 @@ def read_whole(least: int, most: int) -> Callable[[Any], int]:
 
 
 def _in_quotes(value: Any) -> str:
-    """A remedy for what would have been right without its quotes."""
+    """A hint for a value that would be valid without its quotes."""
     if not isinstance(value, str) or isinstance(value, Plain):
         return ""
     return " (remove the quotes)" if boolean(value) is not None or number(value) is not None else ""

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from lalald.config.diagnostics import Mistake, Where
+from lalald.config.diagnostics import Diagnostic, Where
 from lalald.config.yaml.syntax_errors import OWN, explained
 from lalald.config.yaml.typography import oddity
 from lalald.suggestions import quoted
@@ -50,8 +50,8 @@ class Document:
 
     data: Any = None
     lines: dict[Where, int] = field(default_factory=dict)
-    mistakes: list[Mistake] = field(default_factory=list)
-    warnings: list[Mistake] = field(default_factory=list)
+    errors: list[Diagnostic] = field(default_factory=list)
+    warnings: list[Diagnostic] = field(default_factory=list)
 
 
 def boolean(text: str) -> bool | None:
@@ -91,9 +91,9 @@ def read(text: str) -> Document:
             document.data = _Reader(document).value(node, ())
     except yaml.YAMLError as error:
         line, words = explained(error, text)
-        document.mistakes.append(Mistake(line, (), words))
+        document.errors.append(Diagnostic(line, (), words))
     except RecursionError:
-        document.mistakes.append(Mistake(1, (), "not readable: nested too deeply"))
+        document.errors.append(Diagnostic(1, (), "not readable: nested too deeply"))
     return document
 
 
@@ -136,7 +136,7 @@ class _Reader:
         if node.style is not None:
             return str(node.value)
         if odd := oddity(node.value):
-            self.document.warnings.append(Mistake(node.start_mark.line + 1, where, odd))
+            self.document.warnings.append(Diagnostic(node.start_mark.line + 1, where, odd))
         return None if node.value in _NULLS else Plain(node.value)
 
     def _sequence(self, node: yaml.Node, where: Where) -> list[Any] | None:
@@ -174,18 +174,18 @@ class _Reader:
                 if isinstance(source, yaml.MappingNode):
                     yield self.value(source, where) or {}
                 else:
-                    self._mistake(source, where, "expected a mapping after <<, such as <<: *name")
+                    self._add_error(source, where, "expected a mapping after <<, such as <<: *name")
 
     def _name(self, key: yaml.Node, where: Where) -> str | None:
         if isinstance(key, yaml.ScalarNode) and key.tag in _SCALAR_TAGS:
             return str(key.value)
-        self._mistake(
+        self._add_error(
             key, where, "a key is one word, not a list or mapping; values with braces or brackets belong in quotes"
         )
         return None
 
     def _refuse(self, node: yaml.Node, where: Where) -> None:
-        self._mistake(
+        self._add_error(
             node,
             where,
             f"the YAML tag {quoted(node.tag.removeprefix(_PREFIX))} is not known here; write the plain value",
@@ -195,10 +195,10 @@ class _Reader:
         """The first one is read, and its mistakes are reported too."""
         first = self.document.lines[where]
         words = f"appears twice in the same place (first in line {first}); remove one of them"
-        self.document.mistakes.append(Mistake(key.start_mark.line + 1, where, words, blocks=False))
+        self.document.errors.append(Diagnostic(key.start_mark.line + 1, where, words, blocks=False))
 
-    def _mistake(self, node: yaml.Node, where: Where, words: str) -> None:
-        self.document.mistakes.append(Mistake(node.start_mark.line + 1, where, words))
+    def _add_error(self, node: yaml.Node, where: Where, words: str) -> None:
+        self.document.errors.append(Diagnostic(node.start_mark.line + 1, where, words))
 
 
 def _too_much(words: str, node: yaml.Node) -> yaml.MarkedYAMLError:
