@@ -12,7 +12,7 @@ from lalald.config.checks import consistency, outputs
 from lalald.config.checks.outputs import Track
 from lalald.config.diagnostics import Diagnostics, Where
 from lalald.config.schema import file_schema
-from lalald.jobs import track_labels
+from lalald.media import track_labels
 from lalald.suggestions import meant, quoted, unknown
 
 _COPIED = (

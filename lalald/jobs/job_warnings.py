@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lalald.filesystem.names import fold, printable
 from lalald.jobs.job import Job, Stage, Task
 from lalald.jobs.tag_notes import tag_warnings
-from lalald.jobs.track_labels import required_labels
+from lalald.media.track_labels import required_labels
 from lalald.presets import MODES
 
 

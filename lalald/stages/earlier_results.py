@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from lalald.errors import FileError, FolderUnavailableError
 from lalald.jobs.job import Held, Job, Stage, Task, Track, describe_error
-from lalald.jobs.track_labels import expected_labels
 from lalald.jobs.wanted_tracks import mark_wanted
+from lalald.media.track_labels import expected_labels
 from lalald.stages.context import StageContext
 from lalald.stages.earlier_tasks import EarlierTask, is_in_progress
 from lalald.stages.precharge.preflight import hold_for

@@ -12,7 +12,7 @@ from lalald.config.model import Existing, LogLevel, OnConflict, Watch
 from lalald.config.schema.file_schema import File, Inbox, Rule
 from lalald.container import defaults
 from lalald.errors import ConfigError
-from lalald.jobs import track_labels
+from lalald.media import track_labels
 from lalald.suggestions import ADVICE, SYNONYMS, did_you_mean, meant, unknown
 from tests.support.config_files import ONE_RULE, mistakes, one, with_inbox, with_rule
 

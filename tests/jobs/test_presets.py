@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from lalald.jobs import track_labels
-from lalald.jobs.track_labels import expected_labels
+from lalald.media import track_labels
+from lalald.media.track_labels import expected_labels
 from lalald.presets import Finding, as_sent, mistakes, stems, warnings
 from lalald.sandbox.service import modes
 from lalald.sandbox.service.validation import (

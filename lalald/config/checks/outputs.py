@@ -9,7 +9,7 @@ from typing import NamedTuple
 from lalald.config.diagnostics import Diagnostics, Where
 from lalald.config.model import PLACEHOLDERS, Rule
 from lalald.filesystem.names import fold, safe
-from lalald.jobs import track_labels
+from lalald.media import track_labels
 from lalald.media.tags.policy import DEFAULT_TITLE, TITLE_PLACEHOLDERS
 from lalald.suggestions import did_you_mean, quoted, unknown
 

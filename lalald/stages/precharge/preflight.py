@@ -23,7 +23,7 @@ from lalald.filesystem.known_folders import KnownFolders
 from lalald.filesystem.mount_pools import MountPools
 from lalald.filesystem.mounts import MOUNTINFO, mounts_above
 from lalald.jobs.job import Hold, Job
-from lalald.jobs.track_labels import expected_labels
+from lalald.media.track_labels import expected_labels
 from lalald.outbox import template
 from lalald.outbox.placement_probe import try_placement
 from lalald.stages.precharge.source_probe import MoveTarget, is_moved_or_deleted, move_targets, try_source_moves

@@ -7,8 +7,8 @@ from dataclasses import replace
 from lalald import outbox
 from lalald.errors import FileError
 from lalald.jobs.job import Advance, Job, Stage, Task, Track, with_warning
-from lalald.jobs.track_labels import expected_labels
 from lalald.jobs.wanted_tracks import mark_wanted
+from lalald.media.track_labels import expected_labels
 from lalald.stages.context import StageContext
 
 _FRESH_SECONDS = 1.0
