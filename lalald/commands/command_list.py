@@ -32,7 +32,7 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
                 "lalald.commands.init",
                 "Write a starter configuration with its folders and its own state, and show what to do next.",
                 _NOTHING,
-                ("lalald init", "lalald init ~/stems"),
+                ("lalald init", "lalald init ~/stems", "lalald init ~/karaoke --recipe karaoke"),
                 configured=False,
             ),
             Verb(

@@ -1,4 +1,4 @@
-"""A starter configuration with its folders. What is there already is left as it is."""
+"""A starter configuration, or that of a recipe, with its folders. What is there already is left as it is."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from pathlib import Path
 
 from lalald.commands.output.json_output import show_json
 from lalald.errors import FileError, UsageError
+from lalald.suggestions import unknown
 
 _STARTER = Path(__file__).with_name("starter.yaml")
+RECIPES = {path.stem: path for path in sorted(Path(__file__).with_name("recipes").glob("*.yaml"))}
 _FOLDERS = ("inbox", "outbox")
 _KEY_FILE = "license-key"
 
@@ -20,13 +22,17 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "folder", metavar="DIR", nargs="?", default=".", help="the folder to create them in; default: the current one"
     )
+    parser.add_argument(
+        "--recipe", metavar="NAME", help=f"a complete configuration for one purpose: {', '.join(RECIPES)}"
+    )
     parser.add_argument("--json", action="store_true", help="as an object")
 
 
 def run(arguments: Namespace) -> int:
     folder = Path(os.path.abspath(arguments.folder))
+    template = _template(arguments.recipe)
     try:
-        _write(folder)
+        _write(folder, template)
     except OSError as error:
         raise FileError(f"{error.filename or folder} cannot be made: {error.strerror}") from error
     if arguments.json:
@@ -41,13 +47,24 @@ def _paths(folder: Path) -> dict[str, str]:
     return {key: str(folder / name) for key, name in (names | {name: name for name in _FOLDERS}).items()}
 
 
-def _write(folder: Path) -> None:
+def _template(recipe: str | None) -> Path:
+    if recipe is None:
+        return _STARTER
+    if recipe not in RECIPES:
+        raise UsageError(
+            f"{unknown('recipe', recipe, RECIPES)}",
+            hint="Nothing was written. `lalald init` without --recipe writes a starter.",
+        )
+    return RECIPES[recipe]
+
+
+def _write(folder: Path, template: Path) -> None:
     config = folder / "config.yaml"
     if os.path.lexists(config):
         raise UsageError(
             f"{config} already exists; nothing was changed.", hint="Name another folder: `lalald init DIR`."
         )
-    text = _starter(folder)
+    text = _filled(template, folder)
     for name in _FOLDERS:
         (folder / name).mkdir(parents=True, exist_ok=True)
     _make(folder / _KEY_FILE, b"", 0o600)
@@ -64,10 +81,10 @@ def _make(path: Path, content: bytes, mode: int) -> None:
         file.write(content)
 
 
-def _starter(folder: Path) -> bytes:
+def _filled(template: Path, folder: Path) -> bytes:
     """With whole paths, so that it may be linked from the place where lalald looks for it, and with a state of its own:
     two folders that share one would show each other's jobs."""
-    text = _STARTER.read_text(encoding="utf-8")
+    text = template.read_text(encoding="utf-8")
     names = (("KEY_FILE", _KEY_FILE), ("STATE", "state"), ("INBOX", "inbox"), ("OUTBOX", "outbox"))
     for word, name in names:
         text = text.replace(f" {word}\n", f" {_written(folder / name)}\n")
