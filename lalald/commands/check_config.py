@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping
@@ -14,8 +15,11 @@ from lalald.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from lalald.config.diagnostics import Diagnostics
     from lalald.config.loading import Examined
+    from lalald.config.resolving import Resolved
 
+_WAYS = {"message": "messages by Apprise", "webhook": "a webhook", "command": "a command"}
 _EXISTING = {
     "take": "are processed",
     "hold": "are processed; more than 20 are held until `lalald release --all --hold first_scan`",
@@ -61,6 +65,7 @@ def _print_json(examined: Examined, key: str) -> int:
             "api_url": config.api_url,
             "state_dir": str(config.state_dir),
             "license": key,
+            "notify": [{"name": entry.name, "way": entry.way} for entry in config.notify],
             "inboxes": [_facts(inbox) for inbox in config.inboxes],
         }
     )
@@ -101,6 +106,7 @@ def check_surroundings(examined: Examined, environ: Mapping[str, str]) -> str:
         diagnostics.sources.setdefault(("state_dir",), "state_dir")  # its default: no line of the file
     for where, message in folder_errors(resolved.inboxes, resolved.state_dir):
         diagnostics.add_error(where, message)
+    _check_notify(resolved, diagnostics, environ)
     found = find_key(resolved.license_key_file, environ)
     if found.error is not None:
         origin, _, words = f"{found.error}; {found.hint}".partition(": ")
@@ -110,6 +116,28 @@ def check_surroundings(examined: Examined, environ: Mapping[str, str]) -> str:
     if found.key is not None:
         return f"found ({found.origin})"
     return f"{found.problem}; every file will be held until there is one"
+
+
+def _check_notify(resolved: Resolved, diagnostics: Diagnostics, environ: Mapping[str, str]) -> None:
+    """Adds what is wrong with the files, programs and addresses of `notify`."""
+    if not resolved.notify:
+        return
+    from lalald.notify.entry_checks import entry_problems, entry_warnings
+
+    uid = _daemon_uid(resolved.state_dir)
+    for place, entry in resolved.notify:
+        for key, message in asyncio.run(entry_problems(entry, environ, uid)):
+            diagnostics.add_error(("notify", place, key), message)
+        for key, message in entry_warnings(entry):
+            diagnostics.add_warning(("notify", place, key), message)
+
+
+def _daemon_uid(state_dir: Path | None) -> int:
+    """Of the owner of the state folder where this is root's look at it."""
+    try:
+        return state_dir.stat().st_uid if state_dir is not None and os.geteuid() == 0 else os.geteuid()
+    except OSError:
+        return os.geteuid()
 
 
 def _valid_config(examined: Examined) -> Config:
@@ -133,6 +161,7 @@ def _sections(config: Config, key: str) -> Iterator[Section]:
         ("state", f"{config.state_dir} ({kind})" if kind else str(config.state_dir)),
         ("spending", _spending_limits(config)),
         ("transfers", _transfers(config)),
+        *(("notify", f"{entry.name}: {_WAYS[entry.way]}") for entry in config.notify),
     ]
     yield Section(f"{config.path}: no errors", rows)
     if warnings := [*config.warnings, *literal_names.warnings(config)]:

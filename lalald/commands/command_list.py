@@ -161,6 +161,14 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
                 "Exit code 0 if it is, 1 if a folder or the state is not usable, 3 if it does not answer. Prints only errors.",
             ),
             Verb(
+                "notify",
+                "lalald.commands.notify",
+                "Send a sample through every entry of `notify`, and show what each answered.",
+                _NOTHING,
+                ("lalald notify --test", "lalald notify --test inbox.unavailable"),
+                "Exit code 0 if every entry accepted its sample, else 1.",
+            ),
+            Verb(
                 "help",
                 "lalald.commands.help",
                 "List the commands, or explain one with examples and costs.",

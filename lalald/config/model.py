@@ -144,6 +144,13 @@ class NotifyEntry:
     names: bool = True
     timeout: float = 600.0
 
+    @property
+    def way(self) -> Literal["message", "webhook", "command"]:
+        """How it is told: what may be shown of it besides its name."""
+        if self.command:
+            return "command"
+        return "message" if self.webhook is None else "webhook"
+
 
 @dataclass(frozen=True, slots=True)
 class Config:

@@ -11,10 +11,12 @@ import unicodedata
 
 _BREAK = "\u200b"  # zero width space: it is not seen, and ends a mention or a link
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_LOOK_ALIKE = str.maketrans({"*": "∗", "`": "ˋ"})  # what Markdown reads in the middle of a word
+_LOOK_ALIKE = str.maketrans(
+    {"*": "∗", "`": "ˋ", "<": "‹", ">": "›"}
+)  # what Markdown and HTML read in the middle of a word
 _TWINS = re.compile(r"([_~|])(?=\1)")
 _AT_THE_EDGE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")  # where Markdown takes an underscore for emphasis
-_CALLS = re.compile(r"(@|://|<(?=[\w@#!/:&])|\](?=[(\[:])|&(?=#?\w+;)|\bwww\b)")
+_CALLS = re.compile(r"(@|:(?=//)|\](?=[(\[:])|&(?=#?\w+;)|\bwww\b)")
 _LONGEST = 600  # characters of one piece of foreign text
 
 

@@ -88,7 +88,13 @@ def text(found: Iterable[Metric]) -> str:
 
 
 def metrics(overview: Overview, found: Figures) -> list[Metric]:
-    return [*_of_the_daemon(overview), *_of_jobs(overview, found), *_of_times(overview, found), *_of_transfers(found)]
+    return [
+        *_of_the_daemon(overview),
+        *_of_jobs(overview, found),
+        *_of_times(overview, found),
+        *_of_transfers(found),
+        *_of_notify(overview),
+    ]
 
 
 def _of_the_daemon(overview: Overview) -> Iterator[Metric]:
@@ -165,6 +171,13 @@ def _of_transfers(found: Figures) -> Iterator[Metric]:
     rates = tuple(Sample({"direction": stage}, one.rate) for stage, one in moving)
     yield Metric("lalald_transferring_jobs", "gauge", "Jobs whose files are being transferred.", jobs)
     yield Metric("lalald_transfer_bytes_per_second", "gauge", "Rate of all transfers together.", rates)
+
+
+def _of_notify(overview: Overview) -> Iterator[Metric]:
+    up = tuple(Sample({"entry": reader.name}, float(reader.trouble is None)) for reader in overview.notify)
+    yield Metric("lalald_notify_up", "gauge", "Whether an entry of notify works.", up)
+    dropped = tuple(Sample({"entry": reader.name}, float(reader.dropped)) for reader in overview.notify)
+    yield Metric("lalald_notify_dropped_total", "counter", "Events that were never sent to an entry.", dropped)
 
 
 def _one(name: str, help_text: str, value: float) -> Metric:

@@ -13,6 +13,7 @@ from lalald.jobs.job import Job
 from lalald.reports import hold_advice
 from lalald.reports.formatting import ago, count, moment, price, service_trouble
 from lalald.store import Store
+from lalald.store.events.event_queue import Reader
 from lalald.store.queries import Fact, HoldReport
 from lalald.store.rows import UnreadableJob
 from lalald.store.set_aside_files import SetAsideFile
@@ -28,6 +29,7 @@ UNREADABLE_HINT = (
 _REJECTED_HINT = (
     "The previous configuration is in use. Correct the file and reload; `lalald check-config` lists every error."
 )
+NOTIFY_FAILING_SECONDS = 900.0  # a receiver that is restarted needs nobody
 _MOST_NUMBERS = 20
 _NO_REASON = "no reason is known"
 
@@ -134,6 +136,24 @@ def step_stopped(stop: dict[str, Any]) -> Attention:
 def service_down(service: Fact) -> Attention:
     message = f"The service does not answer as it should: {service_trouble(service)}"
     return Attention("service_down", "", message, "Check the network; jobs wait and resume automatically.")
+
+
+def notify_entry(reader: Reader, now: float) -> Attention | None:
+    """An entry of `notify` that does not work: after a quarter of an hour, or at once where something was dropped."""
+    hint = "`lalald notify --test` tries it; the log says when it failed."
+    if reader.trouble is not None and reader.failing_since is not None:
+        is_command = reader.sent_at is not None and reader.sent_at >= reader.failing_since  # it ran
+        if is_command or now - reader.failing_since >= NOTIFY_FAILING_SECONDS:
+            message = f"The notify entry {reader.name} fails since {moment(reader.failing_since)}: {reader.trouble}"
+            return Attention("notify_failing", reader.name, message, hint)
+    if reader.dropped_at is not None and reader.dropped_at > (reader.sent_at or 0.0):
+        when = ago(reader.dropped_at, now)
+        events = count(reader.dropped, "event")
+        message = (
+            f"{events} could not be sent by the notify entry {reader.name}, the last {when}: {reader.dropped_reason}"
+        )
+        return Attention("notify_dropped", reader.name, message, hint)
+    return None
 
 
 def jobs_failed(number: int, latest: Job | None, now: float) -> Attention:

@@ -10,6 +10,7 @@ from lalald.jobs.job_warnings import warning_of
 from lalald.reports import folder_rows, hold_advice
 from lalald.reports.formatting import iso
 from lalald.reports.status_report import Overview
+from lalald.store.events.event_queue import Reader
 from lalald.store.queries import Fact, JobReport
 
 
@@ -48,6 +49,20 @@ def facts(overview: Overview) -> dict[str, Any]:
         "failures": [{**_job_facts(report), "error": report.job.error} for report in overview.failures],
         "incomplete": [{**_job_facts(report), "warning": warning_of(report.job)} for report in overview.incomplete],
         "minutes": overview.minutes.facts(),
+        "notify": [_entry_facts(reader) for reader in overview.notify],
+    }
+
+
+def _entry_facts(reader: Reader) -> dict[str, Any]:
+    """`dropped`: events that were never sent."""
+    return {
+        "name": reader.name,
+        "trouble": reader.trouble,
+        "since": iso(reader.failing_since),
+        "sent_at": iso(reader.sent_at),
+        "dropped": reader.dropped,
+        "dropped_at": iso(reader.dropped_at),
+        "dropped_reason": reader.dropped_reason,
     }
 
 

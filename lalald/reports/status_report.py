@@ -12,6 +12,7 @@ from lalald.jobs.job import Hold
 from lalald.reports import folder_rows, needs_attention
 from lalald.reports.minutes_account import Minutes, minutes_account
 from lalald.reports.needs_attention import REJECTED_FACT, Attention
+from lalald.store.events.event_queue import EventQueue, Reader
 from lalald.store.queries import STOPPED_STEPS, Counts, Fact, FolderReport, HoldReport, InboxReport, JobReport, Reports
 from lalald.store.rows import UnreadableJob
 from lalald.store.set_aside_files import SetAsideFile
@@ -61,6 +62,7 @@ class Overview:
     license: Fact | None = None
     rejected: Fact | None = None
     told: Sequence[Attention] = ()  # by the daemon just now
+    notify: Sequence[Reader] = ()
 
     @property
     def exit_code(self) -> int:
@@ -121,6 +123,7 @@ def gather(
             license=reports.fact("license"),
             rejected=reports.fact(REJECTED_FACT),
             told=told,
+            notify=EventQueue(reports.connection).readers(),
         )
 
 
@@ -148,6 +151,9 @@ def _saved_items(overview: Overview) -> Iterator[Attention]:
         yield needs_attention.jobs_unreadable(overview.unreadable)
     if overview.service is not None and _is_down(overview.service, overview.now):
         yield needs_attention.service_down(overview.service)
+    for reader in overview.notify:
+        if item := needs_attention.notify_entry(reader, overview.now):
+            yield item
     if failed := overview.counts.states["failed"]:
         latest = overview.failures[0].job if overview.failures else None
         yield needs_attention.jobs_failed(failed, latest, overview.now)

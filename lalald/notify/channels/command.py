@@ -71,9 +71,12 @@ def event_variables(event: Event) -> dict[str, str]:
     return {f"LALALD_{name}": str(value).replace("\0", "") for name, value in found.items() if value is not None}
 
 
-def program_problem(program: str) -> str | None:
-    """Why a program is not run: it must be a file that only root, or the user of this process, can write or replace."""
-    path = Path(program)
+def program_problem(program: str, uid: int | None = None) -> str | None:
+    """Why a program is not run: it must be a file that only root, or the daemon's user, can write or replace.
+
+    `uid`: of the daemon; None: of this process.
+    """
+    path, user = Path(program), os.geteuid() if uid is None else uid
     if not path.is_absolute():
         return f"{printable(program)} is not an absolute path"
     try:
@@ -83,9 +86,9 @@ def program_problem(program: str) -> str | None:
     if not stat.S_ISREG(facts.st_mode):
         return f"{printable(program)} is not a file"
     if not os.access(path, os.X_OK, effective_ids=True):
-        return f"{printable(program)} is not executable by user {os.geteuid()}; `chmod +x` makes it so"
+        return f"{printable(program)} is not executable by user {user}; `chmod +x` makes it so"
     for place in _places(path):
-        if problem := _writable_by_others(place):
+        if problem := _writable_by_others(place, user):
             return problem
     return None
 
@@ -96,15 +99,15 @@ def _places(path: Path) -> list[Path]:
     return list(dict.fromkeys([real, *real.parents, *path.parents]))
 
 
-def _writable_by_others(path: Path) -> str | None:
+def _writable_by_others(path: Path, user: int) -> str | None:
     try:
         facts = path.stat()
     except OSError as error:
         return f"{printable(str(path))} cannot be examined: {error.strerror}"
     mode, is_folder = facts.st_mode, stat.S_ISDIR(facts.st_mode)
-    if facts.st_uid not in (0, os.geteuid()):
+    if facts.st_uid not in (0, user):
         who = f"user {facts.st_uid}, who could change what is run"
-        return f"{printable(str(path))} belongs to {who}; give it to root or to user {os.geteuid()}"
+        return f"{printable(str(path))} belongs to {who}; give it to root or to user {user}"
     if mode & (stat.S_IWGRP | stat.S_IWOTH) and not (is_folder and mode & stat.S_ISVTX):
         return f"{printable(str(path))} can be written by other users; `chmod go-w` keeps it to its owner"
     return None

@@ -8,9 +8,11 @@ import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import cast
 
 _KEPT_VARIABLES = frozenset({"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR"})
 _GRACE_SECONDS = 2.0  # between SIGTERM and SIGKILL
+_END_SECONDS = 1.0  # for the kernel to end what was killed
 _KEPT_OUTPUT_BYTES = 4096  # the last ones
 
 
@@ -28,6 +30,25 @@ def allowed_environment(environ: Mapping[str, str], *also: str) -> dict[str, str
     return {name: value for name, value in environ.items() if name in kept or name.startswith("LC_")}
 
 
+class _Running(asyncio.SubprocessProtocol):
+    """What is known of a process while it runs."""
+
+    def __init__(self) -> None:
+        self.output = b""
+        self.has_exited = asyncio.Event()
+        self.output_ended = asyncio.Event()
+
+    def pipe_data_received(self, _descriptor: int, data: bytes) -> None:
+        self.output = (self.output + data)[-_KEPT_OUTPUT_BYTES:]
+
+    def pipe_connection_lost(self, descriptor: int, _error: Exception | None) -> None:
+        if descriptor == 1:
+            self.output_ended.set()
+
+    def process_exited(self) -> None:
+        self.has_exited.set()
+
+
 async def run(
     words: Sequence[str], *, given: bytes, environ: Mapping[str, str], timeout_seconds: float, with_errors: bool
 ) -> Ended:
@@ -36,65 +57,42 @@ async def run(
     Whatever it has started in its process group ends with it, and at once where this is cancelled. Raises OSError where it
     cannot be started.
     """
-    process = await asyncio.create_subprocess_exec(
-        *words,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT if with_errors else asyncio.subprocess.DEVNULL,
-        env=dict(environ),
-        start_new_session=True,
+    errors = asyncio.subprocess.STDOUT if with_errors else asyncio.subprocess.DEVNULL
+    loop = asyncio.get_running_loop()
+    transport, running = await loop.subprocess_exec(
+        _Running, *words, stderr=errors, env=dict(environ), start_new_session=True
     )
-    reading, giving = asyncio.ensure_future(_tail(process.stdout)), asyncio.ensure_future(_give(process.stdin, given))
+    group = transport.get_pid()
     try:
-        code = await _code(process, timeout_seconds)
-        _kill_group(process.pid)
-        await asyncio.wait([reading], timeout=_GRACE_SECONDS)  # a process that left its group may keep the pipe open
+        _give(transport, given)
+        is_over = await _has_ended(running.has_exited, timeout_seconds)
+        if not is_over:
+            _signal(group, signal.SIGTERM)
+            await _has_ended(running.has_exited, _GRACE_SECONDS)
+        _signal(group, signal.SIGKILL)
+        await _has_ended(running.output_ended, _END_SECONDS)  # a process that left its group may keep the pipe open
     finally:
-        _kill_group(process.pid)
-        giving.cancel()
-        reading.cancel()
-    return Ended(code, reading.result() if reading.done() and not reading.cancelled() else b"")
+        _signal(group, signal.SIGKILL)
+        await _has_ended(running.has_exited, _END_SECONDS)
+        transport.close()
+    return Ended(transport.get_returncode() if is_over else None, running.output)
 
 
-async def _code(process: asyncio.subprocess.Process, timeout_seconds: float) -> int | None:
-    """The exit code; None where it was ended since its time was up."""
-    try:
-        async with asyncio.timeout(timeout_seconds):
-            return await process.wait()
-    except TimeoutError:
-        await _end(process)
-    _kill_group(process.pid)
-    await process.wait()
-    return None
+def _give(transport: asyncio.SubprocessTransport, given: bytes) -> None:
+    """A program need not read what it is given: what it leaves is thrown away at its end."""
+    pipe = cast(asyncio.WriteTransport, transport.get_pipe_transport(0))
+    pipe.write(given)
+    pipe.write_eof()
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """A chance to clean up; whoever ignores it is killed."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
+async def _has_ended(event: asyncio.Event, seconds: float) -> bool:
     with suppress(TimeoutError):
-        async with asyncio.timeout(_GRACE_SECONDS):
-            await process.wait()
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    return event.is_set()
 
 
-def _kill_group(group: int) -> None:
+def _signal(group: int, number: int) -> None:
+    """To every process of the group, its leader gone or not."""
     with suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, signal.SIGKILL)
-
-
-async def _give(pipe: asyncio.StreamWriter | None, given: bytes) -> None:
-    """A program need not read what it is given."""
-    assert pipe is not None  # noqa: S101 - it was asked to be one
-    with suppress(BrokenPipeError, ConnectionResetError):
-        pipe.write(given)
-        await pipe.drain()
-        pipe.close()
-        await pipe.wait_closed()
-
-
-async def _tail(pipe: asyncio.StreamReader | None) -> bytes:
-    assert pipe is not None  # noqa: S101 - it was asked to be one
-    kept = b""
-    while chunk := await pipe.read(65536):
-        kept = (kept + chunk)[-_KEPT_OUTPUT_BYTES:]
-    return kept
+        os.killpg(group, number)

@@ -1,0 +1,73 @@
+"""What `check-config` looks at beyond the words of an entry: its files, its program, and whether Apprise understands its address."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from lalald.config.model import NotifyEntry
+from lalald.notify.channels import apprise_sender, webhook
+from lalald.notify.channels.command import program_problem
+from lalald.notify.channels.senders import first_line
+
+
+async def entry_problems(entry: NotifyEntry, environ: Mapping[str, str], uid: int) -> list[tuple[str, str]]:
+    """Keys that cannot work here, now, and why; no message holds an address or a secret. `uid`: of the daemon."""
+    if entry.command:
+        return _named("command", program_problem(entry.command[0], uid))
+    if entry.secret_file is not None:
+        return _named("secret_file", _secret_problem(entry.secret_file))
+    if entry.url is not None:
+        return _named("url", await _url_problem(entry.url, environ))
+    if entry.url_file is not None:
+        text, problem = _read(entry.url_file)
+        return _named("url_file", problem or await _url_problem(text, environ))
+    return []
+
+
+def entry_warnings(entry: NotifyEntry) -> Iterator[tuple[str, str]]:
+    """What works, and should be otherwise."""
+    for key, path in (("url_file", entry.url_file), ("secret_file", entry.secret_file)):
+        if path is not None and _is_readable_by_all(path):
+            yield key, "every user of this machine can read this file; `chmod 600` keeps it to one"
+
+
+def _named(key: str, problem: str | None) -> list[tuple[str, str]]:
+    return [(key, problem)] if problem else []
+
+
+def _secret_problem(path: Path) -> str | None:
+    text, problem = _read(path)
+    if problem:
+        return problem
+    try:
+        webhook.key_from(text)
+    except webhook.SecretError as error:
+        return str(error)
+    return None
+
+
+async def _url_problem(url: str, environ: Mapping[str, str]) -> str | None:
+    if not apprise_sender.is_installed():
+        return f"Apprise is not installed: {apprise_sender.INSTALL}"
+    return None if await apprise_sender.understands(url, environ) else "Apprise does not understand this address"
+
+
+def _read(path: Path) -> tuple[str, str | None]:
+    """What a file holds, or why it cannot be used."""
+    try:
+        return first_line(path), None
+    except OSError as error:
+        return "", f"the file cannot be read: {error.strerror}"
+    except UnicodeDecodeError:
+        return "", "the file is not text"
+    except ValueError as error:
+        return "", f"the file cannot be used: {error}"
+
+
+def _is_readable_by_all(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & stat.S_IROTH)
+    except OSError:
+        return False

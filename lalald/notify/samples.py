@@ -1,0 +1,69 @@
+"""Samples of events, for `lalald notify --test`: what would be sent, about a file that does not exist."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from lalald.config.model import NotifyEntry
+from lalald.jobs.event_facts import LICENSE, MINUTES, SERVICE, Event, EventKind, Fact
+from lalald.jobs.job import Hold
+from lalald.store.events.event_queue import Cause
+
+_INBOX, _OUTBOX, _PATH = "/inbox", "/outbox", "test/song.mp3"
+_JOB: dict[str, Any] = {"id": 0, "inbox": _INBOX, "path": _PATH, "rule": "test", "stage": "split", "minutes": 0.0}
+_TRACKS = [
+    {"type": "stem", "label": label, "path": f"{_OUTBOX}/test/song/{label}.mp3"} for label in ("vocals", "no_vocals")
+]
+_DONE = {
+    "job": {**_JOB, "stage": "done", "minutes": 3.5},
+    "source": f"{_INBOX}/done/{_PATH}",
+    "output": f"{_OUTBOX}/test/song",
+    "tracks": _TRACKS,
+}
+_FOLDER = {"folder": _INBOX, "reason": "this is a test"}
+_REASON = {"reason": "this is a test"}
+_DATA: dict[EventKind, tuple[str, dict[str, Any]]] = {
+    EventKind.JOB_DONE: ("job 0", _DONE),
+    EventKind.JOB_FAILED: (
+        "job 0",
+        {"job": _JOB, "error": "this is a test", "failure": None, "codes": [], "paid": False},
+    ),
+    EventKind.JOB_HELD: (
+        f"hold {Hold.MINUTES}",
+        {"hold": str(Hold.MINUTES), "source_of_hold": None, **_REASON, "jobs": [_JOB]},
+    ),
+    EventKind.HOLD_CLEARED: (f"hold {Hold.MINUTES}", {"hold": str(Hold.MINUTES)}),
+    EventKind.INBOX_UNAVAILABLE: (f"inbox {_INBOX}", _FOLDER),
+    EventKind.INBOX_BACK: (f"inbox {_INBOX}", _FOLDER),
+    EventKind.FOLDER_UNAVAILABLE: (f"folder {_OUTBOX}", {**_FOLDER, "folder": _OUTBOX}),
+    EventKind.FOLDER_BACK: (f"folder {_OUTBOX}", {**_FOLDER, "folder": _OUTBOX}),
+    EventKind.SERVICE_DOWN: (SERVICE, _REASON),
+    EventKind.SERVICE_BACK: (SERVICE, {}),
+    EventKind.LICENSE_MISSING: (LICENSE, _REASON),
+    EventKind.LICENSE_REFUSED: (LICENSE, _REASON),
+    EventKind.MINUTES_LOW: (MINUTES, {"left": 12.5}),
+    EventKind.RESULTS_EXPIRING: (
+        "job 0",
+        {"job": {**_JOB, "stage": "download"}, "expires_at": 0.0, "paid": True, **_REASON},
+    ),
+    EventKind.DAEMON_STARTED: ("daemon", {}),
+}
+
+
+def sample_event(kind: EventKind, now: float) -> Event:
+    """A receiver can tell it by `test` in its data."""
+    subject, data = _DATA[kind]
+    fact = Fact.of(kind, subject, now, {**data, "test": True})
+    return Event(0, f"test_{uuid.uuid4().hex}", fact)
+
+
+def sample_cause(event: Event) -> Cause:
+    return Cause(event.fact.cause, 1, event.fact.at, event.fact.at, (event,))
+
+
+def kind_to_try(entry: NotifyEntry) -> EventKind:
+    """An event that the entry would be told of."""
+    if entry.problems or EventKind.JOB_FAILED in entry.kinds:
+        return EventKind.JOB_FAILED
+    return next(kind for kind in EventKind if kind in entry.kinds)

@@ -1,0 +1,186 @@
+"""Messages through Apprise to real servers on loopback: ntfy, Gotify, JSON and e-mail; its address is seen nowhere."""
+
+from __future__ import annotations
+
+import asyncio
+import email
+import os
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Sink
+from aiosmtpd.smtp import Envelope
+
+from lalald.jobs.event_facts import EventKind
+from lalald.notify.channels import apprise_sender
+from lalald.notify.channels.results import Refused, Result, Sent, TryLater
+from lalald.notify.messages import Message, message
+from lalald.notify.samples import sample_cause, sample_event
+from tests.support.receiver import Answer, receiving
+from tests.support.running import until
+
+TOKEN = "AVerySecretToken"
+TEXT = message(sample_cause(sample_event(EventKind.JOB_FAILED, 0.0)), names=True)
+
+
+def send(url: str, text: Message = TEXT, seconds: float = 60.0) -> Result:
+    return asyncio.run(apprise_sender.send(url, text.title, text.body, {"PATH": os.environ["PATH"]}, seconds))
+
+
+def test_ntfy_gets_the_message_with_its_title_and_token() -> None:
+    with receiving(lambda _: Answer(200, body=b"{}")) as receiver:
+        assert send(f"ntfy://{TOKEN}@127.0.0.1:{receiver.port}/songs?auth=token") == Sent()
+        (request,) = receiver.requests
+    assert "lalald: test/song.mp3 failed" in f"{request.headers} {request.body.decode()}"
+    assert "this is a test" in request.body.decode()
+
+
+def test_gotify_gets_the_message() -> None:
+    with receiving(lambda _: Answer(200, body=b"{}")) as receiver:
+        assert send(f"gotify://127.0.0.1:{receiver.port}/{TOKEN}") == Sent()
+        (request,) = receiver.requests
+    assert request.path == "/message"
+    assert (request.json["title"], request.json["message"].splitlines()[0]) == (TEXT.title, "this is a test")
+
+
+def test_any_program_gets_it_as_json() -> None:
+    with receiving() as receiver:
+        assert send(f"json://127.0.0.1:{receiver.port}/path") == Sent()
+        (request,) = receiver.requests
+    assert (request.json["title"], request.json["message"]) == (TEXT.title, TEXT.body)
+
+
+class Mailbox(Sink):
+    def __init__(self) -> None:
+        super().__init__()
+        self.mails: list[bytes] = []
+
+    async def handle_DATA(self, _server: object, _session: object, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
+        self.mails.append(envelope.original_content or b"")
+        return "250 OK"
+
+
+def free_port() -> int:
+    """aiosmtpd connects to the port that it was told."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture
+def mailbox() -> Iterator[tuple[Mailbox, int]]:
+    box = Mailbox()
+    controller = Controller(box, hostname="127.0.0.1", port=free_port())
+    controller.start()
+    try:
+        yield box, controller.port
+    finally:
+        controller.stop()
+
+
+def test_a_mail_arrives_as_plain_words(mailbox: tuple[Mailbox, int]) -> None:
+    box, port = mailbox
+    assert (
+        send(
+            f"mailto://127.0.0.1:{port}/?mode=insecure&from=lalald@example.org&to=me@example.org",
+            Message("Título", "a <b> ∗c∗"),
+        )
+        == Sent()
+    )
+    (mail,) = map(email.message_from_bytes, box.mails)
+    texts = [part.get_payload(decode=True).decode() for part in mail.walk() if part.get_content_type() == "text/plain"]
+    assert any("a <b> ∗c∗" in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (Answer(403), Refused("it answered 403")), (Answer(404), Refused("it answered 404")), (Answer(500), TryLater("it answered 500")),
+        (Answer(429), TryLater("it answered 429")), (Answer(raw=b"garbage"), TryLater("it could not be reached, or refused the message")),
+    ],
+)  # fmt: skip
+def test_what_each_answer_leads_to(answer: Answer, expected: Result) -> None:
+    with receiving(lambda _: answer) as receiver:
+        assert send(f"json://127.0.0.1:{receiver.port}/{TOKEN}") == expected
+
+
+def test_a_receiver_that_is_not_there_or_an_address_that_means_nothing() -> None:
+    with receiving() as receiver:
+        port = receiver.port
+    assert send(f"json://127.0.0.1:{port}/{TOKEN}") == TryLater("it could not be reached, or refused the message")
+    assert send("nonsense://x") == TryLater("Apprise does not understand its address")
+
+
+def test_a_receiver_that_hangs_is_given_up_and_its_process_is_gone() -> None:
+    with receiving() as receiver:
+        receiver.hang()
+        assert send(f"json://127.0.0.1:{receiver.port}/{TOKEN}", seconds=4.0) == TryLater("Apprise did not end in time")
+    assert children() == []
+
+
+def children() -> list[str]:
+    """Processes of ours that run Apprise."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if any("apprise_child" in word for word in words) and str(os.getpid()) == parent_of(pid):
+            found.append(" ".join(words))
+    return found
+
+
+def parent_of(pid: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+    except OSError:
+        return ""
+
+
+def test_the_address_stands_in_no_argument_and_no_variable() -> None:
+    environ = {"PATH": os.environ["PATH"], "SECRET": TOKEN}
+    with receiving() as receiver:
+        receiver.hang()
+        address = f"json://127.0.0.1:{receiver.port}/{TOKEN}"
+        sending = threading.Thread(target=lambda: asyncio.run(apprise_sender.send(address, "t", "b", environ)))
+        sending.start()
+        until(lambda: receiver.requests, "the message is on its way")
+        words = children()
+        (pid,) = [
+            pid
+            for pid in filter(str.isdigit, os.listdir("/proc"))
+            if parent_of(pid) == str(os.getpid()) and is_child(pid)
+        ]
+        variables = Path(f"/proc/{pid}/environ").read_text()
+        receiver.let_go()
+        sending.join()
+    assert len(words) == 1
+    assert TOKEN not in words[0]
+    assert TOKEN not in variables
+
+
+def is_child(pid: str) -> bool:
+    try:
+        return "apprise_child" in Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return False
+
+
+def test_an_address_is_examined_without_sending_anything() -> None:
+    environ = {"PATH": os.environ["PATH"]}
+    with receiving() as receiver:
+        assert asyncio.run(apprise_sender.understands(f"json://127.0.0.1:{receiver.port}/x", environ))
+        assert not asyncio.run(apprise_sender.understands("nonsense://x", environ))
+        assert receiver.requests == []
+
+
+def test_the_daemon_never_loads_apprise() -> None:
+    import subprocess
+
+    script = "import sys, lalald.daemon.daemon; print([name for name in sys.modules if name.startswith(('apprise', 'requests'))])"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "[]\n"

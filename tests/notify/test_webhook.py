@@ -1,0 +1,147 @@
+"""Webhooks against a real server: what each answer leads to, and what is never sent or followed."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from standardwebhooks.webhooks import Webhook
+
+from lalald.clock import Clock
+from lalald.config.model import NotifyEntry
+from lalald.jobs.event_facts import Event, EventKind
+from lalald.notify.channels import webhook
+from lalald.notify.channels.results import Refused, Result, Sent, TryLater
+from lalald.notify.channels.senders import Surroundings, read_in_thread, webhook_sender
+from lalald.notify.payload import payload, payload_bytes
+from lalald.notify.samples import sample_event
+from tests.support.receiver import SECRET, Answer, receiving
+
+EVENT = sample_event(EventKind.JOB_DONE, 1_700_000_000.0)
+
+
+def post(url: str, *events: Event, secret: Path | None = None, names: bool = True, **variables: str) -> list[Result]:
+    entry = NotifyEntry("hook", webhook=url, secret_file=secret, names=names)
+    around = Surroundings(variables, Clock(), read_in_thread)
+
+    async def sent() -> list[Result]:
+        async with webhook_sender(entry, around) as send:
+            return [await send(event) for event in events or (EVENT,)]
+
+    return asyncio.run(sent())
+
+
+def secret_in(folder: Path, text: str = SECRET) -> Path:
+    path = folder / "secret"
+    path.write_text(f"{text}\n")
+    return path
+
+
+def test_a_signature_is_the_one_of_the_reference_library() -> None:
+    body, moment = payload_bytes(EVENT, names=True), datetime.now(UTC)
+    ours = webhook.signature(webhook.key_from(SECRET), "msg_1", int(moment.timestamp()), body)
+    assert ours == Webhook(SECRET).sign("msg_1", moment, body.decode())
+
+
+def test_requests_are_verified_by_the_receiver_and_keep_one_connection(tmp_path: Path) -> None:
+    events = [sample_event(kind, 1_700_000_000.0) for kind in EventKind]
+    with receiving(is_signed=True) as receiver:
+        assert post(receiver.url, *events, secret=secret_in(tmp_path)) == [Sent()] * len(events)
+        assert receiver.faults == []
+        assert receiver.kinds == [str(kind) for kind in EventKind]
+        assert len({request.id for request in receiver.requests}) == len(events)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (Answer(200), Sent()), (Answer(204), Sent()), (Answer(202, body=b"x" * 100_000), Sent()),
+        (Answer(400), Refused("it answered 400")), (Answer(401), Refused("it answered 401")), (Answer(404), Refused("it answered 404")),
+        (Answer(410), Refused("it answered 410")), (Answer(408), TryLater("it answered 408")), (Answer(425), TryLater("it answered 425")),
+        (Answer(429, {"retry-after": "17"}), TryLater("it answered 429", 17.0)), (Answer(500), TryLater("it answered 500")),
+        (Answer(503, {"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}), TryLater("it answered 503")),
+        (Answer(503, {"retry-after": "99999999"}), TryLater("it answered 503", 3600.0)),
+        (Answer(raw=b""), TryLater("its answer is not HTTP")), (Answer(raw=b"garbage\r\n\r\n"), TryLater("its answer is not HTTP")),
+        (Answer(raw=b"\x16\x03\x01\x00"), TryLater("its answer is not HTTP")),
+        (Answer(raw=b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\nhalf"), Sent()),
+    ],
+)  # fmt: skip
+def test_what_each_answer_leads_to(answer: Answer, expected: Result) -> None:
+    with receiving(lambda _: answer) as receiver:
+        assert post(receiver.url) == [expected]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed_and_its_target_is_not_told(status: int) -> None:
+    with (
+        receiving() as other,
+        receiving(lambda _: Answer(status, {"location": f"{other.url}?token=secret"})) as receiver,
+    ):
+        (result,) = post(receiver.url)
+        assert isinstance(result, TryLater)
+        assert "redirects are not followed" in result.reason
+        assert "secret" not in result.reason
+        assert other.requests == []
+
+
+def test_nothing_that_a_receiver_sets_comes_back_to_it() -> None:
+    with receiving(lambda _: Answer(200, {"set-cookie": "a=b"})) as receiver:
+        post(receiver.url, EVENT, EVENT)
+        assert all("cookie" not in request.headers for request in receiver.requests)
+
+
+def test_a_receiver_that_is_not_there() -> None:
+    with receiving() as receiver:
+        url = receiver.url
+    assert post(url) == [TryLater("no connection")]
+    assert post("http://name.invalid/hook") == [TryLater("no connection")]
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://", "http://a b/", "https://\u0000/"])
+def test_an_address_that_cannot_be_used_raises_nothing(url: str) -> None:
+    (result,) = post(url)
+    assert isinstance(result, TryLater)
+    assert url not in result.reason
+
+
+def test_a_name_and_password_in_the_address_become_its_authorization_only() -> None:
+    with receiving() as receiver:
+        post(f"http://user:pass@127.0.0.1:{receiver.port}/hook")
+        (request,) = receiver.requests
+        assert request.headers["authorization"] == f"Basic {base64.b64encode(b'user:pass').decode()}"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("not base64!", "the signing secret is not base64; `openssl rand -base64 32` makes one"),
+        ("whsec_", "the signing secret is empty; `openssl rand -base64 32` makes one"),
+        ("two\nlines", "its secret_file cannot be used: it should hold one line"),
+        ("", "its secret_file cannot be used: it should hold one line"),
+    ],
+)
+def test_a_secret_that_is_none_sends_nothing_unsigned(tmp_path: Path, text: str, reason: str) -> None:
+    with receiving() as receiver:
+        assert post(receiver.url, secret=secret_in(tmp_path, text)) == [TryLater(reason)]
+        assert post(receiver.url, secret=tmp_path / "none") == [
+            TryLater("its secret_file cannot be read: No such file or directory")
+        ]
+        assert receiver.requests == []
+
+
+def test_a_secret_without_prefix_or_padding_is_read_as_the_reference_reads_it() -> None:
+    for text in (SECRET, SECRET.removeprefix("whsec_"), "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwAA", f" {SECRET} \n"):
+        moment = datetime.now(UTC)
+        expected = Webhook(text.strip()).sign("m", moment, "{}")
+        assert webhook.signature(webhook.key_from(text), "m", int(moment.timestamp()), b"{}") == expected
+
+
+def test_without_names_only_numbers_and_codes_are_sent() -> None:
+    for kind in EventKind:
+        said = str(payload(sample_event(kind, 0.0), names=False))
+        for name in ("song", "/inbox", "/outbox", "this is a test", "vocals"):
+            assert name not in said, (kind, said)
+    assert payload(EVENT, names=False)["data"]["job"] == {"id": 0, "rule": "test", "stage": "done", "minutes": 3.5}
