@@ -45,7 +45,8 @@ def run(arguments: Namespace) -> int:
     """0 if every entry accepted its sample, else 1."""
     from lalald.commands.access.daemon_user import become_daemon_user
     from lalald.commands.output.json_output import show_json
-    from lalald.commands.output.tables import Section, show
+    from lalald.commands.output.printing import show_sections
+    from lalald.commands.output.tables import Section
     from lalald.config import find, load
 
     kind = _kind(arguments.test)
@@ -57,15 +58,8 @@ def run(arguments: Namespace) -> int:
     if arguments.json:
         show_json([answer._asdict() for answer in answers])
     else:
-        show(
-            [
-                Section(
-                    "",
-                    [(answer.entry, answer.event, answer.answer) for answer in answers],
-                    ("entry", "event", "answer"),
-                )
-            ]
-        )
+        rows = [(answer.entry, answer.event, answer.answer) for answer in answers]
+        show_sections([Section("samples", rows, ("entry", "event", "answer"))])
     return 0 if all(answer.ok for answer in answers) else 1
 
 

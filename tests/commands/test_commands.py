@@ -256,6 +256,7 @@ def test_status_as_json_has_its_keys(filled_store: FilledStore) -> None:
             },
         ],
         "incomplete": [],
+        "notify": [],
         "failures": [
             {
                 "id": 2,

@@ -80,7 +80,7 @@ NAMED = sorted(named())
 
 @pytest.fixture(scope="module")
 def filled_store(tmp_path_factory: pytest.TempPathFactory) -> FilledStore:
-    filled_store = FilledStore(tmp_path_factory.mktemp("named"))
+    filled_store = FilledStore(tmp_path_factory.mktemp("named"), notify=[{"name": "program", "command": ["/bin/true"]}])
     filled_store.fill()
     (filled_store.config.parent / "cwd").mkdir()
     (filled_store.inbox / "done/podcasts").mkdir(parents=True)

@@ -80,7 +80,7 @@ async def run(
 
 def _give(transport: asyncio.SubprocessTransport, given: bytes) -> None:
     """A program need not read what it is given: what it leaves is thrown away at its end."""
-    pipe = cast(asyncio.WriteTransport, transport.get_pipe_transport(0))
+    pipe = cast("asyncio.WriteTransport", transport.get_pipe_transport(0))
     pipe.write(given)
     pipe.write_eof()
 
