@@ -7,7 +7,6 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
 
 from lalald.commands.access.daemon_user import become_daemon_user
 from lalald.commands.output.json_output import show_json
@@ -18,6 +17,7 @@ from lalald.config import Config
 from lalald.errors import LalaldError, NoStoreError
 from lalald.inbox.readiness import ignore_broken_leases
 from lalald.jobs.prices import cost_text, free_text
+from lalald.reports.files.plan_json import plan_facts
 from lalald.reports.formatting import count, price, printable
 from lalald.reports.pricing import Plan, priced
 from lalald.store.queries import Reports
@@ -37,7 +37,7 @@ def run(arguments: Namespace) -> int:
     ignore_broken_leases()
     plan = priced(config, _tick if sys.stderr.isatty() else None)
     if arguments.json:
-        show_json(_facts(plan, left, trouble))
+        show_json(plan_facts(plan, left, trouble))
     else:
         show_sections(_sections(plan, config, left, trouble))
     return 0
@@ -56,34 +56,6 @@ def _minutes_left(config: Config) -> tuple[float | None, str | None]:
         return ask(config, lambda client: client.minutes_left()), None
     except LalaldError as error:
         return None, str(error)
-
-
-def _facts(plan: Plan, left: float | None, trouble: str | None) -> dict[str, Any]:
-    return {
-        "rules": [
-            {
-                "inbox": inbox,
-                "rule": rule,
-                "new": line.new,
-                "waiting": line.waiting,
-                "held": line.held,
-                "minutes": line.minutes,
-                "unknown": line.unknown,
-                "unfinished": line.unfinished,
-            }
-            for (inbox, rule), line in plan.lines.items()
-        ],
-        "files": plan.files,
-        "minutes": plan.minutes,
-        "unknown": plan.unknown,
-        "unfinished": plan.unfinished,
-        "over_per_file": plan.over_per_file,
-        "spent_today": plan.spent_today,
-        "left_alone": dict(plan.left_alone),
-        "troubles": list(plan.troubles),
-        "minutes_left": left,
-        "minutes_left_error": trouble,
-    }
 
 
 def _sections(plan: Plan, config: Config, left: float | None, trouble: str | None) -> Iterator[Section]:

@@ -15,13 +15,15 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lalald.errors import FileError, FolderUnavailableError, LalaldError, StoreError
-from lalald.web.action_routes import ActionRoutes
-from lalald.web.login_routes import LoginRoutes
-from lalald.web.media_routes import MediaRoutes
-from lalald.web.origins import SAFE_METHODS
+from lalald.web.access.origins import SAFE_METHODS
 from lalald.web.page import Page
-from lalald.web.read_routes import ReadRoutes
 from lalald.web.responses import CODES, RequestError, json_answer, refusal_of
+from lalald.web.routes.action_routes import ActionRoutes
+from lalald.web.routes.inbox_routes import InboxRoutes
+from lalald.web.routes.log_routes import LogRoutes
+from lalald.web.routes.login_routes import LoginRoutes
+from lalald.web.routes.media_routes import MediaRoutes
+from lalald.web.routes.read_routes import ReadRoutes
 from lalald.web.status_stream import StatusStreams
 
 STATIC = Path(__file__).parent / "static"
@@ -70,6 +72,8 @@ def build(page: Page, report_fault: ReportFault) -> App:
         *streams.routes(),
         *actions.routes(),
         *media.routes(),
+        *InboxRoutes(page).routes(),
+        *LogRoutes(page).routes(),
         *read.routes(),
     ]
     return App(Guard(Router(routes, redirect_slashes=False), page, report_fault), streams)

@@ -18,9 +18,9 @@ from lalald.store.page.asked_actions import latest_ids
 from lalald.store.queries import Reports
 from lalald.store.request_writer import FITTING
 from lalald.web import parameters
-from lalald.web.media_routes import source_place
 from lalald.web.page import Page
 from lalald.web.responses import RequestError
+from lalald.web.routes.media_routes import source_place
 
 RELEASE, RETRY, REDO = str(Request.RELEASE), str(Request.RETRY), "redo"
 ACTIONS = (RELEASE, RETRY, REDO)

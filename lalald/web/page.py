@@ -13,8 +13,8 @@ from lalald.filesystem.mount_pools import MountPools
 from lalald.reports import status_json
 from lalald.reports.status_report import Folders, gather
 from lalald.store.queries import Reports
-from lalald.web.auth import Auth
-from lalald.web.origins import Origins
+from lalald.web.access.auth import Auth
+from lalald.web.access.origins import Origins
 from lalald.web.store_access import StoreAccess
 
 

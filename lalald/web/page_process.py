@@ -26,10 +26,10 @@ from lalald.control.page_settings import HEARTBEAT_SECONDS, PageSettings, receiv
 from lalald.errors import StoreError
 from lalald.filesystem.mount_pools import MountPools
 from lalald.store.page.logins import ended_sessions
+from lalald.web.access.auth import Auth
+from lalald.web.access.login_tries import LoginTries
+from lalald.web.access.origins import Origins
 from lalald.web.app import build
-from lalald.web.auth import Auth
-from lalald.web.login_tries import LoginTries
-from lalald.web.origins import Origins
 from lalald.web.page import Page
 from lalald.web.page_server import Bounds, PageServer
 from lalald.web.store_access import StoreAccess

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
-from tests.support.page_client import Frames, PageClient
-from tests.support.running import Home, write_wav
+from tests.support.page_client import PASSWORD, Frames, PageClient
+from tests.support.running import Home, until, write_wav
 
 
 def test_status_is_that_of_the_command_line(home: Home, client: PageClient) -> None:
@@ -104,3 +105,74 @@ def test_a_session_has_four_streams(client: PageClient) -> None:
         assert [stream.next()[0] for stream in streams] == ["snapshot"] * 4
         fifth = client.get("/api/events")
         assert (fifth.status_code, fifth.json()["code"]) == (429, "too_many_streams")
+
+
+def test_what_would_happen_to_a_file_is_told_before_it_is_sent(home: Home, client: PageClient) -> None:
+    def told(path: str, **more: Any) -> dict[str, Any]:
+        found: dict[str, Any] = client.facts("/api/explain", inbox=str(home.inbox), path=path, **more)
+        return found
+
+    new = told("new.wav", size=100, seconds=90)
+    assert (new["taken"], new["rule"], new["minutes"], new["exists"], new["known_job"]) == (
+        True,
+        "stems",
+        1.5,
+        False,
+        None,
+    )
+    assert new["minutes_left"] > 900
+    assert told("new.wav")["minutes"] is None
+    assert [told(path)["taken"] for path in (".hidden.wav", "notes.txt", "done/x.wav", "x.part")] == [False] * 4
+    again = told("song.wav", size=(home.inbox / "done" / "song.wav").stat().st_size)
+    assert (again["known_job"], again["exists"]) == (1, False)
+    assert told("song.wav", size=7)["known_job"] is None
+    write_wav(home.inbox / "there.wav")
+    there = told("there.wav")
+    assert (there["exists"], there["outcome"]) == (True, "ready")
+    assert {key: there[key] for key in ("path", "rule", "minutes")} == {
+        key: value
+        for key, value in json.loads(home.command("explain", str(home.inbox / "there.wav"), "--json").stdout)[0].items()
+        if key in ("path", "rule", "minutes")
+    }
+    for path in ("../etc/passwd", "/etc/passwd", "a/../b.wav", "a//b.wav", "a\0b.wav", "."):
+        answer = client.get("/api/explain", params={"inbox": str(home.inbox), "path": path})
+        assert (answer.status_code, answer.json()["code"]) == (422, "not_taken"), path
+    assert client.get("/api/explain", params={"inbox": "/etc", "path": "passwd"}).status_code == 404
+
+
+def test_the_plan_prices_what_waits_without_the_service(home: Home, client: PageClient) -> None:
+    write_wav(home.inbox / "waits.wav", seconds=3.0)
+    plan = client.facts("/api/plan")
+    assert (plan["files"], plan["minutes"], plan["rules"][0]["new"]) == (1, 0.05, 1)
+    assert plan["minutes_left"] > 900
+
+
+def test_files_that_were_left_alone_are_listed(home: Home, client: PageClient) -> None:
+    (home.inbox / "notes.txt").write_text("no media")
+    home.command("run", "--once")
+    skipped = client.facts("/api/skipped", inbox=str(home.inbox))
+    assert [(one["path"], one["code"]) for one in skipped["files"]] == [("notes.txt", "no_rule")]
+    assert skipped["next_after"] is None
+
+
+def test_the_log_has_the_words_of_notifications(home: Home, client: PageClient) -> None:
+    home.start()
+    write_wav(home.inbox / "logged.wav", pitch=700)
+
+    def logged() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = client.facts("/api/log", event="job.done")["events"]
+        return found
+
+    (event,) = until(logged, "the event is in the log")
+    assert (event["job"], event["path"]) == (2, "logged.wav")
+    assert "logged.wav" in event["title"]
+    assert client.facts("/api/log", text="LOGGED")["events"] == [event]
+    assert client.facts("/api/log", text="other")["events"] == []
+
+
+def test_metrics_need_a_password_or_a_token(home: Home, client: PageClient) -> None:
+    with PageClient(str(client.base_url)) as stranger:
+        assert stranger.get("/metrics").status_code == 401
+        answer = stranger.get("/metrics", headers={"Authorization": f"Bearer {PASSWORD}"})
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert answer.text == home.command("status", "--prometheus").stdout

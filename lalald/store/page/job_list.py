@@ -101,3 +101,12 @@ def _text(text: str) -> _Condition:
 def _folded(path: str | bytes) -> str:
     text = path.decode("utf-8", "replace") if isinstance(path, bytes) else path
     return fold(text.encode("utf-8", "replace").decode("utf-8"))
+
+
+def newest_of_file(connection: sqlite3.Connection, inbox: str, path: str, size: int | None) -> int | None:
+    """The newest job of a file of that name, and of that size if one is given."""
+    (found,) = connection.execute(
+        "SELECT max(id) FROM jobs WHERE inbox = :inbox AND path = :path AND (:size IS NULL OR size = :size)",
+        {"inbox": stored_name(inbox), "path": stored_name(path), "size": size},
+    ).fetchone()
+    return None if found is None else int(found)

@@ -24,8 +24,8 @@ from starlette.requests import cookie_parser
 from starlette.responses import Response
 
 from lalald.control import page_keys
-from lalald.web.login_tries import LoginTries
-from lalald.web.origins import Visitor
+from lalald.web.access.login_tries import LoginTries
+from lalald.web.access.origins import Visitor
 from lalald.web.responses import RequestError
 
 SESSION_SECONDS = 30 * 86400.0

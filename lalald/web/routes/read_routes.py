@@ -13,21 +13,19 @@ from starlette.routing import Route
 
 from lalald.errors import FileError, LalaldError
 from lalald.jobs.job import Hold, Job
-from lalald.reports.formatting import iso
 from lalald.reports.history.charge_history import gather as gather_history
 from lalald.store.page.job_list import STATES, JobFilter, newest_jobs
 from lalald.store.queries import Charge, JobReport, Reports
 from lalald.web import config_view, parameters
-from lalald.web.action_routes import ActionRoutes
 from lalald.web.job_view import details, job_object, track_objects
-from lalald.web.media_routes import MediaRoutes, source_object
 from lalald.web.offers import ACTIONS
 from lalald.web.page import Page
 from lalald.web.responses import json_answer, not_found, refusal_of
+from lalald.web.routes.action_routes import ActionRoutes
+from lalald.web.routes.media_routes import MediaRoutes, source_object
 
 _JOBS_A_PAGE = 50
 _MOST_JOBS_A_PAGE = 200
-_FILES_A_PAGE = 200
 _MOST_CHARGES = 200
 _FOLDER_SECONDS = 2.0
 
@@ -46,7 +44,6 @@ class ReadRoutes:
             Route("/api/jobs", self.jobs),
             Route("/api/jobs/{job_id}", self.job),
             Route("/api/history", self.history),
-            Route("/api/skipped", self.skipped),
             Route("/api/config", self.config),
         ]
 
@@ -114,14 +111,6 @@ class ReadRoutes:
 
         return json_answer(await self._page.store.ask(gathered))
 
-    async def skipped(self, request: Request) -> Response:
-        inbox = parameters.required(request, "inbox")
-        if self._page.inbox(inbox) is None:
-            raise not_found("There is no such inbox.")
-        limit = parameters.number(request, "limit", _FILES_A_PAGE, least=1, most=_FILES_A_PAGE) or _FILES_A_PAGE
-        after = parameters.text(request, "after") or ""
-        return json_answer(await self._page.store.ask(_skipped, inbox, after, limit))
-
     async def config(self, _request: Request) -> Response:
         return json_answer(config_view.config_object(self._page.settings))
 
@@ -146,18 +135,3 @@ def _filter(request: Request) -> JobFilter:
         since=day[0] if day else None,
         until=day[1] if day else None,
     )
-
-
-def _skipped(reports: Reports, inbox: str, after: str, limit: int) -> dict[str, Any]:
-    found = reports.known_files().left_alone(inbox, after, limit + 1)
-    listed = [
-        {
-            "path": path,
-            "size": known.size,
-            "modified_at": iso(known.mtime_ns / 1e9),
-            "reason": known.note,
-            "code": known.skip_reason and str(known.skip_reason),
-        }
-        for path, known in found[:limit]
-    ]
-    return {"files": listed, "next_after": listed[-1]["path"] if len(found) > limit else None}

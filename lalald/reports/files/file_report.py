@@ -1,19 +1,13 @@
-"""What `explain` tells of one path, as text and as JSON."""
+"""What `explain` says about one path."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from lalald.commands.output.tables import Section
-from lalald.config.quantities import format_duration
 from lalald.inbox.writing_state import WritingState
 from lalald.jobs.job import Hold, HoldSource, Job, State, Task
-from lalald.jobs.prices import cost_text
-from lalald.reports.formatting import price, printable, seconds_text
 from lalald.store.queries import JobReport
 
 
@@ -101,81 +95,6 @@ class FileReport:
             "hold_reason": job.hold_reason,
             "minutes_charged": float(job.minutes),
         }
-
-    def section(self) -> Section:
-        """For people."""
-        return Section(printable(self.path), list(self._rows()))
-
-    def _rows(self) -> Iterator[tuple[str, ...]]:
-        yield "taken", printable(_TAKEN[self.outcome].format(self.reason))
-        if self.writing is not None and self.outcome in (Outcome.READY, Outcome.UNFINISHED):
-            yield "finished", finished_text(self.writing)
-        if self.inbox is not None:
-            away = f", unavailable: {self.inbox_reason}" if self.inbox_available is False else ""
-            yield "inbox", printable(f"{self.inbox}{away}")
-        if self.rule is not None:
-            yield "rule", printable(self.rule)
-        if self.job is not None:
-            yield from _job_rows(self.job)
-        for task in self.tasks:
-            presets = json.dumps(dict(task.presets), ensure_ascii=False)
-            yield f"task {printable(task.title)}", printable(f"{task.mode} {presets}")
-        if self.tasks:
-            yield "duration", "unknown: the file does not state it" if self.duration is None else _length(self.duration)
-            yield "cost", self._cost_text()
-        if self.expected_hold is not None:
-            yield "on hold", printable(_expected(self.expected_hold))
-        for remark in self.remarks:
-            yield "note", printable(remark)
-
-    def _cost_text(self) -> str:
-        charged = f"; {cost_text(self.job.job.minutes)} min were charged" if self.job and self.job.job.minutes else ""
-        unknown = "unknown until it is uploaded, which costs nothing"
-        cost = unknown if self.minutes is None else price(self.minutes) if self.minutes else "nothing more"
-        return cost + charged
-
-
-_TAKEN = {
-    Outcome.READY: "yes: {}",
-    Outcome.UNFINISHED: "yes, once it is finished: {}",
-    Outcome.UNAVAILABLE: "not while its inbox is unavailable: {}",
-    Outcome.JOB: "yes: {}",
-    Outcome.NOT_TAKEN: "no: {}",
-}
-
-
-def finished_text(writing: WritingState) -> str:
-    """Whether a file is finished, and what it waits for."""
-    needed, unchanged = seconds_text(writing.needed_seconds), seconds_text(writing.unchanged_seconds, down=True)
-    if writing.is_open:
-        also = f" and it has not changed for {needed}" if writing.needed_seconds else ""
-        return f"no: a program has it open for writing; it is processed once that program has closed it{also}"
-    unseen = "whether a program is writing to it cannot be seen here, so " if writing.is_open is None else ""
-    if writing.remaining_seconds:
-        left = seconds_text(writing.remaining_seconds)
-        return f"not yet: {unseen}it must not change for {needed}, and changed {unchanged} ago: {left} more"
-    if unseen:
-        return f"yes: {unseen}it must not change for {needed}, and it has not for {unchanged}"
-    return "yes: no program has it open for writing"
-
-
-def _job_rows(report: JobReport) -> Iterator[tuple[str, ...]]:
-    job = report.job
-    at = "" if job.state in (State.DONE, State.CANCELLED) else f" at {job.stage}"
-    yield "job", f"{job.id}, {report.state}{at} (`lalald show {job.id}`)"
-    if job.state is State.HELD:
-        yield "held", f"{job.hold}: {printable(job.hold_reason or '-')}"
-    if job.state is State.FAILED:
-        yield "error", printable(job.error or "-")
-
-
-def _expected(hold: ExpectedHold) -> str:
-    kind = f"{hold.hold} ({hold.source})" if hold.source else str(hold.hold)
-    return f"it will be held, {kind}: {hold.reason}"
-
-
-def _length(seconds: float) -> str:
-    return format_duration(round(seconds, 1))
 
 
 def job_outcome(job: Job, place: str) -> tuple[Outcome, str]:

@@ -15,8 +15,8 @@ from lalald import __version__
 from lalald.reports.formatting import iso
 from lalald.store.page import logins
 from lalald.web import parameters
-from lalald.web.auth import Credential, Session
-from lalald.web.origins import Visitor
+from lalald.web.access.auth import Credential, Session
+from lalald.web.access.origins import Visitor
 from lalald.web.page import Page
 from lalald.web.responses import RequestError, json_answer, json_object, no_content
 
