@@ -67,6 +67,7 @@ def _page_of_log(reports: Reports, kinds: list[EventKind], text: str, before: in
 
 def _event(event: Event) -> dict[str, Any]:
     fact, text = event.fact, event_text(event.fact)
+    about = fact.data.get("job", fact.data)
     return {
         "id": event.id,
         "at": iso(fact.at),
@@ -75,7 +76,7 @@ def _event(event: Event) -> dict[str, Any]:
         "title": f"{text.headline}.",
         "message": text.reason,
         "hint": text.remedy or None,
-        "job": fact.data.get("job", fact.data.get("id")),
-        "path": fact.data.get("path"),
+        "job": about.get("id"),
+        "path": about.get("path"),
         "count": fact.count,
     }
