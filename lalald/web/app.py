@@ -24,6 +24,7 @@ from lalald.web.routes.log_routes import LogRoutes
 from lalald.web.routes.login_routes import LoginRoutes
 from lalald.web.routes.media_routes import MediaRoutes
 from lalald.web.routes.read_routes import ReadRoutes
+from lalald.web.routes.upload_routes import UploadRoutes
 from lalald.web.status_stream import StatusStreams
 
 STATIC = Path(__file__).parent / "static"
@@ -72,6 +73,7 @@ def build(page: Page, report_fault: ReportFault) -> App:
         *streams.routes(),
         *actions.routes(),
         *media.routes(),
+        *UploadRoutes(page).routes(),
         *InboxRoutes(page).routes(),
         *LogRoutes(page).routes(),
         *read.routes(),

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from lalald.config import Inbox
 from lalald.errors import NoStoreError
+from lalald.filesystem.confined.safe_open import parts_of
 from lalald.reports.files.explainer import Explainer
 from lalald.reports.files.plan_json import plan_facts
 from lalald.reports.files.planned_file import PlannedFile, explain_planned
@@ -20,7 +21,6 @@ from lalald.reports.pricing import priced
 from lalald.store.page.job_list import newest_of_file
 from lalald.store.queries import Reports
 from lalald.web import parameters
-from lalald.web.files.safe_open import parts_of
 from lalald.web.page import Page
 from lalald.web.responses import RequestError, json_answer, not_found
 

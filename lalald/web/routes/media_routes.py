@@ -15,12 +15,12 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from lalald.errors import FileError, LalaldError
+from lalald.filesystem.confined import safe_open
 from lalald.filesystem.file_numbers import int64
 from lalald.jobs.job import Job
 from lalald.reports.job_json import source, tracks
 from lalald.store.queries import Reports
 from lalald.web import parameters
-from lalald.web.files import safe_open
 from lalald.web.files.byte_ranges import ByteRange, UnsatisfiableRangeError, wanted_range
 from lalald.web.files.content_types import content_type, is_playable
 from lalald.web.files.stored_zip import Member, StoredZip

@@ -1,0 +1,143 @@
+"""Parts of uploads: in a hidden folder of ours at the root of their inbox, until they are whole and move in at once.
+
+    .lalald-uploads/ID   0600, ours, one link, the inode that was recorded ──► whole, durable ──► inbox/folder/name, without replacing
+
+All of it blocks, and runs on the inbox's own threads. OSErrors are passed on.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+
+from lalald.filesystem.confined.safe_open import make_folders, opened_folder, parts_of
+from lalald.filesystem.files import sync_file, sync_folder
+from lalald.filesystem.renaming import rename_without_replacing
+
+FOLDER = ".lalald-uploads"
+_ID = re.compile(r"[0-9a-f]{32}")
+_PART = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class StrangePartError(OSError):
+    """What stands there is not the part that was begun."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.ESTALE, "the part of this upload was replaced by something else")
+
+
+def create_part(inbox: str, upload_id: str) -> int:
+    """The inode of a new, empty part."""
+    with opened_folder(inbox, []) as root, suppress(FileExistsError):
+        os.mkdir(FOLDER, 0o700, dir_fd=root)
+    with _own_folder(inbox) as folder:
+        descriptor = os.open(upload_id, _PART | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
+    try:
+        return os.fstat(descriptor).st_ino
+    finally:
+        os.close(descriptor)
+
+
+def open_part(inbox: str, upload_id: str, inode: int, offset: int) -> int:
+    """A descriptor to write to, at `offset`; what lies behind it was never confirmed, and goes."""
+    with _own_folder(inbox) as folder:
+        descriptor = os.open(upload_id, _PART, dir_fd=folder)
+    try:
+        facts = os.fstat(descriptor)
+        is_ours = stat.S_ISREG(facts.st_mode) and facts.st_uid == os.geteuid() and facts.st_nlink == 1
+        if not is_ours or facts.st_ino != inode or facts.st_size < offset:
+            raise StrangePartError
+        if facts.st_size > offset:
+            os.ftruncate(descriptor, offset)
+        os.lseek(descriptor, offset, os.SEEK_SET)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def write(descriptor: int, data: bytes) -> int:
+    """How many bytes were written; fewer than given only where the disk is full."""
+    left = memoryview(data)
+    while left:
+        try:
+            left = left[os.write(descriptor, left) :]
+        except OSError as error:
+            if len(left) == len(data) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            break
+    return len(data) - len(left)
+
+
+def move_in(inbox: str, upload_id: str, path: str, descriptor: int) -> None:
+    """The whole part becomes a file of the inbox. FileExistsError where its name is in use: then it stays a part."""
+    *folders, name = parts_of(path)
+    umask = os.umask(0o077)
+    os.umask(umask)
+    os.fchmod(descriptor, 0o666 & ~umask)
+    sync_file(descriptor)
+    make_folders(inbox, folders)
+    with _own_folder(inbox) as parts, opened_folder(inbox, folders) as target:
+        rename_without_replacing(f"/proc/self/fd/{parts}/{upload_id}", f"/proc/self/fd/{target}/{name}")
+        sync_folder(f"/proc/self/fd/{target}")
+    _remove_folder(inbox)
+
+
+def remove_part(inbox: str, upload_id: str) -> None:
+    """Whatever stands there under its name, as long as it is no folder; nothing where there is nothing."""
+    with suppress(FileNotFoundError), _own_folder(inbox) as folder:
+        os.unlink(upload_id, dir_fd=folder)
+    _remove_folder(inbox)
+
+
+def remove_forgotten(inbox: str, known: Collection[str], older_than: float) -> list[str]:
+    """Parts that no upload has, left by a crash. Returns their names."""
+    removed = []
+    with suppress(FileNotFoundError), _own_folder(inbox) as folder:
+        for name in filter(_ID.fullmatch, os.listdir(folder)):
+            facts = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if name not in known and facts.st_mtime < older_than and stat.S_ISREG(facts.st_mode):
+                os.unlink(name, dir_fd=folder)
+                removed.append(name)
+    _remove_folder(inbox)
+    return removed
+
+
+def free_bytes(folder: str) -> int:
+    """What lalald's user may still write there."""
+    facts = os.statvfs(folder)
+    return facts.f_bavail * facts.f_frsize
+
+
+def is_taken(inbox: str, path: str) -> bool:
+    """Whether something has that name. OSError where a link or a file is in the way of its folders."""
+    *folders, name = parts_of(path)
+    for depth in range(len(folders) + 1):
+        try:
+            with opened_folder(inbox, folders[:depth]) as folder:
+                if depth == len(folders):
+                    os.stat(name, dir_fd=folder, follow_symlinks=False)
+                    return True
+        except FileNotFoundError:
+            return False
+    return False
+
+
+@contextmanager
+def _own_folder(inbox: str) -> Iterator[int]:
+    """The folder of parts. Raises StrangePartError where it belongs to somebody else, or others may write there."""
+    with opened_folder(inbox, [FOLDER]) as folder:
+        facts = os.fstat(folder)
+        if facts.st_uid != os.geteuid() or facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise StrangePartError
+        yield folder
+
+
+def _remove_folder(inbox: str) -> None:
+    """Only while it is empty."""
+    with suppress(OSError), opened_folder(inbox, []) as root:
+        os.rmdir(FOLDER, dir_fd=root)

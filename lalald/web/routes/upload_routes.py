@@ -1,0 +1,296 @@
+"""Files for an inbox, sent in pieces that resume: in the shape of tus 1.0 (creation, termination), with JSON where it has metadata.
+
+The intake sees one atomic drop: the part moves in when its last byte is durable.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from lalald.config import Inbox
+from lalald.filesystem import markers
+from lalald.filesystem.confined import upload_parts
+from lalald.inbox.explanation import knowing
+from lalald.reports.files.planned_file import why_not_taken
+from lalald.reports.formatting import iso
+from lalald.store.page import upload_rows
+from lalald.store.page.upload_rows import Upload
+from lalald.store.queries import Reports
+from lalald.store.request_writer import Requests
+from lalald.web import parameters
+from lalald.web.files.piece_writer import LARGEST_PIECE_BYTES, PieceWriter
+from lalald.web.files.upload_errors import TUS, name_in_use, refusal_of_disk, told, with_offset
+from lalald.web.page import Page
+from lalald.web.responses import RequestError, json_answer, json_object, no_content, not_found
+from lalald.web.routes.inbox_routes import path_within
+
+LARGEST_FILE_BYTES = 10_000_000_000  # what the service takes
+MOST_OPEN = 20
+KEPT_SECONDS = 86400.0
+FREE_BYTES = 1 << 30  # that stay free in the inbox's and the state's file systems
+_LONGEST_FINGERPRINT = 200
+_LONGEST_NAME_BYTES = 255
+_PIECE_TYPE = "application/offset+octet-stream"
+
+
+class UploadRoutes:
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._writers: set[str] = set()  # uploads that a request writes to just now
+
+    def routes(self) -> list[Route]:
+        one = "/api/uploads/{upload_id}"
+        return [
+            Route("/api/uploads", self.listed, methods=["GET"]),
+            Route("/api/uploads", self.create, methods=["POST"]),
+            Route(one, self.show, methods=["GET", "HEAD"]),
+            Route(one, self.append, methods=["PATCH"]),
+            Route(one, self.cancel, methods=["DELETE"]),
+        ]
+
+    async def listed(self, _request: Request) -> Response:
+        self._check_allowed()
+        found = await self._page.store.ask(_all)
+        return json_answer(
+            {
+                "uploads": [_object(one) for one in found],
+                "largest_piece": LARGEST_PIECE_BYTES,
+                "largest_file": LARGEST_FILE_BYTES,
+            }
+        )
+
+    async def show(self, request: Request) -> Response:
+        found = await self._upload(request)
+        headers = {**TUS, "Upload-Offset": str(found.offset), "Upload-Length": str(found.size)}
+        return json_answer(_object(found), headers=headers)
+
+    async def create(self, request: Request) -> Response:
+        self._check_allowed()
+        body = await json_object(request)
+        inbox, path, size = await self._wanted(body)
+        fingerprint: str = parameters.field(body, "fingerprint", str, required=False) or ""
+        if len(fingerprint) > _LONGEST_FINGERPRINT:
+            raise RequestError(422, f"fingerprint has at most {_LONGEST_FINGERPRINT} characters.")
+        marker, open_ones = await self._page.store.ask(_marker_and_uploads, str(inbox.path))
+        if len(open_ones) >= MOST_OPEN:
+            hint = "Finish or cancel one of them first."
+            raise RequestError(429, f"{MOST_OPEN} uploads are open already.", code="too_many_uploads", hint=hint)
+        upload_id, now = os.urandom(16).hex(), self._page.now()
+        async with told("The upload cannot begin"):
+            inode = await self._page.disks.run(
+                str(inbox.path), self._begin, inbox, marker, path, size, open_ones, upload_id
+            )
+        one = Upload(upload_id, str(inbox.path), path, size, 0, inode, fingerprint, now, now)
+        if not await self._page.store.write(_add, one):
+            await self._page.disks.run(str(inbox.path), upload_parts.remove_part, str(inbox.path), upload_id)
+            raise name_in_use(path, "Another upload that is not complete has")
+        headers = {**TUS, "Location": f"uploads/{upload_id}", "Upload-Offset": "0"}
+        return json_answer(_object(one), status=201, headers=headers)
+
+    async def append(self, request: Request) -> Response:
+        if request.headers.get("content-type", "").lower() != _PIECE_TYPE:
+            raise RequestError(415, f"A piece has the type {_PIECE_TYPE}.", code="unprocessable")
+        at, announced = _header_number(request, "upload-offset"), _header_number(request, "content-length", 0)
+        if announced > LARGEST_PIECE_BYTES:
+            raise RequestError(413, f"A piece has at most {LARGEST_PIECE_BYTES:,} bytes.", headers=TUS)
+        upload_id = request.path_params["upload_id"]
+        async with self._writing(upload_id):
+            one = await self._upload(request)
+            if at != one.offset:
+                raise with_offset(
+                    RequestError(409, f"The upload has {one.offset:,} bytes.", code="offset_mismatch"), one.offset
+                )
+            await self._check_inbox(one.inbox)
+            offset = await self._write(request, one)
+            headers = {**TUS, "Upload-Offset": str(offset)}
+            return no_content({**headers, "Upload-Complete": "?1"} if offset == one.size else headers)
+
+    async def cancel(self, request: Request) -> Response:
+        async with self._writing(request.path_params["upload_id"]):
+            one = await self._upload(request)
+            async with told("The upload cannot be removed"):
+                await self._page.disks.run(one.inbox, upload_parts.remove_part, one.inbox, one.id)
+            await self._page.store.write(_remove, one.id)
+        return no_content(TUS)
+
+    # what an upload needs
+
+    def _check_allowed(self) -> None:
+        if not self._page.config.web.uploads:
+            raise RequestError(404, "Uploads are turned off in the configuration (web.uploads).", code="uploads_off")
+
+    async def _upload(self, request: Request) -> Upload:
+        self._check_allowed()
+        found = await self._page.store.ask(_one, request.path_params["upload_id"])
+        if found is None:
+            hint = "It is complete, was cancelled, or was not touched for a day."
+            raise RequestError(404, "There is no such upload.", hint=hint, headers=TUS)
+        return found
+
+    async def _wanted(self, body: dict[str, Any]) -> tuple[Inbox, str, int]:
+        """Where the file is to go. Raises RequestError where the intake would not take it."""
+        inbox = self._page.inbox(parameters.field(body, "inbox", str))
+        if inbox is None:
+            raise not_found("There is no such inbox.")
+        path, size = path_within(parameters.field(body, "path", str)), parameters.field(body, "size", int)
+        inbox = knowing(inbox, await self._page.store.ask(_put_into))
+        if any(len(os.fsencode(part)) > _LONGEST_NAME_BYTES for part in path.split("/")):
+            raise RequestError(422, "The name is too long.", code="not_taken", hint="255 bytes are the limit.")
+        if (reason := why_not_taken(inbox, path)) is not None:
+            raise RequestError(422, f"lalald would leave it alone: {reason}.", code="not_taken")
+        if size <= 0:
+            raise RequestError(422, "An empty file is never processed.", code="not_taken")
+        if size > LARGEST_FILE_BYTES:
+            raise RequestError(413, f"The service takes at most {LARGEST_FILE_BYTES:,} bytes.", headers=TUS)
+        return inbox, path, size
+
+    def _begin(
+        self, inbox: Inbox, marker: str | None, path: str, size: int, open_ones: list[Upload], upload_id: str
+    ) -> int:
+        """On a thread of the inbox: the inode of the new part. Raises RequestError, OSError."""
+        root = str(inbox.path)
+        _check_marker(root, marker)
+        try:
+            if upload_parts.is_taken(root, path):
+                raise name_in_use(path, "A file in the inbox has")
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENOTDIR):
+                message = "A link, or a file, is in the place of one of its folders."
+                raise RequestError(422, message, code="not_taken") from error
+            raise
+        self._check_room(root, size, open_ones)
+        return upload_parts.create_part(root, upload_id)
+
+    def _check_room(self, root: str, size: int, open_ones: list[Upload]) -> None:
+        """What other uploads still need is theirs."""
+        state, device = str(self._page.config.state_dir), os.stat(root).st_dev
+        promised = sum(one.size - one.offset for one in open_ones if _device(one.inbox) == device)
+        free = upload_parts.free_bytes(root) - promised - size
+        state_free = free if os.stat(state).st_dev == device else upload_parts.free_bytes(state)
+        if min(free, state_free) < FREE_BYTES:
+            where = "inbox" if free < FREE_BYTES else "state folder"
+            hint = f"1 GiB stays free, and {promised:,} bytes are promised to other uploads."
+            raise RequestError(507, f"There is no room for it on the disk of the {where}.", code="no_room", hint=hint)
+
+    async def _check_inbox(self, root: str) -> None:
+        """An upload goes on only where the inbox is the one that it was begun in."""
+        if self._page.inbox(root) is None:
+            raise RequestError(503, "Its inbox is not in the configuration any more.", code="folder_unavailable")
+        marker, _ = await self._page.store.ask(_marker_and_uploads, root)
+        await self._page.disks.run(root, _check_marker, root, marker)
+
+    @asynccontextmanager
+    async def _writing(self, upload_id: str) -> AsyncIterator[None]:
+        """One writer each. Raises RequestError where there is one."""
+        if upload_id in self._writers:
+            hint = "Another tab or program sends it, or a connection that broke is not noticed yet."
+            raise RequestError(
+                423, "This upload is being written to.", code="locked", hint=hint, headers={"Retry-After": "1"}
+            )
+        self._writers.add(upload_id)
+        try:
+            yield
+        finally:
+            self._writers.discard(upload_id)
+
+    # bytes
+
+    async def _write(self, request: Request, one: Upload) -> int:
+        """How many bytes the upload has now; all of them: it is in the inbox. Raises RequestError."""
+        disks, inbox = self._page.disks, one.inbox
+        try:
+            descriptor = await disks.run(inbox, upload_parts.open_part, inbox, one.id, one.inode, one.offset)
+        except FileNotFoundError:
+            await self._page.store.write(_remove, one.id)
+            raise RequestError(404, "The part of this upload is gone.", headers=TUS, hint="Begin it again.") from None
+        except OSError as error:
+            raise refusal_of_disk("The upload cannot go on", error) from error
+        try:
+            writer = PieceWriter(self._page, one, descriptor)
+            refusal = await writer.take(request)
+            offset = await writer.confirm()
+            if refusal is not None:
+                raise with_offset(refusal, offset)
+            if offset == one.size:
+                await self._move_in(one, descriptor)
+            return offset
+        finally:
+            os.close(descriptor)
+
+    async def _move_in(self, one: Upload, descriptor: int) -> None:
+        try:
+            await self._page.disks.run(one.inbox, upload_parts.move_in, one.inbox, one.id, one.path, descriptor)
+        except FileExistsError as error:
+            raise with_offset(name_in_use(one.path, "A file in the inbox has"), one.size) from error
+        except OSError as error:
+            raise with_offset(refusal_of_disk("The file cannot be moved into the inbox", error), one.size) from error
+        await self._page.store.write(_remove, one.id)
+
+
+def _check_marker(root: str, marker: str | None) -> None:
+    """Raises RequestError where the inbox is not there, or is another one than the daemon knows."""
+    found = markers.inspect_folder(root, marker)
+    if marker is None or not found.available:
+        reason = found.reason or "lalald has not scanned it yet"
+        raise RequestError(503, f"The inbox is unavailable: {reason}.", code="folder_unavailable")
+
+
+def _device(folder: str) -> int | None:
+    try:
+        return os.stat(folder).st_dev
+    except OSError:
+        return None
+
+
+def _header_number(request: Request, name: str, default: int | None = None) -> int:
+    word = request.headers.get(name)
+    if word is None and default is not None:
+        return default
+    if word is None or not (word.isascii() and word.isdigit()) or len(word) > 18:
+        raise RequestError(400, f"The header {name} must be a number of bytes.")
+    return int(word)
+
+
+def _object(one: Upload) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "inbox": one.inbox,
+        "path": one.path,
+        "size": one.size,
+        "offset": one.offset,
+        "fingerprint": one.fingerprint,
+        "created_at": iso(one.created_at),
+        "expires_at": iso(one.touched_at + KEPT_SECONDS),
+    }
+
+
+def _all(reports: Reports) -> list[Upload]:
+    return upload_rows.uploads(reports.connection)
+
+
+def _one(reports: Reports, upload_id: str) -> Upload | None:
+    return upload_rows.upload(reports.connection, upload_id)
+
+
+def _marker_and_uploads(reports: Reports, inbox: str) -> tuple[str | None, list[Upload]]:
+    return reports.known_files().inbox_marker(inbox), upload_rows.uploads(reports.connection)
+
+
+def _put_into(reports: Reports) -> list[str]:
+    return list(reports.known_files().put_into())
+
+
+def _add(requests: Requests, one: Upload) -> bool:
+    return upload_rows.add_upload(requests.connection, one)
+
+
+def _remove(requests: Requests, upload_id: str) -> None:
+    upload_rows.remove_upload(requests.connection, upload_id)
