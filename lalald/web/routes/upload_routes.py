@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lalald.config import Inbox
+from lalald.errors import StoreError
 from lalald.filesystem import markers
 from lalald.filesystem.confined import upload_parts
 from lalald.inbox.explanation import knowing
@@ -216,7 +217,10 @@ class UploadRoutes:
         try:
             writer = PieceWriter(self._page, one, descriptor)
             refusal = await writer.take(request)
-            offset = await writer.confirm()
+            try:
+                offset = await writer.confirm()
+            except StoreError as error:  # a disk that is full may be the state folder's, too
+                raise (refusal and with_offset(refusal, one.offset)) or error from error
             if refusal is not None:
                 raise with_offset(refusal, offset)
             if offset == one.size:
