@@ -9,8 +9,8 @@ from functools import cached_property
 
 from lalald.config import Config, Inbox, Rule
 from lalald.filesystem.file_numbers import int64
-from lalald.inbox.explanation import EXISTING_SKIP, Explanation, explain, folder_refusal, knowing, within
-from lalald.inbox.first_scan import MOST_TAKEN
+from lalald.inbox.explanation import EXISTING_SKIP, Explanation, explain, folder_refusal, with_former_folders, within
+from lalald.inbox.first_scan import MOST_EXISTING_FILES
 from lalald.inbox.new_files import job_settings, tasks
 from lalald.inbox.scanning.new_file_count import has_more_files_than
 from lalald.inbox.writing_state import leases_reliable, writing_state
@@ -68,7 +68,7 @@ class Explainer:
         for place in dict.fromkeys((path, real)):
             for inbox in self.config.inboxes:
                 if within(inbox, place) is not None:
-                    return (inbox if self.reports is None else knowing(inbox, self._put_into)), place
+                    return (inbox if self.reports is None else with_former_folders(inbox, self._put_into)), place
         return None, path
 
     @cached_property
@@ -142,8 +142,8 @@ class Explainer:
 
     def expected_hold(self, inbox: Inbox, job: Job) -> ExpectedHold | None:
         """What would hold the job, by what the daemon last knew."""
-        if self._is_first_scan(inbox) and inbox.existing == "hold" and has_more_files_than(MOST_TAKEN, inbox):
-            reason = f"more than {MOST_TAKEN} files are in the inbox before its first scan"
+        if self._is_first_scan(inbox) and inbox.existing == "hold" and has_more_files_than(MOST_EXISTING_FILES, inbox):
+            reason = f"more than {MOST_EXISTING_FILES} files are in the inbox before its first scan"
             return ExpectedHold(Hold.FIRST_SCAN, None, f"{reason}; `lalald release --all --hold first_scan` takes them")
         if not job.tasks:
             return None

@@ -19,7 +19,7 @@ from lalald.config import Inbox
 from lalald.errors import StoreError
 from lalald.filesystem import markers
 from lalald.filesystem.confined import upload_parts
-from lalald.inbox.explanation import knowing
+from lalald.inbox.explanation import with_former_folders
 from lalald.reports.files.planned_file import why_not_taken
 from lalald.reports.formatting import iso
 from lalald.store.page import upload_rows
@@ -142,7 +142,7 @@ class UploadRoutes:
         if inbox is None:
             raise not_found("There is no such inbox.")
         path, size = path_within(parameters.field(body, "path", str)), parameters.field(body, "size", int)
-        inbox = knowing(inbox, await self._page.store.ask(_put_into))
+        inbox = with_former_folders(inbox, await self._page.store.ask(_put_into))
         if any(len(os.fsencode(part)) > _LONGEST_NAME_BYTES for part in path.split("/")):
             raise RequestError(422, "The name is too long.", code="not_taken", hint="255 bytes are the limit.")
         if (reason := why_not_taken(inbox, path)) is not None:
