@@ -188,7 +188,7 @@ class Client:
         etag: str | None = None,
         expected_size: int | None = None,
         began: Callable[[str | None], None] | None = None,
-        most_bytes: int | None = None,
+        max_bytes: int | None = None,
     ) -> Fetched:
         """Blocks. Fetches a track into `target`, open for reading and writing; nothing is fsynced.
 
@@ -202,7 +202,7 @@ class Client:
             OSError: of `target`, as it comes.
         """
         with self._registered(transfer), self._told("download", have=have, size=expected_size):
-            return Fetching(self._route, target, transfer, expected_size, began, most_bytes).fetch(url, have, etag)
+            return Fetching(self._route, target, transfer, expected_size, began, max_bytes).fetch(url, have, etag)
 
     def interrupt(self) -> None:
         """Stops every transfer under way within half a second, and those that would begin. JSON operations go on."""

@@ -1,4 +1,4 @@
-"""`NAME.error.txt`: what a person who finds a failed file needs to know."""
+"""Write and remove `NAME.error.txt`, which explains a failed file to the person who finds it."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from lalald.filesystem.files import (
     max_name_bytes,
     write_durably,
 )
-from lalald.filesystem.names import printable, with_ending
+from lalald.filesystem.names import printable, with_suffix
 from lalald.filesystem.renaming import rename_without_replacing
 from lalald.jobs.failure_advice import what_to_do
 from lalald.jobs.job import Job, Task
 from lalald.jobs.prices import cost_text
 
-ENDING = ".error.txt"
-_MOST_BYTES = 65536
+SUFFIX = ".error.txt"
+_MAX_BYTES = 65536
 
 
 def note_path(path: str) -> str:
-    """The note's place beside a file."""
+    """The path of the note beside a file."""
     folder, name = os.path.split(path)
-    return os.path.join(folder, with_ending(name, ENDING, max_name_bytes(folder)))
+    return os.path.join(folder, with_suffix(name, SUFFIX, max_name_bytes(folder)))
 
 
 def text(job: Job) -> str:
-    """What happened, what became of the money, and what to do next."""
+    """What happened, whether anything was charged, and what to do next."""
     lines = [
         f"lalald could not finish {printable(job.path)}.",
         "",
-        f"What happened:  {job.error or 'it is not known'}",
+        f"What happened:  {job.error or 'unknown'}",
         f"Money:          {_money(job)}",
         f"What to do:     {what_to_do(job)}",
         "",
@@ -42,7 +42,7 @@ def text(job: Job) -> str:
 
 
 def _signature(job: Job) -> str:
-    """By the moment of the drop too: ids begin anew with a new state folder."""
+    """The last line, by which a job recognizes its note. With the job's creation time, since a new state folder reuses ids."""
     return (
         f"lalald job {job.id}, taken {datetime.fromtimestamp(job.created_at, UTC).isoformat(timespec='milliseconds')}"
     )
@@ -53,14 +53,14 @@ def _money(job: Job) -> str:
     lost = [
         task for task in job.tasks if task.task_id is None and task.requested_at is not None and task.minutes is None
     ]
-    said = []
+    sentences = []
     if started:
-        said.append(f"{_tasks(started)} started on the service: {_minutes(started)} charged.")
+        sentences.append(f"{_tasks(started)} started on the service: {_minutes(started)} charged.")
     if job.minutes_before:
-        said.append(f"{cost_text(job.minutes_before)} minutes were charged for earlier tries.")
+        sentences.append(f"{cost_text(job.minutes_before)} minutes were charged for earlier attempts.")
     if lost:
-        said.append(f"{_tasks(lost)} may have started without an answer: {_minutes(lost)} may have been charged.")
-    return " ".join(said) or "nothing was spent."
+        sentences.append(f"{_tasks(lost)} may have started without an answer: {_minutes(lost)} may have been charged.")
+    return " ".join(sentences) or "nothing was spent."
 
 
 def _tasks(tasks: list[Task]) -> str:
@@ -72,20 +72,20 @@ def _minutes(tasks: list[Task]) -> str:
     known = sum(value for value in minutes if value is not None)
     if None not in minutes:
         return f"{cost_text(known)} minutes"
-    return f"{cost_text(known)} minutes, and more that are not known," if known else "an unknown number of minutes"
+    return f"{cost_text(known)} minutes, and an unknown number more," if known else "an unknown number of minutes"
 
 
 def is_ours(job: Job, path: str) -> bool:
-    """Whether the note there was written for this job."""
+    """Whether the note at `path` was written for this job."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(_MOST_BYTES).rstrip("\n").rpartition("\n")[2] == _signature(job)
+            return file.read(_MAX_BYTES).rstrip("\n").rpartition("\n")[2] == _signature(job)
     except OSError:
         return False
 
 
 def write(job: Job, path: str) -> None:
-    """The note beside the file at `path`. Raises FileExistsError where a stranger's file has its name."""
+    """Write the note beside the file at `path`. Raises FileExistsError if another program's file has its name."""
     note = note_path(path)
     hidden = os.path.join(os.path.dirname(path), f".lalald-note-{job.id}.part")
     write_durably(hidden, text(job).encode())
@@ -101,7 +101,7 @@ def write(job: Job, path: str) -> None:
 
 
 def remove(job: Job, path: str) -> None:
-    """Takes the note beside the file at `path` away, if it is this job's."""
+    """Remove the note beside the file at `path`, if it is this job's."""
     note = note_path(path)
     if is_ours(job, note):
         with suppress(OSError):
@@ -109,12 +109,12 @@ def remove(job: Job, path: str) -> None:
 
 
 def withdraw(job: Job) -> None:
-    """The job goes on: the note beside its file, as the row last knew its place, is no longer true."""
+    """Remove the note beside the job's file, because the job resumes."""
     if job.moved_to is not None:
         remove(job, job.moved_to)
 
 
 def remove_if_moved(job: Job) -> None:
-    """Its file was dragged from where the row knew it: the note there is no longer true, unless that was a copy."""
+    """Remove the note at the file's last known place if the file was moved away; it stays if the file was copied."""
     if job.moved_to is not None and not os.path.lexists(job.moved_to):
         remove(job, job.moved_to)

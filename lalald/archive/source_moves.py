@@ -1,8 +1,8 @@
-"""A source file leaves its place: never lost, never mixed up with a stranger's that took its name meanwhile.
+"""Move or delete a source file without losing it or confusing it with another file that got its name meanwhile.
 
-    found ──► copied, where the target is on another file system ──► taken aside, compared ──► under its new name, durable
+    locate ──► copy, if the target is on another file system ──► move aside and compare ──► rename to its new name, durable
 
-The name aside is hidden and in the file's own folder, so that taking it is one rename; what a crash leaves is found under it.
+The name aside is hidden and in the file's own folder, so that moving there is one rename; after a crash the file is found there.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ from lalald.filesystem.files import (
     sync_folder,
     translate_errors,
 )
-from lalald.filesystem.names import numbered, printable, with_ending
+from lalald.filesystem.names import numbered_name, printable, with_suffix
 from lalald.filesystem.placeholders import clear_reservation, remove_leftovers
 from lalald.filesystem.renaming import can_rename_between, rename_without_replacing
 from lalald.filesystem.writeback import copy_durably
 from lalald.jobs.job import Job
 
-_BELIEVED_SECONDS = 10.0
-_REMEMBERED_AT_MOST = 100
-_RENAMED_AT: dict[tuple[str, str], float] = {}  # from which folder to which, and when it was tried
+_VALID_SECONDS = 10.0
+_MAX_REMEMBERED = 100
+_RENAMED_AT: dict[tuple[str, str], float] = {}  # by source and target folder: when a rename between them was tried
 
 
-class StrangerError(Exception):
-    """Another file has the name; it was left, or put back, untouched."""
+class ForeignFileError(Exception):
+    """Another file has the source's name; it was left or restored untouched."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A job's file, and what it looked like when it was taken."""
+    """A job's file at its last known path."""
 
     job: Job
     path: str
@@ -60,10 +60,10 @@ class Source:
 
     @cached_property
     def aside(self) -> str:
-        """The hidden name, by which a person still recognises the file."""
+        """The hidden path; a person can still recognize the file's name in it."""
         name = f".lalald-aside-{self.job.id}-{int(self.job.created_at * 1000):x}-{os.path.basename(self.path)}"
         if len(os.fsencode(name)) > MIN_NAME_BYTES:
-            name = with_ending(name, "", max_name_bytes(self.folder))
+            name = with_suffix(name, "", max_name_bytes(self.folder))
         return os.path.join(self.folder, name)
 
     def is_ours(self, facts: os.stat_result, path: str) -> bool:
@@ -81,54 +81,56 @@ class Source:
         return self.job.sha256 is not None and stat.S_ISREG(facts.st_mode) and sha256_of(path) == self.job.sha256
 
 
-def find(source: Source) -> str | None:
-    """Where the file is: its own name, its name aside after a crash, or None where it is gone.
+def locate(source: Source) -> str | None:
+    """The file's path: its own, or the one aside after a crash; None if it is gone.
 
-    Raises StrangerError where only another file is there.
+    Raises ForeignFileError if only another file is there.
     """
     aside = lstat_or_none(source.aside)
     if aside is not None and source.is_ours(aside, source.aside):
         return source.aside
     if aside is not None and not clear_reservation(source.aside):
-        put_back(source)
+        restore_source(source)
     there = lstat_or_none(source.path)
     if there is None:
         return None
     if not source.is_ours(there, source.path):
-        raise StrangerError
+        raise ForeignFileError
     return source.path
 
 
-def take_aside(source: Source, crash_point: CrashPoint) -> None:
-    """Raises StrangerError, with the stranger back in its place, where the name was another file's at that moment."""
+def move_aside(source: Source, crash_point: CrashPoint) -> None:
+    """Rename the file to its hidden name. Raises ForeignFileError if another file had its name; that file is restored."""
     rename_without_replacing(source.path, source.aside)
-    crash_point("taken aside")
+    crash_point("moved aside")
     facts = lstat_or_none(source.aside)
     if facts is None or not source.is_ours(facts, source.aside):
-        put_back(source)
-        crash_point("put back")
-        raise StrangerError
+        restore_source(source)
+        crash_point("restored")
+        raise ForeignFileError
 
 
-def put_back(source: Source) -> None:
-    """What is aside gets its name again, or, where that is taken, a numbered one beside it."""
+def restore_source(source: Source) -> None:
+    """Give the file aside its name again, or a numbered one if that is taken."""
     folder, name = os.path.split(source.path)
     clear_reservation(source.path)
     for number in count(1):
         try:
-            rename_without_replacing(source.aside, os.path.join(folder, numbered(name, number, max_name_bytes(folder))))
+            rename_without_replacing(
+                source.aside, os.path.join(folder, numbered_name(name, number, max_name_bytes(folder)))
+            )
         except FileExistsError:
             continue
         return
 
 
 def remove(source: Source, crash_point: CrashPoint) -> bool:
-    """Deletes the file. False where it is gone already. Raises StrangerError."""
-    found = find(source)
+    """Delete the file. False if it is gone already. Raises ForeignFileError."""
+    found = locate(source)
     if found is None:
         return False
     if found == source.path:
-        take_aside(source, crash_point)
+        move_aside(source, crash_point)
     os.unlink(source.aside)
     crash_point("removed")
     sync_folder(source.folder)
@@ -136,77 +138,98 @@ def remove(source: Source, crash_point: CrashPoint) -> bool:
 
 
 def move(
-    source: Source, found: str, folder: str, name: str, crash_point: CrashPoint, beside: Beside | None = None
+    source: Source, found: str, folder: str, name: str, crash_point: CrashPoint, companion: Companion | None = None
 ) -> str:
-    """Moves a file from where it was found into an existing folder, as `name` or numbered. Returns where it is now.
+    """Move a file from where it was found into an existing folder, as `name` or numbered. Returns its new path.
 
-    `beside` puts something beside each name that is tried, or says that its own is taken. Raises StrangerError, OSError.
+    `companion` is written beside each name that is tried. Raises ForeignFileError, OSError.
     """
     if found == source.aside:
-        if (moved := moved_before(source, folder, name)) is not None:
+        if (moved := find_moved(source, folder, name)) is not None:
             os.unlink(source.aside)
             crash_point("removed")
             return moved
         remove_leftovers(folder)
     check_movable(found)
-    copy = None if _moves_between(source, folder) else _copied(source, found, folder, crash_point)
+    copy = None if _can_rename(source, folder) else _copy(source, found, folder, crash_point)
     try:
-        target = _into(source, found, folder, name, copy, crash_point, beside)
+        target = _move_into(_Move(source, folder, name, copy, companion), crash_point)
     except BaseException:
         _RENAMED_AT.pop((source.folder, folder), None)
         if copy is not None:
             with suppress(OSError):
                 os.unlink(copy)
         raise
+    _finish_move(source, folder, copy, crash_point)
+    return target
+
+
+def _finish_move(source: Source, folder: str, copy: str | None, crash_point: CrashPoint) -> None:
+    """Make the new name durable before the original of a copy is removed."""
     sync_folder(folder)
     crash_point("folder synced")
     if copy is not None:
         os.unlink(source.aside)
         crash_point("removed")
     sync_folder(source.folder)
-    return target
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
-    """Something that belongs beside the file: `put` may raise FileExistsError, `take_away` undoes it."""
+class Companion:
+    """A file that belongs beside the source: `write` may raise FileExistsError, `remove` undoes it."""
 
-    put: Callable[[str], None]
-    take_away: Callable[[str], None]
+    write: Callable[[str], None]
+    remove: Callable[[str], None]
 
 
-def _into(
-    source: Source, found: str, folder: str, name: str, copy: str | None, crash_point: CrashPoint, beside: Beside | None
-) -> str:
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """A file on its way into a folder; `copy` is its hidden copy there, if a rename is not possible."""
+
+    source: Source
+    folder: str
+    name: str
+    copy: str | None
+    companion: Companion | None
+
+
+def _move_into(move: _Move, crash_point: CrashPoint) -> str:
+    """Give the file the first free name. Returns its path."""
     for number in count(1):
-        candidate = name if number == 1 else numbered(name, number, max_name_bytes(folder))
-        target = os.path.join(folder, candidate)
-        if DIRECTORY_CACHE.alike(folder, candidate):
+        candidate = move.name if number == 1 else numbered_name(move.name, number, max_name_bytes(move.folder))
+        target = os.path.join(move.folder, candidate)
+        if DIRECTORY_CACHE.equivalent_names(move.folder, candidate):
             continue
-        DIRECTORY_CACHE.make(folder, candidate)
+        DIRECTORY_CACHE.add(move.folder, candidate)
+        if _is_placed_at(move, target, crash_point):
+            crash_point("moved")
+            return target
+    raise FileError(f"{printable(move.source.path)} could not be given any name in {printable(move.folder)}.")
+
+
+def _is_placed_at(move: _Move, target: str, crash_point: CrashPoint) -> bool:
+    """Move the file to `target` with its companion; False if either name is taken. Raises ForeignFileError, OSError."""
+    if move.companion is not None:
         try:
-            if beside:
-                beside.put(target)
-                crash_point("beside")
+            move.companion.write(target)
         except FileExistsError:
-            continue
-        try:
-            if lstat_or_none(source.aside) is None:
-                take_aside(source, crash_point)
-            rename_without_replacing(copy or source.aside, target)
-        except (FileExistsError, StrangerError) as error:
-            if beside:
-                beside.take_away(target)
-            if isinstance(error, StrangerError):
-                raise
-            continue
-        crash_point("moved")
-        return target
-    raise FileError(f"{printable(found)} could not be given any name in {printable(folder)}.")
+            return False
+        crash_point("companion written")
+    try:
+        if lstat_or_none(move.source.aside) is None:
+            move_aside(move.source, crash_point)
+        rename_without_replacing(move.copy or move.source.aside, target)
+    except (FileExistsError, ForeignFileError) as error:
+        if move.companion is not None:
+            move.companion.remove(target)
+        if isinstance(error, ForeignFileError):
+            raise
+        return False
+    return True
 
 
 def is_aside(source: Source) -> bool:
-    """Whether the file waits under its hidden name."""
+    """Whether the file is under its hidden name."""
     try:
         facts = lstat_or_none(source.aside)
     except OSError:
@@ -214,8 +237,8 @@ def is_aside(source: Source) -> bool:
     return facts is not None and source.is_ours(facts, source.aside)
 
 
-def moved_before(source: Source, folder: str, name: str) -> str | None:
-    """The file under one of the names that a try before a crash may have given it."""
+def find_moved(source: Source, folder: str, name: str) -> str | None:
+    """The file under one of the names that an attempt before a crash may have given it, or None."""
     stem, ending = os.path.splitext(name)
     aside = lstat_or_none(source.aside)
     for entry in list_names(folder):
@@ -235,34 +258,35 @@ def _is_copy(source: Source, facts: os.stat_result) -> bool:
     return stat.S_ISREG(facts.st_mode) and facts.st_size == source.job.size and close
 
 
-def _moves_between(source: Source, folder: str) -> bool:
-    """Whether a rename can do it. Only a try tells: two mounts of one file system look alike. Raises OSError without the right.
+def _can_rename(source: Source, folder: str) -> bool:
+    """Whether a rename to the folder works. Only an attempt shows it: two mounts of one file system look alike.
 
-    It is believed for a while. Where the file then cannot be renamed after all, it waits aside, and the next try copies it.
+    The answer is valid for a while. If the file cannot be renamed after all, it stays aside, and the next attempt copies it.
+    Raises OSError if the right is missing.
     """
-    if time.monotonic() - _RENAMED_AT.get((source.folder, folder), float("-inf")) < _BELIEVED_SECONDS:
+    if time.monotonic() - _RENAMED_AT.get((source.folder, folder), float("-inf")) < _VALID_SECONDS:
         return True
     if not can_rename_between(source.folder, folder):
         return False
-    if len(_RENAMED_AT) >= _REMEMBERED_AT_MOST:
+    if len(_RENAMED_AT) >= _MAX_REMEMBERED:
         _RENAMED_AT.clear()
     _RENAMED_AT[source.folder, folder] = time.monotonic()
     return True
 
 
-def _copied(source: Source, found: str, folder: str, crash_point: CrashPoint) -> str:
-    """A whole, durable, compared copy under a hidden name in the target's folder; it keeps the time of the last change."""
+def _copy(source: Source, found: str, folder: str, crash_point: CrashPoint) -> str:
+    """A complete, durable, verified copy under a hidden name in the target folder, with the source's modification time."""
     hidden = os.path.join(folder, f".lalald-copy-{source.job.id}-{int(source.job.created_at * 1000):x}.part")
     try:
         with translate_errors(hidden, folder):
             digest = copy_durably(found, hidden, crash_point)
         facts = lstat_or_none(found)
         if facts is None or not source.is_ours(facts, found):
-            raise StrangerError
-        with suppress(OSError, OverflowError):  # there are times that a file system does not take
+            raise ForeignFileError
+        with suppress(OSError, OverflowError):  # some file systems cannot store every time
             os.utime(hidden, ns=(facts.st_atime_ns, facts.st_mtime_ns))
         if sha256_of(hidden, from_disk=True) != digest:
-            raise FileError(f"{printable(folder)} gave back other bytes than were written.", hint="Check that disk.")
+            raise FileError(f"{printable(folder)} returned other bytes than were written.", hint="Check that disk.")
     except BaseException:
         with suppress(OSError):
             os.unlink(hidden)

@@ -24,7 +24,7 @@ def fold(path: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
 
 
-def alike(entries: Sequence[str], name: str) -> list[str]:
+def equivalent_names(entries: Sequence[str], name: str) -> list[str]:
     """Those entries of a folder that are `name` to a disk which ignores case and normal forms."""
     key = fold(name)
     if f"\0{key}\0" not in fold("\0".join(["", *entries, ""])):  # all at once: a folder may hold 100,000
@@ -51,24 +51,24 @@ def shell_quoted(path: str) -> str:
     return f"$'{''.join(escaped)}'"
 
 
-def safe(text: str, otherwise: str = "_") -> str:
+def safe_name(text: str, otherwise: str = "_") -> str:
     """Foreign text as part of a file name: no separators, nothing invisible, not hidden, not empty."""
     kept = text.replace("/", "_").replace("\\", "_")
     if not kept.isprintable():
         kept = "".join("_" if _invisible(character) else character for character in kept)
-    return unhidden(kept.strip()) or otherwise
+    return visible_name(kept.strip()) or otherwise
 
 
 def _invisible(character: str) -> bool:
     return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
-def unhidden(part: str) -> str:
+def visible_name(part: str) -> str:
     bare = part.lstrip(".")
     return part if bare == part else f"_{bare}"
 
 
-def portable(part: str) -> str:
+def portable_name(part: str) -> str:
     """The same name without what FAT, NTFS and SMB refuse."""
     kept = _NOT_PORTABLE.sub("_", part)
     bare = kept.rstrip(". ")
@@ -76,32 +76,32 @@ def portable(part: str) -> str:
     return f"_{kept}" if _DEVICE.match(kept) else kept
 
 
-def shortened(text: str, most_bytes: int) -> str:
+def truncate(text: str, max_bytes: int) -> str:
     """As many whole characters from the start as fit."""
-    if len(text) * 4 <= most_bytes or len(os.fsencode(text)) <= most_bytes:
+    if len(text) * 4 <= max_bytes or len(os.fsencode(text)) <= max_bytes:
         return text
-    kept = text[: max(most_bytes, 0)]
-    while len(os.fsencode(kept)) > most_bytes:
+    kept = text[: max(max_bytes, 0)]
+    while len(os.fsencode(kept)) > max_bytes:
         kept = kept[:-1]
     return kept
 
 
-def with_ending(name: str, ending: str, most_bytes: int = 255) -> str:
+def with_suffix(name: str, ending: str, max_bytes: int = 255) -> str:
     """`name` followed by `ending`, the name cut where both together would be too long."""
-    return shortened(name, most_bytes - len(os.fsencode(ending))) + ending
+    return truncate(name, max_bytes - len(os.fsencode(ending))) + ending
 
 
-def fitting(name: str, most_bytes: int) -> str:
+def truncate_name(name: str, max_bytes: int) -> str:
     """The name, cut where it is too long; its ending stays."""
-    return with_ending(*split_name(name), most_bytes)
+    return with_suffix(*split_name(name), max_bytes)
 
 
-def numbered(name: str, number: int, most_bytes: int = 255) -> str:
+def numbered_name(name: str, number: int, max_bytes: int = 255) -> str:
     """`ep1 (2).mp3`; the first is not numbered."""
     if number == 1:
         return name
     stem, ending = split_name(name)
-    return with_ending(stem, f" ({number}){ending}", most_bytes)
+    return with_suffix(stem, f" ({number}){ending}", max_bytes)
 
 
 def split_name(name: str) -> tuple[str, str]:

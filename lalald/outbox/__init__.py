@@ -1,8 +1,15 @@
-"""A result is whole or absent, and never replaces a stranger's file.
+"""Deliver results to the outbox: each is complete or absent, and never replaces another program's file.
 
-    fetch ──► reserve: names chosen ──► (saved) ──► place: in place, durable ──► (saved) ──► clear
+    fetch ──► reserve (choose names) ──► saved ──► place (durable) ──► saved ──► clear
 
 Each step can be run again after a crash at any instruction, and makes no second copy.
+
+    fetch, staging          tracks arrive in a hidden folder of the outbox
+    template, extensions    the names that results should have
+    name_selection          the names that they get
+    reservations            names that other jobs are about to use
+    placement, manifest     files are put in place
+    placement_probe         the same moves, tried before a charge
 """
 
 from lalald.errors import DuplicateChangedError, NameTakenError, StagingLostError

@@ -1,4 +1,4 @@
-"""What the names of tracks end in: `mp3`, `flac` and the like. Pure."""
+"""Choose the extension of a track's file name: `mp3`, `flac` and the like. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lalald.jobs.job import Task, Track
 
 _ENDING = re.compile(r"\.[A-Za-z0-9]{1,10}\Z")
 
-# In a name that the service gives, what follows the last dot is an ending only where it is a known one.
+# In a name given by the service, the text after the last dot is an extension only if it is one of these.
 _KNOWN = frozenset(
     """
     aac ac3 aif aiff alac amr ape au avi caf dsf flac flv m4a m4b m4v mid mka mkv mov mp2 mp3 mp4 mpeg mpg
@@ -47,33 +47,33 @@ _OF_TYPE = {
 
 @dataclass(frozen=True, slots=True)
 class DownloadHeaders:
-    """What the download of a track said about it in its headers."""
+    """What the response headers of a download say about the track."""
 
     file_name: str | None = None
     content_type: str | None = None
 
 
-def ending_of(name: str) -> str:
-    """`mp3` of `ep1.MP3`; '' where the last few characters are no ending."""
+def extension_in(name: str) -> str:
+    """`mp3` of `ep1.MP3`; '' if the name has no extension."""
     match = _ENDING.search(name)
     return match[0][1:].lower() if match else ""
 
 
 def extension(task: Task, track: Track, source_path: str, headers: DownloadHeaders | None = None) -> str:
-    """A track's ending without its dot: from `encoder_format`, its name, the download's headers, the source, or ''."""
-    asked = task.presets.get("encoder_format")
-    if isinstance(asked, str) and re.fullmatch(r"[A-Za-z0-9]{1,10}", asked):
-        return asked.lower()
-    found = _known_ending(track.name or "")
+    """A track's extension without its dot: from `encoder_format`, its name, the download's headers, the source, or ''."""
+    preset = task.presets.get("encoder_format")
+    if isinstance(preset, str) and re.fullmatch(r"[A-Za-z0-9]{1,10}", preset):
+        return preset.lower()
+    found = _known_extension(track.name or "")
     if not found and headers:
-        found = _known_ending(headers.file_name or "") or _ending_of_type(headers.content_type)
-    return found or ending_of(source_path)
+        found = _known_extension(headers.file_name or "") or _extension_of_type(headers.content_type)
+    return found or extension_in(source_path)
 
 
-def _known_ending(name: str) -> str:
-    ending = ending_of(name.strip())
-    return ending if ending in _KNOWN else ""
+def _known_extension(name: str) -> str:
+    found = extension_in(name.strip())
+    return found if found in _KNOWN else ""
 
 
-def _ending_of_type(content_type: str | None) -> str:
+def _extension_of_type(content_type: str | None) -> str:
     return _OF_TYPE.get((content_type or "").partition(";")[0].strip().lower(), "")

@@ -1,4 +1,4 @@
-"""Tracks arrive in the staging folder: from the service, or from an earlier job's results."""
+"""Bring tracks into the staging folder, from the service or from an earlier job's results."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from lalald.jobs.job import Job, Task, Track
 from lalald.outbox.extensions import DownloadHeaders
 from lalald.outbox.staging import (
     Staged,
-    forget,
-    forget_if_empty,
+    discard,
+    discard_if_empty,
     load_record,
     make_staging,
-    proof,
+    proof_path,
     save_record,
     staged_path,
 )
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 
     from lalald.api import Client, Fetched, Transfer
 
-_LEAST_BOUND_BYTES = 64 << 20
-_HIGHEST_RATE_BYTES = 192_000 * 2 * 4  # a second of stereo in floats
+_MIN_LIMIT_BYTES = 64 << 20
+_MAX_BYTES_PER_SECOND = 192_000 * 2 * 4  # stereo in 32-bit floats
 
 
 def fetch(
     job: Job, task_number: int, index: int, api: Client, transfer: Transfer, source: SourceRead = NO_TAGS
 ) -> Staged:
-    """Downloads a track into the staging folder, from where an earlier try ended, with its tags where they are known by then. Durable
-    when this returns.
+    """Download a track into the staging folder, resuming an earlier attempt, and write its tags if they are known by then.
+    Durable when this returns.
 
-    Raises SizeDiffersError where the declared size is another and nobody has been asked about it yet: what came stays, and the
-    next call proves with a request for its last byte that it still is the track. Raises ServiceError, TransferStopped,
+    Raises SizeDiffersError if the track is complete but its declared size differs and was not checked again yet: the bytes stay, and
+    the next call proves with a request for the last byte that they still are the track. Raises ServiceError, TransferStopped,
     DiskFullError, FolderUnavailableError, FileError.
     """
     _, track = _place(job, task_number, index)
@@ -52,12 +52,12 @@ def fetch(
         return known
     with translate_errors(path, job.settings.outbox):
         try:
-            fetched = _fetched(path, job, track, api, transfer)
+            fetched = _download(path, job, track, api, transfer)
         except LinkRefusedError:
-            forget(path)
+            discard(path)
             raise
         except BaseException:
-            forget_if_empty(path)
+            discard_if_empty(path)
             raise
         if track.size not in (None, fetched.size) and track.declared_size is None:
             raise SizeDiffersError(
@@ -68,7 +68,7 @@ def fetch(
         return finish(path, staged, source.of_track(job, *_place(job, task_number, index)))
 
 
-def _fetched(path: str, job: Job, track: Track, api: Client, transfer: Transfer) -> Fetched:
+def _download(path: str, job: Job, track: Track, api: Client, transfer: Transfer) -> Fetched:
     with _Partial(path) as target:
         return api.download(
             track.url,
@@ -78,20 +78,20 @@ def _fetched(path: str, job: Job, track: Track, api: Client, transfer: Transfer)
             etag=target.etag,
             expected_size=track.size if track.declared_size is None else None,
             began=target.began,
-            most_bytes=max_track_bytes(job),
+            max_bytes=max_track_bytes(job),
         )
 
 
 def max_track_bytes(job: Job) -> int:
-    """More than any honest track: as long as the source, at the highest rate there is, or a few times as large."""
-    return _LEAST_BOUND_BYTES + 4 * job.size + int((job.duration or 0.0) * _HIGHEST_RATE_BYTES)
+    """A size that no real track exceeds: the source's length at the highest rate, or a few times the source's size."""
+    return _MIN_LIMIT_BYTES + 4 * job.size + int((job.duration or 0.0) * _MAX_BYTES_PER_SECOND)
 
 
 def copy_duplicate(job: Job, task_number: int, index: int) -> Staged:
-    """Copies the track's `origin`, an earlier job's result, into the staging folder.
+    """Copy the track's `copy_from`, an earlier job's result, into the staging folder.
 
-    Its tags are those of its own source, and are yet to be written. Raises DuplicateChangedError where it is not the file that was
-    delivered, and FileError.
+    Its tags are those of its own source, and are yet to be written. Raises DuplicateChangedError if it is missing or not the file
+    that was delivered, and FileError.
     """
     _, track = _place(job, task_number, index)
     path = staged_path(job, task_number, index)
@@ -119,15 +119,15 @@ def _place(job: Job, task_number: int, index: int) -> tuple[Task, Track]:
 
 
 class _Partial(FileIO):
-    """A track on its way. What its rest can be asked for by is on disk only while it is true of the bytes that are there.
+    """A track that is being downloaded. Its proof, with which the rest is requested, exists only while it is true of its bytes.
 
-    It counts for this boot of the machine: after a power cut nobody knows which of the bytes arrived on the disk.
+    The proof is valid for this boot of the machine: after a power failure it is unknown which bytes reached the disk.
     """
 
     def __init__(self, path: str) -> None:
         super().__init__(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666), "r+")
-        self._proof = proof(path)
-        self._unlooked_bytes = 0
+        self._proof = proof_path(path)
+        self._unchecked_bytes = 0
         self.have = os.fstat(self.fileno()).st_size
         self.etag = self._proven()
 
@@ -139,22 +139,22 @@ class _Partial(FileIO):
         return None
 
     def began(self, etag: str | None) -> None:
-        """The answer has begun, and is of this version; the bytes that are there may be of another."""
+        """A response with this version has begun; the bytes on disk may belong to another version."""
         with suppress(FileNotFoundError):
             os.unlink(self._proof)
         self.etag = etag
 
     def write(self, piece: ReadableBuffer) -> int:
-        """What others need on the disk is left to them, however much comes; looked at each time that half of it may be gone."""
-        if self._unlooked_bytes <= 0:
+        """Write, and leave the reserved space free for other programs; checked whenever half of it may be used up."""
+        if self._unchecked_bytes <= 0:
             check_room(self.fileno())
-            self._unlooked_bytes = RESERVED_FREE_BYTES // 2
+            self._unchecked_bytes = RESERVED_FREE_BYTES // 2
         written = super().write(piece)
-        self._unlooked_bytes -= written
+        self._unchecked_bytes -= written
         return written
 
     def truncate(self, size: int | None = None) -> int:
-        """What is left now is of the version that has begun."""
+        """The bytes that remain belong to the version that has begun."""
         left = super().truncate(size)
         if self.etag is not None:
             with open(self._proof, "w", encoding="utf-8") as file:

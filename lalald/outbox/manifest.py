@@ -1,4 +1,4 @@
-"""`lalald.json`: what was made of a file, written beside the tracks when all of them are in place."""
+"""Write `lalald.json`, which describes a job's results, beside them once all are in place."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lalald.outbox.template import wanted_tracks
 
 
 def is_due(job: Job) -> bool:
-    """Whether it is asked for and every result is there: its readers take it for the sign that nothing is missing."""
+    """Whether the rule wants a manifest and every result is delivered: readers rely on it as the sign that none is missing."""
     if not job.settings.manifest or any(task.error is not None or task.hold is not None for task in job.tasks):
         return False
     tracks = [track for _, _, track in wanted_tracks(job)]
@@ -20,7 +20,7 @@ def is_due(job: Job) -> bool:
 
 
 def content(job: Job) -> bytes:
-    """The same job gives the same bytes, so that a manifest found after a crash can be told for its own."""
+    """The manifest's bytes. The same job gives the same bytes, so that one found after a crash is recognized."""
     facts: dict[str, Any] = {
         "job": job.id,
         "rule": job.rule,
@@ -40,7 +40,7 @@ def content(job: Job) -> bytes:
 
 
 def _task(task: Task) -> dict[str, Any]:
-    """Paths are within the outbox. Only tracks that were delivered are told of."""
+    """A task with its delivered tracks; paths are within the outbox."""
     return {
         "name": task.name,
         "mode": task.mode,
@@ -61,5 +61,5 @@ def _text(facts: dict[str, Any]) -> bytes:
     text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
     try:
         return text.encode()
-    except UnicodeEncodeError:  # a name that is not UTF-8: escaped, its bytes survive
+    except UnicodeEncodeError:  # a name that is not UTF-8 is escaped, so that its bytes can be recovered
         return (json.dumps(facts, indent=2) + "\n").encode()

@@ -1,4 +1,4 @@
-"""Names are chosen for a job's whole set at once, and replace nothing."""
+"""Choose names for all of a job's results at once, so that none replaces another program's file."""
 
 from __future__ import annotations
 
@@ -10,89 +10,90 @@ from lalald.errors import FileError, StagingLostError
 from lalald.filesystem import names as naming
 from lalald.filesystem.directory_cache import DIRECTORY_CACHE
 from lalald.filesystem.files import max_name_bytes, rejects_name, translate_errors
-from lalald.jobs.job import Job, Track
-from lalald.outbox import extensions as endings
-from lalald.outbox import template
+from lalald.jobs.job import Job, Track, with_warning
+from lalald.outbox import extensions, template
 from lalald.outbox.staging import Staged, staging_folder, undelivered, with_tracks
 from lalald.outbox.template import Limits, TrackKey
 
-_TRIED_IN_A_ROW = 8
-_MOST_NUMBERS = 1 << 20
+_TRIED_IN_SEQUENCE = 8
+_MAX_NUMBER = 1 << 20
 
 
 def reserve(job: Job, staged: Mapping[TrackKey, Staged], *, is_reserved: Callable[[str], bool]) -> Job:
-    """The job with a name for each wanted track that is not delivered: `Track.path`, with size and digest as staged.
+    """The job with a name (`Track.path`), size and hash for each wanted track that is not delivered.
 
-    `reserved` tells of a folded path whether another job is about to use it. Names are compared as disks do that ignore
-    case. Save the job before the next one chooses, then call `place`. Raises StagingLostError, FileError.
+    `is_reserved` says whether another job is about to use a folded path. Names are compared as disks that ignore case do.
+    Save the job before the next one chooses, then call `place`. Raises StagingLostError, FileError.
     """
     outbox = job.settings.outbox
-    owed = dict(undelivered(job))
-    if missing := [track.label for key, track in owed.items() if key not in staged]:
+    tracks = dict(undelivered(job))
+    if missing := [track.label for key, track in tracks.items() if key not in staged]:
         raise StagingLostError(
             f"the tracks {', '.join(missing)} of {naming.printable(job.path)} are not in the staging folder."
         )
     with translate_errors(outbox, outbox):
-        names = _Names(job, _endings(job, staged), is_reserved)
-        chosen = _CHOOSE[job.settings.on_conflict](names, owed)
+        names = _Names(job, _extensions(job, staged), is_reserved)
+        chosen = _CHOOSE[job.settings.on_conflict](names, tracks)
     return _named(job, chosen, staged)
 
 
-def _endings(job: Job, staged: Mapping[TrackKey, Staged]) -> dict[TrackKey, str]:
-    """Each track's ending; one that has its place already keeps it."""
+def _extensions(job: Job, staged: Mapping[TrackKey, Staged]) -> dict[TrackKey, str]:
+    """Each track's extension; a track that has a name keeps it."""
     found = {}
     for key, task, track in template.wanted_tracks(job):
         if track.path is not None and (track.delivered or key not in staged):
-            found[key] = endings.ending_of(track.path)
+            found[key] = extensions.extension_in(track.path)
         else:
-            found[key] = endings.extension(task, track, job.path, staged[key].headers if key in staged else None)
+            found[key] = extensions.extension(task, track, job.path, staged[key].headers if key in staged else None)
     return found
 
 
 class _Names:
-    """The names that the job's set would have under each number, and what is in their way."""
+    """The names that the job's results would have under each number, and the files that are in their way."""
 
-    def __init__(self, job: Job, endings: Mapping[TrackKey, str], is_reserved: Callable[[str], bool]) -> None:
+    def __init__(self, job: Job, track_extensions: Mapping[TrackKey, str], is_reserved: Callable[[str], bool]) -> None:
         self.job = job
-        self._endings = endings
+        self._extensions = track_extensions
         self._is_reserved = is_reserved
         self._limits = Limits(max_name_bytes(job.settings.outbox))
-        self._limits = replace(self._limits, portable=self._refuses_names())
+        self._limits = replace(self._limits, portable=self._needs_portable_names())
         placed = {key: track.path for key, _, track in template.wanted_tracks(job) if track.delivered and track.path}
-        self.first, _ = template.named_as(job, placed, self._limits.part_bytes)
+        self.first, _ = template.naming_of(job, placed, self._limits.part_bytes)
         self._manifest = job.settings.manifest and not any(task.error or task.hold for task in job.tasks)
 
-    def _refuses_names(self) -> bool:
-        """Whether the disk takes only portable names; asked of it only where the names make a difference."""
-        odd = {part for path in self.paths(1).values() for part in path.split("/") if naming.portable(part) != part}
+    def _needs_portable_names(self) -> bool:
+        """Whether the disk accepts portable names only; tried only if that makes a difference to these names."""
+        odd = {
+            part for path in self.paths(1).values() for part in path.split("/") if naming.portable_name(part) != part
+        }
         return any(rejects_name(staging_folder(self.job), part) for part in odd)
 
     def paths(self, number: int) -> dict[TrackKey, str]:
-        return template.paths(self.job, self._endings, number, self._limits)
+        return template.paths(self.job, self._extensions, number, self._limits)
 
     def all_of(self, number: int, keys: Iterable[TrackKey]) -> list[str]:
-        """Every path that the set would take, the manifest's included."""
+        """Every path that the results would have, including the manifest's."""
         paths = self.paths(number)
         wanted = [paths[key] for key in keys]
         return [*wanted, template.manifest_path(self.job, number, self._limits)] if self._manifest else wanted
 
-    def taken(self, path: str) -> bool:
-        return self.found(path) is not None or self._is_reserved(naming.fold(path))
+    def is_taken(self, path: str) -> bool:
+        return self.existing(path) is not None or self._is_reserved(naming.fold(path))
 
-    def found(self, path: str) -> str | None:
-        return _found(self.job.settings.outbox, path)
+    def existing(self, path: str) -> str | None:
+        return _existing(self.job.settings.outbox, path)
 
-    def blocked(self, path: str) -> bool:
-        """Whether even somebody who overwrites cannot put a file there."""
-        found = self.found(path)
+    def is_blocked(self, path: str) -> bool:
+        """Whether a file cannot be put there even by overwriting."""
+        found = self.existing(path)
         return found is not None and (os.path.isdir(self.full(found)) or found.count("/") < path.count("/"))
 
     def full(self, path: str) -> str:
         return os.path.join(self.job.settings.outbox, path)
 
 
-def _found(outbox: str, path: str) -> str | None:
-    """What is on the disk under this name, as spelled there, or the file that is in the way of its folder."""
+def _existing(outbox: str, path: str) -> str | None:
+    """The file of this name, as spelled on the disk, or the file that is in the way of its folder."""
     *folders, name = path.split("/")
     places = [""]
     for folder in folders:
@@ -105,32 +106,32 @@ def _found(outbox: str, path: str) -> str | None:
 
 def _entries(outbox: str, folder: str, name: str) -> list[str]:
     full = os.path.join(outbox, folder).rstrip("/")
-    return [os.path.join(folder, entry) for entry in DIRECTORY_CACHE.alike(full, name)]
+    return [os.path.join(folder, entry) for entry in DIRECTORY_CACHE.equivalent_names(full, name)]
 
 
 def all_names_exist(job: Job) -> bool:
-    """Whether files have the names of all tracks that the rule wants, by endings that are a guess before anything is heard of them.
+    """Whether files have the names of all wanted tracks. Extensions are guessed: nothing is known about the tracks yet.
 
     Raises FileError.
     """
     outbox = job.settings.outbox
-    guessed = {key: endings.extension(task, track, job.path) for key, task, track in template.wanted_tracks(job)}
+    guessed = {key: extensions.extension(task, track, job.path) for key, task, track in template.wanted_tracks(job)}
     with translate_errors(outbox, outbox):
         for portable in (False, True):
             paths = template.paths(job, guessed, 1, Limits(max_name_bytes(outbox), portable))
-            if all(_found(outbox, path) for path in paths.values()):
+            if all(_existing(outbox, path) for path in paths.values()):
                 return True
     return False
 
 
 def _free_number(is_free: Callable[[int], bool], first: int) -> int | None:
-    """The first free number where it is near; else one that is free after one that is not, in few steps."""
-    for number in range(first, first + _TRIED_IN_A_ROW):
+    """The first free number if it is near; else, in few steps, a free one that follows a taken one."""
+    for number in range(first, first + _TRIED_IN_SEQUENCE):
         if is_free(number):
             return number
-    taken, free = first + _TRIED_IN_A_ROW - 1, 2 * (first + _TRIED_IN_A_ROW)
+    taken, free = first + _TRIED_IN_SEQUENCE - 1, 2 * (first + _TRIED_IN_SEQUENCE)
     while not is_free(free):
-        if free > _MOST_NUMBERS:
+        if free > _MAX_NUMBER:
             return None
         taken, free = free, 2 * free
     while free - taken > 1:
@@ -139,31 +140,31 @@ def _free_number(is_free: Callable[[int], bool], first: int) -> int | None:
     return free
 
 
-def _number(names: _Names, owed: Iterable[TrackKey], in_the_way: Callable[[str], bool]) -> int:
-    number = _free_number(lambda number: not any(in_the_way(path) for path in names.all_of(number, owed)), names.first)
+def _number(names: _Names, keys: Iterable[TrackKey], is_in_the_way: Callable[[str], bool]) -> int:
+    number = _free_number(
+        lambda number: not any(is_in_the_way(path) for path in names.all_of(number, keys)), names.first
+    )
     if number is None:
-        wanted = naming.printable(names.full(names.all_of(1, owed)[0]))
-        raise FileError(
-            f"{wanted} cannot be made, nor numbered.",
-            hint="Take away what is in its way, perhaps a file named like a folder.",
-        )
+        wanted = naming.printable(names.full(names.all_of(1, keys)[0]))
+        hint = "Remove what is in the way, perhaps a file with the name of a folder."
+        raise FileError(f"{wanted} cannot be created, not even with a number.", hint=hint)
     return number
 
 
-def _rename(names: _Names, owed: Mapping[TrackKey, Track]) -> dict[TrackKey, str]:
-    paths = names.paths(_number(names, owed, names.taken))
-    return {key: paths[key] for key in owed}
+def _rename(names: _Names, tracks: Mapping[TrackKey, Track]) -> dict[TrackKey, str]:
+    paths = names.paths(_number(names, tracks, names.is_taken))
+    return {key: paths[key] for key in tracks}
 
 
-def _overwrite(names: _Names, owed: Mapping[TrackKey, Track]) -> dict[TrackKey, str]:
-    """What is there is replaced under the spelling that it has."""
-    paths = names.paths(_number(names, owed, names.blocked))
-    return {key: names.found(paths[key]) or paths[key] for key in owed}
+def _overwrite(names: _Names, tracks: Mapping[TrackKey, Track]) -> dict[TrackKey, str]:
+    """An existing file is replaced under its own spelling."""
+    paths = names.paths(_number(names, tracks, names.is_blocked))
+    return {key: names.existing(paths[key]) or paths[key] for key in tracks}
 
 
-def _skip(names: _Names, owed: Mapping[TrackKey, Track]) -> dict[TrackKey, str]:
+def _skip(names: _Names, tracks: Mapping[TrackKey, Track]) -> dict[TrackKey, str]:
     paths = names.paths(1)
-    return {key: paths[key] for key in owed if not names.taken(paths[key])}
+    return {key: paths[key] for key in tracks if not names.is_taken(paths[key])}
 
 
 _CHOOSE: Mapping[str, Callable[[_Names, Mapping[TrackKey, Track]], dict[TrackKey, str]]] = {
@@ -174,22 +175,22 @@ _CHOOSE: Mapping[str, Callable[[_Names, Mapping[TrackKey, Track]], dict[TrackKey
 
 
 def _named(job: Job, chosen: Mapping[TrackKey, str], staged: Mapping[TrackKey, Staged]) -> Job:
-    """The job with its chosen names; tracks without one are left out, which is said."""
+    """The job with its chosen names. Tracks without one are skipped, with a warning."""
     changes: dict[TrackKey, Track] = {}
-    left_out = []
+    skipped = []
     for key, track in undelivered(job):
         if key in chosen:
             changes[key] = _as_staged(replace(track, path=chosen[key]), staged[key])
         else:
             changes[key] = replace(track, path=None, delivered=True)
-            left_out.append(track.label)
+            skipped.append(track.label)
     named = with_tracks(job, changes)
-    if not left_out:
+    if not skipped:
         return named
-    skipped = (
-        f"not delivered, since files of their names were there already (on_conflict: skip): {', '.join(left_out)}."
+    return with_warning(
+        named,
+        f"not delivered because files of the same names exist (on_conflict: skip): {', '.join(skipped)}",
     )
-    return replace(named, warning=f"{job.warning} {skipped}" if job.warning else skipped)
 
 
 def _as_staged(track: Track, staged: Staged) -> Track:
@@ -206,5 +207,5 @@ def _as_staged(track: Track, staged: Staged) -> Track:
 
 
 def without_names(job: Job) -> Job:
-    """The job without the names of tracks that are not delivered: they are fetched, or named, again."""
+    """The job without the names of undelivered tracks, so that they are fetched or named again."""
     return with_tracks(job, {key: replace(track, path=None) for key, track in undelivered(job)})

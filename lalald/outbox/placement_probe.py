@@ -1,4 +1,4 @@
-"""The very moves of placement, tried in an outbox before anything is paid for."""
+"""Try the moves of placement in an outbox, before anything is charged."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from lalald.outbox.staging import FOLDER
 
 
 def try_placement(outbox: str, folder: str, *, overwrites: bool) -> None:
-    """A staged file goes to a new folder within `folder` (a path within the outbox), as tracks do; nothing is left behind.
+    """Move a staged file to a new folder within `folder` (a path within the outbox), as tracks are; nothing is left behind.
 
-    Raises FolderPermissionError, FolderUnavailableError, DiskFullError, FileError: nothing can be delivered there then.
+    Raises FolderPermissionError, FolderUnavailableError, DiskFullError or FileError if results cannot be delivered there.
     """
     target = existing_folder(outbox, folder)
     try_listing(target)
@@ -51,7 +51,7 @@ def _make_staging(staging: str, outbox: str) -> None:
 def _try_moves(staged: str, placed: str, target: str, *, overwrites: bool) -> None:
     here, other, there = f"{staged}/1", f"{staged}/2", f"{placed}/1"
     write_hidden(here, target)
-    with action_errors("rename a file", target):  # as the mark is
+    with action_errors("rename a file", target):  # as the record of a complete track is renamed
         os.rename(here, other)
     _move(other, there, target)
     check_content(there, target)
@@ -65,7 +65,7 @@ def _try_moves(staged: str, placed: str, target: str, *, overwrites: bool) -> No
 
 
 def _move(here: str, there: str, folder: str) -> None:
-    """As placement does: a copy where `folder` is on a file system that is mounted within the outbox."""
+    """As placement does: by a copy if `folder` is on a file system mounted within the outbox."""
     try:
         try_rename(here, there, folder)
     except FolderUnavailableError as error:
@@ -77,11 +77,11 @@ def _move(here: str, there: str, folder: str) -> None:
 
 
 def _try_taken_name(here: str, there: str, folder: str) -> None:
-    """A file system that ignores the condition would lose files of others."""
+    """Raises FileError if the file system replaces a file despite RENAME_NOREPLACE: files of others would be lost."""
     try:
         with action_errors("rename a file without replacing another", folder), suppress(FileExistsError):
             rename_without_replacing(here, there)
-            message = f"{printable(folder)}: its file system replaces files although it is told not to."
+            message = f"{printable(folder)}: its file system replaces files when told not to."
             raise FileError(message, hint="Configure another outbox, on another file system.")
     except FolderUnavailableError as error:
         if not (isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EXDEV):
@@ -102,7 +102,7 @@ def _replace(here: str, there: str, folder: str) -> None:
 
 
 def _try_marker(outbox: str) -> None:
-    """As the marker gets its name: within the outbox itself."""
+    """Rename a file within the outbox itself, as the marker is."""
     with hidden_path(outbox) as making, hidden_path(outbox) as named:
         write_hidden(making, outbox)
         try_rename(making, named, outbox)

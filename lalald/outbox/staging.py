@@ -1,9 +1,13 @@
-"""Where tracks wait, hidden in the outbox itself, until they are whole and their names are durable.
+"""Keep fetched tracks in a hidden folder of the outbox until all are complete and their names are saved.
 
-For each track there may be `1-0-…` with its bytes, beside it `.proof`, by which the rest of a download can be asked for,
-`.whole` once all of it is there, which becomes `.placing` before the track gets its final name. Bytes gone and `.placing`
-there means: in place, whatever a reader of the outbox has done with the file since. All stay until the row says that the
-track is delivered.
+The files of one track:
+
+    1-0-…            its bytes
+    1-0-….proof      what the rest of an interrupted download is requested with
+    1-0-….whole      says that it is complete; renamed to the next one before the track gets its final name
+    1-0-….placing    if the bytes are gone: the track was put in place, even if a reader has removed it since
+
+All stay until the row says that the track is delivered.
 """
 
 from __future__ import annotations
@@ -29,7 +33,7 @@ MANIFEST = "manifest"
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A track that is whole in the staging folder."""
+    """A complete track in the staging folder."""
 
     size: int
     sha256: str
@@ -41,34 +45,34 @@ class Staged:
 
 
 def staging_folder(job: Job) -> str:
-    """The job's folder. The moment of its drop keeps two lalald that share an outbox apart."""
+    """The job's folder. Its creation time keeps two daemons that share an outbox apart."""
     return os.path.join(job.settings.outbox, FOLDER, f"{job.id}-{int(job.created_at * 1000):x}")
 
 
 def staged_path(job: Job, task_number: int, index: int) -> str:
-    """Where a track waits. A task that was split again never meets what an earlier one left."""
+    """The path of a track's bytes. It differs for each task id, so that a new task never finds the bytes of an earlier one."""
     task = next(task for task in job.tasks if task.number == task_number)
     made_by = os.fsencode(task.task_id or task.tracks[index].copy_from or "")
-    label = task.tracks[index].label.encode("utf-8", "surrogatepass")  # `/check/` may tell of them in another order
-    told_apart = hashlib.sha256(made_by + b"\0" + label).hexdigest()[:8]
-    return os.path.join(staging_folder(job), f"{task_number}-{index}-{told_apart}")
+    label = task.tracks[index].label.encode("utf-8", "surrogatepass")  # `/check/` may list the tracks in another order
+    digest = hashlib.sha256(made_by + b"\0" + label).hexdigest()[:8]
+    return os.path.join(staging_folder(job), f"{task_number}-{index}-{digest}")
 
 
-def placing(path: str) -> str:
+def placing_path(path: str) -> str:
     return f"{path}.placing"
 
 
-def proof(path: str) -> str:
-    """What the rest of a download can be asked for by."""
+def proof_path(path: str) -> str:
+    """The file with what the rest of an interrupted download is requested with."""
     return f"{path}.proof"
 
 
-def _whole(path: str) -> str:
+def _whole_path(path: str) -> str:
     return f"{path}.whole"
 
 
 def make_staging(job: Job) -> str:
-    """The job's folder, made where missing; the outbox itself is never made. Raises FileError."""
+    """The job's folder, created if missing; the outbox itself is never created. Raises FileError."""
     folder = staging_folder(job)
     with translate_errors(folder, job.settings.outbox):
         while True:
@@ -76,7 +80,7 @@ def make_staging(job: Job) -> str:
                 os.mkdir(folder, 0o700)
             except FileExistsError:
                 return folder
-            except FileNotFoundError:  # or another job has just tidied up the folder of both
+            except FileNotFoundError:  # or another job has just removed the parent folder
                 with suppress(FileExistsError):
                     os.mkdir(os.path.dirname(folder), 0o700)
                 continue
@@ -84,78 +88,75 @@ def make_staging(job: Job) -> str:
 
 
 def save_record(path: str, staged: Staged) -> Staged:
-    """The bytes at `path` are all there and durable: nobody needs to fetch them again. Raises OSError.
+    """Record that the bytes at `path` are complete and durable. Raises OSError.
 
-    What says so need not be durable itself: where a power cut spoils it, they are fetched again.
+    The record itself need not be durable: if a power failure damages it, the track is fetched again.
     """
-    with open(_whole(path), "wb", buffering=0) as file:
+    with open(_whole_path(path), "wb", buffering=0) as file:
         file.write(json.dumps(asdict(staged)).encode())
     return staged
 
 
-def mark(path: str) -> None:
-    """It is about to get its final name: what says that it is whole says that from now on. Raises OSError."""
+def mark_placing(path: str) -> None:
+    """Record that the track is about to get its final name. Raises OSError."""
     try:
-        os.rename(_whole(path), placing(path))
-    except FileNotFoundError:  # marked before, or a manifest
-        os.close(os.open(placing(path), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666))
+        os.rename(_whole_path(path), placing_path(path))
+    except FileNotFoundError:  # recorded before, or a manifest
+        os.close(os.open(placing_path(path), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666))
 
 
-def forget_if_empty(path: str) -> None:
-    """Nothing has arrived: nothing needs to be kept."""
+def discard_if_empty(path: str) -> None:
+    """Discard a track of which nothing has arrived."""
     with suppress(OSError):
         if os.path.getsize(path) == 0:
-            forget(path)
+            discard(path)
 
 
-def forget_proofs(path: str) -> None:
-    """The bytes are about to become others: nothing may speak for those that are there. Raises OSError."""
-    for name in (proof(path), _whole(path)):
+def discard_proofs(path: str) -> None:
+    """Remove the proof and the record, because the bytes are about to change. Raises OSError."""
+    for name in (proof_path(path), _whole_path(path)):
         with suppress(FileNotFoundError):
             os.unlink(name)
 
 
-def forget(path: str) -> None:
-    """What has arrived is of no use."""
-    for name in (path, proof(path)):
+def discard(path: str) -> None:
+    """Remove the bytes that have arrived, and their proof."""
+    for name in (path, proof_path(path)):
         with suppress(OSError):
             os.unlink(name)
 
 
 def load_record(path: str) -> Staged | None:
-    """What is known of a track that is whole, in the staging folder or already in place; None where it is not."""
+    """The record of a track that is complete in the staging folder or already in place; else None."""
     try:
-        told = json.loads(_note(path))
-        staged = _staged(told)
+        staged = _parsed(json.loads(_read_record(path)))
     except (OSError, ValueError, TypeError, KeyError):
         return None
     with suppress(OSError):
         facts = lstat_or_none(path)
         if facts is None:
-            return staged if lstat_or_none(placing(path)) else None
+            return staged if lstat_or_none(placing_path(path)) else None
         return staged if facts.st_size == staged.size else None
     return None
 
 
-def _staged(told: dict[str, Any]) -> Staged:
-    """What an earlier version wrote says nothing of tags."""
-    headers = DownloadHeaders(
-        **(told["headers"] if "headers" in told else told["heard"])
-    )  # its name in earlier records
-    notes = tuple(map(TagNote, told.get("notes", ())))
-    sent = told.get("sent_sha256"), told.get("sent_size")
-    return Staged(told["size"], told["sha256"], headers, *sent, notes, told.get("is_final", False))
+def _parsed(record: dict[str, Any]) -> Staged:
+    """A record; those of earlier versions have no tags, and `heard` instead of `headers`."""
+    headers = DownloadHeaders(**(record["headers"] if "headers" in record else record["heard"]))
+    notes = tuple(map(TagNote, record.get("notes", ())))
+    sent = record.get("sent_sha256"), record.get("sent_size")
+    return Staged(record["size"], record["sha256"], headers, *sent, notes, record.get("is_final", False))
 
 
-def _note(path: str) -> bytes:
-    for name in (_whole(path), placing(path)):
+def _read_record(path: str) -> bytes:
+    for name in (_whole_path(path), placing_path(path)):
         with suppress(FileNotFoundError), open(name, "rb", buffering=0) as file:
             return file.read()
     return b""
 
 
 def undelivered(job: Job) -> Iterator[tuple[TrackKey, Track]]:
-    """The tracks that the rule wants, that are still owed, and that the service has given."""
+    """The wanted tracks that are not delivered and that the service has provided."""
     for key, task, track in wanted_tracks(job):
         if not track.delivered and not track.is_missing and task.error is None:
             yield key, track
@@ -170,20 +171,20 @@ def with_tracks(job: Job, changes: Mapping[TrackKey, Track]) -> Job:
 
 
 def staged_tracks(job: Job) -> dict[TrackKey, Staged]:
-    """What is whole in the staging folder, or in place already, of the tracks that are not delivered."""
+    """The undelivered tracks that are complete in the staging folder, or in place already."""
     found = ((key, load_record(staged_path(job, *key))) for key, _ in undelivered(job))
     return {key: staged for key, staged in found if staged is not None}
 
 
 def clear(job: Job) -> None:
-    """Takes away what is left of delivered tracks, once the row says so. What cannot go now goes at a start."""
+    """Remove what is left of delivered tracks, once the row says so. What cannot be removed now is removed at a start."""
     folder = staging_folder(job)
-    owed = {os.path.basename(staged_path(job, *key)) for key, _ in undelivered(job)}
-    left: list[str] = []
+    kept = {os.path.basename(staged_path(job, *key)) for key, _ in undelivered(job)}
+    names: list[str] = []
     with suppress(OSError):
-        left = list_names(folder)
-    for name in left:
-        if name.partition(".")[0] not in owed:
+        names = list_names(folder)
+    for name in names:
+        if name.partition(".")[0] not in kept:
             with suppress(OSError):
                 os.unlink(os.path.join(folder, name))
     _remove_if_empty(folder)
@@ -196,7 +197,7 @@ def _remove_if_empty(folder: str) -> None:
 
 
 def staged_job_ids(outbox: str) -> set[int]:
-    """The jobs that have a staging folder in an outbox, as far as they are ours."""
+    """The ids of jobs with a staging folder in an outbox; another daemon's may be among them."""
     return {job_id for job_id, _ in _folders(outbox)}
 
 
@@ -211,9 +212,9 @@ def _folders(outbox: str) -> Iterator[tuple[int, str]]:
 
 
 def clear_staging(outbox: str, known: Iterable[Job]) -> None:
-    """At start: removes the folders of those `known` jobs that owe no download any more, and that of all where it is empty.
+    """At start: remove the folders of `known` jobs that have nothing left to deliver, and the parent folder if it is empty.
 
-    Folders of jobs that are not among them stay: they may belong to another lalald.
+    Folders of other jobs stay: they may belong to another daemon.
     """
     over = {staging_folder(job) for job in known if job.state is State.DONE or job.stage in _AFTER}
     for _, folder in _folders(outbox):

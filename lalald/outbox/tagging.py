@@ -35,7 +35,7 @@ from lalald.media.tags.readers.source_reader import read_tags
 from lalald.media.tags.regions import Spool
 from lalald.media.tags.tag_model import Pieces, Range, SourceTags, Tags, UnsuitableError, UnwritableError
 from lalald.media.tags.writers.track_writer import tagged
-from lalald.outbox.staging import Staged, forget_proofs, make_staging, save_record, staged_path
+from lalald.outbox.staging import Staged, discard_proofs, make_staging, save_record, staged_path
 
 
 @dataclass
@@ -131,7 +131,7 @@ def finish(path: str, staged: Staged, wanted: TrackTags | None, crash_point: Cra
             os.unlink(copy)
         _sync(path)
         return save_record(path, staged)
-    forget_proofs(path)
+    discard_proofs(path)
     crash_point("proofs removed")
     os.rename(copy, path)
     crash_point("tagged copy in place")

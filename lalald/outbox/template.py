@@ -1,7 +1,7 @@
-"""What result files are called. Pure: templates and job in, relative paths out; nothing here looks at a disk.
+"""Fill the output template of a rule: relative paths of result files. Pure; the disk is not accessed.
 
-Whatever the service says ends up inside one part of a path, and no part can be hidden, empty, `..` or longer than the file system
-takes.
+Text from the service always stays within one part of a path, and no part can be hidden, empty, `..` or longer than the file system
+allows.
 """
 
 from __future__ import annotations
@@ -11,41 +11,43 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import IntEnum
 from itertools import count
+from typing import NamedTuple
 
-from lalald.filesystem.names import fold, portable, safe, shortened, split_name, unhidden
+from lalald.filesystem.names import fold, portable_name, safe_name, split_name, truncate, visible_name
 from lalald.jobs.job import Job, Task, Track
-from lalald.outbox.extensions import ending_of
+from lalald.outbox.extensions import extension_in
 
 MANIFEST_NAME = "lalald.json"
 
 
-_OF_A_TRACK = re.compile(r"\{(?:label|type|ext|task|mode)\}")  # folders named by these hold no whole set
-
-
-_OWN = re.compile(r"\{(?:name|id)\}")  # a folder named by one of these is the job's own
-
-
+_PER_TRACK = re.compile(
+    r"\{(?:label|type|ext|task|mode)\}"
+)  # a folder named by these does not hold all of a job's results
+_PER_JOB = re.compile(r"\{(?:name|id)\}")  # a folder named by one of these belongs to the job alone
 _TOKEN = re.compile(r"(\{[a-z.]+\})")
 
 
 _NUMBER = re.compile(r" \((\d{1,9})\)")
 
 
-# What is cut last, and first, where a name is too long.
-_KEPT = 0
-
-
-_LITERAL = 1
-
-
-_VALUE = 2
-
-
 _NEVER_CUT = frozenset({"again", "number", "ext", ".ext"})
 
 
-_Piece = tuple[str, int]
+class _Cut(IntEnum):
+    """In which order the texts of a name that is too long are cut: the highest first."""
+
+    LAST = 0
+    LITERAL = 1
+    VALUE = 2
+
+
+class _Text(NamedTuple):
+    """A piece of a path's part."""
+
+    text: str
+    cut: _Cut
 
 
 TrackKey = tuple[int, int]  # a task's number, and the track's place within the task
@@ -53,14 +55,14 @@ TrackKey = tuple[int, int]  # a task's number, and the track's place within the 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a file system takes as one name."""
+    """What a file system accepts as one name."""
 
-    part_bytes: int = 255  # encrypted folders of some NAS take 143
-    portable: bool = False  # neither characters nor endings that FAT, NTFS and SMB refuse
+    part_bytes: int = 255  # 143 in encrypted folders of some NAS
+    portable: bool = False  # without the characters and endings that FAT, NTFS and SMB refuse
 
 
 def wanted_tracks(job: Job) -> Iterator[tuple[TrackKey, Task, Track]]:
-    """Every track that the rule wants, in order."""
+    """Every track that the rule wants, in order, with its key and task."""
     for task in job.tasks:
         for index, track in enumerate(task.tracks):
             if track.wanted:
@@ -70,7 +72,7 @@ def wanted_tracks(job: Job) -> Iterator[tuple[TrackKey, Task, Track]]:
 def paths(
     job: Job, extensions: Mapping[TrackKey, str], number: int = 1, limits: Limits | None = None
 ) -> dict[TrackKey, str]:
-    """Where each wanted track goes, within the outbox. From 2 on, `number` tells the whole set from earlier ones.
+    """The path of each wanted track within the outbox. From 2 on, `number` distinguishes all of them from earlier results.
 
     Two tracks of one job never share a name, whatever their labels: the second becomes `vocals-2`.
     """
@@ -94,19 +96,19 @@ def _again(again: int) -> str:
 
 def _track_values(job: Job, task: Task, track: Track, ext: str) -> dict[str, str]:
     return {
-        "label": safe(job.settings.labels.get(track.label, track.label), safe(track.type, "track")),
-        "type": safe(track.type, "track"),
-        "task": safe(task.title),
-        "mode": safe(task.mode),
+        "label": safe_name(job.settings.labels.get(track.label, track.label), safe_name(track.type, "track")),
+        "type": safe_name(track.type, "track"),
+        "task": safe_name(task.title),
+        "mode": safe_name(task.mode),
         "ext": ext,
         ".ext": f".{ext}" if ext else "",
     }
 
 
 def result_folders(job: Job, labels: Sequence[str]) -> set[str]:
-    """The folders within the outbox in which results of these labels, or the job's own folder of them, will be."""
+    """The folders within the outbox that results with these labels will be in, or in which the job's own folder will be."""
     *folders, _ = job.settings.output.split("/")
-    own = next((place for place, folder in enumerate(folders) if _OWN.search(folder)), len(folders))
+    own = next((index for index, folder in enumerate(folders) if _PER_JOB.search(folder)), len(folders))
     shared = replace(job.settings, output="/".join([*folders[:own], "{label}"]))
     tracks = tuple(Track(type=label, label=label, url="") for label in labels or ["track"])
     expected = replace(job, settings=shared, tasks=tuple(replace(task, tracks=tracks) for task in job.tasks))
@@ -114,36 +116,45 @@ def result_folders(job: Job, labels: Sequence[str]) -> set[str]:
 
 
 def manifest_path(job: Job, number: int = 1, limits: Limits | None = None) -> str:
-    """`lalald.json` in the job's own folder; `NAME.lalald.json` where the template gives it none."""
+    """`lalald.json` in the job's own folder; `NAME.lalald.json` if the template gives it no folder of its own."""
     *folders, _ = _with_number(job.settings.output)
-    shared = [place for place, folder in enumerate(folders) if _OF_A_TRACK.search(folder)]
-    whole = folders[: shared[0]] if shared else folders
-    own = any(_OWN.search(folder) for folder in whole)
+    per_track = [index for index, folder in enumerate(folders) if _PER_TRACK.search(folder)]
+    whole = folders[: per_track[0]] if per_track else folders
+    own = any(_PER_JOB.search(folder) for folder in whole)
     name = MANIFEST_NAME if own else f"{{name}}{{number}}.{MANIFEST_NAME}"
     return _filled([*whole, name], _job_values(job, number), job.path, limits or Limits())
 
 
-def named_as(job: Job, placed: Mapping[TrackKey, str], part_bytes: int = 255) -> tuple[int, Limits]:
-    """The number under which tracks have the paths that they have, and what limits their names; 1 where none has any."""
+class Naming(NamedTuple):
+    """The number of a job's results, and the limits of their names."""
+
+    number: int
+    limits: Limits
+
+
+def naming_of(job: Job, placed: Mapping[TrackKey, str], part_bytes: int = 255) -> Naming:
+    """The number and limits that give tracks the paths that they have; number 1 if none has a path."""
     if not placed:
-        return 1, Limits(part_bytes)
-    endings = {key: ending_of(path) for key, path in placed.items()}
+        return Naming(1, Limits(part_bytes))
+    extensions = {key: extension_in(path) for key, path in placed.items()}
     numbers = {1, *(int(number) for path in placed.values() for number in _NUMBER.findall(path))}
-    ways = [
-        (number, Limits(part_bytes, portable=refused)) for number in sorted(numbers - {0}) for refused in (False, True)
+    candidates = [
+        Naming(number, Limits(part_bytes, portable=is_portable))
+        for number in sorted(numbers - {0})
+        for is_portable in (False, True)
     ]
 
-    def alike_count(way: tuple[int, Limits]) -> int:
-        again = paths(job, endings, *way)
-        return sum(again[key] == path for key, path in placed.items())
+    def matches(candidate: Naming) -> int:
+        named = paths(job, extensions, candidate.number, candidate.limits)
+        return sum(named[key] == path for key, path in placed.items())
 
-    return max(ways, key=alike_count)
+    return max(candidates, key=matches)
 
 
 def _job_values(job: Job, number: int) -> dict[str, str]:
     return {
         "name": split_name(job.path.rpartition("/")[2])[0],
-        "rule": safe(job.rule),
+        "rule": safe_name(job.rule),
         "id": str(job.id),
         "date": datetime.fromtimestamp(job.created_at).astimezone().date().isoformat(),
         "number": f" ({number})" if number > 1 else "",
@@ -151,9 +162,9 @@ def _job_values(job: Job, number: int) -> dict[str, str]:
 
 
 def _with_number(output: str) -> list[str]:
-    """The template's parts, with `{number}` in the job's own folder, else before the file's ending, `{again}` always there."""
+    """The template's parts, with `{number}` in the job's own folder or else before the extension, and `{again}` always there."""
     *folders, name = output.replace(".{ext}", "{.ext}").split("/")
-    own = next((place for place, folder in enumerate(folders) if _OWN.search(folder)), None)
+    own = next((index for index, folder in enumerate(folders) if _PER_JOB.search(folder)), None)
     if own is not None:
         folders[own] += "{number}"
     ending = re.search(r"(?:\{\.ext\}|\.[A-Za-z0-9]{1,10})\Z", name)
@@ -162,31 +173,31 @@ def _with_number(output: str) -> list[str]:
 
 
 def _filled(template: list[str], values: Mapping[str, str], source: str, limits: Limits) -> str:
-    """The template with its values, part by part; only the template and `{dir}` make folders."""
-    parts: list[list[_Piece]] = []
+    """The template with its values, part by part; only the template and `{dir}` create folders."""
+    parts: list[list[_Text]] = []
     for part in template:
         parts.append([])
         for token in _TOKEN.split(part):
             name = token[1:-1] if _TOKEN.fullmatch(token) else ""
             if name == "dir":
                 first, *deeper = source.rpartition("/")[0].split("/")
-                parts[-1].append((first, _VALUE))
-                parts.extend([(step, _VALUE)] for step in deeper)
+                parts[-1].append(_Text(first, _Cut.VALUE))
+                parts.extend([_Text(folder, _Cut.VALUE)] for folder in deeper)
             elif name in values:
-                parts[-1].append((values[name], _KEPT if name in _NEVER_CUT else _VALUE))
+                parts[-1].append(_Text(values[name], _Cut.LAST if name in _NEVER_CUT else _Cut.VALUE))
             else:
-                parts[-1].append((token, _LITERAL))
-    filled = [_fitted(pieces, limits) for pieces in parts if any(text for text, _ in pieces)]
+                parts[-1].append(_Text(token, _Cut.LITERAL))
+    filled = [_joined(texts, limits) for texts in parts if any(text for text, _ in texts)]
     return "/".join(filled)
 
 
-def _fitted(pieces: list[_Piece], limits: Limits) -> str:
-    """One part of the path: its longest value is cut until all of it fits, then the template's own text."""
-    most_bytes = limits.part_bytes - (1 if limits.portable else 0)  # which may add a character
+def _joined(pieces: list[_Text], limits: Limits) -> str:
+    """One part of the path. If it is too long, its longest value is cut, then the template's own text."""
+    max_bytes = limits.part_bytes - (1 if limits.portable else 0)  # a portable name may get one more character
     texts = [text for text, _ in pieces]
-    while (over := len(os.fsencode("".join(texts))) - most_bytes) > 0:
+    while (over := len(os.fsencode("".join(texts))) - max_bytes) > 0:
         sizes = [len(os.fsencode(text)) for text in texts]
         longest = max(range(len(texts)), key=lambda place: (sizes[place] > 0 and pieces[place][1], sizes[place]))
-        texts[longest] = shortened(texts[longest], max(0, sizes[longest] - over))
-    part = unhidden("".join(texts).replace("\0", "_"))
-    return portable(part) if limits.portable else part
+        texts[longest] = truncate(texts[longest], max(0, sizes[longest] - over))
+    part = visible_name("".join(texts).replace("\0", "_"))
+    return portable_name(part) if limits.portable else part

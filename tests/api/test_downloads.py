@@ -315,7 +315,7 @@ def test_what_is_longer_than_any_track_is_refused_whatever_was_declared(
         "end": says(body=TRACK),
     }
     with RawServer(scripts[framing]) as server, pytest.raises(LinkRefusedError):
-        client(server.url).download(server.url, target, Transfer(), expected_size=declared, most_bytes=SIZE - 1)
+        client(server.url).download(server.url, target, Transfer(), expected_size=declared, max_bytes=SIZE - 1)
     assert len(written(target)) < SIZE
 
 

@@ -121,7 +121,7 @@ def test_a_source_that_is_gone_is_said_and_nothing_more(tmp_path: Path) -> None:
     (inbox(tmp_path) / "podcasts/ep1.mp3").unlink()
     filed = archive_source(job)
     assert filed.archived
-    assert "gone" in (filed.warning or "")
+    assert "was removed before" in (filed.warning or "")
     assert not (inbox(tmp_path) / "done").exists()
 
 
@@ -142,7 +142,7 @@ def test_a_stranger_that_takes_the_name_at_the_last_moment_is_put_back(tmp_path:
     stranger.write_bytes(b"a stranger's")
 
     def crash_point(what: str) -> None:
-        if what == "taken aside":
+        if what == "moved aside":
             stranger.replace(next(inbox(tmp_path).rglob(".lalald-aside-*")))
 
     filed = archive_source(job, crash_point=crash_point)
@@ -174,7 +174,7 @@ def test_the_note_tells_money_that_may_be_spent_from_money_that_is_not(tmp_path:
     archive_failed_source(unpaid)
     assert "nothing was spent" in (inbox(tmp_path) / "failed/b.mp3.error.txt").read_text()
     archive_failed_source(replace(failed(job_at(tmp_path, "c.mp3")), minutes=5.0))
-    money = "1 task started on the service: 3.5 minutes charged. 1.5 minutes were charged for earlier tries."
+    money = "1 task started on the service: 3.5 minutes charged. 1.5 minutes were charged for earlier attempts."
     assert money in (inbox(tmp_path) / "failed/c.mp3.error.txt").read_text()
 
 
@@ -337,7 +337,7 @@ def test_a_file_that_waits_aside_is_named_in_the_error(tmp_path: Path) -> None:
     job = done(job_at(tmp_path))
 
     def crash_point(what: str) -> None:
-        if what == "taken aside":
+        if what == "moved aside":
             shutil.rmtree(inbox(tmp_path) / "done")
 
     with pytest.raises(FileError) as raised:
@@ -350,7 +350,7 @@ def test_a_file_that_waits_aside_is_named_in_the_error(tmp_path: Path) -> None:
 
 def test_a_failed_file_that_cannot_be_moved_after_all_has_its_name_again(tmp_path: Path) -> None:
     def crash_point(what: str) -> None:
-        if what == "taken aside":
+        if what == "moved aside":
             shutil.rmtree(inbox(tmp_path) / "failed")
 
     with pytest.raises(FileError):

@@ -27,36 +27,36 @@ def large(tmp_path: Path) -> str:
 def test_what_was_there_is_found_whatever_its_case(large: str) -> None:
     listings = DirectoryCache()
     for _ in range(2):
-        assert listings.alike(large, "STRASSE 7") == ["Straße 7"]
-        assert listings.alike(large, "strasse 300") == []
-        assert listings.alike(large, "strasse") == []
+        assert listings.equivalent_names(large, "STRASSE 7") == ["Straße 7"]
+        assert listings.equivalent_names(large, "strasse 300") == []
+        assert listings.equivalent_names(large, "strasse") == []
 
 
 def test_a_strangers_file_of_the_same_name_is_found_at_once_and_of_another_case_a_second_later(large: str) -> None:
     clock = Clock()
     listings = DirectoryCache(clock)
-    assert listings.alike(large, "ep1") == []
+    assert listings.equivalent_names(large, "ep1") == []
     (Path(large) / "ep1").touch()
-    assert listings.alike(large, "ep1") == ["ep1"]
-    assert listings.alike(large, "EP1") == []
+    assert listings.equivalent_names(large, "ep1") == ["ep1"]
+    assert listings.equivalent_names(large, "EP1") == []
     clock.now += 1.0
-    assert listings.alike(large, "EP1") == ["ep1"]
+    assert listings.equivalent_names(large, "EP1") == ["ep1"]
 
 
 def test_what_we_make_is_found_at_once_whatever_its_case(large: str) -> None:
     clock = Clock()
     listings = DirectoryCache(clock)
-    assert listings.alike(large, "EP1") == []
-    listings.make(large, "ep1/voice.mp3")
+    assert listings.equivalent_names(large, "EP1") == []
+    listings.add(large, "ep1/voice.mp3")
     (Path(large) / "ep1").mkdir()
-    assert listings.alike(large, "EP1") == ["ep1"]
+    assert listings.equivalent_names(large, "EP1") == ["ep1"]
 
 
 def test_names_that_are_gone_are_free_again(large: str) -> None:
     listings = DirectoryCache(Clock())
-    assert listings.alike(large, "straße 7") == ["Straße 7"]
+    assert listings.equivalent_names(large, "straße 7") == ["Straße 7"]
     (Path(large) / "Straße 7").unlink()
-    assert listings.alike(large, "straße 7") == []
+    assert listings.equivalent_names(large, "straße 7") == []
 
 
 def test_in_a_large_outbox_files_that_differ_in_case_alone_still_get_numbers(tmp_path: Path) -> None:

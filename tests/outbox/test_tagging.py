@@ -17,7 +17,7 @@ from lalald.jobs.job_warnings import warnings_of
 from lalald.jobs.tag_notes import TagNote
 from lalald.media.tags.tag_model import Omission, SourceTags, Tags
 from lalald.outbox import SourceRead, Staged, TrackTags
-from lalald.outbox.staging import load_record, proof, save_record, staged_path
+from lalald.outbox.staging import load_record, proof_path, save_record, staged_path
 from lalald.outbox.tagging import finish
 from tests.support import sounds
 from tests.support.delivery_process import (
@@ -53,7 +53,7 @@ def arrived(job: Job, content: bytes = SENT) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     path = Path(staged_path(job, 1, 0))
     path.write_bytes(content)
-    Path(proof(str(path))).write_text('["\\"etag\\"", "boot"]')
+    Path(proof_path(str(path))).write_text('["\\"etag\\"", "boot"]')
     return str(path)
 
 

@@ -74,7 +74,7 @@ def test_no_name_leaves_the_outbox_or_is_hidden_or_too_long_or_met_twice(
         assert all(part and not part.startswith(".") and "\0" not in part for part in parts), path
         assert all(len(os.fsencode(part)) <= limits.part_bytes for part in parts), path
         if limits.portable:
-            assert all(names.portable(part) == part for part in parts), path
+            assert all(names.portable_name(part) == part for part in parts), path
     assert len({names.fold(path) for path in paths.values()}) == len(labels)
 
 
@@ -85,7 +85,7 @@ def test_the_number_of_a_set_is_read_back_from_its_names(
     asked = named(job, name, labels, output)
     paths = template.paths(asked, endings(asked), number, limits)
     assume(not set(paths.values()) & set(template.paths(asked, endings(asked), 1, limits).values()) or number == 1)
-    found, found_limits = template.named_as(asked, paths, limits.part_bytes)
+    found, found_limits = template.naming_of(asked, paths, limits.part_bytes)
     assert template.paths(asked, endings(asked), found, found_limits) == paths
     assert template.manifest_path(asked, found, limits) == template.manifest_path(asked, number, limits)
 
@@ -110,22 +110,22 @@ def test_names_that_a_disk_takes_for_one_have_one_key(text: str) -> None:
     assert (
         names.fold(text.upper().lower()) == names.fold(text.lower()) or "ı" in text or "İ" in text or not text.isascii()
     )
-    assert names.alike([text], text) == [text]
+    assert names.equivalent_names([text], text) == [text]
 
 
 @given(st.text("abcdefgXYZ äÖé", max_size=40))
 def test_case_makes_no_difference(text: str) -> None:
     assert names.fold(text.upper()) == names.fold(text.lower())
-    assert names.alike([text.upper()], text.lower()) == [text.upper()]
+    assert names.equivalent_names([text.upper()], text.lower()) == [text.upper()]
 
 
 @given(FILE_NAMES, st.integers(2, 999), st.sampled_from([143, 255]))
 def test_a_numbered_name_fits_and_keeps_number_and_ending(name: str, number: int, most: int) -> None:
-    found = names.numbered(name, number, most)
+    found = names.numbered_name(name, number, most)
     assert len(os.fsencode(found)) <= most
     assert f" ({number})" in found
-    assert len(os.fsencode(names.fitting(name, most))) <= most
-    assert len(os.fsencode(name)) > most or names.fitting(name, most) == name
+    assert len(os.fsencode(names.truncate_name(name, most))) <= most
+    assert len(os.fsencode(name)) > most or names.truncate_name(name, most) == name
     ending = os.path.splitext(name)[1]
     if len(os.fsencode(ending)) <= 32:
         assert found.endswith(f" ({number}){ending}")
@@ -150,7 +150,7 @@ def test_a_numbered_name_fits_and_keeps_number_and_ending(name: str, number: int
 )
 def test_a_label_is_made_safe(said: str, kept: str) -> None:
     kept = "__up" if said == "../up" else kept
-    assert names.safe(said) == kept
+    assert names.safe_name(said) == kept
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_a_label_is_made_safe(said: str, kept: str) -> None:
     ],
 )
 def test_portable_names_hold_nothing_that_windows_disks_refuse(said: str, kept: str) -> None:
-    assert names.portable(said) == kept
+    assert names.portable_name(said) == kept
 
 
 @pytest.mark.parametrize(

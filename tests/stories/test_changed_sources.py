@@ -156,7 +156,7 @@ def test_once_a_charge_may_have_begun_the_file_no_longer_matters(tmp_path: Path,
                 content = shop.contents[job.path]
                 result = shop.outbox / job.path.removesuffix(".wav") / "vocals.wav"
                 assert result.read_bytes() == track_bytes(content, "vocals", job.path)
-                word = "gone before" if job.path == "removed.wav" else "was not touched"
+                word = "removed before" if job.path == "removed.wav" else "was not touched"
                 assert (job.state, word in (job.warning or "")) == (State.DONE, True)
             assert list(shop.charges().values()) == [1] * len(CHANGES)
             assert sources_left(shop) == []

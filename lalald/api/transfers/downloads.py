@@ -62,7 +62,7 @@ class Fetching:
     transfer: Transfer
     expected_size: int | None
     began: Callable[[str | None], None] | None = None
-    most_bytes: int | None = None
+    max_bytes: int | None = None
     _digest: Any = field(default_factory=hashlib.sha256)
 
     def fetch(self, url: str, have: int, etag: str | None) -> Fetched:
@@ -194,8 +194,8 @@ class Fetching:
 
     def _check_bound(self, size: int) -> None:
         """Whatever anybody declares: what is longer than any track of this source may go on for ever."""
-        if self.most_bytes is not None and size > self.most_bytes:
-            most = f"{self.most_bytes:,} bytes, more than any track of this source can have"
+        if self.max_bytes is not None and size > self.max_bytes:
+            most = f"{self.max_bytes:,} bytes, more than any track of this source can have"
             raise LinkRefusedError(f"the link to a track leads to something of over {most}.")
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from lalald.config.diagnostics import Diagnostics, Where
 from lalald.config.model import PLACEHOLDERS, Rule
-from lalald.filesystem.names import fold, safe
+from lalald.filesystem.names import fold, safe_name
 from lalald.media import track_labels
 from lalald.media.tags.policy import DEFAULT_TITLE, TITLE_PLACEHOLDERS
 from lalald.suggestions import did_you_mean, quoted, unknown
@@ -128,11 +128,11 @@ def _check_new_names(rule: Rule, where: Where, diagnostics: Diagnostics) -> None
     for old, new in rule.labels.items():
         if "/" in new or new.strip() in (".", ".."):
             diagnostics.add_error((*where, old), f"expected the name of one file, without a slash, got {quoted(new)}")
-        elif fold(safe(new)) in given:
+        elif fold(safe_name(new)) in given:
             diagnostics.add_error(
-                (*where, old), f"{quoted(new)} is the new name of {given[fold(safe(new))]} too; choose another"
+                (*where, old), f"{quoted(new)} is the new name of {given[fold(safe_name(new))]} too; choose another"
             )
-        given[fold(safe(new))] = old
+        given[fold(safe_name(new))] = old
 
 
 def _check_sharing(rule: Rule, where: Where, diagnostics: Diagnostics) -> None:
@@ -165,9 +165,9 @@ def _delivered(rule: Rule) -> Iterator[Delivered]:
                 continue
             title = task.name or str(number)
             values = {
-                "label": safe(rule.labels.get(label, label)),
+                "label": safe_name(rule.labels.get(label, label)),
                 "type": kind,
-                "task": safe(title),
+                "task": safe_name(title),
                 "mode": task.mode,
             }
             path = _PLACEHOLDER.sub(lambda found, values=values: values.get(found[1], found[0]), rule.output)  # type: ignore[misc]
