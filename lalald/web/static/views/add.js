@@ -55,6 +55,12 @@ export function addFiles({ live, root, signal, session, setTitle }) {
     if (inboxes.length) void explainAll();
   };
 
+  let timer = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
+  /** @param {any} event */
+  const type = (event) => {
+    moveTo({ ...place, folder: event.target.value }, 250);
+  };
+
   const target = () => {
     const inbox = h("select", { name: "inbox", on: { change: (/** @type {any} */ event) => moveTo({ ...place, inbox: event.target.value }) } }, inboxes.map(({ path }) => h("option", { value: path }, visible(path))));
     inbox.value = place.inbox;
@@ -63,7 +69,7 @@ export function addFiles({ live, root, signal, session, setTitle }) {
       "div",
       { key: "target", class: "filter target" },
       h("label", { class: "field" }, h("span", null, "Into the inbox"), inbox),
-      h("label", { class: "field" }, h("span", null, "Folder in it (optional)"), h("input", { type: "text", name: "folder", value: place.folder, placeholder: "podcasts", spellcheck: "false", autocomplete: "off", on: { change: (/** @type {any} */ event) => moveTo({ ...place, folder: event.target.value }) } })),
+      h("label", { class: "field" }, h("span", null, "Folder in it (optional)"), h("input", { type: "text", name: "folder", value: place.folder, placeholder: "podcasts", spellcheck: "false", autocomplete: "off", on: { input: type } })),
     );
   };
 
@@ -91,12 +97,14 @@ export function addFiles({ live, root, signal, session, setTitle }) {
     draw();
   };
 
-  /** @param {typeof place} next */
-  const moveTo = (next) => {
+  /** What was said of the files does not hold for another place, so nothing can be sent until they are explained again. @param {typeof place} next @param {number} [pause] */
+  const moveTo = (next, pause = 0) => {
     place = { ...next, folder: next.folder.trim().replace(/^\/+|\/+$/g, "") };
     for (const candidate of candidates) [candidate.found, candidate.error] = [null, null];
+    round++;
     draw();
-    void explainAll();
+    clearTimeout(timer);
+    timer = setTimeout(() => void explainAll(), pause);
   };
 
   let round = 0;
@@ -105,22 +113,21 @@ export function addFiles({ live, root, signal, session, setTitle }) {
     const open = candidates.filter((candidate) => !candidate.found && !candidate.error);
     const worker = async () => {
       for (let next = open.shift(); next && mine === round && !signal.aborted; next = open.shift()) {
-        await explain(next);
+        await explain(next, mine);
         draw();
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
   };
 
-  /** @param {Candidate} candidate */
-  const explain = async (candidate) => {
-    const { inbox } = place;
+  /** An answer that comes when the place or the files have changed is not used. @param {Candidate} candidate @param {number} mine */
+  const explain = async (candidate, mine) => {
     if (candidate.seconds === undefined) candidate.seconds = await lengthOf(candidate.file);
-    try {
-      candidate.found = await get("api/explain", { inbox, path: pathOf(candidate), size: candidate.file.size, seconds: candidate.seconds }, signal);
-    } catch (error) {
-      if (!signal.aborted) candidate.error = /** @type {Error} */ (error);
-    }
+    const facts = { inbox: place.inbox, path: pathOf(candidate), size: candidate.file.size, seconds: candidate.seconds };
+    const answer = await get("api/explain", facts, signal).catch((error) => error);
+    if (mine !== round || signal.aborted) return;
+    if (answer instanceof Error) candidate.error = answer;
+    else candidate.found = answer;
   };
 
   /** @param {Candidate} candidate */
