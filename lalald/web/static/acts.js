@@ -78,7 +78,7 @@ function quoteRow(job) {
   return h("li", null, h("span", null, fileName(job.path), h("span", { class: "hint" }, sentence(job.what)), stays), h("span", { class: "figure" }, job.minutes === 0 ? "paid" : minutes(job.minutes)));
 }
 
-/** A lost answer is asked for again with the same key, so it acts once. @param {Verb} verb @param {Quote[]} jobs */
+/** A request without an answer is sent again with the same key, so it acts once. @param {Verb} verb @param {Quote[]} jobs */
 async function send(verb, jobs) {
   const body = { key: onceKey(), jobs };
   for (let attempt = 1; ; attempt++) {

@@ -3,7 +3,7 @@
 import { ApiError, post } from "./api.js";
 import { h, show } from "./dom.js";
 
-/** Shows the form until somebody has logged in. @param {HTMLElement} root @returns {Promise<Session>} */
+/** Shows the form until the login has succeeded. @param {HTMLElement} root @returns {Promise<Session>} */
 export function login(root) {
   return new Promise((resolve) => {
     const link = location.hash.startsWith("#login=") ? location.hash.slice(7) : null;

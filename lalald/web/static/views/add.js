@@ -20,7 +20,7 @@ const queue = new Queue(() => redraw());
 /** @type {Candidate[]} */
 let candidates = [];
 let place = { inbox: "", folder: "" };
-let onTaken = () => {};
+let onPicked = () => {};
 
 /** Takes files from a drop anywhere in the window, or from a choice. @param {Picked[]} picked */
 export function take(picked) {
@@ -28,7 +28,7 @@ export function take(picked) {
     const isKnown = candidates.some((known) => known.path === path && known.file.size === file.size);
     if (!isKnown) candidates.push({ file, path, seconds: undefined, found: null, error: null });
   }
-  onTaken();
+  onPicked();
 }
 
 /** @param {import("../app.js").Context} context */
@@ -50,7 +50,7 @@ export function addFiles({ live, root, signal, session, setTitle }) {
     show(root, heading("Add files"), target(), zone(), candidates.length > 0 && list(), interrupted(orphans), queue.uploads.length > 0 && sending());
   };
   redraw = gathered(async () => draw(), signal, 100);
-  onTaken = () => {
+  onPicked = () => {
     draw();
     if (inboxes.length) void explainAll();
   };
