@@ -91,7 +91,7 @@ def _working_folder_is_gone() -> bool:
 
 def _unwritten(error: OSError) -> int:
     """The exit code where the answer could not be written. Raises every other error."""
-    if isinstance(error, BrokenPipeError) and streams.reader_is_gone():  # `lalald jobs | head`: the reader has enough
+    if isinstance(error, BrokenPipeError) and streams.is_reader_gone():  # `lalald jobs | head`: the reader has enough
         streams.write_nowhere()
         return 0
     if error.errno not in _CANNOT_WRITE or error.filename is not None:

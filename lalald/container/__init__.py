@@ -1,1 +1,1 @@
-"""What the image needs beyond the program: the user that it runs as, volumes that outlive the container, a configuration to begin with."""
+"""The program inside the image: it becomes the user of PUID and PGID, checks the volumes, and writes a first configuration."""

@@ -1,7 +1,7 @@
-"""`lalald` inside the image: first becomes the user that it should be, then is the program.
+"""`lalald` inside the image: become the user of PUID and PGID, then run the command.
 
-The same for the daemon, its health check and `docker exec … lalald status`: all of them run as one user, and no shell stands
-between the engine's signals and the daemon.
+The daemon, its health check and `docker exec … lalald status` all run as the same user, and the container engine's signals reach the
+daemon without a shell in between.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CONFIG_DIR = Path("/config")
 
 
 def main(argv: Sequence[str] | None = None, config_dir: Path = CONFIG_DIR) -> int:
-    """Runs one command as the user of PUID and PGID. Returns the exit code."""
+    """Run one command as the user of PUID and PGID. Return the exit code."""
     streams.prepare()
     words = list(sys.argv[1:] if argv is None else argv)
     return program.guarded(lambda: _run(words, config_dir, os.environ), json_wanted=program.json_is_wanted(words))
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None, config_dir: Path = CONFIG_DIR) -> in
 def _run(words: list[str], config_dir: Path, environ: MutableMapping[str, str]) -> int:
     if not environ.get("LALALD_STATE_DIR"):
         environ["LALALD_STATE_DIR"] = str(config_dir / "state")
-    if words == ["health"]:  # asked again and again: nothing is loaded for it
+    if words == ["health"]:  # runs every minute: it loads nothing else
         become(environ)
         return program.main(words)
     from lalald.commands import run
@@ -46,19 +46,18 @@ def _run(words: list[str], config_dir: Path, environ: MutableMapping[str, str]) 
     if arguments.command != "run":
         become(environ)
         start.choose_config(config_dir, environ)
-        with suppress(
-            ConfigError
-        ):  # before the first start there is no default yet; where none can be, the command says what it lacks
+        # Before the first start there is no default configuration. If it cannot be written, the command reports what it lacks.
+        with suppress(ConfigError):
             start.write_default_if_used(arguments.config, config_dir, environ)
         return program.main(words)
-    signal.signal(signal.SIGTERM, _end)  # the first process of a container has no default for it
-    become(environ, start.belongings(config_dir, environ))
+    signal.signal(signal.SIGTERM, _exit)  # the kernel ignores it by default for the first process of a container
+    become(environ, start.owned_folders(config_dir, environ))
     start.choose_config(config_dir, environ)
     return run.carry(arguments, start.prepare(arguments.config, config_dir, environ))
 
 
-def _end(_number: int, _frame: FrameType | None) -> None:
-    """Until the daemon answers signals itself: nothing has begun yet."""
+def _exit(_number: int, _frame: FrameType | None) -> None:
+    """Until the daemon handles signals itself; no work has begun."""
     os._exit(0)
 
 

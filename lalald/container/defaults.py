@@ -1,4 +1,4 @@
-"""The configuration of a container that has none: one rule for /inbox, chosen by variables, for interfaces that set nothing else."""
+"""The configuration of a container that has none: one rule for /inbox, set by variables, for interfaces that set nothing else."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _RULE = "inboxes[0].rules[0]"
 _INSTRUMENTAL = {
     "instrumental": "no_vocals",
     "accompaniment": "no_vocals",
-}  # what people call it; the service: no_vocals
+}  # common names for what the service calls no_vocals
 
 
 class Variable(NamedTuple):
@@ -47,7 +47,7 @@ _BY_PRESET = {"stem": "LALALD_STEM", "voice_pack_id": "LALALD_VOICE", "encoder_f
 
 
 def write(path: Path, environ: Mapping[str, str]) -> None:
-    """Write the default configuration to `path`; one that already says the same is left alone, so that a start writes nothing.
+    """Write the default configuration to `path`; a start that would change nothing writes nothing.
 
     Raises:
         ConfigError: a variable has a value that the configuration or the service does not know.
@@ -67,7 +67,7 @@ def write(path: Path, environ: Mapping[str, str]) -> None:
 
 
 def _text(environ: Mapping[str, str]) -> str:
-    """The file, without the keys whose variables are not set. Raises ConfigError for tasks that cannot be."""
+    """The file, without the keys whose variables are not set. Raises ConfigError for tasks that are not possible."""
     mode, chosen = _task(environ)
     minutes = dict(_set(_MINUTES_VARIABLES, environ))
     lines = [f"{key}: {json.dumps(value)}" for key, value in _set(_INBOX_VARIABLES, environ)]
@@ -87,7 +87,7 @@ def _text(environ: Mapping[str, str]) -> str:
 
 
 def _set(variables: tuple[Variable, ...], environ: Mapping[str, str]) -> Iterator[tuple[str, str | float]]:
-    """The keys of those that have a value; numbers as numbers."""
+    """The keys of the variables that have a value; numbers as numbers."""
     for variable in variables:
         if value := environ.get(variable.name, "").strip():
             yield variable.key, _plain(value)
@@ -135,7 +135,7 @@ def _too_many(stems: list[str]) -> str:
 
 
 def _presets(mode: str, stems: list[str], environ: Mapping[str, str]) -> dict[str, Any]:
-    """What the variables say; a mode's own default only for vocals and instrumental, since each other choice costs otherwise."""
+    """The presets that the variables set. Only stem_separator has a default: every other choice changes the price."""
     chosen: dict[str, Any] = {}
     if mode == "multistem":
         chosen = {"stem_list": stems} if stems else {}
@@ -151,13 +151,13 @@ def _presets(mode: str, stems: list[str], environ: Mapping[str, str]) -> dict[st
 def _errors(path: Path, environ: Mapping[str, str]) -> Iterator[str]:
     """What `check-config` finds wrong with the values of variables, named by the variable.
 
-    A process of its own: the daemon, which follows in this one, never loads what reads a configuration.
+    In a separate process: the daemon, which runs in this one, must not load the configuration's parser.
     """
     keys = {f"inboxes[0].{variable.key}": variable.name for variable in _INBOX_VARIABLES}
     keys |= {f"minutes.{variable.key}": variable.name for variable in _MINUTES_VARIABLES}
     keys |= {f"{_RULE}.tracks": "LALALD_TRACKS", f"{_RULE}.presets.encoder_format": "LALALD_FORMAT"}
     words = [sys.executable, "-m", "lalald", "--config", str(path), "check-config", "--json"]
-    # S603: our own program
+    # S603: the program is this one
     done = subprocess.run(words, env=dict(environ), stdin=subprocess.DEVNULL, capture_output=True, check=False)  # noqa: S603
     for error in json.loads(done.stdout or "{}").get("errors", []):
         for key, variable in keys.items():

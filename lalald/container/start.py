@@ -1,4 +1,4 @@
-"""Before the daemon starts in a container: its configuration, and volumes that outlive it."""
+"""Prepare the start of the daemon in a container: choose its configuration, check its volumes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from lalald.errors import ConfigError
 from lalald.filesystem import disk_errors
 
 
-def belongings(config_dir: Path, environ: Mapping[str, str]) -> list[Path]:
-    """The folders that lalald itself writes: that of its configuration, and its state there. Never a folder of media."""
+def owned_folders(config_dir: Path, environ: Mapping[str, str]) -> list[Path]:
+    """The folders that belong to lalald: its configuration, and its state if that is in it. Never a folder of media."""
     state_dir = Path(environ["LALALD_STATE_DIR"])
     return [config_dir, state_dir] if state_dir.is_relative_to(config_dir) else [config_dir]
 
 
 def choose_config(config_dir: Path, environ: MutableMapping[str, str]) -> None:
-    """Unless the environment names a configuration: config.yaml, or the default where there is none."""
+    """Set LALALD_CONFIG, unless it is set: to config.yaml, or to the default configuration if there is none."""
     if environ.get("LALALD_CONFIG"):
         return
     own = config_dir / "config.yaml"
@@ -29,31 +29,29 @@ def choose_config(config_dir: Path, environ: MutableMapping[str, str]) -> None:
 
 
 def prepare(explicit: str | None, config_dir: Path, environ: Mapping[str, str]) -> Callable[[Config], None]:
-    """Writes the default configuration where it is used. Gives what looks at the configuration once it is read.
+    """Write the default configuration if it is used. Return the check of the configuration that is read then.
 
-    Raises, and what is given does too:
-        ConfigError: what is asked for is not there, or the state or results would die with the container.
+    Both raise ConfigError if a setting is wrong, or if state or results would be deleted with the container.
     """
     trial = volumes.is_trial(environ)
     state_dir = Path(environ["LALALD_STATE_DIR"])
     if not trial:
         volumes.refuse_to_lose_state(state_dir)
-    _refuse_closed_state(state_dir)
+    _refuse_unusable_state(state_dir)
     uses_default = write_default_if_used(explicit, config_dir, environ)
 
     def accept(config: Config) -> None:
         if not trial:
             volumes.refuse_to_lose_results(config)
-        _tell(config, environ, uses_default=uses_default)
+        _log_problems(config, environ, uses_default=uses_default)
 
     return accept
 
 
 def write_default_if_used(explicit: str | None, config_dir: Path, environ: Mapping[str, str]) -> bool:
-    """Whether the default configuration is the one that is used; it is written then, where it is not there yet.
+    """Write the default configuration if it is the one that is used. Return whether it is.
 
-    Raises:
-        ConfigError: a variable asks for what the service does not have, or it cannot be written.
+    Raises ConfigError if a variable has an unknown value, or the file cannot be written.
     """
     uses_default = not explicit and environ["LALALD_CONFIG"] == str(_default(config_dir))
     if uses_default:
@@ -65,9 +63,9 @@ def _default(config_dir: Path) -> Path:
     return config_dir / "default.yaml"
 
 
-def _refuse_closed_state(state_dir: Path) -> None:
-    """Raises ConfigError where the state of an earlier user cannot be used by this one; it says what would change that."""
-    if found := volumes.why_unwritable_if_there(state_dir, volumes.REMEDY_OF_OURS):
+def _refuse_unusable_state(state_dir: Path) -> None:
+    """Raise ConfigError if this user cannot use the state that another user has written."""
+    if found := volumes.why_unwritable_if_there(state_dir, volumes.OWN_REMEDY):
         raise ConfigError(f"{found.folder} cannot be used: {found.reason}", hint=found.remedy)
 
 
@@ -75,23 +73,23 @@ def _write_default(config_dir: Path, environ: Mapping[str, str]) -> None:
     try:
         defaults.write(_default(config_dir), environ)
     except OSError as error:
-        if found := volumes.why_unwritable(config_dir, volumes.REMEDY_OF_OURS):
+        if found := volumes.why_unwritable(config_dir, volumes.OWN_REMEDY):
             raise ConfigError(f"{found.folder} cannot be used: {found.reason}", hint=found.remedy) from error
         path = error.filename or config_dir
         raise ConfigError(f"{path} cannot be used: {error.strerror}", hint=disk_errors.hint_for(error)) from error
 
 
-def _tell(config: Config, environ: Mapping[str, str], *, uses_default: bool) -> None:
-    """What is set in vain, and what cannot be written, in the daemon's own log."""
-    log: Any = log_setup.Lines(config.log, environ).log()
+def _log_problems(config: Config, environ: Mapping[str, str], *, uses_default: bool) -> None:
+    """Log variables without effect, and folders that cannot be written."""
+    log: Any = log_setup.LogSettings(config.log, environ).log()
     unused = [name for name in defaults.VARIABLES if environ.get(name)]
     if unused and not uses_default:
-        log.warning("container.variables_unused", variables=unused, reason=f"{config.path} decides")
+        log.warning("container.variables_unused", variables=unused, reason=f"{config.path} is used instead")
     named = {"PUID": os.getuid(), "PGID": os.getgid()}
-    vain = [name for name, actual in named.items() if environ.get(name, "").strip() not in ("", str(actual))]
-    if vain:
+    ignored = [name for name, actual in named.items() if environ.get(name, "").strip() not in ("", str(actual))]
+    if ignored:
         log.warning(
-            "container.variables_unused", variables=vain,
+            "container.variables_unused", variables=ignored,
             reason=f"the container engine started it as uid {os.getuid()}, gid {os.getgid()}",
         )  # fmt: skip
     for found in volumes.unwritable(config):

@@ -1,4 +1,4 @@
-"""Which user the container's process is: PUID, PGID and UMASK, as owners of a NAS know them."""
+"""The user of the container's process: PUID, PGID and UMASK, as images for a NAS have them."""
 
 from __future__ import annotations
 
@@ -13,21 +13,18 @@ DEFAULT_ID = 1000
 _HIGHEST_ID = 2**32 - 2  # one above stands for "leave as it is"
 
 
-def become(environ: Mapping[str, str], belongings: Iterable[Path] = ()) -> None:
-    """Gives root away for PUID and PGID, and sets UMASK. Who is not root stays who he is.
+def become(environ: Mapping[str, str], owned_folders: Iterable[Path] = ()) -> None:
+    """Change from root to PUID and PGID, and set UMASK. A process that is not root keeps its user.
 
-    `belongings` are folders: they and the files directly in them are given to that user, where root is allowed to. Groups that were
-    added (`group_add`) are kept.
-
-    Raises:
-        ConfigError: a variable is no such number, or the container may not change its user.
+    `owned_folders`, and the files directly in them, are given to that user if root is allowed to. Additional groups (`group_add`) are
+    kept. Raises ConfigError if a variable is not such a number, or the container may not change its user.
     """
     mask = _number("UMASK", environ, 0o022, base=8, highest=0o777)
     user, group = _number("PUID", environ, DEFAULT_ID), _number("PGID", environ, DEFAULT_ID)
     os.umask(mask)
-    if os.geteuid() != 0 or user == 0:  # root on purpose: in a rootless engine it is the user outside
+    if os.geteuid() != 0 or user == 0:  # PUID=0: in a rootless engine, root is the user who started it
         return
-    _give(list(belongings), user, group)
+    _give(list(owned_folders), user, group)
     try:
         os.setgroups([added for added in os.getgroups() if added != 0])
         os.setresgid(group, group, group)
@@ -40,16 +37,16 @@ def become(environ: Mapping[str, str], belongings: Iterable[Path] = ()) -> None:
 
 
 def _give(folders: list[Path], user: int, group: int) -> None:
-    """Gives the folders and the files in them. What cannot be given is reported later, when it cannot be written.
+    """Give the folders and the files in them to the user. A failure is reported later, when a folder cannot be written.
 
-    Root without the capability DAC_OVERRIDE may not enter a folder that another user has closed. With CHOWN alone it becomes the
-    owner first; a start that is interrupted there is completed by the next one.
+    Without the capability DAC_OVERRIDE, root may not enter a folder that another user has closed: with CHOWN it becomes the owner
+    first. The next start completes one that is interrupted there.
     """
     for folder in folders:
         with suppress(OSError):
             if not os.access(folder, os.R_OK | os.X_OK, effective_ids=True):
                 os.lchown(folder, os.geteuid(), os.getegid())
-    for folder in reversed(folders):  # the innermost first: from the outer one on root may be shut out again
+    for folder in reversed(folders):  # the innermost first: without the outer one root may not enter it
         with suppress(OSError):
             for entry in list(os.scandir(folder)):
                 if not entry.is_dir(follow_symlinks=False):

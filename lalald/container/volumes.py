@@ -1,4 +1,4 @@
-"""What lies on no volume dies with the container; what cannot be written is told with its folder and the user."""
+"""Check the volumes: state and results must not be deleted with the container, and folders must be writable."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from lalald.filesystem import disk_errors, mounts
 _YES = frozenset({"1", "true", "yes", "on"})
 _NO = frozenset({"", "0", "false", "no", "off"})
 _IN_MEMORY = frozenset({"tmpfs", "ramfs"})
-_LOOK_SECONDS = 5.0  # a share that hangs must not hold up the start: the daemon waits for it
+_ANSWER_SECONDS = 5.0  # a share that hangs must not delay the start: the daemon waits for it
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR})
 
-REMEDY = "give it to that user on the host, or start with its owner as PUID and PGID, or as --user"
-REMEDY_OF_OURS = f"{REMEDY}; started as root with the capability CHOWN, the container gives it to that user"
-_SILENT_REMEDY = "its disk or server does not answer; lalald waits for it and uses it as soon as it does"
+REMEDY = "change its owner to that user on the host, or start with its owner as PUID and PGID, or as --user"
+OWN_REMEDY = f"{REMEDY}; a container that starts as root with the capability CHOWN changes the owner itself"
+_SILENT_REMEDY = "its disk or server does not answer; lalald uses it as soon as it does"
 
 
 class Unwritable(NamedTuple):
-    """A folder that this process cannot write, why, and what to do about it."""
+    """A folder that this process cannot write, the reason, and what to do."""
 
     folder: Path
     reason: str
@@ -35,7 +35,7 @@ class Unwritable(NamedTuple):
 
 
 def is_trial(environ: Mapping[str, str]) -> bool:
-    """LALALD_EPHEMERAL: everything may die with the container. Raises ConfigError."""
+    """LALALD_EPHEMERAL: everything may be deleted with the container. Raises ConfigError."""
     word = environ.get("LALALD_EPHEMERAL", "").strip().casefold()
     if word in _YES | _NO:
         return word in _YES
@@ -43,7 +43,7 @@ def is_trial(environ: Mapping[str, str]) -> bool:
 
 
 def refuse_to_lose_state(state_dir: Path, mountinfo: Path = mounts.MOUNTINFO) -> None:
-    """Raises ConfigError where the state would die with the container: paid work would be forgotten, and paid for again."""
+    """Raise ConfigError if the state would be deleted with the container: paid work would be forgotten, and paid for again."""
     mount = mounts.mount_of(state_dir, mountinfo)
     if mount.point == "/":
         where = f"{state_dir} is inside the container"
@@ -52,15 +52,17 @@ def refuse_to_lose_state(state_dir: Path, mountinfo: Path = mounts.MOUNTINFO) ->
     else:
         return
     raise ConfigError(
-        f"{where}: what lalald knows of paid work would die with the container, and be paid for again",
+        f"{where}: the record of paid work would be deleted with the container, and the work paid for again",
         hint="mount a folder of the host at /config (docker run -v /path/on/the/host:/config), or LALALD_EPHEMERAL=1 for a trial",
     )
 
 
-def refuse_to_lose_results(config: Config, mountinfo: Path = mounts.MOUNTINFO, seconds: float = _LOOK_SECONDS) -> None:
-    """Raises ConfigError where an inbox or outbox that is there is part of the container: nobody outside would ever see it.
+def refuse_to_lose_results(
+    config: Config, mountinfo: Path = mounts.MOUNTINFO, seconds: float = _ANSWER_SECONDS
+) -> None:
+    """Raise ConfigError if an inbox or outbox that exists is part of the container: it would not be visible outside.
 
-    One that does not answer within `seconds` is on a mount.
+    A folder that does not answer within `seconds` is on a mount.
     """
 
     def inside(folder: Path) -> bool:
@@ -75,11 +77,8 @@ def refuse_to_lose_results(config: Config, mountinfo: Path = mounts.MOUNTINFO, s
             )
 
 
-def unwritable(config: Config, seconds: float = _LOOK_SECONDS) -> Iterator[Unwritable]:
-    """Folders that are there and that lalald needs to write, but cannot, or that do not answer within `seconds`.
-
-    Nothing is said of a folder within one that is named already.
-    """
+def unwritable(config: Config, seconds: float = _ANSWER_SECONDS) -> Iterator[Unwritable]:
+    """Existing folders that lalald must write but cannot, or that do not answer within `seconds`; not those inside another one."""
     named: list[Path] = []
     folders = dict.fromkeys(folder for _, folder in _written(config))
     for folder, found in _answers(why_unwritable_if_there, folders, seconds):
@@ -92,7 +91,7 @@ def unwritable(config: Config, seconds: float = _LOOK_SECONDS) -> Iterator[Unwri
 
 
 def why_unwritable(folder: Path, remedy: str = REMEDY) -> Unwritable | None:
-    """`uid 1026, gid 100 may not write it: it belongs to 0:0, mode 755`; None where it can be written. Raises no OSError."""
+    """`uid 1026, gid 100 may not write it: it belongs to 0:0, mode 755`; None where it can be written. Raises nothing."""
     try:
         if os.access(f"{folder}/.", os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
             return None
@@ -109,12 +108,12 @@ def why_unwritable(folder: Path, remedy: str = REMEDY) -> Unwritable | None:
 
 
 def why_unwritable_if_there(folder: Path, remedy: str = REMEDY) -> Unwritable | None:
-    """As `why_unwritable`, but None where nothing is there."""
+    """As `why_unwritable`; None if the folder does not exist."""
     return None if _is_absent(folder) else why_unwritable(folder, remedy)
 
 
 def _closed(folder: Path, remedy: str) -> Unwritable:
-    """The folder above that this process may not enter."""
+    """Which folder above it this process may not enter."""
     for above in reversed(folder.parents):
         try:
             if not os.access(above, os.X_OK, effective_ids=True):
@@ -124,14 +123,14 @@ def _closed(folder: Path, remedy: str) -> Unwritable:
     return Unwritable(folder, os.strerror(errno.EACCES), remedy)
 
 
-def _refused(folder: Path, facts: os.stat_result, deed: str, remedy: str) -> Unwritable:
-    who, owner = f"uid {os.geteuid()}, gid {os.getegid()}", f"{facts.st_uid}:{facts.st_gid}"
-    reason = f"{who} may not {deed} it: it belongs to {owner}, mode {facts.st_mode & 0o7777:o}"
+def _refused(folder: Path, facts: os.stat_result, act: str, remedy: str) -> Unwritable:
+    user, owner = f"uid {os.geteuid()}, gid {os.getegid()}", f"{facts.st_uid}:{facts.st_gid}"
+    reason = f"{user} may not {act} it: it belongs to {owner}, mode {facts.st_mode & 0o7777:o}"
     return Unwritable(folder, reason, remedy)
 
 
 def _is_absent(folder: Path) -> bool:
-    """Whether nothing is there. Not known after any other error: the user may not enter the folder above, or its disk fails."""
+    """Whether the folder does not exist. After another error it may: the folder above may be closed, or its disk may fail."""
     try:
         folder.stat()
     except OSError as error:
@@ -142,15 +141,15 @@ def _is_absent(folder: Path) -> bool:
 _SILENT = object()
 
 
-def _answers(look: Callable[[Path], object], folders: Iterable[Path], seconds: float) -> Iterator[tuple[Path, object]]:
-    """Each folder with what `look` returned for it, in order; `_SILENT` where it has not returned within `seconds`.
+def _answers(check: Callable[[Path], object], folders: Iterable[Path], seconds: float) -> Iterator[tuple[Path, object]]:
+    """Each folder with what `check` returned for it, in order; `_SILENT` if it has not returned within `seconds`.
 
-    A thread that waits for a dead share cannot be ended: it is left behind and ends with the process.
+    A thread that waits for a dead share cannot be stopped; it ends with the process.
     """
     found: dict[Path, object] = {}
 
     def answer(folder: Path) -> None:
-        found[folder] = look(folder)
+        found[folder] = check(folder)
 
     threads = {folder: threading.Thread(target=answer, args=(folder,), daemon=True) for folder in folders}
     deadline = time.monotonic() + seconds
@@ -172,6 +171,6 @@ def _folders(config: Config) -> Iterator[tuple[str, Path]]:
 
 
 def _written(config: Config) -> Iterator[tuple[str, Path]]:
-    """All of them, but an inbox from which nothing is ever moved."""
+    """All folders except inboxes from which nothing is ever moved."""
     kept = {inbox.path for inbox in config.inboxes if inbox.on_success == "keep" and inbox.on_failure == "keep"}
     yield from (found for found in _folders(config) if found[1] not in kept)

@@ -1,4 +1,4 @@
-"""Whether the configured folders are there: looked at when the kernel hints at a change, at `rescan`, and when a person asks."""
+"""Check whether the configured folders are there: when the kernel reports a change, at `rescan`, and on request."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from lalald.reports.needs_attention import Attention, files_unreadable, folder_u
 from lalald.stages.context import StageContext
 from lalald.worker.holds.hold_probes import Holds
 
-ANSWER_SECONDS = 1.0  # for a folder, while a person waits
+ANSWER_SECONDS = 1.0  # for one folder, while a user waits for the answer
 
 
-class Availability:
-    """One for the daemon. `look_after` runs a loop of it."""
+class FolderChecks:
+    """The checks of every configured folder. `start_task` starts a task of the daemon."""
 
     def __init__(
         self,
         context: StageContext,
         inboxes: Inboxes,
-        look_after: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
+        start_task: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
         holds: Holds,
     ) -> None:
         self._context = context
         self._inboxes = inboxes
-        self._look_after = look_after
+        self._start_task = start_task
         self._holds = holds
-        self._monitor = FolderMonitor(self._hinted)
+        self._monitor = FolderMonitor(self._request_check)
         self._watched: set[str] = set()
-        self._under_way: set[str] = set()
+        self._checking: set[str] = set()
         self._again: set[str] = set()
 
     def start(self) -> None:
@@ -47,73 +47,71 @@ class Availability:
         self._monitor.stop()
 
     def configure(self) -> None:
-        """Watches the folders of the configuration in use."""
+        """Watch the folders of the current configuration."""
         folders = {path for _, path in _folders(self._context.config)}
         for path in self._watched - folders:
             self._monitor.unwatch(path)
         self._watched = folders
         for path in folders:
-            self._look_after(self._watch(path), f"watch {path}")
+            self._start_task(self._watch(path), f"watch {path}")
 
     def check_all(self) -> None:
-        """The other folders; an inbox has its own scans."""
+        """Check every folder except the inboxes, which have their own scans."""
         for path in self._watched - self._inbox_paths():
-            self._hinted(path)
+            self._request_check(path)
 
     async def check_all_regularly(self) -> None:
-        """As often as the inboxes are scanned in full: what the kernel does not tell is noticed then."""
+        """Check as often as the inboxes are scanned in full, for changes that the kernel does not report."""
         while True:
             await asyncio.sleep(min((inbox.rescan for inbox in self._context.config.inboxes), default=3600.0))
             self.check_all()
 
     async def attention(self) -> list[Attention]:
-        """The folders that are unavailable now, and what is unreadable in an inbox.
+        """The folders that are unavailable now, and the unreadable files of the inboxes.
 
-        Each folder is looked at for a second at most; the looks go on where that is not enough.
+        Each folder has a second to answer; a check that takes longer goes on in the background.
         """
         folders = list(_folders(self._context.config))
         reasons = await asyncio.gather(*(self._reason(kind, path) for kind, path in folders))
-        away = [
+        unavailable = [
             folder_unavailable(kind, path, reason)
             for (kind, path), reason in zip(folders, reasons, strict=True)
             if reason is not None
         ]
-        return [*away, *self._unreadable()]
+        return [*unavailable, *self._unreadable()]
 
     def _unreadable(self) -> list[Attention]:
-        found = [(str(path), intake.unreadable) for path, intake in self._inboxes.intakes.items()]
-        return [files_unreadable(inbox, each.count, *each.first) for inbox, each in found if each.count]
+        by_inbox = [(str(path), intake.unreadable) for path, intake in self._inboxes.intakes.items()]
+        return [files_unreadable(inbox, each.count, *each.first) for inbox, each in by_inbox if each.count]
 
     def _inbox_paths(self) -> set[str]:
         return {str(path) for path in self._inboxes.intakes}
 
-    # looking
-
-    def _hinted(self, path: str) -> None:
-        if path in self._under_way:
+    def _request_check(self, path: str) -> None:
+        if path in self._checking:
             self._again.add(path)
         elif path in self._watched:
-            self._under_way.add(path)
-            self._look_after(self._look(path), f"look at {path}")
+            self._checking.add(path)
+            self._start_task(self._check_while_requested(path), f"check {path}")
 
-    async def _look(self, path: str) -> None:
+    async def _check_while_requested(self, path: str) -> None:
         try:
             self._again.add(path)
             while path in self._again and path in self._watched:
                 self._again.discard(path)
                 if is_automount(path):
-                    continue  # a look would mount it
+                    continue  # a check would mount it
                 await self._watch(path)
                 if (intake := self._inboxes.intakes.get(Path(path))) is not None:
                     intake.request_check()
                     continue
                 await self._check(path)
         finally:
-            self._under_way.discard(path)
+            self._checking.discard(path)
             self._again.discard(path)
 
     async def _check(self, path: str) -> str | None:
-        """Why the folder is unavailable; one that is back has its jobs probed at once."""
+        """Check a folder that is not an inbox. Return why it is unavailable. If it is back, its jobs are probed at once."""
         before = self._context.folders.reason_of(path)
         with suppress(FileError):
             await self._context.folders.check(path)
@@ -128,18 +126,18 @@ class Availability:
         if not is_automount(path):
             with suppress(FileError):
                 await self._context.disks.run(path, self._monitor.watch, path)
-            if path not in self._watched:  # left meanwhile
+            if path not in self._watched:  # no longer configured
                 self._monitor.unwatch(path)
 
     async def _reason(self, kind: str, path: str) -> str | None:
-        """Why a folder is unavailable, by a look of its own; by what is known, where a look would mount it."""
+        """Why a folder is unavailable, by a new check, or by the last one if a check would mount it."""
         known = self._known_reason(kind, path)
         if is_automount(path):
             return known
-        looking = asyncio.ensure_future(self._look_now(kind, path))
-        done, _ = await asyncio.wait([looking], timeout=ANSWER_SECONDS)
+        check = asyncio.ensure_future(self._check_now(kind, path))
+        done, _ = await asyncio.wait([check], timeout=ANSWER_SECONDS)
         if done:
-            return looking.result()
+            return check.result()
         return self._known_reason(kind, path) or f"it has not answered within {ANSWER_SECONDS:g} second"
 
     def _known_reason(self, kind: str, path: str) -> str | None:
@@ -149,7 +147,7 @@ class Availability:
         state = intake.state() if intake is not None and intake.has_answered else None
         return state.reason if state is not None and not state.available else None
 
-    async def _look_now(self, kind: str, path: str) -> str | None:
+    async def _check_now(self, kind: str, path: str) -> str | None:
         if kind == "inbox":
             intake = self._inboxes.intakes.get(Path(path))
             return await intake.unavailable_reason() if intake is not None else None
@@ -157,7 +155,7 @@ class Availability:
 
 
 def _folders(config: Config) -> Iterator[tuple[str, str]]:
-    """Each configured folder once, with the kind it has in `attention`."""
+    """Each configured folder once, with its kind in `attention`."""
     seen: set[str] = set()
     for kind, paths in (
         ("inbox", [inbox.path for inbox in config.inboxes]),

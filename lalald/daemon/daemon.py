@@ -19,7 +19,7 @@ from lalald.clock import Clock
 from lalald.config import Config, Inbox
 from lalald.control.socket_server import Server
 from lalald.daemon import housekeeping, notifications, run_once, startup
-from lalald.daemon.availability import Availability
+from lalald.daemon.availability import FolderChecks
 from lalald.daemon.daemon_requests import DaemonRequests
 from lalald.daemon.inbox_loops import Inboxes
 from lalald.daemon.log import log_output, log_setup
@@ -80,12 +80,12 @@ def run(
     """
     log_output.take_over()
     faulthandler.enable()  # systemd's watchdog ends a daemon that hangs by SIGABRT: the log then shows where each thread was
-    lines = log_setup.Lines(config.log, environ)
+    log_settings = log_setup.LogSettings(config.log, environ)
     ignore_broken_leases()
     options = _Options(once, environ, open_store, clock or Clock(), open_disks, stage_steps)
 
     async def live(inspections: Inspections) -> int:
-        return await _Daemon(config, options, inspections, lines).main()
+        return await _Daemon(config, options, inspections, log_settings).main()
 
     try:
         with only_daemon(config.state_dir), closing(open_inspections(config.state_dir)) as inspections:
@@ -101,12 +101,14 @@ def run(
 
 
 class _Daemon:
-    def __init__(self, config: Config, options: _Options, inspections: Inspections, lines: log_setup.Lines) -> None:
+    def __init__(
+        self, config: Config, options: _Options, inspections: Inspections, log_settings: log_setup.LogSettings
+    ) -> None:
         self._config = config  # as it was at the start
         self._options = options
         self._inspections = inspections
-        self._lines = lines
-        self._log = lines.log()
+        self._log_settings = log_settings
+        self._log = log_settings.log()
         self._disks = options.open_disks()
         self._signals = Signals()
         self._supervisor = Supervisor()
@@ -169,8 +171,8 @@ class _Daemon:
         await worker.holds.license.take(key)
         self._parts = Parts(
             context=context, worker=worker, inboxes=inboxes, clients=clients, key_reader=key_reader,
-            availability=Availability(context, inboxes, self._supervisor.start, worker.holds),
-            supervisor=self._supervisor, signals=self._signals, systemd=self._systemd, lines=self._lines,
+            folder_checks=FolderChecks(context, inboxes, self._supervisor.start, worker.holds),
+            supervisor=self._supervisor, signals=self._signals, systemd=self._systemd, log_settings=self._log_settings,
             notifier=self._notifier, environ=options.environ, status_changed=self._status_changed,
         )  # fmt: skip
 
@@ -227,7 +229,7 @@ class _Daemon:
         startup.log_unknown_time_zone(parts)
         startup.check_folders(parts)
         parts.inboxes.watch_only(config.inboxes)
-        parts.availability.start()
+        parts.folder_checks.start()
         await self._signals.unless_stopped(startup.wait_for_first_scans(parts))
         handling = self._supervisor.start(self._requests.handle(), "requests")
         if self._options.once:
@@ -238,7 +240,7 @@ class _Daemon:
     async def _report_ready(self) -> None:
         inboxes = [str(inbox.path) for inbox in self._config.inboxes]
         self._log.info("daemon.ready", version=__version__, config=str(self._config.path), inboxes=inboxes)
-        await housekeeping.tell_status(self._parts.worker, self._systemd, self._condition())
+        await housekeeping.send_status(self._parts.worker, self._systemd, self._condition())
         self._systemd.ready()
 
     def _start_upkeep(self) -> None:
@@ -249,7 +251,7 @@ class _Daemon:
             "status": housekeeping.show_status(parts.worker, parts.systemd, parts.status_changed, self._condition),
             "watchdog": housekeeping.feed_watchdog(parts.systemd, self._requests.is_healthy),
             "history": housekeeping.trim_history(parts.context),
-            "folders": parts.availability.check_all_regularly(),
+            "folders": parts.folder_checks.check_all_regularly(),
         }
         for name, work in upkeep.items():
             self._supervisor.start(work, name)
@@ -266,7 +268,7 @@ class _Daemon:
         """Until a signal stops the daemon or, with `once`, nothing is left to process. Raises the error of a failed task."""
         tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._signals.stop.wait())]
         if self._options.once:
-            all_processed = run_once.all_carried(self._parts.worker, self._parts.inboxes)
+            all_processed = run_once.wait_until_processed(self._parts.worker, self._parts.inboxes)
             tasks.append(asyncio.ensure_future(all_processed))
         await asyncio.wait([*tasks, self._supervisor.failure], return_when=asyncio.FIRST_COMPLETED)
         ended = [task for task in (self._supervisor.failure, *tasks) if task.done()]
@@ -277,7 +279,7 @@ class _Daemon:
 
     def _report(self, summary: RunSummary) -> None:
         """For people on standard output, for programs as the last line of the log."""
-        if not self._lines.for_people:
+        if not self._log_settings.for_people:
             self._log.info("run.finished", **summary.facts())
-        if self._lines.for_people or sys.stdout.isatty():
+        if self._log_settings.for_people or sys.stdout.isatty():
             print(summary.text())  # noqa: T201 - it is the answer of the command

@@ -37,7 +37,7 @@ class DaemonRequests:
         """Do what clients left in the database for the daemon itself: rescan, release a folder."""
         parts = self._parts
         async with self._handling:
-            await job_requests.honour_daemon(parts.worker, parts.inboxes.intakes, parts.availability.check_all)
+            await job_requests.honour_daemon(parts.worker, parts.inboxes.intakes, parts.folder_checks.check_all)
 
     async def is_healthy(self) -> bool:
         """Whether every loop runs: the store's thread, the worker, the inboxes. May take ten seconds."""
@@ -60,7 +60,7 @@ class DaemonRequests:
         found = list(needs_attention.daemon_items(trouble, license_check.trouble, self._reloader.rejected))
         if trouble is None and (error := await self._state_folder_error()):
             found.append(needs_attention.state_not_writable(error))
-        return [*found, *await self._parts.availability.attention()]
+        return [*found, *await self._parts.folder_checks.attention()]
 
     async def _state_folder_error(self) -> OSError | None:
         """Why nothing can be written there. Tried on request: an idle daemon writes nothing, and would not notice a full disk."""

@@ -1,4 +1,4 @@
-"""What the daemon does beside carrying files: tells how it fares, feeds the watchdog, trims its history."""
+"""What the daemon does besides processing files: report progress and status, feed the watchdog, trim the history."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from lalald.store import Store
 from lalald.store.queries import STOPPED_STEPS
 from lalald.worker.worker import Worker
 
-_TOLD_EVERY_SECONDS = 1.0
+_REPORT_SECONDS = 1.0
 _DAY_SECONDS = 86400.0
 _EVENTS_KEPT_SECONDS = 7 * _DAY_SECONDS
-TRIMMED_AT_ONCE = 20_000  # jobs; each portion reads the table of files once
+JOBS_PER_TRIM = 20_000  # each portion reads the table of files once
 
 
 async def show_progress(worker: Worker, changed: asyncio.Event) -> None:
-    """Once a second while bytes move, for `status`; asleep otherwise."""
+    """Save the progress of transfers for `status`, once a second while there are any."""
     context = worker.context
     meter = RateMeter(context.clock.monotonic)
     while True:
@@ -30,16 +30,16 @@ async def show_progress(worker: Worker, changed: asyncio.Event) -> None:
         context.changed.clear()
         changed.set()
         while context.transfers:
-            await asyncio.sleep(_TOLD_EVERY_SECONDS)
+            await asyncio.sleep(_REPORT_SECONDS)
             changed.set()
             await context.store.run(
                 partial(_set_progress, _progress(context, meter))
-            )  # on a full disk it stays as it was
+            )  # not written while the disk is full
         meter.forget_all_but(())
 
 
 def _progress(context: StageContext, meter: RateMeter) -> dict[int, TransferProgress]:
-    """How far each job's transfers are, and how fast."""
+    """The progress and rate of each job's transfers."""
     found = {}
     meter.forget_all_but(context.transfers)
     for job_id, transfers in list(context.transfers.items()):
@@ -56,8 +56,7 @@ def _set_progress(progress: dict[int, TransferProgress], store: Store) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What STATUS says besides the jobs: how many inboxes, and how many other folders, are unavailable; a rejected reload;
-    how many files and folders in inboxes cannot be read."""
+    """What the status line says besides the jobs. `unavailable_folders`: those that are not inboxes."""
 
     unavailable_inboxes: int = 0
     unavailable_folders: int = 0
@@ -68,29 +67,29 @@ class Condition:
 async def show_status(
     worker: Worker, systemd: Systemd, changed: asyncio.Event, condition: Callable[[], Condition]
 ) -> None:
-    """Tells systemd how many files are where, at most once a second, and only when something changed."""
+    """Send systemd a status line, at most once a second, and only when something changed."""
     while True:
         await changed.wait()
         changed.clear()
-        await tell_status(worker, systemd, condition())
-        await asyncio.sleep(_TOLD_EVERY_SECONDS)
+        await send_status(worker, systemd, condition())
+        await asyncio.sleep(_REPORT_SECONDS)
 
 
-async def tell_status(worker: Worker, systemd: Systemd, condition: Condition) -> None:
+async def send_status(worker: Worker, systemd: Systemd, condition: Condition) -> None:
     counts, holds = await worker.context.store.run(lambda store: (store.stage_counts(), store.holds()))
     named = {str(hold): count for hold, count in holds.items()}
     license_trouble = worker.holds.license.trouble
     reason = license_trouble.reason if license_trouble else None
     text = status_text(counts, named, condition, reason, worker.trouble)
     full = worker.context.store.trouble
-    systemd.status(f"everything waits for the state folder: {full} {text}" if full else text)
+    systemd.status(f"every job waits for the state folder: {full} {text}" if full else text)
     if not full:
         await _note_trouble(worker)
         await _note_stopped_steps(worker)
 
 
 async def _note_trouble(worker: Worker) -> None:
-    """What is wrong with the service, and since when, for `status`; written only when it changed."""
+    """Save for `status` what is wrong with the service, and since when; written only when it changed."""
     trouble, now = worker.trouble, worker.context.clock.now()
     is_known = trouble is not None or worker.health.has_worked  # after a start nothing is, until something was asked
 
@@ -106,7 +105,7 @@ async def _note_trouble(worker: Worker) -> None:
 
 
 async def _note_stopped_steps(worker: Worker) -> None:
-    """Steps at which every job met the same exception, for `status`; written only when it changed."""
+    """Save for `status` the steps that are stopped because every job raised the same exception; written only when it changed."""
     stops = worker.guard.faults.stops
     stopped = [{"step": str(step), "error": stop.error, "since": stop.since} for step, stop in sorted(stops.items())]
     now = worker.context.clock.now()
@@ -125,7 +124,7 @@ def status_text(
     license_trouble: str | None,
     trouble: str | None,
 ) -> str:
-    """One line for `systemctl status`: live counts, and what is waited for."""
+    """One line for `systemctl status`: how many jobs are where, and what they wait for."""
     words = {"upload": "uploading", "split": "starting", "check": "processing", "download": "downloading"}
     parts = [f"{counts[stage]} {word}" for stage, word in words.items() if counts.get(stage)]
     finishing = counts.get(Stage.DELETE, 0) + counts.get(Stage.ARCHIVE, 0)
@@ -148,25 +147,25 @@ def status_text(
     return ", ".join(parts) or "idle"
 
 
-async def feed_watchdog(systemd: Systemd, pulse: Callable[[], Awaitable[bool]]) -> None:
-    """The watchdog is fed only while every loop turns; where there is none, this sleeps."""
+async def feed_watchdog(systemd: Systemd, is_healthy: Callable[[], Awaitable[bool]]) -> None:
+    """Feed the watchdog while the daemon is healthy. Sleep if there is no watchdog."""
     if systemd.watchdog_seconds is None:
         await asyncio.Event().wait()
         return
     while True:
-        if await pulse():
+        if await is_healthy():
             systemd.alive()
         await asyncio.sleep(systemd.watchdog_seconds / 2)
 
 
 async def trim_history(context: StageContext) -> None:
-    """At start and once a day; in portions, between which other questions to the store have their turn."""
+    """Delete old jobs, at the start and once a day; in portions, between which other calls of the store have their turn."""
     while True:
         before = context.clock.now() - context.config.history
         newest = await context.store.run(_newest_id)
         trimmed = 0
-        for first in range(1, newest + 1, TRIMMED_AT_ONCE):
-            trimmed += await context.store.run(partial(_trim, before, range(first, first + TRIMMED_AT_ONCE)))
+        for first in range(1, newest + 1, JOBS_PER_TRIM):
+            trimmed += await context.store.run(partial(_trim, before, range(first, first + JOBS_PER_TRIM)))
         kept_from = context.clock.now() - min(context.config.history, _EVENTS_KEPT_SECONDS)
         await context.store.run(partial(_trim_events, kept_from))
         if trimmed:

@@ -11,9 +11,9 @@ from weakref import WeakSet
 from lalald.api import Client
 from lalald.config import Config
 from lalald.config.license_key import FoundKey
-from lalald.daemon.availability import Availability
+from lalald.daemon.availability import FolderChecks
 from lalald.daemon.inbox_loops import Inboxes
-from lalald.daemon.log.log_setup import Lines
+from lalald.daemon.log.log_setup import LogSettings
 from lalald.daemon.process.signals import Signals
 from lalald.daemon.process.systemd import Systemd
 from lalald.daemon.supervisor import Supervisor
@@ -51,13 +51,13 @@ class Parts:
     context: StageContext
     worker: Worker
     inboxes: Inboxes
-    availability: Availability
+    folder_checks: FolderChecks
     clients: Clients
     key_reader: KeyReader
     supervisor: Supervisor
     signals: Signals
     systemd: Systemd
-    lines: Lines
+    log_settings: LogSettings
     notifier: Notifier
     environ: Mapping[str, str]
     status_changed: asyncio.Event

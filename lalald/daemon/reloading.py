@@ -38,7 +38,7 @@ class Reloader:
         before = self._context.config
         try:
             config = await self._context.disks.run(str(before.path.parent), load, before.path, self._parts.environ)
-            sandbox_guard.stay_with(before.api_url, config.api_url)
+            sandbox_guard.refuse_other_kind(before.api_url, config.api_url)
         except (ConfigError, FileError) as error:
             hint = "The previous configuration is in use. Correct the file and reload."
             self._context.log.error("config.rejected", reason=describe_error(error), hint=hint)
@@ -56,7 +56,7 @@ class Reloader:
         context.folders.keep_only(result_folders(config))
         startup.check_folders(parts)
         parts.inboxes.watch_only(config.inboxes)
-        parts.availability.configure()
+        parts.folder_checks.configure()
         await parts.signals.unless_stopped(startup.wait_for_first_scans(parts))
         parts.worker.holds.ask_the_service_now()
         parts.supervisor.start(startup.ask_minutes_left(parts), "minutes")
@@ -89,7 +89,7 @@ class Reloader:
             context.downloads = asyncio.Semaphore(config.transfers.downloads)
         context.budget.limits = config.minutes
         context.budget.invalidate()
-        self._parts.lines.change(config.log)
+        self._parts.log_settings.change(config.log)
         startup.log_config_warnings(config, context.log)
 
     def _note_rejected(self, rejected: RejectedConfig | None) -> None:

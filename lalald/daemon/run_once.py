@@ -1,4 +1,4 @@
-"""`run --once`: when everything that lies in the inboxes has been carried, and what is said of it by the exit code."""
+"""`run --once`: when every file in the inboxes is processed, the exit code, and the summary."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from lalald.store.set_aside_files import SetAsideFiles
 from lalald.worker.worker import Worker
 
 _WITHOUT_SUCCESS_SECONDS = 600.0
-_LOOKED_AGAIN_SECONDS = 1.0
+_RECHECK_SECONDS = 1.0
 
 
-async def all_carried(worker: Worker, inboxes: Inboxes) -> None:
-    """Returns when everything is at its end, held, delivered as far as the service gave it, or failed transiently for ten minutes."""
+async def wait_until_processed(worker: Worker, inboxes: Inboxes) -> None:
+    """Return when every job has ended, is held, or is delivered as far as the service had results.
+
+    Also returns, with an error in the log, when nothing has succeeded for ten minutes.
+    """
     await inboxes.wait_until_idle()
     store, clock = worker.context.store, worker.context.clock
     while True:
@@ -25,16 +28,16 @@ async def all_carried(worker: Worker, inboxes: Inboxes) -> None:
         if await store.run(lambda store: store.waiting_count(clock.now()) - store.late_count()) <= 0:
             return
         if clock.monotonic() - worker.health.last_good_at > _WITHOUT_SUCCESS_SECONDS:
-            reason = "the service has not answered as it should for ten minutes; the jobs wait for the next run"
+            reason = "no request to the service has succeeded for ten minutes; the jobs wait for the next run"
             worker.context.log.error("run.abandoned", reason=reason)
             return
         with suppress(TimeoutError):
-            async with asyncio.timeout(_LOOKED_AGAIN_SECONDS):
+            async with asyncio.timeout(_RECHECK_SECONDS):
                 await worker.settled.wait()
 
 
 async def exit_code(worker: Worker) -> int:
-    """0 where all is done, 1 where something failed, is held, set aside, or waits."""
+    """0 if every job is done, 1 if any failed, is held, set aside, or waits."""
     store, clock = worker.context.store, worker.context.clock
     inboxes = [str(inbox.path) for inbox in worker.context.config.inboxes]
     held = await store.run(lambda store: store.holds())
@@ -44,12 +47,12 @@ async def exit_code(worker: Worker) -> int:
 
 
 async def newest_charge(worker: Worker) -> int:
-    """What a run's charges are told apart by."""
+    """The id of the newest charge: later ones belong to this run."""
     return await worker.context.store.run(lambda store: Charges(store.connection).newest())
 
 
 async def summary(worker: Worker, charges_before: int) -> RunSummary:
-    """What the run came to, once nothing moves any more."""
+    """The result of the run, after its last job."""
     store, clock = worker.context.store, worker.context.clock
 
     def gathered(store: Store) -> tuple[dict[str, int], int, float]:

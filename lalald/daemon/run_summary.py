@@ -1,4 +1,4 @@
-"""What a run of `run --once` came to: for people on standard output, for programs as the last line of the log."""
+"""The result of a `run --once`: for people on standard output, for programs as the last line of the log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lalald.jobs.prices import cost_text
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """Jobs that ended in this run, jobs that are held or wait after it, and the minutes that it was charged."""
+    """Jobs that ended in this run, jobs that are held or wait after it, and the minutes that were charged."""
 
     done: int
     failed: int
@@ -39,10 +39,10 @@ class RunSummary:
         if self.done:
             lines.append(f"Results: {', '.join(map(printable, self.outboxes))}")
         if self.failed:
-            lines.append(f"{self.failed:,} failed: `lalald jobs --failed` says why.")
+            lines.append(f"{self.failed:,} failed: see `lalald jobs --failed`.")
         if self.held:
             kinds = ", ".join(f"{kind} {jobs:,}" for kind, jobs in sorted(self.held.items()))
-            lines.append(f"{sum(self.held.values()):,} held ({kinds}): `lalald jobs --held` says what each waits for.")
+            lines.append(f"{sum(self.held.values()):,} held ({kinds}): see `lalald jobs --held`.")
         if self.waiting:
             lines.append(f"{self.waiting:,} not finished: `lalald run` resumes them.")
         return "\n".join(lines)

@@ -1,7 +1,7 @@
-"""A state folder knows whose it is: the true service's, or that of a sandbox on this machine.
+"""A state folder is used either with the live service or with a sandbox on this machine, never with both.
 
-What a sandbox has carried must not be taken for true: its copies would be given as the earlier results of the same bytes, and paid
-work would be asked for where nobody knows it.
+Otherwise results of the sandbox would be reused as results of the same bytes, and the live service would be asked for tasks that it
+does not know.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from lalald.errors import ConfigError, StoreRefusedError
 from lalald.store import Store
 
 _FACT = "service_url"
-_HINT = "Name another one: `state_dir` or LALALD_STATE_DIR. A rehearsal wants an inbox and an outbox of its own, too."
+_HINT = "Choose another one: `state_dir` or LALALD_STATE_DIR. For a trial, use a separate inbox and outbox, too."
 
 
 def open_store(state_dir: Path, api_url: str) -> Store:
-    """The store of a state folder that belongs to this service, or to none yet.
+    """Open the store of a state folder that was used with this kind of service, or with none yet.
 
-    Raises StoreError: it cannot be opened, or belongs to another kind of service.
+    Raises StoreError if it cannot be opened, or was used with another kind of service.
     """
     store = Store.open(state_dir)
     try:
@@ -36,22 +36,22 @@ def _claim(store: Store, state_dir: Path, api_url: str) -> None:
     known = store.fact(_FACT)
     if isinstance(known, str) and _is_sandbox(known) != _is_sandbox(api_url) and store.newest_id():
         raise StoreRefusedError(
-            f"the state folder {state_dir} was used with {known}; it cannot be used with {api_url} too. Nothing was changed.",
+            f"the state folder {state_dir} was used with {known}; it cannot be used with {api_url} too. No change was made.",
             hint=_HINT,
         )
     if known != api_url:
         store.set_fact(_FACT, api_url, time.time())
 
 
-def stay_with(api_url: str, other_url: str) -> None:
-    """Raises ConfigError where a daemon that works with the one would go on with the other."""
+def refuse_other_kind(api_url: str, other_url: str) -> None:
+    """Raise ConfigError if one is the live service and the other a sandbox."""
     if _is_sandbox(api_url) != _is_sandbox(other_url):
         raise ConfigError(
-            f"api_url: the state folder belongs to {api_url}, and is not used with {other_url}.", hint=_HINT
+            f"api_url: the state folder is used with {api_url}; it cannot be used with {other_url} too.", hint=_HINT
         )
 
 
 def _is_sandbox(api_url: str) -> bool:
-    """By its place: LALAL.AI is on no loopback."""
+    """A sandbox is on the loopback; LALAL.AI is not."""
     origin, _ = api_origin(api_url)
     return origin.is_loopback

@@ -13,7 +13,7 @@ _STOP_WITH_A_SPLIT_SECONDS = 8.0
 
 async def shut_down(parts: Parts) -> None:
     """Transfers end at once and resume at the next start; a split on the wire is awaited, since its answer is money."""
-    parts.availability.stop()
+    parts.folder_checks.stop()
     parts.supervisor.cancel_first()
     is_splitting = parts.worker.stop_taking()
     parts.clients.interrupt()

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from lalald.daemon.housekeeping import TRIMMED_AT_ONCE
+from lalald.daemon.housekeeping import JOBS_PER_TRIM
 from lalald.jobs.job import JobSettings, Stage, Task
 from lalald.store import NewFile, Store
 from lalald.store.due import Demand, ProbeWanted, Queue
@@ -66,9 +66,9 @@ def _trimming(store: Store) -> Figure:
     newest = store.newest_id()
     store.connection.execute("UPDATE jobs SET sha256 = hex(randomblob(32)) WHERE state = 'done' AND id % 10 != 0")
     taken = []
-    for first in range(1, newest + 1, TRIMMED_AT_ONCE):
+    for first in range(1, newest + 1, JOBS_PER_TRIM):
         began_at = time.perf_counter()
-        store.trim(2 * _NOW, range(first, first + TRIMMED_AT_ONCE))
+        store.trim(2 * _NOW, range(first, first + JOBS_PER_TRIM))
         taken.append((time.perf_counter() - began_at) * 1000)
     return Figure(
         "the daily trimming: its longest portion, and all", f"{max(taken):.0f} ms, {sum(taken):.0f} ms", "–", "–"

@@ -82,7 +82,7 @@ def test_what_lalald_itself_wrote_is_given_to_the_user_and_nothing_else(tmp_path
         folder.mkdir()
         (folder / "file").touch()
     (state / "elsewhere").symlink_to(media)
-    mine = start.belongings(config, {"LALALD_STATE_DIR": str(state)})
+    mine = start.owned_folders(config, {"LALALD_STATE_DIR": str(state)})
     script = WHO.replace(
         "become(os.environ)", "import sys, pathlib; become(os.environ, map(pathlib.Path, sys.argv[1:]))"
     )

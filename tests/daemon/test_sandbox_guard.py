@@ -59,7 +59,7 @@ def test_nor_does_it_go_on_with_the_other_kind_after_a_reload(sandbox: Sandbox, 
     home.settings["api_url"] = TRUE
     home.write_config()
     said = reload(home, "config.rejected")
-    assert f"the state folder belongs to {sandbox.url}, and is not used with {TRUE}." in said["reason"]
+    assert f"the state folder is used with {sandbox.url}; it cannot be used with {TRUE} too." in said["reason"]
     assert "state_dir" in said["reason"]
     home.settings["inboxes"][0]["settle"] = "1s"
     home.settings["api_url"] = sandbox.url

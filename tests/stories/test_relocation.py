@@ -111,7 +111,7 @@ def test_a_running_daemon_is_not_relocated(make_home: MakeHome, sandbox: Sandbox
     home.start()
     answer = home.command("relocate", str(home.inbox), str(tmp_path / "new"))
     assert answer.returncode != 0
-    assert "another lalald runs" in answer.stderr
+    assert "another lalald is running" in answer.stderr
 
 
 def test_names_that_are_not_utf_8_move_too(make_home: MakeHome, sandbox: Sandbox, tmp_path: Path) -> None:

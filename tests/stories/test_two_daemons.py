@@ -18,7 +18,7 @@ def test_a_second_daemon_on_a_state_folder_is_refused_and_the_first_goes_on(
     home.start()
     second = home.command("run")
     assert second.returncode == 3
-    assert "another lalald runs with the state folder" in second.stderr
+    assert "another lalald is running with the state folder" in second.stderr
     assert "Traceback" not in second.stderr
     content = write_wav(home.inbox / "ep1.wav")
     (job,) = home.rest()

@@ -16,7 +16,7 @@ PRIORITIES = {"debug": "<7>", "info": "<6>", "warning": "<4>", "error": "<3>", "
 
 
 def is_standard_error(environ: Mapping[str, str]) -> bool:
-    """Whether standard error is the journal's own stream: systemd names its device and inode in JOURNAL_STREAM."""
+    """Whether standard error is connected to the journal: systemd puts its device and inode into JOURNAL_STREAM."""
     device, _, inode = environ.get("JOURNAL_STREAM", "").partition(":")
     try:
         facts = os.fstat(sys.stderr.fileno())
@@ -26,12 +26,12 @@ def is_standard_error(environ: Mapping[str, str]) -> bool:
 
 
 def as_error(text: str, environ: Mapping[str, str]) -> str:
-    """Text that is no event of the log, such as the reason for an end: in the journal each of its lines is an error."""
+    """Text besides the events of the log, such as a traceback: in the journal each of its lines gets the priority of an error."""
     if not is_standard_error(environ):
         return text
     return "".join(f"{PRIORITIES['error']}{line}" for line in text.splitlines(keepends=True))
 
 
 def write_exception(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """As `sys.excepthook`: the traceback of what ends the program, as errors where the journal reads it."""
+    """As `sys.excepthook`: write the traceback of the exception that ends the program."""
     sys.stderr.write(as_error("".join(traceback.format_exception(kind, error, trace)), os.environ))

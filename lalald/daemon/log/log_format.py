@@ -1,4 +1,4 @@
-"""One event of the log as a line: short and in plain order for people, complete as JSON for programs."""
+"""Format one event of the log as a line: short for people, complete as JSON for programs."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _details(facts: Mapping[str, Any]) -> Iterator[str]:
     yield _subject(facts)
     if facts.get("folder") is not None:
         yield f"→ {_text(facts['folder'])}" if "job" in facts else _text(facts["folder"])
-    if facts.get("minutes") is not None and "price" not in facts:  # which says the same, and more
+    if facts.get("minutes") is not None and "price" not in facts:  # `price` includes the minutes
         yield f"{cost_text(facts['minutes'])} min"
     for name, fact in facts.items():
         if name not in _UNSHOWN and fact is not None:
@@ -62,17 +62,17 @@ def _subject(facts: Mapping[str, Any]) -> str:
 
 
 def _message(method: str, facts: Mapping[str, Any]) -> str:
-    """What happened, then what to do, in one line. The level is a word, too: not every terminal has colors."""
+    """What happened, then what to do, in one line. The level is also a word: not every terminal has colors."""
     reason, hint = (_one_line(facts.get(name)) for name in ("reason", "hint"))
     separator = " " if reason.endswith((".", "!", "?")) else "; "
-    told = separator.join(part for part in (reason, hint) if part)
+    text = separator.join(part for part in (reason, hint) if part)
     if method not in _LEVEL_STYLES:
-        return told
-    return f"{method}: {told}" if told else method
+        return text
+    return f"{method}: {text}" if text else method
 
 
 def _text(fact: object) -> str:
-    """Names of files may hold anything: nothing of it reaches a terminal raw."""
+    """File names may contain control characters, which must not reach a terminal."""
     if isinstance(fact, list | tuple):
         return ", ".join(map(_text, fact))
     if isinstance(fact, Mapping):

@@ -1,6 +1,6 @@
-"""Standard error of a daemon whose log may fail: lines are then lost and counted, and nothing waits for whoever reads them.
+"""Standard error of a daemon, whose log may fail: lines are then lost and counted, and no work waits for the reader.
 
-A thread of its own writes, so that a full pipe, a dead share or a stopped terminal holds up that thread and no other.
+A separate thread writes, so that a full pipe, a dead share or a stopped terminal blocks only that thread.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TextIO, TypeGuard, cast
 
 MOST_WAITING_BYTES = 1 << 20
-ROOM_SECONDS = 0.05  # how long a line waits for room while the reader is slow, and not yet known to be stalled
+ROOM_SECONDS = 0.05  # how long a line waits for room while the reader is slow
 LAST_LINES_SECONDS = 0.5  # a stop takes less than 2 s, and the daemon's own work may take 1.5 s of it
 _AT_ONCE_BYTES = 1 << 16
 _READER_TOO_SLOW = "the log is not read fast enough"
@@ -27,21 +27,21 @@ _READER_TOO_SLOW = "the log is not read fast enough"
 
 @dataclass(slots=True)
 class _Lost:
-    """Lines for which there was no room, in their place among the waiting ones."""
+    """Lines for which there was no room, at their position among the waiting ones."""
 
     count: int
     reason: str
 
 
 class LogStream(io.TextIOBase):
-    """Text for a file descriptor, in the order in which it was written. `write` and `flush` raise nothing and never block for long.
+    """Writes text to a file descriptor, in order. `write` and `flush` raise nothing and never block for long.
 
-    - At most `most_waiting_bytes` wait. A line that finds no room waits `room_seconds` for it; if none comes, the reader is stalled:
-      this line and the following ones are lost until there is room again.
-    - What the system refuses (reader gone, disk full, terminal gone) is lost; each later line is another try.
-    - `describe_loss(count, reason)` makes the line that reports what was lost. It is written as soon as writing works again.
+    - At most `most_waiting_bytes` wait. If there is no room, a line waits `room_seconds` for it; after that the reader is stalled, and
+      lines are lost until there is room again.
+    - Lines that the system refuses (reader gone, disk full, terminal gone) are lost; each later line is tried again.
+    - `describe_loss(count, reason)` makes the line that reports lost lines. It is written as soon as writing works again.
 
-    Text without a newline waits for the rest of its line, for each thread apart, or for `flush`.
+    Text without a newline waits for the rest of its line, separately for each thread, or for `flush`.
     """
 
     def __init__(
@@ -58,23 +58,21 @@ class LogStream(io.TextIOBase):
         self._most_waiting_bytes = most_waiting_bytes
         self._room_seconds = room_seconds
         self._unfinished = threading.local()
-        self._changed = (
-            threading.Condition()
-        )  # its lock is re-entrant: the garbage collector may write in the midst of a write
+        self._changed = threading.Condition()  # its lock is re-entrant: the garbage collector may write during a write
         self._waiting: deque[bytes | _Lost] = deque()
         self._waiting_bytes = 0
         self._writing = False
-        self._stalled = False  # no room came in time: lines are lost until there is some
-        self._slow = False  # a line was waited for in vain
+        self._stalled = False  # lines are lost until there is room
+        self._slow = False  # `write_now` has waited without success
         self._lost = _Lost(0, "")  # by failed writes, not yet reported; only for the writing thread
         self._torn = False  # the file ends within a line
-        self._thread = threading.Thread(target=self._write_on, name="log", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
     # as a text stream
 
     @property
-    def encoding(self) -> str:  # type: ignore[override] # read-only in typeshed's eyes too, but for the base class
+    def encoding(self) -> str:  # type: ignore[override] # typeshed has it writable in the base class
         return self._encoding
 
     @property
@@ -101,25 +99,25 @@ class LogStream(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Hands over an unfinished line. It does not wait: see `drain`."""
+        """Hand over an unfinished line. Does not wait: see `drain`."""
         if text := getattr(self._unfinished, "text", ""):
             self._unfinished.text = ""
             self._add(text)
 
     def close(self) -> None:
-        """It stays open: others may still have something to say."""
+        """Does nothing: other threads may still write."""
 
     def write_now(self, text: str) -> None:
-        """As `write`, and waits a moment for the line to be out: what is logged before a crash should be there after it.
+        """As `write`, and wait a moment until the line is written: it may be the last one before a crash.
 
-        Not while the reader is known to be slow.
+        Does not wait while the reader is slow.
         """
         self.write(text)
         if not self._slow:
             self._slow = not self.drain(self._room_seconds)
 
     def drain(self, seconds: float = LAST_LINES_SECONDS) -> bool:
-        """Waits until everything was written or lost, for so long at most. Says whether it was."""
+        """Wait until every line is written or lost, at most `seconds`. Return whether that is so."""
         self.flush()
         deadline = time.monotonic() + seconds
         with self._changed:
@@ -145,12 +143,12 @@ class LogStream(io.TextIOBase):
             self._changed.notify_all()
 
     def _has_room(self, data: bytes) -> bool:
-        """One line always has, however long it is."""
+        """There is always room for one line, however long."""
         return not self._waiting_bytes or self._waiting_bytes + len(data) <= self._most_waiting_bytes
 
     # the writing thread
 
-    def _write_on(self) -> None:
+    def _run(self) -> None:
         while True:
             with self._changed:
                 self._writing = False
@@ -170,7 +168,7 @@ class LogStream(io.TextIOBase):
                     self._stalled = self._slow = False
 
     def _next(self) -> tuple[list[bytes], _Lost | None]:
-        """What is written together: lines up to the next gap, or the gap."""
+        """What to write next: lines up to the next loss, or the loss."""
         if isinstance(first := self._waiting[0], _Lost):
             self._waiting.popleft()
             return [], first
@@ -183,7 +181,7 @@ class LogStream(io.TextIOBase):
         return lines, None
 
     def _report_loss(self) -> bool:
-        """Whether that could be written."""
+        """Return whether the report could be written."""
         lost, self._lost = self._lost, _Lost(0, "")
         line = self.describe_loss(lost.count, lost.reason).encode(self._encoding, "backslashreplace")
         if not self._write_lines([line]):
@@ -191,7 +189,7 @@ class LogStream(io.TextIOBase):
         return not self._lost.count
 
     def _write_lines(self, lines: list[bytes]) -> bool:
-        """Whether all of them were written; those that were not are counted."""
+        """Return whether all lines were written; the others are counted as lost."""
         data = b"".join(lines)
         torn, self._torn = self._torn, False
         written, error = self._write(b"\n" + data if torn else data)
@@ -207,7 +205,7 @@ class LogStream(io.TextIOBase):
         return False
 
     def _write(self, data: bytes) -> tuple[int, str | None]:
-        """How many bytes were written, and why not all."""
+        """Return how many bytes were written, and the error if not all."""
         left = memoryview(data)
         while left:
             try:
@@ -229,7 +227,7 @@ def _is_line(waiting: bytes | _Lost) -> TypeGuard[bytes]:
 
 
 def take_over() -> LogStream:
-    """Makes standard error a LogStream, for the program's whole life."""
+    """Make standard error a LogStream for the rest of the program's life."""
     if isinstance(stream := cast("object", sys.stderr), LogStream):
         return stream
     before = sys.stderr

@@ -1,4 +1,4 @@
-"""Log lines: for people on a terminal, one JSON object each elsewhere."""
+"""Set up the log: lines for people on a terminal, one JSON object per line elsewhere."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from lalald.daemon.log.log_output import LogStream
 _LEVELS = {level: place for place, level in enumerate(PRIORITIES)}
 
 
-class Lines:
-    """How events become lines on standard error. A reload changes it beneath every logger that was handed out."""
+class LogSettings:
+    """How events become lines on standard error. `change` applies to loggers that were made before, too."""
 
     def __init__(self, settings: Log, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -26,7 +26,7 @@ class Lines:
             self._stream.describe_loss = self._loss
 
     def change(self, settings: Log) -> None:
-        """From now on with these settings."""
+        """Use these settings from now on."""
         structlog = _structlog()
         console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
         steps: list[Any] = [structlog.processors.ExceptionRenderer()]
@@ -46,10 +46,10 @@ class Lines:
         structlog.configure(
             processors=[self._line],
             wrapper_class=structlog.make_filtering_bound_logger("debug"),
-            logger_factory=lambda *_: _Written(self._stream),
+            logger_factory=lambda *_: _LineWriter(self._stream),
             cache_logger_on_first_use=False,
         )
-        return structlog.get_logger().bind()  # bound once: what get_logger gives is bound anew for each line
+        return structlog.get_logger().bind()  # bound here: else structlog would bind it for each line
 
     def _line(self, logger: object, method: str, facts: Any) -> Any:
         if _LEVELS[method] < self._least:
@@ -62,29 +62,29 @@ class Lines:
         return facts
 
     def _loss(self, count: int, reason: str) -> str:
-        """The line about lost lines; whatever the level: without it the log would seem whole."""
+        """The line that reports lost lines; at every level: without it the log would seem complete."""
         facts = {"event": "log.lines_lost", "lines": count, "reason": reason}
         return f"{self._rendered(None, 'warning', facts)}\n"
 
 
-class _Written:
-    """Where structlog puts the finished lines. An error is waited for a moment: it may be the last that is said."""
+class _LineWriter:
+    """Writes the finished lines. An error waits a moment until it is written: it may be the last line."""
 
     def __init__(self, stream: Any) -> None:
-        self.debug = self.info = self.warning = _line_to(stream.write)
-        self.error = self.critical = _line_to(stream.write_now if isinstance(stream, LogStream) else stream.write)
+        self.debug = self.info = self.warning = _writer_to(stream.write)
+        self.error = self.critical = _writer_to(stream.write_now if isinstance(stream, LogStream) else stream.write)
 
 
-def _line_to(write: Callable[[str], object]) -> Callable[[str], None]:
-    def written(line: str) -> None:
+def _writer_to(write: Callable[[str], object]) -> Callable[[str], None]:
+    def write_line(line: str) -> None:
         write(f"{line}\n")
 
-    return written
+    return write_line
 
 
 def _structlog() -> Any:
-    """Without rich, which it would load for tracebacks that the daemon never prints."""
-    sys.modules.setdefault("rich", None)  # type: ignore[arg-type] # None: it is not to be had
+    """Import structlog without rich, which it would load for tracebacks in colors."""
+    sys.modules.setdefault("rich", None)  # type: ignore[arg-type] # None makes the import fail
     import structlog
 
     return structlog
@@ -92,9 +92,9 @@ def _structlog() -> Any:
 
 def _with_priority(_logger: object, method: str, line: str) -> str:
     priority = PRIORITIES.get(method, "<6>")
-    return priority + line.replace("\n", f"\n{priority}")  # the console's form has a traceback below its line
+    return priority + line.replace("\n", f"\n{priority}")  # an event with a traceback has several lines
 
 
 def _wants_colors(environ: Mapping[str, str]) -> bool:
-    """On a terminal that has them, unless NO_COLOR (no-color.org) is set."""
+    """On a terminal with colors, unless NO_COLOR (no-color.org) is set."""
     return sys.stderr.isatty() and not environ.get("NO_COLOR") and environ.get("TERM", "dumb") != "dumb"

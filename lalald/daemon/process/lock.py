@@ -14,7 +14,7 @@ from lalald.filesystem.disk_errors import hint_for
 
 @contextmanager
 def only_daemon(state_dir: Path) -> Iterator[None]:
-    """Holds the state folder's lock, which the kernel lets go whatever ends the process. Raises DaemonError."""
+    """Hold the state folder's lock; the kernel releases it however the process ends. Raises DaemonError."""
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(state_dir / "lalald.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -24,8 +24,8 @@ def only_daemon(state_dir: Path) -> Iterator[None]:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        hint = "`lalald status` shows it. A second one needs a `state_dir` of its own."
-        raise DaemonError(f"another lalald runs with the state folder {state_dir}.", hint=hint) from error
+        hint = "See `lalald status`. To run a second one, give it its own `state_dir`."
+        raise DaemonError(f"another lalald is running with the state folder {state_dir}.", hint=hint) from error
     try:
         yield
     finally:

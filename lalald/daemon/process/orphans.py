@@ -1,4 +1,4 @@
-"""As a container's first process the daemon becomes the parent of processes that `docker exec` left behind: it reaps them once they end."""
+"""Reap orphans: a container's first process becomes the parent of processes that `docker exec` left behind."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import signal
 from collections.abc import Iterator
 from contextlib import suppress
 
-_OWN_SECONDS = 10.0  # whoever started a process of the daemon's own waits for it at once
+_OWN_SECONDS = 10.0  # the daemon's own children are awaited at once by the code that started them
 
 
 class Orphans:
-    """Sleeps until a child ends, and leaves the daemon's own children to those who wait for them: what is still there then is an orphan."""
+    """Sleeps until a child ends. A child that is still a zombie after `own_seconds` is not the daemon's own, and is reaped."""
 
     def __init__(self, own_seconds: float = _OWN_SECONDS) -> None:
         self._own_seconds = own_seconds
@@ -20,15 +20,15 @@ class Orphans:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Only where nothing else uses SIGCHLD; asyncio does not."""
-        loop.add_signal_handler(signal.SIGCHLD, self._look_later, loop)
-        self._look_later(loop)  # some may have ended before
+        """Uses SIGCHLD, which asyncio does not."""
+        loop.add_signal_handler(signal.SIGCHLD, self._reap_later, loop)
+        self._reap_later(loop)  # some may have ended before
 
-    def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _reap_later(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._timer is None:
-            self._timer = loop.call_later(self._own_seconds, self._look, loop)
+            self._timer = loop.call_later(self._own_seconds, self._reap, loop)
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _reap(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
         ended = set(_ended_children())
         for pid in ended & self._ended:
@@ -36,11 +36,11 @@ class Orphans:
                 os.waitpid(pid, os.WNOHANG)
         self._ended = ended - self._ended
         if self._ended:
-            self._look_later(loop)
+            self._reap_later(loop)
 
 
 def _ended_children() -> Iterator[int]:
-    """Children of this process that have ended and that nobody has waited for; proc_pid_stat(5): state and parent follow the name."""
+    """The zombies among the children of this process. proc_pid_stat(5): state and parent follow the name."""
     parent = str(os.getpid())
     for name in filter(str.isdigit, os.listdir("/proc")):
         with suppress(OSError), open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as file:

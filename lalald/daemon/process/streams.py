@@ -1,4 +1,4 @@
-"""The program's own streams, whatever they are: closed, full, without a reader, in a locale without our letters."""
+"""The program's standard streams, even if they are closed, full, without a reader, or in a locale that lacks characters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class _Forgiving(io.FileIO):
-    """A file for remarks: one that cannot be written is lost, and is no reason to fail."""
+    """Standard error: text that cannot be written is lost without an error."""
 
     def write(self, data: ReadableBuffer, /) -> int:
         with suppress(OSError):
@@ -23,24 +23,27 @@ class _Forgiving(io.FileIO):
 
 
 def prepare() -> None:
-    """What the locale does not have is written as an escape: no reason to fail. Nor is a stream that was closed: its number would
-    go to the next file that is opened, such as the database. Nor are remarks on standard error that cannot be written."""
+    """Make the streams safe to use.
+
+    Characters that the locale lacks are written as escapes. A closed stream is opened on /dev/null: its number would otherwise go to
+    the next file that is opened, such as the database. Text for standard error that cannot be written is lost.
+    """
     for name, mode, flags in (("stdin", "r", os.O_RDONLY), ("stdout", "w", os.O_WRONLY), ("stderr", "w", os.O_WRONLY)):
         if getattr(sys, name) is None:
             number = os.open(os.devnull, flags)
-            os.set_inheritable(number, True)  # a child without it would be in the same trouble
+            os.set_inheritable(number, True)  # for children, too
             setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 - for as long as the program lives
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     if isinstance(before := sys.stderr, io.TextIOWrapper):
         sys.stderr = io.TextIOWrapper(
-            _Forgiving(before.fileno(), "w", closefd=False),  # unbuffered: nothing is tried again at the end
+            _Forgiving(before.fileno(), "w", closefd=False),  # unbuffered: no retry at the end
             encoding=before.encoding, errors="backslashreplace", line_buffering=True, write_through=True,
         )  # fmt: skip
 
 
 def flush_answer() -> OSError | None:
-    """Writes what is left of standard output. Returns why that cannot be; then nothing of it is tried again at the end."""
+    """Flush standard output. If that fails, return the error; the rest is not tried again at the end of the program."""
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -50,12 +53,12 @@ def flush_answer() -> OSError | None:
 
 
 def write_nowhere() -> None:
-    """Else what is still to be written to standard output would be tried again as the program ends."""
+    """Discard what is still to be written to standard output: Python would try it again at the end of the program."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def reader_is_gone() -> bool:
-    """Whether nobody reads standard output any more, as with `lalald jobs | head`."""
+def is_reader_gone() -> bool:
+    """Whether the reader of standard output has left, as with `lalald jobs | head`."""
     try:
         asked = select.poll()
         asked.register(sys.stdout.fileno(), 0)

@@ -1,4 +1,4 @@
-"""Whether TZ names a time zone: the C library takes everything else for UTC, and says nothing."""
+"""Check that TZ names a time zone: the C library silently uses UTC for an unknown one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _RULE = re.compile(
 
 
 def unknown_time_zone(environ: Mapping[str, str]) -> str | None:
-    """The value of TZ where it names none; tzset(3). None where it does, or is not set."""
+    """The value of TZ if it is not a time zone (tzset(3)); None if it is, or is not set."""
     value = environ.get("TZ", "")
     name = value.removeprefix(":")
     if not name or _RULE.fullmatch(name):
