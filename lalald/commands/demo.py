@@ -21,7 +21,7 @@ from lalald.jobs.prices import cost_text
 from lalald.store.queries import JobReport, Reports
 
 if TYPE_CHECKING:
-    from lalald.sandbox.demo import Stage
+    from lalald.sandbox.demo import Demo
 
 _POLL_SECONDS = 0.1
 _ENDED = (State.DONE, State.FAILED, State.HELD, State.CANCELLED)
@@ -32,14 +32,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    from lalald.sandbox.demo import SCENES, playing
+    from lalald.sandbox.demo import SCENES, run_demo
 
     root = _make_folder(arguments.keep)
     say(f"A sandbox instead of LALAL.AI, {len(SCENES)} sounds in {root / 'inbox'}, one rule each:\n")
     began_at = time.monotonic()
     is_temporary = arguments.keep is None
     try:
-        with playing(root) as stage:
+        with run_demo(root) as stage:
             jobs = _show_progress(stage)
             code = stage.process.wait()
         _show_results(stage, jobs, time.monotonic() - began_at)
@@ -75,7 +75,7 @@ def _make_folder(keep: Path | None) -> Path:
     return keep.resolve()
 
 
-def _show_progress(stage: Stage) -> list[JobReport]:
+def _show_progress(stage: Demo) -> list[JobReport]:
     """Show the jobs until the daemon has ended. Return them as they are then."""
     snapshots = _snapshots(stage)
     if not is_terminal():
@@ -89,7 +89,7 @@ def _show_progress(stage: Stage) -> list[JobReport]:
     return jobs
 
 
-def _snapshots(stage: Stage) -> Iterator[list[JobReport]]:
+def _snapshots(stage: Demo) -> Iterator[list[JobReport]]:
     """The jobs, again and again, the last time after the daemon's end."""
     ended = False
     while not ended:
@@ -129,7 +129,7 @@ def _modes(report: JobReport) -> str:
     return " + ".join(task.mode for task in report.job.tasks)
 
 
-def _show_results(stage: Stage, jobs: list[JobReport], seconds: float) -> None:
+def _show_results(stage: Demo, jobs: list[JobReport], seconds: float) -> None:
     print(f"\nThe results in {stage.outbox}:\n")
     show(columns(list(_tree(stage.outbox)), None))
     rows = [(report.job.path, _modes(report), number_cell(cost_text(report.job.minutes))) for report in jobs]

@@ -1,4 +1,4 @@
-"""A rehearsal anybody can watch: real sounds, a sandbox, the real daemon, every mode."""
+"""A demonstration: real sounds, a sandbox, the real daemon, every mode."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _RATE = 16_000
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One dropped file, and what its rule asks for."""
+    """One source file, and the tasks of its rule."""
 
     folder: str
     file: str
@@ -55,8 +55,8 @@ SCENES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """The demo's own folders, and how its daemon is started."""
+class Demo:
+    """The folders of a running demonstration, and its daemon."""
 
     root: Path
     process: subprocess.Popen[bytes]
@@ -75,10 +75,10 @@ class Stage:
 
 
 @contextmanager
-def playing(root: Path) -> Iterator[Stage]:
-    """`lalald run --once` at work in `root`, on the scenes' files, against a sandbox that ends with the block.
+def run_demo(root: Path) -> Iterator[Demo]:
+    """Run `lalald run --once` in `root`, on the scenes' files, with a sandbox that stops with the block.
 
-    Raises SandboxError where starlette or uvicorn is missing.
+    Raises SandboxError if starlette or uvicorn is not installed.
     """
     with Sandbox(Options(processing_seconds=PROCESSING_SECONDS)) as sandbox:
         for scene in SCENES:
@@ -88,7 +88,7 @@ def playing(root: Path) -> Iterator[Stage]:
         config.write_text(yaml.safe_dump(_configuration(root, sandbox.url), sort_keys=False), encoding="utf-8")
         process = _start(root, config)
         try:
-            yield Stage(root, process)
+            yield Demo(root, process)
         finally:
             process.terminate()
             process.wait()
@@ -99,23 +99,23 @@ def _start(root: Path, config: Path) -> subprocess.Popen[bytes]:
     environ["LALALD_LICENSE_KEY"] = "the-demo-needs-no-key"
     with (root / "lalald.log").open("wb") as log:
         command = [sys.executable, "-m", "lalald", "--config", os.fspath(config), "run", "--once"]
-        return subprocess.Popen(command, env=environ, stdout=log, stderr=log)  # noqa: S603 - ourselves
+        return subprocess.Popen(command, env=environ, stdout=log, stderr=log)  # noqa: S603 - this program
 
 
 def _configuration(root: Path, api_url: str) -> dict[str, Any]:
-    rules = [{"name": scene.folder, "match": [f"{scene.folder}/"], **_asked(scene)} for scene in SCENES]
+    rules = [{"name": scene.folder, "match": [f"{scene.folder}/"], **_rule_tasks(scene)} for scene in SCENES]
     inbox = {"path": str(root / "inbox"), "outbox": str(root / "outbox"), "settle": "0s", "rules": rules}
     return {"api_url": api_url, "state_dir": str(root / "state"), "inboxes": [inbox]}
 
 
-def _asked(scene: Scene) -> dict[str, Any]:
+def _rule_tasks(scene: Scene) -> dict[str, Any]:
     if len(scene.tasks) == 1:
         return dict(scene.tasks[0])
     return {"tasks": [dict(task) for task in scene.tasks], "output": "{dir}/{name}/{task}/{label}.{ext}"}
 
 
 def write_sound(path: Path, seconds: float, pitches: tuple[float, ...]) -> None:
-    """A WAV of a few pure tones, swelling once a second: 16 bit, mono, 16 kHz."""
+    """Write a WAV of a few pure tones that swell once a second: 16 bit, mono, 16 kHz."""
     path.parent.mkdir(parents=True, exist_ok=True)
     samples = []
     for place in range(int(seconds * _RATE)):

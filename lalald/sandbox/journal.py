@@ -1,4 +1,4 @@
-"""What was asked of the sandbox, and when: for tests that count."""
+"""The requests that a sandbox has received, for tests that count them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 
 @dataclass(slots=True)
 class Entry:
-    """One request. `status` is None while it is under way, and stays None where it never had an answer.
+    """One request. `status` is None until it is answered, and stays None if it never is.
 
-    `at` and `ended_at` are the sandbox's clock; `received_bytes` counts an upload's body; `with_key` says whether a
-    license key came with it; `doubts` say what the live service may refuse in it.
+    `at` and `ended_at` are by the sandbox's clock; `received_bytes`: of an upload's body; `with_key`: whether it had a license key;
+    `doubts`: what the live service may refuse in it.
     """
 
     operation: str
@@ -30,7 +30,7 @@ class Entry:
 
 
 class Journal:
-    """The latest requests, and counts of all: how many, and how many at once."""
+    """The latest requests, and counts of all requests: in total, and at once."""
 
     def __init__(self, clock: Callable[[], float], most_entries: int) -> None:
         self._clock = clock

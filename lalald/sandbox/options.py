@@ -1,4 +1,4 @@
-"""What can be chosen when a sandbox starts; the command line's names are the fields' names."""
+"""The options of a sandbox; those of the command line have the fields' names."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Batch = Literal["yes", "per-item", "refused"]
 class Options:
     """How the sandbox behaves. Times are seconds, sizes bytes.
 
-    `keys`: the license keys that are right; none given: every key is. `batch`: "per-item" fails each item of a batch
-    with `batch_not_avaliable`, "refused" the whole request, as a plan without batches might. `durations`: what uploads
-    last, by pattern of the name (`*.mpg`), in whole seconds. `strict`: refuses what the document's letter does not allow,
-    though the live service may take it. `read_seconds`: how long a client may be silent in the middle of a request.
+    `keys`: the accepted license keys; none: every key is accepted. `batch`: "per-item" fails each item of a batch with
+    `batch_not_avaliable`, "refused" the whole request, as a plan without batches might. `durations`: the duration of uploads, by
+    pattern of the name (`*.mpg`), in whole seconds. `strict`: refuse what the document does not allow, although the live service may
+    accept it. `read_seconds`: how long a client may be silent within a request.
     """
 
     host: str = "127.0.0.1"
@@ -66,17 +66,20 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="refuse what the document does not allow to the letter, such as splitter: auto; default: take and note it",
+        help="refuse what the document does not allow to the letter, such as splitter: auto; default: accept and record it",
     )
     parser.add_argument(
-        "--journal-entries", type=_number(int, 1), default=Options().journal_entries, help="requests kept (%(default)s)"
+        "--journal-entries",
+        type=_number(int, 1),
+        default=Options().journal_entries,
+        help="requests in the journal (%(default)s)",
     )
     parser.add_argument(
         "--fault",
         dest="faults",
         action="append",
         metavar="OPERATION:KIND[*COUNT][,NAME=VALUE…]",
-        help="misbehave: upload:503*3 · download:cut,fraction=0.3 · split:reset_after*0 (0: for ever); repeatable",
+        help="inject a fault: upload:503*3 · download:cut,fraction=0.3 · split:reset_after*0 (0: for ever); repeatable",
     )
 
 
@@ -87,29 +90,30 @@ def _add_addresses(parser: ArgumentParser) -> None:
         "--port",
         type=_number(int, 0, MOST_PORT),
         default=8900,
-        help="port of the API (%(default)s); 0: any that is free",
+        help="port of the API (%(default)s); 0: any free port",
     )
     parser.add_argument(
-        "--files-port", type=_number(int, 0, MOST_PORT), default=0, help="port of the downloads; 0: any that is free"
+        "--files-port", type=_number(int, 0, MOST_PORT), default=0, help="port of the downloads; 0: any free port"
     )
     parser.add_argument(
-        "--files-origin", metavar="URL", help="how clients reach the downloads, where it is not HOST:FILES_PORT"
+        "--files-origin", metavar="URL", help="base URL of the downloads for clients, if it is not HOST:FILES_PORT"
     )
     parser.add_argument("--certificate", type=Path, metavar="FILE", help="serve TLS with this certificate (PEM)")
     parser.add_argument("--certificate-key", type=Path, metavar="FILE", help="its private key (PEM)")
-    parser.add_argument(
-        "--folder", type=Path, help="where uploads lie meanwhile; default: the system's temporary folder"
-    )
+    parser.add_argument("--folder", type=Path, help="folder for uploads; default: the system's temporary folder")
 
 
 def _add_account(parser: ArgumentParser) -> None:
     default = Options()
     parser.add_argument(
-        "--key", dest="keys", action="append", metavar="KEY", help="a license key that is right; default: every key"
+        "--key", dest="keys", action="append", metavar="KEY", help="an accepted license key; default: every key"
     )
     parser.add_argument("--minutes", type=_number(float, 0), default=default.minutes, help="minutes left (%(default)s)")
     parser.add_argument(
-        "--batch", choices=["yes", "per-item", "refused"], default=default.batch, help="does the plan have batches?"
+        "--batch",
+        choices=["yes", "per-item", "refused"],
+        default=default.batch,
+        help="whether the plan has batches (%(default)s)",
     )
     parser.add_argument(
         "--max-size-bytes", type=_number(int, 1), help="the plan's largest file: exceeded_size above it"
@@ -124,28 +128,35 @@ def _add_account(parser: ArgumentParser) -> None:
         type=_duration,
         action="append",
         metavar="NAME=SECONDS",
-        help="what uploads of this name last, in whole seconds: film.mpg=5400 · '*.aac=180'; repeatable",
+        help="duration of uploads of this name, in whole seconds: film.mpg=5400 · '*.aac=180'; repeatable",
     )
     parser.add_argument(
         "--default-duration-seconds",
         type=_number(int, 1),
         default=default.default_duration_seconds,
-        help="what files last whose duration is neither stated nor counted in their header (%(default)s)",
+        help="duration of files that neither --duration nor their header states (%(default)s)",
     )
     parser.add_argument(
         "--backing-vocals",
         action=BooleanOptionalAction,
         default=True,
-        help="lead_back finds vocals@1, or leaves it out",
+        help="whether lead_back finds vocals@1",
     )
 
 
 def _add_times(parser: ArgumentParser) -> None:
     default, seconds = Options(), _number(float, 0)
-    parser.add_argument("--queue-seconds", type=seconds, default=0.0, help="a task waits at 0 %% (%(default)s)")
-    parser.add_argument("--processing-seconds", type=seconds, default=0.0, help="then takes this long (%(default)s)")
     parser.add_argument(
-        "--processing-seconds-per-minute", type=seconds, default=0.0, help="and this for each minute of each stem"
+        "--queue-seconds", type=seconds, default=0.0, help="how long a task waits at 0 %% (%(default)s)"
+    )
+    parser.add_argument(
+        "--processing-seconds", type=seconds, default=0.0, help="then how long it is processed (%(default)s)"
+    )
+    parser.add_argument(
+        "--processing-seconds-per-minute",
+        type=seconds,
+        default=0.0,
+        help="and how much longer for each minute of each stem",
     )
     parser.add_argument("--checks-per-minute", type=_number(int, 1), default=30, help="429 above it (%(default)s)")
     parser.add_argument(
@@ -161,19 +172,19 @@ def _add_times(parser: ArgumentParser) -> None:
         "--link-seconds-after-delete",
         type=seconds,
         default=default.link_seconds_after_delete,
-        help="until a deleted source's links answer 404 (an hour)",
+        help="until the links of a deleted source return 404 (an hour)",
     )
     parser.add_argument(
         "--read-seconds",
         type=_number(float, 0.01),
         default=default.read_seconds,
-        help="until a client that is silent in the middle of a request is disconnected (%(default)s)",
+        help="until a client that is silent within a request is disconnected (%(default)s)",
     )
-    parser.add_argument("--ranges", action=BooleanOptionalAction, default=True, help="downloads can be resumed")
+    parser.add_argument("--ranges", action=BooleanOptionalAction, default=True, help="whether downloads can be resumed")
 
 
-def chosen(namespace: Namespace) -> Options:
-    """The options that a parsed command line asks for."""
+def options_from(namespace: Namespace) -> Options:
+    """The options of a parsed command line."""
     given = {field.name: getattr(namespace, field.name, None) for field in fields(Options)}
     for name in ("keys", "faults", "durations"):
         given[name] = tuple(given[name] or ())
@@ -185,7 +196,7 @@ def _duration(text: str) -> tuple[str, int]:
     try:
         return pattern, int(seconds)
     except ValueError:
-        raise ArgumentTypeError(f"{text!r} does not read NAME=SECONDS, with whole seconds") from None
+        raise ArgumentTypeError(f"{text!r}: expected NAME=SECONDS, with whole seconds") from None
 
 
 def _number(kind: Callable[[str], float], least: float, most: float = sys.float_info.max) -> Callable[[str], float]:
@@ -193,7 +204,7 @@ def _number(kind: Callable[[str], float], least: float, most: float = sys.float_
         try:
             value = kind(text)
         except ValueError:
-            raise ArgumentTypeError(f"{text!r} is no number") from None
+            raise ArgumentTypeError(f"{text!r} is not a number") from None
         if not least <= value <= most:
             raise ArgumentTypeError(f"{text} is above {most:g}" if value > most else f"{text} is below {least:g}")
         return value

@@ -1,4 +1,4 @@
-"""The parts of one sandbox, and the few things that need more than one of them."""
+"""The state of one sandbox, and what needs several parts of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from lalald.sandbox.faults.active_faults import FaultBook
+from lalald.sandbox.faults.active_faults import ActiveFaults
 from lalald.sandbox.faults.faults import fault
 from lalald.sandbox.journal import Journal
 from lalald.sandbox.options import Options
@@ -18,8 +18,8 @@ from lalald.sandbox.service.storage import Storage
 from lalald.sandbox.service.tasks import Task
 
 
-class Rehearsal:
-    """One sandbox's memory. `folder` holds the uploads; `new_id` makes ids, `secret` signs the links."""
+class SandboxState:
+    """`folder` holds the uploads, `new_id` makes ids, `secret` signs the links."""
 
     def __init__(self, options: Options, folder: Path, new_id: Callable[[], str], secret: bytes) -> None:
         self.options = options
@@ -27,7 +27,7 @@ class Rehearsal:
         self.new_id = new_id
         self.clock = Clock()
         self.accounts = Accounts(options, self.clock, new_id)
-        self.faults = FaultBook([fault(spec) for spec in options.faults])
+        self.faults = ActiveFaults([fault(spec) for spec in options.faults])
         self.durations = Durations(options.durations, options.default_duration_seconds)
         self.journal = Journal(self.clock, options.journal_entries)
         self.links = Links(secret)
@@ -35,15 +35,15 @@ class Rehearsal:
     def link(self, task: Task, label: str) -> str:
         return self.links.link(task.id, label, self.clock() + self.options.link_seconds)
 
-    def forget_spent_files(self) -> None:
-        """Removes the bytes that nobody can ask for any more."""
-        for source in self.accounts.spent_sources():
+    def delete_expired_files(self) -> None:
+        """Delete the bytes of sources whose tracks can no longer be downloaded."""
+        for source in self.accounts.expired_sources():
             if source.stored is not None:
-                self.storage.forget(source.stored)
+                self.storage.delete(source.stored)
                 source.stored = None
 
     async def hash_sources(self) -> None:
-        """Fills in the SHA-256 of large sources; it stays None for one whose bytes are gone."""
+        """Compute the SHA-256 of large sources; it stays None if the bytes are deleted."""
         for source in self.accounts.sources:
             if source.sha256 is None and source.stored is not None:
                 source.sha256 = await asyncio.to_thread(source.stored.sha256)

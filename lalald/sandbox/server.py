@@ -1,4 +1,4 @@
-"""Starts and stops a sandbox: in a thread, for tests and the demo, or as a program."""
+"""Start and stop a sandbox: in a thread, for tests and the demo, or as a program."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from uuid import uuid4
 
 from lalald.errors import UsageError
 from lalald.sandbox.faults.faults import BadFaultError, Fault, fault
-from lalald.sandbox.options import Options, chosen
+from lalald.sandbox.options import Options, options_from
 from lalald.sandbox.service.upload_folder import upload_folder
 
 Result = TypeVar("Result")
-LAST_ANSWER_SECONDS = 0.05  # for whoever asked for it to hear so
-STOPS_ON = (signal.SIGTERM, signal.SIGINT)
+LAST_ANSWER_SECONDS = 0.05  # for the answer to the request that stops the server
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class SandboxError(UsageError):
@@ -30,36 +30,36 @@ class SandboxError(UsageError):
 
 
 class Servers:
-    """Both origins and their memory, on one event loop."""
+    """Both servers and the state of the sandbox, on one event loop."""
 
     def __init__(self, options: Options, folder: Path) -> None:
         try:
             from lalald.sandbox.http import app, control, downloads
             from lalald.sandbox.http.connection import Listener
-            from lalald.sandbox.sandbox_state import Rehearsal
+            from lalald.sandbox.sandbox_state import SandboxState
         except ModuleNotFoundError as missing:
             hint = "pip install 'lalald[sandbox]'"
             raise SandboxError(f"the sandbox needs {missing.name}, which is not installed", hint=hint) from None
         self.control = control
-        self.rehearsal = Rehearsal(options, folder, lambda: str(uuid4()), os.urandom(32))
+        self.sandbox = SandboxState(options, folder, lambda: str(uuid4()), os.urandom(32))
         certificates = (options.certificate, options.certificate_key)
         read_seconds = options.read_seconds
-        api = app.api(self.rehearsal, self.be_down)
+        api = app.api(self.sandbox, self.go_down)
         self.api = Listener(api, options.host, options.port, read_seconds, *certificates)
-        files = downloads.files(self.rehearsal)
+        files = downloads.files(self.sandbox)
         self.files = Listener(files, options.host, options.files_port, read_seconds, *certificates)
 
     async def open(self) -> None:
         await self.files.open()
-        self.rehearsal.links.origin = self.rehearsal.options.files_origin or self.files.origin
+        self.sandbox.links.origin = self.sandbox.options.files_origin or self.files.origin
         await self.api.open()
 
     async def close(self) -> None:
         await self.api.close()
         await self.files.close()
 
-    async def be_down(self, seconds: float) -> None:
-        """Refuses connections for a while, and resets those there are."""
+    async def go_down(self, seconds: float) -> None:
+        """Refuse connections for a while, and reset the open ones."""
         await asyncio.sleep(LAST_ANSWER_SECONDS)
         await self.close()
         await asyncio.sleep(seconds)
@@ -68,10 +68,9 @@ class Servers:
 
 @asynccontextmanager
 async def serving(options: Options) -> AsyncIterator[Servers]:
-    """Both servers, open; everything that they kept is gone at the end.
+    """Run both servers; everything that they store is deleted at the end.
 
-    Raises:
-        SandboxError: a part is missing, an address is taken, a file cannot be read, or a fault makes no sense.
+    Raises SandboxError if a library is missing, an address is in use, a file cannot be read, or a fault is invalid.
     """
     try:
         with upload_folder(options.folder) as folder:
@@ -86,7 +85,7 @@ async def serving(options: Options) -> AsyncIterator[Servers]:
 
 
 class Sandbox:
-    """A sandbox in a thread of its own, on free ports of the loopback unless `options` says otherwise.
+    """A sandbox in its own thread, on free ports of the loopback unless `options` names others.
 
     with Sandbox(Options(processing_seconds=1)) as sandbox:
         sandbox.faults("upload:503*2")
@@ -114,61 +113,53 @@ class Sandbox:
         self.stop()
 
     def start(self) -> None:
-        """Returns once both ports are open.
-
-        Raises:
-            SandboxError
-        """
+        """Return once both ports are open. Raises SandboxError."""
         self._thread.start()
         self._ready.wait()
         if self._error is not None:
             raise self._error
 
     def stop(self) -> None:
-        """Returns once everything is closed and removed."""
+        """Return once everything is closed and deleted."""
         if self._loop is not None and self._stop is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
 
     def faults(self, *faults: Fault | str | Mapping[str, Any]) -> None:
-        """Only these from now on; none: everything goes well again.
-
-        Raises:
-            BadFaultError
-        """
+        """Inject these faults from now on, and no others. Raises BadFaultError."""
         known = [fault(given) for given in faults]
-        self._call(lambda servers: servers.rehearsal.faults.replace(known))
+        self._call(lambda servers: servers.sandbox.faults.replace(known))
 
     def state(self, *, requests: bool = True) -> dict[str, Any]:
-        """Sources, tasks, charges, minutes, counts and requests, as `GET /sandbox/state` gives them."""
-        return self._await(lambda servers: servers.control.state(servers.rehearsal, requests=requests))
+        """Sources, tasks, charges, minutes, counts and requests, as `GET /sandbox/state` returns them."""
+        return self._await(lambda servers: servers.control.describe(servers.sandbox, requests=requests))
 
     def advance(self, seconds: float) -> None:
-        """Lets time pass at once."""
-        self._call(lambda servers: servers.control.advance(servers.rehearsal, seconds))
+        """Advance the sandbox's clock."""
+        self._call(lambda servers: servers.control.advance(servers.sandbox, seconds))
 
     def set_minutes(self, minutes: float) -> None:
-        self._call(lambda servers: servers.control.set_minutes(servers.rehearsal, minutes))
+        self._call(lambda servers: servers.control.set_minutes(servers.sandbox, minutes))
 
     def set_durations(self, durations: Mapping[str, int]) -> None:
-        """What uploads to come last, in whole seconds by pattern of the name. Only these from now on."""
-        self._call(lambda servers: servers.control.set_durations(servers.rehearsal, dict(durations)))
+        """Set the duration of later uploads, in whole seconds by pattern of the name. Replaces earlier ones."""
+        self._call(lambda servers: servers.control.set_durations(servers.sandbox, dict(durations)))
 
     def set_keys(self, *keys: str) -> None:
-        """Only these license keys are right from now on; none: every key is."""
-        self._call(lambda servers: servers.control.set_keys(servers.rehearsal, list(keys)))
+        """Accept only these license keys from now on; none: accept every key."""
+        self._call(lambda servers: servers.control.set_keys(servers.sandbox, list(keys)))
 
     def decide(self, task_id: str, outcome: str, **details: Any) -> None:
-        """Forces a task's outcome, now: success, error (`detail`, `code`), cancelled, or stuck (`percent`)."""
+        """Set a task's outcome: success, error (`detail`, `code`), cancelled, or stuck (`percent`)."""
 
         def act(servers: Servers) -> None:
-            servers.control.decide(servers.rehearsal, task_id, servers.control.Outcome(outcome=outcome, **details))
+            servers.control.decide(servers.sandbox, task_id, servers.control.Outcome(outcome=outcome, **details))
 
         self._call(act)
 
     @contextmanager
     def down(self) -> Iterator[None]:
-        """Within it, connections are refused; those there were are reset. Afterwards the same ports listen again."""
+        """Within the block, connections are refused, and open ones reset. Afterwards the same ports listen again."""
         self._await(lambda servers: servers.close())
         try:
             yield
@@ -176,13 +167,13 @@ class Sandbox:
             self._await(lambda servers: servers.open())
 
     def _call(self, act: Callable[[Servers], Result]) -> Result:
-        async def called(servers: Servers) -> Result:
+        async def run_act(servers: Servers) -> Result:
             return act(servers)
 
-        return self._await(called)
+        return self._await(run_act)
 
     def _await(self, act: Callable[[Servers], Coroutine[Any, Any, Result]]) -> Result:
-        """Everything that touches the sandbox's memory happens on its own loop."""
+        """Run on the sandbox's own loop, the only one that may touch its state."""
         if self._servers is None or self._loop is None:
             raise SandboxError("the sandbox is not running")
         return asyncio.run_coroutine_threadsafe(act(self._servers), self._loop).result()
@@ -205,18 +196,14 @@ class Sandbox:
 
 
 def run(namespace: Namespace) -> int:
-    """`lalald sandbox`: serves until SIGTERM or SIGINT.
-
-    Raises:
-        SandboxError: it cannot start.
-    """
-    asyncio.run(_serve_until_told_to_stop(chosen(namespace)))
+    """`lalald sandbox`: serve until SIGTERM or SIGINT. Raises SandboxError if it cannot start."""
+    asyncio.run(_serve_until_signal(options_from(namespace)))
     return 0
 
 
-async def _serve_until_told_to_stop(options: Options) -> None:
+async def _serve_until_signal(options: Options) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    for number in STOPS_ON:
+    for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
     async with serving(options) as servers:
         sys.stdout.write(_greeting(servers, options))

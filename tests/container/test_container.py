@@ -58,25 +58,25 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 @needs_root
-def test_root_is_given_away_for_puid_and_pgid_with_the_umask() -> None:
+def test_root_becomes_puid_and_pgid_and_the_umask_is_set() -> None:
     said = run(WHO, environ={"PUID": "1026", "PGID": "100", "UMASK": "027"})
     assert said.stdout.split() == ["1026"] * 3 + ["100"] * 3 + ["0o27"]
 
 
 @needs_root
-def test_without_variables_nobody_is_root() -> None:
+def test_without_variables_the_process_becomes_uid_1000() -> None:
     assert run(WHO, environ={"PUID": "", "PGID": ""}).stdout.split() == ["1000"] * 6 + ["0o22"]
 
 
 @needs_root
-def test_added_groups_are_kept_and_roots_own_is_not() -> None:
+def test_additional_groups_are_kept_but_not_roots_own() -> None:
     script = WHO.replace("print(*os.getresuid(), *os.getresgid(), oct(mask))", "print(sorted(os.getgroups()))")
     said = run(script, environ={"PUID": "1026", "PGID": "100"}, extra_groups=[0, 44, 2000])
     assert said.stdout.strip() == "[44, 2000]"
 
 
 @needs_root
-def test_what_lalald_itself_wrote_is_given_to_the_user_and_nothing_else(tmp_path: Path) -> None:
+def test_only_lalalds_own_files_are_given_to_the_user(tmp_path: Path) -> None:
     config, state, media = tmp_path, tmp_path / "state", tmp_path / "music"
     for folder in (state, media):
         folder.mkdir()
@@ -91,7 +91,7 @@ def test_what_lalald_itself_wrote_is_given_to_the_user_and_nothing_else(tmp_path
     assert given == {config, state, state / "file", state / "elsewhere"}
 
 
-def test_who_is_not_root_stays_who_he_is_whatever_puid_says() -> None:
+def test_a_process_that_is_not_root_ignores_puid() -> None:
     script = WHO.replace("become(os.environ)", f"{BECOME_NOBODY}\nbecome(os.environ)")
     said = run(script, environ={"PUID": "1026", "PGID": "100", "UMASK": "077"})
     user, group = (NOBODY, NOBODY) if is_root else (os.getuid(), os.getgid())
@@ -101,7 +101,7 @@ def test_who_is_not_root_stays_who_he_is_whatever_puid_says() -> None:
 @pytest.mark.parametrize(
     ("variable", "value"), [("PUID", "anna"), ("PGID", "-1"), ("PUID", "4294967295"), ("UMASK", "8"), ("UMASK", "1777")]
 )
-def test_a_number_that_is_none_is_told_with_its_variable(variable: str, value: str) -> None:
+def test_an_invalid_number_is_reported_with_its_variable(variable: str, value: str) -> None:
     ended = run(PROGRAM, "/nowhere", "status", environ={variable: value})
     assert ended.returncode == 2
     assert (
@@ -184,9 +184,7 @@ def test_a_container_without_a_configuration_has_one(
         ({"LALALD_EPHEMERAL": "perhaps"}, "LALALD_EPHEMERAL: expected 1 or 0"),
     ],
 )
-def test_a_variable_that_asks_for_what_is_not_there_is_told(
-    variables: dict[str, str], words: str, config_dir: Path
-) -> None:
+def test_an_unknown_value_of_a_variable_is_reported(variables: dict[str, str], words: str, config_dir: Path) -> None:
     with pytest.raises(ConfigError, match=words):
         prepared(config_dir, **variables)
     assert tree(config_dir) == []
@@ -223,7 +221,7 @@ def test_a_second_start_writes_nothing_and_another_mode_does(config_dir: Path) -
     assert tree(config_dir) == ["default.yaml"]
 
 
-def test_a_configuration_of_ones_own_decides_and_variables_that_it_overrules_are_told(
+def test_config_yaml_is_used_and_ignored_variables_are_reported(
     config_dir: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (config_dir / "config.yaml").write_text("inboxes: [{path: /in, outbox: /out, rules: [{mode: demuser}]}]\n")
@@ -251,14 +249,14 @@ def mountinfo(folder: Path, table: str = MOUNTS) -> Path:
     return path
 
 
-def test_state_on_a_volume_outlives_the_container(tmp_path: Path) -> None:
+def test_state_on_a_volume_is_accepted(tmp_path: Path) -> None:
     volumes.refuse_to_lose_state(Path("/config/state"), mountinfo(tmp_path))
 
 
 @pytest.mark.parametrize(
     ("folder", "words"), [("/state", "is inside the container"), ("/memory/state", "is in memory")]
 )
-def test_state_that_would_die_with_the_container_is_refused(folder: str, words: str, tmp_path: Path) -> None:
+def test_state_inside_the_container_is_refused(folder: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=f"{folder} {words}.* paid for again") as refused:
         volumes.refuse_to_lose_state(Path(folder), mountinfo(tmp_path))
     assert "LALALD_EPHEMERAL=1" in refused.value.hint
@@ -271,7 +269,7 @@ def inbox_with(folder: Path, **places: Path) -> Config:
     return Config(path=folder, state_dir=folder, inboxes=(inbox,))
 
 
-def test_results_that_would_die_with_the_container_are_refused(tmp_path: Path) -> None:
+def test_results_inside_the_container_are_refused(tmp_path: Path) -> None:
     for name in ("path", "outbox"):
         (tmp_path / name).mkdir()
     config = inbox_with(tmp_path)
@@ -282,11 +280,11 @@ def test_results_that_would_die_with_the_container_are_refused(tmp_path: Path) -
     volumes.refuse_to_lose_results(config, mountinfo(tmp_path, table))
 
 
-def test_a_folder_that_is_not_there_is_the_daemons_to_tell(tmp_path: Path) -> None:
+def test_a_missing_folder_is_left_to_the_daemon_to_report(tmp_path: Path) -> None:
     volumes.refuse_to_lose_results(inbox_with(tmp_path), mountinfo(tmp_path))
 
 
-def test_a_folder_that_cannot_be_written_is_told_with_the_user(open_folder: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported_with_the_user(open_folder: Path) -> None:
     for name in ("path", "outbox"):
         (open_folder / name).mkdir(mode=0o755)
     (open_folder / "outbox").chmod(0o555)
@@ -313,7 +311,7 @@ for found in volumes.unwritable(config):
 # the whole
 
 
-def test_a_trial_carries_a_file_and_ends_by_sigterm(tmp_path: Path, config_dir: Path, sandbox: Sandbox) -> None:
+def test_a_container_processes_a_file_and_ends_at_sigterm(tmp_path: Path, config_dir: Path, sandbox: Sandbox) -> None:
     inbox, outbox = tmp_path / "inbox", tmp_path / "outbox"
     for folder in (inbox, outbox):
         folder.mkdir()
@@ -350,7 +348,7 @@ def test_a_command_before_the_first_start_knows_the_default_configuration(config
     assert '"stem": "drum"' in (config_dir / "default.yaml").read_text()
 
 
-def test_a_container_on_no_volume_does_not_start(config_dir: Path) -> None:
+def test_a_container_without_a_volume_does_not_start(config_dir: Path) -> None:
     if volumes.mounts.mount_of(config_dir).point != "/":
         pytest.skip("the tests' own folder is a mount")
     ended = run(PROGRAM, str(config_dir), "run")
@@ -368,7 +366,7 @@ def instructions() -> list[tuple[str, str]]:
     return [(line.split()[0], line.split(maxsplit=1)[1]) for line in lines]
 
 
-def test_the_image_keeps_its_promises() -> None:
+def test_the_dockerfile_has_the_documented_properties() -> None:
     said = instructions()
     bases = [value.split(" AS ")[0] for name, value in said if name == "FROM"]
     assert len(bases) == 2

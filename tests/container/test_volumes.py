@@ -53,7 +53,7 @@ for found in volumes.unwritable(config):
 
 
 @needs_root
-def test_an_inbox_that_may_not_be_entered_is_said_once_for_all_that_is_in_it(open_folder: Path) -> None:
+def test_an_inbox_that_may_not_be_entered_is_reported_once_for_everything_in_it(open_folder: Path) -> None:
     for name in ("path/done", "path/failed", "outbox"):
         (open_folder / name).mkdir(parents=True)
     (open_folder / "outbox").chmod(0o777)
@@ -74,7 +74,7 @@ def test_a_folder_above_that_may_not_be_entered_is_the_one_that_is_named(open_fo
 
 @needs_root
 @pytest.mark.parametrize("point", ["path", ""])
-def test_a_closed_inbox_on_a_mount_is_no_reason_not_to_start(point: str, open_folder: Path) -> None:
+def test_a_closed_inbox_on_a_mount_does_not_prevent_the_start(point: str, open_folder: Path) -> None:
     (open_folder / "path" / "done").mkdir(parents=True)
     (open_folder / "outbox").mkdir()
     table = on_a_mount(open_folder)
@@ -93,7 +93,7 @@ def test_every_way_in_which_a_folder_can_fail_has_a_reason(tmp_path: Path) -> No
     assert found["outbox"].reason == "it is not a folder"
 
 
-def test_a_share_whose_server_hangs_holds_up_the_start_for_seconds_only(tmp_path: Path) -> None:
+def test_a_share_that_hangs_delays_the_start_for_seconds_only(tmp_path: Path) -> None:
     def story() -> None:
         config = inbox_with(tmp_path)
         for folder in (config.inboxes[0].path, config.inboxes[0].outbox):
@@ -112,7 +112,7 @@ def test_a_share_whose_server_hangs_holds_up_the_start_for_seconds_only(tmp_path
     in_own_mounts(story)
 
 
-def test_a_volume_that_is_mounted_read_only_is_said_so(tmp_path: Path) -> None:
+def test_a_read_only_volume_is_reported(tmp_path: Path) -> None:
     def story() -> None:
         config = inbox_with(tmp_path)
         config.inboxes[0].outbox.mkdir()
@@ -181,7 +181,7 @@ def older_config(open_folder: Path) -> Path:
 
 @needs_root
 @pytest.mark.parametrize("more", [(), ("dac_override",)])
-def test_chown_alone_is_enough_to_give_an_older_configuration_to_a_new_user(
+def test_the_capability_chown_is_enough_to_change_the_owner(
     more: tuple[str, ...], older_config: Path, interpreter: Interpreter
 ) -> None:
     ended = start_with(interpreter, older_config, "setuid", "setgid", "chown", *more, PUID="1026", PGID="100")
@@ -195,7 +195,7 @@ def test_chown_alone_is_enough_to_give_an_older_configuration_to_a_new_user(
 
 
 @needs_root
-def test_without_chown_it_is_said_who_owns_what_and_which_capability_it_takes(
+def test_without_chown_the_owner_and_the_needed_capability_are_reported(
     older_config: Path, interpreter: Interpreter
 ) -> None:
     older_config.chmod(0o755)

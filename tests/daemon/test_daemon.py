@@ -28,7 +28,7 @@ def reload(home: Home, event: str) -> dict[str, Any]:
     return home.logged(event)[-1]
 
 
-def test_a_reload_matches_what_was_left_alone_anew(sandbox: Sandbox, make_home: MakeHome) -> None:
+def test_a_reload_matches_skipped_files_again(sandbox: Sandbox, make_home: MakeHome) -> None:
     home = make_home(sandbox.url, [CLEAN])
     home.start()
     write_wav(home.inbox / "music" / "song.wav")
@@ -42,7 +42,7 @@ def test_a_reload_matches_what_was_left_alone_anew(sandbox: Sandbox, make_home: 
     assert tree(home.outbox) == ["music/song/music.wav", "music/song/no_music.wav"]
 
 
-def test_a_start_with_other_rules_matches_what_was_left_alone_anew(sandbox: Sandbox, make_home: MakeHome) -> None:
+def test_a_start_with_other_rules_matches_skipped_files_again(sandbox: Sandbox, make_home: MakeHome) -> None:
     home = make_home(sandbox.url, [CLEAN])
     home.start()
     write_wav(home.inbox / "song.wav")
@@ -56,7 +56,7 @@ def test_a_start_with_other_rules_matches_what_was_left_alone_anew(sandbox: Sand
     assert tree(home.inbox) == ["done/song.wav"]
 
 
-def test_a_reload_with_a_mistake_keeps_the_old_configuration_and_says_why(
+def test_a_reload_with_an_error_keeps_the_previous_configuration_and_reports_it(
     sandbox: Sandbox, make_home: MakeHome
 ) -> None:
     home = make_home(sandbox.url, [CLEAN])
@@ -90,7 +90,7 @@ def test_a_reload_changes_what_is_logged_and_how(sandbox: Sandbox, make_home: Ma
     assert ["job.failed" in line and not line.startswith("{") for line in said] == [True], said
 
 
-def test_at_debug_every_request_is_told_with_what_became_of_it(sandbox: Sandbox, make_home: MakeHome) -> None:
+def test_at_debug_every_request_is_logged_with_its_result(sandbox: Sandbox, make_home: MakeHome) -> None:
     home = make_home(sandbox.url, log={"level": "debug"})
     home.start()
     sandbox.faults("upload:reset_during", "upload:503")
@@ -128,7 +128,7 @@ def test_reloads_leave_nothing_in_memory(make_home: MakeHome) -> None:
     assert resident_bytes() < before + (3 << 20)  # one set of authorities takes 0.8 MB
 
 
-def test_a_reload_takes_up_a_new_inbox_and_lets_go_of_an_old_one(sandbox: Sandbox, make_home: MakeHome) -> None:
+def test_a_reload_starts_a_new_inbox_and_stops_a_removed_one(sandbox: Sandbox, make_home: MakeHome) -> None:
     home = make_home(sandbox.url, [CLEAN])
     home.start()
     second = home.root / "second"
@@ -144,9 +144,7 @@ def test_a_reload_takes_up_a_new_inbox_and_lets_go_of_an_old_one(sandbox: Sandbo
     assert tree(home.inbox) == ["clean/old.wav"]
 
 
-def test_what_was_put_into_an_inbox_is_not_taken_when_its_folders_are_called_otherwise(
-    sandbox: Sandbox, make_home: MakeHome
-) -> None:
+def test_files_in_former_outboxes_and_done_folders_are_not_processed(sandbox: Sandbox, make_home: MakeHome) -> None:
     home = make_home(sandbox.url, inbox={"outbox": "results"})
     (home.inbox / "results").mkdir()
     home.start()
@@ -167,7 +165,7 @@ def test_what_was_put_into_an_inbox_is_not_taken_when_its_folders_are_called_oth
     assert json.loads(home.command("plan", "--json").stdout)["files"] == 0
 
 
-def test_a_job_under_way_keeps_what_it_was_matched_with(make_home: MakeHome) -> None:
+def test_a_running_job_keeps_the_settings_it_was_matched_with(make_home: MakeHome) -> None:
     with Sandbox(Options(processing_seconds=1.5)) as sandbox:
         home = make_home(sandbox.url, [CLEAN])
         home.start()
@@ -180,7 +178,7 @@ def test_a_job_under_way_keeps_what_it_was_matched_with(make_home: MakeHome) -> 
     assert tree(home.outbox) == ["clean/ep1/no_voice.wav", "clean/ep1/voice.wav"]
 
 
-def test_once_says_by_its_exit_code_that_something_is_held(sandbox: Sandbox, make_home: MakeHome) -> None:
+def test_once_exits_with_1_if_a_job_is_held(sandbox: Sandbox, make_home: MakeHome) -> None:
     home = make_home(sandbox.url, [CLEAN], minutes={"per_file": 0.01})
     write_wav(home.inbox / "clean" / "ep1.wav")
     answer = home.command("run", "--once")
@@ -190,7 +188,7 @@ def test_once_says_by_its_exit_code_that_something_is_held(sandbox: Sandbox, mak
     assert sandbox.state()["sources"] == []
 
 
-def test_once_says_by_its_exit_code_that_something_failed_this_time(sandbox: Sandbox, make_home: MakeHome) -> None:
+def test_once_exits_with_1_if_a_job_fails_in_this_run(sandbox: Sandbox, make_home: MakeHome) -> None:
     home = make_home(sandbox.url)
     sandbox.faults("upload:422")
     write_wav(home.inbox / "ep1.wav")
@@ -199,7 +197,7 @@ def test_once_says_by_its_exit_code_that_something_failed_this_time(sandbox: San
     assert home.command("run", "--once").returncode == 0, "it failed the last time"
 
 
-def test_once_takes_what_lay_there_before_the_first_look(sandbox: Sandbox, make_home: MakeHome) -> None:
+def test_once_processes_files_from_before_the_first_scan(sandbox: Sandbox, make_home: MakeHome) -> None:
     home = make_home(sandbox.url, [CLEAN])
     for number in range(25):
         write_wav(home.inbox / "clean" / f"{number}.wav", seconds=0.1, pitch=200 + number)
@@ -207,7 +205,7 @@ def test_once_takes_what_lay_there_before_the_first_look(sandbox: Sandbox, make_
     assert len(tree(home.inbox / "done")) == 25
 
 
-def test_an_old_folder_is_held_until_it_is_released(sandbox: Sandbox, make_home: MakeHome) -> None:
+def test_existing_files_are_held_until_they_are_released(sandbox: Sandbox, make_home: MakeHome) -> None:
     home = make_home(sandbox.url, [CLEAN])
     for number in range(25):
         write_wav(home.inbox / "clean" / f"{number}.wav", seconds=0.1, pitch=200 + number)
@@ -231,7 +229,7 @@ def test_health_and_status_follow_the_daemon(sandbox: Sandbox, make_home: MakeHo
 
 
 @pytest.mark.parametrize("once", [False, True], ids=["daemon", "once"])
-def test_what_was_asked_while_no_daemon_ran_happens_at_the_next_start(
+def test_requests_made_while_no_daemon_runs_are_handled_at_the_next_start(
     once: bool, sandbox: Sandbox, make_home: MakeHome
 ) -> None:
     home = make_home(sandbox.url)
@@ -246,7 +244,7 @@ def test_what_was_asked_while_no_daemon_ran_happens_at_the_next_start(
     assert [job["state"] for job in home.rest()] == ["done", "done"]
 
 
-def test_what_is_held_and_not_paid_goes_by_the_rules_of_a_reload(sandbox: Sandbox, make_home: MakeHome) -> None:
+def test_held_unpaid_jobs_use_the_rules_of_a_reload(sandbox: Sandbox, make_home: MakeHome) -> None:
     """An old folder is priced, the rule is found too dear and changed, and what is released costs what the new one does."""
     dear = {"name": "dear", "mode": "multistem", "presets": {"stem_list": ["vocals", "drum", "bass"]}}
     home = make_home(sandbox.url, [dear], minutes={"per_file": 0.15})
@@ -266,7 +264,7 @@ def test_what_is_held_and_not_paid_goes_by_the_rules_of_a_reload(sandbox: Sandbo
 
 
 @pytest.mark.parametrize("verb", ["retry", "redo"])
-def test_a_retry_of_what_is_not_paid_and_a_redo_go_by_the_rules_of_now(
+def test_a_retry_of_an_unpaid_job_and_a_redo_use_the_current_rules(
     sandbox: Sandbox, make_home: MakeHome, verb: str
 ) -> None:
     several: dict[str, Any] = {"name": "several", "tasks": [{"mode": "demuser"}, {"mode": "voice_clean"}]}
@@ -286,9 +284,7 @@ def test_a_retry_of_what_is_not_paid_and_a_redo_go_by_the_rules_of_now(
     assert sandbox.state()["charges"][-1]["mode"] == "stem_separator"
 
 
-def test_a_reload_that_is_asked_for_before_the_daemon_is_there_does_not_end_it(
-    make_home: MakeHome, sandbox: Sandbox
-) -> None:
+def test_a_reload_signal_before_the_daemon_is_ready_does_not_end_it(make_home: MakeHome, sandbox: Sandbox) -> None:
     home = make_home(sandbox.url)
     text = home.config.read_text()
     home.config.unlink()

@@ -73,7 +73,7 @@ def test_a_traceback_follows_its_line() -> None:
     assert line("x.failed", "error", exception="Traceback\n  here").splitlines()[1:] == ["Traceback", "  here"]
 
 
-def test_colors_mark_time_event_and_level_and_change_no_word() -> None:
+def test_colors_mark_time_event_and_level_and_change_no_text() -> None:
     colored = console_renderer(colors=True, now=lambda: NOW)
     facts = {"event": "job.held", "job": 3, "path": "b.mp3", "reason": "full"}
     said = colored(None, "warning", facts)
@@ -86,7 +86,7 @@ def test_programs_get_the_event_first_and_level_and_time_last() -> None:
     assert list(ordered(None, "info", facts)) == ["event", "job", "path", "reason", "level", "timestamp"]
 
 
-def test_no_event_explains_itself_in_prose_and_their_names_are_dotted() -> None:
+def test_event_names_are_dotted_and_constant() -> None:
     """`reason` says what happened and `hint` what to do; what an event means is in the documentation."""
     source = "\n".join(
         path.read_text() for path in PACKAGE.rglob("*.py") if not {"sandbox", "commands"} & {*path.parts}

@@ -59,9 +59,7 @@ def entries(text: bytes) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("stdout_too", [False, True])
-def test_a_reader_that_goes_away_in_mid_work_stops_nothing(
-    sandbox: Sandbox, make_home: MakeHome, stdout_too: bool
-) -> None:
+def test_a_log_reader_that_leaves_does_not_stop_work(sandbox: Sandbox, make_home: MakeHome, stdout_too: bool) -> None:
     home = make_home(sandbox.url)
     reader, writer = os.pipe()
     with daemon(home, writer, stdout=writer if stdout_too else subprocess.DEVNULL) as process:
@@ -85,7 +83,7 @@ def test_a_full_log_disk_changes_no_exit_code(sandbox: Sandbox, make_home: MakeH
         assert process.wait(60) == 1, "a job failed"
 
 
-def test_a_closed_log_and_one_that_is_open_for_reading_only_stop_nothing(sandbox: Sandbox, make_home: MakeHome) -> None:
+def test_a_closed_or_read_only_log_does_not_stop_work(sandbox: Sandbox, make_home: MakeHome) -> None:
     home = make_home(sandbox.url)
     for number, redirected in enumerate(("2>&-", "2</dev/null", ">&- 2>&- <&-"), 1):
         write_wav(home.inbox / "song.wav", pitch=200 + number)
@@ -96,7 +94,7 @@ def test_a_closed_log_and_one_that_is_open_for_reading_only_stop_nothing(sandbox
         assert (done.returncode, len(home.jobs())) == (0, number), redirected
 
 
-def test_a_log_disk_that_has_room_again_says_how_many_lines_are_missing(tmp_path: Path) -> None:
+def test_lost_lines_are_reported_when_the_log_disk_has_room_again(tmp_path: Path) -> None:
     in_own_mounts(lambda: _log_disk(tmp_path))
 
 
@@ -122,7 +120,7 @@ def _log_disk(root: Path) -> None:
     assert entries(lines[-1])[0]["event"] == "daemon.stopped"
 
 
-def test_a_log_that_is_not_read_stops_nothing_and_holds_no_stop_up(sandbox: Sandbox, make_home: MakeHome) -> None:
+def test_a_log_that_is_not_read_stops_no_work_and_delays_no_stop(sandbox: Sandbox, make_home: MakeHome) -> None:
     home = make_home(sandbox.url, log={"level": "debug"})
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
@@ -140,7 +138,7 @@ def test_a_log_that_is_not_read_stops_nothing_and_holds_no_stop_up(sandbox: Sand
 
 
 @pytest.mark.parametrize("error", ["RuntimeError", "BrokenPipeError", "StoreError"])
-def test_an_error_that_ends_the_daemon_arrives_after_what_was_logged_before(tmp_path: Path, error: str) -> None:
+def test_the_final_error_follows_the_lines_logged_before(tmp_path: Path, error: str) -> None:
     """Whatever its kind: a broken pipe of its own is not the log's."""
     program = f"""
 import sys
@@ -167,7 +165,7 @@ sys.exit(guarded(lambda: daemon.run(config, open_store=open_store)))
     assert done.returncode == (3 if error == "StoreError" else 1)
 
 
-def test_an_error_that_ends_the_daemon_does_not_wait_for_a_reader_that_is_stalled() -> None:
+def test_the_final_error_does_not_wait_for_a_stalled_reader() -> None:
     program = """
 import sys
 from lalald import log_output
@@ -188,7 +186,7 @@ raise RuntimeError
 @pytest.mark.parametrize(
     ("words", "code"), [("health", 3), ("frobnicate", 2), ("show 77", 2), ("check-config --config /nowhere.yaml", 2)]
 )
-def test_an_error_that_cannot_be_told_has_its_exit_code_all_the_same(
+def test_an_error_that_cannot_be_written_still_sets_the_exit_code(
     sandbox: Sandbox, make_home: MakeHome, words: str, code: int
 ) -> None:
     home = make_home(sandbox.url)
@@ -207,7 +205,7 @@ def test_an_error_that_cannot_be_told_has_its_exit_code_all_the_same(
 
 
 @pytest.mark.parametrize("words", ["jobs", "jobs --json", "--help", "jobs --help", "schema", "status", "show 77"])
-def test_a_reader_that_has_enough_sees_no_traceback(sandbox: Sandbox, make_home: MakeHome, words: str) -> None:
+def test_a_reader_that_stops_early_causes_no_traceback(sandbox: Sandbox, make_home: MakeHome, words: str) -> None:
     home = make_home(sandbox.url)
     home.command("run", "--once")
     reader, broken = os.pipe()
@@ -252,7 +250,7 @@ class Pipe:
         return b"".join(found).decode().splitlines()
 
 
-def test_lines_without_room_are_counted_in_their_place_and_the_others_keep_their_order() -> None:
+def test_lines_without_room_are_counted_and_the_others_stay_in_order() -> None:
     pipe = Pipe(most_waiting_bytes=2000)
     began_at = time.monotonic()
     for number in range(5000):
@@ -265,7 +263,7 @@ def test_lines_without_room_are_counted_in_their_place_and_the_others_keep_their
     assert gap > 100
 
 
-def test_after_a_gap_lines_are_written_again() -> None:
+def test_lines_are_written_again_after_a_loss() -> None:
     pipe = Pipe(most_waiting_bytes=1000)
     for number in range(2000):
         pipe.stream.write(f"line {number}\n")
@@ -276,7 +274,7 @@ def test_after_a_gap_lines_are_written_again() -> None:
     assert pipe.read_all()[-1] == "further"
 
 
-def test_a_reader_that_is_slow_and_reads_on_loses_nothing() -> None:
+def test_a_slow_reader_loses_nothing() -> None:
     pipe = Pipe(most_waiting_bytes=1 << 20)
 
     def write() -> None:
@@ -292,7 +290,7 @@ def test_a_reader_that_is_slow_and_reads_on_loses_nothing() -> None:
     assert found.decode().splitlines() == [f"line {number}" for number in range(20_000)]
 
 
-def test_what_the_disk_refuses_is_counted_and_a_torn_line_is_ended(tmp_path: Path) -> None:
+def test_refused_lines_are_counted_and_a_partial_line_is_ended(tmp_path: Path) -> None:
     in_own_mounts(lambda: _torn(tmp_path))
 
 
@@ -339,7 +337,7 @@ def test_threads_write_whole_lines() -> None:
     assert sorted(pipe.read_all()) == ["aaa"] * 500 + ["bbb"] * 500 + ["ccc"] * 500
 
 
-def test_letters_that_the_locale_lacks_are_escaped() -> None:
+def test_characters_that_the_locale_lacks_are_escaped() -> None:
     pipe = Pipe(encoding="ascii")
     pipe.stream.write("żółw \udcff\n")
     pipe.stream.write("unfinished")

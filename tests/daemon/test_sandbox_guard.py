@@ -42,18 +42,16 @@ def test_a_sandbox_may_have_another_port_and_the_service_another_name(tmp_path: 
                     taken(store)
 
 
-def test_after_a_rehearsal_the_daemon_refuses_to_work_for_true_with_its_state(
-    sandbox: Sandbox, make_home: MakeHome
-) -> None:
+def test_the_daemon_refuses_a_sandbox_state_folder_with_the_live_service(sandbox: Sandbox, make_home: MakeHome) -> None:
     home = make_home(sandbox.url)
     write_wav(home.inbox / "song.wav")
     assert home.command("run", "--once").returncode == 0
     answer = home.command("run", "--once", environ={"LALALD_API_URL": TRUE})
     assert answer.returncode == 2
-    assert f"was used with {sandbox.url}; it cannot be used with {TRUE} too. Nothing was changed." in answer.stderr
+    assert f"was used with {sandbox.url}; it cannot be used with {TRUE} too. No change was made." in answer.stderr
 
 
-def test_nor_does_it_go_on_with_the_other_kind_after_a_reload(sandbox: Sandbox, make_home: MakeHome) -> None:
+def test_a_reload_to_the_other_kind_of_service_is_rejected(sandbox: Sandbox, make_home: MakeHome) -> None:
     home = make_home(sandbox.url)
     home.start()
     home.settings["api_url"] = TRUE

@@ -46,7 +46,7 @@ def story(root: Path, tell: Callable[[Home, Filler], None], *options: str) -> No
     in_own_mounts(inside)
 
 
-def test_a_disk_that_is_full_while_nothing_is_to_be_done_is_reported_by_status(tmp_path: Path) -> None:
+def test_status_reports_a_full_disk_while_the_daemon_is_idle(tmp_path: Path) -> None:
     def tell(home: Home, filler: Filler) -> None:
         home.start()
         assert state_attention(home) == []
@@ -67,7 +67,7 @@ def test_a_disk_that_is_full_while_nothing_is_to_be_done_is_reported_by_status(t
 
 
 @pytest.mark.parametrize("is_known", [False, True], ids=["first start", "later start"])
-def test_a_start_on_a_full_disk_says_that_it_is_full(tmp_path: Path, is_known: bool) -> None:
+def test_a_start_on_a_full_disk_reports_it(tmp_path: Path, is_known: bool) -> None:
     def tell(home: Home, filler: Filler) -> None:
         if is_known:
             home.start()
@@ -88,7 +88,7 @@ def test_a_start_on_a_full_disk_says_that_it_is_full(tmp_path: Path, is_known: b
 
 
 @pytest.mark.parametrize("inodes", [2, 3])
-def test_a_start_without_inodes_says_so(tmp_path: Path, inodes: int) -> None:
+def test_a_start_without_inodes_reports_it(tmp_path: Path, inodes: int) -> None:
     def tell(home: Home, _filler: Filler) -> None:
         (home.state / "other").touch()
         words = refused_or_waiting(home)
@@ -99,7 +99,7 @@ def test_a_start_without_inodes_says_so(tmp_path: Path, inodes: int) -> None:
     story(tmp_path, tell, f"nr_inodes={inodes}")
 
 
-def test_a_start_on_a_read_only_disk_says_so(tmp_path: Path) -> None:
+def test_a_start_on_a_read_only_disk_reports_it(tmp_path: Path) -> None:
     def tell(home: Home, _filler: Filler) -> None:
         make_read_only(home.state)
         words = refused_or_waiting(home)
@@ -110,7 +110,7 @@ def test_a_start_on_a_read_only_disk_says_so(tmp_path: Path) -> None:
     story(tmp_path, tell)
 
 
-def test_a_folder_that_can_be_written_has_no_reason_and_no_litter(tmp_path: Path) -> None:
+def test_a_writable_folder_gives_no_reason_and_keeps_no_test_file(tmp_path: Path) -> None:
     assert write_error(tmp_path) is None
     assert list(tmp_path.iterdir()) == []
     assert write_error(tmp_path / "missing") is not None

@@ -54,7 +54,7 @@ def rows(name: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("unit", [SYSTEM, USER], ids=["system", "user"])
-def test_a_unit_waits_for_ready_reloads_by_hup_and_is_watched(unit: Path) -> None:
+def test_the_units_use_notify_hup_and_the_watchdog(unit: Path) -> None:
     said = settings(unit)
     assert said["Type"] == ["notify"]
     assert said["ExecStart"][0].endswith("/bin/lalald run")
@@ -65,7 +65,7 @@ def test_a_unit_waits_for_ready_reloads_by_hup_and_is_watched(unit: Path) -> Non
     assert settings(unit, "Unit")["StartLimitIntervalSec"] == ["0"]
 
 
-def test_what_no_restart_mends_ends_with_the_code_that_the_units_do_not_restart(tmp_path: Path) -> None:
+def test_errors_that_no_restart_fixes_have_the_exit_code_that_the_units_do_not_restart(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text("inboxes: 3\n")
     ended = subprocess.run(
@@ -76,7 +76,7 @@ def test_what_no_restart_mends_ends_with_the_code_that_the_units_do_not_restart(
         assert str(ended.returncode) in kept.split()
 
 
-def test_the_placeholders_of_unit_and_tmpfiles_are_no_keys(tmp_path: Path) -> None:
+def test_the_placeholders_of_unit_and_tmpfiles_are_not_accepted_as_keys(tmp_path: Path) -> None:
     (credential,) = settings(SYSTEM)["SetCredential"]
     name, _, text = credential.partition(":")
     assert name == "license-key"
@@ -111,7 +111,7 @@ def test_a_folder_that_is_not_there_does_not_stop_the_start(unit: Path) -> None:
     assert all(path.startswith("-/") for path in said["ReadWritePaths"] + said.get("BindPaths", []))
 
 
-def test_a_group_that_may_not_exist_is_only_suggested_and_ends_no_service_in_a_loop() -> None:
+def test_the_share_group_is_commented_out_and_a_missing_one_causes_no_restart_loop() -> None:
     assert "SupplementaryGroups" not in settings(FOLDERS)
     assert "#SupplementaryGroups=" in FOLDERS.read_text(encoding="utf-8")
     assert settings(SYSTEM)["RestartPreventExitStatus"][0].split()[1:] == ["GROUP", "USER"]
@@ -155,14 +155,14 @@ def installed(unit: Path, folder: Path, drop_in: str = "") -> Path:
     [(SYSTEM, "--system", False), (SYSTEM, "--system", True), (USER, "--user", False)],
     ids=["system", "system with folders", "user"],
 )
-def test_systemd_finds_nothing_to_say_about_a_unit(unit: Path, scope: str, drop_in: bool, tmp_path: Path) -> None:
+def test_systemd_analyze_verify_accepts_the_units(unit: Path, scope: str, drop_in: bool, tmp_path: Path) -> None:
     path = installed(unit, tmp_path, FOLDERS.read_text() if drop_in else "")
     verdict = analyze("verify", "--man=no", scope, str(path))
     assert (verdict.returncode, verdict.stdout) == (0, "")
 
 
 @needs_systemd_analyze
-def test_systemd_would_tell_of_a_mistake(tmp_path: Path) -> None:
+def test_systemd_analyze_verify_reports_an_error(tmp_path: Path) -> None:
     path = installed(SYSTEM, tmp_path, "[Service]\nReadWritePathes=/srv\n")
     assert "ReadWritePathes" in analyze("verify", "--man=no", str(path)).stdout
 
@@ -178,7 +178,7 @@ def test_the_service_is_confined(tmp_path: Path) -> None:
 
 
 @needs_systemd_analyze
-def test_a_looser_service_would_not_pass(tmp_path: Path) -> None:
+def test_a_less_confined_service_fails_the_check(tmp_path: Path) -> None:
     assert exposure(installed(SYSTEM, tmp_path, "[Service]\nPrivateDevices=no\n")).returncode != 0
 
 
@@ -241,7 +241,7 @@ def start(home: Home, manager: Manager, **environ: str) -> subprocess.Popen[byte
     return home.start(environ={**manager.environ, **environ}, wait=False)
 
 
-def test_systemd_hears_ready_after_the_first_look_then_what_happens_then_the_stop(
+def test_systemd_is_told_ready_after_the_first_scan_then_the_status_then_the_stop(
     slow_sandbox: Sandbox, make_home: MakeHome, manager: Manager
 ) -> None:
     home = make_home(slow_sandbox.url)
@@ -256,7 +256,7 @@ def test_systemd_hears_ready_after_the_first_look_then_what_happens_then_the_sto
     manager.hear_word("STOPPING=1")
 
 
-def test_systemd_hears_that_an_inbox_is_away_and_that_it_is_back(
+def test_systemd_is_told_that_an_inbox_is_unavailable_and_back(
     sandbox: Sandbox, make_home: MakeHome, manager: Manager
 ) -> None:
     home = make_home(sandbox.url)
@@ -268,7 +268,7 @@ def test_systemd_hears_that_an_inbox_is_away_and_that_it_is_back(
     manager.hear_status("idle")
 
 
-def test_a_placeholder_is_no_key_and_a_reload_takes_the_key_that_came(
+def test_a_placeholder_is_not_a_key_and_a_reload_uses_the_new_key(
     slow_sandbox: Sandbox, make_home: MakeHome, manager: Manager, tmp_path: Path
 ) -> None:
     key = tmp_path / "license-key"
@@ -293,7 +293,7 @@ def test_a_placeholder_is_no_key_and_a_reload_takes_the_key_that_came(
     assert process.poll() is None
 
 
-def test_a_reload_without_waiting_jobs_tells_that_the_key_is_right_now(
+def test_a_reload_without_waiting_jobs_reports_that_the_key_is_accepted(
     sandbox: Sandbox, make_home: MakeHome, manager: Manager, tmp_path: Path
 ) -> None:
     key = tmp_path / "license-key"
@@ -308,7 +308,7 @@ def test_a_reload_without_waiting_jobs_tells_that_the_key_is_right_now(
     manager.hear_status("idle")
 
 
-def test_a_reload_tells_that_a_credential_stays_what_it_was(
+def test_a_reload_reports_that_a_systemd_credential_is_unchanged(
     sandbox: Sandbox, make_home: MakeHome, manager: Manager, tmp_path: Path
 ) -> None:
     (tmp_path / "license-key").write_text("a-key")
@@ -322,7 +322,7 @@ def test_a_reload_tells_that_a_credential_stays_what_it_was(
     assert len(home.logged("license.key_unchanged")) == 1
 
 
-def test_a_reload_of_a_mistaken_configuration_ends_and_keeps_the_old_one(
+def test_a_reload_with_errors_ends_and_keeps_the_previous_configuration(
     sandbox: Sandbox, make_home: MakeHome, manager: Manager
 ) -> None:
     home = make_home(sandbox.url)
@@ -338,7 +338,7 @@ def test_a_reload_of_a_mistaken_configuration_ends_and_keeps_the_old_one(
     until((home.inbox / "done" / "song.wav").exists, "the daemon carries on")
 
 
-def test_the_watchdog_is_fed_while_the_loops_turn_and_only_then(
+def test_the_watchdog_is_fed_only_while_every_loop_runs(
     sandbox: Sandbox, make_home: MakeHome, manager: Manager
 ) -> None:
     home = make_home(sandbox.url)
@@ -404,7 +404,7 @@ def journal_of(home: Home, *, end: Callable[[subprocess.Popen[bytes]], None]) ->
     return lines
 
 
-def test_the_reason_for_an_end_is_an_error_in_the_journal(make_home: MakeHome, sandbox: Sandbox) -> None:
+def test_the_error_that_ends_the_daemon_has_its_priority_in_the_journal(make_home: MakeHome, sandbox: Sandbox) -> None:
     home = make_home(sandbox.url)
     home.config.write_text(home.config.read_text() + "nonsense: 1\n")
     lines = journal_of(home, end=lambda process: process.kill())
@@ -412,7 +412,7 @@ def test_the_reason_for_an_end_is_an_error_in_the_journal(make_home: MakeHome, s
     assert all(line.startswith("<3>") for line in lines), lines
 
 
-def test_what_the_watchdog_leaves_is_one_dump_without_a_priority(make_home: MakeHome, sandbox: Sandbox) -> None:
+def test_the_watchdog_leaves_one_dump_without_a_priority(make_home: MakeHome, sandbox: Sandbox) -> None:
     lines = journal_of(make_home(sandbox.url), end=lambda process: process.send_signal(signal.SIGABRT))
     dump = [line for line in lines if not line.startswith("<")]
     assert any("Current thread" in line for line in dump)

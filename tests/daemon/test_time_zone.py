@@ -23,24 +23,24 @@ UNKNOWN = ["Europe/Berln", "Berlin", "CEST", "Europe", "../../etc/passwd", "Euro
 
 
 @pytest.mark.parametrize("value", KNOWN)
-def test_what_names_a_time_zone(value: str) -> None:
+def test_values_of_tz_that_are_time_zones(value: str) -> None:
     assert unknown_time_zone({"TZ": value}) is None
 
 
 @pytest.mark.parametrize("value", UNKNOWN)
-def test_what_names_none_is_utc_in_the_c_library(value: str) -> None:
+def test_other_values_of_tz_are_utc_in_the_c_library(value: str) -> None:
     assert unknown_time_zone({"TZ": value}) == value
     script = "import time; print(time.localtime(1_750_000_000).tm_gmtoff)"
     said = subprocess.run([sys.executable, "-c", script], env={"TZ": value}, capture_output=True, text=True, check=True)
     assert said.stdout == "0\n"
 
 
-def test_no_value_is_no_mistake() -> None:
+def test_an_empty_tz_is_accepted() -> None:
     assert unknown_time_zone({}) is None
     assert unknown_time_zone({"TZ": ""}) is None
 
 
-def test_the_daemon_says_so_and_which_configuration_it_uses(make_home: MakeHome) -> None:
+def test_the_daemon_logs_an_unknown_tz_and_its_configuration(make_home: MakeHome) -> None:
     home = make_home("http://127.0.0.1:9")
     home.start(environ={"TZ": "Europe/Berln"})
     (warning,) = home.logged("time_zone.unknown")

@@ -98,7 +98,7 @@ class Pruned(Place):
 
 @pytest.mark.parametrize("watch", ["native", "polling"])
 @pytest.mark.parametrize("on_success", ["move", "delete"])
-def test_an_album_that_was_dropped_goes_with_all_its_folders(tmp_path: Path, watch: str, on_success: str) -> None:
+def test_the_folders_of_an_archived_album_are_removed(tmp_path: Path, watch: str, on_success: str) -> None:
     place = Pruned(tmp_path, watch=watch)
 
     async def story() -> None:
@@ -119,7 +119,7 @@ def test_an_album_that_was_dropped_goes_with_all_its_folders(tmp_path: Path, wat
     play(story)
 
 
-def test_without_prune_folders_stay_and_nothing_is_noted(tmp_path: Path) -> None:
+def test_without_prune_folders_stay_and_nothing_is_recorded(tmp_path: Path) -> None:
     place = Pruned(tmp_path, prune=False)
 
     async def story() -> None:
@@ -136,7 +136,7 @@ def test_without_prune_folders_stay_and_nothing_is_noted(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("watch", ["native", "polling"])
-def test_folders_with_a_reason_to_stay_stay(tmp_path: Path, watch: str) -> None:
+def test_folders_that_do_not_qualify_stay(tmp_path: Path, watch: str) -> None:
     place = Pruned(tmp_path, watch=watch, done_dir=tmp_path / "inbox/filed/done")
     (place.folder / "old").mkdir()
 
@@ -208,13 +208,13 @@ def test_a_folder_that_a_pattern_names_stays(tmp_path: Path) -> None:
         ("Müller/", ["Mu\u0308ller", "MÜLLER"], ["Muller"]),
     ],
 )  # fmt: skip
-def test_what_a_pattern_names(tmp_path: Path, pattern: str, named: list[str], free: list[str]) -> None:
+def test_which_folders_a_pattern_names(tmp_path: Path, pattern: str, named: list[str], free: list[str]) -> None:
     inbox = Place(tmp_path, rules=(Rule("a", STEMS, match=(pattern,)), Rule("rest", STEMS))).inbox
     assert [folder for folder in named if not rules.names_folder(inbox, folder)] == []
     assert [folder for folder in free if rules.names_folder(inbox, folder)] == []
 
 
-def test_a_folder_that_is_used_again_in_time_stays_until_it_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_that_is_used_again_starts_its_ten_minutes_again(tmp_path: Path) -> None:
     place = Pruned(tmp_path)
     place.empty_seconds = 1.0
 
@@ -233,7 +233,7 @@ def test_a_folder_that_is_used_again_in_time_stays_until_it_is_left_alone(tmp_pa
     play(story)
 
 
-def test_what_changes_without_an_event_begins_its_time_again(tmp_path: Path) -> None:
+def test_a_change_without_an_event_starts_the_ten_minutes_again(tmp_path: Path) -> None:
     """Hidden names give no event: the folder's own time tells."""
     place = Pruned(tmp_path)
     place.empty_seconds = 0.5
@@ -251,7 +251,7 @@ def test_what_changes_without_an_event_begins_its_time_again(tmp_path: Path) -> 
     play(story)
 
 
-def test_restarts_forget_nothing(tmp_path: Path) -> None:
+def test_arrived_folders_are_known_after_a_restart(tmp_path: Path) -> None:
     place = Pruned(tmp_path)
     (place.folder / "old").mkdir()
 
@@ -274,7 +274,7 @@ def test_restarts_forget_nothing(tmp_path: Path) -> None:
     play(story)
 
 
-def test_what_was_there_when_prune_was_turned_on_stays(tmp_path: Path) -> None:
+def test_folders_from_before_prune_was_set_stay(tmp_path: Path) -> None:
     place = Pruned(tmp_path, prune=False)
 
     async def story() -> None:
@@ -290,7 +290,7 @@ def test_what_was_there_when_prune_was_turned_on_stays(tmp_path: Path) -> None:
     play(story)
 
 
-def test_a_folder_of_the_same_name_that_comes_later_needs_a_file_of_its_own(tmp_path: Path) -> None:
+def test_a_new_folder_of_the_same_name_needs_its_own_archived_file(tmp_path: Path) -> None:
     place = Pruned(tmp_path)
 
     async def story() -> None:
@@ -309,7 +309,7 @@ def test_a_folder_of_the_same_name_that_comes_later_needs_a_file_of_its_own(tmp_
     play(story)
 
 
-def test_a_symlink_in_its_way_leads_nowhere(tmp_path: Path) -> None:
+def test_symlinks_are_not_followed_when_folders_are_removed(tmp_path: Path) -> None:
     place = Pruned(tmp_path)
     place.empty_seconds = 0.6
 
@@ -325,7 +325,7 @@ def test_a_symlink_in_its_way_leads_nowhere(tmp_path: Path) -> None:
     play(story)
 
 
-def test_an_inbox_that_is_away_loses_nothing_and_another_one_in_its_place_neither(tmp_path: Path) -> None:
+def test_nothing_is_removed_from_an_unavailable_or_replaced_inbox(tmp_path: Path) -> None:
     place = Pruned(tmp_path)
     place.empty_seconds = 0.6
 
@@ -347,7 +347,7 @@ def test_an_inbox_that_is_away_loses_nothing_and_another_one_in_its_place_neithe
     play(story)
 
 
-def test_nothing_wakes_up_once_it_is_done(tmp_path: Path) -> None:
+def test_nothing_wakes_up_after_the_removal(tmp_path: Path) -> None:
     place = Pruned(tmp_path, watch="native")
 
     async def story() -> None:
@@ -365,7 +365,7 @@ def test_nothing_wakes_up_once_it_is_done(tmp_path: Path) -> None:
     play(story)
 
 
-def test_the_whole_program_notes_what_it_archives(sandbox: Sandbox, make_home: MakeHome) -> None:
+def test_the_daemon_removes_the_folder_of_an_archived_file(sandbox: Sandbox, make_home: MakeHome) -> None:
     home = make_home(sandbox.url, inbox={"prune": True})
     home.start()
     write_wav(home.inbox / "Album/CD1/song.wav")
@@ -377,7 +377,7 @@ def test_the_whole_program_notes_what_it_archives(sandbox: Sandbox, make_home: M
     assert rows == [("", 0, 0), ("Album", 1, 1), ("Album/CD1", 1, 1)]
 
 
-def test_a_database_of_the_version_before_learns_it(tmp_path: Path) -> None:
+def test_a_database_of_the_previous_version_is_migrated(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as connection:
         bring_to(connection, 0, next(number for number, script in enumerate(MIGRATIONS) if "inbox_folders" in script))
         connection.execute("INSERT INTO inboxes (path, first_seen_at) VALUES ('/in', 1.0)")
@@ -394,7 +394,7 @@ def test_a_database_of_the_version_before_learns_it(tmp_path: Path) -> None:
         assert folders.known("/in") == {"", "old", "a0"}
 
 
-def test_prune_without_archiving_is_warned_of(tmp_path: Path) -> None:
+def test_prune_without_archiving_is_a_warning(tmp_path: Path) -> None:
     assert loaded(tmp_path, with_inbox("prune: true")).inboxes[0].prune
     told = one(warnings(tmp_path, with_inbox("prune: true", "on_success: keep")))
     assert "prune: has no effect with on_success: keep" in told

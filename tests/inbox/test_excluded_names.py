@@ -18,7 +18,7 @@ from lalald.inbox.selection.excluded_names import refusal, refusal_of_path
         "found.wav", "found.000.wav", "trashbox.wav", "my @tmp", "RECYCLER.wav", "@tmp.wav", "aria2.wav", "a.aria2.wav", "part-frag1",
     ],
 )  # fmt: skip
-def test_ordinary_and_odd_names_are_no_obstacle(name: str) -> None:
+def test_ordinary_and_odd_names_are_accepted(name: str) -> None:
     assert refusal(name) is None
 
 
@@ -43,11 +43,11 @@ def test_ordinary_and_odd_names_are_no_obstacle(name: str) -> None:
         (".lalald", "lalald"), (".lalald-staging", "lalald"), (".lalald-3f-a.mp3.part", "lalald"),
     ],
 )  # fmt: skip
-def test_hidden_temporary_litter_and_our_own_names_are_refused_with_a_reason(name: str, word: str) -> None:
+def test_hidden_temporary_litter_and_own_names_are_excluded_with_a_reason(name: str, word: str) -> None:
     assert word in (refusal(name) or "")
 
 
-def test_a_file_in_a_refused_folder_is_refused_and_the_folder_is_named() -> None:
+def test_a_file_in_an_excluded_folder_is_excluded_and_the_folder_is_named() -> None:
     assert "@eaDir" in (refusal_of_path("a/@eaDir/b.mp3") or "")
     assert "hidden" in (refusal_of_path(".git/b.mp3") or "")
     assert refusal_of_path("a/b/c.mp3") is None

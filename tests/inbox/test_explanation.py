@@ -34,7 +34,7 @@ def put(inbox: Inbox, path: str, content: bytes = b"abc") -> str:
 @pytest.mark.parametrize(
     ("path", "rule"), [("podcasts/a.mp3", "podcasts"), ("a.WAV", "rest"), ("PODCASTS/a.wav", "podcasts")]
 )
-def test_a_file_is_taken_by_the_first_rule_that_matches(inbox: Inbox, path: str, rule: str) -> None:
+def test_a_file_belongs_to_the_first_rule_that_matches(inbox: Inbox, path: str, rule: str) -> None:
     found = explain(inbox, put(inbox, path))
     assert found.taken
     assert found.rule is not None
@@ -50,17 +50,17 @@ def test_a_file_is_taken_by_the_first_rule_that_matches(inbox: Inbox, path: str,
         ("@eaDir/a.wav", "a NAS"), ("$RECYCLE.BIN/a.wav", "a NAS"), ("clip.f137.mp4", "merge"), ("a.temp.wav", "downloader"),
     ],
 )  # fmt: skip
-def test_a_file_that_is_not_taken_has_its_reason(inbox: Inbox, path: str, word: str) -> None:
+def test_a_file_that_is_not_processed_has_a_reason(inbox: Inbox, path: str, word: str) -> None:
     found = explain(inbox, put(inbox, path))
     assert not found.taken
     assert word in found.reason
 
 
-def test_a_file_beside_the_outbox_is_taken(inbox: Inbox) -> None:
+def test_a_file_beside_the_outbox_is_processed(inbox: Inbox) -> None:
     assert explain(inbox, put(inbox, "out/a.wav")).taken
 
 
-def test_kinds_that_are_not_taken(inbox: Inbox) -> None:
+def test_symlinks_folders_and_empty_files_are_not_processed(inbox: Inbox) -> None:
     put(inbox, "a.wav", b"")
     (inbox.path / "link.wav").symlink_to("a.wav")
     (inbox.path / "folder.wav").mkdir()
@@ -81,20 +81,20 @@ def test_a_download_with_its_control_file_beside_it_is_not_finished(inbox: Inbox
         assert explain(inbox, path).taken
 
 
-def test_absolute_paths_are_understood_and_others_lie_elsewhere(inbox: Inbox, tmp_path: Path) -> None:
+def test_absolute_paths_in_the_inbox_are_understood(inbox: Inbox, tmp_path: Path) -> None:
     put(inbox, "a.wav")
     assert explain(inbox, inbox.path / "a.wav").taken
     assert "is not in the inbox" in explain(inbox, tmp_path / "a.wav").reason
     assert "is not in the inbox" in explain(inbox, "../a.wav").reason
 
 
-def test_without_recursion_subfolders_are_not_looked_at(inbox: Inbox) -> None:
+def test_without_recursive_subfolders_are_skipped(inbox: Inbox) -> None:
     flat = replace(inbox, recursive=False)
     assert "not `recursive`" in explain(flat, put(inbox, "sub/a.wav")).reason
     assert folder_refusal(flat, "sub") is not None
 
 
-def test_a_known_file_is_not_taken_twice_and_what_was_left_alone_says_why(inbox: Inbox) -> None:
+def test_a_known_file_is_explained_by_its_job_or_its_note(inbox: Inbox) -> None:
     put(inbox, "a.wav")
     facts = (inbox.path / "a.wav").stat()
     job = explain(inbox, "a.wav", KnownFile(facts.st_size, facts.st_mtime_ns, 7, None))
@@ -103,7 +103,7 @@ def test_a_known_file_is_not_taken_twice_and_what_was_left_alone_says_why(inbox:
     assert (note.taken, note.reason) == (False, "existing: skip: it lay there")
 
 
-def test_new_content_of_a_known_file_is_taken_unless_changed_says_skip(inbox: Inbox) -> None:
+def test_new_content_of_a_known_file_is_processed_unless_changed_is_skip(inbox: Inbox) -> None:
     put(inbox, "a.wav")
     assert explain(inbox, "a.wav", KnownFile(1, 1, 7, None)).taken
     found = explain(replace(inbox, changed="skip"), "a.wav", KnownFile(1, 1, 7, None))
@@ -111,6 +111,6 @@ def test_new_content_of_a_known_file_is_taken_unless_changed_says_skip(inbox: In
     assert found.reason.startswith("changed: skip")
 
 
-def test_a_pattern_that_takes_something_back_keeps_its_folder_open(inbox: Inbox) -> None:
+def test_a_folder_with_a_negated_pattern_is_still_entered(inbox: Inbox) -> None:
     assert folder_refusal(inbox, "drafts") is not None
     assert folder_refusal(replace(inbox, ignore=("drafts/*", "!drafts/a.wav")), "drafts") is None

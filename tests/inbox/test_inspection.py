@@ -78,13 +78,13 @@ ALWAYS = ["refusal", "choose", "reconcile"]  # a new file passes them; the other
 OTHERS = ["folder_refusal", "sha256", "remove_if_moved", "inspections"]
 
 
-def test_every_step_has_its_story() -> None:
+def test_every_inspection_step_is_tested() -> None:
     assert {field.name for field in fields(InspectionSteps)} == {*ALWAYS, *OTHERS}
 
 
 @pytest.mark.parametrize("arrives", ["before", "after"])
 @at_each_step(ALWAYS)
-def test_one_poison_file_among_twenty_is_passed_over_and_inspected_again(
+def test_one_file_among_twenty_that_raises_is_set_aside_and_inspected_again(
     step: str, arrives: str, tmp_path: Path
 ) -> None:
     faulty = Faulty(step, POISON)
@@ -121,7 +121,7 @@ async def _is(found: bool) -> bool:
 
 
 @at_each_step(ALWAYS)
-def test_what_was_set_aside_is_inspected_again_at_the_next_start(step: str, tmp_path: Path) -> None:
+def test_set_aside_files_are_inspected_again_at_the_next_start(step: str, tmp_path: Path) -> None:
     faulty = Faulty(step, POISON)
     place = Place(tmp_path, existing="take")
     place.put(POISON)
@@ -138,7 +138,7 @@ def test_what_was_set_aside_is_inspected_again_at_the_next_start(step: str, tmp_
     play(story)
 
 
-def test_an_old_file_that_was_set_aside_is_held_like_the_others_when_it_can_be_inspected(tmp_path: Path) -> None:
+def test_an_existing_file_that_was_set_aside_is_held_like_the_others_later(tmp_path: Path) -> None:
     faulty = Faulty("choose", POISON)
     place = Place(tmp_path, existing="hold")
     names = [*GOOD, "one more.mp3", "and another.mp3"]
@@ -158,7 +158,7 @@ def test_an_old_file_that_was_set_aside_is_held_like_the_others_when_it_can_be_i
     play(story)
 
 
-def test_a_folder_that_cannot_be_judged_keeps_no_other_from_being_entered(tmp_path: Path) -> None:
+def test_a_folder_that_raises_does_not_stop_the_others(tmp_path: Path) -> None:
     faulty = Faulty("folder_refusal", "odd")
     place = Place(tmp_path, existing="take")
     place.steps = faulty.steps
@@ -183,7 +183,7 @@ async def _is_empty(place: Place) -> bool:
     return await set_aside(place) == []
 
 
-def test_new_settings_are_applied_to_the_others_where_one_file_cannot_be_matched(tmp_path: Path) -> None:
+def test_new_settings_apply_to_the_others_if_one_file_raises(tmp_path: Path) -> None:
     place = Place(tmp_path, existing="take", rules=())
     for name in [*GOOD[:5], POISON]:
         place.put(name)
@@ -206,7 +206,7 @@ async def _left_alone(place: Place, count: int) -> bool:
 
 
 @pytest.mark.parametrize("step", ["sha256", "remove_if_moved"])
-def test_a_failed_file_that_comes_back_keeps_no_other_from_being_taken(step: str, tmp_path: Path) -> None:
+def test_a_returned_file_that_raises_does_not_stop_the_others(step: str, tmp_path: Path) -> None:
     faulty = Faulty(step, POISON)
     place = Place(tmp_path, existing="take")
     place.steps = faulty.steps
@@ -235,7 +235,7 @@ async def _has(place: Place, names: list[str]) -> bool:
 
 
 @pytest.mark.parametrize("step", ALWAYS)
-def test_descriptors_that_run_out_pause_intake_and_set_nothing_aside(step: str, tmp_path: Path) -> None:
+def test_running_out_of_descriptors_pauses_intake_and_sets_nothing_aside(step: str, tmp_path: Path) -> None:
     faulty = Faulty(step, POISON, lambda: OSError(errno.EMFILE, os.strerror(errno.EMFILE)))
     place = Place(tmp_path, existing="take")
     place.steps, place.probe_seconds = faulty.steps, 0.05
@@ -270,7 +270,7 @@ def died_in(folder: Path, *paths: str) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
 
 
-def test_two_deaths_in_a_row_condemn_a_file_and_its_companions_are_read(tmp_path: Path) -> None:
+def test_a_file_in_which_two_processes_died_is_skipped_and_the_others_are_read(tmp_path: Path) -> None:
     died_in(tmp_path, "/in/a", "/in/b", os.fsdecode(b"/in/\xff"))
     second = Inspections(tmp_path)
     second.measure("/in/b", 1, 2)
@@ -291,7 +291,7 @@ def test_two_deaths_in_a_row_condemn_a_file_and_its_companions_are_read(tmp_path
     Inspections(tmp_path).measure("/in/a", 1, 2)
 
 
-def test_a_death_that_something_else_has_caused_is_forgotten_once_the_file_was_read(tmp_path: Path) -> None:
+def test_a_death_is_forgotten_once_the_file_was_read(tmp_path: Path) -> None:
     for _ in range(3):
         died_in(tmp_path, "/in/a")
         inspections = Inspections(tmp_path)
@@ -299,7 +299,7 @@ def test_a_death_that_something_else_has_caused_is_forgotten_once_the_file_was_r
         inspections.close()
 
 
-def test_an_orderly_end_while_a_file_is_read_is_no_death(tmp_path: Path) -> None:
+def test_a_regular_exit_while_a_file_is_read_does_not_count_as_a_death(tmp_path: Path) -> None:
     for _ in range(3):
         inspections = Inspections(tmp_path)
         with inspections.reading("/in/a", 1, 2):
@@ -307,7 +307,9 @@ def test_an_orderly_end_while_a_file_is_read_is_no_death(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("content", [b"", b"rubbish", b"9999", b"   5[1,2]", bytes(20_000)])
-def test_what_lies_in_place_of_the_marks_is_no_reason_not_to_start(content: bytes, tmp_path: Path) -> None:
+def test_a_foreign_file_in_place_of_the_inspection_marks_does_not_prevent_the_start(
+    content: bytes, tmp_path: Path
+) -> None:
     for name in ("inspected", "inspection-deaths.json"):
         (tmp_path / name).write_bytes(content)
     Inspections(tmp_path).measure("/in/a", 1, 2)
@@ -323,7 +325,7 @@ def test_nothing_is_written_while_nothing_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("was_there", [True, False])
-def test_a_file_in_which_two_daemons_died_is_passed_over_and_told(
+def test_a_file_in_which_two_daemons_died_is_skipped_and_reported(
     was_there: bool, sandbox: Sandbox, make_home: MakeHome
 ) -> None:
     """What is there at the first scan is read by intake, to be priced; what arrives later before it is uploaded."""
@@ -356,7 +358,7 @@ def test_a_file_in_which_two_daemons_died_is_passed_over_and_told(
     assert home.stop() == 0
 
 
-def test_a_run_once_that_sets_a_file_aside_says_so_by_its_exit_code(sandbox: Sandbox, make_home: MakeHome) -> None:
+def test_run_once_exits_with_1_if_a_file_is_set_aside(sandbox: Sandbox, make_home: MakeHome) -> None:
     home = make_home(sandbox.url)
     home.daemon = (str(SUPPORT / "crashing_reader.py"), str(home.config), "--once")
     for number, name in enumerate(["deadly.wav", "good.wav"]):

@@ -235,7 +235,7 @@ def test_written_linked_and_replaced_files_become_jobs(tmp_path: Path) -> None:
     play(story)
 
 
-def test_a_file_copied_slowly_is_taken_when_it_is_whole(tmp_path: Path) -> None:
+def test_a_slowly_copied_file_is_processed_when_it_is_complete(tmp_path: Path) -> None:
     place = Place(tmp_path)
 
     async def story() -> None:
@@ -259,7 +259,7 @@ async def said_of(place: Place, path: str) -> bool:
     return any(keys["path"] == path for keys in place.log.said("job.created"))
 
 
-def test_settle_waits_until_nothing_changed_for_so_long(tmp_path: Path) -> None:
+def test_settle_waits_until_nothing_has_changed_for_its_time(tmp_path: Path) -> None:
     place = Place(tmp_path, settle=0.4)
 
     async def story() -> None:
@@ -278,7 +278,7 @@ def test_settle_waits_until_nothing_changed_for_so_long(tmp_path: Path) -> None:
     play(story)
 
 
-def test_deep_new_folders_moved_in_are_taken_whole_and_watched(tmp_path: Path) -> None:
+def test_new_nested_folders_are_processed_completely_and_watched(tmp_path: Path) -> None:
     place = Place(tmp_path)
 
     async def story() -> None:
@@ -297,7 +297,7 @@ def test_deep_new_folders_moved_in_are_taken_whole_and_watched(tmp_path: Path) -
     play(story)
 
 
-def test_folders_made_while_files_are_put_into_them_lose_none(tmp_path: Path) -> None:
+def test_no_file_is_lost_in_folders_created_at_the_same_time(tmp_path: Path) -> None:
     place = Place(tmp_path)
 
     async def story() -> None:
@@ -309,7 +309,7 @@ def test_folders_made_while_files_are_put_into_them_lose_none(tmp_path: Path) ->
     play(story)
 
 
-def test_a_burst_loses_none(tmp_path: Path) -> None:
+def test_a_burst_of_files_loses_none(tmp_path: Path) -> None:
     place = Place(tmp_path)
 
     async def story() -> None:
@@ -358,7 +358,7 @@ REFUSED = (
 )  # fmt: skip
 
 
-def test_what_is_never_taken_is_not_taken_and_not_remembered(tmp_path: Path) -> None:
+def test_excluded_files_are_neither_processed_nor_recorded(tmp_path: Path) -> None:
     place = Place(
         tmp_path, ignore=("*.live.mp3", "drafts/"), done_dir=tmp_path / "inbox/done", outbox=tmp_path / "inbox/out"
     )
@@ -381,7 +381,7 @@ def test_what_is_never_taken_is_not_taken_and_not_remembered(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("watch", ["native", "polling"])
-def test_a_download_is_taken_once_its_control_file_is_gone(tmp_path: Path, watch: str) -> None:
+def test_a_download_is_processed_once_its_control_file_is_gone(tmp_path: Path, watch: str) -> None:
     place = Place(tmp_path, watch=watch)
 
     async def story() -> None:
@@ -402,7 +402,7 @@ def test_a_download_is_taken_once_its_control_file_is_gone(tmp_path: Path, watch
     play(story)
 
 
-def test_a_file_that_no_rule_matches_is_left_alone_and_said_once_through_restarts(tmp_path: Path) -> None:
+def test_a_file_without_a_rule_is_skipped_and_reported_once_across_restarts(tmp_path: Path) -> None:
     place = Place(tmp_path)
 
     async def story() -> None:
@@ -423,7 +423,7 @@ def test_a_file_that_no_rule_matches_is_left_alone_and_said_once_through_restart
 # known files
 
 
-def test_a_known_file_is_not_taken_again_by_restarts_and_rescans(tmp_path: Path) -> None:
+def test_a_known_file_is_not_processed_again_by_restarts_and_rescans(tmp_path: Path) -> None:
     place = Place(tmp_path)
 
     async def story() -> None:
@@ -442,7 +442,7 @@ def test_a_known_file_is_not_taken_again_by_restarts_and_rescans(tmp_path: Path)
     play(story)
 
 
-def test_what_arrived_while_nobody_looked_is_found_at_start(tmp_path: Path) -> None:
+def test_files_that_arrived_while_no_daemon_ran_are_found_at_the_start(tmp_path: Path) -> None:
     place = Place(tmp_path)
 
     async def story() -> None:
@@ -474,7 +474,7 @@ def test_new_content_under_a_known_name_is_a_new_job(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("way", ["in place", "renamed over", "deleted and made again"])
-def test_with_changed_skip_a_retagged_file_is_left_alone_for_good(tmp_path: Path, way: str) -> None:
+def test_with_changed_skip_a_retagged_file_is_skipped_permanently(tmp_path: Path, way: str) -> None:
     place = Place(tmp_path, changed="skip")
 
     async def story() -> None:
@@ -524,7 +524,7 @@ def test_a_held_old_file_with_new_content_is_held_again_and_its_first_job_ends(t
 
 @pytest.mark.parametrize("at_a_start", [True, False])
 @pytest.mark.parametrize("passed_over", [{"recursive": False}, {"ignore": ("old/",)}])
-def test_an_old_folder_that_was_passed_over_is_no_order_when_it_is_looked_into(
+def test_existing_files_in_newly_scanned_places_are_held(
     tmp_path: Path, passed_over: dict[str, Any], at_a_start: bool
 ) -> None:
     place = Place(tmp_path, **passed_over)
@@ -552,7 +552,7 @@ def test_an_old_folder_that_was_passed_over_is_no_order_when_it_is_looked_into(
 
 
 @pytest.mark.parametrize("while_at_work", [True, False])
-def test_an_old_folder_that_gets_another_name_is_no_order_either(tmp_path: Path, while_at_work: bool) -> None:
+def test_existing_files_in_a_renamed_folder_stay_held(tmp_path: Path, while_at_work: bool) -> None:
     place = Place(tmp_path)
     for index in range(21):
         place.put(f"old/{index}.mp3", b"%d" % index)
@@ -583,7 +583,7 @@ async def has_held(place: Place, paths: list[str]) -> bool:
     return sorted(held) == sorted(paths)
 
 
-def test_a_failed_file_that_was_kept_is_no_failure_any_more_when_it_is_replaced(tmp_path: Path) -> None:
+def test_a_failed_job_ends_when_its_file_is_replaced(tmp_path: Path) -> None:
     """With on_failure: keep it is mended where it lies, and the new content is a job of its own."""
     place = Place(tmp_path, on_failure="keep")
 
@@ -600,7 +600,7 @@ def test_a_failed_file_that_was_kept_is_no_failure_any_more_when_it_is_replaced(
     play(story)
 
 
-def test_a_finished_file_that_left_and_is_dropped_again_is_a_new_drop(tmp_path: Path) -> None:
+def test_a_finished_file_that_is_dropped_again_is_a_new_job(tmp_path: Path) -> None:
     place = Place(tmp_path)
 
     async def story() -> None:
@@ -615,7 +615,7 @@ def test_a_finished_file_that_left_and_is_dropped_again_is_a_new_drop(tmp_path: 
     play(story)
 
 
-def test_a_file_taken_aside_by_its_own_job_and_put_back_is_no_new_drop(tmp_path: Path) -> None:
+def test_a_file_that_its_own_job_moved_and_restored_is_not_a_new_job(tmp_path: Path) -> None:
     place = Place(tmp_path)
 
     async def story() -> None:
@@ -635,7 +635,7 @@ def test_a_file_taken_aside_by_its_own_job_and_put_back_is_no_new_drop(tmp_path:
     play(story)
 
 
-def test_a_folder_that_is_moved_away_and_back_brings_new_drops(tmp_path: Path) -> None:
+def test_files_of_a_folder_that_is_moved_away_and_back_are_new_jobs(tmp_path: Path) -> None:
     place = Place(tmp_path)
 
     async def story() -> None:
@@ -671,7 +671,7 @@ def test_a_renamed_folder_is_watched_under_its_new_name(tmp_path: Path) -> None:
     play(story)
 
 
-def test_a_dropped_job_s_file_is_looked_at_anew(tmp_path: Path) -> None:
+def test_the_file_of_a_discarded_job_is_inspected_again(tmp_path: Path) -> None:
     place = Place(tmp_path)
 
     async def story() -> None:
@@ -720,7 +720,7 @@ def bring_back(place: Place, way: str, target: Path) -> None:
 
 @pytest.mark.parametrize("paid", [True, False])
 @pytest.mark.parametrize("way", ["moved", "moved under another name", "copied", "copied without its time"])
-def test_a_failed_file_dragged_back_is_its_old_job(tmp_path: Path, way: str, paid: bool) -> None:
+def test_a_failed_file_moved_back_is_its_old_job(tmp_path: Path, way: str, paid: bool) -> None:
     place = Place(tmp_path)
 
     async def story() -> None:
@@ -743,7 +743,7 @@ def test_a_failed_file_dragged_back_is_its_old_job(tmp_path: Path, way: str, pai
     play(story)
 
 
-def test_a_stranger_of_the_same_size_and_inode_number_does_not_become_a_paid_job(tmp_path: Path) -> None:
+def test_another_file_with_the_same_size_and_inode_number_does_not_become_the_failed_job(tmp_path: Path) -> None:
     """Its own content decides: results of another file must never be delivered for it."""
     place = Place(tmp_path)
 
@@ -765,7 +765,7 @@ def test_a_stranger_of_the_same_size_and_inode_number_does_not_become_a_paid_job
 
 
 @pytest.mark.parametrize(("number", "held"), [(20, 0), (21, 21)])
-def test_up_to_twenty_old_files_are_taken_and_more_are_held(tmp_path: Path, number: int, held: int) -> None:
+def test_up_to_twenty_existing_files_are_processed_and_more_are_held(tmp_path: Path, number: int, held: int) -> None:
     place = Place(tmp_path)
     for index in range(number):
         place.put(f"{index}.mp3")
@@ -804,7 +804,9 @@ def test_held_files_are_priced(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("existing", "override", "taken"), [("take", None, 25), ("hold", "take", 25), ("skip", None, 0)]
 )
-def test_existing_says_otherwise(tmp_path: Path, existing: str, override: str | None, taken: int) -> None:
+def test_existing_take_and_skip_apply_to_any_number(
+    tmp_path: Path, existing: str, override: str | None, taken: int
+) -> None:
     place = Place(tmp_path, existing=existing)
     for index in range(25):
         place.put(f"{index}.mp3")
@@ -821,7 +823,7 @@ def test_existing_says_otherwise(tmp_path: Path, existing: str, override: str | 
     play(story)
 
 
-def test_a_first_look_that_is_cut_short_goes_on_as_one(tmp_path: Path) -> None:
+def test_an_interrupted_first_scan_continues_after_a_restart(tmp_path: Path) -> None:
     """A crash between the files of a first look must not turn the rest of them into orders."""
     place = Place(tmp_path)
     for index in range(30):
@@ -845,7 +847,7 @@ def as_if_cut_short(inbox: str, store: Store) -> None:
     store.connection.execute("UPDATE inboxes SET first_seen_at = NULL, marker = NULL WHERE path = ?", (inbox,))
 
 
-def test_old_files_that_settle_late_are_old_all_the_same(tmp_path: Path) -> None:
+def test_existing_files_that_finish_late_still_count_as_existing(tmp_path: Path) -> None:
     place = Place(tmp_path, settle=0.3)
     for index in range(25):
         place.put(f"{index}.mp3")
@@ -886,7 +888,7 @@ def test_an_inbox_that_is_renamed_away_and_back_loses_nothing(tmp_path: Path) ->
 
 @pytest.mark.parametrize("instead", ["nothing", "a stranger"])
 @pytest.mark.parametrize("watch", ["native", "polling"])
-def test_an_empty_inbox_that_is_renamed_away_is_missed_too(tmp_path: Path, watch: str, instead: str) -> None:
+def test_an_empty_inbox_that_is_renamed_away_is_unavailable(tmp_path: Path, watch: str, instead: str) -> None:
     place = Place(tmp_path, watch=watch)
 
     async def story() -> None:
@@ -905,7 +907,7 @@ def test_an_empty_inbox_that_is_renamed_away_is_missed_too(tmp_path: Path, watch
     play(story)
 
 
-def test_an_inbox_that_goes_just_before_it_is_watched_is_missed_all_the_same(tmp_path: Path) -> None:
+def test_an_inbox_that_vanishes_just_before_it_is_watched_is_unavailable(tmp_path: Path) -> None:
     place = Place(tmp_path)
     # then it has been seen to be there, and none of its folders is watched yet
     place.log.at["inbox.watched"] = lambda: place.folder.rename(tmp_path / "away")
@@ -953,7 +955,7 @@ async def said_with(place: Place, event: str, word: str) -> dict[str, Any]:
     return next(keys for keys in place.log.said(event) if word in keys["reason"])
 
 
-def test_an_accepted_folder_full_of_old_files_is_no_order_either(tmp_path: Path) -> None:
+def test_existing_files_in_an_accepted_folder_are_held(tmp_path: Path) -> None:
     place = Place(tmp_path)
 
     async def story() -> None:
@@ -970,7 +972,7 @@ def test_an_accepted_folder_full_of_old_files_is_no_order_either(tmp_path: Path)
     play(story)
 
 
-def test_an_inbox_that_is_not_there_at_start_is_taken_up_when_it_comes(tmp_path: Path) -> None:
+def test_an_inbox_that_is_missing_at_the_start_is_used_when_it_appears(tmp_path: Path) -> None:
     place = Place(tmp_path)
     place.folder.rmdir()
 
@@ -1040,7 +1042,7 @@ def test_polling_finds_new_changed_and_gone_files(tmp_path: Path) -> None:
     play(story)
 
 
-def test_how_an_inbox_fares_is_in_the_store_and_written_only_when_it_changes(tmp_path: Path) -> None:
+def test_the_state_of_an_inbox_is_saved_only_when_it_changes(tmp_path: Path) -> None:
     place = Place(tmp_path)
 
     async def state() -> list[Any]:
@@ -1068,7 +1070,7 @@ async def says_unavailable(place: Place) -> bool:
     return not row[0]
 
 
-def test_after_a_reload_the_new_settings_count_and_files_left_alone_are_matched_anew(tmp_path: Path) -> None:
+def test_a_reload_applies_new_settings_and_matches_skipped_files_again(tmp_path: Path) -> None:
     place = Place(tmp_path, rules=(RULES[0],))
 
     async def story() -> None:
@@ -1084,7 +1086,7 @@ def test_after_a_reload_the_new_settings_count_and_files_left_alone_are_matched_
 
 @pytest.mark.parametrize("way", ["a reload", "a start"])
 @pytest.mark.parametrize(("old", "hold"), [(25, Hold.FIRST_SCAN), (3, None)])
-def test_new_rules_take_what_was_left_alone_but_an_old_folder_is_no_order(
+def test_new_rules_match_skipped_files_and_hold_more_than_twenty_existing_ones(
     tmp_path: Path, old: int, hold: Hold | None, way: str
 ) -> None:
     """What lay there at the first look is as old as it was then, whenever a rule comes to match it."""
@@ -1118,7 +1120,7 @@ async def left_alone(place: Place, count: int) -> bool:
 @pytest.mark.parametrize(
     ("before", "after"), [({"existing": "skip"}, {"existing": "take"}), ({"changed": "skip"}, {"changed": "process"})]
 )
-def test_what_was_left_alone_on_purpose_is_taken_when_the_setting_says_otherwise(
+def test_files_skipped_by_a_setting_are_processed_when_it_changes(
     tmp_path: Path, before: dict[str, str], after: dict[str, str]
 ) -> None:
     place = Place(tmp_path, **before)
@@ -1153,7 +1155,7 @@ def test_nothing_is_written_into_the_inbox_but_the_marker(tmp_path: Path) -> Non
     assert files == [".lalald", "sub", "sub/a.mp3"]
 
 
-def test_it_stops_at_once(tmp_path: Path) -> None:
+def test_cancelling_stops_intake_at_once(tmp_path: Path) -> None:
     place = Place(tmp_path)
     for index in range(500):
         place.put(f"{index}.mp3")
@@ -1179,7 +1181,7 @@ async def has_jobs(place: Place) -> bool:
     return bool(await place.thread.run(lambda store: store.connection.execute("SELECT 1 FROM jobs LIMIT 1").fetchone()))
 
 
-def test_lost_events_lose_no_file(tmp_path: Path) -> None:
+def test_no_file_is_lost_when_events_are(tmp_path: Path) -> None:
     """The reader gets no turn while another program makes more events than the kernel keeps."""
     place = Place(tmp_path)
     most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
@@ -1299,7 +1301,7 @@ def make_too_deep(folder: Path, name: str) -> None:
     os.close(here)
 
 
-def test_a_folder_that_cannot_be_looked_at_is_said_once_and_does_not_stop_the_others(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_listed_is_reported_once_and_does_not_stop_the_others(tmp_path: Path) -> None:
     place = Place(tmp_path)
     make_too_deep(place.folder, "x" * 240)
 

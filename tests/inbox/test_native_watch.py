@@ -81,7 +81,7 @@ def inbox(tmp_path: Path) -> Path:
     return folder
 
 
-def test_each_way_to_put_a_file_there_gives_a_hint(inbox: Path, tmp_path: Path) -> None:
+def test_each_way_to_add_a_file_gives_a_hint(inbox: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.write_bytes(b"abc")
     with watching(inbox) as watched:
@@ -94,7 +94,7 @@ def test_each_way_to_put_a_file_there_gives_a_hint(inbox: Path, tmp_path: Path) 
     assert watched.hints.arrived == {"written.mp3", "linked.mp3", "renamed.mp3", "again.mp3"}
 
 
-def test_the_end_of_writing_a_new_mode_and_a_deletion_are_hints(inbox: Path) -> None:
+def test_closing_chmod_and_deletion_give_hints(inbox: Path) -> None:
     path = inbox / "a.mp3"
     with watching(inbox) as watched, path.open("wb") as file:
         until(lambda: "a.mp3" in watched.gathered().files, "the creation")
@@ -112,7 +112,7 @@ def test_the_end_of_writing_a_new_mode_and_a_deletion_are_hints(inbox: Path) -> 
         until(lambda: watched.gathered().files == {"a.mp3": True}, "the deletion")
 
 
-def test_names_come_as_they_are_and_those_never_taken_do_not_come(inbox: Path) -> None:
+def test_hints_have_exact_names_and_none_for_excluded_files(inbox: Path) -> None:
     names = ["Mu\u0308ller.mp3", "new\nline.mp3", "\udcff.mp3", "x" * 251 + ".mp3"]
     with watching(inbox) as watched:
         for name in [".hidden", "a.part", ".lalald-1-a.part", *names]:
@@ -132,7 +132,7 @@ def test_a_burst_wakes_once_and_loses_nothing(inbox: Path) -> None:
         until(lambda: watched.wakes == 2, "another wake")
 
 
-def test_too_many_hints_become_one_to_look_everywhere(inbox: Path) -> None:
+def test_too_many_hints_become_a_request_for_a_full_scan(inbox: Path) -> None:
     with watching(inbox, most_hints=100) as watched:
         for number in range(101):
             (inbox / f"{number}.mp3").touch()
@@ -155,7 +155,7 @@ def test_events_that_the_kernel_dropped_are_noticed(inbox: Path) -> None:
         until(lambda: watched.gathered().are_incomplete, "the loss")
 
 
-def test_folders_are_hinted_at_and_watched_once_they_are_added(inbox: Path, tmp_path: Path) -> None:
+def test_folders_give_hints_and_are_watched_once_they_are_added(inbox: Path, tmp_path: Path) -> None:
     with watching(inbox) as watched:
         (inbox / "new").mkdir()
         until(lambda: watched.gathered().folders == {"new": False}, "the folder")
@@ -187,7 +187,7 @@ def test_a_folder_added_again_gives_no_double_hints_and_no_warning(inbox: Path) 
 
 
 @pytest.mark.parametrize("fate", ["removed", "renamed", "renamed above", "marker removed"])
-def test_what_happens_to_the_inbox_itself_is_told(inbox: Path, fate: str) -> None:
+def test_changes_of_the_inbox_folder_itself_are_reported(inbox: Path, fate: str) -> None:
     (inbox / ".lalald").write_text("marker")
     with watching(inbox) as watched:
         if fate == "removed":
@@ -202,7 +202,7 @@ def test_what_happens_to_the_inbox_itself_is_told(inbox: Path, fate: str) -> Non
         until(lambda: watched.gathered().concern_root, "the fate of the inbox")
 
 
-def test_a_missing_or_unreadable_folder_is_no_failure(inbox: Path) -> None:
+def test_a_missing_or_unreadable_subfolder_does_not_fail_the_watch(inbox: Path) -> None:
     with watching(inbox, "not/there") as watched:
         (inbox / "a.mp3").touch()
         until(lambda: "a.mp3" in watched.gathered().files, "the file")
@@ -226,7 +226,7 @@ def needs_namespaces() -> None:
         pytest.skip(f"no user namespaces here: {done.stderr.strip()}")
 
 
-def test_an_inbox_that_is_away_while_it_should_be_watched_is_told(inbox: Path) -> None:
+def test_an_inbox_that_is_missing_when_it_is_added_is_reported(inbox: Path) -> None:
     """It may be back before anybody looks, and nothing would ever be heard of it."""
     watched = Watched(inbox)
     watched.watch.start()
@@ -259,7 +259,7 @@ def test_running_out_of_watches_names_the_limit_to_raise(inbox: Path) -> None:
     assert "sysctl" in done.stdout
 
 
-def test_running_out_of_instances_is_told_at_the_start(inbox: Path) -> None:
+def test_running_out_of_instances_is_reported_at_the_start(inbox: Path) -> None:
     needs_namespaces()
     script = (
         "import sys\n"

@@ -22,7 +22,7 @@ def ready(settling: Settling, path: str, now: float) -> bool:
     return [sight.path for sight in settling.inspect([path], now).ready] == [path]
 
 
-def test_a_file_that_stands_still_for_settle_is_finished(tmp_path: Path) -> None:
+def test_a_file_that_has_not_changed_for_settle_is_finished(tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"abc")
     settling = Settling(str(tmp_path), 5.0)
     assert not ready(settling, "a.mp3", 100.0)
@@ -33,7 +33,7 @@ def test_a_file_that_stands_still_for_settle_is_finished(tmp_path: Path) -> None
     assert len(settling) == 0
 
 
-def test_any_change_of_size_or_mtime_starts_the_time_anew(tmp_path: Path) -> None:
+def test_any_change_of_size_or_mtime_starts_the_time_again(tmp_path: Path) -> None:
     path = tmp_path / "a.mp3"
     path.write_bytes(b"abc")
     settling = Settling(str(tmp_path), 5.0)
@@ -52,7 +52,7 @@ def test_an_old_mtime_proves_nothing(tmp_path: Path) -> None:
     assert not ready(Settling(str(tmp_path), 5.0), "a.mp3", 100.0)
 
 
-def test_with_settle_0_a_file_is_finished_as_soon_as_nobody_has_it_open(tmp_path: Path) -> None:
+def test_with_settle_0_a_file_is_finished_as_soon_as_no_program_has_it_open(tmp_path: Path) -> None:
     settling = Settling(str(tmp_path), 0.0)
     with (tmp_path / "a.mp3").open("wb") as writer:
         writer.write(b"abc")
@@ -75,13 +75,13 @@ def test_a_writer_through_a_hard_link_or_a_writable_map_is_noticed(tmp_path: Pat
     assert writers_of(str(path))[0] is Writers.NONE
 
 
-def test_a_reader_is_no_writer(tmp_path: Path) -> None:
+def test_a_reader_does_not_count_as_a_writer(tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"abc")
     with (tmp_path / "a.mp3").open("rb"):
         assert ready(Settling(str(tmp_path), 0.0), "a.mp3", 100.0)
 
 
-def test_a_file_kept_open_is_looked_at_with_growing_pauses(tmp_path: Path) -> None:
+def test_a_file_kept_open_is_inspected_with_growing_pauses(tmp_path: Path) -> None:
     settling = Settling(str(tmp_path), 1.0)
     pauses = []
     with (tmp_path / "a.mp3").open("wb") as writer:
@@ -99,7 +99,7 @@ def test_a_file_kept_open_is_looked_at_with_growing_pauses(tmp_path: Path) -> No
     assert pauses == [1.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
 
 
-def test_an_event_shortens_the_pause_and_what_stood_still_is_finished_at_once(tmp_path: Path) -> None:
+def test_an_event_ends_the_pause_and_an_unchanged_file_is_finished_at_once(tmp_path: Path) -> None:
     settling = Settling(str(tmp_path), 1.0)
     with (tmp_path / "a.mp3").open("wb") as writer:
         writer.write(b"abc")
@@ -109,7 +109,7 @@ def test_an_event_shortens_the_pause_and_what_stood_still_is_finished_at_once(tm
     assert ready(settling, "a.mp3", 101.5)
 
 
-def test_where_the_kernel_cannot_tell_the_file_stands_still_for_at_least_ten_seconds(tmp_path: Path) -> None:
+def test_without_reliable_leases_a_file_must_not_change_for_ten_seconds(tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"abc")
     settling = Settling(str(tmp_path), 0.0, leases_reliable=False)
     assert settling.is_unreliable
@@ -118,7 +118,7 @@ def test_where_the_kernel_cannot_tell_the_file_stands_still_for_at_least_ten_sec
     assert ready(settling, "a.mp3", 110.0)
 
 
-def test_a_longer_settle_counts_there_too(tmp_path: Path) -> None:
+def test_without_reliable_leases_a_longer_settle_applies(tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"abc")
     settling = Settling(str(tmp_path), 20.0, leases_reliable=False)
     settling.inspect(["a.mp3"], 100.0)
@@ -127,7 +127,7 @@ def test_a_longer_settle_counts_there_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
-def test_another_users_file_gives_no_lease_and_this_is_told(open_folder: Path) -> None:
+def test_another_users_file_has_no_lease_and_this_is_reported(open_folder: Path) -> None:
     (open_folder / "a.mp3").write_bytes(b"abc")
     script = (
         "import os, sys\n"
@@ -141,14 +141,14 @@ def test_another_users_file_gives_no_lease_and_this_is_told(open_folder: Path) -
     assert done.stdout == "[] True 110.0 1\n"
 
 
-def test_an_empty_file_never_is_finished_and_costs_no_more_looks(tmp_path: Path) -> None:
+def test_an_empty_file_is_never_finished_and_does_not_wait(tmp_path: Path) -> None:
     (tmp_path / "a.mp3").touch()
     settling = Settling(str(tmp_path), 0.0)
     assert not ready(settling, "a.mp3", 100.0)
     assert settling.due_at() is None
 
 
-def test_what_is_gone_or_no_file_is_absent(tmp_path: Path) -> None:
+def test_missing_files_folders_and_symlinks_are_absent(tmp_path: Path) -> None:
     (tmp_path / "folder.mp3").mkdir()
     (tmp_path / "link.mp3").symlink_to("folder.mp3")
     (tmp_path / "file.mp3").write_bytes(b"abc")
@@ -166,7 +166,7 @@ def test_one_impossible_name_does_not_stop_the_others(tmp_path: Path) -> None:
     assert [sight.path for sight in looked.ready] == ["a.mp3"]
 
 
-def test_no_more_files_wait_than_may_be_kept_in_mind(tmp_path: Path) -> None:
+def test_no_more_files_wait_than_the_limit(tmp_path: Path) -> None:
     names = [f"{number}.mp3" for number in range(5)]
     for name in names:
         (tmp_path / name).write_bytes(b"abc")

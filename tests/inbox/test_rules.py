@@ -36,7 +36,7 @@ def test_the_first_rule_that_matches_wins() -> None:
     assert matched(where, "music/a.mp3") == "rest"
 
 
-def test_without_patterns_every_known_type_is_taken_and_nothing_else() -> None:
+def test_without_patterns_a_rule_matches_media_only() -> None:
     where = inbox(rule("all"))
     assert matched(where, "a.mp3") == "all"
     assert matched(where, "x/y/b.MKV") == "all"
@@ -45,7 +45,7 @@ def test_without_patterns_every_known_type_is_taken_and_nothing_else() -> None:
     assert matched(where, ".mp3") is None
 
 
-def test_types_any_lifts_the_limit_for_that_rule_alone() -> None:
+def test_types_any_applies_to_that_rule_only() -> None:
     where = inbox(rule("media"), rule("odd", "*.xyz", types="any"))
     assert matched(where, "a.xyz") == "odd"
     assert matched(where, "a.txt") is None
@@ -55,12 +55,12 @@ def test_types_any_lifts_the_limit_for_that_rule_alone() -> None:
 @pytest.mark.parametrize(
     "name", ["a.MP3", "A.Wav", "a.flac", "b.b.Opus", "c.m4a", "d.aiff", "e.wma", "f.mov", "g.webm", "h.avi"]
 )
-def test_what_people_send_is_media(name: str) -> None:
+def test_common_extensions_are_media(name: str) -> None:
     assert rules.is_media(name)
 
 
 @pytest.mark.parametrize("name", ["a.txt", "mp3", ".mp3", "a.mp3.part", "a.", "", "a.mp3\n"])
-def test_what_is_no_media_is_not(name: str) -> None:
+def test_other_extensions_are_not_media(name: str) -> None:
     assert not rules.is_media(name)
 
 
@@ -75,14 +75,14 @@ def test_patterns_ignore_the_normal_form_of_letters() -> None:
     assert matched(where, unicodedata.normalize("NFC", "café/ÜBERMUT.mp3")) is None
 
 
-def test_names_that_are_no_utf8_or_hold_line_breaks_are_matched_like_others() -> None:
+def test_names_that_are_not_utf8_or_contain_line_breaks_are_matched() -> None:
     where = inbox(rule("folder", "odd\udcff*/"), rule("wave", "*.wav"), ignore=("skip*",))
     assert matched(where, "odd\udcff name/a.mp3") == "folder"
     assert matched(where, "b\udcfe\n\nc/d\ne.wav") == "wave"
     assert rules.ignored(where, "x\ny/skip\nthis.wav") == "skip*"
 
 
-def test_patterns_mean_what_they_mean_to_git() -> None:
+def test_patterns_mean_the_same_as_in_gitignore() -> None:
     where = inbox(
         rule("top", "/*.wav"), rule("deep", "a/**/z/*.mp3"), rule("but", "*", "!keep/"), rule("kept", "keep/b/*")
     )
@@ -94,13 +94,13 @@ def test_patterns_mean_what_they_mean_to_git() -> None:
     assert matched(where, "keep/b/c/x.wav") == "kept"
 
 
-def test_a_leading_hash_is_no_comment() -> None:
+def test_a_leading_hash_is_part_of_the_pattern() -> None:
     where = inbox(rule("all"), ignore=("#recycle", "#*.wav"))
     assert rules.ignored(where, "#recycle/a.mp3") == "#recycle"
     assert rules.ignored(where, "#1 hit.wav") == "#*.wav"
 
 
-def test_what_is_ignored_matches_no_rule_and_the_pattern_is_named() -> None:
+def test_ignored_files_match_no_rule_and_the_pattern_is_named() -> None:
     where = inbox(rule("all", types="any"), ignore=("*.txt", "drafts/"))
     assert matched(where, "drafts/a.mp3") is None
     assert rules.ignored(where, "Drafts/deep/a.mp3") == "drafts/"
@@ -109,7 +109,7 @@ def test_what_is_ignored_matches_no_rule_and_the_pattern_is_named() -> None:
     assert rules.ignored(inbox(rule("all")), "a.txt") is None
 
 
-def test_a_folder_is_passed_over_only_if_all_of_it_is_ignored() -> None:
+def test_a_folder_is_skipped_only_if_everything_in_it_is_ignored() -> None:
     assert rules.ignored(inbox(ignore=("drafts/",)), "drafts/") == "drafts/"
     assert rules.ignored(inbox(ignore=("drafts/", "!drafts/keep.wav")), "drafts/") is None
     assert rules.ignored(inbox(ignore=("drafts/", "!drafts/keep.wav")), "drafts/keep.wav") is None
@@ -118,7 +118,7 @@ def test_a_folder_is_passed_over_only_if_all_of_it_is_ignored() -> None:
 
 
 @given(st.text(max_size=40), st.lists(st.text(min_size=1, max_size=10), max_size=3))
-def test_no_name_and_no_pattern_raises(name: str, written: list[str]) -> None:
+def test_any_name_and_any_pattern_can_be_matched(name: str, written: list[str]) -> None:
     known = tuple(pattern for pattern in written if patterns.says_something(pattern))
     where = inbox(rule("some", *known), ignore=known[:1])
     assert rules.match(where, name) in (None, *where.rules)

@@ -51,7 +51,7 @@ def attention(home: Home) -> tuple[int, list[dict[str, Any]]]:
     return answer.returncode, found
 
 
-def test_unreadable_files_need_a_person_until_they_can_be_read_or_are_gone(
+def test_unreadable_files_are_reported_until_they_can_be_read_or_are_gone(
     sandbox: Sandbox,
     make_home: MakeHome,
     of_nobody: Callable[[Home], Home],
@@ -94,7 +94,7 @@ def test_a_folder_that_cannot_be_listed_is_counted_too(
 
 
 @pytest.mark.parametrize("is_running", [True, False])
-def test_root_is_told_what_the_daemons_user_may_read(
+def test_explain_as_root_tells_what_the_daemons_user_may_read(
     sandbox: Sandbox,
     make_home: MakeHome,
     of_nobody: Callable[[Home], Home],

@@ -89,14 +89,14 @@ ODD_NAMES = [
 ]  # fmt: skip
 
 
-def test_every_name_is_found_and_recognised_again(store: Store, inbox: Path) -> None:
+def test_every_name_is_found_and_recognized_again(store: Store, inbox: Path) -> None:
     fill(inbox, *ODD_NAMES)
     assert differences(store, inbox) == (sorted(ODD_NAMES), [])
     remember(store, inbox)
     assert differences(store, inbox) == ([], [])
 
 
-def test_new_changed_and_gone_files_are_told(store: Store, inbox: Path) -> None:
+def test_new_changed_and_gone_files_are_reported(store: Store, inbox: Path) -> None:
     fill(inbox, "same.mp3", "longer.mp3", "touched.mp3", "gone.mp3", "sub/gone.mp3", "sub/same.mp3", "\udcffgone.mp3")
     remember(store, inbox)
     (inbox / "longer.mp3").write_bytes(b"abcd")
@@ -110,7 +110,7 @@ def test_new_changed_and_gone_files_are_told(store: Store, inbox: Path) -> None:
     )
 
 
-def test_a_large_folder_is_compared_in_stretches(store: Store, inbox: Path) -> None:
+def test_a_large_folder_is_compared_in_parts(store: Store, inbox: Path) -> None:
     names = [f"{number:05}.mp3" for number in range(2 * scan.FILES_AT_ONCE + 7)] + [
         "\udcff1.mp3",
         "\udcff2.mp3",
@@ -126,9 +126,7 @@ def test_a_large_folder_is_compared_in_stretches(store: Store, inbox: Path) -> N
     assert differences(store, inbox) == (sorted(["000000.mp3", "zzz.mp3", "\udcff0.mp3"]), sorted(gone))
 
 
-def test_what_agreed_once_is_compared_again_after_any_change_on_either_side(
-    store: Store, inbox: Path, tmp_path: Path
-) -> None:
+def test_a_listing_that_agreed_is_compared_again_after_any_change(store: Store, inbox: Path, tmp_path: Path) -> None:
     fill(inbox, "a.mp3", "sub/b.mp3", "sub/c.mp3")
     agreement = Agreement()
     remember(store, inbox)
@@ -173,7 +171,7 @@ def test_a_known_file_that_became_something_else_is_gone(store: Store, inbox: Pa
     assert differences(store, inbox) == (["c"], ["a.mp3", "b.mp3"])
 
 
-def test_skipped_folders_are_not_entered_and_the_others_are_announced_before_they_are_listed(inbox: Path) -> None:
+def test_skipped_folders_are_not_entered_and_others_are_watched_before_they_are_listed(inbox: Path) -> None:
     fill(inbox, "a.mp3", "done/b.mp3", "sub/done/c.mp3")
     entered = []
 
@@ -198,7 +196,7 @@ def test_a_walk_may_start_anywhere(inbox: Path) -> None:
     assert listed(walk(inbox, start="sub")) == ["sub/b.mp3", "sub/deep/c.mp3"]
 
 
-def test_a_folder_that_cannot_be_listed_is_told_and_not_visited(inbox: Path) -> None:
+def test_a_folder_that_cannot_be_listed_is_reported_and_not_visited(inbox: Path) -> None:
     fill(inbox, "a.mp3")
     walked = walk(inbox, start="not/there")
     assert listed(walked) == []
@@ -222,7 +220,7 @@ def test_memory_stays_flat_in_one_large_folder(store: Store, inbox: Path) -> Non
     assert peak_bytes < 2 * 1024 * 1024
 
 
-def test_known_folders_are_told_once_each(store: Store, inbox: Path) -> None:
+def test_known_folders_are_returned_once_each(store: Store, inbox: Path) -> None:
     fill(inbox, "a.mp3", "b.mp3", "sub/a.mp3", "sub/b.mp3", "sub/deep/a.mp3", "\udcff/a.mp3")
     assert store.known_folders(str(inbox)) == set()
     remember(store, inbox)

@@ -39,7 +39,7 @@ def connected(url: str) -> socket.socket:
 
 @pytest.mark.parametrize("half", HALVES)
 @pytest.mark.parametrize("origin", ["api", "files"])
-def test_a_client_that_falls_silent_is_disconnected(half: str, origin: str, impatient: Sandbox) -> None:
+def test_a_silent_client_is_disconnected(half: str, origin: str, impatient: Sandbox) -> None:
     with connected(impatient.url if origin == "api" else impatient.files_url) as connection:
         connection.sendall(HALVES[half])
         with suppress(ConnectionResetError):  # the second request of a connection is ended in order
@@ -49,12 +49,12 @@ def test_a_client_that_falls_silent_is_disconnected(half: str, origin: str, impa
     assert impatient.state()["sources"] == []
 
 
-def test_a_slow_upload_that_keeps_coming_is_taken(impatient: Sandbox) -> None:
+def test_a_slow_upload_is_accepted(impatient: Sandbox) -> None:
     impatient.faults({"operation": "upload", "kind": "slow", "bytes_per_second": 40_000})
     assert Caller(impatient).upload(wav_bytes(3))  # 24,000 bytes: for longer than a client may be silent
 
 
-def test_an_answer_that_takes_long_is_waited_for(impatient: Sandbox) -> None:
+def test_a_slow_answer_does_not_disconnect_the_client(impatient: Sandbox) -> None:
     impatient.faults({"operation": "minutes", "kind": "delay", "wait_seconds": 0.6})
     assert Caller(impatient).post("limits/minutes_left").json() == {"minutes_left": 1000}
 
@@ -62,7 +62,7 @@ def test_an_answer_that_takes_long_is_waited_for(impatient: Sandbox) -> None:
 @pytest.mark.parametrize(
     "garbage", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nbad header\r\n\r\n", b"\x16\x03\x01\x00\xa5\x01\r\n\r\n"]
 )
-def test_what_is_not_http_gets_an_answer_like_any_other(garbage: bytes, sandbox: Sandbox) -> None:
+def test_a_request_that_is_not_http_gets_a_json_error(garbage: bytes, sandbox: Sandbox) -> None:
     with connected(sandbox.url) as connection:
         connection.sendall(garbage)
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
@@ -72,7 +72,7 @@ def test_what_is_not_http_gets_an_answer_like_any_other(garbage: bytes, sandbox:
     assert set(json.loads(body)) == {"detail"}
 
 
-def test_the_journal_keeps_so_many_requests_and_counts_them_all() -> None:
+def test_the_journal_keeps_the_latest_requests_and_counts_all() -> None:
     with Sandbox(Options(journal_entries=5)) as sandbox:
         for _ in range(8):
             Caller(sandbox).post("limits/minutes_left")

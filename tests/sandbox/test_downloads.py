@@ -44,7 +44,7 @@ def fetch(url: str, method: str = "GET", **headers: str) -> httpx.Response:
 
 
 @pytest.mark.parametrize("size", [1, 11, 12, 65_536, 65_537, 700_000])
-def test_a_track_is_what_can_be_told_beforehand(caller: Caller, size: int) -> None:
+def test_the_bytes_of_a_track_are_predictable(caller: Caller, size: int) -> None:
     body = (BODY * (size // len(BODY) + 1))[:size]
     tracks = caller.tracks(caller.task(caller.upload(body, "Ein Stück.mp3")))
 
@@ -55,7 +55,7 @@ def test_a_track_is_what_can_be_told_beforehand(caller: Caller, size: int) -> No
     assert len({fetch(track["url"]).content for track in tracks}) == 2
 
 
-def test_the_tracks_of_a_wav_are_wavs_that_say_what_they_are(caller: Caller) -> None:
+def test_the_tracks_of_a_wav_are_wavs_with_a_comment(caller: Caller) -> None:
     song = wav_bytes(2)
     (voice, _) = caller.tracks(caller.task(caller.upload(song, "song.wav")))
     fetched = fetch(voice["url"]).content
@@ -75,7 +75,7 @@ def test_a_track_ends_in_its_note_and_holds_its_source(source: bytes, label: str
 
 
 @given(st.binary(max_size=40).map(lambda data: data[: len(data) // 2 * 2]), st.text("abcäö", max_size=5))
-def test_a_wav_stays_whole_whatever_the_note(data: bytes, name: str) -> None:
+def test_a_wav_stays_valid_with_any_note(data: bytes, name: str) -> None:
     riff = b"WAVEdata" + len(data).to_bytes(4, "little") + data
     track = track_bytes(b"RIFF" + len(riff).to_bytes(4, "little") + riff, "voice", name)
 
@@ -84,7 +84,7 @@ def test_a_wav_stays_whole_whatever_the_note(data: bytes, name: str) -> None:
     assert int.from_bytes(track[12 + len(riff) : 16 + len(riff)], "little") == len(track) - len(riff) - 16
 
 
-def test_links_lead_to_an_origin_of_their_own_and_want_no_key(sandbox: Sandbox, url: str) -> None:
+def test_links_use_a_second_origin_and_need_no_key(sandbox: Sandbox, url: str) -> None:
     fetched = fetch(url)
 
     assert url.startswith(sandbox.files_url)
@@ -101,7 +101,7 @@ def test_a_track_comes_with_its_type_and_name(caller: Caller) -> None:
     assert headers["content-disposition"] == "attachment; filename*=UTF-8''St%C3%BCck_voice.mp3"
 
 
-def test_a_link_ends_after_its_time_and_a_new_check_gives_another(sandbox: Sandbox, caller: Caller) -> None:
+def test_a_link_expires_and_a_new_check_returns_another(sandbox: Sandbox, caller: Caller) -> None:
     task_id = caller.task(caller.upload())
     old = caller.tracks(task_id)[0]["url"]
     sandbox.advance(HOUR_SECONDS)
@@ -110,7 +110,7 @@ def test_a_link_ends_after_its_time_and_a_new_check_gives_another(sandbox: Sandb
     assert fetch(caller.tracks(task_id)[0]["url"]).status_code == 200
 
 
-def test_a_link_cannot_be_made_up(caller: Caller, url: str) -> None:
+def test_a_link_cannot_be_forged(caller: Caller, url: str) -> None:
     task_id, ticket, label = url.rsplit("/", 3)[1:]
     later = f"{int(ticket.partition('-')[0]) + 1}-{ticket.partition('-')[2]}"
     forged = [
@@ -122,7 +122,7 @@ def test_a_link_cannot_be_made_up(caller: Caller, url: str) -> None:
     assert [fetch(each).status_code for each in (url, *forged)] == [200, 403, 403, 403]
 
 
-def test_links_outlive_a_delete_by_an_hour(sandbox: Sandbox, caller: Caller) -> None:
+def test_links_work_for_an_hour_after_a_delete(sandbox: Sandbox, caller: Caller) -> None:
     source_id = caller.upload()
     task_id = caller.task(source_id)
     caller.post("delete", {"source_id": source_id})
@@ -150,21 +150,21 @@ def test_links_outlive_a_delete_by_an_hour(sandbox: Sandbox, caller: Caller) -> 
         ("lines=1-2", 200, None, 0, 2595),
     ],
 )
-def test_a_part_can_be_asked_for(url: str, asked: str, status: int, told: str | None, first: int, end: int) -> None:
+def test_a_range_can_be_downloaded(url: str, asked: str, status: int, told: str | None, first: int, end: int) -> None:
     answer = fetch(url, range=asked)
 
     assert (answer.status_code, answer.headers.get("content-range"), answer.content) == (status, told, TRACK[first:end])
 
 
 @pytest.mark.parametrize("validator", ["etag", "last-modified"])
-def test_a_part_is_given_only_of_the_version_that_is_meant(url: str, validator: str) -> None:
+def test_a_range_needs_the_same_version_of_the_track(url: str, validator: str) -> None:
     version = fetch(url).headers[validator]
 
     assert fetch(url, range="bytes=5-", if_range=version).status_code == 206
     assert fetch(url, range="bytes=5-", if_range='"another"').status_code == 200
 
 
-def test_head_tells_what_get_gives(url: str) -> None:
+def test_head_has_the_headers_of_get(url: str) -> None:
     head, get = fetch(url, "HEAD"), fetch(url)
 
     def told(answer: httpx.Response) -> dict[str, Any]:
@@ -180,14 +180,14 @@ def without_ranges() -> Iterator[Caller]:
         yield Caller(sandbox)
 
 
-def test_ranges_can_be_unknown(without_ranges: Caller) -> None:
+def test_ranges_can_be_turned_off(without_ranges: Caller) -> None:
     answer = fetch(first_link(without_ranges, without_ranges.upload(BODY, "talk.bin")), range="bytes=5-")
 
     assert (answer.status_code, answer.content) == (200, TRACK)
     assert "accept-ranges" not in answer.headers
 
 
-def test_bytes_are_removed_once_nobody_can_ask_for_them(tmp_path: Any) -> None:
+def test_bytes_are_deleted_once_they_can_no_longer_be_downloaded(tmp_path: Any) -> None:
     with Sandbox(Options(folder=tmp_path, link_seconds_after_delete=10)) as sandbox:
         caller = Caller(sandbox)
         source_id = caller.upload(bytes(100_000))

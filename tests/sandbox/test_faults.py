@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from lalald.sandbox.faults.active_faults import FaultBook
+from lalald.sandbox.faults.active_faults import ActiveFaults
 from lalald.sandbox.faults.faults import BadFaultError, fault
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
@@ -93,15 +93,15 @@ def test_a_fault_can_be_written_in_one_line(spec: str, meaning: dict[str, Any]) 
      "download:half", "split:item_error", "upload:server_error", "download:label", "download:redirect", "upload:99",
      "upload:half,done=true", "minutes:cut,bytes_per_second=3", "upload:503,url=http://x"],
 )  # fmt: skip
-def test_a_fault_that_makes_no_sense_is_refused_in_words(sandbox: Sandbox, caller: Caller, spec: str) -> None:
+def test_an_invalid_fault_is_refused_with_a_reason(sandbox: Sandbox, caller: Caller, spec: str) -> None:
     with pytest.raises(BadFaultError, match="fault"):
         sandbox.faults(spec)
     assert caller.control("faults", [spec]).status_code == 422
     assert sandbox.state()["faults"] == []
 
 
-def test_a_fault_strikes_as_often_as_it_says_after_what_went_well() -> None:
-    book = FaultBook([fault("upload:503*2,after=1,match=song")])
+def test_a_fault_affects_count_requests_after_the_first_ones() -> None:
+    book = ActiveFaults([fault("upload:503*2,after=1,match=song")])
     taken = [book.take("upload", [name]) is not None for name in ("song", "talk", "song", "my song", "song")]
 
     assert taken == [False, False, True, True, False]
@@ -110,8 +110,8 @@ def test_a_fault_strikes_as_often_as_it_says_after_what_went_well() -> None:
 
 def test_a_fault_can_last_for_a_time_or_for_ever() -> None:
     now = [100.0]
-    book = FaultBook([fault({"operation": "check", "kind": "empty", "seconds": 5})], clock=lambda: now[0])
-    endless = FaultBook([fault("check:empty*0")])
+    book = ActiveFaults([fault({"operation": "check", "kind": "empty", "seconds": 5})], clock=lambda: now[0])
+    endless = ActiveFaults([fault("check:empty*0")])
     within = [book.take("check") is not None for _ in range(3)]
     now[0] += 5
 
@@ -120,7 +120,7 @@ def test_a_fault_can_last_for_a_time_or_for_ever() -> None:
     assert all(endless.take("check") for _ in range(100))
 
 
-def test_faults_come_by_option_and_go_over_http() -> None:
+def test_faults_are_set_by_option_and_removed_over_http() -> None:
     with Sandbox(Options(faults=("minutes:503*0", "voices:empty*0"))) as sandbox:
         caller = Caller(sandbox)
         first = caller.post("limits/minutes_left").status_code
@@ -130,10 +130,12 @@ def test_faults_come_by_option_and_go_over_http() -> None:
         caller.request("DELETE", "/sandbox/faults")
 
         assert (first, second, caller.post("limits/minutes_left").status_code) == (503, 500, 200)
-        assert told[1] == {"operation": "voices", "kind": "html", "met": 0, "used": 0}
+        assert told[1] == {"operation": "voices", "kind": "html", "matched": 0, "used": 0}
 
 
-def test_a_status_replaces_the_answer_and_nothing_is_done_unless_told(sandbox: Sandbox, caller: Caller) -> None:
+def test_a_status_replaces_the_answer_and_the_request_is_not_performed_by_default(
+    sandbox: Sandbox, caller: Caller
+) -> None:
     source_id = caller.upload()
     sandbox.faults({"operation": "split", "kind": "status", "status": 503, "retry_after": 7, "code": "internal_error"})
     busy = caller.split(source_id)
@@ -147,7 +149,7 @@ def test_a_status_replaces_the_answer_and_nothing_is_done_unless_told(sandbox: S
     assert (len(undone), len(sandbox.state()["charges"])) == (0, 1)
 
 
-def test_an_answer_can_be_html_or_nothing_or_half(sandbox: Sandbox, caller: Caller) -> None:
+def test_an_answer_can_be_html_empty_or_cut(sandbox: Sandbox, caller: Caller) -> None:
     sandbox.faults("minutes:html", "minutes:empty", "minutes:half")
     html, empty, half = (caller.post("limits/minutes_left") for _ in range(3))
 
@@ -178,7 +180,7 @@ def test_a_field_can_be_missing_null_or_mistyped(
     assert caller.post("limits/minutes_left").json() == answer
 
 
-def test_fields_deep_inside_can_be_spoilt_too(sandbox: Sandbox, caller: Caller) -> None:
+def test_nested_fields_can_be_changed(sandbox: Sandbox, caller: Caller) -> None:
     task_id = caller.task(caller.upload())
     sandbox.faults("check:missing,field=url", "check:unknown", "check:unknown,field=type,value=side", "check:extra")
     no_url, new_status, new_type, extra = (caller.checked(task_id) for _ in range(4))
@@ -196,7 +198,7 @@ def extra_free(told: dict[str, Any]) -> list[set[str]]:
     return [{*track} - {"new_in_this_version"} for track in told["result"]["tracks"]]
 
 
-def test_a_reset_before_the_body_is_a_real_one_and_nothing_was_done(sandbox: Sandbox) -> None:
+def test_a_reset_before_the_body_is_a_tcp_reset_and_the_request_is_not_performed(sandbox: Sandbox) -> None:
     sandbox.faults("upload:reset_before")
 
     assert raw(sandbox.url, upload_request(b"half", announced=1000)) == (b"", "rst")
@@ -204,7 +206,7 @@ def test_a_reset_before_the_body_is_a_real_one_and_nothing_was_done(sandbox: San
     assert raw(sandbox.url, upload_request(b"whole"))[1] == "fin"
 
 
-def test_a_reset_in_the_middle_of_the_body_waits_for_that_much(sandbox: Sandbox) -> None:
+def test_a_reset_within_the_body_comes_at_its_position(sandbox: Sandbox) -> None:
     sandbox.faults("upload:reset_during*0,at_byte=500")
 
     assert raw(sandbox.url, upload_request(bytes(499), announced=1000), seconds=0.2) == (b"", "open")
@@ -212,7 +214,7 @@ def test_a_reset_in_the_middle_of_the_body_waits_for_that_much(sandbox: Sandbox)
     assert sandbox.state()["sources"] == []
 
 
-def test_a_reset_after_is_an_answer_lost_and_the_work_done(sandbox: Sandbox, caller: Caller) -> None:
+def test_a_reset_after_loses_the_answer_of_a_performed_request(sandbox: Sandbox, caller: Caller) -> None:
     source_id, key = caller.upload(), new_key()
     sandbox.faults("split:reset_after")
 
@@ -237,7 +239,7 @@ def test_an_answer_can_hang_until_the_fault_is_lifted(sandbox: Sandbox, caller: 
     assert answers == [200]
 
 
-def test_what_hangs_for_a_client_that_left_is_not_done(sandbox: Sandbox, caller: Caller) -> None:
+def test_a_hanging_request_of_a_client_that_left_is_not_performed(sandbox: Sandbox, caller: Caller) -> None:
     source_id = caller.upload()
     body = json.dumps({"source_id": source_id, "presets": {"stem": "voice"}}).encode()
     request = b"POST /api/v1/split/voice_clean/ HTTP/1.1\r\nHost: a\r\nX-License-Key: k\r\nContent-Length: %d\r\n\r\n%s"
@@ -254,7 +256,7 @@ def test_what_hangs_for_a_client_that_left_is_not_done(sandbox: Sandbox, caller:
     assert sandbox.state()["charges"] == []
 
 
-def test_what_hangs_when_done_is_done(sandbox: Sandbox, caller: Caller) -> None:
+def test_a_request_can_hang_after_it_is_performed(sandbox: Sandbox, caller: Caller) -> None:
     source_id = caller.upload()
     sandbox.faults("split:hang,done=true")
     thread = threading.Thread(target=lambda: caller.split(source_id))
@@ -274,7 +276,7 @@ def test_an_answer_can_be_late(sandbox: Sandbox, caller: Caller) -> None:
     assert time.monotonic() - began_at >= 0.2
 
 
-def test_both_ways_can_be_slow(sandbox: Sandbox, caller: Caller, url: str) -> None:
+def test_uploads_and_downloads_can_be_slow(sandbox: Sandbox, caller: Caller, url: str) -> None:
     sandbox.faults("upload:slow,bytes_per_second=40000", "download:slow,bytes_per_second=50000")
     began_at = time.monotonic()
     caller.upload(bytes(10_000))
@@ -285,7 +287,7 @@ def test_both_ways_can_be_slow(sandbox: Sandbox, caller: Caller, url: str) -> No
     assert time.monotonic() - uploaded_at >= 0.15
 
 
-def test_a_download_can_be_cut_in_order_or_by_reset(sandbox: Sandbox, url: str) -> None:
+def test_a_download_can_be_cut_by_fin_or_reset(sandbox: Sandbox, url: str) -> None:
     sandbox.faults("download:cut,at_byte=1000", "download:reset_during,fraction=0.25")
     cut, cut_by = raw(url, get_request(url))
     reset, reset_by = raw(url, get_request(url))
@@ -307,7 +309,7 @@ def test_a_download_can_be_too_long(sandbox: Sandbox, url: str, declared: str, l
     assert len(body) >= len(TRACK) + 9
 
 
-def test_a_download_can_lead_elsewhere_or_nowhere(sandbox: Sandbox, url: str) -> None:
+def test_a_download_can_redirect_or_be_dead(sandbox: Sandbox, url: str) -> None:
     sandbox.faults("download:redirect,url=http://elsewhere.invalid/x", "download:dead", "download:dead,status=410")
     away, *dead = (fetch(url) for _ in range(3))
 
@@ -315,7 +317,7 @@ def test_a_download_can_lead_elsewhere_or_nowhere(sandbox: Sandbox, url: str) ->
     assert [each.status_code for each in dead] == [404, 410]
 
 
-def test_an_answer_can_have_no_end(sandbox: Sandbox) -> None:
+def test_an_answer_can_be_endless(sandbox: Sandbox) -> None:
     sandbox.faults("minutes:huge")
     received = 0
     with httpx.stream(
@@ -330,7 +332,7 @@ def test_an_answer_can_have_no_end(sandbox: Sandbox) -> None:
     until(lambda: [each["ended_at"] is None for each in sandbox.state()["requests"]] == [False])
 
 
-def test_tracks_can_be_told_wrong(sandbox: Sandbox, caller: Caller) -> None:
+def test_tracks_in_a_check_can_be_wrong(sandbox: Sandbox, caller: Caller) -> None:
     task_id = caller.task(caller.upload(BODY, "talk.bin"))
     right = caller.tracks(task_id)
     sandbox.faults(
@@ -365,7 +367,7 @@ def test_a_fault_of_tracks_waits_for_tracks_and_for_its_file() -> None:
     assert [told[task_id]["result"]["tracks"][0]["label"] for task_id in (talk, song)] == ["voice", "hostile"]
 
 
-def test_tasks_can_be_doomed_as_they_start(sandbox: Sandbox, caller: Caller) -> None:
+def test_new_tasks_can_fail_or_get_stuck(sandbox: Sandbox, caller: Caller) -> None:
     source_id = caller.upload()
     sandbox.faults(
         "split:task_error,detail=no voice,code=inference_error", "split:stuck,percent=40", "batch:task_error"
@@ -398,7 +400,7 @@ def test_single_items_can_fail(sandbox: Sandbox, caller: Caller) -> None:
     assert cancelled == {good_task: {"status": "server_error", "error": "no"}}
 
 
-def test_the_service_can_be_down_and_come_back(sandbox: Sandbox, caller: Caller, url: str) -> None:
+def test_the_service_can_be_down_and_return(sandbox: Sandbox, caller: Caller, url: str) -> None:
     with sandbox.down():
         for each in (sandbox.url, sandbox.files_url):
             with pytest.raises(httpx.ConnectError):
@@ -408,7 +410,7 @@ def test_the_service_can_be_down_and_come_back(sandbox: Sandbox, caller: Caller,
     assert fetch(url).content == TRACK
 
 
-def test_an_outage_ends_by_itself(caller: Caller) -> None:
+def test_an_outage_over_http_ends_after_its_time(caller: Caller) -> None:
     assert caller.control("outage", 0.2).json() == {"down_seconds": 0.2}
 
     def is_down() -> bool:

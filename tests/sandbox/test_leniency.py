@@ -40,41 +40,39 @@ def last_doubts(sandbox: Sandbox) -> tuple[str, ...]:
         ("voice_clean", VOICE),
     ],
 )
-def test_the_documents_own_default_splitter_is_taken(
-    sandbox: Sandbox, caller: Caller, mode: str, presets: dict[str, Any]
-) -> None:
+def test_splitter_auto_is_accepted(sandbox: Sandbox, caller: Caller, mode: str, presets: dict[str, Any]) -> None:
     task_id = caller.task(caller.upload(), mode, **presets, splitter="auto")
     assert last_doubts(sandbox) == (leniency.AUTO_SPLITTER,)
     assert caller.checked(task_id)["status"] == "success"
 
 
-def test_it_is_taken_within_a_batch(sandbox: Sandbox, caller: Caller) -> None:
+def test_splitter_auto_is_accepted_in_a_batch(sandbox: Sandbox, caller: Caller) -> None:
     items = [{"source_id": caller.upload(), "presets": {"stem": "voice", "splitter": "auto"}} for _ in range(2)]
     results = caller.post("split/batch/voice_clean", {"items": items}).json()["results"]
     assert [result["status"] for result in results] == ["success", "success"]
     assert last_doubts(sandbox) == (leniency.AUTO_SPLITTER,)
 
 
-def test_a_whole_number_may_be_written_with_a_point(sandbox: Sandbox, caller: Caller) -> None:
+def test_a_whole_number_may_have_a_decimal_point(sandbox: Sandbox, caller: Caller) -> None:
     """JSON Schema, section 6.1.1: 1.0 is an integer."""
     caller.task(caller.upload(), noise_cancelling_level=1.0, stem="voice")
     assert last_doubts(sandbox) == ()
     assert caller.split(caller.upload(), noise_cancelling_level=1.5, stem="voice").status_code == 422
 
 
-def test_a_path_without_its_slash_is_taken_and_noted(sandbox: Sandbox, caller: Caller) -> None:
+def test_a_path_without_its_slash_is_accepted_and_recorded(sandbox: Sandbox, caller: Caller) -> None:
     assert caller.request("POST", "/api/v1/limits/minutes_left").json() == {"minutes_left": 1000}
     (entry,) = sandbox.state()["requests"]
     assert (entry["operation"], entry["doubts"]) == ("minutes", (leniency.NO_SLASH,))
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
-def test_json_of_another_type_is_taken_and_noted(sandbox: Sandbox, caller: Caller, kind: str) -> None:
+def test_json_with_another_content_type_is_accepted_and_recorded(sandbox: Sandbox, caller: Caller, kind: str) -> None:
     answer = caller.post("check", content=b'{"task_ids": []}', headers={"Content-Type": kind})
     assert (answer.status_code, last_doubts(sandbox)) == (200, (leniency.OTHER_TYPE,))
 
 
-def test_ids_without_dashes_are_taken_and_noted(sandbox: Sandbox, caller: Caller) -> None:
+def test_ids_without_dashes_are_accepted_and_recorded(sandbox: Sandbox, caller: Caller) -> None:
     source_id = caller.upload()
     task_id = caller.task(source_id.replace("-", ""))
     assert last_doubts(sandbox) == (leniency.BARE_UUID,)

@@ -46,7 +46,7 @@ def call(url: str, operation: str, body: object) -> httpx.Response:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_at_a_signal_and_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_ends_the_program_and_nothing_is_left(tmp_path: Path, number: signal.Signals) -> None:
     with running(tmp_path) as (program, url):
         parts = urlsplit(url)
         with socket.create_connection((parts.hostname, parts.port or 80), timeout=5) as connection:
@@ -61,7 +61,7 @@ def test_it_ends_at_a_signal_and_leaves_nothing_behind(tmp_path: Path, number: s
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_sandbox_kept_goes_at_the_next_start(tmp_path: Path) -> None:
+def test_uploads_of_a_killed_sandbox_are_deleted_at_the_next_start(tmp_path: Path) -> None:
     with running(tmp_path) as (living, _), running(tmp_path) as (killed, _):
         killed.kill()
         killed.wait(5)
@@ -72,7 +72,7 @@ def test_what_a_killed_sandbox_kept_goes_at_the_next_start(tmp_path: Path) -> No
         assert living.poll() is None
 
 
-def test_the_command_line_has_what_the_options_are(tmp_path: Path) -> None:
+def test_every_option_is_on_the_command_line(tmp_path: Path) -> None:
     options = ["--key", "one", "--key", "two", "--minutes", "7.5", "--fault", "voices:503", "--fault", "voices:500"]
     options += ["--duration", "film.mpg=5400", "--duration", "a=b*.aac=180"]
     with running(tmp_path, *options) as (_, url):
@@ -84,14 +84,14 @@ def test_the_command_line_has_what_the_options_are(tmp_path: Path) -> None:
     assert state["durations"] == {"film.mpg": 5400, "a=b*.aac": 180}
 
 
-def test_what_cannot_start_says_why(tmp_path: Path) -> None:
+def test_a_start_that_fails_reports_the_reason(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         mistakes = {
             "address already in use": ["--port", str(taken.getsockname()[1])],
             "No such file or directory": ["--folder", str(tmp_path / "missing")],
             "wobble": ["--fault", "voices:wobble"],
             "-1 is below 0": ["--minutes", "-1"],
-            "does not read NAME=SECONDS": ["--duration", "film.mpg=an hour"],
+            "expected NAME=SECONDS": ["--duration", "film.mpg=an hour"],
             "65536 is above 65535": ["--port", "65536"],
             f"No such file or directory: '{tmp_path}/none.pem'": [
                 "--port",
@@ -110,7 +110,7 @@ def test_what_cannot_start_says_why(tmp_path: Path) -> None:
     assert not any("Traceback" in told for told in errors)
 
 
-def test_without_its_extra_it_says_what_to_install() -> None:
+def test_without_its_extra_the_sandbox_names_what_to_install() -> None:
     ended = subprocess.run(
         [sys.executable, "-c", WITHOUT_EXTRA], capture_output=True, text=True, timeout=10, check=False
     )
@@ -121,7 +121,7 @@ def test_without_its_extra_it_says_what_to_install() -> None:
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="makes its certificate with openssl")
-def test_it_serves_with_a_certificate(tmp_path: Path) -> None:
+def test_the_sandbox_serves_tls_with_a_certificate(tmp_path: Path) -> None:
     pair = [str(tmp_path / name) for name in ("certificate.pem", "key.pem")]
     make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
     subprocess.run([*make, "-out", pair[0], "-keyout", pair[1]], check=True, capture_output=True)

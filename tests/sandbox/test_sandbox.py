@@ -42,7 +42,7 @@ def refused(answer: Any) -> tuple[int, str | None]:
     return answer.status_code, answer.json().get("code")
 
 
-def test_a_client_written_as_the_services_examples_are_gets_its_stems(sandbox: Sandbox) -> None:
+def test_a_client_like_the_services_examples_gets_its_stems(sandbox: Sandbox) -> None:
     def call(operation: str, body: bytes, **headers: str) -> Any:
         headers = {"X-License-Key": "k", "Content-Type": "application/json", **headers}
         request = urllib.request.Request(f"{sandbox.url}/api/v1/{operation}/", body, headers, method="POST")
@@ -70,7 +70,7 @@ def test_a_client_written_as_the_services_examples_are_gets_its_stems(sandbox: S
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_no_operation_goes_without_a_key(sandbox: Sandbox, caller: Caller, operation: str) -> None:
+def test_every_operation_needs_a_key(sandbox: Sandbox, caller: Caller, operation: str) -> None:
     answer = caller.post(operation, headers={"X-License-Key": ""})
 
     assert (answer.status_code, answer.json()) == (403, {"detail": "Provide license key in 'X-License-Key' header"})
@@ -78,14 +78,14 @@ def test_no_operation_goes_without_a_key(sandbox: Sandbox, caller: Caller, opera
     assert sandbox.state()["sources"] == []
 
 
-def test_only_the_keys_that_were_set_are_right(sandbox: Sandbox, caller: Caller) -> None:
+def test_only_the_configured_keys_are_accepted(sandbox: Sandbox, caller: Caller) -> None:
     sandbox.set_keys("right", "also-right")
 
     assert caller.post("limits/minutes_left").status_code == 403
     assert Caller(sandbox, "also-right").post("limits/minutes_left").status_code == 200
 
 
-def test_every_answer_has_a_request_id_of_its_own(caller: Caller) -> None:
+def test_every_answer_has_its_own_request_id(caller: Caller) -> None:
     answers = [
         caller.post("limits/minutes_left"),
         caller.post("delete", {}),
@@ -120,11 +120,11 @@ def test_every_answer_has_a_request_id_of_its_own(caller: Caller) -> None:
         ('attachment; filename="../../etc/passwd"', "passwd"),
     ],
 )
-def test_the_name_is_read_by_the_rules_of_the_header(caller: Caller, disposition: str, name: str) -> None:
+def test_the_file_name_is_read_from_the_header(caller: Caller, disposition: str, name: str) -> None:
     assert caller.post_file(b"abc", disposition).json()["name"] == name
 
 
-def test_a_name_sent_as_bare_utf_8_is_understood(caller: Caller) -> None:
+def test_a_name_in_plain_utf_8_is_understood(caller: Caller) -> None:
     headers = [(b"Content-Disposition", 'attachment; filename="Søng.mp3"'.encode())]
 
     assert caller.post("upload", content=b"abc", headers=headers).json()["name"] == "Søng.mp3"
@@ -151,7 +151,7 @@ def test_an_upload_without_a_name_a_body_or_room_is_refused(caller: Caller) -> N
     assert kept == []
 
 
-def test_the_duration_is_the_files_own_where_it_can_be_read(caller: Caller) -> None:
+def test_the_duration_is_read_from_the_file_if_possible(caller: Caller) -> None:
     durations = [
         caller.post_file(body).json()["duration"] for body in (wav_bytes(7), b"RIFF but no more", b"noise" * 1000)
     ]
@@ -159,7 +159,7 @@ def test_the_duration_is_the_files_own_where_it_can_be_read(caller: Caller) -> N
     assert durations == [7, 60, 60]
 
 
-def test_the_duration_is_the_stated_one_whatever_the_file_says(sandbox: Sandbox, caller: Caller) -> None:
+def test_a_configured_duration_overrides_the_file(sandbox: Sandbox, caller: Caller) -> None:
     def told(name: str, body: bytes) -> int:
         said: int = caller.post_file(body, f"attachment; filename={name}").json()["duration"]
         return said
@@ -170,7 +170,7 @@ def test_the_duration_is_the_stated_one_whatever_the_file_says(sandbox: Sandbox,
     assert sandbox.state()["durations"] == {"*.mpg": 5400, "short.*": 3, "none.wav": 0}
 
 
-def test_a_duration_that_only_decoding_could_tell_is_the_default(caller: Caller) -> None:
+def test_a_duration_that_needs_decoding_is_the_default(caller: Caller) -> None:
     gsm = sounds.wav(sounds.wav_format(0x31, bits=0, block=65, byte_rate=1625), sounds.chunk(b"data", bytes(97_500)))
     bodies = (
         gsm,
@@ -212,12 +212,12 @@ BAD_PRESETS: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("mode", "presets"), GOOD_PRESETS)
-def test_presets_of_the_document_are_taken(caller: Caller, mode: str, presets: dict[str, Any]) -> None:
+def test_presets_of_the_document_are_accepted(caller: Caller, mode: str, presets: dict[str, Any]) -> None:
     assert caller.split(caller.upload(), mode, **presets).status_code == 200
 
 
 @pytest.mark.parametrize(("mode", "presets", "where"), BAD_PRESETS)
-def test_other_presets_are_refused_with_their_place(
+def test_other_presets_are_refused_with_their_location(
     sandbox: Sandbox, caller: Caller, mode: str, presets: dict[str, Any], where: str
 ) -> None:
     answer = caller.post(f"split/{mode}", {"source_id": str(uuid4()), "presets": presets})
@@ -229,7 +229,7 @@ def test_other_presets_are_refused_with_their_place(
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"source_id": "song.wav", "presets": {"stem": "voice"}}'])
-def test_a_body_that_is_no_request_is_refused(caller: Caller, body: bytes) -> None:
+def test_an_invalid_body_is_refused(caller: Caller, body: bytes) -> None:
     answer = caller.post("split/voice_clean", content=body)
 
     assert answer.status_code == 422
@@ -257,7 +257,7 @@ def test_each_mode_makes_its_tracks(caller: Caller, mode: str, presets: dict[str
     assert told["presets"] == {**told["presets"], **presets, "task_type": "split", "label": mode}
 
 
-def test_changing_a_voice_makes_one_track(caller: Caller) -> None:
+def test_change_voice_makes_one_track(caller: Caller) -> None:
     source_id = caller.upload(name="talk.mp3")
     presets = {"voice_pack_id": "VETRANA", "encoder_format": "ogg"}
     task_id = caller.post("change_voice", {"source_id": source_id, "presets": presets}).json()["task_id"]
@@ -268,7 +268,7 @@ def test_changing_a_voice_makes_one_track(caller: Caller) -> None:
     assert told["presets"]["task_type"] == "voice_convert"
 
 
-def test_voices_are_those_of_the_document_and_of_the_list(caller: Caller) -> None:
+def test_accepted_voices_are_in_the_document_or_the_list(caller: Caller) -> None:
     source_id, (own,) = caller.upload(), caller.post("voice_packs/list").json()["packs"]
 
     def status(**presets: Any) -> int:
@@ -278,11 +278,11 @@ def test_voices_are_those_of_the_document_and_of_the_list(caller: Caller) -> Non
     assert [status(voice_pack_id="NIK_ZEL", accent=accent) for accent in (0, 1.0, 1.1, -0.1)] == [200, 200, 422, 422]
 
 
-def test_a_listed_voice_says_whether_it_is_ready(caller: Caller) -> None:
+def test_a_listed_voice_has_ready_to_use(caller: Caller) -> None:
     assert [pack["ready_to_use"] for pack in caller.post("voice_packs/list").json()["packs"]] == [True]
 
 
-def test_lead_back_can_find_no_backing_vocals() -> None:
+def test_backing_vocals_can_be_turned_off() -> None:
     with Sandbox(Options(backing_vocals=False)) as sandbox:
         caller = Caller(sandbox)
         task_id = caller.task(caller.upload(), "stem_separator", stem="vocals", multivocal="lead_back")
@@ -290,7 +290,7 @@ def test_lead_back_can_find_no_backing_vocals() -> None:
         assert [track["label"] for track in caller.tracks(task_id)] == ["vocals@0", "no_vocals", "mix_no_lead"]
 
 
-def test_a_task_waits_then_goes_on_then_is_done(slow: tuple[Sandbox, Caller]) -> None:
+def test_a_task_is_queued_then_processed_then_done(slow: tuple[Sandbox, Caller]) -> None:
     sandbox, caller = slow
     task_id = caller.task(caller.upload())
     told = [caller.checked(task_id)]
@@ -314,7 +314,7 @@ def test_processing_takes_longer_for_more_audio_and_more_stems() -> None:
         assert [caller.checked(task_id)["status"] for task_id in (one, two)] == ["success", "progress"]
 
 
-def test_a_key_gives_the_same_task_until_it_starts(slow: tuple[Sandbox, Caller]) -> None:
+def test_an_idempotency_key_returns_the_same_task_until_it_starts(slow: tuple[Sandbox, Caller]) -> None:
     sandbox, caller = slow
     source_id, key = caller.upload(), new_key()
     first, again = caller.task(source_id, key=key), caller.task(source_id, key=key)
@@ -328,7 +328,7 @@ def test_a_key_gives_the_same_task_until_it_starts(slow: tuple[Sandbox, Caller])
     assert len(sandbox.state()["charges"]) == 1
 
 
-def test_a_key_is_spent_by_a_cancel_and_not_by_a_refusal(slow: tuple[Sandbox, Caller]) -> None:
+def test_an_idempotency_key_is_used_by_a_cancel_and_not_by_a_refusal(slow: tuple[Sandbox, Caller]) -> None:
     sandbox, caller = slow
     source_id, key = caller.upload(), new_key()
     sandbox.set_minutes(0)
@@ -362,7 +362,7 @@ def test_minutes_are_charged_by_duration_and_stems(sandbox: Sandbox, caller: Cal
     }
 
 
-def test_minutes_come_out_even(sandbox: Sandbox, caller: Caller) -> None:
+def test_decimal_minutes_have_no_rounding_error(sandbox: Sandbox, caller: Caller) -> None:
     sandbox.set_minutes(0.3)
     source_id = caller.upload(wav_bytes(6))
     assert [caller.split(source_id).status_code for _ in range(4)] == [200, 200, 200, 400]
@@ -372,7 +372,7 @@ def test_minutes_come_out_even(sandbox: Sandbox, caller: Caller) -> None:
     assert caller.post("limits/minutes_left").json() == {"minutes_left": 0.2}
 
 
-def test_each_key_has_an_account_of_its_own(sandbox: Sandbox) -> None:
+def test_each_license_key_has_its_own_account(sandbox: Sandbox) -> None:
     one, other = Caller(sandbox, "one"), Caller(sandbox, "other")
     source_id = one.upload(wav_bytes(60))
     task_id = one.task(source_id)
@@ -388,7 +388,7 @@ def test_each_key_has_an_account_of_its_own(sandbox: Sandbox) -> None:
     assert one.task(source_id, key=key) != other.task(other.upload(), key=key)
 
 
-def test_what_there_are_no_minutes_for_is_refused_and_free(sandbox: Sandbox, caller: Caller) -> None:
+def test_a_task_without_enough_minutes_is_refused_and_free(sandbox: Sandbox, caller: Caller) -> None:
     source_id = caller.upload(wav_bytes(60))
     sandbox.set_minutes(1)
 
@@ -411,7 +411,7 @@ def test_a_plan_has_its_limits(options: Options, code: str) -> None:
         assert sandbox.state()["charges"] == []
 
 
-def test_a_batch_answers_in_order_and_each_for_itself(sandbox: Sandbox, caller: Caller) -> None:
+def test_a_batch_answers_each_item_in_order(sandbox: Sandbox, caller: Caller) -> None:
     ids = [caller.upload(), str(uuid4()), caller.upload()]
     results = caller.batch(*ids).json()["results"]
 
@@ -428,7 +428,7 @@ def test_a_batch_has_one_to_a_hundred_items(caller: Caller) -> None:
     assert [caller.batch(*[source_id] * count).status_code for count in (0, 1, 100, 101)] == [422, 200, 200, 422]
 
 
-def test_a_plan_without_batches_says_so_for_each_item_or_for_all() -> None:
+def test_a_plan_without_batches_refuses_each_item_or_the_request() -> None:
     with Sandbox(Options(batch="per-item")) as per_item, Sandbox(Options(batch="refused")) as altogether:
         each, whole = (Caller(sandbox).batch(Caller(sandbox).upload()) for sandbox in (per_item, altogether))
 
@@ -457,7 +457,7 @@ def test_a_check_takes_two_hundred_ids(caller: Caller) -> None:
     assert caller.post("check", {"task_ids": ids}).status_code == 422
 
 
-def test_a_task_is_told_about_for_a_day(sandbox: Sandbox, caller: Caller) -> None:
+def test_a_task_can_be_checked_for_a_day(sandbox: Sandbox, caller: Caller) -> None:
     task_id = caller.task(caller.upload())
     sandbox.advance(DAY_SECONDS - 60)
     before = caller.checked(task_id)["status"]
@@ -467,7 +467,7 @@ def test_a_task_is_told_about_for_a_day(sandbox: Sandbox, caller: Caller) -> Non
     assert caller.post("cancel", {"task_ids": [task_id]}).json()["result"][task_id]["status"] == "server_error"
 
 
-def test_a_source_expires_when_it_said(sandbox: Sandbox, caller: Caller) -> None:
+def test_a_source_expires_at_its_time(sandbox: Sandbox, caller: Caller) -> None:
     source = caller.post_file(wav_bytes(2)).json()
     sandbox.advance(DAY_SECONDS)
 
@@ -476,7 +476,7 @@ def test_a_source_expires_when_it_said(sandbox: Sandbox, caller: Caller) -> None
     assert refused(caller.split(source["id"])) == (400, None)
 
 
-def test_only_what_is_under_way_can_be_cancelled(slow: tuple[Sandbox, Caller]) -> None:
+def test_only_queued_and_running_tasks_can_be_cancelled(slow: tuple[Sandbox, Caller]) -> None:
     sandbox, caller = slow
     source_id = caller.upload()
     done = caller.task(source_id)
@@ -492,7 +492,7 @@ def test_only_what_is_under_way_can_be_cancelled(slow: tuple[Sandbox, Caller]) -
     assert [caller.checked(task_id)["status"] for task_id in (done, queued)] == ["success", "cancelled"]
 
 
-def test_all_that_is_under_way_can_be_cancelled_at_once(slow: tuple[Sandbox, Caller]) -> None:
+def test_all_queued_and_running_tasks_can_be_cancelled_at_once(slow: tuple[Sandbox, Caller]) -> None:
     sandbox, caller = slow
     source_id = caller.upload()
     caller.task(source_id)
@@ -503,7 +503,7 @@ def test_all_that_is_under_way_can_be_cancelled_at_once(slow: tuple[Sandbox, Cal
     assert caller.post("cancel/all").json()["result"] == {}
 
 
-def test_a_delete_cancels_what_runs_and_keeps_what_is_done(slow: tuple[Sandbox, Caller]) -> None:
+def test_a_delete_cancels_running_tasks_and_keeps_finished_ones(slow: tuple[Sandbox, Caller]) -> None:
     sandbox, caller = slow
     source_id = caller.upload()
     done = caller.task(source_id)
@@ -516,7 +516,7 @@ def test_a_delete_cancels_what_runs_and_keeps_what_is_done(slow: tuple[Sandbox, 
     assert refused(caller.split(source_id)) == (400, None)
 
 
-def test_nothing_is_paid_back(slow: tuple[Sandbox, Caller]) -> None:
+def test_nothing_is_refunded(slow: tuple[Sandbox, Caller]) -> None:
     sandbox, caller = slow
     source_id = caller.upload(wav_bytes(60))
     cancelled, failed = caller.task(source_id), caller.task(source_id)
@@ -526,7 +526,7 @@ def test_nothing_is_paid_back(slow: tuple[Sandbox, Caller]) -> None:
     assert caller.post("limits/minutes_left").json() == {"minutes_left": 998.0}
 
 
-def test_an_outcome_can_be_decided(slow: tuple[Sandbox, Caller]) -> None:
+def test_an_outcome_can_be_set(slow: tuple[Sandbox, Caller]) -> None:
     sandbox, caller = slow
     task_id = caller.task(caller.upload())
     sandbox.decide(task_id, "stuck", percent=40)
@@ -542,7 +542,7 @@ def test_an_outcome_can_be_decided(slow: tuple[Sandbox, Caller]) -> None:
     assert caller.checked(task_id)["status"] == "success"
 
 
-def test_everything_can_be_told_over_http_too(caller: Caller) -> None:
+def test_every_control_works_over_http(caller: Caller) -> None:
     task_id = caller.task(caller.upload())
     settings: dict[str, Any] = {
         "minutes": 5,
@@ -568,11 +568,11 @@ def test_everything_can_be_told_over_http_too(caller: Caller) -> None:
     ("control", "value"),
     [("minutes", -1), ("keys", "one"), ("clock", None), ("tasks/no-such-task", {"outcome": "lost"}), ("outage", 0)],
 )
-def test_a_control_that_makes_no_sense_is_refused(caller: Caller, control: str, value: Any) -> None:
+def test_an_invalid_control_is_refused(caller: Caller, control: str, value: Any) -> None:
     assert caller.control(control, value).status_code == 422
 
 
-def test_an_outcome_for_no_task_is_not_found(caller: Caller) -> None:
+def test_an_outcome_for_an_unknown_task_is_not_found(caller: Caller) -> None:
     answer = caller.control(f"tasks/{uuid4()}", {"outcome": "success"})
 
     assert (answer.status_code, answer.json()) == (404, {"detail": "no such task"})

@@ -1,1 +1,1 @@
-"""faults"""
+"""Faults of the sandbox: how they are written down, which requests they affect, and what they do to these."""

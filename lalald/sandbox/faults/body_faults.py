@@ -1,4 +1,4 @@
-"""A proper answer spoilt as it is sent: cut, reset, too long, slow. Works on answers of any size, piece by piece."""
+"""Faults in the body of an answer while it is sent: cut, reset, too long, slow. Works piece by piece on answers of any size."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from lalald.sandbox.http.connection import Connection, connection
 
 SLOW_PIECES_PER_SECOND = 20
 LENGTH = b"content-length"
-Spoil = Callable[[Connection, Send], Send]
+Wrap = Callable[[Connection, Send], Send]
 
 
 class _EndedError(Exception):
-    """The connection is over, and the answer with it."""
+    """The connection has ended, and the answer with it."""
 
 
-class Spoilt:
-    """An answer under a fault of the kinds `cut`, `reset_during`, `slow` and `long`."""
+class FaultyBody:
+    """An answer with a fault of the kinds `cut`, `reset_during`, `slow` and `long`."""
 
     def __init__(self, answer: ASGIApp, fault: Fault) -> None:
         self._answer = answer
         self._fault = fault
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        ways: dict[str, Spoil] = {"slow": self._slow, "long": self._too_long}
-        spoil = ways.get(self._fault.kind, self._broken_off)
+        wraps: dict[str, Wrap] = {"slow": self._slow, "long": self._too_long}
+        wrap = wraps.get(self._fault.kind, self._cut_off)
         try:
-            await self._answer(scope, receive, spoil(connection(scope), send))
+            await self._answer(scope, receive, wrap(connection(scope), send))
         except _EndedError:
             return
 
-    def _slow(self, goes_by: Connection, send: Send) -> Send:
+    def _slow(self, client: Connection, send: Send) -> Send:
         piece_bytes = max(1, self._fault.bytes_per_second // SLOW_PIECES_PER_SECOND)
 
         async def slow(message: Message) -> None:
@@ -42,20 +42,20 @@ class Spoilt:
             for start in range(0, len(body), piece_bytes):
                 await send(_piece(body[start : start + piece_bytes]))
                 await asyncio.sleep(piece_bytes / self._fault.bytes_per_second)
-                if goes_by.gone.is_set():
+                if client.gone.is_set():
                     raise _EndedError
             await send({**message, "body": b""} if body else message)
 
         return slow
 
-    def _broken_off(self, goes_by: Connection, send: Send) -> Send:
+    def _cut_off(self, client: Connection, send: Send) -> Send:
         left = 0
 
-        async def broken(message: Message) -> None:
+        async def cut_off(message: Message) -> None:
             nonlocal left
             if message["type"] == "http.response.start":
                 left = self._fault.position(_length(message))
-                goes_by.pause_on_every_write()
+                client.pause_on_every_write()
                 await send(message)
                 return
             piece = message.get("body", b"")[:left]
@@ -63,13 +63,13 @@ class Spoilt:
             await send(_piece(piece))
             if left == 0:
                 await send(_piece(b""))
-                await (goes_by.close() if self._fault.kind == "cut" else goes_by.reset())
+                await (client.close() if self._fault.kind == "cut" else client.reset())
                 raise _EndedError
 
-        return broken
+        return cut_off
 
-    def _too_long(self, goes_by: Connection, send: Send) -> Send:
-        """`declared`: "length" announces the surplus too, "none" no length at all, "less" only the proper one."""
+    def _too_long(self, client: Connection, send: Send) -> Send:
+        """`declared`: Content-Length includes the surplus (`length`), is missing (`none`), or is the correct one (`less`)."""
         surplus = b"\0" * max(0, self._fault.extra_bytes)
 
         async def longer(message: Message) -> None:
@@ -79,8 +79,8 @@ class Spoilt:
                 await send(message)
             elif self._fault.declared == "less":
                 await send(_piece(message.get("body", b"")))
-                goes_by.write(surplus)
-                await goes_by.close()
+                client.write(surplus)
+                await client.close()
                 raise _EndedError
             else:
                 await send({**message, "body": message.get("body", b"") + surplus})

@@ -1,4 +1,4 @@
-"""What a fault does to a request: an answer replaced, spoilt, slowed, cut or lost, on the wire."""
+"""Apply a fault to a request: its answer is replaced, changed, delayed, cut or lost."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lalald.sandbox.faults.active_faults import Active
-from lalald.sandbox.faults.body_faults import Spoilt
-from lalald.sandbox.faults.faults import DAMAGES, Fault
-from lalald.sandbox.faults.json_faults import damaged
+from lalald.sandbox.faults.active_faults import ActiveFault
+from lalald.sandbox.faults.body_faults import FaultyBody
+from lalald.sandbox.faults.faults import JSON_KINDS, Fault
+from lalald.sandbox.faults.json_faults import change_json
 from lalald.sandbox.http.connection import Connection, connection
 
 Perform = Callable[[Request], Awaitable[ASGIApp]]
@@ -21,8 +21,8 @@ REPLACES = ("status", "html", "empty", "huge", "redirect", "dead")
 HUGE_PIECE = b"0123456789abcdef" * 4096
 
 
-async def misbehave(active: Active, operation: str, request: Request, perform: Perform) -> ASGIApp:
-    """The answer to a request that `active` strikes; `perform` carries the request out and gives its proper answer."""
+async def apply_fault(active: ActiveFault, operation: str, request: Request, perform: Perform) -> ASGIApp:
+    """The answer to a request that `active` affects; `perform` performs the request and returns its correct answer."""
     fault = active.fault
     if fault.kind == "reset_before":
         return Reset()
@@ -38,7 +38,7 @@ async def misbehave(active: Active, operation: str, request: Request, perform: P
         return await _reset_in_body(fault, request)
     if operation == "upload" and fault.kind == "slow":
         return await perform(Request(request.scope, _slow(request.receive, fault.bytes_per_second)))
-    return _spoilt(fault, operation, await perform(request))
+    return _changed(fault, operation, await perform(request))
 
 
 class Reset:
@@ -49,7 +49,7 @@ class Reset:
 
 
 class Huge:
-    """JSON that does not end before the client goes."""
+    """JSON that does not end before the client leaves."""
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
@@ -70,32 +70,32 @@ def _replacement(fault: Fault) -> ASGIApp:
     if fault.kind == "huge":
         return Huge()
     status = fault.status or (404 if fault.kind == "dead" else 500)
-    words = {"detail": "The sandbox was told to answer so." if fault.detail is None else fault.detail}
+    words = {"detail": "An injected fault of the sandbox." if fault.detail is None else fault.detail}
     return JSONResponse({**words, "code": fault.code} if fault.code else words, status, headers)
 
 
-def _spoilt(fault: Fault, operation: str, answer: ASGIApp) -> ASGIApp:
+def _changed(fault: Fault, operation: str, answer: ASGIApp) -> ASGIApp:
     if fault.kind == "reset_after":
         return Reset()
-    if fault.kind in DAMAGES:
-        return damaged(fault, operation, answer) if isinstance(answer, Response) else answer
-    return Spoilt(answer, fault)
+    if fault.kind in JSON_KINDS:
+        return change_json(fault, operation, answer) if isinstance(answer, Response) else answer
+    return FaultyBody(answer, fault)
 
 
-async def _hanging(active: Active, request: Request, perform: Perform) -> ASGIApp:
-    """No answer until the fault is lifted; where the client went meanwhile, nothing more is done for it."""
-    came_by = connection(request.scope)
+async def _hanging(active: ActiveFault, request: Request, perform: Perform) -> ASGIApp:
+    """No answer until the fault is lifted, and none at all if the client has left."""
+    client = connection(request.scope)
     if active.fault.done:
         answer = await perform(request)
-        await _lifted(active, came_by)
+        await _wait_until_lifted(active, client)
         return answer
-    await _lifted(active, came_by)
-    return Reset() if came_by.gone.is_set() else await perform(request)
+    await _wait_until_lifted(active, client)
+    return Reset() if client.gone.is_set() else await perform(request)
 
 
-async def _lifted(active: Active, came_by: Connection) -> None:
-    """Waits for the fault to be lifted or the client to go. Nothing is read: an unread body must stay so."""
-    waits = [asyncio.ensure_future(active.lifted.wait()), asyncio.ensure_future(came_by.gone.wait())]
+async def _wait_until_lifted(active: ActiveFault, client: Connection) -> None:
+    """Wait until the fault is lifted or the client leaves, without reading the request's body."""
+    waits = [asyncio.ensure_future(active.lifted.wait()), asyncio.ensure_future(client.gone.wait())]
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     finally:

@@ -1,4 +1,4 @@
-"""Faults: what is to go wrong, and how it is written down. What they do to a request is told in `misbehaviour`."""
+"""Faults and their notation. `fault_effects` applies them to requests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from lalald.sandbox.service.wording import told
+from lalald.sandbox.service.wording import describe_errors
 
 Operation = Literal[
     "upload", "split", "batch", "change_voice", "check", "cancel", "cancel_all", "delete", "minutes", "voices",
@@ -17,12 +17,12 @@ Operation = Literal[
 ]  # fmt: skip
 Kind = Literal[
     "status", "html", "empty", "huge", "redirect", "dead",  # another answer
-    "half", "missing", "null", "type", "unknown", "extra",  # the answer's JSON, damaged
+    "half", "missing", "null", "type", "unknown", "extra",  # changes of the answer's JSON
     "hang", "delay", "slow",  # the answer, late
     "reset_before", "reset_during", "reset_after", "cut", "long",  # the connection
     "task_error", "stuck",  # a task that starts
-    "item_error", "server_error",  # one of many
-    "http_link", "label", "size", "lost_track",  # the tracks that are told
+    "item_error", "server_error",  # one item of several
+    "http_link", "label", "size", "lost_track",  # the tracks in an answer of /check/
 ]  # fmt: skip
 
 PLACE = frozenset({"at_byte", "fraction"})
@@ -56,11 +56,11 @@ DETAILS: dict[str, frozenset[str]] = {
 }
 ALL = frozenset({"operation", "kind", "count", "seconds", "match", "after"})
 STARTS = frozenset({"split", "batch", "change_voice"})
-DAMAGES = frozenset({"half", "missing", "null", "type", "unknown", "extra"})
+JSON_KINDS = frozenset({"half", "missing", "null", "type", "unknown", "extra"})
 TASK_KINDS = frozenset({"task_error", "stuck"})
 TRACK_KINDS = frozenset({"http_link", "label", "size", "lost_track"})
-CONCERNS: dict[str, frozenset[str]] = {
-    **dict.fromkeys(DAMAGES, frozenset(get_args(Operation)) - {"download"}),
+ALLOWED_FOR: dict[str, frozenset[str]] = {
+    **dict.fromkeys(JSON_KINDS, frozenset(get_args(Operation)) - {"download"}),
     **dict.fromkeys(TASK_KINDS, STARTS),
     **dict.fromkeys(TRACK_KINDS, frozenset({"check"})),
     "item_error": frozenset({"batch"}),
@@ -72,17 +72,16 @@ NEXT_VALUE = re.compile(r",(?=\w+=)")
 
 
 class Fault(BaseModel):
-    """One way to go wrong.
+    """One fault.
 
-    It strikes `count` requests (0: all there are, as where `seconds` bounds it instead) that concern `operation` and
-    name `match` in a file name or label, once the first `after` of them went well. `done` says whether the request is
-    carried out before another answer is given, or none, or a late one: by default only for `delay`. Which details
-    belong to which kind is told in `DETAILS`:
+    It affects `count` requests (0: no limit, which is the default with `seconds`) of `operation` that have `match` in a file name or
+    label, after the first `after` of them. `done`: whether the request is performed before it gets another answer, none, or a late
+    one; by default only for `delay`. `DETAILS` lists the details of each kind:
 
-    `status`, `code`, `detail`, `retry_after`: of the answer, or the error, that comes instead. `url`: where a redirect
-    or the links lead. `field`, `value`: what is missing, null, mistyped or unknown, at any depth, and what stands there.
-    `at_byte`, or `fraction` of the whole: where it breaks off. `extra_bytes`: too long by that, and what Content-Length
-    says of it: the whole `length`, `none`, or `less`. `only`: the one label that is meant; `track`: its other fields.
+    `status`, `code`, `detail`, `retry_after`: of the answer or error that replaces the correct one. `url`: the target of a redirect or
+    of the links. `field`, `value`: the field that is missing, null, mistyped or unknown, at any depth, and its new value. `at_byte`, or
+    `fraction` of the size: where the body ends. `extra_bytes`: how much too long it is; `declared`: what Content-Length includes of
+    that. `only`: the label of the one track that is changed; `track`: its new fields.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -112,49 +111,48 @@ class Fault(BaseModel):
     track: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _is_of_use(self) -> Self:
-        concerned = CONCERNS.get(self.kind)
-        if concerned is not None and self.operation not in concerned | {"*"}:
-            raise ValueError(f"{self.kind} concerns {', '.join(sorted(concerned - {'*'}))}, not {self.operation}")
-        strangers = self.model_fields_set - ALL - DETAILS.get(self.kind, frozenset())
-        if strangers:
-            raise ValueError(f"{', '.join(sorted(strangers))} means nothing to {self.kind}")
+    def _is_consistent(self) -> Self:
+        allowed = ALLOWED_FOR.get(self.kind)
+        if allowed is not None and self.operation not in allowed | {"*"}:
+            raise ValueError(f"{self.kind} is for {', '.join(sorted(allowed - {'*'}))}, not {self.operation}")
+        unknown = self.model_fields_set - ALL - DETAILS.get(self.kind, frozenset())
+        if unknown:
+            raise ValueError(f"{', '.join(sorted(unknown))} is not an option of {self.kind}")
         if self.kind == "redirect" and not self.url:
             raise ValueError("redirect needs a url")
         return self
 
     def position(self, size: int) -> int:
-        """Where in `size` bytes it strikes."""
+        """The byte of `size` at which it takes effect."""
         return min(size, self.at_byte if self.at_byte is not None else int(size * self.fraction))
 
 
 class BadFaultError(Exception):
-    """A fault that cannot be understood; the message says why."""
+    """An invalid fault."""
 
 
 def fault(given: Fault | str | Mapping[str, Any]) -> Fault:
-    """A fault from a mapping, or from `OPERATION:KIND[*COUNT][,NAME=VALUE…]`, where a number is the kind `status`.
+    """A fault from a mapping, or from `OPERATION:KIND[*COUNT][,NAME=VALUE…]`; a number as KIND means the kind `status`.
 
-    Raises:
-        BadFaultError
+    Raises BadFaultError.
     """
     if isinstance(given, Fault):
         return given
     try:
         return Fault.model_validate(_parsed(given) if isinstance(given, str) else given)
     except ValidationError as error:
-        raise BadFaultError(f"fault {given!r}: {told(error)}") from None
+        raise BadFaultError(f"fault {given!r}: {describe_errors(error)}") from None
 
 
 def _parsed(spec: str) -> dict[str, Any]:
     match = SPEC.fullmatch(spec)
     if match is None:
-        raise BadFaultError(f"fault {spec!r}: expected OPERATION:KIND[*COUNT][,NAME=VALUE…], as upload:503*3")
+        raise BadFaultError(f"fault {spec!r}: expected OPERATION:KIND[*COUNT][,NAME=VALUE…], such as upload:503*3")
     kind = match["kind"]
-    said: dict[str, Any] = {"kind": "status", "status": int(kind)} if kind.isdigit() else {"kind": kind}
+    fields: dict[str, Any] = {"kind": "status", "status": int(kind)} if kind.isdigit() else {"kind": kind}
     values = dict(part.partition("=")[::2] for part in NEXT_VALUE.split(match["values"] or "") if part)
-    said |= {name.strip(): _value(text) for name, text in values.items()}
-    return {"operation": match["operation"], **({"count": int(match["count"])} if match["count"] else {}), **said}
+    fields |= {name.strip(): _value(text) for name, text in values.items()}
+    return {"operation": match["operation"], **({"count": int(match["count"])} if match["count"] else {}), **fields}
 
 
 def _value(text: str) -> Any:

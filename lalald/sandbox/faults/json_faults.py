@@ -1,4 +1,4 @@
-"""JSON answers that are not what the document says: cut in the middle, fields missing, null, mistyped or unknown."""
+"""Faults in JSON answers: cut off, with fields that are missing, null, mistyped or unknown."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ FIELDS = {
     "voices": "packs",
 }
 EXTRA = {"new_in_this_version": {"id": 7, "parts": ["a", None]}}
-GONE = object()
+REMOVED = object()
 
 
-def damaged(fault: Fault, operation: str, answer: Response) -> Response:
-    """The answer with the fault's damage; anything but a 200 of JSON is left as it is."""
+def change_json(fault: Fault, operation: str, answer: Response) -> Response:
+    """The answer with the fault; only a 200 with JSON is changed."""
     if answer.status_code != 200 or answer.media_type != "application/json":
         return answer
     body = bytes(answer.body)
@@ -36,7 +36,7 @@ def damaged(fault: Fault, operation: str, answer: Response) -> Response:
     if fault.kind in ("extra", "unknown"):
         payload = _with_extras(payload)
     if fault.kind != "extra":
-        payload = _replaced(payload, fault.field or _default_field(fault, operation), _replacing(fault))
+        payload = _replaced(payload, fault.field or _default_field(fault, operation), _replacement(fault))
     return Response(json.dumps(payload), media_type="application/json")
 
 
@@ -46,9 +46,9 @@ def _default_field(fault: Fault, operation: str) -> str:
     return FIELDS.get(operation, "")
 
 
-def _replacing(fault: Fault) -> Callable[[Any], Any]:
+def _replacement(fault: Fault) -> Callable[[Any], Any]:
     if fault.kind == "missing":
-        return lambda _: GONE
+        return lambda _: REMOVED
     if fault.kind == "null":
         return lambda _: None
     if fault.value is not None:
@@ -64,21 +64,21 @@ def _mistyped(value: Any) -> Any:
     return {"items": value} if isinstance(value, list) else f"about {value}"
 
 
-def _replaced(payload: Any, field: str, replacing: Callable[[Any], Any]) -> Any:
-    """Every value under the name `field`, at any depth, replaced."""
+def _replaced(payload: Any, field: str, replacement: Callable[[Any], Any]) -> Any:
+    """Replace every value with the name `field`, at any depth."""
     if isinstance(payload, list):
-        return [_replaced(item, field, replacing) for item in payload]
+        return [_replaced(item, field, replacement) for item in payload]
     if not isinstance(payload, dict):
         return payload
     pairs = {
-        name: replacing(value) if name == field else _replaced(value, field, replacing)
+        name: replacement(value) if name == field else _replaced(value, field, replacement)
         for name, value in payload.items()
     }
-    return {name: value for name, value in pairs.items() if value is not GONE}
+    return {name: value for name, value in pairs.items() if value is not REMOVED}
 
 
 def _with_extras(payload: Any) -> Any:
-    """Every object with a field that no document knows; mappings by task id are left without, ids must stay ids."""
+    """Add a field that the document does not have to every object, except to mappings by task id."""
     if isinstance(payload, list):
         return [_with_extras(item) for item in payload]
     if not isinstance(payload, dict):

@@ -1,4 +1,4 @@
-"""The API's origin: fifteen operations, their key, errors and faults; the sandbox's own controls beside them."""
+"""The server of the API: fifteen operations with their key, errors and faults, and the sandbox's own controls."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lalald.sandbox.faults.fault_effects import Perform, misbehave
+from lalald.sandbox.faults.fault_effects import Perform, apply_fault
 from lalald.sandbox.http import control, uploads
-from lalald.sandbox.http.middleware import ENTRY, Stamp
+from lalald.sandbox.http.middleware import ENTRY, RequestRecorder
 from lalald.sandbox.http.operations import JSON_OPERATIONS, JsonOperation
-from lalald.sandbox.sandbox_state import Rehearsal
+from lalald.sandbox.sandbox_state import SandboxState
 from lalald.sandbox.service import leniency
-from lalald.sandbox.service.leniency import Doubt, tolerated
-from lalald.sandbox.service.service import RefusalError, Service
+from lalald.sandbox.service.leniency import Doubt, normalize
+from lalald.sandbox.service.service import Account, RefusalError
 from lalald.sandbox.service.validation import InvalidError
 
 PREFIX = "/api/v1"
@@ -29,20 +29,20 @@ WRONG_KEY = "Invalid license key"
 LARGEST_JSON_BYTES = 10 << 20
 
 
-def api(rehearsal: Rehearsal, be_down: control.BeDown) -> ASGIApp:
-    """The application on the API's origin; `be_down` stops listening for a while."""
-    endpoints: dict[str, Endpoint] = {f"{PREFIX}/upload/": UploadEndpoint(rehearsal)}
-    endpoints |= {f"{PREFIX}/{known.path}/": JsonEndpoint(rehearsal, known) for known in JSON_OPERATIONS}
+def api(sandbox: SandboxState, go_down: control.GoDown) -> ASGIApp:
+    """The application of the API's server; `go_down` stops listening for a while."""
+    endpoints: dict[str, Endpoint] = {f"{PREFIX}/upload/": UploadEndpoint(sandbox)}
+    endpoints |= {f"{PREFIX}/{known.path}/": JsonEndpoint(sandbox, known) for known in JSON_OPERATIONS}
     operations = {path: endpoint.operation for path, endpoint in endpoints.items()}
-    return Stamp(
-        Dispatch(endpoints, control.routes(rehearsal, be_down), is_strict=rehearsal.options.strict),
-        rehearsal.journal,
+    return RequestRecorder(
+        Dispatch(endpoints, control.routes(sandbox, go_down), is_strict=sandbox.options.strict),
+        sandbox.journal,
         operations,
     )
 
 
 class Dispatch:
-    """Operations by a look at the path; whatever else comes, starlette's router answers."""
+    """Dispatches operations by path; starlette's router answers every other request."""
 
     def __init__(self, endpoints: Mapping[str, Endpoint], controls: Sequence[Route], *, is_strict: bool) -> None:
         self._endpoints = endpoints
@@ -66,39 +66,39 @@ class Dispatch:
 
 
 class Endpoint:
-    """One operation on the wire: key first, then a fault if there is one, then the work."""
+    """One operation: check the key, then perform the request, with a fault if one matches."""
 
-    def __init__(self, rehearsal: Rehearsal, operation: str) -> None:
-        self.rehearsal = rehearsal
+    def __init__(self, sandbox: SandboxState, operation: str) -> None:
+        self.sandbox = sandbox
         self.operation = operation
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         try:
-            answer = await self._answer(request, self._admitted(request))
+            answer = await self._answer(request, self._account(request))
         except (RefusalError, InvalidError) as error:
-            answer = _told(error)
+            answer = _error_answer(error)
         except ClientDisconnect:
             return
         await answer(scope, receive, send)
 
-    def _admitted(self, request: Request) -> Service:
-        """The account of the request's key."""
+    def _account(self, request: Request) -> Account:
+        """The account of the request's key. Raises RefusalError if the key is missing or wrong."""
         key = request.headers.get(KEY_HEADER)
         if not key:
             raise RefusalError(403, NO_KEY)
-        account = self.rehearsal.accounts.of(key)
+        account = self.sandbox.accounts.of(key)
         if account is None:
             raise RefusalError(403, WRONG_KEY)
         return account
 
-    async def _answer(self, request: Request, account: Service) -> ASGIApp:
+    async def _answer(self, request: Request, account: Account) -> ASGIApp:
         raise NotImplementedError
 
-    async def _carried(self, request: Request, subjects: Sequence[str], work: Perform) -> ASGIApp:
-        """The answer to the request about the files `subjects`, by `work` and under the fault that strikes it."""
+    async def _perform(self, request: Request, subjects: Sequence[str], work: Perform) -> ASGIApp:
+        """Do `work` for a request about the files `subjects`, with the fault that affects it."""
         request.scope[ENTRY].subject = ", ".join(subjects) or None
-        active = self.rehearsal.faults.take(self.operation, subjects)
+        active = self.sandbox.faults.take(self.operation, subjects)
         if active is None:
             return await work(request)
 
@@ -106,52 +106,52 @@ class Endpoint:
             try:
                 return await work(request)
             except (RefusalError, InvalidError) as error:
-                return _told(error)
+                return _error_answer(error)
 
-        return await misbehave(active, self.operation, request, perform)
+        return await apply_fault(active, self.operation, request, perform)
 
 
 class UploadEndpoint(Endpoint):
-    def __init__(self, rehearsal: Rehearsal) -> None:
-        super().__init__(rehearsal, "upload")
+    def __init__(self, sandbox: SandboxState) -> None:
+        super().__init__(sandbox, "upload")
 
-    async def _answer(self, request: Request, account: Service) -> ASGIApp:
+    async def _answer(self, request: Request, account: Account) -> ASGIApp:
         name = uploads.name_of(request)
 
         async def work(request: Request) -> ASGIApp:
-            return await uploads.upload(self.rehearsal, account, request, request.scope[ENTRY], name)
+            return await uploads.upload(self.sandbox, account, request, request.scope[ENTRY], name)
 
-        return await self._carried(request, [name], work)
+        return await self._perform(request, [name], work)
 
 
 class JsonEndpoint(Endpoint):
-    def __init__(self, rehearsal: Rehearsal, known: JsonOperation) -> None:
-        super().__init__(rehearsal, known.operation)
+    def __init__(self, sandbox: SandboxState, known: JsonOperation) -> None:
+        super().__init__(sandbox, known.operation)
         self._known = known
 
-    async def _answer(self, request: Request, account: Service) -> ASGIApp:
-        asked = self._known.read(self._tolerated(request, await _body(request)))
+    async def _answer(self, request: Request, account: Account) -> ASGIApp:
+        body = self._known.read(self._normalized(request, await _body(request)))
 
         async def work(_: Request) -> ASGIApp:
-            return JSONResponse(self._known.carry(self.rehearsal, account, asked))
+            return JSONResponse(self._known.perform(self.sandbox, account, body))
 
-        return await self._carried(request, self._subjects(asked, account), work)
+        return await self._perform(request, self._subjects(body, account), work)
 
-    def _tolerated(self, request: Request, body: bytes) -> bytes:
-        """The body as the validation wants it; under `--strict` as it came, unless it is refused."""
+    def _normalized(self, request: Request, body: bytes) -> bytes:
+        """The body in the form that the validation accepts. Raises InvalidError with `--strict` if that differs from the document."""
         if self._known.model is None:
             return body
-        reading, where = tolerated(body), self._known.place
+        reading, where = normalize(body), self._known.place
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
             reading.doubts.append(Doubt(leniency.OTHER_TYPE, []))
-        if self.rehearsal.options.strict and reading.doubts:
+        if self.sandbox.options.strict and reading.doubts:
             words = ({"loc": [*where, *doubt.at], "msg": doubt.words, "type": "strict"} for doubt in reading.doubts)
             raise InvalidError(list(words))
         request.scope[ENTRY].doubts += tuple(dict.fromkeys(doubt.words for doubt in reading.doubts))
         return reading.body
 
-    def _subjects(self, asked: Any, account: Service) -> list[str]:
+    def _subjects(self, asked: Any, account: Account) -> list[str]:
         """The names of the files that a request is about."""
         about = getattr(asked, "items", [asked])
         sources = [account.sources.get(str(item.source_id)) for item in about if hasattr(item, "source_id")]
@@ -168,7 +168,7 @@ async def _body(request: Request) -> bytes:
     return body
 
 
-def _told(error: RefusalError | InvalidError) -> JSONResponse:
+def _error_answer(error: RefusalError | InvalidError) -> JSONResponse:
     """An error in the service's words: `{detail}` or `{detail, code}`."""
     if isinstance(error, InvalidError):
         return JSONResponse({"detail": error.detail}, 422)

@@ -1,6 +1,6 @@
-"""Connections that can be cut: uvicorn's protocol, handed to the application with each request.
+"""Connections that the application can break: uvicorn's protocol, passed to it with each request.
 
-ASGI has no word for a broken connection, and breaking them is half of what a sandbox is for.
+ASGI has no message for a broken connection.
 """
 
 from __future__ import annotations
@@ -28,51 +28,51 @@ BACKLOG = 2048
 
 
 class Connection(H11Protocol):
-    """uvicorn's HTTP/1.1, with the ways to end a connection that a server should not use."""
+    """uvicorn's HTTP/1.1, with ways to break a connection."""
 
     read_seconds = 60.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.gone = asyncio.Event()
-        self.app = functools.partial(_introduced, self, self.app)
-        self._silence: asyncio.TimerHandle | None = None
-        self._expect_more()
+        self.app = functools.partial(_with_connection, self, self.app)
+        self._read_timer: asyncio.TimerHandle | None = None
+        self._start_read_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._expect_nothing()
+        self._stop_read_timer()
         self.gone.set()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._is_waited_for():
-            self._expect_more()
+        if self._is_reading():
+            self._start_read_timer()
         else:
-            self._expect_nothing()
+            self._stop_read_timer()
 
-    def _is_waited_for(self) -> bool:
-        """Whether a request has begun, or may, and its rest is still to come."""
+    def _is_reading(self) -> bool:
+        """Whether the server waits for a request or for the rest of one."""
         if self.cycle is None or self.cycle.response_complete:
             return True
         return self.cycle.more_body and not self.flow.read_paused
 
-    def _expect_more(self) -> None:
-        """The client has so long for its next byte: half requests would stay for ever."""
-        self._expect_nothing()
-        self._silence = self.loop.call_later(self.read_seconds, self._give_up_waiting)
+    def _start_read_timer(self) -> None:
+        """Limit the time until the client's next byte: an incomplete request must not stay for ever."""
+        self._stop_read_timer()
+        self._read_timer = self.loop.call_later(self.read_seconds, self._abort_if_reading)
 
-    def _expect_nothing(self) -> None:
-        if self._silence is not None:
-            self._silence.cancel()
-            self._silence = None
+    def _stop_read_timer(self) -> None:
+        if self._read_timer is not None:
+            self._read_timer.cancel()
+            self._read_timer = None
 
-    def _give_up_waiting(self) -> None:
-        if self._is_waited_for() and not self.flow.read_paused:
+    def _abort_if_reading(self) -> None:
+        if self._is_reading() and not self.flow.read_paused:
             self.abort()
 
     def send_400_response(self, msg: str) -> None:
-        """What is not HTTP gets an answer like any other: JSON with an `x-request-id`."""
+        """Answer what is not HTTP like any other request: with JSON and an `x-request-id`."""
         body = json.dumps({"detail": msg}).encode()
         headers = [
             (b"content-type", b"application/json"),
@@ -86,45 +86,45 @@ class Connection(H11Protocol):
         self.transport.close()
 
     def abort(self) -> None:
-        """A TCP RST: what is not yet sent is lost."""
+        """End the connection by a TCP RST: data that is not sent yet is lost."""
         own_socket = self.transport.get_extra_info("socket")
-        with suppress(OSError):  # the client may have gone before us
+        with suppress(OSError):  # the client may have left already
             own_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
         self.transport.abort()
 
     async def reset(self) -> None:
-        """Ends the connection by a TCP RST."""
+        """End the connection by a TCP RST, and wait for the end."""
         self.abort()
         await self.gone.wait()
 
     async def close(self) -> None:
-        """Ends the connection in order (FIN), once what was written is sent."""
+        """End the connection regularly (FIN), after everything that was written is sent."""
         self.transport.close()
         await self.gone.wait()
 
     def write(self, surplus: bytes) -> None:
-        """Bytes that no answer has announced."""
+        """Send bytes that the answer has not declared."""
         self.transport.write(surplus)
 
     def pause_on_every_write(self) -> None:
-        """From now on a send waits until the operating system, or TLS, has everything that was sent before it."""
+        """From now on, let a send wait until the operating system, or TLS, has everything that was sent before."""
         over_tls = self.transport.get_extra_info("sslcontext") is not None
-        high = 1 if over_tls else 0  # asyncio's TLS waits for ever where 0 bytes are too many
+        high = 1 if over_tls else 0  # with a limit of 0 bytes asyncio's TLS waits for ever
         self.transport.set_write_buffer_limits(high, 0)
 
 
 def connection(scope: Scope) -> Connection:
-    """The connection that a request came by."""
+    """The connection of a request."""
     return cast("Connection", scope[CONNECTION])
 
 
-async def _introduced(by: Connection, app: Any, scope: Scope, receive: Receive, send: Send) -> None:
-    scope[CONNECTION] = by
+async def _with_connection(client: Connection, app: Any, scope: Scope, receive: Receive, send: Send) -> None:
+    scope[CONNECTION] = client
     await app(scope, receive, send)
 
 
 class Listener:
-    """An application on a port of its own; it can stop listening and begin again there, as a service that is down."""
+    """An application on a port; it can stop listening and start again on the same port, as a service that is down."""
 
     def __init__(
         self,
@@ -152,11 +152,7 @@ class Listener:
         return f"{'https' if self._tls else 'http'}://{host}:{self.port}"
 
     async def open(self) -> None:
-        """Listens.
-
-        Raises:
-            OSError: the address is taken or is not this machine's.
-        """
+        """Start to listen. Raises OSError if the address is in use or not of this machine."""
         loop = asyncio.get_running_loop()
 
         def connect() -> Connection:
@@ -168,7 +164,7 @@ class Listener:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
-        """Listens no more, resets every connection there is, and ends what was under way."""
+        """Stop listening, reset every open connection, and cancel every request."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -185,6 +181,6 @@ def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     for file in filter(None, (certificate, key)):
-        file.open().close()  # the error of the TLS library does not say which one is missing
+        file.open().close()  # the TLS library does not say which file is missing
     context.load_cert_chain(certificate, key)
     return context

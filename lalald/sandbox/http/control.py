@@ -1,4 +1,4 @@
-"""The sandbox's own controls, under `/sandbox/`, without a key: what it knows, and what is to happen next."""
+"""The sandbox's own controls, under `/sandbox/`, without a key: show its state, and change what happens next."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lalald.sandbox.faults.faults import BadFaultError, fault
-from lalald.sandbox.sandbox_state import Rehearsal
+from lalald.sandbox.sandbox_state import SandboxState
 from lalald.sandbox.service import answers
-from lalald.sandbox.service.wording import told
+from lalald.sandbox.service.wording import describe_errors
 
 Json = dict[str, Any]
 
 
 class Outcome(BaseModel):
-    """What a task comes to, now: `stuck` at `percent` (0: in the queue) until another outcome is told."""
+    """The outcome of a task: `stuck` at `percent` (0: in the queue) lasts until another outcome is set."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -32,10 +32,10 @@ class Outcome(BaseModel):
     percent: Annotated[int, Field(ge=0, le=99)] = 40
 
 
-async def state(rehearsal: Rehearsal, *, requests: bool = True) -> Json:
-    """Everything that the sandbox knows, as JSON."""
-    await rehearsal.hash_sources()
-    accounts, journal, now = rehearsal.accounts, rehearsal.journal, rehearsal.clock()
+async def describe(sandbox: SandboxState, *, requests: bool = True) -> Json:
+    """The whole state of the sandbox, as JSON."""
+    await sandbox.hash_sources()
+    accounts, journal, now = sandbox.accounts, sandbox.journal, sandbox.clock()
     return {
         "now": now,
         "minutes_left": accounts.least_minutes_left,
@@ -44,21 +44,17 @@ async def state(rehearsal: Rehearsal, *, requests: bool = True) -> Json:
         "sources": [answers.source_line(source) for source in accounts.sources],
         "tasks": [answers.task_line(task, now) for task in accounts.tasks],
         "charges": [answers.charge_line(charge.task, charge.at) for charge in accounts.charges],
-        "durations": rehearsal.durations.stated,
+        "durations": sandbox.durations.stated,
         "counts": dict(journal.counts),
         "most_at_once": dict(journal.most_at_once),
-        "faults": rehearsal.faults.lines(),
+        "faults": sandbox.faults.lines(),
         "requests": journal.lines() if requests else [],
     }
 
 
-def decide(rehearsal: Rehearsal, task_id: str, outcome: Outcome) -> Json:
-    """Forces a task's outcome.
-
-    Raises:
-        KeyError: there is no such task.
-    """
-    account, now = rehearsal.accounts.owner_of(task_id), rehearsal.clock()
+def decide(sandbox: SandboxState, task_id: str, outcome: Outcome) -> Json:
+    """Set a task's outcome. Raises KeyError if there is no such task."""
+    account, now = sandbox.accounts.owner_of(task_id), sandbox.clock()
     if account is None:
         raise KeyError(task_id)
     task = account.tasks[task_id]
@@ -71,46 +67,42 @@ def decide(rehearsal: Rehearsal, task_id: str, outcome: Outcome) -> Json:
     return answers.task_line(task, now)
 
 
-def set_minutes(rehearsal: Rehearsal, minutes: float) -> Json:
-    rehearsal.accounts.set_minutes(minutes)
+def set_minutes(sandbox: SandboxState, minutes: float) -> Json:
+    sandbox.accounts.set_minutes(minutes)
     return {"minutes_left": minutes}
 
 
-def set_durations(rehearsal: Rehearsal, durations: dict[str, int]) -> Json:
-    """What uploads to come last, by pattern of the name. Only these from now on."""
-    rehearsal.durations.state(durations)
-    return {"durations": rehearsal.durations.stated}
+def set_durations(sandbox: SandboxState, durations: dict[str, int]) -> Json:
+    """Set the duration of later uploads, by pattern of the name. Replaces earlier ones."""
+    sandbox.durations.replace(durations)
+    return {"durations": sandbox.durations.stated}
 
 
-def set_keys(rehearsal: Rehearsal, keys: list[str]) -> Json:
-    """Only these are right from now on; none: every key is."""
-    rehearsal.accounts.keys = frozenset(keys)
+def set_keys(sandbox: SandboxState, keys: list[str]) -> Json:
+    """Accept only these keys from now on; none: accept every key."""
+    sandbox.accounts.keys = frozenset(keys)
     return {"keys": sorted(keys)}
 
 
-def advance(rehearsal: Rehearsal, seconds: float) -> Json:
-    """Lets time pass at once."""
-    rehearsal.clock.advance(seconds)
-    rehearsal.forget_spent_files()
-    return {"now": rehearsal.clock()}
+def advance(sandbox: SandboxState, seconds: float) -> Json:
+    """Advance the sandbox's clock."""
+    sandbox.clock.advance(seconds)
+    sandbox.delete_expired_files()
+    return {"now": sandbox.clock()}
 
 
-def set_faults(rehearsal: Rehearsal, faults: list[Any]) -> Json:
-    """Only these from now on.
-
-    Raises:
-        BadFaultError: one cannot be understood; the earlier ones stay.
-    """
-    rehearsal.faults.replace([fault(given) for given in faults])
-    return {"faults": rehearsal.faults.lines()}
+def set_faults(sandbox: SandboxState, faults: list[Any]) -> Json:
+    """Inject these faults from now on, and no others. If one is invalid, raise BadFaultError and keep the earlier ones."""
+    sandbox.faults.replace([fault(given) for given in faults])
+    return {"faults": sandbox.faults.lines()}
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A control that takes one JSON value of a type."""
+    """A control with one JSON value."""
 
     kind: TypeAdapter[Any]
-    act: Callable[[Rehearsal, Any], Json]
+    act: Callable[[SandboxState, Any], Json]
 
 
 SETTINGS = {
@@ -122,46 +114,46 @@ SETTINGS = {
 }
 OUTCOME = TypeAdapter(Outcome)
 SECONDS = TypeAdapter(Annotated[float, Field(gt=0, le=3600)])
-BeDown = Callable[[float], Coroutine[Any, Any, None]]
+GoDown = Callable[[float], Coroutine[Any, Any, None]]
 Respond = Callable[[Request], Awaitable[JSONResponse]]
 
 
-def routes(rehearsal: Rehearsal, be_down: BeDown) -> list[Route]:
+def routes(sandbox: SandboxState, go_down: GoDown) -> list[Route]:
     """The routes of the controls."""
 
-    async def printable(request: Request) -> JSONResponse:
-        return JSONResponse(await state(rehearsal, requests=request.query_params.get("requests") != "0"))
+    async def show_state(request: Request) -> JSONResponse:
+        return JSONResponse(await describe(sandbox, requests=request.query_params.get("requests") != "0"))
 
-    async def cleared(_: Request) -> JSONResponse:
-        return JSONResponse(set_faults(rehearsal, []))
+    async def clear_faults(_: Request) -> JSONResponse:
+        return JSONResponse(set_faults(sandbox, []))
 
-    async def decided(request: Request) -> JSONResponse:
+    async def set_outcome(request: Request) -> JSONResponse:
         outcome = await _value(request, OUTCOME)
         try:
-            return JSONResponse(decide(rehearsal, request.path_params["task_id"], outcome))
+            return JSONResponse(decide(sandbox, request.path_params["task_id"], outcome))
         except KeyError:
             raise HTTPException(404, "no such task") from None
 
-    async def down(request: Request) -> Response:
+    async def start_outage(request: Request) -> Response:
         seconds = await _value(request, SECONDS)
-        return JSONResponse({"down_seconds": seconds}, background=BackgroundTask(be_down, seconds))
+        return JSONResponse({"down_seconds": seconds}, background=BackgroundTask(go_down, seconds))
 
     settings = [
-        Route(f"/sandbox/{name}", _setting(rehearsal, setting), methods=["POST"]) for name, setting in SETTINGS.items()
+        Route(f"/sandbox/{name}", _setting(sandbox, setting), methods=["POST"]) for name, setting in SETTINGS.items()
     ]
     return [
-        Route("/sandbox/state", printable, methods=["GET"]),
-        Route("/sandbox/faults", cleared, methods=["DELETE"]),
-        Route("/sandbox/tasks/{task_id}", decided, methods=["POST"]),
-        Route("/sandbox/outage", down, methods=["POST"]),
+        Route("/sandbox/state", show_state, methods=["GET"]),
+        Route("/sandbox/faults", clear_faults, methods=["DELETE"]),
+        Route("/sandbox/tasks/{task_id}", set_outcome, methods=["POST"]),
+        Route("/sandbox/outage", start_outage, methods=["POST"]),
         *settings,
     ]
 
 
-def _setting(rehearsal: Rehearsal, setting: Setting) -> Respond:
+def _setting(sandbox: SandboxState, setting: Setting) -> Respond:
     async def respond(request: Request) -> JSONResponse:
         try:
-            return JSONResponse(setting.act(rehearsal, await _value(request, setting.kind)))
+            return JSONResponse(setting.act(sandbox, await _value(request, setting.kind)))
         except BadFaultError as error:
             raise HTTPException(422, str(error)) from None
 
@@ -172,4 +164,4 @@ async def _value(request: Request, kind: TypeAdapter[Any]) -> Any:
     try:
         return kind.validate_json(await request.body())
     except ValidationError as error:
-        raise HTTPException(422, told(error)) from None
+        raise HTTPException(422, describe_errors(error)) from None

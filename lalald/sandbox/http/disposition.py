@@ -1,4 +1,4 @@
-"""The file name in a Content-Disposition header: RFC 6266 and RFC 8187, read as leniently as browsers do."""
+"""The file name in a Content-Disposition header: RFC 6266 and RFC 8187, as lenient as browsers."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import codecs
 import re
 from urllib.parse import unquote_to_bytes
 
-# A quoted value counts only if a semicolon or the end follows; any other goes on to the next semicolon: clients put names
-# there as they are.
+# A quoted value counts only if a semicolon or the end follows; any other extends to the next semicolon: some clients do not
+# escape names.
 _PARAMETER = re.compile(
     rb"""\s*;\s*
     (?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)
@@ -19,7 +19,7 @@ _EXTENDED = re.compile(rb"(?P<charset>[A-Za-z0-9!#$%&+^_`{}~.:-]+)'[^']*'(?P<val
 
 
 def file_name(header: bytes) -> str | None:
-    """The last segment of the header's name, `filename*` first; None where it gives none that can be used."""
+    """The last segment of the name, from `filename*` if there is one; None if there is no usable name."""
     parameters: dict[bytes, bytes] = {}
     kind, _, _ = header.partition(b";")
     for match in _PARAMETER.finditer(header, len(kind)):
@@ -43,12 +43,12 @@ def _extended(value: bytes) -> str:
     try:
         charset = codecs.lookup(match["charset"].decode("ascii")).name
         return unquote_to_bytes(match["value"]).decode(charset, errors="replace")
-    except (LookupError, UnicodeError):  # no such charset, or one that is none of text
+    except (LookupError, UnicodeError):  # an unknown charset, or a codec that does not decode text
         return ""
 
 
 def _text(value: bytes) -> str:
-    """What a quoted name means is not settled beyond ASCII: clients send UTF-8 or ISO-8859-1."""
+    """Beyond ASCII the charset of a quoted name is not defined: clients send UTF-8 or ISO-8859-1."""
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:

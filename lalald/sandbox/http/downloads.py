@@ -1,4 +1,4 @@
-"""The second origin: tracks by signed link, with ranges, as a content network serves them. It asks for no key."""
+"""The server of the downloads: tracks by signed link, with ranges, as a content network serves them, without a key."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lalald.sandbox.faults.fault_effects import misbehave
+from lalald.sandbox.faults.fault_effects import apply_fault
 from lalald.sandbox.http.connection import Connection, connection
-from lalald.sandbox.http.middleware import ENTRY, Stamp
-from lalald.sandbox.sandbox_state import Rehearsal
+from lalald.sandbox.http.middleware import ENTRY, RequestRecorder
+from lalald.sandbox.sandbox_state import SandboxState
 from lalald.sandbox.service import modes
 from lalald.sandbox.service.answers import media_type, track_name
 from lalald.sandbox.service.storage import Stored
@@ -28,15 +28,15 @@ PIECE_BYTES = 1 << 18
 RANGE = re.compile(r"bytes=(?P<first>(?=\d|-\d)\d{0,18})-(?P<last>\d{0,18})", re.IGNORECASE)
 
 
-def files(rehearsal: Rehearsal) -> ASGIApp:
-    """The application on the downloads' origin."""
-    route = Route("/{task_id}/{ticket}/{label}", FileEndpoint(rehearsal), methods=["GET"])
-    return Stamp(Starlette(routes=[route]), rehearsal.journal, {}, "download")
+def files(sandbox: SandboxState) -> ASGIApp:
+    """The application of the downloads' server."""
+    route = Route("/{task_id}/{ticket}/{label}", FileEndpoint(sandbox), methods=["GET"])
+    return RequestRecorder(Starlette(routes=[route]), sandbox.journal, {}, "download")
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """The bytes to send, of a track of `size`; the whole of it where `is_part` is false."""
+    """The bytes to send, of a track of `size`; all of them if `is_part` is false."""
 
     first: int
     end: int
@@ -45,12 +45,12 @@ class Slice:
 
 
 class FileEndpoint:
-    def __init__(self, rehearsal: Rehearsal) -> None:
-        self.rehearsal = rehearsal
+    def __init__(self, sandbox: SandboxState) -> None:
+        self.sandbox = sandbox
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        account = self.rehearsal.accounts.owner_of(request.path_params["task_id"])
+        account = self.sandbox.accounts.owner_of(request.path_params["task_id"])
         task = account.tasks[request.path_params["task_id"]] if account else None
         label = request.path_params["label"]
         subjects = [task.source.name, label] if task else [label]
@@ -59,19 +59,17 @@ class FileEndpoint:
         async def perform(request: Request) -> ASGIApp:
             return self._file(request, task, label)
 
-        active = self.rehearsal.faults.take("download", subjects)
-        answer = await perform(request) if active is None else await misbehave(active, "download", request, perform)
+        active = self.sandbox.faults.take("download", subjects)
+        answer = await perform(request) if active is None else await apply_fault(active, "download", request, perform)
         await answer(scope, receive, send)
 
     def _file(self, request: Request, task: Task | None, label: str) -> ASGIApp:
-        expires_at = self.rehearsal.links.expires_at(
-            request.path_params["task_id"], request.path_params["ticket"], label
-        )
+        expires_at = self.sandbox.links.expires_at(request.path_params["task_id"], request.path_params["ticket"], label)
         if expires_at is None:
             return PlainTextResponse("Forbidden", 403)
         if task is None or not self._is_served(task, label):
             return PlainTextResponse("Not Found", 404)
-        if self.rehearsal.clock() >= expires_at:
+        if self.sandbox.clock() >= expires_at:
             return PlainTextResponse("Forbidden", 403)
         if task.source.stored is None:
             return PlainTextResponse("Not Found", 404)
@@ -79,9 +77,9 @@ class FileEndpoint:
 
     def _is_served(self, task: Task, label: str) -> bool:
         labels = [
-            track.label for track in modes.tracks(task.presets, backing_vocals=self.rehearsal.options.backing_vocals)
+            track.label for track in modes.tracks(task.presets, backing_vocals=self.sandbox.options.backing_vocals)
         ]
-        account = self.rehearsal.accounts.owner_of(task.id)
+        account = self.sandbox.accounts.owner_of(task.id)
         return label in labels and account is not None and account.serves_tracks_of(task.source)
 
     def _track(self, request: Request, task: Task, label: str, stored: Stored) -> ASGIApp:
@@ -92,23 +90,23 @@ class FileEndpoint:
         if part is None:
             return PlainTextResponse("", 416, {"content-range": f"bytes */{shape.size}"})
         headers["content-length"] = str(part.end - part.first)
-        if self.rehearsal.options.ranges:
+        if self.sandbox.options.ranges:
             headers["accept-ranges"] = "bytes"
         if part.is_part:
             headers["content-range"] = f"bytes {part.first}-{part.end - 1}/{part.size}"
         return TrackAnswer(stored, shape, part, headers)
 
     def _slice(self, request: Request, size: int, headers: dict[str, str]) -> Slice | None:
-        """What to send; None where the range lies outside. A range of another version of the track is ignored."""
+        """What to send; None if the range is outside. A range of another version of the track is ignored."""
         version = request.headers.get("if-range")
         is_current = version in (None, headers["etag"], headers["last-modified"])
-        asked = request.headers.get("range", "") if self.rehearsal.options.ranges and is_current else ""
-        return wanted_slice(asked, size)
+        header = request.headers.get("range", "") if self.sandbox.options.ranges and is_current else ""
+        return parse_range(header, size)
 
 
-def wanted_slice(asked: str, size: int) -> Slice | None:
-    """The part that a Range header asks for, the whole where it asks for none or many; None where it lies outside."""
-    match = RANGE.fullmatch(asked)
+def parse_range(header: str, size: int) -> Slice | None:
+    """The part that a Range header names; everything if it names none or several; None if it is outside."""
+    match = RANGE.fullmatch(header)
     first, last = (match["first"], match["last"]) if match else ("", "")
     if match is None or (first and last and int(last) < int(first)):
         return Slice(0, size, size, is_part=False)
@@ -130,7 +128,7 @@ def _headers(task: Task, label: str) -> dict[str, str]:
 
 
 class TrackAnswer:
-    """A part of a track, read as it is sent."""
+    """Sends a part of a track, reading it piece by piece."""
 
     def __init__(self, stored: Stored, shape: TrackShape, part: Slice, headers: dict[str, str]) -> None:
         self._stored = stored
@@ -145,10 +143,10 @@ class TrackAnswer:
             await self._send_pieces(connection(scope), send)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _send_pieces(self, goes_by: Connection, send: Send) -> None:
-        with self._stored.path.open("rb", buffering=0) as file:  # stays open though the source is deleted meanwhile
+    async def _send_pieces(self, client: Connection, send: Send) -> None:
+        with self._stored.path.open("rb", buffering=0) as file:  # stays readable if the source is deleted meanwhile
             position = self._part.first
-            while position < self._part.end and not goes_by.gone.is_set():
+            while position < self._part.end and not client.gone.is_set():
                 count = min(PIECE_BYTES, self._part.end - position)
                 piece = _read(file.fileno(), self._stored.offset, self._shape, position, count)
                 await send({"type": "http.response.body", "body": piece, "more_body": True})

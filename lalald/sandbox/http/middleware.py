@@ -1,4 +1,4 @@
-"""What every answer of the sandbox carries, and the note that every request leaves in the journal."""
+"""Record every request in the journal, and add the headers that every answer has."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ ENTRY = "lalald.entry"
 CONTROLS = "/sandbox/"
 
 
-class Stamp:
-    """Gives each answer an `x-request-id` (32 hex digits) and a `date`, and writes each request down.
+class RequestRecorder:
+    """Gives each answer an `x-request-id` (32 hex digits) and a `date`, and records each request.
 
-    `operations` names the operation of a path, `otherwise` that of all others; those under `/sandbox/` are not told.
+    `operations` maps paths to operations; `otherwise` is the operation of all other paths. Requests under `/sandbox/` are not recorded.
     """
 
     def __init__(self, app: ASGIApp, journal: Journal, operations: Mapping[str, str], otherwise: str = "other") -> None:
@@ -37,16 +37,16 @@ class Stamp:
         with_key = any(name == b"x-license-key" for name, _ in scope["headers"])
         entry = scope[ENTRY] = self._journal.begin(operation, path, os.urandom(16).hex(), with_key=with_key)
         try:
-            await self._app(scope, receive, _stamped(send, entry))
+            await self._app(scope, receive, _recording(send, entry))
         except Exception:
-            logger.exception("sandbox.broken")
+            logger.exception("sandbox.failed")
             raise
         finally:
             self._journal.end(entry)
 
 
-def _stamped(send: Send, entry: Entry) -> Send:
-    async def stamped(message: Message) -> None:
+def _recording(send: Send, entry: Entry) -> Send:
+    async def record(message: Message) -> None:
         if message["type"] == "http.response.start":
             entry.status = message["status"]
             message["headers"] = [
@@ -56,4 +56,4 @@ def _stamped(send: Send, entry: Entry) -> Send:
             ]
         await send(message)
 
-    return stamped
+    return record

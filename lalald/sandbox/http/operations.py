@@ -1,4 +1,4 @@
-"""The fourteen operations that take JSON: what each does once its body is read and its key is right."""
+"""The fourteen operations with JSON bodies: what each does after its key and body are accepted."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from lalald.sandbox.faults.faults import TASK_KINDS, TRACK_KINDS, Fault
-from lalald.sandbox.sandbox_state import Rehearsal
+from lalald.sandbox.sandbox_state import SandboxState
 from lalald.sandbox.service import answers
-from lalald.sandbox.service.service import GONE, RefusalError, Service
+from lalald.sandbox.service.service import GONE, Account, RefusalError
 from lalald.sandbox.service.tasks import Task
 from lalald.sandbox.service.validation import (
     BatchRequest,
@@ -27,7 +27,7 @@ from lalald.sandbox.service.validation import (
 )
 
 Json = dict[str, Any]
-Carry = Callable[[Rehearsal, Service, Any], Json]
+Perform = Callable[[SandboxState, Account, Any], Json]
 LEGAL_PACKS = ("ALEX_KAYE", "STASIA_FAYE", "NICOLAAS_HAAS", "NIK_ZEL", "OLIA_CHEBO", "YVAR_DE_GROOT", "VETRANA")
 OWN_PACK = {
     "name": "Sandbox Narrator",
@@ -42,48 +42,48 @@ NO_BATCH = "Batch processing is not available for your license."
 
 @dataclass(frozen=True, slots=True)
 class JsonOperation:
-    """One operation: `operation` is its name among the faults, `model` its body (None: it takes none)."""
+    """`operation`: its name in faults. `model`: its body; None if it has none."""
 
     path: str
     operation: str
-    carry: Carry
+    perform: Perform
     model: Any = None
     body_name: str | None = None
 
     @property
     def place(self) -> list[str]:
-        """Where the body's parts stand in the locations of errors."""
+        """The prefix of locations in errors."""
         return ["body", self.body_name] if self.body_name else ["body"]
 
     def read(self, body: bytes) -> Any:
         return None if self.model is None else read(self.model, body, self.place)
 
 
-def split(rehearsal: Rehearsal, account: Service, request: Any) -> Json:
-    return {"task_id": _started(rehearsal, account, request, "split").id}
+def split(sandbox: SandboxState, account: Account, request: Any) -> Json:
+    return {"task_id": _start_task(sandbox, account, request, "split").id}
 
 
-def change_voice(rehearsal: Rehearsal, account: Service, request: Any) -> Json:
+def change_voice(sandbox: SandboxState, account: Account, request: Any) -> Json:
     if request.presets.voice_pack_id not in (*LEGAL_PACKS, OWN_PACK["pack_id"]):
         raise RefusalError(400, "Voice pack not found.")
-    return {"task_id": _started(rehearsal, account, request, "change_voice").id}
+    return {"task_id": _start_task(sandbox, account, request, "change_voice").id}
 
 
-def batch(rehearsal: Rehearsal, account: Service, request: Any) -> Json:
-    if rehearsal.options.batch == "refused":
+def batch(sandbox: SandboxState, account: Account, request: Any) -> Json:
+    if sandbox.options.batch == "refused":
         raise RefusalError(400, NO_BATCH, "batch_not_avaliable")
-    return {"results": [_batch_item(rehearsal, account, item) for item in request.items]}
+    return {"results": [_batch_item(sandbox, account, item) for item in request.items]}
 
 
-def _batch_item(rehearsal: Rehearsal, account: Service, item: Any) -> Json:
+def _batch_item(sandbox: SandboxState, account: Account, item: Any) -> Json:
     source_id = str(item.source_id)
     try:
-        if rehearsal.options.batch == "per-item":
+        if sandbox.options.batch == "per-item":
             raise RefusalError(400, NO_BATCH, "batch_not_avaliable")
-        _refuse_if_told_to(rehearsal, account, source_id)
-        return {"status": "success", "task_id": _started(rehearsal, account, item, "batch").id, "source_id": source_id}
+        _apply_item_fault(sandbox, account, source_id)
+        return {"status": "success", "task_id": _start_task(sandbox, account, item, "batch").id, "source_id": source_id}
     except RefusalError as refusal:
-        # a code is required, and the document has none for a source that is not there
+        # a code is required, and the document has none for a source that does not exist
         return {
             "status": "error",
             "error": refusal.detail,
@@ -92,22 +92,22 @@ def _batch_item(rehearsal: Rehearsal, account: Service, item: Any) -> Json:
         }
 
 
-def _refuse_if_told_to(rehearsal: Rehearsal, account: Service, source_id: str) -> None:
+def _apply_item_fault(sandbox: SandboxState, account: Account, source_id: str) -> None:
     source = account.sources.get(source_id)
-    active = rehearsal.faults.take("batch", [source.name] if source else [], ITEM_ERROR)
+    active = sandbox.faults.take("batch", [source.name] if source else [], ITEM_ERROR)
     if active is not None:
         raise RefusalError(400, active.fault.detail or "Internal error.", active.fault.code or "internal_error")
 
 
-def _started(rehearsal: Rehearsal, account: Service, request: Any, operation: str) -> Task:
+def _start_task(sandbox: SandboxState, account: Account, request: Any, operation: str) -> Task:
     task, is_new = account.start(str(request.source_id), request.presets, text(request.idempotency_key))
-    active = rehearsal.faults.take(operation, [task.source.name], TASK_KINDS) if is_new else None
+    active = sandbox.faults.take(operation, [task.source.name], TASK_KINDS) if is_new else None
     if active is not None:
-        _doom(account, task, active.fault)
+        _apply_task_fault(account, task, active.fault)
     return task
 
 
-def _doom(account: Service, task: Task, fault: Fault) -> None:
+def _apply_task_fault(account: Account, task: Task, fault: Fault) -> None:
     if fault.kind == "stuck":
         task.stuck_at_percent = fault.percent
     else:
@@ -115,32 +115,32 @@ def _doom(account: Service, task: Task, fault: Fault) -> None:
         task.failure = account.failure(detail, fault.code or "inference_error")
 
 
-def check(rehearsal: Rehearsal, account: Service, request: Any) -> Json:
+def check(sandbox: SandboxState, account: Account, request: Any) -> Json:
     account.count_check()
     tasks = {str(task_id): account.known_task(str(task_id)) for task_id in request.task_ids}
-    now, backing_vocals = rehearsal.clock(), rehearsal.options.backing_vocals
+    now, backing_vocals = sandbox.clock(), sandbox.options.backing_vocals
     result = {
-        task_id: answers.check_item(task, now, backing_vocals=backing_vocals, link=rehearsal.link)
+        task_id: answers.check_item(task, now, backing_vocals=backing_vocals, link=sandbox.link)
         for task_id, task in tasks.items()
     }
-    _distort_tracks(rehearsal, tasks, result)
-    _lose_items(rehearsal, "check", tasks, result)
+    _apply_track_fault(sandbox, tasks, result)
+    _apply_item_errors(sandbox, "check", tasks, result)
     return {"result": result}
 
 
-def _distort_tracks(rehearsal: Rehearsal, tasks: dict[str, Task | None], result: Json) -> None:
+def _apply_track_fault(sandbox: SandboxState, tasks: dict[str, Task | None], result: Json) -> None:
     finished = {task_id: task for task_id, task in tasks.items() if task and "result" in result[task_id]}
     if not finished:
         return
-    active = rehearsal.faults.take("check", [task.source.name for task in finished.values()], TRACK_KINDS)
+    active = sandbox.faults.take("check", [task.source.name for task in finished.values()], TRACK_KINDS)
     if active is None:
         return
     for task_id, task in finished.items():
         if active.fault.match is None or active.fault.match in task.source.name:
-            _distort(active.fault, result[task_id]["result"]["tracks"])
+            _change_tracks(active.fault, result[task_id]["result"]["tracks"])
 
 
-def _distort(fault: Fault, tracks: list[Json]) -> None:
+def _change_tracks(fault: Fault, tracks: list[Json]) -> None:
     for track in tracks[:]:
         if fault.only is not None and track["label"] != fault.only:
             continue
@@ -154,9 +154,9 @@ def _distort(fault: Fault, tracks: list[Json]) -> None:
             track.update(fault.track)
 
 
-def _lose_items(rehearsal: Rehearsal, operation: str, tasks: dict[str, Task | None], result: Json) -> None:
+def _apply_item_errors(sandbox: SandboxState, operation: str, tasks: dict[str, Task | None], result: Json) -> None:
     names = [task.source.name for task in tasks.values() if task]
-    active = rehearsal.faults.take(operation, names, SERVER_ERROR)
+    active = sandbox.faults.take(operation, names, SERVER_ERROR)
     if active is None:
         return
     for task_id, task in tasks.items():
@@ -164,11 +164,11 @@ def _lose_items(rehearsal: Rehearsal, operation: str, tasks: dict[str, Task | No
             result[task_id] = answers.server_error(active.fault.detail or f"['{GONE}']")
 
 
-def cancel(rehearsal: Rehearsal, account: Service, request: Any) -> Json:
+def cancel(sandbox: SandboxState, account: Account, request: Any) -> Json:
     ids = [str(task_id) for task_id in request.task_ids]
     tasks = {task_id: account.tasks.get(task_id) for task_id in ids}
     result: Json = {}
-    _lose_items(rehearsal, "cancel", tasks, result)
+    _apply_item_errors(sandbox, "cancel", tasks, result)
     for task_id in ids:
         if task_id not in result:
             refused = account.cancel(task_id)
@@ -176,21 +176,21 @@ def cancel(rehearsal: Rehearsal, account: Service, request: Any) -> Json:
     return {"result": result}
 
 
-def cancel_all(_rehearsal: Rehearsal, account: Service, _: None) -> Json:
+def cancel_all(_sandbox: SandboxState, account: Account, _: None) -> Json:
     return {"result": {task_id: {"status": "success"} for task_id in account.cancel_all()}}
 
 
-def delete(rehearsal: Rehearsal, account: Service, request: Any) -> Json:
+def delete(sandbox: SandboxState, account: Account, request: Any) -> Json:
     account.delete(str(request.source_id))
-    rehearsal.forget_spent_files()
+    sandbox.delete_expired_files()
     return {}
 
 
-def minutes_left(_rehearsal: Rehearsal, account: Service, _: None) -> Json:
+def minutes_left(_sandbox: SandboxState, account: Account, _: None) -> Json:
     return {"minutes_left": account.minutes_left}
 
 
-def voice_packs(_rehearsal: Rehearsal, _account: Service, _: None) -> Json:
+def voice_packs(_sandbox: SandboxState, _account: Account, _: None) -> Json:
     return {"packs": [OWN_PACK]}
 
 

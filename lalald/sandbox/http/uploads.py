@@ -1,4 +1,4 @@
-"""`/upload/`: the body becomes a source, in constant memory and with little ado, for it is the busiest operation."""
+"""`/upload/`: the body becomes a source, in constant memory. It is the busiest operation, and does little else."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from starlette.responses import JSONResponse, Response
 
 from lalald.sandbox.http import disposition
 from lalald.sandbox.journal import Entry
-from lalald.sandbox.sandbox_state import Rehearsal
-from lalald.sandbox.service.service import RefusalError, Service
-from lalald.sandbox.service.storage import Intake
+from lalald.sandbox.sandbox_state import SandboxState
+from lalald.sandbox.service.service import Account, RefusalError
+from lalald.sandbox.service.storage import UploadBuffer
 from lalald.sandbox.service.validation import InvalidError
 
 HEADER = "Content-Disposition"
@@ -18,9 +18,7 @@ HEADER = "Content-Disposition"
 def name_of(request: Request) -> str:
     """The file's name.
 
-    Raises:
-        InvalidError: no Content-Disposition.
-        RefusalError: one without a file name.
+    Raises InvalidError without a Content-Disposition, RefusalError for one without a file name.
     """
     header = next((value for name, value in request.headers.raw if name == b"content-disposition"), None)
     if header is None:
@@ -31,40 +29,38 @@ def name_of(request: Request) -> str:
     return name
 
 
-async def upload(rehearsal: Rehearsal, account: Service, request: Request, entry: Entry, name: str) -> Response:
-    """Stores the body under `name` and answers with its source.
+async def upload(sandbox: SandboxState, account: Account, request: Request, entry: Entry, name: str) -> Response:
+    """Store the body as `name`, and answer with its source.
 
-    Raises:
-        RefusalError: it is empty or too large; nothing is kept.
-        ClientDisconnect: the client went in the middle; nothing is kept.
+    Nothing is stored after RefusalError (the body is empty or too large) and ClientDisconnect.
     """
-    limit = rehearsal.options.upload_limit_bytes
+    limit = sandbox.options.upload_limit_bytes
     if int(request.headers.get("content-length", 0)) > limit:
         raise _too_large(limit)
-    intake = Intake(rehearsal.storage)
+    buffer = UploadBuffer(sandbox.storage)
     try:
-        await _receive(request, intake, limit, entry)
-        with intake.opened() as file:
-            duration = rehearsal.durations.of(file, name)
+        await _receive(request, buffer, limit, entry)
+        with buffer.open() as file:
+            duration = sandbox.durations.of(file, name)
     except BaseException:
-        intake.discard()
+        buffer.discard()
         raise
-    rehearsal.forget_spent_files()
+    sandbox.delete_expired_files()
     source = account.add_source(
-        name=name, duration=duration, stored=intake.keep(), head=intake.head, sha256=intake.sha256
+        name=name, duration=duration, stored=buffer.keep(), head=buffer.head, sha256=buffer.sha256
     )
     return JSONResponse(
         {"id": source.id, "name": name, "size": source.size, "duration": duration, "expires": int(source.expires_at)}
     )
 
 
-async def _receive(request: Request, intake: Intake, limit: int, entry: Entry) -> None:
+async def _receive(request: Request, buffer: UploadBuffer, limit: int, entry: Entry) -> None:
     async for piece in request.stream():
         entry.received_bytes += len(piece)
         if entry.received_bytes > limit:
             raise _too_large(limit)
-        intake.write(piece)
-    if intake.size == 0:
+        buffer.write(piece)
+    if buffer.size == 0:
         raise RefusalError(400, "The file is empty.")
 
 

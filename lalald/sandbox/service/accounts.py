@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from itertools import chain
 
 from lalald.sandbox.options import Options
-from lalald.sandbox.service.service import Service
+from lalald.sandbox.service.service import Account
 from lalald.sandbox.service.tasks import Charge, Source, Task
 
 
@@ -19,14 +19,14 @@ class Accounts:
         self._clock = clock
         self._new_id = new_id
         self._minutes = options.minutes
-        self._of: dict[str, Service] = {}
+        self._of: dict[str, Account] = {}
 
-    def of(self, key: str) -> Service | None:
+    def of(self, key: str) -> Account | None:
         """The key's account; None where the key is wrong."""
         if self.keys and key not in self.keys:
             return None
         if key not in self._of:
-            self._of[key] = Service(self._options, self._clock, self._new_id)
+            self._of[key] = Account(self._options, self._clock, self._new_id)
             self._of[key].set_minutes(self._minutes)
         return self._of[key]
 
@@ -60,10 +60,10 @@ class Accounts:
             chain.from_iterable(account.charges for account in self._of.values()), key=lambda charge: charge.at
         )
 
-    def owner_of(self, task_id: str) -> Service | None:
+    def owner_of(self, task_id: str) -> Account | None:
         """The account in which a task was started: links to tracks need no key."""
         return next((account for account in self._of.values() if task_id in account.tasks), None)
 
-    def spent_sources(self) -> Iterable[Source]:
-        """Sources whose bytes can no longer be asked for."""
-        return chain.from_iterable(account.spent_sources() for account in self._of.values())
+    def expired_sources(self) -> Iterable[Source]:
+        """Sources whose tracks can no longer be downloaded."""
+        return chain.from_iterable(account.expired_sources() for account in self._of.values())

@@ -1,4 +1,4 @@
-"""The answers about tasks, in the document's shapes."""
+"""Answers about tasks, in the form that the document describes."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def server_error(error: str = UNKNOWN_TASK) -> Json:
 
 
 def check_item(task: Task | None, now: float, *, backing_vocals: bool, link: Callable[[Task, str], str]) -> Json:
-    """What `/check/` tells about one task; `link` gives the address of a track by its label."""
+    """One task in the answer of `/check/`; `link` returns the URL of a track by its label."""
     if task is None:
         return server_error()
     status = task.status(now)
-    item: Json = {"status": status, "source_id": task.source.id, "presets": modes.told(task.presets)}
+    item: Json = {"status": status, "source_id": task.source.id, "presets": modes.presets_json(task.presets)}
     if status in ("queued", "progress"):
         return {**item, "status": "progress", "progress": task.percent(now)}
     if status == "error" and task.failure:
@@ -49,7 +49,7 @@ def _track(task: Task, track: modes.Track, link: Callable[[Task, str], str]) -> 
 
 
 def track_name(task: Task, label: str) -> str:
-    """`song.mp3` → `song_vocals.mp3`, or the ending of `encoder_format`."""
+    """`song.mp3` → `song_vocals.mp3`, or with the extension of `encoder_format`."""
     stem, ending = splitext(task.source.name)
     encoded = task.presets.encoder_format
     return f"{stem}_{label}{f'.{encoded}' if encoded else ending}"
@@ -60,7 +60,7 @@ def media_type(name: str) -> str:
 
 
 def charge_line(task: Task, at: float) -> Json:
-    """One line of the ledger."""
+    """One charge."""
     source = task.source
     return {
         "at": at,

@@ -1,4 +1,4 @@
-"""The sandbox's time: the machine's, plus what a test has moved it on by."""
+"""The sandbox's clock: the machine's time, plus what it was advanced by."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 
 
 class Clock:
-    """Seconds since the epoch; `advance` lets a day pass at once."""
+    """Seconds since the epoch."""
 
     def __init__(self) -> None:
         self.advanced_seconds = 0.0

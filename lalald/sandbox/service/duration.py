@@ -1,5 +1,6 @@
-"""How long an upload plays. The sandbox stands in for a service that decodes what it gets, so it must not repeat a client's guess:
-a length that was stated for the name comes first, then what needs no guess, then the default.
+"""The duration of an upload: the one set for its name, else the one that its header states reliably, else the default.
+
+The live service decodes what it gets, so the sandbox must not repeat a client's guess.
 """
 
 from __future__ import annotations
@@ -23,30 +24,30 @@ _MEASURED = {b"fLaC": FLAC, b"OggS": (OggVorbis, OggOpus), b"ID3": MP3, b"\xff":
 
 
 class Durations:
-    """Whole seconds by patterns of names; the last pattern that matches counts."""
+    """Durations in whole seconds by patterns of names; the last pattern that matches counts."""
 
     def __init__(self, stated: Iterable[tuple[str, int]], default_seconds: int) -> None:
         self.stated = dict(stated)
         self._default_seconds = default_seconds
 
-    def state(self, stated: Mapping[str, int]) -> None:
-        """Only these from now on, for uploads to come."""
+    def replace(self, stated: Mapping[str, int]) -> None:
+        """Use these for later uploads, and no others."""
         self.stated = dict(stated)
 
     def of(self, file: BinaryIO, name: str) -> int:
-        """What the service says of an upload. Of a stated length, whatever was stated: 0, and less, too."""
+        """The duration of an upload; a set one may be any number, also 0 or less."""
         found = [seconds for pattern, seconds in self.stated.items() if fnmatchcase(name, pattern)]
         return found[-1] if found else measured(file) or self._default_seconds
 
 
 def measured(file: BinaryIO) -> int:
-    """Whole seconds, at least 1; 0 where only decoding could tell."""
+    """Whole seconds, at least 1; 0 if only decoding could tell."""
     length = _uncompressed(file) or _counted(file)
     return max(1, round(length)) if 0 < length < float("inf") else 0
 
 
 def _uncompressed(file: BinaryIO) -> float:
-    """PCM WAV, by the bytes that are there."""
+    """Of a PCM WAV, by its size."""
     size = file.seek(0, 2)
     file.seek(0)
     if file.read(4) != b"RIFF":
@@ -60,7 +61,7 @@ def _uncompressed(file: BinaryIO) -> float:
 
 
 def _counted(file: BinaryIO) -> float:
-    """By the count of samples or frames in FLAC, Ogg, MP4, and in MP3 with a header that has one."""
+    """Of FLAC, Ogg, MP4, and MP3 with a header that states it, by the number of samples or frames."""
     file.seek(0)
     head = file.read(12)
     kinds: Any = next((kind for magic, kind in _MEASURED.items() if head.startswith(magic)), None)

@@ -1,6 +1,6 @@
-"""What public clients send beyond the document's letter, and the live service is known or likely to take.
+"""What public clients send although the document does not allow it, and the live service accepts or is likely to accept.
 
-It is taken and noted as a doubt in the journal; `--strict` refuses it.
+It is accepted, and recorded in the journal as a doubt; `--strict` refuses it.
 """
 
 from __future__ import annotations
@@ -23,41 +23,41 @@ _IDS = ("source_id", "idempotency_key")
 
 @dataclass(slots=True)
 class Doubt:
-    """`at` is where it stands in the body."""
+    """`at`: its location in the body."""
 
     words: str
     at: Place
 
 
 @dataclass(slots=True)
-class Reading:
-    """A body as the validation wants it, and what had to be put right in it."""
+class NormalizedBody:
+    """A body in the form that the validation accepts, and what was changed in it."""
 
     body: bytes
     doubts: list[Doubt] = field(default_factory=list)
 
 
-def tolerated(body: bytes) -> Reading:
-    """The body with `splitter: auto` left out, ids with dashes, and 1.0 for a whole number as 1, which JSON Schema allows."""
+def normalize(body: bytes) -> NormalizedBody:
+    """Leave out `splitter: auto`, add dashes to ids, and write 1.0 as 1, which JSON Schema allows for a whole number."""
     try:
-        said = json.loads(body)
+        content = json.loads(body)
     except (ValueError, RecursionError):
-        return Reading(body)
-    reading = Reading(body)
-    before = json.dumps(said)
-    if isinstance(said, dict):
-        items = said.get("items")
-        places: list[tuple[Any, Place]] = [(said, [])]
+        return NormalizedBody(body)
+    reading = NormalizedBody(body)
+    before = json.dumps(content)
+    if isinstance(content, dict):
+        items = content.get("items")
+        places: list[tuple[Any, Place]] = [(content, [])]
         places += [(item, ["items", place]) for place, item in enumerate(items if isinstance(items, list) else [])]
         for request, at in places:
             if isinstance(request, dict):
-                _tolerate(request, at, reading.doubts)
-    if (after := json.dumps(said)) != before:
+                _normalize_request(request, at, reading.doubts)
+    if (after := json.dumps(content)) != before:
         reading.body = after.encode()
     return reading
 
 
-def _tolerate(request: dict[str, Any], at: Place, doubts: list[Doubt]) -> None:
+def _normalize_request(request: dict[str, Any], at: Place, doubts: list[Doubt]) -> None:
     for name in _IDS:
         request.update({name: _dashed(request[name], [*at, name], doubts)} if name in request else {})
     if isinstance(ids := request.get("task_ids"), list):

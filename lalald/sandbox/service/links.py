@@ -1,4 +1,4 @@
-"""Signed links that expire: whoever has one can fetch that track until then, and nothing else."""
+"""Signed links that expire: each gives access to one track, without a key."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 
 class Links:
-    """Writes and reads `ORIGIN/<task id>/<expiry>-<signature>/<label>`."""
+    """Creates and checks links of the form `ORIGIN/<task id>/<expiry>-<signature>/<label>`."""
 
     def __init__(self, secret: bytes) -> None:
-        self.origin = ""  # known once the port is
+        self.origin = ""  # set once the port is known
         self._secret = secret
 
     def link(self, task_id: str, label: str, expires_at: float) -> str:
@@ -19,7 +19,7 @@ class Links:
         return f"{self.origin}/{task_id}/{expiry}-{self._signature(task_id, label, expiry)}/{quote(label, safe='')}"
 
     def expires_at(self, task_id: str, ticket: str, label: str) -> float | None:
-        """When the link ends, or None where nobody here signed it."""
+        """When the link expires; None if its signature is wrong."""
         expiry, _, signature = ticket.partition("-")
         if not hmac.compare_digest(signature.encode(), self._signature(task_id, label, expiry).encode()):
             return None

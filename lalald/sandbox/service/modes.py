@@ -1,4 +1,4 @@
-"""What each mode costs, which tracks it makes, and how `/check/` tells its presets."""
+"""For each mode: its price, its tracks, and its presets in the answer of `/check/`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def stems_charged(presets: AnyPresets) -> int:
 
 
 def tracks(presets: AnyPresets, *, backing_vocals: bool) -> list[Track]:
-    """The tracks of a finished task; without `backing_vocals` the service found none, and leaves `vocals@1` out."""
+    """The tracks of a finished task; without `backing_vocals` there is no `vocals@1`."""
     if isinstance(presets, VoiceChangePresets):
         return [Track("back", "converted_mix")]
     if isinstance(presets, MultistemPresets):
@@ -33,8 +33,8 @@ def tracks(presets: AnyPresets, *, backing_vocals: bool) -> list[Track]:
     return [Track("stem", presets.stem), Track("back", f"no_{presets.stem}")]
 
 
-def told(presets: AnyPresets) -> dict[str, Any]:
-    """The presets with every default filled in, and with the names that tell their kind apart."""
+def presets_json(presets: AnyPresets) -> dict[str, Any]:
+    """The presets with every default, and with the fields that name their kind."""
     if isinstance(presets, VoiceChangePresets):
         return {"task_type": "voice_convert", **presets.model_dump()}
     return {"task_type": "split", "label": presets.mode, "enhanced_processing_enabled": False, **presets.model_dump()}

@@ -1,4 +1,4 @@
-"""The service itself, without a network: sources, tasks, minutes, idempotency keys. Clock and ids are parameters."""
+"""One account of the service: its sources, tasks, minutes and idempotency keys. Clock and ids are parameters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WINDOW_SECONDS = 60.0
 
 
 class RefusalError(Exception):
-    """The service says no: an HTTP status, words, and mostly a code."""
+    """The service refuses a request, with an HTTP status, a text, and usually a code."""
 
     def __init__(self, status: int, detail: str, code: str | None = None) -> None:
         super().__init__(detail)
@@ -30,12 +30,9 @@ class RefusalError(Exception):
         self.code = code
 
 
-class Service:
-    """Everything that one account holds.
-
-    Idempotency keys count across all modes. While the key's task is queued, asking again gives its id, whatever else
-    the request says; afterwards (started, ended, cancelled) it is `idempotency_key_used`. A refused start leaves its
-    key unused.
+class Account:
+    """Idempotency keys are shared by all modes. While the key's task is queued, a request with the same key returns its id, whatever
+    else it contains; afterwards (started, ended, cancelled) it gets `idempotency_key_used`. A refused start does not use its key.
     """
 
     def __init__(self, options: Options, clock: Callable[[], float], new_id: Callable[[], str]) -> None:
@@ -48,29 +45,29 @@ class Service:
         self.charges: list[Charge] = []
         self._by_key: dict[str, Task] = {}
         self._checked_at: deque[float] = deque()
-        self._spent_at: list[tuple[float, str]] = []
+        self._expires_at: list[tuple[float, str]] = []
 
     @property
     def minutes_left(self) -> float:
         return float(self._minutes_left)
 
     def set_minutes(self, minutes: float) -> None:
-        self._minutes_left = Fraction(str(minutes))  # as it is written: sums of tenths come out even
+        self._minutes_left = Fraction(str(minutes))  # exact decimals: sums of tenths have no rounding error
 
     def add_source(self, *, name: str, duration: int, stored: Stored, head: bytes, sha256: str | None) -> Source:
-        """An upload that is whole."""
+        """Add a complete upload."""
         now = self.clock()
         expires_at = now + self.options.source_seconds
         source = Source(self.new_id(), name, stored.size, duration, stored, head, sha256, now, expires_at)
         self.sources[source.id] = source
-        heappush(self._spent_at, (expires_at + self.options.check_seconds + self.options.link_seconds, source.id))
+        heappush(self._expires_at, (expires_at + self.options.check_seconds + self.options.link_seconds, source.id))
         return source
 
     def start(self, source_id: str, presets: AnyPresets, idempotency_key: str | None = None) -> tuple[Task, bool]:
-        """The task that this asks for, charged, and True; or the queued one that the key began, and False.
+        """Start a task, charge it, and return it and True; or return the queued task of this key and False.
 
-        Raises:
-            RefusalError: a spent key, a source that is not there, a plan's limit, too few minutes; nothing is charged.
+        Raises RefusalError, without a charge: the key is used, the source does not exist, the plan does not allow it, or the minutes
+        are too few.
         """
         now = self.clock()
         earlier = self._by_key.get(idempotency_key or "")
@@ -86,12 +83,12 @@ class Service:
 
     def _source(self, source_id: str, now: float) -> Source:
         source = self.sources.get(source_id)
-        if source is None or not source.is_there(now):
+        if source is None or not source.exists(now):
             raise RefusalError(400, GONE)
         return source
 
     def _charged_task(self, source: Source, presets: AnyPresets, key: str | None, now: float) -> Task:
-        self._refuse_what_the_plan_excludes(source)
+        self._check_plan(source)
         cost = Fraction(max(0, source.duration), 60) * modes.stems_charged(presets)
         if cost > self._minutes_left:
             raise RefusalError(400, "Not enough minutes left to process the file.", "exceeded_duration")
@@ -105,7 +102,7 @@ class Service:
         self.charges.append(Charge(now, task))
         return task
 
-    def _refuse_what_the_plan_excludes(self, source: Source) -> None:
+    def _check_plan(self, source: Source) -> None:
         longest, largest = self.options.max_duration_seconds, self.options.max_size_bytes
         if longest is not None and source.duration > longest:
             raise RefusalError(400, f"The file is longer than the {longest} seconds of your plan.", "max_duration")
@@ -113,11 +110,7 @@ class Service:
             raise RefusalError(400, f"The file is larger than the {largest} bytes of your plan.", "exceeded_size")
 
     def count_check(self) -> None:
-        """One request to `/check/`.
-
-        Raises:
-            RefusalError: 429, more than the limit in the last 60 s; refused ones do not count.
-        """
+        """Count one request to `/check/`. Raises RefusalError (429) above the limit in 60 s; a refused request does not count."""
         now = self.clock()
         while self._checked_at and self._checked_at[0] <= now - WINDOW_SECONDS:
             self._checked_at.popleft()
@@ -126,12 +119,12 @@ class Service:
         self._checked_at.append(now)
 
     def known_task(self, task_id: str) -> Task | None:
-        """The task, for as long as the service tells about it."""
+        """The task, unless `/check/` no longer knows it."""
         task = self.tasks.get(task_id)
         return task if task and self.clock() < task.created_at + self.options.check_seconds else None
 
     def cancel(self, task_id: str) -> str | None:
-        """Cancels a task that is queued or in progress; else says why not."""
+        """Cancel a task that is queued or in progress. Return why that is not possible, or None."""
         now = self.clock()
         task = self.known_task(task_id)
         if task is None:
@@ -142,29 +135,25 @@ class Service:
         return None
 
     def cancel_all(self) -> list[str]:
-        """Cancels what is queued or in progress, and gives the ids."""
+        """Cancel every task that is queued or in progress. Return their ids."""
         return [task_id for task_id in list(self.tasks) if self.cancel(task_id) is None]
 
     def delete(self, source_id: str) -> None:
-        """Deletes a source and cancels its running tasks; links live on for a while.
-
-        Raises:
-            RefusalError: it is not there.
-        """
+        """Delete a source and cancel its tasks; links stay valid for a while. Raises RefusalError if it does not exist."""
         now = self.clock()
         source = self._source(source_id, now)
         source.deleted_at = now
-        heappush(self._spent_at, (now + self.options.link_seconds_after_delete, source.id))
+        heappush(self._expires_at, (now + self.options.link_seconds_after_delete, source.id))
         for task in source.tasks:
             if task.status(now) in UNDER_WAY:
                 task.cancelled_at = now
 
-    def spent_sources(self) -> list[Source]:
-        """Sources whose bytes nobody can ask for any more; each is given once or twice."""
-        spent, now = [], self.clock()
-        while self._spent_at and self._spent_at[0][0] <= now:
-            spent.append(self.sources[heappop(self._spent_at)[1]])
-        return spent
+    def expired_sources(self) -> list[Source]:
+        """Sources whose tracks can no longer be downloaded; each is returned once or twice."""
+        expired, now = [], self.clock()
+        while self._expires_at and self._expires_at[0][0] <= now:
+            expired.append(self.sources[heappop(self._expires_at)[1]])
+        return expired
 
     def serves_tracks_of(self, source: Source) -> bool:
         deleted_at = source.deleted_at

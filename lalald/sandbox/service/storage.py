@@ -1,4 +1,4 @@
-"""Where the uploads lie: large ones in a file each, small ones together: making a file takes longer than filling it."""
+"""Store the uploads: large ones in a file each, small ones together, since creating a file takes longer than writing it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lalald.sandbox.service.tracks import HEAD_BYTES
 
 SMALL_BYTES = 64 << 10
 TOGETHER_BYTES = 64 << 20
-HASHED_AT_ONCE_BYTES = 8 << 20  # a larger one is hashed when somebody asks: hashing is slower than receiving
+HASHED_AT_ONCE_BYTES = 8 << 20  # a larger one is hashed on request: hashing is slower than receiving
 HASH_PIECE_BYTES = 1 << 20
 
 
@@ -38,7 +38,7 @@ class Stored:
 
 
 class Storage:
-    """The uploads in `folder`. Files of small ones go when the last of them does."""
+    """The uploads in `folder`. A file of small uploads is deleted with the last of them."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -64,16 +64,16 @@ class Storage:
         self._kept[stored.path] += 1
         return stored
 
-    def forget(self, stored: Stored) -> None:
-        """Nobody asks for it any more."""
+    def delete(self, stored: Stored) -> None:
+        """Delete it."""
         self._kept[stored.path] -= 1
         if self._kept[stored.path] == 0 and stored.path != self._together:
             del self._kept[stored.path]
             stored.path.unlink(missing_ok=True)
 
 
-class Intake:
-    """A body as it comes in: in memory while it is small, then in a file."""
+class UploadBuffer:
+    """A body while it is received: in memory while it is small, then in a file."""
 
     def __init__(self, storage: Storage) -> None:
         self.size = 0
@@ -101,8 +101,8 @@ class Intake:
     def sha256(self) -> str | None:
         return self._digest.hexdigest() if self.size <= HASHED_AT_ONCE_BYTES else None
 
-    def opened(self) -> BinaryIO:
-        """The body, whole, to be read."""
+    def open(self) -> BinaryIO:
+        """Open the whole body for reading."""
         return io.BytesIO(self._body) if self._path is None else self._path.open("rb")
 
     def keep(self) -> Stored:

@@ -1,4 +1,4 @@
-"""Sources, tasks and charges: facts and what they are at a given moment; nothing here asks a clock."""
+"""Sources, tasks and charges. Their state at a moment is computed; the moment is a parameter."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UNDER_WAY: tuple[Status, Status] = ("queued", "progress")
 
 @dataclass(slots=True)
 class Source:
-    """An uploaded file. `sha256` is None until somebody asked, if it is large; `stored` is once its bytes are gone."""
+    """An uploaded file. `sha256`: None for a large one until it is computed. `stored`: None after its bytes are deleted."""
 
     id: str
     name: str
@@ -28,7 +28,7 @@ class Source:
     deleted_at: float | None = None
     tasks: list[Task] = field(default_factory=list)
 
-    def is_there(self, now: float) -> bool:
+    def exists(self, now: float) -> bool:
         return self.deleted_at is None and now < self.expires_at
 
 
@@ -41,7 +41,7 @@ class Failure:
 
 @dataclass(slots=True)
 class Task:
-    """One split or voice change. Its status follows from the moment, unless something has decided it before."""
+    """One split or voice change. Its status follows from the time, unless it was set."""
 
     id: str
     source: Source
@@ -75,7 +75,7 @@ class Task:
         return 1 + int(98 * (now - self.starts_at) / (self.ends_at - self.starts_at))
 
     def finish(self, now: float, failure: Failure | None = None) -> None:
-        """Ends it now, well or with `failure`, whatever it was."""
+        """End it now, with success or `failure`, whatever its status."""
         self.stuck_at_percent, self.cancelled_at, self.failure = None, None, failure
         self.starts_at = min(self.starts_at, now)
         self.ends_at = min(self.ends_at, now)
@@ -83,10 +83,9 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """Minutes taken when a task was accepted.
+    """Minutes charged when a task was accepted.
 
-    Nothing is ever given back, for failed and cancelled tasks neither: a client that is careful enough for that is
-    careful enough.
+    Nothing is refunded, not even for failed and cancelled tasks: the live service may not do so either.
     """
 
     at: float

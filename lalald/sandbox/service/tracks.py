@@ -1,8 +1,7 @@
-"""What a track of the sandbox holds: the source's bytes, with a note of which track it is.
+"""The content of a track: the source's bytes, and a note that names the track.
 
-A WAV gets a `LIST`/`INFO` chunk with the comment `lalald sandbox: LABEL of NAME` at its end and stays a whole WAV.
-Everything else gets the line `\\nlalald sandbox: LABEL of NAME\\n`, which players skip. `encoder_format` changes a
-track's name, not its bytes.
+A WAV gets a `LIST`/`INFO` chunk with the comment `lalald sandbox: LABEL of NAME` at its end and stays a valid WAV. Other files get the
+line `\\nlalald sandbox: LABEL of NAME\\n`, which players skip. `encoder_format` changes the name of a track, not its bytes.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ LARGEST_RIFF = 0xFFFFFFFF
 
 @dataclass(frozen=True, slots=True)
 class TrackShape:
-    """A track is `head`, then the source from there on, then `tail`."""
+    """A track is `head`, then the rest of the source, then `tail`."""
 
     head: bytes
     source_size: int
@@ -34,7 +33,7 @@ def track_bytes(source: bytes, label: str, source_name: str) -> bytes:
 
 
 def track_shape(head: bytes, source_size: int, label: str, source_name: str) -> TrackShape:
-    """The same without the source in memory: `head` is the source's first bytes, `HEAD_BYTES` of them or all."""
+    """The same without the source in memory. `head`: its first `HEAD_BYTES` bytes, or all of them."""
     note = f"lalald sandbox: {label} of {source_name}".encode()
     chunk = _comment_chunk(note)
     if _is_whole_wav(head, source_size) and source_size + len(chunk) - 8 <= LARGEST_RIFF:

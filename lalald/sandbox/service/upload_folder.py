@@ -1,4 +1,4 @@
-"""The folder in which a sandbox keeps uploads: removed when it ends, and, after a kill, when the next one starts."""
+"""The folder of a sandbox's uploads: deleted when it ends, or by the next sandbox if it was killed."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _PREFIX = "lalald-sandbox-"
-_LOCK = "lock"  # held for as long as the sandbox lives: the kernel lets go of it whatever ends the process
-_UPLOADS = "uploads"  # made once the lock is held: a folder without it belongs to a sandbox that is just starting
+_LOCK = "lock"  # locked while the sandbox runs: the kernel releases it however the process ends
+_UPLOADS = "uploads"  # created after the lock: a folder without it belongs to a sandbox that is starting
 
 
 @contextmanager
 def upload_folder(parent: Path | None) -> Iterator[Path]:
-    """A new folder in `parent`, or in the system's temporary folder. Raises OSError."""
+    """Create a folder in `parent`, or in the system's temporary folder. Raises OSError."""
     place = Path(tempfile.gettempdir()) if parent is None else parent
     _remove_abandoned(place)
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))

@@ -20,7 +20,7 @@ PHOENIX_ONLY = ("synthesizer", "strings", "wind")
 
 
 class Body(BaseModel):
-    """Types are taken exactly: "1" is no integer, "true" no boolean. Unknown names are left alone, as documented."""
+    """Types are strict: "1" is not an integer, "true" not a boolean. Unknown names are ignored, as documented."""
 
     model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
 
@@ -31,7 +31,7 @@ class Presets(Body):
 
 
 class SplitterPresets(Presets):
-    splitter: Splitter = Field(default="perseus")  # what `auto` comes to; the document's example tells this one
+    splitter: Splitter = Field(default="perseus")  # the meaning of `auto`, by the document's example
 
 
 class StemSeparatorPresets(SplitterPresets):
@@ -41,7 +41,7 @@ class StemSeparatorPresets(SplitterPresets):
     extraction_level: ExtractionLevel = "deep_extraction"
 
     @model_validator(mode="after")
-    def _keeps_to_the_prose(self) -> Self:
+    def _follows_the_text(self) -> Self:
         if self.multivocal and self.stem != "vocals":
             raise ValueError("'multivocal' is available only for 'vocals' stem")
         if self.stem not in PHOENIX_ONLY or self.splitter == "phoenix":
@@ -57,7 +57,7 @@ class MultistemPresets(SplitterPresets):
     extraction_level: ExtractionLevel = "deep_extraction"
 
     @model_validator(mode="after")
-    def _lists_a_subset(self) -> Self:
+    def _has_each_stem_once(self) -> Self:
         if len(set(self.stem_list)) < len(self.stem_list):
             raise ValueError("'stem_list' is a subset of the supported stems: each once")
         return self
@@ -111,7 +111,7 @@ class DeleteRequest(Body):
 
 
 class InvalidError(Exception):
-    """The body is not what the document asks for; `detail` is a 422's list of `{loc, msg, type}`."""
+    """The body is not valid by the document; `detail`: a 422's list of `{loc, msg, type}`."""
 
     def __init__(self, detail: list[dict[str, Any]]) -> None:
         super().__init__(detail)
@@ -119,18 +119,14 @@ class InvalidError(Exception):
 
 
 def read(model: type[BodyOf], body: bytes, where: list[str]) -> BodyOf:
-    """The body as `model`; `where` it stands in the locations of the service's errors.
-
-    Raises:
-        InvalidError: with every mistake.
-    """
+    """Parse the body. `where`: the prefix of locations in errors. Raises InvalidError with every error."""
     try:
         return model.model_validate_json(body or b"null")
     except ValidationError as error:
         raise InvalidError(
             [
-                {"loc": [*where, *mistake["loc"]], "msg": mistake["msg"], "type": mistake["type"]}
-                for mistake in error.errors(include_url=False, include_context=False, include_input=False)
+                {"loc": [*where, *found["loc"]], "msg": found["msg"], "type": found["type"]}
+                for found in error.errors(include_url=False, include_context=False, include_input=False)
             ]
         ) from None
 

@@ -1,4 +1,4 @@
-"""What is wrong with a value, in plain words: the validation library's own are for programmers."""
+"""Validation errors in plain words."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _KINDS = {
 }  # fmt: skip
 
 
-def told(error: ValidationError) -> str:
-    """Every mistake, each with its place."""
-    mistakes = error.errors(include_url=False, include_input=False)
-    return "; ".join(f"{'.'.join(map(str, mistake['loc'])) or 'the value'} {_words(mistake)}" for mistake in mistakes)
+def describe_errors(error: ValidationError) -> str:
+    """Every error with its location."""
+    errors_found = error.errors(include_url=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, found['loc'])) or 'the value'} {_words(found)}" for found in errors_found)
 
 
-def _words(mistake: Any) -> str:
-    kind, context = str(mistake["type"]), mistake.get("ctx", {})
+def _words(found: Any) -> str:
+    kind, context = str(found["type"]), found.get("ctx", {})
     if kind in _WORDS:
         return _WORDS[kind].format(**context)
     for name, words in _KINDS.items():
         if kind.startswith(f"{name}_"):
             return f"must be {words}"
-    text = str(mistake["msg"])
+    text = str(found["msg"])
     return f"must be{text.removeprefix('Input should be')}" if text.startswith("Input should be") else text
