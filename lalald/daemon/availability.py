@@ -15,7 +15,7 @@ from lalald.filesystem.folder_monitor import FolderMonitor
 from lalald.filesystem.mounts import is_automount
 from lalald.reports.needs_attention import Attention, files_unreadable, folder_unavailable
 from lalald.stages.context import StageContext
-from lalald.worker.holds.hold_probes import Holds
+from lalald.worker.holds.hold_probes import HoldProbes
 
 ANSWER_SECONDS = 1.0  # for one folder, while a user waits for the answer
 
@@ -28,7 +28,7 @@ class FolderChecks:
         context: StageContext,
         inboxes: Inboxes,
         start_task: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
-        holds: Holds,
+        holds: HoldProbes,
     ) -> None:
         self._context = context
         self._inboxes = inboxes
@@ -117,9 +117,9 @@ class FolderChecks:
             await self._context.folders.check(path)
         reason = self._context.folders.reason_of(path)
         if before is not None and reason is None:
-            self._holds.look_at_folders_now()
+            self._holds.probe_folders_now()
         elif before is None and reason is not None:
-            self._holds.look_soon()
+            self._holds.probe_soon()
         return reason
 
     async def _watch(self, path: str) -> None:

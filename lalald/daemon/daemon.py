@@ -167,8 +167,8 @@ class _Daemon:
             batch_refused_at=recovered.batch_refused_at,
         )  # fmt: skip
         inboxes = Inboxes(self._make_intake, self._supervisor.start)
-        worker = Worker(context, look_again=inboxes.request_rescan, steps=options.stage_steps)
-        await worker.holds.license.take(key)
+        worker = Worker(context, request_rescan=inboxes.request_rescan, steps=options.stage_steps)
+        await worker.license.use_found_key(key)
         self._parts = Parts(
             context=context, worker=worker, inboxes=inboxes, clients=clients, key_reader=key_reader,
             folder_checks=FolderChecks(context, inboxes, self._supervisor.start, worker.holds),

@@ -7,13 +7,13 @@ import errno
 from pathlib import Path
 
 from lalald.daemon.parts import Parts
+from lalald.daemon.queued_requests import QueuedRequests
 from lalald.daemon.reloading import Reloader
 from lalald.errors import FileError
 from lalald.filesystem.disk_errors import write_error_if_low
 from lalald.reports import needs_attention
 from lalald.reports.needs_attention import Attention
 from lalald.store import Store
-from lalald.worker import job_requests
 
 _HEALTH_TIMEOUT_SECONDS = 10.0
 _STATE_TRIAL_SECONDS = 2.0
@@ -37,7 +37,7 @@ class DaemonRequests:
         """Do what clients left in the database for the daemon itself: rescan, release a folder."""
         parts = self._parts
         async with self._handling:
-            await job_requests.honour_daemon(parts.worker, parts.inboxes.intakes, parts.folder_checks.check_all)
+            await QueuedRequests(parts.worker, parts.inboxes.intakes, parts.folder_checks.check_all).handle()
 
     async def is_healthy(self) -> bool:
         """Whether every loop runs: the store's thread, the worker, the inboxes. May take ten seconds."""
@@ -49,15 +49,15 @@ class DaemonRequests:
         try:
             async with asyncio.timeout(_HEALTH_TIMEOUT_SECONDS):
                 await store.run(_no_query)
-                await parts.worker.turn()
+                await parts.worker.next_turns()
         except TimeoutError:
             return False
         return True
 
     async def attention(self) -> list[Attention]:
         """What needs a person as far as this process knows, including what a full state folder could not record."""
-        trouble, license_check = self._parts.context.store.trouble, self._parts.worker.holds.license
-        found = list(needs_attention.daemon_items(trouble, license_check.trouble, self._reloader.rejected))
+        trouble, license_check = self._parts.context.store.trouble, self._parts.worker.license
+        found = list(needs_attention.daemon_items(trouble, license_check.problem, self._reloader.rejected))
         if trouble is None and (error := await self._state_folder_error()):
             found.append(needs_attention.state_not_writable(error))
         return [*found, *await self._parts.folder_checks.attention()]

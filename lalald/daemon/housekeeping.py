@@ -78,9 +78,9 @@ async def show_status(
 async def send_status(worker: Worker, systemd: Systemd, condition: Condition) -> None:
     counts, holds = await worker.context.store.run(lambda store: (store.stage_counts(), store.holds()))
     named = {str(hold): count for hold, count in holds.items()}
-    license_trouble = worker.holds.license.trouble
+    license_trouble = worker.license.problem
     reason = license_trouble.reason if license_trouble else None
-    text = status_text(counts, named, condition, reason, worker.trouble)
+    text = status_text(counts, named, condition, reason, worker.service_problem)
     full = worker.context.store.trouble
     systemd.status(f"every job waits for the state folder: {full} {text}" if full else text)
     if not full:
@@ -90,7 +90,7 @@ async def send_status(worker: Worker, systemd: Systemd, condition: Condition) ->
 
 async def _note_trouble(worker: Worker) -> None:
     """Save for `status` what is wrong with the service, and since when; written only when it changed."""
-    trouble, now = worker.trouble, worker.context.clock.now()
+    trouble, now = worker.service_problem, worker.context.clock.now()
     is_known = trouble is not None or worker.health.has_worked  # after a start nothing is, until something was asked
 
     def note(store: Store) -> None:

@@ -58,7 +58,7 @@ class Reloader:
         parts.inboxes.watch_only(config.inboxes)
         parts.folder_checks.configure()
         await parts.signals.unless_stopped(startup.wait_for_first_scans(parts))
-        parts.worker.holds.ask_the_service_now()
+        parts.worker.holds.ask_service_now()
         parts.supervisor.start(startup.ask_minutes_left(parts), "minutes")
         await notifications.configure(parts.notifier, config)
         parts.worker.wake()
@@ -72,7 +72,7 @@ class Reloader:
         key = await parts.key_reader.read(config)
         old_api, context.api = context.api, parts.clients.connect(config, key)
         self._report_unchanged_credential(key, old_api)
-        await parts.worker.holds.license.take(key, old_api.key)
+        await parts.worker.license.use_found_key(key, old_api.key)
         return old_api
 
     def _report_unchanged_credential(self, key: FoundKey, old_api: Client) -> None:

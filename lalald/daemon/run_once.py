@@ -24,7 +24,7 @@ async def wait_until_processed(worker: Worker, inboxes: Inboxes) -> None:
     await inboxes.wait_until_idle()
     store, clock = worker.context.store, worker.context.clock
     while True:
-        worker.settled.clear()
+        worker.claims.idle_event.clear()
         if await store.run(lambda store: store.waiting_count(clock.now()) - store.late_count()) <= 0:
             return
         if clock.monotonic() - worker.health.last_good_at > _WITHOUT_SUCCESS_SECONDS:
@@ -33,7 +33,7 @@ async def wait_until_processed(worker: Worker, inboxes: Inboxes) -> None:
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(_RECHECK_SECONDS):
-                await worker.settled.wait()
+                await worker.claims.idle_event.wait()
 
 
 async def exit_code(worker: Worker) -> int:

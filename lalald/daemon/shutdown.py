@@ -20,6 +20,6 @@ async def shut_down(parts: Parts) -> None:
     if is_splitting:
         with suppress(TimeoutError):
             async with asyncio.timeout(_STOP_WITH_A_SPLIT_SECONDS):
-                await parts.worker.splits_ended()
+                await parts.worker.charges_recorded()
     await parts.supervisor.cancel_all(_STOP_SECONDS)
     await parts.context.store.stop()

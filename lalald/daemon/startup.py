@@ -78,7 +78,7 @@ async def _check_folder(folder: str, parts: Parts) -> None:
         await context.disks.run(folder, outbox.clear_staging, folder, jobs)
         await context.disks.run(folder, remove_leftovers, folder)
     except FileError:
-        parts.worker.holds.turns.wake()
+        parts.worker.wakeups.holds.wake()
     except Exception as error:
         if not is_about_one_job(error):
             raise
@@ -112,5 +112,5 @@ async def wait_for_first_scans(parts: Parts) -> None:
 async def ask_minutes_left(parts: Parts) -> None:
     """For `status`, and so that a refused key is known before the first file."""
     with suppress(ServiceError):
-        await parts.worker.holds.license.is_refused()
+        await parts.worker.license.is_refused()
     parts.status_changed.set()

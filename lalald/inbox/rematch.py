@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from lalald.config import Inbox, Rule
+from lalald.config import Config, Inbox, Rule
 from lalald.inbox import explanation, new_files
 from lalald.inbox.explanation import Choice
 from lalald.inbox.first_scan import HOLD_REASON, MOST_EXISTING_FILES
@@ -157,6 +157,12 @@ def rematch_job(job: Job, inbox: Inbox) -> Job:
         return job
     job = job if fingerprint == job.task_fingerprint else consent.without_consent(job)
     return replace(job, rule=rule.name, settings=settings, tasks=tasks, task_fingerprint=fingerprint)
+
+
+def rematch_by_config(job: Job, config: Config) -> Job:
+    """The same by the rules of the job's inbox; the job as it was if that is no longer configured."""
+    inboxes = (inbox for inbox in config.inboxes if str(inbox.path) == job.inbox)
+    return next((rematch_job(job, inbox) for inbox in inboxes), job)
 
 
 def rematch_held(

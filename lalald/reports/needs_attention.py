@@ -19,7 +19,7 @@ from lalald.store.rows import UnreadableJob
 from lalald.store.set_aside_files import SetAsideFile
 
 if TYPE_CHECKING:
-    from lalald.worker.holds.license_check import LicenseTrouble
+    from lalald.worker.holds.license_check import LicenseProblem
 
 REJECTED_FACT = "config_rejected"
 UNREADABLE_HINT = (
@@ -60,7 +60,7 @@ def save_rejected(store: Store, rejected: RejectedConfig | None, now: float) -> 
 
 
 def daemon_items(
-    store_error: LalaldError | None, license_trouble: LicenseTrouble | None, rejected: RejectedConfig | None
+    store_error: LalaldError | None, license_trouble: LicenseProblem | None, rejected: RejectedConfig | None
 ) -> Iterator[Attention]:
     """What the running daemon knows itself, whether or not it could be saved."""
     if store_error is not None:

@@ -19,6 +19,7 @@ LONGEST_WAIT_SECONDS = 3600.0 + LONGEST_BACKOFF_SECONDS
 
 _NOT_IN = "id NOT IN (SELECT value FROM json_each(:but))"  # told to SQLite: what is passed over is not read
 _DUE = "(+due_at <= :now OR +due_at > :never)"  # the plus keeps SQLite from sorting all that are due
+_NO_REQUEST = "request IS NULL"  # the request loop alone goes on with the others
 _OLDEST = ("jobs_oldest", "id")
 _SMALLEST = ("jobs_smallest", "attempts, size, id")
 _OF_THE_MODE = (
@@ -76,7 +77,7 @@ class Demand:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueJobs:
     """Jobs to be taken, those with which breakers are probed, at which of these breakers an untried job waits, and when to look again."""
 
     jobs: list[Job]
@@ -85,10 +86,10 @@ class Due:
     next_due_seconds: float | None
 
 
-class DueJobs(Duplicates):
+class DueQueries(Duplicates):
     """Questions about what is due."""
 
-    def due(self, queue: Queue, now: float, demand: Demand, but: Collection[int] = ()) -> Due:
+    def due(self, queue: Queue, now: float, demand: Demand, but: Collection[int] = ()) -> DueJobs:
         """Due jobs, oldest first, then those that failed before, fewest failures first, then the smallest file."""
         question = _Question(queue, now, frozenset(but))
         probes, untried = [], set()
@@ -106,7 +107,7 @@ class DueJobs(Duplicates):
         jobs = {job.id: job for job in self._jobs_by_id([*taken, *probes])}
         if unreadable := {*taken, *probes} - jobs.keys():  # they take no other job's turn
             return self.due(queue, now, demand, {*but, *unreadable})
-        return Due(
+        return DueJobs(
             [jobs[job_id] for job_id in taken],
             [jobs[job_id] for job_id in probes],
             frozenset(untried),
@@ -137,6 +138,7 @@ class DueJobs(Duplicates):
         mode = _OF_THE_MODE if question.queue.mode is not None else ""
         rows = self.connection.execute(
             f"SELECT id FROM jobs INDEXED BY {index} WHERE state = 'waiting' AND stage = :stage{attempts} AND {_DUE}{hosts}"
+            f" AND {_NO_REQUEST}"
             f" AND {_NOT_IN}{mode} ORDER BY {order} LIMIT :limit",
             {**question.parameters, "limit": limit, "host": host},
         )
@@ -164,23 +166,24 @@ class DueJobs(Duplicates):
         ).fetchone()
         return None if found is None else float(found) - now
 
-    def unfiled_failures(self, now: float, limit: int, but: Collection[int] = ()) -> Due:
+    def unarchived_failures(self, now: float, limit: int, but: Collection[int] = ()) -> DueJobs:
         """Failed jobs whose source is not yet where failures belong and whose time has come, the longest due first."""
         rows = self.connection.execute(
             "SELECT id FROM jobs WHERE state = 'failed' AND archived = 0 AND (due_at <= ? OR due_at > ?)"
+            f" AND {_NO_REQUEST}"
             " AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY due_at, id LIMIT ?",
             (now, now + LONGEST_WAIT_SECONDS, json.dumps([*but]), limit),
         )
         ids = [row[0] for row in rows]
         jobs = {job.id: job for job in self._jobs_by_id(ids)}
         if unreadable := {*ids} - jobs.keys():
-            return self.unfiled_failures(now, limit, {*but, *unreadable})
+            return self.unarchived_failures(now, limit, {*but, *unreadable})
         found = [jobs[job_id] for job_id in ids]
         (next_due_at,) = self.connection.execute(
             "SELECT min(due_at) FROM jobs INDEXED BY jobs_unarchived WHERE state = 'failed' AND archived = 0 AND due_at > ?",
             (now,),
         ).fetchone()
-        return Due(found, [], frozenset(), None if next_due_at is None else float(next_due_at) - now)
+        return DueJobs(found, [], frozenset(), None if next_due_at is None else float(next_due_at) - now)
 
     def running_tasks(
         self, now: float, limit: int, *, but: Collection[str] = (), only: Collection[str] | None = None

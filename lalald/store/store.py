@@ -16,7 +16,7 @@ from lalald.jobs.job import Hold, Job, JobSettings, Request, RequestTerms, Stage
 from lalald.jobs.transfer_progress import TransferProgress
 from lalald.store import database
 from lalald.store.arrived_folders import ArrivedFolders
-from lalald.store.due import DueJobs
+from lalald.store.due import DueQueries
 from lalald.store.events.event_queue import EventQueue
 from lalald.store.known_files import NewFile, split_path
 from lalald.store.page import verdicts
@@ -54,7 +54,7 @@ class StaleError(StoreError):
     """The row was changed since it was taken: somebody was there first."""
 
 
-class Store(DueJobs):
+class Store(DueQueries):
     """Every method runs within the caller's transaction; `StoreThread` opens and commits it."""
 
     @classmethod

@@ -8,8 +8,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from lalald.errors import RowError, StoreBusyError, StoreError, StoreRefusedError
 from lalald.store.database import folder_of, translated
@@ -17,6 +18,7 @@ from lalald.store.rows import UnreadableJob
 from lalald.store.store import Store
 
 Answer = TypeVar("Answer")
+Parameters = ParamSpec("Parameters")
 _MOST_IN_ONE_COMMIT = 256
 _AGAIN_SECONDS = 2.0  # between tries to write on a disk that is full
 _MOST_DOUBTS = 5  # of a database that is whole whenever it is looked at
@@ -31,6 +33,10 @@ class _Call:
         self.future = future
         self.answer: Any = None
         self.error: Exception | None = None
+
+
+def _call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], store: Store) -> Any:
+    return function(store, *args, **kwargs)
 
 
 def _no_memory() -> StoreBusyError:
@@ -91,18 +97,23 @@ class StoreThread:
         self._thread.start()
         await self._ready
 
-    async def run(self, function: Callable[[Store], Answer]) -> Answer:
-        """What `function` returns, once it is durable; where it has to wait for that, it is run again.
+    async def run(
+        self,
+        function: Callable[Concatenate[Store, Parameters], Answer],
+        *args: Parameters.args,
+        **kwargs: Parameters.kwargs,
+    ) -> Answer:
+        """What `function(store, *args, **kwargs)` returns, once it is durable; where it has to wait for that, it is run again.
 
         Its own errors are raised here; SQLite's as StoreError.
         """
         future: asyncio.Future[Answer] = self._loop.create_future()
-        self._calls.put(_Call(function, future))
+        self._calls.put(_Call(partial(_call, function, args, kwargs), future))
         return await future
 
     async def remember_folder(self, path: str, marker: str | None, reason: str | None, now: float) -> None:
         """Make durable what a configured folder is known by, and why it is unavailable."""
-        await self.run(lambda store: store.set_folder(path, marker=marker, reason=reason, now=now))
+        await self.run(Store.set_folder, path, marker=marker, reason=reason, now=now)
 
     async def stop(self) -> None:
         """Everything asked for so far is done, as far as there is room; then the database is closed."""

@@ -19,7 +19,7 @@ _PAST = {
 }
 
 
-def tell(log: Any, holds: HoldLog, before: Job, after: Job, outcome: Outcome, *, is_news: bool) -> None:
+def log_outcome(log: Any, holds: HoldLog, before: Job, after: Job, outcome: Outcome, *, is_news: bool) -> None:
     """`is_news`: a hold that a probe ended in vain is not said again."""
     facts = {"job": after.id, "path": after.path}
     _tell_of_missing_tracks(log, before, after)

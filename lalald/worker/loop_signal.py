@@ -1,4 +1,4 @@
-"""Turns of a loop that sleeps until it is woken: that it comes round is the proof that it lives."""
+"""Wake a loop that sleeps, and tell whether it still runs."""
 
 from __future__ import annotations
 
@@ -9,41 +9,41 @@ from typing import Any
 
 
 class LoopSignal:
-    """`begin` is called at the top of the loop; whoever asked for a turn is told then."""
+    """A loop calls `begin` at its top, and `sleep` when there is nothing to do; others call `wake` and `next_turn`."""
 
     def __init__(self) -> None:
         self._woken = asyncio.Event()
-        self._asked: list[asyncio.Future[None]] = []
+        self._waiting: list[asyncio.Future[None]] = []
 
     def wake(self) -> None:
         """There may be something to do."""
         self._woken.set()
 
-    def turn(self) -> asyncio.Future[None]:
-        """Done when the loop has come round once more."""
+    def next_turn(self) -> asyncio.Future[None]:
+        """Done when the loop has begun its next turn."""
         turned: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._asked.append(turned)
+        self._waiting.append(turned)
         self.wake()
         return turned
 
     def begin(self) -> None:
-        """What wakes the loop from now on counts for its next sleep."""
+        """Begin a turn: a wake from here on ends the next sleep."""
         self._woken.clear()
-        asked, self._asked = self._asked, []
-        for turned in asked:
+        waiting, self._waiting = self._waiting, []
+        for turned in waiting:
             if not turned.done():
                 turned.set_result(None)
 
     async def sleep(self, seconds: float | None = None) -> None:
-        """Until woken, or so long."""
+        """Return when woken, or after that many seconds."""
         if self._woken.is_set():
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._woken.wait()
 
-    async def meanwhile(self, work: Coroutine[Any, Any, None]) -> None:
-        """Comes round while the work lasts, which has a deadline of its own. Its error is raised; cancelled, it is cancelled, too."""
+    async def keep_beating(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begin turns while `work`, which has its own deadline, runs. Raises its error; cancels it when cancelled."""
         working = asyncio.ensure_future(work)
         working.add_done_callback(lambda _: self.wake())
         try:

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
 from lalald.jobs.job import Job
-from lalald.store.due import Demand, Due, ProbeWanted
+from lalald.store.due import Demand, DueJobs, ProbeWanted
 from lalald.worker.loop_signal import LoopSignal
 from lalald.worker.service.circuit_breaker import CircuitBreaker, CircuitBreakers
 
-Take = Callable[[Demand], Awaitable[Due]]
-Carry = Callable[[Sequence[Job]], Coroutine[Any, Any, None]]
+Take = Callable[[Demand], Awaitable[DueJobs]]
+RunGroup = Callable[[Sequence[Job]], Coroutine[Any, Any, None]]
 
 
 def _never() -> float:
@@ -39,24 +39,25 @@ class StagePool:
         *,
         slots: Callable[[], int],
         take: Take,
-        carry: Carry,
+        run_group: RunGroup,
         breakers: CircuitBreakers,
         group: Callable[[], int] = lambda: 1,
-        leading: Callable[[Sequence[Job]], int] = _one,
+        batch_size: Callable[[Sequence[Job]], int] = _one,
         put_back: Callable[[Sequence[Job]], None] = lambda _: None,
         pause: Callable[[], float] = _never,
+        signal: LoopSignal | None = None,
     ) -> None:
         self.name = name
         self.breakers = breakers
         self._slots = slots
         self._takes = True
         self._take = take
-        self._carry = carry
+        self._run_group = run_group
         self._group = group
-        self._leading = leading
+        self._batch_size = batch_size
         self._put_back = put_back
         self._pause = pause
-        self.turns = LoopSignal()
+        self.signal = signal or LoopSignal()
         self._under_way: set[asyncio.Task[None]] = set()
         self._probes: set[asyncio.Task[None]] = set()
         self._retries: set[asyncio.Task[None]] = set()
@@ -67,10 +68,10 @@ class StagePool:
         """For ever. Cancelled, it cancels what it carries and waits for it."""
         try:
             while True:
-                self.turns.begin()
+                self.signal.begin()
                 if self._failure is not None:
                     raise self._failure  # an unknown fault is no reason to go on blindly: the daemon ends and is started anew
-                await self.turns.sleep(await self._fill())
+                await self.signal.sleep(await self._fill())
         finally:
             for task in self._under_way:
                 task.cancel()
@@ -100,7 +101,7 @@ class StagePool:
             waits.append(due.next_due_seconds)
         return min(waits, default=None)
 
-    def _pauses(self, demand: Demand, due: Due) -> Iterator[float]:
+    def _pauses(self, demand: Demand, due: DueJobs) -> Iterator[float]:
         """How long each open breaker that let nothing through wants to be left alone; one may be over by now."""
         for host, wanted in demand.probes.items():
             untried_waits, breaker = host in due.untried, self.breakers.of(host)
@@ -138,14 +139,14 @@ class StagePool:
         """Returns whether all was taken that there is room for: then more may be due already."""
         size, left = self._group(), jobs
         while left and self._slots() > len(self._under_way - self._probes):
-            count = self._leading(left[:size])
+            count = self._batch_size(left[:size])
             self._start(left[:count])
             left = left[count:]
         self._put_back(left)
         return len(jobs) >= demand.jobs
 
     def _start(self, jobs: Sequence[Job], *, is_probe: bool = False) -> None:
-        task = asyncio.create_task(self._carry(jobs), name=f"{self.name} {[job.id for job in jobs[:3]]}")
+        task = asyncio.create_task(self._run_group(jobs), name=f"{self.name} {[job.id for job in jobs[:3]]}")
         self._under_way.add(task)
         self._retried_last = any(job.attempts for job in jobs)
         if is_probe:
@@ -161,6 +162,6 @@ class StagePool:
             tasks.discard(task)
         for job in jobs:
             self.breakers.of(job.download_host).end([job.id])
-        self.turns.wake()
+        self.signal.wake()
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failure = error

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
 
-from lalald.api import TaskAnswer
 from lalald.jobs import transitions
-from lalald.jobs.job import Advance, Job, Outcome
+from lalald.jobs.job import Job, Outcome
 from lalald.stages import check, split, start_answers, start_requests
 from lalald.stages.archive import archive, archive_failed
 from lalald.stages.context import StageContext
@@ -16,35 +14,14 @@ from lalald.stages.delete import delete
 from lalald.stages.download import download, finish_delivery
 from lalald.stages.start_answers import Answer
 from lalald.stages.upload import upload
-from lalald.worker import job_requests
-
-if TYPE_CHECKING:
-    from lalald.worker.worker import Worker
+from lalald.worker.checks.check_loop import CheckFunction
+from lalald.worker.holds.hold_probes import ReleaseFunction
+from lalald.worker.requests.job_requests import JobRequests, handle_request
 
 StageFunction = Callable[[Job, StageContext], Awaitable[Outcome]]
 
 
 StartFunction = Callable[[Sequence[Job], start_requests.StartRequest], AsyncIterator[dict[tuple[int, int], Answer]]]
-
-
-class CheckFunction(Protocol):
-    """`stages.check.outcome_of`."""
-
-    def __call__(
-        self,
-        job: Job,
-        answers: Mapping[int, TaskAnswer | None],
-        now: float,
-        *,
-        expired: frozenset[int],
-        many: bool,
-    ) -> Advance: ...
-
-
-class ReleaseFunction(Protocol):
-    """`moves.released`."""
-
-    def __call__(self, job: Job, now: float, *, by_a_person: bool) -> Job: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +31,12 @@ class StageSteps:
     upload: StageFunction = upload
     prepare_split: Callable[[Job, str, StageContext], Awaitable[split.Ready | Outcome]] = split.prepare
     start: StartFunction = start_requests.start
-    started: Callable[[Job, Mapping[int, Answer], StageContext, Set[int]], Outcome] = start_answers.outcome_of
+    start_outcome: Callable[[Job, Mapping[int, Answer], StageContext, Set[int]], Outcome] = start_answers.outcome_of
     check: CheckFunction = check.outcome_of
     download: StageFunction = download
     finish_delivery: Callable[[Job, StageContext], Awaitable[None]] = finish_delivery
     delete: StageFunction = delete
     archive: StageFunction = archive
-    put_failure_away: Callable[[Job, StageContext], Awaitable[Job]] = archive_failed
+    archive_failed: Callable[[Job, StageContext], Awaitable[Job]] = archive_failed
     release: ReleaseFunction = transitions.release
-    honour: Callable[[Job, Worker], Awaitable[Job | None]] = job_requests.honour
+    handle_request: Callable[[Job, JobRequests], Awaitable[Job | None]] = handle_request

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from lalald.errors import LicenseRefusedError, RefusedError, ServiceError, TransientError
 from lalald.jobs.halving import Halving
@@ -16,27 +15,40 @@ from lalald.stages import split, start_answers, start_requests
 from lalald.stages.context import StageContext
 from lalald.store import Store
 from lalald.store.due import Queue
-from lalald.worker.service.service_health import start_of
-
-if TYPE_CHECKING:
-    from lalald.worker.worker import Worker
+from lalald.worker.faults.guard import Guard
+from lalald.worker.holds.license_check import LicenseCheck
+from lalald.worker.recorder import Recorder
+from lalald.worker.service.service_health import ServiceHealth, start_of
+from lalald.worker.stage_steps import StageSteps
 
 Answers = dict[tuple[int, int], start_answers.Answer]
 
 
-class Starts:
+class TaskStarter:
     """Carries groups of jobs through `split`: up to a hundred in one request."""
 
-    def __init__(self, context: StageContext, worker: Worker) -> None:
+    def __init__(
+        self,
+        context: StageContext,
+        steps: StageSteps,
+        recorder: Recorder,
+        guard: Guard,
+        health: ServiceHealth,
+        license_check: LicenseCheck,
+    ) -> None:
         self._context = context
-        self._worker = worker
+        self._steps = steps
+        self._recorder = recorder
+        self._guard = guard
+        self._health = health
+        self._license = license_check
         self._stopping = False
         self._halving: Halving[int] = Halving()  # by job
         self.charging: set[asyncio.Task[None]] = (
             set()
         )  # those whose request is on the wire, or its answer not yet saved
 
-    def leading(self, jobs: Sequence[Job]) -> int:
+    def batch_size(self, jobs: Sequence[Job]) -> int:
         """How many of the first of these may be started in one request."""
         return self._halving.leading([job.id for job in jobs], start_requests.MAX_BATCH_TASKS)
 
@@ -47,7 +59,7 @@ class Starts:
     async def start(self, group: Sequence[Job], mode: str) -> None:
         """Prepares each job of a group, starts their tasks of this mode together, and saves each job's answers."""
         asked_before = {job.id: start_answers.possibly_started(job) for job in group}
-        guard = self._worker.guard
+        guard = self._guard
         prepared = await asyncio.gather(*(guard.run("split", job, partial(self._prepared, job, mode)) for job in group))
         ready = [job for job in prepared if job is not None]
         if not ready or self._stopping:
@@ -67,7 +79,7 @@ class Starts:
         )
         known, unanswered = {job.id: job for job in ready}, {job.id for job in ready}
         try:
-            async for answers in self._worker.steps.start(ready, asking):
+            async for answers in self._steps.start(ready, asking):
                 job_ids = {job_id for job_id, _ in answers}
                 unanswered -= job_ids
                 saved = await asyncio.gather(
@@ -83,7 +95,7 @@ class Starts:
         """A fault in a request for many: with the same keys, until the one that it is about stands alone."""
         if len(ready) <= 1 or is_exhaustion(error):
             for job in ready:
-                await self._worker.guard.run("split", job, partial(_raised, error))
+                await self._guard.run("split", job, partial(_raised, error))
             return
         half = len(ready) // 2
         for part in (ready[:half], ready[half:]):
@@ -91,17 +103,17 @@ class Starts:
                 await self._ask(part, mode, {job.id: start_answers.possibly_started(job) for job in part})
 
     async def _answered_or_aside(self, job: Job, answers: Answers, asked_before: Set[int]) -> Job | None:
-        return await self._worker.guard.run("split", job, partial(self._answered, job, answers, asked_before))
+        return await self._guard.run("split", job, partial(self._answered, job, answers, asked_before))
 
     async def _prepared(self, job: Job, mode: str) -> Job | None:
         """The job with its keys saved, or None where its outcome is another."""
 
         async def prepare() -> Outcome:
-            prepared = await self._worker.steps.prepare_split(job, mode, self._context)
+            prepared = await self._steps.prepare_split(job, mode, self._context)
             return Advance(prepared.job) if isinstance(prepared, split.Ready) else prepared
 
         began_at = self._context.clock.monotonic()
-        outcome = await self._worker.guard.outcome("split", job, prepare(), self._worker.holds)
+        outcome = await self._guard.outcome("split", job, prepare())
         if (
             not isinstance(outcome, Advance)
             or outcome.job.source_id is None
@@ -109,17 +121,14 @@ class Starts:
         ):
             if isinstance(outcome, RetryLater) and outcome.error is not None:
                 await self._report(mode, [job], outcome.error, began_at)
-            await self._worker.settle(job, outcome)
+            await self._recorder.record_outcome(job, outcome)
             return None
-        saved = await self._worker.save(job, replace(outcome.job, updated_at=self._context.clock.now()))
-        if saved is not None and saved.request is not None:
-            await self._worker.steps.honour(saved, self._worker)
-            return None
-        return saved
+        saved = await self._recorder.save(job, replace(outcome.job, updated_at=self._context.clock.now()))
+        return None if saved is None or self._recorder.has_request(saved) else saved
 
     async def _report(self, mode: str, jobs: Sequence[Job], error: ServiceError | None, began_at: float) -> None:
         """To the circuit breaker. A refusal is an answer as good as any."""
-        health, operation = self._worker.health, start_of(mode)
+        health, operation = self._health, start_of(mode)
         if isinstance(error, TransientError):
             await health.jobs_failed(Queue(Stage.SPLIT, mode), jobs, error, began_at, operation)
         elif not isinstance(error, LicenseRefusedError):
@@ -144,26 +153,26 @@ class Starts:
         began_as, job = job, await self._recorded(job, told)
         current: Job | None = job
         if told:
-            outcome = self._worker.steps.started(job, told, self._context, asked_before)
-            current = await self._worker.settle(job, outcome, began_as=began_as)
-            self._worker.guard.settled("split", job, outcome)
+            outcome = self._steps.start_outcome(job, told, self._context, asked_before)
+            current = await self._recorder.record_outcome(job, outcome, began_as=began_as)
+            self._guard.note_recorded("split", job, outcome)
             if current is None or (current.stage, current.state) != (Stage.SPLIT, State.WAITING):
                 self._halving.forget([job.id])
         if not unlicensed or current is None or current.state is not State.WAITING:
             return current
         error = next(iter(unlicensed.values()))
-        is_refused = await self._worker.holds.license.is_refused(error)
+        is_refused = await self._license.is_refused(error)
         without_request = start_answers.without_request(current, unlicensed, asked_before)
         if is_refused:
             reason = f"the service refuses the license key: {error}"
-            return await self._worker.settle(current, Held(Hold.LICENSE, reason, job=without_request))
+            return await self._recorder.record_outcome(current, Held(Hold.LICENSE, reason, job=without_request))
         if is_refused is None:
-            return await self._worker.settle(
+            return await self._recorder.record_outcome(
                 current, RetryLater(str(error), job=without_request, error=TransientError(str(error)))
             )
         for_good = RefusedError(error.args[0], status=error.status, code=error.code, request_id=error.request_id)
         refused = dict.fromkeys(unlicensed, for_good)
-        return await self._worker.settle(
+        return await self._recorder.record_outcome(
             current, start_answers.outcome_of(current, refused, self._context, asked_before)
         )
 

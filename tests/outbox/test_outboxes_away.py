@@ -109,7 +109,7 @@ def test_a_new_outbox_is_used_once_somebody_accepts_it(tmp_path: Path) -> None:
             await shop.begin()
             await held_for_the_mount(shop)
             assert await shop.context.folders.accept(str(shop.outbox))
-            shop.worker.holds.look_at_folders_now()
+            shop.worker.holds.probe_folders_now()
             await shop.until_job("it goes on", state=State.DONE)
             assert shop.seen() == RESULTS
             assert read_marker(str(shop.outbox)) != read_marker(str(aside))

@@ -103,7 +103,7 @@ def test_the_migrated_rows_are_found_by_the_queries_that_name_an_index(state: Pa
         assert [one.job_id for one in store.failed_like("/in", 5)] == [2]
         assert store.waiting_count(0.0) == 0
         store.connection.execute("UPDATE jobs SET archived = 0 WHERE id = 2")
-        assert [job.id for job in store.unfiled_failures(0.0, 10).jobs] == [2]
+        assert [job.id for job in store.unarchived_failures(0.0, 10).jobs] == [2]
 
 
 def test_terms_that_are_no_json_stop_no_migration(state: Path) -> None:

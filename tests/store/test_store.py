@@ -133,7 +133,7 @@ def test_a_failure_that_cannot_be_filed_keeps_none_from_its_turn(store: Store) -
     jobs = [taken(store, path) for path in ("a.wav", "b.wav")]
     first, second = (store.save(job, replace(job, state=State.FAILED, error="refused")) for job in jobs)
     store.save(first, replace(first, attempts=1, due_at=NOW))
-    assert [job.path for job in store.unfiled_failures(NOW, 1).jobs] == [second.path]
+    assert [job.path for job in store.unarchived_failures(NOW, 1).jobs] == [second.path]
 
 
 def test_a_request_of_the_command_line_does_not_get_in_the_way_of_a_task_id(store: Store) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from lalald.daemon.queued_requests import QueuedRequests
 from lalald.jobs.job import Hold, Job, Request, Stage, State
 from lalald.sandbox.server import Sandbox
 from lalald.store.request_writer import Kind, Requests
-from lalald.worker import job_requests
 from tests.conftest import MakeHome
 from tests.support.running import tree, until, write_wav
 from tests.support.worker_driver import WorkerDriver, run
@@ -147,7 +147,7 @@ def test_a_failed_job_that_is_carried_again_is_no_failure_any_more(tmp_path: Pat
                     asked.ask(Kind.REDO, "1")
 
             await asyncio.to_thread(ask)
-            await job_requests.honour_daemon(shop.worker, {})
+            await QueuedRequests(shop.worker, {}).handle()
             await shop.until_job("its file is carried", 2, state=State.DONE)
             job = await shop.job()
             assert (job.state, job.moved_to) == (State.CANCELLED, None)

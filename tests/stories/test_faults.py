@@ -297,7 +297,9 @@ async def _refused(operation: str, root: Path) -> None:
         await shop.until(lambda: shop.counts().get(operation), "it has come so far")
         with shop.sandbox.down():
             shop.sandbox.faults()
-            await shop.until(lambda: "refused" in f"{shop.worker.trouble} {shop.journal.events}", "nobody listens")
+            await shop.until(
+                lambda: "refused" in f"{shop.worker.service_problem} {shop.journal.events}", "nobody listens"
+            )
         for job in await shop.rest():
             check_the_end(shop, job, DELIVERED)
         assert shop.litter() == []

@@ -325,7 +325,7 @@ async def _dead_inbox(root: Path) -> None:
         with dead_mount(shop.inbox):
             await asyncio.sleep(20.0)  # a probe has begun
             async with asyncio.timeout(10.0):
-                await shop.worker.turn()
+                await shop.worker.next_turns()
         unmount(shop.inbox)
         (root / "away").rename(shop.outbox)
         await shop.until_job("both are there", state=State.DONE)

@@ -120,8 +120,8 @@ def test_transfers_under_way_go_on_when_another_key_is_taken(tmp_path: Path) -> 
             await shop.drop("slow.wav", seconds=2.0)
             await shop.until(lambda: shop.counts().get("upload"), "the upload is under way")
             shop.sandbox.set_keys("another-key")
-            await shop.worker.holds.license.is_refused()
-            assert shop.worker.holds.license.trouble is not None
+            await shop.worker.license.is_refused()
+            assert shop.worker.license.problem is not None
             shop.key = "another-key"
             await shop.until(lambda: shop.journal.of("license.accepted"), "the other key is accepted")
             await shop.until(lambda: shop.journal.of("job.uploaded"), "the upload came to its end")
@@ -137,7 +137,7 @@ def test_a_refusal_of_the_former_key_says_nothing_of_the_next_one(tmp_path: Path
             with pytest.raises(LicenseRefusedError) as refused:
                 await shop.api.minutes_left()
             shop.api.use_key(FoundKey(LicenseKey("another-key")))
-            check = shop.worker.holds.license
+            check = shop.worker.license
             assert await check.is_refused(refused.value) is None, "the job is tried again, and does not fail"
             assert await check.is_refused() is False
 
@@ -169,13 +169,13 @@ def test_a_key_that_comes_while_the_service_is_down_is_missing_no_longer(tmp_pat
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.set_keys("another-key")
-            await shop.worker.holds.license.is_refused()
+            await shop.worker.license.is_refused()
             (job_id,) = await shop.drop("ep1.wav")
             await shop.until_job("it is held", job_id, state=State.HELD, hold=Hold.LICENSE, stage=Stage.UPLOAD)
             shop.sandbox.faults("minutes:503*0")
             shop.key = "another-key"
-            await shop.until(lambda: shop.worker.holds.license.unanswered, "the service does not answer")
-            assert shop.worker.holds.license.trouble is None, "the other key is neither missing nor refused"
+            await shop.until(lambda: shop.worker.license.unanswered_reason, "the service does not answer")
+            assert shop.worker.license.problem is None, "the other key is neither missing nor refused"
             shop.sandbox.faults()
             await shop.until_job("it is carried", job_id, state=State.DONE)
             assert len(shop.journal.of("license.accepted")) == 1

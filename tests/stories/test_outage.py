@@ -82,14 +82,14 @@ def test_a_license_that_nobody_can_be_asked_about_is_an_outage(tmp_path: Path) -
             shop.sandbox.faults("upload:403*0", "minutes:403*0")
             await shop.drop("ep1.wav")
             await shop.until_job("its license is refused", state=State.HELD, hold=Hold.LICENSE)
-            assert shop.worker.trouble is None
+            assert shop.worker.service_problem is None
             shop.sandbox.faults("minutes:503*0")
-            shop.worker.holds.ask_the_service_now()
-            await shop.until(lambda: "503" in (shop.worker.trouble or ""), "it is told what is wrong")
+            shop.worker.holds.ask_service_now()
+            await shop.until(lambda: "503" in (shop.worker.service_problem or ""), "it is told what is wrong")
             await asyncio.sleep(200.0)
             assert len(shop.journal.of("service.down")) == 1
             shop.sandbox.faults()
             await shop.until_job("it goes on by itself", state=State.DONE)
-            assert shop.worker.trouble is None
+            assert shop.worker.service_problem is None
 
     run(scenario())

@@ -95,7 +95,7 @@ def test_what_a_share_refuses_is_worked_around_or_waited_for_before_anything_is_
                         assert str(shop.root / place) in (job.hold_reason or "")
                         assert "Nothing was charged" in (job.hold_reason or "")
                     share.answer()
-                    shop.worker.holds.look_at_folders_now()
+                    shop.worker.holds.probe_folders_now()
                     await shop.until_job("it goes on", job_id, state=State.DONE)
                     assert paid(shop) == before + 1
                     assert {f"{name[:-4]}/no_vocals.wav", f"{name[:-4]}/vocals.wav"} <= set(shop.seen())

@@ -110,7 +110,7 @@ def test_a_dead_download_host_keeps_nothing_from_the_others(tmp_path: Path) -> N
             await delivered(shop, GOOD)
             assert shop.clock.monotonic() - began_at < SOON_SECONDS
             assert breaker.is_open
-            assert "refused" in (shop.worker.trouble or "")
+            assert "refused" in (shop.worker.service_problem or "")
 
     run(scenario())
 
@@ -225,7 +225,7 @@ def test_429_pauses_every_operation(tmp_path: Path) -> None:
             await shop.until_job("it runs", stage=Stage.CHECK)
             shop.sandbox.faults("check:429*1,retry_after=100")
             await shop.until(lambda: shop.worker.health.pause.wait_seconds > 50.0, "the service asks for a pause")
-            assert "429" in (shop.worker.trouble or "")
+            assert "429" in (shop.worker.service_problem or "")
             asked = sum(shop.counts().values())
             await shop.drop("ep2.wav")
             await asyncio.sleep(40.0)

@@ -45,7 +45,7 @@ class Two:
         for job_id in ids:
             await self.shop.until_job("the others go on", job_id, state=State.DONE)
         async with asyncio.timeout(5.0 * SPEED):
-            await self.shop.worker.turn()
+            await self.shop.worker.next_turns()
         assert tree(self.outbox) == sorted(f"{name[:-4]}/{track}" for name in names for track in TRACKS)
 
     async def held(self, *stages: Stage, names: list[str] = DEAD) -> None:

@@ -21,6 +21,7 @@ from lalald.api import Client, Deadlines
 from lalald.clock import Clock
 from lalald.config import Config, Minutes
 from lalald.config.license_key import FoundKey, LicenseKey
+from lalald.daemon.queued_requests import QueuedRequests
 from lalald.errors import StoreError
 from lalald.filesystem.file_numbers import int64
 from lalald.filesystem.known_folders import KnownFolders
@@ -34,7 +35,6 @@ from lalald.stages.context import StageContext
 from lalald.stages.precharge.budget import Budget
 from lalald.store import NewFile, Store, StoreThread
 from lalald.store.request_writer import Requests
-from lalald.worker.job_requests import honour_daemon
 from lalald.worker.stage_steps import StageSteps
 from lalald.worker.worker import Worker
 from tests.support.running import tree, write_wav
@@ -210,7 +210,7 @@ class WorkerDriver:
         )  # fmt: skip
         self.looked_again: list[str] = []
         self.worker = Worker(
-            self.context, look_again=self.looked_again.append, jitter=lambda: self.jitter, steps=self.steps
+            self.context, request_rescan=self.looked_again.append, jitter=lambda: self.jitter, steps=self.steps
         )
         self.running = asyncio.create_task(self.worker.run())
 
@@ -312,7 +312,7 @@ class WorkerDriver:
                 requests.ask("redo", str(job_id))
 
         await asyncio.to_thread(ask)
-        await honour_daemon(self.worker, {})
+        await QueuedRequests(self.worker, {}).handle()
 
     def pass_time(self, hours: float) -> None:
         """So much later, here and on the service."""
@@ -363,7 +363,7 @@ class WorkerDriver:
         async def rested() -> list[Job]:
             jobs = await self.jobs()
             ended = all(job.state is not State.WAITING and (job.archived or job.state is State.HELD) for job in jobs)
-            return jobs if ended and not any(self.worker.carries(job.id) for job in jobs) else []
+            return jobs if ended and not any(self.worker.claims.is_claimed(job.id) for job in jobs) else []
 
         found: list[Job] = await self.until(rested, "every job came to rest")
         return found

@@ -10,7 +10,7 @@ import pytest
 
 from lalald.jobs.job import Stage, Task
 from lalald.store import NewFile, Store
-from lalald.worker.check_queue import MOST_IN_A_CHECK, CheckQueue
+from lalald.worker.checks.check_queue import MOST_IN_A_CHECK, CheckQueue
 from tests.jobs.test_transitions import HANDLING, NOW
 from tests.worker.test_rate_limiter import SteppedClock
 

@@ -29,7 +29,7 @@ class StageContext:
 def test_it_opens_when_three_different_jobs_fail_in_a_row() -> None:
     context = StageContext()
     assert [context.fails(1), context.fails(1), context.fails(2), context.fails(3)] == [False, False, False, True]
-    assert context.breaker.trouble == "503"
+    assert context.breaker.problem == "503"
     assert context.breaker.wait_seconds() == 1.0
 
 
@@ -150,7 +150,7 @@ def test_what_may_be_forgotten_is() -> None:
     breakers.of("dead").failed([1], "503", began_at=clock.at)
     breakers.of("other")
     assert [host for host, _ in breakers] == ["dead", "other"]
-    assert breakers.trouble == "503"
+    assert breakers.problem == "503"
 
 
 @pytest.mark.parametrize("jobs", [1, 10, 1000, 100_000])

@@ -72,15 +72,15 @@ EXPECTED = {
     "upload": UNPAID,
     "prepare_split": UNPAID,
     "start": PAID,
-    "started": DONE,
+    "start_outcome": DONE,
     "check": PAID,
     "download": PAID,
     "finish_delivery": DONE,
     "delete": PAID,
     "archive": PAID,
-    "put_failure_away": UNPAID,
+    "archive_failed": UNPAID,
     "release": None,
-    "honour": None,
+    "handle_request": None,
 }
 
 
@@ -92,10 +92,10 @@ def test_one_poison_file_at_any_step_leaves_twenty_good_ones_done(step: str, tmp
 
     async def scenario() -> None:
         async with WorkerDriver(tmp_path, steps=faulty.steps, jitter=0.01) as shop:
-            if step == "put_failure_away":
+            if step == "archive_failed":
                 shop.sandbox.faults("upload:422*1")
             await shop.drop(POISON)
-            (await shop.until_job("it failed", state=State.FAILED)) if step == "put_failure_away" else None
+            (await shop.until_job("it failed", state=State.FAILED)) if step == "archive_failed" else None
             ids = await shop.drop(*GOOD)
             for job_id in ids:
                 await shop.until_job("the others are done", job_id, state=State.DONE)
@@ -114,7 +114,7 @@ async def check_poison(shop: WorkerDriver, faulty: Faulty, expected: str) -> Non
     if expected == UNPAID:
         await shop.until_job("it is failed, and put away or left", state=State.FAILED, archived=True)
         job = await shop.job()
-        if faulty.steps.put_failure_away is DEFAULT.put_failure_away:
+        if faulty.steps.archive_failed is DEFAULT.archive_failed:
             assert job.error == "internal: OddError. Nothing was charged. The log has the traceback."
             assert tree(shop.inbox / "failed") == [POISON, f"{POISON}.error.txt"]
             assert "internal: OddError" in (shop.inbox / f"failed/{POISON}.error.txt").read_text()
@@ -243,7 +243,7 @@ def test_a_release_that_meets_a_fault_keeps_no_other_job_held(tmp_path: Path) ->
 
 
 def test_a_request_that_meets_a_fault_keeps_no_other_from_its_turn(tmp_path: Path) -> None:
-    faulty = Faulty("honour", is_poison)
+    faulty = Faulty("handle_request", is_poison)
 
     async def scenario() -> None:
         async with WorkerDriver(tmp_path, steps=faulty.steps) as shop:
@@ -284,12 +284,12 @@ def test_a_task_that_is_started_is_known_whatever_becomes_of_its_outcome(tmp_pat
     broken = []
 
     def started(job: Job, *arguments: Any) -> Any:
-        outcome = DEFAULT.started(job, *arguments)
+        outcome = DEFAULT.start_outcome(job, *arguments)
         broken.append(job.id)
         return replace(outcome, job=replace(outcome.job or job, warning="\ud800"))
 
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, steps=replace(DEFAULT, started=started)) as shop:
+        async with WorkerDriver(tmp_path, steps=replace(DEFAULT, start_outcome=started)) as shop:
             await shop.drop(*GOOD[:3])
             assert {job.state for job in await shop.rest()} == {State.DONE}
             assert sorted(set(broken)) == [1, 2, 3]

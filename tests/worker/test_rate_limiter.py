@@ -35,9 +35,9 @@ def test_a_pause_after_429_grows_and_honors_retry_after() -> None:
     pause.limited("429", began_at=clock.at, retry_after_seconds=40.0)
     assert pause.wait_seconds == 40.0
     clock.at += 40.0
-    assert pause.trouble == "429"
+    assert pause.problem == "429"
     assert pause.succeeded(began_at=clock.at)
-    assert (pause.wait_seconds, pause.trouble) == (0.0, None)
+    assert (pause.wait_seconds, pause.problem) == (0.0, None)
 
 
 def test_requests_that_left_before_a_429_neither_lengthen_nor_end_its_pause() -> None:

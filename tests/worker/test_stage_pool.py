@@ -9,7 +9,7 @@ from pathlib import Path
 from lalald.jobs.halving import Halving
 from lalald.jobs.job import Job, Stage, Task
 from lalald.store import NewFile, Store, StoreThread
-from lalald.store.due import Demand, Due, Queue
+from lalald.store.due import Demand, DueJobs, Queue
 from lalald.worker.service.circuit_breaker import CircuitBreakers
 from lalald.worker.stage_pool import StagePool
 from tests.jobs.test_transitions import HANDLING
@@ -30,8 +30,8 @@ class Yard:
         self.halving: Halving[int] = Halving()
         self.looks = 0
         self.lane = StagePool(
-            "upload", slots=lambda: slots, take=self._take, carry=self._carry, breakers=self.breakers,
-            group=lambda: size, leading=self._leading, put_back=self._put_back,
+            "upload", slots=lambda: slots, take=self._take, run_group=self._carry, breakers=self.breakers,
+            group=lambda: size, batch_size=self._leading, put_back=self._put_back,
         )  # fmt: skip
 
     def _leading(self, jobs: Sequence[Job]) -> int:
@@ -56,9 +56,9 @@ class Yard:
     async def settled(self) -> None:
         """The lane has looked, and looked again."""
         for _ in range(3):
-            await self.lane.turns.turn()
+            await self.lane.signal.next_turn()
 
-    async def _take(self, demand: Demand) -> Due:
+    async def _take(self, demand: Demand) -> DueJobs:
         self.looks += 1
         carried, now = frozenset(self.carried), self.clock.now()
         due = await self.store.run(lambda store: store.due(Queue(Stage.UPLOAD), now, demand, carried))
@@ -155,7 +155,7 @@ def test_while_a_breaker_is_open_one_probe_goes_and_the_lane_sleeps_until_the_ne
         await yard.settled()
         assert yard.begun == [[3]]
         breaker.succeeded([3])
-        yard.lane.turns.wake()
+        yard.lane.signal.wake()
         await yard.settled()
         assert len(yard.begun) == 3, "two slots after the first success"
         await yard.stop()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING
 
 from lalald.api import TransferStopped
 from lalald.errors import (
@@ -23,17 +22,17 @@ from lalald.stages.context import StageContext
 from lalald.stages.delete import leave_to_expire
 from lalald.stages.failed_downloads import link_hold_reason
 from lalald.stages.precharge.preflight import hold_for
-
-if TYPE_CHECKING:
-    from lalald.worker.holds.hold_probes import Holds
+from lalald.worker.holds.license_check import LicenseCheck
 
 
-async def outcome_of(job: Job, running: Awaitable[Outcome], context: StageContext, holds: Holds) -> Outcome:
+async def outcome_of(
+    job: Job, running: Awaitable[Outcome], context: StageContext, license_check: LicenseCheck
+) -> Outcome:
     """What a stage returned, or what its error means for this job."""
     try:
         return await running
     except LicenseRefusedError as error:
-        return await _license(job, error, holds)
+        return await _license(job, error, license_check)
     except FileError as error:
         context.preflight.invalidate(job)
         return _in_the_way(job, error)
@@ -57,9 +56,9 @@ def _in_the_way(job: Job, error: FileError) -> Outcome:
     return Held(Hold.DISK, describe_error(error))
 
 
-async def _license(job: Job, error: LicenseRefusedError, holds: Holds) -> Outcome:
+async def _license(job: Job, error: LicenseRefusedError, license_check: LicenseCheck) -> Outcome:
     """A refusal of the key is one of the license only where the simplest question is refused too."""
-    refused = await holds.license.is_refused(error)
+    refused = await license_check.is_refused(error)
     if refused:
         return Held(Hold.LICENSE, f"the service refuses the license key: {error}")
     if refused is None:
@@ -73,7 +72,7 @@ def _money(job: Job) -> str:
     return f" {cost_text(job.minutes)} minutes were charged." if job.minutes else " Nothing was charged."
 
 
-def was_answered(before: Job, outcome: Outcome) -> bool:
+def proves_service_works(before: Job, outcome: Outcome) -> bool:
     """Whether a stage has done what it can do only with the service's help."""
     if not isinstance(outcome, Advance):
         return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from lalald.jobs.job import Failed, Job, Outcome, RetryLater
 from lalald.jobs.unexpected_errors import convert_exhaustion, describe_exception, is_about_one_job
@@ -12,48 +12,51 @@ from lalald.stages.context import StageContext
 from lalald.store import Store
 from lalald.worker.faults.error_outcomes import outcome_of
 from lalald.worker.faults.internal_faults import InternalFaults
-
-if TYPE_CHECKING:
-    from lalald.worker.holds.hold_probes import Holds
+from lalald.worker.holds.license_check import LicenseCheck
 
 Answer = TypeVar("Answer")
 
 
 class Guard:
-    """One for the worker. `set_aside` is called with a job's id, and whether it failed; errors of the store, but RowError, pass."""
+    """One for the worker. `on_set_aside` is called with a job's id, and whether it failed; errors of the store, but RowError, pass."""
 
     def __init__(
-        self, context: StageContext, jitter: Callable[[], float], set_aside: Callable[[int, bool], None]
+        self,
+        context: StageContext,
+        license_check: LicenseCheck,
+        jitter: Callable[[], float],
+        on_set_aside: Callable[[int, bool], None],
     ) -> None:
         self._context = context
-        self._told = set_aside
+        self._license = license_check
+        self._on_set_aside = on_set_aside
         self.faults = InternalFaults(context.clock, context.log, jitter, context.changed.set)
 
-    async def outcome(self, step: str, job: Job, running: Awaitable[Outcome], holds: Holds) -> Outcome:
+    async def outcome(self, step: str, job: Job, running: Awaitable[Outcome]) -> Outcome:
         """What a stage returned, or what its error means for this job, foreseen or not."""
         try:
-            return await outcome_of(job, convert_exhaustion(running), self._context, holds)
+            return await outcome_of(job, convert_exhaustion(running), self._context, self._license)
         except Exception as error:
             if not is_about_one_job(error):
                 raise
             return self.faults.failed(step, job, error)
 
-    def settled(self, step: str, job: Job, outcome: Outcome) -> None:
+    def note_recorded(self, step: str, job: Job, outcome: Outcome) -> None:
         """The outcome is saved: where it is one, the step works."""
         if not isinstance(outcome, RetryLater) and not (isinstance(outcome, Failed) and outcome.is_internal):
             self.faults.worked(step, job.id)
 
     async def run(
-        self, step: str, job: Job, work: Callable[[], Awaitable[Answer]], *, may_fail: bool = True, told: bool = True
+        self, step: str, job: Job, work: Callable[[], Awaitable[Answer]], *, may_fail: bool = True, written: bool = True
     ) -> Answer | None:
-        """What the work gives; None where an exception sets the job aside. Without `told` its row says nothing of it."""
+        """What the work gives; None where an exception sets the job aside. Without `written` its row says nothing of it."""
         try:
             return await convert_exhaustion(work())
         except Exception as error:
             if not is_about_one_job(error):
                 raise
             outcome = self.faults.failed(step, job, error, may_fail=may_fail)
-        if told:
+        if written:
             await self._set_aside(job, outcome)
         return None
 
@@ -69,7 +72,7 @@ class Guard:
 
         for job in jobs:
             if not self.faults.is_paused(step, job.id):
-                await self.run(step, job, partial(looked_at, job), may_fail=False, told=False)
+                await self.run(step, job, partial(looked_at, job), may_fail=False, written=False)
         return found
 
     async def _set_aside(self, job: Job, outcome: RetryLater | Failed) -> None:
@@ -96,4 +99,4 @@ class Guard:
         if is_failed and written:
             self._context.log.error("job.failed", job=job.id, path=job.path, stage=str(job.stage), reason=error)
             self._context.budget.release_reservation(job.id)
-        self._told(job.id, is_failed and written)
+        self._on_set_aside(job.id, is_failed and written)

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from lalald.archive.source_paths import source_folder, source_path
 from lalald.errors import FileError
@@ -18,10 +18,10 @@ from lalald.stages.precharge.disk_space import room_at, room_needed
 from lalald.stages.precharge.preflight import Check, PlacementTest, SourceMoveTest, hold_for
 from lalald.stages.precharge.source_check import check_inbox, check_reachable
 from lalald.store import Store
+from lalald.worker.claims import Claims
+from lalald.worker.faults.guard import Guard
 from lalald.worker.holds.hold_backoff import ProbeSchedule
-
-if TYPE_CHECKING:
-    from lalald.worker.worker import Worker
+from lalald.worker.recorder import Recorder
 
 Answer = TypeVar("Answer")
 
@@ -76,12 +76,16 @@ class FolderProbe:
     def __init__(
         self,
         context: StageContext,
-        worker: Worker,
+        claims: Claims,
+        recorder: Recorder,
+        guard: Guard,
         release: Callable[[Job], Awaitable[bool]],
         warn_if_late: Callable[[Job], None],
     ) -> None:
         self._context = context
-        self._worker = worker
+        self._claims = claims
+        self._recorder = recorder
+        self._guard = guard
         self._release = release
         self._warn_if_late = warn_if_late
         self.schedule = ProbeSchedule()
@@ -118,7 +122,7 @@ class FolderProbe:
         await self._each(due, go_on_or_wait)
 
     async def _each(self, jobs: Sequence[Job], look: Callable[[Job], Awaitable[Answer]]) -> list[tuple[Job, Answer]]:
-        return await self._worker.guard.each("hold", jobs, look)
+        return await self._guard.each("hold", jobs, look)
 
     async def _unmet(self, needs: set[Check]) -> dict[Check, FileError]:
         unmet = await _errors(needs)
@@ -141,7 +145,7 @@ class FolderProbe:
         """What it was held for is over, and it waits for something else now."""
         hold, now = hold_for(error), self._context.clock.now()
         waits = replace(job, hold=hold, hold_reason=describe_error(error), updated_at=now)
-        if not self._worker.carries(job.id) and await self._worker.save(job, waits) is not None:
+        if not self._claims.is_claimed(job.id) and await self._recorder.save(job, waits) is not None:
             self._context.log.warning("job.held", job=job.id, path=job.path, hold=str(hold), reason=waits.hold_reason)
 
     def _needs(self, job: Job, twin: Job | None) -> set[Check]:

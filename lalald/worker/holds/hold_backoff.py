@@ -76,7 +76,7 @@ class HoldBackoff:
             job_id: trial for job_id, trial in self._of.items() if monotonic < trial.again_at + _REMEMBERED_SECONDS
         }
 
-    def may(self, held: Job, monotonic: float) -> bool:
+    def allows(self, held: Job, monotonic: float) -> bool:
         """Whether the held job may be let go once more, which it is then."""
         before = self._before(held)
         if before is not None and monotonic < before.again_at:
@@ -91,7 +91,7 @@ class HoldBackoff:
         before = self._before(held)
         return before.again_at if before is not None else float("-inf")
 
-    def are_in_vain(self, held: Job) -> bool:
+    def keeps_failing(self, held: Job) -> bool:
         """Whether the job was let go more than once and is held all the same: nothing new is to be said of it."""
         before = self._before(held)
         return before is not None and before.times > 1

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from lalald.filesystem.mounts import MountWatcher
 from lalald.jobs.job import Hold, Job
 from lalald.stages.context import StageContext
+from lalald.worker.claims import Claims
+from lalald.worker.faults.guard import Guard
 from lalald.worker.holds.folder_holds import FolderProbe
 from lalald.worker.holds.hold_backoff import LONGEST_PAUSE_SECONDS, HoldBackoff
 from lalald.worker.holds.license_check import LicenseCheck
 from lalald.worker.holds.minutes_probe import MinutesProbe
-from lalald.worker.loop_signal import LoopSignal
-
-if TYPE_CHECKING:
-    from lalald.worker.worker import Worker
+from lalald.worker.recorder import Recorder
+from lalald.worker.wakeups import Wakeups
 
 _LEAST_PAUSE_SECONDS = 10.0
 _KEY_FILE_EVERY_SECONDS = 10.0  # while the key is missing or refused
@@ -26,67 +26,84 @@ _PROBED = (Hold.LICENSE, Hold.MINUTES, Hold.DISK, Hold.MOUNT, Hold.PERMISSION, H
 _OF_THE_SERVICE = (Hold.LICENSE, Hold.MINUTES, Hold.LINK)
 
 
-class Holds:
+class ReleaseFunction(Protocol):
+    """`transitions.release`."""
+
+    def __call__(self, job: Job, now: float, *, by_a_person: bool) -> Job: ...
+
+
+class HoldProbes:
     """Sleeps while nothing is held that a probe could end."""
 
-    def __init__(self, context: StageContext, worker: Worker) -> None:
+    def __init__(
+        self,
+        context: StageContext,
+        wakeups: Wakeups,
+        claims: Claims,
+        recorder: Recorder,
+        guard: Guard,
+        license_check: LicenseCheck,
+        backoff: HoldBackoff,
+        release: ReleaseFunction,
+    ) -> None:
         self._context = context
-        self._worker = worker
-        self.turns = LoopSignal()
-        self.trials = HoldBackoff()
-        self.folders = FolderProbe(context, worker, self._release, self._warn_if_paid_and_late)
+        self._wakeups = wakeups
+        self._claims = claims
+        self._recorder = recorder
+        self._guard = guard
+        self.license = license_check
+        self._backoff = backoff
+        self._released = release
+        self.folders = FolderProbe(context, claims, recorder, guard, self._release, self._warn_if_paid_and_late)
         self._probed_at = float("-inf")
-        self._is_news = True  # something may be held that is in no schedule yet
         self._mounts = MountWatcher()
         self._service_asked_at = float("-inf")
         self._warned: set[int] = set()
-        self._minutes = MinutesProbe(context, worker, self._release, self._each)
-        self.license = LicenseCheck(context, wake_worker=worker.wake, wake_probe=self.turns.wake)
+        self._minutes = MinutesProbe(context, claims, recorder, self._release, self._each)
 
-    def ask_the_service_now(self) -> None:
+    def ask_service_now(self) -> None:
         """The configuration or the key changed: no need to wait for the next minute."""
         self._service_asked_at = float("-inf")
-        self.look_at_folders_now()
+        self.probe_folders_now()
 
-    def look_at_folders_now(self) -> None:
+    def probe_folders_now(self) -> None:
         """Somebody says that a folder is right."""
-        self.trials.forget()
+        self._backoff.forget()
         self._context.preflight.invalidate_all()
         self.folders.schedule.hurry()
         self._probed_at = float("-inf")
-        self.look_soon()
+        self.probe_soon()
 
-    def look_soon(self) -> None:
-        """Another job is held, or a folder is away."""
-        self._is_news = True
-        self.turns.wake()
+    def probe_soon(self) -> None:
+        """Another job is held, or a folder became unavailable."""
+        self._wakeups.note_hold()
 
     async def run(self) -> None:
         """For ever."""
         self._mounts.start(self._mounts_changed, self._context.loop.add_reader)
         try:
             while True:
-                self.turns.begin()
+                self._wakeups.holds.begin()
                 held = await self._context.store.run(lambda store: store.holds())
                 if not self._waits_for_something(held):
-                    self.license.unanswered = None
-                    self._is_news = True
-                    await self.turns.sleep()
+                    self.license.unanswered_reason = None
+                    self._wakeups.has_new_hold = True
+                    await self._wakeups.holds.sleep()
                     continue
                 wait = self._next_probe_at(held) - self._context.clock.monotonic()
                 if wait <= 0:
                     self._probed_at = self._context.clock.monotonic()
-                    self._is_news = False
-                    await self.turns.meanwhile(self._probe(held))
+                    self._wakeups.has_new_hold = False
+                    await self._wakeups.holds.keep_beating(self._probe(held))
                     continue
-                await self.turns.sleep(wait)
+                await self._wakeups.holds.sleep(wait)
         finally:
             self._mounts.stop(self._context.loop.remove_reader)
 
     def _mounts_changed(self) -> None:
         """What was mounted or unmounted may be what is waited for; where nothing is, nobody wakes up."""
         if self.folders.schedule.next_at() < float("inf") or self._context.folders.unavailable:
-            self.look_at_folders_now()
+            self.probe_folders_now()
 
     def _waits_for_something(self, held: dict[Hold, int]) -> bool:
         is_held = any(hold in held for hold in _PROBED)
@@ -96,12 +113,16 @@ class Holds:
         moments = [self.folders.schedule.next_at(), self._probed_at + LONGEST_PAUSE_SECONDS]
         if not self.license.is_settled or any(hold in held for hold in _OF_THE_SERVICE):
             moments.append(self._service_asked_at + _SERVICE_EVERY_SECONDS)
-        if self.license.trouble is not None:
+        if self.license.problem is not None:
             moments.append(self._probed_at + _KEY_FILE_EVERY_SECONDS)
-        return self._probed_at + _LEAST_PAUSE_SECONDS if self._is_news else max(min(moments), self._probed_at + 1.0)
+        return (
+            self._probed_at + _LEAST_PAUSE_SECONDS
+            if self._wakeups.has_new_hold
+            else max(min(moments), self._probed_at + 1.0)
+        )
 
     async def _probe(self, held: dict[Hold, int]) -> None:
-        self.trials.forget_old(self._context.clock.monotonic())
+        self._backoff.forget_old(self._context.clock.monotonic())
         await self.folders.release_where_folders_are_back()
         if await self.license.read_new_key():
             self._service_asked_at = float("-inf")
@@ -112,8 +133,8 @@ class Holds:
         if Hold.LICENSE in held or not self.license.is_settled:
             await self.license.release_if_accepted()
         else:
-            self.license.unanswered = None
-        if Hold.MINUTES in held and self.license.trouble is None:
+            self.license.unanswered_reason = None
+        if Hold.MINUTES in held and self.license.problem is None:
             await self._minutes.release_what_fits()
         if Hold.LINK in held:
             await self._release_links()
@@ -129,7 +150,7 @@ class Holds:
         await self._each(await self._context.store.run(lambda store: store.held(Hold.LINK)), release_after_a_while)
 
     async def _each(self, jobs: Sequence[Job], look: Callable[[Job], Awaitable[object]]) -> None:
-        await self._worker.guard.each("hold", jobs, look)
+        await self._guard.each("hold", jobs, look)
 
     def _warn_if_paid_and_late(self, job: Job) -> None:
         """The service keeps results for a day: a paid job that is held for half of it needs a person."""
@@ -142,14 +163,14 @@ class Holds:
 
     async def _release(self, job: Job) -> bool:
         """Whether the job goes on: it may have been let go in vain a moment ago, or be changed by somebody else."""
-        if self._worker.carries(job.id):
+        if self._claims.is_claimed(job.id):
             return False
-        if not self.trials.may(job, self._context.clock.monotonic()):
-            self.folders.schedule.postpone(job.id, self.trials.again_at(job))
+        if not self._backoff.allows(job, self._context.clock.monotonic()):
+            self.folders.schedule.postpone(job.id, self._backoff.again_at(job))
             return False
-        again = self._worker.steps.release(job, self._context.clock.now(), by_a_person=False)
-        saved = await self._worker.save(job, again)
-        if saved is not None and not self.trials.are_in_vain(job):
+        again = self._released(job, self._context.clock.now(), by_a_person=False)
+        saved = await self._recorder.save(job, again)
+        if saved is not None and not self._backoff.keeps_failing(job):
             self._context.log.info("job.resumed", job=job.id, path=job.path, hold=str(job.hold))
-        self._worker.wake()
+        self._wakeups.wake_all()
         return saved is not None

@@ -16,6 +16,7 @@ from lalald.jobs.event_facts import EventKind
 from lalald.jobs.job import Hold
 from lalald.stages.context import StageContext
 from lalald.store import Store
+from lalald.worker.wakeups import Wakeups
 
 FACT = "license"
 _EVENTS = {"missing": EventKind.LICENSE_MISSING, "refused": EventKind.LICENSE_REFUSED}
@@ -23,7 +24,7 @@ _PATIENCE_SECONDS = 2.0  # for the key file, which may lie on a share
 
 
 @dataclass(frozen=True, slots=True)
-class LicenseTrouble:
+class LicenseProblem:
     """Why nothing can be asked of the service. `since` is a moment of the wall clock."""
 
     code: Literal["missing", "refused"]
@@ -78,14 +79,11 @@ class KeyReader:
 class LicenseCheck:
     """Asks the simplest question with the key; reads the key again while it is missing or refused. Says each change once."""
 
-    def __init__(
-        self, context: StageContext, *, wake_worker: Callable[[], None], wake_probe: Callable[[], None]
-    ) -> None:
+    def __init__(self, context: StageContext, wakeups: Wakeups) -> None:
         self._context = context
-        self._wake_worker = wake_worker
-        self._wake_probe = wake_probe
-        self.trouble: LicenseTrouble | None = None
-        self.unanswered: str | None = None  # why the last question had no answer
+        self._wakeups = wakeups
+        self.problem: LicenseProblem | None = None
+        self.unanswered_reason: str | None = None  # why the last question had no answer
         self._is_unconfirmed = (
             False  # there is another key since the trouble, and the service has not said what it thinks of it
         )
@@ -93,14 +91,14 @@ class LicenseCheck:
     @property
     def is_settled(self) -> bool:
         """Whether nothing is left to be asked."""
-        return self.trouble is None and not self._is_unconfirmed
+        return self.problem is None and not self._is_unconfirmed
 
     async def is_refused(self, error: LicenseRefusedError | None = None) -> bool | None:
         """Whether the key is missing, or the simplest question is refused too: then every job is held.
 
         None where nothing is known of the key: no answer came, or `error` is the answer to a former key.
         """
-        if self.trouble is not None:
+        if self.problem is not None:
             return True
         if error is not None and error.sent_with not in (None, self._context.api.key):
             return None
@@ -117,24 +115,24 @@ class LicenseCheck:
     async def hold_jobs(self) -> None:
         """Holds every job that needs the service, those that came since the last time too."""
         now = self._context.clock.now()
-        reason = self.trouble.reason if self.trouble else "the service refuses the license key"
+        reason = self.problem.reason if self.problem else "the service refuses the license key"
         await self._context.store.run(lambda store: store.hold_all(Hold.LICENSE, reason, now))
 
-    async def take(self, found: FoundKey, former: LicenseKey | None = None) -> None:
+    async def use_found_key(self, found: FoundKey, former: LicenseKey | None = None) -> None:
         """What was found at the start, or at a reload in place of the `former` key; nothing is asked yet."""
         if found.key is None:
             await self._begin(LicenseMissingError(found.problem, hint=found.hint))
             await self.hold_jobs()
-        elif self.trouble is not None and found.key != former:
+        elif self.problem is not None and found.key != former:
             await self._doubt()
 
     async def read_new_key(self) -> bool:
         """Whether another key than the one in use was found, which is used from now on; transfers under way go on."""
-        if self.trouble is None:
+        if self.problem is None:
             return False
         found = await self._context.read_key(self._context.config)
-        if self.trouble is None or not self._context.api.use_key(found):
-            if self.trouble is not None and self.trouble.code == "missing" and found.key is None:
+        if self.problem is None or not self._context.api.use_key(found):
+            if self.problem is not None and self.problem.code == "missing" and found.key is None:
                 await self._begin(LicenseMissingError(found.problem, hint=found.hint))  # for another reason, maybe
             return False
         self._context.log.info("license.key_changed", source=found.origin)
@@ -147,23 +145,23 @@ class LicenseCheck:
         try:
             await self._context.budget.minutes_left(fresh_seconds=0.0)
         except LicenseRefusedError as error:
-            self.unanswered = None
+            self.unanswered_reason = None
             await self._begin(error)
             return
         except ServiceError as error:
-            if self.unanswered is None:
+            if self.unanswered_reason is None:
                 self._context.log.warning("service.down", reason=str(error))
-            self.unanswered = str(error)
+            self.unanswered_reason = str(error)
             self._context.changed.set()
             return
-        self.unanswered = None
+        self.unanswered_reason = None
         self._is_unconfirmed = False
         await self._set(None)
         now = self._context.clock.now()
         count = await self._context.store.run(lambda store: store.release_all(Hold.LICENSE, now))
         self._context.log.info("license.accepted", released_jobs=count)
         self._context.changed.set()
-        self._wake_worker()
+        self._wakeups.wake_all()
 
     async def _doubt(self) -> None:
         """There is another key, of which nothing is known yet."""
@@ -173,27 +171,27 @@ class LicenseCheck:
     async def _begin(self, error: LicenseRefusedError) -> None:
         code: Literal["missing", "refused"] = "missing" if isinstance(error, LicenseMissingError) else "refused"
         self._is_unconfirmed = False
-        before = self.trouble
+        before = self.problem
         if before is None or before.code != code:
             self._context.log.error(f"license.{code}", reason=str(error), hint=error.hint)
-            await self._set(LicenseTrouble(code, str(error), error.hint, self._context.clock.now()))
+            await self._set(LicenseProblem(code, str(error), error.hint, self._context.clock.now()))
         elif code == "missing" and before.reason != str(error):
             await self._set(replace(before, reason=str(error), hint=error.hint))
 
-    async def _set(self, trouble: LicenseTrouble | None) -> None:
-        if trouble == self.trouble:
+    async def _set(self, problem: LicenseProblem | None) -> None:
+        if problem == self.problem:
             return
-        self.trouble = trouble
+        self.problem = problem
         self._context.changed.set()
-        self._wake_probe()
+        self._wakeups.holds.wake()
         now = self._context.clock.now()
-        await self._context.store.run(lambda store: _note(store, trouble, now))
+        await self._context.store.run(_note, problem, now)
 
 
-def _note(store: Store, trouble: LicenseTrouble | None, now: float) -> None:
-    store.set_fact(FACT, None if trouble is None else asdict(trouble), now)
-    if trouble is not None:  # that a key is accepted is known once the service has answered with it
-        store.events.license_is(_EVENTS[trouble.code], trouble.reason, now)
+def _note(store: Store, problem: LicenseProblem | None, now: float) -> None:
+    store.set_fact(FACT, None if problem is None else asdict(problem), now)
+    if problem is not None:  # that a key is accepted is known once the service has answered with it
+        store.events.license_is(_EVENTS[problem.code], problem.reason, now)
 
 
 ReadKey = Callable[[Config], Awaitable[FoundKey]]

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from lalald.errors import ServiceError
 from lalald.jobs.job import Hold, HoldSource, Job
 from lalald.stages.context import StageContext
 from lalald.stages.precharge.admission import admit
 from lalald.stages.precharge.budget import Refusal
-
-if TYPE_CHECKING:
-    from lalald.worker.worker import Worker
+from lalald.worker.claims import Claims
+from lalald.worker.recorder import Recorder
 
 _REFUSED_AGAIN_SECONDS = 3600.0
 
@@ -24,12 +22,14 @@ class MinutesProbe:
     def __init__(
         self,
         context: StageContext,
-        worker: Worker,
+        claims: Claims,
+        recorder: Recorder,
         release: Callable[[Job], Awaitable[bool]],
         each: Callable[[Sequence[Job], Callable[[Job], Awaitable[object]]], Awaitable[None]],
     ) -> None:
         self._context = context
-        self._worker = worker
+        self._claims = claims
+        self._recorder = recorder
         self._release = release
         self._each = each
         self._refused_at_left: dict[int, float] = {}
@@ -40,7 +40,7 @@ class MinutesProbe:
             left = await self._context.budget.minutes_left(fresh_seconds=0.0)
 
             async def release_if_it_fits(job: Job) -> None:
-                if self._worker.carries(job.id) or not self._may_ask_again(job, left):
+                if self._claims.is_claimed(job.id) or not self._may_ask_again(job, left):
                     return
                 refusal = (await admit(job, self._context)).refusal
                 if refusal is not None:
@@ -58,8 +58,8 @@ class MinutesProbe:
             return
         now = self._context.clock.now()
         waits = replace(job, hold_reason=refusal.reason, hold_source=refusal.source, updated_at=now)
-        if not self._worker.carries(job.id) and await self._worker.save(job, waits) is not None:
-            self._worker.hold_log.add(waits, Hold.MINUTES, refusal.source, refusal.reason)
+        if not self._claims.is_claimed(job.id) and await self._recorder.save(job, waits) is not None:
+            self._recorder.hold_log.add(waits, Hold.MINUTES, refusal.source, refusal.reason)
 
     def _may_ask_again(self, job: Job, left: float) -> bool:
         if job.hold_source is not HoldSource.SERVICE:

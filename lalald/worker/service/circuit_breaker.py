@@ -40,7 +40,7 @@ class CircuitBreaker:
         self._failed_last_at = 0.0
         self._pause_seconds = self._quick_pause_seconds = 0.0
         self._quick_probes_left = QUICK_PROBES
-        self.trouble: str | None = None
+        self.problem: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -89,7 +89,7 @@ class CircuitBreaker:
     def failed(
         self,
         jobs: Collection[int],
-        trouble: str,
+        problem: str,
         *,
         began_at: float,
         jobs_there: int = 1,
@@ -106,13 +106,13 @@ class CircuitBreaker:
         if self.is_open:
             if began_at >= self._failed_last_at:
                 self._quick_probes_left -= is_new
-                self._lengthen(trouble, retry_after_seconds)
+                self._lengthen(problem, retry_after_seconds)
             return False
         self._in_a_row |= counted
         if not counted or len(self._in_a_row) < min(DIFFERENT_JOBS, jobs_there):
             return False
         self._quick_probes_left = QUICK_PROBES
-        self._lengthen(trouble, retry_after_seconds)
+        self._lengthen(problem, retry_after_seconds)
         return True
 
     def succeeded(self, jobs: Collection[int]) -> bool:
@@ -126,7 +126,7 @@ class CircuitBreaker:
             self._slots = 1
             self._failures = 0
             self._probing.clear()
-            self.trouble = None
+            self.problem = None
         if self._slots is not None:
             self._slots = self._slots * 2 if self._slots < _MOST_SLOTS else None
         return was_open
@@ -138,7 +138,7 @@ class CircuitBreaker:
         while len(self._failed_at) > _MOST_REMEMBERED:
             del self._failed_at[next(iter(self._failed_at))]
 
-    def _lengthen(self, trouble: str, retry_after_seconds: float | None) -> None:
+    def _lengthen(self, problem: str, retry_after_seconds: float | None) -> None:
         chance = self._jitter()
         asked = min(retry_after_seconds or 0.0, _LONGEST_RETRY_AFTER_SECONDS)
         quick = min(QUICK_PAUSE_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** (self._failures / _QUICK_PAUSE_DOUBLES_AFTER))
@@ -147,7 +147,7 @@ class CircuitBreaker:
         self._failures = min(self._failures + 1, 1000)
         self._failed_last_at = self._clock.monotonic()
         self._slots = None
-        self.trouble = trouble
+        self.problem = problem
 
 
 class CircuitBreakers:
@@ -169,6 +169,6 @@ class CircuitBreakers:
         return iter(list(self._of.items()))
 
     @property
-    def trouble(self) -> str | None:
+    def problem(self) -> str | None:
         """What is wrong, where one of them is open."""
-        return next((breaker.trouble for breaker in self._of.values() if breaker.trouble), None)
+        return next((breaker.problem for breaker in self._of.values() if breaker.problem), None)

@@ -21,14 +21,14 @@ class RateLimitPause:
         self._times = 0
         self._began_at = 0.0
         self._ends_at = 0.0
-        self.trouble: str | None = None
+        self.problem: str | None = None
 
     @property
     def wait_seconds(self) -> float:
         """0 where requests may leave."""
         return max(0.0, self._ends_at - self._clock.monotonic()) if self._times else 0.0
 
-    def limited(self, trouble: str, *, began_at: float, retry_after_seconds: float | None) -> bool:
+    def limited(self, problem: str, *, began_at: float, retry_after_seconds: float | None) -> bool:
         """A request that left at `began_at` was answered 429. Returns whether the pause is a new one."""
         now = self._clock.monotonic()
         asked = min(retry_after_seconds or 0.0, self._LONGEST_RETRY_AFTER_SECONDS)
@@ -39,7 +39,7 @@ class RateLimitPause:
         self._ends_at = now + max(backoff_seconds(self._times, self._jitter()), asked)
         self._times += 1
         self._began_at = now
-        self.trouble = trouble
+        self.problem = problem
         return is_new
 
     def succeeded(self, *, began_at: float) -> bool:
@@ -47,7 +47,7 @@ class RateLimitPause:
         if not self._times or began_at < self._began_at:
             return False
         self._times = 0
-        self.trouble = None
+        self.problem = None
         return True
 
 

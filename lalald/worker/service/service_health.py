@@ -51,11 +51,11 @@ class ServiceHealth:
         self.has_worked = False  # since the start
 
     @property
-    def trouble(self) -> str | None:
+    def problem(self) -> str | None:
         """What is wrong, where a breaker is open or the service asks for a pause."""
-        if self.pause.trouble:
-            return self.pause.trouble
-        return next((breakers.trouble for breakers in self.breakers.values() if breakers.trouble), None)
+        if self.pause.problem:
+            return self.pause.problem
+        return next((breakers.problem for breakers in self.breakers.values() if breakers.problem), None)
 
     def wait_seconds(self, operation: str) -> float:
         """Until the next request of an operation that has no lane may leave."""

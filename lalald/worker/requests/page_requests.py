@@ -6,45 +6,44 @@ a second time.
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING
-
-from lalald.inbox.rematch import rematch_job
+from lalald.inbox.rematch import rematch_by_config
 from lalald.jobs.consent import tasks_to_pay, tasks_to_pay_on_retry
 from lalald.jobs.job import Job, Request, RequestTerms, Task
 from lalald.jobs.shown_price import Change, Objection, objection_to, price_objection
 from lalald.jobs.transitions import restart
+from lalald.stages.context import StageContext
 from lalald.store import Store
 from lalald.store.page import verdicts
 
-if TYPE_CHECKING:
-    from lalald.worker.worker import Worker
 
-
-async def is_refused(job: Job, request: Request, worker: Worker) -> bool:
+async def is_refused(job: Job, request: Request, context: StageContext) -> bool:
     """Whether a request of the page must not be carried out; it is told why. What the command line asked for is judged elsewhere."""
     seen = job.request_terms
     if seen is None or seen.key is None or request is Request.CANCEL:
         return False
-    tasks = tasks_to_pay(job) if request is Request.RELEASE else tasks_to_pay_on_retry(_by_rules_of_now(job, worker))
-    return await _note(job, seen, objection_to(job, request, seen, tasks), str(request), worker)
+    tasks = (
+        tasks_to_pay(job)
+        if request is Request.RELEASE
+        else tasks_to_pay_on_retry(rematch_by_config(job, context.config))
+    )
+    return await _note(job, seen, objection_to(job, request, seen, tasks), str(request), context)
 
 
-async def is_redo_refused(job: Job, seen: RequestTerms, worker: Worker) -> bool:
+async def is_redo_refused(job: Job, seen: RequestTerms, context: StageContext) -> bool:
     """The same for a file that is to be processed again."""
-    latest = await worker.context.store.run(partial(_latest_of_file, job))
+    latest = await context.store.run(_latest_of_file, job)
     if seen.latest_id is not None and latest != seen.latest_id:
         objection: Objection | None = Objection(
             Change.CHARGED, f"This file has become job {latest} meanwhile; nothing was done."
         )
     else:
-        objection = price_objection(job, seen, _tasks_of_redo(job, worker))
-    return await _note(job, seen, objection, "redo", worker)
+        objection = price_objection(job, seen, _tasks_of_redo(job, context))
+    return await _note(job, seen, objection, "redo", context)
 
 
-async def _note(job: Job, seen: RequestTerms, objection: Objection | None, request: str, worker: Worker) -> bool:
+async def _note(job: Job, seen: RequestTerms, objection: Objection | None, request: str, context: StageContext) -> bool:
     """Whether nothing is to be done: a verdict was given before, or is now."""
-    key, now = seen.key or "", worker.context.clock.now()
+    key, now = seen.key or "", context.clock.now()
 
     def write(store: Store) -> bool:
         if not verdicts.is_open(store.connection, key, job.id):
@@ -54,21 +53,16 @@ async def _note(job: Job, seen: RequestTerms, objection: Objection | None, reque
             verdicts.note_acted(store.connection, key, job.id, code=code, message=message, now=now)
         return objection is not None
 
-    refused: bool = await worker.context.store.run(write)
+    refused: bool = await context.store.run(write)
     if refused:
         reason = objection.message if objection else "it was acted on before"
-        worker.context.log.warning(f"{request}.refused", job=job.id, path=job.path, reason=reason)
+        context.log.warning(f"{request}.refused", job=job.id, path=job.path, reason=reason)
     return refused
 
 
-def _tasks_of_redo(job: Job, worker: Worker) -> tuple[Task, ...]:
-    return _by_rules_of_now(restart(job), worker).tasks
+def _tasks_of_redo(job: Job, context: StageContext) -> tuple[Task, ...]:
+    return rematch_by_config(restart(job), context.config).tasks
 
 
-def _by_rules_of_now(job: Job, worker: Worker) -> Job:
-    inboxes = (inbox for inbox in worker.context.config.inboxes if str(inbox.path) == job.inbox)
-    return next((rematch_job(job, inbox) for inbox in inboxes), job)
-
-
-def _latest_of_file(job: Job, store: Store) -> int | None:
+def _latest_of_file(store: Store, job: Job) -> int | None:
     return verdicts.latest_id(store.connection, job.id)

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from lalald.api import TaskAnswer
 from lalald.errors import LicenseRefusedError, RateLimitedError, RefusedError, ServiceError, TransientError
@@ -17,24 +17,56 @@ from lalald.jobs.unexpected_errors import convert_faults
 from lalald.stages import check, reused_tasks
 from lalald.stages.context import StageContext
 from lalald.store.due import RunningTask
-from lalald.worker.check_queue import MOST_IN_A_CHECK, CheckQueue, Round
-from lalald.worker.loop_signal import LoopSignal
+from lalald.worker.checks.check_queue import MOST_IN_A_CHECK, CheckQueue, Round
+from lalald.worker.claims import Claims
+from lalald.worker.faults.guard import Guard
+from lalald.worker.holds.license_check import LicenseCheck
+from lalald.worker.recorder import Recorder
 from lalald.worker.service.rate_limiter import RateLimiter
-from lalald.worker.service.service_health import CHECK
-
-if TYPE_CHECKING:
-    from lalald.worker.worker import Worker
+from lalald.worker.service.service_health import CHECK, ServiceHealth
+from lalald.worker.wakeups import Wakeups
 
 FACT = "checks_sent_at"
 
 
-class Checks:
+class CheckFunction(Protocol):
+    """`stages.check.outcome_of`."""
+
+    def __call__(
+        self,
+        job: Job,
+        answers: Mapping[int, TaskAnswer | None],
+        now: float,
+        *,
+        expired: frozenset[int],
+        many: bool,
+    ) -> Advance: ...
+
+
+class CheckLoop:
     """Sleeps while nothing runs on the service."""
 
-    def __init__(self, context: StageContext, worker: Worker, jitter: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self,
+        context: StageContext,
+        wakeups: Wakeups,
+        claims: Claims,
+        recorder: Recorder,
+        guard: Guard,
+        health: ServiceHealth,
+        license_check: LicenseCheck,
+        check: CheckFunction,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
         self._context = context
-        self._worker = worker
-        self.turns = LoopSignal()
+        self._wakeups = wakeups
+        self._signal = wakeups.checks
+        self._claims = claims
+        self._recorder = recorder
+        self._guard = guard
+        self._health = health
+        self._license = license_check
+        self._check = check
         self._window: RateLimiter | None = None
         self._queue = CheckQueue(context.clock, jitter)
         self._set_aside: set[str] = set()  # ids of tasks that were reported as spoiling the check of others
@@ -46,30 +78,29 @@ class Checks:
         times = [float(at) for at in earlier] if isinstance(earlier, list) else []
         self._window = RateLimiter(self._context.config.checks_per_minute, self._context.clock, times)
         while True:
-            self.turns.begin()
+            self._signal.begin()
             asked, wait = await self._next()
             if asked is None:
-                await self.turns.sleep(wait)
+                await self._signal.sleep(wait)
                 continue
             wait_seconds = self._wait_seconds(self._window)
             if wait_seconds > 0:
                 await self._sleep(wait_seconds)
                 continue
-            await self.turns.meanwhile(self._ask(asked))
+            await self._signal.keep_beating(self._ask(asked))
 
     def _wait_seconds(self, window: RateLimiter) -> float:
         window.per_minute = self._context.config.checks_per_minute
-        health = self._worker.health
-        breaker = health.breakers[CHECK].of()
+        breaker = self._health.breakers[CHECK].of()
         return max(
             window.urgent_wait_seconds if self._queue.suspects_any else window.wait_seconds,
-            health.pause.wait_seconds,
+            self._health.pause.wait_seconds,
             breaker.wait_seconds(untried_waits=self._queue.suspects_any),
         )
 
     async def _next(self) -> tuple[Round | None, float | None]:
-        if self._worker.holds.license.trouble is not None:
-            await self._worker.holds.license.hold_jobs()
+        if self._license.problem is not None:
+            await self._license.hold_jobs()
         now = self._context.clock.now()
         return await self._context.store.run(lambda store: self._queue.next_round(store, now))
 
@@ -77,19 +108,19 @@ class Checks:
         """Until then, whoever wakes: new tasks join the next request, they do not bring it forward."""
         until = self._context.clock.monotonic() + seconds
         while (left := until - self._context.clock.monotonic()) > 0:
-            self.turns.begin()
-            await self.turns.sleep(left)
+            self._signal.begin()
+            await self._signal.sleep(left)
 
     async def _ask(self, asked: Round) -> None:
         assert self._window is not None  # noqa: S101 - narrows the type: `run` made it
-        health, began_at = self._worker.health, self._context.clock.monotonic()
+        health, began_at = self._health, self._context.clock.monotonic()
         key = hash(tuple(asked.ids))
         sent = self._window.sent()
         await self._context.store.run(lambda store: store.set_fact(FACT, sent, sent[-1]))
         try:
             answers = await convert_faults(self._context.api.check(asked.ids))
         except LicenseRefusedError as error:
-            is_refused = await self._worker.holds.license.is_refused(error)
+            is_refused = await self._license.is_refused(error)
             if is_refused is None:
                 health.failed(CHECK, TransientError(str(error)), began_at, [key], 1)
             elif not is_refused:
@@ -124,10 +155,10 @@ class Checks:
             if len(task_ids) == 1:
                 return {}
         half = len(task_ids) // 2
-        first = await self.asked_at_once(task_ids[:half])
-        return first | await self.asked_at_once(task_ids[half:])
+        first = await self.check_out_of_turn(task_ids[:half])
+        return first | await self.check_out_of_turn(task_ids[half:])
 
-    async def asked_at_once(self, task_ids: Sequence[str]) -> dict[str, TaskAnswer]:
+    async def check_out_of_turn(self, task_ids: Sequence[str]) -> dict[str, TaskAnswer]:
         """What the service says of tasks, out of turn but within the window. Raises ServiceError."""
         if self._window:
             await asyncio.sleep(self._window.wait_seconds)
@@ -138,7 +169,7 @@ class Checks:
         told: dict[int, dict[int, TaskAnswer | None]] = defaultdict(dict)
         for task in running:
             told[task.job_id][task.number] = answers.get(task.task_id)
-        guard, step = self._worker.guard, Stage.CHECK
+        guard, step = self._guard, Stage.CHECK
         found = await self._context.store.run(lambda store: store.jobs_of(told))
         free = [job for job in found if not guard.faults.is_paused(step, job.id)]
         many = len(running) >= MOST_IN_A_CHECK
@@ -150,26 +181,26 @@ class Checks:
     async def _settle_job(self, job: Job, told: dict[int, TaskAnswer | None], *, many: bool) -> None:
         parked = job.state is State.HELD and any(task.hold is job.hold for task in job.tasks)
         stuck = job.state is State.HELD and job.hold is Hold.LOST_TASK
-        if self._worker.carries(job.id) or not (job.state is State.WAITING or stuck or parked):
+        if self._claims.is_claimed(job.id) or not (job.state is State.WAITING or stuck or parked):
             return
         cancelled = any(answer is not None and answer.status == "cancelled" for answer in told.values())
         if cancelled and job.request is Request.CANCEL:  # by us, in a request whose answer was lost
-            await self._worker.steps.honour(job, self._worker)
+            self._wakeups.requests.wake()
             return
         outcome = self._outcome(job, told, many=many)
         if isinstance(outcome, Advance) and outcome.job.tasks == job.tasks:
-            self._worker.guard.settled(Stage.CHECK, job, outcome)
+            self._guard.note_recorded(Stage.CHECK, job, outcome)
             return  # nothing new: nothing is written
-        saved = await self._worker.settle(job, outcome)
-        self._worker.guard.settled(Stage.CHECK, job, outcome)
+        saved = await self._recorder.record_outcome(job, outcome)
+        self._guard.note_recorded(Stage.CHECK, job, outcome)
         if saved is not None and (saved.stage, saved.state) != (Stage.CHECK, State.WAITING):
-            self._worker.wake_for(saved)
+            self._wakeups.wake_for(saved)
 
     def _outcome(self, job: Job, told: Mapping[int, TaskAnswer | None], *, many: bool) -> Advance | Held:
         now = self._context.clock.now()
         reused = reused_tasks.outcome_of(job, told, now)
         own = reused_tasks.of_own_tasks(job, told)
-        checked = self._worker.steps.check(reused.job or job, own, now, expired=self._expired(job, own), many=many)
+        checked = self._check(reused.job or job, own, now, expired=self._expired(job, own), many=many)
         return replace(reused, job=checked.job)
 
     def _expired(self, job: Job, told: Mapping[int, TaskAnswer | None]) -> frozenset[int]:
