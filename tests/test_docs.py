@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from lalald.config import load
-from lalald.jobs.job import Failed, Held, Hold, Stage
+from lalald.jobs.outcomes import Failed, Held
+from lalald.jobs.states import Hold, Stage
 from lalald.jobs.transitions import apply_outcome
 from lalald.outbox.manifest import content
 from lalald.sandbox.server import Sandbox

@@ -25,8 +25,8 @@ from lalald.filesystem.files import (
     translate_errors,
 )
 from lalald.filesystem.names import portable_name, printable, truncate_name
-from lalald.jobs import consent
 from lalald.jobs.job import Job, with_warning
+from lalald.jobs.spending import consent
 
 _GONE = "its source file was removed before it could be archived"
 _FOREIGN = "another file now has the name of its source file; it was not touched"

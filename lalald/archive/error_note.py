@@ -13,9 +13,10 @@ from lalald.filesystem.files import (
 )
 from lalald.filesystem.names import printable, with_suffix
 from lalald.filesystem.renaming import rename_without_replacing
-from lalald.jobs.failure_advice import what_to_do
-from lalald.jobs.job import Job, Task
-from lalald.jobs.prices import cost_text
+from lalald.jobs.failures.failure_advice import what_to_do
+from lalald.jobs.job import Job
+from lalald.jobs.spending.prices import cost_text
+from lalald.jobs.task import Task
 
 SUFFIX = ".error.txt"
 _MAX_BYTES = 65536

@@ -6,7 +6,8 @@ import os
 from functools import cache
 from typing import NamedTuple
 
-from lalald.jobs.job import Job, JobSettings, State
+from lalald.jobs.job import Job, JobSettings
+from lalald.jobs.states import State
 
 
 class Target(NamedTuple):

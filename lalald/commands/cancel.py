@@ -11,8 +11,9 @@ from lalald.commands.access.state_folder import state_dir
 from lalald.commands.output.json_output import show_json
 from lalald.commands.output.printing import say
 from lalald.errors import UsageError
-from lalald.jobs.job import Job, Request, Stage, State
-from lalald.jobs.prices import cost_text
+from lalald.jobs.job import Job
+from lalald.jobs.spending.prices import cost_text
+from lalald.jobs.states import Request, Stage, State
 from lalald.reports.formatting import count, printable
 from lalald.store.queries import JobReport
 from lalald.store.request_writer import Kind, Requests

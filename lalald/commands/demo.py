@@ -16,8 +16,8 @@ from lalald.commands.output.lines import Cell, columns
 from lalald.commands.output.printing import is_terminal, output_width, say, show, show_sections
 from lalald.commands.output.tables import STATE_STYLES, Section, bar_cell, number_cell, section_lines
 from lalald.errors import StoreError, UsageError
-from lalald.jobs.job import State
-from lalald.jobs.prices import cost_text
+from lalald.jobs.spending.prices import cost_text
+from lalald.jobs.states import State
 from lalald.store.queries import JobReport, Reports
 
 if TYPE_CHECKING:

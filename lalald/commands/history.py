@@ -11,7 +11,7 @@ from lalald.commands.output.json_output import show_json
 from lalald.commands.output.lines import Cell
 from lalald.commands.output.printing import show_sections
 from lalald.commands.output.tables import Section, number_cell, path_cell
-from lalald.jobs.prices import cost_text
+from lalald.jobs.spending.prices import cost_text
 from lalald.reports.formatting import count, moment, printable
 from lalald.reports.history.charge_history import DAYS, History, gather
 from lalald.store.charges import ChargeReport, Period, PeriodSum

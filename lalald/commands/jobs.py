@@ -14,9 +14,9 @@ from lalald.commands.output.lines import Cell, Line, Span, columns, shortened
 from lalald.commands.output.printing import output_width, show
 from lalald.commands.output.tables import STATE_STYLES
 from lalald.errors import StoreError
-from lalald.jobs.job import Stage, State
 from lalald.jobs.job_warnings import warning_of
-from lalald.jobs.prices import cost_text
+from lalald.jobs.spending.prices import cost_text
+from lalald.jobs.states import Stage, State
 from lalald.reports.formatting import count, printable, span
 from lalald.reports.job_json import job_facts
 from lalald.store.queries import JobReport, Reports

@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 
 from lalald.commands.output.json_output import show_json
 from lalald.commands.output.printing import say
-from lalald.jobs.prices import free_text
+from lalald.jobs.spending.prices import free_text
 
 _NONE_LEFT = (
     "No minutes are left. Buy more on the LALAL.AI website: jobs that wait for them are resumed automatically,"

@@ -16,7 +16,7 @@ from lalald.commands.output.tables import Section, number_cell, path_cell
 from lalald.config import Config
 from lalald.errors import LalaldError, NoStoreError
 from lalald.inbox.readiness import ignore_broken_leases
-from lalald.jobs.prices import cost_text, free_text
+from lalald.jobs.spending.prices import cost_text, free_text
 from lalald.reports.files.plan_json import plan_facts
 from lalald.reports.formatting import count, price, printable
 from lalald.reports.pricing import Plan, priced

@@ -10,7 +10,7 @@ from lalald.commands.access.state_folder import state_dir
 from lalald.commands.output.json_output import show_json
 from lalald.errors import UsageError
 from lalald.filesystem.names import shell_quoted
-from lalald.jobs.job import State
+from lalald.jobs.states import State
 from lalald.jobs.transitions import restart
 from lalald.reports.formatting import printable
 from lalald.reports.job_json import source

@@ -21,7 +21,7 @@ from lalald.commands.output.error_output import exit_code_of
 from lalald.commands.output.json_output import error_facts, show_json
 from lalald.commands.output.printing import say
 from lalald.errors import UsageError
-from lalald.jobs.job import Hold, HoldSource, Request, State
+from lalald.jobs.states import Hold, HoldSource, Request, State
 from lalald.reports.formatting import charged, count, printable
 from lalald.reports.quotes import Price, Quote, by_hold, together
 from lalald.reports.release_forecast import forecast

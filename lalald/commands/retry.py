@@ -10,7 +10,7 @@ from lalald.commands.access.state_folder import state_dir
 from lalald.commands.output.json_output import show_json
 from lalald.commands.output.printing import say
 from lalald.errors import UsageError
-from lalald.jobs.job import Request, State
+from lalald.jobs.states import Request, State
 from lalald.reports.quotes import facts, quote_of_retry
 from lalald.store.queries import JobReport
 from lalald.store.request_writer import Requests

@@ -15,11 +15,13 @@ from lalald.commands.output.lines import Cell
 from lalald.commands.output.printing import show_sections
 from lalald.commands.output.tables import STATE_STYLES, Section, bar_cell
 from lalald.config.quantities import format_duration, format_rate, format_size
-from lalald.jobs.failure_advice import what_to_do
-from lalald.jobs.job import Job, Stage, State, Task, Track
+from lalald.jobs.failures.failure_advice import what_to_do
+from lalald.jobs.job import Job
 from lalald.jobs.job_results import results_folder
 from lalald.jobs.job_warnings import warnings_of
-from lalald.jobs.prices import cost_text
+from lalald.jobs.spending.prices import cost_text
+from lalald.jobs.states import Stage, State
+from lalald.jobs.task import Task, Track
 from lalald.reports.formatting import count, moment, printable, service_trouble, span
 from lalald.reports.hold_advice import to_do
 from lalald.reports.job_json import job_facts, source, task_state, track_path

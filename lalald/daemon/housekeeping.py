@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from lalald.daemon.process.systemd import Systemd
-from lalald.jobs.job import Stage
+from lalald.jobs.states import Stage
 from lalald.jobs.transfer_progress import RateMeter, TransferProgress
 from lalald.stages.context import StageContext
 from lalald.store import Store

@@ -15,8 +15,9 @@ from lalald.filesystem.file_numbers import int64
 from lalald.inbox.intake import Intake
 from lalald.inbox.rematch import rematch_by_config
 from lalald.jobs import transitions
-from lalald.jobs.job import Job, RequestTerms, State
-from lalald.jobs.unexpected_errors import is_about_one_job, is_exhaustion
+from lalald.jobs.failures.unexpected_errors import is_about_one_job, is_exhaustion
+from lalald.jobs.job import Job, RequestTerms
+from lalald.jobs.states import State
 from lalald.store import Store
 from lalald.store.page import verdicts
 from lalald.store.request_writer import Kind

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lalald.filesystem.names import printable
-from lalald.jobs.prices import cost_text
+from lalald.jobs.spending.prices import cost_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from lalald.daemon.parts import Parts, result_folders
 from lalald.daemon.process.time_zone import unknown_time_zone
 from lalald.errors import FileError, ServiceError
 from lalald.filesystem.placeholders import remove_leftovers
+from lalald.jobs.failures.unexpected_errors import is_about_one_job
 from lalald.jobs.job import Job
-from lalald.jobs.unexpected_errors import is_about_one_job
 from lalald.reports import needs_attention
 from lalald.stages.context import StageContext
 from lalald.stages.precharge.budget import Budget

@@ -13,8 +13,8 @@ from lalald.config import Inbox
 from lalald.inbox.new_files import tasks
 from lalald.inbox.reconcile import MatchedFile, Reconciliation
 from lalald.inbox.set_aside import RunsOnStore
-from lalald.jobs.consent import price_of
-from lalald.jobs.prices import cost_text
+from lalald.jobs.spending.consent import price_of
+from lalald.jobs.spending.prices import cost_text
 from lalald.store import Store
 
 MOST_EXISTING_FILES = 20

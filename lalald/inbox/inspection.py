@@ -11,7 +11,7 @@ from lalald.config import Inbox
 from lalald.inbox.inspection_steps import InspectionSteps
 from lalald.inbox.readiness import Fault, FinishedFile, Settling, UnreadableFile
 from lalald.inbox.reconcile import MatchedFile, RenamedFile
-from lalald.jobs.unexpected_errors import is_exhaustion
+from lalald.jobs.failures.unexpected_errors import is_exhaustion
 
 Answer = TypeVar("Answer")
 

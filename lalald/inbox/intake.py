@@ -18,7 +18,7 @@ from lalald.inbox.scanning.cycle import IntakeCycle
 from lalald.inbox.scanning.scan import ScanReport
 from lalald.inbox.scanning.unreadable import Unreadable
 from lalald.inbox.set_aside import RunsOnStore
-from lalald.jobs.unexpected_errors import describe_exception, is_exhaustion
+from lalald.jobs.failures.unexpected_errors import describe_exception, is_exhaustion
 
 PROBE_SECONDS = 10.0  # at most, between checks of an unavailable inbox, and tries with a state folder that is full
 

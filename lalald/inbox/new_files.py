@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from lalald.config import Inbox, Rule
 from lalald.inbox.readiness import FinishedFile
-from lalald.jobs.job import Hold, JobSettings, Task
+from lalald.jobs.job import JobSettings
+from lalald.jobs.states import Hold
+from lalald.jobs.task import Task
 from lalald.store import NewFile, SkipReason
 
 

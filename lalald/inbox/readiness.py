@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from lalald.filesystem.file_numbers import int64
 from lalald.inbox.selection import partial_downloads
-from lalald.jobs.unexpected_errors import is_exhaustion
+from lalald.jobs.failures.unexpected_errors import is_exhaustion
 
 UNRELIABLE_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 30.0

@@ -16,7 +16,9 @@ from lalald.inbox import new_files
 from lalald.inbox.explanation import CHANGED_SKIP, EXISTING_SKIP, WAS_THERE, Choice, skips_changed
 from lalald.inbox.readiness import FinishedFile
 from lalald.jobs import transitions
-from lalald.jobs.job import Discarded, Hold, Job, State
+from lalald.jobs.job import Job
+from lalald.jobs.outcomes import Discarded
+from lalald.jobs.states import Hold, State
 from lalald.store import FailedFile, KnownFile, NewFile, SkipReason
 
 

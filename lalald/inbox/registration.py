@@ -23,8 +23,8 @@ from lalald.inbox.rematch import Rematcher
 from lalald.inbox.scanning.native_watch import Hint
 from lalald.inbox.scanning.unreadable import Unreadable
 from lalald.inbox.set_aside import RunsOnStore, SetAside
+from lalald.jobs.failures.unexpected_errors import is_about_one_job, is_exhaustion
 from lalald.jobs.job import Job
-from lalald.jobs.unexpected_errors import is_about_one_job, is_exhaustion
 
 FILES_AT_ONCE = 500
 

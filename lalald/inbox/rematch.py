@@ -13,9 +13,10 @@ from lalald.inbox.explanation import Choice
 from lalald.inbox.first_scan import HOLD_REASON, MOST_EXISTING_FILES
 from lalald.inbox.readiness import FinishedFile
 from lalald.inbox.set_aside import RunsOnStore
-from lalald.jobs import consent, transitions
-from lalald.jobs import job as jobs
-from lalald.jobs.job import Hold, Job, Stage
+from lalald.jobs import task, transitions
+from lalald.jobs.job import Job
+from lalald.jobs.spending import consent
+from lalald.jobs.states import Hold, Stage
 from lalald.store import KnownFile, SkipReason, Store
 
 Choose = Callable[[Inbox, str], Choice]
@@ -152,7 +153,7 @@ def rematch_job(job: Job, inbox: Inbox) -> Job:
         return job
     tasks = new_files.tasks(rule)
     settings = new_files.job_settings(inbox, rule)
-    fingerprint = jobs.task_fingerprint(tasks)
+    fingerprint = task.task_fingerprint(tasks)
     if (rule.name, settings, fingerprint) == (job.rule, job.settings, job.task_fingerprint):
         return job
     job = job if fingerprint == job.task_fingerprint else consent.without_consent(job)
@@ -183,4 +184,4 @@ def rematch_held(
 
 
 def _rule_key(inbox: Inbox, rule: Rule) -> tuple[str, str, str]:
-    return rule.name, jobs.task_fingerprint(new_files.tasks(rule)), new_files.job_settings(inbox, rule).to_json()
+    return rule.name, task.task_fingerprint(new_files.tasks(rule)), new_files.job_settings(inbox, rule).to_json()

@@ -9,8 +9,8 @@ from typing import Any, Protocol, TypeVar
 
 from lalald.clock import Clock
 from lalald.inbox.readiness import Fault
+from lalald.jobs.failures.unexpected_errors import describe_exception, signature
 from lalald.jobs.job import describe_error
-from lalald.jobs.unexpected_errors import describe_exception, signature
 from lalald.media.inspections import CondemnedFileError
 from lalald.store import Store
 from lalald.store.set_aside_files import SetAsideFiles

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from lalald.jobs.job import Hold, HoldSource, Job
+from lalald.jobs.job import Job
+from lalald.jobs.states import Hold, HoldSource
 
 LICENSE, SERVICE, MINUTES = "license", "service", "minutes"  # subjects of which there is one
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lalald.filesystem.names import fold, printable
-from lalald.jobs.job import Job, Stage, Task
+from lalald.jobs.job import Job
+from lalald.jobs.states import Stage
 from lalald.jobs.tag_notes import tag_warnings
+from lalald.jobs.task import Task
 from lalald.media.track_labels import required_labels
 from lalald.presets import MODES
 

@@ -7,24 +7,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lalald.jobs import consent
-from lalald.jobs.failure_kinds import FailureKind
-from lalald.jobs.job import (
-    Advance,
-    Discarded,
-    Failed,
-    Held,
-    Hold,
-    HoldSource,
-    Job,
-    Outcome,
-    RetryLater,
-    Stage,
-    State,
-    Task,
-    describe_error,
-    download_hosts,
-)
+from lalald.jobs.failures.failure_kinds import FailureKind
+from lalald.jobs.job import Job, describe_error, download_hosts
+from lalald.jobs.outcomes import Advance, Discarded, Failed, Held, Outcome, RetryLater
+from lalald.jobs.spending import consent
+from lalald.jobs.states import Hold, HoldSource, Stage, State
+from lalald.jobs.task import Task
 
 FIRST_BACKOFF_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 300.0

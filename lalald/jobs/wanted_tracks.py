@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lalald.filesystem.names import fold
-from lalald.jobs.job import Job, Stage, Task, Track
+from lalald.jobs.job import Job
+from lalald.jobs.states import Stage
+from lalald.jobs.task import Task, Track
 
 
 def undelivered_tracks(job: Job) -> list[tuple[Task, int, Track]]:

@@ -8,8 +8,8 @@ from typing import Any
 
 from lalald.filesystem.names import printable
 from lalald.jobs.event_facts import LICENSE, EventKind, Fact
-from lalald.jobs.job import Hold
-from lalald.jobs.prices import cost_text, free_text
+from lalald.jobs.spending.prices import cost_text, free_text
+from lalald.jobs.states import Hold
 from lalald.reports.hold_advice import TO_DO
 
 Quote = Callable[[str], str]  # foreign text, made fit for where it goes

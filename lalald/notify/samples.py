@@ -7,7 +7,7 @@ from typing import Any
 
 from lalald.config.model import NotifyEntry
 from lalald.jobs.event_facts import LICENSE, MINUTES, SERVICE, Event, EventKind, Fact
-from lalald.jobs.job import Hold
+from lalald.jobs.states import Hold
 from lalald.store.events.event_queue import Cause
 
 _INBOX, _OUTBOX, _PATH = "/inbox", "/outbox", "test/song.mp3"

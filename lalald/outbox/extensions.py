@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from lalald.jobs.job import Task, Track
+from lalald.jobs.task import Task, Track
 
 _ENDING = re.compile(r"\.[A-Za-z0-9]{1,10}\Z")
 

@@ -12,7 +12,8 @@ from lalald.errors import DuplicateChangedError, LinkRefusedError, SizeDiffersEr
 from lalald.filesystem.files import RESERVED_FREE_BYTES, check_room, translate_errors
 from lalald.filesystem.names import printable
 from lalald.filesystem.writeback import copy_durably
-from lalald.jobs.job import Job, Task, Track
+from lalald.jobs.job import Job
+from lalald.jobs.task import Task, Track
 from lalald.outbox.extensions import DownloadHeaders
 from lalald.outbox.staging import (
     Staged,

@@ -6,8 +6,9 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from lalald.jobs.job import Job, Task, Track
+from lalald.jobs.job import Job
 from lalald.jobs.job_warnings import warnings_of
+from lalald.jobs.task import Task, Track
 from lalald.outbox.template import wanted_tracks
 
 

@@ -10,7 +10,8 @@ from lalald.errors import FileError, StagingLostError
 from lalald.filesystem import names as naming
 from lalald.filesystem.directory_cache import DIRECTORY_CACHE
 from lalald.filesystem.files import max_name_bytes, rejects_name, translate_errors
-from lalald.jobs.job import Job, Track, with_warning
+from lalald.jobs.job import Job, with_warning
+from lalald.jobs.task import Track
 from lalald.outbox import extensions, template
 from lalald.outbox.staging import Staged, staging_folder, undelivered, with_tracks
 from lalald.outbox.template import Limits, TrackKey

@@ -38,7 +38,8 @@ from lalald.filesystem.files import (
 from lalald.filesystem.placeholders import clear_reservation
 from lalald.filesystem.renaming import REPLACE_REFUSALS, rename_without_replacing
 from lalald.filesystem.writeback import copy_durably
-from lalald.jobs.job import Job, Track
+from lalald.jobs.job import Job
+from lalald.jobs.task import Track
 from lalald.outbox import manifest, template
 from lalald.outbox.staging import (
     MANIFEST,

@@ -22,8 +22,10 @@ from shutil import rmtree
 from typing import Any
 
 from lalald.filesystem.files import list_names, lstat_or_none, translate_errors
-from lalald.jobs.job import Job, Stage, State, Track
+from lalald.jobs.job import Job
+from lalald.jobs.states import Stage, State
 from lalald.jobs.tag_notes import TagNote
+from lalald.jobs.task import Track
 from lalald.outbox.extensions import DownloadHeaders
 from lalald.outbox.template import TrackKey, wanted_tracks
 

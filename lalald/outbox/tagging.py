@@ -27,8 +27,9 @@ from lalald.filesystem.files import (
     translate_errors,
 )
 from lalald.filesystem.writeback import Writeback
-from lalald.jobs.job import Job, Task, Track
+from lalald.jobs.job import Job
 from lalald.jobs.tag_notes import TagNote
+from lalald.jobs.task import Task, Track
 from lalald.media.bounded_file import BoundedFile
 from lalald.media.tags.policy import for_track
 from lalald.media.tags.readers.source_reader import read_tags

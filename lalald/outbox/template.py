@@ -16,7 +16,8 @@ from itertools import count
 from typing import NamedTuple
 
 from lalald.filesystem.names import fold, portable_name, safe_name, split_name, truncate, visible_name
-from lalald.jobs.job import Job, Task, Track
+from lalald.jobs.job import Job
+from lalald.jobs.task import Task, Track
 from lalald.outbox.extensions import extension_in
 
 MANIFEST_NAME = "lalald.json"

@@ -8,7 +8,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from lalald.filesystem.files import sha256_of
-from lalald.jobs.job import Hold, Job, Stage, State, Task, task_key
+from lalald.jobs.job import Job
+from lalald.jobs.states import Hold, Stage, State
+from lalald.jobs.task import Task, task_key
 from lalald.reports.job_json import track_path
 from lalald.store.queries import Reports
 

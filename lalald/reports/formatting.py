@@ -6,7 +6,7 @@ import math
 from datetime import UTC, datetime
 
 from lalald.filesystem.names import printable
-from lalald.jobs.prices import cost_text
+from lalald.jobs.spending.prices import cost_text
 from lalald.store.queries import Fact
 
 __all__ = [

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from lalald.jobs.consent import asks_about_upload
-from lalald.jobs.job import Hold, HoldSource, Job
+from lalald.jobs.job import Job
+from lalald.jobs.spending.consent import asks_about_upload
+from lalald.jobs.states import Hold, HoldSource
 from lalald.store.queries import HoldReport
 
 # Of all the jobs that wait for the same thing.

@@ -6,8 +6,10 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from lalald.jobs.job import Job, Stage, State, Task, Track
+from lalald.jobs.job import Job
 from lalald.jobs.job_warnings import warning_of
+from lalald.jobs.states import Stage, State
+from lalald.jobs.task import Task, Track
 from lalald.reports.formatting import iso
 from lalald.store.queries import JobReport, is_under_way
 

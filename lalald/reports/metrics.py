@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lalald.filesystem.names import printable
-from lalald.jobs.job import State
+from lalald.jobs.states import State
 from lalald.reports.status_report import Folders, Overview, gather
 from lalald.store.job_figures import ChargedSum, JobCount, JobFigures, StageSeconds, TransferSum
 from lalald.store.queries import Reports

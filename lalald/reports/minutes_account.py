@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from lalald.jobs.prices import cost_text, free_text
+from lalald.jobs.spending.prices import cost_text, free_text
 from lalald.reports.formatting import ago, iso
 from lalald.store.queries import Reports
 

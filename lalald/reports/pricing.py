@@ -15,8 +15,9 @@ from lalald.inbox.new_files import tasks
 from lalald.inbox.scanning.walk import Walk, join
 from lalald.inbox.selection.excluded_names import OWN_PREFIX
 from lalald.inbox.writing_state import leases_reliable, writing_state
-from lalald.jobs.consent import has_waived, price_of, tasks_to_pay
-from lalald.jobs.job import HoldSource, Job, State
+from lalald.jobs.job import Job
+from lalald.jobs.spending.consent import has_waived, price_of, tasks_to_pay
+from lalald.jobs.states import HoldSource, State
 from lalald.media.durations import local_duration
 from lalald.reports.job_json import source
 from lalald.stages.precharge.budget import exceeds, midnight

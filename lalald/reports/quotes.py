@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from lalald.jobs.consent import asks_about_upload, price_of, tasks_to_pay_on_retry, terms_of
-from lalald.jobs.job import Hold, HoldSource, Job, RequestTerms, Task
+from lalald.jobs.job import Job, RequestTerms
+from lalald.jobs.spending.consent import asks_about_upload, price_of, tasks_to_pay_on_retry, terms_of
+from lalald.jobs.states import Hold, HoldSource
+from lalald.jobs.task import Task
 from lalald.reports.formatting import charged, price, printable
 from lalald.reports.pricing import duration_of
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from lalald.config import Minutes
-from lalald.jobs.consent import PAYING, tasks_to_pay
 from lalald.jobs.job import Job
+from lalald.jobs.spending.consent import PAYING, tasks_to_pay
 from lalald.jobs.transitions import release as past_its_hold
 from lalald.reports.hold_advice import released
 from lalald.reports.pricing import duration_of

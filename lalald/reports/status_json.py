@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lalald.jobs.job import Stage
 from lalald.jobs.job_results import results_folder
 from lalald.jobs.job_warnings import warning_of
+from lalald.jobs.states import Stage
 from lalald.reports import folder_rows, hold_advice
 from lalald.reports.formatting import iso
 from lalald.reports.status_report import Overview

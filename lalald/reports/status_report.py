@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lalald.control import socket_client
-from lalald.jobs.job import Hold
+from lalald.jobs.states import Hold
 from lalald.reports import folder_rows, needs_attention
 from lalald.reports.minutes_account import Minutes, minutes_account
 from lalald.reports.needs_attention import REJECTED_FACT, Attention

@@ -7,7 +7,8 @@ import os
 from lalald.archive.archiving import archive_failed_source, archive_source
 from lalald.archive.source_paths import archive_root, move_roots, source_path
 from lalald.jobs import transitions
-from lalald.jobs.job import Advance, Job, Outcome
+from lalald.jobs.job import Job
+from lalald.jobs.outcomes import Advance, Outcome
 from lalald.stages.context import StageContext
 from lalald.stages.download import clear
 from lalald.stages.precharge.source_check import check_inbox

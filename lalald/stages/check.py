@@ -7,7 +7,10 @@ from dataclasses import replace
 
 from lalald.api import TaskAnswer
 from lalald.filesystem.names import printable
-from lalald.jobs.job import Advance, Hold, Job, Stage, Task, TaskFailure, Track, with_warning
+from lalald.jobs.job import Job, with_warning
+from lalald.jobs.outcomes import Advance
+from lalald.jobs.states import Hold, Stage, TaskFailure
+from lalald.jobs.task import Task, Track
 from lalald.jobs.transitions import without_hold
 from lalald.jobs.wanted_tracks import matches_none
 from lalald.stages.expected_tracks import is_unlabeled, updated_tracks

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lalald.errors import RefusedError, TransientError
-from lalald.jobs.job import Advance, Job, Outcome, RetryLater, Stage, with_warning
+from lalald.jobs.job import Job, with_warning
+from lalald.jobs.outcomes import Advance, Outcome, RetryLater
+from lalald.jobs.states import Stage
 from lalald.stages.context import StageContext
 
 _FETCHING_SECONDS = (

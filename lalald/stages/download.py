@@ -21,7 +21,10 @@ from lalald.errors import (
     TransientError,
 )
 from lalald.filesystem.names import printable
-from lalald.jobs.job import Advance, Held, Hold, Job, Outcome, Stage, Task, Track, host_of
+from lalald.jobs.job import Job, host_of
+from lalald.jobs.outcomes import Advance, Held, Outcome
+from lalald.jobs.states import Hold, Stage
+from lalald.jobs.task import Task, Track
 from lalald.jobs.wanted_tracks import undelivered_tracks
 from lalald.outbox import SourceRead, Staged
 from lalald.outbox.template import TrackKey

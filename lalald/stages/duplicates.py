@@ -15,7 +15,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from lalald.jobs.job import Advance, Held, Hold, Job, Outcome, RetryLater, Stage, Task
+from lalald.jobs.job import Job
+from lalald.jobs.outcomes import Advance, Held, Outcome, RetryLater
+from lalald.jobs.states import Hold, Stage
+from lalald.jobs.task import Task
 from lalald.stages.context import StageContext
 from lalald.stages.earlier_results import fetched_again, find_copies
 from lalald.stages.earlier_tasks import (

@@ -9,7 +9,10 @@ from functools import partial
 from typing import NamedTuple
 
 from lalald.errors import FileError, FolderUnavailableError
-from lalald.jobs.job import Held, Job, Stage, Task, Track, describe_error
+from lalald.jobs.job import Job, describe_error
+from lalald.jobs.outcomes import Held
+from lalald.jobs.states import Stage
+from lalald.jobs.task import Task, Track
 from lalald.jobs.wanted_tracks import mark_wanted
 from lalald.media.track_labels import expected_labels
 from lalald.stages.context import StageContext

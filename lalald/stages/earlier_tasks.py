@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 from lalald.archive.source_paths import source_folder, source_path
 from lalald.errors import FileError
-from lalald.jobs.job import Job, Stage, State, Task, task_key
+from lalald.jobs.job import Job
+from lalald.jobs.states import Stage, State
+from lalald.jobs.task import Task, task_key
 from lalald.stages.context import StageContext
 from lalald.stages.precharge.source_check import sha256
 from lalald.store import Store

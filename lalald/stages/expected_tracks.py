@@ -9,7 +9,7 @@ from typing import Any
 
 from lalald.api import AnsweredTrack
 from lalald.filesystem.names import fold
-from lalald.jobs.job import Task, Track
+from lalald.jobs.task import Task, Track
 from lalald.jobs.wanted_tracks import mark_wanted
 from lalald.media.track_labels import expected_labels, required_labels
 from lalald.presets import MODES, mistakes

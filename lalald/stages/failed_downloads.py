@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lalald.errors import LinkDeadError, LinkRefusedError, SizeDiffersError, TransientError
-from lalald.jobs.job import Advance, Hold, Job, Outcome, Stage, Task, TaskFailure
+from lalald.jobs.job import Job
+from lalald.jobs.outcomes import Advance, Outcome
+from lalald.jobs.states import Hold, Stage, TaskFailure
+from lalald.jobs.task import Task
 from lalald.jobs.wanted_tracks import undelivered_tracks
 from lalald.stages import duplicates
 from lalald.stages.check import late_check_pause

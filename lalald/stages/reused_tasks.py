@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from lalald.api import TaskAnswer
-from lalald.jobs.job import Advance, Held, Job, Stage, Task
+from lalald.jobs.job import Job
+from lalald.jobs.outcomes import Advance, Held
+from lalald.jobs.states import Stage
+from lalald.jobs.task import Task
 from lalald.stages.duplicates import hold_for_decision
 from lalald.stages.expected_tracks import updated_tracks
 

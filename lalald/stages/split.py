@@ -11,7 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lalald.errors import ServiceError
-from lalald.jobs.job import Advance, Held, Hold, Job, Outcome, Stage, Task
+from lalald.jobs.job import Job
+from lalald.jobs.outcomes import Advance, Held, Outcome
+from lalald.jobs.states import Hold, Stage
+from lalald.jobs.task import Task
 from lalald.presets import BATCHABLE
 from lalald.stages.context import StageContext
 from lalald.stages.precharge.before_charge import hold_before_charge

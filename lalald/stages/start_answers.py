@@ -21,9 +21,12 @@ from typing import NamedTuple
 
 from lalald.api import Started, StartRefused
 from lalald.errors import RateLimitedError, ServiceError, TransientError, UnusableAnswerError
-from lalald.jobs.failure_kinds import error_code
-from lalald.jobs.job import Advance, Held, Hold, HoldSource, Job, Outcome, RetryLater, Task, TaskFailure
-from lalald.jobs.prices import minutes as cost
+from lalald.jobs.failures.failure_kinds import error_code
+from lalald.jobs.job import Job
+from lalald.jobs.outcomes import Advance, Held, Outcome, RetryLater
+from lalald.jobs.spending.prices import minutes as cost
+from lalald.jobs.states import Hold, HoldSource, TaskFailure
+from lalald.jobs.task import Task
 from lalald.stages.context import StageContext
 
 MAX_UNUSABLE_ANSWERS = 3  # in a row: then the task counts as started, with its id lost

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from lalald.api import SplitItem, Started, StartRefused
 from lalald.errors import RateLimitedError, RefusedError, ServiceError, TransientError
 from lalald.jobs.halving import Halving
-from lalald.jobs.job import Job, Task
+from lalald.jobs.job import Job
+from lalald.jobs.task import Task
 from lalald.stages.context import StageContext
 from lalald.stages.split import unstarted_tasks, uses_batches
 from lalald.stages.start_answers import Answer, NoBatches

@@ -10,8 +10,11 @@ from lalald.api import Transfer, Uploaded
 from lalald.archive.source_paths import source_folder, source_path
 from lalald.errors import FileError, FolderUnavailableError, TransientError, UnusableAnswerError
 from lalald.filesystem.names import printable
-from lalald.jobs.failure_kinds import FailureKind
-from lalald.jobs.job import Advance, Failed, Held, Hold, Job, Outcome, RetryLater, Stage, Task
+from lalald.jobs.failures.failure_kinds import FailureKind
+from lalald.jobs.job import Job
+from lalald.jobs.outcomes import Advance, Failed, Held, Outcome, RetryLater
+from lalald.jobs.states import Hold, Stage
+from lalald.jobs.task import Task
 from lalald.media.durations import MAX_SECONDS
 from lalald.media.inspections import CondemnedFileError, Inspections
 from lalald.stages import duplicates

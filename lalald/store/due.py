@@ -10,7 +10,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from lalald.jobs.job import Job, Stage
+from lalald.jobs.job import Job
+from lalald.jobs.states import Stage
 from lalald.jobs.transitions import LONGEST_BACKOFF_SECONDS
 from lalald.store.duplicates_query import Duplicates
 

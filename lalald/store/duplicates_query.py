@@ -6,7 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from lalald.jobs.job import Hold, Job, State, task_key
+from lalald.jobs.job import Job
+from lalald.jobs.states import Hold, State
+from lalald.jobs.task import task_key
 from lalald.store.known_files import KnownFiles
 from lalald.store.rows import UnreadableJob, jobs_where, stored_name
 

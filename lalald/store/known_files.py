@@ -10,9 +10,11 @@ from enum import StrEnum
 from itertools import count
 from typing import Any, NamedTuple
 
-from lalald.jobs import job
+from lalald.jobs import task
 from lalald.jobs.event_facts import EventKind, folder_fact
-from lalald.jobs.job import Hold, JobSettings, Stage, State, Task
+from lalald.jobs.job import JobSettings
+from lalald.jobs.states import Hold, Stage, State
+from lalald.jobs.task import Task
 from lalald.store.events.events import Events
 from lalald.store.rows import TASK_COLUMNS, name_from, stored_name, stored_name_always, values
 
@@ -193,7 +195,7 @@ class KnownFiles:
             (
                 stored_name(found.inbox), stored_name(found.path), found.size, found.mtime_ns, found.inode, found.rule,
                 self.settings_id(found.settings), Stage.UPLOAD, state, found.hold, found.hold_reason, now if found.hold else None,
-                found.duration, job.task_fingerprint(found.tasks), now, now, ignore_duplicates, stored_name(moved_to),
+                found.duration, task.task_fingerprint(found.tasks), now, now, ignore_duplicates, stored_name(moved_to),
             ),
         )  # fmt: skip
         job_id = int(cursor.lastrowid or 0)
@@ -278,7 +280,7 @@ class KnownFiles:
         ).fetchone()
         if not paid and found.rule is not None and found.settings is not None:
             (before,) = self.connection.execute("SELECT task_fingerprint FROM jobs WHERE id = ?", (job_id,)).fetchone()
-            task_fingerprint = job.task_fingerprint(found.tasks)
+            task_fingerprint = task.task_fingerprint(found.tasks)
             self.connection.execute("DELETE FROM tasks WHERE job_id = ?", (job_id,))
             self.write_tasks(job_id, found.tasks)
             self.connection.execute(

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from lalald.errors import LalaldError, StoreError
-from lalald.jobs.job import Job, Stage, State
-from lalald.jobs.prices import minutes as cost
+from lalald.jobs.job import Job
+from lalald.jobs.spending.prices import minutes as cost
+from lalald.jobs.states import Stage, State
 from lalald.store import database
 from lalald.store.duplicates_query import Duplicates
 from lalald.store.known_files import KnownFiles

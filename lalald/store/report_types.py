@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from lalald.jobs.job import Job, Stage, State, Task
+from lalald.jobs.job import Job
+from lalald.jobs.states import Stage, State
+from lalald.jobs.task import Task
 from lalald.jobs.transfer_progress import TransferProgress
 
 

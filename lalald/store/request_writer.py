@@ -13,7 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
-from lalald.jobs.job import Hold, Request, RequestTerms, State
+from lalald.jobs.job import RequestTerms
+from lalald.jobs.states import Hold, Request, State
 from lalald.store import database
 from lalald.store.queries import Reports
 from lalald.store.rows import stored_name

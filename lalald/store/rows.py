@@ -10,21 +10,11 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from lalald.jobs.failure_kinds import FailureKind
-from lalald.jobs.job import (
-    Hold,
-    HoldSource,
-    Job,
-    JobSettings,
-    Request,
-    RequestTerms,
-    Stage,
-    State,
-    Task,
-    TaskFailure,
-    Track,
-)
+from lalald.jobs.failures.failure_kinds import FailureKind
+from lalald.jobs.job import Job, JobSettings, RequestTerms
+from lalald.jobs.states import Hold, HoldSource, Request, Stage, State, TaskFailure
 from lalald.jobs.tag_notes import TagNote
+from lalald.jobs.task import Task, Track
 from lalald.jobs.transfer_progress import TransferProgress
 
 _TRANSFER_COLUMNS = 4  # progress, transfer_done, transfer_total, transfer_rate

@@ -12,7 +12,9 @@ from typing import Self
 
 from lalald.errors import StoreError
 from lalald.jobs.event_facts import EventKind, folder_fact
-from lalald.jobs.job import Hold, Job, JobSettings, Request, RequestTerms, Stage, State, Task, Track
+from lalald.jobs.job import Job, JobSettings, RequestTerms
+from lalald.jobs.states import Hold, Request, Stage, State
+from lalald.jobs.task import Task, Track
 from lalald.jobs.transfer_progress import TransferProgress
 from lalald.store import database
 from lalald.store.arrived_folders import ArrivedFolders

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
-from lalald.jobs.failure_advice import what_to_do
-from lalald.jobs.job import Job, Request, Stage, State, Task
+from lalald.jobs.failures.failure_advice import what_to_do
+from lalald.jobs.job import Job
 from lalald.jobs.job_results import results_folder
 from lalald.jobs.job_warnings import warnings_of
+from lalald.jobs.states import Request, Stage, State
+from lalald.jobs.task import Task
 from lalald.reports.formatting import iso
 from lalald.reports.hold_advice import to_do
 from lalald.reports.job_json import job_facts, tracks

@@ -8,7 +8,8 @@ from typing import Any
 from lalald.config import Config
 from lalald.errors import FileError
 from lalald.inbox.rematch import rematch_job
-from lalald.jobs.job import Hold, HoldSource, Job, Request, RequestTerms, State
+from lalald.jobs.job import Job, RequestTerms
+from lalald.jobs.states import Hold, HoldSource, Request, State
 from lalald.jobs.transitions import restart
 from lalald.media.durations import local_duration
 from lalald.reports.job_json import source

@@ -8,8 +8,9 @@ from functools import partial
 
 from lalald.errors import DiskFullError, FileError, FolderUnavailableError, LalaldError
 from lalald.jobs import transitions
-from lalald.jobs.job import Job, RetryLater, describe_error
-from lalald.jobs.unexpected_errors import convert_exhaustion, describe_exception, is_about_one_job
+from lalald.jobs.failures.unexpected_errors import convert_exhaustion, describe_exception, is_about_one_job
+from lalald.jobs.job import Job, describe_error
+from lalald.jobs.outcomes import RetryLater
 from lalald.stages.context import StageContext
 from lalald.worker.claims import Claims
 from lalald.worker.faults.guard import Guard

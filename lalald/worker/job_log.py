@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from lalald.jobs.job import Discarded, Held, Job, Outcome, RetryLater, Stage, State
+from lalald.jobs.job import Job
 from lalald.jobs.job_results import results_folder
 from lalald.jobs.job_warnings import warning_of
+from lalald.jobs.outcomes import Discarded, Held, Outcome, RetryLater
+from lalald.jobs.states import Stage, State
 from lalald.worker.holds.hold_log import GATHERED, HoldLog
 
 _PAST = {

@@ -6,7 +6,8 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lalald.jobs.job import Job, Stage
+from lalald.jobs.job import Job
+from lalald.jobs.states import Stage
 from lalald.presets import MODES
 from lalald.stages import split, start_requests
 from lalald.stages.context import StageContext

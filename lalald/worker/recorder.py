@@ -6,8 +6,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from lalald.jobs import transitions
-from lalald.jobs.job import Discarded, Held, Job, Outcome, Request, Stage, State
-from lalald.jobs.unexpected_errors import is_about_one_job
+from lalald.jobs.failures.unexpected_errors import is_about_one_job
+from lalald.jobs.job import Job
+from lalald.jobs.outcomes import Discarded, Held, Outcome
+from lalald.jobs.states import Request, Stage, State
 from lalald.stages.context import StageContext
 from lalald.store import Store
 from lalald.store.store import StaleError

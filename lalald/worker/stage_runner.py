@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from lalald.jobs.job import Job, Outcome, RetryLater, Stage, State, download_hosts
+from lalald.jobs.job import Job, download_hosts
+from lalald.jobs.outcomes import Outcome, RetryLater
+from lalald.jobs.states import Stage, State
 from lalald.stages.context import StageContext
 from lalald.store.due import LONGEST_WAIT_SECONDS, Queue
 from lalald.worker.claims import Claims

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass
 
 from lalald.jobs import transitions
-from lalald.jobs.job import Job, Outcome
+from lalald.jobs.job import Job
+from lalald.jobs.outcomes import Outcome
 from lalald.stages import check, split, start_answers, start_requests
 from lalald.stages.archive import archive, archive_failed
 from lalald.stages.context import StageContext

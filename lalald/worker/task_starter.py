@@ -8,9 +8,12 @@ from dataclasses import replace
 from functools import partial
 
 from lalald.errors import LicenseRefusedError, RefusedError, ServiceError, TransientError
+from lalald.jobs.failures.unexpected_errors import is_about_one_job, is_exhaustion
 from lalald.jobs.halving import Halving
-from lalald.jobs.job import Advance, Held, Hold, Job, Outcome, RetryLater, Stage, State, Task
-from lalald.jobs.unexpected_errors import is_about_one_job, is_exhaustion
+from lalald.jobs.job import Job
+from lalald.jobs.outcomes import Advance, Held, Outcome, RetryLater
+from lalald.jobs.states import Hold, Stage, State
+from lalald.jobs.task import Task
 from lalald.stages import split, start_answers, start_requests
 from lalald.stages.context import StageContext
 from lalald.store import Store

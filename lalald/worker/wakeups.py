@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from lalald.jobs.job import Hold, Job, Stage, State
+from lalald.jobs.job import Job
+from lalald.jobs.states import Hold, Stage, State
 from lalald.worker.loop_signal import LoopSignal
 from lalald.worker.service.service_health import start_of
 

@@ -17,7 +17,7 @@ import pytest
 from lalald.api import Transfer, TransferStopped
 from lalald.api.transfers import network
 from lalald.errors import ServiceError
-from lalald.jobs.job import State
+from lalald.jobs.states import State
 from tests.support.api_client import client, closed_clients  # noqa: F401 - a fixture
 from tests.support.raw_server import RawServer, Talk
 from tests.support.worker_driver import WorkerDriver, run

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lalald.daemon.housekeeping import JOBS_PER_TRIM
-from lalald.jobs.job import JobSettings, Stage, Task
+from lalald.jobs.job import JobSettings
+from lalald.jobs.states import Stage
+from lalald.jobs.task import Task
 from lalald.store import NewFile, Store
 from lalald.store.due import Demand, ProbeWanted, Queue
 from tests.benchmarks.figure import Figure, show

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lalald.jobs.job import Hold, Stage, State, TaskFailure
+from lalald.jobs.states import Hold, Stage, State, TaskFailure
 from lalald.reports.formatting import price
 from lalald.store.queries import Reports
 from tests.support.filled_store import NOW, FilledStore, answering

@@ -25,7 +25,7 @@ from lalald.commands.output.lines import plain as plain_lines
 from lalald.commands.output.status_screen import lines
 from lalald.commands.parser import build
 from lalald.errors import ConfigError, StoreError
-from lalald.jobs.job import Hold, State
+from lalald.jobs.states import Hold, State
 from lalald.jobs.transfer_progress import TransferProgress
 from lalald.reports.hold_advice import TO_DO
 from lalald.reports.status_json import facts as status_facts

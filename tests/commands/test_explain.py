@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
-from lalald.jobs.job import Hold, Stage, State, Track
+from lalald.jobs.states import Hold, Stage, State
+from lalald.jobs.task import Track
 from lalald.store import Store
 from tests.support.filled_store import NOW, FilledStore
 from tests.support.running import write_wav

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lalald.jobs.job import Job, Stage
+from lalald.jobs.job import Job
+from lalald.jobs.states import Stage
 from lalald.sandbox.server import Sandbox
 from lalald.store import Store
 from lalald.store.database import connect

@@ -13,7 +13,7 @@ import pytest
 
 from lalald.commands.command_list import VERBS
 from lalald.commands.output.json_output import as_json
-from lalald.jobs.prices import cost_text, free_text
+from lalald.jobs.spending.prices import cost_text, free_text
 from lalald.sandbox.server import Sandbox
 from tests.support import ROOT
 from tests.support.filled_store import NOW, FilledStore

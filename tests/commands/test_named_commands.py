@@ -17,7 +17,7 @@ import lalald
 from lalald.commands.command_list import VERBS
 from lalald.commands.parser import build
 from lalald.filesystem.names import shell_quoted
-from lalald.jobs.job import Hold, HoldSource, State
+from lalald.jobs.states import Hold, HoldSource, State
 from tests.support.filled_store import FilledStore
 
 PACKAGE = Path(lalald.__file__).parent

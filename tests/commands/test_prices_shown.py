@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from lalald.jobs.job import Hold, Job, Stage, State
+from lalald.jobs.job import Job
+from lalald.jobs.states import Hold, Stage, State
 from lalald.sandbox.server import Sandbox
 from lalald.store import Store
 from tests.support.filled_store import ODD_NAME, FilledStore

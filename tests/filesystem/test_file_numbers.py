@@ -14,7 +14,7 @@ import pytest
 
 from lalald.filesystem.file_numbers import int64, is_same_time
 from lalald.inbox.readiness import Settling
-from lalald.jobs.job import State
+from lalald.jobs.states import State
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
 from tests.support.fuse_mount import Share

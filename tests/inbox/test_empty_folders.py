@@ -17,7 +17,7 @@ from lalald.clock import Clock
 from lalald.config import Rule, TaskSpec
 from lalald.inbox.intake import Intake
 from lalald.inbox.selection import rules
-from lalald.jobs.job import Stage, State
+from lalald.jobs.states import Stage, State
 from lalald.sandbox.server import Sandbox
 from lalald.store import Store
 from lalald.store.arrived_folders import ArrivedFolders

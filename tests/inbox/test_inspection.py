@@ -17,7 +17,8 @@ import pytest
 
 from lalald.inbox.inspection_steps import InspectionSteps
 from lalald.inbox.reconcile import MatchedFile
-from lalald.jobs.job import Hold, Job, State
+from lalald.jobs.job import Job
+from lalald.jobs.states import Hold, State
 from lalald.media.inspections import CondemnedFileError, Inspections
 from lalald.sandbox.server import Sandbox
 from lalald.store.set_aside_files import SetAsideFiles

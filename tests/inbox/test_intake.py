@@ -25,7 +25,9 @@ from lalald.errors import StoreError
 from lalald.inbox.inspection_steps import InspectionSteps
 from lalald.inbox.intake import PROBE_SECONDS, Intake
 from lalald.inbox.readiness import ignore_broken_leases
-from lalald.jobs.job import Hold, Job, State, Task
+from lalald.jobs.job import Job
+from lalald.jobs.states import Hold, State
+from lalald.jobs.task import Task
 from lalald.store import Store, StoreThread
 from tests.inbox.test_native_watch import in_small_limits, needs_namespaces
 from tests.support import ROOT

@@ -14,8 +14,10 @@ import pytest
 
 from lalald.clock import Clock
 from lalald.config import Minutes
-from lalald.jobs import consent, transitions
-from lalald.jobs.job import Hold, HoldSource, Job, Request, RequestTerms, Stage, State
+from lalald.jobs import transitions
+from lalald.jobs.job import Job, RequestTerms
+from lalald.jobs.spending import consent
+from lalald.jobs.states import Hold, HoldSource, Request, Stage, State
 from lalald.sandbox.server import Sandbox
 from lalald.stages.precharge.budget import Budget
 from lalald.store import Store

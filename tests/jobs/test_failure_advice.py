@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 
-from lalald.jobs import failure_advice
-from lalald.jobs.failure_advice import ADVICE, Retry, kinds_of, what_to_do
-from lalald.jobs.failure_kinds import KIND_BY_CODE, FailureKind, kind_of_refusal
-from lalald.jobs.job import Failed, Job, Request, State, Task, TaskFailure
+from lalald.jobs.failures import failure_advice
+from lalald.jobs.failures.failure_advice import ADVICE, Retry, kinds_of, what_to_do
+from lalald.jobs.failures.failure_kinds import KIND_BY_CODE, FailureKind, kind_of_refusal
+from lalald.jobs.job import Job
+from lalald.jobs.outcomes import Failed
+from lalald.jobs.states import Request, State, TaskFailure
+from lalald.jobs.task import Task
 from lalald.jobs.transitions import apply_outcome, retry
 from lalald.stages.upload import MAX_UPLOAD_BYTES
 from lalald.store import Store

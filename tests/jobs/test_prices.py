@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lalald.jobs.prices import minutes
+from lalald.jobs.spending.prices import minutes
 
 
 def test_a_task_costs_the_duration_once_for_each_stem() -> None:

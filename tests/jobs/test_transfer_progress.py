@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lalald.jobs.job import Stage, Task
+from lalald.jobs.states import Stage
+from lalald.jobs.task import Task
 from lalald.jobs.transfer_progress import RateMeter, TransferProgress
 from lalald.sandbox.server import Sandbox
 from lalald.store.database import connect

@@ -14,24 +14,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from lalald.errors import LalaldError, TransientError
 from lalald.jobs import transitions
-from lalald.jobs.job import (
-    MOVES,
-    Advance,
-    Discarded,
-    Failed,
-    Held,
-    Hold,
-    Job,
-    JobSettings,
-    Outcome,
-    RetryLater,
-    Stage,
-    State,
-    Task,
-    TaskFailure,
-    Track,
-    describe_error,
-)
+from lalald.jobs.job import Job, JobSettings, describe_error
+from lalald.jobs.outcomes import Advance, Discarded, Failed, Held, Outcome, RetryLater
+from lalald.jobs.states import MOVES, Hold, Stage, State, TaskFailure
+from lalald.jobs.task import Task, Track
 
 HANDLING = JobSettings(
     outbox="/out",

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from lalald.clock import Clock
 from lalald.config.model import NotifyEntry
 from lalald.jobs.event_facts import EventKind
-from lalald.jobs.failure_kinds import FailureKind
-from lalald.jobs.job import Stage, State
+from lalald.jobs.failures.failure_kinds import FailureKind
+from lalald.jobs.states import Stage, State
 from lalald.notify.channels.results import Result, Sent
 from lalald.notify.channels.senders import Surroundings, read_in_thread
 from lalald.notify.delivery import Delivery

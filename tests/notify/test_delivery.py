@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lalald.jobs.event_facts import EventKind
-from lalald.jobs.failure_kinds import FailureKind
+from lalald.jobs.failures.failure_kinds import FailureKind
 from lalald.notify.channels.results import Failed, Refused, Result, Sent, TryLater
 from lalald.notify.delivery import KEPT_SECONDS
 from lalald.notify.each_event import EachEvent

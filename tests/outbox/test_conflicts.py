@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from lalald import outbox
-from lalald.jobs.job import Hold, Job, Stage, State
+from lalald.jobs.job import Job
+from lalald.jobs.states import Hold, Stage, State
 from lalald.stages.download import download
 from tests.support.delivery_process import job_at, nobody_else, staged, visible
 from tests.support.running import tree

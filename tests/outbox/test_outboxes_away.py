@@ -19,7 +19,8 @@ from lalald.errors import FolderUnavailableError
 from lalald.filesystem.known_folders import KnownFolders
 from lalald.filesystem.markers import MARKER_NAME, read_marker, verify_folder
 from lalald.filesystem.mount_pools import MountPools
-from lalald.jobs.job import Hold, Job, Stage, State
+from lalald.jobs.job import Job
+from lalald.jobs.states import Hold, Stage, State
 from lalald.sandbox.server import Sandbox
 from lalald.store import Store, StoreThread
 from tests.conftest import MakeHome

@@ -17,7 +17,9 @@ import pytest
 from lalald import outbox
 from lalald.errors import DuplicateChangedError, FileError, FolderUnavailableError, NameTakenError, StagingLostError
 from lalald.filesystem import names as naming
-from lalald.jobs.job import Job, Stage, State, Task, Track
+from lalald.jobs.job import Job
+from lalald.jobs.states import Stage, State
+from lalald.jobs.task import Task, Track
 from tests.support.delivery_process import (
     carry,
     content_of,

@@ -12,7 +12,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from lalald.filesystem import names
-from lalald.jobs.job import Job, Task, Track
+from lalald.jobs.job import Job
+from lalald.jobs.task import Task, Track
 from lalald.outbox import template
 from lalald.outbox.extensions import DownloadHeaders, extension
 from lalald.outbox.template import Limits

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from lalald.jobs.job import Stage, State
+from lalald.jobs.states import Stage, State
 from lalald.reports.metrics import prometheus
 from lalald.reports.status_report import Folders
 from tests.support.filled_store import HOUR, NOW, FilledStore, answering

@@ -11,7 +11,8 @@ import pytest
 from lalald.api import Started
 from lalald.clock import Clock
 from lalald.config import Minutes
-from lalald.jobs.job import Hold, HoldSource, Job, Request, State
+from lalald.jobs.job import Job
+from lalald.jobs.states import Hold, HoldSource, Request, State
 from lalald.sandbox.options import Options
 from lalald.stages.precharge.budget import Budget
 from lalald.stages.start_answers import outcome_of

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from lalald.jobs.job import Hold, Job, Request, Stage, State, TaskFailure, Track
+from lalald.jobs.job import Job
 from lalald.jobs.job_warnings import warning_of
+from lalald.jobs.states import Hold, Request, Stage, State, TaskFailure
+from lalald.jobs.task import Track
 from lalald.sandbox.options import Options
 from tests.support.filled_store import NOW, FilledStore
 from tests.support.raw_server import RawServer, Script, Talk

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lalald.jobs.job import Hold, Request, Stage, State
+from lalald.jobs.states import Hold, Request, Stage, State
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
 from lalald.store import NewFile

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from lalald.jobs.job import Hold, Job, Request, Stage, State, TaskFailure
+from lalald.jobs.job import Job
+from lalald.jobs.states import Hold, Request, Stage, State, TaskFailure
 from tests.support.running import tree
 from tests.support.worker_driver import WorkerDriver, run
 

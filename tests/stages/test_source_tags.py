@@ -11,8 +11,10 @@ import pytest
 from mutagen.id3 import TALB, TIT2
 from mutagen.wave import WAVE
 
-from lalald.jobs.job import Job, Stage, State, Track
+from lalald.jobs.job import Job
+from lalald.jobs.states import Stage, State
 from lalald.jobs.tag_notes import TagNote
+from lalald.jobs.task import Track
 from lalald.sandbox.options import Options
 from lalald.sandbox.service.tracks import track_bytes
 from tests.support.running import tree, write_wav

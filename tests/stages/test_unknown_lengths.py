@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lalald.config import Minutes
-from lalald.jobs.job import Hold, HoldSource, Request, Stage, State
+from lalald.jobs.states import Hold, HoldSource, Request, Stage, State
 from lalald.store import Store
 from lalald.store.database import FILE_NAME
 from lalald.store.schema.migrations import bring_to

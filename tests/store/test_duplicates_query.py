@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lalald.jobs.job import Job, Stage, State, Task
+from lalald.jobs.job import Job
+from lalald.jobs.states import Stage, State
+from lalald.jobs.task import Task
 from lalald.store import NewFile, Store
 from tests.jobs.test_transitions import HANDLING
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from lalald.jobs.event_facts import Event, EventKind
-from lalald.jobs.failure_kinds import FailureKind
-from lalald.jobs.job import Hold, HoldSource, Job, Stage, State, TaskFailure
+from lalald.jobs.failures.failure_kinds import FailureKind
+from lalald.jobs.job import Job
+from lalald.jobs.states import Hold, HoldSource, Stage, State, TaskFailure
 from lalald.store import Store
 from lalald.store.events import events as written
 from lalald.store.events.event_log import EventLog

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from lalald.errors import StoreError
-from lalald.jobs.job import Hold, Job, Request, Stage, State
+from lalald.jobs.job import Job
+from lalald.jobs.states import Hold, Request, Stage, State
 from lalald.store.queries import HoldReport, InboxReport, Reports
 from lalald.store.request_writer import FITTING, Kind, Requests
 from tests.support.filled_store import HOUR, NOW, ODD_NAME, FilledStore

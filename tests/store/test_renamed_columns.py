@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lalald.jobs.job import Hold, HoldSource, Job, Request, RequestTerms, Stage, State, Task, TaskFailure, Track
+from lalald.jobs.job import Job, RequestTerms
+from lalald.jobs.states import Hold, HoldSource, Request, Stage, State, TaskFailure
+from lalald.jobs.task import Task, Track
 from lalald.store import Store
 from lalald.store.database import FILE_NAME
 from lalald.store.queries import Reports

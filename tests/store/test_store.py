@@ -16,7 +16,9 @@ from typing import Self, TypeVar
 import pytest
 
 from lalald.errors import StoreError
-from lalald.jobs.job import Hold, Job, Request, Stage, State, Task, Track
+from lalald.jobs.job import Job
+from lalald.jobs.states import Hold, Request, Stage, State
+from lalald.jobs.task import Task, Track
 from lalald.store import NewFile, Store, StoreThread, database
 from lalald.store.database import FILE_NAME
 from lalald.store.due import Demand, ProbeWanted, Queue

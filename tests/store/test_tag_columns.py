@@ -8,8 +8,9 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from lalald.jobs.job import JobSettings, Track
+from lalald.jobs.job import JobSettings
 from lalald.jobs.tag_notes import TagNote
+from lalald.jobs.task import Track
 from lalald.store import Store
 from lalald.store.database import FILE_NAME
 from lalald.store.schema.migrations import MIGRATIONS, bring_to

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lalald.jobs.job import Request, Stage, State
+from lalald.jobs.states import Request, Stage, State
 from lalald.sandbox.options import Options
 from tests.support.running import tree
 from tests.support.worker_driver import HURRIED, PATIENT, PLENTY, WorkerDriver, run

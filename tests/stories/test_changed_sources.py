@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lalald.filesystem.markers import write_marker
-from lalald.jobs.job import Stage, State
+from lalald.jobs.states import Stage, State
 from lalald.sandbox.server import Sandbox
 from lalald.sandbox.service.tracks import track_bytes
 from tests.conftest import MakeHome

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from lalald.config import Minutes
-from lalald.jobs.job import Hold, HoldSource, Job, Request, Stage, State
+from lalald.jobs.job import Job
+from lalald.jobs.states import Hold, HoldSource, Request, Stage, State
 from lalald.sandbox.options import Options
 from lalald.store import NewFile, Store
 from tests.support.running import tree, write_wav

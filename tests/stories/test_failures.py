@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from lalald.daemon.queued_requests import QueuedRequests
-from lalald.jobs.job import Hold, Job, Request, Stage, State
+from lalald.jobs.job import Job
+from lalald.jobs.states import Hold, Request, Stage, State
 from lalald.sandbox.server import Sandbox
 from lalald.store.request_writer import Kind, Requests
 from tests.conftest import MakeHome

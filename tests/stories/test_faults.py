@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from lalald.errors import ServiceError
-from lalald.jobs.job import Hold, Job, Stage, State
+from lalald.jobs.job import Job
+from lalald.jobs.states import Hold, Stage, State
 from lalald.sandbox.options import Options
 from lalald.sandbox.service.tracks import track_bytes
 from tests.support.running import tree

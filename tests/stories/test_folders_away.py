@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lalald.filesystem.markers import write_marker
-from lalald.jobs.job import Hold, Stage, State
+from lalald.jobs.states import Hold, Stage, State
 from tests.inbox.test_intake import Place
 from tests.support.private_mounts import (
     Filler,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lalald.jobs.job import Hold, Stage, State
+from lalald.jobs.states import Hold, Stage, State
 from tests.support.private_mounts import Filler, in_own_mounts, mount_disk
 from tests.support.worker_driver import WorkerDriver, run
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lalald.jobs.job import Stage, State
+from lalald.jobs.states import Stage, State
 from tests.support.private_mounts import Filler, in_own_mounts, mount_disk
 from tests.support.worker_driver import WorkerDriver, run
 

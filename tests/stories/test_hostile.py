@@ -14,7 +14,9 @@ import pytest
 from lalald.api import Started, StartRefused, answers, error_mapping
 from lalald.api.error_mapping import Reply
 from lalald.errors import RefusedError
-from lalald.jobs.job import Hold, Job, Stage, State, Track
+from lalald.jobs.job import Job
+from lalald.jobs.states import Hold, Stage, State
+from lalald.jobs.task import Track
 from lalald.sandbox.options import Options
 from tests.support.filled_store import FilledStore
 from tests.support.running import tree

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lalald.filesystem.files import free_bytes
-from lalald.jobs.job import Hold, Request, State
+from lalald.jobs.states import Hold, Request, State
 from lalald.sandbox.options import Options
 from tests.support.private_mounts import in_own_mounts, mount_disk
 from tests.support.raw_server import RawServer, Talk

@@ -12,7 +12,7 @@ import pytest
 
 from lalald.config.license_key import FoundKey, LicenseKey
 from lalald.errors import LicenseRefusedError
-from lalald.jobs.job import Hold, Stage, State
+from lalald.jobs.states import Hold, Stage, State
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
 from tests.conftest import MakeHome

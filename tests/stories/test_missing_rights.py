@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lalald.jobs.job import Hold, Stage, State
+from lalald.jobs.states import Hold, Stage, State
 from tests.support.private_mounts import in_own_mounts, make_read_only, mount_disk, move_mount
 from tests.support.running import tree
 from tests.support.worker_driver import WorkerDriver, run

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lalald.jobs.job import Hold, State, Task
+from lalald.jobs.states import Hold, State
+from lalald.jobs.task import Task
 from lalald.store import NewFile
 from tests.support.running import write_wav
 from tests.support.worker_driver import WorkerDriver, run

@@ -14,7 +14,8 @@ import pytest
 
 from lalald.filesystem import renaming
 from lalald.filesystem.markers import read_marker
-from lalald.jobs.job import Hold, Job, Request, Stage, State
+from lalald.jobs.job import Job
+from lalald.jobs.states import Hold, Request, Stage, State
 from lalald.stages.precharge.preflight import SourceMoveTest
 from tests.support.fuse_mount import Share
 from tests.support.private_mounts import in_own_mounts, make_read_only, mount_disk

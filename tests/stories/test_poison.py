@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lalald.jobs.job import Hold, Request, Stage, State
+from lalald.jobs.states import Hold, Request, Stage, State
 from lalald.sandbox.options import Options
 from tests.support.worker_driver import PLENTY, VOCALS, WorkerDriver, run
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lalald.jobs.job import Hold, Stage, State
+from lalald.jobs.states import Hold, Stage, State
 from tests.support.fuse_mount import Share
 from tests.support.private_mounts import in_own_mounts, mount_disk, unmount
 from tests.support.running import tree

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lalald.jobs.job import Hold, Stage, State
+from lalald.jobs.states import Hold, Stage, State
 from lalald.sandbox.server import Sandbox
 from tests.conftest import MakeHome
 from tests.support import SUPPORT

@@ -12,7 +12,7 @@ from shutil import rmtree
 from typing import Any
 
 from lalald.errors import StoreError
-from lalald.jobs.job import State
+from lalald.jobs.states import State
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
 from lalald.store.queries import Reports

@@ -15,7 +15,9 @@ from typing import Any
 
 from lalald import outbox
 from lalald.archive.archiving import archive_failed_source, archive_source
-from lalald.jobs.job import Job, JobSettings, Stage, State, Task, TaskFailure, Track
+from lalald.jobs.job import Job, JobSettings
+from lalald.jobs.states import Stage, State, TaskFailure
+from lalald.jobs.task import Task, Track
 from lalald.outbox.staging import make_staging, save_record
 
 CREATED_AT = 1_700_000_000.0

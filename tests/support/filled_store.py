@@ -18,7 +18,9 @@ import yaml
 
 from lalald.__main__ import main
 from lalald.control.socket_server import Server
-from lalald.jobs.job import Hold, HoldSource, Job, JobSettings, Stage, State, Task, Track
+from lalald.jobs.job import Job, JobSettings
+from lalald.jobs.states import Hold, HoldSource, Stage, State
+from lalald.jobs.task import Task, Track
 from lalald.jobs.transfer_progress import TransferProgress
 from lalald.store import NewFile, Store
 

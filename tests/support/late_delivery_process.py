@@ -11,7 +11,8 @@ from pathlib import Path
 import httpx
 
 from lalald import outbox
-from lalald.jobs.job import Job, Stage, State
+from lalald.jobs.job import Job
+from lalald.jobs.states import Stage, State
 from tests.support.crash_points import countdown, dying_store, watch_files
 from tests.support.worker_driver import WorkerDriver, run
 

@@ -26,8 +26,10 @@ from lalald.errors import StoreError
 from lalald.filesystem.file_numbers import int64
 from lalald.filesystem.known_folders import KnownFolders
 from lalald.filesystem.mount_pools import MountPools
-from lalald.jobs.consent import price_of, tasks_to_pay, terms_of
-from lalald.jobs.job import Job, JobSettings, Request, State, Task
+from lalald.jobs.job import Job, JobSettings
+from lalald.jobs.spending.consent import price_of, tasks_to_pay, terms_of
+from lalald.jobs.states import Request, State
+from lalald.jobs.task import Task
 from lalald.outbox.reservations import Reservations
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox

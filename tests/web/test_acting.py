@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lalald.jobs.job import Hold, HoldSource, State
+from lalald.jobs.states import Hold, HoldSource, State
 from lalald.sandbox.server import Sandbox
 from lalald.store import Store
 from tests.conftest import MakeHome

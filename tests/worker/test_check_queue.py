@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lalald.jobs.job import Stage, Task
+from lalald.jobs.states import Stage
+from lalald.jobs.task import Task
 from lalald.store import NewFile, Store
 from lalald.worker.checks.check_queue import MOST_IN_A_CHECK, CheckQueue
 from tests.jobs.test_transitions import HANDLING, NOW

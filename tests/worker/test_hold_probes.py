@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lalald.filesystem.placeholders import hidden_path
 from lalald.inbox.selection.excluded_names import refusal
-from lalald.jobs.job import Hold, Stage, State
+from lalald.jobs.states import Hold, Stage, State
 from lalald.worker.holds.hold_backoff import ProbeSchedule
 from tests.support.fuse_mount import Share
 from tests.support.private_mounts import in_own_mounts, mount_disk, unmount

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from lalald.jobs.job import Hold, Job, Request, Stage, State
-from lalald.jobs.unexpected_errors import describe_exception, is_exhaustion, signature
+from lalald.jobs.failures.unexpected_errors import describe_exception, is_exhaustion, signature
+from lalald.jobs.job import Job
+from lalald.jobs.states import Hold, Request, Stage, State
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
 from lalald.worker.faults.internal_faults import MOST_TRIES, PROBE_SECONDS, SAME_IN_A_ROW

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lalald.jobs.halving import Halving
-from lalald.jobs.job import Job, Stage, Task
+from lalald.jobs.job import Job
+from lalald.jobs.states import Stage
+from lalald.jobs.task import Task
 from lalald.store import NewFile, Store, StoreThread
 from lalald.store.due import Demand, DueJobs, Queue
 from lalald.worker.service.circuit_breaker import CircuitBreakers

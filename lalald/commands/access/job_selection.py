@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from lalald.commands.output.printing import say
 from lalald.control.socket_client import wake
 from lalald.errors import ConfigError, UsageError
-from lalald.jobs.job import Job, Request, State
+from lalald.jobs.job import Job
+from lalald.jobs.states import Request, State
 from lalald.reports.formatting import count, price, printable
 from lalald.reports.quotes import Quote, together
 from lalald.store.queries import JobReport, Reports

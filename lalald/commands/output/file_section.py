@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from lalald.commands.output.tables import Section
 from lalald.config.quantities import format_duration
 from lalald.inbox.writing_state import WritingState
-from lalald.jobs.job import State
-from lalald.jobs.prices import cost_text
+from lalald.jobs.spending.prices import cost_text
+from lalald.jobs.states import State
 from lalald.reports.files.file_report import ExpectedHold, FileReport, Outcome
 from lalald.reports.formatting import price, printable, seconds_text
 from lalald.store.queries import JobReport

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from lalald.commands.output.lines import Cell, Line, Span, columns, paragraph, shortened
 from lalald.commands.output.tables import bar
 from lalald.config.quantities import format_rate
-from lalald.jobs.job import Stage
 from lalald.jobs.job_results import results_folder
 from lalald.jobs.job_warnings import warning_of
-from lalald.jobs.prices import cost_text, free_text
+from lalald.jobs.spending.prices import cost_text, free_text
+from lalald.jobs.states import Stage
 from lalald.reports.formatting import ago, count, price, printable, short_moment, span
 from lalald.reports.needs_attention import Attention
 from lalald.reports.status_report import Overview

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from lalald.filesystem.names import printable
-from lalald.jobs.prices import cost_text
+from lalald.jobs.spending.prices import cost_text
 
 _FIRST = ("event", "job", "path", "inbox")
 _LAST = ("level", "timestamp")

@@ -14,7 +14,7 @@ from lalald.inbox.scanning.native_watch import Hint, Watch
 from lalald.inbox.scanning.unreadable import Unreadable
 from lalald.inbox.scanning.walk import Agreement, Differences, Listing, Walk, compare, join
 from lalald.inbox.set_aside import RunsOnStore
-from lalald.jobs.unexpected_errors import is_exhaustion
+from lalald.jobs.failures.unexpected_errors import is_exhaustion
 from lalald.store import Store
 
 MOST_CANDIDATES = 10_000

@@ -14,8 +14,10 @@ from lalald.inbox.first_scan import MOST_EXISTING_FILES
 from lalald.inbox.new_files import job_settings, tasks
 from lalald.inbox.scanning.new_file_count import has_more_files_than
 from lalald.inbox.writing_state import leases_reliable, writing_state
-from lalald.jobs.consent import price_of, tasks_to_pay, tasks_to_pay_on_retry
-from lalald.jobs.job import Hold, Job, State, task_fingerprint
+from lalald.jobs.job import Job
+from lalald.jobs.spending.consent import price_of, tasks_to_pay, tasks_to_pay_on_retry
+from lalald.jobs.states import Hold, State
+from lalald.jobs.task import task_fingerprint
 from lalald.media.durations import measure
 from lalald.reports.duplicate_advice import find_duplicate
 from lalald.reports.files.file_report import ExpectedHold, FileReport, Outcome, job_outcome

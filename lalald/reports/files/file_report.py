@@ -7,7 +7,9 @@ from enum import StrEnum
 from typing import Any
 
 from lalald.inbox.writing_state import WritingState
-from lalald.jobs.job import Hold, HoldSource, Job, State, Task
+from lalald.jobs.job import Job
+from lalald.jobs.states import Hold, HoldSource, State
+from lalald.jobs.task import Task
 from lalald.store.queries import JobReport
 
 

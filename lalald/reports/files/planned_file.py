@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from lalald.config import Inbox, Rule
 from lalald.inbox.explanation import choose, refusal
 from lalald.inbox.new_files import job_settings, tasks
-from lalald.jobs.consent import price_of
-from lalald.jobs.job import Job, task_fingerprint
+from lalald.jobs.job import Job
+from lalald.jobs.spending.consent import price_of
+from lalald.jobs.task import task_fingerprint
 from lalald.reports.files.explainer import Explainer
 from lalald.reports.files.file_report import FileReport, Outcome
 

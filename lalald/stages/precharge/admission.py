@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lalald.jobs.job import HoldSource, Job
+from lalald.jobs.job import Job
+from lalald.jobs.states import HoldSource
 from lalald.stages.context import StageContext
 from lalald.stages.precharge.budget import Refusal, SpendDecision
 

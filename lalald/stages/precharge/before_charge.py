@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from lalald.errors import DiskFullError, FolderUnavailableError
 from lalald.filesystem.names import printable
-from lalald.jobs.job import Held, Hold, Job, describe_error
+from lalald.jobs.job import Job, describe_error
+from lalald.jobs.outcomes import Held
+from lalald.jobs.states import Hold
 from lalald.stages.context import StageContext
 from lalald.stages.precharge.disk_space import room_for_results
 from lalald.stages.precharge.preflight import hold_for

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from lalald.clock import Clock
 from lalald.config import Minutes
-from lalald.jobs import consent
-from lalald.jobs.job import Hold, HoldSource, Job, Stage
-from lalald.jobs.prices import cost_text, free_text
-from lalald.jobs.prices import minutes as cost
+from lalald.jobs.job import Job
+from lalald.jobs.spending import consent
+from lalald.jobs.spending.prices import cost_text, free_text
+from lalald.jobs.spending.prices import minutes as cost
+from lalald.jobs.states import Hold, HoldSource, Stage
 
 FRESH_SECONDS = 60.0
 _NOT_CHARGED = (Hold.LOST_TASK, Hold.DUPLICATE)  # charged already; not agreed to by a person

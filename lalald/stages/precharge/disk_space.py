@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 from lalald.archive.source_paths import archive_folder, archive_root
 from lalald.filesystem.files import RESERVED_FREE_BYTES, check_folder, free_bytes
-from lalald.jobs.job import Job, Stage, Track
+from lalald.jobs.job import Job
+from lalald.jobs.states import Stage
+from lalald.jobs.task import Track
 from lalald.jobs.wanted_tracks import undelivered_tracks
 from lalald.media.track_labels import expected_labels
 from lalald.outbox import max_track_bytes

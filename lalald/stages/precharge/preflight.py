@@ -22,7 +22,8 @@ from lalald.filesystem.files import translate_errors
 from lalald.filesystem.known_folders import KnownFolders
 from lalald.filesystem.mount_pools import MountPools
 from lalald.filesystem.mounts import MOUNTINFO, mounts_above
-from lalald.jobs.job import Hold, Job
+from lalald.jobs.job import Job
+from lalald.jobs.states import Hold
 from lalald.media.track_labels import expected_labels
 from lalald.outbox import template
 from lalald.outbox.placement_probe import try_placement

@@ -6,7 +6,10 @@ from dataclasses import replace
 
 from lalald import outbox
 from lalald.errors import FileError
-from lalald.jobs.job import Advance, Job, Stage, Task, Track, with_warning
+from lalald.jobs.job import Job, with_warning
+from lalald.jobs.outcomes import Advance
+from lalald.jobs.states import Stage
+from lalald.jobs.task import Task, Track
 from lalald.jobs.wanted_tracks import mark_wanted
 from lalald.media.track_labels import expected_labels
 from lalald.stages.context import StageContext

@@ -14,8 +14,9 @@ from lalald.filesystem.file_numbers import int64
 from lalald.filesystem.files import list_names, lstat_or_none, to_file_error, translate_errors
 from lalald.filesystem.markers import read_marker
 from lalald.filesystem.names import printable
-from lalald.jobs.failure_kinds import FailureKind
-from lalald.jobs.job import Discarded, Failed, Job
+from lalald.jobs.failures.failure_kinds import FailureKind
+from lalald.jobs.job import Job
+from lalald.jobs.outcomes import Discarded, Failed
 from lalald.stages.context import StageContext
 
 _MISSING = {errno.ENOENT, errno.ENOTDIR}

@@ -18,7 +18,8 @@ from lalald.filesystem.folder_probe import (
 )
 from lalald.filesystem.placeholders import hidden_path, remove_leftovers
 from lalald.filesystem.renaming import can_rename_between
-from lalald.jobs.job import Job, Stage
+from lalald.jobs.job import Job
+from lalald.jobs.states import Stage
 
 
 class MoveTarget(NamedTuple):

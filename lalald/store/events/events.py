@@ -29,7 +29,8 @@ from lalald.jobs.event_facts import (
     job_subject,
     plain_fact,
 )
-from lalald.jobs.job import Hold, HoldSource, Job, State
+from lalald.jobs.job import Job
+from lalald.jobs.states import Hold, HoldSource, State
 from lalald.store.rows import name_from, stored_name
 
 AGAIN_SECONDS = 300.0  # between two events of the same kind about the same subject

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lalald.filesystem.names import fold
-from lalald.jobs.job import Hold, State
+from lalald.jobs.states import Hold, State
 from lalald.store.report_types import JobReport
 from lalald.store.rows import jobs_where, stored_name
 

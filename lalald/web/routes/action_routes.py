@@ -14,9 +14,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lalald.errors import LalaldError
-from lalald.jobs.consent import tasks_to_pay, tasks_to_pay_on_retry
-from lalald.jobs.job import Job, Request, RequestTerms, State
-from lalald.jobs.shown_price import Change, Objection, objection_to, price_objection
+from lalald.jobs.job import Job, RequestTerms
+from lalald.jobs.spending.consent import tasks_to_pay, tasks_to_pay_on_retry
+from lalald.jobs.spending.shown_price import Change, Objection, objection_to, price_objection
+from lalald.jobs.states import Request, State
 from lalald.jobs.transitions import restart
 from lalald.store.page.asked_actions import Asked, asked_by, latest_ids, note_asked
 from lalald.store.page.job_list import jobs_by_id

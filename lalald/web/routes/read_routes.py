@@ -12,7 +12,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lalald.errors import FileError, LalaldError
-from lalald.jobs.job import Hold, Job
+from lalald.jobs.job import Job
+from lalald.jobs.states import Hold
 from lalald.reports.history.charge_history import gather as gather_history
 from lalald.store.page.job_list import STATES, JobFilter, newest_jobs
 from lalald.store.queries import Charge, JobReport, Reports

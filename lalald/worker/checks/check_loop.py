@@ -12,8 +12,10 @@ from typing import Protocol
 
 from lalald.api import TaskAnswer
 from lalald.errors import LicenseRefusedError, RateLimitedError, RefusedError, ServiceError, TransientError
-from lalald.jobs.job import Advance, Held, Hold, Job, Request, Stage, State
-from lalald.jobs.unexpected_errors import convert_faults
+from lalald.jobs.failures.unexpected_errors import convert_faults
+from lalald.jobs.job import Job
+from lalald.jobs.outcomes import Advance, Held
+from lalald.jobs.states import Hold, Request, Stage, State
 from lalald.stages import check, reused_tasks
 from lalald.stages.context import StageContext
 from lalald.store.due import RunningTask

@@ -15,9 +15,11 @@ from lalald.errors import (
     StagingLostError,
     TransientError,
 )
-from lalald.jobs.failure_kinds import FailureKind, error_code, kind_of_refusal
-from lalald.jobs.job import Advance, Failed, Held, Hold, Job, Outcome, RetryLater, Stage, describe_error
-from lalald.jobs.prices import cost_text
+from lalald.jobs.failures.failure_kinds import FailureKind, error_code, kind_of_refusal
+from lalald.jobs.job import Job, describe_error
+from lalald.jobs.outcomes import Advance, Failed, Held, Outcome, RetryLater
+from lalald.jobs.spending.prices import cost_text
+from lalald.jobs.states import Hold, Stage
 from lalald.stages.context import StageContext
 from lalald.stages.delete import leave_to_expire
 from lalald.stages.failed_downloads import link_hold_reason

@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from lalald.jobs.job import Failed, Job, Outcome, RetryLater
-from lalald.jobs.unexpected_errors import convert_exhaustion, describe_exception, is_about_one_job
+from lalald.jobs.failures.unexpected_errors import convert_exhaustion, describe_exception, is_about_one_job
+from lalald.jobs.job import Job
+from lalald.jobs.outcomes import Failed, Outcome, RetryLater
 from lalald.stages.context import StageContext
 from lalald.store import Store
 from lalald.worker.faults.error_outcomes import outcome_of

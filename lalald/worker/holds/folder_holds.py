@@ -11,8 +11,9 @@ from typing import TypeVar
 from lalald.archive.source_paths import source_folder, source_path
 from lalald.errors import FileError
 from lalald.filesystem.names import printable
-from lalald.jobs.job import Hold, Job, Stage, describe_error
-from lalald.jobs.unexpected_errors import describe_exception, is_about_one_job
+from lalald.jobs.failures.unexpected_errors import describe_exception, is_about_one_job
+from lalald.jobs.job import Job, describe_error
+from lalald.jobs.states import Hold, Stage
 from lalald.stages.context import StageContext
 from lalald.stages.precharge.disk_space import room_at, room_needed
 from lalald.stages.precharge.preflight import Check, PlacementTest, SourceMoveTest, hold_for

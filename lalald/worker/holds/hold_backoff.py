@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 
-from lalald.jobs.job import Hold, Job, Stage
+from lalald.jobs.job import Job
+from lalald.jobs.states import Hold, Stage
 
 FIRST_PAUSE_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 600.0

@@ -6,7 +6,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from lalald.jobs.job import Hold, HoldSource, Job
+from lalald.jobs.job import Job
+from lalald.jobs.states import Hold, HoldSource
 
 GATHERED = frozenset({Hold.DUPLICATE, Hold.MINUTES})  # a dropped folder brings hundreds of them
 _QUIET_SECONDS = 2.0  # after the last one

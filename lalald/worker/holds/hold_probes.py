@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from lalald.filesystem.mounts import MountWatcher
-from lalald.jobs.job import Hold, Job
+from lalald.jobs.job import Job
+from lalald.jobs.states import Hold
 from lalald.stages.context import StageContext
 from lalald.worker.claims import Claims
 from lalald.worker.faults.guard import Guard

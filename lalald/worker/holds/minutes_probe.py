@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from lalald.errors import ServiceError
-from lalald.jobs.job import Hold, HoldSource, Job
+from lalald.jobs.job import Job
+from lalald.jobs.states import Hold, HoldSource
 from lalald.stages.context import StageContext
 from lalald.stages.precharge.admission import admit
 from lalald.stages.precharge.budget import Refusal

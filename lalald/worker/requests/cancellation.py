@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from lalald.api import TaskAnswer
 from lalald.errors import RateLimitedError, RefusedError, ServiceError, TransientError
+from lalald.jobs.failures.unexpected_errors import convert_faults
 from lalald.jobs.halving import TIMES_IN_A_ROW
 from lalald.jobs.job import Job
-from lalald.jobs.unexpected_errors import convert_faults
 from lalald.stages.context import StageContext
 from lalald.worker.service.circuit_breaker import DIFFERENT_JOBS
 from lalald.worker.service.rate_limiter import GrowingPauses

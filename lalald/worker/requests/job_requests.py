@@ -11,8 +11,12 @@ from lalald.archive.archiving import with_current_file
 from lalald.archive.source_paths import source_folder, source_path
 from lalald.errors import FolderUnavailableError
 from lalald.inbox.rematch import rematch_by_config
-from lalald.jobs import consent, transitions
-from lalald.jobs.job import CANCELLED, Advance, Job, Request, Stage, State, Task, TaskFailure
+from lalald.jobs import transitions
+from lalald.jobs.job import Job
+from lalald.jobs.outcomes import Advance
+from lalald.jobs.spending import consent
+from lalald.jobs.states import Request, Stage, State, TaskFailure
+from lalald.jobs.task import CANCELLED, Task
 from lalald.stages.context import StageContext
 from lalald.worker.claims import Claims
 from lalald.worker.faults.guard import Guard

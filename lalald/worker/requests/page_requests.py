@@ -7,9 +7,11 @@ a second time.
 from __future__ import annotations
 
 from lalald.inbox.rematch import rematch_by_config
-from lalald.jobs.consent import tasks_to_pay, tasks_to_pay_on_retry
-from lalald.jobs.job import Job, Request, RequestTerms, Task
-from lalald.jobs.shown_price import Change, Objection, objection_to, price_objection
+from lalald.jobs.job import Job, RequestTerms
+from lalald.jobs.spending.consent import tasks_to_pay, tasks_to_pay_on_retry
+from lalald.jobs.spending.shown_price import Change, Objection, objection_to, price_objection
+from lalald.jobs.states import Request
+from lalald.jobs.task import Task
 from lalald.jobs.transitions import restart
 from lalald.stages.context import StageContext
 from lalald.store import Store

@@ -9,7 +9,8 @@ from typing import Any
 
 from lalald.clock import Clock
 from lalald.errors import RateLimitedError, TransientError
-from lalald.jobs.job import Job, Stage
+from lalald.jobs.job import Job
+from lalald.jobs.states import Stage
 from lalald.presets import MODES
 from lalald.store import StoreThread
 from lalald.store.due import Queue

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from lalald.jobs.consent import PAYING, covers, price_of
-from lalald.jobs.job import Job, Request, RequestTerms, State, Task
-from lalald.jobs.prices import cost_text
+from lalald.jobs.job import Job, RequestTerms
+from lalald.jobs.spending.consent import PAYING, covers, price_of
+from lalald.jobs.spending.prices import cost_text
+from lalald.jobs.states import Request, State
+from lalald.jobs.task import Task
 
 _EQUAL_MINUTES = 1e-3  # figures travel rounded to 3 places
 

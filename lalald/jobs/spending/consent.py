@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from lalald.jobs.job import Hold, HoldSource, Job, RequestTerms, Stage, Task
-from lalald.jobs.prices import cost_text, minutes
+from lalald.jobs.job import Job, RequestTerms
+from lalald.jobs.spending.prices import cost_text, minutes
+from lalald.jobs.states import Hold, HoldSource, Stage
+from lalald.jobs.task import Task
 
 TOLERATED_SHARE = 1.1
 TOLERATED_MINUTES = 1.0

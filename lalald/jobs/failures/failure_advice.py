@@ -7,9 +7,11 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from lalald.filesystem.names import printable
-from lalald.jobs.failure_kinds import FailureKind, kind_of_refusal
-from lalald.jobs.job import Job, Task, TaskFailure
-from lalald.jobs.prices import cost_text
+from lalald.jobs.failures.failure_kinds import FailureKind, kind_of_refusal
+from lalald.jobs.job import Job
+from lalald.jobs.spending.prices import cost_text
+from lalald.jobs.states import TaskFailure
+from lalald.jobs.task import Task
 
 
 class Retry(StrEnum):

@@ -1,0 +1,1 @@
+"""What jobs cost, and what a user has agreed to pay."""
