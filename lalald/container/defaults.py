@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -11,12 +12,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lalald import presets
+from lalald.commands.init import RECIPES
 from lalald.errors import ConfigError
 from lalald.suggestions import meant, quoted, unknown
 
 _TEMPLATE = Path(__file__).with_name("default.yaml")
 _HINT = "Variables cover the common settings; the rest belongs into /config/config.yaml."
 _RULE = "inboxes[0].rules[0]"
+_PAGE = "0.0.0.0:8910"
 _INSTRUMENTAL = {
     "instrumental": "no_vocals",
     "accompaniment": "no_vocals",
@@ -42,7 +45,13 @@ _MINUTES_VARIABLES = (
     Variable("LALALD_MINUTES_PER_DAY", "per_day"),
     Variable("LALALD_MINUTES_RESERVE", "reserve"),
 )
-VARIABLES = (*TASK_VARIABLES, *(variable.name for variable in (*_INBOX_VARIABLES, *_MINUTES_VARIABLES)))
+WEB_VARIABLES = ("LALALD_WEB_PASSWORD", "LALALD_WEB_PASSWORD_FILE", "LALALD_WEB_AUTH", "LALALD_WEB_HOSTS")
+VARIABLES = (
+    "LALALD_RECIPE",
+    *TASK_VARIABLES,
+    *(variable.name for variable in (*_INBOX_VARIABLES, *_MINUTES_VARIABLES)),
+    *WEB_VARIABLES,
+)
 _BY_PRESET = {"stem": "LALALD_STEM", "voice_pack_id": "LALALD_VOICE", "encoder_format": "LALALD_FORMAT"}
 
 
@@ -68,13 +77,15 @@ def write(path: Path, environ: Mapping[str, str]) -> None:
 
 def _text(environ: Mapping[str, str]) -> str:
     """The file, without the keys whose variables are not set. Raises ConfigError for tasks that are not possible."""
+    top = _top(environ)
+    if recipe := environ.get("LALALD_RECIPE", "").strip():
+        return top + _recipe(recipe, environ)
     mode, chosen = _task(environ)
-    minutes = dict(_set(_MINUTES_VARIABLES, environ))
     lines = [f"{key}: {json.dumps(value)}" for key, value in _set(_INBOX_VARIABLES, environ)]
     if tracks := _list(environ, "LALALD_TRACKS"):
         chosen_tracks = [_INSTRUMENTAL.get(track, track) for track in tracks]
     parts = {
-        "MINUTES": f"minutes: {json.dumps(minutes)}\n\n" if minutes else "",
+        "TOP": top,
         "INBOX": "".join(f"    {line}\n" for line in lines),
         "MODE": mode,
         "PRESETS": json.dumps(chosen),
@@ -83,6 +94,37 @@ def _text(environ: Mapping[str, str]) -> str:
     text = _TEMPLATE.read_text(encoding="utf-8")
     for name, value in parts.items():
         text = text.replace(f"{{{name}}}", value)
+    return text
+
+
+def _top(environ: Mapping[str, str]) -> str:
+    """What comes before the inboxes: limits, and the page as soon as it has a password or needs none."""
+    minutes = dict(_set(_MINUTES_VARIABLES, environ))
+    web: dict[str, Any] = {}
+    if auth := environ.get("LALALD_WEB_AUTH", "").strip():
+        web["auth"] = auth
+    if hosts := _list(environ, "LALALD_WEB_HOSTS"):
+        web["hosts"] = hosts
+    has_password = environ.get("LALALD_WEB_PASSWORD") or environ.get("LALALD_WEB_PASSWORD_FILE")
+    if has_password or web.get("auth") == "none":
+        web = {"listen": _PAGE, **web}
+    blocks = {"minutes": minutes, "web": web}
+    return "".join(f"{key}: {json.dumps(block)}\n\n" for key, block in blocks.items() if block)
+
+
+def _recipe(name: str, environ: Mapping[str, str]) -> str:
+    """A recipe of `lalald init`, for the image's folders. Raises ConfigError for an unknown one, or beside variables that it decides."""
+    if name not in RECIPES:
+        raise ConfigError(f"LALALD_RECIPE: {unknown('recipe', name, RECIPES)}", hint=_HINT)
+    if decided := [variable for variable in TASK_VARIABLES if environ.get(variable, "").strip()]:
+        raise ConfigError(f"{decided[0]}: LALALD_RECIPE={name} decides it; remove one of the two", hint=_HINT)
+    text = RECIPES[name].read_text(encoding="utf-8")
+    text = re.sub(r"(?m)^state_dir:.*\n", "", text)  # LALALD_STATE_DIR says where
+    for word, path in (("KEY_FILE", "/config/license-key"), ("INBOX", "/inbox"), ("OUTBOX", "/outbox")):
+        text = re.sub(rf"(?m) {word}$", f" {path}", text)
+    for key, value in _set(_INBOX_VARIABLES, environ):
+        text = re.sub(rf"(?m)^    {key}:.*\n", "", text)
+        text = text.replace("    outbox: /outbox\n", f"    outbox: /outbox\n    {key}: {json.dumps(value)}\n", 1)
     return text
 
 
@@ -155,6 +197,7 @@ def _errors(path: Path, environ: Mapping[str, str]) -> Iterator[str]:
     """
     keys = {f"inboxes[0].{variable.key}": variable.name for variable in _INBOX_VARIABLES}
     keys |= {f"minutes.{variable.key}": variable.name for variable in _MINUTES_VARIABLES}
+    keys |= {"web.auth": "LALALD_WEB_AUTH", "web.hosts": "LALALD_WEB_HOSTS"}
     keys |= {f"{_RULE}.tracks": "LALALD_TRACKS", f"{_RULE}.presets.encoder_format": "LALALD_FORMAT"}
     words = [sys.executable, "-m", "lalald", "--config", str(path), "check-config", "--json"]
     # S603: the program is this one

@@ -92,5 +92,7 @@ def _log_problems(config: Config, environ: Mapping[str, str], *, uses_default: b
             "container.variables_unused", variables=ignored,
             reason=f"the container engine started it as uid {os.getuid()}, gid {os.getgid()}",
         )  # fmt: skip
+    if uses_default and config.web.listen is None:
+        log.info("page.off", hint="LALALD_WEB_PASSWORD, of 10 characters or more, puts the page on port 8910.")
     for found in volumes.unwritable(config):
         log.error("volume.unwritable", folder=str(found.folder), reason=found.reason, hint=found.remedy)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from lalald import __version__
+from lalald.commands.init import RECIPES
 from lalald.config import Config, Inbox, Rule, TaskSpec, load
 from lalald.container import start, volumes
 from lalald.errors import ConfigError
@@ -181,6 +182,9 @@ def test_a_container_without_a_configuration_has_one(
         ({"LALALD_SETTLE": "5 secnds"}, "LALALD_SETTLE: .*5s"),
         ({"LALALD_EXISTING": "yes"}, "LALALD_EXISTING: .*take"),
         ({"LALALD_EXISTING": "yes", "LALALD_SETTLE": "x"}, r"LALALD_EXISTING: [^\n]*\n  LALALD_SETTLE: "),
+        ({"LALALD_RECIPE": "karoke"}, 'LALALD_RECIPE: unknown recipe "karoke".*Did you mean "karaoke"'),
+        ({"LALALD_RECIPE": "karaoke", "LALALD_STEM": "drum"}, "LALALD_STEM: LALALD_RECIPE=karaoke decides it"),
+        ({"LALALD_WEB_AUTH": "nothing"}, "LALALD_WEB_AUTH: .*password"),
         ({"LALALD_EPHEMERAL": "perhaps"}, "LALALD_EPHEMERAL: expected 1 or 0"),
     ],
 )
@@ -200,6 +204,26 @@ def test_each_variable_sets_its_key(config_dir: Path) -> None:
     assert (config.minutes.per_file, config.minutes.per_day, config.minutes.reserve) == (12.5, 60, 5)
     assert (inbox.on_success, inbox.settle, inbox.existing) == ("keep", 60, "take")
     assert config.warnings == ()
+
+
+@pytest.mark.parametrize("recipe", sorted(RECIPES))
+def test_each_recipe_works_on_the_folders_of_the_image(recipe: str, config_dir: Path) -> None:
+    config, _ = prepared(config_dir, LALALD_RECIPE=recipe, LALALD_EXISTING="skip", LALALD_MINUTES_PER_DAY="60")
+    (inbox,) = config.inboxes
+    assert (str(inbox.path), str(inbox.outbox), inbox.existing) == ("/inbox", "/outbox", "skip")
+    assert config.minutes.per_day == 60
+    assert str(config.state_dir) == str(config_dir / "state")
+    assert [warning for warning in config.warnings if "license_key_file" not in warning] == []
+
+
+def test_the_page_is_there_as_soon_as_it_has_a_password(config_dir: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert prepared(config_dir)[0].web.listen is None
+    assert "LALALD_WEB_PASSWORD" in next(line for line in capfd.readouterr().err.splitlines() if "page.off" in line)
+    config, _ = prepared(config_dir, LALALD_WEB_PASSWORD="correct horse battery", LALALD_WEB_HOSTS="music.example.org")
+    assert (config.web.listen, config.web.hosts) == ("0.0.0.0:8910", ("music.example.org",))
+    assert "correct horse" not in (config_dir / "default.yaml").read_text()
+    config, _ = prepared(config_dir, LALALD_WEB_AUTH="none")
+    assert (config.web.listen, config.web.auth) == ("0.0.0.0:8910", "none")
 
 
 def test_an_unknown_variable_is_a_warning_with_the_nearest_known_one(config_dir: Path) -> None:
