@@ -104,6 +104,17 @@ def varied_visit(browsing: BrowserThread, varied_home: Home) -> Iterator[Visit]:
 
 
 @pytest.fixture
+def failed_home(make_home: MakeHome, sandbox: Sandbox) -> Iterator[Home]:
+    """One job that failed before it was paid, and a page that runs alone."""
+    home = with_page(make_home(sandbox.url))
+    sandbox.faults("upload:400*1")
+    write_wav(home.inbox / "song.wav", seconds=6)
+    assert home.command("run", "--once").returncode == 1
+    with page_alone(home):
+        yield home
+
+
+@pytest.fixture
 def plain_home(make_home: MakeHome, sandbox: Sandbox) -> Iterator[Home]:
     """Without jobs and without a daemon; the page runs alone, so what is uploaded stays where it was put."""
     home = with_page(make_home(sandbox.url))

@@ -10,18 +10,22 @@ from typing import Any
 
 import pytest
 
-from tests.support.browser import Visit
+from lalald.sandbox.server import Sandbox
+from tests.conftest import MakeHome
+from tests.support.browser import BrowserThread, Visit
+from tests.support.page_client import address_of, page_alone, with_page
 from tests.support.running import Home
+from tests.support.sounds import flac_of
 
 RATE = 8000
 SECONDS = 12
 
 # Builds the mixer on the job's own tracks, as the player does, and renders what would be heard.
-RENDER = """async ({urls, original, settings, hearOriginal, loop, seconds, rate}) => {
+RENDER = """async ({urls, extension, original, settings, hearOriginal, loop, seconds, rate}) => {
   const { Mixer } = await import("./static/player/mixer.js");
-  const { WavSource, readWavFormat } = await import("./static/player/wav.js");
+  const { openSource } = await import("./static/player/loading.js");
   const context = new OfflineAudioContext(1, seconds * rate, rate);
-  const open = async (url) => new WavSource(context, url, await readWavFormat(url));
+  const open = async (url) => (await openSource(context, { url, extension }, () => {}, () => {})).source;
   const mixer = new Mixer(context, await Promise.all(urls.map(open)), original && { source: await open(original), lag: 0 });
   settings.forEach((setting, stem) => mixer.set(stem, setting));
   mixer.hearOriginal(hearOriginal);
@@ -31,9 +35,13 @@ RENDER = """async ({urls, original, settings, hearOriginal, loop, seconds, rate}
 }"""
 
 
+def sweep(pitch: float, loudness: int = 6000) -> list[int]:
+    return [round(loudness * math.sin(2 * math.pi * (pitch + n / RATE) * n / RATE)) for n in range(RATE * SECONDS)]
+
+
 def tone(path: Path, pitch: float, loudness: int = 6000) -> list[float]:
     """Writes a WAV that differs in every stretch, and returns its samples."""
-    samples = [round(loudness * math.sin(2 * math.pi * (pitch + n / RATE) * n / RATE)) for n in range(RATE * SECONDS)]
+    samples = sweep(pitch, loudness)
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
@@ -57,7 +65,7 @@ def stems(done_home: Home) -> list[list[float]]:
 
 def rendered(visit: Visit, **wanted: Any) -> list[float]:
     facts = {
-        "urls": ["api/jobs/1/tracks/1", "api/jobs/1/tracks/2"], "original": None, "settings": [{}, {}],
+        "urls": ["api/jobs/1/tracks/1", "api/jobs/1/tracks/2"], "extension": "wav", "original": None, "settings": [{}, {}],
         "hearOriginal": False, "loop": None, "seconds": SECONDS, "rate": RATE,
     }  # fmt: skip
     found: list[float] = visit.page.evaluate(RENDER, {**facts, **wanted})
@@ -105,6 +113,24 @@ def test_wav_is_fetched_by_range_in_pieces(done_visit: Visit) -> None:
     assert {answer.status for answer in answers} == {206}
     assert max(int(answer.headers["content-length"]) for answer in answers) <= 5 * RATE * 2
     assert len(answers) == 2 * (1 + math.ceil(SECONDS / 5))  # the head and three pieces of each
+
+
+def test_compressed_stems_are_decoded_whole_and_stay_in_step(
+    browsing: BrowserThread, make_home: MakeHome, sandbox: Sandbox
+) -> None:
+    home = with_page(make_home(sandbox.url))
+    (home.inbox / "song.flac").write_bytes(flac_of(sweep(100)))
+    assert home.command("run", "--once").returncode == 0
+    pitches = [300, 450]
+    for track, pitch in zip(home.jobs()[0]["tracks"], pitches, strict=True):
+        Path(track["path"]).write_bytes(flac_of(sweep(pitch)))
+    stems = [[sample / 32768 for sample in sweep(pitch)] for pitch in pitches]
+    with page_alone(home), browsing.visit(address_of(home)) as visit:
+        visit.log_in()
+        visit.open("log")
+        both = [one + other for one, other in zip(*stems, strict=True)]
+        assert farthest(rendered(visit, extension="flac"), both) < 1e-4  # decoders scale 16 bits by 32767 or 32768
+        assert farthest(rendered(visit, extension="flac", settings=[{"solo": True}, {}]), stems[0]) < 1e-4
 
 
 LAG = """async ({lag, rate}) => {
