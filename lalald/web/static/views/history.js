@@ -92,7 +92,7 @@ export function history({ live, root, query, signal, setTitle }) {
     if (!page || !jobs || signal.aborted) return;
     const fresh = new Map(page.jobs.map((/** @type {Job} */ job) => [job.id, job]));
     const newest = jobs[0]?.id ?? 0;
-    const oldest = page.jobs.at(-1)?.id ?? Infinity;
+    const oldest = page.next_before === null ? 0 : page.jobs.at(-1).id;
     const added = page.jobs.filter((/** @type {Job} */ job) => job.id > newest);
     jobs = [...added, ...jobs.flatMap((job) => fresh.get(job.id) ?? (job.id >= oldest ? [] : job))];
     draw();
