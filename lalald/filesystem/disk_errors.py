@@ -1,4 +1,4 @@
-"""What to do about a folder that cannot be used, by the cause that the kernel gives: a full disk is not a failing one."""
+"""Hints for a folder of lalald's own that cannot be used, by the kernel's error, and tests for room and rights there."""
 
 from __future__ import annotations
 
@@ -9,49 +9,43 @@ from pathlib import Path
 
 _HINTS = {
     errno.ENOSPC: "Make room on its disk (inodes too: `df -h` and `df -i` show both).",
-    errno.EDQUOT: "Its quota is used up: make room, or raise the quota.",
-    errno.EROFS: "It is mounted read-only: mount it for writing. A disk that failed may have been switched to that.",
-    errno.EIO: "Its disk or server fails; the system's log knows more.",
-    errno.ESTALE: "Its share was exported or mounted again: mount it again.",
-    errno.ENOTCONN: "What is mounted there does not answer: mount it again.",
-    errno.ELOOP: "Its symlinks go round in circles.",
+    errno.EDQUOT: "Its quota is used up: make room or raise the quota.",
+    errno.EROFS: "It is mounted read-only: mount it for writing. The system also does this to a disk that fails.",
+    errno.EIO: "Its disk or server fails; see the system's log.",
+    errno.ESTALE: "Its share was exported or mounted again: remount it.",
+    errno.ENOTCONN: "Its mount does not answer: remount it.",
+    errno.ELOOP: "Its symlinks form a loop.",
 }
 _SCARCE_BYTES, _SCARCE_INODES = 1 << 20, 8
-_TRIAL_BYTES = 65536  # the shared memory of a database, and a few of its pages
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+_TEST_BYTES = 65536  # the shared memory of a database, and a few of its pages
 _RIGHTS = frozenset({errno.EACCES, errno.EPERM})
 
 
 def hint_for(error: OSError) -> str:
-    """What to do next about a folder or file of lalald's own."""
+    """What to do about an error in a folder or file of lalald's own."""
     if error.errno in _RIGHTS:
         return f"Let uid {os.geteuid()} write it."
     return _HINTS.get(error.errno or 0, _HINTS[errno.EIO])
 
 
-def passes(error: OSError) -> bool:
-    """Whether waiting is of use: room can be made, and a disk may answer again. Missing rights do not come back unasked."""
+def is_temporary(error: OSError) -> bool:
+    """Whether waiting may help: room can be made, and a disk may answer again. Missing rights need a person."""
     return error.errno not in _RIGHTS | {errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
-
-
-def is_no_room(error: OSError) -> bool:
-    """Whether the disk, or the quota on it, is full."""
-    return error.errno in _NO_ROOM
 
 
 def _reserve(descriptor: int) -> None:
     try:
-        os.posix_fallocate(descriptor, 0, _TRIAL_BYTES)
+        os.posix_fallocate(descriptor, 0, _TEST_BYTES)
     except OSError as error:
         if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):  # ZFS, for one, cannot reserve
             raise
-        os.write(descriptor, bytes(_TRIAL_BYTES))
+        os.write(descriptor, bytes(_TEST_BYTES))
 
 
 def write_error_if_low(folder: Path) -> OSError | None:
     """As `why_not_written`, but writes only where room is scarce: a health check every minute must not keep a disk awake.
 
-    A quota that the file system does not count as its free room is not seen; the next write meets it.
+    A quota that does not show in the file system's free space is not detected here; the next write reports it.
     """
     try:
         facts = os.statvfs(folder)
@@ -65,13 +59,13 @@ def write_error_if_low(folder: Path) -> OSError | None:
 
 
 def write_error(folder: Path) -> OSError | None:
-    """Why nothing can be written in the folder, found by reserving room there; None where it can be.
+    """Why nothing can be written in the folder, found by reserving room there; None if it can.
 
-    SQLite reports a full disk and a missing right alike as "unable to open database file" or "disk I/O error".
+    SQLite reports a full disk and a missing right with the same "unable to open database file" or "disk I/O error".
     """
-    trial = folder / f".lalald-trial-{os.getpid()}"
+    probe = folder / f".lalald-trial-{os.getpid()}"
     try:
-        descriptor = os.open(trial, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(probe, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             _reserve(descriptor)
         finally:
@@ -80,5 +74,5 @@ def write_error(folder: Path) -> OSError | None:
         return error
     finally:
         with suppress(OSError):
-            trial.unlink()
+            probe.unlink()
     return None

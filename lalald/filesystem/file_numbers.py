@@ -1,25 +1,25 @@
-"""The numbers by which a file is known: times and inode numbers, whatever 64 bits the file system gives."""
+"""Handle the numbers that identify a file: any 64-bit time or inode number that a file system reports."""
 
 from __future__ import annotations
 
 _HALF, _WHOLE = 2**63, 2**64
 _COARSE_CLOCK_NS = 2_000_000_000  # FAT keeps times to two seconds
-# What every file system can keep: FAT begins in 1980, old ext ends in 2038.
+# The range that every file system can store: FAT begins in 1980, old ext ends in 2038.
 _KEPT_FROM_NS, _KEPT_UNTIL_NS = 315_619_200 * 10**9, (2**31 - 1) * 10**9
 
 
 def int64(number: int) -> int:
-    """The number folded to signed 64 bits, which is what SQLite keeps: the same number always gives the same.
+    """The number folded to signed 64 bits, as SQLite stores it: equal numbers give equal results.
 
-    An mtime after 2262 and an inode number of mergerfs or rclone need 65 bits.
+    An mtime after 2262 and inode numbers of mergerfs and rclone need 65 bits.
     """
     return number if -_HALF <= number < _HALF else (number + _HALF) % _WHOLE - _HALF
 
 
 def is_same_time(found_ns: int, expected_ns: int) -> bool:
-    """Whether two mtimes are the same, roughly: a copy on another file system has the time as that one keeps it.
+    """Whether two mtimes are the same within what file systems store: a copy has the time in its own file system's precision.
 
-    A time that some file system cannot keep is cut off there: two such times are taken for the same.
+    A time outside a file system's range is cut off there, so two such times count as the same.
     """
     if abs(int64(found_ns - expected_ns)) <= _COARSE_CLOCK_NS:
         return True

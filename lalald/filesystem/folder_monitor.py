@@ -1,8 +1,7 @@
-"""Says that a configured folder may have gone, come back, or changed its rights, as far as the kernel tells; asleep otherwise.
+"""Report that a configured folder may have vanished, returned, or changed its rights, as far as the kernel notifies; else idle.
 
-Three sources: inotify events of the folder itself and of the folders above it (a rename of any of these takes the folder away), the
-table of mounts, and, while a folder is missing, what appears in the nearest folder that is there. Whether the folder can be used is
-for others to find out: an event is a hint.
+Three sources: inotify events of the folder itself and of its parents (renaming one moves the folder away), the mount table, and,
+while a folder is missing, what appears in its nearest existing parent. An event is a hint: the caller checks the folder.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _BUFFER_BYTES = 65536
 
 
 class FolderMonitor:
-    """`on_change` is called on the event loop with the path of a watched folder, as it was given."""
+    """`on_change` is called on the event loop with the path of a watched folder, as given to `watch`."""
 
     def __init__(self, on_change: Callable[[str], None]) -> None:
         self._on_change = on_change
@@ -39,10 +38,10 @@ class FolderMonitor:
         self._lock = threading.Lock()  # `watch` runs on threads
 
     def start(self) -> None:
-        """Where the kernel has no inotify, or no more instances, the table of mounts is all there is."""
+        """Start watching. Without inotify, or without a free instance of it, only the mount table is watched."""
         self._mounts.start(self._mounts_changed, self._loop.add_reader)
         with suppress(OSError):
-            self._events = _Events(self._loop, self._told)
+            self._events = _Events(self._loop, self._on_event)
 
     def stop(self) -> None:
         self._mounts.stop(self._loop.remove_reader)
@@ -53,7 +52,7 @@ class FolderMonitor:
             self._events = None
 
     def watch(self, path: str) -> None:
-        """Blocks: to be called on a thread of the folder, at first and after each change, before it is looked at."""
+        """Watch a folder. Blocking: call it on a thread of the folder, at first and after each change, before the folder is checked."""
         folder = _Folder(os.path.realpath(path))
         places = {*_above(path), *_above(folder.real)}
         for place in sorted(places):
@@ -73,22 +72,22 @@ class FolderMonitor:
         with self._lock:
             folder = self._folders.pop(path, None)
         if folder is not None:
-            self._let_go(folder)
+            self._remove_watches(folder)
 
     def _await_return(self, path: str, folder: _Folder) -> None:
-        """What comes into the nearest folder that is there, under the name that is missing."""
+        """Watch the nearest existing parent for the missing name."""
         nearest = next((place for place in reversed(_above(path)) if os.path.isdir(place)), None)
         if nearest is None:
             return
         missing = os.path.relpath(path, nearest).split(os.sep)[0]
         with suppress(OSError):
-            folder.awaited = _Events(self._loop, lambda _watch, name: self._came(path, missing, name))
+            folder.awaited = _Events(self._loop, lambda _watch, name: self._on_parent_event(path, missing, name))
             folder.awaited.add(nearest, _CREATED | _MOVED_TO)
-            if os.path.lexists(os.path.join(nearest, missing)):  # it came before it was watched for
+            if os.path.lexists(os.path.join(nearest, missing)):  # it appeared before the watch existed
                 self._loop.call_soon_threadsafe(self._on_change, path)
 
-    def _let_go(self, folder: _Folder) -> None:
-        """Watches that no folder needs any more."""
+    def _remove_watches(self, folder: _Folder) -> None:
+        """Remove the watches that no other folder needs."""
         if folder.awaited is not None:
             folder.awaited.close()
         with self._lock:
@@ -99,14 +98,14 @@ class FolderMonitor:
 
     # on the event loop
 
-    def _told(self, watch: int, name: str) -> None:
+    def _on_event(self, watch: int, name: str) -> None:
         if name:  # something within a folder
             return
         for path, folder in list(self._folders.items()):
             if watch in folder.watches:
                 self._on_change(path)
 
-    def _came(self, path: str, missing: str, name: str) -> None:
+    def _on_parent_event(self, path: str, missing: str, name: str) -> None:
         if name in (missing, ""):
             self._on_change(path)
 
@@ -129,16 +128,16 @@ class _Folder:
 
 
 class _Events:
-    """An inotify instance that the event loop reads. Raises OSError where there is none to be had."""
+    """An inotify instance that the event loop reads. Raises OSError if the kernel has none."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, told: Callable[[int, str], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_event: Callable[[int, str], None]) -> None:
         try:
             from watchdog.observers import inotify_c
-        except Exception as error:  # watchdog names the lack of inotify in its own way
+        except Exception as error:  # watchdog reports missing inotify with an exception of its own
             raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS)) from error
         self._calls = inotify_c
         self._loop = loop
-        self._told = told
+        self._on_event = on_event
         self._descriptor = inotify_c.inotify_init()
         if self._descriptor < 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
@@ -151,7 +150,7 @@ class _Events:
             self._loop.add_reader(self._descriptor, self._read)
 
     def add(self, place: str, mask: int) -> frozenset[int]:
-        """The watch, or none where the place is not there, may not be read, or watches have run out."""
+        """The watch; empty if the path does not exist, may not be read, or watches have run out."""
         flags = _NO_SYMLINKS | _IN_ADDITION
         watch: int = self._calls.inotify_add_watch(self._descriptor, os.fsencode(place), mask | flags)
         return frozenset() if watch < 0 else frozenset({watch})
@@ -160,7 +159,7 @@ class _Events:
         self._calls.inotify_rm_watch(self._descriptor, watch)  # type: ignore[arg-type] # a number
 
     def close(self) -> None:
-        """On any thread."""
+        """Close the instance. May be called on any thread."""
         with suppress(RuntimeError):  # the loop may have ended
             self._loop.call_soon_threadsafe(self._end)
 
@@ -173,7 +172,7 @@ class _Events:
     def _read(self) -> None:
         with suppress(BlockingIOError):
             for watch, name in dict.fromkeys(_parsed(os.read(self._descriptor, _BUFFER_BYTES))):
-                self._told(watch, name)
+                self._on_event(watch, name)
 
 
 def _parsed(content: bytes) -> Iterator[tuple[int, str]]:
@@ -187,7 +186,7 @@ def _parsed(content: bytes) -> Iterator[tuple[int, str]]:
 
 
 def _above(path: str) -> list[str]:
-    """The folder and those above it, the topmost first; not the root, which goes nowhere."""
+    """The folder and its parents, the topmost first; without the root, which cannot move."""
     places = []
     while path != (parent := os.path.dirname(path)):
         places.append(path)

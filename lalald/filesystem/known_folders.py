@@ -1,4 +1,4 @@
-"""The outboxes, and the done and failed folders elsewhere: is each there, can it be written, and is it the one that it was?"""
+"""Check the outboxes, and done and failed folders outside the inboxes: is each present, writable, and the same folder as before?"""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ Remember = Callable[[str, str | None, str | None, float], Awaitable[None]]  # pa
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What a folder is known by, its room, and why it is away; `told` once a row says so."""
+    """A folder's marker and numbers, its free space, and why it is unavailable; `is_saved` once its row says the same."""
 
     marker: str | None = None
     folder: tuple[int, int] | None = None
     reason: str | None = None
-    told: bool = False
+    is_saved: bool = False
     free_bytes: int = 0
-    looked_at: float = float("-inf")  # by the monotonic clock; a look that found it there
+    checked_at: float = float("-inf")  # monotonic seconds of the last successful check
 
 
 class KnownFolders:
-    """What was found of each the last time, and what changed since is told once."""
+    """The state of each folder at its last check; each change is logged and saved once."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class KnownFolders:
         log: Any,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
-        """`remember` makes a folder's marker and reason durable; `changed` is called when a folder has become unavailable or is back."""
+        """`remember` saves a folder's marker and reason; `changed` is called when a folder becomes unavailable or available."""
         self._known = {path: _Known(marker) for path, marker in markers.items()}
         self._remember = remember
         self._disks = disks
@@ -50,41 +50,41 @@ class KnownFolders:
 
     @property
     def unavailable(self) -> list[str]:
-        """Those that were not there, or not the right ones, when they were looked at last."""
+        """The folders that were missing, or not the right ones, at their last check."""
         return [path for path, known in self._known.items() if known.reason is not None]
 
     def reason_of(self, path: str) -> str | None:
-        """Why it was away when it was looked at last, or None."""
+        """Why the folder was unavailable at its last check, or None."""
         known = self._known.get(path)
         return None if known is None else known.reason
 
     def keep_only(self, kept: set[str]) -> None:
-        """Only these are configured now: nobody waits for the others to come back, unless a job does."""
+        """Stop waiting for folders that are no longer configured."""
         self._known = {
-            path: known if path in kept else replace(known, reason=None, told=False)
+            path: known if path in kept else replace(known, reason=None, is_saved=False)
             for path, known in self._known.items()
         }
 
     async def check(self, path: str, *, fresh_seconds: float = 0.0) -> int:
-        """The bytes free there, by a look that may be so many seconds old.
+        """The bytes free there, by a check that may be `fresh_seconds` old.
 
-        Raises FolderUnavailableError where it is not there, is another one, or cannot be written; DiskFullError.
+        Raises FolderUnavailableError if it is missing, another folder, or not writable; DiskFullError.
         """
         before = self._known.get(path, _Known())
-        if before.reason is None and self._clock.monotonic() - before.looked_at < fresh_seconds:
+        if before.reason is None and self._clock.monotonic() - before.checked_at < fresh_seconds:
             return before.free_bytes
         try:
-            found = await self._disks.run_shared(path, _found, before)
+            found = await self._disks.run_shared(path, _check, before)
         except FolderUnavailableError as error:
-            known = self._known.get(path, before)  # it may have been accepted meanwhile
-            # The kernel gives its numbers to the next file system: only its marker proves that it is the same folder.
+            known = self._known.get(path, before)  # a person may have accepted it meanwhile
+            # The kernel reuses device numbers: from now on only the marker proves that it is the same folder.
             await self._note(path, replace(known, reason=f"{error} {error.hint}".strip(), folder=None))
             raise
-        await self._note(path, replace(found, looked_at=self._clock.monotonic()))
+        await self._note(path, replace(found, checked_at=self._clock.monotonic()))
         return found.free_bytes
 
     async def accept(self, path: str) -> bool:
-        """From now on the folder that stands there is the right one. Whether there is one."""
+        """Take the folder that is now at the path for the right one. Whether there is one."""
         try:
             marker = await self._disks.run(path, markers.accept_folder, path)
         except (OSError, FolderUnavailableError):
@@ -93,11 +93,11 @@ class KnownFolders:
         return True
 
     async def _note(self, path: str, found: _Known) -> None:
-        """Tells the store and the log what changed, and nothing while nothing changes."""
+        """Save and log a change; without one, do nothing."""
         before = self._known.get(path, _Known())
-        found = replace(found, told=True)
+        found = replace(found, is_saved=True)
         self._known[path] = found
-        if before.told and (before.marker, before.reason) == (found.marker, found.reason):
+        if before.is_saved and (before.marker, before.reason) == (found.marker, found.reason):
             return
         if found.reason is not None:
             self._log.warning("folder.unavailable", folder=path, reason=found.reason)
@@ -107,7 +107,7 @@ class KnownFolders:
         await self._remember(path, found.marker, found.reason, self._clock.now())
 
 
-def _found(path: str, before: _Known) -> _Known:
+def _check(path: str, before: _Known) -> _Known:
     """On a thread. Raises FolderUnavailableError, DiskFullError."""
     check_folder(path)
     found = markers.verify_folder(path, before.marker, before.folder, listed=False)

@@ -1,6 +1,6 @@
-"""Is a configured folder there, and is it the one that we know? One that vanished is unavailable, never empty.
+"""Tell a configured folder from the empty mount point at its path. A folder that vanished is unavailable, never empty.
 
-A folder is known by its marker, a small hidden file: the empty mount point beneath an unmounted folder has none.
+A folder is recognized by its marker, a small hidden file, which an empty mount point does not have.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from lalald.filesystem.renaming import rename_without_replacing
 
 MARKER_NAME = ".lalald"
 _UUID = re.compile(rb"\A[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$", re.MULTILINE)
-_MAKING = re.compile(re.escape(MARKER_NAME) + "-[0-9a-f]{32}")
-_MARKER_TEXT = "{marker}\nlalald knows this folder by the line above. Please leave this file where it is.\n"
+_TEMPORARY = re.compile(re.escape(MARKER_NAME) + "-[0-9a-f]{32}")
+_MARKER_TEXT = "{marker}\nlalald recognizes this folder by the line above. Please leave this file where it is.\n"
 
 _REASONS = {
-    errno.ENOENT: "it is not there: not mounted, moved or removed",
+    errno.ENOENT: "it is missing: not mounted, moved or removed",
     errno.ENOTDIR: "it is not a folder",
     errno.ESTALE: "its handle is stale: the share was exported or mounted again",
-    errno.ENOTCONN: "what is mounted there does not answer",
+    errno.ENOTCONN: "its mount does not answer",
     errno.EIO: "its disk or server fails",
     errno.EHOSTDOWN: "its server is down",
     errno.ETIMEDOUT: "its server does not answer",
-    errno.ELOOP: "its symlinks go round in circles",
+    errno.ELOOP: "its symlinks form a loop",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class FolderState:
-    """What stands at the folder's path. `marker` is what it is known by; None where it has none, and none could be written."""
+    """What is at the folder's path. `marker` is None if it has none and none could be written."""
 
     available: bool
     reason: str = ""
@@ -45,47 +45,47 @@ class FolderState:
 
 
 def inspect_folder(root: str, expected: str | None) -> FolderState:
-    """Whether the folder is there and is the one whose marker is expected. Writes nothing."""
-    return _observed(root, expected, None, listed=True)
+    """Whether the folder is available and has the expected marker. Writes nothing."""
+    return _inspect(root, expected, None, listed=True)
 
 
 def verify_folder(
     root: str, expected: str | None, before: tuple[int, int] | None = None, *, listed: bool = True
 ) -> FolderState:
-    """Whether the folder is there and is the one whose marker is expected (None: any is right, and one is written if need be).
+    """Whether the folder is available and has the expected marker (None: any folder is right, and gets a marker if it has none).
 
-    `before` is the folder as it was seen last: where it is the same one, a marker that somebody deleted is written anew.
-    `listed`: without the right to list it, it is not available.
+    `before`: the folder's numbers at the last check; if they are the same, a deleted marker is written again.
+    `listed`: a folder that may not be listed is unavailable.
     """
-    found = _observed(root, expected, before, listed=listed)
+    found = _inspect(root, expected, before, listed=listed)
     return replace(found, marker=found.marker or write_marker(root, expected)) if found.available else found
 
 
-def _observed(root: str, expected: str | None, before: tuple[int, int] | None, *, listed: bool) -> FolderState:
+def _inspect(root: str, expected: str | None, before: tuple[int, int] | None, *, listed: bool) -> FolderState:
     try:
         facts = os.stat(root)
         if not stat.S_ISDIR(facts.st_mode):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         if listed:
             os.close(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-        os.stat(os.path.join(root, "."))  # entering is a right of its own
+        os.stat(os.path.join(root, "."))  # entering a folder needs a right of its own
         marker = read_marker(root)
     except OSError as error:
-        return FolderState(False, _told(error))
+        return FolderState(False, _reason(error))
     folder = (facts.st_dev, facts.st_ino)
     if marker == expected or expected is None or (marker is None and folder == before):
         return FolderState(True, marker=marker, folder=folder)
-    return FolderState(False, _stranger(root, marker), marker=marker, folder=folder)
+    return FolderState(False, _other_folder(root, marker), marker=marker, folder=folder)
 
 
 def accept_folder(root: str) -> str | None:
-    """The marker of the folder that stands there now, written if it has none. Raises OSError where the folder is not there."""
+    """The marker of the folder that is there now, written if it has none. Raises OSError if the folder is missing."""
     os.stat(os.path.join(root, "."))
     return read_marker(root) or write_marker(root, None)
 
 
 def read_marker(root: str) -> str | None:
-    """The folder's marker; None where there is none, or what stands there is none. Raises OSError where it cannot be told."""
+    """The folder's marker; None if there is none or its file is not a marker. Raises OSError if that cannot be determined."""
     try:
         descriptor = os.open(
             os.path.join(root, MARKER_NAME), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -104,53 +104,62 @@ def read_marker(root: str) -> str | None:
 
 
 def write_marker(root: str, marker: str | None) -> str | None:
-    """Gives the folder a marker: this one, or a new one where none is given and it has none.
+    """Write this marker into the folder, or, if none is given, a new one unless it has one.
 
-    Returns what it is known by from now on; None where nothing can be written: then the folder is not told apart.
+    Returns the folder's marker; None if nothing can be written, so that the folder cannot be recognized later.
     """
     wanted = marker or str(uuid.uuid4())
-    making = os.path.join(root, f"{MARKER_NAME}-{uuid.uuid4().hex}")
+    temporary = os.path.join(root, f"{MARKER_NAME}-{uuid.uuid4().hex}")
     try:
-        _remove_what_a_crash_left(root)
-        with open(making, "x", encoding="ascii") as file:
-            file.write(_MARKER_TEXT.format(marker=wanted))
-            file.flush()
-            with suppress(OSError):  # some file systems have no modes
-                os.fchmod(file.fileno(), 0o644)  # whoever lalald runs as next year must be able to read it
-            sync_file(file.fileno())
-        try:
-            rename_without_replacing(making, os.path.join(root, MARKER_NAME))
-        except FileExistsError:
-            if marker is None and (there := read_marker(root)) is not None:  # another lalald was quicker
-                os.unlink(making)
-                return there
-            os.replace(making, os.path.join(root, MARKER_NAME))
-        except FileNotFoundError:  # another lalald took it for what a crash has left
-            return write_marker(root, marker)
+        _remove_leftovers(root)
+        _write_text(temporary, _MARKER_TEXT.format(marker=wanted))
+        return _rename_marker(root, temporary, wanted, is_given=marker is not None)
+    except FileNotFoundError:  # another lalald took the temporary file for a leftover
+        return write_marker(root, marker) if os.path.isdir(root) else None
     except OSError:
         with suppress(OSError):
-            os.unlink(making)
+            os.unlink(temporary)
         return None
+
+
+def _write_text(path: str, text: str) -> None:
+    with open(path, "x", encoding="ascii") as file:
+        file.write(text)
+        file.flush()
+        with suppress(OSError):  # some file systems have no modes
+            os.fchmod(file.fileno(), 0o644)  # a later run as another user must be able to read it
+        sync_file(file.fileno())
+
+
+def _rename_marker(root: str, temporary: str, wanted: str, *, is_given: bool) -> str:
+    """Give the marker its name. A marker that another lalald has written meanwhile stays, unless ours was given. Raises OSError."""
+    try:
+        rename_without_replacing(temporary, os.path.join(root, MARKER_NAME))
+    except FileExistsError:
+        if not is_given and (existing := read_marker(root)) is not None:
+            os.unlink(temporary)
+            return existing
+        os.replace(temporary, os.path.join(root, MARKER_NAME))
     return wanted
 
 
-def _remove_what_a_crash_left(root: str) -> None:
-    """A crash before a marker had its name leaves it under one of its own; it is looked for where one is written again."""
-    with suppress(PermissionError):  # one may put files into a folder that one may not list
-        for name in filter(_MAKING.fullmatch, os.listdir(root)):
+def _remove_leftovers(root: str) -> None:
+    """Remove markers under a temporary name, which a crash left."""
+    with suppress(PermissionError):  # a folder may be writable without being readable
+        for name in filter(_TEMPORARY.fullmatch, os.listdir(root)):
             with suppress(FileNotFoundError):
                 os.unlink(os.path.join(root, name))
 
 
-def _told(error: OSError) -> str:
+def _reason(error: OSError) -> str:
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"uid {os.getuid()} may not read it"
     return _REASONS.get(error.errno or 0, error.strerror or str(error))
 
 
-def _stranger(root: str, marker: str | None) -> str:
-    what = f"its marker {MARKER_NAME} is missing" if marker is None else f"its marker {MARKER_NAME} is another one"
+def _other_folder(root: str, marker: str | None) -> str:
+    what = f"its marker {MARKER_NAME} is missing" if marker is None else f"its marker {MARKER_NAME} is different"
     return (
-        f"{what}: this is not the folder that was there before, perhaps the empty mount point under it. "
-        f"If it is the right one, `lalald release {shell_quoted(root)}` accepts it"
+        f"{what}: this is not the folder that was there before, perhaps its empty mount point. "
+        f"If it is the right one, run `lalald release {shell_quoted(root)}` to accept it"
     )

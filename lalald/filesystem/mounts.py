@@ -1,4 +1,4 @@
-"""Which mount a path lies on, its type of file system, and when mounts change, by Linux's own table of mounts."""
+"""Find the mount that holds a path, its file system type, and when mounts change, from Linux's mount table."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Mount(NamedTuple):
 
 
 def filesystem_type(path: Path, mountinfo: Path = MOUNTINFO) -> str:
-    """The type of the file system that holds `path`, or '' where the kernel does not tell."""
+    """The type of the file system that holds `path`, or '' if it is unknown."""
     return mount_of(path, mountinfo).kind
 
 
 def mount_of(path: Path, mountinfo: Path = MOUNTINFO) -> Mount:
-    """The mount that holds `path`; two empty texts where the kernel does not tell.
+    """The mount that holds `path`; with two empty fields if it is unknown.
 
-    `path` need not exist: what holds it decides. Symlinks are followed. Nothing is cached: mounts come and go.
+    `path` need not exist. Symlinks are followed. Nothing is cached, since mounts change.
     """
     try:
         table = mountinfo.read_bytes()
@@ -50,9 +50,9 @@ class _Row(NamedTuple):
 
 
 def _topmost(path: bytes, rows: list[_Row]) -> Mount:
-    """Found as the kernel finds it, from the root down: a mount whose parent is covered by another one is not seen at all."""
+    """Resolved as the kernel does, from the root down: a mount whose parent is covered by another mount is invisible."""
     ids = {row.id for row in rows}
-    # The root's parent is not in the table; within chroot(2) the root has no line itself. Of two equal lines the later counts.
+    # The root's parent is not in the table; within chroot(2) the root itself has no line. Of two equal lines the later one counts.
     mounted_on = {(row.parent if row.parent in ids and row.parent != row.id else b"", row.point): row for row in rows}
     visible = _Row(b"", b"", b"", b"")
     place = b"/"
@@ -66,7 +66,7 @@ def _topmost(path: bytes, rows: list[_Row]) -> Mount:
 
 
 def mounts_above(path: str, mountinfo: Path = MOUNTINFO) -> list[bytes]:
-    """The lines of the table whose mounts hold `path` as it is written; the file systems themselves are not asked anything."""
+    """The lines of the table whose mounts hold `path` as it is written. The file systems themselves are not accessed."""
     try:
         table = mountinfo.read_bytes()
     except OSError:
@@ -76,15 +76,15 @@ def mounts_above(path: str, mountinfo: Path = MOUNTINFO) -> list[bytes]:
 
 
 def is_automount(path: str, mountinfo: Path = MOUNTINFO) -> bool:
-    """Whether the topmost mount that holds `path` as it is written is autofs: to look at the path would mount it."""
+    """Whether the topmost mount that holds `path` as it is written is autofs: accessing the path would mount it."""
     rows = [_row(line) for line in mounts_above(path, mountinfo)]
     topmost = max((len(row.point) for row in rows), default=0)
     kinds = [row.kind for row in rows if len(row.point) == topmost]
-    return bool(kinds) and kinds[-1] == b"autofs"  # of two at one place, the later one lies on top
+    return bool(kinds) and kinds[-1] == b"autofs"  # of two at one path, the later one is on top
 
 
 def _row(line: bytes) -> _Row:
-    """The fields of one line by proc_pid_mountinfo(5): a lone dash ends the optional ones before the type."""
+    """The fields of one line by proc_pid_mountinfo(5): a single dash ends the optional fields before the type."""
     fields = line.split(b" ")
     try:
         return _Row(fields[0], fields[1], _unescaped(fields[4]), fields[fields.index(b"-", 6) + 1])
@@ -97,19 +97,19 @@ def _unescaped(field: bytes) -> bytes:
 
 
 def is_network(kind: str) -> bool:
-    """A file system on which SQLite loses data: locks and write-ahead logs do not work over the network."""
+    """Whether SQLite loses data on the file system: locks and write-ahead logs do not work over a network."""
     return kind in NETWORK
 
 
 def may_be_remote(kind: str) -> bool:
-    """A file system that may be anything beneath, locks that work included."""
+    """Whether the file system may be backed by anything, with or without working locks."""
     return kind in UNSURE or kind.startswith("fuse")
 
 
 class MountWatcher:
-    """Tells at once, and without ever waking up for nothing, when a file system was mounted or unmounted anywhere.
+    """Calls back when a file system was mounted or unmounted anywhere; never wakes up otherwise.
 
-    A mount over the inbox gives no inotify event: the folder beneath is untouched.
+    A mount over an inbox causes no inotify event, because the folder under it is not changed.
     """
 
     def __init__(self) -> None:
@@ -117,8 +117,8 @@ class MountWatcher:
         self._poll: select.epoll | None = None
 
     def start(self, changed: Callable[[], None], add_reader: Callable[[int, Callable[[], None]], object]) -> None:
-        """Calls `changed` on the event loop after each change; never where the system has no such table, or none that can be waited for."""
-        # The table is always readable; what counts is the exceptional condition, for which asyncio has no word: hence a poll in the poll.
+        """Call `changed` on the event loop after each change; never if the system has no such table or cannot wait for it."""
+        # The table is always readable; a change is an exceptional condition, which asyncio cannot wait for: hence an epoll of its own.
         poll = select.epoll()
         try:
             self._table = os.open(MOUNTINFO, os.O_RDONLY | os.O_CLOEXEC)
@@ -129,12 +129,12 @@ class MountWatcher:
         poll.poll(0)
         self._poll = poll
 
-        def told() -> None:
+        def on_change() -> None:
             if self._poll is not None:
                 self._poll.poll(0)
             changed()
 
-        add_reader(poll.fileno(), told)
+        add_reader(poll.fileno(), on_change)
 
     def stop(self, remove_reader: Callable[[int], object]) -> None:
         if self._poll is not None:

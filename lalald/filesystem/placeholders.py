@@ -1,4 +1,4 @@
-"""Hidden files by which renames are tried, and empty files that take a name until a file is renamed over them.
+"""Hidden files for testing renames, and empty files that reserve a name until a file is renamed over them.
 
 Both are recognized after a crash, by their names or by a note beside them, and removed.
 """
@@ -15,29 +15,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 RESERVED_PREFIX = ".lalald-reserved-"
-TRIAL_PREFIX = ".lalald-try-"
+TEST_PREFIX = ".lalald-try-"
 
-_PLACEHOLDER_SECONDS = 10.0  # between a note and its empty file, however slow the share
+_PLACEHOLDER_SECONDS = 10.0  # at most between a note and its empty file, however slow the share
 _COARSE_CLOCK_SECONDS = 2.0  # FAT keeps times to two seconds
-_RESERVED: set[str] = set()  # names that a thread of this process reserves
-_TRIALS: set[str] = set()  # hidden files of trials that a thread of this process makes
-_CLEARED: set[str] = set()  # folders in which this process has removed what an earlier one left
-_CLEARED_AT_MOST = 10_000
+_RESERVED: set[str] = set()  # names that a thread of this process is reserving
+_TESTS: set[str] = set()  # hidden files of tests that a thread of this process is running
+_CLEARED: set[str] = set()  # folders from which this process has removed the leftovers of an earlier one
+_MAX_CLEARED = 10_000
 _LOCK = threading.Lock()
 
 
 @contextmanager
-def reserved(target: str) -> Iterator[os.stat_result]:
-    """An empty file of ours has the name meanwhile; it is removed at the end, where it is still that.
+def reserved_name(target: str) -> Iterator[os.stat_result]:
+    """Reserve a name with an empty file, which is removed at the end unless it was replaced.
 
-    A note says what it is, so that one that a crash leaves can be recognized. Raises FileExistsError where the name is taken.
+    A note identifies it, so that one left by a crash is recognized. Raises FileExistsError if the name is taken.
     """
-    with _listed_in(_RESERVED, target):
+    with _registered(_RESERVED, target):
         clear_reservation(target)
         note = note_path(target)
         write_note(note, target)
         try:
-            made = empty_file(target)
+            made = create_empty_file(target)
             try:
                 yield made
             finally:
@@ -54,7 +54,7 @@ def note_path(target: str) -> str:
 
 
 def write_note(note: str, target: str) -> None:
-    """Written again each time: its time of change is compared with that of the empty file."""
+    """Write the note. It is always new, because its modification time is compared with that of the empty file."""
     with suppress(FileNotFoundError):
         os.unlink(note)
     with open(note, "xb", buffering=0) as file:
@@ -63,7 +63,7 @@ def write_note(note: str, target: str) -> None:
             os.fsync(file.fileno())
 
 
-def empty_file(path: str) -> os.stat_result:
+def create_empty_file(path: str) -> os.stat_result:
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         return os.fstat(descriptor)
@@ -80,7 +80,7 @@ def is_same_empty_file(made: os.stat_result, path: str) -> bool:
 
 
 def clear_reservation(target: str) -> bool:
-    """Removes the empty file that a crash left under a name, with its note. Whether there was one. Raises OSError."""
+    """Remove the empty file that a crash left under a name, and its note. Whether there was one. Raises OSError."""
     note = note_path(target)
     try:
         noted = os.lstat(note)
@@ -98,7 +98,7 @@ def clear_reservation(target: str) -> bool:
 
 
 def _is_placeholder(there: os.stat_result, noted: os.stat_result) -> bool:
-    """Inode numbers do not outlast a restart on the file systems that need this: owner, size and time have to do."""
+    """By owner, size and time: on the file systems that need placeholders, inode numbers change with a restart."""
     since = there.st_mtime - noted.st_mtime
     same_owner = (there.st_uid, there.st_gid) == (noted.st_uid, noted.st_gid)
     is_empty = stat.S_ISREG(there.st_mode) and there.st_size == 0 and there.st_nlink <= 1
@@ -106,15 +106,15 @@ def _is_placeholder(there: os.stat_result, noted: os.stat_result) -> bool:
 
 
 def remove_leftovers(folder: str) -> None:
-    """Removes what a crash left of trials and reservations in a folder. What cannot be removed now is removed the next time."""
+    """Remove the leftovers of tests and reservations from a folder. What cannot be removed now is removed the next time."""
     with suppress(OSError):
         for name in os.listdir(folder):
             path = os.path.join(folder, name)
             with suppress(OSError):
                 if name.startswith(RESERVED_PREFIX):
                     _clear_noted(folder, path)
-                elif name.startswith(TRIAL_PREFIX) and path not in _TRIALS:
-                    _remove_trial(path)
+                elif name.startswith(TEST_PREFIX) and path not in _TESTS:
+                    _remove_test(path)
 
 
 def _clear_noted(folder: str, note: str) -> None:
@@ -122,11 +122,11 @@ def _clear_noted(folder: str, note: str) -> None:
         target = os.path.join(folder, os.fsdecode(file.read(4096)))
     if target not in _RESERVED and note_path(target) == note:
         clear_reservation(target)
-    elif note_path(target) != note:  # the crash came before its content
+    elif note_path(target) != note:  # the crash came before its content was written
         os.unlink(note)
 
 
-def _remove_trial(path: str) -> None:
+def _remove_test(path: str) -> None:
     if not stat.S_ISDIR(os.lstat(path).st_mode):
         os.unlink(path)
         return
@@ -137,27 +137,27 @@ def _remove_trial(path: str) -> None:
 
 @contextmanager
 def hidden_path(folder: str) -> Iterator[str]:
-    """A hidden name in a folder that no other trial has; a file or flat folder that is left there in the end is removed.
+    """A unique hidden path in a folder. A file or flat folder that is there in the end is removed.
 
-    What an earlier process left there is removed at the first one.
+    The first use in a folder also removes the leftovers of earlier processes.
     """
     if folder not in _CLEARED:
-        if len(_CLEARED) >= _CLEARED_AT_MOST:
+        if len(_CLEARED) >= _MAX_CLEARED:
             _CLEARED.clear()
         _CLEARED.add(folder)
         remove_leftovers(folder)
-    path = os.path.join(folder, TRIAL_PREFIX + uuid.uuid4().hex)
-    with _listed_in(_TRIALS, path):
+    path = os.path.join(folder, TEST_PREFIX + uuid.uuid4().hex)
+    with _registered(_TESTS, path):
         try:
             yield path
         finally:
             with suppress(OSError):
-                _remove_trial(path)
+                _remove_test(path)
 
 
 @contextmanager
-def _listed_in(registry: set[str], path: str) -> Iterator[None]:
-    """Raises FileExistsError where another thread has it."""
+def _registered(registry: set[str], path: str) -> Iterator[None]:
+    """Keep a path in a registry meanwhile. Raises FileExistsError if another thread has it there."""
     with _LOCK:
         if path in registry:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)

@@ -1,12 +1,12 @@
-"""Renames that never replace a stranger's file, by the best method that the file system has.
+"""Rename files without ever replacing another program's file, by the best method that the file system offers.
 
-    renameat2   one system call, which refuses a name that is taken (RENAME_NOREPLACE)
-    link        a second name, which is refused where it is taken; then the first name is removed
-    reserve     an empty file of ours takes the name (O_EXCL) and is checked, then the file is renamed over it
-    rename      a plain rename, where the file system itself refuses to replace a file
+    renameat2   one system call that fails if the name is taken (RENAME_NOREPLACE)
+    link        a second name is created, which fails if it is taken; then the first name is removed
+    reserve     an empty file reserves the name (O_EXCL) and is checked, then the file is renamed over it
+    rename      a plain rename, on file systems that never replace a file
 
-The last two are used only where the others are refused, and only after a trial with hidden files. The method that worked is
-remembered for ten minutes per pair of devices; it is a hint: one that is refused is tried for again.
+The last two are used only if the others are refused, and only after a test with hidden files. The method that worked is remembered
+for ten minutes per pair of devices; if it is refused later, the methods are tried again.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
 
-from lalald.filesystem.placeholders import empty_file, hidden_path, is_same_empty_file, reserved, write_note
+from lalald.filesystem.placeholders import create_empty_file, hidden_path, is_same_empty_file, reserved_name, write_note
 
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _REMEMBERED_SECONDS = 600.0
-_REMEMBERED_AT_MOST = 100
-_REFUSALS = {  # "this method does not work here", in the words of various file systems
+_MAX_REMEMBERED = 100
+_REFUSALS = {  # errors by which various file systems say that a method does not work
     errno.EINVAL,
     errno.ENOSYS,
     errno.EOPNOTSUPP,
@@ -58,7 +58,7 @@ _LOCK = threading.Lock()
 
 
 def rename_without_replacing(source: str, target: str) -> None:
-    """Renames a file. Raises FileExistsError where `target` is taken, and every other OSError (EXDEV among them) as it is."""
+    """Rename a file. Raises FileExistsError if `target` is taken, and every other OSError, such as EXDEV, unchanged."""
     method = _remembered(source, target)
     if method is not None and _succeeds(method, source, target):
         return
@@ -66,13 +66,13 @@ def rename_without_replacing(source: str, target: str) -> None:
         if _succeeds(method, source, target):
             _remember(source, target, method)
             return
-    method = _tried(os.path.dirname(source), os.path.dirname(target), source, target)
+    method = _test_methods(os.path.dirname(source), os.path.dirname(target), source, target)
     _remember(source, target, method)
     METHODS[method](source, target)
 
 
 def _succeeds(method: RenameMethod, source: str, target: str) -> bool:
-    """False where the file system refuses the method and the file is still in its place."""
+    """Try a method. False if the file system refuses it and the file is still in its place."""
     try:
         METHODS[method](source, target)
     except OSError as error:
@@ -97,15 +97,15 @@ def _link_and_unlink(source: str, target: str) -> None:
     try:
         os.link(source, target, follow_symlinks=False)
     except FileExistsError:
-        # NFS may repeat a link whose answer was lost.
+        # NFS may repeat a link(2) whose answer was lost.
         if not os.path.samestat(os.lstat(source), os.lstat(target)):
             raise
     os.unlink(source)
 
 
 def _reserve_and_rename(source: str, target: str) -> None:
-    """note ──► empty file (O_EXCL) ──► still ours and empty? ──► rename over it ──► note removed"""
-    with reserved(target) as made:
+    """Write a note, create an empty file (O_EXCL), check that it is still ours and empty, rename over it, remove the note."""
+    with reserved_name(target) as made:
         if not is_same_empty_file(made, target):
             raise _taken(source, target)
         os.rename(source, target)
@@ -131,21 +131,23 @@ def _taken(source: str, target: str) -> FileExistsError:
     return FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), source, None, target)
 
 
-# trials
+# tests
 
 
 def check_arrived(source: str, target: str) -> None:
-    """Raises OSError where a rename that reported success has moved nothing."""
+    """Raises OSError if a rename that reported success has moved nothing."""
     if os.path.lexists(source) or not os.path.lexists(target):
         raise _not_done(source, target)
 
 
 def _not_done(source: str, target: str) -> OSError:
-    return OSError(errno.EIO, "the file system reports a rename as done that it has not done", source, None, target)
+    return OSError(
+        errno.EIO, "the file system reported success for a rename that it has not done", source, None, target
+    )
 
 
 def can_rename_between(source_folder: str, folder: str) -> bool:
-    """Tried with an empty hidden file; false where they are on different file systems. Raises OSError."""
+    """Whether a rename between two folders works, tried with an empty hidden file; false across file systems. Raises OSError."""
     with hidden_path(source_folder) as here, hidden_path(folder) as there:
         os.close(os.open(here, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         try:
@@ -160,17 +162,17 @@ def can_rename_between(source_folder: str, folder: str) -> bool:
     return True
 
 
-def _tried(folder: str, other: str, source: str, target: str) -> RenameMethod:
+def _test_methods(folder: str, other: str, source: str, target: str) -> RenameMethod:
     """The method that works between two folders, without renameat2 and link. Raises the OSError of the rename."""
     try:
         with hidden_path(folder) as here, hidden_path(other) as there:
             write_note(here, here)
-            return _tried_with(here, there)
+            return _test_with(here, there)
     except OSError as error:
         raise OSError(error.errno, error.strerror, source, None, target) from error
 
 
-def _tried_with(here: str, there: str) -> RenameMethod:
+def _test_with(here: str, there: str) -> RenameMethod:
     method = RenameMethod.RESERVE
     try:
         _reserve_and_rename(here, there)
@@ -186,7 +188,7 @@ def _tried_with(here: str, there: str) -> RenameMethod:
 
 def _replaces(here: str, there: str) -> bool:
     """Whether a plain rename replaces a file."""
-    empty_file(there)
+    create_empty_file(there)
     with suppress(OSError):
         os.rename(here, there)
         return True
@@ -202,7 +204,7 @@ def _key(source: str, target: str) -> Key:
 
 
 def _remembered(source: str, target: str) -> RenameMethod | None:
-    if not _REMEMBERED:  # renameat2 works everywhere: nothing needs to be asked
+    if not _REMEMBERED:  # renameat2 has always worked so far
         return None
     with suppress(OSError):
         key = _key(source, target)
@@ -217,12 +219,12 @@ def _remember(source: str, target: str, method: RenameMethod) -> None:
     with suppress(OSError):
         key = _key(source, target)
         with _LOCK:
-            if len(_REMEMBERED) >= _REMEMBERED_AT_MOST:
+            if len(_REMEMBERED) >= _MAX_REMEMBERED:
                 _REMEMBERED.clear()
             _REMEMBERED[key] = (method, time.monotonic() + _REMEMBERED_SECONDS)
 
 
 def forget_methods() -> None:
-    """Something was mounted, or failed: what worked before proves nothing."""
+    """Forget which methods worked, because something was mounted or failed."""
     with _LOCK:
         _REMEMBERED.clear()

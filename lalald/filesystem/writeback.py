@@ -14,9 +14,9 @@ _FLUSH_BYTES = 8 * 1024 * 1024
 
 
 class Writeback:
-    """Has a file that grows written to its disk on the way, so that the fsync at its end finds little left to do.
+    """Start writing a growing file to its disk early, so that the final fsync has little left to do.
 
-    posix_fadvise(2), DONTNEED: Linux begins to write what is dirty, and waits for none of it.
+    posix_fadvise(2), DONTNEED: Linux begins to write dirty pages, and does not wait for them.
     """
 
     def __init__(self, descriptor: int, size: int = 0) -> None:
@@ -24,7 +24,7 @@ class Writeback:
         self._begun = size
 
     def grown(self, size: int) -> None:
-        """The file has so many bytes by now."""
+        """Tell that the file now has this many bytes."""
         fresh_bytes = size - self._begun
         if fresh_bytes < _FLUSH_BYTES:
             return
@@ -34,9 +34,9 @@ class Writeback:
 
 
 def copy_durably(source: str, target: str, crash_point: CrashPoint = no_crash_point) -> str:
-    """Copies the bytes of a file into a new one under a hidden name, durable when this returns. Returns their SHA-256.
+    """Copy the bytes of a file into a new one under a hidden name, durable when this returns. Returns their SHA-256.
 
-    The copy follows the umask; owner, mode and attributes are not carried over.
+    The copy's mode follows the umask; owner, mode and attributes are not copied.
     """
     digest = hashlib.sha256()
     buffer = memoryview(bytearray(_CHUNK_BYTES))
@@ -54,6 +54,6 @@ def copy_durably(source: str, target: str, crash_point: CrashPoint = no_crash_po
 
 
 def _opened(path: str, flags: int) -> FileIO:
-    """Never through a symlink. A new file follows the umask."""
+    """Open without following a symlink. A new file's mode follows the umask."""
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     return FileIO(descriptor, "r" if flags == os.O_RDONLY else "w")

@@ -164,7 +164,7 @@ def translated(error: sqlite3.Error, path: Path | str, state_dir: Path | None = 
 
 
 def _by_cause(path: Path | str, cause: OSError) -> StoreError:
-    kind = StoreBusyError if disk_errors.passes(cause) else StoreError
+    kind = StoreBusyError if disk_errors.is_temporary(cause) else StoreError
     return kind(f"{path} cannot be written: {cause.strerror}.", hint=disk_errors.hint_for(cause))
 
 

@@ -185,7 +185,7 @@ def test_an_inbox_that_is_away_takes_nothing(tmp_path: Path) -> None:
     assert row(text_of(filled_store, "mix.wav"), "taken") == "not while its inbox is unavailable: rule remix"
     assert not (filled_store.inbox / ".lalald").exists()
     shutil.rmtree(filled_store.inbox)
-    assert "it is not there" in facts_of(filled_store, "mix.wav")["inbox_reason"]
+    assert "it is missing" in facts_of(filled_store, "mix.wav")["inbox_reason"]
 
 
 def paid(filled_store: FilledStore, store: Store, content: bytes) -> int:

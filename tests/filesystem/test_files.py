@@ -132,7 +132,7 @@ def test_a_missing_folder_and_a_file_in_its_place_are_unavailable(tmp_path: Path
     (tmp_path / "file").touch()
     with pytest.raises(FolderUnavailableError, match=r"mount is missing") as raised:
         files.check_folder(str(tmp_path / "mount"))
-    assert "late mount" in raised.value.hint
+    assert "may be mounted later" in raised.value.hint
     with pytest.raises(FolderUnavailableError, match="is not a folder"):
         files.check_folder(str(tmp_path / "file"))
 
@@ -155,7 +155,7 @@ def test_a_folder_without_the_right_to_write_is_named_with_the_user(open_folder:
 
 def test_a_read_only_mount_is_unavailable(small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
-    with pytest.raises(FolderUnavailableError, match="cannot be written") as raised:
+    with pytest.raises(FolderUnavailableError, match="is not writable") as raised:
         files.check_folder(str(small_disk))
     assert raised.value.hint == "Mount it for writing."
     script = "import errno; from lalald.filesystem import files; print(files.permission_hint(OSError(errno.EROFS, '')))"

@@ -47,7 +47,7 @@ def test_a_missing_folder_is_unavailable(inbox: Path) -> None:
     inbox.rename(inbox.with_name("away"))
     presence = verify_folder(str(inbox), marker)
     assert not presence.available
-    assert "not there" in presence.reason
+    assert "is missing" in presence.reason
 
 
 def test_a_file_in_its_place_is_unavailable(inbox: Path) -> None:

@@ -37,7 +37,7 @@ def story(told: Callable[[Server, MountPools], Awaitable[None]]) -> None:
     server = Server()
 
     async def scenario() -> None:
-        with own_disks(doubt_seconds=0.02, answer_seconds=0.05, ask=server.ask) as disks:
+        with own_disks(slow_seconds=0.02, probe_seconds=0.05, probe=server.ask) as disks:
             try:
                 async with asyncio.timeout(20.0):
                     await told(server, disks)

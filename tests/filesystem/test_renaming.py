@@ -189,7 +189,7 @@ def _a_stranger_replaces_the_empty_file(share: Share) -> Callable[[Row, CrashPoi
         came: list[str] = []
 
         def profiled(frame: FrameType, event: str, _argument: Any) -> None:
-            if event == "return" and frame.f_code is placeholders.empty_file.__code__ and not came:
+            if event == "return" and frame.f_code is placeholders.create_empty_file.__code__ and not came:
                 came.append(event)
                 (share.folder / "theirs").replace(target)
 
@@ -274,11 +274,11 @@ def test_what_a_crash_left_of_a_trial_or_a_reservation_is_removed_and_nothing_el
     kept: dict[str, Any] = {".lalald": b"", ".lalald-notes": b"", "ours.wav": b"abc"}
     for name, content in kept.items():
         (tmp_path / name).write_bytes(content)
-    trial = tmp_path / f"{placeholders.TRIAL_PREFIX}{'0' * 32}"
+    trial = tmp_path / f"{placeholders.TEST_PREFIX}{'0' * 32}"
     trial.mkdir()
     (trial / "1").touch()
     placeholders.write_note(placeholders.note_path(str(tmp_path / "left.wav")), str(tmp_path / "left.wav"))
-    placeholders.empty_file(str(tmp_path / "left.wav"))
+    placeholders.create_empty_file(str(tmp_path / "left.wav"))
     Path(f"{tmp_path}/{placeholders.RESERVED_PREFIX}{'0' * 32}").touch()
     with placeholders.hidden_path(str(tmp_path)) as live:
         Path(live).touch()
@@ -289,7 +289,7 @@ def test_what_a_crash_left_of_a_trial_or_a_reservation_is_removed_and_nothing_el
 
 
 def test_what_an_earlier_process_left_is_removed_at_the_first_trial_in_a_folder(tmp_path: Path) -> None:
-    left = tmp_path / f"{placeholders.TRIAL_PREFIX}{'1' * 32}"
+    left = tmp_path / f"{placeholders.TEST_PREFIX}{'1' * 32}"
     left.touch()
     with placeholders.hidden_path(str(tmp_path)):
         assert not left.exists()

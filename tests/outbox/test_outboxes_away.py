@@ -142,7 +142,7 @@ def test_an_outbox_that_never_answers_is_told_once_and_taken_up_when_it_does(tmp
         store = StoreThread(lambda: Store.open(tmp_path / "state"))
         await store.start()
         journal = Journal()
-        with own_disks(doubt_seconds=0.01, answer_seconds=0.04, ask=lambda _: answers.wait()) as disks:
+        with own_disks(slow_seconds=0.01, probe_seconds=0.04, probe=lambda _: answers.wait()) as disks:
             folders = KnownFolders({}, store.remember_folder, disks, Clock(), journal)
             try:
                 held_up = [disks.run(str(tmp_path), answers.wait) for _ in range(4)]  # all its threads
@@ -203,7 +203,7 @@ def test_an_outbox_that_is_missing_at_the_start_is_told_and_taken_up_when_it_com
     home.start()
     told = until(lambda: status(home.command("status", "--json"))["outboxes"][0]["reason"], "status tells it")
     assert "is missing" in told
-    assert "lalald makes no configured folder itself" in told
+    assert "lalald does not create configured folders" in told
     assert f"{home.outbox} is missing" in " ".join(home.command("status").stdout.split())
     write_wav(home.inbox / "ep1.wav")
     (job,) = home.rest()

@@ -72,7 +72,7 @@ def test_an_inbox_that_dies_during_a_look_is_told_once_and_taken_up_again(
     place, other = place_at(tmp_path / "share", watch), place_at(tmp_path / "disk", "native")
 
     async def story() -> None:
-        with Share(place.folder) as share, own_disks(doubt_seconds=0.2, answer_seconds=0.4, stuck_seconds=1.5) as disks:
+        with Share(place.folder) as share, own_disks(slow_seconds=0.2, probe_seconds=0.4, stuck_seconds=1.5) as disks:
             async with running(place, disks) as intake, running(other, disks):
                 await told_of(place, available=True)
                 share.stop_answering(*operations)
@@ -80,7 +80,7 @@ def test_an_inbox_that_dies_during_a_look_is_told_once_and_taken_up_again(
                 intake.request_rescan()
                 report = await told_of(place, available=False)
                 assert report.since is not None
-                assert re.search("has not answered for|Nothing has moved for", report.reason or "")
+                assert re.search("has not answered for|made no progress for", report.reason or "")
                 other.put("meanwhile.mp3")
                 await other.wait_for(["meanwhile.mp3"])
                 share.answer()
@@ -96,7 +96,7 @@ def test_an_inbox_that_never_answered_is_told_and_its_look_is_not_begun_again(tm
     place, answers = place_at(tmp_path / "share", "polling"), threading.Event()
 
     async def story() -> None:
-        with own_disks(doubt_seconds=0.02, answer_seconds=0.05, ask=lambda _: answers.wait()) as disks:
+        with own_disks(slow_seconds=0.02, probe_seconds=0.05, probe=lambda _: answers.wait()) as disks:
             held_up = [disks.run(str(place.folder), answers.wait) for _ in range(4)]
             given_up = asyncio.gather(*held_up, return_exceptions=True)
             try:

@@ -54,7 +54,7 @@ class Two:
             job = await self.shop.until_job("it is held", job_id, state=State.HELD, hold=Hold.MOUNT)
             assert job.stage in stages
             assert re.search(
-                "has not answered for .* Is its server down|Nothing has moved for .* hang", job.hold_reason or ""
+                "has not answered for .* Is its server down|made no progress for .* hang", job.hold_reason or ""
             )
         assert len(self.shop.journal.of("job.held")) == len(names)
 
