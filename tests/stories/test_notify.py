@@ -1,7 +1,10 @@
-"""The real daemon tells people: webhooks that the reference library verifies, and commands, beside real jobs."""
+"""The real daemon tells people: webhooks that the reference library verifies, commands, and messages, beside real jobs and kills."""
 
 from __future__ import annotations
 
+import os
+import signal
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,13 +13,22 @@ import pytest
 
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
-from tests.support.receiver import SECRET, Receiver, receiving
+from tests.conftest import MakeHome
+from tests.support.receiver import SECRET, Answer, Receiver, receiving
 from tests.support.running import Home, until, write_wav
+
+QUICK = Options(processing_seconds=0.05)
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     with receiving(is_signed=True) as found:
+        yield found
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(QUICK) as found:
         yield found
 
 
@@ -27,13 +39,29 @@ def hook(receiver: Receiver, folder: Path, **settings: Any) -> dict[str, Any]:
     return {"name": "pipeline", "webhook": receiver.url, "secret_file": str(secret), "on": "all", **settings}
 
 
-def test_a_delivery_is_told_at_once_signed_and_without_a_signed_link(tmp_path: Path, receiver: Receiver) -> None:
-    with Sandbox(Options(processing_seconds=0.1)) as sandbox:
-        home = Home(tmp_path, sandbox.url, notify=[hook(receiver, tmp_path)])
-        home.start()
-        write_wav(home.inbox / "song.wav")
-        until(lambda: "job.done" in receiver.kinds, "the delivery is told")
-        home.stop()
+def script(folder: Path, body: str) -> str:
+    folder.chmod(0o755)
+    path = folder / "hook.sh"
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def rows(home: Home, table: str) -> int:
+    with sqlite3.connect(home.state / "lalald.sqlite3") as connection:
+        (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+    connection.close()
+    return int(count)
+
+
+def test_a_delivery_is_told_at_once_signed_and_without_a_signed_link(
+    tmp_path: Path, make_home: MakeHome, receiver: Receiver, sandbox: Sandbox
+) -> None:
+    home = make_home(sandbox.url, notify=[hook(receiver, tmp_path)])
+    home.start()
+    write_wav(home.inbox / "song.wav")
+    until(lambda: "job.done" in receiver.kinds, "the delivery is told")
+    home.stop()
     assert receiver.kinds == ["daemon.started", "job.done"]
     assert receiver.faults == []
     done = receiver.requests[-1].json
@@ -42,5 +70,256 @@ def test_a_delivery_is_told_at_once_signed_and_without_a_signed_link(tmp_path: P
     assert {Path(track["path"]).name for track in done["data"]["tracks"]} == {"vocals.wav", "no_vocals.wav"}
     assert all(Path(track["path"]).exists() for track in done["data"]["tracks"])
     assert "http" not in receiver.requests[-1].body.decode()
-    assert "cookie" not in receiver.requests[-1].headers
     assert "a-key" not in str([(dict(request.headers), request.body) for request in receiver.requests])
+
+
+def test_a_command_runs_after_each_delivery_with_names_as_data(
+    tmp_path: Path, make_home: MakeHome, sandbox: Sandbox
+) -> None:
+    """The recipe: move the tracks to a player's library."""
+    library = tmp_path / "library"
+    library.mkdir()
+    folder = f"{library}/$LALALD_JOB_ID"
+    body = (
+        f'mkdir -p "{folder}" && mv "$LALALD_OUTPUT"/* "{folder}/" && printf "%s\\0" "$LALALD_PATH" >> {library}/paths'
+    )
+    command = [script(tmp_path, body)]
+    home = make_home(sandbox.url, notify=[{"name": "library", "command": command, "on": "done"}])
+    home.start()
+    names = ["plain.wav", "two\nlines.wav", 'it\'s "quoted" $(touch x).wav', os.fsdecode(b"caf\xe9.wav")]
+    for number, name in enumerate(names):
+        write_wav(home.inbox / name, pitch=200 + number)
+    until(
+        lambda: (library / "paths").exists() and (library / "paths").read_bytes().count(b"\0") == len(names),
+        "each was moved",
+    )
+    home.stop()
+    told = (library / "paths").read_bytes().split(b"\0")[:-1]
+    assert sorted(told) == sorted(os.fsencode(home.inbox / name) for name in names)
+    assert sorted(path.name for path in library.glob("*/*.wav")) == sorted(["vocals.wav", "no_vocals.wav"] * len(names))
+
+
+def test_a_receiver_that_hangs_delays_nothing_else(
+    tmp_path: Path, make_home: MakeHome, receiver: Receiver, sandbox: Sandbox
+) -> None:
+    with receiving() as other:
+        other.hang()
+        entries = [hook(other, tmp_path, name="hangs"), hook(receiver, tmp_path)]
+        home = make_home(sandbox.url, notify=entries)
+        home.start()
+        for number in range(5):
+            write_wav(home.inbox / f"{number}.wav", pitch=200 + number)
+        until(lambda: receiver.kinds.count("job.done") == 5, "the others are told")
+        assert all(job["state"] == "done" for job in home.jobs())
+        assert len(other.requests) == 1
+        assert home.stop() == 0
+
+
+@pytest.mark.parametrize("moment", ["before the answer", "after the answer"])
+def test_a_kill_repeats_at_most_one_request_under_the_same_id(
+    tmp_path: Path, make_home: MakeHome, receiver: Receiver, sandbox: Sandbox, moment: str
+) -> None:
+    home = make_home(sandbox.url, notify=[hook(receiver, tmp_path)])
+    home.start()
+    until(lambda: receiver.kinds == ["daemon.started"], "the start is told")
+    receiver.hang()
+    write_wav(home.inbox / "song.wav")
+    until(lambda: len(receiver.requests) == 2, "the delivery is on its way")
+    if moment == "after the answer":
+        receiver.let_go()  # the answer and the kill meet on the wire: recorded or not
+    home.kill()
+    receiver.let_go()
+    home.start()
+    until(lambda: receiver.kinds[-1] == "daemon.started" and len(receiver.requests) > 2, "the second start is told")
+    home.stop()
+    told = [(request.id, request.json["type"]) for request in receiver.requests]
+    assert len(told) - len(set(told)) <= 1
+    assert [kind for _, kind in dict.fromkeys(told)] == ["daemon.started", "job.done", "daemon.started"]
+    assert receiver.faults == []
+
+
+def test_events_of_a_daemon_that_was_killed_at_once_are_told_by_the_next(
+    tmp_path: Path, make_home: MakeHome, receiver: Receiver, sandbox: Sandbox
+) -> None:
+    home = make_home(sandbox.url, notify=[hook(receiver, tmp_path, on="done")])
+    receiver.answer = lambda _: Answer(500)
+    home.start()
+    for number in range(8):
+        write_wav(home.inbox / f"{number}.wav", pitch=200 + number)
+    for _ in range(3):
+        until(lambda: receiver.requests, "one is tried")
+        receiver.requests.clear()
+        home.kill()
+        home.start()
+    home.rest()
+    home.kill()
+    receiver.answer = lambda _: Answer(200)
+    receiver.requests.clear()
+    home.start()
+    until(lambda: len(receiver.requests) >= 8, "all are told")
+    home.stop()
+    paths = [request.json["data"]["job"]["path"] for request in receiver.requests]
+    assert sorted(paths) == [f"{number}.wav" for number in range(8)]
+
+
+def test_secrets_are_in_no_log_answer_or_argument(tmp_path: Path, make_home: MakeHome, sandbox: Sandbox) -> None:
+    token = "AVerySecretToken"
+    with receiving(lambda _: Answer(500)) as failing:
+        address = tmp_path / "address"
+        address.write_text(f"json://127.0.0.1:{failing.port}/{token}")
+        entries = [
+            {"name": "hook", "webhook": f"{failing.url}?token={token}", "on": "all"},
+            {"name": "phone", "url_file": str(address), "on": "all", "gather": "0s"},
+            {"name": "open", "url": f"json://{token}@127.0.0.1:{failing.port}/", "on": "all", "gather": "0s"},
+        ]
+        home = make_home(sandbox.url, notify=entries, log={"level": "debug"})
+        process = home.start()
+        seen = ""
+        while len({request.path for request in failing.requests}) < 3:
+            words = [
+                Path(f"/proc/{pid}/cmdline")
+                for pid in os.listdir("/proc")
+                if pid.isdigit() and parent_of(pid) == process.pid
+            ]
+            seen += "".join(path.read_bytes().decode(errors="replace") for path in words if path.exists())
+        for command in (
+            ["status"],
+            ["status", "--json"],
+            ["status", "--prometheus"],
+            ["check-config"],
+            ["check-config", "--json"],
+            ["jobs"],
+        ):
+            answer = home.command(*command)
+            seen += answer.stdout + answer.stderr
+        tested = home.command("notify", "--test")
+        seen += tested.stdout + tested.stderr
+        home.stop()
+    assert "apprise_child" in seen
+    assert token not in seen
+    assert token not in home.log.read_text()
+    assert {line["entry"] for line in home.logged("notify.failing")} == {"hook", "phone", "open"}
+
+
+def parent_of(pid: str) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def test_without_an_entry_nothing_is_written_or_sent(make_home: MakeHome, sandbox: Sandbox) -> None:
+    home = make_home(sandbox.url)
+    home.start()
+    write_wav(home.inbox / "song.wav")
+    home.rest()
+    home.stop()
+    assert [rows(home, table) for table in ("events", "pending_events", "reported_holds", "event_readers")] == [
+        0,
+        0,
+        0,
+        0,
+    ]
+
+
+def test_an_entry_that_a_reload_adds_is_told_of_what_follows(
+    tmp_path: Path, make_home: MakeHome, receiver: Receiver, sandbox: Sandbox
+) -> None:
+    home = make_home(sandbox.url)
+    home.start()
+    write_wav(home.inbox / "before.wav")
+    home.rest()
+    home.settings["notify"] = [hook(receiver, tmp_path, on="done")]
+    home.write_config()
+    assert home.process is not None
+    home.process.send_signal(signal.SIGHUP)
+    until(lambda: home.logged("config.reloaded"), "the configuration is read again")
+    write_wav(home.inbox / "after.wav", pitch=300)
+    until(lambda: receiver.requests, "the second is told")
+    del home.settings["notify"]
+    home.write_config()
+    home.process.send_signal(signal.SIGHUP)
+    until(lambda: len(home.logged("config.reloaded")) == 2, "the configuration is read once more")
+    home.stop()
+    assert [request.json["data"]["job"]["path"] for request in receiver.requests] == ["after.wav"]
+    assert rows(home, "events") == 0
+
+
+def test_run_once_tells_before_it_ends(
+    tmp_path: Path, make_home: MakeHome, receiver: Receiver, sandbox: Sandbox
+) -> None:
+    with receiving() as phone:
+        entries = [
+            hook(receiver, tmp_path),
+            {"name": "phone", "url": f"json://127.0.0.1:{phone.port}/", "on": "all", "gather": "1h"},
+        ]
+        home = make_home(sandbox.url, notify=entries)
+        write_wav(home.inbox / "song.wav")
+        assert home.command("run", "--once").returncode == 0
+        assert receiver.kinds == ["daemon.started", "job.done"]
+        assert [request.json["title"] for request in phone.requests] == [
+            "lalald: lalald was started",
+            "lalald: song.wav done, 0.1 min charged",
+        ]
+
+
+def test_a_receiver_that_hangs_does_not_keep_run_once_for_long(
+    tmp_path: Path, make_home: MakeHome, receiver: Receiver, sandbox: Sandbox
+) -> None:
+    receiver.hang()
+    home = make_home(sandbox.url, notify=[hook(receiver, tmp_path)])
+    write_wav(home.inbox / "song.wav")
+    assert home.command("run", "--once", seconds=30).returncode == 0
+
+
+def test_an_inbox_and_a_key_that_go_and_come_back_are_told(
+    tmp_path: Path, make_home: MakeHome, receiver: Receiver, sandbox: Sandbox
+) -> None:
+    key = tmp_path / "key"
+    home = make_home(sandbox.url, notify=[hook(receiver, tmp_path, on="problems")], license_key_file=str(key))
+    home.variables = {"LALALD_LICENSE_KEY": ""}
+    home.start(environ={"LALALD_LICENSE_KEY": ""})
+    until(lambda: receiver.kinds == ["license.missing"], "the missing key is told")
+    home.inbox.rename(tmp_path / "away")
+    until(lambda: receiver.kinds[-1] == "inbox.unavailable", "the inbox is told")
+    (tmp_path / "away").rename(home.inbox)
+    until(lambda: receiver.kinds[-1] == "inbox.back", "that it is back is told")
+    key.write_text("a-key\n")
+    until(lambda: receiver.kinds[-1] == "hold.cleared", "that the key is accepted is told", 40)
+    home.stop()
+    assert receiver.kinds == ["license.missing", "inbox.unavailable", "inbox.back", "hold.cleared"]
+    assert receiver.requests[1].json["data"]["folder"] == str(home.inbox)
+
+
+def test_paid_results_that_expire_soon_are_told_once(tmp_path: Path, make_home: MakeHome, receiver: Receiver) -> None:
+    """By a wall clock that is turned by nineteen hours while the results wait for a folder."""
+    clock = tmp_path / "clock"
+    clock.write_text("0")
+    with Sandbox(Options(processing_seconds=0.5)) as sandbox:
+        home = make_home(sandbox.url, notify=[hook(receiver, tmp_path, on="problems")])
+        home.daemon = ("-m", "tests.support.stepped_clock", str(home.config), str(clock))
+        home.start()
+        write_wav(home.inbox / "song.wav")
+        until(lambda: home.jobs() and home.jobs()[0]["stage"] == "check", "the task is started")
+        home.outbox.rename(tmp_path / "away")
+        until(lambda: "folder.unavailable" in receiver.kinds, "the folder is told")
+        until(lambda: home.jobs()[0]["state"] == "held", "the job is held")
+        clock.write_text(str(19 * 3600))
+        home.stop()
+        for _ in range(2):
+            home.start()
+            until(lambda: "results.expiring" in receiver.kinds, "the results are told")
+            home.stop()
+    assert receiver.kinds.count("results.expiring") == 1
+    expiring = next(request.json for request in receiver.requests if request.json["type"] == "results.expiring")
+    assert expiring["data"]["job"]["path"] == "song.wav"
+
+
+def test_the_page_alone_keeps_events_for_its_log(tmp_path: Path, make_home: MakeHome, sandbox: Sandbox) -> None:
+    home = make_home(sandbox.url, web={"listen": "unix:" + str(tmp_path / "web.sock"), "auth": "none"})
+    home.start()
+    write_wav(home.inbox / "song.wav")
+    home.rest()
+    home.stop()
+    assert rows(home, "events") == 2
+    assert rows(home, "event_readers") == 1

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -110,6 +110,10 @@ class Receiver:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 answer = receiver._take(Received(self.path, headers, self.rfile.read(length), time.time()))
                 time.sleep(answer.seconds)  # the receiver is slow: that is the fault to be tested
+                with suppress(BrokenPipeError, ConnectionResetError):  # the sender was killed
+                    self._answer(answer)
+
+            def _answer(self, answer: Answer) -> None:
                 if answer.raw is not None:
                     self.wfile.write(answer.raw)
                     self.close_connection = True

@@ -24,7 +24,10 @@ _PASSING = frozenset({408, 425, 429})
 
 def is_installed() -> bool:
     """Whether Apprise is there. It is not loaded."""
-    return find_spec("apprise") is not None
+    try:
+        return find_spec("apprise") is not None
+    except ImportError:
+        return False
 
 
 async def send(

@@ -1,0 +1,176 @@
+"""`lalald notify --test`, and what `check-config` says of entries before anything is sent."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lalald.jobs.event_facts import EventKind
+from tests.support.filled_store import DAY, HOUR, NOW, FilledStore, answering
+from tests.support.receiver import SECRET, Answer, receiving
+
+
+def shelf_with(root: Path, *entries: dict[str, Any]) -> FilledStore:
+    shelf = FilledStore(root / "shelf", notify=list(entries), license_key_file="key")
+    (shelf.config.parent / "key").write_text("a-key\n")
+    (shelf.config.parent / "key").chmod(0o600)
+    return shelf
+
+
+def secret_file(root: Path, text: str, name: str = "secret") -> str:
+    path = root / name
+    path.write_text(text)
+    path.chmod(0o600)
+    return str(path)
+
+
+@pytest.mark.parametrize("kind", list(EventKind))
+def test_a_sample_of_every_event_goes_through_every_entry(tmp_path: Path, kind: EventKind) -> None:
+    with receiving(is_signed=True) as hook, receiving() as phone:
+        shelf = shelf_with(
+            tmp_path,
+            {"name": "hook", "webhook": hook.url, "secret_file": secret_file(tmp_path, SECRET), "on": "done"},
+            {"name": "phone", "url": f"json://127.0.0.1:{phone.port}/"},
+            {"name": "program", "command": ["/bin/true"]},
+        )
+        code, out, complaints = shelf.call("notify", "--test", str(kind))
+        assert (code, complaints) == (0, "")
+        rows = [line.split(None, 2) for line in out.splitlines()[-3:]]
+        assert rows == [
+            ["hook", str(kind), "accepted"],
+            ["phone", str(kind), "accepted"],
+            ["program", str(kind), "ended with 0"],
+        ]
+        assert (hook.kinds, hook.faults) == ([str(kind)], [])
+        assert hook.requests[0].json["data"]["test"] is True
+        assert phone.requests[0].json["title"].endswith("(test)")
+
+
+def test_each_entry_says_what_it_answered(tmp_path: Path) -> None:
+    with receiving(lambda _: Answer(403)) as hook:
+        shelf = shelf_with(
+            tmp_path,
+            {"name": "hook", "webhook": hook.url, "on": "done"},
+            {"name": "nothing there", "webhook": "http://127.0.0.1:9/"},
+            {"name": "program", "command": ["/bin/false"]},
+        )
+        code, out, _ = shelf.call("notify", "--test", "--json")
+    assert code == 1
+    assert json.loads(out) == [
+        {"entry": "hook", "event": "job.done", "ok": False, "answer": "it answered 403"},
+        {"entry": "nothing there", "event": "job.failed", "ok": False, "answer": "no connection"},
+        {"entry": "program", "event": "job.failed", "ok": False, "answer": "exit code 1"},
+    ]
+
+
+def test_what_it_cannot_do(tmp_path: Path) -> None:
+    assert "has no entry under `notify`" in FilledStore(tmp_path / "a").complained("notify", "--test")
+    shelf = shelf_with(tmp_path, {"name": "program", "command": ["/bin/true"]})
+    assert 'unknown event "job.dnoe"' in shelf.complained("notify", "--test", "job.dnoe")
+    assert "`lalald notify --test` sends a sample" in shelf.complained("notify")
+
+
+def test_check_config_names_what_cannot_work_with_its_line(tmp_path: Path) -> None:
+    hooks = tmp_path / "hooks"
+    hooks.mkdir()
+    program = hooks / "done.sh"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o777)
+    shelf = shelf_with(
+        tmp_path,
+        {"name": "a", "command": [str(program)]},
+        {"name": "b", "command": ["/no/such/program"]},
+        {"name": "c", "webhook": "https://example.org/", "secret_file": "/no/such/secret-9f8e"},
+        {"name": "d", "webhook": "https://example.org/", "secret_file": secret_file(tmp_path, "not base64!")},
+        {"name": "e", "url": "nonsense://secret-9f8e"},
+        {"name": "f", "url_file": secret_file(tmp_path, "nonsense://secret-9f8e", "url")},
+    )
+    code, out, _ = shelf.call("check-config", "--json")
+    errors = {error["key"]: (error["line"], error["message"]) for error in json.loads(out)["errors"]}
+    text = shelf.config.read_text().splitlines()
+    assert code == 2
+    assert {key: message for key, (_, message) in errors.items()} == {
+        "notify[0].command": f"{program} can be written by other users; `chmod go-w` keeps it to its owner",
+        "notify[1].command": "/no/such/program cannot be run: No such file or directory",
+        "notify[2].secret_file": "the file cannot be read: No such file or directory",
+        "notify[3].secret_file": "the signing secret is not base64; `openssl rand -base64 32` makes one",
+        "notify[4].url": "Apprise does not understand this address",
+        "notify[5].url_file": "Apprise does not understand this address",
+    }
+    for key, (line, _) in errors.items():
+        assert text[line - 1].strip().removeprefix("- ").startswith(key.rpartition(".")[2])
+    assert "9f8e" not in out.replace(str(tmp_path), "")
+
+
+def test_check_config_warns_of_secrets_that_all_can_read_and_summarizes_entries(tmp_path: Path) -> None:
+    readable = tmp_path / "readable"
+    readable.write_text(SECRET)
+    readable.chmod(0o644)
+    shelf = shelf_with(
+        tmp_path,
+        {"name": "hook", "webhook": "https://example.org/token-9f8e", "secret_file": str(readable)},
+        {"name": "program", "command": ["/bin/true"]},
+    )
+    said = shelf.said("check-config")
+    assert "every user of this machine can read this file; `chmod 600` keeps it to one" in " ".join(said.split())
+    assert "hook: a webhook" in said
+    assert "program: a command" in said
+    assert "9f8e" not in said
+
+
+def test_without_apprise_the_line_that_installs_it_is_said(tmp_path: Path) -> None:
+    """In a Python whose packages are the same but for this one."""
+    shelf = shelf_with(
+        tmp_path, {"name": "phone", "url": "ntfy://example.org/x"}, {"name": "program", "command": ["/bin/true"]}
+    )
+    without = (
+        "import sys, importlib.abc\n"
+        "class Hidden(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] == 'apprise': raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Hidden())\n"
+    )
+    folder = tmp_path / "site"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(without)
+    answer = shelf.run("check-config", "--json", PYTHONPATH=f"{folder}:{os.getcwd()}")
+    (error,) = json.loads(answer.stdout)["errors"]
+    assert (error["key"], error["message"]) == (
+        "notify[0].url",
+        "Apprise is not installed: pip install 'lalald[notify]'",
+    )
+    assert error["line"] > 0
+
+
+# status
+
+
+def test_status_says_which_entry_fails_and_what_was_never_sent(tmp_path: Path) -> None:
+    shelf = shelf_with(
+        tmp_path, {"name": "phone", "command": ["/bin/true"]}, {"name": "hook", "webhook": "http://127.0.0.1:9/"}
+    )
+    shelf.fill()
+    with shelf.store() as store:
+        store.event_queue.configure(["hook", "phone"], page=False)
+        store.connection.execute("UPDATE jobs SET state = 'done', stage = 'done' WHERE state IN ('failed', 'held')")
+        store.event_queue.advance("phone", 0, sent_at=NOW)  # it ran
+        store.event_queue.note_trouble("phone", "exit code 3", NOW)
+    with answering(shelf.state):
+        assert shelf.call("status")[0] == 1
+        facts = json.loads(shelf.call("status", "--json")[1])
+        assert facts["notify"][1] == {
+            "name": "phone", "trouble": "exit code 3", "since": "2027-01-15T08:00:00Z", "sent_at": "2027-01-15T08:00:00Z", "dropped": 0, "dropped_at": None,
+            "dropped_reason": None,
+        }  # fmt: skip
+        with shelf.store() as store:
+            store.event_queue.advance("phone", 0, sent_at=NOW + HOUR)
+            store.event_queue.count_dropped("hook", 3, "it answered 410", NOW + DAY)
+        items = json.loads(shelf.call("status", "--json")[1])["needs_attention"]
+        assert [(item["code"], item["subject"]) for item in items] == [("notify_dropped", "hook")]
+        with shelf.store() as store:
+            store.event_queue.advance("hook", 0, sent_at=NOW + 2 * DAY)
+        assert shelf.call("status")[0] == 0
