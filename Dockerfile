@@ -5,7 +5,7 @@ COPY . /src
 # Compiled here for good, whatever happens to the times of files on their way into a layer: compiling at each start takes
 # time and memory. The image's `lalald` is that of lalald.container: it becomes the user of PUID and PGID, then runs the program.
 RUN python -m venv --without-pip /opt/lalald \
- && pip --python /opt/lalald/bin/python install --no-cache-dir --no-compile '/src[sandbox]' \
+ && pip --python /opt/lalald/bin/python install --no-cache-dir --no-compile '/src[notify]' \
  && /opt/lalald/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/lalald/lib \
  && printf '%s\n' '#!/opt/lalald/bin/python' 'from lalald.container.__main__ import main' 'raise SystemExit(main())' \
     > /opt/lalald/bin/lalald

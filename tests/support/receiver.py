@@ -125,6 +125,9 @@ class Receiver:
                 self.end_headers()
                 self.wfile.write(answer.body)
 
+            def do_GET(self) -> None:
+                self.do_POST()
+
             def do_PUT(self) -> None:
                 self.do_POST()
 
