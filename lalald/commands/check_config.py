@@ -107,6 +107,7 @@ def check_surroundings(examined: Examined, environ: Mapping[str, str]) -> str:
     for where, message in folder_errors(resolved.inboxes, resolved.state_dir):
         diagnostics.add_error(where, message)
     _check_notify(resolved, diagnostics, environ)
+    _check_page(resolved, diagnostics, environ)
     found = find_key(resolved.license_key_file, environ)
     if found.error is not None:
         origin, _, words = f"{found.error}; {found.hint}".partition(": ")
@@ -130,6 +131,16 @@ def _check_notify(resolved: Resolved, diagnostics: Diagnostics, environ: Mapping
             diagnostics.add_error(("notify", place, key), message)
         for key, message in entry_warnings(entry):
             diagnostics.add_warning(("notify", place, key), message)
+
+
+def _check_page(resolved: Resolved, diagnostics: Diagnostics, environ: Mapping[str, str]) -> None:
+    """Adds what keeps the page from running: `run` goes on without it."""
+    from lalald.config.page.page_secrets import check_secrets
+
+    try:
+        check_secrets(resolved.web, environ)
+    except ConfigError as error:
+        diagnostics.add_error(("web", "listen"), f"{error}. {error.hint}")
 
 
 def _daemon_uid(state_dir: Path | None) -> int:

@@ -33,6 +33,7 @@ class Resolved:
     state_dir: Path | None
     license_key_file: Path | None
     notify: tuple[PlacedEntry, ...] = ()
+    web: model.Web
 
 
 def resolve(file: file_schema.File, reading: Reading) -> Resolved:
@@ -58,7 +59,7 @@ def resolve(file: file_schema.File, reading: Reading) -> Resolved:
     if state_dir is not None and not diagnostics.errors:
         facts["notify"] = tuple(placed.entry for placed in notify)
         config = model.Config(path=reading.path, state_dir=state_dir, inboxes=tuple(filter(None, inboxes)), **facts)
-    return Resolved(config, folders, state_dir, key_file, notify)
+    return Resolved(config, folders, state_dir, key_file, notify, facts["web"])
 
 
 def _named_file(reading: Reading, where: Where, text: str | None) -> Path | None:

@@ -51,18 +51,20 @@ def settings_for(
     password, token = page_password(config.web, environ), page_read_token(config.web)
     salt = page_keys.load(config.state_dir).salt
     return PageSettings(
-        config=replace(config, license_key_file=None, warnings=(), lines={}),
+        config=replace(config, license_key_file=None, notify=(), warnings=(), lines={}),
         verifier=None if password is None else page_keys.verifier(password, salt),
         read_token=None if token is None else hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest(),
         license_key_is_set=find_license_key(config, environ).key is not None,
+        notify_names=tuple(entry.name for entry in config.notify),
         tries=tries or {},
         idle_seconds=idle_seconds,
     )
 
 
-def send_settings(pipe: socket.socket, settings: PageSettings) -> None:
+def framed(settings: PageSettings) -> bytes:
+    """As they go through the pipe."""
     data = pickle.dumps(settings)
-    pipe.sendall(_LENGTH.pack(len(data)) + data)
+    return _LENGTH.pack(len(data)) + data
 
 
 def receive_settings(pipe: socket.socket) -> PageSettings:

@@ -33,6 +33,7 @@ from lalald.daemon.reloading import Reloader
 from lalald.daemon.run_summary import RunSummary
 from lalald.daemon.shutdown import shut_down
 from lalald.daemon.supervisor import Supervisor
+from lalald.daemon.web_launcher import WebLauncher
 from lalald.errors import LalaldError, StoreError
 from lalald.filesystem.known_folders import KnownFolders
 from lalald.filesystem.mount_pools import MountPools
@@ -173,8 +174,13 @@ class _Daemon:
             context=context, worker=worker, inboxes=inboxes, clients=clients, key_reader=key_reader,
             folder_checks=FolderChecks(context, inboxes, self._supervisor.start, worker.holds),
             supervisor=self._supervisor, signals=self._signals, systemd=self._systemd, log_settings=self._log_settings,
-            notifier=self._notifier, environ=options.environ, status_changed=self._status_changed,
+            notifier=self._notifier, page=self._make_page(), environ=options.environ, status_changed=self._status_changed,
         )  # fmt: skip
+
+    def _make_page(self) -> WebLauncher:
+        return WebLauncher(
+            self._disks, self._options.environ, self._log, self._supervisor.start, self._status_changed.set
+        )
 
     def _make_intake(self, inbox: Inbox) -> Intake:
         return Intake(
@@ -230,6 +236,8 @@ class _Daemon:
         startup.check_folders(parts)
         parts.inboxes.watch_only(config.inboxes)
         parts.folder_checks.start()
+        if not self._options.once:
+            parts.page.configure(config)
         await self._signals.unless_stopped(startup.wait_for_first_scans(parts))
         handling = self._supervisor.start(self._requests.handle(), "requests")
         if self._options.once:

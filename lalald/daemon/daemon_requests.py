@@ -60,7 +60,7 @@ class DaemonRequests:
         found = list(needs_attention.daemon_items(trouble, license_check.problem, self._reloader.rejected))
         if trouble is None and (error := await self._state_folder_error()):
             found.append(needs_attention.state_not_writable(error))
-        return [*found, *await self._parts.folder_checks.attention()]
+        return [*found, *self._parts.page.attention(), *await self._parts.folder_checks.attention()]
 
     async def _state_folder_error(self) -> OSError | None:
         """Why nothing can be written there. Tried on request: an idle daemon writes nothing, and would not notice a full disk."""

@@ -17,6 +17,7 @@ from lalald.daemon.log.log_setup import LogSettings
 from lalald.daemon.process.signals import Signals
 from lalald.daemon.process.systemd import Systemd
 from lalald.daemon.supervisor import Supervisor
+from lalald.daemon.web_launcher import WebLauncher
 from lalald.notify.notifier import Notifier
 from lalald.stages.context import StageContext
 from lalald.worker.holds.license_check import KeyReader
@@ -59,6 +60,7 @@ class Parts:
     systemd: Systemd
     log_settings: LogSettings
     notifier: Notifier
+    page: WebLauncher
     environ: Mapping[str, str]
     status_changed: asyncio.Event
 

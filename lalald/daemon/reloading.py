@@ -7,6 +7,7 @@ import asyncio
 from lalald.api import Client
 from lalald.config import Config
 from lalald.config.license_key import CREDENTIAL, FoundKey
+from lalald.config.page.page_secrets import check_secrets
 from lalald.config.subprocess_loader import load
 from lalald.daemon import notifications, sandbox_guard, startup
 from lalald.daemon.parts import Parts, result_folders
@@ -39,6 +40,7 @@ class Reloader:
         try:
             config = await self._context.disks.run(str(before.path.parent), load, before.path, self._parts.environ)
             sandbox_guard.refuse_other_kind(before.api_url, config.api_url)
+            await self._context.disks.run(str(before.path.parent), check_secrets, config.web, self._parts.environ)
         except (ConfigError, FileError) as error:
             hint = "The previous configuration is in use. Correct the file and reload."
             self._context.log.error("config.rejected", reason=describe_error(error), hint=hint)
@@ -59,6 +61,7 @@ class Reloader:
         parts.folder_checks.configure()
         await parts.signals.unless_stopped(startup.wait_for_first_scans(parts))
         parts.worker.holds.ask_service_now()
+        parts.page.configure(config)
         parts.supervisor.start(startup.ask_minutes_left(parts), "minutes")
         await notifications.configure(parts.notifier, config)
         parts.worker.wake()

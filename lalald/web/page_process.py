@@ -59,10 +59,10 @@ def run(listener_number: int, pipe_number: int) -> None:
 
 def protect() -> None:
     """Other processes of this user cannot read its memory; where memory runs out it is the first to go."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
         file.write(str(_OOM_SCORE))
+    with suppress(OSError, AttributeError):  # afterwards files of /proc/self are root's
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def serve_here(settings: PageSettings, listener: socket.socket) -> None:

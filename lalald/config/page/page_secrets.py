@@ -42,6 +42,13 @@ def page_read_token(web: Web) -> str | None:
     return _checked(origin, text)
 
 
+def check_secrets(web: Web, environ: Mapping[str, str]) -> None:
+    """Raises ConfigError where a page is configured that has no secret. Reads files."""
+    if web.listen is not None:
+        page_password(web, environ)
+        page_read_token(web)
+
+
 def _passwords(web: Web, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Where a password may be, and what is there; the first that is one counts."""
     yield PASSWORD_VARIABLE, environ.get(PASSWORD_VARIABLE, "").strip()

@@ -1,0 +1,158 @@
+"""The page's process: the daemon owns the listening socket, and starts the process at the first connection.
+
+    listening, asleep ──► a connection ──► process: settings out, heartbeats in ──► it ended: asleep again
+         ▲                                          │ exit code, or two heartbeats missed: killed
+         └───── 1 s, then longer, up to 5 min ◄─────┘ what waits to be accepted is closed
+
+A page that nobody looks at costs nothing. What goes wrong with it never stops the daemon: it is off, reported, and tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from typing import Any
+
+from lalald.config import Config
+from lalald.config.page.listen_address import ListenAddress, parse_listen
+from lalald.control.page_listener import forget, listen
+from lalald.control.page_settings import PageSettings, settings_for
+from lalald.daemon.process.page_child import PageChild
+from lalald.errors import LalaldError
+from lalald.filesystem.mount_pools import MountPools
+from lalald.reports.needs_attention import Attention
+
+IDLE_SECONDS = 600.0
+LEAST_PAUSE_SECONDS = 1.0
+MOST_PAUSE_SECONDS = 300.0
+
+Start = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
+
+
+class WebLauncher:
+    """`start` runs a task of the daemon. `trouble`: why there is no page, though one is configured."""
+
+    def __init__(
+        self,
+        disks: MountPools,
+        environ: Mapping[str, str],
+        log: Any,
+        start: Start,
+        changed: Callable[[], None],
+        *,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
+        self._disks = disks
+        self._environ = environ
+        self._log = log
+        self._start = start
+        self._changed = changed
+        self._idle_seconds = idle_seconds
+        self._task: asyncio.Task[None] | None = None
+        self._tries: dict[str, list[float]] = {}
+        self.trouble: LalaldError | None = None
+
+    def configure(self, config: Config) -> None:
+        """Uses this configuration from now on; a process that runs with another one ends, and its page reconnects."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        self._note(None)
+        if config.web.listen is not None:
+            self._task = self._start(self._run(config, parse_listen(config.web.listen)), "page")
+
+    def attention(self) -> list[Attention]:
+        if self.trouble is None:
+            return []
+        message = f"The page is off: {self.trouble}"
+        return [Attention("page_unavailable", "", message, self.trouble.hint or "It is tried again automatically.")]
+
+    async def _run(self, config: Config, address: ListenAddress) -> None:
+        """Until it is cancelled."""
+        pause = LEAST_PAUSE_SECONDS
+        while True:
+            try:
+                await self._settings(config)
+                listener = listen(address)
+            except LalaldError as error:
+                self._note(error)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, MOST_PAUSE_SECONDS)
+                continue
+            self._log.info("page.listening", address=str(address))
+            try:
+                await self._serve(config, listener)
+            finally:
+                listener.close()
+                forget(address)
+
+    async def _serve(self, config: Config, listener: socket.socket) -> None:
+        """Starts a process whenever somebody comes. A page that keeps failing is started ever more rarely."""
+        pause = LEAST_PAUSE_SECONDS
+        self._note(None)
+        while True:
+            await _connection(listener)
+            try:
+                ended_well = await self._process(config, listener)
+            except LalaldError as error:
+                self._note(error)
+                ended_well = False
+            if ended_well:
+                pause = LEAST_PAUSE_SECONDS
+                self._note(None)
+                continue
+            _turn_away(listener)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, MOST_PAUSE_SECONDS)
+
+    async def _process(self, config: Config, listener: socket.socket) -> bool:
+        """One process from its start to its end; whether it ended as it should. Raises LalaldError where it cannot start."""
+        settings = await self._settings(config)
+        child = PageChild(self._environ, self._take_line)
+        try:
+            code = await child.run(listener, settings)
+        finally:
+            child.abandon()
+        if code != 0:
+            self._log.warning("page.ended", exit_code=code, hint="It is started again at the next visit.")
+        return code == 0
+
+    async def _settings(self, config: Config) -> PageSettings:
+        """Reads the page's secrets. Raises ConfigError, FileError."""
+        return await self._disks.run(str(config.state_dir), self._read_settings, config)
+
+    def _read_settings(self, config: Config) -> PageSettings:
+        return settings_for(config, self._environ, tries=self._tries, idle_seconds=self._idle_seconds)
+
+    def _take_line(self, facts: Mapping[str, Any]) -> None:
+        """What the process says: nothing but that it lives, counts of wrong passwords, or what went wrong in it."""
+        if isinstance(tries := facts.get("tries"), dict):
+            self._tries = tries
+        if isinstance(fault := facts.get("fault"), dict):
+            self._log.error("page.fault", **{name: str(fault.get(name)) for name in ("where", "error", "traceback")})
+
+    def _note(self, trouble: LalaldError | None) -> None:
+        if str(trouble or "") != str(self.trouble or ""):
+            if trouble is not None:
+                self._log.error("page.unavailable", reason=str(trouble), hint=trouble.hint)
+            self._changed()
+        self.trouble = trouble
+
+
+async def _connection(listener: socket.socket) -> None:
+    """Sleeps until somebody connects; nothing is accepted: that is for the process to do."""
+    loop, come = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(listener.fileno(), come.set)
+    try:
+        await come.wait()
+    finally:
+        loop.remove_reader(listener.fileno())
+
+
+def _turn_away(listener: socket.socket) -> None:
+    """Closes what waits: else it would wake the daemon again and again."""
+    with suppress(OSError):
+        while True:
+            listener.accept()[0].close()
