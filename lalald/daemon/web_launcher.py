@@ -27,6 +27,7 @@ from lalald.reports.needs_attention import Attention
 IDLE_SECONDS = 600.0
 LEAST_PAUSE_SECONDS = 1.0
 MOST_PAUSE_SECONDS = 300.0
+_MOST_COUNTS = 10_000  # of wrong passwords, by address
 
 Start = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
 
@@ -129,7 +130,7 @@ class WebLauncher:
     def _take_line(self, facts: Mapping[str, Any]) -> None:
         """What the process says: nothing but that it lives, counts of wrong passwords, or what went wrong in it."""
         if isinstance(tries := facts.get("tries"), dict):
-            self._tries = tries
+            self._tries = dict([*self._tries.items(), *tries.items()][-_MOST_COUNTS:])
         if isinstance(fault := facts.get("fault"), dict):
             self._log.error("page.fault", **{name: str(fault.get(name)) for name in ("where", "error", "traceback")})
 

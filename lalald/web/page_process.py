@@ -73,12 +73,12 @@ def serve_here(settings: PageSettings, listener: socket.socket) -> None:
 async def _serve(settings: PageSettings, listener: socket.socket, tell: Tell, pipe: socket.socket | None) -> None:
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
     listener.setblocking(False)
-    tries = LoginTries(time.time)
+    tries = LoginTries(time.time, lambda counts: tell({"tries": counts}))
     tries.restore(settings.tries)
     built = build(await _page(settings, tries), lambda where, error: tell(_fault(where, error)))
     visits = Visits(built.asgi)
     server = PageServer(visits, Bounds(), lambda: built.streams.end(None, "restart"))
-    tasks = [asyncio.create_task(_beat(server, visits, tries, settings.idle_seconds, tell))]
+    tasks = [asyncio.create_task(_beat(server, visits, settings.idle_seconds, tell))]
     if pipe is not None:
         tasks.append(asyncio.create_task(_end_with_the_daemon(pipe, server)))
     await server.serve(sockets=[listener])
@@ -117,13 +117,10 @@ class Visits:
         return 0.0 if self._under_way else time.monotonic() - self._last
 
 
-async def _beat(server: PageServer, visits: Visits, tries: LoginTries, idle_seconds: float | None, tell: Tell) -> None:
-    """Says that the event loop runs, and what has been tried, until it is time to end."""
-    told: dict[str, list[float]] = {}
+async def _beat(server: PageServer, visits: Visits, idle_seconds: float | None, tell: Tell) -> None:
+    """Says that the event loop runs, until it is time to end."""
     while True:
-        counts = tries.to_json()
-        tell({"tries": counts} if counts != told else {})
-        told = counts
+        tell({})
         if idle_seconds is not None and visits.idle_seconds >= idle_seconds:
             server.end()
         await asyncio.sleep(min(HEARTBEAT_SECONDS, idle_seconds or HEARTBEAT_SECONDS))

@@ -12,7 +12,7 @@ ADDRESS_TRIES = 10.0
 ADDRESS_SECONDS = 10.0  # for each further try
 ALL_TRIES = 10.0
 ALL_SECONDS = 0.1
-_MOST_ADDRESSES = 10_000
+MOST_ADDRESSES = 10_000
 _EVERYBODY = ""
 
 
@@ -24,9 +24,10 @@ class _Bucket:
 
 @dataclass(slots=True)
 class LoginTries:
-    """`now` is the wall clock, since counts are handed from one process to the next."""
+    """`now` is the wall clock, since counts are handed from one process to the next; `changed` is told those that have changed."""
 
     now: Callable[[], float]
+    changed: Callable[[dict[str, list[float]]], None] = lambda _counts: None
     buckets: dict[str, _Bucket] = field(default_factory=dict)
 
     def wait_seconds(self, group: str, *, is_known_device: bool) -> float:
@@ -42,9 +43,7 @@ class LoginTries:
             self._spend(_EVERYBODY, ALL_TRIES, ALL_SECONDS)
         if is_wrong:
             self._spend(group, ADDRESS_TRIES, ADDRESS_SECONDS)
-
-    def to_json(self) -> dict[str, list[float]]:
-        return {group: [bucket.left, bucket.at] for group, bucket in self.buckets.items()}
+            self.changed({group: [self.buckets[group].left, self.buckets[group].at]})
 
     def restore(self, facts: Mapping[str, list[float]]) -> None:
         self.buckets = {group: _Bucket(left, at) for group, (left, at) in facts.items()}
@@ -63,6 +62,5 @@ class LoginTries:
         level = self._level(group, most, seconds)
         self.buckets.pop(group, None)
         self.buckets[group] = _Bucket(max(0.0, level - 1.0), self.now())
-        if len(self.buckets) > _MOST_ADDRESSES:
-            oldest = next(one for one in self.buckets if one != _EVERYBODY)
-            del self.buckets[oldest]
+        if len(self.buckets) > MOST_ADDRESSES:
+            del self.buckets[next(one for one in self.buckets if one != _EVERYBODY)]
