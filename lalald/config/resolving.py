@@ -33,7 +33,7 @@ class Resolved:
     state_dir: Path | None
     license_key_file: Path | None
     notify: tuple[PlacedEntry, ...] = ()
-    web: model.Web = model.Web()
+    web: model.Web = field(default_factory=model.Web)
 
 
 def resolve(file: file_schema.File, reading: Reading) -> Resolved:

