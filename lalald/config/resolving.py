@@ -24,6 +24,9 @@ _COPIED = (
 )  # fmt: skip
 
 
+_NO_PAGE = model.Web()
+
+
 @dataclass(frozen=True, slots=True)
 class Resolved:
     """What a file says; `config` is None where it has mistakes, the folders and files are those that could be read all the same."""
@@ -33,7 +36,7 @@ class Resolved:
     state_dir: Path | None
     license_key_file: Path | None
     notify: tuple[PlacedEntry, ...] = ()
-    web: model.Web = field(default_factory=model.Web)
+    web: model.Web = _NO_PAGE
 
 
 def resolve(file: file_schema.File, reading: Reading) -> Resolved:
