@@ -1,32 +1,26 @@
-"""A track that has arrived gets its tags: written into a copy beside it, which takes its place.
+"""A track that has arrived gets its tags, before it has a name in the outbox.
 
-    track, verified ──► copy with tags, durable ──► what proved the track is removed ──► the copy takes its place ──► noted
+    track, verified ──► what proves it is removed ──► it gets its tags, durable ──► recorded
 
-Nothing that goes wrong here concerns the track: it is delivered as it came. Killed before the last step, it is fetched again.
+Nothing that goes wrong here concerns the track: it is delivered as it came. Killed before the record, it is fetched again.
 """
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from lalald.filesystem.file_numbers import int64
 from lalald.filesystem.files import (
-    RESERVED_FREE_BYTES,
     CrashPoint,
-    free_bytes,
     is_full,
     no_crash_point,
     sync_file,
     translate_errors,
 )
-from lalald.filesystem.writeback import Writeback
 from lalald.jobs.job import Job
 from lalald.jobs.tag_notes import TagNote
 from lalald.jobs.task import Task, Track
@@ -34,9 +28,9 @@ from lalald.media.bounded_file import BoundedFile
 from lalald.media.tags.policy import for_track
 from lalald.media.tags.readers.source_reader import read_tags
 from lalald.media.tags.regions import Spool
-from lalald.media.tags.tag_model import Pieces, Range, SourceTags, Tags, UnsuitableError, UnwritableError
-from lalald.media.tags.writers.track_writer import tagged
+from lalald.media.tags.tag_model import SourceTags, Tags, UnsuitableError, UnwritableError
 from lalald.outbox.staging import Staged, discard_proofs, make_staging, save_record, staged_path
+from lalald.outbox.tag_writing import HalfWrittenError, Written, write_tags
 
 
 @dataclass
@@ -63,7 +57,6 @@ class TrackTags:
     faults: list[str] = field(default_factory=list)
 
 
-_CHUNK_BYTES = 1024 * 1024
 NO_TAGS = SourceRead(SourceTags())
 
 
@@ -114,11 +107,13 @@ def finish(path: str, staged: Staged, wanted: TrackTags | None, crash_point: Cra
     if wanted is None:
         _sync(path)
         return save_record(path, staged)
-    copy, notes = f"{path}.tagging", list(wanted.notes)
-    written: tuple[int, str] | None = None
+    notes = list(wanted.notes)
+    written: Written | None = None
     if wanted.tags or staged.sent_sha256 not in (None, staged.sha256):
         try:
-            written = _write_copy(path, copy, wanted.tags, crash_point)
+            written = write_tags(path, wanted.tags, partial(discard_proofs, path), crash_point)
+        except HalfWrittenError:
+            raise
         except UnsuitableError:
             pass  # left as it is
         except UnwritableError:
@@ -128,15 +123,10 @@ def finish(path: str, staged: Staged, wanted: TrackTags | None, crash_point: Cra
             wanted.faults.append(f"{type(error).__name__}: {error}")
     staged = replace(staged, notes=tuple(dict.fromkeys(notes)), is_final=True)
     if written is None:
-        with suppress(FileNotFoundError):
-            os.unlink(copy)
         _sync(path)
         return save_record(path, staged)
-    discard_proofs(path)
-    crash_point("proofs removed")
-    os.rename(copy, path)
-    crash_point("tagged copy in place")
-    return save_record(path, replace(staged, size=written[0], sha256=written[1]))
+    crash_point("tagged")
+    return save_record(path, replace(staged, size=written.size, sha256=written.sha256))
 
 
 def _sync(path: str) -> None:
@@ -145,51 +135,3 @@ def _sync(path: str) -> None:
         sync_file(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _write_copy(path: str, copy: str, tags: Tags, crash_point: CrashPoint) -> tuple[int, str]:
-    """The track with these tags under another name, durable. Its size and SHA-256."""
-    source = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        size = os.fstat(source).st_size
-        pieces = tagged(BoundedFile(source, path, size), source, tags)
-        if free_bytes(os.path.dirname(path)) < size + RESERVED_FREE_BYTES:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        target = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-        try:
-            return _copied(pieces, target, crash_point)
-        finally:
-            os.close(target)
-    finally:
-        os.close(source)
-
-
-def _copied(pieces: Pieces, target: int, crash_point: CrashPoint) -> tuple[int, str]:
-    digest, size, writeback = hashlib.sha256(), 0, Writeback(target)
-    buffer = memoryview(bytearray(_CHUNK_BYTES))
-    for piece in pieces:
-        for part in _parts(piece, buffer):
-            digest.update(part)
-            size += len(part)
-            left = part
-            while left:
-                left = left[os.write(target, left) :]
-            writeback.grown(size)
-            crash_point("some tagged")
-    sync_file(target)
-    crash_point("tagged copy durable")
-    return size, digest.hexdigest()
-
-
-def _parts(piece: bytes | Range, buffer: memoryview) -> Iterator[memoryview]:
-    if isinstance(piece, bytes):
-        yield memoryview(piece)
-        return
-    end = piece.start + piece.size
-    offset = piece.start
-    while offset < end:
-        count = os.preadv(piece.descriptor, [buffer[: end - offset]], offset)
-        if not count:
-            raise EOFError(f"{piece.size} bytes were announced")
-        yield buffer[:count]
-        offset += count

@@ -98,13 +98,15 @@ def ogg_page(serial: int, position: int, packets: Sequence[bytes], *, flags: int
     return head + lacing + b"".join(packets)
 
 
-def opus(seconds: int, *, start: float = 0, serial: int = 7) -> bytes:
+def opus(seconds: int, *, start: float = 0, serial: int = 7, packet_bytes: int = 100) -> bytes:
     """Pages of one second: 50 packets of 20 ms. `start`: where the recording begins, in seconds of the stream."""
     head = b"OpusHead\x01\x02" + struct.pack("<HIhB", 312, 48000, 0, 0)
     pages = [ogg_page(serial, 0, [head], flags=2), ogg_page(serial, 0, [b"OpusTags" + bytes(8)])]
     for second in range(1, seconds + 1):
         position = round((start + second) * 48000) + (312 if second == seconds else 0)
-        pages.append(ogg_page(serial, position, [b"\x78" + bytes(99)] * 50, flags=4 if second == seconds else 0))
+        pages.append(
+            ogg_page(serial, position, [b"\x78" + bytes(packet_bytes - 1)] * 50, flags=4 if second == seconds else 0)
+        )
     return b"".join(pages)
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from lalald.media.bounded_file import BoundedFile
+from lalald.media.tags.ogg_pages import renumbered_parts
 from lalald.media.tags.readers.source_reader import read_tags
 from lalald.media.tags.regions import Spool, parts_of, region_of
-from lalald.media.tags.tag_model import Picture, SourceTags, Tags
+from lalald.media.tags.tag_model import Picture, Renumbered, SourceTags, Tags
 from lalald.media.tags.writers.track_writer import tagged
 
 # What ffmpeg is told for each container, beyond its name.
@@ -52,6 +53,8 @@ def write(path: Path, target: Path, tags: Tags) -> Path:
             for piece in tagged(file, descriptor, tags):
                 if isinstance(piece, bytes):
                     copy.write(piece)
+                elif isinstance(piece, Renumbered):
+                    copy.writelines(renumbered_parts(piece))
                 else:
                     copy.writelines(parts_of(region_of(piece)))
     finally:

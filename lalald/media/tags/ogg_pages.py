@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from lalald.media.tags.regions import Readable, Scattered, exactly
+from lalald.media.tags.tag_model import Renumbered
 
 HEADER_BYTES = 27
 CONTINUED, FIRST = 1, 2
 _MOST_SEGMENTS = 255
 _MOST_HEADER_PAGES = 2000
 _NO_PACKET_ENDS = -1
+_BUFFER_BYTES = 1024 * 1024
+_NUMBERS = struct.Struct("<II")  # of a page, and its checksum
 
 
 class Page(NamedTuple):
@@ -139,16 +143,34 @@ def renumber_pages(pages: bytearray, serial: int, shift: int) -> int:
     return start
 
 
+def renumbered_parts(piece: Renumbered) -> Iterator[bytes]:
+    """Everything in it, in parts of about a megabyte. Raises ValueError, OSError."""
+    pages, start, left = bytearray(), piece.pages.start, piece.pages.size
+    while left and (part := os.pread(piece.pages.descriptor, min(left, _BUFFER_BYTES), start)):
+        start, left = start + len(part), left - len(part)
+        pages += part
+        whole = renumber_pages(pages, piece.serial, piece.shift)
+        yield bytes(pages[:whole])
+        del pages[:whole]
+    yield bytes(pages)
+
+
 def _renumber(pages: bytearray, start: int, size: int, shift: int) -> None:
     """A checksum is linear: what it changes by follows from what the number changes by, and from how many bytes follow it."""
-    old = int.from_bytes(pages[start + 18 : start + 22], "little")
+    old, checksum = _NUMBERS.unpack_from(pages, start + 18)
     number = (old + shift) & _MASK
-    pages[start + 18 : start + 22] = number.to_bytes(4, "little")
     change = int.from_bytes((old ^ number).to_bytes(4, "little"))
-    following = size - 22 + 4  # bytes; the checksum itself is one of 32 bits, behind all of them
-    change = _product(_product(change, _power(following & 0xFF)), _power_of_256(following >> 8))
-    checksum = int.from_bytes(pages[start + 22 : start + 26], "little") ^ change
-    pages[start + 22 : start + 26] = checksum.to_bytes(4, "little")
+    zeros = (change & -change).bit_length() - 1  # a number's low bytes come first: most of the change's bits are 0
+    checksum ^= _product(change >> zeros, _effect(size, zeros))
+    _NUMBERS.pack_into(pages, start + 18, number, checksum)
+
+
+@lru_cache(maxsize=8192)  # lengths of pages repeat
+def _effect(size: int, zeros: int) -> int:
+    """What the lowest bit of a change does to the checksum of a page of so many bytes, which is itself one of 32 bits behind them."""
+    following = size - 22 + 4
+    effect = _product(_power(following & 0xFF), _power_of_256(following >> 8))
+    return _product(1 << zeros, effect)
 
 
 def _product(other: int, one: int) -> int:

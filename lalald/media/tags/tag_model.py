@@ -32,12 +32,28 @@ class Range(NamedTuple):
     owner: object = None  # who closes the file, once no range of it is left
 
 
-Piece = bytes | Range
+class Renumbered(NamedTuple):
+    """Pages of Ogg, with other numbers for those of one stream."""
+
+    pages: Range
+    serial: int
+    shift: int
+
+
+Piece = bytes | Range | Renumbered
+_BLOCK_BYTES = 4096
 Pieces = Iterator[Piece]  # a file as it is written: new bytes, and ranges of files that are copied
 
 
 def size_of(piece: Piece) -> int:
+    if isinstance(piece, Renumbered):
+        return piece.pages.size
     return piece.size if isinstance(piece, Range) else len(piece)
+
+
+def padding_for(head: int, sound: int, least: int) -> int:
+    """Bytes of padding behind a new head of so many, so that sound which started at `sound` moves by whole blocks of a disk."""
+    return least + (sound - head - least) % _BLOCK_BYTES
 
 
 class Picture(NamedTuple):

@@ -13,7 +13,7 @@ from lalald.media.bounded_file import BoundedFile
 from lalald.media.containers.tag_blocks import end_of_audio, start_of_audio
 from lalald.media.tags.fields import BY_NAME, free_name
 from lalald.media.tags.readers.id3_reader import sync_safe_bytes
-from lalald.media.tags.tag_model import Picture, Piece, Pieces, Range, Tags, UnsuitableError, size_of
+from lalald.media.tags.tag_model import Picture, Piece, Pieces, Range, Tags, UnsuitableError, padding_for, size_of
 
 _UTF8 = id3.Encoding.UTF8
 _PADDING_BYTES = 1024  # for programs that change a tag in place
@@ -32,20 +32,21 @@ def mp3_pieces(file: BoundedFile, descriptor: int, tags: Tags) -> Pieces:
     if not is_layer:
         raise UnsuitableError("no MPEG audio")
     end = end_of_audio(file, start)
-    yield from id3_pieces(tags)
+    yield from id3_pieces(tags, start)
     yield Range(descriptor, start, end - start)
 
 
-def id3_pieces(tags: Tags) -> Pieces:
-    """The tag; nothing where there is nothing to say."""
+def id3_pieces(tags: Tags, sound: int | None = None) -> Pieces:
+    """The tag; nothing where there is nothing to say. `sound`: where sound starts that will follow it."""
     if not tags:
         return
     frames = _text_frames(tags)
     pictures = [piece for picture in tags.pictures for piece in _picture(picture)]
-    size = len(frames) + sum(size_of(piece) for piece in pictures) + _PADDING_BYTES
-    yield b"ID3\4\0\0" + sync_safe_bytes(size) + frames
+    size = len(frames) + sum(size_of(piece) for piece in pictures)
+    padding = _PADDING_BYTES if sound is None else padding_for(10 + size, sound, _PADDING_BYTES)
+    yield b"ID3\4\0\0" + sync_safe_bytes(size + padding) + frames
     yield from pictures
-    yield bytes(_PADDING_BYTES)
+    yield bytes(padding)
 
 
 def _picture(picture: Picture) -> Iterator[Piece]:

@@ -12,7 +12,7 @@ from lalald.media.bounded_file import BoundedFile
 from lalald.media.tags.fields import BY_NAME, free_name
 from lalald.media.tags.readers.mp4_reader import Atom, atoms, child
 from lalald.media.tags.regions import Readable
-from lalald.media.tags.tag_model import Picture, Piece, Pieces, Range, Tags, UnwritableError, size_of
+from lalald.media.tags.tag_model import Picture, Piece, Pieces, Range, Tags, UnwritableError, padding_for, size_of
 
 _MOST_MOOV_BYTES = 16 * 1024 * 1024
 _PARENTS = (b"trak", b"mdia", b"minf", b"stbl")
@@ -34,14 +34,29 @@ def mp4_pieces(file: BoundedFile, descriptor: int, tags: Tags) -> Pieces:
     user_data = list(_user_data(moov, tags))
     children = [atom for atom in atoms(moov.body) if atom.name not in (b"udta", b"meta", b"free")]
     size = 8 + sum(atom.size for atom in children) + sum(map(size_of, user_data))
-    shift = size - moov.size
+    end = _end_with_padding(found, moov)
+    padding = (
+        _padding(moov.start + size, end)
+        if any(atom.start > moov.start for atom in found if atom.name == b"mdat")
+        else b""
+    )
     yield Range(descriptor, 0, moov.start)
     yield struct.pack(">I4s", size, b"moov")
     for atom in children:
-        yield _shifted(moov.body, atom, moov.start + moov.size, shift)
-    yield from user_data
-    end = moov.start + moov.size
+        yield _shifted(moov.body, atom, end, moov.start + size + len(padding) - end)
+    yield from [*user_data, padding]
     yield Range(descriptor, end, file.size - end)
+
+
+def _end_with_padding(found: list[Atom], moov: Atom) -> int:
+    """Where what follows moov starts, behind the free room that may be there."""
+    end = moov.start + moov.size
+    return next((atom.start + atom.size for atom in found if atom.start == end and atom.name == b"free"), end)
+
+
+def _padding(head: int, sound: int) -> bytes:
+    size = padding_for(head + 8, sound, 0)
+    return struct.pack(">I4s", 8 + size, b"free") + bytes(size)
 
 
 def _shifted(region: Readable, atom: Atom, behind: int, shift: int) -> bytes:

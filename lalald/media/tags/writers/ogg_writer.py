@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from itertools import chain, islice
 from typing import NamedTuple
 
 from lalald.media.bounded_file import BoundedFile
-from lalald.media.tags.ogg_pages import Page, packets, page_at, page_count, paged, renumber_pages
+from lalald.media.tags.ogg_pages import Page, packets, page_at, page_count, paged
 from lalald.media.tags.regions import Region, Scattered, parts_of
-from lalald.media.tags.tag_model import Pieces, Range, Tags, UnsuitableError, UnwritableError
+from lalald.media.tags.tag_model import Pieces, Range, Renumbered, Tags, UnsuitableError, UnwritableError
 from lalald.media.tags.writers.vorbis_writer import comment_block, for_opus, picture_comment, vendor_of
 
-_BUFFER_BYTES = 1024 * 1024
 _OPUS = b"OpusTags"
 
 
@@ -45,7 +42,8 @@ def ogg_pieces(file: BoundedFile, descriptor: int, tags: Tags) -> Pieces:
     if count == headers.page_count:
         yield Range(descriptor, headers.end, file.size - headers.end)
     else:
-        yield from _renumbered(descriptor, headers.end, first.serial, count - headers.page_count)
+        rest = Range(descriptor, headers.end, file.size - headers.end)
+        yield Renumbered(rest, first.serial, count - headers.page_count)
 
 
 def _headers(file: BoundedFile, first: Page) -> _Headers:
@@ -65,15 +63,3 @@ def _headers(file: BoundedFile, first: Page) -> _Headers:
     vendor = vendor_of(Region(comments, len(prefix), comments.size))
     others = tuple(packet for packet, _, _ in found[1:])
     return _Headers(prefix, vendor, framing, others, last.number - first.number, last.end)
-
-
-def _renumbered(descriptor: int, start: int, serial: int, shift: int) -> Iterator[bytes]:
-    """Everything from `start` on, with other numbers in the pages of the stream."""
-    pages = bytearray()
-    while part := os.pread(descriptor, _BUFFER_BYTES, start):
-        start += len(part)
-        pages += part
-        whole = renumber_pages(pages, serial, shift)
-        yield bytes(pages[:whole])
-        del pages[:whole]
-    yield bytes(pages)

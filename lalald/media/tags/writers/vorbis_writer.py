@@ -11,7 +11,7 @@ from lalald.media.containers.tag_blocks import start_of_audio
 from lalald.media.tags.fields import free_name
 from lalald.media.tags.readers.vorbis_reader import OPUS_REFERENCE_DB, flac_blocks
 from lalald.media.tags.regions import Readable, exactly, parts_of, region_of
-from lalald.media.tags.tag_model import Picture, Piece, Pieces, Range, Tags, UnwritableError, size_of
+from lalald.media.tags.tag_model import Picture, Piece, Pieces, Range, Tags, UnwritableError, padding_for, size_of
 
 _STREAMINFO, _PADDING, _VORBIS_COMMENT, _PICTURE = 0, 1, 4, 6
 _LAST = 0x80
@@ -23,19 +23,20 @@ _GAIN = "replaygain_track_gain"
 def flac_pieces(file: BoundedFile, descriptor: int, tags: Tags) -> Pieces:
     """Comments, pictures and padding of the track give way, and an ID3 tag in front of it. Raises EOFError where it is no FLAC."""
     start = start_of_audio(file)
-    yield b"fLaC"
+    pieces: list[Piece] = [b"fLaC"]
     vendor, audio = b"", start
     for kind, block in flac_blocks(file, start):
         audio = block.start + block.size
         if kind == _VORBIS_COMMENT:
             vendor = vendor_of(block)
         elif kind not in (_PADDING, _PICTURE):
-            yield bytes([kind]) + block.size.to_bytes(3)
-            yield Range(descriptor, block.start, block.size)
-    yield from _block(_VORBIS_COMMENT, comment_block(vendor, tags))
+            pieces += [bytes([kind]) + block.size.to_bytes(3), Range(descriptor, block.start, block.size)]
+    pieces += _block(_VORBIS_COMMENT, comment_block(vendor, tags))
     for picture in tags.pictures:
-        yield from _block(_PICTURE, flac_picture(picture))
-    yield bytes([_PADDING | _LAST]) + _PADDING_BYTES.to_bytes(3) + bytes(_PADDING_BYTES)
+        pieces += _block(_PICTURE, flac_picture(picture))
+    yield from pieces
+    padding = padding_for(sum(map(size_of, pieces)) + 4, audio, _PADDING_BYTES)
+    yield bytes([_PADDING | _LAST]) + padding.to_bytes(3) + bytes(padding)
     yield Range(descriptor, audio, file.size - audio)
 
 
@@ -75,7 +76,7 @@ def _comments(tags: Tags) -> Iterator[tuple[str, str]]:
         yield f"CHAPTER{number:03}NAME", chapter.title
 
 
-def flac_picture(picture: Picture) -> Iterator[Piece]:
+def flac_picture(picture: Picture) -> Iterator[bytes | Range]:
     """A picture as FLAC has it. Zeros stand for width, height and colors: readers take them from the picture."""
     mime, text = picture.mime.encode(), picture.description.encode()
     head = struct.pack(">II", picture.kind, len(mime)) + mime + struct.pack(">I", len(text)) + text
@@ -90,7 +91,7 @@ def picture_comment(picture: Picture) -> tuple[int, Iterator[bytes]]:
     return len(name) + -(-size // 3) * 4, _encoded(name, flac_picture(picture))
 
 
-def _encoded(name: bytes, pieces: Iterator[Piece]) -> Iterator[bytes]:
+def _encoded(name: bytes, pieces: Iterator[bytes | Range]) -> Iterator[bytes]:
     yield name
     rest = b""
     for part in _loaded(pieces):
@@ -101,7 +102,7 @@ def _encoded(name: bytes, pieces: Iterator[Piece]) -> Iterator[bytes]:
     yield base64.b64encode(rest)
 
 
-def _loaded(pieces: Iterator[Piece]) -> Iterator[bytes]:
+def _loaded(pieces: Iterator[bytes | Range]) -> Iterator[bytes]:
     for piece in pieces:
         if isinstance(piece, bytes):
             yield piece
