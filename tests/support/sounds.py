@@ -167,11 +167,13 @@ def flac_of(samples: Sequence[int], rate: int = 8000) -> bytes:
     """A FLAC file of 16-bit mono samples, stored as they are: one that every decoder gives back to the sample."""
     size = 4096
     info = struct.pack(">HH6xQ16x", size, size, rate << 44 | 15 << 36 | len(samples))
-    frames = [_flac_frame(number, samples[at : at + size]) for number, at in enumerate(range(0, len(samples), size))]
+    frames = [
+        _verbatim_flac_frame(number, samples[at : at + size]) for number, at in enumerate(range(0, len(samples), size))
+    ]
     return b"fLaC" + bytes((0x80, 0, 0, len(info))) + info + b"".join(frames)
 
 
-def _flac_frame(number: int, samples: Sequence[int]) -> bytes:
+def _verbatim_flac_frame(number: int, samples: Sequence[int]) -> bytes:
     counted = chr(number).encode()  # the frame's number is written as UTF-8 writes a character
     head = (
         b"\xff\xf8\x70\x08" + counted + struct.pack(">H", len(samples) - 1)
