@@ -1,4 +1,4 @@
-"""The two clocks."""
+"""The wall clock and the monotonic clock."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 
 
 class Clock:
-    """Moments are told by `now`, waits are measured by `monotonic`: the first may be stepped at any time, the second never is."""
+    """Use `now` for moments that are stored or shown, and `monotonic` for waits: the wall clock may be changed at any time."""
 
     def now(self) -> float:
         """Seconds since 1970."""

@@ -1,35 +1,35 @@
-"""Everything that can go wrong, drawn as a tree.
+"""The errors of lalald, as a tree.
 
 LalaldError                     has a `hint`: what to do next
-├── ConfigError                 the configuration cannot be used; carries every mistake
-├── UsageError                  a command asks for what is not there, or cannot be
+├── ConfigError                 the configuration cannot be used; lists every error
+├── UsageError                  a command names something that does not exist or is not possible
 ├── StoreError                  the state folder or its database cannot be used
 │   ├── NoStoreError            there is no database yet: the daemon has not run
-│   ├── StoreRefusedError       damaged, newer, or not ours: no new start mends it
-│   ├── RowError                one row cannot be written: the others can
-│   └── StoreBusyError          no room, no answer of the disk, or locked by another program: it passes
-├── DaemonError                 the daemon cannot start, or is not there to be asked
-├── OutOfResourcesError         memory, descriptors or threads ran out: it passes
+│   ├── StoreRefusedError       damaged, newer, or not ours: a restart does not help
+│   ├── RowError                one row cannot be written; others can
+│   └── StoreBusyError          disk full or failing, or locked by another program: transient
+├── DaemonError                 the daemon cannot start or cannot be reached
+├── OutOfResourcesError         memory, file descriptors or threads ran out: transient
 ├── FileError                   this file cannot be read, moved or written now
 │   ├── DiskFullError           no room, or no quota, left where it should go
-│   ├── NameTakenError          a stranger's file has the name that was chosen for a result
+│   ├── NameTakenError          another program's file has the name chosen for a result
 │   ├── StagingLostError        a fetched track is neither in the staging folder nor in place
-│   ├── DuplicateChangedError   an earlier result is not what was delivered, and cannot be given again
-│   └── FolderUnavailableError  its inbox or outbox is not there: unmounted or missing
-│       └── FolderPermissionError  it is there, and a right in it is missing, or it is mounted read-only
-└── ServiceError                LALAL.AI, or the way there; has `status`, `code`, `request_id`
-    ├── TransientError          worth another try later; may carry `retry_after_seconds`
-    │   ├── InternalFaultError  an exception in reading the answer that nobody foresaw
+│   ├── DuplicateChangedError   an earlier result has changed and cannot be reused
+│   └── FolderUnavailableError  an inbox or outbox is unmounted or missing
+│       └── FolderPermissionError  it exists, but a permission is missing, or it is mounted read-only
+└── ServiceError                LALAL.AI or the network; has `status`, `code`, `request_id`
+    ├── TransientError          may succeed later; may have `retry_after_seconds`
+    │   ├── InternalFaultError  an unexpected exception in reading the answer
     │   └── RateLimitedError    429
-    ├── LicenseRefusedError     401 or 403: nothing can go on with this key
-    │   └── LicenseMissingError there is no usable key: nothing was sent
-    ├── RefusedError            the request is wrong for good (400, 413, 422 …): this job cannot
-    ├── SizeDiffersError        a track arrived whole, with another size than the service declared
-    ├── LinkDeadError           a track's link no longer leads anywhere (403, 404, 410)
-    └── LinkRefusedError        a track's link that lalald will not follow: scheme, origin, redirect
+    ├── LicenseRefusedError     401 or 403: the key is refused
+    │   └── LicenseMissingError there is no usable key; nothing was sent
+    ├── RefusedError            permanently refused (400, 413, 422 …): the job fails
+    ├── SizeDiffersError        a track is complete, but its size is not the declared one
+    ├── LinkDeadError           a track's link is dead (403, 404, 410)
+    └── LinkRefusedError        a track's link that lalald does not follow: scheme, origin, redirect
 
-Foreign errors become one of these once, where they enter: in `api` for the network and the service, in `store` for SQLite,
-in `files` for the file system.
+Errors of libraries are converted to these once, where they enter: in `api` for the network and the service, in `store` for SQLite,
+in `filesystem` for files.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ class LalaldError(Exception):
 
 
 class ConfigError(LalaldError):
-    """The configuration has mistakes; the message lists every one of them with its line."""
+    """The configuration has errors; the message lists each with its line."""
 
 
 class UsageError(LalaldError):
-    """What was asked on the command line is not there, or cannot be done to it; nothing was done."""
+    """The command names something that does not exist or is not possible; no change was made."""
 
 
 class StoreError(LalaldError):
@@ -64,11 +64,11 @@ class StoreRefusedError(StoreError):
 
 
 class RowError(StoreError):
-    """What was to be written does not fit into its row; the database is well, and nothing of it was written."""
+    """A value does not fit into its row; the database is intact, and nothing was written."""
 
 
 class StoreBusyError(StoreError):
-    """The database cannot be written at the moment: its disk is full or fails, or, where `locked`, another program has it."""
+    """The database cannot be written at the moment: its disk is full or fails, or (`locked`) another program uses it."""
 
     def __init__(self, message: str, *, hint: str = "", locked: bool = False) -> None:
         super().__init__(message, hint=hint)
@@ -88,11 +88,11 @@ class FileError(LalaldError):
 
 
 class DiskFullError(FileError):
-    """There is no room for it; the job goes on by itself when there is."""
+    """The disk or quota is full; the job continues when there is room."""
 
 
 class NameTakenError(FileError):
-    """A stranger's file has a name that was chosen; what was in place already is back in the staging folder."""
+    """Another program's file has the chosen name; files that were placed already are back in the staging folder."""
 
 
 class StagingLostError(FileError):
@@ -100,21 +100,21 @@ class StagingLostError(FileError):
 
 
 class DuplicateChangedError(FileError):
-    """An earlier result is not there any more as it was delivered, so it cannot be given again."""
+    """An earlier result has been changed or removed since its delivery, and cannot be reused."""
 
 
 class FolderUnavailableError(FileError):
-    """An inbox or outbox is not there; it is taken up again when it is back."""
+    """An inbox or outbox is unavailable; it is used again when it is back."""
 
 
 class FolderPermissionError(FolderUnavailableError):
-    """A right is missing in a folder, or it is mounted read-only; used again when the right is there."""
+    """A permission is missing in a folder, or it is mounted read-only; it is used again when that has changed."""
 
 
 class ServiceError(LalaldError):
-    """An answer of the service, or the lack of one.
+    """An error answer of the service, or no answer.
 
-    `request_id` is the answer's `x-request-id`: the only handle that the service's support can act on.
+    `request_id` is the answer's `x-request-id`, which the service's support asks for.
     """
 
     def __init__(
@@ -134,15 +134,15 @@ class ServiceError(LalaldError):
     def __str__(self) -> str:
         facts = [f"HTTP {self.status}" if self.status else "", self.code or ""]
         facts.append(f"request id {self.request_id}" if self.request_id else "")
-        told = ", ".join(fact for fact in facts if fact)
-        return f"{super().__str__()} ({told})" if told else super().__str__()
+        details = ", ".join(fact for fact in facts if fact)
+        return f"{super().__str__()} ({details})" if details else super().__str__()
 
 
 class TransientError(ServiceError):
     """No answer, or one that says "later".
 
-    `answered`: an answer came, of whatever kind. `carried_out_possible`: the request may have been carried out all the same; false
-    only where that is certain: no connection was had, or the answer was one of refusal. Money hangs on the second.
+    `answered`: there was an answer of any kind. `carried_out_possible`: the request may have been carried out nevertheless; false
+    only if it certainly was not: there was no connection, or the answer was a refusal. Charges depend on the second.
     """
 
     def __init__(
@@ -164,9 +164,9 @@ class TransientError(ServiceError):
 
     @property
     def is_outage(self) -> bool:
-        """Whether it counts for a circuit breaker: no answer, 5xx, `internal_error`, or something in front of the service answered.
+        """Whether it counts for a circuit breaker: no answer, 5xx, `internal_error`, or an answer from a proxy before the service.
 
-        Anything else is the job's own: a track of another size than the service said, say.
+        Anything else concerns one job, such as a track of an unexpected size.
         """
         if not self.answered or self.code == "internal_error" or self.status is None:
             return True
@@ -174,7 +174,7 @@ class TransientError(ServiceError):
 
 
 class InternalFaultError(TransientError):
-    """An exception that nobody foresaw, in asking or in reading the answer: something in it is odd, and the service works."""
+    """An unexpected exception in sending a request or reading its answer; the service itself works."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, answered=True)
@@ -189,7 +189,7 @@ class RateLimitedError(TransientError):
 
 
 class UnreadableAnswerError(TransientError):
-    """An answer that is not the document's JSON: a web page, half of it, nothing at all."""
+    """An answer that is not the document's JSON: a web page, a truncated answer, nothing."""
 
     @property
     def is_outage(self) -> bool:
@@ -197,11 +197,11 @@ class UnreadableAnswerError(TransientError):
 
 
 class UnusableAnswerError(UnreadableAnswerError):
-    """JSON in which something is missing, or is of no use, that the work cannot go on without."""
+    """JSON that lacks a value the job needs, or has an unusable one."""
 
 
 class SizeDiffersError(ServiceError):
-    """A track arrived whole, but `/check/` declared another size; asked again it may declare the right one."""
+    """A track is complete, but `/check/` declared another size; a second check may declare the right one."""
 
 
 class LicenseRefusedError(ServiceError):
@@ -211,11 +211,11 @@ class LicenseRefusedError(ServiceError):
 
 
 class LicenseMissingError(LicenseRefusedError):
-    """There is no license key, or none that could be sent; the service was not asked."""
+    """There is no license key, or none that can be sent; no request was made."""
 
 
 class RefusedError(ServiceError):
-    """The service says that this request is wrong and will stay so."""
+    """The service refuses this request permanently."""
 
 
 class LinkDeadError(ServiceError):

@@ -1,4 +1,4 @@
-"""Requests for many that fail as a whole: halved until the culprit is asked for alone. Pure, and in memory only."""
+"""Requests for many ids that fail as a whole: halved until the id that causes it stands alone. Pure, in memory."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
 
-TIMES_IN_A_ROW = 3  # that an answer is transient or unreadable before the request is taken for the cause
+TIMES_IN_A_ROW = 3  # transient or unreadable answers before the request itself counts as the cause
 
 
 class Halving(Generic[Key]):
-    """With how many others each of the keys may be asked for.
+    """How many keys may share a request with each key.
 
-    A refusal halves at once, an answer that is transient or unreadable the third time in a row; where no answer came at
-    all nothing is to be told. What was asked for successfully is forgotten.
+    A refusal halves at once, a transient or unreadable answer the third time in a row; no answer at all
+    halves nothing. Keys of a successful request are forgotten.
     """
 
     def __init__(self) -> None:
@@ -29,14 +29,14 @@ class Halving(Generic[Key]):
 
     @property
     def suspects(self) -> list[Key]:
-        """All that are not asked for in one request with everything else."""
+        """The keys that may not share a request with all others."""
         return list(self._limits)
 
     def limit(self, key: Key, most: int) -> int:
         return min(most, self._limits.get(key, most))
 
     def leading(self, keys: Sequence[Key], most: int) -> int:
-        """How many of the first of these may be asked for in one request: each limits those beside it."""
+        """How many of the first of these may share a request: each key limits the whole."""
         count = 0
         for key in keys[:most]:
             most = self.limit(key, most)
@@ -46,7 +46,7 @@ class Halving(Generic[Key]):
         return count
 
     def failed(self, keys: Collection[Key], *, refused: bool = False) -> bool:
-        """A request for these was answered, and failed as a whole. Returns whether they are to be asked for in halves."""
+        """Record that a request for these keys failed as a whole. Returns whether they are halved now."""
         for key in keys:
             self._times[key] = self._times.get(key, 0) + 1
         if not refused and all(self._times[key] < TIMES_IN_A_ROW and key not in self._limits for key in keys):
@@ -55,16 +55,16 @@ class Halving(Generic[Key]):
         return len(keys) > 1
 
     def halve(self, keys: Collection[Key]) -> None:
-        """From now on they are asked for in halves."""
+        """Request these keys in halves from now on."""
         for key in keys:
             self._limits[key] = (len(keys) + 1) // 2
 
     def forget(self, keys: Iterable[Key]) -> None:
-        """They were asked for successfully, or are asked for no more."""
+        """Forget keys that were requested successfully, or are no longer needed."""
         for key in keys:
             self._times.pop(key, None)
             self._limits.pop(key, None)
 
     def keep(self, keys: Collection[Key]) -> None:
-        """Forgets all others."""
+        """Forget all other keys."""
         self.forget([key for key in self._times if key not in keys])

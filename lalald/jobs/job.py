@@ -1,12 +1,12 @@
-"""Job, Task, Track: the facts of one dropped file, and which moves between its stages are legal. No input or output here.
+"""A job: what is known of one dropped file while it is processed. Pure.
 
-The stage is the work still owed, so recovery after any crash is "run the stage in the row again".
+A job's stage is its next step, so recovery after a crash is to run that stage again.
 
     upload ──► split ──► check ──► download ──► delete ──► archive ──► done
-      ▲          │         a task owes split, check or download itself; its job owes the earliest of them
-      └──────────┘         back to upload only while no charge can have begun
+      ▲          │         each task has a stage of its own; the job's stage is the earliest of them
+      └──────────┘         back to upload only while no charge is possible
 
-A job that fails, is held or is cancelled keeps its stage: what ends that state goes on from there.
+A failed, held or cancelled job keeps its stage, and continues there when it is retried or released.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from lalald.media.tags.policy import DEFAULT_TITLE
 
 @dataclass(frozen=True, slots=True)
 class JobSettings:
-    """What the matched rule and inbox say of a job; kept with it, so that a reload changes no job under way."""
+    """The settings of the matched rule and inbox, kept with the job: a reload changes no running job."""
 
     outbox: str
     output: str
@@ -47,7 +47,7 @@ class JobSettings:
         return json.dumps({name: getattr(self, name) for name in self.__slots__}, sort_keys=True, default=dict)
 
     @classmethod
-    @cache  # as many as there are rules, and one of them with each job that is read
+    @cache  # one for each rule, and read with each job
     def from_json(cls, text: str) -> JobSettings:
         facts = json.loads(text)
         facts["tracks"] = None if facts["tracks"] is None else tuple(facts["tracks"])
@@ -56,7 +56,7 @@ class JobSettings:
 
 @dataclass(frozen=True, slots=True)
 class RequestTerms:
-    """What a person was shown of a job when they left a request: the request is for this and nothing else."""
+    """What a user was shown of a job when they left a request; the request is valid for this and nothing else."""
 
     hold: Hold | None
     source: HoldSource | None
@@ -81,7 +81,7 @@ class RequestTerms:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One dropped file carried by one rule."""
+    """One dropped file, processed by one rule."""
 
     id: int
     revision: int
@@ -99,7 +99,7 @@ class Job:
     hold: Hold | None = None
     hold_reason: str | None = None
     hold_source: HoldSource | None = None  # of a `minutes` hold
-    held_at: float | None = None  # since when it is held; of a waiting job, since when its stage is tried in vain
+    held_at: float | None = None  # since when it is held; of a waiting job, since when its stage keeps failing
     per_file_waived: bool = False  # a person let it past minutes.per_file, for `approved_minutes`
     per_day_waived: bool = False  # likewise past minutes.per_day
     duplicate_accepted: bool = False  # a person agreed that the same bytes are paid for again
@@ -113,9 +113,9 @@ class Job:
     archive_error: str | None = None  # why a failed job's file could not be put where failures belong
     attempts: int = 0
     due_at: float = 0.0
-    setbacks: int = 0  # how often it went back, or owed the same once more: each is followed by a longer pause
+    setbacks: int = 0  # how often it went back a stage or repeated one; each makes the next pause longer
     unusable_answers: int = 0  # in a row, at this stage: answers that are bounded, since the service may always say so
-    download_host: str = ""  # while it owes a download: whose circuit breaker it waits at
+    download_host: str = ""  # at the download stage: the host whose circuit breaker applies
     moved_to: str | None = None  # where the file is now, if not in its place in the inbox
     archived: bool = False  # the source was put in its final place, or stays where it is for good
     source_id: str | None = None
@@ -135,9 +135,7 @@ class Job:
     ignore_duplicates: bool = False  # `lalald redo`: no earlier results are looked up
     request: Request | None = None
     request_terms: RequestTerms | None = None  # what the person who left the request was shown
-    minutes: float = (
-        0.0  # charged so far; the store counts it with the charges, those of tasks that were started anew too
-    )
+    minutes: float = 0.0  # charged so far, including tasks that were started again; kept by the store
     tasks: tuple[Task, ...] = field(default=())
 
     @property
@@ -146,17 +144,17 @@ class Job:
 
     @property
     def has_unknown_length(self) -> bool:
-        """Whether only the service can tell how long it plays, and has not yet."""
+        """Whether the duration is unknown until the service reports it."""
         return self.least_duration is not None and self.duration is None
 
     @property
     def is_stalled(self) -> bool:
-        """Held for a task that does not move, and for none whose id is lost: nothing is paid again by going on."""
+        """Held since a task makes no progress, while no task's id is lost: a release pays nothing again."""
         return self.hold is Hold.LOST_TASK and not any(task.lost for task in self.tasks)
 
     @property
     def minutes_before(self) -> float:
-        """Minutes charged for earlier tries: for tasks that failed and were started anew, or whose id never arrived."""
+        """Minutes charged for earlier tries: for tasks that were started again, or whose id was lost."""
         return max(0.0, round(self.minutes - sum(task.minutes or 0.0 for task in self.tasks if task.task_id), 6))
 
     def with_task(self, task: Task) -> Job:
@@ -164,7 +162,7 @@ class Job:
 
 
 def host_of(url: str) -> str:
-    """The host, with its port, that a link leads to; "" where there is none."""
+    """The host and port of a link; "" if there is none."""
     try:
         return urlsplit(url).netloc.rpartition("@")[2].lower()
     except ValueError:
@@ -172,7 +170,7 @@ def host_of(url: str) -> str:
 
 
 def download_hosts(job: Job) -> list[str]:
-    """Where the tracks are that the job still has to fetch, each host once, the first track's first."""
+    """The hosts of the tracks that are still to be fetched, in order, each once."""
     hosts = (
         host_of(track.url)
         for task in job.tasks
@@ -184,12 +182,12 @@ def download_hosts(job: Job) -> list[str]:
 
 
 def with_warning(job: Job, warning: str) -> Job:
-    """The job with one more thing that should be known about it."""
+    """The job with one more warning."""
     return replace(job, warning=f"{job.warning}; {warning}" if job.warning else warning)
 
 
 def describe_error(error: Exception) -> str:
-    """An error as one sentence for the row: what happened, then what to do."""
+    """An error in one sentence: what happened, then what to do."""
     text, hint = str(error), error.hint if isinstance(error, LalaldError) else ""
     if not (text and hint):
         return text or hint

@@ -1,4 +1,4 @@
-"""What should be known about a job's results: what was noted on its way, and what its tracks show. Pure."""
+"""Warnings about a job's results: stored ones, and those that follow from its tracks. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def warnings_of(job: Job) -> tuple[str, ...]:
 
 
 def warning_of(job: Job) -> str | None:
-    """All of them in one line; None where there is nothing to know."""
+    """All warnings in one line; None if there are none."""
     return "; ".join(warnings_of(job)) or None
 
 
@@ -38,7 +38,7 @@ def _of_task(task: Task) -> Iterator[str]:
         if track.wanted and track.path is not None and track.declared_size is not None:
             yield (
                 f"the service declared {track.declared_size:,} bytes for the track {printable(track.label)}, {track.size:,} arrived whole;"
-                " its source was left on the service to expire"
+                " the source stays on the service until it expires"
             )
 
 
@@ -46,12 +46,12 @@ def _missing(task: Task, labels: str) -> str:
     what = f"task {printable(task.title)} ({task.mode}) succeeded, but the service has not given these tracks: {labels}"
     if task.error is not None:
         return what
-    delivered = "what it gave is delivered, and " if any(track.delivered for track in task.tracks) else ""
-    return f"{what}; {delivered}lalald asks for them until 24 hours after the task's start"
+    delivered = "the others are delivered, and " if any(track.delivered for track in task.tracks) else ""
+    return f"{what}; {delivered}lalald requests them until 24 hours after the task's start"
 
 
 def _other_labels(task: Task) -> str | None:
-    """The document promised tracks under other names than the service gave."""
+    """A warning if the service gave its tracks other labels than the document names."""
     if task.mode not in MODES or not task.tracks or any(track.copy_from is not None for track in task.tracks):
         return None
     there = {fold(track.label) for track in task.tracks}

@@ -1,4 +1,4 @@
-"""What a stage returns: the job goes on, waits, is held, fails, or is discarded. Pure."""
+"""The outcomes that a stage returns: advance, retry later, held, failed, discarded. Pure."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from lalald.jobs.states import Hold, HoldSource
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """The stage did its work; `job` holds the new facts, and what is owed next follows from them."""
+    """The stage did its work; `job` holds the result, from which the next stage follows."""
 
     job: Job
 
 
 @dataclass(frozen=True, slots=True)
 class RetryLater:
-    """A passing fault: the same stage again, at `due_at` or after a backoff. `job` holds facts learnt so far, if any."""
+    """A transient error: the stage is run again at `due_at` or after a backoff. `job`: what was learned so far."""
 
     reason: str
     job: Job | None = None
@@ -32,7 +32,7 @@ class RetryLater:
 class Held:
     """The job waits at its stage for something outside itself.
 
-    Where only some `tasks` (by number) wait for it the others go on first: what is paid is delivered before it expires.
+    If only some `tasks` (by number) wait, the others continue first: paid results are delivered before they expire.
     """
 
     hold: Hold
@@ -44,7 +44,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """This job cannot go on. `is_internal`: by an exception that nobody foresaw."""
+    """The job cannot continue. `is_internal`: because of an unexpected exception."""
 
     error: str
     job: Job | None = None
@@ -54,7 +54,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Discarded:
-    """The file went away or changed before anything was spent: this job ends, and what lies there now is looked at anew."""
+    """The file disappeared or changed before anything was spent: the job ends, and the file is inspected again."""
 
     reason: str
     job: Job | None = None

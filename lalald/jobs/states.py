@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Stage(StrEnum):
-    """The work still owed."""
+    """The next step of a job."""
 
     UPLOAD = "upload"
     SPLIT = "split"
@@ -19,7 +19,7 @@ class Stage(StrEnum):
 
 
 class State(StrEnum):
-    """What a job is doing about it. A waiting job whose stage is under way shows as `running`."""
+    """Whether a job is processed, or why not. A waiting job whose stage is being run shows as `running`."""
 
     WAITING = "waiting"
     HELD = "held"
@@ -43,7 +43,7 @@ class Hold(StrEnum):
 
 
 class HoldSource(StrEnum):
-    """What a `minutes` hold is about: the question that a release of it answers."""
+    """Which limit caused a `minutes` hold: a release waives this limit and no other."""
 
     PER_FILE = "per_file"  # the limit of a file
     PER_DAY = "per_day"  # the limit of a day
@@ -54,7 +54,7 @@ class HoldSource(StrEnum):
 
 
 class Request(StrEnum):
-    """What the command line may leave in a job's row; the worker honours it at its next save."""
+    """A request that a client leaves in a job's row, for the worker's request loop."""
 
     CANCEL = "cancel"
     RETRY = "retry"
@@ -73,7 +73,7 @@ class TaskFailure(StrEnum):
 
 
 MOVES: Mapping[Stage, frozenset[Stage]] = {
-    # check, download: the results of an earlier job are reused; delete, archive: all its results' names are taken (on_conflict: skip)
+    # check, download: the results of an earlier job are reused; delete, archive: all its results exist already (on_conflict: skip)
     Stage.UPLOAD: frozenset({Stage.SPLIT, Stage.CHECK, Stage.DOWNLOAD, Stage.ARCHIVE}),
     Stage.SPLIT: frozenset({Stage.CHECK, Stage.DOWNLOAD, Stage.UPLOAD, Stage.DELETE, Stage.ARCHIVE}),
     Stage.CHECK: frozenset({Stage.DOWNLOAD, Stage.SPLIT, Stage.DELETE, Stage.ARCHIVE}),

@@ -37,7 +37,7 @@ class Track:
 
     @property
     def is_missing(self) -> bool:
-        """The document or an answer promised it, and there is no link to it."""
+        """The API's document or an answer names the track, and the service has given no link to it."""
         return not self.delivered and not self.url and self.copy_from is None
 
 
@@ -58,13 +58,13 @@ class Task:
     progress: int | None = None
     progressed_at: float | None = None  # when the progress last changed
     due_at: float | None = None  # the next check
-    link_renewals: int = 0  # how often a dead link made us ask `/check/` anew
+    link_renewals: int = 0  # how often a dead link was renewed by `/check/`
     error: str | None = None
     failure: TaskFailure | None = None  # the kind of `error`
     cancelled: bool = False  # it ended because a person cancelled its job
     error_code: str | None = None  # of a refusal, or of a failure on the service: its code, else `http_` and the status
     incomplete_since: float | None = None  # when it first was known to have succeeded without all of its tracks
-    hold: Hold | None = None  # the job's other tasks go on without it
+    hold: Hold | None = None  # the job's other tasks are processed meanwhile
     hold_reason: str | None = None
     hold_source: HoldSource | None = None
     paid_by: int | None = (
@@ -75,12 +75,12 @@ class Task:
 
     @property
     def paid(self) -> bool:
-        """A charge for this job is certain, or may have begun."""
+        """This job was charged for the task, or a charge may have begun."""
         return self.paid_by is None and (self.task_id is not None or self.requested_at is not None)
 
     @property
     def restarts_on_retry(self) -> bool:
-        """Whether a retry starts it again: only where it never started, or ended without results. Else `/check/` is asked for them."""
+        """Whether a retry starts it again: if it never started, or ended without results. Others are checked for results."""
         unanswered = self.requested_at is not None and self.task_id is None
         has_none = self.task_id is None or self.failure in _WITHOUT_RESULTS
         return self.error is not None and has_none and not unanswered
@@ -92,18 +92,19 @@ class Task:
 
     @property
     def missing(self) -> tuple[Track, ...]:
-        """The wanted tracks that the service has not given yet."""
+        """Wanted tracks that the service has not given yet."""
         return tuple(track for track in self.tracks if track.wanted and track.is_missing)
 
     @property
     def is_late(self) -> bool:
-        """Everything that the service gave is delivered; it is asked for the rest now and then, and the job's other tasks go on."""
-        owes = any(track.wanted and not track.delivered and not track.is_missing for track in self.tracks)
-        return self.stage is Stage.CHECK and self.error is None and self.incomplete_since is not None and not owes
+        """Everything that the service gave is delivered; the missing tracks are requested now and then."""
+        has_undelivered = any(track.wanted and not track.delivered and not track.is_missing for track in self.tracks)
+        is_incomplete = self.stage is Stage.CHECK and self.error is None and self.incomplete_since is not None
+        return is_incomplete and not has_undelivered
 
     @property
     def lost(self) -> bool:
-        """It was asked for, and its id has not arrived."""
+        """A start was requested, and the task's id is not known."""
         return self.stage is Stage.SPLIT and self.requested_at is not None
 
     @property
@@ -124,16 +125,16 @@ class Task:
         return replace(running, progress=0, progressed_at=now, due_at=now)
 
     def reset(self) -> Task:
-        """The same task, not started yet."""
+        """The same task as if it had never been started."""
         return Task(number=self.number, name=self.name, mode=self.mode, presets=self.presets)
 
 
 def task_key(mode: str, presets: Mapping[str, Any]) -> str:
-    """What is asked of the service for a task: equal keys on equal bytes give equal results."""
+    """Mode and presets as text: equal keys with equal bytes give equal results."""
     return f"{mode} {json.dumps(dict(presets), sort_keys=True)}"
 
 
 def task_fingerprint(tasks: tuple[Task, ...]) -> str:
-    """What is asked of the service for these tasks, as a short digest: equal recipes on equal bytes give equal results."""
+    """A digest of the modes and presets of these tasks: equal fingerprints with equal bytes give equal results."""
     asked = sorted((task.mode, json.dumps(dict(task.presets), sort_keys=True)) for task in tasks)
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""How far a job's transfers are, and how fast: what `status` shows of them. Pure but for the clock that is handed in."""
+"""Progress and rate of a job's transfers, for `status`. Pure; the clock is a parameter."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""How a job moves on: what it owes after an outcome, a retry, a release. Pure: no input or output here.
+"""The transitions of a job: after an outcome, a retry, a release. Pure.
 
-The names of the stages, and which moves between them are legal, stand in `jobs`.
+The stages, and the legal moves between them, are in `states`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def backoff_seconds(attempts: int, jitter: float) -> float:
 
 
 def next_stage(job: Job) -> Stage:
-    """The earliest stage that the job or one of its living tasks owes; late ones, and those that wait for something, come last."""
+    """The earliest stage of the job's active tasks; late and held tasks come last."""
     living = [task for task in job.tasks if task.error is None and task.stage is not Stage.DONE]
     at_work = [task.stage for task in living if task.hold is None and not task.is_late]
     stages = at_work or [task.stage for task in living if task.hold is not None] or [task.stage for task in living]
@@ -51,16 +51,16 @@ def _has_doubtful_sizes(job: Job) -> bool:
 
 
 def apply_outcome(job: Job, outcome: Outcome, now: float, jitter: float = 1.0) -> Job:
-    """The job after its stage's outcome: the one place where stage and state change by themselves.
+    """The job after its stage's outcome.
 
-    No outcome runs the same stage again without a pause that grows: what comes later waits longer with each attempt, and
-    what goes back, or owes the same once more, with each setback.
+    No outcome repeats a stage without a growing pause: a retry waits longer with each attempt, a step back
+    or a repeated stage with each setback.
     """
     return with_download_host(_timed(job, _after(job, outcome, now, jitter), now), outcome)
 
 
 def _timed(before: Job, job: Job, now: float) -> Job:
-    """The job with the time of the step that it has just made."""
+    """The job with the moment of the step that it has just completed."""
     if job.source_id is not None and job.source_id != before.source_id:
         return replace(job, uploaded_at=now)
     if before.stage is Stage.DOWNLOAD and job.stage in (Stage.DELETE, Stage.ARCHIVE):
@@ -100,7 +100,7 @@ def _after(job: Job, outcome: Outcome, now: float, jitter: float) -> Job:
 
 
 def _only_says_of_running_tasks(before: Job, job: Job) -> bool:
-    """Whether news of tasks on the service leave the job at an earlier stage, which another task owes: its pause is none of theirs."""
+    """Whether only running tasks changed while the job stays at an earlier stage of another task; that one's pause is kept."""
     if job.state is not State.WAITING or job.stage is Stage.CHECK or next_stage(job) is not job.stage:
         return False
     if job.tasks == before.tasks or replace(job, tasks=before.tasks) != before:
@@ -119,9 +119,9 @@ def _is_news_while_it_runs(old: Task, task: Task) -> bool:
 
 
 def _paced(before: Job, job: Job, now: float, jitter: float) -> Job:
-    """The job with a pause where it has lost ground, or owes the same stage once more and nothing has changed for the better.
+    """The job with a pause if it went back a stage, or repeats its stage without progress.
 
-    Running tasks are asked for in a window of their own. A pause is kept on the way forward.
+    Checks of running tasks have a rate limit of their own. On the way forward an earlier pause is kept.
     """
     if job.state is not State.WAITING:
         return job
@@ -154,7 +154,7 @@ def _tracks_done(task: Task) -> tuple[int, int]:
 
 
 def with_download_host(job: Job, outcome: Outcome | None = None) -> Job:
-    """The job with the download host that it waits at: the one that failed it, else that of its first track."""
+    """The job with its download host: the one that failed, or else that of its first track."""
     hosts = download_hosts(job) if job.stage is Stage.DOWNLOAD else []
     failed = outcome.error.host if isinstance(outcome, RetryLater) and outcome.error else None
     host = next((host for host in (failed, job.download_host) if host and host in hosts), hosts[0] if hosts else "")
@@ -206,8 +206,8 @@ def _go_on(job: Job, now: float) -> Job:
 
 
 def retry(job: Job, now: float) -> Job:
-    """A failed or cancelled job goes on from where it stopped. Tasks without results are started again, what others may have left is
-    asked for, delivered tracks are not touched."""
+    """Resume a failed or cancelled job at its stage. Tasks without results are started again, results of others are requested,
+    delivered tracks are not touched."""
     tasks = tuple(_retried_task(task) for task in job.tasks)
     again = replace(
         _unheld(job), tasks=tasks, state=State.WAITING, error=None, warning=None, archived=False, attempts=0, due_at=0.0,
@@ -221,7 +221,7 @@ def retry(job: Job, now: float) -> Job:
 
 
 def abandon(job: Job, now: float) -> Job:
-    """A failed job that nobody wants any more: it is no failure that waits for somebody. Its file stays where it is."""
+    """The failed job as cancelled: it no longer counts as a failure that needs attention. Its file stays where it is."""
     return replace(job, state=State.CANCELLED, archived=True, updated_at=now) if job.state is State.FAILED else job
 
 
@@ -235,17 +235,17 @@ def _retried_task(task: Task) -> Task:
 
 
 def without_hold(task: Task) -> Task:
-    """The task with nothing to wait for."""
+    """The task without its hold."""
     return replace(task, hold=None, hold_reason=None, hold_source=None)
 
 
 def restart(job: Job) -> Job:
-    """The job with all its work still to be done."""
+    """The job at its first stage, with none of its tasks started."""
     return replace(job, stage=Stage.UPLOAD, tasks=tuple(task.reset() for task in job.tasks))
 
 
 def record_archive_error(job: Job, error: Exception, now: float, jitter: float, *, again: bool) -> Job:
-    """A failed job whose file could not be put where failures belong. `again`: it is tried less and less often; else the file stays."""
+    """A failed job whose source could not be archived. `again`: it is retried with growing pauses; otherwise the file stays."""
     stays = replace(job, archive_error=describe_error(error))
     if not again:
         return replace(stays, archived=True)
@@ -253,20 +253,20 @@ def record_archive_error(job: Job, error: Exception, now: float, jitter: float, 
 
 
 def clear_archive_error(job: Job) -> Job:
-    """The job once its file is put where failures belong."""
+    """The job once its source is archived."""
     return replace(job, archive_error=None)
 
 
 def release(job: Job, now: float, *, by_a_person: bool = True, price: float | None = None) -> Job:
-    """A held job past its hold, and past no other: a task that waits for something else goes on waiting.
+    """End the job's hold, and no other: a task that is held for something else stays held.
 
-    A person agrees to what the hold asked, for the `price` in minutes that was shown (None: unknown); a lost task is paid again
-    then, with a new key.
+    `by_a_person`: a user consents to what the hold is about, for the `price` in minutes that was shown (None: unknown); lost tasks
+    are paid again, with a new key.
     """
     tasks = tuple(without_hold(task) if task.hold is job.hold else task for task in job.tasks)
     if job.hold is Hold.LOST_TASK and by_a_person:
-        tasks = tuple(_given_another_chance(task, now) for task in tasks)
-    if job.hold is Hold.LINK:  # a link that leads nowhere now leads nowhere later
+        tasks = tuple(_restart_lost(task, now) for task in tasks)
+    if job.hold is Hold.LINK:  # a dead link stays dead
         tasks = tuple(
             replace(task, stage=Stage.CHECK, due_at=None)
             if task.task_id and (task.stage is Stage.DOWNLOAD or task.is_late)
@@ -280,8 +280,8 @@ def release(job: Job, now: float, *, by_a_person: bool = True, price: float | No
     return with_download_host(replace(past, stage=next_stage(past)) if goes_back else past)
 
 
-def _given_another_chance(task: Task, now: float) -> Task:
-    """A lost task is forgotten, one that stands still is given as much time again."""
+def _restart_lost(task: Task, now: float) -> Task:
+    """A lost task is started again; a stalled one gets the same time once more."""
     if task.lost:
         return replace(task, idempotency_key=None, requested_at=None)
     return replace(task, progressed_at=now) if task.stage is Stage.CHECK else task

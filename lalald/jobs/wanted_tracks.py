@@ -1,4 +1,4 @@
-"""Which tracks a rule wants, and which of them a job still owes."""
+"""Which tracks a rule wants, and which of them a job has not delivered yet."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lalald.jobs.task import Task, Track
 
 
 def undelivered_tracks(job: Job) -> list[tuple[Task, int, Track]]:
-    """The tracks that are still to be fetched or put in place, each with its task and its position there."""
+    """Tracks that are still to be fetched or placed, each with its task and its position there."""
     return [
         (task, position, track)
         for task in job.tasks
@@ -25,7 +25,7 @@ def undelivered_tracks(job: Job) -> list[tuple[Task, int, Track]]:
 def mark_wanted(tracks: Sequence[Track], names: Sequence[str] | None) -> tuple[Track, ...]:
     """The tracks with their `wanted` set by the rule's `tracks`: labels, or `stem` / `back`; None wants all.
 
-    Where none is left all are wanted: what was paid for is never left behind.
+    If none matches, all are wanted: paid results are never left behind.
     """
     chosen = tuple(replace(track, wanted=_is_named(track, names)) for track in tracks)
     if any(track.wanted for track in chosen):
@@ -34,7 +34,7 @@ def mark_wanted(tracks: Sequence[Track], names: Sequence[str] | None) -> tuple[T
 
 
 def matches_none(tracks: Sequence[Track], names: Sequence[str] | None) -> bool:
-    """Whether the rule's `tracks` names nothing that the service gave."""
+    """Whether the rule's `tracks` matches no track of the service."""
     return not any(_is_named(track, names) for track in tracks)
 
 

@@ -1,7 +1,8 @@
-"""The only part that speaks SQL: one SQLite file in the state folder, readable with `sqlite3` by a person.
+"""The database: one SQLite file in the state folder. No other package contains SQL.
 
-`store.Store` is the daemon's side, `queries.Reports` the command line's, `store_thread.StoreThread` keeps the former off the event loop.
-A name is loaded when it is asked for: the command line needs neither the daemon's side nor an event loop.
+`store.Store` is the daemon's side, run by `store_thread.StoreThread` off the event loop; `queries.Reports` and `request_writer.Requests`
+are the command line's and the page's. `schema/` has the migrations, `events/` what notifications are made of, `page/` what the page
+stores. Names are loaded on first use: the command line needs neither the daemon's side nor an event loop.
 """
 
 from __future__ import annotations

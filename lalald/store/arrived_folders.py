@@ -1,4 +1,4 @@
-"""Which folders of an inbox arrived after the first scan, and from which of them a source was archived: only these may be pruned."""
+"""Folders of an inbox that arrived after its first scan, and those that a source was archived from: only these may be pruned."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ArrivedFolders:
         self._connection = connection
 
     def begin(self, inbox: str, folders: Iterable[str]) -> None:
-        """The first scan: these folders were there, and none of them ever counts as arrived."""
+        """Record the first scan: these folders existed before, and never count as arrived."""
         self._connection.execute("DELETE FROM inbox_folders WHERE inbox = ?", (stored_name_always(inbox),))
         self._insert(inbox, ["", *folders], arrived=False)
 
@@ -30,7 +30,7 @@ class ArrivedFolders:
         return row is not None
 
     def note(self, inbox: str, folders: Iterable[str]) -> None:
-        """Folders that a later scan saw: those that are not known have arrived. Writes nothing where all are."""
+        """Record folders that a later scan found: those not known yet have arrived. Writes nothing if all are known."""
         known = self.known(inbox)
         self._insert(inbox, [folder for folder in folders if folder not in known], arrived=True)
 
@@ -48,7 +48,7 @@ class ArrivedFolders:
         return {name_from(row[0]) for row in rows}
 
     def forget(self, inbox: str, folders: Iterable[str]) -> None:
-        """They are gone, with all within: what comes under these names later is another folder."""
+        """Forget removed folders with all subfolders: a later folder of the same name is a new one."""
         key = stored_name_always(inbox)
         for folder in folders:
             stored, raw = stored_name_always(folder), os.fsencode(folder)
@@ -60,7 +60,7 @@ class ArrivedFolders:
             )
 
     def note_archived(self, inbox: str, path: str) -> None:
-        """A source within these folders was archived."""
+        """Record that a source within these folders was archived."""
         folders = []
         while path := path.rpartition("/")[0]:
             folders.append(path)
@@ -70,7 +70,7 @@ class ArrivedFolders:
         )
 
     def done_with(self, inbox: str) -> list[str]:
-        """Folders that arrived, that a source was archived from, and that no file is known in."""
+        """Folders that arrived, that a source was archived from, and that contain no known file."""
         rows = self._connection.execute(
             "SELECT folder FROM inbox_folders INDEXED BY inbox_folders_archived WHERE inbox = :inbox AND arrived AND archived"
             " AND NOT EXISTS (SELECT 1 FROM files WHERE files.inbox = :inbox AND files.folder = inbox_folders.folder)",

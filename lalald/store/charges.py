@@ -1,4 +1,4 @@
-"""What was charged: sums by day, month and rule, and the charges themselves."""
+"""Charges: sums by day, month and rule, and single charges."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from lalald.store.rows import name_from
 
 
 class Period(StrEnum):
-    """By what sums are told; the value is its form in local time."""
+    """The period of a sum; the value is its format in local time."""
 
     DAY = "%Y-%m-%d"
     MONTH = "%Y-%m"
 
 
 class PeriodSum(NamedTuple):
-    """Minutes charged in a day or month by one rule. The rule is None where a charge does not say."""
+    """Minutes charged in a day or month by one rule. `rule` is None for charges of an early version."""
 
     period: str
     inbox: str | None
@@ -28,7 +28,7 @@ class PeriodSum(NamedTuple):
 
 
 class ChargeReport(NamedTuple):
-    """One charge; the job may be trimmed from the history by now."""
+    """One charge; its job may have been removed from the history."""
 
     task_id: str
     job_id: int
@@ -42,7 +42,7 @@ class ChargeReport(NamedTuple):
 
 
 class Charges:
-    """Questions about the charges of a database."""
+    """Queries about charges."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
@@ -53,12 +53,12 @@ class Charges:
         return int(number)
 
     def minutes_after(self, number: int) -> float:
-        """Minutes charged since that one."""
+        """Minutes charged after that charge."""
         (minutes,) = self.connection.execute("SELECT total(minutes) FROM charges WHERE rowid > ?", (number,)).fetchone()
         return float(minutes)
 
     def sums(self, period: Period, since: float) -> list[PeriodSum]:
-        """Oldest first; within a period the dearest rule first. Days and months are local time."""
+        """Oldest first; within a period the most expensive rule first. Days and months are local time."""
         rows = self.connection.execute(
             "SELECT strftime(?, at, 'unixepoch', 'localtime') AS period, inbox, rule, total(minutes) AS sum, count(*)"
             " FROM charges WHERE at >= ? GROUP BY period, inbox, rule ORDER BY period, sum DESC, rule",

@@ -18,7 +18,7 @@ FILE_NAME = "lalald.sqlite3"
 
 
 def connect(state_dir: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """The database of a state folder, brought to this version. Raises StoreError for what is not ours, newer, or damaged."""
+    """Open the database of a state folder, migrated to this version. Raises StoreError if it is not ours, newer, or damaged."""
     path = state_dir / FILE_NAME
     if read_only and not path.exists():
         raise NoStoreError(
@@ -63,7 +63,7 @@ def _reader(path: Path) -> sqlite3.Connection:
 
 def _writer(path: Path) -> sqlite3.Connection:
     _make_private(path)
-    # Looked at by a connection that cannot write: another would move the log of a refused database into it as it closes.
+    # Checked by a read-only connection: a writable one would merge the log of a refused database into it when it closes.
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as looking:
         version = _version(looking, path)
         if version:
@@ -90,7 +90,7 @@ def _make_private(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    with suppress(PermissionError):  # a state folder that belongs to somebody else is theirs to protect
+    with suppress(PermissionError):  # the owner of a state folder protects it
         path.parent.chmod(0o700)
         path.chmod(0o600)
 
@@ -119,13 +119,11 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         raise StoreRefusedError(f"{path} is damaged ({verdict}); it was left as it is.", hint=_DAMAGED)
 
 
-_DAMAGED = (
-    "Restore a backup of the state folder, or move it away: lalald then starts anew and holds what lies in the inboxes."
-)
+_DAMAGED = "Restore a backup of the state folder, or move it away: lalald then starts with an empty database."
 
 
 _ERROR_CODE = re.compile(r"error code=(\d+)")
-_FAILING = "Its disk or server fails; the system's log knows more."
+_FAILING = "Its disk or server fails; see the system's log."
 
 
 def _migrate(connection: sqlite3.Connection, version: int) -> None:
@@ -137,12 +135,12 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
 
 
 def is_of_the_disk(error: sqlite3.Error) -> bool:
-    """Whether the disk failed, and is not just full."""
+    """Whether the disk failed (rather than being full)."""
     return getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR")
 
 
 def folder_of(connection: sqlite3.Connection) -> Path | None:
-    """The folder of its database; asks no disk."""
+    """The folder of its database; no disk access."""
     try:
         file = connection.execute("PRAGMA database_list").fetchone()[2]
     except sqlite3.Error:
@@ -151,10 +149,10 @@ def folder_of(connection: sqlite3.Connection) -> Path | None:
 
 
 def translated(error: sqlite3.Error, path: Path | str, state_dir: Path | None = None) -> StoreError:
-    """SQLite's error in plain words.
+    """Convert SQLite's error to one with a plain message.
 
-    SQLite reports a full disk, a missing right and a failing disk alike. With `state_dir` the cause is looked for: room for a small
-    file is reserved there.
+    SQLite reports a full disk, a missing permission and a failing disk alike. With `state_dir` the cause is determined by
+    reserving room for a small file there.
     """
     failure = _by_code(error, path)
     if state_dir is None or isinstance(failure, StoreRefusedError) or getattr(failure, "locked", False):
@@ -179,7 +177,7 @@ def _by_code(error: sqlite3.Error, path: Path | str) -> StoreError:
     if is_of_the_disk(error):
         return StoreBusyError(f"{path} cannot be used: {error}.", hint=_FAILING)
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        hint = "Another program has it open; let it end."
+        hint = "Another program uses it; close that program."
         return StoreBusyError(f"{path} cannot be written: {error}.", hint=hint, locked=True)
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
         return StoreError(

@@ -1,6 +1,6 @@
-"""What may be done next: due jobs of a stage in the order in which they are tried, and running tasks to be asked for.
+"""Due work: the due jobs of a stage in the order in which they run, and the running tasks to be checked.
 
-Every question walks an index in its order, and reads no more of it than it passes over.
+Every query walks an index in its order and reads no more rows than it needs.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from lalald.jobs.states import Stage
 from lalald.jobs.transitions import LONGEST_BACKOFF_SECONDS
 from lalald.store.duplicates_query import Duplicates
 
-# A due time further ahead than any wait that is ever set is the mark of a stepped clock: such a job is due.
+# A due time further ahead than any wait was set before the clock was turned back: such a job is due.
 LONGEST_WAIT_SECONDS = 3600.0 + LONGEST_BACKOFF_SECONDS
 
-_NOT_IN = "id NOT IN (SELECT value FROM json_each(:but))"  # told to SQLite: what is passed over is not read
+_NOT_IN = "id NOT IN (SELECT value FROM json_each(:but))"  # excluded by SQLite, so that excluded rows are not read
 _DUE = "(+due_at <= :now OR +due_at > :never)"  # the plus keeps SQLite from sorting all that are due
 _NO_REQUEST = "request IS NULL"  # the request loop alone goes on with the others
 _OLDEST = ("jobs_oldest", "id")
@@ -28,7 +28,7 @@ _OF_THE_MODE = (
     " AND t.error IS NULL AND t.hold IS NULL)"
 )
 
-# A job that is held only because another of its tasks waits for something goes on with this one.
+# A job that is held only because of another of its tasks is checked, too.
 _CHECKED = (
     "FROM tasks t JOIN jobs j ON j.id = t.job_id WHERE t.stage = 'check' AND t.error IS NULL AND (j.state = 'waiting'"
     " OR (j.state = 'held' AND j.hold = 'lost_task') OR (j.state = 'held' AND t.incomplete_since IS NOT NULL"
@@ -38,7 +38,7 @@ _AT_ITS_OWN_PACE = "(t.hold IS NOT NULL OR t.incomplete_since IS NOT NULL)"
 
 
 class RunningTask(NamedTuple):
-    """A task to be asked for."""
+    """A running task to be checked."""
 
     job_id: int
     number: int
@@ -48,7 +48,7 @@ class RunningTask(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """The jobs that wait for one operation: all that owe a stage, or those of them that have a task of a mode to start."""
+    """The jobs that wait for one operation: all at a stage, or those with a task of a mode to start."""
 
     stage: Stage
     mode: str | None = None
@@ -56,7 +56,7 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class ProbeWanted:
-    """Whether an open breaker lets a request through: for any job, or only for one that was never tried."""
+    """Which probe an open breaker allows: of any job, or only of one that was never tried."""
 
     any_job: bool
     untried_job: bool
@@ -64,10 +64,10 @@ class ProbeWanted:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What a stage pool can take: up to `jobs`, of them no more than `retries` that failed before while others wait.
+    """What a stage pool can run: up to `jobs`, among them at most `retries` that failed before while others wait.
 
-    `apart`: a request is for many, and those that failed before are not asked for together with others. `probes`: by
-    host, where a breaker is open; `limits`: by host, where one is recovering. Their jobs are none of the others.
+    `apart`: a request is for many jobs, and those that failed before do not share it with others. `probes`: by host with an open
+    breaker; `limits`: by host with a recovering one. Jobs of these hosts are not among the others.
     """
 
     jobs: int
@@ -79,7 +79,7 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class DueJobs:
-    """Jobs to be taken, those with which breakers are probed, at which of these breakers an untried job waits, and when to look again."""
+    """Due jobs, probes of open breakers, the hosts of these breakers at which an untried job waits, and the seconds to the next due job."""
 
     jobs: list[Job]
     probes: list[Job]
@@ -88,10 +88,10 @@ class DueJobs:
 
 
 class DueQueries(Duplicates):
-    """Questions about what is due."""
+    """Queries for due work."""
 
     def due(self, queue: Queue, now: float, demand: Demand, but: Collection[int] = ()) -> DueJobs:
-        """Due jobs, oldest first, then those that failed before, fewest failures first, then the smallest file."""
+        """Due jobs: untried ones, oldest first; then those that failed before, by number of failures, then by size."""
         question = _Question(queue, now, frozenset(but))
         probes, untried = [], set()
         for host, wanted in demand.probes.items():
@@ -116,7 +116,7 @@ class DueQueries(Duplicates):
         )
 
     def _mixed(self, question: _Question, limit: int, demand: Demand, host: str | None = None) -> list[int]:
-        """Untried jobs, and beside them those that failed before: in a request for many, one kind or the other."""
+        """Untried jobs and some that failed before; for a request for many, only one kind."""
         fresh = self._due_ids(question, limit, tried=False, host=host)
         if not fresh:
             return self._due_ids(question, limit, tried=True, host=host)
@@ -128,7 +128,7 @@ class DueQueries(Duplicates):
         return [*fresh[: limit - len(tried)], *tried]
 
     def _due_ids(self, question: _Question, limit: int, *, tried: bool | None, host: str | None = None) -> list[int]:
-        """None: whether they were tried or not, the fewest failures first."""
+        """`tried`: None for both kinds, the fewest failures first."""
         if limit <= 0:
             return []
         index, order = _OLDEST if tried is False else _SMALLEST
@@ -151,7 +151,7 @@ class DueQueries(Duplicates):
         return self._jobs("WHERE jobs.id IN (SELECT value FROM json_each(?))", (json.dumps(job_ids),))
 
     def waiting_at(self, queue: Queue, host: str, limit: int) -> int:
-        """How many jobs wait for an operation at a host, due or not, or are at it; no more than `limit` are counted."""
+        """How many jobs wait for an operation at a host, due or not, or run it; counted up to `limit`."""
         mode = _OF_THE_MODE if queue.mode is not None else ""
         (count,) = self.connection.execute(
             "SELECT count(*) FROM (SELECT 1 FROM jobs INDEXED BY jobs_oldest WHERE state = 'waiting' AND stage = :stage"
@@ -161,14 +161,14 @@ class DueQueries(Duplicates):
         return int(count)
 
     def _next_due_seconds(self, stage: Stage, now: float) -> float | None:
-        """Until the next job owing this stage becomes due, if one waits."""
+        """Seconds until the next job at this stage becomes due; None if there is none."""
         (found,) = self.connection.execute(
             "SELECT min(due_at) FROM jobs WHERE state = 'waiting' AND stage = ? AND due_at > ?", (stage, now)
         ).fetchone()
         return None if found is None else float(found) - now
 
     def unarchived_failures(self, now: float, limit: int, but: Collection[int] = ()) -> DueJobs:
-        """Failed jobs whose source is not yet where failures belong and whose time has come, the longest due first."""
+        """Failed jobs whose source is to be archived now, the longest due first."""
         rows = self.connection.execute(
             "SELECT id FROM jobs WHERE state = 'failed' AND archived = 0 AND (due_at <= ? OR due_at > ?)"
             f" AND {_NO_REQUEST}"
@@ -189,10 +189,10 @@ class DueQueries(Duplicates):
     def running_tasks(
         self, now: float, limit: int, *, but: Collection[str] = (), only: Collection[str] | None = None
     ) -> list[RunningTask]:
-        """Tasks that the service is working on, those first whose check is most due; stuck and incomplete ones are asked for at
-        their own pace.
+        """Tasks that the service is working on, the longest due first; held and incomplete ones are
+        included only when they are due.
 
-        Those whose ids are in `but` are passed over, or all that are not in `only`.
+        Without the ids in `but`, or only those in `only`.
         """
         chosen = "NOT IN" if only is None else "IN"
         rows = self.connection.execute(
@@ -204,7 +204,7 @@ class DueQueries(Duplicates):
         return [RunningTask(*row) for row in rows]
 
     def next_stuck_due_at(self) -> float | None:
-        """When the next of the tasks that are stuck or incomplete is to be asked for."""
+        """When the next held or incomplete task is to be checked."""
         (found,) = self.connection.execute(
             f"SELECT min(coalesce(t.due_at, 0)) {_CHECKED} AND {_AT_ITS_OWN_PACE}"
         ).fetchone()

@@ -1,4 +1,4 @@
-"""Jobs that may have the same file as another one: the same bytes, or the same file under another name."""
+"""Queries for duplicates: jobs whose files have the same bytes, or are the same file under another name."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from lalald.jobs.task import task_key
 from lalald.store.known_files import KnownFiles
 from lalald.store.rows import UnreadableJob, jobs_where, stored_name
 
-_MOST = 50  # of each kind: with more copies of a file than that, the newest ones are compared
+_MOST = 50  # of each kind: of more copies of a file, the newest are compared
 _PAID = (
     "EXISTS (SELECT 1 FROM tasks t WHERE t.job_id = jobs.id AND (t.requested_at IS NOT NULL OR t.task_id IS NOT NULL))"
 )
 _ENDED_PAID = f"jobs.state = 'done' OR (jobs.state IN ('failed', 'cancelled') AND {_PAID})"
 _ASKS = f"'{Hold.FIRST_SCAN}', '{Hold.DUPLICATE}'"
-_FETCHES = (  # who may still need what is on the service: neither one that waits for a person nor one that waits for minutes
+_FETCHES = (  # jobs that may still need results on the service: not those that wait for a user or for minutes
     f"(jobs.state = 'waiting' OR (jobs.state = 'held' AND jobs.hold NOT IN ({_ASKS}, '{Hold.MINUTES}', '{Hold.LOST_TASK}')))"
 )
 
 
 class Sighted(Protocol):
-    """What a file looks like."""
+    """The identity of a file."""
 
     @property
     def size(self) -> int: ...
@@ -35,7 +35,7 @@ class Sighted(Protocol):
 
 
 class Duplicates(KnownFiles):
-    """Questions about a job's file that go by its size."""
+    """Queries that find jobs by the size of their file."""
 
     def _jobs(self, where: str, parameters: Sequence[Any]) -> list[Job]:
         found = jobs_where(self.connection, where, parameters)
@@ -44,10 +44,10 @@ class Duplicates(KnownFiles):
         return [job for job, _ in found.jobs]
 
     def _met_unreadable(self, jobs: Sequence[UnreadableJob]) -> None:
-        """Called before the readable ones are returned. A reader writes nothing: they are missing from its answer."""
+        """Called before the readable jobs are returned. Does nothing in a reader."""
 
     def recipes_with_a_task_of(self, job: Job) -> list[str]:
-        """The recipes among files of this size that have a task in common with the job, its own first."""
+        """The task fingerprints of jobs with files of this size that share a task with the job, its own first."""
         wanted = {task_key(task.mode, task.presets) for task in job.tasks}
         others = (
             task_fingerprint for task_fingerprint in self._recipes(job.size) if task_fingerprint != job.task_fingerprint
@@ -58,7 +58,7 @@ class Duplicates(KnownFiles):
         ]
 
     def _recipes(self, size: int) -> list[str]:
-        """One step of an index for each, however many files of the size there are."""
+        """One index step for each, however many jobs there are."""
         rows = self.connection.execute(
             "WITH RECURSIVE found(task_fingerprint) AS (SELECT min(task_fingerprint) FROM jobs WHERE size = :size UNION ALL"
             " SELECT (SELECT min(task_fingerprint) FROM jobs WHERE size = :size AND task_fingerprint > found.task_fingerprint)"
@@ -77,7 +77,7 @@ class Duplicates(KnownFiles):
         return {task_key(mode, json.loads(presets)) for mode, presets in rows}
 
     def may_have_duplicate(self, job: Job) -> bool:
-        """Whether another job, ended and paid or older and under way, has a file of the same size and a task in common."""
+        """Whether a paid and ended job, or an older active one, has a file of the same size and shares a task."""
         overtook = "SELECT 1 FROM jobs WHERE id = ? AND state IN ('waiting', 'held')"
         if self.connection.execute(overtook, (job.duplicate_of,)).fetchone():
             return True
@@ -96,9 +96,9 @@ class Duplicates(KnownFiles):
         return found.fetchone() is not None
 
     def duplicates(self, job: Job) -> list[Job]:
-        """Those of them with the same bytes, done ones first, and then those whose bytes nobody has hashed yet.
+        """Such jobs with the same bytes, done ones first, and then those whose bytes are not hashed yet.
 
-        One that waits for this job is none; one that overtook it is.
+        Excludes jobs that wait for this one, includes one that overtook it.
         """
         found = [
             one
@@ -126,7 +126,7 @@ class Duplicates(KnownFiles):
         return hashed + unhashed
 
     def overtake(self, job_id: int, by: int) -> bool:
-        """A job that is held for a person's answer will wait for another one with the same bytes. Whether it is held for that."""
+        """Let a job that is held for a user's decision wait for another one with the same bytes. Returns whether it does."""
         return (
             self.connection.execute(
                 f"UPDATE jobs SET duplicate_of = ? WHERE id = ? AND state = 'held' AND hold IN ({_ASKS})", (by, job_id)
@@ -135,7 +135,7 @@ class Duplicates(KnownFiles):
         )
 
     def fetching_duplicate(self, job_id: int) -> int | None:
-        """A job that still needs this one's results, from its outbox or from the service."""
+        """The id of a job that still needs this one's results, from its outbox or the service; None if there is none."""
         found = self.connection.execute(
             f"SELECT id FROM jobs WHERE duplicate_of = :job AND {_FETCHES} AND stage = 'upload' UNION ALL"
             f" SELECT jobs.id FROM tasks JOIN jobs ON jobs.id = tasks.job_id WHERE tasks.paid_by = :job AND {_FETCHES}"
@@ -145,7 +145,7 @@ class Duplicates(KnownFiles):
         return int(found[0]) if found else None
 
     def held_like(self, inbox: str, sight: Sighted) -> Job | None:
-        """The job of an old file that waits for a person's answer, and that is this one, but for its name."""
+        """The held job of an existing file that is this file under another name."""
         found = self.connection.execute(
             "SELECT id FROM jobs WHERE size = ? AND mtime_ns = ? AND state = 'held' AND hold = 'first_scan'"
             " AND inode IN (?, 0) AND +inbox = ? ORDER BY inode = 0 LIMIT 1",

@@ -1,4 +1,4 @@
-"""Figures of all jobs for metrics: by state and rule, what was charged, what is transferred, how long stages take."""
+"""Figures for metrics: jobs by state and rule, minutes charged, transfers, seconds per stage."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ChargedSum(NamedTuple):
 
 
 class TransferSum(NamedTuple):
-    """Jobs whose files move, and bytes per second of them all."""
+    """Jobs with transfers, and the sum of their bytes per second."""
 
     stage: str
     jobs: int
@@ -37,7 +37,7 @@ class TransferSum(NamedTuple):
 
 
 class StageSeconds(NamedTuple):
-    """Of the jobs that took the stage."""
+    """Durations of a stage, over the jobs that ran it."""
 
     stage: str
     jobs: int
@@ -46,7 +46,7 @@ class StageSeconds(NamedTuple):
 
 
 class JobFigures:
-    """Read-only questions."""
+    """Read-only queries."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
@@ -74,7 +74,7 @@ class JobFigures:
         return int(count)
 
     def stage_seconds(self, since: float) -> list[StageSeconds]:
-        """Of jobs done since then. A stage that a job skipped does not count; nor does one during which the clock was set back."""
+        """Of jobs done since then, without stages that a job skipped or during which the clock was turned back."""
         found = []
         for stage, seconds in _STAGES:
             jobs, mean, longest = self.connection.execute(

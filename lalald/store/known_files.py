@@ -1,4 +1,4 @@
-"""The files that are known to lie in the inboxes, and the inboxes themselves."""
+"""Known files of the inboxes, the jobs made for them, and the inboxes' own state."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class SkipReason(StrEnum):
 
 
 class KnownFile(NamedTuple):
-    """A file that was seen before: its identity, and its job or why it has none."""
+    """A known file: its identity, and its job or why it has none."""
 
     size: int
     mtime_ns: int
     job_id: int | None
-    note: str | None  # the reason in words; what follows from it goes by `skip_reason`
+    note: str | None  # the reason as text; decisions use `skip_reason`
     skip_reason: SkipReason | None = None
     found_at_first_scan: bool = False
 
@@ -58,7 +58,7 @@ class FailedFile(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NewFile:
-    """A finished file that intake decided about. `rule` is None where it is left alone; `note` says why."""
+    """A finished file and what intake decided about it. `rule` is None if it is skipped; `note` says why."""
 
     inbox: str
     path: str
@@ -83,7 +83,7 @@ def split_path(path: str) -> tuple[str, str]:
 
 
 class KnownFiles:
-    """What intake asks and tells. Each method runs within the caller's transaction."""
+    """Queries and changes of the intake. Each method runs within the caller's transaction."""
 
     _openings = count()
 
@@ -113,16 +113,16 @@ class KnownFiles:
         return found
 
     def generation(self) -> tuple[int, int, int]:
-        """Another one after each change of any row, by this connection or by another, and after each opening."""
+        """A value that differs after any change of the database, by this or another connection, and after each opening."""
         (version,) = self.connection.execute("PRAGMA data_version").fetchone()
         return self._opening, self.connection.total_changes, version
 
     def identities_in(
         self, inbox: str, folder: str, *, after: str | None = None, upto: str | None = None
     ) -> list[tuple[str, int, int]]:
-        """Name, size and mtime of the files known directly in a folder, or of a stretch of them: after one name, up to another.
+        """Name, size and mtime of the files known directly in a folder, or of a range of names: after one, up to another.
 
-        In SQLite's order: text by its UTF-8 bytes, then the names that are no UTF-8 by theirs.
+        In SQLite's order: text by its UTF-8 bytes, then names that are not UTF-8 by their bytes.
         """
         where = " AND name > ?" * (after is not None) + " AND name <= ?" * (upto is not None)
         bounds = [stored_name(bound) for bound in (after, upto) if bound is not None]
@@ -145,7 +145,7 @@ class KnownFiles:
         return {name_from(row[0]) for row in rows}
 
     def take(self, found: Sequence[NewFile], now: float) -> list[int | None]:
-        """Makes each file known, with a job where it has a rule. The job's id, or None for a file that is left alone.
+        """Record each file, with a new job if it has a rule. The job's id, or None for a skipped file.
 
         The same identity (inbox, path, size, mtime) gives no second job.
         """
@@ -210,7 +210,7 @@ class KnownFiles:
         )
 
     def settings_id(self, settings: JobSettings) -> int:
-        """The row of a settings; equal ones share it, so that 100,000 jobs of a rule stay small."""
+        """The id of these settings' row, which equal settings share: 100,000 jobs of a rule stay small."""
         text = settings.to_json()
         row = self.connection.execute("SELECT id FROM job_settings WHERE json = ?", (text,)).fetchone()
         if row is None:
@@ -218,9 +218,9 @@ class KnownFiles:
         return int(row[0])
 
     def forget(self, inbox: str, paths: Sequence[str]) -> None:
-        """Gone from an available inbox: dropped again, they are new drops.
+        """Forget files that were removed from an available inbox: dropped again, they are new.
 
-        While its job is at work a file stays known: archiving takes it aside and, where that fails, puts it back, which is no drop.
+        A file stays known while its job is active: archiving moves it away and, if that fails, back, which is not a new drop.
         """
         keys = [(stored_name(inbox), *map(stored_name, split_path(path))) for path in paths]
         self.connection.executemany(
@@ -230,7 +230,7 @@ class KnownFiles:
         )
 
     def left_alone(self, inbox: str, after: str, limit: int) -> list[tuple[str, KnownFile]]:
-        """Files that have no job, by folder and name: those after a path, '' for the first."""
+        """Files without a job, by folder and name, after a path ('' for the first)."""
         rows = self.connection.execute(
             f"SELECT folder, name, {_KNOWN} FROM files"
             " WHERE inbox = ? AND (folder, name) > (?, ?) AND job_id IS NULL ORDER BY folder, name LIMIT ?",
@@ -239,7 +239,7 @@ class KnownFiles:
         return [("/".join(filter(None, map(name_from, row[:2]))), _known(row[2:])) for row in rows]
 
     def held_since_the_first_look(self, inbox: str) -> int:
-        """How many jobs of an inbox wait to be released because their files lay there before."""
+        """How many jobs of an inbox are held since their files existed before the first scan."""
         (count,) = self.connection.execute(
             "SELECT count(*) FROM jobs INDEXED BY jobs_held WHERE state = 'held' AND hold = ? AND inbox = ?",
             (Hold.FIRST_SCAN, stored_name(inbox)),
@@ -259,7 +259,7 @@ class KnownFiles:
         return [(row[0], name_from(row[1]), (row[2], row[3], row[4])) for row in rows]
 
     def failed_like(self, inbox: str, size: int) -> list[FailedFile]:
-        """Failed or cancelled jobs of this inbox with a file of this size that was archived away: one of them may be dragged back."""
+        """Failed or cancelled jobs of this inbox with a file of this size that was archived: one of them may be dragged back."""
         rows = self.connection.execute(
             "SELECT id, inode, mtime_ns, sha256, moved_to FROM jobs INDEXED BY jobs_returnable WHERE size = ? AND inbox = ?"
             " AND moved_to IS NOT NULL AND state IN ('failed', 'cancelled') ORDER BY id DESC LIMIT 20",
@@ -268,9 +268,9 @@ class KnownFiles:
         return [FailedFile(row[0], row[1], row[2], row[3], name_from(row[4])) for row in rows]
 
     def readopt(self, job_id: int, found: NewFile, now: float) -> None:
-        """A failed file was dragged back: its job goes on with the file in its new place.
+        """Resume the job of a failed file that was dragged back, with the file in its new place.
 
-        What was paid goes on; where nothing was, the file is matched anew, so that a mended rule takes effect.
+        Paid work is resumed; if nothing is paid, the file is matched again, so that a corrected rule takes effect.
         """
         folder, name = split_path(found.path)
         self._remember((stored_name(found.inbox), stored_name(folder), stored_name(name)), found, job_id)
@@ -296,7 +296,7 @@ class KnownFiles:
         )
 
     def _withdraw_consent(self, job_id: int) -> None:
-        """Other tasks have another price: nobody has agreed to that."""
+        """Withdraw consent: other tasks have another price."""
         self.connection.execute(
             "UPDATE jobs SET per_file_waived = 0, per_day_waived = 0, duplicate_accepted = 0, upload_waived = 0,"
             " approved_minutes = NULL WHERE id = ?",
@@ -310,7 +310,7 @@ class KnownFiles:
         return row is not None and row[0] is not None
 
     def mark_inbox_seen(self, inbox: str, marker: str | None, now: float) -> None:
-        """From now on the inbox is no stranger: `marker` tells its folder from another at the same place."""
+        """Record the first scan of an inbox; `marker` distinguishes its folder from another at the same path."""
         self.connection.execute(
             "INSERT INTO inboxes (path, first_seen_at, marker) VALUES (?, ?, ?) ON CONFLICT (path) DO UPDATE SET"
             " first_seen_at = coalesce(first_seen_at, excluded.first_seen_at), marker = excluded.marker",
@@ -324,7 +324,7 @@ class KnownFiles:
     def set_inbox_state(
         self, inbox: str, *, available: bool, reason: str, watch: str, watch_reason: str, now: float
     ) -> None:
-        """How an inbox fares, for `status`, and since when it is there, or is not."""
+        """Save an inbox's state for `status`: whether it is available, since when, and how it is watched."""
         self.connection.execute(
             "INSERT INTO inboxes (path, available, reason, watch, watch_reason, updated_at) VALUES (?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (path) DO UPDATE SET available = excluded.available, reason = excluded.reason,"
@@ -338,7 +338,7 @@ class KnownFiles:
             self.events.begin(folder_fact(EventKind.INBOX_UNAVAILABLE, inbox, reason, now))
 
     def put_into(self) -> set[str]:
-        """Every folder that results, finished or failed files were ever to be put into, by whatever configuration."""
+        """Every outbox, done and failed folder that any job ever had."""
         found = set()
         for (text,) in self.connection.execute("SELECT json FROM job_settings"):
             settings = JobSettings.from_json(text)
@@ -348,7 +348,7 @@ class KnownFiles:
         return found
 
     def fact(self, name: str) -> object:
-        """A remembered fact (JSON), or None."""
+        """The saved value of this name, or None."""
         row = self.connection.execute("SELECT json FROM daemon_state WHERE name = ?", (name,)).fetchone()
         return json.loads(row[0]) if row else None
 

@@ -1,4 +1,4 @@
-"""The command line's side of the database: reads, never writes, and loads no more than it shows."""
+"""Read-only queries for the command line, reports and the page; they load no more than is shown."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ STOPPED_STEPS = "stopped_steps"  # a fact: steps at which every job met the same
 _AT_ONCE = 500
 _UNPAID = "tasks.stage = 'split' AND tasks.task_id IS NULL AND tasks.requested_at IS NULL AND tasks.error IS NULL"
 _LOST = "SELECT 1 FROM tasks WHERE tasks.job_id = jobs.id AND tasks.stage = 'split' AND tasks.requested_at IS NOT NULL"
-_ENDED = "jobs.state IN ('failed', 'cancelled')"  # as it stands at the index: SQLite draws no conclusions
+_ENDED = "jobs.state IN ('failed', 'cancelled')"  # as in the index: SQLite does not infer it
 _TRANSFERS = "state = 'waiting' AND stage IN ('upload', 'download') AND progress IS NOT NULL"
 _CHECKS = (
     "tasks JOIN jobs ON jobs.id = tasks.job_id WHERE tasks.stage = 'check' AND tasks.error IS NULL"
@@ -55,7 +55,7 @@ _CHECKS = (
 
 
 class Reports:
-    """Read-only questions to the database of a state folder."""
+    """Read-only queries of the database of a state folder."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
@@ -84,7 +84,7 @@ class Reports:
             raise database.translated(error, "the database", folder) from error
 
     def job(self, job_id: int) -> JobReport | None:
-        """Raises LalaldError where its row cannot be read."""
+        """Raises LalaldError if its row cannot be read."""
         found = self._rows("jobs.id = ?", (job_id,), 1)
         if found.unreadable:
             words = f"job {job_id} cannot be read from the database ({found.unreadable[0].error}); no change was made."
@@ -109,7 +109,7 @@ class Reports:
         return int(count)
 
     def counts(self) -> Counts:
-        """How many jobs there are of each kind, from indices alone but for the transfers under way."""
+        """How many jobs there are by state and stage, from indices only, except for running transfers."""
         stages = self._grouped("SELECT stage, count(*) FROM jobs WHERE state = 'waiting' GROUP BY stage")
         ended = self._grouped("SELECT state, count(*) FROM jobs WHERE state IN ('failed', 'cancelled') GROUP BY state")
         (held,) = self.connection.execute("SELECT count(*) FROM jobs WHERE state = 'held'").fetchone()
@@ -156,7 +156,7 @@ class Reports:
         return reports
 
     def waiting_minutes(self) -> float:
-        """What the jobs that wait for nothing will have charged, as far as their durations are known."""
+        """Minutes that waiting jobs will be charged, as far as their durations are known."""
         rows = self.connection.execute(
             "SELECT tasks.mode, tasks.presets, total(jobs.duration) FROM jobs JOIN tasks ON tasks.job_id = jobs.id"
             f" WHERE jobs.state = 'waiting' AND {_UNPAID} AND json_valid(tasks.presets) GROUP BY tasks.mode, tasks.presets"
@@ -185,7 +185,7 @@ class Reports:
         return self._reports("jobs.state = 'done'", (), limit, order="jobs.finished_at DESC")
 
     def waiting_price(self) -> tuple[float, int]:
-        """Minutes that the jobs which wait to be uploaded or started will be charged, and how many have an unknown duration."""
+        """Minutes that jobs waiting to be uploaded or started will be charged, and how many have an unknown duration."""
         waits = "jobs.state = 'waiting' AND jobs.stage IN ('upload', 'split') AND jobs.progress IS NULL"
         rows = self.connection.execute(
             "SELECT tasks.mode, tasks.presets, total(jobs.duration) FROM jobs JOIN tasks ON tasks.job_id = jobs.id"
@@ -198,7 +198,7 @@ class Reports:
         return minutes, int(unknown)
 
     def charges(self, job_id: int) -> list[Charge]:
-        """What was charged for a job, in the order of time; a task that was started again has several."""
+        """The charges of a job, oldest first; a task that was started again has several."""
         query = "SELECT task_number, task_id, minutes, at FROM charges WHERE job_id = ? ORDER BY at, task_number"
         return [Charge(*row) for row in self.connection.execute(query, (job_id,))]
 
@@ -207,7 +207,7 @@ class Reports:
         return self._reports(f"{_ENDED} AND jobs.state = 'failed'", (), limit, order="jobs.id DESC")
 
     def incomplete(self, limit: int) -> list[JobReport]:
-        """Jobs whose tasks have succeeded without all of their tracks, and are asked for the rest, oldest first."""
+        """Jobs with tasks that succeeded without all of their tracks, oldest first."""
         where = "SELECT job_id FROM tasks WHERE stage = 'check' AND error IS NULL AND incomplete_since IS NOT NULL"
         return self._reports(f"jobs.id IN ({where}) AND jobs.state IN ('waiting', 'held')", (), limit)
 
@@ -216,7 +216,7 @@ class Reports:
         return self._paged("jobs.state IN ('waiting', 'held') AND jobs.stage IN ('upload', 'split')", (), 0)
 
     def _paged(self, where: str, parameters: Sequence[Any], last: int) -> Iterator[JobReport]:
-        """However many they are, those after the job `last`; what cannot be read is passed over."""
+        """All matching jobs after the job `last`, page by page; unreadable ones are skipped."""
         while True:
             found = self._rows(f"jobs.id > ? AND {where}", (last, *parameters), _AT_ONCE)
             yield from (JobReport(*row) for row in found.jobs)
@@ -241,19 +241,19 @@ class Reports:
         return [FolderReport(name_from(path), reason is None, reason, since) for path, reason, since in rows]
 
     def set_aside_files(self) -> SetAsideFiles:
-        """Files whose inspection failed; only its questions work here."""
+        """Files whose inspection failed; only its queries work here."""
         return SetAsideFiles(self.connection)
 
     def unreadable_jobs(self) -> UnreadableJobs:
-        """Jobs that were set aside since their rows cannot be read; only its questions work here."""
+        """Jobs that were set aside since their rows cannot be read; only its queries work here."""
         return UnreadableJobs(self.connection)
 
     def known_files(self) -> KnownFiles:
-        """What is known of the files in the inboxes; only its questions work here."""
+        """The known files of the inboxes; only its queries work here."""
         return KnownFiles(self.connection)
 
     def job_at(self, path: str) -> JobReport | None:
-        """The newest job whose file lies, or lay, at this absolute path."""
+        """The newest job whose file is, or was, at this absolute path."""
         found = self._reports("jobs.moved_to = ?", (stored_name(path),), 1, order="jobs.id DESC")
         for (stored,) in [] if found else self.connection.execute("SELECT DISTINCT inbox FROM jobs").fetchall():
             root = name_from(stored).rstrip("/") + "/"
@@ -263,7 +263,7 @@ class Reports:
         return found[0] if found else None
 
     def may_have_duplicate(self, job: Job) -> bool:
-        """Whether an earlier job has a file of the same size and a task in common: only then its bytes need be compared."""
+        """Whether an earlier job has a file of the same size and a task in common: only then its bytes need to be compared."""
         return Duplicates(self.connection).may_have_duplicate(job)
 
     def duplicates(self, job: Job) -> list[Job]:
@@ -271,7 +271,7 @@ class Reports:
         return Duplicates(self.connection).duplicates(job)
 
     def asked(self) -> int:
-        """Requests of the command line that the daemon has not honoured yet."""
+        """How many requests the daemon has not carried out yet."""
         (of_jobs,) = self.connection.execute("SELECT count(*) FROM jobs WHERE request IS NOT NULL").fetchone()
         (of_the_daemon,) = self.connection.execute("SELECT count(*) FROM requests").fetchone()
         return int(of_jobs) + int(of_the_daemon)
@@ -296,7 +296,7 @@ class Reports:
 
 
 def _condition(stage: Stage | None, states: Sequence[State]) -> tuple[str, list[str]]:
-    """The states stand in the query itself: only so may SQLite use the indices of failed and held jobs."""
+    """States are literals in the query: only then SQLite can use the indices of failed and held jobs."""
     parts, parameters = ["1"], []
     if states:
         listed = " OR ".join(f"jobs.state = '{State(state)}'" for state in states)

@@ -1,4 +1,4 @@
-"""What the command line is told of jobs, holds and folders."""
+"""Types that the read-only queries return: jobs, holds, folders, counts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class JobReport:
 
     @property
     def percent(self) -> float | None:
-        """How far the stage under way is, 0 to 100; None where nothing is under way."""
+        """Progress of the current stage, 0 to 100; None if none is running."""
         if self.state != "running":
             return None
         if self.transfer is not None:
@@ -39,11 +39,11 @@ class JobReport:
 
     @property
     def rate(self) -> float | None:
-        """Bytes per second of its transfers; None where nothing is transferred, or not for long enough."""
+        """Bytes per second of its transfers; None without transfers, or before the rate is known."""
         return self.transfer.rate if self.transfer is not None and self.state == "running" else None
 
     def seconds_left(self, now: float) -> float | None:
-        """Until the stage under way is over, as far as the last seconds or the service's progress tell; None where they do not."""
+        """Estimated seconds until the current stage ends; None if unknown."""
         if self.state != "running":
             return None
         if self.transfer is not None:
@@ -64,7 +64,7 @@ def is_under_way(task: Task) -> bool:
 
 
 def _seconds_left(task: Task, now: float) -> float | None:
-    """By the pace at which the task came to its last progress; None before its first."""
+    """Estimated by the task's progress so far; None before its first."""
     if (
         not task.progress
         or task.started_at is None
@@ -77,9 +77,9 @@ def _seconds_left(task: Task, now: float) -> float | None:
 
 
 class HoldReport(NamedTuple):
-    """All jobs that wait for the same thing; `reason` is that of the oldest, `minutes` what going on would cost.
+    """All jobs that wait for the same thing; `reason` is the oldest's, `minutes` the cost of releasing them.
 
-    Those held as `lost_task` are told apart: with `is_stalled` no id is lost, but a task makes no progress.
+    Jobs held as `lost_task` are in two reports: with `is_stalled` no id is lost, but a task makes no progress.
     """
 
     hold: str
@@ -93,7 +93,7 @@ class HoldReport(NamedTuple):
 
 
 class InboxReport(NamedTuple):
-    """An inbox as the daemon last saw it."""
+    """An inbox as the daemon last checked it."""
 
     path: str
     available: bool | None
@@ -104,7 +104,7 @@ class InboxReport(NamedTuple):
 
 
 class FolderReport(NamedTuple):
-    """An outbox, or a folder elsewhere for archived files, as the daemon last saw it; `available` is None where it has not looked yet."""
+    """An outbox, or a done or failed folder outside its inbox, as last checked; `available` is None before the first check."""
 
     path: str
     available: bool | None
@@ -113,7 +113,7 @@ class FolderReport(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """Jobs by state; those that are waiting or running also by the stage they owe, and the running ones among them."""
+    """Jobs by state; waiting and running ones also by stage, and the running ones by stage."""
 
     states: dict[str, int]
     stages: dict[str, int]
@@ -130,7 +130,7 @@ class Charge(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """What the daemon left for the command line to tell, and when."""
+    """A value that the daemon saved for reports, and when."""
 
     value: Any
     at: float

@@ -1,6 +1,6 @@
-"""What the command line may write: requests, which the daemon honours when it is woken or starts next.
+"""Write requests, which the daemon carries out when it is woken or starts next.
 
-A request never touches a row's revision: the daemon saves what it learnt meanwhile, task ids and charges above all.
+A request does not change a row's revision, so that the daemon can still save what it learns, such as task ids and charges.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lalald.store.rows import stored_name
 
 
 class Kind(StrEnum):
-    """What may be asked of the daemon itself."""
+    """Requests to the daemon itself."""
 
     RESCAN = "rescan"  # argument: an inbox, or none for all
     REDO = "redo"  # argument: a job's id
@@ -30,18 +30,18 @@ class Kind(StrEnum):
 
 
 FITTING: dict[Request, frozenset[State]] = {
-    Request.CANCEL: frozenset({State.WAITING, State.HELD, State.FAILED}),  # the last are given up
+    Request.CANCEL: frozenset({State.WAITING, State.HELD, State.FAILED}),  # a failed job is abandoned
     Request.RETRY: frozenset({State.FAILED, State.CANCELLED}),
     Request.RELEASE: frozenset({State.HELD}),
 }
 
 
 class Requests(Reports):
-    """Questions and requests in one connection. A request is a transaction of its own, or part of `together`."""
+    """Queries and requests over one connection. Each request is a transaction of its own, or part of `together`."""
 
     @classmethod
     def open(cls, state_dir: Path) -> Self:
-        """Raises StoreError where there is no database; never makes or migrates one, that is for the daemon alone."""
+        """Raises StoreError if there is no database; only the daemon creates or migrates one."""
         opened = super().open(state_dir)
         opened.connection.execute("PRAGMA query_only = 0")
         opened.connection.execute("PRAGMA synchronous = FULL")
@@ -49,7 +49,7 @@ class Requests(Reports):
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """What is asked within sees one state of the database, and is written as a whole or not at all."""
+        """A transaction: queries within see one state of the database, and requests are written all or not at all."""
         try:
             self.connection.execute("BEGIN IMMEDIATE")
             yield
@@ -61,13 +61,13 @@ class Requests(Reports):
                 self.connection.execute("ROLLBACK")
 
     def leave(self, request: Request, job_ids: Sequence[int]) -> None:
-        """Asks it of these jobs; an earlier request that was not honoured yet is replaced."""
+        """Leave a request in these jobs' rows; it replaces an earlier one that was not carried out yet."""
         self.connection.executemany(
             "UPDATE jobs SET request = ?, request_terms = NULL WHERE id = ?", [(request, job_id) for job_id in job_ids]
         )
 
     def leave_for(self, request: Request, terms: Mapping[int, RequestTerms]) -> None:
-        """Asks it of these jobs as they were shown: the daemon looks again whether it is still true before it acts."""
+        """Leave a request in these jobs' rows with the terms that were shown; the daemon checks them before it acts."""
         states = ", ".join(f"'{state}'" for state in sorted(FITTING[request]))
         self.connection.executemany(
             f"UPDATE jobs SET request = ?, request_terms = ? WHERE id = ? AND state IN ({states})",
@@ -75,7 +75,7 @@ class Requests(Reports):
         )
 
     def leave_all(self, request: Request, *, states: Collection[State] = (), but: Collection[Hold] = ()) -> int:
-        """Asks it of every job that it fits, or of those in `states`, but for jobs in some holds. Returns of how many."""
+        """Leave a request in the row of every job that it fits, or of those in `states`, except for some holds. Returns how many."""
         listed = ", ".join(f"'{State(state)}'" for state in sorted(states or FITTING[request]))
         holds = ", ".join(f"'{Hold(hold)}'" for hold in but)
         where = f"state IN ({listed}) AND coalesce(hold, '') NOT IN ({holds})"
@@ -91,7 +91,7 @@ class Requests(Reports):
         seen: RequestTerms | None = None,
         now: Callable[[], float] = time.time,
     ) -> bool:
-        """Asks it of the daemon itself, with what the person was shown. What is asked already is not asked twice: False."""
+        """Queue a request for the daemon itself, with the terms that were shown. False if it is queued already."""
         stored = stored_name(argument)
         asked = self.connection.execute(
             "INSERT INTO requests (kind, argument, at, seen) SELECT ?, ?, ?, ?"

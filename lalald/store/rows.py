@@ -1,4 +1,4 @@
-"""Jobs as rows and back."""
+"""Convert jobs to rows and rows to jobs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def stored_name(name: str | None) -> str | bytes | None:
 
 
 def stored_name_always(name: str) -> str | bytes:
-    """`stored_name` of a name that is there."""
+    """`stored_name` of a name that is not None."""
     stored = stored_name(name)
     assert stored is not None  # noqa: S101 - narrows the type
     return stored
@@ -49,7 +49,7 @@ def name_from(stored: str | bytes) -> str:
 
 
 def values(columns: Iterable[str], row: Job | Task | Track) -> list[Any]:
-    """A dataclass's fields as SQLite takes them."""
+    """A dataclass's fields as values for SQLite."""
     found = []
     for column in columns:
         value = getattr(row, column)
@@ -64,21 +64,21 @@ def values(columns: Iterable[str], row: Job | Task | Track) -> list[Any]:
 
 
 class UnreadableJob(NamedTuple):
-    """A job with a value in one of its rows that means nothing to this program."""
+    """A job with an unknown value in one of its rows."""
 
     job_id: int
     error: str
 
 
 class JobRows(NamedTuple):
-    """Whole jobs, each with its transfers under way, and those that cannot be read."""
+    """Jobs, each with its running transfers, and those that cannot be read."""
 
     jobs: list[tuple[Job, TransferProgress | None]]
     unreadable: list[UnreadableJob]
 
 
 def jobs_where(connection: sqlite3.Connection, where: str, parameters: Sequence[Any]) -> JobRows:
-    """In two statements however many they are; one by one where a row cannot be read, so that it spoils no other."""
+    """Read jobs in two statements; if a row cannot be read, read them one by one, so that the others can be."""
     try:
         return JobRows(_whole_jobs(connection, where, parameters), [])
     except Exception as error:
@@ -97,7 +97,7 @@ def jobs_where(connection: sqlite3.Connection, where: str, parameters: Sequence[
 
 
 def _is_about_a_value(error: Exception) -> bool:
-    """An error of the database itself has a code; text that is not UTF-8 is an error without one."""
+    """Whether an error is about a value in a row: errors of the database have a code, text that is not UTF-8 is an error without one."""
     if isinstance(error, sqlite3.Error):
         return getattr(error, "sqlite_errorcode", None) is None
     return not isinstance(error, MemoryError)
@@ -132,7 +132,7 @@ _Readers = tuple[tuple[int, Callable[[Any], Any]], ...]
 
 
 def _read(facts: Sequence[Any], readers: _Readers, *parts: Any) -> list[Any]:
-    """The columns of a row as a dataclass has them, in its order: looked up by name they would cost as much again."""
+    """The columns of a row, converted, in the order of the dataclass: access by name would take twice the time."""
     found = [*facts, *parts]
     for place, reader in readers:
         if found[place] is not None:

@@ -1,4 +1,4 @@
-"""Files of the inboxes whose inspection met an exception, for `status` and `explain`."""
+"""Files whose inspection failed with an unexpected exception, for `status` and `explain`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lalald.store.rows import name_from, stored_name
 
 
 class SetAsideFile(NamedTuple):
-    """A file that is inspected again less and less often, and why; `since` when."""
+    """A file that is inspected again with growing pauses, why, and since when."""
 
     inbox: str
     path: str

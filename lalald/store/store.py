@@ -1,4 +1,4 @@
-"""The daemon's side of the database: due jobs out, outcomes in, by compare-and-set."""
+"""The daemon's side of the database: read due jobs, save outcomes by compare-and-set."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from lalald.store.rows import (
 )
 from lalald.store.unreadable_jobs import UnreadableJobs
 
-_HOLDS = frozenset(Hold)  # a row may have another
-_DELIVERED = (Stage.DELETE, Stage.ARCHIVE, Stage.DONE)  # from here on a job's results are in the outbox
+_HOLDS = frozenset(Hold)  # a row may have another value
+_DELIVERED = (Stage.DELETE, Stage.ARCHIVE, Stage.DONE)  # from this stage on the results are in the outbox
 _WITH_RESULTS = (
     "FROM tasks JOIN jobs ON jobs.id = tasks.job_id WHERE tasks.task_id IS NOT NULL AND tasks.error IS NULL"
     " AND tasks.stage IN ('check', 'download') AND jobs.state IN ('waiting', 'held')"
@@ -47,13 +47,13 @@ _OWES_MORE = (  # a living task of which not everything that the service gave is
 
 
 def _keeps_none_waiting(job: Job) -> bool:
-    """Whether jobs with the same bytes have nothing to wait for: its results are there, it has ended, or it waits for a person."""
+    """Whether duplicates need not wait for the job: it is delivered, has ended, or waits for a user."""
     ended = job.stage in _DELIVERED or job.state in (State.FAILED, State.CANCELLED)
     return ended or (job.state is State.HELD and job.hold in (Hold.FIRST_SCAN, Hold.DUPLICATE))
 
 
 class StaleError(StoreError):
-    """The row was changed since it was taken: somebody was there first."""
+    """The row was changed since it was read."""
 
 
 class Store(DueQueries):
@@ -61,7 +61,7 @@ class Store(DueQueries):
 
     @classmethod
     def open(cls, state_dir: Path) -> Self:
-        """Opens, and where needed makes or migrates, the database of a state folder. Raises StoreError."""
+        """Open the database of a state folder; create or migrate it if needed. Raises StoreError."""
         return cls(database.connect(state_dir))
 
     def close(self) -> None:
@@ -93,7 +93,7 @@ class Store(DueQueries):
         return self._jobs("WHERE jobs.state = 'held' AND jobs.hold = ? ORDER BY jobs.id LIMIT ?", (hold, limit))
 
     def unknown_length_held(self, job_id: int) -> int | None:
-        """The oldest job of unknown length that is held for minutes and comes before this one: it is uploaded, or older."""
+        """The oldest job of unknown duration that is held for minutes and was uploaded or is older than this one."""
         (found,) = self.connection.execute(
             "SELECT min(id) FROM jobs WHERE state = 'held' AND hold = 'minutes' AND least_duration IS NOT NULL"
             " AND id <> ? AND (source_id IS NOT NULL OR id < ?)",
@@ -102,12 +102,12 @@ class Store(DueQueries):
         return None if found is None else int(found)
 
     def holds(self) -> dict[Hold, int]:
-        """How many jobs wait for what."""
+        """How many jobs are held, by hold."""
         rows = self.connection.execute("SELECT hold, count(*) FROM jobs WHERE state = 'held' GROUP BY hold")
         return {Hold(hold): count for hold, count in rows if hold in _HOLDS}
 
     def set_hidden_aside(self) -> None:
-        """Jobs with a stage, state or hold that no query asks for: nothing else would ever meet them."""
+        """Set aside jobs with an unknown stage, state or hold, which no other query finds."""
         known = {"stages": [*Stage], "states": [*State], "holds": [*Hold]}
         rows = self.connection.execute(
             "SELECT id FROM jobs WHERE state = 'held' AND coalesce(hold, '') NOT IN (SELECT value FROM json_each(:holds))"
@@ -140,7 +140,7 @@ class Store(DueQueries):
         return None if found is None else float(found)
 
     def reservations(self) -> list[tuple[str, str, int]]:
-        """Outbox, path and job of every name that is chosen and not in place yet."""
+        """Outbox, path and job of every chosen name whose file is not in place yet."""
         rows = self.connection.execute(
             "SELECT job_settings.json, tracks.path, jobs.id FROM tracks JOIN jobs ON jobs.id = tracks.job_id"
             " JOIN job_settings ON job_settings.id = jobs.settings WHERE tracks.path IS NOT NULL AND NOT tracks.delivered"
@@ -155,11 +155,11 @@ class Store(DueQueries):
         return found
 
     def folder_markers(self) -> dict[str, str | None]:
-        """What each folder that was ever looked at is known by; inboxes are known elsewhere."""
+        """The marker of each folder that was ever checked, other than inboxes."""
         return {name_from(row[0]): row[1] for row in self.connection.execute("SELECT path, marker FROM folders")}
 
     def set_folder(self, folder: str, *, marker: str | None, reason: str | None, now: float) -> None:
-        """What a folder is known by, and why it is away, None while it is there."""
+        """Save a folder's marker, and why it is unavailable (None: it is available)."""
         self.connection.execute(
             "INSERT INTO folders (path, marker, reason, updated_at) VALUES (?, ?, ?, ?)"
             " ON CONFLICT (path) DO UPDATE SET marker = excluded.marker, reason = excluded.reason,"
@@ -172,7 +172,7 @@ class Store(DueQueries):
             self.events.begin(folder_fact(EventKind.FOLDER_UNAVAILABLE, folder, reason, now))
 
     def waiting_count(self, now: float) -> int:
-        """Jobs that are not at their end and wait for nothing outside themselves, such as a twin that is held."""
+        """Jobs that have not ended and do not wait for a held job."""
         (count,) = self.connection.execute(
             "SELECT (SELECT count(*) FROM jobs INDEXED BY jobs_oldest WHERE state = 'waiting')"
             " - (SELECT count(*) FROM jobs INDEXED BY jobs_duplicate_of JOIN jobs earlier ON earlier.id = jobs.duplicate_of"
@@ -183,14 +183,14 @@ class Store(DueQueries):
         return int(count)
 
     def late_count(self) -> int:
-        """Waiting jobs of which everything is delivered that the service gave so far: it is asked for the rest now and then."""
+        """Waiting jobs that only wait for tracks that the service has not given yet."""
         (count,) = self.connection.execute(
             f"SELECT count(*) FROM jobs WHERE state = 'waiting' AND stage = 'check' AND NOT EXISTS ({_OWES_MORE})"
         ).fetchone()
         return int(count)
 
     def stage_counts(self) -> dict[str, int]:
-        """How many jobs owe which stage, or are held or failed, for STATUS; ended ones are not counted."""
+        """How many jobs wait, by stage, and how many are held."""
         rows = self.connection.execute(
             "SELECT stage, count(*) FROM jobs INDEXED BY jobs_oldest WHERE state = 'waiting' GROUP BY stage"
             " UNION ALL SELECT state, count(*) FROM jobs INDEXED BY jobs_held WHERE state = 'held' GROUP BY state"
@@ -200,16 +200,16 @@ class Store(DueQueries):
     # outcomes in
 
     def save(self, before: Job, after: Job) -> Job:
-        """Writes what changed, if the row is still as it was taken. Returns the job with its new revision and any request.
+        """Write the changed columns if the row is unchanged since it was read. Returns the job with its new revision and any request.
 
-        Raises StaleError where the row was changed meanwhile; nothing is written then.
+        Raises StaleError if the row was changed meanwhile; nothing is written then.
         """
         changed = [column for column in JOB_COLUMNS if getattr(after, column) != getattr(before, column)]
         written = values(changed, after)
         if after.settings is not before.settings:
             changed.append("settings")
             written.append(self.settings_id(after.settings))
-        assignments = "".join(f"{column} = ?, " for column in changed)  # a column that is named costs its indices, too
+        assignments = "".join(f"{column} = ?, " for column in changed)  # every named column updates its indices
         row = self.connection.execute(
             f"UPDATE jobs SET {assignments}progress = NULL, revision = revision + 1"
             " WHERE id = ? AND revision = ? RETURNING revision, request, request_terms",
@@ -230,7 +230,7 @@ class Store(DueQueries):
         return saved
 
     def set_aside(self, job_id: int, *, is_failed: bool, error: str, due_at: float, counted: bool, now: float) -> bool:
-        """Of a waiting job, state and error alone; what else it has learnt is left as it was. Whether the job waits."""
+        """Write only state and error of a waiting job. Returns whether the job was waiting."""
         waits = (
             self.connection.execute(
                 "UPDATE jobs SET state = ?, error = ?, attempts = attempts + ?, due_at = ?, archived = 0, progress = NULL,"
@@ -244,9 +244,9 @@ class Store(DueQueries):
         return waits
 
     def record_started(self, job_id: int, tasks: Sequence[Task]) -> tuple[int, float]:
-        """Ids of tasks, and their charges, before anything else is known of them: whatever becomes of the rest, they are asked for.
+        """Save the ids of started tasks and their charges, before anything else can fail.
 
-        The job's revision, and the minutes charged.
+        Returns the job's revision and the minutes charged.
         """
         charged = 0.0
         for task in tasks:
@@ -271,7 +271,7 @@ class Store(DueQueries):
         return int(row[0]), charged
 
     def _save_tasks(self, before: Job, after: Job) -> float:
-        """Returns the minutes that were charged for those that have begun."""
+        """Returns the minutes charged for newly started tasks."""
         charged = 0.0
         old = {task.number: task for task in before.tasks}
         if gone := old.keys() - {task.number for task in after.tasks}:
@@ -315,7 +315,7 @@ class Store(DueQueries):
             )
 
     def _charge(self, job: Job, task: Task, charge_id: str, at: float | None) -> float:
-        """Returns the minutes; none where the charge is known already."""
+        """Returns the minutes; 0 if the charge is known already."""
         minutes = task.minutes or 0.0
         cursor = self.connection.execute(
             "INSERT OR IGNORE INTO charges (task_id, job_id, task_number, inbox, path, rule, mode, minutes, at)"
@@ -335,7 +335,7 @@ class Store(DueQueries):
         return minutes if cursor.rowcount else 0.0
 
     def _follow(self, job: Job) -> None:
-        """A file that left its place in the inbox is no longer known there: what is dropped under its name is a new drop."""
+        """Forget a file that was moved out of its place in the inbox: another one of its name is a new drop."""
         if job.moved_to is not None:
             folder, name = split_path(job.path)
             self.connection.execute(
@@ -344,7 +344,7 @@ class Store(DueQueries):
             )
 
     def _wake_others(self, before: Job, after: Job) -> None:
-        """Jobs with the same bytes that wait for this one, or whose delete on the service waits for what this one fetches."""
+        """Make jobs due that wait for this one, or whose delete on the service waits for its downloads."""
         if (after.stage, after.state, after.hold) != (before.stage, before.state, before.hold):
             if _keeps_none_waiting(after):
                 self.connection.execute(
@@ -356,13 +356,13 @@ class Store(DueQueries):
             self._wake_where_it_waits_in_vain(after)
 
     def _wake_where_it_waits_in_vain(self, job: Job) -> None:
-        """The job that it begins to wait for may have come to its end since it was looked at."""
+        """Make the job due again if the one that it waits for has ended meanwhile."""
         earlier = self.job(job.duplicate_of or 0)
         if earlier is None or _keeps_none_waiting(earlier):
             self.connection.execute("UPDATE jobs SET due_at = 0 WHERE id = ?", (job.id,))
 
     def _wake_delete_of(self, job: Job) -> None:
-        """What a duplicate has fetched may be deleted on the service now."""
+        """Make deletes due that waited for this duplicate's downloads."""
         sources = {job.duplicate_of, *(task.paid_by for task in job.tasks)} - {None}
         self.connection.executemany(
             "UPDATE jobs SET due_at = 0 WHERE id = ? AND state = 'waiting' AND stage = 'delete'",
@@ -370,21 +370,21 @@ class Store(DueQueries):
         )
 
     def drop_file(self, job: Job) -> None:
-        """What lies at the job's place is looked at anew, unless it is known as another job's file already."""
+        """Forget the file at the job's place, so that it is inspected again, unless it belongs to another job."""
         self.connection.execute(
             "DELETE FROM files WHERE inbox = ? AND folder = ? AND name = ? AND (job_id IS NULL OR job_id = ?)",
             (stored_name(job.inbox), *map(stored_name, split_path(job.path)), job.id),
         )
 
     def clear_request(self, job_id: int, request: Request) -> None:
-        """The request was honoured, unless another has come since."""
+        """Remove a request that was carried out, unless it was replaced meanwhile."""
         verdicts.note_done(self.connection, job_id, str(request), time.time())
         self.connection.execute(
             "UPDATE jobs SET request = NULL, request_terms = NULL WHERE id = ? AND request = ?", (job_id, request)
         )
 
     def hold_all(self, hold: Hold, reason: str, now: float) -> int:
-        """Holds every waiting job that still needs the service. Returns how many."""
+        """Hold every waiting job that still needs the service. Returns how many."""
         return self.connection.execute(
             "UPDATE jobs SET state = 'held', hold = ?, hold_reason = ?, held_at = ?, revision = revision + 1, updated_at = ?"
             " WHERE state = 'waiting' AND stage IN ('upload', 'split', 'check', 'delete')",
@@ -392,7 +392,7 @@ class Store(DueQueries):
         ).rowcount
 
     def release_all(self, hold: Hold, now: float) -> int:
-        """Ends one kind of hold for every job that waits for it."""
+        """End one kind of hold for every job. Returns how many."""
         released = self.connection.execute(
             "UPDATE jobs SET state = 'waiting', hold = NULL, hold_reason = NULL, hold_source = NULL, held_at = NULL, due_at = 0,"
             " revision = revision + 1, updated_at = ? WHERE state = 'held' AND hold = ?",
@@ -403,18 +403,18 @@ class Store(DueQueries):
         return released
 
     def set_progress(self, progress: Mapping[int, TransferProgress]) -> None:
-        """Transfers under way, for `status`; no part of a job's facts."""
+        """Save the progress of running transfers, for `status`."""
         self.connection.executemany(
             "UPDATE jobs SET progress = ?, transfer_done = ?, transfer_total = ?, transfer_rate = ? WHERE id = ?",
             [(one.share, one.done_bytes, one.total_bytes, one.rate, job_id) for job_id, one in progress.items()],
         )
 
     def clear_progress(self) -> None:
-        """At start nothing is under way."""
+        """Remove the progress of all transfers, at the start."""
         self.connection.execute("UPDATE jobs SET progress = NULL WHERE progress IS NOT NULL")
 
     def redo(self, job: Job, now: float, tasks: tuple[Task, ...]) -> int:
-        """A new job for the file of a finished one; it pays again."""
+        """Add a new job for the file of a finished one; it pays again."""
         found = NewFile(
             inbox=job.inbox, path=job.path, size=job.size, mtime_ns=job.mtime_ns, inode=job.inode,
             rule=job.rule, settings=job.settings, tasks=tasks,
@@ -422,7 +422,7 @@ class Store(DueQueries):
         return self._add_job(found, now, ignore_duplicates=True, moved_to=job.moved_to)
 
     def job_at(self, path: str) -> Job | None:
-        """The newest job whose file lies, or lay, at this absolute path."""
+        """The newest job whose file is, or was, at this absolute path."""
         stored = stored_name(path)
         found = self._jobs("WHERE jobs.moved_to = ? ORDER BY jobs.id DESC LIMIT 1", (stored,))
         for row in [] if found else self.connection.execute("SELECT DISTINCT inbox FROM jobs").fetchall():
@@ -445,20 +445,20 @@ class Store(DueQueries):
         return float(found)
 
     def requests(self) -> list[tuple[int, str, str | None]]:
-        """What the command line asks of the daemon itself, oldest first: number, kind and argument of each."""
+        """Queued requests for the daemon itself, oldest first: number, kind and argument of each."""
         rows = self.connection.execute("SELECT id, kind, argument FROM requests ORDER BY id").fetchall()
         return [(number, kind, None if argument is None else name_from(argument)) for number, kind, argument in rows]
 
     def drop_request(self, number: int) -> None:
-        """It was honoured."""
+        """Remove a queued request that was carried out."""
         self.connection.execute("DELETE FROM requests WHERE id = ?", (number,))
 
     def trim(self, before: float, ids: range) -> int:
-        """Deletes the details of ended jobs older than `before`, of those with these ids. What lies in an inbox, and what reuse
-        needs, stays.
+        """Delete ended jobs older than `before`, among those with these ids, except jobs of known files and those that reuse
+        needs.
 
-        Reuse needs the newest done job of each content, and one that was cancelled after something was paid, where no later one of the
-        content is done: what is paid is known for good. Charges are never trimmed.
+        Reuse needs the newest done job of each content, and a paid and cancelled one if no later job of the content is done.
+        Charges are never deleted.
         """
         return self.connection.execute(
             "DELETE FROM jobs NOT INDEXED WHERE id >= ? AND id < ? AND state IN ('done', 'cancelled') AND updated_at < ?"
@@ -470,12 +470,12 @@ class Store(DueQueries):
         ).rowcount
 
     def newest_id(self) -> int:
-        """The greatest id of a job; 0 where there is none."""
+        """The highest id of a job; 0 if there is none."""
         (newest,) = self.connection.execute("SELECT coalesce(max(id), 0) FROM jobs").fetchone()
         return int(newest)
 
 
 def _left_its_place(job: Job) -> bool:
-    """Whether the source of a finished job was moved or deleted, and not merely gone."""
+    """Whether the source of a finished job was moved or deleted by lalald."""
     on_success = job.settings.on_success
     return on_success == "delete" or (on_success == "move" and job.moved_to is not None)

@@ -1,4 +1,4 @@
-"""The store's own thread: SQLite never runs on the event loop, and what gathers while one commit runs is committed together."""
+"""The store's own thread: SQLite never runs on the event loop, and calls that arrive during a commit share the next one."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from lalald.store.store import Store
 Answer = TypeVar("Answer")
 Parameters = ParamSpec("Parameters")
 _MOST_IN_ONE_COMMIT = 256
-_AGAIN_SECONDS = 2.0  # between tries to write on a disk that is full
-_MOST_DOUBTS = 5  # of a database that is whole whenever it is looked at
-_STOP_SECONDS = 1.0  # for a last try; a disk that never answers holds no stop up
+_AGAIN_SECONDS = 2.0  # between attempts to write to a full disk
+_MOST_DOUBTS = 5  # of a database that is intact at every check
+_STOP_SECONDS = 1.0  # for a last attempt; a disk that does not answer must not delay the stop
 
 
 class _Call:
@@ -40,7 +40,7 @@ def _call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
 
 
 def _no_memory() -> StoreBusyError:
-    return StoreBusyError("the database cannot be used: out of memory.", hint="It is tried again.")
+    return StoreBusyError("the database cannot be used: out of memory.", hint="It will be retried.")
 
 
 def _nobody_told(_trouble: StoreError | None) -> None:
@@ -56,12 +56,11 @@ def _nobody_waits() -> None:
 
 
 class StoreThread:
-    """Runs functions on the store, each atomic, many in one commit; where one of them fails, those with it are run again.
+    """Runs functions on the store, each atomic, many in one commit; if one fails, the others are run again without it.
 
-    An answer is given only after the commit that holds it: what `run` returned is durable. While the disk is full, or another
-    program has the database locked, whoever writes waits: what is known is kept in memory until it can be written. Questions
-    are answered meanwhile. Of a disk that fails for a moment SQLite calls damage what it could not read back: before a database is
-    called damaged it is opened anew, and looked at as a whole.
+    `run` returns only after the commit: its result is durable. While the disk is full, or another program has the database locked,
+    writes wait in memory, and queries are answered. A disk that fails for a moment can look like damage to SQLite: before the
+    database is reported as damaged it is opened again and checked as a whole.
     `told` is called on the event loop with the trouble when it begins, and with None when it is over; `met_unreadable` with jobs that
     were set aside because a row of theirs cannot be read.
     """
@@ -103,7 +102,7 @@ class StoreThread:
         *args: Parameters.args,
         **kwargs: Parameters.kwargs,
     ) -> Answer:
-        """What `function(store, *args, **kwargs)` returns, once it is durable; where it has to wait for that, it is run again.
+        """Return the result of `function(store, *args, **kwargs)` once it is durable. It is called again if it has to wait.
 
         Its own errors are raised here; SQLite's as StoreError.
         """
@@ -112,11 +111,11 @@ class StoreThread:
         return await future
 
     async def remember_folder(self, path: str, marker: str | None, reason: str | None, now: float) -> None:
-        """Make durable what a configured folder is known by, and why it is unavailable."""
+        """Save a configured folder's marker, and why it is unavailable."""
         await self.run(Store.set_folder, path, marker=marker, reason=reason, now=now)
 
     async def stop(self) -> None:
-        """Everything asked for so far is done, as far as there is room; then the database is closed."""
+        """Run what was requested so far, if there is room, then close the database."""
         self._ending.set()
         self._calls.put(None)
         await asyncio.to_thread(self._thread.join, _STOP_SECONDS)
@@ -153,7 +152,7 @@ class StoreThread:
                 return store
 
     def _gather(self) -> list[_Call] | None:
-        """The next calls, or those that wait once it is time to try them again; None at the end."""
+        """The next calls, with waiting ones when it is time to retry them; None at the end."""
         calls: list[_Call] = []
         try:
             seconds = None if not self._waiting else max(0.0, self._again_at - time.monotonic())
@@ -177,7 +176,7 @@ class StoreThread:
         return waiting
 
     def _carry_out(self, calls: list[_Call]) -> None:
-        """All in one commit, or, where that finds no room, each in its own: so those that write nothing are answered."""
+        """Run the calls in one commit; if the disk is full, each in its own, so that those that write nothing are answered."""
         trouble = self._commit(calls)
         if isinstance(trouble, StoreBusyError):
             alone = len(calls) > 1 and not trouble.locked and self._doubted is None
@@ -193,7 +192,7 @@ class StoreThread:
         self._answer(calls)
 
     def _commit(self, calls: list[_Call]) -> StoreError | None:
-        """Why nothing was written, if so; where it will not pass, the calls have it as their error."""
+        """Commit the calls. Returns the error if nothing was written; calls get it unless it is transient."""
         failure = self._renewed() or self._tried(calls)
         if failure is not None:
             for call in calls:
@@ -201,7 +200,7 @@ class StoreThread:
         return failure
 
     def _renewed(self) -> StoreError | None:
-        """Why the database cannot be used, if so; opened anew where its connection is doubted."""
+        """Open the database again if its connection is doubted. Returns the error if that fails."""
         if self._doubted is None:
             return None
         if time.monotonic() < self._again_at < float("inf"):
@@ -257,12 +256,12 @@ class StoreThread:
         return self._doubted
 
     def _run(self, store: Store, call: _Call) -> bool:
-        """Whether it did what it should; else it has its error, and what it wrote has to be undone."""
+        """Run the call. False if it failed; it has its error then, and its writes must be undone."""
         call.error = None
         try:
             call.answer = call.function(store)
         except (sqlite3.OperationalError, MemoryError):
-            raise  # a full disk or a lock is everybody's: the whole commit is given up
+            raise  # a full disk or a lock concerns the whole commit
         except sqlite3.DatabaseError as error:
             if isinstance(translated(error, "the database"), StoreRefusedError):
                 raise  # so is damage
@@ -276,7 +275,7 @@ class StoreThread:
         return call.error is None
 
     def _run_by_itself(self, store: Store, call: _Call) -> None:
-        """So that nothing of it stays where it fails, and all of the others' does."""
+        """Run the call in a savepoint, so that a failure undoes its own writes only."""
         store.connection.execute("SAVEPOINT call")
         set_aside = len(store.newly_unreadable)
         if not self._run(store, call):
@@ -300,7 +299,7 @@ class StoreThread:
                 call.future.set_result(call.answer)
 
     def _tell(self, trouble: StoreError | None) -> None:
-        """The trouble when it begins, and its end."""
+        """Report an error when it begins, and when it is over."""
         if (trouble is None) != (self.trouble is None):
             self.trouble = trouble
             self._loop.call_soon_threadsafe(self._told, trouble)

@@ -1,4 +1,4 @@
-"""Jobs whose rows hold a value that means nothing to this program: set aside in the database, so that they stop no other job."""
+"""Jobs with unknown values in their rows: set aside in the database, so that they stop no other job."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from lalald.store.rows import UnreadableJob, jobs_where
 
-STATE = "unreadable"  # in the rows alone: queries for jobs in any real state pass over them
+STATE = "unreadable"  # only in rows; queries for jobs in a real state skip them
 
 
 class UnreadableJobs:
@@ -17,7 +17,7 @@ class UnreadableJobs:
         self.connection = connection
 
     def set_aside(self, jobs: Iterable[UnreadableJob]) -> list[UnreadableJob]:
-        """Those that were not set aside before. A request left in such a row cannot be carried out and is dropped."""
+        """Set these jobs aside; returns those that were not before. A request in such a row is removed."""
         new = [job for job in jobs if self._note(job)]
         self.connection.executemany(
             f"UPDATE jobs SET state = '{STATE}', request = NULL, request_terms = NULL, progress = NULL,"
@@ -34,11 +34,11 @@ class UnreadableJobs:
         return noted.rowcount > 0
 
     def read_again(self) -> list[UnreadableJob]:
-        """Puts back what can be read now, by a newer version for example. Those that still cannot be read."""
+        """Restore jobs that can be read now, by a newer version for example. Returns those that still cannot."""
         left = []
         for job_id, state in self.connection.execute("SELECT job_id, state FROM unreadable_jobs").fetchall():
             restore = (
-                f"UPDATE jobs SET state = ? WHERE id = ? AND state = '{STATE}'"  # unless a person repaired that, too
+                f"UPDATE jobs SET state = ? WHERE id = ? AND state = '{STATE}'"  # unless a user repaired the state, too
             )
             self.connection.execute(restore, (state, job_id))
             self.connection.execute("DELETE FROM unreadable_jobs WHERE job_id = ?", (job_id,))

@@ -1,4 +1,4 @@
-"""What the log says of a job's moves: past facts, each once."""
+"""Log the outcomes of jobs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PAST = {
 
 
 def log_outcome(log: Any, holds: HoldLog, before: Job, after: Job, outcome: Outcome, *, is_news: bool) -> None:
-    """`is_news`: a hold that a probe ended in vain is not said again."""
+    """`is_news`: false for a hold that repeats after a probe; it is not logged again."""
     facts = {"job": after.id, "path": after.path}
     _tell_of_missing_tracks(log, before, after)
     match outcome:
@@ -51,7 +51,7 @@ def log_outcome(log: Any, holds: HoldLog, before: Job, after: Job, outcome: Outc
 
 
 def _what_matters(event: str, job: Job) -> dict[str, Any]:
-    """Of a start its cost; of a delivery where the results are, their cost, and what should be known about them."""
+    """The cost of a start; of a delivery the folder, the cost and warnings."""
     match event:
         case "job.started":
             return _charged(job)

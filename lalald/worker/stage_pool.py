@@ -1,4 +1,4 @@
-"""A lane keeps due jobs of one stage under way: as many as it has slots and its circuit breakers allow."""
+"""A pool runs due jobs of one stage, as many as its slots and circuit breakers allow."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def _one(_jobs: Sequence[Job]) -> int:
 
 
 class StagePool:
-    """Asks for due jobs, carries each group in a task of its own, and sleeps until woken, or until the next is due.
+    """Claim due jobs, run each group in a task of its own, and sleep until woken or until the next job is due.
 
-    `take` gives due jobs that are not carried yet and from then on are, by one look at the clock: between two looks a job
-    could become due unseen. `carry` takes one group of at most `group` of them: as many of the first as `leading` says.
-    Those that are not wanted after all are `put_back`. `pause`: the seconds for which nothing may be begun.
+    `take` claims due jobs, by one reading of the clock: between two readings a job could become due unnoticed. `run_group` runs one
+    group of at most `group` jobs: as many of the first as `batch_size` returns. The rest is `put_back`. `pause`: seconds for which
+    nothing may begin.
 
-    A probe of an open breaker has a place of its own beside the slots, so that jobs of a dead host keep nothing from the others.
+    A probe of an open breaker has an extra slot, so that jobs of a dead host do not block others.
     """
 
     def __init__(
@@ -65,12 +65,12 @@ class StagePool:
         self._failure: BaseException | None = None
 
     async def run(self) -> None:
-        """For ever. Cancelled, it cancels what it carries and waits for it."""
+        """Run until cancelled, which cancels the running jobs and waits for them."""
         try:
             while True:
                 self.signal.begin()
                 if self._failure is not None:
-                    raise self._failure  # an unknown fault is no reason to go on blindly: the daemon ends and is started anew
+                    raise self._failure  # an unknown fault ends the daemon, which its supervisor restarts
                 await self.signal.sleep(await self._fill())
         finally:
             for task in self._under_way:
@@ -78,18 +78,18 @@ class StagePool:
             await asyncio.gather(*self._under_way, return_exceptions=True)
 
     def stop_taking(self) -> None:
-        """Nothing new is started; what is under way goes on."""
+        """Start nothing new; running jobs continue."""
         self._takes = False
 
     async def _fill(self) -> float | None:
-        """Starts what may start. Returns the seconds to sleep: None means until woken."""
+        """Start what may start. Returns the seconds to sleep; None means until woken."""
         if not self._takes:
             return None
         if pause := self._pause():
             return pause
         demand = self._demand()
         if not (demand.jobs or demand.probes):
-            return None  # whatever ends wakes it
+            return None  # the end of a running job wakes the loop
         due = await self._take(demand)
         for host in demand.probes:
             self.breakers.of(host).saw(untried_waits=host in due.untried)
@@ -102,7 +102,7 @@ class StagePool:
         return min(waits, default=None)
 
     def _pauses(self, demand: Demand, due: DueJobs) -> Iterator[float]:
-        """How long each open breaker that let nothing through wants to be left alone; one may be over by now."""
+        """The remaining pause of each open breaker that let no probe through; it may be over by now."""
         for host, wanted in demand.probes.items():
             untried_waits, breaker = host in due.untried, self.breakers.of(host)
             let_through = wanted.any_job or (untried_waits and wanted.untried_job)
@@ -110,7 +110,7 @@ class StagePool:
                 yield breaker.wait_seconds(untried_waits=untried_waits)
 
     def _may_probe(self, breaker: CircuitBreaker) -> bool:
-        """Whether there is a place for a probe; what ends makes one."""
+        """Whether there is a slot for a probe."""
         return breaker.allowed(1) > 0 and len(self._probes) < max(self._slots(), 1)
 
     def _demand(self) -> Demand:
@@ -130,13 +130,13 @@ class StagePool:
         return Demand(free, self._retries_allowed(slots, size), size > 1, probes, limits)
 
     def _retries_allowed(self, slots: int, size: int) -> int:
-        """At most half of the slots; every other turn of a single one."""
+        """At most half of the slots; with a single slot, every other turn."""
         if slots == 1:
             return 0 if self._retried_last else size
         return max(0, slots // 2 - len(self._retries)) * size
 
     def _start_groups(self, jobs: Sequence[Job], demand: Demand) -> bool:
-        """Returns whether all was taken that there is room for: then more may be due already."""
+        """Returns whether every free slot was filled: then more jobs may be due already."""
         size, left = self._group(), jobs
         while left and self._slots() > len(self._under_way - self._probes):
             count = self._batch_size(left[:size])

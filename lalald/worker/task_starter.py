@@ -1,4 +1,4 @@
-"""Tasks are started: keys are saved, the service is asked, and what started is saved before anything else."""
+"""Start tasks: save their keys, request them, and save their ids before anything else."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Answers = dict[tuple[int, int], start_answers.Answer]
 
 
 class TaskStarter:
-    """Carries groups of jobs through `split`: up to a hundred in one request."""
+    """Runs groups of jobs through `split`: up to a hundred tasks in one request."""
 
     def __init__(
         self,
@@ -52,15 +52,15 @@ class TaskStarter:
         )  # those whose request is on the wire, or its answer not yet saved
 
     def batch_size(self, jobs: Sequence[Job]) -> int:
-        """How many of the first of these may be started in one request."""
+        """How many of the first of these jobs may share a request."""
         return self._halving.leading([job.id for job in jobs], start_requests.MAX_BATCH_TASKS)
 
     def stop(self) -> None:
-        """Whatever is being prepared is not asked for any more; what is on the wire goes on."""
+        """Start no further requests; those on the wire continue."""
         self._stopping = True
 
     async def start(self, group: Sequence[Job], mode: str) -> None:
-        """Prepares each job of a group, starts their tasks of this mode together, and saves each job's answers."""
+        """Prepare each job of a group, start their tasks of this mode in one request, and save each job's answers."""
         asked_before = {job.id: start_answers.possibly_started(job) for job in group}
         guard = self._guard
         prepared = await asyncio.gather(*(guard.run("split", job, partial(self._prepared, job, mode)) for job in group))
@@ -76,7 +76,7 @@ class TaskStarter:
             asking.cancel()
 
     async def _ask(self, ready: Sequence[Job], mode: str, asked_before: Mapping[int, Set[int]]) -> None:
-        """Money is spent here: until the answers to a request are saved nothing may come between."""
+        """Send the requests that charge, and save the answers to each before the next."""
         asking = start_requests.StartRequest(
             mode, self._context, self._halving, partial(self._report, mode), lambda: self._stopping
         )
@@ -95,7 +95,7 @@ class TaskStarter:
             await self._ask_in_halves([job for job in ready if job.id in unanswered], mode, error)
 
     async def _ask_in_halves(self, ready: Sequence[Job], mode: str, error: Exception) -> None:
-        """A fault in a request for many: with the same keys, until the one that it is about stands alone."""
+        """After an unexpected exception: request halves, with the same keys, until the job that causes it stands alone."""
         if len(ready) <= 1 or is_exhaustion(error):
             for job in ready:
                 await self._guard.run("split", job, partial(_raised, error))
@@ -130,7 +130,7 @@ class TaskStarter:
         return None if saved is None or self._recorder.has_request(saved) else saved
 
     async def _report(self, mode: str, jobs: Sequence[Job], error: ServiceError | None, began_at: float) -> None:
-        """To the circuit breaker. A refusal is an answer as good as any."""
+        """Report to the circuit breaker. A refusal proves that the service works."""
         health, operation = self._health, start_of(mode)
         if isinstance(error, TransientError):
             await health.jobs_failed(Queue(Stage.SPLIT, mode), jobs, error, began_at, operation)
@@ -138,7 +138,7 @@ class TaskStarter:
             health.succeeded(operation, [job.id for job in jobs], began_at)
 
     async def _recorded(self, job: Job, answers: Mapping[int, start_answers.Answer]) -> Job:
-        """The job with what started, once that is saved: an id that is lost is paid for nothing."""
+        """The job with the started tasks, once their ids are saved: a lost id is a paid task without results."""
         started = start_answers.with_started(job, answers, self._context)
         new = [task for task in started.tasks if task not in job.tasks]
         if not new:
@@ -149,7 +149,7 @@ class TaskStarter:
         return replace(started, revision=revision if unchanged else job.revision, minutes=job.minutes + charged)
 
     async def _answered(self, job: Job, answers: Answers, asked_before: Set[int]) -> Job | None:
-        """Saves what started before anything else is asked, then looks into a refusal of the key. The job as saved."""
+        """Save started tasks first, then examine a refusal of the license key. The job as saved."""
         of_job = {number: answer for (job_id, number), answer in answers.items() if job_id == job.id}
         unlicensed = {number: answer for number, answer in of_job.items() if isinstance(answer, LicenseRefusedError)}
         told = {number: answer for number, answer in of_job.items() if number not in unlicensed}

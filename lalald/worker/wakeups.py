@@ -29,7 +29,7 @@ class Wakeups:
 
     @property
     def _beating(self) -> list[LoopSignal]:
-        """Those of loops that come round within a moment; a request may take minutes."""
+        """Loops whose turns are short; handling a request may take minutes."""
         return [*self.pools.values(), self.checks, self.holds]
 
     def wake_all(self) -> None:

@@ -48,7 +48,7 @@ def test_each_kind_has_advice_and_each_failure_of_a_task_a_kind() -> None:
 @pytest.mark.parametrize("kind", FailureKind)
 def test_a_retry_is_advised_only_where_it_can_help(kind: FailureKind) -> None:
     words = what_to_do(job(kind))
-    if ADVICE[kind].retry is Retry.IN_VAIN:
+    if ADVICE[kind].retry is Retry.USELESS:
         assert "lalald retry" not in words
         assert "Drag" not in words
         assert words.endswith("Trying this file again will not help.")
@@ -132,7 +132,7 @@ def test_the_note_advises_by_what_the_service_answered(name: str, tmp_path: Path
             assert (failed.state, kinds_of(failed)) == (State.FAILED, (kind,)), failed.error
             note = (shop.inbox / "failed" / "ep1.wav.error.txt").read_text()
             assert ADVICE[kind].words.format(id=1) in note
-            assert ("lalald retry" in note) == (ADVICE[kind].retry is not Retry.IN_VAIN)
+            assert ("lalald retry" in note) == (ADVICE[kind].retry is not Retry.USELESS)
             shop.sandbox.faults()
             await shop.ask(Request.RETRY, 1)
             done = await shop.until_job("it is done", state=State.DONE)

@@ -276,7 +276,7 @@ def test_tracks_whose_links_stay_dead_fail_alone_and_are_not_paid_again(tmp_path
             assert "task 2 (change_voice): the service's links to its tracks are dead" in str(failed.error)
             assert shop.seen() == ALL_OF_MULTISTEM
             note = (shop.inbox / "failed" / "ep1.wav.error.txt").read_text()
-            assert "This asks the service for what was paid, and pays nothing; `lalald redo 1` pays again." in note
+            assert "This requests the paid results again and pays nothing; `lalald redo 1` pays again." in note
             shop.sandbox.faults()
             await shop.ask(Request.RETRY, 1)
             await shop.until_job("new links were had", state=State.DONE)

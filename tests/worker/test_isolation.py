@@ -126,7 +126,7 @@ async def check_poison(shop: WorkerDriver, faulty: Faulty, expected: str) -> Non
         await shop.until(lambda: len(faulty.raised) > MOST_TRIES, "it is tried more often than one that is not paid")
         job = await shop.job()
         assert job.state is State.WAITING
-        assert job.error == "internal: OddError. It is tried again."
+        assert job.error == "internal: OddError. It will be retried."
     said = shop.journal.of("job.internal_error")
     assert said[0]["exc_info"].args == ()
     assert {facts["path"] for facts in said} == {POISON}

@@ -1,4 +1,4 @@
-"""What a person can do about a failed job: one row for each kind of failure, and whether a retry can help."""
+"""What a user can do about a failed job, and whether a retry can help, for each kind of failure."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from lalald.jobs.task import Task
 
 
 class Retry(StrEnum):
-    """Whether trying the same file again can end otherwise."""
+    """Whether a retry of the same file can succeed."""
 
     HELPS = "helps"
-    HELPS_AFTERWARDS = "helps afterwards"  # once a person has changed something
-    IN_VAIN = "in vain"
+    HELPS_AFTERWARDS = "helps afterwards"  # once the user has changed something
+    USELESS = "useless"
 
 
 class Advice(NamedTuple):
@@ -31,34 +31,34 @@ _CONVERT = "Convert it to WAV, FLAC or MP3, and drop the new file into the inbox
 
 ADVICE: Mapping[FailureKind, Advice] = {
     FailureKind.TOO_LARGE: Advice(
-        Retry.IN_VAIN,
-        "Make it smaller, in a compressed format such as FLAC or MP3 or in parts, and drop that into the inbox.",
+        Retry.USELESS,
+        "Make it smaller (use a compressed format such as FLAC or MP3, or split it), and drop the result into the inbox.",
     ),
     FailureKind.TOO_LONG: Advice(
-        Retry.IN_VAIN, "Cut it into shorter parts, and drop those into the inbox; your plan sets the limit."
+        Retry.USELESS, "Split it into shorter parts and drop them into the inbox; your plan sets the limit."
     ),
-    FailureKind.UNSUPPORTED: Advice(Retry.IN_VAIN, _CONVERT),
-    FailureKind.NO_LENGTH: Advice(Retry.IN_VAIN, f"Check that it plays. {_CONVERT}"),
+    FailureKind.UNSUPPORTED: Advice(Retry.USELESS, _CONVERT),
+    FailureKind.NO_LENGTH: Advice(Retry.USELESS, f"Check that it plays. {_CONVERT}"),
     FailureKind.UNREADABLE: Advice(
-        Retry.HELPS_AFTERWARDS, "Let the user that lalald runs as read the file (owner, mode)."
+        Retry.HELPS_AFTERWARDS, "Make the file readable for the user that lalald runs as (owner, mode)."
     ),
-    FailureKind.CHANGED: Advice(Retry.HELPS, "It is taken as it is now."),
-    FailureKind.BAD_ANSWERS: Advice(Retry.HELPS, "It is uploaded again, which costs nothing."),
+    FailureKind.CHANGED: Advice(Retry.HELPS, "The file is processed as it is now."),
+    FailureKind.BAD_ANSWERS: Advice(Retry.HELPS, "The file is uploaded again, which costs nothing."),
     FailureKind.REFUSED: Advice(
-        Retry.HELPS_AFTERWARDS, "The service refuses this for good: change the rule that asks for it, or the file."
+        Retry.HELPS_AFTERWARDS, "The service will refuse it again: change the rule or the file."
     ),
-    FailureKind.KEY: Advice(Retry.HELPS_AFTERWARDS, "Check that the plan of your license includes what the rule asks for."),
+    FailureKind.KEY: Advice(Retry.HELPS_AFTERWARDS, "Check that your license's plan includes the mode and presets of the rule."),
     FailureKind.INTERNAL: Advice(Retry.HELPS, "If it fails again, please report it with the traceback from the log."),
     FailureKind.SERVICE_FAILED: Advice(
         Retry.HELPS,
-        "If it fails again, check that the file has what the rule asks for, such as a voice, and that it plays.",
+        "If it fails again, check that the file plays and contains what the rule extracts, such as a voice.",
     ),
     FailureKind.CANCELLED: Advice(Retry.HELPS, ""),
     FailureKind.RESULTS_LEFT: Advice(
-        Retry.HELPS, "This asks the service for what was paid, and pays nothing; `lalald redo {id}` pays again."
+        Retry.HELPS, "This requests the paid results again and pays nothing; `lalald redo {id}` pays again."
     ),
 }  # fmt: skip
-_UNKNOWN = Advice(Retry.HELPS, "If an error in the configuration is the reason, correct it first.")
+_UNKNOWN = Advice(Retry.HELPS, "If the configuration is the cause, correct it first.")
 _OF_TASK: Mapping[TaskFailure, FailureKind] = {
     TaskFailure.FAILED: FailureKind.SERVICE_FAILED,
     TaskFailure.CANCELLED: FailureKind.CANCELLED,
@@ -69,7 +69,7 @@ _OF_TASK: Mapping[TaskFailure, FailureKind] = {
 
 
 def kinds_of(job: Job) -> tuple[FailureKind, ...]:
-    """Why the job failed: its own reason, else those of its tasks. Empty for one that failed under an earlier version."""
+    """Why the job failed: its own kind, or those of its tasks. Empty for jobs that failed under an earlier version."""
     if job.failure_kind is not None:
         return (job.failure_kind,)
     return tuple(dict.fromkeys(kind for task in job.tasks if (kind := _kind_of(task)) is not None))
@@ -82,13 +82,13 @@ def _kind_of(task: Task) -> FailureKind | None:
 
 
 def what_to_do(job: Job) -> str:
-    """Whether to try a failed job again, what to do first or instead, and what that costs."""
+    """Whether to retry a failed job, what to do first or instead, and what that costs."""
     found = [ADVICE[kind] for kind in kinds_of(job)] or [_UNKNOWN]
     words = " ".join(advice.words for advice in found if advice.words).format(id=job.id)
     retries = {advice.retry for advice in found}
     drag = "" if job.settings.on_failure == "keep" else f"drag the file back into {printable(job.inbox)}, or "
     again = f"{drag}run `lalald retry {job.id}`."
-    if retries == {Retry.IN_VAIN}:
+    if retries == {Retry.USELESS}:
         return f"{words} Trying this file again will not help."
     if Retry.HELPS not in retries:
         return f"{words} Then {again} {_price(job)}".strip()
@@ -96,7 +96,7 @@ def what_to_do(job: Job) -> str:
 
 
 def _price(job: Job) -> str:
-    """What a retry pays again, or that it does not."""
+    """Which minutes a retry pays again, if any."""
     again = [task for task in job.tasks if task.restarts_on_retry and task.task_id is not None]
     if again:
         many = f"{len(again)} task" if len(again) == 1 else f"{len(again)} tasks"

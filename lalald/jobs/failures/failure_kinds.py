@@ -1,4 +1,4 @@
-"""Why a job or a task failed, as far as it decides what a person can do about it. Told apart by codes, never by words. Pure."""
+"""Kinds of failure, as codes: what a user can do about a failure depends on its kind. Pure."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from enum import StrEnum
 
 
 class FailureKind(StrEnum):
-    """What stands in a failed job's row."""
+    """The kind of failure in a failed job's row."""
 
     TOO_LARGE = "too_large"
     TOO_LONG = "too_long"
-    UNSUPPORTED = "unsupported"  # not a file that the service can read
-    NO_LENGTH = "no_length"  # the service gives it no length that can be
+    UNSUPPORTED = "unsupported"  # the service cannot read this file
+    NO_LENGTH = "no_length"  # the service reports no plausible duration
     UNREADABLE = "unreadable"  # by the user of the daemon
-    CHANGED = "changed"  # a file in the failed folder is not what it was
-    BAD_ANSWERS = "bad_answers"  # the service received it, and never answered as its document says
-    REFUSED = "refused"  # for good, for any other reason
-    KEY = "key"  # the license key is accepted, but not for this
+    CHANGED = "changed"  # the file in the failed folder has changed
+    BAD_ANSWERS = "bad_answers"  # the service accepted it, and never gave an answer that its document allows
+    REFUSED = "refused"  # permanently, for any other reason
+    KEY = "key"  # the license key is valid, but not for this
     INTERNAL = "internal"  # an unexpected exception
-    SERVICE_FAILED = "service_failed"  # the service started it, and could not do it
+    SERVICE_FAILED = "service_failed"  # the service started the task, and failed
     CANCELLED = "cancelled"
     RESULTS_LEFT = "results_left"  # it has, or had, results that were not fetched
 
 
-# The codes of the service's document that are about the file, and what HTTP says with a status alone.
+# Error codes of the service's document that are about the file, and HTTP statuses without a code.
 KIND_BY_CODE: Mapping[str, FailureKind] = {
     "exceeded_size": FailureKind.TOO_LARGE,
     "max_duration": FailureKind.TOO_LONG,
@@ -36,7 +36,7 @@ KIND_BY_CODE: Mapping[str, FailureKind] = {
 
 
 def error_code(code: str | None, status: int | None) -> str | None:
-    """What is kept of a refusal: the service's own code, else the status of its answer."""
+    """The code that is stored for a refusal: the service's own, or else its HTTP status."""
     return code or (f"http_{status}" if status else None)
 
 

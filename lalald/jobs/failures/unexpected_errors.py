@@ -1,4 +1,4 @@
-"""What an exception that nobody foresaw says: whose fault it is, whether it is the same as another, and its words for a row."""
+"""Unexpected exceptions: whether they concern one job or all, whether two are alike, and their text for a row."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OWN_CODE = os.path.dirname(lalald.__file__) + os.sep
 
 
 def is_exhaustion(error: BaseException) -> bool:
-    """Whether memory, descriptors or threads ran out, here or beneath: that is the fault of no file and no job."""
+    """Whether memory, file descriptors or threads ran out, as the error or a cause of it: no file and no job is to blame."""
     return any(_ran_out(cause) for cause in _with_causes(error))
 
 
@@ -45,12 +45,12 @@ def _with_causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def is_about_one_job(error: Exception) -> bool:
-    """Whether it may be the fault of one job or file; a store that cannot be used is everybody's."""
+    """Whether the error may concern one job or file alone; a store that cannot be used concerns all."""
     return not isinstance(error, StoreError) or isinstance(error, RowError)
 
 
 def signature(error: BaseException) -> str:
-    """Type and place: two exceptions with equal signatures are taken for the same fault."""
+    """Type and code line: exceptions with equal signatures count as the same fault."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename.startswith(_OWN_CODE)] or list(frames)
     place = f"{os.path.basename(own[-1].filename)}:{own[-1].lineno}" if own else "unknown"
@@ -58,14 +58,14 @@ def signature(error: BaseException) -> str:
 
 
 def describe_exception(error: BaseException) -> str:
-    """In one line that any row and any terminal takes."""
+    """Type and message in one printable line."""
     words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     line = " ".join(words.encode("utf-8", "backslashreplace").decode().split())
     return line if len(line) <= _MOST_CHARACTERS else f"{line[:_MOST_CHARACTERS]}…"
 
 
 async def convert_faults(asking: Awaitable[Answer]) -> Answer:
-    """What the service answers. Raises InternalFaultError where something in it is met with an exception that nobody foresaw."""
+    """Return the answer of an API call. Raises InternalFaultError for an unexpected exception in reading it."""
     try:
         return await asking
     except (LalaldError, asyncio.CancelledError):
@@ -75,7 +75,7 @@ async def convert_faults(asking: Awaitable[Answer]) -> Answer:
 
 
 async def convert_exhaustion(running: Awaitable[Answer]) -> Answer:
-    """What it gives. Raises OutOfResourcesError where an error of ours, about a file or the network, is one of resources."""
+    """Return the result. Raises OutOfResourcesError where a file or network error was caused by exhausted resources."""
     try:
         return await running
     except LalaldError as error:

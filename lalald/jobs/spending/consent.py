@@ -1,4 +1,4 @@
-"""What a person has agreed to pay: a release answers the question that its hold asked, for the price that was shown. Pure."""
+"""What a user agreed to pay: a release is valid for the hold and the price that were shown. Pure."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _ROUNDING_MINUTES = 1e-6
 _WITHOUT_A_PRICE = (HoldSource.LEFT, HoldSource.SERVICE, HoldSource.UNKNOWN)
 PAYING = frozenset(
     {Hold.MINUTES, Hold.DUPLICATE, Hold.FIRST_SCAN, Hold.LOST_TASK}
-)  # a release of these may have minutes charged
+)  # releasing one of these may charge minutes
 
 
 def tasks_to_pay(job: Job) -> list[Task]:
-    """The tasks that are charged when the job goes on: those not started yet, and a lost one once it is released."""
+    """The tasks that will be charged: those not started yet, and lost ones once they are released."""
     released_lost = job.hold is Hold.LOST_TASK
     return [
         task
@@ -31,12 +31,12 @@ def tasks_to_pay(job: Job) -> list[Task]:
 
 
 def tasks_to_pay_on_retry(job: Job) -> list[Task]:
-    """The tasks that are charged when a failed or cancelled job is retried."""
+    """The tasks that a retry of a failed or cancelled job will charge."""
     return [task for task in job.tasks if task.restarts_on_retry or (task.stage is Stage.SPLIT and not task.paid)]
 
 
 def price_of(tasks: Iterable[Task], duration: float | None) -> float | None:
-    """Minutes, estimated; None where the duration is unknown and something is to be paid."""
+    """Estimated minutes; None if the duration is unknown and something is to be paid."""
     listed = list(tasks)
     if duration is None:
         return None if listed else 0.0
@@ -44,12 +44,12 @@ def price_of(tasks: Iterable[Task], duration: float | None) -> float | None:
 
 
 def terms_of(job: Job, price: float | None) -> RequestTerms:
-    """What a person is shown of a job before they ask for something."""
+    """What a user is shown of a job before they leave a request."""
     return RequestTerms(job.hold, job.hold_source, job.task_fingerprint, price)
 
 
 def with_consent(job: Job, hold: Hold | None, source: HoldSource | None, price: float | None) -> Job:
-    """The job with what a release of this hold agrees to. An unknown price agrees to no price."""
+    """The job with the consent that a release of this hold gives. An unknown price approves no minutes."""
     if source is HoldSource.PER_FILE:
         job = replace(job, per_file_waived=True)
     elif source is HoldSource.PER_DAY:
@@ -63,40 +63,40 @@ def with_consent(job: Job, hold: Hold | None, source: HoldSource | None, price: 
 
 
 def asks_about_upload(job: Job, hold: Hold | None, source: HoldSource | None) -> bool:
-    """Whether the file was kept back by a local figure, or by another file: released, it is uploaded and the service's figure decides."""
+    """Whether a release uploads the file, so that the duration that the service measures decides."""
     return hold is Hold.MINUTES and source in (HoldSource.LEFT, HoldSource.UNKNOWN) and job.source_id is None
 
 
 def with_approval(job: Job, price: float | None) -> Job:
-    """The job with this price agreed to, beside what is charged already."""
+    """The job with this price approved, in addition to what was charged."""
     return job if price is None else replace(job, approved_minutes=job.minutes + price)
 
 
 def without_consent(job: Job) -> Job:
-    """The job without any consent: what it was given for has changed."""
+    """The job without any consent, since what it was given for has changed."""
     return replace(
         job, per_file_waived=False, per_day_waived=False, duplicate_accepted=False, upload_waived=False, approved_minutes=None
     )  # fmt: skip
 
 
 def has_waived(job: Job, limit: HoldSource) -> bool:
-    """Whether a person let the job past a limit. Without a price that holds up to the upload alone, which tells the price."""
+    """Whether a user waived a limit for the job. Without an approved price the waiver ends with the upload."""
     waived = job.per_file_waived if limit is HoldSource.PER_FILE else job.per_day_waived
     return waived and (job.approved_minutes is not None or job.duration is None)
 
 
 def covers(price: float, needed: float) -> bool:
-    """Whether who agreed to a price agrees to this one: unless it is more than 10 % and more than 1 minute higher."""
+    """Whether consent to `price` covers `needed`: unless that is more than 10 % and more than 1 minute higher."""
     return needed <= max(price * TOLERATED_SHARE, price + TOLERATED_MINUTES) + _ROUNDING_MINUTES
 
 
 def is_within_approval(job: Job, needed: float) -> bool:
-    """Whether charging these minutes stays within the prices that were agreed to; true where none was asked for."""
+    """Whether charging these minutes stays within the approved prices; true if no price was approved."""
     return job.approved_minutes is None or covers(job.approved_minutes, job.minutes + needed)
 
 
 def objection(job: Job, terms: RequestTerms | None) -> str | None:
-    """Why a release of the held job must not be carried out: it is another question by now, or a higher price. None where it may."""
+    """Why a release is refused: the job is held for another reason by now, or the price is higher. None if it is valid."""
     if terms is None:
         return "the request names no price; release it again" if job.hold in PAYING else None
     if (terms.hold, terms.source) != (job.hold, job.hold_source):

@@ -1,4 +1,4 @@
-"""What a task will cost, estimated before anything is sent: the source's duration × stems. And how minutes read."""
+"""Estimated cost of tasks (source duration × stems), and minutes as text."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def minutes(duration_seconds: float, mode: str, presets: Mapping[str, Any]) -> f
 
 
 def cost_text(minutes: float) -> str:
-    """Minutes that are needed or charged, for people: rounded up to one decimal, so that 0 means nothing."""
+    """Minutes that are needed or charged, for people: rounded up to one decimal, so that only nothing is 0."""
     return f"{math.ceil((minutes - _NOISE) * 10) / 10 + 0.0:,.1f}"
 
 
 def free_text(minutes: float) -> str:
-    """Minutes that may be spent, for people: rounded down to one decimal, so that what is said to be there is there."""
+    """Minutes that may be spent, for people: rounded down to one decimal, so that they are really available."""
     return f"{math.floor((minutes + _NOISE) * 10) / 10 + 0.0:,.1f}"

@@ -19,7 +19,7 @@ _CHECKED = (
     " AND tasks.task_id IS NOT NULL AND tasks.incomplete_since IS NULL"
 )
 _RUNNING = f"(jobs.progress IS NOT NULL OR (jobs.stage = 'check' AND EXISTS ({_CHECKED})))"
-_ENDED = "jobs.state IN ('failed', 'cancelled')"  # as it stands at the index: SQLite draws no conclusions
+_ENDED = "jobs.state IN ('failed', 'cancelled')"  # as in the index: SQLite does not infer it
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""The database's schema: version 1 and the steps from each version to the next."""
+"""The database's schema: version 1, and the migrations from each version to the next."""

@@ -1,4 +1,4 @@
-"""One check loop for the daemon: every running task is asked for, within the window that `/check/` allows."""
+"""The check loop: request the state of every running task, within the rate limit of `/check/`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class CheckFunction(Protocol):
 
 
 class CheckLoop:
-    """Sleeps while nothing runs on the service."""
+    """One loop for all jobs; it sleeps while no task runs on the service."""
 
     def __init__(
         self,
@@ -72,10 +72,10 @@ class CheckLoop:
         self._window: RateLimiter | None = None
         self._queue = CheckQueue(context.clock, jitter)
         self._set_aside: set[str] = set()  # ids of tasks that were reported as spoiling the check of others
-        self._overdue_since: dict[tuple[int, int], float] = {}  # by job and task; after a restart it begins anew
+        self._overdue_since: dict[tuple[int, int], float] = {}  # by job and task; after a restart the time starts again
 
     async def run(self) -> None:
-        """For ever."""
+        """Run until cancelled."""
         earlier = await self._context.store.run(lambda store: store.fact(FACT))
         times = [float(at) for at in earlier] if isinstance(earlier, list) else []
         self._window = RateLimiter(self._context.config.checks_per_minute, self._context.clock, times)
@@ -107,7 +107,7 @@ class CheckLoop:
         return await self._context.store.run(lambda store: self._queue.next_round(store, now))
 
     async def _sleep(self, seconds: float) -> None:
-        """Until then, whoever wakes: new tasks join the next request, they do not bring it forward."""
+        """Sleep for that long, even when woken: new tasks join the next request and do not advance it."""
         until = self._context.clock.monotonic() + seconds
         while (left := until - self._context.clock.monotonic()) > 0:
             self._signal.begin()
@@ -140,7 +140,7 @@ class CheckLoop:
             await self._settle(asked.tasks, answers)
 
     async def _failed(self, asked: Round, error: ServiceError, *, refused: bool) -> None:
-        """The request was answered and failed as a whole. Of a culprit that stands alone nothing was said."""
+        """The request failed as a whole. For a task that fails alone, continue as if it were missing in the answer."""
         if not self._queue.failed(asked, refused=refused):
             return
         (task,) = asked.tasks
@@ -150,7 +150,7 @@ class CheckLoop:
         await self._settle(asked.tasks, {})
 
     async def _answers(self, task_ids: Sequence[str]) -> dict[str, TaskAnswer]:
-        """Refused as a whole, a request for many is halved until the culprit stands alone, and says nothing of it."""
+        """The answers by task id. A refused request is halved until the refused task stands alone; that one has no answer."""
         try:
             return await convert_faults(self._context.api.check(task_ids))
         except RefusedError:
@@ -161,7 +161,7 @@ class CheckLoop:
         return first | await self.check_out_of_turn(task_ids[half:])
 
     async def check_out_of_turn(self, task_ids: Sequence[str]) -> dict[str, TaskAnswer]:
-        """What the service says of tasks, out of turn but within the window. Raises ServiceError."""
+        """Check tasks at once, within the rate limit. Raises ServiceError."""
         if self._window:
             await asyncio.sleep(self._window.wait_seconds)
             self._window.sent()
@@ -206,7 +206,7 @@ class CheckLoop:
         return replace(reused, job=checked.job)
 
     def _expired(self, job: Job, told: Mapping[int, TaskAnswer | None]) -> frozenset[int]:
-        """Tasks of which nothing has been told for a while after their day was over."""
+        """Tasks that have been missing in answers for a while after their 24 hours."""
         now, monotonic = self._context.clock.now(), self._context.clock.monotonic()
         expired = set()
         for task in (task for task in job.tasks if task.number in told):

@@ -1,4 +1,4 @@
-"""Which running tasks are asked for in the next `/check/`: all of them, unless one of them spoils the answer for the others."""
+"""Which running tasks are in the next `/check/` request: all of them, unless one makes the whole request fail."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_IN_A_CHECK = 200  # the document's maxItems
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """The tasks of the next request. `is_trial`: all of them together once more, since the service answers again."""
+    """The tasks of the next request. `is_trial`: all of them together again, since the service has recovered."""
 
     tasks: Sequence[RunningTask]
     is_trial: bool = False
@@ -28,10 +28,10 @@ class Round:
 
 
 class CheckQueue:
-    """Asks for as many as one request takes. A request that fails as a whole is halved, its larger parts first, in turn with
-    the tasks that are not suspected; a culprit that stands alone is remembered, and keeps nothing from the others.
+    """Requests as many tasks as fit. A request that fails as a whole is halved, larger parts first, alternating with the tasks that
+    are not suspected. A task that fails alone is remembered, and does not delay the others.
 
-    Where part after part fails it may be an outage: after the first success all are asked for together once more. In memory.
+    If part after part fails it may be an outage: after the first success all are requested together again. In memory.
     """
 
     _TURNS_OF_SUSPECTS = 3  # before the others have theirs: they were left unanswered for longer
@@ -46,7 +46,7 @@ class CheckQueue:
         self._trial_is_next = False
 
     def next_round(self, store: Store, now: float) -> tuple[Round | None, float | None]:
-        """What to ask for now, or None; and then the seconds until there is something to ask for, None where nothing runs."""
+        """The next request, or None and the seconds until there is one (None if no task runs)."""
         if not self._halving:
             return self._all(store, now), self._until_a_stuck_one(store, now)
         suspects = store.running_tasks(now, len(self._halving), only=self._halving.suspects)
@@ -72,14 +72,14 @@ class CheckQueue:
         return None if due_at is None else max(0.0, due_at - now)
 
     def _part_of(self, suspects: Sequence[RunningTask]) -> Sequence[RunningTask]:
-        """The largest part that is to be asked for; of those that stand alone the next whose pause is over."""
+        """The largest part to be requested; of tasks that fail alone, the next one whose pause is over."""
         ready = [task for task in suspects if not self._alone.wait_seconds(task.task_id)]
         limits = {task.task_id: self._halving.limit(task.task_id, MOST_IN_A_CHECK) for task in ready}
         largest = max(limits.values(), default=0)
         alike = [task for task in ready if limits[task.task_id] == largest]
         if largest == 1:
             return [min(alike, key=lambda task: self._alone.times(task.task_id))]
-        return alike[-largest:] if largest else []  # the culprit is asked for again and again: it tends to be the first
+        return alike[-largest:] if largest else []  # the failing task is retried most often and tends to be the first
 
     def _forget_all_but(self, running: Sequence[RunningTask]) -> None:
         there = {task.task_id for task in running}
@@ -91,7 +91,7 @@ class CheckQueue:
         self._turns_of_suspects = self._turns_of_suspects + 1 if is_of_suspects else 0
 
     def answered(self, asked: Round) -> None:
-        """The request was answered as it should be."""
+        """Record that the request succeeded."""
         self._count_turn(asked)
         was_long = self._failed_parts >= self._OUTAGE_PARTS and not self._answered_since
         self._trial_is_next = not asked.is_trial and was_long and len(self._halving) > len(asked.tasks)
@@ -102,7 +102,7 @@ class CheckQueue:
             self._alone.forget(task_id)
 
     def _halve_what_is_left(self, answered: Sequence[str]) -> None:
-        """One half was answered, so the culprit is in the other: that need not fail once more."""
+        """One half succeeded, so the failing task is in the other half, which is halved at once."""
         level = self._halving.limit(answered[0], MOST_IN_A_CHECK)
         left = [
             task_id
@@ -114,11 +114,11 @@ class CheckQueue:
 
     @property
     def suspects_any(self) -> bool:
-        """Whether parts of a request that failed are still to be asked for."""
+        """Whether parts of a failed request are still to be requested."""
         return len(self._halving) > len(self._alone)
 
     def failed(self, asked: Round, *, refused: bool) -> bool:
-        """The request was answered, and failed as a whole. Returns whether its only task is the culprit: others were answered."""
+        """Record that the request failed as a whole. Returns whether its only task is the cause, since other requests succeed."""
         self._count_turn(asked)
         if asked.is_trial:
             self._trial_is_next = False

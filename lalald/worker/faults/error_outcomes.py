@@ -1,4 +1,4 @@
-"""What the end of a stage means for its job: the one place where errors become outcomes."""
+"""Convert the errors of stages to outcomes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from lalald.worker.holds.license_check import LicenseCheck
 async def outcome_of(
     job: Job, running: Awaitable[Outcome], context: StageContext, license_check: LicenseCheck
 ) -> Outcome:
-    """What a stage returned, or what its error means for this job."""
+    """The outcome that a stage returned, or the one that its error means."""
     try:
         return await running
     except LicenseRefusedError as error:
@@ -50,7 +50,7 @@ async def outcome_of(
 
 
 def _in_the_way(job: Job, error: FileError) -> Outcome:
-    """A folder's trouble holds the job at once; other trouble with a file only if a second try does not help."""
+    """A folder's error holds the job at once; an error with a file only if a second attempt fails, too."""
     if isinstance(error, (DiskFullError, FolderUnavailableError)):
         return Held(hold_for(error), describe_error(error))
     if job.attempts == 0 or isinstance(error, StagingLostError):
@@ -59,7 +59,7 @@ def _in_the_way(job: Job, error: FileError) -> Outcome:
 
 
 async def _license(job: Job, error: LicenseRefusedError, license_check: LicenseCheck) -> Outcome:
-    """A refusal of the key is one of the license only where the simplest question is refused too."""
+    """A refusal concerns the license only if the simplest request is refused, too."""
     refused = await license_check.is_refused(error)
     if refused:
         return Held(Hold.LICENSE, f"the service refuses the license key: {error}")
@@ -75,7 +75,7 @@ def _money(job: Job) -> str:
 
 
 def proves_service_works(before: Job, outcome: Outcome) -> bool:
-    """Whether a stage has done what it can do only with the service's help."""
+    """Whether the stage completed a request to the service."""
     if not isinstance(outcome, Advance):
         return False
     match before.stage:

@@ -1,4 +1,4 @@
-"""Between one job's work and everything else: an exception that nobody foresaw ends here, and sets that job alone aside."""
+"""Contain unexpected exceptions: each sets aside the one job in whose work it was raised."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Guard:
         self.faults = InternalFaults(context.clock, context.log, jitter, context.changed.set)
 
     async def outcome(self, step: str, job: Job, running: Awaitable[Outcome]) -> Outcome:
-        """What a stage returned, or what its error means for this job, foreseen or not."""
+        """The outcome that a stage returned, or the one that its error, expected or not, means for the job."""
         try:
             return await outcome_of(job, convert_exhaustion(running), self._context, self._license)
         except Exception as error:
@@ -43,14 +43,14 @@ class Guard:
             return self.faults.failed(step, job, error)
 
     def note_recorded(self, step: str, job: Job, outcome: Outcome) -> None:
-        """The outcome is saved: where it is one, the step works."""
+        """Record that an outcome was saved: unless it is a retry or an internal failure, the step works."""
         if not isinstance(outcome, RetryLater) and not (isinstance(outcome, Failed) and outcome.is_internal):
             self.faults.worked(step, job.id)
 
     async def run(
         self, step: str, job: Job, work: Callable[[], Awaitable[Answer]], *, may_fail: bool = True, written: bool = True
     ) -> Answer | None:
-        """What the work gives; None where an exception sets the job aside. Without `written` its row says nothing of it."""
+        """The result of the work; None if an unexpected exception set the job aside. With `written=False` its row is not changed."""
         try:
             return await convert_exhaustion(work())
         except Exception as error:
@@ -64,7 +64,7 @@ class Guard:
     async def each(
         self, step: str, jobs: Sequence[Job], look: Callable[[Job], Awaitable[Answer]]
     ) -> list[tuple[Job, Answer]]:
-        """Looks at one job after the other, whatever becomes of the others. Those at which the look came to its end, with what it gave."""
+        """Run `look` for one job after the other. The jobs for which it raised nothing, each with its result."""
         found: list[tuple[Job, Answer]] = []
 
         async def looked_at(job: Job) -> None:
@@ -77,7 +77,7 @@ class Guard:
         return found
 
     async def _set_aside(self, job: Job, outcome: RetryLater | Failed) -> None:
-        """Writes state and error and nothing else: what the job has learnt may be what cannot be written."""
+        """Write only state and error: another value of the job may be what cannot be written."""
         now = self._context.clock.now()
         is_failed = isinstance(outcome, Failed)
         error = outcome.error if isinstance(outcome, Failed) else outcome.reason

@@ -1,8 +1,8 @@
-"""Exceptions that nobody foresaw: each sets one job aside, and stops a step only where it meets every job that comes.
+"""Unexpected exceptions: each sets one job aside, and stops a stage only if every job fails there.
 
-a job        tried again with growing pauses, then failed; one that is paid, until its results expire
-resources    memory, descriptors or threads ran out: every step pauses, and no try is counted
-a step       five different jobs in a row with the same exception, none of them without: one job in 5 minutes tries it
+a job        retried with growing pauses, then failed; a paid one until its results expire
+resources    memory, descriptors or threads ran out: every step pauses, and no attempt is counted
+a step       five different jobs in a row with the same exception: one job probes it every 5 minutes
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lalald.store.due import Demand
 MOST_TRIES = 6  # of a job that nothing was paid for
 SAME_IN_A_ROW = 5
 PROBE_SECONDS = 300.0
-RESULTS_KEPT_SECONDS = 24 * 3600.0  # the service tells of a task, and keeps its tracks, for a day
+RESULTS_KEPT_SECONDS = 24 * 3600.0  # the service keeps a task and its tracks for a day
 _LONGEST_PAUSE_WITHOUT_RESOURCES_SECONDS = 60.0
 
 
@@ -45,7 +45,7 @@ class Stop:
 
 
 class InternalFaults:
-    """In memory: after a restart everything is tried again. `changed` is called when a step stops or works again."""
+    """In memory: after a restart everything is retried. `changed` is called when a step stops or works again."""
 
     def __init__(self, clock: Clock, log: Any, jitter: Callable[[], float], changed: Callable[[], None]) -> None:
         self._clock = clock
@@ -58,10 +58,10 @@ class InternalFaults:
         self._ran_out_times = 0
         self._ran_out_until = 0.0
 
-    # what went wrong, or well
+    # results
 
     def failed(self, step: str, job: Job, error: Exception, *, may_fail: bool = True) -> RetryLater | Failed:
-        """What it means for the job. Where it may not fail, it is tried again for ever."""
+        """The outcome for the job. With `may_fail=False` it is retried without limit."""
         if is_exhaustion(error):
             return self._ran_out(step, job, error)
         trouble = self._troubles.setdefault((step, job.id), _Trouble())
@@ -72,12 +72,12 @@ class InternalFaults:
         trouble.until = self._clock.monotonic() + pause
         words = f"internal: {describe_exception(error)}."
         if step in self.stops or not may_fail or trouble.tries < MOST_TRIES or self._is_kept(job):
-            return RetryLater(f"{words} It is tried again.", due_at=self._clock.now() + pause)
+            return RetryLater(f"{words} It will be retried.", due_at=self._clock.now() + pause)
         self.forget(job.id)
         return Failed(f"{words} {_money(job)} The log has the traceback.", is_internal=True)
 
     def _ran_out(self, step: str, job: Job, error: Exception) -> RetryLater:
-        """Every step pauses: each job that tries would only fail, too."""
+        """Every step pauses: other jobs would fail, too."""
         now = self._clock.monotonic()
         pause = self._ran_out_until - now
         if pause <= 0:
@@ -93,11 +93,11 @@ class InternalFaults:
                 reason=describe_exception(error),
                 seconds=pause,
             )
-        words = f"out of memory, descriptors or threads: {describe_exception(error)}. It is tried again."
+        words = f"out of memory, descriptors or threads: {describe_exception(error)}. It will be retried."
         return RetryLater(words, due_at=self._clock.now() + pause, is_counted=False)
 
     def _say(self, step: str, job: Job, error: Exception, trouble: _Trouble) -> None:
-        """With its traceback, once of each fault of a job, and when it is the last."""
+        """Log the traceback once for each fault of a job, and at its last attempt."""
         same = trouble.signature == signature(error)
         trouble.signature = signature(error)
         is_last = trouble.tries >= MOST_TRIES and not self._is_kept(job)
@@ -105,7 +105,7 @@ class InternalFaults:
         say("job.internal_error", job=job.id, path=job.path, step=step, tries=trouble.tries, exc_info=error)
 
     def _is_kept(self, job: Job) -> bool:
-        """Whether something is paid that the service still has."""
+        """Whether the service still keeps paid results of the job."""
         paid_at = [task.started_at or task.requested_at for task in job.tasks if task.paid]
         known = [at for at in paid_at if at is not None]
         return bool(known) and self._clock.now() < max(known) + RESULTS_KEPT_SECONDS
@@ -125,7 +125,7 @@ class InternalFaults:
         self._changed()
 
     def worked(self, step: str, job_id: int) -> None:
-        """The step came to an outcome for this job."""
+        """The step ended without an exception for this job."""
         self._ran_out_times = 0
         self._troubles.pop((step, job_id), None)
         self._streaks.pop(step, None)
@@ -135,13 +135,13 @@ class InternalFaults:
             self._changed()
 
     def forget(self, job_id: int) -> None:
-        """A person has it tried again, or it is at its end."""
+        """A user retries the job, or it has ended."""
         self._troubles = {place: trouble for place, trouble in self._troubles.items() if place[1] != job_id}
 
-    # who may try
+    # limits
 
     def limited(self, step: str, demand: Demand) -> Demand:
-        """What may be taken of it: nothing while resources are short, and one job where the step is stopped."""
+        """The demand that is allowed: none while resources are short, one job if the step is stopped."""
         now = self._clock.monotonic()
         stop = self.stops.get(step)
         if now >= self._ran_out_until and stop is None:
@@ -150,14 +150,14 @@ class InternalFaults:
         return Demand(jobs, jobs, demand.apart)
 
     def passed_over(self, step: str) -> set[int]:
-        """Jobs that do not try it now: those whose pause lasts, and those that were the probe of a stopped step before."""
+        """Jobs that are skipped now: those that pause, and earlier probes of a stopped step."""
         now = self._clock.monotonic()
         paused = {job_id for (at, job_id), trouble in self._troubles.items() if at == step and now < trouble.until}
         stop = self.stops.get(step)
         return paused | stop.probed if stop is not None else paused
 
     def chosen(self, step: str, jobs: Sequence[Job]) -> list[Job]:
-        """Those of the jobs that try the step now: all of them, but one at most where it is stopped."""
+        """The jobs that run the step now: all of them, but one at most if the step is stopped."""
         if (stop := self.stops.get(step)) is None:
             return list(jobs)
         now = self._clock.monotonic()
@@ -169,7 +169,7 @@ class InternalFaults:
         return [probe]
 
     def begin_again(self, step: str) -> bool:
-        """Where the step is stopped and all that wait at it were its probe, the first one's turn comes again. Whether it does."""
+        """If every job of a stopped step has been its probe, start over with the first. Returns whether it does."""
         stop = self.stops.get(step)
         if stop is None or not stop.probed or self._clock.monotonic() < stop.next_probe_at:
             return False
@@ -182,7 +182,7 @@ class InternalFaults:
         return now < self._ran_out_until or (trouble is not None and now < trouble.until)
 
     def next_in(self, step: str) -> float | None:
-        """Seconds until something that keeps jobs from the step is over; None where nothing does."""
+        """Seconds until the next pause at the step ends; None if there is none."""
         now = self._clock.monotonic()
         ends = [trouble.until for (at, _), trouble in self._troubles.items() if at == step]
         ends += [self._ran_out_until, *([self.stops[step].next_probe_at] if step in self.stops else [])]

@@ -1,4 +1,4 @@
-"""Jobs that are held for folders: away, full, or without a right. Each thing that is missing is probed less and less often."""
+"""Probe the folders that held jobs wait for: unavailable, full, or without a permission; with growing pauses."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def _in_the_way(need: Check) -> FileError | None:
 
 
 async def _errors(needs: Iterable[Check]) -> dict[Check, FileError]:
-    """What is missing. Nothing is tried in a folder that is not there, or is another one."""
+    """The checks that fail. Nothing is tested in a folder that is unavailable or not the right one."""
     trials = {need for need in needs if isinstance(need[1], (PlacementTest, SourceMoveTest))}
     found = await _asked([need for need in needs if need not in trials])
     away = {what for _, what in found}
@@ -54,7 +54,7 @@ async def _asked(needs: Sequence[Check]) -> dict[Check, FileError]:
 
 
 def _is_named(need: Check, reason: str) -> bool:
-    """Whether a hold's reason names what is needed."""
+    """Whether a hold's reason names what the check is about."""
     _, what = need
     if isinstance(what, str):
         return printable(what) in reason
@@ -63,7 +63,7 @@ def _is_named(need: Check, reason: str) -> bool:
 
 
 def _held_for_folders(store: Store) -> tuple[tuple[list[Job], dict[int, Job]], list[Job]]:
-    """Those jobs, the twins whose results they wait for, and the jobs that wait for room."""
+    """Jobs held for folders, the earlier jobs whose results they wait for, and jobs held for room."""
     jobs = [*store.held(Hold.MOUNT), *store.held(Hold.PERMISSION)]
     twins = {
         twin.id: twin for twin in store.jobs_of({job.duplicate_of for job in jobs if job.duplicate_of is not None})
@@ -72,7 +72,7 @@ def _held_for_folders(store: Store) -> tuple[tuple[list[Job], dict[int, Job]], l
 
 
 class FolderProbe:
-    """`release` lets a job past its hold, and returns whether it did; `warn_if_late` says that a paid one waits for long."""
+    """`release` ends a job's hold and returns whether it did; `warn_if_late` logs that a paid job is held for long."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class FolderProbe:
         self.schedule = ProbeSchedule()
 
     async def release_where_folders_are_back(self) -> None:
-        """A job goes on once all that it needs is there; while one thing of it has failed and is not due, nothing is probed for it."""
+        """Release each job whose folders are all usable. Folders of a job are probed together, when all its probes are due."""
         (jobs, twins), full = await self._context.store.run(_held_for_folders)
         away: set[Check] = {Check(self._context.folders.check, folder) for folder in self._context.folders.unavailable}
 
@@ -143,18 +143,18 @@ class FolderProbe:
             await self._hold_on(job, next(iter(unmet.values())))
 
     async def _hold_on(self, job: Job, error: FileError) -> None:
-        """What it was held for is over, and it waits for something else now."""
+        """Record that the job waits for something else now."""
         hold, now = hold_for(error), self._context.clock.now()
         waits = replace(job, hold=hold, hold_reason=describe_error(error), updated_at=now)
         if not self._claims.is_claimed(job.id) and await self._recorder.save(job, waits) is not None:
             self._context.log.warning("job.held", job=job.id, path=job.path, hold=str(hold), reason=waits.hold_reason)
 
     def _needs(self, job: Job, twin: Job | None) -> set[Check]:
-        """All that its stage asks of folders: let go for one of them alone, it would be held again at once."""
+        """All checks of folders that the job's stage needs: released after fewer, it would be held again at once."""
         preflight, check = self._context.preflight, self._context.folders.check
         inbox = Check(self._check_inbox, job.inbox)
         outbox = {Check(check, job.settings.outbox)}
-        results: set[Check] = set()  # of its twin, where they are what it was held for: else it may have them by now
+        results: set[Check] = set()  # of the job whose results it waits for, if they are why it is held
         if twin is not None and printable(twin.settings.outbox) in (job.hold_reason or ""):
             results = {Check(check, twin.settings.outbox)}
         folder = source_folder(job)
@@ -180,7 +180,7 @@ class FolderProbe:
         await self._context.disks.run(folder, check_reachable, path, folder)
 
     async def _release_where_there_is_room(self, folder: str, jobs: list[Job]) -> None:
-        left: dict[int, int] = {}  # bytes by device: what one job is let go for, no other is
+        left: dict[int, int] = {}  # free bytes by device, less what released jobs need
 
         async def release_if_it_fits(job: Job) -> bool:
             self._warn_if_late(job)
@@ -194,7 +194,7 @@ class FolderProbe:
             self.schedule.failed(folder, self._context.clock.monotonic())
 
     async def _passes_trials(self, job: Job) -> bool:
-        """Before a charge there must be room in the folders for its source too."""
+        """Before a charge, the folders for its source must be usable, too."""
         if job.stage is not Stage.SPLIT:
             return True
         unmet = await _errors(self._needs(job, None))

@@ -1,4 +1,4 @@
-"""When holds are looked at again: less and less often, from 10 s to 10 min."""
+"""When holds are probed again: with pauses that grow from 10 s to 10 min."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _REMEMBERED_SECONDS = 60.0  # held again later than that it is another hold
 
 
 class ProbeSchedule:
-    """When each thing that was waited for in vain is probed again; what is in no schedule is probed at once."""
+    """When each failed probe is repeated; what is not in the schedule is probed at once."""
 
     def __init__(self) -> None:
         self._pauses: dict[
@@ -63,7 +63,7 @@ class _Trial:
 
 
 class HoldBackoff:
-    """Jobs that a probe let go, and that were held again at once for the same thing. In memory: a restart tries each job again."""
+    """Jobs that a probe released and that were held again at once for the same thing. In memory: a restart releases each again."""
 
     def __init__(self) -> None:
         self._of: dict[int, _Trial] = {}
@@ -78,7 +78,7 @@ class HoldBackoff:
         }
 
     def allows(self, held: Job, monotonic: float) -> bool:
-        """Whether the held job may be let go once more, which it is then."""
+        """Whether the held job may be released again; if so, the release is counted."""
         before = self._before(held)
         if before is not None and monotonic < before.again_at:
             return False
@@ -88,12 +88,12 @@ class HoldBackoff:
         return True
 
     def again_at(self, held: Job) -> float:
-        """When it may be let go once more, by the monotonic clock."""
+        """When it may be released again, by the monotonic clock."""
         before = self._before(held)
         return before.again_at if before is not None else float("-inf")
 
     def keeps_failing(self, held: Job) -> bool:
-        """Whether the job was let go more than once and is held all the same: nothing new is to be said of it."""
+        """Whether the job was released more than once and is held again: nothing new is to be logged."""
         before = self._before(held)
         return before is not None and before.times > 1
 

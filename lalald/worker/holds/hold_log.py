@@ -1,4 +1,4 @@
-"""Holds of many jobs by one cause are one line of the log, with a count."""
+"""Log holds of many jobs with the same cause as one line with a count."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Gathered:
 
 
 class HoldLog:
-    """Writes a cause down once no further job was held by it for a moment."""
+    """Logs a cause once no further job has been held by it for 2 s."""
 
     def __init__(self, log: Any) -> None:
         self._log = log

@@ -1,4 +1,4 @@
-"""Holds that end by themselves: one probe for all jobs that wait for the same thing."""
+"""End holds when their cause is gone: one probe for all jobs that wait for the same thing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ReleaseFunction(Protocol):
 
 
 class HoldProbes:
-    """Sleeps while nothing is held that a probe could end."""
+    """Sleeps while no job has a hold that a probe can end."""
 
     def __init__(
         self,
@@ -63,12 +63,12 @@ class HoldProbes:
         self._minutes = MinutesProbe(context, claims, recorder, self._release, self._each)
 
     def ask_service_now(self) -> None:
-        """The configuration or the key changed: no need to wait for the next minute."""
+        """Ask the service now: the configuration or the key changed."""
         self._service_asked_at = float("-inf")
         self.probe_folders_now()
 
     def probe_folders_now(self) -> None:
-        """Somebody says that a folder is right."""
+        """Probe all folders now: a user has accepted or repaired one."""
         self._backoff.forget()
         self._context.preflight.invalidate_all()
         self.folders.schedule.hurry()
@@ -80,7 +80,7 @@ class HoldProbes:
         self._wakeups.note_hold()
 
     async def run(self) -> None:
-        """For ever."""
+        """Run until cancelled."""
         self._mounts.start(self._mounts_changed, self._context.loop.add_reader)
         try:
             while True:
@@ -102,7 +102,7 @@ class HoldProbes:
             self._mounts.stop(self._context.loop.remove_reader)
 
     def _mounts_changed(self) -> None:
-        """What was mounted or unmounted may be what is waited for; where nothing is, nobody wakes up."""
+        """Probe the folders after a mount or unmount, if any job or folder waits."""
         if self.folders.schedule.next_at() < float("inf") or self._context.folders.unavailable:
             self.probe_folders_now()
 
@@ -154,7 +154,7 @@ class HoldProbes:
         await self._guard.each("hold", jobs, look)
 
     def _warn_if_paid_and_late(self, job: Job) -> None:
-        """The service keeps results for a day: a paid job that is held for half of it needs a person."""
+        """The service keeps results for 24 hours: a paid job that is held for half of that needs attention."""
         started = [task.started_at for task in job.tasks if task.started_at is not None]
         if not started or job.id in self._warned or self._context.clock.now() - min(started) < _WARNED_AFTER_SECONDS:
             return
@@ -163,7 +163,7 @@ class HoldProbes:
         self._context.log.error("results.expiring", job=job.id, path=job.path, reason=job.hold_reason, hint=hint)
 
     async def _release(self, job: Job) -> bool:
-        """Whether the job goes on: it may have been let go in vain a moment ago, or be changed by somebody else."""
+        """Release the job. False if it was released in vain a moment ago, or its row was changed meanwhile."""
         if self._claims.is_claimed(job.id):
             return False
         if not self._backoff.allows(job, self._context.clock.monotonic()):

@@ -1,4 +1,4 @@
-"""Whether the service accepts the license key. While it does not, every job that needs the service is held."""
+"""Whether the service accepts the license key. While it does not, hold every job that needs the service."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from lalald.worker.wakeups import Wakeups
 
 FACT = "license"
 _EVENTS = {"missing": EventKind.LICENSE_MISSING, "refused": EventKind.LICENSE_REFUSED}
-_PATIENCE_SECONDS = 2.0  # for the key file, which may lie on a share
+_PATIENCE_SECONDS = 2.0  # for the key file, which may be on a network share
 
 
 @dataclass(frozen=True, slots=True)
 class LicenseProblem:
-    """Why nothing can be asked of the service. `since` is a moment of the wall clock."""
+    """Why no request can be sent. `since`: seconds since 1970."""
 
     code: Literal["missing", "refused"]
     reason: str
@@ -42,7 +42,7 @@ class KeyReader:
         self._reading: asyncio.Task[FoundKey] | None = None
 
     async def read(self, config: Config) -> FoundKey:
-        """The key, or why there is none. A reading that takes longer goes on, and its result is given the next time."""
+        """The key, or why there is none. A read that takes longer continues, and the next call returns its result."""
         if self._reading is None:
             self._reading = asyncio.ensure_future(self._read(config))
         done, _ = await asyncio.wait([self._reading], timeout=_PATIENCE_SECONDS)
@@ -77,26 +77,24 @@ class KeyReader:
 
 
 class LicenseCheck:
-    """Asks the simplest question with the key; reads the key again while it is missing or refused. Says each change once."""
+    """Tests the key with the simplest request; reads the key file while the key is missing or refused. Logs each change once."""
 
     def __init__(self, context: StageContext, wakeups: Wakeups) -> None:
         self._context = context
         self._wakeups = wakeups
         self.problem: LicenseProblem | None = None
         self.unanswered_reason: str | None = None  # why the last question had no answer
-        self._is_unconfirmed = (
-            False  # there is another key since the trouble, and the service has not said what it thinks of it
-        )
+        self._is_unconfirmed = False  # there is a new key that the service has not accepted yet
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing is left to be asked."""
+        """Whether the key is accepted, as far as is known."""
         return self.problem is None and not self._is_unconfirmed
 
     async def is_refused(self, error: LicenseRefusedError | None = None) -> bool | None:
-        """Whether the key is missing, or the simplest question is refused too: then every job is held.
+        """Whether the key is missing, or the simplest request is refused, too; then every job is held.
 
-        None where nothing is known of the key: no answer came, or `error` is the answer to a former key.
+        None if unknown: there was no answer, or `error` is the answer to a former key.
         """
         if self.problem is not None:
             return True
@@ -113,13 +111,13 @@ class LicenseCheck:
         return False
 
     async def hold_jobs(self) -> None:
-        """Holds every job that needs the service, those that came since the last time too."""
+        """Hold every job that needs the service, including new ones."""
         now = self._context.clock.now()
         reason = self.problem.reason if self.problem else "the service refuses the license key"
         await self._context.store.run(lambda store: store.hold_all(Hold.LICENSE, reason, now))
 
     async def use_found_key(self, found: FoundKey, former: LicenseKey | None = None) -> None:
-        """What was found at the start, or at a reload in place of the `former` key; nothing is asked yet."""
+        """Use the key found at the start, or at a reload in place of the `former` one. Sends no request."""
         if found.key is None:
             await self._begin(LicenseMissingError(found.problem, hint=found.hint))
             await self.hold_jobs()
@@ -127,7 +125,7 @@ class LicenseCheck:
             await self._doubt()
 
     async def read_new_key(self) -> bool:
-        """Whether another key than the one in use was found, which is used from now on; transfers under way go on."""
+        """Read the key file while the key is missing or refused. Whether a new key was found, which is used from now on."""
         if self.problem is None:
             return False
         found = await self._context.read_key(self._context.config)
@@ -141,7 +139,7 @@ class LicenseCheck:
         return True
 
     async def release_if_accepted(self) -> None:
-        """One question for all jobs that wait for it."""
+        """Test the key with one request; if it is accepted, release all jobs that wait for it."""
         try:
             await self._context.budget.minutes_left(fresh_seconds=0.0)
         except LicenseRefusedError as error:
@@ -164,7 +162,7 @@ class LicenseCheck:
         self._wakeups.wake_all()
 
     async def _doubt(self) -> None:
-        """There is another key, of which nothing is known yet."""
+        """There is a new key that has not been tested yet."""
         self._is_unconfirmed = True
         await self._set(None)
 

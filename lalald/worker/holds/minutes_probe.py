@@ -1,4 +1,4 @@
-"""Jobs that are held for minutes: which of them fit now, and which wait for another limit than before."""
+"""Release jobs that are held for minutes once they fit; record which limit the others wait for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _REFUSED_AGAIN_SECONDS = 3600.0
 
 
 class MinutesProbe:
-    """`release` lets a job past its hold, and returns whether it did; `each` looks at jobs, at each whatever becomes of the others."""
+    """`release` ends a job's hold and returns whether it did; `each` runs a function for each job, containing its exceptions."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class MinutesProbe:
         self._refused_at_left: dict[int, float] = {}
 
     async def release_what_fits(self) -> None:
-        """Oldest first. What the service itself refused is asked again when the minutes have risen, or after an hour."""
+        """Oldest first. Jobs that the service itself refused are retried when the minutes have risen, or after an hour."""
         try:
             left = await self._context.budget.minutes_left(fresh_seconds=0.0)
 
@@ -54,7 +54,7 @@ class MinutesProbe:
             return
 
     async def _ask_instead(self, job: Job, refusal: Refusal) -> None:
-        """It waits for another limit now: a release must answer the question that is open."""
+        """Record that the job waits for another limit now: a release must be for the current one."""
         if refusal.source is job.hold_source:
             return
         now = self._context.clock.now()

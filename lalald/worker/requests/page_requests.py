@@ -1,4 +1,4 @@
-"""What the page's buttons ask for is checked again when the daemon acts: a job that changed, or a higher price, does nothing.
+"""Requests of the page are checked again before they are carried out: if the job or its price has changed, no change is made.
 
 Each key acts once. Its verdict is written before the request is forgotten; after a crash between the two it is found, and nothing is done
 a second time.
@@ -19,7 +19,7 @@ from lalald.store.page import verdicts
 
 
 async def is_refused(job: Job, request: Request, context: StageContext) -> bool:
-    """Whether a request of the page must not be carried out; it is told why. What the command line asked for is judged elsewhere."""
+    """Whether a request of the page is refused; the reason is saved for the page. Requests of the command line are checked elsewhere."""
     seen = job.request_terms
     if seen is None or seen.key is None or request is Request.CANCEL:
         return False

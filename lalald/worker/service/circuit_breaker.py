@@ -25,7 +25,7 @@ _MOST_SLOTS = 1 << 16
 
 
 class CircuitBreaker:
-    """One operation of the service, or one download host. Jobs are told apart by their ids."""
+    """The breaker of one operation of the service, or of one download host. Jobs are identified by id."""
 
     def __init__(self, clock: Clock, jitter: Callable[[], float] = random.random) -> None:
         self._clock = clock

@@ -1,4 +1,4 @@
-"""How often the service is asked: the pause after a 429, and the window of `/check/`."""
+"""Rate limits: the pause after a 429, growing pauses, and the requests per minute of `/check/`."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class GrowingPauses:
         self._of.pop(key, None)
 
     def keep(self, keys: Collection[Hashable]) -> None:
-        """Forgets all others."""
+        """Forget all other keys."""
         self._of = {key: pause for key, pause in self._of.items() if key in keys}
 
     def times(self, key: Hashable) -> int:

@@ -26,10 +26,10 @@ def start_of(mode: str) -> str:
 
 
 class ServiceHealth:
-    """Is told of every request that ends, and says when the next may leave.
+    """Records how every request ended, and when the next may be sent.
 
-    `on_change` is called when the service works again. `dead_hosts`: by download host whose breaker is open, a turn for
-    its tracks, which then do not wait for the others' turn, nor these for theirs.
+    `on_change` is called when the service works again. `dead_hosts`: for each download host whose breaker is open, a semaphore of
+    its own, so that its tracks and those of other hosts do not wait for each other.
     """
 
     def __init__(
