@@ -1,4 +1,4 @@
-"""Jobs are cancelled, here and on the service; failed ones are given up."""
+"""Cancel jobs, here and on the service; abandon failed ones."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from lalald.reports.formatting import count, printable
 from lalald.store.queries import JobReport
 from lalald.store.request_writer import Kind, Requests
 
-_WARNING = "This stops every task of your LALAL.AI account, those of other programs and of the website too."
+_WARNING = "This stops every task of your LALAL.AI account, including those of other programs and of the website."
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("ids", nargs="*", metavar="ID", help="numbers of jobs, as `lalald jobs` shows them")
+    parser.add_argument("ids", nargs="*", metavar="ID", help="job numbers, as `lalald jobs` shows them")
     parser.add_argument("--all", action="store_true", help="every job that is waiting, running or held")
     parser.add_argument(
         "--every-client", action="store_true", help="with --all: also every task that other programs started"
@@ -33,10 +33,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     if bool(arguments.ids) == arguments.all:
-        raise UsageError("cancel needs numbers of jobs, or --all.", hint="`lalald jobs` lists them.")
+        raise UsageError("cancel needs job numbers, or --all.", hint="`lalald jobs` lists them.")
     if arguments.every_client and not arguments.all:
-        raise UsageError("--every-client goes with --all only: it cannot spare anything.")
-    if arguments.every_client and not arguments.yes and not _agreed(can_ask=not arguments.json):
+        raise UsageError("--every-client needs --all: it stops every task.")
+    if arguments.every_client and not arguments.yes and not _confirm(can_ask=not arguments.json):
         print("No change was made.")
         return 0
     folder = state_dir(arguments.config)
@@ -51,7 +51,7 @@ def _cancel_named(requests: Requests, arguments: Namespace) -> dict[str, Any]:
     chosen = fitting(jobs_named(requests, arguments.ids), Request.CANCEL)
     requests.leave(Request.CANCEL, [report.job.id for report in chosen])
     if not arguments.json:
-        _tell(chosen)
+        _show(chosen)
     return {"cancelled": len(chosen), "jobs": [_facts(report.job) for report in chosen]}
 
 
@@ -64,40 +64,44 @@ def _cancel_all(requests: Requests, arguments: Namespace) -> dict[str, Any]:
     if arguments.every_client:
         requests.ask(Kind.CANCEL_EVERY_CLIENT)
     if not arguments.json:
-        others = ", and every task of every other client" if arguments.every_client else ""
+        others = ", and every task of other programs" if arguments.every_client else ""
         say(f"{count(cancelled, 'job')} to be cancelled{others}.")
     return {"cancelled": cancelled, "jobs": None}
 
 
-def _tell(chosen: list[JobReport]) -> None:
+def _show(chosen: list[JobReport]) -> None:
     for report in chosen[:MOST_LINES]:
         job = report.job
-        say(f"job {job.id} {printable(job.path)}: {_what(job)}; {_spent(job)}")
+        say(f"job {job.id} {printable(job.path)}: {_outcome(job)}; {_charges(job)}")
     if len(chosen) > MOST_LINES:
         say(f"… and {count(len(chosen) - MOST_LINES, 'more job')}")
 
 
-def _what(job: Job) -> str:
+def _outcome(job: Job) -> str:
     if job.state is State.FAILED:
-        return "to be abandoned, its file stays where it is"
+        return "to be abandoned; its file stays where it is"
     if _is_delivered(job):
-        return "is finished on the service and delivered all the same"
+        return "has finished on the service, and is delivered"
     return "to be cancelled"
 
 
 def _is_delivered(job: Job) -> bool:
-    """Whether its results are there already: they are put into the outbox all the same."""
+    """Whether the service has its results already: they are still put into the outbox."""
     return job.state is not State.FAILED and job.stage in (Stage.DOWNLOAD, Stage.DELETE, Stage.ARCHIVE)
 
 
-def _spent(job: Job) -> str:
-    charged = f"{cost_text(job.minutes)} min are charged already" if job.minutes else ""
-    lost = "what was started without an answer may have been charged" if any(task.lost for task in job.tasks) else ""
+def _charges(job: Job) -> str:
+    charged = f"{cost_text(job.minutes)} min have been charged" if job.minutes else ""
+    lost = (
+        "a task that was started without an answer may have been charged"
+        if any(task.lost for task in job.tasks)
+        else ""
+    )
     return " and ".join(filter(None, (charged, lost))) or "nothing was charged"
 
 
-def _agreed(*, can_ask: bool) -> bool:
-    """A person's word for it. Raises UsageError where none can be asked."""
+def _confirm(*, can_ask: bool) -> bool:
+    """Ask for confirmation. Raises UsageError if there is no terminal to ask on."""
     if not can_ask or not sys.stdin.isatty():
         raise UsageError(f"{_WARNING} It needs a confirmation; no change was made.", hint="Add --yes to confirm.")
     say(_WARNING)

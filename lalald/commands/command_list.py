@@ -1,4 +1,4 @@
-"""What each command is for: the words of its --help, and the module that does it."""
+"""The commands: summary, costs and examples for --help, and the module that runs each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Verb(NamedTuple):
-    """A command. `module` has `add_arguments(parser)` and `run(arguments) -> int`, the exit code.
+    """A command. `module` has `add_arguments(parser)` and `run(arguments)`, which returns the exit code.
 
     `configured`: it reads a configuration.
     """
@@ -185,14 +185,14 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
                 "retry",
                 "lalald.commands.retry",
                 "Resume failed or cancelled jobs.",
-                "what was not paid yet or failed on the service; the answer says how much. Nothing finished is paid twice.",
+                "tasks that were not paid yet, or failed on the service; the answer says how much. Results are never paid for twice.",
                 ("lalald retry 12 13", "lalald retry --failed"),
                 _NEXT_START,
             ),
             Verb(
                 "redo",
                 "lalald.commands.redo",
-                "Process files again whose jobs have ended, and pay again.",
+                "Process files of finished jobs again, and pay again.",
                 "the whole price again, whatever was paid before.",
                 ("lalald redo 12", "lalald redo /srv/lalal/inbox/done/song.mp3"),
                 _NEXT_START,
@@ -220,7 +220,7 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
                 "the minutes left and the reserve. If the price turns out more than 10 % and 1 minute higher than shown, the\n"
                 "job is held again.\n"
                 "--all needs --yes for more than one kind of hold, and leaves jobs held as lost_task alone: name them.\n"
-                "An inbox whose folder was replaced is used again once you name it here.\n" + _NEXT_START,
+                "If the folder of an inbox was replaced, name it here to use the new one.\n" + _NEXT_START,
             ),
             Verb(
                 "backup",
@@ -234,7 +234,7 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
             Verb(
                 "relocate",
                 "lalald.commands.relocate",
-                "Rewrite the paths of folders that have moved, while the daemon is stopped.",
+                "Change the paths of moved folders; the daemon must be stopped.",
                 "nothing. Without it files at the new place are new, and are charged again.",
                 ("lalald relocate /srv/lalal /mnt/pool/lalal",),
                 "Move the files first, with their modification times and the hidden .lalald files (cp -a, rsync -a), then run this,\n"

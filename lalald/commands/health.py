@@ -1,4 +1,4 @@
-"""Is the daemon alive, do its loops turn, and are its folders there? Loads little: a health check may run every few seconds."""
+"""Check that the daemon responds, its loops run and its folders are available. Loads little: it may run every few seconds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=_seconds,
         default=TIMEOUT_SECONDS,
         metavar="SECONDS",
-        help="how long to wait for the answer (%(default)g)",
+        help="how long to wait for an answer (%(default)g)",
     )
 
 
@@ -42,7 +42,7 @@ def run(arguments: Namespace) -> int:
 
 
 def check(config: str | None = None, timeout_seconds: float = TIMEOUT_SECONDS) -> int:
-    """0 where every loop of the daemon turned within the time; 1 where a folder is unavailable or the state not writable; else 3."""
+    """Return 0 if every loop of the daemon runs, 1 if a folder is unavailable or the state cannot be written, else 3."""
     folder = _state_folder(config)
     said = report(folder, timeout_seconds)
     if said.is_running:
@@ -50,14 +50,12 @@ def check(config: str | None = None, timeout_seconds: float = TIMEOUT_SECONDS) -
         for message in unavailable:
             print(f"lalald: {message}", file=sys.stderr)
         return 1 if unavailable else 0
-    print(
-        f"lalald: no daemon answers for the state folder {folder}, or one of its loops does not turn.", file=sys.stderr
-    )
+    print(f"lalald: no daemon responds for the state folder {folder}, or one of its loops is stuck.", file=sys.stderr)
     return 3
 
 
 def _state_folder(config: str | None) -> str:
-    """In a container the environment tells, and nothing need be loaded to find it."""
+    """In a container it is in the environment: nothing has to be loaded to find it."""
     given = os.environ.get("LALALD_STATE_DIR", "")
     if given.startswith("/") and "$" not in given:
         return given

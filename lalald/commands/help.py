@@ -1,4 +1,4 @@
-"""What the commands are for: all of them, or one in full."""
+"""List all commands, or explain one."""
 
 from __future__ import annotations
 

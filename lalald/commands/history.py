@@ -1,4 +1,4 @@
-"""What was charged: by day or month, by rule, and each charge."""
+"""Show what was charged: by day or month, by rule, and each charge."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ def _sections(history: History) -> Iterator[Section]:
     title = f"by day, the last {DAYS} days" if by_day else "by month"
     yield Section(title, rows, ("DAY" if by_day else "MONTH", "RULE", "MINUTES", "TASKS"))
     yield Section("by rule", [_rule_row(one) for one in history.by_rule()], ("RULE", "INBOX", "MINUTES", "TASKS"))
-    shown_ones = history.charges[-_MOST_CHARGES:]
-    hidden = len(history.charges) - len(shown_ones)
-    older = f" (`lalald history --json` has {count(hidden, 'older one')}, too)" if hidden else ""
+    newest = history.charges[-_MOST_CHARGES:]
+    hidden = len(history.charges) - len(newest)
+    older = f" (`lalald history --json` has {count(hidden, 'older charge')})" if hidden else ""
     columns = ("CHARGED", "JOB", "FILE", "MODE", "MINUTES")
-    yield Section(f"charges, newest last{older}", [_charge_row(one) for one in shown_ones], columns)
+    yield Section(f"charges, newest last{older}", [_charge_row(one) for one in newest], columns)
 
 
 def _rule_row(one: PeriodSum) -> tuple[str | Cell, ...]:

@@ -1,4 +1,4 @@
-"""A starter configuration, or that of a recipe, with its folders. What is there already is left as it is."""
+"""Write a starter configuration, or that of a recipe, and its folders. Existing files are never changed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--recipe", metavar="NAME", help=f"a complete configuration for one purpose: {', '.join(RECIPES)}"
     )
-    parser.add_argument("--json", action="store_true", help="as an object")
+    parser.add_argument("--json", action="store_true", help="print JSON: an object")
 
 
 def run(arguments: Namespace) -> int:
@@ -34,7 +34,7 @@ def run(arguments: Namespace) -> int:
     try:
         _write(folder, template)
     except OSError as error:
-        raise FileError(f"{error.filename or folder} cannot be made: {error.strerror}") from error
+        raise FileError(f"{error.filename or folder} cannot be created: {error.strerror}") from error
     if arguments.json:
         show_json(_paths(folder))
     else:
@@ -67,12 +67,12 @@ def _write(folder: Path, template: Path) -> None:
     text = _filled(template, folder)
     for name in _FOLDERS:
         (folder / name).mkdir(parents=True, exist_ok=True)
-    _make(folder / _KEY_FILE, b"", 0o600)
-    _make(config, text, 0o666)  # last: whoever finds it finds everything
+    _create(folder / _KEY_FILE, b"", 0o600)
+    _create(config, text, 0o666)  # last: when it exists, everything else does
 
 
-def _make(path: Path, content: bytes, mode: int) -> None:
-    """A new file; one that is there is left as it is."""
+def _create(path: Path, content: bytes, mode: int) -> None:
+    """Create a file, unless it exists."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     except FileExistsError:
@@ -87,18 +87,16 @@ def _filled(template: Path, folder: Path) -> bytes:
     text = template.read_text(encoding="utf-8")
     names = (("KEY_FILE", _KEY_FILE), ("STATE", "state"), ("INBOX", "inbox"), ("OUTBOX", "outbox"))
     for word, name in names:
-        text = text.replace(f" {word}\n", f" {_written(folder / name)}\n")
+        text = text.replace(f" {word}\n", f" {_yaml_path(folder / name)}\n")
     return text.encode()
 
 
-def _written(path: Path) -> str:
-    """A path as YAML: in quotes, and with its dollar signs doubled, since $VAR is filled in."""
+def _yaml_path(path: Path) -> str:
+    """A path in quotes, its dollar signs doubled, since $VAR is expanded."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
-        raise UsageError(
-            f"a configuration cannot name {path}: it is not UTF-8.", hint="Choose another folder."
-        ) from None
+        raise UsageError(f"{path} cannot be used: its name is not UTF-8.", hint="Choose another folder.") from None
     return json.dumps(str(path).replace("$", "$$"), ensure_ascii=False)
 
 

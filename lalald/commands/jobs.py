@@ -1,4 +1,4 @@
-"""The jobs, newest last, one line each."""
+"""List jobs, newest last, one line each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lalald.store.queries import JobReport, Reports
 
 _LIMIT = 50
 _MOST_DIGITS = 100  # Python refuses to read thousands of them
-_WIDE = 110  # columns; from here on the rule is shown, too
+_WIDE = 110  # columns; wider terminals show the rule too
 _INDENT = "  "
 
 
@@ -44,7 +44,9 @@ def _limit(word: str) -> int:
 
 
 def run(arguments: Namespace) -> int:
-    states = [state for state, asked in ((State.FAILED, arguments.failed), (State.HELD, arguments.held)) if asked]
+    states = [
+        state for state, is_chosen in ((State.FAILED, arguments.failed), (State.HELD, arguments.held)) if is_chosen
+    ]
     stage = Stage(arguments.stage) if arguments.stage else None
     limit = (0 if arguments.json else _LIMIT) if arguments.limit is None else arguments.limit
     with Reports.open(state_dir(arguments.config)) as reports:
@@ -60,7 +62,7 @@ def run(arguments: Namespace) -> int:
 
 
 def job_lines(reports: Sequence[JobReport], now: float, width: int | None, *, with_reasons: bool) -> list[Line]:
-    """One line for each job; `with_reasons`: and another for why it failed or is held."""
+    """One line for each job; `with_reasons`: a second line says why it failed or is held."""
     if not reports:
         return [[Span("No jobs.")]]
     wide = width is None or width >= _WIDE
@@ -78,12 +80,12 @@ def job_lines(reports: Sequence[JobReport], now: float, width: int | None, *, wi
     lines = columns([head, *(_row(report, now, wide=wide, with_reason=not with_reasons) for report in reports)], width)
     if not with_reasons:
         return lines
-    told = [lines[0]]
+    with_reason_lines = [lines[0]]
     for line, report in zip(lines[1:], reports, strict=True):
         reason = _reason(report)
         room = None if width is None else width - len(_INDENT)
-        told += [line, [Span(_INDENT), Span(reason if room is None else shortened(reason, room, "end"))]]
-    return told
+        with_reason_lines += [line, [Span(_INDENT), Span(reason if room is None else shortened(reason, room, "end"))]]
+    return with_reason_lines
 
 
 def _row(report: JobReport, now: float, *, wide: bool, with_reason: bool) -> list[Cell]:
@@ -100,7 +102,7 @@ def _row(report: JobReport, now: float, *, wide: bool, with_reason: bool) -> lis
 
 
 def _state(report: JobReport) -> str:
-    """What the job does or waits for, in two words."""
+    """State and stage in two words."""
     job = report.job
     match report.state:
         case "running":
@@ -119,7 +121,7 @@ def _reason(report: JobReport) -> str:
 
 
 def _show_json(found: Iterable[JobReport]) -> int:
-    """One object after the other, however many there are; an error on the way is the last object. The exit code."""
+    """Print one object after the other; an error on the way is the last object. Return the exit code."""
     separator, failure = "[", None
     try:
         for report in found:

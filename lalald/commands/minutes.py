@@ -1,4 +1,4 @@
-"""The minutes left on the account."""
+"""Ask LALAL.AI for the minutes left on the account."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from lalald.commands.output.printing import say
 from lalald.jobs.spending.prices import free_text
 
 _NONE_LEFT = (
-    "No minutes are left. Buy more on the LALAL.AI website: jobs that wait for them are resumed automatically,"
-    " nothing is uploaded meanwhile."
+    "No minutes are left. Buy more on the LALAL.AI website: held jobs then resume automatically."
+    " Nothing is uploaded until then."
 )
 
 

@@ -1,4 +1,4 @@
-"""The command line as argparse sees it."""
+"""The command line as an argparse parser."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from lalald.errors import UsageError
 from lalald.suggestions import unknown
 
 _CONFIG = "the configuration; default: $LALALD_CONFIG, else ~/.config/lalald/config.yaml, else /etc/lalald/config.yaml"
-_EXAMPLE = "  lalald ", "  LALALD_"  # how an example begins; tests/test_help.py knows that every one does
+_EXAMPLE = "  lalald ", "  LALALD_"  # how every example begins
 EXIT_CODES = """exit codes:
   0             fine
-  1             some jobs failed or are held, or something needs a person
+  1             some jobs failed or are held, or something needs you
   2             usage or configuration
   3             daemon not running or unhealthy"""
 
 
 class _Format(HelpFormatter):
-    """Wraps at words to the terminal's width; commands and lists keep their lines."""
+    """Wraps text at words to the terminal's width; commands and lists keep their lines."""
 
     def _get_default_metavar_for_optional(self, action: Action) -> str:
         """The unit alone: `--link-seconds SECONDS`."""
@@ -39,12 +39,12 @@ class _Format(HelpFormatter):
 
 
 class Parser(ArgumentParser):
-    """Raises UsageError where argparse would print and end the program: errors are reported in one way, as JSON too."""
+    """Raises UsageError instead of printing and exiting, so that all errors are reported in one way, in JSON too."""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As argparse does, but what is left over is reported with its command's own help.
+        """Like argparse, but unknown arguments are reported with the command's own help, and empty ones are refused.
 
-        An empty argument is refused: as a path it would mean the current folder, and it comes from an unset variable.
+        An empty argument usually comes from an unset variable; as a path it would mean the current folder.
         """
         arguments, left = self.parse_known_args(args, namespace)
         if left:
@@ -60,7 +60,7 @@ class Parser(ArgumentParser):
 
 
 def build(words: Sequence[str]) -> ArgumentParser:
-    """The whole parser; only commands that stand in `words` have arguments, for theirs are the modules to load."""
+    """The parser. Only commands in `words` get their arguments: no other modules are loaded."""
     parser = Parser(
         prog="lalald",
         usage="lalald [--config FILE] COMMAND …",
@@ -89,7 +89,7 @@ def build(words: Sequence[str]) -> ArgumentParser:
 
 
 def check_command(words: Sequence[str]) -> None:
-    """Raises UsageError where the first word that is not an option is not a command, and says which one was meant."""
+    """Raises UsageError if the first word that is not an option is not a command; suggests one."""
     rest = iter(words)
     for word in rest:
         if word == "--config":
@@ -101,7 +101,7 @@ def check_command(words: Sequence[str]) -> None:
 
 
 def unknown_command(word: str) -> str:
-    """What is said of a word that is not a command."""
+    """The message for a word that is not a command."""
     return f"{unknown('command', word, VERBS)}."
 
 
@@ -112,7 +112,7 @@ def _epilog(verb: Verb) -> str:
 
 
 def _listing() -> str:
-    """The commands with what they do, group by group."""
+    """The commands with their summaries, group by group."""
     return "\n\n".join(
         "\n".join([f"{heading}:", *(f"  {verb.name:<14}{verb.summary}" for verb in verbs)]) for heading, verbs in GROUPS
     )

@@ -1,4 +1,4 @@
-"""What everything that waits in the inboxes will cost. Spends nothing, changes nothing."""
+"""Price everything that waits in the inboxes. Spends nothing, changes nothing."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def run(arguments: Namespace) -> int:
     from lalald.config import find, load
 
     config = load(find(arguments.config, os.environ), os.environ)
-    left, trouble = _minutes_left(config)  # with the key, which the daemon's user may not be able to read
+    left, trouble = _minutes_left(config)  # before changing to the daemon's user, who may not be able to read the key
     with suppress(NoStoreError), Reports.open(config.state_dir) as reports:
         become_daemon_user(config.state_dir, reports)
     ignore_broken_leases()
-    plan = priced(config, _tick if sys.stderr.isatty() else None)
+    plan = priced(config, _show_progress if sys.stderr.isatty() else None)
     if arguments.json:
         show_json(plan_facts(plan, left, trouble))
     else:
@@ -43,13 +43,13 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-def _tick(files: int) -> None:
+def _show_progress(files: int) -> None:
     end = "\r" if files else "\r\033[K"
     print(f"{count(files, 'file')} examined" if files else "", end=end, file=sys.stderr, flush=True)
 
 
 def _minutes_left(config: Config) -> tuple[float | None, str | None]:
-    """What the service says, or why it does not."""
+    """The minutes that the service reports, or its error."""
     from lalald.commands.access.api_query import ask
 
     try:
@@ -77,32 +77,32 @@ def _sections(plan: Plan, config: Config, left: float | None, trouble: str | Non
         yield Section("", rows, ("RULE", "INBOX", "NEW", "WAITING", "HELD", "MINUTES", "UNKNOWN"))
     yield Section("total", list(_totals(plan, config, left, trouble)))
     if plan.left_alone:
-        rows_alone = [(f"{files:,}", printable(reason)) for reason, files in plan.left_alone.most_common()]
-        yield Section("left alone", rows_alone)
+        reasons = [(f"{files:,}", printable(reason)) for reason, files in plan.left_alone.most_common()]
+        yield Section("not processed", reasons)
     if plan.troubles:
         yield Section("not examined", [(printable(trouble),) for trouble in plan.troubles])
 
 
 def _nothing_waits(plan: Plan, config: Config) -> str:
-    """What is the case where there is nothing to price, and what to do."""
+    """The message if there is nothing to price."""
     if plan.troubles:
-        return "Nothing waits to be processed, as far as the inboxes could be read."
+        return "Nothing waits to be processed in the inboxes that could be read."
     inboxes = ", ".join(printable(str(inbox.path)) for inbox in config.inboxes)
     return f"Nothing waits to be processed. Put audio or video files into {inboxes}, then run `lalald plan` again."
 
 
 def _limits(plan: Plan, per_day: float | None) -> Iterator[tuple[str | Cell, ...]]:
     if plan.over_per_file:
-        dear = count(plan.over_per_file, "file")
+        number = count(plan.over_per_file, "file")
         yield (
             "",
-            f"{dear} above minutes.per_file ({plan.per_file:g} min): each is held until `lalald release ID` lets it past",
+            f"{number} above minutes.per_file ({plan.per_file:g} min): each is held until `lalald release ID`",
         )
     if per_day is not None and plan.files:
         free = max(0.0, per_day - plan.spent_today)
         yield (
             "today",
-            f"{free_text(free)} min: minutes.per_day allows {per_day:g}, {cost_text(plan.spent_today)} are charged",
+            f"{free_text(free)} min: minutes.per_day allows {per_day:g}, {cost_text(plan.spent_today)} were charged",
         )
 
 
@@ -110,7 +110,7 @@ def _totals(plan: Plan, config: Config, left: float | None, trouble: str | None)
     yield "files", f"{plan.files:,}"
     yield "cost", price(plan.minutes, plan.unknown)
     if plan.unknown:
-        yield "", "an unknown length is known once the file is uploaded, which costs nothing"
+        yield "", "an unknown length is measured after the upload, which costs nothing"
     if plan.unfinished:
         what = (
             "is still being written or changed just now"
@@ -130,4 +130,4 @@ def _totals(plan: Plan, config: Config, left: float | None, trouble: str | None)
     missing = plan.minutes - (left - config.minutes.reserve)
     if missing > 0:
         least = "at least " if plan.unknown else ""
-        yield "", f"{least}{cost_text(missing)} min too few: what does not fit is held, oldest first served"
+        yield "", f"{least}{cost_text(missing)} min missing: the oldest files are processed first, the others are held"

@@ -1,11 +1,11 @@
-"""Files whose jobs have ended are carried again, as new jobs that pay again."""
+"""Process the files of finished jobs again, as new jobs that are paid again."""
 
 from __future__ import annotations
 
 import os
 from argparse import ArgumentParser, Namespace
 
-from lalald.commands.access.job_selection import by_the_rules_of_now, each_once, job_id, jobs_named, ring, show_quotes
+from lalald.commands.access.job_selection import current_rules, each_once, job_id, jobs_named, ring, show_quotes
 from lalald.commands.access.state_folder import state_dir
 from lalald.commands.output.json_output import show_json
 from lalald.errors import UsageError
@@ -25,7 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "what",
         nargs="+",
         metavar="ID|PATH",
-        help="a job's number, or where its file is or was; ./12 is a file, 12 a job",
+        help="a job's number, or the path where its file is or was (./12 for a file called 12)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON: an object")
 
@@ -34,10 +34,10 @@ def run(arguments: Namespace) -> int:
     folder = state_dir(arguments.config)
     with Requests.open(folder) as requests:
         with requests.together():
-            chosen = each_once(_ended(_job(requests, word)) for word in arguments.what)
+            chosen = each_once(_check_finished(_job(requests, word)) for word in arguments.what)
             for report in chosen:
                 requests.ask(Kind.REDO, str(report.job.id))
-        now = by_the_rules_of_now(arguments.config)
+        now = current_rules(arguments.config)
         again = ((report.job, now(restart(report.job)).tasks) for report in chosen)
         quotes = [quote(job, "is processed again as a new job", tasks, duration_of(job)) for job, tasks in again]
     if arguments.json:
@@ -58,16 +58,16 @@ def _job(reports: Reports, word: str) -> JobReport:
     return found
 
 
-def _ended(report: JobReport) -> JobReport:
+def _check_finished(report: JobReport) -> JobReport:
     job = report.job
     if job.state not in (State.DONE, State.FAILED, State.CANCELLED):
         raise UsageError(
-            f"job {job.id} ({printable(job.path)}) is {report.state}; only one that has ended can be processed again. No change was made.",
+            f"job {job.id} ({printable(job.path)}) is {report.state}; only a finished job can be processed again. No change was made.",
             hint=f"`lalald show {job.id}` shows its progress.",
         )
     if not os.path.lexists(source(job)):
         raise UsageError(
-            f"the file of job {job.id} is not at {printable(source(job))} any more; no change was made.",
-            hint="Drop it into the inbox: it is processed as a new file.",
+            f"the file of job {job.id} is no longer at {printable(source(job))}; no change was made.",
+            hint="Drop it into the inbox to process it as a new file.",
         )
     return report

@@ -1,4 +1,4 @@
-"""Release held jobs, each for the price that is shown; accept a folder that replaced a configured one."""
+"""Release held jobs, each for the price shown; accept a folder that replaced a configured one."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from lalald.reports.release_forecast import forecast
 from lalald.store.queries import HoldReport, JobReport
 from lalald.store.request_writer import Kind, Requests
 
-_RESUMES = "their tasks are paid and do not move; they resume automatically when they do."
-_PAYS_AGAIN = "releasing them pays again. Name them, or add `--hold lost_task`, to do that."
+_RESUMES = "their tasks are paid and make no progress; they resume automatically when they do."
+_PAYS_AGAIN = "releasing them pays again. To do that, name them or add `--hold lost_task`."
 _ONLY_A_TOP_UP = (HoldSource.LEFT, HoldSource.SERVICE)
 
 
@@ -49,7 +49,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     if bool(arguments.what) == arguments.all or (arguments.what and (arguments.hold or arguments.rule)):
         raise UsageError(
-            "release needs numbers of jobs or paths of configured folders, or --all; --hold and --rule go with --all.",
+            "release needs job numbers, paths of configured folders, or --all; --hold and --rule need --all.",
             hint="`lalald jobs --held` lists them.",
         )
     folder = state_dir(arguments.config)
@@ -71,46 +71,48 @@ def _named(arguments: Namespace, folder: Path, requests: Requests) -> int:
         return ring(folder, quiet=True)
     show_quotes(quotes)
     for accepted in folders:
-        say(f"{printable(accepted)}: the folder that is there now is accepted")
+        say(f"{printable(accepted)}: accepted the folder that is there now")
     return ring(folder)
 
 
 def _all(arguments: Namespace, folder: Path, requests: Requests) -> int:
-    spared = [] if arguments.hold else [hold for hold in requests.holds() if hold.hold == Hold.LOST_TASK]
-    held = (report for report in requests.jobs(states=[State.HELD]) if _is_meant(report, arguments))
+    not_released = [] if arguments.hold else [hold for hold in requests.holds() if hold.hold == Hold.LOST_TASK]
+    held = (report for report in requests.jobs(states=[State.HELD]) if _is_chosen(report, arguments))
     quotes = _quotes(held, arguments, requests)
     asked = [one for one in quotes if one.stays_for is None or one.source not in _ONLY_A_TOP_UP]
-    unsure = _needs_a_yes(asked, arguments)
-    if not unsure:
+    unconfirmed = _needs_confirmation(asked, arguments)
+    if not unconfirmed:
         with requests.together():
             requests.leave_for(Request.RELEASE, {one.job_id: one.terms for one in asked})
     if arguments.json:
-        facts = _facts([] if unsure else asked, [one for one in quotes if one.stays_for], spared, by_hold(quotes))
-        if unsure:
-            show_json({**error_facts(_needs_yes()), **facts})
-            return exit_code_of(_needs_yes())
+        facts = _facts(
+            [] if unconfirmed else asked, [one for one in quotes if one.stays_for], not_released, by_hold(quotes)
+        )
+        if unconfirmed:
+            show_json({**error_facts(_confirmation_error()), **facts})
+            return exit_code_of(_confirmation_error())
         show_json(facts)
         return ring(folder, quiet=True) if asked else 0
-    _show_all(quotes, asked, spared, unsure=unsure)
-    if unsure:
-        raise _needs_yes()
+    _show_all(quotes, asked, not_released, unconfirmed=unconfirmed)
+    if unconfirmed:
+        raise _confirmation_error()
     return ring(folder) if asked else 0
 
 
-def _needs_yes() -> UsageError:
+def _confirmation_error() -> UsageError:
     return UsageError(
         "--all would release more than one kind of hold, or pay for lost tasks again; nothing was released.",
         hint="Add --yes, or choose with --hold KIND.",
     )
 
 
-def _is_meant(report: JobReport, arguments: Namespace) -> bool:
+def _is_chosen(report: JobReport, arguments: Namespace) -> bool:
     job = report.job
     kind = str(job.hold) == arguments.hold if arguments.hold else job.hold is not Hold.LOST_TASK
     return kind and (arguments.rule is None or job.rule == arguments.rule)
 
 
-def _needs_a_yes(asked: Sequence[Quote], arguments: Namespace) -> bool:
+def _needs_confirmation(asked: Sequence[Quote], arguments: Namespace) -> bool:
     kinds = {one.hold for one in asked}
     return not arguments.yes and (len(kinds) > 1 or Hold.LOST_TASK in kinds)
 
@@ -121,29 +123,31 @@ def _quotes(reports: Iterable[JobReport], arguments: Namespace, requests: Reques
     return forecast((report.job for report in reports), requests, limits, are_named=not arguments.all)
 
 
-def _show_all(quotes: Sequence[Quote], asked: Sequence[Quote], spared: Sequence[HoldReport], *, unsure: bool) -> None:
+def _show_all(
+    quotes: Sequence[Quote], asked: Sequence[Quote], not_released: Sequence[HoldReport], *, unconfirmed: bool
+) -> None:
     holds = by_hold(quotes)
-    for kind, (jobs, cost) in holds.items() if len(holds) > 1 or unsure else ():
+    for kind, (jobs, cost) in holds.items() if len(holds) > 1 or unconfirmed else ():
         say(f"{kind}: {count(jobs, 'job')}, {charged(*cost)}")
     resumed = [one for one in asked if one.stays_for is None]
-    if resumed and not unsure:
+    if resumed and not unconfirmed:
         say(f"{count(len(resumed), 'job')} released; {charged(*together(resumed))}")
     for source in HoldSource:
         staying = [one for one in quotes if one.stays_for is source]
         if staying:
             first = staying[0]
             say(f"{count(len(staying), 'job')} will stay held ({source}): job {first.job_id} {first.stays}")
-    for hold in spared:
+    for hold in not_released:
         why = _RESUMES if hold.is_stalled else _PAYS_AGAIN
-        say(f"{count(hold.jobs, 'job')} held as lost_task left alone: {why}")
+        say(f"{count(hold.jobs, 'job')} held as lost_task not released: {why}")
     if not quotes:
-        say("No other job is held: nothing to do." if spared else "No job is held: nothing to do.")
+        say("No other job is held." if not_released else "No job is held.")
 
 
 def _facts(
     released: Sequence[Quote],
     stay_held: Sequence[Quote] = (),
-    spared: Sequence[HoldReport] = (),
+    not_released: Sequence[HoldReport] = (),
     holds: dict[str, tuple[int, Price]] | None = None,
     *,
     folders: Sequence[str] = (),
@@ -155,7 +159,7 @@ def _facts(
         "minutes": cost.minutes,
         "unknown": cost.unknown,
         "stay_held": [one.facts() for one in stay_held],
-        "lost_task_left_alone": sum(hold.jobs for hold in spared),
+        "lost_tasks_not_released": sum(hold.jobs for hold in not_released),
         "holds": [
             {"hold": kind, "jobs": jobs, "minutes": sum_.minutes, "unknown": sum_.unknown}
             for kind, (jobs, sum_) in listed

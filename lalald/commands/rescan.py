@@ -1,4 +1,4 @@
-"""The daemon scans its inboxes now."""
+"""Make the daemon scan its inboxes now."""
 
 from __future__ import annotations
 
@@ -29,5 +29,5 @@ def run(arguments: Namespace) -> int:
     if arguments.json:
         show_json({"inboxes": scanned})
     else:
-        say("To be scanned: " + (", ".join(map(printable, inboxes)) if inboxes else "every inbox"))
+        say("Requested a scan of " + (", ".join(map(printable, inboxes)) if inboxes else "every inbox"))
     return ring(folder, quiet=arguments.json)

@@ -1,4 +1,4 @@
-"""The daemon itself."""
+"""Run the daemon."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def run(arguments: Namespace) -> int:
 
 
 def carry(arguments: Namespace, accept: Callable[[Config], None]) -> int:
-    """The life of the daemon. Its configuration is shown to `accept` first, whose error is its end."""
+    """Run the daemon until it ends. `accept` gets its configuration first, and may raise to refuse it."""
     from lalald.config import find, subprocess_loader
     from lalald.daemon.log import log_output
     from lalald.daemon.log.journal import write_exception
 
     log_output.take_over()
     sys.excepthook = write_exception
-    # A reload that is asked for before there is a daemon to do it would be its end; what has changed is being read just now.
+    # By default SIGHUP ends a process. The configuration is being read now, so a reload requested before the daemon runs is not needed.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     reading = subprocess_loader.begin(find(arguments.config, os.environ), os.environ)
-    from lalald.daemon import daemon, sandbox_guard  # takes as long as the reading does
+    from lalald.daemon import daemon, sandbox_guard  # while the other process reads: both take about as long
 
     config = reading()
     accept(config)

@@ -1,4 +1,4 @@
-"""The configuration's JSON Schema, for editors."""
+"""Print the configuration's JSON Schema, for editors."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from argparse import ArgumentParser, Namespace
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="report errors as JSON, too: the schema always is")
+    parser.add_argument("--json", action="store_true", help="report errors as JSON too; the schema always is JSON")
 
 
 def run(arguments: Namespace) -> int:
-    """Prints it."""
     from lalald.config.schema.json_schema import schema
 
     del arguments

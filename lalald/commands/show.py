@@ -1,4 +1,4 @@
-"""Everything about one job."""
+"""Show everything about one job."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from lalald.reports.hold_advice import to_do
 from lalald.reports.job_json import job_facts, source, task_state, track_path
 from lalald.store.queries import Charge, Fact, JobReport, Reports
 
-_PAID_AGAIN = "what was paid is not paid again; only `lalald redo {}` does that"
+_PAID_AGAIN = "paid tasks are not paid again; `lalald redo {}` pays again"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -58,7 +58,7 @@ def _job(report: JobReport, service: Fact | None) -> Section:
     if report.percent is not None:
         rows.append(("progress", bar_cell(report.percent)))
         rows += [("rate", told)] if (told := _rate(report)) else []
-    rows += list(_troubles(job))
+    rows += list(_problems(job))
     if (folder := results_folder(job)) is not None:
         rows.append(("results", printable(folder)))
     if job.state is State.WAITING and job.stage is not Stage.ARCHIVE and service and service.value.get("trouble"):
@@ -80,14 +80,14 @@ def _job(report: JobReport, service: Fact | None) -> Section:
 
 
 def _rate(report: JobReport) -> str:
-    """How fast, and for how long still, as far as it is known."""
+    """Rate and time left, as far as they are known."""
     left = report.seconds_left(time.time())
     parts = ["" if report.rate is None else format_rate(report.rate), "" if left is None else f"{span(left)} left"]
     return ", ".join(part for part in parts if part)
 
 
 def _steps(job: Job) -> Section:
-    """What happened when, in the order of time; the steps of earlier tries are not kept."""
+    """What happened when, in the order of time; steps of earlier attempts are not kept."""
     started = [(f"task {printable(task.title)} started", task.started_at) for task in job.tasks]
     known = [
         ("dropped", job.created_at),
@@ -106,7 +106,7 @@ def _charge(charge: Charge) -> tuple[str | Cell, ...]:
 
 
 def _charged(job: Job) -> str:
-    before = f", {cost_text(job.minutes_before)} of them for earlier tries" if job.minutes_before else ""
+    before = f", {cost_text(job.minutes_before)} of them for earlier attempts" if job.minutes_before else ""
     return f"{cost_text(job.minutes)}{before}"
 
 
@@ -115,8 +115,8 @@ def _state(report: JobReport) -> str:
     return f"{report.state}{asked}"
 
 
-def _troubles(job: Job) -> Iterator[tuple[str | Cell, ...]]:
-    """What is wrong, and what to do about it."""
+def _problems(job: Job) -> Iterator[tuple[str | Cell, ...]]:
+    """What is wrong, and what to do."""
     if job.state is State.HELD:
         yield "held", f"{job.hold} since {moment(job.held_at)}"
         yield "reason", printable(job.hold_reason or "-")
@@ -126,9 +126,9 @@ def _troubles(job: Job) -> Iterator[tuple[str | Cell, ...]]:
     for warning in warnings_of(job):
         yield "warning", printable(warning)
     if job.state is State.WAITING and job.attempts and job.duplicate_of is None:  # a twin's end is not tried for
-        yield "attempts", f"{count(job.attempts, 'time')} in vain{_since(job)}, next at {moment(job.due_at or None)}"
+        yield "attempts", f"{count(job.attempts, 'failed attempt')}{_since(job)}, next at {moment(job.due_at or None)}"
     if job.duplicate_of is not None:
-        yield "same bytes as", f"job {job.duplicate_of}"
+        yield "same content as", f"job {job.duplicate_of}"
     if remedy := _remedy(job):
         yield "to do", remedy
 
@@ -138,7 +138,7 @@ def _remedy(job: Job) -> str | None:
         case State.HELD:
             return to_do(job)
         case State.CANCELLED if not any(task.error for task in job.tasks):  # nobody did: the file went away, or changed
-            return "nothing: the file that is in the inbox under its name now is a new job"
+            return "nothing: the file that now has this name in the inbox is a new job"
         case State.FAILED:
             return what_to_do(job)
         case State.CANCELLED:
@@ -169,9 +169,9 @@ def _task(job: Job, task: Task) -> Section:
 
 def _track(path: str | None, track: Track) -> str:
     if not track.wanted:
-        return "not wanted by the rule"
+        return "not selected by the rule"
     if path is None:
-        return "missing: the service has not given it" if track.is_missing else "not delivered"
+        return "missing: the service has not delivered it" if track.is_missing else "not delivered"
     return printable(path) if track.size is None else f"{printable(path)} ({format_size(track.size)})"
 
 

@@ -1,4 +1,4 @@
-"""How it goes, on one screen."""
+"""Show the daemon, the inboxes, the jobs and what needs you, on one screen."""
 
 from __future__ import annotations
 
@@ -31,9 +31,7 @@ def run(arguments: Namespace) -> int:
     configured, mistake = _folders(arguments.config)
     if arguments.watch:
         if not is_terminal():
-            raise UsageError(
-                "--watch draws on a terminal, and this is none.", hint="`lalald status --json` is for programs."
-            )
+            raise UsageError("--watch needs a terminal.", hint="Programs can use `lalald status --json`.")
         return _watch(folder, configured, mistake)
     if arguments.prometheus:
         return _print_metrics(folder, configured, mistake)
@@ -59,15 +57,15 @@ def _watch(folder: Path, configured: Folders | None, mistake: str | None) -> int
     from lalald.commands.output.status_screen import lines
     from lalald.commands.output.terminal import watch
 
-    def look() -> list[Line]:
+    def get_lines() -> list[Line]:
         return list(lines(gather(folder, configured, mistake, time.time()), output_width()))
 
-    watch(look, _EVERY_SECONDS)
+    watch(get_lines, _EVERY_SECONDS)
     return 0
 
 
 def _folders(explicit: str | None) -> tuple[Folders | None, str | None]:
-    """The configured folders; or none, and what is wrong with the configuration: the daemon's own words still can be told."""
+    """The configured folders, or None and the first error of the configuration: the rest of `status` works without it."""
     from lalald.config import find, subprocess_loader
 
     try:
@@ -75,5 +73,5 @@ def _folders(explicit: str | None) -> tuple[Folders | None, str | None]:
     except ConfigError as error:
         return None, str(error).splitlines()[0]
     outboxes = dict.fromkeys(str(inbox.outbox) for inbox in config.inboxes)
-    filing = dict.fromkeys(str(folder) for inbox in config.inboxes for folder in inbox.filing_folders)
+    filing = dict.fromkeys(str(folder) for inbox in config.inboxes for folder in inbox.archive_folders)
     return Folders([str(inbox.path) for inbox in config.inboxes], list(outboxes), list(filing)), None

@@ -1,4 +1,4 @@
-"""The voice packs that change_voice can use."""
+"""List the voice packs for change_voice."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--json",
         action="store_true",
-        help="print JSON: a list of objects, or an object with `error` if your own are unknown",
+        help="print JSON: a list of objects; an object with `error` if your own cannot be fetched",
     )
 
 
 def run(arguments: Namespace) -> int:
-    """Those that everybody has are told even where the account's own cannot be."""
+    """List the voices of the service even if those of the account cannot be fetched."""
     from lalald.commands.access.api_query import ask
     from lalald.config import find, load
 
@@ -45,7 +45,7 @@ def run(arguments: Namespace) -> int:
     ]
     facts = [{**pack, "created_at": iso(pack["created_at"])} for pack in packs]
     if trouble is not None:
-        trouble = type(trouble)(f"your own voice packs are unknown: {trouble}", hint=trouble.hint)
+        trouble = type(trouble)(f"your own voice packs cannot be listed: {trouble}", hint=trouble.hint)
         if arguments.json:
             show_json({**error_facts(trouble), "voices": facts})
         else:
@@ -57,7 +57,7 @@ def run(arguments: Namespace) -> int:
     else:
         _show(packs)
         if len(packs) == len(VOICES):
-            say("You have no voice packs of your own. Make one on the LALAL.AI website; it is listed here then.")
+            say("You have no voice packs of your own. You can create one on the LALAL.AI website.")
     return 0
 
 
@@ -66,7 +66,7 @@ def _show(packs: list[dict[str, Any]]) -> None:
         (
             printable(pack["voice_pack_id"]),
             printable(pack["name"]),
-            moment(pack["created_at"]) if pack["own"] else "everybody's",
+            moment(pack["created_at"]) if pack["own"] else "available to all",
         )
         for pack in packs
     ]

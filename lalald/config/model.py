@@ -119,7 +119,7 @@ class Inbox:
     former: tuple[Path, ...] = ()  # by the store's word: what files were put into under an earlier configuration
 
     @property
-    def filing_folders(self) -> list[Path]:
+    def archive_folders(self) -> list[Path]:
         """The done and failed folders that are used and lie outside the inbox: such a one is never made, and may be away."""
         used = {self.done_dir: self.on_success == "move", self.failed_dir: self.on_failure == "move"}
         return [folder for folder, is_used in used.items() if is_used and not folder.is_relative_to(self.path)]

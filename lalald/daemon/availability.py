@@ -160,7 +160,7 @@ def _folders(config: Config) -> Iterator[tuple[str, str]]:
     for kind, paths in (
         ("inbox", [inbox.path for inbox in config.inboxes]),
         ("outbox", [inbox.outbox for inbox in config.inboxes]),
-        ("folder", [folder for inbox in config.inboxes for folder in inbox.filing_folders]),
+        ("folder", [folder for inbox in config.inboxes for folder in inbox.archive_folders]),
     ):
         for path in map(str, paths):
             if path not in seen:

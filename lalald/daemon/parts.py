@@ -67,4 +67,4 @@ class Parts:
 
 def result_folders(config: Config) -> set[str]:
     """The outboxes, and the folders for finished and failed files: those that are known by their markers, besides the inboxes."""
-    return {str(folder) for inbox in config.inboxes for folder in (inbox.outbox, *inbox.filing_folders)}
+    return {str(folder) for inbox in config.inboxes for folder in (inbox.outbox, *inbox.archive_folders)}

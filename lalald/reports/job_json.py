@@ -54,8 +54,8 @@ def _source_facts(job: Job) -> dict[str, Any]:
         "sha256": job.sha256,
         "source_id": job.source_id,
         "expires_at": iso(job.expires_at),
-        "twin_id": job.duplicate_of,
-        "redo": job.ignore_duplicates,
+        "duplicate_of": job.duplicate_of,
+        "ignore_duplicates": job.ignore_duplicates,
     }
 
 

@@ -119,7 +119,7 @@ def _of_the_daemon(overview: Overview) -> Iterator[Metric]:
 
 
 def _folders(overview: Overview) -> Iterator[Sample]:
-    kinds = (("inbox", overview.inboxes), ("outbox", overview.outboxes), ("folder", overview.filing_folders))
+    kinds = (("inbox", overview.inboxes), ("outbox", overview.outboxes), ("folder", overview.archive_folders))
     for kind, folders in kinds:
         for folder in folders:
             if folder.available is not None:

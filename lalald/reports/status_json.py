@@ -36,7 +36,7 @@ def facts(overview: Overview) -> dict[str, Any]:
         "stopped_steps": [{**stop, "since": iso(stop["since"])} for stop in overview.stopped],
         "inboxes": [folder_rows.inbox_facts(inbox, running=overview.running) for inbox in overview.inboxes],
         "outboxes": [folder_rows.facts(outbox) for outbox in overview.outboxes],
-        "filing_folders": [folder_rows.facts(folder) for folder in overview.filing_folders],
+        "archive_folders": [folder_rows.facts(folder) for folder in overview.archive_folders],
         "jobs": overview.counts.states,
         "stages": {str(stage): overview.counts.stages.get(stage, 0) for stage in Stage if stage is not Stage.DONE},
         "requests": overview.asked,

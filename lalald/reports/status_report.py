@@ -30,7 +30,7 @@ class Folders(NamedTuple):
 
     inboxes: list[str]
     outboxes: list[str]
-    filing_folders: Sequence[str] = ()
+    archive_folders: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Overview:
     unreadable: Sequence[UnreadableJob]
     inboxes: Sequence[InboxReport]
     outboxes: Sequence[FolderReport]
-    filing_folders: Sequence[FolderReport]
+    archive_folders: Sequence[FolderReport]
     counts: Counts
     under_way: Sequence[JobReport]
     holds: Sequence[HoldReport]
@@ -109,7 +109,7 @@ def gather(
             unreadable=reports.unreadable_jobs().all(),
             inboxes=inboxes,
             outboxes=folder_rows.folders(seen, configured and configured.outboxes, told),
-            filing_folders=folder_rows.folders(seen, configured.filing_folders if configured else [], told),
+            archive_folders=folder_rows.folders(seen, configured.archive_folders if configured else [], told),
             counts=reports.counts(),
             under_way=reports.under_way(_MOST_UNDER_WAY),
             holds=reports.holds(),
@@ -164,7 +164,7 @@ def _saved_items(overview: Overview) -> Iterator[Attention]:
 
 
 def _unavailable_folders(overview: Overview) -> Iterator[Attention]:
-    kinds = (("inbox", overview.inboxes), ("outbox", overview.outboxes), ("folder", overview.filing_folders))
+    kinds = (("inbox", overview.inboxes), ("outbox", overview.outboxes), ("folder", overview.archive_folders))
     for kind, folders in kinds:
         for folder in folders:
             if folder.available is False:

@@ -62,7 +62,7 @@ class StageContext:
         configured = {
             str(folder)
             for inbox in self.config.inboxes
-            for folder in (inbox.path, inbox.outbox, *inbox.filing_folders)
+            for folder in (inbox.path, inbox.outbox, *inbox.archive_folders)
             if path.startswith(f"{folder}/")
         }
         return max(configured, key=len, default=os.path.dirname(path))

@@ -49,5 +49,5 @@ class Page:
 def folders(config: Config) -> Folders:
     """The folders of a configuration, in its order."""
     outboxes = dict.fromkeys(str(inbox.outbox) for inbox in config.inboxes)
-    filing = dict.fromkeys(str(folder) for inbox in config.inboxes for folder in inbox.filing_folders)
+    filing = dict.fromkeys(str(folder) for inbox in config.inboxes for folder in inbox.archive_folders)
     return Folders([str(inbox.path) for inbox in config.inboxes], list(outboxes), list(filing))

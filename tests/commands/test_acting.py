@@ -18,7 +18,7 @@ from lalald.store.queries import Reports
 from tests.support.filled_store import NOW, FilledStore, answering
 from tests.support.running import write_wav
 
-ASLEEP = "The daemon is not running: this happens at its next start.\n"
+ASLEEP = "The daemon is not running: it will do this at its next start.\n"
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_a_retry_says_what_it_will_cost(filled_store: FilledStore) -> None:
         == (
             "job 2 bad.mp3: goes on; about 9.0 min will be charged\n"
             "job 3 podcasts/stopped.mp3: goes on; about 3.0 min will be charged\n"
-            "together about 12.0 min\n"
+            "total: about 12.0 min\n"
         )
         + ASLEEP
     )
@@ -69,7 +69,7 @@ def test_a_retry_of_paid_work_costs_only_what_failed(filled_store: FilledStore) 
         == (
             "job 2 bad.mp3: goes on; nothing more is charged\n"
             "job 6 mix.wav: goes on; about 6.0 min will be charged\n"
-            "together about 6.0 min\n"
+            "total: about 6.0 min\n"
         )
         + ASLEEP
     )
@@ -87,7 +87,7 @@ def test_an_unknown_duration_is_read_from_the_file_where_it_can_be(filled_store:
         == (
             "job 10 podcasts/short.wav: goes on; about 0.2 min will be charged\n"
             "job 11 podcasts/gone.wav: goes on; its cost is unknown: the file does not state its length\n"
-            "together at least 0.2 min, 1 file of unknown length\n"
+            "total: at least 0.2 min, 1 file of unknown length\n"
         )
         + ASLEEP
     )
@@ -111,8 +111,8 @@ def test_nothing_failed_is_nothing_to_retry(tmp_path: Path) -> None:
     filled_store = FilledStore(tmp_path)
     with filled_store.store() as store:
         filled_store.take(store, "fine.mp3")
-    assert filled_store.said("retry", "--failed") == "No job has failed: nothing to do.\n"
-    assert filled_store.said("release", "--all") == "No job is held: nothing to do.\n"
+    assert filled_store.said("retry", "--failed") == "No job has failed.\n"
+    assert filled_store.said("release", "--all") == "No job is held.\n"
 
 
 def test_a_long_list_is_told_up_to_a_screenful(filled_store: FilledStore) -> None:
@@ -122,43 +122,43 @@ def test_a_long_list_is_told_up_to_a_screenful(filled_store: FilledStore) -> Non
             store.save(job, replace(job, state=State.FAILED, error="broken"))
     lines = filled_store.said("retry", "--failed").splitlines()
     assert len(lines) == 20 + 3
-    assert lines[20:22] == ["… and 11 more jobs", "together about 99.0 min"]
+    assert lines[20:22] == ["… and 11 more jobs", "total: about 99.0 min"]
     assert len(asked(filled_store)) == 31
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["retry", "2", "99", "x"], "there is no job 99, x; no change was made."),
+        (["retry", "2", "99", "x"], "no such job: 99, x. No change was made."),
         (
             ["retry", "2", "1"],
-            "job 1 is done; only a cancelled or failed job can be asked to retry. No change was made.",
+            "job 1 is done; retry needs a cancelled or failed job. No change was made.",
         ),
-        (["retry", "2", "7", "8"], "job 7 is running, job 8 is waiting; only a cancelled or failed job can be"),
-        (["retry"], "retry needs numbers of jobs, or --failed."),
-        (["retry", "2", "--failed"], "retry needs numbers of jobs, or --failed."),
+        (["retry", "2", "7", "8"], "job 7 is running, job 8 is waiting; retry needs a cancelled or failed job."),
+        (["retry"], "retry needs job numbers, or --failed."),
+        (["retry", "2", "--failed"], "retry needs job numbers, or --failed."),
         (
             ["cancel", "6", "1"],
-            "job 1 is done; only a failed, held or waiting job can be asked to cancel. No change was made.",
+            "job 1 is done; cancel needs a failed, held or waiting job. No change was made.",
         ),
-        (["cancel"], "cancel needs numbers of jobs, or --all."),
-        (["cancel", "6", "--all"], "cancel needs numbers of jobs, or --all."),
-        (["cancel", "6", "--every-client"], "--every-client goes with --all only"),
+        (["cancel"], "cancel needs job numbers, or --all."),
+        (["cancel", "6", "--all"], "cancel needs job numbers, or --all."),
+        (["cancel", "6", "--every-client"], "--every-client needs --all"),
         (["cancel", "--all", "--every-client"], "It needs a confirmation; no change was made."),
-        (["release", "4", "6"], "job 6 is running; only a held job can be asked to release. No change was made."),
+        (["release", "4", "6"], "job 6 is running; release needs a held job. No change was made."),
         (
             ["release"],
-            "release needs numbers of jobs or paths of configured folders, or --all; --hold and --rule go with --all.",
+            "release needs job numbers, paths of configured folders, or --all; --hold and --rule need --all.",
         ),
         (["release", "4", "/nowhere"], "/nowhere is not a folder of the daemon; no change was made."),
         (["rescan", "/nowhere"], "/nowhere is not an inbox of the daemon; no change was made."),
-        (["redo", "2", "6"], "the file of job 2 is not at /in/bad.mp3 any more; no change was made."),
+        (["redo", "2", "6"], "the file of job 2 is no longer at /in/bad.mp3; no change was made."),
         (
             ["redo", "6"],
-            "job 6 (mix.wav) is running; only one that has ended can be processed again. No change was made.",
+            "job 6 (mix.wav) is running; only a finished job can be processed again. No change was made.",
         ),
         (["redo", "./2"], "no job has processed "),
-        (["redo", "99"], "there is no job 99; no change was made."),
+        (["redo", "99"], "no such job: 99. No change was made."),
         (["release", ""], "an argument is empty."),
         (["redo", ""], "an argument is empty."),
         (["rescan", ""], "an argument is empty."),
@@ -190,10 +190,10 @@ def test_cancel_tells_what_is_spent(filled_store: FilledStore) -> None:
     assert (
         filled_store.said("cancel", "6", "8", "2", "5")
         == (
-            "job 6 mix.wav: to be cancelled; 9.0 min are charged already\n"
+            "job 6 mix.wav: to be cancelled; 9.0 min have been charged\n"
             "job 8 patient.wav: to be cancelled; nothing was charged\n"
-            "job 2 bad.mp3: to be abandoned, its file stays where it is; nothing was charged\n"
-            "job 5 podcasts/lost.mp3: to be cancelled; what was started without an answer may have been charged\n"
+            "job 2 bad.mp3: to be abandoned; its file stays where it is; nothing was charged\n"
+            "job 5 podcasts/lost.mp3: to be cancelled; a task that was started without an answer may have been charged\n"
         )
         + ASLEEP
     )
@@ -205,7 +205,7 @@ def test_cancel_tells_that_what_is_finished_on_the_service_is_delivered(filled_s
         job = store.job(6)
         assert job is not None
         store.save(job, replace(job, stage=Stage.DOWNLOAD))
-    told = "job 6 mix.wav: is finished on the service and delivered all the same; 9.0 min are charged already\n"
+    told = "job 6 mix.wav: has finished on the service, and is delivered; 9.0 min have been charged\n"
     assert filled_store.said("cancel", "6") == told + ASLEEP
 
 
@@ -217,7 +217,7 @@ def test_cancel_all_spares_what_has_ended(filled_store: FilledStore) -> None:
 
 def test_every_client_is_cancelled_where_that_is_meant(filled_store: FilledStore) -> None:
     answer = filled_store.run("cancel", "--all", "--every-client", "--yes")
-    assert answer.stdout == "6 jobs to be cancelled, and every task of every other client.\n" + ASLEEP
+    assert answer.stdout == "6 jobs to be cancelled, and every task of other programs.\n" + ASLEEP
     assert asked_of_the_daemon(filled_store) == [("cancel_every_client", None)]
 
 
@@ -234,7 +234,7 @@ def test_every_client_is_asked_about_at_a_terminal(filled_store: FilledStore, wo
     os.close(leader)
     assert program.returncode == 0
     assert out.startswith(
-        "This stops every task of your LALAL.AI account, those of other programs and of the website too.\n"
+        "This stops every task of your LALAL.AI account, including those of other programs and of the website.\n"
     )
     assert out.endswith(ASLEEP if meant else "No change was made.\n")
     assert asked_of_the_daemon(filled_store) == ([("cancel_every_client", None)] if meant else [])
@@ -247,7 +247,7 @@ def test_release_tells_the_price_and_that_a_lost_task_is_paid_again(filled_store
         == (
             "job 4 long.mp3: passes minutes.per_file at this price; about 9.0 min will be charged\n"
             "job 5 podcasts/lost.mp3: is started again; about 3.0 min will be charged once more\n"
-            "together about 12.0 min\n"
+            "total: about 12.0 min\n"
         )
         + ASLEEP
     )
@@ -259,7 +259,7 @@ def test_release_all_never_pays_for_a_lost_task_again(filled_store: FilledStore)
         filled_store.said("release", "--all")
         == (
             "1 job released; about 9.0 min will be charged\n"
-            "1 job held as lost_task left alone: releasing them pays again. Name them, or add `--hold lost_task`, to do that.\n"
+            "1 job held as lost_task not released: releasing them pays again. To do that, name them or add `--hold lost_task`.\n"
         )
         + ASLEEP
     )
@@ -267,8 +267,8 @@ def test_release_all_never_pays_for_a_lost_task_again(filled_store: FilledStore)
     with filled_store.store() as store:
         store.connection.execute("DELETE FROM jobs WHERE id = 4")
     assert filled_store.said("release", "--all") == (
-        "1 job held as lost_task left alone: releasing them pays again. Name them, or add `--hold lost_task`, to do that.\n"
-        "No other job is held: nothing to do.\n"
+        "1 job held as lost_task not released: releasing them pays again. To do that, name them or add `--hold lost_task`.\n"
+        "No other job is held.\n"
     )
 
 
@@ -291,7 +291,7 @@ def test_a_task_that_stands_still_is_told_from_a_lost_one_and_nothing_is_paid_ag
     assert "`lalald release 5`: it is started again and pays; `lalald cancel 5` ends it" in filled_store.said(
         "show", "5"
     )
-    assert "1 job held as lost_task left alone: their tasks are paid and do not move" in filled_store.said(
+    assert "1 job held as lost_task not released: their tasks are paid and make no progress" in filled_store.said(
         "release", "--all"
     )
     told = "job 6 mix.wav: gets the same time again; nothing more is charged\n"
@@ -301,7 +301,7 @@ def test_a_task_that_stands_still_is_told_from_a_lost_one_and_nothing_is_paid_ag
 def test_release_accepts_the_folder_of_an_inbox(filled_store: FilledStore) -> None:
     assert (
         filled_store.said("release", f"{filled_store.inbox}/")
-        == "/in: the folder that is there now is accepted\n" + ASLEEP
+        == "/in: accepted the folder that is there now\n" + ASLEEP
     )
     assert asked_of_the_daemon(filled_store) == [("release_folder", str(filled_store.inbox))]
     assert asked(filled_store) == {}
@@ -320,8 +320,8 @@ def test_redo_names_the_job_however_it_is_asked(filled_store: FilledStore) -> No
 
 
 def test_rescan_asks_for_one_inbox_or_all(filled_store: FilledStore) -> None:
-    assert filled_store.said("rescan") == "To be scanned: every inbox\n" + ASLEEP
-    assert filled_store.said("rescan", f"{filled_store.inbox}/podcasts") == "To be scanned: /in\n" + ASLEEP
+    assert filled_store.said("rescan") == "Requested a scan of every inbox\n" + ASLEEP
+    assert filled_store.said("rescan", f"{filled_store.inbox}/podcasts") == "Requested a scan of /in\n" + ASLEEP
     assert asked_of_the_daemon(filled_store) == [("rescan", None), ("rescan", str(filled_store.inbox))]
 
 
@@ -350,5 +350,5 @@ def test_a_job_held_since_its_first_scan_is_priced_when_all_are_released(tmp_pat
 
 
 def test_what_is_done_is_redone_and_what_is_under_way_is_looked_at(filled_store: FilledStore) -> None:
-    assert "  `lalald redo 1` processes the file of a job that is done again" in filled_store.complained("retry", "1")
+    assert "  `lalald redo 1` processes the file of a finished job again" in filled_store.complained("retry", "1")
     assert "  `lalald show 7` shows more." in filled_store.complained("retry", "7")

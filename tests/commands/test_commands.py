@@ -194,7 +194,7 @@ def test_status_as_json_has_its_keys(filled_store: FilledStore) -> None:
             },
         ],
         "outboxes": [{"path": "/out", "available": None, "reason": None, "since": None}],
-        "filing_folders": [],
+        "archive_folders": [],
         "jobs": {"waiting": 2, "running": 2, "held": 2, "failed": 1, "cancelled": 1, "done": 1},
         "stages": {"upload": 3, "split": 0, "check": 1, "download": 0, "delete": 0, "archive": 0},
         "requests": 0,
@@ -338,7 +338,7 @@ def test_a_stopped_daemon_moves_nothing(filled_store: FilledStore) -> None:
 
 def test_watching_needs_a_terminal(filled_store: FilledStore) -> None:
     assert filled_store.complained("status", "--watch") == (
-        "lalald: --watch draws on a terminal, and this is none.\n  `lalald status --json` is for programs.\n"
+        "lalald: --watch needs a terminal.\n  Programs can use `lalald status --json`.\n"
     )
 
 
@@ -449,8 +449,8 @@ def test_a_job_as_json_has_its_keys(filled_store: FilledStore) -> None:
         "sha256": None,
         "source_id": "source-6",
         "expires_at": None,
-        "twin_id": None,
-        "redo": False,
+        "duplicate_of": None,
+        "ignore_duplicates": False,
         "outbox": "/out",
         "tasks": [
             {
@@ -575,7 +575,7 @@ def test_show_tells_a_job_whole(filled_store: FilledStore) -> None:
         "  task 1 started  2026-12-06 08:00:00\n"
         "  finished        2026-12-06 20:00:00\n"
     ) in done
-    assert "  attempts         3 times in vain, next at 2027-01-15 08:01:30\n" in filled_store.said("show", "8")
+    assert "  attempts         3 failed attempts, next at 2027-01-15 08:01:30\n" in filled_store.said("show", "8")
     failed = filled_store.said("show", "2")
     assert "request id 0123456789abcdef" in failed
     assert "  to do            Drag the file back into /in, or run `lalald retry 2`." in failed
@@ -588,7 +588,7 @@ def test_show_as_json_is_the_object_of_the_list(filled_store: FilledStore) -> No
 @pytest.mark.parametrize("word", ["99", "0", "x", "-1", "1.5", "9" * 30, "9" * 5000, "٣"])
 def test_an_unknown_job_is_a_plain_error(filled_store: FilledStore, word: str) -> None:
     complaint = filled_store.complained("show", "--", word)
-    assert complaint == f"lalald: there is no job {word}; no change was made.\n  `lalald jobs` lists them.\n"
+    assert complaint == f"lalald: no such job: {word}. No change was made.\n  `lalald jobs` lists them.\n"
 
 
 def test_without_a_store_commands_say_what_is_missing(empty: FilledStore) -> None:
@@ -735,9 +735,8 @@ def test_a_file_that_went_away_by_itself_is_not_to_be_retried(filled_store: Fill
             job, state=State.CANCELLED, error="the file changed before anything was spent on it", archived=True
         )
         store.save(job, dropped)
-    assert (
-        "to do            nothing: the file that is in the inbox under its name now is a new job"
-        in filled_store.said("show", str(job.id))
+    assert "to do            nothing: the file that now has this name in the inbox is a new job" in filled_store.said(
+        "show", str(job.id)
     )
 
 
@@ -753,7 +752,7 @@ def test_what_a_retry_has_paid_again_is_counted_and_told(filled_store: FilledSto
         assert job is not None
         again = replace(job.tasks[0], task_id="again", minutes=3.0)
         store.save(job, job.with_task(again))
-    told = "  minutes charged  6.0, 3.0 of them for earlier tries\n"
+    told = "  minutes charged  6.0, 3.0 of them for earlier attempts\n"
     assert told in filled_store.said("show", "1")
     assert json.loads(filled_store.said("show", "1", "--json"))["minutes"] == 6.0
 
@@ -813,7 +812,7 @@ def test_on_a_terminal_the_same_is_drawn(filled_store: FilledStore) -> None:
 
 
 def test_health_ends_with_0_only_while_every_loop_turns(filled_store: FilledStore) -> None:
-    missing = "lalald: no daemon answers for the state folder /state, or one of its loops does not turn.\n"
+    missing = "lalald: no daemon responds for the state folder /state, or one of its loops is stuck.\n"
     assert filled_store.complained("health", code=3) == missing
     with answering(filled_store.state):
         assert filled_store.said("health") == ""

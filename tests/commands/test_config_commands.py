@@ -119,7 +119,7 @@ def test_init_where_nothing_can_be_made_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     done = lalald("init", str(tmp_path / "file"))
     assert done.returncode == 1
-    assert "cannot be made" in done.stderr
+    assert "cannot be created" in done.stderr
     assert "Traceback" not in done.stderr
 
 

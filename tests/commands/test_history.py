@@ -77,7 +77,7 @@ def test_a_long_history_shows_the_newest_charges_and_counts_the_rest(tmp_path: P
         for number in range(25):
             charge(store, filled_store.take(store, f"{number}.mp3"), f"t{number}", 1.0, now - 100 + number)
     text = filled_store.said("history")
-    assert "charges, newest last (`lalald history --json` has 5 older ones, too)" in text
+    assert "charges, newest last (`lalald history --json` has 5 older charges)" in text
     assert "24.mp3" in text
     assert " 4.mp3" not in text
 

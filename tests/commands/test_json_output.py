@@ -212,7 +212,7 @@ def test_a_service_that_is_well_has_no_since(tmp_path: Path) -> None:
 def test_words_after_two_dashes_ask_for_nothing(tmp_path: Path) -> None:
     filled_store = FilledStore(tmp_path)
     filled_store.fill()
-    assert "there is no job" in filled_store.complained("show", "--", "--json")
+    assert "no such job" in filled_store.complained("show", "--", "--json")
 
 
 DYNAMIC = {"presets", "left_alone", "rows"}  # the keys in them are names of presets, reasons, and tables

@@ -201,11 +201,11 @@ def test_a_plan_prices_everything_that_waits(tmp_path: Path, sandbox: Sandbox) -
         "total",
         "files 7",
         "cost at least 6.7 min, 3 files of unknown length",
-        "an unknown length is known once the file is uploaded, which costs nothing",
+        "an unknown length is measured after the upload, which costs nothing",
         "left 7.5 min, 2 of them in reserve",
-        "at least 1.2 min too few: what does not fit is held, oldest first served",
+        "at least 1.2 min missing: the oldest files are processed first, the others are held",
         "",
-        "left alone",
+        "not processed",
         "2 not an audio or video file (by extension), and no rule takes other types",
         "1 it is hidden (its name begins with a dot)",
         "",
@@ -284,7 +284,7 @@ def test_a_plan_tells_what_the_limits_of_a_file_and_a_day_will_hold(tmp_path: Pa
             "UPDATE jobs SET per_file_waived = 1, approved_minutes = 1.0 WHERE path = 'podcasts/released.mp3'"
         )
     told = words(filled_store.said("plan"))
-    assert "2 files above minutes.per_file (0.5 min): each is held until `lalald release ID` lets it past" in told
+    assert "2 files above minutes.per_file (0.5 min): each is held until `lalald release ID`" in told
     assert "today 0.5 min: minutes.per_day allows 2, 1.5 are charged" in told
     facts = json.loads(filled_store.said("plan", "--json"))
     assert (facts["over_per_file"], facts["spent_today"]) == (2, 1.5)
@@ -319,7 +319,7 @@ def test_a_plan_before_the_first_run_needs_no_store_and_no_key(tmp_path: Path) -
     skipping = FilledStore(tmp_path / "skip", inbox={"existing": "skip"})
     write_wav(skipping.inbox / "mix.wav", 12.0)
     assert words(skipping.said("plan"))[-2:] == [
-        "left alone",
+        "not processed",
         "1 existing: skip: it was in the inbox before the first scan",
     ]
 
@@ -387,7 +387,7 @@ def test_voices_are_the_seven_of_everybody_and_ones_own(tmp_path: Path, sandbox:
     (tmp_path / "license-key").write_text("")
     code, out, complaint = filled_store.call("voices")
     assert (code, [line.split()[0] for line in out.splitlines()[1:]]) == (2, SEVEN)
-    assert complaint.startswith("lalald: your own voice packs are unknown: there is no license key\n")
+    assert complaint.startswith("lalald: your own voice packs cannot be listed: there is no license key\n")
     (tmp_path / "license-key").write_text(key)
     packs = json.loads(filled_store.said("voices", "--json"))
     assert [pack["voice_pack_id"] for pack in packs[:7]] == SEVEN

@@ -235,7 +235,7 @@ def test_requests_made_while_no_daemon_runs_are_handled_at_the_next_start(
     home = make_home(sandbox.url)
     write_wav(home.inbox / "song.wav")
     assert home.command("run", "--once").returncode == 0
-    assert "this happens at its next start" in home.command("redo", "1").stdout
+    assert "it will do this at its next start" in home.command("redo", "1").stdout
     if once:
         assert home.command("run", "--once").returncode == 0
     else:

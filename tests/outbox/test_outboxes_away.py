@@ -284,7 +284,7 @@ def test_a_done_folder_elsewhere_is_known_from_the_start_told_and_accepted_anew(
     (job,) = home.rest()
     assert (job["state"], job["hold"], job["stage"]) == ("held", "mount", "split"), "nothing is paid meanwhile"
     assert everything(done) == []
-    (told,) = status(home.command("status", "--json"))["filing_folders"]
+    (told,) = status(home.command("status", "--json"))["archive_folders"]
     assert (told["path"], told["available"]) == (str(done), False)
     assert f"{done}: its marker .lalald is missing" in " ".join(home.command("status").stdout.split())
     assert home.command("release", str(done)).returncode == 0

@@ -63,7 +63,7 @@ def test_a_rename_of_a_folder_or_of_one_above_it_is_noticed_without_being_asked(
         until(lambda: noted(home, "inbox.unavailable", media / "inbox", "inbox"), "the inbox, too", NOTICED_SECONDS)
     code, facts = status(home)
     assert code == 1
-    folders = {each["path"]: each for each in (*facts["outboxes"], *facts["filing_folders"])}
+    folders = {each["path"]: each for each in (*facts["outboxes"], *facts["archive_folders"])}
     assert [folders[str(folder)]["available"] for folder in gone] == [False] * len(gone)
     there.rename(here)
     for folder in gone:
@@ -96,7 +96,7 @@ def test_an_unmount_and_a_mount_are_noticed_without_being_asked(tmp_path: Path) 
             assert status(home)[0] == 1
             mount_disk(tmp_path / "other")
             home.command("release", str(home.outbox))
-            until(lambda: status(home)[0] == 0, "the folder that is there now is accepted", NOTICED_SECONDS)
+            until(lambda: status(home)[0] == 0, "accepted the folder that is there now", NOTICED_SECONDS)
             mount_disk(home.outbox)
             until(lambda: len(home.logged("folder.unavailable")) == 2, "a mount over it is noticed", NOTICED_SECONDS)
             unmount(home.outbox)

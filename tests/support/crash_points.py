@@ -98,7 +98,7 @@ def main(path: str, moment: str, last: str) -> int:
     config = load(Path(path), os.environ)
     passed = countdown(int(last))
     if moment == "file":
-        folders = [folder for inbox in config.inboxes for folder in (inbox.path, inbox.outbox, *inbox.filing_folders)]
+        folders = [folder for inbox in config.inboxes for folder in (inbox.path, inbox.outbox, *inbox.archive_folders)]
         watch_files(tuple(map(str, folders)), passed)
     return run(config, once=True, open_store=dying_store(moment, passed).open)
 

@@ -68,7 +68,7 @@ interface Status {
   service: { trouble: string | null; since: string | null };
   inboxes: Folder[];
   outboxes: Folder[];
-  filing_folders: Folder[];
+  archive_folders: Folder[];
   jobs: Record<string, number>;
   stages: Record<string, number>;
   requests: number;

@@ -1,4 +1,4 @@
-"""One question to LALAL.AI, with the configuration's key."""
+"""Send one request to LALAL.AI, with the configuration's key."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from lalald.errors import TransientError
 
 Answer = TypeVar("Answer")
 
-PATIENCE_SECONDS = 30.0
+TIMEOUT_SECONDS = 30.0
 
 
-def ask(config: Config, question: Callable[[Client], Awaitable[Answer]]) -> Answer:
+def ask(config: Config, request: Callable[[Client], Awaitable[Answer]]) -> Answer:
     """The service's answer. Raises ServiceError, and ConfigError where the key cannot be read."""
-    return asyncio.run(_asked(config, question))
+    return asyncio.run(_query(config, request))
 
 
-async def _asked(config: Config, question: Callable[[Client], Awaitable[Answer]]) -> Answer:
+async def _query(config: Config, request: Callable[[Client], Awaitable[Answer]]) -> Answer:
     client = Client(config.api_url, license_key(config, os.environ), upload_rate=None, download_rate=None)
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            return await question(client)
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            return await request(client)
     except TimeoutError:
-        raise TransientError(f"{config.api_url} did not answer within {PATIENCE_SECONDS:g} s") from None
+        raise TransientError(f"{config.api_url} did not answer within {TIMEOUT_SECONDS:g} s") from None
     finally:
         await client.aclose()

@@ -1,4 +1,4 @@
-"""Root looks at files with the rights of the daemon's user: what root may read says nothing about the daemon."""
+"""Take on the daemon's user: what root may read says nothing about what the daemon may read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lalald.store.queries import Reports
 
 
 class User(NamedTuple):
-    """Who the daemon is, or would be."""
+    """The user that the daemon runs as, or would."""
 
     uid: int
     gid: int
@@ -20,7 +20,7 @@ class User(NamedTuple):
 
 
 def become_daemon_user(state_dir: Path, reports: Reports | None) -> None:
-    """For the rest of this process, where it is root and the daemon is not. Without the right to change it stays root."""
+    """Become that user for the rest of this process, if it is root and the daemon is not. Without the right to change, stay root."""
     if os.geteuid() != 0 or (user := _daemon_user(state_dir, reports)) is None or user.uid == 0:
         return
     from lalald.commands.output import error_output, json_output  # noqa: F401  that user may not be able to read the program's own files

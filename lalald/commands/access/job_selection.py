@@ -1,4 +1,4 @@
-"""What the commands that act share: which jobs are meant, what it costs, and the daemon's doorbell."""
+"""What commands that change jobs share: find the jobs, show prices, wake the daemon."""
 
 from __future__ import annotations
 
@@ -34,42 +34,40 @@ def job_id(word: str) -> int | None:
 
 
 def jobs_named(reports: Reports, words: Sequence[str]) -> list[JobReport]:
-    """The jobs of these numbers, each once. Raises UsageError that names every word which is none's."""
+    """The jobs with these numbers, each once. Raises UsageError that lists every word without a job."""
     found = {word: None if (number := job_id(word)) is None else reports.job(number) for word in words}
     missing = [word for word, report in found.items() if report is None]
     if missing:
         unknown = ", ".join(map(printable, missing))
-        raise UsageError(f"there is no job {unknown}; no change was made.", hint="`lalald jobs` lists them.")
+        raise UsageError(f"no such job: {unknown}. No change was made.", hint="`lalald jobs` lists them.")
     return each_once(report for report in found.values() if report is not None)
 
 
 def each_once(found: Iterable[JobReport]) -> list[JobReport]:
-    """A job that is named twice is meant once."""
+    """Without the repetitions of jobs that were named twice."""
     return list({report.job.id: report for report in found}.values())
 
 
 def fitting(reports: Sequence[JobReport], request: Request) -> list[JobReport]:
-    """The jobs themselves. Raises UsageError where the request cannot be honoured for one of them."""
+    """Return the jobs. Raises UsageError if the request does not apply to one of them."""
     states = sorted(FITTING[request])
     wrong = [report for report in reports if report.job.state not in FITTING[request]]
     if wrong:
-        told = ", ".join(f"job {report.job.id} is {report.state}" for report in wrong)
+        actual = ", ".join(f"job {report.job.id} is {report.state}" for report in wrong)
         fits = " or ".join(filter(None, (", ".join(states[:-1]), states[-1])))
-        raise UsageError(
-            f"{told}; only a {fits} job can be asked to {request}. No change was made.", hint=_instead(request, wrong)
-        )
+        raise UsageError(f"{actual}; {request} needs a {fits} job. No change was made.", hint=_instead(request, wrong))
     return list(reports)
 
 
 def _instead(request: Request, wrong: Sequence[JobReport]) -> str:
     if request is Request.RETRY and any(report.job.state is State.DONE for report in wrong):
         done = next(report.job.id for report in wrong if report.job.state is State.DONE)
-        return f"`lalald redo {done}` processes the file of a job that is done again, and pays again."
-    return f"`lalald show {wrong[0].job.id}` shows more."
+        return f"`lalald redo {done}` processes the file of a finished job again, and pays again."
+    return f"`lalald show {wrong[0].job.id}` shows details."
 
 
 def configuration(explicit: str | None) -> Config | None:
-    """The configuration as the daemon would read it now; None where it has mistakes."""
+    """The configuration as the daemon would read it now; None if it has errors."""
     from lalald.config import find, load
 
     try:
@@ -78,8 +76,8 @@ def configuration(explicit: str | None) -> Config | None:
         return None
 
 
-def by_the_rules_of_now(explicit: str | None) -> Callable[[Job], Job]:
-    """What the daemon makes of a job that it carries on before anything was paid; with a mistaken configuration, the job as it is."""
+def current_rules(explicit: str | None) -> Callable[[Job], Job]:
+    """A function that matches an unpaid job to the current rules, as the daemon will; without effect if the configuration has errors."""
     from lalald.inbox.rematch import rematch_job
 
     config = configuration(explicit)
@@ -90,21 +88,21 @@ def by_the_rules_of_now(explicit: str | None) -> Callable[[Job], Job]:
 
 
 def ring(state_dir: Path, *, quiet: bool = False) -> int:
-    """Has the daemon look into the database, or says that it will when it starts. The exit code: 0 in both cases."""
+    """Wake the daemon to handle a request, or say that it will at its next start. Return the exit code, 0."""
     if not wake(state_dir) and not quiet:
-        say("The daemon is not running: this happens at its next start.")
+        say("The daemon is not running: it will do this at its next start.")
     return 0
 
 
 def folder_named(reports: Reports, word: str) -> str:
-    """The folder outside the inboxes that a path names, or the inbox that it names or lies in. Raises UsageError."""
+    """The known folder at a path, or the inbox at it or above it. Raises UsageError."""
     path = os.path.abspath(word)
     folders = [folder.path for folder in reports.folders()]
     return path if path in folders else _inbox_of(path, reports, "folder", folders)
 
 
 def inbox_named(reports: Reports, word: str) -> str:
-    """The inbox that a path names, or lies in. Raises UsageError."""
+    """The inbox at a path or above it. Raises UsageError."""
     return _inbox_of(os.path.abspath(word), reports, "inbox", [])
 
 
@@ -114,17 +112,19 @@ def _inbox_of(path: str, reports: Reports, kind: str, others: Sequence[str]) -> 
         if path == inbox or path.startswith(inbox.rstrip("/") + "/"):
             return inbox
     hint = (
-        f"It knows: {', '.join(map(printable, [*known, *others]))}." if known else "The daemon has seen no inbox yet."
+        f"Known: {', '.join(map(printable, [*known, *others]))}."
+        if known
+        else "The daemon has not scanned an inbox yet."
     )
     article = "an" if kind == "inbox" else "a"
     raise UsageError(f"{printable(path)} is not {article} {kind} of the daemon; no change was made.", hint=hint)
 
 
 def show_quotes(quotes: Sequence[Quote]) -> None:
-    """A line for each up to a screenful, and the sum."""
+    """Print a line for each, at most a screen, and the sum."""
     for one in quotes[:MOST_LINES]:
         say(one.line())
     if len(quotes) > MOST_LINES:
         say(f"… and {count(len(quotes) - MOST_LINES, 'more job')}")
     if len(quotes) > 1:
-        say(f"together {price(*together(quotes))}")
+        say(f"total: {price(*together(quotes))}")

@@ -1,5 +1,6 @@
-"""Where the state folder is, found without checking the whole configuration: what asks only the store must work all the same
-while the configuration has mistakes.
+"""Find the state folder without checking the whole configuration.
+
+Commands that only need the store must work while the configuration has errors.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from lalald.errors import ConfigError
 _MENTIONED = r"^[^#\n]*\bstate_dir\b"
 _USUAL = (
     r"^state_dir[ ]*:[ ]+"
-    r"""(?:"([^"\\\n]*)"|'([^'\n]*)'|((?:[/$.\w]|~/)[^\n#]*?))"""  # in either kind of quotes, or in none
+    r"""(?:"([^"\\\n]*)"|'([^'\n]*)'|((?:[/$.\w]|~/)[^\n#]*?))"""  # in double quotes, single quotes, or none
     r"[ \r]*(?:[ ]#.*)?$"
 )
 
@@ -30,7 +31,7 @@ def state_dir(explicit: str | None, environ: Mapping[str, str] = os.environ) -> 
         written, base = _written(explicit, environ)
         return expanded(written, environ, base) if written else default_state_dir(environ)
     except ValueError as error:
-        raise ConfigError(f"state_dir: {error}", hint="`lalald check-config` shows more.") from error
+        raise ConfigError(f"state_dir: {error}", hint="`lalald check-config` shows details.") from error
 
 
 def _written(explicit: str | None, environ: Mapping[str, str]) -> tuple[str | None, Path | None]:
@@ -39,7 +40,7 @@ def _written(explicit: str | None, environ: Mapping[str, str]) -> tuple[str | No
     except ConfigError:
         if explicit is not None or environ.get("LALALD_CONFIG") or not _has_default(environ):
             raise
-        return None, None  # a daemon has run without a file, on the environment alone
+        return None, None  # a daemon has run without a file, with the environment alone
     return _value(read_text(path)), path.parent
 
 
@@ -51,7 +52,7 @@ def _has_default(environ: Mapping[str, str]) -> bool:
 
 
 def _value(text: str) -> str | None:
-    """What stands at the key `state_dir`; a YAML reader is loaded only for what is written in an unusual way."""
+    """The value of `state_dir`. A YAML parser is loaded only if it is written in an unusual way."""
     mentions = re.findall(_MENTIONED, text, re.MULTILINE)
     if not mentions:
         return None

@@ -1,4 +1,4 @@
-"""How an error is reported: as a sentence with its hint, or as JSON; and its exit code."""
+"""Report an error, as a sentence with its hint or as JSON, and choose its exit code."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CODES: tuple[tuple[type[LalaldError], int], ...] = (
 
 
 def report(error: LalaldError, *, json_wanted: bool = False) -> int:
-    """Says what happened and what to do next: on standard error, or as JSON on standard output. Returns the exit code."""
+    """Print what happened and what to do next: on standard error, or as JSON on standard output. Return the exit code."""
     if json_wanted:
         from lalald.commands.output.json_output import error_facts, show_json
 
@@ -40,12 +40,12 @@ def report(error: LalaldError, *, json_wanted: bool = False) -> int:
 
 
 def exit_code_of(error: LalaldError) -> int:
-    """2 for usage and configuration, 3 where the daemon or its state cannot be reached, else 1."""
+    """2 for usage and configuration, 3 if the daemon or its state cannot be reached, else 1."""
     return next((code for kind, code in _CODES if isinstance(error, kind)), 1)
 
 
 def complain(error: LalaldError) -> None:
-    """What happened and what to do next, on standard error."""
+    """Print what happened and what to do next on standard error."""
     said = f"lalald: {error}" + (f"\n  {error.hint}" if error.hint else "")
     safe = "".join(letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in said)
     if sys.stderr.isatty():

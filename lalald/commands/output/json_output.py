@@ -11,10 +11,10 @@ __all__ = ["as_json", "error_facts", "show_json"]
 
 
 def show_json(facts: Any) -> None:
-    """To standard output."""
+    """Print on standard output."""
     print(as_json(facts))
 
 
 def error_facts(error: LalaldError) -> dict[str, str | None]:
-    """What `--json` prints in place of an answer."""
+    """What `--json` prints instead of an answer."""
     return {"error": str(error), "hint": error.hint or None}

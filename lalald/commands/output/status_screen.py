@@ -1,4 +1,4 @@
-"""`status` for people: what needs a person comes first, then what happens now, then what is done and where it is."""
+"""The screen of `status`: what needs a person, then what is running, then what is finished and where it is."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _DOING = {
 
 
 def lines(overview: Overview, width: int | None) -> Iterator[Line]:
-    """`width`: columns; None: whatever it takes."""
+    """`width`: columns; None for no limit."""
     yield from _header(overview, width)
     if items := overview.needs_attention:
         yield _BLANK
         for item in items:
-            yield from _item(item, width)
+            yield from _attention_lines(item, width)
     yield _BLANK
     for label, part in _parts(overview, None if width is None else max(30, width - _LABEL)):
         for place, line in enumerate(part):
@@ -56,8 +56,8 @@ def _header(overview: Overview, width: int | None) -> list[Line]:
     return columns([[Cell(f"lalald {facts['version']} is running since {since}", "bold"), config]], width)
 
 
-def _item(item: Attention, width: int | None) -> Iterator[Line]:
-    if item.code == "daemon_not_running":  # the first line says it
+def _attention_lines(item: Attention, width: int | None) -> Iterator[Line]:
+    if item.code == "daemon_not_running":  # the header says it
         yield from paragraph(item.hint, width, first="! ", then="  ", style="red")
         return
     message = printable(item.message)
@@ -91,9 +91,9 @@ def _parts(overview: Overview, width: int | None) -> Iterator[tuple[str, Iterabl
 def _running(overview: Overview, width: int | None) -> list[Line]:
     if not overview.under_way:
         return [[Span("no jobs", "dim")]]
-    shown_ones = overview.under_way[:_MOST_RUNNING]
-    rows = [_running_row(report, overview, bars=(width or 0) >= _WITH_BARS) for report in shown_ones]
-    more = overview.counts.states["running"] - len(shown_ones)
+    listed = overview.under_way[:_MOST_RUNNING]
+    rows = [_running_row(report, overview, bars=(width or 0) >= _WITH_BARS) for report in listed]
+    more = overview.counts.states["running"] - len(listed)
     return [*columns(rows, width), *([[Span(f"and {count(more, 'more job')}", "dim")]] if more > 0 else [])]
 
 
@@ -165,9 +165,9 @@ def _minutes(overview: Overview) -> str:
 
 
 def _inboxes(overview: Overview, width: int | None) -> list[Line]:
-    shown_ones: Sequence[InboxReport] = overview.inboxes[:_MOST_INBOXES]
-    rows = [_inbox_row(inbox, overview) for inbox in shown_ones]
-    more = len(overview.inboxes) - len(shown_ones)
+    listed: Sequence[InboxReport] = overview.inboxes[:_MOST_INBOXES]
+    rows = [_inbox_row(inbox, overview) for inbox in listed]
+    more = len(overview.inboxes) - len(listed)
     return [*columns(rows, width), *([[Span(f"and {more} more", "dim")]] if more else [])]
 
 

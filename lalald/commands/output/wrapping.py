@@ -1,4 +1,4 @@
-"""Text that wraps at words to the terminal's width."""
+"""Wrap text at words to the terminal's width."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import TextIO
 
 _UNKNOWN_WIDTH = 80
 _TERM = re.compile(r"(?P<indent> +)\S+(?: \S+)*  +(?=\S)")  # `  name      what it means`
-_DEEPEST = 24  # columns; a description that begins further right continues under its name
+_DEEPEST = 24  # columns; a description that begins further right continues below its name
 
 
 def terminal_width(stream: TextIO | None = None) -> int:
-    """Columns of the terminal behind a stream; 80 where it has none."""
+    """Columns of the terminal behind a stream; 80 if it has none."""
     if (columns := os.environ.get("COLUMNS", "")).isdigit() and int(columns) > 0:
         return int(columns)
     try:
@@ -24,7 +24,7 @@ def terminal_width(stream: TextIO | None = None) -> int:
 
 
 def wrapped(text: str, width: int) -> str:
-    """Every line within the width, except words that are longer; continued under the text that it begins with."""
+    """Every line within the width, except for longer words; the rest of a line is indented below its text."""
     return "\n".join(_line(line, width) for line in text.split("\n"))
 
 
