@@ -19,7 +19,7 @@ from lalald.inbox.readiness import ignore_broken_leases
 from lalald.jobs.spending.prices import cost_text, free_text
 from lalald.reports.files.plan_json import plan_facts
 from lalald.reports.formatting import count, price, printable
-from lalald.reports.pricing import Plan, priced
+from lalald.reports.pricing import Plan, price_everything
 from lalald.store.queries import Reports
 
 
@@ -35,7 +35,7 @@ def run(arguments: Namespace) -> int:
     with suppress(NoStoreError), Reports.open(config.state_dir) as reports:
         become_daemon_user(config.state_dir, reports)
     ignore_broken_leases()
-    plan = priced(config, _show_progress if sys.stderr.isatty() else None)
+    plan = price_everything(config, _show_progress if sys.stderr.isatty() else None)
     if arguments.json:
         show_json(plan_facts(plan, left, trouble))
     else:

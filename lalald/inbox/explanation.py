@@ -34,6 +34,7 @@ class Explanation:
     reason: str
     rule: Rule | None = None
     job_id: int | None = None
+    skip_reason: SkipReason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,8 @@ def explain(inbox: Inbox, path: str | Path, known: KnownFile | None = None) -> E
             relative, False, f"its download is not finished: {printable(control)} is still there (*.aria2)", choice.rule
         )
     if skips_changed(inbox, known):
-        return Explanation(relative, False, CHANGED_SKIP, choice.rule, None if known is None else known.job_id)
+        job_id = None if known is None else known.job_id
+        return Explanation(relative, False, CHANGED_SKIP, choice.rule, job_id, SkipReason.CHANGED)
     if choice.rule is not None and not os.access(os.path.join(inbox.path, relative), os.R_OK):
         return Explanation(
             relative, False, f"uid {os.getuid()} may not read it: give that user the right to", choice.rule
@@ -146,7 +148,7 @@ def _explain_known(path: str, known: KnownFile, choice: Choice) -> Explanation:
         return Explanation(
             path, True, f"it is job {known.job_id}; it is not processed again", choice.rule, known.job_id
         )
-    return Explanation(path, False, known.note or NO_RULE, choice.rule)
+    return Explanation(path, False, known.note or NO_RULE, choice.rule, skip_reason=known.skip_reason)
 
 
 def kind_refusal(facts: os.stat_result) -> str | None:

@@ -1,4 +1,4 @@
-"""Whether a new file has the same bytes as one that was processed, and what that means for its price."""
+"""Find an earlier job with the same content as a new file, and what that means for its price."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lalald.store.queries import Reports
 
 
 class Duplicate(NamedTuple):
-    """An earlier job with the same bytes; `unpaid`: the tasks that it does not have; `hold`: what will be asked first."""
+    """An earlier job with the same content. `unpaid`: tasks that it does not have; `hold`: the hold that the new job will get."""
 
     job: Job
     unpaid: tuple[Task, ...]
@@ -25,9 +25,9 @@ class Duplicate(NamedTuple):
 
 
 def find_duplicate(job: Job, path: str, reports: Reports) -> Duplicate | None:
-    """The earlier job whose results the file's job will get. The file is read whole where one of its size has such a task.
+    """The earlier job whose results the file's job will get, or None. The file is read whole if a job of its size has such a task.
 
-    None where there is none, its rule does not look for any, or the file cannot be read.
+    None, too, if the rule does not look for duplicates, or the file cannot be read.
     """
     if job.settings.duplicates == "process" or not reports.may_have_duplicate(job):
         return None
@@ -36,24 +36,24 @@ def find_duplicate(job: Job, path: str, reports: Reports) -> Duplicate | None:
     except OSError:
         return None
     same = [one for one in reports.duplicates(hashed) if one.sha256 == hashed.sha256]
-    return _judged(hashed, same[0]) if same else None
+    return _compare(hashed, same[0]) if same else None
 
 
-def _judged(job: Job, earlier: Job) -> Duplicate:
+def _compare(job: Job, earlier: Job) -> Duplicate:
     had = {task_key(task.mode, task.presets) for task in earlier.tasks if task.error is None}
     unpaid = tuple(task for task in job.tasks if task_key(task.mode, task.presets) not in had)
-    same = f"it has the same bytes as job {earlier.id} ({earlier.path})"
+    same = f"it has the same content as job {earlier.id} ({earlier.path})"
     if job.settings.duplicates == "hold":
-        return Duplicate(earlier, (), f"{same}; `duplicates: hold` asks before anything is charged", Hold.DUPLICATE)
+        return Duplicate(earlier, (), f"{same}; `duplicates: hold` holds it before anything is charged", Hold.DUPLICATE)
     if earlier.state in (State.WAITING, State.HELD):
-        return Duplicate(earlier, unpaid, f"{same}, which is not finished: it waits for its results")
-    if earlier.state is State.DONE and _are_there(earlier, job.tasks):
-        return Duplicate(earlier, unpaid, f"{same}: its results are used again")
-    gone = "its results are not in the outbox any more: they are fetched again while the service has them, else you are asked"
+        return Duplicate(earlier, unpaid, f"{same}, which is not finished: it waits for those results")
+    if earlier.state is State.DONE and _has_results(earlier, job.tasks):
+        return Duplicate(earlier, unpaid, f"{same}: its results are reused")
+    gone = "its results are no longer in the outbox: they are fetched again if the service still has them, else the job is held"
     return Duplicate(earlier, unpaid, f"{same}; {gone}")
 
 
-def _are_there(earlier: Job, tasks: Iterable[Task]) -> bool:
+def _has_results(earlier: Job, tasks: Iterable[Task]) -> bool:
     """Whether the tracks of these tasks are where they were delivered, with their size."""
     wanted = {task_key(task.mode, task.presets) for task in tasks}
     tracks = [

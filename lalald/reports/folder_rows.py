@@ -1,4 +1,4 @@
-"""Inboxes, outboxes, and folders for finished files, as `status` knows them."""
+"""The folders that `status` lists: inboxes, outboxes, and done and failed folders outside the inboxes."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from lalald.store.queries import FolderReport, InboxReport
 
 
 def inboxes(
-    seen: Sequence[InboxReport], configured: Sequence[str] | None, told: Sequence[Attention]
+    seen: Sequence[InboxReport], configured: Sequence[str] | None, reported: Sequence[Attention]
 ) -> list[InboxReport]:
-    """Those of the configuration, in its order, though the daemon may not have seen them yet; else what it saw last.
+    """The configured inboxes in order, scanned yet or not; without a configuration, those that the daemon scanned last.
 
-    What the daemon `told` just now counts before what it wrote down.
+    What the daemon reported just now (`reported`) overrides what it saved.
     """
     known = {inbox.path: inbox for inbox in seen}
     paths = known if configured is None else configured
     found = [known.get(path, InboxReport(path, None, None, None, None)) for path in paths]
-    away = _away(told)
+    away = _unavailable(reported)
     return [
         inbox._replace(available=False, reason=away[inbox.path])
         if inbox.available is not False and inbox.path in away
@@ -30,13 +30,13 @@ def inboxes(
 
 
 def folders(
-    seen: Sequence[FolderReport], configured: Sequence[str] | None, told: Sequence[Attention]
+    seen: Sequence[FolderReport], configured: Sequence[str] | None, reported: Sequence[Attention]
 ) -> list[FolderReport]:
     """The same for other folders."""
     known = {folder.path: folder for folder in seen}
     paths = known if configured is None else configured
     found = [known.get(path, FolderReport(path, None, None)) for path in paths]
-    away = _away(told)
+    away = _unavailable(reported)
     return [
         folder._replace(available=False, reason=away[folder.path])
         if folder.available is not False and folder.path in away
@@ -45,13 +45,13 @@ def folders(
     ]
 
 
-def _away(told: Sequence[Attention]) -> dict[str, str]:
-    """What the daemon said just now, and may not have been able to write down."""
-    return {item.subject: item.message for item in told if item.code.endswith("_unavailable")}
+def _unavailable(reported: Sequence[Attention]) -> dict[str, str]:
+    """Unavailable folders that the daemon reported just now; it may have been unable to save that."""
+    return {item.subject: item.message for item in reported if item.code.endswith("_unavailable")}
 
 
 def inbox_facts(inbox: InboxReport, *, running: bool) -> dict[str, Any]:
-    """A stopped daemon watches nothing, whatever it did before."""
+    """For JSON. A stopped daemon watches nothing."""
     facts = {**inbox._asdict(), "since": iso(inbox.since)}
     return facts if running else {**facts, "watch": None, "watch_reason": None}
 

@@ -1,4 +1,4 @@
-"""Numbers, moments and names as people read them."""
+"""Format numbers, times and names for people."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def count(number: int, noun: str) -> str:
 
 
 def span(seconds: float) -> str:
-    """A stretch of time in its largest unit: `45 s`, `12 min`, `3 h`, `40 d`."""
+    """A duration in its largest unit: `45 s`, `12 min`, `3 h`, `40 d`."""
     for size, unit in _UNITS:
         if seconds >= 2 * size or size == 1:
             return f"{max(0, int(seconds // size))} {unit}"
@@ -40,7 +40,7 @@ def span(seconds: float) -> str:
 
 
 def ago(at: float, now: float) -> str:
-    """How long ago; a moment that lies ahead, by a stepped clock, is told as it stands."""
+    """How long ago; a time in the future, after the clock was changed, is shown as it is."""
     return f"{span(now - at)} ago" if at <= now else f"at {moment(at)}"
 
 
@@ -75,14 +75,14 @@ def price(minutes: float, unknown: int = 0) -> str:
 
 
 def charged(minutes: float, unknown: int = 0) -> str:
-    """What of a price will be charged, as a clause."""
+    """How much of a price will be charged, as a clause."""
     if not minutes:
-        return f"{price(0.0, unknown)}: the price is known once uploaded" if unknown else "nothing more is charged"
+        return f"{price(0.0, unknown)}: the price is known after the upload" if unknown else "nothing more is charged"
     return f"{price(minutes, unknown)}{', ' if unknown else ' '}will be charged"
 
 
 def seconds_text(seconds: float, *, down: bool = False) -> str:
-    """A short time to wait, rounded up to whole seconds; `down`: one that has passed."""
+    """A short time, rounded up to whole seconds; `down`: rounded down, for a time that has passed."""
     if seconds >= 120:
         return span(seconds)
     return f"{math.floor(seconds) if down else math.ceil(seconds - 1e-6)} s"

@@ -1,4 +1,4 @@
-"""What ends a hold, and what `lalald release` does for a job: one story for `status`, `show` and `release`."""
+"""What ends a hold, and what `lalald release` does: the same advice in `status`, `show`, `release` and notifications."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from lalald.jobs.spending.consent import asks_about_upload
 from lalald.jobs.states import Hold, HoldSource
 from lalald.store.queries import HoldReport
 
-# Of all the jobs that wait for the same thing.
+# For all jobs with the same hold.
 TO_DO: dict[str, str] = {
     Hold.LICENSE: "Put a valid license key where the configuration says; these jobs resume automatically.",
     Hold.MINUTES: (
@@ -17,19 +17,19 @@ TO_DO: dict[str, str] = {
     Hold.LOST_TASK: "`lalald release ID` pays again, `lalald cancel ID` ends the job, `lalald show ID` explains.",
     Hold.DISK: "Free some space, or remove what is in the way; these jobs resume automatically.",
     Hold.MOUNT: "Bring the folder back; these jobs resume automatically.",
-    Hold.PERMISSION: "Give lalald's user the right that the reason names; these jobs resume automatically.",
+    Hold.PERMISSION: "Give lalald's user the permission that the reason names; these jobs resume automatically.",
     Hold.LINK: "Already paid, and retried every hour. `lalald release ID` retries now.",
     Hold.FIRST_SCAN: "`lalald plan` shows the prices, `lalald release --all --hold first_scan` processes them all.",
     Hold.DUPLICATE: "`lalald release ID` processes it again and pays, `lalald cancel ID` skips it.",
 }
 _OF_A_STALLED_TASK = "Already paid; they resume when their task makes progress. `lalald cancel ID` ends one."
 
-_GOES_ON_WHEN: dict[Hold, str] = {
+_RESUMES_WHEN: dict[Hold, str] = {
     Hold.LICENSE: "the service accepts the license key",
-    Hold.MINUTES: "its minutes fit",
-    Hold.DISK: "there is room, and nothing in the way",
+    Hold.MINUTES: "its minutes fit your limits",
+    Hold.DISK: "there is room, and nothing is in the way",
     Hold.MOUNT: "the folder is back",
-    Hold.PERMISSION: "it has the right",
+    Hold.PERMISSION: "it has the permission",
     Hold.LINK: "its link works: it is retried every hour",
 }
 
@@ -44,9 +44,9 @@ _RELEASED: dict[Hold, str] = {
 }
 
 
-_PASSES: dict[HoldSource, str] = {
-    HoldSource.PER_FILE: "passes minutes.per_file at this price",
-    HoldSource.PER_DAY: "passes minutes.per_day at this price",
+_LIMIT_WAIVED: dict[HoldSource, str] = {
+    HoldSource.PER_FILE: "waives minutes.per_file for this price",
+    HoldSource.PER_DAY: "waives minutes.per_day for this price",
     HoldSource.LEFT: "is retried now",
     HoldSource.SERVICE: "is retried now",
     HoldSource.PRICE: "resumes at this price",
@@ -55,26 +55,26 @@ _PASSES: dict[HoldSource, str] = {
 
 
 def released(job: Job) -> str:
-    """What becomes of a held job when somebody releases it: `job 4 long.mp3: …`."""
+    """What a release does to a held job, as a clause: `job 4 long.mp3: …`."""
     if asks_about_upload(job, job.hold, job.hold_source):
         return "is uploaded now, and the service's figure decides"
     if job.hold is Hold.MINUTES:
-        return _PASSES[job.hold_source or HoldSource.LEFT]
+        return _LIMIT_WAIVED[job.hold_source or HoldSource.LEFT]
     if job.is_stalled:
-        return "gets the same time again"
-    return _RELEASED.get(job.hold, "is started again") if job.hold else "passes its hold"
+        return "gets more time"
+    return _RELEASED.get(job.hold, "is started again") if job.hold else "is released"
 
 
 def to_do(job: Job) -> str:
     """What ends the hold of one job."""
-    when = _GOES_ON_WHEN.get(job.hold) if job.hold else None
+    when = _RESUMES_WHEN.get(job.hold) if job.hold else None
     if job.is_stalled:
         when = "its task makes progress"
-    by_itself = f"it resumes automatically when {when}; " if when else ""
+    resumes = f"it resumes automatically when {when}; " if when else ""
     pays = " and pays" if job.hold in (Hold.LOST_TASK, Hold.DUPLICATE) and not job.is_stalled else ""
-    return f"{by_itself}`lalald release {job.id}`: it {released(job)}{pays}; `lalald cancel {job.id}` ends it"
+    return f"{resumes}`lalald release {job.id}`: it {released(job)}{pays}; `lalald cancel {job.id}` ends it"
 
 
 def of_hold(hold: HoldReport) -> str:
-    """What to do about all jobs that wait for the same thing."""
+    """What to do about all jobs with the same hold."""
     return _OF_A_STALLED_TASK if hold.is_stalled else TO_DO.get(hold.hold, "`lalald show ID` explains.")

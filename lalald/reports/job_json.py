@@ -1,4 +1,4 @@
-"""A job as an object of JSON: the keys that other programs rely on."""
+"""A job as a JSON object, with the keys that other programs rely on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lalald.store.queries import JobReport, is_under_way
 
 
 def job_facts(report: JobReport) -> dict[str, Any]:
-    """Everything known of a job. Moments are ISO 8601 in UTC, sizes bytes, durations seconds, progress per cent."""
+    """Everything known of a job. Moments are ISO 8601 in UTC, sizes bytes, durations seconds, progress in percent."""
     job = report.job
     return {
         "id": job.id,
@@ -60,7 +60,7 @@ def _source_facts(job: Job) -> dict[str, Any]:
 
 
 def source(job: Job) -> str:
-    """Where the job's file is, as far as is known."""
+    """Where the job's file is, as far as known."""
     return job.moved_to or os.path.join(job.inbox, job.path)
 
 
@@ -71,7 +71,7 @@ def tracks(job: Job) -> Iterator[tuple[Task, Track]]:
 
 
 def track_path(job: Job, track: Track) -> str | None:
-    """Where the track was put; None while it is not there."""
+    """Where the track was delivered; None if it is not delivered."""
     return os.path.join(job.settings.outbox, track.path) if track.path and track.delivered else None
 
 

@@ -1,4 +1,4 @@
-"""Metrics in the text format of Prometheus: for the page's `/metrics`, and for the textfile collector of node_exporter.
+"""Metrics in Prometheus' text format, for the page's `/metrics` and for node_exporter's textfile collector.
 
 Times that LALAL.AI charges are in seconds, the base unit: a minute of its plans is 60.
 """

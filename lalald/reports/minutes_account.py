@@ -13,7 +13,7 @@ from lalald.store.queries import Reports
 
 @dataclass(frozen=True, slots=True)
 class Minutes:
-    """Minutes charged today and this month (local time); what is left: as the service said, less what was charged since."""
+    """Minutes charged today and this month (local time), and left: the service's figure, less what was charged since."""
 
     today: float
     this_month: float
@@ -43,7 +43,7 @@ class Minutes:
 
 
 def minutes_account(reports: Reports, now: float) -> Minutes:
-    """What the store knows, without asking the service."""
+    """What the store knows, without a request to the service."""
     local = time.localtime(now)
     fact = reports.fact("minutes")
     left, left_at = (fact.value["left"], fact.value["at"]) if fact else (None, None)
@@ -58,5 +58,5 @@ def minutes_account(reports: Reports, now: float) -> Minutes:
 
 
 def local_midnight(year: int, month: int, day: int) -> float:
-    """The beginning of that day, with the summer time of that day."""
+    """The beginning of that day, with that day's daylight saving time."""
     return time.mktime((year, month, day, 0, 0, 0, 0, 0, -1))

@@ -1,4 +1,4 @@
-"""Everything that waits in the inboxes, priced: jobs that are not paid yet, and files that are no jobs yet."""
+"""Price everything that waits in the inboxes: unpaid jobs, and files that have no job yet."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ _TICK_SECONDS = 0.2
 
 @dataclass(slots=True)
 class Line:
-    """What one rule of one inbox will cost. `unknown`: files whose duration is not known, not in `minutes`."""
+    """What one rule of one inbox will cost. `unknown`: files of unknown duration, which `minutes` does not include."""
 
     new: int = 0
     waiting: int = 0
     held: int = 0
     minutes: float = 0.0
     unknown: int = 0
-    unfinished: int = 0  # of the new ones: a program writes to them, or they changed just now
+    unfinished: int = 0  # new files that a program is writing to, or that just changed
 
 
 @dataclass(slots=True)
 class Plan:
-    """Lines by inbox and rule, in the configuration's order; files that no rule takes, by reason."""
+    """Lines by inbox and rule, in the configuration's order; the number of files that are not processed, by reason."""
 
     lines: dict[tuple[str, str], Line] = field(default_factory=dict)
     left_alone: Counter[str] = field(default_factory=Counter)
     troubles: list[str] = field(default_factory=list)
-    per_file: float | None = None  # the limit, and how many files, which nobody has released, cost more
+    per_file: float | None = None  # the limit; then how many unreleased files cost more
     over_per_file: int = 0
     spent_today: float = 0.0
 
@@ -54,7 +54,7 @@ class Plan:
         return self.lines.setdefault((inbox, rule), Line())
 
     def add(self, line: Line, cost: float | None, *, waived: bool = False) -> None:
-        """One more file of a line; `waived`: it passes the limit of a file."""
+        """Add a file to a line; `waived`: the limit per file does not apply."""
         line.minutes += cost or 0.0
         line.unknown += cost is None
         limited = cost is not None and self.per_file is not None and not waived
@@ -77,8 +77,8 @@ class Plan:
         return sum(line.unknown for line in self.lines.values())
 
 
-def priced(config: Config, tick: Callable[[int], None] | None = None) -> Plan:
-    """Looks through every inbox and the store. `tick` is told now and then how many files were looked at, 0 at the end."""
+def price_everything(config: Config, tick: Callable[[int], None] | None = None) -> Plan:
+    """Price every inbox and the store. `tick` gets the number of examined files now and then, and 0 at the end."""
     plan = Plan(per_file=config.minutes.per_file)
     for inbox in config.inboxes:
         for rule in inbox.rules:
@@ -133,7 +133,7 @@ def _add_files(plan: Plan, inbox: Inbox, books: KnownFiles | None, counter: _Tic
 
 
 def _unknown_files(plan: Plan, inbox: Inbox, books: KnownFiles | None) -> Iterator[tuple[str, KnownFile | None]]:
-    """Files in the inbox that no job has: new to the store, with new content, or left alone."""
+    """Files in the inbox without a job: unknown, with new content, or skipped before."""
     root = str(inbox.path)
     walk = Walk(root, skipped=lambda folder: folder_refusal(inbox, folder) is not None, recursive=inbox.recursive)
     folder, known = None, dict[str, KnownFile]()
@@ -169,7 +169,7 @@ class _Ticker:
 
 
 def duration_of(job: Job) -> float | None:
-    """Seconds: what the store knows, else what the file itself tells."""
+    """Seconds, from the store or else from the file itself; None if unknown."""
     from lalald.media.durations import local_duration
 
     return job.duration if job.duration is not None else local_duration(source(job))

@@ -1,4 +1,4 @@
-"""What each chosen job will cost when it goes on: shown to the person who asks, and stored with their request."""
+"""What each job will cost when it resumes: shown before the request, and stored with it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DurationOf = Callable[[Job], float | None]
 
 
 class Price(NamedTuple):
-    """The sum of many: minutes, and how many jobs have an unknown price that is not in them."""
+    """A sum: minutes, and the number of jobs with an unknown price, which the minutes do not include."""
 
     minutes: float
     unknown: int
@@ -26,7 +26,7 @@ class Price(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """One job: what becomes of it, and its price in minutes, None where that is unknown. `stays`: why it stays held."""
+    """One job: what happens to it, and its price in minutes, None if unknown. `stays`: why it stays held."""
 
     job_id: int
     path: str
@@ -35,21 +35,19 @@ class Quote:
     what: str
     minutes: float | None
     terms: RequestTerms
-    is_decided_after_upload: bool = False  # by the service's figure: the price is what the file states
+    is_decided_after_upload: bool = False  # the price is what the file states; the service's figure decides
     stays: str | None = None
     stays_for: HoldSource | None = None
 
     def line(self) -> str:
-        once_more = " once more" if self.hold is Hold.LOST_TASK and self.minutes != 0.0 else ""
-        start = f"job {self.job_id} {printable(self.path)}: {self.what}; {self._told()}{once_more}"
+        again = " again" if self.hold is Hold.LOST_TASK and self.minutes != 0.0 else ""
+        start = f"job {self.job_id} {printable(self.path)}: {self.what}; {self._price_text()}{again}"
         return f"{start}. It stays held for now: {printable(self.stays)}" if self.stays else start
 
-    def _told(self) -> str:
+    def _price_text(self) -> str:
         if self.minutes is None:
             return "its cost is unknown: the file does not state its length"
-        return (
-            f"{price(self.minutes)} by what the file states" if self.is_decided_after_upload else charged(self.minutes)
-        )
+        return f"{price(self.minutes)} according to the file" if self.is_decided_after_upload else charged(self.minutes)
 
     def facts(self) -> dict[str, Any]:
         return {
@@ -71,8 +69,8 @@ def quote(job: Job, what: str, tasks: Sequence[Task], duration: float | None) ->
 
 
 def quote_of_retry(job: Job, now: Callable[[Job], Job], duration: DurationOf = duration_of) -> Quote:
-    """`now`: the job by the rules of now."""
-    return quote(job, "goes on", tasks_to_pay_on_retry(now(job)), duration(job))
+    """`now`: matches the job to the current rules."""
+    return quote(job, "resumes", tasks_to_pay_on_retry(now(job)), duration(job))
 
 
 def together(quotes: Iterable[Quote]) -> Price:
@@ -81,7 +79,7 @@ def together(quotes: Iterable[Quote]) -> Price:
 
 
 def by_hold(quotes: Iterable[Quote]) -> dict[str, tuple[int, Price]]:
-    """How many jobs there are of each kind of hold, and their price."""
+    """The number of jobs for each kind of hold, and their price."""
     jobs: Counter[str] = Counter()
     minutes: Counter[str] = Counter()
     unknown: Counter[str] = Counter()

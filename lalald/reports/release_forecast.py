@@ -1,4 +1,4 @@
-"""Which released jobs will resume, and which stay held: asked of the spend guard itself, with what the daemon last knew."""
+"""Predict which released jobs resume and which stay held, with the spend guard itself and what the daemon last knew."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def forecast(
     are_named: bool,
     duration: DurationOf = duration_of,
 ) -> list[Quote]:
-    """A quote for the release of each, oldest first as the daemon decides: each counts what the ones before it need.
+    """A quote for the release of each job, in the daemon's order, oldest first: each counts what those before it need.
 
-    A job that is named is uploaded though its file states more minutes than are free: the service's figure decides. Of all jobs
-    only those resume that fit by what is known.
-    `limits` is None where the configuration cannot be read: then nothing is foretold.
+    A job released by number (`are_named`) is uploaded even if its file states more minutes than are free: the service's figure
+    decides. With --all only jobs resume that fit by what is known. `limits` is None if the configuration cannot be read: then no job
+    is predicted to stay held.
     """
     guard = SpendForecast.of(reports, limits) if limits is not None else None
     return asyncio.run(_forecast(jobs, guard, duration, are_named=are_named))

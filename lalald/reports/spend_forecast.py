@@ -1,4 +1,4 @@
-"""What the spend guard would decide, by what the daemon last knew: asked of the guard itself."""
+"""Predict the decisions of the spend guard, with the guard itself and what the daemon last knew."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from lalald.store.queries import Reports
 
 
 class SpendForecast:
-    """The spend guard, to which what it admits is spent at once: 100,000 promises are not summed up for each job.
+    """The spend guard, with every admitted job counted as spent, so that reservations are not summed up for each job.
 
-    `left`: minutes left on the service, less what waiting jobs need; infinite where nothing is known of it.
+    `left`: minutes left on the service, less what waiting jobs need; infinite if unknown.
     """
 
     def __init__(self, limits: Minutes, left: float, spent: float) -> None:
@@ -27,13 +27,13 @@ class SpendForecast:
 
     @classmethod
     def of(cls, reports: Reports | None, limits: Minutes) -> Self:
-        """As the store knows it."""
+        """From what the store knows."""
         if reports is None:
             return cls(limits, math.inf, 0.0)
         fact = reports.fact("minutes")
         promised = reports.waiting_minutes()
         left = math.inf
-        if fact is not None:  # what was charged since the service was asked is not left any more
+        if fact is not None:  # less what was charged since the service reported it
             left = float(fact.value["left"]) - reports.spent_since(fact.value["at"]) - promised
         return cls(limits, left, reports.spent_since(midnight(time.time())) + promised)
 
@@ -55,5 +55,5 @@ class SpendForecast:
         return admission.refusal
 
     def refusal_now(self, job: Job) -> Refusal | None:
-        """The same, where no event loop runs."""
+        """The same, without an event loop."""
         return asyncio.run(self.refusal(job))

@@ -1,4 +1,4 @@
-"""`status` for programs: `.github/guides/reference.md` lists the keys."""
+"""`status` as JSON: `.github/guides/reference.md` lists the keys."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _job_facts(report: JobReport) -> dict[str, Any]:
 
 
 def _running_facts(report: JobReport, overview: Overview) -> dict[str, Any]:
-    """A stopped daemon moves nothing, however far it came."""
+    """A stopped daemon transfers nothing: rate and time left are null."""
     rate, left = (report.rate, report.seconds_left(overview.now)) if overview.running else (None, None)
     return {**_job_facts(report), "rate": rate, "seconds_left": left}
 

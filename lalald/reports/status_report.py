@@ -1,4 +1,4 @@
-"""What `status` shows, gathered in one read of the store and one question to the daemon."""
+"""What `status` shows: one read of the store, one request to the daemon, and what of it needs a person."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SERVICE_DOWN_SECONDS = 900.0  # a shorter outage usually ends without a person
 
 
 class Folders(NamedTuple):
-    """The inboxes and the outboxes of the configuration, and the done and failed folders elsewhere, each in its order."""
+    """The configuration's inboxes, outboxes, and done and failed folders outside the inboxes, in order."""
 
     inboxes: list[str]
     outboxes: list[str]
@@ -35,7 +35,7 @@ class Folders(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Everything that `status` tells, as of `now`."""
+    """Everything that `status` shows, as of `now`."""
 
     now: float
     state_dir: Path

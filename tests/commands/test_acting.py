@@ -45,8 +45,8 @@ def test_a_retry_says_what_it_will_cost(filled_store: FilledStore) -> None:
     assert (
         filled_store.said("retry", "2", "3")
         == (
-            "job 2 bad.mp3: goes on; about 9.0 min will be charged\n"
-            "job 3 podcasts/stopped.mp3: goes on; about 3.0 min will be charged\n"
+            "job 2 bad.mp3: resumes; about 9.0 min will be charged\n"
+            "job 3 podcasts/stopped.mp3: resumes; about 3.0 min will be charged\n"
             "total: about 12.0 min\n"
         )
         + ASLEEP
@@ -67,8 +67,8 @@ def test_a_retry_of_paid_work_costs_only_what_failed(filled_store: FilledStore) 
     assert (
         filled_store.said("retry", "--failed")
         == (
-            "job 2 bad.mp3: goes on; nothing more is charged\n"
-            "job 6 mix.wav: goes on; about 6.0 min will be charged\n"
+            "job 2 bad.mp3: resumes; nothing more is charged\n"
+            "job 6 mix.wav: resumes; about 6.0 min will be charged\n"
             "total: about 6.0 min\n"
         )
         + ASLEEP
@@ -85,8 +85,8 @@ def test_an_unknown_duration_is_read_from_the_file_where_it_can_be(filled_store:
     assert (
         filled_store.said("retry", "10", "11")
         == (
-            "job 10 podcasts/short.wav: goes on; about 0.2 min will be charged\n"
-            "job 11 podcasts/gone.wav: goes on; its cost is unknown: the file does not state its length\n"
+            "job 10 podcasts/short.wav: resumes; about 0.2 min will be charged\n"
+            "job 11 podcasts/gone.wav: resumes; its cost is unknown: the file does not state its length\n"
             "total: at least 0.2 min, 1 file of unknown length\n"
         )
         + ASLEEP
@@ -94,7 +94,7 @@ def test_an_unknown_duration_is_read_from_the_file_where_it_can_be(filled_store:
 
 
 def test_a_job_that_is_named_twice_is_asked_and_priced_once(filled_store: FilledStore) -> None:
-    once = "job 4 long.mp3: passes minutes.per_file at this price; about 9.0 min will be charged\n"
+    once = "job 4 long.mp3: waives minutes.per_file for this price; about 9.0 min will be charged\n"
     assert filled_store.said("release", "4", "#4", "4") == once + ASLEEP
     source = filled_store.inbox / "done/podcasts/ep1.mp3"
     source.parent.mkdir(parents=True)
@@ -245,8 +245,8 @@ def test_release_tells_the_price_and_that_a_lost_task_is_paid_again(filled_store
     assert (
         filled_store.said("release", "4", "5")
         == (
-            "job 4 long.mp3: passes minutes.per_file at this price; about 9.0 min will be charged\n"
-            "job 5 podcasts/lost.mp3: is started again; about 3.0 min will be charged once more\n"
+            "job 4 long.mp3: waives minutes.per_file for this price; about 9.0 min will be charged\n"
+            "job 5 podcasts/lost.mp3: is started again; about 3.0 min will be charged again\n"
             "total: about 12.0 min\n"
         )
         + ASLEEP
@@ -285,7 +285,7 @@ def test_a_task_that_stands_still_is_told_from_a_lost_one_and_nothing_is_paid_ag
     codes = [item["code"] for item in json.loads(filled_store.said("status", "--json", code=3))["needs_attention"]]
     assert {"hold_lost_task", "hold_stalled_task"} <= {*codes}
     assert (
-        "it resumes automatically when its task makes progress; `lalald release 6`: it gets the same time again"
+        "it resumes automatically when its task makes progress; `lalald release 6`: it gets more time"
         in filled_store.said("show", "6")
     )
     assert "`lalald release 5`: it is started again and pays; `lalald cancel 5` ends it" in filled_store.said(
@@ -294,7 +294,7 @@ def test_a_task_that_stands_still_is_told_from_a_lost_one_and_nothing_is_paid_ag
     assert "1 job held as lost_task not released: their tasks are paid and make no progress" in filled_store.said(
         "release", "--all"
     )
-    told = "job 6 mix.wav: gets the same time again; nothing more is charged\n"
+    told = "job 6 mix.wav: gets more time; nothing more is charged\n"
     assert filled_store.said("release", "6") == told + ASLEEP
 
 
@@ -351,4 +351,4 @@ def test_a_job_held_since_its_first_scan_is_priced_when_all_are_released(tmp_pat
 
 def test_what_is_done_is_redone_and_what_is_under_way_is_looked_at(filled_store: FilledStore) -> None:
     assert "  `lalald redo 1` processes the file of a finished job again" in filled_store.complained("retry", "1")
-    assert "  `lalald show 7` shows more." in filled_store.complained("retry", "7")
+    assert "  `lalald show 7` shows details." in filled_store.complained("retry", "7")

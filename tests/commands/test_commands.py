@@ -496,6 +496,8 @@ def test_a_job_as_json_has_its_keys(filled_store: FilledStore) -> None:
             "path": f"/out/podcasts/ep1/{label}.mp3",
             "size": 1_000_000,
             "sha256": "ab" * 32,
+            "sent_sha256": None,
+            "tag_notes": [],
             "declared_size": None,
             "wanted": True,
             "delivered": True,

@@ -18,6 +18,7 @@ import yaml
 from lalald.jobs.states import Hold, Stage, State
 from lalald.jobs.task import Track
 from lalald.store import Store
+from lalald.store.set_aside_files import SetAsideFiles
 from tests.support.filled_store import NOW, FilledStore
 from tests.support.running import write_wav
 
@@ -57,7 +58,7 @@ def test_a_file_that_a_program_has_open_for_writing_is_not_finished(filled_store
         text, facts = text_of(filled_store, "mix.wav"), facts_of(filled_store, "mix.wav")
         plan = json.loads(filled_store.said("plan", "--json"))
         planned = filled_store.said("plan")
-    assert row(text, "taken") == "yes, once it is finished: rule remix"
+    assert row(text, "processed") == "yes, once it is finished: rule remix"
     assert row(text, "finished") == (
         "no: a program has it open for writing; it is processed once that program has closed it"
     )
@@ -118,7 +119,7 @@ def test_root_is_told_what_the_daemons_user_may_and_can_see(open_folder: Path) -
     facts, text = said("open.wav")
     assert (facts["outcome"], facts["open_for_writing"]) == ("unfinished", None)  # no lease on another user's file
     assert 0 < facts["settles_for_seconds"] <= 10
-    assert "not yet: whether a program is writing to it cannot be seen here, so it must not change for 10 s" in text
+    assert "not yet: it is not known whether a program is writing to it, so it must not change for 10 s" in text
     os.utime(filled_store.inbox / "open.wav")
     plan = json.loads(filled_store.run("plan", "--json").stdout)
     assert (plan["files"], plan["unfinished"]) == (1, 1)
@@ -137,10 +138,10 @@ def ended(filled_store: FilledStore, change: Callable[[Any], Any], name: str = "
 @pytest.mark.parametrize(
     ("state", "outcome", "taken", "words"),
     [
-        (State.WAITING, "job", True, "yes: job 1 has it"),
-        (State.HELD, "job", True, "yes: job 1 has it"),
+        (State.WAITING, "job", True, "yes: it is job 1"),
+        (State.HELD, "job", True, "yes: it is job 1"),
         (State.DONE, "job", True, "yes: job 1 has processed it; it is not processed again"),
-        (State.FAILED, "job", True, "yes: job 1 has it, and failed; `lalald retry 1` resumes it"),
+        (State.FAILED, "job", True, "yes: job 1 failed; `lalald retry 1` resumes it"),
         (State.CANCELLED, "not_taken", False, "no: job 1 was cancelled; `lalald retry 1` resumes it"),
     ],
 )
@@ -154,7 +155,7 @@ def test_a_file_with_a_job_says_one_thing(
     )
     facts, text = facts_of(filled_store, "mix.wav"), text_of(filled_store, "mix.wav")
     assert (facts["outcome"], facts["taken"], facts["state"], facts["job"]) == (outcome, taken, str(state), 1)
-    assert row(text, "taken") == words
+    assert row(text, "processed") == words
     assert ("held" in text) == (state is State.HELD)
     assert "finished" not in text
 
@@ -167,11 +168,11 @@ def test_a_file_that_vanished_is_told_with_its_job_and_where_it_is(filled_store:
     with filled_store.store() as store:
         store.forget(str(filled_store.inbox), ["mix.wav"])
     assert (
-        row(text_of(filled_store, "mix.wav"), "taken")
+        row(text_of(filled_store, "mix.wav"), "processed")
         == "no: there is no such file; its file is at /in/done/mix.wav now"
     )
     assert facts_of(filled_store, "mix.wav")["state"] == "done"
-    assert row(text_of(filled_store, "done/mix.wav"), "taken") == "no: it is in the inbox's done folder"
+    assert row(text_of(filled_store, "done/mix.wav"), "processed") == "no: it is in the inbox's done folder"
     never = facts_of(filled_store, "never.wav")
     assert (never["taken"], never["reason"], never["job"]) == (False, "there is no such file", None)
 
@@ -182,7 +183,7 @@ def test_an_inbox_that_is_away_takes_nothing(tmp_path: Path) -> None:
     facts = facts_of(filled_store, "mix.wav")
     assert (facts["outcome"], facts["inbox_available"]) == ("unavailable", False)
     assert "its marker .lalald is missing" in facts["inbox_reason"]
-    assert row(text_of(filled_store, "mix.wav"), "taken") == "not while its inbox is unavailable: rule remix"
+    assert row(text_of(filled_store, "mix.wav"), "processed") == "not while its inbox is unavailable: rule remix"
     assert not (filled_store.inbox / ".lalald").exists()
     shutil.rmtree(filled_store.inbox)
     assert "it is missing" in facts_of(filled_store, "mix.wav")["inbox_reason"]
@@ -202,6 +203,17 @@ def paid(filled_store: FilledStore, store: Store, content: bytes) -> int:
     return job.id
 
 
+def test_a_file_whose_inspection_failed_is_explained(filled_store: FilledStore) -> None:
+    write_wav(filled_store.inbox / "mix.wav", 12.0)
+    with filled_store.store() as store:
+        SetAsideFiles(store.connection).note(
+            str(filled_store.inbox), "mix.wav", "OverflowError: too large", is_old=False, now=1.0
+        )
+    facts, text = facts_of(filled_store, "mix.wav"), text_of(filled_store, "mix.wav")
+    assert (facts["outcome"], facts["job"]) == ("set_aside", None)
+    assert row(text, "processed").startswith("not now: its inspection failed (OverflowError: too large); ")
+
+
 def test_a_copy_of_what_is_paid_costs_nothing(filled_store: FilledStore) -> None:
     content = write_wav(filled_store.inbox / "copy.wav", 12.0)
     other = write_wav(filled_store.inbox / "other.wav", 12.0, pitch=330)
@@ -211,12 +223,12 @@ def test_a_copy_of_what_is_paid_costs_nothing(filled_store: FilledStore) -> None
     facts = facts_of(filled_store, "copy.wav")
     assert (facts["duplicate_of"], facts["minutes"], facts["expected_hold"]) == (first, 0.0, None)
     assert row(text_of(filled_store, "copy.wav"), "cost") == "nothing more"
-    assert facts["remarks"] == ["it has the same bytes as job 1 (first.wav): its results are used again"]
+    assert facts["remarks"] == ["it has the same content as job 1 (first.wav): its results are reused"]
     different = facts_of(filled_store, "other.wav")
     assert (different["duplicate_of"], different["minutes"], different["remarks"]) == (None, 0.6, [])
     (filled_store.outbox / "2.wav").unlink()
     (remark,) = facts_of(filled_store, "copy.wav")["remarks"]
-    assert "not in the outbox any more" in remark
+    assert "no longer in the outbox" in remark
 
 
 @pytest.mark.parametrize(("duplicates", "minutes", "hold"), [("hold", 0.0, "duplicate"), ("process", 0.6, None)])
@@ -282,7 +294,7 @@ def test_places_that_nothing_is_taken_from_are_named(tmp_path: Path) -> None:
             f"it is in the outbox of {filled_store.inbox}, where nothing is processed",
         ),
         (filled_store.inbox / "failed" / "x.wav", "it is in a subfolder, and the inbox is not `recursive`"),
-        (filled_store.inbox, "it is an inbox; the files in it are judged one by one"),
+        (filled_store.inbox, "it is an inbox; name a file in it"),
         (filled_store.inbox / "x.wav.part", "its name marks a temporary file (*.part)"),
         (filled_store.inbox / "@eaDir", "it belongs to a NAS or operating system (@eaDir is always ignored)"),
         (filled_store.inbox / "Thumbs.db", "it belongs to a NAS or operating system (Thumbs.db is always ignored)"),

@@ -36,7 +36,7 @@ def test_a_file_that_will_be_taken_is_priced(tmp_path: Path) -> None:
     write_wav(filled_store.inbox / "mix.wav", 12.0)
     assert explained(filled_store, "mix.wav") == (
         "/in/mix.wav\n"
-        "  taken      yes: rule remix\n"
+        "  processed  yes: rule remix\n"
         "  finished   yes: no program has it open for writing\n"
         "  inbox      /in\n"
         "  rule       remix\n"
@@ -73,8 +73,8 @@ def test_why_a_file_is_left_alone_is_told(tmp_path: Path) -> None:
     )
     assert [(Path(one["path"]).name, one["taken"], one["reason"]) for one in told] == [
         (".hidden.wav", False, "it is hidden (its name begins with a dot)"),
-        ("done", False, "nothing in this folder is: it is in the inbox's done folder"),
-        ("drafts", False, "nothing in this folder is: `ignore` excludes it (drafts/)"),
+        ("done", False, "nothing in this folder is processed: it is in the inbox's done folder"),
+        ("drafts", False, "nothing in this folder is processed: `ignore` excludes it (drafts/)"),
         ("empty.wav", False, "it is empty"),
         ("link.wav", False, "it is a symlink, and its target could lie anywhere"),
         ("notes.txt", False, "not an audio or video file (by extension), and no rule takes other types"),
@@ -83,7 +83,7 @@ def test_why_a_file_is_left_alone_is_told(tmp_path: Path) -> None:
         ("gone.wav", False, "there is no such file"),
     ]
     assert filled_store.said("explain", "/elsewhere/song.wav") == (
-        "/elsewhere/song.wav\n  taken  no: it is not in an inbox; the inboxes: /in\n"
+        "/elsewhere/song.wav\n  processed  no: it is not in an inbox; the inboxes: /in\n"
     )
 
 
@@ -95,13 +95,13 @@ def test_a_file_with_a_job_is_told_with_its_job(tmp_path: Path) -> None:
         known(filled_store, store, "podcasts/new.wav")
     assert explained(filled_store, "podcasts/new.wav") == (
         "/in/podcasts/new.wav\n"
-        "  taken     yes: job 10 has it\n"
-        "  inbox     /in\n"
-        "  rule      podcasts\n"
-        "  job       10, waiting at upload (`lalald show 10`)\n"
-        '  task 1    voice_clean {"dereverb_enabled": true, "stem": "voice"}\n'
-        "  duration  3m\n"
-        "  cost      about 3.0 min\n"
+        "  processed  yes: it is job 10\n"
+        "  inbox      /in\n"
+        "  rule       podcasts\n"
+        "  job        10, waiting at upload (`lalald show 10`)\n"
+        '  task 1     voice_clean {"dereverb_enabled": true, "stem": "voice"}\n'
+        "  duration   3m\n"
+        "  cost       about 3.0 min\n"
     )
     write_wav(filled_store.inbox / "done/podcasts/ep1.mp3", 1.0)
     (told,) = json.loads(filled_store.said("explain", "--json", str(filled_store.inbox / "done/podcasts/ep1.mp3")))
@@ -141,7 +141,7 @@ def test_an_odd_name_is_explained_and_escaped(tmp_path: Path) -> None:
     answer = filled_store.run("explain", str(filled_store.inbox / ODD_NAME))
     assert answer.returncode == 0
     assert filled_store.plain(answer.stdout).startswith(
-        "/in/caf\\udce9\\nlatte\\x1b[31m.wav\n  taken      yes: rule remix\n"
+        "/in/caf\\udce9\\nlatte\\x1b[31m.wav\n  processed  yes: rule remix\n"
     )
     assert json.loads(filled_store.run("explain", "--json", str(filled_store.inbox / ODD_NAME)).stdout)[0][
         "path"
@@ -285,7 +285,7 @@ def test_a_plan_tells_what_the_limits_of_a_file_and_a_day_will_hold(tmp_path: Pa
         )
     told = words(filled_store.said("plan"))
     assert "2 files above minutes.per_file (0.5 min): each is held until `lalald release ID`" in told
-    assert "today 0.5 min: minutes.per_day allows 2, 1.5 are charged" in told
+    assert "today 0.5 min: minutes.per_day allows 2, 1.5 were charged" in told
     facts = json.loads(filled_store.said("plan", "--json"))
     assert (facts["over_per_file"], facts["spent_today"]) == (2, 1.5)
 

@@ -276,7 +276,7 @@ def test_release_all_of_one_kind_or_rule(filled_store: FilledStore) -> None:
 
 def test_a_release_by_number_stores_the_price_that_it_prints(filled_store: FilledStore) -> None:
     assert (
-        "job 1 podcasts/1.mp3: passes minutes.per_file at this price; about 5.0 min will be charged\n"
+        "job 1 podcasts/1.mp3: waives minutes.per_file for this price; about 5.0 min will be charged\n"
         in filled_store.said("release", "1")
     )
     assert "It stays held for now: needs 5.0 minutes, minutes.per_file allows 4" in filled_store.said("release", "4")
@@ -287,7 +287,7 @@ def test_a_file_kept_back_by_what_it_states_is_uploaded_when_it_is_released_by_n
     filled_store: FilledStore,
 ) -> None:
     assert filled_store.said("release", "2").startswith(
-        "job 2 podcasts/2.mp3: is uploaded now, and the service's figure decides; about 3.5 min by what the file states\n"
+        "job 2 podcasts/2.mp3: is uploaded now, and the service's figure decides; about 3.5 min according to the file\n"
     )
     assert asked(filled_store) == {2: 3.5}
 

@@ -100,7 +100,7 @@ def test_every_path_is_explained(tmp_path: Path) -> None:
     }
     for path, words in paths.items():
         told = filled_store.said("explain", str(path))
-        assert "taken  no: " in told
+        assert "processed  no: " in told
         assert words in told
         assert "\x1b" not in told
 

@@ -1,4 +1,4 @@
-"""What `explain` says about one path, for people."""
+"""The output of `explain` for one path."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ from lalald.store.queries import JobReport
 
 
 def section(report: FileReport) -> Section:
-    """For people."""
     return Section(printable(report.path), list(_rows(report)))
 
 
 def _rows(report: FileReport) -> Iterator[tuple[str, ...]]:
-    yield "taken", printable(_TAKEN[report.outcome].format(report.reason))
+    yield "processed", printable(_PROCESSED[report.outcome].format(report.reason))
     if report.writing is not None and report.outcome in (Outcome.READY, Outcome.UNFINISHED):
         yield "finished", finished_text(report.writing)
     if report.inbox is not None:
@@ -50,22 +49,23 @@ def _cost_text(report: FileReport) -> str:
     return cost + charged
 
 
-_TAKEN = {
+_PROCESSED = {
     Outcome.READY: "yes: {}",
     Outcome.UNFINISHED: "yes, once it is finished: {}",
     Outcome.UNAVAILABLE: "not while its inbox is unavailable: {}",
     Outcome.JOB: "yes: {}",
+    Outcome.SET_ASIDE: "not now: {}",
     Outcome.NOT_TAKEN: "no: {}",
 }
 
 
 def finished_text(writing: WritingState) -> str:
-    """Whether a file is finished, and what it waits for."""
+    """Whether a file is finished, and what it is waiting for."""
     needed, unchanged = seconds_text(writing.needed_seconds), seconds_text(writing.unchanged_seconds, down=True)
     if writing.is_open:
         also = f" and it has not changed for {needed}" if writing.needed_seconds else ""
         return f"no: a program has it open for writing; it is processed once that program has closed it{also}"
-    unseen = "whether a program is writing to it cannot be seen here, so " if writing.is_open is None else ""
+    unseen = "it is not known whether a program is writing to it, so " if writing.is_open is None else ""
     if writing.remaining_seconds:
         left = seconds_text(writing.remaining_seconds)
         return f"not yet: {unseen}it must not change for {needed}, and changed {unchanged} ago: {left} more"

@@ -1,4 +1,4 @@
-"""Why a file is taken or left alone, by which rule, at what cost, and what it waits for."""
+"""Explain what happens to a file: whether it is processed, by which rule, at what cost, and what holds it."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ from lalald.reports.files.file_report import ExpectedHold, FileReport, Outcome, 
 from lalald.reports.files.unavailable_inbox import why_unavailable
 from lalald.reports.pricing import duration_of
 from lalald.reports.spend_forecast import SpendForecast
+from lalald.store import SkipReason
 from lalald.store.queries import JobReport, Reports
 
-_TO_PROCESS_IT = "to have it processed, move it out of the inbox and back"
+_TO_PROCESS_IT = "to process it, move it out of the inbox and back"
 
 
 @dataclass
 class Explainer:
-    """Answers for one path after the other. `reports` is None before the daemon's first start."""
+    """Reports on one path after the other. `reports` is None before the daemon's first start."""
 
     config: Config
     reports: Reports | None
@@ -44,28 +45,28 @@ class Explainer:
             return self._elsewhere(path)
         relative = within(inbox, path) or ""
         if os.path.isdir(path) and not os.path.islink(path):
-            return FileReport(path, Outcome.NOT_TAKEN, _of_folder(inbox, relative), str(inbox.path))
+            return FileReport(path, Outcome.NOT_TAKEN, _describe_folder(inbox, relative), str(inbox.path))
         known = None
         if self.reports is not None:
             known = self.reports.known_files().known_at(str(inbox.path), [relative]).get(relative)
         away = why_unavailable(inbox, self.reports)
         if self.reports is not None and (aside := self.reports.set_aside_files().at(str(inbox.path), relative)):
-            reason = f"its inspection failed ({aside.error}); it is inspected again later, and at `lalald rescan`"
-            told = FileReport(path, Outcome.SET_ASIDE, reason)
-            return replace(told, inbox=str(inbox.path), inbox_available=away is None, inbox_reason=away or "")
+            reason = f"its inspection failed ({aside.error}); it is inspected again later, or now by `lalald rescan`"
+            report = FileReport(path, Outcome.SET_ASIDE, reason)
+            return replace(report, inbox=str(inbox.path), inbox_available=away is None, inbox_reason=away or "")
         explanation = explain(inbox, relative, known)
         if (job := self._job(path, explanation)) is not None:
             report = self._of_job(path, explanation, job)
         elif explanation.rule is None or not explanation.taken:
             report = FileReport(path, Outcome.NOT_TAKEN, explanation.reason, rule=_name(explanation.rule))
-            if explanation.reason.startswith(("existing: skip", "changed: skip")):
+            if explanation.skip_reason in (SkipReason.EXISTING, SkipReason.CHANGED):
                 report = replace(report, remarks=(_TO_PROCESS_IT,))
         else:
             report = self._of_new_file(path, relative, inbox, explanation.rule, away)
         return replace(report, inbox=str(inbox.path), inbox_available=away is None, inbox_reason=away or "")
 
     def _inbox_of(self, path: str) -> tuple[Inbox | None, str]:
-        """The inbox, knowing the folders that results were put into, and the path below it; symlinks on the way are followed."""
+        """The inbox of a path, with its former folders, and the path in it; symlinks on the way are followed."""
         real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
         for place in dict.fromkeys((path, real)):
             for inbox in self.config.inboxes:
@@ -78,14 +79,14 @@ class Explainer:
         return list(self.reports.known_files().put_into()) if self.reports is not None else []
 
     def _elsewhere(self, path: str) -> FileReport:
-        reason = _what_it_is_instead(self.config, path)
+        reason = _describe_other_place(self.config, path)
         report = self.reports.job_at(path) if self.reports else None
         if report is None:
             return FileReport(path, Outcome.NOT_TAKEN, reason)
         return replace(self._of_past_job(path, report), reason=reason, outcome=Outcome.NOT_TAKEN)
 
     def _job(self, path: str, explanation: Explanation) -> JobReport | None:
-        """The job of the file; of one that is not taken, the job that put it there or took it away."""
+        """The job of the file; if the file is not processed, the job that put it there or moved it away."""
         if self.reports is None:
             return None
         if explanation.job_id is not None and explanation.taken:
@@ -102,7 +103,7 @@ class Explainer:
         return replace(found, reason=reason)
 
     def _of_past_job(self, path: str, report: JobReport) -> FileReport:
-        """What is told of a file by its job: what that was asked for, and what is still to be charged."""
+        """The report on a file with a job: its tasks, and what is still to be charged."""
         job = report.job
         duration = duration_of(job)
         owed = tasks_to_pay_on_retry(job) if job.state in (State.FAILED, State.CANCELLED) else tasks_to_pay(job)
@@ -123,7 +124,7 @@ class Explainer:
         owed = job.tasks if duplicate is None else duplicate.unpaid
         hold = self.expected_hold(inbox, replace(job, tasks=tuple(owed)))
         if duplicate is not None and duplicate.hold is not None and hold is None:
-            hold = ExpectedHold(duplicate.hold, None, "its results are there, or were paid, already")
+            hold = ExpectedHold(duplicate.hold, None, "its results exist, or were paid for, already")
         return FileReport(
             path, outcome if away is None else Outcome.UNAVAILABLE, f"rule {rule.name}", rule=rule.name, writing=writing,
             tasks=job.tasks, duration=job.duration, minutes=price_of(owed, job.duration),
@@ -146,7 +147,9 @@ class Explainer:
         """What would hold the job, by what the daemon last knew."""
         if self._is_first_scan(inbox) and inbox.existing == "hold" and has_more_files_than(MOST_EXISTING_FILES, inbox):
             reason = f"more than {MOST_EXISTING_FILES} files are in the inbox before its first scan"
-            return ExpectedHold(Hold.FIRST_SCAN, None, f"{reason}; `lalald release --all --hold first_scan` takes them")
+            return ExpectedHold(
+                Hold.FIRST_SCAN, None, f"{reason}; `lalald release --all --hold first_scan` releases them"
+            )
         if not job.tasks:
             return None
         refusal = SpendForecast.of(self.reports, self.config.minutes).refusal_now(job)
@@ -160,7 +163,7 @@ def _name(rule: Rule | None) -> str | None:
     return None if rule is None else rule.name
 
 
-def _what_it_is_instead(config: Config, path: str) -> str:
+def _describe_other_place(config: Config, path: str) -> str:
     return next(_other_places(config, path), None) or (
         f"it is not in an inbox; the inboxes: {', '.join(str(inbox.path) for inbox in config.inboxes)}"
     )
@@ -169,7 +172,7 @@ def _what_it_is_instead(config: Config, path: str) -> str:
 def _other_places(config: Config, path: str) -> Iterator[str]:
     for inbox in config.inboxes:
         if path == str(inbox.path):
-            yield "it is an inbox; the files in it are judged one by one"
+            yield "it is an inbox; name a file in it"
         for folder, what in (
             (inbox.outbox, "outbox"),
             (inbox.done_dir, "done folder"),
@@ -179,9 +182,9 @@ def _other_places(config: Config, path: str) -> Iterator[str]:
                 yield f"it is in the {what} of {inbox.path}, where nothing is processed"
 
 
-def _of_folder(inbox: Inbox, folder: str) -> str:
+def _describe_folder(inbox: Inbox, folder: str) -> str:
     parts = folder.split("/")
     for depth in range(1, len(parts) + 1):
         if reason := folder_refusal(inbox, "/".join(parts[:depth])):
-            return f"nothing in this folder is: {reason}"
-    return "it is a folder; the files in it are judged one by one"
+            return f"nothing in this folder is processed: {reason}"
+    return "it is a folder; name a file in it"

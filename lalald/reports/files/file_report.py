@@ -16,10 +16,10 @@ from lalald.store.queries import JobReport
 class Outcome(StrEnum):
     """What happens to the file."""
 
-    READY = "ready"  # taken at once
-    UNFINISHED = "unfinished"  # taken once it is finished
-    UNAVAILABLE = "unavailable"  # its inbox is away
-    JOB = "job"  # a job has it
+    READY = "ready"  # processed at once
+    UNFINISHED = "unfinished"  # processed once it is finished
+    UNAVAILABLE = "unavailable"  # its inbox is unavailable
+    JOB = "job"  # it has a job
     SET_ASIDE = "set_aside"  # its inspection met an internal error
     NOT_TAKEN = "not_taken"
 
@@ -35,7 +35,7 @@ class ExpectedHold:
 
 @dataclass(frozen=True, slots=True)
 class FileReport:
-    """Everything about a path. `minutes`: still to be charged; None where the price is unknown."""
+    """Everything about a path. `minutes`: still to be charged; None if the price is unknown."""
 
     path: str
     outcome: Outcome
@@ -100,7 +100,7 @@ class FileReport:
 
 
 def job_outcome(job: Job, place: str) -> tuple[Outcome, str]:
-    """What is said of a file that a job has, or had. `place`: where the file is now, as a clause; empty where it was dropped."""
+    """The outcome of a file that has, or had, a job. `place`: where the file is now, as a clause; empty if it was not moved."""
     name = f"job {job.id}"
     match job.state:
         case State.DONE:
@@ -108,6 +108,6 @@ def job_outcome(job: Job, place: str) -> tuple[Outcome, str]:
         case State.CANCELLED:
             return Outcome.NOT_TAKEN, f"{name} was cancelled{place}; `lalald retry {job.id}` resumes it"
         case State.FAILED:
-            return Outcome.JOB, f"{name} has it{place}, and failed; `lalald retry {job.id}` resumes it"
+            return Outcome.JOB, f"{name} failed{place}; `lalald retry {job.id}` resumes it"
         case _:
-            return Outcome.JOB, f"{name} has it{place}"
+            return Outcome.JOB, f"it is {name}{place}"

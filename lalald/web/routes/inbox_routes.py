@@ -17,7 +17,7 @@ from lalald.reports.files.plan_json import plan_facts
 from lalald.reports.files.planned_file import PlannedFile, explain_planned
 from lalald.reports.formatting import iso
 from lalald.reports.minutes_account import minutes_account
-from lalald.reports.pricing import priced
+from lalald.reports.pricing import price_everything
 from lalald.store.page.job_list import newest_of_file
 from lalald.store.queries import Reports
 from lalald.web import parameters
@@ -43,7 +43,7 @@ class InboxRoutes:
         return json_answer(await self._page.disks.run_transfer(folders, self._plan))
 
     def _plan(self) -> dict[str, Any]:
-        plan = priced(self._page.config)
+        plan = price_everything(self._page.config)
         with Reports.open(self._page.config.state_dir) as reports:
             left = minutes_account(reports, self._page.now()).left
         return plan_facts(plan, left, None)
