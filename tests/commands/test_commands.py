@@ -716,8 +716,8 @@ def test_a_reader_that_has_enough_ends_nothing_in_an_error(filled_store: FilledS
 def test_every_hold_says_what_ends_it_and_what_a_release_does(filled_store: FilledStore) -> None:
     told = {
         Hold.LICENSE: "it resumes automatically when the service accepts the license key; `lalald release 4`: it is retried now",
-        Hold.MINUTES: "it resumes automatically when its minutes fit; `lalald release 4`: it passes minutes.per_file",
-        Hold.DISK: "it resumes automatically when there is room, and nothing in the way; `lalald release 4`: it is retried now",
+        Hold.MINUTES: "it resumes automatically when its minutes fit your limits; `lalald release 4`: it waives minutes.per_file",
+        Hold.DISK: "it resumes automatically when there is room, and nothing is in the way; `lalald release 4`: it is retried now",
         Hold.MOUNT: "it resumes automatically when the folder is back; `lalald release 4`: it is retried now",
         Hold.FIRST_SCAN: "`lalald release 4`: it is processed; `lalald cancel 4` ends it",
         Hold.DUPLICATE: "`lalald release 4`: it is processed again and pays; `lalald cancel 4` ends it",

@@ -265,7 +265,7 @@ def test_release_all_of_one_kind_or_rule(filled_store: FilledStore) -> None:
         "release", "--all", "--hold", "duplicate"
     )
     assert asked(filled_store) == {3: 1.5}
-    assert "nothing to do" in filled_store.said("release", "--all", "--rule", "no such rule", "--hold", "duplicate")
+    assert "No job is held." in filled_store.said("release", "--all", "--rule", "no such rule", "--hold", "duplicate")
     assert "wants" not in filled_store.said("release", "--all", "--rule", "podcasts", "--yes")
     assert filled_store.call("release", "--all", "--hold", "lost_task")[0] == 2, "it is paid twice: that wants a yes"
     filled_store.said("release", "--all", "--hold", "lost_task", "--yes")
@@ -296,7 +296,7 @@ def test_a_release_as_json(filled_store: FilledStore) -> None:
     facts = json.loads(filled_store.said("release", "--all", "--yes", "--json"))
     assert [one["id"] for one in facts["released"]] == [1, 3, 4]
     assert [(one["id"], one["stays_held_for"]) for one in facts["stay_held"]] == [(2, "left"), (4, "per_file")]
-    assert facts["lost_task_left_alone"] == 1
+    assert facts["lost_tasks_not_released"] == 1
     assert {"hold": "minutes", "jobs": 2, "minutes": 8.5, "unknown": 0} in facts["holds"]
     one = json.loads(filled_store.said("release", "3", "--json"))
     assert one["released"] == [
