@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +20,7 @@ from lalald.store import Store
 from lalald.store.events import events as written
 from lalald.store.events.event_log import EventLog
 from lalald.store.events.event_queue import Cause, Selection
+from lalald.store.schema.migrations import MIGRATIONS, bring_to
 from tests.support.filled_store import DAY, HOUR, NOW, FilledStore
 
 ALL = Selection(frozenset(EventKind))
@@ -274,6 +277,36 @@ def test_paths_that_are_not_utf8_are_kept_exactly(shelf: FilledStore, store: Sto
         os.fsdecode(b"/in\xff"), available=True, reason="", watch="native", watch_reason="", now=NOW + 9
     )
     assert kinds(store)[-1] == "inbox.back"
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
+    return [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+
+
+def test_a_database_of_the_version_before_keeps_its_rows(shelf: FilledStore, tmp_path: Path) -> None:
+    """With jobs whose results are on the service; the first reader is told of what happens from then on."""
+    shelf.fill()
+    version = next(number for number, step in enumerate(MIGRATIONS) if "CREATE TABLE events (" in step)
+    (tmp_path / "old").mkdir(mode=0o700)
+    with (
+        closing(sqlite3.connect(tmp_path / "old/lalald.sqlite3", isolation_level=None)) as old,
+        closing(sqlite3.connect(shelf.state / "lalald.sqlite3")) as filled,
+    ):
+        bring_to(old, 0, version)
+        for table in ("job_settings", "jobs", "tasks", "tracks", "charges"):
+            columns = ", ".join(name for name in _columns(old, table) if name in _columns(filled, table))
+            rows = filled.execute(f"SELECT {columns} FROM {table}").fetchall()
+            old.executemany(f"INSERT INTO {table} ({columns}) VALUES ({', '.join('?' * len(rows[0]))})", rows)
+    store = Store.open(tmp_path / "old")
+    try:
+        with shelf.store() as before:
+            assert [store.job(number) for number in range(1, 10)] == [before.job(number) for number in range(1, 10)]
+        assert store.jobs_with_results(NOW - HOUR, NOW) == [(6, NOW - 60)]
+        store.event_queue.configure(["phone"], page=False)
+        store.save((job := shelf.take(store, "new.mp3")), failed(job))
+        assert kinds(store) == ["job.failed"]
+    finally:
+        store.close()
 
 
 # who reads
