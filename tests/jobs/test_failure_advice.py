@@ -68,7 +68,7 @@ def test_the_advice_says_what_the_kind_asks_for() -> None:
     assert "shorter parts" in said[FailureKind.TOO_LONG]
     assert "Convert it" in said[FailureKind.UNSUPPORTED]
     assert "Convert it" in said[FailureKind.NO_LENGTH]
-    assert "change the rule that asks for it, or the file" in said[FailureKind.REFUSED]
+    assert "change the rule or the file" in said[FailureKind.REFUSED]
     assert "plan" in said[FailureKind.KEY]
     assert "`lalald redo 7` pays again" in said[FailureKind.RESULTS_LEFT]
 
