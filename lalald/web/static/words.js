@@ -42,7 +42,8 @@ export const STEPS = {
 
 /** @type {Record<string, string>} */
 export const EVENTS = {
-  "job.done": "Finished", "job.failed": "Failed", "job.held": "Held", "hold.cleared": "Resumed", "inbox.unavailable": "Folder unavailable", "inbox.back": "Folder back",
+  "job.done": "Finished", "job.failed": "Failed", "job.held": "Held", "hold.cleared": "Resumed", "inbox.unavailable": "Inbox unavailable", "inbox.back": "Inbox back",
+  "folder.unavailable": "Folder unavailable", "folder.back": "Folder back",
   "service.down": "Service down", "service.back": "Service back", "license.missing": "Key missing", "license.refused": "Key refused", "minutes.low": "Minutes low",
   "results.expiring": "Results expire", "daemon.started": "Started",
 };

@@ -49,7 +49,7 @@ export function inboxes({ live, root, signal, setTitle }) {
         pair("Watched", watching(state)),
         pair("A file is finished", `when no program writes to it and it has not changed for ${moments(inbox.settle)}`),
         pair("Afterwards the source is", { move: `moved to ${inbox.done_dir}`, keep: "kept where it is", delete: "deleted" }[inbox.on_success] ?? inbox.on_success),
-        inbox.ignore.length > 0 && pair("Ignored", inbox.ignore.map((pattern) => h("code", null, pattern))),
+        inbox.ignore.length > 0 && pair("Ignored", h("span", { class: "matches" }, inbox.ignore.map((pattern) => h("code", null, pattern)))),
       ),
       h("h3", null, "Rules"),
       h("ol", { class: "rules" }, inbox.rules.map(ruleRow)),

@@ -3,10 +3,10 @@
 import { h, show } from "../dom.js";
 import { get } from "../api.js";
 import { visible } from "../format.js";
-import { emptyState, failure, gathered, heading, loading, prose } from "../parts.js";
+import { emptyState, failure, gathered, heading, loading, prose, sentence } from "../parts.js";
 import { EVENTS } from "../words.js";
 
-const BAD = ["job.failed", "inbox.unavailable", "service.down", "license.missing", "license.refused", "results.expiring"];
+const BAD = ["job.failed", "inbox.unavailable", "folder.unavailable", "service.down", "license.missing", "license.refused", "results.expiring"];
 const HELD = ["job.held", "minutes.low"];
 const dayName = new Intl.DateTimeFormat("en", { weekday: "long", day: "numeric", month: "long" });
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
@@ -106,6 +106,6 @@ function entry(event) {
     "li",
     { key: event.id, class: `event ${kind}` },
     h("time", { datetime: event.at }, clock.format(new Date(event.at))),
-    h("div", null, h("p", { class: "event-title" }, h("strong", null, EVENTS[event.event] ?? visible(event.title)), file && h("span", null, " ", file)), h("p", null, prose(event.message)), event.hint && h("p", { class: "hint" }, prose(event.hint))),
+    h("div", null, h("p", { class: "event-title" }, h("strong", null, EVENTS[event.event] ?? visible(event.title)), file && h("span", null, " ", file)), h("p", null, sentence(event.message)), event.hint && h("p", { class: "hint" }, prose(event.hint))),
   );
 }
