@@ -14,7 +14,7 @@ Each step can be run again after a crash at any instruction, and makes no second
 
 from lalald.errors import DuplicateChangedError, NameTakenError, StagingLostError
 from lalald.outbox.extensions import DownloadHeaders
-from lalald.outbox.fetch import copy_duplicate, fetch, max_track_bytes
+from lalald.outbox.fetch import copy_duplicate, fetch, is_as_sent, max_track_bytes
 from lalald.outbox.name_selection import all_names_exist, reserve, without_names
 from lalald.outbox.placement import place
 from lalald.outbox.staging import (
@@ -41,6 +41,7 @@ __all__ = [
     "clear_staging",
     "copy_duplicate",
     "fetch",
+    "is_as_sent",
     "max_track_bytes",
     "place",
     "read_source",

@@ -25,6 +25,7 @@ from lalald.outbox.staging import (
     save_record,
     staged_path,
 )
+from lalald.outbox.tag_writing import sha256_without_tags
 from lalald.outbox.tagging import NO_TAGS, SourceRead, finish
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def copy_duplicate(job: Job, task_number: int, index: int) -> Staged:
     """Copy the track's `copy_from`, an earlier job's result, into the staging folder.
 
     Its tags are those of its own source, and are yet to be written. Raises DuplicateChangedError if it is missing or not the file
-    that was delivered, and FileError.
+    that was delivered, but for tags that were changed since; and FileError.
     """
     _, track = _place(job, task_number, index)
     path = staged_path(job, task_number, index)
@@ -107,11 +108,17 @@ def copy_duplicate(job: Job, task_number: int, index: int) -> Staged:
         except (FileNotFoundError, NotADirectoryError):
             raise changed from None
         size = os.path.getsize(path)
-        if digest != track.sha256 or size != track.size:
+        is_delivered = digest == track.sha256 and size == track.size
+        if not is_delivered and not is_as_sent(path, track):
             os.unlink(path)
             raise changed
         headers = DownloadHeaders(file_name=os.path.basename(origin))
         return save_record(path, Staged(size, digest, headers, track.sent_sha256 or digest, size))
+
+
+def is_as_sent(path: str, track: Track) -> bool:
+    """Whether a file is the track as the service sent it, whatever tags it has been given since. Raises OSError."""
+    return track.sent_sha256 is not None and sha256_without_tags(path) == track.sent_sha256
 
 
 def _place(job: Job, task_number: int, index: int) -> tuple[Task, Track]:

@@ -22,7 +22,7 @@ from lalald.filesystem.files import RESERVED_FREE_BYTES, CrashPoint, free_bytes,
 from lalald.filesystem.writeback import Writeback
 from lalald.media.bounded_file import BoundedFile
 from lalald.media.tags.ogg_pages import renumbered_parts
-from lalald.media.tags.tag_model import Piece, Range, Renumbered, Tags, size_of
+from lalald.media.tags.tag_model import Piece, Range, Renumbered, Tags, UnsuitableError, UnwritableError, size_of
 from lalald.media.tags.writers.track_writer import tagged
 
 _CHUNK_BYTES = 1024 * 1024
@@ -50,6 +50,24 @@ def write_tags(path: str, tags: Tags, discard_proofs: Callable[[], None], crash_
         if layout is not None and (written := _in_place(descriptor, few, layout, discard_proofs, crash_point)):
             return written
         return _by_copy(path, size, chain(few, rest), discard_proofs, crash_point)
+    finally:
+        os.close(descriptor)
+
+
+def sha256_without_tags(path: str) -> str | None:
+    """The digest of what the file would be without tags; None where it cannot be without them. Raises OSError.
+
+    An MP3, WAV or AIFF track that was sent without tags has the digest that it was sent with, whatever tags it has now.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        digest = hashlib.sha256()
+        pieces = tagged(BoundedFile(descriptor, path, os.fstat(descriptor).st_size), descriptor, Tags())
+        for part in _parts(pieces):
+            digest.update(part)
+        return digest.hexdigest()
+    except (UnsuitableError, UnwritableError, EOFError):
+        return None
     finally:
         os.close(descriptor)
 

@@ -15,6 +15,7 @@ from lalald.jobs.states import Stage
 from lalald.jobs.task import Task, Track
 from lalald.jobs.wanted_tracks import mark_wanted
 from lalald.media.track_labels import expected_labels
+from lalald.outbox import is_as_sent
 from lalald.stages.context import StageContext
 from lalald.stages.earlier_tasks import EarlierTask, is_in_progress
 from lalald.stages.precharge.preflight import hold_for
@@ -77,11 +78,13 @@ def _to_copy(track: Track, earlier: Job) -> Track:
 
 
 def _is_present(track: Track, *, verify: bool) -> bool:
+    """Tags that were changed since do not count where the track as it was sent can be told from them."""
     if track.copy_from is None or track.sha256 is None:
         return False
     try:
         has_size = os.stat(track.copy_from).st_size == track.size
-        return has_size and (not verify or sha256(track.copy_from) == track.sha256)
+        is_delivered = has_size and (not verify or sha256(track.copy_from) == track.sha256)
+        return is_delivered or is_as_sent(track.copy_from, track)
     except (OSError, FileError):
         return False
 

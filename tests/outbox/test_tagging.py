@@ -11,12 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from mutagen.id3 import APIC, ID3, TIT2
 
 from lalald import outbox
 from lalald.filesystem.file_ranges import BLOCK_BYTES, insert_at_start
 from lalald.jobs.job import Job
 from lalald.jobs.job_warnings import warnings_of
 from lalald.jobs.tag_notes import TagNote
+from lalald.jobs.task import Track
 from lalald.media.tags.tag_model import Omission, SourceTags, Tags
 from lalald.outbox import SourceRead, Staged, TrackTags
 from lalald.outbox.staging import load_record, proof_path, save_record, staged_path
@@ -212,13 +214,45 @@ def test_an_earlier_result_gets_the_new_tags_only(tmp_path: Path) -> None:
     assert (Path(staged_path(job, 1, 0)).read_bytes(), plain.sha256) == (SENT, sha256(SENT))
 
 
+def delivered_once(root: Path) -> tuple[Job, Track, Path]:
+    """A job whose track was delivered with tags; a later job that is to get a copy of it."""
+    earlier = one_track(root / "earlier")
+    first = finish(arrived(earlier), sent(), TrackTags(Tags({"title": ("Old",)})))
+    placed = outbox.place(outbox.reserve(earlier, {(1, 0): first}, is_reserved=nobody_else))
+    (track,) = placed.tasks[0].tracks
+    result = root / "earlier" / "outbox" / (track.path or "")
+    job = one_track(root / "later")
+    again = replace(track, copy_from=str(result), path=None, delivered=False)
+    return replace(job, tasks=(replace(job.tasks[0], tracks=(again,)),)), again, result
+
+
+def test_a_result_whose_tags_were_edited_is_reused_by_what_was_sent(tmp_path: Path) -> None:
+    job, track, result = delivered_once(tmp_path)
+    edited = ID3(result)
+    edited.add(TIT2(text=["Edited, and longer than before: " + "x" * 9000]))
+    edited.save(result)
+    assert result.stat().st_size != track.size
+    assert outbox.is_as_sent(str(result), track)
+    tagged = outbox.tag(job, 1, 0, outbox.copy_duplicate(job, 1, 0), TrackTags(TAGS))
+    assert read(Path(staged_path(job, 1, 0))).tags == TAGS
+    assert tagged.sent_sha256 == sha256(SENT)
+
+
+def test_a_result_whose_sound_was_edited_is_not_reused(tmp_path: Path) -> None:
+    job, track, result = delivered_once(tmp_path)
+    result.write_bytes(result.read_bytes()[:-1] + b"x")
+    assert not outbox.is_as_sent(str(result), track)
+    with pytest.raises(outbox.DuplicateChangedError):
+        outbox.copy_duplicate(job, 1, 0)
+    result.write_bytes(b"nothing")
+    assert not outbox.is_as_sent(str(result), track)
+
+
 # the source
 
 
 def source_with(tmp_path: Path, *contents: bytes) -> Job:
     """A job whose source has a title and these covers."""
-    from mutagen.id3 import APIC, ID3, TIT2
-
     path = sounds.write(tmp_path / "source.mp3", sounds.mp3(1))
     tags = ID3()
     tags.add(TIT2(text=["Song"]))

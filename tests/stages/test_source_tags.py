@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mutagen.id3 import TALB, TIT2
+from mutagen.id3 import ID3, TALB, TIT2
 from mutagen.wave import WAVE
 
 from lalald.jobs.job import Job
@@ -17,6 +17,7 @@ from lalald.jobs.tag_notes import TagNote
 from lalald.jobs.task import Track
 from lalald.sandbox.options import Options
 from lalald.sandbox.service.tracks import track_bytes
+from tests.support import sounds
 from tests.support.running import tree, write_wav
 from tests.support.tagging import read
 from tests.support.worker_driver import WorkerDriver, run
@@ -157,5 +158,29 @@ def test_a_source_that_is_not_there_any_more_leaves_its_results_without_tags(tmp
             gone = what == "gone"
             assert notes(job) == {TagNote.SOURCE_UNREADABLE if gone else TagNote.SOURCE_CHANGED}
             assert len(tree(shop.outbox)) == 2
+
+    run(scenario())
+
+
+def test_results_whose_tags_were_edited_since_are_reused_and_nothing_is_paid_again(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with WorkerDriver(tmp_path, tags=True) as shop:
+            content = (
+                sounds.mp3(1) + b"TAG" + b"Old title".ljust(30, b"\0") + bytes(95)
+            )  # ID3v1: its tracks have no tags
+            (shop.inbox / "first.mp3").write_bytes(content)
+            (shop.inbox / "second.mp3").write_bytes(content)
+            await shop.take("first.mp3")
+            (first,) = await shop.rest()
+            assert titles(first) == {"vocals": "Old title (vocals)", "no_vocals": "Old title (no_vocals)"}
+            for track in first.tasks[0].tracks:
+                edited = ID3(shop.outbox / (track.path or ""))
+                edited.add(TIT2(text=["Edited" * 2000]))
+                edited.save()
+            await shop.take("second.mp3")
+            _, second = await shop.rest()
+            assert titles(second) == {"vocals": "Old title (vocals)", "no_vocals": "Old title (no_vocals)"}
+            assert second.tasks[0].paid_by == first.id
+            assert shop.charges().total() == 1
 
     run(scenario())
