@@ -225,7 +225,7 @@ class _Daemon:
         return await run_once.exit_code(worker), summary
 
     async def _begin(self) -> None:
-        """Start the worker and the inboxes, handle what clients asked for before this start, and report READY."""
+        """Start the worker and the inboxes, handle earlier requests of clients, and report READY."""
         parts, config = self._parts, self._config
         self._supervisor.start(parts.worker.run(), "worker", stops_last=True)
         await notifications.configure(parts.notifier, config)

@@ -1,4 +1,4 @@
-"""The inboxes that are watched, each by a loop of its own."""
+"""The inboxes that are watched, each with its own loop."""
 
 from __future__ import annotations
 

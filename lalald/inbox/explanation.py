@@ -1,4 +1,4 @@
-"""Why a file is, or is not, taken. Intake decides by these very functions, so an explanation cannot differ from the deed."""
+"""Explain why a file is processed or not. Intake decides by the same functions, so that explanation and decision agree."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ FORMER = (
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What happens to a file and why, in words. `rule` is the one that it belongs to, whether or not it is taken."""
+    """What happens to a file, and why. `rule`: the one that matches it, whether or not it is processed."""
 
     path: str
-    taken: bool
+    is_processed: bool
     reason: str
     rule: Rule | None = None
     job_id: int | None = None
@@ -39,14 +39,14 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The rule that takes a file, or why none does."""
+    """The rule that matches a file, or why none does."""
 
     rule: Rule | None
     reason: str
 
 
 def choose(inbox: Inbox, path: str) -> Choice:
-    """The first rule that matches. Only for paths that `refusal` has nothing against."""
+    """The first rule that matches. Only for paths for which `refusal` returns None."""
     rule = rules.match(inbox, path)
     if rule is not None:
         return Choice(rule, f"rule {rule.name}")
@@ -55,7 +55,7 @@ def choose(inbox: Inbox, path: str) -> Choice:
 
 
 def refusal(inbox: Inbox, path: str) -> str | None:
-    """Why a file of this path within the inbox is never taken, whatever the rules say."""
+    """Why a file with this path in the inbox is never processed, whatever the rules say; None if it may be."""
     if "/" in path:
         if not inbox.recursive:
             return "it is in a subfolder, and the inbox is not `recursive`"
@@ -68,7 +68,7 @@ def refusal(inbox: Inbox, path: str) -> str | None:
 
 
 def folder_refusal(inbox: Inbox, folder: str) -> str | None:
-    """Why a folder is not entered. Its parents are not looked at: whoever asks came through them."""
+    """Why a folder is not entered; None if it is. Its parents are not checked: a scan enters them first."""
     if not inbox.recursive:
         return "the inbox is not `recursive`"
     if reason := excluded_names.refusal(folder.rpartition("/")[2]):
@@ -89,7 +89,7 @@ def _own_folder(inbox: Inbox, folder: str) -> str | None:
 
 
 def own_folders(inbox: Inbox) -> Iterator[tuple[str, str]]:
-    """Outbox, done and failed folder, as far as they lie within the inbox, and former ones: never watched, never taken from."""
+    """Outbox, done and failed folder, and former ones, as far as they are in the inbox: lalald neither watches nor scans them."""
     root = f"{os.path.normpath(inbox.path)}/"
     own = [(inbox.outbox, "outbox"), (inbox.done_dir, "done"), (inbox.failed_dir, "failed")]
     places = [(folder, f"the inbox's {title} folder") for folder, title in own]
@@ -99,17 +99,17 @@ def own_folders(inbox: Inbox) -> Iterator[tuple[str, str]]:
             yield normal[len(root) :], what
 
 
-def with_former_folders(inbox: Inbox, put_into: Iterable[str]) -> Inbox:
-    """The inbox with those folders within it that lalald was ever told to put files into.
+def with_former_folders(inbox: Inbox, folders: Iterable[str]) -> Inbox:
+    """The inbox with the folders in it into which earlier configurations put files.
 
-    What lies there is carried already: taken for new files it would be paid for again, and results would be taken for sources.
+    Their files are results, or processed already: as new files they would be paid for again.
     """
-    return replace(inbox, former=tuple(Path(folder) for folder in put_into if Path(folder).is_relative_to(inbox.path)))
+    return replace(inbox, former=tuple(Path(folder) for folder in folders if Path(folder).is_relative_to(inbox.path)))
 
 
 def explain(inbox: Inbox, path: str | Path, known: KnownFile | None = None) -> Explanation:
-    """What happens to the file at `path` (within the inbox, or absolute). `known` is what the store knows of it."""
-    relative = within(inbox, path)
+    """What happens to the file at `path` (absolute, or relative to the inbox). `known`: what the store knows of it."""
+    relative = path_in_inbox(inbox, path)
     if relative is None:
         return Explanation(str(path), False, f"it is not in the inbox {printable(str(inbox.path))}")
     if reason := refusal(inbox, relative) or _symlinked(inbox, relative):
@@ -118,7 +118,7 @@ def explain(inbox: Inbox, path: str | Path, known: KnownFile | None = None) -> E
         facts = os.lstat(os.path.join(inbox.path, relative))
     except OSError as error:
         return Explanation(relative, False, _missing(error), choose(inbox, relative).rule)
-    if reason := kind_refusal(facts):
+    if reason := type_refusal(facts):
         return Explanation(relative, False, reason)
     choice = choose(inbox, relative)
     if known is not None and (known.size, known.mtime_ns) == (facts.st_size, int64(facts.st_mtime_ns)):
@@ -132,14 +132,14 @@ def explain(inbox: Inbox, path: str | Path, known: KnownFile | None = None) -> E
         return Explanation(relative, False, CHANGED_SKIP, choice.rule, job_id, SkipReason.CHANGED)
     if choice.rule is not None and not os.access(os.path.join(inbox.path, relative), os.R_OK):
         return Explanation(
-            relative, False, f"uid {os.getuid()} may not read it: give that user the right to", choice.rule
+            relative, False, f"uid {os.getuid()} may not read it: give that user permission to read it", choice.rule
         )
     return Explanation(relative, choice.rule is not None, choice.reason, choice.rule)
 
 
 def _missing(error: OSError) -> str:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return "there is no such file"
+        return "the file does not exist"
     return f"it cannot be examined: {error.strerror}"
 
 
@@ -151,10 +151,10 @@ def _explain_known(path: str, known: KnownFile, choice: Choice) -> Explanation:
     return Explanation(path, False, known.note or NO_RULE, choice.rule, skip_reason=known.skip_reason)
 
 
-def kind_refusal(facts: os.stat_result) -> str | None:
-    """Why a thing of this kind is not taken."""
+def type_refusal(facts: os.stat_result) -> str | None:
+    """Why a file of this type is not processed; None if it may be."""
     if stat.S_ISLNK(facts.st_mode):
-        return "it is a symlink, and its target could lie anywhere"
+        return "it is a symlink, and symlinks are not followed"
     if stat.S_ISDIR(facts.st_mode):
         return "it is a folder"
     if not stat.S_ISREG(facts.st_mode):
@@ -172,14 +172,14 @@ def _symlinked(inbox: Inbox, path: str) -> str | None:
 
 
 def skips_changed(inbox: Inbox, known: KnownFile | None) -> bool:
-    """Whether new content of a known file is left alone (`changed: skip`). A file that was never taken has its rules to go by."""
+    """Whether new content of a known file is skipped (`changed: skip`). The rules decide about a file that was never processed."""
     if known is None or inbox.changed != "skip":
         return False
     return known.job_id is not None or known.skip_reason is SkipReason.CHANGED
 
 
-def within(inbox: Inbox, path: str | Path) -> str | None:
-    """A path as intake sees it: relative to the inbox, or None where it lies elsewhere."""
+def path_in_inbox(inbox: Inbox, path: str | Path) -> str | None:
+    """A path relative to the inbox; None if it is not in the inbox."""
     text = os.path.normpath(path)
     if not os.path.isabs(text):
         return None if text.startswith("..") else text

@@ -139,7 +139,7 @@ def _discard_unpaid(store: ReconcileStore, before: KnownFile | None, file: Match
     if old is None or old.paid or old.moved_to is not None:
         return file
     if old.state is State.FAILED and old.archived:
-        words = f"{old.error} The file has other content now, which is a job of its own."
+        words = f"{old.error} The file has other content now, which is a new job."
         store.save(old, replace(transitions.abandon(old, now), error=words))
     elif old.state is State.HELD and old.source_id is None:
         renamed = f"is {printable(file.finished.path)} now"

@@ -1,4 +1,4 @@
-"""Whether a file is finished, as far as one look can tell: for explanations and prices, by the rules of `settle`."""
+"""Whether a file is finished, as far as a single check can tell, by the rules of `settle`: for explanations and prices."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from lalald.inbox.scanning.watch_mode import choose_mode
 
 @dataclass(frozen=True, slots=True)
 class WritingState:
-    """`is_open`: whether a program has it open for writing; None where that cannot be known.
+    """`is_open`: whether a program has it open for writing; None if that is unknown.
 
-    `unchanged_seconds`: how long it has not changed; `needed_seconds`: how long it must not have.
+    `unchanged_seconds`: for how long it has not changed; `needed_seconds`: for how long it must not change.
     """
 
     is_open: bool | None
@@ -33,12 +33,12 @@ class WritingState:
 
 
 def leases_reliable(inbox: Inbox) -> bool:
-    """Whether the kernel knows of every program that writes in this inbox: not where other machines do."""
+    """Whether the kernel knows every program that writes in this inbox; false if other machines may write."""
     return choose_mode(inbox).leases_reliable
 
 
 def writing_state(inbox: Inbox, path: str, now: float, *, leases: bool) -> WritingState | None:
-    """The state of the file at an absolute path; None for what is not a file, or cannot be looked at.
+    """The state of the file at an absolute path; None if it is not a file or cannot be examined.
 
     The last change is the later one of mtime and ctime: a program that copies a file may set its mtime, but not its ctime.
     """

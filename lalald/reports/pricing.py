@@ -119,7 +119,7 @@ def _add_files(plan: Plan, inbox: Inbox, books: KnownFiles | None, counter: _Tic
     for path, known in _unknown_files(plan, inbox, books):
         counter.one()
         explanation = explain(inbox, path, known)
-        if not explanation.taken or explanation.rule is None:
+        if not explanation.is_processed or explanation.rule is None:
             plan.left_alone[explanation.reason] += 1
         elif skipped:
             plan.left_alone[EXISTING_SKIP] += 1

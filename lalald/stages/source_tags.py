@@ -62,4 +62,4 @@ class SourceTagReading:
             self._reading.cancel()
             await asyncio.wait([self._reading])
         for fault in self.source.faults:
-            self._context.log.error("tags.failed", job=self._job.id, error=fault)
+            self._context.log.error("tags.failed", job=self._job.id, reason=fault)

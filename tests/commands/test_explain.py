@@ -114,7 +114,7 @@ def test_root_is_told_what_the_daemons_user_may_and_can_see(open_folder: Path) -
 
     secret, _ = said("secret.wav")
     assert (secret["taken"], secret["reason"]) == (
-        False, f"uid {NOBODY} may not read it: give that user the right to",
+        False, f"uid {NOBODY} may not read it: give that user permission to read it",
     )  # fmt: skip
     facts, text = said("open.wav")
     assert (facts["outcome"], facts["open_for_writing"]) == ("unfinished", None)  # no lease on another user's file
@@ -169,12 +169,12 @@ def test_a_file_that_vanished_is_told_with_its_job_and_where_it_is(filled_store:
         store.forget(str(filled_store.inbox), ["mix.wav"])
     assert (
         row(text_of(filled_store, "mix.wav"), "processed")
-        == "no: there is no such file; its file is at /in/done/mix.wav now"
+        == "no: the file does not exist; its file is at /in/done/mix.wav now"
     )
     assert facts_of(filled_store, "mix.wav")["state"] == "done"
     assert row(text_of(filled_store, "done/mix.wav"), "processed") == "no: it is in the inbox's done folder"
     never = facts_of(filled_store, "never.wav")
-    assert (never["taken"], never["reason"], never["job"]) == (False, "there is no such file", None)
+    assert (never["taken"], never["reason"], never["job"]) == (False, "the file does not exist", None)
 
 
 def test_an_inbox_that_is_away_takes_nothing(tmp_path: Path) -> None:

@@ -76,11 +76,11 @@ def test_why_a_file_is_left_alone_is_told(tmp_path: Path) -> None:
         ("done", False, "nothing in this folder is processed: it is in the inbox's done folder"),
         ("drafts", False, "nothing in this folder is processed: `ignore` excludes it (drafts/)"),
         ("empty.wav", False, "it is empty"),
-        ("link.wav", False, "it is a symlink, and its target could lie anywhere"),
+        ("link.wav", False, "it is a symlink, and symlinks are not followed"),
         ("notes.txt", False, "not an audio or video file (by extension), and no rule takes other types"),
         ("song.wav.part", False, "its name marks a temporary file (*.part)"),
         ("song.wav", False, "`ignore` excludes it (drafts/)"),
-        ("gone.wav", False, "there is no such file"),
+        ("gone.wav", False, "the file does not exist"),
     ]
     assert filled_store.said("explain", "/elsewhere/song.wav") == (
         "/elsewhere/song.wav\n  processed  no: it is not in an inbox; the inboxes: /in\n"

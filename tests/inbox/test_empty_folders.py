@@ -24,15 +24,15 @@ from lalald.store.arrived_folders import ArrivedFolders
 from lalald.store.database import FILE_NAME
 from lalald.store.schema.migrations import MIGRATIONS, bring_to
 from tests.conftest import MakeHome
-from tests.inbox.test_intake import Place, play, until
 from tests.support.config_files import loaded, one, warnings, with_inbox
+from tests.support.intake_driver import IntakeDriver, run_story, until
 from tests.support.running import own_disks, write_wav
 from tests.support.running import until as until_now
 
 STEMS = (TaskSpec("stem_separator", {"stem": "vocals"}),)
 
 
-class Pruned(Place):
+class Pruned(IntakeDriver):
     """An inbox with `prune: true` whose folders need only be empty for a moment, and a stand-in for the work on its files."""
 
     def __init__(self, root: Path, **settings: Any) -> None:
@@ -93,57 +93,58 @@ class Pruned(Place):
 
     @property
     def folders(self) -> set[str]:
-        return {os.path.relpath(place, self.folder) for place, _, _ in os.walk(self.folder)} - {".", "zz last"}
+        return {os.path.relpath(driver, self.folder) for driver, _, _ in os.walk(self.folder)} - {".", "zz last"}
 
 
 @pytest.mark.parametrize("watch", ["native", "polling"])
 @pytest.mark.parametrize("on_success", ["move", "delete"])
 def test_the_folders_of_an_archived_album_are_removed(tmp_path: Path, watch: str, on_success: str) -> None:
-    place = Pruned(tmp_path, watch=watch)
+    driver = Pruned(tmp_path, watch=watch)
 
     async def story() -> None:
-        async with place.running():
-            await place.drop_and_archive(
+        async with driver.running():
+            await driver.drop_and_archive(
                 "Album/a.wav", "Album/CD1/b.wav", "Album/CD2/\udcff/c.wav", on_success=on_success
             )
-            await place.until_gone("Album")
-            assert place.folder.is_dir(), "the inbox itself stays"
+            await driver.until_gone("Album")
+            assert driver.folder.is_dir(), "the inbox itself stays"
 
             async def all_said() -> bool:
-                return len({entry["path"] for entry in place.log.said("folder.pruned")}) == 4
+                return len({entry["path"] for entry in driver.log.said("folder.pruned")}) == 4
 
             await until(all_said, "each folder is said to have gone")
-            await place.drop_and_archive("Album/d.wav")
-            await place.until_gone("Album")
+            await driver.drop_and_archive("Album/d.wav")
+            await driver.until_gone("Album")
 
-    play(story)
+    run_story(story)
 
 
 def test_without_prune_folders_stay_and_nothing_is_recorded(tmp_path: Path) -> None:
-    place = Pruned(tmp_path, prune=False)
+    driver = Pruned(tmp_path, prune=False)
 
     async def story() -> None:
-        async with place.running() as intake:
-            await place.drop_and_archive("Album/a.wav")
+        async with driver.running() as intake:
+            await driver.drop_and_archive("Album/a.wav")
             intake.request_rescan()
             await intake.wait_until_idle()
             assert (
-                await place.thread.run(lambda store: ArrivedFolders(store.connection).known(str(place.folder))) == set()
+                await driver.thread.run(lambda store: ArrivedFolders(store.connection).known(str(driver.folder)))
+                == set()
             )
-            assert place.folders == {"Album"}
+            assert driver.folders == {"Album"}
 
-    play(story)
+    run_story(story)
 
 
 @pytest.mark.parametrize("watch", ["native", "polling"])
 def test_folders_that_do_not_qualify_stay(tmp_path: Path, watch: str) -> None:
-    place = Pruned(tmp_path, watch=watch, done_dir=tmp_path / "inbox/filed/done")
-    (place.folder / "old").mkdir()
+    driver = Pruned(tmp_path, watch=watch, done_dir=tmp_path / "inbox/filed/done")
+    (driver.folder / "old").mkdir()
 
     async def story() -> None:
-        async with place.running() as intake:
-            (place.folder / "never used").mkdir()
-            await place.drop_and_archive(
+        async with driver.running() as intake:
+            (driver.folder / "never used").mkdir()
+            await driver.drop_and_archive(
                 "old/a.wav",
                 "old/new/b.wav",
                 "hidden/c.wav",
@@ -153,41 +154,41 @@ def test_folders_that_do_not_qualify_stay(tmp_path: Path, watch: str) -> None:
                 "filed/g.wav",
                 "kept/h.wav",
             )
-            (place.folder / "hidden/.thing").touch()
-            (place.folder / "litter/Thumbs.db").touch()
-            (place.folder / "full/notes.txt").touch()
-            (place.folder / "linked/link").symlink_to(place.outside)
-            await place.drop_and_archive("gone/x.wav", on_success="keep")
-            (place.folder / "gone/x.wav").unlink()
-            await place.outlive(intake)
-            await place.until_gone("old/new")
-            await place.until_gone("kept")
-            assert place.folders == {"old", "never used", "hidden", "litter", "full", "linked", "filed", "gone"}
+            (driver.folder / "hidden/.thing").touch()
+            (driver.folder / "litter/Thumbs.db").touch()
+            (driver.folder / "full/notes.txt").touch()
+            (driver.folder / "linked/link").symlink_to(driver.outside)
+            await driver.drop_and_archive("gone/x.wav", on_success="keep")
+            (driver.folder / "gone/x.wav").unlink()
+            await driver.outlive(intake)
+            await driver.until_gone("old/new")
+            await driver.until_gone("kept")
+            assert driver.folders == {"old", "never used", "hidden", "litter", "full", "linked", "filed", "gone"}
             for path in ("hidden/.thing", "litter/Thumbs.db", "full/notes.txt", "linked/link"):
-                (place.folder / path).unlink()
+                (driver.folder / path).unlink()
             intake.request_rescan()
             for folder in ("hidden", "litter", "full", "linked"):
-                await place.until_gone(folder)
-            assert place.folders == {"old", "never used", "filed", "gone"}
+                await driver.until_gone(folder)
+            assert driver.folders == {"old", "never used", "filed", "gone"}
 
-    play(story)
+    run_story(story)
 
 
 def test_a_folder_that_a_pattern_names_stays(tmp_path: Path) -> None:
     named = (Rule("a", STEMS, match=("podcasts/",)), Rule("b", STEMS, match=("music/live/*.wav",)), Rule("c", STEMS))
-    place = Pruned(tmp_path, rules=named)
+    driver = Pruned(tmp_path, rules=named)
 
     async def story() -> None:
-        async with place.running() as intake:
-            await place.drop_and_archive(
+        async with driver.running() as intake:
+            await driver.drop_and_archive(
                 "podcasts/a.wav", "podcasts/ep1/b.wav", "music/live/c.wav", "music/live/x/d.wav", "music/e/f.wav"
             )
-            await place.outlive(intake)
+            await driver.outlive(intake)
             for folder in ("podcasts/ep1", "music/live/x", "music/e"):
-                await place.until_gone(folder)
-            assert place.folders == {"podcasts", "music", "music/live"}
+                await driver.until_gone(folder)
+            assert driver.folders == {"podcasts", "music", "music/live"}
 
-    play(story)
+    run_story(story)
 
 
 @pytest.mark.parametrize(
@@ -209,152 +210,152 @@ def test_a_folder_that_a_pattern_names_stays(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_which_folders_a_pattern_names(tmp_path: Path, pattern: str, named: list[str], free: list[str]) -> None:
-    inbox = Place(tmp_path, rules=(Rule("a", STEMS, match=(pattern,)), Rule("rest", STEMS))).inbox
+    inbox = IntakeDriver(tmp_path, rules=(Rule("a", STEMS, match=(pattern,)), Rule("rest", STEMS))).inbox
     assert [folder for folder in named if not rules.names_folder(inbox, folder)] == []
     assert [folder for folder in free if rules.names_folder(inbox, folder)] == []
 
 
 def test_a_folder_that_is_used_again_starts_its_ten_minutes_again(tmp_path: Path) -> None:
-    place = Pruned(tmp_path)
-    place.empty_seconds = 1.0
+    driver = Pruned(tmp_path)
+    driver.empty_seconds = 1.0
 
     async def story() -> None:
-        async with place.running():
-            await place.drop_and_archive("Album/a.wav")
+        async with driver.running():
+            await driver.drop_and_archive("Album/a.wav")
             for number in range(8):
-                (place.folder / "Album/.moment").touch()
-                (place.folder / "Album/.moment").unlink()
-                place.put(f"Album/{number}.txt")
+                (driver.folder / "Album/.moment").touch()
+                (driver.folder / "Album/.moment").unlink()
+                driver.put(f"Album/{number}.txt")
                 await asyncio.sleep(0.2)  # in all longer than an empty folder is left
-                (place.folder / f"Album/{number}.txt").unlink()
-            assert place.folders == {"Album"}
-            await place.until_gone("Album")
+                (driver.folder / f"Album/{number}.txt").unlink()
+            assert driver.folders == {"Album"}
+            await driver.until_gone("Album")
 
-    play(story)
+    run_story(story)
 
 
 def test_a_change_without_an_event_starts_the_ten_minutes_again(tmp_path: Path) -> None:
     """Hidden names give no event: the folder's own time tells."""
-    place = Pruned(tmp_path)
-    place.empty_seconds = 0.5
+    driver = Pruned(tmp_path)
+    driver.empty_seconds = 0.5
 
     async def story() -> None:
-        async with place.running():
-            await place.drop_and_archive("Album/a.wav")
+        async with driver.running():
+            await driver.drop_and_archive("Album/a.wav")
             for _ in range(6):
                 await asyncio.sleep(0.2)  # in all longer than an empty folder is left
-                (place.folder / "Album/.moment").touch()
-                (place.folder / "Album/.moment").unlink()
-            assert place.folders == {"Album"}
-            await place.until_gone("Album")
+                (driver.folder / "Album/.moment").touch()
+                (driver.folder / "Album/.moment").unlink()
+            assert driver.folders == {"Album"}
+            await driver.until_gone("Album")
 
-    play(story)
+    run_story(story)
 
 
 def test_arrived_folders_are_known_after_a_restart(tmp_path: Path) -> None:
-    place = Pruned(tmp_path)
-    (place.folder / "old").mkdir()
+    driver = Pruned(tmp_path)
+    (driver.folder / "old").mkdir()
 
     async def story() -> None:
-        async with place.running():
-            await place.drop_and_archive("before/a.wav")
-            place.put("halfway/b.wav")
-            await place.wait_for(["before/a.wav", "halfway/b.wav"])
-        place.put("while away/c.wav")
-        place.put("old/d.wav")
-        async with place.running() as intake:
-            await place.wait_for(["before/a.wav", "halfway/b.wav", "while away/c.wav", "old/d.wav"])
+        async with driver.running():
+            await driver.drop_and_archive("before/a.wav")
+            driver.put("halfway/b.wav")
+            await driver.wait_for(["before/a.wav", "halfway/b.wav"])
+        driver.put("while away/c.wav")
+        driver.put("old/d.wav")
+        async with driver.running() as intake:
+            await driver.wait_for(["before/a.wav", "halfway/b.wav", "while away/c.wav", "old/d.wav"])
             for path in ("halfway/b.wav", "while away/c.wav", "old/d.wav"):
-                await place.archive(path)
-            await place.outlive(intake)
+                await driver.archive(path)
+            await driver.outlive(intake)
             for folder in ("before", "halfway", "while away"):
-                await place.until_gone(folder)
-            assert place.folders == {"old"}
+                await driver.until_gone(folder)
+            assert driver.folders == {"old"}
 
-    play(story)
+    run_story(story)
 
 
 def test_folders_from_before_prune_was_set_stay(tmp_path: Path) -> None:
-    place = Pruned(tmp_path, prune=False)
+    driver = Pruned(tmp_path, prune=False)
 
     async def story() -> None:
-        async with place.running() as intake:
-            await place.drop_and_archive("then/a.wav")
-            intake.replace(replace(place.inbox, prune=True))
+        async with driver.running() as intake:
+            await driver.drop_and_archive("then/a.wav")
+            intake.replace(replace(driver.inbox, prune=True))
             await intake.wait_until_idle()
-            await place.drop_and_archive("then/b.wav", "now/c.wav")
-            await place.outlive(intake)
-            await place.until_gone("now")
-            assert place.folders == {"then"}
+            await driver.drop_and_archive("then/b.wav", "now/c.wav")
+            await driver.outlive(intake)
+            await driver.until_gone("now")
+            assert driver.folders == {"then"}
 
-    play(story)
+    run_story(story)
 
 
 def test_a_new_folder_of_the_same_name_needs_its_own_archived_file(tmp_path: Path) -> None:
-    place = Pruned(tmp_path)
+    driver = Pruned(tmp_path)
 
     async def story() -> None:
-        async with place.running() as intake:
-            await place.drop_and_archive("Album/a.wav")
-            await place.until_gone("Album")
-            (place.folder / "Album").mkdir()
-            await place.outlive(intake)
-            assert place.folders == {"Album"}
-            (place.folder / "Album").rename(place.outside / "Album")
-            await place.drop_and_archive("Other/a.wav")
-            (place.folder / "Other").rename(place.folder / "Renamed")
-            await place.outlive(intake)
-            assert place.folders == {"Renamed"}
+        async with driver.running() as intake:
+            await driver.drop_and_archive("Album/a.wav")
+            await driver.until_gone("Album")
+            (driver.folder / "Album").mkdir()
+            await driver.outlive(intake)
+            assert driver.folders == {"Album"}
+            (driver.folder / "Album").rename(driver.outside / "Album")
+            await driver.drop_and_archive("Other/a.wav")
+            (driver.folder / "Other").rename(driver.folder / "Renamed")
+            await driver.outlive(intake)
+            assert driver.folders == {"Renamed"}
 
-    play(story)
+    run_story(story)
 
 
 def test_symlinks_are_not_followed_when_folders_are_removed(tmp_path: Path) -> None:
-    place = Pruned(tmp_path)
-    place.empty_seconds = 0.6
+    driver = Pruned(tmp_path)
+    driver.empty_seconds = 0.6
 
     async def story() -> None:
-        async with place.running() as intake:
-            await place.drop_and_archive("a/b/c.wav")
+        async with driver.running() as intake:
+            await driver.drop_and_archive("a/b/c.wav")
             await intake.wait_until_idle()
-            (place.folder / "a").rename(place.outside / "a")
-            (place.folder / "a").symlink_to(place.outside / "a")
-            await place.outlive(intake)
-            assert (place.outside / "a/b").is_dir()
+            (driver.folder / "a").rename(driver.outside / "a")
+            (driver.folder / "a").symlink_to(driver.outside / "a")
+            await driver.outlive(intake)
+            assert (driver.outside / "a/b").is_dir()
 
-    play(story)
+    run_story(story)
 
 
 def test_nothing_is_removed_from_an_unavailable_or_replaced_inbox(tmp_path: Path) -> None:
-    place = Pruned(tmp_path)
-    place.empty_seconds = 0.6
+    driver = Pruned(tmp_path)
+    driver.empty_seconds = 0.6
 
     async def story() -> None:
-        async with place.running() as intake:
-            await place.drop_and_archive("Album/a.wav")
+        async with driver.running() as intake:
+            await driver.drop_and_archive("Album/a.wav")
             await intake.wait_until_idle()
-            aside = place.root / "aside"
-            place.folder.rename(aside)
-            (place.folder / "Album").mkdir(parents=True)
-            await place.wait_for_word("inbox.unavailable")
+            aside = driver.root / "aside"
+            driver.folder.rename(aside)
+            (driver.folder / "Album").mkdir(parents=True)
+            await driver.wait_for_event("inbox.unavailable")
             await asyncio.sleep(0.8)  # longer than an empty folder is left
             assert (aside / "Album").is_dir()
-            assert (place.folder / "Album").is_dir()
+            assert (driver.folder / "Album").is_dir()
             await intake.accept_folder()
-            await place.outlive(intake)
-            assert (place.folder / "Album").is_dir(), "it was there at this folder's own first scan"
+            await driver.outlive(intake)
+            assert (driver.folder / "Album").is_dir(), "it was there at this folder's own first scan"
 
-    play(story)
+    run_story(story)
 
 
 def test_nothing_wakes_up_after_the_removal(tmp_path: Path) -> None:
-    place = Pruned(tmp_path, watch="native")
+    driver = Pruned(tmp_path, watch="native")
 
     async def story() -> None:
-        async with place.running() as intake:
-            (place.folder / "empty").mkdir()
-            await place.drop_and_archive("Album/a.wav")
-            await place.until_gone("Album")
+        async with driver.running() as intake:
+            (driver.folder / "empty").mkdir()
+            await driver.drop_and_archive("Album/a.wav")
+            await driver.until_gone("Album")
             await intake.wait_until_idle()
 
             async def nothing_due() -> bool:
@@ -362,7 +363,7 @@ def test_nothing_wakes_up_after_the_removal(tmp_path: Path) -> None:
 
             await until(nothing_due, "no folder waits")
 
-    play(story)
+    run_story(story)
 
 
 def test_the_daemon_removes_the_folder_of_an_archived_file(sandbox: Sandbox, make_home: MakeHome) -> None:

@@ -36,7 +36,7 @@ def put(inbox: Inbox, path: str, content: bytes = b"abc") -> str:
 )
 def test_a_file_belongs_to_the_first_rule_that_matches(inbox: Inbox, path: str, rule: str) -> None:
     found = explain(inbox, put(inbox, path))
-    assert found.taken
+    assert found.is_processed
     assert found.rule is not None
     assert found.rule.name == rule
     assert rule in found.reason
@@ -52,12 +52,12 @@ def test_a_file_belongs_to_the_first_rule_that_matches(inbox: Inbox, path: str, 
 )  # fmt: skip
 def test_a_file_that_is_not_processed_has_a_reason(inbox: Inbox, path: str, word: str) -> None:
     found = explain(inbox, put(inbox, path))
-    assert not found.taken
+    assert not found.is_processed
     assert word in found.reason
 
 
 def test_a_file_beside_the_outbox_is_processed(inbox: Inbox) -> None:
-    assert explain(inbox, put(inbox, "out/a.wav")).taken
+    assert explain(inbox, put(inbox, "out/a.wav")).is_processed
 
 
 def test_symlinks_folders_and_empty_files_are_not_processed(inbox: Inbox) -> None:
@@ -66,7 +66,7 @@ def test_symlinks_folders_and_empty_files_are_not_processed(inbox: Inbox) -> Non
     (inbox.path / "folder.wav").mkdir()
     (inbox.path / "linked").symlink_to(inbox.path)
     told = [explain(inbox, path).reason for path in ("a.wav", "link.wav", "folder.wav", "linked/a.wav", "gone.wav")]
-    for reason, word in zip(told, ("empty", "symlink", "folder", "symlink", "no such file"), strict=True):
+    for reason, word in zip(told, ("empty", "symlink", "folder", "symlink", "does not exist"), strict=True):
         assert word in reason
 
 
@@ -75,15 +75,15 @@ def test_a_download_with_its_control_file_beside_it_is_not_finished(inbox: Inbox
         put(inbox, path)
         put(inbox, control)
         found = explain(inbox, path)
-        assert (found.taken, control in found.reason) == (False, True)
+        assert (found.is_processed, control in found.reason) == (False, True)
         assert found.rule is not None
         (inbox.path / control).unlink()
-        assert explain(inbox, path).taken
+        assert explain(inbox, path).is_processed
 
 
 def test_absolute_paths_in_the_inbox_are_understood(inbox: Inbox, tmp_path: Path) -> None:
     put(inbox, "a.wav")
-    assert explain(inbox, inbox.path / "a.wav").taken
+    assert explain(inbox, inbox.path / "a.wav").is_processed
     assert "is not in the inbox" in explain(inbox, tmp_path / "a.wav").reason
     assert "is not in the inbox" in explain(inbox, "../a.wav").reason
 
@@ -98,16 +98,16 @@ def test_a_known_file_is_explained_by_its_job_or_its_note(inbox: Inbox) -> None:
     put(inbox, "a.wav")
     facts = (inbox.path / "a.wav").stat()
     job = explain(inbox, "a.wav", KnownFile(facts.st_size, facts.st_mtime_ns, 7, None))
-    assert (job.job_id, job.taken) == (7, True)
+    assert (job.job_id, job.is_processed) == (7, True)
     note = explain(inbox, "a.wav", KnownFile(facts.st_size, facts.st_mtime_ns, None, "existing: skip: it lay there"))
-    assert (note.taken, note.reason) == (False, "existing: skip: it lay there")
+    assert (note.is_processed, note.reason) == (False, "existing: skip: it lay there")
 
 
 def test_new_content_of_a_known_file_is_processed_unless_changed_is_skip(inbox: Inbox) -> None:
     put(inbox, "a.wav")
-    assert explain(inbox, "a.wav", KnownFile(1, 1, 7, None)).taken
+    assert explain(inbox, "a.wav", KnownFile(1, 1, 7, None)).is_processed
     found = explain(replace(inbox, changed="skip"), "a.wav", KnownFile(1, 1, 7, None))
-    assert (found.taken, found.job_id) == (False, 7)
+    assert (found.is_processed, found.job_id) == (False, 7)
     assert found.reason.startswith("changed: skip")
 
 

@@ -23,9 +23,9 @@ from lalald.media.inspections import CondemnedFileError, Inspections
 from lalald.sandbox.server import Sandbox
 from lalald.store.set_aside_files import SetAsideFiles
 from tests.conftest import MakeHome
-from tests.inbox.test_intake import Place, play
-from tests.inbox.test_intake import until as until_async
 from tests.support import SUPPORT
+from tests.support.intake_driver import IntakeDriver, run_story
+from tests.support.intake_driver import until as until_async
 from tests.support.running import tree, until, write_wav
 
 POISON = "poison.mp3"
@@ -66,8 +66,8 @@ class Faulty:
         return self.function(*arguments)
 
 
-async def set_aside(place: Place) -> list[str]:
-    rows = await place.thread.run(lambda store: SetAsideFiles(store.connection).of(str(place.folder)))
+async def set_aside(driver: IntakeDriver) -> list[str]:
+    rows = await driver.thread.run(lambda store: SetAsideFiles(store.connection).of(str(driver.folder)))
     return [row.path for row in rows]
 
 
@@ -89,32 +89,32 @@ def test_one_file_among_twenty_that_raises_is_set_aside_and_inspected_again(
     step: str, arrives: str, tmp_path: Path
 ) -> None:
     faulty = Faulty(step, POISON)
-    place = Place(tmp_path, existing="take")
-    place.steps = faulty.steps
+    driver = IntakeDriver(tmp_path, existing="take")
+    driver.steps = faulty.steps
 
     def drop() -> None:
         for number, name in enumerate([*GOOD[:10], POISON, *GOOD[10:]]):
-            place.put(name, b"abc%d" % number)
+            driver.put(name, b"abc%d" % number)
 
     async def story() -> None:
         if arrives == "before":
             drop()
-        async with place.running() as intake:
+        async with driver.running() as intake:
             if arrives == "after":
                 drop()
-            await place.wait_for(GOOD)
-            await place.wait_for_word("file.set_aside")
-            assert await set_aside(place) == [POISON]
+            await driver.wait_for(GOOD)
+            await driver.wait_for_event("file.set_aside")
+            assert await set_aside(driver) == [POISON]
             before = faulty.raised
             intake.request_rescan()
             await until_async(lambda: _is(faulty.raised > before), "it is inspected again at a rescan")
-            assert len([line for line in place.log.lines if line[:2] == ("error", "file.set_aside")]) == 1
+            assert len([line for line in driver.log.lines if line[:2] == ("error", "file.set_aside")]) == 1
             faulty.sick = False
             intake.request_rescan()
-            await place.wait_for([*GOOD, POISON])
-            assert await set_aside(place) == []
+            await driver.wait_for([*GOOD, POISON])
+            assert await set_aside(driver) == []
 
-    play(story)
+    run_story(story)
 
 
 async def _is(found: bool) -> bool:
@@ -124,133 +124,133 @@ async def _is(found: bool) -> bool:
 @at_each_step(ALWAYS)
 def test_set_aside_files_are_inspected_again_at_the_next_start(step: str, tmp_path: Path) -> None:
     faulty = Faulty(step, POISON)
-    place = Place(tmp_path, existing="take")
-    place.put(POISON)
+    driver = IntakeDriver(tmp_path, existing="take")
+    driver.put(POISON)
 
     async def story() -> None:
-        place.steps = faulty.steps
-        async with place.running():
-            await place.wait_for_word("file.set_aside")
-        place.steps = DEFAULT
-        async with place.running():
-            await place.wait_for([POISON])
-            assert await set_aside(place) == []
+        driver.steps = faulty.steps
+        async with driver.running():
+            await driver.wait_for_event("file.set_aside")
+        driver.steps = DEFAULT
+        async with driver.running():
+            await driver.wait_for([POISON])
+            assert await set_aside(driver) == []
 
-    play(story)
+    run_story(story)
 
 
 def test_an_existing_file_that_was_set_aside_is_held_like_the_others_later(tmp_path: Path) -> None:
     faulty = Faulty("choose", POISON)
-    place = Place(tmp_path, existing="hold")
+    driver = IntakeDriver(tmp_path, existing="hold")
     names = [*GOOD, "one more.mp3", "and another.mp3"]
     for name in [*names, POISON]:
-        place.put(name)
+        driver.put(name)
 
     async def story() -> None:
-        place.steps = faulty.steps
-        async with place.running():
-            await place.wait_for(names)
-            await place.wait_for_word("inbox.first_scan_done")
-        place.steps = DEFAULT
-        async with place.running():
-            jobs = await place.wait_for([*names, POISON])
+        driver.steps = faulty.steps
+        async with driver.running():
+            await driver.wait_for(names)
+            await driver.wait_for_event("inbox.first_scan_done")
+        driver.steps = DEFAULT
+        async with driver.running():
+            jobs = await driver.wait_for([*names, POISON])
             assert {(job.state, job.hold) for job in jobs} == {(State.HELD, Hold.FIRST_SCAN)}
 
-    play(story)
+    run_story(story)
 
 
 def test_a_folder_that_raises_does_not_stop_the_others(tmp_path: Path) -> None:
     faulty = Faulty("folder_refusal", "odd")
-    place = Place(tmp_path, existing="take")
-    place.steps = faulty.steps
-    place.put("odd/inside.mp3")
-    place.put("even/inside.mp3")
+    driver = IntakeDriver(tmp_path, existing="take")
+    driver.steps = faulty.steps
+    driver.put("odd/inside.mp3")
+    driver.put("even/inside.mp3")
 
     async def story() -> None:
-        async with place.running() as intake:
-            await place.wait_for(["even/inside.mp3"])
-            assert await set_aside(place) == ["odd/"]
-            place.put("even/later.mp3")
-            await place.wait_for(["even/inside.mp3", "even/later.mp3"])
+        async with driver.running() as intake:
+            await driver.wait_for(["even/inside.mp3"])
+            assert await set_aside(driver) == ["odd/"]
+            driver.put("even/later.mp3")
+            await driver.wait_for(["even/inside.mp3", "even/later.mp3"])
             faulty.sick = False
             intake.request_rescan()
-            await place.wait_for(["even/inside.mp3", "even/later.mp3", "odd/inside.mp3"])
-            await until_async(lambda: _is_empty(place), "nothing is set aside")
+            await driver.wait_for(["even/inside.mp3", "even/later.mp3", "odd/inside.mp3"])
+            await until_async(lambda: _is_empty(driver), "nothing is set aside")
 
-    play(story)
+    run_story(story)
 
 
-async def _is_empty(place: Place) -> bool:
-    return await set_aside(place) == []
+async def _is_empty(driver: IntakeDriver) -> bool:
+    return await set_aside(driver) == []
 
 
 def test_new_settings_apply_to_the_others_if_one_file_raises(tmp_path: Path) -> None:
-    place = Place(tmp_path, existing="take", rules=())
+    driver = IntakeDriver(tmp_path, existing="take", rules=())
     for name in [*GOOD[:5], POISON]:
-        place.put(name)
+        driver.put(name)
 
     async def story() -> None:
-        async with place.running():
-            await until_async(lambda: _left_alone(place, 6), "all are left alone")
-        place.inbox = Place(tmp_path, existing="take").inbox
-        place.steps = Faulty("choose", POISON).steps
-        async with place.running():
-            await place.wait_for(GOOD[:5])
-            assert await set_aside(place) == [POISON]
+        async with driver.running():
+            await until_async(lambda: _has_skipped(driver, 6), "all are left alone")
+        driver.inbox = IntakeDriver(tmp_path, existing="take").inbox
+        driver.steps = Faulty("choose", POISON).steps
+        async with driver.running():
+            await driver.wait_for(GOOD[:5])
+            assert await set_aside(driver) == [POISON]
 
-    play(story)
+    run_story(story)
 
 
-async def _left_alone(place: Place, count: int) -> bool:
-    known = await place.thread.run(lambda store: store.known_in(str(place.folder), ""))
+async def _has_skipped(driver: IntakeDriver, count: int) -> bool:
+    known = await driver.thread.run(lambda store: store.known_in(str(driver.folder), ""))
     return len(known) == count
 
 
 @pytest.mark.parametrize("step", ["sha256", "remove_if_moved"])
 def test_a_returned_file_that_raises_does_not_stop_the_others(step: str, tmp_path: Path) -> None:
     faulty = Faulty(step, POISON)
-    place = Place(tmp_path, existing="take")
-    place.steps = faulty.steps
-    place.put(POISON)
+    driver = IntakeDriver(tmp_path, existing="take")
+    driver.steps = faulty.steps
+    driver.put(POISON)
 
     async def story() -> None:
-        async with place.running():
-            (job,) = await place.wait_for([POISON])
-            failed = place.folder / "failed"
+        async with driver.running():
+            (job,) = await driver.wait_for([POISON])
+            failed = driver.folder / "failed"
             failed.mkdir(exist_ok=True)
-            (place.folder / POISON).rename(failed / POISON)
+            (driver.folder / POISON).rename(failed / POISON)
             facts = {"state": "failed", "moved_to": str(failed / POISON), "archived": 1}
-            await place.set_job(job.id, **facts, **({"sha256": "0" * 64, "inode": 1} if step == "sha256" else {}))
-            await place.thread.run(lambda store: store.forget(str(place.folder), [POISON]))
-            (failed / POISON).rename(place.folder / POISON)
+            await driver.set_job(job.id, **facts, **({"sha256": "0" * 64, "inode": 1} if step == "sha256" else {}))
+            await driver.thread.run(lambda store: store.forget(str(driver.folder), [POISON]))
+            (failed / POISON).rename(driver.folder / POISON)
             await until_async(lambda: _is(faulty.raised > 0), "it was met")
             for name in GOOD[:3]:
-                place.put(name, os.urandom(8))
-            await until_async(lambda: _has(place, GOOD[:3]), "the others are taken")
+                driver.put(name, os.urandom(8))
+            await until_async(lambda: _has(driver, GOOD[:3]), "the others are taken")
 
-    play(story)
+    run_story(story)
 
 
-async def _has(place: Place, names: list[str]) -> bool:
-    return set(names) <= set(await place.paths())
+async def _has(driver: IntakeDriver, names: list[str]) -> bool:
+    return set(names) <= set(await driver.paths())
 
 
 @pytest.mark.parametrize("step", ALWAYS)
 def test_running_out_of_descriptors_pauses_intake_and_sets_nothing_aside(step: str, tmp_path: Path) -> None:
     faulty = Faulty(step, POISON, lambda: OSError(errno.EMFILE, os.strerror(errno.EMFILE)))
-    place = Place(tmp_path, existing="take")
-    place.steps, place.probe_seconds = faulty.steps, 0.05
+    driver = IntakeDriver(tmp_path, existing="take")
+    driver.steps, driver.probe_seconds = faulty.steps, 0.05
 
     async def story() -> None:
-        async with place.running():
-            place.put(POISON)
+        async with driver.running():
+            driver.put(POISON)
             await until_async(lambda: _is(faulty.raised > 2), "it was met")
             faulty.sick = False
-            await place.wait_for([POISON])
-            assert place.log.said("file.set_aside") == []
-            assert await set_aside(place) == []
+            await driver.wait_for([POISON])
+            assert driver.log.said("file.set_aside") == []
+            assert await set_aside(driver) == []
 
-    play(story)
+    run_story(story)
 
 
 # a parser that ends the process

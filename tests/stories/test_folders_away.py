@@ -10,7 +10,7 @@ import pytest
 
 from lalald.filesystem.markers import write_marker
 from lalald.jobs.states import Hold, Stage, State
-from tests.inbox.test_intake import Place
+from tests.support.intake_driver import IntakeDriver
 from tests.support.private_mounts import (
     Filler,
     dead_mount,
@@ -210,7 +210,7 @@ def test_earlier_results_in_an_outbox_that_is_away_are_waited_for_and_not_paid_a
     async def scenario() -> None:
         (tmp_path / "another outbox").mkdir()
         async with WorkerDriver(tmp_path) as shop:
-            shop.context.config = replace(shop.context.config, inboxes=(Place(tmp_path).inbox,))
+            shop.context.config = replace(shop.context.config, inboxes=(IntakeDriver(tmp_path).inbox,))
             await shop.drop("ep1.wav", pitch=440.0)
             await shop.rest()
             shop.pass_time(hours=25)  # till then the service would give them once more
@@ -232,7 +232,7 @@ def test_earlier_results_that_are_away_when_they_are_to_be_copied_are_waited_for
     async def scenario() -> None:
         another = tmp_path / "another outbox"
         async with WorkerDriver(tmp_path) as shop:
-            shop.context.config = replace(shop.context.config, inboxes=(Place(tmp_path).inbox,))
+            shop.context.config = replace(shop.context.config, inboxes=(IntakeDriver(tmp_path).inbox,))
             await shop.drop("ep1.wav", pitch=440.0)
             await shop.rest()
             shop.pass_time(hours=25)  # till then the service would give them once more

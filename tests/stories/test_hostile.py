@@ -87,12 +87,12 @@ def test_every_path_is_explained(tmp_path: Path) -> None:
     odd = filled_store.inbox / os.fsdecode(b"caf\xe9\x1b[31m.wav")
     paths = {
         filled_store.inbox: "it is an inbox",
-        filled_store.inbox / "gone.wav": "no such file",
+        filled_store.inbox / "gone.wav": "does not exist",
         filled_store.inbox / "link.wav": "it is a symlink",
         filled_store.inbox / "link.wav" / "below.wav": "is a symlink",
         filled_store.inbox / "done" / "ep1.wav": "done folder",
         filled_store.inbox / ("n" * 300 + ".wav"): "File name too long",
-        odd: "no such file",
+        odd: "does not exist",
         filled_store.outbox: "outbox of",
         staged: "outbox of",
         Path("/"): "it is not in an inbox",

@@ -17,22 +17,22 @@ from lalald.filesystem.mount_pools import MountPools
 from lalald.inbox.intake import Intake
 from lalald.inbox.scanning.native_watch import Watch
 from lalald.store.queries import InboxReport, Reports
-from tests.inbox.test_intake import Place, until
 from tests.support.fuse_mount import Share
+from tests.support.intake_driver import IntakeDriver, until
 from tests.support.private_mounts import in_own_mounts
 from tests.support.running import own_disks
 
 
 @asynccontextmanager
-async def running(place: Place, disks: MountPools) -> AsyncIterator[Intake]:
-    async with place.store() as place.thread:
+async def running(driver: IntakeDriver, disks: MountPools) -> AsyncIterator[Intake]:
+    async with driver.store() as driver.thread:
         intake = Intake(
-            place.inbox,
-            place.thread,
+            driver.inbox,
+            driver.thread,
             on_new_jobs=lambda: None,
             clock=Clock(),
             disks=disks,
-            log=place.log,
+            log=driver.log,
             probe_seconds=0.1,
         )
         work = asyncio.create_task(intake.run())
@@ -43,12 +43,12 @@ async def running(place: Place, disks: MountPools) -> AsyncIterator[Intake]:
             await asyncio.gather(work, return_exceptions=True)
 
 
-async def told_of(place: Place, *, available: bool) -> InboxReport:
+async def told_of(driver: IntakeDriver, *, available: bool) -> InboxReport:
     """What `status` tells of the inbox, once it tells this."""
     found: list[InboxReport] = []
 
     async def told() -> bool:
-        with Reports.open(place.root / "state") as reports:
+        with Reports.open(driver.root / "state") as reports:
             found[:] = reports.inboxes()
         return bool(found) and found[0].available == available
 
@@ -56,9 +56,9 @@ async def told_of(place: Place, *, available: bool) -> InboxReport:
     return found[0]
 
 
-def place_at(root: Path, watch: str) -> Place:
+def place_at(root: Path, watch: str) -> IntakeDriver:
     root.mkdir()
-    return Place(root, watch=watch)
+    return IntakeDriver(root, watch=watch)
 
 
 @pytest.mark.parametrize(
@@ -69,44 +69,44 @@ def place_at(root: Path, watch: str) -> Place:
 def test_an_inbox_that_dies_during_a_look_is_told_once_and_taken_up_again(
     tmp_path: Path, watch: str, operations: tuple[str, ...]
 ) -> None:
-    place, other = place_at(tmp_path / "share", watch), place_at(tmp_path / "disk", "native")
+    driver, other = place_at(tmp_path / "share", watch), place_at(tmp_path / "disk", "native")
 
     async def story() -> None:
-        with Share(place.folder) as share, own_disks(slow_seconds=0.2, probe_seconds=0.4, stuck_seconds=1.5) as disks:
-            async with running(place, disks) as intake, running(other, disks):
-                await told_of(place, available=True)
+        with Share(driver.folder) as share, own_disks(slow_seconds=0.2, probe_seconds=0.4, stuck_seconds=1.5) as disks:
+            async with running(driver, disks) as intake, running(other, disks):
+                await told_of(driver, available=True)
                 share.stop_answering(*operations)
                 (share.far / "after.mp3").write_bytes(b"dropped by another machine")
                 intake.request_rescan()
-                report = await told_of(place, available=False)
+                report = await told_of(driver, available=False)
                 assert report.since is not None
                 assert re.search("has not answered for|made no progress for", report.reason or "")
                 other.put("meanwhile.mp3")
                 await other.wait_for(["meanwhile.mp3"])
                 share.answer()
-                assert (await told_of(place, available=True)).since is None
+                assert (await told_of(driver, available=True)).since is None
                 assert (await intake.scan()).files == 1
-                assert len(place.log.said("inbox.unavailable")) == 1
+                assert len(driver.log.said("inbox.unavailable")) == 1
                 assert other.log.said("inbox.unavailable") == []
 
     in_own_mounts(lambda: asyncio.run(story()))
 
 
 def test_an_inbox_that_never_answered_is_told_and_its_look_is_not_begun_again(tmp_path: Path) -> None:
-    place, answers = place_at(tmp_path / "share", "polling"), threading.Event()
+    driver, answers = place_at(tmp_path / "share", "polling"), threading.Event()
 
     async def story() -> None:
         with own_disks(slow_seconds=0.02, probe_seconds=0.05, probe=lambda _: answers.wait()) as disks:
-            held_up = [disks.run(str(place.folder), answers.wait) for _ in range(4)]
+            held_up = [disks.run(str(driver.folder), answers.wait) for _ in range(4)]
             given_up = asyncio.gather(*held_up, return_exceptions=True)
             try:
-                async with running(place, disks):
-                    report = await told_of(place, available=False)
+                async with running(driver, disks):
+                    report = await told_of(driver, available=False)
                     assert "has not answered for 0.07 seconds. Is its server down?" in (report.reason or "")
                     await given_up
                     answers.set()
-                    await told_of(place, available=True)
-                    assert len(place.log.said("inbox.unavailable")) == 1
+                    await told_of(driver, available=True)
+                    assert len(driver.log.said("inbox.unavailable")) == 1
             finally:
                 answers.set()
 

@@ -82,4 +82,4 @@ def test_a_mount_ends_the_pause_at_once(tmp_path: Path) -> None:
 
 def test_hidden_files_of_trials_are_taken_for_nothing_else(tmp_path: Path) -> None:
     with hidden_path(str(tmp_path)) as path:
-        assert refusal(Path(path).name) == "it belongs to lalald itself"
+        assert refusal(Path(path).name) == "it belongs to lalald"

@@ -1,4 +1,4 @@
-"""Whether an inbox that was never scanned holds more files than are taken without asking."""
+"""Count the files of an inbox that was never scanned, up to a limit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lalald.inbox.scanning.walk import Walk, join
 
 
 def has_more_files_than(limit: int, inbox: Inbox) -> bool:
-    """Counts files that a rule takes, and stops at the first one too many."""
+    """Whether more than `limit` files match a rule; stops at the first one too many."""
     walk = Walk(
         os.fspath(inbox.path),
         skipped=lambda folder: folder_refusal(inbox, folder) is not None,

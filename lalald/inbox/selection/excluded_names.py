@@ -1,4 +1,4 @@
-"""What is never taken because of its name."""
+"""Files and folders that are never processed because of their names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TEMPORARY_ENDINGS = (
     ".part", ".partial", ".tmp", ".crdownload", ".download", ".filepart", ".!qb", ".!sync", ".aria2", ".ytdl",
 )  # fmt: skip
 _TEMPORARY_STARTS = ("~", "._", ".~lock.", ".syncthing.")
-# @eaDir, #recycle, Thumbs.db and their like; in lower case, since names are compared in any case.
+# @eaDir, #recycle, Thumbs.db and others; in lower case, since names are compared without regard to case.
 _LITTER = frozenset(
     {
         "@eadir", "@recycle", "@recently-snapshot", "@sharebin", "@tmp", ".@__thumb", "#recycle", "#snapshot", "trashbox",
@@ -24,9 +24,9 @@ _LITTER = frozenset(
 )  # fmt: skip
 _LITTER_PATTERN = re.compile(r"found\.\d{3}|\.trash(-.*)?", re.DOTALL)
 
-# yt-dlp saves a format that it will merge as NAME.fID.EXT (YoutubeDL.process_info), ID being the site's own word: 137 and 251-drc at
-# YouTube, 100026 at Bilibili, hls-1080p and the like elsewhere. Numbers below 100 are ordinary names too, such as `lap.f1.mp4`, and
-# so is any other ending: it merges nothing but these.
+# yt-dlp saves a format that it will merge as NAME.fID.EXT (YoutubeDL.process_info). The ID is the site's own: 137 and 251-drc at
+# YouTube, 100026 at Bilibili, hls-1080p elsewhere. Numbers below 100 occur in ordinary names, such as `lap.f1.mp4`; yt-dlp merges
+# only these extensions.
 _INTERMEDIATE = re.compile(
     r".+\.f(?:\d{3,}[a-z]?(?:-\w+)*|(?:hls|dash|https?|m3u8|mpd|ism|rtmp|video|audio)[-_].+)\.(?:mp4|m4a|webm|mkv|flv|3gp)",
     re.DOTALL,
@@ -38,10 +38,10 @@ _FRAGMENT = re.compile(r".+\.part-frag\d+", re.DOTALL)
 
 
 def refusal(name: str) -> str | None:
-    """Why a file or folder of this name is never taken, in words; None where its name is no obstacle."""
+    """Why a file or folder of this name is never processed; None if it may be."""
     folded = name.lower()
     if folded.startswith(OWN_PREFIX):
-        return "it belongs to lalald itself"
+        return "it belongs to lalald"
     if folded in _LITTER or _LITTER_PATTERN.fullmatch(folded):
         return f"it belongs to a NAS or operating system ({printable(name)} is always ignored)"
     if pattern := _temporary(folded):
@@ -65,7 +65,7 @@ def _temporary(folded: str) -> str | None:
 
 
 def refusal_of_path(path: str) -> str | None:
-    """`refusal` of the file or of the first of its folders that has one; `path` is within the inbox."""
+    """`refusal` of the file, or of the first of its folders that has one; `path` is relative to the inbox."""
     *folders, name = path.split("/")
     for folder in folders:
         if reason := refusal(folder):

@@ -9,7 +9,14 @@ from functools import cached_property
 
 from lalald.config import Config, Inbox, Rule
 from lalald.filesystem.file_numbers import int64
-from lalald.inbox.explanation import EXISTING_SKIP, Explanation, explain, folder_refusal, with_former_folders, within
+from lalald.inbox.explanation import (
+    EXISTING_SKIP,
+    Explanation,
+    explain,
+    folder_refusal,
+    path_in_inbox,
+    with_former_folders,
+)
 from lalald.inbox.first_scan import MOST_EXISTING_FILES
 from lalald.inbox.new_files import job_settings, tasks
 from lalald.inbox.scanning.new_file_count import has_more_files_than
@@ -43,7 +50,7 @@ class Explainer:
         inbox, path = self._inbox_of(path)
         if inbox is None:
             return self._elsewhere(path)
-        relative = within(inbox, path) or ""
+        relative = path_in_inbox(inbox, path) or ""
         if os.path.isdir(path) and not os.path.islink(path):
             return FileReport(path, Outcome.NOT_TAKEN, _describe_folder(inbox, relative), str(inbox.path))
         known = None
@@ -57,7 +64,7 @@ class Explainer:
         explanation = explain(inbox, relative, known)
         if (job := self._job(path, explanation)) is not None:
             report = self._of_job(path, explanation, job)
-        elif explanation.rule is None or not explanation.taken:
+        elif explanation.rule is None or not explanation.is_processed:
             report = FileReport(path, Outcome.NOT_TAKEN, explanation.reason, rule=_name(explanation.rule))
             if explanation.skip_reason in (SkipReason.EXISTING, SkipReason.CHANGED):
                 report = replace(report, remarks=(_TO_PROCESS_IT,))
@@ -70,7 +77,7 @@ class Explainer:
         real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
         for place in dict.fromkeys((path, real)):
             for inbox in self.config.inboxes:
-                if within(inbox, place) is not None:
+                if path_in_inbox(inbox, place) is not None:
                     return (inbox if self.reports is None else with_former_folders(inbox, self._put_into)), place
         return None, path
 
@@ -89,13 +96,13 @@ class Explainer:
         """The job of the file; if the file is not processed, the job that put it there or moved it away."""
         if self.reports is None:
             return None
-        if explanation.job_id is not None and explanation.taken:
+        if explanation.job_id is not None and explanation.is_processed:
             return self.reports.job(explanation.job_id)
-        return None if explanation.taken else self.reports.job_at(path)
+        return None if explanation.is_processed else self.reports.job_at(path)
 
     def _of_job(self, path: str, explanation: Explanation, report: JobReport) -> FileReport:
         found = self._of_past_job(path, report)
-        if explanation.taken:
+        if explanation.is_processed:
             outcome, reason = job_outcome(report.job, "")
             return replace(found, outcome=outcome, reason=reason)
         place = "" if report.job.moved_to is None else f"; its file is at {report.job.moved_to} now"

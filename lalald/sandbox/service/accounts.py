@@ -1,4 +1,4 @@
-"""The accounts of a sandbox: one for each license key, with sources, tasks and minutes of its own."""
+"""The accounts of a sandbox: one for each license key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lalald.sandbox.service.tasks import Charge, Source, Task
 
 
 class Accounts:
-    """An account is opened by the first request with its key. `keys`: those that are right; none: every key is."""
+    """The first request with a key creates its account. `keys`: those that are accepted; none: every key is."""
 
     def __init__(self, options: Options, clock: Callable[[], float], new_id: Callable[[], str]) -> None:
         self.keys = frozenset(options.keys)
@@ -22,7 +22,7 @@ class Accounts:
         self._of: dict[str, Account] = {}
 
     def of(self, key: str) -> Account | None:
-        """The key's account; None where the key is wrong."""
+        """The key's account; None if the key is wrong."""
         if self.keys and key not in self.keys:
             return None
         if key not in self._of:
@@ -31,7 +31,7 @@ class Accounts:
         return self._of[key]
 
     def set_minutes(self, minutes: float) -> None:
-        """What is left in each account, and in those that are still to be opened."""
+        """Set the minutes left in each account, also in later ones."""
         self._minutes = minutes
         for account in self._of.values():
             account.set_minutes(minutes)
@@ -43,7 +43,7 @@ class Accounts:
 
     @property
     def least_minutes_left(self) -> float:
-        """Of all accounts; what a new one would have, where there is none yet."""
+        """The minimum of all accounts; if there is none yet, what a new one would have."""
         return min(self.minutes_left.values(), default=self._minutes)
 
     @property
@@ -61,7 +61,7 @@ class Accounts:
         )
 
     def owner_of(self, task_id: str) -> Account | None:
-        """The account in which a task was started: links to tracks need no key."""
+        """The account of a task: links to tracks have no key."""
         return next((account for account in self._of.values() if task_id in account.tasks), None)
 
     def expired_sources(self) -> Iterable[Source]:
