@@ -1,4 +1,4 @@
-"""The image's own parts: who the process is, what would die with the container, the configuration to begin with."""
+"""The program inside the image: its user, the checks of its volumes, and its first configuration."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ print(*os.getresuid(), *os.getresgid(), oct(mask))
 """
 BECOME_NOBODY = f"if os.geteuid() == 0: os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})"
 is_root = os.geteuid() == 0
-needs_root = pytest.mark.skipif(not is_root, reason="only root can become somebody else")
+needs_root = pytest.mark.skipif(not is_root, reason="needs root to change the user")
 
 
 def run(*words: str, environ: Mapping[str, str] | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -49,7 +49,7 @@ def run(*words: str, environ: Mapping[str, str] | None = None, **options: Any) -
 
 
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """That of a container; root stays root unless a test says otherwise, since it may own what the tests import."""
+    """The environment of a container. PUID is 0 by default: another user may not be able to read the modules under test."""
     ours = ("LALALD_", "PUID", "PGID", "UMASK")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return {**kept, "PUID": "0" if is_root else "", "PYTHONPATH": str(ROOT), **variables}
@@ -257,7 +257,7 @@ def test_config_yaml_is_used_and_ignored_variables_are_reported(
     assert tree(config_dir) == ["config.yaml"]
 
 
-# what would die with the container
+# what would be deleted with the container
 
 MOUNTS = """\
 22 1 0:20 / / rw - overlay overlay rw
@@ -354,7 +354,7 @@ def test_a_container_processes_a_file_and_ends_at_sigterm(tmp_path: Path, config
         )
     try:
         write_wav(inbox / "song.wav")
-        until((inbox / "done" / "song.wav").exists, "the song is carried")
+        until((inbox / "done" / "song.wav").exists, "the song is processed")
         assert run(PROGRAM, str(config_dir), "health", environ=environ).returncode == 0
         assert run(PROGRAM, str(config_dir), "status", environ=environ).returncode == 0
         assert "pydantic" not in Path(f"/proc/{daemon.pid}/maps").read_text(), "what reads a configuration stays loaded"

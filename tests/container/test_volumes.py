@@ -1,4 +1,4 @@
-"""Volumes that the container's user may not enter, or that fail: each is named with its reason, and the start goes on."""
+"""Volumes that the container's user may not enter, or that fail: each is reported with its reason, and the start continues."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ OWN = "0 1 0:1 / / rw - overlay overlay rw\n1 0 8:1 / {} rw - ext4 /dev/sda1 rw\
 
 
 def on_a_mount(folder: Path) -> Path:
-    """The table of a container whose only mount is this folder."""
+    """The mount table of a container whose only mount is this folder."""
     (folder / "mountinfo").write_text(OWN.format(folder))
     return folder / "mountinfo"
 
 
 def said(folder: Path, script: str) -> list[str]:
-    """What a container with these folders says as another user."""
+    """What a container with these folders logs as another user."""
     program = f"""
 import os, sys
 sys.path.insert(0, {str(ROOT)!r})

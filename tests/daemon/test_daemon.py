@@ -1,4 +1,4 @@
-"""The daemon beside its files: reload, the command line while it runs, `--once`."""
+"""Reloads, commands while the daemon runs, and `--once`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLEAN: dict[str, Any] = {"name": "clean", "match": ["clean/"], "mode": "voice_cl
 
 
 def reload(home: Home, event: str) -> dict[str, Any]:
-    """Sends SIGHUP. What the daemon said of it."""
+    """Send SIGHUP. Return the log event of the reload."""
     said = len(home.logged(event))
     assert home.process is not None
     home.process.send_signal(signal.SIGHUP)
@@ -38,7 +38,7 @@ def test_a_reload_matches_skipped_files_again(sandbox: Sandbox, make_home: MakeH
     home.write_config()
     reload(home, "config.reloaded")
 
-    until(lambda: tree(home.inbox) == ["done/music/song.wav"], "the new rule carried it")
+    until(lambda: tree(home.inbox) == ["done/music/song.wav"], "the new rule processes it")
     assert tree(home.outbox) == ["music/song/music.wav", "music/song/no_music.wav"]
 
 
@@ -79,9 +79,9 @@ def test_a_reload_changes_what_is_logged_and_how(sandbox: Sandbox, make_home: Ma
     assert home.process is not None
     before = home.log.stat().st_size
     home.process.send_signal(signal.SIGHUP)
-    until(lambda: sandbox.state()["counts"]["minutes"] == 2, "the reload is over: it asks for the minutes anew")
+    until(lambda: sandbox.state()["counts"]["minutes"] == 2, "the reload has ended: it requests the minutes again")
     write_wav(home.inbox / "a.wav")
-    until(lambda: [job["state"] for job in home.jobs()] == ["done"], "it is carried in silence")
+    until(lambda: [job["state"] for job in home.jobs()] == ["done"], "it is processed without log lines")
     sandbox.faults("upload:400")
     write_wav(home.inbox / "b.wav", pitch=330.0)
     until(lambda: sorted(job["state"] for job in home.jobs()) == ["done", "failed"], "what fails is said")
@@ -95,7 +95,7 @@ def test_at_debug_every_request_is_logged_with_its_result(sandbox: Sandbox, make
     home.start()
     sandbox.faults("upload:reset_during", "upload:503")
     write_wav(home.inbox / "a.wav")
-    until(lambda: tree(home.inbox) == ["done/a.wav"], "it is carried")
+    until(lambda: tree(home.inbox) == ["done/a.wav"], "it is processed")
     assert home.stop() == 0
 
     asked = home.logged("api.called")
@@ -113,7 +113,7 @@ def test_at_debug_every_request_is_logged_with_its_result(sandbox: Sandbox, make
 
 
 def test_reloads_leave_nothing_in_memory(make_home: MakeHome) -> None:
-    home = make_home("https://127.0.0.1:9")  # nobody listens; but the authorities it would have to show are read
+    home = make_home("https://127.0.0.1:9")  # no server there, but the certificate authorities are loaded
     home.variables["SSL_CERT_FILE"] = certifi.where()
     process = home.start()
 
@@ -149,13 +149,13 @@ def test_files_in_former_outboxes_and_done_folders_are_not_processed(sandbox: Sa
     (home.inbox / "results").mkdir()
     home.start()
     write_wav(home.inbox / "sub" / "song.wav")
-    until(lambda: "done/sub/song.wav" in tree(home.inbox), "it was carried")
+    until(lambda: "done/sub/song.wav" in tree(home.inbox), "it was processed")
     (home.inbox / "stems").mkdir()
     home.settings["inboxes"][0] |= {"outbox": "stems", "done_dir": "finished"}
     home.write_config()
     reload(home, "config.reloaded")
     write_wav(home.inbox / "next.wav", pitch=330.0)
-    until(lambda: "finished/next.wav" in tree(home.inbox), "what came later was carried")
+    until(lambda: "finished/next.wav" in tree(home.inbox), "the later file was processed")
 
     assert [job["path"] for job in home.jobs()] == ["sub/song.wav", "next.wav"]
     assert len(sandbox.state()["charges"]) == 2
@@ -174,7 +174,7 @@ def test_a_running_job_keeps_the_settings_it_was_matched_with(make_home: MakeHom
         home.settings["inboxes"][0]["rules"][0]["labels"] = {"voice": "Other"}
         home.write_config()
         reload(home, "config.reloaded")
-        until(lambda: tree(home.inbox) == ["done/clean/ep1.wav"], "it was carried to its end")
+        until(lambda: tree(home.inbox) == ["done/clean/ep1.wav"], "it was processed completely")
     assert tree(home.outbox) == ["clean/ep1/no_voice.wav", "clean/ep1/voice.wav"]
 
 
@@ -213,7 +213,7 @@ def test_existing_files_are_held_until_they_are_released(sandbox: Sandbox, make_
     jobs = home.rest()
     assert {job["hold"] for job in jobs} == {"first_scan"}
     assert home.command("release", "--all").returncode == 0
-    until(lambda: len(tree(home.inbox / "done")) == 25, "all of them were carried")
+    until(lambda: len(tree(home.inbox / "done")) == 25, "all of them were processed")
     assert len(sandbox.state()["charges"]) == 25
 
 
@@ -240,7 +240,7 @@ def test_requests_made_while_no_daemon_runs_are_handled_at_the_next_start(
         assert home.command("run", "--once").returncode == 0
     else:
         home.start()
-        until(lambda: len(home.jobs()) == 2, "the file is carried again")
+        until(lambda: len(home.jobs()) == 2, "the file is processed again")
     assert [job["state"] for job in home.rest()] == ["done", "done"]
 
 
@@ -259,7 +259,7 @@ def test_held_unpaid_jobs_use_the_rules_of_a_reload(sandbox: Sandbox, make_home:
     until(lambda: "done/long.wav" in tree(home.inbox), "what did not fit does now")
     assert json.loads(home.command("explain", "--json", str(home.inbox / "1.wav")).stdout)[0]["rule"] == "cheap"
     assert home.command("release", "--all").returncode == 0
-    until(lambda: len(tree(home.inbox / "done")) == 22, "all of them were carried")
+    until(lambda: len(tree(home.inbox / "done")) == 22, "all of them were processed")
     assert {charge["mode"] for charge in sandbox.state()["charges"]} == {"demuser"}
 
 
@@ -278,7 +278,7 @@ def test_a_retry_of_an_unpaid_job_and_a_redo_use_the_current_rules(
     home.write_config()
     reload(home, "config.reloaded")
     assert "about 1.0 min will be charged" in home.command(verb, "1").stdout
-    until(lambda: home.jobs()[-1]["state"] == "done", "it was carried by the new rule")
+    until(lambda: home.jobs()[-1]["state"] == "done", "the new rule processed it")
     job = home.jobs()[-1]
     assert (job["rule"], [task["mode"] for task in job["tasks"]]) == ("one", ["stem_separator"])
     assert sandbox.state()["charges"][-1]["mode"] == "stem_separator"
@@ -290,7 +290,7 @@ def test_a_reload_signal_before_the_daemon_is_ready_does_not_end_it(make_home: M
     home.config.unlink()
     os.mkfifo(home.config)
     process = home.start(wait=False)
-    with home.config.open("w") as pipe:  # from here on somebody reads it
+    with home.config.open("w") as pipe:  # returns once the daemon reads it
         process.send_signal(signal.SIGHUP)
         pipe.write(text)
     until(lambda: home.logged("daemon.ready") or process.poll() is not None, "it starts")

@@ -1,4 +1,4 @@
-"""Lines of the log: short and in plain order for people, whole for programs. Of the real daemon, and of the renderer."""
+"""Lines of the log, for people and for programs, from the real daemon and from the renderer."""
 
 from __future__ import annotations
 

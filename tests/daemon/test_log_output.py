@@ -1,4 +1,4 @@
-"""A log that cannot be written loses lines, which are counted and reported; work and exit codes are the same as with one that can."""
+"""A log that cannot be written loses lines, which are counted and reported; work and exit codes do not change."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TRACKS = ["song/no_vocals.wav", "song/vocals.wav"]
 
 @contextmanager
 def daemon(home: Home, stderr: int, *words: str, **more: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """`lalald run` with this for its log; it does not outlive the block."""
+    """`lalald run` with this log; it is stopped at the end of the block."""
     command = [sys.executable, "-m", "lalald", "run", *words]
     process = subprocess.Popen(command, env=home.environ, stderr=stderr, **{"stdout": subprocess.DEVNULL, **more})
     try:
@@ -233,7 +233,7 @@ class Pipe:
         self.stream.describe_loss = "lost {} ({})\n".format
 
     def read_all(self) -> list[str]:
-        """What comes until the stream has nothing more to say."""
+        """Everything that the stream writes."""
         found: list[bytes] = []
         ended = threading.Event()
 

@@ -1,4 +1,4 @@
-"""A first process reaps what others leave behind, and never what it started itself."""
+"""A first process reaps orphans, and never its own children."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sandbox has carried is never taken for true, nor is paid work asked for at a sandbox."""
+"""A state folder is used either with the live service or with a sandbox."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_a_state_folder_with_jobs_is_not_used_with_the_other_kind_of_service(
 ) -> None:
     with closing(open_store(tmp_path, first)):
         pass
-    with closing(open_store(tmp_path, second)) as store:  # nothing was carried yet
+    with closing(open_store(tmp_path, second)) as store:  # no job yet
         assert store.newest_id() == 0
     with closing(open_store(tmp_path, first)) as store:
         taken(store)

@@ -28,7 +28,7 @@ def state_attention(home: Home) -> list[dict[str, Any]]:
 
 
 def refused_or_waiting(home: Home) -> str:
-    """What a start says: its last words, or what it logs while it waits."""
+    """What a start reports: its error, or its log while it waits."""
     with home.log.open("wb") as log:
         process = subprocess.Popen([sys.executable, "-m", "lalald", "run"], env=home.environ, stderr=log)
     until(lambda: process.poll() is not None or home.logged("store.not_written"), "it ends or says what it waits for")

@@ -1,4 +1,4 @@
-"""The units say what the program does, and the program says to systemd what the units expect."""
+"""The units match the program, and the program notifies systemd as the units expect."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ EXPOSURE_TENTHS = 11
 
 
 def settings(unit: Path, section: str = "Service") -> dict[str, list[str]]:
-    """What a unit file says in one section; a key may stand several times."""
+    """The settings in one section of a unit file; a key may occur several times."""
     found: dict[str, list[str]] = {}
     inside = ""
     for line in unit.read_text(encoding="utf-8").splitlines():
@@ -127,8 +127,8 @@ needs_systemd_analyze = pytest.mark.skipif(not shutil.which("systemd-analyze"), 
 
 
 def analyze(*words: str) -> subprocess.CompletedProcess[str]:
-    """systemd-analyze with whatever it says in `stdout`."""
-    runtime = {"XDG_RUNTIME_DIR": os.environ.get("XDG_RUNTIME_DIR", "/tmp")}  # without one there is no --user
+    """Run systemd-analyze, with all of its output in `stdout`."""
+    runtime = {"XDG_RUNTIME_DIR": os.environ.get("XDG_RUNTIME_DIR", "/tmp")}  # --user needs one
     return subprocess.run(
         ["systemd-analyze", *words],
         env={**os.environ, **runtime},
@@ -140,7 +140,7 @@ def analyze(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def installed(unit: Path, folder: Path, drop_in: str = "") -> Path:
-    """A copy of the unit whose program is there, with a drop-in."""
+    """A copy of the unit with an existing program and a drop-in."""
     path = folder / "lalald.service"
     path.write_text(re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", unit.read_text(), flags=re.MULTILINE))
     if drop_in:
@@ -186,7 +186,7 @@ def test_a_less_confined_service_fails_the_check(tmp_path: Path) -> None:
 
 
 class Manager:
-    """What systemd would hear: the notifications of one service, in order."""
+    """Stands in for systemd: receives the notifications of one service, in order."""
 
     def __init__(self, folder: Path) -> None:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -215,7 +215,7 @@ class Manager:
         return self.hear(lambda said: bool(re.fullmatch(f"STATUS={pattern}", said)), f"STATUS={pattern}")
 
     def silent(self, seconds: float) -> bool:
-        """Whether nothing is said for so long."""
+        """Whether no notification arrives for so long."""
         self.socket.settimeout(seconds)
         try:
             self.heard.append(self.socket.recv(65536).decode())
@@ -335,7 +335,7 @@ def test_a_reload_with_errors_ends_and_keeps_the_previous_configuration(
     (kept,) = home.logged("config.rejected")
     assert "nonsense" in kept["reason"]
     write_wav(home.inbox / "song.wav")
-    until((home.inbox / "done" / "song.wav").exists, "the daemon carries on")
+    until((home.inbox / "done" / "song.wav").exists, "the daemon continues")
 
 
 def test_the_watchdog_is_fed_only_while_every_loop_runs(
@@ -346,13 +346,13 @@ def test_the_watchdog_is_fed_only_while_every_loop_runs(
     manager.hear_word("READY=1")
     for _ in range(3):
         manager.hear_word("WATCHDOG=1")
-    with closing(sqlite3.connect(home.state / "lalald.sqlite3", isolation_level=None)) as somebody_else:
-        somebody_else.execute("BEGIN EXCLUSIVE")
+    with closing(sqlite3.connect(home.state / "lalald.sqlite3", isolation_level=None)) as other_program:
+        other_program.execute("BEGIN EXCLUSIVE")
         write_wav(home.inbox / "song.wav")  # which the database's thread now cannot note
         until(lambda: manager.silent(1.0), "the watchdog is not fed while a loop is stuck")
-        somebody_else.execute("ROLLBACK")
+        other_program.execute("ROLLBACK")
     manager.hear_word("WATCHDOG=1")
-    until((home.inbox / "done" / "song.wav").exists, "the daemon carries on")
+    until((home.inbox / "done" / "song.wav").exists, "the daemon continues")
 
 
 @pytest.mark.parametrize("form", ["auto", "console"])
@@ -379,7 +379,7 @@ def test_lines_for_the_journal_begin_with_their_priority(form: str, make_home: M
     assert process.wait(20) == 0
     priorities = {line[:3] for line in lines}
     if form == "auto":
-        assert all(re.search(r'"timestamp": "[^"]+Z"', line) for line in lines), "moments without a zone are nobody's"
+        assert all(re.search(r'"timestamp": "[^"]+Z"', line) for line in lines), "times without a zone are ambiguous"
     assert all(re.match(r"<\d>\{.*\}$" if form == "auto" else r"<\d>\d\d:\d\d:\d\d ", line) for line in lines), lines
     (unavailable,) = [line for line in lines if "inbox.unavailable" in line]
     assert '"level": "warning"' in unavailable or "  warning: " in unavailable
@@ -388,7 +388,7 @@ def test_lines_for_the_journal_begin_with_their_priority(form: str, make_home: M
 
 
 def journal_of(home: Home, *, end: Callable[[subprocess.Popen[bytes]], None]) -> list[str]:
-    """What the journal would get from a daemon that ends like this."""
+    """What the journal would receive from a daemon that ends like this."""
     reader, writer = os.pipe()
     facts = os.fstat(writer)
     environ = {**home.environ, "JOURNAL_STREAM": f"{facts.st_dev}:{facts.st_ino}"}
@@ -424,10 +424,10 @@ def test_an_idle_daemon_neither_wakes_up_nor_writes(sandbox: Sandbox, make_home:
     home = make_home(sandbox.url)
     write_wav(home.inbox / "song.wav")
     process = home.start()
-    until((home.inbox / "done" / "song.wav").exists, "the song is carried")
+    until((home.inbox / "done" / "song.wav").exists, "the song is processed")
 
     def doings() -> tuple[int, str]:
-        """How often its threads slept, and the bytes that it gave away."""
+        """How often its threads slept, and how many bytes it wrote."""
         threads = Path(f"/proc/{process.pid}/task").glob("*/status")
         switches = [re.findall(r"^voluntary_ctxt_switches:\t(\d+)", path.read_text(), re.MULTILINE) for path in threads]
         written = re.findall(r"^(?:wchar|write_bytes): \d+", Path(f"/proc/{process.pid}/io").read_text(), re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Which values of TZ the C library understands: the others are UTC without a word."""
+"""Which values of TZ the C library understands: it silently uses UTC for the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`prune: true`: which empty folders go, and which stay, on real folders with real events."""
+"""`prune: true`: which empty folders are removed, with real folders and real events."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STEMS = (TaskSpec("stem_separator", {"stem": "vocals"}),)
 
 
 class Pruned(IntakeDriver):
-    """An inbox with `prune: true` whose folders need only be empty for a moment, and a stand-in for the work on its files."""
+    """An inbox with `prune: true` and a short waiting time, and a stand-in for the processing of its files."""
 
     def __init__(self, root: Path, **settings: Any) -> None:
         super().__init__(root, **{"rules": (Rule("all", STEMS),), "prune": True, **settings})
@@ -57,7 +57,7 @@ class Pruned(IntakeDriver):
                         await task
 
     async def archive(self, path: str, on_success: str = "move") -> None:
-        """What the end of a job does: its source leaves, and the store is told."""
+        """As at the end of a job: move its source away, and record that."""
         job = next(job for job in await self.jobs() if job.path == path and job.state is State.WAITING)
         target = self.root / "archived" / path
         if on_success == "move":
@@ -85,7 +85,7 @@ class Pruned(IntakeDriver):
         await until(gone, f"{folder} is gone")
 
     async def outlive(self, intake: Intake) -> None:
-        """Waits until a folder that was emptied last is gone: whatever was to go before is gone then too."""
+        """Wait until a folder that is emptied now is removed: others that qualify are removed by then, too."""
         intake.request_rescan()
         await intake.wait_until_idle()
         await self.drop_and_archive("zz last/x.wav")
@@ -235,7 +235,7 @@ def test_a_folder_that_is_used_again_starts_its_ten_minutes_again(tmp_path: Path
 
 
 def test_a_change_without_an_event_starts_the_ten_minutes_again(tmp_path: Path) -> None:
-    """Hidden names give no event: the folder's own time tells."""
+    """Hidden names give no event: only the folder's mtime changes."""
     driver = Pruned(tmp_path)
     driver.empty_seconds = 0.5
 

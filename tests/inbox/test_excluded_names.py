@@ -1,4 +1,4 @@
-"""What is never taken because of its name."""
+"""Files and folders that are excluded by their names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a file is, or is not, taken."""
+"""Why a file is processed or not."""
 
 from __future__ import annotations
 
@@ -99,8 +99,8 @@ def test_a_known_file_is_explained_by_its_job_or_its_note(inbox: Inbox) -> None:
     facts = (inbox.path / "a.wav").stat()
     job = explain(inbox, "a.wav", KnownFile(facts.st_size, facts.st_mtime_ns, 7, None))
     assert (job.job_id, job.is_processed) == (7, True)
-    note = explain(inbox, "a.wav", KnownFile(facts.st_size, facts.st_mtime_ns, None, "existing: skip: it lay there"))
-    assert (note.is_processed, note.reason) == (False, "existing: skip: it lay there")
+    note = explain(inbox, "a.wav", KnownFile(facts.st_size, facts.st_mtime_ns, None, "existing: skip: it was there"))
+    assert (note.is_processed, note.reason) == (False, "existing: skip: it was there")
 
 
 def test_new_content_of_a_known_file_is_processed_unless_changed_is_skip(inbox: Inbox) -> None:

@@ -55,10 +55,10 @@ def test_held_files_are_priced(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("existing", "override", "taken"), [("take", None, 25), ("hold", "take", 25), ("skip", None, 0)]
+    ("existing", "override", "processed"), [("take", None, 25), ("hold", "take", 25), ("skip", None, 0)]
 )
 def test_existing_take_and_skip_apply_to_any_number(
-    tmp_path: Path, existing: str, override: str | None, taken: int
+    tmp_path: Path, existing: str, override: str | None, processed: int
 ) -> None:
     driver = IntakeDriver(tmp_path, existing=existing)
     for index in range(25):
@@ -68,16 +68,16 @@ def test_existing_take_and_skip_apply_to_any_number(
         for _ in range(2):
             async with driver.running(override) as intake:
                 await intake.wait_until_idle()
-                assert [job.hold for job in await driver.jobs()] == [None] * taken
+                assert [job.hold for job in await driver.jobs()] == [None] * processed
                 intake.replace(driver.inbox)
                 await intake.wait_until_idle()
-                assert len(await driver.jobs()) == taken
+                assert len(await driver.jobs()) == processed
 
     run_story(story)
 
 
 def test_an_interrupted_first_scan_continues_after_a_restart(tmp_path: Path) -> None:
-    """A crash between the files of a first look must not turn the rest of them into orders."""
+    """After a crash during the first scan, the other files are not processed without asking."""
     driver = IntakeDriver(tmp_path)
     for index in range(30):
         driver.put(f"{index}.mp3")

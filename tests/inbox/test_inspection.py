@@ -1,4 +1,4 @@
-"""One file never decides for the others: a fault at any step of its inspection, or a parser that ends the process, passes it over."""
+"""An unexpected exception at any step of an inspection, or a parser that ends the process, affects that file alone."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DEFAULT = InspectionSteps()
 
 
 class OddError(Exception):
-    """What nobody foresaw."""
+    """An unexpected exception."""
 
 
 def is_about(argument: Any, name: str) -> bool:
@@ -226,7 +226,7 @@ def test_a_returned_file_that_raises_does_not_stop_the_others(step: str, tmp_pat
             await until_async(lambda: _is(faulty.raised > 0), "it was met")
             for name in GOOD[:3]:
                 driver.put(name, os.urandom(8))
-            await until_async(lambda: _has(driver, GOOD[:3]), "the others are taken")
+            await until_async(lambda: _has(driver, GOOD[:3]), "the others are processed")
 
     run_story(story)
 
@@ -257,7 +257,7 @@ def test_running_out_of_descriptors_pauses_intake_and_sets_nothing_aside(step: s
 
 
 def died_in(folder: Path, *paths: str) -> None:
-    """A process of its own dies while it reads these, all at once."""
+    """A separate process dies while it reads these files at the same time."""
     process = os.fork()
     if process == 0:
         try:
@@ -329,7 +329,7 @@ def test_nothing_is_written_while_nothing_is_read(tmp_path: Path) -> None:
 def test_a_file_in_which_two_daemons_died_is_skipped_and_reported(
     was_there: bool, sandbox: Sandbox, make_home: MakeHome
 ) -> None:
-    """What is there at the first scan is read by intake, to be priced; what arrives later before it is uploaded."""
+    """Files of the first scan are read by intake, for their price; later ones before their upload."""
     home = make_home(sandbox.url)
     home.daemon = (str(SUPPORT / "crashing_reader.py"), str(home.config))
     good = [f"good{number:02}.wav" for number in range(15)]

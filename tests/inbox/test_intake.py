@@ -333,7 +333,7 @@ def test_a_reload_applies_new_settings_and_matches_skipped_files_again(tmp_path:
 def test_new_rules_match_skipped_files_and_hold_more_than_twenty_existing_ones(
     tmp_path: Path, old: int, hold: Hold | None, way: str
 ) -> None:
-    """What lay there at the first look is as old as it was then, whenever a rule comes to match it."""
+    """A file from before the first scan still counts as existing when a later rule matches it."""
     driver = IntakeDriver(tmp_path, rules=(RULES[0],))
     archive = [driver.put(f"old/{index}.mp3").relative_to(driver.folder).as_posix() for index in range(old)]
 
@@ -428,7 +428,7 @@ async def has_jobs(driver: IntakeDriver) -> bool:
 
 
 def test_no_file_is_lost_when_events_are(tmp_path: Path) -> None:
-    """The reader gets no turn while another program makes more events than the kernel keeps."""
+    """The reader does not run while another program causes more events than the kernel's queue holds."""
     driver = IntakeDriver(tmp_path)
     most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
     script = (
@@ -471,19 +471,19 @@ _POLLED_INSTEAD = """
 import asyncio, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from tests.support.intake_driver import Place
+from tests.support.intake_driver import IntakeDriver
 
 async def story():
-    place = Place(Path(sys.argv[1]))
-    async with place.running() as intake:
+    driver = IntakeDriver(Path(sys.argv[1]))
+    async with driver.running() as intake:
         await intake.wait_until_idle()
-        place.put("29/a.mp3")
-        jobs = [job.path for job in await place.wait_for(["29/a.mp3"])]
+        driver.put("29/a.mp3")
+        jobs = [job.path for job in await driver.wait_for(["29/a.mp3"])]
         print(intake.state().watch, intake.state().watch_reason)
         print(jobs)
         intake.request_rescan()
         await intake.wait_until_idle()
-        for line in place.log.said("inbox.native_watching_refused"):
+        for line in driver.log.said("inbox.native_watching_refused"):
             print(line["hint"])
 
 asyncio.run(story())
@@ -536,7 +536,7 @@ def test_a_full_state_folder_delays_files_and_loses_none(tmp_path: Path) -> None
 
 
 def make_too_deep(folder: Path, name: str) -> None:
-    """A file whose path is longer than a path may be: nobody can look at it by its path."""
+    """Make a file whose path is longer than the system allows, so that it cannot be opened by its path."""
     here = os.open(folder, os.O_RDONLY)
     for _ in range(17):
         os.mkdir(name, dir_fd=here)
@@ -588,7 +588,7 @@ def test_between_rescans_nothing_wakes_up_and_nothing_is_written(tmp_path: Path)
                 await driver.wait_for(["a.mp3"])
                 await intake.wait_until_idle()
                 written = (tmp_path / "state/lalald.sqlite3-wal").stat().st_mtime_ns
-                for _ in range(20):  # a mount elsewhere on this machine is a reason to look, once
+                for _ in range(20):  # a mount elsewhere on this machine causes one check
                     before = turns
                     await asyncio.sleep(0.5)  # the time in which nothing may happen
                     if turns == before:

@@ -182,7 +182,7 @@ async def has_held(driver: IntakeDriver, paths: list[str]) -> bool:
 
 
 def test_a_failed_job_ends_when_its_file_is_replaced(tmp_path: Path) -> None:
-    """With on_failure: keep it is mended where it lies, and the new content is a job of its own."""
+    """With on_failure: keep, the file is corrected in its place, and its new content is a new job."""
     driver = IntakeDriver(tmp_path, on_failure="keep")
 
     async def story() -> None:
@@ -280,7 +280,7 @@ def test_the_file_of_a_discarded_job_is_inspected_again(tmp_path: Path) -> None:
 
 
 async def failed(driver: IntakeDriver, name: str, content: bytes, *, paid: bool) -> Job:
-    """A job that failed and whose file was filed away."""
+    """A failed job whose file was moved to the failed folder."""
     driver.put(name, content)
     (job,) = await driver.wait_for([name])
     away = driver.folder / "failed" / name
@@ -327,15 +327,15 @@ def test_a_failed_file_moved_back_is_its_old_job(tmp_path: Path, way: str, paid:
             await driver.wait_for_event("job.returned")
             (back,) = await driver.jobs()
             assert (back.id, back.path, back.moved_to, back.request) == (job.id, target, None, "retry")
-            matched_anew = target.startswith("podcasts") and not paid
-            assert back.rule == ("podcasts" if matched_anew else "rest")
+            is_rematched = target.startswith("podcasts") and not paid
+            assert back.rule == ("podcasts" if is_rematched else "rest")
             assert [task.task_id for task in back.tasks] == (["t1", "t2"] if paid else [None] * len(back.tasks))
 
     run_story(story)
 
 
 def test_another_file_with_the_same_size_and_inode_number_does_not_become_the_failed_job(tmp_path: Path) -> None:
-    """Its own content decides: results of another file must never be delivered for it."""
+    """Its content decides: results of another file must never be delivered for it."""
     driver = IntakeDriver(tmp_path)
 
     async def story() -> None:

@@ -136,12 +136,12 @@ def test_too_many_hints_become_a_request_for_a_full_scan(inbox: Path) -> None:
     with watching(inbox, most_hints=100) as watched:
         for number in range(101):
             (inbox / f"{number}.mp3").touch()
-        until(lambda: watched.watch._collected.are_incomplete, "the order to look everywhere")
+        until(lambda: watched.watch._collected.are_incomplete, "the request for a full scan")
         assert watched.gathered().are_incomplete
 
 
 def test_events_that_the_kernel_dropped_are_noticed(inbox: Path) -> None:
-    """The reader is stopped in its wake until the kernel's queue has run over."""
+    """The reader is blocked in `wake` until the kernel's queue overflows."""
     full = threading.Event()
     with watching(inbox, wake=lambda: full.wait(60)) as watched:
         one, other = inbox / "1.mp3", inbox / "2.mp3"
@@ -212,7 +212,7 @@ def test_a_missing_or_unreadable_subfolder_does_not_fail_the_watch(inbox: Path) 
 def in_small_limits(
     script: str, *arguments: str, watches: int, instances: int = 10
 ) -> subprocess.CompletedProcess[str]:
-    """Runs Python where the kernel gives few inotify watches: a user namespace has limits of its own."""
+    """Runs Python where the kernel gives few inotify watches: a user namespace has its own limits."""
     prepare = f"echo {watches} > /proc/sys/user/max_inotify_watches && echo {instances} > /proc/sys/user/max_inotify_instances"
     return subprocess.run(
         ["unshare", "--user", "--map-root-user", "sh", "-c", f'{prepare} && exec "$@"', "sh", sys.executable, "-c", script, *arguments],
@@ -227,7 +227,7 @@ def needs_namespaces() -> None:
 
 
 def test_an_inbox_that_is_missing_when_it_is_added_is_reported(inbox: Path) -> None:
-    """It may be back before anybody looks, and nothing would ever be heard of it."""
+    """It may be back before the next check, without a watch."""
     watched = Watched(inbox)
     watched.watch.start()
     try:

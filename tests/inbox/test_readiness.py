@@ -178,7 +178,7 @@ def test_no_more_files_wait_than_the_limit(tmp_path: Path) -> None:
 
 
 def test_a_broken_lease_does_not_end_the_process(tmp_path: Path) -> None:
-    """A writer that opens the file while we look breaks the lease, and the kernel sends SIGIO."""
+    """A writer that opens the file during the inspection breaks the lease, and the kernel sends SIGIO."""
     (tmp_path / "a.mp3").write_bytes(b"abc")
     script = (
         "import fcntl, os, sys, subprocess\n"

@@ -1,4 +1,4 @@
-"""Files that the daemon may not read: counted in STATUS while they are there, and explained to root as the daemon's user meets them."""
+"""Files that the daemon may not read: counted in STATUS while they exist; `explain` as root tells what the daemon's user may read."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tests.daemon.test_systemd import Manager
 from tests.support.another_user import NOBODY
 from tests.support.running import Home, tree, until, write_wav
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to change the user")
 
 
 @pytest.fixture
 def tmp_path(open_folder: Path) -> Path:
-    """Where `make_home` makes its homes."""
+    """The folder in which `make_home` creates homes."""
     return open_folder
 
 
@@ -43,7 +43,7 @@ def drop_unreadable(home: Home, name: str) -> Path:
 
 
 def attention(home: Home) -> tuple[int, list[dict[str, Any]]]:
-    """As root asks."""
+    """Run a command as root."""
     home.through, through = (), home.through
     answer = home.command("status", "--json")
     home.through = through

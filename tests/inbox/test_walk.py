@@ -55,7 +55,7 @@ def listed(walked: Walk) -> list[str]:
 
 
 def differences(store: Store, inbox: Path, agreement: Agreement | None = None) -> tuple[list[str], list[str]]:
-    """What is unknown and what is gone."""
+    """The paths that are unknown, and those that are gone."""
     agreement = agreement or Agreement()
     agreement.begin(store.generation())
     unknown: list[str] = []
@@ -205,7 +205,7 @@ def test_a_folder_that_cannot_be_listed_is_reported_and_not_visited(inbox: Path)
 
 
 def test_memory_stays_flat_in_one_large_folder(store: Store, inbox: Path) -> None:
-    """Per file a walk may keep its name, and no more: 8,000 names of 40 letters are less than 1 MiB."""
+    """A walk keeps only the name of each file: 8,000 names of 40 letters are less than 1 MiB."""
     for number in range(8_000):
         os.close(os.open(inbox / f"a song with a longish name {number:06}.mp3", os.O_CREAT | os.O_WRONLY))
     remember(store, inbox)

@@ -1,4 +1,4 @@
-"""What does not follow HTTP, or stops in the middle of it."""
+"""Clients that do not follow HTTP, or stop within a request."""
 
 from __future__ import annotations
 

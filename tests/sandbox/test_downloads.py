@@ -1,4 +1,4 @@
-"""The sandbox's tracks: what they hold, who may fetch them, and in which parts."""
+"""The sandbox's downloads: content, links and ranges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sandbox misbehaves as it is told to, and only then."""
+"""Injected faults of the sandbox."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def fetch(url: str) -> httpx.Response:
 
 
 def raw(url: str, request: bytes, *, read: bool = True, seconds: float = 5) -> tuple[bytes, str]:
-    """What came back to a request on a bare socket, and how it ended: `fin`, `rst`, or `open` after these seconds."""
+    """The answer to a request on a plain socket, and how the connection ended: `fin`, `rst`, or `open` after these seconds."""
     parts, received = urlsplit(url), b""
     with socket.create_connection((parts.hostname, parts.port or 80), timeout=seconds) as connection:
         try:
@@ -102,9 +102,9 @@ def test_an_invalid_fault_is_refused_with_a_reason(sandbox: Sandbox, caller: Cal
 
 def test_a_fault_affects_count_requests_after_the_first_ones() -> None:
     book = ActiveFaults([fault("upload:503*2,after=1,match=song")])
-    taken = [book.take("upload", [name]) is not None for name in ("song", "talk", "song", "my song", "song")]
+    affected = [book.take("upload", [name]) is not None for name in ("song", "talk", "song", "my song", "song")]
 
-    assert taken == [False, False, True, True, False]
+    assert affected == [False, False, True, True, False]
     assert book.take("split", ["song"]) is None
 
 

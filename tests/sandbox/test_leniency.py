@@ -1,4 +1,4 @@
-"""What public clients send beyond the document's letter is taken and noted, or refused under --strict."""
+"""What public clients send although the document does not allow it is accepted and recorded, or refused with --strict."""
 
 from __future__ import annotations
 

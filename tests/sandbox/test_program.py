@@ -1,4 +1,4 @@
-"""`lalald sandbox` as a program: it says where it is, serves, and leaves nothing behind."""
+"""`lalald sandbox` as a program."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ sys.exit(main(["sandbox"]))
 
 @contextmanager
 def running(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The program and its address; its uploads lie in `folder`."""
+    """The program and its address; its uploads are in `folder`."""
     command = [*PROGRAM, "--folder", str(folder), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
         try:
@@ -106,8 +106,8 @@ def test_a_start_that_fails_reports_the_reason(tmp_path: Path) -> None:
         errors = [program.communicate(timeout=30)[1] for program in programs]
 
     assert [program.returncode for program in programs] == [2] * 7
-    assert [words in told for words, told in zip(mistakes, errors, strict=True)] == [True] * 7
-    assert not any("Traceback" in told for told in errors)
+    assert [words in error for words, error in zip(mistakes, errors, strict=True)] == [True] * 7
+    assert not any("Traceback" in error for error in errors)
 
 
 def test_without_its_extra_the_sandbox_names_what_to_install() -> None:

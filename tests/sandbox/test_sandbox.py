@@ -1,4 +1,4 @@
-"""The sandbox answers as the service's document says, whatever client asks."""
+"""The sandbox answers every client as the service's document describes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def caller(sandbox: Sandbox) -> Caller:
 
 @pytest.fixture
 def slow() -> Iterator[tuple[Sandbox, Caller]]:
-    """One whose tasks wait half an hour and then take 100 s; its clock is moved by hand."""
+    """A sandbox whose tasks wait half an hour and then take 100 s; the test advances its clock."""
     with Sandbox(HALF_AN_HOUR_OF_QUEUE) as sandbox:
         yield sandbox, Caller(sandbox)
 

@@ -50,7 +50,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 def faults_of(document: Any) -> set[str]:
-    """Those of the known faults that the document still has."""
+    """The known errors that the document still has."""
     responses = [operation["post"]["responses"] for operation in document["paths"].values()]
     schemas = document["components"]["schemas"]
     found = {
@@ -75,7 +75,7 @@ def nested(node: Any) -> Iterator[dict[str, Any]]:
 
 
 def test_every_known_error_of_the_document_is_still_there(document: Any) -> None:
-    """Else the exceptions made for them can go."""
+    """Otherwise the exceptions for them can be removed."""
     assert faults_of(document) == {NOWHERE_403, AUTO_IS_NOT_LISTED, NESTED_DISCRIMINATORS, UUID4}
     without = {
         f"POST {path}" for path, operation in document["paths"].items() if "422" not in operation["post"]["responses"]
@@ -106,7 +106,7 @@ def test_no_request_gets_an_answer_outside_the_document(sandbox: Sandbox) -> Non
 
 
 def conforms(context: Any, answer: Any, case: Any) -> None:
-    """The body is what the document says of that status."""
+    """The body matches the document's schema for this status."""
     del context
     case.operation.validate_response(answer)
 
@@ -125,7 +125,7 @@ def test_a_generated_client_gets_its_stems(sandbox: Sandbox, document: Any, tmp_
     )
     sys.path.insert(0, str(tmp_path))
     try:
-        tracks, sent = carried(sandbox)
+        tracks, sent = process_source(sandbox)
     finally:
         sys.path.remove(str(tmp_path))
     assert [track.label for track in tracks] == ["vocals", "no_vocals"]
@@ -133,7 +133,7 @@ def test_a_generated_client_gets_its_stems(sandbox: Sandbox, document: Any, tmp_
     assert sandbox.state()["sources"][0]["deleted_at"] is not None
 
 
-def carried(sandbox: Sandbox) -> tuple[list[Any], dict[str, Any]]:
+def process_source(sandbox: Sandbox) -> tuple[list[Any], dict[str, Any]]:
     """Upload, split, check and delete by the generated package: the tracks, and the presets that were sent."""
 
     def part(name: str) -> Any:
