@@ -1,4 +1,4 @@
-"""The sandbox beside the service's own OpenAPI document: any request, and a client that a generator wrote from it.
+"""The sandbox against the service's own OpenAPI document: arbitrary requests, and a client generated from it.
 
 A development check: it needs `pip install '.[dev]'` and the document, which the project keeps no copy of. Set `LALAL_OPENAPI` to its
 path.
