@@ -44,7 +44,7 @@ class Pruned(IntakeDriver):
         with own_disks() as disks:
             async with self.store() as self.thread:
                 intake = Intake(
-                    self.inbox, self.thread, on_new_jobs=self._taken, clock=Clock(), disks=disks, existing_override=existing,
+                    self.inbox, self.thread, on_new_jobs=self._count_new_jobs, clock=Clock(), disks=disks, existing_override=existing,
                     log=self.log, empty_seconds=self.empty_seconds,
                 )  # fmt: skip
                 await intake.scan()

@@ -190,10 +190,10 @@ def test_a_failed_job_ends_when_its_file_is_replaced(tmp_path: Path) -> None:
             driver.put("a.mp3")
             (job,) = await driver.wait_for(["a.mp3"])
             await driver.set_job(job.id, state="failed", archived=1, error="It is broken.")
-            driver.put("a.mp3", b"mended")
+            driver.put("a.mp3", b"corrected")
             first, _ = await driver.wait_for(["a.mp3", "a.mp3"])
             assert first.state is State.CANCELLED
-            assert first.error == "It is broken. The file has other content now, which is a job of its own."
+            assert first.error == "It is broken. The file has other content now, which is a new job."
 
     run_story(story)
 

@@ -119,7 +119,7 @@ def test_a_folder_is_skipped_only_if_everything_in_it_is_ignored() -> None:
 
 @given(st.text(max_size=40), st.lists(st.text(min_size=1, max_size=10), max_size=3))
 def test_any_name_and_any_pattern_can_be_matched(name: str, written: list[str]) -> None:
-    known = tuple(pattern for pattern in written if patterns.says_something(pattern))
+    known = tuple(pattern for pattern in written if patterns.is_pattern(pattern))
     where = inbox(rule("some", *known), ignore=known[:1])
     assert rules.match(where, name) in (None, *where.rules)
     rules.ignored(where, name)
