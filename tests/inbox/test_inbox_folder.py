@@ -25,7 +25,7 @@ def test_an_inbox_that_is_renamed_away_and_back_loses_nothing(tmp_path: Path) ->
             driver.put("a.mp3")
             await driver.wait_for(["a.mp3"])
             driver.folder.rename(tmp_path / "away")
-            assert "not there" in (await driver.wait_for_event("inbox.unavailable"))["reason"]
+            assert "missing" in (await driver.wait_for_event("inbox.unavailable"))["reason"]
             assert intake.state().available is False
             (tmp_path / "away/meanwhile.mp3").write_bytes(b"abc")
             (tmp_path / "away").rename(driver.folder)
