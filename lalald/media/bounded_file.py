@@ -1,20 +1,20 @@
-"""A file that parsers of untrusted bytes may read: bounded bytes, bounded reads, constant memory."""
+"""Give parsers of untrusted files a limited number of reads and bytes, in constant memory."""
 
 from __future__ import annotations
 
 import errno
 import os
 
-# More than any honest header holds, cover art included, and enough to follow the frames of an hour of MP3.
-_MOST_BYTES_READ = 64 * 1024 * 1024
-_MOST_READS = 200_000
+# More than any real header has, cover art included, and enough to follow the frames of an hour of MP3.
+_MAX_BYTES_READ = 64 * 1024 * 1024
+_MAX_READS = 200_000
 _PIECE_BYTES = 8192
 
 
 class BoundedFile:
-    """Reads of one open file. Raises OSError once more was read than an honest file needs.
+    """Limited reads of one open file. Raises OSError once more was read than a real file needs.
 
-    It reads a piece at a time: a parser goes back and forth within a header, and not each step needs a system call.
+    Reads are buffered, since a parser goes back and forth within a header.
     """
 
     def __init__(self, descriptor: int, name: str, size: int) -> None:
@@ -24,11 +24,11 @@ class BoundedFile:
         self._position = 0
         self._piece = b""
         self._piece_at = 0
-        self._bytes_left = _MOST_BYTES_READ
-        self._reads_left = _MOST_READS
+        self._bytes_left = _MAX_BYTES_READ
+        self._reads_left = _MAX_READS
 
     def read_at(self, offset: int, count: int) -> bytes:
-        """Up to `count` bytes from `offset`; fewer where the file ends."""
+        """Up to `count` bytes from `offset`; fewer at the end of the file."""
         expected = max(0, min(count, self.size - offset))
         start = offset - self._piece_at
         if start < 0 or start + expected > len(self._piece):
@@ -44,10 +44,10 @@ class BoundedFile:
         self._reads_left -= 1
         self._bytes_left -= count
         if self._bytes_left < 0 or self._reads_left < 0:
-            raise OSError(errno.EFBIG, "this header is longer than any honest one")
+            raise OSError(errno.EFBIG, "this header is longer than any real one")
 
     def exactly(self, offset: int, count: int) -> bytes:
-        """`count` bytes from `offset`. Raises EOFError where the file is shorter."""
+        """`count` bytes from `offset`. Raises EOFError if the file is shorter."""
         found = self.read_at(offset, count)
         if len(found) < count:
             raise EOFError

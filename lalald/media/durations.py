@@ -1,14 +1,14 @@
-"""How long a file plays, read locally: what its container states reliably, or nothing. A guess is not a duration.
+"""Read how long a file plays, if its container states that reliably; never guess.
 
-    PCM WAV, AIFF        the frames that are there
-    WAV, other codecs    by byte rate, where the header's other figures say the same
-    FLAC                 STREAMINFO, where the last frame agrees
-    MP1, MP2, MP3        Xing, Info or VBRI header that fits the file; or a constant bit rate throughout
-    MP4, M4A, MOV        media header, where sample table and movie header agree; not in fragments
-    Ogg                  from a first page near 0 to the last, one stream
-    Matroska, WebM, ASF  the header of a file that was finished and is whole
+    PCM WAV, AIFF        the frames in the file
+    WAV, other codecs    the byte rate, if the header's other figures agree
+    FLAC                 STREAMINFO, if the last frame agrees
+    MP1, MP2, MP3        a Xing, Info or VBRI header that fits the file, or a constant bit rate
+    MP4, M4A, MOV        the media header, if sample table and movie header agree; not if fragmented
+    Ogg                  the last page, if the first one is near 0 and there is one stream
+    Matroska, WebM, ASF  the header of a file that is finished and complete
 
-All else (raw AAC, MPEG program and transport streams, AVI, …) is unknown until the service has measured it.
+Other lengths (raw AAC, MPEG program and transport streams, AVI, …) are unknown until the service has measured them.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from lalald.media.containers import aiff, asf, flac, matroska, mp4, mpeg_audio, 
 from lalald.media.containers.tag_blocks import start_of_audio
 from lalald.media.length import UNKNOWN, Length
 
-MAX_SECONDS = 1_000 * 3600.0  # a header that says more is damaged
-_LEAST_BITS_A_SECOND = 200.0  # below it, the header speaks of another file: silence takes more
+MAX_SECONDS = 1_000 * 3600.0  # a header with more is damaged
+_MIN_BITS_PER_SECOND = 200.0  # even silence takes more: a header with less belongs to another file
 _QUICKTIME = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 
 
 def local_duration(path: str | os.PathLike[str]) -> float | None:
-    """Seconds of sound in a file, or None where its container does not state them reliably."""
+    """Seconds of sound in a file, or None if its container does not state them reliably."""
     return measure(path).seconds
 
 
 def measure(path: str | os.PathLike[str]) -> Length:
-    """What a file says of its length. Unknown where it cannot be read, too. Raises nothing; reads a bounded number of bytes."""
+    """The length that a file states; unknown if it cannot be read. Raises nothing; reads a limited number of bytes."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe in its place must not stop us
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # NONBLOCK: it may be a pipe
         try:
             facts = os.fstat(descriptor)
             if not stat.S_ISREG(facts.st_mode):
@@ -53,12 +53,12 @@ def _measured(file: BoundedFile) -> Length:
         start = start_of_audio(file)
         reader = _reader(file.read_at(start, 16), is_tagged=start > 0)
         return UNKNOWN if reader is None else reader(file, start)
-    except Exception:  # noqa: BLE001 - parsers fed with hostile bytes fail in every way there is
+    except Exception:  # noqa: BLE001 - parsers of hostile bytes may raise anything
         return UNKNOWN
 
 
 def _reader(head: bytes, *, is_tagged: bool) -> Callable[[BoundedFile, int], Length] | None:
-    """By the first bytes, never by the name."""
+    """The reader for a file with these first bytes; names are ignored."""
     if head[:4] == b"fLaC":
         return flac.measure
     if head[:1] == b"\xff" and raw_aac.is_header(head):
@@ -79,4 +79,4 @@ def _sane(length: Length, size: int) -> Length:
     seconds = length.seconds
     if seconds is None or not math.isfinite(seconds) or not 0 < seconds <= MAX_SECONDS:
         return length._replace(seconds=None)
-    return length if size * 8 / seconds >= _LEAST_BITS_A_SECOND else length._replace(seconds=None)
+    return length if size * 8 / seconds >= _MIN_BITS_PER_SECOND else length._replace(seconds=None)

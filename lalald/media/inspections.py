@@ -1,8 +1,7 @@
-"""Files that a parser reads: each is named in the state folder meanwhile, so that a start knows in which of them the last process died.
+"""Record which files are being parsed, so that a start knows in which of them the last process died.
 
-A parser may crash the process, or be killed with it for want of memory; no exception tells. A file in which two processes in a row
-died is not read again until a person asks for it. What is written stays in the page cache: nothing is synced, and an idle daemon
-writes nothing.
+A parser may crash the process or run it out of memory, without an exception. A file in which two processes in a row died is not read
+again until a person requests it. Records stay in the page cache: nothing is synced, and an idle daemon writes nothing.
 """
 
 from __future__ import annotations
@@ -18,47 +17,47 @@ from lalald.errors import LalaldError
 from lalald.media.durations import measure
 from lalald.media.length import Length
 
-MOST_DEATHS = 2
+MAX_DEATHS = 2
 _SLOTS, _DEATHS = "inspected", "inspection-deaths.json"
-_SLOT_BYTES = 8192  # a path is 4,096 at most
-_MOST_REMEMBERED = 1000
+_SLOT_BYTES = 8192  # a path has at most 4,096
+_MAX_REMEMBERED = 1000
 
 _Key = tuple[str, int, int]  # absolute path, size, mtime
 
 
 class CondemnedFileError(LalaldError):
-    """Two processes in a row died while they read the file: it is not read again."""
+    """Two processes in a row died while they read the file, so it is not read again."""
 
 
 class Inspections:
-    """One for the daemon, used by many threads. Without a folder nothing is written, and nothing known after a crash."""
+    """One per daemon, safe for many threads. Without a folder nothing is recorded."""
 
     def __init__(self, folder: Path | None = None, read: Callable[[str], Length] = measure) -> None:
         self._folder = folder
         self._read = read
         self._lock = threading.Lock()
-        self._one_suspect = threading.Lock()  # read at once: the next death then has one culprit
+        self._one_suspect = threading.Lock()  # suspects are read one at a time, so that the next death has one cause
         self._used: set[int] = set()
         self._deaths: dict[_Key, int] = {}
         self._descriptor: int | None = None
         if folder is not None:
-            with suppress(OSError):  # a state folder that cannot be written is the store's to tell
+            with suppress(OSError):  # the store reports a state folder that is not writable
                 self._open(folder)
 
     def measure(self, path: str, size: int, mtime_ns: int) -> Length:
-        """What the file says of its length. Raises CondemnedFileError."""
+        """The length that the file states. Raises CondemnedFileError."""
         with self.reading(path, size, mtime_ns):
             return self._read(path)
 
     @contextmanager
     def reading(self, path: str, size: int, mtime_ns: int) -> Iterator[None]:
-        """Around whatever parses a file's content. Raises CondemnedFileError."""
+        """Record that a file's content is being parsed. Raises CondemnedFileError."""
         key = (path, size, mtime_ns)
         deaths = self._deaths.get(key, 0)
-        if deaths >= MOST_DEATHS:
-            message = f"lalald died {deaths} times in a row while it read this file, which is not read again"
+        if deaths >= MAX_DEATHS:
+            message = f"lalald crashed {deaths} times in a row while it read this file, so it is not read again"
             raise CondemnedFileError(
-                message, hint="Is it damaged? `lalald rescan` or `lalald retry ID` reads it once more."
+                message, hint="Is it damaged? Run `lalald rescan` or `lalald retry ID` to read it once more."
             )
         with self._one_suspect if deaths else _nothing():
             slot = self._enter(key)
@@ -70,7 +69,7 @@ class Inspections:
                     self.pardon(path)
 
     def pardon(self, path: str) -> None:
-        """It was read, or a person asks for it: a file, or all of a folder."""
+        """Forget the deaths in a file, or in all files of a folder: it was read, or a person requests it."""
         with self._lock:
             kept = {
                 key: deaths
@@ -82,7 +81,7 @@ class Inspections:
                 self._write_deaths()
 
     def close(self) -> None:
-        """An orderly end, whatever some thread still waits for."""
+        """Remove the records at an orderly end, even if a thread is still reading."""
         with self._lock:
             if self._descriptor is not None:
                 with suppress(OSError):
@@ -114,13 +113,13 @@ class Inspections:
 
     def _put(self, slot: int, content: bytes) -> None:
         if self._descriptor is not None and len(content) + 4 <= _SLOT_BYTES:
-            with suppress(OSError):  # a full disk stops no reading
+            with suppress(OSError):  # a full disk must not prevent reading
                 os.pwrite(self._descriptor, b"%4d%s" % (len(content), content), slot * _SLOT_BYTES)
 
     def _write_deaths(self) -> None:
         if self._folder is None:
             return
-        listed = [[*key, deaths] for key, deaths in self._deaths.items()][-_MOST_REMEMBERED:]
+        listed = [[*key, deaths] for key, deaths in self._deaths.items()][-_MAX_REMEMBERED:]
         hidden = self._folder / f"{_DEATHS}.new"
         with suppress(OSError):
             hidden.write_text(json.dumps(listed), encoding="ascii")
@@ -133,7 +132,7 @@ def _nothing() -> Iterator[None]:
 
 
 def _named(descriptor: int) -> Iterator[_Key]:
-    """What the last process was reading when it ended; a slot that is half written names nothing."""
+    """The files that the last process was reading when it ended; a slot that is half written is ignored."""
     for offset in range(0, os.fstat(descriptor).st_size, _SLOT_BYTES):
         slot = os.pread(descriptor, _SLOT_BYTES, offset)
         with suppress(ValueError, TypeError):

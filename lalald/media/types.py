@@ -1,4 +1,4 @@
-"""The known audio and video types, by the ending of a name."""
+"""The known audio and video types, by file extension."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ MEDIA = AUDIO | VIDEO
 
 
 def is_media(name: str) -> bool:
-    """Whether a file's ending, whatever its case, is one of the known audio and video types."""
-    stem, dot, ending = name.rpartition(".")
-    return bool(dot) and bool(stem) and ending.lower() in MEDIA
+    """Whether a file's extension, in any case, is one of the known audio and video types."""
+    stem, dot, extension = name.rpartition(".")
+    return bool(dot) and bool(stem) and extension.lower() in MEDIA

@@ -278,7 +278,7 @@ def test_a_file_in_which_two_processes_died_is_skipped_and_the_others_are_read(t
     second.close()
     died_in(tmp_path, "/in/a")
     third = Inspections(tmp_path)
-    with pytest.raises(CondemnedFileError, match="died 2 times in a row"):
+    with pytest.raises(CondemnedFileError, match="crashed 2 times in a row"):
         third.measure("/in/a", 1, 2)
     third.measure("/in/a", 1, 3)  # another content
     third.measure("/in/b", 1, 2)
@@ -348,12 +348,12 @@ def test_a_file_in_which_two_daemons_died_is_skipped_and_reported(
     assert home.command("status").returncode == 1
     if was_there:
         assert [file["path"] for file in status["set_aside"]] == ["deadly.wav"]
-        assert "died 2 times in a row" in status["set_aside"][0]["error"]
+        assert "crashed 2 times in a row" in status["set_aside"][0]["error"]
         (explained,) = json.loads(home.command("explain", "--json", str(home.inbox / "deadly.wav")).stdout)
-        assert "died 2 times in a row" in explained["reason"]
+        assert "crashed 2 times in a row" in explained["reason"]
     else:
         (failed,) = [job for job in jobs if job["path"] == "deadly.wav"]
-        assert "died 2 times in a row" in failed["error"]
+        assert "crashed 2 times in a row" in failed["error"]
         assert "Nothing was spent" in (home.inbox / "failed/deadly.wav.error.txt").read_text()
         assert "failed/deadly.wav" in tree(home.inbox)
     assert home.stop() == 0

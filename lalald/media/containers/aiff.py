@@ -8,7 +8,7 @@ from lalald.media.bounded_file import BoundedFile
 from lalald.media.containers.chunks import chunks
 from lalald.media.length import UNKNOWN, Length
 
-_BYTES_A_SAMPLE = {
+_BYTES_PER_SAMPLE = {
     b"NONE": 0,
     b"sowt": 0,
     b"twos": 0,
@@ -29,7 +29,7 @@ _BYTES_A_SAMPLE = {
 
 
 def measure(file: BoundedFile, start: int) -> Length:
-    """Raises struct.error, EOFError, OverflowError and OSError on what is no such file."""
+    """Raises struct.error, EOFError, OverflowError and OSError if the file is of another type."""
     common: tuple[int, float, int] | None = None
     sound: int | None = None
     for chunk in chunks(file, start + 12, ">"):
@@ -49,10 +49,10 @@ def measure(file: BoundedFile, start: int) -> Length:
 
 
 def _common(body: bytes) -> tuple[int, float, int]:
-    """Frames, their rate, and bytes of one. Raises ValueError where it is compressed, or not honest."""
+    """Frames, their rate, and the bytes of one frame. Raises ValueError if the sound is compressed or the figures contradict."""
     channels, frames, bits, exponent, mantissa = struct.unpack_from(">HIHHQ", body)
     compression = body[18:22] or b"NONE"
-    width = _BYTES_A_SAMPLE.get(compression, -1) or (bits + 7) // 8
+    width = _BYTES_PER_SAMPLE.get(compression, -1) or (bits + 7) // 8
     rate = mantissa * 2.0 ** (exponent - 16383 - 63)
     if not (channels and 0 < width <= 8 and 1 <= rate <= 10_000_000):
         raise ValueError("no uncompressed sound")

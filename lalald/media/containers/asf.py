@@ -1,4 +1,4 @@
-"""ASF (WMA, WMV): the play duration of the file properties, of a file that is as long as they say."""
+"""ASF (WMA, WMV): the play duration from the file properties, if the file has the size that they state."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from lalald.media.length import UNKNOWN, Length, agrees
 
 HEADER = UUID("75b22630-668e-11cf-a6d9-00aa0062ce6c").bytes_le
 _FILE_PROPERTIES = UUID("8cabdca1-a947-11cf-8ee4-00c00c205365").bytes_le
-_MOST_OBJECTS = 1_000
+_MAX_OBJECTS = 1_000
 _BROADCAST = 1  # written before its length was known
 
 
 def measure(file: BoundedFile, start: int) -> Length:
-    """Raises struct.error and EOFError on what is no such file."""
+    """Raises struct.error and EOFError if the file is of another type."""
     (objects,) = struct.unpack("<I", file.exactly(start + 24, 4))
     place = start + 30
-    for _ in range(min(objects, _MOST_OBJECTS)):
+    for _ in range(min(objects, _MAX_OBJECTS)):
         kind, size = struct.unpack("<16sQ", file.exactly(place, 24))
         if kind == _FILE_PROPERTIES:
             return _by_properties(file, place)

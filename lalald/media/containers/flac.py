@@ -1,4 +1,4 @@
-"""FLAC: STREAMINFO counts the samples; the last frame must be there and agree."""
+"""FLAC: the sample count in STREAMINFO, if the last frame agrees with it."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from lalald.media.length import UNKNOWN, Length, agrees
 
 _STREAMINFO_BYTES = 34
 _LEAST_TAIL_BYTES = 64 * 1024
-_MOST_TAIL_BYTES = 1024 * 1024
+_MAX_TAIL_BYTES = 1024 * 1024
 
 
 class _StreamInfo(NamedTuple):
     blocksize: int
-    frame_bytes: int  # of the largest frame; 0: not told
+    frame_bytes: int  # of the largest frame; 0: not stated
     rate: int
     samples: int
 
 
 def measure(file: BoundedFile, start: int) -> Length:
-    """Raises EOFError on what is no such file."""
+    """Raises EOFError if the file is of another type."""
     if file.exactly(start + 4, 1)[0] & 0x7F != 0:
         return UNKNOWN  # the first block must be STREAMINFO
     info = _stream_info(file.exactly(start + 8, _STREAMINFO_BYTES))
@@ -43,7 +43,7 @@ def _stream_info(block: bytes) -> _StreamInfo:
 
 def _last_sample(file: BoundedFile, start: int, info: _StreamInfo) -> int | None:
     """The number of the sample at which the last frame in the file starts."""
-    tail_at = max(start, file.size - min(max(4 * info.frame_bytes, _LEAST_TAIL_BYTES), _MOST_TAIL_BYTES))
+    tail_at = max(start, file.size - min(max(4 * info.frame_bytes, _LEAST_TAIL_BYTES), _MAX_TAIL_BYTES))
     tail = file.read_at(tail_at, file.size - tail_at)
     place = len(tail)
     while (place := tail.rfind(b"\xff", 0, place)) >= 0:
@@ -54,7 +54,7 @@ def _last_sample(file: BoundedFile, start: int, info: _StreamInfo) -> int | None
 
 
 def _frame_number(header: bytes) -> int | None:
-    """The frame's or sample's number in a frame header, or None: it is not one, by its check sum."""
+    """The frame or sample number in a frame header; None if its checksum is wrong."""
     if len(header) < 6 or header[1] & 0xFE != 0xF8 or header[2] >> 4 == 0 or header[2] & 0x0F == 0x0F or header[3] & 1:
         return None
     length = max(1, next((bit for bit in range(8) if not header[4] & (0x80 >> bit)), 8))

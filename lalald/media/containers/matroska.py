@@ -1,4 +1,4 @@
-"""Matroska and WebM: the duration in the segment's information, of a file that is whole."""
+"""Matroska and WebM: the duration in the segment information, if the file is complete."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lalald.media.length import UNKNOWN, Length, agrees
 
 _SEGMENT, _INFO = 0x18538067, 0x1549A966
 _TIMESTAMP_SCALE, _DURATION = 0x2AD7B1, 0x4489
-_MOST_ELEMENTS = 2_000
+_MAX_ELEMENTS = 2_000
 _USUAL_SCALE = 1_000_000  # nanoseconds of one tick
 
 
@@ -22,11 +22,11 @@ class _Element(NamedTuple):
 
 
 def measure(file: BoundedFile, start: int) -> Length:
-    """Raises EOFError, struct.error, ValueError and OSError on what is no such file."""
+    """Raises EOFError, struct.error, ValueError and OSError if the file is of another type."""
     for element in _elements(file, start, file.size):
         if element.id == _SEGMENT:
             if element.end is None or element.end > file.size or not agrees(element.end, file.size):
-                return UNKNOWN  # never finished, cut, or with more behind it
+                return UNKNOWN  # not finished, cut, or followed by more data
             return Length(_seconds(file, element.start, element.end))
     return UNKNOWN
 
@@ -52,7 +52,7 @@ def _duration(file: BoundedFile, start: int, end: int) -> float | None:
 
 
 def _elements(file: BoundedFile, start: int, end: int) -> Iterator[_Element]:
-    for _ in range(_MOST_ELEMENTS):
+    for _ in range(_MAX_ELEMENTS):
         if start >= end:
             return
         id_, start = _number(file, start, keeps_marker=True)
@@ -62,7 +62,7 @@ def _elements(file: BoundedFile, start: int, end: int) -> Iterator[_Element]:
         if element.end is None:
             return
         start = element.end
-    raise OSError("this file has more elements than any honest one")
+    raise OSError("this file has more elements than any real one")
 
 
 def _number(file: BoundedFile, place: int, *, keeps_marker: bool) -> tuple[int | None, int]:

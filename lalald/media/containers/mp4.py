@@ -1,4 +1,4 @@
-"""MP4, M4A, MOV, 3GP: the media header of the first sound track, where sample table and movie header say the same."""
+"""MP4, M4A, MOV, 3GP: the media header of the first sound track, if the sample table and the movie header agree."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import NamedTuple
 from lalald.media.bounded_file import BoundedFile
 from lalald.media.length import UNKNOWN, Length, agrees
 
-_MOST_BOXES = 5_000
-_MOST_TIME_ENTRIES = 100_000
+_MAX_BOXES = 5_000
+_MAX_TIME_ENTRIES = 100_000
 
 
 class _Box(NamedTuple):
@@ -20,11 +20,11 @@ class _Box(NamedTuple):
 
 
 def measure(file: BoundedFile, start: int) -> Length:
-    """Raises struct.error, EOFError, ValueError and OSError on what is no such file, or a cut one."""
+    """Raises struct.error, EOFError, ValueError and OSError if the file is cut or of another type."""
     top = list(_boxes(file, start, file.size))
     movies = [box for box in top if box.kind == b"moov"]
     if len(movies) != 1 or any(box.kind in (b"moof", b"styp") for box in top):
-        return UNKNOWN  # in fragments: the header speaks of the first one, or of none
+        return UNKNOWN  # fragmented: the header describes the first fragment, or none
     parts = list(_boxes(file, movies[0].start, movies[0].end))
     if any(part.kind == b"mvex" for part in parts):
         return UNKNOWN
@@ -46,14 +46,14 @@ def _track_seconds(file: BoundedFile, media: _Box) -> tuple[float, float]:
     seconds = _header_seconds(file, header)
     table = _inside(file, _inside(file, _inside(file, media, b"minf"), b"stbl"), b"stts")
     (count,) = struct.unpack(">I", file.exactly(table.start + 4, 4))
-    if count > _MOST_TIME_ENTRIES or table.start + 8 + 8 * count > table.end:
-        raise ValueError("no honest table of samples")
+    if count > _MAX_TIME_ENTRIES or table.start + 8 + 8 * count > table.end:
+        raise ValueError("the table of samples contradicts itself")
     entries = struct.iter_unpack(">II", file.exactly(table.start + 8, 8 * count))
     return seconds, sum(samples * ticks for samples, ticks in entries) / _timescale(file, header)
 
 
 def _header_seconds(file: BoundedFile, box: _Box) -> float:
-    """Seconds of a `mvhd` or `mdhd`, which start alike. Raises ValueError where the length is not told."""
+    """Seconds of a `mvhd` or `mdhd`, which have the same layout. Raises ValueError if the length is not stated."""
     wide = file.exactly(box.start, 1)[0] == 1
     layout, offset, untold = (">Q", 24, 0xFFFF_FFFF_FFFF_FFFF) if wide else (">I", 16, 0xFFFF_FFFF)
     (ticks,) = struct.unpack(layout, file.exactly(box.start + offset, struct.calcsize(layout)))
@@ -82,8 +82,8 @@ def _one(boxes: Iterator[_Box] | list[_Box], kind: bytes) -> _Box:
 
 
 def _boxes(file: BoundedFile, start: int, end: int) -> Iterator[_Box]:
-    """The boxes of a stretch of the file. Raises ValueError on one that does not fit: the file was cut."""
-    for _ in range(_MOST_BOXES):
+    """The boxes in a range of the file. Raises ValueError if one does not fit, because the file was cut."""
+    for _ in range(_MAX_BOXES):
         if end - start < 8:
             return
         size, kind = struct.unpack(">I4s", file.exactly(start, 8))
@@ -99,4 +99,4 @@ def _boxes(file: BoundedFile, start: int, end: int) -> Iterator[_Box]:
             raise ValueError("a box that does not fit")
         yield _Box(kind, start + header, start + size)
         start += size
-    raise OSError("this file has more boxes than any honest one")
+    raise OSError("this file has more boxes than any real one")

@@ -1,4 +1,4 @@
-"""MPEG audio (MP1, MP2, MP3): by its Xing or VBRI header where that fits the file, else at a constant bit rate throughout."""
+"""MPEG audio (MP1, MP2, MP3): the Xing or VBRI header if it fits the file, else a constant bit rate."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _KBITS = {
     (2, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}  # by the header's version bits
-_MOST_JUNK_BYTES = 64 * 1024  # before the first frame
+_MAX_JUNK_BYTES = 64 * 1024  # before the first frame
 _FRAMES_IN_A_ROW = 4
 _PIECE_BYTES = 256 * 1024
-_MOST_FOLLOWED_BYTES = 32 * 1024 * 1024  # 35 minutes at 128 kbit/s: of more, samples are followed
+_MAX_FOLLOWED_BYTES = 32 * 1024 * 1024  # 35 minutes at 128 kbit/s: of more, samples are followed
 _SAMPLES = 256
 _SAMPLE_BYTES = 64 * 1024
 
@@ -30,7 +30,7 @@ class _Frame(NamedTuple):
     version: int  # 1 or 2; 2.5 counts as 2
     layer: int
     rate: int
-    bits: int  # a second
+    bits: int  # per second
     samples: int
     length: int  # bytes, its padding included
     unpadded: int
@@ -39,21 +39,21 @@ class _Frame(NamedTuple):
 
 
 def measure(file: BoundedFile, start: int) -> Length:
-    """Raises OSError on a file that was made to be read for ever."""
+    """Raises OSError if a malicious file would be read without end."""
     end = end_of_audio(file, start)
     first_at = _first_frame(file, start, end)
     if first_at is None:
         return UNKNOWN
     frame = _frame(file.read_at(first_at, 4))
-    assert frame is not None  # noqa: S101 - `_first_frame` saw to it
+    assert frame is not None  # noqa: S101 - `_first_frame` guarantees it
     at_least = (end - first_at) * 8 / (_KBITS[frame.version, frame.layer][-1] * 1000)
     headed = _by_header(file, first_at, end, frame)
     return Length(_at_constant_rate(file, first_at, end) if headed is None else headed, at_least)
 
 
 def _first_frame(file: BoundedFile, start: int, end: int) -> int | None:
-    """Where the first of several frames in a row starts: two bytes alone are often something else."""
-    head = file.read_at(start, min(_MOST_JUNK_BYTES, end - start))
+    """The start of the first of several consecutive frames: a single sync word may be a coincidence."""
+    head = file.read_at(start, min(_MAX_JUNK_BYTES, end - start))
     place = -1
     while (place := head.find(b"\xff", place + 1)) >= 0:
         if _are_frames(file, start + place, end):
@@ -75,7 +75,7 @@ def _are_frames(file: BoundedFile, place: int, end: int) -> bool:
 
 
 def _frame(header: bytes) -> _Frame | None:
-    """What a frame's header says. None: it is none, or one of free format, whose length it does not say."""
+    """A parsed frame header. None if it is invalid, or of free format, which does not state its length."""
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
         return None
     version_bits, layer = header[1] >> 3 & 3, 4 - (header[1] >> 1 & 3)
@@ -93,7 +93,7 @@ def _frame(header: bytes) -> _Frame | None:
 
 
 def _by_header(file: BoundedFile, place: int, end: int, frame: _Frame) -> float | None:
-    """Seconds by a Xing, Info or VBRI header whose count of bytes is that of the file: one of another part of it says nothing."""
+    """Seconds by a Xing, Info or VBRI header whose byte count matches the file; another count means that the file was cut."""
     found = _xing(file, place, frame) or _vbri(file, place)
     if found is None:
         return None
@@ -125,7 +125,7 @@ def _vbri(file: BoundedFile, place: int) -> tuple[int, int, int] | None:
 
 
 def _at_constant_rate(file: BoundedFile, first_at: int, end: int) -> float | None:
-    """Seconds, if each frame that is looked at has the same bit rate as the others: all of them, or many samples of a large file."""
+    """Seconds, if every examined frame has the same bit rate: all frames, or many samples of a large file."""
     first = _frame(file.read_at(first_at, 4))
     assert first is not None  # noqa: S101 - frames are followed from one that was found
     if _is_header_frame(file, first_at, first):
@@ -134,7 +134,7 @@ def _at_constant_rate(file: BoundedFile, first_at: int, end: int) -> float | Non
         if first is None:
             return None
     wanted = file.read_at(first_at, 4)
-    if end - first_at <= _MOST_FOLLOWED_BYTES:
+    if end - first_at <= _MAX_FOLLOWED_BYTES:
         stop, frames = _follow(file, first_at, end, wanted, first)
         return frames * first.samples / first.rate if _is_tail(end - stop, end - first_at, first) else None
     step = (end - first_at - _SAMPLE_BYTES) // (_SAMPLES - 1)
@@ -150,12 +150,12 @@ def _is_header_frame(file: BoundedFile, place: int, frame: _Frame) -> bool:
 
 
 def _is_tail(left: int, whole: int, frame: _Frame) -> bool:
-    """Whether what is left behind the last frame is a cut one, or too little to count."""
+    """Whether the rest after the last frame is a cut frame or negligible."""
     return left <= max(frame.length + frame.slot, whole // 200)
 
 
 def _follow(file: BoundedFile, place: int, end: int, wanted: bytes, frame: _Frame) -> tuple[int, int]:
-    """Where the frames like the wanted one end, and how many there are."""
+    """Where the frames of the given kind end, and how many there are."""
     frames = 0
     while place < end:
         piece = file.read_at(place, min(_PIECE_BYTES, end - place))
@@ -179,7 +179,7 @@ def _follow_within(piece: bytes, place: int, wanted: bytes, frame: _Frame) -> tu
 
 
 def _sample_is_constant(file: BoundedFile, place: int, wanted: bytes, frame: _Frame) -> bool:
-    """Whether frames like the wanted one, and no others, follow from a place within the stream on."""
+    """Whether only frames of the given kind follow from an offset within the stream."""
     piece = file.read_at(place, _SAMPLE_BYTES)
     for start in range(frame.length + frame.slot + 1):
         at, frames = _follow_within(piece, start, wanted, frame)

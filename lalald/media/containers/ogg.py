@@ -11,7 +11,7 @@ from typing import NamedTuple
 from lalald.media.bounded_file import BoundedFile
 from lalald.media.length import UNKNOWN, Length
 
-_MOST_PAGES = 60_000
+_MAX_PAGES = 60_000
 _NO_POSITION = -1
 _FIRST_OF_STREAM = 2
 _OPUS_RATE = 48_000
@@ -38,10 +38,10 @@ class _Sound(NamedTuple):
 
 
 def measure(file: BoundedFile, start: int) -> Length:
-    """Raises struct.error, EOFError, ValueError and OSError on what is no such file."""
+    """Raises struct.error, EOFError, ValueError and OSError if the file is of another type."""
     sound: _Sound | None = None
     first_end, last, is_under_way = None, None, False
-    for _ in range(_MOST_PAGES):
+    for _ in range(_MAX_PAGES):
         page = _page(file, start)
         if page is None:
             break
@@ -64,7 +64,7 @@ def measure(file: BoundedFile, start: int) -> Length:
 
 
 def _page(file: BoundedFile, start: int) -> _Page | None:
-    """The page that starts there; None at the end, at a cut page, and at what is none."""
+    """The page that starts there; None at the end, or if it is cut or invalid."""
     header = file.read_at(start, 27)
     if len(header) < 27 or header[:5] != b"OggS\0":
         return None
@@ -78,7 +78,7 @@ def _page(file: BoundedFile, start: int) -> _Page | None:
 
 
 def _sound(serial: int, packet: bytes) -> _Sound | None:
-    """What the first packet of a stream of sound says; None: it is no such stream."""
+    """The properties in the first packet of a sound stream; None for other streams."""
     if packet[:7] == b"\x01vorbis":
         (rate,) = struct.unpack_from("<I", packet, 12)
         return _Sound(serial, rate, 1 << (packet[28] >> 4), 0)

@@ -1,4 +1,4 @@
-"""Raw AAC in ADTS frames: nothing says how many there are, and their lengths vary. Only a lower bound is known."""
+"""Raw AAC in ADTS frames of varying size, which do not state their number: a lower bound by the highest bit rate."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from lalald.media.bounded_file import BoundedFile
 from lalald.media.length import UNKNOWN, Length
 
 _RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
-_MOST_BITS_A_CHANNEL = 6144  # of one frame of 1024 samples, by the standard
+_MAX_BITS_PER_CHANNEL = 6144  # of one frame of 1024 samples, by the standard
 _FRAME_SAMPLES = 1024
 
 
@@ -18,5 +18,5 @@ def is_header(head: bytes) -> bool:
 def measure(file: BoundedFile, start: int) -> Length:
     head = file.exactly(start, 7)
     channels = (head[2] & 1) << 2 | head[3] >> 6 or 8
-    most = _MOST_BITS_A_CHANNEL * max(channels, 2) * _RATES[head[2] >> 2 & 0x0F] / _FRAME_SAMPLES
+    most = _MAX_BITS_PER_CHANNEL * max(channels, 2) * _RATES[head[2] >> 2 & 0x0F] / _FRAME_SAMPLES
     return UNKNOWN._replace(at_least=(file.size - start) * 8 / most)

@@ -1,4 +1,4 @@
-"""Where the tags in front of and behind a stream end and start: ID3, APE and Lyrics3. Their contents do not matter here."""
+"""Find where the tags before and after a stream (ID3, APE, Lyrics3) end and start, without reading their contents."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import struct
 
 from lalald.media.bounded_file import BoundedFile
 
-_MOST_TAGS = 16
+_MAX_TAGS = 16
 
 
 def start_of_audio(file: BoundedFile) -> int:
-    """The offset behind all ID3v2 tags at the start: some programs stack several."""
+    """The offset after all ID3v2 tags at the start; some programs write several."""
     start = 0
-    for _ in range(_MOST_TAGS):
+    for _ in range(_MAX_TAGS):
         header = file.read_at(start, 10)
         if len(header) < 10 or header[:3] != b"ID3":
             break
@@ -21,9 +21,9 @@ def start_of_audio(file: BoundedFile) -> int:
 
 
 def end_of_audio(file: BoundedFile, start: int) -> int:
-    """The offset at which tags behind the stream start."""
+    """The offset at which the tags after the stream start."""
     end = file.size
-    for _ in range(_MOST_TAGS):
+    for _ in range(_MAX_TAGS):
         length = _tag_before(file, end)
         if not length or end - length < start:
             break
@@ -32,7 +32,7 @@ def end_of_audio(file: BoundedFile, start: int) -> int:
 
 
 def _tag_before(file: BoundedFile, end: int) -> int:
-    """Bytes of the tag that ends there, or 0."""
+    """The size of the tag that ends there, or 0."""
     if file.read_at(max(0, end - 128), 3) == b"TAG":
         return 128
     footer = file.read_at(max(0, end - 32), 32)

@@ -1,4 +1,4 @@
-"""WAV, RF64 and BW64: PCM by its frames; other codecs only where byte rate, block size and sample count agree."""
+"""WAV, RF64 and BW64: the frames of PCM; for other codecs the byte rate, if block size and sample count agree."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from lalald.media.length import UNKNOWN, Length, agrees
 
 _PCM, _MS_ADPCM, _FLOAT, _A_LAW, _MU_LAW, _IMA_ADPCM, _GSM = 1, 2, 3, 6, 7, 0x11, 0x31
 _EXTENSIBLE = 0xFFFE
-_SUBFORMAT = bytes.fromhex("000000001000800000aa00389b71")  # behind the two bytes that name the codec
+_SUBFORMAT = bytes.fromhex("000000001000800000aa00389b71")  # follows the two bytes of the codec
 _TO_THE_END = 0xFFFF_FFFF
-_HALF_OF_ALL = 0x7FFF_0000  # SoX and others write about this where the length is not known yet
+_HALF_OF_ALL = 0x7FFF_0000  # SoX and others write about this if the length is not known yet
 
 
 class _Format(NamedTuple):
@@ -27,7 +27,7 @@ class _Format(NamedTuple):
 
 
 def measure(file: BoundedFile, start: int) -> Length:
-    """Raises struct.error, EOFError and OSError on what is no such file."""
+    """Raises struct.error, EOFError and OSError if the file is of another type."""
     wide_data: int | None = None
     samples: int | None = None
     format_: _Format | None = None
@@ -55,7 +55,7 @@ def _format(body: bytes) -> _Format:
 
 
 def _data_bytes(file: BoundedFile, start: int, declared: int) -> int | None:
-    """Bytes of sound that are there; None where the header does not fit the file.
+    """Bytes of sound in the file; None if the header does not fit the file.
 
     What was written to a pipe declares 0, or the most there can be: then the sound reaches to the end of the file.
     """
@@ -73,8 +73,8 @@ def _seconds(format_: _Format, data: int, samples: int | None) -> float | None:
         return None
     if codec in (_PCM, _FLOAT, _A_LAW, _MU_LAW):
         width = block // channels
-        honest = block == width * channels and 0 < (bits + 7) // 8 == width <= 8 and byte_rate == rate * block
-        return data // block / rate if honest else None
+        is_consistent = block == width * channels and 0 < (bits + 7) // 8 == width <= 8 and byte_rate == rate * block
+        return data // block / rate if is_consistent else None
     if not byte_rate:
         return None
     seconds = data / byte_rate
