@@ -1,4 +1,11 @@
-"""The LALAL.AI API v1: the only part of lalald that speaks HTTP to the service."""
+"""The LALAL.AI API v1 over httpx; no other package sends HTTP requests to the service.
+
+client                           every operation, one method each
+post, answers, json_fields       JSON requests and their parsed answers
+error_mapping                    foreign errors become lalald's own
+origin, track_links              which hosts, proxies and links are used
+transfers/                       uploads and downloads
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the service's answers say, read for what is needed: extra fields are passed over, unknown values survive."""
+"""Parse the service's answers: extra fields are ignored, unknown values are kept."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class StartRefused:
-    """A task of a batch that did not start. `unanswered`: nothing readable was said of it, so it may have started."""
+    """A task of a batch that did not start. `unanswered`: the answer about it is unreadable, so it may have started."""
 
     code: str | None
     message: str
@@ -52,7 +52,7 @@ _UNREAD = StartRefused(None, "the service's answer about this task cannot be rea
 
 @dataclass(frozen=True, slots=True)
 class AnsweredTrack:
-    """`size` is in bytes, where the service tells it. A label or link that it leaves out is empty."""
+    """A track in an answer. `size` is in bytes, if stated. A missing label or link is empty."""
 
     type: str
     label: str
@@ -86,7 +86,7 @@ class VoicePack:
 
 
 def _read(said: Any, reply: Reply, read: Callable[[Fields], Value]) -> Value:
-    """What is needed of an answer. Raises TransientError where it is not there."""
+    """The parsed answer. Raises TransientError if a required field is missing."""
     try:
         return read(Fields(said))
     except UnreadError as error:
@@ -128,7 +128,7 @@ def minutes_left(said: Any, reply: Reply) -> float:
 
 
 def voice_packs(said: Any, reply: Reply) -> list[VoicePack]:
-    """Those that can be read."""
+    """The readable items."""
     packs = _read(said, reply, lambda answer: answer.need("packs", json_fields.array))
     return [pack for item in packs if (pack := _lenient(item, _pack))]
 
@@ -146,7 +146,7 @@ def _result(said: Any, reply: Reply) -> dict[str, Any]:
 
 
 def cancelled(said: Any, reply: Reply) -> dict[str, str | None]:
-    """Of each task None where it is cancelled, else the service's words."""
+    """For each task, None if it is cancelled, else the service's message."""
     return {task: _cancelled(item) for task, item in _result(said, reply).items()}
 
 
@@ -158,7 +158,7 @@ def _cancelled(item: Any) -> str | None:
 
 
 def checked(said: Any, reply: Reply, asked: Sequence[str]) -> dict[str, TaskAnswer]:
-    """What was said of the tasks asked for, each read by itself: one that cannot be read spoils no other."""
+    """The answers about the requested tasks, parsed one by one, so that an unreadable one does not affect the others."""
     result = _result(said, reply)
     return {task: _checked(result[task]) for task in asked if task in result}
 
@@ -191,7 +191,7 @@ def _percent(value: Any) -> int:
 
 
 def _succeeded(item: dict[str, Any]) -> TaskAnswer:
-    """Whether it names every track is judged by who knows what was asked for."""
+    """A successful task with the tracks that the answer names; the caller decides whether any is missing."""
     found, duration = _lenient(item.get("result"), _tracks) or ([], None)
     return TaskAnswer("success", progress=100, tracks=tuple(found), duration=duration)
 
@@ -222,7 +222,7 @@ def _failed(said: Any) -> TaskAnswer:
 
 
 def started(said: Any, reply: Reply, sources: Sequence[str]) -> list[Started | StartRefused]:
-    """What became of each item of a batch, in the order asked.
+    """The answer to each item of a batch, in the order requested.
 
     The answer's order counts only while length and sources agree with it; otherwise only what is beyond doubt is
     used, since a task taken for another's would deliver the wrong results.
@@ -239,13 +239,13 @@ def started(said: Any, reply: Reply, sources: Sequence[str]) -> list[Started | S
 
 
 def _each_its_own(found: list[Started | StartRefused]) -> list[Started | StartRefused]:
-    """A task that is given to two of them is nobody's: whose results would it have?"""
+    """A task id that is given to two items is assigned to neither: whose results it has is unknown."""
     times = Counter(answer.task_id for answer in found if isinstance(answer, Started))
     return [_UNREAD if isinstance(answer, Started) and times[answer.task_id] > 1 else answer for answer in found]
 
 
 def _plain(source: Any) -> str:
-    """A source's id as it compares: one uuid has several spellings."""
+    """A source id in one spelling, since a UUID has several."""
     return source.replace("-", "").lower() if isinstance(source, str) else ""
 
 

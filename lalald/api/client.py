@@ -1,4 +1,4 @@
-"""Every operation of the LALAL.AI API v1, one method each. The license key goes to `api_url`'s origin, nowhere else."""
+"""Every operation of the LALAL.AI API v1, one method each. The license key is sent only to `api_url`'s origin."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from lalald.api.transfers.uploads import Sending
 from lalald.config.license_key import FoundKey, LicenseKey
 from lalald.errors import LicenseMissingError
 
-BATCH_LIMIT = 100  # the document: `items` of a batch
-CHECK_LIMIT = 200  # the document: `task_ids` of a check
+BATCH_LIMIT = 100  # API document: `items` of a batch
+CHECK_LIMIT = 200  # API document: `task_ids` of a check
 _ORDINARY_DEADLINES = Deadlines()
 
 
 @dataclass(frozen=True, slots=True)
 class SplitItem:
-    """One task to be started: presets in the API's own names, and the key that makes asking twice harmless."""
+    """One task to start: presets in the API's own names, and the key that makes a repeated request harmless."""
 
     source_id: str
     presets: Mapping[str, Any]
@@ -62,7 +62,7 @@ class Client:
         deadlines: Deadlines = _ORDINARY_DEADLINES,
         log: Any = None,
     ) -> None:
-        """Raises ConfigError where `api_url` would carry the key in the open, or the environment's proxy is of no use."""
+        """Raises ConfigError if `api_url` would send the key unencrypted, or the environment's proxy is unusable."""
         self._origin, self._path = api_origin(api_url)
         if not self._origin.is_loopback:
             environments_proxy()  # one that cannot be used is found now, and not by the first download
@@ -97,26 +97,26 @@ class Client:
         return True
 
     async def split(self, mode: str, item: SplitItem) -> str:
-        """Starts one task, which is charged, and gives its id."""
+        """Start one task, which is charged. Returns its id."""
         path = "change_voice" if mode == "change_voice" else f"split/{mode}"
         said, reply = await self._ask(path, item.to_json(), charges=True)
         return answers.task_id(said, reply)
 
     async def split_batch(self, mode: str, items: Sequence[SplitItem]) -> list[Started | StartRefused]:
-        """Starts up to 100 tasks of one mode; what became of each, in the order asked."""
+        """Start up to 100 tasks of one mode. Returns the answer to each, in the same order."""
         body = {"items": [item.to_json() for item in items]}
         said, reply = await self._ask(f"split/batch/{mode}", body, charges=True)
         return answers.started(said, reply, [item.source_id for item in items])
 
     async def check(self, task_ids: Sequence[str]) -> dict[str, TaskAnswer]:
-        """What the service says of up to 200 tasks; those that it passes over are missing."""
+        """The state of up to 200 tasks; tasks that the answer omits are missing."""
         if not task_ids:
             return {}
         said, reply = await self._ask("check", {"task_ids": list(task_ids)})
         return answers.checked(said, reply, task_ids)
 
     async def cancel(self, task_ids: Sequence[str]) -> dict[str, str | None]:
-        """Of each task None where it is cancelled, else the service's words; those that it passes over are missing."""
+        """For each task, None if it is cancelled, else the service's message; tasks that the answer omits are missing."""
         if not task_ids:
             return {}
         said, reply = await self._ask("cancel", {"task_ids": list(task_ids)})
@@ -124,12 +124,12 @@ class Client:
         return {task: told[task] for task in task_ids if task in told}
 
     async def cancel_all(self) -> dict[str, str | None]:
-        """Cancels every task of the account in progress, other programs' too."""
+        """Cancel every running task of the account, including those of other programs."""
         said, reply = await self._ask("cancel/all", None)
         return answers.cancelled(said, reply)
 
     async def delete(self, source_id: str) -> None:
-        """Deletes a source and its tracks. The service cancels what still runs on it."""
+        """Delete a source and its tracks. The service cancels its running tasks."""
         await self._ask("delete", {"source_id": source_id})
 
     async def minutes_left(self) -> float:
@@ -137,7 +137,7 @@ class Client:
         return answers.minutes_left(said, reply)
 
     async def voice_packs(self) -> list[VoicePack]:
-        """The account's own voice packs; the document names seven more that everybody has."""
+        """The account's own voice packs; the API document names seven more that every account has."""
         said, reply = await self._ask("voice_packs/list", None)
         return answers.voice_packs(said, reply)
 
@@ -205,7 +205,7 @@ class Client:
             return Fetching(self._route, target, transfer, expected_size, began, max_bytes).fetch(url, have, etag)
 
     def interrupt(self) -> None:
-        """Stops every transfer under way within half a second, and those that would begin. JSON operations go on."""
+        """Stop every running transfer within half a second, and prevent new ones. JSON operations continue."""
         with self._lock:
             self._interrupted = True
             transfers = list(self._under_way)
@@ -213,7 +213,7 @@ class Client:
             transfer.end()
 
     async def aclose(self) -> None:
-        """Closes the connections, those of transfers under way at their end."""
+        """Close the connections; those of running transfers when they end."""
         with self._lock:
             self._is_closing = True
         self._close_if_idle()
@@ -270,12 +270,12 @@ class Client:
         if self._found.key is None:
             raise LicenseMissingError(self._found.problem, hint=self._found.hint)
         if not self._found.key.can_be_sent:
-            raise LicenseMissingError("the license key holds characters that no key has", hint="Check its file.")
+            raise LicenseMissingError("the license key contains invalid characters", hint="Check its file.")
         return self._found.key
 
 
 class _Tls:
-    """The verifying contexts, made when first needed: reading the system's authorities costs time and memory."""
+    """TLS contexts, created when first needed: reading the system's certificate authorities costs time and memory."""
 
     def __init__(self, origin: Origin) -> None:
         self._origin = origin

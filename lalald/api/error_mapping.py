@@ -1,4 +1,4 @@
-"""Foreign errors become lalald's own, here and nowhere else: a table for the network, a function for answers."""
+"""Translate foreign errors into lalald's own: a table for network errors, a function for answers."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from lalald.errors import (
     UnusableAnswerError,
 )
 
-JSON_LIMIT_BYTES = 16 << 20  # the largest honest answer, 200 tasks with six tracks each, has less than 1 MiB
+JSON_LIMIT_BYTES = 16 << 20  # the largest real answer, 200 tasks with six tracks each, has less than 1 MiB
 _WORDS_LIMIT = 600
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _CODE = re.compile(r"[\x21-\x7e]{1,80}")
 _NOT_CARRIED_OUT = frozenset({408, 425, 429})
 _LATER = _NOT_CARRIED_OUT | {421}
-_RETRIED_CODE = "internal_error"  # the one code of the service that is worth another try
+_RETRIED_CODE = "internal_error"  # the only code of the service that is worth a retry
 _ABOUT_THE_JOB = frozenset(
     {"idempotency_key_used", "exceeded_duration", "exceeded_size", "max_duration", "batch_not_avaliable"}
 )
@@ -40,7 +40,7 @@ _KEY_HINT = "Check the license key, and whether its plan includes the API."
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What became of a request: in words, and whether it may have reached the service."""
+    """How a request failed, in words, and whether it may have reached the service."""
 
     words: str
     sent: bool
@@ -50,7 +50,7 @@ _LOST = "the connection broke before the answer was complete"
 _GARBLED = "the answer is not valid HTTP, or ended too early"
 _UNTRUSTED = "its certificate is not trusted (is the clock right, are CA certificates installed?)"
 
-# by the name of the error's class: httpx and httpcore have the same names for the same things
+# by the name of the error's class: httpx and httpcore use the same names
 NETWORK: dict[str, Fault] = {
     "ConnectTimeout": Fault("no connection in time", sent=False),
     "ReadTimeout": Fault("no answer in time", sent=True),
@@ -87,16 +87,16 @@ ENDED = (
     httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError,
     httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError,
 )  # fmt: skip
-"""What the end of a kept connection looks like to the next request on it."""
+"""How the end of a kept connection appears to the next request on it."""
 
 
 def fault_of(error: BaseException) -> Fault:
-    """The row of the table for an error: its own, else that of the nearest class above it."""
+    """The table's row for an error, or for its nearest base class."""
     return next(NETWORK[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in NETWORK)
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what it came from. httpcore hides causes, so `__context__` counts too; of several addresses the first tells."""
+    """The error and its causes. httpcore hides causes, so `__context__` counts too; of several addresses the first is used."""
     at: BaseException | None = error
     while at is not None:
         yield at
@@ -106,7 +106,7 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def lost(error: BaseException, host: str) -> TransientError:
-    """A request that got no answer."""
+    """The error of a request without an answer."""
     fault = fault_of(error)
     root = _root_of(error)
     detail = root.strerror if isinstance(root, OSError) and not isinstance(root, ssl.SSLError) else None
@@ -116,7 +116,7 @@ def lost(error: BaseException, host: str) -> TransientError:
 
 
 def _root_of(error: BaseException) -> BaseException:
-    """What the system says, if it does: "Connection refused" tells more than "All connection attempts failed"."""
+    """The system's message, if there is one: "Connection refused" says more than "All connection attempts failed"."""
     if "Timeout" in type(error).__name__:
         return error
     of_the_system = (cause for cause in causes(error) if isinstance(cause, OSError))
@@ -172,13 +172,13 @@ def _without(key: LicenseKey, said: Any) -> Any:
 
 
 def unreadable(reply: Reply, why: str) -> UnreadableAnswerError:
-    """An answer came, but not the document's; whether the request was carried out is not known."""
+    """The error of an answer that is not as documented; whether the request took effect is unknown."""
     message = f"the service's answer cannot be read: {why}"
     return UnreadableAnswerError(message, answered=True, status=reply.status, request_id=request_id(reply))
 
 
 def unusable(reply: Reply, why: str) -> UnusableAnswerError:
-    """The answer is JSON, but what is needed of it is missing or cannot be used."""
+    """The error of a JSON answer in which a required value is missing or unusable."""
     message = f"the service's answer cannot be used: {why}"
     return UnusableAnswerError(message, answered=True, status=reply.status, request_id=request_id(reply))
 
@@ -192,7 +192,7 @@ def _what_it_is_instead(reply: Reply) -> str:
 
 
 def refusal(reply: Reply) -> ServiceError:
-    """What an answer other than 2xx means."""
+    """The error for an answer other than 2xx."""
     said = _json_or_none(reply)
     code = _code(said)
     words = _words_of(said) or f"the service answered HTTP {reply.status} without a reason"
@@ -232,7 +232,7 @@ def _words_of(said: Any) -> str:
 
 
 def words(detail: Any) -> str:
-    """What the service says, in any of its shapes, as one sentence without its full stop; else empty."""
+    """The service's message in any of its formats, as one sentence without its period; empty if there is none."""
     try:
         return _tidy(_sentence(detail)).rstrip(".")
     except RecursionError:  # what can be read may still be nested too deep to be walked through
@@ -251,7 +251,7 @@ def _sentence(detail: Any) -> str:
 
 
 def _complaint(item: Any) -> str:
-    """`{loc, msg, type}` as "presets.stem: Field required"; any other object by its words, else as it is."""
+    """`{loc, msg, type}` as "presets.stem: Field required"; another object by its message, else unchanged."""
     if not isinstance(item, dict):
         return _sentence(item)
     said = item.get("msg") or item.get("detail") or item.get("message") or item.get("error")
@@ -265,13 +265,13 @@ def _complaint(item: Any) -> str:
 
 
 def _tidy(text: str) -> str:
-    """One line, and no longer than a log line may be."""
+    """The text in one line of limited length."""
     line = " ".join("".join(char if char.isprintable() else " " for char in text[: 4 * _WORDS_LIMIT]).split())
     return line if len(line) <= _WORDS_LIMIT else line[: _WORDS_LIMIT - 1] + "…"
 
 
 def request_id(reply: Reply) -> str | None:
-    """The only handle that the service's support can act on."""
+    """The request id, by which the service's support finds a request."""
     given = reply.header("x-request-id")
     told = given and reply.key and reply.key.is_in(given)
     return given if given and not told and _REQUEST_ID.fullmatch(given) else None

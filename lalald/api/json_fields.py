@@ -1,4 +1,4 @@
-"""Values out of the service's JSON: each of the kind that is needed and within bounds, or plainly not.
+"""Read typed values within bounds from the service's JSON.
 
 By hand, and not by models: nothing else in the daemon needs a library for it, which would take 7 MiB for as long as it runs.
 """
@@ -11,29 +11,29 @@ from typing import Any, TypeVar
 
 Value = TypeVar("Value")
 
-_LONGEST_ID = 200  # the document's have 36
-_LONGEST_NAME = 400  # more than any file's name may hold
+_MAX_ID = 200  # characters; the API document's ids have 36
+_MAX_NAME = 400  # characters; more than any file name has
 _LONGEST_LINK = 8192
 _LARGEST_COUNT = 2**62
 _MOST_SECONDS = 1e8  # three years of music
-_LAST_MOMENT = 1e11  # the year 5138: beyond it clocks and databases give up
+_LAST_MOMENT = 1e11  # the year 5138: later times overflow clocks and databases
 
 
 class UnreadError(ValueError):
-    """What was said is not of the kind that is needed; the words say of what field."""
+    """A value has the wrong type or is out of bounds; the message names its field."""
 
 
 class Fields:
-    """The fields of one object; those that nobody asks for are passed over."""
+    """The fields of one object; those that are not read are ignored."""
 
     def __init__(self, said: Any) -> None:
-        """Raises UnreadError where it is no object."""
+        """Raises UnreadError if the value is not an object."""
         if not isinstance(said, dict):
             raise UnreadError("it is no object")
         self._said = said
 
     def need(self, name: str, kind: Callable[[Any], Value]) -> Value:
-        """Raises UnreadError where the field is missing, or of another kind."""
+        """Raises UnreadError if the field is missing or of another type."""
         if name not in self._said:
             raise UnreadError(f"it has no {name}")
         try:
@@ -42,14 +42,14 @@ class Fields:
             raise UnreadError(f"its {name} is {error}") from None
 
     def may(self, name: str, kind: Callable[[Any], Value]) -> Value | None:
-        """None where the field is missing, or of another kind."""
+        """The field; None if it is missing or of another type."""
         try:
             return self.need(name, kind)
         except UnreadError:
             return None
 
     def quoted(self, name: str) -> str:
-        """What stands there, to be shown to people, cut short."""
+        """The field's content for people, truncated."""
         return repr(self._said.get(name))[:80] if name in self._said else "nothing"
 
 
@@ -65,7 +65,7 @@ def words(value: Any) -> str:
 
 
 def text(value: Any, most: int | None = None) -> str:
-    """One that says something."""
+    """A text that is not empty."""
     said = words(value)
     if not said or (most is not None and len(said) > most):
         raise UnreadError("empty" if not said else f"longer than {most:,} characters")
@@ -73,7 +73,7 @@ def text(value: Any, most: int | None = None) -> str:
 
 
 def identity(value: Any) -> str:
-    return text(value, _LONGEST_ID)
+    return text(value, _MAX_ID)
 
 
 def link(value: Any) -> str:
@@ -81,12 +81,12 @@ def link(value: Any) -> str:
 
 
 def name(value: Any) -> str:
-    """Of whatever length, cut short."""
-    return text(value)[:_LONGEST_NAME]
+    """A text of any length, truncated."""
+    return text(value)[:_MAX_NAME]
 
 
 def number(value: Any, most: float = math.inf, least: float = -math.inf) -> float:
-    """A finite one; a number in quotes is one, a truth value is none."""
+    """A finite number, possibly in quotes; not a boolean."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise UnreadError("no number")
     try:

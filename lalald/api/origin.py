@@ -1,4 +1,4 @@
-"""Where requests go: the service's origin, the loopback exception, and the proxies that the environment names."""
+"""Determine the service's origin, the loopback exception, and the environment's proxies."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class AddressError(ValueError):
-    """A URL that names no place to send a request to; the message says why."""
+    """A URL to which no request can be sent; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Origin:
 
     @property
     def authority(self) -> str:
-        """As the `Host` header says it."""
+        """Host and port as in the `Host` header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
@@ -48,7 +48,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy that tunnels: it learns the host, and nothing of what is said. `auth` is user name and password."""
+    """A tunneling proxy, which learns the host but not the content. `auth` is user name and password."""
 
     url: str
     auth: tuple[str, str] | None = field(default=None, repr=False)

@@ -1,4 +1,4 @@
-"""JSON operations: one POST each, on the event loop, with one deadline for all of it."""
+"""Send JSON operations: one POST each, on the event loop, with one deadline."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KEPT_SECONDS = 20.0  # longer than the pause between two checks, shorter than s
 
 
 class Post:
-    """Sends JSON to the service's origin, follows no redirect, keeps connections between requests."""
+    """Sends JSON to the service's origin. Redirects are not followed; connections are kept between requests."""
 
     def __init__(
         self, origin: Origin, path: str, tls: Callable[[], ssl.SSLContext], user_agent: str, deadlines: Deadlines
@@ -112,7 +112,7 @@ class Post:
         return httpx.AsyncClient(transport=transport, trust_env=False, cookies=no_cookies())
 
     async def close(self) -> None:
-        """Closes the connections once nothing is under way on them: an answer cut off may be one that was paid for."""
+        """Close the connections once their requests have ended: an answer that is cut off may be one that was paid for."""
         self._is_closing = True
         if self._under_way:
             return

@@ -1,4 +1,4 @@
-"""Which links to tracks are followed, and as what."""
+"""Decide which links to tracks are followed, and in which form."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LEFT_AS_THEY_ARE = "/%:@!$&'()*+,;=~-._?"
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link that may be followed. `upgraded`: it said http and is fetched as https from the same host."""
+    """A link that may be followed. `upgraded`: an http link that is fetched as https from the same host."""
 
     origin: Origin
     target: str

@@ -1,4 +1,4 @@
-"""A track from its link into a file: resumed where it stopped, measured against what was promised, hashed whole."""
+"""Download a track from its link into a file: resumed, compared with the announced size, and hashed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NO_UPGRADE = (ConnectionRefusedError, ssl.SSLError)
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A track, whole. `sha256` is of the whole file; `file_name` is the last segment of what the server calls it."""
+    """A complete track. `sha256` is of the whole file; `file_name` is the last segment of the server's name for it."""
 
     size: int
     sha256: str
@@ -41,7 +41,7 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How downloads go out. `loopback`: the service is a sandbox on this machine, and so its links may be."""
+    """How downloads are sent. `loopback`: the service is a sandbox on this machine, so its links may be local too."""
 
     client: TransferClient
     pace: Pace
@@ -66,7 +66,7 @@ class Fetching:
     _digest: Any = field(default_factory=hashlib.sha256)
 
     def fetch(self, url: str, have: int, etag: str | None) -> Fetched:
-        """Raises ServiceError, TransferStopped, and the OSError of a target that cannot be read or written."""
+        """Download the track. Raises ServiceError, TransferStopped, and the OSError of a target that cannot be read or written."""
         link = followed(url, loopback=self.route.loopback)
         start = self._resumed(have, etag)
         response = self._answer(link, start, etag)
@@ -167,7 +167,7 @@ class Fetching:
             view = view[self.target.write(view) :]
 
     def _check_unframed(self, response: httpx.Response, done: int) -> None:
-        """Without length or chunks an orderly end of the connection proves nothing, unless the size is the declared one."""
+        """Without length or chunks, an orderly end of the connection proves nothing unless the size is the declared one."""
         if self.expected_size is None:
             raise _strange(response, f"its host said neither before nor after its {done:,} bytes how long it is")
         if done != self.expected_size:
@@ -176,7 +176,7 @@ class Fetching:
             )
 
     def _promised(self, response: httpx.Response, start: int) -> int | None:
-        """How long the file will be by the answer's own framing. Raises ServiceError if it is not a track."""
+        """The file's size by the answer's own framing. Raises ServiceError if it is not a track."""
         if response.status_code not in (200, 206) or (response.status_code == 206) != bool(start):
             raise _refused(response)
         kind = (response.headers.get("content-type") or "").partition(";")[0].strip().lower()
@@ -193,7 +193,7 @@ class Fetching:
         return said
 
     def _check_bound(self, size: int) -> None:
-        """Whatever anybody declares: what is longer than any track of this source may go on for ever."""
+        """Raises ServiceError once more arrives than any track of this source can have: it may never end."""
         if self.max_bytes is not None and size > self.max_bytes:
             most = f"{self.max_bytes:,} bytes, more than any track of this source can have"
             raise LinkRefusedError(f"the link to a track leads to something of over {most}.")
@@ -207,7 +207,7 @@ def _strange(response: httpx.Response, why: str) -> TransientError:
 
 
 def _refused(response: httpx.Response) -> ServiceError:
-    """Not the track: later, where the answer says so, else a dead link. Storage may say 400 of an expired one."""
+    """The error of an answer that is not the track: temporary if it says so, else a dead link, for which storage may answer 400."""
     status = response.status_code
     if status < 400:
         return _strange(response, f"its host answered HTTP {status}")

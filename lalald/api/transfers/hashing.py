@@ -1,4 +1,4 @@
-"""SHA-256 on the way, on a thread of its own where a file is large: it is slower than many networks."""
+"""Hash a stream with SHA-256, on a thread of its own for large files, because hashing is slower than many networks."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Hashing:
             self._digest.update(piece)
 
     def sha256(self) -> str:
-        """Of every piece so far. No more can be added."""
+        """The hash of every piece so far. No more can be added."""
         self._end()
         digest: str = self._digest.hexdigest()
         return digest

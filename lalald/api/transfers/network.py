@@ -1,4 +1,4 @@
-"""The network under a transfer's HTTP: an httpcore backend whose waits end when the transfer is stopped.
+"""An httpcore network backend for transfers, whose waits end when the transfer is stopped.
 
 httpx and httpcore speak HTTP; this is httpcore's public seam, `NetworkBackend`. Beyond httpcore's own backend it
 
@@ -113,7 +113,7 @@ class Stream(httpcore.NetworkStream):
                     deadline = min(_deadline(timeout), self._tunnel_by)
 
     def _look_for_an_answer(self) -> None:
-        """Reads no more of an answer than shows that it has begun: it may be endless."""
+        """Read only as much of an answer as shows that it has begun: it may be endless."""
         if _is_readable(self._socket) and (data := self._receive(_READ_BYTES)) is not None:
             self._early += data
             while match := _INTERIM.match(self._early):  # 100, 102 and 103 announce an answer and are not one
@@ -202,7 +202,7 @@ def _check_time(deadline: float) -> float:
 
 
 def _wait(connection: socket.socket, events: int, deadline: float) -> None:
-    """Until the socket is ready. Raises TimeoutError at the deadline, TransferStopped."""
+    """Wait until the socket is ready. Raises TimeoutError at the deadline, TransferStopped."""
     poll = select.poll()
     poll.register(connection, events)
     while True:
@@ -246,7 +246,7 @@ class _Dialing:
                 self._found.put(found)
 
     def _dial(self) -> socket.socket:
-        """Each address in turn; one that is silent leaves the others their share of the time."""
+        """Try each address in turn; a silent one leaves the others their share of the time."""
         try:
             addresses = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
         except UnicodeError as error:  # a label that is empty or too long
@@ -282,7 +282,7 @@ class _Dialing:
         return found
 
     def abandon(self) -> None:
-        """A connection that comes too late is closed."""
+        """Close a connection that is established too late."""
         with self._lock, suppress(queue.Empty):
             self._is_abandoned = True
             if isinstance(found := self._found.get_nowait(), socket.socket):

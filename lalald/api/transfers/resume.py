@@ -1,4 +1,4 @@
-"""Going on with a download where it stopped: RFC 9110's Range, If-Range and Content-Range."""
+"""Resume an interrupted download: RFC 9110's Range, If-Range and Content-Range."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", re.IGNORE
 
 
 def proof(response: httpx.Response) -> str | None:
-    """What the rest can be asked for by later: a strong ETag, else the date of the last change, else nothing."""
+    """What the rest can be requested with later: a strong ETag, else the date of the last change, else nothing."""
     etag: str | None = response.headers.get("etag")
     date: str | None = response.headers.get("last-modified")
     return etag if proves(etag) else date
@@ -22,7 +22,7 @@ def proves(etag: str | None) -> bool:
 
 
 def headers(start: int, etag: str | None) -> dict[str, str]:
-    """What asks for the bytes from `start` on, if they are still of that version."""
+    """The headers that request the bytes from `start` on, if they are still of that version."""
     return {"Range": f"bytes={start}-", "If-Range": etag or ""} if start else {}
 
 
@@ -32,13 +32,13 @@ def is_chunked(response: httpx.Response) -> bool:
 
 
 def length(response: httpx.Response) -> int | None:
-    """The bytes that the answer's body says it has; None where it is in chunks, or goes on until its connection ends."""
+    """The stated size of the answer's body; None if it is chunked or ends with its connection."""
     said = None if is_chunked(response) else response.headers.get("content-length")
     return None if said is None else int(said)
 
 
 def total(response: httpx.Response) -> int | None:
-    """How long the whole is, as Content-Range says."""
+    """The size of the whole file by Content-Range."""
     match = _range_of(response)
     return int(match[3]) if match else None
 
@@ -48,7 +48,7 @@ def _range_of(response: httpx.Response) -> re.Match[str] | None:
 
 
 def goes_on(response: httpx.Response, start: int, etag: str | None, expected_size: int | None) -> bool:
-    """Whether an answer is the rest of what is there: of the same version, from the right byte, to the right end."""
+    """Whether an answer is the missing rest: of the same version, from the right byte, to the right end."""
     match = _range_of(response)
     if response.status_code != 206 or match is None:
         return False

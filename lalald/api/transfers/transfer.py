@@ -1,4 +1,4 @@
-"""A transfer under way: how far it is, how to stop it, and until when it may wait for an answer."""
+"""The state of a running transfer: its progress, its stop, and its deadline for an answer."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Transfer:
         self._answer_seconds = float("inf")
 
     def end(self) -> None:
-        """Stops it from any thread: within half a second it raises TransferStopped, even if the peer is silent."""
+        """Stop it, on any thread: within half a second it raises TransferStopped, even if the peer is silent."""
         self.stop.set()
 
     def go_on(self) -> None:
@@ -63,12 +63,12 @@ class Transfer:
         self.answer_by = time.monotonic() + self._answer_seconds
 
     def no_deadline(self) -> None:
-        """From now on only the time without a byte counts."""
+        """From now on, only the time without a byte counts."""
         self.answer_by = float("inf")
 
     @contextmanager
     def on_this_thread(self) -> Iterator[None]:
-        """Everything that this thread waits for on the network belongs to the transfer."""
+        """Assign this thread's network waits to the transfer."""
         token = _current.set(self)
         try:
             yield
@@ -80,5 +80,5 @@ _current: ContextVar[Transfer] = ContextVar("transfer")
 
 
 def current_transfer() -> Transfer:
-    """The transfer that this thread works for."""
+    """The transfer of this thread."""
     return _current.get()

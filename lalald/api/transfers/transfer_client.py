@@ -1,4 +1,4 @@
-"""Sends a transfer's requests: on a kept connection, or on a fresh one where the kept one proves dead."""
+"""Send a transfer's requests on a kept connection, or on a new one if the kept one is dead."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MakeRequest = Callable[[], httpx.Request]
 
 
 def no_cookies() -> CookieJar:
-    """Keeps none: what one answer sets is not sent along with the next request."""
+    """Stores no cookies: what one answer sets is not sent with the next request."""
     return CookieJar(DefaultCookiePolicy(allowed_domains=()))
 
 
@@ -60,7 +60,7 @@ class TransferClient:
                     raise error_mapping.lost(error, made.url.host) from error
 
     def pieces(self, response: httpx.Response) -> Iterator[bytes]:
-        """The body as it arrives. An end that comes too early is an error.
+        """The body as it arrives. A premature end is an error.
 
         Raises:
             TransientError
@@ -71,7 +71,7 @@ class TransferClient:
             raise error_mapping.lost(error, response.request.url.host) from error
 
     def read(self, response: httpx.Response, limit_bytes: int) -> bytes | None:
-        """The whole body, or None where it is longer than that."""
+        """The whole body, or None if it is longer than the limit."""
         body = bytearray()
         for piece in self.pieces(response):
             body += piece
@@ -80,5 +80,5 @@ class TransferClient:
         return bytes(body)
 
     def close(self) -> None:
-        """Closes every connection; a request sent after that opens its own."""
+        """Close every connection; a later request opens its own."""
         self._transport.close()

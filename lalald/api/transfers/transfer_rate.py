@@ -1,4 +1,4 @@
-"""So many bytes a second, for all transfers of one direction together."""
+"""Limit the bytes per second of all transfers in one direction together."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 LARGEST_PIECE_BYTES = 1 << 18  # more is no faster, and falls out of the processor's cache
 _SMALLEST_PIECE_BYTES = 1 << 12
-_PIECES_A_SECOND = 8  # small enough that a slow line never looks stalled, large enough to cost nothing
+_PIECES_PER_SECOND = 8  # small enough that a slow connection never seems stalled, large enough to cost nothing
 
 
 class Pace:
@@ -22,13 +22,13 @@ class Pace:
 
     @property
     def piece_bytes(self) -> int:
-        """The most to move between two waits."""
+        """The most bytes to move between two waits."""
         if self._rate is None:
             return LARGEST_PIECE_BYTES
-        return max(_SMALLEST_PIECE_BYTES, min(LARGEST_PIECE_BYTES, self._rate // _PIECES_A_SECOND))
+        return max(_SMALLEST_PIECE_BYTES, min(LARGEST_PIECE_BYTES, self._rate // _PIECES_PER_SECOND))
 
     def wait(self, size_bytes: int, stop: threading.Event) -> None:
-        """Waits until these bytes fit the rate, or `stop` is set."""
+        """Wait until these bytes fit the rate, or `stop` is set."""
         if self._rate is None:
             return
         with self._lock:

@@ -1,4 +1,4 @@
-"""What carries transfers: an httpx transport on httpcore's pools, with a network backend of our own.
+"""The httpx transport of transfers: httpcore's pools with a network backend of our own.
 
 httpx's `HTTPTransport` has no parameter for a backend; `httpcore.ConnectionPool` has.
 """
@@ -16,7 +16,7 @@ from lalald.api.origin import Proxy
 from lalald.api.transfers.network import Backend
 
 KEPT_AT_MOST = 16
-KEPT_SECONDS = 60.0  # servers close what is idle longer, and a closed one costs a try
+KEPT_SECONDS = 60.0  # servers close connections that are idle longer, and a closed one costs an attempt
 
 
 class Transport(httpx.BaseTransport):

@@ -1,4 +1,4 @@
-"""The bytes of a file to the service: hashed on the way, in constant memory."""
+"""Upload a file: hashed on the way, in constant memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lalald.errors import FileError
 
 
 class Sending:
-    """One file on its way, from its first byte each time that `content` is asked for."""
+    """One file being sent, from its first byte each time that `content` is used."""
 
     def __init__(self, file: BinaryIO, size: int, transfer: Transfer, pace: Pace) -> None:
         self.is_complete = False
@@ -32,7 +32,7 @@ class Sending:
         return self._content
 
     def close(self) -> None:
-        """Ends a content that was not read to its end, because the answer came first."""
+        """End a content that was not read to its end, because the answer came first."""
         if self._content is not None:
             self._content.close()
 
@@ -61,7 +61,7 @@ class Sending:
             raise self._fault(error) from error
 
     def _read(self, sent: int) -> bytes:
-        """The next bytes. Before the last ones are sent, the file must end where it should: else it never arrives."""
+        """The next bytes. Before the last ones are sent, the file's length is checked, so that a changed file never arrives whole."""
         left = self._size - sent
         try:
             piece = self._file.read(min(left, self._pace.piece_bytes))
