@@ -77,7 +77,7 @@ def test_the_documents_own_example_is_understood() -> None:
     }
 
 
-def test_tasks_not_asked_for_are_passed_over_and_missing_ones_are_missing() -> None:
+def test_unrequested_tasks_are_ignored_and_missing_ones_are_missing() -> None:
     said = {"result": {"x": {"status": "cancelled"}, "t": {"status": "cancelled"}}}
     assert answers.checked(said, REPLY, ["t", "u"]) == {"t": TaskAnswer("cancelled")}
 
@@ -91,7 +91,7 @@ def test_an_item_that_cannot_be_read_is_unknown(item: Any) -> None:
 @pytest.mark.parametrize(
     ("said", "percent"), [(0, 0), ("42", 42), (99.9, 99), (-3, 0), (1000, 100), (None, 0), ([], 0), (float("nan"), 0)]
 )
-def test_progress_is_a_percentage_whatever_is_said(said: Any, percent: int) -> None:
+def test_progress_is_always_a_percentage(said: Any, percent: int) -> None:
     assert one({"status": "progress", "progress": said}) == TaskAnswer("progress", progress=percent)
 
 
@@ -113,7 +113,7 @@ def test_a_tracks_size_is_a_number_or_nothing(said: Any, size: int | None) -> No
 
 
 @pytest.mark.parametrize("nothing", [None, "", 5, [], {}])
-def test_a_track_without_a_link_or_a_label_is_one_that_is_still_to_come(nothing: Any) -> None:
+def test_a_track_without_a_link_or_label_is_incomplete(nothing: Any) -> None:
     (linkless,) = one(success({**TRACK, "url": nothing})).tracks
     (nameless,) = one(success({**TRACK, "label": nothing})).tracks
     assert (linkless.label, linkless.url) == ("vocals", "")
@@ -151,7 +151,7 @@ def test_an_upload_may_leave_out_what_is_not_needed() -> None:
 
 
 @pytest.mark.parametrize("odd", [{"id": None}, {"id": ""}, {"id": 5}, {"id": "x" * 201}])
-def test_an_upload_without_an_id_is_no_answer(odd: dict[str, Any]) -> None:
+def test_an_upload_without_an_id_is_unusable(odd: dict[str, Any]) -> None:
     with pytest.raises(UnusableAnswerError) as caught:
         answers.uploaded({"id": "s", "size": 9, "duration": 2, **odd}, REPLY, name="n", sha256="0f")
     assert caught.value.answered
@@ -160,17 +160,17 @@ def test_an_upload_without_an_id_is_no_answer(odd: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("size", [None, -1, 1.5, True, 1e300])
-def test_a_size_that_cannot_be_is_none(size: Any) -> None:
+def test_an_impossible_size_is_ignored(size: Any) -> None:
     assert answers.uploaded({"id": "s", "size": size, "duration": 2}, REPLY, name="n", sha256="0f").size is None
 
 
 @pytest.mark.parametrize("duration", ["long", math.inf, math.nan, None, {}])
-def test_a_duration_that_is_no_number_is_none_and_kept_as_it_was_said(duration: Any) -> None:
+def test_a_duration_that_is_not_a_number_is_kept_as_text(duration: Any) -> None:
     read = answers.uploaded({"id": "s", "size": 9, "duration": duration}, REPLY, name="n", sha256="0f")
     assert (read.duration, read.told_duration) == (None, repr(duration))
 
 
-def test_voice_packs_that_cannot_be_read_are_passed_over() -> None:
+def test_unreadable_voice_packs_are_ignored() -> None:
     packs = [{"name": "A", "pack_id": "1", "created": 5}, None, {"name": "B"}, {"name": "C", "pack_id": "3"}]
     assert answers.voice_packs({"packs": packs}, REPLY) == [VoicePack("A", "1", 5.0), VoicePack("C", "3", None)]
 
@@ -191,7 +191,7 @@ def test_a_batch_of_one_source_twice_goes_by_its_order() -> None:
     assert started(ok("a", "1"), ok("a", "2"), sources=("a", "a")) == [Started("1"), Started("2")]
 
 
-def test_sources_compare_whatever_their_spelling() -> None:
+def test_source_ids_are_compared_in_any_spelling() -> None:
     assert started(ok("AB-CD", "1"), sources=("abcd",)) == [Started("1")]
 
 
@@ -240,13 +240,13 @@ def test_anything_else_is_an_answer_or_transient(said: Any) -> None:
             read(said, REPLY)
 
 
-def test_half_a_character_is_no_text() -> None:
+def test_half_a_surrogate_pair_is_not_text() -> None:
     said = error_mapping.reading(Reply(200, {}.get, b'{"a": ["\\ud83d", "\\uD83D\\ude00"], "\\udead": 1}'))
     assert said == {"a": ["?", "😀"], "?": 1}
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b'{"a":', b"\xff", b"[" * 100_000, b"9" * 10_000])
-def test_what_is_no_json_is_no_answer(body: bytes) -> None:
+def test_an_answer_that_is_not_json_is_transient(body: bytes) -> None:
     with pytest.raises(TransientError, match="cannot be read"):
         error_mapping.reading(Reply(200, {}.get, body))
 
@@ -298,7 +298,7 @@ def test_every_error_of_the_standard_library_has_a_row_or_a_parent() -> None:
         assert str(error_mapping.lost(error, "host")).startswith("host: ")
 
 
-def test_the_systems_word_is_told_before_a_librarys() -> None:
+def test_the_systems_message_is_preferred_to_a_librarys() -> None:
     error = httpcore.ConnectError("All connection attempts failed")
     error.__context__ = OSError("All connection attempts failed")  # as the pool of httpcore leaves it
     error.__context__.__cause__ = ExceptionGroup(
@@ -309,7 +309,7 @@ def test_the_systems_word_is_told_before_a_librarys() -> None:
     assert not told.carried_out_possible
 
 
-def test_what_never_left_was_not_carried_out() -> None:
+def test_a_request_that_was_not_sent_had_no_effect() -> None:
     for error in (httpx.ConnectError(""), httpx.ConnectTimeout(""), httpx.PoolTimeout(""), ConnectionRefusedError()):
         assert not error_mapping.lost(error, "host").carried_out_possible
     for error in (httpx.ReadError(""), httpx.ReadTimeout(""), TimeoutError(), ConnectionResetError()):

@@ -79,7 +79,7 @@ def serves_ranges(body: bytes, etag: str, asked: list[bytes]) -> Script:
     return script
 
 
-def test_a_track_arrives_with_what_is_known_of_it(target: BinaryIO) -> None:
+def test_a_track_is_downloaded_with_its_headers(target: BinaryIO) -> None:
     transfer, began = Transfer(), list[tuple[str | None, int]]()
     names = "Content-Disposition: attachment; filename=a.mp3"
     with RawServer(track(TRACK, f"ETag: {ETAG}", names)) as server:
@@ -115,7 +115,7 @@ def test_one_connection_carries_many_downloads(target: BinaryIO) -> None:
         assert server.connections == 1
 
 
-def test_what_lay_in_the_file_before_is_gone(target: BinaryIO) -> None:
+def test_earlier_content_of_the_file_is_replaced(target: BinaryIO) -> None:
     target.write(bytes(2 * len(TRACK)))
     with RawServer(track()) as server:
         client(server.url).download(server.url, target, Transfer(), have=5)
@@ -155,7 +155,7 @@ def cut(after: int, *, reset: bool, body: bytes = TRACK) -> Script:
 
 
 @pytest.mark.parametrize("after", [0, 1, 10_000, 400_000, len(TRACK) - 1])
-def test_a_download_cut_short_goes_on_where_it_stopped(after: int, target: BinaryIO) -> None:
+def test_an_interrupted_transfer_is_resumed(after: int, target: BinaryIO) -> None:
     asked: list[bytes] = []
     with RawServer(cut(after, reset=False), serves_ranges(TRACK, ETAG, asked)) as server:
         api, transfer, proofs = client(server.url), Transfer(), list[str | None]()
@@ -184,7 +184,7 @@ def test_what_arrived_before_a_reset_is_kept(target: BinaryIO) -> None:
     assert written(target) == TRACK[:300_000]
 
 
-def test_a_file_that_is_whole_already_costs_a_byte(target: BinaryIO) -> None:
+def test_a_complete_file_costs_one_byte(target: BinaryIO) -> None:
     target.write(TRACK)
     asked: list[bytes] = []
     with RawServer(serves_ranges(TRACK, ETAG, asked)) as server:
@@ -195,14 +195,14 @@ def test_a_file_that_is_whole_already_costs_a_byte(target: BinaryIO) -> None:
     assert header(asked[0], "range") == f"bytes={len(TRACK) - 1}-"
 
 
-def test_less_than_said_in_the_file_is_what_is_gone_on_from(target: BinaryIO) -> None:
+def test_a_shorter_file_is_resumed_from_its_end(target: BinaryIO) -> None:
     target.write(TRACK[:1000])
     with RawServer(serves_ranges(TRACK, ETAG, [])) as server:
         fetched = client(server.url).download(server.url, target, Transfer(), have=5000, etag=ETAG)
     assert fetched.sha256 == sha256(TRACK)
 
 
-def test_a_new_version_begins_at_the_beginning(target: BinaryIO) -> None:
+def test_a_new_version_starts_over(target: BinaryIO) -> None:
     target.write(b"x" * 1000)
     with RawServer(serves_ranges(TRACK, ETAG, [])) as server:
         fetched = client(server.url).download(server.url, target, Transfer(), have=1000, etag='"v0"')
@@ -211,7 +211,7 @@ def test_a_new_version_begins_at_the_beginning(target: BinaryIO) -> None:
 
 
 @pytest.mark.parametrize("etag", [None, 'W/"v1"', "", "a\nb", '"ü"'])
-def test_without_proof_of_the_version_nothing_is_gone_on_from(etag: str | None, target: BinaryIO) -> None:
+def test_without_proof_of_the_version_nothing_is_resumed(etag: str | None, target: BinaryIO) -> None:
     target.write(TRACK[:1000])
     asked: list[bytes] = []
     with RawServer(serves_ranges(TRACK, ETAG, asked)) as server:
@@ -245,7 +245,7 @@ SIZE = len(TRACK)
         ("206 Part", "Content-Type: multipart/byteranges; boundary=x", "Content-Length: 1"),
     ],
 )
-def test_a_part_that_does_not_fit_is_fetched_anew(part: tuple[str, ...], target: BinaryIO) -> None:
+def test_a_part_that_does_not_fit_is_fetched_again(part: tuple[str, ...], target: BinaryIO) -> None:
     target.write(b"y" * 1000)
 
     def odd(talk: Talk) -> None:
@@ -305,9 +305,7 @@ def test_an_answer_without_a_byte_is_an_empty_track(framing: str, declared: int 
 
 @pytest.mark.parametrize("declared", [None, 1, SIZE, 10**15])
 @pytest.mark.parametrize("framing", ["length", "chunked", "end"])
-def test_what_is_longer_than_any_track_is_refused_whatever_was_declared(
-    framing: str, declared: int | None, target: BinaryIO
-) -> None:
+def test_more_bytes_than_any_track_has_are_refused(framing: str, declared: int | None, target: BinaryIO) -> None:
     chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (SIZE, TRACK)
     scripts = {
         "length": track(),
@@ -329,7 +327,7 @@ def test_what_is_longer_than_any_track_is_refused_whatever_was_declared(
     ],
     ids=["cut", "no next chunk", "no number", "negative"],
 )
-def test_chunks_without_their_end_are_no_whole_track(body: bytes, target: BinaryIO) -> None:
+def test_chunks_without_their_end_are_incomplete(body: bytes, target: BinaryIO) -> None:
     def script(talk: Talk) -> None:
         talk.head()
         talk.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", body)
@@ -338,7 +336,7 @@ def test_chunks_without_their_end_are_no_whole_track(body: bytes, target: Binary
     assert written(target) == TRACK[:1000]
 
 
-def test_an_end_too_early_is_seen_where_the_size_was_promised(target: BinaryIO) -> None:
+def test_a_premature_end_is_detected_by_the_announced_size(target: BinaryIO) -> None:
     error = refused(says(body=TRACK[:1000]), target, expected_size=SIZE)
     assert isinstance(error, TransientError)
     assert written(target) == TRACK[:1000]
@@ -395,14 +393,14 @@ def test_a_slow_track_that_keeps_coming_meets_no_deadline(target: BinaryIO) -> N
         ["Transfer-Encoding: gzip"],
     ],
 )
-def test_what_is_no_track_is_not_written(lines: list[str], target: BinaryIO) -> None:
+def test_an_answer_that_is_not_a_track_is_not_written(lines: list[str], target: BinaryIO) -> None:
     error = refused(says(*lines, body=b""), target)
     assert isinstance(error, TransientError)
     assert written(target) == b""
 
 
 @pytest.mark.parametrize("status", ["400", "401", "403", "404", "410", "451"])
-def test_a_dead_link_is_told_from_a_busy_server(status: str, target: BinaryIO) -> None:
+def test_a_dead_link_is_distinguished_from_a_busy_server(status: str, target: BinaryIO) -> None:
     error = refused(says("Content-Length: 0", "x-request-id: 77ab", status=f"{status} No"), target)
     assert isinstance(error, LinkDeadError)
     assert error.request_id == "77ab"
@@ -415,7 +413,7 @@ def test_any_other_answer_is_worth_another_try(status: str, target: BinaryIO) ->
     assert error.answered
 
 
-def test_a_limited_rate_is_heard(target: BinaryIO) -> None:
+def test_a_rate_limit_answer_is_recognized(target: BinaryIO) -> None:
     error = refused(says("Content-Length: 0", "Retry-After: 9", status="429 Slow"), target)
     assert isinstance(error, RateLimitedError)
     assert error.retry_after_seconds == 9
@@ -472,7 +470,7 @@ class FullDisk(io.FileIO):
         raise OSError(28, "No space left on device")
 
 
-def test_a_full_disk_is_told_as_it_is(tmp_path: Path) -> None:
+def test_a_full_disk_raises_its_own_error(tmp_path: Path) -> None:
     (tmp_path / "track").touch()
     with (
         RawServer(track()) as server,
@@ -488,7 +486,7 @@ class ShortWrites(io.FileIO):
         return super().write(memoryview(piece)[:1000])  # type: ignore[arg-type]
 
 
-def test_a_file_that_takes_less_than_given_is_given_the_rest(tmp_path: Path) -> None:
+def test_short_writes_are_continued(tmp_path: Path) -> None:
     (tmp_path / "track").touch()
     with RawServer(track()) as server, ShortWrites(tmp_path / "track", "r+") as file:
         client(server.url).download(server.url, file, Transfer())  # type: ignore[arg-type]
@@ -513,7 +511,7 @@ def stalling(at: str) -> Iterator[tuple[RawServer, threading.Event]]:
 
 @pytest.mark.parametrize("at", ["head", "body", "body without length"])
 @pytest.mark.parametrize("how", ["interrupt", "end", "stop"])
-def test_a_download_under_way_ends_when_told_to(at: str, how: str, target: BinaryIO) -> None:
+def test_a_running_download_can_be_stopped(at: str, how: str, target: BinaryIO) -> None:
     assert any(seconds_to_end(at, how, target) < 1.0 for _ in range(8))  # on a busy machine one of several tries
     assert written(target) == (b"" if at == "head" else TRACK[:5000])
 

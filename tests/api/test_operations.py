@@ -86,7 +86,7 @@ def test_a_file_is_uploaded_split_checked_and_deleted(sandbox: Sandbox) -> None:
     assert sandbox.state()["charges"]
 
 
-def test_a_batch_tells_of_each_task_in_the_order_asked(sandbox: Sandbox) -> None:
+def test_a_batch_answers_in_the_order_requested(sandbox: Sandbox) -> None:
     async def story(api: Client) -> list[Started | StartRefused]:
         sources = [await asyncio.to_thread(uploaded, api, f"{number}.mp3") for number in range(3)]
         sandbox.faults({"operation": "batch", "kind": "item_error", "match": "1.mp3", "code": "max_duration"})
@@ -113,7 +113,7 @@ def test_a_voice_is_changed_through_its_own_operation(sandbox: Sandbox) -> None:
     assert ask(sandbox.url, story) == ["converted_mix"]
 
 
-def test_cancel_tells_which_tasks_it_came_too_late_for() -> None:
+def test_cancel_names_the_tasks_it_was_too_late_for() -> None:
     from lalald.sandbox.options import Options
 
     async def story(api: Client) -> None:
@@ -129,7 +129,7 @@ def test_cancel_tells_which_tasks_it_came_too_late_for() -> None:
         ask(sandbox.url, story)
 
 
-def test_asking_about_nothing_asks_nothing(sandbox: Sandbox) -> None:
+def test_an_empty_check_sends_no_request(sandbox: Sandbox) -> None:
     async def story(api: Client) -> None:
         assert await api.check([]) == {}
         assert await api.cancel([]) == {}
@@ -138,7 +138,7 @@ def test_asking_about_nothing_asks_nothing(sandbox: Sandbox) -> None:
     assert sandbox.state()["requests"] == []
 
 
-def test_a_key_used_up_is_told_from_other_refusals(sandbox: Sandbox) -> None:
+def test_a_used_key_is_distinguished_from_other_refusals(sandbox: Sandbox) -> None:
     async def story(api: Client) -> None:
         source = await asyncio.to_thread(uploaded, api)
         task = item(source.source_id)
@@ -188,7 +188,7 @@ def test_every_answer_is_later_or_never_or_the_key(fault: str, kind: type[Servic
 
 
 @pytest.mark.parametrize("fault", ["minutes:extra", "minutes:unknown"])
-def test_what_the_document_does_not_know_is_passed_over(fault: str, sandbox: Sandbox) -> None:
+def test_undocumented_fields_are_ignored(fault: str, sandbox: Sandbox) -> None:
     sandbox.faults(fault)
     assert ask(sandbox.url, minutes) == 1000.0
 
@@ -218,7 +218,7 @@ def test_whether_a_charge_may_have_begun_is_known_of_every_fault(fault: str, pos
     assert error.answered is (error.status is not None)
 
 
-def test_a_service_that_is_not_there_has_carried_out_nothing(sandbox: Sandbox) -> None:
+def test_an_unreachable_service_has_done_nothing(sandbox: Sandbox) -> None:
     with sandbox.down():
         error = refused(sandbox.url, minutes)
     assert isinstance(error, TransientError)
@@ -278,7 +278,7 @@ def test_a_redirect_is_never_followed_with_the_key(sandbox: Sandbox) -> None:
         assert stranger.connections == 0
 
 
-def test_an_answer_that_repeats_the_key_does_not_carry_it_on() -> None:
+def test_a_key_repeated_in_an_answer_is_hidden() -> None:
     def tells(talk: Talk) -> None:
         while talk.head():
             talk.json(json.dumps({"detail": f"The key {KEY} is unknown."}), "403 Forbidden", f"x-request-id: {KEY}")
@@ -371,7 +371,7 @@ def test_an_answer_that_comes_drop_by_drop_meets_the_deadline() -> None:
         b"HTTP/1.1 99999 ?\r\n\r\n",
     ],
 )
-def test_what_is_no_whole_answer_is_transient(answer: bytes) -> None:
+def test_an_incomplete_answer_is_transient(answer: bytes) -> None:
     def garbles(talk: Talk) -> None:
         talk.request()
         talk.say(answer)
@@ -403,7 +403,7 @@ def test_a_makeshift_key_changes_nothing_that_the_service_says(sandbox: Sandbox,
         assert known == {task}
 
 
-def test_a_key_that_is_told_in_other_letters_is_hidden_too() -> None:
+def test_an_escaped_key_in_an_answer_is_hidden_too() -> None:
     def answers(talk: Talk) -> None:
         while talk.request()[0]:
             spelled = "".join(f"\\u{ord(char):04x}" for char in KEY)
@@ -413,7 +413,7 @@ def test_a_key_that_is_told_in_other_letters_is_hidden_too() -> None:
         assert refused(server.url, minutes).args == ("The key [license key] is unknown",)
 
 
-def test_closing_leaves_an_operation_under_way_its_answer() -> None:
+def test_closing_waits_for_the_answer_of_a_running_operation() -> None:
     async def story(url: str, asked: asyncio.Event) -> float:
         api = client(url)
         running = asyncio.create_task(api.minutes_left())
@@ -460,7 +460,7 @@ def test_the_key_is_in_no_log_and_no_traceback(sandbox: Sandbox, caplog: pytest.
     assert KEY not in repr(vars(client(sandbox.url)))
 
 
-def test_presets_that_json_cannot_say_are_refused(sandbox: Sandbox) -> None:
+def test_presets_that_are_not_json_are_refused(sandbox: Sandbox) -> None:
     for odd in (float("nan"), object()):
         error = refused(sandbox.url, lambda api, odd=odd: api.split("demuser", item("x", stem=odd)))
         assert isinstance(error, RefusedError)
@@ -522,7 +522,7 @@ def test_a_charging_request_uses_no_connection_that_was_idle_for_long() -> None:
         assert server.connections == 3  # two for the splits, one for both other operations
 
 
-def test_what_an_answer_sets_is_not_sent_back() -> None:
+def test_cookies_are_not_sent_back() -> None:
     heads: list[bytes] = []
 
     def sets_a_cookie(talk: Talk) -> None:

@@ -107,7 +107,7 @@ def test_a_stranger_is_told_nothing(tls: ssl.SSLContext, target: BinaryIO) -> No
 
 
 @pytest.mark.usefixtures("trusted")
-def test_a_certificate_for_another_name_is_a_strangers(tls: ssl.SSLContext) -> None:
+def test_a_certificate_for_another_name_is_refused(tls: ssl.SSLContext) -> None:
     with (
         RawServer(service, tls=tls) as server,
         pytest.raises(TransientError, match="certificate"),
@@ -116,7 +116,7 @@ def test_a_certificate_for_another_name_is_a_strangers(tls: ssl.SSLContext) -> N
 
 
 @pytest.mark.usefixtures("trusted")
-def test_an_http_link_is_fetched_over_https_where_it_can_be_had(tls: ssl.SSLContext, target: BinaryIO) -> None:
+def test_an_http_link_is_fetched_over_https_if_possible(tls: ssl.SSLContext, target: BinaryIO) -> None:
     with RawServer(service, tls=tls) as server:
         api = client("https://www.lalal.ai")
         api.download(server.url.replace("https", "http") + "/t", target, Transfer())
@@ -129,7 +129,7 @@ def test_an_http_link_to_a_stranger_is_refused(tls: ssl.SSLContext, target: Bina
 
 
 @pytest.mark.usefixtures("trusted")
-def test_a_refusal_before_the_end_is_heard_over_tls(tls: ssl.SSLContext) -> None:
+def test_an_early_refusal_is_read_over_tls(tls: ssl.SSLContext) -> None:
     done = threading.Event()
 
     def refuses(talk: Talk) -> None:
@@ -144,7 +144,7 @@ def test_a_refusal_before_the_end_is_heard_over_tls(tls: ssl.SSLContext) -> None
 
 
 @pytest.mark.usefixtures("trusted")
-def test_an_end_without_goodbye_is_no_whole_track(tls: ssl.SSLContext, target: BinaryIO) -> None:
+def test_an_end_without_close_notify_is_incomplete(tls: ssl.SSLContext, target: BinaryIO) -> None:
     def cuts(talk: Talk) -> None:
         talk.head()
         talk.say("HTTP/1.1 200 OK\r\n\r\n", TRACK)
@@ -164,7 +164,7 @@ def test_an_end_without_goodbye_is_no_whole_track(tls: ssl.SSLContext, target: B
 
 @pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("content", [b"small", bytes(LARGE)], ids=["waiting for the answer", "sending"])
-def test_a_transfer_over_tls_ends_when_told_to(content: bytes, tls: ssl.SSLContext) -> None:
+def test_a_transfer_over_tls_can_be_stopped(content: bytes, tls: ssl.SSLContext) -> None:
     under_way, over = threading.Event(), threading.Event()
 
     def stalls(talk: Talk) -> None:
@@ -182,7 +182,7 @@ def test_a_transfer_over_tls_ends_when_told_to(content: bytes, tls: ssl.SSLConte
         over.set()
 
 
-def test_a_handshake_ends_when_told_to() -> None:
+def test_a_handshake_can_be_stopped() -> None:
     under_way = threading.Event()
 
     def silent(talk: Talk) -> None:
@@ -200,7 +200,7 @@ def test_a_handshake_ends_when_told_to() -> None:
 
 
 @pytest.mark.parametrize("said", [b"", b"\x16\x03\x03\x40\x00"], ids=["silent", "a byte now and then"])
-def test_a_handshake_has_so_much_time_in_all(said: bytes) -> None:
+def test_a_handshake_has_one_deadline(said: bytes) -> None:
     def dawdles(talk: Talk) -> None:
         talk.sock.settimeout(0.05)
         pieces = itertools.chain((said[i : i + 1] for i in range(len(said))), itertools.repeat(said[-1:]))
@@ -233,7 +233,7 @@ def test_what_the_service_receives_is_the_file(tls: ssl.SSLContext) -> None:
 
 
 @pytest.mark.usefixtures("trusted")
-def test_a_kept_connection_that_said_goodbye_is_not_used_again(tls: ssl.SSLContext) -> None:
+def test_a_kept_connection_that_was_shut_down_is_not_used_again(tls: ssl.SSLContext) -> None:
     def leaves(talk: Talk) -> None:
         talk.request()
         talk.json(ANSWER)
@@ -272,7 +272,7 @@ def pump(source: socket.socket, target: socket.socket) -> None:
 
 
 @pytest.mark.usefixtures("trusted")
-def test_a_proxy_sees_where_to_and_never_what(
+def test_a_proxy_sees_the_host_and_no_content(
     tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, target: BinaryIO
 ) -> None:
     asked: list[bytes] = []
@@ -327,9 +327,7 @@ def socks(port: int, asked: list[bytes]) -> Callable[[Talk], None]:
 
 
 @pytest.mark.usefixtures("trusted")
-def test_a_socks_proxy_carries_everything(
-    tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, target: BinaryIO
-) -> None:
+def test_a_socks_proxy_works(tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, target: BinaryIO) -> None:
     asked: list[bytes] = []
     monkeypatch.delenv("NO_PROXY", raising=False)
     with RawServer(service, tls=tls) as server, RawServer(socks(server.port, asked)) as proxy:

@@ -161,7 +161,7 @@ def test_a_plain_name_is_sent_as_the_document_shows_it() -> None:
         (" ", "file"),
     ],
 )
-def test_any_name_travels(name: str, arrives: str) -> None:
+def test_any_file_name_survives_the_header(name: str, arrives: str) -> None:
     header = content_disposition.of_name(name)
     assert header.isascii()
     assert header.isprintable()
@@ -199,7 +199,7 @@ def test_a_servers_name_for_a_file_is_read_and_not_trusted(header: str | None, n
     assert content_disposition.file_name(header) == name
 
 
-def test_a_useless_proxy_is_found_before_anything_is_asked(environment: pytest.MonkeyPatch) -> None:
+def test_an_unusable_proxy_is_detected_before_any_request(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("ALL_PROXY", "socks4://proxy:1")
     environment.setenv("NO_PROXY", "www.lalal.ai")
     with pytest.raises(ConfigError, match="socks4"):

@@ -151,7 +151,7 @@ def test_a_server_that_never_answers_meets_the_deadline() -> None:
 
 @pytest.mark.parametrize(("status", "kind"), [("413 Too Large", RefusedError), ("403 No", LicenseRefusedError)])
 @pytest.mark.parametrize("ending", ["waits", "closes", "resets"])
-def test_a_refusal_before_the_end_is_heard_at_once(status: str, kind: type[ServiceError], ending: str) -> None:
+def test_an_early_refusal_is_read_at_once(status: str, kind: type[ServiceError], ending: str) -> None:
     done = threading.Event()
 
     def refuses(talk: Talk) -> None:
@@ -172,14 +172,14 @@ def test_a_refusal_before_the_end_is_heard_at_once(status: str, kind: type[Servi
     assert transfer.progress < LARGE
 
 
-def test_the_sandboxs_limit_is_heard_as_a_refusal() -> None:
+def test_the_sandboxs_size_limit_is_a_refusal() -> None:
     with Sandbox(Options(upload_limit_bytes=1000)) as sandbox:
         error = refused(sandbox.url, bytes(LARGE))
     assert isinstance(error, RefusedError)
     assert error.code == "exceeded_size"
 
 
-def test_an_answer_before_the_whole_file_is_no_success() -> None:
+def test_an_answer_before_the_whole_file_is_not_a_success() -> None:
     def hurries(talk: Talk) -> None:
         talk.head()
         talk.json(ANSWER)
@@ -192,7 +192,7 @@ def test_an_answer_before_the_whole_file_is_no_success() -> None:
 
 
 @pytest.mark.parametrize("interim", ["100 Continue", "102 Processing", "103 Early Hints"])
-def test_announcements_are_not_the_answer(interim: str) -> None:
+def test_interim_answers_are_not_the_answer(interim: str) -> None:
     def announces(talk: Talk) -> None:
         head = talk.head()
         talk.say(f"HTTP/1.1 {interim}\r\nLink: </x>\r\n\r\n")
@@ -217,7 +217,7 @@ def test_announcements_are_not_the_answer(interim: str) -> None:
         b"",
     ],
 )
-def test_what_is_no_whole_answer_is_transient(answer: bytes) -> None:
+def test_an_incomplete_answer_is_transient(answer: bytes) -> None:
     def garbles(talk: Talk) -> None:
         talk.request()
         talk.say(answer)
@@ -271,7 +271,7 @@ def test_a_file_that_cannot_be_read_is_no_fault_of_the_network(tmp_path: Path) -
 
 @pytest.mark.parametrize("content", [b"small", bytes(LARGE)], ids=["waiting for the answer", "sending"])
 @pytest.mark.parametrize("how", ["interrupt", "end", "stop"])
-def test_an_upload_under_way_ends_when_told_to(content: bytes, how: str) -> None:
+def test_a_running_upload_can_be_stopped(content: bytes, how: str) -> None:
     assert any(seconds_to_end(content, how) < 1.0 for _ in range(8))  # on a busy machine one of several tries
 
 
@@ -326,7 +326,7 @@ def test_a_connection_that_is_never_had_meets_the_deadline() -> None:
     assert not error.carried_out_possible
 
 
-def test_connecting_ends_when_told_to() -> None:
+def test_connecting_can_be_stopped() -> None:
     with full_listener() as url:
         api, transfer = client(url), Transfer()
         with on_a_thread(lambda: upload(api, transfer=transfer)) as running:
@@ -351,7 +351,7 @@ def answers_without_end(talk: Talk) -> None:
 
 
 @pytest.mark.parametrize("content", [b"small", bytes(LARGE)], ids=["waiting for the answer", "sending"])
-def test_announcements_without_a_pause_meet_the_deadline(content: bytes) -> None:
+def test_interim_answers_without_a_pause_meet_the_deadline(content: bytes) -> None:
     with RawServer(announces_forever) as server, on_a_thread(lambda: refused(server.url, content, HASTY)) as running:
         assert isinstance(running.result(10), TransientError)
 
@@ -362,7 +362,7 @@ def test_an_answer_in_tiny_pieces_without_a_pause_meets_the_deadline() -> None:
 
 
 @pytest.mark.parametrize("content", [b"small", bytes(LARGE)], ids=["waiting for the answer", "sending"])
-def test_an_upload_under_announcements_without_a_pause_ends_when_told_to(content: bytes) -> None:
+def test_an_upload_with_endless_interim_answers_can_be_stopped(content: bytes) -> None:
     with RawServer(announces_forever) as server:
         api, transfer = client(server.url), Transfer()
         with on_a_thread(lambda: upload(api, content, transfer=transfer)) as running:
@@ -372,7 +372,7 @@ def test_an_upload_under_announcements_without_a_pause_ends_when_told_to(content
                 running.result(1)
 
 
-def test_a_name_that_nobody_knows_is_said_so() -> None:
+def test_an_unknown_host_name_is_reported() -> None:
     error = refused("https://nowhere.invalid")
     assert isinstance(error, TransientError)
     assert not error.carried_out_possible

@@ -56,7 +56,7 @@ def test_a_done_file_moves_to_the_done_folder_with_its_subfolder(tmp_path: Path)
     assert (job.archived, job.moved_to, job.warning) == (True, str(inbox(tmp_path) / "done/podcasts/ep1.mp3"), None)
 
 
-def test_a_done_file_is_kept_or_deleted_where_the_rule_says_so(tmp_path: Path) -> None:
+def test_a_done_file_is_kept_or_deleted_as_the_rule_says(tmp_path: Path) -> None:
     kept = archive_source(done(job_at(tmp_path, on_success="keep")))
     assert (kept.archived, kept.moved_to) == (True, None)
     assert tree(inbox(tmp_path)) == {"podcasts/ep1.mp3": b"the source"}
@@ -75,7 +75,7 @@ def test_names_in_the_done_folder_never_collide_whatever_their_case(tmp_path: Pa
     }
 
 
-def test_a_name_that_is_not_utf_8_or_as_long_as_can_be_moves_like_any_other(tmp_path: Path) -> None:
+def test_names_that_are_not_utf_8_or_very_long_are_moved(tmp_path: Path) -> None:
     for name in (os.fsdecode(b"caf\xe9\n'.mp3"), "x" * 251 + ".mp3", "é" * 125 + ".mp3"):
         job = archive_source(done(job_at(tmp_path, name)))
         again = archive_source(done(job_at(tmp_path, name, content=b"another")))
@@ -94,7 +94,7 @@ def test_across_file_systems_the_copy_is_whole_and_keeps_its_time(tmp_path: Path
     assert (elsewhere / "podcasts/ep1.mp3").stat().st_mtime_ns == job.mtime_ns
 
 
-def test_a_configured_folder_elsewhere_is_never_made(tmp_path: Path) -> None:
+def test_a_configured_folder_outside_the_inbox_is_never_created(tmp_path: Path) -> None:
     job = done(job_at(tmp_path, done_dir=str(tmp_path / "mount/done")))
     with pytest.raises(FolderUnavailableError, match="mount/done is missing"):
         archive_source(job)
@@ -102,7 +102,7 @@ def test_a_configured_folder_elsewhere_is_never_made(tmp_path: Path) -> None:
     assert not (tmp_path / "mount").exists()
 
 
-def test_an_inbox_that_is_away_or_empty_is_unavailable_and_not_without_the_file(tmp_path: Path) -> None:
+def test_a_missing_or_empty_inbox_is_unavailable(tmp_path: Path) -> None:
     job = done(job_at(tmp_path))
     inbox(tmp_path).rename(tmp_path / "unmounted")
     for policy in ("move", "delete"):
@@ -116,7 +116,7 @@ def test_an_inbox_that_is_away_or_empty_is_unavailable_and_not_without_the_file(
         inbox(tmp_path).rmdir()
 
 
-def test_a_source_that_is_gone_is_said_and_nothing_more(tmp_path: Path) -> None:
+def test_a_removed_source_gives_a_warning(tmp_path: Path) -> None:
     job = done(job_at(tmp_path))
     (inbox(tmp_path) / "podcasts/ep1.mp3").unlink()
     filed = archive_source(job)
@@ -135,7 +135,7 @@ def test_another_file_under_the_sources_name_is_left_untouched(tmp_path: Path, p
 
 
 @pytest.mark.parametrize("policy", ["move", "delete"])
-def test_a_stranger_that_takes_the_name_at_the_last_moment_is_put_back(tmp_path: Path, policy: str) -> None:
+def test_a_file_that_replaced_the_source_at_the_last_moment_is_restored(tmp_path: Path, policy: str) -> None:
     """Between the look and the rename another program replaces the file: what was taken aside is not ours then."""
     job = done(job_at(tmp_path, on_success=policy))
     stranger = tmp_path / "stranger"
@@ -153,7 +153,7 @@ def test_a_stranger_that_takes_the_name_at_the_last_moment_is_put_back(tmp_path:
 # failures
 
 
-def test_a_failed_file_lies_beside_a_note_that_says_why_what_it_cost_and_what_to_do(tmp_path: Path) -> None:
+def test_a_failed_file_has_a_note_with_cause_cost_and_next_step(tmp_path: Path) -> None:
     job = archive_failed_source(failed(job_at(tmp_path)))
     found = tree(inbox(tmp_path))
     note = found.pop("failed/podcasts/ep1.mp3.error.txt").decode()
@@ -165,7 +165,7 @@ def test_a_failed_file_lies_beside_a_note_that_says_why_what_it_cost_and_what_to
     assert "1 task will be paid again (3.5 minutes)" in note
 
 
-def test_the_note_tells_money_that_may_be_spent_from_money_that_is_not(tmp_path: Path) -> None:
+def test_the_note_distinguishes_possible_from_certain_charges(tmp_path: Path) -> None:
     job = failed(job_at(tmp_path))
     lost = replace(job.tasks[0], task_id=None, requested_at=1.0, minutes=None)
     archive_failed_source(replace(job, tasks=(lost,), minutes=0.0))
@@ -201,7 +201,7 @@ def test_on_failure_keep_leaves_the_file_and_writes_no_note(tmp_path: Path) -> N
     assert tree(inbox(tmp_path)) == {"podcasts/ep1.mp3": b"the source"}
 
 
-def test_a_retry_takes_the_note_away_and_its_success_brings_the_file_to_done(tmp_path: Path) -> None:
+def test_a_retry_removes_the_note_and_its_success_moves_the_file_to_done(tmp_path: Path) -> None:
     job = archive_failed_source(failed(job_at(tmp_path)))
     withdraw(job)
     assert tree(inbox(tmp_path)) == {"failed/podcasts/ep1.mp3": b"the source"}
@@ -219,7 +219,7 @@ def test_a_retry_that_fails_again_leaves_the_file_and_writes_the_new_reason(tmp_
     assert job.moved_to == str(inbox(tmp_path) / "failed/podcasts/ep1.mp3")
 
 
-def test_only_our_own_note_is_ever_taken_away(tmp_path: Path) -> None:
+def test_only_our_own_note_is_removed(tmp_path: Path) -> None:
     job = archive_failed_source(failed(job_at(tmp_path)))
     note = inbox(tmp_path) / "failed/podcasts/ep1.mp3.error.txt"
     withdraw(replace(job, id=8))
@@ -229,7 +229,7 @@ def test_only_our_own_note_is_ever_taken_away(tmp_path: Path) -> None:
     assert note.read_text() == "my own remarks\n"
 
 
-def test_success_with_keep_leaves_a_file_that_failed_before_where_it_is_and_says_so(tmp_path: Path) -> None:
+def test_success_with_keep_leaves_a_failed_file_in_place_and_warns(tmp_path: Path) -> None:
     job = archive_failed_source(failed(job_at(tmp_path, on_success="keep")))
     job = archive_source(done(replace(job, archived=False)))
     assert tree(inbox(tmp_path)) == {"failed/podcasts/ep1.mp3": b"the source"}
@@ -251,7 +251,7 @@ def as_nobody(work: Callable[[], None]) -> None:
     assert carry(run, Path("/"))
 
 
-def test_an_inbox_without_the_right_to_write_keeps_the_file_and_says_who_needs_it(open_folder: Path) -> None:
+def test_an_inbox_that_is_not_writable_keeps_the_file_and_names_the_user(open_folder: Path) -> None:
     job = done(job_at(open_folder, "ep1.mp3"))
     inbox(open_folder).chmod(0o555)
 
@@ -264,7 +264,7 @@ def test_an_inbox_without_the_right_to_write_keeps_the_file_and_says_who_needs_i
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
-def test_in_a_sticky_folder_nothing_is_copied_that_could_not_be_taken(open_folder: Path, elsewhere: Path) -> None:
+def test_a_file_that_a_sticky_folder_protects_is_not_copied(open_folder: Path, elsewhere: Path) -> None:
     job = done(job_at(open_folder, "ep1.mp3", content=CONTENT, done_dir=str(elsewhere)))
     inbox(open_folder).chmod(0o1777)
     elsewhere.chmod(0o777)
@@ -314,7 +314,7 @@ def test_a_kill_after_any_change_on_disk_leaves_one_whole_file_in_the_right_plac
     assert expected == {} if (policy, state) == ("delete", "done") else CONTENT in expected.values()
 
 
-def test_a_stranger_that_a_crash_left_aside_gets_its_name_back(tmp_path: Path) -> None:
+def test_another_file_left_aside_by_a_crash_is_restored(tmp_path: Path) -> None:
     job = done(job_at(tmp_path))
     (inbox(tmp_path) / "podcasts/ep1.mp3").write_bytes(b"a stranger's")
 
@@ -348,7 +348,7 @@ def test_a_file_that_waits_aside_is_named_in_the_error(tmp_path: Path) -> None:
     assert tree(inbox(tmp_path)) == {"done/podcasts/ep1.mp3": b"the source"}
 
 
-def test_a_failed_file_that_cannot_be_moved_after_all_has_its_name_again(tmp_path: Path) -> None:
+def test_a_failed_file_that_cannot_be_moved_is_restored(tmp_path: Path) -> None:
     def crash_point(what: str) -> None:
         if what == "moved aside":
             shutil.rmtree(inbox(tmp_path) / "failed")

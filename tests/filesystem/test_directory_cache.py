@@ -24,7 +24,7 @@ def large(tmp_path: Path) -> str:
     return str(tmp_path)
 
 
-def test_what_was_there_is_found_whatever_its_case(large: str) -> None:
+def test_existing_names_are_found_in_any_case(large: str) -> None:
     listings = DirectoryCache()
     for _ in range(2):
         assert listings.equivalent_names(large, "STRASSE 7") == ["Straße 7"]
@@ -32,7 +32,7 @@ def test_what_was_there_is_found_whatever_its_case(large: str) -> None:
         assert listings.equivalent_names(large, "strasse") == []
 
 
-def test_a_strangers_file_of_the_same_name_is_found_at_once_and_of_another_case_a_second_later(large: str) -> None:
+def test_a_new_file_of_another_program_is_found_at_once_or_in_another_case_a_second_later(large: str) -> None:
     clock = Clock()
     listings = DirectoryCache(clock)
     assert listings.equivalent_names(large, "ep1") == []
@@ -43,7 +43,7 @@ def test_a_strangers_file_of_the_same_name_is_found_at_once_and_of_another_case_
     assert listings.equivalent_names(large, "EP1") == ["ep1"]
 
 
-def test_what_we_make_is_found_at_once_whatever_its_case(large: str) -> None:
+def test_our_own_new_names_are_found_at_once_in_any_case(large: str) -> None:
     clock = Clock()
     listings = DirectoryCache(clock)
     assert listings.equivalent_names(large, "EP1") == []
@@ -52,7 +52,7 @@ def test_what_we_make_is_found_at_once_whatever_its_case(large: str) -> None:
     assert listings.equivalent_names(large, "EP1") == ["ep1"]
 
 
-def test_names_that_are_gone_are_free_again(large: str) -> None:
+def test_removed_names_are_free_again(large: str) -> None:
     listings = DirectoryCache(Clock())
     assert listings.equivalent_names(large, "straße 7") == ["Straße 7"]
     (Path(large) / "Straße 7").unlink()

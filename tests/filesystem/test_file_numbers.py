@@ -110,7 +110,7 @@ def story_of_odd_numbers(root: Path, sandbox: Sandbox) -> None:
             home.kill()
 
 
-def test_files_of_any_time_come_to_their_end_and_are_known_again(tmp_path: Path) -> None:
+def test_files_with_any_time_are_processed_and_recognized(tmp_path: Path) -> None:
     def story() -> None:
         with Sandbox(Options(processing_seconds=0.1)) as sandbox:
             story_of_odd_numbers(tmp_path / "disk", sandbox)

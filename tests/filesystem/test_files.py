@@ -72,7 +72,7 @@ def test_a_dangling_symlink_is_not_replaced_either(tmp_path: Path, rename: Calla
 
 
 @pytest.mark.parametrize("rename", WAYS)
-def test_another_file_system_is_said_as_it_is(
+def test_an_error_across_file_systems_is_raised_unchanged(
     tmp_path: Path, elsewhere: Path, rename: Callable[[str, str], None]
 ) -> None:
     (tmp_path / "source").write_bytes(b"ours")
@@ -106,7 +106,7 @@ def test_a_copy_never_goes_through_a_symlink(tmp_path: Path) -> None:
     assert (tmp_path / "secret").read_bytes() == b"a stranger's"
 
 
-def test_folders_are_made_below_a_root_that_is_never_made(tmp_path: Path) -> None:
+def test_folders_are_created_below_a_root_that_is_never_created(tmp_path: Path) -> None:
     made: list[str] = []
     assert files.create_folders(str(tmp_path), "a/b/c", made.append) == str(tmp_path / "a/b/c")
     files.create_folders(str(tmp_path), "a/b/c", made.append)
@@ -121,7 +121,7 @@ def test_folders_are_made_below_a_root_that_is_never_made(tmp_path: Path) -> Non
     assert not isinstance(raised.value, FolderUnavailableError)
 
 
-def test_a_folder_that_is_fine_is_left_as_it_was(tmp_path: Path) -> None:
+def test_checking_a_folder_does_not_change_it(tmp_path: Path) -> None:
     before = tmp_path.stat().st_mtime_ns
     files.check_folder(str(tmp_path))
     assert list(tmp_path.iterdir()) == []
@@ -165,7 +165,7 @@ def test_a_read_only_mount_is_unavailable(small_disk: Path) -> None:
     assert "systemctl restart lalald" in said.stdout
 
 
-def test_a_full_disk_is_told_from_everything_else(small_disk: Path, tmp_path: Path) -> None:
+def test_a_full_disk_has_its_own_error(small_disk: Path, tmp_path: Path) -> None:
     (tmp_path / "source").write_bytes(bytes(200_000))
     assert 0 < files.free_bytes(str(small_disk)) <= 65536
     with pytest.raises(DiskFullError, match="No space left"), files.translate_errors(str(small_disk)):
@@ -187,7 +187,7 @@ def test_a_full_disk_is_told_from_everything_else(small_disk: Path, tmp_path: Pa
         (errno.ENOENT, FileError),
     ],
 )
-def test_errors_of_the_file_system_become_ours_once(tmp_path: Path, number: int, kind: type[FileError]) -> None:
+def test_file_system_errors_are_translated_once(tmp_path: Path, number: int, kind: type[FileError]) -> None:
     error = files.to_file_error(OSError(number, os.strerror(number)), str(tmp_path / "a\nb"), str(tmp_path))
     assert type(error) is kind
     assert os.strerror(number) in str(error)
@@ -201,14 +201,14 @@ def test_a_hidden_name_of_our_own_is_not_shown_in_an_error(tmp_path: Path) -> No
     assert ".lalald" not in f"{error}{error.hint}"
 
 
-def test_what_is_missing_below_a_missing_root_is_the_roots_fault(tmp_path: Path) -> None:
+def test_a_file_missing_below_a_missing_root_means_an_unavailable_root(tmp_path: Path) -> None:
     root = tmp_path / "mount"
     with pytest.raises(FolderUnavailableError, match="file") as raised, files.translate_errors(str(root), str(root)):
         os.unlink(root / "file")
     assert "mounted" in raised.value.hint
 
 
-def test_a_file_is_the_same_by_size_time_and_where_it_counts_inode(tmp_path: Path) -> None:
+def test_files_are_compared_by_size_time_and_inode(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"abc")
     facts = path.stat()
@@ -220,11 +220,11 @@ def test_a_file_is_the_same_by_size_time_and_where_it_counts_inode(tmp_path: Pat
     assert not files.is_same_file(tmp_path.stat(), tmp_path.stat().st_size, tmp_path.stat().st_mtime_ns, None)
 
 
-def test_inodes_count_on_ordinary_file_systems(tmp_path: Path) -> None:
+def test_inodes_are_stable_on_ordinary_file_systems(tmp_path: Path) -> None:
     assert files.has_stable_inodes(tmp_path.stat())
 
 
-def test_nothing_is_no_error(tmp_path: Path) -> None:
+def test_a_missing_file_or_folder_is_not_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert files.lstat_or_none(str(tmp_path / "nothing")) is None
     assert files.lstat_or_none(str(tmp_path / "file/below")) is None
@@ -232,7 +232,7 @@ def test_nothing_is_no_error(tmp_path: Path) -> None:
     assert files.list_names(str(tmp_path)) == ["file"]
 
 
-def test_a_name_that_the_file_system_does_not_take_is_told_by_trying_it(tmp_path: Path) -> None:
+def test_rejected_names_are_detected_by_trying_them(tmp_path: Path) -> None:
     assert not files.rejects_name(str(tmp_path), "a:b?")
     assert files.rejects_name(str(tmp_path), "no such folder/a")
     (tmp_path / "there").write_bytes(b"a stranger's")

@@ -21,7 +21,7 @@ def inbox(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_folder_gets_a_hidden_marker_and_is_known_by_it(inbox: Path) -> None:
+def test_a_folder_gets_a_hidden_marker_and_is_recognized_by_it(inbox: Path) -> None:
     first = verify_folder(str(inbox), None)
     assert first.available
     assert first.marker == read_marker(str(inbox))
@@ -29,7 +29,7 @@ def test_a_folder_gets_a_hidden_marker_and_is_known_by_it(inbox: Path) -> None:
     assert verify_folder(str(inbox), first.marker).available
 
 
-def test_a_marker_that_a_crash_left_without_its_name_goes(inbox: Path) -> None:
+def test_a_temporary_marker_left_by_a_crash_is_removed(inbox: Path) -> None:
     (inbox / f".lalald-{'0f' * 16}").write_bytes(b"half a mar")
     strangers = inbox / ".lalald-notes"
     strangers.touch()
@@ -37,7 +37,7 @@ def test_a_marker_that_a_crash_left_without_its_name_goes(inbox: Path) -> None:
     assert sorted(path.name for path in inbox.iterdir()) == [".lalald", ".lalald-notes"]
 
 
-def test_a_marker_that_is_there_is_kept(inbox: Path) -> None:
+def test_an_existing_marker_is_kept(inbox: Path) -> None:
     marker = verify_folder(str(inbox), None).marker
     assert verify_folder(str(inbox), None).marker == marker
 
@@ -72,7 +72,7 @@ def test_another_folder_in_its_place_is_unavailable_until_it_is_accepted(inbox: 
     assert not verify_folder(str(inbox), marker).available
 
 
-def test_a_marker_that_was_deleted_from_the_same_folder_is_written_anew(inbox: Path) -> None:
+def test_a_marker_deleted_from_the_same_folder_is_written_again(inbox: Path) -> None:
     before = verify_folder(str(inbox), None)
     (inbox / ".lalald").unlink()
     again = verify_folder(str(inbox), before.marker, before.folder)
@@ -81,14 +81,14 @@ def test_a_marker_that_was_deleted_from_the_same_folder_is_written_anew(inbox: P
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\xff\xfe", b"f81d4fae-7dec-11d0-a765-00a0c91e6bf6x\n"])
-def test_a_damaged_marker_is_none(inbox: Path, content: bytes) -> None:
+def test_a_damaged_marker_does_not_count(inbox: Path, content: bytes) -> None:
     (inbox / ".lalald").write_bytes(content)
     assert read_marker(str(inbox)) is None
     assert verify_folder(str(inbox), None).marker == read_marker(str(inbox)) is not None
 
 
 @pytest.mark.parametrize("kind", ["folder", "symlink", "pipe"])
-def test_something_else_of_the_markers_name_is_none(inbox: Path, kind: str, tmp_path: Path) -> None:
+def test_something_else_with_the_markers_name_does_not_count(inbox: Path, kind: str, tmp_path: Path) -> None:
     verify_folder(str(tmp_path), None)
     path = inbox / ".lalald"
     if kind == "folder":

@@ -72,7 +72,7 @@ async def taken_up(disks: MountPools, folder: str) -> None:
         await asyncio.sleep(0)  # lets threads come back
 
 
-def test_a_dead_folder_keeps_nobody_else_waiting() -> None:
+def test_a_dead_folder_does_not_delay_other_folders() -> None:
     async def told(server: Server, disks: MountPools) -> None:
         dead = [asyncio.ensure_future(disks.run(DEAD, server.work, str(number))) for number in range(100)]
         sent = [asyncio.ensure_future(disks.run_transfer(DEAD, server.work, "a track")) for _ in range(6)]
@@ -113,7 +113,7 @@ def test_slow_work_is_waited_for_while_its_folder_answers() -> None:
     story(told)
 
 
-def test_a_silent_folder_is_taken_up_when_it_answers_and_what_was_given_up_is_over() -> None:
+def test_a_silent_folder_is_used_again_once_it_answers_and_its_abandoned_work_has_ended() -> None:
     async def told(server: Server, disks: MountPools) -> None:
         async with given_up(server, disks, DEAD):
             server.answers.set()
@@ -127,7 +127,7 @@ def test_a_silent_folder_is_taken_up_when_it_answers_and_what_was_given_up_is_ov
     story(told)
 
 
-def test_work_between_two_folders_goes_down_with_the_dead_one_alone() -> None:
+def test_work_between_two_folders_fails_with_the_dead_one_only() -> None:
     async def told(server: Server, disks: MountPools) -> None:
         async with given_up(server, disks, ALIVE, DEAD):
             assert await disks.run(ALIVE, str.upper, "a") == "A"
@@ -137,7 +137,7 @@ def test_work_between_two_folders_goes_down_with_the_dead_one_alone() -> None:
     story(told)
 
 
-def test_who_asks_the_same_of_a_folder_is_told_the_same() -> None:
+def test_equal_calls_share_one_result() -> None:
     async def told(server: Server, disks: MountPools) -> None:
         looks = [asyncio.ensure_future(disks.run_shared(ALIVE, server.work)) for _ in range(10)]
         looks[0].cancel()
@@ -149,7 +149,7 @@ def test_who_asks_the_same_of_a_folder_is_told_the_same() -> None:
     story(told)
 
 
-def test_an_error_is_raised_where_the_work_was_asked_for() -> None:
+def test_an_error_is_raised_in_the_caller() -> None:
     async def told(_: Server, disks: MountPools) -> None:
         with pytest.raises(ValueError, match="not a number"):
             await disks.run(ALIVE, int, "not a number")
@@ -160,7 +160,7 @@ def test_an_error_is_raised_where_the_work_was_asked_for() -> None:
     story(told)
 
 
-def test_what_nobody_waits_for_any_more_is_not_begun() -> None:
+def test_cancelled_work_is_not_started() -> None:
     async def told(server: Server, disks: MountPools) -> None:
         work = [asyncio.ensure_future(disks.run(ALIVE, server.work, str(number))) for number in range(5)]
         await until(lambda: len(server.begun) == 4)

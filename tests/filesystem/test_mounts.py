@@ -105,7 +105,7 @@ def test_symlinks_are_followed(table: Path, tmp_path: Path) -> None:
     assert filesystem_type(tmp_path / "link/in", table) == "nfs4"
 
 
-def test_without_a_table_nothing_is_claimed(tmp_path: Path) -> None:
+def test_without_a_mount_table_the_type_is_unknown(tmp_path: Path) -> None:
     assert filesystem_type(tmp_path, tmp_path / "none") == ""
 
 
@@ -114,7 +114,7 @@ def test_this_machine_has_a_type_for_every_path(tmp_path: Path) -> None:
     assert filesystem_type(Path("/proc/self")) == "proc"
 
 
-def test_types_are_told_apart() -> None:
+def test_network_and_uncertain_types_are_distinguished() -> None:
     assert all(map(is_network, ("nfs", "nfs4", "cifs", "smb3")))
     assert all(map(may_be_remote, ("fuse.sshfs", "fuse", "fuseblk", "9p", "virtiofs")))
     assert not any(is_network(kind) or may_be_remote(kind) for kind in ("ext4", "xfs", "btrfs", "overlay", "tmpfs", ""))

@@ -64,7 +64,7 @@ def method_of(folder: Path) -> RenameMethod:
         (("rename2", "link", "fsync", "chmod"), RenameMethod.RESERVE),
     ],
 )
-def test_whatever_is_refused_and_by_which_error_the_next_method_is_used(
+def test_after_any_refusal_the_next_method_is_used(
     tmp_path: Path, refused: tuple[str, ...], method: RenameMethod
 ) -> None:
     def story() -> None:
@@ -81,7 +81,7 @@ def test_whatever_is_refused_and_by_which_error_the_next_method_is_used(
 @pytest.mark.parametrize(
     "refused", [("rename2", "link", "rename"), ("rename2", "link", "create", "mknod"), ("rename2", "link", "unlink")]
 )
-def test_where_no_method_works_the_error_is_raised_and_nothing_changes(
+def test_without_a_working_method_the_error_is_raised_and_nothing_changes(
     tmp_path: Path, refused: tuple[str, ...]
 ) -> None:
     def story() -> None:
@@ -102,7 +102,7 @@ def test_where_no_method_works_the_error_is_raised_and_nothing_changes(
     in_own_mounts(story)
 
 
-def test_a_rename_that_is_reported_and_not_done_is_no_method(tmp_path: Path) -> None:
+def test_a_rename_that_is_reported_but_not_done_is_not_used(tmp_path: Path) -> None:
     def story() -> None:
         with share_at(tmp_path) as share:
             source = share.folder / "source"
@@ -116,7 +116,7 @@ def test_a_rename_that_is_reported_and_not_done_is_no_method(tmp_path: Path) -> 
     in_own_mounts(story)
 
 
-def test_what_works_is_remembered_and_no_refused_method_is_asked_again(tmp_path: Path) -> None:
+def test_a_working_method_is_remembered(tmp_path: Path) -> None:
     def story() -> None:
         with share_at(tmp_path) as share:
             share.refuse(errno.EIO, "rename2", "link")
@@ -129,7 +129,7 @@ def test_what_works_is_remembered_and_no_refused_method_is_asked_again(tmp_path:
     in_own_mounts(story)
 
 
-def test_a_method_that_is_refused_after_it_worked_is_looked_for_again(tmp_path: Path) -> None:
+def test_a_remembered_method_that_is_refused_is_tested_again(tmp_path: Path) -> None:
     def story() -> None:
         with share_at(tmp_path) as share:
             share.refuse(errno.EINVAL, "rename2")
@@ -140,7 +140,7 @@ def test_a_method_that_is_refused_after_it_worked_is_looked_for_again(tmp_path: 
     in_own_mounts(story)
 
 
-def test_a_stranger_who_makes_the_name_at_any_moment_loses_nothing(tmp_path: Path) -> None:
+def test_a_file_created_under_the_name_at_any_moment_is_kept(tmp_path: Path) -> None:
     """Hundreds of races on a file system with nothing but rename: whoever comes second is told."""
     reserve, rounds = METHODS[RenameMethod.RESERVE], 300
     barrier, won = threading.Barrier(2), {"ours": 0, "theirs": 0}
@@ -205,7 +205,7 @@ def _a_stranger_replaces_the_empty_file(share: Share) -> Callable[[Row, CrashPoi
     return rename
 
 
-def test_a_stranger_who_replaces_our_empty_file_is_left_untouched(tmp_path: Path) -> None:
+def test_a_file_that_replaces_our_placeholder_is_kept(tmp_path: Path) -> None:
     def story() -> None:
         with share_at(tmp_path) as share:
             for name in ("source", "theirs"):
@@ -251,7 +251,7 @@ def test_a_kill_at_any_step_leaves_a_whole_file_and_nothing_that_is_seen(
     in_own_mounts(story)
 
 
-def test_an_empty_file_of_somebody_else_is_not_taken_for_ours(tmp_path: Path) -> None:
+def test_an_empty_file_of_another_program_is_not_taken_for_ours(tmp_path: Path) -> None:
     target, note = tmp_path / "target", Path(placeholders.note_path(str(tmp_path / "target")))
     target.touch()
     assert not placeholders.clear_reservation(str(target)), "there is no note"
@@ -270,7 +270,7 @@ def test_an_empty_file_of_somebody_else_is_not_taken_for_ours(tmp_path: Path) ->
         os.chown(target, os.geteuid(), os.getegid())
 
 
-def test_what_a_crash_left_of_a_trial_or_a_reservation_is_removed_and_nothing_else(tmp_path: Path) -> None:
+def test_only_our_leftovers_of_a_crash_are_removed(tmp_path: Path) -> None:
     kept: dict[str, Any] = {".lalald": b"", ".lalald-notes": b"", "ours.wav": b"abc"}
     for name, content in kept.items():
         (tmp_path / name).write_bytes(content)
@@ -288,7 +288,7 @@ def test_what_a_crash_left_of_a_trial_or_a_reservation_is_removed_and_nothing_el
     assert not trial.exists()
 
 
-def test_what_an_earlier_process_left_is_removed_at_the_first_trial_in_a_folder(tmp_path: Path) -> None:
+def test_the_leftovers_of_an_earlier_process_are_removed_at_the_first_test_in_a_folder(tmp_path: Path) -> None:
     left = tmp_path / f"{placeholders.TEST_PREFIX}{'1' * 32}"
     left.touch()
     with placeholders.hidden_path(str(tmp_path)):

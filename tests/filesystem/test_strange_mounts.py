@@ -16,7 +16,7 @@ def identity(folder: Path) -> tuple[int, int]:
     return facts.st_dev, facts.st_ino
 
 
-def test_a_stranger_with_the_numbers_of_the_folder_before_waits_to_be_accepted(tmp_path: Path) -> None:
+def test_another_folder_with_the_same_device_numbers_must_be_accepted(tmp_path: Path) -> None:
     def story() -> None:
         home = Home(tmp_path / "home", NOWHERE)
         for folder in (home.inbox, home.outbox):

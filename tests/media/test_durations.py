@@ -140,23 +140,23 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize("name", RELIABLE)
-def test_what_a_container_states_reliably_is_read(tmp_path: Path, name: str) -> None:
+def test_reliable_lengths_are_read(tmp_path: Path, name: str) -> None:
     found = local_duration(write(tmp_path / "file", RELIABLE[name]))
     assert found == pytest.approx(60, rel=0.01)
 
 
 @pytest.mark.parametrize("name", UNKNOWN)
-def test_what_would_be_a_guess_is_unknown(tmp_path: Path, name: str) -> None:
+def test_unreliable_lengths_are_unknown(tmp_path: Path, name: str) -> None:
     assert local_duration(write(tmp_path / "file", UNKNOWN[name])) is None
 
 
-def test_a_large_mp3_is_sampled_all_along(tmp_path: Path) -> None:
+def test_a_large_mp3_is_sampled_throughout(tmp_path: Path) -> None:
     hour = mp3(3600, 128)
     assert local_duration(write(tmp_path / "constant.mp3", hour)) == pytest.approx(3600, rel=0.001)
     assert local_duration(write(tmp_path / "variable.mp3", hour[: 417 * 100_000] + mp3(60, 320) + hour)) is None
 
 
-def test_the_least_that_a_file_can_last_goes_by_the_highest_bit_rate_of_its_format(tmp_path: Path) -> None:
+def test_the_lower_bound_uses_the_highest_bit_rate_of_the_format(tmp_path: Path) -> None:
     stream = mp3(60, (32, 320))
     found = measure(write(tmp_path / "variable.mp3", sounds.id3(900_000) + stream + sounds.ape_tag(900_000)))
     assert found == (None, pytest.approx(len(stream) * 8 / 320_000))
@@ -170,7 +170,7 @@ def test_the_duration_is_read_whatever_the_name(tmp_path: Path, name: str) -> No
     assert local_duration(_wav(tmp_path / "made.wav", 2.5).rename(tmp_path / name)) == pytest.approx(2.5)
 
 
-def test_what_tells_no_duration_has_none(tmp_path: Path) -> None:
+def test_files_without_a_stated_length_have_none(tmp_path: Path) -> None:
     (tmp_path / "empty.mp3").touch()
     (tmp_path / "text.flac").write_text("not sound at all\n" * 1000)
     (tmp_path / "cut.wav").write_bytes(_wav(tmp_path / "whole.wav", 1).read_bytes()[:20])
@@ -181,7 +181,7 @@ def test_what_tells_no_duration_has_none(tmp_path: Path) -> None:
     assert {name: local_duration(tmp_path / name) for name in names} == dict.fromkeys(names)
 
 
-def test_a_file_made_to_fill_the_memory_is_given_up(tmp_path: Path) -> None:
+def test_a_file_made_to_fill_the_memory_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "bomb.mp3"
     size = 900 * 1024 * 1024
     sync_safe = bytes((size >> shift) & 0x7F for shift in (21, 14, 7, 0))
@@ -196,7 +196,7 @@ def test_a_file_made_to_fill_the_memory_is_given_up(tmp_path: Path) -> None:
         tracemalloc.stop()
 
 
-def test_a_file_of_endless_tiny_parts_is_given_up(tmp_path: Path) -> None:
+def test_a_file_of_endless_tiny_parts_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "parts.wav"
     path.write_bytes(b"RIFF" + struct.pack("<I", 0x7FFFFFFF) + b"WAVE" + b"junk\x00\x00\x00\x00" * 400_000)
     assert local_duration(path) is None
@@ -214,7 +214,7 @@ STARTS = [
     rest=st.binary(max_size=600),
     ending=st.sampled_from(["mp3", "wav", "flac", "ogg", "opus", "aiff", "m4a", "wma", "aac", "mkv"]),
 )
-def test_no_bytes_make_it_fail(tmp_path: Path, start: bytes, rest: bytes, ending: str) -> None:
+def test_no_bytes_raise_an_error(tmp_path: Path, start: bytes, rest: bytes, ending: str) -> None:
     path = tmp_path / f"hostile.{ending}"
     path.write_bytes(start + rest)
     found = local_duration(path)
@@ -222,7 +222,7 @@ def test_no_bytes_make_it_fail(tmp_path: Path, start: bytes, rest: bytes, ending
 
 
 @pytest.mark.parametrize("name", [*RELIABLE, *UNKNOWN])
-def test_no_damage_makes_it_fail_or_read_on_for_ever(tmp_path: Path, name: str) -> None:
+def test_damage_neither_raises_nor_reads_without_end(tmp_path: Path, name: str) -> None:
     chance = random.Random(name)
     whole = ({**RELIABLE, **UNKNOWN})[name]
     for _ in range(5):
@@ -279,7 +279,7 @@ ENCODED = {  # encoder and container: the file's name, what ffmpeg is told, and 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
 @pytest.mark.parametrize("name", ENCODED)
-def test_what_real_encoders_write_is_read_or_unknown(tmp_path: Path, name: str) -> None:
+def test_files_of_real_encoders_are_read_or_unknown(tmp_path: Path, name: str) -> None:
     file, options, is_reliable = ENCODED[name]
     encoder = name.partition(",")[0].partition(" ")[0]
     chosen = () if name.startswith("film") else ("-c:a", encoder)

@@ -43,7 +43,7 @@ def put(folder: Path, *names: str) -> None:
 
 
 @pytest.mark.parametrize("presets", [{"stem": "vocals"}, {"stem": "vocals", "encoder_format": "mp3"}])
-def test_what_would_be_skipped_is_neither_sent_nor_paid(tmp_path: Path, presets: dict[str, str]) -> None:
+def test_a_file_whose_results_would_be_skipped_is_not_uploaded(tmp_path: Path, presets: dict[str, str]) -> None:
     ending = presets.get("encoder_format", "wav")
 
     async def scenario() -> None:
@@ -62,7 +62,7 @@ def test_what_would_be_skipped_is_neither_sent_nor_paid(tmp_path: Path, presets:
     run(scenario())
 
 
-def test_what_would_be_skipped_by_now_is_not_paid_after_its_upload(tmp_path: Path) -> None:
+def test_results_that_exist_after_the_upload_are_not_paid(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path, on_conflict="skip") as shop:
             away = tmp_path / "away"

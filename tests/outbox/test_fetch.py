@@ -106,7 +106,7 @@ def deliver(job: Job, staged: outbox.Staged) -> dict[str, bytes]:
     return tree(Path(job.settings.outbox))
 
 
-def test_a_track_is_fetched_whole_and_named_by_what_its_headers_say(tmp_path: Path, server: TrackServer) -> None:
+def test_a_track_is_fetched_whole_and_named_by_its_headers(tmp_path: Path, server: TrackServer) -> None:
     job = job_of(tmp_path, server.url)
     staged = fetch(job)
     assert (staged.size, staged.sha256) == (len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
@@ -114,13 +114,13 @@ def test_a_track_is_fetched_whole_and_named_by_what_its_headers_say(tmp_path: Pa
     assert not hidden(tmp_path / "outbox")
 
 
-def test_what_is_whole_is_not_asked_for_again(tmp_path: Path, server: TrackServer) -> None:
+def test_a_complete_track_is_not_requested_again(tmp_path: Path, server: TrackServer) -> None:
     job = job_of(tmp_path, server.url)
     assert fetch(job) == fetch(job)
     assert server.ranges == [None]
 
 
-def test_a_download_that_was_cut_goes_on_where_it_stopped(tmp_path: Path, server: TrackServer) -> None:
+def test_an_interrupted_download_is_resumed(tmp_path: Path, server: TrackServer) -> None:
     job, server.stop_at = job_of(tmp_path, server.url), HALF
     with pytest.raises(TransientError):
         fetch(job)
@@ -128,7 +128,7 @@ def test_a_download_that_was_cut_goes_on_where_it_stopped(tmp_path: Path, server
     assert server.ranges == [None, f"bytes={HALF - 1}-"]
 
 
-def test_a_killed_download_goes_on_where_it_stopped(tmp_path: Path, server: TrackServer) -> None:
+def test_a_killed_download_is_resumed(tmp_path: Path, server: TrackServer) -> None:
     job, server.stop_at, server.stall = job_of(tmp_path, server.url), HALF, True
     fetching = "t.fetch(t.job_of(Path(sys.argv[1]), sys.argv[2]))"
     script = f"import sys; from pathlib import Path; from tests.outbox import test_fetch as t; {fetching}"
@@ -143,7 +143,7 @@ def test_a_killed_download_goes_on_where_it_stopped(tmp_path: Path, server: Trac
     assert server.ranges == [None, f"bytes={HALF - 1}-"]
 
 
-def test_another_version_is_never_joined_to_what_is_there(tmp_path: Path, server: TrackServer) -> None:
+def test_another_version_is_never_appended_to_existing_bytes(tmp_path: Path, server: TrackServer) -> None:
     job, server.stop_at = job_of(tmp_path, server.url), HALF
     with pytest.raises(TransientError):
         fetch(job)
@@ -152,7 +152,7 @@ def test_another_version_is_never_joined_to_what_is_there(tmp_path: Path, server
     assert server.ranges == [None, None]
 
 
-def test_after_a_power_cut_a_download_begins_anew(tmp_path: Path, server: TrackServer) -> None:
+def test_after_a_power_failure_a_download_starts_over(tmp_path: Path, server: TrackServer) -> None:
     """Nobody knows which of the bytes had reached the disk."""
     job, server.stop_at = job_of(tmp_path, server.url), HALF
     with pytest.raises(TransientError):
@@ -168,7 +168,7 @@ def test_after_a_power_cut_a_download_begins_anew(tmp_path: Path, server: TrackS
     assert server.ranges == [None, None]
 
 
-def test_a_task_that_was_split_again_never_meets_what_the_first_left(tmp_path: Path, server: TrackServer) -> None:
+def test_a_task_that_is_started_again_never_uses_earlier_bytes(tmp_path: Path, server: TrackServer) -> None:
     job = job_of(tmp_path, server.url)
     fetch(job)
     again = replace(job, tasks=(replace(job.tasks[0], task_id="t-2"),))

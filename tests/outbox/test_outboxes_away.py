@@ -102,7 +102,7 @@ def test_paid_results_wait_for_their_outbox_through_a_restart(tmp_path: Path) ->
     run(scenario())
 
 
-def test_a_new_outbox_is_used_once_somebody_accepts_it(tmp_path: Path) -> None:
+def test_a_new_outbox_is_used_once_it_is_accepted(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             await at_download(shop)
@@ -121,7 +121,7 @@ def test_a_new_outbox_is_used_once_somebody_accepts_it(tmp_path: Path) -> None:
     run(scenario())
 
 
-def test_a_marker_that_a_reader_of_the_outbox_deleted_is_written_anew(tmp_path: Path) -> None:
+def test_a_marker_deleted_by_a_reader_of_the_outbox_is_written_again(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             await shop.context.folders.check(str(shop.outbox))
@@ -135,7 +135,7 @@ def test_a_marker_that_a_reader_of_the_outbox_deleted_is_written_anew(tmp_path: 
     run(scenario())
 
 
-def test_an_outbox_that_never_answers_is_told_once_and_taken_up_when_it_does(tmp_path: Path) -> None:
+def test_an_unresponsive_outbox_is_reported_once_and_used_when_it_answers(tmp_path: Path) -> None:
     answers = threading.Event()
 
     async def scenario() -> None:
@@ -163,7 +163,7 @@ def test_an_outbox_that_never_answers_is_told_once_and_taken_up_when_it_does(tmp
     asyncio.run(scenario())
 
 
-def test_a_folder_that_is_accepted_during_a_look_stays_accepted(tmp_path: Path) -> None:
+def test_a_folder_accepted_during_a_check_stays_accepted(tmp_path: Path) -> None:
     begun, accepted = asyncio.Event(), asyncio.Event()
 
     class Late(MountPools):
@@ -195,7 +195,7 @@ def test_a_folder_that_is_accepted_during_a_look_stays_accepted(tmp_path: Path) 
     asyncio.run(scenario())
 
 
-def test_an_outbox_that_is_missing_at_the_start_is_told_and_taken_up_when_it_comes(
+def test_an_outbox_missing_at_the_start_is_reported_and_used_when_it_appears(
     sandbox: Sandbox, make_home: MakeHome
 ) -> None:
     home = make_home(sandbox.url)
@@ -254,7 +254,7 @@ def mount(*command: str) -> None:
         pytest.skip(f"no right to mount: {done.stderr.strip()}")
 
 
-def test_two_that_look_first_at_once_know_it_by_the_same_marker(tmp_path: Path) -> None:
+def test_two_simultaneous_first_checks_agree_on_one_marker(tmp_path: Path) -> None:
     both = threading.Barrier(2)
 
     def first_look(folder: Path) -> str | None:
@@ -270,7 +270,7 @@ def test_two_that_look_first_at_once_know_it_by_the_same_marker(tmp_path: Path) 
             assert [path.name for path in folder.iterdir()] == [MARKER_NAME]
 
 
-def test_a_done_folder_elsewhere_is_known_from_the_start_told_and_accepted_anew(
+def test_a_done_folder_outside_the_inbox_is_monitored_and_accepted(
     sandbox: Sandbox, make_home: MakeHome, tmp_path: Path
 ) -> None:
     done = tmp_path / "filed"

@@ -91,7 +91,7 @@ def test_a_second_file_of_the_same_name_gets_a_numbered_folder(tmp_path: Path) -
     ]
 
 
-def test_a_template_without_a_folder_of_its_own_numbers_every_file_of_the_set(tmp_path: Path) -> None:
+def test_without_a_folder_of_its_own_every_file_of_a_job_is_numbered(tmp_path: Path) -> None:
     (tmp_path / "outbox").mkdir()
     (tmp_path / "outbox/no_voice.mp3").write_bytes(b"a stranger's")
     delivered(job_at(tmp_path, output="{label}.{ext}"))
@@ -123,7 +123,7 @@ def test_a_file_where_the_folder_should_be_is_numbered_around(tmp_path: Path) ->
     assert paths(delivered(job_at(tmp_path)))[0] == "podcasts/ep1 (2)/voice.mp3"
 
 
-def test_a_file_that_no_number_gets_around_is_named_in_the_error(tmp_path: Path) -> None:
+def test_a_name_that_no_number_makes_free_is_in_the_error(tmp_path: Path) -> None:
     (tmp_path / "outbox").mkdir()
     (tmp_path / "outbox/podcasts").write_bytes(b"a stranger's")
     job = job_at(tmp_path)
@@ -143,7 +143,7 @@ def test_a_free_number_is_found_in_few_steps_among_thousands(tmp_path: Path) -> 
     assert len(asked) < 20
 
 
-def test_overwrite_replaces_files_under_the_spelling_they_have(tmp_path: Path) -> None:
+def test_overwrite_keeps_the_spelling_of_the_replaced_files(tmp_path: Path) -> None:
     there = tmp_path / "outbox/podcasts/ep1/Voice.mp3"
     there.parent.mkdir(parents=True)
     there.write_bytes(b"old")
@@ -156,7 +156,7 @@ def test_overwrite_never_replaces_a_folder(tmp_path: Path) -> None:
     assert paths(delivered(job_at(tmp_path, on_conflict="overwrite")))[0] == "podcasts/ep1 (2)/voice.mp3"
 
 
-def test_skip_leaves_what_is_there_and_says_so(tmp_path: Path) -> None:
+def test_skip_keeps_existing_files_and_warns(tmp_path: Path) -> None:
     there = tmp_path / "outbox/podcasts/ep1/voice.mp3"
     there.parent.mkdir(parents=True)
     there.write_bytes(b"old")
@@ -179,7 +179,7 @@ def test_skip_of_everything_writes_no_manifest(tmp_path: Path) -> None:
     assert first.warning is None
 
 
-def test_a_stranger_who_comes_between_makes_the_whole_set_move_along(tmp_path: Path) -> None:
+def test_a_file_created_meanwhile_gives_the_whole_set_the_next_number(tmp_path: Path) -> None:
     job = job_at(tmp_path)
     named = outbox.reserve(job, staged(job), is_reserved=nobody_else)
     stranger = tmp_path / "outbox/podcasts/ep1/no_voice.mp3"
@@ -196,7 +196,7 @@ def test_a_stranger_who_comes_between_makes_the_whole_set_move_along(tmp_path: P
     }
 
 
-def test_what_came_back_from_its_place_keeps_its_ending(tmp_path: Path) -> None:
+def test_tracks_returned_to_staging_keep_their_extension(tmp_path: Path) -> None:
     job = job_at(tmp_path, labels=["voice"])
     known = {(1, 0): replace(staged(job)[1, 0], headers=outbox.DownloadHeaders(content_type="audio/flac"))}
     named = outbox.reserve(job, known, is_reserved=nobody_else)
@@ -207,7 +207,7 @@ def test_what_came_back_from_its_place_keeps_its_ending(tmp_path: Path) -> None:
     assert paths(outbox.reserve(named, known, is_reserved=nobody_else)) == ["podcasts/ep1 (2)/voice.flac"]
 
 
-def test_a_staged_track_that_is_gone_is_to_be_fetched_again(tmp_path: Path) -> None:
+def test_a_missing_staged_track_is_fetched_again(tmp_path: Path) -> None:
     job = job_at(tmp_path)
     named = outbox.reserve(job, staged(job), is_reserved=nobody_else)
     Path(outbox.staged_path(job, 1, 1)).unlink()
@@ -218,7 +218,7 @@ def test_a_staged_track_that_is_gone_is_to_be_fetched_again(tmp_path: Path) -> N
     assert set(outbox.staged_tracks(named)) == {(1, 0)}
 
 
-def test_a_staged_track_that_lost_bytes_is_never_placed(tmp_path: Path) -> None:
+def test_a_truncated_staged_track_is_never_placed(tmp_path: Path) -> None:
     job = job_at(tmp_path)
     named = outbox.reserve(job, staged(job), is_reserved=nobody_else)
     os.truncate(outbox.staged_path(job, 1, 1), 10)
@@ -227,7 +227,7 @@ def test_a_staged_track_that_lost_bytes_is_never_placed(tmp_path: Path) -> None:
     assert not visible(tmp_path / "outbox")
 
 
-def test_a_missing_outbox_is_unavailable_and_is_not_made(tmp_path: Path) -> None:
+def test_a_missing_outbox_is_unavailable_and_not_created(tmp_path: Path) -> None:
     job = job_at(tmp_path)
     named = outbox.reserve(job, staged(job), is_reserved=nobody_else)
     (tmp_path / "outbox").rename(tmp_path / "unmounted")
@@ -241,7 +241,7 @@ def test_a_missing_outbox_is_unavailable_and_is_not_made(tmp_path: Path) -> None
     assert len(visible(tmp_path / "outbox")) == 2
 
 
-def test_the_manifest_tells_what_was_made_of_what(tmp_path: Path) -> None:
+def test_the_manifest_describes_source_and_results(tmp_path: Path) -> None:
     job = delivered(replace(job_at(tmp_path, manifest=True), sha256="ab", duration=210.0, source_id="s-1"))
     told = json.loads((tmp_path / "outbox/podcasts/ep1/lalald.json").read_bytes())
     assert told["source"] == {
@@ -287,7 +287,7 @@ def test_overwriting_replaces_the_manifest_last(tmp_path: Path) -> None:
     assert not hidden(tmp_path / "outbox")
 
 
-def test_no_manifest_speaks_for_a_job_with_a_failed_task_until_its_retry_has_delivered(tmp_path: Path) -> None:
+def test_a_job_with_a_failed_task_has_no_manifest_until_its_retry_has_delivered(tmp_path: Path) -> None:
     job = job_at(tmp_path, manifest=True)
     failed = Task(2, "bass", "multistem", {}, Stage.CHECK, error="it failed")
     job = delivered(replace(job, tasks=(*job.tasks, failed)))
@@ -302,7 +302,7 @@ def test_no_manifest_speaks_for_a_job_with_a_failed_task_until_its_retry_has_del
     ]
 
 
-def test_an_old_manifest_does_not_speak_for_tracks_of_which_some_are_overwritten(tmp_path: Path) -> None:
+def test_an_old_manifest_is_removed_before_its_tracks_are_overwritten(tmp_path: Path) -> None:
     delivered(job_at(tmp_path, manifest=True, on_conflict="overwrite"))
     job = job_at(tmp_path, job_id=8, manifest=True, on_conflict="overwrite", labels=["voice"])
     failed = Task(2, "bass", "multistem", {}, Stage.CHECK, error="it failed")
@@ -310,7 +310,7 @@ def test_an_old_manifest_does_not_speak_for_tracks_of_which_some_are_overwritten
     assert sorted(visible(tmp_path / "outbox")) == ["podcasts/ep1/no_voice.mp3", "podcasts/ep1/voice.mp3"]
 
 
-def test_the_tracks_of_a_retried_task_join_the_set_of_the_others(tmp_path: Path) -> None:
+def test_the_tracks_of_a_retried_task_get_the_number_of_the_others(tmp_path: Path) -> None:
     delivered(job_at(tmp_path, job_id=3))
     job = job_at(tmp_path)
     failed = Task(2, "bass", "multistem", {}, Stage.CHECK, error="it failed")
@@ -320,7 +320,7 @@ def test_the_tracks_of_a_retried_task_join_the_set_of_the_others(tmp_path: Path)
     assert paths(job)[2] == "podcasts/ep1 (2)/bass.mp3"
 
 
-def test_a_twin_is_copied_only_while_it_is_what_was_delivered(tmp_path: Path) -> None:
+def test_an_earlier_result_is_copied_only_if_it_is_unchanged(tmp_path: Path) -> None:
     first = delivered(job_at(tmp_path))
     job = job_at(tmp_path, "other.mp3", ["voice"], job_id=8)
     origin = tmp_path / "outbox/podcasts/ep1/voice.mp3"
@@ -336,7 +336,7 @@ def test_a_twin_is_copied_only_while_it_is_what_was_delivered(tmp_path: Path) ->
     assert not list((tmp_path / "outbox/.lalald-staging").rglob("1-0"))
 
 
-def test_what_a_finished_job_left_is_cleared_at_the_start_and_nothing_else(tmp_path: Path) -> None:
+def test_only_the_leftovers_of_finished_jobs_are_cleared_at_the_start(tmp_path: Path) -> None:
     jobs = [job_at(tmp_path, f"{number}.mp3", ["voice"], job_id=number) for number in (1, 2, 3)]
     for job in jobs:
         staged(job)
@@ -397,7 +397,7 @@ def take_away(folder: Path, to: dict[str, list[bytes]]) -> None:
 
 
 @pytest.mark.parametrize("mounted", [False, True])
-def test_a_reader_who_takes_results_away_at_once_gets_none_of_them_twice(
+def test_results_that_a_reader_removes_at_once_are_not_delivered_twice(
     tmp_path: Path, elsewhere: Path, mounted: bool
 ) -> None:
     for kill_at in range(1, 100):
@@ -421,9 +421,7 @@ def test_a_reader_who_takes_results_away_at_once_gets_none_of_them_twice(
     raise AssertionError("it never came to its end")
 
 
-def test_a_file_system_mounted_within_the_outbox_gets_whole_copies_whatever_happens(
-    tmp_path: Path, elsewhere: Path
-) -> None:
+def test_a_file_system_mounted_within_the_outbox_gets_whole_copies(tmp_path: Path, elsewhere: Path) -> None:
     for kill_at in range(1, 100):
         root, mounted = tmp_path / str(kill_at), elsewhere / str(kill_at)
         job = job_at(root)
@@ -442,7 +440,7 @@ def test_a_file_system_mounted_within_the_outbox_gets_whole_copies_whatever_happ
     raise AssertionError("it never came to its end")
 
 
-def test_a_stranger_on_a_mounted_file_system_makes_the_set_move_along_too(tmp_path: Path, elsewhere: Path) -> None:
+def test_a_file_created_on_a_mounted_file_system_gives_the_set_the_next_number(tmp_path: Path, elsewhere: Path) -> None:
     job = job_at(tmp_path)
     (tmp_path / "outbox/podcasts").symlink_to(elsewhere)
     named = outbox.reserve(job, staged(job), is_reserved=nobody_else)
@@ -459,7 +457,7 @@ def test_a_stranger_on_a_mounted_file_system_makes_the_set_move_along_too(tmp_pa
     assert not hidden(tmp_path / "outbox")
 
 
-def test_whoever_looks_at_any_moment_sees_whole_files_only(tmp_path: Path, elsewhere: Path) -> None:
+def test_only_whole_files_are_visible_at_any_moment(tmp_path: Path, elsewhere: Path) -> None:
     (tmp_path / "outbox").mkdir()
     (tmp_path / "outbox/far").symlink_to(elsewhere)
     over = threading.Event()

@@ -65,7 +65,7 @@ def endings(job: Job, ext: str = "mp3") -> dict[template.TrackKey, str]:
 @example("ep1.mp3", [], ["../../etc/passwd", "..", ""], "{label}.{ext}", Limits(), 1)
 @example("ep1.mp3", [], [".lalald", ".lalald-staging", "\0"], "{label}", Limits(), 2)
 @example("ep1.mp3", [], ["a" * 400, "a" * 401], "{name}-{label}.{ext}", Limits(143), 2)
-def test_no_name_leaves_the_outbox_or_is_hidden_or_too_long_or_met_twice(
+def test_names_stay_in_the_outbox_visible_short_enough_and_unique(
     job: Job, name: str, folders: list[str], labels: list[str], output: str, limits: Limits, number: int
 ) -> None:
     asked = named(job, "/".join([*folders, name]), labels, output)
@@ -103,7 +103,7 @@ def test_different_numbers_give_sets_without_a_common_name(
 
 
 @given(st.text(max_size=60))
-def test_names_that_a_disk_takes_for_one_have_one_key(text: str) -> None:
+def test_names_that_are_equal_to_a_disk_have_the_same_key(text: str) -> None:
     for form in ("NFC", "NFD"):
         same = unicodedata.normalize(form, text)
         assert names.fold(same) == names.fold(text)
@@ -121,7 +121,7 @@ def test_case_makes_no_difference(text: str) -> None:
 
 
 @given(FILE_NAMES, st.integers(2, 999), st.sampled_from([143, 255]))
-def test_a_numbered_name_fits_and_keeps_number_and_ending(name: str, number: int, most: int) -> None:
+def test_a_numbered_name_fits_and_keeps_number_and_extension(name: str, number: int, most: int) -> None:
     found = names.numbered_name(name, number, most)
     assert len(os.fsencode(found)) <= most
     assert f" ({number})" in found
@@ -149,7 +149,7 @@ def test_a_numbered_name_fits_and_keeps_number_and_ending(name: str, number: int
         ("Gesang für alle", "Gesang für alle"),
     ],
 )
-def test_a_label_is_made_safe(said: str, kept: str) -> None:
+def test_labels_become_safe_names(said: str, kept: str) -> None:
     kept = "__up" if said == "../up" else kept
     assert names.safe_name(said) == kept
 
@@ -166,7 +166,7 @@ def test_a_label_is_made_safe(said: str, kept: str) -> None:
         ("é", "é"),
     ],
 )
-def test_portable_names_hold_nothing_that_windows_disks_refuse(said: str, kept: str) -> None:
+def test_portable_names_contain_nothing_that_windows_file_systems_refuse(said: str, kept: str) -> None:
     assert names.portable_name(said) == kept
 
 
@@ -226,7 +226,7 @@ def test_two_tracks_of_one_job_never_share_a_name(job: Job) -> None:
     assert list(template.paths(without, endings(without)).values()) == ["ep1.mp3", "ep1-2.mp3"]
 
 
-def test_tracks_that_are_not_wanted_have_no_name(job: Job) -> None:
+def test_unwanted_tracks_get_no_name(job: Job) -> None:
     asked = named(job, "ep1.mp3", ["vocals", "no_vocals"], "{label}.{ext}")
     tracks = (replace(asked.tasks[0].tracks[0], wanted=False), asked.tasks[0].tracks[1])
     asked = replace(asked, tasks=(replace(asked.tasks[0], tracks=tracks),))
@@ -247,18 +247,18 @@ def test_tracks_that_are_not_wanted_have_no_name(job: Job) -> None:
         (7, None, None, "z.m4a", "m4a"),
     ],
 )
-def test_the_ending_comes_from_the_presets_the_name_the_headers_or_the_source(
+def test_the_extension_comes_from_the_presets_the_name_the_headers_or_the_source(
     asked: object, name: str | None, headers: DownloadHeaders | None, source: str, found: str
 ) -> None:
     task = Task(1, None, "voice_clean", {} if asked is None else {"encoder_format": asked})
     assert extension(task, Track("stem", "voice", "u", name=name), source, headers) == found
 
 
-def test_without_an_ending_there_is_no_dot_either(job: Job) -> None:
+def test_without_an_extension_there_is_no_dot(job: Job) -> None:
     asked = named(job, "ep1", ["voice"], "{name}/{label}.{ext}")
     assert template.paths(asked, {(1, 0): ""}) == {(1, 0): "ep1/voice"}
 
 
-def test_a_name_is_shown_in_one_line(tmp_path: Path) -> None:
+def test_a_printable_name_has_one_line(tmp_path: Path) -> None:
     assert names.printable("ep1\n\udcff.mp3") == "ep1\\n\\udcff.mp3"
     assert names.printable(str(tmp_path)) == str(tmp_path)

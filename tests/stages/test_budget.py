@@ -49,7 +49,7 @@ def test_files_that_use_a_limit_up_to_the_last_second_all_fit(tmp_path: Path, li
         ),
     ],
 )  # fmt: skip
-def test_what_is_needed_is_told_rounded_up_and_what_is_free_rounded_down(
+def test_needed_minutes_are_rounded_up_and_free_minutes_down(
     tmp_path: Path, limits: Minutes, spent: float, words: str
 ) -> None:
     async def left() -> float:
@@ -70,7 +70,7 @@ def test_what_is_needed_is_told_rounded_up_and_what_is_free_rounded_down(
     run(scenario())
 
 
-def test_what_the_day_does_not_allow_is_charged_on_the_next(tmp_path: Path) -> None:
+def test_minutes_above_the_daily_limit_are_charged_the_next_day(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path, minutes=Minutes(per_day=0.15)) as shop:
             await shop.drop("a.wav", "b.wav", seconds=SIX_SECONDS)
@@ -100,7 +100,7 @@ def test_a_release_passes_the_limit_that_held_the_job_and_no_other(tmp_path: Pat
     run(scenario())
 
 
-def test_minutes_promised_to_a_job_that_needs_none_after_all_are_free_again(tmp_path: Path) -> None:
+def test_reserved_minutes_that_a_job_does_not_need_are_freed(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path, minutes=Minutes(per_day=0.25)) as shop:
             shop.sandbox.faults("upload:400*1", "upload:503*0,match=copy.wav")
@@ -134,7 +134,7 @@ def test_files_of_unknown_duration_that_are_started_together_do_not_exceed_a_day
     run(scenario())
 
 
-def test_what_is_started_counts_until_it_is_saved(tmp_path: Path) -> None:
+def test_a_started_task_counts_as_reserved_until_its_charge_is_saved(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path, minutes=Minutes(per_day=0.15)) as shop:
             shop.sandbox.faults("upload:hang*0")
@@ -148,7 +148,7 @@ def test_what_is_started_counts_until_it_is_saved(tmp_path: Path) -> None:
     run(scenario())
 
 
-def test_what_may_have_been_charged_before_a_restart_counts_after_it(tmp_path: Path) -> None:
+def test_a_possible_charge_before_a_restart_counts_after_it(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path, minutes=Minutes(per_day=0.15)) as shop:
             shop.sandbox.faults("split:503*0", "batch:503*0")

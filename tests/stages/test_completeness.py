@@ -80,7 +80,7 @@ def _is_warned(job: Job, words: str | None) -> None:
     assert (warning is None) if words is None else words in (warning or "")
 
 
-def test_a_size_that_the_second_check_corrects_is_no_doubt(tmp_path: Path) -> None:
+def test_a_size_corrected_by_the_second_check_gives_no_warning(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
             shop.sandbox.faults({"operation": "check", "kind": "size", "count": 1, "only": "vocals"})
@@ -123,7 +123,7 @@ def test_without_length_and_chunks_a_track_needs_its_declared_size(tmp_path: Pat
     ],
     ids=lambda fault: "".join(filter(str.isalnum, str(fault)))[-20:],
 )
-def test_what_is_there_is_delivered_and_the_missing_track_when_it_comes(fault: Any, tmp_path: Path) -> None:
+def test_available_tracks_are_delivered_first_and_a_missing_one_when_it_comes(fault: Any, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path, options=OPTIONS, manifest=True) as shop:
             shop.sandbox.faults(check_says(**fault, only="no_vocals"))
@@ -161,9 +161,7 @@ async def _incomplete(shop: WorkerDriver) -> Job:
 
 
 @pytest.mark.parametrize("within", [{"kind": "lost_track", "only": "vocals"}, {"kind": "null", "field": "result"}])
-def test_an_answer_that_completes_in_a_moment_is_delivered_at_once_and_whole(
-    within: Mapping[str, Any], tmp_path: Path
-) -> None:
+def test_an_incomplete_answer_that_completes_soon_is_delivered_whole(within: Mapping[str, Any], tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
             shop.sandbox.faults({"operation": "check", **within, "count": 3})
@@ -208,7 +206,7 @@ def test_a_track_that_never_comes_fails_after_a_day_and_is_not_paid_by_a_retry(t
     run(scenario(), speed=FAST)
 
 
-def test_a_task_without_any_track_keeps_no_other_task_from_being_delivered(tmp_path: Path) -> None:
+def test_a_task_without_tracks_does_not_delay_other_tasks(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path, options=OPTIONS, asked=DRUM_AND_VOICE, manifest=True) as shop:
             shop.sandbox.faults(check_says(kind="lost_track", only="converted_mix"))
@@ -225,7 +223,7 @@ def test_a_task_without_any_track_keeps_no_other_task_from_being_delivered(tmp_p
     run(scenario(), speed=FAST)
 
 
-def test_a_job_that_waits_for_a_lost_task_is_asked_for_its_missing_tracks_all_the_same(tmp_path: Path) -> None:
+def test_missing_tracks_are_checked_while_the_job_is_held_for_a_lost_task(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path, options=OPTIONS, asked=DRUM_AND_VOICE) as shop:
             shop.sandbox.faults("change_voice:reset_after", check_says(kind="lost_track", only="drum"))
@@ -241,7 +239,7 @@ def test_a_job_that_waits_for_a_lost_task_is_asked_for_its_missing_tracks_all_th
     run(scenario(), speed=FAST)
 
 
-def test_a_wanted_track_is_waited_for_and_an_unwanted_one_is_not(tmp_path: Path) -> None:
+def test_only_wanted_tracks_are_waited_for(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path, options=OPTIONS, tracks=("vocals",)) as shop:
             shop.sandbox.faults(check_says(kind="lost_track", only="no_vocals"))
@@ -329,7 +327,7 @@ def test_a_link_without_a_label_is_delivered_after_a_while_under_the_label_that_
     run(scenario(), speed=FAST)
 
 
-def test_a_cancel_ends_the_asking_and_a_retry_pays_nothing(tmp_path: Path) -> None:
+def test_a_cancel_ends_the_checks_and_a_retry_pays_nothing(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
             shop.sandbox.faults(check_says(kind="lost_track", only="no_vocals"))
@@ -349,7 +347,7 @@ def test_a_cancel_ends_the_asking_and_a_retry_pays_nothing(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("on_conflict", ["rename", "overwrite", "skip"])
-def test_a_late_track_joins_its_sisters(on_conflict: str, tmp_path: Path) -> None:
+def test_a_late_track_is_delivered_beside_the_others(on_conflict: str, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path, options=OPTIONS, on_conflict=on_conflict, manifest=True) as shop:
             (shop.outbox / "ep1").mkdir()
@@ -372,7 +370,7 @@ def test_a_late_track_joins_its_sisters(on_conflict: str, tmp_path: Path) -> Non
     run(scenario(), speed=FAST)
 
 
-def test_a_track_whose_links_stay_dead_keeps_no_sister_from_being_delivered(tmp_path: Path) -> None:
+def test_a_track_with_dead_links_does_not_delay_the_others(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
             shop.sandbox.faults({"operation": "download", "kind": "dead", "match": "no_vocals", "count": 0})
@@ -399,7 +397,7 @@ def page(talk: Talk) -> None:
 
 
 @pytest.mark.parametrize("script", [empty, page, by_its_end])
-def test_a_track_that_never_arrives_keeps_no_sister_from_being_delivered(script: Script, tmp_path: Path) -> None:
+def test_a_track_that_never_arrives_does_not_delay_the_others(script: Script, tmp_path: Path) -> None:
     async def scenario(server: RawServer) -> None:
         async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
             shop.sandbox.faults(check_says(kind="label", track={"url": server.url, "size": 0}, only="no_vocals"))
@@ -427,9 +425,7 @@ ODD_LINKS = [
 
 
 @pytest.mark.parametrize("link", ODD_LINKS)
-def test_a_link_that_must_not_be_followed_holds_its_job_once_its_sisters_are_in_place(
-    link: str, tmp_path: Path
-) -> None:
+def test_a_refused_link_holds_its_job_once_the_other_tracks_are_in_place(link: str, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path, options=OPTIONS, manifest=True) as shop:
             shop.sandbox.faults(check_says(kind="label", track={"url": link}, only="no_vocals"))
@@ -448,7 +444,7 @@ def test_a_link_that_must_not_be_followed_holds_its_job_once_its_sisters_are_in_
     run(scenario())
 
 
-def test_a_link_that_is_refused_for_a_day_fails_its_job_and_its_sister_stays(tmp_path: Path) -> None:
+def test_a_link_refused_for_a_day_fails_its_job_and_the_delivered_track_stays(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
             shop.sandbox.faults(check_says(kind="label", track={"url": "ftp://d.lalal.ai/x"}, only="no_vocals"))
@@ -500,7 +496,7 @@ def test_a_job_with_missing_tracks_says_so_everywhere(tmp_path: Path) -> None:
     assert [job["id"] for job in json.loads(describe_error)["incomplete"]] == [6]
 
 
-def test_a_task_that_failed_on_the_service_is_started_again_by_a_retry(tmp_path: Path) -> None:
+def test_a_retry_restarts_a_task_that_failed_on_the_service(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
             shop.sandbox.faults("split:task_error")

@@ -25,7 +25,7 @@ async def held_since_the_first_look(shop: WorkerDriver, name: str, pitch: float)
     await shop.store.run(lambda store: store.take([found], now))
 
 
-def test_a_file_that_waits_for_a_word_keeps_no_copy_of_it_waiting_and_is_not_paid_after_it(tmp_path: Path) -> None:
+def test_a_held_file_does_not_delay_its_copy_and_is_not_paid_after_it(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             await held_since_the_first_look(shop, "old.wav", 300)
@@ -39,7 +39,7 @@ def test_a_file_that_waits_for_a_word_keeps_no_copy_of_it_waiting_and_is_not_pai
     run(scenario())
 
 
-def test_an_old_file_that_is_released_while_its_copy_is_under_way_waits_for_it(tmp_path: Path) -> None:
+def test_an_old_file_released_while_its_copy_is_processed_waits_for_it(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(
             tmp_path, options=Options(checks_per_minute=100_000, processing_seconds=3600.0)
@@ -57,7 +57,7 @@ def test_an_old_file_that_is_released_while_its_copy_is_under_way_waits_for_it(t
     run(scenario())
 
 
-def test_once_ends_though_a_file_waits_for_a_held_one(sandbox: Sandbox, make_home: MakeHome) -> None:
+def test_run_once_ends_although_a_file_waits_for_a_held_one(sandbox: Sandbox, make_home: MakeHome) -> None:
     home = make_home(sandbox.url, minutes={"per_file": 0.01})
     write_wav(home.inbox / "a.wav")
     write_wav(home.inbox / "b.wav")
@@ -65,7 +65,9 @@ def test_once_ends_though_a_file_waits_for_a_held_one(sandbox: Sandbox, make_hom
     assert sorted(str(job["hold"]) for job in home.jobs()) == ["None", "minutes"]
 
 
-def test_results_that_are_there_are_given_though_others_are_away(sandbox: Sandbox, make_home: MakeHome) -> None:
+def test_available_results_are_reused_although_another_outbox_is_unavailable(
+    sandbox: Sandbox, make_home: MakeHome
+) -> None:
     home = make_home(sandbox.url)
     second, other = home.root / "second", home.root / "other"
     second.mkdir()

@@ -54,7 +54,7 @@ def test_a_source_that_expires_while_a_start_is_unanswered_is_a_lost_task(tmp_pa
     run(scenario())
 
 
-def test_a_lost_task_whose_source_has_expired_is_uploaded_and_paid_again_where_the_configuration_says_so(
+def test_on_lost_task_resubmit_uploads_an_expired_source_again(
     tmp_path: Path,
 ) -> None:
     async def scenario() -> None:
@@ -74,7 +74,7 @@ def test_a_lost_task_whose_source_has_expired_is_uploaded_and_paid_again_where_t
     run(scenario())
 
 
-def test_a_task_that_stands_still_is_held_then_fails_when_the_service_forgets_it(tmp_path: Path) -> None:
+def test_a_stalled_task_is_held_then_fails_when_the_service_forgets_it(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults("split:stuck*0")
@@ -108,7 +108,7 @@ async def _seen_at(shop: WorkerDriver, percent: int) -> None:
     await shop.until(seen, f"a task was seen at {percent} %")
 
 
-def test_a_task_that_stood_still_goes_on_by_itself(tmp_path: Path) -> None:
+def test_a_stalled_task_resumes_automatically(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults("split:stuck*0")
@@ -125,7 +125,7 @@ def test_a_task_that_stood_still_goes_on_by_itself(tmp_path: Path) -> None:
     run(scenario(), speed=600.0)
 
 
-def test_results_that_nobody_could_fetch_for_a_day_fail_with_what_a_retry_costs(tmp_path: Path) -> None:
+def test_results_not_fetched_for_a_day_fail_and_name_the_cost_of_a_retry(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults("download:503*0")
@@ -157,7 +157,7 @@ async def _retried_in_vain(shop: WorkerDriver) -> None:
     assert sum(shop.charges().values()) == 1
 
 
-def test_links_that_died_within_the_day_are_asked_for_anew(tmp_path: Path) -> None:
+def test_links_that_die_within_the_day_are_renewed(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults("download:503*0")
@@ -206,7 +206,7 @@ def test_the_results_of_a_job_with_a_lost_task_are_delivered_before_they_expire(
     run(scenario())
 
 
-def test_the_results_of_a_job_with_a_task_that_stands_still_are_delivered_before_they_expire(tmp_path: Path) -> None:
+def test_the_results_of_a_job_with_a_stalled_task_are_delivered_before_they_expire(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path, asked=LEAD_AND_VOICE) as shop:
             shop.sandbox.faults("change_voice:stuck*0")

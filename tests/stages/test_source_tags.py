@@ -139,7 +139,7 @@ def test_a_source_that_is_not_read_in_time_leaves_its_results_without_tags(tmp_p
 
 
 @pytest.mark.parametrize("what", ["changed", "gone", "a folder"])
-def test_a_source_that_is_not_there_any_more_leaves_its_results_without_tags(tmp_path: Path, what: str) -> None:
+def test_a_removed_source_leaves_its_results_without_tags(tmp_path: Path, what: str) -> None:
     async def scenario() -> None:
         options = Options(checks_per_minute=100_000, processing_seconds=3600.0)
         async with WorkerDriver(tmp_path, options=options, tags=True, on_success="keep") as shop:

@@ -68,7 +68,7 @@ def test_while_one_of_unknown_length_is_held_for_minutes_no_other_is_uploaded(tm
     run(scenario())
 
 
-def test_the_release_of_one_that_waits_behind_another_uploads_it(tmp_path: Path) -> None:
+def test_the_release_of_a_file_that_waits_behind_another_uploads_it(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.set_minutes(5)
@@ -92,7 +92,7 @@ def test_the_release_of_one_that_waits_behind_another_uploads_it(tmp_path: Path)
         (Minutes(per_day=1), 100.0, HoldSource.PER_DAY),
     ],
 )
-def test_nothing_of_unknown_length_is_uploaded_while_nothing_may_be_spent(
+def test_files_of_unknown_length_are_not_uploaded_while_nothing_may_be_spent(
     tmp_path: Path, limits: Minutes, left: float, source: HoldSource
 ) -> None:
     async def scenario() -> None:
@@ -155,7 +155,7 @@ def test_the_release_of_a_file_that_states_too_much_lets_the_services_figure_dec
 
 
 @pytest.mark.parametrize("seconds", [0, -5, 3_600_001])
-def test_a_length_that_cannot_be_is_no_figure(tmp_path: Path, seconds: int) -> None:
+def test_an_impossible_length_is_rejected(tmp_path: Path, seconds: int) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.set_durations({"*": seconds})
@@ -171,7 +171,7 @@ def test_a_length_that_cannot_be_is_no_figure(tmp_path: Path, seconds: int) -> N
     run(scenario())
 
 
-def test_a_length_that_could_not_be_once_is_asked_for_once_more(tmp_path: Path) -> None:
+def test_a_file_with_an_impossible_length_is_uploaded_once_more(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.set_durations({"*": 0})
@@ -184,7 +184,7 @@ def test_a_length_that_could_not_be_once_is_asked_for_once_more(tmp_path: Path) 
     run(scenario())
 
 
-def test_what_an_older_version_guessed_is_measured_again(tmp_path: Path) -> None:
+def test_a_length_guessed_by_an_older_version_is_measured_again(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
     bring_to(connection, 0, 6)
     connection.execute("INSERT INTO handlings (id, json) VALUES (1, '{}')")

@@ -23,7 +23,7 @@ RUNS_FOR_HOURS = Options(checks_per_minute=PLENTY, processing_seconds=36_000.0)
         "reset_after", "huge", "redirect,url=http://127.0.0.1:9/", "403",
     ],
 )  # fmt: skip
-def test_a_cancelled_file_stays_where_it_is_whatever_becomes_of_the_request(fault: str, tmp_path: Path) -> None:
+def test_a_cancelled_file_stays_in_place_whatever_the_service_answers(fault: str, tmp_path: Path) -> None:
     async def scenario() -> None:
         deadlines = HURRIED if "hang" in fault else PATIENT
         async with WorkerDriver(tmp_path, options=RUNS_FOR_HOURS, deadlines=deadlines) as shop:
@@ -63,7 +63,7 @@ def test_an_outage_costs_cancels_one_probe_for_all_of_them(tmp_path: Path) -> No
     run(scenario(), speed=2000.0)
 
 
-def test_what_is_cancelled_when_a_part_of_it_is_finished_is_cancelled_and_its_file_stays(tmp_path: Path) -> None:
+def test_a_cancel_during_delivery_keeps_the_file_in_place(tmp_path: Path) -> None:
     """The finished part is delivered; nothing has failed."""
 
     async def scenario() -> None:

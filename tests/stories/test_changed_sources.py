@@ -89,7 +89,7 @@ async def dropped(shop: WorkerDriver, left: dict[str, bytes]) -> None:
     assert (known, contents(shop.inbox), shop.seen(), shop.litter()) == ({}, left, [], [])
 
 
-def test_before_the_upload_the_job_ends_and_the_file_is_taken_anew(tmp_path: Path) -> None:
+def test_a_file_changed_before_the_upload_becomes_a_new_job(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with watched(tmp_path) as shop:
             shop.sandbox.faults("upload:503*0")
@@ -100,7 +100,7 @@ def test_before_the_upload_the_job_ends_and_the_file_is_taken_anew(tmp_path: Pat
     run(scenario())
 
 
-def test_during_the_upload_what_was_sent_is_thrown_away(tmp_path: Path) -> None:
+def test_a_file_changed_during_the_upload_discards_it(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with watched(tmp_path) as shop:
             for name, change in CHANGES.items():
@@ -121,7 +121,7 @@ def test_during_the_upload_what_was_sent_is_thrown_away(tmp_path: Path) -> None:
     run(scenario())
 
 
-def test_between_upload_and_split_the_upload_is_thrown_away(tmp_path: Path) -> None:
+def test_a_file_changed_between_upload_and_split_discards_the_upload(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with watched(tmp_path) as shop:
             shop.outbox.rename(tmp_path / "away")
@@ -166,7 +166,7 @@ def test_once_a_charge_may_have_begun_the_file_no_longer_matters(tmp_path: Path,
 
 
 @pytest.mark.parametrize("policy", ["process", "skip"])
-def test_a_file_that_is_replaced_while_it_is_uploaded_is_taken_anew_and_paid_once(
+def test_a_file_replaced_during_its_upload_becomes_a_new_job_and_is_paid_once(
     sandbox: Sandbox, make_home: MakeHome, policy: str
 ) -> None:
     rules = [{"name": "stems", "mode": "demuser", "duplicates": "process"}]

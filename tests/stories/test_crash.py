@@ -37,7 +37,7 @@ def die_inside(save: int, home: Home) -> None:
 
 
 @pytest.mark.parametrize("save", [1, 2])
-def test_killed_while_a_cancel_or_a_retry_is_honoured_it_ends_the_same(save: int, make_home: MakeHome) -> None:
+def test_killed_while_a_cancel_or_a_retry_is_handled_it_ends_the_same(save: int, make_home: MakeHome) -> None:
     with Sandbox(Options(queue_seconds=QUEUE_SECONDS, checks_per_minute=600, processing_seconds=3600)) as sandbox:
         home = make_home(sandbox.url, checks_per_minute=600)
         content = write_wav(home.inbox / "ep1.wav")

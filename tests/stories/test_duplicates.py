@@ -46,9 +46,7 @@ async def again(shop: WorkerDriver, name: str = "again.wav", **changes: Any) -> 
 
 
 @pytest.mark.parametrize("hours", [0.0, 23.0])
-def test_results_that_were_taken_away_are_fetched_again_for_free_while_the_service_has_them(
-    tmp_path: Path, hours: float
-) -> None:
+def test_removed_results_are_fetched_again_for_free_while_the_service_has_them(tmp_path: Path, hours: float) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path, delete=False) as shop:
             await first_done(shop)
@@ -96,7 +94,7 @@ def test_after_a_delete_links_live_for_an_hour(tmp_path: Path, hours: float, sta
 
 
 @pytest.mark.parametrize("fault", ["check:server_error*0", "download:404*0"])
-def test_what_the_service_does_not_give_again_is_asked_about(tmp_path: Path, fault: str) -> None:
+def test_results_that_the_service_no_longer_has_need_a_decision(tmp_path: Path, fault: str) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path, delete=False) as shop:
             await first_done(shop)
@@ -119,7 +117,7 @@ def damaged(path: Path) -> None:
 
 @pytest.mark.parametrize("spoil", [damaged, Path.unlink], ids=["changed", "partly gone"])
 @pytest.mark.parametrize(("delete", "state", "charges"), [(False, State.DONE, 1), (True, State.HELD, 1)])
-def test_results_that_are_not_as_they_were_are_fetched_again_or_asked_about(
+def test_changed_results_are_fetched_again_or_need_a_decision(
     tmp_path: Path, spoil: Callable[[Path], None], delete: bool, state: State, charges: int
 ) -> None:
     async def scenario() -> None:
@@ -138,7 +136,7 @@ def test_results_that_are_not_as_they_were_are_fetched_again_or_asked_about(
     run(scenario())
 
 
-def test_a_damaged_copy_is_passed_over_where_another_is_whole(tmp_path: Path) -> None:
+def test_a_damaged_copy_is_skipped_if_another_is_intact(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             await first_done(shop)
@@ -166,7 +164,7 @@ def test_process_always_pays_and_hold_always_asks(tmp_path: Path) -> None:
     run(scenario())
 
 
-def test_hold_asks_while_the_first_is_under_way_too(tmp_path: Path) -> None:
+def test_duplicates_hold_also_asks_while_the_first_job_runs(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path, options=Options(checks_per_minute=PLENTY, processing_seconds=3600.0)) as shop:
             await shop.drop("first.wav", pitch=PITCH)
@@ -204,7 +202,7 @@ def test_of_several_tasks_only_the_new_one_is_paid(tmp_path: Path) -> None:
     run(scenario())
 
 
-def test_of_several_tasks_what_is_given_is_delivered_before_a_person_is_asked_for_the_rest(tmp_path: Path) -> None:
+def test_reused_results_are_delivered_while_other_tasks_wait_for_a_decision(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path, output="{dir}/{name}/{task}-{label}.{ext}") as shop:
             await first_done(shop, tasks=tasks_of(VOCALS, DRUM))
@@ -223,7 +221,7 @@ def test_of_several_tasks_what_is_given_is_delivered_before_a_person_is_asked_fo
 
 
 @pytest.mark.parametrize("ending", ["cancelled", "failed"])
-def test_what_a_job_paid_before_it_was_cancelled_or_failed_is_not_paid_again_unasked(
+def test_tasks_paid_by_a_cancelled_or_failed_job_are_not_paid_again_without_a_decision(
     tmp_path: Path, ending: str
 ) -> None:
     async def scenario() -> None:
@@ -244,7 +242,7 @@ def test_what_a_job_paid_before_it_was_cancelled_or_failed_is_not_paid_again_una
     run(scenario())
 
 
-def test_what_failed_before_anything_was_paid_is_no_duplicate(tmp_path: Path) -> None:
+def test_a_job_that_failed_unpaid_is_not_a_duplicate(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults("upload:400*1")
@@ -292,7 +290,7 @@ def test_a_duplicate_of_a_duplicate_and_a_file_that_came_back_from_done_cost_not
 
 
 @pytest.mark.parametrize("paid", [True, False])
-def test_a_cancelled_job_is_remembered_for_good_where_it_paid(tmp_path: Path, paid: bool) -> None:
+def test_a_cancelled_job_that_paid_is_remembered_for_good(tmp_path: Path, paid: bool) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path, options=Options(checks_per_minute=PLENTY, processing_seconds=600.0)) as shop:
             if not paid:
@@ -339,7 +337,7 @@ def test_the_source_is_deleted_on_the_service_only_after_its_duplicates_have_fet
     run(scenario())
 
 
-def test_a_duplicate_that_nobody_answers_for_keeps_no_source_on_the_service(tmp_path: Path) -> None:
+def test_an_undecided_duplicate_does_not_delay_the_deletion_of_the_source(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path, options=Options(checks_per_minute=PLENTY, processing_seconds=600.0)) as shop:
             await shop.drop("first.wav", pitch=PITCH)

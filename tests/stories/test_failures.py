@@ -27,7 +27,7 @@ async def failed(shop: WorkerDriver, fault: str = "upload:422*1") -> Job:
 
 
 @pytest.mark.parametrize("copied", [False, True])
-def test_what_says_why_a_file_failed_goes_when_it_is_dragged_back(
+def test_the_error_note_is_removed_when_the_file_is_dragged_back(
     sandbox: Sandbox, make_home: MakeHome, copied: bool
 ) -> None:
     home = make_home(sandbox.url)
@@ -47,7 +47,7 @@ def test_what_says_why_a_file_failed_goes_when_it_is_dragged_back(
 
 
 @pytest.mark.parametrize("fault", ["upload:422*1", "split:422*1", "split:task_error*1"])
-def test_a_failed_file_that_is_mended_where_it_lies_is_carried_as_it_is_now(tmp_path: Path, fault: str) -> None:
+def test_a_failed_file_repaired_in_place_is_processed_as_it_is_now(tmp_path: Path, fault: str) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             await failed(shop, fault)
@@ -61,7 +61,7 @@ def test_a_failed_file_that_is_mended_where_it_lies_is_carried_as_it_is_now(tmp_
     run(scenario())
 
 
-def test_a_failed_file_that_is_taken_away_ends_its_job_when_it_is_retried(tmp_path: Path) -> None:
+def test_retrying_a_removed_failed_file_ends_its_job(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             await failed(shop)
@@ -73,7 +73,7 @@ def test_a_failed_file_that_is_taken_away_ends_its_job_when_it_is_retried(tmp_pa
     run(scenario())
 
 
-def test_a_failed_file_whose_folder_is_away_is_waited_for(tmp_path: Path) -> None:
+def test_a_failed_file_in_an_unavailable_folder_is_waited_for(tmp_path: Path) -> None:
     """A folder elsewhere that is not mounted is not empty."""
 
     async def scenario() -> None:
@@ -102,7 +102,7 @@ async def held_for(shop: WorkerDriver, path: Path) -> Job | None:
     return job if job.state is State.HELD and str(path) in (job.hold_reason or "") else None
 
 
-def test_what_is_in_the_way_of_results_or_files_holds_their_job_and_is_told(tmp_path: Path) -> None:
+def test_a_file_in_the_way_of_results_or_sources_holds_the_job_and_is_named(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             in_the_way = shop.outbox / "podcasts", shop.inbox / "done"
@@ -124,7 +124,7 @@ def test_what_is_in_the_way_of_results_or_files_holds_their_job_and_is_told(tmp_
     run(scenario())
 
 
-def test_a_failed_job_can_be_given_up_and_taken_up_again(tmp_path: Path) -> None:
+def test_a_failed_job_can_be_dismissed_and_retried(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             before = await failed(shop)
@@ -138,7 +138,7 @@ def test_a_failed_job_can_be_given_up_and_taken_up_again(tmp_path: Path) -> None
     run(scenario())
 
 
-def test_a_failed_job_that_is_carried_again_is_no_failure_any_more(tmp_path: Path) -> None:
+def test_a_retried_job_no_longer_counts_as_failed(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             await failed(shop)

@@ -308,7 +308,7 @@ async def _refused(operation: str, root: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", [*PASSING, *LOSING, *UNREADABLE, *HARMLESS])
-def test_voice_packs_are_told_or_their_fault_is(fault: str, tmp_path: Path) -> None:
+def test_voices_lists_voice_packs_or_reports_the_error(fault: str, tmp_path: Path) -> None:
     run(_voice_packs(fault, tmp_path))
 
 

@@ -46,9 +46,7 @@ def noted(home: Home, event: str, folder: Path, key: str = "folder") -> bool:
 
 
 @pytest.mark.parametrize("what", ["outbox", "done", "media", "share"])
-def test_a_rename_of_a_folder_or_of_one_above_it_is_noticed_without_being_asked(
-    sandbox: Sandbox, tmp_path: Path, what: str
-) -> None:
+def test_a_rename_of_a_folder_or_its_parent_is_noticed(sandbox: Sandbox, tmp_path: Path, what: str) -> None:
     home = deep_home(tmp_path, sandbox.url)
     media = tmp_path / "share" / "media"
     home.start()
@@ -74,7 +72,7 @@ def test_a_rename_of_a_folder_or_of_one_above_it_is_noticed_without_being_asked(
     assert home.stop() == 0
 
 
-def test_a_polled_inbox_notices_that_a_folder_above_it_is_renamed(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_polled_inbox_notices_the_rename_of_a_parent_folder(sandbox: Sandbox, tmp_path: Path) -> None:
     home = deep_home(tmp_path, sandbox.url, watch="polling", poll_interval="1h")
     home.start()
     (tmp_path / "share").rename(tmp_path / "elsewhere")
@@ -84,7 +82,7 @@ def test_a_polled_inbox_notices_that_a_folder_above_it_is_renamed(sandbox: Sandb
     assert home.stop() == 0
 
 
-def test_an_unmount_and_a_mount_are_noticed_without_being_asked(tmp_path: Path) -> None:
+def test_an_unmount_and_a_mount_are_noticed(tmp_path: Path) -> None:
     def story() -> None:
         with Sandbox(Options()) as sandbox:
             home = Home(tmp_path, sandbox.url)
@@ -166,7 +164,7 @@ def test_a_full_state_folder_needs_attention(tmp_path: Path) -> None:
     in_own_mounts(story)
 
 
-def test_health_ends_with_1_while_a_folder_is_away(sandbox: Sandbox, make_home: MakeHome) -> None:
+def test_health_exits_1_while_a_folder_is_unavailable(sandbox: Sandbox, make_home: MakeHome) -> None:
     home = make_home(sandbox.url)
     home.start()
     until((home.outbox / ".lalald").exists, "the outbox is known")
@@ -178,7 +176,7 @@ def test_health_ends_with_1_while_a_folder_is_away(sandbox: Sandbox, make_home: 
     until(lambda: home.command("health").returncode == 0, "it is back")
 
 
-def test_what_the_kernel_does_not_tell_is_noticed_at_rescan(sandbox: Sandbox, make_home: MakeHome) -> None:
+def test_a_change_without_a_kernel_event_is_noticed_at_rescan(sandbox: Sandbox, make_home: MakeHome) -> None:
     home = make_home(sandbox.url)
     home.start()
     until((home.outbox / ".lalald").exists, "the outbox is known")
@@ -212,7 +210,7 @@ async def hears(told: list[str], path: Path) -> bool:
     return False
 
 
-def test_what_happens_within_a_folder_is_not_told(tmp_path: Path) -> None:
+def test_events_within_a_folder_are_not_reported(tmp_path: Path) -> None:
     async def story(monitor: FolderMonitor, told: list[str]) -> None:
         folder = tmp_path / "folder"
         folder.mkdir()
@@ -229,7 +227,7 @@ def test_what_happens_within_a_folder_is_not_told(tmp_path: Path) -> None:
     monitored(story)
 
 
-def test_a_symlink_in_the_path_that_is_pointed_elsewhere_is_told(tmp_path: Path) -> None:
+def test_a_changed_symlink_in_the_path_is_reported(tmp_path: Path) -> None:
     async def story(monitor: FolderMonitor, told: list[str]) -> None:
         for name in ("one", "two"):
             (tmp_path / name / "folder").mkdir(parents=True)
@@ -258,7 +256,7 @@ def test_a_missing_folder_is_awaited_where_it_will_appear(tmp_path: Path) -> Non
     monitored(story)
 
 
-def test_a_folder_that_was_left_is_not_told_of(tmp_path: Path) -> None:
+def test_an_unwatched_folder_is_not_reported(tmp_path: Path) -> None:
     async def story(monitor: FolderMonitor, told: list[str]) -> None:
         for name in ("left", "kept"):
             (tmp_path / name).mkdir()
@@ -272,7 +270,7 @@ def test_a_folder_that_was_left_is_not_told_of(tmp_path: Path) -> None:
     monitored(story)
 
 
-def test_an_automount_that_waits_is_told_by_the_table(tmp_path: Path) -> None:
+def test_a_pending_automount_is_detected_from_the_mount_table(tmp_path: Path) -> None:
     table = tmp_path / "mountinfo"
     auto = "30 1 0:40 / /mnt/nas rw - autofs systemd-1 rw\n"
     share = "31 30 0:41 / /mnt/nas rw - nfs4 server:/x rw\n"

@@ -44,7 +44,7 @@ async def waits_quietly(shop: WorkerDriver, hold: Hold, stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("stage", [Stage.SPLIT, Stage.ARCHIVE])
-def test_a_done_folder_elsewhere_that_is_missing_is_waited_for_and_never_made(tmp_path: Path, stage: Stage) -> None:
+def test_a_missing_done_folder_outside_the_inbox_is_waited_for_and_never_created(tmp_path: Path, stage: Stage) -> None:
     async def scenario() -> None:
         done = tmp_path / "elsewhere"
         if stage is Stage.ARCHIVE:
@@ -143,7 +143,7 @@ async def _full_within_the_outbox(root: Path, stage: Stage) -> None:
         assert shop.litter() == []
 
 
-def test_a_source_that_is_kept_asks_no_more_of_its_inbox_than_to_be_there(tmp_path: Path) -> None:
+def test_a_kept_source_needs_only_an_available_inbox(tmp_path: Path) -> None:
     in_own_mounts(lambda: run(_kept_in_a_read_only_inbox(tmp_path)))
 
 
@@ -162,7 +162,7 @@ async def _kept_in_a_read_only_inbox(root: Path) -> None:
         await shop.until_job("it is there again, for reading", state=State.DONE)
 
 
-def test_an_inbox_that_is_away_before_the_split_is_waited_for(tmp_path: Path) -> None:
+def test_an_unavailable_inbox_is_waited_for_before_the_split(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             shop.outbox.rename(tmp_path / "away-out")
@@ -181,7 +181,7 @@ def test_an_inbox_that_is_away_before_the_split_is_waited_for(tmp_path: Path) ->
     run(scenario())
 
 
-def test_an_unmounted_inbox_is_told_from_one_without_the_file_by_its_marker(tmp_path: Path) -> None:
+def test_the_marker_distinguishes_an_unmounted_inbox_from_one_without_the_file(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             marker = write_marker(str(shop.inbox), None)
@@ -204,7 +204,7 @@ def test_an_unmounted_inbox_is_told_from_one_without_the_file_by_its_marker(tmp_
 
 
 @pytest.mark.parametrize("outbox", ["outbox", "another outbox"])
-def test_earlier_results_in_an_outbox_that_is_away_are_waited_for_and_not_paid_again(
+def test_earlier_results_in_an_unavailable_outbox_are_waited_for_and_not_paid_again(
     tmp_path: Path, outbox: str
 ) -> None:
     async def scenario() -> None:
@@ -228,7 +228,7 @@ def test_earlier_results_in_an_outbox_that_is_away_are_waited_for_and_not_paid_a
     run(scenario())
 
 
-def test_earlier_results_that_are_away_when_they_are_to_be_copied_are_waited_for(tmp_path: Path) -> None:
+def test_earlier_results_unavailable_when_copied_are_waited_for(tmp_path: Path) -> None:
     async def scenario() -> None:
         another = tmp_path / "another outbox"
         async with WorkerDriver(tmp_path) as shop:
@@ -258,7 +258,7 @@ def swapped(folder: Path) -> Path:
     return aside
 
 
-def test_an_unmounted_done_folder_is_told_from_the_empty_one_beneath_by_its_marker(tmp_path: Path) -> None:
+def test_the_marker_distinguishes_an_unmounted_done_folder_from_its_mount_point(tmp_path: Path) -> None:
     async def scenario() -> None:
         done = tmp_path / "elsewhere"
         done.mkdir()
@@ -313,7 +313,7 @@ def test_an_unmounted_failed_folder_gets_nothing_and_the_file_stays_until_it_is_
     run(scenario())
 
 
-def test_a_probe_of_a_dead_inbox_keeps_no_loop_from_turning(tmp_path: Path) -> None:
+def test_a_probe_of_a_dead_inbox_blocks_no_loop(tmp_path: Path) -> None:
     in_own_mounts(lambda: run(_dead_inbox(tmp_path)))
 
 
@@ -331,7 +331,7 @@ async def _dead_inbox(root: Path) -> None:
         await shop.until_job("both are there", state=State.DONE)
 
 
-def test_an_unmounted_inbox_before_its_file_is_filed_is_waited_for(tmp_path: Path) -> None:
+def test_an_inbox_unmounted_before_archiving_is_waited_for(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             marker = write_marker(str(shop.inbox), None)

@@ -50,7 +50,7 @@ def test_words_nested_however_deep_are_an_answer(depth: int) -> None:
     assert answers.started(said, reply(None), ["a", "b"])[1] == Started("2")
 
 
-def test_one_task_given_to_two_sources_is_nobodys() -> None:
+def test_a_task_id_given_to_two_sources_is_assigned_to_neither() -> None:
     said = {"results": [{"task_id": "1", "source_id": "a"}, {"task_id": "1", "source_id": "b"}, {"task_id": "3"}]}
     first, second, third = answers.started(said, reply(said), ["a", "b", "c"])
     assert isinstance(first, StartRefused)
@@ -105,7 +105,7 @@ def test_every_path_is_explained(tmp_path: Path) -> None:
         assert "\x1b" not in told
 
 
-def test_what_the_service_calls_things_reaches_no_terminal_raw(tmp_path: Path) -> None:
+def test_names_from_the_service_are_escaped_on_terminals(tmp_path: Path) -> None:
     filled_store = FilledStore(tmp_path)
     odd = "id\x1b]0;owned\x07\n\u202e"
     with filled_store.store() as store:

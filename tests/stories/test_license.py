@@ -74,9 +74,7 @@ def test_a_missing_key_is_an_error_from_the_first_second_and_a_new_file_is_read_
 
 
 @pytest.mark.parametrize("way", ["renamed over", "written in place"])
-def test_a_refused_key_is_read_again_and_its_successor_takes_over(
-    sandbox: Sandbox, make_home: MakeHome, way: str
-) -> None:
+def test_a_refused_key_is_read_again_and_replaced(sandbox: Sandbox, make_home: MakeHome, way: str) -> None:
     sandbox.set_keys("the-right-key")
     home, key = home_with_key(make_home, sandbox.url, "the-wrong-key")
     home.start(environ=NO_VARIABLE)
@@ -113,7 +111,7 @@ def test_a_key_named_by_the_environment_and_one_of_systemd_are_read_again(
         assert home.stop() == 0
 
 
-def test_transfers_under_way_go_on_when_another_key_is_taken(tmp_path: Path) -> None:
+def test_running_transfers_continue_when_the_key_changes(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults("upload:slow,bytes_per_second=10000")
@@ -130,7 +128,7 @@ def test_transfers_under_way_go_on_when_another_key_is_taken(tmp_path: Path) -> 
     run(scenario())
 
 
-def test_a_refusal_of_the_former_key_says_nothing_of_the_next_one(tmp_path: Path) -> None:
+def test_a_refusal_of_the_former_key_does_not_count_for_the_next(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.set_keys("another-key")
@@ -165,7 +163,7 @@ def test_the_key_file_on_a_dead_share_delays_neither_the_start_nor_the_other_wor
     in_own_mounts(story)
 
 
-def test_a_key_that_comes_while_the_service_is_down_is_missing_no_longer(tmp_path: Path) -> None:
+def test_a_key_that_appears_during_an_outage_no_longer_counts_as_missing(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.set_keys("another-key")
@@ -183,9 +181,7 @@ def test_a_key_that_comes_while_the_service_is_down_is_missing_no_longer(tmp_pat
     run(scenario())
 
 
-def test_what_an_earlier_daemon_knew_of_the_key_is_forgotten_at_the_start(
-    sandbox: Sandbox, make_home: MakeHome
-) -> None:
+def test_the_state_of_the_key_is_forgotten_at_the_start(sandbox: Sandbox, make_home: MakeHome) -> None:
     home, key = home_with_key(make_home, sandbox.url, None)
     home.start(environ=NO_VARIABLE)
     assert home.stop() == 0

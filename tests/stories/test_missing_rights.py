@@ -53,7 +53,7 @@ async def _waited_for(root: Path, place: str, stage: Stage, policy: str) -> None
         assert shop.litter() == []
 
 
-def test_an_inbox_that_may_only_be_read_is_carried_and_waited_for_while_it_is_away(tmp_path: Path) -> None:
+def test_a_read_only_inbox_works_and_is_waited_for_while_unavailable(tmp_path: Path) -> None:
     in_own_mounts(lambda: run(_read_only_inbox(tmp_path)))
 
 

@@ -59,7 +59,7 @@ def by_name(home: Home) -> dict[str, dict[str, Any]]:
     return {Path(job["path"]).stem: job for job in home.jobs()}
 
 
-def test_what_may_not_be_written_is_waited_for_at_every_stage_and_goes_on_by_itself(
+def test_missing_write_rights_hold_at_every_stage_and_work_resumes(
     sandbox: Sandbox, make_home: MakeHome, of_nobody: Callable[[Home], Home]
 ) -> None:
     home = of_nobody(make_home(sandbox.url))
@@ -136,7 +136,7 @@ def test_a_state_folder_that_may_not_be_written_is_refused_before_anything_happe
     assert len(sandbox.state()["charges"]) == 1
 
 
-def test_a_file_that_may_not_be_read_is_said_and_explained_and_taken_when_it_may(
+def test_an_unreadable_file_is_reported_and_processed_once_readable(
     sandbox: Sandbox, make_home: MakeHome, of_nobody: Callable[[Home], Home]
 ) -> None:
     home = of_nobody(make_home(sandbox.url))
@@ -154,7 +154,7 @@ def test_a_file_that_may_not_be_read_is_said_and_explained_and_taken_when_it_may
     assert len(home.logged("file.unreadable")) == 1
 
 
-def test_what_another_user_may_not_know_is_said_and_no_price_or_reason_is_made_up(
+def test_another_user_sees_what_is_hidden_and_no_invented_price(
     sandbox: Sandbox, make_home: MakeHome, of_nobody: Callable[[Home], Home]
 ) -> None:
     home = of_nobody(make_home(sandbox.url))
@@ -193,7 +193,7 @@ def bar(name: str, place: Path) -> None:
         take_from(place)
 
 
-def test_a_source_that_may_not_leave_its_folder_is_held_before_the_charge_and_goes_on_when_it_may(
+def test_a_source_that_cannot_be_moved_is_held_before_the_charge(
     sandbox: Sandbox, make_home: MakeHome, of_nobody: Callable[[Home], Home]
 ) -> None:
     home = of_nobody(make_home(sandbox.url, inbox={"existing": "take"}))

@@ -75,7 +75,7 @@ async def _goes_on(shop: WorkerDriver) -> None:
     await shop.until(carried, "it goes on, and some are at their end")
 
 
-def test_a_license_that_nobody_can_be_asked_about_is_an_outage(tmp_path: Path) -> None:
+def test_a_license_that_cannot_be_verified_is_an_outage(tmp_path: Path) -> None:
     """The key that was missing has come, and the service cannot be reached: "held: license" alone would blame the key."""
 
     async def scenario() -> None:

@@ -76,7 +76,7 @@ async def rested(shop: WorkerDriver, job_id: int) -> Job:
 
 @pytest.mark.parametrize("refused", PRIMITIVES, ids=" ".join)
 @pytest.mark.parametrize("place", ["outbox", "inbox"])
-def test_what_a_share_refuses_is_worked_around_or_waited_for_before_anything_is_paid(
+def test_operations_refused_by_a_share_are_replaced_or_hold_before_the_charge(
     tmp_path: Path, refused: tuple[str, ...], place: str
 ) -> None:
     async def told() -> None:
@@ -145,7 +145,7 @@ def test_an_outbox_that_cannot_rename_holds_before_the_charge_and_says_so(tmp_pa
     story(told)
 
 
-def test_a_rename_that_is_reported_and_not_done_holds_before_the_charge(tmp_path: Path) -> None:
+def test_a_rename_that_is_reported_but_not_done_holds_before_the_charge(tmp_path: Path) -> None:
     async def told() -> None:
         with Share(tmp_path / "outbox") as share:
             share.lie("rename", "rename2")
@@ -287,7 +287,7 @@ def test_an_immutable_source_is_not_paid_for(tmp_path: Path, what: str) -> None:
     run(scenario())
 
 
-def test_a_release_tries_at_once(tmp_path: Path) -> None:
+def test_a_release_runs_the_folder_test_at_once(tmp_path: Path) -> None:
     async def told() -> None:
         with Share(tmp_path / "outbox") as share:
             share.refuse(errno.EACCES, "mkdir")
@@ -311,7 +311,7 @@ class CountedTrial(SourceMoveTest):
         (Path(self.folder) / f"{len(os.listdir(self.folder))}").touch()
 
 
-def test_a_trial_counts_for_ten_minutes_until_a_remount_or_a_failure_there(tmp_path: Path) -> None:
+def test_a_folder_test_is_valid_for_ten_minutes_until_a_remount_or_a_failure(tmp_path: Path) -> None:
     async def told() -> None:
         counted, other = tmp_path / "counted", tmp_path / "other"
         counted.mkdir()
@@ -340,7 +340,7 @@ def test_a_trial_counts_for_ten_minutes_until_a_remount_or_a_failure_there(tmp_p
     in_own_mounts(lambda: run(told(), speed=300.0))
 
 
-def test_many_files_of_a_folder_are_one_trial(tmp_path: Path) -> None:
+def test_many_files_of_a_folder_need_one_test(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             await shop.drop(*(f"ep{number}.wav" for number in range(30)))

@@ -52,7 +52,7 @@ async def delivered(shop: WorkerDriver, names: tuple[str, ...]) -> None:
     ],
     ids=str,
 )
-def test_ten_poison_files_do_not_keep_twenty_good_ones(fault: str, asked: Any, tmp_path: Path) -> None:
+def test_ten_poison_files_do_not_delay_twenty_good_ones(fault: str, asked: Any, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path, jitter=1.0, asked=asked, duplicates="process") as shop:
             faults = [fault] if not fault.startswith("batch") else [fault, fault.replace("batch", "split")]
@@ -74,7 +74,7 @@ def test_ten_poison_files_do_not_keep_twenty_good_ones(fault: str, asked: Any, t
     run(scenario())
 
 
-def test_poison_files_in_front_of_a_crowd_cost_it_seconds(tmp_path: Path) -> None:
+def test_poison_files_delay_a_queue_by_seconds_only(tmp_path: Path) -> None:
     """All of them are dropped at once, and the poison ones are first, and smallest."""
 
     async def scenario() -> None:
@@ -90,7 +90,7 @@ def test_poison_files_in_front_of_a_crowd_cost_it_seconds(tmp_path: Path) -> Non
     run(scenario())
 
 
-def test_a_dead_download_host_keeps_nothing_from_the_others(tmp_path: Path) -> None:
+def test_a_dead_download_host_does_not_delay_other_hosts(tmp_path: Path) -> None:
     """The tracks of ten tasks lie on a host that refuses connections; those of the others come as fast as ever."""
 
     async def scenario() -> None:
@@ -115,7 +115,7 @@ def test_a_dead_download_host_keeps_nothing_from_the_others(tmp_path: Path) -> N
     run(scenario())
 
 
-def test_one_task_that_spoils_every_check_is_asked_for_alone(tmp_path: Path) -> None:
+def test_a_task_that_breaks_every_check_is_checked_alone(tmp_path: Path) -> None:
     async def scenario() -> None:
         options = Options(checks_per_minute=PLENTY, processing_seconds=30.0)
         async with WorkerDriver(tmp_path, options=options, jitter=1.0, duplicates="process") as shop:
@@ -147,7 +147,7 @@ def test_one_task_that_spoils_every_check_is_asked_for_alone(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("fault", ["400", "422", "500", "html", "half", "null"])
-def test_a_culprit_among_two_hundred_keeps_none_from_being_checked(fault: str, tmp_path: Path) -> None:
+def test_one_bad_id_among_two_hundred_does_not_prevent_checks(fault: str, tmp_path: Path) -> None:
     """199 paid tasks are done; one makes `/check/` fail for all it is asked for with. Two more spoil it at once."""
 
     async def scenario() -> None:
@@ -197,7 +197,7 @@ def test_an_outage_of_checks_is_over_with_two_requests(tmp_path: Path) -> None:
     run(scenario(), speed=500.0)
 
 
-def test_no_answer_at_all_halves_nothing(tmp_path: Path) -> None:
+def test_requests_without_an_answer_are_not_halved(tmp_path: Path) -> None:
     async def scenario() -> None:
         options = Options(checks_per_minute=PLENTY, processing_seconds=3600.0)
         async with WorkerDriver(tmp_path, options=options, duplicates="process") as shop:
@@ -251,7 +251,7 @@ def test_a_single_start_without_batches_is_a_refusal_like_any_other(asked: Any, 
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "1e12", "NaN", "Infinity", "[]", '"long"', "3600001"])
-def test_a_duration_that_cannot_be_is_asked_for_once_more_and_then_fails_unpaid(value: str, tmp_path: Path) -> None:
+def test_an_impossible_duration_fails_unpaid_after_a_second_upload(value: str, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults(f"upload:type*0,field=duration,value={value}")
@@ -277,7 +277,7 @@ def test_a_duration_that_cannot_be_is_asked_for_once_more_and_then_fails_unpaid(
     ],
     ids=str,
 )
-def test_an_upload_whose_answer_is_of_no_use_fails_at_last(fault: str, uploads: int, tmp_path: Path) -> None:
+def test_uploads_with_unusable_answers_finally_fail(fault: str, uploads: int, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults(fault)
@@ -290,7 +290,7 @@ def test_an_upload_whose_answer_is_of_no_use_fails_at_last(fault: str, uploads: 
 
 
 @pytest.mark.parametrize("value", ["0", "-1e9", "1e300", '"soon"', "1"])
-def test_an_absurd_expiry_is_not_believed(value: str, tmp_path: Path) -> None:
+def test_an_absurd_expiry_is_ignored(value: str, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults(f"upload:type*0,field=expires,value={value}")
@@ -303,7 +303,7 @@ def test_an_absurd_expiry_is_not_believed(value: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("on_lost_task", ["hold", "resubmit"])
 @pytest.mark.parametrize("value", ['""', "x" * 300, "[]"], ids=["empty", "long", "a list"])
-def test_a_task_id_of_no_use_is_a_lost_task_and_never_paid_again_unasked(
+def test_an_unusable_task_id_is_a_lost_task_and_not_paid_again_without_a_decision(
     value: str, on_lost_task: str, tmp_path: Path
 ) -> None:
     async def scenario() -> None:
@@ -322,7 +322,7 @@ def test_a_task_id_of_no_use_is_a_lost_task_and_never_paid_again_unasked(
     run(scenario())
 
 
-def test_a_start_that_is_always_answered_without_use_keeps_its_key(tmp_path: Path) -> None:
+def test_a_start_with_unusable_answers_keeps_its_key(tmp_path: Path) -> None:
     """The service takes the key each time, and gives no id: that is bounded, and told in its words."""
 
     async def scenario() -> None:
@@ -375,7 +375,7 @@ def test_a_batch_that_fails_as_a_whole_is_halved_with_the_same_keys(fault: str, 
     run(scenario())
 
 
-def test_one_task_that_cannot_be_cancelled_keeps_no_other_from_it(tmp_path: Path) -> None:
+def test_a_task_that_cannot_be_cancelled_does_not_affect_the_others(tmp_path: Path) -> None:
     async def scenario() -> None:
         options = Options(checks_per_minute=PLENTY, processing_seconds=36_000.0)
         async with WorkerDriver(tmp_path, options=options, duplicates="process") as shop:

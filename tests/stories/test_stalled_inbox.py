@@ -66,7 +66,7 @@ def place_at(root: Path, watch: str) -> IntakeDriver:
     [("native", ()), ("polling", ()), ("polling", ("readdir",)), ("native", ("open",))],
     ids=["native, nothing answers", "polled, nothing answers", "no folder is listed", "no file is opened"],
 )
-def test_an_inbox_that_dies_during_a_look_is_told_once_and_taken_up_again(
+def test_an_inbox_that_dies_during_a_check_is_reported_once_and_used_again(
     tmp_path: Path, watch: str, operations: tuple[str, ...]
 ) -> None:
     driver, other = place_at(tmp_path / "share", watch), place_at(tmp_path / "disk", "native")
@@ -92,7 +92,7 @@ def test_an_inbox_that_dies_during_a_look_is_told_once_and_taken_up_again(
     in_own_mounts(lambda: asyncio.run(story()))
 
 
-def test_an_inbox_that_never_answered_is_told_and_its_look_is_not_begun_again(tmp_path: Path) -> None:
+def test_an_unresponsive_inbox_is_reported_and_not_checked_twice(tmp_path: Path) -> None:
     driver, answers = place_at(tmp_path / "share", "polling"), threading.Event()
 
     async def story() -> None:

@@ -136,7 +136,7 @@ def test_an_outbox_that_dies_while_tracks_arrive(tmp_path: Path, operations: tup
 
 
 @pytest.mark.parametrize("operations", [(), ("rename2", "rename", "link")], ids=["nothing answers", "renames"])
-def test_a_done_folder_that_dies_while_files_are_filed_away(tmp_path: Path, operations: tuple[str, ...]) -> None:
+def test_a_done_folder_that_dies_while_files_are_archived(tmp_path: Path, operations: tuple[str, ...]) -> None:
     async def told() -> None:
         done = tmp_path / "filed"
         two = Two(tmp_path, done_dir=str(done))
@@ -158,7 +158,7 @@ def test_a_done_folder_that_dies_while_files_are_filed_away(tmp_path: Path, oper
     story(told)
 
 
-def test_a_failed_folder_that_dies_keeps_no_other_failure_from_its_place(tmp_path: Path) -> None:
+def test_a_dead_failed_folder_does_not_delay_other_failures(tmp_path: Path) -> None:
     async def told() -> None:
         refused = tmp_path / "refused"
         two = Two(tmp_path, failed_dir=str(refused))
@@ -184,7 +184,7 @@ def test_a_failed_folder_that_dies_keeps_no_other_failure_from_its_place(tmp_pat
     story(told)
 
 
-def test_a_share_that_never_comes_back_stands_in_the_way_of_nothing_that_is_mounted_in_its_place(
+def test_a_dead_share_does_not_affect_a_mount_in_its_place(
     tmp_path: Path,
 ) -> None:
     async def told() -> None:

@@ -18,7 +18,7 @@ DAY_SECONDS = 86400.0
 
 @pytest.mark.parametrize("stage", [Stage.UPLOAD, Stage.SPLIT, Stage.CHECK, Stage.DOWNLOAD, Stage.DELETE], ids=str)
 @pytest.mark.parametrize("step_seconds", [DAY_SECONDS, -DAY_SECONDS], ids=["a day on", "a day back"])
-def test_a_turned_clock_delays_nothing_and_pays_nothing_twice(
+def test_a_stepped_clock_delays_nothing_and_pays_nothing_twice(
     tmp_path: Path, stage: Stage, step_seconds: float
 ) -> None:
     async def scenario() -> None:
@@ -35,7 +35,7 @@ def test_a_turned_clock_delays_nothing_and_pays_nothing_twice(
     run(scenario())
 
 
-def test_minutes_that_the_service_refused_are_asked_for_again_though_the_clock_was_turned_back(tmp_path: Path) -> None:
+def test_refused_minutes_are_requested_again_although_the_clock_was_set_back(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults("split:400*0,code=exceeded_duration")
@@ -49,7 +49,7 @@ def test_minutes_that_the_service_refused_are_asked_for_again_though_the_clock_w
     run(scenario())
 
 
-def test_a_start_without_an_answer_is_asked_for_again_before_it_is_called_lost(tmp_path: Path) -> None:
+def test_an_unanswered_start_is_requested_again_before_it_counts_as_lost(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults("split:503*0")
@@ -67,7 +67,7 @@ def test_a_start_without_an_answer_is_asked_for_again_before_it_is_called_lost(t
     run(scenario())
 
 
-def test_a_source_is_not_sent_again_because_the_clock_says_that_it_expired(tmp_path: Path) -> None:
+def test_a_source_that_expired_by_our_clock_alone_is_not_uploaded_again(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             shop.outbox.rename(tmp_path / "away")
@@ -82,7 +82,7 @@ def test_a_source_is_not_sent_again_because_the_clock_says_that_it_expired(tmp_p
     run(scenario())
 
 
-def test_a_running_task_is_not_given_up_because_of_a_turned_clock_and_one_bad_answer(tmp_path: Path) -> None:
+def test_a_running_task_survives_a_stepped_clock_and_one_bad_answer(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults("split:stuck*0")
@@ -100,7 +100,7 @@ def test_a_running_task_is_not_given_up_because_of_a_turned_clock_and_one_bad_an
     run(scenario(), speed=1200.0)
 
 
-def test_what_failed_in_this_run_is_known_though_the_clock_was_turned_back(tmp_path: Path) -> None:
+def test_failures_of_this_run_are_known_although_the_clock_was_set_back(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults("upload:422*0")
@@ -126,7 +126,7 @@ def turn(home: Home, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("step_seconds", [DAY_SECONDS, -DAY_SECONDS], ids=["a day on", "a day back"])
-def test_the_program_goes_on_by_a_turned_clock_with_a_job_at_each_stage(
+def test_jobs_at_each_stage_continue_with_a_stepped_clock(
     sandbox: Sandbox, make_home: MakeHome, step_seconds: float
 ) -> None:
     home = make_home(sandbox.url, checks_per_minute=600)

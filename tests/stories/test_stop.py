@@ -30,7 +30,7 @@ def stopped_in_time(home: Home) -> None:
 @pytest.mark.parametrize(
     ("place", "watch"), [("inbox", "polling"), ("inbox", "native"), ("inbox/below", "native"), ("outbox", "polling")]
 )
-def test_a_mount_that_died_holds_no_stop_up(tmp_path: Path, place: str, watch: str) -> None:
+def test_a_dead_mount_does_not_delay_a_stop(tmp_path: Path, place: str, watch: str) -> None:
     def story() -> None:
         with Sandbox(Options()) as sandbox:
             home = Home(tmp_path, sandbox.url, inbox={"watch": watch, "poll_interval": "1s"})
@@ -56,7 +56,7 @@ def waits_for_fuse(home: Home) -> bool:
 
 
 @pytest.mark.parametrize("place", ["inbox", "outbox"])
-def test_a_mount_that_is_dead_at_the_start_keeps_nothing_else_from_starting(tmp_path: Path, place: str) -> None:
+def test_a_dead_mount_at_the_start_does_not_delay_the_rest(tmp_path: Path, place: str) -> None:
     def story() -> None:
         with Sandbox(Options()) as sandbox:
             home = Home(tmp_path / "dead", sandbox.url)
@@ -74,7 +74,7 @@ def test_a_mount_that_is_dead_at_the_start_keeps_nothing_else_from_starting(tmp_
     in_own_mounts(story)
 
 
-def test_an_inbox_that_never_answered_leaves_and_comes_at_reloads_that_wait_for_nobody(tmp_path: Path) -> None:
+def test_reloads_remove_and_add_an_unresponsive_inbox_without_waiting(tmp_path: Path) -> None:
     def story() -> None:
         with Sandbox(Options()) as sandbox:
             home = Home(tmp_path / "dead", sandbox.url)
@@ -97,7 +97,7 @@ def test_an_inbox_that_never_answered_leaves_and_comes_at_reloads_that_wait_for_
     in_own_mounts(story)
 
 
-def test_a_full_state_folder_holds_no_stop_up(tmp_path: Path) -> None:
+def test_a_full_state_folder_does_not_delay_a_stop(tmp_path: Path) -> None:
     def story() -> None:
         with Sandbox(Options()) as sandbox:
             home = Home(tmp_path, sandbox.url)
@@ -120,7 +120,7 @@ def test_a_full_state_folder_holds_no_stop_up(tmp_path: Path) -> None:
     in_own_mounts(story)
 
 
-def test_a_stalled_upload_holds_no_stop_up_and_is_sent_again(sandbox: Sandbox, make_home: MakeHome) -> None:
+def test_a_stalled_upload_does_not_delay_a_stop_and_is_sent_again(sandbox: Sandbox, make_home: MakeHome) -> None:
     home = make_home(sandbox.url)
     sandbox.faults("upload:hang*0")
     home.start()
@@ -136,7 +136,7 @@ def test_a_stalled_upload_holds_no_stop_up_and_is_sent_again(sandbox: Sandbox, m
 
 
 @pytest.mark.parametrize("fault", ["hang*0", "slow*0,bytes_per_second=4000"])
-def test_a_stalled_download_holds_no_stop_up_and_goes_on_where_it_ended(
+def test_a_stalled_download_does_not_delay_a_stop_and_is_resumed(
     sandbox: Sandbox, make_home: MakeHome, fault: str
 ) -> None:
     home = make_home(sandbox.url)

@@ -49,7 +49,7 @@ def test_a_dropped_file_ends_in_the_outbox(story: str, sandbox: Sandbox, make_ho
     assert home.stop() == 0
 
 
-def test_one_run_carries_a_folder_with_a_file_for_every_mode(sandbox: Sandbox, make_home: MakeHome) -> None:
+def test_one_run_processes_a_file_for_every_mode(sandbox: Sandbox, make_home: MakeHome) -> None:
     home = make_home(sandbox.url, [rule_for(story) for story in MODES])
     contents = {story: write_wav(home.inbox / story / "ep1.wav", pitch=200 + 10 * n) for n, story in enumerate(MODES)}
 

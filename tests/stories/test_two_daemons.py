@@ -11,7 +11,7 @@ from tests.conftest import MakeHome
 from tests.support.running import tree, until, write_wav
 
 
-def test_a_second_daemon_on_a_state_folder_is_refused_and_the_first_goes_on(
+def test_a_second_daemon_on_a_state_folder_is_refused_and_the_first_continues(
     sandbox: Sandbox, make_home: MakeHome
 ) -> None:
     home = make_home(sandbox.url)
@@ -49,9 +49,7 @@ def test_two_daemons_share_an_outbox_and_each_result_has_a_name_of_its_own(
     assert not (outbox / ".lalald-staging").exists()
 
 
-def test_two_daemons_on_one_inbox_bring_every_file_to_an_end_and_lose_none(
-    sandbox: Sandbox, make_home: MakeHome, tmp_path: Path
-) -> None:
+def test_two_daemons_on_one_inbox_lose_no_file(sandbox: Sandbox, make_home: MakeHome, tmp_path: Path) -> None:
     """Each knows of its own jobs only, so that both may pay. The one that files second finds the file where it belongs."""
     inbox = tmp_path / "shared"
     inbox.mkdir()
