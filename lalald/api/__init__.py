@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import sys
 
-# What httpx would load if it were there, and lalald has no use for: its own program (rich, click, pygments: 6 MiB), trio,
-# HTTP/2. sniffio is looked for on disk four times a request where it is not installed: a third of a request's time.
+# httpx would load these if they are installed, and lalald does not use them: httpx's own program (rich, click, pygments: 6 MiB),
+# trio, HTTP/2. A missing sniffio is searched on disk four times per request, which takes a third of the request's time.
 for _unwanted in ("httpx._main", "h2", "sniffio", "trio"):
-    sys.modules.setdefault(_unwanted, None)  # type: ignore[arg-type] # None: it is not to be had
+    sys.modules.setdefault(_unwanted, None)  # type: ignore[arg-type] # None: importing it fails
 
 # Below the loop (hence E402): these load httpx.
 from lalald.api.answers import AnsweredTrack, Started, StartRefused, TaskAnswer, Uploaded, VoicePack  # noqa: E402

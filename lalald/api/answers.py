@@ -153,8 +153,8 @@ def cancelled(said: Any, reply: Reply) -> dict[str, str | None]:
 def _cancelled(item: Any) -> str | None:
     if isinstance(item, dict) and item.get("status") == "success":
         return None
-    told = words(item.get("error") or item.get("detail")) if isinstance(item, dict) else words(item)
-    return told or "the service does not say why"
+    message = words(item.get("error") or item.get("detail")) if isinstance(item, dict) else words(item)
+    return message or "the service does not say why"
 
 
 def checked(said: Any, reply: Reply, asked: Sequence[str]) -> dict[str, TaskAnswer]:
@@ -177,8 +177,8 @@ def _checked(item: Any) -> TaskAnswer:
         case "cancelled" | "canceled":
             return TaskAnswer("cancelled")
         case "server_error":
-            told = words(item.get("error"))
-            return TaskAnswer("server_error", error=told or None, gone=bool(_GONE.search(told)))
+            message = words(item.get("error"))
+            return TaskAnswer("server_error", error=message or None, gone=bool(_GONE.search(message)))
         case other:
             return TaskAnswer("unknown", error=f"the service gives the task an unknown state: {words(other)[:80]}")
 
@@ -215,10 +215,10 @@ def _track(item: Fields) -> AnsweredTrack:
 def _failed(said: Any) -> TaskAnswer:
     if not isinstance(said, dict):
         return TaskAnswer("error", error=words(said) or "the service does not say why")
-    told = words(said.get("detail")) or "the service does not say why"
+    message = words(said.get("detail")) or "the service does not say why"
     error = Fields(said)
     code, identity = error.may("code", json_fields.words), error.may("id", json_fields.words)
-    return TaskAnswer("error", error=told, error_code=code, error_id=identity)
+    return TaskAnswer("error", error=message, error_code=code, error_id=identity)
 
 
 def started(said: Any, reply: Reply, sources: Sequence[str]) -> list[Started | StartRefused]:
@@ -229,12 +229,14 @@ def started(said: Any, reply: Reply, sources: Sequence[str]) -> list[Started | S
     """
     results = _read(said, reply, lambda answer: answer.need("results", json_fields.array))
     asked = [_plain(source) for source in sources]
-    told = [_plain(item.get("source_id")) if isinstance(item, dict) else "" for item in results]
-    if len(told) == len(asked) and all(answer in ("", source) for answer, source in zip(told, asked, strict=True)):
+    answered = [_plain(item.get("source_id")) if isinstance(item, dict) else "" for item in results]
+    if len(answered) == len(asked) and all(
+        answer in ("", source) for answer, source in zip(answered, asked, strict=True)
+    ):
         return _each_its_own([_started(item) for item in results])
-    times_asked, times_told = Counter(asked), Counter(told)
-    named = zip(told, results, strict=True)
-    sure = {source: item for source, item in named if times_asked[source] == times_told[source] == 1}
+    times_asked, times_answered = Counter(asked), Counter(answered)
+    named = zip(answered, results, strict=True)
+    sure = {source: item for source, item in named if times_asked[source] == times_answered[source] == 1}
     return _each_its_own([_started(sure.get(source)) for source in asked])
 
 
@@ -253,9 +255,9 @@ def _started(item: Any) -> Started | StartRefused:
     if not isinstance(item, dict):
         return _UNREAD
     if item.get("status") == "error":
-        code, told = item.get("code"), words(item.get("error") or item.get("detail"))
+        code, message = item.get("code"), words(item.get("error") or item.get("detail"))
         if isinstance(code, str) and code:
-            return StartRefused(code, told or "the service does not say why")
-        return StartRefused(None, told) if told else _UNREAD
+            return StartRefused(code, message or "the service does not say why")
+        return StartRefused(None, message) if message else _UNREAD
     task = _lenient(item, _task_id)
     return Started(task) if task else _UNREAD

@@ -47,8 +47,8 @@ class SplitItem:
 class Client:
     """The service: JSON on the event loop, bytes on the threads that call `upload` and `download`.
 
-    Every operation raises ServiceError. Rates are in bytes per second, for all transfers of a direction together. `log` is
-    told of each request at level debug: its answer, or what came instead, and how long that took.
+    Every operation raises ServiceError. Rates are in bytes per second, for all transfers of a direction together. Each request
+    is logged at level debug: its answer or error, and its duration.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Client:
         self._deadlines = deadlines
         tls = _Tls(self._origin)
         self._post = Post(self._origin, self._path, tls.for_the_api, user_agent, deadlines)
-        self._transfers = TransferClient(tls.for_anybody, deadlines)
+        self._transfers = TransferClient(tls.for_tracks, deadlines)
         self._upload_pace = Pace(upload_rate)
         self._route = Route(self._transfers, Pace(download_rate), deadlines, user_agent, self._origin.is_loopback)
         self._under_way: set[Transfer] = set()
@@ -85,9 +85,9 @@ class Client:
         return self._found.key
 
     def use_key(self, found: FoundKey) -> bool:
-        """Requests from now on go out with this key; those under way go on. Whether it is another one.
+        """Use this key for new requests; running ones are not affected. Whether the key is a different one.
 
-        Where none was found, the former one is kept: a file that is being rewritten is empty for a moment.
+        If none was found, the former one is kept, because a file that is being rewritten is empty for a moment.
         """
         if found.key is None or found.key == self._found.key:
             if self._found.key is None:
@@ -120,8 +120,8 @@ class Client:
         if not task_ids:
             return {}
         said, reply = await self._ask("cancel", {"task_ids": list(task_ids)})
-        told = answers.cancelled(said, reply)
-        return {task: told[task] for task in task_ids if task in told}
+        message = answers.cancelled(said, reply)
+        return {task: message[task] for task in task_ids if task in message}
 
     async def cancel_all(self) -> dict[str, str | None]:
         """Cancel every running task of the account, including those of other programs."""
@@ -190,16 +190,16 @@ class Client:
         began: Callable[[str | None], None] | None = None,
         max_bytes: int | None = None,
     ) -> Fetched:
-        """Blocks. Fetches a track into `target`, open for reading and writing; nothing is fsynced.
+        """Fetch a track into `target`, open for reading and writing. Blocking; nothing is fsynced.
 
-        The first `have` bytes are kept where `etag` proves them to be of the same track. `began` is told what the
-        download can be resumed by, before a byte is written. After an error the bytes that arrived are in `target`. The answer's
-        framing decides whether the track is whole; without any it has to have its `expected_size`. A track beyond `most_bytes`
-        is refused (LinkRefusedError), whatever it was expected to have.
+        The first `have` bytes are kept if `etag` proves that they belong to the same track. `began` is called with the proof for
+        a later resume before a byte is written. After an error, the bytes that arrived are in `target`. The answer's framing decides
+        whether the track is complete; without framing it must have its `expected_size`. A track of more than `max_bytes` is refused
+        (LinkRefusedError), whatever its expected size.
 
         Raises:
             ServiceError, TransferStopped
-            OSError: of `target`, as it comes.
+            OSError: of `target`, unchanged.
         """
         with self._registered(transfer), self._told("download", have=have, size=expected_size):
             return Fetching(self._route, target, transfer, expected_size, began, max_bytes).fetch(url, have, etag)
@@ -242,7 +242,7 @@ class Client:
 
     @contextmanager
     def _told(self, operation: str, **facts: Any) -> Iterator[Callable[[Reply], Reply]]:
-        """Tells the log of a request. What is yielded takes its answer, if it has one that says more than that it came."""
+        """Log a request. Call what is yielded with its answer, to log the answer's status and id."""
         began_at = time.monotonic()
 
         def answered(reply: Reply) -> Reply:
@@ -266,7 +266,7 @@ class Client:
         return error_mapping.reading(reply), reply
 
     def _key(self) -> LicenseKey:
-        """The key, unrevealed: what is bound to a name may end in a traceback. Raises LicenseMissingError."""
+        """The key, still hidden: a plain text in a variable might end in a traceback. Raises LicenseMissingError."""
         if self._found.key is None:
             raise LicenseMissingError(self._found.problem, hint=self._found.hint)
         if not self._found.key.can_be_sent:
@@ -282,14 +282,14 @@ class _Tls:
         self._lock = threading.Lock()
         self._context: ssl.SSLContext | None = None
 
-    def for_anybody(self) -> ssl.SSLContext:
+    def for_tracks(self) -> ssl.SSLContext:
         with self._lock:
             if self._context is None:
                 self._context = ssl.create_default_context()
                 self._context.set_alpn_protocols(["http/1.1"])
-                self._context.options |= ssl.OP_NO_RENEGOTIATION  # TLS 1.3 has none, and who sends would have to read
+                self._context.options |= ssl.OP_NO_RENEGOTIATION  # a sender would have to read; TLS 1.3 has none
             return self._context
 
     def for_the_api(self) -> ssl.SSLContext:
-        """On a loopback without TLS one that trusts nobody will do."""
-        return self.for_anybody() if self._origin.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        """For a loopback without TLS, an empty context is enough."""
+        return self.for_tracks() if self._origin.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -111,8 +111,8 @@ def lost(error: BaseException, host: str) -> TransientError:
     root = _root_of(error)
     detail = root.strerror if isinstance(root, OSError) and not isinstance(root, ssl.SSLError) else None
     detail = _tidy(detail or str(root))
-    told = f"{host}: {fault_of(root).words}" + (f" ({detail})" if detail else "")
-    return TransientError(told, answered=False, carried_out_possible=fault.sent)
+    message = f"{host}: {fault_of(root).words}" + (f" ({detail})" if detail else "")
+    return TransientError(message, answered=False, carried_out_possible=fault.sent)
 
 
 def _root_of(error: BaseException) -> BaseException:
@@ -156,7 +156,7 @@ def _json(reply: Reply) -> Any:
     said = json.loads(text)
     if "\\ud" in text.lower():
         said = json.loads(json.dumps(said, ensure_ascii=False).encode("utf-8", "replace"))
-    if reply.key and ("\\" in text or reply.key.is_in(text)):  # with a backslash it may be told in other letters
+    if reply.key and ("\\" in text or reply.key.is_in(text)):  # a backslash may escape letters of the key
         return _without(reply.key, said)
     return said
 
@@ -273,8 +273,8 @@ def _tidy(text: str) -> str:
 def request_id(reply: Reply) -> str | None:
     """The request id, by which the service's support finds a request."""
     given = reply.header("x-request-id")
-    told = given and reply.key and reply.key.is_in(given)
-    return given if given and not told and _REQUEST_ID.fullmatch(given) else None
+    contains_key = given and reply.key and reply.key.is_in(given)
+    return given if given and not contains_key and _REQUEST_ID.fullmatch(given) else None
 
 
 def retry_after_seconds(reply: Reply) -> float | None:

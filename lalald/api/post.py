@@ -130,5 +130,5 @@ def _written(body: Any) -> bytes:
 
 
 def _too_long(status: int) -> TransientError:
-    told = f"the service's answer cannot be read: it is longer than {JSON_LIMIT_BYTES >> 20} MiB"
-    return UnreadableAnswerError(told, answered=True, status=status)
+    message = f"the service's answer cannot be read: it is longer than {JSON_LIMIT_BYTES >> 20} MiB"
+    return UnreadableAnswerError(message, answered=True, status=status)

@@ -269,7 +269,7 @@ def _bring_beside(piece: Piece, crash_point: CrashPoint) -> None:
 def _return_to_staging(pieces: Iterable[Piece], crash_point: CrashPoint) -> None:
     """Move placed pieces back to the staging folder, so that the whole set gets its next name together.
 
-    A piece that a reader has already taken counts as delivered and is not delivered again.
+    A piece that a reader has already removed counts as delivered and is not delivered again.
     """
     for piece in pieces:
         existing = lstat_or_none(piece.target)

@@ -76,7 +76,7 @@ class _Case:
 
 
 def classify(answer: Refusal, *, source_is_fresh: bool) -> StartProblem:
-    """The problem behind an answer. A source uploaded within the hour is never taken for one that has expired."""
+    """The problem behind an answer. A source uploaded within the hour is never treated as expired."""
     if isinstance(answer, NoBatches):
         return StartProblem.NO_BATCHES
     if answer.code == "idempotency_key_used":

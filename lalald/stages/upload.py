@@ -61,7 +61,7 @@ async def upload(job: Job, context: StageContext) -> Outcome:
 
 
 def _hold_for_minutes(job: Job, refusal: Refusal) -> Held:
-    """Tasks that reuse earlier results go on: what they fetch expires."""
+    """Tasks that reuse earlier results continue, since what they fetch expires."""
     reuses = any(task.paid_by is not None for task in job.tasks)
     numbers = tuple(task.number for task in job.tasks if _is_chargeable(task)) if reuses else ()
     return Held(Hold.MINUTES, refusal.reason, job=job, tasks=numbers, source=refusal.source)

@@ -18,7 +18,7 @@ def of_name(name: str) -> str:
     """The header for a file's name. Whatever the name holds, the header is one line of ASCII, and the ending survives.
 
     A plain name is sent as the document shows it; any other as an ASCII stand-in and, in `filename*`, as itself. What
-    is no character (a byte that is not UTF-8, a control character) is replaced: no receiver could use it.
+    is not a printable character (a byte that is not UTF-8, a control character) is replaced: no receiver could use it.
     """
     readable = _CONTROL.sub("_", name.encode("utf-8", "replace").decode("utf-8")).strip() or "file"
     if _TOKEN.fullmatch(readable):

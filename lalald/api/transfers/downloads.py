@@ -52,9 +52,9 @@ class Route:
 
 @dataclass(slots=True)
 class Fetching:
-    """One track on its way into `target`. `began` is told what it can be resumed by, before a byte is written.
+    """One track being downloaded into `target`. `began` is called with the proof for a resume before a byte is written.
 
-    The transfer's own framing says whether it is whole; where there is none, the `expected_size` does.
+    The transfer's framing decides whether the track is complete; without framing, the `expected_size` does.
     """
 
     route: Route
@@ -79,9 +79,9 @@ class Fetching:
             return self._receive(response, 0 if response.status_code == 200 else start)
 
     def _resumed(self, have: int, etag: str | None) -> int:
-        """Where to go on, with everything before it hashed.
+        """The offset to resume from, with everything before it hashed.
 
-        The last byte is asked for once more, so that a file which is whole already gets an answer like any other.
+        The last byte is requested again, so that a file which is complete already gets an answer like any other.
         """
         start, done = (have - 1, 0) if resume.proves(etag) else (0, 0)
         if start <= 0:
@@ -116,12 +116,14 @@ class Fetching:
             return self.route.client.send(request, self.transfer, self.route.deadlines.answer_seconds)
         except TransientError as error:
             if link.upgraded and any(isinstance(cause, _NO_UPGRADE) for cause in causes(error)):
-                told = f"the link to a track is plain http, and cannot be fetched over https: {error}"
-                raise LinkRefusedError(told, hint="The results are paid and stay on the service for a day.") from error
+                message = f"the link to a track is plain http and cannot be fetched over https: {error}"
+                raise LinkRefusedError(
+                    message, hint="The results are paid and stay on the service for a day."
+                ) from error
             raise
 
     def _receive(self, response: httpx.Response, start: int) -> Fetched:
-        size = self._promised(response, start)
+        size = self._announced_size(response, start)
         etag = resume.proof(response)
         if self.began is not None:
             self.began(etag)
@@ -151,7 +153,7 @@ class Fetching:
         for piece in self.route.client.pieces(response):
             count = len(piece)
             if size is not None and done + count > size:
-                raise _strange(response, f"it goes on after the {size:,} bytes it should have")
+                raise _strange(response, f"it continues past the {size:,} bytes it should have")
             self._check_bound(done + count)
             hashing.update(piece)
             self._write(memoryview(piece))
@@ -175,7 +177,7 @@ class Fetching:
                 response, f"it ended after {done:,} of the {self.expected_size:,} bytes it was declared with"
             )
 
-    def _promised(self, response: httpx.Response, start: int) -> int | None:
+    def _announced_size(self, response: httpx.Response, start: int) -> int | None:
         """The file's size by the answer's own framing. Raises ServiceError if it is not a track."""
         if response.status_code not in (200, 206) or (response.status_code == 206) != bool(start):
             raise _refused(response)

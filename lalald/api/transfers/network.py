@@ -131,7 +131,7 @@ class Stream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ARG002 - httpcore's signature; the handshake shares the connect deadline
     ) -> httpcore.NetworkStream:
-        """Raises httpcore.ConnectTimeout, httpcore.ConnectError: nothing was told to a server that did not prove its name."""
+        """Raises httpcore.ConnectTimeout, httpcore.ConnectError; a server that does not prove its name receives no data."""
         connection = ssl_context.wrap_socket(
             self._socket,
             server_hostname=server_hostname,

@@ -69,9 +69,9 @@ class Sending:
         except OSError as error:
             raise self._fault(error) from error
         if is_longer or not piece:
-            told = "longer" if is_longer else "shorter"
+            change = "longer" if is_longer else "shorter"
             raise FileError(
-                f"{self._name} became {told} than {self._size:,} bytes while it was sent. Nothing was spent."
+                f"{self._name} became {change} than {self._size:,} bytes while it was sent. Nothing was spent."
             )
         return piece
 

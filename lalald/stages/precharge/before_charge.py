@@ -13,7 +13,7 @@ from lalald.stages.precharge.preflight import hold_for
 
 
 async def hold_before_charge(job: Job, numbers: tuple[int, ...], context: StageContext) -> Held | None:
-    """The hold of the tasks with these numbers, or None. Tasks that are already paid go on. Raises FileError for a retry."""
+    """The hold of the tasks with these numbers, or None. Tasks that are already paid continue. Raises FileError for a retry."""
     try:
         if (held := await _hold_for_room(job, context)) is not None:
             return held

@@ -25,8 +25,8 @@ def unpaid_minutes(job: Job, duration: float) -> float:
 
     A task that was requested without an answer counts; one whose id was lost does not, since it is charged.
     """
-    owed = (task for task in job.tasks if task.stage is Stage.SPLIT and task.task_id is None and task.error is None)
-    return sum(cost(duration, task.mode, task.presets) for task in owed if task.hold not in _NOT_CHARGED)
+    unpaid = (task for task in job.tasks if task.stage is Stage.SPLIT and task.task_id is None and task.error is None)
+    return sum(cost(duration, task.mode, task.presets) for task in unpaid if task.hold not in _NOT_CHARGED)
 
 
 @dataclass(frozen=True, slots=True)
