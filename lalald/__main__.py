@@ -1,6 +1,6 @@
-"""The command line: finds the command, runs it, and turns errors into a sentence and an exit code.
+"""The command line: find the command, run it, and turn errors into a message and an exit code.
 
-Nothing is loaded before it is needed, for `lalald health` is asked every few seconds.
+Nothing is loaded before it is needed: `lalald health` may run every few seconds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command. Returns the exit code; --help and --version end in SystemExit with 0."""
+    """Run one command. Return the exit code; --help and --version raise SystemExit with 0."""
     streams.prepare()
     words = list(sys.argv[1:] if argv is None else argv)
     if words == ["health"]:
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def json_is_wanted(words: Sequence[str]) -> bool:
-    """Whether the answer, errors among them, is JSON."""
+    """Whether the output, including errors, is JSON."""
     return "--json" in words[: words.index("--") if "--" in words else len(words)]
 
 
@@ -51,12 +51,12 @@ def _parsed(words: Sequence[str]) -> int:
 
 
 def guarded(command: Callable[[], int], *, json_wanted: bool = False) -> int:
-    """The exit code of a command, or of the error that ended it, which is reported; `json_wanted`: as an object."""
+    """Run a command and report its error, as JSON if `json_wanted`. Return the exit code."""
     try:
-        code = _carried_out(command)
+        code = _run(command)
         sys.stdout.flush()
     except OSError as error:
-        return _unwritten(error)
+        return _handle_write_error(error)
     except KeyboardInterrupt:
         streams.flush_answer()
         return 130
@@ -70,8 +70,8 @@ def guarded(command: Callable[[], int], *, json_wanted: bool = False) -> int:
     return code
 
 
-def _carried_out(command: Callable[[], int]) -> int:
-    """The command's exit code. Raises UsageError where it needs the working folder, and that was deleted."""
+def _run(command: Callable[[], int]) -> int:
+    """The command's exit code. Raises UsageError if it needs the working folder and that was deleted."""
     try:
         return command()
     except FileNotFoundError as error:
@@ -89,9 +89,9 @@ def _working_folder_is_gone() -> bool:
     return False
 
 
-def _unwritten(error: OSError) -> int:
-    """The exit code where the answer could not be written. Raises every other error."""
-    if isinstance(error, BrokenPipeError) and streams.is_reader_gone():  # `lalald jobs | head`: the reader has enough
+def _handle_write_error(error: OSError) -> int:
+    """The exit code if the output could not be written. Raises every other error."""
+    if isinstance(error, BrokenPipeError) and streams.is_reader_gone():  # `lalald jobs | head`: the reader has ended
         streams.write_nowhere()
         return 0
     if error.errno not in _CANNOT_WRITE or error.filename is not None:

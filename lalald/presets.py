@@ -1,6 +1,6 @@
-"""The five modes and what each accepts: names, values and prose of the service's public document.
+"""The five modes and their presets: names, values, and rules that the service's public document states only in prose.
 
-Presets are checked where they are written, before a minute is spent; what the service would quietly ignore is worth a warning.
+Presets are checked when the configuration is read, before a minute is spent. Presets that the service would ignore get a warning.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Several:
-    """Some different ones of a list; mistakes of an entry are told apart by `findings`."""
+    """A list of different values."""
 
     values: tuple[str, ...]
     note: str
@@ -169,9 +169,9 @@ REQUIRED = {"stem_separator": "stem", "multistem": "stem_list", "change_voice": 
 
 
 def mistakes(mode: str, presets: Mapping[str, Any]) -> tuple[Finding, ...]:
-    """Why the service would refuse these presets of one of the `MODES`; empty if it would not.
+    """Why the service would refuse these presets of one of the `MODES`; empty if it would accept them.
 
-    A misspelled preset is judged as the one that was probably meant, too: one mistake hides no other.
+    A misspelled preset is also checked as the one that was probably meant, so that one error does not hide another.
     """
     return tuple(_mistakes(mode, presets))
 
@@ -189,11 +189,11 @@ def _mistakes(mode: str, presets: Mapping[str, Any]) -> Iterator[Finding]:
     required = REQUIRED.get(mode)
     if required and required not in understood:
         yield Finding(required, f"missing: {mode} needs it. {accepted[required].note}")
-    yield from _against_the_prose(mode, understood)
+    yield from _prose_errors(mode, understood)
 
 
 def _known_name(mode: str, name: str, presets: Mapping[str, Any]) -> str | None:
-    """The preset itself, or the one that a misspelled name probably means; None where that is written as well, or another mode's."""
+    """The preset, or the one that a misspelled name probably means; None if that is present as well, or belongs to another mode."""
     accepted = ACCEPTED[mode]
     if name in accepted:
         return name
@@ -204,7 +204,7 @@ def _known_name(mode: str, name: str, presets: Mapping[str, Any]) -> str | None:
 
 
 def mistakes_in_any_mode(presets: Mapping[str, Any]) -> tuple[Finding, ...]:
-    """What no mode takes, where it is not known which one is meant."""
+    """Presets that no mode accepts, for a mode that is not known."""
     found = []
     for name, value in presets.items():
         kinds = [ACCEPTED[mode][name] for mode in MODES if name in ACCEPTED[mode]]
@@ -227,7 +227,7 @@ def _no_such_preset(mode: str, name: str) -> str:
     )
 
 
-def _against_the_prose(mode: str, presets: Mapping[str, Any]) -> Iterator[Finding]:
+def _prose_errors(mode: str, presets: Mapping[str, Any]) -> Iterator[Finding]:
     stem, splitter = presets.get("stem"), presets.get("splitter", AUTO)
     if mode != "stem_separator" or stem not in STEMS:
         return
@@ -238,7 +238,7 @@ def _against_the_prose(mode: str, presets: Mapping[str, Any]) -> Iterator[Findin
 
 
 def warnings(mode: str, presets: Mapping[str, Any]) -> tuple[Finding, ...]:
-    """What has no effect. Presets with mistakes are not judged."""
+    """Presets without effect. Presets with errors are not checked."""
     found = []
     if presets.get("dereverb_enabled") is True and not _has_a_voice(mode, presets):
         found.append(Finding("dereverb_enabled", "has no effect here: it works on the stems vocals and voice only"))
@@ -256,9 +256,9 @@ def _has_a_voice(mode: str, presets: Mapping[str, Any]) -> bool:
 
 
 def as_sent(mode: str, presets: Mapping[str, Any], *, unchecked: bool = False) -> dict[str, Any]:
-    """What goes to the service: what the user set, the only possible `stem` filled in, and `splitter: auto` left out.
+    """The presets as sent: those of the user, with the only possible `stem` added, and without `splitter: auto`.
 
-    `unchecked` presets go as they are, but for a missing stem.
+    `unchecked` presets are sent as they are, except for a missing stem.
     """
     sent = dict(presets)
     if mode in ONLY_STEM:

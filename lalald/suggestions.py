@@ -1,4 +1,4 @@
-"""The known word, or words, that were probably meant by an unknown one."""
+"""Suggest the known words that were probably meant by an unknown one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TO_STEM_SEPARATOR = (
 )
 _TO_VOICE_CLEAN = "denoise denoiser noise noise_reduction noise_cancelling noise_cancellation clean cleanup dereverb speech_enhancement"
 
-# noun → word that is written → the known words that are meant. Looked up before any likeness of letters.
+# noun → written word → the known words that are meant. Tried before similar spelling.
 SYNONYMS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "mode": {
         **dict.fromkeys(_TO_STEM_SEPARATOR.split(), ("stem_separator",)),
@@ -81,7 +81,7 @@ SYNONYMS: Mapping[str, Mapping[str, Sequence[str]]] = {
 }  # fmt: skip
 _LIKE = {"label": "track"}
 
-# noun → word that is written → how to get what is meant, where another word alone does not give it
+# noun → written word → how to get what is meant, if one other word is not enough
 ADVICE: Mapping[str, Mapping[str, str]] = {
     "stem": {
         **dict.fromkeys(
@@ -115,7 +115,7 @@ ADVICE: Mapping[str, Mapping[str, str]] = {
 def unknown(noun: str, got: object, known: Iterable[str], *, kind: str = "") -> str:
     """`unknown stem "vocal" (known: vocals, drum, …). Did you mean "vocals"?`
 
-    `kind`: whose synonyms count, where the noun is another.
+    `kind`: the kind of word whose synonyms are used, if the noun is another.
     """
     names = list(known)
     printable = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
@@ -123,7 +123,7 @@ def unknown(noun: str, got: object, known: Iterable[str], *, kind: str = "") -> 
 
 
 def did_you_mean(got: str, known: Iterable[str], kind: str = "") -> str:
-    """`. Did you mean "vocals"?`, or the advice for that word; nothing where no known word is close."""
+    """`. Did you mean "vocals"?`, or advice on that word; empty if no known word is similar."""
     advice = ADVICE.get(kind, {}).get(_plain(got))
     if advice:
         return f". {advice}"
@@ -154,7 +154,7 @@ def _plain(word: str) -> str:
 
 
 def quoted(value: object) -> str:
-    """A value as its writer would recognise it, on one line and not too long."""
+    """A value as its writer would recognize it, on one line and not too long."""
     match value:
         case None:
             return "nothing"

@@ -1,4 +1,4 @@
-"""Files that somebody named to hold the license key. The configuration does not read their contents."""
+"""The files that are named to hold the license key. Their contents are not read here."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ BY_CONFIGURATION = "license_key_file"
 
 
 def key_files(configured: Path | None, environ: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
-    """Where a file is named, and which; the one that is asked first comes first.
+    """Each named file, with the setting that names it; the one that is read first comes first.
 
     Raises:
-        ConfigError: what the environment names can be no path.
+        ConfigError: the environment names something that cannot be a path.
     """
     named = environ.get(BY_ENVIRONMENT)
     if named:
@@ -33,9 +33,9 @@ def key_files(configured: Path | None, environ: Mapping[str, str]) -> Iterator[t
 
 
 def readable_by_others(path: Path, answer_seconds: float = ANSWER_SECONDS) -> bool:
-    """Whether every user of the machine can read a file. Not to be asked of systemd's credentials, which are guarded otherwise.
+    """Whether every user of the machine can read a file. Not for systemd's credentials, which are protected otherwise.
 
-    False where its file system does not answer in time: the daemon starts all the same, and says what is wrong with the key.
+    False if its file system does not answer in time: the daemon still starts, and reports what is wrong with the key.
     """
     modes: list[int] = []
 

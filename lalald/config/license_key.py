@@ -1,4 +1,4 @@
-"""The license key: where it comes from, and a wrapper that shows it to nobody."""
+"""The license key: where it comes from, and a wrapper that never shows it."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _PLACEHOLDER = re.compile(
 )
 BY_VARIABLE = "LALALD_LICENSE_KEY"
 CREDENTIAL = "the credential license-key"
-_SHORTEST_SECRET = 8  # a shorter one is nobody's license, and stands in ids, numbers and words by chance
+_SHORTEST_SECRET = 8  # shorter texts occur in ids, numbers and words by chance
 _CONCEALED = "[license key]"
 _LABEL = re.compile(
     r"(bearer|authorization|x-license-key|license[-_ ]key|lalald?_license_key|api[-_]key)(?:\s|[:=])", re.IGNORECASE
 )
 _PATH = re.compile(r"[~.]{0,2}/")
 _KEY_AS_A_NAME = re.compile(r"(?!.*(?:key|licen[cs]e|secret|lalal))(?=.*\d)[\w-]{16,}", re.IGNORECASE)
-_SENDABLE = re.compile(r"[\x21-\x7e]+")  # visible ASCII: what can stand in an HTTP header as one word
+_SENDABLE = re.compile(r"[\x21-\x7e]+")  # visible ASCII: one word of an HTTP header
 
 
 class LicenseKey:
-    """The key itself comes out of `reveal` only: not in texts, logs, tracebacks or pickles."""
+    """Only `reveal` gives the key itself: it appears in no text, log, traceback or pickle."""
 
     __slots__ = ("_key",)
 
@@ -47,7 +47,7 @@ class LicenseKey:
         return _SENDABLE.fullmatch(self._key) is not None
 
     def is_in(self, text: str) -> bool:
-        """Whether a text tells the key. No text tells one that is too short to be a secret."""
+        """Whether a text contains the key. False for a key that is too short to be a secret."""
         return len(self._key) >= _SHORTEST_SECRET and self._key in text
 
     def hidden_in(self, text: str) -> str:
@@ -79,7 +79,7 @@ _NONE_HINT = "Set license_key_file, LALALD_LICENSE_KEY or LALALD_LICENSE_KEY_FIL
 
 @dataclass(frozen=True, slots=True)
 class FoundKey:
-    """The key and the source it came from; or no key, why, and what to do. `error` where a source cannot be used at all."""
+    """The key and its source; or no key, the reason, and what to do. `error`: a source that cannot be used at all."""
 
     key: LicenseKey | None
     origin: str = ""
@@ -89,7 +89,7 @@ class FoundKey:
 
 
 class _Source(NamedTuple):
-    """Where a key may be, in words for people, and how to read what is there."""
+    """A place where a key may be, its description, and how to read it."""
 
     origin: str
     place: str
@@ -98,19 +98,19 @@ class _Source(NamedTuple):
 
 def license_key(config: Config, environ: Mapping[str, str]) -> LicenseKey | None:
     """The key of the first source that has one: LALALD_LICENSE_KEY, the file named by LALALD_LICENSE_KEY_FILE, the file of
-    `license_key_file`, systemd's credential `license-key`. None where all are empty or hold a placeholder.
+    `license_key_file`, systemd's credential `license-key`. None if all are empty or hold a placeholder.
 
-    The credential comes last since it stays what it was at the start, while the same file may have a new key by now. A file of
-    `license_key_file` that root alone may read is no mistake where systemd hands a key over.
+    The credential comes last: it never changes after the start, while the same file may have a new key by now. If systemd passes a key
+    on, a `license_key_file` that only root may read is not an error.
 
     Raises:
-        ConfigError: a file that was named cannot be read, or what is in it cannot be a key. Never shows the key.
+        ConfigError: a named file cannot be read, or its content cannot be a key. The message never shows the key.
     """
     return license_key_with_origin(config, environ)[0]
 
 
 def license_key_with_origin(config: Config, environ: Mapping[str, str]) -> tuple[LicenseKey | None, str]:
-    """`license_key`, and the source that it came from."""
+    """`license_key`, and its source."""
     found = find_license_key(config, environ)
     if found.error is not None:
         raise found.error
@@ -118,12 +118,12 @@ def license_key_with_origin(config: Config, environ: Mapping[str, str]) -> tuple
 
 
 def find_license_key(config: Config, environ: Mapping[str, str]) -> FoundKey:
-    """The key of the first source that has one, in the order of `license_key`. Blocks on the key's file; raises nothing."""
+    """The key of the first source that has one, in the order of `license_key`. Reads the key's file; never raises."""
     return find_key(config.license_key_file, environ)
 
 
 def find_key(key_file: Path | None, environ: Mapping[str, str]) -> FoundKey:
-    """`find_license_key`, where the configuration as a whole cannot be read, but may name a file."""
+    """Like `find_license_key`, for a configuration that has errors but may name a key file."""
     blank: FoundKey | None = None
     unusable: FoundKey | None = None
     try:
@@ -139,7 +139,7 @@ def find_key(key_file: Path | None, environ: Mapping[str, str]) -> FoundKey:
             if key is not None:
                 return FoundKey(key, source.origin)
             blank = blank or _blank(source, text)
-    except ConfigError as error:  # what the environment names can be no path
+    except ConfigError as error:  # the environment names something that cannot be a path
         return _unusable(error)
     return unusable or blank or FoundKey(None)
 
@@ -149,7 +149,7 @@ def _unusable(error: ConfigError) -> FoundKey:
 
 
 def _blank(source: _Source, text: str) -> FoundKey | None:
-    """What to say of a source without a key; a variable that is not set is nothing to speak of."""
+    """Why a source has no key; None for a variable that is not set."""
     if not text and source.origin == BY_VARIABLE:
         return None
     what = "holds a placeholder, not a license key" if text else "is empty"
@@ -157,12 +157,12 @@ def _blank(source: _Source, text: str) -> FoundKey | None:
 
 
 def is_placeholder(text: str) -> bool:
-    """Whether a text stands where a secret should be put."""
+    """Whether a text is a placeholder for a secret."""
     return _PLACEHOLDER.fullmatch(text) is not None
 
 
 def _key(source: _Source, text: str) -> LicenseKey | None:
-    """Quotes around a key, as `docker run --env-file` leaves them, are no part of it."""
+    """The key in a text, without quotes around it, which `docker run --env-file` leaves in place."""
     key = text
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
         key = text[1:-1].strip()
@@ -177,7 +177,7 @@ def _key(source: _Source, text: str) -> LicenseKey | None:
 
 
 def _why_no_key(text: str) -> str:
-    """Why a text is no license key, in words that do not show it; empty if it may be one."""
+    """Why a text cannot be a license key, without showing it; empty if it can."""
     if labelled := _LABEL.match(text):
         return f'it begins with "{labelled[1]}", which is not part of the key'
     if _PATH.match(text):
@@ -192,7 +192,7 @@ def _why_no_key(text: str) -> str:
 
 
 def _sources(key_file: Path | None, environ: Mapping[str, str]) -> Iterator[_Source]:
-    """Asked one after the other, only as far as needed."""
+    """The places of the key, in order; read only as far as needed."""
     yield _Source(BY_VARIABLE, f"the variable {BY_VARIABLE}", lambda: environ.get(BY_VARIABLE, ""))
     for origin, path in key_files(key_file, environ):
         yield _Source(origin, f"the file {path} ({origin})", partial(_content, path, origin))
@@ -234,7 +234,7 @@ def _content(path: Path, origin: str) -> str:
 
 
 def _mode(path: Path) -> str:
-    """Whose a file is, and its mode, as far as that may be known."""
+    """A file's owner and mode, as far as they can be read."""
     try:
         facts = path.stat()
     except OSError:

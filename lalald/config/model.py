@@ -1,4 +1,4 @@
-"""The configuration as the program uses it: every path absolute, every time in seconds, every default filled in. Frozen."""
+"""The configuration as the program uses it: absolute paths, times in seconds, defaults filled in. Frozen."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Web:
 
 @dataclass(frozen=True, slots=True)
 class TaskSpec:
-    """One split or voice change that a rule asks for; `presets` as they go to the service."""
+    """One split or voice change of a rule; `presets` as they are sent to the service."""
 
     mode: str
     presets: Mapping[str, Any] = field(default_factory=dict, hash=False)
@@ -98,7 +98,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Inbox:
-    """A watched folder. All paths are absolute; those of outbox, done and failed may lie within it, and are never watched."""
+    """A watched folder. All paths are absolute; outbox, done and failed folders within it are never watched."""
 
     path: Path
     outbox: Path
@@ -116,11 +116,11 @@ class Inbox:
     prune: bool = False
     on_success: OnSuccess = "move"
     on_failure: OnFailure = "move"
-    former: tuple[Path, ...] = ()  # by the store's word: what files were put into under an earlier configuration
+    former: tuple[Path, ...] = ()  # from the store: folders that earlier configurations put files into
 
     @property
     def archive_folders(self) -> list[Path]:
-        """The done and failed folders that are used and lie outside the inbox: such a one is never made, and may be away."""
+        """The done and failed folders in use that lie outside the inbox: they are never created, and may be unavailable."""
         used = {self.done_dir: self.on_success == "move", self.failed_dir: self.on_failure == "move"}
         return [folder for folder, is_used in used.items() if is_used and not folder.is_relative_to(self.path)]
 
@@ -154,7 +154,7 @@ class NotifyEntry:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The whole configuration. `lines` tells where in the file a key stands, `warnings` what is allowed but odd."""
+    """The whole configuration. `lines`: the line of each key; `warnings`: settings that are allowed, but probably not intended."""
 
     path: Path
     state_dir: Path

@@ -14,7 +14,7 @@ SYSTEM_CONFIG = "/etc/lalald/config.yaml"
 
 
 def expanded(text: str, environ: Mapping[str, str], base: Path | None) -> Path:
-    """The absolute path that a text means, a relative one taken from `base`, or from the working folder where that is None.
+    """The absolute path of a text. A relative one starts at `base`, or at the working folder if that is None.
 
     Raises:
         ValueError: see `filled`; or the working folder is needed and was deleted.
@@ -23,7 +23,7 @@ def expanded(text: str, environ: Mapping[str, str], base: Path | None) -> Path:
 
 
 def _from(base: Path | None, path: str) -> Path:
-    """A path, taken from `base` if it is relative. The working folder is asked for only then: it may have been deleted."""
+    """A path, relative to `base`. The working folder is read only if it is needed: it may have been deleted."""
     if base is not None or os.path.isabs(path):
         return Path(base or "/", path)
     try:
@@ -33,7 +33,7 @@ def _from(base: Path | None, path: str) -> Path:
 
 
 def absolute(path: Path) -> Path:
-    """The path in full. Raises ConfigError where it is relative and the working folder was deleted."""
+    """The absolute path. Raises ConfigError if it is relative and the working folder was deleted."""
     try:
         return _from(None, os.fspath(path))
     except ValueError as error:
@@ -44,7 +44,7 @@ def filled(text: str, environ: Mapping[str, str]) -> str:
     """A path as written, with `~`, `~user` and `$VAR` or `${VAR}` filled in; `$$` is a dollar sign.
 
     Raises:
-        ValueError: a variable that is not set, a home that does not exist, or a text that can be no path.
+        ValueError: a variable that is not set, a home that does not exist, or a text that cannot be a path.
     """
     if not text.strip():
         raise ValueError("expected a path, got nothing")
@@ -70,7 +70,7 @@ def _with_home(text: str, environ: Mapping[str, str]) -> str:
 
 
 def _home(user: str, environ: Mapping[str, str]) -> str:
-    """A home folder without asking more of the system than it has: a service or a container may run as a user without an entry."""
+    """A home folder. In a service or container the user may have no entry: then only $HOME is used."""
     import pwd
 
     if not user and environ.get("HOME"):
@@ -82,11 +82,11 @@ def _home(user: str, environ: Mapping[str, str]) -> str:
 
 
 def find(explicit: str | None, environ: Mapping[str, str]) -> Path:
-    """The configuration file: `explicit` (--config), else $LALALD_CONFIG, else the first that is there of
+    """The configuration file: `explicit` (--config), else $LALALD_CONFIG, else the first that exists of
     $XDG_CONFIG_HOME/lalald/config.yaml (~/.config where it is not set) and /etc/lalald/config.yaml.
 
     Raises:
-        ConfigError: the named one is not there, or there is none; says where it looked.
+        ConfigError: the named file does not exist, or there is none; the message says where it looked.
     """
     if explicit is not None:
         return _named(explicit, "--config", environ)
@@ -94,11 +94,11 @@ def find(explicit: str | None, environ: Mapping[str, str]) -> Path:
         return _named(environ["LALALD_CONFIG"], "LALALD_CONFIG", environ)
     folders = [folder for folder in (home_config_folder(environ), Path(SYSTEM_CONFIG).parent) if folder]
     for folder in folders:
-        if _is_there(folder / "config.yaml"):
+        if _exists(folder / "config.yaml"):
             return folder / "config.yaml"
     looked = ", ".join(str(folder / "config.yaml") for folder in folders)
     raise ConfigError(
-        f"no configuration found; looked for --config, $LALALD_CONFIG, {looked}", hint=_elsewhere(folders)
+        f"no configuration found; looked for --config, $LALALD_CONFIG, {looked}", hint=_not_found_hint(folders)
     )
 
 
@@ -108,8 +108,8 @@ def home_config_folder(environ: Mapping[str, str]) -> Path | None:
     return folder / "lalald" if folder else None
 
 
-def _elsewhere(folders: Iterable[Path]) -> str:
-    """What to do without a configuration: by what lies in the working folder, or nearly where it should be."""
+def _not_found_hint(folders: Iterable[Path]) -> str:
+    """The hint if there is no configuration: one in the working folder, or one with nearly the right name."""
     from lalald.config.checks.misnamed import files_like_a_configuration
 
     if os.path.isfile("config.yaml"):
@@ -121,14 +121,14 @@ def _elsewhere(folders: Iterable[Path]) -> str:
 
 
 def _named(named: str, origin: str, environ: Mapping[str, str]) -> Path:
-    """The file that was named: as it stands, for a shell has filled in what was meant so; else as in the configuration."""
+    """The named file: as written, since a shell has expanded it; else expanded as in the configuration."""
     try:
         path = _from(None, named)
-        if not named or not _is_there(path):
+        if not named or not _exists(path):
             path = expanded(named, environ, None)
     except ValueError as error:
         raise ConfigError(f"{origin}: {error}", hint="lalald init writes a configuration to start from") from None
-    if not _is_there(path):
+    if not _exists(path):
         from lalald.config.checks.misnamed import similar_file
 
         near = similar_file(path)
@@ -137,8 +137,8 @@ def _named(named: str, origin: str, environ: Mapping[str, str]) -> Path:
     return path
 
 
-def _is_there(path: Path) -> bool:
-    """Whether something is there; what cannot be looked at is, and reading it says why not."""
+def _exists(path: Path) -> bool:
+    """Whether a file exists. True if that cannot be determined: reading it then gives the error."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -149,7 +149,7 @@ def _is_there(path: Path) -> bool:
 
 
 def _in_home(variable: str, default: str, environ: Mapping[str, str]) -> Path | None:
-    """An XDG base folder, or None where there is no home. Relative ones are to be ignored, by the XDG specification."""
+    """An XDG base folder, or None without a home folder. The XDG specification says to ignore relative ones."""
     value = environ.get(variable, "")
     if value.startswith("/"):
         return Path(value)
@@ -160,7 +160,7 @@ def _in_home(variable: str, default: str, environ: Mapping[str, str]) -> Path | 
 
 
 def default_state_dir(environ: Mapping[str, str]) -> Path:
-    """Where the state lies if nobody says otherwise: $STATE_DIRECTORY of systemd, else XDG state.
+    """The default state folder: systemd's $STATE_DIRECTORY, else the XDG state folder.
 
     Raises:
         ValueError: there is neither that nor a home folder.

@@ -1,4 +1,4 @@
-"""gitignore patterns on paths within an inbox: which paths they take, and why.
+"""gitignore patterns on paths within an inbox: which paths they match, and by which pattern.
 
 The last pattern that matches a file, or a folder above it, decides. Upper and lower case are the same, and so are the normal forms of
 Unicode (a Mac writes `é` as two characters). A leading `#` is no comment. Names that are not UTF-8 hold surrogates (os.fsdecode).
@@ -18,7 +18,7 @@ _GROUP_NAME = re.compile(r"\(\?P<\w+>")
 
 
 class Line(NamedTuple):
-    """A pattern as an expression; `takes` is false where a `!` takes back."""
+    """A pattern as an expression; `takes` is false for a pattern with `!`, which takes back."""
 
     takes: bool
     expression: re.Pattern[str]
@@ -26,7 +26,7 @@ class Line(NamedTuple):
 
 
 def takes(patterns: tuple[str, ...], path: str) -> bool:
-    """Whether patterns take a path; a folder's ends in '/'."""
+    """Whether patterns match a path; that of a folder ends in '/'."""
     name = _folded(path)
     anything = _any_of(patterns)
     if anything is not None:
@@ -35,7 +35,7 @@ def takes(patterns: tuple[str, ...], path: str) -> bool:
 
 
 def decisive(patterns: tuple[str, ...], path: str) -> str | None:
-    """The pattern by which a path is taken, or None where it is not."""
+    """The pattern that decides that a path matches, or None if it does not."""
     if not takes(patterns, path):
         return None
     name = _folded(path)
@@ -43,24 +43,24 @@ def decisive(patterns: tuple[str, ...], path: str) -> str | None:
 
 
 def take_back(patterns: tuple[str, ...]) -> bool:
-    """Whether some pattern takes back what an earlier one took: then a folder's fate is not that of all within."""
+    """Whether some pattern takes back an earlier match: then a folder's match does not hold for everything in it."""
     return not all(line.takes for line in _lines(patterns))
 
 
 def is_pattern(pattern: str) -> bool:
-    """Whether a pattern is one, and can match anything at all."""
+    """Whether a text is a pattern that can match anything at all."""
     return _line(pattern) is not None
 
 
 @lru_cache(maxsize=1024)
 def _lines(patterns: tuple[str, ...]) -> tuple[Line, ...]:
-    """The patterns that say something, the last one first."""
+    """The valid patterns, the last one first."""
     return tuple(filter(None, map(_line, reversed(patterns))))
 
 
 @lru_cache(maxsize=1024)
 def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str] | None:
-    """One expression for all patterns, several times as fast as one after the other; None where a `!` makes their order matter."""
+    """One expression for all patterns, several times as fast as one after the other; None if a `!` makes their order matter."""
     lines = _lines(patterns)
     if not lines or not all(line.takes for line in lines):
         return None
@@ -78,7 +78,7 @@ def _line(pattern: str) -> Line | None:
 
 
 def _expression(source: str) -> re.Pattern[str]:
-    with warnings.catch_warnings():  # Python's thoughts about [[ in an expression are none of the user's business
+    with warnings.catch_warnings():  # Python warns about [[ in an expression, which users cannot act on
         warnings.simplefilter("ignore", FutureWarning)
         return re.compile(source)
 
@@ -88,6 +88,6 @@ def _without_comment(pattern: str) -> str:
 
 
 def _folded(name: str) -> str:
-    """What is compared. A line break, which a pattern's `*` would stop at, becomes what no name can hold."""
+    """The name as compared. A line break, at which a pattern's `*` would stop, becomes a character that no name has."""
     folded = name.lower() if name.isascii() else unicodedata.normalize("NFC", name).lower()
     return folded.replace("\n", "\0") if "\n" in folded else folded

@@ -1,6 +1,6 @@
 """Durations, sizes and rates as people write them: `90d`, `1h30m`, `10GiB`, `2MB`.
 
-Each `parse_…` raises ValueError with a sentence for the person who wrote it. What a `format_…` writes, its `parse_…` reads.
+Each `parse_…` raises ValueError with a sentence for the person who wrote it. Each `parse_…` reads what its `format_…` writes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def parse_duration(text: str) -> float:
     """Seconds: `5s`, `10m`, `1h30m`, `250ms`, or a bare number of seconds.
 
     Raises:
-        ValueError: it is no duration, or a longer one than a hundred years.
+        ValueError: it is not a duration, or longer than a hundred years.
     """
     written = text.strip()
     seconds = float(written) if _PLAIN_NUMBER.fullmatch(written) else _sum_of_parts(written)
@@ -53,7 +53,7 @@ def _sum_of_parts(written: str) -> float | None:
 
 
 def format_duration(seconds: float) -> str:
-    """The shortest writing that reads back as the same time, to the millisecond: `1h30m`, `1.5s`, `250ms`, `90d`."""
+    """The shortest text that parses to the same time, to the millisecond: `1h30m`, `1.5s`, `250ms`, `90d`."""
     left = round(seconds * 1000)
     if left <= 0:
         return "0s"
@@ -70,7 +70,7 @@ def parse_size(text: str) -> int:
     """Bytes: `500MB` (thousands), `10GiB` (1024s), or a bare number of bytes.
 
     Raises:
-        ValueError: it is no size; `Mb` and bare letters are refused, since they mean bits or thousands to some and 1024s to others.
+        ValueError: it is not a size. `Mb` and bare letters are refused: to some they mean bits, thousands or 1024s.
     """
     found = _SIZE.fullmatch(text.strip())
     if found is None or (found[2] and not _clear_unit(found[2], found[3])):
@@ -93,10 +93,10 @@ def format_size(size_bytes: int) -> str:
 
 
 def parse_rate(text: str) -> int:
-    """Bytes per second: a size, with or without `/s`; more than nothing.
+    """Bytes per second: a size above zero, with or without `/s`.
 
     Raises:
-        ValueError: it is no rate.
+        ValueError: it is not a rate.
     """
     try:
         rate = parse_size(_RATE_TAIL.sub("", text))

@@ -1,4 +1,4 @@
-"""`document.File` → `Config`: paths made absolute, rules written out, what must be there asked for."""
+"""Resolve a `file_schema.File` to a `Config`: absolute paths, expanded rules, errors for missing keys."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NO_PAGE = model.Web()
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What a file says; `config` is None where it has mistakes, the folders and files are those that could be read all the same."""
+    """The resolved file. `config` is None if it has errors; the folders and files are those that could still be read."""
 
     config: model.Config | None
     inboxes: tuple[path_overlap.KnownFolders, ...]
@@ -40,7 +40,7 @@ class Resolved:
 
 
 def resolve(file: file_schema.File, reading: Reading) -> Resolved:
-    """The configuration, as far as it has no mistakes; they and the warnings are in `reading.diagnostics`."""
+    """The configuration, unless it has errors; these and the warnings are in `reading.diagnostics`."""
     diagnostics, base = reading.diagnostics, reading.path.parent
     written = file.license_key_file
     key_file = reading.folder(("license_key_file",), written, base, "") if written else None
@@ -84,7 +84,7 @@ def _state_dir(file: file_schema.File, reading: Reading) -> Path | None:
 def _inboxes(
     file: file_schema.File, reading: Reading
 ) -> tuple[list[model.Inbox | None], tuple[path_overlap.KnownFolders, ...]]:
-    """The inboxes, None for one that lacks a folder, and the folders of each."""
+    """The inboxes, None for one without a folder, and the folders of each."""
     where: Where = ("inboxes",)
     if not file.inboxes:
         reading.diagnostics.add_error(where, "missing: at least one folder to watch, with its outbox and its rules")

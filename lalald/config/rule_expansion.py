@@ -1,4 +1,4 @@
-"""The rules of an inbox as they are used: each with its name, and with its tasks written out."""
+"""Expand the rules of an inbox: each with a name and a list of tasks."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def rules(sections: list[file_schema.Rule] | None, where: Where, diagnostics: Di
 def _named(
     sections: list[file_schema.Rule], where: Where, diagnostics: Diagnostics
 ) -> Iterator[tuple[file_schema.Rule, str]]:
-    """Each rule with its name; one without is called by its modes, and numbered where that name is taken."""
+    """Each rule with its name; a rule without one gets its modes as a name, numbered if that exists."""
     written = [section.name for section in sections]
     taken = {name for name in written if name}
     for place, section in enumerate(sections):
@@ -82,7 +82,7 @@ def _rule(section: file_schema.Rule, name: str, where: Where, diagnostics: Diagn
 def _tracks(
     rule: model.Rule, written: Sequence[tuple[file_schema.Task, Where]], diagnostics: Diagnostics
 ) -> set[Track]:
-    """The tracks that the tasks make; of a task with a mistake, all that it might make."""
+    """The tracks that the tasks make; for a task with an error, all that it might make."""
     found: set[Track] = set()
     for task, (_, here) in zip(rule.tasks, written, strict=True):
         if diagnostics.has_error_at((*here, "mode")):
@@ -103,7 +103,7 @@ def _meant_mode(mode: str) -> str | None:
 def _written_tasks(
     section: file_schema.Rule, where: Where, diagnostics: Diagnostics
 ) -> list[tuple[file_schema.Task, Where]]:
-    """The rule's tasks and where each stands: `mode` and `presets` of the rule itself are one."""
+    """The rule's tasks with their places in the file; `mode` and `presets` of the rule itself are one task."""
     if section.tasks is None:
         return [(file_schema.Task(mode=section.mode, presets=section.presets), where)]
     if not section.tasks:
@@ -121,7 +121,7 @@ def _written_tasks(
 
 
 def _check_presets(mode: str, written: Mapping[str, Any], where: Where, diagnostics: Diagnostics) -> None:
-    """Of a misspelled mode the presets are judged as those of the one that was probably meant."""
+    """Check presets; those of a misspelled mode are checked as those of the mode that was probably meant."""
     judged = mode if mode in presets.MODES else _meant_mode(mode)
     for found in presets.mistakes(judged, written) if judged else presets.mistakes_in_any_mode(written):
         diagnostics.add_error((*where, found.key), found.words, blocks=False)

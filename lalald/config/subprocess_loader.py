@@ -1,6 +1,6 @@
-"""The configuration, read by a process of its own.
+"""Read the configuration in a process of its own.
 
-What reading takes, pydantic and a YAML parser, would otherwise lie in the daemon's memory for months, and be used at a reload.
+The daemon then does not keep pydantic and a YAML parser in memory for months, only to use them at a reload.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from lalald.config.model import Config
 from lalald.errors import ConfigError
 
-# The modules of this process are found in its own places, and in no folder that it happens to stand in.
+# With our module path: the working folder is not part of it.
 _PROGRAM = (
     "import sys; sys.path[:] = sys.argv[2:]; from lalald.config.subprocess_loader import answer; answer(sys.argv[1])"
 )
@@ -25,13 +25,13 @@ _END_SECONDS = 1.0
 
 
 def begin(path: Path, environ: Mapping[str, str], *, quiet: bool = False) -> Callable[[], Config]:
-    """Begins to read, and gives what waits for the end of it; to be called once.
+    """Start reading. Return a function that waits for the result; call it once.
 
-    `quiet`: the process keeps nothing of ours open. A look at a folder that never answers can keep it alive for ever, and with it
-    whatever reads our standard error.
+    `quiet`: the process inherits no open stream. A folder that never answers can keep it alive, and with it any reader of our
+    standard error.
 
-    Raises, and what is given does too:
-        ConfigError: the file cannot be read, or has mistakes; lists every one.
+    Raises, like the returned function:
+        ConfigError: the file cannot be read, or has errors; lists every one.
     """
     command = [sys.executable, "-P", "-c", _PROGRAM, os.fspath(path), *map(os.fspath, sys.path)]
     try:
@@ -78,14 +78,14 @@ def _said(reading: subprocess.Popen[bytes], path: Path) -> Any:
 
 
 def answer(path: str) -> None:
-    """In the process that reads: the configuration, or what is wrong with it, on standard output."""
+    """In the reading process: write the configuration, or its error, to standard output."""
     from lalald.config.loading import load as loaded
 
     try:
         said: Config | ConfigError = loaded(Path(path), os.environ)
     except ConfigError as error:
         said = error
-    with suppress(BrokenPipeError):  # whoever asked has ended meanwhile: by a ctrl-C, say
+    with suppress(BrokenPipeError):  # the parent has ended, for example by ctrl-C
         pickle.dump(said, sys.stdout.buffer)
         sys.stdout.flush()
-    os._exit(0)  # without waiting for a look at a folder that does not answer
+    os._exit(0)  # without waiting for threads that examine a folder that does not answer

@@ -93,7 +93,7 @@ def test_an_unknown_duration_is_read_from_the_file_where_it_can_be(filled_store:
     )
 
 
-def test_a_job_that_is_named_twice_is_asked_and_priced_once(filled_store: FilledStore) -> None:
+def test_a_job_named_twice_is_requested_and_priced_once(filled_store: FilledStore) -> None:
     once = "job 4 long.mp3: waives minutes.per_file for this price; about 9.0 min will be charged\n"
     assert filled_store.said("release", "4", "#4", "4") == once + ASLEEP
     source = filled_store.inbox / "done/podcasts/ep1.mp3"
@@ -102,7 +102,7 @@ def test_a_job_that_is_named_twice_is_asked_and_priced_once(filled_store: Filled
     assert filled_store.said("redo", "1", "#1", str(source)).count("job 1 ") == 1
 
 
-def test_a_price_of_which_nothing_is_known_is_no_price_of_nothing() -> None:
+def test_an_unknown_price_is_not_shown_as_zero() -> None:
     assert price(0.0, 2) == "2 files of unknown length"
     assert price(0.0) == "about 0.0 min"
 
@@ -115,7 +115,7 @@ def test_nothing_failed_is_nothing_to_retry(tmp_path: Path) -> None:
     assert filled_store.said("release", "--all") == "No job is held.\n"
 
 
-def test_a_long_list_is_told_up_to_a_screenful(filled_store: FilledStore) -> None:
+def test_a_long_list_is_cut_to_a_screen(filled_store: FilledStore) -> None:
     with filled_store.store() as store:
         for number in range(30):
             job = filled_store.take(store, f"podcasts/{number}.mp3")
@@ -164,7 +164,7 @@ def test_a_long_list_is_told_up_to_a_screenful(filled_store: FilledStore) -> Non
         (["rescan", ""], "an argument is empty."),
     ],
 )
-def test_what_cannot_be_is_refused_as_a_whole(filled_store: FilledStore, arguments: list[str], complaint: str) -> None:
+def test_an_invalid_request_changes_nothing(filled_store: FilledStore, arguments: list[str], complaint: str) -> None:
     with answering(filled_store.state) as wakes:
         told = filled_store.run(*arguments) if "--every-client" in arguments else None
         code, said, complained = (
@@ -186,7 +186,7 @@ def test_a_request_wakes_the_daemon(filled_store: FilledStore) -> None:
             assert wakes == ["wake"]
 
 
-def test_cancel_tells_what_is_spent(filled_store: FilledStore) -> None:
+def test_cancel_shows_what_was_charged(filled_store: FilledStore) -> None:
     assert (
         filled_store.said("cancel", "6", "8", "2", "5")
         == (
@@ -200,7 +200,7 @@ def test_cancel_tells_what_is_spent(filled_store: FilledStore) -> None:
     assert asked(filled_store) == {2: "cancel", 5: "cancel", 6: "cancel", 8: "cancel"}
 
 
-def test_cancel_tells_that_what_is_finished_on_the_service_is_delivered(filled_store: FilledStore) -> None:
+def test_cancel_says_that_finished_tasks_are_delivered(filled_store: FilledStore) -> None:
     with filled_store.store() as store:
         job = store.job(6)
         assert job is not None
@@ -224,7 +224,7 @@ def test_every_client_is_cancelled_where_that_is_meant(filled_store: FilledStore
 @pytest.mark.parametrize(
     ("word", "meant"), [("y", True), ("YES", True), ("n", False), ("", False), ("yep", False), ("\x04", False)]
 )
-def test_every_client_is_asked_about_at_a_terminal(filled_store: FilledStore, word: str, meant: bool) -> None:
+def test_every_client_needs_a_confirmation_on_a_terminal(filled_store: FilledStore, word: str, meant: bool) -> None:
     leader, follower = pty.openpty()
     command = [sys.executable, "-m", "lalald", "cancel", "--all", "--every-client"]
     program = subprocess.Popen(command, env=filled_store.environ, stdin=follower, stdout=subprocess.PIPE, text=True)
@@ -241,7 +241,7 @@ def test_every_client_is_asked_about_at_a_terminal(filled_store: FilledStore, wo
     assert bool(asked(filled_store)) is meant
 
 
-def test_release_tells_the_price_and_that_a_lost_task_is_paid_again(filled_store: FilledStore) -> None:
+def test_release_shows_the_price_and_that_a_lost_task_is_paid_again(filled_store: FilledStore) -> None:
     assert (
         filled_store.said("release", "4", "5")
         == (
@@ -272,7 +272,7 @@ def test_release_all_never_pays_for_a_lost_task_again(filled_store: FilledStore)
     )
 
 
-def test_a_task_that_stands_still_is_told_from_a_lost_one_and_nothing_is_paid_again(filled_store: FilledStore) -> None:
+def test_a_stalled_task_differs_from_a_lost_one_and_is_not_paid_again(filled_store: FilledStore) -> None:
     with filled_store.store() as store:
         job = store.job(6)
         assert job is not None
@@ -307,7 +307,7 @@ def test_release_accepts_the_folder_of_an_inbox(filled_store: FilledStore) -> No
     assert asked(filled_store) == {}
 
 
-def test_redo_names_the_job_however_it_is_asked(filled_store: FilledStore) -> None:
+def test_redo_finds_the_job_by_number_and_by_path(filled_store: FilledStore) -> None:
     source = filled_store.inbox / "done/podcasts/ep1.mp3"
     source.parent.mkdir(parents=True)
     source.write_bytes(b"sound")
@@ -329,7 +329,7 @@ def test_an_odd_name_is_never_printed_raw(filled_store: FilledStore) -> None:
     assert "job 9 caf\\udce9\\nlatte\\x1b[31m.wav: to be cancelled" in filled_store.said("cancel", "9")
 
 
-def test_status_and_show_tell_what_is_asked_and_not_honoured_yet(filled_store: FilledStore) -> None:
+def test_status_and_show_list_requests_that_are_not_handled_yet(filled_store: FilledStore) -> None:
     filled_store.said("cancel", "6")
     filled_store.said("rescan")
     assert "; 2 requests not handled by the daemon yet\n" in filled_store.said("status", code=3)
@@ -349,6 +349,6 @@ def test_a_job_held_since_its_first_scan_is_priced_when_all_are_released(tmp_pat
     )
 
 
-def test_what_is_done_is_redone_and_what_is_under_way_is_looked_at(filled_store: FilledStore) -> None:
+def test_retry_suggests_redo_for_a_finished_job_and_show_for_a_running_one(filled_store: FilledStore) -> None:
     assert "  `lalald redo 1` processes the file of a finished job again" in filled_store.complained("retry", "1")
     assert "  `lalald show 7` shows details." in filled_store.complained("retry", "7")

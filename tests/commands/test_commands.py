@@ -105,7 +105,7 @@ def test_status_fits_the_terminal_and_24_lines(filled_store: FilledStore, width:
         assert words in told
 
 
-def test_minutes_charged_are_told_by_day_and_month(filled_store: FilledStore) -> None:
+def test_minutes_charged_are_reported_by_day_and_month(filled_store: FilledStore) -> None:
     def charged(now: float) -> list[str]:
         return list(re.findall(r"([\d.]+) (?:charged today|this month)", status_of(filled_store, now)))
 
@@ -271,7 +271,7 @@ def test_status_as_json_has_its_keys(filled_store: FilledStore) -> None:
     }
 
 
-def test_status_tells_troubles_of_inboxes_service_and_configuration(empty: FilledStore, tmp_path: Path) -> None:
+def test_status_shows_troubles_of_inboxes_service_and_configuration(empty: FilledStore, tmp_path: Path) -> None:
     inboxes = [str(tmp_path / name) for name in ("gone", "polled", "new")]
     with empty.store() as store:
         store.set_inbox_state(
@@ -309,7 +309,7 @@ def test_status_tells_troubles_of_inboxes_service_and_configuration(empty: Fille
     )
 
 
-def test_status_works_while_the_configuration_has_mistakes(filled_store: FilledStore) -> None:
+def test_status_works_while_the_configuration_has_errors(filled_store: FilledStore) -> None:
     filled_store.config.write_text(filled_store.config.read_text() + "outpox: 1\n")
     told = filled_store.said("status", code=3)
     assert "lalald would not start with it; `lalald check-config` lists every error." in told
@@ -560,7 +560,7 @@ task 1: voice_clean
 """
 
 
-def test_show_tells_a_job_whole(filled_store: FilledStore) -> None:
+def test_show_has_everything_about_a_job(filled_store: FilledStore) -> None:
     assert filled_store.said("show", "5") == SHOW
     done = filled_store.said("show", "#1")
     assert done.splitlines()[-5:] == [
@@ -629,7 +629,7 @@ def test_damage_that_shows_only_when_it_is_read_is_said_in_plain_words(filled_st
         assert "Restore a backup" in error["hint"]
 
 
-def test_another_user_is_told_why_nothing_can_be_read(open_folder: Path) -> None:
+def test_another_user_is_reported_why_nothing_can_be_read(open_folder: Path) -> None:
     filled_store = FilledStore(open_folder)
     filled_store.fill()
     filled_store.state.chmod(0o700)
@@ -648,7 +648,7 @@ Reports.open(Path({str(filled_store.state)!r}))
         assert "may not be read by this user" in answer.stderr
 
 
-def test_nothing_asked_is_help_and_every_command_is_in_it(empty: FilledStore) -> None:
+def test_without_a_command_help_lists_every_command(empty: FilledStore) -> None:
     said = empty.run().stdout
     assert said == empty.said("--help")
     for name, verb in VERBS.items():
@@ -662,7 +662,7 @@ def joined(text: str) -> str:
 
 
 @pytest.mark.parametrize("name", VERBS)
-def test_every_command_tells_what_it_does_and_costs_with_examples_that_parse(name: str) -> None:
+def test_every_command_has_a_summary_costs_and_examples_that_parse(name: str) -> None:
     help_text = build([name])._subparsers._group_actions[0].choices[name].format_help()  # type: ignore[union-attr,index]
     verb = VERBS[name]
     assert verb.summary in joined(help_text)
@@ -730,7 +730,7 @@ def test_every_hold_says_what_ends_it_and_what_a_release_does(filled_store: Fill
         assert f"  to do            {words}" in filled_store.said("show", "4")
 
 
-def test_a_file_that_went_away_by_itself_is_not_to_be_retried(filled_store: FilledStore) -> None:
+def test_a_job_whose_file_vanished_is_not_to_be_retried(filled_store: FilledStore) -> None:
     with filled_store.store() as store:
         job = filled_store.take(store, "podcasts/gone.mp3")
         dropped = replace(
@@ -760,7 +760,7 @@ def test_what_a_retry_has_paid_again_is_counted_and_told(filled_store: FilledSto
 
 
 @pytest.mark.parametrize("arguments", [["status"], ["jobs", "--json"], ["schema"]])
-def test_an_answer_that_cannot_be_written_is_told_in_a_sentence(
+def test_an_answer_that_cannot_be_written_is_reported_in_a_sentence(
     filled_store: FilledStore, arguments: list[str]
 ) -> None:
     with open("/dev/full", "w") as full:
@@ -947,7 +947,7 @@ def test_the_full_configuration_agrees_on_the_state_folder(tmp_path: Path) -> No
             assert state_dir(str(config), environ) == load(config, environ).state_dir, (text, extra)
 
 
-def test_a_state_folder_that_cannot_be_told_is_a_mistake(tmp_path: Path) -> None:
+def test_a_state_folder_that_cannot_be_told_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"variable \$NOWHERE is not set"):
         folder_by(tmp_path / "config.yaml", "state_dir: $NOWHERE/x\n")
     with pytest.raises(ConfigError, match="line 1  not UTF-8"):

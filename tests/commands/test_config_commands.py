@@ -213,7 +213,7 @@ def test_schema_prints_a_sound_json_schema() -> None:
 
 
 @pytest.mark.parametrize("text", [CONTRACT, ONE_RULE, EXAMPLE.read_text()])
-def test_the_schema_takes_what_lalald_takes(text: str) -> None:
+def test_the_schema_accepts_valid_configurations(text: str) -> None:
     assert errors(text) == []
 
 

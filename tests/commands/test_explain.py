@@ -90,14 +90,14 @@ def test_a_file_that_changed_less_than_settle_ago_says_how_long_it_still_settles
     assert finished.endswith(" and it has not changed for 90 s")
 
 
-def test_a_moment_ahead_of_the_clock_is_no_change_just_now(filled_store: FilledStore) -> None:
+def test_a_modification_time_in_the_future_is_not_a_recent_change(filled_store: FilledStore) -> None:
     write_wav(filled_store.inbox / "mix.wav", 12.0)
     os.utime(filled_store.inbox / "mix.wav", (time.time() + 9e6,) * 2)
     assert facts_of(filled_store, "mix.wav")["outcome"] == "ready"
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root")
-def test_root_is_told_what_the_daemons_user_may_and_can_see(open_folder: Path) -> None:
+def test_root_sees_files_with_the_rights_of_the_daemons_user(open_folder: Path) -> None:
     filled_store = scanned(FilledStore(open_folder))
     write_wav(filled_store.inbox / "secret.wav", 12.0)
     write_wav(filled_store.inbox / "open.wav", 12.0)
@@ -160,7 +160,7 @@ def test_a_file_with_a_job_says_one_thing(
     assert "finished" not in text
 
 
-def test_a_file_that_vanished_is_told_with_its_job_and_where_it_is(filled_store: FilledStore) -> None:
+def test_a_file_that_vanished_is_reported_with_its_job_and_where_it_is(filled_store: FilledStore) -> None:
     done = str(filled_store.inbox / "done" / "mix.wav")
     ended(filled_store, lambda job: replace(job, state=State.DONE, stage=Stage.DONE, moved_to=done))
     (filled_store.inbox / "done").mkdir()
@@ -177,7 +177,7 @@ def test_a_file_that_vanished_is_told_with_its_job_and_where_it_is(filled_store:
     assert (never["taken"], never["reason"], never["job"]) == (False, "the file does not exist", None)
 
 
-def test_an_inbox_that_is_away_takes_nothing(tmp_path: Path) -> None:
+def test_an_unavailable_inbox_processes_nothing(tmp_path: Path) -> None:
     filled_store = scanned(FilledStore(tmp_path), "0b6c2a58-1111-4222-8333-944455556666")
     write_wav(filled_store.inbox / "mix.wav", 12.0)
     facts = facts_of(filled_store, "mix.wav")
@@ -281,7 +281,7 @@ def test_a_first_scan_of_many_files_will_hold_them(tmp_path: Path) -> None:
     assert facts_of(scanned(filled_store), "0.wav")["expected_hold"] is None
 
 
-def test_places_that_nothing_is_taken_from_are_named(tmp_path: Path) -> None:
+def test_places_where_nothing_is_processed_are_named(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     filled_store = scanned(FilledStore(tmp_path, inbox={"done_dir": str(elsewhere), "recursive": False}))
     (elsewhere / "x").mkdir(parents=True)

@@ -38,7 +38,7 @@ def filled_store(tmp_path: Path) -> FilledStore:
     return filled_store
 
 
-def test_minutes_are_told_by_day_and_rule(filled_store: FilledStore) -> None:
+def test_minutes_are_reported_by_day_and_rule(filled_store: FilledStore) -> None:
     facts = json.loads(filled_store.said("history", "--json"))
     assert facts["minutes"]["left"] == 85.0
     assert facts["minutes"]["today"] == 5.0
@@ -117,7 +117,7 @@ def test_charges_of_an_older_database_learn_their_rules(tmp_path: Path) -> None:
     assert before < VERSION
 
 
-def test_run_once_sums_up(make_home: MakeHome, sandbox: Sandbox) -> None:
+def test_run_once_prints_a_summary(make_home: MakeHome, sandbox: Sandbox) -> None:
     home = make_home(sandbox.url, minutes={"per_file": 0.1})
     for name, seconds in (("a.wav", 3.0), ("b.wav", 3.0), ("long.wav", 12.0)):
         write_wav(home.inbox / name, seconds, pitch=200 + len(name))
@@ -132,7 +132,7 @@ def test_run_once_sums_up(make_home: MakeHome, sandbox: Sandbox) -> None:
     assert answer.stdout == ""
 
 
-def test_run_once_tells_people_on_standard_output(make_home: MakeHome, sandbox: Sandbox) -> None:
+def test_run_once_prints_its_summary_on_standard_output(make_home: MakeHome, sandbox: Sandbox) -> None:
     home = make_home(sandbox.url, log={"format": "console"})
     write_wav(home.inbox / "a.wav", 3.0)
     answer = home.command("run", "--once")

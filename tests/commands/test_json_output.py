@@ -209,7 +209,7 @@ def test_a_service_that_is_well_has_no_since(tmp_path: Path) -> None:
     assert json.loads(filled_store.said("status", "--json", code=3))["service"] == {"trouble": None, "since": None}
 
 
-def test_words_after_two_dashes_ask_for_nothing(tmp_path: Path) -> None:
+def test_words_after_two_dashes_are_not_options(tmp_path: Path) -> None:
     filled_store = FilledStore(tmp_path)
     filled_store.fill()
     assert "no such job" in filled_store.complained("show", "--", "--json")

@@ -31,7 +31,7 @@ def explained(filled_store: FilledStore, *paths: str) -> str:
     return filled_store.said("explain", *(str(filled_store.inbox / path) for path in paths))
 
 
-def test_a_file_that_will_be_taken_is_priced(tmp_path: Path) -> None:
+def test_a_file_that_will_be_processed_is_priced(tmp_path: Path) -> None:
     filled_store = FilledStore(tmp_path, inbox={"existing": "take"})
     write_wav(filled_store.inbox / "mix.wav", 12.0)
     assert explained(filled_store, "mix.wav") == (
@@ -58,7 +58,7 @@ def test_an_unknown_duration_has_an_unknown_price(tmp_path: Path) -> None:
     assert (facts["duration"], facts["minutes"], facts["unknown"]) == (None, None, 1)
 
 
-def test_why_a_file_is_left_alone_is_told(tmp_path: Path) -> None:
+def test_explain_says_why_a_file_is_not_processed(tmp_path: Path) -> None:
     filled_store = FilledStore(tmp_path, inbox={"ignore": ["drafts/"], "on_success": "move"})
     for name in (".hidden.wav", "notes.txt", "drafts/song.wav", "song.wav.part", "empty.wav", "done/song.wav"):
         path = filled_store.inbox / name
@@ -87,7 +87,7 @@ def test_why_a_file_is_left_alone_is_told(tmp_path: Path) -> None:
     )
 
 
-def test_a_file_with_a_job_is_told_with_its_job(tmp_path: Path) -> None:
+def test_a_file_with_a_job_is_explained_with_its_job(tmp_path: Path) -> None:
     filled_store = FilledStore(tmp_path)
     filled_store.fill()
     write_wav(filled_store.inbox / "podcasts/new.wav", 6.0)
@@ -259,7 +259,7 @@ def test_files_of_which_nothing_is_known_are_not_said_to_cost_nothing(tmp_path: 
     assert not any(line.startswith("cost about") for line in told)
 
 
-def test_a_held_file_is_told_with_what_it_waits_for(tmp_path: Path) -> None:
+def test_a_held_file_is_explained_with_its_hold(tmp_path: Path) -> None:
     filled_store = FilledStore(tmp_path)
     write_wav(filled_store.inbox / "mix.wav", 12.0)
     with filled_store.store() as store:
@@ -267,7 +267,7 @@ def test_a_held_file_is_told_with_what_it_waits_for(tmp_path: Path) -> None:
     assert "  held       first_scan: it lay there before the first look\n" in explained(filled_store, "mix.wav")
 
 
-def test_a_plan_tells_what_the_limits_of_a_file_and_a_day_will_hold(tmp_path: Path) -> None:
+def test_a_plan_shows_what_the_limits_per_file_and_per_day_will_hold(tmp_path: Path) -> None:
     filled_store = FilledStore(tmp_path, minutes={"per_file": 0.5, "per_day": 2})
     for path, seconds in (
         ("fits.wav", 10.0),
@@ -353,7 +353,7 @@ def test_a_plan_of_a_folder_with_thousands_of_files_is_complete(tmp_path: Path) 
     ]
 
 
-def test_minutes_left_are_asked_for(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_minutes_requests_the_minutes_left(tmp_path: Path, sandbox: Sandbox) -> None:
     filled_store = FilledStore(tmp_path, api_url=sandbox.url, license_key_file=key_in(tmp_path))
     sandbox.set_minutes(1234.56)
     assert filled_store.said("minutes") == "1,234.5 minutes left\n"

@@ -121,7 +121,7 @@ def test_a_folder_as_configuration_is_explained_by_every_command(verb: str, tmp_
 
 
 @pytest.mark.parametrize("verb", ["check-config", "status", "run"])
-def test_an_empty_config_option_is_a_mistake_and_not_the_usual_places(verb: str, tmp_path: Path) -> None:
+def test_an_empty_config_option_is_an_error_and_not_the_usual_places(verb: str, tmp_path: Path) -> None:
     """`--config "$UNSET"`"""
     done = lalald("--config", "", verb, cwd=tmp_path, environ={"HOME": str(tmp_path)})
     assert done.returncode == 2

@@ -16,7 +16,7 @@ from lalald.errors import ConfigError
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=200))
-def test_any_text_gives_a_configuration_or_its_mistakes(tmp_path: Path, text: str) -> None:
+def test_any_text_gives_a_configuration_or_its_errors(tmp_path: Path, text: str) -> None:
     _read_or_refuse(tmp_path, text.encode("utf-8", "surrogatepass"))
 
 
@@ -47,7 +47,7 @@ SECTION = st.dictionaries(KEYS, DATA, max_size=5)
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(SECTION, SECTION, SECTION)
-def test_any_data_gives_a_configuration_or_its_mistakes(
+def test_any_data_gives_a_configuration_or_its_errors(
     tmp_path: Path, top: dict[str, Any], inbox: dict[str, Any], rule: dict[str, Any]
 ) -> None:
     inbox = {"path": "/srv/in", "outbox": "/srv/out", **inbox}

@@ -59,13 +59,13 @@ def test_an_address_that_could_give_the_key_away_is_refused(tmp_path: Path, writ
     assert "secret" not in told
 
 
-def test_more_checks_than_the_document_allows_are_warned_of(tmp_path: Path) -> None:
+def test_more_checks_than_the_document_allows_get_a_warning(tmp_path: Path) -> None:
     assert warnings(tmp_path, f"{ONE_RULE}checks_per_minute: 30\n") == []
     told = one(warnings(tmp_path, f"{ONE_RULE}checks_per_minute: 60\n"))
     assert told == "line 7  checks_per_minute: the service's document allows 30; more may be refused"
 
 
-def test_an_ignore_pattern_that_matches_everything_is_warned_of(tmp_path: Path) -> None:
+def test_an_ignore_pattern_that_matches_everything_gets_a_warning(tmp_path: Path) -> None:
     told = one(warnings(tmp_path, with_inbox('ignore: ["a", "*"]')))
     assert told == 'line 5  inboxes[0].ignore: "*" matches every file, so that no file in this inbox will be processed'
     assert warnings(tmp_path, with_inbox('ignore: ["*", "!*.wav"]')) == []
@@ -84,16 +84,16 @@ def test_an_ignore_pattern_that_matches_everything_is_warned_of(tmp_path: Path) 
         ("- {mode: voice_clean}\n- {mode: demuser, types: any}", []),
     ],
 )
-def test_a_rule_that_no_file_reaches_is_warned_of(tmp_path: Path, rules: str, shadowed: list[int]) -> None:
+def test_a_rule_that_no_file_reaches_gets_a_warning(tmp_path: Path, rules: str, shadowed: list[int]) -> None:
     told = warnings(tmp_path, with_rule(rules))
     assert [int(re.search(r"rules\[(\d)\]: never reached", line)[1]) for line in told] == shadowed  # type: ignore[index]
 
 
-def test_a_rule_that_only_takes_back_is_warned_of(tmp_path: Path) -> None:
+def test_a_rule_that_only_takes_back_gets_a_warning(tmp_path: Path) -> None:
     assert "matches nothing" in one(warnings(tmp_path, with_rule("- {mode: voice_clean, match: '!x'}")))
 
 
-def test_presets_without_effect_are_warned_of_with_their_line(tmp_path: Path) -> None:
+def test_presets_without_effect_get_a_warning_with_their_line(tmp_path: Path) -> None:
     rule = "- mode: stem_separator\n  presets:\n    stem: drum\n    dereverb_enabled: true"
     told = one(warnings(tmp_path, with_rule(rule)))
     assert told.startswith("line 9  inboxes[0].rules[0].presets.dereverb_enabled: has no effect here")
@@ -101,7 +101,7 @@ def test_presets_without_effect_are_warned_of_with_their_line(tmp_path: Path) ->
     assert warnings(tmp_path, with_rule(unchecked)) == []
 
 
-def test_a_key_file_that_everybody_can_read_is_warned_of(tmp_path: Path) -> None:
+def test_a_key_file_that_everybody_can_read_gets_a_warning(tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.write_text("abc")
     key.chmod(0o644)

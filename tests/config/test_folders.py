@@ -102,16 +102,16 @@ def test_symlinks_hide_no_circle(tmp_path: Path) -> None:
     )
 
 
-def test_an_outbox_that_holds_the_inbox_is_warned_of(tmp_path: Path) -> None:
+def test_an_outbox_that_holds_the_inbox_gets_a_warning(tmp_path: Path) -> None:
     told = one(warnings(tmp_path, with_inbox("outbox: /srv")))
     assert "outbox: holds the inbox too: what is called in would land in it" in told
 
 
-def test_one_folder_for_done_and_failed_is_warned_of(tmp_path: Path) -> None:
+def test_one_folder_for_done_and_failed_gets_a_warning(tmp_path: Path) -> None:
     assert "side by side" in one(warnings(tmp_path, with_inbox("failed_dir: done")))
 
 
-def test_folders_that_nothing_is_moved_to_are_warned_of(tmp_path: Path) -> None:
+def test_folders_that_nothing_is_moved_to_get_a_warning(tmp_path: Path) -> None:
     told = warnings(tmp_path, with_inbox("on_success: keep", "done_dir: d", "on_failure: keep", "failed_dir: f"))
     assert [line.split("  ")[1] for line in told] == [
         "inboxes[0].done_dir: has no effect with on_success: keep",
@@ -133,7 +133,7 @@ def test_a_state_folder_on_the_network_is_refused(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["fuse.sshfs", "fuseblk", "9p", "virtiofs"])
-def test_a_state_folder_on_something_unsure_is_warned_of(kind: str) -> None:
+def test_a_state_folder_on_something_unsure_gets_a_warning(kind: str) -> None:
     diagnostics = Diagnostics({})
     check_state(Path("/mnt/state"), kind, [], diagnostics, RealPaths())
     assert diagnostics.errors == []
@@ -151,7 +151,7 @@ def test_reading_a_configuration_asks_nothing_of_its_folders(tmp_path: Path) -> 
     loaded(tmp_path, with_inbox(f"path: {tmp_path}/late-mount", f"outbox: {tmp_path}/another"))
 
 
-def test_missing_folders_are_told_with_their_lines(tmp_path: Path) -> None:
+def test_missing_folders_are_reported_with_their_lines(tmp_path: Path) -> None:
     text = with_inbox(
         f"path: {tmp_path}/in", f"outbox: {tmp_path}/out", f"done_dir: {tmp_path}/done", f"failed_dir: {tmp_path}/f"
     )
@@ -173,7 +173,7 @@ def test_folders_within_the_inbox_are_made_by_lalald_and_not_missed(tmp_path: Pa
     assert check_folders(config) == []
 
 
-def test_a_file_in_the_place_of_a_folder_is_told(tmp_path: Path) -> None:
+def test_a_file_in_the_place_of_a_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "in").touch()
     (tmp_path / "out").mkdir()
     text = with_inbox(f"path: {tmp_path}/in", f"outbox: {tmp_path}/out").replace("/var/lib", str(tmp_path))
@@ -194,7 +194,7 @@ def as_nobody() -> Iterator[None]:
         os.seteuid(0)
 
 
-def test_rights_are_asked_for_only_where_the_configuration_needs_them(open_folder: Path) -> None:
+def test_permissions_are_checked_only_if_the_configuration_needs_them(open_folder: Path) -> None:
     inbox, outbox = open_folder / "in", open_folder / "out"
     inbox.mkdir()
     outbox.mkdir()
@@ -220,7 +220,7 @@ def test_rights_are_asked_for_only_where_the_configuration_needs_them(open_folde
     ]
 
 
-def test_folders_behind_a_closed_door_are_told_and_no_crash(open_folder: Path) -> None:
+def test_folders_below_an_inaccessible_one_are_reported(open_folder: Path) -> None:
     door = open_folder / "closed"
     (door / "in").mkdir(parents=True)
     text = with_inbox(f"path: {door}/in", f"outbox: {door}/out").replace("/var/lib", str(door))
@@ -238,7 +238,9 @@ def test_folders_behind_a_closed_door_are_told_and_no_crash(open_folder: Path) -
 
 
 @pytest.mark.parametrize("written", [True, False])
-def test_a_state_folder_that_the_file_does_not_name_is_told_without_a_line_of_it(tmp_path: Path, written: bool) -> None:
+def test_a_state_folder_that_the_file_does_not_name_is_reported_without_a_line_of_it(
+    tmp_path: Path, written: bool
+) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "out").mkdir()
     (tmp_path / "state").touch()

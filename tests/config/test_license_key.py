@@ -34,7 +34,7 @@ def written(folder: Path, name: str, text: str | bytes) -> Path:
     return path
 
 
-def test_the_sources_are_asked_in_their_order(tmp_path: Path) -> None:
+def test_the_sources_of_the_key_are_read_in_order(tmp_path: Path) -> None:
     credentials = tmp_path / "credentials"
     credentials.mkdir()
     written(credentials, "license-key", "from-systemd\n")
@@ -66,13 +66,13 @@ def test_a_placeholder_that_systemd_hands_over_does_not_hide_that_the_file_canno
         license_key(config(tmp_path / "none"), {"CREDENTIALS_DIRECTORY": str(tmp_path)})
 
 
-def test_the_origin_is_told(tmp_path: Path) -> None:
+def test_the_origin_is_reported(tmp_path: Path) -> None:
     key, origin = license_key_with_origin(config(written(tmp_path, "key", SECRET)), {})
     assert (revealed(key), origin) == (SECRET, "license_key_file")
 
 
 @pytest.mark.parametrize("text", [f"{SECRET}\n", f"{SECRET}\r\n", f"  {SECRET}  \n\n", f"\ufeff{SECRET}"])
-def test_what_editors_leave_around_a_key_is_no_part_of_it(tmp_path: Path, text: str) -> None:
+def test_whitespace_and_marks_of_editors_are_not_part_of_a_key(tmp_path: Path, text: str) -> None:
     assert revealed(license_key(config(written(tmp_path, "key", text)), {})) == SECRET
 
 
@@ -91,11 +91,11 @@ def test_what_editors_leave_around_a_key_is_no_part_of_it(tmp_path: Path, text: 
         "paste the key here",
     ],
 )
-def test_a_placeholder_is_no_key(tmp_path: Path, text: str) -> None:
+def test_a_placeholder_is_not_a_key(tmp_path: Path, text: str) -> None:
     assert license_key(config(written(tmp_path, "key", text)), {}) is None
 
 
-def test_after_a_placeholder_the_next_source_is_asked(tmp_path: Path) -> None:
+def test_after_a_placeholder_the_next_source_is_read(tmp_path: Path) -> None:
     credentials = tmp_path / "credentials"
     credentials.mkdir()
     written(credentials, "license-key", "no-key")
@@ -198,7 +198,7 @@ def test_equal_keys_are_equal() -> None:
     assert len({LicenseKey("a"), LicenseKey("a")}) == 1
 
 
-def test_a_key_file_that_others_can_read_is_told_apart(tmp_path: Path) -> None:
+def test_a_key_file_that_others_can_read_is_recognized(tmp_path: Path) -> None:
     path = written(tmp_path, "key", SECRET)
     path.chmod(0o640)
     assert not readable_by_others(path)

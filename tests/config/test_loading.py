@@ -176,7 +176,7 @@ def test_the_example_says_the_true_defaults(tmp_path: Path) -> None:
     assert written == short.inboxes[0]
 
 
-def test_mistakes_read_as_a_person_would_say_them(tmp_path: Path) -> None:
+def test_errors_are_in_plain_words(tmp_path: Path) -> None:
     rule = """
 - name: songs
   mode: stem_separator
@@ -191,7 +191,7 @@ def test_mistakes_read_as_a_person_would_say_them(tmp_path: Path) -> None:
     ]
 
 
-def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+def test_all_errors_are_reported_together_in_the_order_of_the_file(tmp_path: Path) -> None:
     text = """\
 api_url: http://lalal.ai
 checks_per_minute: many
@@ -229,7 +229,7 @@ JARGON = re.compile(r"Input|valid |type=|pydantic|model|instance|NoneType|str\b|
 @pytest.mark.parametrize(
     "value", ["5", "text", "true", "[1]", "{a: 1}", "~", "1.5", '"5"', "[[1]]", "{a: {b: [c]}}", "-1", "''"]
 )
-def test_a_value_of_the_wrong_kind_is_never_told_in_the_jargon_of_a_library(tmp_path: Path, value: str) -> None:
+def test_an_error_never_uses_the_jargon_of_the_library(tmp_path: Path, value: str) -> None:
     text = (
         "".join(f"{key}: {value}\n" for key in file_schema.File.model_fields if key not in ("inboxes", "log"))
         + f"log: {{level: {value}, format: {value}}}\ninboxes:\n  - "
@@ -270,7 +270,7 @@ def test_a_value_of_the_wrong_kind_is_never_told_in_the_jargon_of_a_library(tmp_
         ("xyzzy: 3", "xyzzy: unknown key (known: path, outbox, existing"),
     ],
 )
-def test_a_mistake_in_an_inbox_says_what_was_expected_and_what_was_got(tmp_path: Path, line: str, words: str) -> None:
+def test_an_error_in_an_inbox_says_what_was_expected_and_what_was_got(tmp_path: Path, line: str, words: str) -> None:
     (told,) = mistakes(tmp_path, with_inbox(line))
     assert f"inboxes[0].{words}" in told
     assert told.startswith(f"line {5 + line.count(chr(10))}  ")
@@ -299,12 +299,12 @@ def test_a_mistake_in_an_inbox_says_what_was_expected_and_what_was_got(tmp_path:
         ),
     ],
 )
-def test_a_number_out_of_its_range_is_a_mistake(tmp_path: Path, keys: str, words: str) -> None:
+def test_a_number_out_of_its_range_is_an_error(tmp_path: Path, keys: str, words: str) -> None:
     (told,) = mistakes(tmp_path, ONE_RULE + keys + "\n")
     assert told.startswith(f"line 7  {words}")
 
 
-def test_what_only_follows_from_a_mistake_is_not_told(tmp_path: Path) -> None:
+def test_errors_that_only_follow_from_another_are_not_reported(tmp_path: Path) -> None:
     assert len(mistakes(tmp_path, ONE_RULE.replace("rules:\n      - mode: voice_clean", "rules: 5"))) == 1
     assert len(mistakes(tmp_path, with_rule("- mode: [voice_clean]"))) == 1
     assert len(mistakes(tmp_path, "inboxes: 5\nstate_dir: /x\n")) == 1
@@ -343,7 +343,7 @@ def test_rules_without_names_are_called_by_what_they_do(tmp_path: Path) -> None:
     assert names == ["voice_clean", "voice_clean 3", "demuser+voice_clean", "voice_clean 2"]
 
 
-def test_two_rules_of_one_name_are_a_mistake(tmp_path: Path) -> None:
+def test_two_rules_of_one_name_are_an_error(tmp_path: Path) -> None:
     (told,) = mistakes(tmp_path, with_rule("- {name: a, match: x, mode: demuser}\n- {name: a, mode: demuser}"))
     assert told == 'line 7  inboxes[0].rules[1].name: "a" is the name of an earlier rule; choose another'
 

@@ -40,7 +40,7 @@ def test_every_variable_that_the_program_names_is_known() -> None:
         ("lalald_mode", "LALALD_MODE"), ("LALALD_VOICES", "LALALD_VOICE"), ("LALALD_LOGLEVEL", "LALALD_LOG_LEVEL"),
     ],
 )  # fmt: skip
-def test_an_unknown_variable_is_warned_of_without_its_value(name: str, meant: str, tmp_path: Path) -> None:
+def test_an_unknown_variable_gets_a_warning_without_its_value(name: str, meant: str, tmp_path: Path) -> None:
     (told,) = warnings(tmp_path, ONE_RULE, {name: "SECRET-0123456789"})
     assert told == f'{name}: is not a variable of lalald and has no effect. Did you mean "{meant}"?'
 
@@ -63,7 +63,7 @@ def test_variables_that_orchestrators_set_for_a_service_called_lalald_are_no_typ
     assert list(unknown_variables(names)) == []
 
 
-def test_warnings_are_shown_beside_mistakes_too(tmp_path: Path) -> None:
+def test_warnings_are_shown_beside_errors_too(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(f"{ONE_RULE}histroy: 3d\n")
     done = subprocess.run(
         [sys.executable, "-m", "lalald", "--config", str(tmp_path / "config.yaml"), "check-config"],
@@ -115,7 +115,7 @@ def test_a_named_file_that_is_not_there_says_which_one_is(origin: str, tmp_path:
     assert refused.value.hint == f'Did you mean "{tmp_path}/config.yml"?'
 
 
-def test_another_ending_beside_the_configuration_is_warned_of(tmp_path: Path) -> None:
+def test_another_ending_beside_the_configuration_gets_a_warning(tmp_path: Path) -> None:
     assert loaded(tmp_path, ONE_RULE).warnings == ()
     (tmp_path / "config.yml").touch()
     (tmp_path / "lalald.yml").touch()  # may be a file of Docker Compose
@@ -126,7 +126,7 @@ def test_another_ending_beside_the_configuration_is_warned_of(tmp_path: Path) ->
     )
 
 
-def test_one_of_the_user_that_is_passed_over_for_that_of_the_system_is_warned_of(tmp_path: Path) -> None:
+def test_one_of_the_user_that_is_passed_over_for_that_of_the_system_gets_a_warning(tmp_path: Path) -> None:
     system, home = tmp_path / "etc/lalald/config.yaml", tmp_path / "home/lalald"
     home.mkdir(parents=True)
     (home / "config.yml").touch()

@@ -41,7 +41,7 @@ def mistakes(tmp_path: Path, text: str) -> list[str]:
     return [line.strip() for line in str(caught.value).splitlines()[1:]]
 
 
-def test_an_entry_tells_problems_by_default_and_gathers_messages_for_a_minute(tmp_path: Path) -> None:
+def test_an_entry_shows_problems_by_default_and_gathers_messages_for_a_minute(tmp_path: Path) -> None:
     assert loaded(tmp_path, PHONE, HOOK, PROGRAM) == (
         NotifyEntry("phone", url_file=Path("/etc/lalald/ntfy")),
         NotifyEntry("hook", webhook="https://example.org/hook"),
@@ -79,7 +79,7 @@ def test_words_that_choose_events(tmp_path: Path, on: Any, kinds: set[EventKind]
     assert (entry.kinds, entry.problems) == (kinds, problems)
 
 
-def test_every_mistake_at_once_each_with_its_line(tmp_path: Path) -> None:
+def test_every_error_is_reported_with_its_line(tmp_path: Path) -> None:
     text = """\
 notify:
   - url: ntfy://example.org/x
@@ -146,7 +146,7 @@ def valid(*entries: Any) -> bool:
     return jsonschema.Draft202012Validator(schema()).is_valid(document)
 
 
-def test_the_json_schema_takes_what_the_program_takes() -> None:
+def test_the_json_schema_accepts_what_the_program_accepts() -> None:
     for entry in (PHONE, HOOK, PROGRAM, {**HOOK, "secret_file": "/s", "names": False, "on": "all"}, {**PROGRAM, "timeout": "5s"},
                   {**PHONE, "gather": "0s", "on": ["job.done", "problems"]}, {"name": "n", "url": "ntfy://a/b"}):  # fmt: skip
         assert valid(entry), entry

@@ -43,7 +43,7 @@ def test_a_template_that_cannot_work_is_refused(tmp_path: Path, output: str, wor
         ("{label}.{ext}", "{}", "all files share their results' names"),
     ],
 )
-def test_a_template_that_may_disappoint_is_warned_of(tmp_path: Path, output: str, presets: str, words: str) -> None:
+def test_a_template_that_may_disappoint_gets_a_warning(tmp_path: Path, output: str, presets: str, words: str) -> None:
     text = with_rule(f'- {{mode: voice_clean, presets: {presets}, output: "{output}"}}')
     assert words in one(warnings(tmp_path, text))
 
@@ -58,7 +58,7 @@ def test_a_template_that_may_disappoint_is_warned_of(tmp_path: Path, output: str
         '{mode: change_voice, presets: {voice_pack_id: VETRANA}, output: "{name}.{ext}"}',
     ],
 )
-def test_a_template_that_tells_all_tracks_apart_is_fine(tmp_path: Path, rule: str) -> None:
+def test_a_template_with_distinct_track_names_is_valid(tmp_path: Path, rule: str) -> None:
     assert warnings(tmp_path, with_rule(f"- {rule}")) == []
 
 
@@ -82,7 +82,7 @@ def test_two_tasks_whose_tracks_would_share_a_name_are_refused(tmp_path: Path) -
         "{tasks: [{mode: stem_separator, presets: {stem: vocals}}, {mode: stem_separator, presets: {stem: drum}}]}",
     ],
 )
-def test_two_tasks_whose_tracks_are_told_apart_are_fine(tmp_path: Path, rule: str) -> None:
+def test_two_tasks_with_distinct_track_names_are_valid(tmp_path: Path, rule: str) -> None:
     assert warnings(tmp_path, with_rule(f"- {rule}")) == []
 
 
@@ -124,7 +124,7 @@ def test_labels_that_make_two_names_one_are_refused(tmp_path: Path) -> None:
         ("labels: {voice: [a]}", "labels.voice: expected a text, got a list"),
     ],
 )
-def test_tracks_and_labels_that_the_mode_does_not_make_are_mistakes(tmp_path: Path, keys: str, words: str) -> None:
+def test_tracks_and_labels_that_the_mode_does_not_make_are_errors(tmp_path: Path, keys: str, words: str) -> None:
     assert words in one(mistakes(tmp_path, with_rule(f"- {{mode: voice_clean, {keys}}}")))
 
 

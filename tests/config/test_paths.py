@@ -28,7 +28,7 @@ def test_the_file_is_searched_in_the_documented_order(tmp_path: Path) -> None:
     assert find(None, environ) == at_home / ".config/lalald/config.yaml"
 
 
-def test_a_named_file_that_is_not_there_is_not_looked_for_elsewhere(tmp_path: Path) -> None:
+def test_a_missing_named_file_is_not_searched_elsewhere(tmp_path: Path) -> None:
     home = tmp_path / ".config/lalald"
     home.mkdir(parents=True)
     (home / "config.yaml").touch()
@@ -39,7 +39,7 @@ def test_a_named_file_that_is_not_there_is_not_looked_for_elsewhere(tmp_path: Pa
 
 
 @pytest.mark.skipif(Path("/etc/lalald/config.yaml").exists(), reason="this machine has a lalald of its own")
-def test_where_nothing_is_found_it_is_said_where_it_was_looked_for(tmp_path: Path) -> None:
+def test_without_a_configuration_the_error_lists_the_places_searched(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as refused:
         find(None, {"HOME": str(tmp_path)})
     for place in ("--config", "$LALALD_CONFIG", f"{tmp_path}/.config/lalald/config.yaml", "/etc/lalald/config.yaml"):
@@ -67,7 +67,7 @@ def test_an_empty_variable_overrides_nothing(tmp_path: Path) -> None:
     assert loaded(tmp_path, CONTRACT, {"LALALD_API_URL": "", "LALALD_LOG_LEVEL": ""}) == loaded(tmp_path, CONTRACT)
 
 
-def test_a_mistake_in_a_variable_is_told_by_the_variable(tmp_path: Path) -> None:
+def test_an_error_in_a_variable_is_reported_by_the_variable(tmp_path: Path) -> None:
     environ = {"LALALD_LOG_LEVEL": "inof", "LALALD_API_URL": "ftp://x", "LALALD_STATE_DIR": "~nobody-of-this-name/x"}
     assert sorted(line.split(" (")[0] for line in mistakes(tmp_path, ONE_RULE, environ)) == [
         'LALALD_API_URL: expected an address such as https://www.lalal.ai, got "ftp://x"',
@@ -85,7 +85,7 @@ def test_a_mistake_in_a_variable_is_told_by_the_variable(tmp_path: Path) -> None
         ({"HOME": "/h"}, "/h/.local/state/lalald"),
     ],
 )
-def test_the_state_has_a_place_if_nobody_names_one(tmp_path: Path, environ: dict[str, str], folder: str) -> None:
+def test_the_state_folder_has_a_default(tmp_path: Path, environ: dict[str, str], folder: str) -> None:
     text = ONE_RULE.replace("state_dir: /var/lib/lalald\n", "")
     assert loaded(tmp_path, text, environ).state_dir == Path(folder)
 
@@ -111,7 +111,7 @@ def test_a_relative_outbox_is_a_folder_within_the_inbox(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("written", ["$NOWHERE/x", "${NOWHERE}", "${}"])
-def test_a_variable_that_is_not_set_is_a_mistake(tmp_path: Path, written: str) -> None:
+def test_a_variable_that_is_not_set_is_an_error(tmp_path: Path, written: str) -> None:
     (told,) = mistakes(tmp_path, with_inbox(f"outbox: {written}"))
     assert "is not set in the environment of lalald" in told
 

@@ -39,7 +39,7 @@ def text(match: Any = None, *, types: str = "media", **inbox: Any) -> str:
         ("./Live [2020]/", r"Live \[2020\]/"), ("./*.{wav,mp3}", ["*.wav", "*.mp3"]), ("!./pod/", "!pod/"),
     ],
 )  # fmt: skip
-def test_a_pattern_that_was_meant_otherwise_is_warned_of_with_what_was_meant(
+def test_a_pattern_that_was_meant_otherwise_gets_a_warning_with_what_was_meant(
     tmp_path: Path, pattern: str, meant: str | list[str]
 ) -> None:
     written = ["*.flac", pattern]
@@ -66,9 +66,7 @@ def test_a_pattern_that_was_meant_otherwise_is_warned_of_with_what_was_meant(
         "*.txt",
     ],
 )
-def test_a_pattern_that_matches_nothing_is_warned_of_where_nobody_can_tell_what_was_meant(
-    tmp_path: Path, pattern: str
-) -> None:
+def test_a_pattern_that_matches_nothing_gets_a_warning_even_without_a_suggestion(tmp_path: Path, pattern: str) -> None:
     told = one(warnings(tmp_path, text(["*.flac", pattern]), {"HOME": "/home/me"}))
     assert f'"{pattern}" ' in told
     assert "Did you mean" not in told
@@ -88,7 +86,7 @@ def test_a_good_pattern_is_not_warned_of(tmp_path: Path, pattern: str) -> None:
     assert warnings(tmp_path, text(["*.flac", pattern], types="any"), {"HOME": "/home/me"}) == []
 
 
-def test_patterns_of_ignore_are_warned_of_too_but_may_name_what_is_never_taken(tmp_path: Path) -> None:
+def test_ignore_patterns_get_warnings_too_but_may_name_excluded_files(tmp_path: Path) -> None:
     odd = ["./drafts/", "*.{txt,pdf}", "Live [2020]/", "/srv/music/inbox/drafts/", r"drafts\old", "good/"]
     told = warnings(tmp_path, text(ignore=odd))
     assert [int(re.search(r"ignore\[(\d)\]", line)[1]) for line in told] == [0, 1, 2, 3, 4]  # type: ignore[index]
@@ -97,12 +95,12 @@ def test_patterns_of_ignore_are_warned_of_too_but_may_name_what_is_never_taken(t
     )
 
 
-def test_a_folder_pattern_where_folders_are_not_entered_is_warned_of(tmp_path: Path) -> None:
+def test_a_folder_pattern_where_folders_are_not_entered_gets_a_warning(tmp_path: Path) -> None:
     assert "not recursive" in one(warnings(tmp_path, text(["pod/"], recursive=False)))
     assert warnings(tmp_path, text(["*.wav", "**/*.mp3", "/a*.wav"], recursive=False)) == []
 
 
-def test_a_pattern_within_a_folder_that_is_never_watched_is_warned_of(tmp_path: Path) -> None:
+def test_a_pattern_within_a_folder_that_is_never_watched_gets_a_warning(tmp_path: Path) -> None:
     assert "/srv/music/inbox/done" in one(warnings(tmp_path, text(["done/again/*.wav"])))
     assert "always ignored" in one(warnings(tmp_path, text(["/out/"], outbox="out")))
 

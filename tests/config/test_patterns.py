@@ -29,7 +29,7 @@ from lalald.config.checks.consistency import takes_everything
         ([], [], ["a", ""]),
     ],
 )
-def test_a_pattern_takes_what_it_says(written: list[str], taken: list[str], left: list[str]) -> None:
+def test_a_pattern_matches_the_documented_paths(written: list[str], taken: list[str], left: list[str]) -> None:
     assert [path for path in taken if not patterns.takes(tuple(written), path)] == []
     assert [path for path in left if patterns.takes(tuple(written), path)] == []
 
@@ -44,17 +44,17 @@ def test_the_pattern_that_decides_is_named() -> None:
 
 
 @pytest.mark.parametrize("pattern", ["", "  ", "/", "!", "[", "[z-a]", "a\\"])
-def test_what_can_match_nothing_is_told_apart(pattern: str) -> None:
+def test_what_can_match_nothing_is_recognized(pattern: str) -> None:
     assert not patterns.is_pattern(pattern)
 
 
 @pytest.mark.parametrize("written", [("*",), ("**",), ("*.*",), ("a", "*"), ("!x", "*")])
-def test_patterns_that_take_everything_are_told_apart(written: tuple[str, ...]) -> None:
+def test_patterns_that_match_everything_are_recognized(written: tuple[str, ...]) -> None:
     assert takes_everything(written)
 
 
 @pytest.mark.parametrize("written", [("*", "!*.wav"), ("*.wav", "*.mp3"), ("*/",), ("/*.*",), ("!*",)])
-def test_patterns_that_leave_something_are_told_apart(written: tuple[str, ...]) -> None:
+def test_patterns_that_leave_something_are_recognized(written: tuple[str, ...]) -> None:
     assert not takes_everything(written)
 
 

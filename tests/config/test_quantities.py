@@ -29,13 +29,13 @@ def test_a_duration_is_read(text: str, seconds: float) -> None:
 @pytest.mark.parametrize(
     "text", ["", "s", "5x", "5 s 3", "-5s", "1:30", "5sm", "five", "1e3s", "5S", "٥s", "1.2.3s", "∞"]
 )
-def test_what_is_no_duration_is_refused_in_plain_words(text: str) -> None:
+def test_an_invalid_duration_is_refused_in_plain_words(text: str) -> None:
     with pytest.raises(ValueError, match=r"expected a duration such as 5s, 10m, 24h or 90d") as refused:
         parse_duration(text)
     assert f'got "{text}"' in str(refused.value)
 
 
-def test_a_clock_time_is_not_taken_for_a_number() -> None:
+def test_a_clock_time_is_not_read_as_a_number() -> None:
     with pytest.raises(ValueError, match=r"write 1m30s"):
         parse_duration("1:30")
 
@@ -76,7 +76,7 @@ def test_a_size_is_read(text: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "MB", "5 M", "10G", "5Mb", "5Gib", "-5MB", "5MBit", "5 MB MB", "1e3", "٥MB"])
-def test_what_is_no_size_or_could_mean_bits_is_refused(text: str) -> None:
+def test_an_invalid_or_ambiguous_size_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"expected a size such as 500MB or 10GiB"):
         parse_size(text)
 
@@ -104,7 +104,7 @@ def test_a_rate_is_bytes_per_second_with_or_without_saying_so(text: str) -> None
 
 
 @pytest.mark.parametrize("text", ["2MB/h", "fast", "2Mb", "2Mbps", "2mbps", "2ps", "/s", ""])
-def test_what_is_no_rate_is_refused(text: str) -> None:
+def test_an_invalid_rate_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"expected a rate such as 500KB or 2MB \(bytes per second\)"):
         parse_rate(text)
 

@@ -47,7 +47,7 @@ def test_it_is_the_same_configuration(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "inboxes: [", ONE_RULE + "inbokses: 1\nhistory: soon\n"])
-def test_its_mistakes_are_told_in_the_same_words(tmp_path: Path, text: str) -> None:
+def test_its_errors_are_reported_in_the_same_words(tmp_path: Path, text: str) -> None:
     path = written(tmp_path, text)
     with pytest.raises(ConfigError) as raised:
         load(path, ENVIRON)

@@ -108,7 +108,7 @@ def test_the_container_says_what_was_meant(environ: dict[str, str], said: str, t
     assert said in f"{refused.value} {refused.value.hint}"
 
 
-def test_one_stem_is_no_list(tmp_path: Path) -> None:
+def test_one_stem_is_not_a_list(tmp_path: Path) -> None:
     defaults.write(tmp_path / "default.yaml", {"LALALD_STEM": "drum,"})
     assert '"stem": "drum"' in (tmp_path / "default.yaml").read_text()
 

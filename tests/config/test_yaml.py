@@ -34,7 +34,7 @@ def test_one_pattern_needs_no_brackets(tmp_path: Path) -> None:
     assert (found.match, found.tracks) == (("podcasts/",), ("stem",))
 
 
-def test_a_key_that_stands_twice_is_a_mistake_with_both_lines(tmp_path: Path) -> None:
+def test_a_repeated_key_is_an_error_with_both_lines(tmp_path: Path) -> None:
     text = with_inbox("settle: 1s", "settle: 2s")
     (told,) = mistakes(tmp_path, text)
     assert told == "line 6  inboxes[0].settle: appears twice in the same place (first in line 5); remove one of them"
@@ -92,11 +92,13 @@ inboxes:
         ("a: " + "{b: " * 60 + "}" * 60, "nested too deeply"),
     ],
 )
-def test_what_is_no_configuration_is_told_with_its_line_and_a_remedy(tmp_path: Path, text: str, words: str) -> None:
+def test_an_unreadable_configuration_is_reported_with_its_line_and_a_remedy(
+    tmp_path: Path, text: str, words: str
+) -> None:
     assert any(words in line for line in mistakes(tmp_path, text))
 
 
-def test_anchors_upon_anchors_end_in_a_mistake_and_not_in_a_full_memory(tmp_path: Path) -> None:
+def test_anchors_within_anchors_are_an_error_and_do_not_fill_memory(tmp_path: Path) -> None:
     text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
     text += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10))
     (told,) = mistakes(tmp_path, text)
@@ -111,7 +113,7 @@ def test_anchors_upon_anchors_end_in_a_mistake_and_not_in_a_full_memory(tmp_path
         ("a: 1".encode("utf-16"), "line 1  not UTF-8"),
     ],
 )
-def test_what_is_no_text_is_told_with_its_line(tmp_path: Path, content: bytes, words: str) -> None:
+def test_invalid_text_is_reported_with_its_line(tmp_path: Path, content: bytes, words: str) -> None:
     (told,) = mistakes(tmp_path, content)
     assert told.startswith(words)
 
@@ -140,7 +142,7 @@ def test_a_json_file_is_a_configuration_too(tmp_path: Path) -> None:
         (with_inbox("settle: 8:30"), '"8:30" (write 1m30s for one minute and a half)'),
     ],
 )
-def test_what_slips_from_a_keyboard_is_told_with_its_remedy(tmp_path: Path, text: str, words: str) -> None:
+def test_common_typing_errors_are_reported_with_a_remedy(tmp_path: Path, text: str, words: str) -> None:
     assert any(words in line for line in mistakes(tmp_path, text))
 
 
@@ -159,7 +161,7 @@ def test_what_slips_from_a_keyboard_is_told_with_its_remedy(tmp_path: Path, text
         ("ignore: [a\u00a0b]", "inboxes[0].ignore[0]: has an invisible character in it (U+00A0)"),
     ],
 )
-def test_what_a_word_processor_leaves_is_warned_of(tmp_path: Path, key: str, words: str) -> None:
+def test_what_a_word_processor_leaves_gets_a_warning(tmp_path: Path, key: str, words: str) -> None:
     assert any(f"line 5  {words}" in line for line in loaded(tmp_path, with_inbox(key)).warnings)
 
 

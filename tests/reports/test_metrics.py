@@ -51,7 +51,7 @@ def test_jobs_are_counted_by_rule_and_state_as_status_counts_them(filled_store: 
     assert jobs[("rule", "remix"), ("state", "done")] == 0  # a series that begins at 0 has a rate
 
 
-def test_what_is_held_charged_left_and_transferred(filled_store: FilledStore) -> None:
+def test_metrics_of_holds_charges_minutes_and_transfers(filled_store: FilledStore) -> None:
     found = of(filled_store)
     assert found["lalald_held_jobs"] == {(("hold", "lost_task"),): 1, (("hold", "minutes"),): 1}
     assert found["lalald_paid_time_left_seconds"] == {(): pytest.approx((42.5 - 9.0) * 60)}

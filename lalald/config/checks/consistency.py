@@ -1,4 +1,4 @@
-"""How keys fit together: patterns that match nothing or everything, rules never reached, keys without effect, the address."""
+"""Check how keys fit together: patterns that match nothing or everything, unreachable rules, keys without effect, the address."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?\.?")  # in small let
 
 
 def check_patterns(written: Sequence[str], where: Where, diagnostics: Diagnostics) -> None:
-    """Notes every pattern that is none."""
+    """Report every invalid pattern."""
     for place, pattern in enumerate(written):
         if not patterns.is_pattern(pattern):
             diagnostics.add_error(
@@ -38,7 +38,7 @@ def check_ignored(written: tuple[str, ...], where: Where, diagnostics: Diagnosti
 
 
 def check_meaning(inbox: Inbox, context: Context, where: Where, diagnostics: Diagnostics) -> None:
-    """Warns of patterns that match nothing, or something else than was probably meant."""
+    """Warn about patterns that match nothing, or not what was probably meant."""
     for place, pattern in enumerate(inbox.ignore):
         if odd := pattern_advice.advice(pattern, context):
             diagnostics.add_warning((*where, "ignore", place), odd.told(pattern))
@@ -49,13 +49,13 @@ def check_meaning(inbox: Inbox, context: Context, where: Where, diagnostics: Dia
 
 
 def takes_everything(written: tuple[str, ...]) -> bool:
-    """Whether patterns take every media file, as `*` does: tried on a name of each type, at the top and in a folder."""
+    """Whether patterns match every media file, as `*` does: tried with a name of each type, at the top and in a folder."""
     names = (f"{folder}{ending} 1.{ending}" for ending in MEDIA for folder in ("", "x y/z/"))
     return all(patterns.takes(written, name) for name in names)
 
 
 def check_reach(found: Sequence[Rule], where: Where, diagnostics: Diagnostics) -> None:
-    """Warns of rules that no file ever reaches: an earlier one takes it all, or they match nothing themselves."""
+    """Warn about rules that no file reaches: an earlier rule matches all their files, or they match nothing."""
     for place, rule in enumerate(found):
         earlier = next((other for other in found[:place] if _covers(other, rule)), None)
         if earlier:
@@ -80,7 +80,7 @@ def _covers(earlier: Rule, later: Rule) -> bool:
 
 
 def check_unused(section: file_schema.Inbox, where: Where, diagnostics: Diagnostics) -> None:
-    """Warns of folders that nothing will be moved to, or from."""
+    """Warn about folders without effect: nothing is moved to them, or out of them."""
     written = section.model_fields_set
     if "done_dir" in written and section.on_success != "move":
         diagnostics.add_warning((*where, "done_dir"), f"has no effect with on_success: {section.on_success}")
@@ -125,7 +125,7 @@ def _address_error(parts: SplitResult) -> str | None:
 
 
 def _is_host(host: str) -> bool:
-    """As strict as what sends the requests: else the daemon would refuse an address that was called right."""
+    """As strict as the HTTP client: otherwise the daemon would refuse an address that `check-config` accepts."""
     labels = host.removesuffix(".").split(".")
     return ":" in host or (_HOST_NAME.fullmatch(host) is not None and all(0 < len(part) <= 63 for part in labels))
 

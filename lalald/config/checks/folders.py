@@ -1,4 +1,4 @@
-"""Whether the folders of a configuration can be used by this process, now."""
+"""Check that this process can use the folders of a configuration now."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lalald.config.model import Config
 
 
 def check_folders(config: Config) -> list[str]:
-    """Mistakes of folders, each with its line; see `lalald.config.check_folders`."""
+    """Errors of folders, each with its line; see `lalald.config.check_folders`."""
     return [
         _formatted(config, path_text(where), words) for where, words in folder_errors(config.inboxes, config.state_dir)
     ]
@@ -25,7 +25,7 @@ def _formatted(config: Config, where: str, words: str) -> str:
 
 
 def folder_errors(inboxes: Sequence[Folders], state_dir: Path | None) -> Iterator[tuple[Where, str]]:
-    """Where a folder is named that cannot be used, and why. Folders that are None are mistaken already."""
+    """Each key whose folder cannot be used, and why. Folders that are None have been reported already."""
     for place, inbox in enumerate(inboxes):
         yield from ((("inboxes", place, key), words) for key, words in _inbox_errors(inbox))
     if state_dir is not None and (words := _will_be_writable(state_dir)):
@@ -43,7 +43,7 @@ def _inbox_errors(inbox: Folders) -> Iterator[tuple[str, str]]:
             continue
         within = inbox.path is not None and folder.is_relative_to(inbox.path)
         if within and words:
-            continue  # that the inbox cannot be used says it already
+            continue  # the error of the inbox covers it
         mistake = _will_be_writable(folder) if within else _usable(folder, writable=True)
         if mistake:
             yield key, mistake
@@ -55,7 +55,7 @@ def _is_written(inbox: Folders) -> bool:
 
 
 def _usable(folder: Path, *, writable: bool) -> str | None:
-    """Why a folder cannot be used as it is, in words with a remedy; None if it can."""
+    """Why a folder cannot be used, with what to do; None if it can."""
     try:
         if not folder.exists():
             return f"there is no folder {folder}; create it, or mount what should be there"
@@ -71,14 +71,14 @@ def _usable(folder: Path, *, writable: bool) -> str | None:
 
 
 def _will_be_writable(folder: Path) -> str | None:
-    """Like `_usable`, for a folder that lalald makes itself: what is there of its way must let it."""
+    """Like `_usable`, for a folder that lalald creates: the nearest existing parent must be writable."""
     existing = _nearest(folder)
     words = _usable(existing, writable=True)
     return words if words is None or existing == folder else f"{folder} cannot be made: {words}"
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder itself or the first above it that is there, or of which nobody lets us know."""
+    """The folder itself, or the nearest parent that exists or cannot be examined."""
     for place in (folder, *folder.parents):
         try:
             place.stat()

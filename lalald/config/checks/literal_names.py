@@ -1,4 +1,4 @@
-"""Patterns whose brackets or leading slash were meant literally, by what is in the inbox. Looks at folders; only `check-config` does."""
+"""Find patterns whose brackets or leading slash were meant literally, by the names in the inbox. Reads folders: only `check-config` does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _GLOB = re.compile(r"[*?\[]")
 
 
 def warnings(config: Config) -> list[str]:
-    """A line for each such pattern that is not warned of already."""
+    """A line for each such pattern without a warning so far."""
     found = []
     for place, inbox in enumerate(config.inboxes):
         for where, pattern in _patterns(inbox, f"inboxes[{place}]"):

@@ -1,4 +1,4 @@
-"""Files and variables that were probably meant for lalald, and that it does not read because of their names."""
+"""Find files and variables that were probably meant for lalald, but have names that it does not read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _OTHER_NAMES = ("lalald.yaml", "lalald.yml", "lalald.yaml.txt", "default.yml")
 
 
 def unknown_variables(environ: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Each variable that begins like lalald's own and is none, and what to say of it. Values are never looked at."""
+    """Each variable that begins like lalald's own but is unknown, with a message. Values are never read."""
     for name in sorted(environ):
         if name.upper().startswith(_PREFIX) and name not in VARIABLES and not _NEIGHBORS.fullmatch(name):
             words = meant(name[len(_PREFIX) :], [known.removeprefix(_PREFIX) for known in VARIABLES])
@@ -36,7 +36,7 @@ def unknown_variables(environ: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def unread_files(path: Path, system_config: Path, home_folder: Path | None) -> Iterator[Path]:
-    """Files that were probably meant to be the configuration, while the one at `path` is read."""
+    """Files that were probably meant to be the configuration, though the one at `path` is read."""
     if path == system_config and home_folder is not None:
         yield from files_like_a_configuration([home_folder])
     if path.name == "default.yaml":

@@ -1,4 +1,4 @@
-"""What a rule delivers: the template of `output`, the tracks that it wants, the names that it gives them."""
+"""Check what a rule delivers: the template of `output`, the selected tracks, their new names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ENDING = re.compile(r"\.(\w{1,10})$")
 
 
 def check_template(rule: Rule, where: Where, diagnostics: Diagnostics) -> None:
-    """Notes everything that is wrong with `output` itself; it can only name a place within the outbox."""
+    """Report every error of `output` itself: it must name a file within the outbox."""
     if found := list(_template_errors(rule.output)):
         diagnostics.add_error(where, *found)
     else:
@@ -64,7 +64,7 @@ def _meant(name: str, known: list[str]) -> str:
 
 
 def _check_endings(rule: Rule, where: Where, diagnostics: Diagnostics) -> None:
-    """Warns of names that say nothing of the format, or something else than it is, and of names that all files share."""
+    """Warn about extensions that are missing or wrong, and about names that all files share."""
     if "{ext}" not in rule.output:
         ending = _ENDING.search(_PLACEHOLDER.sub("x", rule.output))
         chosen = [task.presets.get("encoder_format") for task in rule.tasks]
@@ -80,7 +80,7 @@ def _check_endings(rule: Rule, where: Where, diagnostics: Diagnostics) -> None:
 
 
 class Delivered(NamedTuple):
-    """A track that the rule delivers, and the name it would get, but for what is the same for all of the job."""
+    """A track that the rule delivers, and its path, without the parts that are the same for the whole job."""
 
     task: str
     label: str
@@ -89,7 +89,7 @@ class Delivered(NamedTuple):
 
 
 def check_tracks(rule: Rule, expected: Collection[Track], where: Where, diagnostics: Diagnostics) -> None:
-    """Notes unknown tracks and labels, and tracks that would share a name. `expected`: the tracks that the tasks make."""
+    """Report unknown tracks and labels, and tracks that would share a name. `expected`: the tracks that the tasks make."""
     if expected and not rule.unchecked:
         _check_wanted(rule, sorted({label for _, label in expected}), (*where, "tracks"), diagnostics)
         _check_renamed(rule, {label for _, label in expected}, (*where, "labels"), diagnostics)
@@ -136,7 +136,7 @@ def _check_new_names(rule: Rule, where: Where, diagnostics: Diagnostics) -> None
 
 
 def _check_sharing(rule: Rule, where: Where, diagnostics: Diagnostics) -> None:
-    """Notes the first two tracks whose results would have one name on a disk that ignores case."""
+    """Report the first two tracks whose results would share a name on a disk that ignores case."""
     seen: list[Delivered] = []
     for track in _delivered(rule):
         for other in seen:

@@ -1,6 +1,6 @@
-"""Folders that may not lie in one another, and file systems that the state may not lie on.
+"""Check that no folder lies within another where it must not, and that the state is on a suitable file system.
 
-A result or a finished source that lands in a watched folder would be taken, split and paid for again, in a circle.
+A result or a finished source in a watched folder would be processed and paid for again, in a loop.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lalald.filesystem import mounts
 
 
 class Folders(Protocol):
-    """Those of an inbox; None for one that is mistaken."""
+    """The folders of an inbox; None for one with an error."""
 
     @property
     def path(self) -> Path | None: ...
@@ -36,7 +36,7 @@ class Folders(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class KnownFolders:
-    """The folders of an inbox as far as they could be read."""
+    """The folders of an inbox, as far as they could be read."""
 
     path: Path | None
     outbox: Path | None
@@ -48,13 +48,13 @@ class KnownFolders:
 
 
 def lies_within(inner: Path, outer: Path, real: RealPaths) -> bool:
-    """Whether `inner` is `outer` or below it, wherever symlinks lead."""
+    """Whether `inner` is `outer` or within it, with symlinks resolved."""
     root = real.of(outer)
     return real.of(inner).is_relative_to(root)
 
 
 def watches(inbox: Folders, folder: Path, real: RealPaths) -> bool:
-    """Whether files in `folder` would be taken by this inbox, by whatever way symlinks lead there."""
+    """Whether this inbox would process files in `folder`, with symlinks resolved."""
     path = inbox.path
     if path is None:
         return False
@@ -67,7 +67,7 @@ def watches(inbox: Folders, folder: Path, real: RealPaths) -> bool:
 
 
 def check(inboxes: Sequence[Folders], state_dir: Path | None, diagnostics: Diagnostics, real: RealPaths) -> None:
-    """Notes every folder that lies where it may not."""
+    """Report every folder that lies where it must not."""
     known: list[tuple[Folders, Where]] = [(inbox, ("inboxes", place)) for place, inbox in enumerate(inboxes)]
     for place, (inbox, where) in enumerate(known):
         if inbox.path is not None:
@@ -106,7 +106,7 @@ def _check_own(inbox: Folders, path: Path, where: Where, diagnostics: Diagnostic
 def _check_pair(
     inbox: Folders, where: Where, other: Folders, said: str, diagnostics: Diagnostics, real: RealPaths, *, first: bool
 ) -> None:
-    """`inbox` against the tree that `other` watches. Two that are the same are told once."""
+    """Check `inbox` against the tree that `other` watches. Two identical inboxes are reported once."""
     path = inbox.path
     if path and other.path and real.of(path) == real.of(other.path):
         if not first:
@@ -130,7 +130,7 @@ def _check_pair(
 def check_state(
     state_dir: Path, kind: str, inboxes: Sequence[Folders], diagnostics: Diagnostics, real: RealPaths
 ) -> None:
-    """Notes a state folder within an inbox, or on a file system of this `kind` that does not suit it."""
+    """Report a state folder within an inbox, or on an unsuitable file system of this `kind`."""
     where: Where = ("state_dir",)
     for inbox in inboxes:
         if watches(inbox, state_dir, real):

@@ -1,8 +1,7 @@
-"""Patterns that match nothing, or something else than their writer meant, and what was probably meant.
+"""Find patterns that match nothing, or not what was meant, and suggest the pattern that was probably meant.
 
 gitignore patterns are relative to the inbox, know no alternatives in braces, and read brackets as one character. A pattern that was
-written otherwise is valid and matches nothing, so that its files go to another rule. No file is looked at here, except for the names
-in `literal_match`.
+written with another syntax in mind is valid but matches nothing, so that its files go to another rule. No file is read here.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _YEAR = re.compile(r"(?:19|20)\d\d")
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What is odd about a pattern, and the patterns that were probably meant, where one can tell."""
+    """What is wrong with a pattern, and the patterns that were probably meant, if known."""
 
     why: str
     meant: tuple[str, ...] = ()
@@ -51,7 +50,7 @@ class Advice:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a pattern is judged by. `roots`: the inbox's path, as it is written and without symlinks."""
+    """What a pattern is checked against. `roots`: the inbox's path, as written and with symlinks resolved."""
 
     inbox: Inbox
     roots: tuple[Path, ...]
@@ -62,7 +61,7 @@ Check = Callable[[str], Advice | None]
 
 
 def advice(pattern: str, context: Context, rule: Rule | None = None) -> Advice | None:
-    """What is odd about a pattern of `rule`, or of the inbox's `ignore`; None about a good one."""
+    """Advice on a pattern of `rule`, or of the inbox's `ignore`; None for a good one."""
     negated, bare = pattern.startswith("!"), pattern.removeprefix("!")
     checks: list[Check] = [
         _several, _braces, _backslashes, lambda one: _absolute(one, context), _steps, _leading_space, _brackets,
@@ -76,7 +75,7 @@ def advice(pattern: str, context: Context, rule: Rule | None = None) -> Advice |
 
 
 def remedy(pattern: str) -> str:
-    """A question for a pattern that is none: `. Did you mean "pod/"?`, or nothing."""
+    """A suggestion for an invalid pattern: `. Did you mean "pod/"?`, or nothing."""
     for check in (_backslashes, _brackets):
         found = check(pattern)
         if found is not None and all(map(patterns.is_pattern, found.meant)):
@@ -85,7 +84,7 @@ def remedy(pattern: str) -> str:
 
 
 def _all_of(checks: Iterable[Check], pattern: str) -> Advice | None:
-    """The first thing that is odd; what was meant is without the other ones too."""
+    """The first problem; the suggested patterns are free of the other problems too."""
     why = ""
     meant: tuple[str, ...] = (pattern,)
     for check in checks:
@@ -133,7 +132,7 @@ def _backslashes(pattern: str) -> Advice | None:
 
 
 def _absolute(pattern: str, context: Context) -> Advice | None:
-    """`~` and variables are filled in where a path is meant; in a pattern they are characters."""
+    """In a path `~` and variables are expanded; in a pattern they are plain characters."""
     written = _filled(pattern, context.environ)
     why = "is not relative to the inbox, and matches no file"
     if written.startswith("/"):
@@ -148,7 +147,7 @@ def _absolute(pattern: str, context: Context) -> Advice | None:
 
 
 def _is_beside(path: str, root: str) -> bool:
-    """Whether both are in the same folder of a folder of the file system's top; one within the inbox would hardly be called so."""
+    """Whether both share their first two folders: a folder within the inbox would hardly have such a path."""
     parts = root.split("/")
     return len(parts) > 3 and path.startswith(f"/{parts[1]}/{parts[2]}/")
 
@@ -192,7 +191,7 @@ def _brackets(pattern: str) -> Advice | None:
 
 
 def _is_text(content: str) -> bool:
-    """Whether brackets hold a word, a year or a phrase, and so are not meant to match one character."""
+    """Whether brackets contain a word, a year or a phrase, and so were not meant to match one character."""
     if content.startswith(("!", "^", ":")):
         return False
     letters = [char for char in content if char.isalnum()]
@@ -209,7 +208,7 @@ def _is_text(content: str) -> bool:
 
 
 def escaped(pattern: str, only: Iterable[str] | None = None) -> str:
-    """The pattern with its brackets meant as they are: all of them, or those with this content."""
+    """The pattern with literal brackets: all of them, or those with this content."""
     wanted = None if only is None else set(only)
 
     def literal(found: re.Match[str]) -> str:
@@ -246,7 +245,7 @@ def _no_media(pattern: str, rule: Rule) -> Advice | None:
 
 
 def literal_match(pattern: str, names: Iterable[str]) -> str | None:
-    """The first of the names that the pattern would take if its brackets were meant as they are, and does not; None for none.
+    """The first name that the pattern does not match but would with literal brackets, or None.
 
     Names are paths within the inbox; a folder's ends in '/'.
     """

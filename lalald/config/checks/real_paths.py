@@ -1,4 +1,4 @@
-"""Where symlinks lead, without waiting for a file system that never answers."""
+"""Resolve symlinks without waiting for a file system that never answers."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ ANSWER_SECONDS = 1.0
 
 
 class RealPaths:
-    """Each path is asked for once. Below one that does not answer, paths are taken as they are written: the daemon starts all the
-    same, for its other folders, and tells what is wrong with this one."""
+    """Resolves each path once. Below a folder that does not answer, paths are used as written: the daemon still starts, for its
+    other folders, and reports what is wrong with this one."""
 
     def __init__(self, answer_seconds: float = ANSWER_SECONDS) -> None:
         self._answer_seconds = answer_seconds
@@ -21,10 +21,10 @@ class RealPaths:
     def of(self, path: Path) -> Path:
         """The path without symlinks."""
         if path not in self._known:
-            self._known[path] = path if any(map(path.is_relative_to, self._silent)) else self._asked(path)
+            self._known[path] = path if any(map(path.is_relative_to, self._silent)) else self._resolve(path)
         return self._known[path]
 
-    def _asked(self, path: Path) -> Path:
+    def _resolve(self, path: Path) -> Path:
         found: list[Path] = []
         thread = threading.Thread(target=lambda: found.append(Path(os.path.realpath(path))), daemon=True)
         thread.start()

@@ -1,8 +1,8 @@
-"""YAML → plain data, with the line of every key, and without YAML's traps.
+"""Read YAML as plain data, with the line of every key, and without YAML's traps.
 
-What stands unquoted stays text (`Plain`) until the key that it belongs to says what it should be: so `name: no` is the name "no",
-`recursive: no` is false, `match: [2024]` is the folder "2024", and `1:30` is never the number 90. Keys that stand twice are mistakes:
-YAML itself would take the last one in silence.
+Unquoted values stay text (`Plain`) until their key determines the type: so `name: no` is the name "no",
+`recursive: no` is false, `match: [2024]` is the folder "2024", and `1:30` is never the number 90. Keys that appear twice are errors:
+YAML itself would silently use the last one.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ class Plain(str):
 
 
 UNREAD = Plain("")
-"""Stands for an entry of a list that was mistaken, so that the others keep their places."""
+"""Replaces an invalid entry of a list, so that the others keep their positions."""
 
 
 @dataclass
 class Document:
-    """What a file says; `lines` has the line of each key and list entry."""
+    """The data of a file; `lines` has the line of each key and list entry."""
 
     data: Any = None
     lines: dict[Where, int] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Document:
 
 
 def boolean(text: str) -> bool | None:
-    """What an unquoted word says as true or false, the way YAML has always read it; None if it is neither."""
+    """An unquoted word as true or false, as YAML has always read it; None if it is neither."""
     word = text.casefold()
     return True if word in _TRUE else False if word in _FALSE else None
 
@@ -68,7 +68,7 @@ def number(text: str) -> int | float | None:
 
 
 def understood(value: Any) -> Any:
-    """Data whose types nobody declares (presets): unquoted words and numbers as YAML reads them."""
+    """Data without declared types (presets): unquoted words and numbers as YAML reads them."""
     match value:
         case Plain():
             said = boolean(value)
@@ -83,7 +83,7 @@ def understood(value: Any) -> Any:
 
 
 def read(text: str) -> Document:
-    """The data of a YAML text, and its mistakes. Never raises."""
+    """The data of a YAML text, and its errors. Never raises."""
     document = Document()
     try:
         node = _compose(text)
@@ -98,7 +98,7 @@ def read(text: str) -> Document:
 
 
 def _compose(text: str) -> yaml.Node | None:
-    """The only document of a text. The pure Python loader: it ends deep nesting with an error, where the C one may end the process."""
+    """The only document of a text. With the pure Python loader: deep nesting is an error, where the C loader may crash."""
     loader = yaml.SafeLoader(text)
     try:
         return loader.get_single_node()
@@ -166,7 +166,7 @@ class _Reader:
         return found
 
     def _merged(self, node: yaml.MappingNode, where: Where) -> Iterator[dict[str, Any]]:
-        """What `<<: *anchor` brings, nearest first."""
+        """The mappings that `<<: *anchor` merges, nearest first."""
         for key, item in node.value:
             if key.tag != _MERGE:
                 continue
@@ -192,7 +192,7 @@ class _Reader:
         )
 
     def _twice(self, key: yaml.Node, where: Where) -> None:
-        """The first one is read, and its mistakes are reported too."""
+        """The first one is used, and its errors are reported too."""
         first = self.document.lines[where]
         words = f"appears twice in the same place (first in line {first}); remove one of them"
         self.document.errors.append(Diagnostic(key.start_mark.line + 1, where, words, blocks=False))

@@ -1,4 +1,4 @@
-"""The text of a configuration file, or why there is none: a folder, unreadable, too large, not UTF-8, a pipe without an end."""
+"""Read the text of a configuration file; errors for a folder, an unreadable or too large file, other encodings, an endless pipe."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read_text(path: Path, pipe_seconds: float = PIPE_SECONDS) -> str:
     """The text at `path`. A pipe, as in `--config <(…)`, is read to its end, for at most `pipe_seconds`.
 
     Raises:
-        ConfigError: it cannot be read, or is not a text.
+        ConfigError: it cannot be read, or is not text.
     """
     content = _content(path, pipe_seconds)
     if len(content) > LARGEST_FILE_BYTES:
@@ -55,7 +55,7 @@ def _content(path: Path, pipe_seconds: float) -> bytes:
 
 
 def _chunks(descriptor: int) -> Iterator[bytes]:
-    """What a file holds, up to a little more than may be."""
+    """The content of a file, up to one byte more than allowed."""
     left = LARGEST_FILE_BYTES + 1
     while left > 0 and (chunk := os.read(descriptor, min(left, _CHUNK_BYTES))):
         left -= len(chunk)
@@ -63,7 +63,7 @@ def _chunks(descriptor: int) -> Iterator[bytes]:
 
 
 def _piped(path: Path, descriptor: int, seconds: float) -> Iterator[bytes]:
-    """What is written to a pipe until its last writer closes it."""
+    """The content of a pipe, until its last writer closes it."""
     waiting = select.poll()
     waiting.register(descriptor, select.POLLIN)
     deadline, left = time.monotonic() + seconds, LARGEST_FILE_BYTES + 1

@@ -1,4 +1,4 @@
-"""What is wrong with a text that is no YAML, in the words of somebody who wants to mend it."""
+"""Explain YAML syntax errors in plain words, with the likely remedy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PLAINER = {
     "found unexpected end of stream": "the file ends within a quoted text",
     "mapping values are not allowed here": "a colon where no key can be",
 }
-OWN = "worded by lalald"  # the note of errors that need no translation
+OWN = "worded by lalald"  # marks errors with our own message
 _NO_SPACE = re.compile(r"\s*(?:- )?\w+:[^\s/]|\s*(?:- )?[a-z_]+:/(?!/)")
 _PATTERN = re.compile(r"(?:^|[:\-,\[])\s*[*&!%@`]")
 
