@@ -1,4 +1,4 @@
-"""Find patterns whose brackets or leading slash were meant literally, by the names in the inbox. Reads folders: only `check-config` does."""
+"""Find patterns whose brackets or leading slash were meant literally, by the names in the inbox. Only `check-config` reads folders so."""
 
 from __future__ import annotations
 
