@@ -305,5 +305,6 @@ interface Setting {
 interface Stem {
   name: string;
   url: string;
+  size: number;
   extension: string;
 }

@@ -115,6 +115,26 @@ def test_wav_is_fetched_by_range_in_pieces(done_visit: Visit) -> None:
     assert len(answers) == 2 * (1 + math.ceil(SECONDS / 5))  # the head and three pieces of each
 
 
+# Stems that are too large to be decoded: one is heard at a time. Switches from the second to the first while it plays.
+SINGLE = """async (urls) => {
+  const { openEngine } = await import("./static/player/engines.js");
+  const told = { progress() {}, peaks() {}, changed() {}, trouble: (error) => { throw error; } };
+  const stems = urls.map((url) => ({ name: url, url, extension: "flac", size: 2e8 }));
+  const engine = await openEngine(stems, null, 12, told, new AbortController().signal);
+  const only = (heard) => engine.apply(urls.map((_, stem) => ({ volume: 1, muted: false, solo: stem === heard })), 1, false);
+  const passes = async (moment) => { while (engine.position < moment) await new Promise((later) => setTimeout(later, 20)); };
+  only(1);
+  await engine.play(3);
+  await passes(3.3);
+  only(0);
+  const switched = engine.position;
+  await passes(3.6);
+  const found = { isMixing: engine.isMixing, state: engine.state, switched };
+  engine.close();
+  return found;
+}"""
+
+
 def test_compressed_stems_are_decoded_whole_and_stay_in_step(
     browsing: BrowserThread, make_home: MakeHome, sandbox: Sandbox
 ) -> None:
@@ -131,6 +151,9 @@ def test_compressed_stems_are_decoded_whole_and_stay_in_step(
         both = [one + other for one, other in zip(*stems, strict=True)]
         assert farthest(rendered(visit, extension="flac"), both) < 1e-4  # decoders scale 16 bits by 32767 or 32768
         assert farthest(rendered(visit, extension="flac", settings=[{"solo": True}, {}]), stems[0]) < 1e-4
+        found = visit.page.evaluate(SINGLE, ["api/jobs/1/tracks/1", "api/jobs/1/tracks/2"])
+        assert (found["isMixing"], found["state"]) == (False, "playing")
+        assert 3.2 < found["switched"] < 4
 
 
 LAG = """async ({lag, rate}) => {

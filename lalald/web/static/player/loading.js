@@ -7,6 +7,7 @@ import { Peaks } from "./waveform.js";
 
 const BYTES_A_SECOND = 44100 * 2 * 4;
 const MOST_DECODED_BYTES = 600e6;
+const MOST_FETCHED_BYTES = 150e6; // of one compressed file: a film beside its stems is not read into memory
 
 /** @param {Stem} stem */
 export const isWav = (stem) => ["wav", "wave"].includes(stem.extension.toLowerCase());
@@ -15,6 +16,7 @@ export const isWav = (stem) => ["wav", "wave"].includes(stem.extension.toLowerCa
 export function fits(stems, seconds) {
   const memory = /** @type {any} */ (navigator).deviceMemory ?? 8; // GiB, where the browser tells
   const compressed = stems.filter((stem) => !isWav(stem)).length;
+  if (stems.some((stem) => !isWav(stem) && stem.size > MOST_FETCHED_BYTES)) return false;
   return compressed === 0 || (seconds ?? 600) * compressed * BYTES_A_SECOND <= MOST_DECODED_BYTES * Math.min(1, memory / 4);
 }
 

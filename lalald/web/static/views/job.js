@@ -66,9 +66,9 @@ export function job({ live, root, parts, signal, setTitle }) {
   void load();
 }
 
-/** @param {{url: string, name: string}} file @param {string} name */
+/** @param {{url: string, name: string, size: number}} file @param {string} name */
 function stemOf(file, name) {
-  return { name, url: file.url, extension: file.name.slice(file.name.lastIndexOf(".") + 1) };
+  return { name, url: file.url, size: file.size, extension: file.name.slice(file.name.lastIndexOf(".") + 1) };
 }
 
 /** @param {JobDetails} found */
