@@ -15,7 +15,7 @@ from lalald.jobs.job import Job
 from lalald.jobs.spending.prices import cost_text
 from lalald.jobs.states import Request, Stage, State
 from lalald.reports.formatting import count, printable
-from lalald.store.queries import JobReport
+from lalald.store.report_types import JobReport
 from lalald.store.request_writer import Kind, Requests
 
 _WARNING = "This stops every task of your LALAL.AI account, including those of other programs and of the website."

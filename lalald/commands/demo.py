@@ -18,7 +18,8 @@ from lalald.commands.output.tables import STATE_STYLES, Section, bar_cell, numbe
 from lalald.errors import StoreError, UsageError
 from lalald.jobs.spending.prices import cost_text
 from lalald.jobs.states import State
-from lalald.store.queries import JobReport, Reports
+from lalald.store.queries import Reports
+from lalald.store.report_types import JobReport
 
 if TYPE_CHECKING:
     from lalald.sandbox.demo import Demo

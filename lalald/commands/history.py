@@ -14,8 +14,8 @@ from lalald.commands.output.tables import Section, number_cell, path_cell
 from lalald.jobs.spending.prices import cost_text
 from lalald.reports.formatting import count, moment, printable
 from lalald.reports.history.charge_history import DAYS, History, gather
-from lalald.store.charges import ChargeReport, Period, PeriodSum
 from lalald.store.queries import Reports
+from lalald.store.tables.charges import ChargeReport, Period, PeriodSum
 
 _MOST_CHARGES = 20
 

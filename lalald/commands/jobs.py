@@ -19,7 +19,8 @@ from lalald.jobs.spending.prices import cost_text
 from lalald.jobs.states import Stage, State
 from lalald.reports.formatting import count, printable, span
 from lalald.reports.job_json import job_facts
-from lalald.store.queries import JobReport, Reports
+from lalald.store.queries import Reports
+from lalald.store.report_types import JobReport
 
 _LIMIT = 50
 _MOST_DIGITS = 100  # Python refuses to read thousands of them

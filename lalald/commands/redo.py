@@ -16,7 +16,8 @@ from lalald.reports.formatting import printable
 from lalald.reports.job_json import source
 from lalald.reports.pricing import duration_of
 from lalald.reports.quotes import facts, quote
-from lalald.store.queries import JobReport, Reports
+from lalald.store.queries import Reports
+from lalald.store.report_types import JobReport
 from lalald.store.request_writer import Kind, Requests
 
 

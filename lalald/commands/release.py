@@ -25,7 +25,7 @@ from lalald.jobs.states import Hold, HoldSource, Request, State
 from lalald.reports.formatting import charged, count, printable
 from lalald.reports.quotes import Price, Quote, by_hold, together
 from lalald.reports.release_forecast import forecast
-from lalald.store.queries import HoldReport, JobReport
+from lalald.store.report_types import HoldReport, JobReport
 from lalald.store.request_writer import Kind, Requests
 
 _RESUMES = "their tasks are paid and make no progress; they resume automatically when they do."

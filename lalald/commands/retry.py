@@ -12,7 +12,7 @@ from lalald.commands.output.printing import say
 from lalald.errors import UsageError
 from lalald.jobs.states import Request, State
 from lalald.reports.quotes import facts, quote_of_retry
-from lalald.store.queries import JobReport
+from lalald.store.report_types import JobReport
 from lalald.store.request_writer import Requests
 
 

@@ -25,7 +25,8 @@ from lalald.jobs.task import Task, Track
 from lalald.reports.formatting import count, moment, printable, service_trouble, span
 from lalald.reports.hold_advice import to_do
 from lalald.reports.job_json import job_facts, source, task_state, track_path
-from lalald.store.queries import Charge, Fact, JobReport, Reports
+from lalald.store.queries import Reports
+from lalald.store.report_types import Charge, Fact, JobReport
 
 _PAID_AGAIN = "paid tasks are not paid again; `lalald redo {}` pays again"
 

@@ -76,7 +76,7 @@ async def show_status(
 
 
 async def send_status(worker: Worker, systemd: Systemd, condition: Condition) -> None:
-    counts, holds = await worker.context.store.run(lambda store: (store.stage_counts(), store.holds()))
+    counts, holds = await worker.context.store.run(lambda store: (store.counts.by_stage(), store.counts.by_hold()))
     named = {str(hold): count for hold, count in holds.items()}
     license_trouble = worker.license.problem
     reason = license_trouble.reason if license_trouble else None
@@ -96,10 +96,10 @@ async def _note_trouble(worker: Worker) -> None:
     def note(store: Store) -> None:
         if is_known:
             store.events.service_is(trouble, now)
-        known = store.fact("service")
+        known = store.state.get("service")
         before = known.get("trouble") if isinstance(known, dict) else None
         if (before is None) != (trouble is None):
-            store.set_fact("service", {"trouble": trouble, "since": now}, now)
+            store.state.set("service", {"trouble": trouble, "since": now}, now)
 
     await worker.context.store.run(note)
 
@@ -111,8 +111,8 @@ async def _note_stopped_steps(worker: Worker) -> None:
     now = worker.context.clock.now()
 
     def note(store: Store) -> None:
-        if (store.fact(STOPPED_STEPS) or []) != stopped:
-            store.set_fact(STOPPED_STEPS, stopped, now)
+        if (store.state.get(STOPPED_STEPS) or []) != stopped:
+            store.state.set(STOPPED_STEPS, stopped, now)
 
     await worker.context.store.run(note)
 
@@ -178,8 +178,8 @@ def _trim_events(before: float, store: Store) -> None:
 
 
 def _newest_id(store: Store) -> int:
-    return store.newest_id()
+    return store.history.newest_id()
 
 
 def _trim(before: float, ids: range, store: Store) -> int:
-    return store.trim(before, ids)
+    return store.history.trim(before, ids)

@@ -40,14 +40,14 @@ def note_start(store: Store, config: Config, now: float) -> None:
 
 def note_minutes(store: Store, left: float, limits: Minutes, now: float) -> None:
     """Within a transaction: the service told the minutes left, so the key is accepted. Whether they are low is said once."""
-    store.set_fact("minutes", {"left": left, "at": now}, now)
+    store.state.set("minutes", {"left": left, "at": now}, now)
     if not store.events.are_wanted:
         return
     store.events.license_is(None, None, now)
-    low = left - limits.reserve < store.spent_since(now - _WEEK_SECONDS)
-    if low == bool(store.fact(_LOW_FACT)):
+    low = left - limits.reserve < store.charges.spent_since(now - _WEEK_SECONDS)
+    if low == bool(store.state.get(_LOW_FACT)):
         return
-    store.set_fact(_LOW_FACT, low, now)
+    store.state.set(_LOW_FACT, low, now)
     if low:
         store.events.minutes_are_low(left, now)
 

@@ -21,6 +21,7 @@ from lalald.jobs.states import State
 from lalald.store import Store
 from lalald.store.page import verdicts
 from lalald.store.request_writer import Kind
+from lalald.store.tables.request_queue import QueuedRequest
 from lalald.worker.requests import page_requests
 from lalald.worker.worker import Worker
 
@@ -47,7 +48,7 @@ class QueuedRequests:
     async def _handle_all(self) -> bool:
         """False where memory, descriptors or threads ran out: the rest waits. Any other fault ends its own request alone."""
         context = self.worker.context
-        for number, kind, argument in await context.store.run(Store.requests):
+        for number, kind, argument in await context.store.run(_queued_requests):
             try:
                 await self._carry_out(number, kind, argument)
             except Exception as error:
@@ -56,7 +57,7 @@ class QueuedRequests:
                 if is_exhaustion(error):
                     return False
                 context.log.error("request.failed", request=kind, argument=argument, exc_info=error)
-            await context.store.run(Store.drop_request, number)
+            await context.store.run(_drop_request, number)
         return True
 
     async def _carry_out(self, number: int, kind: str, argument: str | None) -> None:
@@ -116,6 +117,14 @@ class QueuedRequests:
         context.log.warning("cancel_all.done", tasks=len(answers))
 
 
+def _queued_requests(store: Store) -> list[QueuedRequest]:
+    return store.requests.all()
+
+
+def _drop_request(store: Store, number: int) -> None:
+    store.requests.drop(number)
+
+
 def _terms_of(store: Store, number: int) -> RequestTerms | None:
     return verdicts.request_seen(store.connection, number)
 
@@ -134,7 +143,7 @@ def _file_to_redo(job: Job) -> os.stat_result:
 
 def _add_redone(store: Store, number: int, job: Job, terms: RequestTerms | None, now: float) -> int:
     """Add the new job, which gets the file. An earlier job that failed is abandoned, and no longer found by its file."""
-    store.drop_request(number)
+    store.requests.drop(number)
     job_id = store.redo(job, now, job.tasks)
     if terms is not None:
         verdicts.note_redone(store.connection, terms, job.id, job_id, now)

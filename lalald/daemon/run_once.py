@@ -8,8 +8,8 @@ from contextlib import suppress
 from lalald.daemon.inbox_loops import Inboxes
 from lalald.daemon.run_summary import RunSummary
 from lalald.store import Store
-from lalald.store.charges import Charges
-from lalald.store.set_aside_files import SetAsideFiles
+from lalald.store.tables.charges import Charges
+from lalald.store.tables.set_aside_files import SetAsideFiles
 from lalald.worker.worker import Worker
 
 _WITHOUT_SUCCESS_SECONDS = 600.0
@@ -25,7 +25,7 @@ async def wait_until_processed(worker: Worker, inboxes: Inboxes) -> None:
     store, clock = worker.context.store, worker.context.clock
     while True:
         worker.claims.idle_event.clear()
-        if await store.run(lambda store: store.waiting_count(clock.now()) - store.late_count()) <= 0:
+        if await store.run(lambda store: store.counts.waiting(clock.now()) - store.counts.late()) <= 0:
             return
         if clock.monotonic() - worker.health.last_good_at > _WITHOUT_SUCCESS_SECONDS:
             reason = "no request to the service has succeeded for ten minutes; the jobs wait for the next run"
@@ -40,8 +40,8 @@ async def exit_code(worker: Worker) -> int:
     """0 if every job is done, 1 if any failed, is held, set aside, or waits."""
     store, clock = worker.context.store, worker.context.clock
     inboxes = [str(inbox.path) for inbox in worker.context.config.inboxes]
-    held = await store.run(lambda store: store.holds())
-    left = await store.run(lambda store: store.waiting_count(clock.now()))
+    held = await store.run(lambda store: store.counts.by_hold())
+    left = await store.run(lambda store: store.counts.waiting(clock.now()))
     aside = await store.run(lambda store: any(SetAsideFiles(store.connection).of(inbox) for inbox in inboxes))
     return 1 if worker.failed_count or held or left or aside else 0
 
@@ -56,8 +56,8 @@ async def summary(worker: Worker, charges_before: int) -> RunSummary:
     store, clock = worker.context.store, worker.context.clock
 
     def gathered(store: Store) -> tuple[dict[str, int], int, float]:
-        held = {str(hold): jobs for hold, jobs in store.holds().items()}
-        return held, store.waiting_count(clock.now()), Charges(store.connection).minutes_after(charges_before)
+        held = {str(hold): jobs for hold, jobs in store.counts.by_hold().items()}
+        return held, store.counts.waiting(clock.now()), Charges(store.connection).minutes_after(charges_before)
 
     held, waiting, minutes = await store.run(gathered)
     outboxes = list(dict.fromkeys(str(inbox.outbox) for inbox in worker.context.config.inboxes))

@@ -33,14 +33,14 @@ def open_store(state_dir: Path, api_url: str) -> Store:
 
 
 def _claim(store: Store, state_dir: Path, api_url: str) -> None:
-    known = store.fact(_FACT)
-    if isinstance(known, str) and _is_sandbox(known) != _is_sandbox(api_url) and store.newest_id():
+    known = store.state.get(_FACT)
+    if isinstance(known, str) and _is_sandbox(known) != _is_sandbox(api_url) and store.history.newest_id():
         raise StoreRefusedError(
             f"the state folder {state_dir} was used with {known}; it cannot be used with {api_url} too. No change was made.",
             hint=_HINT,
         )
     if known != api_url:
-        store.set_fact(_FACT, api_url, time.time())
+        store.state.set(_FACT, api_url, time.time())
 
 
 def refuse_other_kind(api_url: str, other_url: str) -> None:

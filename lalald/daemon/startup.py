@@ -21,7 +21,7 @@ from lalald.reports import needs_attention
 from lalald.stages.context import StageContext
 from lalald.stages.precharge.budget import Budget
 from lalald.store import Store, StoreThread
-from lalald.store.unreadable_jobs import UnreadableJobs
+from lalald.store.tables.unreadable_jobs import UnreadableJobs
 from lalald.worker.holds import license_check
 
 
@@ -38,13 +38,13 @@ def recover(daemon_state: dict[str, Any], config: Config, now: float, store: Sto
     store.clear_progress()
     store.newly_unreadable.extend(UnreadableJobs(store.connection).read_again())
     store.set_hidden_aside()
-    store.set_fact("daemon", daemon_state, now)
+    store.state.set("daemon", daemon_state, now)
     notifications.note_start(store, config, now)
     for fact in (license_check.FACT, needs_attention.REJECTED_FACT):
-        store.forget_fact(fact)
-    refused_at = store.fact("batch_refused_at")
+        store.state.forget(fact)
+    refused_at = store.state.get("batch_refused_at")
     return Recovered(
-        store.reservations(), store.folder_markers(), refused_at if isinstance(refused_at, float) else None
+        store.reservations(), store.folders.folder_markers(), refused_at if isinstance(refused_at, float) else None
     )
 
 
@@ -57,7 +57,7 @@ def make_budget(config: Config, clock: Clock, store: StoreThread, current: Calla
         return left
 
     async def spent_since(moment: float) -> float:
-        return await store.run(lambda store: store.spent_since(moment))
+        return await store.run(lambda store: store.charges.spent_since(moment))
 
     return Budget(config.minutes, clock, minutes_left, spent_since)
 

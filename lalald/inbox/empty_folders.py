@@ -22,7 +22,7 @@ from lalald.inbox.scanning.native_watch import Hint
 from lalald.inbox.scanning.scan import ScanReport, missing
 from lalald.inbox.selection import rules
 from lalald.inbox.set_aside import RunsOnStore
-from lalald.store.arrived_folders import ArrivedFolders
+from lalald.store.tables.arrived_folders import ArrivedFolders
 
 Answer = TypeVar("Answer")
 

@@ -158,13 +158,13 @@ class FirstScanPhase:
         return marker
 
     def _recall(self, store: Store) -> tuple[bool, str | None, int]:
-        is_over = store.inbox_seen(self._key)
+        is_over = store.folders.inbox_seen(self._key)
         jobs = 0
         if not is_over:  # an interrupted first scan has left some
             folders = store.known_folders(self._key)
             known = (file for folder in folders for file in store.known_in(self._key, folder).values())
             jobs = sum(file.job_id is not None for file in known)
-        return is_over, store.inbox_marker(self._key), jobs
+        return is_over, store.folders.inbox_marker(self._key), jobs
 
     def restart(self) -> None:
         """Another folder was accepted, or more places are scanned now: what is there counts as old, as at any first scan."""
@@ -206,12 +206,12 @@ class FirstScanPhase:
 
 
 def _save_marker(inbox: str, marker: str | None, now: float, store: Store) -> None:
-    store.mark_inbox_seen(inbox, marker, now)
+    store.folders.mark_inbox_seen(inbox, marker, now)
 
 
 def _scans_more_places(inbox: Inbox, store: Store) -> bool:
     """Whether subfolders, or what `ignore` excluded, are scanned now and were not before."""
-    before = store.fact(places_key(str(inbox.path)))
+    before = store.state.get(places_key(str(inbox.path)))
     if not isinstance(before, dict):
         return False
     return bool(inbox.recursive and not before["recursive"]) or not set(before["ignore"]) <= {*inbox.ignore}
@@ -219,8 +219,8 @@ def _scans_more_places(inbox: Inbox, store: Store) -> bool:
 
 def _save_places(inbox: Inbox, now: float, store: Store) -> None:
     places = {"recursive": inbox.recursive, "ignore": sorted(inbox.ignore)}
-    if store.fact(places_key(str(inbox.path))) != places:
-        store.set_fact(places_key(str(inbox.path)), places, now)
+    if store.state.get(places_key(str(inbox.path))) != places:
+        store.state.set(places_key(str(inbox.path)), places, now)
 
 
 def places_key(inbox: str) -> str:

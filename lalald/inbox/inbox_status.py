@@ -66,7 +66,7 @@ class StateReporter:
 
 
 def _save(inbox: str, state: InboxState, now: float, store: Store) -> None:
-    store.set_inbox_state(
+    store.folders.set_inbox_state(
         inbox,
         available=state.available,
         reason=state.reason,

@@ -13,7 +13,7 @@ from lalald.jobs.failures.unexpected_errors import describe_exception, signature
 from lalald.jobs.job import describe_error
 from lalald.media.inspections import CondemnedFileError
 from lalald.store import Store
-from lalald.store.set_aside_files import SetAsideFiles
+from lalald.store.tables.set_aside_files import SetAsideFiles
 
 Answer = TypeVar("Answer")
 

@@ -22,10 +22,10 @@ def report_expiring(store: Store, now: float, before: Expiring | None) -> Expiri
     """Within a transaction: an event for each job whose results expire soon, but for those reported `before`."""
     newest = now - (KEPT_SECONDS - WARNED_SECONDS)
     after = now - KEPT_SECONDS if before is None else min(before.looked_upto, newest)
-    for job_id, started_at in store.jobs_with_results(after, newest):
+    for job_id, started_at in store.deadlines.jobs_with_results(after, newest):
         job = store.job(job_id)
         known = store.events.has_event(job_subject(job_id), EventKind.RESULTS_EXPIRING, started_at)
         if job is not None and not known:
             store.events.happened(expiring(job, started_at + KEPT_SECONDS, now))
-    next_start = store.next_start_with_results(newest)
+    next_start = store.deadlines.next_start_with_results(newest)
     return Expiring(newest, None if next_start is None else next_start + KEPT_SECONDS - WARNED_SECONDS)

@@ -7,7 +7,7 @@ from typing import Any
 
 from lalald.reports.formatting import iso
 from lalald.reports.needs_attention import Attention
-from lalald.store.queries import FolderReport, InboxReport
+from lalald.store.report_types import FolderReport, InboxReport
 
 
 def inboxes(

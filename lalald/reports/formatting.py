@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from lalald.filesystem.names import printable
 from lalald.jobs.spending.prices import cost_text
-from lalald.store.queries import Fact
+from lalald.store.report_types import Fact
 
 __all__ = [
     "ago",

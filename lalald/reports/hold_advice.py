@@ -5,7 +5,7 @@ from __future__ import annotations
 from lalald.jobs.job import Job
 from lalald.jobs.spending.consent import asks_about_upload
 from lalald.jobs.states import Hold, HoldSource
-from lalald.store.queries import HoldReport
+from lalald.store.report_types import HoldReport
 
 # For all jobs with the same hold.
 TO_DO: dict[str, str] = {

@@ -11,7 +11,7 @@ from lalald.jobs.job_warnings import warning_of
 from lalald.jobs.states import Stage, State
 from lalald.jobs.task import Task, Track
 from lalald.reports.formatting import iso
-from lalald.store.queries import JobReport, is_under_way
+from lalald.store.report_types import JobReport, is_under_way
 
 
 def job_facts(report: JobReport) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from lalald.reports import hold_advice
 from lalald.reports.formatting import ago, count, moment, price, service_trouble
 from lalald.store import Store
 from lalald.store.events.event_queue import Reader
-from lalald.store.queries import Fact, HoldReport
+from lalald.store.report_types import Fact, HoldReport
 from lalald.store.rows import UnreadableJob
-from lalald.store.set_aside_files import SetAsideFile
+from lalald.store.tables.set_aside_files import SetAsideFile
 
 if TYPE_CHECKING:
     from lalald.worker.holds.license_check import LicenseProblem
@@ -54,9 +54,9 @@ class RejectedConfig:
 def save_rejected(store: Store, rejected: RejectedConfig | None, now: float) -> None:
     """Save the rejected reload for `status`, or forget the last one."""
     if rejected is None:
-        store.forget_fact(REJECTED_FACT)
+        store.state.forget(REJECTED_FACT)
     else:
-        store.set_fact(REJECTED_FACT, asdict(rejected), now)
+        store.state.set(REJECTED_FACT, asdict(rejected), now)
 
 
 def daemon_items(

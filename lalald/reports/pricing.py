@@ -21,7 +21,8 @@ from lalald.jobs.states import HoldSource, State
 from lalald.media.durations import local_duration
 from lalald.reports.job_json import source
 from lalald.stages.precharge.budget import exceeds, midnight
-from lalald.store.known_files import KnownFile, KnownFiles
+from lalald.store.file_types import KnownFile
+from lalald.store.known_files import KnownFiles
 from lalald.store.queries import Reports
 
 _TICK_SECONDS = 0.2
@@ -115,7 +116,7 @@ def _add_jobs(plan: Plan, reports: Reports, counter: _Ticker) -> None:
 def _add_files(plan: Plan, inbox: Inbox, books: KnownFiles | None, counter: _Ticker) -> None:
     root = str(inbox.path)
     leases, now = leases_reliable(inbox), time.time()
-    skipped = inbox.existing == "skip" and (books is None or not books.inbox_seen(root))
+    skipped = inbox.existing == "skip" and (books is None or not books.folders.inbox_seen(root))
     for path, known in _unknown_files(plan, inbox, books):
         counter.one()
         explanation = explain(inbox, path, known)

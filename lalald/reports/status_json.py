@@ -11,7 +11,7 @@ from lalald.reports import folder_rows, hold_advice
 from lalald.reports.formatting import iso
 from lalald.reports.status_report import Overview
 from lalald.store.events.event_queue import Reader
-from lalald.store.queries import Fact, JobReport
+from lalald.store.report_types import Fact, JobReport
 
 
 def facts(overview: Overview) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from lalald.reports import folder_rows, needs_attention
 from lalald.reports.minutes_account import Minutes, minutes_account
 from lalald.reports.needs_attention import REJECTED_FACT, Attention
 from lalald.store.events.event_queue import EventQueue, Reader
-from lalald.store.queries import STOPPED_STEPS, Counts, Fact, FolderReport, HoldReport, InboxReport, JobReport, Reports
+from lalald.store.queries import STOPPED_STEPS, Reports
+from lalald.store.report_types import Counts, Fact, FolderReport, HoldReport, InboxReport, JobReport
 from lalald.store.rows import UnreadableJob
-from lalald.store.set_aside_files import SetAsideFile
+from lalald.store.tables.set_aside_files import SetAsideFile
 
 _MOST_UNDER_WAY = 20
 _MOST_FINISHED = 3

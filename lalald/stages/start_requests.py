@@ -124,7 +124,7 @@ async def _remember_no_batches(context: StageContext) -> None:
     now = context.clock.now()
     context.batch_refused_at = now
     context.log.info("batch.refused", reason="the license's plan has no batches; tasks are started one by one")
-    await context.store.run(lambda store: store.set_fact("batch_refused_at", now, now))
+    await context.store.run(lambda store: store.state.set("batch_refused_at", now, now))
 
 
 def _item(job: Job, task: Task) -> SplitItem:

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lalald.store.known_files import FailedFile, KnownFile, NewFile, SkipReason
+    from lalald.store.file_types import FailedFile, KnownFile, NewFile, SkipReason
     from lalald.store.store import Store
     from lalald.store.store_thread import StoreThread
 
 __all__ = ["FailedFile", "KnownFile", "NewFile", "SkipReason", "Store", "StoreThread"]
 
 _HOMES = {
-    "FailedFile": "known_files",
-    "NewFile": "known_files",
-    "KnownFile": "known_files",
-    "SkipReason": "known_files",
+    "FailedFile": "file_types",
+    "NewFile": "file_types",
+    "KnownFile": "file_types",
+    "SkipReason": "file_types",
     "Store": "store",
     "StoreThread": "store_thread",
 }

@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any
 
 from lalald.jobs import task
-from lalald.jobs.event_facts import EventKind, folder_fact
 from lalald.jobs.job import JobSettings
 from lalald.jobs.states import Hold, Stage, State
 from lalald.jobs.task import Task
 from lalald.store.events.events import Events
-from lalald.store.rows import TASK_COLUMNS, name_from, stored_name, stored_name_always, values
-
-
-class SkipReason(StrEnum):
-    """Why a file has no job."""
-
-    EXISTING = "existing"  # existing: skip
-    CHANGED = "changed"  # changed: skip
-    NO_RULE = "no_rule"  # no rule matches it
-
-
-class KnownFile(NamedTuple):
-    """A known file: its identity, and its job or why it has none."""
-
-    size: int
-    mtime_ns: int
-    job_id: int | None
-    note: str | None  # the reason as text; decisions use `skip_reason`
-    skip_reason: SkipReason | None = None
-    found_at_first_scan: bool = False
-
+from lalald.store.file_types import FailedFile, KnownFile, NewFile, SkipReason
+from lalald.store.rows import TASK_COLUMNS, name_from, stored_name, values
+from lalald.store.tables.folder_records import FolderRecords
 
 _KNOWN = "size, mtime_ns, job_id, note, skip_reason, found_at_first_scan"
 
@@ -44,36 +22,6 @@ _KNOWN = "size, mtime_ns, job_id, note, skip_reason, found_at_first_scan"
 def _known(row: Sequence[Any]) -> KnownFile:
     size, mtime_ns, job_id, note, reason, at_first_scan = row
     return KnownFile(size, mtime_ns, job_id, note, SkipReason(reason) if reason else None, bool(at_first_scan))
-
-
-class FailedFile(NamedTuple):
-    """A failed or cancelled job whose file may be dragged back."""
-
-    job_id: int
-    inode: int
-    mtime_ns: int
-    sha256: str | None
-    moved_to: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class NewFile:
-    """A finished file and what intake decided about it. `rule` is None if it is skipped; `note` says why."""
-
-    inbox: str
-    path: str
-    size: int
-    mtime_ns: int
-    inode: int
-    rule: str | None
-    settings: JobSettings | None
-    tasks: tuple[Task, ...] = ()
-    hold: Hold | None = None
-    hold_reason: str | None = None
-    note: str | None = None
-    skip_reason: SkipReason | None = None
-    found_at_first_scan: bool = False
-    duration: float | None = None
 
 
 def split_path(path: str) -> tuple[str, str]:
@@ -90,6 +38,7 @@ class KnownFiles:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
         self.events = Events(connection)
+        self.folders = FolderRecords(connection, self.events)
         self._opening = next(self._openings)
 
     def known_in(self, inbox: str, folder: str) -> dict[str, KnownFile]:
@@ -303,40 +252,6 @@ class KnownFiles:
             (job_id,),
         )
 
-    def inbox_seen(self, inbox: str) -> bool:
-        row = self.connection.execute(
-            "SELECT first_seen_at FROM inboxes WHERE path = ?", (stored_name(inbox),)
-        ).fetchone()
-        return row is not None and row[0] is not None
-
-    def mark_inbox_seen(self, inbox: str, marker: str | None, now: float) -> None:
-        """Record the first scan of an inbox; `marker` distinguishes its folder from another at the same path."""
-        self.connection.execute(
-            "INSERT INTO inboxes (path, first_seen_at, marker) VALUES (?, ?, ?) ON CONFLICT (path) DO UPDATE SET"
-            " first_seen_at = coalesce(first_seen_at, excluded.first_seen_at), marker = excluded.marker",
-            (stored_name(inbox), now, marker),
-        )
-
-    def inbox_marker(self, inbox: str) -> str | None:
-        row = self.connection.execute("SELECT marker FROM inboxes WHERE path = ?", (stored_name(inbox),)).fetchone()
-        return row[0] if row else None
-
-    def set_inbox_state(
-        self, inbox: str, *, available: bool, reason: str, watch: str, watch_reason: str, now: float
-    ) -> None:
-        """Save an inbox's state for `status`: whether it is available, since when, and how it is watched."""
-        self.connection.execute(
-            "INSERT INTO inboxes (path, available, reason, watch, watch_reason, updated_at) VALUES (?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (path) DO UPDATE SET available = excluded.available, reason = excluded.reason,"
-            " watch = excluded.watch, watch_reason = excluded.watch_reason,"
-            " updated_at = iif(available IS excluded.available, updated_at, excluded.updated_at)",
-            (stored_name_always(inbox), available, reason, watch, watch_reason, now),
-        )
-        if available:
-            self.events.end(folder_fact(EventKind.INBOX_BACK, inbox, None, now))
-        else:
-            self.events.begin(folder_fact(EventKind.INBOX_UNAVAILABLE, inbox, reason, now))
-
     def put_into(self) -> set[str]:
         """Every outbox, done and failed folder that any job ever had."""
         found = set()
@@ -346,16 +261,3 @@ class KnownFiles:
             found |= {settings.done_dir} if settings.on_success == "move" else set()
             found |= {settings.failed_dir} if settings.on_failure == "move" else set()
         return found
-
-    def fact(self, name: str) -> object:
-        """The saved value of this name, or None."""
-        row = self.connection.execute("SELECT json FROM daemon_state WHERE name = ?", (name,)).fetchone()
-        return json.loads(row[0]) if row else None
-
-    def forget_fact(self, name: str) -> None:
-        self.connection.execute("DELETE FROM daemon_state WHERE name = ?", (name,))
-
-    def set_fact(self, name: str, value: object, now: float) -> None:
-        self.connection.execute(
-            "INSERT OR REPLACE INTO daemon_state (name, json, at) VALUES (?, ?, ?)", (name, json.dumps(value), now)
-        )

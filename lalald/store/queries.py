@@ -23,24 +23,10 @@ from lalald.store.report_types import (
     HoldReport,
     InboxReport,
     JobReport,
-    is_under_way,
 )
 from lalald.store.rows import JobRows, jobs_where, name_from, stored_name
-from lalald.store.set_aside_files import SetAsideFiles
-from lalald.store.unreadable_jobs import UnreadableJobs
-
-__all__ = [
-    "STOPPED_STEPS",
-    "Charge",
-    "Counts",
-    "Fact",
-    "FolderReport",
-    "HoldReport",
-    "InboxReport",
-    "JobReport",
-    "Reports",
-    "is_under_way",
-]
+from lalald.store.tables.set_aside_files import SetAsideFiles
+from lalald.store.tables.unreadable_jobs import UnreadableJobs
 
 STOPPED_STEPS = "stopped_steps"  # a fact: steps at which every job met the same exception
 _AT_ONCE = 500

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -10,40 +11,34 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from lalald.errors import StoreError
-from lalald.jobs.event_facts import EventKind, folder_fact
 from lalald.jobs.job import Job, JobSettings, RequestTerms
 from lalald.jobs.states import Hold, Request, Stage, State
-from lalald.jobs.task import Task, Track
+from lalald.jobs.task import Task
 from lalald.jobs.transfer_progress import TransferProgress
 from lalald.store import database
-from lalald.store.arrived_folders import ArrivedFolders
 from lalald.store.due import DueQueries
 from lalald.store.events.event_queue import EventQueue
-from lalald.store.known_files import NewFile, split_path
+from lalald.store.file_types import NewFile
+from lalald.store.known_files import split_path
 from lalald.store.page import verdicts
 from lalald.store.rows import (
     JOB_COLUMNS,
-    TASK_COLUMNS,
-    TRACK_COLUMNS,
     UnreadableJob,
     name_from,
     stored_name,
     values,
 )
-from lalald.store.unreadable_jobs import UnreadableJobs
+from lalald.store.tables.arrived_folders import ArrivedFolders
+from lalald.store.tables.charges import Charges
+from lalald.store.tables.daemon_state import DaemonState
+from lalald.store.tables.job_counts import JobCounts
+from lalald.store.tables.job_history import JobHistory
+from lalald.store.tables.request_queue import RequestQueue
+from lalald.store.tables.result_deadlines import ResultDeadlines
+from lalald.store.tables.task_writer import StaleError, TaskWriter
+from lalald.store.tables.unreadable_jobs import UnreadableJobs
 
-_HOLDS = frozenset(Hold)  # a row may have another value
 _DELIVERED = (Stage.DELETE, Stage.ARCHIVE, Stage.DONE)  # from this stage on the results are in the outbox
-_WITH_RESULTS = (
-    "FROM tasks JOIN jobs ON jobs.id = tasks.job_id WHERE tasks.task_id IS NOT NULL AND tasks.error IS NULL"
-    " AND tasks.stage IN ('check', 'download') AND jobs.state IN ('waiting', 'held')"
-)
-_OWES_MORE = (  # a living task of which not everything that the service gave is delivered
-    "SELECT 1 FROM tasks t WHERE t.job_id = jobs.id AND t.error IS NULL AND t.stage != 'done' AND (t.stage != 'check'"
-    " OR t.incomplete_since IS NULL OR EXISTS (SELECT 1 FROM tracks WHERE tracks.job_id = t.job_id"
-    " AND tracks.task_number = t.number AND tracks.wanted AND NOT tracks.delivered AND tracks.url != ''))"
-)
 
 
 def _keeps_none_waiting(job: Job) -> bool:
@@ -52,12 +47,18 @@ def _keeps_none_waiting(job: Job) -> bool:
     return ended or (job.state is State.HELD and job.hold in (Hold.FIRST_SCAN, Hold.DUPLICATE))
 
 
-class StaleError(StoreError):
-    """The row was changed since it was read."""
-
-
 class Store(DueQueries):
     """Every method runs within the caller's transaction; `StoreThread` opens and commits it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__(connection)
+        self.state = DaemonState(connection)
+        self.requests = RequestQueue(connection)
+        self.counts = JobCounts(connection)
+        self.charges = Charges(connection)
+        self.deadlines = ResultDeadlines(connection)
+        self.history = JobHistory(connection)
+        self.tasks = TaskWriter(connection, self.events)
 
     @classmethod
     def open(cls, state_dir: Path) -> Self:
@@ -101,11 +102,6 @@ class Store(DueQueries):
         ).fetchone()
         return None if found is None else int(found)
 
-    def holds(self) -> dict[Hold, int]:
-        """How many jobs are held, by hold."""
-        rows = self.connection.execute("SELECT hold, count(*) FROM jobs WHERE state = 'held' GROUP BY hold")
-        return {Hold(hold): count for hold, count in rows if hold in _HOLDS}
-
     def set_hidden_aside(self) -> None:
         """Set aside jobs with an unknown stage, state or hold, which no other query finds."""
         known = {"stages": [*Stage], "states": [*State], "holds": [*Hold]}
@@ -123,22 +119,6 @@ class Store(DueQueries):
             "WHERE jobs.id IN (SELECT value FROM json_each(?)) ORDER BY jobs.id", (json.dumps([*job_ids]),)
         )
 
-    def jobs_with_results(self, after: float, upto: float) -> list[tuple[int, float]]:
-        """Jobs that wait or are held with a task that was started within that time and whose results are not fetched; its start."""
-        rows = self.connection.execute(
-            f"SELECT tasks.job_id, min(tasks.started_at) {_WITH_RESULTS} AND tasks.started_at > ? AND tasks.started_at <= ?"
-            " GROUP BY tasks.job_id ORDER BY 2",
-            (after, upto),
-        )
-        return [(int(job_id), float(started_at)) for job_id, started_at in rows.fetchall()]
-
-    def next_start_with_results(self, after: float) -> float | None:
-        """The earliest start after that of a task whose results are not fetched."""
-        (found,) = self.connection.execute(
-            f"SELECT min(tasks.started_at) {_WITH_RESULTS} AND tasks.started_at > ?", (after,)
-        ).fetchone()
-        return None if found is None else float(found)
-
     def reservations(self) -> list[tuple[str, str, int]]:
         """Outbox, path and job of every chosen name whose file is not in place yet."""
         rows = self.connection.execute(
@@ -153,49 +133,6 @@ class Store(DueQueries):
             except (ValueError, TypeError, KeyError):
                 self._jobs("WHERE jobs.id = ?", (job_id,))  # sets it aside
         return found
-
-    def folder_markers(self) -> dict[str, str | None]:
-        """The marker of each folder that was ever checked, other than inboxes."""
-        return {name_from(row[0]): row[1] for row in self.connection.execute("SELECT path, marker FROM folders")}
-
-    def set_folder(self, folder: str, *, marker: str | None, reason: str | None, now: float) -> None:
-        """Save a folder's marker, and why it is unavailable (None: it is available)."""
-        self.connection.execute(
-            "INSERT INTO folders (path, marker, reason, updated_at) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (path) DO UPDATE SET marker = excluded.marker, reason = excluded.reason,"
-            " updated_at = iif((reason IS NULL) = (excluded.reason IS NULL), updated_at, excluded.updated_at)",
-            (stored_name(folder), marker, reason, now),
-        )
-        if reason is None:
-            self.events.end(folder_fact(EventKind.FOLDER_BACK, folder, None, now))
-        else:
-            self.events.begin(folder_fact(EventKind.FOLDER_UNAVAILABLE, folder, reason, now))
-
-    def waiting_count(self, now: float) -> int:
-        """Jobs that have not ended and do not wait for a held job."""
-        (count,) = self.connection.execute(
-            "SELECT (SELECT count(*) FROM jobs INDEXED BY jobs_oldest WHERE state = 'waiting')"
-            " - (SELECT count(*) FROM jobs INDEXED BY jobs_duplicate_of JOIN jobs earlier ON earlier.id = jobs.duplicate_of"
-            " WHERE jobs.duplicate_of IS NOT NULL AND jobs.state = 'waiting' AND jobs.stage = 'upload' AND earlier.state = 'held')"
-            " + (SELECT count(*) FROM jobs INDEXED BY jobs_unarchived WHERE state = 'failed' AND archived = 0 AND due_at <= ?)",
-            (now,),
-        ).fetchone()
-        return int(count)
-
-    def late_count(self) -> int:
-        """Waiting jobs that only wait for tracks that the service has not given yet."""
-        (count,) = self.connection.execute(
-            f"SELECT count(*) FROM jobs WHERE state = 'waiting' AND stage = 'check' AND NOT EXISTS ({_OWES_MORE})"
-        ).fetchone()
-        return int(count)
-
-    def stage_counts(self) -> dict[str, int]:
-        """How many jobs wait, by stage, and how many are held."""
-        rows = self.connection.execute(
-            "SELECT stage, count(*) FROM jobs INDEXED BY jobs_oldest WHERE state = 'waiting' GROUP BY stage"
-            " UNION ALL SELECT state, count(*) FROM jobs INDEXED BY jobs_held WHERE state = 'held' GROUP BY state"
-        )
-        return {row[0]: row[1] for row in rows}
 
     # outcomes in
 
@@ -217,7 +154,7 @@ class Store(DueQueries):
         ).fetchone()
         if row is None:
             raise StaleError(f"job {before.id} was changed by another process")
-        charged = self._save_tasks(before, after) if after.tasks != before.tasks else 0.0
+        charged = self.tasks.save(before, after) if after.tasks != before.tasks else 0.0
         if after.moved_to != before.moved_to or after.state != before.state:
             self._follow(after)
         if after.stage is Stage.DONE and after.archived and not before.archived and _left_its_place(after):
@@ -242,97 +179,6 @@ class Store(DueQueries):
         if waits and is_failed and (job := self.job(job_id)) is not None:
             self.events.job_failed(job, now)
         return waits
-
-    def record_started(self, job_id: int, tasks: Sequence[Task]) -> tuple[int, float]:
-        """Save the ids of started tasks and their charges, before anything else can fail.
-
-        Returns the job's revision and the minutes charged.
-        """
-        charged = 0.0
-        for task in tasks:
-            self.connection.execute(
-                "UPDATE tasks SET stage = 'check', task_id = ?, started_at = ?, progressed_at = ?, due_at = ?, minutes = ?, progress = 0"
-                " WHERE job_id = ? AND number = ?",
-                (task.task_id, task.started_at, task.progressed_at, task.due_at, task.minutes, job_id, task.number),
-            )
-            cursor = self.connection.execute(
-                "INSERT OR IGNORE INTO charges (task_id, job_id, task_number, inbox, path, rule, mode, minutes, at)"
-                " SELECT ?, id, ?, inbox, path, rule, ?, ?, ? FROM jobs WHERE id = ?",
-                (task.task_id, task.number, task.mode, task.minutes or 0.0, task.started_at or 0.0, job_id),
-            )
-            charged += (task.minutes or 0.0) if cursor.rowcount else 0.0
-        row = self.connection.execute(
-            "UPDATE jobs SET minutes = minutes + ?, revision = revision + 1 WHERE id = ? RETURNING revision",
-            (charged, job_id),
-        ).fetchone()
-        if row is None:
-            raise StaleError(f"job {job_id} is not there any more")
-        self.events.touch()
-        return int(row[0]), charged
-
-    def _save_tasks(self, before: Job, after: Job) -> float:
-        """Returns the minutes charged for newly started tasks."""
-        charged = 0.0
-        old = {task.number: task for task in before.tasks}
-        if gone := old.keys() - {task.number for task in after.tasks}:
-            listed = ", ".join(map(str, gone))
-            for table, number in (("tracks", "task_number"), ("tasks", "number")):
-                self.connection.execute(f"DELETE FROM {table} WHERE job_id = ? AND {number} IN ({listed})", (after.id,))
-        for task in after.tasks:
-            was = old.get(task.number)
-            if task == was:
-                continue
-            facts = values(TASK_COLUMNS, task)
-            if was is None or facts != values(TASK_COLUMNS, was):
-                marks = ", ".join("?" * (len(TASK_COLUMNS) + 1))
-                self.connection.execute(
-                    f"INSERT OR REPLACE INTO tasks (job_id, {', '.join(TASK_COLUMNS)}) VALUES ({marks})",
-                    (after.id, *facts),
-                )
-            self._save_tracks(after.id, task, was.tracks if was else ())
-            if task.paid_by is None and task.task_id is not None and (was is None or was.task_id != task.task_id):
-                charged += self._charge(after, task, task.task_id, task.started_at)
-            elif task.task_id is None and task.minutes is not None and was is not None and was.idempotency_key:
-                charged += self._charge(after, task, f"lost, key {was.idempotency_key}", was.requested_at)
-        if charged:
-            self.connection.execute("UPDATE jobs SET minutes = minutes + ? WHERE id = ?", (charged, after.id))
-        return charged
-
-    def _save_tracks(self, job_id: int, task: Task, old: Sequence[Track]) -> None:
-        if len(old) > len(task.tracks):
-            self.connection.execute(
-                "DELETE FROM tracks WHERE job_id = ? AND task_number = ? AND position >= ?",
-                (job_id, task.number, len(task.tracks)),
-            )
-        changed = [place for place, track in enumerate(task.tracks) if place >= len(old) or track != old[place]]
-        if changed:
-            columns = ("job_id", "task_number", "position", *TRACK_COLUMNS)
-            marks = ", ".join([f"({', '.join('?' * len(columns))})"] * len(changed))
-            rows = ([job_id, task.number, place, *values(TRACK_COLUMNS, task.tracks[place])] for place in changed)
-            self.connection.execute(
-                f"INSERT OR REPLACE INTO tracks ({', '.join(columns)}) VALUES {marks}",
-                [value for row in rows for value in row],
-            )
-
-    def _charge(self, job: Job, task: Task, charge_id: str, at: float | None) -> float:
-        """Returns the minutes; 0 if the charge is known already."""
-        minutes = task.minutes or 0.0
-        cursor = self.connection.execute(
-            "INSERT OR IGNORE INTO charges (task_id, job_id, task_number, inbox, path, rule, mode, minutes, at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                charge_id,
-                job.id,
-                task.number,
-                stored_name(job.inbox),
-                stored_name(job.path),
-                job.rule,
-                task.mode,
-                minutes,
-                at or 0.0,
-            ),
-        )
-        return minutes if cursor.rowcount else 0.0
 
     def _follow(self, job: Job) -> None:
         """Forget a file that was moved out of its place in the inbox: another one of its name is a new drop."""
@@ -437,42 +283,6 @@ class Store(DueQueries):
         return found[0] if found else None
 
     # money and the daemon's own requests
-
-    def spent_since(self, since: float) -> float:
-        (found,) = self.connection.execute(
-            "SELECT coalesce(sum(minutes), 0) FROM charges WHERE at >= ?", (since,)
-        ).fetchone()
-        return float(found)
-
-    def requests(self) -> list[tuple[int, str, str | None]]:
-        """Queued requests for the daemon itself, oldest first: number, kind and argument of each."""
-        rows = self.connection.execute("SELECT id, kind, argument FROM requests ORDER BY id").fetchall()
-        return [(number, kind, None if argument is None else name_from(argument)) for number, kind, argument in rows]
-
-    def drop_request(self, number: int) -> None:
-        """Remove a queued request that was carried out."""
-        self.connection.execute("DELETE FROM requests WHERE id = ?", (number,))
-
-    def trim(self, before: float, ids: range) -> int:
-        """Delete ended jobs older than `before`, among those with these ids, except jobs of known files and those that reuse
-        needs.
-
-        Reuse needs the newest done job of each content, and a paid and cancelled one if no later job of the content is done.
-        Charges are never deleted.
-        """
-        return self.connection.execute(
-            "DELETE FROM jobs NOT INDEXED WHERE id >= ? AND id < ? AND state IN ('done', 'cancelled') AND updated_at < ?"
-            " AND id NOT IN (SELECT job_id FROM files WHERE job_id >= ? AND job_id < ?)"
-            " AND (sha256 IS NULL OR (state = 'cancelled' AND minutes = 0) OR EXISTS (SELECT 1 FROM jobs later WHERE later.size = jobs.size"
-            " AND later.task_fingerprint = jobs.task_fingerprint AND later.sha256 = jobs.sha256"
-            " AND later.state = 'done' AND later.id > jobs.id))",
-            (ids.start, ids.stop, before, ids.start, ids.stop),
-        ).rowcount
-
-    def newest_id(self) -> int:
-        """The highest id of a job; 0 if there is none."""
-        (newest,) = self.connection.execute("SELECT coalesce(max(id), 0) FROM jobs").fetchone()
-        return int(newest)
 
 
 def _left_its_place(job: Job) -> bool:

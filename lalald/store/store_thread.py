@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from lalald.errors import RowError, StoreBusyError, StoreError, StoreRefusedError
+from lalald.store.calls import Call, call_with, ignore_error, ignore_events, ignore_jobs, out_of_memory
 from lalald.store.database import folder_of, translated
 from lalald.store.rows import UnreadableJob
 from lalald.store.store import Store
@@ -23,36 +24,6 @@ _MOST_IN_ONE_COMMIT = 256
 _AGAIN_SECONDS = 2.0  # between attempts to write to a full disk
 _MOST_DOUBTS = 5  # of a database that is intact at every check
 _STOP_SECONDS = 1.0  # for a last attempt; a disk that does not answer must not delay the stop
-
-
-class _Call:
-    __slots__ = ("answer", "error", "function", "future")
-
-    def __init__(self, function: Callable[[Store], Any], future: asyncio.Future[Any]) -> None:
-        self.function = function
-        self.future = future
-        self.answer: Any = None
-        self.error: Exception | None = None
-
-
-def _call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], store: Store) -> Any:
-    return function(store, *args, **kwargs)
-
-
-def _no_memory() -> StoreBusyError:
-    return StoreBusyError("the database cannot be used: out of memory.", hint="It will be retried.")
-
-
-def _nobody_told(_trouble: StoreError | None) -> None:
-    """Nobody wants to know."""
-
-
-def _pass_over(_jobs: Sequence[UnreadableJob]) -> None:
-    """The database says it, too."""
-
-
-def _nobody_waits() -> None:
-    """No notifier is there."""
 
 
 class StoreThread:
@@ -68,19 +39,19 @@ class StoreThread:
     def __init__(
         self,
         open_store: Callable[[], Store],
-        told: Callable[[StoreError | None], None] = _nobody_told,
+        told: Callable[[StoreError | None], None] = ignore_error,
         *,
         again_seconds: float = _AGAIN_SECONDS,
-        met_unreadable: Callable[[Sequence[UnreadableJob]], None] = _pass_over,
-        events_written: Callable[[], None] = _nobody_waits,
+        met_unreadable: Callable[[Sequence[UnreadableJob]], None] = ignore_jobs,
+        events_written: Callable[[], None] = ignore_events,
     ) -> None:
         self._open_store = open_store
         self._told = told
         self._met_unreadable = met_unreadable
         self._events_written = events_written
         self._again_seconds = again_seconds
-        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
-        self._waiting: list[_Call] = []
+        self._calls: SimpleQueue[Call | None] = SimpleQueue()
+        self._waiting: list[Call] = []
         self._again_at = float("inf")
         self._ending = threading.Event()
         self._loop = asyncio.get_running_loop()
@@ -107,12 +78,12 @@ class StoreThread:
         Its own errors are raised here; SQLite's as StoreError.
         """
         future: asyncio.Future[Answer] = self._loop.create_future()
-        self._calls.put(_Call(partial(_call, function, args, kwargs), future))
+        self._calls.put(Call(partial(call_with, function, args, kwargs), future))
         return await future
 
     async def remember_folder(self, path: str, marker: str | None, reason: str | None, now: float) -> None:
         """Save a configured folder's marker, and why it is unavailable."""
-        await self.run(Store.set_folder, path, marker=marker, reason=reason, now=now)
+        await self.run(lambda store: store.folders.set_folder(path, marker=marker, reason=reason, now=now))
 
     async def stop(self) -> None:
         """Run what was requested so far, if there is room, then close the database."""
@@ -151,9 +122,9 @@ class StoreThread:
                 self._tell(None)
                 return store
 
-    def _gather(self) -> list[_Call] | None:
+    def _gather(self) -> list[Call] | None:
         """The next calls, with waiting ones when it is time to retry them; None at the end."""
-        calls: list[_Call] = []
+        calls: list[Call] = []
         try:
             seconds = None if not self._waiting else max(0.0, self._again_at - time.monotonic())
             call = self._calls.get(timeout=seconds) if seconds != 0.0 else self._calls.get_nowait()
@@ -171,11 +142,11 @@ class StoreThread:
                 calls = [*self._take_waiting(), *calls]
         return calls
 
-    def _take_waiting(self) -> list[_Call]:
+    def _take_waiting(self) -> list[Call]:
         waiting, self._waiting, self._again_at = self._waiting, [], float("inf")
         return waiting
 
-    def _carry_out(self, calls: list[_Call]) -> None:
+    def _carry_out(self, calls: list[Call]) -> None:
         """Run the calls in one commit; if the disk is full, each in its own, so that those that write nothing are answered."""
         trouble = self._commit(calls)
         if isinstance(trouble, StoreBusyError):
@@ -191,7 +162,7 @@ class StoreThread:
             self._tell(None)
         self._answer(calls)
 
-    def _commit(self, calls: list[_Call]) -> StoreError | None:
+    def _commit(self, calls: list[Call]) -> StoreError | None:
         """Commit the calls. Returns the error if nothing was written; calls get it unless it is transient."""
         failure = self._renewed() or self._tried(calls)
         if failure is not None:
@@ -213,7 +184,7 @@ class StoreThread:
         self._doubted = None
         return None
 
-    def _tried(self, calls: list[_Call]) -> StoreError | None:
+    def _tried(self, calls: list[Call]) -> StoreError | None:
         store = self._store
         connection = store.connection
         store.newly_unreadable.clear()
@@ -245,7 +216,7 @@ class StoreThread:
 
     def _failure(self, error: sqlite3.Error | MemoryError) -> StoreError:
         if isinstance(error, MemoryError):
-            return _no_memory()
+            return out_of_memory()
         return translated(error, "the database", folder_of(self._store.connection))
 
     def _doubt(self, error: Exception) -> StoreError:
@@ -255,7 +226,7 @@ class StoreThread:
         self._doubted = StoreBusyError(f"the database cannot be read: {error}.", hint="It is opened again and checked.")
         return self._doubted
 
-    def _run(self, store: Store, call: _Call) -> bool:
+    def _run(self, store: Store, call: Call) -> bool:
         """Run the call. False if it failed; it has its error then, and its writes must be undone."""
         call.error = None
         try:
@@ -274,7 +245,7 @@ class StoreThread:
             call.error = error
         return call.error is None
 
-    def _run_by_itself(self, store: Store, call: _Call) -> None:
+    def _run_by_itself(self, store: Store, call: Call) -> None:
         """Run the call in a savepoint, so that a failure undoes its own writes only."""
         store.connection.execute("SAVEPOINT call")
         set_aside = len(store.newly_unreadable)
@@ -285,11 +256,11 @@ class StoreThread:
 
     # on the event loop
 
-    def _answer(self, calls: list[_Call]) -> None:
+    def _answer(self, calls: list[Call]) -> None:
         if calls:
             self._loop.call_soon_threadsafe(self._give, calls)
 
-    def _give(self, calls: list[_Call]) -> None:
+    def _give(self, calls: list[Call]) -> None:
         for call in calls:
             if call.future.cancelled():
                 continue

@@ -16,7 +16,7 @@ from lalald.jobs.task import Task
 from lalald.reports.formatting import iso
 from lalald.reports.hold_advice import to_do
 from lalald.reports.job_json import job_facts, tracks
-from lalald.store.queries import Charge, JobReport
+from lalald.store.report_types import Charge, JobReport
 from lalald.store.request_writer import FITTING
 from lalald.web.files.content_types import content_type, is_playable
 

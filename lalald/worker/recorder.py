@@ -12,7 +12,7 @@ from lalald.jobs.outcomes import Discarded, Held, Outcome
 from lalald.jobs.states import Request, Stage, State
 from lalald.stages.context import StageContext
 from lalald.store import Store
-from lalald.store.store import StaleError
+from lalald.store.tables.task_writer import StaleError
 from lalald.worker.claims import Claims
 from lalald.worker.holds.hold_backoff import HoldBackoff
 from lalald.worker.holds.hold_log import HoldLog

@@ -181,7 +181,7 @@ class TaskStarter:
 
 
 def _record(job_id: int, tasks: Sequence[Task], store: Store) -> tuple[int, float]:
-    return store.record_started(job_id, tasks)
+    return store.tasks.record_started(job_id, tasks)
 
 
 async def _raised(error: Exception) -> None:

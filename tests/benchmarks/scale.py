@@ -43,8 +43,8 @@ def measure(*, history: int = 1_000_000, waiting: int = 100_000, running: int = 
             "200 running tasks, most due first": lambda: store.running_tasks(_NOW, 200),
             "whether a file may have a twin": lambda: store.may_have_duplicate(waits),
             "a save": lambda: _save(store, waits.id),
-            "minutes spent this month": lambda: store.spent_since(_NOW - 30 * 86_400),
-            "the counts of `STATUS=`": store.stage_counts,
+            "minutes spent this month": lambda: store.charges.spent_since(_NOW - 30 * 86_400),
+            "the counts of `STATUS=`": store.counts.by_stage,
         }
         figures = [opened, *(_figure(what, ask, rounds) for what, ask in questions.items())]
         figures.append(_trimming(store))
@@ -65,12 +65,12 @@ def _figure(what: str, ask: Callable[[], object], rounds: int) -> Figure:
 
 def _trimming(store: Store) -> Figure:
     """The daily look at the whole history, where a tenth of it may go; other questions have their turn between its portions."""
-    newest = store.newest_id()
+    newest = store.history.newest_id()
     store.connection.execute("UPDATE jobs SET sha256 = hex(randomblob(32)) WHERE state = 'done' AND id % 10 != 0")
     taken = []
     for first in range(1, newest + 1, JOBS_PER_TRIM):
         began_at = time.perf_counter()
-        store.trim(2 * _NOW, range(first, first + JOBS_PER_TRIM))
+        store.history.trim(2 * _NOW, range(first, first + JOBS_PER_TRIM))
         taken.append((time.perf_counter() - began_at) * 1000)
     return Figure(
         "the daily trimming: its longest portion, and all", f"{max(taken):.0f} ms, {sum(taken):.0f} ms", "–", "–"

@@ -26,7 +26,7 @@ def filled_store(tmp_path: Path) -> FilledStore:
     filled = FilledStore(tmp_path)
     filled.fill()
     with filled.store() as store:  # enough for everything that waits, too
-        store.set_fact("minutes", {"left": 142.5, "at": NOW - 300}, NOW - 300)
+        store.state.set("minutes", {"left": 142.5, "at": NOW - 300}, NOW - 300)
     return filled
 
 
@@ -38,7 +38,7 @@ def asked(filled_store: FilledStore) -> dict[int, str]:
 
 def asked_of_the_daemon(filled_store: FilledStore) -> list[tuple[str, str | None]]:
     with filled_store.store() as store:
-        return [(kind, argument) for _, kind, argument in store.requests()]
+        return [(kind, argument) for _, kind, argument in store.requests.all()]
 
 
 def test_a_retry_says_what_it_will_cost(filled_store: FilledStore) -> None:

@@ -274,10 +274,10 @@ def test_status_as_json_has_its_keys(filled_store: FilledStore) -> None:
 def test_status_shows_troubles_of_inboxes_service_and_configuration(empty: FilledStore, tmp_path: Path) -> None:
     inboxes = [str(tmp_path / name) for name in ("gone", "polled", "new")]
     with empty.store() as store:
-        store.set_inbox_state(
+        store.folders.set_inbox_state(
             inboxes[0], available=False, reason="it is not mounted", watch="", watch_reason="", now=NOW
         )
-        store.set_inbox_state(
+        store.folders.set_inbox_state(
             inboxes[1],
             available=True,
             reason="settle is 10 s",
@@ -285,7 +285,7 @@ def test_status_shows_troubles_of_inboxes_service_and_configuration(empty: Fille
             watch_reason="nfs tells nothing",
             now=NOW,
         )
-        store.set_fact("service", {"trouble": "no answer within 30 s", "since": NOW - HOUR}, NOW)
+        store.state.set("service", {"trouble": "no answer within 30 s", "since": NOW - HOUR}, NOW)
     overview = gather(empty.state, Folders(inboxes, []), "config.yaml: 2 errors", NOW)
     told = plain_lines(lines(overview, None)).replace(str(tmp_path), "")
     assert told == (

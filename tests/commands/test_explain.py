@@ -18,7 +18,7 @@ import yaml
 from lalald.jobs.states import Hold, Stage, State
 from lalald.jobs.task import Track
 from lalald.store import Store
-from lalald.store.set_aside_files import SetAsideFiles
+from lalald.store.tables.set_aside_files import SetAsideFiles
 from tests.support.filled_store import NOW, FilledStore
 from tests.support.running import write_wav
 
@@ -33,7 +33,7 @@ def filled_store(tmp_path: Path) -> FilledStore:
 
 def scanned(filled_store: FilledStore, marker: str | None = None) -> FilledStore:
     with filled_store.store() as store:
-        store.mark_inbox_seen(str(filled_store.inbox), marker, NOW)
+        store.folders.mark_inbox_seen(str(filled_store.inbox), marker, NOW)
     return filled_store
 
 
@@ -260,7 +260,7 @@ def test_the_limit_that_will_hold_a_file_is_named(
     filled_store = scanned(FilledStore(tmp_path, minutes=limits))
     write_wav(filled_store.inbox / "mix.wav", 12.0)
     with filled_store.store() as store:
-        store.set_fact("minutes", {"left": left, "at": time.time()}, time.time())
+        store.state.set("minutes", {"left": left, "at": time.time()}, time.time())
     facts, text = facts_of(filled_store, "mix.wav"), text_of(filled_store, "mix.wav")
     assert (facts["expected_hold"], facts["expected_hold_source"]) == ("minutes" if source else None, source)
     if words is None:

@@ -34,7 +34,7 @@ def filled_store(tmp_path: Path) -> FilledStore:
             (("podcasts/old.mp3", 1 / 3, 40), ("a.mp3", 2.5, 2), ("podcasts/b.mp3", 1.0, 0), ("c.mp3", 4.0, 0))
         ):
             charge(store, filled_store.take(store, path), f"t{number}", minutes, now - days * DAY)
-        store.set_fact("minutes", {"left": 90.0, "at": now - DAY}, now - DAY)
+        store.state.set("minutes", {"left": 90.0, "at": now - DAY}, now - DAY)
     return filled_store
 
 

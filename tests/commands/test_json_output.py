@@ -164,7 +164,7 @@ def test_numbers_have_three_places_in_every_answer(tmp_path: Path) -> None:
         store.connection.execute("UPDATE jobs SET duration = 100.0 / 3, minutes = 98.2666666666667")
         store.connection.execute("UPDATE tasks SET minutes = 1.0 / 3 WHERE minutes IS NOT NULL")
         store.connection.execute("UPDATE charges SET minutes = 1.0 / 3")
-        store.set_fact("minutes", {"left": 100.0 / 7, "at": NOW}, NOW)
+        store.state.set("minutes", {"left": 100.0 / 7, "at": NOW}, NOW)
     found = 0
     for command in (["status"], ["jobs"], ["show", "1"], ["plan"], ["retry", "2"], ["release", "4"], ["cancel", "8"]):
         for number in numbers(json.loads(filled_store.call(*command, "--json")[1])):
@@ -205,7 +205,7 @@ def test_one_figure_reads_alike_in_every_command(tmp_path: Path) -> None:
 def test_a_service_that_is_well_has_no_since(tmp_path: Path) -> None:
     filled_store = FilledStore(tmp_path)
     with filled_store.store() as store:
-        store.set_fact("service", {"trouble": None, "since": NOW}, NOW)
+        store.state.set("service", {"trouble": None, "since": NOW}, NOW)
     assert json.loads(filled_store.said("status", "--json", code=3))["service"] == {"trouble": None, "since": None}
 
 

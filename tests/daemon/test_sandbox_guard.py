@@ -25,7 +25,7 @@ def test_a_state_folder_with_jobs_is_not_used_with_the_other_kind_of_service(
     with closing(open_store(tmp_path, first)):
         pass
     with closing(open_store(tmp_path, second)) as store:  # no job yet
-        assert store.newest_id() == 0
+        assert store.history.newest_id() == 0
     with closing(open_store(tmp_path, first)) as store:
         taken(store)
     with pytest.raises(StoreRefusedError, match=f"was used with {first}; it cannot be used with {second} too"):
@@ -38,7 +38,7 @@ def test_a_sandbox_may_have_another_port_and_the_service_another_name(tmp_path: 
     for folder, urls in (("a", (SANDBOX, "http://[::1]:8901")), ("b", (TRUE, "https://api.lalal.ai"))):
         for url in urls:
             with closing(open_store(tmp_path / folder, url)) as store:
-                if not store.newest_id():
+                if not store.history.newest_id():
                     taken(store)
 
 

@@ -20,9 +20,9 @@ from lalald.inbox.selection import rules
 from lalald.jobs.states import Stage, State
 from lalald.sandbox.server import Sandbox
 from lalald.store import Store
-from lalald.store.arrived_folders import ArrivedFolders
 from lalald.store.database import FILE_NAME
 from lalald.store.schema.migrations import MIGRATIONS, bring_to
+from lalald.store.tables.arrived_folders import ArrivedFolders
 from tests.conftest import MakeHome
 from tests.support.config_files import loaded, one, warnings, with_inbox
 from tests.support.intake_driver import IntakeDriver, run_story, until

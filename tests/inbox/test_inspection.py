@@ -21,7 +21,7 @@ from lalald.jobs.job import Job
 from lalald.jobs.states import Hold, State
 from lalald.media.inspections import CondemnedFileError, Inspections
 from lalald.sandbox.server import Sandbox
-from lalald.store.set_aside_files import SetAsideFiles
+from lalald.store.tables.set_aside_files import SetAsideFiles
 from tests.conftest import MakeHome
 from tests.support import SUPPORT
 from tests.support.intake_driver import IntakeDriver, run_story

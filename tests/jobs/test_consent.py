@@ -233,7 +233,7 @@ def filled_store(tmp_path: Path) -> FilledStore:
     """The daemon knows of 7 minutes left; five jobs of four kinds are held."""
     filled_store = FilledStore(tmp_path, minutes={"per_file": 4, "per_day": 100})
     with filled_store.store() as store:
-        store.set_fact("minutes", {"left": 7.0, "at": NOW}, NOW)
+        store.state.set("minutes", {"left": 7.0, "at": NOW}, NOW)
         held(filled_store, store, "1.mp3", Hold.MINUTES, HoldSource.PER_FILE, 5.0)
         held(filled_store, store, "2.mp3", Hold.MINUTES, HoldSource.LEFT, 3.5)
         held(filled_store, store, "3.mp3", Hold.DUPLICATE, minutes=1.5)

@@ -14,7 +14,8 @@ from lalald.jobs.task import Task
 from lalald.jobs.transfer_progress import RateMeter, TransferProgress
 from lalald.sandbox.server import Sandbox
 from lalald.store.database import connect
-from lalald.store.queries import JobReport, Reports
+from lalald.store.queries import Reports
+from lalald.store.report_types import JobReport
 from lalald.store.schema.migrations import MIGRATIONS, bring_to
 from tests.conftest import MakeHome
 from tests.support.filled_store import NOW, FilledStore

@@ -220,7 +220,7 @@ def test_each_cause_has_a_message_of_its_own_and_too_many_become_one(desk: Desk)
     turn(gathered(desk, sender))
     assert [message.title for message in sender.given] == ["lalald: 2 files failed"] * 2
     for number in range(30):
-        desk.store.set_folder(f"/folder {number}", marker=None, reason="gone", now=desk.clock.now())
+        desk.store.folders.set_folder(f"/folder {number}", marker=None, reason="gone", now=desk.clock.now())
     desk.clock.turn(60)
     turn(gathered(desk, sender))
     assert len(sender.given) == 2 + 12 + 1
@@ -230,7 +230,7 @@ def test_each_cause_has_a_message_of_its_own_and_too_many_become_one(desk: Desk)
 def test_without_names_no_name_leaves_the_house(desk: Desk) -> None:
     sender = Sender()
     desk.fail("secret song.mp3", error="secret song.mp3 has no audio")
-    desk.store.set_folder("/secret", marker=None, reason="/secret is away", now=desk.clock.now())
+    desk.store.folders.set_folder("/secret", marker=None, reason="/secret is away", now=desk.clock.now())
     desk.clock.turn(60)
     turn(gathered(desk, sender, names=False))
     assert [message.title for message in sender.given] == ["lalald: 1 file failed", "lalald: A folder is unavailable"]
@@ -241,9 +241,9 @@ def test_what_is_over_while_the_receiver_is_down_is_not_told(desk: Desk) -> None
     begin = desk.clock.now()
     sender = Sender(lambda _: Sent() if desk.clock.now() > begin + DAY else DOWN)
     turns = gathered(desk, sender)
-    desk.store.set_folder("/out", marker=None, reason="gone", now=begin)
+    desk.store.folders.set_folder("/out", marker=None, reason="gone", now=begin)
     until(turns, desk, begin + 3600)
-    desk.store.set_folder("/out", marker=None, reason=None, now=desk.clock.now())
+    desk.store.folders.set_folder("/out", marker=None, reason=None, now=desk.clock.now())
     desk.fail("a.mp3")
     until(turns, desk, begin + DAY + 3600)
     delivered = [

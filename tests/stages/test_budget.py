@@ -197,6 +197,6 @@ def test_a_lost_task_is_charged_and_counts(tmp_path: Path, on_lost_task: str) ->
             job = await shop.until_job("it is paid once more", state=State.DONE)
             assert shop.charges().total() == 2
             assert (job.minutes, job.minutes_before) == (pytest.approx(0.2), pytest.approx(0.1))
-            assert await shop.store.run(lambda store: store.spent_since(0.0)) == pytest.approx(0.2)
+            assert await shop.store.run(lambda store: store.charges.spent_since(0.0)) == pytest.approx(0.2)
 
     run(scenario())

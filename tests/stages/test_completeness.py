@@ -484,7 +484,7 @@ def test_a_job_with_missing_tracks_says_so_everywhere(tmp_path: Path) -> None:
         task = replace(job.tasks[0], incomplete_since=NOW - 60, tracks=(there, lost), progress=100)
         rest = replace(job.tasks[1], stage=Stage.DONE)
         store.save(job, job.with_task(task).with_task(rest))
-        assert store.late_count() == 1
+        assert store.counts.late() == 1
     for words in (["status"], ["jobs"], ["show", "6"]):
         _, describe_error, _ = filled_store.call(*words)
         assert "has not given these tracks: no_vocals" in " ".join(describe_error.split()).replace("\u2026", "")

@@ -70,8 +70,8 @@ def test_without_a_reader_nothing_is_written(shelf: FilledStore) -> None:
     with shelf.store() as store:
         store.save((job := shelf.take(store, "a.mp3")), failed(job))
         store.save((job := shelf.take(store, "b.mp3")), held(job))
-        store.set_inbox_state("/in", available=False, reason="gone", watch="native", watch_reason="", now=NOW)
-        store.set_folder("/out", marker=None, reason="gone", now=NOW)
+        store.folders.set_inbox_state("/in", available=False, reason="gone", watch="native", watch_reason="", now=NOW)
+        store.folders.set_folder("/out", marker=None, reason="gone", now=NOW)
         store.events.license_is(EventKind.LICENSE_MISSING, "no key", NOW)
         for table in ("events", "pending_events", "reported_holds", "event_readers"):
             assert store.connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
@@ -214,7 +214,9 @@ def test_the_license_says_itself_what_is_wrong_with_it(shelf: FilledStore, store
 
 def test_an_inbox_that_flaps_is_told_at_most_once_in_five_minutes(store: Store) -> None:
     def seen(available: bool, at: float) -> None:
-        store.set_inbox_state("/in", available=available, reason="gone", watch="native", watch_reason="", now=at)
+        store.folders.set_inbox_state(
+            "/in", available=available, reason="gone", watch="native", watch_reason="", now=at
+        )
         store.events.publish_due(at)
 
     for second in range(0, 3600, 10):
@@ -229,7 +231,9 @@ def test_an_inbox_that_flaps_is_told_at_most_once_in_five_minutes(store: Store) 
 
 def test_an_inbox_that_stays_away_after_it_flapped_is_told_in_the_end(store: Store) -> None:
     for at, available in ((0, False), (10, True), (20, False)):
-        store.set_inbox_state("/in", available=available, reason="gone", watch="native", watch_reason="", now=NOW + at)
+        store.folders.set_inbox_state(
+            "/in", available=available, reason="gone", watch="native", watch_reason="", now=NOW + at
+        )
     assert kinds(store) == ["inbox.unavailable", "inbox.back"]
     assert store.events.publish_due(NOW + 30) == NOW + 300
     store.events.publish_due(NOW + 301)
@@ -240,9 +244,9 @@ def test_what_was_on_before_a_restart_is_not_said_again(shelf: FilledStore) -> N
     for start in range(3):
         with shelf.store() as store:
             store.event_queue.configure(["phone"], page=False)
-            store.set_folder("/out", marker=None, reason="gone", now=NOW + start * HOUR)
+            store.folders.set_folder("/out", marker=None, reason="gone", now=NOW + start * HOUR)
     with shelf.store() as store:
-        store.set_folder("/out", marker="m", reason=None, now=NOW + 4 * HOUR)
+        store.folders.set_folder("/out", marker="m", reason=None, now=NOW + 4 * HOUR)
         assert kinds(store) == ["folder.unavailable", "folder.back"]
 
 
@@ -267,13 +271,13 @@ def test_paths_that_are_not_utf8_are_kept_exactly(shelf: FilledStore, store: Sto
     path = os.fsdecode(b"caf\xe9\n.mp3")
     job = shelf.take(store, path)
     store.save(job, replace(failed(job), error="no audio"))
-    store.set_inbox_state(
+    store.folders.set_inbox_state(
         os.fsdecode(b"/in\xff"), available=False, reason="gone", watch="native", watch_reason="", now=NOW
     )
     first, second = events(store)
     assert first.fact.data["job"]["path"] == path
     assert (second.fact.subject, second.fact.data["folder"]) == (os.fsdecode(b"inbox /in\xff"), os.fsdecode(b"/in\xff"))
-    store.set_inbox_state(
+    store.folders.set_inbox_state(
         os.fsdecode(b"/in\xff"), available=True, reason="", watch="native", watch_reason="", now=NOW + 9
     )
     assert kinds(store)[-1] == "inbox.back"
@@ -301,7 +305,7 @@ def test_a_database_of_the_version_before_keeps_its_rows(shelf: FilledStore, tmp
     try:
         with shelf.store() as before:
             assert [store.job(number) for number in range(1, 10)] == [before.job(number) for number in range(1, 10)]
-        assert store.jobs_with_results(NOW - HOUR, NOW) == [(6, NOW - 60)]
+        assert store.deadlines.jobs_with_results(NOW - HOUR, NOW) == [(6, NOW - 60)]
         store.event_queue.configure(["phone"], page=False)
         store.save((job := shelf.take(store, "new.mp3")), failed(job))
         assert kinds(store) == ["job.failed"]
@@ -334,23 +338,23 @@ def test_failures_of_tasks_are_told_apart_by_their_codes_not_by_their_words(shel
 
 
 def test_what_is_over_before_its_message_leaves_is_not_sent_nor_that_it_is(shelf: FilledStore, store: Store) -> None:
-    store.set_folder("/out", marker=None, reason="gone", now=NOW)
-    store.set_folder("/out", marker=None, reason=None, now=NOW + 10)
+    store.folders.set_folder("/out", marker=None, reason="gone", now=NOW)
+    store.folders.set_folder("/out", marker=None, reason=None, now=NOW + 10)
     job = shelf.take(store, "a.mp3")
     job = store.save(job, failed(job, NOW))
     store.save(job, done(job, NOW + 20))
-    store.set_folder("/done", marker=None, reason="gone", now=NOW + 30)
+    store.folders.set_folder("/done", marker=None, reason="gone", now=NOW + 30)
     assert [event.fact.kind for cause in causes(store) for event in cause.events] == ["folder.unavailable"]
-    store.set_folder("/done", marker=None, reason=None, now=NOW + 40)
+    store.folders.set_folder("/done", marker=None, reason=None, now=NOW + 40)
     assert causes(store) == []
 
 
 def test_the_end_of_a_problem_that_was_told_is_told(shelf: FilledStore, store: Store) -> None:
-    store.set_folder("/out", marker=None, reason="gone", now=NOW)
+    store.folders.set_folder("/out", marker=None, reason="gone", now=NOW)
     job = shelf.take(store, "a.mp3")
     job = store.save(job, failed(job, NOW))
     told = store.event_queue.newest_id()
-    store.set_folder("/out", marker=None, reason=None, now=NOW + 10)
+    store.folders.set_folder("/out", marker=None, reason=None, now=NOW + 10)
     store.save(job, done(job, NOW + 20))
     assert [event.fact.kind for cause in causes(store, after=told) for event in cause.events] == [
         "folder.back",
@@ -412,12 +416,12 @@ def test_events_are_kept_until_they_are_old_and_dealt_with(shelf: FilledStore, s
 
 
 def test_the_begin_of_what_is_not_over_is_kept_for_its_end(store: Store) -> None:
-    store.set_folder("/out", marker=None, reason="gone", now=NOW - 30 * DAY)
-    store.set_folder("/done", marker=None, reason="gone", now=NOW - 30 * DAY)
-    store.set_folder("/done", marker=None, reason=None, now=NOW - 29 * DAY)
+    store.folders.set_folder("/out", marker=None, reason="gone", now=NOW - 30 * DAY)
+    store.folders.set_folder("/done", marker=None, reason="gone", now=NOW - 30 * DAY)
+    store.folders.set_folder("/done", marker=None, reason=None, now=NOW - 29 * DAY)
     store.event_queue.advance("phone", 3)
     assert store.events.trim(NOW) == 2
-    store.set_folder("/out", marker=None, reason=None, now=NOW)
+    store.folders.set_folder("/out", marker=None, reason=None, now=NOW)
     assert kinds(store) == ["folder.unavailable", "folder.back"]
 
 

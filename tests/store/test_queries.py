@@ -14,7 +14,8 @@ import pytest
 from lalald.errors import StoreError
 from lalald.jobs.job import Job
 from lalald.jobs.states import Hold, Request, Stage, State
-from lalald.store.queries import HoldReport, InboxReport, Reports
+from lalald.store.queries import Reports
+from lalald.store.report_types import HoldReport, InboxReport
 from lalald.store.request_writer import FITTING, Kind, Requests
 from tests.support.filled_store import HOUR, NOW, ODD_NAME, FilledStore
 
@@ -208,10 +209,10 @@ def test_what_is_asked_of_the_daemon_itself_is_asked_once_and_in_order(filled_st
         requests.ask(Kind.RESCAN, "/in", now=lambda: NOW)
         assert requests.asked() == 3
     with filled_store.store() as store:
-        asked = store.requests()
+        asked = store.requests.all()
         assert [request[1:] for request in asked] == [("rescan", None), ("redo", "1"), ("rescan", "/in")]
-        store.drop_request(asked[1][0])
-        assert store.requests() == [asked[0], asked[2]]
+        store.requests.drop(asked[1][0])
+        assert store.requests.all() == [asked[0], asked[2]]
 
 
 def test_requests_made_together_are_made_whole_or_not_at_all(filled_store: FilledStore) -> None:
@@ -274,4 +275,4 @@ def test_what_is_asked_of_a_folder_whose_name_is_no_utf8_reaches_the_daemon(fill
     with Requests.open(filled_store.state) as requests:
         requests.ask(Kind.RELEASE_FOLDER, folder)
     with filled_store.store() as store:
-        assert [(kind, argument) for _, kind, argument in store.requests()] == [(Kind.RELEASE_FOLDER, folder)]
+        assert [(kind, argument) for _, kind, argument in store.requests.all()] == [(Kind.RELEASE_FOLDER, folder)]

@@ -23,7 +23,7 @@ from lalald.store import NewFile, Store, StoreThread, database
 from lalald.store.database import FILE_NAME
 from lalald.store.due import Demand, ProbeWanted, Queue
 from lalald.store.schema.migrations import APPLICATION_ID, MIGRATIONS, VERSION, bring_to
-from lalald.store.store import StaleError
+from lalald.store.tables.task_writer import StaleError
 from tests.jobs.test_transitions import HANDLING
 
 Answer = TypeVar("Answer")
@@ -59,7 +59,7 @@ def test_a_job_comes_back_as_it_was_saved(store: Store) -> None:
     saved = store.save(job, changed)
     assert saved == replace(changed, revision=1, minutes=1.5)
     assert store.job(job.id) == saved
-    assert store.spent_since(NOW) == 1.5
+    assert store.charges.spent_since(NOW) == 1.5
 
 
 def test_what_was_charged_for_a_task_stays_charged_when_it_is_started_anew(store: Store) -> None:
@@ -72,7 +72,7 @@ def test_what_was_charged_for_a_task_stays_charged_when_it_is_started_anew(store
     assert (job.minutes, job.minutes_before) == (2.75, 1.5)
     assert again.minutes == 2.75, "a charge that is known is none"
     assert store.job(job.id) == again
-    assert store.spent_since(NOW) == 2.75
+    assert store.charges.spent_since(NOW) == 2.75
 
 
 def test_tracks_follow_their_task_as_they_become_more_others_and_fewer(store: Store) -> None:
@@ -157,7 +157,7 @@ def test_one_statement_holds_and_releases_every_job(store: Store) -> None:
     for name in ("a.wav", "b.wav"):
         taken(store, name)
     assert store.hold_all(Hold.LICENSE, "no key", NOW) == 2
-    assert store.holds() == {Hold.LICENSE: 2}
+    assert store.counts.by_hold() == {Hold.LICENSE: 2}
     assert store.release_all(Hold.LICENSE, NOW) == 2
     assert len(due(store, NOW, 10)) == 2
 
@@ -168,9 +168,9 @@ def test_trimmed_history_keeps_what_reuse_and_identity_need(store: Store) -> Non
         job = taken(store, name)
         ended.append(store.save(job, replace(job, stage=Stage.DONE, state=State.DONE, sha256="5", updated_at=NOW)))
     store.forget("/in", ["a.wav", "c.wav"])
-    assert store.newest_id() == ended[2].id
-    assert store.trim(NOW + 1, range(ended[0].id)) == 0
-    assert store.trim(NOW + 1, range(1, ended[2].id + 1)) == 1
+    assert store.history.newest_id() == ended[2].id
+    assert store.history.trim(NOW + 1, range(ended[0].id)) == 0
+    assert store.history.trim(NOW + 1, range(1, ended[2].id + 1)) == 1
     assert store.job(ended[0].id) is None  # gone from the inbox, and c has the same content
     assert store.job(ended[1].id) is not None  # b still lies in the inbox
     assert store.job(ended[2].id) is not None  # the newest of its content
@@ -338,7 +338,7 @@ def test_an_older_database_is_brought_to_this_version_with_all_it_knows(tmp_path
     connection.execute(f"INSERT INTO {table} (name, json, at) VALUES ('minutes', '12', 1.0)")
     connection.close()
     old, new = Store.open(tmp_path / "old"), Store.open(tmp_path / "new")
-    assert old.fact("minutes") == 12
+    assert old.state.get("minutes") == 12
     assert _shape(old.connection) == _shape(new.connection)
     assert old.connection.execute("PRAGMA user_version").fetchone()[0] == VERSION
     old.close()
@@ -526,7 +526,7 @@ def test_holds_for_the_license_of_the_version_before_keep_their_meaning(tmp_path
             "INSERT INTO tasks (job_id, number, mode, presets, stage, waits_for) VALUES (1, 1, 'demuser', '{}', 'split', 'licence')"
         )
     store = Store.open(state)
-    assert store.holds() == {Hold.LICENSE: 1, Hold.MOUNT: 1}
+    assert store.counts.by_hold() == {Hold.LICENSE: 1, Hold.MOUNT: 1}
     job = store.job(1)
     assert job is not None
     assert job.tasks[0].hold is Hold.LICENSE

@@ -278,7 +278,7 @@ def test_a_duplicate_of_a_duplicate_and_a_file_that_came_back_from_done_cost_not
             await again(shop, "second.wav")
             shutil.rmtree(shop.outbox / "first")
             shop.pass_time(24 * 100.0)
-            await shop.store.run(lambda store: store.trim(shop.clock.now() - 90 * 86_400.0, range(1, 1000)))
+            await shop.store.run(lambda store: store.history.trim(shop.clock.now() - 90 * 86_400.0, range(1, 1000)))
             assert [job.id for job in await shop.jobs()] == [2], "of one content the newest is kept"
             (shop.inbox / "done" / "first.wav").rename(shop.inbox / "back.wav")
             await shop.take("back.wav")
@@ -300,7 +300,7 @@ def test_a_cancelled_job_that_paid_is_remembered_for_good(tmp_path: Path, paid: 
             await shop.ask(Request.CANCEL, 1)
             job = await shop.until_job("it is cancelled", state=State.CANCELLED)
             await shop.store.run(lambda store: store.drop_file(job))
-            await shop.store.run(lambda store: store.trim(shop.clock.now() + 1.0, range(1, 1000)))
+            await shop.store.run(lambda store: store.history.trim(shop.clock.now() + 1.0, range(1, 1000)))
             assert bool(await shop.jobs()) is paid
 
     run(scenario())

@@ -185,7 +185,7 @@ def test_the_marker_distinguishes_an_unmounted_inbox_from_one_without_the_file(t
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             marker = write_marker(str(shop.inbox), None)
-            await shop.store.run(lambda store: store.mark_inbox_seen(str(shop.inbox), marker, shop.clock.now()))
+            await shop.store.run(lambda store: store.folders.mark_inbox_seen(str(shop.inbox), marker, shop.clock.now()))
             shop.sandbox.faults("upload:503*0")
             await shop.drop("ep1.wav")
             await shop.until(lambda: shop.counts().get("upload"), "the upload is tried")
@@ -335,7 +335,7 @@ def test_an_inbox_unmounted_before_archiving_is_waited_for(tmp_path: Path) -> No
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             marker = write_marker(str(shop.inbox), None)
-            await shop.store.run(lambda store: store.mark_inbox_seen(str(shop.inbox), marker, shop.clock.now()))
+            await shop.store.run(lambda store: store.folders.mark_inbox_seen(str(shop.inbox), marker, shop.clock.now()))
             shop.sandbox.faults("delete:503*0")
             await shop.drop("ep1.wav")
             await shop.until_job("all but the filing is done", stage=Stage.DELETE)

@@ -69,7 +69,7 @@ async def _goes_on(shop: WorkerDriver) -> None:
     shop.sandbox.set_minutes(5000.0)
 
     async def carried() -> bool:
-        held = await shop.store.run(lambda store: store.holds())
+        held = await shop.store.run(lambda store: store.counts.by_hold())
         return Hold.LICENSE not in held and len(shop.journal.of("job.done")) >= 20
 
     await shop.until(carried, "it goes on, and some are at their end")

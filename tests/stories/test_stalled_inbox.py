@@ -16,7 +16,8 @@ from lalald.clock import Clock
 from lalald.filesystem.mount_pools import MountPools
 from lalald.inbox.intake import Intake
 from lalald.inbox.scanning.native_watch import Watch
-from lalald.store.queries import InboxReport, Reports
+from lalald.store.queries import Reports
+from lalald.store.report_types import InboxReport
 from tests.support.fuse_mount import Share
 from tests.support.intake_driver import IntakeDriver, until
 from tests.support.private_mounts import in_own_mounts

@@ -158,11 +158,13 @@ class FilledStore:
             self._held(store)
             self._under_way(store)
             inbox = str(self.inbox)
-            store.set_inbox_state(inbox, available=True, reason="", watch="native", watch_reason="ext4 tells", now=NOW)
-            store.set_fact("minutes", {"left": 42.5, "at": NOW - 300}, NOW - 300)
+            store.folders.set_inbox_state(
+                inbox, available=True, reason="", watch="native", watch_reason="ext4 tells", now=NOW
+            )
+            store.state.set("minutes", {"left": 42.5, "at": NOW - 300}, NOW - 300)
             facts = {"pid": 4242, "version": "0.1.0", "started_at": NOW - 2 * DAY, "config": str(self.config)}
-            store.set_fact("daemon", facts, NOW - 2 * DAY)
-            store.set_fact("service", {"trouble": None, "since": None}, NOW)
+            store.state.set("daemon", facts, NOW - 2 * DAY)
+            store.state.set("service", {"trouble": None, "since": None}, NOW)
 
     def _ended(self, store: Store) -> None:
         job = self.take(store, "podcasts/ep1.mp3", NOW - 40 * DAY)

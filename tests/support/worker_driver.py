@@ -201,7 +201,7 @@ class WorkerDriver:
             checks_per_minute=PLENTY, minutes=self.minutes, on_lost_task=self.on_lost_task,
         )  # fmt: skip
         self.disks = MountPools(*self.answers)
-        reserved, markers = await self.store.run(lambda store: (store.reservations(), store.folder_markers()))
+        reserved, markers = await self.store.run(lambda store: (store.reservations(), store.folders.folder_markers()))
         self.context = StageContext(
             config=config, api=self.api, store=self.store, clock=self.clock,
             budget=Budget(self.minutes, self.clock, self._minutes_left, self._spent),
@@ -223,7 +223,7 @@ class WorkerDriver:
         return await self.api.minutes_left()
 
     async def _spent(self, since: float) -> float:
-        return await self.store.run(lambda store: store.spent_since(since))
+        return await self.store.run(lambda store: store.charges.spent_since(since))
 
     async def end(self) -> None:
         """Stops the worker as SIGTERM does, transfers and all."""

@@ -14,7 +14,8 @@ from lalald.jobs.job import Job
 from lalald.jobs.states import Request, State
 from lalald.reports.formatting import count, price, printable
 from lalald.reports.quotes import Quote, together
-from lalald.store.queries import JobReport, Reports
+from lalald.store.queries import Reports
+from lalald.store.report_types import JobReport
 from lalald.store.request_writer import FITTING
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from lalald.jobs.spending.prices import cost_text
 from lalald.jobs.states import State
 from lalald.reports.files.file_report import ExpectedHold, FileReport, Outcome
 from lalald.reports.formatting import price, printable, seconds_text
-from lalald.store.queries import JobReport
+from lalald.store.report_types import JobReport
 
 
 def section(report: FileReport) -> Section:

@@ -14,7 +14,7 @@ from lalald.jobs.states import Stage
 from lalald.reports.formatting import ago, count, price, printable, short_moment, span
 from lalald.reports.needs_attention import Attention
 from lalald.reports.status_report import Overview
-from lalald.store.queries import InboxReport, JobReport
+from lalald.store.report_types import InboxReport, JobReport
 
 _LABEL = 10  # columns
 _MOST_RUNNING = 6

@@ -32,7 +32,8 @@ from lalald.reports.files.unavailable_inbox import why_unavailable
 from lalald.reports.pricing import duration_of
 from lalald.reports.spend_forecast import SpendForecast
 from lalald.store import SkipReason
-from lalald.store.queries import JobReport, Reports
+from lalald.store.queries import Reports
+from lalald.store.report_types import JobReport
 
 _TO_PROCESS_IT = "to process it, move it out of the inbox and back"
 
@@ -163,7 +164,7 @@ class Explainer:
         return None if refusal is None else ExpectedHold(Hold.MINUTES, refusal.source, f"it {refusal.reason}")
 
     def _is_first_scan(self, inbox: Inbox) -> bool:
-        return self.reports is None or not self.reports.known_files().inbox_seen(str(inbox.path))
+        return self.reports is None or not self.reports.known_files().folders.inbox_seen(str(inbox.path))
 
 
 def _name(rule: Rule | None) -> str | None:

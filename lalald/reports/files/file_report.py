@@ -10,7 +10,7 @@ from lalald.inbox.writing_state import WritingState
 from lalald.jobs.job import Job
 from lalald.jobs.states import Hold, HoldSource, State
 from lalald.jobs.task import Task
-from lalald.store.queries import JobReport
+from lalald.store.report_types import JobReport
 
 
 class Outcome(StrEnum):

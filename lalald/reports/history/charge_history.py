@@ -9,8 +9,8 @@ from typing import Any
 
 from lalald.reports.formatting import iso
 from lalald.reports.minutes_account import Minutes, local_midnight, minutes_account
-from lalald.store.charges import ChargeReport, Charges, Period, PeriodSum
 from lalald.store.queries import Reports
+from lalald.store.tables.charges import ChargeReport, Charges, Period, PeriodSum
 
 DAYS = 30
 

@@ -51,7 +51,7 @@ async def check_source_folder(job: Job, context: StageContext) -> None:
 
 async def check_inbox(inbox: str, context: StageContext) -> None:
     """Raises FolderUnavailableError if the inbox is missing or another folder is at its path, such as an empty mount point."""
-    expected = await context.store.run(lambda store: store.inbox_marker(inbox))
+    expected = await context.store.run(lambda store: store.folders.inbox_marker(inbox))
     await context.disks.run_shared(inbox, _check_inbox, expected)
 
 

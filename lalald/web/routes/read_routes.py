@@ -16,7 +16,8 @@ from lalald.jobs.job import Job
 from lalald.jobs.states import Hold
 from lalald.reports.history.charge_history import gather as gather_history
 from lalald.store.page.job_list import STATES, JobFilter, newest_jobs
-from lalald.store.queries import Charge, JobReport, Reports
+from lalald.store.queries import Reports
+from lalald.store.report_types import Charge, JobReport
 from lalald.web import config_view, parameters
 from lalald.web.job_view import details, job_object, track_objects
 from lalald.web.offers import ACTIONS

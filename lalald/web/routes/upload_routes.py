@@ -285,7 +285,7 @@ def _one(reports: Reports, upload_id: str) -> Upload | None:
 
 
 def _marker_and_uploads(reports: Reports, inbox: str) -> tuple[str | None, list[Upload]]:
-    return reports.known_files().inbox_marker(inbox), upload_rows.uploads(reports.connection)
+    return reports.known_files().folders.inbox_marker(inbox), upload_rows.uploads(reports.connection)
 
 
 def _put_into(reports: Reports) -> list[str]:

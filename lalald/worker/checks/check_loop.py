@@ -76,7 +76,7 @@ class CheckLoop:
 
     async def run(self) -> None:
         """Run until cancelled."""
-        earlier = await self._context.store.run(lambda store: store.fact(FACT))
+        earlier = await self._context.store.run(lambda store: store.state.get(FACT))
         times = [float(at) for at in earlier] if isinstance(earlier, list) else []
         self._window = RateLimiter(self._context.config.checks_per_minute, self._context.clock, times)
         while True:
@@ -118,7 +118,7 @@ class CheckLoop:
         health, began_at = self._health, self._context.clock.monotonic()
         key = hash(tuple(asked.ids))
         sent = self._window.sent()
-        await self._context.store.run(lambda store: store.set_fact(FACT, sent, sent[-1]))
+        await self._context.store.run(lambda store: store.state.set(FACT, sent, sent[-1]))
         try:
             answers = await convert_faults(self._context.api.check(asked.ids))
         except LicenseRefusedError as error:

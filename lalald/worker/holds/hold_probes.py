@@ -85,7 +85,7 @@ class HoldProbes:
         try:
             while True:
                 self._wakeups.holds.begin()
-                held = await self._context.store.run(lambda store: store.holds())
+                held = await self._context.store.run(lambda store: store.counts.by_hold())
                 if not self._waits_for_something(held):
                     self.license.unanswered_reason = None
                     self._wakeups.has_new_hold = True

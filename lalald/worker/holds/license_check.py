@@ -187,7 +187,7 @@ class LicenseCheck:
 
 
 def _note(store: Store, problem: LicenseProblem | None, now: float) -> None:
-    store.set_fact(FACT, None if problem is None else asdict(problem), now)
+    store.state.set(FACT, None if problem is None else asdict(problem), now)
     if problem is not None:  # that a key is accepted is known once the service has answered with it
         store.events.license_is(_EVENTS[problem.code], problem.reason, now)
 

@@ -57,6 +57,12 @@ class Charges:
         (minutes,) = self.connection.execute("SELECT total(minutes) FROM charges WHERE rowid > ?", (number,)).fetchone()
         return float(minutes)
 
+    def spent_since(self, since: float) -> float:
+        (found,) = self.connection.execute(
+            "SELECT coalesce(sum(minutes), 0) FROM charges WHERE at >= ?", (since,)
+        ).fetchone()
+        return float(found)
+
     def sums(self, period: Period, since: float) -> list[PeriodSum]:
         """Oldest first; within a period the most expensive rule first. Days and months are local time."""
         rows = self.connection.execute(

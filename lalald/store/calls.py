@@ -1,0 +1,41 @@
+"""Calls of the store's thread, and callbacks that do nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lalald.errors import StoreBusyError, StoreError
+from lalald.store.rows import UnreadableJob
+from lalald.store.store import Store
+
+
+class Call:
+    __slots__ = ("answer", "error", "function", "future")
+
+    def __init__(self, function: Callable[[Store], Any], future: asyncio.Future[Any]) -> None:
+        self.function = function
+        self.future = future
+        self.answer: Any = None
+        self.error: Exception | None = None
+
+
+def call_with(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], store: Store) -> Any:
+    return function(store, *args, **kwargs)
+
+
+def out_of_memory() -> StoreBusyError:
+    return StoreBusyError("the database cannot be used: out of memory.", hint="It will be retried.")
+
+
+def ignore_error(_trouble: StoreError | None) -> None:
+    """Nobody wants to know."""
+
+
+def ignore_jobs(_jobs: Sequence[UnreadableJob]) -> None:
+    """The database says it, too."""
+
+
+def ignore_events() -> None:
+    """No notifier is there."""
