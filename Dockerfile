@@ -21,6 +21,8 @@ COPY --from=build /opt/lalald /opt/lalald
 # refuses to start without a mount, so nothing is kept in an anonymous volume.
 RUN install -d -m 0777 /config /inbox /outbox
 ENV PATH=/opt/lalald/bin:$PATH HOME=/config
+# The page, as soon as it has a password.
+EXPOSE 8910
 # No USER: the program becomes PUID and PGID (1000:1000 if not set) before anything else; any --user works as well.
 ENTRYPOINT ["lalald"]
 CMD ["run"]

@@ -13,6 +13,7 @@ import pytest
 
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
+from lalald.store import Store
 from tests.conftest import MakeHome
 from tests.support.page_client import PageClient, address_of, logged_in, page_alone, with_page
 from tests.support.private_mounts import Filler, in_own_mounts, mount_disk
@@ -254,3 +255,20 @@ def _full_disk(root: Path) -> None:
             filler.empty()
             assert send(client, upload_id, offset, content[offset:]).status_code == 204
             assert (home.inbox / "song.wav").read_bytes() == content
+
+
+def test_the_daemon_removes_what_nobody_has_touched_for_a_day(home: Home, client: PageClient) -> None:
+    old, young = (begin(client, home, f"{name}.wav", 5).json()["id"] for name in ("old", "young"))
+    parts = home.inbox / ".lalald-uploads"
+    (parts / ("0" * 32)).write_bytes(b"of a crash")
+    (parts / "somebody's").write_bytes(b"not a part")
+    for name in ("0" * 32, "somebody's"):
+        os.utime(parts / name, (1, 1))
+    store = Store.open(home.state)
+    store.connection.execute("UPDATE uploads SET touched_at = touched_at - 90000 WHERE id = ?", (old,))
+    store.close()
+    home.start()
+    until(lambda: home.logged("upload.abandoned") and home.logged("uploads.removed"), "the daemon has looked")
+    assert sorted(os.listdir(parts)) == sorted([young, "somebody's"])
+    assert [one["id"] for one in client.facts("/api/uploads")["uploads"]] == [young]
+    assert send(client, young, 0, b"12345").status_code == 204
