@@ -6,6 +6,6 @@ test: figures move with the machine and with whatever else it does, so each is t
 
 NAMES = (
     "ten_files", "detection", "finish_to_download", "many_files", "transfers", "memory", "tagging", "idle", "rescan", "outage", "poison",
-    "health", "notifications", "scale",
+    "health", "notifications", "scale", "page",
 )  # fmt: skip
 """The modules, in the table's order: each has `measure`, and `SMALL`, its arguments where only its working counts."""

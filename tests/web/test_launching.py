@@ -15,24 +15,8 @@ import pytest
 from lalald.sandbox.server import Sandbox
 from tests.conftest import MakeHome
 from tests.support.page_client import PASSWORD, Frames, PageClient, address_of, free_port, logged_in, with_page
+from tests.support.page_process import page_of
 from tests.support.running import Home, until, write_wav
-
-
-def children(pid: int) -> list[int]:
-    found = []
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        with suppress(OSError):
-            state, parent = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[:2]
-            if int(parent) == pid and state != "Z":
-                found.append(int(name))
-    return found
-
-
-def page_of(home: Home) -> int | None:
-    """The process of the page, if there is one."""
-    assert home.process is not None
-    found = [pid for pid in children(home.process.pid) if b"page_process" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    return found[0] if found else None
 
 
 @pytest.fixture
