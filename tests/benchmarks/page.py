@@ -36,10 +36,13 @@ def measure(
     with folder() as root, sink.running() as service, daemon(root, service.url, start=False) as home:
         with_page(home)
         carry_one(home)
-        multiply(home, jobs)
         home.start()
         time.sleep(rest_seconds)
-        figures = [*_closed(home, idle_seconds), _first_visit(home)]
+        figures = _closed(home, idle_seconds)
+        home.stop()
+        multiply(home, jobs)
+        home.start()
+        figures.append(_first_visit(home))
         with logged_in(home) as client:
             figures += [*_lists(client, jobs, rounds), _news(home, client, rounds)]
             figures += [_memory(home, jobs), _upload(home, client, upload_bytes), _crowd(home, pages)]

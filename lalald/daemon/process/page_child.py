@@ -27,6 +27,7 @@ _SILENT_SECONDS = 2 * HEARTBEAT_SECONDS + 2.0
 _END_SECONDS = 5.0
 _LOOK_SECONDS = 0.05
 _MOST_LINE_BYTES = 1 << 20
+_SMALL = {"MALLOC_ARENA_MAX": "2"}  # one of glibc's for each thread would cost some MiB
 _FREE_NUMBER = 10  # above those that the process gets
 
 Line = Callable[[Mapping[str, Any]], None]
@@ -93,7 +94,7 @@ class PageChild:
             return os.posix_spawn(
                 sys.executable,
                 words,
-                allowed_environment(self._environ),
+                {**allowed_environment(self._environ), **_SMALL},
                 file_actions=actions,
                 setpgroup=0,
                 setsigmask=(),

@@ -15,6 +15,7 @@ from lalald.store.queries import Reports
 from lalald.store.request_writer import Requests
 
 Answer = TypeVar("Answer")
+_CACHE_KIB = 512  # the system's own cache has the rest
 
 
 class Connections:
@@ -47,6 +48,7 @@ class Connections:
         reports: Reports | None = getattr(self._local, "reports", None)
         if reports is None:
             reports = self._open(self._state_dir)
+            reports.connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             self._local.reports, self._local.opening = reports, next(self._openings)
         return reports
 
