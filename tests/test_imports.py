@@ -143,7 +143,7 @@ def test_the_order_names_each_part_once() -> None:
 
 
 def test_the_daemon_loads_nothing_that_only_a_terminal_or_a_new_configuration_needs() -> None:
-    names = ("rich", "starlette", "uvicorn", "pydantic", "yaml")
+    names = ("rich", "starlette", "uvicorn", "pydantic", "yaml", "mutagen")
     script = f"import sys, lalald.daemon.daemon; print(*(name for name in {names} if name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

@@ -23,7 +23,6 @@ from lalald.filesystem.writeback import Writeback
 from lalald.media.bounded_file import BoundedFile
 from lalald.media.tags.ogg_pages import renumbered_parts
 from lalald.media.tags.tag_model import Piece, Range, Renumbered, Tags, UnsuitableError, UnwritableError, size_of
-from lalald.media.tags.writers.track_writer import tagged
 
 _CHUNK_BYTES = 1024 * 1024
 _MOST_AROUND_BYTES = 1024 * 1024  # before or behind the sound, kept in memory while it is changed in place
@@ -44,7 +43,7 @@ def write_tags(path: str, tags: Tags, discard_proofs: Callable[[], None], crash_
     descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         size = os.fstat(descriptor).st_size
-        pieces = tagged(BoundedFile(descriptor, path, size), descriptor, tags)
+        pieces = _tagged(descriptor, path, size, tags)
         few, rest = _few(pieces)
         layout = None if rest else _layout(few, descriptor, size)
         if layout is not None and (written := _in_place(descriptor, few, layout, discard_proofs, crash_point)):
@@ -62,7 +61,7 @@ def sha256_without_tags(path: str) -> str | None:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         digest = hashlib.sha256()
-        pieces = tagged(BoundedFile(descriptor, path, os.fstat(descriptor).st_size), descriptor, Tags())
+        pieces = _tagged(descriptor, path, os.fstat(descriptor).st_size, Tags())
         for part in _parts(pieces):
             digest.update(part)
         return digest.hexdigest()
@@ -70,6 +69,12 @@ def sha256_without_tags(path: str) -> str | None:
         return None
     finally:
         os.close(descriptor)
+
+
+def _tagged(descriptor: int, path: str, size: int, tags: Tags) -> Iterator[Piece]:
+    from lalald.media.tags.writers.track_writer import tagged  # with mutagen, which an idle daemon does not load
+
+    return tagged(BoundedFile(descriptor, path, size), descriptor, tags)
 
 
 def _few(pieces: Iterator[Piece]) -> tuple[list[Piece], Iterable[Piece]]:

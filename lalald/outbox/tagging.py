@@ -26,7 +26,6 @@ from lalald.jobs.tag_notes import TagNote
 from lalald.jobs.task import Task, Track
 from lalald.media.bounded_file import BoundedFile
 from lalald.media.tags.policy import for_track
-from lalald.media.tags.readers.source_reader import read_tags
 from lalald.media.tags.regions import Spool
 from lalald.media.tags.tag_model import SourceTags, Tags, UnsuitableError, UnwritableError
 from lalald.outbox.staging import Staged, discard_proofs, make_staging, save_record, staged_path
@@ -73,6 +72,8 @@ def _title_values(job: Job, task: Task, track: Track) -> dict[str, str]:
 
 def read_source(job: Job, path: str) -> SourceTags | TagNote:
     """The tags of the job's source, at `path`; its pictures are kept in a nameless file of the outbox. Raises nothing about the source."""
+    from lalald.media.tags.readers.source_reader import read_tags  # with mutagen, which an idle daemon does not load
+
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:

@@ -62,14 +62,14 @@ def _cost(kind: str, content: bytes, tags: Tags, root: Path, tries: int) -> Figu
         started = time.perf_counter()
         hashlib.sha256(content).digest()
         hashing.append(time.perf_counter() - started)
-    cost = statistics.median(tagged) - statistics.median(hashing)
-    reference = statistics.median(plain)
+    hash_seconds = statistics.median(hashing)
+    cost, reference = statistics.median(tagged) - hash_seconds, statistics.median(plain)
     return Figure(
         f"a track of {len(content) / 1e6:.0f} MB gets its tags and a cover, durable ({kind}), besides the second hash",
-        f"{(cost - reference) * 1000:.0f} ms",
-        f"the same track durable as it came: {reference * 1000:.0f} ms; the hash: {statistics.median(hashing) * 1000:.0f} ms",
+        f"{cost * 1000:.0f} ms",
+        f"the same track durable as it came: {reference * 1000:.0f} ms; the hash: {hash_seconds * 1000:.0f} ms",
         f"≤ {GOAL_SECONDS * 1000:.0f} ms",
-        cost - reference <= GOAL_SECONDS,
+        cost <= GOAL_SECONDS,
     )
 
 
