@@ -22,7 +22,7 @@ _ANY = "any"
 
 
 class Answer(NamedTuple):
-    """What came of the sample of one entry; `event`: which it was."""
+    """The result of one entry's sample; `event`: which it was."""
 
     entry: str
     event: str

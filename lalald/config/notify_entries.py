@@ -152,7 +152,7 @@ def _command(written: Sequence[str], where: Where, reading: Reading) -> tuple[st
         return ()
     if not program.startswith("/"):
         words = (
-            f"{quoted(written[0])} is no path in full; it is run as it stands, by no shell, and not looked for in PATH"
+            f"{quoted(written[0])} is not an absolute path; commands are run without a shell, and PATH is not searched"
         )
         reading.diagnostics.add_error(where, words)
     return (program, *written[1:])

@@ -7,6 +7,7 @@ Most events are about a subject, such as `job 12` or `inbox /srv/inbox`. Some be
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -54,6 +55,15 @@ ENDS = frozenset(
 _NEVER_A_PROBLEM = frozenset({EventKind.JOB_DONE, EventKind.MINUTES_LOW, EventKind.DAEMON_STARTED})
 
 
+_TEXTS = frozenset({"error", "reason", "warning"})
+_QUERY = re.compile(r"(https?://[^\s?]+)\?\S+")
+
+
+def _without_query(text: str) -> str:
+    """What signs a link stands in its query: no event holds it."""
+    return _QUERY.sub(r"\1?…", text)
+
+
 @dataclass(frozen=True, slots=True)
 class Fact:
     """What an event says: `count` of the same at once, `data` as JSON objects hold it; paths may hold surrogates."""
@@ -69,7 +79,8 @@ class Fact:
     @classmethod
     def of(cls, kind: EventKind, subject: str, at: float, data: Mapping[str, Any], cause: str = "") -> Fact:
         """A fact whose kind decides whether it is a problem, or the end of one."""
-        return cls(kind, subject, cause or f"{kind} {subject}", at, data, is_problem=kind not in _NEVER_A_PROBLEM)
+        said = {key: _without_query(value) if key in _TEXTS and value else value for key, value in data.items()}
+        return cls(kind, subject, cause or f"{kind} {subject}", at, said, is_problem=kind not in _NEVER_A_PROBLEM)
 
 
 @dataclass(frozen=True, slots=True)

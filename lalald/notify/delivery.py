@@ -13,8 +13,9 @@ from lalald.store.events.event_queue import EventQueue, Selection
 from lalald.store.store import Store
 
 Answer = TypeVar("Answer")
+CURSOR_KEPT_EVERY = 500  # events that an entry does not want: they are dealt with, and need not be kept for it
 KEPT_SECONDS = 3 * 86400.0  # from the first try
-_LEAST_TRIES = 20  # before anything is dropped for its age: a clock that was stepped is no reason
+_LEAST_TRIES = 20  # before anything is dropped for its age: the clock may have been stepped
 
 
 class RunsOnStore(Protocol):

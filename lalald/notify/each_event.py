@@ -8,14 +8,13 @@ from functools import partial
 
 from lalald.jobs.event_facts import Event
 from lalald.notify.channels.results import Failed, Refused, Result, Sent, TryLater
-from lalald.notify.delivery import Delivery
+from lalald.notify.delivery import CURSOR_KEPT_EVERY, Delivery
 from lalald.store.events.event_queue import EventQueue
 
 SendEvent = Callable[[Event], Awaitable[Result]]
 _AT_ONCE = 20  # events read together
 _MOST_TRIES = 2  # of what must not be repeated: once more after it was cut off
 _LIMIT_REACHED = "the limit of kept events was reached"
-_CURSOR_KEPT_EVERY = 500  # events that are none of the entry's
 
 
 class EachEvent:
@@ -58,7 +57,7 @@ class EachEvent:
             cursor = _cursor_of(self._delivery.name, queue) if known is None else known
             events = queue.next_events(self._delivery.selection, cursor, _AT_ONCE)
             lost, newest = queue.lost_after(cursor), queue.newest_id()
-            if not events and newest - cursor >= _CURSOR_KEPT_EVERY:
+            if not events and newest - cursor >= CURSOR_KEPT_EVERY:
                 queue.advance(self._delivery.name, newest)
                 return [], newest, lost
             return events, cursor + lost, lost

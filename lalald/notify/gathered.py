@@ -7,7 +7,7 @@ from functools import partial
 from typing import NamedTuple
 
 from lalald.notify.channels.results import Failed, Refused, Result, Sent, TryLater
-from lalald.notify.delivery import Delivery
+from lalald.notify.delivery import CURSOR_KEPT_EVERY, Delivery
 from lalald.notify.messages import Message, message, more
 from lalald.store.events.event_queue import Cause, EventQueue
 
@@ -58,6 +58,8 @@ class Gathered:
         reader = queue.reader(name)
         first = queue.next_events(selection, reader.cursor, 1) if reader else []
         if reader is None or not first:
+            if reader is not None and queue.newest_id() - reader.cursor >= CURSOR_KEPT_EVERY:
+                queue.advance(name, queue.newest_id())
             return None
         waited = self._delivery.clock.now() - first[0].fact.at
         if not reader.batch_sent and 0 <= waited < self._gather_seconds:

@@ -109,7 +109,7 @@ notify:
         "line 8  notify[2].command: an entry has one of url, url_file, webhook, command; this one has webhook already",
         "line 9  notify[2].gather: belongs to url and url_file, and this entry has webhook",
         f'line 10  notify[2].on[0]: unknown event "job.dnoe" ({KNOWN}). Did you mean "job.done"?',
-        'line 12  notify[3].command: "done.sh" is no path in full; it is run as it stands, by no shell, and not looked for in PATH',
+        'line 12  notify[3].command: "done.sh" is not an absolute path; commands are run without a shell, and PATH is not searched',
         "line 13  notify[3].names: belongs to url and url_file and webhook, and this entry has command",
         "line 14  notify[3].secret_file: belongs to webhook, and this entry has command",
         'line 15  notify[3].timeout: expected a duration such as 5s, 10m, 24h or 90d, got "soon"',
@@ -131,7 +131,7 @@ notify:
 def test_no_message_repeats_an_address(tmp_path: Path, line: str) -> None:
     found = mistakes(tmp_path, f"notify:\n  - name: x\n    {line.format(SECRET)}\n")
     assert found
-    if not line.startswith("gather"):  # a secret at another key is no secret that could be known
+    if not line.startswith("gather"):  # at another key a secret cannot be recognized
         assert SECRET not in " ".join(found)
 
 
@@ -156,7 +156,7 @@ def test_the_json_schema_accepts_what_the_program_accepts() -> None:
 
 
 def test_the_example_shows_every_key_with_its_comment(tmp_path: Path) -> None:
-    """It is commented out: a configuration that is copied tells nobody anything."""
+    """It is commented out: a copied configuration sends nothing."""
     text = EXAMPLE.read_text()
     block = re.search(r"^# notify:\n(?:^#.*\n)+", text, re.MULTILINE)
     assert block is not None

@@ -23,7 +23,7 @@ Answer = TypeVar("Answer")
 
 
 class HandClock(Clock):
-    """Stands still until it is turned."""
+    """Changes only when a test turns it."""
 
     def __init__(self, now: float = NOW) -> None:
         self.seconds = now

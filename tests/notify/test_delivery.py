@@ -191,6 +191,15 @@ def test_events_that_an_entry_does_not_want_move_its_cursor(desk: Desk) -> None:
     assert (sender.given, desk.reader.cursor, desk.reader.dropped) == ([], 600, 0)
 
 
+def test_nor_do_events_that_messages_are_not_about(desk: Desk) -> None:
+    desk.store.connection.execute("BEGIN")
+    desk.finish(*(f"{number}.mp3" for number in range(600)))
+    desk.store.connection.execute("COMMIT")
+    sender = Sender()
+    assert turn(gathered(desk, sender)) is None
+    assert (sender.given, desk.reader.cursor) == ([], 600)
+
+
 # messages
 
 

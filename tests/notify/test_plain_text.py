@@ -1,4 +1,4 @@
-"""Foreign text in messages: nobody is called, nothing is formatted, nothing is hidden."""
+"""Foreign text in messages: it mentions no one, formats nothing and hides nothing."""
 
 from __future__ import annotations
 

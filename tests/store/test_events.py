@@ -121,6 +121,25 @@ def test_what_a_done_job_says_and_that_no_signed_link_is_among_it(shelf: FilledS
     assert "https://" not in str(event.fact.data)
 
 
+def test_no_text_of_an_event_holds_what_signs_a_link(shelf: FilledStore, store: Store) -> None:
+    job = shelf.take(store, "a.mp3")
+    link = "https://d.lalal.ai/media/x.mp3?Expires=1&Signature=abc"
+    store.save(job, replace(held(job, Hold.LINK), hold_reason=f"the link {link} cannot be used: its scheme"))
+    store.save((job := shelf.take(store, "b.mp3")), replace(failed(job), error=f"GET {link} answered 403"))
+    store.events.publish_due(NOW + 2)
+    assert {event.fact.data.get("error") or event.fact.data["reason"] for event in events(store)} == {
+        "GET https://d.lalal.ai/media/x.mp3?… answered 403", "the link https://d.lalal.ai/media/x.mp3?… cannot be used: its scheme",
+    }  # fmt: skip
+
+
+def test_a_held_job_that_fails_ends_its_hold(shelf: FilledStore, store: Store) -> None:
+    job = shelf.take(store, "a.mp3")
+    job = store.save(job, held(job))
+    store.save(job, failed(job, NOW + 0.5))
+    store.events.publish_due(NOW + HOUR)
+    assert kinds(store) == ["job.failed"]
+
+
 def test_many_holds_of_one_cause_are_one_event_with_a_count(shelf: FilledStore, store: Store) -> None:
     for number in range(2500):
         job = shelf.take(store, f"{number}.mp3")

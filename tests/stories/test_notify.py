@@ -323,3 +323,55 @@ def test_the_page_alone_keeps_events_for_its_log(tmp_path: Path, make_home: Make
     home.stop()
     assert rows(home, "events") == 2
     assert rows(home, "event_readers") == 1
+
+
+def test_an_outage_of_the_service_is_told_after_a_quarter_of_an_hour_and_so_is_its_end(
+    tmp_path: Path, make_home: MakeHome, receiver: Receiver
+) -> None:
+    """By a wall clock that is turned: what waited long enough is told at the next start, too, and only proof ends an outage."""
+    clock = tmp_path / "clock"
+    clock.write_text("0")
+    with Sandbox(QUICK) as sandbox:
+        port = int(sandbox.url.rpartition(":")[2])
+        home = make_home(sandbox.url, notify=[hook(receiver, tmp_path, on="problems")])
+        home.daemon = ("-m", "tests.support.stepped_clock", str(home.config), str(clock))
+        home.start()
+    write_wav(home.inbox / "song.wav")
+    until(lambda: home.logged("service.down"), "the daemon notices it")
+    until(lambda: rows(home, "pending_events") == 1, "it is noted")
+    clock.write_text("1000")
+    home.stop()
+    home.start()
+    until(lambda: receiver.kinds == ["service.down"], "the outage is told")
+    home.stop()
+    home.start()
+    with Sandbox(Options(processing_seconds=0.05, port=port)):
+        until(lambda: receiver.kinds[-1] == "service.back", "its end is told", 60)
+        home.stop()
+    assert receiver.kinds == ["service.down", "service.back"]
+
+
+def test_a_stop_ends_a_running_command_and_the_next_start_runs_it_once_more(
+    tmp_path: Path, make_home: MakeHome, sandbox: Sandbox
+) -> None:
+    command = [script(tmp_path, f'echo "$LALALD_EVENT_ID $$" >> {tmp_path}/runs; trap "" TERM; sleep 1000')]
+    home = make_home(sandbox.url, notify=[{"name": "slow", "command": command, "on": ["daemon.started"]}])
+    runs = tmp_path / "runs"
+
+    def started(count: int) -> list[list[str]]:
+        until(lambda: runs.exists() and runs.read_text().count("\n") == count, f"it runs for the time {count}")
+        return [line.split() for line in runs.read_text().splitlines()]
+
+    home.start()
+    (first, pid) = started(1)[0]
+    assert home.stop() == 0
+    until(
+        lambda: not Path(f"/proc/{pid}").exists() or "(zombie)" in Path(f"/proc/{pid}/status").read_text(),
+        "it has ended",
+    )
+    home.start()
+    assert [event for event, _ in started(2)] == [first, first]
+    home.stop()
+    home.start()
+    assert started(3)[2][0] != first  # twice is enough
+    home.stop()

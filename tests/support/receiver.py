@@ -75,7 +75,7 @@ class Receiver:
         return [request.json["type"] for request in self.requests]
 
     def hang(self) -> None:
-        """Whoever asks from now on waits until `let_go`."""
+        """Requests from now on wait until `let_go`."""
         self._open.clear()
 
     def let_go(self) -> None:

@@ -44,7 +44,7 @@ def first_line(path: Path) -> str:
 
 
 def runs_each_event(entry: NotifyEntry) -> bool:
-    """Whether it is told of each event by itself; else of what was gathered."""
+    """Whether it gets each event on its own; else what was gathered."""
     return entry.webhook is not None or bool(entry.command)
 
 

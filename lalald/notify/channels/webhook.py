@@ -24,7 +24,7 @@ _LONGEST_RETRY_AFTER_SECONDS = 3600.0
 
 
 class SecretError(ValueError):
-    """The text is no signing secret."""
+    """The text cannot be a signing secret."""
 
 
 def key_from(secret: str) -> bytes:

@@ -1,6 +1,6 @@
 """Events are written in the transaction of the fact that they are about: each is there exactly once, whatever crashes.
 
-Nothing is written while nobody reads: neither an entry of `notify` nor the page. An event that has to wait, since its
+Nothing is written without a reader: an entry of `notify`, or the page. An event that has to wait, since its
 condition must last for a while or the same was said a moment ago, is pending; it is forgotten if the condition ends first.
 """
 
@@ -68,7 +68,8 @@ class Events:
             self._job_ended(after, at)
         if after.state is State.HELD and after.hold is not None:
             self._job_held(after, after.hold, at)
-        if before.state is State.HELD and before.hold is not None and after.hold is not before.hold:
+        is_past_hold = after.state is not State.HELD or after.hold is not before.hold
+        if before.state is State.HELD and before.hold is not None and is_past_hold:
             self.hold_may_have_ended(before.hold, at)
         if after.stage is not before.stage:
             self.connection.execute("DELETE FROM reported_holds WHERE job_id = ?", (after.id,))
@@ -108,7 +109,7 @@ class Events:
             self._publish(_as_problem(fact) if ends_problem else fact)
 
     def _job_held(self, job: Job, hold: Hold, at: float) -> None:
-        """The key says itself what is wrong with it; a job that a probe let go in vain is no news while its hold lasts."""
+        """The key says itself what is wrong with it; a job that a probe released in vain is not reported again while its hold lasts."""
         if hold is Hold.LICENSE:
             return
         fact = held(job, hold, at)
