@@ -1,4 +1,4 @@
-"""Answers are read for what is needed; what is odd in one part spoils no other."""
+"""Answers are parsed leniently: an odd part does not affect the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Downloads: what is asked for, what is believed, and what is left when they break."""
+"""Downloads: what is requested, what is trusted, and what remains after an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a transfer held is let go as it ends: sockets, buffers and files wait for no garbage collector, which comes late."""
+"""Sockets, buffers and files of a transfer are released when it ends, without waiting for garbage collection."""
 
 from __future__ import annotations
 

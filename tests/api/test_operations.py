@@ -1,4 +1,4 @@
-"""The service's operations as the daemon asks them, against a sandbox that behaves or misbehaves."""
+"""The API's operations against a sandbox, with and without faults."""
 
 from __future__ import annotations
 

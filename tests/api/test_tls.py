@@ -1,4 +1,4 @@
-"""Encrypted connections, and the way through a proxy: whom the key is told to, and whom not."""
+"""Encrypted connections and proxies: the key is sent to the right server only."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_everything_goes_over_tls(version: ssl.TLSVersion, tls: ssl.SSLContext, 
         assert asyncio.run(minutes(client(server.url))) == 5.0
 
 
-def test_a_stranger_is_told_nothing(tls: ssl.SSLContext, target: BinaryIO) -> None:
+def test_an_untrusted_server_receives_nothing(tls: ssl.SSLContext, target: BinaryIO) -> None:
     heard: list[bytes] = []
     with RawServer(lambda talk: heard.append(talk.head()), tls=tls) as server:
         api = client(server.url)
@@ -123,7 +123,7 @@ def test_an_http_link_is_fetched_over_https_if_possible(tls: ssl.SSLContext, tar
         assert written(target) == TRACK
 
 
-def test_an_http_link_to_a_stranger_is_refused(tls: ssl.SSLContext, target: BinaryIO) -> None:
+def test_an_http_link_to_an_untrusted_server_is_refused(tls: ssl.SSLContext, target: BinaryIO) -> None:
     with RawServer(service, tls=tls) as server, pytest.raises(LinkRefusedError):
         client("https://www.lalal.ai").download(server.url.replace("https", "http"), target, Transfer())
 

@@ -1,4 +1,4 @@
-"""Which links are followed, which proxies used, and how file names travel in a header."""
+"""Which links are followed, which proxies are used, and how file names are sent in headers."""
 
 from __future__ import annotations
 

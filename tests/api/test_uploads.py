@@ -1,4 +1,4 @@
-"""Uploads: what goes over the wire, and what becomes of them when it breaks."""
+"""Uploads: what is sent, and what happens when the connection breaks."""
 
 from __future__ import annotations
 
@@ -380,7 +380,7 @@ def test_an_unknown_host_name_is_reported() -> None:
 
 
 class Watched(threading.Event):
-    """A stop that nobody sets; it writes down how long it was waited on instead of waiting."""
+    """A stop that is never set; it writes down how long it was waited on instead of waiting."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The source file ends where it belongs: never lost, never mixed up with another's."""
+"""Sources are moved without being lost or confused with another file."""
 
 from __future__ import annotations
 
@@ -139,14 +139,14 @@ def test_a_file_that_replaced_the_source_at_the_last_moment_is_restored(tmp_path
     """Between the look and the rename another program replaces the file: what was taken aside is not ours then."""
     job = done(job_at(tmp_path, on_success=policy))
     stranger = tmp_path / "stranger"
-    stranger.write_bytes(b"a stranger's")
+    stranger.write_bytes(b"another program's")
 
     def crash_point(what: str) -> None:
         if what == "moved aside":
             stranger.replace(next(inbox(tmp_path).rglob(".lalald-aside-*")))
 
     filed = archive_source(job, crash_point=crash_point)
-    assert tree(inbox(tmp_path)) == {"podcasts/ep1.mp3": b"a stranger's"}
+    assert tree(inbox(tmp_path)) == {"podcasts/ep1.mp3": b"another program's"}
     assert "it was not touched" in (filed.warning or "")
 
 
@@ -181,7 +181,7 @@ def test_the_note_distinguishes_possible_from_certain_charges(tmp_path: Path) ->
 def test_a_failed_file_is_numbered_together_with_its_note(tmp_path: Path) -> None:
     folder = inbox(tmp_path) / "failed"
     folder.mkdir(parents=True)
-    (folder / "ep1.mp3.error.txt").write_bytes(b"a stranger's note")
+    (folder / "ep1.mp3.error.txt").write_bytes(b"another program's note")
     archive_failed_source(failed(job_at(tmp_path, "ep1.mp3")))
     archive_failed_source(failed(job_at(tmp_path, "ep1.mp3", job_id=8)))
     assert sorted(tree(folder)) == [
@@ -191,7 +191,7 @@ def test_a_failed_file_is_numbered_together_with_its_note(tmp_path: Path) -> Non
         "ep1 (3).mp3.error.txt",
         "ep1.mp3.error.txt",
     ]
-    assert (folder / "ep1.mp3.error.txt").read_bytes() == b"a stranger's note"
+    assert (folder / "ep1.mp3.error.txt").read_bytes() == b"another program's note"
     assert "lalald retry 8" in (folder / "ep1 (3).mp3.error.txt").read_text()
 
 
@@ -239,7 +239,7 @@ def test_success_with_keep_leaves_a_failed_file_in_place_and_warns(tmp_path: Pat
 # accidents
 
 
-def as_nobody(work: Callable[[], None]) -> None:
+def as_another_user(work: Callable[[], None]) -> None:
     """Runs the work in a process without root's rights."""
 
     def run(_row: Row, _killer: CrashPoint) -> None:
@@ -259,11 +259,11 @@ def test_an_inbox_that_is_not_writable_keeps_the_file_and_names_the_user(open_fo
         with pytest.raises(FolderUnavailableError, match="runs as"):
             archive_source(job)
 
-    as_nobody(work)
+    as_another_user(work)
     assert tree(inbox(open_folder)) == {"ep1.mp3": b"the source"}
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
 def test_a_file_that_a_sticky_folder_protects_is_not_copied(open_folder: Path, elsewhere: Path) -> None:
     job = done(job_at(open_folder, "ep1.mp3", content=CONTENT, done_dir=str(elsewhere)))
     inbox(open_folder).chmod(0o1777)
@@ -273,7 +273,7 @@ def test_a_file_that_a_sticky_folder_protects_is_not_copied(open_folder: Path, e
         with pytest.raises(FolderUnavailableError, match="sticky"):
             archive_source(job)
 
-    as_nobody(work)
+    as_another_user(work)
     assert tree(inbox(open_folder)) == {"ep1.mp3": CONTENT}
     assert tree(elsewhere) == {}
 
@@ -316,7 +316,7 @@ def test_a_kill_after_any_change_on_disk_leaves_one_whole_file_in_the_right_plac
 
 def test_another_file_left_aside_by_a_crash_is_restored(tmp_path: Path) -> None:
     job = done(job_at(tmp_path))
-    (inbox(tmp_path) / "podcasts/ep1.mp3").write_bytes(b"a stranger's")
+    (inbox(tmp_path) / "podcasts/ep1.mp3").write_bytes(b"another program's")
 
     def swapped(_row: Row, killer: CrashPoint) -> None:
         """The stranger came after the look: as if it were ours until it is aside."""
@@ -330,7 +330,7 @@ def test_another_file_left_aside_by_a_crash_is_restored(tmp_path: Path) -> None:
     )
     assert kill_at
     archive_source(job)
-    assert visible(inbox(tmp_path)) == {"podcasts/ep1.mp3": b"a stranger's"}
+    assert visible(inbox(tmp_path)) == {"podcasts/ep1.mp3": b"another program's"}
 
 
 def test_a_file_that_waits_aside_is_named_in_the_error(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A folder of thousands is read once for many files, and nothing of our own is overlooked."""
+"""A large folder is listed once for many files, and our own new names are never missed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Times and inode numbers are whatever 64 bits a file system gives: none of them ends the daemon, or hides a file."""
+"""Any 64-bit time or inode number is accepted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file system's operations, and its errors in plain words."""
+"""File operations and their translated errors."""
 
 from __future__ import annotations
 
@@ -97,13 +97,13 @@ def test_a_copy_is_whole_hashed_and_follows_the_umask(tmp_path: Path, elsewhere:
 
 def test_a_copy_never_goes_through_a_symlink(tmp_path: Path) -> None:
     (tmp_path / "source").write_bytes(b"ours")
-    (tmp_path / "secret").write_bytes(b"a stranger's")
+    (tmp_path / "secret").write_bytes(b"another program's")
     (tmp_path / "link").symlink_to("secret")
     with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
         copy_durably(str(tmp_path / "source"), str(tmp_path / "link"))
     with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
         copy_durably(str(tmp_path / "link"), str(tmp_path / "target"))
-    assert (tmp_path / "secret").read_bytes() == b"a stranger's"
+    assert (tmp_path / "secret").read_bytes() == b"another program's"
 
 
 def test_folders_are_created_below_a_root_that_is_never_created(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_a_missing_file_or_folder_is_not_an_error(tmp_path: Path) -> None:
 def test_rejected_names_are_detected_by_trying_them(tmp_path: Path) -> None:
     assert not files.rejects_name(str(tmp_path), "a:b?")
     assert files.rejects_name(str(tmp_path), "no such folder/a")
-    (tmp_path / "there").write_bytes(b"a stranger's")
+    (tmp_path / "there").write_bytes(b"another program's")
     assert not files.rejects_name(str(tmp_path), "there")
-    assert (tmp_path / "there").read_bytes() == b"a stranger's"
+    assert (tmp_path / "there").read_bytes() == b"another program's"
     assert files.list_names(str(tmp_path)) == ["there"]

@@ -1,4 +1,4 @@
-"""Whether the inbox is there, and is the one that we know."""
+"""Folders are recognized by their marker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work in folders, on threads: what a folder that never answers takes with it, and what it does not."""
+"""Work on threads per folder: what a folder that never answers affects, and what it does not."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def story(told: Callable[[Server, MountPools], Awaitable[None]]) -> None:
 
 @asynccontextmanager
 async def given_up(server: Server, disks: MountPools, *folders: str, pieces: int = 6) -> AsyncIterator[None]:
-    """More work than there are threads, all of it given up."""
+    """More work than there are threads, all of it abandoned."""
     work = [asyncio.ensure_future(disks.run(folders, server.work, str(number))) for number in range(pieces)]
     ends = await asyncio.gather(*work, return_exceptions=True)
     assert [type(end) for end in ends] == [FolderUnavailableError] * pieces

@@ -1,4 +1,4 @@
-"""Which file system a path lies on, by the kernel's table."""
+"""The mount and the file system type of a path, by the kernel's table."""
 
 from __future__ import annotations
 

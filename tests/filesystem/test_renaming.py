@@ -1,4 +1,4 @@
-"""Renames that replace nothing, on file systems that refuse one operation or another, and when a stranger is quicker."""
+"""Renames never replace a file, on file systems that refuse some operations and with other programs interfering."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_a_remembered_method_that_is_refused_is_tested_again(tmp_path: Path) -> 
 
 
 def test_a_file_created_under_the_name_at_any_moment_is_kept(tmp_path: Path) -> None:
-    """Hundreds of races on a file system with nothing but rename: whoever comes second is told."""
+    """Hundreds of races on a file system with nothing but rename: the second one gets an error."""
     reserve, rounds = METHODS[RenameMethod.RESERVE], 300
     barrier, won = threading.Barrier(2), {"ours": 0, "theirs": 0}
     failures: list[str] = []
@@ -181,7 +181,7 @@ def test_a_file_created_under_the_name_at_any_moment_is_kept(tmp_path: Path) -> 
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".lalald")]
 
 
-def _a_stranger_replaces_the_empty_file(share: Share) -> Callable[[Row, CrashPoint], None]:
+def _another_file_replaces_the_empty_file(share: Share) -> Callable[[Row, CrashPoint], None]:
     """Right after it was made: in a process of its own, since an audit hook stays."""
 
     def rename(_row: Row, _step: CrashPoint) -> None:
@@ -210,7 +210,7 @@ def test_a_file_that_replaces_our_placeholder_is_kept(tmp_path: Path) -> None:
         with share_at(tmp_path) as share:
             for name in ("source", "theirs"):
                 (share.folder / name).write_bytes(name.encode())
-            assert carry(_a_stranger_replaces_the_empty_file(share), tmp_path)
+            assert carry(_another_file_replaces_the_empty_file(share), tmp_path)
             assert everything(share.folder) == {"source": b"source", "target": b"theirs"}
 
     in_own_mounts(story)

@@ -1,4 +1,4 @@
-"""Another file system in the place of an unmounted one is not taken for it, though the kernel gives it the same numbers again."""
+"""Another file system at a mount point is not mistaken for the former one, although it has the same device numbers."""
 
 from __future__ import annotations
 

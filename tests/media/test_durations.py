@@ -1,4 +1,4 @@
-"""A guess is not a duration: what containers state reliably is read, all else is unknown. Everything here lasts a minute."""
+"""Lengths that containers state reliably are read, all others are unknown."""
 
 from __future__ import annotations
 

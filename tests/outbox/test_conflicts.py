@@ -1,4 +1,4 @@
-"""on_conflict: of sets that overwrite each other one is left, whole; what would be skipped is not paid for."""
+"""`on_conflict`: of sets that overwrite each other one whole set remains; results that would be skipped are not paid for."""
 
 from __future__ import annotations
 

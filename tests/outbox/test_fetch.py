@@ -1,4 +1,4 @@
-"""Downloads go on where they stopped, and only where that is sure to be right."""
+"""Downloads are resumed only if the bytes on disk are sure to belong to the same version."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_another_version_is_never_appended_to_existing_bytes(tmp_path: Path, ser
 
 
 def test_after_a_power_failure_a_download_starts_over(tmp_path: Path, server: TrackServer) -> None:
-    """Nobody knows which of the bytes had reached the disk."""
+    """It is unknown which bytes reached the disk."""
     job, server.stop_at = job_of(tmp_path, server.url), HALF
     with pytest.raises(TransientError):
         fetch(job)

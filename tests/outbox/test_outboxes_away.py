@@ -1,4 +1,4 @@
-"""An outbox that is away is waited for: nothing is paid for it, and nothing is written to what stands in its place."""
+"""An unavailable outbox is waited for: nothing is charged, and nothing is written to another folder at its path."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_an_unresponsive_outbox_is_reported_once_and_used_when_it_answers(tmp_pa
                 while folders.unavailable:
                     with suppress(FolderUnavailableError):
                         await folders.check(str(tmp_path))
-                    await asyncio.sleep(0)  # lets what was given up come back
+                    await asyncio.sleep(0)  # lets abandoned work end
         await store.stop()
 
     asyncio.run(scenario())

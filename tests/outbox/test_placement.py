@@ -1,4 +1,4 @@
-"""A result is whole or absent, delivered once, and never replaces a stranger's file."""
+"""A result is complete or absent, delivered once, and never replaces another program's file."""
 
 from __future__ import annotations
 
@@ -93,10 +93,10 @@ def test_a_second_file_of_the_same_name_gets_a_numbered_folder(tmp_path: Path) -
 
 def test_without_a_folder_of_its_own_every_file_of_a_job_is_numbered(tmp_path: Path) -> None:
     (tmp_path / "outbox").mkdir()
-    (tmp_path / "outbox/no_voice.mp3").write_bytes(b"a stranger's")
+    (tmp_path / "outbox/no_voice.mp3").write_bytes(b"another program's")
     delivered(job_at(tmp_path, output="{label}.{ext}"))
     assert visible(tmp_path / "outbox") == {
-        "no_voice.mp3": b"a stranger's",
+        "no_voice.mp3": b"another program's",
         "voice (2).mp3": VOICE,
         "no_voice (2).mp3": NO_VOICE,
     }
@@ -105,10 +105,10 @@ def test_without_a_folder_of_its_own_every_file_of_a_job_is_numbered(tmp_path: P
 def test_names_are_compared_as_disks_do_that_ignore_case_and_normal_forms(tmp_path: Path) -> None:
     there = tmp_path / "outbox/Podcasts/CAFE\u0301/VOICE.MP3"
     there.parent.mkdir(parents=True)
-    there.write_bytes(b"a stranger's")
+    there.write_bytes(b"another program's")
     job = delivered(job_at(tmp_path, "podcasts/caf\u00e9.mp3"))
     assert paths(job) == ["podcasts/caf\u00e9 (2)/voice.mp3", "podcasts/caf\u00e9 (2)/no_voice.mp3"]
-    assert there.read_bytes() == b"a stranger's"
+    assert there.read_bytes() == b"another program's"
 
 
 def test_a_name_that_another_job_is_about_to_use_is_taken(tmp_path: Path) -> None:
@@ -119,13 +119,13 @@ def test_a_name_that_another_job_is_about_to_use_is_taken(tmp_path: Path) -> Non
 
 def test_a_file_where_the_folder_should_be_is_numbered_around(tmp_path: Path) -> None:
     (tmp_path / "outbox/podcasts").mkdir(parents=True)
-    (tmp_path / "outbox/podcasts/ep1").write_bytes(b"a stranger's")
+    (tmp_path / "outbox/podcasts/ep1").write_bytes(b"another program's")
     assert paths(delivered(job_at(tmp_path)))[0] == "podcasts/ep1 (2)/voice.mp3"
 
 
 def test_a_name_that_no_number_makes_free_is_in_the_error(tmp_path: Path) -> None:
     (tmp_path / "outbox").mkdir()
-    (tmp_path / "outbox/podcasts").write_bytes(b"a stranger's")
+    (tmp_path / "outbox/podcasts").write_bytes(b"another program's")
     job = job_at(tmp_path)
     with pytest.raises(FileError, match=r"podcasts/ep1/voice\.mp3 cannot be created"):
         outbox.reserve(job, staged(job), is_reserved=nobody_else)
@@ -184,13 +184,13 @@ def test_a_file_created_meanwhile_gives_the_whole_set_the_next_number(tmp_path: 
     named = outbox.reserve(job, staged(job), is_reserved=nobody_else)
     stranger = tmp_path / "outbox/podcasts/ep1/no_voice.mp3"
     stranger.parent.mkdir(parents=True)
-    stranger.write_bytes(b"a stranger's")
+    stranger.write_bytes(b"another program's")
     with pytest.raises(NameTakenError, match=r"no_voice\.mp3"):
         outbox.place(named)
-    assert visible(tmp_path / "outbox") == {"podcasts/ep1/no_voice.mp3": b"a stranger's"}
+    assert visible(tmp_path / "outbox") == {"podcasts/ep1/no_voice.mp3": b"another program's"}
     outbox.clear(outbox.place(outbox.reserve(named, outbox.staged_tracks(named), is_reserved=nobody_else)))
     assert tree(tmp_path / "outbox") == {
-        "podcasts/ep1/no_voice.mp3": b"a stranger's",
+        "podcasts/ep1/no_voice.mp3": b"another program's",
         "podcasts/ep1 (2)/voice.mp3": VOICE,
         "podcasts/ep1 (2)/no_voice.mp3": NO_VOICE,
     }
@@ -201,7 +201,7 @@ def test_tracks_returned_to_staging_keep_their_extension(tmp_path: Path) -> None
     known = {(1, 0): replace(staged(job)[1, 0], headers=outbox.DownloadHeaders(content_type="audio/flac"))}
     named = outbox.reserve(job, known, is_reserved=nobody_else)
     (tmp_path / "outbox/podcasts/ep1").mkdir(parents=True)
-    (tmp_path / "outbox/podcasts/ep1/voice.flac").write_bytes(b"a stranger's")
+    (tmp_path / "outbox/podcasts/ep1/voice.flac").write_bytes(b"another program's")
     with pytest.raises(NameTakenError):
         outbox.place(named)
     assert paths(outbox.reserve(named, known, is_reserved=nobody_else)) == ["podcasts/ep1 (2)/voice.flac"]
@@ -447,11 +447,11 @@ def test_a_file_created_on_a_mounted_file_system_gives_the_set_the_next_number(t
 
     def crash_point(done: str) -> None:
         if done == "placed" and not (elsewhere / "ep1/no_voice.mp3").exists():
-            (elsewhere / "ep1/no_voice.mp3").write_bytes(b"a stranger's")
+            (elsewhere / "ep1/no_voice.mp3").write_bytes(b"another program's")
 
     with pytest.raises(NameTakenError):
         outbox.place(named, crash_point=crash_point)
-    assert tree(elsewhere) == {"ep1/no_voice.mp3": b"a stranger's"}
+    assert tree(elsewhere) == {"ep1/no_voice.mp3": b"another program's"}
     outbox.clear(outbox.place(outbox.reserve(named, outbox.staged_tracks(named), is_reserved=nobody_else)))
     assert sorted(tree(elsewhere)) == ["ep1 (2)/no_voice.mp3", "ep1 (2)/voice.mp3", "ep1/no_voice.mp3"]
     assert not hidden(tmp_path / "outbox")

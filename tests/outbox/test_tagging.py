@@ -1,4 +1,4 @@
-"""A track gets its tags before it is placed: whole or as it came, at whatever moment the process ends."""
+"""A track gets its tags before it is placed; killed at any moment, it is whole or as the service sent it."""
 
 from __future__ import annotations
 

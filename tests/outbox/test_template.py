@@ -1,4 +1,4 @@
-"""What result files are called, whatever sources, rules and the service call themselves."""
+"""The names of result files for unusual sources, rules and answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The spend guard at its edges: what just fits is charged, what does not is held in words that do not contradict themselves."""
+"""The limits of the budget: what just fits is charged, what does not is held with consistent figures."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_release_passes_the_limit_that_held_the_job_and_no_other(tmp_path: Pat
             (job,) = await shop.rest()
             assert job.hold_source is HoldSource.PER_FILE
             await shop.ask(Request.RELEASE, job.id)
-            held = await shop.until_job("the reserve is for nobody", hold_source=HoldSource.LEFT)
+            held = await shop.until_job("the reserve is not spent", hold_source=HoldSource.LEFT)
             assert "50 kept in reserve" in (held.hold_reason or "")
             shop.sandbox.set_minutes(51)
             await shop.until_job("the limit of a day is another question", hold_source=HoldSource.PER_DAY)
@@ -153,7 +153,7 @@ def test_a_possible_charge_before_a_restart_counts_after_it(tmp_path: Path) -> N
         async with WorkerDriver(tmp_path, minutes=Minutes(per_day=0.15)) as shop:
             shop.sandbox.faults("split:503*0", "batch:503*0")
             await shop.drop("a.wav", seconds=SIX_SECONDS)
-            await shop.until(lambda: shop.counts().get("split", 0), "it is asked for, and nobody answers")
+            await shop.until(lambda: shop.counts().get("split", 0), "it is requested without an answer")
             await shop.end()
             await shop.begin()
             await shop.drop("b.wav", seconds=SIX_SECONDS)

@@ -1,4 +1,4 @@
-"""A success is complete, a size is a hint, and nothing that has results is ever paid again."""
+"""Incomplete successes and differing sizes; tasks with results are never paid again."""
 
 from __future__ import annotations
 
@@ -229,11 +229,11 @@ def test_missing_tracks_are_checked_while_the_job_is_held_for_a_lost_task(tmp_pa
             shop.sandbox.faults("change_voice:reset_after", check_says(kind="lost_track", only="drum"))
             await shop.drop("ep1.wav")
             await shop.until(lambda: shop.seen() == ["ep1/no_multistem.wav"], "what is there is delivered")
-            held = await shop.until_job("somebody has to decide", state=State.HELD)
+            held = await shop.until_job("a person has to decide", state=State.HELD)
             assert held.hold is Hold.LOST_TASK
             shop.sandbox.faults()
             await shop.until(lambda: len(shop.seen()) == 2, "the missing track has come")
-            held = await shop.until_job("and somebody still has to decide", state=State.HELD)
+            held = await shop.until_job("a person still has to decide", state=State.HELD)
             assert (held.hold, warning_of(held)) == (Hold.LOST_TASK, None)
 
     run(scenario(), speed=FAST)
@@ -335,7 +335,7 @@ def test_a_cancel_ends_the_checks_and_a_retry_pays_nothing(tmp_path: Path) -> No
             await shop.until(lambda: shop.seen() == ["ep1/vocals.wav"], "what is there is delivered")
             await shop.until_job("the rest is asked for", stage=Stage.CHECK)
             await shop.ask(Request.CANCEL, 1)
-            await shop.until_job("somebody has had enough", state=State.CANCELLED)
+            await shop.until_job("it was cancelled", state=State.CANCELLED)
             assert tree(shop.inbox) == ["ep1.wav"]
             shop.sandbox.faults()
             await shop.ask(Request.RETRY, 1)
@@ -351,7 +351,7 @@ def test_a_late_track_is_delivered_beside_the_others(on_conflict: str, tmp_path:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path, options=OPTIONS, on_conflict=on_conflict, manifest=True) as shop:
             (shop.outbox / "ep1").mkdir()
-            (shop.outbox / "ep1" / "vocals.wav").write_bytes(b"a stranger's")
+            (shop.outbox / "ep1" / "vocals.wav").write_bytes(b"another program's")
             shop.sandbox.faults(check_says(kind="lost_track", only="no_vocals"))
             await shop.drop("ep1.wav")
             await shop.until_job("what is there is delivered", stage=Stage.DOWNLOAD)

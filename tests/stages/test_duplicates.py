@@ -1,4 +1,4 @@
-"""The same bytes with the same tasks: who waits for whom, and what is given again."""
+"""The same bytes with the same tasks: which job waits for which, and which results are reused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The service forgets: sources after a day, tasks after a day, links after an hour. Nothing paid is lost in silence."""
+"""Sources and tasks expire after a day, links after an hour: no paid result is lost without a report."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_source_that_expires_while_a_start_is_unanswered_is_a_lost_task(tmp_pa
         async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults("split:503*0,done=true")
             await shop.drop("ep1.wav")
-            await shop.until(shop.charges, "the task was started, and nobody knows")
+            await shop.until(shop.charges, "the task was started, and its id was lost")
             gone = "has not been uploaded properly or has already been deleted"
             shop.sandbox.faults(f"split:400*0,detail=The file {gone}.")  # a service that looks at the source first
             shop.pass_time(25)
@@ -47,7 +47,7 @@ def test_a_source_that_expires_while_a_start_is_unanswered_is_a_lost_task(tmp_pa
             assert sum(shop.charges().values()) == 1
             shop.sandbox.faults()
             await shop.ask(Request.RELEASE, 1)
-            await shop.until_job("somebody paid again", state=State.DONE)
+            await shop.until_job("it was paid again", state=State.DONE)
             assert shop.counts()["upload"] == 2
             assert sum(shop.charges().values()) == 2
 
@@ -61,7 +61,7 @@ def test_on_lost_task_resubmit_uploads_an_expired_source_again(
         async with WorkerDriver(tmp_path, on_lost_task="resubmit") as shop:
             shop.sandbox.faults("split:503*0,done=true")
             await shop.drop("ep1.wav")
-            await shop.until(shop.charges, "the task was started, and nobody knows")
+            await shop.until(shop.charges, "the task was started, and its id was lost")
             gone = "has not been uploaded properly or has already been deleted"
             shop.sandbox.faults(f"split:400,detail=The file {gone}.")
             shop.pass_time(25)
@@ -81,7 +81,7 @@ def test_a_stalled_task_is_held_then_fails_when_the_service_forgets_it(tmp_path:
             await shop.drop("ep1.wav")
             await _seen_at(shop, 40)
             shop.pass_time(4)
-            held = await shop.until_job("it stands still", state=State.HELD)
+            held = await shop.until_job("it is stalled", state=State.HELD)
             assert (held.hold, held.stage) == (Hold.LOST_TASK, Stage.CHECK)
             assert "has been at 40 % for over 3 hours" in str(held.hold_reason)
             for _ in range(25):
@@ -94,7 +94,7 @@ def test_a_stalled_task_is_held_then_fails_when_the_service_forgets_it(tmp_path:
             shop.sandbox.faults()
             await _retried_in_vain(shop)
             await shop.redo(1)
-            await shop.until_job("somebody paid again", 2, state=State.DONE, archived=True)
+            await shop.until_job("it was paid again", 2, state=State.DONE, archived=True)
             assert sum(shop.charges().values()) == 2
             assert tree(shop.inbox) == ["done/ep1.wav"]
 
@@ -115,7 +115,7 @@ def test_a_stalled_task_resumes_automatically(tmp_path: Path) -> None:
             await shop.drop("ep1.wav")
             await _seen_at(shop, 40)
             shop.pass_time(4)
-            held = await shop.until_job("it stands still", state=State.HELD)
+            held = await shop.until_job("it is stalled", state=State.HELD)
             shop.sandbox.decide(str(held.tasks[0].task_id), "success")
             checks = shop.counts()["check"]
             await shop.until(lambda: shop.counts()["check"] > checks, "it is asked for without anybody's help")
@@ -138,7 +138,7 @@ def test_results_not_fetched_for_a_day_fail_and_name_the_cost_of_a_retry(tmp_pat
             shop.sandbox.faults()
             await _retried_in_vain(shop)
             await shop.redo(1)
-            await shop.until_job("somebody paid again", 2, state=State.DONE)
+            await shop.until_job("it was paid again", 2, state=State.DONE)
             assert sum(shop.charges().values()) == 2
 
     run(scenario(), speed=600.0)
@@ -199,7 +199,7 @@ def test_the_results_of_a_job_with_a_lost_task_are_delivered_before_they_expire(
             assert "task 2 (change_voice) was started" in str(job.hold_reason)
             assert shop.seen() == ALL_OF_MULTISTEM, "no manifest: not everything is there"
             await shop.ask(Request.RELEASE, 1)
-            await shop.until_job("somebody paid again", state=State.DONE)
+            await shop.until_job("it was paid again", state=State.DONE)
             assert shop.seen() == sorted([*ALL_OF_MULTISTEM, "ep1/converted_mix.wav", "ep1/lalald.json"])
             assert shop.charges().total() == 3
 
@@ -214,11 +214,11 @@ def test_the_results_of_a_job_with_a_stalled_task_are_delivered_before_they_expi
             await _seen_at(shop, 40)
             assert shop.seen() == []
             shop.pass_time(4)
-            held = await shop.until_job("it stands still", state=State.HELD)
+            held = await shop.until_job("it is stalled", state=State.HELD)
             assert held.hold is Hold.LOST_TASK
             await shop.until(lambda: shop.seen() == ALL_OF_MULTISTEM, "the other task's results are there, and no more")
             await shop.ask(Request.CANCEL, 1)
-            job = await shop.until_job("somebody gave up", state=State.CANCELLED)
+            job = await shop.until_job("it was cancelled", state=State.CANCELLED)
             assert shop.seen() == ALL_OF_MULTISTEM
             assert tree(shop.inbox) == ["ep1.wav"]
             assert _statuses(shop) == ["success", "cancelled"]

@@ -1,4 +1,4 @@
-"""The tags of a source while its tracks arrive: what cannot be read in time, or at all, keeps no paid track waiting."""
+"""A source's tags are read while its tracks are fetched: unreadable ones never delay a paid track."""
 
 from __future__ import annotations
 

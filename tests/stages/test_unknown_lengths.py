@@ -1,4 +1,4 @@
-"""Files that do not state their length: the service's figure decides, before anything is charged."""
+"""Files that do not state their length: the service's figure decides before anything is charged."""
 
 from __future__ import annotations
 

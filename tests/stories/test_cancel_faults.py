@@ -1,4 +1,4 @@
-"""A cancel meets a service that misbehaves: it is carried out once the service answers, and the file ends the same."""
+"""Cancels during faults of the service: they take effect once the service answers."""
 
 from __future__ import annotations
 

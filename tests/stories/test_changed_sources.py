@@ -1,4 +1,4 @@
-"""Source files that others change, replace, cut short or remove while their job is under way, at each of its stages."""
+"""Sources that are changed, replaced, truncated or removed during each stage of their job."""
 
 from __future__ import annotations
 

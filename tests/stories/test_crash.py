@@ -1,4 +1,4 @@
-"""Killed at random moments, and while a request is honoured: the end is the same."""
+"""Killed at random moments, and while a request is handled: the end is the same."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_killed_while_a_cancel_or_a_retry_is_handled_it_ends_the_same(save: int,
         assert home.command("retry", "1").returncode == 0
         die_inside(save, home)
         home.start()
-        until(lambda: len(sandbox.state()["charges"]) == 2, "it is paid again, as somebody asked")
+        until(lambda: len(sandbox.state()["charges"]) == 2, "it is paid again, as requested")
         until(lambda: home.jobs()[0]["stage"] == "check", "and its id is known")
         sandbox.decide(sandbox.state()["tasks"][-1]["id"], "success")
         until(lambda: tree(home.inbox) == ["done/ep1.wav"], "the source is filed")

@@ -1,4 +1,4 @@
-"""Killed inside any save, between any two changes of a file, and around any commit, whoever's it is: the end is the same."""
+"""Killed inside any save, between any two changes of files, and around any commit: the end is the same."""
 
 from __future__ import annotations
 

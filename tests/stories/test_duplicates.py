@@ -1,4 +1,4 @@
-"""The same bytes again, in every way that they come back: what is given again, what is asked, and that nothing is paid unasked."""
+"""The same bytes in every way that they can return: what is reused, what needs a decision, and nothing paid without one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of a failed file: dragged back, mended where it lies, gone, given up, or carried again."""
+"""Failed files: dragged back, repaired in place, removed, dismissed, or retried."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def test_a_failed_file_repaired_in_place_is_processed_as_it_is_now(tmp_path: Pat
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             await failed(shop, fault)
-            mended = write_wav(shop.inbox / "failed" / "ep1.wav", seconds=0.2, pitch=500)
+            repaired = write_wav(shop.inbox / "failed" / "ep1.wav", seconds=0.2, pitch=500)
             await shop.ask(Request.RETRY, 1)
             job = await shop.until_job("it is carried", state=State.DONE)
-            assert (job.size, tree(shop.inbox)) == (len(mended), ["done/ep1.wav"])
+            assert (job.size, tree(shop.inbox)) == (len(repaired), ["done/ep1.wav"])
             sources = {source["size"] for source in shop.sandbox.state()["sources"]}
-            assert len(mended) in sources, sources
+            assert len(repaired) in sources, sources
 
     run(scenario())
 

@@ -1,4 +1,4 @@
-"""A folder that goes away while nothing happens is seen, and so is its return."""
+"""A folder that vanishes or returns while the daemon is idle is noticed."""
 
 from __future__ import annotations
 

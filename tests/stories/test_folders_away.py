@@ -1,4 +1,4 @@
-"""Folders are away or full while a job needs them: it waits for the right one, says so once, and goes on by itself."""
+"""Folders that are unavailable or full: the job waits for the right one, reports that once, and resumes automatically."""
 
 from __future__ import annotations
 

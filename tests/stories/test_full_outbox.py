@@ -1,4 +1,4 @@
-"""The disk of the outbox fills up while results arrive: they wait for room, each is seen whole or not at all, none is paid twice."""
+"""The disk of the outbox fills up while results arrive: they wait for room, are visible only when complete, and are paid once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The disk of the state folder is full: nothing is lost, nothing is charged that cannot be remembered, and it ends by itself."""
+"""The disk of the state folder is full: nothing is lost, nothing is charged that cannot be saved, and work resumes."""
 
 from __future__ import annotations
 

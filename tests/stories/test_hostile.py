@@ -1,4 +1,4 @@
-"""The service's answers are hostile: nothing they hold stops the others, leaves its folder, spends twice, or is believed too far."""
+"""Hostile answers: they do not stop other jobs, escape their folder, spend twice, or pass as plausible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers and tracks of any size: no disk is filled, no folder flooded, and what is paid is not lost."""
+"""Answers and tracks of any size: no disk is filled, and nothing paid is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real program where inotify gives no more: it says so, finds every file all the same, and takes each once."""
+"""The real program without free inotify watches: it reports that, and still finds every file once."""
 
 from __future__ import annotations
 

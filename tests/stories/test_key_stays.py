@@ -1,4 +1,4 @@
-"""The license key of a daemon through good days and bad: in no log, row, report, argument, dump, and on no other origin."""
+"""The license key appears in no log, row, report, argument or dump, and is sent to no other origin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders that may not be written, at each stage that needs it: the job waits, says why, and goes on by itself."""
+"""Folders without write rights, at each stage that needs them: the job waits with a reason and resumes automatically."""
 
 from __future__ import annotations
 

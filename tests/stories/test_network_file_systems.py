@@ -1,4 +1,4 @@
-"""The real program on file systems whose server is elsewhere: what is refused there, what is warned of, and who is waited for."""
+"""The real program on network file systems: what is refused, what is warned about, and what is waited for."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_reload_from_a_share_that_does_not_answer_keeps_the_old_configuration(
             process = home.start()
             share.stop_answering()
             process.send_signal(signal.SIGHUP)
-            until(lambda: home.logged("config.rejected") or process.poll() is not None, "it is given up")
+            until(lambda: home.logged("config.rejected") or process.poll() is not None, "it is abandoned")
             (kept,) = home.logged("config.rejected")
             assert f"The folder {tmp_path / 'share'} has not answered for" in kept["reason"]
             write_wav(home.inbox / "ep1.wav")

@@ -1,4 +1,4 @@
-"""The real program as a user without rights: what it may not do it says, pays nothing for, and does when it may."""
+"""The real program as a user without rights: it reports what it may not do, and does it once it may."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.running import Home, tree, until, write_wav
 
 NOBODY_IN_WORDS = f"{NOBODY}:{NOBODY}"
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
 @pytest.fixture

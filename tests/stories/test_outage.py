@@ -1,4 +1,4 @@
-"""The service is away for a day: one probe for all jobs, not one backoff a job, and everything goes on when it is back."""
+"""The service is down for a day: one probe for all jobs instead of a backoff per job; everything resumes afterwards."""
 
 from __future__ import annotations
 

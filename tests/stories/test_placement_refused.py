@@ -1,4 +1,4 @@
-"""Shares that refuse what placement needs: tried before anything is paid, worked around where that is safe, else waited for."""
+"""Shares that refuse operations of placement: tested before the charge, worked around if that is safe, else waited for."""
 
 from __future__ import annotations
 
@@ -166,11 +166,11 @@ def test_every_policy_works_with_every_fallback_and_replaces_only_what_it_may(
         with Share(tmp_path / "outbox") as share:
             share.refuse(errno.EPERM, *refused)
             (tmp_path / "outbox/ep1").mkdir()
-            (tmp_path / "outbox/ep1/vocals.wav").write_bytes(b"a stranger's")
+            (tmp_path / "outbox/ep1/vocals.wav").write_bytes(b"another program's")
             async with WorkerDriver(tmp_path, on_conflict=policy) as shop:
                 await shop.drop("ep1.wav")
                 await shop.until_job("it is delivered", state=State.DONE)
-                kept = (shop.outbox / "ep1/vocals.wav").read_bytes() == b"a stranger's"
+                kept = (shop.outbox / "ep1/vocals.wav").read_bytes() == b"another program's"
                 assert kept is (policy != "overwrite")
                 expected = {"rename": ["ep1 (2)/no_vocals.wav", "ep1 (2)/vocals.wav", "ep1/vocals.wav"]}
                 assert shop.seen() == expected.get(policy, ["ep1/no_vocals.wav", "ep1/vocals.wav"])

@@ -1,4 +1,4 @@
-"""Some files always fail, and the service is well: the others go on beside them, and nothing is asked for without end."""
+"""Some files always fail while the service works: the others continue, and nothing is requested without end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A rejected reload is seen until a reload succeeds, in the exit code, in text and as JSON."""
+"""A rejected reload shows in exit code, text and JSON until a reload succeeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An inbox on a share that stops answering in the middle of a look: it is told, the others go on, and it is taken up again."""
+"""An inbox on a share that stops answering during a check: it is reported, the others continue, and it is used again."""
 
 from __future__ import annotations
 

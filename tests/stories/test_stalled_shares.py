@@ -1,4 +1,4 @@
-"""Shares whose server stops answering in the middle of something: what lies there waits, says so, and keeps nobody else waiting."""
+"""Shares whose server stops answering at each stage: their files wait with a reason, and the others continue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wall clock is turned by a day while a job owes each of its stages: it is delivered and paid once all the same."""
+"""The wall clock is set by a day during each stage: the job is delivered and paid once."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_jobs_at_each_stage_continue_with_a_stepped_clock(
     turn(home, 0.0)
     home.start()
     write_wav(home.inbox / "late.wav", pitch=300)
-    until((home.inbox / "done" / "late.wav").exists, "it goes on after the clock was mended, too")
+    until((home.inbox / "done" / "late.wav").exists, "it goes on after the clock was repaired, too")
     assert home.stop() == 0
     assert len(sandbox.state()["charges"]) == len(stages) + 1, "each once"
 

@@ -1,4 +1,4 @@
-"""SIGTERM while the machine misbehaves: the daemon ends in time whatever its disks do."""
+"""SIGTERM while disks and network stall: the daemon ends in time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two daemons: one state folder has one of them; with state folders of their own they may share an outbox, and lose nothing."""
+"""Two daemons: a state folder has one; with state folders of their own they may share an outbox."""
 
 from __future__ import annotations
 

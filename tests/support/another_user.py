@@ -1,4 +1,4 @@
-"""The program as a user without rights, wherever the clone is: below /root, too, where another user may not even look."""
+"""Run the program as a user without rights, wherever the clone is, even below /root."""
 
 from __future__ import annotations
 

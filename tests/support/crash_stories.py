@@ -1,4 +1,4 @@
-"""A file's way from its drop to its end, during which the real daemon is killed once by `crash_points.py`; what must be true at the end."""
+"""A file's way from drop to end, during which the real daemon is killed once by `crash_points.py`, and the checks at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs for the tests of what puts files in place, and a process that carries one to its end or is killed on the way."""
+"""Jobs for tests of delivery, and a process that runs one to its end or is killed on the way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real daemon, which soon gives up a folder that does not answer: `python fast_loop.py CONFIG`."""
+"""The real daemon with short limits for folders that do not answer: `python fast_loop.py CONFIG`."""
 
 from __future__ import annotations
 

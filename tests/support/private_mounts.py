@@ -1,4 +1,4 @@
-"""A story in a mount namespace of its own, where anybody may mount small disks: in a process of its own, by fork."""
+"""Run a test in a mount namespace of its own, in a forked process, so that it can mount small disks."""
 
 from __future__ import annotations
 

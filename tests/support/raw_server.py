@@ -1,4 +1,4 @@
-"""A server that does on the wire exactly what a test tells it, byte for byte."""
+"""A server that sends exactly the bytes that a test specifies."""
 
 from __future__ import annotations
 

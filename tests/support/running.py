@@ -1,4 +1,4 @@
-"""The real program in a folder of its own, against a sandbox: what most tests start from."""
+"""The real program in a folder of its own, against a sandbox: the base of most tests."""
 
 from __future__ import annotations
 

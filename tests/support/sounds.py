@@ -1,4 +1,4 @@
-"""Files of known length in many containers, made here byte by byte: no encoder is needed."""
+"""Files of known length in many containers, built byte by byte without an encoder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real daemon by a wall clock that somebody turns: `python stepped_clock.py CONFIG FILE`, and FILE says by how many seconds."""
+"""The real daemon with a wall clock that a test sets: `python stepped_clock.py CONFIG FILE`; FILE holds the offset in seconds."""
 
 from __future__ import annotations
 
