@@ -24,7 +24,7 @@ _PAST = {
 def log_outcome(log: Any, holds: HoldLog, before: Job, after: Job, outcome: Outcome, *, is_news: bool) -> None:
     """`is_news`: false for a hold that repeats after a probe; it is not logged again."""
     facts = {"job": after.id, "path": after.path}
-    _tell_of_missing_tracks(log, before, after)
+    _log_missing_tracks(log, before, after)
     match outcome:
         case _ if after.state is State.HELD and after.hold in GATHERED:
             if before.hold_reason != after.hold_reason and is_news:
@@ -46,17 +46,17 @@ def log_outcome(log: Any, holds: HoldLog, before: Job, after: Job, outcome: Outc
         case _ if after.state is State.CANCELLED:
             log.info("job.cancelled", **facts, stage=str(after.stage), **_charged(after), reason=after.error)
         case _ if after.stage is not before.stage:
-            event = _past(before, after)
-            log.info(event, **facts, **_what_matters(event, after), next=str(after.stage))
+            event = _event_of(before, after)
+            log.info(event, **facts, **_details_of(event, after), next=str(after.stage))
 
 
-def _what_matters(event: str, job: Job) -> dict[str, Any]:
+def _details_of(event: str, job: Job) -> dict[str, Any]:
     """The cost of a start; of a delivery the folder, the cost and warnings."""
     match event:
         case "job.started":
             return _charged(job)
         case "job.delivered":
-            warning = {"warning": told} if (told := warning_of(job)) else {}
+            warning = {"warning": known} if (known := warning_of(job)) else {}
             return {"folder": results_folder(job), "minutes": job.minutes, **warning}
         case "job.done":
             return {"minutes": job.minutes, **({"moved_to": job.moved_to} if job.moved_to else {})}
@@ -68,16 +68,16 @@ def _charged(job: Job) -> dict[str, float]:
     return {"minutes": job.minutes} if job.minutes else {}
 
 
-def _tell_of_missing_tracks(log: Any, before: Job, after: Job) -> None:
+def _log_missing_tracks(log: Any, before: Job, after: Job) -> None:
     """Once for each task."""
-    told = {task.number for task in before.tasks if task.incomplete_since is not None}
+    known = {task.number for task in before.tasks if task.incomplete_since is not None}
     for task in after.tasks:
-        if task.missing and task.incomplete_since is not None and task.number not in told:
+        if task.missing and task.incomplete_since is not None and task.number not in known:
             missing = [track.label for track in task.missing]
             log.warning("task.incomplete", job=after.id, path=after.path, task=task.title, missing=missing)
 
 
-def _past(before: Job, after: Job) -> str:
+def _event_of(before: Job, after: Job) -> str:
     if before.stage is Stage.UPLOAD and after.source_id is None:
         return "job.reused" if after.stage in (Stage.CHECK, Stage.DOWNLOAD) else "job.skipped"
     if before.stage is Stage.SPLIT and not after.paid:

@@ -92,7 +92,7 @@ class StagePool:
             return None  # the end of a running job wakes the loop
         due = await self._take(demand)
         for host in demand.probes:
-            self.breakers.of(host).saw(untried_waits=host in due.untried)
+            self.breakers.of(host).note_waiting(untried_waits=host in due.untried)
         for job in due.probes:
             self._start([job], is_probe=True)
         is_full = self._start_groups(due.jobs, demand)

@@ -61,32 +61,35 @@ class TaskStarter:
 
     async def start(self, group: Sequence[Job], mode: str) -> None:
         """Prepare each job of a group, start their tasks of this mode in one request, and save each job's answers."""
-        asked_before = {job.id: start_answers.possibly_started(job) for job in group}
+        possibly_started_before = {job.id: start_answers.possibly_started(job) for job in group}
         guard = self._guard
-        prepared = await asyncio.gather(*(guard.run("split", job, partial(self._prepared, job, mode)) for job in group))
+        prepared = await asyncio.gather(*(guard.run("split", job, partial(self._prepare, job, mode)) for job in group))
         ready = [job for job in prepared if job is not None]
         if not ready or self._stopping:
             return
-        asking = asyncio.create_task(self._ask(ready, mode, asked_before), name=f"start {mode}")
-        self.charging.add(asking)
-        asking.add_done_callback(self.charging.discard)
+        request = asyncio.create_task(self._ask(ready, mode, possibly_started_before), name=f"start {mode}")
+        self.charging.add(request)
+        request.add_done_callback(self.charging.discard)
         try:
-            await asking
+            await request
         finally:
-            asking.cancel()
+            request.cancel()
 
-    async def _ask(self, ready: Sequence[Job], mode: str, asked_before: Mapping[int, Set[int]]) -> None:
+    async def _ask(self, ready: Sequence[Job], mode: str, possibly_started_before: Mapping[int, Set[int]]) -> None:
         """Send the requests that charge, and save the answers to each before the next."""
-        asking = start_requests.StartRequest(
+        request = start_requests.StartRequest(
             mode, self._context, self._halving, partial(self._report, mode), lambda: self._stopping
         )
         known, unanswered = {job.id: job for job in ready}, {job.id for job in ready}
         try:
-            async for answers in self._steps.start(ready, asking):
+            async for answers in self._steps.start(ready, request):
                 job_ids = {job_id for job_id, _ in answers}
                 unanswered -= job_ids
                 saved = await asyncio.gather(
-                    *(self._answered_or_aside(known[job_id], answers, asked_before[job_id]) for job_id in job_ids)
+                    *(
+                        self._guarded_record(known[job_id], answers, possibly_started_before[job_id])
+                        for job_id in job_ids
+                    )
                 )
                 known |= {job.id: job for job in saved if job is not None}
         except Exception as error:
@@ -105,10 +108,10 @@ class TaskStarter:
             if not self._stopping:
                 await self._ask(part, mode, {job.id: start_answers.possibly_started(job) for job in part})
 
-    async def _answered_or_aside(self, job: Job, answers: Answers, asked_before: Set[int]) -> Job | None:
-        return await self._guard.run("split", job, partial(self._answered, job, answers, asked_before))
+    async def _guarded_record(self, job: Job, answers: Answers, possibly_started_before: Set[int]) -> Job | None:
+        return await self._guard.run("split", job, partial(self._record_answers, job, answers, possibly_started_before))
 
-    async def _prepared(self, job: Job, mode: str) -> Job | None:
+    async def _prepare(self, job: Job, mode: str) -> Job | None:
         """The job with its keys saved, or None where its outcome is another."""
 
         async def prepare() -> Outcome:
@@ -137,7 +140,7 @@ class TaskStarter:
         elif not isinstance(error, LicenseRefusedError):
             health.succeeded(operation, [job.id for job in jobs], began_at)
 
-    async def _recorded(self, job: Job, answers: Mapping[int, start_answers.Answer]) -> Job:
+    async def _record_started(self, job: Job, answers: Mapping[int, start_answers.Answer]) -> Job:
         """The job with the started tasks, once their ids are saved: a lost id is a paid task without results."""
         started = start_answers.with_started(job, answers, self._context)
         new = [task for task in started.tasks if task not in job.tasks]
@@ -148,15 +151,15 @@ class TaskStarter:
         unchanged = revision == job.revision + 1
         return replace(started, revision=revision if unchanged else job.revision, minutes=job.minutes + charged)
 
-    async def _answered(self, job: Job, answers: Answers, asked_before: Set[int]) -> Job | None:
+    async def _record_answers(self, job: Job, answers: Answers, possibly_started_before: Set[int]) -> Job | None:
         """Save started tasks first, then examine a refusal of the license key. The job as saved."""
         of_job = {number: answer for (job_id, number), answer in answers.items() if job_id == job.id}
         unlicensed = {number: answer for number, answer in of_job.items() if isinstance(answer, LicenseRefusedError)}
         told = {number: answer for number, answer in of_job.items() if number not in unlicensed}
-        began_as, job = job, await self._recorded(job, told)
+        began_as, job = job, await self._record_started(job, told)
         current: Job | None = job
         if told:
-            outcome = self._steps.start_outcome(job, told, self._context, asked_before)
+            outcome = self._steps.start_outcome(job, told, self._context, possibly_started_before)
             current = await self._recorder.record_outcome(job, outcome, began_as=began_as)
             self._guard.note_recorded("split", job, outcome)
             if current is None or (current.stage, current.state) != (Stage.SPLIT, State.WAITING):
@@ -165,7 +168,7 @@ class TaskStarter:
             return current
         error = next(iter(unlicensed.values()))
         is_refused = await self._license.is_refused(error)
-        without_request = start_answers.without_request(current, unlicensed, asked_before)
+        without_request = start_answers.without_request(current, unlicensed, possibly_started_before)
         if is_refused:
             reason = f"the service refuses the license key: {error}"
             return await self._recorder.record_outcome(current, Held(Hold.LICENSE, reason, job=without_request))
@@ -176,7 +179,7 @@ class TaskStarter:
         for_good = RefusedError(error.args[0], status=error.status, code=error.code, request_id=error.request_id)
         refused = dict.fromkeys(unlicensed, for_good)
         return await self._recorder.record_outcome(
-            current, start_answers.outcome_of(current, refused, self._context, asked_before)
+            current, start_answers.outcome_of(current, refused, self._context, possibly_started_before)
         )
 
 

@@ -64,7 +64,7 @@ def _day(chance: random.Random, jobs: int) -> int:
     while clock.seconds < _DAY_SECONDS:
         breaker.failed([requests % jobs], "down", began_at=clock.seconds, jobs_there=jobs)
         requests += 1
-        breaker.saw(untried_waits=requests < jobs)
+        breaker.note_waiting(untried_waits=requests < jobs)
         clock.seconds += breaker.wait_seconds(untried_waits=requests < jobs)
     return requests
 

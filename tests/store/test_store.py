@@ -538,3 +538,12 @@ def test_no_statement_numbers_its_parameters() -> None:
     """Python 3.12.0 to 3.12.3 warn of `?1` with a sequence, which they take for a name (CPython 117995): bind such by name."""
     sources = Path(database.__file__).parent.rglob("*.py")
     assert not [path.name for path in sources if re.search(r"\?\d", path.read_text(encoding="utf-8"))]
+
+
+def test_a_job_with_a_request_is_left_to_the_request_loop(store: Store) -> None:
+    job = taken(store)
+    demand = Demand(jobs=5, retries=5)
+    assert [due.id for due in store.due(Queue(Stage.UPLOAD), NOW, demand).jobs] == [job.id]
+    store.connection.execute("UPDATE jobs SET request = 'cancel' WHERE id = ?", (job.id,))
+    assert store.due(Queue(Stage.UPLOAD), NOW, demand).jobs == []
+    assert [one.id for one in store.requested()] == [job.id]

@@ -100,11 +100,11 @@ def test_an_outage_is_one_however_many_untried_jobs_wait_until_one_comes_that_is
     context = StageContext()
     context.fails(1, 2, 3)
     for job in range(4, 4 + QUICK_PROBES):
-        context.breaker.saw(untried_waits=True)
+        context.breaker.note_waiting(untried_waits=True)
         context.clock.at += 1000.0
         context.fails(job)
     assert context.breaker.wait_seconds(untried_waits=True) == 300.0
-    context.breaker.saw(untried_waits=False)
+    context.breaker.note_waiting(untried_waits=False)
     assert context.breaker.wait_seconds(untried_waits=True) == QUICK_PAUSE_SECONDS
 
 
@@ -159,7 +159,7 @@ def test_an_outage_of_a_day_costs_a_bounded_number_of_requests(jobs: int) -> Non
     breaker = CircuitBreaker(clock, chance.random)
     requests, untried = 0, jobs
     while clock.at < 1000.0 + 86400.0:
-        breaker.saw(untried_waits=untried > 0)
+        breaker.note_waiting(untried_waits=untried > 0)
         wait = breaker.wait_seconds(untried_waits=untried > 0)
         if wait or not breaker.allowed(6):
             clock.at += wait

@@ -137,7 +137,7 @@ class CheckLoop:
             self._queue.answered(asked)
             self._set_aside.difference_update(asked.ids)
             health.succeeded(CHECK, [key], began_at)
-            await self._settle(asked.tasks, answers)
+            await self._record_answers(asked.tasks, answers)
 
     async def _failed(self, asked: Round, error: ServiceError, *, refused: bool) -> None:
         """The request failed as a whole. For a task that fails alone, continue as if it were missing in the answer."""
@@ -147,7 +147,7 @@ class CheckLoop:
         if task.task_id not in self._set_aside:
             self._set_aside.add(task.task_id)
             self._context.log.warning("check.set_aside", job=task.job_id, task=task.number, reason=str(error))
-        await self._settle(asked.tasks, {})
+        await self._record_answers(asked.tasks, {})
 
     async def _answers(self, task_ids: Sequence[str]) -> dict[str, TaskAnswer]:
         """The answers by task id. A refused request is halved until the refused task stands alone; that one has no answer."""
@@ -167,29 +167,30 @@ class CheckLoop:
             self._window.sent()
         return await self._answers(task_ids)
 
-    async def _settle(self, running: Sequence[RunningTask], answers: dict[str, TaskAnswer]) -> None:
-        told: dict[int, dict[int, TaskAnswer | None]] = defaultdict(dict)
+    async def _record_answers(self, running: Sequence[RunningTask], answers: dict[str, TaskAnswer]) -> None:
+        answers_of_job: dict[int, dict[int, TaskAnswer | None]] = defaultdict(dict)
         for task in running:
-            told[task.job_id][task.number] = answers.get(task.task_id)
+            answers_of_job[task.job_id][task.number] = answers.get(task.task_id)
         guard, step = self._guard, Stage.CHECK
-        found = await self._context.store.run(lambda store: store.jobs_of(told))
+        found = await self._context.store.run(lambda store: store.jobs_of(answers_of_job))
         free = [job for job in found if not guard.faults.is_paused(step, job.id)]
         many = len(running) >= MOST_IN_A_CHECK
         works = (
-            (job, partial(self._settle_job, job, told[job.id], many=many)) for job in guard.faults.chosen(step, free)
+            (job, partial(self._record_job_answers, job, answers_of_job[job.id], many=many))
+            for job in guard.faults.chosen(step, free)
         )
         await asyncio.gather(*(guard.run(step, job, work) for job, work in works))
 
-    async def _settle_job(self, job: Job, told: dict[int, TaskAnswer | None], *, many: bool) -> None:
+    async def _record_job_answers(self, job: Job, answers_of_job: dict[int, TaskAnswer | None], *, many: bool) -> None:
         parked = job.state is State.HELD and any(task.hold is job.hold for task in job.tasks)
         stuck = job.state is State.HELD and job.hold is Hold.LOST_TASK
         if self._claims.is_claimed(job.id) or not (job.state is State.WAITING or stuck or parked):
             return
-        cancelled = any(answer is not None and answer.status == "cancelled" for answer in told.values())
+        cancelled = any(answer is not None and answer.status == "cancelled" for answer in answers_of_job.values())
         if cancelled and job.request is Request.CANCEL:  # by us, in a request whose answer was lost
             self._wakeups.requests.wake()
             return
-        outcome = self._outcome(job, told, many=many)
+        outcome = self._outcome(job, answers_of_job, many=many)
         if isinstance(outcome, Advance) and outcome.job.tasks == job.tasks:
             self._guard.note_recorded(Stage.CHECK, job, outcome)
             return  # nothing new: nothing is written
@@ -198,20 +199,20 @@ class CheckLoop:
         if saved is not None and (saved.stage, saved.state) != (Stage.CHECK, State.WAITING):
             self._wakeups.wake_for(saved)
 
-    def _outcome(self, job: Job, told: Mapping[int, TaskAnswer | None], *, many: bool) -> Advance | Held:
+    def _outcome(self, job: Job, answers_of_job: Mapping[int, TaskAnswer | None], *, many: bool) -> Advance | Held:
         now = self._context.clock.now()
-        reused = reused_tasks.outcome_of(job, told, now)
-        own = reused_tasks.of_own_tasks(job, told)
+        reused = reused_tasks.outcome_of(job, answers_of_job, now)
+        own = reused_tasks.of_own_tasks(job, answers_of_job)
         checked = self._check(reused.job or job, own, now, expired=self._expired(job, own), many=many)
         return replace(reused, job=checked.job)
 
-    def _expired(self, job: Job, told: Mapping[int, TaskAnswer | None]) -> frozenset[int]:
+    def _expired(self, job: Job, answers_of_job: Mapping[int, TaskAnswer | None]) -> frozenset[int]:
         """Tasks that have been missing in answers for a while after their 24 hours."""
         now, monotonic = self._context.clock.now(), self._context.clock.monotonic()
         expired = set()
-        for task in (task for task in job.tasks if task.number in told):
+        for task in (task for task in job.tasks if task.number in answers_of_job):
             place = (job.id, task.number)
-            if not check.is_overdue(job, task, told[task.number], now):
+            if not check.is_overdue(job, task, answers_of_job[task.number], now):
                 self._overdue_since.pop(place, None)
             elif monotonic - self._overdue_since.setdefault(place, monotonic) >= check.EXPIRED_AFTER_SECONDS:
                 expired.add(task.number)

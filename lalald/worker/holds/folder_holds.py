@@ -27,7 +27,7 @@ from lalald.worker.recorder import Recorder
 Answer = TypeVar("Answer")
 
 
-async def _in_the_way(need: Check) -> FileError | None:
+async def _check_error(need: Check) -> FileError | None:
     look, what = need
     try:
         await look(what)
@@ -43,13 +43,15 @@ async def _in_the_way(need: Check) -> FileError | None:
 async def _errors(needs: Iterable[Check]) -> dict[Check, FileError]:
     """The checks that fail. Nothing is tested in a folder that is unavailable or not the right one."""
     trials = {need for need in needs if isinstance(need[1], (PlacementTest, SourceMoveTest))}
-    found = await _asked([need for need in needs if need not in trials])
-    away = {what for _, what in found}
-    return found | await _asked([need for need in trials if away.isdisjoint(getattr(need[1], "folders", ()))])
+    found = await _errors_of([need for need in needs if need not in trials])
+    unavailable = {what for _, what in found}
+    return found | await _errors_of(
+        [need for need in trials if unavailable.isdisjoint(getattr(need[1], "folders", ()))]
+    )
 
 
-async def _asked(needs: Sequence[Check]) -> dict[Check, FileError]:
-    answers = zip(needs, await asyncio.gather(*map(_in_the_way, needs)), strict=True)
+async def _errors_of(needs: Sequence[Check]) -> dict[Check, FileError]:
+    answers = zip(needs, await asyncio.gather(*map(_check_error, needs)), strict=True)
     return {need: error for need, error in answers if error is not None}
 
 
@@ -65,10 +67,11 @@ def _is_named(need: Check, reason: str) -> bool:
 def _held_for_folders(store: Store) -> tuple[tuple[list[Job], dict[int, Job]], list[Job]]:
     """Jobs held for folders, the earlier jobs whose results they wait for, and jobs held for room."""
     jobs = [*store.held(Hold.MOUNT), *store.held(Hold.PERMISSION)]
-    twins = {
-        twin.id: twin for twin in store.jobs_of({job.duplicate_of for job in jobs if job.duplicate_of is not None})
+    earlier_jobs = {
+        earlier.id: earlier
+        for earlier in store.jobs_of({job.duplicate_of for job in jobs if job.duplicate_of is not None})
     }
-    return (jobs, twins), store.held(Hold.DISK)
+    return (jobs, earlier_jobs), store.held(Hold.DISK)
 
 
 class FolderProbe:
@@ -93,11 +96,13 @@ class FolderProbe:
 
     async def release_where_folders_are_back(self) -> None:
         """Release each job whose folders are all usable. Folders of a job are probed together, when all its probes are due."""
-        (jobs, twins), full = await self._context.store.run(_held_for_folders)
-        away: set[Check] = {Check(self._context.folders.check, folder) for folder in self._context.folders.unavailable}
+        (jobs, earlier_jobs), full = await self._context.store.run(_held_for_folders)
+        unavailable: set[Check] = {
+            Check(self._context.folders.check, folder) for folder in self._context.folders.unavailable
+        }
 
         async def needs_of_one(job: Job) -> set[Check]:
-            return self._needs(job, twins.get(job.duplicate_of or 0))
+            return self._needs(job, earlier_jobs.get(job.duplicate_of or 0))
 
         async def folder_of(job: Job) -> str:
             return room_needed(job).root
@@ -107,18 +112,20 @@ class FolderProbe:
         rooms: dict[str, list[Job]] = {}
         for job, folder in await self._each(full, folder_of):
             rooms.setdefault(folder, []).append(job)
-        self.schedule.keep({*away, *rooms, *needs_of, *(job.id for job in full)}.union(*needs_of.values()))
+        self.schedule.keep({*unavailable, *rooms, *needs_of, *(job.id for job in full)}.union(*needs_of.values()))
         now = self._context.clock.monotonic()
         for folder, held in rooms.items():
             if self.schedule.is_due(folder, now):
                 await self._release_where_there_is_room(folder, held)
         due = [job for job in jobs if all(self.schedule.is_due(need, now) for need in (job.id, *needs_of[job.id]))]
-        needs = {need for need in away if self.schedule.is_due(need, now)}.union(*(needs_of[job.id] for job in due))
+        needs = {need for need in unavailable if self.schedule.is_due(need, now)}.union(
+            *(needs_of[job.id] for job in due)
+        )
         unmet = await self._unmet(needs)
 
         async def go_on_or_wait(job: Job) -> None:
             missing = {need: error for need, error in unmet.items() if need in needs_of[job.id]}
-            await self._go_on_or_wait(job, missing)
+            await self._release_or_keep(job, missing)
 
         await self._each(due, go_on_or_wait)
 
@@ -135,28 +142,28 @@ class FolderProbe:
                 self.schedule.succeeded(need)
         return unmet
 
-    async def _go_on_or_wait(self, job: Job, unmet: dict[Check, FileError]) -> None:
+    async def _release_or_keep(self, job: Job, unmet: dict[Check, FileError]) -> None:
         self._warn_if_late(job)
         if not unmet:
             await self._release(job)
         elif not any(_is_named(need, job.hold_reason or "") for need in unmet):
-            await self._hold_on(job, next(iter(unmet.values())))
+            await self._change_hold(job, next(iter(unmet.values())))
 
-    async def _hold_on(self, job: Job, error: FileError) -> None:
+    async def _change_hold(self, job: Job, error: FileError) -> None:
         """Record that the job waits for something else now."""
         hold, now = hold_for(error), self._context.clock.now()
         waits = replace(job, hold=hold, hold_reason=describe_error(error), updated_at=now)
         if not self._claims.is_claimed(job.id) and await self._recorder.save(job, waits) is not None:
             self._context.log.warning("job.held", job=job.id, path=job.path, hold=str(hold), reason=waits.hold_reason)
 
-    def _needs(self, job: Job, twin: Job | None) -> set[Check]:
+    def _needs(self, job: Job, earlier: Job | None) -> set[Check]:
         """All checks of folders that the job's stage needs: released after fewer, it would be held again at once."""
         preflight, check = self._context.preflight, self._context.folders.check
         inbox = Check(self._check_inbox, job.inbox)
         outbox = {Check(check, job.settings.outbox)}
         results: set[Check] = set()  # of the job whose results it waits for, if they are why it is held
-        if twin is not None and printable(twin.settings.outbox) in (job.hold_reason or ""):
-            results = {Check(check, twin.settings.outbox)}
+        if earlier is not None and printable(earlier.settings.outbox) in (job.hold_reason or ""):
+            results = {Check(check, earlier.settings.outbox)}
         folder = source_folder(job)
         file = {inbox if folder == job.inbox else Check(check, folder)}
         file.add(Check(self._check_reachable, (folder, source_path(job))))
@@ -199,7 +206,7 @@ class FolderProbe:
             return True
         unmet = await _errors(self._needs(job, None))
         if unmet and not any(_is_named(need, job.hold_reason or "") for need in unmet):
-            await self._hold_on(job, next(iter(unmet.values())))
+            await self._change_hold(job, next(iter(unmet.values())))
         return not unmet
 
     async def _fits(self, job: Job, left: dict[int, int]) -> bool:

@@ -70,7 +70,7 @@ class CircuitBreaker:
             return max(0, 1 - len(self._probing))
         return max(0, (most if self._slots is None else min(most, self._slots)) - len(self._under_way))
 
-    def saw(self, *, untried_waits: bool) -> None:
+    def note_waiting(self, *, untried_waits: bool) -> None:
         """The waiting jobs were looked through: where none is left untried the next one that comes is probed with soon."""
         if not untried_waits:
             self._quick_probes_left = QUICK_PROBES
