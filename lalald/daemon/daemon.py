@@ -19,8 +19,8 @@ from lalald.clock import Clock
 from lalald.config import Config, Inbox
 from lalald.control.socket_server import Server
 from lalald.daemon import housekeeping, notifications, run_once, startup
-from lalald.daemon.availability import FolderChecks
 from lalald.daemon.daemon_requests import DaemonRequests
+from lalald.daemon.folder_checks import FolderChecks
 from lalald.daemon.inbox_loops import Inboxes
 from lalald.daemon.log import log_output, log_setup
 from lalald.daemon.log.journal import write_exception
@@ -30,7 +30,7 @@ from lalald.daemon.process.lock import only_daemon
 from lalald.daemon.process.signals import Signals
 from lalald.daemon.process.systemd import Systemd
 from lalald.daemon.reloading import Reloader
-from lalald.daemon.run_summary import RunSummary
+from lalald.daemon.run_once import RunSummary
 from lalald.daemon.shutdown import shut_down
 from lalald.daemon.supervisor import Supervisor
 from lalald.daemon.web_launcher import WebLauncher

@@ -11,7 +11,7 @@ from weakref import WeakSet
 from lalald.api import Client
 from lalald.config import Config
 from lalald.config.license_key import FoundKey
-from lalald.daemon.availability import FolderChecks
+from lalald.daemon.folder_checks import FolderChecks
 from lalald.daemon.inbox_loops import Inboxes
 from lalald.daemon.log.log_setup import LogSettings
 from lalald.daemon.process.signals import Signals

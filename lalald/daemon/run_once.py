@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
 
 from lalald.daemon.inbox_loops import Inboxes
-from lalald.daemon.run_summary import RunSummary
+from lalald.filesystem.names import printable
+from lalald.jobs.spending.prices import cost_text
 from lalald.store import Store
 from lalald.store.tables.charges import Charges
 from lalald.store.tables.set_aside_files import SetAsideFiles
@@ -14,6 +18,44 @@ from lalald.worker.worker import Worker
 
 _WITHOUT_SUCCESS_SECONDS = 600.0
 _RECHECK_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """Jobs that ended in this run, jobs that are held or wait after it, and the minutes that were charged."""
+
+    done: int
+    failed: int
+    held: Mapping[str, int]
+    waiting: int
+    minutes: float
+    outboxes: Sequence[str]
+
+    def facts(self) -> dict[str, Any]:
+        """For the log."""
+        return {
+            "done": self.done,
+            "failed": self.failed,
+            "held": sum(self.held.values()),
+            "holds": dict(self.held),
+            "waiting": self.waiting,
+            "minutes": round(self.minutes, 3),
+            "outboxes": list(self.outboxes),
+        }
+
+    def text(self) -> str:
+        """For people: one line for each fact that needs a person."""
+        lines = [f"{self.done:,} done, {cost_text(self.minutes)} minutes charged."]
+        if self.done:
+            lines.append(f"Results: {', '.join(map(printable, self.outboxes))}")
+        if self.failed:
+            lines.append(f"{self.failed:,} failed: see `lalald jobs --failed`.")
+        if self.held:
+            kinds = ", ".join(f"{kind} {jobs:,}" for kind, jobs in sorted(self.held.items()))
+            lines.append(f"{sum(self.held.values()):,} held ({kinds}): see `lalald jobs --held`.")
+        if self.waiting:
+            lines.append(f"{self.waiting:,} not finished: `lalald run` resumes them.")
+        return "\n".join(lines)
 
 
 async def wait_until_processed(worker: Worker, inboxes: Inboxes) -> None:
@@ -55,10 +97,10 @@ async def summary(worker: Worker, charges_before: int) -> RunSummary:
     """The result of the run, after its last job."""
     store, clock = worker.context.store, worker.context.clock
 
-    def gathered(store: Store) -> tuple[dict[str, int], int, float]:
+    def read_counts(store: Store) -> tuple[dict[str, int], int, float]:
         held = {str(hold): jobs for hold, jobs in store.counts.by_hold().items()}
         return held, store.counts.waiting(clock.now()), Charges(store.connection).minutes_after(charges_before)
 
-    held, waiting, minutes = await store.run(gathered)
+    held, waiting, minutes = await store.run(read_counts)
     outboxes = list(dict.fromkeys(str(inbox.outbox) for inbox in worker.context.config.inboxes))
     return RunSummary(worker.done_count, worker.failed_count, held, waiting, minutes, outboxes)

@@ -96,11 +96,13 @@ class InboxFolder:
         """Device and inode, while it is available. Afterwards they prove nothing: the kernel gives them to the next file system."""
         return self.state.folder if self.is_available else None
 
-    async def look(self) -> FolderState:
+    async def current_state(self) -> FolderState:
         """Its state now, changing nothing here."""
         try:
-            look = self._disks.run_shared(self.root, markers.verify_folder, self.marker, self._numbers_before())
-            return await look
+            current_state = self._disks.run_shared(
+                self.root, markers.verify_folder, self.marker, self._numbers_before()
+            )
+            return await current_state
         except FolderUnavailableError as error:
             return FolderState(False, f"{error} {error.hint}".strip())
 

@@ -147,7 +147,7 @@ class Intake:
         folder = self._cycle.folder
         if not self._cycle.has_begun:
             return folder.state.reason if folder.has_answered and not folder.is_available else None
-        found = await folder.look()
+        found = await folder.current_state()
         if found.available != folder.is_available:
             self.request_check()
         return None if found.available else found.reason
