@@ -39,7 +39,7 @@ class Choice:
     note: str
     optional: bool = False
 
-    def mistake(self, noun: str, value: object) -> str | None:
+    def error_in(self, noun: str, value: object) -> str | None:
         if value is None:
             return None if self.optional else f"expected one of {_listed(self.values)}, got nothing"
         if not isinstance(value, str | int) or isinstance(value, bool):
@@ -60,7 +60,7 @@ class Flag:
 
     note: str
 
-    def mistake(self, noun: str, value: object) -> str | None:
+    def error_in(self, noun: str, value: object) -> str | None:
         del noun
         return None if isinstance(value, bool) else f"expected true or false, got {quoted(value)}"
 
@@ -74,7 +74,7 @@ class Share:
 
     note: str
 
-    def mistake(self, noun: str, value: object) -> str | None:
+    def error_in(self, noun: str, value: object) -> str | None:
         del noun
         number = isinstance(value, int | float) and not isinstance(value, bool)
         return None if number and 0 <= value <= 1 else f"expected a number from 0 to 1, got {quoted(value)}"  # type: ignore[operator]
@@ -90,7 +90,7 @@ class Name:
     examples: tuple[str, ...]
     note: str
 
-    def mistake(self, noun: str, value: object) -> str | None:
+    def error_in(self, noun: str, value: object) -> str | None:
         del noun
         if isinstance(value, str) and value.strip():
             return None
@@ -107,7 +107,7 @@ class Several:
     values: tuple[str, ...]
     note: str
 
-    def mistake(self, noun: str, value: object) -> str | None:
+    def error_in(self, noun: str, value: object) -> str | None:
         if not isinstance(value, list | tuple) or not value:
             return f"expected a list of 1 to {len(self.values)} stems such as [vocals, drum], got {_empty_or(value)}"
         found = list(self._mistakes(noun, value))
@@ -183,7 +183,7 @@ def _mistakes(mode: str, presets: Mapping[str, Any]) -> Iterator[Finding]:
         known = _known_name(mode, name, presets)
         if name not in accepted:
             yield Finding(name, _no_such_preset(mode, name))
-        if known and (words := accepted[known].mistake(known, value)):
+        if known and (words := accepted[known].error_in(known, value)):
             yield Finding(name, words)
         understood[known or name] = value
     required = REQUIRED.get(mode)
@@ -208,7 +208,7 @@ def mistakes_in_any_mode(presets: Mapping[str, Any]) -> tuple[Finding, ...]:
     found = []
     for name, value in presets.items():
         kinds = [ACCEPTED[mode][name] for mode in MODES if name in ACCEPTED[mode]]
-        said = [kind.mistake(name, value) for kind in kinds]
+        said = [kind.error_in(name, value) for kind in kinds]
         if not kinds:
             known = dict.fromkeys(known for mode in MODES for known in ACCEPTED[mode])
             found.append(Finding(name, unknown("preset", name, known)))

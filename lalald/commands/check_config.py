@@ -110,10 +110,10 @@ def check_surroundings(examined: Examined, environ: Mapping[str, str]) -> str:
     _check_page(resolved, diagnostics, environ)
     found = find_key(resolved.license_key_file, environ)
     if found.error is not None:
-        origin, _, words = f"{found.error}; {found.hint}".partition(": ")
-        if origin != BY_CONFIGURATION:
-            diagnostics.sources[origin,] = origin
-        diagnostics.add_error((origin,), words)
+        if found.origin != BY_CONFIGURATION:
+            diagnostics.sources[found.origin,] = found.origin
+        message = f"{found.error}; {found.hint}".removeprefix(f"{found.origin}: ")
+        diagnostics.add_error((found.origin,), message)
     if found.key is not None:
         return f"found ({found.origin})"
     return f"{found.problem}; every file will be held until there is one"

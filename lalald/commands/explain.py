@@ -1,4 +1,4 @@
-"""Why a file is taken or left alone, by which rule, at what cost, and what it waits for."""
+"""Explain what happens to files: by which rule, at what cost, and what holds them."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _ANY = "any"
 
 
 class Answer(NamedTuple):
-    """The result of one entry's sample; `event`: which it was."""
+    """The outcome of one entry's sample; `event`: the event that was sent."""
 
     entry: str
     event: str
@@ -36,7 +36,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         nargs="?",
         const=_ANY,
         metavar="EVENT",
-        help="send a sample of EVENT; default: one that each entry is told of",
+        help="send a sample of EVENT; default: for each entry one that it receives",
     )
     parser.add_argument("--json", action="store_true", help="print JSON: a list")
 

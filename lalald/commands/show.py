@@ -58,7 +58,7 @@ def _job(report: JobReport, service: Fact | None) -> Section:
     ]
     if report.percent is not None:
         rows.append(("progress", bar_cell(report.percent)))
-        rows += [("rate", told)] if (told := _rate(report)) else []
+        rows += [("rate", rate)] if (rate := _rate(report)) else []
     rows += list(_problems(job))
     if (folder := results_folder(job)) is not None:
         rows.append(("results", printable(folder)))
@@ -138,7 +138,9 @@ def _remedy(job: Job) -> str | None:
     match job.state:
         case State.HELD:
             return to_do(job)
-        case State.CANCELLED if not any(task.error for task in job.tasks):  # nobody did: the file went away, or changed
+        case State.CANCELLED if not any(
+            task.error for task in job.tasks
+        ):  # not on request: the file vanished or changed
             return "nothing: the file that now has this name in the inbox is a new job"
         case State.FAILED:
             return what_to_do(job)

@@ -28,14 +28,14 @@ def run(arguments: Namespace) -> int:
     from lalald.reports.status_json import facts
 
     folder = state_dir(arguments.config)
-    configured, mistake = _folders(arguments.config)
+    configured, config_error = _folders(arguments.config)
     if arguments.watch:
         if not is_terminal():
             raise UsageError("--watch needs a terminal.", hint="Programs can use `lalald status --json`.")
-        return _watch(folder, configured, mistake)
+        return _watch(folder, configured, config_error)
     if arguments.prometheus:
-        return _print_metrics(folder, configured, mistake)
-    overview = gather(folder, configured, mistake, time.time())
+        return _print_metrics(folder, configured, config_error)
+    overview = gather(folder, configured, config_error, time.time())
     if arguments.json:
         show_json(facts(overview))
     else:
@@ -43,22 +43,22 @@ def run(arguments: Namespace) -> int:
     return overview.exit_code
 
 
-def _print_metrics(folder: Path, configured: Folders | None, mistake: str | None) -> int:
+def _print_metrics(folder: Path, configured: Folders | None, config_error: str | None) -> int:
     from lalald.reports.metrics import prometheus
 
-    found = prometheus(folder, configured, mistake, time.time())
+    found = prometheus(folder, configured, config_error, time.time())
     print(found.text, end="")
     return found.exit_code
 
 
-def _watch(folder: Path, configured: Folders | None, mistake: str | None) -> int:
+def _watch(folder: Path, configured: Folders | None, config_error: str | None) -> int:
     from lalald.commands.output.lines import Line
     from lalald.commands.output.printing import output_width
     from lalald.commands.output.status_screen import lines
     from lalald.commands.output.terminal import watch
 
     def get_lines() -> list[Line]:
-        return list(lines(gather(folder, configured, mistake, time.time()), output_width()))
+        return list(lines(gather(folder, configured, config_error, time.time()), output_width()))
 
     watch(get_lines, _EVERY_SECONDS)
     return 0

@@ -132,7 +132,7 @@ def find_key(key_file: Path | None, environ: Mapping[str, str]) -> FoundKey:
                 text = source.read().strip()
                 key = _key(source, text)
             except ConfigError as error:
-                unusable = _unusable(error)
+                unusable = _unusable(error, source.origin)
                 if source.origin != BY_CONFIGURATION:
                     return unusable
                 continue
@@ -140,12 +140,12 @@ def find_key(key_file: Path | None, environ: Mapping[str, str]) -> FoundKey:
                 return FoundKey(key, source.origin)
             blank = blank or _blank(source, text)
     except ConfigError as error:  # the environment names something that cannot be a path
-        return _unusable(error)
+        return _unusable(error, BY_ENVIRONMENT)
     return unusable or blank or FoundKey(None)
 
 
-def _unusable(error: ConfigError) -> FoundKey:
-    return FoundKey(None, problem=str(error), hint=error.hint, error=error)
+def _unusable(error: ConfigError, origin: str) -> FoundKey:
+    return FoundKey(None, origin, problem=str(error), hint=error.hint, error=error)
 
 
 def _blank(source: _Source, text: str) -> FoundKey | None:

@@ -127,7 +127,7 @@ class Inbox:
 
 @dataclass(frozen=True, slots=True)
 class NotifyEntry:
-    """Who is told of which events: a message by Apprise (`url` or `url_file`), a webhook, or a command.
+    """A receiver of events: messages by Apprise (`url` or `url_file`), a webhook, or a command.
 
     `problems`: every problem and its end, besides the events of `kinds`. No address is ever shown.
     """
@@ -146,7 +146,7 @@ class NotifyEntry:
 
     @property
     def way(self) -> Literal["message", "webhook", "command"]:
-        """How it is told: what may be shown of it besides its name."""
+        """The kind of receiver: the only thing shown besides its name."""
         if self.command:
             return "command"
         return "message" if self.webhook is None else "webhook"

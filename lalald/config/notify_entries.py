@@ -1,4 +1,4 @@
-"""The entries of `notify`: who is told, by which way, of which events. Whether an address works is not asked here."""
+"""The entries of `notify`: the receiver, the kind of delivery, the events. Addresses are not tried here."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class PlacedEntry(NamedTuple):
 
 
 def notify_entries(sections: Sequence[file_schema.Notify], reading: Reading) -> tuple[PlacedEntry, ...]:
-    """Those that have no mistake; the mistakes of the others are in `reading.diagnostics`."""
+    """The valid entries; the errors of the others are in `reading.diagnostics`."""
     names: set[str] = set()
     found = []
     for place, section in enumerate(sections):
@@ -60,7 +60,7 @@ def _check_name(name: str | None, names: set[str], where: Where, reading: Readin
 
 
 def _way(section: file_schema.Notify, where: Where, reading: Reading) -> str | None:
-    """The one key that says how the entry is told."""
+    """The one key that chooses the kind of delivery."""
     written = [way for way in WAYS if getattr(section, way) is not None]
     if not written:
         if not any(reading.diagnostics.has_error_at((*where, way)) for way in WAYS):

@@ -86,7 +86,7 @@ def find(explicit: str | None, environ: Mapping[str, str]) -> Path:
     $XDG_CONFIG_HOME/lalald/config.yaml (~/.config where it is not set) and /etc/lalald/config.yaml.
 
     Raises:
-        ConfigError: the named file does not exist, or there is none; the message says where it looked.
+        ConfigError: the named file does not exist, or there is none; the message lists the places searched.
     """
     if explicit is not None:
         return _named(explicit, "--config", environ)
@@ -96,9 +96,9 @@ def find(explicit: str | None, environ: Mapping[str, str]) -> Path:
     for folder in folders:
         if _exists(folder / "config.yaml"):
             return folder / "config.yaml"
-    looked = ", ".join(str(folder / "config.yaml") for folder in folders)
+    searched = ", ".join(str(folder / "config.yaml") for folder in folders)
     raise ConfigError(
-        f"no configuration found; looked for --config, $LALALD_CONFIG, {looked}", hint=_not_found_hint(folders)
+        f"no configuration found; looked for --config, $LALALD_CONFIG, {searched}", hint=_not_found_hint(folders)
     )
 
 

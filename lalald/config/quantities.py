@@ -86,9 +86,9 @@ def _clear_unit(prefix: str, letter: str | None) -> bool:
 def format_size(size_bytes: int) -> str:
     """A size for people, in thousands, to one decimal: `500MB`, `9.4MB`, `12B`."""
     for unit in ("B", "KB", "MB", "GB"):
-        told = f"{size_bytes / _BYTES[unit]:.1f}".removesuffix(".0")
-        if float(told) < 1000:
-            return f"{told}{unit}"
+        number = f"{size_bytes / _BYTES[unit]:.1f}".removesuffix(".0")
+        if float(number) < 1000:
+            return f"{number}{unit}"
     return f"{size_bytes / _BYTES['TB']:.1f}".removesuffix(".0") + "TB"
 
 

@@ -48,19 +48,19 @@ def _named(
 ) -> Iterator[tuple[file_schema.Rule, str]]:
     """Each rule with its name; a rule without one gets its modes as a name, numbered if that exists."""
     written = [section.name for section in sections]
-    taken = {name for name in written if name}
+    used_names = {name for name in written if name}
     for place, section in enumerate(sections):
         if section.name and section.name in written[:place]:
             words = f"{quoted(section.name)} is the name of an earlier rule; choose another"
             diagnostics.add_error((*where, place, "name"), words)
-        name = section.name or _free_name(_modes(section), taken)
-        taken.add(name)
+        name = section.name or _free_name(_modes(section), used_names)
+        used_names.add(name)
         yield section, name
 
 
-def _free_name(wanted: str, taken: set[str]) -> str:
+def _free_name(wanted: str, used_names: set[str]) -> str:
     numbered = (f"{wanted} {number}" for number in count(2))
-    return wanted if wanted not in taken else next(name for name in numbered if name not in taken)
+    return wanted if wanted not in used_names else next(name for name in numbered if name not in used_names)
 
 
 def _modes(section: file_schema.Rule) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lalald.jobs.backoff import LONGEST_BACKOFF_SECONDS, backoff_seconds
 from lalald.jobs.failures.failure_kinds import FailureKind
 from lalald.jobs.job import Job, describe_error, download_hosts
 from lalald.jobs.outcomes import Advance, Discarded, Failed, Held, Outcome, RetryLater
@@ -14,15 +15,7 @@ from lalald.jobs.spending import consent
 from lalald.jobs.states import Hold, HoldSource, Stage, State
 from lalald.jobs.task import Task
 
-FIRST_BACKOFF_SECONDS = 1.0
-LONGEST_BACKOFF_SECONDS = 300.0
 _ORDER = {stage: place for place, stage in enumerate(Stage)}
-
-
-def backoff_seconds(attempts: int, jitter: float) -> float:
-    """Exponential with full jitter, 1 s to 5 min; `jitter` is drawn from 0 to 1 by the caller."""
-    ceiling = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(attempts, 16))
-    return max(FIRST_BACKOFF_SECONDS / 2, ceiling * jitter)
 
 
 def next_stage(job: Job) -> Stage:

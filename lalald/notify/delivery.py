@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from lalald.clock import Clock
-from lalald.jobs.transitions import backoff_seconds
+from lalald.jobs.backoff import backoff_seconds
 from lalald.notify.channels.results import TryLater
 from lalald.store.events.event_queue import EventQueue, Selection
 from lalald.store.store import Store

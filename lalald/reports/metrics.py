@@ -62,12 +62,12 @@ class Exposition(NamedTuple):
     exit_code: int
 
 
-def prometheus(state_dir: Path, configured: Folders | None, mistake: str | None, now: float) -> Exposition:
+def prometheus(state_dir: Path, configured: Folders | None, config_error: str | None, now: float) -> Exposition:
     """Every metric of the daemon with this state folder, running or not.
 
-    `configured` and `mistake`: as for `status`. Raises StoreError where the state folder cannot be read.
+    `configured` and `config_error`: as for `status`. Raises StoreError where the state folder cannot be read.
     """
-    overview = gather(state_dir, configured, mistake, now)
+    overview = gather(state_dir, configured, config_error, now)
     with Reports.open(state_dir) as reports:
         return Exposition(text(metrics(overview, figures(reports, now))), overview.exit_code)
 

@@ -29,7 +29,7 @@ UNREADABLE_HINT = (
 _REJECTED_HINT = (
     "The previous configuration is in use. Correct the file and reload; `lalald check-config` lists every error."
 )
-NOTIFY_FAILING_SECONDS = 900.0  # a receiver that is restarted needs nobody
+NOTIFY_FAILING_SECONDS = 900.0  # a shorter outage of a receiver needs no person
 _MOST_NUMBERS = 20
 _NO_REASON = "no reason is known"
 

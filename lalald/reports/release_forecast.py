@@ -42,10 +42,10 @@ async def _forecast(
     quotes = []
     for job in jobs:
         seconds = duration(job)
-        told = quote(job, released(job), tasks_to_pay(job), seconds)
-        after = replace(past_its_hold(job, time.time(), price=told.minutes), duration=seconds)
+        priced = quote(job, released(job), tasks_to_pay(job), seconds)
+        after = replace(past_its_hold(job, time.time(), price=priced.minutes), duration=seconds)
         after = after if are_named else replace(after, upload_waived=False)
-        is_charged = job.hold in PAYING and told.minutes != 0.0
+        is_charged = job.hold in PAYING and priced.minutes != 0.0
         refusal = await guard.refusal(after) if guard is not None and is_charged else None
-        quotes.append(told if refusal is None else replace(told, stays=refusal.reason, stays_for=refusal.source))
+        quotes.append(priced if refusal is None else replace(priced, stays=refusal.reason, stays_for=refusal.source))
     return quotes

@@ -28,7 +28,7 @@ def facts(overview: Overview) -> dict[str, Any]:
         },
         "needs_attention": [item._asdict() for item in overview.needs_attention],
         "license": _license_facts(overview.license),
-        "config_error": overview.mistake,
+        "config_error": overview.config_error,
         "config_rejected": _rejected_facts(overview.rejected),
         "service": {"trouble": trouble, "since": iso(service.get("since")) if trouble else None},
         "set_aside": [{**file._asdict(), "since": iso(file.since)} for file in overview.set_aside],

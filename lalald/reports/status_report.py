@@ -41,7 +41,7 @@ class Overview:
     now: float
     state_dir: Path
     running: bool
-    mistake: str | None
+    config_error: str | None
     daemon: Fact | None
     service: Fact | None
     stopped: Sequence[dict[str, Any]]
@@ -62,7 +62,7 @@ class Overview:
     asked: int
     license: Fact | None = None
     rejected: Fact | None = None
-    told: Sequence[Attention] = ()  # by the daemon just now
+    reported: Sequence[Attention] = ()  # by the daemon just now
     notify: Sequence[Reader] = ()
 
     @property
@@ -74,7 +74,7 @@ class Overview:
     @property
     def needs_attention(self) -> list[Attention]:
         """The reasons for exit code 1, most urgent first, each once. What the daemon just said precedes what it saved."""
-        items = [*self.told, *_saved_items(self)]
+        items = [*self.reported, *_saved_items(self)]
         if not self.running:
             items.insert(0, needs_attention.daemon_not_running())
         return list({(item.code, item.subject): item for item in reversed(items)}.values())[::-1]
@@ -83,7 +83,7 @@ class Overview:
 def gather(
     state_dir: Path,
     configured: Folders | None,
-    mistake: str | None,
+    config_error: str | None,
     now: float,
     said: socket_client.Report | None = None,
 ) -> Overview:
@@ -93,24 +93,24 @@ def gather(
     Raises StoreError where the state folder cannot be read.
     """
     said = said or socket_client.report(state_dir, _PING_SECONDS)
-    told = [Attention(*item) for item in said.items]
+    reported = [Attention(*item) for item in said.items]
     with Reports.open(state_dir) as reports:
         seen = reports.folders()
         waiting_minutes, waiting_unknown = reports.waiting_price()
-        inboxes = folder_rows.inboxes(reports.inboxes(), configured and configured.inboxes, told)
+        inboxes = folder_rows.inboxes(reports.inboxes(), configured and configured.inboxes, reported)
         return Overview(
             now=now,
             state_dir=state_dir,
             running=said.is_running,
-            mistake=mistake,
+            config_error=config_error,
             daemon=reports.fact("daemon"),
             service=reports.fact("service"),
             stopped=_stopped(reports),
             set_aside=[file for inbox in inboxes for file in reports.set_aside_files().of(inbox.path)],
             unreadable=reports.unreadable_jobs().all(),
             inboxes=inboxes,
-            outboxes=folder_rows.folders(seen, configured and configured.outboxes, told),
-            archive_folders=folder_rows.folders(seen, configured.archive_folders if configured else [], told),
+            outboxes=folder_rows.folders(seen, configured and configured.outboxes, reported),
+            archive_folders=folder_rows.folders(seen, configured.archive_folders if configured else [], reported),
             counts=reports.counts(),
             under_way=reports.under_way(_MOST_UNDER_WAY),
             holds=reports.holds(),
@@ -123,7 +123,7 @@ def gather(
             asked=reports.asked(),
             license=reports.fact("license"),
             rejected=reports.fact(REJECTED_FACT),
-            told=told,
+            reported=reported,
             notify=EventQueue(reports.connection).readers(),
         )
 
@@ -142,8 +142,8 @@ def _saved_items(overview: Overview) -> Iterator[Attention]:
         )
     if overview.rejected is not None and overview.running:
         yield needs_attention.config_rejected(overview.rejected.value["errors"])
-    elif overview.mistake is not None:
-        yield needs_attention.config_error(overview.mistake)
+    elif overview.config_error is not None:
+        yield needs_attention.config_error(overview.config_error)
     yield from _unavailable_folders(overview)
     yield from map(needs_attention.step_stopped, overview.stopped)
     if overview.set_aside:
@@ -158,7 +158,7 @@ def _saved_items(overview: Overview) -> Iterator[Attention]:
     if failed := overview.counts.states["failed"]:
         latest = overview.failures[0].job if overview.failures else None
         yield needs_attention.jobs_failed(failed, latest, overview.now)
-    is_license_explained = bool(license_trouble) or any(item.code.startswith("license_") for item in overview.told)
+    is_license_explained = bool(license_trouble) or any(item.code.startswith("license_") for item in overview.reported)
     for hold in overview.holds:
         if hold.hold != Hold.LICENSE or not is_license_explained:
             yield needs_attention.jobs_held(hold)

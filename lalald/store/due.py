@@ -10,9 +10,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from lalald.jobs.backoff import LONGEST_BACKOFF_SECONDS
 from lalald.jobs.job import Job
 from lalald.jobs.states import Stage
-from lalald.jobs.transitions import LONGEST_BACKOFF_SECONDS
 from lalald.store.duplicates_query import Duplicates
 
 # A due time further ahead than any wait was set before the clock was turned back: such a job is due.

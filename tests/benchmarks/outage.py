@@ -6,7 +6,7 @@ import random
 import time
 
 from lalald.clock import Clock
-from lalald.jobs.transitions import LONGEST_BACKOFF_SECONDS, backoff_seconds
+from lalald.jobs.backoff import LONGEST_BACKOFF_SECONDS, backoff_seconds
 from lalald.worker.service.circuit_breaker import CircuitBreaker
 from tests.benchmarks import sink
 from tests.benchmarks.figure import Figure, show

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from lalald.errors import LalaldError, TransientError
-from lalald.jobs import transitions
+from lalald.jobs import backoff, transitions
 from lalald.jobs.job import Job, JobSettings, describe_error
 from lalald.jobs.outcomes import Advance, Discarded, Failed, Held, Outcome, RetryLater
 from lalald.jobs.states import MOVES, Hold, Stage, State, TaskFailure
@@ -190,7 +190,7 @@ def test_a_retry_never_forgets_a_paid_task_that_did_not_fail(job: Job) -> None:
 
 @given(st.integers(0, 1000), st.floats(0, 1))
 def test_a_backoff_is_never_longer_than_five_minutes(attempts: int, jitter: float) -> None:
-    assert 0.5 <= transitions.backoff_seconds(attempts, jitter) <= 300.0
+    assert 0.5 <= backoff.backoff_seconds(attempts, jitter) <= 300.0
 
 
 def test_the_legal_moves_lead_to_the_end_from_everywhere() -> None:
@@ -435,7 +435,7 @@ def test_what_goes_back_again_and_again_pauses_ever_longer() -> None:
         job = transitions.apply_outcome(job, Advance(replace(job, source_id="s")), now)
         assert (job.stage, job.due_at) == (Stage.SPLIT, 0.0)
     assert pauses[:4] == [1.0, 2.0, 4.0, 8.0]
-    assert pauses[-1] == transitions.LONGEST_BACKOFF_SECONDS
+    assert pauses[-1] == backoff.LONGEST_BACKOFF_SECONDS
     failed = replace(job, state=State.FAILED)
     assert transitions.retry(failed, now).setbacks == 0, "a person asks for a fresh start"
 

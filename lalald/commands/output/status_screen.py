@@ -73,8 +73,8 @@ def _attention_lines(item: Attention, width: int | None) -> Iterator[Line]:
 def _parts(overview: Overview, width: int | None) -> Iterator[tuple[str, Iterable[Line]]]:
     if overview.service is not None and (trouble := overview.service.value.get("trouble")):
         since = overview.service.value.get("since")
-        told = printable(trouble) + (f" (since {short_moment(since, overview.now)})" if since else "")
-        yield "service", paragraph(told, width, style="yellow")
+        text = printable(trouble) + (f" (since {short_moment(since, overview.now)})" if since else "")
+        yield "service", paragraph(text, width, style="yellow")
     yield "running" if overview.running else "stopped", _running(overview, width)
     if waiting := _waiting(overview):
         yield "waiting", paragraph(waiting, width)
@@ -181,5 +181,5 @@ def _inbox_row(inbox: InboxReport, overview: Overview) -> list[Cell]:
     if inbox.available is None:
         return [path, Cell("not scanned yet", "dim")]
     why = inbox.watch_reason if inbox.watch != "native" else ""
-    told = "; ".join(printable(part) for part in (why, inbox.reason) if part)
-    return [path, Cell(f"watched, {inbox.watch or 'starting'}"), Cell(told, "dim", "end")]
+    text = "; ".join(printable(part) for part in (why, inbox.reason) if part)
+    return [path, Cell(f"watched, {inbox.watch or 'starting'}"), Cell(text, "dim", "end")]

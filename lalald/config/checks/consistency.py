@@ -41,11 +41,11 @@ def check_meaning(inbox: Inbox, context: Context, where: Where, diagnostics: Dia
     """Warn about patterns that match nothing, or not what was probably meant."""
     for place, pattern in enumerate(inbox.ignore):
         if odd := pattern_advice.advice(pattern, context):
-            diagnostics.add_warning((*where, "ignore", place), odd.told(pattern))
+            diagnostics.add_warning((*where, "ignore", place), odd.message(pattern))
     for number, rule in enumerate(inbox.rules):
         for place, pattern in enumerate(rule.match):
             if odd := pattern_advice.advice(pattern, context, rule):
-                diagnostics.add_warning((*where, "rules", number, "match", place), odd.told(pattern))
+                diagnostics.add_warning((*where, "rules", number, "match", place), odd.message(pattern))
 
 
 def takes_everything(written: tuple[str, ...]) -> bool:

@@ -44,9 +44,9 @@ def _inbox_errors(inbox: Folders) -> Iterator[tuple[str, str]]:
         within = inbox.path is not None and folder.is_relative_to(inbox.path)
         if within and words:
             continue  # the error of the inbox covers it
-        mistake = _will_be_writable(folder) if within else _usable(folder, writable=True)
-        if mistake:
-            yield key, mistake
+        error = _will_be_writable(folder) if within else _usable(folder, writable=True)
+        if error:
+            yield key, error
 
 
 def _is_written(inbox: Folders) -> bool:

@@ -24,7 +24,7 @@ def warnings(config: Config) -> list[str]:
             advice = _advice(pattern, inbox)
             line = config.lines.get(where) or config.lines.get(where.rpartition("[")[0])
             if advice is not None and not any(f" {where}: " in warning for warning in config.warnings):
-                found.append(f"{f'line {line}  ' if line else ''}{where}: {advice.told(pattern)}")
+                found.append(f"{f'line {line}  ' if line else ''}{where}: {advice.message(pattern)}")
     return found
 
 

@@ -39,7 +39,7 @@ class Advice:
     why: str
     meant: tuple[str, ...] = ()
 
-    def told(self, pattern: str) -> str:
+    def message(self, pattern: str) -> str:
         return f"{quoted(pattern)} {self.why}{self.question()}"
 
     def question(self) -> str:

@@ -19,7 +19,7 @@ _NAME = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_])?\.?", re.IGNORECAS
 
 
 def web(section: file_schema.Web, diagnostics: Diagnostics, path_at: PathAt) -> model.Web:
-    """The block with its defaults, and mistakes for what cannot be."""
+    """The block with its defaults; invalid values are reported."""
     listen = _listen(section.listen, diagnostics)
     for place, text in enumerate(section.trusted_proxies):
         _check_network(text, (*_WHERE, "trusted_proxies", place), diagnostics)

@@ -242,5 +242,5 @@ class File(Section):
         default=90 * model.DAY_SECONDS, description="How long the details of finished jobs are kept."
     )
     web: Web = Field(default_factory=Web, description="The page in the browser.")
-    notify: list[Notify] | None = Field(default=None, description="Who is told of what: messages, webhooks, commands.")
+    notify: list[Notify] | None = Field(default=None, description="Receivers of events: messages, webhooks, commands.")
     inboxes: list[Inbox] | None = Field(default=None, description="The watched folders.")

@@ -61,7 +61,7 @@ def _improve(name: str, section: dict[str, Any]) -> None:
 
 
 def _way(way: str) -> dict[str, Any]:
-    """How an entry of `notify` is told, and which keys belong to another way."""
+    """The key of one kind of `notify` entry, without the keys of the other kinds."""
     foreign = [key for key, ways in BELONGS.items() if way not in ways]
     return {"required": [way], "not": {"anyOf": [{"required": [key]} for key in foreign]}}
 

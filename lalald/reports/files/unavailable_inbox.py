@@ -8,7 +8,7 @@ from lalald.store.queries import Reports
 
 
 def why_unavailable(inbox: Inbox, reports: Reports | None) -> str | None:
-    """Why nothing can be taken from the inbox now; None where it is there."""
+    """Why the inbox is unavailable; None if it is available."""
     marker = None if reports is None else reports.known_files().folders.inbox_marker(str(inbox.path))
     found = markers.inspect_folder(str(inbox.path), marker)
     return None if found.available else found.reason

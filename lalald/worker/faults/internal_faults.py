@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lalald.clock import Clock
+from lalald.jobs.backoff import backoff_seconds
 from lalald.jobs.failures.unexpected_errors import describe_exception, is_exhaustion, signature
 from lalald.jobs.job import Job
 from lalald.jobs.outcomes import Failed, RetryLater
-from lalald.jobs.transitions import backoff_seconds
 from lalald.store.due import Demand
 
 MOST_TRIES = 6  # of a job that nothing was paid for

@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable, Collection, Iterator
 
 from lalald.clock import Clock
-from lalald.jobs.transitions import FIRST_BACKOFF_SECONDS, backoff_seconds
+from lalald.jobs.backoff import FIRST_BACKOFF_SECONDS, backoff_seconds
 
 DIFFERENT_JOBS = 3  # that fail in a row before it is the service's fault, and not theirs
 QUICK_PAUSE_SECONDS = 10.0  # the longest while a job waits that was never tried

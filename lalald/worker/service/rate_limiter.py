@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Hashable, Iterable
 
 from lalald.clock import Clock
-from lalald.jobs.transitions import backoff_seconds
+from lalald.jobs.backoff import backoff_seconds
 
 
 class RateLimitPause:
