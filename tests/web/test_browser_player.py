@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import struct
 import wave
@@ -31,7 +32,7 @@ RENDER = """async ({urls, extension, original, settings, hearOriginal, loop, sec
   mixer.hearOriginal(hearOriginal);
   mixer.timeline.loop = loop;
   await mixer.timeline.start(loop ? loop.from : 0);
-  return [...(await context.startRendering()).getChannelData(0)];
+  return JSON.stringify([...(await context.startRendering()).getChannelData(0)]);
 }"""
 
 
@@ -68,7 +69,7 @@ def rendered(visit: Visit, **wanted: Any) -> list[float]:
         "urls": ["api/jobs/1/tracks/1", "api/jobs/1/tracks/2"], "extension": "wav", "original": None, "settings": [{}, {}],
         "hearOriginal": False, "loop": None, "seconds": SECONDS, "rate": RATE,
     }  # fmt: skip
-    found: list[float] = visit.page.evaluate(RENDER, {**facts, **wanted})
+    found: list[float] = json.loads(visit.page.evaluate(RENDER, {**facts, **wanted}))
     return found
 
 
