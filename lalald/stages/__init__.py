@@ -2,8 +2,8 @@
 
 upload split check download delete archive    the stages
 start_requests start_answers                  the requests of `split` and their answers
-expected_tracks reused_tasks                  what the answers of `check` mean
-duplicates earlier_tasks earlier_results      results of the same bytes are reused
+expected_tracks failed_downloads              what follows from answers of `check`, and from failed tracks
+reuse/                                        results of the same bytes are reused
 precharge/                                    what must hold before anything is charged
 context                                       the objects that every stage works with
 """

@@ -28,10 +28,10 @@ from lalald.jobs.task import Task, Track
 from lalald.jobs.wanted_tracks import undelivered_tracks
 from lalald.outbox import SourceRead, Staged
 from lalald.outbox.template import TrackKey
-from lalald.stages import duplicates
 from lalald.stages.context import StageContext
 from lalald.stages.failed_downloads import LINK_TRIES, FailedTrack, check_again, outcome_of_failures, with_links_renewed
 from lalald.stages.precharge.disk_space import likely_size, room_for_tracks
+from lalald.stages.reuse import duplicates
 from lalald.stages.source_tags import SourceTagReading
 
 _FRESH_SECONDS = 1.0  # age of the outbox check before fetching; before anything is put in place it is checked again

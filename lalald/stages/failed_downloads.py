@@ -11,8 +11,8 @@ from lalald.jobs.outcomes import Advance, Outcome
 from lalald.jobs.states import Hold, Stage, TaskFailure
 from lalald.jobs.task import Task
 from lalald.jobs.wanted_tracks import undelivered_tracks
-from lalald.stages import duplicates
 from lalald.stages.check import late_check_pause
+from lalald.stages.reuse import duplicates
 
 MAX_LINK_RENEWALS = 2
 LINK_TRIES = 10  # with their pauses some ten minutes: then `/check/` may know a better host or size

@@ -17,7 +17,6 @@ from lalald.jobs.states import Hold, Stage
 from lalald.jobs.task import Task
 from lalald.media.durations import MAX_SECONDS
 from lalald.media.inspections import CondemnedFileError, Inspections
-from lalald.stages import duplicates
 from lalald.stages.context import StageContext
 from lalald.stages.precharge.admission import admit
 from lalald.stages.precharge.budget import Refusal
@@ -29,6 +28,7 @@ from lalald.stages.precharge.source_check import (
     discard_or_fail,
     sha256,
 )
+from lalald.stages.reuse import duplicates
 
 MAX_UPLOAD_BYTES = 10_000_000_000  # API document: "Upload limit is 10GB per request"
 _KEPT_SECONDS = 24 * 3600.0  # the service deletes sources about a day after the upload

@@ -16,8 +16,9 @@ from lalald.jobs.failures.unexpected_errors import convert_faults
 from lalald.jobs.job import Job
 from lalald.jobs.outcomes import Advance, Held
 from lalald.jobs.states import Hold, Request, Stage, State
-from lalald.stages import check, reused_tasks
+from lalald.stages import check
 from lalald.stages.context import StageContext
+from lalald.stages.reuse import reused_tasks
 from lalald.store.due import RunningTask
 from lalald.worker.checks.check_queue import MOST_IN_A_CHECK, CheckQueue, Round
 from lalald.worker.claims import Claims

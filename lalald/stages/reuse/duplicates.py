@@ -20,8 +20,8 @@ from lalald.jobs.outcomes import Advance, Held, Outcome, RetryLater
 from lalald.jobs.states import Hold, Stage
 from lalald.jobs.task import Task
 from lalald.stages.context import StageContext
-from lalald.stages.earlier_results import fetched_again, find_copies
-from lalald.stages.earlier_tasks import (
+from lalald.stages.reuse.earlier_results import fetched_again, find_copies
+from lalald.stages.reuse.earlier_tasks import (
     EarlierTask,
     job_in_progress,
     jobs_with_same_bytes,

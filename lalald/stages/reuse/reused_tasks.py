@@ -10,8 +10,8 @@ from lalald.jobs.job import Job
 from lalald.jobs.outcomes import Advance, Held
 from lalald.jobs.states import Stage
 from lalald.jobs.task import Task
-from lalald.stages.duplicates import hold_for_decision
 from lalald.stages.expected_tracks import updated_tracks
+from lalald.stages.reuse.duplicates import hold_for_decision
 
 _WAIT_SECONDS = 60.0  # for an answer that says something; waiting longer would only delay the question to a person
 _CHECK_SECONDS = 5.0

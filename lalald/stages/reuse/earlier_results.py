@@ -17,9 +17,9 @@ from lalald.jobs.wanted_tracks import mark_wanted
 from lalald.media.track_labels import expected_labels
 from lalald.outbox import is_as_sent
 from lalald.stages.context import StageContext
-from lalald.stages.earlier_tasks import EarlierTask, is_in_progress
 from lalald.stages.precharge.preflight import hold_for
 from lalald.stages.precharge.source_check import sha256
+from lalald.stages.reuse.earlier_tasks import EarlierTask, is_in_progress
 
 _CHECKABLE_SECONDS = 24 * 3600.0 - 120.0  # API document: `/check/` works for 24 h after the task's creation
 _LINKS_KEPT_SECONDS = 3600.0 - 120.0  # after its source was deleted, a task's links work for an hour

@@ -1,0 +1,1 @@
+"""Reuse the results of earlier jobs with the same bytes and presets."""
