@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -226,3 +227,28 @@ def test_a_unix_socket_is_for_its_user_and_group(make_home: MakeHome, sandbox: S
         assert client.get("/api/status").json()["daemon"]["running"]
     home.stop()
     assert not path.exists()
+
+
+def test_the_page_of_another_user_than_root_takes_files_in_and_gives_results_out(
+    sandbox: Sandbox, of_nobody: Callable[[Home], Home], open_folder: Path
+) -> None:
+    """Its process cannot be dumped: what the kernel then keeps from it in /proc must not be needed."""
+    home = of_nobody(Home(open_folder / "home", sandbox.url))
+    with_page(home)
+    content = write_wav(open_folder / "made.wav", pitch=610)
+    home.start()
+    try:
+        visit(home)
+        with logged_in(home) as client:
+            begun = client.post(
+                "/api/uploads", json={"inbox": str(home.inbox), "path": "new/song.wav", "size": len(content)}
+            )
+            assert begun.status_code == 201, begun.text
+            headers = {"Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
+            sent = client.patch(f"/api/{begun.headers['location']}", content=content, headers=headers)
+            assert sent.status_code == 204, sent.text
+            until(lambda: client.facts("/api/status")["jobs"]["done"] == 1, "the song is done")
+            assert client.get("/api/jobs/1/tracks/1").status_code == 200
+            assert client.get("/api/jobs/1/results.zip").status_code == 200
+    finally:
+        home.kill()

@@ -10,8 +10,13 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.responses import Response
 
+from lalald.control import page_keys
 from lalald.sandbox.server import Sandbox
+from lalald.web.access.auth import Auth
+from lalald.web.access.login_tries import LoginTries
+from lalald.web.access.origins import Place, Visitor
 from tests.conftest import MakeHome
 from tests.support.page_client import PASSWORD, PageClient, address_of, logged_in, page_alone, with_page
 from tests.support.running import Home, until, write_wav
@@ -243,3 +248,19 @@ def test_connections_beyond_the_limit_are_turned_away(home: Home) -> None:
     for one in crowd:
         one.close()
     until(lambda: httpx.get(f"{address_of(home)}/healthz").text == "ok\n", "the page answers")
+
+
+@pytest.mark.usefixtures("client")
+def test_a_session_ends_after_thirty_days(home: Home) -> None:
+    """Signed by the page's own key, for this password, by a clock that is so many days behind."""
+    keys = page_keys.load(home.state)
+    visitor = Visitor(None, "http", Place("127.0.0.1", port_of(home)))
+    for days, status in ((29.9, 200), (30.1, 401)):
+        past = time.time() - days * 86400
+        auth = Auth(
+            home.state, page_keys.verifier(PASSWORD, keys.salt), None, LoginTries(time.time), lambda at=past: at
+        )
+        response = Response()
+        auth.log_in(response, visitor)
+        cookie = response.headers["set-cookie"].partition(";")[0]
+        assert httpx.get(f"{address_of(home)}/api/status", headers={"Cookie": cookie}).status_code == status, days
