@@ -20,7 +20,7 @@ def insert_at_start(descriptor: int, count: int) -> bool:
 
 
 def _reserve(descriptor: int, count: int) -> bool:
-    """Room on the disk for what was inserted; without it that is taken out again. Raises OSError where that fails."""
+    """Room on the disk for what was inserted; without it the insertion is undone. Raises OSError if that fails."""
     if _fallocate(descriptor, 0, count):
         return True
     remove_at_start(descriptor, count)

@@ -78,14 +78,15 @@ def _tagged(descriptor: int, path: str, size: int, tags: Tags) -> Iterator[Piece
 
 
 def _few(pieces: Iterator[Piece]) -> tuple[list[Piece], Iterable[Piece]]:
-    """All of them where they are few and small; else those that were taken, and the rest."""
-    taken, loaded = [], 0
+    """All of them if they are few and small; else the first ones, and the rest."""
+    first: list[Piece] = []
+    loaded = 0
     for piece in pieces:
-        taken.append(piece)
+        first.append(piece)
         loaded += len(piece) if isinstance(piece, bytes) else 0
         if isinstance(piece, Renumbered) or loaded > _MOST_AROUND_BYTES:
-            return taken, pieces
-    return taken, ()
+            return first, pieces
+    return first, ()
 
 
 # in place
@@ -164,7 +165,7 @@ def _restore(descriptor: int, layout: _Layout) -> None:
         _pwrite(descriptor, memoryview(layout.behind), layout.sound.start + layout.sound.size)
         os.ftruncate(descriptor, layout.size)
     except OSError as error:
-        raise HalfWrittenError(error.errno, "the tags of a track could not be written, nor taken back") from error
+        raise HalfWrittenError(error.errno, "the tags of a track could be neither written nor removed") from error
 
 
 def _pwrite(descriptor: int, part: memoryview, offset: int) -> None:
@@ -212,7 +213,7 @@ def _copied(pieces: Iterable[Piece], target: int, crash_point: CrashPoint) -> Wr
 
 
 def _parts(pieces: Iterable[Piece]) -> Iterator[memoryview]:
-    """Their bytes. Each part is valid until the next one is taken."""
+    """Their bytes. Each part is valid until the next one is read."""
     buffer = memoryview(bytearray(_CHUNK_BYTES))
     for piece in pieces:
         if isinstance(piece, bytes):

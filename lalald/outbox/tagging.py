@@ -37,7 +37,7 @@ class SourceRead:
     """What is known of a source's tags by now: nothing yet, what they are, or why they are not known. Set once, read on any thread."""
 
     found: SourceTags | TagNote | None = None
-    faults: list[str] = field(default_factory=list)  # exceptions that nobody foresaw, for the log
+    faults: list[str] = field(default_factory=list)  # unexpected exceptions, for the log
 
     def of_track(self, job: Job, task: Task, track: Track) -> TrackTags | None:
         """What a track gets; None while nothing is known."""

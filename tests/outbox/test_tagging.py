@@ -132,7 +132,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
         yield tmp_path
         return
     if not os.path.isdir("/dev/shm") or can_insert(Path("/dev/shm")):
-        pytest.skip("there is no such file system")
+        pytest.skip("no such file system here")
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         yield Path(folder)
 

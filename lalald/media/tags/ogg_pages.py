@@ -92,7 +92,7 @@ def paged(
 
 
 class _Joined:
-    """Parts of bytes, taken in other lengths than they come in."""
+    """Rejoins bytes that come in parts of other lengths."""
 
     def __init__(self, parts: Iterator[bytes]) -> None:
         self._parts = parts
@@ -101,9 +101,9 @@ class _Joined:
     def take(self, count: int) -> bytes:
         while len(self._rest) < count:
             self._rest += next(self._parts)
-        taken = bytes(self._rest[:count])
+        found = bytes(self._rest[:count])
         del self._rest[:count]
-        return taken
+        return found
 
 
 def _page(flags: int, position: int, serial: int, number: int, lacing: bytes, body: bytes) -> bytes:

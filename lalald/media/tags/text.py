@@ -1,7 +1,7 @@
 """Text from untrusted tags: control characters removed, lengths bounded, and legacy encodings told from Latin-1.
 
 ID3v1 and the Latin-1 text of ID3v2 often hold another encoding, since programs wrote what their system used. All such text of a file
-has one encoding. It is taken for another than Latin-1 only where the bytes leave no doubt.
+has one encoding. It is read as another than Latin-1 only where the bytes leave no doubt.
 """
 
 from __future__ import annotations

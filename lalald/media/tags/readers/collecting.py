@@ -68,7 +68,7 @@ class Collector:
             values.append(text)
 
     def add_picture(self, data: Readable, kind: int = 3, description: str = "") -> None:
-        """A picture's bytes are kept in the spool. What is no picture is passed over. Raises OSError, EOFError, ValueError."""
+        """A picture's bytes are kept in the spool. Anything but a picture is skipped. Raises OSError, EOFError, ValueError."""
         head = data.read_at(0, 16)
         mime = next((mime for magic, mime in _MAGIC.items() if head.startswith(magic)), None)
         if head[:4] == b"RIFF" and head[8:12] == b"WEBP":

@@ -57,7 +57,7 @@ def _whole(file: BoundedFile, order: _Order) -> list[Chunk]:
         if size != chunk.size:
             break  # what follows was read at the wrong offset; files of this size have nothing there
     if not any(chunk.name in (b"data", b"SSND") for chunk in found):
-        raise UnwritableError("there is no sound in it")
+        raise UnwritableError("it has no sound")
     return found
 
 

@@ -25,7 +25,7 @@ _MOST_IN_A_TABLE = 255
 
 
 def mp3_pieces(file: BoundedFile, descriptor: int, tags: Tags) -> Pieces:
-    """Every tag that the track has, in front and behind, gives way. Raises UnsuitableError where it is no MPEG audio."""
+    """Replaces every tag of the track, in front and behind. Raises UnsuitableError if it is not MPEG audio."""
     start = start_of_audio(file)
     head = file.read_at(start, 2)
     is_layer = len(head) == 2 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] & 0x06

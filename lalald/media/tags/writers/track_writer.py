@@ -20,7 +20,7 @@ _Writer = Callable[[BoundedFile, int, Tags], Pieces]
 def tagged(file: BoundedFile, descriptor: int, tags: Tags) -> Pieces:
     """The pieces of the track with these tags, and without any that it has; its sound stays as it is, byte for byte.
 
-    Raises, at once or while the pieces are taken, UnsuitableError, UnwritableError, and OSError.
+    Raises, at once or while the pieces are consumed, UnsuitableError, UnwritableError, and OSError.
     """
     writer = _writer(file)
     try:

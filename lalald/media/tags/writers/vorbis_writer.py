@@ -21,7 +21,7 @@ _GAIN = "replaygain_track_gain"
 
 
 def flac_pieces(file: BoundedFile, descriptor: int, tags: Tags) -> Pieces:
-    """Comments, pictures and padding of the track give way, and an ID3 tag in front of it. Raises EOFError where it is no FLAC."""
+    """Replaces comments, pictures and padding of the track, and an ID3 tag in front of it. Raises EOFError if it is not FLAC."""
     start = start_of_audio(file)
     pieces: list[Piece] = [b"fLaC"]
     vendor, audio = b"", start
