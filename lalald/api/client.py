@@ -69,7 +69,7 @@ class Client:
         self._found = license_key if isinstance(license_key, FoundKey) else FoundKey(license_key)
         self._user_agent = user_agent
         self._deadlines = deadlines
-        tls = _Tls(self._origin)
+        tls = self._tls = _Tls(self._origin)
         self._post = Post(self._origin, self._path, tls.for_the_api, user_agent, deadlines)
         self._transfers = TransferClient(tls.for_tracks, deadlines)
         self._upload_pace = Pace(upload_rate)
@@ -83,6 +83,10 @@ class Client:
     @property
     def key(self) -> LicenseKey | None:
         return self._found.key
+
+    def tls_context(self) -> ssl.SSLContext:
+        """The system's certificate authorities, for connections to other hosts; it holds nothing of ours."""
+        return self._tls.for_tracks()
 
     def use_key(self, found: FoundKey) -> bool:
         """Use this key for new requests; running ones are not affected. Whether the key is a different one.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import faulthandler
 import os
+import ssl
 import sys
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -120,7 +121,12 @@ class _Daemon:
             open_store, self._log_store_trouble, met_unreadable=self._log_unreadable, events_written=self._wake_notifier
         )
         self._notifier = notifications.make_notifier(
-            self._store, options.environ, options.clock, self._disks, self._log
+            self._store,
+            options.environ,
+            options.clock,
+            self._disks,
+            self._log,
+            self._tls_context,
         )
 
     async def main(self) -> int:
@@ -192,6 +198,9 @@ class _Daemon:
     def _start_new_jobs(self) -> None:
         self._parts.worker.wake()
         self._status_changed.set()
+
+    def _tls_context(self) -> ssl.SSLContext:
+        return self._parts.context.api.tls_context()
 
     def _wake_notifier(self) -> None:
         self._notifier.wake()

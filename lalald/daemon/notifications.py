@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import ssl
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,14 +23,22 @@ _LOW_FACT = "minutes_low"
 
 
 def make_notifier(
-    store: StoreThread, environ: Mapping[str, str], clock: Clock, disks: MountPools, log: Any
+    store: StoreThread,
+    environ: Mapping[str, str],
+    clock: Clock,
+    disks: MountPools,
+    log: Any,
+    tls: Callable[[], ssl.SSLContext],
 ) -> Notifier:
-    """A notifier that reads its files on the threads of their folders: a share that hangs delays nothing else."""
+    """A notifier that reads its files on the threads of their folders: a share that hangs delays nothing else.
+
+    `tls`: a context that is there anyway, since a second one takes 5 MiB; nothing of a connection is shared by it.
+    """
 
     async def read_file(path: Path) -> str:
         return await disks.run(str(path.parent), first_line, path)
 
-    return Notifier(store, Surroundings(environ, clock, read_file), log)
+    return Notifier(store, Surroundings(environ, clock, read_file, tls), log)
 
 
 def note_start(store: Store, config: Config, now: float) -> None:

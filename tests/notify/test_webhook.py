@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import shutil
+import ssl
+import subprocess
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,9 +27,15 @@ from tests.support.receiver import SECRET, Answer, receiving
 EVENT = sample_event(EventKind.JOB_DONE, 1_700_000_000.0)
 
 
-def post(url: str, *events: Event, secret: Path | None = None, names: bool = True, **variables: str) -> list[Result]:
+def post(
+    url: str,
+    *events: Event,
+    secret: Path | None = None,
+    names: bool = True,
+    tls: Callable[[], ssl.SSLContext] = ssl.create_default_context,
+) -> list[Result]:
     entry = NotifyEntry("hook", webhook=url, secret_file=secret, names=names)
-    around = Surroundings(variables, Clock(), read_in_thread)
+    around = Surroundings({}, Clock(), read_in_thread, tls)
 
     async def sent() -> list[Result]:
         async with webhook_sender(entry, around) as send:
@@ -145,3 +155,28 @@ def test_without_names_only_numbers_and_codes_are_sent() -> None:
         for name in ("song", "/inbox", "/outbox", "this is a test", "vocals"):
             assert name not in said, (kind, said)
     assert payload(EVENT, names=False)["data"]["job"] == {"id": 0, "rule": "test", "stage": "done", "minutes": 3.5}
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of 127.0.0.1, signed by itself, with its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl makes the certificate")
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    words = [
+        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=hook",
+        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(path), "-out", str(path.with_name("cert.pem")),
+    ]  # fmt: skip
+    subprocess.run(words, check=True, capture_output=True)
+    path.write_text(path.read_text() + path.with_name("cert.pem").read_text())
+    return path
+
+
+def test_over_tls_only_a_certificate_of_a_trusted_authority_is_accepted(certificate: Path) -> None:
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(certificate)
+    with receiving(tls=server) as receiver:
+        url = receiver.url.replace("http:", "https:")
+        assert post(url) == [TryLater("no connection")]
+        assert receiver.requests == []
+        assert post(url, tls=lambda: ssl.create_default_context(cafile=str(certificate))) == [Sent()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -49,7 +50,13 @@ class Answer:
 class Receiver:
     """`answer`: what to say to the next request, by its number from 0. Signatures are verified at once, `is_signed`."""
 
-    def __init__(self, answer: Callable[[int], Answer] = lambda _: Answer(), *, is_signed: bool = False) -> None:
+    def __init__(
+        self,
+        answer: Callable[[int], Answer] = lambda _: Answer(),
+        *,
+        is_signed: bool = False,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.answer = answer
         self.is_signed = is_signed
         self.requests: list[Received] = []
@@ -59,6 +66,8 @@ class Receiver:
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
         self._thread.start()
 
@@ -138,8 +147,10 @@ class Receiver:
 
 
 @contextmanager
-def receiving(answer: Callable[[int], Answer] = lambda _: Answer(), *, is_signed: bool = False) -> Iterator[Receiver]:
-    receiver = Receiver(answer, is_signed=is_signed)
+def receiving(
+    answer: Callable[[int], Answer] = lambda _: Answer(), *, is_signed: bool = False, tls: ssl.SSLContext | None = None
+) -> Iterator[Receiver]:
+    receiver = Receiver(answer, is_signed=is_signed, tls=tls)
     try:
         yield receiver
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,11 +25,12 @@ ReadFile = Callable[[Path], Awaitable[str]]
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What senders need of their owner. `read_file` raises OSError, FileError or ValueError."""
+    """What senders need of their owner. `read_file` raises OSError, FileError or ValueError; `tls` trusts the system's authorities."""
 
     environ: Mapping[str, str]
     clock: Clock
     read_file: ReadFile
+    tls: Callable[[], ssl.SSLContext] = ssl.create_default_context
 
 
 def first_line(path: Path) -> str:
@@ -71,7 +73,7 @@ async def webhook_sender(
         return
     url = entry.webhook or ""
     try:
-        opening = webhook.open_client(url)
+        opening = webhook.open_client(url, around.tls)
         client = await opening.__aenter__()
     except (ImportError, ValueError, OSError):
         yield _always(TryLater("the proxy or the certificates of the environment cannot be used"))

@@ -7,7 +7,8 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Mapping
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 
 import httpx
@@ -57,14 +58,14 @@ def headers(key: bytes | None, message_id: str, timestamp: int, body: bytes) -> 
 
 
 @asynccontextmanager
-async def open_client(url: str) -> AsyncIterator[httpx.AsyncClient]:
+async def open_client(url: str, tls: Callable[[], ssl.SSLContext]) -> AsyncIterator[httpx.AsyncClient]:
     """A client of its own for as long as there is something to send: it shares nothing with that of the service.
 
-    Proxies are those of the environment. Certificates are loaded only where they are needed: they take memory.
+    Proxies are those of the environment. `tls` gives the certificate authorities, which take memory: only where they are needed.
     """
     timeout = httpx.Timeout(ANSWER_SECONDS, connect=10.0)
-    is_tls = url.lower().startswith("https:")
-    async with httpx.AsyncClient(timeout=timeout, verify=is_tls, follow_redirects=False) as client:
+    authorities = tls() if url.lower().startswith("https:") else False
+    async with httpx.AsyncClient(timeout=timeout, verify=authorities, follow_redirects=False) as client:
         yield client
 
 
