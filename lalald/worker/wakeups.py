@@ -64,8 +64,9 @@ class Wakeups:
             self._wake_pools(replace(job, state=State.CANCELLED))
 
     def _wake_pools(self, job: Job) -> None:
-        for name in _pools_of(job):
-            if (signal := self.pools.get(name)) is not None:
+        names = _pools_of(job)
+        for name, signal in self.pools.items():  # in their order: a set's order differs from run to run
+            if name in names:
                 signal.wake()
 
 
