@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -36,6 +37,11 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_each_entry_is_what_the_source_says(entry: str, rendered: Path) -> None:
     assert (NAS / entry).read_text(encoding="utf-8") == (rendered / entry).read_text(encoding="utf-8")
+
+
+def test_the_address_of_the_project_is_the_same_everywhere() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["urls"]["Homepage"] == f"https://github.com/{SOURCE['repository']}"
 
 
 def test_every_variable_of_the_image_is_offered() -> None:
