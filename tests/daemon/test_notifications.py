@@ -63,5 +63,5 @@ def test_an_answer_with_the_minutes_proves_that_the_key_is_accepted(store: Store
 def test_without_a_reader_only_the_minutes_are_noted(store: Store) -> None:
     store.event_queue.configure([], page=False)
     note_minutes(store, 1.0, Minutes(), NOW)
-    assert store.fact("minutes") == {"left": 1.0, "at": NOW}
-    assert store.fact("minutes_low") is None
+    assert store.state.get("minutes") == {"left": 1.0, "at": NOW}
+    assert store.state.get("minutes_low") is None
