@@ -176,7 +176,7 @@ def test_five_different_jobs_in_a_row_stop_a_step_and_one_success_starts_it_agai
             ((stopped, stop),) = faults.stops.items()
             assert stopped == (step if step in list(Stage) else "split")
             assert stop.error == "OddError"
-            stopped_at = shop.clock.monotonic()
+            stopped_at = stop.next_probe_at - PROBE_SECONDS
             rest = stopped_at + PROBE_SECONDS / 2
             await shop.until(lambda: shop.clock.monotonic() > rest, "what was under way has ended")
             tried = len(faulty.raised)
