@@ -17,6 +17,7 @@ from functools import cached_property
 from itertools import count
 
 from lalald.errors import FileError
+from lalald.filesystem.availability.folder_probe import check_movable
 from lalald.filesystem.directory_cache import DIRECTORY_CACHE
 from lalald.filesystem.file_numbers import int64, is_same_time
 from lalald.filesystem.files import (
@@ -31,7 +32,6 @@ from lalald.filesystem.files import (
     sync_folder,
     translate_errors,
 )
-from lalald.filesystem.folder_probe import check_movable
 from lalald.filesystem.names import numbered_name, printable, with_suffix
 from lalald.filesystem.placeholders import clear_reservation, remove_leftovers
 from lalald.filesystem.renaming import can_rename_between, rename_without_replacing

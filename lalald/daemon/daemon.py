@@ -30,13 +30,13 @@ from lalald.daemon.process import streams
 from lalald.daemon.process.lock import only_daemon
 from lalald.daemon.process.signals import Signals
 from lalald.daemon.process.systemd import Systemd
+from lalald.daemon.process.web_launcher import WebLauncher
 from lalald.daemon.reloading import Reloader
 from lalald.daemon.run_once import RunSummary
 from lalald.daemon.shutdown import shut_down
 from lalald.daemon.supervisor import Supervisor
-from lalald.daemon.web_launcher import WebLauncher
 from lalald.errors import LalaldError, StoreError
-from lalald.filesystem.known_folders import KnownFolders
+from lalald.filesystem.availability.known_folders import KnownFolders
 from lalald.filesystem.mount_pools import MountPools
 from lalald.inbox.inspection_steps import InspectionSteps
 from lalald.inbox.intake import Intake
@@ -121,12 +121,7 @@ class _Daemon:
             open_store, self._log_store_trouble, met_unreadable=self._log_unreadable, events_written=self._wake_notifier
         )
         self._notifier = notifications.make_notifier(
-            self._store,
-            options.environ,
-            options.clock,
-            self._disks,
-            self._log,
-            self._tls_context,
+            self._store, options.environ, options.clock, self._disks, self._log, self._tls_context
         )
 
     async def main(self) -> int:
@@ -155,7 +150,7 @@ class _Daemon:
     # the parts
 
     async def _prepare(self) -> None:
-        """Open the store, make the parts, and look whether there is a usable key."""
+        """Open the store, create the parts, and read the license key."""
         config, options, clock = self._config, self._options, self._options.clock
         await self._store.start()
         now = clock.now()

@@ -11,7 +11,7 @@ from typing import Any
 from lalald.config import Config
 from lalald.daemon.inbox_loops import Inboxes
 from lalald.errors import FileError
-from lalald.filesystem.folder_monitor import FolderMonitor
+from lalald.filesystem.availability.folder_monitor import FolderMonitor
 from lalald.filesystem.mounts import is_automount
 from lalald.reports.needs_attention import Attention, files_unreadable, folder_unavailable
 from lalald.stages.context import StageContext

@@ -16,8 +16,8 @@ from lalald.daemon.inbox_loops import Inboxes
 from lalald.daemon.log.log_setup import LogSettings
 from lalald.daemon.process.signals import Signals
 from lalald.daemon.process.systemd import Systemd
+from lalald.daemon.process.web_launcher import WebLauncher
 from lalald.daemon.supervisor import Supervisor
-from lalald.daemon.web_launcher import WebLauncher
 from lalald.notify.notifier import Notifier
 from lalald.stages.context import StageContext
 from lalald.worker.holds.license_check import KeyReader

@@ -1,4 +1,4 @@
-"""Hints for a folder of lalald's own that cannot be used, by the kernel's error, and tests for room and rights there."""
+"""Explain why one of lalald's own folders cannot be used, and check its free space and permissions."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import os
 from contextlib import suppress
 
 from lalald.errors import FileError, FolderUnavailableError
-from lalald.filesystem.folder_probe import (
+from lalald.filesystem.availability.folder_probe import (
     action_errors,
     check_content,
     existing_folder,

@@ -12,7 +12,7 @@ from lalald.api import Client, Transfer
 from lalald.clock import Clock
 from lalald.config import Config
 from lalald.config.license_key import FoundKey
-from lalald.filesystem.known_folders import KnownFolders
+from lalald.filesystem.availability.known_folders import KnownFolders
 from lalald.filesystem.mount_pools import MountPools
 from lalald.jobs.job import Job
 from lalald.media.inspections import Inspections

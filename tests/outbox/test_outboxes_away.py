@@ -16,7 +16,7 @@ import pytest
 
 from lalald.clock import Clock
 from lalald.errors import FolderUnavailableError
-from lalald.filesystem.known_folders import KnownFolders
+from lalald.filesystem.availability.known_folders import KnownFolders
 from lalald.filesystem.markers import MARKER_NAME, read_marker, verify_folder
 from lalald.filesystem.mount_pools import MountPools
 from lalald.jobs.job import Job

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lalald.filesystem.folder_monitor import FolderMonitor
+from lalald.filesystem.availability.folder_monitor import FolderMonitor
 from lalald.filesystem.mounts import is_automount
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox

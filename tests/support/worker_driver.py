@@ -23,8 +23,8 @@ from lalald.config import Config, Minutes
 from lalald.config.license_key import FoundKey, LicenseKey
 from lalald.daemon.queued_requests import QueuedRequests
 from lalald.errors import StoreError
+from lalald.filesystem.availability.known_folders import KnownFolders
 from lalald.filesystem.file_numbers import int64
-from lalald.filesystem.known_folders import KnownFolders
 from lalald.filesystem.mount_pools import MountPools
 from lalald.jobs.job import Job, JobSettings
 from lalald.jobs.spending.consent import price_of, tasks_to_pay, terms_of

@@ -1,1 +1,1 @@
-"""The daemon as a process: its lock, signals, standard streams, systemd, orphaned children, time zone."""
+"""The daemon as a process: lock, signals, standard streams, systemd, orphaned children, time zone; and the page's process."""

@@ -1,1 +1,1 @@
-"""Files below a configured folder, reached part by part: never through a link, whatever somebody puts in the way."""
+"""Access files below a configured folder one path component at a time, and never through a symbolic link."""

@@ -17,9 +17,9 @@ from lalald.archive.source_paths import source_folder, source_path
 from lalald.clock import Clock
 from lalald.errors import FileError, FolderPermissionError, FolderUnavailableError
 from lalald.filesystem import renaming
+from lalald.filesystem.availability.folder_probe import check_movable
+from lalald.filesystem.availability.known_folders import KnownFolders
 from lalald.filesystem.files import translate_errors
-from lalald.filesystem.folder_probe import check_movable
-from lalald.filesystem.known_folders import KnownFolders
 from lalald.filesystem.mount_pools import MountPools
 from lalald.filesystem.mounts import MOUNTINFO, mounts_above
 from lalald.jobs.job import Job

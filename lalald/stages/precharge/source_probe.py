@@ -6,7 +6,7 @@ import os
 from typing import NamedTuple
 
 from lalald.archive.source_paths import root_of
-from lalald.filesystem.folder_probe import (
+from lalald.filesystem.availability.folder_probe import (
     action_errors,
     create_hidden,
     existing_folder,
