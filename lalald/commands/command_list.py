@@ -163,7 +163,7 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
             Verb(
                 "notify",
                 "lalald.commands.notify",
-                "Send a sample through every `notify` entry and show the answers.",
+                "Send a sample through every `notify` entry; show the answers.",
                 _NOTHING,
                 ("lalald notify --test", "lalald notify --test inbox.unavailable"),
                 "Exit code 0 if every entry accepted its sample, else 1.",

@@ -17,7 +17,7 @@ from tests.support.config_files import ONE_RULE
 
 PROGRAM = Path(sys.executable).with_name("lalald")
 WORDS: Mapping[str, tuple[str, ...]] = {
-    "init": (".",), "show": ("1",), "explain": ("song.mp3",), "backup": ("copy",), "relocate": ("a", "b"),
+    "init": (".",), "show": ("1",), "notify": ("--test",), "explain": ("song.mp3",), "backup": ("copy",), "relocate": ("a", "b"),
     "retry": ("1",), "redo": ("song.mp3",), "cancel": ("1",),
     "release": ("inbox",), "rescan": ("inbox",), "run": ("--once",), "demo": ("--keep", "demo"), "sandbox": ("--help",),
 }  # fmt: skip

@@ -399,7 +399,7 @@ def test_the_dockerfile_has_the_documented_properties() -> None:
     assert json.loads(final["ENTRYPOINT"]) == ["lalald"]
     assert json.loads(final["CMD"]) == ["run"]
     assert re.fullmatch(r'(--\w+(-\w+)*=\w+ )+CMD \["lalald", "health"\]', final["HEALTHCHECK"])
-    assert not {"VOLUME", "USER", "EXPOSE", "SHELL", "ADD"} & {name for name, _ in said}
+    assert not {"VOLUME", "USER", "SHELL", "ADD"} & {name for name, _ in said}
     labels = dict(re.findall(r'org\.opencontainers\.image\.([\w.]+)="([^"]*)"', final["LABEL"]))
     assert labels["version"] == __version__
     assert labels["licenses"] == "MIT"

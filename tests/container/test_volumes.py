@@ -107,7 +107,7 @@ def test_a_share_that_hangs_delays_the_start_for_seconds_only(tmp_path: Path) ->
             assert (silent.folder, silent.reason) == (config.inboxes[0].path, "it has not answered for 0.5 s")
         (gone,) = volumes.unwritable(config)
         assert gone.reason == os.strerror(errno.ENOTCONN)
-        assert "mount it again" in gone.remedy
+        assert "remount it" in gone.remedy
 
     in_own_mounts(story)
 

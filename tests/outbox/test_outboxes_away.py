@@ -229,7 +229,7 @@ def test_release_accepts_a_new_outbox(sandbox: Sandbox, make_home: MakeHome) -> 
     (job,) = home.rest()
     assert job["hold"] == "mount"
     done = home.command("release", str(home.outbox))
-    assert (done.returncode, done.stdout) == (0, f"{home.outbox}: the folder that is there now is accepted\n")
+    assert (done.returncode, done.stdout) == (0, f"{home.outbox}: accepted the folder that is there now\n")
     until(lambda: tree(home.outbox) == RESULTS, "it is delivered", 30)
 
 
