@@ -127,7 +127,7 @@ def _root_of(error: BaseException) -> BaseException:
 class Reply:
     """An answer of either stack: its status, a look at its headers, and its body.
 
-    `key`: what it was asked with. An answer that repeats it to us must not carry it on, into a log or a row.
+    `key`: what it was asked with. An answer that repeats it must not bring it into a log or a row.
     """
 
     status: int

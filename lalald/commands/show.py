@@ -126,7 +126,9 @@ def _problems(job: Job) -> Iterator[tuple[str | Cell, ...]]:
         yield ("waits", f"{printable(job.error)}{_since(job)}") if waits else ("error", printable(job.error))
     for warning in warnings_of(job):
         yield "warning", printable(warning)
-    if job.state is State.WAITING and job.attempts and job.duplicate_of is None:  # a twin's end is not tried for
+    if (
+        job.state is State.WAITING and job.attempts and job.duplicate_of is None
+    ):  # waiting for a duplicate is not a failed attempt
         yield "attempts", f"{count(job.attempts, 'failed attempt')}{_since(job)}, next at {moment(job.due_at or None)}"
     if job.duplicate_of is not None:
         yield "same content as", f"job {job.duplicate_of}"

@@ -1,7 +1,7 @@
 """gitignore patterns on paths within an inbox: which paths they match, and by which pattern.
 
 The last pattern that matches a file, or a folder above it, decides. Upper and lower case are the same, and so are the normal forms of
-Unicode (a Mac writes `é` as two characters). A leading `#` is no comment. Names that are not UTF-8 hold surrogates (os.fsdecode).
+Unicode (a Mac writes `é` as two characters). A leading `#` is literal. Names that are not UTF-8 hold surrogates (os.fsdecode).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Read the configuration in a process of its own.
+"""Read the configuration in a child process.
 
 The daemon then does not keep pydantic and a YAML parser in memory for months, only to use them at a reload.
 """
@@ -60,7 +60,7 @@ def begin(path: Path, environ: Mapping[str, str], *, quiet: bool = False) -> Cal
 
 
 def load(path: Path, environ: Mapping[str, str], *, quiet: bool = False) -> Config:
-    """As `lalald.config.load`, in a process of its own."""
+    """As `lalald.config.load`, in a child process."""
     return begin(path, environ, quiet=quiet)()
 
 

@@ -37,7 +37,9 @@ def load(state_dir: Path) -> PageKeys:
         _write(path, PageKeys(os.urandom(_KEY_BYTES), os.urandom(_KEY_BYTES)), replaces=False)
         return _read(path)  # another process may have been quicker
     except (OSError, ValueError, KeyError, TypeError) as error:
-        hint = "It holds the keys of the page's sessions; remove it if it is damaged: everybody logs in again."
+        hint = (
+            "It holds the keys of the page's sessions; remove it if it is damaged: every user must then log in again."
+        )
         raise FileError(f"{path} cannot be used: {error}.", hint=hint) from error
 
 
@@ -79,7 +81,7 @@ def _read(path: Path) -> PageKeys:
 
 
 def _write(path: Path, keys: PageKeys, *, replaces: bool) -> None:
-    """Whole or not at all, and durable: a key that a power cut takes back would log everybody out."""
+    """Write atomically and durably: a key lost in a power cut would log out every user."""
     making = path.with_name(f".{path.name}.{os.getpid()}")
     with suppress(FileNotFoundError):
         making.unlink()

@@ -50,7 +50,7 @@ def _on_port(address: ListenAddress) -> socket.socket:
 
 
 def _on_path(path: str) -> socket.socket:
-    """In place of a socket that a crash has left; never of a file, nor of one that somebody listens on."""
+    """Replace a socket that a crash has left, but never a file, nor a socket that a program listens on."""
     listener = socket.socket(socket.AF_UNIX)
     try:
         if _is_left_over(path):

@@ -34,7 +34,7 @@ class PageSettings:
     license_key_is_set: bool
     notify_names: tuple[str, ...] = ()
     tries: Mapping[str, list[float]] = field(default_factory=dict)
-    idle_seconds: float | None = 600.0  # without a request or a stream; None: it never ends by itself
+    idle_seconds: float | None = 600.0  # without a request or a stream; None: no limit
 
 
 def settings_for(

@@ -1,4 +1,4 @@
-"""What the daemon does besides processing files: report progress and status, feed the watchdog, trim the history."""
+"""What the daemon does besides processing files: report progress and status, notify the watchdog, delete old jobs."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def status_text(
 
 
 async def feed_watchdog(systemd: Systemd, is_healthy: Callable[[], Awaitable[bool]]) -> None:
-    """Feed the watchdog while the daemon is healthy. Sleep if there is no watchdog."""
+    """Notify systemd's watchdog while the daemon is healthy. Sleep if there is no watchdog."""
     if systemd.watchdog_seconds is None:
         await asyncio.Event().wait()
         return

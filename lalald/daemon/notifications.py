@@ -48,7 +48,7 @@ def note_start(store: Store, config: Config, now: float) -> None:
 
 
 def note_minutes(store: Store, left: float, limits: Minutes, now: float) -> None:
-    """Within a transaction: the service told the minutes left, so the key is accepted. Whether they are low is said once."""
+    """Within a transaction: the service reported the minutes left, so the key is accepted. Whether they are low is said once."""
     store.state.set("minutes", {"left": left, "at": now}, now)
     if not store.events.are_wanted:
         return

@@ -42,7 +42,7 @@ class QueuedRequests:
 
     async def handle(self) -> None:
         """Carry out every queued request. One call at a time."""
-        while not await self._handle_all():  # noqa: ASYNC110 - nothing tells when there is memory again
+        while not await self._handle_all():  # noqa: ASYNC110 - no event says when there is memory again
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _handle_all(self) -> bool:

@@ -94,7 +94,7 @@ class MountPools:
     async def run_shared(
         self, folder: str | tuple[str, ...], function: Callable[..., Answer], *arguments: Any
     ) -> Answer:
-        """Return `function(folder, *arguments)`. Callers with the same function and folder meanwhile share one result."""
+        """Return `function(folder, *arguments)`. Concurrent calls with the same function and folder share one result."""
         key = (folder, function)
         future = self._shared.get(key)
         if future is None:

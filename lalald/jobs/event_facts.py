@@ -137,7 +137,7 @@ def done(job: Job, at: float) -> Fact:
 
 
 def failed(job: Job, at: float) -> Fact:
-    """The job failed. Its cause is told apart by codes: what the service, or this program, calls the error."""
+    """The job failed. Its cause is a code: the service's, or lalald's own."""
     codes = sorted(
         {task.error_code or str(task.failure) for task in job.tasks if task.error is not None and task.failure}
     )

@@ -3,7 +3,7 @@
 A job's stage is its next step, so recovery after a crash is to run that stage again.
 
     upload ──► split ──► check ──► download ──► delete ──► archive ──► done
-      ▲          │         each task has a stage of its own; the job's stage is the earliest of them
+      ▲          │         each task has its own stage; the job's stage is the earliest of them
       └──────────┘         back to upload only while no charge is possible
 
 A failed, held or cancelled job keeps its stage, and continues there when it is retried or released.
@@ -62,7 +62,7 @@ class RequestTerms:
     source: HoldSource | None
     task_fingerprint: str
     minutes: float | None  # the price; None: unknown
-    charged: float | None = None  # minutes that had been charged for the job; None: it was not told
+    charged: float | None = None  # minutes that had been charged for the job; None: unknown
     key: str | None = None  # of a button of the page, which acts once
     latest_id: int | None = None  # the newest job of the same file
 
@@ -101,7 +101,7 @@ class Job:
     hold_source: HoldSource | None = None  # of a `minutes` hold
     held_at: float | None = None  # since when it is held; of a waiting job, since when its stage keeps failing
     per_file_waived: bool = False  # a person let it past minutes.per_file, for `approved_minutes`
-    per_day_waived: bool = False  # likewise past minutes.per_day
+    per_day_waived: bool = False  # the same for minutes.per_day
     duplicate_accepted: bool = False  # a person agreed that the same bytes are paid for again
     upload_waived: bool = False  # a person lets it be uploaded, so that the service's figure decides
     approved_minutes: float | None = (

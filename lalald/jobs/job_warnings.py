@@ -17,7 +17,7 @@ def warnings_of(job: Job) -> tuple[str, ...]:
     """Each as a sentence without its full stop."""
     stays = f"the file stays where it is: {job.archive_error}" if job.archive_error else None
     noted = [warning for warning in (job.warning, stays) if warning]
-    return (*noted, *(told for task in job.tasks for told in _of_task(task)))
+    return (*noted, *(warning for task in job.tasks for warning in _of_task(task)))
 
 
 def warning_of(job: Job) -> str | None:

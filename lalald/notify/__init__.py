@@ -1,1 +1,1 @@
-"""Events leave the house: messages by Apprise, signed webhooks, and commands of the user's own."""
+"""Send events out of the program: messages by Apprise, signed webhooks, and commands that the user configures."""

@@ -1,4 +1,4 @@
-"""How one entry fares: what is sent, dropped or postponed is recorded before anything else is sent to it."""
+"""The delivery state of one entry: each event sent, dropped or postponed is recorded before the next one is sent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lalald.store.events.event_queue import EventQueue, Selection
 from lalald.store.store import Store
 
 Answer = TypeVar("Answer")
-CURSOR_KEPT_EVERY = 500  # events that an entry does not want: they are dealt with, and need not be kept for it
+CURSOR_KEPT_EVERY = 500  # events that an entry does not want count as handled
 KEPT_SECONDS = 3 * 86400.0  # from the first try
 _LEAST_TRIES = 20  # before anything is dropped for its age: the clock may have been stepped
 
@@ -85,7 +85,7 @@ class Delivery:
         await self.ask(record)
 
     async def postponed(self, later: TryLater, cursor: int) -> None:
-        """Nothing is sent to the entry before a pause that grows; what was tried for three days is dropped."""
+        """Pause the entry, longer after each failure; an event that was tried for three days is dropped."""
         if self._attempts == 0:
             self._log.warning("notify.failing", entry=self.name, reason=later.reason)
         pause = max(backoff_seconds(self._attempts, self._jitter()), later.retry_after_seconds or 0.0)

@@ -1,4 +1,4 @@
-"""What `check-config` looks at beyond the words of an entry: its files, its program, and whether Apprise understands its address."""
+"""The checks of `check-config` for `notify` entries: files, programs, and whether Apprise understands the address."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def entry_problems(entry: NotifyEntry, environ: Mapping[str, str], uid: in
 
 
 def entry_warnings(entry: NotifyEntry) -> Iterator[tuple[str, str]]:
-    """What works, and should be otherwise."""
+    """Warnings about settings that work but should be changed."""
     for key, path in (("url_file", entry.url_file), ("secret_file", entry.secret_file)):
         if path is not None and _is_readable_by_all(path):
             yield key, "every user of this machine can read this file; `chmod 600` keeps it to one"

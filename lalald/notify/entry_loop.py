@@ -1,4 +1,4 @@
-"""The loop of one entry: it sleeps until there are events, or until a pause is over. Whatever goes wrong in it stays with it."""
+"""The loop of one entry: it sleeps until there are events or a pause ends. Its errors do not affect other entries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from lalald.errors import StoreRefusedError
 
-_FAULT_SECONDS = 60.0  # after an exception that nothing foresaw
+_FAULT_SECONDS = 60.0  # after an unexpected exception
 
 
 class Turns(Protocol):

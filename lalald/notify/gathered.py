@@ -1,4 +1,4 @@
-"""Messages: what happened within `gather` seconds is told together, one message for each cause."""
+"""Combine the events of `gather` seconds into messages, one for each cause."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def message(cause: Cause, *, names: bool) -> Message:
 
 
 def more(causes: Sequence[Cause]) -> Message:
-    """One message for what is too much to be told one by one."""
+    """One message that sums up all further causes."""
     count = sum(cause.count for cause in causes)
     kinds = sorted({str(cause.events[0].fact.kind) for cause in causes if cause.events})
     return Message(

@@ -23,7 +23,7 @@ _LEAST_PAUSE_SECONDS = 0.1  # between two looks at what is new: many events come
 
 
 class Notifier:
-    """Asleep while nothing happens; without an entry and without the page nothing ever does."""
+    """Sleeps while there are no events; without an entry or the page there are never any."""
 
     def __init__(
         self, store: RunsOnStore, around: Surroundings, log: Any, *, jitter: Callable[[], float] = random.random
@@ -43,7 +43,7 @@ class Notifier:
         self._news.set()
 
     async def configure(self, entries: Sequence[NotifyEntry], *, page: bool) -> None:
-        """From now on these entries are told. Those that stay as they are go on where they are."""
+        """Use these entries from now on. Unchanged entries continue where they are."""
         names = [entry.name for entry in entries]
         await self._store.run(lambda store: store.event_queue.configure(names, page=page))
         self._is_wanted = page or bool(entries)

@@ -1,4 +1,4 @@
-"""Foreign text, such as file names and answers of the service, as part of a message: it can neither call anybody nor format.
+"""Make foreign text, such as file names and answers of the service, safe in messages: no mentions and no formatting.
 
 Receivers read plain text in their own ways: as Markdown, as HTML, with `@` mentions, with links of everything that looks like one.
 """

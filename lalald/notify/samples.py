@@ -63,7 +63,7 @@ def sample_cause(event: Event) -> Cause:
 
 
 def kind_to_try(entry: NotifyEntry) -> EventKind:
-    """An event that the entry would be told of."""
+    """A kind of event that the entry receives."""
     if entry.problems or EventKind.JOB_FAILED in entry.kinds:
         return EventKind.JOB_FAILED
     return next(kind for kind in EventKind if kind in entry.kinds)

@@ -119,7 +119,7 @@ def _layout(pieces: list[Piece], descriptor: int, size: int) -> _Layout | None:
 
 
 def _loaded(piece: Piece, descriptor: int) -> Piece:
-    """What lies in the file itself, before it is overwritten."""
+    """The bytes in the file itself, before they are overwritten."""
     if isinstance(piece, Range) and piece.descriptor == descriptor:
         return os.pread(descriptor, piece.size, piece.start)
     return piece

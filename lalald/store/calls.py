@@ -30,7 +30,7 @@ def out_of_memory() -> StoreBusyError:
 
 
 def ignore_error(_trouble: StoreError | None) -> None:
-    """Nobody wants to know."""
+    """Ignore the trouble."""
 
 
 def ignore_jobs(_jobs: Sequence[UnreadableJob]) -> None:

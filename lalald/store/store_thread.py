@@ -59,7 +59,7 @@ class StoreThread:
         self._thread = threading.Thread(target=self._work, name="store", daemon=True)
         self.trouble: StoreError | None = None
         self._store: Store  # the thread's own, from its start on
-        self._doubted: StoreBusyError | None = None  # why, where the connection is to be opened anew
+        self._doubted: StoreBusyError | None = None  # why, if the connection must be opened again
         self._doubts = 0  # since all that waited was written
 
     async def start(self) -> None:

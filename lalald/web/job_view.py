@@ -40,7 +40,7 @@ def job_object(report: JobReport, now: float) -> dict[str, Any]:
 
 
 def actions(job: Job) -> dict[str, bool]:
-    """Which buttons it has. One that is asked for something already has none."""
+    """The job's buttons; none while a request for the job is pending."""
     is_free = job.request is None
     fitting = {str(request): is_free and job.state in states for request, states in FITTING.items()}
     return {**{str(request): fitting[str(request)] for request in Request}, REDO: is_free and job.state in _ENDED}

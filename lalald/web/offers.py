@@ -30,7 +30,7 @@ ENDED = (State.DONE, State.FAILED, State.CANCELLED)
 
 
 def fits(job: Job, action: str) -> bool:
-    """Whether a job in this state can be asked for it."""
+    """Whether the action applies to a job in this state."""
     return job.state in (ENDED if action == REDO else FITTING[Request(action)])
 
 
@@ -69,7 +69,7 @@ def offers(
 
 
 def by_rules_of(config: Config) -> Callable[[Job], Job]:
-    """What the daemon makes of a job that goes on before anything was paid."""
+    """The job as the daemon will process it if nothing was paid before."""
     inboxes = {str(inbox.path): inbox for inbox in config.inboxes}
     return lambda job: rematch_job(job, inboxes[job.inbox]) if job.inbox in inboxes else job
 

@@ -35,14 +35,14 @@ from lalald.web.page_server import Bounds, PageServer
 from lalald.web.store_access import StoreAccess
 
 _PR_SET_DUMPABLE = 4
-_OOM_SCORE = 500  # memory is taken from the page before it is from the daemon
+_OOM_SCORE = 500  # when memory runs out, the kernel ends the page before the daemon
 _MOST_TEXT = 20_000
 
 Tell = Callable[[dict[str, Any]], None]
 
 
 def run(listener_number: int, pipe_number: int) -> None:
-    """The whole life of a process that the daemon has started. It inherits the two descriptors and nothing else."""
+    """Run the page in a process that the daemon started. It inherits the two descriptors and nothing else."""
     protect()
     pipe = socket.socket(fileno=pipe_number)
     listener = socket.socket(fileno=listener_number)
@@ -97,7 +97,7 @@ async def _page(settings: PageSettings, tries: LoginTries) -> Page:
 
 
 class Visits:
-    """When somebody was last here, and whether somebody is."""
+    """When the last visitor was connected, and whether one is now."""
 
     def __init__(self, inner: ASGIApp) -> None:
         self._inner = inner
@@ -135,7 +135,7 @@ async def _end_with_the_daemon(pipe: socket.socket, server: PageServer) -> None:
 
 
 def _teller(pipe: socket.socket) -> Tell:
-    """Writes one line for the daemon. It never waits: a daemon that reads nothing has its own worries."""
+    """Write one line for the daemon, without waiting: the daemon may not be reading."""
 
     def tell(facts: dict[str, Any]) -> None:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""uvicorn's server with bounds: how many connections, how long a head, a body or a reader may take."""
+"""uvicorn's server with limits: the number of connections, and timeouts for heads, bodies and slow readers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Bounds:
 
 
 class BoundedConnection(H11Protocol):
-    """One connection. What takes too long is cut off, and costs no other anything."""
+    """One connection. It is closed if it takes too long, and never delays others."""
 
     bounds = Bounds()
 

@@ -1,4 +1,4 @@
-"""What a request says in its address and its body, checked. Everything here raises RequestError."""
+"""Read and check the parameters in a request's URL and body. Everything here raises RequestError."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def one_of(request: Request, name: str, known: Sequence[str], default: str | Non
 
 
 def some_of(request: Request, name: str, known: Sequence[str]) -> frozenset[str]:
-    """Words with commas between them."""
+    """Words separated by commas."""
     words = frozenset((text(request, name) or "").split(",")) - {""}
     if not words <= set(known):
         raise RequestError(400, f"The parameter {name} takes {', '.join(known)}, with commas between them.")
@@ -99,7 +99,7 @@ def day(request: Request, name: str) -> tuple[float, float] | None:
 
 
 def field(body: Mapping[str, Any], name: str, kind: type | tuple[type, ...], *, required: bool = True) -> Any:
-    """A key of a JSON body. A truth is no number."""
+    """A key of a JSON body. A boolean does not count as a number."""
     value = body.get(name)
     if value is None and not required:
         return None

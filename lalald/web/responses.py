@@ -40,7 +40,7 @@ class RequestError(Exception):
 
 
 class PlainTextError(RequestError):
-    """A refusal for whoever is not the page itself: as plain text."""
+    """A refusal in plain text, for clients other than the page."""
 
     def answer(self) -> Response:
         text = f"{self}\n{self.hint}\n" if self.hint else f"{self}\n"

@@ -1,4 +1,4 @@
-"""Live facts: a whole snapshot first, then what changed. The store is looked at only while somebody is connected.
+"""Stream the status: a full snapshot first, then the changes. The store is read only while a client is connected.
 
 store changed? ──► one new status for all ──► each stream sends the keys in which it differs from what it sent last
 (data_version,       at most five a second       a slow reader skips what is outdated
@@ -51,7 +51,7 @@ class Stream:
 
 
 class StatusStreams:
-    """All open streams, and what they are told."""
+    """All open streams, and the events that they get."""
 
     def __init__(self, page: Page, job_facts: JobFacts) -> None:
         self._page = page
@@ -114,7 +114,7 @@ class StatusStreams:
         yield _frame("end", {"reason": stream.end})
 
     async def _news(self, seen: _Seen, job_id: int | None) -> list[str]:
-        """What this stream has not told yet."""
+        """The facts that this stream has not sent yet."""
         frames = []
         status = self._status or {}
         if news := {key: value for key, value in status.items() if seen.status.get(key) != value}:
@@ -143,7 +143,7 @@ class StatusStreams:
             self._watching = asyncio.create_task(self._look(), name="status")
 
     async def _look(self) -> None:
-        """Until nobody is connected any more."""
+        """Run while any client is connected."""
         version: tuple[int, int] | None = None
         while self._streams:
             now = time.monotonic()
@@ -196,7 +196,7 @@ class _StreamAnswer(StreamingResponse):
 
 @dataclass(slots=True)
 class _Seen:
-    """What a stream has told so far."""
+    """What a stream has sent so far."""
 
     status: dict[str, Any]
     job: Any

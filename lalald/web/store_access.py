@@ -1,4 +1,4 @@
-"""The store, for an event loop: questions on threads of their own, requests on one more. No transaction is open between two calls."""
+"""Access the store from an event loop: queries on several threads, requests on one. No transaction is open between calls."""
 
 from __future__ import annotations
 

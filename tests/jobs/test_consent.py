@@ -134,7 +134,7 @@ SHOWN = RequestTerms(Hold.MINUTES, HoldSource.PER_FILE, "r", 6.0)
         ({}, None, "names no price"),
         ({}, replace(SHOWN, hold=Hold.DUPLICATE, source=None), "held for duplicate, and is held for minutes (per_file) now"),
         ({}, replace(SHOWN, source=HoldSource.LEFT), "held for minutes (left)"),
-        ({}, replace(SHOWN, task_fingerprint="another"), "its tasks were others"),
+        ({}, replace(SHOWN, task_fingerprint="another"), "its tasks have changed"),
         ({"duration": 400.0}, SHOWN, None),
         ({"duration": 426.0}, SHOWN, "released for 6.0 minutes, and costs 7.1 now"),
         ({"duration": None}, replace(SHOWN, minutes=None), None),

@@ -23,7 +23,7 @@ def no_cookies() -> CookieJar:
 
 
 class TransferClient:
-    """Blocks; for the threads that carry transfers. Redirects are not followed. `tls` is called once, for the first https origin."""
+    """Blocks; for the threads that run transfers. Redirects are not followed. `tls` is called once, for the first https origin."""
 
     def __init__(self, tls: Callable[[], ssl.SSLContext], deadlines: Deadlines) -> None:
         stall = httpx.Timeout(deadlines.stall_seconds, connect=deadlines.connect_seconds, pool=None)

@@ -67,7 +67,7 @@ def watches(inbox: Folders, folder: Path, real: RealPaths) -> bool:
 
 
 def check(inboxes: Sequence[Folders], state_dir: Path | None, diagnostics: Diagnostics, real: RealPaths) -> None:
-    """Report every folder that lies where it must not."""
+    """Report every folder in a place where it must not be."""
     known: list[tuple[Folders, Where]] = [(inbox, ("inboxes", place)) for place, inbox in enumerate(inboxes)]
     for place, (inbox, where) in enumerate(known):
         if inbox.path is not None:
@@ -134,7 +134,7 @@ def check_state(
     where: Where = ("state_dir",)
     for inbox in inboxes:
         if watches(inbox, state_dir, real):
-            diagnostics.add_error(where, f"is within the inbox {inbox.path}; the state needs a folder of its own")
+            diagnostics.add_error(where, f"is within the inbox {inbox.path}; the state needs a separate folder")
     if mounts.is_network(kind):
         words = f"{state_dir} is on {kind}, where a database is not safe; choose a folder on a local disk"
         diagnostics.add_error(where, words)

@@ -28,8 +28,8 @@ def web(section: file_schema.Web, diagnostics: Diagnostics, path_at: PathAt) -> 
     if section.auth == "none" and listen is not None and _is_open(listen):
         diagnostics.add_warning(
             (*_WHERE, "auth"),
-            "everybody who can reach this address can spend minutes: `none` is for a proxy that asks for a password,"
-            " on a unix socket or a network of its own",
+            "anyone who can reach this address can spend minutes: `none` is for a proxy that asks for a password,"
+            " on a unix socket or a separate network",
         )
     return model.Web(
         listen=listen,

@@ -80,7 +80,7 @@ class Web(Section):
         " LALALD_WEB_LISTEN overrides it.",
     )
     auth: Annotated[model.WebAuth, *value_types.one_of(model.WebAuth, "auth")] = Field(
-        default="password", description="password; none: for a proxy that asks for one, on a network of its own."
+        default="password", description="password; none: for a proxy that asks for one, on a separate network."
     )
     password_file: Text | None = Field(
         default=None,

@@ -1,4 +1,4 @@
-"""One process of the page: started with its listener, one pipe and nothing else; watched by its heartbeats; ended with its pipe."""
+"""One process of the page. It inherits its listener and a pipe, sends heartbeats, and ends when the pipe is closed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Line = Callable[[Mapping[str, Any]], None]
 
 
 class PageChild:
-    """`take_line` is told what the process says. The daemon never waits for it: it can hang, and is killed then."""
+    """`take_line` gets each line of the process. The daemon never waits for it: if it hangs, it is killed."""
 
     def __init__(self, environ: Mapping[str, str], take_line: Line) -> None:
         self._environ = environ
@@ -67,7 +67,7 @@ class PageChild:
         return await asyncio.shield(self._reap())
 
     def abandon(self) -> None:
-        """Nobody waits for it any more: it ends when its pipe closes, and is killed where it does not."""
+        """End the process: it ends when its pipe is closed, or else is killed."""
         if self._pid is not None:
             self._reap()
         elif self._pipe is not None:
@@ -137,7 +137,7 @@ class PageChild:
 
 
 def _exit_code(pid: int) -> int | None:
-    """None while it runs. One that somebody else has reaped ended well, for all that is known."""
+    """None while it runs. If other code has reaped it, it counts as ended without an error."""
     try:
         ended, status = os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:

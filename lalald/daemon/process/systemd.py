@@ -41,6 +41,6 @@ class Systemd:
 
 
 def _watchdog_seconds(environ: Mapping[str, str]) -> float | None:
-    """How often the watchdog must be fed (WATCHDOG_USEC); None if there is no watchdog."""
+    """How often the watchdog must be notified (WATCHDOG_USEC); None if there is no watchdog."""
     microseconds = environ.get("WATCHDOG_USEC", "")
     return int(microseconds) / 1e6 if microseconds.isdigit() and int(microseconds) > 0 else None

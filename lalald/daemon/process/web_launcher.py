@@ -4,7 +4,7 @@
          ▲                                          │ exit code, or two heartbeats missed: killed
          └───── 1 s, then longer, up to 5 min ◄─────┘ what waits to be accepted is closed
 
-A page that nobody looks at costs nothing. What goes wrong with it never stops the daemon: it is off, reported, and tried again.
+A page without visitors costs nothing. What goes wrong with it never stops the daemon: it is off, reported, and tried again.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class WebLauncher:
                 forget(address)
 
     async def _serve(self, config: Config, listener: socket.socket) -> None:
-        """Starts a process whenever somebody comes. A page that keeps failing is started ever more rarely."""
+        """Start a process at each first connection, with growing pauses if it keeps failing."""
         pause = LEAST_PAUSE_SECONDS
         self._note(None)
         while True:
@@ -143,7 +143,7 @@ class WebLauncher:
 
 
 async def _connection(listener: socket.socket) -> None:
-    """Sleeps until somebody connects; nothing is accepted: that is for the process to do."""
+    """Sleep until a client connects. The connection is left for the process to accept."""
     loop, come = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(listener.fileno(), come.set)
     try:

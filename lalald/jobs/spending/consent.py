@@ -104,13 +104,13 @@ def objection(job: Job, terms: RequestTerms | None) -> str | None:
     if job.hold not in PAYING:
         return None
     if terms.task_fingerprint != job.task_fingerprint:
-        return "its tasks were others when it was released"
+        return "its tasks have changed since it was released"
     needed = price_of(tasks_to_pay(job), job.duration)
     if needed is None or needed == 0.0:
         return None
     if terms.minutes is None or not covers(terms.minutes, needed):
-        told = "an unknown price" if terms.minutes is None else f"{cost_text(terms.minutes)} minutes"
-        return f"it was released for {told}, and costs {cost_text(needed)} now"
+        approved = "an unknown price" if terms.minutes is None else f"{cost_text(terms.minutes)} minutes"
+        return f"it was released for {approved}, and costs {cost_text(needed)} now"
     return None
 
 

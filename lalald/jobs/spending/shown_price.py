@@ -1,4 +1,4 @@
-"""Whether a job still is as a person was shown it when they pressed a button: looked at when they do, and again when the daemon acts."""
+"""Whether a job and its price are still as the page showed them: checked at the request, and again when the daemon acts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Change(StrEnum):
 
 
 class Objection(NamedTuple):
-    """Why nothing is done: for programs, and as a sentence."""
+    """Why no change is made: a code, and a sentence."""
 
     code: Change
     message: str

@@ -1,1 +1,1 @@
-"""How something leaves the house: a webhook, a command, or a message by Apprise."""
+"""The ways to send an event: a webhook, a command, or a message by Apprise."""

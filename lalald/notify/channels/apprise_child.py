@@ -1,4 +1,4 @@
-"""In a process of its own, for as long as one message takes: Apprise, and whatever it loads, never lies in the daemon's memory.
+"""Send one message by Apprise, in a short-lived child process, so that Apprise never takes up the daemon's memory.
 
 Reads `{"url", "title", "body"}` as JSON; without a body the address is only examined. Answers with one line of JSON:
 `{"ok": true}`, or the kind of failure and, where the receiver answered, its status. Nothing else is said: it might hold secrets.

@@ -1,4 +1,4 @@
-"""Messages to phones, mailboxes and chats, by Apprise in a short-lived child process: its address goes in by standard input."""
+"""Send messages to phones, mailboxes and chats by Apprise, in a child process that reads the address from standard input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands: a program of the user's own for each event, never a shell. Facts reach it as data: in its environment and on its input."""
+"""Run a user's program for each event, without a shell. It gets the event in its environment and on its standard input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Short-lived processes of our own: in a process group that ends with them, without our keys, without our descriptors."""
+"""Run short-lived child processes, each in a process group that ends with it, without lalald's keys and descriptors."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class _Running(asyncio.SubprocessProtocol):
 async def run(
     words: Sequence[str], *, given: bytes, environ: Mapping[str, str], timeout_seconds: float, with_errors: bool
 ) -> Ended:
-    """Runs a program to its end, or for so long. `given` is its standard input; `with_errors`: its errors are output, too.
+    """Run a program to its end, or until the timeout. `given` is its standard input; `with_errors`: its errors are output, too.
 
     Whatever it has started in its process group ends with it, and at once where this is cancelled. Raises OSError where it
     cannot be started.

@@ -1,4 +1,4 @@
-"""What became of one try to deliver something. The reasons hold no secret: they are shown by `status` and in the log."""
+"""The outcomes of one attempt to deliver an event. Reasons contain no secrets: they appear in `status` and in the log."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A command ran and failed: that is reported, and it is not run again."""
+    """A command ran and failed: the failure is reported, and the command is not run again."""
 
     reason: str
 

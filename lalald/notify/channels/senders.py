@@ -1,4 +1,4 @@
-"""From an entry of the configuration to what delivers: its files are read when something is sent, and again after a failure."""
+"""Create the sender of a configured entry. Its files are read when something is sent, and again after a failure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ReadFile = Callable[[Path], Awaitable[str]]
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What senders need of their owner. `read_file` raises OSError, FileError or ValueError; `tls` trusts the system's authorities."""
+    """What senders get from their owner. `read_file` raises OSError, FileError or ValueError; `tls` trusts the system's authorities."""
 
     environ: Mapping[str, str]
     clock: Clock
@@ -66,7 +66,7 @@ async def run_command(entry: NotifyEntry, around: Surroundings, event: Event) ->
 async def webhook_sender(
     entry: NotifyEntry, around: Surroundings
 ) -> AsyncIterator[Callable[[Event], Awaitable[Result]]]:
-    """What posts events, for as long as there are some: connection and secret are kept meanwhile."""
+    """Post events; the connection and the secret are kept until none is left."""
     key = await _signing_key(entry, around)
     if isinstance(key, TryLater):
         yield _always(key)

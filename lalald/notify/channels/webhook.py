@@ -1,4 +1,4 @@
-"""Webhooks: one signed POST for each event, as https://www.standardwebhooks.com has it. Redirects are not followed."""
+"""Send each event as one signed POST, as specified by https://www.standardwebhooks.com. Redirects are not followed."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def headers(key: bytes | None, message_id: str, timestamp: int, body: bytes) -> 
 
 @asynccontextmanager
 async def open_client(url: str, tls: Callable[[], ssl.SSLContext]) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of its own for as long as there is something to send: it shares nothing with that of the service.
+    """A separate client, kept while there is something to send; it shares nothing with the client of the service.
 
     Proxies are those of the environment. `tls` gives the certificate authorities, which take memory: only where they are needed.
     """
@@ -70,7 +70,7 @@ async def open_client(url: str, tls: Callable[[], ssl.SSLContext]) -> AsyncItera
 
 
 async def post(client: httpx.AsyncClient, url: str, sent: Mapping[str, str], body: bytes) -> Result:
-    """One request. The status decides; what follows it is passed over."""
+    """Send one request. The status decides; the body is ignored."""
     try:
         async with (
             asyncio.timeout(ANSWER_SECONDS),

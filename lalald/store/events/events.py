@@ -109,7 +109,7 @@ class Events:
             self._publish(_as_problem(fact) if ends_problem else fact)
 
     def _job_held(self, job: Job, hold: Hold, at: float) -> None:
-        """The key says itself what is wrong with it; a job that a probe released in vain is not reported again while its hold lasts."""
+        """License problems have their own events; a job that is held again right after a probe is not reported again."""
         if hold is Hold.LICENSE:
             return
         fact = held(job, hold, at)

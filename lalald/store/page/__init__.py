@@ -1,1 +1,1 @@
-"""What the page keeps in the store, and asks of it, beside what the command line does."""
+"""Tables and queries that only the page uses."""

@@ -1,4 +1,4 @@
-"""What pressed buttons asked for, and what the daemon made of it. Each key acts once, and is kept for a day."""
+"""The requests of the page's buttons, and the daemon's verdicts. Each key acts once, and is kept for a day."""
 
 from __future__ import annotations
 

@@ -83,8 +83,8 @@ def _states(states: frozenset[str]) -> str:
         parts.append(f"(jobs.state = 'waiting' AND {_RUNNING})")
     elif State.WAITING in states:
         parts.append(f"(jobs.state = 'waiting' AND NOT {_RUNNING})")
-    told = f"({' OR '.join(parts)})"
-    return f"{told} AND {_ENDED}" if states <= {State.FAILED, State.CANCELLED} else told
+    condition = f"({' OR '.join(parts)})"
+    return f"{condition} AND {_ENDED}" if states <= {State.FAILED, State.CANCELLED} else condition
 
 
 def _text(text: str) -> _Condition:

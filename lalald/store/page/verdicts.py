@@ -1,4 +1,4 @@
-"""What the daemon made of the page's requests. Each function runs within the caller's transaction."""
+"""The daemon's verdicts on the page's requests. Each function runs within the caller's transaction."""
 
 from __future__ import annotations
 

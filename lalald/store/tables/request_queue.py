@@ -24,5 +24,5 @@ class RequestQueue:
         return [QueuedRequest(number, kind, argument and name_from(argument)) for number, kind, argument in rows]
 
     def drop(self, number: int) -> None:
-        """Remove a queued request that was carried out."""
+        """Remove a queued request that was handled."""
         self.connection.execute("DELETE FROM requests WHERE id = ?", (number,))

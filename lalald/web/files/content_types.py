@@ -1,4 +1,4 @@
-"""What a file is told to be, by its ending: audio and video only; nothing that a browser would run."""
+"""The content type of a file by its extension: audio and video only; nothing that a browser would run."""
 
 from __future__ import annotations
 

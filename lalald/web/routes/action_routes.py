@@ -1,4 +1,4 @@
-"""Buttons: what they cost is shown first, sent back with the press, and checked here and again by the daemon when it acts."""
+"""Actions of the page's buttons. The shown price is sent with the request, checked here, and again by the daemon."""
 
 from __future__ import annotations
 
@@ -155,10 +155,10 @@ class ActionRoutes:
             one["quote"] = quotes.get(one["id"]) if not one["accepted"] else None
 
     async def acted(self, request: HttpRequest) -> Response:
-        """What became of a request."""
+        """The outcome of a request."""
         found = await self._page.store.ask(asked_by, request.path_params["key"])
         if not found:
-            raise not_found("Nothing was asked with this key, or more than a day ago.")
+            raise not_found("There was no request with this key within the last day.")
         return json_answer({"results": [one.facts() for one in found]})
 
     # buttons that cannot

@@ -1,4 +1,4 @@
-"""What lies in the inboxes, what would happen to a file, and what it would cost. Looks at folders, on their own threads."""
+"""The files in the inboxes, what would happen to a file, and its price. Folders are read on their own threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results and sources to hear and to keep: by job and track number, never by a path."""
+"""Play and download results and sources, by job and track number, never by path."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class MediaRoutes:
         return job
 
     async def _file(self, request: Request, place: Place) -> Response:
-        """The whole file, or the part that is asked for."""
+        """The whole file, or the requested part."""
         descriptor = await self._open(place)
         try:
             facts = os.fstat(descriptor)
@@ -257,7 +257,7 @@ def _members(places: list[Place]) -> list[tuple[Member, Place]]:
 
 
 def _chosen(request: Request, size: int, tag: str) -> ByteRange | None:
-    """The part that is asked for, None for the whole. Raises RequestError."""
+    """The requested part, None for the whole. Raises RequestError."""
     condition = request.headers.get("if-range")
     if condition is not None and condition != tag:
         return None

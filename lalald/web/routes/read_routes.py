@@ -88,7 +88,7 @@ class ReadRoutes:
         return found[0] if found else None
 
     async def _media_object(self, job: Job) -> dict[str, Any]:
-        """What can be heard and kept. A folder that does not answer has nothing to give."""
+        """The files that can be played and downloaded; none from a folder that does not answer."""
         zip_size, source = None, None
         with suppress(FileError, TimeoutError):
             async with asyncio.timeout(_FOLDER_SECONDS):

@@ -146,7 +146,7 @@ class UploadRoutes:
         if any(len(os.fsencode(part)) > _LONGEST_NAME_BYTES for part in path.split("/")):
             raise RequestError(422, "The name is too long.", code="not_taken", hint="255 bytes are the limit.")
         if (reason := why_not_taken(inbox, path)) is not None:
-            raise RequestError(422, f"lalald would leave it alone: {reason}.", code="not_taken")
+            raise RequestError(422, f"lalald would not process it: {reason}.", code="not_taken")
         if size <= 0:
             raise RequestError(422, "An empty file is never processed.", code="not_taken")
         if size > LARGEST_FILE_BYTES:

@@ -1,1 +1,1 @@
-"""faults"""
+"""Convert the errors of stages to outcomes, and contain unexpected exceptions."""

@@ -1,1 +1,1 @@
-"""service"""
+"""The health of the service: circuit breakers and rate limits."""
