@@ -46,7 +46,7 @@ def set_by_user(form: str) -> dict[str, str]:
 
 
 def portainer() -> str:
-    """A stack: the folders and values are asked for as environment variables of the stack."""
+    """A stack: the folders and values are environment variables of the stack."""
     names = {"/config": "CONFIG_FOLDER", "/inbox": "INBOX_FOLDER", "/outbox": "OUTBOX_FOLDER"}
     folders = {target: f"${{{name}:?the folder on the host}}" for target, name in names.items()}
     lalald = service((1000, 1000), folders, set_by_user("${{{name}:-{default}}}"))
