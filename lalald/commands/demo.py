@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lalald.commands.access.operating_system import require_linux
 from lalald.commands.output.lines import Cell, columns
 from lalald.commands.output.printing import is_terminal, output_width, say, show, show_sections
 from lalald.commands.output.tables import STATE_STYLES, Section, bar_cell, number_cell, section_lines
@@ -33,6 +34,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
+    require_linux("the demo, which starts the real daemon,")
     from lalald.sandbox.demo import SCENES, run_demo
 
     root = _make_folder(arguments.keep)

@@ -23,6 +23,9 @@ def run(arguments: Namespace) -> int:
 
 def carry(arguments: Namespace, accept: Callable[[Config], None]) -> int:
     """Run the daemon until it ends. `accept` gets its configuration first, and may raise to refuse it."""
+    from lalald.commands.access.operating_system import require_linux
+
+    require_linux("the daemon")
     from lalald.config import find, subprocess_loader
     from lalald.daemon.log import log_output
     from lalald.daemon.log.journal import write_exception

@@ -9,6 +9,7 @@ import socket
 import time
 from argparse import ArgumentParser, Namespace
 
+from lalald.commands.access.operating_system import require_linux
 from lalald.commands.output.json_output import show_json
 from lalald.config import Config, subprocess_loader
 from lalald.config.page.listen_address import ListenAddress, parse_listen
@@ -28,6 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
+    require_linux("the page")
     config = subprocess_loader.load(find(arguments.config, os.environ), os.environ)
     if config.web.listen is None:
         raise UsageError(
