@@ -21,7 +21,7 @@ _GONE = re.compile(r"been deleted|not been uploaded|upload it again", re.IGNOREC
 class Uploaded:
     """A source as the service took it. `sha256` is of the bytes that were sent.
 
-    `size` and `duration` are None where the service gives no number; `told_duration` is what it says, to be shown.
+    `size` and `duration` are None where the service gives no number; `reported_duration` is what it says, to be shown.
     """
 
     source_id: str
@@ -30,7 +30,7 @@ class Uploaded:
     duration: float | None  # as the service says it: it may be 0, or less
     expires_at: float | None
     sha256: str
-    told_duration: str = ""
+    reported_duration: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def uploaded(said: Any, reply: Reply, *, name: str, sha256: str) -> Uploaded:
             duration=answer.may("duration", json_fields.number),
             expires_at=answer.may("expires", json_fields.moment),
             sha256=sha256,
-            told_duration=answer.quoted("duration"),
+            reported_duration=answer.quoted("duration"),
         )
 
     return _read(said, reply, read)

@@ -69,8 +69,8 @@ class Gathered:
 
     def _messages(self, batch: _Batch) -> Iterator[tuple[str, Message]]:
         """Each with what it is remembered by once it is sent. What is sent counts, so that a new start makes the same ones."""
-        told, others = batch.causes[:_MOST_MESSAGES], batch.causes[_MOST_MESSAGES:]
-        for cause in told:
+        detailed, others = batch.causes[:_MOST_MESSAGES], batch.causes[_MOST_MESSAGES:]
+        for cause in detailed:
             if cause.cause not in batch.sent:
                 yield cause.cause, message(cause, names=self._names)
         if others and _OTHERS not in batch.sent:

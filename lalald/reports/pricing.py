@@ -156,12 +156,12 @@ class _Ticker:
     def __init__(self, tick: Callable[[int], None] | None) -> None:
         self._tick = tick
         self._files = 0
-        self._told_at = time.monotonic()
+        self._reported_at = time.monotonic()
 
     def one(self) -> None:
         self._files += 1
-        if self._tick is not None and time.monotonic() - self._told_at > _TICK_SECONDS:
-            self._told_at = time.monotonic()
+        if self._tick is not None and time.monotonic() - self._reported_at > _TICK_SECONDS:
+            self._reported_at = time.monotonic()
             self._tick(self._files)
 
     def end(self) -> None:

@@ -115,7 +115,7 @@ def _outcome(job: Job, uploaded: Uploaded, now: float) -> Outcome:
         received = "an unknown number" if uploaded.size is None else f"{uploaded.size:,}"
         return _upload_again(job, f"the service received {received} of {job.size:,} bytes", _MAX_WRONG_SIZES)
     if uploaded.duration is None or not 0 < uploaded.duration <= MAX_SECONDS:
-        return _without_length(job, uploaded.told_duration)
+        return _without_length(job, uploaded.reported_duration)
     return Advance(
         replace(
             job,

@@ -216,8 +216,8 @@ class Reports:
             "SELECT path, available, reason, watch, watch_reason, iif(available, NULL, updated_at) FROM inboxes ORDER BY path"
         )
         return [
-            InboxReport(name_from(path), None if available is None else bool(available), *told)
-            for path, available, *told in rows
+            InboxReport(name_from(path), None if available is None else bool(available), *details)
+            for path, available, *details in rows
         ]
 
     def folders(self) -> list[FolderReport]:

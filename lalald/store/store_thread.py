@@ -32,21 +32,21 @@ class StoreThread:
     `run` returns only after the commit: its result is durable. While the disk is full, or another program has the database locked,
     writes wait in memory, and queries are answered. A disk that fails for a moment can look like damage to SQLite: before the
     database is reported as damaged it is opened again and checked as a whole.
-    `told` is called on the event loop with the trouble when it begins, and with None when it is over; `met_unreadable` with jobs that
+    `on_trouble` is called on the event loop with the trouble when it begins, and with None when it is over; `met_unreadable` with jobs that
     were set aside because a row of theirs cannot be read.
     """
 
     def __init__(
         self,
         open_store: Callable[[], Store],
-        told: Callable[[StoreError | None], None] = ignore_error,
+        on_trouble: Callable[[StoreError | None], None] = ignore_error,
         *,
         again_seconds: float = _AGAIN_SECONDS,
         met_unreadable: Callable[[Sequence[UnreadableJob]], None] = ignore_jobs,
         events_written: Callable[[], None] = ignore_events,
     ) -> None:
         self._open_store = open_store
-        self._told = told
+        self._on_trouble = on_trouble
         self._met_unreadable = met_unreadable
         self._events_written = events_written
         self._again_seconds = again_seconds
@@ -273,7 +273,7 @@ class StoreThread:
         """Report an error when it begins, and when it is over."""
         if (trouble is None) != (self.trouble is None):
             self.trouble = trouble
-            self._loop.call_soon_threadsafe(self._told, trouble)
+            self._loop.call_soon_threadsafe(self._on_trouble, trouble)
 
     def _answer_start(self, error: Exception | None) -> None:
         def answer() -> None:

@@ -155,11 +155,11 @@ class TaskStarter:
         """Save started tasks first, then examine a refusal of the license key. The job as saved."""
         of_job = {number: answer for (job_id, number), answer in answers.items() if job_id == job.id}
         unlicensed = {number: answer for number, answer in of_job.items() if isinstance(answer, LicenseRefusedError)}
-        told = {number: answer for number, answer in of_job.items() if number not in unlicensed}
-        began_as, job = job, await self._record_started(job, told)
+        answered = {number: answer for number, answer in of_job.items() if number not in unlicensed}
+        began_as, job = job, await self._record_started(job, answered)
         current: Job | None = job
-        if told:
-            outcome = self._steps.start_outcome(job, told, self._context, possibly_started_before)
+        if answered:
+            outcome = self._steps.start_outcome(job, answered, self._context, possibly_started_before)
             current = await self._recorder.record_outcome(job, outcome, began_as=began_as)
             self._guard.note_recorded("split", job, outcome)
             if current is None or (current.stage, current.state) != (Stage.SPLIT, State.WAITING):

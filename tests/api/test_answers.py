@@ -147,7 +147,7 @@ def test_an_uploads_numbers_may_be_strings(field: str, value: Any) -> None:
 
 def test_an_upload_may_leave_out_what_is_not_needed() -> None:
     read = answers.uploaded({"id": "s", "size": 9, "duration": 2.5}, REPLY, name="mine.mp3", sha256="0f")
-    assert read == Uploaded("s", "mine.mp3", 9, 2.5, None, "0f", told_duration="2.5")
+    assert read == Uploaded("s", "mine.mp3", 9, 2.5, None, "0f", reported_duration="2.5")
 
 
 @pytest.mark.parametrize("odd", [{"id": None}, {"id": ""}, {"id": 5}, {"id": "x" * 201}])
@@ -167,7 +167,7 @@ def test_an_impossible_size_is_ignored(size: Any) -> None:
 @pytest.mark.parametrize("duration", ["long", math.inf, math.nan, None, {}])
 def test_a_duration_that_is_not_a_number_is_kept_as_text(duration: Any) -> None:
     read = answers.uploaded({"id": "s", "size": 9, "duration": duration}, REPLY, name="n", sha256="0f")
-    assert (read.duration, read.told_duration) == (None, repr(duration))
+    assert (read.duration, read.reported_duration) == (None, repr(duration))
 
 
 def test_unreadable_voice_packs_are_ignored() -> None:
@@ -253,9 +253,9 @@ def test_an_answer_that_is_not_json_is_transient(body: bytes) -> None:
 
 @given(JSON)
 def test_any_words_become_one_line(said: Any) -> None:
-    told = error_mapping.words(said)
-    assert len(told) <= 600
-    assert told.isprintable()
+    output = error_mapping.words(said)
+    assert len(output) <= 600
+    assert output.isprintable()
 
 
 @given(st.binary(max_size=60), st.integers(100, 999))
@@ -304,9 +304,9 @@ def test_the_systems_message_is_preferred_to_a_librarys() -> None:
     error.__context__.__cause__ = ExceptionGroup(
         "", [ConnectionRefusedError(111, "Connection refused"), OSError(101, "no")]
     )
-    told = error_mapping.lost(error, "host")
-    assert str(told) == "host: the connection was refused (Connection refused)"
-    assert not told.carried_out_possible
+    output = error_mapping.lost(error, "host")
+    assert str(output) == "host: the connection was refused (Connection refused)"
+    assert not output.carried_out_possible
 
 
 def test_a_request_that_was_not_sent_had_no_effect() -> None:

@@ -445,16 +445,16 @@ def test_closing_waits_for_the_answer_of_a_running_operation() -> None:
 def test_the_key_is_in_no_log_and_no_traceback(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
 
-    def told(error: BaseException) -> str:
+    def traceback_of(error: BaseException) -> str:
         lines = traceback.TracebackException.from_exception(error, capture_locals=True).format()
         return "".join(line for line in lines if "test_api" not in line)
 
     sandbox.faults("minutes:reset_after", "upload:reset_after")
-    assert KEY not in told(refused(sandbox.url, minutes))
-    assert KEY not in told(refused(sandbox.url, lambda api: asyncio.to_thread(uploaded, api)))
+    assert KEY not in traceback_of(refused(sandbox.url, minutes))
+    assert KEY not in traceback_of(refused(sandbox.url, lambda api: asyncio.to_thread(uploaded, api)))
     sandbox.faults("minutes:401", "upload:403")
-    assert KEY not in told(refused(sandbox.url, minutes))
-    assert KEY not in told(refused(sandbox.url, lambda api: asyncio.to_thread(uploaded, api)))
+    assert KEY not in traceback_of(refused(sandbox.url, minutes))
+    assert KEY not in traceback_of(refused(sandbox.url, lambda api: asyncio.to_thread(uploaded, api)))
     assert caplog.records
     assert KEY not in caplog.text
     assert KEY not in repr(vars(client(sandbox.url)))

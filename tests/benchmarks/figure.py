@@ -24,7 +24,7 @@ class Figure:
         return self.what, self.measured + mark, self.reference, self.goal
 
 
-def told(figures: Iterable[Figure]) -> str:
+def as_text(figures: Iterable[Figure]) -> str:
     """For a terminal: one block for each figure."""
     blocks = []
     for figure in figures:
@@ -53,4 +53,4 @@ def machine() -> str:
 
 def show(measure: Callable[[], list[Figure]]) -> None:
     """What a module does when it is run."""
-    sys.stdout.write(f"{machine()}\n{told(measure())}\n")
+    sys.stdout.write(f"{machine()}\n{as_text(measure())}\n")

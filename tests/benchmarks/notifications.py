@@ -89,8 +89,8 @@ def _rate(files: int, entries: list[dict[str, Any]], receiver: Receiver | None =
             seconds = time.monotonic() - began_at
             if receiver is not None:
                 until(lambda: len(receiver.requests) >= 2 * files, "all is told", 600.0)
-            told = time.monotonic() - began_at
-    return files / seconds, 0.0 if receiver is None else len(receiver.requests) / told * 60
+            sending_seconds = time.monotonic() - began_at
+    return files / seconds, 0.0 if receiver is None else len(receiver.requests) / sending_seconds * 60
 
 
 def _late(timestamp: str, received_at: float) -> float:

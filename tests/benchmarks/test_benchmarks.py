@@ -7,7 +7,7 @@ from importlib import import_module
 import pytest
 
 from tests.benchmarks import NAMES
-from tests.benchmarks.figure import table, told
+from tests.benchmarks.figure import as_text, table
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -20,4 +20,4 @@ def test_a_benchmark_tells_its_figures_beside_their_references(name: str) -> Non
     for figure in figures:
         assert all(figure.cells())
     assert table(figures).count("\n") == 1 + len(figures)
-    assert told(figures).count("measured") == len(figures)
+    assert as_text(figures).count("measured") == len(figures)

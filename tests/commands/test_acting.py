@@ -166,9 +166,11 @@ def test_a_long_list_is_cut_to_a_screen(filled_store: FilledStore) -> None:
 )
 def test_an_invalid_request_changes_nothing(filled_store: FilledStore, arguments: list[str], complaint: str) -> None:
     with answering(filled_store.state) as wakes:
-        told = filled_store.run(*arguments) if "--every-client" in arguments else None
+        output = filled_store.run(*arguments) if "--every-client" in arguments else None
         code, said, complained = (
-            (told.returncode, told.stdout, filled_store.plain(told.stderr)) if told else filled_store.call(*arguments)
+            (output.returncode, output.stdout, filled_store.plain(output.stderr))
+            if output
+            else filled_store.call(*arguments)
         )
     assert (code, said) == (2, "")
     assert complained.startswith("lalald: ")
@@ -205,8 +207,8 @@ def test_cancel_says_that_finished_tasks_are_delivered(filled_store: FilledStore
         job = store.job(6)
         assert job is not None
         store.save(job, replace(job, stage=Stage.DOWNLOAD))
-    told = "job 6 mix.wav: has finished on the service, and is delivered; 9.0 min have been charged\n"
-    assert filled_store.said("cancel", "6") == told + ASLEEP
+    output = "job 6 mix.wav: has finished on the service, and is delivered; 9.0 min have been charged\n"
+    assert filled_store.said("cancel", "6") == output + ASLEEP
 
 
 def test_cancel_all_spares_what_has_ended(filled_store: FilledStore) -> None:
@@ -294,8 +296,8 @@ def test_a_stalled_task_differs_from_a_lost_one_and_is_not_paid_again(filled_sto
     assert "1 job held as lost_task not released: their tasks are paid and make no progress" in filled_store.said(
         "release", "--all"
     )
-    told = "job 6 mix.wav: gets more time; nothing more is charged\n"
-    assert filled_store.said("release", "6") == told + ASLEEP
+    output = "job 6 mix.wav: gets more time; nothing more is charged\n"
+    assert filled_store.said("release", "6") == output + ASLEEP
 
 
 def test_release_accepts_the_folder_of_an_inbox(filled_store: FilledStore) -> None:

@@ -98,11 +98,11 @@ def test_status_fits_the_terminal_and_24_lines(filled_store: FilledStore, width:
         printable = status_of(filled_store, width=width).splitlines()
     assert len(printable) <= 24
     assert [line for line in printable if len(line) > width] == []
-    told = " ".join(printable)
+    report = " ".join(printable)
     for command in ("`lalald jobs --failed`", "`lalald retry ID`", "`lalald release ID`"):
-        assert command in told, "a command is never broken"
+        assert command in report, "a command is never broken"
     for words in ("25 %", "250KB/s", "15 s left", "3.0 min", "39 d ago"):
-        assert words in told
+        assert words in report
 
 
 def test_minutes_charged_are_reported_by_day_and_month(filled_store: FilledStore) -> None:
@@ -287,8 +287,8 @@ def test_status_shows_troubles_of_inboxes_service_and_configuration(empty: Fille
         )
         store.state.set("service", {"trouble": "no answer within 30 s", "since": NOW - HOUR}, NOW)
     overview = gather(empty.state, Folders(inboxes, []), "config.yaml: 2 errors", NOW)
-    told = plain_lines(lines(overview, None)).replace(str(tmp_path), "")
-    assert told == (
+    report = plain_lines(lines(overview, None)).replace(str(tmp_path), "")
+    assert report == (
         "lalald is not running, or does not respond  state folder /state\n"
         "\n"
         "! Start it: `lalald run`, or `systemctl start lalald`.\n"
@@ -311,9 +311,9 @@ def test_status_shows_troubles_of_inboxes_service_and_configuration(empty: Fille
 
 def test_status_works_while_the_configuration_has_errors(filled_store: FilledStore) -> None:
     filled_store.config.write_text(filled_store.config.read_text() + "outpox: 1\n")
-    told = filled_store.said("status", code=3)
-    assert "lalald would not start with it; `lalald check-config` lists every error." in told
-    assert "inboxes   /in  not watched" in told
+    report = filled_store.said("status", code=3)
+    assert "lalald would not start with it; `lalald check-config` lists every error." in report
+    assert "inboxes   /in  not watched" in report
 
 
 def test_status_shows_six_running_jobs_and_the_latest_failure_and_counts_the_rest(empty: FilledStore) -> None:
@@ -324,16 +324,16 @@ def test_status_shows_six_running_jobs_and_the_latest_failure_and_counts_the_res
             job = empty.take(store, f"podcasts/{number}.mp3")
             store.save(job, replace(job, state=State.FAILED, error="broken"))
     with answering(empty.state):
-        told = status_of(empty)
-    assert told.count("uploading  50 %") == 6
-    assert "          and 17 more jobs\n" in told
-    assert "! 7 jobs failed; the latest 0 s ago: #30 podcasts/6.mp3: broken\n" in told
+        report = status_of(empty)
+    assert report.count("uploading  50 %") == 6
+    assert "          and 17 more jobs\n" in report
+    assert "! 7 jobs failed; the latest 0 s ago: #30 podcasts/6.mp3: broken\n" in report
 
 
 def test_a_stopped_daemon_moves_nothing(filled_store: FilledStore) -> None:
-    told = status_of(filled_store)
-    assert "stopped   #7  sending.wav  uploading   25 %\n" in told
-    assert "left\n" not in told
+    report = status_of(filled_store)
+    assert "stopped   #7  sending.wav  uploading   25 %\n" in report
+    assert "left\n" not in report
 
 
 def test_watching_needs_a_terminal(filled_store: FilledStore) -> None:
@@ -410,8 +410,8 @@ def test_jobs_can_be_chosen(filled_store: FilledStore, arguments: tuple[str, ...
 
 
 def test_jobs_that_are_not_shown_are_counted(filled_store: FilledStore) -> None:
-    code, out, told = filled_store.call("jobs", "--limit", "4")
-    assert (code, told) == (0, "5 older jobs not shown; --limit 0 shows all.\n")
+    code, out, report = filled_store.call("jobs", "--limit", "4")
+    assert (code, report) == (0, "5 older jobs not shown; --limit 0 shows all.\n")
     assert len(out.splitlines()) == 5
     assert filled_store.said("jobs", "--stage", "delete") == "No jobs.\n"
 
@@ -714,7 +714,7 @@ def test_a_reader_that_has_enough_ends_nothing_in_an_error(filled_store: FilledS
 
 
 def test_every_hold_says_what_ends_it_and_what_a_release_does(filled_store: FilledStore) -> None:
-    told = {
+    report = {
         Hold.LICENSE: "it resumes automatically when the service accepts the license key; `lalald release 4`: it is retried now",
         Hold.MINUTES: "it resumes automatically when its minutes fit your limits; `lalald release 4`: it waives minutes.per_file",
         Hold.DISK: "it resumes automatically when there is room, and nothing is in the way; `lalald release 4`: it is retried now",
@@ -722,7 +722,7 @@ def test_every_hold_says_what_ends_it_and_what_a_release_does(filled_store: Fill
         Hold.FIRST_SCAN: "`lalald release 4`: it is processed; `lalald cancel 4` ends it",
         Hold.DUPLICATE: "`lalald release 4`: it is processed again and pays; `lalald cancel 4` ends it",
     }
-    for hold, words in told.items():
+    for hold, words in report.items():
         with filled_store.store() as store:
             job = store.job(4)
             assert job is not None
@@ -754,8 +754,8 @@ def test_what_a_retry_has_paid_again_is_counted_and_told(filled_store: FilledSto
         assert job is not None
         again = replace(job.tasks[0], task_id="again", minutes=3.0)
         store.save(job, job.with_task(again))
-    told = "  minutes charged  6.0, 3.0 of them for earlier attempts\n"
-    assert told in filled_store.said("show", "1")
+    report = "  minutes charged  6.0, 3.0 of them for earlier attempts\n"
+    assert report in filled_store.said("show", "1")
     assert json.loads(filled_store.said("show", "1", "--json"))["minutes"] == 6.0
 
 

@@ -162,9 +162,9 @@ def test_status_says_which_entry_fails_and_what_was_never_sent(tmp_path: Path) -
     with answering(shelf.state):
         assert shelf.call("status")[0] == 1
         facts = json.loads(shelf.call("status", "--json")[1])
-        told = facts["notify"][1]
-        assert (told["name"], told["trouble"], told["since"]) == ("phone", "exit code 3", "2027-01-15T08:00:00Z")
-        assert set(told) == {"name", "trouble", "since", "sent_at", "dropped", "dropped_at", "dropped_reason"}
+        output = facts["notify"][1]
+        assert (output["name"], output["trouble"], output["since"]) == ("phone", "exit code 3", "2027-01-15T08:00:00Z")
+        assert set(output) == {"name", "trouble", "since", "sent_at", "dropped", "dropped_at", "dropped_reason"}
         with shelf.store() as store:
             store.event_queue.advance("phone", 0, sent_at=NOW + HOUR)
             store.event_queue.count_dropped("hook", 3, "it answered 410", NOW + DAY)

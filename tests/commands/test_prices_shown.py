@@ -66,12 +66,12 @@ def test_explain_says_why_a_file_is_not_processed(tmp_path: Path) -> None:
         path.write_bytes(b"" if name == "empty.wav" else b"sound")
     os.symlink("notes.txt", filled_store.inbox / "link.wav")
     names = sorted(path.name for path in filled_store.inbox.iterdir())
-    told = json.loads(
+    output = json.loads(
         filled_store.said(
             "explain", "--json", *(str(filled_store.inbox / name) for name in [*names, "drafts/song.wav", "gone.wav"])
         )
     )
-    assert [(Path(one["path"]).name, one["taken"], one["reason"]) for one in told] == [
+    assert [(Path(one["path"]).name, one["taken"], one["reason"]) for one in output] == [
         (".hidden.wav", False, "it is hidden (its name begins with a dot)"),
         ("done", False, "nothing in this folder is processed: it is in the inbox's done folder"),
         ("drafts", False, "nothing in this folder is processed: `ignore` excludes it (drafts/)"),
@@ -104,8 +104,8 @@ def test_a_file_with_a_job_is_explained_with_its_job(tmp_path: Path) -> None:
         "  cost       about 3.0 min\n"
     )
     write_wav(filled_store.inbox / "done/podcasts/ep1.mp3", 1.0)
-    (told,) = json.loads(filled_store.said("explain", "--json", str(filled_store.inbox / "done/podcasts/ep1.mp3")))
-    assert told == {
+    (output,) = json.loads(filled_store.said("explain", "--json", str(filled_store.inbox / "done/podcasts/ep1.mp3")))
+    assert output == {
         "path": "/in/done/podcasts/ep1.mp3",
         "outcome": "not_taken",
         "taken": False,
@@ -254,9 +254,9 @@ def test_a_plan_prices_everything_that_waits(tmp_path: Path, sandbox: Sandbox) -
 def test_files_of_which_nothing_is_known_are_not_said_to_cost_nothing(tmp_path: Path) -> None:
     filled_store = FilledStore(tmp_path)
     (filled_store.inbox / "film.mkv").write_bytes(b"no header that anybody reads")
-    told = words(filled_store.said("plan"))
-    assert "cost 1 file of unknown length" in told
-    assert not any(line.startswith("cost about") for line in told)
+    output = words(filled_store.said("plan"))
+    assert "cost 1 file of unknown length" in output
+    assert not any(line.startswith("cost about") for line in output)
 
 
 def test_a_held_file_is_explained_with_its_hold(tmp_path: Path) -> None:
@@ -283,9 +283,9 @@ def test_a_plan_shows_what_the_limits_per_file_and_per_day_will_hold(tmp_path: P
         store.connection.execute(
             "UPDATE jobs SET per_file_waived = 1, approved_minutes = 1.0 WHERE path = 'podcasts/released.mp3'"
         )
-    told = words(filled_store.said("plan"))
-    assert "2 files above minutes.per_file (0.5 min): each is held until `lalald release ID`" in told
-    assert "today 0.5 min: minutes.per_day allows 2, 1.5 were charged" in told
+    output = words(filled_store.said("plan"))
+    assert "2 files above minutes.per_file (0.5 min): each is held until `lalald release ID`" in output
+    assert "today 0.5 min: minutes.per_day allows 2, 1.5 were charged" in output
     facts = json.loads(filled_store.said("plan", "--json"))
     assert (facts["over_per_file"], facts["spent_today"]) == (2, 1.5)
 

@@ -54,20 +54,22 @@ def test_an_address_is_https_or_on_this_machine(tmp_path: Path, written: str, re
     ],
 )
 def test_an_address_that_could_give_the_key_away_is_refused(tmp_path: Path, written: str, words: str) -> None:
-    told = one(mistakes(tmp_path, f"{ONE_RULE}api_url: {written}\n"))
-    assert words in told
-    assert "secret" not in told
+    reported = one(mistakes(tmp_path, f"{ONE_RULE}api_url: {written}\n"))
+    assert words in reported
+    assert "secret" not in reported
 
 
 def test_more_checks_than_the_document_allows_get_a_warning(tmp_path: Path) -> None:
     assert warnings(tmp_path, f"{ONE_RULE}checks_per_minute: 30\n") == []
-    told = one(warnings(tmp_path, f"{ONE_RULE}checks_per_minute: 60\n"))
-    assert told == "line 7  checks_per_minute: the service's document allows 30; more may be refused"
+    reported = one(warnings(tmp_path, f"{ONE_RULE}checks_per_minute: 60\n"))
+    assert reported == "line 7  checks_per_minute: the service's document allows 30; more may be refused"
 
 
 def test_an_ignore_pattern_that_matches_everything_gets_a_warning(tmp_path: Path) -> None:
-    told = one(warnings(tmp_path, with_inbox('ignore: ["a", "*"]')))
-    assert told == 'line 5  inboxes[0].ignore: "*" matches every file, so that no file in this inbox will be processed'
+    reported = one(warnings(tmp_path, with_inbox('ignore: ["a", "*"]')))
+    assert (
+        reported == 'line 5  inboxes[0].ignore: "*" matches every file, so that no file in this inbox will be processed'
+    )
     assert warnings(tmp_path, with_inbox('ignore: ["*", "!*.wav"]')) == []
 
 
@@ -85,8 +87,8 @@ def test_an_ignore_pattern_that_matches_everything_gets_a_warning(tmp_path: Path
     ],
 )
 def test_a_rule_that_no_file_reaches_gets_a_warning(tmp_path: Path, rules: str, shadowed: list[int]) -> None:
-    told = warnings(tmp_path, with_rule(rules))
-    assert [int(re.search(r"rules\[(\d)\]: never reached", line)[1]) for line in told] == shadowed  # type: ignore[index]
+    reported = warnings(tmp_path, with_rule(rules))
+    assert [int(re.search(r"rules\[(\d)\]: never reached", line)[1]) for line in reported] == shadowed  # type: ignore[index]
 
 
 def test_a_rule_that_only_takes_back_gets_a_warning(tmp_path: Path) -> None:
@@ -95,8 +97,8 @@ def test_a_rule_that_only_takes_back_gets_a_warning(tmp_path: Path) -> None:
 
 def test_presets_without_effect_get_a_warning_with_their_line(tmp_path: Path) -> None:
     rule = "- mode: stem_separator\n  presets:\n    stem: drum\n    dereverb_enabled: true"
-    told = one(warnings(tmp_path, with_rule(rule)))
-    assert told.startswith("line 9  inboxes[0].rules[0].presets.dereverb_enabled: has no effect here")
+    reported = one(warnings(tmp_path, with_rule(rule)))
+    assert reported.startswith("line 9  inboxes[0].rules[0].presets.dereverb_enabled: has no effect here")
     unchecked = rule + "\n  unchecked: true"
     assert warnings(tmp_path, with_rule(unchecked)) == []
 
@@ -105,9 +107,9 @@ def test_a_key_file_that_everybody_can_read_gets_a_warning(tmp_path: Path) -> No
     key = tmp_path / "key"
     key.write_text("abc")
     key.chmod(0o644)
-    told = one(warnings(tmp_path, f"license_key_file: key\n{ONE_RULE}"))
-    assert told.startswith(f"line 1  license_key_file: every user of this machine can read {key}")
-    told = one(warnings(tmp_path, ONE_RULE, {"LALALD_LICENSE_KEY_FILE": str(key)}))
-    assert told.startswith(f"LALALD_LICENSE_KEY_FILE: every user of this machine can read {key}")
+    reported = one(warnings(tmp_path, f"license_key_file: key\n{ONE_RULE}"))
+    assert reported.startswith(f"line 1  license_key_file: every user of this machine can read {key}")
+    reported = one(warnings(tmp_path, ONE_RULE, {"LALALD_LICENSE_KEY_FILE": str(key)}))
+    assert reported.startswith(f"LALALD_LICENSE_KEY_FILE: every user of this machine can read {key}")
     key.chmod(0o600)
     assert warnings(tmp_path, f"license_key_file: key\n{ONE_RULE}") == []

@@ -62,9 +62,9 @@ def two(path: str = "/srv/b", outbox: str = "/srv/ob", first: str = "", second: 
     ],
 )
 def test_what_would_run_in_a_circle_is_refused(tmp_path: Path, text: str, where: str, words: str) -> None:
-    told = one(mistakes(tmp_path, text))
-    assert re.match(rf"line \d+  (inboxes\[\d\]\.)?{where}: ", told)
-    assert words in told
+    reported = one(mistakes(tmp_path, text))
+    assert re.match(rf"line \d+  (inboxes\[\d\]\.)?{where}: ", reported)
+    assert words in reported
 
 
 @pytest.mark.parametrize(
@@ -95,16 +95,16 @@ def test_symlinks_hide_no_circle(tmp_path: Path) -> None:
     apart = ("done_dir: /srv/d", "failed_dir: /srv/f")
     assert "own inbox" in one(mistakes(tmp_path, with_inbox(f"path: {inbox}", f"outbox: {tmp_path}/sub", *apart)))
     assert "own inbox" in one(mistakes(tmp_path, with_inbox(f"path: {link}", f"outbox: {inbox}/out", *apart)))
-    told = one(mistakes(tmp_path, with_inbox(f"path: {inbox}", "failed_dir: /srv/f")))
-    assert "done_dir: leads into its own inbox by another way" in told
+    reported = one(mistakes(tmp_path, with_inbox(f"path: {inbox}", "failed_dir: /srv/f")))
+    assert "done_dir: leads into its own inbox by another way" in reported
     assert "is the same folder" in one(
         mistakes(tmp_path, two(path=str(link)).replace("/srv/a", str(inbox)).replace("watch: auto", "done_dir: /srv/d"))
     )
 
 
 def test_an_outbox_that_holds_the_inbox_gets_a_warning(tmp_path: Path) -> None:
-    told = one(warnings(tmp_path, with_inbox("outbox: /srv")))
-    assert "outbox: holds the inbox too: what is called in would land in it" in told
+    reported = one(warnings(tmp_path, with_inbox("outbox: /srv")))
+    assert "outbox: holds the inbox too: what is called in would land in it" in reported
 
 
 def test_one_folder_for_done_and_failed_gets_a_warning(tmp_path: Path) -> None:
@@ -112,8 +112,8 @@ def test_one_folder_for_done_and_failed_gets_a_warning(tmp_path: Path) -> None:
 
 
 def test_folders_that_nothing_is_moved_to_get_a_warning(tmp_path: Path) -> None:
-    told = warnings(tmp_path, with_inbox("on_success: keep", "done_dir: d", "on_failure: keep", "failed_dir: f"))
-    assert [line.split("  ")[1] for line in told] == [
+    reported = warnings(tmp_path, with_inbox("on_success: keep", "done_dir: d", "on_failure: keep", "failed_dir: f"))
+    assert [line.split("  ")[1] for line in reported] == [
         "inboxes[0].done_dir: has no effect with on_success: keep",
         "inboxes[0].failed_dir: has no effect with on_failure: keep",
     ]
@@ -204,10 +204,10 @@ def test_permissions_are_checked_only_if_the_configuration_needs_them(open_folde
     moving = loaded(open_folder, text)
     keeping = loaded(open_folder, text.replace("    rules", "    on_success: keep\n    on_failure: keep\n    rules"))
     with as_nobody():
-        told = one(check_folders(moving))
+        reported = one(check_folders(moving))
         assert check_folders(keeping) == []
         uid = os.geteuid()
-    assert f"inboxes[0].path: {inbox} cannot be written; lalald runs as user {uid}, group" in told
+    assert f"inboxes[0].path: {inbox} cannot be written; lalald runs as user {uid}, group" in reported
     outbox.chmod(0o555)
     inbox.chmod(0o311)
     with as_nobody():
@@ -227,14 +227,14 @@ def test_folders_below_an_inaccessible_one_are_reported(open_folder: Path) -> No
     config = loaded(open_folder, text)
     door.chmod(0)
     with as_nobody():
-        told = check_folders(config)
+        reported = check_folders(config)
     door.chmod(0o700)
-    assert [line.partition(": ")[0].split("  ")[1] for line in told] == [
+    assert [line.partition(": ")[0].split("  ")[1] for line in reported] == [
         "inboxes[0].path",
         "inboxes[0].outbox",
         "state_dir",
     ]
-    assert all("cannot be examined: Permission denied" in line for line in told)
+    assert all("cannot be examined: Permission denied" in line for line in reported)
 
 
 @pytest.mark.parametrize("written", [True, False])

@@ -213,8 +213,8 @@ inboxes:
         delete: "false"
   - outbox: /out
 """
-    told = mistakes(tmp_path, text)
-    assert [re.match(r"line (\d+)  (\S+):", line).groups() for line in told] == [  # type: ignore[union-attr]
+    reported = mistakes(tmp_path, text)
+    assert [re.match(r"line (\d+)  (\S+):", line).groups() for line in reported] == [  # type: ignore[union-attr]
         ("1", "api_url"), ("2", "checks_per_minute"), ("3", "histroy"), ("4", "log.level"), ("5", "transfers"),
         ("6", "minutes.per_file"), ("8", "inboxes[0].path"), ("8", "inboxes[0].outbox"), ("9", "inboxes[0].settle"),
         ("10", "inboxes[0].recursive"), ("12", "inboxes[0].rules[0].match[0]"), ("13", "inboxes[0].rules[0].mode"),
@@ -271,9 +271,9 @@ def test_an_error_never_uses_the_jargon_of_the_library(tmp_path: Path, value: st
     ],
 )
 def test_an_error_in_an_inbox_says_what_was_expected_and_what_was_got(tmp_path: Path, line: str, words: str) -> None:
-    (told,) = mistakes(tmp_path, with_inbox(line))
-    assert f"inboxes[0].{words}" in told
-    assert told.startswith(f"line {5 + line.count(chr(10))}  ")
+    (reported,) = mistakes(tmp_path, with_inbox(line))
+    assert f"inboxes[0].{words}" in reported
+    assert reported.startswith(f"line {5 + line.count(chr(10))}  ")
 
 
 @pytest.mark.parametrize(
@@ -300,8 +300,8 @@ def test_an_error_in_an_inbox_says_what_was_expected_and_what_was_got(tmp_path: 
     ],
 )
 def test_a_number_out_of_its_range_is_an_error(tmp_path: Path, keys: str, words: str) -> None:
-    (told,) = mistakes(tmp_path, ONE_RULE + keys + "\n")
-    assert told.startswith(f"line 7  {words}")
+    (reported,) = mistakes(tmp_path, ONE_RULE + keys + "\n")
+    assert reported.startswith(f"line 7  {words}")
 
 
 def test_errors_that_only_follow_from_another_are_not_reported(tmp_path: Path) -> None:
@@ -319,8 +319,8 @@ def test_a_rule_has_a_mode_or_tasks_and_not_both(tmp_path: Path) -> None:
 - {tasks: []}
 - {tasks: [{name: a, mode: demuser}, {name: a, mode: voice_clean}, {}]}
 """
-    told = mistakes(tmp_path, with_rule(rules))
-    assert [line.split("inboxes[0].rules")[1].split(" (")[0] for line in told] == [
+    reported = mistakes(tmp_path, with_rule(rules))
+    assert [line.split("inboxes[0].rules")[1].split(" (")[0] for line in reported] == [
         "[0].mode: missing: one of stem_separator, multistem, demuser, voice_clean, change_voice",
         "[1].mode: missing: one of stem_separator, multistem, demuser, voice_clean, change_voice",
         "[2].mode: is beside `tasks`; move it into one of the tasks",
@@ -344,8 +344,8 @@ def test_rules_without_names_are_called_by_what_they_do(tmp_path: Path) -> None:
 
 
 def test_two_rules_of_one_name_are_an_error(tmp_path: Path) -> None:
-    (told,) = mistakes(tmp_path, with_rule("- {name: a, match: x, mode: demuser}\n- {name: a, mode: demuser}"))
-    assert told == 'line 7  inboxes[0].rules[1].name: "a" is the name of an earlier rule; choose another'
+    (reported,) = mistakes(tmp_path, with_rule("- {name: a, match: x, mode: demuser}\n- {name: a, mode: demuser}"))
+    assert reported == 'line 7  inboxes[0].rules[1].name: "a" is the name of an earlier rule; choose another'
 
 
 def test_the_short_form_of_a_rule_is_one_task(tmp_path: Path) -> None:
@@ -359,8 +359,8 @@ def test_unchecked_presets_pass_as_they_are_and_their_mode_is_still_checked(tmp_
     rule = "- {mode: stem_separator, unchecked: true, presets: {stem: guitar, depth: 3, x: [yes, 1.5, no way], splitter: auto}}"
     (task,) = loaded(tmp_path, with_rule(rule)).inboxes[0].rules[0].tasks
     assert task.presets == {"stem": "guitar", "depth": 3, "x": [True, 1.5, "no way"], "splitter": "auto"}
-    (told,) = mistakes(tmp_path, with_rule("- {mode: split, unchecked: true, presets: {stem: guitar}}"))
-    assert 'unknown mode "split"' in told
+    (reported,) = mistakes(tmp_path, with_rule("- {mode: split, unchecked: true, presets: {stem: guitar}}"))
+    assert 'unknown mode "split"' in reported
 
 
 def test_a_key_without_a_value_counts_as_not_written(tmp_path: Path) -> None:

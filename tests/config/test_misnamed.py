@@ -41,8 +41,8 @@ def test_every_variable_that_the_program_names_is_known() -> None:
     ],
 )  # fmt: skip
 def test_an_unknown_variable_gets_a_warning_without_its_value(name: str, meant: str, tmp_path: Path) -> None:
-    (told,) = warnings(tmp_path, ONE_RULE, {name: "SECRET-0123456789"})
-    assert told == f'{name}: is not a variable of lalald and has no effect. Did you mean "{meant}"?'
+    (reported,) = warnings(tmp_path, ONE_RULE, {name: "SECRET-0123456789"})
+    assert reported == f'{name}: is not a variable of lalald and has no effect. Did you mean "{meant}"?'
 
 
 def test_a_variable_like_none_lists_those_that_are_known() -> None:
@@ -81,9 +81,11 @@ def test_the_daemon_logs_them(make_home: MakeHome, sandbox: Sandbox) -> None:
     home = make_home(sandbox.url)
     (home.root / "config.yml").write_text("inboxes: []\n")
     home.start(environ={"LALALD_STATEDIR": "/x"})
-    told = [entry["reason"] for entry in home.logged("config.warning")]
-    assert any("LALALD_STATEDIR" in line for line in told), told
-    assert any(f"{home.root}/config.yml: is not read, {home.root}/config.yaml is" in line for line in told), told
+    reported = [entry["reason"] for entry in home.logged("config.warning")]
+    assert any("LALALD_STATEDIR" in line for line in reported), reported
+    assert any(f"{home.root}/config.yml: is not read, {home.root}/config.yaml is" in line for line in reported), (
+        reported
+    )
 
 
 # files
@@ -119,9 +121,9 @@ def test_another_ending_beside_the_configuration_gets_a_warning(tmp_path: Path) 
     assert loaded(tmp_path, ONE_RULE).warnings == ()
     (tmp_path / "config.yml").touch()
     (tmp_path / "lalald.yml").touch()  # may be a file of Docker Compose
-    (told,) = loaded(tmp_path, ONE_RULE).warnings
+    (reported,) = loaded(tmp_path, ONE_RULE).warnings
     assert (
-        told
+        reported
         == f"{tmp_path}/config.yml: is not read, {tmp_path}/config.yaml is; the name of a configuration is config.yaml"
     )
 
@@ -141,8 +143,8 @@ def test_a_container_with_the_default_configuration_says_which_file_it_does_not_
     environ = {"HOME": str(tmp_path)}
     start.choose_config(tmp_path, environ)
     assert start.write_default_if_used(None, tmp_path, environ)
-    told = [examine(Path(environ["LALALD_CONFIG"]), environ).diagnostics.formatted_warnings()]
-    assert any(f"{tmp_path / name}: is not read" in line for lines in told for line in lines), told
+    reported = [examine(Path(environ["LALALD_CONFIG"]), environ).diagnostics.formatted_warnings()]
+    assert any(f"{tmp_path / name}: is not read" in line for lines in reported for line in lines), reported
 
 
 def test_a_text_of_windows_says_nothing_of_its_line_ends(tmp_path: Path) -> None:

@@ -29,9 +29,9 @@ from tests.support.config_files import mistakes, one, warnings, with_rule
     ],
 )
 def test_a_template_that_cannot_work_is_refused(tmp_path: Path, output: str, words: str) -> None:
-    told = one(mistakes(tmp_path, with_rule(f'- {{mode: voice_clean, output: "{output}"}}')))
-    assert told.startswith("line 6  inboxes[0].rules[0].output: ")
-    assert words in told
+    reported = one(mistakes(tmp_path, with_rule(f'- {{mode: voice_clean, output: "{output}"}}')))
+    assert reported.startswith("line 6  inboxes[0].rules[0].output: ")
+    assert words in reported
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,8 @@ BAND = "{mode: multistem, presets: {stem_list: [vocals, drum]}}"
 
 
 def test_two_tasks_whose_tracks_would_share_a_name_are_refused(tmp_path: Path) -> None:
-    told = one(mistakes(tmp_path, with_rule(f"- tasks: [{VOCALS}, {BAND}]")))
-    assert "vocals of task 1 and vocals of task 2 would share a name; tell them apart with {task}" in told
+    reported = one(mistakes(tmp_path, with_rule(f"- tasks: [{VOCALS}, {BAND}]")))
+    assert "vocals of task 1 and vocals of task 2 would share a name; tell them apart with {task}" in reported
 
 
 @pytest.mark.parametrize(
@@ -100,10 +100,10 @@ def test_a_format_left_to_the_source_may_be_any(tmp_path: Path) -> None:
 
 
 def test_labels_that_make_two_names_one_are_refused(tmp_path: Path) -> None:
-    told = one(mistakes(tmp_path, with_rule("- {mode: voice_clean, labels: {voice: Clean, no_voice: CLEAN}}")))
-    assert 'labels.no_voice: "CLEAN" is the new name of voice too' in told
-    told = one(mistakes(tmp_path, with_rule("- {mode: voice_clean, labels: {voice: no_voice}}")))
-    assert "would share a name" in told
+    reported = one(mistakes(tmp_path, with_rule("- {mode: voice_clean, labels: {voice: Clean, no_voice: CLEAN}}")))
+    assert 'labels.no_voice: "CLEAN" is the new name of voice too' in reported
+    reported = one(mistakes(tmp_path, with_rule("- {mode: voice_clean, labels: {voice: no_voice}}")))
+    assert "would share a name" in reported
 
 
 @pytest.mark.parametrize(
@@ -129,8 +129,8 @@ def test_tracks_and_labels_that_the_mode_does_not_make_are_errors(tmp_path: Path
 
 
 def test_a_label_of_another_mode_is_only_warned_of(tmp_path: Path) -> None:
-    told = one(warnings(tmp_path, with_rule("- {mode: voice_clean, labels: {no_vocals: Instrumental}}")))
-    assert "labels.no_vocals: has no effect: this rule makes no_voice, voice" in told
+    reported = one(warnings(tmp_path, with_rule("- {mode: voice_clean, labels: {no_vocals: Instrumental}}")))
+    assert "labels.no_vocals: has no effect: this rule makes no_voice, voice" in reported
 
 
 def test_unchecked_rules_may_name_any_track(tmp_path: Path) -> None:
@@ -141,5 +141,5 @@ def test_unchecked_rules_may_name_any_track(tmp_path: Path) -> None:
 def test_lead_and_backing_vocals_have_their_own_labels(tmp_path: Path) -> None:
     rule = "- {mode: stem_separator, presets: {stem: vocals, multivocal: lead_back}, tracks: [vocals@0, mix_no_lead]}"
     assert warnings(tmp_path, with_rule(rule)) == []
-    told = one(mistakes(tmp_path, with_rule(rule.replace("vocals@0", "vocals"))))
-    assert 'unknown track "vocals"' in told
+    reported = one(mistakes(tmp_path, with_rule(rule.replace("vocals@0", "vocals"))))
+    assert 'unknown track "vocals"' in reported

@@ -186,8 +186,8 @@ def test_the_base_has_no_errors(root: Path) -> None:
 
 @pytest.mark.parametrize("name", ERRORS)
 def test_an_error_is_reported_once_with_its_line(name: str, root: Path) -> None:
-    (told,) = reported(root, wrong_text(ERRORS[name]))
-    assert is_reported(told, ERRORS[name]), told
+    (message,) = reported(root, wrong_text(ERRORS[name]))
+    assert is_reported(message, ERRORS[name]), message
 
 
 def pairs() -> Iterator[tuple[str, str]]:
@@ -205,9 +205,9 @@ def test_an_error_does_not_hide_another(name: str, root: Path) -> None:
     wrong = []
     for other in others:
         both = (ERRORS[name], ERRORS[other])
-        told = reported(root, wrong_text(*both))
-        if len(told) != 2 or any(sum(is_reported(line, one) for line in told) != 1 for one in both):
-            wrong.append((other, told))
+        message = reported(root, wrong_text(*both))
+        if len(message) != 2 or any(sum(is_reported(line, one) for line in message) != 1 for one in both):
+            wrong.append((other, message))
     assert wrong == []
 
 
@@ -219,7 +219,7 @@ def test_all_layers_at_once(root: Path) -> None:
         "mode", "stem", "splitter", "placeholder", "track", "label", "rule twice", "stem of multistem", "task twice",
         "outbox missing", "mode of a task",
     )  # fmt: skip
-    told = reported(root, wrong_text(*(ERRORS[name] for name in names)))
-    assert len(told) == len(names), "\n".join(told)
+    message = reported(root, wrong_text(*(ERRORS[name] for name in names)))
+    assert len(message) == len(names), "\n".join(message)
     for name in names:
-        assert sum(is_reported(line, ERRORS[name]) for line in told) == 1, (name, told)
+        assert sum(is_reported(line, ERRORS[name]) for line in message) == 1, (name, message)

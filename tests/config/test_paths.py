@@ -112,8 +112,8 @@ def test_a_relative_outbox_is_a_folder_within_the_inbox(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("written", ["$NOWHERE/x", "${NOWHERE}", "${}"])
 def test_a_variable_that_is_not_set_is_an_error(tmp_path: Path, written: str) -> None:
-    (told,) = mistakes(tmp_path, with_inbox(f"outbox: {written}"))
-    assert "is not set in the environment of lalald" in told
+    (reported,) = mistakes(tmp_path, with_inbox(f"outbox: {written}"))
+    assert "is not set in the environment of lalald" in reported
 
 
 def test_a_path_that_is_no_utf8_can_come_from_the_environment(tmp_path: Path) -> None:

@@ -43,10 +43,10 @@ def test_a_pattern_that_was_meant_otherwise_gets_a_warning_with_what_was_meant(
     tmp_path: Path, pattern: str, meant: str | list[str]
 ) -> None:
     written = ["*.flac", pattern]
-    told = one(warnings(tmp_path, text(written), {"HOME": "/srv/music/inbox"}))
+    reported = one(warnings(tmp_path, text(written), {"HOME": "/srv/music/inbox"}))
     expected = [meant] if isinstance(meant, str) else meant
-    assert told.startswith(f'line 11  inboxes[0].rules[0].match[1]: "{pattern}" '), told
-    assert re.findall(r'"([^"]*)"', told.split("Did you mean ")[1]) == expected
+    assert reported.startswith(f'line 11  inboxes[0].rules[0].match[1]: "{pattern}" '), reported
+    assert re.findall(r'"([^"]*)"', reported.split("Did you mean ")[1]) == expected
     assert all(map(patterns.is_pattern, expected))
     (tmp_path / "again").mkdir()
     assert warnings(tmp_path / "again", text(["*.flac", *expected])) == [], "what is proposed is good"
@@ -67,9 +67,9 @@ def test_a_pattern_that_was_meant_otherwise_gets_a_warning_with_what_was_meant(
     ],
 )
 def test_a_pattern_that_matches_nothing_gets_a_warning_even_without_a_suggestion(tmp_path: Path, pattern: str) -> None:
-    told = one(warnings(tmp_path, text(["*.flac", pattern]), {"HOME": "/home/me"}))
-    assert f'"{pattern}" ' in told
-    assert "Did you mean" not in told
+    reported = one(warnings(tmp_path, text(["*.flac", pattern]), {"HOME": "/home/me"}))
+    assert f'"{pattern}" ' in reported
+    assert "Did you mean" not in reported
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,8 @@ def test_a_good_pattern_is_not_warned_of(tmp_path: Path, pattern: str) -> None:
 
 def test_ignore_patterns_get_warnings_too_but_may_name_excluded_files(tmp_path: Path) -> None:
     odd = ["./drafts/", "*.{txt,pdf}", "Live [2020]/", "/srv/music/inbox/drafts/", r"drafts\old", "good/"]
-    told = warnings(tmp_path, text(ignore=odd))
-    assert [int(re.search(r"ignore\[(\d)\]", line)[1]) for line in told] == [0, 1, 2, 3, 4]  # type: ignore[index]
+    reported = warnings(tmp_path, text(ignore=odd))
+    assert [int(re.search(r"ignore\[(\d)\]", line)[1]) for line in reported] == [0, 1, 2, 3, 4]  # type: ignore[index]
     assert (
         warnings(tmp_path, text(ignore=[".git/", "*.txt", "$RECYCLE.BIN/", "~$*", "done/old/", ".*", "#recycle"])) == []
     )
@@ -110,16 +110,16 @@ def test_a_pattern_within_a_folder_that_is_never_watched_gets_a_warning(tmp_path
     [("pod\\", "pod/"), ("pod\\\\live\\", "pod/live/"), ("[Live-Acoustic]/", r"\[Live-Acoustic\]/")],
 )
 def test_a_pattern_that_is_none_comes_with_what_was_meant(tmp_path: Path, pattern: str, meant: str) -> None:
-    told = one(mistakes(tmp_path, text([pattern])))
-    assert told.endswith(f'can match a file. Did you mean "{meant}"?')
+    reported = one(mistakes(tmp_path, text([pattern])))
+    assert reported.endswith(f'can match a file. Did you mean "{meant}"?')
 
 
 def test_an_inbox_behind_a_symlink_is_known_by_both_paths(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
     for name in ("real", "link"):
-        told = one(warnings(tmp_path, text([f"{tmp_path}/{name}/pod/"], path=str(tmp_path / "link"))))
-        assert told.endswith('Did you mean "pod/"?')
+        reported = one(warnings(tmp_path, text([f"{tmp_path}/{name}/pod/"], path=str(tmp_path / "link"))))
+        assert reported.endswith('Did you mean "pod/"?')
 
 
 def test_check_config_looks_whether_brackets_were_meant_literally(sandbox: Sandbox, make_home: MakeHome) -> None:
@@ -131,14 +131,14 @@ def test_check_config_looks_whether_brackets_were_meant_literally(sandbox: Sandb
     assert "brackets" not in home.command("check-config").stdout
     for folder in ("[EP]", "Disc 1", "sub/x [320]"):
         (home.inbox / folder).mkdir(parents=True)
-    told = home.command("check-config").stdout.splitlines()
-    found = [line for line in told if " brackets stand for " in line]
+    reported = home.command("check-config").stdout.splitlines()
+    found = [line for line in reported if " brackets stand for " in line]
     assert len(found) == 2
     assert '.ignore[0]: "x [320]/" does not match' in found[0]
     assert found[0].endswith(r'Did you mean "x \[320\]/"?')
     assert '.match[1]: "[EP]/" does not match' in found[1]
     assert found[1].endswith(r'Did you mean "\[EP\]/"?')
-    assert [line for line in told if '"/usr/lib/" is not relative to the inbox' in line]
+    assert [line for line in reported if '"/usr/lib/" is not relative to the inbox' in line]
     (home.inbox / "usr").mkdir()
     assert "/usr/lib/ is" not in home.command("check-config").stdout
 

@@ -24,7 +24,7 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-def told(path: Path) -> tuple[str, str]:
+def error_of(path: Path) -> tuple[str, str]:
     with pytest.raises(ConfigError) as raised:
         subprocess_loader.load(path, ENVIRON)
     return str(raised.value), raised.value.hint
@@ -51,7 +51,7 @@ def test_its_errors_are_reported_in_the_same_words(tmp_path: Path, text: str) ->
     path = written(tmp_path, text)
     with pytest.raises(ConfigError) as raised:
         load(path, ENVIRON)
-    assert told(path) == (str(raised.value), raised.value.hint)
+    assert error_of(path) == (str(raised.value), raised.value.hint)
 
 
 def test_a_reader_that_is_killed_is_a_configuration_that_was_not_read(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_reader_that_is_killed_is_a_configuration_that_was_not_read(tmp_path: 
 def test_no_reader_is_left_behind(tmp_path: Path) -> None:
     before = readers()
     subprocess_loader.load(written(tmp_path, CONTRACT), ENVIRON)
-    told(written(tmp_path, "inboxes: 1"))
+    error_of(written(tmp_path, "inboxes: 1"))
     assert readers() == before
 
 

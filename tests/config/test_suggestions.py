@@ -83,9 +83,9 @@ def test_a_key_or_word_of_an_inbox_says_what_was_meant(text: str, said: str, tmp
 def test_a_license_key_at_a_misspelled_key_is_not_shown(tmp_path: Path) -> None:
     secret = "0123456789abcdef0123"
     for key in ("license_key", "api_key", "licence_key_file", "license_key_fil"):
-        (told,) = mistakes(tmp_path, f"{ONE_RULE}{key}: {secret}\n")
-        assert 'Did you mean "license_key_file"?' in told
-        assert secret not in told
+        (reported,) = mistakes(tmp_path, f"{ONE_RULE}{key}: {secret}\n")
+        assert 'Did you mean "license_key_file"?' in reported
+        assert secret not in reported
 
 
 @pytest.mark.parametrize(

@@ -36,8 +36,10 @@ def test_one_pattern_needs_no_brackets(tmp_path: Path) -> None:
 
 def test_a_repeated_key_is_an_error_with_both_lines(tmp_path: Path) -> None:
     text = with_inbox("settle: 1s", "settle: 2s")
-    (told,) = mistakes(tmp_path, text)
-    assert told == "line 6  inboxes[0].settle: appears twice in the same place (first in line 5); remove one of them"
+    (reported,) = mistakes(tmp_path, text)
+    assert (
+        reported == "line 6  inboxes[0].settle: appears twice in the same place (first in line 5); remove one of them"
+    )
 
 
 def test_anchors_aliases_and_merges_work_and_keep_their_lines(tmp_path: Path) -> None:
@@ -58,10 +60,10 @@ inboxes:
     first, second, third = loaded(tmp_path, text).inboxes
     assert (second.path, second.outbox, second.settle) == (Path("/srv/b"), Path("/srv/oa"), 9)
     assert first.rules == second.rules == third.rules
-    (told,) = mistakes(
+    (reported,) = mistakes(
         tmp_path, text.replace("noise_cancelling_level: 1", "noise_cancelling_level: 7").split("  - <<")[0]
     )
-    assert told.startswith("line 8  inboxes[0].rules[0].presets.noise_cancelling_level")
+    assert reported.startswith("line 8  inboxes[0].rules[0].presets.noise_cancelling_level")
 
 
 @pytest.mark.parametrize(
@@ -101,8 +103,8 @@ def test_an_unreadable_configuration_is_reported_with_its_line_and_a_remedy(
 def test_anchors_within_anchors_are_an_error_and_do_not_fill_memory(tmp_path: Path) -> None:
     text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
     text += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10))
-    (told,) = mistakes(tmp_path, text)
-    assert "anchors within anchors" in told
+    (reported,) = mistakes(tmp_path, text)
+    assert "anchors within anchors" in reported
 
 
 @pytest.mark.parametrize(
@@ -114,8 +116,8 @@ def test_anchors_within_anchors_are_an_error_and_do_not_fill_memory(tmp_path: Pa
     ],
 )
 def test_invalid_text_is_reported_with_its_line(tmp_path: Path, content: bytes, words: str) -> None:
-    (told,) = mistakes(tmp_path, content)
-    assert told.startswith(words)
+    (reported,) = mistakes(tmp_path, content)
+    assert reported.startswith(words)
 
 
 def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path: Path) -> None:

@@ -252,8 +252,10 @@ def test_config_yaml_is_used_and_ignored_variables_are_reported(
     config, path = prepared(config_dir, LALALD_MODE="voice_clean")
     assert path == str(config_dir / "config.yaml")
     assert config.inboxes[0].rules[0].tasks[0].mode == "demuser"
-    told = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
-    assert [(entry["event"], entry["variables"]) for entry in told] == [("container.variables_unused", ["LALALD_MODE"])]
+    output = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert [(entry["event"], entry["variables"]) for entry in output] == [
+        ("container.variables_unused", ["LALALD_MODE"])
+    ]
     assert tree(config_dir) == ["config.yaml"]
 
 
@@ -367,8 +369,12 @@ def test_a_container_processes_a_file_and_ends_at_sigterm(tmp_path: Path, config
 
 
 def test_a_command_before_the_first_start_knows_the_default_configuration(config_dir: Path) -> None:
-    told = run(PROGRAM, str(config_dir), "check-config", environ={"LALALD_STEM": "drum", "LALALD_LICENSE_KEY": "a-key"})
-    assert f"{config_dir}/default.yaml: " in told.stdout + told.stderr  # what it says of it is about /inbox and /outbox
+    output = run(
+        PROGRAM, str(config_dir), "check-config", environ={"LALALD_STEM": "drum", "LALALD_LICENSE_KEY": "a-key"}
+    )
+    assert (
+        f"{config_dir}/default.yaml: " in output.stdout + output.stderr
+    )  # what it says of it is about /inbox and /outbox
     assert '"stem": "drum"' in (config_dir / "default.yaml").read_text()
 
 

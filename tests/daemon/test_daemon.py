@@ -160,8 +160,8 @@ def test_files_in_former_outboxes_and_done_folders_are_not_processed(sandbox: Sa
     assert [job["path"] for job in home.jobs()] == ["sub/song.wav", "next.wav"]
     assert len(sandbox.state()["charges"]) == 2
     for put in ("done/sub/song.wav", "results/sub/song/vocals.wav"):
-        told = home.command("explain", str(home.inbox / put)).stdout
-        assert "before the configuration was changed" in told, told
+        output = home.command("explain", str(home.inbox / put)).stdout
+        assert "before the configuration was changed" in output, output
     assert json.loads(home.command("plan", "--json").stdout)["files"] == 0
 
 

@@ -137,10 +137,10 @@ def test_for_programs_a_delivery_is_one_object_in_utc(sandbox: Sandbox, make_hom
     write_wav(home.inbox / "song.wav", seconds=30.0)
     until(lambda: home.logged("job.done"), "it is done")
     assert home.stop() == 0
-    (told,) = home.logged("job.delivered")
-    timestamp = told.pop("timestamp")
+    (output,) = home.logged("job.delivered")
+    timestamp = output.pop("timestamp")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", timestamp)
-    assert told == {
+    assert output == {
         "event": "job.delivered", "job": 1, "path": "song.wav", "folder": f"{home.outbox}/song", "minutes": 0.5,
         "next": "delete", "level": "info",
     }  # fmt: skip

@@ -215,9 +215,9 @@ def test_a_reader_that_stops_early_causes_no_traceback(sandbox: Sandbox, make_ho
         stderr=subprocess.PIPE, timeout=60, check=False,
     )  # fmt: skip
     os.close(broken)
-    told = done.stderr.decode()
-    assert not [word for word in ("Traceback", "Exception ignored", "BrokenPipe") if word in told]
-    assert done.returncode == (2 if words == "show 77" else 0), told
+    output = done.stderr.decode()
+    assert not [word for word in ("Traceback", "Exception ignored", "BrokenPipe") if word in output]
+    assert done.returncode == (2 if words == "show 77" else 0), output
 
 
 # the stream

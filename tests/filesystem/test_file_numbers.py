@@ -91,8 +91,8 @@ def story_of_odd_numbers(root: Path, sandbox: Sandbox) -> None:
             explained = json.loads(home.command("explain", "--json", str(home.inbox / name)).stdout)
             assert (explained[0]["taken"], explained[0]["state"]) == (True, "done")
         for words in (["plan"], ["plan", "--json"], ["show", "1"], ["show", "1", "--json"], ["status"], ["jobs"]):
-            told = home.command(*words)
-            assert told.returncode == 0, told.stderr
+            scenario = home.command(*words)
+            assert scenario.returncode == 0, scenario.stderr
 
         sandbox.faults({"operation": "upload", "kind": "status", "status": 422, "count": len(names)})
         again = odd_files(home.inbox, pitch=700.0)
@@ -119,7 +119,7 @@ def test_files_with_any_time_are_processed_and_recognized(tmp_path: Path) -> Non
 
 
 def test_inode_numbers_beyond_63_bits_are_numbers_like_others(tmp_path: Path) -> None:
-    async def told() -> None:
+    async def scenario() -> None:
         with Share(tmp_path / "inbox", inodes_from=2**63 + 2**62) as share:
             async with WorkerDriver(tmp_path) as shop:
                 shop.sandbox.faults("upload:422*1")
@@ -136,4 +136,4 @@ def test_inode_numbers_beyond_63_bits_are_numbers_like_others(tmp_path: Path) ->
                 assert job.moved_to == str(share.folder / "done/good.wav")
                 assert job.warning is None
 
-    in_own_mounts(lambda: run(told()))
+    in_own_mounts(lambda: run(scenario()))

@@ -147,10 +147,10 @@ def test_a_folder_without_the_right_to_write_is_named_with_the_user(open_folder:
         "except FolderUnavailableError as error: print(error, error.hint)"
     )
     open_folder.chmod(0o555)
-    told = subprocess.run([sys.executable, "-c", script, open_folder], capture_output=True, text=True, check=True)
-    assert str(open_folder) in told.stdout
-    assert f"{os.geteuid() or 65534}:" in told.stdout
-    assert "right to read, write and enter it" in told.stdout
+    output = subprocess.run([sys.executable, "-c", script, open_folder], capture_output=True, text=True, check=True)
+    assert str(open_folder) in output.stdout
+    assert f"{os.geteuid() or 65534}:" in output.stdout
+    assert "right to read, write and enter it" in output.stdout
 
 
 def test_a_read_only_mount_is_unavailable(small_disk: Path) -> None:

@@ -130,7 +130,7 @@ def test_a_mount_over_the_inbox_is_noticed_at_once_and_nothing_wakes_up_otherwis
     async def story() -> list[str]:
         loop = asyncio.get_running_loop()
         changed = asyncio.Event()
-        told: list[str] = []
+        reasons: list[str] = []
         mounts = MountWatcher()
         mounts.start(changed.set, loop.add_reader)
         marker = verify_folder(str(inbox), None).marker
@@ -139,16 +139,16 @@ def test_a_mount_over_the_inbox_is_noticed_at_once_and_nothing_wakes_up_otherwis
             try:
                 async with asyncio.timeout(10):
                     await changed.wait()
-                told.append(verify_folder(str(inbox), marker).reason[:10])
+                reasons.append(verify_folder(str(inbox), marker).reason[:10])
             finally:
                 changed.clear()
                 mount("umount", str(inbox))
             async with asyncio.timeout(10):
                 await changed.wait()
-            told.append(verify_folder(str(inbox), marker).reason)
+            reasons.append(verify_folder(str(inbox), marker).reason)
         finally:
             mounts.stop(loop.remove_reader)
-        return told
+        return reasons
 
     assert asyncio.run(story()) == ["its marker", ""]
 

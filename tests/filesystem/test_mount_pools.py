@@ -33,14 +33,14 @@ class Server:
         return name
 
 
-def story(told: Callable[[Server, MountPools], Awaitable[None]]) -> None:
+def story(steps: Callable[[Server, MountPools], Awaitable[None]]) -> None:
     server = Server()
 
     async def scenario() -> None:
         with own_disks(slow_seconds=0.02, probe_seconds=0.05, probe=server.ask) as disks:
             try:
                 async with asyncio.timeout(20.0):
-                    await told(server, disks)
+                    await steps(server, disks)
             finally:
                 server.answers.set()
                 server.done.set()
@@ -73,7 +73,7 @@ async def taken_up(disks: MountPools, folder: str) -> None:
 
 
 def test_a_dead_folder_does_not_delay_other_folders() -> None:
-    async def told(server: Server, disks: MountPools) -> None:
+    async def steps(server: Server, disks: MountPools) -> None:
         dead = [asyncio.ensure_future(disks.run(DEAD, server.work, str(number))) for number in range(100)]
         sent = [asyncio.ensure_future(disks.run_transfer(DEAD, server.work, "a track")) for _ in range(6)]
         between = [asyncio.ensure_future(disks.run((ALIVE, DEAD), server.work, "filed")) for _ in range(6)]
@@ -83,11 +83,11 @@ def test_a_dead_folder_does_not_delay_other_folders() -> None:
         assert {str(end) for end in ends} == {f"The folder {DEAD} has not answered for 0.07 seconds."}
         assert await disks.run(ALIVE, str.upper, "c") == "C"
 
-    story(told)
+    story(steps)
 
 
 def test_a_silent_folder_refuses_at_once_and_takes_no_more_threads() -> None:
-    async def told(server: Server, disks: MountPools) -> None:
+    async def steps(server: Server, disks: MountPools) -> None:
         async with given_up(server, disks, DEAD):
             threads = threading.active_count()
             for _ in range(100):
@@ -98,11 +98,11 @@ def test_a_silent_folder_refuses_at_once_and_takes_no_more_threads() -> None:
             assert threading.active_count() == threads
             assert len(server.begun) == 4
 
-    story(told)
+    story(steps)
 
 
 def test_slow_work_is_waited_for_while_its_folder_answers() -> None:
-    async def told(server: Server, disks: MountPools) -> None:
+    async def steps(server: Server, disks: MountPools) -> None:
         server.answers.set()
         work = asyncio.ensure_future(disks.run(DEAD, server.work, "a long copy"))
         await asyncio.sleep(0.3)  # several times what a folder has to answer in
@@ -110,11 +110,11 @@ def test_slow_work_is_waited_for_while_its_folder_answers() -> None:
         server.done.set()
         assert await work == "a long copy"
 
-    story(told)
+    story(steps)
 
 
 def test_a_silent_folder_is_used_again_once_it_answers_and_its_abandoned_work_has_ended() -> None:
-    async def told(server: Server, disks: MountPools) -> None:
+    async def steps(server: Server, disks: MountPools) -> None:
         async with given_up(server, disks, DEAD):
             server.answers.set()
             await asyncio.sleep(0.1)  # it has answered
@@ -124,21 +124,21 @@ def test_a_silent_folder_is_used_again_once_it_answers_and_its_abandoned_work_ha
             await taken_up(disks, DEAD)
             assert sorted(server.begun) == ["0", "1", "2", "3"], "what had not begun never does"
 
-    story(told)
+    story(steps)
 
 
 def test_work_between_two_folders_fails_with_the_dead_one_only() -> None:
-    async def told(server: Server, disks: MountPools) -> None:
+    async def steps(server: Server, disks: MountPools) -> None:
         async with given_up(server, disks, ALIVE, DEAD):
             assert await disks.run(ALIVE, str.upper, "a") == "A"
             with pytest.raises(FolderUnavailableError, match=DEAD):
                 await disks.run((ALIVE, DEAD), str)
 
-    story(told)
+    story(steps)
 
 
 def test_equal_calls_share_one_result() -> None:
-    async def told(server: Server, disks: MountPools) -> None:
+    async def steps(server: Server, disks: MountPools) -> None:
         looks = [asyncio.ensure_future(disks.run_shared(ALIVE, server.work)) for _ in range(10)]
         looks[0].cancel()
         await until(lambda: server.begun)
@@ -146,22 +146,22 @@ def test_equal_calls_share_one_result() -> None:
         assert await asyncio.gather(*looks[1:]) == [ALIVE] * 9
         assert server.begun == [ALIVE]
 
-    story(told)
+    story(steps)
 
 
 def test_an_error_is_raised_in_the_caller() -> None:
-    async def told(_: Server, disks: MountPools) -> None:
+    async def steps(_: Server, disks: MountPools) -> None:
         with pytest.raises(ValueError, match="not a number"):
             await disks.run(ALIVE, int, "not a number")
         for _ in range(2):
             with pytest.raises(ValueError, match="invalid"):
                 await disks.run_shared("a", int)
 
-    story(told)
+    story(steps)
 
 
 def test_cancelled_work_is_not_started() -> None:
-    async def told(server: Server, disks: MountPools) -> None:
+    async def steps(server: Server, disks: MountPools) -> None:
         work = [asyncio.ensure_future(disks.run(ALIVE, server.work, str(number))) for number in range(5)]
         await until(lambda: len(server.begun) == 4)
         work[4].cancel()
@@ -171,4 +171,4 @@ def test_cancelled_work_is_not_started() -> None:
         await disks.run(ALIVE, str)
         assert sorted(server.begun) == ["0", "1", "2", "3"]
 
-    story(told)
+    story(steps)

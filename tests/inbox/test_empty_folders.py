@@ -397,5 +397,5 @@ def test_a_database_of_the_previous_version_is_migrated(tmp_path: Path) -> None:
 
 def test_prune_without_archiving_is_a_warning(tmp_path: Path) -> None:
     assert loaded(tmp_path, with_inbox("prune: true")).inboxes[0].prune
-    told = one(warnings(tmp_path, with_inbox("prune: true", "on_success: keep")))
-    assert "prune: has no effect with on_success: keep" in told
+    output = one(warnings(tmp_path, with_inbox("prune: true", "on_success: keep")))
+    assert "prune: has no effect with on_success: keep" in output

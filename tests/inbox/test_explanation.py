@@ -65,8 +65,8 @@ def test_symlinks_folders_and_empty_files_are_not_processed(inbox: Inbox) -> Non
     (inbox.path / "link.wav").symlink_to("a.wav")
     (inbox.path / "folder.wav").mkdir()
     (inbox.path / "linked").symlink_to(inbox.path)
-    told = [explain(inbox, path).reason for path in ("a.wav", "link.wav", "folder.wav", "linked/a.wav", "gone.wav")]
-    for reason, word in zip(told, ("empty", "symlink", "folder", "symlink", "does not exist"), strict=True):
+    reasons = [explain(inbox, path).reason for path in ("a.wav", "link.wav", "folder.wav", "linked/a.wav", "gone.wav")]
+    for reason, word in zip(reasons, ("empty", "symlink", "folder", "symlink", "does not exist"), strict=True):
         assert word in reason
 
 

@@ -460,8 +460,8 @@ def test_without_inotify_watches_the_inbox_is_polled_and_the_sysctl_is_named_onc
         (tmp_path / "inbox" / str(number)).mkdir(parents=True)
     done = in_small_limits(_POLLED_INSTEAD, str(tmp_path), str(ROOT), watches=20)
     assert done.returncode == 0, done.stderr
-    told, jobs, *words = done.stdout.splitlines()
-    assert told.startswith("polling every 50ms: the limit of fs.inotify.max_user_watches is reached")
+    output, jobs, *words = done.stdout.splitlines()
+    assert output.startswith("polling every 50ms: the limit of fs.inotify.max_user_watches is reached")
     assert jobs == "['29/a.mp3']"
     assert len(words) == 1
     assert "sysctl fs.inotify.max_user_watches" in words[0]

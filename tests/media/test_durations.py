@@ -32,10 +32,10 @@ def _wav(path: Path, seconds: float, rate: int = 8000) -> Path:
     return path
 
 
-def _gsm(data: int = 97_500, **told: int) -> bytes:
+def _gsm(data: int = 97_500, **stated: int) -> bytes:
     """65 bytes are 320 samples."""
-    extra = struct.pack("<HH", 2, told.get("samples_per_block", 320))
-    form = wav_format(0x31, bits=0, block=65, byte_rate=told.get("byte_rate", 1625), extra=extra)
+    extra = struct.pack("<HH", 2, stated.get("samples_per_block", 320))
+    form = wav_format(0x31, bits=0, block=65, byte_rate=stated.get("byte_rate", 1625), extra=extra)
     return wav(form, chunk(b"fact", struct.pack("<I", 480_000)), chunk(b"data", bytes(data)))
 
 
@@ -97,9 +97,9 @@ UNKNOWN = {
     "MP3 in WAV, nothing to compare": _coded(0x55, 4000, None),
     "AIFF, no frames told": sounds.aiff(0, PCM),
     "AIFF-C, compressed": sounds.aiff(7500, PCM[:255_000], kind=b"AIFC", compression=b"ima4\0\0"),
-    "FLAC, no samples told": sounds.flac(646, told=0),
+    "FLAC, no samples told": sounds.flac(646, stated=0),
     "FLAC, cut": sounds.flac(646)[: len(sounds.flac(323))],
-    "FLAC, more samples than told": sounds.flac(646, told=2_000_000),
+    "FLAC, more samples than told": sounds.flac(646, stated=2_000_000),
     "MP3, variable": STREAM,
     "MP3, variable after silence": mp3(10, 32) + mp3(50, 320),
     "MP3, variable at the end": mp3(59, 128) + mp3(1, 320),

@@ -281,8 +281,8 @@ def test_a_kill_between_two_messages_repeats_none_that_was_recorded(desk: Desk) 
         "later.mp3", kind=FailureKind.TOO_LARGE, error="later"
     )  # belongs to the next message, not to the one that was sent
     turn(gathered(desk, second))
-    told = [message.body.splitlines()[0] for message in (*first.given[:1], *second.given)]
-    assert told == ["too_large", "too_long", "refused"]
+    output = [message.body.splitlines()[0] for message in (*first.given[:1], *second.given)]
+    assert output == ["too_large", "too_long", "refused"]
     desk.clock.turn(60)
     turn(gathered(desk, second))
     assert second.given[-1].title == "lalald: later.mp3 failed"

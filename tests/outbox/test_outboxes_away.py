@@ -201,9 +201,9 @@ def test_an_outbox_missing_at_the_start_is_reported_and_used_when_it_appears(
     home = make_home(sandbox.url)
     home.outbox.rmdir()
     home.start()
-    told = until(lambda: status(home.command("status", "--json"))["outboxes"][0]["reason"], "status tells it")
-    assert "is missing" in told
-    assert "lalald does not create configured folders" in told
+    output = until(lambda: status(home.command("status", "--json"))["outboxes"][0]["reason"], "status tells it")
+    assert "is missing" in output
+    assert "lalald does not create configured folders" in output
     assert f"{home.outbox} is missing" in " ".join(home.command("status").stdout.split())
     write_wav(home.inbox / "ep1.wav")
     (job,) = home.rest()
@@ -284,8 +284,8 @@ def test_a_done_folder_outside_the_inbox_is_monitored_and_accepted(
     (job,) = home.rest()
     assert (job["state"], job["hold"], job["stage"]) == ("held", "mount", "split"), "nothing is paid meanwhile"
     assert everything(done) == []
-    (told,) = status(home.command("status", "--json"))["archive_folders"]
-    assert (told["path"], told["available"]) == (str(done), False)
+    (output,) = status(home.command("status", "--json"))["archive_folders"]
+    assert (output["path"], output["available"]) == (str(done), False)
     assert f"{done}: its marker .lalald is missing" in " ".join(home.command("status").stdout.split())
     assert home.command("release", str(done)).returncode == 0
     until(lambda: tree(done) == ["ep1.wav"], "it is filed away", 30)

@@ -162,9 +162,9 @@ def test_skip_keeps_existing_files_and_warns(tmp_path: Path) -> None:
     there.write_bytes(b"old")
     job = delivered(job_at(tmp_path, on_conflict="skip", manifest=True))
     found = visible(tmp_path / "outbox")
-    told = json.loads(found.pop("podcasts/ep1/lalald.json"))
+    report = json.loads(found.pop("podcasts/ep1/lalald.json"))
     assert found == {"podcasts/ep1/voice.mp3": b"old", "podcasts/ep1/no_voice.mp3": NO_VOICE}
-    assert [track["label"] for track in told["tasks"][0]["tracks"]] == ["no_voice"]
+    assert [track["label"] for track in report["tasks"][0]["tracks"]] == ["no_voice"]
     assert job.warning is not None
     assert "on_conflict: skip): voice" in job.warning
     assert all(track.delivered for track in job.tasks[0].tracks)
@@ -243,16 +243,16 @@ def test_a_missing_outbox_is_unavailable_and_not_created(tmp_path: Path) -> None
 
 def test_the_manifest_describes_source_and_results(tmp_path: Path) -> None:
     job = delivered(replace(job_at(tmp_path, manifest=True), sha256="ab", duration=210.0, source_id="s-1"))
-    told = json.loads((tmp_path / "outbox/podcasts/ep1/lalald.json").read_bytes())
-    assert told["source"] == {
+    report = json.loads((tmp_path / "outbox/podcasts/ep1/lalald.json").read_bytes())
+    assert report["source"] == {
         "path": "podcasts/ep1.mp3",
         "size": 10,
         "sha256": "ab",
         "duration_seconds": 210.0,
         "source_id": "s-1",
     }
-    assert (told["job"], told["rule"], told["minutes"]) == (7, "podcasts", 3.5)
-    voice = told["tasks"][0]["tracks"][0]
+    assert (report["job"], report["rule"], report["minutes"]) == (7, "podcasts", 3.5)
+    voice = report["tasks"][0]["tracks"][0]
     assert voice == {
         "label": "voice",
         "type": "stem",
@@ -260,7 +260,7 @@ def test_the_manifest_describes_source_and_results(tmp_path: Path) -> None:
         "size": len(VOICE),
         "sha256": job.tasks[0].tracks[0].sha256,
     }
-    assert (told["tasks"][0]["mode"], told["tasks"][0]["task_id"]) == ("voice_clean", "t-1")
+    assert (report["tasks"][0]["mode"], report["tasks"][0]["task_id"]) == ("voice_clean", "t-1")
 
 
 def test_the_manifest_is_numbered_with_its_set(tmp_path: Path) -> None:
@@ -356,8 +356,8 @@ def test_names_that_are_not_utf_8_survive_to_the_result_and_its_manifest(tmp_pat
     delivered(job_at(tmp_path, name, manifest=True))
     folder = os.path.join(os.fsencode(tmp_path), b"outbox", b"ep\xff\xfe")
     assert sorted(os.listdir(folder)) == [b"lalald.json", b"no_voice.mp3", b"voice.mp3"]
-    told = json.loads((tmp_path / "outbox" / os.fsdecode(b"ep\xff\xfe") / "lalald.json").read_bytes())
-    assert told["source"]["path"] == name
+    report = json.loads((tmp_path / "outbox" / os.fsdecode(b"ep\xff\xfe") / "lalald.json").read_bytes())
+    assert report["source"]["path"] == name
 
 
 # accidents

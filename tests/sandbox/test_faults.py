@@ -126,11 +126,11 @@ def test_faults_are_set_by_option_and_removed_over_http() -> None:
         first = caller.post("limits/minutes_left").status_code
         replaced = caller.control("faults", ["minutes:500*0", {"operation": "voices", "kind": "html"}])
         second = caller.post("limits/minutes_left").status_code
-        told = replaced.json()["faults"]
+        reply = replaced.json()["faults"]
         caller.request("DELETE", "/sandbox/faults")
 
         assert (first, second, caller.post("limits/minutes_left").status_code) == (503, 500, 200)
-        assert told[1] == {"operation": "voices", "kind": "html", "matched": 0, "used": 0}
+        assert reply[1] == {"operation": "voices", "kind": "html", "matched": 0, "used": 0}
 
 
 def test_a_status_replaces_the_answer_and_the_request_is_not_performed_by_default(
@@ -194,8 +194,8 @@ def test_nested_fields_can_be_changed(sandbox: Sandbox, caller: Caller) -> None:
     assert "new_in_this_version" in extra["result"]["tracks"][0]
 
 
-def extra_free(told: dict[str, Any]) -> list[set[str]]:
-    return [{*track} - {"new_in_this_version"} for track in told["result"]["tracks"]]
+def extra_free(reply: dict[str, Any]) -> list[set[str]]:
+    return [{*track} - {"new_in_this_version"} for track in reply["result"]["tracks"]]
 
 
 def test_a_reset_before_the_body_is_a_tcp_reset_and_the_request_is_not_performed(sandbox: Sandbox) -> None:
@@ -362,9 +362,9 @@ def test_a_fault_of_tracks_waits_for_tracks_and_for_its_file() -> None:
         sandbox.faults({"operation": "check", "kind": "label", "match": "song", "track": {"label": "hostile"}})
         caller.check(talk, song)
         sandbox.advance(101)
-        told = caller.check(talk, song)
+        reply = caller.check(talk, song)
 
-    assert [told[task_id]["result"]["tracks"][0]["label"] for task_id in (talk, song)] == ["voice", "hostile"]
+    assert [reply[task_id]["result"]["tracks"][0]["label"] for task_id in (talk, song)] == ["voice", "hostile"]
 
 
 def test_new_tasks_can_fail_or_get_stuck(sandbox: Sandbox, caller: Caller) -> None:
@@ -374,11 +374,11 @@ def test_new_tasks_can_fail_or_get_stuck(sandbox: Sandbox, caller: Caller) -> No
     )
     failing, stuck = caller.task(source_id), caller.task(source_id)
     in_batch = caller.batch(source_id).json()["results"][0]["task_id"]
-    told = caller.check(failing, stuck, in_batch)
+    reply = caller.check(failing, stuck, in_batch)
 
-    assert told[failing]["error"] == {**told[failing]["error"], "detail": "no voice", "code": "inference_error"}
-    assert (told[stuck]["status"], told[stuck]["progress"]) == ("progress", 40)
-    assert told[in_batch]["status"] == "error"
+    assert reply[failing]["error"] == {**reply[failing]["error"], "detail": "no voice", "code": "inference_error"}
+    assert (reply[stuck]["status"], reply[stuck]["progress"]) == ("progress", 40)
+    assert reply[in_batch]["status"] == "error"
 
 
 def test_single_items_can_fail(sandbox: Sandbox, caller: Caller) -> None:
@@ -390,11 +390,11 @@ def test_single_items_can_fail(sandbox: Sandbox, caller: Caller) -> None:
     )
     results = caller.batch(good, bad).json()["results"]
     good_task, bad_task = caller.task(good), caller.task(bad)
-    told = caller.check(good_task, bad_task)
+    reply = caller.check(good_task, bad_task)
 
     assert [each.get("code") for each in results] == [None, "exceeded_duration"]
-    assert [told[task_id]["status"] for task_id in (good_task, bad_task)] == ["success", "server_error"]
-    assert "already been deleted" in told[bad_task]["error"]
+    assert [reply[task_id]["status"] for task_id in (good_task, bad_task)] == ["success", "server_error"]
+    assert "already been deleted" in reply[bad_task]["error"]
     assert caller.checked(bad_task)["status"] == "success"
     cancelled = caller.post("cancel", {"task_ids": [good_task]}).json()["result"]
     assert cancelled == {good_task: {"status": "server_error", "error": "no"}}

@@ -54,11 +54,11 @@ def test_a_client_like_the_services_examples_gets_its_stems(sandbox: Sandbox) ->
     presets = {"stem": "vocals", "splitter": "perseus", "encoder_format": "wav"}
     started = call("split/stem_separator", json.dumps({"source_id": source["id"], "presets": presets}).encode())
     deadline = time.monotonic() + 5
-    while (told := call("check", json.dumps({"task_ids": [started["task_id"]]}).encode())["result"]) and (
-        told[started["task_id"]]["status"] == "progress"
+    while (reply := call("check", json.dumps({"task_ids": [started["task_id"]]}).encode())["result"]) and (
+        reply[started["task_id"]]["status"] == "progress"
     ):
         assert time.monotonic() < deadline
-    tracks = told[started["task_id"]]["result"]["tracks"]
+    tracks = reply[started["task_id"]]["result"]["tracks"]
     files = {}
     for track in tracks:
         with urllib.request.urlopen(track["url"], timeout=10) as file:
@@ -160,13 +160,13 @@ def test_the_duration_is_read_from_the_file_if_possible(caller: Caller) -> None:
 
 
 def test_a_configured_duration_overrides_the_file(sandbox: Sandbox, caller: Caller) -> None:
-    def told(name: str, body: bytes) -> int:
+    def reply(name: str, body: bytes) -> int:
         said: int = caller.post_file(body, f"attachment; filename={name}").json()["duration"]
         return said
 
     sandbox.set_durations({"*.mpg": 5400, "short.*": 3, "none.wav": 0})
-    assert [told("film.mpg", b"film"), told("short.mpg", b"film"), told("none.wav", wav_bytes(7))] == [5400, 3, 0]
-    assert told("other.wav", wav_bytes(7)) == 7
+    assert [reply("film.mpg", b"film"), reply("short.mpg", b"film"), reply("none.wav", wav_bytes(7))] == [5400, 3, 0]
+    assert reply("other.wav", wav_bytes(7)) == 7
     assert sandbox.state()["durations"] == {"*.mpg": 5400, "short.*": 3, "none.wav": 0}
 
 
@@ -251,21 +251,21 @@ def test_an_invalid_body_is_refused(caller: Caller, body: bytes) -> None:
     ],
 )
 def test_each_mode_makes_its_tracks(caller: Caller, mode: str, presets: dict[str, Any], tracks: list[str]) -> None:
-    told = caller.checked(caller.task(caller.upload(), mode, **presets))
+    reply = caller.checked(caller.task(caller.upload(), mode, **presets))
 
-    assert [f"{track['type']} {track['label']}" for track in told["result"]["tracks"]] == tracks
-    assert told["presets"] == {**told["presets"], **presets, "task_type": "split", "label": mode}
+    assert [f"{track['type']} {track['label']}" for track in reply["result"]["tracks"]] == tracks
+    assert reply["presets"] == {**reply["presets"], **presets, "task_type": "split", "label": mode}
 
 
 def test_change_voice_makes_one_track(caller: Caller) -> None:
     source_id = caller.upload(name="talk.mp3")
     presets = {"voice_pack_id": "VETRANA", "encoder_format": "ogg"}
     task_id = caller.post("change_voice", {"source_id": source_id, "presets": presets}).json()["task_id"]
-    told = caller.checked(task_id)
+    reply = caller.checked(task_id)
 
-    (track,) = told["result"]["tracks"]
+    (track,) = reply["result"]["tracks"]
     assert (track["type"], track["label"], track["name"]) == ("back", "converted_mix", "talk_converted_mix.ogg")
-    assert told["presets"]["task_type"] == "voice_convert"
+    assert reply["presets"]["task_type"] == "voice_convert"
 
 
 def test_accepted_voices_are_in_the_document_or_the_list(caller: Caller) -> None:
@@ -293,15 +293,15 @@ def test_backing_vocals_can_be_turned_off() -> None:
 def test_a_task_is_queued_then_processed_then_done(slow: tuple[Sandbox, Caller]) -> None:
     sandbox, caller = slow
     task_id = caller.task(caller.upload())
-    told = [caller.checked(task_id)]
+    reply = [caller.checked(task_id)]
     for seconds in (1801, 50, 50):
         sandbox.advance(seconds)
-        told.append(caller.checked(task_id))
+        reply.append(caller.checked(task_id))
 
-    assert [each["status"] for each in told] == ["progress", "progress", "progress", "success"]
-    assert told[0]["progress"] == 0
-    assert 1 <= told[1]["progress"] < 10
-    assert 45 < told[2]["progress"] < 60
+    assert [each["status"] for each in reply] == ["progress", "progress", "progress", "success"]
+    assert reply[0]["progress"] == 0
+    assert 1 <= reply[1]["progress"] < 10
+    assert 45 < reply[2]["progress"] < 60
 
 
 def test_processing_takes_longer_for_more_audio_and_more_stems() -> None:
@@ -450,10 +450,10 @@ def test_thirty_checks_a_minute_and_no_more(sandbox: Sandbox, caller: Caller) ->
 def test_a_check_takes_two_hundred_ids(caller: Caller) -> None:
     ids = [str(uuid4()) for _ in range(201)]
 
-    told = caller.check(*ids[:200])
+    reply = caller.check(*ids[:200])
 
-    assert list(told) == ids[:200]
-    assert told[ids[0]] == {"status": "server_error", "error": "Failed to extract information about task"}
+    assert list(reply) == ids[:200]
+    assert reply[ids[0]] == {"status": "server_error", "error": "Failed to extract information about task"}
     assert caller.post("check", {"task_ids": ids}).status_code == 422
 
 

@@ -372,10 +372,10 @@ def test_the_end_of_a_problem_that_was_told_is_told(shelf: FilledStore, store: S
     store.folders.set_folder("/out", marker=None, reason="gone", now=NOW)
     job = shelf.take(store, "a.mp3")
     job = store.save(job, failed(job, NOW))
-    told = store.event_queue.newest_id()
+    newest = store.event_queue.newest_id()
     store.folders.set_folder("/out", marker=None, reason=None, now=NOW + 10)
     store.save(job, done(job, NOW + 20))
-    assert [event.fact.kind for cause in causes(store, after=told) for event in cause.events] == [
+    assert [event.fact.kind for cause in causes(store, after=newest) for event in cause.events] == [
         "folder.back",
         "job.done",
     ]

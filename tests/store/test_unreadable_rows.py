@@ -86,13 +86,13 @@ def test_paid_jobs_that_cannot_be_read_stop_no_other_and_go_on_once_they_can_be(
         until(lambda: delivered(home) == good, "the others were delivered")
         until(lambda: len(home.logged("job.unreadable")) == len(ids), "each of them is reported")
         status = home.command("status", "--json")
-        told = json.loads(status.stdout)
+        output = json.loads(status.stdout)
         assert status.returncode == 1
-        assert [job["id"] for job in told["unreadable_jobs"]] == ids
-        assert "jobs_unreadable" in [item["code"] for item in told["needs_attention"]]
+        assert [job["id"] for job in output["unreadable_jobs"]] == ids
+        assert "jobs_unreadable" in [item["code"] for item in output["needs_attention"]]
         assert {job["path"][:2] for job in home.jobs()} == good
         assert home.command("show", str(ids[0])).returncode == 1
-        assert sum(told["jobs"].values()) == GOOD
+        assert sum(output["jobs"].values()) == GOOD
         home.stop()
 
         repair(home, ids, before)

@@ -318,9 +318,9 @@ async def _voice_packs(fault: str, root: Path) -> None:
         try:
             packs = await shop.api.voice_packs()
         except ServiceError as error:
-            told, packs = str(error), []
-            assert told
-            assert KEY not in told
+            output, packs = str(error), []
+            assert output
+            assert KEY not in output
         else:
             assert fault in (*HARMLESS, *UNREADABLE) or "seconds" in fault, "it may be over"
         assert all(pack.pack_id for pack in packs)

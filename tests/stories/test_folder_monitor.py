@@ -190,11 +190,11 @@ def test_a_change_without_a_kernel_event_is_noticed_at_rescan(sandbox: Sandbox, 
 
 def monitored(story: Callable[[FolderMonitor, list[str]], Any]) -> None:
     async def scenario() -> None:
-        told: list[str] = []
-        monitor = FolderMonitor(told.append)
+        reported: list[str] = []
+        monitor = FolderMonitor(reported.append)
         monitor.start()
         try:
-            await story(monitor, told)
+            await story(monitor, reported)
         finally:
             monitor.stop()
             await asyncio.sleep(0)
@@ -202,16 +202,16 @@ def monitored(story: Callable[[FolderMonitor, list[str]], Any]) -> None:
     asyncio.run(scenario())
 
 
-async def hears(told: list[str], path: Path) -> bool:
+async def hears(reported: list[str], path: Path) -> bool:
     for _ in range(250):
-        if str(path) in told:
+        if str(path) in reported:
             return True
         await asyncio.sleep(0.02)
     return False
 
 
 def test_events_within_a_folder_are_not_reported(tmp_path: Path) -> None:
-    async def story(monitor: FolderMonitor, told: list[str]) -> None:
+    async def story(monitor: FolderMonitor, reported: list[str]) -> None:
         folder = tmp_path / "folder"
         folder.mkdir()
         await asyncio.to_thread(monitor.watch, str(folder))
@@ -221,14 +221,14 @@ def test_events_within_a_folder_are_not_reported(tmp_path: Path) -> None:
         (tmp_path / "beside").mkdir()
         (folder / "other").unlink()
         folder.chmod(0o711)
-        assert await hears(told, folder), "its own rights are"
-        assert len(told) == 1
+        assert await hears(reported, folder), "its own rights are"
+        assert len(reported) == 1
 
     monitored(story)
 
 
 def test_a_changed_symlink_in_the_path_is_reported(tmp_path: Path) -> None:
-    async def story(monitor: FolderMonitor, told: list[str]) -> None:
+    async def story(monitor: FolderMonitor, reported: list[str]) -> None:
         for name in ("one", "two"):
             (tmp_path / name / "folder").mkdir(parents=True)
         link = tmp_path / "link"
@@ -236,36 +236,36 @@ def test_a_changed_symlink_in_the_path_is_reported(tmp_path: Path) -> None:
         await asyncio.to_thread(monitor.watch, str(link / "folder"))
         (tmp_path / "new").symlink_to("two")
         (tmp_path / "new").rename(link)
-        assert await hears(told, link / "folder")
+        assert await hears(reported, link / "folder")
 
     monitored(story)
 
 
 def test_a_missing_folder_is_awaited_where_it_will_appear(tmp_path: Path) -> None:
-    async def story(monitor: FolderMonitor, told: list[str]) -> None:
+    async def story(monitor: FolderMonitor, reported: list[str]) -> None:
         folder = tmp_path / "a" / "b" / "c"
         await asyncio.to_thread(monitor.watch, str(folder))
         (tmp_path / "beside").mkdir()
         (tmp_path / "a").mkdir()
-        assert await hears(told, folder)
-        told.clear()
+        assert await hears(reported, folder)
+        reported.clear()
         await asyncio.to_thread(monitor.watch, str(folder))
         os.makedirs(folder)
-        assert await hears(told, folder)
+        assert await hears(reported, folder)
 
     monitored(story)
 
 
 def test_an_unwatched_folder_is_not_reported(tmp_path: Path) -> None:
-    async def story(monitor: FolderMonitor, told: list[str]) -> None:
+    async def story(monitor: FolderMonitor, reported: list[str]) -> None:
         for name in ("left", "kept"):
             (tmp_path / name).mkdir()
             await asyncio.to_thread(monitor.watch, str(tmp_path / name))
         monitor.unwatch(str(tmp_path / "left"))
         (tmp_path / "left").rmdir()
         (tmp_path / "kept").rmdir()
-        assert await hears(told, tmp_path / "kept")
-        assert str(tmp_path / "left") not in told
+        assert await hears(reported, tmp_path / "kept")
+        assert str(tmp_path / "left") not in reported
 
     monitored(story)
 

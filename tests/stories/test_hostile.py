@@ -66,7 +66,7 @@ async def carried(root: Path, *faults: str | Mapping[str, Any], **options: Any) 
         shop.sandbox.faults(*faults)
         await shop.drop("ep1.wav")
         (job,) = await shop.rest()
-        shop.told = shop.sandbox.state()
+        shop.final_state = shop.sandbox.state()
     return shop, job
 
 
@@ -75,7 +75,7 @@ def test_a_source_is_uploaded_once_whatever_clock_the_service_goes_by(expires: i
     fault = {"operation": "upload", "kind": "type", "field": "expires", "value": expires, "count": 0}
     shop, job = run(carried(tmp_path, fault))
     assert job.state is State.DONE
-    assert shop.told["counts"]["upload"] == 1
+    assert shop.final_state["counts"]["upload"] == 1
     assert job.expires_at is not None
     assert 22 * 3600 < job.expires_at - job.created_at < 26 * 3600
 
@@ -99,10 +99,10 @@ def test_every_path_is_explained(tmp_path: Path) -> None:
         Path("/dev/null"): "it is not in an inbox",
     }
     for path, words in paths.items():
-        told = filled_store.said("explain", str(path))
-        assert "processed  no: " in told
-        assert words in told
-        assert "\x1b" not in told
+        shown = filled_store.said("explain", str(path))
+        assert "processed  no: " in shown
+        assert words in shown
+        assert "\x1b" not in shown
 
 
 def test_names_from_the_service_are_escaped_on_terminals(tmp_path: Path) -> None:
@@ -114,8 +114,8 @@ def test_names_from_the_service_are_escaped_on_terminals(tmp_path: Path) -> None
         task = replace(job.tasks[0], stage=Stage.DOWNLOAD, task_id=odd, tracks=(track,), error=odd)
         store.save(job, replace(job.with_task(task), source_id=odd, error=odd, warning=odd, state=State.FAILED))
     for words in (["show", "1"], ["jobs"], ["jobs", "--json"], ["show", "1", "--json"]):
-        _, told, _ = filled_store.call(*words)
-        assert not set("\x1b\x07\u202e") & set(told)
+        _, shown, _ = filled_store.call(*words)
+        assert not set("\x1b\x07\u202e") & set(shown)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_names_from_the_service_are_escaped_on_terminals(tmp_path: Path) -> None
 def test_a_hostile_answer_costs_nothing_but_its_own_time(fault: Mapping[str, Any], tmp_path: Path) -> None:
     shop, job = run(carried(tmp_path, fault))
     assert job.state is State.DONE
-    assert len(shop.told["charges"]) == 1
+    assert len(shop.final_state["charges"]) == 1
     found = tree(tmp_path)
     assert len([path for path in found if path.startswith("outbox/ep1/")]) == 2
     assert [path for path in found if not path.startswith(("outbox/ep1/", "state/"))] == ["inbox/done/ep1.wav"]
@@ -150,4 +150,4 @@ def test_negative_minutes_spend_nothing(tmp_path: Path) -> None:
     fault = {"operation": "minutes", "kind": "type", "field": "minutes_left", "value": -50, "count": 0}
     shop, job = run(carried(tmp_path, fault))
     assert (job.state, job.hold) == (State.HELD, Hold.MINUTES)
-    assert shop.told["charges"] == []
+    assert shop.final_state["charges"] == []

@@ -86,8 +86,8 @@ def test_an_endless_track_leaves_room_on_a_small_disk(tmp_path: Path) -> None:
 def test_at_most_a_hundred_tracks_are_delivered(tmp_path: Path) -> None:
     async def scenario(server: RawServer) -> None:
         async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
-            told = [{"type": "stem", "label": f"t{n}", "url": f"{server.url}/{n}"} for n in range(1000)]
-            shop.sandbox.faults(check_says(kind="type", field="tracks", value=told))
+            output = [{"type": "stem", "label": f"t{n}", "url": f"{server.url}/{n}"} for n in range(1000)]
+            shop.sandbox.faults(check_says(kind="type", field="tracks", value=output))
             await shop.drop("ep1.wav")
             (job,) = await shop.rest()
             assert job.state is State.DONE
@@ -101,8 +101,8 @@ def test_at_most_a_hundred_tracks_are_delivered(tmp_path: Path) -> None:
 def test_the_wanted_tracks_are_found_among_a_thousand(tmp_path: Path) -> None:
     async def scenario(server: RawServer) -> None:
         async with WorkerDriver(tmp_path, options=OPTIONS, tracks=("t500", "t999")) as shop:
-            told = [{"type": "stem", "label": f"t{n}", "url": f"{server.url}/{n}"} for n in range(1000)]
-            shop.sandbox.faults(check_says(kind="type", field="tracks", value=told))
+            output = [{"type": "stem", "label": f"t{n}", "url": f"{server.url}/{n}"} for n in range(1000)]
+            shop.sandbox.faults(check_says(kind="type", field="tracks", value=output))
             await shop.drop("ep1.wav")
             (job,) = await shop.rest()
             assert (job.state, job.warning) == (State.DONE, None)

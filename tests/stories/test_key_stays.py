@@ -37,7 +37,7 @@ def test_the_key_is_nowhere_but_in_the_services_requests(sandbox: Sandbox, make_
         process = home.start(environ={"LALALD_LICENSE_KEY": KEY, "PYTHONFAULTHANDLER": "1"})
         resource.prlimit(process.pid, resource.RLIMIT_CORE, (0, 0))
         _good_and_bad_days(home, sandbox, other.url)
-        told = [_told(home, *words) for words in (["status"], ["show", "2"], ["jobs"])]
+        outputs = [_told(home, *words) for words in (["status"], ["show", "2"], ["jobs"])]
         arguments = Path(f"/proc/{process.pid}/cmdline").read_bytes()
         assert home.stop(signal.SIGABRT) == -signal.SIGABRT
     assert b"Fatal Python error: Aborted" in home.log.read_bytes(), "the crash has left its dump"
@@ -45,7 +45,7 @@ def test_the_key_is_nowhere_but_in_the_services_requests(sandbox: Sandbox, make_
     assert any(path.endswith("failed/2.wav.error.txt") for path in written)
     said = {
         **written,
-        "commands": "".join(told).encode(),
+        "commands": "".join(outputs).encode(),
         "arguments": arguments,
         "elsewhere": b"".join(elsewhere.heads),
     }

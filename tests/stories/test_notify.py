@@ -94,8 +94,8 @@ def test_a_command_runs_after_each_delivery_with_names_as_data(
         "each was moved",
     )
     home.stop()
-    told = (library / "paths").read_bytes().split(b"\0")[:-1]
-    assert sorted(told) == sorted(os.fsencode(home.inbox / name) for name in names)
+    sent = (library / "paths").read_bytes().split(b"\0")[:-1]
+    assert sorted(sent) == sorted(os.fsencode(home.inbox / name) for name in names)
     assert sorted(path.name for path in library.glob("*/*.wav")) == sorted(["vocals.wav", "no_vocals.wav"] * len(names))
 
 
@@ -132,9 +132,9 @@ def test_a_kill_repeats_at_most_one_request_under_the_same_id(
     home.start()
     until(lambda: receiver.kinds[-1] == "daemon.started" and len(receiver.requests) > 2, "the second start is told")
     home.stop()
-    told = [(request.id, request.json["type"]) for request in receiver.requests]
-    assert len(told) - len(set(told)) <= 1
-    assert [kind for _, kind in dict.fromkeys(told)] == ["daemon.started", "job.done", "daemon.started"]
+    sent = [(request.id, request.json["type"]) for request in receiver.requests]
+    assert len(sent) - len(set(sent)) <= 1
+    assert [kind for _, kind in dict.fromkeys(sent)] == ["daemon.started", "job.done", "daemon.started"]
     assert receiver.faults == []
 
 

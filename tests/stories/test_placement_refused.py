@@ -49,8 +49,8 @@ PRIMITIVES = [
 ]
 
 
-def story(told: Callable[[], Awaitable[None]]) -> None:
-    in_own_mounts(lambda: run(told()))
+def story(steps: Callable[[], Awaitable[None]]) -> None:
+    in_own_mounts(lambda: run(steps()))
 
 
 def tried_again(shop: WorkerDriver) -> None:
@@ -79,7 +79,7 @@ async def rested(shop: WorkerDriver, job_id: int) -> Job:
 def test_operations_refused_by_a_share_are_replaced_or_hold_before_the_charge(
     tmp_path: Path, refused: tuple[str, ...], place: str
 ) -> None:
-    async def told() -> None:
+    async def steps() -> None:
         with Share(tmp_path / place) as share:
             async with WorkerDriver(tmp_path, on_conflict="overwrite") as shop:
                 for number in REFUSALS:
@@ -105,14 +105,14 @@ def test_operations_refused_by_a_share_are_replaced_or_hold_before_the_charge(
                 await shop.until_job("it is delivered", job_id, state=State.DONE)
                 assert shop.litter() == []
 
-    story(told)
+    story(steps)
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.EOPNOTSUPP, errno.EACCES])
 def test_an_outbox_that_can_only_rename_gets_its_marker_and_its_results(tmp_path: Path, number: int) -> None:
     """As on `rclone mount --vfs-cache-mode writes`."""
 
-    async def told() -> None:
+    async def steps() -> None:
         with Share(tmp_path / "outbox") as share:
             share.refuse(number, "rename2", "link", "chmod")
             share.refuse(errno.EINVAL, "fsync", "fsyncdir")
@@ -124,11 +124,11 @@ def test_an_outbox_that_can_only_rename_gets_its_marker_and_its_results(tmp_path
                 assert read_marker(str(shop.outbox)) is not None
                 assert shop.litter() == []
 
-    story(told)
+    story(steps)
 
 
 def test_an_outbox_that_cannot_rename_holds_before_the_charge_and_says_so(tmp_path: Path) -> None:
-    async def told() -> None:
+    async def steps() -> None:
         with Share(tmp_path / "outbox") as share:
             share.refuse(errno.EIO, "rename2", "link", "rename")
             async with WorkerDriver(tmp_path) as shop:
@@ -142,11 +142,11 @@ def test_an_outbox_that_cannot_rename_holds_before_the_charge_and_says_so(tmp_pa
                 await shop.until_job("it goes on without being asked", state=State.DONE)
                 assert shop.litter() == []
 
-    story(told)
+    story(steps)
 
 
 def test_a_rename_that_is_reported_but_not_done_holds_before_the_charge(tmp_path: Path) -> None:
-    async def told() -> None:
+    async def steps() -> None:
         with Share(tmp_path / "outbox") as share:
             share.lie("rename", "rename2")
             async with WorkerDriver(tmp_path) as shop:
@@ -154,7 +154,7 @@ def test_a_rename_that_is_reported_but_not_done_holds_before_the_charge(tmp_path
                 await shop.until_job("it is held", state=State.HELD, hold=Hold.MOUNT, stage=Stage.SPLIT)
                 assert paid(shop) == 0
 
-    story(told)
+    story(steps)
 
 
 @pytest.mark.parametrize("refused", FALLBACKS)
@@ -162,7 +162,7 @@ def test_a_rename_that_is_reported_but_not_done_holds_before_the_charge(tmp_path
 def test_every_policy_works_with_every_fallback_and_replaces_only_what_it_may(
     tmp_path: Path, refused: tuple[str, ...], policy: str
 ) -> None:
-    async def told() -> None:
+    async def steps() -> None:
         with Share(tmp_path / "outbox") as share:
             share.refuse(errno.EPERM, *refused)
             (tmp_path / "outbox/ep1").mkdir()
@@ -177,14 +177,14 @@ def test_every_policy_works_with_every_fallback_and_replaces_only_what_it_may(
                 assert paid(shop) == 1
                 assert shop.litter() == []
 
-    story(told)
+    story(steps)
 
 
 @pytest.mark.parametrize("place", ["outbox", "inbox"])
 def test_a_right_that_vanishes_after_the_charge_holds_as_permission_and_names_no_hidden_file(
     tmp_path: Path, place: str
 ) -> None:
-    async def told() -> None:
+    async def steps() -> None:
         with Share(tmp_path / place) as share:
             async with WorkerDriver(tmp_path) as shop:
                 fault, stage = ("download", Stage.DOWNLOAD) if place == "outbox" else ("delete", Stage.DELETE)
@@ -203,13 +203,13 @@ def test_a_right_that_vanishes_after_the_charge_holds_as_permission_and_names_no
                 assert paid(shop) == 1
                 assert shop.litter() == []
 
-    story(told)
+    story(steps)
 
 
 @pytest.mark.parametrize("policy", ["move", "delete"])
 @pytest.mark.parametrize("below", ["", "podcasts/"])
 def test_a_source_in_a_read_only_folder_is_not_paid_for(tmp_path: Path, policy: str, below: str) -> None:
-    async def told() -> None:
+    async def steps() -> None:
         place = tmp_path / "inbox" / below
         mount_disk(place)
         async with WorkerDriver(tmp_path, on_success=policy) as shop:
@@ -225,11 +225,11 @@ def test_a_source_in_a_read_only_folder_is_not_paid_for(tmp_path: Path, policy: 
             await shop.until_job("it goes on without being asked", state=State.DONE)
             assert paid(shop) == 1
 
-    story(told)
+    story(steps)
 
 
 def test_a_source_that_is_kept_is_paid_for_in_a_read_only_inbox(tmp_path: Path) -> None:
-    async def told() -> None:
+    async def steps() -> None:
         mount_disk(tmp_path / "inbox")
         async with WorkerDriver(tmp_path, on_success="keep") as shop:
             shop.sandbox.faults("upload:503*0")
@@ -238,11 +238,11 @@ def test_a_source_that_is_kept_is_paid_for_in_a_read_only_inbox(tmp_path: Path) 
             shop.sandbox.faults()
             await shop.until_job("it is done", state=State.DONE)
 
-    story(told)
+    story(steps)
 
 
 def test_a_failed_folder_that_may_not_be_written_counts_before_the_charge(tmp_path: Path) -> None:
-    async def told() -> None:
+    async def steps() -> None:
         failed = tmp_path / "elsewhere"
         mount_disk(failed)
         async with WorkerDriver(tmp_path, failed_dir=str(failed)) as shop:
@@ -256,7 +256,7 @@ def test_a_failed_folder_that_may_not_be_written_counts_before_the_charge(tmp_pa
             make_read_only(failed, writable_again=True)
             await shop.until_job("it goes on", state=State.DONE)
 
-    story(told)
+    story(steps)
 
 
 def chattr(change: str, path: Path) -> None:
@@ -288,7 +288,7 @@ def test_an_immutable_source_is_not_paid_for(tmp_path: Path, what: str) -> None:
 
 
 def test_a_release_runs_the_folder_test_at_once(tmp_path: Path) -> None:
-    async def told() -> None:
+    async def steps() -> None:
         with Share(tmp_path / "outbox") as share:
             share.refuse(errno.EACCES, "mkdir")
             async with WorkerDriver(tmp_path) as shop:
@@ -300,7 +300,7 @@ def test_a_release_runs_the_folder_test_at_once(tmp_path: Path) -> None:
                 await shop.ask(Request.RELEASE, 1)
                 await shop.until_job("it goes on", state=State.DONE)
 
-    story(told)
+    story(steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +312,7 @@ class CountedTrial(SourceMoveTest):
 
 
 def test_a_folder_test_is_valid_for_ten_minutes_until_a_remount_or_a_failure(tmp_path: Path) -> None:
-    async def told() -> None:
+    async def steps() -> None:
         counted, other = tmp_path / "counted", tmp_path / "other"
         counted.mkdir()
         mount_disk(other)
@@ -337,7 +337,7 @@ def test_a_folder_test_is_valid_for_ten_minutes_until_a_remount_or_a_failure(tmp
             assert [await tries(), await tries()] == [4, 4]
             await shop.rest()
 
-    in_own_mounts(lambda: run(told(), speed=300.0))
+    in_own_mounts(lambda: run(steps(), speed=300.0))
 
 
 def test_many_files_of_a_folder_need_one_test(tmp_path: Path) -> None:

@@ -48,12 +48,12 @@ async def told_of(driver: IntakeDriver, *, available: bool) -> InboxReport:
     """What `status` tells of the inbox, once it tells this."""
     found: list[InboxReport] = []
 
-    async def told() -> bool:
+    async def is_reported() -> bool:
         with Reports.open(driver.root / "state") as reports:
             found[:] = reports.inboxes()
         return bool(found) and found[0].available == available
 
-    await until(told, f"available: {available}")
+    await until(is_reported, f"available: {available}")
     return found[0]
 
 

@@ -66,13 +66,13 @@ class Two:
         assert self.shop.litter() == []
 
 
-def story(told: Callable[[], Awaitable[None]]) -> None:
-    in_own_mounts(lambda: run(told()))
+def story(scenario: Callable[[], Awaitable[None]]) -> None:
+    in_own_mounts(lambda: run(scenario()))
 
 
 @pytest.mark.parametrize("operations", [(), ("read",)], ids=["nothing answers", "what is read never comes"])
 def test_an_inbox_that_dies_before_or_while_its_files_are_read(tmp_path: Path, operations: tuple[str, ...]) -> None:
-    async def told() -> None:
+    async def scenario() -> None:
         two = Two(tmp_path, jitter=1.0)
         with Share(two.shop.inbox) as share:
             async with two.shop as shop:
@@ -87,13 +87,13 @@ def test_an_inbox_that_dies_before_or_while_its_files_are_read(tmp_path: Path, o
                 await two.delivered()
                 assert tree(shop.inbox) == sorted(f"done/{name}" for name in DEAD)
 
-    story(told)
+    story(scenario)
 
 
 def test_an_inbox_that_dies_between_the_uploads_and_the_splits(tmp_path: Path) -> None:
     """Those that share a batch with its files are started all the same."""
 
-    async def told() -> None:
+    async def scenario() -> None:
         two = Two(tmp_path, jitter=1.0)
         with Share(two.shop.inbox) as share:
             async with two.shop as shop:
@@ -109,12 +109,12 @@ def test_an_inbox_that_dies_between_the_uploads_and_the_splits(tmp_path: Path) -
                 share.answer()
                 await two.delivered()
 
-    story(told)
+    story(scenario)
 
 
 @pytest.mark.parametrize("operations", [(), ("write",), ("fsync",)], ids=["nothing answers", "write", "fsync"])
 def test_an_outbox_that_dies_while_tracks_arrive(tmp_path: Path, operations: tuple[str, ...]) -> None:
-    async def told() -> None:
+    async def scenario() -> None:
         two = Two(tmp_path)
         with Share(two.shop.outbox) as share:
             async with two.shop as shop:
@@ -132,12 +132,12 @@ def test_an_outbox_that_dies_while_tracks_arrive(tmp_path: Path, operations: tup
                 assert [said["folder"] for said in shop.journal.of("folder.unavailable")] == [str(shop.outbox)]
                 assert shop.seen() == sorted(f"{name[:-4]}/{track}" for name in DEAD for track in TRACKS)
 
-    story(told)
+    story(scenario)
 
 
 @pytest.mark.parametrize("operations", [(), ("rename2", "rename", "link")], ids=["nothing answers", "renames"])
 def test_a_done_folder_that_dies_while_files_are_archived(tmp_path: Path, operations: tuple[str, ...]) -> None:
-    async def told() -> None:
+    async def scenario() -> None:
         done = tmp_path / "filed"
         two = Two(tmp_path, done_dir=str(done))
         with Share(done) as share:
@@ -155,11 +155,11 @@ def test_a_done_folder_that_dies_while_files_are_archived(tmp_path: Path, operat
                 await two.delivered()
                 assert tree(done) == DEAD
 
-    story(told)
+    story(scenario)
 
 
 def test_a_dead_failed_folder_does_not_delay_other_failures(tmp_path: Path) -> None:
-    async def told() -> None:
+    async def scenario() -> None:
         refused = tmp_path / "refused"
         two = Two(tmp_path, failed_dir=str(refused))
         with Share(refused) as share:
@@ -181,13 +181,13 @@ def test_a_dead_failed_folder_does_not_delay_other_failures(tmp_path: Path) -> N
                 )
                 assert len(shop.journal.of("archive.failed")) <= len(DEAD)
 
-    story(told)
+    story(scenario)
 
 
 def test_a_dead_share_does_not_affect_a_mount_in_its_place(
     tmp_path: Path,
 ) -> None:
-    async def told() -> None:
+    async def scenario() -> None:
         two = Two(tmp_path)
         share = Share(two.shop.outbox)
         with share:
@@ -207,4 +207,4 @@ def test_a_dead_share_does_not_affect_a_mount_in_its_place(
                 share.die()
                 mount_disk(shop.outbox)  # the share's own end unmounts it again
 
-    story(told)
+    story(scenario)

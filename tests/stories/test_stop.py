@@ -51,8 +51,8 @@ def test_a_dead_mount_does_not_delay_a_stop(tmp_path: Path, place: str, watch: s
 def waits_for_fuse(home: Home) -> bool:
     """Whether a thread of the daemon waits for an answer that never comes, where the kernel tells what threads wait for."""
     assert home.process is not None
-    told = {(task / "wchan").read_text() for task in Path(f"/proc/{home.process.pid}/task").iterdir()}
-    return told <= {"", "0"} or any("fuse" in place or "request_wait" in place for place in told)
+    output = {(task / "wchan").read_text() for task in Path(f"/proc/{home.process.pid}/task").iterdir()}
+    return output <= {"", "0"} or any("fuse" in place or "request_wait" in place for place in output)
 
 
 @pytest.mark.parametrize("place", ["inbox", "outbox"])
@@ -107,9 +107,9 @@ def test_a_full_state_folder_does_not_delay_a_stop(tmp_path: Path) -> None:
             filler.fill()
             write_wav(home.inbox / "ep1.wav")
             until(lambda: home.logged("store.not_written"), "the file cannot be remembered")
-            told = home.command("health")
-            assert told.returncode == 1, "it needs a person; 3 would say that it is dead"
-            assert "No space left on device" in told.stderr
+            output = home.command("health")
+            assert output.returncode == 1, "it needs a person; 3 would say that it is dead"
+            assert "No space left on device" in output.stderr
             stopped_in_time(home)
             filler.empty()
             home.start()

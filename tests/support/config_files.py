@@ -77,19 +77,19 @@ def mistakes(folder: Path, text: str | bytes, environ: Mapping[str, str] | None 
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     with pytest.raises(ConfigError) as refused:
         load(path, environ or {})
-    head, *told = str(refused.value).split("\n")
-    count = "1 error" if len(told) == 1 else f"{len(told)} errors"
+    head, *messages = str(refused.value).split("\n")
+    count = "1 error" if len(messages) == 1 else f"{len(messages)} errors"
     assert head == f"{path}: {count}"
-    assert all(line.startswith("  ") for line in told)
-    return [line.removeprefix("  ") for line in told]
+    assert all(line.startswith("  ") for line in messages)
+    return [line.removeprefix("  ") for line in messages]
 
 
 def warnings(folder: Path, text: str, environ: Mapping[str, str] | None = None) -> list[str]:
     return [*loaded(folder, text, environ).warnings]
 
 
-def one(told: list[str]) -> str:
-    (line,) = told
+def one(messages: list[str]) -> str:
+    (line,) = messages
     return line
 
 

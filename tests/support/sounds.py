@@ -132,9 +132,9 @@ def crc8(data: bytes) -> int:
     return crc
 
 
-def flac(frames: int, *, told: int | None = None, tag: bytes = b"") -> bytes:
-    """Frames of 4096 samples at 44.1 kHz, 16 bits, stereo; their contents are zeros. `told`: samples in STREAMINFO."""
-    samples = frames * 4096 if told is None else told
+def flac(frames: int, *, stated: int | None = None, tag: bytes = b"") -> bytes:
+    """Frames of 4096 samples at 44.1 kHz, 16 bits, stereo; their contents are zeros. `stated`: samples in STREAMINFO."""
+    samples = frames * 4096 if stated is None else stated
     packed = (RATE << 44 | 1 << 41 | 15 << 36 | samples).to_bytes(8, "big")
     info = struct.pack(">HH", 4096, 4096) + bytes(6) + packed + bytes(16)
     body = b"".join(_flac_frame(number) for number in range(frames))

@@ -172,7 +172,7 @@ class WorkerDriver:
         self.contents: dict[str, bytes] = {}
         self.journal = Journal()
         self.open_store = Store.open
-        self.told: dict[str, Any] = {}  # what the sandbox knew at the end
+        self.final_state: dict[str, Any] = {}  # what the sandbox knew at the end
         self.troubles: list[StoreError | None] = []  # of the store, each said once
         self._pitches = itertools.count(100)
         self.key = KEY  # as the key file has it

@@ -71,8 +71,8 @@ def test_a_release_acts_once_however_often_it_is_pressed(held: Home, client: Pag
         frames = Frames(response)
         assert frames.next()[0] == "snapshot"
         held.start()
-        told = frames.until("action")
-    assert (told["key"], told["results"][0]["code"]) == (one, "done")
+        output = frames.until("action")
+    assert (output["key"], output["results"][0]["code"]) == (one, "done")
     held.rest()
     late = press(client, "release", quote, key())
     assert (late["accepted"], late["code"], "done" in late["message"]) == (False, "state_changed", True)

@@ -126,7 +126,7 @@ def test_the_page_says_when_lalald_is_gone_and_follows_when_it_is_back(
         write_wav(home.inbox / "after.wav")
         page.locator(".row.finished", has_text="after.wav").wait_for()
         assert page.evaluate(IS_SAME)
-        assert [told for told in visit.complaints if told.startswith("script")] == []
+        assert [complaint for complaint in visit.complaints if complaint.startswith("script")] == []
 
 
 def test_a_session_that_is_ended_elsewhere_asks_for_the_password(done_visit: Visit) -> None:

@@ -108,13 +108,13 @@ def test_a_session_has_four_streams(client: PageClient) -> None:
 
 
 def test_what_would_happen_to_a_file_is_told_before_it_is_sent(home: Home, client: PageClient) -> None:
-    def told(path: str, **more: Any) -> dict[str, Any]:
+    def verdict(path: str, **more: Any) -> dict[str, Any]:
         found: dict[str, Any] = client.get(
             "/api/explain", params={"inbox": str(home.inbox), "path": path, **more}
         ).json()
         return found
 
-    new = told("new.wav", size=100, seconds=90)
+    new = verdict("new.wav", size=100, seconds=90)
     assert (new["taken"], new["rule"], new["minutes"], new["exists"], new["known_job"]) == (
         True,
         "stems",
@@ -123,13 +123,13 @@ def test_what_would_happen_to_a_file_is_told_before_it_is_sent(home: Home, clien
         None,
     )
     assert new["minutes_left"] > 900
-    assert told("new.wav")["minutes"] is None
-    assert [told(path)["taken"] for path in (".hidden.wav", "notes.txt", "done/x.wav", "x.part")] == [False] * 4
-    again = told("song.wav", size=(home.inbox / "done" / "song.wav").stat().st_size)
+    assert verdict("new.wav")["minutes"] is None
+    assert [verdict(path)["taken"] for path in (".hidden.wav", "notes.txt", "done/x.wav", "x.part")] == [False] * 4
+    again = verdict("song.wav", size=(home.inbox / "done" / "song.wav").stat().st_size)
     assert (again["known_job"], again["exists"]) == (1, False)
-    assert told("song.wav", size=7)["known_job"] is None
+    assert verdict("song.wav", size=7)["known_job"] is None
     write_wav(home.inbox / "there.wav")
-    there = told("there.wav")
+    there = verdict("there.wav")
     assert (there["exists"], there["outcome"]) == (True, "ready")
     assert {key: there[key] for key in ("path", "rule", "minutes")} == {
         key: value

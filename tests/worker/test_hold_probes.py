@@ -44,7 +44,7 @@ def test_each_thing_has_pauses_of_its_own_until_it_is_there_or_not_needed() -> N
 
 
 def test_a_folder_that_stays_away_is_probed_less_and_less(tmp_path: Path) -> None:
-    async def told() -> None:
+    async def scenario() -> None:
         with Share(tmp_path / "outbox") as share:
             async with WorkerDriver(tmp_path) as shop:
                 await shop.context.folders.check(str(shop.outbox))
@@ -57,11 +57,11 @@ def test_a_folder_that_stays_away_is_probed_less_and_less(tmp_path: Path) -> Non
                 assert 140.0 <= shop.clock.monotonic() - began_at <= 300.0
                 share.answer()
 
-    in_own_mounts(lambda: run(told(), speed=100.0))
+    in_own_mounts(lambda: run(scenario(), speed=100.0))
 
 
 def test_a_mount_ends_the_pause_at_once(tmp_path: Path) -> None:
-    async def told() -> None:
+    async def scenario() -> None:
         outbox = tmp_path / "outbox"
         mount_disk(outbox, "40m")
         async with WorkerDriver(tmp_path) as shop:
@@ -77,7 +77,7 @@ def test_a_mount_ends_the_pause_at_once(tmp_path: Path) -> None:
             await shop.until_job("it goes on", state=State.DONE)
             assert shop.clock.monotonic() - began_at < 60.0, "and not after the rest of a pause of 160 s"
 
-    in_own_mounts(lambda: run(told(), speed=20.0))
+    in_own_mounts(lambda: run(scenario(), speed=20.0))
 
 
 def test_hidden_files_of_trials_are_taken_for_nothing_else(tmp_path: Path) -> None:

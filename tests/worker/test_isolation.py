@@ -334,8 +334,8 @@ def test_a_stopped_step_is_told_by_status_and_a_restart_tries_again(sandbox: San
     home.start()
     for number in range(SAME_IN_A_ROW + 1):
         write_wav(home.inbox / f"{number}.wav", pitch=300.0 + number)
-    told = until(lambda: (found := status(home))["stopped_steps"] and found, "status tells of it")
-    (stop,) = told["stopped_steps"]
+    output = until(lambda: (found := status(home))["stopped_steps"] and found, "status tells of it")
+    (stop,) = output["stopped_steps"]
     assert (stop["step"], stop["error"]) == ("upload", "ArithmeticError: it is sick")
     assert home.command("status", "--json").returncode == 1
     assert "Step upload is stopped" in " ".join(home.command("status").stdout.split())

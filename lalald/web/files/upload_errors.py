@@ -12,7 +12,7 @@ TUS = {"Tus-Resumable": "1.0.0"}
 
 
 @asynccontextmanager
-async def told(what: str) -> AsyncIterator[None]:
+async def answer_disk_errors(what: str) -> AsyncIterator[None]:
     """OSErrors within become answers."""
     try:
         yield

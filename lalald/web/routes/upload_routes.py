@@ -28,7 +28,7 @@ from lalald.store.queries import Reports
 from lalald.store.request_writer import Requests
 from lalald.web import parameters
 from lalald.web.files.piece_writer import LARGEST_PIECE_BYTES, PieceWriter
-from lalald.web.files.upload_errors import TUS, name_in_use, refusal_of_disk, told, with_offset
+from lalald.web.files.upload_errors import TUS, answer_disk_errors, name_in_use, refusal_of_disk, with_offset
 from lalald.web.page import Page
 from lalald.web.responses import RequestError, json_answer, json_object, no_content, not_found
 from lalald.web.routes.inbox_routes import path_within
@@ -85,7 +85,7 @@ class UploadRoutes:
             hint = "Finish or cancel one of them first."
             raise RequestError(429, f"{MOST_OPEN} uploads are open already.", code="too_many_uploads", hint=hint)
         upload_id, now = os.urandom(16).hex(), self._page.now()
-        async with told("The upload cannot begin"):
+        async with answer_disk_errors("The upload cannot begin"):
             inode = await self._page.disks.run(
                 str(inbox.path), self._begin, inbox, marker, path, size, open_ones, upload_id
             )
@@ -117,7 +117,7 @@ class UploadRoutes:
     async def cancel(self, request: Request) -> Response:
         async with self._writing(request.path_params["upload_id"]):
             one = await self._upload(request)
-            async with told("The upload cannot be removed"):
+            async with answer_disk_errors("The upload cannot be removed"):
                 await self._page.disks.run(one.inbox, upload_parts.remove_part, one.inbox, one.id)
             await self._page.store.write(_remove, one.id)
         return no_content(TUS)

@@ -153,6 +153,6 @@ def process_source(sandbox: Sandbox) -> tuple[list[Any], dict[str, Any]]:
         parameters = models.StemSeparatorSplitParameters(source_id=uploaded.id, presets=presets)
         started = ask("stem_separation.split_split_enhanced", body=parameters)
         request = models.CheckV1Request(task_ids=[started.task_id])
-        told = ask("common.check_check", body=request).result[started.task_id]
+        reply = ask("common.check_check", body=request).result[started.task_id]
         ask("common.delete_delete", body=models.DeleteParameters(source_id=uploaded.id))
-    return told.result.tracks, presets.to_dict()
+    return reply.result.tracks, presets.to_dict()
