@@ -13,7 +13,7 @@ from hypothesis import settings
 
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
-from tests.support.another_user import AS_NOBODY, Interpreter, give, interpreter_of_nobody
+from tests.support.another_user import AS_NOBODY, Interpreter, give, interpreter_of_unprivileged_user
 from tests.support.running import Home
 
 # How long an example takes says nothing on a busy machine; under CI hypothesis has a profile of its own.
@@ -43,14 +43,14 @@ def interpreter() -> Iterator[Interpreter]:
     """A Python that another user than root may run, and that finds the program and what it needs."""
     with TemporaryDirectory(prefix="lalald-test-") as folder:
         Path(folder).chmod(0o755)
-        found = interpreter_of_nobody(Path(folder))
+        found = interpreter_of_unprivileged_user(Path(folder))
         if found is None:
             pytest.skip("another user may not run this version of Python")
         yield found
 
 
 @pytest.fixture
-def of_nobody(interpreter: Interpreter) -> Callable[[Home], Home]:
+def of_unprivileged_user(interpreter: Interpreter) -> Callable[[Home], Home]:
     """The program runs as nobody, to whom all of its folders belong; the test stays root."""
 
     def change(home: Home) -> Home:

@@ -33,7 +33,7 @@ def _no_garbage_collector() -> Iterator[None]:
     gc.enable()
 
 
-def is_let_go(work: Callable[[Transfer], Any]) -> bool:
+def is_released(work: Callable[[Transfer], Any]) -> bool:
     transfer = Transfer()
     left = weakref.ref(transfer)
     with suppress(ServiceError):
@@ -61,11 +61,11 @@ def upload(url: str, transfer: Transfer) -> None:
 
 def test_a_transfer_that_fails(target: BinaryIO) -> None:
     host, port = nowhere()
-    assert is_let_go(lambda transfer: upload(f"http://{host}:{port}", transfer))
-    assert is_let_go(lambda transfer: upload("https://nowhere.invalid", transfer))
+    assert is_released(lambda transfer: upload(f"http://{host}:{port}", transfer))
+    assert is_released(lambda transfer: upload("https://nowhere.invalid", transfer))
     with RawServer(breaks) as server:
-        assert is_let_go(lambda transfer: upload(server.url, transfer))
-        assert is_let_go(lambda transfer: client(server.url).download(f"{server.url}/t", target, transfer))
+        assert is_released(lambda transfer: upload(server.url, transfer))
+        assert is_released(lambda transfer: client(server.url).download(f"{server.url}/t", target, transfer))
 
 
 def test_a_connection_to_a_later_address_of_a_name() -> None:
@@ -75,7 +75,7 @@ def test_a_connection_to_a_later_address_of_a_name() -> None:
             with transfer.on_this_thread():
                 network.connected("localhost", listener.getsockname()[1], time.monotonic() + 10).close()
 
-        assert is_let_go(dial)
+        assert is_released(dial)
 
 
 def test_no_connection_is_kept_of_a_transfer_that_was_stopped() -> None:

@@ -339,7 +339,7 @@ def test_an_address_that_would_show_the_key_is_refused(url: str) -> None:
 @pytest.mark.parametrize(
     "url", ["https://www.lalal.ai/", "http://127.0.0.1:1", "http://[::1]:1", "http://localhost:1/p"]
 )
-def test_an_address_that_keeps_the_key_is_taken(url: str) -> None:
+def test_an_address_that_protects_the_key_is_accepted(url: str) -> None:
     assert client(url)
 
 

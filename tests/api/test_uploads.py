@@ -260,7 +260,7 @@ def test_a_file_of_another_length_never_arrives_whole(declared: int, tmp_path: P
     assert len(got[0]) < declared
 
 
-def test_a_file_that_cannot_be_read_is_no_fault_of_the_network(tmp_path: Path) -> None:
+def test_an_unreadable_file_does_not_count_as_a_network_error(tmp_path: Path) -> None:
     with (
         RawServer(answers) as server,
         (tmp_path / "song.mp3").open("wb", buffering=0) as file,

@@ -11,7 +11,7 @@ from tests.benchmarks.figure import as_text, table
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_benchmark_tells_its_figures_beside_their_references(name: str) -> None:
+def test_a_benchmark_prints_its_figures_beside_their_references(name: str) -> None:
     module = import_module(f"tests.benchmarks.{name}")
 
     figures = module.measure(**module.SMALL)

@@ -380,7 +380,7 @@ def test_jobs_fit_80_columns_and_show_the_rule_where_there_is_room(filled_store:
     assert re.search(r"  the service .*…$", narrow[2]), "without its end"
 
 
-def test_failed_and_held_jobs_have_their_reason_in_a_line_of_its_own(filled_store: FilledStore) -> None:
+def test_failed_and_held_jobs_have_their_reason_in_a_separate_line(filled_store: FilledStore) -> None:
     said = filled_store.said("jobs", "--failed", "--held").splitlines()
     assert [" ".join(line.split())[:13] for line in said[1::2]] == ["2 failed uplo", "4 held minute", "5 held lost_t"]
     assert said[4] == "  needs 9.0 minutes, minutes.per_file allows 5"
@@ -601,7 +601,7 @@ def test_without_a_store_commands_say_what_is_missing(empty: FilledStore) -> Non
         )
 
 
-def test_a_database_that_is_damaged_is_said_to_be_and_left_alone(filled_store: FilledStore) -> None:
+def test_a_damaged_database_is_reported_and_not_changed(filled_store: FilledStore) -> None:
     database = filled_store.state / "lalald.sqlite3"
     database.write_bytes(b"this is no database, whatever its name says" * 100)
     complaint = filled_store.complained("jobs", code=2)
@@ -730,7 +730,7 @@ def test_every_hold_says_what_ends_it_and_what_a_release_does(filled_store: Fill
         assert f"  to do            {words}" in filled_store.said("show", "4")
 
 
-def test_a_job_whose_file_vanished_is_not_to_be_retried(filled_store: FilledStore) -> None:
+def test_a_job_whose_file_vanished_cannot_be_retried(filled_store: FilledStore) -> None:
     with filled_store.store() as store:
         job = filled_store.take(store, "podcasts/gone.mp3")
         dropped = replace(
@@ -748,7 +748,7 @@ def test_a_demo_whose_folder_cannot_be_made_says_so(filled_store: FilledStore) -
     assert answer.stderr.startswith("lalald: /proc/demo/here cannot be created: No such file or directory.\n")
 
 
-def test_what_a_retry_has_paid_again_is_counted_and_told(filled_store: FilledStore) -> None:
+def test_minutes_that_a_retry_has_paid_again_are_counted_and_shown(filled_store: FilledStore) -> None:
     with filled_store.store() as store:
         job = store.job(1)
         assert job is not None
@@ -789,7 +789,7 @@ def test_closed_streams_are_no_reason_to_fail(filled_store: FilledStore) -> None
     assert (asked.returncode, "It needs a confirmation; no change was made." in asked.stderr) == (2, True)
 
 
-def test_a_locale_without_our_letters_is_no_reason_to_fail(filled_store: FilledStore) -> None:
+def test_a_locale_without_our_letters_does_not_cause_an_error(filled_store: FilledStore) -> None:
     answer = filled_store.run("status", PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")
     assert answer.returncode == 3
     assert answer.stderr == ""
@@ -947,7 +947,7 @@ def test_the_full_configuration_agrees_on_the_state_folder(tmp_path: Path) -> No
             assert state_dir(str(config), environ) == load(config, environ).state_dir, (text, extra)
 
 
-def test_a_state_folder_that_cannot_be_told_is_an_error(tmp_path: Path) -> None:
+def test_a_state_folder_that_cannot_be_determined_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"variable \$NOWHERE is not set"):
         folder_by(tmp_path / "config.yaml", "state_dir: $NOWHERE/x\n")
     with pytest.raises(ConfigError, match="line 1  not UTF-8"):

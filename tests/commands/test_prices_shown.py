@@ -381,7 +381,7 @@ def test_a_service_that_is_not_there_ends_with_1(tmp_path: Path) -> None:
 SEVEN = ["ALEX_KAYE", "STASIA_FAYE", "NICOLAAS_HAAS", "NIK_ZEL", "OLIA_CHEBO", "YVAR_DE_GROOT", "VETRANA"]
 
 
-def test_voices_are_the_seven_of_everybody_and_ones_own(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_voices_are_the_seven_common_ones_and_the_accounts_own(tmp_path: Path, sandbox: Sandbox) -> None:
     filled_store = FilledStore(tmp_path, api_url=sandbox.url, license_key_file=key_in(tmp_path))
     key = (tmp_path / "license-key").read_text()
     (tmp_path / "license-key").write_text("")

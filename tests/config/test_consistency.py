@@ -103,7 +103,7 @@ def test_presets_without_effect_get_a_warning_with_their_line(tmp_path: Path) ->
     assert warnings(tmp_path, with_rule(unchecked)) == []
 
 
-def test_a_key_file_that_everybody_can_read_gets_a_warning(tmp_path: Path) -> None:
+def test_a_world_readable_key_file_gets_a_warning(tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.write_text("abc")
     key.chmod(0o644)

@@ -116,6 +116,6 @@ def test_a_variable_that_is_not_set_is_an_error(tmp_path: Path, written: str) ->
     assert "is not set in the environment of lalald" in reported
 
 
-def test_a_path_that_is_no_utf8_can_come_from_the_environment(tmp_path: Path) -> None:
+def test_the_environment_can_name_a_path_that_is_not_utf8(tmp_path: Path) -> None:
     (inbox,) = loaded(tmp_path, with_inbox("outbox: $OUT/x"), {"OUT": "/o\udcff"}).inboxes
     assert inbox.outbox == Path("/o\udcff/x")

@@ -127,7 +127,7 @@ def test_any_text_is_read_or_refused_and_never_worse(text: str) -> None:
 
 
 @pytest.mark.parametrize("parse", [parse_duration, parse_size, parse_rate])
-def test_what_is_no_quantity_is_shown_in_short(parse: Callable[[str], object]) -> None:
+def test_an_invalid_quantity_is_shown_shortened(parse: Callable[[str], object]) -> None:
     with pytest.raises(ValueError, match="expected a ") as refused:
         parse("9" * 6000 + "x")
     assert len(str(refused.value)) < 200

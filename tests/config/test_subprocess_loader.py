@@ -73,7 +73,7 @@ def test_no_reader_is_left_behind(tmp_path: Path) -> None:
     assert readers() == before
 
 
-def test_what_lies_in_the_folder_that_it_stands_in_is_not_run(tmp_path: Path) -> None:
+def test_code_in_the_working_folder_is_not_run(tmp_path: Path) -> None:
     for name in ("pickle.py", "yaml.py", "lalald.py"):
         (tmp_path / name).write_text("raise SystemExit('foreign code was run')", encoding="utf-8")
     path = written(tmp_path, CONTRACT)

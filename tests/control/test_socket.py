@@ -73,7 +73,7 @@ def test_a_client_wakes_the_daemon(tmp_path: Path) -> None:
     assert wakes == ["wake"]
 
 
-def test_a_ping_tells_whether_the_daemon_is_healthy(tmp_path: Path) -> None:
+def test_a_ping_returns_whether_the_daemon_is_healthy(tmp_path: Path) -> None:
     assert _with_server(tmp_path, lambda: socket_client.ping(tmp_path, 10)) is True
     assert _with_server(tmp_path, lambda: socket_client.ping(tmp_path, 10), _stuck) is False
 

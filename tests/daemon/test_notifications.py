@@ -34,7 +34,7 @@ def kinds(store: Store) -> list[str]:
     return [str(event.fact.kind) for event in store.event_queue.next_events(Selection(frozenset(EventKind)), 0, 100)]
 
 
-def test_minutes_that_last_less_than_a_week_are_told_once_until_a_top_up(store: Store) -> None:
+def test_minutes_for_less_than_a_week_are_reported_once_until_a_top_up(store: Store) -> None:
     for left in (30.0, 9.0, 8.9, 8.0, 40.0, 7.0):
         note_minutes(store, left, Minutes(), NOW)
     assert kinds(store) == ["minutes.low", "minutes.low"]
@@ -43,7 +43,7 @@ def test_minutes_that_last_less_than_a_week_are_told_once_until_a_top_up(store: 
     ] == [8.9, 7.0]
 
 
-def test_the_reserve_is_not_to_be_spent(store: Store) -> None:
+def test_the_reserve_does_not_count_as_minutes_left(store: Store) -> None:
     note_minutes(store, 30.0, Minutes(reserve=25.0), NOW)
     assert kinds(store) == ["minutes.low"]
 

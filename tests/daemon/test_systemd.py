@@ -241,7 +241,7 @@ def start(home: Home, manager: Manager, **environ: str) -> subprocess.Popen[byte
     return home.start(environ={**manager.environ, **environ}, wait=False)
 
 
-def test_systemd_is_told_ready_after_the_first_scan_then_the_status_then_the_stop(
+def test_systemd_gets_ready_after_the_first_scan_then_the_status_then_the_stop(
     slow_sandbox: Sandbox, make_home: MakeHome, manager: Manager
 ) -> None:
     home = make_home(slow_sandbox.url)
@@ -256,7 +256,7 @@ def test_systemd_is_told_ready_after_the_first_scan_then_the_status_then_the_sto
     manager.hear_word("STOPPING=1")
 
 
-def test_systemd_is_told_that_an_inbox_is_unavailable_and_back(
+def test_the_systemd_status_says_that_an_inbox_is_unavailable_and_back(
     sandbox: Sandbox, make_home: MakeHome, manager: Manager
 ) -> None:
     home = make_home(sandbox.url)

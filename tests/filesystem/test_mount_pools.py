@@ -49,7 +49,7 @@ def story(steps: Callable[[Server, MountPools], Awaitable[None]]) -> None:
 
 
 @asynccontextmanager
-async def given_up(server: Server, disks: MountPools, *folders: str, pieces: int = 6) -> AsyncIterator[None]:
+async def abandoned_work(server: Server, disks: MountPools, *folders: str, pieces: int = 6) -> AsyncIterator[None]:
     """More work than there are threads, all of it abandoned."""
     work = [asyncio.ensure_future(disks.run(folders, server.work, str(number))) for number in range(pieces)]
     ends = await asyncio.gather(*work, return_exceptions=True)
@@ -64,7 +64,7 @@ async def until(condition: Callable[[], object]) -> None:
         await asyncio.sleep(0.001)  # between two looks at a condition, not in place of one
 
 
-async def taken_up(disks: MountPools, folder: str) -> None:
+async def wait_until_resumed(disks: MountPools, folder: str) -> None:
     while True:
         with suppress(FolderUnavailableError):
             await disks.run(folder, str)
@@ -88,7 +88,7 @@ def test_a_dead_folder_does_not_delay_other_folders() -> None:
 
 def test_a_silent_folder_refuses_at_once_and_takes_no_more_threads() -> None:
     async def steps(server: Server, disks: MountPools) -> None:
-        async with given_up(server, disks, DEAD):
+        async with abandoned_work(server, disks, DEAD):
             threads = threading.active_count()
             for _ in range(100):
                 with pytest.raises(FolderUnavailableError):
@@ -115,13 +115,13 @@ def test_slow_work_is_waited_for_while_its_folder_answers() -> None:
 
 def test_a_silent_folder_is_used_again_once_it_answers_and_its_abandoned_work_has_ended() -> None:
     async def steps(server: Server, disks: MountPools) -> None:
-        async with given_up(server, disks, DEAD):
+        async with abandoned_work(server, disks, DEAD):
             server.answers.set()
             await asyncio.sleep(0.1)  # it has answered
             with pytest.raises(FolderUnavailableError):  # or the same would be done twice at once
                 await disks.run(DEAD, server.work, "again")
             server.done.set()
-            await taken_up(disks, DEAD)
+            await wait_until_resumed(disks, DEAD)
             assert sorted(server.begun) == ["0", "1", "2", "3"], "what had not begun never does"
 
     story(steps)
@@ -129,7 +129,7 @@ def test_a_silent_folder_is_used_again_once_it_answers_and_its_abandoned_work_ha
 
 def test_work_between_two_folders_fails_with_the_dead_one_only() -> None:
     async def steps(server: Server, disks: MountPools) -> None:
-        async with given_up(server, disks, ALIVE, DEAD):
+        async with abandoned_work(server, disks, ALIVE, DEAD):
             assert await disks.run(ALIVE, str.upper, "a") == "A"
             with pytest.raises(FolderUnavailableError, match=DEAD):
                 await disks.run((ALIVE, DEAD), str)

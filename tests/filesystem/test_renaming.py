@@ -251,7 +251,7 @@ def test_a_kill_at_any_step_leaves_a_whole_file_and_nothing_that_is_seen(
     in_own_mounts(story)
 
 
-def test_an_empty_file_of_another_program_is_not_taken_for_ours(tmp_path: Path) -> None:
+def test_an_empty_file_of_another_program_is_not_mistaken_for_ours(tmp_path: Path) -> None:
     target, note = tmp_path / "target", Path(placeholders.note_path(str(tmp_path / "target")))
     target.touch()
     assert not placeholders.clear_reservation(str(target)), "there is no note"

@@ -54,10 +54,10 @@ def attention(home: Home) -> tuple[int, list[dict[str, Any]]]:
 def test_unreadable_files_are_reported_until_they_can_be_read_or_are_gone(
     sandbox: Sandbox,
     make_home: MakeHome,
-    of_nobody: Callable[[Home], Home],
+    of_unprivileged_user: Callable[[Home], Home],
     manager: Manager,
 ) -> None:
-    home = of_nobody(make_home(sandbox.url))
+    home = of_unprivileged_user(make_home(sandbox.url))
     os.chmod(manager.environ["NOTIFY_SOCKET"], 0o777)
     home.start(environ=manager.environ)
     first, second = drop_unreadable(home, "a.wav"), drop_unreadable(home, "b.wav")
@@ -79,9 +79,9 @@ def test_unreadable_files_are_reported_until_they_can_be_read_or_are_gone(
 def test_a_folder_that_cannot_be_listed_is_counted_too(
     sandbox: Sandbox,
     make_home: MakeHome,
-    of_nobody: Callable[[Home], Home],
+    of_unprivileged_user: Callable[[Home], Home],
 ) -> None:
-    home = of_nobody(make_home(sandbox.url))
+    home = of_unprivileged_user(make_home(sandbox.url))
     closed = home.inbox / "closed"
     closed.mkdir(mode=0o700)
     home.start()
@@ -94,13 +94,13 @@ def test_a_folder_that_cannot_be_listed_is_counted_too(
 
 
 @pytest.mark.parametrize("is_running", [True, False])
-def test_explain_as_root_tells_what_the_daemons_user_may_read(
+def test_explain_as_root_shows_what_the_daemons_user_may_read(
     sandbox: Sandbox,
     make_home: MakeHome,
-    of_nobody: Callable[[Home], Home],
+    of_unprivileged_user: Callable[[Home], Home],
     is_running: bool,
 ) -> None:
-    home = of_nobody(make_home(sandbox.url))
+    home = of_unprivileged_user(make_home(sandbox.url))
     home.through = tuple("--groups=4711" if word == "--clear-groups" else word for word in home.through)
     home.start()
     if not is_running:

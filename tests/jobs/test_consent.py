@@ -142,7 +142,7 @@ SHOWN = RequestTerms(Hold.MINUTES, HoldSource.PER_FILE, "r", 6.0)
         ({"hold": Hold.DISK, "hold_source": None}, None, None),
     ],
 )  # fmt: skip
-def test_a_request_is_carried_out_for_what_was_shown_only(
+def test_a_request_is_valid_only_for_what_was_shown(
     facts: dict[str, Any], shown: RequestTerms | None, words: str | None
 ) -> None:
     held = {
@@ -307,7 +307,7 @@ def test_a_release_as_json(filled_store: FilledStore) -> None:
     assert (code, json.loads(said)["released"]) == (2, [])
 
 
-def test_a_retry_and_a_redo_tell_their_price_as_json(filled_store: FilledStore) -> None:
+def test_retry_and_redo_print_their_price_as_json(filled_store: FilledStore) -> None:
     with filled_store.store() as store:
         job = held(filled_store, store, "6.mp3", Hold.DISK, minutes=2.0)
         store.save(job, replace(job, state=State.FAILED, hold=None, error="broken"))

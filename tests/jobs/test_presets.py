@@ -92,7 +92,7 @@ def test_a_bad_preset_is_named_with_what_is_known(mode: str, written: dict[str, 
     assert words in found[key]
 
 
-def test_all_mistakes_of_a_mode_are_told_at_once() -> None:
+def test_all_errors_of_a_mode_are_reported_together() -> None:
     written = {"stem": "vocal", "encoder_format": "mp4", "dereverb_enabled": 1, "foo": 2}
     assert [found.key for found in mistakes("stem_separator", written)] == [*written]
 

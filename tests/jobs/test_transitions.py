@@ -67,7 +67,7 @@ def test_a_job_goes_from_upload_to_done_in_order() -> None:
     assert job.state is State.DONE
 
 
-def test_a_job_owes_the_earliest_stage_of_its_tasks() -> None:
+def test_a_job_is_at_the_earliest_stage_of_its_tasks() -> None:
     job = job_with(task(Stage.DOWNLOAD), task(Stage.CHECK, 2), source_id="s")
     assert transitions.next_stage(job) is Stage.CHECK
 
@@ -124,7 +124,7 @@ def test_a_released_lost_task_is_started_with_a_new_key() -> None:
     assert transitions.release(job, NOW, by_a_person=False).tasks == job.tasks
 
 
-def test_a_job_whose_stage_is_tried_in_vain_remembers_since_when() -> None:
+def test_a_job_whose_stage_keeps_failing_remembers_since_when() -> None:
     once = transitions.apply_outcome(job_with(task()), RetryLater("no answer"), NOW)
     again = transitions.apply_outcome(once, RetryLater("no answer"), NOW + 60)
     assert (again.attempts, again.held_at) == (2, NOW)
@@ -173,7 +173,7 @@ def test_only_done_work_changes_the_stage(job: Job, outcome: Outcome) -> None:
 
 
 @given(some_jobs)
-def test_no_job_is_done_while_a_task_owes_something(job: Job) -> None:
+def test_no_job_is_done_while_a_task_is_unfinished(job: Job) -> None:
     after = transitions.apply_outcome(job, Advance(job), NOW)
     if after.state is State.DONE:
         assert all(task.stage is Stage.DONE and task.error is None for task in after.tasks)
@@ -323,7 +323,7 @@ class Carried(RuleBasedStateMachine):
 
     @precondition(lambda self: self.waits_at(Stage.ARCHIVE))
     @rule()
-    def is_filed(self) -> None:
+    def is_archived(self) -> None:
         self.became(transitions.apply_outcome(self.job, Advance(replace(self.job, archived=True)), self.now))
 
     @precondition(lambda self: self.job.state in (State.FAILED, State.CANCELLED))
@@ -355,7 +355,7 @@ class Carried(RuleBasedStateMachine):
         self.now += hours * 3600.0
 
     @invariant()
-    def every_charge_was_asked_for(self) -> None:
+    def every_charge_was_approved(self) -> None:
         for one in self.job.tasks:
             assert self.ledger[one.number] <= 1 + self.asked_for[one.number]
 
@@ -440,7 +440,7 @@ def test_what_goes_back_again_and_again_pauses_ever_longer() -> None:
     assert transitions.retry(failed, now).setbacks == 0, "a person asks for a fresh start"
 
 
-def test_the_pause_of_links_that_are_asked_for_again_is_kept_until_the_download() -> None:
+def test_the_pause_of_renewed_links_is_kept_until_the_download() -> None:
     tracks = (Track("stem", "music", "https://h/1"),)
     job = job_with(task(Stage.DOWNLOAD, task_id="t", tracks=tracks), stage=Stage.DOWNLOAD, source_id="s", setbacks=3)
     job = transitions.apply_outcome(job, Advance(job.with_task(replace(job.tasks[0], stage=Stage.CHECK))), NOW)
@@ -449,7 +449,7 @@ def test_the_pause_of_links_that_are_asked_for_again_is_kept_until_the_download(
     assert (job.stage, job.due_at) == (Stage.DOWNLOAD, NOW + 8.0)
 
 
-def test_progress_of_running_tasks_is_no_setback() -> None:
+def test_progress_of_running_tasks_does_not_count_as_a_setback() -> None:
     job = job_with(task(Stage.CHECK, task_id="t", progress=3), stage=Stage.CHECK, source_id="s")
     after = transitions.apply_outcome(job, Advance(job.with_task(replace(job.tasks[0], progress=4))), NOW)
     assert (after.setbacks, after.due_at) == (0, 0.0)

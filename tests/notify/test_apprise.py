@@ -115,7 +115,7 @@ def test_a_receiver_that_is_not_there_or_an_address_that_means_nothing() -> None
     assert send("nonsense://x") == TryLater("Apprise does not understand its address")
 
 
-def test_a_receiver_that_hangs_is_given_up_and_its_process_is_gone() -> None:
+def test_a_receiver_that_hangs_times_out_and_its_process_ends() -> None:
     with receiving() as receiver:
         receiver.hang()
         assert send(f"json://127.0.0.1:{receiver.port}/{TOKEN}", seconds=4.0) == TryLater("Apprise did not end in time")

@@ -99,7 +99,7 @@ def test_a_command_inherits_no_descriptors(folder: Path) -> None:
     assert str(held) not in (folder / "fds").read_text().split()
 
 
-def test_how_a_command_failed_is_told_with_its_last_line(folder: Path) -> None:
+def test_the_failure_of_a_command_is_reported_with_its_last_line(folder: Path) -> None:
     assert run([script(folder, "echo first; echo 'no such\x1b[31m album' >&2; exit 3")]) == Failed(
         "exit code 3; its last line: no such[31m album"
     )
@@ -168,7 +168,7 @@ def problem(path: str) -> str:
     return found
 
 
-def test_only_a_program_that_nobody_else_can_change_is_run(folder: Path) -> None:
+def test_only_a_program_that_no_other_user_can_change_is_run(folder: Path) -> None:
     path = script(folder, "touch ran")
     assert command.program_problem(path) is None
     for place in (Path(path), folder):

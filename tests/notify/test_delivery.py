@@ -56,7 +56,7 @@ def paths(sender: Sender) -> list[str]:
 # each event
 
 
-def test_events_are_told_in_their_order_and_each_once(desk: Desk) -> None:
+def test_events_are_sent_in_order_and_once_each(desk: Desk) -> None:
     sender = Sender()
     turns = each(desk, sender)
     desk.fail(*(f"{number}.mp3" for number in range(50)))
@@ -221,7 +221,7 @@ def test_2500_failures_of_one_cause_in_a_minute_are_one_message(desk: Desk) -> N
     ]  # fmt: skip
 
 
-def test_each_cause_has_a_message_of_its_own_and_too_many_become_one(desk: Desk) -> None:
+def test_each_cause_has_its_own_message_and_too_many_become_one(desk: Desk) -> None:
     sender = Sender()
     for kind in (FailureKind.TOO_LARGE, FailureKind.TOO_LONG):
         desk.fail(f"{kind} 1.mp3", f"{kind} 2.mp3", kind=kind)
@@ -246,7 +246,7 @@ def test_without_names_no_name_leaves_the_house(desk: Desk) -> None:
     assert "secret" not in str(sender.given)
 
 
-def test_what_is_over_while_the_receiver_is_down_is_not_told(desk: Desk) -> None:
+def test_conditions_that_end_while_the_receiver_is_down_are_not_sent(desk: Desk) -> None:
     begin = desk.clock.now()
     sender = Sender(lambda _: Sent() if desk.clock.now() > begin + DAY else DOWN)
     turns = gathered(desk, sender)

@@ -85,7 +85,7 @@ def test_what_each_answer_leads_to(answer: Answer, expected: Result) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed_and_its_target_is_not_told(status: int) -> None:
+def test_a_redirect_is_not_followed_and_its_target_is_not_reported(status: int) -> None:
     with (
         receiving() as other,
         receiving(lambda _: Answer(status, {"location": f"{other.url}?token=secret"})) as receiver,

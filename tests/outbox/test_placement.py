@@ -91,7 +91,7 @@ def test_a_second_file_of_the_same_name_gets_a_numbered_folder(tmp_path: Path) -
     ]
 
 
-def test_without_a_folder_of_its_own_every_file_of_a_job_is_numbered(tmp_path: Path) -> None:
+def test_without_a_folder_per_job_every_file_of_a_job_is_numbered(tmp_path: Path) -> None:
     (tmp_path / "outbox").mkdir()
     (tmp_path / "outbox/no_voice.mp3").write_bytes(b"another program's")
     delivered(job_at(tmp_path, output="{label}.{ext}"))
@@ -111,7 +111,7 @@ def test_names_are_compared_as_disks_do_that_ignore_case_and_normal_forms(tmp_pa
     assert there.read_bytes() == b"another program's"
 
 
-def test_a_name_that_another_job_is_about_to_use_is_taken(tmp_path: Path) -> None:
+def test_a_name_that_another_job_is_about_to_use_is_not_free(tmp_path: Path) -> None:
     job = job_at(tmp_path)
     named = outbox.reserve(job, staged(job), is_reserved={"podcasts/ep1/voice.mp3"}.__contains__)
     assert paths(named) == ["podcasts/ep1 (2)/voice.mp3", "podcasts/ep1 (2)/no_voice.mp3"]

@@ -308,7 +308,7 @@ def test_the_title_is_the_rules(tmp_path: Path, output: str, title: str) -> None
     assert wanted.tags.first("title") == title
 
 
-def test_notes_are_told_as_warnings_of_the_tracks(tmp_path: Path) -> None:
+def test_notes_become_warnings_of_the_tracks(tmp_path: Path) -> None:
     job = job_at(tmp_path, labels=["voice", "no_voice"])
     notes = ((TagNote.COVER_TOO_LARGE, TagNote.NO_ROOM), (TagNote.NO_ROOM,))
     tracks = tuple(

@@ -38,7 +38,7 @@ def test_a_copy_has_every_row_and_stands_alone(tmp_path: Path) -> None:
     assert [name for name in os.listdir(tmp_path) if "copy" in name] == ["copy.sqlite3"]
 
 
-def test_a_restored_copy_is_taken_up(tmp_path: Path) -> None:
+def test_a_daemon_resumes_from_a_restored_copy(tmp_path: Path) -> None:
     filled_store = FilledStore(tmp_path)
     filled_store.fill()
     with closing(connect_any_version(filled_store.state)) as source:

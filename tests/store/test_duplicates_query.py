@@ -51,7 +51,7 @@ def test_older_jobs_under_way_are_compared_and_newer_ones_wait(store: Store) -> 
     assert [twin.id for twin in store.duplicates(replace(third, sha256="y"))] == [second.id]
 
 
-def test_a_done_twin_comes_before_one_under_way(store: Store) -> None:
+def test_a_done_duplicate_comes_before_one_under_way(store: Store) -> None:
     first, second, third = taken(store, 3)
     done(store, first, "x")
     store.save(second, replace(second, stage=Stage.SPLIT, sha256="x"))

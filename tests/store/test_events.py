@@ -173,7 +173,7 @@ def test_a_first_scan_that_holds_hundreds_is_one_event(shelf: FilledStore, store
     assert (event.fact.count, event.fact.data["hold"]) == (300, "first_scan")
 
 
-def test_causes_of_a_hold_are_told_apart_and_end_together(shelf: FilledStore, store: Store) -> None:
+def test_causes_of_a_hold_are_distinguished_and_end_together(shelf: FilledStore, store: Store) -> None:
     first, second = (shelf.take(store, name) for name in ("a.mp3", "b.mp3"))
     first = store.save(first, held(first, Hold.MINUTES, NOW, HoldSource.LEFT))
     second = store.save(second, held(second, Hold.MINUTES, NOW, HoldSource.PER_FILE))
@@ -194,7 +194,7 @@ def test_a_hold_that_is_over_before_it_was_said_is_never_said(shelf: FilledStore
     assert events(store) == []
 
 
-def test_a_probe_in_vain_is_no_news(shelf: FilledStore, store: Store) -> None:
+def test_an_unsuccessful_probe_is_not_reported(shelf: FilledStore, store: Store) -> None:
     """Released, tried, and held again by the same cause within the same stage."""
     job = shelf.take(store, "a.mp3")
     now = NOW
@@ -231,7 +231,7 @@ def test_the_license_says_itself_what_is_wrong_with_it(shelf: FilledStore, store
     assert all(event.fact.is_problem for event in events(store))
 
 
-def test_an_inbox_that_flaps_is_told_at_most_once_in_five_minutes(store: Store) -> None:
+def test_a_flapping_inbox_is_reported_at_most_once_in_five_minutes(store: Store) -> None:
     def seen(available: bool, at: float) -> None:
         store.folders.set_inbox_state(
             "/in", available=available, reason="gone", watch="native", watch_reason="", now=at
@@ -248,7 +248,7 @@ def test_an_inbox_that_flaps_is_told_at_most_once_in_five_minutes(store: Store) 
     assert [kind for kind, _ in found][::2] == [EventKind.INBOX_UNAVAILABLE] * len(found[::2])  # always in turns
 
 
-def test_an_inbox_that_stays_away_after_it_flapped_is_told_in_the_end(store: Store) -> None:
+def test_an_inbox_that_stays_unavailable_after_flapping_is_reported_in_the_end(store: Store) -> None:
     for at, available in ((0, False), (10, True), (20, False)):
         store.folders.set_inbox_state(
             "/in", available=available, reason="gone", watch="native", watch_reason="", now=NOW + at
@@ -348,7 +348,7 @@ def test_2500_failures_of_one_cause_are_one_with_the_first_ten(shelf: FilledStor
     assert [event.fact.data["job"]["path"] for event in first.events] == [f"{number}.mp3" for number in range(10)]
 
 
-def test_failures_of_tasks_are_told_apart_by_their_codes_not_by_their_words(shelf: FilledStore, store: Store) -> None:
+def test_failures_of_tasks_are_distinguished_by_their_codes_not_by_their_text(shelf: FilledStore, store: Store) -> None:
     for number, code in enumerate(["http_422", "http_422", "max_duration"]):
         job = shelf.take(store, f"podcasts/{number}.mp3")
         task = replace(job.tasks[0], error=f"words {number}", failure=TaskFailure.REFUSED, error_code=code)
@@ -368,7 +368,7 @@ def test_what_is_over_before_its_message_leaves_is_not_sent_nor_that_it_is(shelf
     assert causes(store) == []
 
 
-def test_the_end_of_a_problem_that_was_told_is_told(shelf: FilledStore, store: Store) -> None:
+def test_the_end_of_a_reported_problem_is_reported(shelf: FilledStore, store: Store) -> None:
     store.folders.set_folder("/out", marker=None, reason="gone", now=NOW)
     job = shelf.take(store, "a.mp3")
     job = store.save(job, failed(job, NOW))
@@ -381,13 +381,13 @@ def test_the_end_of_a_problem_that_was_told_is_told(shelf: FilledStore, store: S
     ]
 
 
-def test_a_done_job_is_no_problem_unless_it_ends_one(shelf: FilledStore, store: Store) -> None:
+def test_a_done_job_does_not_count_as_a_problem_unless_it_ends_one(shelf: FilledStore, store: Store) -> None:
     store.save((job := shelf.take(store, "a.mp3")), done(job, NOW))
     assert causes(store) == []
     assert [cause.count for cause in causes(store, ALL)] == [1]
 
 
-def test_whoever_wants_every_done_job_gets_those_that_failed_before_too(shelf: FilledStore, store: Store) -> None:
+def test_an_entry_for_every_done_job_gets_those_that_failed_before_too(shelf: FilledStore, store: Store) -> None:
     job = shelf.take(store, "a.mp3")
     job = store.save(job, failed(job, NOW))
     store.save(job, done(job, NOW + 20))

@@ -119,7 +119,7 @@ def test_a_file_is_found_where_it_was_and_where_it_is(filled_store: FilledStore)
     assert number("/elsewhere/long.mp3") is None
 
 
-def test_facts_and_inboxes_are_told(filled_store: FilledStore) -> None:
+def test_facts_and_inboxes_are_reported(filled_store: FilledStore) -> None:
     with Reports.open(filled_store.state) as reports:
         minutes = reports.fact("minutes")
         assert minutes is not None
@@ -270,7 +270,7 @@ def test_the_questions_of_a_summary_use_indices(filled_store: FilledStore) -> No
     assert any("SCAN requests" in plan for plan in plans)
 
 
-def test_what_is_asked_of_a_folder_whose_name_is_no_utf8_reaches_the_daemon(filled_store: FilledStore) -> None:
+def test_a_request_for_a_folder_whose_name_is_not_utf8_reaches_the_daemon(filled_store: FilledStore) -> None:
     folder = "/in\udcff"
     with Requests.open(filled_store.state) as requests:
         requests.ask(Kind.RELEASE_FOLDER, folder)

@@ -62,7 +62,7 @@ def test_a_job_comes_back_as_it_was_saved(store: Store) -> None:
     assert store.charges.spent_since(NOW) == 1.5
 
 
-def test_what_was_charged_for_a_task_stays_charged_when_it_is_started_anew(store: Store) -> None:
+def test_earlier_charges_of_a_task_stay_when_it_is_started_again(store: Store) -> None:
     job = taken(store)
     job = store.save(job, job.with_task(replace(job.tasks[0], task_id="first", minutes=1.5, started_at=NOW)))
     job = store.save(job, job.with_task(job.tasks[0].reset()))

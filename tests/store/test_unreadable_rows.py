@@ -66,7 +66,7 @@ def repair(home: Home, ids: list[int], before: list[object]) -> None:
             connection.execute(f"UPDATE {table} SET {column} = ? WHERE {key(table)} = ?", (value, job_id))
 
 
-def test_paid_jobs_that_cannot_be_read_stop_no_other_and_go_on_once_they_can_be(make_home: MakeHome) -> None:
+def test_unreadable_paid_jobs_stop_no_other_and_resume_once_readable(make_home: MakeHome) -> None:
     with Sandbox(Options(processing_seconds=6.0, checks_per_minute=600)) as sandbox:
         home = make_home(sandbox.url, checks_per_minute=600)
         names = {f"{number:02}" for number in range(len(KINDS) + GOOD)}

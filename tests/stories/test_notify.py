@@ -54,7 +54,7 @@ def rows(home: Home, table: str) -> int:
     return int(count)
 
 
-def test_a_delivery_is_told_at_once_signed_and_without_a_signed_link(
+def test_a_delivery_is_sent_at_once_signed_and_without_a_signed_link(
     tmp_path: Path, make_home: MakeHome, receiver: Receiver, sandbox: Sandbox
 ) -> None:
     home = make_home(sandbox.url, notify=[hook(receiver, tmp_path)])
@@ -138,7 +138,7 @@ def test_a_kill_repeats_at_most_one_request_under_the_same_id(
     assert receiver.faults == []
 
 
-def test_events_of_a_daemon_that_was_killed_at_once_are_told_by_the_next(
+def test_events_of_a_killed_daemon_are_sent_by_the_next_one(
     tmp_path: Path, make_home: MakeHome, receiver: Receiver, sandbox: Sandbox
 ) -> None:
     home = make_home(sandbox.url, notify=[hook(receiver, tmp_path, on="done")])
@@ -222,7 +222,7 @@ def test_without_an_entry_nothing_is_written_or_sent(make_home: MakeHome, sandbo
     ]
 
 
-def test_an_entry_that_a_reload_adds_is_told_of_what_follows(
+def test_an_entry_added_by_a_reload_gets_later_events(
     tmp_path: Path, make_home: MakeHome, receiver: Receiver, sandbox: Sandbox
 ) -> None:
     home = make_home(sandbox.url)
@@ -245,7 +245,7 @@ def test_an_entry_that_a_reload_adds_is_told_of_what_follows(
     assert rows(home, "events") == 0
 
 
-def test_run_once_tells_before_it_ends(
+def test_run_once_sends_its_events_before_it_ends(
     tmp_path: Path, make_home: MakeHome, receiver: Receiver, sandbox: Sandbox
 ) -> None:
     with receiving() as phone:
@@ -272,7 +272,7 @@ def test_a_receiver_that_hangs_does_not_keep_run_once_for_long(
     assert home.command("run", "--once", seconds=30).returncode == 0
 
 
-def test_an_inbox_and_a_key_that_go_and_come_back_are_told(
+def test_an_inbox_and_a_key_that_vanish_and_return_are_reported(
     tmp_path: Path, make_home: MakeHome, receiver: Receiver, sandbox: Sandbox
 ) -> None:
     key = tmp_path / "key"
@@ -291,7 +291,9 @@ def test_an_inbox_and_a_key_that_go_and_come_back_are_told(
     assert receiver.requests[1].json["data"]["folder"] == str(home.inbox)
 
 
-def test_paid_results_that_expire_soon_are_told_once(tmp_path: Path, make_home: MakeHome, receiver: Receiver) -> None:
+def test_paid_results_that_expire_soon_are_reported_once(
+    tmp_path: Path, make_home: MakeHome, receiver: Receiver
+) -> None:
     """By a wall clock that is turned by nineteen hours while the results wait for a folder."""
     clock = tmp_path / "clock"
     clock.write_text("0")
@@ -325,7 +327,7 @@ def test_the_page_alone_keeps_events_for_its_log(tmp_path: Path, make_home: Make
     assert rows(home, "event_readers") == 1
 
 
-def test_an_outage_of_the_service_is_told_after_a_quarter_of_an_hour_and_so_is_its_end(
+def test_an_outage_of_the_service_is_reported_after_15_minutes_and_so_is_its_end(
     tmp_path: Path, make_home: MakeHome, receiver: Receiver
 ) -> None:
     """By a wall clock that is turned: what waited long enough is told at the next start, too, and only proof ends an outage."""

@@ -60,9 +60,9 @@ def by_name(home: Home) -> dict[str, dict[str, Any]]:
 
 
 def test_missing_write_rights_hold_at_every_stage_and_work_resumes(
-    sandbox: Sandbox, make_home: MakeHome, of_nobody: Callable[[Home], Home]
+    sandbox: Sandbox, make_home: MakeHome, of_unprivileged_user: Callable[[Home], Home]
 ) -> None:
-    home = of_nobody(make_home(sandbox.url))
+    home = of_unprivileged_user(make_home(sandbox.url))
     at = inboxes_of(home, "split", "download", "archive", "failure", "upload", "leave")
     sandbox.faults("upload:503*0")
     home.start()
@@ -113,9 +113,9 @@ def test_missing_write_rights_hold_at_every_stage_and_work_resumes(
 
 
 def test_a_state_folder_that_may_not_be_written_is_refused_before_anything_happens(
-    sandbox: Sandbox, make_home: MakeHome, of_nobody: Callable[[Home], Home]
+    sandbox: Sandbox, make_home: MakeHome, of_unprivileged_user: Callable[[Home], Home]
 ) -> None:
-    home = of_nobody(make_home(sandbox.url, inbox={"existing": "take"}))
+    home = of_unprivileged_user(make_home(sandbox.url, inbox={"existing": "take"}))
     drop(home.inbox, "ep1.wav")
     take_from(home.state)
     refused = home.command("run")
@@ -137,9 +137,9 @@ def test_a_state_folder_that_may_not_be_written_is_refused_before_anything_happe
 
 
 def test_an_unreadable_file_is_reported_and_processed_once_readable(
-    sandbox: Sandbox, make_home: MakeHome, of_nobody: Callable[[Home], Home]
+    sandbox: Sandbox, make_home: MakeHome, of_unprivileged_user: Callable[[Home], Home]
 ) -> None:
-    home = of_nobody(make_home(sandbox.url))
+    home = of_unprivileged_user(make_home(sandbox.url))
     home.start()
     made = home.root / "ep1.wav"
     write_wav(made)
@@ -155,9 +155,9 @@ def test_an_unreadable_file_is_reported_and_processed_once_readable(
 
 
 def test_another_user_sees_what_is_hidden_and_no_invented_price(
-    sandbox: Sandbox, make_home: MakeHome, of_nobody: Callable[[Home], Home]
+    sandbox: Sandbox, make_home: MakeHome, of_unprivileged_user: Callable[[Home], Home]
 ) -> None:
-    home = of_nobody(make_home(sandbox.url))
+    home = of_unprivileged_user(make_home(sandbox.url))
     drop(home.inbox, "ep1.wav")
     assert home.command("run", "--once").returncode == 0
     take_from(home.state)
@@ -194,9 +194,9 @@ def bar(name: str, place: Path) -> None:
 
 
 def test_a_source_that_cannot_be_moved_is_held_before_the_charge(
-    sandbox: Sandbox, make_home: MakeHome, of_nobody: Callable[[Home], Home]
+    sandbox: Sandbox, make_home: MakeHome, of_unprivileged_user: Callable[[Home], Home]
 ) -> None:
-    home = of_nobody(make_home(sandbox.url, inbox={"existing": "take"}))
+    home = of_unprivileged_user(make_home(sandbox.url, inbox={"existing": "take"}))
     at = inboxes_of(home, *PLACES, "keep")
     for name, config in zip(at, home.settings["inboxes"], strict=True):
         config.update({"on_success": "keep"} if name == "keep" else PLACES[name][1])

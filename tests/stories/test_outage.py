@@ -59,12 +59,12 @@ def test_a_day_without_the_service_costs_a_bounded_number_of_requests(
             said = shop.journal.loud()
             assert all(times <= JOBS for times in said.values()), "once a job at most, not at every try"
             assert {job.state for job in await shop.jobs()} <= {State.WAITING, state}
-            await _goes_on(shop)
+            await _resumes(shop)
 
     run(scenario(), speed=SPEED)
 
 
-async def _goes_on(shop: WorkerDriver) -> None:
+async def _resumes(shop: WorkerDriver) -> None:
     shop.sandbox.faults()
     shop.sandbox.set_minutes(5000.0)
 

@@ -118,7 +118,7 @@ def test_an_unknown_recipe_names_the_known_ones_and_writes_nothing(home: Home) -
 
 
 @pytest.mark.parametrize("recipe", sorted(RECIPES))
-def test_a_recipe_is_a_configuration_of_its_own_folder(recipe: str, tmp_path: Path, home: Home) -> None:
+def test_a_recipe_is_a_configuration_with_its_own_folder(recipe: str, tmp_path: Path, home: Home) -> None:
     assert home.command("init", str(tmp_path / "new"), "--recipe", recipe).returncode == 0
     config = load(tmp_path / "new" / "config.yaml", {"HOME": str(tmp_path)})
     (inbox,) = config.inboxes

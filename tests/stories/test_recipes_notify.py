@@ -154,7 +154,7 @@ needs_systemd_analyze = pytest.mark.skipif(not shutil.which("systemd-analyze"), 
 
 
 @needs_systemd_analyze
-def test_systemd_accepts_the_unit_that_tells_of_a_failure(tmp_path: Path) -> None:
+def test_systemd_accepts_the_unit_that_reports_a_failure(tmp_path: Path) -> None:
     for name in ("lalald.service", "lalald-failed.service"):
         text = re.sub(
             r"^ExecStart=\S+", "ExecStart=/bin/true", (ROOT / "systemd" / name).read_text(), flags=re.MULTILINE

@@ -44,7 +44,7 @@ async def running(driver: IntakeDriver, disks: MountPools) -> AsyncIterator[Inta
             await asyncio.gather(work, return_exceptions=True)
 
 
-async def told_of(driver: IntakeDriver, *, available: bool) -> InboxReport:
+async def reported_state(driver: IntakeDriver, *, available: bool) -> InboxReport:
     """What `status` tells of the inbox, once it tells this."""
     found: list[InboxReport] = []
 
@@ -75,17 +75,17 @@ def test_an_inbox_that_dies_during_a_check_is_reported_once_and_used_again(
     async def story() -> None:
         with Share(driver.folder) as share, own_disks(slow_seconds=0.2, probe_seconds=0.4, stuck_seconds=1.5) as disks:
             async with running(driver, disks) as intake, running(other, disks):
-                await told_of(driver, available=True)
+                await reported_state(driver, available=True)
                 share.stop_answering(*operations)
                 (share.far / "after.mp3").write_bytes(b"dropped by another machine")
                 intake.request_rescan()
-                report = await told_of(driver, available=False)
+                report = await reported_state(driver, available=False)
                 assert report.since is not None
                 assert re.search("has not answered for|made no progress for", report.reason or "")
                 other.put("meanwhile.mp3")
                 await other.wait_for(["meanwhile.mp3"])
                 share.answer()
-                assert (await told_of(driver, available=True)).since is None
+                assert (await reported_state(driver, available=True)).since is None
                 assert (await intake.scan()).files == 1
                 assert len(driver.log.said("inbox.unavailable")) == 1
                 assert other.log.said("inbox.unavailable") == []
@@ -99,14 +99,14 @@ def test_an_unresponsive_inbox_is_reported_and_not_checked_twice(tmp_path: Path)
     async def story() -> None:
         with own_disks(slow_seconds=0.02, probe_seconds=0.05, probe=lambda _: answers.wait()) as disks:
             held_up = [disks.run(str(driver.folder), answers.wait) for _ in range(4)]
-            given_up = asyncio.gather(*held_up, return_exceptions=True)
+            abandoned_work = asyncio.gather(*held_up, return_exceptions=True)
             try:
                 async with running(driver, disks):
-                    report = await told_of(driver, available=False)
+                    report = await reported_state(driver, available=False)
                     assert "has not answered for 0.07 seconds. Is its server down?" in (report.reason or "")
-                    await given_up
+                    await abandoned_work
                     answers.set()
-                    await told_of(driver, available=True)
+                    await reported_state(driver, available=True)
                     assert len(driver.log.said("inbox.unavailable")) == 1
             finally:
                 answers.set()

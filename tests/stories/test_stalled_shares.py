@@ -39,7 +39,7 @@ class Two:
             lambda: self.shop.worker.health.wait_seconds(operation) > 50.0, f"no {operation} is tried"
         )
 
-    async def others_go_on(self, *names: str) -> None:
+    async def others_continue(self, *names: str) -> None:
         """Files of the other inbox come to their end, while the share does not answer."""
         ids = await self.shop.drop(*names, inbox=self.inbox, outbox=str(self.outbox))
         for job_id in ids:
@@ -81,7 +81,7 @@ def test_an_inbox_that_dies_before_or_while_its_files_are_read(tmp_path: Path, o
                 await two.nothing_leaves("upload")
                 share.stop_answering(*operations)
                 shop.sandbox.faults()
-                await two.others_go_on("a.wav", "b.wav")
+                await two.others_continue("a.wav", "b.wav")
                 await two.held(Stage.UPLOAD)
                 share.answer()
                 await two.delivered()
@@ -104,7 +104,7 @@ def test_an_inbox_that_dies_between_the_uploads_and_the_splits(tmp_path: Path) -
                 await two.nothing_leaves("split stem_separator")
                 share.stop_answering()
                 shop.sandbox.faults()
-                await two.others_go_on("a.wav", "b.wav")
+                await two.others_continue("a.wav", "b.wav")
                 await two.held(Stage.SPLIT)
                 share.answer()
                 await two.delivered()
@@ -124,7 +124,7 @@ def test_an_outbox_that_dies_while_tracks_arrive(tmp_path: Path, operations: tup
                     await shop.until_job("it is paid", job_id, stage=Stage.DOWNLOAD)
                 share.stop_answering(*operations)
                 shop.sandbox.faults()
-                await two.others_go_on("a.wav", "b.wav")
+                await two.others_continue("a.wav", "b.wav")
                 await two.held(Stage.DOWNLOAD)
                 await shop.until(lambda: shop.journal.of("folder.unavailable"), "`status` tells of the outbox")
                 share.answer()
@@ -149,7 +149,7 @@ def test_a_done_folder_that_dies_while_files_are_archived(tmp_path: Path, operat
                 share.stop_answering(*operations)
                 shop.sandbox.faults()
                 two.shop.settings["done_dir"] = "done"
-                await two.others_go_on("a.wav", "b.wav")
+                await two.others_continue("a.wav", "b.wav")
                 await two.held(Stage.ARCHIVE)
                 share.answer()
                 await two.delivered()

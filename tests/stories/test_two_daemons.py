@@ -26,7 +26,7 @@ def test_a_second_daemon_on_a_state_folder_is_refused_and_the_first_continues(
     assert (home.outbox / "ep1/vocals.wav").read_bytes() == track_bytes(content, "vocals", "ep1.wav")
 
 
-def test_two_daemons_share_an_outbox_and_each_result_has_a_name_of_its_own(
+def test_two_daemons_share_an_outbox_and_no_results_share_a_name(
     sandbox: Sandbox, make_home: MakeHome, tmp_path: Path
 ) -> None:
     outbox = tmp_path / "shared"

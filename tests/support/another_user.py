@@ -31,7 +31,7 @@ class Interpreter(NamedTuple):
     environ: dict[str, str]
 
 
-def interpreter_of_nobody(folder: Path) -> Interpreter | None:
+def interpreter_of_unprivileged_user(folder: Path) -> Interpreter | None:
     """The tests' own Python where nobody may use it; else the system's of the same version with a copy of the modules in `folder`.
 
     None where there is no such Python. `folder` must be open to everybody.

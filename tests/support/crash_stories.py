@@ -96,7 +96,7 @@ def accepted(home: Home, sandbox: Sandbox, _content: bytes) -> None:
     assert len(sandbox.state()["charges"]) == 4
 
 
-def delivered_with_a_twin(home: Home, sandbox: Sandbox, _content: bytes) -> None:
+def delivered_with_a_duplicate(home: Home, sandbox: Sandbox, _content: bytes) -> None:
     names = ["ep1", *(name for name, _ in OTHERS)]
     assert tree(home.outbox) == sorted(f"{name}/{label}.wav" for name in names for label in ("no_voice", "voice"))
     assert tree(home.inbox) == sorted(f"done/{name}.wav" for name in names)
@@ -165,7 +165,7 @@ OTHERS = [("ep2", 300), ("ep3", 400), ("twin of ep1", 220)]  # and their pitches
 STORIES = {
     "delivered": Story(delivered),
     "deleted": Story(deleted, {"on_success": "delete"}, {**RULE, "on_conflict": "overwrite"}, _old_results),
-    "batched": Story(delivered_with_a_twin, rule={"name": "clean", "mode": "voice_clean"}, before=_others),
+    "batched": Story(delivered_with_a_duplicate, rule={"name": "clean", "mode": "voice_clean"}, before=_others),
     "failed": Story(failed, before=_a_failing_task, code=1),
     "delivered elsewhere": Story(delivered, disks=["outbox", "outbox/ep1/band", "elsewhere"]),
     "failed elsewhere": Story(

@@ -87,7 +87,7 @@ def test_a_key_serves_one_request(client: PageClient) -> None:
     assert (answer.status_code, answer.json()["code"]) == (409, "key_reused")
 
 
-def test_a_higher_price_than_was_shown_does_nothing_and_is_told(client: PageClient) -> None:
+def test_a_higher_price_than_was_shown_changes_nothing_and_is_reported(client: PageClient) -> None:
     quote = {**quote_of(client, "release"), "minutes": 0.0}
     assert press(client, "release", quote, key())["accepted"]  # less than a minute more
     job = client.facts("/api/jobs/1")

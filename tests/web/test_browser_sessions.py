@@ -15,7 +15,9 @@ def test_a_tab_beyond_the_streams_of_a_session_shows_the_state_too(done_visit: V
     assert done_visit.complaints == []
 
 
-def test_a_job_that_has_changed_meanwhile_is_left_alone_and_says_so(browsing: BrowserThread, failed_home: Home) -> None:
+def test_a_request_for_a_job_that_has_changed_is_refused_with_the_reason(
+    browsing: BrowserThread, failed_home: Home
+) -> None:
     with browsing.visit(address_of(failed_home)) as visit:
         visit.log_in()
         page = visit.open("jobs/1")

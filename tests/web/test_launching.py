@@ -42,7 +42,7 @@ def is_well(home: Home) -> bool:
     return home.command("health").returncode == 0
 
 
-def test_the_first_visit_starts_it_and_the_files_go_on(home: Home) -> None:
+def test_the_first_visit_starts_the_page_and_processing_continues(home: Home) -> None:
     assert page_of(home) is None
     visit(home)
     assert page_of(home) is not None
@@ -114,7 +114,7 @@ def test_it_ends_with_the_daemon_however_that_ends(home: Home) -> None:
         home.start()
 
 
-def test_an_open_page_is_told_when_the_daemon_stops(home: Home) -> None:
+def test_an_open_page_is_notified_when_the_daemon_stops(home: Home) -> None:
     visit(home)
     with logged_in(home) as client, client.stream("GET", "/api/events") as response:
         frames = Frames(response)
@@ -181,7 +181,7 @@ def test_a_page_that_cannot_run_is_reported_and_tried_again(make_home: MakeHome,
     assert attention(home) == ["0"]
 
 
-def test_a_port_that_is_taken_stops_only_the_page(make_home: MakeHome, sandbox: Sandbox) -> None:
+def test_a_port_in_use_stops_only_the_page(make_home: MakeHome, sandbox: Sandbox) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -236,10 +236,10 @@ def test_a_unix_socket_is_for_its_user_and_group(make_home: MakeHome, sandbox: S
 
 
 def test_the_page_of_another_user_than_root_takes_files_in_and_gives_results_out(
-    sandbox: Sandbox, of_nobody: Callable[[Home], Home], open_folder: Path
+    sandbox: Sandbox, of_unprivileged_user: Callable[[Home], Home], open_folder: Path
 ) -> None:
     """Its process cannot be dumped: what the kernel then keeps from it in /proc must not be needed."""
-    home = of_nobody(Home(open_folder / "home", sandbox.url))
+    home = of_unprivileged_user(Home(open_folder / "home", sandbox.url))
     with_page(home)
     content = write_wav(open_folder / "made.wav", pitch=610)
     home.start()

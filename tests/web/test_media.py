@@ -45,7 +45,7 @@ def test_a_head_says_the_length_and_keeps_nothing_open(home: Home, client: PageC
     assert answer.content == b""
 
 
-def test_a_name_is_told_in_a_way_that_browsers_keep(client: PageClient) -> None:
+def test_browsers_keep_the_name_of_a_download(client: PageClient) -> None:
     inline = client.get("/api/jobs/1/tracks/1").headers["content-disposition"]
     kept = client.get("/api/jobs/1/tracks/1?download=1").headers["content-disposition"]
     assert inline == "inline; filename=\"vocals.wav\"; filename*=UTF-8''vocals.wav"
@@ -104,7 +104,7 @@ def test_the_source_is_given_while_it_is_the_same_file(home: Home, client: PageC
     assert client.facts("/api/jobs/1")["media"]["source"] is None
 
 
-def test_all_results_are_one_archive_of_the_length_that_is_told(home: Home, client: PageClient) -> None:
+def test_all_results_are_one_archive_of_the_announced_length(home: Home, client: PageClient) -> None:
     answer = client.get("/api/jobs/1/results.zip")
     media = client.facts("/api/jobs/1")["media"]
     assert len(answer.content) == int(answer.headers["content-length"]) == media["zip_size"]

@@ -82,7 +82,7 @@ def test_the_configuration_is_shown_without_its_secrets(home: Home, client: Page
         assert secret not in answer.text
 
 
-def test_a_stream_begins_with_everything_and_goes_on_with_what_changed(home: Home, client: PageClient) -> None:
+def test_a_stream_begins_with_everything_and_continues_with_changes(home: Home, client: PageClient) -> None:
     home.start()
     with client.stream("GET", "/api/events", params={"job": "1"}) as response:
         frames = Frames(response)
@@ -107,7 +107,7 @@ def test_a_session_has_four_streams(client: PageClient) -> None:
         assert (fifth.status_code, fifth.json()["code"]) == (429, "too_many_streams")
 
 
-def test_what_would_happen_to_a_file_is_told_before_it_is_sent(home: Home, client: PageClient) -> None:
+def test_the_page_says_what_would_happen_to_a_file_before_it_is_sent(home: Home, client: PageClient) -> None:
     def verdict(path: str, **more: Any) -> dict[str, Any]:
         found: dict[str, Any] = client.get(
             "/api/explain", params={"inbox": str(home.inbox), "path": path, **more}
@@ -149,7 +149,7 @@ def test_the_plan_prices_what_waits_without_the_service(home: Home, client: Page
     assert plan["minutes_left"] > 900
 
 
-def test_files_that_were_left_alone_are_listed(home: Home, client: PageClient) -> None:
+def test_skipped_files_are_listed(home: Home, client: PageClient) -> None:
     (home.inbox / "notes.txt").write_text("no media")
     home.command("run", "--once")
     skipped = client.facts("/api/skipped", inbox=str(home.inbox))

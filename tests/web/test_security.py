@@ -46,7 +46,7 @@ def port_of(home: Home) -> int:
     return int(home.settings["web"]["listen"].rpartition(":")[2])
 
 
-def test_only_names_that_nobody_else_can_point_here_are_answered(home: Home, client: PageClient) -> None:
+def test_only_host_names_that_no_other_site_can_claim_are_answered(home: Home, client: PageClient) -> None:
     for name in (
         "127.0.0.1", "[::1]", "192.168.1.5", "localhost", "nas", "nas.local", "nas.lan", "x.home", "x.home.arpa", "x.internal",
         "music.example.org", "MUSIC.example.ORG.",
@@ -208,7 +208,7 @@ def ended_within(home: Home, data: bytes, seconds: float) -> bool:
     return True
 
 
-def test_half_requests_are_cut_off_and_others_go_on(home: Home, client: PageClient) -> None:
+def test_incomplete_requests_are_cut_off_and_others_continue(home: Home, client: PageClient) -> None:
     begun = [socket.create_connection(("127.0.0.1", port_of(home))) for _ in range(20)]
     for one in begun:
         one.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: ")
@@ -219,7 +219,7 @@ def test_half_requests_are_cut_off_and_others_go_on(home: Home, client: PageClie
         one.close()
 
 
-def test_what_is_no_http_is_answered_in_plain_words(home: Home, client: PageClient) -> None:
+def test_a_request_that_is_not_http_gets_a_plain_text_answer(home: Home, client: PageClient) -> None:
     for data in (
         b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"hello\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", b"GET /" + b"a" * 70_000,

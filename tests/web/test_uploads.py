@@ -257,7 +257,7 @@ def _full_disk(root: Path) -> None:
             assert (home.inbox / "song.wav").read_bytes() == content
 
 
-def test_the_daemon_removes_what_nobody_has_touched_for_a_day(home: Home, client: PageClient) -> None:
+def test_the_daemon_removes_uploads_untouched_for_a_day(home: Home, client: PageClient) -> None:
     old, young = (begin(client, home, f"{name}.wav", 5).json()["id"] for name in ("old", "young"))
     parts = home.inbox / ".lalald-uploads"
     (parts / ("0" * 32)).write_bytes(b"of a crash")

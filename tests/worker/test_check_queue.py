@@ -114,7 +114,7 @@ def test_tasks_that_come_meanwhile_take_turns_with_the_suspects(store: Store) ->
     service.until(lambda: len(service.answered) >= 399, most=60)
 
 
-def test_after_an_outage_all_are_asked_for_together_at_once(store: Store) -> None:
+def test_after_an_outage_all_tasks_are_requested_together_at_once(store: Store) -> None:
     running(store, 200)
     service = Service(store, [])
     service.is_down = True

@@ -108,7 +108,7 @@ def test_an_outage_is_one_however_many_untried_jobs_wait_until_one_comes_that_is
     assert context.breaker.wait_seconds(untried_waits=True) == QUICK_PAUSE_SECONDS
 
 
-def test_a_probe_that_fails_again_and_again_is_no_untried_job() -> None:
+def test_a_probe_that_keeps_failing_does_not_count_as_an_untried_job() -> None:
     context = StageContext()
     context.fails(1, 2, 3)
     for _ in range(10 * QUICK_PROBES):
@@ -117,7 +117,7 @@ def test_a_probe_that_fails_again_and_again_is_no_untried_job() -> None:
     assert context.breaker.wait_seconds(untried_waits=True) == QUICK_PAUSE_SECONDS
 
 
-def test_requests_that_left_before_it_opened_tell_nothing_new() -> None:
+def test_requests_sent_before_it_opened_do_not_count_again() -> None:
     context = StageContext()
     began_at = context.clock.at
     context.clock.at += 1.0

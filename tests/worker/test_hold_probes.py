@@ -27,7 +27,7 @@ def test_pauses_double_from_ten_seconds_to_ten_minutes() -> None:
     assert pauses == [10, 20, 40, 80, 160, 320, 600, 600, 600]
 
 
-def test_each_thing_has_pauses_of_its_own_until_it_is_there_or_not_needed() -> None:
+def test_each_cause_has_its_own_pauses_until_it_is_gone_or_not_needed() -> None:
     schedule = ProbeSchedule()
     for _ in range(3):
         schedule.failed("one", 0.0)
@@ -80,6 +80,6 @@ def test_a_mount_ends_the_pause_at_once(tmp_path: Path) -> None:
     in_own_mounts(lambda: run(scenario(), speed=20.0))
 
 
-def test_hidden_files_of_trials_are_taken_for_nothing_else(tmp_path: Path) -> None:
+def test_hidden_files_of_probes_are_recognized(tmp_path: Path) -> None:
     with hidden_path(str(tmp_path)) as path:
         assert refusal(Path(path).name) == "it belongs to lalald"

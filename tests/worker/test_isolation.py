@@ -326,7 +326,7 @@ def test_a_stop_and_a_cancellation_are_no_faults(tmp_path: Path) -> None:
     run(scenario())
 
 
-def test_a_stopped_step_is_told_by_status_and_a_restart_tries_again(sandbox: Sandbox, make_home: MakeHome) -> None:
+def test_status_shows_a_stopped_step_and_a_restart_tries_again(sandbox: Sandbox, make_home: MakeHome) -> None:
     home = make_home(sandbox.url)
     home.daemon = (str(SUPPORT / "faulty_daemon.py"), str(home.config), "upload")
     sick = home.root / "sick"
@@ -373,7 +373,7 @@ def test_the_same_fault_is_known_by_its_type_and_place() -> None:
     assert signature(raised_in(odd("a"))) != signature(raised_in(lambda: {}["a"]))
 
 
-def test_what_ran_out_is_told_from_what_is_wrong_with_one_file() -> None:
+def test_exhausted_resources_are_distinguished_from_errors_of_one_file() -> None:
     assert is_exhaustion(MemoryError())
     assert not is_exhaustion(BlockingIOError(errno.EAGAIN, "it is locked", "/one/file"))
     assert not is_exhaustion(OSError(errno.EIO, "the disk fails"))

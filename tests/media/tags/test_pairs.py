@@ -119,7 +119,7 @@ def test_a_third_reader_has_no_complaint(tmp_path: Path, tracks: dict[str, Path]
 
 
 @pytest.mark.parametrize("kind", ENCODERS)
-def test_what_the_track_carried_is_gone(tmp_path: Path, tracks: dict[str, Path], tags: Tags, kind: str) -> None:
+def test_tags_of_the_track_itself_are_removed(tmp_path: Path, tracks: dict[str, Path], tags: Tags, kind: str) -> None:
     once = write(tracks[kind], tmp_path / f"once.{kind}", tags)
     other = Tags({"title": ("Other",)})
     assert read(write(once, tmp_path / f"twice.{kind}", other)).tags == other

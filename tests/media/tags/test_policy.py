@@ -53,6 +53,6 @@ def test_a_template_is_filled_once() -> None:
     assert tags.first("title") == "{label} {x} [no_vocals] songs/multistem/1/back"
 
 
-def test_a_name_that_is_no_text_makes_a_title_that_is() -> None:
+def test_a_name_that_is_not_utf8_makes_a_title_that_is() -> None:
     tags = for_track(Tags({"artist": ("A",)}), "{name}", {"name": "caf\udce9\n"})
     assert tags.first("title") == "caf"

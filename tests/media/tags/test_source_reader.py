@@ -154,7 +154,7 @@ def test_chapters_are_read_with_their_titles(tmp_path: Path) -> None:
     assert mp3(tmp_path, target.getvalue()).tags.chapters == (Chapter(0, 400, "Часть 0"), Chapter(500, 900, "Часть 1"))
 
 
-def test_zeros_that_were_put_between_bytes_are_taken_out(tmp_path: Path) -> None:
+def test_zeros_inserted_between_bytes_are_removed(tmp_path: Path) -> None:
     cover = png(70_000) + b"\xff\xfe\xff\0\0\xff"
     body = frame(b"APIC", apic(cover)) + text(b"TIT2", "ÿþ", 1)
     spread = body.replace(b"\xff", b"\xff\0")
@@ -162,7 +162,7 @@ def test_zeros_that_were_put_between_bytes_are_taken_out(tmp_path: Path) -> None
     assert (found.first("title"), content(found.pictures[0])) == ("ÿþ", cover)
 
 
-def test_zeros_in_one_frame_are_taken_out(tmp_path: Path) -> None:
+def test_zeros_in_one_frame_are_removed(tmp_path: Path) -> None:
     cover = png(70_000) + b"\xff\0\xff"
     spread = apic(cover).replace(b"\xff", b"\xff\0")
     found = mp3(
@@ -212,7 +212,7 @@ def test_a_cover_above_4_mb_is_left_out_and_the_rest_stays(tmp_path: Path, kind:
     assert found == SourceTags(Tags({"title": ("T",)}), frozenset({Omission.COVER_TOO_LARGE}))
 
 
-def test_what_is_no_picture_is_passed_over(tmp_path: Path) -> None:
+def test_data_that_is_not_a_picture_is_ignored(tmp_path: Path) -> None:
     found = mp3(
         tmp_path,
         tag(frame(b"APIC", apic(b"http://x", mime=b"-->")), frame(b"APIC", apic(b"<svg/>")), text(b"TIT2", "T")),

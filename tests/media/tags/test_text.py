@@ -21,7 +21,7 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("encoding", TEXTS)
-def test_all_texts_of_a_file_tell_their_encoding(encoding: str) -> None:
+def test_all_texts_of_a_file_together_show_their_encoding(encoding: str) -> None:
     assert legacy_encoding([text.encode(encoding).decode("latin-1") for text in TEXTS[encoding]]) == encoding
 
 

@@ -96,7 +96,7 @@ def test_a_sound_of_odd_length_gets_its_missing_byte(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [0xFFFFFFFF, 5000])
-def test_a_wav_whose_length_is_not_known_is_left_alone(tmp_path: Path, size: int) -> None:
+def test_a_wav_of_unknown_length_is_not_changed(tmp_path: Path, size: int) -> None:
     with pytest.raises(UnwritableError):
         tagged(tmp_path, sounds.wav(PCM[0], sounds.chunk(b"data", bytes(2000), size=size)))
 
@@ -112,7 +112,7 @@ def test_a_long_wav_says_its_size_elsewhere(tmp_path: Path) -> None:
     assert tagged(tmp_path, found) == found
 
 
-def test_an_mp4_moves_the_offsets_of_what_lies_behind_its_tables(tmp_path: Path) -> None:
+def test_an_mp4_moves_the_offsets_of_data_behind_its_tables(tmp_path: Path) -> None:
     def offsets(*values: int) -> bytes:
         return sounds.box(b"stco", bytes(4), struct.pack(f">I{len(values)}I", len(values), *values))
 
@@ -143,7 +143,7 @@ def test_an_mp4_keeps_what_says_how_it_was_encoded(tmp_path: Path) -> None:
     assert other not in found
 
 
-def test_an_mp4_in_fragments_is_left_alone(tmp_path: Path) -> None:
+def test_a_fragmented_mp4_is_not_changed(tmp_path: Path) -> None:
     with pytest.raises(UnwritableError):
         tagged(tmp_path, sounds.m4a(more=sounds.box(b"moof", bytes(20))))
 
@@ -151,14 +151,14 @@ def test_an_mp4_in_fragments_is_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"\xff\xf1\x50\x80" + bytes(500), b"\xff\xf9\x50\x80" + bytes(500), b"nothing" * 90, b""]
 )
-def test_what_cannot_hold_tags_is_left_alone(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_cannot_hold_tags_is_not_changed(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(UnsuitableError):
         tagged(tmp_path, content)
 
 
 @pytest.mark.parametrize("kind", ["flac", "ogg", "wav", "aiff", "m4a"])
 @pytest.mark.parametrize("length", [0.01, 0.5])
-def test_a_track_that_is_cut_off_is_left_alone(tmp_path: Path, kind: str, length: float) -> None:
+def test_a_truncated_track_is_not_changed(tmp_path: Path, kind: str, length: float) -> None:
     whole = {
         "flac": b"fLaC\0" + sounds.flac(1)[5:42] + b"\x84\0\x10\0",
         "ogg": sounds.opus(1)[:120],
