@@ -24,6 +24,11 @@ if "CI" not in os.environ:
 MakeHome = Callable[..., Home]
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many again as there are processors: most tests wait for other processes more than they compute."""
+    return (os.cpu_count() or 2) * 3 // 2
+
+
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox(Options()) as started:
