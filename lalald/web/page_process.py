@@ -1,6 +1,6 @@
 """The page's process: from its settings and its listening socket to its end.
 
-settings ──► store, sessions, routes ──► uvicorn ──► the daemon closes its end of the pipe, nobody came for 10 minutes, or SIGTERM
+settings ──► store, sessions, routes ──► uvicorn ──► the daemon closes its end of the pipe, 10 minutes without a request, or SIGTERM
                                           │
                                           └─► a heartbeat every 5 s, the counts of wrong passwords, and faults for the daemon's log
 """

@@ -129,7 +129,7 @@ def is_taken(inbox: str, path: str) -> bool:
 
 @contextmanager
 def _own_folder(inbox: str) -> Iterator[int]:
-    """The folder of parts. Raises StrangePartError where it belongs to somebody else, or others may write there."""
+    """The folder of parts. Raises StrangePartError if it belongs to another user, or others may write there."""
     with opened_folder(inbox, [FOLDER]) as folder:
         facts = os.fstat(folder)
         if facts.st_uid != os.geteuid() or facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):

@@ -1,7 +1,7 @@
 """Who asks, and under which name: addresses behind proxies, host names that are answered, requests of other sites.
 
 Forwarded headers decide only where they come from a trusted proxy, or by the unix socket, which only programs with the right to its
-file can open. They never say who somebody is.
+file can open. They never identify a user.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A zip archive that stores its files as they are, made while it is sent: its length is known before its first byte.
 
-Checksums follow each file (a data descriptor), since nobody has read it before. Every size has 64 bits (zip64), so that no file is too
+Checksums follow each file (a data descriptor), since a file is read only once. Every size has 64 bits (zip64), so that no file is too
 large. APPNOTE.TXT 6.3.9, sections 4.3 and 4.4.
 """
 

@@ -50,7 +50,7 @@ class ProbeSchedule:
         return [pause for _, pause in self._pauses.values()]
 
     def hurry(self) -> None:
-        """Somebody says that something has changed: everything is due, and its pauses begin again."""
+        """Something has changed: make everything due, with the first pause again."""
         self._pauses = dict.fromkeys(self._pauses, (float("-inf"), FIRST_PAUSE_SECONDS / 2))
 
 
@@ -69,7 +69,7 @@ class HoldBackoff:
         self._of: dict[int, _Trial] = {}
 
     def forget(self) -> None:
-        """Somebody says that something has changed."""
+        """Something has changed: allow every job again."""
         self._of.clear()
 
     def forget_old(self, monotonic: float) -> None:

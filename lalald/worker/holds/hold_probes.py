@@ -163,7 +163,7 @@ class HoldProbes:
         self._context.log.error("results.expiring", job=job.id, path=job.path, reason=job.hold_reason, hint=hint)
 
     async def _release(self, job: Job) -> bool:
-        """Release the job. False if it was released in vain a moment ago, or its row was changed meanwhile."""
+        """Release the job. False if it was just released and held again, or its row has changed since."""
         if self._claims.is_claimed(job.id):
             return False
         if not self._backoff.allows(job, self._context.clock.monotonic()):
