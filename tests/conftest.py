@@ -16,10 +16,10 @@ from lalald.sandbox.server import Sandbox
 from tests.support.another_user import AS_NOBODY, Interpreter, give, interpreter_of_unprivileged_user
 from tests.support.running import Home
 
-# How long an example takes says nothing on a busy machine; under CI hypothesis has a profile of its own.
-settings.register_profile("unhurried", deadline=None)
-if "CI" not in os.environ:
-    settings.load_profile("unhurried")
+# How long an example takes says nothing on a busy machine. `pytest --hypothesis-profile=thorough` looks further.
+settings.register_profile("quick", deadline=None, max_examples=30)
+settings.register_profile("thorough", deadline=None, max_examples=500)
+settings.load_profile("quick")
 
 MakeHome = Callable[..., Home]
 
