@@ -141,8 +141,11 @@ import os, sys
 import lalald.commands.check_config, lalald.commands.parser, lalald.config.loading, lalald.commands.status, lalald.__main__
 import lalald.commands.output.error_output, lalald.commands.output.json_output
 import importlib, pkgutil
-for module in pkgutil.iter_modules(lalald.commands.__path__):  # loads what this user may not be able to read itself
-    importlib.import_module(f"lalald.commands.{module.name}")
+from contextlib import suppress
+for module in pkgutil.walk_packages(lalald.__path__, "lalald."):  # loads what this user may not be able to read itself
+    if not module.name.endswith("__main__"):
+        with suppress(ImportError):  # what an extra brings
+            importlib.import_module(module.name)
 lalald.commands.parser.build(sys.argv[1:])
 os.setgroups([])
 os.setuid(54321)
