@@ -47,6 +47,13 @@ class PageClient(httpx.Client):
     def log_in(self, password: str = PASSWORD) -> httpx.Response:
         return self.post("/api/login", json={"password": password})
 
+    def log_in_wrongly(self, headers: Mapping[str, str] | None = None) -> httpx.Response:
+        """The answer to a wrong password; waits while all logins together have used up their ten tries a second."""
+        while True:
+            answer = self.post("/api/login", json={"password": "not the password"}, headers=headers)
+            if answer.status_code != 429 or int(answer.headers["retry-after"]) > 1:
+                return answer
+
     def facts(self, path: str, **parameters: Any) -> Any:
         answer = self.get(path, params=parameters)
         assert answer.status_code == 200, answer.text

@@ -130,7 +130,7 @@ def test_wrong_passwords_are_counted_across_processes(home: Home) -> None:
     with PageClient(address_of(home)) as client:
         until(lambda: answered(home), "the page answers")
         for _ in range(10):
-            assert client.log_in("not the password").status_code == 401
+            assert client.log_in_wrongly().status_code == 401
         assert client.log_in("not the password").status_code == 429
     pid = page_of(home)
     assert pid is not None
