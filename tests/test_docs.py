@@ -26,6 +26,7 @@ from lalald.sandbox.server import Sandbox
 from lalald.store import Store
 from tests.conftest import MakeHome
 from tests.support import ROOT
+from tests.support.ports import free_port
 from tests.support.running import Home, until, write_wav
 
 README = ROOT / "README.md"
@@ -270,11 +271,6 @@ def test_a_rehearsal_in_three_terminals_leaves_the_other_folder_alone(new_user: 
             assert (code, '"song.wav"' in said) == (0, True), said
             code, said = new_user.types(". .venv/bin/activate\nlalald --config ~/lalald/config.yaml status")
             assert (code, "holds no database yet" in said) == (3, True), said
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def answers(port: int) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import email
 import os
-import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from lalald.notify.channels import apprise_sender
 from lalald.notify.channels.results import Refused, Result, Sent, TryLater
 from lalald.notify.messages import Message, message
 from lalald.notify.samples import sample_cause, sample_event
+from tests.support.ports import free_port
 from tests.support.receiver import Answer, receiving
 from tests.support.running import until
 
@@ -63,12 +63,6 @@ class Mailbox(Sink):
     async def handle_DATA(self, _server: object, _session: object, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
         self.mails.append(envelope.original_content or b"")
         return "250 OK"
-
-
-def free_port() -> int:
-    """aiosmtpd connects to the port that it was told."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture

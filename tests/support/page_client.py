@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -12,15 +11,10 @@ from typing import Any
 
 import httpx
 
+from tests.support.ports import free_port
 from tests.support.running import Home, until
 
 PASSWORD = "a-password-for-tests"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def with_page(home: Home, **settings: Any) -> Home:

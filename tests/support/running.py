@@ -104,14 +104,20 @@ class Home:
         )  # fmt: skip
 
     def start(self, *, environ: Mapping[str, str] | None = None, wait: bool = True) -> subprocess.Popen[bytes]:
-        """The daemon; with `wait`, once it is ready."""
-        seen = self.log.read_bytes().count(b"daemon.ready") if self.log.exists() else 0
+        """The daemon; with `wait`, once it is ready, and its page listens or is reported as unavailable."""
+        ready, page = self._count("daemon.ready"), self._count("page.listening", "page.unavailable")
         with self.log.open("ab") as log:
             words = [*self.through, self.python, *self.daemon]
             self.process = subprocess.Popen(words, env={**self.environ, **(environ or {})}, stderr=log, stdout=log)
         if wait:
-            until(lambda: self.log.read_bytes().count(b"daemon.ready") > seen or self._ended(), "the daemon is ready")
+            until(lambda: self._count("daemon.ready") > ready or self._ended(), "the daemon is ready")
+        if wait and self.settings.get("web", {}).get("listen"):
+            until(lambda: self._count("page.listening", "page.unavailable") > page or self._ended(), "the page listens")
         return self.process
+
+    def _count(self, *events: str) -> int:
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return sum(text.count(event) for event in events)
 
     def _ended(self) -> bool:
         assert self.process is not None
@@ -135,8 +141,9 @@ class Home:
         return found
 
     def logged(self, event: str) -> list[dict[str, Any]]:
-        lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.startswith("{")]
-        return [entry for entry in map(json.loads, lines) if entry.get("event") == event]
+        whole, _, _ = self.log.read_text(errors="replace").rpartition("\n")  # the last line may be half written
+        entries = [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
+        return [entry for entry in entries if entry.get("event") == event]
 
     def rest(self, seconds: float = DEADLINE_SECONDS) -> list[dict[str, Any]]:
         """The jobs once every one of them is at its end or held."""

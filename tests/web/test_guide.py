@@ -14,7 +14,8 @@ import httpx
 import pytest
 
 from tests.support import ROOT
-from tests.support.page_client import PASSWORD, Frames, PageClient, address_of, free_port, page_alone
+from tests.support.page_client import PASSWORD, Frames, PageClient, address_of, page_alone
+from tests.support.ports import free_port
 from tests.support.running import Home, until, write_wav
 
 GUIDE = (ROOT / ".github/guides/web.md").read_text(encoding="utf-8")

@@ -15,8 +15,9 @@ import pytest
 
 from lalald.sandbox.server import Sandbox
 from tests.conftest import MakeHome
-from tests.support.page_client import PASSWORD, Frames, PageClient, address_of, free_port, logged_in, with_page
+from tests.support.page_client import PASSWORD, Frames, PageClient, address_of, logged_in, with_page
 from tests.support.page_process import page_of
+from tests.support.ports import free_port
 from tests.support.running import Home, until, write_wav
 
 
