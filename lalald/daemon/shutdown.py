@@ -21,5 +21,5 @@ async def shut_down(parts: Parts) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(_STOP_WITH_A_SPLIT_SECONDS):
                 await parts.worker.charges_recorded()
-    await parts.supervisor.cancel_all(_STOP_SECONDS)
+    await asyncio.gather(parts.supervisor.cancel_all(_STOP_SECONDS), parts.page.ended(_STOP_SECONDS))
     await parts.context.store.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from lalald.errors import LalaldError
 from lalald.reports.json_text import as_json
 
 LARGEST_JSON_BYTES = 4 << 20
+_LARGEST_INTEGER = 2**63 - 1  # of the database
 CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large", 422: "unprocessable"}
 
 
@@ -66,7 +68,7 @@ def not_found(message: str = "There is nothing here.") -> RequestError:
     return RequestError(404, message)
 
 
-async def json_object(request: Request) -> dict[str, Any]:
+async def json_object(request: Request, most_bytes: int = LARGEST_JSON_BYTES) -> dict[str, Any]:
     """The body of a request. Raises RequestError."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
@@ -75,8 +77,8 @@ async def json_object(request: Request) -> dict[str, Any]:
     try:
         async for piece in request.stream():
             body += piece
-            if len(body) > LARGEST_JSON_BYTES:
-                raise RequestError(413, f"The body has more than {LARGEST_JSON_BYTES:,} bytes.")
+            if len(body) > most_bytes:
+                raise RequestError(413, f"The body has more than {most_bytes:,} bytes.")
     except ClientDisconnect:
         raise RequestError(400, "The request was cut off.") from None
     return _parsed(bytes(body))
@@ -84,7 +86,9 @@ async def json_object(request: Request) -> dict[str, Any]:
 
 def _parsed(body: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(body or b"{}", parse_constant=_refuse_constant)
+        found = json.loads(
+            body or b"{}", parse_constant=_refuse_constant, parse_int=_bounded_integer, parse_float=_finite_number
+        )
     except (ValueError, RecursionError):
         raise RequestError(400, "The body is not JSON.") from None
     if not isinstance(found, dict):
@@ -94,3 +98,15 @@ def _parsed(body: bytes) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(name)
+
+
+def _bounded_integer(digits: str) -> int:
+    if abs(number := int(digits)) > _LARGEST_INTEGER:
+        raise ValueError(digits)
+    return number
+
+
+def _finite_number(digits: str) -> float:
+    if not math.isfinite(number := float(digits)):
+        raise ValueError(digits)
+    return number

@@ -8,6 +8,7 @@ store changed? ──► one new status for all ──► each stream sends the 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
@@ -24,6 +25,7 @@ from lalald.errors import StoreError
 from lalald.reports.json_text import as_json, rounded
 from lalald.store.page.asked_actions import acted_since
 from lalald.web import parameters
+from lalald.web.access.auth import Session
 from lalald.web.page import Page
 from lalald.web.responses import RequestError
 
@@ -33,21 +35,29 @@ _LEAST_SECONDS = 0.2  # between two statuses
 _ASK_DAEMON_SECONDS = 5.0
 _COMMENT_SECONDS = 20.0
 _ANSWER_SECONDS = 3.0
+_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+_TYPE = "text/event-stream"
 
 JobFacts = Callable[[int], Awaitable[dict[str, Any] | None]]
 
 
 @dataclass(eq=False, slots=True)
 class Stream:
-    """One that is open. `end`: why it is to be closed."""
+    """One that is open. `end`: why it is to be closed. `expires_at`: when its session ends."""
 
     session: str
+    expires_at: float
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     end: str = ""
 
     def close(self, reason: str) -> None:
         self.end = reason
         self.changed.set()
+
+    async def wait(self, now: float) -> None:
+        """For a change, a while at most. Raises TimeoutError."""
+        async with asyncio.timeout(max(0.0, min(_COMMENT_SECONDS, self.expires_at - now))):
+            await self.changed.wait()
 
 
 class StatusStreams:
@@ -78,8 +88,8 @@ class StatusStreams:
 
     async def events(self, request: Request) -> Response:
         job_id = parameters.number(request, "job", None, least=1)
-        session = request.scope["lalald.session"].key
-        if sum(stream.session == session for stream in self._streams) >= MOST_STREAMS:
+        session: Session = request.scope["lalald.session"]
+        if sum(stream.session == session.key for stream in self._streams) >= MOST_STREAMS:
             hint = "Close a tab of this page, or let this one ask api/status every 5 seconds."
             raise RequestError(
                 429,
@@ -88,10 +98,16 @@ class StatusStreams:
                 hint=hint,
                 headers={"Retry-After": "5"},
             )
-        if self._status is None:
-            self._status = await self._new_status()  # an error of the store is answered as one
-        stream = Stream(session)
+        if request.method == "HEAD":
+            return Response(headers=_HEADERS, media_type=_TYPE)
+        stream = Stream(session.key, math.inf if session.expires_at is None else session.expires_at)
         self._streams.add(stream)
+        try:
+            if self._status is None:
+                self._status = await self._new_status()  # an error of the store is answered as one
+        except BaseException:
+            self._streams.discard(stream)
+            raise
         self._watch()
         return _StreamAnswer(self._told(stream, job_id), lambda: self._streams.discard(stream))
 
@@ -101,9 +117,10 @@ class StatusStreams:
         while not stream.end:
             number = self._number
             try:
-                async with asyncio.timeout(_COMMENT_SECONDS):
-                    await stream.changed.wait()
+                await stream.wait(self._page.now())
             except TimeoutError:
+                if self._page.now() >= stream.expires_at:
+                    stream.close("logout")
                 yield ": still here\n\n"
                 continue
             stream.changed.clear()
@@ -183,8 +200,7 @@ class _StreamAnswer(StreamingResponse):
     """`ended` is called in any case, though the client may be gone before the first frame."""
 
     def __init__(self, frames: AsyncIterator[str], ended: Callable[[], None]) -> None:
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        super().__init__(frames, headers=headers, media_type="text/event-stream")
+        super().__init__(frames, headers=_HEADERS, media_type=_TYPE)
         self._ended = ended
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -115,6 +115,28 @@ def test_it_ends_with_the_daemon_however_that_ends(home: Home) -> None:
         home.start()
 
 
+def test_a_stop_after_a_visit_leaves_the_database_merged(home: Home) -> None:
+    visit(home)
+    with logged_in(home) as client, client.stream("GET", "/api/events") as response:
+        assert Frames(response).next()[0] == "snapshot"
+        assert home.stop() == 0
+        assert sorted(path.name for path in home.state.glob("lalald.sqlite3*")) == ["lalald.sqlite3"]
+
+
+def test_whatever_keeps_the_page_from_starting_the_daemon_works(make_home: MakeHome, sandbox: Sandbox) -> None:
+    home = with_page(make_home(sandbox.url))
+    home.command("run", "--once")
+    key = home.state / "web-key"
+    key.write_text("[" * 200_000)
+    home.start()
+    assert attention(home) == ["page_unavailable", "1"]
+    write_wav(home.inbox / "song.wav")
+    until((home.inbox / "done" / "song.wav").exists, "the song is done")
+    key.unlink()
+    visit(home)
+    until(lambda: attention(home) == ["0"], "the page is there")
+
+
 def test_an_open_page_is_notified_when_the_daemon_stops(home: Home) -> None:
     visit(home)
     with logged_in(home) as client, client.stream("GET", "/api/events") as response:

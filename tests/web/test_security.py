@@ -250,17 +250,26 @@ def test_connections_beyond_the_limit_are_turned_away(home: Home) -> None:
     until(lambda: httpx.get(f"{address_of(home)}/healthz").text == "ok\n", "the page answers")
 
 
+def signed_at(home: Home, moment: float) -> str:
+    """The cookie of a session that began then, signed by the page's own key for this password."""
+    verifier = page_keys.verifier(PASSWORD, page_keys.load(home.state).salt)
+    auth = Auth(home.state, verifier, None, LoginTries(time.time), lambda: moment)
+    response = Response()
+    auth.log_in(response, Visitor(None, "http", Place("127.0.0.1", port_of(home))))
+    return response.headers["set-cookie"].partition(";")[0]
+
+
 @pytest.mark.usefixtures("client")
 def test_a_session_ends_after_thirty_days(home: Home) -> None:
-    """Signed by the page's own key, for this password, by a clock that is so many days behind."""
-    keys = page_keys.load(home.state)
-    visitor = Visitor(None, "http", Place("127.0.0.1", port_of(home)))
     for days, status in ((29.9, 200), (30.1, 401)):
-        past = time.time() - days * 86400
-        auth = Auth(
-            home.state, page_keys.verifier(PASSWORD, keys.salt), None, LoginTries(time.time), lambda at=past: at
-        )
-        response = Response()
-        auth.log_in(response, visitor)
-        cookie = response.headers["set-cookie"].partition(";")[0]
+        cookie = signed_at(home, time.time() - days * 86400)
         assert httpx.get(f"{address_of(home)}/api/status", headers={"Cookie": cookie}).status_code == status, days
+
+
+@pytest.mark.usefixtures("client")
+def test_a_stream_ends_with_its_session(home: Home) -> None:
+    past = time.time() - 30 * 86400 + 2.0
+    headers = {"Cookie": signed_at(home, past)}
+    with httpx.stream("GET", f"{address_of(home)}/api/events", headers=headers, timeout=15) as response:
+        lines = list(response.iter_lines())
+    assert [line for line in lines if line.startswith("data: ")][-1] == 'data: {"reason": "logout"}'

@@ -73,6 +73,17 @@ class PageChild:
         elif self._pipe is not None:
             self._pipe.close()
 
+    async def end(self, seconds: float) -> None:
+        """Wait for its end, at most so long; then it is killed."""
+        self.abandon()
+        if self._pid is None:
+            return
+        reaping = self._reap()
+        await asyncio.wait([reaping], timeout=seconds)
+        if not reaping.done():
+            _kill(self._pid)
+            await asyncio.wait([reaping], timeout=seconds)
+
     def _reap(self) -> asyncio.Task[int]:
         """Begins once to wait for its end."""
         if self._reaping is None:
@@ -81,16 +92,17 @@ class PageChild:
 
     def _spawn(self, listener: socket.socket, pipe: socket.socket) -> int:
         """posix_spawn, and not fork: a descriptor of ours on a dead share, closed in a child, would keep this process waiting."""
-        copies = [fcntl.fcntl(one.fileno(), fcntl.F_DUPFD_CLOEXEC, _FREE_NUMBER) for one in (listener, pipe)]
+        copies: list[int] = []
         words = [sys.executable, "-P", "-c", _PROGRAM, *map(os.fspath, sys.path)]
-        actions = [
+        actions: list[tuple[Any, ...]] = [
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0),
             (os.POSIX_SPAWN_DUP2, 0, 1),
             (os.POSIX_SPAWN_DUP2, 0, 2),
-            (os.POSIX_SPAWN_DUP2, copies[0], LISTENER_NUMBER),
-            (os.POSIX_SPAWN_DUP2, copies[1], PIPE_NUMBER),
         ]
         try:
+            for one, number in ((listener, LISTENER_NUMBER), (pipe, PIPE_NUMBER)):
+                copies.append(fcntl.fcntl(one.fileno(), fcntl.F_DUPFD_CLOEXEC, _FREE_NUMBER))
+                actions.append((os.POSIX_SPAWN_DUP2, copies[-1], number))
             return os.posix_spawn(
                 sys.executable,
                 words,
@@ -116,7 +128,7 @@ class PageChild:
             if lines:
                 patience = _SILENT_SECONDS
             for line in lines:
-                with suppress(ValueError):
+                with suppress(ValueError, RecursionError):
                     facts = json.loads(line)
                     if isinstance(facts, dict):
                         self._take_line(facts)

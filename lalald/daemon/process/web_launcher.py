@@ -20,13 +20,14 @@ from lalald.config.page.listen_address import ListenAddress, parse_listen
 from lalald.control.page_listener import forget, listen
 from lalald.control.page_settings import PageSettings, settings_for
 from lalald.daemon.process.page_child import PageChild
-from lalald.errors import LalaldError
+from lalald.errors import DaemonError, LalaldError
 from lalald.filesystem.mount_pools import MountPools
 from lalald.reports.needs_attention import Attention
 
 IDLE_SECONDS = 600.0
 LEAST_PAUSE_SECONDS = 1.0
 MOST_PAUSE_SECONDS = 300.0
+_MOST_TURNED_AWAY = 1024  # at once
 _MOST_COUNTS = 10_000  # of wrong passwords, by address
 
 Start = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
@@ -53,6 +54,7 @@ class WebLauncher:
         self._idle_seconds = idle_seconds
         self._task: asyncio.Task[None] | None = None
         self._tries: dict[str, list[float]] = {}
+        self._child: PageChild | None = None
         self.trouble: LalaldError | None = None
 
     def configure(self, config: Config) -> None:
@@ -63,6 +65,11 @@ class WebLauncher:
         self._note(None)
         if config.web.listen is not None:
             self._task = self._start(self._run(config, parse_listen(config.web.listen)), "page")
+
+    async def ended(self, seconds: float) -> None:
+        """Wait for the end of the process, after its task was cancelled: it has the database open. Then it is killed."""
+        if self._child is not None:
+            await self._child.end(seconds)
 
     def attention(self) -> list[Attention]:
         if self.trouble is None:
@@ -77,8 +84,8 @@ class WebLauncher:
             try:
                 await self._settings(config)
                 listener = listen(address)
-            except LalaldError as error:
-                self._note(error)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the daemon works on without a page
+                self._note(_trouble(error))
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, MOST_PAUSE_SECONDS)
                 continue
@@ -97,8 +104,8 @@ class WebLauncher:
             await _connection(listener)
             try:
                 ended_well = await self._process(config, listener)
-            except LalaldError as error:
-                self._note(error)
+            except Exception as error:  # noqa: BLE001 - likewise
+                self._note(_trouble(error))
                 ended_well = False
             if ended_well:
                 pause = LEAST_PAUSE_SECONDS
@@ -111,7 +118,7 @@ class WebLauncher:
     async def _process(self, config: Config, listener: socket.socket) -> bool:
         """One process from its start to its end; whether it ended as it should. Raises LalaldError where it cannot start."""
         settings = await self._settings(config)
-        child = PageChild(self._environ, self._take_line)
+        child = self._child = PageChild(self._environ, self._take_line)
         try:
             code = await child.run(listener, settings)
         finally:
@@ -153,7 +160,13 @@ async def _connection(listener: socket.socket) -> None:
 
 
 def _turn_away(listener: socket.socket) -> None:
-    """Closes what waits: else it would wake the daemon again and again."""
+    """Closes what waits: else it would wake the daemon again and again. A crowd that grows as fast does not keep it here."""
     with suppress(OSError):
-        while True:
+        for _ in range(_MOST_TURNED_AWAY):
             listener.accept()[0].close()
+
+
+def _trouble(error: Exception) -> LalaldError:
+    if isinstance(error, LalaldError):
+        return error
+    return DaemonError(f"the page has failed: {type(error).__name__}: {error}.", hint="Please report this.")

@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 
 from lalald.filesystem.confined.safe_open import make_folders, opened_folder, parts_of
+from lalald.filesystem.file_numbers import int64
 from lalald.filesystem.files import sync_file, sync_folder
 from lalald.filesystem.renaming import rename_without_replacing
 
@@ -37,7 +38,7 @@ def create_part(inbox: str, upload_id: str) -> int:
     with _own_folder(inbox) as folder:
         descriptor = os.open(upload_id, _PART | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
     try:
-        return os.fstat(descriptor).st_ino
+        return int64(os.fstat(descriptor).st_ino)
     finally:
         os.close(descriptor)
 
@@ -49,7 +50,7 @@ def open_part(inbox: str, upload_id: str, inode: int, offset: int) -> int:
     try:
         facts = os.fstat(descriptor)
         is_ours = stat.S_ISREG(facts.st_mode) and facts.st_uid == os.geteuid() and facts.st_nlink == 1
-        if not is_ours or facts.st_ino != inode or facts.st_size < offset:
+        if not is_ours or int64(facts.st_ino) != inode or facts.st_size < offset:
             raise StrangePartError
         if facts.st_size > offset:
             os.ftruncate(descriptor, offset)

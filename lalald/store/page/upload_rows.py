@@ -42,7 +42,7 @@ def add_upload(connection: sqlite3.Connection, one: Upload) -> bool:
     added = connection.execute(
         f"INSERT OR IGNORE INTO uploads ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            one.id, stored_name(one.inbox), stored_name(one.path), one.size, one.offset, one.inode, one.fingerprint,
+            one.id, stored_name(one.inbox), stored_name(one.path), one.size, one.offset, one.inode, _stored(one.fingerprint),
             one.created_at, one.touched_at,
         ),
     )  # fmt: skip
@@ -60,5 +60,11 @@ def remove_upload(connection: sqlite3.Connection, upload_id: str) -> None:
 
 
 def _upload(row: Sequence[Any]) -> Upload:
-    upload_id, inbox, path, *rest = row
-    return Upload(upload_id, name_from(inbox), name_from(path), *rest)
+    upload_id, inbox, path, size, offset, inode, fingerprint, created_at, touched_at = row
+    known_by = fingerprint.decode("utf-8", "surrogatepass") if isinstance(fingerprint, bytes) else fingerprint
+    return Upload(upload_id, name_from(inbox), name_from(path), size, offset, inode, known_by, created_at, touched_at)
+
+
+def _stored(fingerprint: str) -> bytes:
+    """A browser may have cut its text within a character: SQLite has no such text."""
+    return fingerprint.encode("utf-8", "surrogatepass")

@@ -115,13 +115,13 @@ class Auth:
         return Session(identity.hex(), Credential.COOKIE, expires_at)
 
     def _bearer(self, word: str, path: str, counted_as: CountedAs) -> Session:
-        given = word.encode("utf-8", "surrogateescape")
+        given = word.encode("latin-1")  # as it was sent; clients send UTF-8
         if self._read_token is not None and hmac.compare_digest(hashlib.sha256(given).digest(), self._read_token):
             if path not in _READ_ONLY_PATHS:
                 raise RequestError(403, "This token can only read metrics and api/status.", code="read_only")
             return Session("read token", Credential.READ_TOKEN)
         if hmac.digest(self._own_key, given, "sha256") not in self._known_passwords:
-            self.check_password(word, counted_as)
+            self.check_password(given.decode("utf-8", "surrogateescape"), counted_as)
         return Session("password", Credential.PASSWORD)
 
     # login

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import time
 from collections.abc import Callable
 
@@ -23,6 +24,7 @@ from lalald.web.responses import RequestError, json_answer, json_object, no_cont
 SESSION = "lalald.session"
 VISITOR = "lalald.visitor"
 _LONGEST_SECRET = 4096
+_LARGEST_LOGIN_BYTES = 32 << 10  # a stranger sends it
 
 
 class LoginRoutes:
@@ -45,7 +47,7 @@ class LoginRoutes:
     async def log_in(self, request: Request) -> Response:
         visitor: Visitor = request.scope[VISITOR]
         auth = self._page.auth
-        body = await json_object(request)
+        body = await json_object(request, _LARGEST_LOGIN_BYTES)
         if not auth.is_needed:
             return json_answer(self._session_object(Session("everybody", Credential.NONE_NEEDED)))
         counted_as = auth.counted_as(request.headers, visitor)
@@ -102,4 +104,8 @@ def _secret(body: dict[str, object], name: str) -> str:
     found: str = parameters.field(body, name, str)
     if len(found) > _LONGEST_SECRET:
         raise RequestError(401, "That is too long.", code=f"wrong_{name}")
+    try:
+        os.fsencode(found)
+    except UnicodeEncodeError:
+        raise RequestError(401, "That is not text.", code=f"wrong_{name}") from None
     return found
