@@ -128,6 +128,7 @@ class Job:
         None  # seconds it lasts at least, where the file does not state its length; None: it does
     )
     uploads_without_figure: int = 0  # since the last retry: the service gave the source no length that can be
+    uploads_unknown: int = 0  # since the last retry: the service did not know the source at the split
     expires_at: float | None = None
     sha256: str | None = None
     task_fingerprint: str = ""

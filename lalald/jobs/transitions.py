@@ -204,7 +204,7 @@ def retry(job: Job, now: float) -> Job:
     tasks = tuple(_retried_task(task) for task in job.tasks)
     again = replace(
         _unheld(job), tasks=tasks, state=State.WAITING, error=None, warning=None, archived=False, attempts=0, due_at=0.0,
-        unusable_answers=0, setbacks=0, failure_kind=None,
+        unusable_answers=0, setbacks=0, uploads_unknown=0, failure_kind=None,
     )  # fmt: skip
     expired = again.expires_at is not None and again.expires_at <= now
     if expired and not any(task.paid and task.stage is Stage.SPLIT for task in tasks):

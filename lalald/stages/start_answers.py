@@ -4,7 +4,7 @@ Each answer is classified once (`classify`), and each problem has its own functi
 
     NO_BATCHES          the plan has no batches: the task is requested again, alone
     ID_LOST             the key was used: the task runs and is charged, and its id never arrived
-    SOURCE_GONE         the service no longer has the source: it is uploaded again, unless a task may have started from it
+    SOURCE_GONE         the service does not have the source: it is uploaded again, unless a task may have started from it
     UNUSABLE            the answer cannot be used, so the task may have started: requested again with the same key
     RATE_LIMITED        nothing was started: requested again later
     TEMPORARY           connection, timeout or server error: requested again later with the same key
@@ -75,13 +75,13 @@ class _Case:
     requested_before: Set[int]
 
 
-def classify(answer: Refusal, *, source_is_fresh: bool) -> StartProblem:
-    """The problem behind an answer. A source uploaded within the hour is never treated as expired."""
+def classify(answer: Refusal) -> StartProblem:
+    """The problem behind an answer."""
     if isinstance(answer, NoBatches):
         return StartProblem.NO_BATCHES
     if answer.code == "idempotency_key_used":
         return StartProblem.ID_LOST
-    if _says_source_is_gone(_words(answer)) and not source_is_fresh:
+    if _says_source_is_gone(_words(answer)):
         return StartProblem.SOURCE_GONE
     if isinstance(answer, UnusableAnswerError) or (isinstance(answer, StartRefused) and answer.unanswered):
         return StartProblem.UNUSABLE
@@ -153,7 +153,7 @@ def _price(job: Job, task: Task) -> float:
 
 
 def _not_started(job: Job, task: Task, answer: Refusal, context: StageContext, requested_before: Set[int]) -> _Result:
-    problem = classify(answer, source_is_fresh=_is_fresh(job, context.clock.now()))
+    problem = classify(answer)
     if isinstance(answer, NoBatches):
         reason = "the license's plan has no batches: the task is requested again alone"
         return _Result(without_request(job, [task.number], requested_before), RetryLater(reason))
@@ -177,6 +177,9 @@ def _source_gone(case: _Case) -> _Result:
     """The source is uploaded again, unless an earlier request may have started a task: the service can no longer say."""
     job = case.job
     lost = possibly_started(job) & case.requested_before
+    is_fresh = _is_fresh(job, case.context.clock.now())
+    if is_fresh and not lost and (job.uploads_unknown or any(task.task_id for task in job.tasks)):
+        return _refused(case)
     if case.task.number not in lost:
         job = job.with_task(case.task.not_requested())
     for number in sorted(lost):
@@ -184,9 +187,9 @@ def _source_gone(case: _Case) -> _Result:
             job = _resubmitted(job, number, case.context)
             lost -= {number}
     if not lost:
-        return _Result(without_source(job))
+        return _Result(replace(without_source(job), uploads_unknown=job.uploads_unknown + is_fresh))
     reason = (
-        "the request to start a task was sent, no answer arrived, and its source has expired since then."
+        "the request to start a task was sent, no answer arrived, and the service no longer has its source."
         f" Minutes may have been charged once. `lalald release {job.id}` uploads and pays again; `lalald cancel {job.id}` abandons it."
     )
     return _Result(job, Held(Hold.LOST_TASK, reason, tasks=tuple(lost | {case.task.number})))
@@ -263,7 +266,7 @@ def _says_source_is_gone(words: str) -> bool:
 
 
 def _is_fresh(job: Job, now: float) -> bool:
-    """Uploaded within the hour: a refusal is then about the source itself, and uploading it again would not help."""
+    """Uploaded within the hour, so it has not expired: it belongs to another account, or the service rejects the file itself."""
     uploaded_at = (job.expires_at or 0.0) - _SOURCE_KEPT_SECONDS
     return abs(now - uploaded_at) < _FRESH_SECONDS  # abs: the clock may have been set back
 

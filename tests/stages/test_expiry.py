@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from lalald.config.license_key import FoundKey, LicenseKey
 from lalald.jobs.job import Job
 from lalald.jobs.states import Hold, Request, Stage, State, TaskFailure
 from tests.support.running import tree
@@ -31,18 +32,83 @@ def test_a_source_that_expired_before_any_charge_is_uploaded_again(tmp_path: Pat
     run(scenario())
 
 
+GONE = "The file has not been uploaded properly or has already been deleted."
+
+
+def test_sources_of_a_former_account_are_uploaded_again_and_charged_once(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with WorkerDriver(tmp_path) as shop:
+            shop.outbox.rename(tmp_path / "away")
+            await shop.drop("ep1.wav", "ep2.wav", "ep3.wav")
+            for number in (1, 2, 3):
+                await shop.until_job("it is uploaded", number, state=State.HELD, stage=Stage.SPLIT)
+            shop.api.use_key(FoundKey(LicenseKey("the-key-of-another-account")))
+            (tmp_path / "away").rename(shop.outbox)
+            for number in (1, 2, 3):
+                await shop.until_job("it is delivered", number, state=State.DONE)
+            assert shop.counts()["upload"] == 6
+            assert sorted(shop.charges().values()) == [1, 1, 1]
+
+    run(scenario())
+
+
+def test_a_source_that_is_refused_after_a_second_upload_fails_without_a_charge(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with WorkerDriver(tmp_path) as shop:
+            shop.sandbox.faults(f"split:400*0,detail={GONE}")
+            await shop.drop("ep1.wav")
+            (job,) = await shop.rest()
+            assert job.state is State.FAILED
+            assert "Nothing was charged for it" in str(job.error)
+            assert shop.counts()["upload"] == 2, "one more upload, and no loop of uploads"
+            shop.sandbox.faults()
+            await shop.ask(Request.RETRY, 1)
+            await shop.until_job("the retry succeeds", state=State.DONE)
+            assert sum(shop.charges().values()) == 1
+
+    run(scenario())
+
+
+def test_a_task_whose_source_is_refused_again_fails_alone(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with WorkerDriver(tmp_path, asked=LEAD_AND_VOICE) as shop:
+            shop.sandbox.faults(f"change_voice:400*0,detail={GONE}")
+            await shop.drop("ep1.wav")
+            failed = await _failed(shop)
+            assert str(failed.error).startswith("task 2 (change_voice): ")
+            assert shop.seen() == ALL_OF_MULTISTEM
+
+    run(scenario())
+
+
+def test_a_fresh_source_that_is_unknown_after_an_unanswered_start_is_a_lost_task(tmp_path: Path) -> None:
+    """The unanswered start may have been charged, by this account or by a former one."""
+
+    async def scenario() -> None:
+        async with WorkerDriver(tmp_path) as shop:
+            shop.sandbox.faults("split:503*0,done=true")
+            await shop.drop("ep1.wav")
+            await shop.until(shop.charges, "the task was started, and its id was lost")
+            shop.sandbox.faults(f"split:400*0,detail={GONE}")
+            (job,) = await shop.rest()
+            assert (job.state, job.hold) == (State.HELD, Hold.LOST_TASK)
+            assert "Minutes may have been charged once" in str(job.hold_reason)
+            assert shop.counts()["upload"] == 1
+
+    run(scenario())
+
+
 def test_a_source_that_expires_while_a_start_is_unanswered_is_a_lost_task(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
             shop.sandbox.faults("split:503*0,done=true")
             await shop.drop("ep1.wav")
             await shop.until(shop.charges, "the task was started, and its id was lost")
-            gone = "has not been uploaded properly or has already been deleted"
-            shop.sandbox.faults(f"split:400*0,detail=The file {gone}.")  # a service that looks at the source first
+            shop.sandbox.faults(f"split:400*0,detail={GONE}")  # a service that looks at the source first
             shop.pass_time(25)
             (job,) = await shop.rest()
             assert (job.state, job.hold) == (State.HELD, Hold.LOST_TASK)
-            assert "no answer arrived, and its source has expired since then" in str(job.hold_reason)
+            assert "no answer arrived, and the service no longer has its source" in str(job.hold_reason)
             assert shop.counts()["upload"] == 1
             assert sum(shop.charges().values()) == 1
             shop.sandbox.faults()
@@ -62,8 +128,7 @@ def test_on_lost_task_resubmit_uploads_an_expired_source_again(
             shop.sandbox.faults("split:503*0,done=true")
             await shop.drop("ep1.wav")
             await shop.until(shop.charges, "the task was started, and its id was lost")
-            gone = "has not been uploaded properly or has already been deleted"
-            shop.sandbox.faults(f"split:400,detail=The file {gone}.")
+            shop.sandbox.faults(f"split:400,detail={GONE}")
             shop.pass_time(25)
             await shop.until_job("it was paid again, unasked", state=State.DONE)
             assert shop.counts()["upload"] == 2

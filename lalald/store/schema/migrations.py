@@ -159,10 +159,15 @@ ALTER TABLE tracks ADD COLUMN sent_sha256 TEXT;      -- of the track as the serv
 ALTER TABLE tracks ADD COLUMN tag_notes TEXT NOT NULL DEFAULT ''; -- codes, a space between them
 """
 
+# A source that the service does not know is uploaded once more: it may have gone up under the key of another account.
+_UPLOADS_UNKNOWN = """
+ALTER TABLE jobs ADD COLUMN uploads_unknown INTEGER NOT NULL DEFAULT 0;
+"""
+
 # The n-th brings version n to n + 1; none is ever edited once released.
 MIGRATIONS: tuple[str, ...] = (
     INITIAL_SCHEMA, *EARLY_MIGRATIONS,
-    _TIMES, _LICENSE_HOLDS, _CODES, _UNREADABLE_JOBS, _PAGE, _NAMES, _EVENTS, _TAGS,
+    _TIMES, _LICENSE_HOLDS, _CODES, _UNREADABLE_JOBS, _PAGE, _NAMES, _EVENTS, _TAGS, _UPLOADS_UNKNOWN,
 )  # fmt: skip
 VERSION = len(MIGRATIONS)
 
