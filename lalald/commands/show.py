@@ -6,7 +6,6 @@ import json
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
-from operator import itemgetter
 
 from lalald.commands.access.job_selection import jobs_named
 from lalald.commands.access.state_folder import state_dir
@@ -18,6 +17,7 @@ from lalald.config.quantities import format_duration, format_rate, format_size
 from lalald.jobs.failures.failure_advice import what_to_do
 from lalald.jobs.job import Job
 from lalald.jobs.job_results import results_folder
+from lalald.jobs.job_steps import steps
 from lalald.jobs.job_warnings import warnings_of
 from lalald.jobs.spending.prices import cost_text
 from lalald.jobs.states import Stage, State
@@ -45,7 +45,11 @@ def run(arguments: Namespace) -> int:
         show_json(job_facts(report))
         return 0
     job = report.job
-    sections = [_job(report, service), _steps(job), *(_task(job, task) for task in job.tasks)]
+    sections = [
+        _job(report, service),
+        Section("steps", [(step.words, moment(step.at)) for step in steps(job)]),
+        *(_task(job, task) for task in job.tasks),
+    ]
     show_sections([*sections, Section("charges", [_charge(charge) for charge in charges])] if charges else sections)
     return 0
 
@@ -85,21 +89,6 @@ def _rate(report: JobReport) -> str:
     left = report.seconds_left(time.time())
     parts = ["" if report.rate is None else format_rate(report.rate), "" if left is None else f"{span(left)} left"]
     return ", ".join(part for part in parts if part)
-
-
-def _steps(job: Job) -> Section:
-    """What happened when, in the order of time; steps of earlier attempts are not kept."""
-    started = [(f"task {printable(task.title)} started", task.started_at) for task in job.tasks]
-    known = [
-        ("dropped", job.created_at),
-        ("uploaded", job.uploaded_at),
-        *started,
-        ("delivered", job.delivered_at),
-        ("deleted on the service", job.source_deleted_at),
-        ("finished" if job.finished_at is not None else "last change", job.finished_at or job.updated_at),
-    ]
-    listed = sorted(((name, at) for name, at in known if at is not None), key=itemgetter(1))
-    return Section("steps", [(name, moment(at)) for name, at in listed])
 
 
 def _charge(charge: Charge) -> tuple[str | Cell, ...]:

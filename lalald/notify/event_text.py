@@ -9,22 +9,10 @@ from typing import Any
 from lalald.filesystem.names import printable
 from lalald.jobs.event_facts import LICENSE, EventKind, Fact
 from lalald.jobs.spending.prices import cost_text, free_text
-from lalald.jobs.states import Hold
-from lalald.reports.hold_advice import TO_DO
+from lalald.reports.hold_advice import TO_DO, WHY
 
 Quote = Callable[[str], str]  # foreign text, made fit for where it goes
 
-_HELD: dict[str, str] = {
-    Hold.LICENSE: "the license key is not accepted",
-    Hold.MINUTES: "the minutes do not suffice, or a limit is reached",
-    Hold.LOST_TASK: "a task may have been paid and its id never arrived, or it makes no progress",
-    Hold.DISK: "there is no room",
-    Hold.MOUNT: "a folder is unavailable",
-    Hold.PERMISSION: "a permission is missing",
-    Hold.LINK: "a download link cannot be used",
-    Hold.FIRST_SCAN: "these files were there before the first scan",
-    Hold.DUPLICATE: "the same files were processed before",
-}
 _PLAIN: dict[EventKind, str] = {
     EventKind.SERVICE_DOWN: "LALAL.AI has not answered as it should for 15 minutes",
     EventKind.SERVICE_BACK: "LALAL.AI works again",
@@ -75,11 +63,11 @@ def _headline(fact: Fact, number: int, *, names: bool, quote: Quote) -> str:
         case EventKind.RESULTS_EXPIRING:
             return f"{_jobs(fact, number, names, quote)}: paid results expire in less than 6 hours"
         case EventKind.JOB_HELD:
-            return f"{_jobs(fact, number, names, quote)} held: {_HELD.get(fact.data['hold'], fact.data['hold'])}"
+            return f"{_jobs(fact, number, names, quote)} held: {WHY.get(fact.data['hold'], fact.data['hold'])}"
         case EventKind.HOLD_CLEARED if fact.subject == LICENSE:
             return "LALAL.AI accepts the license key"
         case EventKind.HOLD_CLEARED:
-            return f"No job is held any more because {_HELD.get(fact.data['hold'], fact.data['hold'])}"
+            return f"No job is held any more because {WHY.get(fact.data['hold'], fact.data['hold'])}"
         case EventKind.MINUTES_LOW:
             return f"{free_text(fact.data['left'])} minutes left, less than was charged in the last seven days"
         case EventKind.INBOX_UNAVAILABLE | EventKind.INBOX_BACK | EventKind.FOLDER_UNAVAILABLE | EventKind.FOLDER_BACK:

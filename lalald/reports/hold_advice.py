@@ -7,6 +7,18 @@ from lalald.jobs.spending.consent import asks_about_upload
 from lalald.jobs.states import Hold, HoldSource
 from lalald.store.report_types import HoldReport
 
+# Why a job is held, after `held:`.
+WHY: dict[str, str] = {
+    Hold.LICENSE: "the license key is not accepted",
+    Hold.MINUTES: "the minutes do not suffice, or a limit is reached",
+    Hold.LOST_TASK: "a task may have been paid and its id never arrived, or it makes no progress",
+    Hold.DISK: "there is no room",
+    Hold.MOUNT: "a folder is unavailable",
+    Hold.PERMISSION: "a permission is missing",
+    Hold.LINK: "a download link cannot be used",
+    Hold.FIRST_SCAN: "these files were there before the first scan",
+    Hold.DUPLICATE: "the same files were processed before",
+}
 # For all jobs with the same hold.
 TO_DO: dict[str, str] = {
     Hold.LICENSE: "Put a valid license key where the configuration says; these jobs resume automatically.",

@@ -6,6 +6,7 @@ from typing import Any
 
 from lalald.config import Inbox, Rule
 from lalald.control.page_settings import PageSettings
+from lalald.web.labels import task_title, track_title
 
 _INBOX = (
     "existing", "recursive", "watch", "poll_interval", "settle", "rescan", "changed", "ignore", "prune", "on_success",
@@ -68,6 +69,16 @@ def _inbox(inbox: Inbox) -> dict[str, Any]:
 
 
 def _rule(rule: Rule) -> dict[str, Any]:
-    tasks = [{"name": task.name, "mode": task.mode, "presets": dict(task.presets)} for task in rule.tasks]
+    tasks = [
+        {
+            "name": task.name,
+            "mode": task.mode,
+            "presets": dict(task.presets),
+            "title": task_title(task.name, task.mode, task.presets),
+        }
+        for task in rule.tasks
+    ]
+    labels = dict(rule.labels)
+    titles = [labels.get(track, track_title(track)) for track in rule.tracks or ()]
     facts = {name: getattr(rule, name) for name in _RULE}
-    return {**facts, "labels": dict(rule.labels), "tags": getattr(rule, "tags", True), "tasks": tasks}
+    return {**facts, "labels": labels, "track_titles": titles, "tags": getattr(rule, "tags", True), "tasks": tasks}

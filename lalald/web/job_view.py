@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from operator import itemgetter
 from typing import Any
 
 from lalald.jobs.failures.failure_advice import what_to_do
 from lalald.jobs.job import Job
 from lalald.jobs.job_results import results_folder
+from lalald.jobs.job_steps import steps
 from lalald.jobs.job_warnings import warnings_of
 from lalald.jobs.states import Request, Stage, State
 from lalald.jobs.task import Task
@@ -19,6 +19,7 @@ from lalald.reports.job_json import job_facts, tracks
 from lalald.store.report_types import Charge, JobReport
 from lalald.store.request_writer import FITTING
 from lalald.web.files.content_types import content_type, is_playable
+from lalald.web.labels import task_title, track_title
 
 REDO = "redo"
 _ENDED = frozenset({State.DONE, State.FAILED, State.CANCELLED})
@@ -51,25 +52,12 @@ def details(report: JobReport, charges: Sequence[Charge], now: float) -> dict[st
     job = report.job
     return {
         **job_object(report, now),
-        "steps": steps(job),
+        "steps": [{"step": one.code, "title": one.words, "at": iso(one.at), "task": one.task} for one in steps(job)],
         "charges": [{**charge._asdict(), "at": iso(charge.at)} for charge in charges],
         "to_do": _to_do(job),
+        "task_titles": [task_title(task.name, task.mode, task.presets) for task in job.tasks],
         "warnings": [f"{warning[:1].upper()}{warning[1:]}." for warning in warnings_of(job)],
     }
-
-
-def steps(job: Job) -> list[dict[str, Any]]:
-    """What happened when, in the order of time; the steps of earlier tries are not kept."""
-    known = [
-        ("dropped", job.created_at, None),
-        ("uploaded", job.uploaded_at, None),
-        *(("started", task.started_at, task.title) for task in job.tasks),
-        ("delivered", job.delivered_at, None),
-        ("deleted", job.source_deleted_at, None),
-        ("finished", job.finished_at, None) if job.finished_at is not None else ("changed", job.updated_at, None),
-    ]
-    listed = sorted(((name, at, task) for name, at, task in known if at is not None), key=itemgetter(1))
-    return [{"step": name, "at": iso(at), "task": task} for name, at, task in listed]
 
 
 def track_objects(job: Job) -> list[dict[str, Any]]:
@@ -82,6 +70,7 @@ def track_objects(job: Job) -> list[dict[str, Any]]:
                 {
                     "number": number,
                     "label": track.label,
+                    "title": track_title(track.label),
                     "type": track.type,
                     "task": task.number,
                     "name": name,

@@ -126,6 +126,7 @@ interface Job {
 
 interface TrackFile {
   number: number;
+  title: string;
   label: string;
   type: string;
   task: number;
@@ -145,7 +146,8 @@ interface SourceFile {
 }
 
 interface JobDetails extends Job {
-  steps: { step: string; at: string; task: string | null }[];
+  steps: { step: string; title: string; at: string; task: string | null }[];
+  task_titles: string[];
   charges: { at: string; task: number; task_id: string | null; minutes: number }[];
   to_do: string | null;
   warnings: string[];
@@ -214,7 +216,8 @@ interface Rule {
   name: string;
   match: string[] | null;
   types: string;
-  tasks: { name: string | null; mode: string; presets: Record<string, unknown> }[];
+  tasks: { title: string }[];
+  track_titles: string[];
   output: string;
   duplicates: string;
   on_conflict: string;
@@ -255,6 +258,7 @@ interface Plan {
 }
 
 interface LogEvent {
+  problem: boolean;
   id: number;
   at: string;
   event: string;
@@ -267,6 +271,7 @@ interface LogEvent {
 }
 
 interface Session {
+  labels: Labels;
   auth: "password" | "none";
   version: string;
   uploads: boolean;
@@ -281,15 +286,20 @@ interface Part {
   duration: number;
 }
 
-/** Sound that can be had by range, in seconds. */
+/** Sound that can be read by range, in seconds. */
 interface Source {
   duration: number;
   load(from: number, to: number): Promise<Part[]>;
 }
 
-/** A stretch that is scheduled: in frames of the context's clock (`at`) and of the music (`from`, `to`). */
-interface Stretch {
-  at: number;
+/** A source in the mix. `lag`: seconds by which its sound comes later than the others'. */
+interface Line {
+  source: Source;
+  output: AudioNode;
+  lag: number;
+}
+
+interface Loop {
   from: number;
   to: number;
 }
@@ -307,4 +317,113 @@ interface Stem {
   url: string;
   size: number;
   extension: string;
+}
+
+type Peaks = import("../../lalald/web/static/player/waveform.js").Peaks;
+
+/** What plays. `isMixing` false: one stem is heard at a time. */
+interface Engine {
+  isMixing: boolean;
+  hasOriginal: boolean;
+  readonly duration: number;
+  readonly position: number;
+  readonly state: "stopped" | "loading" | "playing" | "stalled";
+  peaks: (Peaks | null)[];
+  play(position?: number): Promise<void>;
+  pause(): void;
+  seek(position: number): void;
+  setLoop(loop: Loop | null): void;
+  apply(settings: Setting[], volume: number, originalHeard: boolean): void;
+  close(): void;
+}
+
+/** What an engine reports to the player. */
+interface Reports {
+  progress(share: number): void;
+  peaks(): void;
+  changed(): void;
+  trouble(error: Error): void;
+}
+
+type Child = Node | string | number | null | undefined | boolean | Child[];
+
+interface Props {
+  [handler: `on${string}`]: ((event: any) => unknown) | undefined;
+  [name: string]: any;
+}
+
+type ElementOf<Selector extends string> = Selector extends `${infer Tag}.${string}` ? ElementOf<Tag> : Selector extends keyof HTMLElementTagNameMap ? HTMLElementTagNameMap[Selector] : HTMLElement;
+
+type Build = <Selector extends string>(selector: Selector, ...rest: [Props, ...Child[]] | Child[]) => ElementOf<Selector>;
+
+/** Words of the program, by its codes. */
+interface Labels {
+  stages: Record<string, string>;
+  holds: Record<string, string>;
+  events: Record<string, string>;
+}
+
+interface SkippedFile {
+  path: string;
+  size: number;
+  reason: string;
+}
+
+/** What each address answers. */
+interface Answers {
+  "api/session": Session;
+  "api/status": Status;
+  "api/jobs": { jobs: Job[]; next_before: number | null };
+  "api/history": { months: { month: string; rule: string | null; minutes: number }[] };
+  "api/config": Config;
+  "api/plan": Plan;
+  "api/explain": Explained;
+  "api/skipped": { files: SkippedFile[]; next_after: string | null };
+  "api/log": { events: LogEvent[]; next_before: number | null };
+  "api/uploads": { uploads: RemoteUpload[] };
+  [job: `api/jobs/${number}`]: JobDetails;
+}
+
+type Get = <Path extends keyof Answers>(path: Path, params?: Record<string, unknown>, signal?: AbortSignal) => Promise<Answers[Path]>;
+
+/** An answer that a view shows: `shown` gives its content, its failure, or that it loads. */
+interface Shown<Value> {
+  value: Value | null;
+  error: unknown;
+  load(): Promise<void>;
+  shown(content: (value: Value) => Child): Child;
+}
+
+/** A list that grows at both ends. */
+interface List<Item> {
+  items: Item[] | null;
+  load(): Promise<void>;
+  search(): void;
+  refresh(): void;
+  shown(content: (items: Item[]) => Child): Child;
+}
+
+/** What a view gets. `parts` and `query`: the rest of its address. `signal` ends with it. */
+interface Context {
+  live: import("../../lalald/web/static/live.js").Live;
+  session: Session;
+  parts: string[];
+  query: URLSearchParams;
+  signal: AbortSignal;
+  redraw(): void;
+  answer<Path extends keyof Answers>(path: Path, params?: Record<string, unknown>): Shown<Answers[Path]>;
+  list(path: "api/jobs", name: "jobs", filter: Record<string, string>, page: number, most: number): List<Job>;
+  list(path: "api/log", name: "events", filter: Record<string, string>, page: number, most: number): List<LogEvent>;
+}
+
+/** Opened once; what it returns draws the content, again and again. */
+type View = (context: Context) => () => Child;
+
+/** A file before it is sent. `seconds`: null where the browser cannot tell, undefined until it has tried. */
+interface Candidate {
+  file: File;
+  path: string;
+  seconds: number | null | undefined;
+  found: Explained | null;
+  error: Error | null;
 }

@@ -24,13 +24,12 @@ SECONDS = 12
 # Builds the mixer on the job's own tracks, as the player does, and renders what would be heard.
 RENDER = """async ({urls, extension, original, settings, hearOriginal, loop, seconds, rate}) => {
   const { Mixer } = await import("./static/player/mixer.js");
-  const { openSource } = await import("./static/player/loading.js");
+  const { openSource } = await import("./static/player/sources.js");
   const context = new OfflineAudioContext(1, seconds * rate, rate);
   const open = async (url) => (await openSource(context, { url, extension }, () => {}, () => {})).source;
   const mixer = new Mixer(context, await Promise.all(urls.map(open)), original && { source: await open(original), lag: 0 });
-  settings.forEach((setting, stem) => mixer.set(stem, setting));
-  mixer.hearOriginal(hearOriginal);
-  mixer.timeline.loop = loop;
+  mixer.apply(settings.map((setting) => ({ volume: 1, muted: false, solo: false, ...setting })), 1, hearOriginal);
+  mixer.setLoop(loop);
   await mixer.timeline.start(loop ? loop.from : 0);
   return JSON.stringify([...(await context.startRendering()).getChannelData(0)]);
 }"""
@@ -159,7 +158,7 @@ def test_compressed_stems_are_decoded_whole_and_stay_in_step(
 
 LAG = """async ({lag, rate}) => {
   const { lagOf } = await import("./static/player/align.js");
-  const { WholeSource } = await import("./static/player/whole.js");
+  const { WholeSource } = await import("./static/player/sources.js");
   const context = new OfflineAudioContext(1, rate, rate);
   const sound = (at, kind) => {
     const n = Math.round(at * rate);

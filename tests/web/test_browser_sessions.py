@@ -24,6 +24,6 @@ def test_a_request_for_a_job_that_has_changed_is_refused_with_the_reason(
         page.get_by_role("button", name="Retry").click()
         assert failed_home.command("cancel", "1").returncode == 0
         page.get_by_role("dialog").get_by_role("button", name="Retry").click()
-        page.locator(".message.is-bad").wait_for()
+        page.locator(".message.bad").wait_for()
         assert failed_home.jobs()[0]["request"] == "cancel"
         assert visit.complaints == []

@@ -1,4 +1,4 @@
-"""The page has words for everything that the program can say."""
+"""The page has words for everything that the program can say, and for its commands' names those of its buttons."""
 
 from __future__ import annotations
 
@@ -8,29 +8,28 @@ import pytest
 
 from lalald.jobs.event_facts import EventKind
 from lalald.jobs.states import Hold, Stage
-from lalald.presets import MODES
+from lalald.web.labels import labels, task_title, track_title
 from tests.support import ROOT
 
-WORDS = (ROOT / "lalald/web/static/words.js").read_text(encoding="utf-8")
-
-
-def known(table: str) -> set[str]:
-    """The keys of one of the page's tables."""
-    body = re.search(rf"const {table} = \{{(.*?)\}};", WORDS, re.DOTALL)
-    assert body is not None, table
-    return {quoted or plain for quoted, plain in re.findall(r'(?:"([\w.@]+)"|\b(\w+)): "', body[1])}
+NEEDS = (ROOT / "lalald/web/static/views/needs.js").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
-    ("table", "names"),
-    [
-        ("EVENTS", set(EventKind)),
-        ("HOLDS", set(Hold)),
-        ("STAGES", {*Stage} - {Stage.DONE}),
-        ("NEXT_STEPS", {*Stage} - {Stage.DONE}),
-        ("MODES", set(MODES)),
-        ("RELEASES", {*Hold} - {Hold.LICENSE}),
-    ],
+    ("table", "names"), [("events", {*EventKind}), ("holds", {*Hold}), ("stages", {*Stage} - {Stage.DONE})]
 )
 def test_each_name_has_its_words(table: str, names: set[str]) -> None:
-    assert known(table) == {str(name) for name in names}
+    assert set(labels()[table]) == {str(name) for name in names}
+
+
+def test_each_hold_that_can_be_released_has_its_button() -> None:
+    body = re.search(r"const RELEASES = \{(.*?)\};", NEEDS, re.DOTALL)
+    assert body is not None
+    assert set(re.findall(r"(\w+): \"", body[1])) == {str(hold) for hold in {*Hold} - {Hold.LICENSE}}
+
+
+def test_tracks_and_tasks_have_titles() -> None:
+    assert [track_title(label) for label in ("vocals", "no_vocals", "no_drum", "electric_guitar")] == [
+        "Vocals", "Instrumental", "Without drum", "Electric guitar",
+    ]  # fmt: skip
+    assert task_title(None, "multistem", {"stem_list": ["vocals", "bass"]}) == "Multistem: stem list vocals, bass"
+    assert task_title("clean", "voice_clean", {}) == "clean (Voice clean)"

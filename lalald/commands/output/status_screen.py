@@ -8,6 +8,7 @@ from lalald.commands.output.lines import Cell, Line, Span, columns, paragraph, s
 from lalald.commands.output.tables import bar
 from lalald.config.quantities import format_rate
 from lalald.jobs.job_results import results_folder
+from lalald.jobs.job_steps import DOING
 from lalald.jobs.job_warnings import warning_of
 from lalald.jobs.spending.prices import cost_text, free_text
 from lalald.jobs.states import Stage
@@ -24,11 +25,6 @@ _LONGEST_MESSAGE = 3  # lines
 _WITH_BARS = 100  # columns
 _BAR_WIDTH = 16
 _BLANK: Line = ()
-
-_DOING = {
-    Stage.UPLOAD: "uploading", Stage.SPLIT: "starting", Stage.CHECK: "processing", Stage.DOWNLOAD: "downloading",
-    Stage.DELETE: "finishing", Stage.ARCHIVE: "finishing",
-}  # fmt: skip
 
 
 def lines(overview: Overview, width: int | None) -> Iterator[Line]:
@@ -103,7 +99,7 @@ def _running_row(report: JobReport, overview: Overview, *, bars: bool) -> list[C
     return [
         Cell(f"#{job.id}"),
         Cell(printable(job.path), "", "middle"),
-        Cell(_DOING.get(job.stage, str(job.stage)), "cyan"),
+        Cell(DOING.get(job.stage, str(job.stage)), "cyan"),
         *([Cell(bar(percent, _BAR_WIDTH), "cyan")] if bars else []),
         Cell(f"{percent:.0f} %", "", "never", "right"),
         Cell("" if rate is None else format_rate(rate), "", "never", "right"),

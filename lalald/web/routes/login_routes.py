@@ -18,6 +18,7 @@ from lalald.store.page import logins
 from lalald.web import parameters
 from lalald.web.access.auth import Credential, Session
 from lalald.web.access.origins import Visitor
+from lalald.web.labels import labels
 from lalald.web.page import Page
 from lalald.web.responses import RequestError, json_answer, json_object, no_content
 
@@ -95,6 +96,7 @@ class LoginRoutes:
             "version": __version__,
             "uploads": settings.config.web.uploads,
             "can_spend": session.can_act,
+            "labels": labels(),
             "server_time": iso(time.time()),
             "expires_at": iso(session.expires_at),
         }

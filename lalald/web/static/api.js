@@ -2,76 +2,57 @@
 
 /** What a request met: `status` is 0 where no answer came. */
 export class ApiError extends Error {
-  /** @param {string} message @param {{status?: number, hint?: string | null, facts?: any}} [more] */
-  constructor(message, { status = 0, hint = null, facts = null } = {}) {
+  /** @param {string} message @param {string | null} [hint] @param {number} [status] @param {string} [code] */
+  constructor(message, hint = null, status = 0, code = "") {
     super(message);
-    this.status = status;
     this.hint = hint;
-    this.facts = facts;
+    this.status = status;
+    this.code = code;
   }
 }
 
-/** Told when a session is missing or over. */
-export const loginNeeded = new EventTarget();
+/** "needed": a session is missing or over. */
+export const login = new EventTarget();
+export const needLogin = () => login.dispatchEvent(new Event("needed"));
 
-/**
- * @param {string} path
- * @param {Record<string, any>} [params]  empty ones are left out
- * @param {AbortSignal} [signal]
- */
-export async function get(path, params = {}, signal) {
-  const query = new URLSearchParams(Object.entries(params).filter(([, value]) => value !== null && value !== undefined && value !== "").map(([name, value]) => [name, String(value)]));
-  const answer = await request(query.size ? `${path}?${query}` : path, { signal });
+/** Empty parameters are left out. @type {Get} */
+export const get = async (path, params = {}, signal) => {
+  const kept = Object.entries(params).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const answer = await request(kept.length ? `${path}?${new URLSearchParams(kept.map(([name, value]) => [name, String(value)]))}` : path, { signal });
   return answer.json();
-}
+};
 
-/** @param {string} path @param {any} [body] @param {string} [method] */
+/** @param {string} path @param {any} [body] @returns {Promise<any>} */
 export async function post(path, body, method = "POST") {
-  const answer = await request(path, {
-    method,
-    headers: { "X-Lalald": "1", ...(body === undefined ? {} : { "Content-Type": "application/json" }) },
-    body: body === undefined ? undefined : JSON.stringify(body),
-  });
-  const text = await answer.text();
-  return text ? JSON.parse(text) : null;
+  const headers = { "X-Lalald": "1", ...(body && { "Content-Type": "application/json" }) };
+  const text = await (await request(path, { method, headers, body: body && JSON.stringify(body) })).text();
+  return text && JSON.parse(text);
 }
 
-/**
- * A request that was answered well; anything else is an ApiError.
- * @param {string} path @param {RequestInit} [options]
- */
+/** An answer that is no error; all else is an ApiError. @param {string} path @param {RequestInit} [options] */
 export async function request(path, options = {}) {
   let answer;
   try {
     answer = await fetch(path, { credentials: "same-origin", cache: "no-store", ...options });
   } catch (error) {
-    if (/** @type {Error} */ (error).name === "AbortError") throw error;
-    throw new ApiError("lalald cannot be reached.", { hint: "Check that it is running and that you are on its network." });
+    if (options.signal?.aborted) throw error;
+    throw new ApiError("lalald cannot be reached.", "Check that it is running and that you are on its network.");
   }
   if (answer.ok) return answer;
-  throw await refusal(answer);
-}
-
-/** @param {Response} answer */
-export async function refusal(answer) {
-  if (answer.status === 401) loginNeeded.dispatchEvent(new Event("needed"));
+  if (answer.status === 401) needLogin();
   const text = await answer.text().catch(() => "");
-  const facts = parsed(text);
-  const message = facts?.error ?? (text.trim().slice(0, 300) || `lalald answered ${answer.status} ${answer.statusText}`.trim());
-  return new ApiError(message, { status: answer.status, hint: facts?.hint ?? null, facts });
+  const { error, hint, code } = parsed(text);
+  throw new ApiError(error ?? (text.trim().slice(0, 300) || `lalald, or a proxy before it, answered ${answer.status}.`), hint, answer.status, code);
 }
 
 /** @param {string} text */
 function parsed(text) {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text) ?? {};
   } catch {
-    return null;
+    return {};
   }
 }
 
-/** A key that makes one click act once, however often it is sent. */
-export function onceKey() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}
+/** Makes one click act once, however often it is sent. */
+export const onceKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");

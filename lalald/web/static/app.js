@@ -1,106 +1,139 @@
-// The page: who is logged in, which view is shown, and whether lalald can be reached.
+// The page: who is logged in, which view is shown, what stays around it, and whether lalald can be reached.
 
-import { tellVerdicts } from "./acts.js";
-import { get, loginNeeded } from "./api.js";
+import { sayVerdict } from "./actions.js";
+import { answers } from "./answers.js";
+import { get, login as session, post } from "./api.js";
 import { h, show } from "./dom.js";
 import { dropped } from "./files.js";
+import { labels, moment, span } from "./format.js";
 import { Live } from "./live.js";
 import { login } from "./login.js";
-import { failure } from "./parts.js";
-import { buildShell } from "./shell.js";
+import { ask, button, failure, icon, messages } from "./ui.js";
 
-/**
- * What a view gets: the state of lalald, where it is shown, the rest of the address, and a signal that ends with it.
- * @typedef {{live: Live, root: HTMLElement, parts: string[], query: URLSearchParams, signal: AbortSignal, session: Session, setTitle: (title: string) => void}} Context
- */
-
-/** Read when they are first shown. @type {Record<string, () => Promise<(context: Context) => void>>} */
+/** Read when they are first shown. @type {Record<string, {title: string, read: () => Promise<View>}>} */
 const VIEWS = {
-  now: async () => (await import("./views/now.js")).now,
-  add: async () => (await import("./views/add.js")).addFiles,
-  history: async () => (await import("./views/history.js")).history,
-  jobs: async () => (await import("./views/job.js")).job,
-  inboxes: async () => (await import("./views/inboxes.js")).inboxes,
-  log: async () => (await import("./views/log.js")).log,
+  now: { title: "Now", read: async () => (await import("./views/now.js")).now },
+  add: { title: "Add files", read: async () => (await import("./views/add.js")).add },
+  history: { title: "History", read: async () => (await import("./views/history.js")).history },
+  inboxes: { title: "Inboxes", read: async () => (await import("./views/inboxes.js")).inboxes },
+  log: { title: "Log", read: async () => (await import("./views/log.js")).log },
+  jobs: { title: "", read: async () => (await import("./views/job.js")).job },
 };
 
 const live = new Live();
-const shell = buildShell(live);
-tellVerdicts(live);
+const main = h("main", { id: "main", tabindex: "-1" });
+const banner = h("div.banner", { role: "status" });
+const nav = h("nav", { "aria-label": "Views" });
+const account = h("span");
+const brand = h("a.brand", { href: "#/now" }, h("img", { src: "static/icon.svg", alt: "", width: "24", height: "24" }), "lalald");
+document.body.append(button("Skip to the content", () => main.focus(), "skip"), h("header.top", brand, nav, account), banner, main, messages);
+
 /** @type {Session | null} */
-let session = null;
+let known = null;
 let view = new AbortController();
+let selected = "now";
 
 async function openView() {
-  if (!session) return;
+  if (!known) return;
   view.abort();
   view = new AbortController();
   const { signal } = view;
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
   const [name, ...parts] = path.split("/");
-  const known = name in VIEWS ? name : "now";
-  const root = h("div", { class: `view view-${known}` });
-  shell.select(known);
-  live.watch(known === "jobs" ? Number(parts[0]) || null : null);
-  const draw = await VIEWS[known]().catch(() => null);
+  selected = name in VIEWS ? name : "now";
+  drawWays();
+  live.watch(selected === "jobs" ? Number(parts[0]) || null : null);
+  const open = await VIEWS[selected].read().catch(() => null);
   if (signal.aborted) return;
-  shell.main.replaceChildren(root);
+  const root = h(`div.view.${selected}`);
+  main.replaceChildren(root);
   scrollTo(0, 0);
-  if (!draw) return show(root, failure(new Error("This view could not be read from lalald."), () => location.reload()));
-  draw({ live, root, parts, query: new URLSearchParams(query), signal, session, setTitle });
+  if (!open) return show(root, failure(new Error("This view could not be read from lalald."), () => location.reload()));
+  let content = () => /** @type {Child} */ (null);
+  const redraw = () => {
+    if (signal.aborted) return;
+    show(root, content());
+    document.title = `${root.querySelector("h1")?.textContent} · lalald`;
+  };
+  content = open({ live, parts, query: new URLSearchParams(query), signal, session: known, redraw, ...answers(redraw, signal) });
+  redraw();
 }
 
-/** @param {string} title */
-function setTitle(title) {
-  document.title = `${title} · lalald`;
+function drawWays() {
+  const needs = live.status?.needs_attention.length ?? 0;
+  const badge = needs > 0 && h("span.badge", needs, h("span.unseen", " need you"));
+  const way = (/** @type {string} */ name) =>
+    h("a", { key: name, href: `#/${name}`, "aria-current": name === (selected === "jobs" ? "history" : selected) && "page" }, icon(name), h("span", VIEWS[name].title), name === "now" && badge);
+  show(nav, Object.keys(VIEWS).filter((name) => VIEWS[name].title).map(way));
 }
 
-/** After a change of view a screen reader starts at its heading. */
-async function onNavigation() {
-  await openView();
-  shell.main.querySelector("h1")?.focus({ preventScroll: true });
+function drawBanner() {
+  if (!live.isLost || !known) return show(banner);
+  const seconds = Math.max(0, Math.ceil((live.retryAt - Date.now()) / 1000));
+  const since = live.status && `What you see is from ${moment(live.lostAt)}. `;
+  const again = h("span", { "aria-live": "off" }, seconds ? `Trying again in ${span(seconds)}.` : "Trying again …");
+  show(banner, h("p.bar", icon("warning"), h("span", h("b", "lalald cannot be reached. "), since, again), button("Try now", () => live.retry(), "small")));
 }
 
-/** @param {Session} known */
-function enter(known) {
-  session = known;
-  shell.enter(known);
+/** @param {Session} found */
+function enter(found) {
+  known = found;
+  Object.assign(labels, found.labels);
+  document.body.className = "";
+  show(account, found.auth === "password" && button("Log out", logOut, "plain"));
   live.start();
   void openView();
 }
 
 function leave() {
-  session = null;
+  known = null;
   live.stop();
   view.abort();
-  shell.leave();
-  setTitle("Log in");
-  void login(shell.main).then(enter);
+  document.body.className = "is-out";
+  document.title = "Log in · lalald";
+  drawBanner();
+  void login(main).then(enter);
 }
 
-loginNeeded.addEventListener("needed", () => {
-  if (session) leave();
-});
-addEventListener("hashchange", () => (location.hash.startsWith("#login=") ? leave() : void onNavigation()));
-
-/** Files may be dropped into the window whatever view it shows. */
-addEventListener("dragover", (event) => session && event.preventDefault());
-addEventListener("drop", (event) => {
-  if (!session || !event.dataTransfer?.types.includes("Files")) return;
-  event.preventDefault();
-  const picked = dropped(event.dataTransfer);
-  location.hash = "#/add";
-  void import("./views/add.js").then(async ({ take }) => take(await picked));
-});
+async function logOut() {
+  const body = h("p", "Uploads that this browser is sending stop, and resume after the next login.");
+  const choice = await ask("Log out", [body], ["", "Stay"], ["everywhere", "Log out everywhere"], ["here", "Log out", "primary"]);
+  if (!choice) return;
+  await post("api/logout", { everywhere: choice === "everywhere" }).catch(() => {});
+  location.reload();
+}
 
 async function begin() {
+  document.body.className = "is-out";
   if (location.hash.startsWith("#login=")) return leave();
   try {
     enter(await get("api/session"));
   } catch (error) {
     if (/** @type {any} */ (error).status === 401) return leave();
-    shell.cannotStart(/** @type {Error} */ (error).message, () => void begin());
+    show(main, h("h1", "lalald"), failure(error, begin));
   }
 }
+
+live.addEventListener("connection", drawBanner);
+live.addEventListener("status", drawWays);
+live.addEventListener("action", (event) => sayVerdict(/** @type {CustomEvent} */ (event).detail.results));
+setInterval(() => live.isLost && drawBanner(), 1000);
+session.addEventListener("needed", () => known && leave());
+
+addEventListener("hashchange", async () => {
+  if (location.hash.startsWith("#login=")) return leave();
+  await openView();
+  main.querySelector("h1")?.focus({ preventScroll: true }); // where a screen reader starts
+});
+
+// Files may be dropped into the window whatever view it shows.
+addEventListener("dragover", (event) => known && event.preventDefault());
+addEventListener("drop", async (event) => {
+  if (!known || !event.dataTransfer?.types.includes("Files")) return;
+  event.preventDefault();
+  const picked = dropped(event.dataTransfer);
+  location.hash = "#/add";
+  (await import("./views/add.js")).take(await picked);
+});
 
 void begin();

@@ -1,44 +1,26 @@
-// Elements from data. Text always becomes text nodes, never markup: names, tags and messages may be hostile.
+// Elements from data. Text becomes text nodes, never markup: names, tags and messages may be hostile.
 
-/** @typedef {Node | string | number | null | undefined | false | Array<any>} Child */
-/** @typedef {(event: any) => unknown} Handler */
-/** @typedef {Element & {lalaldHandlers?: Record<string, Handler>, lalaldKey?: string}} Handled */
-
-const SVG = "http://www.w3.org/2000/svg";
-const LIVE_PROPERTIES = ["value", "checked", "indeterminate"];
+const SVG = ["svg", "path"];
 
 /**
- * An HTML element. `on` holds handlers by event, `key` identifies the element among its siblings in `show`,
- * everything else is an attribute: false and null leave it out, true makes it empty.
- * @template {keyof HTMLElementTagNameMap} Tag
- * @param {Tag} tag
- * @param {Record<string, any> | null} [props]
- * @param {...Child} children
- * @returns {HTMLElementTagNameMap[Tag]}
+ * `h("p.hint", { title: "…" }, "text")`: an element with its classes, attributes, handlers (`onclick`) and children.
+ * False and null leave an attribute or a child out. `key` identifies an element among its siblings in `show`.
+ * @type {Build}
  */
-export function h(tag, props, ...children) {
-  const element = document.createElement(tag);
-  fill(element, props ?? {}, children);
+export const h = (selector, ...rest) => {
+  const [tag, ...classes] = selector.split(".").filter(Boolean);
+  /** @type {any} */
+  const element = SVG.includes(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+  const props = isProps(rest[0]) ? /** @type {Props} */ (rest.shift()) : {};
+  if (classes.length) element.setAttribute("class", classes.join(" "));
+  element.append(...nodesOf(/** @type {Child[]} */ (rest)));
+  for (const [name, value] of Object.entries(props)) if (value !== false && value !== null && value !== undefined) set(element, name, value);
   return element;
-}
+};
 
 /**
- * An SVG element.
- * @param {string} tag
- * @param {Record<string, any> | null} [props]
- * @param {...Child} children
- */
-export function svg(tag, props, ...children) {
-  const element = document.createElementNS(SVG, tag);
-  fill(element, props ?? {}, children);
-  return element;
-}
-
-/**
- * Makes `children` the content of `parent`. Elements that are there already are changed in place,
- * so focus, selection, scroll position and open menus survive an update.
- * @param {Element} parent
- * @param {...Child} children
+ * Makes `children` the content of `parent`. What is there is changed in place, so focus, selection, scrolling and open menus survive.
+ * @param {Element} parent @param {Child[]} children
  */
 export function show(parent, ...children) {
   const focused = document.activeElement;
@@ -46,76 +28,42 @@ export function show(parent, ...children) {
   if (focused?.localName === "h1" && !focused.isConnected) parent.querySelector("h1")?.focus({ preventScroll: true });
 }
 
-/**
- * @param {Handled} element
- * @param {Record<string, any>} props
- * @param {Child[]} children
- */
-function fill(element, props, children) {
-  element.append(...nodesOf(children));
-  for (const [name, value] of Object.entries(props)) {
-    if (name === "on") setHandlers(element, value);
-    else if (name === "key") element.lalaldKey = String(value);
-    else if (name === "style") setStyle(/** @type {any} */ (element), value);
-    else if (value !== false && value !== null && value !== undefined) setAttribute(element, name, value);
+const isProps = (/** @type {any} */ value) => typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Node);
+
+/** @param {any} element @param {string} name @param {any} value */
+function set(element, name, value) {
+  if (name.startsWith("on")) (element.handlers ??= {})[name] = element[name] = value;
+  else if (name === "style") for (const [property, text] of Object.entries(value)) element.style.setProperty(property, text); // the policy refuses style attributes
+  else if (name === "key" || name === "checked") element[name] = value;
+  else {
+    element.setAttribute(name, value === true ? "" : value);
+    if (name === "value") element.value = value;
   }
 }
 
-/** @param {Element} element @param {string} name @param {any} value */
-function setAttribute(element, name, value) {
-  if (LIVE_PROPERTIES.includes(name) && name in element) /** @type {any} */ (element)[name] = value;
-  if (name !== "checked" && name !== "indeterminate") element.setAttribute(name, value === true ? "" : String(value));
-}
-
-/**
- * By CSSOM: the page's security policy refuses style attributes.
- * @param {HTMLElement} element @param {Record<string, string | number>} style
- */
-function setStyle(element, style) {
-  for (const [name, value] of Object.entries(style)) element.style.setProperty(name, String(value));
-}
-
-/** @param {Handled} element @param {Record<string, Handler>} handlers */
-function setHandlers(element, handlers) {
-  const known = element.lalaldHandlers ?? {};
-  for (const type of Object.keys(handlers)) {
-    if (!(type in known)) element.addEventListener(type, (event) => element.lalaldHandlers?.[type]?.(event));
-  }
-  element.lalaldHandlers = { ...Object.fromEntries(Object.keys(known).map((type) => [type, () => {}])), ...handlers };
-}
-
-/** @param {Child[]} children @returns {Node[]} */
+/** @param {Child[]} children @returns {any[]} */
 function nodesOf(children) {
-  /** @type {Node[]} */
-  const nodes = [];
-  for (const child of children.flat(Infinity)) {
-    if (child === null || child === undefined || child === false || child === "") continue;
-    nodes.push(child instanceof Node ? child : document.createTextNode(String(child)));
-  }
-  return nodes;
+  const some = /** @type {any[]} */ (children).flat(Infinity).filter((child) => child || child === 0);
+  return some.map((child) => (child instanceof Node ? child : document.createTextNode(String(child))));
 }
 
-/** @param {Element} parent @param {Node[]} wanted */
+/** @param {Element} parent @param {any[]} wanted */
 function reconcile(parent, wanted) {
-  const keys = new Set(wanted.map(keyOf).filter((key) => key !== undefined));
+  const keys = new Set(wanted.map((node) => node.key));
   const keyed = new Map();
-  for (const child of [...parent.childNodes]) {
-    const key = keyOf(child);
-    if (key === undefined) continue;
-    if (keys.has(key)) keyed.set(key, child);
+  for (const child of /** @type {any[]} */ ([...parent.childNodes])) {
+    if (child.key === undefined) continue;
+    if (keys.has(child.key)) keyed.set(child.key, child);
     else child.remove();
   }
+  /** @type {any} */
   let at = parent.firstChild;
   for (const next of wanted) {
-    const key = keyOf(next);
-    const match = next.parentNode === parent ? next : key === undefined ? at : keyed.get(key);
-    if (match && (match === next || alike(match, next))) {
-      if (match === at) at = at?.nextSibling ?? null;
-      else parent.insertBefore(match, at);
-      if (match !== next) update(match, next);
-    } else {
-      parent.insertBefore(next, at);
-    }
+    const match = next.parentNode === parent ? next : next.key === undefined ? at : keyed.get(next.key);
+    const fits = match && (match === next || (match.nodeName === next.nodeName && match.key === next.key));
+    if (fits && match === at) at = at.nextSibling;
+    else parent.insertBefore(fits ? match : next, at);
+    if (fits && match !== next) update(match, next);
   }
   while (at) {
     const gone = at;
@@ -124,33 +72,18 @@ function reconcile(parent, wanted) {
   }
 }
 
-/** @param {Node} node @returns {string | undefined} */
-function keyOf(node) {
-  return /** @type {any} */ (node).lalaldKey;
-}
-
-/** One with `data-own` looks after its content, so it is never changed into another. @param {Node} here @param {Node} next */
-function alike(here, next) {
-  if (next instanceof Element && next.hasAttribute("data-own")) return false;
-  return here.nodeType === next.nodeType && here.nodeName === next.nodeName && keyOf(here) === keyOf(next);
-}
-
 /** @param {any} here @param {any} next */
 function update(here, next) {
   if (here.nodeType === Node.TEXT_NODE) {
     if (here.data !== next.data) here.data = next.data;
     return;
   }
-  for (const { name } of [...here.attributes]) {
-    if (name !== "style" && !next.hasAttribute(name) && !(name === "open" && here.localName === "details")) here.removeAttribute(name);
-  }
-  for (const { name, value } of next.attributes) {
-    if (name !== "style" && here.getAttribute(name) !== value) here.setAttribute(name, value);
-  }
-  if (here.style && here.style.cssText !== next.style.cssText) here.style.cssText = next.style.cssText;
-  if ("value" in next && next.hasAttribute("value") && here !== document.activeElement && here.value !== next.value) here.value = next.value;
+  for (const { name } of [...here.attributes]) if (!next.hasAttribute(name) && name !== "style" && name !== "open") here.removeAttribute(name);
+  for (const { name, value } of next.attributes) if (name !== "style" && here.getAttribute(name) !== value) here.setAttribute(name, value);
+  if (here.style.cssText !== next.style.cssText) here.style.cssText = next.style.cssText;
+  for (const name of Object.keys({ ...here.handlers, ...next.handlers })) here[name] = next.handlers?.[name] ?? null;
+  here.handlers = next.handlers;
   if ("checked" in next) here.checked = next.checked;
-  if (next.lalaldHandlers || here.lalaldHandlers) setHandlers(here, next.lalaldHandlers ?? {});
   reconcile(here, [...next.childNodes]);
-  if (here.localName === "select" && here !== document.activeElement && next.hasAttribute("value")) here.value = next.getAttribute("value");
+  if ("value" in next && next.hasAttribute("value") && here !== document.activeElement) here.value = next.value;
 }

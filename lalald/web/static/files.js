@@ -6,28 +6,22 @@ const LENGTH_TIMEOUT_MS = 8000;
 
 /** @param {DataTransfer} transfer @returns {Promise<Picked[]>} */
 export async function dropped(transfer) {
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter((entry) => entry !== null && entry !== undefined);
-  if (!entries.length) return [...transfer.files].map((file) => ({ file, path: file.name }));
-  return (await Promise.all(entries.map((entry) => walk(/** @type {any} */ (entry), "")))).flat();
+  const entries = [...transfer.items].flatMap((item) => item.webkitGetAsEntry?.() ?? []);
+  if (!entries.length) return chosen(transfer.files);
+  return (await Promise.all(entries.map((entry) => walk(entry, "")))).flat();
 }
 
 /** @param {FileList} list @returns {Picked[]} */
-export function chosen(list) {
-  return [...list].map((file) => ({ file, path: file.webkitRelativePath || file.name }));
-}
+export const chosen = (list) => [...list].map((file) => ({ file, path: file.webkitRelativePath || file.name }));
 
 /** @param {any} entry @param {string} folder @returns {Promise<Picked[]>} */
 async function walk(entry, folder) {
   const path = folder + entry.name;
-  if (entry.isFile) {
-    const file = await new Promise((resolve) => entry.file(resolve, () => resolve(null)));
-    return file ? [{ file, path }] : [];
-  }
+  if (entry.isFile) return new Promise((resolve) => entry.file((/** @type {File} */ file) => resolve([{ file, path }]), () => resolve([])));
   const reader = entry.createReader();
-  /** @type {Picked[]} */
   const found = [];
   for (;;) {
-    const some = await new Promise((resolve) => reader.readEntries(resolve, () => resolve([])));
+    const some = await new Promise((resolve) => reader.readEntries(resolve, () => resolve([]))); // at most 100 at once
     if (!some.length) return found;
     for (const inner of some) found.push(...(await walk(inner, `${path}/`)));
   }
@@ -38,16 +32,15 @@ export function lengthOf(file) {
   return new Promise((resolve) => {
     const audio = new Audio();
     const url = URL.createObjectURL(file);
-    const done = (/** @type {number | null} */ seconds) => {
+    const done = () => {
       clearTimeout(timer);
+      resolve(Number.isFinite(audio.duration) && audio.duration > 0 ? audio.duration : null);
       audio.removeAttribute("src");
       URL.revokeObjectURL(url);
-      resolve(seconds);
     };
-    const timer = setTimeout(done, LENGTH_TIMEOUT_MS, null);
+    const timer = setTimeout(done, LENGTH_TIMEOUT_MS);
     audio.preload = "metadata";
-    audio.addEventListener("loadedmetadata", () => done(Number.isFinite(audio.duration) && audio.duration > 0 ? audio.duration : null));
-    audio.addEventListener("error", () => done(null));
+    audio.onloadedmetadata = audio.onerror = done;
     audio.src = url;
   });
 }

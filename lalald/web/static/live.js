@@ -1,45 +1,39 @@
 // lalald's state, kept current by one stream. It reconnects, polls where it may have no stream, and rests while the tab is hidden.
 
-import { ApiError, get, loginNeeded, request } from "./api.js";
-import { frames } from "./event_stream.js";
+import { ApiError, get, login, needLogin, request } from "./api.js";
 
 const SILENCE_MS = 45_000; // a comment comes every 20 s
 const POLL_MS = 5000;
 const LONGEST_PAUSE_MS = 30_000;
 
-/**
- * Events: `status` (something of it changed), `job` (the job that is watched), `changed` (anything in the store),
- * `action` (what the daemon made of a request), `connection`.
- */
+/** Events: `status`, `job` (the one that is watched), `changed` (anything), `action` (what the daemon made of a request), `connection`. */
 export class Live extends EventTarget {
   /** @type {Status | null} */
   status = null;
   /** @type {JobDetails | null} */
   job = null;
-  /** @type {"connecting" | "live" | "polling" | "lost"} */
-  connection = "connecting";
-  /** @type {number} */
+  isLost = false;
   lostAt = 0;
-  /** @type {number} */
   retryAt = 0;
   /** @type {number | null} */
   #watched = null;
   #failures = 0;
   #isOn = false;
-  #pause = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #pause;
   /** @type {AbortController | null} */
   #line = null;
 
   constructor() {
     super();
-    document.addEventListener("visibilitychange", () => (document.hidden ? this.#rest() : this.#resume()));
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.#rest() : this.#line || this.#connect()));
     addEventListener("online", () => this.retry());
-    loginNeeded.addEventListener("needed", () => this.stop());
+    login.addEventListener("needed", () => this.stop());
   }
 
   start() {
     this.#isOn = true;
-    this.#resume();
+    void this.#connect();
   }
 
   stop() {
@@ -50,14 +44,13 @@ export class Live extends EventTarget {
   /** Follows one job too; null: none. @param {number | null} job */
   watch(job) {
     if (this.#watched === job) return;
-    this.#watched = job;
-    this.job = null;
-    if (this.#isOn && !document.hidden) this.#connect();
+    [this.#watched, this.job] = [job, null];
+    void this.#connect();
   }
 
   /** Tries now, not at the end of the pause. */
   retry() {
-    if (this.connection === "lost" && this.#isOn) this.#connect();
+    if (this.isLost) void this.#connect();
   }
 
   #rest() {
@@ -66,101 +59,95 @@ export class Live extends EventTarget {
     this.#line = null;
   }
 
-  #resume() {
-    if (this.#isOn && !document.hidden && !this.#line) this.#connect();
-  }
-
   async #connect() {
     this.#rest();
-    const line = new AbortController();
-    this.#line = line;
+    if (!this.#isOn || document.hidden) return;
+    const line = (this.#line = new AbortController());
     try {
       await this.#follow(line);
       throw new ApiError("The connection ended.");
     } catch (error) {
-      if (line === this.#line && this.#isOn) this.#after(error, line);
+      if (line === this.#line) await this.#after(error, line);
     }
   }
 
-  /** @param {AbortController} line */
+  /** Reads Server-Sent Events by fetch: EventSource hides a 401 and cannot be told to wait. @param {AbortController} line */
   async #follow(line) {
-    const query = this.#watched === null ? "" : `?job=${this.#watched}`;
     let timer = setTimeout(() => line.abort(), SILENCE_MS);
     try {
-      const answer = await request(`api/events${query}`, { headers: { Accept: "text/event-stream" }, signal: line.signal });
-      for await (const frame of frames(answer)) {
+      const answer = await request(`api/events${this.#watched === null ? "" : `?job=${this.#watched}`}`, { headers: { Accept: "text/event-stream" }, signal: line.signal });
+      const text = /** @type {ReadableStream} */ (answer.body).pipeThrough(new TextDecoderStream());
+      let rest = "";
+      for await (const piece of /** @type {any} */ (pieces(text.getReader()))) {
         clearTimeout(timer);
         timer = setTimeout(() => line.abort(), SILENCE_MS);
-        if (line !== this.#line) return;
-        if (frame) this.#take(frame);
+        const frames = (rest + piece).split("\n\n");
+        rest = frames.pop() ?? "";
+        for (const frame of frames) if (line === this.#line) this.#take(frame);
       }
     } finally {
       clearTimeout(timer);
     }
   }
 
-  /** @param {import("./event_stream.js").Frame} frame */
-  #take({ name, data }) {
-    if (name === "snapshot") {
-      this.#failures = 0;
-      this.status = data.status;
-      this.job = data.job;
-      this.#become("live");
-      for (const type of ["status", "job", "changed"]) this.#tell(type);
-    } else if (name === "status") {
-      this.status = { ...this.status, ...data };
-      this.#tell("status");
-    } else if (name === "job") {
-      this.job = data;
-      this.#tell("job");
-    } else if (name === "changed") {
-      this.#tell("changed");
-    } else if (name === "action") {
-      this.dispatchEvent(new CustomEvent("action", { detail: data }));
-    } else if (name === "end" && data.reason === "logout") {
-      loginNeeded.dispatchEvent(new Event("needed"));
+  /** @param {string} frame  a comment has no data */
+  #take(frame) {
+    const [, name, json] = /^event: *(\w+)\ndata: *(.*)$/m.exec(frame) ?? [];
+    if (!name) return;
+    const data = JSON.parse(json);
+    if (name === "snapshot") this.#become(data);
+    else if (name === "end") data.reason === "logout" && needLogin();
+    else {
+      if (name === "status") this.status = { ...this.status, ...data };
+      if (name === "job") this.job = data;
+      this.dispatchEvent(new CustomEvent(name, { detail: data }));
     }
   }
 
+  /** @param {{status: Status, job: JobDetails | null}} state */
+  #become({ status, job }) {
+    [this.#failures, this.status, this.job] = [0, status, job];
+    this.#lose(false);
+    for (const name of ["status", "job", "changed"]) this.dispatchEvent(new Event(name));
+  }
+
   /** @param {any} error @param {AbortController} line */
-  #after(error, line) {
-    if (error instanceof ApiError && error.status === 401) return;
-    if (error instanceof ApiError && error.status === 429) {
-      this.#poll(line);
-      return;
-    }
+  async #after(error, line) {
+    if (error.status === 401) return;
+    if (error.status === 429) return this.#poll(line);
     if (this.#failures++ === 0) this.lostAt = Date.now();
     const longest = Math.min(LONGEST_PAUSE_MS, 1000 * 2 ** Math.min(this.#failures - 1, 5));
     const pause = this.#failures === 1 ? 500 : longest * (0.5 + Math.random() / 2);
     this.retryAt = Date.now() + pause;
     this.#pause = setTimeout(() => this.#connect(), pause);
-    if (this.#failures > 1 || this.status === null) this.#become("lost");
+    if (this.#failures > 1 || this.status === null) this.#lose(true);
   }
 
   /** Further tabs have no stream of their own. @param {AbortController} line */
   async #poll(line) {
-    this.#become("polling");
     try {
-      this.status = await get("api/status", {}, line.signal);
-      if (this.#watched !== null) this.job = await get(`api/jobs/${this.#watched}`, {}, line.signal).catch(() => null);
+      const status = await get("api/status", {}, line.signal);
+      const job = this.#watched === null ? null : await get(`api/jobs/${this.#watched}`, {}, line.signal).catch(() => null);
+      if (line !== this.#line) return;
+      this.#become({ status, job });
+      this.#pause = setTimeout(() => this.#poll(line), POLL_MS);
     } catch (error) {
-      if (line === this.#line && this.#isOn) this.#after(/** @type {any} */ (error).status === 429 ? new ApiError("Too many requests.") : error, line);
-      return;
+      if (line === this.#line) await this.#after(/** @type {any} */ (error).status === 429 ? new ApiError("Too many requests.") : error, line);
     }
-    if (line !== this.#line) return;
-    this.#failures = 0;
-    for (const type of ["status", "job", "changed"]) this.#tell(type);
-    this.#pause = setTimeout(() => this.#poll(line), POLL_MS);
   }
 
-  /** @param {Live["connection"]} connection */
-  #become(connection) {
-    this.connection = connection;
-    this.#tell("connection");
+  /** @param {boolean} isLost */
+  #lose(isLost) {
+    this.isLost = isLost;
+    this.dispatchEvent(new Event("connection"));
   }
+}
 
-  /** @param {string} type */
-  #tell(type) {
-    this.dispatchEvent(new Event(type));
+/** Not every browser iterates a stream itself. @param {ReadableStreamDefaultReader<string>} reader */
+async function* pieces(reader) {
+  try {
+    for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value;
+  } finally {
+    await reader.cancel().catch(() => {});
   }
 }

@@ -4,16 +4,12 @@
 const WINDOW_SECONDS = 2;
 const FARTHEST_SECONDS = 0.15;
 const COARSE = 8;
-const SURE = 0.3; // below this correlation the two have too little in common to tell
+const SURE = 0.3; // below this correlation the two have too little in common
 
-/**
- * Seconds to add to a position of the stems to find the same sound in the original; 0 where they have too little in common.
- * @param {Source[]} stems @param {Source} original @param {number} rate
- */
+/** Seconds to add to a position of the stems to find the same sound in the original; 0 where that is unsure. @param {Source[]} stems @param {Source} original @param {number} rate */
 export async function lagOf(stems, original, rate) {
   const start = await loudestStart(original);
-  const length = Math.floor(WINDOW_SECONDS * rate);
-  const reach = Math.floor(FARTHEST_SECONDS * rate);
+  const [length, reach] = [Math.floor(WINDOW_SECONDS * rate), Math.floor(FARTHEST_SECONDS * rate)];
   const heard = await mono([original], start, length, rate);
   const sum = await mono(stems, start - FARTHEST_SECONDS, length + 2 * reach, rate);
   const coarse = bestShift(thinned(heard), thinned(sum), 0, Math.floor((2 * reach) / COARSE));
@@ -24,13 +20,13 @@ export async function lagOf(stems, original, rate) {
   return Math.abs(lag) < 0.001 ? 0 : lag;
 }
 
-/** Where the loudest of a few windows at the start begins. @param {Source} source */
+/** Of the loudest of a few windows in the first minute. @param {Source} source */
 async function loudestStart(source) {
   const latest = Math.max(0, Math.min(60, source.duration - WINDOW_SECONDS - FARTHEST_SECONDS));
-  let [best, power] = [Math.min(FARTHEST_SECONDS, latest), -1];
+  let [best, most] = [Math.min(FARTHEST_SECONDS, latest), -1];
   for (let at = best; at <= latest; at += 5) {
-    const found = (await mono([source], at, 4000, 8000)).reduce((sum, sample) => sum + sample * sample, 0);
-    if (found > power) [best, power] = [at, found];
+    const found = power(await mono([source], at, 4000, 8000), 0, 4000);
+    if (found > most) [best, most] = [at, found];
   }
   return best;
 }
@@ -39,13 +35,10 @@ async function loudestStart(source) {
 async function mono(sources, from, length, rate) {
   const sum = new Float32Array(length);
   for (const source of sources) {
-    for (const part of await source.load(from, from + length / rate)) {
-      const samples = part.buffer.getChannelData(0);
-      const scale = part.buffer.sampleRate / rate;
-      const begin = Math.round(part.delay * rate);
-      for (let at = begin; at < Math.min(length, begin + part.duration * rate); at++) {
-        sum[at] += samples[Math.round(part.offset * part.buffer.sampleRate + (at - begin) * scale)] ?? 0;
-      }
+    for (const { buffer, delay, offset, duration } of await source.load(from, from + length / rate)) {
+      const samples = buffer.getChannelData(0);
+      const [begin, scale] = [Math.round(delay * rate), buffer.sampleRate / rate];
+      for (let at = begin; at < Math.min(length, begin + duration * rate); at++) sum[at] += samples[Math.round(offset * buffer.sampleRate + (at - begin) * scale)] ?? 0;
     }
   }
   return sum;
@@ -54,9 +47,7 @@ async function mono(sources, from, length, rate) {
 /** @param {Float32Array} samples */
 function thinned(samples) {
   const out = new Float32Array(Math.floor(samples.length / COARSE));
-  for (let at = 0; at < out.length; at++) {
-    for (let step = 0; step < COARSE; step++) out[at] += samples[at * COARSE + step];
-  }
+  for (let at = 0; at < out.length * COARSE; at++) out[Math.floor(at / COARSE)] += samples[at];
   return out;
 }
 
@@ -76,6 +67,6 @@ function bestShift(narrow, wide, least, most) {
 /** @param {Float32Array} samples @param {number} from @param {number} length */
 function power(samples, from, length) {
   let sum = 0;
-  for (let at = from; at < Math.min(samples.length, from + length); at++) sum += samples[at] * samples[at];
+  for (let at = from; at < Math.min(samples.length, from + length); at++) sum += samples[at] ** 2;
   return sum;
 }

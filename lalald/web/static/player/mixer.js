@@ -1,66 +1,90 @@
-// The graph: a gain node per stem and one for the original, into one output.
+// A gain node per stem and one for the original, into one output.
 
-import { gains, initialSetting, loudness } from "./levels.js";
 import { Timeline } from "./timeline.js";
 
 const GLIDE_SECONDS = 0.015;
 
+/** @returns {Setting} */
+export const initialSetting = () => ({ volume: 1, muted: false, solo: false });
+
+/** Solo wins over mute, as on every mixing desk. @param {Setting} setting @param {Setting[]} all */
+export const isHeard = (setting, all) => (all.some(({ solo }) => solo) ? setting.solo : !setting.muted);
+
+/** A fader feels even when its square is the gain. @param {number} volume  0 to 1 */
+export const loudness = (volume) => volume * volume;
+
+/** Plays all stems in step. @implements {Engine} */
 export class Mixer {
+  isMixing = true;
+
   /**
-   * @param {BaseAudioContext} context
-   * @param {Source[]} stems
-   * @param {{source: Source, lag: number} | null} [original]
-   * @param {number} [ahead]
+   * @param {BaseAudioContext} context @param {Source[]} stems @param {{source: Source, lag: number} | null} [original]
+   * @param {(Peaks | null)[]} [peaks] @param {number} [ahead]
    */
-  constructor(context, stems, original = null, ahead = undefined) {
+  constructor(context, stems, original = null, peaks = [], ahead) {
     this.context = context;
-    this.settings = stems.map(initialSetting);
-    this.originalHeard = false;
-    this.volume = 1;
-    this.master = context.createGain();
-    const output = context.createGain();
-    this.master.connect(output).connect(context.destination);
-    this.output = output;
-    this.gains = [...stems, ...(original ? [original.source] : [])].map(() => context.createGain());
-    for (const node of this.gains) node.connect(this.master);
-    const lines = stems.map((source, index) => ({ source, output: this.gains[index], lag: 0 }));
-    if (original) lines.push({ ...original, output: this.gains[stems.length] });
     this.hasOriginal = original !== null;
-    this.timeline = new Timeline(context, lines, this.master, ahead);
-    this.apply(true);
+    this.peaks = peaks;
+    const master = context.createGain(); // fades starts and stops; the volume is the output's
+    this.output = context.createGain();
+    master.connect(this.output).connect(context.destination);
+    const lines = [...stems.map((source) => ({ source, lag: 0 })), ...(original ? [original] : [])].map((line) => ({ ...line, output: context.createGain() }));
+    for (const { output } of lines) output.connect(master);
+    this.gains = lines.map(({ output }) => output.gain);
+    this.timeline = new Timeline(context, lines, master, ahead);
+    this.apply(stems.map(initialSetting), 1, false);
   }
 
-  /** @param {number} stem @param {Partial<Setting>} changes */
-  set(stem, changes) {
-    Object.assign(this.settings[stem], changes);
-    this.apply();
+  get duration() {
+    return this.timeline.duration;
   }
 
-  /** @param {boolean} heard */
-  hearOriginal(heard) {
-    this.originalHeard = heard && this.hasOriginal;
-    this.apply();
+  get position() {
+    return this.timeline.position;
   }
 
-  /** @param {number} volume  0 to 1 */
-  setVolume(volume) {
-    this.volume = volume;
-    this.apply();
+  get state() {
+    return this.timeline.state;
   }
 
-  /** @param {boolean} [atOnce]  else within 15 ms, which does not click */
-  apply(atOnce = false) {
-    const wanted = gains(this.settings, this.originalHeard);
-    if (this.hasOriginal) wanted.push(this.originalHeard ? 1 : 0);
-    for (const [index, gain] of wanted.entries()) this.#glide(this.gains[index].gain, gain, atOnce);
-    this.#glide(this.output.gain, loudness(this.volume), atOnce);
+  async play(position = this.position) {
+    if (this.context instanceof AudioContext) await this.context.resume();
+    void this.timeline.start(position);
   }
 
-  /** @param {AudioParam} param @param {number} value @param {boolean} atOnce */
-  #glide(param, value, atOnce) {
+  pause() {
+    this.timeline.stop();
+  }
+
+  /** @param {number} position */
+  seek(position) {
+    this.timeline.move(position);
+  }
+
+  /** @param {Loop | null} loop */
+  setLoop(loop) {
+    this.timeline.loop = loop;
+    if (this.state !== "stopped") this.seek(this.position);
+  }
+
+  /** While the original is heard, every stem is silent. @param {Setting[]} settings @param {number} volume @param {boolean} originalHeard */
+  apply(settings, volume, originalHeard) {
+    const hearsOriginal = originalHeard && this.hasOriginal;
+    const gains = settings.map((setting) => (isHeard(setting, settings) && !hearsOriginal ? loudness(setting.volume) : 0));
+    for (const [index, param] of this.gains.entries()) this.#glide(param, gains[index] ?? Number(hearsOriginal));
+    this.#glide(this.output.gain, loudness(volume));
+  }
+
+  close() {
+    this.pause();
+    if (this.context instanceof AudioContext) void this.context.close();
+  }
+
+  /** Within 15 ms, which does not click. @param {AudioParam} param @param {number} value */
+  #glide(param, value) {
     const now = this.context.currentTime;
     param.cancelScheduledValues(now);
-    if (atOnce || now === 0) param.setValueAtTime(value, now);
+    if (now === 0) param.setValueAtTime(value, now);
     else param.setTargetAtTime(value, now, GLIDE_SECONDS / 3);
   }
 }

@@ -1,218 +1,142 @@
 // Each inbox: whether it is there and how it is watched, its rules, what was left alone and why, what the rest will cost.
 
-import { h, show } from "../dom.js";
 import { get, post } from "../api.js";
-import { count, minutes, price, size, visible } from "../format.js";
-import { say, sayError } from "../messages.js";
-import { failure, heading, loading, moments, prose, section } from "../parts.js";
-import { MODES, trackName } from "../words.js";
-import { verdict } from "../verdict.js";
+import { h } from "../dom.js";
+import { count, minutes, price, size, span, visible } from "../format.js";
+import { button, facts, failure, field, forecast, heading, loading, prose, say, sayError, section, table, verdict } from "../ui.js";
 
-/** @typedef {{files: {path: string, size: number, reason: string}[], next: string | null, isOpen: boolean}} Skipped */
-
-/** @param {import("../app.js").Context} context */
-export function inboxes({ live, root, signal, setTitle }) {
-  setTitle("Inboxes and rules");
-  /** @type {Config | null} */
-  let config = null;
-  /** @type {any} */
-  let trouble = null;
-  /** @type {Plan | "asking" | Error | null} */
+/** @type {View} */
+export const inboxes = ({ live, signal, redraw, answer }) => {
+  const config = answer("api/config");
+  /** @type {Shown<Plan> | null} */
   let plan = null;
-  /** @type {Map<string, Skipped>} */
+  /** @type {Map<string, {files: SkippedFile[], next: string | null}>} */
   const skipped = new Map();
-  /** @type {Map<string, Explained | Error>} */
-  const answers = new Map();
+  /** @type {Map<string, any>} */
+  const explained = new Map();
+  live.addEventListener("status", redraw, { signal });
 
-  const draw = () => {
-    if (trouble) return show(root, heading("Inboxes and rules"), failure(trouble, () => void load()));
-    if (!config) return show(root, heading("Inboxes and rules"), loading());
-    const known = config;
-    show(
-      root,
-      heading("Inboxes and rules", h("button", { type: "button", on: { click: () => void rescan() } }, "Scan now"), h("button", { type: "button", on: { click: () => void ask() } }, plan === "asking" ? "Pricing …" : "Price what waits")),
-      planned(plan),
-      known.inboxes.map((inbox) => card(inbox, live.status?.inboxes.find(({ path }) => path === inbox.path), skipped.get(inbox.path), answers.get(inbox.path))),
-      settings(known),
-    );
+  const rescan = async () => {
+    const found = await post("api/rescan", {}).catch(sayError);
+    if (found) say(found.daemon_running ? "Scanning the inboxes." : "lalald is not running; it scans when it starts.");
   };
 
-  /** @param {InboxConfig} inbox @param {Folder | undefined} state @param {Skipped | undefined} left @param {Explained | Error | undefined} answer */
-  const card = (inbox, state, left, answer) =>
-    section(
-      visible(inbox.path),
-      { key: inbox.path, class: "inbox", beside: availability(state) },
-      h(
-        "dl",
-        { class: "facts-list" },
-        pair("Results go to", h("code", null, visible(inbox.outbox))),
-        pair("Watched", watching(state)),
-        pair("A file is finished", `when no program writes to it and it has not changed for ${moments(inbox.settle)}`),
-        pair("Afterwards the source is", { move: `moved to ${inbox.done_dir}`, keep: "kept where it is", delete: "deleted" }[inbox.on_success] ?? inbox.on_success),
-        inbox.ignore.length > 0 && pair("Ignored", h("span", { class: "matches" }, inbox.ignore.map((pattern) => h("code", null, pattern)))),
-      ),
-      h("h3", null, "Rules"),
-      h("ol", { class: "rules" }, inbox.rules.map(ruleRow)),
-      whyForm(inbox, answer),
-      leftAlone(inbox, left),
-    );
+  const loadSkipped = async (/** @type {string} */ inbox) => {
+    const known = skipped.get(inbox);
+    const page = await get("api/skipped", { inbox, after: known?.next, limit: 100 }, signal).catch(sayError);
+    if (page) skipped.set(inbox, { files: [...(known?.files ?? []), ...page.files], next: page.next_after });
+    redraw();
+  };
 
-  /** @param {InboxConfig} inbox @param {Skipped | undefined} left */
-  const leftAlone = (inbox, left) => {
-    /** @param {any} event */
-    const toggle = (event) => {
-      if (event.target.open && !left) void loadSkipped(inbox.path);
-    };
+  const leftAlone = (/** @type {string} */ inbox) => {
+    const found = skipped.get(inbox);
+    const file = (/** @type {SkippedFile} */ { path, size: bytes, reason }) => h("li", { key: path }, h("bdi", visible(path)), h("small", ` ${size(bytes)}; `, prose(reason)));
     return h(
       "details",
-      { class: "left-alone", on: { toggle } },
-      h("summary", null, "What was left alone, and why"),
-      !left ? loading() : left.files.length ? h("ul", { class: "plain-list" }, left.files.map((file) => h("li", { key: file.path }, h("bdi", null, visible(file.path)), h("span", { class: "hint" }, ` ${size(file.size)}; `, prose(file.reason))))) : h("p", { class: "quiet" }, "Nothing: every file in this inbox was processed, or will be."),
-      left?.next && h("button", { type: "button", class: "small", on: { click: () => void loadSkipped(inbox.path) } }, "Show more"),
+      { ontoggle: (event) => event.target.open && !found && loadSkipped(inbox) },
+      h("summary", "What was left alone, and why"),
+      !found ? loading() : found.files.length ? h("ul", found.files.map(file)) : h("p.hint", "Nothing: every file in this inbox was processed, or will be."),
+      found?.next && button("Show more", () => loadSkipped(inbox), "small"),
     );
   };
 
-  /** @param {InboxConfig} inbox @param {Explained | Error | undefined} answer */
-  const whyForm = (inbox, answer) => {
-    /** @param {any} event */
-    const submit = async (event) => {
+  const whyForm = (/** @type {string} */ inbox) => {
+    const onsubmit = async (/** @type {any} */ event) => {
       event.preventDefault();
       const path = event.target.elements.path.value.trim();
       if (!path) return;
-      answers.set(inbox.path, await get("api/explain", { inbox: inbox.path, path }, signal).catch((error) => error));
-      draw();
+      explained.set(inbox, await get("api/explain", { inbox, path }, signal).catch((error) => error));
+      redraw();
     };
+    const found = explained.get(inbox);
     return h(
-      "form",
-      { class: "why-form", on: { submit } },
-      h("label", { class: "field" }, h("span", null, "Would a file be processed? Its path in this inbox"), h("input", { name: "path", placeholder: "album/song.wav", autocomplete: "off", spellcheck: "false" })),
-      h("button", { type: "submit" }, "Explain"),
-      answer && h("div", { class: "answer", role: "status" }, answer instanceof Error ? h("p", { class: "bad" }, answer.message) : verdict(answer)),
+      "form.filter.why",
+      { onsubmit },
+      field("Would a file be processed? Its path in this inbox", h("input", { name: "path", placeholder: "album/song.wav", autocomplete: "off", spellcheck: "false" })),
+      h("button", "Explain"),
+      found && h("div.answer", { role: "status" }, found instanceof Error ? failure(found) : [found.taken && h("p", forecast(found)), verdict(found)]),
     );
   };
 
-  /** @param {string} inbox */
-  const loadSkipped = async (inbox) => {
-    const known = skipped.get(inbox);
-    try {
-      const page = await get("api/skipped", { inbox, after: known?.next, limit: 100 }, signal);
-      skipped.set(inbox, { files: [...(known?.files ?? []), ...page.files], next: page.next_after, isOpen: true });
-    } catch (error) {
-      if (!signal.aborted) sayError(error);
-    }
-    draw();
+  const card = (/** @type {InboxConfig} */ inbox) => {
+    const { path, outbox, settle, on_success: after, done_dir: done, ignore, rules } = inbox;
+    const state = live.status?.inboxes.find((one) => one.path === path);
+    const [tone, words] = state?.available ? ["good", "Available"] : state?.available === false ? ["bad", "Unavailable"] : ["", "Not scanned yet"];
+    const element = section(
+      "inbox",
+      visible(path),
+      h(`span.state.${tone}`, words),
+      facts(
+        ["Results go to", h("code", visible(outbox))],
+        ["Watched", watching(state)],
+        ["A file is finished", `when no program writes to it and it has not changed for ${typeof settle === "number" ? span(settle) : settle}`],
+        ["Afterwards the source is", { move: ["moved to ", h("code", visible(done))], keep: "kept where it is", delete: "deleted" }[after] ?? after],
+        ["Ignored", ignore.length > 0 && patterns(ignore)],
+      ),
+      h("h3", "Rules"),
+      h("ol.rows", rules.map(ruleRow)),
+      whyForm(path),
+      leftAlone(path),
+    );
+    return Object.assign(element, { key: path });
   };
 
-  const rescan = async () => {
-    try {
-      const answer = await post("api/rescan", {});
-      say(answer.daemon_running ? "Scanning the inboxes." : "lalald is not running; it scans when it starts.");
-    } catch (error) {
-      sayError(error);
-    }
-  };
+  return () => [
+    heading("Inboxes and rules", button("Scan now", rescan), button(plan && !plan.value && !plan.error ? "Pricing …" : "Price what waits", () => (plan = answer("api/plan")), "", { key: "price" })),
+    plan?.shown(planned),
+    config.shown(({ inboxes, ...rest }) => [inboxes.map(card), limits(rest)]),
+  ];
+};
 
-  const ask = async () => {
-    if (plan === "asking") return;
-    plan = "asking";
-    draw();
-    plan = await get("api/plan", {}, signal).catch((error) => error);
-    if (!signal.aborted) draw();
-  };
-
-  const load = async () => {
-    trouble = null;
-    try {
-      config = await get("api/config", {}, signal);
-    } catch (error) {
-      if (signal.aborted) return;
-      trouble = error;
-    }
-    draw();
-  };
-
-  draw();
-  void load();
-  live.addEventListener("status", draw, { signal });
-}
-
-/** @param {string} name @param {...import("../dom.js").Child} value */
-function pair(name, ...value) {
-  return h("div", null, h("dt", null, name), h("dd", null, ...value));
-}
-
-/** @param {Folder | undefined} state */
-function availability(state) {
-  if (!state || state.available === null) return h("span", { class: "state" }, "Not scanned yet");
-  return state.available ? h("span", { class: "state is-good" }, "Available") : h("span", { class: "state is-bad" }, "Unavailable");
-}
+/** @param {string[]} globs */
+const patterns = (globs) => globs.map((glob) => [h("code", visible(glob)), " "]);
 
 /** @param {Folder | undefined} state */
 function watching(state) {
-  if (state?.available === false) return [prose(state.reason ?? "not while it is unavailable")];
-  if (!state?.watch) return ["not at the moment"];
-  const how = { native: "at once, by the kernel's own events", polling: "by scanning" }[state.watch] ?? state.watch;
-  return [how, state.watch_reason && state.watch !== "native" && [": ", prose(state.watch_reason)], state.reason && ["; ", prose(state.reason)]];
+  if (state?.available === false) return prose(state.reason ?? "not while it is unavailable");
+  if (!state?.watch) return "not at the moment";
+  const isNative = state.watch === "native";
+  return [isNative ? "at once, by the kernel's own events" : "by scanning", !isNative && state.watch_reason && [": ", prose(state.watch_reason)], state.reason && ["; ", prose(state.reason)]];
 }
 
 /** @param {Rule} rule */
-function ruleRow(rule) {
-  const patterns = rule.match?.length ? rule.match.map((pattern) => h("code", null, pattern)) : ["every ", rule.types === "any" ? "file" : "audio or video file"];
-  const tracks = rule.tracks?.length ? `; only ${rule.tracks.map((track) => rule.labels?.[track] ?? trackName(track)).join(", ")}` : "";
-  return h(
-    "li",
-    null,
-    h("strong", null, rule.name),
-    h("span", { class: "matches" }, patterns),
-    h("ul", { class: "plain-list" }, rule.tasks.map((task) => h("li", null, MODES[task.mode] ?? task.mode, presetWords(task.presets), tracks))),
-    h("span", { class: "hint" }, "to ", h("code", null, rule.output)),
+const ruleRow = ({ name, match, types, tasks, output, track_titles: tracks }) =>
+  h(
+    "li.row.rule",
+    h("b", visible(name)),
+    h("span", match?.length ? patterns(match) : `every ${types === "any" ? "file" : "audio or video file"}`),
+    h("span", tasks.map(({ title }) => visible(title)).join("; "), tracks.length > 0 && `; only ${tracks.map(visible).join(", ")}`),
+    h("span.hint", "to ", h("code", visible(output))),
   );
-}
 
-/** @param {Record<string, unknown>} presets */
-function presetWords(presets) {
-  const words = Object.entries(presets).map(([name, value]) => `${name.replaceAll("_", " ")} ${Array.isArray(value) ? value.join(", ") : value}`);
-  return words.length ? `: ${words.join(", ")}` : "";
-}
-
-/** @param {Plan | "asking" | Error | null} plan */
-function planned(plan) {
-  if (plan === null || plan === "asking") return null;
-  if (plan instanceof Error) return failure(plan);
-  const waiting = plan.rules.filter((line) => line.new + line.waiting + line.held > 0);
+/** @param {Plan} plan */
+function planned({ rules, files, minutes: known, unknown, minutes_left: left, left_alone: alone, troubles }) {
+  const rows = rules.filter((line) => line.new + line.waiting + line.held > 0).map((line) => ({ cells: [line.rule, line.new || "–", line.waiting || "–", line.held || "–", minutes(line.minutes)] }));
+  const others = Object.entries(alone).map(([reason, number]) => `${count(number, "file")} (${visible(reason)})`);
   return section(
+    "plan",
     "What waits will cost",
-    { key: "plan", class: "plan" },
-    waiting.length === 0
-      ? h("p", null, "Nothing waits to be processed.")
-      : h(
-          "table",
-          null,
-          h("thead", null, h("tr", null, h("th", { scope: "col" }, "Rule"), ["New", "Waiting", "Held", "Minutes"].map((name) => h("th", { scope: "col", class: "figure" }, name)))),
-          h("tbody", null, waiting.map((line) => h("tr", null, h("th", { scope: "row" }, line.rule), [line.new, line.waiting, line.held].map((number) => h("td", { class: "figure" }, number || "–")), h("td", { class: "figure" }, minutes(line.minutes))))),
-        ),
-    waiting.length > 0 && h("p", null, `In all ${count(plan.files, "file")}: ${price(plan.minutes, plan.unknown)}. `, plan.minutes_left !== null && `${minutes(plan.minutes_left)} are left.`),
-    Object.entries(plan.left_alone).length > 0 && h("p", { class: "hint" }, "Left alone: ", Object.entries(plan.left_alone).map(([reason, files]) => `${count(files, "file")} (${visible(reason)})`).join(", ")),
-    plan.troubles.map((trouble) => h("p", { class: "bad" }, prose(trouble))),
+    null,
+    rows.length ? table("By rule", [["Rule"], ["New", "figure"], ["Waiting", "figure"], ["Held", "figure"], ["Minutes", "figure"]], rows) : h("p", "Nothing waits to be processed."),
+    rows.length > 0 && h("p", `In all ${count(files, "file")}: ${price(known, unknown)}. `, left !== null && `${minutes(left)} are left.`),
+    others.length > 0 && h("p.hint", "Left alone: ", others.join(", ")),
+    troubles.map((trouble) => h("p.bad", prose(trouble))),
   );
 }
 
-/** @param {Config} config */
-function settings(config) {
-  const { reserve, per_file, per_day } = config.minutes;
-  return section(
+/** @param {Omit<Config, "inboxes">} config */
+const limits = ({ minutes: { reserve, per_file: perFile, per_day: perDay }, license_key: key, notify, path }) =>
+  section(
+    "limits",
     "Limits",
-    { key: "limits" },
-    h(
-      "dl",
-      { class: "facts-list" },
-      pair("Kept in reserve", minutes(reserve)),
-      pair("At most a file", per_file === null ? "no limit" : minutes(per_file)),
-      pair("At most a day", per_day === null ? "no limit" : minutes(per_day)),
-      pair("License key", config.license_key),
-      pair("Notifications", config.notify.length ? config.notify.join(", ") : "none"),
-      config.path && pair("Configuration", h("code", null, config.path)),
+    null,
+    facts(
+      ["Kept in reserve", minutes(reserve)],
+      ["At most a file", perFile === null ? "no limit" : minutes(perFile)],
+      ["At most a day", perDay === null ? "no limit" : minutes(perDay)],
+      ["License key", key],
+      ["Notifications", notify.join(", ") || "none"],
+      ["Configuration", path && h("code", visible(path))],
     ),
-    h("p", { class: "hint" }, "Rules and limits are changed in the configuration file, never here. ", h("code", null, "lalald check-config"), " checks it."),
+    h("p.hint", prose("Rules and limits are changed in the configuration file, never here. `lalald check-config` checks it.")),
   );
-}

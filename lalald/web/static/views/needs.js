@@ -1,79 +1,58 @@
 // What needs a person: holds and failures by cause, each with its remedy and the button for it.
 
-import { h } from "../dom.js";
-import { act } from "../acts.js";
+import { act } from "../actions.js";
 import { post } from "../api.js";
-import { openDialog } from "../dialogs.js";
-import { count, minutes, moment, price, until, visible } from "../format.js";
-import { say, sayError } from "../messages.js";
-import { fileName, prose, section, sentence } from "../parts.js";
-import { HOLDS, RELEASES } from "../words.js";
+import { h } from "../dom.js";
+import { count, dots, labels, minutes, moment, price, until, visible } from "../format.js";
+import { ask, button, fileName, jobLink, prose, say, sayError, section, sentence } from "../ui.js";
 
 const FILES_SHOWN = 3;
+
+/** What the button of a hold says; a license key cannot be released. @type {Record<string, string>} */
+export const RELEASES = {
+  minutes: "Release", lost_task: "Pay again", first_scan: "Process", duplicate: "Process again",
+  disk: "Try now", mount: "Try now", permission: "Try now", link: "Try now",
+};
 
 /** @param {Status} status @param {Job[]} failed  the newest of them */
 export function needsYou(status, failed) {
   const others = status.needs_attention.filter(({ code }) => code !== "jobs_failed" && !code.startsWith("hold_"));
   const cards = [...others.map(attentionCard), ...status.holds.map(holdCard), ...causes(failed).map(failureCard)];
-  const total = status.jobs.failed;
-  if (!cards.length) return null;
-  return section(
-    "Needs you",
-    { key: "needs", class: "needs", beside: total > 1 && h("button", { type: "button", class: "small", on: { click: () => act("retry", { state: "failed" }) } }, `Retry all ${total} failed …`) },
-    h("ul", { class: "cards" }, cards),
-  );
+  const all = status.jobs.failed;
+  const retry = all > 1 && button(`Retry all ${all} failed …`, () => act("retry", { state: "failed" }), "small");
+  return cards.length > 0 && section("needs", "Needs you", retry, h("ul", cards));
 }
 
+/** @param {string} key @param {string} tone @param {Child} title @param {Child[]} body @param {Child[]} buttons */
+const card = (key, tone, title, body, ...buttons) => h(`li.card.${tone}`, { key }, h("div", h("h3", title), ...body), h("p.bar", ...buttons));
+
 /** @param {Attention} item */
-function attentionCard(item) {
-  const isFolder = item.code.endsWith("_unavailable") && item.subject;
-  return h(
-    "li",
-    { key: `${item.code} ${item.subject}`, class: "card is-bad" },
-    h("div", null, h("h3", null, prose(item.message)), h("p", { class: "hint" }, prose(item.hint))),
-    isFolder && h("div", { class: "card-actions" }, h("button", { type: "button", on: { click: () => void acceptFolder(item.subject) } }, "Accept this folder …")),
-  );
+function attentionCard({ code, subject, message, hint }) {
+  const accept = code.endsWith("_unavailable") && subject && button("Accept this folder …", () => acceptFolder(subject));
+  return card(`${code} ${subject}`, "bad", prose(message), [h("p.hint", prose(hint))], accept);
 }
 
 /** @param {string} folder */
 async function acceptFolder(folder) {
-  const choice = await openDialog({
-    title: "Accept this folder?",
-    body: [
-      h("p", null, h("code", null, visible(folder))),
-      h("p", null, "Do this only if the folder is new and right as it is, and no disk or share is missing. lalald then puts its marker into it and works there again."),
-    ],
-    actions: [["no", "Not now"], ["yes", "Accept the folder", "primary"]],
-  });
-  if (choice !== "yes") return;
-  try {
-    await post("api/folders/accept", { folder });
-    say("lalald looks at the folder again.");
-  } catch (error) {
-    sayError(error);
-  }
+  const body = [
+    h("p", h("code", visible(folder))),
+    h("p", "Do this only if the folder is new and right as it is, and no disk or share is missing. lalald then puts its marker into it and works there again."),
+  ];
+  if ((await ask("Accept this folder?", body, ["no", "Not now"], ["yes", "Accept the folder", "primary"])) !== "yes") return;
+  await post("api/folders/accept", { folder }).then(() => say("lalald checks the folder again."), sayError);
 }
 
 /** @param {Hold} hold */
-function holdCard(hold) {
-  const cost = hold.minutes || hold.unknown ? price(hold.minutes, hold.unknown) : "";
-  const verb = RELEASES[hold.hold];
-  return h(
-    "li",
-    { key: `hold ${hold.hold} ${hold.job_id}`, class: "card is-held" },
-    h(
-      "div",
-      null,
-      h("h3", null, `${count(hold.jobs, "file")}: ${HOLDS[hold.hold] ?? hold.hold}`, h("span", { class: "facts" }, [cost, hold.since && `since ${moment(hold.since)}`].filter(Boolean).join(" · "))),
-      hold.reason && h("p", null, sentence(hold.reason)),
-      h("p", { class: "hint" }, prose(hold.to_do)),
-    ),
-    h(
-      "div",
-      { class: "card-actions" },
-      verb && h("button", { type: "button", on: { click: () => act("release", hold.jobs === 1 ? { ids: [hold.job_id] } : { hold: hold.hold }) } }, `${verb} …`),
-      h("a", { class: "more", href: hold.jobs === 1 ? `#/jobs/${hold.job_id}` : `#/history?state=held&hold=${hold.hold}` }, hold.jobs === 1 ? "Details" : "Show them"),
-    ),
+function holdCard({ hold, jobs, since, reason, to_do: toDo, job_id: id, minutes: known, unknown }) {
+  const verb = RELEASES[hold];
+  const release = verb && button(`${verb} …`, () => act("release", jobs === 1 ? { ids: [id] } : { hold }));
+  return card(
+    `hold ${hold} ${id}`,
+    "held",
+    [`${count(jobs, "file")} held: ${labels.holds[hold] ?? hold}`, h("small", dots((known || unknown) && price(known, unknown), since && `since ${moment(since)}`))],
+    [h("p", sentence(reason, verb)), h("p.hint", prose(toDo, verb))],
+    release,
+    jobs === 1 ? jobLink(id, "Details") : h("a", { href: `#/history?state=held&hold=${hold}` }, "Show them"),
   );
 }
 
@@ -90,20 +69,20 @@ function causes(failed) {
 
 /** @param {[string, Job[]]} cause */
 function failureCard([error, jobs]) {
-  const expire = jobs.flatMap((job) => job.results_expire_at ?? []).sort()[0];
   const charged = jobs.reduce((sum, job) => sum + job.minutes, 0);
   const rest = jobs.length - FILES_SHOWN;
-  return h(
-    "li",
-    { key: `failure ${jobs[0].id}`, class: "card is-failed" },
-    h(
-      "div",
-      null,
-      h("h3", null, `${count(jobs.length, "file")} failed`, h("span", { class: "facts" }, `${charged ? `${minutes(charged)} charged` : "nothing was charged"} · last ${moment(jobs[0].updated_at)}`)),
-      h("p", null, sentence(error)),
-      h("p", { class: "files" }, jobs.slice(0, FILES_SHOWN).map((job, index) => [index > 0 && ", ", h("a", { href: `#/jobs/${job.id}` }, fileName(job.path))]), rest > 0 && ` and ${count(rest, "other")}`),
-      expire && h("p", { class: "expires" }, `Paid results are lost ${until(expire)} (${moment(expire)}).`),
-    ),
-    h("div", { class: "card-actions" }, h("button", { type: "button", on: { click: () => act("retry", { ids: jobs.map((job) => job.id) }) } }, jobs.length === 1 ? "Retry …" : `Retry all ${jobs.length} …`)),
+  const files = jobs.slice(0, FILES_SHOWN).map((job, at) => [at > 0 && ", ", jobLink(job.id, fileName(job.path))]);
+  return card(
+    `failure ${jobs[0].id}`,
+    "bad",
+    [`${count(jobs.length, "file")} failed`, h("small", dots(charged ? `${minutes(charged)} charged` : "nothing was charged", `last ${moment(jobs[0].updated_at)}`))],
+    [h("p", sentence(error)), h("p", files, rest > 0 && ` and ${count(rest, "other")}`), expiry(jobs)],
+    button(jobs.length === 1 ? "Retry …" : `Retry all ${jobs.length} …`, () => act("retry", { ids: jobs.map(({ id }) => id) })),
   );
+}
+
+/** When the first paid results are lost. @param {Job[]} jobs */
+export function expiry(jobs) {
+  const [at] = jobs.flatMap((job) => job.results_expire_at ?? []).sort();
+  return at && h("p.bad", h("b", `Paid results are lost ${until(at)} (${moment(at)}).`));
 }

@@ -1,167 +1,116 @@
 // What runs, what needs a person, what waits, what has just come out.
 
-import { h, show } from "../dom.js";
-import { get } from "../api.js";
-import { ago, count, figure, minutes, moment, price, rate, span } from "../format.js";
-import { icon } from "../icons.js";
-import { fileName, gathered, heading, journey, loading, longPath, section } from "../parts.js";
-import { NEXT_STEPS, STAGES } from "../words.js";
+import { gathered } from "../answers.js";
+import { h } from "../dom.js";
+import { ago, count, dots, figure, labels, minutes, moment, pace, price, visible } from "../format.js";
+import { fileName, heading, icon, jobLink, journey, button, loading, section, total } from "../ui.js";
 import { needsYou } from "./needs.js";
 
 const RUNNING_SHOWN = 8;
 
-/** @param {import("../app.js").Context} context */
-export function now({ live, root, signal, setTitle }) {
-  setTitle("Now");
-  /** @type {Job[]} */
-  let failed = [];
+/** @type {View} */
+export const now = ({ live, signal, redraw, answer }) => {
+  const failed = answer("api/jobs", { state: "failed", limit: 200 });
   let showsAll = false;
-
-  const toggle = () => {
-    showsAll = !showsAll;
-    draw();
+  let known = "";
+  const reload = gathered(failed.load, signal);
+  const onStatus = () => {
+    const figures = JSON.stringify([live.status?.jobs.failed, live.status?.failures]);
+    if (known && figures !== known) reload();
+    known = figures;
+    redraw();
   };
+  live.addEventListener("status", onStatus, { signal });
+  const timer = setInterval(redraw, 20_000); // "2 min ago"
+  signal.addEventListener("abort", () => clearInterval(timer));
 
-  const draw = () => {
-    const status = live.status;
-    if (!status) return show(root, heading("Now"), loading());
-    const needs = needsYou(status, failed);
-    show(
-      root,
-      heading("Now"),
-      figures(status),
-      isFirstVisit(status) ? welcome(status) : null,
-      needs,
-      h("div", { key: "flow", class: `flow ${needs ? "is-beside" : ""}` }, running(status, showsAll, toggle), waiting(status), finished(status)),
+  const running = (/** @type {Status} */ { under_way: jobs, jobs: { running: all }, daemon }) => {
+    const hidden = jobs.length - RUNNING_SHOWN;
+    return section(
+      "running",
+      "Running",
+      total(Math.max(all, jobs.length)),
+      jobs.length === 0 && h("p.hint", daemon.running ? "Nothing runs at the moment." : "lalald is not running."),
+      h("ul.rows", (showsAll ? jobs : jobs.slice(0, RUNNING_SHOWN)).map(runningRow)),
+      hidden > 0 && button(showsAll ? "Show fewer" : `Show ${figure(hidden)} more`, () => ((showsAll = !showsAll), redraw()), "plain", { "aria-expanded": String(showsAll) }),
+      all > jobs.length && (showsAll || hidden <= 0) && h("a", { href: "#/history?state=running" }, `All ${figure(all)} running jobs`),
     );
   };
 
-  const loadFailed = gathered(async () => {
-    if (live.status?.jobs.failed) failed = await get("api/jobs", { state: "failed", limit: 200 }, signal).then((found) => found.jobs, () => failed);
-    else failed = [];
-    if (!signal.aborted) draw();
-  }, signal);
-
-  let known = "";
-  const onStatus = () => {
-    const figures = JSON.stringify([live.status?.jobs.failed, live.status?.failures]);
-    if (figures !== known) loadFailed();
-    known = figures;
-    draw();
+  return () => {
+    const { status } = live;
+    if (!status) return [heading("Now"), loading()];
+    const isFirstVisit = Object.values(status.jobs).every((number) => number === 0);
+    const needs = needsYou(status, status.jobs.failed ? (failed.value?.jobs ?? []) : []);
+    const flow = isFirstVisit ? welcome(status) : [running(status), waiting(status), finished(status)];
+    return [heading("Now"), figures(status), needs, h(`div.flow.${needs ? "is-beside" : ""}`, { key: "flow" }, flow)];
   };
-  live.addEventListener("status", onStatus, { signal });
-  const timer = setInterval(draw, 20_000);
-  signal.addEventListener("abort", () => clearInterval(timer));
-  onStatus();
-}
+};
 
 /** @param {Status} status */
 function figures({ daemon, service, minutes: spent }) {
-  const state = daemon.running ? h("span", { class: "state is-good" }, "Running") : h("span", { class: "state is-bad" }, "Not running");
+  const cell = (/** @type {string} */ name, /** @type {Child} */ value, /** @type {string} */ note) => h("div", h("dt", name), h("dd", h("b", value), h("small", note)));
+  const state = (/** @type {boolean} */ isGood, /** @type {string} */ words) => h(`span.state.${isGood ? "good" : "bad"}`, words);
   const since = daemon.running && daemon.started_at ? `since ${moment(daemon.started_at)}` : "jobs wait until it is started";
   return h(
-    "dl",
-    { class: "figures", key: "figures" },
-    figureOf("Minutes left", spent.left === null ? "unknown" : withUnit(spent.left), spent.left === null ? "the service has not told yet" : `told ${ago(spent.left_at)}`, "is-main"),
-    figureOf("Spent today", withUnit(spent.today), `${minutes(spent.this_month)} this month`),
-    figureOf("lalald", state, since),
-    figureOf("Service", service.trouble ? h("span", { class: "state is-warn" }, "In trouble") : h("span", { class: "state is-good" }, "Working"), service.trouble ? `since ${moment(service.since)}` : "LALAL.AI answers"),
+    "dl.figures",
+    { key: "figures" },
+    cell("Minutes left", spent.left === null ? "unknown" : minutes(spent.left), spent.left === null ? "not known yet" : `as of ${ago(spent.left_at)}`),
+    cell("Spent today", minutes(spent.today), `${minutes(spent.this_month)} this month`),
+    cell("lalald", state(daemon.running, daemon.running ? "Running" : "Not running"), since),
+    cell("Service", state(!service.trouble, service.trouble ? "In trouble" : "Working"), service.trouble ? `since ${moment(service.since ?? "")}` : "LALAL.AI answers"),
   );
-}
-
-/** @param {number} price */
-function withUnit(price) {
-  return [minutes(price).replace(" min", ""), h("span", { class: "unit" }, " min")];
-}
-
-/** @param {string} name @param {import("../dom.js").Child} value @param {string} note @param {string} [kind] */
-function figureOf(name, value, note, kind = "") {
-  return h("div", { class: kind }, h("dt", null, name), h("dd", null, h("span", { class: "value" }, value), h("span", { class: "note" }, note)));
 }
 
 /** @param {Status} status */
-function isFirstVisit(status) {
-  return Object.values(status.jobs).every((number) => number === 0);
-}
-
-/** @param {Status} status */
-function welcome(status) {
-  const inbox = status.inboxes[0]?.path;
+function welcome({ inboxes }) {
+  const steps = [
+    ["Inbox", "A rule decides what is made of the file"],
+    ["LALAL.AI", "It is uploaded and split; this is what costs minutes"],
+    ["Outbox", "The tracks appear, all at once"],
+    ["Here", "You listen to them"],
+  ];
   return h(
-    "section",
-    { class: "welcome", key: "welcome", "aria-labelledby": "welcome" },
-    h("h2", { id: "welcome" }, "Drop your first song"),
-    h("p", null, "Put an audio or video file into ", inbox ? h("code", null, inbox) : "an inbox", ", or add it here. You see its price before anything is charged."),
-    h(
-      "ol",
-      { class: "travel" },
-      [["Inbox", "A rule decides what is made of the file"], ["LALAL.AI", "It is uploaded and split; this is what costs minutes"], ["Outbox", "The tracks appear, all at once"], ["Here", "You listen to them"]].map(([where, what]) => h("li", null, h("strong", null, where), h("span", null, what))),
-    ),
-    h("a", { class: "button primary", href: "#/add" }, icon("add"), "Add files"),
+    "section.welcome",
+    { key: "welcome", "aria-label": "Drop your first song" },
+    h("h2", "Drop your first song"),
+    h("p", "Put an audio or video file into ", inboxes[0] ? h("code", visible(inboxes[0].path)) : "an inbox", ", or add it here. You see its price before anything is charged."),
+    h("ol", steps.map(([where, what]) => h("li", h("b", where), h("span.hint", what)))),
+    h("a.button.primary", { href: "#/add" }, icon("add"), "Add files"),
   );
 }
 
-/** @param {Status} status @param {boolean} showsAll @param {() => void} toggle */
-function running(status, showsAll, toggle) {
-  const jobs = status.under_way;
-  if (isFirstVisit(status)) return null;
-  const total = Math.max(status.jobs.running, jobs.length);
-  const shown = showsAll ? jobs : jobs.slice(0, RUNNING_SHOWN);
-  const hidden = jobs.length - RUNNING_SHOWN;
-  return section(
-    "Running",
-    { key: "running", beside: total > 0 && h("span", { class: "count" }, figure(total)) },
-    jobs.length === 0 ? h("p", { class: "quiet" }, status.daemon.running ? "Nothing runs at the moment." : "lalald is not running.") : h("ul", { class: "rows" }, shown.map((job) => runningRow(job))),
-    hidden > 0 && h("button", { type: "button", class: "plain", "aria-expanded": String(showsAll), on: { click: toggle } }, showsAll ? "Show fewer" : `Show ${figure(hidden)} more`),
-    total > jobs.length && (showsAll || hidden <= 0) && h("a", { class: "more", href: "#/history?state=running" }, `All ${figure(total)} running jobs`),
-  );
-}
-
-/** @param {RunningJob} job */
-function runningRow(job) {
-  const facts = [job.rate ? rate(job.rate) : null, job.seconds_left !== null ? `${span(job.seconds_left)} left` : null].filter(Boolean).join(" · ");
-  return h(
-    "li",
-    { key: job.id, class: "row running" },
-    h("a", { href: `#/jobs/${job.id}` }, fileName(job.path)),
-    h("span", { class: "doing" }, STAGES[job.stage] ?? job.stage),
+const runningRow = (/** @type {RunningJob} */ job) =>
+  h(
+    "li.row.running",
+    { key: job.id },
+    jobLink(job.id, fileName(job.path)),
+    h("span.doing", labels.stages[job.stage] ?? job.stage),
     journey(job),
-    h("span", { class: "percent" }, job.stage === "split" ? "" : `${Math.round(job.progress ?? 0)} %`),
-    h("span", { class: "facts" }, facts),
+    h("span.percent", job.stage !== "split" && `${Math.round(job.progress ?? 0)} %`),
+    h("span.facts", pace(job.rate, job.seconds_left)),
   );
-}
 
 /** @param {Status} status */
 function waiting({ jobs, stages, waiting: priced }) {
   if (!jobs.waiting) return null;
-  const steps = Object.entries(stages).filter(([, number]) => number > 0).map(([stage, number]) => `${figure(number)} ${NEXT_STEPS[stage]}`);
-  return section(
-    "Waiting",
-    { key: "waiting", beside: h("span", { class: "count" }, figure(jobs.waiting)) },
-    h("p", { class: "summary" }, h("a", { href: "#/history?state=waiting" }, count(jobs.waiting, "job")), steps.length ? ` (${steps.join(", ")}). ` : ". ", priced.minutes || priced.unknown ? `${price(priced.minutes, priced.unknown)} will be charged.` : "Nothing more will be charged for them."),
-  );
+  const steps = Object.entries(stages).flatMap(([stage, number]) => (number > 0 ? `${figure(number)} to ${stage}` : []));
+  const cost = priced.minutes || priced.unknown ? `${price(priced.minutes, priced.unknown)} will be charged.` : "Nothing more will be charged for them.";
+  const link = h("a", { href: "#/history?state=waiting" }, count(jobs.waiting, "job"));
+  return section("waiting", "Waiting", null, h("p", link, steps.length > 0 && ` (${steps.join(", ")})`, ". ", cost));
 }
 
 /** @param {Status} status */
 function finished({ finished: jobs }) {
   if (!jobs.length) return null;
-  return section(
-    "Just finished",
-    { key: "finished", beside: h("a", { class: "more", href: "#/history?state=done" }, "All") },
+  const row = (/** @type {FinishedJob} */ job) =>
     h(
-      "ul",
-      { class: "rows" },
-      jobs.map((job) =>
-        h(
-          "li",
-          { key: job.id, class: "row finished" },
-          h("a", { class: "listen", href: `#/jobs/${job.id}/play`, "aria-label": `Listen to ${job.path}` }, icon("play")),
-          h("a", { href: `#/jobs/${job.id}` }, fileName(job.path)),
-          h("span", { class: "where" }, job.folder ? longPath(job.folder) : "no new results"),
-          h("span", { class: "facts" }, `${job.minutes ? minutes(job.minutes) : "nothing charged"} · ${ago(job.finished_at)}`),
-        ),
-      ),
-    ),
-  );
+      "li.row.finished",
+      { key: job.id },
+      h("a.listen", { href: `#/jobs/${job.id}/play`, "aria-label": `Listen to ${visible(job.path)}` }, icon("play")),
+      jobLink(job.id, fileName(job.path)),
+      h("span.where", job.folder ? fileName(job.folder) : "no new results"),
+      h("span.facts", dots(job.minutes ? minutes(job.minutes) : "nothing charged", ago(job.finished_at))),
+    );
+  return section("done", "Just finished", h("a", { href: "#/history?state=done" }, "All"), h("ul.rows", jobs.map(row)));
 }
-
