@@ -136,15 +136,23 @@ def done(job: Job, at: float) -> Fact:
     return Fact.of(EventKind.JOB_DONE, job_subject(job.id), at, data, str(EventKind.JOB_DONE))
 
 
-def failed(job: Job, at: float) -> Fact:
-    """The job failed. Its cause is a code: the service's, or lalald's own."""
-    codes = sorted(
-        {task.error_code or str(task.failure) for task in job.tasks if task.error is not None and task.failure}
-    )
+def failure_cause(job: Job) -> str:
+    """Why the job failed, as a code: the service's, or lalald's own."""
     kind = str(job.failure_kind) if job.failure_kind else ""
-    data = {"job": job_facts(job), "error": job.error, "failure": kind or None, "codes": codes, "paid": job.paid}
-    cause = " ".join([str(EventKind.JOB_FAILED), str(job.stage), kind, *codes])
-    return Fact.of(EventKind.JOB_FAILED, job_subject(job.id), at, data, cause)
+    return " ".join([str(EventKind.JOB_FAILED), str(job.stage), kind, *_failure_codes(job)])
+
+
+def _failure_codes(job: Job) -> list[str]:
+    found = {task.error_code or str(task.failure) for task in job.tasks if task.error is not None and task.failure}
+    return sorted(found)
+
+
+def failed(job: Job, at: float) -> Fact:
+    """The job failed."""
+    kind = str(job.failure_kind) if job.failure_kind else None
+    codes = _failure_codes(job)
+    data = {"job": job_facts(job), "error": job.error, "failure": kind, "codes": codes, "paid": job.paid}
+    return Fact.of(EventKind.JOB_FAILED, job_subject(job.id), at, data, failure_cause(job))
 
 
 def held(job: Job, hold: Hold, at: float) -> Fact:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from lalald.jobs.event_facts import failure_cause
 from lalald.jobs.failures.failure_advice import what_to_do
 from lalald.jobs.job import Job
 from lalald.jobs.job_results import results_folder
@@ -35,6 +36,7 @@ def job_object(report: JobReport, now: float) -> dict[str, Any]:
         "rate": report.rate,
         "seconds_left": report.seconds_left(now),
         "folder": results_folder(job),
+        "cause": failure_cause(job) if job.state is State.FAILED else None,
         "results_expire_at": iso(_results_expire_at(job)),
         "actions": actions(job),
     }

@@ -119,6 +119,7 @@ interface Job {
   folder: string | null;
   outbox: string;
   source_id: string | null;
+  cause: string | null;
   results_expire_at: string | null;
   actions: Record<Verb, boolean> & { cancel: boolean };
   tasks: Task[];

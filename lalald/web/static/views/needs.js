@@ -56,19 +56,11 @@ function holdCard({ hold, jobs, since, reason, to_do: toDo, job_id: id, minutes:
   );
 }
 
-/** Failed jobs that say the same, the newest first. @param {Job[]} failed */
-function causes(failed) {
-  /** @type {Map<string, Job[]>} */
-  const found = new Map();
-  for (const job of failed) {
-    const cause = job.error ?? "No reason was given.";
-    found.set(cause, [...(found.get(cause) ?? []), job]);
-  }
-  return [...found];
-}
+/** The newest first. @param {Job[]} failed */
+const causes = (failed) => [...new Set(failed.map(({ cause }) => cause))].map((cause) => failed.filter((job) => job.cause === cause));
 
-/** @param {[string, Job[]]} cause */
-function failureCard([error, jobs]) {
+/** @param {Job[]} jobs that failed by one cause */
+function failureCard(jobs) {
   const charged = jobs.reduce((sum, job) => sum + job.minutes, 0);
   const rest = jobs.length - FILES_SHOWN;
   const files = jobs.slice(0, FILES_SHOWN).map((job, at) => [at > 0 && ", ", jobLink(job.id, fileName(job.path))]);
@@ -76,7 +68,7 @@ function failureCard([error, jobs]) {
     `failure ${jobs[0].id}`,
     "bad",
     [`${count(jobs.length, "file")} failed`, h("small", dots(charged ? `${minutes(charged)} charged` : "nothing was charged", `last ${moment(jobs[0].updated_at)}`))],
-    [h("p", sentence(error)), h("p", files, rest > 0 && ` and ${count(rest, "other")}`), expiry(jobs)],
+    [h("p", sentence(jobs[0].error)), h("p", files, rest > 0 && ` and ${count(rest, "other")}`), expiry(jobs)],
     button(jobs.length === 1 ? "Retry …" : `Retry all ${jobs.length} …`, () => act("retry", { ids: jobs.map(({ id }) => id) })),
   );
 }
