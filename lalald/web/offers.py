@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ from lalald.web.routes.media_routes import source_place
 RELEASE, RETRY, REDO = str(Request.RELEASE), str(Request.RETRY), "redo"
 ACTIONS = (RELEASE, RETRY, REDO)
 _MOST_FILES_READ = 50
+_FOLDER_SECONDS = 2.0
 ENDED = (State.DONE, State.FAILED, State.CANCELLED)
 
 
@@ -35,14 +37,20 @@ def fits(job: Job, action: str) -> bool:
 
 
 async def durations(page: Page, jobs: Sequence[Job]) -> dict[int, float | None]:
-    """Seconds, by job: what the store knows, else what the first few files themselves state, on their folders' threads."""
-    found = {job.id: job.duration for job in jobs}
+    """Seconds, by job: what the store knows, else what the first few files themselves state, on their folders' threads.
+
+    A folder that does not answer soon is not waited for again.
+    """
+    found, silent = {job.id: job.duration for job in jobs}, set[str]()
     for job in [job for job in jobs if job.duration is None][:_MOST_FILES_READ]:
-        if (place := source_place(job)) is not None:
-            try:
+        place = source_place(job)
+        if place is None or place.root in silent:
+            continue
+        try:
+            async with asyncio.timeout(_FOLDER_SECONDS):
                 found[job.id] = await page.disks.run(place.root, local_duration, source(job))
-            except FileError:
-                continue
+        except (FileError, TimeoutError):
+            silent.add(place.root)
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,7 +13,7 @@ import pytest
 from lalald.sandbox.server import Sandbox
 from tests.conftest import MakeHome
 from tests.support.page_client import PageClient, address_of, page_alone, with_page
-from tests.support.running import Home
+from tests.support.running import Home, write_wav
 
 JSON = {"Content-Type": "application/json"}
 UNICODE_PASSWORD = "Gänse-Füßchen-für-den-Test"
@@ -105,3 +106,16 @@ def test_programs_may_have_a_password_beyond_ascii(make_home: MakeHome, sandbox:
         assert httpx.get(f"{address_of(home)}/api/session", headers=headers).status_code == 200
         with PageClient(address_of(home)) as browser:
             assert browser.log_in(UNICODE_PASSWORD).status_code == 200
+
+
+def test_explain_follows_no_link_out_of_an_inbox(home: Home, client: PageClient, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    secret = write_wav(outside / "secret.wav", seconds=7.0)
+    (home.inbox / "folder").symlink_to(outside)
+    (home.inbox / "link.wav").symlink_to(outside / "secret.wav")
+    for name in ("secret.wav", "nothing.wav"):
+        answer = client.get("/api/explain", params={"inbox": str(home.inbox), "path": f"folder/{name}"})
+        assert (answer.status_code, answer.json()["code"]) == (422, "not_taken"), name
+    linked = client.get("/api/explain", params={"inbox": str(home.inbox), "path": "link.wav"}).json()
+    assert (linked["taken"], linked["minutes"], linked["duration"]) == (False, None, None)
+    assert str(len(secret)) not in json.dumps(linked)

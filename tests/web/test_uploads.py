@@ -44,14 +44,19 @@ def song(tmp_path: Path) -> bytes:
 def raw(home: Home, client: PageClient, upload_id: str, offset: int, length: int, data: bytes | None = None) -> bytes:
     """What is answered to a request that announces so many bytes; with `data`: the connection is cut after these."""
     host, port = home.settings["web"]["listen"].split(":")
-    cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
-    head = (
-        f"PATCH /api/uploads/{upload_id} HTTP/1.1\r\nHost: {host}:{port}\r\nX-Lalald: 1\r\nOrigin: {address_of(home)}\r\n"
-        f"Cookie: {cookie}\r\nContent-Type: {PIECE}\r\nUpload-Offset: {offset}\r\nContent-Length: {length}\r\n\r\n"
-    )
     with socket.create_connection((host, int(port)), timeout=20) as connection:
-        connection.sendall(head.encode() + (data or b""))
+        connection.sendall(raw_head(home, client, upload_id, offset, length) + (data or b""))
         return connection.recv(4096) if data is None else b""
+
+
+def raw_head(home: Home, client: PageClient, upload_id: str, offset: int, length: int) -> bytes:
+    """What comes before the bytes of a piece."""
+    cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+    host = home.settings["web"]["listen"]
+    return (
+        f"PATCH /api/uploads/{upload_id} HTTP/1.1\r\nHost: {host}\r\nX-Lalald: 1\r\nOrigin: {address_of(home)}\r\n"
+        f"Cookie: {cookie}\r\nContent-Type: {PIECE}\r\nUpload-Offset: {offset}\r\nContent-Length: {length}\r\n\r\n"
+    ).encode()
 
 
 def test_a_file_arrives_whole_and_becomes_a_job(home: Home, client: PageClient, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from lalald.filesystem.renaming import rename_without_replacing
 
 FOLDER = ".lalald-uploads"
 _ID = re.compile(r"[0-9a-f]{32}")
+_MOST_TRIES = 100
 _PART = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -33,14 +34,21 @@ class StrangePartError(OSError):
 
 def create_part(inbox: str, upload_id: str) -> int:
     """The inode of a new, empty part."""
-    with opened_folder(inbox, []) as root, suppress(FileExistsError):
-        os.mkdir(FOLDER, 0o700, dir_fd=root)
-    with _own_folder(inbox) as folder:
-        descriptor = os.open(upload_id, _PART | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
+    descriptor = _created(inbox, upload_id)
     try:
         return int64(os.fstat(descriptor).st_ino)
     finally:
         os.close(descriptor)
+
+
+def _created(inbox: str, upload_id: str) -> int:
+    """An upload that ends in this moment may remove the folder as empty: then it is made again."""
+    for _ in range(_MOST_TRIES):
+        with opened_folder(inbox, []) as root, suppress(FileExistsError):
+            os.mkdir(FOLDER, 0o700, dir_fd=root)
+        with suppress(FileNotFoundError), _own_folder(inbox) as folder:
+            return os.open(upload_id, _PART | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), FOLDER)
 
 
 def open_part(inbox: str, upload_id: str, inode: int, offset: int) -> int:
@@ -77,15 +85,23 @@ def write(descriptor: int, data: bytes) -> int:
 def move_in(inbox: str, upload_id: str, path: str, descriptor: int) -> None:
     """The whole part becomes a file of the inbox. FileExistsError where its name is in use: then it stays a part."""
     *folders, name = parts_of(path)
-    umask = os.umask(0o077)
-    os.umask(umask)
-    os.fchmod(descriptor, 0o666 & ~umask)
+    os.fchmod(descriptor, 0o666 & ~_umask())
     sync_file(descriptor)
     make_folders(inbox, folders)
     with _own_folder(inbox) as parts, opened_folder(inbox, folders) as target:
         rename_without_replacing(f"/proc/self/fd/{parts}/{upload_id}", f"/proc/self/fd/{target}/{name}")
         sync_folder(f"/proc/self/fd/{target}")
     _remove_folder(inbox)
+
+
+def has_moved_in(inbox: str, path: str, inode: int) -> bool:
+    """Whether the part with this inode is the file of that name now."""
+    *folders, name = parts_of(path)
+    try:
+        with opened_folder(inbox, folders) as folder:
+            return int64(os.stat(name, dir_fd=folder, follow_symlinks=False).st_ino) == inode
+    except FileNotFoundError:
+        return False
 
 
 def remove_part(inbox: str, upload_id: str) -> None:
@@ -106,6 +122,12 @@ def remove_forgotten(inbox: str, known: Collection[str], older_than: float) -> l
                 removed.append(name)
     _remove_folder(inbox)
     return removed
+
+
+def _umask() -> int:
+    """Read only: umask(2) sets it, for every thread of the process."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+        return next(int(line.split()[1], 8) for line in file if line.startswith("Umask:"))
 
 
 def free_bytes(folder: str) -> int:

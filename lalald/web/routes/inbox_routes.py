@@ -21,6 +21,7 @@ from lalald.reports.pricing import price_everything
 from lalald.store.page.job_list import newest_of_file
 from lalald.store.queries import Reports
 from lalald.web import parameters
+from lalald.web.files.upload_places import is_taken
 from lalald.web.page import Page
 from lalald.web.responses import RequestError, json_answer, not_found
 
@@ -67,7 +68,7 @@ class InboxRoutes:
     def _explained(self, inbox: Inbox, file: PlannedFile, reports: Reports | None) -> dict[str, Any]:
         explainer = Explainer(self._page.config, reports, self._page.now)
         full_path = os.path.join(inbox.path, file.path)
-        exists = os.path.lexists(full_path)
+        exists = is_taken(str(inbox.path), file.path)
         report = explainer.report(full_path) if exists else explain_planned(explainer, inbox, file)
         known, left = None, None
         if reports is not None:

@@ -22,6 +22,7 @@ from lalald.reports.job_json import source, tracks
 from lalald.store.queries import Reports
 from lalald.web import parameters
 from lalald.web.files.byte_ranges import ByteRange, UnsatisfiableRangeError, wanted_range
+from lalald.web.files.closing import close_apart
 from lalald.web.files.content_types import content_type, is_playable
 from lalald.web.files.stored_zip import Member, StoredZip
 from lalald.web.page import Page
@@ -98,12 +99,12 @@ class MediaRoutes:
     async def _zipped(self, archive: StoredZip, places: list[Place]) -> AsyncGenerator[bytes]:
         for member, place in zip(archive.members, places, strict=True):
             yield archive.head(member)
-            descriptor = await self._open(place)
+            descriptor, _ = await self._open(place)
             try:
                 async for piece in self._pieces(place, descriptor, ByteRange(0, member.size)):
                     yield archive.content(piece)
             finally:
-                os.close(descriptor)
+                close_apart(descriptor)
             yield archive.tail(member)
         yield archive.end()
 
@@ -116,13 +117,12 @@ class MediaRoutes:
 
     async def _file(self, request: Request, place: Place) -> Response:
         """The whole file, or the requested part."""
-        descriptor = await self._open(place)
+        descriptor, facts = await self._open(place)
         try:
-            facts = os.fstat(descriptor)
             tag = f'"{facts.st_ino:x}-{facts.st_size:x}-{facts.st_mtime_ns & (2**64 - 1):x}"'
             chosen = _chosen(request, facts.st_size, tag)
         except BaseException:
-            os.close(descriptor)
+            close_apart(descriptor)
             raise
         part = chosen or ByteRange(0, facts.st_size)
         headers = {
@@ -136,13 +136,13 @@ class MediaRoutes:
             headers["Content-Range"] = f"bytes {part.start}-{part.end - 1}/{facts.st_size}"
         pieces = self._pieces(place, descriptor, part)
         return FileAnswer(
-            206 if chosen else 200, headers, content_type(place.name), pieces, lambda: os.close(descriptor)
+            206 if chosen else 200, headers, content_type(place.name), pieces, lambda: close_apart(descriptor)
         )
 
-    async def _open(self, place: Place) -> int:
+    async def _open(self, place: Place) -> tuple[int, os.stat_result]:
         """On the folder's own threads. Raises RequestError where the file is gone."""
         try:
-            return await self._page.disks.run(place.root, safe_open.open_regular, place.root, place.path)
+            return await self._page.disks.run(place.root, _opened, place)
         except (OSError, ValueError) as error:
             raise _missing(error) from error
 
@@ -225,6 +225,16 @@ def source_object(job: Job) -> dict[str, Any]:
         "content_type": content_type(name),
         "playable": is_playable(name),
     }
+
+
+def _opened(place: Place) -> tuple[int, os.stat_result]:
+    """On a thread of the folder: a descriptor of the file, and what it is."""
+    descriptor = safe_open.open_regular(place.root, place.path)
+    try:
+        return descriptor, os.fstat(descriptor)
+    except OSError:
+        os.close(descriptor)
+        raise
 
 
 def _is_the_source(place: Place, job: Job) -> bool:

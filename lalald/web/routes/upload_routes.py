@@ -5,10 +5,11 @@ The intake sees one atomic drop: the part moves in when its last byte is durable
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from itertools import takewhile
 from typing import Any
 
 from starlette.requests import Request
@@ -17,7 +18,6 @@ from starlette.routing import Route
 
 from lalald.config import Inbox
 from lalald.errors import StoreError
-from lalald.filesystem import markers
 from lalald.filesystem.confined import upload_parts
 from lalald.inbox.explanation import with_former_folders
 from lalald.reports.files.planned_file import why_not_taken
@@ -27,8 +27,10 @@ from lalald.store.page.upload_rows import Upload
 from lalald.store.queries import Reports
 from lalald.store.request_writer import Requests
 from lalald.web import parameters
+from lalald.web.files.closing import close_apart
 from lalald.web.files.piece_writer import LARGEST_PIECE_BYTES, PieceWriter
 from lalald.web.files.upload_errors import TUS, answer_disk_errors, name_in_use, refusal_of_disk, with_offset
+from lalald.web.files.upload_places import UploadPlaces, check_marker
 from lalald.web.page import Page
 from lalald.web.responses import RequestError, json_answer, json_object, no_content, not_found
 from lalald.web.routes.inbox_routes import path_within
@@ -36,7 +38,6 @@ from lalald.web.routes.inbox_routes import path_within
 LARGEST_FILE_BYTES = 10_000_000_000  # what the service takes
 MOST_OPEN = 20
 KEPT_SECONDS = 86400.0
-FREE_BYTES = 1 << 30  # that stay free in the inbox's and the state's file systems
 _LONGEST_FINGERPRINT = 200
 _LONGEST_NAME_BYTES = 255
 _PIECE_TYPE = "application/offset+octet-stream"
@@ -45,6 +46,8 @@ _PIECE_TYPE = "application/offset+octet-stream"
 class UploadRoutes:
     def __init__(self, page: Page) -> None:
         self._page = page
+        self._places = UploadPlaces(page.config.state_dir)
+        self._beginning: dict[str, Upload] = {}  # in the order in which they came
         self._writers: set[str] = set()  # uploads that a request writes to just now
 
     def routes(self) -> list[Route]:
@@ -80,21 +83,36 @@ class UploadRoutes:
         fingerprint: str = parameters.field(body, "fingerprint", str, required=False) or ""
         if len(fingerprint) > _LONGEST_FINGERPRINT:
             raise RequestError(422, f"fingerprint has at most {_LONGEST_FINGERPRINT} characters.")
-        marker, open_ones = await self._page.store.ask(_marker_and_uploads, str(inbox.path))
-        if len(open_ones) >= MOST_OPEN:
+        now = self._page.now()
+        one = Upload(os.urandom(16).hex(), str(inbox.path), path, size, 0, 0, fingerprint, now, now)
+        self._beginning[one.id] = one
+        try:
+            one = await self._begin(one)
+        finally:
+            del self._beginning[one.id]
+        headers = {**TUS, "Location": f"uploads/{one.id}", "Upload-Offset": "0"}
+        return json_answer(_object(one), status=201, headers=headers)
+
+    async def _begin(self, one: Upload) -> Upload:
+        """With its part. Those that began before it count as open, though they may have no row yet. Raises RequestError."""
+        marker, rows = await self._page.store.ask(_marker_and_uploads, one.inbox)
+        known = {other.id for other in rows}
+        before = takewhile(lambda other: other.id != one.id, list(self._beginning.values()))
+        others = [*rows, *(other for other in before if other.id not in known)]
+        if len(others) >= MOST_OPEN:
             hint = "Finish or cancel one of them first."
             raise RequestError(429, f"{MOST_OPEN} uploads are open already.", code="too_many_uploads", hint=hint)
-        upload_id, now = os.urandom(16).hex(), self._page.now()
         async with answer_disk_errors("The upload cannot begin"):
-            inode = await self._page.disks.run(
-                str(inbox.path), self._begin, inbox, marker, path, size, open_ones, upload_id
-            )
-        one = Upload(upload_id, str(inbox.path), path, size, 0, inode, fingerprint, now, now)
-        if not await self._page.store.write(_add, one):
-            await self._page.disks.run(str(inbox.path), upload_parts.remove_part, str(inbox.path), upload_id)
-            raise name_in_use(path, "Another upload that is not complete has")
-        headers = {**TUS, "Location": f"uploads/{upload_id}", "Upload-Offset": "0"}
-        return json_answer(_object(one), status=201, headers=headers)
+            inode = await self._page.disks.run(one.inbox, self._places.begin, one, marker, others)
+        one, is_added = replace(one, inode=inode), False
+        try:
+            is_added = await self._page.store.write(_add, one)
+        finally:
+            if not is_added:
+                await self._page.disks.run(one.inbox, upload_parts.remove_part, one.inbox, one.id)
+        if not is_added:
+            raise name_in_use(one.path, "Another upload that is not complete has")
+        return one
 
     async def append(self, request: Request) -> Response:
         if request.headers.get("content-type", "").lower() != _PIECE_TYPE:
@@ -109,8 +127,8 @@ class UploadRoutes:
                 raise with_offset(
                     RequestError(409, f"The upload has {one.offset:,} bytes.", code="offset_mismatch"), one.offset
                 )
-            await self._check_inbox(one.inbox)
-            offset = await self._write(request, one)
+            marker = await self._check_inbox(one.inbox)
+            offset = await self._write(request, one, marker)
             headers = {**TUS, "Upload-Offset": str(offset)}
             return no_content({**headers, "Upload-Complete": "?1"} if offset == one.size else headers)
 
@@ -153,40 +171,13 @@ class UploadRoutes:
             raise RequestError(413, f"The service takes at most {LARGEST_FILE_BYTES:,} bytes.", headers=TUS)
         return inbox, path, size
 
-    def _begin(
-        self, inbox: Inbox, marker: str | None, path: str, size: int, open_ones: list[Upload], upload_id: str
-    ) -> int:
-        """On a thread of the inbox: the inode of the new part. Raises RequestError, OSError."""
-        root = str(inbox.path)
-        _check_marker(root, marker)
-        try:
-            if upload_parts.is_taken(root, path):
-                raise name_in_use(path, "A file in the inbox has")
-        except OSError as error:
-            if error.errno in (errno.ELOOP, errno.ENOTDIR):
-                message = "A link, or a file, is in the place of one of its folders."
-                raise RequestError(422, message, code="not_taken") from error
-            raise
-        self._check_room(root, size, open_ones)
-        return upload_parts.create_part(root, upload_id)
-
-    def _check_room(self, root: str, size: int, open_ones: list[Upload]) -> None:
-        """What other uploads still need is theirs."""
-        state, device = str(self._page.config.state_dir), os.stat(root).st_dev
-        promised = sum(one.size - one.offset for one in open_ones if _device(one.inbox) == device)
-        free = upload_parts.free_bytes(root) - promised - size
-        state_free = free if os.stat(state).st_dev == device else upload_parts.free_bytes(state)
-        if min(free, state_free) < FREE_BYTES:
-            where = "inbox" if free < FREE_BYTES else "state folder"
-            hint = f"1 GiB stays free, and {promised:,} bytes are promised to other uploads."
-            raise RequestError(507, f"There is no room for it on the disk of the {where}.", code="no_room", hint=hint)
-
-    async def _check_inbox(self, root: str) -> None:
-        """An upload goes on only where the inbox is the one that it was begun in."""
+    async def _check_inbox(self, root: str) -> str | None:
+        """An upload goes on only where the inbox is the one that it was begun in: its marker."""
         if self._page.inbox(root) is None:
             raise RequestError(503, "Its inbox is not in the configuration any more.", code="folder_unavailable")
         marker, _ = await self._page.store.ask(_marker_and_uploads, root)
-        await self._page.disks.run(root, _check_marker, root, marker)
+        await self._page.disks.run(root, check_marker, root, marker)
+        return marker
 
     @asynccontextmanager
     async def _writing(self, upload_id: str) -> AsyncIterator[None]:
@@ -204,14 +195,13 @@ class UploadRoutes:
 
     # bytes
 
-    async def _write(self, request: Request, one: Upload) -> int:
+    async def _write(self, request: Request, one: Upload, marker: str | None) -> int:
         """How many bytes the upload has now; all of them: it is in the inbox. Raises RequestError."""
         disks, inbox = self._page.disks, one.inbox
         try:
             descriptor = await disks.run(inbox, upload_parts.open_part, inbox, one.id, one.inode, one.offset)
         except FileNotFoundError:
-            await self._page.store.write(_remove, one.id)
-            raise RequestError(404, "The part of this upload is gone.", headers=TUS, hint="Begin it again.") from None
+            return await self._without_part(one)
         except OSError as error:
             raise refusal_of_disk("The upload cannot go on", error) from error
         try:
@@ -224,34 +214,33 @@ class UploadRoutes:
             if refusal is not None:
                 raise with_offset(refusal, offset)
             if offset == one.size:
-                await self._move_in(one, descriptor)
+                await self._move_in(one, marker, descriptor)
             return offset
         finally:
-            os.close(descriptor)
+            close_apart(descriptor)
 
-    async def _move_in(self, one: Upload, descriptor: int) -> None:
+    async def _without_part(self, one: Upload) -> int:
+        """The part is in the inbox, and a crash came before its row was removed; or it is gone. Raises RequestError."""
+        await self._check_inbox(one.inbox)  # which may have gone in this moment
+        is_complete = one.offset == one.size and await self._page.disks.run(
+            one.inbox, upload_parts.has_moved_in, one.inbox, one.path, one.inode
+        )
+        await self._page.store.write(_remove, one.id)
+        if not is_complete:
+            hint = "Begin it again, unless it is in the list of jobs." if one.offset == one.size else "Begin it again."
+            raise RequestError(404, "The part of this upload is gone.", headers=TUS, hint=hint)
+        return one.size
+
+    async def _move_in(self, one: Upload, marker: str | None, descriptor: int) -> None:
         try:
-            await self._page.disks.run(one.inbox, upload_parts.move_in, one.inbox, one.id, one.path, descriptor)
+            await self._page.disks.run(one.inbox, self._places.finish, one, marker, descriptor)
         except FileExistsError as error:
             raise with_offset(name_in_use(one.path, "A file in the inbox has"), one.size) from error
+        except RequestError as error:
+            raise with_offset(error, one.size) from error
         except OSError as error:
             raise with_offset(refusal_of_disk("The file cannot be moved into the inbox", error), one.size) from error
         await self._page.store.write(_remove, one.id)
-
-
-def _check_marker(root: str, marker: str | None) -> None:
-    """Raises RequestError where the inbox is not there, or is another one than the daemon knows."""
-    found = markers.inspect_folder(root, marker)
-    if marker is None or not found.available:
-        reason = found.reason or "lalald has not scanned it yet"
-        raise RequestError(503, f"The inbox is unavailable: {reason}.", code="folder_unavailable")
-
-
-def _device(folder: str) -> int | None:
-    try:
-        return os.stat(folder).st_dev
-    except OSError:
-        return None
 
 
 def _header_number(request: Request, name: str, default: int | None = None) -> int:
