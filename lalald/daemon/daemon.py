@@ -35,6 +35,7 @@ from lalald.daemon.reloading import Reloader
 from lalald.daemon.run_once import RunSummary
 from lalald.daemon.shutdown import shut_down
 from lalald.daemon.supervisor import Supervisor
+from lalald.daemon.upload_cleanup import remove_abandoned_uploads
 from lalald.errors import LalaldError, StoreError
 from lalald.filesystem.availability.known_folders import KnownFolders
 from lalald.filesystem.mount_pools import MountPools
@@ -263,6 +264,7 @@ class _Daemon:
             "status": housekeeping.show_status(parts.worker, parts.systemd, parts.status_changed, self._condition),
             "watchdog": housekeeping.feed_watchdog(parts.systemd, self._requests.is_healthy),
             "history": housekeeping.trim_history(parts.context),
+            "uploads": remove_abandoned_uploads(parts.context),
             "folders": parts.folder_checks.check_all_regularly(),
         }
         for name, work in upkeep.items():

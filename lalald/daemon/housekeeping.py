@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from lalald.daemon.process.systemd import Systemd
-from lalald.daemon.upload_cleanup import remove_abandoned_uploads
 from lalald.jobs.states import Stage
 from lalald.jobs.transfer_progress import RateMeter, TransferProgress
 from lalald.stages.context import StageContext
@@ -169,7 +168,6 @@ async def trim_history(context: StageContext) -> None:
             trimmed += await context.store.run(partial(_trim, before, range(first, first + JOBS_PER_TRIM)))
         kept_from = context.clock.now() - min(context.config.history, _EVENTS_KEPT_SECONDS)
         await context.store.run(partial(_trim_events, kept_from))
-        await remove_abandoned_uploads(context)
         if trimmed:
             context.log.info("history.trimmed", jobs=trimmed)
         await asyncio.sleep(_DAY_SECONDS)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 
-from lalald.errors import FileError
+from lalald.errors import LalaldError
 from lalald.filesystem.confined import upload_parts
 from lalald.stages.context import StageContext
 from lalald.store import Store
@@ -12,35 +13,49 @@ from lalald.store.page import upload_rows
 from lalald.store.page.upload_rows import Upload
 
 KEPT_SECONDS = 86400.0
+_KEPT_WITHOUT_ROW_SECONDS = 3600.0  # far more than an upload takes to begin
+_LEAST_PAUSE_SECONDS = 1.0
+_RETRY_SECONDS = 3600.0
 
 
 async def remove_abandoned_uploads(context: StageContext) -> None:
-    """In every inbox that is there; in others the next time."""
-    before = context.clock.now() - KEPT_SECONDS
+    """Each when its day is over; in inboxes that are not there, later. An upload that begins meanwhile has a day of its own."""
+    while True:
+        now = context.clock.now()
+        left = [one.touched_at for one in await _remove_expired(context, now - KEPT_SECONDS)]
+        await _remove_parts_without_row(context, now - _KEPT_WITHOUT_ROW_SECONDS)
+        waits = [at + KEPT_SECONDS - now if at + KEPT_SECONDS > now else _RETRY_SECONDS for at in left]
+        await asyncio.sleep(max(_LEAST_PAUSE_SECONDS, min([KEPT_SECONDS, *waits])))
+
+
+async def _remove_expired(context: StageContext, before: float) -> list[Upload]:
+    """Those that are left."""
     open_ones = await context.store.run(_uploads)
-    known = {one.id for one in open_ones}
-    for one in open_ones:
-        if one.touched_at < before:
-            await _remove(one, context)
+    return [one for one in open_ones if one.touched_at >= before or not await _remove(one, context)]
+
+
+async def _remove_parts_without_row(context: StageContext, before: float) -> None:
+    known = {one.id for one in await context.store.run(_uploads)}
     for inbox in context.config.inboxes:
         try:
             removed = await context.disks.run(
                 str(inbox.path), upload_parts.remove_forgotten, str(inbox.path), known, before
             )
-        except (OSError, FileError):
+        except (OSError, LalaldError):
             continue
         if removed:
             context.log.info("uploads.removed", inbox=str(inbox.path), parts=len(removed))
 
 
-async def _remove(one: Upload, context: StageContext) -> None:
+async def _remove(one: Upload, context: StageContext) -> bool:
     try:
         await context.disks.run(one.inbox, upload_parts.remove_part, one.inbox, one.id)
-    except (OSError, FileError) as error:
+    except (OSError, LalaldError) as error:
         context.log.warning("upload.not_removed", inbox=one.inbox, path=one.path, reason=str(error))
-        return
+        return False
     await context.store.run(partial(_forget, one.id))
     context.log.info("upload.abandoned", inbox=one.inbox, path=one.path, size=one.size, arrived=one.offset)
+    return True
 
 
 def _uploads(store: Store) -> list[Upload]:

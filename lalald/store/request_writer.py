@@ -5,6 +5,7 @@ A request does not change a row's revision, so that the daemon can still save wh
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from typing import Self
 from lalald.jobs.job import RequestTerms
 from lalald.jobs.states import Hold, Request, State
 from lalald.store import database
+from lalald.store.page import verdicts
 from lalald.store.queries import Reports
 from lalald.store.rows import stored_name
 
@@ -62,6 +64,7 @@ class Requests(Reports):
 
     def leave(self, request: Request, job_ids: Sequence[int]) -> None:
         """Leave a request in these jobs' rows; it replaces an earlier one that was not carried out yet."""
+        self._replace("id IN (SELECT value FROM json_each(?))", (json.dumps(list(job_ids)),))
         self.connection.executemany(
             "UPDATE jobs SET request = ?, request_terms = NULL WHERE id = ?", [(request, job_id) for job_id in job_ids]
         )
@@ -69,6 +72,8 @@ class Requests(Reports):
     def leave_for(self, request: Request, terms: Mapping[int, RequestTerms]) -> None:
         """Leave a request in these jobs' rows with the terms that were shown; the daemon checks them before it acts."""
         states = ", ".join(f"'{state}'" for state in sorted(FITTING[request]))
+        chosen = f"state IN ({states}) AND id IN (SELECT value FROM json_each(?))"
+        self._replace(chosen, (json.dumps(list(terms)),))
         self.connection.executemany(
             f"UPDATE jobs SET request = ?, request_terms = ? WHERE id = ? AND state IN ({states})",
             [(request, seen.to_json(), job_id) for job_id, seen in terms.items()],
@@ -79,9 +84,14 @@ class Requests(Reports):
         listed = ", ".join(f"'{State(state)}'" for state in sorted(states or FITTING[request]))
         holds = ", ".join(f"'{Hold(hold)}'" for hold in but)
         where = f"state IN ({listed}) AND coalesce(hold, '') NOT IN ({holds})"
+        self._replace(where)
         return self.connection.execute(
             f"UPDATE jobs SET request = ?, request_terms = NULL WHERE {where}", (request,)
         ).rowcount
+
+    def _replace(self, jobs: str, parameters: Sequence[object] = ()) -> None:
+        """The page's requests in these rows get their answer."""
+        verdicts.note_replaced(self.connection, jobs, parameters, time.time())
 
     def ask(
         self,

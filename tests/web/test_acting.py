@@ -87,6 +87,25 @@ def test_a_key_serves_one_request(client: PageClient) -> None:
     assert (answer.status_code, answer.json()["code"]) == (409, "key_reused")
 
 
+def test_a_request_that_a_command_or_a_cancel_replaces_gets_an_answer(held: Home, client: PageClient) -> None:
+    for replace in (
+        lambda: held.command("release", "1"),
+        lambda: held.command("cancel", "1"),
+        lambda: held.command("cancel", "--all", "--yes"),
+        lambda: client.done("/api/cancel", {"ids": [1]}),
+    ):
+        by = key()
+        assert press(client, "release", quote_of(client, "release"), by)["code"] == "asked"
+        with client.stream("GET", "/api/events") as response:
+            frames = Frames(response)
+            assert frames.next()[0] == "snapshot"
+            replace()
+            told = frames.until("action")
+        assert (told["key"], told["results"][0]["code"]) == (by, "replaced")
+        assert verdict(client, by)["accepted"] is False
+        change(held, request=None, request_terms=None)
+
+
 def test_a_higher_price_than_was_shown_changes_nothing_and_is_reported(client: PageClient) -> None:
     quote = {**quote_of(client, "release"), "minutes": 0.0}
     assert press(client, "release", quote, key())["accepted"]  # less than a minute more

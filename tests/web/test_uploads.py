@@ -263,17 +263,18 @@ def _full_disk(root: Path) -> None:
 
 
 def test_the_daemon_removes_uploads_untouched_for_a_day(home: Home, client: PageClient) -> None:
-    old, young = (begin(client, home, f"{name}.wav", 5).json()["id"] for name in ("old", "young"))
+    old, soon, young = (begin(client, home, f"{name}.wav", 5).json()["id"] for name in ("old", "soon", "young"))
     parts = home.inbox / ".lalald-uploads"
     (parts / ("0" * 32)).write_bytes(b"of a crash")
     (parts / "somebody's").write_bytes(b"not a part")
     for name in ("0" * 32, "somebody's"):
         os.utime(parts / name, (1, 1))
     store = Store.open(home.state)
-    store.connection.execute("UPDATE uploads SET touched_at = touched_at - 90000 WHERE id = ?", (old,))
+    for upload_id, seconds in ((old, 90000), (soon, 86400 - 4)):
+        store.connection.execute("UPDATE uploads SET touched_at = touched_at - ? WHERE id = ?", (seconds, upload_id))
     store.close()
     home.start()
-    until(lambda: home.logged("upload.abandoned") and home.logged("uploads.removed"), "the daemon has looked")
+    until(lambda: len(home.logged("upload.abandoned")) == 2 and home.logged("uploads.removed"), "both were removed")
     assert sorted(os.listdir(parts)) == sorted([young, "somebody's"])
     assert [one["id"] for one in client.facts("/api/uploads")["uploads"]] == [young]
     assert send(client, young, 0, b"12345").status_code == 204

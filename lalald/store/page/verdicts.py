@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 
 from lalald.jobs.job import RequestTerms
 
 ASKED = "asked"  # until the daemon has acted
 DONE = "done"
+REPLACED = "replaced"  # by a command, or by a cancel
 LATEST = "SELECT max(other.id) FROM jobs other WHERE other.inbox = jobs.inbox AND other.path = jobs.path"
 _PAST = {"release": "released", "retry": "retried"}
 
@@ -50,6 +52,17 @@ def note_done(connection: sqlite3.Connection, job_id: int, request: str, now: fl
         "UPDATE asked_actions SET code = 'done', acted_at = ?, message = 'Job ' || job_id || ' was ' || ? || '.'"
         " WHERE code = ? AND job_id = ? AND key = (SELECT json_extract(request_terms, '$.key') FROM jobs WHERE id = ?)",
         (now, _PAST.get(request, "changed"), ASKED, job_id, job_id),
+    )
+
+
+def note_replaced(connection: sqlite3.Connection, jobs: str, parameters: Sequence[object], now: float) -> None:
+    """Another request replaces the page's in the rows of `jobs`, a condition: the daemon will not answer those any more."""
+    connection.execute(
+        "UPDATE asked_actions SET code = ?, is_accepted = 0, acted_at = ?,"
+        " message = 'Another request for job ' || job_id || ' has replaced this one.'"
+        " WHERE code = ? AND EXISTS (SELECT 1 FROM jobs WHERE jobs.id = asked_actions.job_id AND jobs.request IS NOT NULL"
+        f" AND json_extract(jobs.request_terms, '$.key') = asked_actions.key AND {jobs})",
+        (REPLACED, now, ASKED, *parameters),
     )
 
 
