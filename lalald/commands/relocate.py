@@ -32,11 +32,15 @@ def run(arguments: Namespace) -> int:
             f"{printable(new)} is not a folder.", hint="Move the files first, then run this again. Nothing was changed."
         )
     if os.path.commonpath([old, new]) in (old, new):
-        raise UsageError(f"{printable(old)} and {printable(new)} lie in each other; nothing was changed.")
+        raise UsageError(
+            f"{printable(old)} and {printable(new)} lie in each other; nothing was changed.",
+            hint="Run this for each inbox and outbox alone: `lalald relocate /data/inbox /data/songs/inbox`.",
+        )
     folder = state_dir(arguments.config)
     if not (folder / database.FILE_NAME).exists():
         raise NoStoreError(
-            f"{folder} holds no database yet.", hint="There is nothing to relocate: lalald has not run with it."
+            f"{folder} holds no database yet; nothing was changed.",
+            hint="If the state folder has moved too, write its new place into the configuration (`state_dir`) first.",
         )
     with only_daemon(folder), closing(database.connect(folder)) as connection:
         done = relocate(connection, old, new, places_key)

@@ -17,8 +17,15 @@ Stored = str | bytes | None
 # Every column with an absolute path. Paths within an inbox or outbox, and words of the past, stay as they are.
 _COLUMNS = (
     ("inboxes", "path"), ("folders", "path"), ("jobs", "inbox"), ("jobs", "moved_to"), ("tracks", "copy_from"), ("charges", "inbox"),
-    ("files", "inbox"), ("inbox_folders", "inbox"), ("set_aside_files", "inbox"), ("requests", "argument"),
+    ("files", "inbox"), ("inbox_folders", "inbox"), ("set_aside_files", "inbox"), ("uploads", "inbox"), ("requests", "argument"),
 )  # fmt: skip
+_WORDS = (
+    ("events", "subject"),
+    ("events", "cause"),
+    ("pending_events", "subject"),
+    ("pending_events", "cause"),
+)  # they end with one
+_OF_AN_INBOX = ("files", "inbox_folders", "set_aside_files", "uploads")
 _SETTINGS = ("outbox", "done_dir", "failed_dir")  # of a job's settings; the last two may be relative to the inbox
 
 
@@ -34,27 +41,27 @@ def relocate(connection: sqlite3.Connection, old: str, new: str, state_name: Cal
     """Rewrite every path that is `old` or lies below it. Both are absolute, normalized and different.
 
     `state_name` gives the name under which `daemon_state` holds what is remembered of an inbox.
+    A place that was watched already, but has no jobs yet, gives way: a daemon may have been started there too early.
 
-    Raises UsageError where nothing lies there, or a folder at the new place is known already: their records cannot be merged.
+    Raises UsageError where nothing lies there, or an inbox at the new place has jobs: their records cannot be merged.
     """
     moved = _mover(old, new)
     connection.create_function("relocated", 1, moved, deterministic=True)
+    connection.create_function("relocated_subject", 1, _subject_mover(moved), deterministic=True)
     connection.execute("BEGIN IMMEDIATE")
     try:
-        folders = _known_folders(connection)
-        _check(folders, moved, old)
-        rows = {table: 0 for table, _ in _COLUMNS}
-        for table, column in _COLUMNS:
-            statement = f"UPDATE {table} SET {column} = relocated({column}) WHERE {column} IS NOT relocated({column})"
-            rows[table] += connection.execute(statement).rowcount
+        folders = _moving(connection, moved, old)
+        for folder, target in folders.items():
+            _give_way(connection, folder, target, state_name(name_from(target)))
+        rows = _rewrite_columns(connection)
         rows["job_settings"] = _relocate_settings(connection, moved)
-        names = {state_name(name_from(folder)): state_name(name_from(moved(folder) or b"")) for folder in folders}
-        rows["daemon_state"] = _relocate_state(connection, {was: now for was, now in names.items() if was != now})
+        names = {state_name(name_from(folder)): state_name(name_from(target)) for folder, target in folders.items()}
+        rows["daemon_state"] = _relocate_state(connection, names)
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
         raise
-    at = sorted(name_from(there) for folder in folders if (there := moved(folder)) is not None and there != folder)
+    at = sorted(map(name_from, folders.values()))
     return Relocation({table: count for table, count in rows.items() if count}, at)
 
 
@@ -73,25 +80,83 @@ def _mover(old: str, new: str) -> Callable[[Stored], Stored]:
     return moved
 
 
-def _known_folders(connection: sqlite3.Connection) -> list[str | bytes]:
-    return [path for (path,) in connection.execute("SELECT path FROM inboxes UNION SELECT path FROM folders")]
+def _subject_mover(moved: Callable[[Stored], Stored]) -> Callable[[Stored], Stored]:
+    """The same for words that end with a path, such as `inbox /srv/inbox`."""
+
+    def subject_moved(value: Stored) -> Stored:
+        words, slash, path = name_from(value or "").partition("/")
+        there = moved(stored_name_always(slash + path)) or ""
+        return stored_name_always(words + name_from(there)) if slash else value
+
+    return subject_moved
 
 
-def _check(folders: list[str | bytes], moved: Callable[[Stored], Stored], old: str) -> None:
-    there = {folder: moved(folder) for folder in folders}
-    if all(folder == target for folder, target in there.items()):
-        known = ", ".join(printable(name_from(folder)) for folder in folders) or "none"
+def _moving(
+    connection: sqlite3.Connection, moved: Callable[[Stored], Stored], old: str
+) -> dict[str | bytes, str | bytes]:
+    """The known folders that move, with their new places. Raises UsageError if there are none, or one may not."""
+    known = [path for (path,) in connection.execute("SELECT path FROM inboxes UNION SELECT path FROM folders")]
+    folders = {folder: target for folder in known if (target := moved(folder)) is not None and target != folder}
+    if not folders:
+        listed = ", ".join(printable(name_from(folder)) for folder in known) or "none"
         raise UsageError(
             f"no inbox or outbox is {printable(old)} or below it; nothing was changed.",
-            hint=f"The known folders: {known}.",
+            hint=f"The known folders: {listed}.",
         )
-    for folder, target in there.items():
-        if folder != target and target in there:
+    for folder, target in folders.items():
+        if reason := _why_kept_apart(connection, folder, target):
             raise UsageError(
-                f"{printable(name_from(folder))} would become {printable(name_from(target or b''))}, which has records of its own; nothing"
-                " was changed.",
-                hint="Choose a place that lalald has not watched or filled before.",
+                f"{printable(name_from(folder))} would become {printable(name_from(target))}, which {reason}; nothing was changed.",
+                hint="Their records cannot be merged. If lalald was started with the new paths before this, restore the database"
+                " that you copied from the old place, and run this first.",
             )
+    return folders
+
+
+def _why_kept_apart(connection: sqlite3.Connection, folder: str | bytes, target: str | bytes) -> str | None:
+    """Why the records of a new place are not replaced by those of the old one."""
+    (jobs,) = connection.execute("SELECT count(*) FROM jobs WHERE inbox = ?", (target,)).fetchone()
+    for number, text in connection.execute("SELECT id, json FROM job_settings").fetchall():
+        if json.loads(text)["outbox"] == name_from(target):
+            (more,) = connection.execute("SELECT count(*) FROM jobs WHERE settings = ?", (number,)).fetchone()
+            jobs += more
+    if jobs:
+        return f"has jobs of its own ({jobs:,})"
+    (kinds,) = connection.execute(
+        "SELECT count(DISTINCT kind) FROM (SELECT 'inbox' AS kind, path FROM inboxes UNION SELECT 'folder', path FROM folders)"
+        " WHERE path IN (?, ?)", (folder, target),
+    ).fetchone()  # fmt: skip
+    return "is known as a folder of another kind" if kinds > 1 else None
+
+
+def _give_way(connection: sqlite3.Connection, folder: str | bytes, target: str | bytes, state_name: str) -> None:
+    """Forget what was noted of a new place before. Its marker is kept: it is the one that lies there now."""
+    for table in ("inboxes", "folders"):
+        found = connection.execute(f"SELECT marker FROM {table} WHERE path = ?", (target,)).fetchone()
+        if found is not None:
+            connection.execute(f"DELETE FROM {table} WHERE path = ?", (target,))
+            connection.execute(f"UPDATE {table} SET marker = ? WHERE path = ?", (found[0], folder))
+    for table in _OF_AN_INBOX:
+        connection.execute(f"DELETE FROM {table} WHERE inbox = ?", (target,))
+    connection.execute("DELETE FROM daemon_state WHERE name = ?", (state_name,))
+    for table in ("events", "pending_events"):
+        connection.execute(f"DELETE FROM {table} WHERE subject IN (?, ?)", _subjects(target))
+
+
+def _subjects(folder: str | bytes) -> tuple[str | bytes, str | bytes]:
+    inbox, other = (stored_name_always(f"{kind} {name_from(folder)}") for kind in ("inbox", "folder"))
+    return inbox, other
+
+
+def _rewrite_columns(connection: sqlite3.Connection) -> dict[str, int]:
+    """How many values were rewritten, by table."""
+    rows = {table: 0 for table, _ in (*_COLUMNS, *_WORDS)}
+    for function, columns in (("relocated", _COLUMNS), ("relocated_subject", _WORDS)):
+        for table, column in columns:
+            there = f"{function}({column})"
+            statement = f"UPDATE {table} SET {column} = {there} WHERE {column} IS NOT {there}"
+            rows[table] += connection.execute(statement).rowcount
+    return rows
 
 
 def _relocate_settings(connection: sqlite3.Connection, moved: Callable[[Stored], Stored]) -> int:

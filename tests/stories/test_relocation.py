@@ -93,7 +93,9 @@ def rows(home: Home) -> list[tuple[object, ...]]:
         (["/nowhere/old", "{}"], 2, "no inbox or outbox is /nowhere/old or below it"),
         (["{}/inbox", "{}/missing"], 2, "is not a folder"),
         (["{}", "{}/inbox"], 2, "lie in each other"),
-        (["{}/inbox", "{}/outbox"], 2, "which has records of its own"),
+        (["{}/inbox", "{}/outbox"], 2, "which is known as a folder of another kind"),
+        (["{}/outbox", "{}/inbox/"], 2, "which is known as a folder of another kind"),
+        (["{}/INBOX", "{}/state"], 2, "no inbox or outbox is"),
         (["{}/inb", "{}/state"], 2, "no inbox or outbox is"),
     ],
 )
@@ -125,3 +127,91 @@ def test_names_that_are_not_utf_8_move_too(make_home: MakeHome, sandbox: Sandbox
     (tmp_path / "plain").mkdir()
     assert home.command("relocate", str(odd), str(tmp_path / "plain")).returncode == 0
     assert (str(tmp_path / "plain/inbox"),) in rows(home)
+
+
+def every_text(home: Home) -> dict[str, set[str]]:
+    """Every text in the database that names a path, by column; sentences of the past left out."""
+    words = {
+        "events.data",
+        "pending_events.data",
+        "daemon_state.json",
+        "inboxes.reason",
+        "folders.reason",
+        "jobs.hold_reason",
+    }
+    found: dict[str, set[str]] = {}
+    with closing(sqlite3.connect(home.state / "lalald.sqlite3")) as connection:
+        for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            rows = connection.execute(f"SELECT * FROM {table}")
+            names = [column[0] for column in rows.description]
+            for row in rows:
+                for name, value in zip(names, row, strict=True):
+                    if isinstance(value, str) and f"{table}.{name}" not in words:
+                        found.setdefault(f"{table}.{name}", set()).add(value)
+    return found
+
+
+def test_no_table_keeps_the_old_place(tmp_path: Path, make_home: MakeHome, sandbox: Sandbox) -> None:
+    """Everything that can be known of an inbox: jobs, a copy, an upload of the page, folders, events, what is remembered of it."""
+    notify = [{"name": "hook", "webhook": "http://127.0.0.1:9/", "on": "all"}]
+    home = make_home(sandbox.url, inbox={"prune": True}, notify=notify)
+    write_wav(home.inbox / "albums" / "one.wav")
+    home.start()
+    home.rest()
+    write_wav(home.inbox / "albums" / "again.wav")
+    until(lambda: len(home.jobs()) == 2, "the copy is known")
+    home.rest()
+    home.stop()
+    shutil.rmtree(home.outbox)
+    home.start()
+    home.stop()
+    with closing(sqlite3.connect(home.state / "lalald.sqlite3")) as connection, connection:
+        connection.execute("INSERT INTO uploads VALUES ('u', ?, 'part.wav', 9, 3, 1, 'f', 1, 1)", (str(home.inbox),))
+        connection.execute("INSERT INTO set_aside_files VALUES (?, 'odd.wav', 'internal', 1, 0)", (str(home.inbox),))
+    there = moved(home, tmp_path / "there")
+    at_old = {column for column, texts in every_text(there).items() if any(str(home.root) in text for text in texts)}
+    assert {"jobs.inbox", "uploads.inbox", "events.subject", "folders.path", "job_settings.json"} <= at_old
+    assert there.command("relocate", f"{home.root}/", f"{there.root}/.").returncode == 0
+    assert {
+        column: texts for column, texts in every_text(there).items() if any(str(home.root) in text for text in texts)
+    } == {}
+
+
+def test_a_start_with_the_new_paths_before_the_relocation_can_be_repaired(
+    tmp_path: Path, make_home: MakeHome, sandbox: Sandbox
+) -> None:
+    """Nothing new was there, so the new places know nothing that could be lost."""
+    home = make_home(sandbox.url)
+    write_wav(home.inbox / "one.wav")
+    home.start()
+    home.rest()
+    home.stop()
+    there = moved(home, tmp_path / "there")
+    there.start()
+    there.stop()
+    answer = there.command("relocate", str(home.root), str(there.root))
+    assert answer.returncode == 0, answer.stderr
+    assert sorted(path for (path,) in rows(there)) == [str(there.inbox), str(there.outbox)]
+    write_wav(there.inbox / "two.wav", pitch=330.0)
+    there.start()
+    try:
+        until(lambda: [job["state"] for job in there.jobs()] == ["done", "done"], "the folders are recognized")
+    finally:
+        there.stop()
+
+
+def test_a_place_with_jobs_of_its_own_keeps_them(tmp_path: Path, make_home: MakeHome, sandbox: Sandbox) -> None:
+    home = make_home(sandbox.url)
+    home.start()
+    home.stop()
+    there = moved(home, tmp_path / "there")
+    write_wav(there.inbox / "one.wav")
+    there.start()
+    there.rest()
+    there.stop()
+    before = every_text(there)
+    answer = there.command("relocate", str(home.root), str(there.root))
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert "which has jobs of its own (1); nothing was changed" in answer.stderr
+    assert "restore the database" in answer.stderr
+    assert every_text(there) == before
