@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from argparse import ArgumentParser, Namespace
 from contextlib import closing
 from pathlib import Path
@@ -29,7 +30,7 @@ def run(arguments: Namespace) -> int:
             f"{printable(str(target))} is a folder.", hint=f"Name a file in it: {printable(str(target / FILE_NAME))}"
         )
     with closing(connect_any_version(folder)) as source:
-        made = backup.back_up(source, target)
+        made = backup.back_up(source, target, time.time())
     if arguments.json:
         show_json({"file": str(made.path), "bytes": made.size_bytes, "version": made.version, "jobs": made.jobs})
     else:

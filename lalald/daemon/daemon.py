@@ -157,6 +157,7 @@ class _Daemon:
         now = clock.now()
         daemon_state = {"pid": os.getpid(), "version": __version__, "started_at": now, "config": str(config.path)}
         recovered = await self._store.run(partial(startup.recover, daemon_state, config, now))
+        startup.log_restored_copy(recovered.copied_at, self._log)
         key_reader, clients = KeyReader(self._disks, options.environ), Clients(self._log)
         key = await key_reader.read(config)
         folders = KnownFolders(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,20 +18,31 @@ from lalald.errors import FileError, ServiceError
 from lalald.filesystem.placeholders import remove_leftovers
 from lalald.jobs.failures.unexpected_errors import is_about_one_job
 from lalald.jobs.job import Job
+from lalald.jobs.outcomes import Held
+from lalald.jobs.states import Hold, Stage
+from lalald.jobs.transitions import apply_outcome
 from lalald.reports import needs_attention
 from lalald.stages.context import StageContext
 from lalald.stages.precharge.budget import Budget
 from lalald.store import Store, StoreThread
+from lalald.store.tables.restored_copy import held_because
 from lalald.store.tables.unreadable_jobs import UnreadableJobs
 from lalald.worker.holds import license_check
 
+_JOBS_AT_ONCE = 500
+
 
 class Recovered(NamedTuple):
-    """What the store knows from earlier runs. `reservations`: folder, name and job of each name reserved in an outbox."""
+    """What the store knows from earlier runs.
+
+    `reservations`: folder, name and job of each name reserved in an outbox. `copied_at`: when the copy was made from which the
+    database was restored since the last run.
+    """
 
     reservations: list[tuple[str, str, int]]
     folder_markers: dict[str, str | None]
     batch_refused_at: float | None
+    copied_at: float | None
 
 
 def recover(daemon_state: dict[str, Any], config: Config, now: float, store: Store) -> Recovered:
@@ -38,14 +50,38 @@ def recover(daemon_state: dict[str, Any], config: Config, now: float, store: Sto
     store.clear_progress()
     store.newly_unreadable.extend(UnreadableJobs(store.connection).read_again())
     store.set_hidden_aside()
+    copied_at = _hold_what_a_copy_cannot_know(config, now, store)
     store.state.set("daemon", daemon_state, now)
     notifications.note_start(store, config, now)
     for fact in (license_check.FACT, needs_attention.REJECTED_FACT):
         store.state.forget(fact)
     refused_at = store.state.get("batch_refused_at")
-    return Recovered(
-        store.reservations(), store.folders.folder_markers(), refused_at if isinstance(refused_at, float) else None
-    )
+    refused_at = refused_at if isinstance(refused_at, float) else None
+    return Recovered(store.reservations(), store.folders.folder_markers(), refused_at, copied_at)
+
+
+def _hold_what_a_copy_cannot_know(config: Config, now: float, store: Store) -> float | None:
+    """In a restored database, hold what may have been paid for since it was copied. Return when that was."""
+    copied_at = store.restored.begin([str(inbox.path) for inbox in config.inboxes], now)
+    if copied_at is None:
+        return None
+    reason, ids = held_because(copied_at), store.restored.possibly_paid()
+    for start in range(0, len(ids), _JOBS_AT_ONCE):
+        for job in store.jobs_of(ids[start : start + _JOBS_AT_ONCE]):
+            unstarted = [task.number for task in job.tasks if task.stage is Stage.SPLIT and task.error is None]
+            some_run = any(task.task_id is not None for task in job.tasks)
+            outcome = Held(Hold.FIRST_SCAN, reason, tasks=tuple(unstarted) if some_run else ())
+            store.save(job, apply_outcome(job, outcome, now))
+    return copied_at
+
+
+def log_restored_copy(copied_at: float | None, log: Any) -> None:
+    if copied_at is not None:
+        log.warning(
+            "store.restored_copy", copied_at=datetime.fromtimestamp(copied_at, UTC).isoformat(timespec="seconds"),
+            reason="the database was restored from a copy: what it does not know is held, since it may be paid for already",
+            hint="`lalald jobs --held` lists these files; move those with results out of the inbox, `lalald release` the others.",
+        )  # fmt: skip
 
 
 def make_budget(config: Config, clock: Clock, store: StoreThread, current: Callable[[], StageContext]) -> Budget:

@@ -16,6 +16,7 @@ from lalald.inbox.set_aside import RunsOnStore
 from lalald.jobs.spending.consent import price_of
 from lalald.jobs.spending.prices import cost_text
 from lalald.store import Store
+from lalald.store.tables.restored_copy import held_because
 
 MOST_EXISTING_FILES = 20
 
@@ -41,9 +42,10 @@ class FirstScan:
     Memory stays small however many files there are: until the scan has ended, every file is old that was not reported to arrive.
     """
 
-    def __init__(self, existing: str, jobs_already: int = 0) -> None:
-        """`jobs_already`: jobs of this first scan if an earlier run was interrupted in it."""
+    def __init__(self, existing: str, jobs_already: int = 0, most: int = MOST_EXISTING_FILES) -> None:
+        """`jobs_already`: jobs of this first scan if an earlier run was interrupted in it. `most`: so many are not held."""
         self._existing = existing
+        self._most = most
         self._new: set[str] = set()
         self._old: set[str] | None = None  # once the scan has ended: those that are not finished yet
         self._eligible = jobs_already
@@ -52,7 +54,7 @@ class FirstScan:
     @property
     def action_for_all(self) -> str:
         """take, hold or skip."""
-        return "take" if self._existing == "hold" and self._eligible <= MOST_EXISTING_FILES else self._existing
+        return "take" if self._existing == "hold" and self._eligible <= self._most else self._existing
 
     @property
     def is_scanned(self) -> bool:
@@ -61,12 +63,7 @@ class FirstScan:
 
     def counts(self, path: str) -> bool:
         """Whether this file counts towards the 20, and that is not decided yet."""
-        return (
-            not self.is_scanned
-            and self.is_old(path)
-            and self._existing == "hold"
-            and self._eligible <= MOST_EXISTING_FILES
-        )
+        return not self.is_scanned and self.is_old(path) and self._existing == "hold" and self._eligible <= self._most
 
     def count_eligible(self, files: int) -> None:
         """So many more files were there that a rule matches."""
@@ -143,22 +140,33 @@ class FirstScanPhase:
         self._key = str(inbox.path)
         self._store = store
         self._override = override
+        self._copied_at: float | None = None  # of a restored database: everything that it does not know is held
         self._clock = clock
         self._log = log
 
     @property
     def _existing(self) -> str:
-        return self._override or self.inbox.existing
+        return self._override or self.inbox.existing if self._copied_at is None else "hold"
+
+    @property
+    def hold_reason(self) -> str:
+        return HOLD_REASON if self._copied_at is None else held_because(self._copied_at)
+
+    def _new_scan(self, jobs_already: int = 0) -> FirstScan:
+        if self._copied_at is None:
+            return FirstScan(self._existing, jobs_already)
+        return FirstScan("hold", most=-1)
 
     async def begin(self) -> str | None:
         """Read what the store knows of the inbox. Return its marker."""
         is_over, marker, jobs = await self._store.run(self._recall)
         if not is_over:
-            self.scan = FirstScan(self._existing, jobs)
+            self.scan = self._new_scan(jobs)
         return marker
 
     def _recall(self, store: Store) -> tuple[bool, str | None, int]:
         is_over = store.folders.inbox_seen(self._key)
+        self._copied_at = store.restored.copied_at(self._key)
         jobs = 0
         if not is_over:  # an interrupted first scan has left some
             folders = store.known_folders(self._key)
@@ -168,7 +176,7 @@ class FirstScanPhase:
 
     def restart(self) -> None:
         """Another folder was accepted, or more places are scanned now: what is there counts as old, as at any first scan."""
-        self.scan = FirstScan(self._existing)
+        self.scan = self._new_scan()
 
     def is_scanning(self) -> bool:
         """Whether the first scan has not listed everything yet."""
@@ -198,7 +206,7 @@ class FirstScanPhase:
         scan = self.scan
         if scan is None or not scan.is_over(waiting):
             return
-        self.scan = None
+        self.scan, self._copied_at = None, None
         await self.save_marker(marker)
         await self._store.run(partial(_save_places, self.inbox, self._clock.now()))
         if scan.tally.files:
@@ -207,6 +215,7 @@ class FirstScanPhase:
 
 def _save_marker(inbox: str, marker: str | None, now: float, store: Store) -> None:
     store.folders.mark_inbox_seen(inbox, marker, now)
+    store.restored.note_scanned(inbox, now)
 
 
 def _scans_more_places(inbox: Inbox, store: Store) -> bool:

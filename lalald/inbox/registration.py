@@ -13,7 +13,7 @@ from lalald.config import Inbox
 from lalald.errors import FolderUnavailableError
 from lalald.filesystem.mount_pools import MountPools
 from lalald.inbox.explanation import NO_RULE, Choice, with_former_folders
-from lalald.inbox.first_scan import HOLD_REASON, FirstScanPhase
+from lalald.inbox.first_scan import FirstScanPhase
 from lalald.inbox.inbox_folder import InboxFolder
 from lalald.inbox.inspection import FileInspector, Inspected
 from lalald.inbox.inspection_steps import InspectionSteps
@@ -221,8 +221,9 @@ class FileRegistrar:
 
     async def _reconcile(self, matched: Sequence[MatchedFile], gone: list[str]) -> Reconciliation:
         now, inbox, reconcile = self._clock.now(), self.inbox, self._steps.reconcile
+        reason = self.first_scan.hold_reason
         try:
-            result = await self._store.run(lambda store: reconcile(store, inbox, matched, gone, HOLD_REASON, now))
+            result = await self._store.run(lambda store: reconcile(store, inbox, matched, gone, reason, now))
         except Exception as error:
             if not is_about_one_job(error) or is_exhaustion(error) or not matched:
                 raise

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
+import time
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,8 @@ from lalald.errors import FileError, NameTakenError, StoreError
 from lalald.filesystem.files import sync_file, sync_folder, translate_errors
 from lalald.filesystem.names import printable
 from lalald.filesystem.renaming import rename_without_replacing
+
+COPIED = "copied_at"  # in the saved state of a copy: when it was made
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +28,13 @@ class Backup:
     jobs: int
 
 
-def back_up(source: sqlite3.Connection, target: Path) -> Backup:
+def back_up(source: sqlite3.Connection, target: Path, now: float) -> Backup:
     """Copy the database to `target`, which must not exist, whatever other connections write meanwhile (SQLite's backup API).
 
     The copy appears under its name once it is whole, checked and on disk; it needs no other file beside it, and only its owner can
-    read it. Raises NameTakenError, FileError, DiskFullError, StoreError for a damaged database, and sqlite3.Error of the source.
+    read it. It says when it was made (`now`): a daemon that starts with it holds what may have been paid for since then.
+
+    Raises NameTakenError, FileError, DiskFullError, StoreError for a damaged database, and sqlite3.Error of the source.
     """
     if os.path.lexists(target):
         raise NameTakenError(
@@ -39,7 +45,7 @@ def back_up(source: sqlite3.Connection, target: Path) -> Backup:
         unfinished.unlink(missing_ok=True)
         os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
     try:
-        version, jobs = _copy(source, unfinished)
+        version, jobs = _copy(source, unfinished, now)
         with translate_errors(str(target)):
             size_bytes = _publish(unfinished, target)
     finally:
@@ -49,7 +55,7 @@ def back_up(source: sqlite3.Connection, target: Path) -> Backup:
     return Backup(target, version, size_bytes, jobs)
 
 
-def _copy(source: sqlite3.Connection, target: Path) -> tuple[int, int]:
+def _copy(source: sqlite3.Connection, target: Path, now: float) -> tuple[int, int]:
     """Version and number of jobs of the copy."""
     with closing(sqlite3.connect(target, isolation_level=None)) as copy:
         try:
@@ -60,6 +66,7 @@ def _copy(source: sqlite3.Connection, target: Path) -> tuple[int, int]:
             (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
             (version,) = copy.execute("PRAGMA user_version").fetchone()
             (jobs,) = copy.execute("SELECT count(*) FROM jobs").fetchone()
+            _mark(copy, now)
         except sqlite3.OperationalError as error:
             raise FileError(
                 f"{printable(str(target.parent))}: the copy could not be made: {error}.",
@@ -71,6 +78,12 @@ def _copy(source: sqlite3.Connection, target: Path) -> tuple[int, int]:
             hint="Check the database's disk, and restore an earlier backup if `lalald run` refuses it.",
         )
     return version, jobs
+
+
+def _mark(copy: sqlite3.Connection, now: float) -> None:
+    """A copy of a copy keeps the earlier time. The table of the saved state had another name in early versions."""
+    for (table,) in copy.execute("SELECT name FROM sqlite_master WHERE name IN ('daemon_state', 'facts')").fetchall():
+        copy.execute(f"INSERT OR IGNORE INTO {table} (name, json, at) VALUES (?, ?, ?)", (COPIED, json.dumps(now), now))
 
 
 def _publish(unfinished: Path, target: Path) -> int:
@@ -94,7 +107,7 @@ def copy_before_migration(source: sqlite3.Connection, database: Path, version: i
     target = database.with_name(f"{database.name}.version-{version}")
     fresh = target.with_name(f"{target.name}.new")
     fresh.unlink(missing_ok=True)
-    back_up(source, fresh)
+    back_up(source, fresh, time.time())
     fresh.replace(target)
     sync_folder(str(target.parent))
     return target

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from lalald.errors import UsageError
 from lalald.filesystem.names import printable
 from lalald.store.rows import name_from, stored_name_always
+from lalald.store.tables.restored_copy import RESTORED
 
 Stored = str | bytes | None
 
@@ -56,7 +57,7 @@ def relocate(connection: sqlite3.Connection, old: str, new: str, state_name: Cal
         rows = _rewrite_columns(connection)
         rows["job_settings"] = _relocate_settings(connection, moved)
         names = {state_name(name_from(folder)): state_name(name_from(target)) for folder, target in folders.items()}
-        rows["daemon_state"] = _relocate_state(connection, names)
+        rows["daemon_state"] = _relocate_state(connection, names) + _relocate_restored(connection, moved)
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
@@ -189,4 +190,15 @@ def _relocate_state(connection: sqlite3.Connection, moved: Mapping[str, str]) ->
     changed = 0
     for old, new in moved.items():
         changed += connection.execute("UPDATE daemon_state SET name = ? WHERE name = ?", (new, old)).rowcount
+    return changed
+
+
+def _relocate_restored(connection: sqlite3.Connection, moved: Callable[[Stored], Stored]) -> int:
+    """The inboxes whose first scan after a restored backup is not over."""
+    changed = 0
+    for (text,) in connection.execute("SELECT json FROM daemon_state WHERE name = ?", (RESTORED,)).fetchall():
+        facts = json.loads(text)
+        there = {**facts, "inboxes": [_moved_text(inbox, moved) for inbox in facts["inboxes"]]}
+        changed += there != facts
+        connection.execute("UPDATE daemon_state SET json = ? WHERE name = ?", (json.dumps(there), RESTORED))
     return changed

@@ -34,6 +34,7 @@ from lalald.store.tables.daemon_state import DaemonState
 from lalald.store.tables.job_counts import JobCounts
 from lalald.store.tables.job_history import JobHistory
 from lalald.store.tables.request_queue import RequestQueue
+from lalald.store.tables.restored_copy import RestoredCopy
 from lalald.store.tables.result_deadlines import ResultDeadlines
 from lalald.store.tables.task_writer import StaleError, TaskWriter
 from lalald.store.tables.unreadable_jobs import UnreadableJobs
@@ -58,6 +59,7 @@ class Store(DueQueries):
         self.charges = Charges(connection)
         self.deadlines = ResultDeadlines(connection)
         self.history = JobHistory(connection)
+        self.restored = RestoredCopy(connection)
         self.tasks = TaskWriter(connection, self.events)
 
     @classmethod

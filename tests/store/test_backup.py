@@ -28,7 +28,7 @@ def test_a_copy_has_every_row_and_stands_alone(tmp_path: Path) -> None:
     filled_store = FilledStore(tmp_path)
     filled_store.fill()
     with closing(connect_any_version(filled_store.state)) as source:
-        made = back_up(source, tmp_path / "copy.sqlite3")
+        made = back_up(source, tmp_path / "copy.sqlite3", 1000.0)
     assert made.version == VERSION
     assert made.jobs == len(rows(made.path)) > 0
     for table in ("jobs", "tasks", "tracks", "files", "charges"):
@@ -42,7 +42,7 @@ def test_a_daemon_resumes_from_a_restored_copy(tmp_path: Path) -> None:
     filled_store = FilledStore(tmp_path)
     filled_store.fill()
     with closing(connect_any_version(filled_store.state)) as source:
-        made = back_up(source, tmp_path / "copy.sqlite3")
+        made = back_up(source, tmp_path / "copy.sqlite3", 1000.0)
     before = rows(made.path)
     restored = tmp_path / "restored"
     restored.mkdir()
@@ -70,7 +70,7 @@ def test_a_copy_is_of_one_moment_while_another_connection_writes(tmp_path: Path)
     try:
         for number in range(5):
             with closing(connect_any_version(tmp_path)) as source:
-                made = back_up(source, tmp_path / f"copy{number}")
+                made = back_up(source, tmp_path / f"copy{number}", 1000.0)
             (one,), (two,) = (row[1:2] for row in rows(made.path, "pair"))
             assert one == two
     finally:
@@ -86,7 +86,7 @@ def test_a_file_that_exists_is_left_as_it_is(tmp_path: Path) -> None:
         closing(connect_any_version(tmp_path / "state")) as source,
         pytest.raises(NameTakenError, match="exists already"),
     ):
-        back_up(source, tmp_path / "copy")
+        back_up(source, tmp_path / "copy", 1000.0)
     assert (tmp_path / "copy").read_text() == "precious"
 
 
@@ -99,7 +99,7 @@ def test_a_copy_that_does_not_fit_leaves_nothing_behind(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
         try:
             with pytest.raises(FileError, match="could not be made"):
-                back_up(source, target / "copy")
+                back_up(source, target / "copy", 1000.0)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert os.listdir(target) == []
@@ -121,7 +121,9 @@ def test_a_migration_leaves_a_copy_of_the_database_before_it(tmp_path: Path) -> 
     with closing(sqlite3.connect(copy)) as old, closing(sqlite3.connect(path)) as new:
         assert old.execute("PRAGMA user_version").fetchone() == (VERSION - 1,)
         assert new.execute("PRAGMA user_version").fetchone() == (VERSION,)
-        assert old.execute("SELECT * FROM daemon_state").fetchall() == [("note", "1", 2.0)]
+        assert old.execute("SELECT * FROM daemon_state WHERE name = 'note'").fetchall() == [("note", "1", 2.0)]
+        assert old.execute("SELECT count(*) FROM daemon_state WHERE name = 'copied_at'").fetchone() == (1,)
+        assert new.execute("SELECT count(*) FROM daemon_state WHERE name = 'copied_at'").fetchone() == (0,)
     connect(tmp_path).close()
     assert sorted(file for file in os.listdir(tmp_path) if "version" in file) == [copy.name]
 

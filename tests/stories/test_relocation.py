@@ -167,14 +167,26 @@ def test_no_table_keeps_the_old_place(tmp_path: Path, make_home: MakeHome, sandb
     home.stop()
     with closing(sqlite3.connect(home.state / "lalald.sqlite3")) as connection, connection:
         connection.execute("INSERT INTO uploads VALUES ('u', ?, 'part.wav', 9, 3, 1, 'f', 1, 1)", (str(home.inbox),))
+        restored = json.dumps({"copied_at": 1.0, "inboxes": [str(home.inbox)]})
+        connection.execute("INSERT INTO daemon_state VALUES ('restored_copy', ?, 1.0)", (restored,))
         connection.execute("INSERT INTO set_aside_files VALUES (?, 'odd.wav', 'internal', 1, 0)", (str(home.inbox),))
     there = moved(home, tmp_path / "there")
+    assert restored_inboxes(there) == [str(home.inbox)]
     at_old = {column for column, texts in every_text(there).items() if any(str(home.root) in text for text in texts)}
     assert {"jobs.inbox", "uploads.inbox", "events.subject", "folders.path", "job_settings.json"} <= at_old
     assert there.command("relocate", f"{home.root}/", f"{there.root}/.").returncode == 0
     assert {
         column: texts for column, texts in every_text(there).items() if any(str(home.root) in text for text in texts)
     } == {}
+    assert restored_inboxes(there) == [str(there.inbox)]
+
+
+def restored_inboxes(home: Home) -> list[str]:
+    """Those whose first scan after a restored backup is not over."""
+    with closing(sqlite3.connect(home.state / "lalald.sqlite3")) as connection:
+        (text,) = connection.execute("SELECT json FROM daemon_state WHERE name = 'restored_copy'").fetchone()
+    found: list[str] = json.loads(text)["inboxes"]
+    return found
 
 
 def test_a_start_with_the_new_paths_before_the_relocation_can_be_repaired(
