@@ -116,10 +116,17 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
     if (code := _ERROR_CODE.search(verdict)) and int(code[1]) & 0xFF == sqlite3.SQLITE_IOERR:
         raise StoreBusyError(f"{path} cannot be read: {verdict}.", hint=_FAILING)
     if verdict != "ok":
-        raise StoreRefusedError(f"{path} is damaged ({verdict}); it was left as it is.", hint=_DAMAGED)
+        raise StoreRefusedError(f"{path} is damaged ({verdict}); it was left as it is.", hint=_hint_for_damage(path))
 
 
-_DAMAGED = "Restore a backup of the state folder, or move it away: lalald then starts with an empty database."
+def _hint_for_damage(path: Path | str) -> str:
+    """SQLite applies a log that lies beside a restored copy to it: they do not belong together."""
+    if os.path.exists(f"{path}-wal"):
+        return (
+            f"If you have just restored a backup: remove {FILE_NAME}-wal and {FILE_NAME}-shm, which belong to the former database, and"
+            " start again. Otherwise restore a backup, without these two files."
+        )
+    return "Restore a backup of the state folder, or move it away: lalald then starts with an empty database."
 
 
 _ERROR_CODE = re.compile(r"error code=(\d+)")
@@ -169,7 +176,9 @@ def _by_cause(path: Path | str, cause: OSError) -> StoreError:
 def _by_code(error: sqlite3.Error, path: Path | str) -> StoreError:
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-        return StoreRefusedError(f"{path} is damaged or no database ({error}); it was left as it is.", hint=_DAMAGED)
+        return StoreRefusedError(
+            f"{path} is damaged or no database ({error}); it was left as it is.", hint=_hint_for_damage(path)
+        )
     if name.startswith("SQLITE_FULL"):
         return StoreBusyError(
             f"{path} cannot be written: {error}.", hint=disk_errors.hint_for(OSError(errno.ENOSPC, ""))

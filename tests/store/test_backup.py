@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import sqlite3
 import threading
 from contextlib import closing
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lalald.errors import FileError, NameTakenError, StoreBusyError
+from lalald.errors import FileError, NameTakenError, StoreBusyError, StoreRefusedError
 from lalald.store import Store
 from lalald.store.backup import back_up
 from lalald.store.database import FILE_NAME, connect, connect_any_version
@@ -103,6 +104,37 @@ def test_a_copy_that_does_not_fit_leaves_nothing_behind(tmp_path: Path) -> None:
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert os.listdir(target) == []
+
+
+def write_and_die(state: Path, copy: Path) -> None:
+    """A daemon that was killed after a copy was made of its database: its log is not part of the database yet."""
+    writer = connect(state)
+    with closing(connect_any_version(state)) as source:
+        back_up(source, copy, 1000.0)
+    for number in range(400):
+        values = (f"task {number}" * 20,)
+        writer.execute(
+            "INSERT INTO charges (task_id, job_id, task_number, path, mode, minutes, at) VALUES (?, 1, 1, 'p', 'm', 1, 1)",
+            values,
+        )
+    os._exit(9)
+
+
+def test_a_log_beside_a_restored_copy_is_named_and_the_copy_stays_whole(tmp_path: Path) -> None:
+    state, copy = tmp_path / "state", tmp_path / "copy"
+    if (child := os.fork()) == 0:
+        write_and_die(state, copy)
+    os.waitpid(child, 0)
+    assert (state / f"{FILE_NAME}-wal").stat().st_size
+    shutil.copyfile(copy, state / FILE_NAME)
+    with pytest.raises(StoreRefusedError, match="damaged") as raised:
+        Store.open(state)
+    assert f"remove {FILE_NAME}-wal and {FILE_NAME}-shm" in raised.value.hint
+    assert (state / FILE_NAME).read_bytes() == copy.read_bytes()
+    for name in ("wal", "shm"):
+        (state / f"{FILE_NAME}-{name}").unlink()
+    with closing(Store.open(state)) as store:
+        assert store.restored.begin([], 2.0) == 1000.0
 
 
 def old_database(folder: Path, version: int) -> Path:
