@@ -21,8 +21,11 @@ def run(arguments: Namespace) -> int:
     return carry(arguments, lambda _config: None)
 
 
-def carry(arguments: Namespace, accept: Callable[[Config], None]) -> int:
-    """Run the daemon until it ends. `accept` gets its configuration first, and may raise to refuse it."""
+def carry(arguments: Namespace, accept: Callable[[Config], None], *, log_for_people: bool = False) -> int:
+    """Run the daemon until it ends. `accept` gets its configuration first, and may raise to refuse it.
+
+    `log_for_people`: see `daemon.run`.
+    """
     from lalald.commands.access.operating_system import require_linux
 
     require_linux("the daemon")
@@ -40,5 +43,6 @@ def carry(arguments: Namespace, accept: Callable[[Config], None]) -> int:
     config = reading()
     accept(config)
     return daemon.run(
-        config, once=arguments.once, open_store=lambda state_dir: sandbox_guard.open_store(state_dir, config.api_url)
-    )
+        config, once=arguments.once, open_store=lambda state_dir: sandbox_guard.open_store(state_dir, config.api_url),
+        log_for_people=log_for_people,
+    )  # fmt: skip

@@ -53,7 +53,7 @@ def _run(words: list[str], config_dir: Path, environ: MutableMapping[str, str]) 
     signal.signal(signal.SIGTERM, _exit)  # the kernel ignores it by default for the first process of a container
     become(environ, start.owned_folders(config_dir, environ))
     start.choose_config(config_dir, environ)
-    return run.carry(arguments, start.prepare(arguments.config, config_dir, environ))
+    return run.carry(arguments, start.prepare(arguments.config, config_dir, environ), log_for_people=True)
 
 
 def _exit(_number: int, _frame: FrameType | None) -> None:

@@ -81,7 +81,7 @@ def _write_default(config_dir: Path, environ: Mapping[str, str]) -> None:
 
 def _log_problems(config: Config, environ: Mapping[str, str], *, uses_default: bool) -> None:
     """Log variables without effect, and folders that cannot be written."""
-    log: Any = log_setup.LogSettings(config.log, environ).log()
+    log: Any = log_setup.LogSettings(config.log, environ, auto_for_people=True).log()
     unused = [name for name in defaults.VARIABLES if environ.get(name)]
     if unused and not uses_default:
         log.warning("container.variables_unused", variables=unused, reason=f"{config.path} is used instead")

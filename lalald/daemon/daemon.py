@@ -76,14 +76,17 @@ def run(
     open_disks: Callable[[], MountPools] = MountPools,
     stage_steps: StageSteps = StageSteps(),  # noqa: B008 - frozen, and the same for every daemon
     open_inspections: Callable[[Path], Inspections] = Inspections,
+    log_for_people: bool = False,
 ) -> int:
     """Process files until SIGTERM, or with `once` until no file is left to process. Return the exit code.
+
+    `log_for_people`: `log: {format: auto}` is for people, whatever reads the log.
 
     Raises DaemonError if another daemon uses the state folder, StoreError if its database cannot be used.
     """
     log_output.take_over()
     faulthandler.enable()  # systemd's watchdog ends a daemon that hangs by SIGABRT: the log then shows where each thread was
-    log_settings = log_setup.LogSettings(config.log, environ)
+    log_settings = log_setup.LogSettings(config.log, environ, auto_for_people=log_for_people)
     ignore_broken_leases()
     options = _Options(once, environ, open_store, clock or Clock(), open_disks, stage_steps)
 

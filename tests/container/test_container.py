@@ -252,11 +252,25 @@ def test_config_yaml_is_used_and_ignored_variables_are_reported(
     config, path = prepared(config_dir, LALALD_MODE="voice_clean")
     assert path == str(config_dir / "config.yaml")
     assert config.inboxes[0].rules[0].tasks[0].mode == "demuser"
-    output = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
-    assert [(entry["event"], entry["variables"]) for entry in output] == [
-        ("container.variables_unused", ["LALALD_MODE"])
-    ]
+    (line,) = capfd.readouterr().err.splitlines()
+    assert re.fullmatch(
+        r"[-0-9]{10} [:0-9]{8} container\.variables_unused +variables=LALALD_MODE  warning: .*config\.yaml is used instead",
+        line,
+    )
     assert tree(config_dir) == ["config.yaml"]
+
+
+@pytest.mark.parametrize("written", ["log: {format: json}\n", ""])
+def test_a_log_in_json_is_had_by_the_configuration_or_a_variable(
+    config_dir: Path, capfd: pytest.CaptureFixture[str], written: str
+) -> None:
+    (config_dir / "config.yaml").write_text(
+        f"{written}inboxes: [{{path: /in, outbox: /out, rules: [{{mode: demuser}}]}}]\n"
+    )
+    prepared(config_dir, LALALD_MODE="voice_clean", **({} if written else {"LALALD_LOG_FORMAT": "json"}))
+    (line,) = capfd.readouterr().err.splitlines()
+    entry = json.loads(line)
+    assert (entry["event"], entry["variables"]) == ("container.variables_unused", ["LALALD_MODE"])
 
 
 # what would be deleted with the container

@@ -69,6 +69,11 @@ def test_a_line_for_people(said: str, expected: str) -> None:
     assert said == expected
 
 
+def test_a_log_that_is_kept_has_dates() -> None:
+    kept = console_renderer(colors=False, dates=True, now=lambda: NOW)
+    assert kept(None, "info", {"event": "daemon.ready"}) == "2027-01-15 08:03:07 daemon.ready"
+
+
 def test_a_traceback_follows_its_line() -> None:
     assert line("x.failed", "error", exception="Traceback\n  here").splitlines()[1:] == ["Traceback", "  here"]
 

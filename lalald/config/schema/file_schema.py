@@ -50,7 +50,8 @@ class Log(Section):
         default="info", description="The lowest level that is logged. LALALD_LOG_LEVEL overrides it."
     )
     format: Annotated[model.LogFormat, *value_types.one_of(model.LogFormat, "format")] = Field(
-        default="auto", description="auto: for people on a terminal, JSON otherwise. LALALD_LOG_FORMAT overrides it."
+        default="auto",
+        description="auto: for people on a terminal and in a container, JSON otherwise. LALALD_LOG_FORMAT overrides it.",
     )
 
 

@@ -25,8 +25,14 @@ def ordered(_logger: object, _method: str, facts: Mapping[str, Any]) -> dict[str
     return {**first, **{name: fact for name, fact in facts.items() if name not in (*_FIRST, *_LAST)}, **last}
 
 
-def console_renderer(*, colors: bool, now: Callable[[], datetime]) -> Callable[[object, str, Mapping[str, Any]], str]:
-    """Lines such as `12:03:11 job.delivered  #12 song.mp3  → /out/song  3.0 min`. `now` is local time."""
+def console_renderer(
+    *, colors: bool, now: Callable[[], datetime], dates: bool = False
+) -> Callable[[object, str, Mapping[str, Any]], str]:
+    """Lines such as `12:03:11 job.delivered  #12 song.mp3  → /out/song  3.0 min`. `now` is local time.
+
+    `dates`: with the date before the time, for a log that is kept.
+    """
+    time_format = "%Y-%m-%d %H:%M:%S" if dates else "%H:%M:%S"
 
     def paint(text: str, style: str | None) -> str:
         return f"\x1b[{style}m{text}\x1b[0m" if colors and style else text
@@ -34,7 +40,7 @@ def console_renderer(*, colors: bool, now: Callable[[], datetime]) -> Callable[[
     def render(_logger: object, method: str, facts: Mapping[str, Any]) -> str:
         event = str(facts["event"]).ljust(_EVENT_WIDTH)
         style = _LEVEL_STYLES.get(method)
-        time, name = paint(f"{now():%H:%M:%S}", _TIME_STYLE), paint(event, style or _EVENT_STYLE)
+        time, name = paint(now().strftime(time_format), _TIME_STYLE), paint(event, style or _EVENT_STYLE)
         details = [*_details(facts), paint(_message(method, facts), style)]
         line = f"{time} {name}  {'  '.join(detail for detail in details if detail)}".rstrip()
         return f"{line}\n{facts['exception']}" if "exception" in facts else line

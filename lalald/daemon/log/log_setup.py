@@ -1,4 +1,4 @@
-"""Set up the log: lines for people on a terminal, one JSON object per line elsewhere."""
+"""Set up the log: lines for people on a terminal and in a container, one JSON object per line elsewhere."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ _LEVELS = {level: place for place, level in enumerate(PRIORITIES)}
 class LogSettings:
     """How events become lines on standard error. `change` applies to loggers that were made before, too."""
 
-    def __init__(self, settings: Log, environ: Mapping[str, str]) -> None:
+    def __init__(self, settings: Log, environ: Mapping[str, str], *, auto_for_people: bool = False) -> None:
+        """`auto_for_people`: `format: auto` is for people even where there is no terminal."""
         self._environ = environ
+        self._auto_for_people = auto_for_people
         self._stream: Any = sys.stderr
         self.change(settings)
         if isinstance(self._stream, LogStream):
@@ -28,10 +30,14 @@ class LogSettings:
     def change(self, settings: Log) -> None:
         """Use these settings from now on."""
         structlog = _structlog()
-        console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
+        console = settings.format == "console" or (
+            settings.format == "auto" and (self._auto_for_people or sys.stderr.isatty())
+        )
         steps: list[Any] = [structlog.processors.ExceptionRenderer()]
         if console:
-            steps.append(console_renderer(colors=_wants_colors(self._environ), now=datetime.now))
+            steps.append(
+                console_renderer(colors=_wants_colors(self._environ), dates=not sys.stderr.isatty(), now=datetime.now)
+            )
         else:
             time = structlog.processors.TimeStamper(fmt="iso", utc=True)
             steps += [structlog.processors.add_log_level, time, ordered, structlog.processors.JSONRenderer()]
