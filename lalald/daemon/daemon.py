@@ -80,7 +80,8 @@ def run(
 ) -> int:
     """Process files until SIGTERM, or with `once` until no file is left to process. Return the exit code.
 
-    `log_for_people`: `log: {format: auto}` is for people, whatever reads the log. Raises DaemonError if another daemon uses the state folder, StoreError if its database cannot be used.
+    `log_for_people`: `log: {format: auto}` is for people, whatever reads the log.
+    Raises DaemonError if another daemon uses the state folder, StoreError if its database cannot be used.
     """
     log_output.take_over()
     faulthandler.enable()  # systemd's watchdog ends a daemon that hangs by SIGABRT: the log then shows where each thread was
