@@ -6,7 +6,6 @@ import asyncio
 import faulthandler
 import os
 import ssl
-import sys
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -147,7 +146,7 @@ class _Daemon:
             await shut_down(self._parts)
         self._log.info("daemon.stopped")
         if summary is not None:
-            self._report(summary)
+            run_once.report(summary, self._log, for_people=self._log_settings.for_people)
         return code
 
     # the parts
@@ -293,10 +292,3 @@ class _Daemon:
             task.cancel()
         for task in ended:
             task.result()
-
-    def _report(self, summary: RunSummary) -> None:
-        """For people on standard output, for programs as the last line of the log."""
-        if not self._log_settings.for_people:
-            self._log.info("run.finished", **summary.facts())
-        if self._log_settings.for_people or sys.stdout.isatty():
-            print(summary.text())  # noqa: T201 - it is the answer of the command

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -56,6 +57,14 @@ class RunSummary:
         if self.waiting:
             lines.append(f"{self.waiting:,} not finished: `lalald run` resumes them.")
         return "\n".join(lines)
+
+
+def report(summary: RunSummary, log: Any, *, for_people: bool) -> None:
+    """For people on standard output, for programs as the last line of the log. `for_people`: the log is for people."""
+    if not for_people:
+        log.info("run.finished", **summary.facts())
+    if for_people or sys.stdout.isatty():
+        print(summary.text())  # noqa: T201 - it is the answer of the command
 
 
 async def wait_until_processed(worker: Worker, inboxes: Inboxes) -> None:
