@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from lalald.jobs.event_facts import Event, EventKind, Fact
 from lalald.notify.channels import command
 from lalald.notify.channels.results import Failed, Refused, Sent
 from lalald.notify.samples import sample_event
+from tests.support.processes import descendants, is_running, words_of
 from tests.support.running import until
 
 ODD = os.fsdecode(b"a \"b\" 'c' $(touch pwned) `x`; rm -rf *\nnew line \xe9.mp3")
@@ -106,13 +110,6 @@ def test_the_failure_of_a_command_is_reported_with_its_last_line(folder: Path) -
     assert run([script(folder, "kill -9 $$")]) == Failed("killed by signal 9")
 
 
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 def pid_in(path: Path) -> int:
     return int(until(lambda: path.exists() and path.read_text().strip(), f"{path.name} is written"))
 
@@ -135,6 +132,45 @@ def test_a_command_that_ends_when_asked_is_not_waited_for(folder: Path) -> None:
 def test_what_a_command_leaves_running_ends_with_it(folder: Path) -> None:
     assert run([script(folder, "sleep 1000 & echo $! > child")]) == Sent()
     until(lambda: not is_running(pid_in(folder / "child")), "the child has ended")
+
+
+def escaping(folder: Path, rest: str) -> str:
+    """A command whose child leaves its group and session, and loses its parent, as a program does that becomes a daemon."""
+    script(folder, "trap '' TERM HUP\necho $$ > escaped\nexec sleep 1000", "escape.sh")
+    return script(folder, f"(setsid ./escape.sh &)\nwhile [ ! -s escaped ]; do sleep 0.01; done\n{rest}")
+
+
+@pytest.mark.parametrize(("rest", "seconds"), [("exit 0", 20.0), ("echo $$ > self; exec sleep 1000", 4.0)])
+def test_what_moves_to_a_session_of_its_own_ends_with_the_command(folder: Path, rest: str, seconds: float) -> None:
+    result = run([escaping(folder, rest)], seconds=seconds)
+    assert result == (Sent() if rest == "exit 0" else Failed("it was killed after 4 seconds"))
+    assert not is_running(pid_in(folder / "escaped"))
+
+
+RUNS = """
+import asyncio, sys
+from lalald.notify.channels import command
+from lalald.notify.samples import sample_event
+from lalald.jobs.event_facts import EventKind
+print(asyncio.run(command.run(sys.argv[1:], sample_event(EventKind.JOB_DONE, 0.0), timeout_seconds=60, environ={"PATH": "/usr/bin:/bin"})))
+"""
+
+
+@pytest.mark.parametrize("killed", ["daemon", "guard"])
+def test_a_kill_of_the_daemon_or_of_the_guard_ends_the_command(folder: Path, killed: str) -> None:
+    """Else the next daemon would run it beside the first."""
+    program = escaping(folder, "trap '' TERM\necho $$ > self\nexec sleep 1000")
+    with subprocess.Popen([sys.executable, "-c", RUNS, program], stdout=subprocess.PIPE, text=True) as daemon:
+        pids = [pid_in(folder / name) for name in ("self", "escaped")]
+        (guard,) = [pid for pid in descendants(daemon.pid) if "process_guard" in words_of(pid)]
+        os.kill(guard if killed == "guard" else daemon.pid, signal.SIGKILL)
+        said = daemon.communicate()[0]
+    until(lambda: not is_running(pids[0]), "the command has ended")
+    if killed == "daemon":
+        until(lambda: not is_running(pids[1]) and not is_running(guard), "and so has all else")
+    else:
+        assert said == "Failed(reason='killed by signal 9')\n"
+        os.kill(pids[1], signal.SIGKILL)
 
 
 def test_a_stop_of_the_daemon_ends_a_command_at_once(folder: Path) -> None:

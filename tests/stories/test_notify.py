@@ -14,6 +14,7 @@ import pytest
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
 from tests.conftest import MakeHome
+from tests.support.processes import descendants, words_of
 from tests.support.receiver import SECRET, Answer, Receiver, receiving
 from tests.support.running import Home, until, write_wav
 
@@ -176,12 +177,7 @@ def test_secrets_are_in_no_log_answer_or_argument(tmp_path: Path, make_home: Mak
         process = home.start()
         seen = ""
         while len({request.path for request in failing.requests}) < 3:
-            words = [
-                Path(f"/proc/{pid}/cmdline")
-                for pid in os.listdir("/proc")
-                if pid.isdigit() and parent_of(pid) == process.pid
-            ]
-            seen += "".join(path.read_bytes().decode(errors="replace") for path in words if path.exists())
+            seen += "".join(map(words_of, descendants(process.pid)))
         for command in (
             ["status"],
             ["status", "--json"],
@@ -199,13 +195,6 @@ def test_secrets_are_in_no_log_answer_or_argument(tmp_path: Path, make_home: Mak
     assert token not in seen
     assert token not in home.log.read_text()
     assert {line["entry"] for line in home.logged("notify.failing")} == {"hook", "phone", "open"}
-
-
-def parent_of(pid: str) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return 0
 
 
 def test_without_an_entry_nothing_is_written_or_sent(make_home: MakeHome, sandbox: Sandbox) -> None:

@@ -1,19 +1,24 @@
-"""Run short-lived child processes, each in a process group that ends with it, without lalald's keys and descriptors."""
+"""Run short-lived programs, each below a process that ends all it has started, without lalald's keys and descriptors."""
 
 from __future__ import annotations
 
 import asyncio
+import marshal
 import os
 import signal
+import socket
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import cast
+
+from lalald.notify.channels.process_guard import CONTROL, END_SECONDS, GRACE_SECONDS
 
 _KEPT_VARIABLES = frozenset({"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR"})
-_GRACE_SECONDS = 2.0  # between SIGTERM and SIGKILL
-_END_SECONDS = 1.0  # for the kernel to end what was killed
-_KEPT_OUTPUT_BYTES = 4096  # the last ones
+# -S: what `site` loads is not needed; our module path says where modules are.
+_GUARD = "import sys; sys.path[:] = sys.argv[1:]; from lalald.notify.channels.process_guard import main; main()"
+_START_SECONDS = 60.0  # on the slowest machine
+_LOOK_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,69 +35,101 @@ def allowed_environment(environ: Mapping[str, str], *also: str) -> dict[str, str
     return {name: value for name, value in environ.items() if name in kept or name.startswith("LC_")}
 
 
-class _Running(asyncio.SubprocessProtocol):
-    """What is known of a process while it runs."""
-
-    def __init__(self) -> None:
-        self.output = b""
-        self.has_exited = asyncio.Event()
-        self.output_ended = asyncio.Event()
-
-    def pipe_data_received(self, _descriptor: int, data: bytes) -> None:
-        self.output = (self.output + data)[-_KEPT_OUTPUT_BYTES:]
-
-    def pipe_connection_lost(self, descriptor: int, _error: Exception | None) -> None:
-        if descriptor == 1:
-            self.output_ended.set()
-
-    def process_exited(self) -> None:
-        self.has_exited.set()
-
-
 async def run(
     words: Sequence[str], *, given: bytes, environ: Mapping[str, str], timeout_seconds: float, with_errors: bool
 ) -> Ended:
     """Run a program to its end, or until the timeout. `given` is its standard input; `with_errors`: its errors are output, too.
 
-    Whatever it has started in its process group ends with it, and at once where this is cancelled. Raises OSError where it
-    cannot be started.
+    Whatever it has started ends with it, in any session; at once where this is cancelled, and where this process is killed.
+    Raises OSError where it cannot be started, ValueError where a word or variable cannot be one.
     """
-    errors = asyncio.subprocess.STDOUT if with_errors else asyncio.subprocess.DEVNULL
-    loop = asyncio.get_running_loop()
-    transport, running = await loop.subprocess_exec(
-        _Running, *words, stderr=errors, env=dict(environ), start_new_session=True
-    )
-    group = transport.get_pid()
+    variables = {os.fsencode(name): os.fsencode(value) for name, value in environ.items()}
+    request = marshal.dumps(([os.fsencode(word) for word in words], variables, given, timeout_seconds, with_errors))
+    guard = _Guard()
     try:
-        _give(transport, given)
-        is_over = await _has_ended(running.has_exited, timeout_seconds)
-        if not is_over:
-            _signal(group, signal.SIGTERM)
-            await _has_ended(running.has_exited, _GRACE_SECONDS)
-        _signal(group, signal.SIGKILL)
-        await _has_ended(running.output_ended, _END_SECONDS)  # a process that left its group may keep the pipe open
+        async with asyncio.timeout(_START_SECONDS + timeout_seconds + GRACE_SECONDS + 2 * END_SECONDS):
+            answer = await guard.answer(len(request).to_bytes(8, "big") + request)
+    except TimeoutError:
+        answer = b""
     finally:
-        _signal(group, signal.SIGKILL)
-        await _has_ended(running.has_exited, _END_SECONDS)
-        transport.close()
-    return Ended(transport.get_returncode() if is_over else None, running.output)
+        await guard.end()
+    if not answer:
+        return Ended(-signal.SIGKILL, b"")  # the guard was killed, and the program with it
+    said = marshal.loads(answer)  # noqa: S302 - from a process of ours
+    if isinstance(said, int):
+        raise OSError(said, os.strerror(said))
+    return Ended(*said)
 
 
-def _give(transport: asyncio.SubprocessTransport, given: bytes) -> None:
-    """A program need not read what it is given: what it leaves is thrown away at its end."""
-    pipe = cast("asyncio.WriteTransport", transport.get_pipe_transport(0))
-    pipe.write(given)
-    pipe.write_eof()
+class _Guard:
+    """The process of `process_guard`. Raises OSError where it cannot be started."""
+
+    def __init__(self) -> None:
+        self._control, theirs = socket.socketpair()
+        self._control.setblocking(False)
+        try:
+            self._pid = _spawned(theirs)
+        except BaseException:
+            self._control.close()
+            raise
+        finally:
+            theirs.close()
+
+    async def answer(self, request: bytes) -> bytes:
+        """Empty where it has ended without one."""
+        loop, said = asyncio.get_running_loop(), b""
+        with suppress(ConnectionError):
+            await loop.sock_sendall(self._control, request)
+            while more := await loop.sock_recv(self._control, 1 << 16):
+                said += more
+        return said
+
+    async def end(self) -> None:
+        """It kills what is left at once when our side is closed, and ends. It is killed itself where it does not."""
+        self._control.close()
+        try:
+            if not await self._has_ended(GRACE_SECONDS):
+                self._kill()
+                await self._has_ended(END_SECONDS)
+        except BaseException:
+            self._kill()
+            raise
+
+    async def _has_ended(self, seconds: float) -> bool:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while not _is_reaped(self._pid):
+            if loop.time() >= deadline:
+                return False
+            await asyncio.sleep(_LOOK_SECONDS)
+        return True
+
+    def _kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
 
 
-async def _has_ended(event: asyncio.Event, seconds: float) -> bool:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    return event.is_set()
+def _spawned(control: socket.socket) -> int:
+    """posix_spawn, and not fork: other threads may hold locks, and closing a descriptor on a dead share would keep us waiting."""
+    words = [sys.executable, "-I", "-S", "-c", _GUARD, *map(os.fspath, sys.path)]
+    return os.posix_spawn(
+        sys.executable,
+        words,
+        {},
+        file_actions=(
+            (os.POSIX_SPAWN_DUP2, control.fileno(), CONTROL),
+            (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ),
+        setpgroup=0,
+        setsigmask=(),
+        setsigdef=(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD),
+    )
 
 
-def _signal(group: int, number: int) -> None:
-    """To every process of the group, its leader gone or not."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)
+def _is_reaped(pid: int) -> bool:
+    """Whether it has ended. If other code has reaped it, it has."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return True
