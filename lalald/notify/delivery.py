@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from lalald.clock import Clock
 from lalald.jobs.backoff import backoff_seconds
-from lalald.notify.channels.results import TryLater
+from lalald.notify.channels.results import Refused, Result, TryLater
 from lalald.store.events.event_queue import EventQueue, Selection
 from lalald.store.store import Store
 
 Answer = TypeVar("Answer")
 CURSOR_KEPT_EVERY = 500  # events that an entry does not want count as handled
 KEPT_SECONDS = 3 * 86400.0  # from the first try
+_MOST_FAULTS = 5  # of one event or message, one after the other
 _LEAST_TRIES = 20  # before anything is dropped for its age: the clock may have been stepped
 
 
@@ -45,6 +46,7 @@ class Delivery:
         self._jitter = jitter
         self._attempts = 0
         self._again_at = float("-inf")  # by the monotonic clock
+        self._faults: tuple[object, int] = (None, 0)
 
     @property
     def wait_seconds(self) -> float:
@@ -54,6 +56,24 @@ class Delivery:
     async def ask(self, question: Callable[[EventQueue], Answer]) -> Answer:
         """What the queue of events answers."""
         return await self._store.run(lambda store: question(store.event_queue))
+
+    async def attempt(self, what: object, send: Callable[[], Awaitable[Result]]) -> Result:
+        """What sending answers. An unexpected exception is raised, but the same thing is not tried for ever.
+
+        `what`: the event or cause.
+        """
+        try:
+            return await send()
+        except Exception as error:
+            same, count = self._faults
+            self._faults = what, count + 1 if same == what else 1
+            if self._faults[1] < _MOST_FAULTS:
+                raise
+            return Refused(f"an unexpected error, {_MOST_FAULTS} times: {type(error).__name__}")
+
+    async def lost(self, count: int, upto: int) -> None:
+        """The limit of the table took events away before they were sent."""
+        await self.dropped(count, "the limit of kept events was reached", lambda queue: queue.advance(self.name, upto))
 
     async def sent(self, write: Callable[[EventQueue], None]) -> None:
         """Something was delivered; `write` records it."""

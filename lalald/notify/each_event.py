@@ -14,7 +14,6 @@ from lalald.store.events.event_queue import EventQueue
 SendEvent = Callable[[Event], Awaitable[Result]]
 _AT_ONCE = 20  # events read together
 _MOST_TRIES = 2  # of what must not be repeated: once more after it was cut off
-_LIMIT_REACHED = "the limit of kept events was reached"
 
 
 class EachEvent:
@@ -64,7 +63,7 @@ class EachEvent:
 
         events, cursor, lost = await self._delivery.ask(look)
         if lost:
-            await self._delivery.dropped(lost, _LIMIT_REACHED, partial(_advance, self._delivery.name, cursor))
+            await self._delivery.lost(lost, cursor)
         self._cursor = cursor
         return events
 
@@ -74,7 +73,7 @@ class EachEvent:
         if self._runs_once and await delivery.ask(partial(_begin, delivery.name, event.id)) > _MOST_TRIES:
             result: Result = Refused("it was cut off twice by the end of the daemon")
         else:
-            result = await send(event)
+            result = await delivery.attempt(event.id, partial(send, event))
         match result:
             case TryLater():
                 await delivery.postponed(result, event.id - 1)

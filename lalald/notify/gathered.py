@@ -9,10 +9,9 @@ from typing import NamedTuple
 from lalald.notify.channels.results import Failed, Refused, Result, Sent, TryLater
 from lalald.notify.delivery import CURSOR_KEPT_EVERY, Delivery
 from lalald.notify.messages import Message, message, more
-from lalald.store.events.event_queue import Cause, EventQueue
+from lalald.store.events.event_queue import DETAILED, Cause, EventQueue
 
 SendMessage = Callable[[Message], Awaitable[Result]]
-_MOST_MESSAGES = 12  # at once; what is more becomes one
 _OTHERS = "others"  # the cause of that one
 
 
@@ -23,6 +22,21 @@ class _Batch(NamedTuple):
     upto: int
     causes: tuple[Cause, ...]
     sent: tuple[str, ...]
+
+
+class _Lost(NamedTuple):
+    """So many events up to `upto` are gone."""
+
+    events: int
+    upto: int
+
+
+class _Part(NamedTuple):
+    """A message of a batch: `name` is what it is remembered by once it is sent, `happened` how often what it is about did."""
+
+    name: str
+    happened: int
+    text: Callable[[], Message]
 
 
 class Gathered:
@@ -43,19 +57,24 @@ class Gathered:
         if wait := self._delivery.wait_seconds:
             return wait
         found = await self._delivery.ask(self._look)
+        if isinstance(found, _Lost):
+            await self._delivery.lost(*found)
+            return 0.0
         if found is None or isinstance(found, float):
             return found
         sent = list(found.sent)
-        for name, text in self._messages(found):
-            if not await self._is_dealt_with(found, name, text, sent):
+        for part in self._parts(found):
+            if not await self._is_dealt_with(found, part, sent):
                 return self._delivery.wait_seconds
         await self._delivery.ask(lambda queue: queue.advance(self._delivery.name, found.upto))
         return 0.0
 
-    def _look(self, queue: EventQueue) -> _Batch | float | None:
+    def _look(self, queue: EventQueue) -> _Batch | _Lost | float | None:
         """A batch that is to be sent now, or how long to wait, None where nothing waits to be sent."""
         name, selection = self._delivery.name, self._delivery.selection
         reader = queue.reader(name)
+        if reader is not None and (lost := queue.lost_after(reader.cursor)):
+            return _Lost(lost, reader.cursor + lost)
         first = queue.next_events(selection, reader.cursor, 1) if reader else []
         if reader is None or not first:
             if reader is not None and queue.newest_id() - reader.cursor >= CURSOR_KEPT_EVERY:
@@ -67,31 +86,35 @@ class Gathered:
         upto = reader.batch_upto if reader.batch_upto and reader.batch_sent else queue.newest_id()
         return _Batch(reader.cursor, upto, tuple(queue.causes(selection, reader.cursor, upto)), reader.batch_sent)
 
-    def _messages(self, batch: _Batch) -> Iterator[tuple[str, Message]]:
-        """Each with what it is remembered by once it is sent. What is sent counts, so that a new start makes the same ones."""
-        detailed, others = batch.causes[:_MOST_MESSAGES], batch.causes[_MOST_MESSAGES:]
+    def _parts(self, batch: _Batch) -> Iterator[_Part]:
+        """What is sent counts, so that a new start makes the same ones."""
+        detailed, others = batch.causes[:DETAILED], batch.causes[DETAILED:]
         for cause in detailed:
             if cause.cause not in batch.sent:
-                yield cause.cause, message(cause, names=self._names)
+                yield _Part(cause.cause, cause.count, partial(message, cause, names=self._names))
         if others and _OTHERS not in batch.sent:
-            yield _OTHERS, more(others)
+            yield _Part(_OTHERS, sum(cause.count for cause in others), partial(more, others))
 
-    async def _is_dealt_with(self, batch: _Batch, name: str, text: Message, sent: list[str]) -> bool:
+    async def _is_dealt_with(self, batch: _Batch, part: _Part, sent: list[str]) -> bool:
         """Whether the next message may follow."""
         delivery = self._delivery
-        result = await self._send(text)
+
+        async def send() -> Result:
+            return await self._send(part.text())
+
+        result = await delivery.attempt(part.name, send)
         match result:
             case TryLater():
                 await delivery.postponed(result, batch.cursor)
                 return False
             case Sent():
-                sent.append(name)
+                sent.append(part.name)
                 now = delivery.clock.now()
                 await delivery.sent(lambda queue: queue.causes_dealt_with(delivery.name, batch.upto, sent, sent_at=now))
             case Refused() | Failed():
-                sent.append(name)
+                sent.append(part.name)
                 dealt_with = partial(_deal_with, delivery.name, batch.upto, tuple(sent))
-                await delivery.dropped(1, result.reason, dealt_with)
+                await delivery.dropped(part.happened, result.reason, dealt_with)
         return True
 
 

@@ -38,7 +38,7 @@ def message(cause: Cause, *, names: bool) -> Message:
 def more(causes: Sequence[Cause]) -> Message:
     """One message that sums up all further causes."""
     count = sum(cause.count for cause in causes)
-    kinds = sorted({str(cause.events[0].fact.kind) for cause in causes if cause.events})
+    kinds = sorted({str(cause.kind) for cause in causes})
     return Message(
         f"lalald: {count:,} more events",
         f"{len(causes):,} more causes ({', '.join(kinds)}). `lalald status` says what needs you.",

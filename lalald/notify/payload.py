@@ -25,6 +25,7 @@ _WITHOUT_NAMES = frozenset(
         "kind",
         "expires_at",
         "left",
+        "test",
     }
 )
 _NESTED = frozenset({"job", "jobs"})

@@ -17,14 +17,20 @@ _LOOK_ALIKE = str.maketrans(
 _TWINS = re.compile(r"([_~|])(?=\1)")
 _AT_THE_EDGE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")  # where Markdown takes an underscore for emphasis
 _CALLS = re.compile(r"(@|:(?=//)|\](?=[(\[:])|&(?=#?\w+;)|\bwww\b)")
+_HALVES = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # the others are bytes that are not UTF-8 (PEP 383)
 _LONGEST = 600  # characters of one piece of foreign text
 
 
 def utf8(text: str) -> str:
-    """A name as UTF-8: bytes that are none are written as `\\xNN`."""
+    """A name as UTF-8: bytes that are none are written as `\\xNN`, halves of surrogate pairs as `\\uNNNN`."""
     if text.isascii():
         return text
-    return os.fsencode(text).decode("utf-8", "backslashreplace")
+    return os.fsencode(encodable(text)).decode("utf-8", "backslashreplace")
+
+
+def encodable(text: str) -> str:
+    """As a file name can hold it: JSON from elsewhere may hold halves of surrogate pairs, which stand for no byte."""
+    return _HALVES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def readable(text: str) -> str:

@@ -59,7 +59,7 @@ def sample_event(kind: EventKind, now: float) -> Event:
 
 
 def sample_cause(event: Event) -> Cause:
-    return Cause(event.fact.cause, 1, event.fact.at, event.fact.at, (event,))
+    return Cause(event.fact.cause, event.fact.kind, 1, event.fact.at, event.fact.at, (event,))
 
 
 def kind_to_try(entry: NotifyEntry) -> EventKind:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -200,6 +201,48 @@ def test_nor_do_events_that_messages_are_not_about(desk: Desk) -> None:
     assert (sender.given, desk.reader.cursor) == ([], 600)
 
 
+@pytest.mark.parametrize("way", ["each", "gathered"])
+def test_one_event_that_cannot_be_sent_keeps_back_no_others_for_ever(desk: Desk, way: str) -> None:
+    """An exception of our own, for example: it is tried a few times, then dropped, and that is reported."""
+
+    def broken(given: Any) -> bool:
+        return "poison" in (given.body if way == "gathered" else str(given.fact.data))
+
+    class Poisoned(Sender):
+        async def __call__(self, given: Any) -> Result:
+            self.given.append(given)
+            if broken(given):
+                raise UnicodeError("its words may be secret")
+            return Sent()
+
+    desk.fail("poison.mp3", error="poison")
+    desk.fail("a.mp3", kind=FailureKind.TOO_LARGE)
+    desk.clock.turn(60)
+    sender = Poisoned()
+    turns = gathered(desk, sender) if way == "gathered" else each(desk, sender)
+    for _ in range(4):
+        with pytest.raises(UnicodeError):
+            turn(turns)
+    turn(turns)
+    assert [broken(given) for given in sender.given] == [True] * 5 + [False]
+    assert (desk.reader.dropped, desk.reader.cursor) == (1, 2)
+    assert desk.reader.dropped_reason == "an unexpected error, 5 times: UnicodeError"
+
+
+def test_messages_that_the_limit_took_away_are_reported_too(desk: Desk) -> None:
+    desk.fail("a.mp3")
+    sequence = written.MOST_EVENTS + 999
+    desk.store.connection.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'events'", (sequence,))
+    desk.fail("b.mp3")
+    desk.clock.turn(60)
+    sender = Sender()
+    turns = gathered(desk, sender)
+    assert turn(turns) == 0
+    turn(turns)
+    assert [message.title for message in sender.given] == ["lalald: b.mp3 failed"]
+    assert (desk.reader.dropped, desk.reader.dropped_reason) == (sequence, "the limit of kept events was reached")
+
+
 # messages
 
 
@@ -295,6 +338,13 @@ def test_a_message_that_is_refused_is_dropped_and_the_others_go_out(desk: Desk) 
     desk.clock.turn(60)
     turn(gathered(desk, sender))
     assert (len(sender.given), desk.reader.dropped, desk.reader.cursor) == (2, 1, 2)
+
+
+def test_a_refused_message_about_many_counts_them_all(desk: Desk) -> None:
+    desk.fail(*(f"{number}.mp3" for number in range(25)))
+    desk.clock.turn(60)
+    turn(gathered(desk, Sender(lambda _: Refused("it answered 403"))))
+    assert (desk.reader.dropped, desk.reader.cursor) == (25, 25)
 
 
 def test_a_clock_set_back_keeps_no_message_for_years(desk: Desk) -> None:

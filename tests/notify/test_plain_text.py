@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 
@@ -10,7 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lalald.jobs.event_facts import Event, EventKind, Fact
+from lalald.notify.channels.command import event_variables
+from lalald.notify.messages import message
+from lalald.notify.payload import payload_bytes
 from lalald.notify.plain_text import harmless, readable, utf8
+from lalald.notify.samples import sample_cause
 
 MARKUP = re.compile(r"<(?:a|em|strong|code|img|pre|h\d|ul|ol|blockquote|del|script)\b")
 
@@ -67,3 +73,17 @@ def test_names_that_are_not_utf8_are_escaped() -> None:
 def test_a_long_text_is_cut() -> None:
     assert harmless("x" * 5000).endswith("…")
     assert len(harmless("x" * 5000)) == 600
+
+
+def test_half_a_surrogate_pair_stops_nothing() -> None:
+    """JSON of the service may hold one; no encoding does."""
+    odd = "a\ud800b\udc4d\udcff\U0001f600"
+    job = {"id": 7, "inbox": "/in", "path": odd, "rule": odd, "stage": "split", "minutes": 0}
+    data = {"job": job, "error": odd, "failure": None, "codes": [odd], "paid": False}
+    event = Event(1, "ab", Fact.of(EventKind.JOB_FAILED, "job 7", 0.0, data))
+    assert json.loads(payload_bytes(event, names=True))["data"]["error"] == "a\\ud800b\\udc4d\\xff\U0001f600"
+    variables = event_variables(event)
+    assert os.fsencode(variables["LALALD_PATH"]) == b"/in/a\\ud800b\\udc4d\xff" + "\U0001f600".encode()
+    text = message(sample_cause(event), names=True)
+    assert "\\ud800" in text.title.encode().decode()
+    assert "\\ud800" in text.body.encode().decode()

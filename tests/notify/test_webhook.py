@@ -155,6 +155,7 @@ def test_without_names_only_numbers_and_codes_are_sent() -> None:
         for name in ("song", "/inbox", "/outbox", "this is a test", "vocals"):
             assert name not in said, (kind, said)
     assert payload(EVENT, names=False)["data"]["job"] == {"id": 0, "rule": "test", "stage": "done", "minutes": 3.5}
+    assert payload(EVENT, names=False)["data"]["test"] is True  # a receiver can tell a test
 
 
 @pytest.fixture(scope="module")

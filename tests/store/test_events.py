@@ -348,6 +348,20 @@ def test_2500_failures_of_one_cause_are_one_with_the_first_ten(shelf: FilledStor
     assert [event.fact.data["job"]["path"] for event in first.events] == [f"{number}.mp3" for number in range(10)]
 
 
+def test_thousands_of_causes_cost_no_more_questions_than_a_dozen(store: Store) -> None:
+    """The store's only thread asks: each cause once cost a scan of all events."""
+    for number in range(300):
+        store.folders.set_folder(f"/folder {number}", marker=None, reason="gone", now=NOW)
+    asked: list[str] = []
+    store.connection.set_trace_callback(asked.append)
+    found = causes(store)
+    store.connection.set_trace_callback(None)
+    assert len(found) == 300
+    assert len(asked) < 20
+    assert [len(cause.events) for cause in found] == [1] * 12 + [0] * 288
+    assert {cause.kind for cause in found} == {EventKind.FOLDER_UNAVAILABLE}
+
+
 def test_failures_of_tasks_are_distinguished_by_their_codes_not_by_their_text(shelf: FilledStore, store: Store) -> None:
     for number, code in enumerate(["http_422", "http_422", "max_duration"]):
         job = shelf.take(store, f"podcasts/{number}.mp3")

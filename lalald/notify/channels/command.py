@@ -13,9 +13,10 @@ from lalald.jobs.event_facts import Event
 from lalald.notify.channels import processes
 from lalald.notify.channels.results import Failed, Refused, Sent
 from lalald.notify.payload import payload_bytes, webhook_id
-from lalald.notify.plain_text import readable
+from lalald.notify.plain_text import encodable, readable
 
 _LONGEST_OUTPUT = 300  # characters
+_LONGEST_VARIABLE = 30_000  # characters, of up to 4 bytes
 
 
 async def run(
@@ -68,7 +69,12 @@ def event_variables(event: Event) -> dict[str, str]:
         "HOLD": fact.data.get("hold"),
         "REASON": fact.data.get("error") or fact.data.get("reason"),
     }
-    return {f"LALALD_{name}": str(value).replace("\0", "") for name, value in found.items() if value is not None}
+    return {f"LALALD_{name}": _as_variable(str(value)) for name, value in found.items() if value is not None}
+
+
+def _as_variable(text: str) -> str:
+    """Exact, as far as a variable can be: without NUL, and not longer than the kernel accepts (MAX_ARG_STRLEN, 128 KiB)."""
+    return encodable(text.replace("\0", ""))[:_LONGEST_VARIABLE]
 
 
 def program_problem(program: str, uid: int | None = None) -> str | None:

@@ -14,6 +14,7 @@ from lalald.store.events.events import fact_from
 from lalald.store.rows import name_from
 
 PAGE = ""  # the page reads events, but has nothing to be sent
+DETAILED = 12  # causes of which events are read
 _NAMED = 10  # events of a cause
 _READ = 40  # of which some may be about the same job
 _OF_A_JOB = ", ".join(f"'{kind}'" for kind in (EventKind.JOB_DONE, EventKind.JOB_FAILED, EventKind.RESULTS_EXPIRING))
@@ -65,9 +66,10 @@ class Reader(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Events of one cause: `count` of what happened; `events` are the first ten."""
+    """Events of one cause: `count` of what happened; `events` are the first ten, none where there are too many causes."""
 
     cause: str
+    kind: EventKind
     count: int
     first_at: float
     last_at: float
@@ -118,11 +120,12 @@ class EventQueue:
         return [_event(row) for row in self.connection.execute(query, (after, limit))]
 
     def causes(self, selection: Selection, after: int, upto: int) -> list[Cause]:
-        """What happened between two events, by cause, but for what is over; the oldest causes, if there are many."""
+        """What happened between two events, by cause, but for what is over; the oldest cause first."""
         bounds = {"after": after, "upto": upto}
         where = _where_unsent(selection)
         rows = self.connection.execute(
-            f"SELECT e.cause, iif(e.kind IN ({_OF_A_JOB}), count(DISTINCT e.subject), sum(e.count)), min(e.at), max(e.at), min(e.id)"
+            f"SELECT e.cause, iif(e.kind IN ({_OF_A_JOB}), count(DISTINCT e.subject), sum(e.count)), min(e.at), max(e.at), min(e.id),"
+            " min(e.kind)"
             f" FROM events e WHERE {where} GROUP BY e.cause ORDER BY min(e.id)",
             bounds,
         ).fetchall()
@@ -131,9 +134,11 @@ class EventQueue:
             f" ORDER BY e.id LIMIT {_READ}"
         )
         found = []
-        for cause, count, first_at, last_at, first_id in rows:
-            events = self.connection.execute(first_events, {**bounds, "first": first_id, "cause": cause})
-            found.append(Cause(name_from(cause), int(count), first_at, last_at, _named(map(_event, events))))
+        for number, (cause, count, first_at, last_at, first_id, kind) in enumerate(rows):
+            told = {**bounds, "first": first_id, "cause": cause}
+            events = self.connection.execute(first_events, told).fetchall() if number < DETAILED else []
+            named = _named(map(_event, events))
+            found.append(Cause(name_from(cause), EventKind(kind), int(count), first_at, last_at, named))
         return found
 
     # how far an entry has come
