@@ -20,7 +20,9 @@ LONGEST_WAIT_SECONDS = 3600.0 + LONGEST_BACKOFF_SECONDS
 
 _NOT_IN = "id NOT IN (SELECT value FROM json_each(:but))"  # excluded by SQLite, so that excluded rows are not read
 _DUE = "(+due_at <= :now OR +due_at > :never)"  # the plus keeps SQLite from sorting all that are due
-_NO_REQUEST = "request IS NULL"  # the request loop alone goes on with the others
+_NO_REQUEST = "request IS NULL"  # the request loop alone continues with the others
+# A cancel may wait for a service that does not answer; meanwhile paid results would expire.
+_RUNNABLE = f"({_NO_REQUEST} OR (request = 'cancel' AND stage = 'download'))"
 _OLDEST = ("jobs_oldest", "id")
 _SMALLEST = ("jobs_smallest", "attempts, size, id")
 _OF_THE_MODE = (
@@ -139,8 +141,7 @@ class DueQueries(Duplicates):
         mode = _OF_THE_MODE if question.queue.mode is not None else ""
         rows = self.connection.execute(
             f"SELECT id FROM jobs INDEXED BY {index} WHERE state = 'waiting' AND stage = :stage{attempts} AND {_DUE}{hosts}"
-            f" AND {_NO_REQUEST}"
-            f" AND {_NOT_IN}{mode} ORDER BY {order} LIMIT :limit",
+            f" AND {_RUNNABLE} AND {_NOT_IN}{mode} ORDER BY {order} LIMIT :limit",
             {**question.parameters, "limit": limit, "host": host},
         )
         return [job_id for (job_id,) in rows]

@@ -58,10 +58,10 @@ class Recorder:
         return saved if not self.has_request(saved) else None
 
     def has_request(self, saved: Job) -> bool:
-        """Whether a client left a request in the row; the request loop, which goes on with the job, is woken then."""
+        """Whether a client left a request in the row; then the loops that can do something for the job are woken."""
         if saved.request is None:
             return False
-        self.wakeups.requests.wake()
+        self.wakeups.wake_for(saved)
         return True
 
     async def _finish_delivery(self, job: Job) -> None:

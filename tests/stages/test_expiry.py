@@ -292,6 +292,25 @@ def test_the_results_of_a_job_with_a_stalled_task_are_delivered_before_they_expi
     run(scenario())
 
 
+def test_a_cancel_that_the_service_does_not_answer_keeps_no_paid_results_back(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with WorkerDriver(tmp_path, asked=LEAD_AND_VOICE) as shop:
+            shop.sandbox.faults("change_voice:stuck*0", "cancel:503*0")
+            await shop.drop("ep1.wav")
+            await _seen_at(shop, 40)
+            await shop.ask(Request.CANCEL, 1)
+            await shop.until(lambda: shop.counts().get("cancel"), "the service was asked to cancel")
+            shop.pass_time(4)
+            await shop.until(lambda: shop.seen() == ALL_OF_MULTISTEM, "the other task's results are delivered")
+            assert (await shop.job()).request is Request.CANCEL
+            shop.sandbox.faults("change_voice:stuck*0")
+            await shop.until_job("the service answers", state=State.CANCELLED, request=None)
+            assert shop.seen() == ALL_OF_MULTISTEM
+            assert _statuses(shop) == ["success", "cancelled"]
+
+    run(scenario())
+
+
 def _statuses(shop: WorkerDriver) -> list[str]:
     return [task["status"] for task in shop.sandbox.state()["tasks"]]
 

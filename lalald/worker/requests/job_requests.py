@@ -1,4 +1,7 @@
-"""Requests that clients leave in jobs' rows: cancel, retry, release. One loop handles them; no other loop runs such a job."""
+"""Requests that clients leave in jobs' rows: cancel, retry, release. One loop handles them.
+
+No other loop runs such a job, with one exception: while a cancel waits for the service, finished results are delivered.
+"""
 
 from __future__ import annotations
 
