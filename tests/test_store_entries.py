@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -21,7 +22,7 @@ NAS = ROOT / ".github/nas"
 ENTRIES = sorted(
     str(path.relative_to(NAS))
     for path in NAS.rglob("*.*")
-    if path.is_file() and path.name not in ("source.yaml", "render.py")
+    if path.suffix in (".xml", ".yaml", ".yml", ".json") and path.name != "source.yaml"
 )
 SOURCE: dict[str, Any] = yaml.safe_load((NAS / "source.yaml").read_text(encoding="utf-8"))
 NAMES = [one["name"] for one in SOURCE["variables"]]
@@ -70,6 +71,48 @@ def test_unraid_masks_secrets_and_runs_as_its_usual_user() -> None:
     assert container.findtext("WebUI") == "http://[IP]:[PORT:8910]/"
     required = {"Name", "Repository", "Network", "Privileged", "Support", "Project", "Overview", "Category", "Icon"}
     assert required <= {child.tag for child in container if child.text}
+
+
+def test_the_icon_is_a_picture_that_stores_can_show() -> None:
+    """Unraid and CasaOS show PNG; the URL names this file."""
+    head = (NAS / "icon.png").read_bytes()[:24]
+    assert head[:8] == b"\x89PNG\r\n\x1a\n"
+    assert (int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")) == (256, 256)
+    url = ElementTree.parse(NAS / "unraid.xml").getroot().findtext("Icon") or ""
+    assert url.endswith(f"/v{__version__}/.github/nas/icon.png")
+    for entry in ("casaos.yaml", "portainer-templates.json"):
+        assert url in (NAS / entry).read_text(encoding="utf-8")
+
+
+def test_casaos_knows_the_app_by_a_reversed_domain_and_its_texts_by_locale() -> None:
+    """What its store's own validator and documentation ask for; `docker compose config` is the gate's check of the schema."""
+    store = yaml.safe_load((NAS / "casaos.yaml").read_text(encoding="utf-8"))["x-casaos"]
+    assert re.fullmatch(r"[a-z0-9]+(\.[a-z0-9]+)+", store["id"])
+    assert {"main", "index", "port_map", "icon", "title", "category", "version"} <= set(store)
+    assert store["category"] in (
+        "Media",
+        "Productivity",
+        "Home",
+        "Networking",
+        "AI",
+        "Finance",
+        "Social",
+        "Developer",
+        "Others",
+    )
+    assert set(store["title"]) == set(store["description"]) == {"en_US"}
+
+
+def test_umbrel_gets_the_image_by_its_digest_in_a_release(tmp_path: Path) -> None:
+    digest = f"sha256:{'0' * 64}"
+    subprocess.run([sys.executable, NAS / "render.py", tmp_path, digest], check=True, timeout=60)
+    web = yaml.safe_load((tmp_path / "umbrel/docker-compose.yml").read_text(encoding="utf-8"))["services"]["web"]
+    assert web["image"].endswith(f":{__version__}@{digest}")
+    assert (web["restart"], "container_name" in web) == ("on-failure", False)
+    manifest = yaml.safe_load((tmp_path / "umbrel/umbrel-app.yml").read_text(encoding="utf-8"))
+    assert manifest["permissions"] == ["STORAGE_DOWNLOADS"]
+    assert len(manifest["tagline"]) <= 100
+    assert not manifest["tagline"].endswith(".")
 
 
 def test_casaos_describes_every_port_folder_and_variable() -> None:

@@ -1,4 +1,7 @@
-"""Writes the store entries of NAS systems from source.yaml: `python .github/nas/render.py [FOLDER]`, by default beside this file."""
+"""Writes the store entries of NAS systems from source.yaml: `python .github/nas/render.py [FOLDER [DIGEST]]`, by default beside this file.
+
+DIGEST is that of a published image, `sha256:…`. Umbrel's store wants it; a release has its entries with it.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ INIT = (HERE.parents[1] / "lalald/__init__.py").read_text(encoding="utf-8")
 VERSION = re.findall(r'^__version__ = "([^"]+)"$', INIT, re.MULTILINE)[0]
 PROJECT = f"https://github.com/{SOURCE['repository']}"
 IMAGE = f"ghcr.io/{SOURCE['repository']}:{VERSION}"
-ICON = f"https://raw.githubusercontent.com/{SOURCE['repository']}/v{VERSION}/lalald/web/static/icon.svg"
+ICON = f"https://raw.githubusercontent.com/{SOURCE['repository']}/v{VERSION}/.github/nas/icon.png"
 HEADER = "# Written by render.py from source.yaml: change that.\n"
 PORT: int = SOURCE["port"]["container"]
 VARIABLES: list[dict[str, Any]] = SOURCE["variables"]
@@ -27,6 +30,7 @@ def service(user: tuple[int, int], folders: dict[str, str], values: dict[str, st
     """The container as compose files have it: read-only, with the capabilities that switching its user takes."""
     return {
         "image": IMAGE,
+        "container_name": SOURCE["name"],
         "restart": "unless-stopped",
         "read_only": True,
         "tmpfs": ["/tmp"],  # noqa: S108 - the container's own
@@ -98,7 +102,9 @@ def casaos() -> str:
         ],
         "envs": [{"container": one["name"], "description": _english(one["description"])} for one in VARIABLES],
     }
+    owner, project = SOURCE["repository"].split("/")
     store = {
+        "id": f"io.github.{owner}.{project}", "version": VERSION, "website": PROJECT, "repo": PROJECT, "support": f"{PROJECT}/issues",
         "architectures": ["amd64", "arm64"], "main": "lalald", "category": SOURCE["category"]["casaos"], "author": SOURCE["name"],
         "developer": SOURCE["name"], "title": _english(SOURCE["title"]), "tagline": _english(SOURCE["tagline"]),
         "description": _english(SOURCE["description"].strip()), "icon": ICON, "index": "/", "port_map": str(PORT), "scheme": "http",
@@ -108,11 +114,14 @@ def casaos() -> str:
 
 
 def _english(text: str) -> dict[str, str]:
-    return {"en_us": text}
+    return {"en_US": text}
 
 
-def umbrel_compose() -> str:
-    """Umbrel's proxy asks for Umbrel's password, so the page needs none; the key is written into the app's folder."""
+def umbrel_compose(digest: str = "") -> str:
+    """The page's password is the one that Umbrel shows for the app; the key is written into the app's folder.
+
+    Umbrel itself names its containers and starts them again. Its store wants an image by its digest, too.
+    """
     folders = {
         "/config": "${APP_DATA_DIR}/data/config",
         "/inbox": "${UMBREL_ROOT}/data/storage/downloads/lalald/inbox",
@@ -120,6 +129,8 @@ def umbrel_compose() -> str:
     }
     values = {"LALALD_LICENSE_KEY_FILE": "/config/license-key", "LALALD_WEB_PASSWORD": "${APP_PASSWORD}"}
     lalald = service((1000, 1000), folders, values)
+    del lalald["container_name"]
+    lalald |= {"restart": "on-failure", "image": f"{IMAGE}@{digest}" if digest else IMAGE}
     proxy = {"environment": {"APP_HOST": "lalald_web_1", "APP_PORT": PORT}}
     return _yaml({"services": {"app_proxy": proxy, "web": lalald}})
 
@@ -132,6 +143,7 @@ def umbrel_manifest() -> str:
             "version": VERSION, "tagline": SOURCE["tagline"], "description": SOURCE["description"].strip(),
             "releaseNotes": f"{PROJECT}/releases/tag/v{VERSION}", "developer": SOURCE["name"], "website": PROJECT, "dependencies": [],
             "repo": PROJECT, "support": f"{PROJECT}/issues", "port": PORT, "gallery": [], "path": "", "defaultUsername": "",
+            "permissions": ["STORAGE_DOWNLOADS"],
             "deterministicPassword": True, "submitter": SOURCE["name"], "submission": PROJECT,
         }
     )  # fmt: skip
@@ -192,6 +204,7 @@ def unraid() -> str:
         "Name": SOURCE["name"], "Repository": IMAGE, "Registry": f"{PROJECT}/pkgs/container/lalald", "Network": "bridge", "Shell": "sh",
         "Privileged": "false", "Support": f"{PROJECT}/issues", "Project": PROJECT, "Overview": SOURCE["description"].strip(),
         "Category": SOURCE["category"]["unraid"], "WebUI": f"http://[IP]:[PORT:{PORT}]/", "Icon": ICON,
+        "TemplateURL": f"https://raw.githubusercontent.com/{SOURCE['repository']}/main/.github/nas/unraid.xml",
         "ExtraParams": "--read-only --tmpfs /tmp --restart unless-stopped",
     }  # fmt: skip
     for name, value in facts.items():
@@ -247,12 +260,14 @@ FILES = {
 }  # fmt: skip
 
 
-def render(folder: Path) -> None:
+def render(folder: Path, digest: str = "") -> None:
     """Write every entry below a folder."""
     for name, made in FILES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(made(), encoding="utf-8")
+    if digest:
+        (folder / "umbrel/docker-compose.yml").write_text(umbrel_compose(digest), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    render(Path(sys.argv[1]) if sys.argv[1:] else HERE)
+    render(Path(sys.argv[1]) if sys.argv[1:] else HERE, *sys.argv[2:3])
