@@ -51,7 +51,8 @@ def _run(words: list[str], config_dir: Path, environ: MutableMapping[str, str]) 
             start.write_default_if_used(arguments.config, config_dir, environ)
         return program.main(words)
     signal.signal(signal.SIGTERM, _exit)  # the kernel ignores it by default for the first process of a container
-    become(environ, start.owned_folders(config_dir, environ))
+    state_dir = Path(environ["LALALD_STATE_DIR"])
+    become(environ, [*start.owned_folders(config_dir, environ), *start.made_by_the_engine(state_dir)])
     start.choose_config(config_dir, environ)
     return run.carry(arguments, start.prepare(arguments.config, config_dir, environ), log_for_people=True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,43 @@ from lalald.config import Config
 from lalald.container import defaults, volumes
 from lalald.daemon.log import log_setup
 from lalald.errors import ConfigError
-from lalald.filesystem import disk_errors
+from lalald.filesystem import disk_errors, mounts
+from lalald.store.database import FILE_NAME
+
+MEDIA_FOLDERS = (Path("/inbox"), Path("/outbox"))
 
 
 def owned_folders(config_dir: Path, environ: Mapping[str, str]) -> list[Path]:
     """The folders that belong to lalald: its configuration, and its state if that is in it. Never a folder of media."""
     state_dir = Path(environ["LALALD_STATE_DIR"])
     return [config_dir, state_dir] if state_dir.is_relative_to(config_dir) else [config_dir]
+
+
+def made_by_the_engine(
+    state_dir: Path, folders: Iterable[Path] = MEDIA_FOLDERS, mountinfo: Path = mounts.MOUNTINFO
+) -> list[Path]:
+    """Of the folders of a first start, those that are empty and only root's: Docker makes a mount's folder so if there is none.
+
+    None later, since the empty folder at which a share is not mounted yet looks the same; none on a share, which may not answer.
+    """
+    try:
+        (state_dir / FILE_NAME).lstat()
+        return []
+    except FileNotFoundError:
+        pass
+    except OSError:  # of another user
+        return []
+    return [folder for folder in folders if _is_new(folder, mountinfo)]
+
+
+def _is_new(folder: Path, mountinfo: Path) -> bool:
+    if mounts.mount_of(folder, mountinfo).kind in mounts.NETWORK:
+        return False
+    try:
+        facts = folder.stat()
+        return (facts.st_uid, facts.st_gid, facts.st_mode & 0o7777) == (0, 0, 0o755) and not os.listdir(folder)
+    except OSError:
+        return False
 
 
 def choose_config(config_dir: Path, environ: MutableMapping[str, str]) -> None:

@@ -92,6 +92,27 @@ def test_only_lalalds_own_files_are_given_to_the_user(tmp_path: Path) -> None:
     assert given == {config, state, state / "file", state / "elsewhere"}
 
 
+@needs_root
+def test_an_empty_folder_that_the_engine_made_is_given_to_the_user_at_the_first_start(tmp_path: Path) -> None:
+    """Docker makes the folder of a mount if there is none, as root: the user could not write it."""
+    made, full, others, open_to_all = (tmp_path / name for name in ("made", "full", "others", "open"))
+    for folder in (made, full, others, open_to_all):
+        folder.mkdir(mode=0o755)
+    (full / "song.wav").touch()
+    os.chown(others, 1026, 100)
+    open_to_all.chmod(0o777)
+    state = tmp_path / "state"
+    folders = (made, full, others, open_to_all, tmp_path / "missing")
+    assert start.made_by_the_engine(state, folders, mountinfo(tmp_path)) == [made]
+    assert (
+        start.made_by_the_engine(state, folders, mountinfo(tmp_path, f"22 1 0:20 / {tmp_path} rw - nfs4 nas:/x rw\n"))
+        == []
+    )
+    state.mkdir()
+    (state / "lalald.sqlite3").touch()
+    assert start.made_by_the_engine(state, folders, mountinfo(tmp_path)) == []
+
+
 def test_a_process_that_is_not_root_ignores_puid() -> None:
     script = WHO.replace("become(os.environ)", f"{BECOME_NOBODY}\nbecome(os.environ)")
     said = run(script, environ={"PUID": "1026", "PGID": "100", "UMASK": "077"})
