@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -127,7 +128,23 @@ def proxy_for(scheme: str, host: str, port: int | None = None) -> Proxy | None:
     """
     if scheme != "https" or is_loopback(host):
         return None
-    return None if proxy_bypass_environment(f"{host}:{port or _PORTS[scheme]}") else environments_proxy()
+    port = port or _PORTS[scheme]
+    is_exempt = proxy_bypass_environment(f"{host}:{port}") or _is_in_no_proxy(host, port)
+    return None if is_exempt else environments_proxy()
+
+
+def _is_in_no_proxy(host: str, port: int) -> bool:
+    """Whether `NO_PROXY` lists a numeric host as a network (`10.0.0.0/8`) or in brackets, which the standard library does not read."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    for entry in getproxies_environment().get("no", "").split(","):
+        name, _, named_port = entry.strip().removeprefix("[").partition("]")
+        with suppress(ValueError):
+            if address in ipaddress.ip_network(name, strict=False) and named_port in ("", f":{port}"):
+                return True
+    return False
 
 
 def environments_proxy() -> Proxy | None:

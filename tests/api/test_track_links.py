@@ -110,6 +110,36 @@ def test_the_environments_proxy_is_used(
     assert proxy_for("https", PLACE.host) == proxy
 
 
+@pytest.mark.parametrize(
+    ("no_proxy", "host", "is_exempt"),
+    [
+        ("10.0.0.0/8", "10.1.2.3", True),
+        ("lalal.ai, 10.0.0.0/8 ,192.168.7.9", "10.255.255.255", True),
+        ("192.168.7.9", "192.168.7.9", True),
+        ("10.1.2.3/8", "10.9.9.9", True),  # bits beyond the mask are ignored, as by curl
+        ("10.0.0.0/8", "11.0.0.1", False),
+        ("10.0.0.0/8", "ten.example", False),  # no name is looked up
+        ("2001:db8::/32", "2001:db8:1::5", True),
+        ("[2001:db8::/32]", "2001:db8:1::5", True),
+        ("[2001:db8::5]", "2001:db8::5", True),
+        ("[2001:db8::5]:443", "2001:db8::5", True),
+        ("[2001:db8::5]:8443", "2001:db8::5", False),
+        ("2001:db8::5", "2001:db8::5", True),
+        ("2001:db8::5", "2001:db8::6", False),
+        ("2001:db8::/33", "2001:db8:8000::5", False),
+        ("10.0.0.0/8", "2001:db8::5", False),
+        ("10.0.0.0/99,[,/,10.0.0/8", "10.0.0.1", False),
+        ("10.0.0.0/99,10.0.0.1", "10.0.0.1", True),
+    ],
+)
+def test_no_proxy_names_hosts_by_number_and_network(
+    no_proxy: str, host: str, is_exempt: bool, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("HTTPS_PROXY", "http://proxy:1")
+    environment.setenv("NO_PROXY", no_proxy)
+    assert (proxy_for("https", host) is None) is is_exempt
+
+
 def test_loopback_needs_no_proxy(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("ALL_PROXY", "http://proxy:1")
     assert proxy_for("http", "127.0.0.1", 80) is None
