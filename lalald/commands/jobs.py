@@ -53,13 +53,24 @@ def run(arguments: Namespace) -> int:
     with Reports.open(state_dir(arguments.config)) as reports:
         found = reports.jobs(stage=stage, states=states, limit=limit or None)
         if arguments.json:
-            return _show_json(found)
+            code = _show_json(found)
+            _report_skipped(reports)
+            return code
         listed = list(found)
-        hidden = reports.count(stage=stage, states=states) - len(listed)
+        hidden = reports.count(stage=stage, states=states) - len(listed) - len(reports.skipped)
+        _report_skipped(reports)
     show(job_lines(listed, time.time(), output_width(), with_reasons=bool(states)))
     if hidden > 0:
         print(f"{count(hidden, 'older job')} not shown; --limit 0 shows all.", file=sys.stderr)
     return 0
+
+
+def _report_skipped(reports: Reports) -> None:
+    """Say which jobs are missing in the list because their rows cannot be read."""
+    ids = sorted({*reports.skipped, *(job.job_id for job in reports.unreadable_jobs().all())})
+    if ids:
+        words = f"{count(len(ids), 'job')} cannot be read from the database and {'is' if len(ids) == 1 else 'are'} not listed"
+        print(f"{words}: {', '.join(map(str, ids))}. `lalald status` says what to do.", file=sys.stderr)
 
 
 def job_lines(reports: Sequence[JobReport], now: float, width: int | None, *, with_reasons: bool) -> list[Line]:

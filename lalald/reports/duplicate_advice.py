@@ -18,7 +18,7 @@ from lalald.store.queries import Reports
 class Duplicate(NamedTuple):
     """An earlier job with the same content. `unpaid`: tasks that it does not have; `hold`: the hold that the new job will get."""
 
-    job: Job
+    job_id: int
     unpaid: tuple[Task, ...]
     remark: str
     hold: Hold | None = None
@@ -36,7 +36,13 @@ def find_duplicate(job: Job, path: str, reports: Reports) -> Duplicate | None:
     except OSError:
         return None
     same = [one for one in reports.duplicates(hashed) if one.sha256 == hashed.sha256]
-    return _compare(hashed, same[0]) if same else None
+    if same:
+        return _compare(hashed, same[0])
+    payer = reports.unreadable_payer(hashed)
+    if payer is None:
+        return None
+    remark = f"job {payer} has paid for the same content, and its row in the database cannot be read: the new job is held first"
+    return Duplicate(payer, (), remark, Hold.DUPLICATE)
 
 
 def _compare(job: Job, earlier: Job) -> Duplicate:
@@ -44,13 +50,15 @@ def _compare(job: Job, earlier: Job) -> Duplicate:
     unpaid = tuple(task for task in job.tasks if task_key(task.mode, task.presets) not in had)
     same = f"it has the same content as job {earlier.id} ({earlier.path})"
     if job.settings.duplicates == "hold":
-        return Duplicate(earlier, (), f"{same}; `duplicates: hold` holds it before anything is charged", Hold.DUPLICATE)
+        return Duplicate(
+            earlier.id, (), f"{same}; `duplicates: hold` holds it before anything is charged", Hold.DUPLICATE
+        )
     if earlier.state in (State.WAITING, State.HELD):
-        return Duplicate(earlier, unpaid, f"{same}, which is not finished: it waits for those results")
+        return Duplicate(earlier.id, unpaid, f"{same}, which is not finished: it waits for those results")
     if earlier.state is State.DONE and _has_results(earlier, job.tasks):
-        return Duplicate(earlier, unpaid, f"{same}: its results are reused")
+        return Duplicate(earlier.id, unpaid, f"{same}: its results are reused")
     gone = "its results are no longer in the outbox: they are fetched again if the service still has them, else the job is held"
-    return Duplicate(earlier, unpaid, f"{same}; {gone}")
+    return Duplicate(earlier.id, unpaid, f"{same}; {gone}")
 
 
 def _has_results(earlier: Job, tasks: Iterable[Task]) -> bool:

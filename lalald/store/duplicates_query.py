@@ -12,6 +12,7 @@ from lalald.jobs.task import task_key
 from lalald.store.known_files import KnownFiles
 from lalald.store.rows import UnreadableJob, jobs_where, stored_name
 
+_HASH_LENGTH = 64  # of SHA-256 as hexadecimal digits
 _MOST = 50  # of each kind: of more copies of a file, the newest are compared
 _PAID = (
     "EXISTS (SELECT 1 FROM tasks t WHERE t.job_id = jobs.id AND (t.requested_at IS NOT NULL OR t.task_id IS NOT NULL))"
@@ -81,9 +82,31 @@ class Duplicates(KnownFiles):
         overtook = "SELECT 1 FROM jobs WHERE id = ? AND state IN ('waiting', 'held')"
         if self.connection.execute(overtook, (job.duplicate_of,)).fetchone():
             return True
-        return any(
+        return self._unreadable_payer(job, "1") is not None or any(
             self._may_have_duplicate(job, task_fingerprint) for task_fingerprint in self.recipes_with_a_task_of(job)
         )
+
+    def unreadable_payer(self, job: Job) -> int | None:
+        """The id of a job with the same bytes that paid for a task of this one, and whose row cannot be read; else None.
+
+        What such a row does not say counts as the same.
+        """
+        return self._unreadable_payer(
+            job, "(jobs.sha256 = :sha256 OR coalesce(length(jobs.sha256), 0) != :hash_length)"
+        )
+
+    def _unreadable_payer(self, job: Job, same_bytes: str) -> int | None:
+        wanted = {task_key(task.mode, task.presets) for task in job.tasks}
+        rows = self.connection.execute(
+            "SELECT jobs.id, tasks.mode, iif(json_valid(tasks.presets), tasks.presets, NULL) FROM unreadable_jobs"
+            " JOIN jobs ON jobs.id = unreadable_jobs.job_id JOIN tasks ON tasks.job_id = jobs.id"
+            f" WHERE jobs.size = :size AND jobs.id != :job AND {_PAID} AND {same_bytes} ORDER BY jobs.id DESC",
+            {"size": job.size, "job": job.id, "sha256": job.sha256, "hash_length": _HASH_LENGTH},
+        )
+        found = (
+            job_id for job_id, mode, presets in rows if presets is None or task_key(mode, json.loads(presets)) in wanted
+        )
+        return next(found, None)
 
     def _may_have_duplicate(self, job: Job, task_fingerprint: str) -> bool:
         like = "SELECT 1 FROM jobs WHERE size = :size AND task_fingerprint = :task_fingerprint AND"

@@ -24,7 +24,8 @@ from lalald.store.report_types import (
     InboxReport,
     JobReport,
 )
-from lalald.store.rows import JobRows, jobs_where, name_from, stored_name
+from lalald.store.rows import JobRows, UnreadableJob, jobs_where, name_from
+from lalald.store.tables.job_places import newest_job_at
 from lalald.store.tables.set_aside_files import SetAsideFiles
 from lalald.store.tables.unreadable_jobs import UnreadableJobs
 
@@ -41,10 +42,11 @@ _CHECKS = (
 
 
 class Reports:
-    """Read-only queries of the database of a state folder."""
+    """Read-only queries of the database of a state folder. `skipped`: jobs that `jobs` and `unpaid` found and could not read."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
+        self.skipped: dict[int, UnreadableJob] = {}
 
     @classmethod
     def open(cls, state_dir: Path) -> Self:
@@ -205,6 +207,7 @@ class Reports:
         """All matching jobs after the job `last`, page by page; unreadable ones are skipped."""
         while True:
             found = self._rows(f"jobs.id > ? AND {where}", (last, *parameters), _AT_ONCE)
+            self.skipped |= {job.job_id: job for job in found.unreadable}
             yield from (JobReport(*row) for row in found.jobs)
             ids = [job.id for job, _ in found.jobs] + [job.job_id for job in found.unreadable]
             if not ids:
@@ -239,14 +242,9 @@ class Reports:
         return KnownFiles(self.connection)
 
     def job_at(self, path: str) -> JobReport | None:
-        """The newest job whose file is, or was, at this absolute path."""
-        found = self._reports("jobs.moved_to = ?", (stored_name(path),), 1, order="jobs.id DESC")
-        for (stored,) in [] if found else self.connection.execute("SELECT DISTINCT inbox FROM jobs").fetchall():
-            root = name_from(stored).rstrip("/") + "/"
-            if path.startswith(root) and not found:
-                within = stored_name(path[len(root) :])
-                found = self._reports("jobs.inbox = ? AND jobs.path = ?", (stored, within), 1, order="jobs.id DESC")
-        return found[0] if found else None
+        """The newest job whose file is, or was, at this absolute path. Raises LalaldError if its row cannot be read."""
+        job_id = newest_job_at(self.connection, path)
+        return None if job_id is None else self.job(job_id)
 
     def may_have_duplicate(self, job: Job) -> bool:
         """Whether an earlier job has a file of the same size and a task in common: only then its bytes need to be compared."""
@@ -255,6 +253,10 @@ class Reports:
     def duplicates(self, job: Job) -> list[Job]:
         """Jobs with the same bytes and a task in common, done ones first."""
         return Duplicates(self.connection).duplicates(job)
+
+    def unreadable_payer(self, job: Job) -> int | None:
+        """The id of a job with the same bytes that paid for a task of this one, and whose row cannot be read; else None."""
+        return Duplicates(self.connection).unreadable_payer(job)
 
     def asked(self) -> int:
         """How many requests the daemon has not carried out yet."""

@@ -33,6 +33,7 @@ from lalald.store.tables.charges import Charges
 from lalald.store.tables.daemon_state import DaemonState
 from lalald.store.tables.job_counts import JobCounts
 from lalald.store.tables.job_history import JobHistory
+from lalald.store.tables.job_places import newest_job_at
 from lalald.store.tables.request_queue import RequestQueue
 from lalald.store.tables.restored_copy import RestoredCopy
 from lalald.store.tables.result_deadlines import ResultDeadlines
@@ -271,20 +272,8 @@ class Store(DueQueries):
 
     def job_at(self, path: str) -> Job | None:
         """The newest job whose file is, or was, at this absolute path."""
-        stored = stored_name(path)
-        found = self._jobs("WHERE jobs.moved_to = ? ORDER BY jobs.id DESC LIMIT 1", (stored,))
-        for row in [] if found else self.connection.execute("SELECT DISTINCT inbox FROM jobs").fetchall():
-            inbox = name_from(row[0])
-            if path.startswith(inbox.rstrip("/") + "/"):
-                within = stored_name(path[len(inbox.rstrip("/")) + 1 :])
-                found = self._jobs(
-                    "WHERE jobs.inbox = ? AND jobs.path = ? ORDER BY jobs.id DESC LIMIT 1", (row[0], within)
-                )
-                if found:
-                    break
-        return found[0] if found else None
-
-    # money and the daemon's own requests
+        job_id = newest_job_at(self.connection, path)
+        return None if job_id is None else self.job(job_id)
 
 
 def _left_its_place(job: Job) -> bool:

@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from lalald.jobs.transfer_progress import TransferProgress
 from lalald.reports.hold_advice import TO_DO
 from lalald.reports.status_json import facts as status_facts
 from lalald.reports.status_report import Folders, gather
+from lalald.store import Store
 from lalald.store.queries import Reports
 from tests.support.another_user import BECOME_NOBODY
 from tests.support.filled_store import DAY, HOUR, NOW, ODD_NAME, FilledStore, answering
@@ -416,6 +418,19 @@ def test_jobs_that_are_not_shown_are_counted(filled_store: FilledStore) -> None:
     assert filled_store.said("jobs", "--stage", "delete") == "No jobs.\n"
 
 
+@pytest.mark.parametrize("is_set_aside", [True, False])
+def test_jobs_whose_rows_cannot_be_read_are_named(filled_store: FilledStore, is_set_aside: bool) -> None:
+    with closing(Store.open(filled_store.state)) as store, store.connection:
+        store.connection.execute("UPDATE jobs SET hold_source = 'of a later version' WHERE id IN (1, 8)")
+        if is_set_aside:
+            store.jobs_of([1, 8])
+    reported = "2 jobs cannot be read from the database and are not listed: 1, 8. `lalald status` says what to do.\n"
+    code, out, report = filled_store.call("jobs")
+    assert (code, len(out.splitlines()), report) == (0, 1 + 7, reported)
+    code, out, report = filled_store.call("jobs", "--json")
+    assert (code, [job["id"] for job in json.loads(out)], report) == (0, [2, 3, 4, 5, 6, 7, 9], reported)
+
+
 def test_a_job_as_json_has_its_keys(filled_store: FilledStore) -> None:
     jobs = {job["id"]: job for job in json.loads(filled_store.said("jobs", "--json"))}
     assert [job["state"] for job in jobs.values()] == [
@@ -636,6 +651,7 @@ def test_another_user_is_reported_why_nothing_can_be_read(open_folder: Path) -> 
     script = f"""
 import os
 from pathlib import Path
+from lalald.store import Store
 from lalald.store.queries import Reports
 {BECOME_NOBODY}
 Reports.open(Path({str(filled_store.state)!r}))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from lalald.jobs.states import Hold, Request, Stage, State
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
-from lalald.store import NewFile
+from lalald.store import NewFile, Store
 from tests.conftest import MakeHome
 from tests.support.running import tree, until, write_wav
 from tests.support.worker_driver import WorkerDriver, run, tasks_of
@@ -53,6 +55,57 @@ def test_an_old_file_released_while_its_copy_is_processed_waits_for_it(tmp_path:
             shop.pass_time(2.0)
             assert {job.state for job in await shop.rest()} == {State.DONE}
             assert shop.charges().total() == 1
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("duplicates", "damage"),
+    [
+        ("reuse", "jobs SET warning = CAST(x'ff' AS TEXT)"),
+        ("reuse", "jobs SET stage = 'mix'"),
+        ("reuse", "jobs SET sha256 = CAST(x'ff' AS TEXT)"),
+        ("reuse", "tasks SET presets = '{'"),
+        ("hold", "tasks SET failure = 'unheard of'"),
+    ],
+)
+def test_a_file_that_an_unreadable_job_has_paid_for_is_not_paid_again_without_asking(
+    duplicates: str, damage: str, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with WorkerDriver(tmp_path, duplicates=duplicates) as shop:
+            await shop.drop("first.wav", pitch=300)
+            await shop.until_job("it is done", state=State.DONE)
+
+            def spoil(store: Store) -> None:
+                store.connection.execute(f"UPDATE {damage}")
+                store.jobs_of([1])  # sets it aside
+
+            await shop.store.run(spoil)
+            await shop.drop("same.wav", pitch=300)
+            await shop.drop("other.wav", pitch=330, seconds=0.2 if "sha256" in damage else 0.1)
+            held = await shop.until_job("a person decides", 2, state=State.HELD)
+            assert held.hold is Hold.DUPLICATE
+            assert "job 1" in str(held.hold_reason)
+            assert "cannot be read" in str(held.hold_reason)
+            await shop.until_job("another content is not asked about", 3, state=State.DONE)
+            assert shop.charges().total() == 2
+            await shop.ask(Request.RELEASE, 2)
+            await shop.until_job("it is paid for again", 2, state=State.DONE)
+            assert shop.charges().total() == 3
+
+    run(scenario())
+
+
+def test_an_unreadable_job_that_paid_for_another_task_asks_nothing(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with WorkerDriver(tmp_path) as shop:
+            await shop.drop("first.wav", pitch=300)
+            await shop.until_job("it is done", state=State.DONE)
+            await shop.store.run(lambda store: store.connection.execute("UPDATE jobs SET hold_source = 'new'") and None)
+            await shop.drop("same.wav", pitch=300, tasks=tasks_of(("demuser", {"stem": "music"})))
+            await shop.until_job("it is charged", 2, state=State.DONE)
+            assert shop.charges().total() == 2
 
     run(scenario())
 

@@ -136,7 +136,7 @@ class Explainer:
         return FileReport(
             path, outcome if away is None else Outcome.UNAVAILABLE, f"rule {rule.name}", rule=rule.name, writing=writing,
             tasks=job.tasks, duration=job.duration, minutes=price_of(owed, job.duration),
-            duplicate_of=duplicate.job.id if duplicate else None, expected_hold=hold,
+            duplicate_of=duplicate.job_id if duplicate else None, expected_hold=hold,
             remarks=() if duplicate is None else (duplicate.remark,),
         )  # fmt: skip
 

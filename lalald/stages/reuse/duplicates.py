@@ -7,6 +7,7 @@ For each task that is not paid yet, by what is known about jobs with the same by
     they are in an outbox that is unavailable               the job waits for it
     an older job is about to get them                       the job waits for that job
     it was paid, and its results are gone                   a person decides (hold `duplicate`)
+    a job whose row cannot be read may have paid for it     a person decides
     none of these                                           it is charged like any other
 """
 
@@ -43,6 +44,7 @@ class _Findings:
     asked: dict[int, EarlierTask] = field(default_factory=dict)  # a person decides whether they are paid again
     hold: Job | None = None
     held: Held | None = None  # the results' outbox is unavailable
+    unreadable: int | None = None  # a job that may have paid for the tasks of which nothing else was found
 
 
 async def needs_comparison(job: Job, context: StageContext) -> bool:
@@ -58,7 +60,10 @@ async def reuse_results(job: Job, context: StageContext) -> Job | Outcome:
     candidates = await jobs_with_same_bytes(job, context)
     if job.settings.duplicates == "hold":
         found = {task.number: same[0] for task in undecided_tasks(job) if (same := same_tasks(task, candidates))}
-        return _ask(job, found, _reason_policy) if found else job
+        if found:
+            return _ask(job, found, _reason_policy)
+        payer = await _unreadable_payer(job, context)
+        return job if payer is None else _ask_about_unreadable(job, undecided_tasks(job), payer)
     findings = await _search(job, candidates, context, verify=job.duplicate_accepted)
     if findings.held is not None:
         return findings.held
@@ -95,6 +100,8 @@ async def _search(job: Job, candidates: Sequence[Job], context: StageContext, *,
     findings = _Findings()
     for task in undecided_tasks(job):
         await _search_for(task, same_tasks(task, candidates), job, context, findings, verify=verify)
+    if not job.duplicate_accepted and not findings.reused.keys() >= {task.number for task in undecided_tasks(job)}:
+        findings.unreadable = await _unreadable_payer(job, context)
     if not findings.asked or job.duplicate_accepted:
         findings.held = None  # the results in that outbox are not needed
     if job.duplicate_accepted:  # a person agreed to pay for what cannot be copied
@@ -128,12 +135,26 @@ def _with_results(job: Job, findings: _Findings) -> Job | Outcome:
         job = replace(job.with_task(task), duplicate_of=task.paid_by)
     if findings.asked:
         return _ask(job, findings.asked, _reason_gone)
+    if findings.unreadable is not None and (undecided := undecided_tasks(job)):
+        return _ask_about_unreadable(job, undecided, findings.unreadable)
     return job if undecided_tasks(job) or not findings.reused else Advance(job)
 
 
 def _ask(job: Job, found: Mapping[int, EarlierTask], reason: _Reason) -> Held:
     first = next(iter(found.values())).job
     return _held(replace(job, duplicate_of=first.id), list(found), reason(job, first.id))
+
+
+def _ask_about_unreadable(job: Job, tasks: Sequence[Task], payer: int) -> Held:
+    reason = (
+        f"job {payer} has paid for the same bytes, but its row in the database cannot be read (`lalald status` says more)."
+        f" Nothing more is charged unless you run `lalald release {job.id}`, which pays for them again."
+    )
+    return _held(job, [task.number for task in tasks], reason)
+
+
+async def _unreadable_payer(job: Job, context: StageContext) -> int | None:
+    return await context.store.run(lambda store: store.unreadable_payer(job))
 
 
 def _held(job: Job, numbers: Sequence[int], reason: str) -> Held:
