@@ -53,9 +53,10 @@ def run(arguments: Namespace) -> int:
     with Reports.open(state_dir(arguments.config)) as reports:
         found = reports.jobs(stage=stage, states=states, limit=limit or None)
         if arguments.json:
-            code = _show_json(found)
+            if code := _show_json(found):
+                return code
             _report_skipped(reports)
-            return code
+            return 0
         listed = list(found)
         hidden = reports.count(stage=stage, states=states) - len(listed) - len(reports.skipped)
         _report_skipped(reports)
