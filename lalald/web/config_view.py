@@ -6,7 +6,7 @@ from typing import Any
 
 from lalald.config import Inbox, Rule
 from lalald.control.page_settings import PageSettings
-from lalald.web.labels import task_title, track_title
+from lalald.web.page_text import inbox_facts, limits, rule_lines
 
 _INBOX = (
     "existing", "recursive", "watch", "poll_interval", "settle", "rescan", "changed", "ignore", "prune", "on_success",
@@ -20,6 +20,7 @@ def config_object(settings: PageSettings) -> dict[str, Any]:
     return {
         "path": str(config.path),
         "api_url": config.api_url,
+        "limits": limits(settings),
         "license_key": _set(settings.license_key_is_set),
         "minutes": {
             "reserve": config.minutes.reserve,
@@ -64,21 +65,13 @@ def _inbox(inbox: Inbox) -> dict[str, Any]:
         "done_dir": str(inbox.done_dir),
         "failed_dir": str(inbox.failed_dir),
         **{name: getattr(inbox, name) for name in _INBOX},
+        "facts": inbox_facts(inbox),
         "rules": [_rule(rule) for rule in inbox.rules],
     }
 
 
 def _rule(rule: Rule) -> dict[str, Any]:
-    tasks = [
-        {
-            "name": task.name,
-            "mode": task.mode,
-            "presets": dict(task.presets),
-            "title": task_title(task.name, task.mode, task.presets),
-        }
-        for task in rule.tasks
-    ]
-    labels = dict(rule.labels)
-    titles = [labels.get(track, track_title(track)) for track in rule.tracks or ()]
+    tasks = [{"name": task.name, "mode": task.mode, "presets": dict(task.presets)} for task in rule.tasks]
     facts = {name: getattr(rule, name) for name in _RULE}
-    return {**facts, "labels": labels, "track_titles": titles, "tags": getattr(rule, "tags", True), "tasks": tasks}
+    labels, tags = dict(rule.labels), getattr(rule, "tags", True)
+    return {**facts, "labels": labels, "tags": tags, "tasks": tasks, "lines": rule_lines(rule)}

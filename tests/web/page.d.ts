@@ -152,7 +152,7 @@ interface JobDetails extends Job {
   charges: { at: string; task: number; task_id: string | null; minutes: number }[];
   to_do: string | null;
   warnings: string[];
-  explanation: string;
+  facts: Facts;
   quotes: Record<Verb, Quote | null>;
   media: { tracks: TrackFile[]; zip: string | null; zip_size: number | null; source: SourceFile | null };
 }
@@ -186,18 +186,11 @@ interface Result {
 }
 
 interface Explained {
-  path: string;
-  outcome: string;
   taken: boolean;
-  reason: string;
   rule: string | null;
-  duration: number | null;
   minutes: number | null;
-  unknown: number;
-  expected_hold: string | null;
-  expected_hold_reason: string | null;
-  duplicate_of: number | null;
-  remarks: string[];
+  summary: string | null;
+  says: { tone: string; text: string }[];
   exists: boolean;
   known_job: number | null;
   minutes_left: number | null;
@@ -215,36 +208,18 @@ interface RemoteUpload {
 
 interface Rule {
   name: string;
-  match: string[] | null;
-  types: string;
-  tasks: { title: string }[];
-  track_titles: string[];
-  output: string;
-  duplicates: string;
-  on_conflict: string;
-  tracks: string[] | null;
-  labels: Record<string, string> | null;
+  lines: string[];
 }
 
 interface InboxConfig {
   path: string;
-  outbox: string;
-  existing: string;
-  recursive: boolean;
-  settle: string | number;
-  on_success: string;
-  done_dir: string;
-  failed_dir: string;
-  ignore: string[];
+  facts: Facts;
   rules: Rule[];
 }
 
 interface Config {
   inboxes: InboxConfig[];
-  minutes: { reserve: number; per_file: number | null; per_day: number | null };
-  license_key: string;
-  notify: string[];
-  path: string | null;
+  limits: Facts;
 }
 
 interface Plan {
@@ -320,7 +295,44 @@ interface Stem {
   extension: string;
 }
 
-type Peaks = import("../../lalald/web/static/player/waveform.js").Peaks;
+/** The loudest samples of equal stretches of a stem. */
+interface Peaks {
+  values: Float32Array;
+  add(buffer: AudioBuffer, at: number): void;
+}
+
+interface Waveform {
+  canvas: HTMLCanvasElement;
+  peaks: Peaks | null;
+  progress(share: number): void;
+  redraw(): void;
+  close(): void;
+}
+
+/** Where a WAV file's sound is. `head`: its format chunk. `block`: bytes of a frame. */
+interface WavFormat {
+  head: Uint8Array;
+  rate: number;
+  block: number;
+  start: number;
+  length: number;
+}
+
+interface Timeline {
+  duration: number;
+  readonly position: number;
+  state: "stopped" | "loading" | "playing" | "stalled";
+  start(position: number): Promise<void>;
+  stop(): void;
+  seek(position: number): void;
+  setLoop(loop: Loop | null): void;
+}
+
+interface Player {
+  element: HTMLElement;
+  toggle(): Promise<void>;
+  close(): void;
+}
 
 /** What plays. `isMixing` false: one stem is heard at a time. */
 interface Engine {
@@ -329,8 +341,8 @@ interface Engine {
   readonly duration: number;
   readonly position: number;
   readonly state: "stopped" | "loading" | "playing" | "stalled";
-  peaks: (Peaks | null)[];
-  play(position?: number): Promise<void>;
+  peaks: Peaks[];
+  play(): Promise<void>;
   pause(): void;
   seek(position: number): void;
   setLoop(loop: Loop | null): void;
@@ -343,7 +355,7 @@ interface Reports {
   progress(share: number): void;
   peaks(): void;
   changed(): void;
-  trouble(error: Error): void;
+  trouble(error: unknown): void;
 }
 
 type Child = Node | string | number | null | undefined | boolean | Child[];
@@ -364,6 +376,114 @@ interface Labels {
   events: Record<string, string>;
 }
 
+interface MonthSum {
+  month: string;
+  rule: string | null;
+  minutes: number;
+}
+
+/** Names and values; commands and paths stand between backquotes. */
+type Facts = [string, string][];
+
+interface Picked {
+  file: File;
+  path: string;
+}
+
+interface Upload {
+  readonly file: File;
+  readonly inbox: string;
+  readonly path: string;
+  readonly isActive: boolean;
+  state: "waiting" | "sending" | "paused" | "lost" | "done" | "failed";
+  sent: number;
+  rate: number;
+  error: any;
+  run(): Promise<void>;
+  pause(): void;
+  cancel(): Promise<void>;
+}
+
+interface Queue {
+  uploads: Upload[];
+  add(file: File, inbox: string, path: string, remote: RemoteUpload | undefined): void;
+  resume(upload: Upload): void;
+  remove(upload: Upload): Promise<void>;
+}
+
+interface Format {
+  figure(number: number): string;
+  /** "1 job", "2,500 jobs" */
+  count(number: number, word: string, plural?: string): string;
+  minutes(price: number | null | undefined): string;
+  /** A sum, and how many jobs of unknown price it does not include. */
+  price(known: number, unknown: number): string;
+  /** As on a player: 3:05, 1:02:03 */
+  length(seconds: number | null | undefined): string;
+  /** "20 s", "3 min", "2 h 5 min", "3 days" */
+  span(seconds: number): string;
+  size(bytes: number): string;
+  /** What is known of a transfer: "3 MB/s · 20 s left" */
+  pace(rate: number | null, left: number | null): string;
+  ago(iso: string | null | undefined): string;
+  until(iso: string): string;
+  /** The hour today, else the day and the hour. */
+  moment(time: string | number): string;
+  /** Those of some facts that there are, in one line. */
+  dots(...facts: (string | number | null | undefined | false)[]): string;
+  baseName(path: string): string;
+  /** With its slash; empty at the top. */
+  folderOf(path: string): string;
+  /** What cannot be seen is shown: control characters and those that reverse the direction of text. */
+  visible(text: unknown): string;
+}
+
+interface Ui {
+  /** It says nothing to a screen reader, so the text beside it must. */
+  icon(name: string): Node;
+  button(label: Child, onclick: (event: any) => unknown, classes?: string, props?: Props): HTMLButtonElement;
+  link(view: string, ...label: Child[]): HTMLElement;
+  /** A change of view moves to it. */
+  heading(title: Child, ...beside: Child[]): HTMLElement;
+  section(name: string, title: string, beside: Child, ...children: Child[]): HTMLElement;
+  fileName(path: string): HTMLElement;
+  jobLink(id: number, label: Child): HTMLElement;
+  /** Four legs, the current one filled as far as it is. */
+  journey(job: { stage: string; progress: number | null }): HTMLElement;
+  capitalized(text: string): string;
+  pill(state: string): HTMLElement;
+  time(iso: string | null | undefined): Child;
+  /**
+   * Sentences of lalald, in which commands stand between backquotes. One that the page has a button for is called as the button is.
+   * `release`: what the button for a release says here.
+   */
+  prose(text: string | null | undefined, release?: string): Child;
+  /** A clause of lalald as a sentence. */
+  sentence(text: string | null | undefined, release?: string): Child;
+  says(found: Explained): Child;
+  empty(title: string, ...children: Child[]): HTMLElement;
+  /** What cannot be shown, and why. */
+  failure(error: any, again?: () => unknown): HTMLElement;
+  loading(): HTMLElement;
+  facts(pairs: Facts): HTMLElement;
+  /** `heads` with the class of their cells. */
+  table(caption: string, heads: [Child, string?][], rows: { key?: unknown; kind?: string; cells: Child[] }[]): HTMLElement;
+  /** A form whose fields take effect as they are changed. */
+  filters(changed: (name: string, value: string) => void, ...fields: Child[]): HTMLElement;
+  field(label: string, input: HTMLElement): HTMLElement;
+  select(label: string, name: string, value: string, choices: string[][]): HTMLElement;
+  /** A figure beside a heading. */
+  total(number: number): Child;
+}
+
+interface Messages {
+  /** A short message about what a button did; failures stay until they are dismissed. */
+  say(text: string, hint?: string | null, kind?: string): void;
+  sayError(error: any, others?: number): false;
+  /** A question. `answers`: name, label, class; resolves with the name, empty where it was closed. */
+  ask(title: string, body: Child, ...answers: string[][]): Promise<string>;
+}
+
 interface SkippedFile {
   path: string;
   size: number;
@@ -375,7 +495,7 @@ interface Answers {
   "api/session": Session;
   "api/status": Status;
   "api/jobs": { jobs: Job[]; next_before: number | null };
-  "api/history": { months: { month: string; rule: string | null; minutes: number }[] };
+  "api/history": { months: MonthSum[] };
   "api/config": Config;
   "api/plan": Plan;
   "api/explain": Explained;
@@ -391,14 +511,13 @@ type Get = <Path extends keyof Answers>(path: Path, params?: Record<string, unkn
 interface Shown<Value> {
   value: Value | null;
   error: unknown;
-  load(): Promise<void>;
+  load(): Promise<unknown>;
   shown(content: (value: Value) => Child): Child;
 }
 
 /** A list that grows at both ends. */
 interface List<Item> {
   items: Item[] | null;
-  load(): Promise<void>;
   search(): void;
   refresh(): void;
   shown(content: (items: Item[]) => Child): Child;

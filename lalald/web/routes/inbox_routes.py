@@ -23,6 +23,7 @@ from lalald.store.queries import Reports
 from lalald.web import parameters
 from lalald.web.files.upload_places import is_taken
 from lalald.web.page import Page
+from lalald.web.page_text import explained
 from lalald.web.responses import RequestError, json_answer, not_found
 
 _FILES_A_PAGE = 200
@@ -74,7 +75,7 @@ class InboxRoutes:
         if reports is not None:
             known = newest_of_file(reports.connection, str(inbox.path), file.path, file.size)
             left = minutes_account(reports, self._page.now()).left
-        return {**report.facts(), "exists": exists, "known_job": known, "minutes_left": left}
+        return explained({**report.facts(), "exists": exists, "known_job": known, "minutes_left": left})
 
     async def skipped(self, request: Request) -> Response:
         inbox = self._inbox(request)

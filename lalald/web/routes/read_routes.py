@@ -18,7 +18,7 @@ from lalald.reports.history.charge_history import gather as gather_history
 from lalald.store.page.job_list import STATES, JobFilter, newest_jobs
 from lalald.store.queries import Reports
 from lalald.store.report_types import Charge, JobReport
-from lalald.web import config_view, parameters
+from lalald.web import config_view, page_text, parameters
 from lalald.web.job_view import details, job_object, track_objects
 from lalald.web.offers import ACTIONS
 from lalald.web.page import Page
@@ -81,7 +81,13 @@ class ReadRoutes:
         offered = {
             action: await self._offer(action, report.job) if facts["actions"][action] else None for action in ACTIONS
         }
-        return {**facts, "quotes": offered, "media": await self._media_object(report.job)}
+        inbox = self._page.inbox(report.job.inbox)
+        return {
+            **facts,
+            "facts": page_text.job_facts(report.job, inbox),
+            "quotes": offered,
+            "media": await self._media_object(report.job),
+        }
 
     async def _offer(self, action: str, job: Job) -> dict[str, Any] | None:
         found = await self._actions.offers(action, [job])

@@ -3,69 +3,66 @@
 import { get } from "./api.js";
 import { button, failure, loading } from "./ui.js";
 
-/** @param {() => void} redraw @param {AbortSignal} signal @returns {Pick<Context, "answer" | "list">} */
+/** @type {(redraw: () => void, signal: AbortSignal) => Pick<Context, "answer" | "list">} */
 export const answers = (redraw, signal) => ({
   answer(path, params) {
-    /** @type {any} */
-    const found = { value: null, error: null };
-    found.load = async () => {
-      try {
-        [found.value, found.error] = [await get(path, params, signal), null];
-      } catch (error) {
-        found.error = error;
-      }
-      redraw();
+    /** @type {Shown<any>} */
+    const found = {
+      value: null,
+      error: null,
+      load: () => get(path, params, signal).then((value) => Object.assign(found, { value, error: null }), (error) => Object.assign(found, { error })).finally(redraw),
+      shown: (content) => (found.value ? content(found.value) : found.error ? failure(found.error, found.load) : loading()),
     };
-    found.shown = (/** @type {(value: any) => Child} */ content) => (found.value ? content(found.value) : found.error ? failure(found.error, found.load) : loading());
     void found.load();
     return found;
   },
 
   list(path, name, filter, page, most) {
     /** @type {any} */
-    const list = { items: null, error: null, next: null };
-    let search = 0;
+    let error = null;
+    /** @type {number | null} */
+    let next = null;
+    let [search, typing] = [0, 0];
+    const ask = (/** @type {Record<string, any>} */ more) => /** @type {Promise<any>} */ (get(path, { ...filter, ...more }, signal));
     const load = async (isMore = false) => {
       const mine = ++search;
       const limit = isMore ? page : Math.min(most, Math.max(page, list.items?.length ?? 0));
-      /** @type {any} */
-      const found = await get(path, { ...filter, limit, before: isMore ? list.next : null }, signal).catch((error) => ({ error }));
+      const found = await ask({ limit, before: isMore ? next : null }).catch((error) => ({ error }));
       if (mine !== search) return;
-      list.error = found.error;
-      if (!found.error) [list.items, list.next] = [[...(isMore ? list.items : []), ...found[name]], found.next_before];
+      error = found.error;
+      if (!error) [list.items, next] = [[...((isMore && list.items) || []), ...found[name]], found.next_before];
       redraw();
     };
-    list.load = () => load();
-    /** @type {ReturnType<typeof setTimeout> | undefined} */
-    let typing;
-    list.search = () => {
-      clearTimeout(typing);
-      typing = setTimeout(load, 200);
+    /** @type {List<any>} */
+    const list = {
+      items: null,
+      search() {
+        clearTimeout(typing);
+        typing = setTimeout(load, 200);
+      },
+      // what is older than the newest `most` does not change
+      refresh: gathered(async () => {
+        if (!list.items || error) return load();
+        const mine = search;
+        const found = await ask({ limit: most }).catch(() => null);
+        if (!found || mine !== search) return;
+        const oldest = found.next_before === null ? 0 : found[name].at(-1).id;
+        const last = next === null ? 0 : (list.items.at(-1)?.id ?? 0);
+        list.items = [...found[name].filter((/** @type {any} */ { id }) => id >= last), ...list.items.filter(({ id }) => id < oldest)];
+        redraw();
+      }, signal, 1000),
+      shown: (content) => [
+        error ? failure(error, load) : list.items ? content(list.items) : loading(),
+        next !== null && !error && button("Show older ones", () => load(true), "wide"),
+      ],
     };
-    // what is older than the newest `most` does not change
-    list.refresh = gathered(async () => {
-      if (!list.items || list.error) return load();
-      const mine = search;
-      /** @type {any} */
-      const found = await get(path, { ...filter, limit: most }, signal).catch(() => null);
-      if (!found || mine !== search) return;
-      const fresh = new Map(found[name].map((/** @type {any} */ item) => [item.id, item]));
-      const [newest, oldest] = [list.items[0]?.id ?? 0, found.next_before === null ? 0 : found[name].at(-1).id];
-      const kept = list.items.flatMap((/** @type {any} */ { id }, /** @type {number} */ at) => fresh.get(id) ?? (id >= oldest ? [] : list.items[at]));
-      list.items = [...found[name].filter((/** @type {any} */ { id }) => id > newest), ...kept];
-      redraw();
-    }, signal, 1000);
-    list.shown = (/** @type {(items: any[]) => Child} */ content) => [
-      list.error ? failure(list.error, list.load) : list.items ? content(list.items) : loading(),
-      list.next !== null && !list.error && button("Show older ones", () => load(true), "wide"),
-    ];
     void load();
     return list;
   },
 });
 
-/** Calls that come close together become one, and one at a time. @param {() => unknown} work @param {AbortSignal} signal */
-export function gathered(work, signal, milliseconds = 400) {
+/** Calls that come close together become one, and one at a time. @type {(work: () => unknown, signal: AbortSignal, milliseconds?: number) => () => void} */
+export const gathered = (work, signal, milliseconds = 400) => {
   let [isDue, isBusy] = [false, false];
   const later = () => setTimeout(run, milliseconds);
   const run = async () => {
@@ -79,4 +76,4 @@ export function gathered(work, signal, milliseconds = 400) {
     if (!isDue && !isBusy) later();
     isDue = true;
   };
-}
+};

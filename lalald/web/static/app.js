@@ -10,14 +10,14 @@ import { Live } from "./live.js";
 import { login } from "./login.js";
 import { ask, button, failure, icon, messages } from "./ui.js";
 
-/** Read when they are first shown. @type {Record<string, {title: string, read: () => Promise<View>}>} */
+/** By the first part of their address; read when they are first shown. @type {Record<string, [string, () => Promise<View>]>} */
 const VIEWS = {
-  now: { title: "Now", read: async () => (await import("./views/now.js")).now },
-  add: { title: "Add files", read: async () => (await import("./views/add.js")).add },
-  history: { title: "History", read: async () => (await import("./views/history.js")).history },
-  inboxes: { title: "Inboxes", read: async () => (await import("./views/inboxes.js")).inboxes },
-  log: { title: "Log", read: async () => (await import("./views/log.js")).log },
-  jobs: { title: "", read: async () => (await import("./views/job.js")).job },
+  now: ["Now", async () => (await import("./views/now.js")).now],
+  add: ["Add files", async () => (await import("./views/add.js")).add],
+  history: ["History", async () => (await import("./views/history.js")).history],
+  inboxes: ["Inboxes", async () => (await import("./views/inboxes.js")).inboxes],
+  log: ["Log", async () => (await import("./views/log.js")).log],
+  jobs: ["", async () => (await import("./views/job.js")).job],
 };
 
 const live = new Live();
@@ -33,7 +33,7 @@ let known = null;
 let view = new AbortController();
 let selected = "now";
 
-async function openView() {
+const openView = async () => {
   if (!known) return;
   view.abort();
   view = new AbortController();
@@ -43,7 +43,7 @@ async function openView() {
   selected = name in VIEWS ? name : "now";
   drawWays();
   live.watch(selected === "jobs" ? Number(parts[0]) || null : null);
-  const open = await VIEWS[selected].read().catch(() => null);
+  const open = await VIEWS[selected][1]().catch(() => null);
   if (signal.aborted) return;
   const root = h(`div.view.${selected}`);
   main.replaceChildren(root);
@@ -57,35 +57,35 @@ async function openView() {
   };
   content = open({ live, parts, query: new URLSearchParams(query), signal, session: known, redraw, ...answers(redraw, signal) });
   redraw();
-}
+};
 
-function drawWays() {
+const drawWays = () => {
   const needs = live.status?.needs_attention.length ?? 0;
-  const badge = needs > 0 && h("span.badge", needs, h("span.unseen", " need you"));
-  const way = (/** @type {string} */ name) =>
-    h("a", { key: name, href: `#/${name}`, "aria-current": name === (selected === "jobs" ? "history" : selected) && "page" }, icon(name), h("span", VIEWS[name].title), name === "now" && badge);
-  show(nav, Object.keys(VIEWS).filter((name) => VIEWS[name].title).map(way));
-}
+  const here = selected === "jobs" ? "history" : selected;
+  const way = (/** @type {string} */ name, /** @type {string} */ title) =>
+    h("a", { key: name, href: `#/${name}`, "aria-current": name === here && "page" }, icon(name), title, name === "now" && needs > 0 && h("span.badge", needs, h("span.unseen", " need you")));
+  show(nav, Object.entries(VIEWS).map(([name, [title]]) => title && way(name, title)));
+};
 
-function drawBanner() {
+const drawBanner = () => {
   if (!live.isLost || !known) return show(banner);
   const seconds = Math.max(0, Math.ceil((live.retryAt - Date.now()) / 1000));
   const since = live.status && `What you see is from ${moment(live.lostAt)}. `;
   const again = h("span", { "aria-live": "off" }, seconds ? `Trying again in ${span(seconds)}.` : "Trying again …");
   show(banner, h("p.bar", icon("warning"), h("span", h("b", "lalald cannot be reached. "), since, again), button("Try now", () => live.retry(), "small")));
-}
+};
 
-/** @param {Session} found */
-function enter(found) {
+/** @type {(found: Session) => void} */
+const enter = (found) => {
   known = found;
   Object.assign(labels, found.labels);
   document.body.className = "";
   show(account, found.auth === "password" && button("Log out", logOut, "plain"));
   live.start();
   void openView();
-}
+};
 
-function leave() {
+const leave = () => {
   known = null;
   live.stop();
   view.abort();
@@ -93,26 +93,21 @@ function leave() {
   document.title = "Log in · lalald";
   drawBanner();
   void login(main).then(enter);
-}
+};
 
-async function logOut() {
+const logOut = async () => {
   const body = h("p", "Uploads that this browser is sending stop, and resume after the next login.");
-  const choice = await ask("Log out", [body], ["", "Stay"], ["everywhere", "Log out everywhere"], ["here", "Log out", "primary"]);
+  const choice = await ask("Log out", body, ["", "Stay"], ["everywhere", "Log out everywhere"], ["here", "Log out", "primary"]);
   if (!choice) return;
   await post("api/logout", { everywhere: choice === "everywhere" }).catch(() => {});
   location.reload();
-}
+};
 
-async function begin() {
+const begin = async () => {
   document.body.className = "is-out";
   if (location.hash.startsWith("#login=")) return leave();
-  try {
-    enter(await get("api/session"));
-  } catch (error) {
-    if (/** @type {any} */ (error).status === 401) return leave();
-    show(main, h("h1", "lalald"), failure(error, begin));
-  }
-}
+  await get("api/session").then(enter, (error) => (error.status === 401 ? leave() : show(main, h("h1", "lalald"), failure(error, begin))));
+};
 
 live.addEventListener("connection", drawBanner);
 live.addEventListener("status", drawWays);

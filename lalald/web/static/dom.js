@@ -1,7 +1,5 @@
 // Elements from data. Text becomes text nodes, never markup: names, tags and messages may be hostile.
 
-const SVG = ["svg", "path"];
-
 /**
  * `h("p.hint", { title: "…" }, "text")`: an element with its classes, attributes, handlers (`onclick`) and children.
  * False and null leave an attribute or a child out. `key` identifies an element among its siblings in `show`.
@@ -10,46 +8,40 @@ const SVG = ["svg", "path"];
 export const h = (selector, ...rest) => {
   const [tag, ...classes] = selector.split(".").filter(Boolean);
   /** @type {any} */
-  const element = SVG.includes(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+  const element = /^(svg|path)$/.test(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
   const props = isProps(rest[0]) ? /** @type {Props} */ (rest.shift()) : {};
   if (classes.length) element.setAttribute("class", classes.join(" "));
-  element.append(...nodesOf(/** @type {Child[]} */ (rest)));
+  element.append(...nodesOf(rest));
   for (const [name, value] of Object.entries(props)) if (value !== false && value !== null && value !== undefined) set(element, name, value);
   return element;
 };
 
-/**
- * Makes `children` the content of `parent`. What is there is changed in place, so focus, selection, scrolling and open menus survive.
- * @param {Element} parent @param {Child[]} children
- */
-export function show(parent, ...children) {
+/** Makes `children` the content of `parent`. What is there is changed in place, so focus, selection and open menus survive. @type {(parent: Element, ...children: Child[]) => void} */
+export const show = (parent, ...children) => {
   const focused = document.activeElement;
   reconcile(parent, nodesOf(children));
   if (focused?.localName === "h1" && !focused.isConnected) parent.querySelector("h1")?.focus({ preventScroll: true });
-}
+};
 
 const isProps = (/** @type {any} */ value) => typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Node);
 
-/** @param {any} element @param {string} name @param {any} value */
-function set(element, name, value) {
+/** @type {(element: any, name: string, value: any) => void} */
+const set = (element, name, value) => {
   if (name.startsWith("on")) (element.handlers ??= {})[name] = element[name] = value;
-  else if (name === "style") for (const [property, text] of Object.entries(value)) element.style.setProperty(property, text); // the policy refuses style attributes
+  else if (name === "style") for (const property in value) element.style.setProperty(property, value[property]); // the policy refuses style attributes
   else if (name === "key" || name === "checked") element[name] = value;
   else {
     element.setAttribute(name, value === true ? "" : value);
     if (name === "value") element.value = value;
   }
-}
+};
 
-/** @param {Child[]} children @returns {any[]} */
-function nodesOf(children) {
-  const some = /** @type {any[]} */ (children).flat(Infinity).filter((child) => child || child === 0);
-  return some.map((child) => (child instanceof Node ? child : document.createTextNode(String(child))));
-}
+/** @type {(children: any[]) => any[]} */
+const nodesOf = (children) => children.flat(Infinity).flatMap((child) => (child instanceof Node ? child : child || child === 0 ? new Text(String(child)) : []));
 
-/** @param {Element} parent @param {any[]} wanted */
-function reconcile(parent, wanted) {
-  const keys = new Set(wanted.map((node) => node.key));
+/** @type {(parent: Element, wanted: any[]) => void} */
+const reconcile = (parent, wanted) => {
+  const keys = new Set(wanted.map(({ key }) => key));
   const keyed = new Map();
   for (const child of /** @type {any[]} */ ([...parent.childNodes])) {
     if (child.key === undefined) continue;
@@ -70,20 +62,17 @@ function reconcile(parent, wanted) {
     at = at.nextSibling;
     gone.remove();
   }
-}
+};
 
-/** @param {any} here @param {any} next */
-function update(here, next) {
-  if (here.nodeType === Node.TEXT_NODE) {
-    if (here.data !== next.data) here.data = next.data;
-    return;
-  }
+/** @type {(here: any, next: any) => void} */
+const update = (here, next) => {
+  if (here instanceof Text) return void (here.data !== next.data && (here.data = next.data));
   for (const { name } of [...here.attributes]) if (!next.hasAttribute(name) && name !== "style" && name !== "open") here.removeAttribute(name);
   for (const { name, value } of next.attributes) if (name !== "style" && here.getAttribute(name) !== value) here.setAttribute(name, value);
   if (here.style.cssText !== next.style.cssText) here.style.cssText = next.style.cssText;
-  for (const name of Object.keys({ ...here.handlers, ...next.handlers })) here[name] = next.handlers?.[name] ?? null;
+  for (const name in { ...here.handlers, ...next.handlers }) here[name] = next.handlers?.[name] ?? null;
   here.handlers = next.handlers;
   if ("checked" in next) here.checked = next.checked;
   reconcile(here, [...next.childNodes]);
   if ("value" in next && next.hasAttribute("value") && here !== document.activeElement) here.value = next.value;
-}
+};

@@ -2,20 +2,17 @@
 
 const LENGTH_TIMEOUT_MS = 8000;
 
-/** @typedef {{file: File, path: string}} Picked */
-
-/** @param {DataTransfer} transfer @returns {Promise<Picked[]>} */
-export async function dropped(transfer) {
+/** @type {(transfer: DataTransfer) => Promise<Picked[]>} */
+export const dropped = async (transfer) => {
   const entries = [...transfer.items].flatMap((item) => item.webkitGetAsEntry?.() ?? []);
-  if (!entries.length) return chosen(transfer.files);
-  return (await Promise.all(entries.map((entry) => walk(entry, "")))).flat();
-}
+  return entries.length ? (await Promise.all(entries.map((entry) => walk(entry, "")))).flat() : chosen(transfer.files);
+};
 
-/** @param {FileList} list @returns {Picked[]} */
+/** @type {(list: FileList) => Picked[]} */
 export const chosen = (list) => [...list].map((file) => ({ file, path: file.webkitRelativePath || file.name }));
 
-/** @param {any} entry @param {string} folder @returns {Promise<Picked[]>} */
-async function walk(entry, folder) {
+/** @type {(entry: any, folder: string) => Promise<Picked[]>} */
+const walk = async (entry, folder) => {
   const path = folder + entry.name;
   if (entry.isFile) return new Promise((resolve) => entry.file((/** @type {File} */ file) => resolve([{ file, path }]), () => resolve([])));
   const reader = entry.createReader();
@@ -25,11 +22,11 @@ async function walk(entry, folder) {
     if (!some.length) return found;
     for (const inner of some) found.push(...(await walk(inner, `${path}/`)));
   }
-}
+};
 
-/** Seconds, or null where the browser cannot tell. @param {File} file @returns {Promise<number | null>} */
-export function lengthOf(file) {
-  return new Promise((resolve) => {
+/** Seconds, or null where the browser cannot tell. @type {(file: File) => Promise<number | null>} */
+export const lengthOf = (file) =>
+  new Promise((resolve) => {
     const audio = new Audio();
     const url = URL.createObjectURL(file);
     const done = () => {
@@ -43,4 +40,3 @@ export function lengthOf(file) {
     audio.onloadedmetadata = audio.onerror = done;
     audio.src = url;
   });
-}

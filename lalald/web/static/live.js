@@ -19,8 +19,7 @@ export class Live extends EventTarget {
   #watched = null;
   #failures = 0;
   #isOn = false;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #pause;
+  #pause = 0;
   /** @type {AbortController | null} */
   #line = null;
 
@@ -73,20 +72,16 @@ export class Live extends EventTarget {
 
   /** Reads Server-Sent Events by fetch: EventSource hides a 401 and cannot be told to wait. @param {AbortController} line */
   async #follow(line) {
-    let timer = setTimeout(() => line.abort(), SILENCE_MS);
-    try {
-      const answer = await request(`api/events${this.#watched === null ? "" : `?job=${this.#watched}`}`, { headers: { Accept: "text/event-stream" }, signal: line.signal });
-      const text = /** @type {ReadableStream} */ (answer.body).pipeThrough(new TextDecoderStream());
-      let rest = "";
-      for await (const piece of /** @type {any} */ (pieces(text.getReader()))) {
-        clearTimeout(timer);
-        timer = setTimeout(() => line.abort(), SILENCE_MS);
-        const frames = (rest + piece).split("\n\n");
-        rest = frames.pop() ?? "";
-        for (const frame of frames) if (line === this.#line) this.#take(frame);
-      }
-    } finally {
-      clearTimeout(timer);
+    const answer = await request(`api/events${this.#watched === null ? "" : `?job=${this.#watched}`}`, { headers: { Accept: "text/event-stream" }, signal: line.signal });
+    const reader = /** @type {ReadableStream} */ (answer.body).pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
+    for (;;) {
+      const timer = setTimeout(() => line.abort(), SILENCE_MS);
+      const { done, value } = await reader.read().finally(() => clearTimeout(timer));
+      if (done || line !== this.#line) return;
+      const frames = (rest + value).split("\n\n");
+      rest = frames.pop() ?? "";
+      frames.forEach((frame) => this.#take(frame));
     }
   }
 
@@ -95,20 +90,17 @@ export class Live extends EventTarget {
     const [, name, json] = /^event: *(\w+)\ndata: *(.*)$/m.exec(frame) ?? [];
     if (!name) return;
     const data = JSON.parse(json);
-    if (name === "snapshot") this.#become(data);
-    else if (name === "end") data.reason === "logout" && needLogin();
-    else {
-      if (name === "status") this.status = { ...this.status, ...data };
-      if (name === "job") this.job = data;
-      this.dispatchEvent(new CustomEvent(name, { detail: data }));
-    }
+    if (name === "snapshot") return this.#become(data.status, data.job);
+    if (name === "end") return void (data.reason === "logout" && needLogin());
+    if (name === "status") this.status = { ...this.status, ...data };
+    if (name === "job") this.job = data;
+    this.dispatchEvent(new CustomEvent(name, { detail: data }));
   }
 
-  /** @param {{status: Status, job: JobDetails | null}} state */
-  #become({ status, job }) {
-    [this.#failures, this.status, this.job] = [0, status, job];
-    this.#lose(false);
-    for (const name of ["status", "job", "changed"]) this.dispatchEvent(new Event(name));
+  /** @param {Status} status @param {JobDetails | null} job */
+  #become(status, job) {
+    [this.#failures, this.status, this.job, this.isLost] = [0, status, job, false];
+    for (const name of ["connection", "status", "job", "changed"]) this.dispatchEvent(new Event(name));
   }
 
   /** @param {any} error @param {AbortController} line */
@@ -116,11 +108,11 @@ export class Live extends EventTarget {
     if (error.status === 401) return;
     if (error.status === 429) return this.#poll(line);
     if (this.#failures++ === 0) this.lostAt = Date.now();
-    const longest = Math.min(LONGEST_PAUSE_MS, 1000 * 2 ** Math.min(this.#failures - 1, 5));
-    const pause = this.#failures === 1 ? 500 : longest * (0.5 + Math.random() / 2);
+    const pause = this.#failures === 1 ? 500 : Math.min(LONGEST_PAUSE_MS, 500 * 2 ** this.#failures) * (0.5 + Math.random() / 2);
     this.retryAt = Date.now() + pause;
     this.#pause = setTimeout(() => this.#connect(), pause);
-    if (this.#failures > 1 || this.status === null) this.#lose(true);
+    this.isLost ||= this.#failures > 1 || this.status === null;
+    this.dispatchEvent(new Event("connection"));
   }
 
   /** Further tabs have no stream of their own. @param {AbortController} line */
@@ -129,25 +121,10 @@ export class Live extends EventTarget {
       const status = await get("api/status", {}, line.signal);
       const job = this.#watched === null ? null : await get(`api/jobs/${this.#watched}`, {}, line.signal).catch(() => null);
       if (line !== this.#line) return;
-      this.#become({ status, job });
+      this.#become(status, job);
       this.#pause = setTimeout(() => this.#poll(line), POLL_MS);
     } catch (error) {
-      if (line === this.#line) await this.#after(/** @type {any} */ (error).status === 429 ? new ApiError("Too many requests.") : error, line);
+      if (line === this.#line) await this.#after({ ...(/** @type {ApiError} */ (error)), status: 0 }, line);
     }
-  }
-
-  /** @param {boolean} isLost */
-  #lose(isLost) {
-    this.isLost = isLost;
-    this.dispatchEvent(new Event("connection"));
-  }
-}
-
-/** Not every browser iterates a stream itself. @param {ReadableStreamDefaultReader<string>} reader */
-async function* pieces(reader) {
-  try {
-    for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value;
-  } finally {
-    await reader.cancel().catch(() => {});
   }
 }

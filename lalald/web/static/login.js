@@ -4,21 +4,20 @@ import { post } from "./api.js";
 import { h, show } from "./dom.js";
 import { prose } from "./ui.js";
 
-/** Shows the form until the login has succeeded. @param {HTMLElement} root @returns {Promise<Session>} */
-export function login(root) {
-  const link = location.hash.startsWith("#login=") ? location.hash.slice(7) : null;
-  if (link !== null) history.replaceState(null, "", location.pathname + location.search);
-  return new Promise((resolve) => {
-    const send = async (/** @type {{password: string} | {link: string}} */ secret) => {
+/** Shows the form until the login has succeeded. @type {(root: HTMLElement) => Promise<Session>} */
+export const login = (root) =>
+  new Promise((resolve) => {
+    const send = (/** @type {{password: string} | {link: string}} */ secret) => {
       draw("", true);
-      await post("api/login", secret).then(resolve, (error) => draw(`${error.message} ${error.hint ?? ""}`));
+      post("api/login", secret).then(resolve, (error) => draw(`${error.message} ${error.hint ?? ""}`));
     };
     const draw = (error = "", isBusy = false) => {
-      const onsubmit = (/** @type {SubmitEvent} */ event) => {
+      /** @returns {HTMLInputElement | null} */
+      const field = () => root.querySelector("#password");
+      const onsubmit = (/** @type {Event} */ event) => {
         event.preventDefault();
-        if (!isBusy) void send({ password: /** @type {HTMLInputElement} */ (root.querySelector("#password")).value });
+        if (!isBusy) send({ password: field()?.value ?? "" });
       };
-      const facts = { id: "password", type: "password", autocomplete: "current-password", required: true, "aria-describedby": "login-error", "aria-invalid": error && "true" };
       show(
         root,
         h(
@@ -28,15 +27,16 @@ export function login(root) {
           h("h1", { tabindex: "-1" }, "lalald"),
           h("input", { name: "username", value: "lalald", autocomplete: "username", hidden: true, readonly: true }),
           h("label", { for: "password" }, "Password"),
-          h("input", facts),
-          h("p.bad", { id: "login-error", role: "alert" }, error && prose(error)),
+          h("input", { id: "password", type: "password", autocomplete: "current-password", required: true, "aria-describedby": "login-error", "aria-invalid": error && "true" }),
+          h("p.bad", { id: "login-error", role: "alert" }, prose(error)),
           h("button.primary", { "aria-disabled": isBusy && "true" }, isBusy ? "Logging in …" : "Log in"),
           h("p.hint", prose("The password is in `web.password_file`. If you do not have it, `lalald web --link` prints a link that logs you in once.")),
         ),
       );
-      /** @type {HTMLInputElement} */ (root.querySelector("#password")).select();
+      field()?.select();
     };
+    const link = /^#login=(.*)/.exec(location.hash)?.[1];
+    if (link) history.replaceState(null, "", location.pathname + location.search);
     draw();
-    if (link !== null) void send({ link: decodeURIComponent(link) });
+    if (link) send({ link: decodeURIComponent(link) });
   });
-}

@@ -8,169 +8,127 @@ const LONGEST_PAUSE_MS = 30_000;
 const AT_ONCE = 2;
 const CAN_STILL_SUCCEED = [0, 408, 423, 425, 429, 500, 502, 503, 504];
 
-/** Tells a file from others after a reload. @param {File} file */
+/** Tells a file from others after a reload. @type {(file: File) => string} */
 export const fingerprint = (file) => `${file.size} ${file.lastModified} ${file.name}`.slice(0, 200);
 
-/** Removes what the server has of an upload. @param {string} id */
+/** Removes what the server has of an upload. @type {(id: string) => Promise<unknown>} */
 export const forget = (id) => post(`api/uploads/${encodeURIComponent(id)}`, undefined, "DELETE").catch(() => {});
 
-export class Upload {
-  /** @type {"waiting" | "sending" | "paused" | "lost" | "done" | "failed"} */
-  state = "waiting";
-  /** Bytes per second; 0 while it is not known. */
-  rate = 0;
-  /** @type {any} */
-  error = null;
-  #piece = 1_000_000;
-  #abort = new AbortController();
-  #setbacks = 0;
-  #wasLast = false;
+/** @type {(file: File, inbox: string, path: string, remote: RemoteUpload | undefined, changed: () => void) => Upload} */
+const uploadOf = (file, inbox, path, remote, changed) => {
+  let id = remote?.id ?? "";
+  let [piece, setbacks, wasLast] = [1_000_000, 0, false];
+  let abort = new AbortController();
+  /** @type {Upload} */
+  const upload = {
+    file, inbox, path, state: "waiting", sent: remote?.offset ?? 0, rate: 0, error: null,
 
-  /** @param {File} file @param {string} inbox @param {string} path @param {RemoteUpload | undefined} remote  what the server has already @param {() => void} changed */
-  constructor(file, inbox, path, remote, changed) {
-    this.file = file;
-    this.inbox = inbox;
-    this.path = path;
-    this.changed = changed;
-    this.id = remote?.id ?? "";
-    this.sent = remote?.offset ?? 0;
-  }
+    get isActive() {
+      return ["waiting", "sending", "lost"].includes(upload.state);
+    },
 
-  get isActive() {
-    return ["waiting", "sending", "lost"].includes(this.state);
-  }
+    /** Sends until it is done, paused or refused. */
+    async run() {
+      abort = new AbortController();
+      const { signal } = abort;
+      become("sending");
+      if (id) await ask();
+      while (upload.isActive && !signal.aborted) await send(signal).catch((error) => setback(error, signal));
+    },
 
-  /** Sends until it is done, paused or refused. */
-  async run() {
-    this.#abort = new AbortController();
-    const { signal } = this.#abort;
-    this.#become("sending");
-    if (this.id) await this.#ask();
-    while (this.isActive && !signal.aborted) {
-      try {
-        await this.#send(signal);
-      } catch (error) {
-        if (!signal.aborted) await this.#setback(error, signal);
-      }
-    }
-  }
+    pause() {
+      if (!upload.isActive) return;
+      abort.abort();
+      become("paused");
+    },
 
-  pause() {
-    if (!this.isActive) return;
-    this.#abort.abort();
-    this.#become("paused");
-  }
+    async cancel() {
+      upload.pause();
+      if (id) await forget(id);
+    },
+  };
 
-  /** Ends it, also on the server. */
-  async cancel() {
-    this.pause();
-    if (this.id) await forget(this.id);
-  }
+  /** @type {(state: Upload["state"], error?: any) => void} */
+  const become = (state, error = null) => {
+    Object.assign(upload, { state, error, rate: state === "sending" ? upload.rate : 0 });
+    changed();
+  };
 
-  /** Creates it, or sends a piece. @param {AbortSignal} signal */
-  async #send(signal) {
-    const { file, inbox, path } = this;
-    if (!this.id) {
-      const remote = await post("api/uploads", { inbox, path, size: file.size, fingerprint: fingerprint(file) });
-      this.id = remote.id;
-      this.sent = remote.offset;
-    }
-    const body = file.slice(this.sent, this.sent + this.#piece);
-    this.#wasLast = this.sent + body.size === file.size;
-    const headers = { "X-Lalald": "1", "Content-Type": "application/offset+octet-stream", "Upload-Offset": String(this.sent) };
+  /** Creates it, and sends a piece. @type {(signal: AbortSignal) => Promise<void>} */
+  const send = async (signal) => {
+    if (!id) ({ id, offset: upload.sent } = await post("api/uploads", { inbox, path, size: file.size, fingerprint: fingerprint(file) }));
+    const body = file.slice(upload.sent, upload.sent + piece);
+    wasLast = upload.sent + body.size === file.size;
+    const headers = { "X-Lalald": "1", "Content-Type": "application/offset+octet-stream", "Upload-Offset": String(upload.sent) };
     const began = performance.now();
-    const answer = await request(`api/uploads/${this.id}`, { method: "PATCH", headers, body, signal });
+    const answer = await request(`api/uploads/${id}`, { method: "PATCH", headers, body, signal });
     const rate = body.size / Math.max(0.001, (performance.now() - began) / 1000);
-    this.sent = Number(answer.headers.get("Upload-Offset"));
-    this.rate = this.rate ? this.rate * 0.6 + rate * 0.4 : rate;
-    this.#piece = Math.round(Math.min(LARGEST_PIECE, Math.max(LEAST_PIECE, this.rate * PIECE_SECONDS)));
-    this.#setbacks = 0;
-    if (!signal.aborted) this.#become(this.sent < file.size ? "sending" : "done");
-  }
+    upload.sent = Number(answer.headers.get("Upload-Offset"));
+    upload.rate = upload.rate ? upload.rate * 0.6 + rate * 0.4 : rate;
+    piece = Math.round(Math.min(LARGEST_PIECE, Math.max(LEAST_PIECE, upload.rate * PIECE_SECONDS)));
+    setbacks = 0;
+    if (!signal.aborted) become(upload.sent < file.size ? "sending" : "done");
+  };
 
-  /** @param {any} error @param {AbortSignal} signal */
-  async #setback(error, signal) {
+  /** @type {(error: any, signal: AbortSignal) => Promise<void>} */
+  const setback = async (error, signal) => {
+    if (signal.aborted) return;
     const isOver = !CAN_STILL_SUCCEED.includes(error.status) && error.code !== "offset_mismatch";
-    this.#become(error.status === 401 ? "paused" : isOver ? "failed" : "lost", error);
-    if (this.state !== "lost") return;
-    await pause(Math.min(LONGEST_PAUSE_MS, 1000 * 2 ** Math.min(this.#setbacks++, 5)) * (0.5 + Math.random() / 2), signal);
-    if (this.id && !signal.aborted) await this.#ask();
-  }
+    become(error.status === 401 ? "paused" : isOver ? "failed" : "lost", error);
+    if (upload.state !== "lost") return;
+    await pause(Math.min(LONGEST_PAUSE_MS, 1000 * 2 ** setbacks++) * (0.5 + Math.random() / 2), signal);
+    if (id && !signal.aborted) await ask();
+  };
 
-  /** How far it has come, as the server knows it. */
-  async #ask() {
-    try {
-      const answer = await request(`api/uploads/${this.id}`, { method: "HEAD" });
-      this.sent = Number(answer.headers.get("Upload-Offset"));
-    } catch (error) {
-      if (/** @type {any} */ (error).status === 404) await this.#whenGone().catch(() => {}); // else the next piece meets the same
-    }
-  }
+  /** How far it has come, as the server knows it. Where that fails the next piece meets the same. */
+  const ask = () =>
+    request(`api/uploads/${id}`, { method: "HEAD" })
+      .then((answer) => (upload.sent = Number(answer.headers.get("Upload-Offset"))), (error) => error.status === 404 && whenGone())
+      .catch(() => {});
 
   /** The server no longer has it: it is complete and only the answer was lost, or it starts over. */
-  async #whenGone() {
-    if (this.#wasLast) {
-      const found = await get("api/explain", { inbox: this.inbox, path: this.path, size: this.file.size });
-      if (found.exists || found.known_job !== null) {
-        this.sent = this.file.size;
-        return this.#become("done");
-      }
-    }
-    this.id = "";
-    this.sent = 0;
-  }
+  const whenGone = async () => {
+    const found = wasLast && (await get("api/explain", { inbox, path, size: file.size }));
+    if (!found || (!found.exists && found.known_job === null)) return void ([id, upload.sent] = ["", 0]);
+    upload.sent = file.size;
+    become("done");
+  };
 
-  /** @param {Upload["state"]} state */
-  #become(state, error = null) {
-    if (state !== "sending") this.rate = 0;
-    this.state = state;
-    this.error = error;
-    this.changed();
-  }
-}
+  return upload;
+};
 
-/** Runs waiting uploads, two at a time. */
-export class Queue {
-  /** @type {Upload[]} */
-  uploads = [];
+/** Runs waiting uploads, two at a time. @type {(changed: () => void) => Queue} */
+export const queueOf = (changed) => {
+  const next = () => {
+    const of = (/** @type {Upload["state"][]} */ ...states) => queue.uploads.filter(({ state }) => states.includes(state));
+    for (const upload of of("waiting").slice(0, AT_ONCE - of("sending", "lost").length)) void upload.run().then(next);
+    changed();
+  };
+  addEventListener("beforeunload", (event) => queue.uploads.some((upload) => upload.isActive) && event.preventDefault());
+  /** @type {Queue} */
+  const queue = {
+    uploads: [],
+    add(file, inbox, path, remote) {
+      queue.uploads.push(uploadOf(file, inbox, path, remote, changed));
+      next();
+    },
+    resume(upload) {
+      upload.state = "waiting";
+      next();
+    },
+    async remove(upload) {
+      queue.uploads = queue.uploads.filter((other) => other !== upload);
+      if (upload.state !== "done") await upload.cancel();
+      next();
+    },
+  };
+  return queue;
+};
 
-  /** @param {() => void} changed */
-  constructor(changed) {
-    this.changed = changed;
-    addEventListener("beforeunload", (event) => this.uploads.some((upload) => upload.isActive) && event.preventDefault());
-  }
-
-  /** @param {File} file @param {string} inbox @param {string} path @param {RemoteUpload | undefined} remote */
-  add(file, inbox, path, remote) {
-    this.uploads.push(new Upload(file, inbox, path, remote, this.changed));
-    this.#next();
-  }
-
-  /** @param {Upload} upload */
-  resume(upload) {
-    upload.state = "waiting";
-    this.#next();
-  }
-
-  /** @param {Upload} upload */
-  async remove(upload) {
-    this.uploads = this.uploads.filter((other) => other !== upload);
-    if (upload.state !== "done") await upload.cancel();
-    this.#next();
-  }
-
-  #next() {
-    const busy = this.uploads.filter(({ state }) => state === "sending" || state === "lost").length;
-    for (const upload of this.uploads.filter(({ state }) => state === "waiting").slice(0, AT_ONCE - busy)) void upload.run().then(() => this.#next());
-    this.changed();
-  }
-}
-
-/** @param {number} milliseconds @param {AbortSignal} signal */
-function pause(milliseconds, signal) {
-  return new Promise((resolve) => {
+/** @type {(milliseconds: number, signal: AbortSignal) => Promise<unknown>} */
+const pause = (milliseconds, signal) =>
+  new Promise((resolve) => {
     setTimeout(resolve, milliseconds);
     signal.addEventListener("abort", resolve);
     addEventListener("online", resolve, { once: true });
   });
-}

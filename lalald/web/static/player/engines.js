@@ -1,125 +1,125 @@
-// What plays: a mixer of all stems, or one <audio> element where the stems are too long to be decoded.
+// What plays: a mixer of all stems in step, or one <audio> element where the stems are too long to be decoded.
 
 import { ApiError, request } from "../api.js";
 import { lagOf } from "./align.js";
-import { loudness, Mixer } from "./mixer.js";
 import { contextFor, fits, openSource } from "./sources.js";
+import { timelineOf } from "./timeline.js";
 
-/** @param {Stem[]} stems @param {Stem | null} original @param {number | null} seconds @param {Reports} reports @param {AbortSignal} signal @returns {Promise<Engine>} */
-export async function openEngine(stems, original, seconds, reports, signal) {
-  if (!fits(stems, seconds)) return new Single(stems, original, reports);
+const GLIDE_SECONDS = 0.005; // within three of them, which does not click
+
+/** Solo wins over mute, as on every mixing desk. @type {(setting: Setting, all: Setting[]) => boolean} */
+export const isHeard = (setting, all) => (all.some(({ solo }) => solo) ? setting.solo : !setting.muted);
+
+/** A fader feels even when its square is the gain. @type {(volume: number) => number} */
+const loudness = (volume) => volume * volume;
+
+/** @type {(stems: Stem[], original: Stem | null, seconds: number | null, reports: Reports, signal: AbortSignal) => Promise<Engine>} */
+export const openEngine = async (stems, original, seconds, reports, signal) => {
+  if (!fits(stems, seconds)) return singleOf(stems, original, reports);
   const context = await contextFor(stems);
+  const shares = stems.map(() => 0);
+  const open = (/** @type {Stem} */ stem, index = shares.length) =>
+    openSource(context, stem, (share) => reports.progress(((shares[index] = share), shares.reduce((sum, one) => sum + one) / shares.length)), reports.peaks, signal);
   try {
-    const shares = stems.map(() => 0);
-    const progress = (/** @type {number} */ index) => (/** @type {number} */ share) => reports.progress(((shares[index] = share), shares.reduce((sum, one) => sum + one) / stems.length));
-    const opened = await Promise.all(stems.map((stem, index) => openSource(context, stem, progress(index), reports.peaks, signal)));
+    const opened = await Promise.all(stems.map((stem, index) => open(stem, index)));
     const sources = opened.map(({ source }) => source);
-    const isFitting = original && fits([...stems, original], seconds);
-    const beside = isFitting ? await besideOf(context, original, sources, signal).catch(() => null) : null;
-    const mixer = new Mixer(context, sources, beside, opened.map(({ peaks }) => peaks));
-    for (const type of ["state", "ended"]) mixer.timeline.addEventListener(type, reports.changed);
-    mixer.timeline.addEventListener("trouble", (event) => reports.trouble(/** @type {CustomEvent} */ (event).detail));
-    return mixer;
+    const beside = original && fits([...stems, original], seconds) ? await open(original).catch(() => null) : null;
+    const line = beside && { source: beside.source, lag: await lagOf(sources, beside.source, context.sampleRate) };
+    return mixerOf(context, sources, line, opened.map(({ peaks }) => peaks), reports);
   } catch (error) {
     void context.close();
     throw error;
   }
-}
+};
 
-/** @param {AudioContext} context @param {Stem} original @param {Source[]} stems @param {AbortSignal} signal */
-async function besideOf(context, original, stems, signal) {
-  const { source } = await openSource(context, original, () => {}, () => {}, signal);
-  return { source, lag: await lagOf(stems, source, context.sampleRate) };
-}
+/** A gain node per stem and one for the original, into one output. @type {(context: BaseAudioContext, stems: Source[], original: {source: Source, lag: number} | null, peaks: Peaks[], reports: Pick<Reports, "changed" | "trouble">) => Engine & Timeline} */
+export const mixerOf = (context, stems, original, peaks, reports) => {
+  const [fader, output] = [context.createGain(), context.createGain()];
+  fader.connect(output).connect(context.destination);
+  const lines = [...stems.map((source) => ({ source, lag: 0 })), ...(original ? [original] : [])].map((line) => ({ ...line, output: context.createGain() }));
+  for (const line of lines) line.output.connect(fader);
+  const timeline = timelineOf(context, lines, fader, reports);
+  const glide = (/** @type {AudioParam} */ param, /** @type {number} */ value) => {
+    const now = context.currentTime;
+    param.cancelScheduledValues(now);
+    if (now === 0) param.setValueAtTime(value, now);
+    else param.setTargetAtTime(value, now, GLIDE_SECONDS);
+  };
+  return Object.assign(timeline, {
+    isMixing: true,
+    hasOriginal: original !== null,
+    peaks,
+    async play() {
+      if (context instanceof AudioContext) await context.resume();
+      void timeline.start(timeline.position);
+    },
+    pause: timeline.stop,
+    /** @type {Engine["apply"]} */
+    apply(settings, volume, originalHeard) {
+      const hearsOriginal = originalHeard && original !== null;
+      const gains = settings.map((setting) => (isHeard(setting, settings) && !hearsOriginal ? loudness(setting.volume) : 0));
+      for (const [index, line] of lines.entries()) glide(line.output.gain, gains[index] ?? Number(hearsOriginal));
+      glide(output.gain, loudness(volume));
+    },
+    close() {
+      timeline.stop();
+      if (context instanceof AudioContext) void context.close();
+    },
+  });
+};
 
-/** One stem is heard at a time. @implements {Engine} */
-class Single {
-  isMixing = false;
-  #audio = new Audio();
-  #heard = -1;
+/** One stem is heard at a time. @type {(stems: Stem[], original: Stem | null, reports: Reports) => Engine} */
+const singleOf = (stems, original, reports) => {
+  const audio = new Audio();
+  const files = original ? [...stems, original] : stems;
+  let heard = -1;
   /** @type {Loop | null} */
-  #loop = null;
-
-  /** @param {Stem[]} stems @param {Stem | null} original @param {Reports} reports */
-  constructor(stems, original, reports) {
-    this.hasOriginal = original !== null;
-    this.files = original ? [...stems, original] : stems;
-    this.peaks = stems.map(() => null);
-    this.reports = reports;
-    const audio = this.#audio;
-    for (const type of ["play", "playing", "pause", "waiting", "ended", "durationchange"]) audio.addEventListener(type, reports.changed);
-    audio.onerror = () => this.#explain();
-    audio.ontimeupdate = () => {
-      if (this.#loop && audio.currentTime >= this.#loop.to) audio.currentTime = this.#loop.from;
-    };
-    this.#switchTo(0);
-  }
-
-  get duration() {
-    return Number.isFinite(this.#audio.duration) ? this.#audio.duration : 0;
-  }
-
-  get position() {
-    return this.#audio.currentTime;
-  }
-
-  get state() {
-    return this.#audio.paused ? "stopped" : this.#audio.readyState < 3 ? "loading" : "playing";
-  }
-
-  async play(position = this.position) {
-    if (this.#audio.error) this.#open(this.#heard, position);
-    else if (position !== this.position) this.seek(position);
-    await this.#audio.play();
-  }
-
-  pause() {
-    this.#audio.pause();
-  }
-
-  /** @param {number} position */
-  seek(position) {
-    this.#audio.currentTime = position;
-  }
-
-  /** @param {Loop | null} loop */
-  setLoop(loop) {
-    this.#loop = loop;
-  }
-
-  /** @param {Setting[]} settings @param {number} volume @param {boolean} originalHeard */
-  apply(settings, volume, originalHeard) {
-    const index = Math.max(0, settings.findIndex(({ solo }) => solo));
-    const hearsOriginal = originalHeard && this.hasOriginal;
-    this.#switchTo(hearsOriginal ? settings.length : index);
-    this.#audio.volume = loudness(volume) * (hearsOriginal ? 1 : settings[index].muted ? 0 : loudness(settings[index].volume));
-  }
-
-  close() {
-    this.pause();
-    this.#audio.removeAttribute("src");
-    this.#audio.load();
-  }
-
-  /** At the same position. @param {number} index */
-  #switchTo(index) {
-    if (index === this.#heard) return;
-    const { currentTime, paused } = this.#audio;
-    this.#open(index, currentTime);
-    if (!paused) void this.#audio.play().catch(() => {}); // its error is reported by the element
-  }
-
-  /** @param {number} index @param {number} position */
-  #open(index, position) {
-    this.#heard = index;
-    this.#audio.src = this.files[index].url;
-    this.#audio.currentTime = position;
-  }
-
-  /** The element does not say why: its file is gone, the session is over, or the browser cannot play it. */
-  async #explain() {
-    const { name, url } = this.files[this.#heard];
-    const error = await request(url, { headers: { Range: "bytes=0-0" } }).then(() => new ApiError(`This browser cannot play ${name}.`, "Download it instead."), (refusal) => refusal);
-    this.reports.trouble(error);
-  }
-}
+  let loop = null;
+  const open = (/** @type {number} */ index) => {
+    const { currentTime, paused } = audio;
+    heard = index;
+    audio.src = files[index].url;
+    audio.currentTime = currentTime;
+    if (!paused) void audio.play().catch(() => {}); // the element reports its error
+  };
+  for (const type of ["play", "playing", "pause", "waiting", "ended", "durationchange"]) audio.addEventListener(type, reports.changed);
+  audio.onerror = async () => {
+    // the element does not say whether its file is gone, the session is over, or the browser cannot play it
+    const { name, url } = files[heard];
+    reports.trouble(await request(url, { headers: { Range: "bytes=0-0" } }).then(() => new ApiError(`This browser cannot play ${name}.`, "Download it instead."), (refusal) => refusal));
+  };
+  audio.ontimeupdate = () => loop && audio.currentTime >= loop.to && (audio.currentTime = loop.from);
+  open(0);
+  return {
+    isMixing: false,
+    hasOriginal: original !== null,
+    peaks: [],
+    get duration() {
+      return Number.isFinite(audio.duration) ? audio.duration : 0;
+    },
+    get position() {
+      return audio.currentTime;
+    },
+    get state() {
+      return audio.paused ? "stopped" : audio.readyState < 3 ? "loading" : "playing";
+    },
+    play() {
+      if (audio.error) open(heard);
+      return audio.play();
+    },
+    pause: () => audio.pause(),
+    seek: (position) => void (audio.currentTime = position),
+    setLoop: (wanted) => void (loop = wanted),
+    apply(settings, volume, originalHeard) {
+      const index = Math.max(0, settings.findIndex(({ solo }) => solo));
+      const wanted = originalHeard && original ? stems.length : index;
+      if (wanted !== heard) open(wanted);
+      audio.volume = loudness(volume) * (wanted === stems.length ? 1 : settings[index].muted ? 0 : loudness(settings[index].volume));
+    },
+    close() {
+      audio.pause();
+      audio.removeAttribute("src");
+      audio.load();
+    },
+  };
+};

@@ -5,27 +5,27 @@ import { get } from "../api.js";
 import { h } from "../dom.js";
 import { chosen, lengthOf } from "../files.js";
 import { count, dots, length, minutes, pace, price, size, visible } from "../format.js";
-import { button, empty, field, fileName, filters, heading, icon, jobLink, prose, section, select, verdict } from "../ui.js";
-import { fingerprint, forget, Queue } from "../uploads.js";
+import { button, empty, field, fileName, filters, heading, icon, jobLink, prose, says, section, select } from "../ui.js";
+import { fingerprint, forget, queueOf } from "../uploads.js";
 
 const AT_ONCE = 4;
 
 // What is chosen and sent stays while other views are shown.
 let redraw = () => {};
 let onPicked = () => {};
-const queue = new Queue(() => redraw());
+const queue = queueOf(() => redraw());
 /** @type {Candidate[]} */
 let candidates = [];
 const place = { inbox: "", folder: "" };
 
-/** Takes files from a drop anywhere in the window, or from a choice. @param {import("../files.js").Picked[]} picked */
-export function take(picked) {
+/** Takes files from a drop anywhere in the window, or from a choice. @type {(picked: Picked[]) => void} */
+export const take = (picked) => {
   for (const { file, path } of picked) {
     const isKnown = candidates.some((known) => known.path === path && known.file.size === file.size);
     if (!isKnown) candidates.push({ file, path, seconds: undefined, found: null, error: null });
   }
   onPicked();
-}
+};
 
 /** @type {View} */
 export const add = ({ live, signal, session, redraw: draw, answer }) => {
@@ -36,7 +36,7 @@ export const add = ({ live, signal, session, redraw: draw, answer }) => {
   redraw = gathered(draw, signal, 100);
   onPicked = () => {
     draw();
-    if (config.value) void explainAll();
+    if (place.inbox) void explainAll();
   };
 
   /** An answer that comes when the place or the files have changed is not used. */
@@ -56,10 +56,9 @@ export const add = ({ live, signal, session, redraw: draw, answer }) => {
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
   };
 
-  /** What was said of the files does not hold for another place. @param {string} name @param {string} value */
+  /** What was said of the files does not hold for another place. @type {(name: string, value: string) => void} */
   const moveTo = (name, value) => {
-    if (name === "inbox") place.inbox = value;
-    else place.folder = value.replace(/^\/+|\/+$/g, "");
+    Object.assign(place, name === "inbox" ? { inbox: value } : { folder: value.replace(/^\/+|\/+$/g, "") });
     for (const candidate of candidates) [candidate.found, candidate.error] = [null, null];
     round++;
     draw();
@@ -67,34 +66,33 @@ export const add = ({ live, signal, session, redraw: draw, answer }) => {
     timer = setTimeout(explainAll, 250);
   };
 
-  const setOver = (/** @type {boolean} */ over) => {
+  const setOver = (/** @type {boolean} */ over) => () => {
     const isNew = over !== isOver;
     isOver = over;
     if (isNew) draw();
   };
   const zone = () => {
-    const onchange = (/** @type {any} */ event) => (take(chosen(event.target.files)), (event.target.value = ""));
-    const on = { ondragover: () => setOver(true), ondragleave: () => setOver(false), ondrop: () => setOver(false) }; // the window takes the files
+    const on = { ondragover: setOver(true), ondragleave: setOver(false), ondrop: setOver(false) }; // the window takes the files
     return h(
       `div.zone.${isOver ? "is-over" : ""}`,
       { key: "zone", ...on },
       icon("add"),
       h("p", h("b", "Drop audio or video here"), h("span", "Files or whole folders. You see what each costs before it is sent.")),
-      button("Choose files", (event) => event.target.nextElementSibling.click()),
-      h("input.unseen", { type: "file", multiple: true, tabindex: "-1", "aria-hidden": "true", onchange }),
+      button("Choose files", ({ target }) => target.nextElementSibling.click()),
+      h("input.unseen", { type: "file", multiple: true, tabindex: "-1", "aria-hidden": "true", onchange: ({ target }) => (take(chosen(target.files)), (target.value = "")) }),
     );
   };
 
-  const send = () => {
-    for (const { file, path } of candidates.filter(isSendable).map((candidate) => ({ file: candidate.file, path: pathOf(candidate) }))) {
-      const known = remotes.value?.uploads.find((remote) => remote.inbox === place.inbox && remote.path === path && remote.fingerprint === fingerprint(file));
-      queue.add(file, place.inbox, path, known);
-    }
-    leaveOut(isSendable);
-  };
   const leaveOut = (/** @type {(candidate: Candidate) => boolean} */ isLeftOut) => {
     candidates = candidates.filter((candidate) => !isLeftOut(candidate));
     draw();
+  };
+  const send = () => {
+    for (const candidate of candidates.filter(isSendable)) {
+      const [{ file }, path, { inbox }] = [candidate, pathOf(candidate), place];
+      queue.add(file, inbox, path, remotes.value?.uploads.find((remote) => remote.inbox === inbox && remote.path === path && remote.fingerprint === fingerprint(file)));
+    }
+    leaveOut(isSendable);
   };
 
   const offer = () => {
@@ -124,9 +122,9 @@ export const add = ({ live, signal, session, redraw: draw, answer }) => {
 
   const interrupted = () => {
     const orphans = (remotes.value?.uploads ?? []).filter((remote) => !queue.uploads.some(({ path, inbox }) => path === remote.path && inbox === remote.inbox));
-    const row = (/** @type {RemoteUpload} */ { id, path, size: all, offset }) => uploadRow(id, path, all, offset, "", "", button("Remove", () => forget(id).then(remotes.load), "small"));
+    const rows = orphans.map(({ id, path, size: all, offset }) => uploadRow(id, path, all, offset, "", null, button("Remove", () => forget(id).then(remotes.load), "small")));
     const hint = "A browser keeps no files over a reload. Choose or drop the same file again, into the same inbox and folder, and it resumes where it was.";
-    return orphans.length > 0 && section("interrupted", "Interrupted", null, h("p.hint", hint), h("ul.rows", orphans.map(row)));
+    return orphans.length > 0 && section("interrupted", "Interrupted", null, h("p.hint", hint), h("ul.rows", rows));
   };
 
   const content = (/** @type {Config} */ { inboxes }) => {
@@ -153,41 +151,36 @@ const pathOf = (/** @type {Candidate} */ { path }) => (place.folder ? `${place.f
 const isOpen = (/** @type {Candidate} */ { found, error }) => !found && !error;
 const isSendable = (/** @type {Candidate} */ { found }) => found !== null && found.taken && !found.exists;
 
-/** @param {Candidate} candidate @param {() => void} remove */
-function candidateRow({ path, file, found, error, seconds }, remove) {
+/** @type {(candidate: Candidate, remove: () => void) => Child} */
+const candidateRow = ({ path, file, found, error, seconds }, remove) => {
+  const known = found?.known_job;
   return h(
     "li.row.candidate",
     { key: `${path} ${file.size}` },
-    h("div", fileName(path), h("small", dots(size(file.size), seconds && length(seconds), found?.rule && `rule ${found.rule}`)), error && h("p.bad", error.message), found && remarks(found)),
+    h("div", fileName(path), h("small", dots(size(file.size), seconds && length(seconds), found?.rule && `rule ${found.rule}`)), error && h("p.bad", error.message), found && says(found), known && h("p.held", "A file of this name and size is known: ", jobLink(known, `job ${known}`), ".")),
     h("span.figure", !found && !error ? "…" : found?.taken ? minutes(found.minutes) : "–"),
     button(icon("close"), remove, "plain", { "aria-label": `Leave out ${visible(path)}` }),
   );
-}
-
-/** @param {Explained} found */
-const remarks = (found) =>
-  found.exists && found.taken
-    ? h("p.bad", "A file of this name is in the inbox. Rename yours, or choose another folder.")
-    : [found.known_job !== null && h("p.held", "A file of this name and size is known: ", jobLink(found.known_job, `job ${found.known_job}`), "."), verdict(found)];
+};
 
 /** The uploads of this browser. */
-function sending() {
+const sending = () => {
   const done = queue.uploads.filter(({ state }) => state === "done").length;
-  const row = (/** @type {import("../uploads.js").Upload} */ upload) => {
+  const rows = queue.uploads.map((upload) => {
     const { file, inbox, path, state, sent, error, rate } = upload;
     const words = { waiting: "Waiting", sending: rate ? pace(rate, (file.size - sent) / rate) : "Sending", paused: "Paused", lost: "Connection lost; resumes automatically", done: "In the inbox", failed: "Not sent" };
-    const buttons = [
-      upload.isActive && button("Pause", () => upload.pause(), "small", { key: "pause" }),
+    return uploadRow(
+      `${inbox} ${path}`, path, file.size, sent, words[state],
+      error && h(`p.${state === "failed" ? "bad" : "hint"}`, visible(error.message), " ", prose(error.hint)),
+      upload.isActive && button("Pause", upload.pause, "small", { key: "pause" }),
       (state === "paused" || state === "failed") && button(state === "failed" ? "Try again" : "Resume", () => queue.resume(upload), "small", { key: "resume" }),
       button(state === "done" ? "Hide" : "Cancel", () => queue.remove(upload), "plain.small", { key: "remove" }),
-    ];
-    const trouble = error && h(`p.${state === "failed" ? "bad" : "hint"}`, visible(error.message), " ", prose(error.hint));
-    return uploadRow(`${inbox} ${path}`, path, file.size, sent, words[state], trouble, ...buttons);
-  };
-  return section("uploads", "Uploads", h("span.hint", `${done} of ${queue.uploads.length}`), h("ul.rows", queue.uploads.map(row)));
-}
+    );
+  });
+  return section("uploads", "Uploads", h("span.hint", `${done} of ${queue.uploads.length}`), h("ul.rows", rows));
+};
 
-/** @param {string} key @param {string} path @param {number} all @param {number} sent @param {string} words @param {Child} trouble @param {Child[]} buttons */
+/** @type {(key: string, path: string, all: number, sent: number, words: string, trouble: Child, ...buttons: Child[]) => Child} */
 const uploadRow = (key, path, all, sent, words, trouble, ...buttons) =>
   h(
     "li.row.upload",

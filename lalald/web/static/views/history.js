@@ -4,7 +4,7 @@ import { act, cancel } from "../actions.js";
 import { bars } from "../bars.js";
 import { h } from "../dom.js";
 import { baseName, count, labels, length, minutes } from "../format.js";
-import { button, capitalized, empty, field, fileName, filters, heading, jobLink, pill, prose, section, select, table, time, VERBS } from "../ui.js";
+import { button, capitalized, empty, field, fileName, filters, heading, jobLink, link, pill, prose, section, select, table, time, VERBS } from "../ui.js";
 
 const ACTIONS = /** @type {const} */ (["release", "retry", "redo", "cancel"]);
 const STATES = ["waiting", "running", "held", "failed", "cancelled", "done"];
@@ -103,5 +103,5 @@ function reason({ state, error, hold_reason: held, stage, progress, warning }) {
 /** @param {boolean} isFiltered */
 const none = (isFiltered) =>
   isFiltered
-    ? empty("No job matches", h("p", "Change the filter, or ", h("a", { href: "#/history" }, "show all jobs"), "."))
+    ? empty("No job matches", h("p", "Change the filter, or ", link("history", "show all jobs"), "."))
     : empty("No jobs yet", h("p", "Every file that lalald processes is listed here, with its price and its results."), h("a.button", { href: "#/add" }, "Add files"));

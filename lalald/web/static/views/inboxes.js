@@ -2,8 +2,8 @@
 
 import { get, post } from "../api.js";
 import { h } from "../dom.js";
-import { count, minutes, price, size, span, visible } from "../format.js";
-import { button, facts, failure, field, forecast, heading, loading, prose, say, sayError, section, table, verdict } from "../ui.js";
+import { count, minutes, price, size, visible } from "../format.js";
+import { button, facts, failure, field, heading, loading, prose, say, sayError, says, section, table } from "../ui.js";
 
 /** @type {View} */
 export const inboxes = ({ live, signal, redraw, answer }) => {
@@ -30,12 +30,12 @@ export const inboxes = ({ live, signal, redraw, answer }) => {
 
   const leftAlone = (/** @type {string} */ inbox) => {
     const found = skipped.get(inbox);
-    const file = (/** @type {SkippedFile} */ { path, size: bytes, reason }) => h("li", { key: path }, h("bdi", visible(path)), h("small", ` ${size(bytes)}; `, prose(reason)));
+    const files = found?.files.map(({ path, size: bytes, reason }) => h("li", { key: path }, h("bdi", visible(path)), " ", h("small", size(bytes), "; ", prose(reason))));
     return h(
       "details",
-      { ontoggle: (event) => event.target.open && !found && loadSkipped(inbox) },
+      { ontoggle: ({ target }) => target.open && !found && loadSkipped(inbox) },
       h("summary", "What was left alone, and why"),
-      !found ? loading() : found.files.length ? h("ul", found.files.map(file)) : h("p.hint", "Nothing: every file in this inbox was processed, or will be."),
+      !files ? loading() : files.length ? h("ul", files) : h("p.hint", "Nothing: every file in this inbox was processed, or will be."),
       found?.next && button("Show more", () => loadSkipped(inbox), "small"),
     );
   };
@@ -44,8 +44,7 @@ export const inboxes = ({ live, signal, redraw, answer }) => {
     const onsubmit = async (/** @type {any} */ event) => {
       event.preventDefault();
       const path = event.target.elements.path.value.trim();
-      if (!path) return;
-      explained.set(inbox, await get("api/explain", { inbox, path }, signal).catch((error) => error));
+      if (path) explained.set(inbox, await get("api/explain", { inbox, path }, signal).catch((error) => error));
       redraw();
     };
     const found = explained.get(inbox);
@@ -54,63 +53,37 @@ export const inboxes = ({ live, signal, redraw, answer }) => {
       { onsubmit },
       field("Would a file be processed? Its path in this inbox", h("input", { name: "path", placeholder: "album/song.wav", autocomplete: "off", spellcheck: "false" })),
       h("button", "Explain"),
-      found && h("div.answer", { role: "status" }, found instanceof Error ? failure(found) : [found.taken && h("p", forecast(found)), verdict(found)]),
+      found && h("div.answer", { role: "status" }, found instanceof Error ? failure(found) : [h("p", found.summary), says(found)]),
     );
   };
 
-  const card = (/** @type {InboxConfig} */ inbox) => {
-    const { path, outbox, settle, on_success: after, done_dir: done, ignore, rules } = inbox;
-    const state = live.status?.inboxes.find((one) => one.path === path);
-    const [tone, words] = state?.available ? ["good", "Available"] : state?.available === false ? ["bad", "Unavailable"] : ["", "Not scanned yet"];
-    const element = section(
-      "inbox",
-      visible(path),
-      h(`span.state.${tone}`, words),
-      facts(
-        ["Results go to", h("code", visible(outbox))],
-        ["Watched", watching(state)],
-        ["A file is finished", `when no program writes to it and it has not changed for ${typeof settle === "number" ? span(settle) : settle}`],
-        ["Afterwards the source is", { move: ["moved to ", h("code", visible(done))], keep: "kept where it is", delete: "deleted" }[after] ?? after],
-        ["Ignored", ignore.length > 0 && patterns(ignore)],
-      ),
+  const card = (/** @type {InboxConfig} */ { path, facts: pairs, rules }) => {
+    const { available, watch, watch_reason: why, reason } = live.status?.inboxes.find((one) => one.path === path) ?? {};
+    const words = { true: "Available", false: "Unavailable" }[String(available)] ?? "Not scanned yet";
+    const watching = [watch ?? "not at the moment", watch !== "native" && why, reason].filter(Boolean).join("; ");
+    const rule = (/** @type {Rule} */ { name, lines: [files, ...rest] }) => h("li.row.rule", h("b", visible(name)), h("span", prose(files)), rest.map((line) => h("span.hint", prose(line))));
+    return h(
+      "section.inbox",
+      { key: path, "aria-label": visible(path) },
+      h("header.bar", h("h2", visible(path)), h(`span.state.${{ true: "good", false: "bad" }[String(available)] ?? ""}`, words)),
+      facts([["Watched", watching], ...pairs]),
       h("h3", "Rules"),
-      h("ol.rows", rules.map(ruleRow)),
+      h("ol.rows", rules.map(rule)),
       whyForm(path),
       leftAlone(path),
     );
-    return Object.assign(element, { key: path });
   };
 
+  const pricing = (/** @type {Shown<Plan> | null} */ plan) => (plan && !plan.value && !plan.error ? "Pricing …" : "Price what waits");
   return () => [
-    heading("Inboxes and rules", button("Scan now", rescan), button(plan && !plan.value && !plan.error ? "Pricing …" : "Price what waits", () => (plan = answer("api/plan")), "", { key: "price" })),
+    heading("Inboxes and rules", button("Scan now", rescan), button(pricing(plan), () => (plan = answer("api/plan")), "", { key: "price" })),
     plan?.shown(planned),
-    config.shown(({ inboxes, ...rest }) => [inboxes.map(card), limits(rest)]),
+    config.shown(({ inboxes, limits }) => [inboxes.map(card), section("limits", "Limits", null, facts(limits), h("p.hint", prose("Rules and limits are changed in the configuration file, never here. `lalald check-config` checks it.")))]),
   ];
 };
 
-/** @param {string[]} globs */
-const patterns = (globs) => globs.map((glob) => [h("code", visible(glob)), " "]);
-
-/** @param {Folder | undefined} state */
-function watching(state) {
-  if (state?.available === false) return prose(state.reason ?? "not while it is unavailable");
-  if (!state?.watch) return "not at the moment";
-  const isNative = state.watch === "native";
-  return [isNative ? "at once, by the kernel's own events" : "by scanning", !isNative && state.watch_reason && [": ", prose(state.watch_reason)], state.reason && ["; ", prose(state.reason)]];
-}
-
-/** @param {Rule} rule */
-const ruleRow = ({ name, match, types, tasks, output, track_titles: tracks }) =>
-  h(
-    "li.row.rule",
-    h("b", visible(name)),
-    h("span", match?.length ? patterns(match) : `every ${types === "any" ? "file" : "audio or video file"}`),
-    h("span", tasks.map(({ title }) => visible(title)).join("; "), tracks.length > 0 && `; only ${tracks.map(visible).join(", ")}`),
-    h("span.hint", "to ", h("code", visible(output))),
-  );
-
-/** @param {Plan} plan */
-function planned({ rules, files, minutes: known, unknown, minutes_left: left, left_alone: alone, troubles }) {
+/** @type {(plan: Plan) => Child} */
+const planned = ({ rules, files, minutes: known, unknown, minutes_left: left, left_alone: alone, troubles }) => {
   const rows = rules.filter((line) => line.new + line.waiting + line.held > 0).map((line) => ({ cells: [line.rule, line.new || "–", line.waiting || "–", line.held || "–", minutes(line.minutes)] }));
   const others = Object.entries(alone).map(([reason, number]) => `${count(number, "file")} (${visible(reason)})`);
   return section(
@@ -122,21 +95,4 @@ function planned({ rules, files, minutes: known, unknown, minutes_left: left, le
     others.length > 0 && h("p.hint", "Left alone: ", others.join(", ")),
     troubles.map((trouble) => h("p.bad", prose(trouble))),
   );
-}
-
-/** @param {Omit<Config, "inboxes">} config */
-const limits = ({ minutes: { reserve, per_file: perFile, per_day: perDay }, license_key: key, notify, path }) =>
-  section(
-    "limits",
-    "Limits",
-    null,
-    facts(
-      ["Kept in reserve", minutes(reserve)],
-      ["At most a file", perFile === null ? "no limit" : minutes(perFile)],
-      ["At most a day", perDay === null ? "no limit" : minutes(perDay)],
-      ["License key", key],
-      ["Notifications", notify.join(", ") || "none"],
-      ["Configuration", path && h("code", visible(path))],
-    ),
-    h("p.hint", prose("Rules and limits are changed in the configuration file, never here. `lalald check-config` checks it.")),
-  );
+};

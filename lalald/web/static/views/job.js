@@ -2,9 +2,9 @@
 
 import { act, cancel } from "../actions.js";
 import { h } from "../dom.js";
-import { baseName, dots, folderOf, labels, length, minutes, pace, size, visible } from "../format.js";
-import { Player } from "../player/player.js";
-import { button, capitalized, facts, heading, icon, journey, pill, prose, section, sentence, table, time, VERBS } from "../ui.js";
+import { baseName, dots, folderOf, labels, minutes, pace, size, visible } from "../format.js";
+import { playerOf } from "../player/player.js";
+import { button, capitalized, facts, heading, icon, journey, link, pill, prose, section, sentence, table, time, VERBS } from "../ui.js";
 import { expiry, RELEASES } from "./needs.js";
 
 /** @type {View} */
@@ -22,7 +22,7 @@ export const job = ({ live, parts, signal, redraw, answer }) => {
     const known = stems.map(({ url, size }) => `${url} ${size}`).join("\n");
     if (known !== played) {
       player?.close();
-      player = stems.length ? new Player(stems.map((track) => stemOf(track, track.title)), source?.playable ? stemOf(source, "Original") : null, duration, known) : null;
+      player = stems.length ? playerOf(stems.map((track) => stemOf(track, track.title)), source?.playable ? stemOf(source, "Original") : null, duration, known) : null;
     }
     played = known;
     if (player && startsPlaying) void player.toggle();
@@ -40,7 +40,7 @@ export const job = ({ live, parts, signal, redraw, answer }) => {
     const { value } = found;
     if (!value) return [heading(`Job ${parts[0]}`), found.shown(() => null)];
     updatePlayer(value);
-    const columns = h("div.columns", { key: "columns" }, fileFacts(value), happened(value));
+    const columns = h("div.columns", { key: "columns" }, section("file", "File", null, facts(value.facts)), happened(value));
     return [title(value), notes(value), progress(value), player?.element, results(value), columns, tasks(value), charges(value)];
   };
 };
@@ -57,7 +57,7 @@ function title({ inbox, path, state, actions, id, request, quotes, hold }) {
   return h(
     "header",
     { key: "head" },
-    h("p.hint", h("a", { href: "#/history" }, "History"), ` / ${visible(`${inbox}/${folderOf(path)}`)}`),
+    h("p.hint", link("history", "History"), ` / ${visible(`${inbox}/${folderOf(path)}`)}`),
     heading(h("bdi", name), pill(state)),
     request && h("p.hint", `${VERBS[request] ?? request} was requested; lalald acts in a moment.`),
     h(
@@ -93,23 +93,6 @@ function results({ media: { tracks, zip, zip_size: zipSize }, folder }) {
   const all = zip && h("a.button.small", { href: zip, download: true }, icon("download"), dots("All as zip", zipSize && size(zipSize)));
   return tracks.length > 0 && section("results", "Results", all, h("ul.bar", tracks.map(link)), folder && h("p.hint", "In ", h("code", visible(folder))));
 }
-
-/** @param {JobDetails} job */
-const fileFacts = (job) =>
-  section(
-    "file",
-    "File",
-    null,
-    facts(
-      ["Job", job.id],
-      ["Rule", visible(job.rule ?? "none")],
-      ["Why", sentence(job.explanation)],
-      ["Length", job.duration === null ? "not known yet" : length(job.duration)],
-      ["Size", size(job.size)],
-      ["Charged", job.minutes ? minutes(job.minutes) : "nothing"],
-      ["Source id", job.source_id && h("code", visible(job.source_id))],
-    ),
-  );
 
 /** @param {JobDetails} job */
 const happened = ({ steps }) =>

@@ -4,7 +4,7 @@ import { act } from "../actions.js";
 import { post } from "../api.js";
 import { h } from "../dom.js";
 import { count, dots, labels, minutes, moment, price, until, visible } from "../format.js";
-import { ask, button, fileName, jobLink, prose, say, sayError, section, sentence } from "../ui.js";
+import { ask, button, fileName, jobLink, link, prose, say, sayError, section, sentence } from "../ui.js";
 
 const FILES_SHOWN = 3;
 
@@ -52,7 +52,7 @@ function holdCard({ hold, jobs, since, reason, to_do: toDo, job_id: id, minutes:
     [`${count(jobs, "file")} held: ${labels.holds[hold] ?? hold}`, h("small", dots((known || unknown) && price(known, unknown), since && `since ${moment(since)}`))],
     [h("p", sentence(reason, verb)), h("p.hint", prose(toDo, verb))],
     release,
-    jobs === 1 ? jobLink(id, "Details") : h("a", { href: `#/history?state=held&hold=${hold}` }, "Show them"),
+    jobs === 1 ? jobLink(id, "Details") : link(`history?state=held&hold=${hold}`, "Show them"),
   );
 }
 

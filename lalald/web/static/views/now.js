@@ -3,7 +3,7 @@
 import { gathered } from "../answers.js";
 import { h } from "../dom.js";
 import { ago, count, dots, figure, labels, minutes, moment, pace, price, visible } from "../format.js";
-import { fileName, heading, icon, jobLink, journey, button, loading, section, total } from "../ui.js";
+import { button, fileName, heading, icon, jobLink, journey, link, loading, section, total } from "../ui.js";
 import { needsYou } from "./needs.js";
 
 const RUNNING_SHOWN = 8;
@@ -33,7 +33,7 @@ export const now = ({ live, signal, redraw, answer }) => {
       jobs.length === 0 && h("p.hint", daemon.running ? "Nothing runs at the moment." : "lalald is not running."),
       h("ul.rows", (showsAll ? jobs : jobs.slice(0, RUNNING_SHOWN)).map(runningRow)),
       hidden > 0 && button(showsAll ? "Show fewer" : `Show ${figure(hidden)} more`, () => ((showsAll = !showsAll), redraw()), "plain", { "aria-expanded": String(showsAll) }),
-      all > jobs.length && (showsAll || hidden <= 0) && h("a", { href: "#/history?state=running" }, `All ${figure(all)} running jobs`),
+      all > jobs.length && (showsAll || hidden <= 0) && link("history?state=running", `All ${figure(all)} running jobs`),
     );
   };
 
@@ -47,8 +47,8 @@ export const now = ({ live, signal, redraw, answer }) => {
   };
 };
 
-/** @param {Status} status */
-function figures({ daemon, service, minutes: spent }) {
+/** @type {(status: Status) => Child} */
+const figures = ({ daemon, service, minutes: spent }) => {
   const cell = (/** @type {string} */ name, /** @type {Child} */ value, /** @type {string} */ note) => h("div", h("dt", name), h("dd", h("b", value), h("small", note)));
   const state = (/** @type {boolean} */ isGood, /** @type {string} */ words) => h(`span.state.${isGood ? "good" : "bad"}`, words);
   const since = daemon.running && daemon.started_at ? `since ${moment(daemon.started_at)}` : "jobs wait until it is started";
@@ -96,8 +96,7 @@ function waiting({ jobs, stages, waiting: priced }) {
   if (!jobs.waiting) return null;
   const steps = Object.entries(stages).flatMap(([stage, number]) => (number > 0 ? `${figure(number)} to ${stage}` : []));
   const cost = priced.minutes || priced.unknown ? `${price(priced.minutes, priced.unknown)} will be charged.` : "Nothing more will be charged for them.";
-  const link = h("a", { href: "#/history?state=waiting" }, count(jobs.waiting, "job"));
-  return section("waiting", "Waiting", null, h("p", link, steps.length > 0 && ` (${steps.join(", ")})`, ". ", cost));
+  return section("waiting", "Waiting", null, h("p", link("history?state=waiting", count(jobs.waiting, "job")), steps.length > 0 && ` (${steps.join(", ")})`, ". ", cost));
 }
 
 /** @param {Status} status */
@@ -112,5 +111,5 @@ function finished({ finished: jobs }) {
       h("span.where", job.folder ? fileName(job.folder) : "no new results"),
       h("span.facts", dots(job.minutes ? minutes(job.minutes) : "nothing charged", ago(job.finished_at))),
     );
-  return section("done", "Just finished", h("a", { href: "#/history?state=done" }, "All"), h("ul.rows", jobs.map(row)));
+  return section("done", "Just finished", link("history?state=done", "All"), h("ul.rows", jobs.map(row)));
 }
