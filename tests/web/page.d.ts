@@ -328,6 +328,83 @@ interface Timeline {
   setLoop(loop: Loop | null): void;
 }
 
+/** Whole frames of the music. */
+interface Stretch {
+  from: number;
+  to: number;
+}
+
+/** `fader` fades each start and stop. */
+type MakeTimeline = (context: BaseAudioContext, lines: Line[], fader: GainNode, reports: Pick<Reports, "changed" | "trouble">) => Timeline;
+
+/** `mine`: the number of a run. */
+interface Scheduling {
+  schedule(mine: number, from: number): Promise<void>;
+  /** The frame after the music, and the one after the loop. */
+  ends(): [number, number];
+  /** The stretch from a frame to the next border, the loop's end or the end of the music. */
+  cut(from: number): Stretch | null;
+  /** All parts of a stretch; tried again until they are there. */
+  load(mine: number, stretch: Stretch): Promise<Part[][]>;
+  place(line: number, parts: Part[], at: number): void;
+  fadeOut(): void;
+  /** Until the context's clock has reached a moment. */
+  rest(mine: number, moment: number): Promise<void>;
+  pause(milliseconds: number): Promise<void>;
+  become(state: Timeline["state"]): void;
+}
+
+interface Engines {
+  isHeard(setting: Setting, all: Setting[]): boolean;
+  openEngine(stems: Stem[], original: Stem | null, seconds: number | null, reports: Reports, signal: AbortSignal): Promise<Engine>;
+  /** A gain node per stem and one for the original. */
+  mixerOf(
+    context: BaseAudioContext,
+    stems: Source[],
+    original: { source: Source; lag: number } | null,
+    peaks: Peaks[],
+    reports: Pick<Reports, "changed" | "trouble">,
+  ): Engine & Timeline;
+  /** One stem is heard at a time. */
+  singleOf(stems: Stem[], original: Stem | null, reports: Reports): Engine;
+}
+
+type MakeWavSource = (context: BaseAudioContext, url: string, format: WavFormat, onDecoded: (buffer: AudioBuffer, at: number) => void) => Source;
+type ReadRange = (url: string, from: number, to: number) => Promise<{ view: DataView; total: number }>;
+
+/** A source, and its peaks as far as they are known. */
+type OpenSource = (
+  context: BaseAudioContext,
+  stem: Stem,
+  onProgress: (share: number) => void,
+  onPeaks: () => void,
+  signal?: AbortSignal,
+) => Promise<{ source: Source; peaks: Peaks }>;
+
+type MakePlayer = (stems: Stem[], original: Stem | null, seconds: number | null, key: string) => Player;
+
+interface Playing {
+  duration(): number;
+  position(): number;
+  canCompare(): boolean;
+  toggle(): Promise<void>;
+  seek(wanted: number): void;
+  set(stem: number, changes: Partial<Setting>): void;
+  /** Hears the original instead of the stems, or the stems again. */
+  compare(): void;
+  cycleLoop(): void;
+  open(): Promise<void>;
+  ready(opened: Engine): void;
+  apply(): void;
+  tick(): void;
+  say(text?: string): void;
+  trouble(error: any): void;
+  drawPosition(): void;
+  row(stem: Stem, index: number): HTMLElement;
+  draw(): void;
+  onKey(event: KeyboardEvent): boolean;
+}
+
 interface Player {
   element: HTMLElement;
   toggle(): Promise<void>;
@@ -346,7 +423,7 @@ interface Engine {
   pause(): void;
   seek(position: number): void;
   setLoop(loop: Loop | null): void;
-  apply(settings: Setting[], volume: number, originalHeard: boolean): void;
+  apply(settings: Setting[], hearsOriginal: boolean): void;
   close(): void;
 }
 
@@ -402,6 +479,51 @@ interface Upload {
   run(): Promise<void>;
   pause(): void;
   cancel(): Promise<void>;
+}
+
+interface Sending {
+  become(state: Upload["state"], error?: any): void;
+  /** Creates it, and sends a piece. */
+  send(signal: AbortSignal): Promise<void>;
+  setback(error: any, signal: AbortSignal): Promise<void>;
+  /** How far it has come, as the server knows it. */
+  ask(): Promise<unknown>;
+  whenGone(): Promise<void>;
+}
+
+interface Uploads {
+  /** Tells a file from others after a reload. */
+  fingerprint(file: File): string;
+  /** Removes what the server has of an upload. */
+  forget(id: string): Promise<unknown>;
+  /** Runs waiting uploads, two at a time. */
+  queueOf(changed: () => void): Queue;
+  uploadOf(file: File, inbox: string, path: string, remote: RemoteUpload | undefined, changed: () => void): Upload;
+}
+
+interface Actions {
+  /** Asks what it costs, asks the person, and leaves the request. True if anything was accepted. */
+  act(verb: Verb, which: { ids: number[] } | { hold: string } | { state: string }): Promise<boolean>;
+  cancel(ids: number[], what: string): Promise<boolean>;
+  sayVerdict(results: Result[]): void;
+  titleOf(verb: Verb | "cancel", number: number): string;
+  propose(verb: Verb, jobs: Quote[], refused: { message: string }[], changed?: string): Promise<boolean>;
+  report(verb: Verb | "cancel", answer: { results: Result[]; daemon_running: boolean }): boolean | Promise<boolean>;
+}
+
+type Card = (key: string, tone: string, title: Child, note: string, body: Child[], ...buttons: Child[]) => HTMLElement;
+type Send = (verb: Verb, jobs: Quote[], key?: string, attempt?: number) => Promise<boolean>;
+
+interface Needs {
+  /** `failed`: the newest of them. */
+  needsYou(status: Status, failed: Job[]): Child;
+  /** When the first paid results are lost. */
+  expiry(jobs: Job[]): Child;
+  attentionCard(item: Attention): HTMLElement;
+  acceptFolder(folder: string): Promise<void>;
+  holdCard(hold: Hold): HTMLElement;
+  /** `jobs` that failed by one cause, the newest first. */
+  failureCard(jobs: Job[]): HTMLElement;
 }
 
 interface Queue {

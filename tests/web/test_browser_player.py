@@ -30,7 +30,7 @@ RENDER = """async ({urls, extension, original, settings, hearOriginal, loop, sec
   const open = async (url) => (await openSource(context, { url, extension }, () => {}, () => {})).source;
   const reports = { changed() {}, trouble: (error) => { throw error; } };
   const mixer = mixerOf(context, await Promise.all(urls.map(open)), original && { source: await open(original), lag: 0 }, [], reports);
-  mixer.apply(settings.map((setting) => ({ volume: 1, muted: false, solo: false, ...setting })), 1, hearOriginal);
+  mixer.apply(settings.map((setting) => ({ volume: 1, muted: false, solo: false, ...setting })), hearOriginal);
   mixer.setLoop(loop);
   await mixer.start(loop ? loop.from : 0);
   return JSON.stringify([...(await context.startRendering()).getChannelData(0)]);
@@ -123,7 +123,7 @@ SINGLE = """async (urls) => {
   const told = { progress() {}, peaks() {}, changed() {}, trouble: (error) => { throw error; } };
   const stems = urls.map((url) => ({ name: url, url, extension: "flac", size: 2e8 }));
   const engine = await openEngine(stems, null, 12, told, new AbortController().signal);
-  const only = (heard) => engine.apply(urls.map((_, stem) => ({ volume: 1, muted: false, solo: stem === heard })), 1, false);
+  const only = (heard) => engine.apply(urls.map((_, stem) => ({ volume: 1, muted: false, solo: stem === heard })), false);
   const passes = async (moment) => { while (engine.position < moment) await new Promise((later) => setTimeout(later, 20)); };
   only(1);
   engine.seek(3);

@@ -64,6 +64,16 @@ def test_hostile_names_and_messages_are_shown_as_text(varied_visit: Visit, varie
     assert varied_visit.complaints == []
 
 
+def test_a_remedy_is_a_button_and_no_command(varied_visit: Visit) -> None:
+    for view in ("now", "history", "jobs/2", "jobs/3", "jobs/4", "log"):
+        settle(varied_visit, view)
+        words = varied_visit.page.locator("main").inner_text()
+        assert [verb for verb in ("release", "retry", "cancel", "redo") if f"lalald {verb}" in words] == [], view
+    settle(varied_visit, "jobs/2")
+    varied_visit.page.locator(".notice").get_by_text("press Retry").wait_for()
+    assert varied_visit.page.get_by_role("button", name="Retry").count() == 1
+
+
 def hostile_job(home: Home) -> dict[str, Any]:
     return next(job for job in home.jobs() if "<img" in job["path"])
 

@@ -32,6 +32,29 @@ def test_a_job_has_the_keys_of_the_command_line_and_its_buttons(home: Home, clie
     assert [track["label"] for track in shown["media"]["tracks"]] == ["vocals", "no_vocals"]
 
 
+def test_facts_stand_beside_their_names(home: Home, client: PageClient) -> None:
+    facts = dict(client.facts("/api/jobs/1")["facts"])
+    assert (facts["Rule"], facts["Length"], facts["Charged"]) == (
+        "stems, for every audio or video file",
+        "2s",
+        "0.1 min",
+    )
+    config = client.facts("/api/config")
+    assert dict(config["inboxes"][0]["facts"])["Results go to"] == f"`{home.outbox}`"
+    assert config["inboxes"][0]["rules"][0]["lines"][:2] == ["every audio or video file", "Stem separator: stem vocals"]
+    assert dict(config["limits"])["License key"] == "set"
+
+
+def test_a_file_is_explained_in_sentences(home: Home, client: PageClient) -> None:
+    def explained(path: str) -> tuple[str | None, list[str]]:
+        asked = {"inbox": str(home.inbox), "path": path, "size": 1000, "seconds": 90}
+        found = client.get("/api/explain", params=asked).json()
+        return found["summary"], [one["tone"] for one in found["says"]]
+
+    assert explained("new.wav") == ("Rule stems · 1m30s · 1.5 min", [])
+    assert explained("notes.txt") == (None, ["bad"])
+
+
 def test_what_is_not_there_is_an_error_with_a_code(client: PageClient) -> None:
     for path in ("/api/jobs/99", "/api/jobs/x", "/api/jobs/0x1", "/api/jobs/" + "9" * 400, "/api/nothing", "/nothing"):
         answer = client.get(path)

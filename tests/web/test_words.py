@@ -11,7 +11,9 @@ from lalald.jobs.states import Hold, Stage
 from lalald.web.labels import labels, task_title, track_title
 from tests.support import ROOT
 
-NEEDS = (ROOT / "lalald/web/static/views/needs.js").read_text(encoding="utf-8")
+STATIC = ROOT / "lalald/web/static"
+NEEDS = (STATIC / "views/needs.js").read_text(encoding="utf-8")
+MOST_BYTES = 133_000
 
 
 @pytest.mark.parametrize(
@@ -25,6 +27,11 @@ def test_each_hold_that_can_be_released_has_its_button() -> None:
     body = re.search(r"const RELEASES = \{(.*?)\};", NEEDS, re.DOTALL)
     assert body is not None
     assert set(re.findall(r"(\w+): \"", body[1])) == {str(hold) for hold in {*Hold} - {Hold.LICENSE}}
+
+
+def test_the_page_stays_small() -> None:
+    sizes = {path: path.stat().st_size for path in STATIC.rglob("*") if path.is_file()}
+    assert sum(sizes.values()) <= MOST_BYTES, sorted(sizes.items(), key=lambda one: -one[1])[:5]
 
 
 def test_tracks_and_tasks_have_titles() -> None:

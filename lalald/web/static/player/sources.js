@@ -17,7 +17,7 @@ export const wholeSource = (buffer) => ({
   },
 });
 
-/** Whether so many compressed stems fit into memory when they are decoded. @type {(stems: Stem[], seconds: number | null) => boolean} */
+/** Whether the compressed ones fit into memory when they are decoded. @type {(stems: Stem[], seconds: number | null) => boolean} */
 export const fits = (stems, seconds) => {
   const compressed = stems.filter((stem) => !isWav(stem));
   const memory = /** @type {any} */ (navigator).deviceMemory ?? 8; // GiB, where the browser tells
@@ -32,7 +32,7 @@ export const contextFor = async (stems) => {
   return new AudioContext(rate >= 8000 && rate <= 96000 ? { sampleRate: rate } : {});
 };
 
-/** A source, and its peaks as far as they are known. @type {(context: BaseAudioContext, stem: Stem, onProgress: (share: number) => void, onPeaks: () => void, signal?: AbortSignal) => Promise<{source: Source, peaks: Peaks}>} */
+/** @type {OpenSource} */
 export const openSource = async (context, stem, onProgress, onPeaks, signal) => {
   if (isWav(stem)) {
     const source = wavSource(context, stem.url, await readWavFormat(stem.url), (buffer, at) => (peaks.add(buffer, at), onPeaks()));

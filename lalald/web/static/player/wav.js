@@ -10,7 +10,7 @@ const HEAD_BYTES = 16384;
 /** @type {(stem: Stem) => boolean} */
 export const isWav = ({ extension }) => ["wav", "wave"].includes(extension);
 
-/** @type {(url: string, from: number, to: number) => Promise<{view: DataView, total: number}>} */
+/** @type {ReadRange} */
 const readRange = async (url, from, to) => {
   const answer = await request(url, { headers: { Range: `bytes=${from}-${to - 1}` }, cache: "default" });
   if (answer.status !== 206) {
@@ -20,7 +20,7 @@ const readRange = async (url, from, to) => {
   return { view: new DataView(await answer.arrayBuffer()), total: Number(answer.headers.get("Content-Range")?.split("/")[1]) };
 };
 
-/** @type {(context: BaseAudioContext, url: string, format: WavFormat, onDecoded: (buffer: AudioBuffer, at: number) => void) => Source} */
+/** @type {MakeWavSource} */
 export const wavSource = (context, url, { head, rate, block, start, length }, onDecoded) => {
   /** @type {Map<number, Promise<AudioBuffer>>} */
   const pieces = new Map();

@@ -90,7 +90,7 @@ export const history = ({ live, query, signal, redraw, answer, list }) => {
   return () => [
     heading("History"),
     charged.value && charged.value.months.length > 0 && section("months", "Minutes by month", null, bars(charged.value.months)),
-    section("jobs", "Jobs", null, form(), chosenBar(), jobs.shown(content)),
+    section("list", "Jobs", null, form(), chosenBar(), jobs.shown(content)),
   ];
 };
 

@@ -13,10 +13,9 @@ export const job = ({ live, parts, signal, redraw, answer }) => {
   const found = answer(`api/jobs/${id}`);
   /** @type {Player | null} */
   let player = null;
-  let played = "";
-  let startsPlaying = parts[1] === "play";
+  let [played, startsPlaying] = ["", parts[1] === "play"];
 
-  /** It stays while the tracks are the same. @param {JobDetails} job */
+  /** The player stays while the tracks are the same. @param {JobDetails} job */
   const updatePlayer = ({ media: { tracks, source }, duration }) => {
     const stems = tracks.filter((track) => track.playable);
     const known = stems.map(({ url, size }) => `${url} ${size}`).join("\n");
@@ -26,7 +25,7 @@ export const job = ({ live, parts, signal, redraw, answer }) => {
     }
     played = known;
     if (player && startsPlaying) void player.toggle();
-    if (player) startsPlaying = false;
+    startsPlaying &&= !player;
   };
 
   live.addEventListener("job", () => {
@@ -40,80 +39,65 @@ export const job = ({ live, parts, signal, redraw, answer }) => {
     const { value } = found;
     if (!value) return [heading(`Job ${parts[0]}`), found.shown(() => null)];
     updatePlayer(value);
-    const columns = h("div.columns", { key: "columns" }, section("file", "File", null, facts(value.facts)), happened(value));
+    const columns = h("div.columns", { key: "columns" }, section("file", "File", null, facts(value.facts)), steps(value));
     return [title(value), notes(value), progress(value), player?.element, results(value), columns, tasks(value), charges(value)];
   };
 };
 
-/** @param {{url: string, name: string, size: number}} file @param {string} name */
+/** @type {(file: SourceFile | TrackFile, name: string) => Stem} */
 const stemOf = ({ url, name: file, size }, name) => ({ name, url, size, extension: file.slice(file.lastIndexOf(".") + 1).toLowerCase() });
 
-/** @param {JobDetails} job */
-function title({ inbox, path, state, actions, id, request, quotes, hold }) {
-  const name = visible(baseName(path));
-  /** @param {Verb} verb */
-  const label = (verb) => `${(verb === "release" && RELEASES[hold ?? ""]) || VERBS[verb]}${quotes[verb]?.minutes ? ` for ${minutes(quotes[verb].minutes)}` : ""} …`;
-  const verbs = /** @type {const} */ (["release", "retry", "redo"]).filter((verb) => actions[verb]);
-  return h(
-    "header",
-    { key: "head" },
-    h("p.hint", link("history", "History"), ` / ${visible(`${inbox}/${folderOf(path)}`)}`),
-    heading(h("bdi", name), pill(state)),
-    request && h("p.hint", `${VERBS[request] ?? request} was requested; lalald acts in a moment.`),
-    h(
-      "p.bar",
-      verbs.map((verb, at) => button(label(verb), () => act(verb, { ids: [id] }), at === 0 && verb !== "redo" ? "primary" : "", { key: verb })),
-      actions.cancel && button("Cancel …", () => cancel([id], name)),
-    ),
-  );
-}
-
-/** @param {JobDetails} job */
-function notes(job) {
-  const { error, state, hold, hold_reason: reason, to_do: toDo, warnings } = job;
-  const verb = RELEASES[hold ?? ""];
-  const why = { failed: ["bad", "It failed", error], held: ["held", `Held: ${labels.holds[hold ?? ""] ?? hold}`, reason] }[state];
-  return [
-    why && h(`div.notice.${why[0]}`, { key: "why" }, h("h2", why[1]), h("p", sentence(why[2], verb)), toDo && h("p", sentence(toDo, verb)), expiry([job])),
-    warnings.length > 0 && h("ul.notice.held", { key: "warnings" }, warnings.map((warning) => h("li", prose(warning)))),
-  ];
-}
-
-/** @param {JobDetails} job */
-function progress({ state, stage, progress, rate, seconds_left: left }) {
-  if (state !== "running" && state !== "waiting") return null;
-  const known = dots(state === "running" && stage !== "split" && `${Math.round(progress)} %`, pace(rate, left));
-  return h("div.progress", { key: "progress" }, h("p.bar", h("b", state === "running" ? (labels.stages[stage] ?? stage) : "Waiting"), h("span.facts", known)), journey({ stage, progress }));
-}
-
-/** @param {JobDetails} job */
-function results({ media: { tracks, zip, zip_size: zipSize }, folder }) {
-  const link = (/** @type {TrackFile} */ { number, url, name, size: bytes }) =>
-    h("li", { key: number }, h("a", { href: `${url}?download=1`, download: true }, icon("download"), h("bdi", visible(name))), h("small", size(bytes)));
-  const all = zip && h("a.button.small", { href: zip, download: true }, icon("download"), dots("All as zip", zipSize && size(zipSize)));
-  return tracks.length > 0 && section("results", "Results", all, h("ul.bar", tracks.map(link)), folder && h("p.hint", "In ", h("code", visible(folder))));
-}
-
-/** @param {JobDetails} job */
-const happened = ({ steps }) =>
-  section("steps", "Steps", null, h("ol", steps.map(({ title, at, step }) => h("li", { key: `${step} ${title} ${at}` }, h("span", capitalized(visible(title))), time(at)))));
-
-/** @param {JobDetails} job */
-function tasks({ tasks, task_titles: titles }) {
-  const one = (/** @type {Task} */ task, /** @type {number} */ at) =>
-    h(
-      "li.row",
-      { key: task.number },
-      h("p.bar", h("b", visible(titles[at])), pill(task.state)),
-      h("p.hint", dots(task.minutes && `${minutes(task.minutes)} charged`), task.task_id && [" Task ", h("code", visible(task.task_id))]),
-      task.error && h("p.bad", prose(task.error)),
+/** @type {Record<string, (job: JobDetails) => Child>} */
+const { title, notes, progress, results, steps, tasks, charges } = {
+  title({ inbox, path, state, actions, id, request, quotes, hold }) {
+    const name = visible(baseName(path));
+    const actOn = (/** @type {Verb} */ verb, /** @type {number} */ at) => {
+      const [words, cost] = [(verb === "release" && RELEASES[hold ?? ""]) || VERBS[verb], quotes[verb]?.minutes];
+      return button(`${words}${cost ? ` for ${minutes(cost)}` : ""} …`, () => act(verb, { ids: [id] }), at === 0 && verb !== "redo" ? "primary" : "", { key: verb });
+    };
+    return h(
+      "header",
+      { key: "head" },
+      h("p.hint", link("history", "History"), ` / ${visible(`${inbox}/${folderOf(path)}`)}`),
+      heading(h("bdi", name), pill(state)),
+      request && h("p.hint", `${VERBS[request] ?? request} was requested; lalald acts in a moment.`),
+      h("p.bar", /** @type {const} */ (["release", "retry", "redo"]).filter((verb) => actions[verb]).map(actOn), actions.cancel && button("Cancel …", () => cancel([id], name))),
     );
-  return tasks.length > 0 && section("tasks", "Tasks", null, h("ul.rows", tasks.map(one)));
-}
+  },
 
-/** @param {JobDetails} job */
-function charges({ charges, tasks, task_titles: titles }) {
-  const nameOf = (/** @type {number} */ number) => titles[tasks.findIndex((task) => task.number === number)] ?? `Task ${number}`;
-  const rows = charges.map((charge) => ({ cells: [time(charge.at), visible(nameOf(charge.task)), minutes(charge.minutes)] }));
-  return rows.length > 0 && section("charges", "Charges", null, table("Charges", [["When"], ["Task"], ["Minutes", "figure"]], rows));
-}
+  notes(job) {
+    const { error, state, hold, hold_reason: reason, to_do: toDo, warnings } = job;
+    const verb = RELEASES[hold ?? ""];
+    const why = { failed: ["bad", "It failed", error], held: ["held", `Held: ${labels.holds[hold ?? ""] ?? hold}`, reason] }[state];
+    return [
+      why && h(`div.notice.${why[0]}`, { key: "why" }, h("h2", why[1]), h("p", sentence(why[2], verb)), h("p", sentence(toDo, verb)), expiry([job])),
+      warnings.length > 0 && h("ul.notice.held", { key: "warnings" }, warnings.map((warning) => h("li", prose(warning)))),
+    ];
+  },
+
+  progress({ state, stage, progress, rate, seconds_left: left }) {
+    const isRunning = state === "running";
+    const known = dots(isRunning && stage !== "split" && `${Math.round(progress)} %`, pace(rate, left));
+    return (isRunning || state === "waiting") && h("div", { key: "progress" }, h("p.bar", h("b", isRunning ? (labels.stages[stage] ?? stage) : "Waiting"), h("span.facts", known)), journey({ stage, progress }));
+  },
+
+  results({ media: { tracks, zip, zip_size: zipSize }, folder }) {
+    const download = (/** @type {TrackFile} */ { number, url, name, size: bytes }) =>
+      h("li", { key: number }, h("a", { href: `${url}?download=1`, download: true }, icon("download"), h("bdi", visible(name))), h("small", size(bytes)));
+    const all = zip && h("a.button.small", { href: zip, download: true }, icon("download"), dots("All as zip", zipSize && size(zipSize)));
+    return tracks.length > 0 && section("results", "Results", all, h("ul.bar", tracks.map(download)), folder && h("p.hint", "In ", h("code", visible(folder))));
+  },
+
+  steps: ({ steps }) => section("steps", "Steps", null, h("ol", steps.map(({ title, at, step }) => h("li", { key: `${step} ${title} ${at}` }, h("span", capitalized(visible(title))), time(at))))),
+
+  tasks({ tasks, task_titles: titles }) {
+    const row = (/** @type {Task} */ { number, state, minutes: charged, task_id: id, error }, /** @type {number} */ at) =>
+      h("li", { key: number }, h("p.bar", h("b", visible(titles[at])), pill(state), h("small", charged && `${minutes(charged)} charged `, id && h("code", visible(id)))), h("p.bad", prose(error)));
+    return tasks.length > 0 && section("tasks", "Tasks", null, h("ul.rows", tasks.map(row)));
+  },
+
+  charges({ charges, tasks, task_titles: titles }) {
+    const rows = charges.map(({ at, task, minutes: charged }) => ({ cells: [time(at), visible(titles[tasks.findIndex(({ number }) => number === task)]), minutes(charged)] }));
+    return rows.length > 0 && section("charges", "Charges", null, table("Charges", [["When"], ["Task"], ["Minutes", "figure"]], rows));
+  },
+};
