@@ -23,7 +23,7 @@ _PAGE = "0.0.0.0:8910"
 _INSTRUMENTAL = {
     "instrumental": "no_vocals",
     "accompaniment": "no_vocals",
-}  # common names for what the service calls no_vocals
+}  # common names for what the service calls no_vocals, where it is all but the vocals
 
 
 class Variable(NamedTuple):
@@ -83,7 +83,8 @@ def _text(environ: Mapping[str, str]) -> str:
     mode, chosen = _task(environ)
     lines = [f"{key}: {json.dumps(value)}" for key, value in _set(_INBOX_VARIABLES, environ)]
     if tracks := _list(environ, "LALALD_TRACKS"):
-        chosen_tracks = [_INSTRUMENTAL.get(track, track) for track in tracks]
+        names = _INSTRUMENTAL if (mode, chosen.get("stem")) == ("stem_separator", "vocals") else {}
+        chosen_tracks = [names.get(track, track) for track in tracks]
     parts = {
         "TOP": top,
         "INBOX": "".join(f"    {line}\n" for line in lines),

@@ -196,6 +196,14 @@ def test_a_container_without_a_configuration_has_one(
         ({"LALALD_STEMS": "drums"}, 'LALALD_STEMS: .*Did you mean "drum"'),
         ({"LALALD_FORMAT": "mp4"}, "LALALD_FORMAT: .*mp3"),
         ({"LALALD_TRACKS": "vokals"}, 'LALALD_TRACKS: .*"vokals"'),
+        (
+            {"LALALD_STEM": "drum", "LALALD_TRACKS": "instrumental"},
+            'LALALD_TRACKS: unknown track "instrumental".*no_drum',
+        ),
+        (
+            {"LALALD_STEMS": "vocals,drum", "LALALD_TRACKS": "instrumental"},
+            'LALALD_TRACKS: unknown track "instrumental"',
+        ),
         ({"LALALD_MINUTES_PER_FILE": "many"}, "LALALD_MINUTES_PER_FILE: .*many"),
         ({"LALALD_MINUTES_PER_DAY": "-1"}, "LALALD_MINUTES_PER_DAY: .*-1"),
         ({"LALALD_MINUTES_RESERVE": "1h"}, "LALALD_MINUTES_RESERVE: .*1h"),
