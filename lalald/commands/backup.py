@@ -29,6 +29,11 @@ def run(arguments: Namespace) -> int:
         raise UsageError(
             f"{printable(str(target))} is a folder.", hint=f"Name a file in it: {printable(str(target / FILE_NAME))}"
         )
+    if target.parent.resolve() == folder.resolve() and target.name.startswith(FILE_NAME):
+        raise UsageError(
+            f"{printable(target.name)} is a name of lalald's own in its state folder.",
+            hint="Choose another name or folder.",
+        )
     with closing(connect_any_version(folder)) as source:
         made = backup.back_up(source, target, time.time())
     if arguments.json:

@@ -43,15 +43,17 @@ def back_up(source: sqlite3.Connection, target: Path, now: float) -> Backup:
     unfinished = target.with_name(f".{target.name}.part")
     with translate_errors(str(target)):
         unfinished.unlink(missing_ok=True)
-        os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        descriptor = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         version, jobs = _copy(source, unfinished, now)
         with translate_errors(str(target)):
-            size_bytes = _publish(unfinished, target)
+            size_bytes = _publish(descriptor, unfinished, target)
     finally:
-        for leftover in (unfinished, Path(f"{unfinished}-journal")):
-            with suppress(OSError):
-                leftover.unlink(missing_ok=True)
+        if _is_at(unfinished, descriptor):
+            for leftover in (unfinished, Path(f"{unfinished}-journal")):
+                with suppress(OSError):
+                    leftover.unlink(missing_ok=True)
+        os.close(descriptor)
     return Backup(target, version, size_bytes, jobs)
 
 
@@ -86,17 +88,25 @@ def _mark(copy: sqlite3.Connection, now: float) -> None:
         copy.execute(f"INSERT OR IGNORE INTO {table} (name, json, at) VALUES (?, ?, ?)", (COPIED, json.dumps(now), now))
 
 
-def _publish(unfinished: Path, target: Path) -> int:
-    """Make the copy durable under its name. Its size in bytes."""
-    descriptor = os.open(unfinished, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        sync_file(descriptor)
-        size_bytes = os.fstat(descriptor).st_size
-    finally:
-        os.close(descriptor)
+def _publish(descriptor: int, unfinished: Path, target: Path) -> int:
+    """Make the copy durable under its name. Its size in bytes. Raises FileError if another backup to this name has taken its place."""
+    sync_file(descriptor)
+    size_bytes = os.fstat(descriptor).st_size
+    if not _is_at(unfinished, descriptor):
+        raise FileError(
+            f"{printable(str(target))}: another backup to this name was started meanwhile.", hint="Use that one."
+        )
     rename_without_replacing(str(unfinished), str(target))
     sync_folder(str(target.parent))
     return size_bytes
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Whether the open file is the one at the path, not that of another backup to the same name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
+    except FileNotFoundError:
+        return False
 
 
 def copy_before_migration(source: sqlite3.Connection, database: Path, version: int) -> Path:

@@ -123,8 +123,8 @@ def _hint_for_damage(path: Path | str) -> str:
     """SQLite applies a log that lies beside a restored copy to it: they do not belong together."""
     if os.path.exists(f"{path}-wal"):
         return (
-            f"If you have just restored a backup: remove {FILE_NAME}-wal and {FILE_NAME}-shm, which belong to the former database, and"
-            " start again. Otherwise restore a backup, without these two files."
+            f"Restore a backup of the state folder. If you have just restored one: remove {FILE_NAME}-wal and {FILE_NAME}-shm, which"
+            " belong to the former database, and start again."
         )
     return "Restore a backup of the state folder, or move it away: lalald then starts with an empty database."
 

@@ -625,6 +625,15 @@ def test_a_damaged_database_is_reported_and_not_changed(filled_store: FilledStor
     assert database.read_bytes().startswith(b"this is no database")
 
 
+def test_a_backup_is_not_written_to_a_name_that_the_database_uses(filled_store: FilledStore) -> None:
+    for name in ("lalald.sqlite3-wal", "lalald.sqlite3-journal", "lalald.sqlite3.version-3"):
+        target = filled_store.state / name
+        complaint = filled_store.complained("backup", str(target), code=2)
+        assert f"{name} is a name of lalald's own in its state folder" in complaint
+        assert not target.exists()
+    assert filled_store.call("backup", str(filled_store.state / "monday.sqlite3"))[0] == 0
+
+
 def test_damage_that_shows_only_when_it_is_read_is_said_in_plain_words(filled_store: FilledStore) -> None:
     database = filled_store.state / "lalald.sqlite3"
     content = database.read_bytes()

@@ -9,6 +9,7 @@ import sqlite3
 import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,6 +90,34 @@ def test_a_file_that_exists_is_left_as_it_is(tmp_path: Path) -> None:
     ):
         back_up(source, tmp_path / "copy", 1000.0)
     assert (tmp_path / "copy").read_text() == "precious"
+
+
+def test_two_backups_to_one_name_give_one_whole_copy(tmp_path: Path) -> None:
+    """The second begins while the first copies: only a finished copy ever has the name."""
+    FilledStore(tmp_path).fill()
+    target = tmp_path / "copy"
+    with closing(connect_any_version(tmp_path / "state")) as second:
+
+        class Source(sqlite3.Connection):
+            def backup(self, copy: sqlite3.Connection, **options: Any) -> None:  # type: ignore[override]
+                super().backup(copy, **options)
+                back_up(second, target, 1000.0)
+
+        with (
+            closing(sqlite3.connect(tmp_path / "state" / FILE_NAME, factory=Source)) as first,
+            pytest.raises((NameTakenError, FileError), match=r"exists|another backup|could not be made"),
+        ):
+            back_up(first, target, 1000.0)
+    assert len(rows(target)) == len(rows(tmp_path / "state" / FILE_NAME)) > 0
+    assert [name for name in os.listdir(tmp_path) if "copy" in name] == ["copy"]
+
+
+def test_what_a_killed_backup_left_is_no_obstacle(tmp_path: Path) -> None:
+    FilledStore(tmp_path).fill()
+    (tmp_path / ".copy.part").write_text("half a copy")
+    with closing(connect_any_version(tmp_path / "state")) as source:
+        assert back_up(source, tmp_path / "copy", 1000.0).jobs > 0
+    assert [name for name in os.listdir(tmp_path) if "copy" in name] == ["copy"]
 
 
 def test_a_copy_that_does_not_fit_leaves_nothing_behind(tmp_path: Path) -> None:
