@@ -84,7 +84,11 @@ class OutOfResourcesError(LalaldError):
 
 
 class FileError(LalaldError):
-    """A file or folder cannot be read, moved or written at the moment."""
+    """A file or folder cannot be read, moved or written at the moment. `path`: which one; None if the error is about several."""
+
+    def __init__(self, message: str, *, hint: str = "", path: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
 
 
 class DiskFullError(FileError):

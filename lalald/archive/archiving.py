@@ -163,4 +163,4 @@ def _check_not_emptied(job: Job) -> None:
     with translate_errors(job.inbox, job.inbox):
         os.stat(job.inbox)
         if job.moved_to is None and not list_names(job.inbox):
-            raise FolderUnavailableError(f"{printable(job.inbox)} is empty.", hint="Is it mounted?")
+            raise FolderUnavailableError(f"{printable(job.inbox)} is empty.", hint="Is it mounted?", path=job.inbox)

@@ -59,16 +59,18 @@ def to_file_error(error: OSError, path: str, root: str | None = None) -> FileErr
     """The FileError for an OSError of an operation on `path`; `root` is the configured folder that contains it."""
     what = f"{printable(_visible(path))}: {error.strerror or error}."
     if error.errno in _FULL:
-        return DiskFullError(what, hint="Free some space there; the job resumes automatically.")
+        return DiskFullError(what, hint="Free some space there; the job resumes automatically.", path=path)
     if error.errno in _DENIED:
         return FolderPermissionError(
-            f"{what} lalald runs as {user_and_group()} (uid:gid).", hint=permission_hint(error)
+            f"{what} lalald runs as {user_and_group()} (uid:gid).", hint=permission_hint(error), path=path
         )
     if error.errno in _AWAY or (root is not None and not os.path.isdir(root)):
         return FolderUnavailableError(
-            what, hint=f"Is {printable(root or os.path.dirname(path))} mounted? Work resumes when it is back."
+            what,
+            hint=f"Is {printable(root or os.path.dirname(path))} mounted? Work resumes when it is back.",
+            path=path,
         )
-    return FileError(what)
+    return FileError(what, path=path)
 
 
 @contextmanager
@@ -122,10 +124,10 @@ def check_folder(path: str) -> None:
         hint = (
             "Mount or create it. lalald does not create configured folders, because a missing one may be mounted later."
         )
-        raise FolderUnavailableError(f"The folder {printable(path)} is missing.", hint=hint) from error
+        raise FolderUnavailableError(f"The folder {printable(path)} is missing.", hint=hint, path=path) from error
     if not stat.S_ISDIR(mode):
         raise FolderUnavailableError(
-            f"{printable(path)} is not a folder.", hint="Configure a folder, or replace it with one."
+            f"{printable(path)} is not a folder.", hint="Configure a folder, or replace it with one.", path=path
         )
     try:
         _try_to_write(path)
@@ -134,8 +136,9 @@ def check_folder(path: str) -> None:
             raise to_file_error(error, path, path) from error
         message = f"The folder {printable(path)} is not writable for {user_and_group()} (uid:gid): {error.strerror}."
         if error.errno in _DENIED:
-            raise FolderPermissionError(message, hint=permission_hint(error)) from error
-        raise FolderUnavailableError(message, hint="Check how it is mounted, or configure another folder.") from error
+            raise FolderPermissionError(message, hint=permission_hint(error), path=path) from error
+        hint = "Check how it is mounted, or configure another folder."
+        raise FolderUnavailableError(message, hint=hint, path=path) from error
 
 
 def _try_to_write(folder: str) -> None:

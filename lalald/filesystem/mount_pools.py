@@ -45,7 +45,7 @@ class _Silence:
     is_probed: bool = False  # a probe has not returned yet
 
     def error(self) -> FolderUnavailableError:
-        return FolderUnavailableError(self.words, hint=self.hint)
+        return FolderUnavailableError(self.words, hint=self.hint, path=self.folders[0])
 
 
 def _probe(folder: str) -> None:

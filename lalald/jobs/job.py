@@ -99,6 +99,7 @@ class Job:
     hold: Hold | None = None
     hold_reason: str | None = None
     hold_source: HoldSource | None = None  # of a `minutes` hold
+    held_path: str | None = None  # of a `disk`, `mount` or `permission` hold: the file or folder that it is about
     held_at: float | None = None  # since when it is held; of a waiting job, since when its stage keeps failing
     per_file_waived: bool = False  # a person let it past minutes.per_file, for `approved_minutes`
     per_day_waived: bool = False  # the same for minutes.per_day

@@ -40,6 +40,7 @@ class Held:
     job: Job | None = None
     tasks: tuple[int, ...] = ()
     source: HoldSource | None = None  # of a `minutes` hold
+    path: str | None = None  # of a `disk`, `mount` or `permission` hold: the file or folder that it is about
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,7 @@ class Task:
     hold: Hold | None = None  # the job's other tasks are processed meanwhile
     hold_reason: str | None = None
     hold_source: HoldSource | None = None
+    held_path: str | None = None
     paid_by: int | None = (
         None  # the earlier job that paid for the same bytes: its results are copied, or fetched once more
     )

@@ -83,7 +83,7 @@ def _after(job: Job, outcome: Outcome, now: float, jitter: float) -> Job:
         case Held() if outcome.tasks:
             return _paced(job, _go_on(_parked(known, outcome), now), now, jitter)
         case Held():
-            return _held(known, outcome.hold, outcome.reason, now, outcome.source)
+            return _held(known, outcome.hold, outcome.reason, now, outcome.source, outcome.path)
         case Failed():
             kind = FailureKind.INTERNAL if outcome.is_internal else outcome.kind
             failed = replace(_unheld(known), state=State.FAILED, error=outcome.error, failure_kind=kind)
@@ -163,21 +163,24 @@ def _later(job: Job, outcome: RetryLater, now: float, jitter: float) -> float:
 def _unheld(job: Job) -> Job:
     if job.hold is None and job.hold_reason is None and job.held_at is None:
         return job
-    return replace(job, hold=None, hold_reason=None, hold_source=None, held_at=None)
+    return replace(job, hold=None, hold_reason=None, hold_source=None, held_path=None, held_at=None)
 
 
-def _held(job: Job, hold: Hold, reason: str | None, now: float, source: HoldSource | None = None) -> Job:
+def _held(
+    job: Job, hold: Hold, reason: str | None, now: float, source: HoldSource | None = None, path: str | None = None
+) -> Job:
     since = (job.held_at if job.hold is hold else now) or now
     return replace(
-        job, state=State.HELD, hold=hold, hold_reason=reason, hold_source=source, held_at=since, updated_at=now
-    )
+        job, state=State.HELD, hold=hold, hold_reason=reason, hold_source=source, held_path=path, held_at=since,
+        updated_at=now,
+    )  # fmt: skip
 
 
 def _parked(job: Job, outcome: Held) -> Job:
     for task in job.tasks:
         if task.number in outcome.tasks:
-            waits = replace(task, hold=outcome.hold, hold_reason=outcome.reason, hold_source=outcome.source)
-            job = job.with_task(waits)
+            waits = replace(task, hold=outcome.hold, hold_reason=outcome.reason)
+            job = job.with_task(replace(waits, hold_source=outcome.source, held_path=outcome.path))
     return job
 
 
@@ -185,9 +188,10 @@ def _go_on(job: Job, now: float) -> Job:
     stage = next_stage(job)
     living = [task for task in job.tasks if task.error is None and task.stage is not Stage.DONE]
     parked = [task for task in living if task.hold is not None]
-    if parked and parked[0].hold and all(task in parked or task.is_late for task in living):
+    first = parked[0] if parked else None
+    if first and first.hold and all(task in parked or task.is_late for task in living):
         still = replace(job, stage=stage, error=None, attempts=0)
-        return _held(still, parked[0].hold, parked[0].hold_reason, now, parked[0].hold_source)
+        return _held(still, first.hold, first.hold_reason, now, first.hold_source, first.held_path)
     moved = replace(_unheld(job), stage=stage, error=None, attempts=0, unusable_answers=0, due_at=0.0, updated_at=now)
     failed = [task for task in job.tasks if task.error is not None]
     if failed and all(task.error is not None or task.stage is Stage.DONE for task in job.tasks):
@@ -229,7 +233,7 @@ def _retried_task(task: Task) -> Task:
 
 def without_hold(task: Task) -> Task:
     """The task without its hold."""
-    return replace(task, hold=None, hold_reason=None, hold_source=None)
+    return replace(task, hold=None, hold_reason=None, hold_source=None, held_path=None)
 
 
 def restart(job: Job) -> Job:

@@ -105,7 +105,7 @@ def _hold_for_room(job: Job, free: int) -> Held | None:
         return None
     place = printable(job.settings.outbox)
     reason = f"{place} has {free:,} bytes free, {needed:,} are needed. The results are paid; make room within 24 hours."
-    return Held(Hold.DISK, reason)
+    return Held(Hold.DISK, reason, path=job.settings.outbox)
 
 
 async def _fetch_all(job: Job, context: StageContext) -> dict[TrackKey, Staged] | Outcome:

@@ -166,8 +166,11 @@ def _upload_file(context: StageContext, path: str, job: Job, transfer: Transfer)
     except OSError as error:
         if error.errno in (errno.ESTALE, errno.ENOTCONN, errno.EIO):
             raise FolderUnavailableError(
-                f"{printable(job.inbox)} is unavailable ({error.strerror}).", hint="Work resumes when it is back."
+                f"{printable(job.inbox)} is unavailable ({error.strerror}).",
+                hint="Work resumes when it is back.",
+                path=job.inbox,
             ) from error
-        raise FileError(f"{printable(path)} cannot be read: {error.strerror}. Nothing was spent.") from error
+        message = f"{printable(path)} cannot be read: {error.strerror}. Nothing was spent."
+        raise FileError(message, path=path) from error
     with file:
         return context.api.upload(file, job.size, os.path.basename(job.path), transfer)

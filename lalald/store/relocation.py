@@ -17,7 +17,8 @@ Stored = str | bytes | None
 
 # Every column with an absolute path. Paths within an inbox or outbox, and words of the past, stay as they are.
 _COLUMNS = (
-    ("inboxes", "path"), ("folders", "path"), ("jobs", "inbox"), ("jobs", "moved_to"), ("tracks", "copy_from"), ("charges", "inbox"),
+    ("inboxes", "path"), ("folders", "path"), ("jobs", "inbox"), ("jobs", "moved_to"), ("jobs", "held_path"), ("tasks", "held_path"),
+    ("tracks", "copy_from"), ("charges", "inbox"),
     ("files", "inbox"), ("inbox_folders", "inbox"), ("set_aside_files", "inbox"), ("uploads", "inbox"), ("requests", "argument"),
 )  # fmt: skip
 _WORDS = (

@@ -23,7 +23,7 @@ JOB_COLUMNS = tuple(name for name in Job.__slots__ if name not in _KEPT_BY_THE_S
 TASK_COLUMNS = tuple(name for name in Task.__slots__ if name != "tracks")
 TRACK_COLUMNS = Track.__slots__
 
-_NAMES = frozenset({"inbox", "path", "moved_to", "copy_from", "outbox"})
+_NAMES = frozenset({"inbox", "path", "moved_to", "copy_from", "held_path"})
 
 
 def stored_name(name: str | None) -> str | bytes | None:

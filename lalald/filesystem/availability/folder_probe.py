@@ -31,11 +31,11 @@ def action_errors(action: str, folder: str) -> Iterator[None]:
             f"lalald (uid:gid {user_and_group()}) cannot {action} in {printable(folder)}: {error.strerror or error}."
         )
         if is_full(error):
-            raise DiskFullError(message, hint="Make room there.") from error
+            raise DiskFullError(message, hint="Make room there.", path=folder) from error
         if is_denied(error):
-            raise FolderPermissionError(message, hint=permission_hint(error)) from error
+            raise FolderPermissionError(message, hint=permission_hint(error), path=folder) from error
         hint = "Check how it is mounted, or configure another folder; lalald tries again automatically."
-        raise FolderUnavailableError(message, hint=hint) from error
+        raise FolderUnavailableError(message, hint=hint, path=folder) from error
 
 
 def write_hidden(path: str, folder: str) -> None:
@@ -64,7 +64,8 @@ def check_content(path: str, folder: str) -> None:
     with action_errors("read a file back", folder), open(path, "rb", buffering=0) as file:
         found = file.read()
     if found != CONTENT:
-        raise FileError(f"{printable(folder)} returned other bytes than were written.", hint="Check that disk.")
+        message = f"{printable(folder)} returned other bytes than were written."
+        raise FileError(message, hint="Check that disk.", path=folder)
 
 
 def try_rename(here: str, there: str, folder: str) -> None:
@@ -107,7 +108,7 @@ def existing_folder(root: str, relative: str) -> str:
         if not os.path.isdir(deeper):
             if os.path.lexists(deeper):
                 message = f"{printable(deeper)} is in the way; a folder of that name is needed."
-                raise FileError(message, hint="Move it out of the way.")
+                raise FileError(message, hint="Move it out of the way.", path=deeper)
             break
         folder = deeper
     return folder
@@ -118,7 +119,7 @@ def check_movable(path: str) -> None:
     file = os.lstat(path)
     if _is_immutable(path):
         message = f"{printable(path)} is immutable and cannot be moved or deleted."
-        raise FolderPermissionError(message, hint=f"Run `chattr -i -a` on it, or set {_KEEP}.")
+        raise FolderPermissionError(message, hint=f"Run `chattr -i -a` on it, or set {_KEEP}.", path=path)
     if os.geteuid() == 0:
         return
     folder = os.stat(os.path.dirname(path))
@@ -126,7 +127,7 @@ def check_movable(path: str) -> None:
         message = (
             f"uid {os.geteuid()} may not move {printable(path)}: its folder is sticky, and both belong to other users."
         )
-        raise FolderPermissionError(message, hint=f"Remove the sticky bit (chmod -t), or set {_KEEP}.")
+        raise FolderPermissionError(message, hint=f"Remove the sticky bit (chmod -t), or set {_KEEP}.", path=path)
 
 
 def _is_immutable(path: str) -> bool:

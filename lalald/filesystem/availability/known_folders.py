@@ -113,6 +113,6 @@ def _check(path: str, before: _Known) -> _Known:
     found = markers.verify_folder(path, before.marker, before.folder, listed=False)
     if not found.available:
         raise FolderUnavailableError(
-            f"The folder {printable(path)}: {found.reason}.", hint="Work resumes when it is back."
+            f"The folder {printable(path)}: {found.reason}.", hint="Work resumes when it is back.", path=path
         )
     return _Known(found.marker, found.folder, free_bytes=free_bytes(path))

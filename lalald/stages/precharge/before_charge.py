@@ -21,7 +21,7 @@ async def hold_before_charge(job: Job, numbers: tuple[int, ...], context: StageC
     except (FolderUnavailableError, DiskFullError) as error:
         context.preflight.invalidate(job)
         reason = f"{describe_error(error)} Nothing was charged{' for the waiting tasks' if job.paid else ''}."
-        return Held(hold_for(error), reason, tasks=numbers if job.paid else ())
+        return Held(hold_for(error), reason, tasks=numbers if job.paid else (), path=error.path)
     return None
 
 
@@ -33,4 +33,4 @@ async def _hold_for_room(job: Job, context: StageContext) -> Held | None:
     if free >= needed:
         return None
     reason = f"{printable(outbox)} has {free:,} bytes free, about {needed:,} are needed; nothing is charged before there is room"
-    return Held(Hold.DISK, reason)
+    return Held(Hold.DISK, reason, path=outbox)

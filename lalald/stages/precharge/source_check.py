@@ -58,14 +58,17 @@ async def check_inbox(inbox: str, context: StageContext) -> None:
 def _check_inbox(inbox: str, expected: str | None) -> None:
     with translate_errors(inbox, inbox):
         if lstat_or_none(inbox) is None or not os.path.isdir(inbox):
-            raise FolderUnavailableError(f"{printable(inbox)} is missing.", hint="Work resumes when it is back.")
+            raise FolderUnavailableError(
+                f"{printable(inbox)} is missing.", hint="Work resumes when it is back.", path=inbox
+            )
         if expected is not None and read_marker(inbox) != expected:
             message = (
                 f"{printable(inbox)} is not the folder that was watched before: its marker is missing or different."
             )
-            raise FolderUnavailableError(message, hint="Is it mounted? Work resumes when the right folder is back.")
+            hint = "Is it mounted? Work resumes when the right folder is back."
+            raise FolderUnavailableError(message, hint=hint, path=inbox)
         if expected is None and not os.path.ismount(inbox) and not list_names(inbox):  # may be an empty mount point
-            raise FolderUnavailableError(f"{printable(inbox)} is empty.", hint="Is it mounted?")
+            raise FolderUnavailableError(f"{printable(inbox)} is empty.", hint="Is it mounted?", path=inbox)
 
 
 def check_reachable(path: str, folder: str) -> None:
@@ -84,7 +87,9 @@ def compare_source(job: Job) -> SourceChange | None:
             return SourceChange.REMOVED
         if error.errno in _FOLDER_UNAVAILABLE:
             raise FolderUnavailableError(
-                f"{printable(job.inbox)} is unavailable ({error.strerror}).", hint="Work resumes when it is back."
+                f"{printable(job.inbox)} is unavailable ({error.strerror}).",
+                hint="Work resumes when it is back.",
+                path=job.inbox,
             ) from error
         raise to_file_error(error, path, job.inbox) from error
     if (facts.st_size, int64(facts.st_mtime_ns)) != (job.size, job.mtime_ns):
@@ -110,5 +115,5 @@ def sha256(path: str) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise FileError(
-            f"{printable(path)} cannot be read: {error.strerror}.", hint="Check its owner and mode."
+            f"{printable(path)} cannot be read: {error.strerror}.", hint="Check its owner and mode.", path=path
         ) from error

@@ -60,7 +60,8 @@ async def _hold_for_outbox(job: Job, earlier: Job, context: StageContext) -> Hel
         try:
             await context.folders.check(outbox)
         except FolderUnavailableError as error:
-            return Held(hold_for(error), describe_error(error), job=replace(job, duplicate_of=earlier.id))
+            waits = replace(job, duplicate_of=earlier.id)
+            return Held(hold_for(error), describe_error(error), job=waits, path=error.path)
     return None
 
 

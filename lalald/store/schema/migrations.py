@@ -164,10 +164,29 @@ _UPLOADS_UNKNOWN = """
 ALTER TABLE jobs ADD COLUMN uploads_unknown INTEGER NOT NULL DEFAULT 0;
 """
 
+# What a folder's hold is about was known by the words of its reason.
+_HELD_PATHS = """
+ALTER TABLE jobs ADD COLUMN held_path TEXT;          -- a BLOB where it is not UTF-8; of a disk, mount or permission hold
+ALTER TABLE tasks ADD COLUMN held_path TEXT;
+UPDATE jobs SET held_path = (
+    SELECT folder FROM (
+        SELECT jobs.inbox AS folder
+        UNION ALL SELECT json_extract(json, '$.outbox') FROM job_settings WHERE id = jobs.settings AND json_valid(json)
+        UNION ALL SELECT json_extract(json, '$.done_dir') FROM job_settings WHERE id = jobs.settings AND json_valid(json)
+        UNION ALL SELECT json_extract(json, '$.failed_dir') FROM job_settings WHERE id = jobs.settings AND json_valid(json)
+        UNION ALL SELECT json_extract(earlier_settings.json, '$.outbox') FROM jobs earlier
+            JOIN job_settings earlier_settings ON earlier_settings.id = earlier.settings
+            WHERE earlier.id = jobs.duplicate_of AND json_valid(earlier_settings.json))
+    WHERE folder LIKE '/%' AND instr(jobs.hold_reason, folder) ORDER BY length(folder) DESC LIMIT 1)
+    WHERE state = 'held' AND hold IN ('disk', 'mount', 'permission');
+UPDATE tasks SET held_path = (SELECT jobs.held_path FROM jobs WHERE jobs.id = tasks.job_id)
+    WHERE hold IN ('disk', 'mount', 'permission');
+"""
+
 # The n-th brings version n to n + 1; none is ever edited once released.
 MIGRATIONS: tuple[str, ...] = (
     INITIAL_SCHEMA, *EARLY_MIGRATIONS,
-    _TIMES, _LICENSE_HOLDS, _CODES, _UNREADABLE_JOBS, _PAGE, _NAMES, _EVENTS, _TAGS, _UPLOADS_UNKNOWN,
+    _TIMES, _LICENSE_HOLDS, _CODES, _UNREADABLE_JOBS, _PAGE, _NAMES, _EVENTS, _TAGS, _UPLOADS_UNKNOWN, _HELD_PATHS,
 )  # fmt: skip
 VERSION = len(MIGRATIONS)
 

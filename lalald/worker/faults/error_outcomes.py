@@ -52,10 +52,10 @@ async def outcome_of(
 def _in_the_way(job: Job, error: FileError) -> Outcome:
     """A folder's error holds the job at once; an error with a file only if a second attempt fails, too."""
     if isinstance(error, (DiskFullError, FolderUnavailableError)):
-        return Held(hold_for(error), describe_error(error))
+        return Held(hold_for(error), describe_error(error), path=error.path)
     if job.attempts == 0 or isinstance(error, StagingLostError):
         return RetryLater(describe_error(error))
-    return Held(Hold.DISK, describe_error(error))
+    return Held(Hold.DISK, describe_error(error), path=error.path)
 
 
 async def _license(job: Job, error: LicenseRefusedError, license_check: LicenseCheck) -> Outcome:

@@ -10,7 +10,6 @@ from typing import TypeVar
 
 from lalald.archive.source_paths import source_folder, source_path
 from lalald.errors import FileError
-from lalald.filesystem.names import printable
 from lalald.jobs.failures.unexpected_errors import describe_exception, is_about_one_job
 from lalald.jobs.job import Job, describe_error
 from lalald.jobs.states import Hold, Stage
@@ -36,7 +35,8 @@ async def _check_error(need: Check) -> FileError | None:
     except Exception as error:
         if not is_about_one_job(error):
             raise
-        return FileError(f"it cannot be examined: internal: {describe_exception(error)}.")
+        folder = next(iter(_folders_of(need)), None)
+        return FileError(f"it cannot be examined: internal: {describe_exception(error)}.", path=folder)
     return None
 
 
@@ -55,13 +55,20 @@ async def _errors_of(needs: Sequence[Check]) -> dict[Check, FileError]:
     return {need: error for need, error in answers if error is not None}
 
 
-def _is_named(need: Check, reason: str) -> bool:
-    """Whether a hold's reason names what the check is about."""
-    _, what = need
+def _folders_of(check: Check) -> tuple[str, ...]:
+    _, what = check
     if isinstance(what, str):
-        return printable(what) in reason
-    folders = what if isinstance(what, tuple) else getattr(what, "folders", ())
-    return any(printable(folder) in reason for folder in folders)
+        return (what,)
+    return what if isinstance(what, tuple) else getattr(what, "folders", ())
+
+
+def _is_about(check: Check, job: Job) -> bool:
+    """Whether the job is held for a folder of the check, or for something in it."""
+    return any(_is_within(job.held_path, folder) for folder in _folders_of(check))
+
+
+def _is_within(path: str | None, folder: str) -> bool:
+    return path is not None and f"{path}/".startswith(f"{folder}/")
 
 
 def _held_for_folders(store: Store) -> tuple[tuple[list[Job], dict[int, Job]], list[Job]]:
@@ -146,13 +153,13 @@ class FolderProbe:
         self._warn_if_late(job)
         if not unmet:
             await self._release(job)
-        elif not any(_is_named(need, job.hold_reason or "") for need in unmet):
+        elif not any(_is_about(need, job) for need in unmet):
             await self._change_hold(job, next(iter(unmet.values())))
 
     async def _change_hold(self, job: Job, error: FileError) -> None:
         """Record that the job waits for something else now."""
         hold, now = hold_for(error), self._context.clock.now()
-        waits = replace(job, hold=hold, hold_reason=describe_error(error), updated_at=now)
+        waits = replace(job, hold=hold, hold_reason=describe_error(error), held_path=error.path, updated_at=now)
         if not self._claims.is_claimed(job.id) and await self._recorder.save(job, waits) is not None:
             self._context.log.warning("job.held", job=job.id, path=job.path, hold=str(hold), reason=waits.hold_reason)
 
@@ -162,7 +169,7 @@ class FolderProbe:
         inbox = Check(self._check_inbox, job.inbox)
         outbox = {Check(check, job.settings.outbox)}
         results: set[Check] = set()  # of the job whose results it waits for, if they are why it is held
-        if earlier is not None and printable(earlier.settings.outbox) in (job.hold_reason or ""):
+        if earlier is not None and _is_within(job.held_path, earlier.settings.outbox):
             results = {Check(check, earlier.settings.outbox)}
         folder = source_folder(job)
         file = {inbox if folder == job.inbox else Check(check, folder)}
@@ -205,7 +212,7 @@ class FolderProbe:
         if job.stage is not Stage.SPLIT:
             return True
         unmet = await _errors(self._needs(job, None))
-        if unmet and not any(_is_named(need, job.hold_reason or "") for need in unmet):
+        if unmet and not any(_is_about(need, job) for need in unmet):
             await self._change_hold(job, next(iter(unmet.values())))
         return not unmet
 

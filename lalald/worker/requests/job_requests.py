@@ -142,7 +142,7 @@ async def _cancel(job: Job, requests: JobRequests) -> Job | None:
     if any(task.error is None and task.stage is not Stage.DONE for task in tasks):
         return transitions.apply_outcome(job, Advance(replace(job, tasks=tasks)), now)
     return replace(
-        job, tasks=tasks, state=State.CANCELLED, hold=None, hold_reason=None, held_at=None, error=CANCELLED,
+        job, tasks=tasks, state=State.CANCELLED, hold=None, hold_reason=None, held_path=None, held_at=None, error=CANCELLED,
         archived=True, updated_at=now,
     )  # fmt: skip
 
