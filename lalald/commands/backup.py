@@ -29,6 +29,10 @@ def run(arguments: Namespace) -> int:
         raise UsageError(
             f"{printable(str(target))} is a folder.", hint=f"Name a file in it: {printable(str(target / FILE_NAME))}"
         )
+    if not target.parent.is_dir():
+        raise UsageError(
+            f"{printable(str(target.parent))} is not a folder.", hint="Create it, or name a file elsewhere."
+        )
     if target.parent.resolve() == folder.resolve() and target.name.startswith(FILE_NAME):
         raise UsageError(
             f"{printable(target.name)} is a name of lalald's own in its state folder.",

@@ -153,7 +153,9 @@ def _blank(source: _Source, text: str) -> FoundKey | None:
     if not text and source.origin == BY_VARIABLE:
         return None
     what = "holds a placeholder, not a license key" if text else "is empty"
-    return FoundKey(None, problem=f"{_NONE}: {source.place} {what}", hint="Put the key alone on one line there.")
+    by_variable = source.origin == BY_VARIABLE
+    hint = "Set it to your key, and start lalald again." if by_variable else "Put the key alone on one line there."
+    return FoundKey(None, problem=f"{_NONE}: {source.place} {what}", hint=hint)
 
 
 def is_placeholder(text: str) -> bool:

@@ -632,6 +632,8 @@ def test_a_backup_is_not_written_to_a_name_that_the_database_uses(filled_store: 
         assert f"{name} is a name of lalald's own in its state folder" in complaint
         assert not target.exists()
     assert filled_store.call("backup", str(filled_store.state / "monday.sqlite3"))[0] == 0
+    complaint = filled_store.complained("backup", str(filled_store.state / "missing" / "monday.sqlite3"), code=2)
+    assert "/missing is not a folder" in complaint
 
 
 def test_damage_that_shows_only_when_it_is_read_is_said_in_plain_words(filled_store: FilledStore) -> None:

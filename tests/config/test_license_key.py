@@ -232,6 +232,12 @@ def test_what_is_wrong_with_the_key_file_is_said(tmp_path: Path, content: str | 
     assert SECRET not in found.problem
 
 
+def test_a_placeholder_in_the_variable_is_not_a_matter_of_lines() -> None:
+    found = find_license_key(config(), {"LALALD_LICENSE_KEY": "your-license-key"})
+    assert (found.key, "LALALD_LICENSE_KEY holds a placeholder" in found.problem) == (None, True)
+    assert found.hint == "Set it to your key, and start lalald again."
+
+
 def test_without_any_source_it_is_said_where_a_key_may_be_put() -> None:
     found = find_license_key(config(), {})
     assert (found.key, found.problem) == (None, "there is no license key")
