@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from lalald.daemon.process.memory import return_free_memory
 from lalald.daemon.process.systemd import Systemd
 from lalald.jobs.states import Stage
 from lalald.jobs.transfer_progress import RateMeter, TransferProgress
@@ -168,6 +169,7 @@ async def trim_history(context: StageContext) -> None:
             trimmed += await context.store.run(partial(_trim, before, range(first, first + JOBS_PER_TRIM)))
         kept_from = context.clock.now() - min(context.config.history, _EVENTS_KEPT_SECONDS)
         await context.store.run(partial(_trim_events, kept_from))
+        await context.store.run(_free_memory)
         if trimmed:
             context.log.info("history.trimmed", jobs=trimmed)
         await asyncio.sleep(_DAY_SECONDS)
@@ -175,6 +177,12 @@ async def trim_history(context: StageContext) -> None:
 
 def _trim_events(before: float, store: Store) -> None:
     store.events.trim(before)
+
+
+def _free_memory(store: Store) -> None:
+    """Of whole tables that were read once nothing is of further use: an idle daemon would keep it for days."""
+    store.connection.execute("PRAGMA shrink_memory")
+    return_free_memory()
 
 
 def _newest_id(store: Store) -> int:

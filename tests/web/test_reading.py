@@ -71,23 +71,26 @@ def test_a_parameter_that_means_nothing_is_refused(client: PageClient) -> None:
 
 
 def test_jobs_are_paged_and_filtered(home: Home, client: PageClient) -> None:
-    for number, name in enumerate(("Café.wav", "100%.wav", "a_b.wav"), start=1):
+    names = ("Café.wav", "100%.wav", "a_b.wav", "Cafe\u0301 2.wav", "STRASSE.wav", "\udcfftéxt.wav")
+    for number, name in enumerate(names, start=1):
         write_wav(home.inbox / name, seconds=0.2, pitch=300 + number)
     assert home.command("run", "--once").returncode == 0
-    first = client.facts("/api/jobs", limit=2)
-    rest = client.facts("/api/jobs", limit=2, before=first["next_before"])
-    assert [job["id"] for page in (first, rest) for job in page["jobs"]] == [4, 3, 2, 1]
+    first = client.facts("/api/jobs", limit=4)
+    rest = client.facts("/api/jobs", limit=4, before=first["next_before"])
+    assert [job["id"] for page in (first, rest) for job in page["jobs"]] == [7, 6, 5, 4, 3, 2, 1]
     assert rest["next_before"] is None
 
     def found(**parameters: str) -> list[str]:
         return sorted(job["path"] for job in client.facts("/api/jobs", **parameters)["jobs"])
 
-    assert found(text="CAFÉ") == ["Café.wav"]
+    assert found(text="CAFÉ") == ["Cafe\u0301 2.wav", "Café.wav"]
+    assert found(text="straße") == ["STRASSE.wav"]
+    assert found(text="TÉXT") == ["\udcfftéxt.wav"]
     assert found(text="%") == ["100%.wav"]
     assert found(text="_") == ["a_b.wav"]
     assert found(text="#1") == ["song.wav"]
     assert found(state="failed,held,running,waiting") == []
-    assert len(found(state="done", rule="stems", inbox=str(home.inbox))) == 4
+    assert len(found(state="done", rule="stems", inbox=str(home.inbox))) == 7
     assert found(rule="other") == found(day="2001-01-01") == []
 
 

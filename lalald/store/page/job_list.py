@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ _CHECKED = (
     " AND tasks.task_id IS NOT NULL AND tasks.incomplete_since IS NULL"
 )
 _RUNNING = f"(jobs.progress IS NOT NULL OR (jobs.stage = 'check' AND EXISTS ({_CHECKED})))"
+_IS_ASCII = "(typeof(jobs.path) = 'text' AND length(jobs.path) = length(CAST(jobs.path AS BLOB)))"
 _ENDED = "jobs.state IN ('failed', 'cancelled')"  # as in the index: SQLite does not infer it
 
 
@@ -95,12 +97,15 @@ def _text(text: str) -> _Condition:
     if text.isascii():
         escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         return "jobs.path LIKE ? ESCAPE '\\'", (f"%{escaped}%",)
-    return "instr(folded(jobs.path), ?) > 0", (_folded(text),)
+    found_in = f"CASE WHEN {_IS_ASCII} THEN instr(lower(jobs.path), ?) ELSE instr(folded(jobs.path), ?) END"
+    return f"{found_in} > 0", (_folded(text), _folded(text))
 
 
 def _folded(path: str | bytes) -> str:
+    """As `fold`, in a third of its time where the path is in the normal form that most are in."""
     text = path.decode("utf-8", "replace") if isinstance(path, bytes) else path
-    return fold(text.encode("utf-8", "replace").decode("utf-8"))
+    folded = text.casefold()
+    return folded if unicodedata.is_normalized("NFC", folded) else fold(text)
 
 
 def newest_of_file(connection: sqlite3.Connection, inbox: str, path: str, size: int | None) -> int | None:
