@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from lalald.web.status_stream import StatusStreams
 STATIC = Path(__file__).parent / "static"
 SESSION = "lalald.session"
 VISITOR = "lalald.visitor"
+_SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _NEEDS_NO_LOGIN = frozenset({"", "healthz", "api/login"})
 _SHELL = "static/"  # so that links in notifications show the login
 _HEADERS = {
@@ -141,6 +143,8 @@ class Guard:
             return refusal_of(error, 503, "folder_unavailable").answer()
         if isinstance(error, FileError | LalaldError):
             return refusal_of(error, 503, "unavailable").answer()
+        if isinstance(error, OSError) and error.errno in _SCARCE:
+            return RequestError(503, f"The page is short of resources: {error.strerror}.", code="unavailable").answer()
         self._report_fault(f"{scope['method']} {scope['path']}", error)
         hint = "The log of lalald has more. Please report it."
         return RequestError(500, "Something unexpected went wrong.", code="internal", hint=hint).answer()

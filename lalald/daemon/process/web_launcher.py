@@ -136,6 +136,7 @@ class WebLauncher:
 
     def _take_line(self, facts: Mapping[str, Any]) -> None:
         """What the process says: nothing but that it lives, counts of wrong passwords, or what went wrong in it."""
+        self._note(None)
         if isinstance(tries := facts.get("tries"), dict):
             self._tries = dict([*self._tries.items(), *tries.items()][-_MOST_COUNTS:])
         if isinstance(fault := facts.get("fault"), dict):

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.ENAMETOOLONG)
 
 
 def parts_of(path: str) -> list[str]:
@@ -60,6 +61,6 @@ def make_folders(root: str, parts: Sequence[str]) -> None:
         pass
 
 
-def is_missing(error: OSError) -> bool:
-    """Whether there is no such file, or a link or something else is in its place."""
-    return error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.ENAMETOOLONG)
+def is_missing(error: OSError | ValueError) -> bool:
+    """Whether there is no such file, or a link or something else is in its place; or its path is none."""
+    return isinstance(error, ValueError) or error.errno in _MISSING

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from lalald.errors import FileError, LalaldError
 from lalald.filesystem.confined import safe_open
@@ -24,10 +22,12 @@ from lalald.web import parameters
 from lalald.web.files.byte_ranges import ByteRange, UnsatisfiableRangeError, wanted_range
 from lalald.web.files.closing import close_apart
 from lalald.web.files.content_types import content_type, is_playable
+from lalald.web.files.file_answer import FileAnswer
 from lalald.web.files.stored_zip import Member, StoredZip
 from lalald.web.page import Page
 from lalald.web.responses import RequestError, not_found
 
+Answer = TypeVar("Answer")
 _PIECE_BYTES = 256 * 1024
 
 
@@ -70,9 +70,9 @@ class MediaRoutes:
         return await self._file(request, place)
 
     async def source_is_there(self, job: Job) -> bool:
-        """Whether the job's own file can be given out. Raises FolderUnavailableError."""
+        """Whether the job's own file can be given out. Raises FolderUnavailableError, RequestError."""
         place = source_place(job)
-        return place is not None and await self._page.disks.run(place.root, _is_the_source, place, job)
+        return place is not None and await self._on(place.root, _is_the_source, place, job)
 
     async def results(self, request: Request) -> Response:
         job = await self._job(request)
@@ -88,12 +88,12 @@ class MediaRoutes:
         return FileAnswer(200, headers, "application/zip", pieces)
 
     async def archive(self, job: Job) -> tuple[StoredZip, list[Place]]:
-        """The delivered tracks that are there. Raises FolderUnavailableError."""
+        """The delivered tracks that are there. Raises FolderUnavailableError, RequestError."""
         outbox = job.settings.outbox
         places = [Place(outbox, track.path) for _, track in tracks(job) if track.delivered and track.path]
         if not places:
             return StoredZip([]), []
-        found = await self._page.disks.run(outbox, _members, places)
+        found = await self._on(outbox, _members, places)
         return StoredZip([member for member, _ in found]), [place for _, place in found]
 
     async def _zipped(self, archive: StoredZip, places: list[Place]) -> AsyncGenerator[bytes]:
@@ -140,9 +140,13 @@ class MediaRoutes:
         )
 
     async def _open(self, place: Place) -> tuple[int, os.stat_result]:
-        """On the folder's own threads. Raises RequestError where the file is gone."""
+        """Raises RequestError where the file is gone."""
+        return await self._on(place.root, _opened, place)
+
+    async def _on(self, root: str, function: Callable[..., Answer], *arguments: object) -> Answer:
+        """On the folder's own threads. Raises RequestError where a file is gone or cannot be read."""
         try:
-            return await self._page.disks.run(place.root, _opened, place)
+            return await self._page.disks.run(root, function, *arguments)
         except (OSError, ValueError) as error:
             raise _missing(error) from error
 
@@ -155,48 +159,6 @@ class MediaRoutes:
                 raise FileError(f"{place.name} has become shorter while it was read.")
             at += len(piece)
             yield piece
-
-
-class FileAnswer(Response):
-    """Pieces whose number of bytes is announced. Where they end too early the connection is cut: the client notices.
-
-    `close` is called in the end, whether or not a piece was wanted.
-    """
-
-    def __init__(
-        self,
-        status: int,
-        headers: dict[str, str],
-        media_type: str,
-        pieces: AsyncGenerator[bytes],
-        close: Callable[[], None] = lambda: None,
-    ) -> None:
-        self.status_code = status
-        self.media_type = media_type
-        self.background = None
-        self.init_headers({**headers, "Content-Type": media_type})
-        self._pieces = pieces
-        self._close = close
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        gone = asyncio.ensure_future(_client_is_gone(receive))
-        try:
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            if scope["method"] != "HEAD":
-                async for piece in self._pieces:
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
-                    if gone.done():
-                        return
-            await send({"type": "http.response.body", "body": b""})
-        finally:
-            gone.cancel()
-            await self._pieces.aclose()
-            self._close()
-
-
-async def _client_is_gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _report(reports: Reports, job_id: int) -> Job | None:
@@ -241,7 +203,9 @@ def _is_the_source(place: Place, job: Job) -> bool:
     """On a thread of the folder: whether the file there is the one that the job was made for."""
     try:
         descriptor = safe_open.open_regular(place.root, place.path)
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        if not safe_open.is_missing(error):
+            raise
         return False
     try:
         facts = os.fstat(descriptor)
@@ -258,7 +222,9 @@ def _members(places: list[Place]) -> list[tuple[Member, Place]]:
     for place in places:
         try:
             descriptor = safe_open.open_regular(place.root, place.path)
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            if not safe_open.is_missing(error):
+                raise
             continue
         facts = os.fstat(descriptor)
         os.close(descriptor)
@@ -280,8 +246,9 @@ def _chosen(request: Request, size: int, tag: str) -> ByteRange | None:
 
 
 def _missing(error: OSError | ValueError) -> RequestError:
-    if isinstance(error, OSError) and not safe_open.is_missing(error):
-        return RequestError(503, f"The file cannot be read: {error.strerror}.", code="folder_unavailable")
+    if not safe_open.is_missing(error):
+        reason = error.strerror if isinstance(error, OSError) else error
+        return RequestError(503, f"The file cannot be read: {reason}.", code="folder_unavailable")
     return not_found("The file is not there any more.")
 
 

@@ -22,7 +22,7 @@ from lalald.web import config_view, page_text, parameters
 from lalald.web.job_view import details, job_object, track_objects
 from lalald.web.offers import ACTIONS
 from lalald.web.page import Page
-from lalald.web.responses import json_answer, not_found, refusal_of
+from lalald.web.responses import RequestError, json_answer, not_found, refusal_of
 from lalald.web.routes.action_routes import ActionRoutes
 from lalald.web.routes.media_routes import MediaRoutes, source_object
 
@@ -96,11 +96,11 @@ class ReadRoutes:
     async def _media_object(self, job: Job) -> dict[str, Any]:
         """The files that can be played and downloaded; none from a folder that does not answer."""
         zip_size, source = None, None
-        with suppress(FileError, TimeoutError):
+        with suppress(FileError, RequestError, TimeoutError):
             async with asyncio.timeout(_FOLDER_SECONDS):
                 archive, _ = await self._media.archive(job)
                 zip_size = archive.size if archive.members else None
-        with suppress(FileError, TimeoutError):
+        with suppress(FileError, RequestError, TimeoutError):
             async with asyncio.timeout(_FOLDER_SECONDS):
                 source = source_object(job) if await self._media.source_is_there(job) else None
         return {
