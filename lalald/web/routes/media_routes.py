@@ -28,7 +28,7 @@ from lalald.web.page import Page
 from lalald.web.responses import RequestError, not_found
 
 Answer = TypeVar("Answer")
-_PIECE_BYTES = 256 * 1024
+_PIECE_BYTES = 64 * 1024  # as much again waits for each slow reader
 
 
 @dataclass(frozen=True, slots=True)
