@@ -10,13 +10,14 @@ from lalald.jobs.event_facts import failure_cause
 from lalald.jobs.failures.failure_advice import what_to_do
 from lalald.jobs.job import Job
 from lalald.jobs.job_results import results_folder
-from lalald.jobs.job_steps import steps
-from lalald.jobs.job_warnings import warnings_of
+from lalald.jobs.job_steps import DOING, steps
+from lalald.jobs.job_warnings import warning_of, warnings_of
 from lalald.jobs.states import Request, Stage, State
 from lalald.jobs.task import Task
 from lalald.reports.formatting import iso
-from lalald.reports.hold_advice import to_do
+from lalald.reports.hold_advice import WHY, to_do
 from lalald.reports.job_json import job_facts, tracks
+from lalald.store.page.job_list import RUNNING
 from lalald.store.report_types import Charge, JobReport
 from lalald.store.request_writer import FITTING
 from lalald.web.files.content_types import content_type, is_playable
@@ -36,6 +37,7 @@ def job_object(report: JobReport, now: float) -> dict[str, Any]:
         "rate": report.rate,
         "seconds_left": report.seconds_left(now),
         "folder": results_folder(job),
+        "reason": _reason(report),
         "cause": failure_cause(job) if job.state is State.FAILED else None,
         "results_expire_at": iso(_results_expire_at(job)),
         "actions": actions(job),
@@ -57,9 +59,27 @@ def details(report: JobReport, charges: Sequence[Charge], now: float) -> dict[st
         "steps": [{"step": one.code, "title": one.words, "at": iso(one.at), "task": one.task} for one in steps(job)],
         "charges": [{**charge._asdict(), "at": iso(charge.at)} for charge in charges],
         "to_do": _to_do(job),
+        "notice": _notice(job),
         "task_titles": [task_title(task.name, task.mode, task.presets) for task in job.tasks],
         "warnings": [f"{warning[:1].upper()}{warning[1:]}." for warning in warnings_of(job)],
     }
+
+
+def _reason(report: JobReport) -> str | None:
+    """In a list: why it does not run, or what it does."""
+    job = report.job
+    if report.state == RUNNING:
+        return f"{DOING.get(job.stage, str(job.stage)).capitalize()}, {report.percent or 0.0:.0f} %"
+    return {State.FAILED: job.error, State.HELD: job.hold_reason}.get(job.state) or warning_of(job)
+
+
+def _notice(job: Job) -> dict[str, str | None] | None:
+    """Above a job that needs a person."""
+    if job.state is State.FAILED:
+        return {"tone": "bad", "title": "It failed", "text": job.error}
+    if job.state is State.HELD and job.hold:
+        return {"tone": "held", "title": f"Held: {WHY.get(job.hold, job.hold)}", "text": job.hold_reason}
+    return None
 
 
 def track_objects(job: Job) -> list[dict[str, Any]]:

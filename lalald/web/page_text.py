@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lalald.config import Config, Inbox, Rule
@@ -11,6 +11,7 @@ from lalald.control.page_settings import PageSettings
 from lalald.filesystem.names import printable
 from lalald.jobs.job import Job
 from lalald.jobs.spending.prices import cost_text
+from lalald.reports.formatting import count
 from lalald.reports.hold_advice import WHY
 from lalald.web.labels import task_title, track_title
 
@@ -70,6 +71,24 @@ def limits(settings: PageSettings) -> Facts:
         ("Notifications", ", ".join(settings.notify_names) or "none"),
         ("Configuration", _code(str(config.path))),
     ]
+
+
+def question(action: str, jobs: int, minutes: float, unknown: int, refused: Sequence[str]) -> dict[str, Any]:
+    """What is asked before jobs of this price are resumed. `label`: of the button that says yes. `refused`: why others are left out."""
+    many = count(jobs, "job")
+    title = f"Process {many} again" if action == "redo" else f"{action.capitalize()} {many}"
+    label = title if jobs != 1 else "Process again" if action == "redo" else action.capitalize()
+    cost = f"{cost_text(minutes)} min" if minutes else ""
+    lengths = f"{count(unknown, 'file')} of unknown length" if unknown else ""
+    charge = " and ".join(filter(None, (cost, lengths)))
+    notes = [f"Up to {charge} will be charged." if charge else "Nothing more will be charged."]
+    if unknown:
+        notes.append(
+            "An unknown length is found by the upload, which costs nothing; the service's figure then decides."
+        )
+    if refused:
+        notes.append(f"{count(len(refused), 'job')} cannot be included: {refused[0]}")
+    return {"title": title, "label": f"{label} for {cost}" if cost else label, "notes": notes}
 
 
 def explained(facts: dict[str, Any]) -> dict[str, Any]:

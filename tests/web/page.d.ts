@@ -119,6 +119,7 @@ interface Job {
   folder: string | null;
   outbox: string;
   source_id: string | null;
+  reason: string | null;
   cause: string | null;
   results_expire_at: string | null;
   actions: Record<Verb, boolean> & { cancel: boolean };
@@ -148,7 +149,10 @@ interface SourceFile {
 
 interface JobDetails extends Job {
   steps: { step: string; title: string; at: string; task: string | null }[];
+  notice: { tone: string; title: string; text: string | null } | null;
   task_titles: string[];
+  /** What the button of a release says. */
+  release?: string;
   charges: { at: string; task: number; task_id: string | null; minutes: number }[];
   to_do: string | null;
   warnings: string[];
@@ -169,8 +173,12 @@ interface Quote {
   stays_held: string | null;
 }
 
+/** What is asked before money is spent. */
 interface Quotes {
   jobs: Quote[];
+  title: string;
+  label: string;
+  notes: string[];
   minutes: number;
   unknown: number;
   refused: { id: number; code: string; message: string }[];
@@ -503,27 +511,40 @@ interface Uploads {
 
 interface Actions {
   /** Asks what it costs, asks the person, and leaves the request. True if anything was accepted. */
-  act(verb: Verb, which: { ids: number[] } | { hold: string } | { state: string }): Promise<boolean>;
+  act(verb: Verb, which: { ids: number[] } | { hold: string } | { state: string }, changed?: string): Promise<boolean>;
   cancel(ids: number[], what: string): Promise<boolean>;
   sayVerdict(results: Result[]): void;
-  titleOf(verb: Verb | "cancel", number: number): string;
-  propose(verb: Verb, jobs: Quote[], refused: { message: string }[], changed?: string): Promise<boolean>;
+  propose(verb: Verb, question: Quotes, changed?: string): Promise<boolean>;
   report(verb: Verb | "cancel", answer: { results: Result[]; daemon_running: boolean }): boolean | Promise<boolean>;
 }
 
-type Card = (key: string, tone: string, title: Child, note: string, body: Child[], ...buttons: Child[]) => HTMLElement;
 type Send = (verb: Verb, jobs: Quote[], key?: string, attempt?: number) => Promise<boolean>;
 
 interface Needs {
-  /** `failed`: the newest of them. */
-  needsYou(status: Status, failed: Job[]): Child;
-  /** When the first paid results are lost. */
-  expiry(jobs: Job[]): Child;
-  attentionCard(item: Attention): HTMLElement;
+  needsYou(cards: Card[], failed: number): Child;
+  card(card: Card): HTMLElement;
+  /** When paid results are lost. */
+  expiry(at: string | null | undefined): Child;
   acceptFolder(folder: string): Promise<void>;
-  holdCard(hold: Hold): HTMLElement;
-  /** `jobs` that failed by one cause, the newest first. */
-  failureCard(jobs: Job[]): HTMLElement;
+}
+
+/** What needs a person. `which`: the jobs that the button is for. `others`: files that are not named. */
+interface Card {
+  key: string;
+  tone: string;
+  title: string;
+  note?: string;
+  at?: string | null;
+  text?: string | null;
+  hint?: string;
+  files?: { id: number; path: string }[];
+  others: number;
+  expires_at?: string | null;
+  folder?: string | null;
+  verb?: Verb | null;
+  label?: string;
+  which: { ids: number[] } | { hold: string };
+  view?: string;
 }
 
 interface Queue {
@@ -612,10 +633,50 @@ interface SkippedFile {
   reason: string;
 }
 
+/** Events: `status`, `job` (the one that is watched), `changed` (anything), `action` (what the daemon made of a request), `connection`. */
+interface Live extends EventTarget {
+  status: Status | null;
+  job: JobDetails | null;
+  isLost: boolean;
+  lostAt: number;
+  retryAt: number;
+  start(): void;
+  stop(): void;
+  /** Follows one job too; null: none. */
+  watch(job: number | null): void;
+  /** Tries now, not at the end of the pause. */
+  retry(): void;
+}
+
+/** `mine`: a connection, until another one is made. */
+interface Connecting {
+  rest(): void;
+  connect(): Promise<void>;
+  follow(mine: AbortController): Promise<never>;
+  take(frame: string): void;
+  become(status: Status, job: JobDetails | null): void;
+  after(error: any, mine: AbortController): Promise<void>;
+  poll(mine: AbortController): Promise<void>;
+  dispatch(name: string, detail?: unknown): void;
+}
+
+interface Adding {
+  /** Takes files from a drop anywhere in the window, or from a choice. */
+  take(picked: Picked[]): void;
+  pathOf(candidate: Candidate): string;
+  isOpen(candidate: Candidate): boolean;
+  isSendable(candidate: Candidate): boolean;
+  candidateRow(candidate: Candidate, remove: () => void): Child;
+  /** Those of this browser. */
+  uploads(): Child;
+  uploadRow(upload: { id: string; path: string; size: number; offset: number }, words: string, trouble: Child, ...buttons: Child[]): HTMLElement;
+}
+
 /** What each address answers. */
 interface Answers {
   "api/session": Session;
   "api/status": Status;
+  "api/needs": { cards: Card[] };
   "api/jobs": { jobs: Job[]; next_before: number | null };
   "api/history": { months: MonthSum[] };
   "api/config": Config;
@@ -647,7 +708,7 @@ interface List<Item> {
 
 /** What a view gets. `parts` and `query`: the rest of its address. `signal` ends with it. */
 interface Context {
-  live: import("../../lalald/web/static/live.js").Live;
+  live: Live;
   session: Session;
   parts: string[];
   query: URLSearchParams;
@@ -669,3 +730,40 @@ interface Candidate {
   found: Explained | null;
   error: Error | null;
 }
+
+// Single functions, by their names.
+
+type AnswersOf = (redraw: () => void, signal: AbortSignal) => Pick<Context, "answer" | "list">;
+type Gathered = (work: () => unknown, signal: AbortSignal, milliseconds?: number) => () => void;
+type Post = (path: string, body?: any, method?: string) => Promise<any>;
+type Ask = (path: string, options?: RequestInit) => Promise<Response>;
+type Enter = (found: Session) => void;
+type Bars = (sums: MonthSum[]) => Child;
+type Show = (parent: Element, ...children: Child[]) => void;
+type SetOne = (element: any, name: string, value: any) => void;
+type NodesOf = (children: any[]) => any[];
+type Reconcile = (parent: Element, wanted: any[]) => void;
+type Update = (here: any, next: any) => void;
+type Dropped = (transfer: DataTransfer) => Promise<Picked[]>;
+type Chosen = (list: FileList) => Picked[];
+type Walk = (entry: any, folder: string) => Promise<Picked[]>;
+type LengthOf = (file: File) => Promise<number | null>;
+type Dates = (parts: Intl.DateTimeFormatOptions, language?: string) => Intl.DateTimeFormat;
+type Login = (root: HTMLElement) => Promise<Session>;
+type LagOf = (stems: Source[], original: Source, rate: number) => Promise<number>;
+type Mono = (sources: Source[], from: number, seconds: number, rate: number) => Promise<Float32Array>;
+type Power = (samples: Float32Array) => number;
+type Loudness = (setting: Setting) => number;
+type WholeSource = (buffer: AudioBuffer) => Source;
+type Fits = (stems: Stem[], seconds: number | null) => boolean;
+type ContextFor = (stems: Stem[]) => Promise<AudioContext>;
+type ReadAll = (answer: Response, onProgress: (share: number) => void) => Promise<ArrayBuffer>;
+type IsWav = (stem: Stem) => boolean;
+type ReadWavFormat = (url: string) => Promise<WavFormat>;
+type FileOf = (format: Uint8Array, samples: DataView) => ArrayBuffer;
+type Word = (view: DataView, at: number) => string;
+type PeaksOf = (duration: number) => Peaks;
+type WaveformOf = (seek: (share: number) => void) => Waveform;
+type MoveTo = (name: string, value: string) => void;
+type Planned = (plan: Plan) => Child;
+type StemOf = (file: SourceFile | TrackFile, name: string) => Stem;

@@ -27,6 +27,7 @@ from lalald.store.request_writer import FITTING, Kind, Requests
 from lalald.web import parameters
 from lalald.web.offers import ACTIONS, REDO, RELEASE, RETRY, by_rules_of, durations, fits, offers, seen_in
 from lalald.web.page import Page
+from lalald.web.page_text import question
 from lalald.web.responses import RequestError, json_answer, json_object, not_found
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{16,64}")
@@ -64,7 +65,12 @@ class ActionRoutes:
         found = await self.offers(action, chosen, are_named=are_named)
         minutes = sum(one["minutes"] or 0.0 for one in found)
         unknown = sum(one["minutes"] is None for one in found)
-        return json_answer({"jobs": found, "minutes": minutes, "unknown": unknown, "refused": refused})
+        sums = {
+            "minutes": minutes,
+            "unknown": unknown,
+            **question(action, len(found), minutes, unknown, [one["message"] for one in refused]),
+        }
+        return json_answer({"jobs": found, "refused": refused, **sums})
 
     async def offers(self, action: str, jobs: Sequence[Job], *, are_named: bool = True) -> list[dict[str, Any]]:
         """What each of the jobs would cost now."""

@@ -20,6 +20,7 @@ from lalald.store.queries import Reports
 from lalald.store.report_types import Charge, JobReport
 from lalald.web import config_view, page_text, parameters
 from lalald.web.job_view import details, job_object, track_objects
+from lalald.web.needs import RELEASES, cards
 from lalald.web.offers import ACTIONS
 from lalald.web.page import Page
 from lalald.web.responses import RequestError, json_answer, not_found, refusal_of
@@ -43,6 +44,7 @@ class ReadRoutes:
     def routes(self) -> list[Route]:
         return [
             Route("/api/status", self.status),
+            Route("/api/needs", self.needs),
             Route("/api/jobs", self.jobs),
             Route("/api/jobs/{job_id}", self.job),
             Route("/api/history", self.history),
@@ -51,6 +53,14 @@ class ReadRoutes:
 
     async def status(self, _request: Request) -> Response:
         return json_answer(await self._page.store.ask(self._page.status))
+
+    async def needs(self, _request: Request) -> Response:
+        page = self._page
+
+        def gathered(reports: Reports) -> list[dict[str, Any]]:
+            return cards(page.status(reports), reports, page.now())
+
+        return json_answer({"cards": await page.store.ask(gathered)})
 
     async def jobs(self, request: Request) -> Response:
         limit = parameters.number(request, "limit", _JOBS_A_PAGE, least=1, most=_MOST_JOBS_A_PAGE) or _JOBS_A_PAGE
@@ -85,6 +95,7 @@ class ReadRoutes:
         return {
             **facts,
             "facts": page_text.job_facts(report.job, inbox),
+            "release": RELEASES.get(str(report.job.hold)),
             "quotes": offered,
             "media": await self._media_object(report.job),
         }

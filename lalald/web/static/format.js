@@ -2,7 +2,7 @@
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const one = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
-/** @type {(parts: Intl.DateTimeFormatOptions, language?: string) => Intl.DateTimeFormat} */
+/** @type {Dates} */
 const dates = (parts, language) => new Intl.DateTimeFormat(language, parts);
 const hour = dates({ hour: "2-digit", minute: "2-digit" });
 const day = dates({ day: "numeric", month: "short" }, "en");
@@ -16,47 +16,47 @@ export const labels = { stages: {}, holds: {}, events: {} };
 
 /** @type {Format} */
 export const { figure, count, minutes, price, length, span, size, pace, ago, until, moment, dots, baseName, folderOf, visible } = {
-  figure: (number) => whole.format(number),
-  count: (number, word, plural = `${word}s`) => `${whole.format(number)} ${number === 1 ? word : plural}`,
-  minutes(price) {
-    if (price === null || price === undefined) return "price unknown";
-    return price > 0 && price < 0.1 ? "under 0.1 min" : `${one.format(price)} min`; // small ones are not rounded to nothing
-  },
-  price(known, unknown) {
-    const rest = count(unknown, "file of unknown length", "files of unknown length");
-    return !unknown ? minutes(known) : known ? `${minutes(known)} and ${rest}` : rest;
-  },
-  length(seconds) {
-    if (!Number.isFinite(seconds ?? NaN)) return "–:––";
-    const all = Math.max(0, Math.floor(seconds ?? 0));
-    const two = (/** @type {number} */ number) => String(Math.floor(number) % 60).padStart(2, "0");
-    return all < 3600 ? `${Math.floor(all / 60)}:${two(all)}` : `${Math.floor(all / 3600)}:${two(all / 60)}:${two(all)}`;
-  },
-  span(seconds) {
-    if (seconds < 59.5) return `${Math.max(0, Math.round(seconds))} s`;
-    const all = Math.round(seconds / 60);
-    if (all < 60) return `${all} min`;
-    if (all >= 36 * 60) return count(Math.round(all / 1440), "day");
-    return all % 60 ? `${Math.floor(all / 60)} h ${all % 60} min` : `${all / 60} h`;
-  },
-  size(bytes) {
-    const power = bytes < 1000 ? 0 : Math.min(4, Math.floor(Math.log10(bytes) / 3));
-    const scaled = bytes / 1000 ** power;
-    return `${(scaled < 10 && power ? one : whole).format(scaled)} ${["bytes", "kB", "MB", "GB", "TB"][power]}`;
-  },
-  pace: (rate, left) => dots(rate && `${size(rate)}/s`, left !== null && `${span(left)} left`),
-  ago(iso) {
-    const seconds = (Date.now() - Date.parse(iso ?? "")) / 1000;
-    return !iso ? "" : seconds < 5 ? "just now" : `${span(seconds)} ago`;
-  },
-  until: (iso) => (Date.parse(iso) <= Date.now() ? "now" : `in ${span((Date.parse(iso) - Date.now()) / 1000)}`),
-  moment(time) {
-    const [at, now] = [new Date(time), new Date()];
-    if (at.toDateString() === now.toDateString()) return hour.format(at);
-    return `${(at.getFullYear() === now.getFullYear() ? day : dayOfYear).format(at)}, ${hour.format(at)}`;
-  },
-  dots: (...facts) => facts.filter(Boolean).join(" · "),
-  baseName: (path) => path.slice(path.lastIndexOf("/") + 1) || path,
-  folderOf: (path) => path.slice(0, path.lastIndexOf("/") + 1),
-  visible: (text) => String(text ?? "").replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\u061c\ufeff]|\p{Surrogate}/gu, "\ufffd"),
+	figure: (number) => whole.format(number),
+	count: (number, word, plural = `${word}s`) => `${whole.format(number)} ${number === 1 ? word : plural}`,
+	minutes(price) {
+		if (price === null || price === undefined) return "price unknown";
+		return price > 0 && price < 0.1 ? "under 0.1 min" : `${one.format(price)} min`; // small ones are not rounded to nothing
+	},
+	price(known, unknown) {
+		const rest = count(unknown, "file of unknown length", "files of unknown length");
+		return !unknown ? minutes(known) : known ? `${minutes(known)} and ${rest}` : rest;
+	},
+	length(seconds) {
+		if (!Number.isFinite(seconds ?? NaN)) return "–:––";
+		const all = Math.max(0, Math.floor(seconds ?? 0));
+		const two = (/** @type {number} */ number) => String(Math.floor(number) % 60).padStart(2, "0");
+		return all < 3600 ? `${Math.floor(all / 60)}:${two(all)}` : `${Math.floor(all / 3600)}:${two(all / 60)}:${two(all)}`;
+	},
+	span(seconds) {
+		if (seconds < 59.5) return `${Math.max(0, Math.round(seconds))} s`;
+		const all = Math.round(seconds / 60);
+		if (all < 60) return `${all} min`;
+		if (all >= 36 * 60) return count(Math.round(all / 1440), "day");
+		return all % 60 ? `${Math.floor(all / 60)} h ${all % 60} min` : `${all / 60} h`;
+	},
+	size(bytes) {
+		const power = bytes < 1000 ? 0 : Math.min(4, Math.floor(Math.log10(bytes) / 3));
+		const scaled = bytes / 1000 ** power;
+		return `${(scaled < 10 && power ? one : whole).format(scaled)} ${["bytes", "kB", "MB", "GB", "TB"][power]}`;
+	},
+	pace: (rate, left) => dots(rate && `${size(rate)}/s`, left !== null && `${span(left)} left`),
+	ago(iso) {
+		const seconds = (Date.now() - Date.parse(iso ?? "")) / 1000;
+		return !iso ? "" : seconds < 5 ? "just now" : `${span(seconds)} ago`;
+	},
+	until: (iso) => (Date.parse(iso) <= Date.now() ? "now" : `in ${span((Date.parse(iso) - Date.now()) / 1000)}`),
+	moment(time) {
+		const [at, now] = [new Date(time), new Date()];
+		if (at.toDateString() === now.toDateString()) return hour.format(at);
+		return `${(at.getFullYear() === now.getFullYear() ? day : dayOfYear).format(at)}, ${hour.format(at)}`;
+	},
+	dots: (...facts) => facts.filter(Boolean).join(" · "),
+	baseName: (path) => path.slice(path.lastIndexOf("/") + 1) || path,
+	folderOf: (path) => path.slice(0, path.lastIndexOf("/") + 1),
+	visible: (text) => String(text ?? "").replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\u061c\ufeff]|\p{Surrogate}/gu, "\ufffd"),
 };

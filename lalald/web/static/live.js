@@ -6,125 +6,103 @@ const SILENCE_MS = 45_000; // a comment comes every 20 s
 const POLL_MS = 5000;
 const LONGEST_PAUSE_MS = 30_000;
 
-/** Events: `status`, `job` (the one that is watched), `changed` (anything), `action` (what the daemon made of a request), `connection`. */
-export class Live extends EventTarget {
-  /** @type {Status | null} */
-  status = null;
-  /** @type {JobDetails | null} */
-  job = null;
-  isLost = false;
-  lostAt = 0;
-  retryAt = 0;
-  /** @type {number | null} */
-  #watched = null;
-  #failures = 0;
-  #isOn = false;
-  #pause = 0;
-  /** @type {AbortController | null} */
-  #line = null;
+/** @type {Live} */
+export const live = Object.assign(new EventTarget(), {
+	status: null,
+	job: null,
+	isLost: false,
+	lostAt: 0,
+	retryAt: 0,
+	start() {
+		isOn = true;
+		void connect();
+	},
+	stop() {
+		isOn = false;
+		rest();
+	},
+	watch(/** @type {number | null} */ job) {
+		if (watched === job) return;
+		[watched, live.job] = [job, null];
+		void connect();
+	},
+	retry: () => live.isLost && connect(),
+});
 
-  constructor() {
-    super();
-    document.addEventListener("visibilitychange", () => (document.hidden ? this.#rest() : this.#line || this.#connect()));
-    addEventListener("online", () => this.retry());
-    login.addEventListener("needed", () => this.stop());
-  }
+let [isOn, failures, timer] = [false, 0, 0];
+/** @type {number | null} */
+let watched = null;
+/** @type {AbortController | null} */
+let line = null;
 
-  start() {
-    this.#isOn = true;
-    void this.#connect();
-  }
+/** @type {Connecting} */
+const { rest, connect, follow, take, become, after, poll, dispatch } = {
+	rest() {
+		clearTimeout(timer);
+		line?.abort();
+		line = null;
+	},
+	async connect() {
+		rest();
+		if (!isOn || document.hidden) return;
+		const mine = (line = new AbortController());
+		await follow(mine).catch(async (error) => {
+			if (mine === line) await after(error, mine);
+		});
+	},
+	// by fetch: EventSource hides a 401 and cannot be told to wait
+	async follow(mine) {
+		const answer = await request(`api/events${watched === null ? "" : `?job=${watched}`}`, { headers: { Accept: "text/event-stream" }, signal: mine.signal });
+		const reader = /** @type {ReadableStream} */ (answer.body).pipeThrough(new TextDecoderStream()).getReader();
+		for (let text = ""; ; ) {
+			const silence = setTimeout(() => mine.abort(), SILENCE_MS);
+			const { done, value } = await reader.read().finally(() => clearTimeout(silence));
+			if (done) throw new ApiError("The connection ended.");
+			const frames = (text + value).split("\n\n");
+			text = frames.pop() ?? "";
+			if (mine === line) frames.forEach(take);
+		}
+	},
+	// a comment has no data
+	take(frame) {
+		const [, name, json] = /^event: *(\w+)\ndata: *(.*)$/m.exec(frame) ?? [];
+		const data = name && JSON.parse(json);
+		if (name === "snapshot") return become(data.status, data.job);
+		if (name === "end") return void (data.reason === "logout" && needLogin());
+		if (name === "status") live.status = { ...live.status, ...data };
+		if (name === "job") live.job = data;
+		if (name) dispatch(name, data);
+	},
+	become(status, job) {
+		failures = 0;
+		Object.assign(live, { status, job, isLost: false });
+		["connection", "status", "job", "changed"].forEach((name) => dispatch(name));
+	},
+	async after(error, mine) {
+		if (error.status === 401) return;
+		if (error.status === 429) return poll(mine);
+		if (failures++ === 0) live.lostAt = Date.now();
+		const pause = failures === 1 ? 500 : Math.min(LONGEST_PAUSE_MS, 500 * 2 ** failures) * (0.5 + Math.random() / 2);
+		live.retryAt = Date.now() + pause;
+		timer = setTimeout(connect, pause);
+		live.isLost ||= failures > 1 || live.status === null;
+		dispatch("connection");
+	},
+	// further tabs have no stream of their own
+	async poll(mine) {
+		try {
+			const status = await get("api/status", {}, mine.signal);
+			const job = watched === null ? null : await get(`api/jobs/${watched}`, {}, mine.signal).catch(() => null);
+			if (mine !== line) return;
+			become(status, job);
+			timer = setTimeout(poll, POLL_MS, mine);
+		} catch (error) {
+			if (mine === line) await after(new ApiError(String(error)), mine);
+		}
+	},
+	dispatch: (name, detail) => live.dispatchEvent(new CustomEvent(name, { detail })),
+};
 
-  stop() {
-    this.#isOn = false;
-    this.#rest();
-  }
-
-  /** Follows one job too; null: none. @param {number | null} job */
-  watch(job) {
-    if (this.#watched === job) return;
-    [this.#watched, this.job] = [job, null];
-    void this.#connect();
-  }
-
-  /** Tries now, not at the end of the pause. */
-  retry() {
-    if (this.isLost) void this.#connect();
-  }
-
-  #rest() {
-    clearTimeout(this.#pause);
-    this.#line?.abort();
-    this.#line = null;
-  }
-
-  async #connect() {
-    this.#rest();
-    if (!this.#isOn || document.hidden) return;
-    const line = (this.#line = new AbortController());
-    try {
-      await this.#follow(line);
-      throw new ApiError("The connection ended.");
-    } catch (error) {
-      if (line === this.#line) await this.#after(error, line);
-    }
-  }
-
-  /** Reads Server-Sent Events by fetch: EventSource hides a 401 and cannot be told to wait. @param {AbortController} line */
-  async #follow(line) {
-    const answer = await request(`api/events${this.#watched === null ? "" : `?job=${this.#watched}`}`, { headers: { Accept: "text/event-stream" }, signal: line.signal });
-    const reader = /** @type {ReadableStream} */ (answer.body).pipeThrough(new TextDecoderStream()).getReader();
-    let rest = "";
-    for (;;) {
-      const timer = setTimeout(() => line.abort(), SILENCE_MS);
-      const { done, value } = await reader.read().finally(() => clearTimeout(timer));
-      if (done || line !== this.#line) return;
-      const frames = (rest + value).split("\n\n");
-      rest = frames.pop() ?? "";
-      frames.forEach((frame) => this.#take(frame));
-    }
-  }
-
-  /** @param {string} frame  a comment has no data */
-  #take(frame) {
-    const [, name, json] = /^event: *(\w+)\ndata: *(.*)$/m.exec(frame) ?? [];
-    if (!name) return;
-    const data = JSON.parse(json);
-    if (name === "snapshot") return this.#become(data.status, data.job);
-    if (name === "end") return void (data.reason === "logout" && needLogin());
-    if (name === "status") this.status = { ...this.status, ...data };
-    if (name === "job") this.job = data;
-    this.dispatchEvent(new CustomEvent(name, { detail: data }));
-  }
-
-  /** @param {Status} status @param {JobDetails | null} job */
-  #become(status, job) {
-    [this.#failures, this.status, this.job, this.isLost] = [0, status, job, false];
-    for (const name of ["connection", "status", "job", "changed"]) this.dispatchEvent(new Event(name));
-  }
-
-  /** @param {any} error @param {AbortController} line */
-  async #after(error, line) {
-    if (error.status === 401) return;
-    if (error.status === 429) return this.#poll(line);
-    if (this.#failures++ === 0) this.lostAt = Date.now();
-    const pause = this.#failures === 1 ? 500 : Math.min(LONGEST_PAUSE_MS, 500 * 2 ** this.#failures) * (0.5 + Math.random() / 2);
-    this.retryAt = Date.now() + pause;
-    this.#pause = setTimeout(() => this.#connect(), pause);
-    this.isLost ||= this.#failures > 1 || this.status === null;
-    this.dispatchEvent(new Event("connection"));
-  }
-
-  /** Further tabs have no stream of their own. @param {AbortController} line */
-  async #poll(line) {
-    try {
-      const status = await get("api/status", {}, line.signal);
-      const job = this.#watched === null ? null : await get(`api/jobs/${this.#watched}`, {}, line.signal).catch(() => null);
-      if (line !== this.#line) return;
-      this.#become(status, job);
-      this.#pause = setTimeout(() => this.#poll(line), POLL_MS);
-    } catch (error) {
-      if (line === this.#line) await this.#after({ ...(/** @type {ApiError} */ (error)), status: 0 }, line);
-    }
-  }
-}
+document.addEventListener("visibilitychange", () => (document.hidden ? rest() : line || connect()));
+addEventListener("online", live.retry);
+login.addEventListener("needed", live.stop);

@@ -1,12 +1,10 @@
-// The player as it is seen and worked: one row a stem, a position for all of them.
-
 import { h, show } from "../dom.js";
 import { length, visible } from "../format.js";
 import { button, icon } from "../ui.js";
 import { isHeard, openEngine } from "./engines.js";
 import { waveform } from "./waveform.js";
 
-const HUES = 6;
+const HUES = 5;
 const SKIP_SECONDS = 5;
 const LEAST_LOOP_SECONDS = 0.25;
 const SCALE = { type: "range", min: "0", max: "1", step: "0.01" };
@@ -15,169 +13,169 @@ const TOO_LONG = "These stems are too long to be decoded at once, so one is hear
 
 /** @type {MakePlayer} */
 export const playerOf = (stems, original, seconds, key) => {
-  /** @type {Engine | null} */
-  let engine = null;
-  /** Until its end is known both are its start. @type {Loop | null} */
-  let loop = null;
-  let [isOpening, hearsOriginal, hasLoopEnd, frame, message, start] = [false, false, false, 0, "", 0];
-  const closing = new AbortController();
-  const settings = stems.map(() => ({ volume: 1, muted: false, solo: false }));
-  const element = h("section.player", { "aria-label": "Player", key });
-  const clock = h("span.clock.facts");
-  const slider = h("input.position", { ...SCALE, step: "0.1", "aria-label": "Position", oninput: ({ target }) => seek(Number(target.value)) });
+	/** @type {Engine | null} */
+	let engine = null;
+	/** At first both are its start. @type {Loop | null} */
+	let loop = null;
+	let [isOpening, hearsOriginal, hasLoopEnd, frame, message, start] = [false, false, false, 0, "", 0];
+	const closing = new AbortController();
+	const settings = stems.map(() => ({ volume: 1, muted: false, solo: false }));
+	const element = h("section.player", { "aria-label": "Player", key });
+	const clock = h("span.clock.facts");
+	const slider = h("input.position", { ...SCALE, step: "0.1", "aria-label": "Position", oninput: ({ target }) => seek(Number(target.value)) });
 
-  /** @type {Playing} */
-  const { duration, position, canCompare, toggle, seek, set, compare, cycleLoop, open, ready, apply, tick, say, trouble, drawPosition, row, draw, onKey } = {
-    duration: () => engine?.duration || seconds || 0,
-    position: () => engine?.position ?? start,
-    canCompare: () => original !== null && engine?.hasOriginal !== false,
+	/** @type {Playing} */
+	const { duration, position, canCompare, toggle, seek, set, compare, cycleLoop, open, ready, apply, tick, say, trouble, drawPosition, row, draw, onKey } = {
+		duration: () => engine?.duration || seconds || 0,
+		position: () => engine?.position ?? start,
+		canCompare: () => original !== null && engine?.hasOriginal !== false,
 
-    async toggle() {
-      await open();
-      if (engine?.state === "stopped") await engine.play().then(() => say(), trouble);
-      else engine?.pause();
-      draw();
-    },
-    seek(wanted) {
-      start = Math.max(0, Math.min(duration(), wanted));
-      engine?.seek(start);
-      draw();
-    },
-    set(stem, changes) {
-      if (changes.solo && engine?.isMixing === false) for (const setting of settings) setting.solo = false;
-      Object.assign(settings[stem], changes);
-      hearsOriginal = false;
-      apply();
-    },
-    compare() {
-      hearsOriginal = !hearsOriginal && canCompare();
-      apply();
-    },
-    // sets where a loop starts, then where it ends, then ends it
-    cycleLoop() {
-      const at = position();
-      if (loop) {
-        const [from, to] = [Math.min(loop.from, at), Math.max(loop.from, at)];
-        loop = !hasLoopEnd && to - from >= LEAST_LOOP_SECONDS ? { from, to } : null;
-        hasLoopEnd = loop !== null;
-        engine?.setLoop(loop);
-        if (loop) seek(from);
-      } else loop = { from: at, to: at };
-      draw();
-    },
+		async toggle() {
+			await open();
+			if (engine?.state === "stopped") await engine.play().then(() => say(), trouble);
+			else engine?.pause();
+			draw();
+		},
+		seek(wanted) {
+			start = Math.max(0, Math.min(duration(), wanted));
+			engine?.seek(start);
+			draw();
+		},
+		set(stem, changes) {
+			if (changes.solo && engine?.isMixing === false) for (const setting of settings) setting.solo = false;
+			Object.assign(settings[stem], changes);
+			hearsOriginal = false;
+			apply();
+		},
+		compare() {
+			hearsOriginal = !hearsOriginal && canCompare();
+			apply();
+		},
+		// sets where a loop starts, then where it ends, then ends it
+		cycleLoop() {
+			const at = position();
+			if (loop) {
+				const [from, to] = [Math.min(loop.from, at), Math.max(loop.from, at)];
+				loop = !hasLoopEnd && to - from >= LEAST_LOOP_SECONDS ? { from, to } : null;
+				hasLoopEnd = loop !== null;
+				engine?.setLoop(loop);
+				if (loop) seek(from);
+			} else loop = { from: at, to: at };
+			draw();
+		},
 
-    async open() {
-      if (engine || isOpening) return;
-      isOpening = true;
-      say("Loading the stems …");
-      const reports = {
-        progress: (/** @type {number} */ share) => say(share < 1 ? `Loading the stems, ${Math.round(share * 100)} %` : "Preparing …"),
-        peaks: () => waves.forEach((wave) => wave.redraw()),
-        changed: () => (engine?.state === "playing" ? say() : draw()),
-        trouble,
-      };
-      try {
-        const opened = await openEngine(stems, original, seconds, reports, closing.signal);
-        if (closing.signal.aborted) opened.close();
-        else ready(opened);
-      } catch (error) {
-        if (!closing.signal.aborted) trouble(error);
-      }
-      isOpening = false;
-    },
-    ready(opened) {
-      engine = opened;
-      waves.forEach((wave, index) => Object.assign(wave, { peaks: opened.peaks[index] }).redraw());
-      const heard = Math.max(0, settings.findIndex(({ solo }) => solo));
-      if (!opened.isMixing) settings.forEach((setting, index) => (setting.solo = index === heard));
-      if (start > 0) opened.seek(start);
-      if (hasLoopEnd) opened.setLoop(loop);
-      say();
-      apply();
-      tick();
-    },
-    apply() {
-      engine?.apply(settings, hearsOriginal && canCompare());
-      draw();
-    },
-    tick() {
-      if (engine?.state !== "stopped") drawPosition();
-      frame = requestAnimationFrame(tick);
-    },
-    say(text = engine?.isMixing === false ? TOO_LONG : "") {
-      message = text;
-      draw();
-    },
-    trouble: (error) => say(`${error.message} ${error.hint ?? ""}`),
+		async open() {
+			if (engine || isOpening) return;
+			isOpening = true;
+			say("Loading the stems …");
+			const reports = {
+				progress: (/** @type {number} */ share) => say(share < 1 ? `Loading the stems, ${Math.round(share * 100)} %` : "Preparing …"),
+				peaks: () => waves.forEach((wave) => wave.redraw()),
+				changed: () => (engine?.state === "playing" ? say() : draw()),
+				trouble,
+			};
+			try {
+				const opened = await openEngine(stems, original, seconds, reports, closing.signal);
+				if (closing.signal.aborted) opened.close();
+				else ready(opened);
+			} catch (error) {
+				if (!closing.signal.aborted) trouble(error);
+			}
+			isOpening = false;
+		},
+		ready(opened) {
+			engine = opened;
+			waves.forEach((wave, index) => Object.assign(wave, { peaks: opened.peaks[index] }).redraw());
+			const heard = Math.max(0, settings.findIndex(({ solo }) => solo));
+			if (!opened.isMixing) settings.forEach((setting, index) => (setting.solo = index === heard));
+			if (start > 0) opened.seek(start);
+			if (hasLoopEnd) opened.setLoop(loop);
+			say();
+			apply();
+			tick();
+		},
+		apply() {
+			engine?.apply(settings, hearsOriginal && canCompare());
+			draw();
+		},
+		tick() {
+			if (engine?.state !== "stopped") drawPosition();
+			frame = requestAnimationFrame(tick);
+		},
+		say(text = engine?.isMixing === false ? TOO_LONG : "") {
+			message = text;
+			draw();
+		},
+		trouble: (error) => say(`${error.message} ${error.hint ?? ""}`),
 
-    drawPosition() {
-      const all = duration();
-      const words = `${length(position())} / ${length(all || null)}`;
-      if (clock.textContent !== words) clock.textContent = words;
-      slider.max = String(all || 1);
-      slider.value = String(position());
-      slider.setAttribute("aria-valuetext", words.replace("/", "of"));
-      for (const wave of waves) wave.progress(all ? position() / all : 0);
-    },
-    row(stem, index) {
-      const setting = settings[index];
-      const name = visible(stem.name);
-      const flip = (/** @type {"solo" | "muted"} */ what, /** @type {string} */ label) =>
-        button(label, () => set(index, { [what]: !setting[what] }), "small", { key: label, "aria-label": `${label} ${name}`, "aria-pressed": String(setting[what]) });
-      return h(
-        `li.stem.hue-${index % HUES}.${!hearsOriginal && isHeard(setting, settings) ? "" : "is-silent"}`,
-        h("span.stem-name", index < 9 && h("kbd", { "aria-hidden": "true" }, index + 1), h("bdi", name)),
-        h("span.bar", flip("solo", "Solo"), flip("muted", "Mute")),
-        h("input", { ...SCALE, value: setting.volume, "aria-label": `Volume of ${name}`, oninput: ({ target }) => set(index, { volume: Number(target.value) }) }),
-        waves[index].canvas,
-      );
-    },
-    draw() {
-      const isStopped = !engine || engine.state === "stopped";
-      const { from, to } = loop ?? { from: 0, to: 0 };
-      const share = (/** @type {number} */ part) => `${(part / (duration() || 1)) * 100}%`;
-      show(
-        element,
-        h(
-          "div.bar",
-          button([icon(isStopped ? "play" : "pause"), isStopped ? "Play" : "Pause"], toggle, "play.primary"),
-          clock,
-          h("span.seek", h("span.loop-mark", { hidden: !loop, style: { left: share(from), width: share(to - from) } }), slider),
-          button("Original", compare, "", { hidden: !canCompare(), "aria-pressed": String(hearsOriginal) }),
-          button([icon("loop"), hasLoopEnd ? "End loop" : loop ? "Loop to here" : "Loop from here"], cycleLoop, "", { key: "loop", "aria-pressed": String(hasLoopEnd) }),
-        ),
-        h("ol", stems.map(row)),
-        h("p.hint", { role: "status" }, message),
-        h("p.keys.hint", KEYS.slice(0, original ? KEYS.length : -3).map((part) => (/ |–/.test(part) ? part : h("kbd", part)))),
-      );
-      drawPosition();
-    },
-    // true if the key was the player's: not while something is typed, and no key that the focused control uses
-    onKey({ target, ctrlKey, metaKey, altKey, shiftKey, code, key }) {
-      const focused = /** @type {HTMLElement} */ (target);
-      if (ctrlKey || metaKey || altKey || document.querySelector("dialog[open]") || focused.matches("input:not([type=range]), select, textarea")) return false;
-      const stem = Number(/^(?:Digit|Numpad)([1-9])$/.exec(code)?.[1] ?? 0) - 1;
-      if (settings[stem]) set(stem, shiftKey ? { muted: !settings[stem].muted } : { solo: !settings[stem].solo });
-      else if (key === " " && !focused.closest("button, a, summary, input")) void toggle();
-      else if (/^Arrow(Left|Right)$/.test(key) && !focused.matches("input")) seek(position() + (key === "ArrowLeft" ? -SKIP_SECONDS : SKIP_SECONDS));
-      else if (key.toLowerCase() === "l") cycleLoop();
-      else if (key.toLowerCase() === "o") compare();
-      else return false;
-      return true;
-    },
-  };
+		drawPosition() {
+			const all = duration();
+			const words = `${length(position())} / ${length(all || null)}`;
+			if (clock.textContent !== words) clock.textContent = words;
+			slider.max = String(all || 1);
+			slider.value = String(position());
+			slider.setAttribute("aria-valuetext", words.replace("/", "of"));
+			for (const wave of waves) wave.progress(all ? position() / all : 0);
+		},
+		row(stem, index) {
+			const setting = settings[index];
+			const name = visible(stem.name);
+			const flip = (/** @type {"solo" | "muted"} */ what, /** @type {string} */ label) =>
+				button(label, () => set(index, { [what]: !setting[what] }), "small", { key: label, "aria-label": `${label} ${name}`, "aria-pressed": String(setting[what]) });
+			return h(
+				`li.stem.hue-${index % HUES}.${!hearsOriginal && isHeard(setting, settings) ? "" : "is-silent"}`,
+				h("span.stem-name", index < 9 && h("kbd", { "aria-hidden": "true" }, index + 1), h("bdi", name)),
+				h("span.bar", flip("solo", "Solo"), flip("muted", "Mute")),
+				h("input", { ...SCALE, value: setting.volume, "aria-label": `Volume of ${name}`, oninput: ({ target }) => set(index, { volume: Number(target.value) }) }),
+				waves[index].canvas,
+			);
+		},
+		draw() {
+			const isStopped = !engine || engine.state === "stopped";
+			const { from, to } = loop ?? { from: 0, to: 0 };
+			const share = (/** @type {number} */ part) => `${(part / (duration() || 1)) * 100}%`;
+			show(
+				element,
+				h(
+					"div.bar",
+					button([icon(isStopped ? "play" : "pause"), isStopped ? "Play" : "Pause"], toggle, "play.primary"),
+					clock,
+					h("span.seek", h("span.loop-mark", { hidden: !loop, style: { left: share(from), width: share(to - from) } }), slider),
+					button("Original", compare, "", { hidden: !canCompare(), "aria-pressed": String(hearsOriginal) }),
+					button([icon("loop"), hasLoopEnd ? "End loop" : loop ? "Loop to here" : "Loop from here"], cycleLoop, "", { key: "loop", "aria-pressed": String(hasLoopEnd) }),
+				),
+				h("ol", stems.map(row)),
+				h("p.hint", { role: "status" }, message),
+				h("p.keys.hint", KEYS.slice(0, original ? KEYS.length : -3).map((part) => (/ |–/.test(part) ? part : h("kbd", part)))),
+			);
+			drawPosition();
+		},
+		// leaves to the focused control what it uses
+		onKey({ target, ctrlKey, metaKey, altKey, shiftKey, code, key }) {
+			const focused = /** @type {HTMLElement} */ (target);
+			if (ctrlKey || metaKey || altKey || document.querySelector("dialog[open]") || focused.matches("input:not([type=range]), select, textarea")) return false;
+			const stem = Number(/^(?:Digit|Numpad)([1-9])$/.exec(code)?.[1] ?? 0) - 1;
+			if (settings[stem]) set(stem, shiftKey ? { muted: !settings[stem].muted } : { solo: !settings[stem].solo });
+			else if (key === " " && !focused.closest("button, a, summary, input")) void toggle();
+			else if (/^Arrow(Left|Right)$/.test(key) && !focused.matches("input")) seek(position() + (key === "ArrowLeft" ? -SKIP_SECONDS : SKIP_SECONDS));
+			else if (key.toLowerCase() === "l") cycleLoop();
+			else if (key.toLowerCase() === "o") compare();
+			else return false;
+			return true;
+		},
+	};
 
-  const waves = stems.map(() => waveform((share) => seek(share * duration())));
-  document.addEventListener("keydown", (event) => onKey(event) && event.preventDefault(), { signal: closing.signal });
-  draw();
-  return {
-    element,
-    toggle,
-    close() {
-      closing.abort();
-      cancelAnimationFrame(frame);
-      for (const wave of waves) wave.close();
-      engine?.close();
-    },
-  };
+	const waves = stems.map(() => waveform((share) => seek(share * duration())));
+	document.addEventListener("keydown", (event) => onKey(event) && event.preventDefault(), { signal: closing.signal });
+	draw();
+	return {
+		element,
+		toggle,
+		close() {
+			closing.abort();
+			cancelAnimationFrame(frame);
+			for (const wave of waves) wave.close();
+			engine?.close();
+		},
+	};
 };
