@@ -408,7 +408,7 @@ interface Playing {
   say(text?: string): void;
   trouble(error: any): void;
   drawPosition(): void;
-  row(stem: Stem, index: number): HTMLElement;
+  rowOf(stem: Stem, index: number): { element: HTMLElement; wave: Waveform; draw(): void };
   draw(): void;
   onKey(event: KeyboardEvent): boolean;
 }
@@ -610,7 +610,7 @@ interface Ui {
   loading(): HTMLElement;
   facts(pairs: Facts): HTMLElement;
   /** `heads` with the class of their cells. */
-  table(caption: string, heads: [Child, string?][], rows: { key?: unknown; kind?: string; cells: Child[] }[]): HTMLElement;
+  table(caption: string, heads: [Child, string?][], rows: { key?: unknown; cells: Child[] }[]): HTMLElement;
   /** A form whose fields take effect as they are changed. */
   filters(changed: (name: string, value: string) => void, ...fields: Child[]): HTMLElement;
   field(label: string, input: HTMLElement): HTMLElement;

@@ -3,7 +3,7 @@
 import { h } from "./dom.js";
 import { minutes, visible } from "./format.js";
 
-const MONTHS_SHOWN = 12;
+const MONTHS_SHOWN = 6;
 const COLORS = 5; // further rules share the last color
 const monthName = new Intl.DateTimeFormat("en", { month: "short", year: "numeric" });
 

@@ -63,7 +63,7 @@ export const { icon, button, link, heading, section, fileName, jobLink, journey,
 			{ key: caption },
 			h("caption.unseen", caption),
 			h("thead", h("tr", heads.map(([title, kind = ""]) => h(`th.${kind}`, { scope: "col" }, title)))),
-			h("tbody", rows.map(({ key, kind = "", cells }) => h(`tr.${kind}`, { key }, cells.map((cell, at) => h(`td.${heads[at][1] ?? ""}`, cell))))),
+			h("tbody", rows.map(({ key, cells }) => h("tr", { key }, cells.map((cell, at) => h(`td.${heads[at][1] ?? ""}`, cell))))),
 		),
 	filters: (changed, ...fields) =>
 		h("form.filter", { key: "filter", role: "search", oninput: ({ target }) => changed(target.name, target.value.trim()), onsubmit: (event) => event.preventDefault() }, ...fields),

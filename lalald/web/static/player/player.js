@@ -1,6 +1,6 @@
 import { h, show } from "../dom.js";
 import { length, visible } from "../format.js";
-import { button, icon } from "../ui.js";
+import { button, icon, prose } from "../ui.js";
 import { isHeard, openEngine } from "./engines.js";
 import { waveform } from "./waveform.js";
 
@@ -8,7 +8,7 @@ const HUES = 5;
 const SKIP_SECONDS = 5;
 const LEAST_LOOP_SECONDS = 0.25;
 const SCALE = { type: "range", min: "0", max: "1", step: "0.01" };
-const KEYS = ["Space", " play, ", "←", " ", "→", ` ${SKIP_SECONDS} s, `, "1", "–", "9", " solo, with ", "Shift", " mute, ", "L", " loop", ", ", "O", " original"];
+const KEYS = `\`Space\` play, \`←\` \`→\` ${SKIP_SECONDS} s, \`1\`–\`9\` solo, with \`Shift\` mute, \`L\` loop`;
 const TOO_LONG = "These stems are too long to be decoded at once, so one is heard at a time. Choose it with Solo.";
 
 /** @type {MakePlayer} */
@@ -20,12 +20,11 @@ export const playerOf = (stems, original, seconds, key) => {
 	let [isOpening, hearsOriginal, hasLoopEnd, frame, message, start] = [false, false, false, 0, "", 0];
 	const closing = new AbortController();
 	const settings = stems.map(() => ({ volume: 1, muted: false, solo: false }));
-	const element = h("section.player", { "aria-label": "Player", key });
-	const clock = h("span.clock.facts");
+	const [play, more, mark, clock, status] = ["span", "span.bar", "span.loop-mark", "span.clock.facts", "p.hint"].map((kind) => h(kind, { role: kind === "p.hint" && "status" }));
 	const slider = h("input.position", { ...SCALE, step: "0.1", "aria-label": "Position", oninput: ({ target }) => seek(Number(target.value)) });
 
 	/** @type {Playing} */
-	const { duration, position, canCompare, toggle, seek, set, compare, cycleLoop, open, ready, apply, tick, say, trouble, drawPosition, row, draw, onKey } = {
+	const { duration, position, canCompare, toggle, seek, set, compare, cycleLoop, open, ready, apply, tick, say, trouble, drawPosition, rowOf, draw, onKey } = {
 		duration: () => engine?.duration || seconds || 0,
 		position: () => engine?.position ?? start,
 		canCompare: () => original !== null && engine?.hasOriginal !== false,
@@ -70,7 +69,7 @@ export const playerOf = (stems, original, seconds, key) => {
 			say("Loading the stems …");
 			const reports = {
 				progress: (/** @type {number} */ share) => say(share < 1 ? `Loading the stems, ${Math.round(share * 100)} %` : "Preparing …"),
-				peaks: () => waves.forEach((wave) => wave.redraw()),
+				peaks: () => rows.forEach(({ wave }) => wave.redraw()),
 				changed: () => (engine?.state === "playing" ? say() : draw()),
 				trouble,
 			};
@@ -85,7 +84,7 @@ export const playerOf = (stems, original, seconds, key) => {
 		},
 		ready(opened) {
 			engine = opened;
-			waves.forEach((wave, index) => Object.assign(wave, { peaks: opened.peaks[index] }).redraw());
+			rows.forEach(({ wave }, index) => Object.assign(wave, { peaks: opened.peaks[index] }).redraw());
 			const heard = Math.max(0, settings.findIndex(({ solo }) => solo));
 			if (!opened.isMixing) settings.forEach((setting, index) => (setting.solo = index === heard));
 			if (start > 0) opened.seek(start);
@@ -115,39 +114,36 @@ export const playerOf = (stems, original, seconds, key) => {
 			slider.max = String(all || 1);
 			slider.value = String(position());
 			slider.setAttribute("aria-valuetext", words.replace("/", "of"));
-			for (const wave of waves) wave.progress(all ? position() / all : 0);
+			for (const { wave } of rows) wave.progress(all ? position() / all : 0);
 		},
-		row(stem, index) {
-			const setting = settings[index];
+		rowOf(stem, index) {
 			const name = visible(stem.name);
+			const wave = waveform((share) => seek(share * duration()));
+			const volume = h("input", { ...SCALE, value: "1", "aria-label": `Volume of ${name}`, oninput: ({ target }) => set(index, { volume: Number(target.value) }) });
+			const switches = h("span.bar");
+			const title = h("span.stem-name", index < 9 && h("kbd", { "aria-hidden": "true" }, index + 1), h("bdi", name));
+			const element = h(`li.stem.hue-${index % HUES}`, title, switches, volume, wave.canvas);
 			const flip = (/** @type {"solo" | "muted"} */ what, /** @type {string} */ label) =>
-				button(label, () => set(index, { [what]: !setting[what] }), "small", { key: label, "aria-label": `${label} ${name}`, "aria-pressed": String(setting[what]) });
-			return h(
-				`li.stem.hue-${index % HUES}.${!hearsOriginal && isHeard(setting, settings) ? "" : "is-silent"}`,
-				h("span.stem-name", index < 9 && h("kbd", { "aria-hidden": "true" }, index + 1), h("bdi", name)),
-				h("span.bar", flip("solo", "Solo"), flip("muted", "Mute")),
-				h("input", { ...SCALE, value: setting.volume, "aria-label": `Volume of ${name}`, oninput: ({ target }) => set(index, { volume: Number(target.value) }) }),
-				waves[index].canvas,
-			);
+				button(label, () => set(index, { [what]: !settings[index][what] }), "small", { key: label, "aria-label": `${label} ${name}`, "aria-pressed": String(settings[index][what]) });
+			return { element, wave, draw: () => show(switches, flip("solo", "Solo"), flip("muted", "Mute")) };
 		},
 		draw() {
 			const isStopped = !engine || engine.state === "stopped";
 			const { from, to } = loop ?? { from: 0, to: 0 };
 			const share = (/** @type {number} */ part) => `${(part / (duration() || 1)) * 100}%`;
+			show(play, button([icon(isStopped ? "play" : "pause"), isStopped ? "Play" : "Pause"], toggle, "play.primary"));
 			show(
-				element,
-				h(
-					"div.bar",
-					button([icon(isStopped ? "play" : "pause"), isStopped ? "Play" : "Pause"], toggle, "play.primary"),
-					clock,
-					h("span.seek", h("span.loop-mark", { hidden: !loop, style: { left: share(from), width: share(to - from) } }), slider),
-					button("Original", compare, "", { hidden: !canCompare(), "aria-pressed": String(hearsOriginal) }),
-					button([icon("loop"), hasLoopEnd ? "End loop" : loop ? "Loop to here" : "Loop from here"], cycleLoop, "", { key: "loop", "aria-pressed": String(hasLoopEnd) }),
-				),
-				h("ol", stems.map(row)),
-				h("p.hint", { role: "status" }, message),
-				h("p.keys.hint", KEYS.slice(0, original ? KEYS.length : -3).map((part) => (/ |–/.test(part) ? part : h("kbd", part)))),
+				more,
+				button("Original", compare, "", { hidden: !canCompare(), "aria-pressed": String(hearsOriginal) }),
+				button([icon("loop"), hasLoopEnd ? "End loop" : loop ? "Loop to here" : "Loop from here"], cycleLoop, "", { key: "loop", "aria-pressed": String(hasLoopEnd) }),
 			);
+			mark.hidden = !loop;
+			Object.assign(mark.style, { left: share(from), width: share(to - from) });
+			show(status, message);
+			rows.forEach((row, index) => {
+				row.element.classList.toggle("is-silent", hearsOriginal || !isHeard(settings[index], settings));
+				row.draw();
+			});
 			drawPosition();
 		},
 		// leaves to the focused control what it uses
@@ -165,7 +161,9 @@ export const playerOf = (stems, original, seconds, key) => {
 		},
 	};
 
-	const waves = stems.map(() => waveform((share) => seek(share * duration())));
+	const rows = stems.map(rowOf);
+	const bar = h("div.bar", play, clock, h("span.seek", mark, slider), more);
+	const element = h("section.player", { "aria-label": "Player", key }, bar, h("ol", rows.map((row) => row.element)), status, h("p.keys.hint", prose(original ? `${KEYS}, \`O\` original` : KEYS)));
 	document.addEventListener("keydown", (event) => onKey(event) && event.preventDefault(), { signal: closing.signal });
 	draw();
 	return {
@@ -174,7 +172,7 @@ export const playerOf = (stems, original, seconds, key) => {
 		close() {
 			closing.abort();
 			cancelAnimationFrame(frame);
-			for (const wave of waves) wave.close();
+			for (const { wave } of rows) wave.close();
 			engine?.close();
 		},
 	};

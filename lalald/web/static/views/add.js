@@ -176,7 +176,7 @@ export const view = ({ live, signal, session, redraw: draw, answer }) => {
 					icon("add"),
 					h("p", h("b", "Drop audio or video here"), h("span", "Files or whole folders. You see what each costs before it is sent.")),
 					button("Choose files", ({ target }) => target.nextElementSibling.click()),
-					h("input.unseen", { type: "file", multiple: true, tabindex: "-1", "aria-hidden": "true", onchange: ({ target }) => (take(chosen(target.files)), (target.value = "")) }),
+					h("input", { type: "file", multiple: true, hidden: true, onchange: ({ target }) => (take(chosen(target.files)), (target.value = "")) }),
 				),
 				candidates.length > 0 && offer(),
 				interrupted(),

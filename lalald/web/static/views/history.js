@@ -68,7 +68,6 @@ export const view = ({ live, query, signal, redraw, answer, list }) => {
 
 	const row = (/** @type {Job} */ job) => ({
 		key: job.id,
-		kind: chosen.has(job.id) ? "is-chosen" : "",
 		cells: [
 			checkbox(`Select job ${job.id}`, [job.id]),
 			[jobLink(job.id, fileName(job.path)), job.reason && h("small", prose(job.reason))],
