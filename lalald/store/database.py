@@ -6,7 +6,8 @@ import errno
 import os
 import re
 import sqlite3
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from lalald.errors import FileError, NoStoreError, StoreBusyError, StoreError, StoreRefusedError
@@ -39,8 +40,8 @@ def connect_any_version(state_dir: Path) -> sqlite3.Connection:
     if not path.exists():
         raise NoStoreError(f"{state_dir} holds no database yet.", hint="lalald has not run with this state folder yet.")
     try:
-        connection = _open_read_only(path)
-        _version(connection, path)
+        with _closed_on_error(_open_read_only(path)) as connection:
+            _version(connection, path)
     except sqlite3.Error as error:
         raise translated(error, path, state_dir) from error
     return connection
@@ -49,15 +50,28 @@ def connect_any_version(state_dir: Path) -> sqlite3.Connection:
 def _open_read_only(path: Path) -> sqlite3.Connection:
     # mode=rw without creating: a reader of a WAL database needs its shared memory
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=10)
-    connection.execute("PRAGMA query_only = 1")
+    with _closed_on_error(connection):
+        connection.execute("PRAGMA query_only = 1")
     return connection
 
 
+@contextmanager
+def _closed_on_error(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Python 3.13 warns of a connection that is left open."""
+    try:
+        yield connection
+    except BaseException:
+        connection.close()
+        raise
+
+
 def _reader(path: Path) -> sqlite3.Connection:
-    connection = _open_read_only(path)
-    version = _version(connection, path)
-    if version != VERSION:
-        raise StoreError(f"{path} has version {version}, this lalald reads {VERSION}.", hint="Start the daemon once.")
+    with _closed_on_error(_open_read_only(path)) as connection:
+        version = _version(connection, path)
+        if version != VERSION:
+            raise StoreError(
+                f"{path} has version {version}, this lalald reads {VERSION}.", hint="Start the daemon once."
+            )
     return connection
 
 
@@ -68,10 +82,11 @@ def _writer(path: Path) -> sqlite3.Connection:
         version = _version(looking, path)
         if version:
             _check(looking, path)
-    connection = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
-    if 0 < version < VERSION:
-        _copy_first(connection, path, version)
-    _migrate(connection, version)
+    opened = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
+    with _closed_on_error(opened) as connection:
+        if 0 < version < VERSION:
+            _copy_first(connection, path, version)
+        _migrate(connection, version)
     return connection
 
 

@@ -993,7 +993,7 @@ def test_holds_that_the_store_knows_all_have_something_to_do(empty: FilledStore)
 
 
 def test_a_newer_database_is_refused(filled_store: FilledStore) -> None:
-    with sqlite3.connect(filled_store.state / "lalald.sqlite3") as connection:
+    with closing(sqlite3.connect(filled_store.state / "lalald.sqlite3")) as connection, connection:
         connection.execute("PRAGMA user_version = 999")
     connection.close()
     with pytest.raises(StoreError, match="newer lalald"):

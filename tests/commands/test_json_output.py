@@ -6,6 +6,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ def test_an_error_in_the_middle_of_a_long_list_leaves_it_json(tmp_path: Path) ->
         for number in range(1200):
             filled_store.take(store, f"{number}.wav")
     database = filled_store.state / "lalald.sqlite3"
-    with sqlite3.connect(database) as connection:
+    with closing(sqlite3.connect(database)) as connection, connection:
         (size,) = connection.execute("PRAGMA page_size").fetchone()
         pages = "SELECT max(pageno) FROM dbstat WHERE name = 'jobs' AND pagetype = 'leaf'"
         (last,) = connection.execute(pages).fetchone()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -141,7 +142,7 @@ def test_neither_reports_nor_requests_make_or_migrate_a_database(tmp_path: Path)
             kind.open(tmp_path)
     filled_store = FilledStore(tmp_path / "shelf")
     filled_store.fill()
-    with sqlite3.connect(filled_store.state / "lalald.sqlite3") as connection:
+    with closing(sqlite3.connect(filled_store.state / "lalald.sqlite3")) as connection, connection:
         connection.execute("PRAGMA user_version = 0")
     connection.close()
     for kind in (Reports, Requests):

@@ -175,11 +175,12 @@ def ends_for_its_damage(home: Home, what: str) -> None:
     connection.commit()
     process = home.start()
     overwrite(path, (page - 1) * 4096, b"\xff" * 4096)
-    connection.execute("UPDATE jobs SET updated_at = 2 WHERE id = 1")  # so that the daemon reads its pages anew
+    connection.execute("UPDATE jobs SET updated_at = 2 WHERE id = 1")  # so that the daemon reads its pages again
     connection.commit()
     write_wav(home.inbox / "ep1.wav")
 
     assert process.wait(10) == 2
+    connection.close()
     said = home.log.read_text()
     assert "is damaged" in said
     assert "Traceback" not in said

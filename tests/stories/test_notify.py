@@ -6,6 +6,7 @@ import os
 import signal
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def script(folder: Path, body: str) -> str:
 
 
 def rows(home: Home, table: str) -> int:
-    with sqlite3.connect(home.state / "lalald.sqlite3") as connection:
+    with closing(sqlite3.connect(home.state / "lalald.sqlite3")) as connection, connection:
         (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
     connection.close()
     return int(count)
