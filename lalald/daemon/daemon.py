@@ -120,7 +120,7 @@ class _Daemon:
         self._status_changed = asyncio.Event()
         open_store = partial(options.open_store, config.state_dir)
         self._store = StoreThread(
-            open_store, self._log_store_trouble, met_unreadable=self._log_unreadable, events_written=self._wake_notifier
+            open_store, self._log_store_trouble, on_unreadable=self._log_unreadable, on_events=self._wake_notifier
         )
         self._notifier = notifications.make_notifier(
             self._store, options.environ, options.clock, self._disks, self._log, self._tls_context

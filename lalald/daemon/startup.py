@@ -49,7 +49,7 @@ def recover(daemon_state: dict[str, Any], config: Config, now: float, store: Sto
     """Read what the last run left, forget what was true only of it, and record that this daemon runs."""
     store.clear_progress()
     store.newly_unreadable.extend(UnreadableJobs(store.connection).read_again())
-    store.set_hidden_aside()
+    store.set_aside_unknown_values()
     copied_at = _hold_what_a_copy_cannot_know(config, now, store)
     store.state.set("daemon", daemon_state, now)
     notifications.note_start(store, config, now)
@@ -67,7 +67,7 @@ def _hold_what_a_copy_cannot_know(config: Config, now: float, store: Store) -> f
         return None
     reason, ids = held_because(copied_at), store.restored.possibly_paid()
     for start in range(0, len(ids), _JOBS_AT_ONCE):
-        for job in store.jobs_of(ids[start : start + _JOBS_AT_ONCE]):
+        for job in store.jobs_by_id(ids[start : start + _JOBS_AT_ONCE]):
             unstarted = [task.number for task in job.tasks if task.stage is Stage.SPLIT and task.error is None]
             some_run = any(task.task_id is not None for task in job.tasks)
             outcome = Held(Hold.FIRST_SCAN, reason, tasks=tuple(unstarted) if some_run else ())
@@ -122,7 +122,7 @@ async def _check_folder(folder: str, parts: Parts) -> None:
 
 
 def _jobs_of(job_ids: set[int], store: Store) -> list[Job]:
-    return store.jobs_of(job_ids)
+    return store.jobs_by_id(job_ids)
 
 
 def log_config_warnings(config: Config, log: Any) -> None:

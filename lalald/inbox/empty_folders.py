@@ -121,7 +121,7 @@ class EmptyFolders:
             await self._remove(due)
         folders, self._to_inspect = self._to_inspect, set()
         if scanned:
-            folders.update(await self._on_rows(lambda rows: rows.done_with(self._folder.root)))
+            folders.update(await self._on_rows(lambda rows: rows.prunable(self._folder.root)))
         wanted = [folder for folder in folders if folder and folder not in self._empty and self._may_remove(folder)]
         if wanted:
             found: dict[str, Facts] = await self._folder.run(_empty_ones, self._folder.root, wanted)
@@ -140,7 +140,7 @@ class EmptyFolders:
     async def _remove(self, due: Sequence[str]) -> None:
         root = self._folder.root
         before = {folder: self._empty.pop(folder).facts for folder in due}
-        allowed = await self._on_rows(lambda rows: rows.may_go(root, due))
+        allowed = await self._on_rows(lambda rows: rows.still_prunable(root, due))
         allowed = [folder for folder in await self._folder.confirm_gone(allowed) if self._may_remove(folder)]
         removed: list[str] = await self._folder.run(_remove_all, root, [(one, before[one]) for one in allowed])
         if removed:

@@ -26,13 +26,13 @@ class ReconcileStore(Protocol):
     """The part of the store that is needed here."""
 
     def known_at(self, inbox: str, paths: Sequence[str]) -> dict[str, KnownFile]: ...
-    def take(self, found: Sequence[NewFile], now: float) -> list[int | None]: ...
+    def add_files(self, found: Sequence[NewFile], now: float) -> list[int | None]: ...
     def forget(self, inbox: str, paths: Sequence[str]) -> None: ...
-    def failed_like(self, inbox: str, size: int) -> list[FailedFile]: ...
+    def possible_returns(self, inbox: str, size: int) -> list[FailedFile]: ...
     def job(self, job_id: int) -> Job | None: ...
     def save(self, before: Job, after: Job) -> Job: ...
-    def held_like(self, inbox: str, sight: FinishedFile) -> Job | None: ...
-    def readopt(self, job_id: int, found: NewFile, now: float) -> None: ...
+    def held_under_other_name(self, inbox: str, file: FinishedFile) -> Job | None: ...
+    def resume_returned(self, job_id: int, found: NewFile, now: float) -> None: ...
 
 
 class MatchedFile(NamedTuple):
@@ -101,7 +101,7 @@ def reconcile(
         if before is None or (before.size, before.mtime_ns) != (file.finished.size, file.finished.mtime_ns):
             row = _decide(store, inbox, file, before, result, hold_reason, now)
             new += [] if row is None else [(row, file)]
-    for (row, file), job_id in zip(new, store.take([row for row, _ in new], now), strict=True):
+    for (row, file), job_id in zip(new, store.add_files([row for row, _ in new], now), strict=True):
         if job_id is not None:
             result.created.append(CreatedJob(job_id, file))
         elif row.path not in known or known[row.path].skip_reason is not row.skip_reason:  # else it was reported before
@@ -121,7 +121,7 @@ def _decide(
     """The row of a file that is new or has new content; None if it is another job's, or needs a second look."""
     if skips_changed(inbox, before):
         return new_files.skipped(inbox, file.finished, SkipReason.CHANGED, CHANGED_SKIP)
-    if file.renamed_from is None and (held := store.held_like(str(inbox.path), file.finished)) is not None:
+    if file.renamed_from is None and (held := store.held_under_other_name(str(inbox.path), file.finished)) is not None:
         result.maybe_renamed.append(RenamedFile(file, held))
         return None
     if _returns(store, inbox, file, result, now):
@@ -166,13 +166,13 @@ def _new_row(inbox: Inbox, file: MatchedFile, hold_reason: str) -> NewFile:
 
 def _returns(store: ReconcileStore, inbox: Inbox, file: MatchedFile, result: Reconciliation, now: float) -> bool:
     """Whether the file is one that failed before, moved back under any name; or may be, which its content will tell."""
-    failed = store.failed_like(str(inbox.path), file.finished.size)
+    failed = store.possible_returns(str(inbox.path), file.finished.size)
     name = os.path.basename(file.finished.path)
     failed.sort(key=lambda old: os.path.basename(old.moved_to or "") != name)  # the same name first, if several fit
     job_id = next((old.job_id for old in failed if _is_same(old, file)), None)
     job = None if job_id is None else store.job(job_id)
     if job is not None:
-        store.readopt(job.id, _returned_row(inbox, file), now)
+        store.resume_returned(job.id, _returned_row(inbox, file), now)
         result.returned.append(ReturnedJob(job, file))
         return True
     if file.sha256 is None and any(old.sha256 is not None for old in failed):

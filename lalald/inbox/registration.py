@@ -77,7 +77,7 @@ class FileRegistrar:
 
     async def rematch_all(self) -> None:
         """Apply new settings to files that were skipped, and to held jobs that are not paid."""
-        former = await self._store.run(lambda store: store.put_into())
+        former = await self._store.run(lambda store: store.target_folders())
         inbox = with_former_folders(self.inbox, former)
         self.inbox = self._inspector.inbox = self.first_scan.inbox = inbox
         rematcher = Rematcher(inbox, self._store, self._clock.now(), self._choose, self._log)

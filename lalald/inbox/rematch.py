@@ -65,7 +65,7 @@ class Rematcher:
 
     async def _decide_skipped(self) -> bool:
         inbox, choose = self._inbox, self._choose
-        held = await self._store.run(lambda store: store.held_since_the_first_look(self._key))
+        held = await self._store.run(lambda store: store.held_since_first_scan(self._key))
         decided, old = await self._in_portions(lambda after, store: _count(store, inbox, after, choose))
         if not decided:
             return False
@@ -103,7 +103,7 @@ class Rematcher:
 
 def _count(store: Store, inbox: Inbox, after: str, choose: Choose) -> Portion:
     """Count what `decide` would decide. Changes nothing."""
-    files = store.left_alone(str(inbox.path), after, FILES_AT_ONCE)
+    files = store.files_without_job(str(inbox.path), after, FILES_AT_ONCE)
     decided = [file.known.found_at_first_scan for file in _matched_now(inbox, files, choose)]
     return Portion(len(decided), sum(decided), _last(files))
 
@@ -118,13 +118,15 @@ def decide(
 ) -> Portion:
     """Of the next skipped files, those that a rule matches now: with `hold`, old ones become held jobs; the others are forgotten, so
     that the next scan finds them."""
-    files = store.left_alone(str(inbox.path), after, FILES_AT_ONCE)
+    files = store.files_without_job(str(inbox.path), after, FILES_AT_ONCE)
     held = 0
     matched = list(_matched_now(inbox, files, choose))
     for path, known, rule in matched:
         if hold and known.found_at_first_scan:
             file = FinishedFile(path, known.size, known.mtime_ns, 0)
-            store.take([new_files.processed(inbox, file, rule, hold=Hold.FIRST_SCAN, hold_reason=HOLD_REASON)], now)
+            store.add_files(
+                [new_files.processed(inbox, file, rule, hold=Hold.FIRST_SCAN, hold_reason=HOLD_REASON)], now
+            )
             held += 1
         else:
             store.forget(str(inbox.path), [path])
@@ -174,7 +176,7 @@ def rematch_held(
     keys = {id(rule): _rule_key(inbox, rule) for rule in inbox.rules}
     rules = ((job_id, key, choose(inbox, path).rule) for job_id, path, key in held)
     changed = 0
-    for job in store.jobs_of(job_id for job_id, key, rule in rules if rule is not None and key != keys[id(rule)]):
+    for job in store.jobs_by_id(job_id for job_id, key, rule in rules if rule is not None and key != keys[id(rule)]):
         again = rematch_job(job, inbox)
         if again is not job:
             again = transitions.release(again, now, by_a_person=False) if hold in _RELEASED else again

@@ -24,12 +24,12 @@ def next_stage(job: Job) -> Stage:
     at_work = [task.stage for task in living if task.hold is None and not task.is_late]
     stages = at_work or [task.stage for task in living if task.hold is not None] or [task.stage for task in living]
     if not stages:
-        return _owed_after_the_tasks(job)
+        return _stage_after_tasks(job)
     earliest = min(stages, key=_ORDER.__getitem__)
     return Stage.UPLOAD if earliest is Stage.SPLIT and job.source_id is None else earliest
 
 
-def _owed_after_the_tasks(job: Job) -> Stage:
+def _stage_after_tasks(job: Job) -> Stage:
     failed = [task.stage for task in job.tasks if task.error is not None]
     if failed:
         return min(failed, key=_ORDER.__getitem__)
@@ -69,7 +69,7 @@ def _after(job: Job, outcome: Outcome, now: float, jitter: float) -> Job:
         case Advance() if _only_says_of_running_tasks(job, known):
             return replace(known, updated_at=now)
         case Advance():
-            return _paced(job, _go_on(known, now), now, jitter)
+            return _with_pause(job, _continued(known, now), now, jitter)
         case RetryLater():
             return replace(
                 known,
@@ -81,15 +81,17 @@ def _after(job: Job, outcome: Outcome, now: float, jitter: float) -> Job:
                 updated_at=now,
             )
         case Held() if outcome.tasks:
-            return _paced(job, _go_on(_parked(known, outcome), now), now, jitter)
+            return _with_pause(job, _continued(_with_held_tasks(known, outcome), now), now, jitter)
         case Held():
             return _held(known, outcome.hold, outcome.reason, now, outcome.source, outcome.path)
         case Failed():
             kind = FailureKind.INTERNAL if outcome.is_internal else outcome.kind
-            failed = replace(_unheld(known), state=State.FAILED, error=outcome.error, failure_kind=kind)
+            failed = replace(_without_hold(known), state=State.FAILED, error=outcome.error, failure_kind=kind)
             return replace(failed, archived=False, updated_at=now)
         case Discarded():
-            return replace(_unheld(known), state=State.CANCELLED, error=outcome.reason, archived=True, updated_at=now)
+            return replace(
+                _without_hold(known), state=State.CANCELLED, error=outcome.reason, archived=True, updated_at=now
+            )
 
 
 def _only_says_of_running_tasks(before: Job, job: Job) -> bool:
@@ -111,7 +113,7 @@ def _is_news_while_it_runs(old: Task, task: Task) -> bool:
     )
 
 
-def _paced(before: Job, job: Job, now: float, jitter: float) -> Job:
+def _with_pause(before: Job, job: Job, now: float, jitter: float) -> Job:
     """The job with a pause if it went back a stage, or repeats its stage without progress.
 
     Checks of running tasks have a rate limit of their own. On the way forward an earlier pause is kept.
@@ -160,7 +162,7 @@ def _later(job: Job, outcome: RetryLater, now: float, jitter: float) -> float:
     return now + (wait if asked is None else max(wait, min(asked, 3600.0)))
 
 
-def _unheld(job: Job) -> Job:
+def _without_hold(job: Job) -> Job:
     if job.hold is None and job.hold_reason is None and job.held_at is None:
         return job
     return replace(job, hold=None, hold_reason=None, hold_source=None, held_path=None, held_at=None)
@@ -176,7 +178,7 @@ def _held(
     )  # fmt: skip
 
 
-def _parked(job: Job, outcome: Held) -> Job:
+def _with_held_tasks(job: Job, outcome: Held) -> Job:
     for task in job.tasks:
         if task.number in outcome.tasks:
             waits = replace(task, hold=outcome.hold, hold_reason=outcome.reason)
@@ -184,7 +186,7 @@ def _parked(job: Job, outcome: Held) -> Job:
     return job
 
 
-def _go_on(job: Job, now: float) -> Job:
+def _continued(job: Job, now: float) -> Job:
     stage = next_stage(job)
     living = [task for task in job.tasks if task.error is None and task.stage is not Stage.DONE]
     parked = [task for task in living if task.hold is not None]
@@ -192,7 +194,9 @@ def _go_on(job: Job, now: float) -> Job:
     if first and first.hold and all(task in parked or task.is_late for task in living):
         still = replace(job, stage=stage, error=None, attempts=0)
         return _held(still, first.hold, first.hold_reason, now, first.hold_source, first.held_path)
-    moved = replace(_unheld(job), stage=stage, error=None, attempts=0, unusable_answers=0, due_at=0.0, updated_at=now)
+    moved = replace(
+        _without_hold(job), stage=stage, error=None, attempts=0, unusable_answers=0, due_at=0.0, updated_at=now
+    )
     failed = [task for task in job.tasks if task.error is not None]
     if failed and all(task.error is not None or task.stage is Stage.DONE for task in job.tasks):
         errors = "; ".join(f"task {task.title} ({task.mode}): {task.error}" for task in failed)
@@ -207,7 +211,7 @@ def retry(job: Job, now: float) -> Job:
     delivered tracks are not touched."""
     tasks = tuple(_retried_task(task) for task in job.tasks)
     again = replace(
-        _unheld(job), tasks=tasks, state=State.WAITING, error=None, warning=None, archived=False, attempts=0, due_at=0.0,
+        _without_hold(job), tasks=tasks, state=State.WAITING, error=None, warning=None, archived=False, attempts=0, due_at=0.0,
         unusable_answers=0, setbacks=0, uploads_unknown=0, failure_kind=None,
     )  # fmt: skip
     expired = again.expires_at is not None and again.expires_at <= now
@@ -270,7 +274,7 @@ def release(job: Job, now: float, *, by_a_person: bool = True, price: float | No
             else task
             for task in tasks
         )
-    past = replace(_unheld(job), tasks=tasks, state=State.WAITING, attempts=0, due_at=0.0, updated_at=now)
+    past = replace(_without_hold(job), tasks=tasks, state=State.WAITING, attempts=0, due_at=0.0, updated_at=now)
     if by_a_person:
         past = consent.with_consent(replace(past, unusable_answers=0, setbacks=0), job.hold, job.hold_source, price)
     goes_back = job.stage in (Stage.UPLOAD, Stage.SPLIT, Stage.CHECK) or job.hold is Hold.LINK

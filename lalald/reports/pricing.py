@@ -90,8 +90,8 @@ def price_everything(config: Config, tick: Callable[[int], None] | None = None) 
             plan.spent_today = reports.spent_since(midnight(time.time()))
             _add_jobs(plan, reports, counter)
             for inbox in config.inboxes:
-                books = reports.known_files()
-                _add_files(plan, with_former_folders(inbox, books.put_into()), books, counter)
+                known_files = reports.known_files()
+                _add_files(plan, with_former_folders(inbox, known_files.target_folders()), known_files, counter)
     except NoStoreError:
         for inbox in config.inboxes:
             _add_files(plan, inbox, None, counter)
@@ -113,11 +113,11 @@ def _add_jobs(plan: Plan, reports: Reports, counter: _Ticker) -> None:
         plan.add(line, price_of(owed, duration_of(job)), waived=has_waived(job, HoldSource.PER_FILE))
 
 
-def _add_files(plan: Plan, inbox: Inbox, books: KnownFiles | None, counter: _Ticker) -> None:
+def _add_files(plan: Plan, inbox: Inbox, known_files: KnownFiles | None, counter: _Ticker) -> None:
     root = str(inbox.path)
     leases, now = leases_reliable(inbox), time.time()
-    skipped = inbox.existing == "skip" and (books is None or not books.folders.inbox_seen(root))
-    for path, known in _unknown_files(plan, inbox, books):
+    skipped = inbox.existing == "skip" and (known_files is None or not known_files.folders.inbox_seen(root))
+    for path, known in _unknown_files(plan, inbox, known_files):
         counter.one()
         explanation = explain(inbox, path, known)
         if not explanation.is_processed or explanation.rule is None:
@@ -133,7 +133,7 @@ def _add_files(plan: Plan, inbox: Inbox, books: KnownFiles | None, counter: _Tic
             plan.add(line, price_of(tasks(explanation.rule), local_duration(full_path)))
 
 
-def _unknown_files(plan: Plan, inbox: Inbox, books: KnownFiles | None) -> Iterator[tuple[str, KnownFile | None]]:
+def _unknown_files(plan: Plan, inbox: Inbox, known_files: KnownFiles | None) -> Iterator[tuple[str, KnownFile | None]]:
     """Files in the inbox without a job: unknown, with new content, or skipped before."""
     root = str(inbox.path)
     walk = Walk(root, skipped=lambda folder: folder_refusal(inbox, folder) is not None, recursive=inbox.recursive)
@@ -141,7 +141,7 @@ def _unknown_files(plan: Plan, inbox: Inbox, books: KnownFiles | None) -> Iterat
     while listings := walk.take():
         for listing in listings:
             if listing.folder != folder:
-                folder, known = listing.folder, books.known_in(root, listing.folder) if books else {}
+                folder, known = listing.folder, known_files.known_in(root, listing.folder) if known_files else {}
             for name, size, mtime_ns, *_ in listing.files:
                 old = known.get(name)
                 if name.startswith(OWN_PREFIX):

@@ -6,7 +6,7 @@ Every query walks an index in its order and reads no more rows than it needs.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -107,7 +107,7 @@ class DueQueries(Duplicates):
         for host, limit in demand.limits.items():
             left = min(limit, demand.jobs - len(taken))
             taken += self._mixed(question, left, demand, host=host) if left > 0 else []
-        jobs = {job.id: job for job in self._jobs_by_id([*taken, *probes])}
+        jobs = {job.id: job for job in self.jobs_by_id([*taken, *probes])}
         if unreadable := {*taken, *probes} - jobs.keys():  # they take no other job's turn
             return self.due(queue, now, demand, {*but, *unreadable})
         return DueJobs(
@@ -146,10 +146,10 @@ class DueQueries(Duplicates):
         )
         return [job_id for (job_id,) in rows]
 
-    def _jobs_by_id(self, job_ids: list[int]) -> list[Job]:
-        if not job_ids:
-            return []
-        return self._jobs("WHERE jobs.id IN (SELECT value FROM json_each(?))", (json.dumps(job_ids),))
+    def jobs_by_id(self, job_ids: Iterable[int]) -> list[Job]:
+        """Those that exist and can be read, oldest first."""
+        chosen = "WHERE jobs.id IN (SELECT value FROM json_each(?)) ORDER BY jobs.id"
+        return self._jobs(chosen, (json.dumps([*job_ids]),))
 
     def waiting_at(self, queue: Queue, host: str, limit: int) -> int:
         """How many jobs wait for an operation at a host, due or not, or run it; counted up to `limit`."""
@@ -177,7 +177,7 @@ class DueQueries(Duplicates):
             (now, now + LONGEST_WAIT_SECONDS, json.dumps([*but]), limit),
         )
         ids = [row[0] for row in rows]
-        jobs = {job.id: job for job in self._jobs_by_id(ids)}
+        jobs = {job.id: job for job in self.jobs_by_id(ids)}
         if unreadable := {*ids} - jobs.keys():
             return self.unarchived_failures(now, limit, {*but, *unreadable})
         found = [jobs[job_id] for job_id in ids]

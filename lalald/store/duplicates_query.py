@@ -24,7 +24,7 @@ _FETCHES = (  # jobs that may still need results on the service: not those that 
 )
 
 
-class Sighted(Protocol):
+class FileIdentity(Protocol):
     """The identity of a file."""
 
     @property
@@ -41,24 +41,26 @@ class Duplicates(KnownFiles):
     def _jobs(self, where: str, parameters: Sequence[Any]) -> list[Job]:
         found = jobs_where(self.connection, where, parameters)
         if found.unreadable:
-            self._met_unreadable(found.unreadable)
+            self._note_unreadable(found.unreadable)
         return [job for job, _ in found.jobs]
 
-    def _met_unreadable(self, jobs: Sequence[UnreadableJob]) -> None:
+    def _note_unreadable(self, jobs: Sequence[UnreadableJob]) -> None:
         """Called before the readable jobs are returned. Does nothing in a reader."""
 
-    def recipes_with_a_task_of(self, job: Job) -> list[str]:
+    def fingerprints_with_a_task_of(self, job: Job) -> list[str]:
         """The task fingerprints of jobs with files of this size that share a task with the job, its own first."""
         wanted = {task_key(task.mode, task.presets) for task in job.tasks}
         others = (
-            task_fingerprint for task_fingerprint in self._recipes(job.size) if task_fingerprint != job.task_fingerprint
+            task_fingerprint
+            for task_fingerprint in self._fingerprints(job.size)
+            if task_fingerprint != job.task_fingerprint
         )
         return [
             job.task_fingerprint,
             *(task_fingerprint for task_fingerprint in others if self._keys(job.size, task_fingerprint) & wanted),
         ]
 
-    def _recipes(self, size: int) -> list[str]:
+    def _fingerprints(self, size: int) -> list[str]:
         """One index step for each, however many jobs there are."""
         rows = self.connection.execute(
             "WITH RECURSIVE found(task_fingerprint) AS (SELECT min(task_fingerprint) FROM jobs WHERE size = :size UNION ALL"
@@ -83,7 +85,8 @@ class Duplicates(KnownFiles):
         if self.connection.execute(overtook, (job.duplicate_of,)).fetchone():
             return True
         return self._unreadable_payer(job, "1") is not None or any(
-            self._may_have_duplicate(job, task_fingerprint) for task_fingerprint in self.recipes_with_a_task_of(job)
+            self._may_have_duplicate(job, task_fingerprint)
+            for task_fingerprint in self.fingerprints_with_a_task_of(job)
         )
 
     def unreadable_payer(self, job: Job) -> int | None:
@@ -125,7 +128,7 @@ class Duplicates(KnownFiles):
         """
         found = [
             one
-            for task_fingerprint in self.recipes_with_a_task_of(job)
+            for task_fingerprint in self.fingerprints_with_a_task_of(job)
             for one in self._duplicates(job, task_fingerprint)
         ]
         found += self._jobs(
@@ -167,11 +170,11 @@ class Duplicates(KnownFiles):
         ).fetchone()
         return int(found[0]) if found else None
 
-    def held_like(self, inbox: str, sight: Sighted) -> Job | None:
+    def held_under_other_name(self, inbox: str, file: FileIdentity) -> Job | None:
         """The held job of an existing file that is this file under another name."""
         found = self.connection.execute(
             "SELECT id FROM jobs WHERE size = ? AND mtime_ns = ? AND state = 'held' AND hold = 'first_scan'"
             " AND inode IN (?, 0) AND +inbox = ? ORDER BY inode = 0 LIMIT 1",
-            (sight.size, sight.mtime_ns, sight.inode, stored_name(inbox)),
+            (file.size, file.mtime_ns, file.inode, stored_name(inbox)),
         ).fetchone()
         return self._jobs("WHERE jobs.id = ?", found)[0] if found else None

@@ -93,12 +93,12 @@ class KnownFiles:
         )
         return {name_from(row[0]) for row in rows}
 
-    def take(self, found: Sequence[NewFile], now: float) -> list[int | None]:
+    def add_files(self, found: Sequence[NewFile], now: float) -> list[int | None]:
         """Record each file, with a new job if it has a rule. The job's id, or None for a skipped file.
 
         The same identity (inbox, path, size, mtime) gives no second job.
         """
-        job_ids = [self._take(one, now) for one in found]
+        job_ids = [self._add_file(one, now) for one in found]
         self._report_held(found, job_ids, now)
         return job_ids
 
@@ -112,7 +112,7 @@ class KnownFiles:
         for (hold, reason), jobs_held in held.items():
             self.events.jobs_held(hold, reason, jobs_held, now)
 
-    def _take(self, found: NewFile, now: float) -> int | None:
+    def _add_file(self, found: NewFile, now: float) -> int | None:
         folder, name = split_path(found.path)
         key = (stored_name(found.inbox), stored_name(folder), stored_name(name))
         row = self.connection.execute(
@@ -178,7 +178,7 @@ class KnownFiles:
             keys,
         )
 
-    def left_alone(self, inbox: str, after: str, limit: int) -> list[tuple[str, KnownFile]]:
+    def files_without_job(self, inbox: str, after: str, limit: int) -> list[tuple[str, KnownFile]]:
         """Files without a job, by folder and name, after a path ('' for the first)."""
         rows = self.connection.execute(
             f"SELECT folder, name, {_KNOWN} FROM files"
@@ -187,7 +187,7 @@ class KnownFiles:
         )
         return [("/".join(filter(None, map(name_from, row[:2]))), _known(row[2:])) for row in rows]
 
-    def held_since_the_first_look(self, inbox: str) -> int:
+    def held_since_first_scan(self, inbox: str) -> int:
         """How many jobs of an inbox are held since their files existed before the first scan."""
         (count,) = self.connection.execute(
             "SELECT count(*) FROM jobs INDEXED BY jobs_held WHERE state = 'held' AND hold = ? AND inbox = ?",
@@ -207,7 +207,7 @@ class KnownFiles:
         )
         return [(row[0], name_from(row[1]), (row[2], row[3], row[4])) for row in rows]
 
-    def failed_like(self, inbox: str, size: int) -> list[FailedFile]:
+    def possible_returns(self, inbox: str, size: int) -> list[FailedFile]:
         """Failed or cancelled jobs of this inbox with a file of this size that was archived: one of them may be dragged back."""
         rows = self.connection.execute(
             "SELECT id, inode, mtime_ns, sha256, moved_to FROM jobs INDEXED BY jobs_returnable WHERE size = ? AND inbox = ?"
@@ -216,7 +216,7 @@ class KnownFiles:
         )
         return [FailedFile(row[0], row[1], row[2], row[3], name_from(row[4])) for row in rows]
 
-    def readopt(self, job_id: int, found: NewFile, now: float) -> None:
+    def resume_returned(self, job_id: int, found: NewFile, now: float) -> None:
         """Resume the job of a failed file that was dragged back, with the file in its new place.
 
         Paid work is resumed; if nothing is paid, the file is matched again, so that a corrected rule takes effect.
@@ -252,7 +252,7 @@ class KnownFiles:
             (job_id,),
         )
 
-    def put_into(self) -> set[str]:
+    def target_folders(self) -> set[str]:
         """Every outbox, done and failed folder that any job ever had."""
         found = set()
         for (text,) in self.connection.execute("SELECT json FROM job_settings"):

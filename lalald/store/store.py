@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -43,7 +43,7 @@ from lalald.store.tables.unreadable_jobs import UnreadableJobs
 _DELIVERED = (Stage.DELETE, Stage.ARCHIVE, Stage.DONE)  # from this stage on the results are in the outbox
 
 
-def _keeps_none_waiting(job: Job) -> bool:
+def _frees_duplicates(job: Job) -> bool:
     """Whether duplicates need not wait for the job: it is delivered, has ended, or waits for a user."""
     ended = job.stage in _DELIVERED or job.state in (State.FAILED, State.CANCELLED)
     return ended or (job.state is State.HELD and job.hold in (Hold.FIRST_SCAN, Hold.DUPLICATE))
@@ -81,7 +81,7 @@ class Store(DueQueries):
         """Set aside in this transaction; `StoreThread` empties it, and reports them after the commit."""
         return []
 
-    def _met_unreadable(self, jobs: Sequence[UnreadableJob]) -> None:
+    def _note_unreadable(self, jobs: Sequence[UnreadableJob]) -> None:
         self.newly_unreadable.extend(UnreadableJobs(self.connection).set_aside(jobs))
 
     # jobs out
@@ -90,10 +90,10 @@ class Store(DueQueries):
         found = self._jobs("WHERE jobs.id = ?", (job_id,))
         return found[0] if found else None
 
-    def requested(self, limit: int = 500) -> list[Job]:
+    def jobs_with_request(self, limit: int = 500) -> list[Job]:
         return self._jobs("WHERE jobs.request IS NOT NULL ORDER BY jobs.id LIMIT ?", (limit,))
 
-    def held(self, hold: Hold, limit: int = 1000) -> list[Job]:
+    def held_jobs(self, hold: Hold, limit: int = 1000) -> list[Job]:
         return self._jobs("WHERE jobs.state = 'held' AND jobs.hold = ? ORDER BY jobs.id LIMIT ?", (hold, limit))
 
     def unknown_length_held(self, job_id: int) -> int | None:
@@ -105,7 +105,7 @@ class Store(DueQueries):
         ).fetchone()
         return None if found is None else int(found)
 
-    def set_hidden_aside(self) -> None:
+    def set_aside_unknown_values(self) -> None:
         """Set aside jobs with an unknown stage, state or hold, which no other query finds."""
         known = {"stages": [*Stage], "states": [*State], "holds": [*Hold]}
         rows = self.connection.execute(
@@ -115,12 +115,7 @@ class Store(DueQueries):
             " UNION SELECT job_id FROM tasks WHERE stage NOT IN (SELECT value FROM json_each(:stages))",
             {name: json.dumps(found) for name, found in known.items()},
         )
-        self.jobs_of([row[0] for row in rows])
-
-    def jobs_of(self, job_ids: Iterable[int]) -> list[Job]:
-        return self._jobs(
-            "WHERE jobs.id IN (SELECT value FROM json_each(?)) ORDER BY jobs.id", (json.dumps([*job_ids]),)
-        )
+        self.jobs_by_id([row[0] for row in rows])
 
     def reservations(self) -> list[tuple[str, str, int]]:
         """Outbox, path and job of every chosen name whose file is not in place yet."""
@@ -159,7 +154,7 @@ class Store(DueQueries):
             raise StaleError(f"job {before.id} was changed by another process")
         charged = self.tasks.save(before, after) if after.tasks != before.tasks else 0.0
         if after.moved_to != before.moved_to or after.state != before.state:
-            self._follow(after)
+            self._forget_moved_file(after)
         if after.stage is Stage.DONE and after.archived and not before.archived and _left_its_place(after):
             ArrivedFolders(self.connection).note_archived(after.inbox, after.path)
         self._wake_others(before, after)
@@ -183,7 +178,7 @@ class Store(DueQueries):
             self.events.job_failed(job, now)
         return waits
 
-    def _follow(self, job: Job) -> None:
+    def _forget_moved_file(self, job: Job) -> None:
         """Forget a file that was moved out of its place in the inbox: another one of its name is a new drop."""
         if job.moved_to is not None:
             folder, name = split_path(job.path)
@@ -195,19 +190,19 @@ class Store(DueQueries):
     def _wake_others(self, before: Job, after: Job) -> None:
         """Make jobs due that wait for this one, or whose delete on the service waits for its downloads."""
         if (after.stage, after.state, after.hold) != (before.stage, before.state, before.hold):
-            if _keeps_none_waiting(after):
+            if _frees_duplicates(after):
                 self.connection.execute(
                     "UPDATE jobs SET due_at = 0 WHERE duplicate_of = ? AND state = 'waiting'", (after.id,)
                 )
             if after.duplicate_of is not None:
                 self._wake_delete_of(after)
         if after.duplicate_of is not None and after.due_at != before.due_at and after.stage is Stage.UPLOAD:
-            self._wake_where_it_waits_in_vain(after)
+            self._wake_if_awaited_job_ended(after)
 
-    def _wake_where_it_waits_in_vain(self, job: Job) -> None:
+    def _wake_if_awaited_job_ended(self, job: Job) -> None:
         """Make the job due again if the one that it waits for has ended meanwhile."""
         earlier = self.job(job.duplicate_of or 0)
-        if earlier is None or _keeps_none_waiting(earlier):
+        if earlier is None or _frees_duplicates(earlier):
             self.connection.execute("UPDATE jobs SET due_at = 0 WHERE id = ?", (job.id,))
 
     def _wake_delete_of(self, job: Job) -> None:

@@ -32,7 +32,7 @@ class StoreThread:
     `run` returns only after the commit: its result is durable. While the disk is full, or another program has the database locked,
     writes wait in memory, and queries are answered. A disk that fails for a moment can look like damage to SQLite: before the
     database is reported as damaged it is opened again and checked as a whole.
-    `on_trouble` is called on the event loop with the trouble when it begins, and with None when it is over; `met_unreadable` with jobs that
+    `on_trouble` is called on the event loop with the trouble when it begins, and with None when it is over; `on_unreadable` with jobs that
     were set aside because a row of theirs cannot be read.
     """
 
@@ -42,13 +42,13 @@ class StoreThread:
         on_trouble: Callable[[StoreError | None], None] = ignore_error,
         *,
         again_seconds: float = _AGAIN_SECONDS,
-        met_unreadable: Callable[[Sequence[UnreadableJob]], None] = ignore_jobs,
-        events_written: Callable[[], None] = ignore_events,
+        on_unreadable: Callable[[Sequence[UnreadableJob]], None] = ignore_jobs,
+        on_events: Callable[[], None] = ignore_events,
     ) -> None:
         self._open_store = open_store
         self._on_trouble = on_trouble
-        self._met_unreadable = met_unreadable
-        self._events_written = events_written
+        self._on_unreadable = on_unreadable
+        self._on_events = on_events
         self._again_seconds = again_seconds
         self._calls: SimpleQueue[Call | None] = SimpleQueue()
         self._waiting: list[Call] = []
@@ -99,8 +99,8 @@ class StoreThread:
             return
         self._answer_start(None)
         while (calls := self._gather()) is not None:
-            self._carry_out(calls)
-        self._carry_out(self._take_waiting())
+            self._run_calls(calls)
+        self._run_calls(self._take_waiting())
         for call in self._waiting:
             call.error = self.trouble or StoreError("the database is closed.")
         self._answer(self._waiting)
@@ -115,11 +115,11 @@ class StoreThread:
             try:
                 store = self._open_store()
             except StoreBusyError as error:
-                self._tell(error)
+                self._report(error)
                 if self._ending.wait(self._again_seconds):
                     raise
             else:
-                self._tell(None)
+                self._report(None)
                 return store
 
     def _gather(self) -> list[Call] | None:
@@ -146,7 +146,7 @@ class StoreThread:
         waiting, self._waiting, self._again_at = self._waiting, [], float("inf")
         return waiting
 
-    def _carry_out(self, calls: list[Call]) -> None:
+    def _run_calls(self, calls: list[Call]) -> None:
         """Run the calls in one commit; if the disk is full, each in its own, so that those that write nothing are answered."""
         trouble = self._commit(calls)
         if isinstance(trouble, StoreBusyError):
@@ -156,10 +156,10 @@ class StoreThread:
             self._waiting += late
             self._again_at = min(self._again_at, time.monotonic() + self._again_seconds)
         if self._waiting and isinstance(trouble, StoreBusyError):
-            self._tell(trouble)
+            self._report(trouble)
         elif not self._waiting:
             self._doubts = 0
-            self._tell(None)
+            self._report(None)
         self._answer(calls)
 
     def _commit(self, calls: list[Call]) -> StoreError | None:
@@ -198,7 +198,7 @@ class StoreThread:
                 store.newly_unreadable.clear()
                 connection.execute("BEGIN IMMEDIATE")
                 for call in calls:
-                    self._run_by_itself(store, call)
+                    self._run_alone(store, call)
             connection.execute("COMMIT")
         except (sqlite3.Error, MemoryError) as error:
             failure = self._failure(error)
@@ -209,9 +209,9 @@ class StoreThread:
                 return self._doubt(worse)
             return self._doubt(error) if isinstance(failure, StoreRefusedError) else failure
         if store.newly_unreadable:
-            self._loop.call_soon_threadsafe(self._met_unreadable, [*store.newly_unreadable])
+            self._loop.call_soon_threadsafe(self._on_unreadable, [*store.newly_unreadable])
         if store.events.was_written:
-            self._loop.call_soon_threadsafe(self._events_written)
+            self._loop.call_soon_threadsafe(self._on_events)
         return None
 
     def _failure(self, error: sqlite3.Error | MemoryError) -> StoreError:
@@ -245,7 +245,7 @@ class StoreThread:
             call.error = error
         return call.error is None
 
-    def _run_by_itself(self, store: Store, call: Call) -> None:
+    def _run_alone(self, store: Store, call: Call) -> None:
         """Run the call in a savepoint, so that a failure undoes its own writes only."""
         store.connection.execute("SAVEPOINT call")
         set_aside = len(store.newly_unreadable)
@@ -269,7 +269,7 @@ class StoreThread:
             else:
                 call.future.set_result(call.answer)
 
-    def _tell(self, trouble: StoreError | None) -> None:
+    def _report(self, trouble: StoreError | None) -> None:
         """Report an error when it begins, and when it is over."""
         if (trouble is None) != (self.trouble is None):
             self.trouble = trouble

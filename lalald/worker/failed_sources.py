@@ -40,7 +40,7 @@ class FailedSources:
         try:
             archived = await convert_exhaustion(self.archive_source(job, self.context))
             await self.recorder.save(job, replace(archived, archived=True))
-            self.guard.faults.worked(FAILURES, job.id)
+            self.guard.faults.note_success(FAILURES, job.id)
         except FileError as error:
             again = isinstance(error, (FolderUnavailableError, DiskFullError))
             await self._record_error(job, error, again=again)

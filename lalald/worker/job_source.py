@@ -40,17 +40,17 @@ class JobSource:
         if self.license.problem is not None:
             await self.license.hold_jobs()
         # All three before the store is asked: a pause that ends meanwhile would be missed.
-        passed_over = self.claims.job_ids | self.faults.passed_over(step)
+        skipped = self.claims.job_ids | self.faults.skipped_jobs(step)
         next_in, now = self.faults.next_in(step), self.context.clock.now()
-        demand = self.faults.limited(step, demand)
+        demand = self.faults.allowed_demand(step, demand)
         if not (demand.jobs or demand.probes):
             return DueJobs([], [], frozenset(), next_in)
-        due = await self.context.store.run(query, now, demand, passed_over)
+        due = await self.context.store.run(query, now, demand, skipped)
         free = replace(
             due,
-            jobs=self.faults.chosen(step, [job for job in due.jobs if not self.claims.is_claimed(job.id)]),
+            jobs=self.faults.admitted_jobs(step, [job for job in due.jobs if not self.claims.is_claimed(job.id)]),
             probes=[job for job in due.probes if not self.claims.is_claimed(job.id)],
         )
         self.claims.claim((*free.jobs, *free.probes))
-        waits = [next_in, due.next_due_seconds, 0.0 if not free.jobs and self.faults.begin_again(step) else None]
+        waits = [next_in, due.next_due_seconds, 0.0 if not free.jobs and self.faults.restart_probes(step) else None]
         return replace(free, next_due_seconds=min((wait for wait in waits if wait is not None), default=None))

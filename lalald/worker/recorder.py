@@ -98,7 +98,7 @@ def _write(store: Store, before: Job, after: Job, discarded: bool, handled: Requ
     try:
         saved = store.save(before, after)
     except StaleError:
-        saved = store.save(_with_the_same_work(store, before), after)
+        saved = store.save(_with_only_hold_changed(store, before), after)
     if discarded:
         store.drop_file(before)
     if handled is not None:
@@ -106,7 +106,7 @@ def _write(store: Store, before: Job, after: Job, discarded: bool, handled: Requ
     return saved
 
 
-def _with_the_same_work(store: Store, before: Job) -> Job:
+def _with_only_hold_changed(store: Store, before: Job) -> Job:
     """The row as it is now, where only its hold has changed since it was read: what was learned may be worth money.
 
     Raises StaleError where its tasks, stage or file are others.

@@ -33,7 +33,7 @@ class StageRunner:
             current: Job | None = job
             while current is not None and current.stage in functions and self._is_due_now(current):
                 stage = current.stage
-                if current is not job and not self.guard.faults.chosen(stage, [current]):
+                if current is not job and not self.guard.faults.admitted_jobs(stage, [current]):
                     return  # the stage is stopped
                 current = await self.guard.run(stage, current, partial(self._run_stage, current, functions[stage]))
         finally:

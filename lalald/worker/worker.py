@@ -68,7 +68,7 @@ class Worker:
         self.holds = HoldProbes(
             context, self.wakeups, self.claims, self.recorder, self.guard, self.license, backoff, steps.release
         )
-        cancellation = Cancellation(context, self.health, self.checks.check_out_of_turn, jitter)
+        cancellation = Cancellation(context, self.health, self.checks.check_now, jitter)
         self.requests = JobRequests(
             context, self.wakeups, self.claims, self.recorder, self.guard, cancellation, steps.handle_request
         )

@@ -98,7 +98,7 @@ def _filled(home: Home, history: int, waiting: int, running: int) -> None:
 def _take_one(state: Path, number: int) -> None:
     store = Store.open(state)
     task = Task(1, None, "demuser", {"stem": "music"}, task_id=f"task {number}")
-    store.take([NewFile("/in", f"{number}.wav", 10**7, 1, 1, "r", _HANDLING, (task,))], _NOW)
+    store.add_files([NewFile("/in", f"{number}.wav", 10**7, 1, 1, "r", _HANDLING, (task,))], _NOW)
     store.close()
 
 

@@ -423,7 +423,7 @@ def test_jobs_whose_rows_cannot_be_read_are_named(filled_store: FilledStore, is_
     with closing(Store.open(filled_store.state)) as store, store.connection:
         store.connection.execute("UPDATE jobs SET hold_source = 'of a later version' WHERE id IN (1, 8)")
         if is_set_aside:
-            store.jobs_of([1, 8])
+            store.jobs_by_id([1, 8])
     reported = "2 jobs cannot be read from the database and are not listed: 1, 8. `lalald status` says what to do.\n"
     code, out, report = filled_store.call("jobs")
     assert (code, len(out.splitlines()), report) == (0, 1 + 7, reported)

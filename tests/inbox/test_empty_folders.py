@@ -389,8 +389,8 @@ def test_a_database_of_the_previous_version_is_migrated(tmp_path: Path) -> None:
         folders.note("/in", ["", "old", "a", "a/b", "a/\udcff", "a0", "\udcff", "\udcff/x", "\udcff/\udcfe"])
         for path in ("a/b/x.wav", "\udcff/x/y.wav", "old/z.wav"):
             folders.note_archived("/in", path)
-        assert sorted(folders.done_with("/in")) == ["a", "a/b", "\udcff", "\udcff/x"]
-        assert folders.may_go("/in", ["old", "a", "a0", "nowhere"]) == ["a"]
+        assert sorted(folders.prunable("/in")) == ["a", "a/b", "\udcff", "\udcff/x"]
+        assert folders.still_prunable("/in", ["old", "a", "a0", "nowhere"]) == ["a"]
         folders.forget("/in", ["a", "\udcff"])
         assert folders.known("/in") == {"", "old", "a0"}
 

@@ -79,7 +79,7 @@ def remember(store: Store, inbox: Path) -> None:
             )
         )  # fmt: skip
     store.connection.execute("BEGIN")
-    store.take(found, 0.0)
+    store.add_files(found, 0.0)
     store.connection.execute("COMMIT")
 
 

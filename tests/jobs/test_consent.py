@@ -367,7 +367,7 @@ def test_an_older_flag_becomes_what_its_command_promised_at_the_price_of_then(tm
     old_job(connection, state="waiting", released=0, duration=120.0)
     connection.close()
     with closing(Store.open(tmp_path)) as store:
-        first, second, third = store.jobs_of((1, 2, 3))
+        first, second, third = store.jobs_by_id((1, 2, 3))
     assert (first.per_file_waived, first.per_day_waived, first.duplicate_accepted) == (True, True, True)
     assert first.approved_minutes == pytest.approx(6.0), "2 minutes for one stem, 4 for two"
     assert (second.per_file_waived, second.approved_minutes) == (True, None)
@@ -392,7 +392,7 @@ def test_what_an_older_hold_is_about_is_read_from_its_words_once(
     old_job(connection, hold="disk", hold_reason="full")
     connection.close()
     with closing(Store.open(tmp_path)) as store:
-        first, second = store.jobs_of((1, 2))
+        first, second = store.jobs_by_id((1, 2))
     assert (first.hold_source, [one.hold_source for one in first.tasks]) == (source, [None, source])
     assert second.hold_source is None
 

@@ -15,7 +15,7 @@ from tests.support.running import tree, until, write_wav
 from tests.support.worker_driver import WorkerDriver, run, tasks_of
 
 
-async def held_since_the_first_look(shop: WorkerDriver, name: str, pitch: float) -> None:
+async def held_since_first_scan(shop: WorkerDriver, name: str, pitch: float) -> None:
     path = shop.inbox / name
     write_wav(path, seconds=0.1, pitch=pitch)
     facts = path.stat()
@@ -24,13 +24,13 @@ async def held_since_the_first_look(shop: WorkerDriver, name: str, pitch: float)
         tasks_of(*shop.asked), hold=Hold.FIRST_SCAN, hold_reason="it lay there",
     )  # fmt: skip
     now = shop.clock.now()
-    await shop.store.run(lambda store: store.take([found], now))
+    await shop.store.run(lambda store: store.add_files([found], now))
 
 
 def test_a_held_file_does_not_delay_its_copy_and_is_not_paid_after_it(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as shop:
-            await held_since_the_first_look(shop, "old.wav", 300)
+            await held_since_first_scan(shop, "old.wav", 300)
             await shop.drop("new.wav", pitch=300)
             await shop.until_job("the copy is an order", 2, state=State.DONE)
             await shop.ask(Request.RELEASE, 1)
@@ -46,7 +46,7 @@ def test_an_old_file_released_while_its_copy_is_processed_waits_for_it(tmp_path:
         async with WorkerDriver(
             tmp_path, options=Options(checks_per_minute=100_000, processing_seconds=3600.0)
         ) as shop:
-            await held_since_the_first_look(shop, "old.wav", 300)
+            await held_since_first_scan(shop, "old.wav", 300)
             await shop.drop("new.wav", pitch=300)
             await shop.until_job("the copy is processed", 2, stage=Stage.CHECK)
             await shop.ask(Request.RELEASE, 1)
@@ -79,7 +79,7 @@ def test_a_file_that_an_unreadable_job_has_paid_for_is_not_paid_again_without_as
 
             def spoil(store: Store) -> None:
                 store.connection.execute(f"UPDATE {damage}")
-                store.jobs_of([1])  # sets it aside
+                store.jobs_by_id([1])  # sets it aside
 
             await shop.store.run(spoil)
             await shop.drop("same.wav", pitch=300)

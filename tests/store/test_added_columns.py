@@ -36,7 +36,7 @@ def test_a_job_of_the_version_before_has_had_no_source_that_the_service_did_not_
         assert job is not None
         assert (job.stage, job.state, job.source_id, job.uploads_unknown) == (Stage.SPLIT, State.WAITING, "s", 0)
         store.save(job, replace(job, uploads_unknown=1))
-        assert store.jobs_of([1])[0].uploads_unknown == 1
+        assert store.jobs_by_id([1])[0].uploads_unknown == 1
 
 
 REASONS = {  # of held jobs in /in, whose outbox is /out and whose failed folder is /elsewhere/failed
@@ -73,9 +73,9 @@ def test_a_hold_of_the_version_before_is_about_the_folder_that_its_reason_names(
         old.execute(insert, (21, 4, "held", "disk", "/out has 5 bytes free"))
         old.execute("INSERT INTO job_settings (id, json) VALUES (4, '{')")
     with closing(Store.open(tmp_path)) as store:
-        jobs = store.held(Hold.MOUNT)
+        jobs = store.held_jobs(Hold.MOUNT)
         assert [job.held_path for job in jobs] == list(REASONS.values())
         assert [job.tasks[0].held_path for job in jobs] == list(REASONS.values())
-        (lost,) = store.held(Hold.LOST_TASK)
+        (lost,) = store.held_jobs(Hold.LOST_TASK)
         assert lost.held_path is None
-        assert store.held(Hold.DISK) == [], "its settings cannot be read: it is set aside, and stops no migration"
+        assert store.held_jobs(Hold.DISK) == [], "its settings cannot be read: it is set aside, and stops no migration"

@@ -83,7 +83,7 @@ def test_a_cancelled_task_and_a_file_that_stayed_are_known_by_columns(tmp_path: 
                 (job_id, error),
             )
     with closing(Store.open(tmp_path)) as store:
-        jobs = store.jobs_of(range(1, 5))
+        jobs = store.jobs_by_id(range(1, 5))
     assert [(job.warning, job.archive_error) for job in jobs] == [
         (None, None),
         ("odd tracks", None),

@@ -26,7 +26,7 @@ def taken(store: Store, count: int) -> list[Job]:
     """Jobs for files of one size, oldest first."""
     task = Task(1, None, "demuser", {"stem": "music"})
     found = [NewFile("/in", f"{number}.wav", 10, number, number, "r", HANDLING, (task,)) for number in range(count)]
-    return store.jobs_of(job_id for job_id in store.take(found, 1.0) if job_id is not None)
+    return store.jobs_by_id(job_id for job_id in store.add_files(found, 1.0) if job_id is not None)
 
 
 def done(store: Store, job: Job, sha256: str) -> Job:

@@ -44,7 +44,7 @@ def found(path: str = "a.wav", **facts: object) -> NewFile:
 
 
 def taken(store: Store, path: str = "a.wav", **facts: object) -> Job:
-    (job_id,) = store.take([found(path, **facts)], NOW)
+    (job_id,) = store.add_files([found(path, **facts)], NOW)
     assert job_id is not None
     job = store.job(job_id)
     assert job is not None
@@ -96,8 +96,8 @@ def test_every_name_a_disk_can_hold_comes_back_byte_for_byte(store: Store, raw: 
 
 
 def test_the_same_identity_makes_no_second_job(store: Store) -> None:
-    assert store.take([found()], NOW) == store.take([found()], NOW + 1) == [1]
-    assert store.take([found(mtime_ns=2)], NOW + 2) == [2]
+    assert store.add_files([found()], NOW) == store.add_files([found()], NOW + 1) == [1]
+    assert store.add_files([found(mtime_ns=2)], NOW + 2) == [2]
 
 
 def test_a_row_that_changed_meanwhile_is_not_overwritten(store: Store) -> None:
@@ -179,10 +179,10 @@ def test_trimmed_history_keeps_what_reuse_and_identity_need(store: Store) -> Non
 def test_a_failed_file_that_is_dragged_back_is_its_old_job_with_the_new_rule(store: Store) -> None:
     job = taken(store)
     store.save(job, replace(job, state=State.FAILED, error="e", moved_to="/in/failed/a.wav", archived=True))
-    (failed,) = store.failed_like("/in", 10)
+    (failed,) = store.possible_returns("/in", 10)
     assert failed.job_id == job.id
     mended = found("renamed.wav", rule="mended", tasks=(Task(1, None, "demuser", {"stem": "music"}),))
-    store.readopt(job.id, mended, NOW)
+    store.resume_returned(job.id, mended, NOW)
     again = store.job(job.id)
     assert again is not None
     assert (again.path, again.rule, again.moved_to, again.request) == ("renamed.wav", "mended", None, Request.RETRY)
@@ -196,7 +196,7 @@ def test_who_let_a_file_past_the_spend_guard_let_it_past_with_its_price(store: S
     failed = replace(failed, per_file_waived=True, approved_minutes=9.0)
     store.save(job, failed)
     dearer = (Task(1, None, "multistem", {"stem_list": ["drum", "bass", "vocals", "piano"]}),)
-    store.readopt(job.id, found(tasks=job.tasks if same else dearer), NOW)
+    store.resume_returned(job.id, found(tasks=job.tasks if same else dearer), NOW)
     again = store.job(job.id)
     assert again is not None
     assert (again.per_file_waived, again.approved_minutes is not None) == (same, same)
@@ -206,7 +206,7 @@ def test_a_paid_task_survives_being_dragged_back(store: Store) -> None:
     job = taken(store)
     paid = job.with_task(replace(job.tasks[0], task_id="t", stage=Stage.CHECK))
     saved = store.save(job, replace(paid, state=State.FAILED, moved_to="/in/failed/a.wav", archived=True))
-    store.readopt(job.id, found("renamed.wav", rule="mended", tasks=()), NOW)
+    store.resume_returned(job.id, found("renamed.wav", rule="mended", tasks=()), NOW)
     again = store.job(job.id)
     assert again is not None
     assert again.tasks == saved.tasks
@@ -367,11 +367,11 @@ def run(tmp_path: Path, story: Callable[[StoreThread], Awaitable[Answer]]) -> An
 
 def test_many_calls_are_each_atomic(tmp_path: Path) -> None:
     def fails(store: Store) -> None:
-        store.take([found("bad.wav")], NOW)
+        store.add_files([found("bad.wav")], NOW)
         raise ValueError("no")
 
     async def story(thread: StoreThread) -> list[object]:
-        calls = [thread.run(lambda store, n=n: store.take([found(f"{n}.wav")], NOW)) for n in range(20)]  # type: ignore[misc]
+        calls = [thread.run(lambda store, n=n: store.add_files([found(f"{n}.wav")], NOW)) for n in range(20)]  # type: ignore[misc]
         return await asyncio.gather(*calls[:10], thread.run(fails), *calls[10:], return_exceptions=True)
 
     answers = run(tmp_path, story)
@@ -546,4 +546,4 @@ def test_a_job_with_a_request_is_left_to_the_request_loop(store: Store) -> None:
     assert [due.id for due in store.due(Queue(Stage.UPLOAD), NOW, demand).jobs] == [job.id]
     store.connection.execute("UPDATE jobs SET request = 'cancel' WHERE id = ?", (job.id,))
     assert store.due(Queue(Stage.UPLOAD), NOW, demand).jobs == []
-    assert [one.id for one in store.requested()] == [job.id]
+    assert [one.id for one in store.jobs_with_request()] == [job.id]

@@ -26,7 +26,7 @@ def filled(state: Path) -> Path:
     """A database of some hundred pages, closed in order."""
     store = Store.open(state)
     found = [NewFile("/in", f"{number:04}.wav", number, 1, 1, "r", HANDLING) for number in range(1000)]
-    store.take(found, 1.0)
+    store.add_files(found, 1.0)
     store.close()
     return state / FILE_NAME
 
@@ -36,7 +36,7 @@ def with_log(state: Path) -> Path:
     path = filled(state)
     store = Store.open(state)
     for number in range(5):
-        store.take([NewFile("/in", f"late {number}.wav", 1, 1, 1, "r", HANDLING)], 1.0)
+        store.add_files([NewFile("/in", f"late {number}.wav", 1, 1, 1, "r", HANDLING)], 1.0)
     left = {name: (state / name).read_bytes() for name in (FILE_NAME, f"{FILE_NAME}-wal")}
     store.close()
     for name, content in left.items():

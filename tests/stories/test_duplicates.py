@@ -359,7 +359,7 @@ async def known_songs(shop: WorkerDriver, count: int) -> None:
     with closing(Store.open(shop.state)) as store:
         for name, content in zip(names, contents, strict=True):
             found = NewFile(str(shop.inbox), name, len(content), 1, 1, "rule", shop.handling_of(), tasks_of(VOCALS))
-            (job_id,) = store.take([found], 1.0)
+            (job_id,) = store.add_files([found], 1.0)
             job = store.job(job_id or 0)
             assert job is not None
             task = replace(

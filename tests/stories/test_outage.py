@@ -32,7 +32,7 @@ async def drop_many(shop: WorkerDriver, count: int) -> None:
         identity = (facts.st_size, facts.st_mtime_ns, facts.st_ino)
         settings = shop.handling_of(duplicates="process")
         found.append(NewFile(str(shop.inbox), path.name, *identity, "rule", settings, VOCALS))
-    await shop.store.run(lambda store: store.take(found, shop.clock.now()))
+    await shop.store.run(lambda store: store.add_files(found, shop.clock.now()))
     shop.worker.wake()
 
 

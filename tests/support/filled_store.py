@@ -145,7 +145,7 @@ class FilledStore:
         rule = "podcasts" if path.startswith("podcasts/") else "remix"
         tasks = VOICE if rule == "podcasts" else REMIX
         found = NewFile(str(self.inbox), path, 5_000_000, 1, 1, rule, self.settings(), tasks, duration=180.0)
-        (job_id,) = store.take([replace(found, **facts)], at)
+        (job_id,) = store.add_files([replace(found, **facts)], at)
         assert job_id is not None
         job = store.job(job_id)
         assert job is not None

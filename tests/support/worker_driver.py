@@ -277,7 +277,7 @@ class WorkerDriver:
                 )
             )  # fmt: skip
         now = self.clock.now()
-        taken = await self.store.run(lambda store: store.take(found, now))
+        taken = await self.store.run(lambda store: store.add_files(found, now))
         self.worker.wake()
         return [job_id for job_id in taken if job_id is not None]
 

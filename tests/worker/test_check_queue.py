@@ -29,7 +29,7 @@ def running(store: Store, count: int, first: int = 0) -> None:
     """Tasks t0, t1 … are under way."""
     numbers = range(first, first + count)
     plain = (Task(1, None, "demuser", {}),)
-    taken = store.take([NewFile("/in", f"{n}.wav", 10, n, n, "rule", HANDLING, plain) for n in numbers], NOW)
+    taken = store.add_files([NewFile("/in", f"{n}.wav", 10, n, n, "rule", HANDLING, plain) for n in numbers], NOW)
     for number, job_id in zip(numbers, taken, strict=True):
         job = store.job(job_id or 0)
         assert job is not None
@@ -53,7 +53,7 @@ class Service:
 
     def ask(self, seconds: float = 2.0) -> None:
         self.clock.at += seconds
-        asked, wait = self.queue.next_round(self.store, NOW)
+        asked, wait = self.queue.next_request(self.store, NOW)
         if asked is None:
             assert wait is not None, "something runs"
             return
@@ -151,6 +151,6 @@ def test_what_runs_no_more_is_forgotten(store: Store) -> None:
     service.until(lambda: service.alone, most=12)
     store.connection.execute("UPDATE tasks SET stage = 'done'")
     service.clock.at += 1000.0
-    assert service.queue.next_round(store, NOW) == (None, None)
-    assert service.queue.next_round(store, NOW) == (None, None)
+    assert service.queue.next_request(store, NOW) == (None, None)
+    assert service.queue.next_request(store, NOW) == (None, None)
     assert not service.queue._halving

@@ -35,7 +35,7 @@ def test_each_cause_has_its_own_pauses_until_it_is_gone_or_not_needed() -> None:
     assert schedule.next_at() == 10.0
     schedule.succeeded("another")
     assert schedule.next_at() == 40.0
-    schedule.hurry()
+    schedule.make_all_due()
     assert schedule.is_due("one", 0.0)
     schedule.failed("one", 0.0)
     assert schedule.next_at() == 10.0, "the pauses begin again"

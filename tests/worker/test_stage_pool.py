@@ -47,7 +47,7 @@ class Yard:
         ]
 
         def fill(store: Store) -> None:
-            store.take(found, 0.0)
+            store.add_files(found, 0.0)
             for number, times in enumerate(self.attempts, 1):
                 store.connection.execute("UPDATE jobs SET attempts = ? WHERE id = ?", (times, number))
 

@@ -84,7 +84,7 @@ class Explainer:
 
     @cached_property
     def _put_into(self) -> list[str]:
-        return list(self.reports.known_files().put_into()) if self.reports is not None else []
+        return list(self.reports.known_files().target_folders()) if self.reports is not None else []
 
     def _elsewhere(self, path: str) -> FileReport:
         reason = _describe_other_place(self.config, path)

@@ -69,7 +69,7 @@ class ArrivedFolders:
             ((stored_name_always(inbox), stored_name_always(folder)) for folder in folders),
         )
 
-    def done_with(self, inbox: str) -> list[str]:
+    def prunable(self, inbox: str) -> list[str]:
         """Folders that arrived, that a source was archived from, and that contain no known file."""
         rows = self._connection.execute(
             "SELECT folder FROM inbox_folders INDEXED BY inbox_folders_archived WHERE inbox = :inbox AND arrived AND archived"
@@ -78,7 +78,7 @@ class ArrivedFolders:
         )
         return [name_from(row[0]) for row in rows]
 
-    def may_go(self, inbox: str, folders: Iterable[str]) -> list[str]:
+    def still_prunable(self, inbox: str, folders: Iterable[str]) -> list[str]:
         """Those of the folders that arrived and that a source was archived from."""
         key = stored_name_always(inbox)
         return [

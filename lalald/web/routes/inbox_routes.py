@@ -101,7 +101,7 @@ def path_within(path: str) -> str:
 
 
 def _skipped(reports: Reports, inbox: str, after: str, limit: int) -> dict[str, Any]:
-    found = reports.known_files().left_alone(inbox, after, limit + 1)
+    found = reports.known_files().files_without_job(inbox, after, limit + 1)
     listed = [
         {
             "path": path,

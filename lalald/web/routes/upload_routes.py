@@ -278,7 +278,7 @@ def _marker_and_uploads(reports: Reports, inbox: str) -> tuple[str | None, list[
 
 
 def _put_into(reports: Reports) -> list[str]:
-    return list(reports.known_files().put_into())
+    return list(reports.known_files().target_folders())
 
 
 def _add(requests: Requests, one: Upload) -> bool:

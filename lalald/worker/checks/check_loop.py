@@ -20,7 +20,7 @@ from lalald.stages import check
 from lalald.stages.context import StageContext
 from lalald.stages.reuse import reused_tasks
 from lalald.store.due import RunningTask
-from lalald.worker.checks.check_queue import MOST_IN_A_CHECK, CheckQueue, Round
+from lalald.worker.checks.check_queue import MOST_IN_A_CHECK, CheckQueue, CheckRequest
 from lalald.worker.claims import Claims
 from lalald.worker.faults.guard import Guard
 from lalald.worker.holds.license_check import LicenseCheck
@@ -96,16 +96,16 @@ class CheckLoop:
         window.per_minute = self._context.config.checks_per_minute
         breaker = self._health.breakers[CHECK].of()
         return max(
-            window.urgent_wait_seconds if self._queue.suspects_any else window.wait_seconds,
+            window.urgent_wait_seconds if self._queue.has_suspects else window.wait_seconds,
             self._health.pause.wait_seconds,
-            breaker.wait_seconds(untried_waits=self._queue.suspects_any),
+            breaker.wait_seconds(untried_waits=self._queue.has_suspects),
         )
 
-    async def _next(self) -> tuple[Round | None, float | None]:
+    async def _next(self) -> tuple[CheckRequest | None, float | None]:
         if self._license.problem is not None:
             await self._license.hold_jobs()
         now = self._context.clock.now()
-        return await self._context.store.run(lambda store: self._queue.next_round(store, now))
+        return await self._context.store.run(lambda store: self._queue.next_request(store, now))
 
     async def _sleep(self, seconds: float) -> None:
         """Sleep for that long, even when woken: new tasks join the next request and do not advance it."""
@@ -114,7 +114,7 @@ class CheckLoop:
             self._signal.begin()
             await self._signal.sleep(left)
 
-    async def _ask(self, asked: Round) -> None:
+    async def _ask(self, asked: CheckRequest) -> None:
         assert self._window is not None  # noqa: S101 - narrows the type: `run` made it
         health, began_at = self._health, self._context.clock.monotonic()
         key = hash(tuple(asked.ids))
@@ -140,7 +140,7 @@ class CheckLoop:
             health.succeeded(CHECK, [key], began_at)
             await self._record_answers(asked.tasks, answers)
 
-    async def _failed(self, asked: Round, error: ServiceError, *, refused: bool) -> None:
+    async def _failed(self, asked: CheckRequest, error: ServiceError, *, refused: bool) -> None:
         """The request failed as a whole. For a task that fails alone, continue as if it were missing in the answer."""
         if not self._queue.failed(asked, refused=refused):
             return
@@ -158,10 +158,10 @@ class CheckLoop:
             if len(task_ids) == 1:
                 return {}
         half = len(task_ids) // 2
-        first = await self.check_out_of_turn(task_ids[:half])
-        return first | await self.check_out_of_turn(task_ids[half:])
+        first = await self.check_now(task_ids[:half])
+        return first | await self.check_now(task_ids[half:])
 
-    async def check_out_of_turn(self, task_ids: Sequence[str]) -> dict[str, TaskAnswer]:
+    async def check_now(self, task_ids: Sequence[str]) -> dict[str, TaskAnswer]:
         """Check tasks at once, within the rate limit. Raises ServiceError."""
         if self._window:
             await asyncio.sleep(self._window.wait_seconds)
@@ -173,12 +173,12 @@ class CheckLoop:
         for task in running:
             answers_of_job[task.job_id][task.number] = answers.get(task.task_id)
         guard, step = self._guard, Stage.CHECK
-        found = await self._context.store.run(lambda store: store.jobs_of(answers_of_job))
+        found = await self._context.store.run(lambda store: store.jobs_by_id(answers_of_job))
         free = [job for job in found if not guard.faults.is_paused(step, job.id)]
         many = len(running) >= MOST_IN_A_CHECK
         works = (
             (job, partial(self._record_job_answers, job, answers_of_job[job.id], many=many))
-            for job in guard.faults.chosen(step, free)
+            for job in guard.faults.admitted_jobs(step, free)
         )
         await asyncio.gather(*(guard.run(step, job, work) for job, work in works))
 

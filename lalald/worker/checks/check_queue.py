@@ -16,7 +16,7 @@ MOST_IN_A_CHECK = 200  # the document's maxItems
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
+class CheckRequest:
     """The tasks of the next request. `is_trial`: all of them together again, since the service has recovered."""
 
     tasks: Sequence[RunningTask]
@@ -45,33 +45,33 @@ class CheckQueue:
         self._answered_since = True  # since the first of the suspected ones failed
         self._trial_is_next = False
 
-    def next_round(self, store: Store, now: float) -> tuple[Round | None, float | None]:
+    def next_request(self, store: Store, now: float) -> tuple[CheckRequest | None, float | None]:
         """The next request, or None and the seconds until there is one (None if no task runs)."""
         if not self._halving:
-            return self._all(store, now), self._until_a_stuck_one(store, now)
+            return self._all(store, now), self._until_stuck_task(store, now)
         suspects = store.running_tasks(now, len(self._halving), only=self._halving.suspects)
-        self._forget_all_but(suspects)
+        self._keep_only(suspects)
         others = self._all(store, now)
         if self._trial_is_next:
             together = [*suspects, *(others.tasks if others else ())][:MOST_IN_A_CHECK]
-            return Round(together, is_trial=True) if together else None, self._until_a_stuck_one(store, now)
-        part = self._part_of(suspects)
+            return CheckRequest(together, is_trial=True) if together else None, self._until_stuck_task(store, now)
+        part = self._next_part(suspects)
         if part and (self._turns_of_suspects < self._TURNS_OF_SUSPECTS or others is None):
-            return Round(part), None
+            return CheckRequest(part), None
         if others is not None:
             return others, None
-        waits = (self._alone.next_seconds, self._until_a_stuck_one(store, now))
+        waits = (self._alone.next_seconds, self._until_stuck_task(store, now))
         return None, min((wait for wait in waits if wait is not None), default=None)
 
-    def _all(self, store: Store, now: float) -> Round | None:
+    def _all(self, store: Store, now: float) -> CheckRequest | None:
         tasks = store.running_tasks(now, MOST_IN_A_CHECK, but=self._halving.suspects)
-        return Round(tasks) if tasks else None
+        return CheckRequest(tasks) if tasks else None
 
-    def _until_a_stuck_one(self, store: Store, now: float) -> float | None:
+    def _until_stuck_task(self, store: Store, now: float) -> float | None:
         due_at = store.next_stuck_due_at()
         return None if due_at is None else max(0.0, due_at - now)
 
-    def _part_of(self, suspects: Sequence[RunningTask]) -> Sequence[RunningTask]:
+    def _next_part(self, suspects: Sequence[RunningTask]) -> Sequence[RunningTask]:
         """The largest part to be requested; of tasks that fail alone, the next one whose pause is over."""
         ready = [task for task in suspects if not self._alone.wait_seconds(task.task_id)]
         limits = {task.task_id: self._halving.limit(task.task_id, MOST_IN_A_CHECK) for task in ready}
@@ -81,27 +81,27 @@ class CheckQueue:
             return [min(alike, key=lambda task: self._alone.times(task.task_id))]
         return alike[-largest:] if largest else []  # the failing task is retried most often and tends to be the first
 
-    def _forget_all_but(self, running: Sequence[RunningTask]) -> None:
+    def _keep_only(self, running: Sequence[RunningTask]) -> None:
         there = {task.task_id for task in running}
         self._halving.keep(there)
         self._alone.keep(there)
 
-    def _count_turn(self, asked: Round) -> None:
+    def _count_turn(self, asked: CheckRequest) -> None:
         is_of_suspects = any(task_id in self._halving for task_id in asked.ids)
         self._turns_of_suspects = self._turns_of_suspects + 1 if is_of_suspects else 0
 
-    def answered(self, asked: Round) -> None:
+    def answered(self, asked: CheckRequest) -> None:
         """Record that the request succeeded."""
         self._count_turn(asked)
         was_long = self._failed_parts >= self._OUTAGE_PARTS and not self._answered_since
         self._trial_is_next = not asked.is_trial and was_long and len(self._halving) > len(asked.tasks)
         self._failed_parts, self._answered_since = 0, True
-        self._halve_what_is_left(asked.ids)
+        self._halve_remaining(asked.ids)
         self._halving.forget(asked.ids)
         for task_id in asked.ids:
             self._alone.forget(task_id)
 
-    def _halve_what_is_left(self, answered: Sequence[str]) -> None:
+    def _halve_remaining(self, answered: Sequence[str]) -> None:
         """One half succeeded, so the failing task is in the other half, which is halved at once."""
         level = self._halving.limit(answered[0], MOST_IN_A_CHECK)
         left = [
@@ -113,11 +113,11 @@ class CheckQueue:
             self._halving.halve(left)
 
     @property
-    def suspects_any(self) -> bool:
+    def has_suspects(self) -> bool:
         """Whether parts of a failed request are still to be requested."""
         return len(self._halving) > len(self._alone)
 
-    def failed(self, asked: Round, *, refused: bool) -> bool:
+    def failed(self, asked: CheckRequest, *, refused: bool) -> bool:
         """Record that the request failed as a whole. Returns whether its only task is the cause, since other requests succeed."""
         self._count_turn(asked)
         if asked.is_trial:

@@ -37,7 +37,7 @@ async def outcome_of(
         return await _license(job, error, license_check)
     except FileError as error:
         context.preflight.invalidate(job)
-        return _in_the_way(job, error)
+        return _outcome_of_file_error(job, error)
     except LinkRefusedError as error:
         return Held(Hold.LINK, link_hold_reason(job, error))
     except TransferStopped:
@@ -49,7 +49,7 @@ async def outcome_of(
         return Failed(f"the service refused it: {error}.{_money(job)}", kind=kind)
 
 
-def _in_the_way(job: Job, error: FileError) -> Outcome:
+def _outcome_of_file_error(job: Job, error: FileError) -> Outcome:
     """A folder's error holds the job at once; an error with a file only if a second attempt fails, too."""
     if isinstance(error, (DiskFullError, FolderUnavailableError)):
         return Held(hold_for(error), describe_error(error), path=error.path)

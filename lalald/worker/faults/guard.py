@@ -45,7 +45,7 @@ class Guard:
     def note_recorded(self, step: str, job: Job, outcome: Outcome) -> None:
         """Record that an outcome was saved: unless it is a retry or an internal failure, the step works."""
         if not isinstance(outcome, RetryLater) and not (isinstance(outcome, Failed) and outcome.is_internal):
-            self.faults.worked(step, job.id)
+            self.faults.note_success(step, job.id)
 
     async def run(
         self, step: str, job: Job, work: Callable[[], Awaitable[Answer]], *, may_fail: bool = True, written: bool = True
@@ -67,13 +67,13 @@ class Guard:
         """Run `look` for one job after the other. The jobs for which it raised nothing, each with its result."""
         found: list[tuple[Job, Answer]] = []
 
-        async def looked_at(job: Job) -> None:
+        async def run_one(job: Job) -> None:
             found.append((job, await look(job)))
-            self.faults.worked(step, job.id)
+            self.faults.note_success(step, job.id)
 
         for job in jobs:
             if not self.faults.is_paused(step, job.id):
-                await self.run(step, job, partial(looked_at, job), may_fail=False, written=False)
+                await self.run(step, job, partial(run_one, job), may_fail=False, written=False)
         return found
 
     async def _set_aside(self, job: Job, outcome: RetryLater | Failed) -> None:

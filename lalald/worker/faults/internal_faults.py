@@ -26,7 +26,7 @@ _LONGEST_PAUSE_WITHOUT_RESOURCES_SECONDS = 60.0
 
 
 @dataclass(slots=True)
-class _Trouble:
+class _JobErrors:
     """Of a job at a step."""
 
     tries: int = 0
@@ -35,7 +35,7 @@ class _Trouble:
 
 
 @dataclass(slots=True)
-class Stop:
+class StoppedStep:
     """A step at which every job fails in the same way."""
 
     error: str
@@ -52,39 +52,39 @@ class InternalFaults:
         self._log = log
         self._jitter = jitter
         self._changed = changed
-        self._troubles: dict[tuple[str, int], _Trouble] = {}
+        self._errors: dict[tuple[str, int], _JobErrors] = {}
         self._streaks: dict[str, tuple[str, set[int]]] = {}
-        self.stops: dict[str, Stop] = {}
-        self._ran_out_times = 0
-        self._ran_out_until = 0.0
+        self.stops: dict[str, StoppedStep] = {}
+        self._exhausted_times = 0
+        self._exhausted_until = 0.0
 
     # results
 
     def failed(self, step: str, job: Job, error: Exception, *, may_fail: bool = True) -> RetryLater | Failed:
         """The outcome for the job. With `may_fail=False` it is retried without limit."""
         if is_exhaustion(error):
-            return self._ran_out(step, job, error)
-        trouble = self._troubles.setdefault((step, job.id), _Trouble())
-        trouble.tries += 1
-        self._say(step, job, error, trouble)
+            return self._pause_all(step, job, error)
+        errors = self._errors.setdefault((step, job.id), _JobErrors())
+        errors.tries += 1
+        self._log_error(step, job, error, errors)
         self._note_streak(step, job, error)
-        pause = (backoff_seconds(2 * trouble.tries, 1.0) + backoff_seconds(2 * trouble.tries, self._jitter())) / 2
-        trouble.until = self._clock.monotonic() + pause
+        pause = (backoff_seconds(2 * errors.tries, 1.0) + backoff_seconds(2 * errors.tries, self._jitter())) / 2
+        errors.until = self._clock.monotonic() + pause
         words = f"internal: {describe_exception(error)}."
-        if step in self.stops or not may_fail or trouble.tries < MOST_TRIES or self._is_kept(job):
+        if step in self.stops or not may_fail or errors.tries < MOST_TRIES or self._has_results_on_service(job):
             return RetryLater(f"{words} It will be retried.", due_at=self._clock.now() + pause)
         self.forget(job.id)
         return Failed(f"{words} {_money(job)} The log has the traceback.", is_internal=True)
 
-    def _ran_out(self, step: str, job: Job, error: Exception) -> RetryLater:
+    def _pause_all(self, step: str, job: Job, error: Exception) -> RetryLater:
         """Every step pauses: other jobs would fail, too."""
         now = self._clock.monotonic()
-        pause = self._ran_out_until - now
+        pause = self._exhausted_until - now
         if pause <= 0:
-            pause = min(_LONGEST_PAUSE_WITHOUT_RESOURCES_SECONDS, backoff_seconds(self._ran_out_times, 1.0))
-            self._ran_out_times += 1
-            self._ran_out_until = now + pause
-            say = self._log.warning if self._ran_out_times == 1 else self._log.debug
+            pause = min(_LONGEST_PAUSE_WITHOUT_RESOURCES_SECONDS, backoff_seconds(self._exhausted_times, 1.0))
+            self._exhausted_times += 1
+            self._exhausted_until = now + pause
+            say = self._log.warning if self._exhausted_times == 1 else self._log.debug
             say(
                 "resources.ran_out",
                 step=step,
@@ -96,15 +96,15 @@ class InternalFaults:
         words = f"out of memory, descriptors or threads: {describe_exception(error)}. It will be retried."
         return RetryLater(words, due_at=self._clock.now() + pause, is_counted=False)
 
-    def _say(self, step: str, job: Job, error: Exception, trouble: _Trouble) -> None:
+    def _log_error(self, step: str, job: Job, error: Exception, errors: _JobErrors) -> None:
         """Log the traceback once for each fault of a job, and at its last attempt."""
-        same = trouble.signature == signature(error)
-        trouble.signature = signature(error)
-        is_last = trouble.tries >= MOST_TRIES and not self._is_kept(job)
+        same = errors.signature == signature(error)
+        errors.signature = signature(error)
+        is_last = errors.tries >= MOST_TRIES and not self._has_results_on_service(job)
         say = self._log.debug if same and not is_last else self._log.error
-        say("job.internal_error", job=job.id, path=job.path, step=step, tries=trouble.tries, exc_info=error)
+        say("job.internal_error", job=job.id, path=job.path, step=step, tries=errors.tries, exc_info=error)
 
-    def _is_kept(self, job: Job) -> bool:
+    def _has_results_on_service(self, job: Job) -> bool:
         """Whether the service still keeps paid results of the job."""
         paid_at = [task.started_at or task.requested_at for task in job.tasks if task.paid]
         known = [at for at in paid_at if at is not None]
@@ -119,44 +119,44 @@ class InternalFaults:
         if len(jobs) < SAME_IN_A_ROW or step in self.stops:
             return
         now = self._clock.monotonic()
-        self.stops[step] = Stop(describe_exception(error), self._clock.now(), now + PROBE_SECONDS)
+        self.stops[step] = StoppedStep(describe_exception(error), self._clock.now(), now + PROBE_SECONDS)
         hint = f"One job tries it every {PROBE_SECONDS / 60:.0f} minutes; no job fails because of it. Report it with the traceback above."
         self._log.error("step.stopped", step=step, jobs=len(jobs), reason=describe_exception(error), hint=hint)
         self._changed()
 
-    def worked(self, step: str, job_id: int) -> None:
+    def note_success(self, step: str, job_id: int) -> None:
         """The step ended without an exception for this job."""
-        self._ran_out_times = 0
-        self._troubles.pop((step, job_id), None)
+        self._exhausted_times = 0
+        self._errors.pop((step, job_id), None)
         self._streaks.pop(step, None)
         if self.stops.pop(step, None) is not None:
-            self._troubles = {place: trouble for place, trouble in self._troubles.items() if place[0] != step}
+            self._errors = {place: errors for place, errors in self._errors.items() if place[0] != step}
             self._log.info("step.works_again", step=step)
             self._changed()
 
     def forget(self, job_id: int) -> None:
         """A user retries the job, or it has ended."""
-        self._troubles = {place: trouble for place, trouble in self._troubles.items() if place[1] != job_id}
+        self._errors = {place: errors for place, errors in self._errors.items() if place[1] != job_id}
 
     # limits
 
-    def limited(self, step: str, demand: Demand) -> Demand:
+    def allowed_demand(self, step: str, demand: Demand) -> Demand:
         """The demand that is allowed: none while resources are short, one job if the step is stopped."""
         now = self._clock.monotonic()
         stop = self.stops.get(step)
-        if now >= self._ran_out_until and stop is None:
+        if now >= self._exhausted_until and stop is None:
             return demand
-        jobs = min(demand.jobs, 1) if stop is not None and now >= max(stop.next_probe_at, self._ran_out_until) else 0
+        jobs = min(demand.jobs, 1) if stop is not None and now >= max(stop.next_probe_at, self._exhausted_until) else 0
         return Demand(jobs, jobs, demand.apart)
 
-    def passed_over(self, step: str) -> set[int]:
+    def skipped_jobs(self, step: str) -> set[int]:
         """Jobs that are skipped now: those that pause, and earlier probes of a stopped step."""
         now = self._clock.monotonic()
-        paused = {job_id for (at, job_id), trouble in self._troubles.items() if at == step and now < trouble.until}
+        paused = {job_id for (at, job_id), errors in self._errors.items() if at == step and now < errors.until}
         stop = self.stops.get(step)
         return paused | stop.probed if stop is not None else paused
 
-    def chosen(self, step: str, jobs: Sequence[Job]) -> list[Job]:
+    def admitted_jobs(self, step: str, jobs: Sequence[Job]) -> list[Job]:
         """The jobs that run the step now: all of them, but one at most if the step is stopped."""
         if (stop := self.stops.get(step)) is None:
             return list(jobs)
@@ -168,7 +168,7 @@ class InternalFaults:
         stop.probed.add(probe.id)
         return [probe]
 
-    def begin_again(self, step: str) -> bool:
+    def restart_probes(self, step: str) -> bool:
         """If every job of a stopped step has been its probe, start over with the first. Returns whether it does."""
         stop = self.stops.get(step)
         if stop is None or not stop.probed or self._clock.monotonic() < stop.next_probe_at:
@@ -177,15 +177,15 @@ class InternalFaults:
         return True
 
     def is_paused(self, step: str, job_id: int) -> bool:
-        trouble = self._troubles.get((step, job_id))
+        errors = self._errors.get((step, job_id))
         now = self._clock.monotonic()
-        return now < self._ran_out_until or (trouble is not None and now < trouble.until)
+        return now < self._exhausted_until or (errors is not None and now < errors.until)
 
     def next_in(self, step: str) -> float | None:
         """Seconds until the next pause at the step ends; None if there is none."""
         now = self._clock.monotonic()
-        ends = [trouble.until for (at, _), trouble in self._troubles.items() if at == step]
-        ends += [self._ran_out_until, *([self.stops[step].next_probe_at] if step in self.stops else [])]
+        ends = [errors.until for (at, _), errors in self._errors.items() if at == step]
+        ends += [self._exhausted_until, *([self.stops[step].next_probe_at] if step in self.stops else [])]
         left = [end - now for end in ends if end > now]
         return min(left) if left else None
 

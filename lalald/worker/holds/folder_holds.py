@@ -73,12 +73,12 @@ def _is_within(path: str | None, folder: str) -> bool:
 
 def _held_for_folders(store: Store) -> tuple[tuple[list[Job], dict[int, Job]], list[Job]]:
     """Jobs held for folders, the earlier jobs whose results they wait for, and jobs held for room."""
-    jobs = [*store.held(Hold.MOUNT), *store.held(Hold.PERMISSION)]
+    jobs = [*store.held_jobs(Hold.MOUNT), *store.held_jobs(Hold.PERMISSION)]
     earlier_jobs = {
         earlier.id: earlier
-        for earlier in store.jobs_of({job.duplicate_of for job in jobs if job.duplicate_of is not None})
+        for earlier in store.jobs_by_id({job.duplicate_of for job in jobs if job.duplicate_of is not None})
     }
-    return (jobs, earlier_jobs), store.held(Hold.DISK)
+    return (jobs, earlier_jobs), store.held_jobs(Hold.DISK)
 
 
 class FolderProbe:
@@ -130,11 +130,11 @@ class FolderProbe:
         )
         unmet = await self._unmet(needs)
 
-        async def go_on_or_wait(job: Job) -> None:
+        async def release_or_keep(job: Job) -> None:
             missing = {need: error for need, error in unmet.items() if need in needs_of[job.id]}
             await self._release_or_keep(job, missing)
 
-        await self._each(due, go_on_or_wait)
+        await self._each(due, release_or_keep)
 
     async def _each(self, jobs: Sequence[Job], look: Callable[[Job], Awaitable[Answer]]) -> list[tuple[Job, Answer]]:
         return await self._guard.each("hold", jobs, look)

@@ -49,13 +49,13 @@ class ProbeSchedule:
         """The present ones, in seconds."""
         return [pause for _, pause in self._pauses.values()]
 
-    def hurry(self) -> None:
+    def make_all_due(self) -> None:
         """Something has changed: make everything due, with the first pause again."""
         self._pauses = dict.fromkeys(self._pauses, (float("-inf"), FIRST_PAUSE_SECONDS / 2))
 
 
 @dataclass(frozen=True, slots=True)
-class _Trial:
+class _Release:
     stage: Stage
     hold: Hold | None
     times: int
@@ -66,7 +66,7 @@ class HoldBackoff:
     """Jobs that a probe released and that were held again at once for the same thing. In memory: a restart releases each again."""
 
     def __init__(self) -> None:
-        self._of: dict[int, _Trial] = {}
+        self._of: dict[int, _Release] = {}
 
     def forget(self) -> None:
         """Something has changed: allow every job again."""
@@ -84,7 +84,7 @@ class HoldBackoff:
             return False
         times = before.times + 1 if before is not None else 1
         pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(times - 1, 16))
-        self._of[held.id] = _Trial(held.stage, held.hold, times, monotonic + pause)
+        self._of[held.id] = _Release(held.stage, held.hold, times, monotonic + pause)
         return True
 
     def again_at(self, held: Job) -> float:
@@ -97,6 +97,6 @@ class HoldBackoff:
         before = self._before(held)
         return before is not None and before.times > 1
 
-    def _before(self, held: Job) -> _Trial | None:
+    def _before(self, held: Job) -> _Release | None:
         before = self._of.get(held.id)
         return before if before is not None and (before.stage, before.hold) == (held.stage, held.hold) else None

@@ -71,7 +71,7 @@ class HoldProbes:
         """Probe all folders now: a user has accepted or repaired one."""
         self._backoff.forget()
         self._context.preflight.invalidate_all()
-        self.folders.schedule.hurry()
+        self.folders.schedule.make_all_due()
         self._probed_at = float("-inf")
         self.probe_soon()
 
@@ -148,7 +148,7 @@ class HoldProbes:
             if now - job.updated_at > _LINK_AGAIN_SECONDS or now < job.updated_at:
                 await self._release(job)
 
-        await self._each(await self._context.store.run(lambda store: store.held(Hold.LINK)), release_after_a_while)
+        await self._each(await self._context.store.run(lambda store: store.held_jobs(Hold.LINK)), release_after_a_while)
 
     async def _each(self, jobs: Sequence[Job], look: Callable[[Job], Awaitable[object]]) -> None:
         await self._guard.each("hold", jobs, look)

@@ -20,7 +20,7 @@ from lalald.worker.wakeups import Wakeups
 
 FACT = "license"
 _EVENTS = {"missing": EventKind.LICENSE_MISSING, "refused": EventKind.LICENSE_REFUSED}
-_PATIENCE_SECONDS = 2.0  # for the key file, which may be on a network share
+_READ_SECONDS = 2.0  # for the key file, which may be on a network share
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class KeyReader:
         """The key, or why there is none. A read that takes longer continues, and the next call returns its result."""
         if self._reading is None:
             self._reading = asyncio.ensure_future(self._read(config))
-        done, _ = await asyncio.wait([self._reading], timeout=_PATIENCE_SECONDS)
+        done, _ = await asyncio.wait([self._reading], timeout=_READ_SECONDS)
         if not done:
             folders = ", ".join(self._folders(config))
             return FoundKey(
@@ -122,7 +122,7 @@ class LicenseCheck:
             await self._begin(LicenseMissingError(found.problem, hint=found.hint))
             await self.hold_jobs()
         elif self.problem is not None and found.key != former:
-            await self._doubt()
+            await self._mark_unconfirmed()
 
     async def read_new_key(self) -> bool:
         """Read the key file while the key is missing or refused. Whether a new key was found, which is used from now on."""
@@ -135,7 +135,7 @@ class LicenseCheck:
             return False
         self._context.log.info("license.key_changed", source=found.origin)
         self._context.budget.invalidate()
-        await self._doubt()
+        await self._mark_unconfirmed()
         return True
 
     async def release_if_accepted(self) -> None:
@@ -161,7 +161,7 @@ class LicenseCheck:
         self._context.changed.set()
         self._wakeups.wake_all()
 
-    async def _doubt(self) -> None:
+    async def _mark_unconfirmed(self) -> None:
         """There is a new key that has not been tested yet."""
         self._is_unconfirmed = True
         await self._set(None)

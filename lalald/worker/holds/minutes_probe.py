@@ -41,19 +41,21 @@ class MinutesProbe:
             left = await self._context.budget.minutes_left(fresh_seconds=0.0)
 
             async def release_if_it_fits(job: Job) -> None:
-                if self._claims.is_claimed(job.id) or not self._may_ask_again(job, left):
+                if self._claims.is_claimed(job.id) or not self._may_retry(job, left):
                     return
                 refusal = (await admit(job, self._context)).refusal
                 if refusal is not None:
-                    await self._ask_instead(job, refusal)
+                    await self._change_limit(job, refusal)
                 elif not await self._release(job):
                     self._context.budget.release_reservation(job.id)
 
-            await self._each(await self._context.store.run(lambda store: store.held(Hold.MINUTES)), release_if_it_fits)
+            await self._each(
+                await self._context.store.run(lambda store: store.held_jobs(Hold.MINUTES)), release_if_it_fits
+            )
         except ServiceError:
             return
 
-    async def _ask_instead(self, job: Job, refusal: Refusal) -> None:
+    async def _change_limit(self, job: Job, refusal: Refusal) -> None:
         """Record that the job waits for another limit now: a release must be for the current one."""
         if refusal.source is job.hold_source:
             return
@@ -62,7 +64,7 @@ class MinutesProbe:
         if not self._claims.is_claimed(job.id) and await self._recorder.save(job, waits) is not None:
             self._recorder.hold_log.add(waits, Hold.MINUTES, refusal.source, refusal.reason)
 
-    def _may_ask_again(self, job: Job, left: float) -> bool:
+    def _may_retry(self, job: Job, left: float) -> bool:
         if job.hold_source is not HoldSource.SERVICE:
             return True
         refused_at = self._refused_at_left.setdefault(job.id, left)

@@ -57,7 +57,7 @@ class Cancellation:
         self._pauses.failed(job.id)
         opened = False
         if isinstance(error, TransientError):
-            waiting = len(await self._context.store.run(lambda store: store.requested(limit=DIFFERENT_JOBS)))
+            waiting = len(await self._context.store.run(lambda store: store.jobs_with_request(limit=DIFFERENT_JOBS)))
             opened = self._health.failed(CANCEL, error, began_at, [job.id], waiting)
         if opened or (self._pauses.times(job.id) == TIMES_IN_A_ROW and not self._health.wait_seconds(CANCEL)):
             self._context.log.warning("cancel.postponed", job=job.id, path=job.path, reason=str(error))

@@ -49,7 +49,7 @@ class JobRequests:
         """Handle requests until cancelled. A job at work is handled once it is released, which wakes this loop."""
         while True:
             self.wakeups.requests.begin()
-            requested = await self.context.store.run(lambda store: store.requested())
+            requested = await self.context.store.run(lambda store: store.jobs_with_request())
             self.cancellation.keep({job.id for job in requested})
             for job in requested:
                 if self.claims.is_claimed(job.id):
@@ -57,12 +57,12 @@ class JobRequests:
                     self._stop_upload(job)
                 elif not self.guard.faults.is_paused(_STEP, job.id):
                     await self.guard.run(_STEP, job, partial(self._handle, job), may_fail=False, written=False)
-            left = await self.context.store.run(lambda store: store.requested(limit=1)) if requested else []
+            left = await self.context.store.run(lambda store: store.jobs_with_request(limit=1)) if requested else []
             await self.wakeups.requests.sleep((self.cancellation.wait_seconds or _RETRY_SECONDS) if left else None)
 
     async def _handle(self, job: Job) -> None:
         await self.handle(job, self)
-        self.guard.faults.worked(_STEP, job.id)
+        self.guard.faults.note_success(_STEP, job.id)
 
     def _stop_upload(self, job: Job) -> None:
         if job.request is Request.CANCEL and job.stage is Stage.UPLOAD:
