@@ -52,7 +52,7 @@ def test_every_column_of_a_known_file_is_read_alike(migrated: Store) -> None:
         known = KnownFile(5, 7, None, OLD_NOTES["existing.wav"], SkipReason.EXISTING, True)
         assert migrated.known_in("/in", "")["existing.wav"] == known
         assert migrated.known_at("/in", ["existing.wav"]) == {"existing.wav": known}
-        assert dict(migrated.left_alone("/in", "", 10))["existing.wav"] == known
+        assert dict(migrated.files_without_job("/in", "", 10))["existing.wav"] == known
 
 
 def test_a_cancelled_task_and_a_file_that_stayed_are_known_by_columns(tmp_path: Path) -> None:
