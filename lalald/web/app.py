@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from lalald.errors import FileError, FolderUnavailableError, LalaldError, StoreError
 from lalald.web.access.origins import SAFE_METHODS
 from lalald.web.page import Page
-from lalald.web.responses import CODES, RequestError, json_answer, not_found, refusal_of
+from lalald.web.responses import CODES, PlainTextError, RequestError, json_answer, not_found, refusal_of
 from lalald.web.routes.action_routes import ActionRoutes
 from lalald.web.routes.inbox_routes import InboxRoutes
 from lalald.web.routes.log_routes import LogRoutes
@@ -117,6 +117,8 @@ class Guard:
         """Raises RequestError where the request may not pass."""
         visitor = scope[VISITOR] = self._page.origins.visitor(scope)
         headers, path = Headers(scope=scope), str(scope["path"]).removeprefix("/")
+        if "transfer-encoding" in headers and "content-length" in headers:  # a proxy may see another end of the body
+            raise PlainTextError(400, "The request has two lengths.", headers={"Connection": "close"})
         auth = self._page.auth
         if scope["method"] not in SAFE_METHODS:
             self._page.origins.check_unsafe(scope, visitor, has_cookie=auth.has_cookie(headers, visitor))

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -254,6 +254,12 @@ def test_a_unix_socket_is_for_its_user_and_group(make_home: MakeHome, sandbox: S
     with httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://localhost") as client:
         assert client.get("/healthz").text == "ok\n"
         assert client.get("/api/status").json()["daemon"]["running"]
+        streams = {"X-Forwarded-For": "198.51.100.1"}, {"X-Forwarded-For": "198.51.100.2"}
+        with ExitStack() as stack:
+            for headers in streams * 4:  # four each, though there are no sessions
+                response = stack.enter_context(client.stream("GET", "/api/events", headers=headers))
+                assert response.status_code == 200
+            assert client.get("/api/events", headers=streams[0]).status_code == 429
     home.stop()
     assert not path.exists()
 

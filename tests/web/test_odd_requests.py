@@ -97,6 +97,19 @@ def test_head_of_a_stream_ends(home: Home, client: PageClient) -> None:
             answers += more
 
 
+@pytest.mark.usefixtures("client")
+def test_a_body_of_two_lengths_is_refused_and_what_follows_it_is_not_read(home: Home) -> None:
+    host, port = home.settings["web"]["listen"].split(":")
+    head = f"GET /healthz HTTP/1.1\r\nHost: {host}:{port}\r\n"
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        lengths = "Transfer-Encoding: chunked\r\nContent-Length: 6\r\n\r\n0\r\n\r\n"
+        connection.sendall(f"{head}{lengths}{head}\r\n".encode())
+        answers = b""
+        while more := connection.recv(4096):
+            answers += more
+    assert (answers.count(b"HTTP/1.1 "), answers.startswith(b"HTTP/1.1 400 ")) == (1, True)
+
+
 def test_programs_may_have_a_password_beyond_ascii(make_home: MakeHome, sandbox: Sandbox) -> None:
     home = with_page(make_home(sandbox.url))
     home.variables["LALALD_WEB_PASSWORD"] = UNICODE_PASSWORD

@@ -22,14 +22,17 @@ from lalald.filesystem.renaming import rename_without_replacing
 FOLDER = ".lalald-uploads"
 _ID = re.compile(r"[0-9a-f]{32}")
 _MOST_TRIES = 100
+_NOT_OURS = (
+    f"the folder {FOLDER} in the inbox belongs to another user, or others may write there (as on disks without owners)"
+)
 _PART = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class StrangePartError(OSError):
-    """What stands there is not the part that was begun."""
+    """What stands there is not the part that was begun, or others may have written to it."""
 
-    def __init__(self) -> None:
-        super().__init__(errno.ESTALE, "the part of this upload was replaced by something else")
+    def __init__(self, reason: str = "the part of this upload was replaced by something else") -> None:
+        super().__init__(errno.ESTALE, reason)
 
 
 def create_part(inbox: str, upload_id: str) -> int:
@@ -156,7 +159,7 @@ def _own_folder(inbox: str) -> Iterator[int]:
     with opened_folder(inbox, [FOLDER]) as folder:
         facts = os.fstat(folder)
         if facts.st_uid != os.geteuid() or facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise StrangePartError
+            raise StrangePartError(_NOT_OURS)
         yield folder
 
 

@@ -95,7 +95,7 @@ class Auth:
     def session(self, headers: Headers, visitor: Visitor, path: str) -> Session | None:
         """Who a request is from, None where it does not say. Raises RequestError where it says it wrongly."""
         if self._verifier is None:
-            return Session("everybody", Credential.NONE_NEEDED)
+            return Session(f"everybody at {visitor.group}", Credential.NONE_NEEDED)
         scheme, _, word = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             return self._bearer(word.strip(), path, self.counted_as(headers, visitor))

@@ -52,8 +52,11 @@ class LoginTries:
         bucket = self.buckets.get(group)
         if bucket is None:
             return most
-        passed = max(0.0, self.now() - bucket.at)  # a clock that is set back grants nothing, and takes nothing
-        return min(most, bucket.left + passed / seconds)
+        now = self.now()
+        bucket.at = min(
+            bucket.at, now
+        )  # a clock that is set back grants nothing, and nothing waits until it is there again
+        return min(most, bucket.left + (now - bucket.at) / seconds)
 
     def _wait(self, group: str, most: float, seconds: float) -> float:
         return max(0.0, 1.0 - self._level(group, most, seconds)) * seconds
