@@ -99,8 +99,11 @@ class _Joined:
         self._rest = bytearray()
 
     def take(self, count: int) -> bytes:
+        """Raises EOFError where there are fewer."""
         while len(self._rest) < count:
-            self._rest += next(self._parts)
+            if (part := next(self._parts, None)) is None:
+                raise EOFError
+            self._rest += part
         found = bytes(self._rest[:count])
         del self._rest[:count]
         return found

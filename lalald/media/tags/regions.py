@@ -54,10 +54,11 @@ class Scattered:
         while len(found) < count:
             within = offset + len(found) - self._starts[place]
             start, size = self._parts[place]
-            part = self._of.read_at(start + within, min(size - within, count - len(found)))
-            if not part and size > within:
-                break  # the file has become shorter
+            wanted = min(size - within, count - len(found))
+            part = self._of.read_at(start + within, wanted)
             found += part
+            if len(part) < wanted:
+                break  # the file ends before its header says so
             place += 1
         return bytes(found)
 

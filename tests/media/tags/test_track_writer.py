@@ -170,6 +170,16 @@ def test_a_truncated_track_is_not_changed(tmp_path: Path, kind: str, length: flo
         tagged(tmp_path, whole[: max(14, int(len(whole) * length))])
 
 
+def test_a_track_of_ogg_cut_within_its_headers_is_not_changed(tmp_path: Path) -> None:
+    vorbis = [b"\x03vorbis" + bytes(8) + b"\1", b"\x05vorbis" + bytes(4000)]
+    first = sounds.ogg_page(7, 0, [b"\x01vorbis" + bytes(23)], flags=2)
+    headers = {len(head): head for head in (first + sounds.ogg_page(7, 0, vorbis), sounds.opus(0))}
+    for size, head in headers.items():
+        for length in (*range(28, min(size, 200)), size - 1000, size - 1):
+            with pytest.raises((UnsuitableError, UnwritableError)):
+                tagged(tmp_path, head[: max(28, length)])
+
+
 @pytest.mark.parametrize("cover_bytes", [0, 200_000])
 def test_pages_of_ogg_stay_in_order_with_right_checksums(tmp_path: Path, cover_bytes: int) -> None:
     tags = Tags(TAGS.fields, pictures(png(cover_bytes)) if cover_bytes else ())

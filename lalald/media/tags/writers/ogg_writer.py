@@ -60,6 +60,8 @@ def _headers(file: BoundedFile, first: Page) -> _Headers:
     comments, (_, last, is_whole_page) = found[0][0], found[-1]
     if comments.read_at(0, len(prefix)) != prefix or not is_whole_page:
         raise UnwritableError("its comments are not where they belong")
+    if last.end > file.size:
+        raise EOFError
     vendor = vendor_of(Region(comments, len(prefix), comments.size))
     others = tuple(packet for packet, _, _ in found[1:])
     return _Headers(prefix, vendor, framing, others, last.number - first.number, last.end)
