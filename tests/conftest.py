@@ -25,8 +25,8 @@ MakeHome = Callable[..., Home]
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Half as many again as there are processors: most tests wait for other processes more than they compute."""
-    return (os.cpu_count() or 2) * 3 // 2
+    """Five for two processors: tests wait for timers and other processes for more than half of their time."""
+    return (os.cpu_count() or 2) * 5 // 2
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
+from functools import cache
 from graphlib import TopologicalSorter
 from itertools import pairwise
 from pathlib import Path
@@ -75,7 +76,10 @@ def imported(path: Path) -> set[str]:
     return found
 
 
-IMPORTED = {name: imported(path) for name, path in MODULES.items()}
+@cache
+def imports() -> dict[str, set[str]]:
+    """What each module imports. Read once, and not while tests are collected: every worker does that."""
+    return {name: imported(path) for name, path in MODULES.items()}
 
 
 def part(module: str) -> str:
@@ -84,11 +88,13 @@ def part(module: str) -> str:
 
 
 def parts_imported(name: str) -> set[str]:
-    return {part(other) for other in IMPORTED[name] if other in MODULES}
+    return {part(other) for other in imports()[name] if other in MODULES}
 
 
 def test_no_import_runs_in_a_circle() -> None:
-    graph = {name: {other for other in known if other in MODULES and other != name} for name, known in IMPORTED.items()}
+    graph = {
+        name: {other for other in known if other in MODULES and other != name} for name, known in imports().items()
+    }
     assert len(list(TopologicalSorter(graph).static_order())) == len(MODULES)
 
 
@@ -109,7 +115,7 @@ def test_some_parts_never_meet() -> None:
 def test_each_library_is_used_in_one_place() -> None:
     wrong = {}
     for name in MODULES:
-        foreign = {other.split(".")[0] for other in IMPORTED[name]}
+        foreign = {other.split(".")[0] for other in imports()[name]}
         wrong[name] = {word for word in foreign & USED_IN.keys() if part(name) not in USED_IN[word]}
     assert {name: words for name, words in wrong.items() if words} == {}
 
@@ -150,6 +156,6 @@ def test_what_the_package_depends_on_is_used() -> None:
     project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     named = {re.split(r"[<>=\[]", entry)[0] for entry in project["dependencies"]}
     known_as = {"pyyaml": "yaml"}
-    used = {other.split(".")[0] for known in IMPORTED.values() for other in known}
+    used = {other.split(".")[0] for known in imports().values() for other in known}
     assert {known_as.get(name, name) for name in named} <= used
     assert {"watchdog", "httpx", "pyyaml", "structlog", "sdnotify"} <= named

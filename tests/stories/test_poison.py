@@ -319,7 +319,7 @@ def test_an_unusable_task_id_is_a_lost_task_and_not_paid_again_without_a_decisio
             await asyncio.sleep(600.0)
             assert shop.counts()["split"] == asked
 
-    run(scenario())
+    run(scenario(), speed=500.0)
 
 
 def test_a_start_with_unusable_answers_keeps_its_key(tmp_path: Path) -> None:

@@ -192,7 +192,7 @@ def carried(home: Home, sandbox: Sandbox, command: list[str]) -> int:
             return process.poll() is not None
 
         try:
-            until(ended, "the daemon ended", 60)
+            until(ended, "the daemon ended", 120)
         finally:
             process.kill()
         return process.returncode

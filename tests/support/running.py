@@ -6,21 +6,23 @@ import json
 import math
 import os
 import signal
+import sqlite3
 import struct
 import subprocess
 import sys
 import time
 import wave
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from lalald.filesystem.mount_pools import MountPools
+from lalald.store.database import FILE_NAME
 
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 60.0  # what takes seconds alone takes many beside other work
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = DEADLINE_SECONDS) -> Any:
@@ -81,6 +83,7 @@ class Home:
         self.config = root / "config.yaml"
         self.write_config()
         self.process: subprocess.Popen[bytes] | None = None
+        self._listed: tuple[Any, str] = None, ""  # when the database was written, and the jobs of that time
         self.log = root / "daemon.log"
         self.python = sys.executable
         self.variables: dict[str, str] = {}  # more of its environment
@@ -135,21 +138,43 @@ class Home:
         self.stop(signal.SIGKILL)
 
     def jobs(self) -> list[dict[str, Any]]:
-        answer = self.command("jobs", "--json")
-        assert answer.returncode in (0, 1), answer.stderr
-        found: list[dict[str, Any]] = json.loads(answer.stdout)
+        """What `lalald jobs --json` prints. It is run only if the database was written since the last time."""
+        written = self._written()
+        if written is None or written != self._listed[0]:
+            answer = self.command("jobs", "--json")
+            assert answer.returncode in (0, 1), answer.stderr
+            self._listed = written, answer.stdout
+        found: list[dict[str, Any]] = json.loads(self._listed[1])
         return found
+
+    def _written(self) -> tuple[tuple[int, int, int], ...] | None:
+        """Changes with every write to the database; the command starts for longer than two writes can have one time."""
+        try:
+            found = [(self.state / name).stat() for name in (FILE_NAME, f"{FILE_NAME}-wal")]
+        except OSError:
+            return None
+        return tuple((file.st_ino, file.st_mtime_ns, file.st_size) for file in found)
 
     def logged(self, event: str) -> list[dict[str, Any]]:
         whole, _, _ = self.log.read_text(errors="replace").rpartition("\n")  # the last line may be half written
         entries = [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
         return [entry for entry in entries if entry.get("event") == event]
 
+    def _is_busy(self) -> bool:
+        """Whether the database certainly has waiting jobs: there is no need to start the program to learn it."""
+        if self.through or not (self.state / f"{FILE_NAME}-wal").exists():  # another user's, or no daemon has it open
+            return False
+        try:
+            with closing(sqlite3.connect(f"file:{self.state / FILE_NAME}?mode=ro", uri=True)) as database:
+                return database.execute("SELECT 1 FROM jobs WHERE state = 'waiting'").fetchone() is not None
+        except sqlite3.Error:
+            return False
+
     def rest(self, seconds: float = DEADLINE_SECONDS) -> list[dict[str, Any]]:
         """The jobs once every one of them is at its end or held."""
 
         def rested() -> list[dict[str, Any]]:
-            jobs = self.jobs()
+            jobs = [] if self._is_busy() else self.jobs()
             return jobs if jobs and all(job["state"] in ("done", "failed", "held", "cancelled") for job in jobs) else []
 
         found: list[dict[str, Any]] = until(rested, "every job came to rest", seconds)
