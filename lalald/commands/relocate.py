@@ -34,7 +34,7 @@ def run(arguments: Namespace) -> int:
     if os.path.commonpath([old, new]) in (old, new):
         raise UsageError(
             f"{printable(old)} and {printable(new)} lie in each other; nothing was changed.",
-            hint="Run this for each inbox and outbox alone: `lalald relocate /data/inbox /data/songs/inbox`.",
+            hint="Run this for each inbox and outbox alone, as in: lalald relocate /data/inbox /data/songs/inbox",
         )
     folder = state_dir(arguments.config)
     if not (folder / database.FILE_NAME).exists():

@@ -80,7 +80,7 @@ def log_restored_copy(copied_at: float | None, log: Any) -> None:
         log.warning(
             "store.restored_copy", copied_at=datetime.fromtimestamp(copied_at, UTC).isoformat(timespec="seconds"),
             reason="the database was restored from a copy: what it does not know is held, since it may be paid for already",
-            hint="`lalald jobs --held` lists these files; move those with results out of the inbox, `lalald release` the others.",
+            hint="`lalald jobs --held` lists these files; move those with results out of the inbox, `lalald release ID` releases another.",
         )  # fmt: skip
 
 

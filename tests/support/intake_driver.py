@@ -19,7 +19,7 @@ from lalald.jobs.job import Job
 from lalald.store import Store, StoreThread
 from tests.support.running import own_disks
 
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 RULES = (
     Rule("podcasts", (TaskSpec("voice_clean", {"stem": "voice"}),), match=("podcasts/",)),
     Rule(

@@ -42,7 +42,8 @@ from lalald.worker.worker import Worker
 from tests.support.running import tree, write_wav
 
 SPEED = 50.0
-DEADLINE_SECONDS = 20.0  # of the machine's time
+DEADLINE_SECONDS = 60.0  # of the machine's time
+JOIN_SECONDS = 20.0  # likewise; what a share swallowed may never end
 KEY = "a-license-key-that-nobody-may-see"
 PATIENT = Deadlines(connect_seconds=20_000.0, answer_seconds=20_000.0, stall_seconds=5.0, upload_answer_seconds=10.0)
 HURRIED = Deadlines(connect_seconds=500.0, answer_seconds=25.0, stall_seconds=0.5, upload_answer_seconds=0.5)
@@ -232,7 +233,7 @@ class WorkerDriver:
         self.running.cancel()
         await asyncio.gather(self.running, return_exceptions=True)
         for thread in self.disks.stop():
-            await asyncio.to_thread(thread.join, DEADLINE_SECONDS)  # what a share swallowed may never end
+            await asyncio.to_thread(thread.join, JOIN_SECONDS)
         await self.api.aclose()
         await self.store.stop()
 
