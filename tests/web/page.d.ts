@@ -758,6 +758,7 @@ type WholeSource = (buffer: AudioBuffer) => Source;
 type Fits = (stems: Stem[], seconds: number | null) => boolean;
 type ContextFor = (stems: Stem[]) => Promise<AudioContext>;
 type ReadAll = (answer: Response, onProgress: (share: number) => void) => Promise<ArrayBuffer>;
+type Decoded = (context: BaseAudioContext, bytes: ArrayBuffer) => Promise<AudioBuffer>;
 type IsWav = (stem: Stem) => boolean;
 type ReadWavFormat = (url: string) => Promise<WavFormat>;
 type FileOf = (format: Uint8Array, samples: DataView) => ArrayBuffer;

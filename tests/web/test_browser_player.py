@@ -6,6 +6,7 @@ import json
 import math
 import struct
 import wave
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -231,3 +232,56 @@ def test_the_player_is_worked_by_keys_and_buttons(done_visit: Visit) -> None:
     assert page.locator(".player .play").inner_text() == "Play"
     done_visit.until("loudness() === 0", "it has stopped")
     assert not done_visit.complaints
+
+
+@pytest.fixture
+def restored(done_home: Home) -> Iterator[Path]:
+    """The first track's file, which is as before afterwards."""
+    path = Path(done_home.jobs()[0]["tracks"][0]["path"])
+    content = path.read_bytes()
+    yield path
+    path.write_bytes(content)
+
+
+def test_a_slider_keeps_the_focus_while_it_is_worked_by_keys(done_visit: Visit) -> None:
+    page = done_visit.open("jobs/1")
+    slider = page.get_by_label("Position", exact=True)
+    slider.focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.className") == "position"
+    assert float(slider.input_value()) == pytest.approx(0.3)
+
+
+def test_a_track_that_cannot_be_played_says_why(done_visit: Visit, restored: Path) -> None:
+    restored.write_bytes(b"this is no sound")
+    page = done_visit.open("jobs/1/play")
+    page.get_by_text("This is not a WAV file.").wait_for()
+    restored.unlink()
+    page.get_by_role("button", name="Play", exact=True).click()
+    page.get_by_text("The file is not there any more.").wait_for()
+
+
+def test_a_lost_connection_stalls_the_music_until_it_is_back(done_visit: Visit, restored: Path) -> None:
+    with wave.open(str(restored), "wb") as file:
+        file.setparams((1, 2, RATE, 0, "NONE", ""))
+        file.writeframes(bytes(2 * RATE * 60))
+    page = done_visit.open("jobs/1/play")
+    done_visit.until("Number(document.querySelector('.position').value) > 0.1", "it plays")
+    done_visit.context.set_offline(True)
+    page.locator(".position").evaluate("(slider) => { slider.value = 40; slider.oninput({ target: slider }); }")
+    page.locator(".player").get_by_text("lalald cannot be reached.").wait_for()
+    done_visit.context.set_offline(False)
+    done_visit.until("Number(document.querySelector('.position').value) > 40.2", "it goes on")
+    page.locator(".player").get_by_text("lalald cannot be reached.").wait_for(state="hidden")
+
+
+def test_a_session_that_ends_in_mid_play_asks_for_the_password(browsing: BrowserThread, done_home: Home) -> None:
+    with browsing.visit(address_of(done_home)) as visit:
+        visit.log_in()
+        page = visit.open("jobs/1/play")
+        visit.until("Number(document.querySelector('.position').value) > 0.1", "it plays")
+        headers = {"X-Lalald": "1", "Origin": visit.address}
+        visit.context.request.post(f"{visit.address}/api/logout", data={}, headers=headers)
+        page.get_by_label("Password").wait_for()
+        assert page.locator(".player").count() == 0

@@ -38,7 +38,7 @@ export const { act, cancel, sayVerdict, propose, report } = {
 	report(verb, { results, daemon_running: isRunning }) {
 		const refused = results.filter((result) => !result.accepted);
 		const accepted = results.length - refused.length;
-		if (accepted) say(`${VERBS[verb]}: ${count(accepted, "job")} requested.`, isRunning ? null : "lalald is not running; it acts when it starts.");
+		if (accepted) say(`${VERBS[verb]}: ${count(accepted, "job")} requested.`, isRunning ? null : "lalald acts when it is started.");
 		const again = refused.filter(({ quote }) => quote);
 		if (again.length && verb !== "cancel") return act(verb, { ids: again.map(({ id }) => id) }, again[0].message);
 		if (refused.length) sayError(refused[0], refused.length - 1);

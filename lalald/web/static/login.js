@@ -28,7 +28,7 @@ export const login = (root) =>
 					h("input", { id: "password", type: "password", autocomplete: "current-password", required: true, "aria-describedby": "login-error", "aria-invalid": error && "true" }),
 					h("p.bad", { id: "login-error", role: "alert" }, prose(error)),
 					h("button.primary", { "aria-disabled": isBusy && "true" }, isBusy ? "Logging in …" : "Log in"),
-					h("p.hint", prose("The password is in `web.password_file`. If you do not have it, `lalald web --link` prints a link that logs you in once.")),
+					h("p.hint", prose("The password is in `web.password_file`. `lalald web --link` prints a link that logs you in once.")),
 				),
 			);
 			field()?.select();

@@ -1,7 +1,7 @@
 // Where the sound of a stem comes from: a WAV file in pieces, or a compressed one that is decoded whole.
 
-import { ApiError, request } from "../api.js";
-import { isWav, readWavFormat, wavSource } from "./wav.js";
+import { request } from "../api.js";
+import { decoded, isWav, readWavFormat, wavSource } from "./wav.js";
 import { peaksOf } from "./waveform.js";
 
 const BYTES_A_SECOND = 44100 * 2 * 4; // of decoded stereo: about 21 MB a minute
@@ -41,9 +41,7 @@ export const openSource = async (context, stem, onProgress, onPeaks, signal) => 
 		return { source, peaks };
 	}
 	const bytes = await readAll(await request(stem.url, { signal, cache: "default" }), onProgress);
-	const buffer = await context.decodeAudioData(bytes).catch(() => {
-		throw new ApiError(`This browser cannot play ${stem.name}.`, "Download it instead.");
-	});
+	const buffer = await decoded(context, bytes);
 	const peaks = peaksOf(buffer.duration);
 	peaks.add(buffer, 0);
 	return { source: wholeSource(buffer), peaks };

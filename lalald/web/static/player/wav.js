@@ -7,6 +7,12 @@ const PIECE_SECONDS = 5;
 const PIECES_KEPT = 6;
 const HEAD_BYTES = 16384;
 
+/** @type {Decoded} */
+export const decoded = (context, bytes) =>
+	context.decodeAudioData(bytes).catch(() => {
+		throw new ApiError("This browser cannot play the file.", "Download it instead.");
+	});
+
 /** @type {IsWav} */
 export const isWav = ({ extension }) => ["wav", "wave"].includes(extension);
 
@@ -29,7 +35,7 @@ export const wavSource = (context, url, { head, rate, block, start, length }, on
 	const read = async (/** @type {number} */ index) => {
 		const bytes = PIECE_SECONDS * rate * block;
 		const { view } = await readRange(url, start + index * bytes, start + Math.min((index + 1) * bytes, length));
-		const buffer = await context.decodeAudioData(fileOf(head, view));
+		const buffer = await decoded(context, fileOf(head, view));
 		onDecoded(buffer, index * PIECE_SECONDS);
 		return buffer;
 	};

@@ -16,7 +16,7 @@ export const view = ({ live, signal, redraw, answer }) => {
 
 	const rescan = async () => {
 		const found = await post("api/rescan", {}).catch(sayError);
-		if (found) say(found.daemon_running ? "Scanning the inboxes." : "lalald is not running; it scans when it starts.");
+		if (found) say(found.daemon_running ? "Scanning the inboxes." : "lalald scans when it is started.");
 	};
 
 	const loadSkipped = async (/** @type {string} */ inbox) => {
@@ -76,7 +76,7 @@ export const view = ({ live, signal, redraw, answer }) => {
 	return () => [
 		heading("Inboxes and rules", button("Scan now", rescan), button(pricing(plan), () => (plan = answer("api/plan")), "", { key: "price" })),
 		plan?.shown(planned),
-		config.shown(({ inboxes, limits }) => [inboxes.map(card), section("limits", "Limits", null, facts(limits), h("p.hint", prose("Rules and limits are changed in the configuration file, never here. `lalald check-config` checks it.")))]),
+		config.shown(({ inboxes, limits }) => [inboxes.map(card), section("limits", "Limits", null, facts(limits), h("p.hint", prose("Rules and limits are changed in the configuration file; `lalald check-config` checks it.")))]),
 	];
 };
 

@@ -25,7 +25,7 @@ export const { needsYou, expiry, card, acceptFolder } = {
 			h("p.bar", folder && button("Accept this folder …", () => acceptFolder(folder)), verb && button(`${label} …`, () => act(verb, which)), view && link(view, "Details")),
 		),
 	async acceptFolder(folder) {
-		const warning = "Do this only if the folder is new and right as it is, and no disk or share is missing. lalald then puts its marker into it and works there again.";
+		const warning = "Do this only if the folder is right as it is, and no disk or share is missing. lalald then puts its marker into it.";
 		const body = [h("p", h("code", visible(folder))), h("p", warning)];
 		if (await ask("Accept this folder?", body, ["", "Not now"], ["yes", "Accept the folder", "primary"])) await post("api/folders/accept", { folder }).then(() => say("lalald checks the folder again."), sayError);
 	},
