@@ -5,7 +5,7 @@ import { h } from "./dom.js";
 import { count, minutes } from "./format.js";
 import { ask, fileName, say, sayError, sentence, VERBS } from "./ui.js";
 
-const SHOWN = 8;
+const SHOWN = 5;
 
 /** @type {Actions} */
 export const { act, cancel, sayVerdict, propose, report } = {

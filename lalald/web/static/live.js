@@ -50,7 +50,7 @@ const { rest, connect, follow, take, become, after, poll, dispatch } = {
 			if (mine === line) await after(error, mine);
 		});
 	},
-	// by fetch: EventSource hides a 401 and cannot be told to wait
+	// by fetch: EventSource hides a 401 and does not wait
 	async follow(mine) {
 		const answer = await request(`api/events${watched === null ? "" : `?job=${watched}`}`, { headers: { Accept: "text/event-stream" }, signal: mine.signal });
 		const reader = /** @type {ReadableStream} */ (answer.body).pipeThrough(new TextDecoderStream()).getReader();

@@ -51,7 +51,7 @@ export const { icon, button, link, heading, section, fileName, jobLink, journey,
 		});
 		return known.split("`").map((piece, index) => (index % 2 ? h("code", piece) : piece.split("\0").map((part, at) => (at % 2 ? h("b", part) : part))));
 	},
-	sentence: (text, release) => prose(/^[a-z]+[ ,:]/.test(text ?? "") ? capitalized(text ?? "") : text, release),
+	sentence: (text, release) => prose(/^[a-z]+([ ,:]|$)/.test(text ?? "") ? capitalized(text ?? "") : text, release),
 	says: (found) => found.says.map(({ tone, text }) => h(`p.${tone}`, prose(text))),
 	empty: (title, ...children) => h("div.empty", { key: "empty" }, h("h2", title), ...children),
 	failure: (error, again) => h("div.notice.bad", { role: "alert", key: "failure" }, h("p", error.message, " ", h("small", prose(error.hint))), again && button("Try again", again)),
