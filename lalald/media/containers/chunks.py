@@ -9,7 +9,8 @@ from typing import Literal, NamedTuple
 from lalald.media.bounded_file import BoundedFile
 
 _MAX_CHUNKS = 2_000
-_TRAILING_BYTES = 1024  # an ID3v1 tag, or zeros, behind the last chunk
+_IN_DS64 = 0xFFFFFFFF
+TRAILING_BYTES = 1024  # an ID3v1 tag, or zeros, behind the last chunk
 
 
 class Chunk(NamedTuple):
@@ -30,9 +31,21 @@ def chunks(file: BoundedFile, start: int, order: Literal["<", ">"]) -> Iterator[
     raise OSError("this file has more chunks than any real one")
 
 
+def wave_chunks(file: BoundedFile) -> Iterator[Chunk]:
+    """The chunks of a WAV file; the size of a sound beyond 4 GB is in the `ds64` chunk before it (RF64, BW64). Raises OSError."""
+    for chunk in chunks(file, 12, "<"):
+        if chunk.name != b"data" or chunk.size != _IN_DS64 or file.read_at(12, 4) != b"ds64":
+            yield chunk
+            continue
+        size = int.from_bytes(file.read_at(28, 8), "little")
+        yield chunk._replace(size=size)
+        yield from chunks(file, chunk.start + size + size % 2, "<")
+        return
+
+
 def ends_in_chunks(file: BoundedFile, start: int, order: Literal["<", ">"]) -> bool:
     """Whether only complete chunks follow, with at most a few trailing bytes."""
     for chunk in chunks(file, start, order):
         if not chunk.name.strip().isalnum() or chunk.start + chunk.size > file.size:
-            return file.size - (chunk.start - 8) <= _TRAILING_BYTES
+            return file.size - (chunk.start - 8) <= TRAILING_BYTES
     return True

@@ -260,3 +260,34 @@ def test_ffmpeg_finds_no_fault_in_renumbered_pages(tmp_path: Path) -> None:
         "-",
     ]
     assert subprocess.run(command, capture_output=True, check=True, stdin=subprocess.DEVNULL).stderr == b""
+
+
+@pytest.mark.parametrize("behind", [b"\1" * 900, b"\xff\xfe" * 3000, bytes(5000)])
+@pytest.mark.parametrize("declared", [0, 1000])
+@pytest.mark.parametrize("kind", ["data", "SSND"])
+def test_sound_behind_a_size_that_is_too_small_is_never_dropped(
+    tmp_path: Path, kind: str, declared: int, behind: bytes
+) -> None:
+    """Programs that write to a pipe cannot go back to say how long the sound became; decoders read on to the end."""
+    if kind == "data":
+        whole = sounds.wav(PCM[0], sounds.chunk(b"data", bytes(declared) + behind, size=declared))
+    else:
+        sound = sounds.chunk(b"SSND", bytes(8 + declared) + behind, size=8 + declared, order=">")
+        whole = b"FORM" + len(sound).to_bytes(4) + b"AIFF" + sound
+    with pytest.raises(UnwritableError):
+        tagged(tmp_path, whole)
+
+
+def test_a_long_wav_keeps_the_chunks_behind_its_sound(tmp_path: Path) -> None:
+    sizes = sounds.chunk(b"ds64", struct.pack("<QQQI", 0, 2001, 1000, 0))
+    sound = sounds.chunk(b"data", bytes(2001), size=0xFFFFFFFF)
+    cue = sounds.chunk(b"cue ", b"12345678")
+    found = tagged(tmp_path, sounds.wav(sizes, PCM[0], sound, cue, magic=b"RF64"))
+    assert cue in found
+    assert read(tmp_path / "tagged").tags.fields["artist"] == ("A", "B")
+
+
+def test_a_long_wav_whose_size_was_never_filled_in_is_not_changed(tmp_path: Path) -> None:
+    sizes = sounds.chunk(b"ds64", bytes(28))
+    with pytest.raises(UnwritableError):
+        tagged(tmp_path, sounds.wav(sizes, PCM[0], sounds.chunk(b"data", bytes(2000), size=0xFFFFFFFF), magic=b"RF64"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lalald.media.bounded_file import BoundedFile
-from lalald.media.containers.chunks import chunks
+from lalald.media.containers.chunks import chunks, wave_chunks
 from lalald.media.tags.fields import BY_INFO
 from lalald.media.tags.readers.collecting import Collector
 from lalald.media.tags.readers.id3_reader import id3_size, read_id3
@@ -18,7 +18,7 @@ AIFF_TEXTS = {b"NAME": "title", b"AUTH": "artist", b"ANNO": "comment", b"(c) ": 
 def read_wave(file: BoundedFile, collector: Collector) -> None:
     """ID3 first: INFO fills in what it does not say. Raises EOFError, ValueError, OSError, struct.error on what is damaged."""
     texts: list[tuple[str, bytes]] = []
-    for chunk in chunks(file, 12, "<"):
+    for chunk in wave_chunks(file):
         if chunk.name in ID3_NAMES:
             _read_id3(Region(file, chunk.start, chunk.size), collector)
         elif chunk.name == b"LIST" and file.read_at(chunk.start, 4) == b"INFO":

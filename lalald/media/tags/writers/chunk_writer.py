@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from typing import Literal
 
 from lalald.media.bounded_file import BoundedFile
-from lalald.media.containers.chunks import Chunk, chunks
+from lalald.media.containers.chunks import TRAILING_BYTES, Chunk, chunks, wave_chunks
 from lalald.media.tags.fields import FIELDS
 from lalald.media.tags.readers.chunk_reader import AIFF_TEXTS, ID3_NAMES
 from lalald.media.tags.tag_model import Piece, Pieces, Range, Tags, UnwritableError, size_of
 from lalald.media.tags.writers.id3_writer import id3_pieces
 
 _MOST_BYTES = 0xFFFFFFFF
+_NAME = re.compile(rb"[!-~][ -~]{3}")
+_EMPTY_BYTES = {b"data": 0, b"SSND": 8}
+_ID3V1_BYTES = 128
 _MOST_INFO_BYTES = 4096  # of a text: readers of INFO expect short ones
 
 
 def wave_pieces(file: BoundedFile, descriptor: int, tags: Tags) -> Pieces:
     """Raises UnwritableError where its chunks cannot be followed, or would become larger than they can say."""
-    kept = [chunk for chunk in _whole(file, "<") if not _is_wave_tag(file, chunk)]
+    kept = [chunk for chunk in _whole(file, wave_chunks(file)) if not _is_wave_tag(file, chunk)]
     added = [*_chunk(b"LIST", _info(tags), "<"), *_chunk(b"id3 ", id3_pieces(tags), "<")]
     size = 4 + sum(8 + chunk.size + chunk.size % 2 for chunk in kept) + sum(map(size_of, added))
     is_long = kept[0].name == b"ds64"
@@ -33,7 +37,7 @@ def wave_pieces(file: BoundedFile, descriptor: int, tags: Tags) -> Pieces:
 
 def aiff_pieces(file: BoundedFile, descriptor: int, tags: Tags) -> Pieces:
     """Raises what `wave_pieces` does."""
-    kept = [chunk for chunk in _whole(file, ">") if chunk.name not in (*AIFF_TEXTS, *ID3_NAMES)]
+    kept = [chunk for chunk in _whole(file, chunks(file, 12, ">")) if chunk.name not in (*AIFF_TEXTS, *ID3_NAMES)]
     added = list(_chunk(b"ID3 ", id3_pieces(tags), ">"))
     size = 4 + sum(8 + chunk.size + chunk.size % 2 for chunk in kept) + sum(map(size_of, added))
     yield b"FORM" + _counted(size, ">") + file.read_at(8, 4)
@@ -44,28 +48,29 @@ def aiff_pieces(file: BoundedFile, descriptor: int, tags: Tags) -> Pieces:
 _Order = Literal["<", ">"]
 
 
-def _whole(file: BoundedFile, order: _Order) -> list[Chunk]:
-    """The chunks, each as long as it is. A stream whose length was not known when it began says nothing of it."""
-    found = []
-    for chunk in chunks(file, 12, order):
-        if not chunk.name.strip().isascii() or not chunk.name.strip():
+def _whole(file: BoundedFile, found: Iterator[Chunk]) -> list[Chunk]:
+    """The chunks, and nothing but a few bytes behind them: a stream whose length was not known when it began says a wrong one."""
+    kept, end = [], 12
+    for chunk in found:
+        if not _NAME.fullmatch(chunk.name):
             break  # zeros, or an ID3v1 tag, behind the last chunk
-        size = _long_size(file) if chunk.name == b"data" and chunk.size == _MOST_BYTES else chunk.size
-        if chunk.start + size > file.size:
+        if chunk.start + chunk.size > file.size:
             raise UnwritableError("a chunk reaches beyond the end of the file")
-        found.append(chunk._replace(size=size))
-        if size != chunk.size:
-            break  # what follows was read at the wrong offset; files of this size have nothing there
-    if not any(chunk.name in (b"data", b"SSND") for chunk in found):
-        raise UnwritableError("it has no sound")
-    return found
+        kept.append(chunk)
+        end = chunk.start + chunk.size + chunk.size % 2
+    sound = next((chunk for chunk in kept if chunk.name in (b"data", b"SSND")), None)
+    if sound is None or sound.size <= _EMPTY_BYTES[sound.name]:
+        raise UnwritableError("it has no sound, or its length is not known")
+    if _is_more_than_filling(file, end):
+        raise UnwritableError("it is longer than its chunks")
+    return kept
 
 
-def _long_size(file: BoundedFile) -> int:
-    """Of the sound of a file beyond 4 GB, from its `ds64` chunk."""
-    if file.read_at(12, 4) != b"ds64":
-        raise UnwritableError("its length is not known")
-    return int.from_bytes(file.read_at(28, 8), "little")
+def _is_more_than_filling(file: BoundedFile, end: int) -> bool:
+    """Whether what follows the last chunk may be sound."""
+    rest = file.read_at(end, TRAILING_BYTES + 1)
+    is_tag = len(rest) == _ID3V1_BYTES and rest.startswith(b"TAG")
+    return len(rest) > TRAILING_BYTES or (bool(rest.strip(b"\0")) and not is_tag)
 
 
 def _is_wave_tag(file: BoundedFile, chunk: Chunk) -> bool:
