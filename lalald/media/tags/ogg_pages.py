@@ -52,22 +52,15 @@ def packets(file: Readable, start: int, serial: int) -> Iterator[tuple[Scattered
             continue
         offset = page.body
         for place, size in enumerate(page.lacing):
-            parts.append((offset, size))
+            if parts and sum(parts[-1]) == offset:
+                parts[-1] = (parts[-1][0], parts[-1][1] + size)
+            else:
+                parts.append((offset, size))
             offset += size
             if size < 255:
-                yield Scattered(file, _joined(parts)), page, place + 1 == len(page.lacing)
+                yield Scattered(file, parts), page, place + 1 == len(page.lacing)
                 parts = []
     raise ValueError("more header pages than any honest file has")
-
-
-def _joined(parts: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    joined: list[tuple[int, int]] = []
-    for start, size in parts:
-        if joined and sum(joined[-1]) == start:
-            joined[-1] = (joined[-1][0], joined[-1][1] + size)
-        else:
-            joined.append((start, size))
-    return joined
 
 
 def page_count(sizes: Sequence[int], wanted: int) -> int:

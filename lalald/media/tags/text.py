@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 MOST_TEXT_BYTES = 64 * 1024  # of one value, in UTF-8: the lyrics of an opera
 MOST_FIELDS = 256
 MOST_VALUES = 64  # of one field
+_SAMPLE_LETTERS = 16 * 1024
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
 _LINE_ENDS = re.compile("\r\n?|\u2028|\u2029")
@@ -33,7 +34,7 @@ def is_too_long(text: str) -> bool:
 
 def legacy_encoding(texts: Iterable[str]) -> str:
     """The encoding of texts that were read as Latin-1; `latin-1` where they are that, or in doubt."""
-    together = "\n".join(text for text in texts if not text.isascii())
+    together = _sample(text for text in texts if not text.isascii())
     raw = together.encode("latin-1")
     if together.isascii() or _decoded(raw, "utf-8") is not None:
         return "utf-8" if raw else "latin-1"
@@ -44,6 +45,17 @@ def legacy_encoding(texts: Iterable[str]) -> str:
             if text is not None and is_likely(text):
                 return encoding
     return "latin-1"
+
+
+def _sample(texts: Iterable[str]) -> str:
+    """Enough of them to tell, each whole or up to a space, so that no character of several bytes is cut."""
+    sample: list[str] = []
+    left = _SAMPLE_LETTERS
+    for text in texts:
+        part = text if len(text) <= left else text[: text.rfind(" ", 0, left) + 1]
+        left -= len(part)
+        sample.append(part)
+    return "\n".join(sample)
 
 
 def _decoded(raw: bytes, encoding: str) -> str | None:

@@ -7,6 +7,8 @@ import io
 import os
 import random
 import struct
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import pytest
@@ -344,3 +346,55 @@ def test_a_tag_that_says_it_is_endless_ends(tmp_path: Path) -> None:
     assert mp3(tmp_path, b"ID3\4\0\0\x7f\x7f\x7f\x7f" + text(b"TIT2", "T", version=4)).tags.first("title") == "T"
     size = os.path.getsize(tmp_path / "source.mp3")
     assert size < 1_000_000
+
+
+def chapter(*frames: bytes, start: int = 0) -> bytes:
+    return frame(b"CHAP", b"c%d\0" % start + struct.pack(">4I", start, start + 9, 0, 0) + b"".join(frames), version=4)
+
+
+def test_nothing_in_a_chapter_is_decompressed(tmp_path: Path) -> None:
+    """A hundred kilobytes can hold a hundred megabytes."""
+    title = b"\0\0\0\6" + zlib.compress(b"\3Title")
+    compressed = frame(b"TIT2", title, version=4, flags=b"\0\x09")
+    found = mp3(tmp_path, tag(chapter(compressed), chapter(text(b"TIT2", "Two", version=4), start=9), version=4))
+    assert found.tags.chapters == (Chapter(0, 9, ""), Chapter(9, 18, "Two"))
+
+
+def test_a_chapter_with_a_picture_keeps_its_title(tmp_path: Path) -> None:
+    cover = frame(b"APIC", apic(png(300_000)), version=4)
+    found = mp3(tmp_path, tag(chapter(cover, text(b"TIT2", "One", version=4)), version=4))
+    assert found.tags.chapters == (Chapter(0, 9, "One"),)
+
+
+@pytest.mark.parametrize(("encoding", "end"), [(0, b"\0"), (1, b"\0\0"), (3, b"\0")])
+def test_a_frame_of_a_hundred_thousand_values_is_left_out(tmp_path: Path, encoding: int, end: bytes) -> None:
+    many = frame(b"TPE1", bytes([encoding]) + end * 60_000, version=4)
+    found = mp3(tmp_path, tag(many, text(b"TIT2", "Title", version=4), version=4))
+    assert found == SourceTags(Tags({"title": ("Title",)}), frozenset({Omission.TEXT_TOO_LONG}))
+
+
+def test_long_texts_in_an_unknown_encoding_take_little_memory(tmp_path: Path) -> None:
+    many = [frame(b"TXXX", b"\0k%d\0" % number + b"\xe9\xea\xeb" * 20_000) for number in range(10)]
+    path = sounds.write(tmp_path / "source.mp3", tag(*many) + sounds.mp3(1))
+    assert peak_bytes(path) < 8_000_000
+
+
+def test_a_comment_of_many_pages_takes_little_memory(tmp_path: Path) -> None:
+    first = b"OpusTags" + struct.pack("<I", 0) + struct.pack("<II", 1, 200 * 65025) + b"A="
+    head = sounds.ogg_page(7, 0, [b"OpusHead" + bytes(11)], flags=2)
+    pages = [_full_page((first if not number else b"") + bytes(65025)) for number in range(200)]
+    path = sounds.write(tmp_path / "source.opus", head + b"".join(pages) + sounds.ogg_page(7, 0, [b"x"], flags=1))
+    assert peak_bytes(path) < 1_000_000
+
+
+def _full_page(body: bytes) -> bytes:
+    return struct.pack("<4sBBqIIIB", b"OggS", 0, 1, -1, 7, 1, 0, 255) + b"\xff" * 255 + body[:65025]
+
+
+def peak_bytes(path: Path) -> int:
+    tracemalloc.start()
+    try:
+        read(path)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 from mutagen import id3
@@ -18,14 +19,17 @@ _MOST_FRAMES = 4000
 _MOST_FRAME_BYTES = 2 * MOST_TEXT_BYTES + 1024  # text in UTF-16
 _MOST_LOADED_BYTES = 1024 * 1024
 _MOST_RESYNCHRONIZED_BYTES = 32 * 1024 * 1024
-_READ = ("T", "COM", "ULT", "USLT", "CHAP", "CTOC", "RVA2")
+_READ = ("T", "COM", "ULT", "USLT", "RVA2")
+_MOST_VALUES_READ = 1000  # of a frame
+_CHAPTER_TIMES_BYTES = 16
+_MOST_IN_A_CHAPTER = 32  # frames
+_MOST_TITLE_BYTES = 8192
 _DESCRIPTION_BYTES = 1024
 _HEADER_BYTES = 10
 
 
 class _Frame(NamedTuple):
     name: bytes
-    header: bytes  # with flags that say nothing
     body: Readable
 
 
@@ -33,17 +37,63 @@ def read_id3(tag: Readable, collector: Collector) -> None:
     """The tag at the start of a region. Raises EOFError, ValueError, OSError, struct.error on what is none."""
     version, flags = exactly(tag, 0, _HEADER_BYTES)[3:6:2]
     frames = _frames(_resynchronized(tag, version, flags, collector), version, flags, collector)
-    small, loaded = [], 0
-    for frame in frames:
-        if frame.name in (b"PIC", b"APIC"):
-            _picture(frame, version, collector)
-        elif frame.name.decode("latin-1").startswith(_READ):
-            if frame.body.size > min(_MOST_FRAME_BYTES, _MOST_LOADED_BYTES - loaded):
-                collector.omit(Omission.TEXT_TOO_LONG)
-                continue
-            loaded += frame.body.size
-            small.append(frame.header + frame.body.read_at(0, frame.body.size))
-    _read_frames(version, b"".join(small), collector)
+    small = _Small(version, collector)
+    try:
+        for frame in frames:
+            if frame.name in (b"PIC", b"APIC"):
+                _picture(frame, version, collector)
+            elif frame.name == b"CHAP":
+                small.add(_chapter(frame, version, collector))
+            elif frame.name.decode("latin-1").startswith(_READ):
+                small.add(frame)
+    finally:
+        _read_frames(version, b"".join(small.frames), collector)
+
+
+class _Small:
+    """Frames of text that are loaded, within bounds."""
+
+    def __init__(self, version: int, collector: Collector) -> None:
+        self.frames: list[bytes] = []
+        self._left = _MOST_LOADED_BYTES
+        self._version = version
+        self._collector = collector
+
+    def add(self, frame: _Frame) -> None:
+        content = (
+            frame.body.read_at(0, frame.body.size) if frame.body.size <= min(_MOST_FRAME_BYTES, self._left) else b""
+        )
+        if content and _value_count(content) <= _MOST_VALUES_READ:
+            self._left -= len(content)
+            self.frames.append(_header(frame.name, len(content), self._version) + content)
+        else:
+            self._collector.omit(Omission.TEXT_TOO_LONG)
+
+
+def _value_count(content: bytes) -> int:
+    """mutagen copies the rest of a frame for each value, so that thousands of them take minutes."""
+    return content.count(b"\0\0" if content[0] in (1, 2) else b"\0")
+
+
+def _chapter(frame: _Frame, version: int, collector: Collector) -> _Frame:
+    """With nothing in it but its times and title: other frames in it may be pictures, or compressed without bound."""
+    head = frame.body.read_at(0, _DESCRIPTION_BYTES)
+    end = head.find(b"\0") + 1 + _CHAPTER_TIMES_BYTES
+    inner = islice(_frames(Region(frame.body, end, frame.body.size), version, 0, collector), _MOST_IN_A_CHAPTER)
+    title = next((one.body for one in inner if one.name == b"TIT2" and one.body.size <= _MOST_TITLE_BYTES), None)
+    content = head[:end]
+    if title is not None:
+        content += _header(b"TIT2", title.size, version) + title.read_at(0, title.size)
+    return _Frame(frame.name, _Bytes(content))
+
+
+class _Bytes:
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self.size = len(content)
+
+    def read_at(self, offset: int, count: int) -> bytes:
+        return self._content[offset : offset + count]
 
 
 def id3_size(tag: Readable) -> int:
@@ -94,7 +144,7 @@ def _frames(tag: Readable, version: int, flags: int, collector: Collector) -> It
         body = region if version == 2 else _unpacked(region, head[8:10], version, collector)
         offset += head_bytes + size
         if body is not None and body.size:
-            yield _Frame(name, _header(name, body.size, version), body)
+            yield _Frame(name, body)
 
 
 def _extended_header_size(tag: Readable, version: int) -> int:
@@ -135,6 +185,7 @@ def _unpacked(body: Readable, flags: bytes, version: int, collector: Collector) 
 
 
 def _header(name: bytes, size: int, version: int) -> bytes:
+    """With flags that say nothing."""
     if version == 2:
         return name + size.to_bytes(3)
     if version == 3:
