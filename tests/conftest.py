@@ -37,7 +37,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """One that other users can reach. pytest's own are closed to them, and closed anew by every pytest that starts beside this one."""
+    """One that other users can reach. pytest's own are closed to them, and closed again by every pytest that starts beside this one."""
     with TemporaryDirectory(prefix="lalald-test-") as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)

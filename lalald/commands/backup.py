@@ -8,9 +8,9 @@ from argparse import ArgumentParser, Namespace
 from contextlib import closing
 from pathlib import Path
 
-from lalald.commands.access.state_folder import state_dir
 from lalald.commands.output.json_output import show_json
 from lalald.commands.output.printing import say
+from lalald.commands.prerequisites.state_folder import state_dir
 from lalald.errors import UsageError
 from lalald.reports.formatting import count, printable
 from lalald.store import backup

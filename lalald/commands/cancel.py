@@ -6,10 +6,10 @@ import sys
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from lalald.commands.access.job_selection import MOST_LINES, fitting, jobs_named, ring
-from lalald.commands.access.state_folder import state_dir
 from lalald.commands.output.json_output import show_json
 from lalald.commands.output.printing import say
+from lalald.commands.prerequisites.job_selection import MOST_LINES, fitting, jobs_named, ring
+from lalald.commands.prerequisites.state_folder import state_dir
 from lalald.errors import UsageError
 from lalald.jobs.job import Job
 from lalald.jobs.spending.prices import cost_text

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lalald.commands.access.operating_system import require_linux
 from lalald.commands.output.lines import Cell, columns
 from lalald.commands.output.printing import is_terminal, output_width, say, show, show_sections
 from lalald.commands.output.tables import STATE_STYLES, Section, bar_cell, number_cell, section_lines
+from lalald.commands.prerequisites.operating_system import require_linux
 from lalald.errors import StoreError, UsageError
 from lalald.jobs.spending.prices import cost_text
 from lalald.jobs.states import State

@@ -6,10 +6,10 @@ import os
 import time
 from argparse import ArgumentParser, Namespace
 
-from lalald.commands.access.daemon_user import become_daemon_user
 from lalald.commands.output.file_section import section
 from lalald.commands.output.json_output import show_json
 from lalald.commands.output.printing import show_sections
+from lalald.commands.prerequisites.daemon_user import become_daemon_user
 from lalald.errors import NoStoreError
 from lalald.inbox.readiness import ignore_broken_leases
 from lalald.reports.files.explainer import Explainer

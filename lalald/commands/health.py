@@ -59,6 +59,6 @@ def _state_folder(config: str | None) -> str:
     given = os.environ.get("LALALD_STATE_DIR", "")
     if given.startswith("/") and "$" not in given:
         return given
-    from lalald.commands.access.state_folder import state_dir
+    from lalald.commands.prerequisites.state_folder import state_dir
 
     return os.fspath(state_dir(config))

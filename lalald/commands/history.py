@@ -6,11 +6,11 @@ import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 
-from lalald.commands.access.state_folder import state_dir
 from lalald.commands.output.json_output import show_json
 from lalald.commands.output.lines import Cell
 from lalald.commands.output.printing import show_sections
 from lalald.commands.output.tables import Section, number_cell, path_cell
+from lalald.commands.prerequisites.state_folder import state_dir
 from lalald.jobs.spending.prices import cost_text
 from lalald.reports.formatting import count, moment, printable
 from lalald.reports.history.charge_history import DAYS, History, gather

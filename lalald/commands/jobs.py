@@ -7,12 +7,12 @@ import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterable, Sequence
 
-from lalald.commands.access.state_folder import state_dir
 from lalald.commands.output.error_output import exit_code_of
 from lalald.commands.output.json_output import as_json, error_facts
 from lalald.commands.output.lines import Cell, Line, Span, columns, shortened
 from lalald.commands.output.printing import output_width, show
 from lalald.commands.output.tables import STATE_STYLES
+from lalald.commands.prerequisites.state_folder import state_dir
 from lalald.errors import StoreError
 from lalald.jobs.job_warnings import warning_of
 from lalald.jobs.spending.prices import cost_text

@@ -20,7 +20,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    from lalald.commands.access.api_query import ask
+    from lalald.commands.prerequisites.api_query import ask
     from lalald.config import find, load
 
     left = ask(load(find(arguments.config, os.environ), os.environ), lambda client: client.minutes_left())

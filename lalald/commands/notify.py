@@ -43,10 +43,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """0 if every entry accepted its sample, else 1."""
-    from lalald.commands.access.daemon_user import become_daemon_user
     from lalald.commands.output.json_output import show_json
     from lalald.commands.output.printing import show_sections
     from lalald.commands.output.tables import Section
+    from lalald.commands.prerequisites.daemon_user import become_daemon_user
     from lalald.config import find, load
 
     kind = _kind(arguments.test)

@@ -8,11 +8,11 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from contextlib import suppress
 
-from lalald.commands.access.daemon_user import become_daemon_user
 from lalald.commands.output.json_output import show_json
 from lalald.commands.output.lines import Cell
 from lalald.commands.output.printing import show_sections
 from lalald.commands.output.tables import Section, number_cell, path_cell
+from lalald.commands.prerequisites.daemon_user import become_daemon_user
 from lalald.config import Config
 from lalald.errors import LalaldError, NoStoreError
 from lalald.inbox.readiness import ignore_broken_leases
@@ -50,7 +50,7 @@ def _show_progress(files: int) -> None:
 
 def _minutes_left(config: Config) -> tuple[float | None, str | None]:
     """The minutes that the service reports, or its error."""
-    from lalald.commands.access.api_query import ask
+    from lalald.commands.prerequisites.api_query import ask
 
     try:
         return ask(config, lambda client: client.minutes_left()), None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser, Namespace
 
-from lalald.commands.access.job_selection import current_rules, each_once, job_id, jobs_named, ring, show_quotes
-from lalald.commands.access.state_folder import state_dir
 from lalald.commands.output.json_output import show_json
+from lalald.commands.prerequisites.job_selection import current_rules, each_once, job_id, jobs_named, ring, show_quotes
+from lalald.commands.prerequisites.state_folder import state_dir
 from lalald.errors import UsageError
 from lalald.filesystem.names import shell_quoted
 from lalald.jobs.states import State

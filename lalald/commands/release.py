@@ -7,7 +7,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from lalald.commands.access.job_selection import (
+from lalald.commands.output.error_output import exit_code_of
+from lalald.commands.output.json_output import error_facts, show_json
+from lalald.commands.output.printing import say
+from lalald.commands.prerequisites.job_selection import (
     configuration,
     fitting,
     folder_named,
@@ -16,10 +19,7 @@ from lalald.commands.access.job_selection import (
     ring,
     show_quotes,
 )
-from lalald.commands.access.state_folder import state_dir
-from lalald.commands.output.error_output import exit_code_of
-from lalald.commands.output.json_output import error_facts, show_json
-from lalald.commands.output.printing import say
+from lalald.commands.prerequisites.state_folder import state_dir
 from lalald.errors import UsageError
 from lalald.jobs.states import Hold, HoldSource, Request, State
 from lalald.reports.formatting import charged, count, printable

@@ -6,9 +6,9 @@ import os
 from argparse import ArgumentParser, Namespace
 from contextlib import closing
 
-from lalald.commands.access.state_folder import state_dir
 from lalald.commands.output.json_output import show_json
 from lalald.commands.output.printing import say
+from lalald.commands.prerequisites.state_folder import state_dir
 from lalald.daemon.process.lock import only_daemon
 from lalald.errors import NoStoreError, UsageError
 from lalald.inbox.first_scan import places_key
@@ -33,7 +33,7 @@ def run(arguments: Namespace) -> int:
         )
     if os.path.commonpath([old, new]) in (old, new):
         raise UsageError(
-            f"{printable(old)} and {printable(new)} lie in each other; nothing was changed.",
+            f"{printable(old)} and {printable(new)} contain one another; nothing was changed.",
             hint="Run this for each inbox and outbox alone, as in: lalald relocate /data/inbox /data/songs/inbox",
         )
     folder = state_dir(arguments.config)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from lalald.commands.access.job_selection import inbox_named, ring
-from lalald.commands.access.state_folder import state_dir
 from lalald.commands.output.json_output import show_json
 from lalald.commands.output.printing import say
+from lalald.commands.prerequisites.job_selection import inbox_named, ring
+from lalald.commands.prerequisites.state_folder import state_dir
 from lalald.reports.formatting import printable
 from lalald.store.request_writer import Kind, Requests
 

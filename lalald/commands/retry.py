@@ -5,10 +5,10 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 
-from lalald.commands.access.job_selection import current_rules, fitting, jobs_named, ring, show_quotes
-from lalald.commands.access.state_folder import state_dir
 from lalald.commands.output.json_output import show_json
 from lalald.commands.output.printing import say
+from lalald.commands.prerequisites.job_selection import current_rules, fitting, jobs_named, ring, show_quotes
+from lalald.commands.prerequisites.state_folder import state_dir
 from lalald.errors import UsageError
 from lalald.jobs.states import Request, State
 from lalald.reports.quotes import facts, quote_of_retry
@@ -18,7 +18,7 @@ from lalald.store.request_writer import Requests
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("ids", nargs="*", metavar="ID", help="job numbers, as `lalald jobs` shows them")
-    parser.add_argument("--failed", action="store_true", help="all failed jobs, but no cancelled ones")
+    parser.add_argument("--failed", action="store_true", help="all failed jobs; not cancelled ones")
     parser.add_argument("--json", action="store_true", help="print JSON: an object")
 
 

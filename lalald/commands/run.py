@@ -26,7 +26,7 @@ def carry(arguments: Namespace, accept: Callable[[Config], None], *, log_for_peo
 
     `log_for_people`: see `daemon.run`.
     """
-    from lalald.commands.access.operating_system import require_linux
+    from lalald.commands.prerequisites.operating_system import require_linux
 
     require_linux("the daemon")
     from lalald.config import find, subprocess_loader

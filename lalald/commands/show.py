@@ -7,12 +7,12 @@ import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 
-from lalald.commands.access.job_selection import jobs_named
-from lalald.commands.access.state_folder import state_dir
 from lalald.commands.output.json_output import show_json
 from lalald.commands.output.lines import Cell
 from lalald.commands.output.printing import show_sections
 from lalald.commands.output.tables import STATE_STYLES, Section, bar_cell
+from lalald.commands.prerequisites.job_selection import jobs_named
+from lalald.commands.prerequisites.state_folder import state_dir
 from lalald.config.quantities import format_duration, format_rate, format_size
 from lalald.jobs.failures.failure_advice import what_to_do
 from lalald.jobs.job import Job

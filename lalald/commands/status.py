@@ -7,7 +7,7 @@ import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from lalald.commands.access.state_folder import state_dir
+from lalald.commands.prerequisites.state_folder import state_dir
 from lalald.errors import ConfigError, UsageError
 from lalald.reports.status_report import Folders, gather
 

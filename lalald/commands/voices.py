@@ -25,7 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """List the voices of the service even if those of the account cannot be fetched."""
-    from lalald.commands.access.api_query import ask
+    from lalald.commands.prerequisites.api_query import ask
     from lalald.config import find, load
 
     config = load(find(arguments.config, os.environ), os.environ)

@@ -9,8 +9,8 @@ import socket
 import time
 from argparse import ArgumentParser, Namespace
 
-from lalald.commands.access.operating_system import require_linux
 from lalald.commands.output.json_output import show_json
+from lalald.commands.prerequisites.operating_system import require_linux
 from lalald.config import Config, subprocess_loader
 from lalald.config.page.listen_address import ListenAddress, parse_listen
 from lalald.config.paths import find

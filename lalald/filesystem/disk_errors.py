@@ -43,7 +43,7 @@ def _reserve(descriptor: int) -> None:
 
 
 def write_error_if_low(folder: Path) -> OSError | None:
-    """As `why_not_written`, but writes only where room is scarce: a health check every minute must not keep a disk awake.
+    """As `write_error`, but writes only if little room is left: a health check every minute must not keep a disk awake.
 
     A quota that does not show in the file system's free space is not detected here; the next write reports it.
     """

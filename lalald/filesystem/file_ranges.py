@@ -1,4 +1,4 @@
-"""Room in the middle of a file, without its bytes being written again: fallocate(2), where the file system can (ext4, XFS)."""
+"""Insert or remove blocks at the start of a file without rewriting it: fallocate(2), if the file system can (ext4, XFS)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _COLLAPSE, _INSERT = 0x08, 0x20
 
 
 def insert_at_start(descriptor: int, count: int) -> bool:
-    """Moves a file's content by whole blocks. Whether it did: if not, nothing has changed, and another way has to be found."""
+    """Insert whole blocks. Returns whether it did; if not, nothing has changed."""
     return _fallocate(descriptor, _INSERT, count) and _reserve(descriptor, count)
 
 
 def _reserve(descriptor: int, count: int) -> bool:
-    """Room on the disk for what was inserted; without it the insertion is undone. Raises OSError if that fails."""
+    """Allocate the inserted blocks, or undo the insertion if there is no room. Raises OSError if that fails."""
     if _fallocate(descriptor, 0, count):
         return True
     remove_at_start(descriptor, count)
@@ -28,7 +28,7 @@ def _reserve(descriptor: int, count: int) -> bool:
 
 
 def remove_at_start(descriptor: int, count: int) -> None:
-    """Takes whole blocks out of a file. Raises OSError."""
+    """Remove whole blocks. Raises OSError."""
     if not _fallocate(descriptor, _COLLAPSE, count):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from lalald.reports.formatting import iso
 from lalald.reports.needs_attention import Attention
 from lalald.store.report_types import FolderReport, InboxReport
+
+Row = TypeVar("Row", InboxReport, FolderReport)
 
 
 def inboxes(
@@ -19,14 +21,7 @@ def inboxes(
     """
     known = {inbox.path: inbox for inbox in seen}
     paths = known if configured is None else configured
-    found = [known.get(path, InboxReport(path, None, None, None, None)) for path in paths]
-    away = _unavailable(reported)
-    return [
-        inbox._replace(available=False, reason=away[inbox.path])
-        if inbox.available is not False and inbox.path in away
-        else inbox
-        for inbox in found
-    ]
+    return _with_reported([known.get(path, InboxReport(path, None, None, None, None)) for path in paths], reported)
 
 
 def folders(
@@ -35,19 +30,16 @@ def folders(
     """The same for other folders."""
     known = {folder.path: folder for folder in seen}
     paths = known if configured is None else configured
-    found = [known.get(path, FolderReport(path, None, None)) for path in paths]
-    away = _unavailable(reported)
+    return _with_reported([known.get(path, FolderReport(path, None, None)) for path in paths], reported)
+
+
+def _with_reported(rows: Sequence[Row], reported: Sequence[Attention]) -> list[Row]:
+    """The rows, with folders unavailable that the daemon reported just now; it may have been unable to save that."""
+    away = {item.subject: item.message for item in reported if item.code.endswith("_unavailable")}
     return [
-        folder._replace(available=False, reason=away[folder.path])
-        if folder.available is not False and folder.path in away
-        else folder
-        for folder in found
+        row._replace(available=False, reason=away[row.path]) if row.available is not False and row.path in away else row
+        for row in rows
     ]
-
-
-def _unavailable(reported: Sequence[Attention]) -> dict[str, str]:
-    """Unavailable folders that the daemon reported just now; it may have been unable to save that."""
-    return {item.subject: item.message for item in reported if item.code.endswith("_unavailable")}
 
 
 def inbox_facts(inbox: InboxReport, *, running: bool) -> dict[str, Any]:

@@ -30,12 +30,12 @@ def out_of_memory() -> StoreBusyError:
 
 
 def ignore_error(_trouble: StoreError | None) -> None:
-    """Ignore the trouble."""
+    """Do nothing when the database fails or works again."""
 
 
 def ignore_jobs(_jobs: Sequence[UnreadableJob]) -> None:
-    """The database says it, too."""
+    """Do nothing about unreadable jobs; the database lists them."""
 
 
 def ignore_events() -> None:
-    """No notifier is there."""
+    """Do nothing about new events: there is no notifier."""

@@ -40,7 +40,7 @@ class Relocation:
 
 
 def relocate(connection: sqlite3.Connection, old: str, new: str, state_name: Callable[[str], str]) -> Relocation:
-    """Rewrite every path that is `old` or lies below it. Both are absolute, normalized and different.
+    """Rewrite every path that is `old` or below it. Both are absolute, normalized and different.
 
     `state_name` gives the name under which `daemon_state` holds what is remembered of an inbox.
     A place that was watched already, but has no jobs yet, gives way: a daemon may have been started there too early.

@@ -1,4 +1,4 @@
-"""Wake a loop that sleeps, and tell whether it still runs."""
+"""Wake a sleeping loop, and check that it still runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class LoopSignal:
         self._woken.set()
 
     def next_turn(self) -> asyncio.Future[None]:
-        """Done when the loop has begun its next turn."""
+        """A future that is done when the loop has begun its next turn."""
         turned: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(turned)
         self.wake()

@@ -36,8 +36,8 @@ class Recorder:
     done_count: int = 0  # jobs that were done since this start
 
     async def record_outcome(self, before: Job, outcome: Outcome, *, began_as: Job | None = None) -> Job | None:
-        """Save and log the outcome. The job as saved; None where another loop goes on with it: its row was changed meanwhile,
-        by a file dragged back for example, or holds a request.
+        """Save and log the outcome. The job as saved; None if another loop continues with it: its row was changed meanwhile,
+        by a file dragged back for example, or has a request.
 
         `began_as`: the job before this step, where the row holds a part of what the step did.
         """
@@ -65,7 +65,7 @@ class Recorder:
         return True
 
     async def _finish_delivery(self, job: Job) -> None:
-        """Everything is delivered, and the row says so: what is left over now is removed at the next start."""
+        """Everything is delivered and saved: what cannot be removed now is removed at the next start."""
         try:
             await self.finish_delivery(job, self.context)
         except Exception as error:
@@ -76,10 +76,10 @@ class Recorder:
     async def save(
         self, before: Job, after: Job, *, discarded: bool = False, handled: Request | None = None
     ) -> Job | None:
-        """Write the row. The job as saved, or None where the row's work was changed meanwhile; then nothing is written.
+        """Write the row. The job as saved, or None if another change came first; then nothing is written.
 
-        Waits while the disk is full. The request `handled` by it is removed in the same commit: left behind it would be carried
-        out, and paid, twice.
+        Waits while the disk is full. The request `handled` by it is removed in the same commit: otherwise it would be handled, and
+        paid, twice.
         """
         try:
             saved = await self.context.store.run(_write, before, after, discarded, handled)
@@ -107,9 +107,9 @@ def _write(store: Store, before: Job, after: Job, discarded: bool, handled: Requ
 
 
 def _with_only_hold_changed(store: Store, before: Job) -> Job:
-    """The row as it is now, where only its hold has changed since it was read: what was learned may be worth money.
+    """The row as it is now, if only its hold has changed since it was read: the outcome may be worth money.
 
-    Raises StaleError where its tasks, stage or file are others.
+    Raises StaleError if its tasks, stage or file have changed.
     """
     now = store.job(before.id)
     if now is None or (now.tasks, now.stage, now.path) != (before.tasks, before.stage, before.path):

@@ -1,4 +1,4 @@
-"""What the worker does with a job, step by step: one function each. Another table may be handed in, with other functions."""
+"""The functions that the worker runs for each step of a job. Tests pass another table."""
 
 from __future__ import annotations
 

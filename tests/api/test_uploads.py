@@ -319,7 +319,7 @@ def full_listener() -> Iterator[str]:
             caller.close()
 
 
-def test_a_connection_that_is_never_had_meets_the_deadline() -> None:
+def test_a_connection_that_is_never_established_meets_the_deadline() -> None:
     with full_listener() as url:
         error = refused(url, deadlines=HASTY)
     assert isinstance(error, TransientError)

@@ -35,6 +35,6 @@ def written_bytes(pid: int) -> int:
 
 
 def processor_seconds(pid: int) -> float:
-    """What it computed, by itself and for itself in the kernel."""
+    """Processor time of the process, in user and kernel mode."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -76,7 +76,7 @@ async def _compared(home: Home, files: int, rounds: int) -> tuple[float, float]:
 
 
 async def _know_all(intake: Intake, store: StoreThread, files: int) -> None:
-    """A first look takes in so many at a time; it goes on until each is known."""
+    """A first scan records so many at a time; it continues until every file is known."""
     while await store.run(_known) < files:
         await intake.scan()
 

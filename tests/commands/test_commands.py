@@ -19,12 +19,12 @@ from typing import Any
 import pytest
 
 from lalald import __version__
-from lalald.commands.access.state_folder import state_dir
 from lalald.commands.command_list import VERBS
 from lalald.commands.jobs import job_lines
 from lalald.commands.output.lines import plain as plain_lines
 from lalald.commands.output.status_screen import lines
 from lalald.commands.parser import build
+from lalald.commands.prerequisites.state_folder import state_dir
 from lalald.errors import ConfigError, StoreError
 from lalald.jobs.states import Hold, State
 from lalald.jobs.transfer_progress import TransferProgress
@@ -636,7 +636,7 @@ def test_a_backup_is_not_written_to_a_name_that_the_database_uses(filled_store: 
     assert "/missing is not a folder" in complaint
 
 
-def test_damage_that_shows_only_when_it_is_read_is_said_in_plain_words(filled_store: FilledStore) -> None:
+def test_damage_that_shows_only_when_it_is_read_is_reported_in_plain_words(filled_store: FilledStore) -> None:
     database = filled_store.state / "lalald.sqlite3"
     content = database.read_bytes()
     database.write_bytes(content[:8192] + b"\xa5" * (len(content) - 8192))
@@ -883,8 +883,8 @@ def test_health_loads_next_to_nothing(filled_store: FilledStore) -> None:
                 set()
                 if environ
                 else {
-                    "lalald.commands.access",
-                    "lalald.commands.access.state_folder",
+                    "lalald.commands.prerequisites",
+                    "lalald.commands.prerequisites.state_folder",
                     "lalald.config",
                     "lalald.config.paths",
                     "lalald.config.yaml",

@@ -122,7 +122,7 @@ def test_check_config_warns_of_secrets_that_all_can_read_and_summarizes_entries(
     assert "9f8e" not in said
 
 
-def test_without_apprise_the_line_that_installs_it_is_said(tmp_path: Path) -> None:
+def test_without_apprise_the_line_that_installs_it_is_reported(tmp_path: Path) -> None:
     """In a Python whose packages are the same but for this one."""
     shelf = shelf_with(
         tmp_path, {"name": "phone", "url": "ntfy://example.org/x"}, {"name": "program", "command": ["/bin/true"]}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lalald.commands.access.operating_system import require_linux
+from lalald.commands.prerequisites.operating_system import require_linux
 from lalald.errors import UsageError
 
 PROGRAM = "import sys; sys.platform = sys.argv.pop(1); from lalald.__main__ import main; sys.exit(main())"

@@ -49,7 +49,7 @@ def test_a_file_that_will_be_processed_is_priced(tmp_path: Path) -> None:
 
 def test_an_unknown_duration_has_an_unknown_price(tmp_path: Path) -> None:
     filled_store = FilledStore(tmp_path, inbox={"existing": "take"})
-    (filled_store.inbox / "film.mkv").write_bytes(b"no header that anybody reads")
+    (filled_store.inbox / "film.mkv").write_bytes(b"no header that is read")
     assert explained(filled_store, "film.mkv").splitlines()[-2:] == [
         "  duration   unknown: the file does not state it",
         "  cost       unknown until it is uploaded, which costs nothing",
@@ -175,7 +175,7 @@ def planned(root: Path, api_url: str) -> FilledStore:
         ".lalald",
     ):
         (filled_store.inbox / path).parent.mkdir(parents=True, exist_ok=True)
-        (filled_store.inbox / path).write_bytes(b"no header that anybody reads")
+        (filled_store.inbox / path).write_bytes(b"no header that is read")
     with filled_store.store() as store:
         for job in (known(filled_store, store, "known.wav"), filled_store.take(store, "changed.wav", size=5)):
             store.save(job, replace(job, state=State.DONE, stage=Stage.DONE))
@@ -253,7 +253,7 @@ def test_a_plan_prices_everything_that_waits(tmp_path: Path, sandbox: Sandbox) -
 
 def test_files_of_which_nothing_is_known_are_not_said_to_cost_nothing(tmp_path: Path) -> None:
     filled_store = FilledStore(tmp_path)
-    (filled_store.inbox / "film.mkv").write_bytes(b"no header that anybody reads")
+    (filled_store.inbox / "film.mkv").write_bytes(b"no header that is read")
     output = words(filled_store.said("plan"))
     assert "cost 1 file of unknown length" in output
     assert not any(line.startswith("cost about") for line in output)

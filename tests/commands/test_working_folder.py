@@ -89,7 +89,7 @@ def lalald(*words: str, cwd: Path, environ: Mapping[str, str] | None = None) -> 
 
 @pytest.mark.parametrize("content", [None, b"", b"inboxes:\n"], ids=["no writer", "silent writer", "slow writer"])
 def test_a_pipe_that_does_not_end_is_given_some_seconds(content: bytes | None, tmp_path: Path) -> None:
-    """Seen: any command with such a configuration waited for ever."""
+    """Found in use: any command with such a configuration waited forever."""
     os.mkfifo(tmp_path / "pipe")
     writer = None if content is None else os.open(tmp_path / "pipe", os.O_RDWR)
     if writer and content:

@@ -150,7 +150,7 @@ def test_what_cannot_stand_in_a_header_is_refused_and_not_shown(tmp_path: Path, 
         (f"~/{SECRET}", "it is a path"),
     ],
 )
-def test_what_is_wrong_with_a_key_is_said_without_showing_it(tmp_path: Path, text: str, words: str) -> None:
+def test_what_is_wrong_with_a_key_is_reported_without_showing_it(tmp_path: Path, text: str, words: str) -> None:
     for environ, key_file in (({"LALALD_LICENSE_KEY": text}, None), ({}, written(tmp_path, "key", text))):
         found = find_license_key(config(key_file), environ)
         assert (found.key, words in found.problem) == (None, True), found
@@ -223,7 +223,7 @@ def test_quotes_around_a_key_are_no_part_of_it(tmp_path: Path, text: str) -> Non
         (f"KEY = {SECRET}", "it has spaces in it"),
     ],
 )
-def test_what_is_wrong_with_the_key_file_is_said(tmp_path: Path, content: str | bytes, words: str) -> None:
+def test_what_is_wrong_with_the_key_file_is_reported(tmp_path: Path, content: str | bytes, words: str) -> None:
     path = written(tmp_path, "key", content)
     found = find_license_key(config(path), {"LALALD_LICENSE_KEY": ""})
     assert found.key is None
@@ -238,7 +238,7 @@ def test_a_placeholder_in_the_variable_is_not_a_matter_of_lines() -> None:
     assert found.hint == "Set it to your key, and start lalald again."
 
 
-def test_without_any_source_it_is_said_where_a_key_may_be_put() -> None:
+def test_without_any_source_it_is_reported_where_a_key_may_be_put() -> None:
     found = find_license_key(config(), {})
     assert (found.key, found.problem) == (None, "there is no license key")
     assert "license_key_file" in found.hint

@@ -290,7 +290,7 @@ def test_config_yaml_is_used_and_ignored_variables_are_reported(
 
 
 @pytest.mark.parametrize("written", ["log: {format: json}\n", ""])
-def test_a_log_in_json_is_had_by_the_configuration_or_a_variable(
+def test_a_log_in_json_is_chosen_by_the_configuration_or_a_variable(
     config_dir: Path, capfd: pytest.CaptureFixture[str], written: str
 ) -> None:
     (config_dir / "config.yaml").write_text(

@@ -68,7 +68,7 @@ def test_a_reload_with_an_error_keeps_the_previous_configuration_and_reports_it(
 
     assert 'Did you mean "voice_clean"?' in said["reason"]
     write_wav(home.inbox / "clean" / "ep1.wav")
-    until(lambda: tree(home.inbox) == ["done/clean/ep1.wav"], "the old rule goes on")
+    until(lambda: tree(home.inbox) == ["done/clean/ep1.wav"], "the old rule stays in use")
 
 
 def test_a_reload_changes_what_is_logged_and_how(sandbox: Sandbox, make_home: MakeHome) -> None:

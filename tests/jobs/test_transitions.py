@@ -345,7 +345,7 @@ class Carried(RuleBasedStateMachine):
         assert after.state is State.WAITING
         if not by_a_person:
             kept = [(one.idempotency_key, one.requested_at) for one in before.tasks]
-            assert [(one.idempotency_key, one.requested_at) for one in after.tasks] == kept, "nobody said to pay again"
+            assert [(one.idempotency_key, one.requested_at) for one in after.tasks] == kept, "no request to pay again"
 
     def _allow(self, again: Callable[[Task], bool]) -> None:
         self.asked_for.update(one.number for one in self.job.tasks if again(one))

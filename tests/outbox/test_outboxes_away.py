@@ -77,7 +77,7 @@ def test_nothing_is_charged_while_the_outbox_is_another_folder(tmp_path: Path) -
             assert everything(shop.outbox) == []
             assert len(shop.charges()) == 1
             swap_back(shop.outbox, aside)
-            await shop.until_job("it goes on by itself", 2, state=State.DONE)
+            await shop.until_job("it resumes automatically", 2, state=State.DONE)
             assert shop.seen() == ["ep1/no_vocals.wav", "ep1/vocals.wav", "first/no_vocals.wav", "first/vocals.wav"]
             assert [facts["folder"] for facts in shop.journal.of("folder.unavailable")] == [str(shop.outbox)]
             assert len(shop.journal.of("folder.available")) == 1
@@ -95,7 +95,7 @@ def test_paid_results_wait_for_their_outbox_through_a_restart(tmp_path: Path) ->
             assert job.stage is Stage.DOWNLOAD
             assert everything(shop.outbox) == []
             swap_back(shop.outbox, aside)
-            await shop.until_job("it goes on by itself", state=State.DONE)
+            await shop.until_job("it resumes automatically", state=State.DONE)
             assert shop.seen() == RESULTS
             assert len(shop.charges()) == 1
 
@@ -111,7 +111,7 @@ def test_a_new_outbox_is_used_once_it_is_accepted(tmp_path: Path) -> None:
             await held_for_the_mount(shop)
             assert await shop.context.folders.accept(str(shop.outbox))
             shop.worker.holds.probe_folders_now()
-            await shop.until_job("it goes on", state=State.DONE)
+            await shop.until_job("it resumes", state=State.DONE)
             assert shop.seen() == RESULTS
             assert read_marker(str(shop.outbox)) != read_marker(str(aside))
             await shop.end()

@@ -122,7 +122,7 @@ def test_files_of_unknown_duration_that_are_started_together_do_not_exceed_a_day
         options = Options(checks_per_minute=PLENTY, default_duration_seconds=60)
         async with WorkerDriver(tmp_path, options=options, minutes=Minutes(per_day=1.5)) as shop:
             for number in range(6):
-                (shop.inbox / f"film{number}.mkv").write_bytes(b"no header that anybody reads" * (number + 1))
+                (shop.inbox / f"film{number}.mkv").write_bytes(b"no header that is read" * (number + 1))
             shop.outbox.rename(tmp_path / "away")
             await shop.take(*(f"film{number}.mkv" for number in range(6)))
             assert {job.hold for job in await shop.rest()} == {Hold.MOUNT}, "they wait together"

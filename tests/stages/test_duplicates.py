@@ -32,7 +32,7 @@ def test_a_held_file_does_not_delay_its_copy_and_is_not_paid_after_it(tmp_path: 
         async with WorkerDriver(tmp_path) as shop:
             await held_since_first_scan(shop, "old.wav", 300)
             await shop.drop("new.wav", pitch=300)
-            await shop.until_job("the copy is an order", 2, state=State.DONE)
+            await shop.until_job("the copy is processed", 2, state=State.DONE)
             await shop.ask(Request.RELEASE, 1)
             await shop.until_job("the old one has the copy's results", state=State.DONE)
             assert shop.charges().total() == 1

@@ -183,7 +183,7 @@ def test_a_stalled_task_resumes_automatically(tmp_path: Path) -> None:
             held = await shop.until_job("it is stalled", state=State.HELD)
             shop.sandbox.decide(str(held.tasks[0].task_id), "success")
             checks = shop.counts()["check"]
-            await shop.until(lambda: shop.counts()["check"] > checks, "it is asked for without anybody's help")
+            await shop.until(lambda: shop.counts()["check"] > checks, "it is checked again automatically")
             await shop.until_job("it went on", state=State.DONE)
             assert sum(shop.charges().values()) == 1
 
@@ -327,7 +327,7 @@ def test_the_results_of_a_job_without_minutes_for_all_its_tasks_are_delivered(tm
             assert shop.counts()["change_voice"] == 1, "nothing has changed: it is not asked again"
             shop.sandbox.faults()
             shop.sandbox.set_minutes(5000)
-            await shop.until_job("a top-up helps by itself", state=State.DONE)
+            await shop.until_job("a top-up releases it", state=State.DONE)
             assert shop.charges().total() == 2
 
     run(scenario())
@@ -343,7 +343,7 @@ def test_a_refused_task_fails_alone_and_is_paid_alone_by_a_retry(tmp_path: Path)
             assert shop.seen() == ALL_OF_MULTISTEM
             assert tree(shop.inbox) == ["failed/ep1.wav", "failed/ep1.wav.error.txt"]
             await shop.ask(Request.RETRY, 1)
-            await shop.until_job("the other task was carried", state=State.DONE)
+            await shop.until_job("the other task is processed", state=State.DONE)
             assert shop.charges().total() == 2
             assert shop.counts()["upload"] == 1, "a failed job keeps its source on the service"
             assert tree(shop.inbox) == ["done/ep1.wav"]
@@ -363,7 +363,7 @@ def test_tracks_whose_links_stay_dead_fail_alone_and_are_not_paid_again(tmp_path
             assert "This requests the paid results again and pays nothing; `lalald redo 1` pays again." in note
             shop.sandbox.faults()
             await shop.ask(Request.RETRY, 1)
-            await shop.until_job("new links were had", state=State.DONE)
+            await shop.until_job("new links were received", state=State.DONE)
             assert shop.charges().total() == 2
 
     run(scenario())

@@ -60,7 +60,7 @@ def test_while_one_of_unknown_length_is_held_for_minutes_no_other_is_uploaded(tm
             await asyncio.sleep(3 * PROBED_SECONDS)
             assert _uploads(shop) == 1, "and no probe sends them"
             await shop.drop("known.wav")
-            await shop.until_job("one that states its length goes on", 4, state=State.DONE)
+            await shop.until_job("one that states its length resumes", 4, state=State.DONE)
             shop.sandbox.set_minutes(100)
             for job_id in range(1, 5):
                 await shop.until_job("a top-up resumes them all", job_id, state=State.DONE)

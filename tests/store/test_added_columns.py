@@ -25,7 +25,7 @@ def database_before(folder: Path, addition: str) -> Iterator[sqlite3.Connection]
         yield old
 
 
-def test_a_job_of_the_version_before_has_had_no_source_that_the_service_did_not_know(tmp_path: Path) -> None:
+def test_a_job_of_the_version_before_has_no_unknown_uploads(tmp_path: Path) -> None:
     with database_before(tmp_path, "ADD COLUMN uploads_unknown") as old:
         old.execute(
             "INSERT INTO jobs (id, inbox, path, size, mtime_ns, inode, rule, settings, stage, state, source_id, task_fingerprint,"

@@ -83,7 +83,7 @@ def test_a_cancel_during_delivery_keeps_the_file_in_place(tmp_path: Path) -> Non
             assert (tree(shop.outbox), tree(shop.inbox)) == (["ep1/music.wav", "ep1/no_music.wav"], ["ep1.wav"])
             assert shop.journal.of("job.failed") == []
             await shop.ask(Request.RETRY, 1)
-            await shop.until_job("the other one is paid anew", state=State.DONE)
+            await shop.until_job("the other one is paid again", state=State.DONE)
             assert (shop.charges().total(), tree(shop.inbox)) == (3, ["done/ep1.wav"])
 
     run(scenario())

@@ -76,7 +76,7 @@ def sources_left(shop: WorkerDriver) -> list[object]:
 
 
 async def dropped(shop: WorkerDriver, left: dict[str, bytes]) -> None:
-    """Nothing was spent, nothing is left on the service, every file is as its user left it, and is looked at anew."""
+    """Nothing was spent, nothing is left on the service, every file is unchanged, and is inspected again."""
     shop.sandbox.faults()
     for job in await shop.rest():
         word = "removed" if job.path == "removed.wav" else "changed"

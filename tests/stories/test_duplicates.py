@@ -431,7 +431,7 @@ def test_a_redo_pays_without_being_asked(tmp_path: Path) -> None:
             fresh = tasks_of(VOCALS)
             await shop.store.run(lambda store: store.redo(first, now, fresh))
             shop.worker.wake()
-            await shop.until_job("a redo is an order", 2, state=State.DONE)
+            await shop.until_job("a redo is processed", 2, state=State.DONE)
             assert shop.charges().total() == 2
 
     run(scenario())

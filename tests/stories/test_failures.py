@@ -41,7 +41,7 @@ def test_the_error_note_is_removed_when_the_file_is_dragged_back(
         (home.root / "making").rename(home.inbox / "other.wav")
     else:
         lies.rename(home.inbox / "other.wav")
-    until(lambda: "done/other.wav" in tree(home.inbox), "it was carried")
+    until(lambda: "done/other.wav" in tree(home.inbox), "it was processed")
     left = ["failed/sub/ep1.wav", "failed/sub/ep1.wav.error.txt"] if copied else []
     assert tree(home.inbox) == ["done/other.wav", *left]
 
@@ -53,7 +53,7 @@ def test_a_failed_file_repaired_in_place_is_processed_as_it_is_now(tmp_path: Pat
             await failed(shop, fault)
             repaired = write_wav(shop.inbox / "failed" / "ep1.wav", seconds=0.2, pitch=500)
             await shop.ask(Request.RETRY, 1)
-            job = await shop.until_job("it is carried", state=State.DONE)
+            job = await shop.until_job("it is processed", state=State.DONE)
             assert (job.size, tree(shop.inbox)) == (len(repaired), ["done/ep1.wav"])
             sources = {source["size"] for source in shop.sandbox.state()["sources"]}
             assert len(repaired) in sources, sources
@@ -92,7 +92,7 @@ def test_a_failed_file_in_an_unavailable_folder_is_waited_for(tmp_path: Path) ->
             assert len(shop.journal.of("job.held")) == 1
             elsewhere.rmdir()
             (tmp_path / "mounted").rename(elsewhere)
-            await shop.until_job("it goes on", state=State.DONE)
+            await shop.until_job("it resumes", state=State.DONE)
 
     run(scenario())
 
@@ -116,7 +116,7 @@ def test_a_file_in_the_way_of_results_or_sources_holds_the_job_and_is_named(tmp_
                 held = await shop.until(partial(held_for, shop, path), "the reason names what is in the way")
                 assert not held.paid
                 path.unlink()
-            await shop.until_job("it goes on", state=State.DONE)
+            await shop.until_job("it resumes", state=State.DONE)
             assert tree(shop.outbox) == ["podcasts/ep1/no_vocals.wav", "podcasts/ep1/vocals.wav"]
             assert tree(shop.inbox) == ["done/podcasts/ep1.wav"]
             assert len(shop.journal.of("job.held")) <= 4, "what is tried in vain is not said each time"

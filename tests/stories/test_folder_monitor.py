@@ -68,7 +68,7 @@ def test_a_rename_of_a_folder_or_its_parent_is_noticed(sandbox: Sandbox, tmp_pat
         until(lambda: noted(home, "folder.available", folder), f"{folder} is back", NOTICED_SECONDS)  # noqa: B023
     until(lambda: status(home)[0] == 0, "nothing is left to do", NOTICED_SECONDS)
     write_wav(home.inbox / "ep1.wav")
-    until(lambda: tree(home.outbox) == ["ep1/no_vocals.wav", "ep1/vocals.wav"], "it is carried")
+    until(lambda: tree(home.outbox) == ["ep1/no_vocals.wav", "ep1/vocals.wav"], "it is processed")
     assert home.stop() == 0
 
 

@@ -40,7 +40,7 @@ async def waits_quietly(shop: WorkerDriver, hold: Hold, stage: Stage) -> None:
     held = await shop.until_job("it is held", state=State.HELD, hold=hold)
     assert held.stage is stage
     await asyncio.sleep(PROBES_SECONDS)
-    assert len(shop.journal.of("job.held")) == 1, "said once, and not tried in vain at every probe"
+    assert len(shop.journal.of("job.held")) == 1, "logged once, and not at every probe"
 
 
 @pytest.mark.parametrize("stage", [Stage.SPLIT, Stage.ARCHIVE])
@@ -366,11 +366,11 @@ async def _read_only_below(root: Path) -> None:
         remount(below, "ro")
         shop.sandbox.faults()
         held = await shop.until_job(
-            "it cannot be put away", state=State.HELD, hold=Hold.PERMISSION, stage=Stage.ARCHIVE
+            "it cannot be archived", state=State.HELD, hold=Hold.PERMISSION, stage=Stage.ARCHIVE
         )
         assert str(below) in (held.hold_reason or "")
         await asyncio.sleep(300.0)
         assert (await shop.job()).revision == held.revision, "the probe tries it where the file lies"
         assert len(shop.journal.of("job.held")) == 1
         remount(below, "rw")
-        await shop.until_job("it goes on by itself", state=State.DONE)
+        await shop.until_job("it resumes automatically", state=State.DONE)

@@ -44,7 +44,7 @@ async def _full(root: Path) -> None:
         shop.sandbox.faults()
         await shop.until_job("it is held", state=State.HELD, hold=Hold.DISK, stage=Stage.DOWNLOAD)
         await asyncio.sleep(PROBES_SECONDS)
-        assert len(shop.journal.of("job.held")) == 1, "said once, and not tried in vain at every probe"
+        assert len(shop.journal.of("job.held")) == 1, "logged once, and not at every probe"
         assert visible(shop) == []
         await goes_on(shop, filler)
         assert shop.counts()["download"] == 3, "what has arrived is not fetched again"

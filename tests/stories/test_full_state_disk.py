@@ -35,7 +35,7 @@ async def _waited_for(root: Path, stage: Stage) -> None:
         filler.fill()
         asked = shop.counts().get(str(stage), 0)
         shop.sandbox.faults()
-        await shop.until(lambda: shop.troubles, "somebody wanted to write")
+        await shop.until(lambda: shop.troubles, "another program wants to write")
         assert (await shop.job()).stage is stage, "questions are answered meanwhile"
         assert shop.counts().get(str(stage), 0) <= asked + 2, "nothing is done again that could not be written"
         filler.empty()

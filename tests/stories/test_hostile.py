@@ -60,7 +60,7 @@ def test_a_task_id_given_to_two_sources_is_assigned_to_neither() -> None:
 
 
 async def carried(root: Path, *faults: str | Mapping[str, Any], **options: Any) -> tuple[WorkerDriver, Job]:
-    """One file carried while the service misbehaves so, and what became of it."""
+    """One file processed while the service has these faults, and its outcome."""
     shop = WorkerDriver(root, options=Options(checks_per_minute=PLENTY, **options))
     async with shop:
         shop.sandbox.faults(*faults)

@@ -175,7 +175,7 @@ def test_a_key_that_appears_during_an_outage_no_longer_counts_as_missing(tmp_pat
             await shop.until(lambda: shop.worker.license.unanswered_reason, "the service does not answer")
             assert shop.worker.license.problem is None, "the other key is neither missing nor refused"
             shop.sandbox.faults()
-            await shop.until_job("it is carried", job_id, state=State.DONE)
+            await shop.until_job("it is processed", job_id, state=State.DONE)
             assert len(shop.journal.of("license.accepted")) == 1
 
     run(scenario())

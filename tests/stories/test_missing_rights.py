@@ -43,10 +43,10 @@ async def _waited_for(root: Path, place: str, stage: Stage, policy: str) -> None
         assert "read-only" in (held.hold_reason or "").casefold()
         assert "0:0" in (held.hold_reason or "")
         await asyncio.sleep(PROBES_SECONDS)
-        assert len(shop.journal.of("job.held")) == 1, "said once, and not tried in vain at every probe"
+        assert len(shop.journal.of("job.held")) == 1, "logged once, and not at every probe"
         assert len(shop.charges()) == (0 if stage is Stage.SPLIT else 1)
         make_read_only(root / place, writable_again=True)
-        await shop.until_job("it goes on", state=State.DONE)
+        await shop.until_job("it resumes", state=State.DONE)
         assert tree(shop.outbox) == ["ep1/no_vocals.wav", "ep1/vocals.wav"]
         assert "ep1.wav" not in tree(shop.inbox)
         assert sum(shop.charges().values()) == 1
@@ -67,7 +67,7 @@ async def _read_only_inbox(root: Path) -> None:
         shop.sandbox.faults()
         await shop.until_job("it is held", state=State.HELD, hold=Hold.MOUNT, stage=Stage.UPLOAD)
         await asyncio.sleep(PROBES_SECONDS)
-        assert len(shop.journal.of("job.held")) == 1, "said once, and not tried in vain at every probe"
+        assert len(shop.journal.of("job.held")) == 1, "logged once, and not at every probe"
         move_mount(root / "away", shop.inbox)
         await shop.until_job("it is back", state=State.DONE)
         assert tree(shop.inbox) == ["ep1.wav"]

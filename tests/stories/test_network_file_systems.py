@@ -54,7 +54,7 @@ def test_a_state_folder_on_fuse_is_warned_of_and_works(tmp_path: Path) -> None:
             home.kill()
             write_wav(home.inbox / "ep2.wav", pitch=300)
             home.start()
-            until(lambda: tree(home.inbox) == ["done/ep1.wav", "done/ep2.wav"], "it goes on with what it knew")
+            until(lambda: tree(home.inbox) == ["done/ep1.wav", "done/ep2.wav"], "it continues with what it knew")
             home.stop()
             assert len(sandbox.state()["charges"]) == 2
 
@@ -75,7 +75,7 @@ def test_a_reload_from_a_share_that_does_not_answer_keeps_the_old_configuration(
             (kept,) = home.logged("config.rejected")
             assert f"The folder {tmp_path / 'share'} has not answered for" in kept["reason"]
             write_wav(home.inbox / "ep1.wav")
-            until((home.inbox / "done" / "ep1.wav").exists, "what does not lie there goes on")
+            until((home.inbox / "done" / "ep1.wav").exists, "other jobs resume")
             share.answer()
             until(lambda: reloaded(home, process), "it is read once the share is back")
             home.stop()
@@ -84,13 +84,13 @@ def test_a_reload_from_a_share_that_does_not_answer_keeps_the_old_configuration(
 
 
 def reloaded(home: Home, process: subprocess.Popen[bytes]) -> bool:
-    """Whether the configuration was read; asked for again until then, as somebody would."""
+    """Whether the configuration was read; requested again until then, as a user would."""
     process.send_signal(signal.SIGHUP)
     return bool(home.logged("config.reloaded"))
 
 
 def test_a_silent_inbox_that_a_reload_leaves_out_ends_nothing(tmp_path: Path) -> None:
-    """It is still looked at for the first time when it is not configured any more, and that look ends some time later."""
+    """Its first scan is still running when it is no longer configured, and ends some time later."""
 
     def story() -> None:
         with Sandbox(Options()) as sandbox, Share(tmp_path / "share") as share:
@@ -129,7 +129,7 @@ def test_a_state_disk_that_fails_for_moments_is_waited_for_and_not_called_damage
                 until(lambda written=written: len(home.logged("store.not_written")) > written, "it wants to write")  # type: ignore[misc] # bound here
                 share.answer()
                 until(lambda: len(home.logged("store.recovered")) > written, "it can")  # noqa: B023 - at once
-                assert process.poll() is None, "it goes on"
+                assert process.poll() is None, "it resumes"
             until(lambda: tree(home.inbox) == sorted(f"done/{name}" for name in names), "all is carried")
             assert len(sandbox.state()["charges"]) == len(names)
             assert home.stop() == 0

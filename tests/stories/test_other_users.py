@@ -31,7 +31,7 @@ def take_from(*paths: Path) -> None:
 
 
 def drop(folder: Path, name: str) -> bytes:
-    """As nobody would drop it: of a stranger's file no lease tells that it is whole, which takes ten seconds more."""
+    """Owned by lalald's user: for a file of another user no lease shows that it is complete, which takes ten seconds more."""
     made = folder.parent / name
     content = write_wav(made, pitch=200 + ord(name[0]))
     give(made)

@@ -72,7 +72,7 @@ async def _resumes(shop: WorkerDriver) -> None:
         held = await shop.store.run(lambda store: store.counts.by_hold())
         return Hold.LICENSE not in held and len(shop.journal.of("job.done")) >= 20
 
-    await shop.until(carried, "it goes on, and some are at their end")
+    await shop.until(carried, "it continues, and some have ended")
 
 
 def test_a_license_that_cannot_be_verified_is_an_outage(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_license_that_cannot_be_verified_is_an_outage(tmp_path: Path) -> None:
             await asyncio.sleep(200.0)
             assert len(shop.journal.of("service.down")) == 1
             shop.sandbox.faults()
-            await shop.until_job("it goes on by itself", state=State.DONE)
+            await shop.until_job("it resumes automatically", state=State.DONE)
             assert shop.worker.service_problem is None
 
     run(scenario())

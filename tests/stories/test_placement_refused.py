@@ -97,7 +97,7 @@ def test_operations_refused_by_a_share_are_replaced_or_hold_before_the_charge(
                         assert "Nothing was charged" in (job.hold_reason or "")
                     share.answer()
                     shop.worker.holds.probe_folders_now()
-                    await shop.until_job("it goes on", job_id, state=State.DONE)
+                    await shop.until_job("it resumes", job_id, state=State.DONE)
                     assert paid(shop) == before + 1
                     assert {f"{name[:-4]}/no_vocals.wav", f"{name[:-4]}/vocals.wav"} <= set(shop.seen())
                 tried_again(shop)  # what could not be deleted then is deleted by the next trial
@@ -254,7 +254,7 @@ def test_a_failed_folder_that_may_not_be_written_counts_before_the_charge(tmp_pa
             assert str(failed) in (job.hold_reason or "")
             assert paid(shop) == 0
             make_read_only(failed, writable_again=True)
-            await shop.until_job("it goes on", state=State.DONE)
+            await shop.until_job("it resumes", state=State.DONE)
 
     story(steps)
 
@@ -282,7 +282,7 @@ def test_an_immutable_source_is_not_paid_for(tmp_path: Path, what: str) -> None:
                 assert paid(shop) == 0
             finally:
                 await asyncio.to_thread(chattr, "-i", bound)
-            await shop.until_job("it goes on", state=State.DONE)
+            await shop.until_job("it resumes", state=State.DONE)
 
     run(scenario())
 
@@ -298,7 +298,7 @@ def test_a_release_runs_the_folder_test_at_once(tmp_path: Path) -> None:
                     shop.worker.holds.folders.schedule.postpone(need, float("inf"))
                 share.answer()
                 await shop.ask(Request.RELEASE, 1)
-                await shop.until_job("it goes on", state=State.DONE)
+                await shop.until_job("it resumes", state=State.DONE)
 
     story(steps)
 

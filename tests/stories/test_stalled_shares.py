@@ -61,7 +61,7 @@ class Two:
     async def delivered(self) -> None:
         """Everything comes to its end, and was paid once."""
         for job in await self.shop.jobs():
-            await self.shop.until_job("it goes on by itself", job.id, state=State.DONE)
+            await self.shop.until_job("it resumes automatically", job.id, state=State.DONE)
         assert set(self.shop.charges().values()) == {1}
         assert self.shop.litter() == []
 
@@ -175,7 +175,7 @@ def test_a_dead_failed_folder_does_not_delay_other_failures(tmp_path: Path) -> N
                 assert tree(two.inbox) == ["failed/a.wav", "failed/a.wav.error.txt"]
                 share.answer()
                 for job_id in range(2, len(DEAD) + 2):
-                    await shop.until_job("it goes on by itself", job_id, archived=True)
+                    await shop.until_job("it resumes automatically", job_id, archived=True)
                 assert tree(refused) == sorted(
                     [*DEAD, *(f"{name}.error.txt" for name in DEAD), "first.wav", "first.wav.error.txt"]
                 )

@@ -28,7 +28,7 @@ def test_a_stepped_clock_delays_nothing_and_pays_nothing_twice(
             await shop.until(lambda: shop.counts().get(str(stage), 0) > 1, "it is tried again and again")
             shop.clock.stepped_seconds = step_seconds
             shop.sandbox.faults()
-            await shop.until_job("it goes on", state=State.DONE)
+            await shop.until_job("it resumes", state=State.DONE)
             assert sum(shop.charges().values()) == 1
             assert shop.seen() == ["ep1/no_vocals.wav", "ep1/vocals.wav"]
 

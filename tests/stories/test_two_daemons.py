@@ -38,7 +38,7 @@ def test_two_daemons_share_an_outbox_and_no_results_share_a_name(
     names = [f"ep{number}.wav" for number in range(4)]
     contents = {name: [write_wav(home.inbox / name, pitch=next(pitches)) for home in homes] for name in names}
     for home in homes:
-        until(lambda home=home: len(home.rest()) == len(names), "all of its files are carried")  # type: ignore[misc] # bound here
+        until(lambda home=home: len(home.rest()) == len(names), "all of its files are processed")  # type: ignore[misc] # bound here
         assert home.stop() == 0
 
     assert len(tree(outbox)) == 2 * 2 * len(names)

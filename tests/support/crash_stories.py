@@ -80,14 +80,14 @@ def retried(home: Home, sandbox: Sandbox, content: bytes) -> None:
     assert tree(home.inbox) == ["done/ep1.wav"]
     assert (home.inbox / "done" / "ep1.wav").read_bytes() == content
     assert tree(home.outbox) == sorted(f"ep1/{path}" for path in (*DELIVERED, "lalald.json"))
-    assert len(sandbox.state()["charges"]) == 3, "the one that failed is paid again, as somebody asked"
+    assert len(sandbox.state()["charges"]) == 3, "the one that failed is paid again on request"
 
 
 def redone(home: Home, sandbox: Sandbox, _content: bytes) -> None:
     assert tree(home.inbox) == ["done/ep1.wav"]
     copies = [f"{name}/{path}" for name in ("ep1", "ep1 (2)") for path in (*DELIVERED, "lalald.json")]
     assert tree(home.outbox) == sorted(copies)
-    assert len(sandbox.state()["charges"]) == 4, "paid again, as somebody asked, and once"
+    assert len(sandbox.state()["charges"]) == 4, "paid again on request, and once"
 
 
 def accepted(home: Home, sandbox: Sandbox, _content: bytes) -> None:

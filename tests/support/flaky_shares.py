@@ -73,7 +73,7 @@ def story(root: Path, seed: int, times: int, files: int, places: list[str]) -> N
                 time.sleep(chance.uniform(0.0, 3.0))
                 share.answer()
                 assert home.process is not None
-                assert home.process.poll() is None, "the daemon goes on"
+                assert home.process.poll() is None, "the daemon continues"
             filed = sorted(f"{name}.wav" for name in contents)
             until(lambda: tree(root / "elsewhere") == filed, "every source was filed", 150)
             assert home.stop() == 0

@@ -61,7 +61,7 @@ def own_disks(**behaviour: Any) -> Iterator[MountPools]:
 
 
 def tree(folder: Path) -> list[str]:
-    """Every file below a folder, but for markers. What goes while it is looked at is not there."""
+    """Every file below a folder, except markers. A file that disappears meanwhile is left out."""
     places = ((place, name) for place, _, names in os.walk(folder) for name in names if name != ".lalald")
     return sorted(os.path.relpath(os.path.join(place, name), folder) for place, name in places)
 

@@ -1,6 +1,6 @@
 """A worker in this process against a sandbox, on an event loop whose time flies: a table of cases ends within seconds.
 
-Everything is real but the speed of time: HTTP on loopback, files, SQLite, threads. Backoffs of seconds and probes every
+Everything is real except the speed of time: HTTP on loopback, files, SQLite, threads. Backoffs of seconds and probes every
 minute come at once; whoever looks at the machine's own clock (the sandbox, transfers) sees ordinary time.
 """
 
@@ -90,7 +90,7 @@ def run(scenario: Awaitable[Result], speed: float = SPEED) -> Result:
 
 
 class SteppedClock(Clock):
-    """The loop's own time; `stepped_seconds` is what somebody has turned the wall clock by."""
+    """The loop's own time; `stepped_seconds` is by how much the wall clock was changed."""
 
     def __init__(self) -> None:
         self.stepped_seconds = 0.0
@@ -139,7 +139,7 @@ def tasks_of(*asked: tuple[str, Mapping[str, Any]]) -> tuple[Task, ...]:
 
 
 class WorkerDriver:
-    """Folders, a sandbox, and a worker that carries what is dropped: `async with WorkerDriver(tmp_path) as driver`."""
+    """Folders, a sandbox, and a worker that processes what is dropped: `async with WorkerDriver(tmp_path) as driver`."""
 
     def __init__(
         self,
@@ -361,7 +361,7 @@ class WorkerDriver:
         return reached
 
     async def rest(self) -> list[Job]:
-        """Every job, once none of them waits for its next stage or for its file to be put away."""
+        """Every job, once none of them waits for its next stage or for its file to be archived."""
 
         async def rested() -> list[Job]:
             jobs = await self.jobs()

@@ -84,7 +84,9 @@ def test_a_reload_resumes_when_the_same_file_is_chosen_again(plain_visit: Visit,
     assert offsets[0] >= 8_000_000  # the first piece is not sent again
 
 
-def test_a_name_in_use_is_said_before_anything_is_sent(plain_visit: Visit, plain_home: Home, tmp_path: Path) -> None:
+def test_a_name_in_use_is_reported_before_anything_is_sent(
+    plain_visit: Visit, plain_home: Home, tmp_path: Path
+) -> None:
     write_wav(plain_home.inbox / "drafts" / "song.wav")
     write_wav(tmp_path / "song.wav")
     page = plain_visit.open("add")

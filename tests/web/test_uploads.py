@@ -149,7 +149,7 @@ def test_pieces_that_do_not_fit_are_refused_and_change_nothing(home: Home, clien
     assert not (home.inbox / ".lalald-uploads").exists()
 
 
-def test_a_name_in_use_is_said_at_the_beginning_and_at_the_end(home: Home, client: PageClient) -> None:
+def test_a_name_in_use_is_reported_at_the_beginning_and_at_the_end(home: Home, client: PageClient) -> None:
     write_wav(home.inbox / "there.wav")
     assert begin(client, home, "there.wav", 5).json()["code"] == "name_in_use"
     upload_id = begin(client, home, "later.wav", 5).json()["id"]
@@ -237,7 +237,7 @@ def test_uploads_can_be_turned_off(make_home: MakeHome, sandbox: Sandbox) -> Non
         assert client.facts("/api/session")["uploads"] is False
 
 
-def test_a_full_disk_is_said_before_and_after_and_what_arrived_is_kept(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_before_and_after_and_what_arrived_is_kept(tmp_path: Path) -> None:
     in_own_mounts(lambda: _full_disk(tmp_path))
 
 

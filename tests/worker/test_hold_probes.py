@@ -74,7 +74,7 @@ def test_a_mount_ends_the_pause_at_once(tmp_path: Path) -> None:
             began_at = shop.clock.monotonic()
             mount_disk(outbox, "40m")
             (outbox / ".lalald").write_text(marker)
-            await shop.until_job("it goes on", state=State.DONE)
+            await shop.until_job("it resumes", state=State.DONE)
             assert shop.clock.monotonic() - began_at < 60.0, "and not after the rest of a pause of 160 s"
 
     in_own_mounts(lambda: run(scenario(), speed=20.0))

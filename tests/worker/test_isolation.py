@@ -32,7 +32,7 @@ DEFAULT = StageSteps()
 
 
 class OddError(Exception):
-    """What nobody foresaw."""
+    """An exception that no code expects."""
 
 
 def jobs_in(argument: Any) -> list[Job]:

@@ -1,6 +1,6 @@
-"""Opens files below a configured folder, part by part: no link is followed, and nothing but a regular file is read.
+"""Open files below a configured folder, one path component at a time: links are not followed, and only regular files are read.
 
-All of it blocks, and runs on the folder's own threads.
+Blocking: runs on the folder's own threads.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EISDIR,
 
 
 def parts_of(path: str) -> list[str]:
-    """The parts of a path within a folder. Raises ValueError where it is none, or leads elsewhere."""
+    """The parts of a path within a folder. Raises ValueError if it is not one, or leads out of the folder."""
     parts = path.split("/")
     if "\0" in path or any(part in ("", ".", "..") for part in parts):
         raise ValueError(path)
@@ -39,7 +39,7 @@ def opened_folder(root: str, parts: Sequence[str]) -> Iterator[int]:
 
 
 def open_regular(root: str, path: str) -> int:
-    """A descriptor of a file within `root`. Raises OSError: FileNotFoundError also for what is no regular file."""
+    """A descriptor of a file within `root`. Raises OSError: FileNotFoundError also for anything but a regular file."""
     *folders, name = parts_of(path)
     with opened_folder(root, folders) as folder:
         descriptor = os.open(name, _FILE, dir_fd=folder)
@@ -53,7 +53,7 @@ def open_regular(root: str, path: str) -> int:
 
 
 def make_folders(root: str, parts: Sequence[str]) -> None:
-    """Makes the folders of a path that are not there. Raises OSError, also where a link or a file is in the way."""
+    """Create the missing folders of a path. Raises OSError, also if a link or a file is in the way."""
     for depth in range(len(parts)):
         with opened_folder(root, parts[:depth]) as parent, suppress(FileExistsError):
             os.mkdir(parts[depth], dir_fd=parent)

@@ -1,8 +1,8 @@
-"""Parts of uploads: in a hidden folder of ours at the root of their inbox, until they are whole and move in at once.
+"""Unfinished uploads: kept in a hidden folder at the root of their inbox, and moved into it once they are complete.
 
     .lalald-uploads/ID   0600, ours, one link, the inode that was recorded ──► whole, durable ──► inbox/folder/name, without replacing
 
-All of it blocks, and runs on the inbox's own threads. OSErrors are passed on.
+Blocking: runs on the inbox's own threads. OSErrors are not converted.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PART = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class StrangePartError(OSError):
-    """What stands there is not the part that was begun, or others may have written to it."""
+    """The file is not the one that this upload began, or others may have written to it."""
 
     def __init__(self, reason: str = "the part of this upload was replaced by something else") -> None:
         super().__init__(errno.ESTALE, reason)
@@ -55,7 +55,7 @@ def _created(inbox: str, upload_id: str) -> int:
 
 
 def open_part(inbox: str, upload_id: str, inode: int, offset: int) -> int:
-    """A descriptor to write to, at `offset`; what lies behind it was never confirmed, and goes."""
+    """A descriptor to write to, at `offset`; what follows was never confirmed, and is cut off."""
     with _own_folder(inbox) as folder:
         descriptor = os.open(upload_id, _PART, dir_fd=folder)
     try:
@@ -73,7 +73,7 @@ def open_part(inbox: str, upload_id: str, inode: int, offset: int) -> int:
 
 
 def write(descriptor: int, data: bytes) -> int:
-    """How many bytes were written; fewer than given only where the disk is full."""
+    """Returns how many bytes were written: fewer than given only if the disk is full."""
     left = memoryview(data)
     while left:
         try:
@@ -86,7 +86,7 @@ def write(descriptor: int, data: bytes) -> int:
 
 
 def move_in(inbox: str, upload_id: str, path: str, descriptor: int) -> None:
-    """The whole part becomes a file of the inbox. FileExistsError where its name is in use: then it stays a part."""
+    """Move the complete file into the inbox. Raises FileExistsError if its name is in use; then it stays where it is."""
     *folders, name = parts_of(path)
     os.fchmod(descriptor, 0o666 & ~_umask())
     sync_file(descriptor)
@@ -108,14 +108,14 @@ def has_moved_in(inbox: str, path: str, inode: int) -> bool:
 
 
 def remove_part(inbox: str, upload_id: str) -> None:
-    """Whatever stands there under its name, as long as it is no folder; nothing where there is nothing."""
+    """Remove the file, if it exists."""
     with suppress(FileNotFoundError), _own_folder(inbox) as folder:
         os.unlink(upload_id, dir_fd=folder)
     _remove_folder(inbox)
 
 
 def remove_forgotten(inbox: str, known: Collection[str], older_than: float) -> list[str]:
-    """Parts that no upload has, left by a crash. Returns their names."""
+    """Remove files that a crash left and that belong to no upload. Returns their names."""
     removed = []
     with suppress(FileNotFoundError), _own_folder(inbox) as folder:
         for name in filter(_ID.fullmatch, os.listdir(folder)):
@@ -134,13 +134,13 @@ def _umask() -> int:
 
 
 def free_bytes(folder: str) -> int:
-    """What lalald's user may still write there."""
+    """The free space for lalald's user."""
     facts = os.statvfs(folder)
     return facts.f_bavail * facts.f_frsize
 
 
 def is_taken(inbox: str, path: str) -> bool:
-    """Whether something has that name. OSError where a link or a file is in the way of its folders."""
+    """Whether the name is in use. Raises OSError if a link or a file is in place of one of its folders."""
     *folders, name = parts_of(path)
     for depth in range(len(folders) + 1):
         try:
@@ -164,6 +164,6 @@ def _own_folder(inbox: str) -> Iterator[int]:
 
 
 def _remove_folder(inbox: str) -> None:
-    """Only while it is empty."""
+    """Remove the folder if it is empty."""
     with suppress(OSError), opened_folder(inbox, []) as root:
         os.rmdir(FOLDER, dir_fd=root)

@@ -1,4 +1,4 @@
-"""What everything that waits will cost, for programs."""
+"""The prices of all waiting files, as JSON."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class PlannedFile:
 
 
 def why_not_taken(inbox: Inbox, path: str) -> str | None:
-    """Why a file of this name would be left alone, whatever is in it; None where a rule takes it."""
+    """Why a file of this name would be skipped, whatever its content; None if a rule matches it."""
     if reason := refusal(inbox, path):
         return reason
     choice = choose(inbox, path)

@@ -1,4 +1,4 @@
-"""Whether an inbox can be used: a look of our own, and what the daemon knows of its marker."""
+"""Whether an inbox can be used: inspected now, and compared with the marker that the daemon saved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cancel running tasks on the service, and tell which of them had ended before."""
+"""Cancel running tasks on the service, and find out which of them had ended before."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Cancellation:
 
     @property
     def wait_seconds(self) -> float | None:
-        """Seconds until a job may be cancelled that could not be cancelled before; None where there is none."""
+        """Seconds until a failed cancel is tried again; None if there is none."""
         return self._health.wait_seconds(CANCEL) or self._pauses.next_seconds
 
     async def cancel(self, job: Job, running: list[str]) -> set[str] | None:
-        """Cancel these tasks of a job. Those that had ended; None where the service does not answer.
+        """Cancel these tasks of a job. Returns those that had ended; None if the service does not answer.
 
         Then the job pauses, longer each time, and delays no other job's request.
         """
@@ -65,7 +65,7 @@ class Cancellation:
     async def _ended_tasks(self, job: Job, running: list[str]) -> set[str]:
         """Cancel, and return those that had ended.
 
-        The service says "not in progress" of tasks, too, that an earlier request cancelled whose answer was lost; `/check/` knows.
+        The service says "not in progress" also of tasks that an earlier request cancelled, if its answer was lost: `/check/` decides.
         """
         is_halved = self._pauses.times(job.id) >= TIMES_IN_A_ROW - 1
         answers = await self._request(running, is_halved=is_halved)
@@ -74,10 +74,10 @@ class Cancellation:
         return {task_id for task_id in refused if task_id not in checked or checked[task_id].status != "cancelled"}
 
     async def _request(self, task_ids: list[str], *, is_halved: bool) -> dict[str, str | None]:
-        """By task: None where it was cancelled, else why not. Raises ServiceError, after every half was tried.
+        """By task: None if it was cancelled, else why not. Raises ServiceError, after every half was tried.
 
-        A request for many that is refused as a whole (or, where `is_halved`, answered with an error) is halved until the task
-        that it is about stands alone; one that is refused alone cannot be cancelled.
+        A request for many that is refused as a whole (or, where `is_halved`, answered with an error) is halved until the refused
+        task is alone in its request: that one cannot be cancelled.
         """
         try:
             return await convert_faults(self._context.api.cancel(task_ids))

@@ -71,8 +71,8 @@ class JobRequests:
 
 
 async def handle_request(job: Job, requests: JobRequests) -> Job | None:
-    """Do what the row's request says, as far as the job's state allows it. The job as saved; None where the row was changed
-    meanwhile, or where the service does not answer: then the request stays in the row."""
+    """Do what the row's request says, as far as the job's state allows it. The job as saved; None if the row was changed
+    meanwhile, or if the service does not answer: then the request stays in the row."""
     request = job.request
     if request is None:
         return job
@@ -127,7 +127,7 @@ def _release(job: Job, now: float, requests: JobRequests) -> Job:
 async def _cancel(job: Job, requests: JobRequests) -> Job | None:
     """The job with its running tasks cancelled on the service. What has finished there, or finishes meanwhile, is delivered."""
     if not any(task.error is None and task.stage in (Stage.SPLIT, Stage.CHECK) for task in job.tasks):
-        return job  # everything is paid and there: it is delivered
+        return job  # everything is paid and finished: it is delivered
     running = [
         task.task_id
         for task in job.tasks

@@ -1,7 +1,6 @@
-"""Requests of the page are checked again before they are carried out: if the job or its price has changed, no change is made.
+"""Check requests of the page again before they are handled: if the job or its price has changed, they are refused.
 
-Each key acts once. Its verdict is written before the request is forgotten; after a crash between the two it is found, and nothing is done
-a second time.
+Each key acts once. Its verdict is written before the request is removed, so that a crash in between repeats nothing.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ async def is_redo_refused(job: Job, seen: RequestTerms, context: StageContext) -
 
 
 async def _note(job: Job, seen: RequestTerms, objection: Objection | None, request: str, context: StageContext) -> bool:
-    """Whether nothing is to be done: a verdict was given before, or is now."""
+    """Whether the request is refused: it has a verdict already, or gets one now."""
     key, now = seen.key or "", context.clock.now()
 
     def write(store: Store) -> bool:

@@ -15,9 +15,9 @@ from collections.abc import Callable, Collection, Iterator
 from lalald.clock import Clock
 from lalald.jobs.backoff import FIRST_BACKOFF_SECONDS, backoff_seconds
 
-DIFFERENT_JOBS = 3  # that fail in a row before it is the service's fault, and not theirs
-QUICK_PAUSE_SECONDS = 10.0  # the longest while a job waits that was never tried
-QUICK_PROBES = 30  # in a row: after so many different jobs it is an outage, and the long pauses do
+DIFFERENT_JOBS = 3  # that must fail in a row: then the service is at fault, and not the jobs
+QUICK_PAUSE_SECONDS = 10.0  # the longest pause while an untried job waits
+QUICK_PROBES = 30  # in a row: after so many different jobs it is an outage, and long pauses are enough
 _QUICK_PAUSE_DOUBLES_AFTER = 4  # probes
 _LONGEST_RETRY_AFTER_SECONDS = 3600.0
 _MOST_REMEMBERED = 10_000  # jobs that failed
@@ -48,16 +48,16 @@ class CircuitBreaker:
 
     @property
     def is_idle(self) -> bool:
-        """Whether a new breaker would do as well."""
+        """Whether it can be forgotten: a new breaker would behave the same."""
         return not (self.is_open or self._under_way or self._failed_at or self._slots)
 
     @property
     def under_way(self) -> int:
-        """How many jobs are at it."""
+        """How many jobs have a request under way."""
         return len(self._under_way)
 
     def wait_seconds(self, *, untried_waits: bool = False) -> float:
-        """Until the next request may leave; 0 where one may. `untried_waits`: a job waits that never failed here."""
+        """Seconds until the next request may be sent; 0 if it may now. `untried_waits`: a job that never failed here waits."""
         if not self.is_open:
             return 0.0
         quick = untried_waits and self._quick_probes_left > 0
@@ -65,18 +65,18 @@ class CircuitBreaker:
         return max(0.0, self._failed_last_at + pause - self._clock.monotonic())
 
     def allowed(self, most: int) -> int:
-        """How many more jobs may be begun, of `most` that may be at it at once. While it is open pauses are the caller's."""
+        """How many more jobs may begin, if `most` may run at once. While it is open, the caller waits for the pauses."""
         if self.is_open:
             return max(0, 1 - len(self._probing))
         return max(0, (most if self._slots is None else min(most, self._slots)) - len(self._under_way))
 
     def note_waiting(self, *, untried_waits: bool) -> None:
-        """The waiting jobs were looked through: where none is left untried the next one that comes is probed with soon."""
+        """Record whether an untried job waits: if none does, the next one that comes is probed soon."""
         if not untried_waits:
             self._quick_probes_left = QUICK_PROBES
 
     def begin(self, jobs: Collection[int]) -> None:
-        """Requests for these jobs are about to leave."""
+        """Requests for these jobs are about to be sent."""
         self._under_way.update(jobs)
         if self.is_open:
             self._probing.update(jobs)
@@ -98,7 +98,7 @@ class CircuitBreaker:
         """A request for these jobs failed. Returns whether this opened the breaker.
 
         `jobs_there`: how many wait here or are under way, these included; more than `DIFFERENT_JOBS` need not be counted.
-        A request that left before the last failure says nothing new of an open breaker.
+        A request that was sent before the last failure says nothing new about an open breaker.
         """
         counted = {job for job in jobs if self._failed_at.get(job, self._successes) == self._successes}
         is_new = any(job not in self._failed_at for job in jobs)
@@ -116,7 +116,7 @@ class CircuitBreaker:
         return True
 
     def succeeded(self, jobs: Collection[int]) -> bool:
-        """A request for these jobs was answered as it should be. Returns whether the breaker was open."""
+        """A request for these jobs succeeded. Returns whether the breaker was open."""
         was_open = self.is_open
         self._successes += 1
         self._in_a_row.clear()
@@ -151,7 +151,7 @@ class CircuitBreaker:
 
 
 class CircuitBreakers:
-    """Those of one operation: one for each download host, and a single one, of the host "", where there are none."""
+    """The breakers of one operation: one per download host; a single one, of the host "", for an operation without hosts."""
 
     def __init__(self, clock: Clock, jitter: Callable[[], float] = random.random) -> None:
         self._clock = clock
@@ -159,7 +159,7 @@ class CircuitBreakers:
         self._of: dict[str, CircuitBreaker] = {}
 
     def of(self, host: str = "") -> CircuitBreaker:
-        """The breaker of a host; what may be forgotten of the others is."""
+        """The breaker of a host; idle ones of other hosts are forgotten."""
         if host not in self._of:
             self._of = {other: breaker for other, breaker in self._of.items() if not breaker.is_idle}
             self._of[host] = CircuitBreaker(self._clock, self._jitter)
@@ -170,5 +170,5 @@ class CircuitBreakers:
 
     @property
     def problem(self) -> str | None:
-        """What is wrong, where one of them is open."""
+        """The error of an open breaker; None if none is open."""
         return next((breaker.problem for breaker in self._of.values() if breaker.problem), None)

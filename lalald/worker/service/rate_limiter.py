@@ -11,7 +11,7 @@ from lalald.jobs.backoff import backoff_seconds
 
 
 class RateLimitPause:
-    """After a 429 every operation pauses: as long as the service says, and longer each time that no success is between."""
+    """After a 429 every operation pauses: as long as the service says, and longer each time without a success in between."""
 
     _LONGEST_RETRY_AFTER_SECONDS = 3600.0
 
@@ -25,14 +25,14 @@ class RateLimitPause:
 
     @property
     def wait_seconds(self) -> float:
-        """0 where requests may leave."""
+        """0 if requests may be sent."""
         return max(0.0, self._ends_at - self._clock.monotonic()) if self._times else 0.0
 
     def limited(self, problem: str, *, began_at: float, retry_after_seconds: float | None) -> bool:
-        """A request that left at `began_at` was answered 429. Returns whether the pause is a new one."""
+        """A request that was sent at `began_at` was answered 429. Returns whether the pause is a new one."""
         now = self._clock.monotonic()
         asked = min(retry_after_seconds or 0.0, self._LONGEST_RETRY_AFTER_SECONDS)
-        if self._times and began_at < self._began_at:  # it left before the pause: only what it asks for counts
+        if self._times and began_at < self._began_at:  # sent before the pause: only its Retry-After counts
             self._ends_at = max(self._ends_at, now + asked)
             return False
         is_new = self._times == 0
@@ -43,7 +43,7 @@ class RateLimitPause:
         return is_new
 
     def succeeded(self, *, began_at: float) -> bool:
-        """A request was answered. Returns whether that ended a time of pauses."""
+        """A request was answered. Returns whether that ended the pauses."""
         if not self._times or began_at < self._began_at:
             return False
         self._times = 0
@@ -52,7 +52,7 @@ class RateLimitPause:
 
 
 class GrowingPauses:
-    """For each key how long it pauses: longer each time that it fails. In memory."""
+    """A pause for each key, longer each time that it fails. In memory."""
 
     def __init__(self, clock: Clock, jitter: Callable[[], float] = random.random) -> None:
         self._clock = clock
@@ -75,7 +75,7 @@ class GrowingPauses:
         return self._of[key][0] if key in self._of else 0
 
     def wait_seconds(self, key: Hashable) -> float:
-        """0 where it does not pause."""
+        """0 if it does not pause."""
         return max(0.0, self._of[key][1] - self._clock.monotonic()) if key in self._of else 0.0
 
     def __len__(self) -> int:
@@ -83,19 +83,19 @@ class GrowingPauses:
 
     @property
     def next_seconds(self) -> float | None:
-        """Until the first pause is over; None where nothing ever failed."""
+        """Seconds until the first pause is over; None if nothing has failed."""
         return min((self.wait_seconds(key) for key in self._of), default=None)
 
 
 class RateLimiter:
     """Never more than `per_minute` requests in any 60 s, spread evenly, across restarts too."""
 
-    # A request may be a little late on its way and the next one early: the service's own window is not ours.
+    # A request may arrive late and the next one early: the service measures its own window.
     _SLACK_SECONDS = 0.02
     _URGENT_SHARE = 0.75
 
     def __init__(self, per_minute: int, clock: Clock, earlier: Iterable[float] = ()) -> None:
-        """`earlier`: when requests left before a restart (wall clock); what claims to lie ahead was stamped by a stepped clock."""
+        """`earlier`: when requests were sent before a restart (wall clock); a time in the future was read from a stepped clock."""
         self.per_minute = per_minute
         self._clock = clock
         now, monotonic = clock.now(), clock.monotonic()
@@ -104,7 +104,7 @@ class RateLimiter:
 
     @property
     def wait_seconds(self) -> float:
-        """Until the next request may leave."""
+        """Seconds until the next request may be sent."""
         now = self._clock.monotonic()
         self._forget_old(now)
         if not self._sent:
@@ -115,7 +115,7 @@ class RateLimiter:
 
     @property
     def urgent_wait_seconds(self) -> float:
-        """The same for one that others wait for: at once, as long as a part of the minute's requests is left for later."""
+        """The same for a request that others wait for: sent at once while some of the minute's requests are left."""
         self._forget_old(self._clock.monotonic())
         return 0.0 if len(self._sent) < self._URGENT_SHARE * self.per_minute else self.wait_seconds
 
@@ -124,7 +124,7 @@ class RateLimiter:
             self._sent.popleft()
 
     def sent(self) -> list[float]:
-        """A request leaves now. Returns the window as wall-clock times, to be remembered."""
+        """Record that a request is sent now. Returns the times in the window (wall clock), to be saved."""
         monotonic = self._clock.monotonic()
         self._sent.append(monotonic)
         now = self._clock.now()

@@ -53,19 +53,19 @@ class ServiceHealth:
 
     @property
     def problem(self) -> str | None:
-        """What is wrong, where a breaker is open or the service asks for a pause."""
+        """What is wrong, if a breaker is open or the service requests a pause; else None."""
         if self.pause.problem:
             return self.pause.problem
         return next((breakers.problem for breakers in self.breakers.values() if breakers.problem), None)
 
     def wait_seconds(self, operation: str) -> float:
-        """Until the next request of an operation that has no lane may leave."""
+        """Seconds until the next request of an operation without a stage pool may be sent."""
         return max(self.pause.wait_seconds, self.breakers[operation].of().wait_seconds())
 
     async def jobs_failed(
         self, queue: Queue, jobs: Sequence[Job], error: TransientError, began_at: float, operation: str | None = None
     ) -> None:
-        """A request for these jobs, which still wait at the operation, was answered with an error, or not at all."""
+        """A request for these jobs, which still wait for the operation, failed or was not answered."""
         host = jobs[0].download_host
         if error.host and queue.stage is Stage.DOWNLOAD:
             host = error.host
@@ -81,7 +81,7 @@ class ServiceHealth:
             self.dead_hosts.setdefault(host, asyncio.Semaphore(1))
 
     def failed(self, operation: str, error: TransientError, began_at: float, keys: Collection[int], there: int) -> bool:
-        """A request of an operation that has no lane failed. Returns whether its breaker opened."""
+        """A request of an operation without a stage pool failed. Returns whether its breaker opened."""
         if isinstance(error, RateLimitedError):
             self.limited(error, began_at)
             return False
@@ -95,7 +95,7 @@ class ServiceHealth:
             self._warn(error)
 
     def succeeded(self, operation: str, keys: Collection[int], began_at: float, host: str = "") -> None:
-        """A request was answered as it should be."""
+        """A request succeeded."""
         self.last_good_at = self._clock.monotonic()
         self.has_worked = True
         limited = self.pause.succeeded(began_at=began_at) if not host else False

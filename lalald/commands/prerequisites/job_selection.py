@@ -1,4 +1,4 @@
-"""What commands that change jobs share: find the jobs, show prices, wake the daemon."""
+"""Find the jobs that a command changes, show their prices, and wake the daemon."""
 
 from __future__ import annotations
 

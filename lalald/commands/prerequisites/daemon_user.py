@@ -1,4 +1,4 @@
-"""Take on the daemon's user: what root may read says nothing about what the daemon may read."""
+"""Switch from root to the daemon's user, so that checks of folders find what the daemon would find."""
 
 from __future__ import annotations
 
