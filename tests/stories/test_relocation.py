@@ -92,7 +92,7 @@ def rows(home: Home) -> list[tuple[object, ...]]:
     [
         (["/nowhere/old", "{}"], 2, "no inbox or outbox is /nowhere/old or below it"),
         (["{}/inbox", "{}/missing"], 2, "is not a folder"),
-        (["{}", "{}/inbox"], 2, "lie in each other"),
+        (["{}", "{}/inbox"], 2, "contain one another"),
         (["{}/inbox", "{}/outbox"], 2, "which is known as a folder of another kind"),
         (["{}/outbox", "{}/inbox/"], 2, "which is known as a folder of another kind"),
         (["{}/INBOX", "{}/state"], 2, "no inbox or outbox is"),
