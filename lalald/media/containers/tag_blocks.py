@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 
 from lalald.media.bounded_file import BoundedFile
 
@@ -22,13 +23,18 @@ def start_of_audio(file: BoundedFile) -> int:
 
 def end_of_audio(file: BoundedFile, start: int) -> int:
     """The offset at which the tags after the stream start."""
+    return min((first for first, _ in tags_behind(file, start)), default=file.size)
+
+
+def tags_behind(file: BoundedFile, start: int) -> Iterator[tuple[int, int]]:
+    """Where each tag after the stream starts and ends, the last one first."""
     end = file.size
     for _ in range(_MAX_TAGS):
         length = _tag_before(file, end)
         if not length or end - length < start:
             break
+        yield end - length, end
         end -= length
-    return end
 
 
 def _tag_before(file: BoundedFile, end: int) -> int:

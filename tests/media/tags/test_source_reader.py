@@ -10,6 +10,7 @@ import struct
 import tracemalloc
 import zlib
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from mutagen import id3
@@ -398,3 +399,67 @@ def peak_bytes(path: Path) -> int:
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+
+
+def ape(*items: tuple[bytes, bytes], binary: tuple[bytes, ...] = ()) -> bytes:
+    body = b"".join(
+        struct.pack("<II", len(value), 2 if key in binary else 0) + key + b"\0" + value for key, value in items
+    )
+    return body + b"APETAGEX" + struct.pack("<IIII8x", 2000, len(body) + 32, len(items), 0)
+
+
+@pytest.mark.parametrize("front", [b"", tag(text(b"TSSE", "Lavf"))])
+@pytest.mark.parametrize("start", [b"wvpk" + bytes(500), b"MAC " + bytes(500), sounds.mp3(1)])
+def test_tags_behind_the_sound(tmp_path: Path, start: bytes, front: bytes) -> None:
+    """As WavPack, Monkey's Audio and Musepack have them."""
+    name = b"Cover Art (Front)"
+    items = ape((b"Title", "Tïtle".encode()), (b"Artist", b"A\0B"), (b"Year", b"1999"), (b"Track", b"3/12"),
+                (b"ISRC", b"x"), (name, b"cover.png\0" + png()), binary=(name,))  # fmt: skip
+    found = read(sounds.write(tmp_path / "source", front + start + items + b"TAG" + b"cut off".ljust(125, b"\0"))).tags
+    assert found.fields == {
+        "title": ("Tïtle",), "artist": ("A", "B"), "date": ("1999",), "tracknumber": ("3",), "tracktotal": ("12",),
+    }  # fmt: skip
+    assert [content(picture) for picture in found.pictures] == [png()]
+
+
+def test_tags_behind_the_sound_fill_in_what_id3_does_not_say(tmp_path: Path) -> None:
+    """Programs that measure loudness write nothing but the gain there."""
+    behind = ape((b"TITLE", b"Other"), (b"REPLAYGAIN_TRACK_GAIN", b"-3.00 dB"))
+    found = mp3(tmp_path, tag(text(b"TIT2", "Title")), behind)
+    assert found.tags.fields == {"title": ("Title",), "replaygain_track_gain": ("-3.00 dB",)}
+
+
+@pytest.mark.parametrize("size", [0, 31, 33, 2**31, 2**32 - 1])
+def test_a_tag_behind_the_sound_of_an_absurd_size_ends(tmp_path: Path, size: int) -> None:
+    whole = ape((b"Title", b"x"))
+    damaged = whole[:-20] + struct.pack("<I", size) + whole[-16:]
+    assert not mp3(tmp_path, b"", damaged).tags
+
+
+def test_tags_of_windows_media(tmp_path: Path) -> None:
+    def wide(value: str) -> bytes:
+        return value.encode("utf-16-le") + b"\0\0"
+
+    def entry(name: str, kind: int, value: bytes) -> bytes:
+        return struct.pack("<H", len(wide(name))) + wide(name) + struct.pack("<HH", kind, len(value)) + value
+
+    picture = b"\3" + len(png()).to_bytes(4, "little") + wide("image/png") + wide("front") + png()
+    entries = [
+        entry("WM/AlbumTitle", 0, wide("Album")), entry("WM/TrackNumber", 3, b"\7\0\0\0"), entry("Mood", 0, wide("calm")),
+        entry("WM/ProviderStyle", 0, wide("x")), entry("WM/Picture", 1, picture), entry("WM/Genre", 0, wide("Жанр")),
+    ]  # fmt: skip
+    texts = [wide("Title"), wide("Artist"), b"", wide("Comment"), b""]
+    objects = [
+        (UUID("75b22633-668e-11cf-a6d9-00aa0062ce6c"), struct.pack("<5H", *map(len, texts)) + b"".join(texts)),
+        (UUID("d2d0a440-e307-11d2-97f0-00a0c95ea850"), struct.pack("<H", len(entries)) + b"".join(entries)),
+    ]
+    body = b"".join(kind.bytes_le + struct.pack("<Q", 24 + len(data)) + data for kind, data in objects)
+    head = UUID("75b22630-668e-11cf-a6d9-00aa0062ce6c").bytes_le + struct.pack("<QI2x", 30 + len(body), len(objects))
+    found = read(sounds.write(tmp_path / "source.wma", head + body)).tags
+    assert found.fields == {
+        "title": ("Title",), "artist": ("Artist",), "comment": ("Comment",), "album": ("Album",),
+        "tracknumber": ("7",), "mood": ("calm",), "genre": ("Жанр",),
+    }  # fmt: skip
+    assert [(content(picture), picture.kind, picture.description) for picture in found.pictures] == [
+        (png(), 3, "front")
+    ]

@@ -9,7 +9,9 @@ from contextlib import suppress
 from mutagen import MutagenError
 
 from lalald.media.bounded_file import BoundedFile
-from lalald.media.containers.tag_blocks import start_of_audio
+from lalald.media.containers.tag_blocks import start_of_audio, tags_behind
+from lalald.media.tags.readers.ape_reader import read_ape
+from lalald.media.tags.readers.asf_reader import ASF_HEADER, read_asf
 from lalald.media.tags.readers.chunk_reader import read_aiff, read_wave
 from lalald.media.tags.readers.collecting import Collector
 from lalald.media.tags.readers.id3_reader import read_id3, read_id3v1
@@ -19,6 +21,7 @@ from lalald.media.tags.readers.vorbis_reader import read_flac
 from lalald.media.tags.regions import Region, Spool
 from lalald.media.tags.tag_model import SourceTags
 
+_MAIN_FIELDS = ("title", "artist", "album")
 _QUICKTIME = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 
 
@@ -56,5 +59,18 @@ def _read(file: BoundedFile, collector: Collector) -> None:
         read_aiff(file, collector)
     elif head[4:8] in _QUICKTIME:
         read_mp4(file, collector)
-    elif not start:
+    elif file.read_at(start, 16) == ASF_HEADER:
+        read_asf(file, start, collector)
+    else:
+        _read_behind(file, start, collector)
+
+
+def _read_behind(file: BoundedFile, start: int, collector: Collector) -> None:
+    """MP3, WavPack, Monkey's Audio, Musepack: APEv2 fills in what is not known; ID3v1, whose texts are cut off, if nothing is."""
+    behind = list(tags_behind(file, start))
+    for first, end in behind:
+        if file.read_at(max(0, end - 32), 8) == b"APETAGEX":
+            with suppress(EOFError, ValueError, struct.error):
+                read_ape(Region(file, first, end - first), collector)
+    if not any(map(collector.has, _MAIN_FIELDS)):
         read_id3v1(file.read_at(max(0, file.size - 128), 128), collector)
