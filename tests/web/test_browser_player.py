@@ -225,7 +225,7 @@ def test_the_player_is_worked_by_keys_and_buttons(done_visit: Visit) -> None:
     done_visit.until("loudness() > 0.1", "one stem is heard")
 
     page.keyboard.press("ArrowRight")
-    done_visit.until("Number(document.querySelector('.position').value) > 5", "it has skipped")
+    done_visit.until("Number(document.querySelector('.position')?.value) > 5", "it has skipped")
     page.keyboard.press("l")
     assert page.get_by_role("button", name="Loop to here").is_visible()
     page.keyboard.press("Space")
@@ -267,12 +267,12 @@ def test_a_lost_connection_stalls_the_music_until_it_is_back(done_visit: Visit, 
         file.setparams((1, 2, RATE, 0, "NONE", ""))
         file.writeframes(bytes(2 * RATE * 60))
     page = done_visit.open("jobs/1/play")
-    done_visit.until("Number(document.querySelector('.position').value) > 0.1", "it plays")
+    done_visit.until("Number(document.querySelector('.position')?.value) > 0.1", "it plays")
     done_visit.context.set_offline(True)
     page.locator(".position").evaluate("(slider) => { slider.value = 40; slider.oninput({ target: slider }); }")
     page.locator(".player").get_by_text("lalald cannot be reached.").wait_for()
     done_visit.context.set_offline(False)
-    done_visit.until("Number(document.querySelector('.position').value) > 40.2", "it goes on")
+    done_visit.until("Number(document.querySelector('.position')?.value) > 40.2", "it goes on")
     page.locator(".player").get_by_text("lalald cannot be reached.").wait_for(state="hidden")
 
 
@@ -280,7 +280,7 @@ def test_a_session_that_ends_in_mid_play_asks_for_the_password(browsing: Browser
     with browsing.visit(address_of(done_home)) as visit:
         visit.log_in()
         page = visit.open("jobs/1/play")
-        visit.until("Number(document.querySelector('.position').value) > 0.1", "it plays")
+        visit.until("Number(document.querySelector('.position')?.value) > 0.1", "it plays")
         headers = {"X-Lalald": "1", "Origin": visit.address}
         visit.context.request.post(f"{visit.address}/api/logout", data={}, headers=headers)
         page.get_by_label("Password").wait_for()
