@@ -56,12 +56,13 @@ def _first_frame(file: BoundedFile, start: int, end: int) -> int | None:
     head = file.read_at(start, min(_MAX_JUNK_BYTES, end - start))
     place = -1
     while (place := head.find(b"\xff", place + 1)) >= 0:
-        if _are_frames(file, start + place, end):
+        if are_frames(file, start + place, end):
             return start + place
     return None
 
 
-def _are_frames(file: BoundedFile, place: int, end: int) -> bool:
+def are_frames(file: BoundedFile, place: int, end: int) -> bool:
+    """Whether several consecutive frames of one kind start at `place`; fewer where the sound ends before."""
     kind = None
     for _ in range(_FRAMES_IN_A_ROW):
         frame = _frame(file.read_at(place, 4))

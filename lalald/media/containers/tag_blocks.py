@@ -41,15 +41,20 @@ def _tag_before(file: BoundedFile, end: int) -> int:
     """The size of the tag that ends there, or 0."""
     if file.read_at(max(0, end - 128), 3) == b"TAG":
         return 128
-    footer = file.read_at(max(0, end - 32), 32)
+    length, beginning = _by_footer(file.read_at(max(0, end - 32), 32))
+    return length if length <= end and file.read_at(end - length, len(beginning)) == beginning else 0
+
+
+def _by_footer(footer: bytes) -> tuple[int, bytes]:
+    """The size of the tag with this end, and how it starts: a damaged size must not reach into the sound."""
     if footer[:8] == b"APETAGEX":
         size, _, flags = struct.unpack_from("<III", footer, 12)
-        return int(size) + (32 if flags & 0x8000_0000 else 0)
+        return (int(size) + 32, b"APETAGEX") if flags & 0x8000_0000 else (int(size), b"")
     if footer[-9:] == b"LYRICS200" and footer[-15:-9].isdigit():
-        return int(footer[-15:-9]) + 15
+        return int(footer[-15:-9]) + 15, b"LYRICSBEGIN"
     if footer[-10:-7] == b"3DI":
-        return _sync_safe(footer[-4:]) + 20
-    return 0
+        return _sync_safe(footer[-4:]) + 20, b"ID3"
+    return 0, b""
 
 
 def _sync_safe(digits: bytes) -> int:

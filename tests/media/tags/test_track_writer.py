@@ -55,6 +55,22 @@ def test_a_flac_keeps_seek_table_vendor_and_sound(tmp_path: Path) -> None:
     assert local_duration(tmp_path / "tagged") == local_duration(sounds.write(tmp_path / "plain", whole))
 
 
+def test_a_damaged_size_in_front_never_takes_sound_with_it(tmp_path: Path) -> None:
+    flac = sounds.flac(30)
+    padding = b"fLaC\0" + flac[5:42] + b"\x81" + (1000).to_bytes(3) + bytes(4) + flac[42:]
+    for content in (padding, sounds.id3(2).replace(b"\0\0\2", b"\0\x10\2") + sounds.mp3(2)):
+        with pytest.raises(UnwritableError):
+            tagged(tmp_path, content)
+
+
+@pytest.mark.parametrize("damaged", [sounds.ape_tag()[:-20], b"000005000LYRICS200", bytes(22) + b"3DI\4\0\0\0\0\7\0"])
+def test_a_damaged_size_behind_never_takes_sound_with_it(tmp_path: Path, damaged: bytes) -> None:
+    if damaged.startswith(b"APE"):
+        damaged = damaged[32:] + struct.pack("<III", 9000, 1, 0x80000000) + bytes(8)
+    whole = sounds.mp3(2) + damaged
+    assert tagged(tmp_path, whole).endswith(whole)
+
+
 def test_tags_of_wav_come_behind_its_sound(tmp_path: Path) -> None:
     """Simple programs take the sound to start at byte 44."""
     whole = sounds.wav(*PCM)

@@ -10,10 +10,21 @@ from typing import Any
 from mutagen import id3
 
 from lalald.media.bounded_file import BoundedFile
+from lalald.media.containers.mpeg_audio import are_frames
 from lalald.media.containers.tag_blocks import end_of_audio, start_of_audio
 from lalald.media.tags.fields import BY_NAME, free_name
 from lalald.media.tags.readers.id3_reader import sync_safe_bytes
-from lalald.media.tags.tag_model import Picture, Piece, Pieces, Range, Tags, UnsuitableError, padding_for, size_of
+from lalald.media.tags.tag_model import (
+    Picture,
+    Piece,
+    Pieces,
+    Range,
+    Tags,
+    UnsuitableError,
+    UnwritableError,
+    padding_for,
+    size_of,
+)
 
 _UTF8 = id3.Encoding.UTF8
 _PADDING_BYTES = 1024  # for programs that change a tag in place
@@ -25,13 +36,17 @@ _MOST_IN_A_TABLE = 255
 
 
 def mp3_pieces(file: BoundedFile, descriptor: int, tags: Tags) -> Pieces:
-    """Replaces every tag of the track, in front and behind. Raises UnsuitableError if it is not MPEG audio."""
+    """Replaces every tag of the track, in front and behind. Raises UnsuitableError if it is not MPEG audio,
+    UnwritableError if what its tag in front covers may be sound."""
     start = start_of_audio(file)
-    head = file.read_at(start, 2)
-    is_layer = len(head) == 2 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] & 0x06
-    if not is_layer:
+    first, second = file.read_at(start, 2).ljust(2, b"\0")
+    is_synchronized = first == 0xFF and second & 0xE0 == 0xE0
+    is_aac = is_synchronized and not second & 0x06  # ADTS has no layer
+    if is_aac or not (start or is_synchronized):
         raise UnsuitableError("no MPEG audio")
     end = end_of_audio(file, start)
+    if start and not are_frames(file, start, end):
+        raise UnwritableError("no sound follows its tag, which may be damaged")
     yield from id3_pieces(tags, start)
     yield Range(descriptor, start, end - start)
 

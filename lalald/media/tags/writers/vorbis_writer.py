@@ -31,6 +31,9 @@ def flac_pieces(file: BoundedFile, descriptor: int, tags: Tags) -> Pieces:
             vendor = vendor_of(block)
         elif kind not in (_PADDING, _PICTURE):
             pieces += [bytes([kind]) + block.size.to_bytes(3), Range(descriptor, block.start, block.size)]
+    first, second = file.exactly(audio, 2)
+    if first != 0xFF or second & 0xFE != 0xF8:  # RFC 9639, 9.1: how each frame of sound starts
+        raise UnwritableError("no sound follows its headers, one of which may be damaged")
     pieces += _block(_VORBIS_COMMENT, comment_block(vendor, tags))
     for picture in tags.pictures:
         pieces += _block(_PICTURE, flac_picture(picture))
