@@ -86,7 +86,18 @@ GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
                     "lalald run --config ~/rehearsal/config.yaml",
                 ),
                 "A rehearsal needs its own state and folders (`lalald init ~/rehearsal`), so that results of the sandbox are never\n"
-                "mistaken for real ones. To use the sandbox, put `api_url: http://127.0.0.1:8900` into its configuration.",
+                "mistaken for real ones. To use the sandbox, put `api_url: http://127.0.0.1:8900` into its configuration.\n"
+                "\n"
+                "faults, as OPERATION:KIND, with *COUNT for how often (0: for ever):\n"
+                "  operations  upload split batch change_voice check cancel cancel_all delete minutes voices download, * for all\n"
+                "  answers     a status such as 503, html empty huge redirect dead\n"
+                "  JSON        half missing null type unknown extra\n"
+                "  late        hang delay slow\n"
+                "  connection  reset_before reset_during reset_after (the answer is lost after a charge) cut long\n"
+                "  tasks       task_error stuck; in a batch item_error; in check and cancel server_error\n"
+                "  tracks      http_link label size lost_track\n"
+                "  NAME=VALUE  match=WORD in the file's name, after=REQUESTS, seconds=SECONDS; of some kinds code= detail= "
+                "status= retry_after= fraction= at_byte= wait_seconds= bytes_per_second= percent=",
                 configured=False,
             ),
         ),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lalald.sandbox.demo import Demo
 
 _POLL_SECONDS = 0.1
+BAR_WIDTH = 12  # columns; the longest row then has 77 of the 80 that a terminal has at least
 _ENDED = (State.DONE, State.FAILED, State.HELD, State.CANCELLED)
 
 
@@ -125,7 +126,7 @@ def _state_or_stage(report: JobReport) -> str:
 def _row(report: JobReport) -> tuple[str | Cell, ...]:
     percent = 100.0 if report.job.state is State.DONE else report.percent or 0.0
     word = _state_or_stage(report)
-    return report.job.path, _modes(report), Cell(word, STATE_STYLES.get(word, "")), bar_cell(percent)
+    return report.job.path, _modes(report), Cell(word, STATE_STYLES.get(word, "")), bar_cell(percent, BAR_WIDTH)
 
 
 def _modes(report: JobReport) -> str:

@@ -9,6 +9,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from lalald.commands.output.json_output import show_json
+from lalald.commands.output.printing import say
 from lalald.errors import FileError, UsageError
 from lalald.suggestions import unknown
 
@@ -16,6 +17,7 @@ _STARTER = Path(__file__).with_name("starter.yaml")
 RECIPES = {path.stem: path for path in sorted(Path(__file__).with_name("recipes").glob("*.yaml"))}
 _FOLDERS = ("inbox", "outbox")
 _KEY_FILE = "license-key"
+_COMMAND = "     lalald"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -38,7 +40,11 @@ def run(arguments: Namespace) -> int:
     if arguments.json:
         show_json(_paths(folder))
     else:
-        print(_next_steps(folder))
+        for line in _next_steps(folder).split("\n"):
+            if line.startswith(_COMMAND):
+                print(line)  # never broken: it is copied as it is
+            else:
+                say(line)
     return 0
 
 
@@ -114,5 +120,7 @@ def _next_steps(folder: Path) -> str:
   4. In another terminal:
      {command} status
 
-See what your files will cost before you drop a whole library: {command} plan
-See it work without a key and without spending anything: lalald demo"""
+See what your files will cost before you drop a whole library:
+     {command} plan
+See it work without a key and without spending anything:
+     lalald demo"""

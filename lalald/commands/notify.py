@@ -52,7 +52,11 @@ def run(arguments: Namespace) -> int:
     kind = _kind(arguments.test)
     config = load(find(arguments.config, os.environ), os.environ)
     if not config.notify:
-        raise UsageError("The configuration has no entry under `notify`.", hint="The example configuration shows some.")
+        raise UsageError(
+            "the configuration has no entry under `notify`: nothing was sent.",
+            hint="`notify: [{name: phone, url_file: FILE, on: problems}]` sends a message when something needs you;"
+            " FILE holds an Apprise URL, such as ntfy://TOPIC.",
+        )
     become_daemon_user(config.state_dir, None)  # what it may not read or run it cannot send either
     answers = asyncio.run(_answers(config, kind))
     if arguments.json:
@@ -67,7 +71,10 @@ def _kind(test: str | None) -> EventKind | None:
     from lalald.suggestions import unknown
 
     if test is None:
-        raise UsageError("Nothing to do.", hint="`lalald notify --test` sends a sample through every entry.")
+        raise UsageError(
+            "notify needs --test: there is nothing else to do.",
+            hint="`lalald notify --test` sends a sample through every entry.",
+        )
     if test == _ANY:
         return None
     if test not in set(EventKind):

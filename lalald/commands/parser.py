@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from argparse import SUPPRESS, Action, ArgumentParser, HelpFormatter
 from collections.abc import Sequence
 from importlib import import_module
@@ -15,6 +16,7 @@ from lalald.errors import UsageError
 from lalald.suggestions import unknown
 
 _CONFIG = "the configuration; default: $LALALD_CONFIG, else ~/.config/lalald/config.yaml, else /etc/lalald/config.yaml"
+_WITHIN_A_PARAGRAPH = re.compile(r"(?<!\n)(?<!:)\n(?![ \n])")  # not before or in a list, whose lines are indented
 _EXAMPLE = "  lalald ", "  LALALD_"  # how every example begins
 EXIT_CODES = """exit codes:
   0             fine
@@ -107,7 +109,7 @@ def unknown_command(word: str) -> str:
 
 def _epilog(verb: Verb) -> str:
     examples = "\n".join(f"  {example}" for example in verb.examples)
-    more = verb.more.replace("\n", " ")
+    more = _WITHIN_A_PARAGRAPH.sub(" ", verb.more)
     return "\n\n".join(part for part in (more, f"examples:\n{examples}", f"costs: {verb.costs}") if part)
 
 

@@ -31,6 +31,14 @@ from lalald.store.request_writer import Kind, Requests
 _RESUMES = "their tasks are paid and make no progress; they resume automatically when they do."
 _PAYS_AGAIN = "releasing them pays again. To do that, name them or add `--hold lost_task`."
 _ONLY_A_TOP_UP = (HoldSource.LEFT, HoldSource.SERVICE)
+_LIMITS = {
+    HoldSource.PER_FILE: "minutes.per_file",
+    HoldSource.PER_DAY: "minutes.per_day",
+    HoldSource.LEFT: "minutes left",
+    HoldSource.SERVICE: "LALAL.AI refused",
+    HoldSource.PRICE: "a higher price",
+    HoldSource.UNKNOWN: "length unknown",
+}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -136,7 +144,7 @@ def _show_all(
         staying = [one for one in quotes if one.stays_for is source]
         if staying:
             first = staying[0]
-            say(f"{count(len(staying), 'job')} will stay held ({source}): job {first.job_id} {first.stays}")
+            say(f"{count(len(staying), 'job')} will stay held ({_LIMITS[source]}): job {first.job_id} {first.stays}")
     for hold in not_released:
         why = _RESUMES if hold.is_stalled else _PAYS_AGAIN
         say(f"{count(hold.jobs, 'job')} held as lost_task not released: {why}")

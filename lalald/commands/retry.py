@@ -7,11 +7,19 @@ from collections.abc import Iterable
 
 from lalald.commands.output.json_output import show_json
 from lalald.commands.output.printing import say
-from lalald.commands.prerequisites.job_selection import current_rules, fitting, jobs_named, ring, show_quotes
+from lalald.commands.prerequisites.job_selection import (
+    configuration,
+    current_rules,
+    fitting,
+    jobs_named,
+    ring,
+    show_quotes,
+)
 from lalald.commands.prerequisites.state_folder import state_dir
 from lalald.errors import UsageError
 from lalald.jobs.states import Request, State
-from lalald.reports.quotes import facts, quote_of_retry
+from lalald.reports.quotes import facts
+from lalald.reports.release_forecast import forecast_retry
 from lalald.store.report_types import JobReport
 from lalald.store.request_writer import Requests
 
@@ -26,9 +34,10 @@ def run(arguments: Namespace) -> int:
     if bool(arguments.ids) == arguments.failed:
         raise UsageError("retry needs job numbers, or --failed.", hint="`lalald jobs --failed` lists them.")
     folder = state_dir(arguments.config)
-    now = current_rules(arguments.config)
+    config = configuration(arguments.config)
     with Requests.open(folder) as requests:  # pricing may read files: no lock is held while it does
-        quotes = [quote_of_retry(report.job, now) for report in _chosen(requests, arguments)]
+        jobs = [report.job for report in _chosen(requests, arguments)]
+        quotes = forecast_retry(jobs, requests, config.minutes if config else None, current_rules(config))
         with requests.together():
             requests.leave_for(Request.RETRY, {one.job_id: one.terms for one in quotes})
     if arguments.json:

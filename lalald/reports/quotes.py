@@ -26,7 +26,7 @@ class Price(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """One job: what happens to it, and its price in minutes, None if unknown. `stays`: why it stays held."""
+    """One job: what happens to it, and its price in minutes, None if unknown. `stays`: why it stays held, or will be."""
 
     job_id: int
     path: str
@@ -41,8 +41,11 @@ class Quote:
 
     def line(self) -> str:
         again = " again" if self.hold is Hold.LOST_TASK and self.minutes != 0.0 else ""
-        start = f"job {self.job_id} {printable(self.path)}: {self.what}; {self._price_text()}{again}"
-        return f"{start}. It stays held for now: {printable(self.stays)}" if self.stays else start
+        what, once = self.what, ""
+        if self.stays:
+            what = f"{'stays held for now' if self.hold else 'will be held'}: {printable(self.stays)}"
+            once = "once it runs, " if self.minutes is not None and not self.is_decided_after_upload else ""
+        return f"job {self.job_id} {printable(self.path)}: {what}; {once}{self._price_text()}{again}"
 
     def _price_text(self) -> str:
         if self.minutes is None:

@@ -34,18 +34,19 @@ class Scene:
     tasks: tuple[Mapping[str, Any], ...]
 
 
+# Every price, seconds / 60 × stems, is a whole tenth of a minute: prices are rounded up, and so would not add up to the total.
 SCENES = (
     Scene("karaoke", "song.wav", 12, (220, 277, 330), ({"mode": "stem_separator", "presets": {"stem": "vocals"}},)),
     Scene(
-        "choir", "hymn.wav", 10, (262, 330, 392),
+        "choir", "hymn.wav", 12, (262, 330, 392),
         ({"mode": "stem_separator", "presets": {"stem": "vocals", "multivocal": "lead_back"}},),
     ),
-    Scene("remix", "groove.wav", 8, (110, 165), ({"mode": "multistem", "presets": {"stem_list": ["drum", "bass"]}},)),
-    Scene("radio", "speech.wav", 9, (180, 181), ({"mode": "demuser"},)),
-    Scene("podcasts", "episode.wav", 11, (140, 150), ({"mode": "voice_clean", "presets": {"noise_cancelling_level": 2}},)),
-    Scene("dubbing", "scene.wav", 7, (200, 300), ({"mode": "change_voice", "presets": {"voice_pack_id": "ALEX_KAYE"}},)),
+    Scene("remix", "groove.wav", 9, (110, 165), ({"mode": "multistem", "presets": {"stem_list": ["drum", "bass"]}},)),
+    Scene("radio", "speech.wav", 12, (180, 181), ({"mode": "demuser"},)),
+    Scene("podcasts", "episode.wav", 12, (140, 150), ({"mode": "voice_clean", "presets": {"noise_cancelling_level": 2}},)),
+    Scene("dubbing", "scene.wav", 6, (200, 300), ({"mode": "change_voice", "presets": {"voice_pack_id": "ALEX_KAYE"}},)),
     Scene(
-        "album", "track.wav", 10, (196, 247, 294),
+        "album", "track.wav", 12, (196, 247, 294),
         (
             {"name": "voice", "mode": "stem_separator", "presets": {"stem": "vocals"}},
             {"name": "rhythm", "mode": "multistem", "presets": {"stem_list": ["drum"]}},

@@ -76,6 +76,36 @@ def test_a_retry_of_paid_work_costs_only_what_failed(filled_store: FilledStore) 
     assert asked(filled_store) == {2: "retry", 6: "retry"}
 
 
+def test_a_retry_beyond_the_minutes_left_says_that_the_job_will_be_held(filled_store: FilledStore) -> None:
+    with filled_store.store() as store:  # all that waits needs 18 of them
+        store.state.set("minutes", {"left": 40.0, "at": NOW}, NOW)
+    said = filled_store.said("retry", "2", "3")
+    assert said.splitlines()[:2] == [
+        "job 2 bad.mp3: resumes; about 9.0 min will be charged",
+        "job 3 podcasts/stopped.mp3: resumes; about 3.0 min will be charged",
+    ]
+    with filled_store.store() as store:
+        store.state.set("minutes", {"left": 38.0, "at": NOW}, NOW)
+    first, second, *_ = filled_store.said("retry", "2", "3").splitlines()
+    assert first == "job 2 bad.mp3: resumes; about 9.0 min will be charged"
+    assert second.startswith("job 3 podcasts/stopped.mp3: will be held: needs 3.0 minutes, ")
+    assert second.endswith("; once it runs, about 3.0 min will be charged")
+    facts = json.loads(filled_store.said("retry", "2", "3", "--json"))
+    assert [one["stays_held_for"] for one in facts["jobs"]] == [None, "left"]
+
+
+def test_a_redo_beyond_the_minutes_left_says_that_the_new_job_will_be_held(filled_store: FilledStore) -> None:
+    source = filled_store.inbox / "done/podcasts/ep1.mp3"
+    source.parent.mkdir(parents=True)
+    source.write_bytes(b"sound")
+    with filled_store.store() as store:
+        store.state.set("minutes", {"left": 28.0, "at": NOW}, NOW)
+    said = filled_store.said("redo", "1")
+    assert said.startswith(
+        "job 1 podcasts/ep1.mp3: will be held: needs 3.0 minutes, 1.0 are free; once it runs, about 3.0"
+    )
+
+
 def test_an_unknown_duration_is_read_from_the_file_where_it_can_be(filled_store: FilledStore) -> None:
     write_wav(filled_store.inbox / "podcasts/short.wav", 12.0)
     with filled_store.store() as store:

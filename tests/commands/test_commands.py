@@ -82,7 +82,7 @@ lalald 0.1.0 is running since 2027-01-13 08:00  /config
 running   #7  sending.wav  uploading   25 %  250KB/s  15 s left
           #6  mix.wav      processing  20 %
 waiting   2 jobs (2 to upload); about 18.0 min will be charged
-finished  #1  podcasts/ep1.mp3  → /out/podcasts/ep1  3.0 min  39 d ago
+finished  #1  podcasts/ep1.mp3  → /out/podcasts/ep1  3.0 min charged  39 d ago
 jobs      1 done, 1 failed, 2 held, 1 cancelled
 minutes   33.5 left (asked 5 min ago, less 9.0 charged since); 9.0 charged today, 9.0 this month
 inboxes   /in  watched, native
@@ -103,7 +103,7 @@ def test_status_fits_the_terminal_and_24_lines(filled_store: FilledStore, width:
     report = " ".join(printable)
     for command in ("`lalald jobs --failed`", "`lalald retry ID`", "`lalald release ID`"):
         assert command in report, "a command is never broken"
-    for words in ("25 %", "250KB/s", "15 s left", "3.0 min", "39 d ago"):
+    for words in ("25 %", "250KB/s", "15 s left", "3.0 min charged", "39 d ago"):
         assert words in report
 
 

@@ -1,13 +1,22 @@
-"""`lalald demo`: what remains of it, after Ctrl-C too."""
+"""`lalald demo`: what it shows, and what remains of it, after Ctrl-C too."""
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from lalald.commands.demo import BAR_WIDTH
+from lalald.commands.output.lines import Cell, columns, plain
+from lalald.commands.output.tables import bar_cell
+from lalald.jobs.spending.prices import minutes
+from lalald.jobs.states import Stage, State
+from lalald.sandbox.demo import SCENES
 from tests.support.running import until
 
 
@@ -63,3 +72,24 @@ def test_a_temporary_demo_says_that_its_folder_is_gone(tmp_path: Path) -> None:
     assert demo.returncode == 0
     assert "was temporary and is deleted." in out.splitlines()[-1]
     assert not list(tmp_path.iterdir())
+    shown = [float(price) for price in re.findall(r"^  \S+/\S+ .* (\d+\.\d)$", out, re.MULTILINE)]
+    total = re.search(r"^  total +(\d+\.\d)$", out, re.MULTILINE)
+    assert total is not None
+    assert len(shown) == len(SCENES)
+    assert sum(shown) == pytest.approx(float(total[1])), "a reader adds them up"
+
+
+def test_the_prices_of_the_demo_are_whole_tenths_of_a_minute() -> None:
+    for scene in SCENES:
+        for task in scene.tasks:
+            tenths = 10 * minutes(scene.seconds, task["mode"], task.get("presets", {}))
+            assert tenths == pytest.approx(round(tenths)), scene.file
+
+
+def test_the_progress_of_the_demo_fits_80_columns() -> None:
+    word = max((*Stage, *State), key=len)
+    rows = [
+        (Cell(f"{scene.folder}/{scene.file}"), Cell(" + ".join(task["mode"] for task in scene.tasks)), Cell(word), bar_cell(100, BAR_WIDTH))
+        for scene in SCENES
+    ]  # fmt: skip
+    assert [line for line in plain(columns(rows, 80)).splitlines() if len(line) > 80] == []

@@ -12,6 +12,7 @@ import sys
 import termios
 import time
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -19,6 +20,7 @@ from lalald.commands.command_list import VERBS
 from lalald.commands.output.lines import Cell, columns, plain
 from lalald.commands.output.tables import Section, number_cell, section_lines
 from lalald.commands.output.wrapping import command_line, wrapped
+from lalald.sandbox.faults.faults import Kind, Operation
 from tests.support.filled_store import FilledStore
 from tests.support.running import write_wav
 
@@ -122,3 +124,20 @@ def test_every_command_is_one_line_of_the_list(tmp_path: Path) -> None:
     for name, verb in VERBS.items():
         if name not in ("init", "check-config"):
             assert f"  {name:<14}{verb.summary}" in lines, name
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_next_steps_of_init_wrap_but_never_within_a_command(columns: int, tmp_path: Path) -> None:
+    folder = tmp_path / "a folder with a long name" / "another one in it, which is longer"
+    out = on_a_terminal(FilledStore(tmp_path / "filled"), columns, "init", str(folder))
+    assert [line for line in too_long(out, columns) if "lalald --config" not in line] == []
+    for command in ("check-config", "run", "status", "plan"):
+        assert f"\n     lalald --config '{folder}/config.yaml' {command}\n" in out
+
+
+def test_the_help_of_the_sandbox_names_every_fault(tmp_path: Path) -> None:
+    listed = (
+        FilledStore(tmp_path).run("help", "sandbox").stdout.partition("\nfaults, as ")[2].partition("\nexamples:")[0]
+    )
+    words = set(re.findall(r"[a-z_]+", listed))
+    assert {*get_args(Kind), *get_args(Operation)} - {"*"} - words == set()

@@ -40,8 +40,8 @@ def test_files_that_use_a_limit_up_to_the_last_second_all_fit(tmp_path: Path, li
 @pytest.mark.parametrize(
     ("limits", "spent", "words"),
     [
-        (Minutes(), 0.0, "needs 12.4 minutes, 12.3 are free (0.0 reserved for other jobs)"),
-        (Minutes(reserve=0.3), 0.0, "needs 12.4 minutes, 12.0 are free (0.0 reserved for other jobs, 0.3 kept in reserve)"),
+        (Minutes(), 0.0, "needs 12.4 minutes, 12.3 are free"),
+        (Minutes(reserve=0.3), 0.0, "needs 12.4 minutes, 12.0 are free (0.3 kept in reserve)"),
         (Minutes(per_file=12.3), 0.0, "needs 12.4 minutes, minutes.per_file allows 12.3"),
         (
             Minutes(per_day=13), 0.67,

@@ -138,7 +138,7 @@ def _finished(report: JobReport, now: float) -> list[Cell]:
         Cell(f"#{job.id}"),
         Cell(printable(job.path), "", "middle"),
         Cell(f"→ {printable(folder)}", "green", "start") if folder else Cell("no new results", "dim"),
-        Cell(f"{cost_text(job.minutes)} min", "", "never", "right"),
+        Cell(f"{cost_text(job.minutes)} min charged" if job.minutes else "nothing charged", "", "never", "right"),
         Cell(ago(at, now), "dim"),
     ]
 

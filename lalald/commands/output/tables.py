@@ -34,8 +34,8 @@ def bar(percent: float, width: int = _BAR_WIDTH) -> str:
     return ("━" * round(percent / 100 * width)).ljust(width, "─")
 
 
-def bar_cell(percent: float) -> Cell:
-    return Cell(f"{bar(percent)} {percent:3.0f} %", "cyan")
+def bar_cell(percent: float, width: int = _BAR_WIDTH) -> Cell:
+    return Cell(f"{bar(percent, width)} {percent:3.0f} %", "cyan")
 
 
 def section_lines(sections: Iterable[Section], width: int | None) -> Iterator[Line]:

@@ -77,11 +77,10 @@ def configuration(explicit: str | None) -> Config | None:
         return None
 
 
-def current_rules(explicit: str | None) -> Callable[[Job], Job]:
+def current_rules(config: Config | None) -> Callable[[Job], Job]:
     """A function that matches an unpaid job to the current rules, as the daemon will; without effect if the configuration has errors."""
     from lalald.inbox.rematch import rematch_job
 
-    config = configuration(explicit)
     if config is None:
         return lambda job: job
     inboxes = {str(inbox.path): inbox for inbox in config.inboxes}

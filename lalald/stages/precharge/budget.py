@@ -111,8 +111,9 @@ class Budget:
         return Refusal(HoldSource.PER_DAY, f"is not uploaded: {_allowed(per_day, spent)}")
 
     def _free(self, left: float, reserved: float) -> str:
-        reserve = f", {self.limits.reserve:g} kept in reserve" if self.limits.reserve else ""
-        return f"{free_text(max(left, 0.0))} are free ({cost_text(reserved)} reserved for other jobs{reserve})"
+        parts = [f"{cost_text(reserved)} reserved for other jobs"] if exceeds(reserved, 0.0) else []
+        parts += [f"{self.limits.reserve:g} kept in reserve"] if self.limits.reserve else []
+        return f"{free_text(max(left, 0.0))} are free" + (f" ({', '.join(parts)})" if parts else "")
 
     async def admit(self, job: Job, duration: float | None) -> SpendDecision:
         """Reserve the job's cost, or say why it does not fit. An unknown duration is decided before the charge.
