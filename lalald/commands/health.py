@@ -51,6 +51,7 @@ def check(config: str | None = None, timeout_seconds: float = TIMEOUT_SECONDS) -
             print(f"lalald: {message}", file=sys.stderr)
         return 1 if unavailable else 0
     print(f"lalald: no daemon responds for the state folder {folder}, or one of its loops is stuck.", file=sys.stderr)
+    print("  `lalald status` says more; start it with `lalald run` or `systemctl start lalald`.", file=sys.stderr)
     return 3
 
 

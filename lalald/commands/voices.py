@@ -10,7 +10,7 @@ from lalald.commands.output.error_output import complain, exit_code_of
 from lalald.commands.output.json_output import error_facts, show_json
 from lalald.commands.output.printing import say, show_sections
 from lalald.commands.output.tables import Section
-from lalald.errors import ServiceError
+from lalald.errors import LalaldError, ServiceError
 from lalald.presets import VOICES
 from lalald.reports.formatting import iso, moment, printable
 
@@ -45,12 +45,12 @@ def run(arguments: Namespace) -> int:
     ]
     facts = [{**pack, "created_at": iso(pack["created_at"])} for pack in packs]
     if trouble is not None:
-        trouble = type(trouble)(f"your own voice packs cannot be listed: {trouble}", hint=trouble.hint)
+        said = LalaldError(f"your own voice packs cannot be listed: {trouble}", hint=trouble.hint)
         if arguments.json:
-            show_json({**error_facts(trouble), "voices": facts})
+            show_json({**error_facts(said), "voices": facts})
         else:
             _show(packs)
-            complain(trouble)
+            complain(said)
         return exit_code_of(trouble)
     if arguments.json:
         show_json(facts)

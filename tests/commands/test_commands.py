@@ -273,6 +273,14 @@ def test_status_as_json_has_its_keys(filled_store: FilledStore) -> None:
     }
 
 
+def test_a_running_daemon_tries_a_failing_service_again_and_says_so(filled_store: FilledStore) -> None:
+    with filled_store.store() as store:
+        store.state.set("service", {"trouble": "no answer within 30 s", "since": NOW - 60}, NOW)
+    with answering(filled_store.state):
+        said = status_of(filled_store)
+    assert "\nservice   no answer within 30 s (since 07:59); it is tried again automatically\n" in said
+
+
 def test_status_shows_troubles_of_inboxes_service_and_configuration(empty: FilledStore, tmp_path: Path) -> None:
     inboxes = [str(tmp_path / name) for name in ("gone", "polled", "new")]
     with empty.store() as store:
@@ -841,7 +849,10 @@ def test_on_a_terminal_the_same_is_drawn(filled_store: FilledStore) -> None:
 
 
 def test_health_ends_with_0_only_while_every_loop_turns(filled_store: FilledStore) -> None:
-    missing = "lalald: no daemon responds for the state folder /state, or one of its loops is stuck.\n"
+    missing = (
+        "lalald: no daemon responds for the state folder /state, or one of its loops is stuck.\n"
+        "  `lalald status` says more; start it with `lalald run` or `systemctl start lalald`.\n"
+    )
     assert filled_store.complained("health", code=3) == missing
     with answering(filled_store.state):
         assert filled_store.said("health") == ""

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from lalald.jobs.job import Job
@@ -18,6 +19,7 @@ from lalald.jobs.states import Hold, Stage, State
 from lalald.sandbox.server import Sandbox
 from lalald.store import Store
 from tests.support.filled_store import ODD_NAME, FilledStore
+from tests.support.ports import free_port
 from tests.support.running import write_wav
 
 
@@ -397,3 +399,17 @@ def test_voices_are_the_seven_common_ones_and_the_accounts_own(tmp_path: Path, s
     assert [line.split()[0] for line in filled_store.said("voices").splitlines()[1:]] == [
         pack["voice_pack_id"] for pack in packs
     ]
+
+
+@pytest.mark.parametrize("command", ["minutes", "voices"])
+def test_a_service_that_cannot_be_reached_is_an_error_that_says_what_to_do(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LALALD_LICENSE_KEY", "a-key")
+    filled_store = FilledStore(tmp_path, api_url=f"http://127.0.0.1:{free_port()}")
+    code, said, complaint = filled_store.call(command)
+    assert (code, "ALEX_KAYE" in said) == (1, command == "voices")
+    assert "127.0.0.1: the connection was refused" in complaint
+    hint = "Nothing was charged. Check the network and `api_url`, or try again later: LALAL.AI may be down."
+    assert complaint.endswith(f"\n  {hint}\n")
+    assert json.loads(filled_store.call(command, "--json")[1])["hint"] == hint

@@ -38,7 +38,7 @@ def line(event: str, level: str = "info", **facts: Any) -> str:
         (line("job.started", job=12, path="song.mp3", minutes=0.5), "08:03:07 job.started           #12 song.mp3  0.5 min"),
         (
             line("job.failed", "error", job=2, path="bad.mp3", stage="upload", reason="no audio in it", hint="Convert it."),
-            "08:03:07 job.failed            #2 bad.mp3  stage=upload  error: no audio in it; Convert it.",
+            "08:03:07 job.failed            #2 bad.mp3  stage=upload  error: no audio in it. Convert it.",
         ),
         (
             line("job.held", "warning", job=3, path="b.mp3", hold="disk", reason="/out is full.", hint=""),
@@ -50,7 +50,7 @@ def line(event: str, level: str = "info", **facts: Any) -> str:
         ),
         (
             line("config.rejected", "error", reason="config.yaml:\n  line 3: x\n  line 4: y", hint="Correct it."),
-            "08:03:07 config.rejected       error: config.yaml: line 3: x; line 4: y; Correct it.",
+            "08:03:07 config.rejected       error: config.yaml: line 3: x; line 4: y. Correct it.",
         ),
         (line("folder.available", folder="/out"), "08:03:07 folder.available      /out"),
         (

@@ -70,6 +70,7 @@ def _parts(overview: Overview, width: int | None) -> Iterator[tuple[str, Iterabl
     if overview.service is not None and (trouble := overview.service.value.get("trouble")):
         since = overview.service.value.get("since")
         text = printable(trouble) + (f" (since {short_moment(since, overview.now)})" if since else "")
+        text += "; it is tried again automatically" if overview.running else ""
         yield "service", paragraph(text, width, style="yellow")
     yield "running" if overview.running else "stopped", _running(overview, width)
     if waiting := _waiting(overview):

@@ -15,6 +15,7 @@ from lalald.errors import TransientError
 Answer = TypeVar("Answer")
 
 TIMEOUT_SECONDS = 30.0
+_LATER = "Nothing was charged. Check the network and `api_url`, or try again later: LALAL.AI may be down."
 
 
 def ask(config: Config, request: Callable[[Client], Awaitable[Answer]]) -> Answer:
@@ -27,7 +28,12 @@ async def _query(config: Config, request: Callable[[Client], Awaitable[Answer]])
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             return await request(client)
+    except TransientError as error:
+        error.hint = error.hint or _LATER
+        raise
     except TimeoutError:
-        raise TransientError(f"{config.api_url} did not answer within {TIMEOUT_SECONDS:g} s") from None
+        late = TransientError(f"{config.api_url} did not answer within {TIMEOUT_SECONDS:g} s")
+        late.hint = _LATER
+        raise late from None
     finally:
         await client.aclose()

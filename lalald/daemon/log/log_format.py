@@ -70,7 +70,7 @@ def _subject(facts: Mapping[str, Any]) -> str:
 def _message(method: str, facts: Mapping[str, Any]) -> str:
     """What happened, then what to do, in one line. The level is also a word: not every terminal has colors."""
     reason, hint = (_one_line(facts.get(name)) for name in ("reason", "hint"))
-    separator = " " if reason.endswith((".", "!", "?")) else "; "
+    separator = " " if reason.endswith((".", "!", "?")) else ". " if hint[:1].isupper() else "; "
     text = separator.join(part for part in (reason, hint) if part)
     if method not in _LEVEL_STYLES:
         return text
