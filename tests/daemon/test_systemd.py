@@ -380,7 +380,9 @@ def test_lines_for_the_journal_begin_with_their_priority(form: str, make_home: M
     priorities = {line[:3] for line in lines}
     if form == "auto":
         assert all(re.search(r'"timestamp": "[^"]+Z"', line) for line in lines), "times without a zone are ambiguous"
-    assert all(re.match(r"<\d>\{.*\}$" if form == "auto" else r"<\d>\d\d:\d\d:\d\d ", line) for line in lines), lines
+    assert all(
+        re.match(r"<\d>\{.*\}$" if form == "auto" else r"<\d>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", line) for line in lines
+    ), lines
     (unavailable,) = [line for line in lines if "inbox.unavailable" in line]
     assert '"level": "warning"' in unavailable or "  warning: " in unavailable
     assert unavailable.startswith("<4>")
