@@ -26,6 +26,7 @@ from lalald.daemon.log import log_output, log_setup
 from lalald.daemon.log.journal import write_exception
 from lalald.daemon.parts import Clients, Parts
 from lalald.daemon.process import streams
+from lalald.daemon.process.blocking_calls import wait_for_none
 from lalald.daemon.process.lock import only_daemon
 from lalald.daemon.process.signals import Signals
 from lalald.daemon.process.systemd import Systemd
@@ -89,6 +90,7 @@ def run(
     options = _Options(once, environ, open_store, clock or Clock(), open_disks, stage_steps)
 
     async def live(inspections: Inspections) -> int:
+        wait_for_none(asyncio.get_running_loop())
         return await _Daemon(config, options, inspections, log_settings).main()
 
     try:

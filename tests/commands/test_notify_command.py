@@ -62,7 +62,12 @@ def test_each_entry_says_what_it_answered(tmp_path: Path) -> None:
     assert code == 1
     assert json.loads(out) == [
         {"entry": "hook", "event": "job.done", "ok": False, "answer": "it answered 403"},
-        {"entry": "nothing there", "event": "job.failed", "ok": False, "answer": "no connection"},
+        {
+            "entry": "nothing there",
+            "event": "job.failed",
+            "ok": False,
+            "answer": "no connection: nothing listens there",
+        },
         {"entry": "program", "event": "job.failed", "ok": False, "answer": "exit code 1"},
     ]
 

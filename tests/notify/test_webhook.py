@@ -7,8 +7,10 @@ import base64
 import shutil
 import ssl
 import subprocess
+import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -106,8 +108,12 @@ def test_nothing_that_a_receiver_sets_comes_back_to_it() -> None:
 def test_a_receiver_that_is_not_there() -> None:
     with receiving() as receiver:
         url = receiver.url
-    assert post(url) == [TryLater("no connection")]
-    assert post("http://name.invalid/hook") == [TryLater("no connection")]
+    assert post(url) == [TryLater("no connection: nothing listens there")]
+    (unknown,) = post("http://name.invalid/hook")
+    assert isinstance(unknown, TryLater)
+    assert unknown.reason.startswith(
+        "no connection: its host name "
+    )  # without any name server it is not known that there is none
 
 
 @pytest.mark.parametrize("url", ["http://[::1", "http://", "http://a b/", "https://\u0000/"])
@@ -178,6 +184,37 @@ def test_over_tls_only_a_certificate_of_a_trusted_authority_is_accepted(certific
     server.load_cert_chain(certificate)
     with receiving(tls=server) as receiver:
         url = receiver.url.replace("http:", "https:")
-        assert post(url) == [TryLater("no connection")]
+        (untrusted,) = post(url)
+        assert isinstance(untrusted, TryLater)
+        assert untrusted.reason.startswith("its certificate is signed by itself")
+        trusting = partial(ssl.create_default_context, cafile=str(certificate))
+        assert post(url.replace("127.0.0.1", "localhost"), tls=trusting) == [
+            TryLater("its certificate is for another name")
+        ]
         assert receiver.requests == []
-        assert post(url, tls=lambda: ssl.create_default_context(cafile=str(certificate))) == [Sent()]
+        assert post(url, tls=trusting) == [Sent()]
+
+
+def test_tls_with_what_does_not_speak_it() -> None:
+    with receiving() as receiver:
+        (result,) = post(receiver.url.replace("http:", "https:"))
+    assert isinstance(result, TryLater)
+    assert result.reason.startswith("no connection: it does not speak TLS")
+
+
+def test_an_answer_without_end_costs_neither_memory_nor_time() -> None:
+    """A body that never ends, heads that never end, and answers before the answer."""
+    endless = b"HTTP/1.1 200 OK\r\ncontent-length: 9000000000\r\n\r\n" + b"x" * (32 << 20)
+    with receiving(lambda _: Answer(raw=endless)) as receiver:
+        tracemalloc.start()
+        try:
+            assert post(receiver.url, EVENT, EVENT) == [Sent(), Sent()]
+            assert tracemalloc.get_traced_memory()[1] < 8 << 20
+        finally:
+            tracemalloc.stop()
+    with receiving(lambda _: Answer(raw=b"HTTP/1.1 200 OK\r\n" + b"x-a: b\r\n" * 500_000)) as receiver:
+        assert post(receiver.url) == [TryLater("its answer is not HTTP")]
+    with receiving(
+        lambda _: Answer(raw=b"HTTP/1.1 100 Continue\r\n\r\n" * 1000 + b"HTTP/1.1 204 No\r\n\r\n")
+    ) as receiver:
+        assert post(receiver.url) == [Sent()]

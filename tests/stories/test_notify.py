@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
 from tests.conftest import MakeHome
+from tests.support.private_mounts import in_own_mounts
 from tests.support.processes import descendants, words_of
 from tests.support.receiver import SECRET, Answer, Receiver, receiving
 from tests.support.running import Home, until, write_wav
@@ -260,6 +263,28 @@ def test_a_receiver_that_hangs_does_not_keep_run_once_for_long(
     home = make_home(sandbox.url, notify=[hook(receiver, tmp_path)])
     write_wav(home.inbox / "song.wav")
     assert home.command("run", "--once", seconds=30).returncode == 0
+
+
+def test_a_name_server_that_never_answers_delays_no_stop(tmp_path: Path, make_home: MakeHome, sandbox: Sandbox) -> None:
+    """The lookup itself waits for 30 seconds, and nothing can interrupt it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        try:
+            server.bind(("127.99.0.1", 53))
+        except OSError as error:
+            pytest.skip(f"no name server here: {error.strerror}")
+        server.settimeout(20.0)
+        settings = tmp_path / "resolv.conf"
+        settings.write_text("nameserver 127.99.0.1\noptions timeout:30 attempts:1\n")
+
+        def story() -> None:
+            subprocess.run(["mount", "--bind", str(settings), "/etc/resolv.conf"], check=True, close_fds=False)
+            entry = {"name": "hook", "webhook": "http://receiver.example/", "on": "all"}
+            home = make_home(sandbox.url, notify=[entry])
+            home.start()
+            assert b"receiver" in server.recv(512)
+            assert home.stop() == 0
+
+        in_own_mounts(story)
 
 
 def test_an_inbox_and_a_key_that_vanish_and_return_are_reported(

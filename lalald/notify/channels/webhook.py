@@ -14,9 +14,11 @@ from contextlib import asynccontextmanager, suppress
 import httpx
 
 from lalald import __version__
+from lalald.notify.channels.connection_errors import connection_problem
 from lalald.notify.channels.results import Refused, Result, Sent, TryLater
 
 ANSWER_SECONDS = 30.0
+_CONNECT_SECONDS = 10.0
 _BODY_SECONDS = 1.0
 _MOST_BODY_BYTES = 16 << 10
 _SECRET_PREFIX = "whsec_"  # noqa: S105 - what secrets begin with
@@ -63,7 +65,7 @@ async def open_client(url: str, tls: Callable[[], ssl.SSLContext]) -> AsyncItera
 
     Proxies are those of the environment. `tls` gives the certificate authorities, which take memory: only where they are needed.
     """
-    timeout = httpx.Timeout(ANSWER_SECONDS, connect=10.0)
+    timeout = httpx.Timeout(ANSWER_SECONDS, connect=_CONNECT_SECONDS)
     authorities = tls() if url.lower().startswith("https:") else False
     async with httpx.AsyncClient(timeout=timeout, verify=authorities, follow_redirects=False) as client:
         yield client
@@ -79,10 +81,14 @@ async def post(client: httpx.AsyncClient, url: str, sent: Mapping[str, str], bod
             result = _result(answer.status_code, answer.headers.get("retry-after"))
             await _pass_over(answer)
             return result
+    except httpx.ConnectTimeout:
+        return TryLater(f"no connection within {_CONNECT_SECONDS:g} seconds")
     except (TimeoutError, httpx.TimeoutException):
         return TryLater(f"no answer within {ANSWER_SECONDS:g} seconds")
-    except (httpx.ConnectError, httpx.ProxyError):
-        return TryLater("no connection")
+    except httpx.ProxyError:
+        return TryLater("no connection: the proxy of the environment refuses it")
+    except httpx.ConnectError as error:
+        return TryLater(connection_problem(error))
     except httpx.ProtocolError:
         return TryLater("its answer is not HTTP")
     except (httpx.UnsupportedProtocol, httpx.InvalidURL, UnicodeError):
