@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import email
 import os
+import socket
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -102,6 +104,45 @@ def test_a_mail_arrives_as_plain_words(mailbox: tuple[Mailbox, int]) -> None:
 def test_what_each_answer_leads_to(answer: Answer, expected: Result) -> None:
     with receiving(lambda _: answer) as receiver:
         assert send(f"json://127.0.0.1:{receiver.port}/{TOKEN}") == expected
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize(
+    "address", ["json://u:p@{}/x", f"gotify://{{}}/{TOKEN}", f"ntfy://{TOKEN}@{{}}/songs?auth=token"]
+)
+def test_a_redirect_is_not_followed(address: str, status: int) -> None:
+    """Gotify's token went along to the other host; and of a POST that became a GET it was said that it had arrived."""
+    with receiving() as other, receiving(lambda _: Answer(status, {"location": other.url})) as receiver:
+        result = send(address.format(f"127.0.0.1:{receiver.port}"))
+        assert len(receiver.requests) == 1
+        assert other.requests == []
+    assert result == TryLater(
+        f"it answered {status}: redirects are not followed, write the new address into the configuration"
+    )
+
+
+def test_an_answer_without_end_takes_little_memory() -> None:
+    """Apprise reads it as a whole: its process gets so much memory, and not all there is."""
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(_flood, server)
+        assert send(f"json://127.0.0.1:{server.getsockname()[1]}/x") == TryLater(
+            "it could not be reached, or refused the message"
+        )
+    assert 1 < sent.result() < 300
+
+
+def _flood(server: socket.socket) -> int:
+    """How many MiB of an answer were accepted before the connection ended."""
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(1 << 16)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        for number in range(1000):
+            try:
+                connection.sendall(bytes(1 << 20))
+            except OSError:
+                return number
+    return 1000
 
 
 def test_a_receiver_that_is_not_there_or_an_address_that_means_nothing() -> None:

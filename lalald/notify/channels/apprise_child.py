@@ -6,14 +6,21 @@ Reads `{"url", "title", "body"}` as JSON; without a body the address is only exa
 
 from __future__ import annotations
 
+import ctypes
 import json
 import logging
 import os
 import re
+import resource
 import sys
+import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
+_MOST_MEMORY_BYTES = 256 << 20  # Apprise reads an answer as a whole, however long it is
+_THREAD_BYTES = 1 << 20
+_PR_SET_DUMPABLE = 4  # linux/prctl.h
 _STATUS = re.compile(r"\berror=(\d{3})\b")  # how Apprise's plugins log the status of an answer
 
 
@@ -32,6 +39,7 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         import apprise
     except ImportError:
         return {"failure": "not_installed"}
+    _follow_no_redirects()
     statuses = _Statuses()
     logger = logging.getLogger("apprise")
     logger.addHandler(statuses)
@@ -46,9 +54,31 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     return {"ok": True} if ok else {"failure": "not_sent", "status": statuses.status}
 
 
+def _follow_no_redirects() -> None:
+    """Another host would get the token, and where a POST becomes a GET the message is lost, with an answer of 200."""
+    with suppress(ImportError):
+        import requests
+
+        def no_target(_session: object, _answer: object) -> None:
+            return None
+
+        requests.Session.get_redirect_target = no_target  # type: ignore[method-assign, assignment]
+
+
+def _confine() -> None:
+    """Nothing that a receiver answers takes much memory, and what is in it, such as the address, is in no core dump."""
+    threading.stack_size(_THREAD_BYTES)
+    for limit, most in ((resource.RLIMIT_DATA, _MOST_MEMORY_BYTES), (resource.RLIMIT_CORE, 0)):
+        with suppress(OSError, ValueError):
+            resource.setrlimit(limit, (most, most))
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
 def main() -> None:
     said = os.dup(1)
     os.dup2(2, 1)  # a plugin that prints says nothing in our name
+    _confine()
     try:
         found = answer(json.load(sys.stdin))
     except Exception:  # noqa: BLE001 - its words may hold the address

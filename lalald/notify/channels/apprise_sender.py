@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from lalald.notify.channels import processes
-from lalald.notify.channels.results import Refused, Result, Sent, TryLater
+from lalald.notify.channels.results import Refused, Result, Sent, TryLater, redirected
 
 TIMEOUT_SECONDS = 60.0
 INSTALL = "pip install 'lalald[notify]'"
@@ -65,6 +65,8 @@ def _result(said: Mapping[str, Any]) -> Result:
         return Sent()
     status = said.get("status")
     match said.get("failure"):
+        case "not_sent" if isinstance(status, int) and 300 <= status < 400:
+            return TryLater(redirected(status))
         case "not_sent" if isinstance(status, int):
             passes = not 400 <= status < 500 or status in _PASSING
             return TryLater(f"it answered {status}") if passes else Refused(f"it answered {status}")

@@ -32,4 +32,9 @@ class TryLater:
     retry_after_seconds: float | None = None
 
 
+def redirected(status: int) -> str:
+    """Another address may be another's, and a POST that is redirected may become a GET."""
+    return f"it answered {status}: redirects are not followed, write the new address into the configuration"
+
+
 Result = Sent | Failed | Refused | TryLater

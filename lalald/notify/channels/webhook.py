@@ -15,7 +15,7 @@ import httpx
 
 from lalald import __version__
 from lalald.notify.channels.connection_errors import connection_problem
-from lalald.notify.channels.results import Refused, Result, Sent, TryLater
+from lalald.notify.channels.results import Refused, Result, Sent, TryLater, redirected
 
 ANSWER_SECONDS = 30.0
 _CONNECT_SECONDS = 10.0
@@ -114,9 +114,7 @@ def _result(status: int, retry_after: str | None) -> Result:
     if 200 <= status < 300:
         return Sent()
     if 300 <= status < 400:
-        return TryLater(
-            f"it answered {status}: redirects are not followed, write the new address into the configuration"
-        )
+        return TryLater(redirected(status))
     if 400 <= status < 500 and status not in _PASSING:
         return Refused(f"it answered {status}")
     return TryLater(f"it answered {status}", _seconds(retry_after))
