@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,7 @@ from lalald.notify.channels.senders import Surroundings, first_line
 from lalald.notify.notifier import Notifier
 from lalald.store import Store, StoreThread
 
-_LAST_SECONDS = 10.0  # for what a `run --once` has to say
+_LAST_SECONDS = 10.0  # for a receiver to hear what a `run --once` has to say
 _WEEK_SECONDS = 7 * 86400.0
 _LOW_FACT = "minutes_low"
 
@@ -68,6 +66,4 @@ async def configure(notifier: Notifier, config: Config) -> None:
 
 async def send_last(notifier: Notifier) -> None:
     """Sends what can be sent at the end of a `run --once`; the rest is sent by the next run."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_LAST_SECONDS):
-            await notifier.finish()
+    await notifier.finish(_LAST_SECONDS)

@@ -16,8 +16,10 @@ async def entry_problems(entry: NotifyEntry, environ: Mapping[str, str], uid: in
     """Keys that cannot work here, now, and why; no message holds an address or a secret. `uid`: of the daemon."""
     if entry.command:
         return _named("command", program_problem(entry.command[0], uid))
-    if entry.secret_file is not None:
-        return _named("secret_file", _secret_problem(entry.secret_file))
+    if entry.webhook is not None:
+        problem = None if webhook.is_address(entry.webhook) else "expected an address such as https://example.org/hook"
+        secret_problem = entry.secret_file and _secret_problem(entry.secret_file)
+        return [*_named("webhook", problem), *_named("secret_file", secret_problem or None)]
     if entry.url is not None:
         return _named("url", await _url_problem(entry.url, environ))
     if entry.url_file is not None:

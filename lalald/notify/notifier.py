@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any
@@ -68,13 +68,21 @@ class Notifier:
             for task in self._tasks.values():
                 task.cancel()
 
-    async def finish(self) -> None:
-        """Sends what can be sent now, for a program that ends; what fails is sent by the next one."""
+    async def finish(self, receiver_seconds: float) -> None:
+        """Sends what can be sent now, for a program that ends; what fails is sent by the next one.
+
+        A receiver is waited for as long as this. A command ends by its own timeout: cut off at every run, it would never end.
+        """
         if self._is_wanted:
             now = self._around.clock.now()
             await self._store.run(lambda store: store.events.publish_due(now, holds_at_once=True))
             self._start_loops()
-            await asyncio.gather(*(loop.finish() for loop in self._loops.values()))
+            await asyncio.gather(
+                *(
+                    _within(None if entry.command else receiver_seconds, loop.finish())
+                    for entry, loop in self._loops.items()
+                )
+            )
 
     async def _look(self) -> float | None:
         """Publishes what is due. Seconds until something else is."""
@@ -116,3 +124,9 @@ class Notifier:
             run = partial(run_command, entry, around)
             return EachEvent(delivery, lambda: nullcontext(run), runs_once=True)
         return EachEvent(delivery, lambda: webhook_sender(entry, around))
+
+
+async def _within(seconds: float | None, work: Awaitable[None]) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await work

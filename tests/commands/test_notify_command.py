@@ -85,6 +85,8 @@ def test_check_config_names_what_cannot_work_with_its_line(tmp_path: Path) -> No
     program = hooks / "done.sh"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o777)
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo, 0o600)
     shelf = shelf_with(
         tmp_path,
         {"name": "a", "command": [str(program)]},
@@ -92,6 +94,9 @@ def test_check_config_names_what_cannot_work_with_its_line(tmp_path: Path) -> No
         {"name": "c", "webhook": "https://example.org/", "secret_file": "/no/such/secret-9f8e"},
         {"name": "d", "webhook": "https://example.org/", "secret_file": secret_file(tmp_path, "not base64!")},
         {"name": "e", "url": "nonsense://secret-9f8e"},
+        {"name": "g", "webhook": "https://exa mple.org/secret-9f8e"},
+        {"name": "h", "url_file": str(fifo)},
+        {"name": "i", "webhook": "https://example.org/", "secret_file": str(hooks)},
         {"name": "f", "url_file": secret_file(tmp_path, "nonsense://secret-9f8e", "url")},
     )
     code, out, _ = shelf.call("check-config", "--json")
@@ -104,7 +109,10 @@ def test_check_config_names_what_cannot_work_with_its_line(tmp_path: Path) -> No
         "notify[2].secret_file": "the file cannot be read: No such file or directory",
         "notify[3].secret_file": "the signing secret is not base64; `openssl rand -base64 32` makes one",
         "notify[4].url": "Apprise does not understand this address",
-        "notify[5].url_file": "Apprise does not understand this address",
+        "notify[5].webhook": "expected an address such as https://example.org/hook",
+        "notify[6].url_file": "the file cannot be used: it is not a regular file",
+        "notify[7].secret_file": "the file cannot be read: Is a directory",
+        "notify[8].url_file": "Apprise does not understand this address",
     }
     for key, (line, _) in errors.items():
         assert text[line - 1].strip().removeprefix("- ").startswith(key.rpartition(".")[2])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -35,7 +36,10 @@ class Surroundings:
 
 def first_line(path: Path) -> str:
     """What a file holds, without its line end. On a thread. Raises OSError, or ValueError for what can be no address or secret."""
-    with path.open("rb") as file:
+    # A pipe that no program writes to would keep whatever opens it waiting.
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("it is not a regular file")
         content = file.read(MOST_FILE_BYTES + 1)
     if len(content) > MOST_FILE_BYTES:
         raise ValueError("it is too large")

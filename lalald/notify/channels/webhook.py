@@ -7,6 +7,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -22,6 +23,7 @@ _CONNECT_SECONDS = 10.0
 _BODY_SECONDS = 1.0
 _MOST_BODY_BYTES = 16 << 10
 _SECRET_PREFIX = "whsec_"  # noqa: S105 - what secrets begin with
+_HOST = re.compile(r"[\w.:-]+")  # letters of any script; colons are those of an IPv6 address
 _PASSING = frozenset({408, 425, 429})
 _LONGEST_RETRY_AFTER_SECONDS = 3600.0
 
@@ -40,6 +42,14 @@ def key_from(secret: str) -> bytes:
     if not key:
         raise SecretError("the signing secret is empty; `openssl rand -base64 32` makes one")
     return key
+
+
+def is_address(url: str) -> bool:
+    """Whether a request can be sent there, as far as its words go."""
+    try:
+        return _HOST.fullmatch(httpx.URL(url).host) is not None
+    except (httpx.InvalidURL, UnicodeError):
+        return False
 
 
 def signature(key: bytes, message_id: str, timestamp: int, body: bytes) -> str:
