@@ -7,12 +7,14 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from lalald.daemon.process.web_launcher import pause_after
 from lalald.sandbox.server import Sandbox
 from tests.conftest import MakeHome
 from tests.support.page_client import PASSWORD, Frames, PageClient, address_of, logged_in, with_page
@@ -79,6 +81,12 @@ def test_a_page_that_is_killed_is_started_again_at_the_next_visit(home: Home) ->
         assert is_well(home)
     visit(home)
     assert home.logged("page.ended")[0]["exit_code"] == -signal.SIGKILL
+
+
+def test_pauses_grow_while_a_page_fails_at_once_and_start_over_after_one_that_worked() -> None:
+    pauses = list(accumulate(range(12), lambda pause, _: pause_after(pause, 0.1), initial=0.0))[1:]
+    assert pauses == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
+    assert pause_after(300.0, 3600.0) == 1
 
 
 def test_a_page_that_hangs_is_killed_and_holds_nothing_up(home: Home) -> None:

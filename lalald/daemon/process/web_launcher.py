@@ -27,6 +27,7 @@ from lalald.reports.needs_attention import Attention
 IDLE_SECONDS = 600.0
 LEAST_PAUSE_SECONDS = 1.0
 MOST_PAUSE_SECONDS = 300.0
+_SOUND_SECONDS = 60.0
 _MOST_TURNED_AWAY = 1024  # at once
 _MOST_COUNTS = 10_000  # of wrong passwords, by address
 
@@ -98,22 +99,24 @@ class WebLauncher:
 
     async def _serve(self, config: Config, listener: socket.socket) -> None:
         """Start a process at each first connection, with growing pauses if it keeps failing."""
-        pause = LEAST_PAUSE_SECONDS
+        pause = 0.0
+        clock = asyncio.get_running_loop().time
         self._note(None)
         while True:
             await _connection(listener)
+            began_at = clock()
             try:
                 ended_well = await self._process(config, listener)
             except Exception as error:  # noqa: BLE001 - likewise
                 self._note(_trouble(error))
                 ended_well = False
             if ended_well:
-                pause = LEAST_PAUSE_SECONDS
+                pause = 0.0
                 self._note(None)
                 continue
             _turn_away(listener)
+            pause = pause_after(pause, clock() - began_at)
             await asyncio.sleep(pause)
-            pause = min(2 * pause, MOST_PAUSE_SECONDS)
 
     async def _process(self, config: Config, listener: socket.socket) -> bool:
         """One process from its start to its end; whether it ended as it should. Raises LalaldError where it cannot start."""
@@ -148,6 +151,15 @@ class WebLauncher:
                 self._log.error("page.unavailable", reason=str(trouble), hint=trouble.hint)
             self._changed()
         self.trouble = trouble
+
+
+def pause_after(pause: float, lived_seconds: float) -> float:
+    """How long to wait after a process that failed, following a pause of so many seconds. One that worked for a while starts over."""
+    return (
+        LEAST_PAUSE_SECONDS
+        if lived_seconds >= _SOUND_SECONDS
+        else max(LEAST_PAUSE_SECONDS, min(2 * pause, MOST_PAUSE_SECONDS))
+    )
 
 
 async def _connection(listener: socket.socket) -> None:
