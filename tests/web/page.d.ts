@@ -558,7 +558,10 @@ interface Format {
   figure(number: number): string;
   /** "1 job", "2,500 jobs" */
   count(number: number, word: string, plural?: string): string;
+  /** A price or a charge, rounded up to one decimal. */
   minutes(price: number | null | undefined): string;
+  /** Minutes that may be spent, rounded down to one decimal. */
+  free(left: number): string;
   /** A sum, and how many jobs of unknown price it does not include. */
   price(known: number, unknown: number): string;
   /** As on a player: 3:05, 1:02:03 */

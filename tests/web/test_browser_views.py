@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from lalald.jobs.spending.prices import cost_text
 from tests.support.browser import BrowserThread, Visit
 from tests.support.page_client import address_of
 from tests.support.running import Home
@@ -50,6 +51,19 @@ def found(axe: Any, page: Any, view: str) -> list[str]:
             f"{view}, {scheme}: {one['id']}: {node['html'][:200]}" for one in violations for node in one["nodes"]
         ]
     return faults
+
+
+FIGURES = """async () => {
+  const { minutes, free } = await import("./static/format.js");
+  return [minutes(0), minutes(0.033), minutes(0.133), minutes(1.1), minutes(1234.5), free(3.19), free(3.2), free(0.04)];
+}"""
+
+
+def test_costs_are_rounded_up_and_what_is_left_down_as_on_the_command_line(varied_visit: Visit) -> None:
+    varied_visit.open("log")
+    costs = [0, 0.033, 0.133, 1.1, 1234.5]
+    expected = [f"{cost_text(cost).removesuffix('.0')} min" for cost in costs] + ["3.1 min", "3.2 min", "0 min"]
+    assert varied_visit.page.evaluate(FIGURES) == expected
 
 
 def test_hostile_names_and_messages_are_shown_as_text(varied_visit: Visit, varied_home: Home) -> None:

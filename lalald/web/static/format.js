@@ -15,13 +15,14 @@ export const precise = dates({ dateStyle: "medium", timeStyle: "medium" }, "en")
 export const labels = { stages: {}, holds: {}, events: {} };
 
 /** @type {Format} */
-export const { figure, count, minutes, price, length, span, size, pace, ago, until, moment, dots, baseName, folderOf, visible } = {
+export const { figure, count, minutes, free, price, length, span, size, pace, ago, until, moment, dots, baseName, folderOf, visible } = {
 	figure: (number) => whole.format(number),
 	count: (number, word, plural = `${word}s`) => `${whole.format(number)} ${number === 1 ? word : plural}`,
 	minutes(price) {
 		if (price === null || price === undefined) return "price unknown";
-		return price > 0 && price < 0.1 ? "under 0.1 min" : `${one.format(price)} min`; // small ones are not rounded to nothing
+		return `${one.format(Math.ceil(price * 10 - 0.001) / 10 + 0)} min`;
 	},
+	free: (left) => `${one.format(Math.floor(left * 10) / 10)} min`,
 	price(known, unknown) {
 		const rest = count(unknown, "file of unknown length", "files of unknown length");
 		return !unknown ? minutes(known) : known ? `${minutes(known)} and ${rest}` : rest;

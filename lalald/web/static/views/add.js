@@ -4,7 +4,7 @@ import { gathered } from "../answers.js";
 import { get } from "../api.js";
 import { h } from "../dom.js";
 import { chosen, lengthOf } from "../files.js";
-import { count, dots, length, minutes, pace, price, size, visible } from "../format.js";
+import { count, dots, free, length, minutes, pace, price, size, visible } from "../format.js";
 import { button, empty, field, fileName, filters, heading, icon, jobLink, prose, says, section, select } from "../ui.js";
 import { fingerprint, forget, queueOf } from "../uploads.js";
 
@@ -134,7 +134,7 @@ export const view = ({ live, signal, session, redraw: draw, answer }) => {
 		const isAsking = candidates.some(isOpen);
 		const sum = [
 			h("b", `${count(ready.length, "file")}: ${price(known, unknown)}`),
-			left !== null && h("small", ` of ${minutes(left)} left`),
+			left !== null && h("small", ` of ${free(left)} left`),
 			left !== null && known > left && h("span.bad", " What does not fit is held until you top up."),
 		];
 		return section(

@@ -1,6 +1,6 @@
 import { get, post } from "../api.js";
 import { h } from "../dom.js";
-import { count, minutes, price, size, visible } from "../format.js";
+import { count, free, minutes, price, size, visible } from "../format.js";
 import { button, facts, failure, field, heading, loading, prose, say, sayError, says, section, table } from "../ui.js";
 
 /** @type {View} */
@@ -89,7 +89,7 @@ const planned = ({ rules, files, minutes: known, unknown, minutes_left: left, le
 		"What waits will cost",
 		null,
 		rows.length ? table("By rule", [["Rule"], ["New", "figure"], ["Waiting", "figure"], ["Held", "figure"], ["Minutes", "figure"]], rows) : h("p", "Nothing waits to be processed."),
-		rows.length > 0 && h("p", `In all ${count(files, "file")}: ${price(known, unknown)}. `, left !== null && `${minutes(left)} are left.`),
+		rows.length > 0 && h("p", `In all ${count(files, "file")}: ${price(known, unknown)}. `, left !== null && `${free(left)} are left.`),
 		others.length > 0 && h("p.hint", "Left alone: ", others.join(", ")),
 		troubles.map((trouble) => h("p.bad", prose(trouble))),
 	);

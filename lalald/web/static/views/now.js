@@ -1,6 +1,6 @@
 import { gathered } from "../answers.js";
 import { h } from "../dom.js";
-import { ago, count, dots, figure, labels, minutes, moment, pace, price, visible } from "../format.js";
+import { ago, count, dots, figure, free, labels, minutes, moment, pace, price, visible } from "../format.js";
 import { fileName, heading, icon, jobLink, journey, link, loading, section, total } from "../ui.js";
 import { needsYou } from "./needs.js";
 
@@ -39,7 +39,7 @@ const { figures, welcome, running, waiting, finished } = {
 		return h(
 			"dl.figures",
 			{ key: "figures" },
-			cell("Minutes left", spent.left === null ? "unknown" : minutes(spent.left), spent.left === null ? "not known yet" : `as of ${ago(spent.left_at)}`),
+			cell("Minutes left", spent.left === null ? "unknown" : free(spent.left), spent.left === null ? "not known yet" : `as of ${ago(spent.left_at)}`),
 			cell("Spent today", minutes(spent.today), `${minutes(spent.this_month)} this month`),
 			cell("lalald", state(daemon.running, daemon.running ? "Running" : "Not running"), daemon.running && daemon.started_at ? `since ${moment(daemon.started_at)}` : "jobs wait until it is started"),
 			cell("Service", state(!service.trouble, service.trouble ? "In trouble" : "Working"), service.trouble ? `since ${moment(service.since ?? "")}` : "LALAL.AI answers"),
