@@ -186,7 +186,7 @@ def test_over_tls_only_a_certificate_of_a_trusted_authority_is_accepted(certific
         url = receiver.url.replace("http:", "https:")
         (untrusted,) = post(url)
         assert isinstance(untrusted, TryLater)
-        assert untrusted.reason.startswith("its certificate is signed by itself")
+        assert untrusted.reason.startswith("its certificate is self-signed")
         trusting = partial(ssl.create_default_context, cafile=str(certificate))
         assert post(url.replace("127.0.0.1", "localhost"), tls=trusting) == [
             TryLater("its certificate is for another name")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 _CERTIFICATES = {
     9: "its certificate is not valid yet (is the clock of this machine right?)",
     10: "its certificate has expired",
-    18: "its certificate is signed by itself: add it to the system's certificates, or name it in SSL_CERT_FILE",
+    18: "its certificate is self-signed: add it to the system's certificates, or name it in SSL_CERT_FILE",
     19: "its certificate is of an authority that this machine does not trust: add it to the system's certificates",
     20: "its certificate is of an authority that this machine does not trust: add it to the system's certificates",
     21: "its certificate is of an authority that this machine does not trust: add it to the system's certificates",
