@@ -99,7 +99,7 @@ def test_two_backups_to_one_name_give_one_whole_copy(tmp_path: Path) -> None:
     with closing(connect_any_version(tmp_path / "state")) as second:
 
         class Source(sqlite3.Connection):
-            def backup(self, copy: sqlite3.Connection, **options: Any) -> None:  # type: ignore[override]
+            def backup(self, copy: sqlite3.Connection, **options: Any) -> None:  # type: ignore[override] # its own options are passed on
                 super().backup(copy, **options)
                 back_up(second, target, 1000.0)
 

@@ -371,7 +371,7 @@ def test_many_calls_are_each_atomic(tmp_path: Path) -> None:
         raise ValueError("no")
 
     async def story(thread: StoreThread) -> list[object]:
-        calls = [thread.run(lambda store, n=n: store.add_files([found(f"{n}.wav")], NOW)) for n in range(20)]  # type: ignore[misc]
+        calls = [thread.run(lambda store, n=n: store.add_files([found(f"{n}.wav")], NOW)) for n in range(20)]  # type: ignore[misc] # bound here
         return await asyncio.gather(*calls[:10], thread.run(fails), *calls[10:], return_exceptions=True)
 
     answers = run(tmp_path, story)

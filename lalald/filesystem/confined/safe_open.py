@@ -62,5 +62,5 @@ def make_folders(root: str, parts: Sequence[str]) -> None:
 
 
 def is_missing(error: OSError | ValueError) -> bool:
-    """Whether there is no such file, or a link or something else is in its place; or its path is none."""
+    """Whether the error says that the file does not exist, that a link or something else is in its place, or that the path is invalid."""
     return isinstance(error, ValueError) or error.errno in _MISSING

@@ -62,7 +62,8 @@ def _follow_no_redirects() -> None:
         def no_target(_session: object, _answer: object) -> None:
             return None
 
-        requests.Session.get_redirect_target = no_target  # type: ignore[method-assign, assignment]
+        # Apprise makes its own sessions and has no setting for redirects.
+        requests.Session.get_redirect_target = no_target  # type: ignore[method-assign, assignment] # in this process alone
 
 
 def _confine() -> None:

@@ -32,7 +32,7 @@ class Connection(H11Protocol):
 
     read_seconds = 60.0
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # the base class takes any transport
         super().connection_made(transport)
         self.gone = asyncio.Event()
         self.app = functools.partial(_with_connection, self, self.app)
