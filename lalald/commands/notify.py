@@ -22,12 +22,21 @@ _ANY = "any"
 
 
 class Answer(NamedTuple):
-    """The outcome of one entry's sample; `event`: the event that was sent."""
+    """The outcome of one entry's sample; `event`: the event that was sent. `line`, `key`: its place in the configuration."""
 
+    line: int | None
+    key: str
     entry: str
     event: str
     ok: bool
     answer: str
+
+    @property
+    def with_place(self) -> str:
+        """What failed has its place in front, as in `check-config`."""
+        if self.ok:
+            return self.answer
+        return f"line {self.line}  {self.key}: {self.answer}" if self.line else f"{self.key}: {self.answer}"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -62,8 +71,8 @@ def run(arguments: Namespace) -> int:
     if arguments.json:
         show_json([answer._asdict() for answer in answers])
     else:
-        rows = [(answer.entry, answer.event, answer.answer) for answer in answers]
-        show_sections([Section("samples", rows, ("entry", "event", "answer"))])
+        rows = [(answer.entry, answer.event, answer.with_place) for answer in answers]
+        show_sections([Section(f"{config.path}: samples", rows, ("entry", "event", "answer"))])
     return 0 if all(answer.ok for answer in answers) else 1
 
 
@@ -87,18 +96,20 @@ async def _answers(config: Config, kind: EventKind | None) -> Sequence[Answer]:
     from lalald.notify.channels.senders import Surroundings, read_in_thread
 
     around = Surroundings(os.environ, Clock(), read_in_thread)
-    return await asyncio.gather(*(_answer(entry, kind, around) for entry in config.notify))
+    return await asyncio.gather(*(_answer(config, place, kind, around) for place in range(len(config.notify))))
 
 
-async def _answer(entry: NotifyEntry, kind: EventKind | None, around: Surroundings) -> Answer:
+async def _answer(config: Config, place: int, kind: EventKind | None, around: Surroundings) -> Answer:
     from lalald.notify.channels.results import Sent
     from lalald.notify.samples import kind_to_try
 
+    entry = config.notify[place]
     tried = kind or kind_to_try(entry)
     result = await _sent(entry, tried, around)
-    if isinstance(result, Sent):
-        return Answer(entry.name, str(tried), True, "ended with 0" if entry.command else "accepted")
-    return Answer(entry.name, str(tried), False, result.reason)
+    ok = isinstance(result, Sent)
+    text = ("ended with 0" if entry.command else "accepted") if isinstance(result, Sent) else result.reason
+    key = f"notify[{place}].{getattr(result, 'key', None) or entry.receiver_key}"
+    return Answer(config.lines.get(key), key, entry.name, str(tried), ok, text)
 
 
 async def _sent(entry: NotifyEntry, kind: EventKind, around: Surroundings) -> Result:

@@ -151,6 +151,13 @@ class NotifyEntry:
             return "command"
         return "message" if self.webhook is None else "webhook"
 
+    @property
+    def receiver_key(self) -> Literal["url", "url_file", "webhook", "command"]:
+        """The key of the configuration that names the receiver."""
+        if self.way != "message":
+            return self.way
+        return "url" if self.url_file is None else "url_file"
+
 
 @dataclass(frozen=True, slots=True)
 class Config:

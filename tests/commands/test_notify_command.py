@@ -50,26 +50,47 @@ def test_a_sample_of_every_event_goes_through_every_entry(tmp_path: Path, kind: 
         assert phone.requests[0].json["title"].endswith("(test)")
 
 
-def test_each_entry_says_what_it_answered(tmp_path: Path) -> None:
+def test_each_entry_says_what_it_answered_and_which_line_failed(tmp_path: Path) -> None:
     with receiving(lambda _: Answer(403)) as hook:
         shelf = shelf_with(
             tmp_path,
             {"name": "hook", "webhook": hook.url, "on": "done"},
+            {"name": "works", "command": ["/bin/true"]},
             {"name": "nothing there", "webhook": "http://127.0.0.1:9/"},
+            {"name": "unsigned", "webhook": hook.url, "secret_file": "/no/such/secret-9f8e"},
             {"name": "program", "command": ["/bin/false"]},
+            {"name": "address", "url_file": "/no/such/url-9f8e"},
         )
         code, out, _ = shelf.call("notify", "--test", "--json")
+        shown = shelf.call("notify", "--test")[1]
+    answers = json.loads(out)
     assert code == 1
-    assert json.loads(out) == [
-        {"entry": "hook", "event": "job.done", "ok": False, "answer": "it answered 403"},
-        {
-            "entry": "nothing there",
-            "event": "job.failed",
-            "ok": False,
-            "answer": "no connection: nothing listens there",
-        },
-        {"entry": "program", "event": "job.failed", "ok": False, "answer": "exit code 1"},
+    assert [(said["key"], said["entry"], said["event"], said["ok"], said["answer"]) for said in answers] == [
+        ("notify[0].webhook", "hook", "job.done", False, "it answered 403"),
+        ("notify[1].command", "works", "job.failed", True, "ended with 0"),
+        ("notify[2].webhook", "nothing there", "job.failed", False, "no connection: nothing listens there"),
+        (
+            "notify[3].secret_file",
+            "unsigned",
+            "job.failed",
+            False,
+            "its secret_file cannot be read: No such file or directory",
+        ),
+        ("notify[4].command", "program", "job.failed", False, "exit code 1"),
+        (
+            "notify[5].url_file",
+            "address",
+            "job.failed",
+            False,
+            "its url_file cannot be read: No such file or directory",
+        ),
     ]
+    text = shelf.config.read_text().splitlines()
+    for said in answers:
+        assert text[said["line"] - 1].strip().removeprefix("- ").startswith(said["key"].rpartition(".")[2])
+        place = f"line {said['line']}  {said['key']}: {said['answer']}"
+        assert (place in shown) is not said["ok"]
+    assert "9f8e" not in out + shown
 
 
 def test_what_it_cannot_do(tmp_path: Path) -> None:

@@ -26,10 +26,11 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class TryLater:
-    """It may be accepted later; nothing after it is sent before it."""
+    """It may be accepted later; nothing after it is sent before it. `key`: the setting of the entry at fault, if not the receiver."""
 
     reason: str
     retry_after_seconds: float | None = None
+    key: str | None = None
 
 
 def redirected(status: int) -> str:

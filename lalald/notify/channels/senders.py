@@ -103,7 +103,7 @@ async def _signing_key(entry: NotifyEntry, around: Surroundings) -> bytes | TryL
     try:
         return webhook.key_from(secret)
     except webhook.SecretError as error:
-        return TryLater(str(error))
+        return TryLater(str(error), key="secret_file")
 
 
 async def _read(path: Path | None, key: str, around: Surroundings) -> str | TryLater:
@@ -112,12 +112,12 @@ async def _read(path: Path | None, key: str, around: Surroundings) -> str | TryL
     try:
         return await around.read_file(path)
     except OSError as error:
-        return TryLater(f"its {key} cannot be read: {os.strerror(error.errno or 0)}")
+        return TryLater(f"its {key} cannot be read: {os.strerror(error.errno or 0)}", key=key)
     except FileError:
-        return TryLater(f"its {key} cannot be read: its disk or server does not answer")
+        return TryLater(f"its {key} cannot be read: its disk or server does not answer", key=key)
     except ValueError as error:
         words = "it is not text" if isinstance(error, UnicodeDecodeError) else str(error)
-        return TryLater(f"its {key} cannot be used: {words}")
+        return TryLater(f"its {key} cannot be used: {words}", key=key)
 
 
 def _always(result: Result) -> Callable[[Event], Awaitable[Result]]:
