@@ -44,6 +44,7 @@ from lalald.inbox.intake import Intake
 from lalald.inbox.readiness import ignore_broken_leases
 from lalald.jobs.job import describe_error
 from lalald.media.inspections import Inspections
+from lalald.notify.notifier import log_removed
 from lalald.outbox.reservations import Reservations
 from lalald.reports.needs_attention import UNREADABLE_HINT
 from lalald.stages.context import StageContext
@@ -161,6 +162,7 @@ class _Daemon:
         daemon_state = {"pid": os.getpid(), "version": __version__, "started_at": now, "config": str(config.path)}
         recovered = await self._store.run(partial(startup.recover, daemon_state, config, now))
         startup.log_restored_copy(recovered.copied_at, self._log)
+        log_removed(recovered.removed_entries, self._log)
         key_reader, clients = KeyReader(self._disks, options.environ), Clients(self._log)
         key = await key_reader.read(config)
         folders = KnownFolders(

@@ -12,8 +12,9 @@ from lalald.config.model import Config, Minutes
 from lalald.filesystem.mount_pools import MountPools
 from lalald.jobs.event_facts import EventKind, plain_fact
 from lalald.notify.channels.senders import Surroundings, first_line
-from lalald.notify.notifier import Notifier
+from lalald.notify.notifier import Notifier, selections
 from lalald.store import Store, StoreThread
+from lalald.store.events.event_queue import RemovedEntry
 
 _LAST_SECONDS = 10.0  # for a receiver to hear what a `run --once` has to say
 _WEEK_SECONDS = 7 * 86400.0
@@ -39,10 +40,11 @@ def make_notifier(
     return Notifier(store, Surroundings(environ, clock, read_file, tls), log)
 
 
-def note_start(store: Store, config: Config, now: float) -> None:
-    """Within the first transaction of a daemon: who reads events from now on, and that it was started."""
-    store.event_queue.configure([entry.name for entry in config.notify], page=config.web.listen is not None)
+def note_start(store: Store, config: Config, now: float) -> list[RemovedEntry]:
+    """Within the first transaction of a daemon: who reads events from now on, and that it was started. Returns who no longer does."""
+    removed = store.event_queue.configure(selections(config.notify), page=config.web.listen is not None)
     store.events.happened(plain_fact(EventKind.DAEMON_STARTED, "daemon", now))
+    return removed
 
 
 def note_minutes(store: Store, left: float, limits: Minutes, now: float) -> None:

@@ -25,6 +25,7 @@ from lalald.reports import needs_attention
 from lalald.stages.context import StageContext
 from lalald.stages.precharge.budget import Budget
 from lalald.store import Store, StoreThread
+from lalald.store.events.event_queue import RemovedEntry
 from lalald.store.tables.restored_copy import held_because
 from lalald.store.tables.unreadable_jobs import UnreadableJobs
 from lalald.worker.holds import license_check
@@ -36,13 +37,14 @@ class Recovered(NamedTuple):
     """What the store knows from earlier runs.
 
     `reservations`: folder, name and job of each name reserved in an outbox. `copied_at`: when the copy was made from which the
-    database was restored since the last run.
+    database was restored since the last run. `removed_entries`: of `notify`, with events that are never sent.
     """
 
     reservations: list[tuple[str, str, int]]
     folder_markers: dict[str, str | None]
     batch_refused_at: float | None
     copied_at: float | None
+    removed_entries: list[RemovedEntry]
 
 
 def recover(daemon_state: dict[str, Any], config: Config, now: float, store: Store) -> Recovered:
@@ -52,12 +54,12 @@ def recover(daemon_state: dict[str, Any], config: Config, now: float, store: Sto
     store.set_aside_unknown_values()
     copied_at = _hold_what_a_copy_cannot_know(config, now, store)
     store.state.set("daemon", daemon_state, now)
-    notifications.note_start(store, config, now)
+    removed_entries = notifications.note_start(store, config, now)
     for fact in (license_check.FACT, needs_attention.REJECTED_FACT):
         store.state.forget(fact)
     refused_at = store.state.get("batch_refused_at")
     refused_at = refused_at if isinstance(refused_at, float) else None
-    return Recovered(store.reservations(), store.folders.folder_markers(), refused_at, copied_at)
+    return Recovered(store.reservations(), store.folders.folder_markers(), refused_at, copied_at, removed_entries)
 
 
 def _hold_what_a_copy_cannot_know(config: Config, now: float, store: Store) -> float | None:

@@ -16,7 +16,7 @@ from lalald.notify.each_event import EachEvent
 from lalald.notify.entry_loop import EntryLoop, Turns
 from lalald.notify.expiring_results import Expiring, report_expiring
 from lalald.notify.gathered import Gathered
-from lalald.store.events.event_queue import Selection
+from lalald.store.events.event_queue import RemovedEntry, Selection
 from lalald.store.store import Store
 
 _LEAST_PAUSE_SECONDS = 0.1  # between two looks at what is new: many events come together
@@ -44,8 +44,8 @@ class Notifier:
 
     async def configure(self, entries: Sequence[NotifyEntry], *, page: bool) -> None:
         """Use these entries from now on. Unchanged entries continue where they are."""
-        names = [entry.name for entry in entries]
-        await self._store.run(lambda store: store.event_queue.configure(names, page=page))
+        wanted = selections(entries)
+        log_removed(await self._store.run(lambda store: store.event_queue.configure(wanted, page=page)), self._log)
         self._is_wanted = page or bool(entries)
         for entry in self._loops.keys() - set(entries):
             del self._loops[entry]
@@ -112,10 +112,9 @@ class Notifier:
         await asyncio.sleep(_LEAST_PAUSE_SECONDS)
 
     def _turns_of(self, entry: NotifyEntry) -> Turns:
-        selection = Selection(entry.kinds, entry.problems)
         around = self._around
         delivery = Delivery(
-            entry.name, selection, store=self._store, clock=around.clock, log=self._log, jitter=self._jitter
+            entry.name, _selection(entry), store=self._store, clock=around.clock, log=self._log, jitter=self._jitter
         )
         if not runs_each_event(entry):
             send = partial(send_message, entry, around)
@@ -124,6 +123,22 @@ class Notifier:
             run = partial(run_command, entry, around)
             return EachEvent(delivery, lambda: nullcontext(run), runs_once=True)
         return EachEvent(delivery, lambda: webhook_sender(entry, around))
+
+
+def selections(entries: Sequence[NotifyEntry]) -> dict[str, Selection]:
+    """What each entry wants, by its name."""
+    return {entry.name: _selection(entry) for entry in entries}
+
+
+def log_removed(removed: Sequence[RemovedEntry], log: Any) -> None:
+    """Events of entries that are not configured any more are never sent: it is reported once."""
+    for entry in removed:
+        hint = "An entry is known by its name: what a removed or renamed one has not sent is dropped."
+        log.warning("notify.entry_removed", entry=entry.name, unsent_events=entry.unsent, hint=hint)
+
+
+def _selection(entry: NotifyEntry) -> Selection:
+    return Selection(entry.kinds, entry.problems)
 
 
 async def _within(seconds: float | None, work: Awaitable[None]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lalald.jobs.event_facts import EventKind
-from tests.support.filled_store import DAY, HOUR, NOW, FilledStore, answering
+from tests.support.filled_store import DAY, EVERYTHING, HOUR, NOW, FilledStore, answering
 from tests.support.receiver import SECRET, Answer, receiving
 
 
@@ -189,7 +189,7 @@ def test_status_says_which_entry_fails_and_what_was_never_sent(tmp_path: Path) -
     )
     shelf.fill()
     with shelf.store() as store:
-        store.event_queue.configure(["hook", "phone"], page=False)
+        store.event_queue.configure({"hook": EVERYTHING, "phone": EVERYTHING}, page=False)
         store.connection.execute("UPDATE jobs SET state = 'done', stage = 'done' WHERE state IN ('failed', 'held')")
         store.event_queue.advance("phone", 0, sent_at=NOW)  # it ran
         store.event_queue.note_trouble("phone", "exit code 3", NOW)

@@ -14,7 +14,7 @@ from lalald.jobs.event_facts import EventKind
 from lalald.jobs.job import Stage
 from lalald.store import Store
 from lalald.store.events.event_queue import Selection
-from tests.support.filled_store import DAY, HOUR, NOW, FilledStore
+from tests.support.filled_store import DAY, EVERYTHING, HOUR, NOW, FilledStore
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
             job = filled.take(opened, name, at)
             task = replace(job.tasks[0], stage=Stage.CHECK, task_id=name, started_at=at, minutes=minutes)
             opened.save(job, replace(job.with_task(task), stage=Stage.CHECK, source_id=name, updated_at=at))
-        opened.event_queue.configure(["phone"], page=False)
+        opened.event_queue.configure({"phone": EVERYTHING}, page=False)
         yield opened
 
 
@@ -61,7 +61,7 @@ def test_an_answer_with_the_minutes_proves_that_the_key_is_accepted(store: Store
 
 
 def test_without_a_reader_only_the_minutes_are_noted(store: Store) -> None:
-    store.event_queue.configure([], page=False)
+    store.event_queue.configure({}, page=False)
     note_minutes(store, 1.0, Minutes(), NOW)
     assert store.state.get("minutes") == {"left": 1.0, "at": NOW}
     assert store.state.get("minutes_low") is None

@@ -17,7 +17,7 @@ from lalald.notify.channels.senders import Surroundings, read_in_thread
 from lalald.notify.delivery import Delivery
 from lalald.store import Store
 from lalald.store.events.event_queue import Reader, Selection
-from tests.support.filled_store import NOW, FilledStore
+from tests.support.filled_store import EVERYTHING, NOW, FilledStore
 
 Answer = TypeVar("Answer")
 
@@ -61,7 +61,7 @@ class Desk:
         self.store = Store.open(self.shelf.state)
         self.clock = HandClock()
         self.log = Notes()
-        self.store.event_queue.configure(["phone"], page=False)
+        self.store.event_queue.configure({"phone": EVERYTHING}, page=False)
         self.around = Surroundings({"PATH": "/usr/bin:/bin", "LALALD_LICENSE_KEY": "a-key"}, self.clock, read_in_thread)
 
     async def run(self, function: Callable[[Store], Answer]) -> Answer:

@@ -141,9 +141,9 @@ def test_a_name_and_password_in_the_address_become_its_authorization_only() -> N
 )
 def test_a_secret_that_is_none_sends_nothing_unsigned(tmp_path: Path, text: str, reason: str) -> None:
     with receiving() as receiver:
-        assert post(receiver.url, secret=secret_in(tmp_path, text)) == [TryLater(reason)]
+        assert post(receiver.url, secret=secret_in(tmp_path, text)) == [TryLater(reason, key="secret_file")]
         assert post(receiver.url, secret=tmp_path / "none") == [
-            TryLater("its secret_file cannot be read: No such file or directory")
+            TryLater("its secret_file cannot be read: No such file or directory", key="secret_file")
         ]
         assert receiver.requests == []
 

@@ -17,9 +17,10 @@ from lalald.jobs.failures.failure_kinds import FailureKind
 from lalald.jobs.job import Job
 from lalald.jobs.states import Hold, HoldSource, Stage, State, TaskFailure
 from lalald.store import Store
+from lalald.store.database import FILE_NAME
 from lalald.store.events import events as written
 from lalald.store.events.event_log import EventLog
-from lalald.store.events.event_queue import Cause, Selection
+from lalald.store.events.event_queue import Cause, RemovedEntry, Selection
 from lalald.store.schema.migrations import MIGRATIONS, bring_to
 from tests.support.filled_store import DAY, HOUR, NOW, FilledStore
 
@@ -36,7 +37,7 @@ def shelf(tmp_path: Path) -> FilledStore:
 def store(shelf: FilledStore) -> Iterator[Store]:
     """Everything done to it is one commit."""
     with shelf.store() as opened:
-        opened.event_queue.configure(["phone"], page=False)
+        opened.event_queue.configure({"phone": ALL}, page=False)
         yield opened
 
 
@@ -80,7 +81,7 @@ def test_without_a_reader_nothing_is_written(shelf: FilledStore) -> None:
 
 def test_the_page_alone_is_a_reader(shelf: FilledStore) -> None:
     with shelf.store() as store:
-        store.event_queue.configure([], page=True)
+        store.event_queue.configure({}, page=True)
         store.save((job := shelf.take(store, "a.mp3")), failed(job))
         assert kinds(store) == ["job.failed"]
         assert store.event_queue.readers() == []
@@ -106,7 +107,7 @@ def test_an_event_is_there_exactly_if_its_fact_is(shelf: FilledStore, store: Sto
 
 def test_what_a_done_job_says_and_that_no_signed_link_is_among_it(shelf: FilledStore) -> None:
     with shelf.store() as store:
-        store.event_queue.configure(["phone"], page=False)
+        store.event_queue.configure({"phone": ALL}, page=False)
         shelf._ended(store)
         (event,) = [event for event in events(store) if event.fact.kind is EventKind.JOB_DONE]
     out = str(shelf.outbox)
@@ -262,7 +263,7 @@ def test_an_inbox_that_stays_unavailable_after_flapping_is_reported_in_the_end(s
 def test_what_was_on_before_a_restart_is_not_said_again(shelf: FilledStore) -> None:
     for start in range(3):
         with shelf.store() as store:
-            store.event_queue.configure(["phone"], page=False)
+            store.event_queue.configure({"phone": ALL}, page=False)
             store.folders.set_folder("/out", marker=None, reason="gone", now=NOW + start * HOUR)
     with shelf.store() as store:
         store.folders.set_folder("/out", marker="m", reason=None, now=NOW + 4 * HOUR)
@@ -325,7 +326,7 @@ def test_a_database_of_the_version_before_keeps_its_rows(shelf: FilledStore, tmp
         with shelf.store() as before:
             assert [store.job(number) for number in range(1, 10)] == [before.job(number) for number in range(1, 10)]
         assert store.deadlines.jobs_with_results(NOW - HOUR, NOW) == [(6, NOW - 60)]
-        store.event_queue.configure(["phone"], page=False)
+        store.event_queue.configure({"phone": ALL}, page=False)
         store.save((job := shelf.take(store, "new.mp3")), failed(job))
         assert kinds(store) == ["job.failed"]
     finally:
@@ -419,19 +420,47 @@ def test_a_job_that_failed_twice_counts_once(shelf: FilledStore, store: Store) -
 
 def test_a_cursor_starts_where_its_entry_is_first_configured(shelf: FilledStore, store: Store) -> None:
     store.save((job := shelf.take(store, "a.mp3")), failed(job))
-    store.event_queue.configure(["phone", "new"], page=False)
+    store.event_queue.configure({"phone": ALL, "new": ALL}, page=False)
     store.save((job := shelf.take(store, "b.mp3")), failed(job))
     cursors = {reader.name: reader.cursor for reader in store.event_queue.readers()}
     assert cursors == {"phone": 0, "new": 1}
-    store.event_queue.configure(["new"], page=False)
-    store.event_queue.configure(["phone", "new"], page=False)
+    assert store.event_queue.configure({"new": ALL}, page=False) == [RemovedEntry("phone", 2)]
+    store.event_queue.configure({"phone": ALL, "new": ALL}, page=False)
     assert {reader.name: reader.cursor for reader in store.event_queue.readers()} == {"phone": 2, "new": 1}
+
+
+def test_what_a_removed_entry_wanted_and_was_not_sent_is_counted(shelf: FilledStore, store: Store) -> None:
+    queue = store.event_queue
+    wants = {"phone": PROBLEMS, "none": Selection(frozenset({EventKind.DAEMON_STARTED})), "all": ALL}
+    assert queue.configure(wants, page=True) == []
+    for name, kind in (("a.mp3", FailureKind.UNSUPPORTED), ("b.mp3", FailureKind.TOO_LARGE)):
+        store.save((job := shelf.take(store, name)), failed(job, kind=kind))
+    for number in range(3):
+        store.save((job := shelf.take(store, f"{number}.mp3")), done(job, NOW))
+    queue.causes_dealt_with("phone", queue.newest_id(), [events(store)[0].fact.cause])
+    queue.advance("all", 1)
+    assert queue.configure({}, page=True) == [RemovedEntry("all", 4), RemovedEntry("phone", 1)]
+    assert queue.configure({}, page=True) == []
+
+
+def test_of_an_entry_of_an_earlier_version_problems_are_counted(shelf: FilledStore) -> None:
+    """It did not store what an entry wants."""
+    before = next(number for number, script in enumerate(MIGRATIONS) if "event_readers ADD COLUMN kinds" in script)
+    shelf.state.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(shelf.state / FILE_NAME, isolation_level=None)) as old:
+        bring_to(old, 0, before)
+        old.execute("INSERT INTO event_readers (name, cursor, dropped) VALUES ('phone', 0, 3)")
+    with shelf.store() as store:
+        store.save((job := shelf.take(store, "a.mp3")), failed(job))
+        store.save((job := shelf.take(store, "b.mp3")), done(job, NOW))
+        assert store.event_queue.readers()[0].dropped == 3
+        assert store.event_queue.configure({}, page=False) == [RemovedEntry("phone", 1)]
 
 
 def test_the_last_reader_takes_the_events_with_it(shelf: FilledStore, store: Store) -> None:
     store.save((job := shelf.take(store, "a.mp3")), failed(job))
     store.events.service_is("down", NOW)
-    store.event_queue.configure([], page=False)
+    store.event_queue.configure({}, page=False)
     for table in ("events", "pending_events", "reported_holds"):
         assert store.connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
 

@@ -229,12 +229,16 @@ def test_an_entry_added_by_a_reload_gets_later_events(
     until(lambda: home.logged("config.reloaded"), "the configuration is read again")
     write_wav(home.inbox / "after.wav", pitch=300)
     until(lambda: receiver.requests, "the second is told")
+    receiver.hang()
+    write_wav(home.inbox / "unsent.wav", pitch=400)
+    home.rest()
     del home.settings["notify"]
     home.write_config()
     home.process.send_signal(signal.SIGHUP)
     until(lambda: len(home.logged("config.reloaded")) == 2, "the configuration is read once more")
     home.stop()
-    assert [request.json["data"]["job"]["path"] for request in receiver.requests] == ["after.wav"]
+    assert [(said["entry"], said["unsent_events"]) for said in home.logged("notify.entry_removed")] == [("pipeline", 1)]
+    assert [request.json["data"]["job"]["path"] for request in receiver.requests] == ["after.wav", "unsent.wav"]
     assert rows(home, "events") == 0
 
 

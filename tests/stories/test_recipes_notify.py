@@ -19,7 +19,7 @@ from lalald.notify.channels.command import event_variables
 from lalald.notify.samples import sample_event
 from lalald.reports.metrics import prometheus
 from tests.support import ROOT
-from tests.support.filled_store import NOW, FilledStore, answering
+from tests.support.filled_store import EVERYTHING, NOW, FilledStore, answering
 from tests.support.receiver import receiving
 from tests.support.running import until, write_wav
 
@@ -142,7 +142,7 @@ def test_the_guide_names_every_event_metric_and_variable(tmp_path: Path) -> None
     shelf = FilledStore(tmp_path)
     shelf.fill()
     with shelf.store() as store:
-        store.event_queue.configure(["phone"], page=False)
+        store.event_queue.configure({"phone": EVERYTHING}, page=False)
     names = set(re.findall(r"^# TYPE (\w+)", prometheus(shelf.state, None, None, NOW).text, re.MULTILINE))
     missing = {name for name in names if not re.search(rf"`{name}[`{{]", TEXT)}
     assert missing == set()

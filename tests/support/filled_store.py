@@ -18,15 +18,18 @@ import yaml
 
 from lalald.__main__ import main
 from lalald.control.socket_server import Server
+from lalald.jobs.event_facts import EventKind
 from lalald.jobs.job import Job, JobSettings
 from lalald.jobs.states import Hold, HoldSource, Stage, State
 from lalald.jobs.task import Task, Track
 from lalald.jobs.transfer_progress import TransferProgress
 from lalald.store import NewFile, Store
+from lalald.store.events.event_queue import Selection
 
 NOW = 1_800_000_000.0  # 2027-01-15 08:00:00 UTC
 HOUR = 3600.0
 DAY = 24 * HOUR
+EVERYTHING = Selection(frozenset(EventKind))
 ODD_NAME = os.fsdecode(b"caf\xe9\nlatte\x1b[31m.wav")
 
 VOICE = (Task(1, None, "voice_clean", {"stem": "voice", "dereverb_enabled": True}),)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
@@ -42,6 +42,13 @@ class Selection:
     def condition(self, table: str = "e") -> str:
         kinds = ", ".join(f"'{kind}'" for kind in sorted(self.kinds))
         return f"({table}.kind IN ({kinds}) OR {table}.is_problem)" if self.problems else f"{table}.kind IN ({kinds})"
+
+
+class RemovedEntry(NamedTuple):
+    """An entry that is not configured any more; `unsent`: how many of the events that it wanted were never sent to it."""
+
+    name: str
+    unsent: int
 
 
 class Reader(NamedTuple):
@@ -82,10 +89,14 @@ class EventQueue:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
 
-    def configure(self, names: Collection[str], *, page: bool) -> None:
-        """These entries are configured now. A new one starts with what happens from now on; those gone are forgotten."""
-        wanted = [*names, *([PAGE] if page else [])]
+    def configure(self, entries: Mapping[str, Selection], *, page: bool) -> list[RemovedEntry]:
+        """These entries are configured now. A new one starts with what happens from now on; those gone are forgotten.
+
+        Returns the latter, as far as something was to be sent to them.
+        """
+        wanted = [*entries, *([PAGE] if page else [])]
         marks = ", ".join("?" * len(wanted))
+        removed = self._removed(set(entries))
         self.connection.execute(f"DELETE FROM event_readers WHERE name NOT IN ({marks})", wanted)
         if not wanted:
             for table in ("events", "pending_events", "reported_holds"):
@@ -94,6 +105,32 @@ class EventQueue:
             "INSERT OR IGNORE INTO event_readers (name, cursor) VALUES (?, ?)",
             [(name, self.newest_id()) for name in wanted],
         )
+        self.connection.executemany(
+            "UPDATE event_readers SET kinds = ?, problems = ? WHERE name = ?",
+            [(json.dumps(sorted(one.kinds)), one.problems, name) for name, one in entries.items()],
+        )
+        return removed
+
+    def _removed(self, configured: Collection[str]) -> list[RemovedEntry]:
+        """Entries that are not configured now and have something unsent."""
+        gone = [reader for reader in self.readers() if reader.name not in configured]
+        return [RemovedEntry(reader.name, unsent) for reader in gone if (unsent := self._unsent(reader))]
+
+    def _unsent(self, reader: Reader) -> int:
+        """How many events an entry has not dealt with yet."""
+        query = (
+            f"SELECT count(*) FROM events e WHERE e.id > ? AND {self._selection(reader.name).condition()}"
+            " AND NOT (e.id <= ? AND e.cause IN (SELECT value FROM json_each(?)))"
+        )
+        bounds = (reader.cursor, reader.batch_upto or 0, json.dumps(reader.batch_sent))
+        return int(self.connection.execute(query, bounds).fetchone()[0])
+
+    def _selection(self, name: str) -> Selection:
+        """As it was configured; of an entry that no version which stores it has used, the default: problems."""
+        kinds, problems = self.connection.execute(
+            "SELECT kinds, problems FROM event_readers WHERE name = ?", (name,)
+        ).fetchone()
+        return Selection(frozenset(map(EventKind, json.loads(kinds or "[]"))), bool(problems))
 
     def newest_id(self) -> int:
         """The id of the newest event there ever was."""
@@ -107,11 +144,6 @@ class EventQueue:
     def readers(self) -> list[Reader]:
         """Every entry, but not the page."""
         return [_reader(row) for row in self.connection.execute(f"{_READERS} WHERE name != ? ORDER BY name", (PAGE,))]
-
-    def unsent(self, selection: Selection, after: int) -> int:
-        """How many events an entry has not dealt with yet."""
-        query = f"SELECT count(*) FROM events e WHERE e.id > ? AND {selection.condition()}"
-        return int(self.connection.execute(query, (after,)).fetchone()[0])
 
     def next_events(self, selection: Selection, after: int, limit: int) -> list[Event]:
         query = (

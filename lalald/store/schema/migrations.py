@@ -183,10 +183,17 @@ UPDATE tasks SET held_path = (SELECT jobs.held_path FROM jobs WHERE jobs.id = ta
     WHERE hold IN ('disk', 'mount', 'permission');
 """
 
+# What an entry that is removed had not been sent is counted.
+_ENTRY_SELECTIONS = """
+ALTER TABLE event_readers ADD COLUMN kinds TEXT;     -- JSON: the events that the entry wants; NULL: not known yet
+ALTER TABLE event_readers ADD COLUMN problems INTEGER NOT NULL DEFAULT 1; -- and every problem and its end
+"""
+
 # The n-th brings version n to n + 1; none is ever edited once released.
 MIGRATIONS: tuple[str, ...] = (
     INITIAL_SCHEMA, *EARLY_MIGRATIONS,
     _TIMES, _LICENSE_HOLDS, _CODES, _UNREADABLE_JOBS, _PAGE, _NAMES, _EVENTS, _TAGS, _UPLOADS_UNKNOWN, _HELD_PATHS,
+    _ENTRY_SELECTIONS,
 )  # fmt: skip
 VERSION = len(MIGRATIONS)
 
