@@ -70,14 +70,17 @@ def report(summary: RunSummary, log: Any, *, for_people: bool) -> None:
 async def wait_until_processed(worker: Worker, inboxes: Inboxes) -> None:
     """Return when every job has ended, is held, or is delivered as far as the service had results.
 
+    The folders that jobs are held for are probed before: one may have been accepted or mounted since.
     Also returns, with an error in the log, when nothing has succeeded for ten minutes.
     """
     await inboxes.wait_until_idle()
-    store, clock = worker.context.store, worker.context.clock
+    clock = worker.context.clock
     while True:
         worker.claims.idle_event.clear()
-        if await store.run(lambda store: store.counts.waiting(clock.now()) - store.counts.late()) <= 0:
-            return
+        if await _is_processed(worker):
+            await worker.holds.probe_folders_at_end()
+            if await _is_processed(worker):
+                return
         if clock.monotonic() - worker.health.last_good_at > _WITHOUT_SUCCESS_SECONDS:
             reason = "no request to the service has succeeded for ten minutes; the jobs wait for the next run"
             worker.context.log.error("run.abandoned", reason=reason)
@@ -85,6 +88,11 @@ async def wait_until_processed(worker: Worker, inboxes: Inboxes) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(_RECHECK_SECONDS):
                 await worker.claims.idle_event.wait()
+
+
+async def _is_processed(worker: Worker) -> bool:
+    clock = worker.context.clock
+    return await worker.context.store.run(lambda store: store.counts.waiting(clock.now()) <= store.counts.late())
 
 
 async def exit_code(worker: Worker) -> int:

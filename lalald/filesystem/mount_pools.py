@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -73,7 +73,7 @@ class MountPools:
         self._threads: dict[tuple[tuple[str, ...], int | None], Threads] = {}
         self._probes: dict[str, asyncio.TimerHandle] = {}
         self._silent: dict[tuple[str, ...], _Silence] = {}
-        self._shared: dict[tuple[str | tuple[str, ...], Callable[..., Any]], asyncio.Future[Any]] = {}
+        self._shared: dict[Hashable, asyncio.Future[Any]] = {}
         self._is_round_scheduled = False
 
     async def run(self, folders: str | tuple[str, ...], function: Callable[..., Answer], *arguments: Any) -> Answer:
@@ -94,8 +94,8 @@ class MountPools:
     async def run_shared(
         self, folder: str | tuple[str, ...], function: Callable[..., Answer], *arguments: Any
     ) -> Answer:
-        """Return `function(folder, *arguments)`. Concurrent calls with the same function and folder share one result."""
-        key = (folder, function)
+        """Return `function(folder, *arguments)`. Concurrent calls with the same function, folder and arguments share one result."""
+        key = (function, folder, *arguments)
         future = self._shared.get(key)
         if future is None:
             future = self._submit(folder, _FILES_AT_ONCE, function, (folder, *arguments))
@@ -108,7 +108,7 @@ class MountPools:
         """End every thread after its present work. Returns the threads."""
         return [thread for threads in self._threads.values() for thread in threads.stop()]
 
-    def _end_shared(self, key: tuple[str | tuple[str, ...], Callable[..., Any]], future: asyncio.Future[Any]) -> None:
+    def _end_shared(self, key: Hashable, future: asyncio.Future[Any]) -> None:
         del self._shared[key]
         if not future.cancelled():
             future.exception()  # marks it as retrieved, in case no caller waits for it any longer

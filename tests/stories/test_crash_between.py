@@ -32,7 +32,8 @@ POINTS = [
     ("fetched again", "save", 1),  # the earlier tasks are asked for
     ("fetched again", "save", 3),
     ("fetched again", "commit", 6),
-    ("accepted", "commit", 12),  # likewise
+    ("accepted", "commit", 8),  # the next run accepts the folder while it checks it
+    ("accepted", "commit", 12),
     ("delivered elsewhere", "file", 115),
     ("delivered elsewhere", "file", 135),
     ("failed elsewhere", "file", 94),

@@ -117,7 +117,11 @@ class Receiver:
             def do_POST(self) -> None:
                 length = int(self.headers.get("content-length") or 0)
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                answer = receiver._take(Received(self.path, headers, self.rfile.read(length), time.time()))
+                body = self.rfile.read(length)
+                if len(body) < length:  # the sender was killed in the middle of its request
+                    self.close_connection = True
+                    return
+                answer = receiver._take(Received(self.path, headers, body, time.time()))
                 time.sleep(answer.seconds)  # the receiver is slow: that is the fault to be tested
                 with suppress(BrokenPipeError, ConnectionResetError):  # the sender was killed
                     self._answer(answer)

@@ -76,9 +76,10 @@ class KnownFolders:
         try:
             found = await self._disks.run_shared(path, _check, before)
         except FolderUnavailableError as error:
-            known = self._known.get(path, before)  # a person may have accepted it meanwhile
+            if self._known.get(path, before).marker != before.marker:  # a person has accepted it meanwhile
+                return await self.check(path)
             # The kernel reuses device numbers: from now on only the marker proves that it is the same folder.
-            await self._note(path, replace(known, reason=f"{error} {error.hint}".strip(), folder=None))
+            await self._note(path, replace(before, reason=f"{error} {error.hint}".strip(), folder=None))
             raise
         await self._note(path, replace(found, checked_at=self._clock.monotonic()))
         return found.free_bytes

@@ -75,6 +75,12 @@ class HoldProbes:
         self._probed_at = float("-inf")
         self.probe_soon()
 
+    async def probe_folders_at_end(self) -> None:
+        """Probe all folders, and return when what is usable is released. A job that was just released and held again stays held."""
+        self._context.preflight.invalidate_all()
+        self.folders.schedule.make_all_due()
+        await self.folders.release_where_folders_are_back()
+
     def probe_soon(self) -> None:
         """Another job is held, or a folder became unavailable."""
         self._wakeups.note_hold()
