@@ -101,12 +101,11 @@ def ogg_page(serial: int, position: int, packets: Sequence[bytes], *, flags: int
 def opus(seconds: int, *, start: float = 0, serial: int = 7, packet_bytes: int = 100) -> bytes:
     """Pages of one second: 50 packets of 20 ms. `start`: where the recording begins, in seconds of the stream."""
     head = b"OpusHead\x01\x02" + struct.pack("<HIhB", 312, 48000, 0, 0)
-    pages = [ogg_page(serial, 0, [head], flags=2), ogg_page(serial, 0, [b"OpusTags" + bytes(8)])]
+    pages = [ogg_page(serial, 0, [head], flags=2), ogg_page(serial, 0, [b"OpusTags" + bytes(8)], number=1)]
     for second in range(1, seconds + 1):
         position = round((start + second) * 48000) + (312 if second == seconds else 0)
-        pages.append(
-            ogg_page(serial, position, [b"\x78" + bytes(packet_bytes - 1)] * 50, flags=4 if second == seconds else 0)
-        )
+        packets, flags = [b"\x78" + bytes(packet_bytes - 1)] * 50, 4 if second == seconds else 0
+        pages.append(ogg_page(serial, position, packets, flags=flags, number=second + 1))
     return b"".join(pages)
 
 

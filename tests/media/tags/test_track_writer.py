@@ -205,6 +205,18 @@ def test_pages_of_ogg_stay_in_order_with_right_checksums(tmp_path: Path, cover_b
     assert pages[-20:][0][27:] == list(_pages(sounds.opus(20)))[2][27:]
 
 
+def test_sound_of_ogg_moves_by_whole_blocks(tmp_path: Path) -> None:
+    """But for one length of 256: it would need a packet whose length and lacing take a number of bytes that no packet takes."""
+    whole = _checked(sounds.opus(2))
+    sound = b"".join(_pages(whole)[2:])
+    moved = []
+    for length in range(1, 257):
+        found = tagged(tmp_path, whole, Tags({"title": ("x" * length,)}))
+        assert found.endswith(sound)
+        moved.append((len(found) - len(whole)) % 4096)
+    assert sum(1 for distance in moved if distance) <= 1
+
+
 def _checked(stream: bytes) -> bytes:
     """Numbered, and with checksums."""
     found = b""
