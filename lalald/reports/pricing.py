@@ -104,13 +104,13 @@ def _add_jobs(plan: Plan, reports: Reports, counter: _Ticker) -> None:
     for report in reports.unpaid():
         counter.one()
         job = report.job
-        owed = list(tasks_to_pay(job))
-        if not owed:
+        unpaid = list(tasks_to_pay(job))
+        if not unpaid:
             continue
         line = plan.line(job.inbox, job.rule)
         line.held += job.state is State.HELD
         line.waiting += job.state is not State.HELD
-        plan.add(line, price_of(owed, duration_of(job)), waived=has_waived(job, HoldSource.PER_FILE))
+        plan.add(line, price_of(unpaid, duration_of(job)), waived=has_waived(job, HoldSource.PER_FILE))
 
 
 def _add_files(plan: Plan, inbox: Inbox, known_files: KnownFiles | None, counter: _Ticker) -> None:

@@ -106,11 +106,11 @@ class Reports:
         ).fetchone()
         running = self._grouped(f"SELECT stage, count(*) FROM jobs WHERE {_TRANSFERS} GROUP BY stage")
         running |= self._grouped(f"SELECT 'check', count(DISTINCT job_id) FROM {_CHECKS}")
-        owed = sum(stages.values())
+        unfinished = sum(stages.values())
         failed, cancelled = ended.get("failed", 0), ended.get("cancelled", 0)
         states = {
-            "waiting": owed - sum(running.values()), "running": sum(running.values()), "held": held, "failed": failed,
-            "cancelled": cancelled, "done": total - owed - held - failed - cancelled,
+            "waiting": unfinished - sum(running.values()), "running": sum(running.values()), "held": held, "failed": failed,
+            "cancelled": cancelled, "done": total - unfinished - held - failed - cancelled,
         }  # fmt: skip
         return Counts(states, stages, running)
 

@@ -16,7 +16,7 @@ from lalald.media.durations import local_duration
 from lalald.reports.job_json import source
 from lalald.reports.quotes import Quote, quote, quote_of_retry
 from lalald.reports.release_forecast import forecast
-from lalald.store.page.asked_actions import latest_ids
+from lalald.store.page.recorded_actions import latest_ids
 from lalald.store.queries import Reports
 from lalald.store.request_writer import FITTING
 from lalald.web import parameters

@@ -23,7 +23,7 @@ from starlette.types import Receive, Scope, Send
 from lalald.control.socket_client import Report, report
 from lalald.errors import StoreError
 from lalald.reports.json_text import as_json, rounded
-from lalald.store.page.asked_actions import acted_since
+from lalald.store.page.recorded_actions import acted_since
 from lalald.web import parameters
 from lalald.web.access.auth import Session
 from lalald.web.page import Page

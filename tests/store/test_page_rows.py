@@ -12,8 +12,8 @@ import pytest
 
 from lalald.store import Store
 from lalald.store.database import FILE_NAME
-from lalald.store.page import asked_actions, logins, upload_rows, verdicts
-from lalald.store.page.asked_actions import Asked
+from lalald.store.page import logins, recorded_actions, upload_rows, verdicts
+from lalald.store.page.recorded_actions import RecordedAction
 from lalald.store.page.upload_rows import Upload
 from lalald.store.request_writer import Kind, Requests
 from lalald.store.schema import migrations
@@ -48,17 +48,17 @@ def test_what_is_asked_already_is_not_asked_twice(requests: Requests) -> None:
 
 
 def test_a_key_has_one_verdict_and_is_kept_for_a_day(requests: Requests) -> None:
-    one = Asked("k" * 16, 3, "release", "digest", True, verdicts.ASKED, "Job 3 will be released.")
+    one = RecordedAction("k" * 16, 3, "release", "digest", True, verdicts.ASKED, "Job 3 will be released.")
     with requests.together():
-        asked_actions.note_asked(requests, [one], NOW)
-        assert asked_actions.asked_by(requests, one.key) == [one]
+        recorded_actions.record_actions(requests, [one], NOW)
+        assert recorded_actions.recorded_with(requests, one.key) == [one]
         for code in ("price_changed", "done"):
             verdicts.note_acted(requests.connection, one.key, 3, code=code, message=code, now=NOW + 1)
-        (found,) = asked_actions.asked_by(requests, one.key)
+        (found,) = recorded_actions.recorded_with(requests, one.key)
         assert (found.code, found.is_accepted) == ("price_changed", False)
         assert not verdicts.is_open(requests.connection, one.key, 3)
-        asked_actions.note_asked(requests, [replace(one, key="n" * 16)], NOW + 86_401)
-        assert asked_actions.asked_by(requests, one.key) == []
+        recorded_actions.record_actions(requests, [replace(one, key="n" * 16)], NOW + 86_401)
+        assert recorded_actions.recorded_with(requests, one.key) == []
 
 
 def test_a_name_has_one_upload_whatever_its_bytes(requests: Requests) -> None:

@@ -24,7 +24,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 _ANSWER = struct.Struct("=IiQ")  # <linux/fuse.h>: of an answer, its length, its error, its request
-_ASKED = struct.Struct("=IIQQIIII")  # of a request: length, operation, number, node, uid, gid, pid, nothing
+_HEADER = struct.Struct("=IIQQIIII")  # of a request: length, operation, number, node, uid, gid, pid, nothing
 _ATTRIBUTES = struct.Struct("=6Q10I")
 _ENTRY, _ATTRIBUTES_FOR = struct.Struct("=4Q2I"), struct.Struct("=QII")
 _OPENED, _WRITTEN = struct.Struct("=QIi"), struct.Struct("=II")
@@ -59,7 +59,7 @@ class _Node:
 
 
 @dataclass
-class _Asked:
+class _Request:
     operation: str
     number: int
     node: int
@@ -84,7 +84,7 @@ class _Server:
     nodes: dict[int, _Node]
     inodes_from: int = 0
     moods: list[_Mood] = field(default_factory=list)
-    waiting: list[_Asked] = field(default_factory=list)
+    waiting: list[_Request] = field(default_factory=list)
 
     def serve(self) -> None:
         """Until the mount is gone, or whoever started us."""
@@ -114,70 +114,70 @@ class _Server:
             moods.append(_Mood(refusal, frozenset(operations), lies=how == "lie"))
         self.moods = moods
         waiting, self.waiting = self.waiting, []
-        for asked in waiting:
-            self._meet(asked)
+        for request in waiting:
+            self._meet(request)
         _say("heard")
 
     def _take(self, request: bytes) -> None:
-        _, code, number, node, *_ = _ASKED.unpack_from(request)
-        self._meet(_Asked(_OPERATIONS.get(code, str(code)), number, node, request[_ASKED.size :]))
+        _, code, number, node, *_ = _HEADER.unpack_from(request)
+        self._meet(_Request(_OPERATIONS.get(code, str(code)), number, node, request[_HEADER.size :]))
 
-    def _meet(self, asked: _Asked) -> None:
-        if asked.operation == "interrupt":
-            self._give_up(*struct.unpack_from("=Q", asked.body))
+    def _meet(self, request: _Request) -> None:
+        if request.operation == "interrupt":
+            self._give_up(*struct.unpack_from("=Q", request.body))
             return
-        names = self._names_of(asked)
+        names = self._names_of(request)
         mood = next((mood for mood in self.moods if mood.meets(names)), None)
         if mood is None:
-            self._do(asked)
+            self._do(request)
         elif mood.lies:
-            self._reply(asked.number)
+            self._reply(request.number)
         elif mood.refusal is None:
-            self.waiting.append(asked)
+            self.waiting.append(request)
         else:
-            self._reply(asked.number, error=mood.refusal)
+            self._reply(request.number, error=mood.refusal)
 
-    def _names_of(self, asked: _Asked) -> set[str]:
-        names = {asked.operation}
-        if asked.operation in ("rename", "rename2"):
-            there = self.nodes[struct.unpack_from("=Q", asked.body)[0]].path
-            _, new = _names(asked.body[8 if asked.operation == "rename" else 16 :])
+    def _names_of(self, request: _Request) -> set[str]:
+        names = {request.operation}
+        if request.operation in ("rename", "rename2"):
+            there = self.nodes[struct.unpack_from("=Q", request.body)[0]].path
+            _, new = _names(request.body[8 if request.operation == "rename" else 16 :])
             if os.path.lexists(os.path.join(os.fsencode(there), new)):
                 names.add("replace")
-        if asked.operation == "setattr" and struct.unpack_from("=I", asked.body)[0] & _TO_MODE:
+        if request.operation == "setattr" and struct.unpack_from("=I", request.body)[0] & _TO_MODE:
             names.add("chmod")
         return names
 
     def _give_up(self, number: int) -> None:
-        """Whoever asked is being killed."""
-        if any(asked.number == number for asked in self.waiting):
-            self.waiting = [asked for asked in self.waiting if asked.number != number]
+        """The caller is being killed."""
+        if any(request.number == number for request in self.waiting):
+            self.waiting = [request for request in self.waiting if request.number != number]
             self._reply(number, error=errno.EINTR)
 
-    def _do(self, asked: _Asked) -> None:
-        function: Callable[[_Asked], bytes | None] | None = getattr(self, f"_{asked.operation}", None)
+    def _do(self, request: _Request) -> None:
+        function: Callable[[_Request], bytes | None] | None = getattr(self, f"_{request.operation}", None)
         if function is None:
-            self._reply(asked.number, error=errno.ENOSYS)
+            self._reply(request.number, error=errno.ENOSYS)
             return
         try:
-            content = function(asked)
+            content = function(request)
         except OSError as error:
-            self._reply(asked.number, error=error.errno or errno.EIO)
+            self._reply(request.number, error=error.errno or errno.EIO)
             return
         if content is not None:
-            self._reply(asked.number, content)
+            self._reply(request.number, content)
 
     def _reply(self, number: int, content: bytes = b"", *, error: int = 0) -> None:
-        with suppress(FileNotFoundError):  # whoever asked is gone
+        with suppress(FileNotFoundError):  # the caller is gone
             os.write(self.device, _ANSWER.pack(_ANSWER.size + len(content), -error, number) + content)
 
     # the nodes
 
-    def _forget(self, asked: _Asked) -> None:
-        self._known_less(asked.node, *struct.unpack_from("=Q", asked.body))
+    def _forget(self, request: _Request) -> None:
+        self._known_less(request.node, *struct.unpack_from("=Q", request.body))
 
-    def _batch_forget(self, asked: _Asked) -> None:
-        for node, times in struct.iter_unpack("=QQ", asked.body[8:]):
+    def _batch_forget(self, request: _Request) -> None:
+        for node, times in struct.iter_unpack("=QQ", request.body[8:]):
             self._known_less(node, times)
 
     def _known_less(self, number: int, times: int) -> None:
@@ -186,11 +186,11 @@ class _Server:
         if node.known <= 0 and number != 1:
             os.close(self.nodes.pop(number).descriptor)
 
-    def _folder(self, asked: _Asked) -> int:
-        return self.nodes[asked.node].descriptor
+    def _folder(self, request: _Request) -> int:
+        return self.nodes[request.node].descriptor
 
-    def _path(self, asked: _Asked) -> str:
-        return self.nodes[asked.node].path
+    def _path(self, request: _Request) -> str:
+        return self.nodes[request.node].path
 
     def _entry(self, folder: int, name: bytes) -> bytes:
         descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
@@ -204,17 +204,17 @@ class _Server:
             node.known += 1
         return _ENTRY.pack(facts.st_ino, 0, 0, 0, 0, 0) + _attributes(facts, self.inodes_from)
 
-    def _lookup(self, asked: _Asked) -> bytes:
-        return self._entry(self._folder(asked), _names(asked.body)[0])
+    def _lookup(self, request: _Request) -> bytes:
+        return self._entry(self._folder(request), _names(request.body)[0])
 
-    def _getattr(self, asked: _Asked) -> bytes:
-        return _ATTRIBUTES_FOR.pack(0, 0, 0) + _attributes(os.fstat(self._folder(asked)), self.inodes_from)
+    def _getattr(self, request: _Request) -> bytes:
+        return _ATTRIBUTES_FOR.pack(0, 0, 0) + _attributes(os.fstat(self._folder(request)), self.inodes_from)
 
-    def _setattr(self, asked: _Asked) -> bytes:
+    def _setattr(self, request: _Request) -> bytes:
         valid, _, _, size, _, atime, mtime, _, atime_ns, mtime_ns, _, mode, _, uid, gid, _ = _SET.unpack_from(
-            asked.body
+            request.body
         )
-        path, facts = self._path(asked), os.fstat(self._folder(asked))
+        path, facts = self._path(request), os.fstat(self._folder(request))
         if valid & _TO_MODE:
             os.chmod(path, stat.S_IMODE(mode))
         if valid & (_TO_UID | _TO_GID):
@@ -229,94 +229,94 @@ class _Server:
                 mtime * 10**9 + mtime_ns if valid & _TO_MTIME else facts.st_mtime_ns,
             )
             os.utime(path, ns=times)
-        return self._getattr(asked)
+        return self._getattr(request)
 
     # names
 
-    def _readlink(self, asked: _Asked) -> bytes:
-        return os.fsencode(os.readlink("", dir_fd=self._folder(asked)))
+    def _readlink(self, request: _Request) -> bytes:
+        return os.fsencode(os.readlink("", dir_fd=self._folder(request)))
 
-    def _symlink(self, asked: _Asked) -> bytes:
-        name, target = _names(asked.body)
-        os.symlink(target, name, dir_fd=self._folder(asked))
-        return self._entry(self._folder(asked), name)
+    def _symlink(self, request: _Request) -> bytes:
+        name, target = _names(request.body)
+        os.symlink(target, name, dir_fd=self._folder(request))
+        return self._entry(self._folder(request), name)
 
-    def _mknod(self, asked: _Asked) -> bytes:
-        mode, device = struct.unpack_from("=II", asked.body)
-        (name,) = _names(asked.body[16:])
-        os.mknod(name, mode, device, dir_fd=self._folder(asked))
-        return self._entry(self._folder(asked), name)
+    def _mknod(self, request: _Request) -> bytes:
+        mode, device = struct.unpack_from("=II", request.body)
+        (name,) = _names(request.body[16:])
+        os.mknod(name, mode, device, dir_fd=self._folder(request))
+        return self._entry(self._folder(request), name)
 
-    def _mkdir(self, asked: _Asked) -> bytes:
-        (mode,) = struct.unpack_from("=I", asked.body)
-        (name,) = _names(asked.body[8:])
-        os.mkdir(name, mode, dir_fd=self._folder(asked))
-        return self._entry(self._folder(asked), name)
+    def _mkdir(self, request: _Request) -> bytes:
+        (mode,) = struct.unpack_from("=I", request.body)
+        (name,) = _names(request.body[8:])
+        os.mkdir(name, mode, dir_fd=self._folder(request))
+        return self._entry(self._folder(request), name)
 
-    def _unlink(self, asked: _Asked) -> bytes:
-        os.unlink(_names(asked.body)[0], dir_fd=self._folder(asked))
+    def _unlink(self, request: _Request) -> bytes:
+        os.unlink(_names(request.body)[0], dir_fd=self._folder(request))
         return b""
 
-    def _rmdir(self, asked: _Asked) -> bytes:
-        os.rmdir(_names(asked.body)[0], dir_fd=self._folder(asked))
+    def _rmdir(self, request: _Request) -> bytes:
+        os.rmdir(_names(request.body)[0], dir_fd=self._folder(request))
         return b""
 
-    def _rename(self, asked: _Asked) -> bytes:
-        return self._renamed(asked, 0, asked.body[8:])
+    def _rename(self, request: _Request) -> bytes:
+        return self._renamed(request, 0, request.body[8:])
 
-    def _rename2(self, asked: _Asked) -> bytes:
-        return self._renamed(asked, struct.unpack_from("=QI", asked.body)[1], asked.body[16:])
+    def _rename2(self, request: _Request) -> bytes:
+        return self._renamed(request, struct.unpack_from("=QI", request.body)[1], request.body[16:])
 
-    def _renamed(self, asked: _Asked, flags: int, names: bytes) -> bytes:
-        there = self.nodes[struct.unpack_from("=Q", asked.body)[0]].descriptor
+    def _renamed(self, request: _Request, flags: int, names: bytes) -> bytes:
+        there = self.nodes[struct.unpack_from("=Q", request.body)[0]].descriptor
         old, new = _names(names)
-        if _LIBC.renameat2(self._folder(asked), old, there, new, flags) != 0:
+        if _LIBC.renameat2(self._folder(request), old, there, new, flags) != 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
         return b""
 
-    def _link(self, asked: _Asked) -> bytes:
-        (node,) = struct.unpack_from("=Q", asked.body)
-        (name,) = _names(asked.body[8:])
-        os.link(self.nodes[node].path, name, dst_dir_fd=self._folder(asked), follow_symlinks=True)
-        return self._entry(self._folder(asked), name)
+    def _link(self, request: _Request) -> bytes:
+        (node,) = struct.unpack_from("=Q", request.body)
+        (name,) = _names(request.body[8:])
+        os.link(self.nodes[node].path, name, dst_dir_fd=self._folder(request), follow_symlinks=True)
+        return self._entry(self._folder(request), name)
 
     # contents
 
-    def _open(self, asked: _Asked) -> bytes:
-        (flags,) = struct.unpack_from("=I", asked.body)
-        return _OPENED.pack(os.open(self._path(asked), flags & ~_UNSUITED | os.O_CLOEXEC), 0, 0)
+    def _open(self, request: _Request) -> bytes:
+        (flags,) = struct.unpack_from("=I", request.body)
+        return _OPENED.pack(os.open(self._path(request), flags & ~_UNSUITED | os.O_CLOEXEC), 0, 0)
 
     _opendir = _open
 
-    def _create(self, asked: _Asked) -> bytes:
-        flags, mode = struct.unpack_from("=II", asked.body)
-        (name,) = _names(asked.body[16:])
+    def _create(self, request: _Request) -> bytes:
+        flags, mode = struct.unpack_from("=II", request.body)
+        (name,) = _names(request.body[16:])
         flags = flags & ~os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        descriptor = os.open(name, flags, mode, dir_fd=self._folder(asked))
-        return self._entry(self._folder(asked), name) + _OPENED.pack(descriptor, 0, 0)
+        descriptor = os.open(name, flags, mode, dir_fd=self._folder(request))
+        return self._entry(self._folder(request), name) + _OPENED.pack(descriptor, 0, 0)
 
-    def _read(self, asked: _Asked) -> bytes:
-        handle, offset, size, *_ = _READ.unpack_from(asked.body)
+    def _read(self, request: _Request) -> bytes:
+        handle, offset, size, *_ = _READ.unpack_from(request.body)
         return os.pread(handle, size, offset)
 
-    def _write(self, asked: _Asked) -> bytes:
-        handle, offset, size, *_ = _READ.unpack_from(asked.body)
-        return _WRITTEN.pack(os.pwrite(handle, asked.body[_READ.size : _READ.size + size], offset), 0)
+    def _write(self, request: _Request) -> bytes:
+        handle, offset, size, *_ = _READ.unpack_from(request.body)
+        return _WRITTEN.pack(os.pwrite(handle, request.body[_READ.size : _READ.size + size], offset), 0)
 
-    def _fsync(self, asked: _Asked) -> bytes:
-        os.fsync(*struct.unpack_from("=Q", asked.body))
+    def _fsync(self, request: _Request) -> bytes:
+        os.fsync(*struct.unpack_from("=Q", request.body))
         return b""
 
     _fsyncdir = _fsync
 
-    def _release(self, asked: _Asked) -> bytes:
-        os.close(*struct.unpack_from("=Q", asked.body))
+    def _release(self, request: _Request) -> bytes:
+        os.close(*struct.unpack_from("=Q", request.body))
         return b""
 
     _releasedir = _release
 
-    def _readdir(self, asked: _Asked) -> bytes:
-        handle, offset, size, *_ = _READ.unpack_from(asked.body)
+    def _readdir(self, request: _Request) -> bytes:
+        handle, offset, size, *_ = _READ.unpack_from(request.body)
         found = b""
         for place, entry in enumerate(_listed(handle)[offset:], offset + 1):
             if len(found) + len(entry(place)) > size:
@@ -324,13 +324,13 @@ class _Server:
             found += entry(place)
         return found
 
-    def _statfs(self, asked: _Asked) -> bytes:
-        facts = os.statvfs(self._path(asked))
+    def _statfs(self, request: _Request) -> bytes:
+        facts = os.statvfs(self._path(request))
         counts = (facts.f_blocks, facts.f_bfree, facts.f_bavail, facts.f_files, facts.f_ffree)
         return _STATFS.pack(*counts, facts.f_bsize, facts.f_namemax, facts.f_frsize, *[0] * 7)
 
-    def _init(self, asked: _Asked) -> bytes:
-        _, _, readahead, _ = struct.unpack_from("=4I", asked.body)
+    def _init(self, request: _Request) -> bytes:
+        _, _, readahead, _ = struct.unpack_from("=4I", request.body)
         return _INIT.pack(7, 31, readahead, 0, 12, 10, _MOST_BYTES, 1, 0, 0, *[0] * 8)
 
 

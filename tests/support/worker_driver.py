@@ -66,7 +66,7 @@ class _HastySelector(selectors.DefaultSelector):  # type: ignore[misc,valid-type
         return found
 
 
-class _HastyLoop(asyncio.SelectorEventLoop):
+class _FastLoop(asyncio.SelectorEventLoop):
     """A minute of its time lasts 1.2 s, or less."""
 
     def __init__(self, speed: float) -> None:
@@ -85,7 +85,7 @@ def run(scenario: Awaitable[Result], speed: float = SPEED) -> Result:
     async def awaited() -> Result:
         return await scenario
 
-    with asyncio.Runner(loop_factory=lambda: _HastyLoop(speed)) as runner:
+    with asyncio.Runner(loop_factory=lambda: _FastLoop(speed)) as runner:
         return runner.run(awaited())
 
 

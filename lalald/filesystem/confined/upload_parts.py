@@ -28,7 +28,7 @@ _NOT_OURS = (
 _PART = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-class StrangePartError(OSError):
+class ReplacedPartError(OSError):
     """The file is not the one that this upload began, or others may have written to it."""
 
     def __init__(self, reason: str = "the part of this upload was replaced by something else") -> None:
@@ -62,7 +62,7 @@ def open_part(inbox: str, upload_id: str, inode: int, offset: int) -> int:
         facts = os.fstat(descriptor)
         is_ours = stat.S_ISREG(facts.st_mode) and facts.st_uid == os.geteuid() and facts.st_nlink == 1
         if not is_ours or int64(facts.st_ino) != inode or facts.st_size < offset:
-            raise StrangePartError
+            raise ReplacedPartError
         if facts.st_size > offset:
             os.ftruncate(descriptor, offset)
         os.lseek(descriptor, offset, os.SEEK_SET)
@@ -155,11 +155,11 @@ def is_taken(inbox: str, path: str) -> bool:
 
 @contextmanager
 def _own_folder(inbox: str) -> Iterator[int]:
-    """The folder of parts. Raises StrangePartError if it belongs to another user, or others may write there."""
+    """The folder of parts. Raises ReplacedPartError if it belongs to another user, or others may write there."""
     with opened_folder(inbox, [FOLDER]) as folder:
         facts = os.fstat(folder)
         if facts.st_uid != os.geteuid() or facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise StrangePartError(_NOT_OURS)
+            raise ReplacedPartError(_NOT_OURS)
         yield folder
 
 

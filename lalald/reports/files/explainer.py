@@ -114,11 +114,11 @@ class Explainer:
         """The report on a file with a job: its tasks, and what is still to be charged."""
         job = report.job
         duration = duration_of(job)
-        owed = tasks_to_pay_on_retry(job) if job.state in (State.FAILED, State.CANCELLED) else tasks_to_pay(job)
-        owed = [] if job.state in (State.DONE, State.CANCELLED) else owed
+        unpaid = tasks_to_pay_on_retry(job) if job.state in (State.FAILED, State.CANCELLED) else tasks_to_pay(job)
+        unpaid = [] if job.state in (State.DONE, State.CANCELLED) else unpaid
         return FileReport(
             path, Outcome.NOT_TAKEN, "", rule=job.rule, job=report, tasks=job.tasks, duration=duration,
-            minutes=price_of(owed, duration),
+            minutes=price_of(unpaid, duration),
         )  # fmt: skip
 
     def _of_new_file(self, path: str, relative: str, inbox: Inbox, rule: Rule, away: str | None) -> FileReport:
@@ -129,13 +129,13 @@ class Explainer:
         job = self._job_to_be(path, relative, inbox, rule)
         may_read = self.reports is not None and outcome is Outcome.READY
         duplicate = find_duplicate(job, path, self.reports) if may_read and self.reports is not None else None
-        owed = job.tasks if duplicate is None else duplicate.unpaid
-        hold = self.expected_hold(inbox, replace(job, tasks=tuple(owed)))
+        unpaid = job.tasks if duplicate is None else duplicate.unpaid
+        hold = self.expected_hold(inbox, replace(job, tasks=tuple(unpaid)))
         if duplicate is not None and duplicate.hold is not None and hold is None:
             hold = ExpectedHold(duplicate.hold, None, "its results exist, or were paid for, already")
         return FileReport(
             path, outcome if away is None else Outcome.UNAVAILABLE, f"rule {rule.name}", rule=rule.name, writing=writing,
-            tasks=job.tasks, duration=job.duration, minutes=price_of(owed, job.duration),
+            tasks=job.tasks, duration=job.duration, minutes=price_of(unpaid, job.duration),
             duplicate_of=duplicate.job_id if duplicate else None, expected_hold=hold,
             remarks=() if duplicate is None else (duplicate.remark,),
         )  # fmt: skip

@@ -19,8 +19,8 @@ from lalald.jobs.spending.consent import tasks_to_pay, tasks_to_pay_on_retry
 from lalald.jobs.spending.shown_price import Change, Objection, objection_to, price_objection
 from lalald.jobs.states import Request, State
 from lalald.jobs.transitions import restart
-from lalald.store.page.asked_actions import Asked, asked_by, latest_ids, note_asked
 from lalald.store.page.job_list import jobs_by_id
+from lalald.store.page.recorded_actions import RecordedAction, latest_ids, record_actions, recorded_with
 from lalald.store.page.verdicts import ASKED
 from lalald.store.queries import Reports
 from lalald.store.request_writer import FITTING, Kind, Requests
@@ -98,44 +98,46 @@ class ActionRoutes:
             raise RequestError(422, f"At most {parameters.MOST_JOBS:,} jobs at once.")
         seen = dict(seen_in(one, key) for one in quoted)
         digest = hashlib.sha256(json.dumps([action, *quoted], sort_keys=True).encode()).hexdigest()
-        asked = await self._page.store.write(self._leave, action, key, seen, digest)
-        results = [one.facts() for one in asked]
+        recorded = await self._page.store.write(self._queue, action, key, seen, digest)
+        results = [one.facts() for one in recorded]
         await self._quote_again(action, results)
         return json_answer({"results": results, "daemon_running": await asyncio.to_thread(self._page.wake_daemon)})
 
-    def _leave(
+    def _queue(
         self, requests: Requests, action: str, key: str, seen: Mapping[int, RequestTerms], digest: str
-    ) -> list[Asked]:
+    ) -> list[RecordedAction]:
         """Within one transaction: a key that was used before gives its answer again, and does nothing."""
-        if known := asked_by(requests, key):
+        if known := recorded_with(requests, key):
             if known[0].body_sha256 != digest:
                 raise RequestError(409, "This key was used for another request.", code="key_reused")
             return known
-        found = [self._leave_one(requests, action, job_id, shown, digest) for job_id, shown in seen.items()]
-        note_asked(requests, found, self._page.now())
+        found = [self._queue_one(requests, action, job_id, shown, digest) for job_id, shown in seen.items()]
+        record_actions(requests, found, self._page.now())
         return found
 
-    def _leave_one(self, requests: Requests, action: str, job_id: int, seen: RequestTerms, digest: str) -> Asked:
+    def _queue_one(
+        self, requests: Requests, action: str, job_id: int, seen: RequestTerms, digest: str
+    ) -> RecordedAction:
         key = seen.key or ""
         try:
             report = requests.job(job_id)
         except LalaldError as error:
-            return Asked(key, job_id, action, digest, False, _GONE, str(error))
+            return RecordedAction(key, job_id, action, digest, False, _GONE, str(error))
         if report is None:
-            return Asked(key, job_id, action, digest, False, _GONE, f"There is no job {job_id} any more.")
+            return RecordedAction(key, job_id, action, digest, False, _GONE, f"There is no job {job_id} any more.")
         job = report.job
         if job.request is not None:
             message = f"Job {job_id} was asked to {job.request} already; the daemon has not acted yet."
-            return Asked(key, job_id, action, digest, False, _PENDING, message)
+            return RecordedAction(key, job_id, action, digest, False, _PENDING, message)
         objection = self._objection(requests, action, job, seen)
         if objection is not None:
-            return Asked(key, job_id, action, digest, False, str(objection.code), objection.message)
+            return RecordedAction(key, job_id, action, digest, False, str(objection.code), objection.message)
         if action != REDO:
             requests.leave_for(Request(action), {job_id: seen})
         elif not requests.ask(Kind.REDO, str(job_id), seen=seen):
             message = f"Job {job_id} was asked for already; the daemon has not acted yet."
-            return Asked(key, job_id, action, digest, False, _PENDING, message)
-        return Asked(key, job_id, action, digest, True, ASKED, _ASKED[action].format(job_id))
+            return RecordedAction(key, job_id, action, digest, False, _PENDING, message)
+        return RecordedAction(key, job_id, action, digest, True, ASKED, _ASKED[action].format(job_id))
 
     def _objection(self, reports: Reports, action: str, job: Job, seen: RequestTerms) -> Objection | None:
         now = by_rules_of(self._page.config)
@@ -162,7 +164,7 @@ class ActionRoutes:
 
     async def acted(self, request: HttpRequest) -> Response:
         """The outcome of a request."""
-        found = await self._page.store.ask(asked_by, request.path_params["key"])
+        found = await self._page.store.ask(recorded_with, request.path_params["key"])
         if not found:
             raise not_found("There was no request with this key within the last day.")
         return json_answer({"results": [one.facts() for one in found]})

@@ -160,7 +160,7 @@ class UploadRoutes:
         if inbox is None:
             raise not_found("There is no such inbox.")
         path, size = path_within(parameters.field(body, "path", str)), parameters.field(body, "size", int)
-        inbox = with_former_folders(inbox, await self._page.store.ask(_put_into))
+        inbox = with_former_folders(inbox, await self._page.store.ask(_target_folders))
         if any(len(os.fsencode(part)) > _LONGEST_NAME_BYTES for part in path.split("/")):
             raise RequestError(422, "The name is too long.", code="not_taken", hint="255 bytes are the limit.")
         if (reason := why_not_taken(inbox, path)) is not None:
@@ -277,7 +277,7 @@ def _marker_and_uploads(reports: Reports, inbox: str) -> tuple[str | None, list[
     return reports.known_files().folders.inbox_marker(inbox), upload_rows.uploads(reports.connection)
 
 
-def _put_into(reports: Reports) -> list[str]:
+def _target_folders(reports: Reports) -> list[str]:
     return list(reports.known_files().target_folders())
 
 

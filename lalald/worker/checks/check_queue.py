@@ -86,19 +86,19 @@ class CheckQueue:
         self._halving.keep(there)
         self._alone.keep(there)
 
-    def _count_turn(self, asked: CheckRequest) -> None:
-        is_of_suspects = any(task_id in self._halving for task_id in asked.ids)
+    def _count_turn(self, request: CheckRequest) -> None:
+        is_of_suspects = any(task_id in self._halving for task_id in request.ids)
         self._turns_of_suspects = self._turns_of_suspects + 1 if is_of_suspects else 0
 
-    def answered(self, asked: CheckRequest) -> None:
+    def answered(self, request: CheckRequest) -> None:
         """Record that the request succeeded."""
-        self._count_turn(asked)
+        self._count_turn(request)
         was_long = self._failed_parts >= self._OUTAGE_PARTS and not self._answered_since
-        self._trial_is_next = not asked.is_trial and was_long and len(self._halving) > len(asked.tasks)
+        self._trial_is_next = not request.is_trial and was_long and len(self._halving) > len(request.tasks)
         self._failed_parts, self._answered_since = 0, True
-        self._halve_remaining(asked.ids)
-        self._halving.forget(asked.ids)
-        for task_id in asked.ids:
+        self._halve_remaining(request.ids)
+        self._halving.forget(request.ids)
+        for task_id in request.ids:
             self._alone.forget(task_id)
 
     def _halve_remaining(self, answered: Sequence[str]) -> None:
@@ -117,18 +117,18 @@ class CheckQueue:
         """Whether parts of a failed request are still to be requested."""
         return len(self._halving) > len(self._alone)
 
-    def failed(self, asked: CheckRequest, *, refused: bool) -> bool:
+    def failed(self, request: CheckRequest, *, refused: bool) -> bool:
         """Record that the request failed as a whole. Returns whether its only task is the cause, since other requests succeed."""
-        self._count_turn(asked)
-        if asked.is_trial:
+        self._count_turn(request)
+        if request.is_trial:
             self._trial_is_next = False
             return False
         self._failed_parts += 1
-        was_suspected = any(task_id in self._halving for task_id in asked.ids)
-        self._halving.failed(asked.ids, refused=refused)
-        if not was_suspected and asked.ids[0] in self._halving:
+        was_suspected = any(task_id in self._halving for task_id in request.ids)
+        self._halving.failed(request.ids, refused=refused)
+        if not was_suspected and request.ids[0] in self._halving:
             self._answered_since, self._turns_of_suspects, self._failed_parts = False, 0, 0
-        is_alone = len(asked.ids) == 1 and was_suspected
+        is_alone = len(request.ids) == 1 and was_suspected
         if is_alone:
-            self._alone.failed(asked.ids[0])
+            self._alone.failed(request.ids[0])
         return is_alone and self._answered_since

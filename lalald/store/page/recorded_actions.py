@@ -15,7 +15,7 @@ KEPT_SECONDS = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RecordedAction:
     """One job of a request. `code`: `asked` until the daemon has acted, then its verdict. `body_sha256`: of the whole request."""
 
     key: str
@@ -41,14 +41,14 @@ class Asked:
 _COLUMNS = "key, job_id, action, body_sha256, is_accepted, code, message, new_job"
 
 
-def asked_by(reports: Reports, key: str) -> list[Asked]:
-    """What was asked with a key; empty where it is a new one."""
+def recorded_with(reports: Reports, key: str) -> list[RecordedAction]:
+    """The actions recorded with a key; empty for a new key."""
     rows = reports.connection.execute(f"SELECT {_COLUMNS} FROM asked_actions WHERE key = ? ORDER BY place", (key,))
-    return [_asked(row) for row in rows]
+    return [_from_row(row) for row in rows]
 
 
-def note_asked(requests: Requests, asked: Iterable[Asked], now: float) -> None:
-    """In the transaction that leaves the requests."""
+def record_actions(requests: Requests, actions: Iterable[RecordedAction], now: float) -> None:
+    """In the transaction that queues the requests."""
     requests.connection.execute("DELETE FROM asked_actions WHERE asked_at < ?", (now - KEPT_SECONDS,))
     requests.connection.executemany(
         f"INSERT INTO asked_actions ({_COLUMNS}, place, asked_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -65,7 +65,7 @@ def note_asked(requests: Requests, asked: Iterable[Asked], now: float) -> None:
                 place,
                 now,
             )
-            for place, one in enumerate(asked)
+            for place, one in enumerate(actions)
         ],
     )
 
@@ -77,15 +77,15 @@ def acted_since(reports: Reports, since: float) -> tuple[dict[str, Sequence[dict
     ).fetchall()
     found: dict[str, list[dict[str, Any]]] = {}
     for *columns, acted_at in rows:
-        one = _asked(columns)
+        one = _from_row(columns)
         found.setdefault(one.key, []).append(one.facts())
         since = max(since, acted_at)
     return dict(found), since
 
 
-def _asked(row: Sequence[Any]) -> Asked:
+def _from_row(row: Sequence[Any]) -> RecordedAction:
     key, job_id, action, body_sha256, is_accepted, code, message, new_job = row
-    return Asked(key, job_id, action, body_sha256, bool(is_accepted), code, message, new_job)
+    return RecordedAction(key, job_id, action, body_sha256, bool(is_accepted), code, message, new_job)
 
 
 def latest_ids(reports: Reports, job_ids: Sequence[int]) -> dict[int, int]:
