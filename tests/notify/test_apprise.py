@@ -6,6 +6,7 @@ import asyncio
 import email
 import os
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Iterator
@@ -32,8 +33,9 @@ TOKEN = "AVerySecretToken"
 TEXT = message(sample_cause(sample_event(EventKind.JOB_FAILED, 0.0)), names=True)
 
 
-def send(url: str, text: Message = TEXT, seconds: float = 60.0) -> Result:
-    return asyncio.run(apprise_sender.send(url, text.title, text.body, {"PATH": os.environ["PATH"]}, seconds))
+def send(url: str, text: Message = TEXT, seconds: float = 60.0, **variables: str) -> Result:
+    environ = {"PATH": os.environ["PATH"], **variables}
+    return asyncio.run(apprise_sender.send(url, text.title, text.body, environ, seconds))
 
 
 def test_ntfy_gets_the_message_with_its_title_and_token() -> None:
@@ -98,7 +100,7 @@ def test_a_mail_arrives_as_plain_words(mailbox: tuple[Mailbox, int]) -> None:
     ("answer", "expected"),
     [
         (Answer(403), Refused("it answered 403")), (Answer(404), Refused("it answered 404")), (Answer(500), TryLater("it answered 500")),
-        (Answer(429), TryLater("it answered 429")), (Answer(raw=b"garbage"), TryLater("it could not be reached, or refused the message")),
+        (Answer(429), TryLater("it answered 429")), (Answer(raw=b"garbage"), TryLater("its answer is not HTTP")),
     ],
 )  # fmt: skip
 def test_what_each_answer_leads_to(answer: Answer, expected: Result) -> None:
@@ -148,8 +150,56 @@ def _flood(server: socket.socket) -> int:
 def test_a_receiver_that_is_not_there_or_an_address_that_means_nothing() -> None:
     with receiving() as receiver:
         port = receiver.port
-    assert send(f"json://127.0.0.1:{port}/{TOKEN}") == TryLater("it could not be reached, or refused the message")
+    assert send(f"json://127.0.0.1:{port}/{TOKEN}") == TryLater("no connection: nothing listens there")
     assert send("nonsense://x") == TryLater("Apprise does not understand its address")
+    unknown = send(f"json://{TOKEN}.invalid/")
+    assert isinstance(unknown, TryLater)
+    # Without any name server it is not known that there is none.
+    assert unknown.reason.startswith("no connection: its host name ")
+
+
+def test_a_receiver_that_is_slow() -> None:
+    with receiving() as receiver:
+        receiver.hang()
+        assert send(f"json://127.0.0.1:{receiver.port}/{TOKEN}?rto=0.3") == TryLater("no answer in time")
+
+
+def test_the_certificates_that_webhooks_trust_are_trusted(certificate: Path) -> None:
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(certificate)
+    with receiving(tls=server) as receiver:
+        address = f"jsons://127.0.0.1:{receiver.port}/{TOKEN}"
+        untrusted = send(address)
+        assert isinstance(untrusted, TryLater)
+        assert untrusted.reason.startswith("its certificate is self-signed")
+        assert send(address, SSL_CERT_FILE=str(certificate)) == Sent()
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ((b"554 no, me@example.org\r\n",), "it answered 554"),
+        (
+            (b"220 x\r\n", b"250-x\r\n250 AUTH PLAIN\r\n", b"535 no\r\n"),
+            "it refused the user name or the password (535)",
+        ),
+    ],
+)
+def test_a_mail_server_that_refuses(said: tuple[bytes, ...], reason: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+        pool.submit(_say, server, said)
+        port = server.getsockname()[1]
+        address = f"mailto://user:{TOKEN}@127.0.0.1:{port}/?mode=insecure&from=lalald@example.org&to=me@example.org"
+        assert send(address) == TryLater(reason)
+
+
+def _say(server: socket.socket, lines: tuple[bytes, ...]) -> None:
+    """One after each line of the client, then nothing until it leaves."""
+    connection, _ = server.accept()
+    with connection:
+        for line in lines:
+            connection.sendall(line)
+            connection.recv(1 << 16)
 
 
 def test_a_receiver_that_hangs_times_out_and_its_process_ends() -> None:

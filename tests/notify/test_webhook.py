@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import shutil
 import ssl
-import subprocess
 import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -162,21 +160,6 @@ def test_without_names_only_numbers_and_codes_are_sent() -> None:
             assert name not in said, (kind, said)
     assert payload(EVENT, names=False)["data"]["job"] == {"id": 0, "rule": "test", "stage": "done", "minutes": 3.5}
     assert payload(EVENT, names=False)["data"]["test"] is True  # a receiver can tell a test
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of 127.0.0.1, signed by itself, with its key."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl makes the certificate")
-    path = tmp_path_factory.mktemp("tls") / "both.pem"
-    words = [
-        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=hook",
-        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(path), "-out", str(path.with_name("cert.pem")),
-    ]  # fmt: skip
-    subprocess.run(words, check=True, capture_output=True)
-    path.write_text(path.read_text() + path.with_name("cert.pem").read_text())
-    return path
 
 
 def test_over_tls_only_a_certificate_of_a_trusted_authority_is_accepted(certificate: Path) -> None:

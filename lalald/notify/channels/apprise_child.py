@@ -1,7 +1,8 @@
 """Send one message by Apprise, in a short-lived child process, so that Apprise never takes up the daemon's memory.
 
 Reads `{"url", "title", "body"}` as JSON; without a body the address is only examined. Answers with one line of JSON:
-`{"ok": true}`, or the kind of failure and, where the receiver answered, its status. Nothing else is said: it might hold secrets.
+`{"ok": true}`, or the kind of failure, and either the status that the receiver answered or what kept the message from arriving, in
+words of our own. Nothing else is said: it might hold secrets.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ import logging
 import os
 import re
 import resource
+import ssl
 import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
+
+from lalald.notify.channels.sending_errors import sending_problem
 
 _MOST_MEMORY_BYTES = 256 << 20  # Apprise reads an answer as a whole, however long it is
 _THREAD_BYTES = 1 << 20
@@ -24,14 +28,20 @@ _PR_SET_DUMPABLE = 4  # linux/prctl.h
 _STATUS = re.compile(r"\berror=(\d{3})\b")  # how Apprise's plugins log the status of an answer
 
 
-class _Statuses(logging.Handler):
-    """Keeps the status of the last answer that was no success, and nothing else."""
+class _Reasons(logging.Handler):
+    """Keeps the status of the last answer that was no success, or the exception that a plugin handles while it logs.
+
+    Its words are not kept.
+    """
 
     status: int | None = None
+    problem: str | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         if found := _STATUS.search(record.getMessage()):
             self.status = int(found[1])
+        if (error := sys.exception()) is not None:
+            self.problem = sending_problem(error)
 
 
 def answer(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,9 +50,10 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     except ImportError:
         return {"failure": "not_installed"}
     _follow_no_redirects()
-    statuses = _Statuses()
+    _trust_what_the_system_trusts()
+    reasons = _Reasons()
     logger = logging.getLogger("apprise")
-    logger.addHandler(statuses)
+    logger.addHandler(reasons)
     logger.propagate = False
     asset = apprise.AppriseAsset(app_id="lalald", app_desc="lalald", app_url="", secure_logging=True)
     receivers = apprise.Apprise(asset=asset)
@@ -51,7 +62,7 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     if "body" not in request:
         return {"ok": True}
     ok = receivers.notify(title=request["title"], body=request["body"], body_format=apprise.NotifyFormat.TEXT)
-    return {"ok": True} if ok else {"failure": "not_sent", "status": statuses.status}
+    return {"ok": True} if ok else {"failure": "not_sent", "status": reasons.status, "problem": reasons.problem}
 
 
 def _follow_no_redirects() -> None:
@@ -64,6 +75,14 @@ def _follow_no_redirects() -> None:
 
         # Apprise makes its own sessions and has no setting for redirects.
         requests.Session.get_redirect_target = no_target  # type: ignore[method-assign, assignment] # in this process alone
+
+
+def _trust_what_the_system_trusts() -> None:
+    """The authorities that webhooks trust; `requests` has its own, which know nothing of those that were added to the system."""
+    paths = ssl.get_default_verify_paths()  # SSL_CERT_FILE and SSL_CERT_DIR, where they are set
+    with suppress(OSError):
+        if paths.cafile or (paths.capath and os.listdir(paths.capath)):
+            os.environ.setdefault("REQUESTS_CA_BUNDLE", paths.cafile or paths.capath)
 
 
 def _confine() -> None:

@@ -63,13 +63,15 @@ async def _asked(request: Mapping[str, Any], environ: Mapping[str, str], timeout
 def _result(said: Mapping[str, Any]) -> Result:
     if said.get("ok"):
         return Sent()
-    status = said.get("status")
+    status, problem = said.get("status"), said.get("problem")
     match said.get("failure"):
         case "not_sent" if isinstance(status, int) and 300 <= status < 400:
             return TryLater(redirected(status))
         case "not_sent" if isinstance(status, int):
             passes = not 400 <= status < 500 or status in _PASSING
             return TryLater(f"it answered {status}") if passes else Refused(f"it answered {status}")
+        case "not_sent" if isinstance(problem, str):
+            return TryLater(problem)
         case "not_sent":
             return TryLater("it could not be reached, or refused the message")
         case "not_installed":

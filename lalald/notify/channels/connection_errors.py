@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 from collections.abc import Iterator
@@ -17,12 +18,18 @@ _CERTIFICATES = {
     62: "its certificate is for another name",
     64: "its certificate is for another address",
 }
+_NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN})
 _NO_SUCH_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 
 
 def connection_problem(error: BaseException) -> str:
     """For an error of httpx; what the system said is among its causes."""
-    for cause in _causes(error):
+    return known_problem(error) or "no connection"
+
+
+def known_problem(error: BaseException) -> str | None:
+    """For an error of any library, by what the system said; None where it said nothing of this kind."""
+    for cause in causes(error):
         match cause:
             case ssl.SSLCertVerificationError():
                 return _CERTIFICATES.get(cause.verify_code, "its certificate cannot be trusted")
@@ -34,10 +41,12 @@ def connection_problem(error: BaseException) -> str:
                 return "no connection: its host name cannot be looked up now"
             case ConnectionRefusedError():
                 return "no connection: nothing listens there"
-    return "no connection"
+            case OSError() if cause.errno in _NO_WAY:
+                return "no connection: there is no way to its network now"
+    return None
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException) -> Iterator[BaseException]:
     """The error, and what it was made of; of several addresses that were tried, the first one's."""
     while True:
         yield error

@@ -1,0 +1,54 @@
+"""Why Apprise could not send a message, in words that contain nothing of its address. Only its own process loads this."""
+
+from __future__ import annotations
+
+import http.client
+import smtplib
+
+from lalald.notify.channels.connection_errors import causes, known_problem
+
+_LOST = (ConnectionResetError, BrokenPipeError, http.client.RemoteDisconnected, smtplib.SMTPServerDisconnected)
+
+
+def sending_problem(error: BaseException) -> str | None:
+    """For an exception of `requests` or `smtplib`, which most of Apprise's plugins use; None for another."""
+    return _proxy_problem(error) or known_problem(error) or _mail_problem(error) or _late_or_lost(error)
+
+
+def _proxy_problem(error: BaseException) -> str | None:
+    """A proxy that cannot be reached has the causes of a receiver that cannot."""
+    import requests
+
+    is_about_proxy = any(isinstance(cause, requests.exceptions.ProxyError) for cause in causes(error))
+    return "no connection: the proxy of the environment cannot be reached, or refuses it" if is_about_proxy else None
+
+
+def _mail_problem(error: BaseException) -> str | None:
+    """The code of RFC 5321 alone: what a mail server says beside it may hold addresses."""
+    match error:
+        case smtplib.SMTPAuthenticationError():
+            return f"it refused the user name or the password ({error.smtp_code})"
+        case smtplib.SMTPResponseException():
+            return f"it answered {error.smtp_code}"
+        case smtplib.SMTPRecipientsRefused():
+            codes = sorted({str(code) for code, _ in error.recipients.values()})
+            return f"it refused the recipient ({', '.join(codes)})"
+        case smtplib.SMTPNotSupportedError():
+            return "it does not support what the address demands, such as TLS or a login"
+    return None
+
+
+def _late_or_lost(error: BaseException) -> str | None:
+    import requests
+
+    for cause in causes(error):
+        match cause:
+            case requests.exceptions.ConnectTimeout():
+                return "no connection in time"
+            case TimeoutError() | requests.exceptions.ReadTimeout():
+                return "no answer in time"
+            case _ if isinstance(cause, _LOST):
+                return "the connection was lost"
+            case http.client.HTTPException():
+                return "its answer is not HTTP"
+    return None
