@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lalald.commands.output.tables import Section
+from lalald.commands.prerequisites.bounded_reading import find_key_in_time, read_in_time
 from lalald.config import Config, Inbox, Rule
 from lalald.errors import ConfigError
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from lalald.config.diagnostics import Diagnostics
     from lalald.config.loading import Examined
     from lalald.config.resolving import Resolved
+    from lalald.filesystem.bounded_calls import BoundedCalls
 
 _WAYS = {"message": "messages by Apprise", "webhook": "a webhook", "command": "a command"}
 _EXISTING = {
@@ -93,22 +95,23 @@ def _facts(inbox: Inbox) -> dict[str, Any]:
     }
 
 
-def check_surroundings(examined: Examined, environ: Mapping[str, str]) -> str:
-    """Add the errors of folders and of the license key to those of the file. Return where the key comes from."""
+def check_surroundings(examined: Examined, environ: Mapping[str, str], calls: BoundedCalls | None = None) -> str:
+    """Add the errors of folders, of other files and of the license key to those of the file. Return where the key comes from."""
     from lalald.config.checks.folders import folder_errors
     from lalald.config.key_files import BY_CONFIGURATION
-    from lalald.config.license_key import find_key
+    from lalald.filesystem.bounded_calls import BoundedCalls
 
+    calls = calls or BoundedCalls()
     resolved, diagnostics = examined.resolved, examined.diagnostics
     if resolved is None:
         return ""
     if ("state_dir",) not in diagnostics.lines:
         diagnostics.sources.setdefault(("state_dir",), "state_dir")  # its default: no line of the file
-    for where, message in folder_errors(resolved.inboxes, resolved.state_dir):
+    for where, message in folder_errors(resolved.inboxes, resolved.state_dir, calls):
         diagnostics.add_error(where, message)
-    _check_notify(resolved, diagnostics, environ)
-    _check_page(resolved, diagnostics, environ)
-    found = find_key(resolved.license_key_file, environ)
+    _check_notify(resolved, diagnostics, environ, calls)
+    _check_page(resolved, diagnostics, environ, calls)
+    found = find_key_in_time(resolved.license_key_file, environ, calls)
     if found.error is not None:
         if found.origin != BY_CONFIGURATION:
             diagnostics.sources[found.origin,] = found.origin
@@ -119,7 +122,9 @@ def check_surroundings(examined: Examined, environ: Mapping[str, str]) -> str:
     return f"{found.problem}; every file will be held until there is one"
 
 
-def _check_notify(resolved: Resolved, diagnostics: Diagnostics, environ: Mapping[str, str]) -> None:
+def _check_notify(
+    resolved: Resolved, diagnostics: Diagnostics, environ: Mapping[str, str], calls: BoundedCalls
+) -> None:
     """Adds what is wrong with the files, programs and addresses of `notify`."""
     if not resolved.notify:
         return
@@ -127,18 +132,18 @@ def _check_notify(resolved: Resolved, diagnostics: Diagnostics, environ: Mapping
 
     uid = _daemon_uid(resolved.state_dir)
     for place, entry in resolved.notify:
-        for key, message in asyncio.run(entry_problems(entry, environ, uid)):
+        for key, message in asyncio.run(entry_problems(entry, environ, uid, calls)):
             diagnostics.add_error(("notify", place, key), message)
-        for key, message in entry_warnings(entry):
+        for key, message in entry_warnings(entry, calls):
             diagnostics.add_warning(("notify", place, key), message)
 
 
-def _check_page(resolved: Resolved, diagnostics: Diagnostics, environ: Mapping[str, str]) -> None:
+def _check_page(resolved: Resolved, diagnostics: Diagnostics, environ: Mapping[str, str], calls: BoundedCalls) -> None:
     """Adds what keeps the page from running: `run` goes on without it."""
-    from lalald.config.page.page_secrets import check_secrets
+    from lalald.config.page.page_secrets import check_secrets, secret_files
 
     try:
-        check_secrets(resolved.web, environ)
+        read_in_time(secret_files(resolved.web, environ), calls, check_secrets, resolved.web, environ)
     except ConfigError as error:
         diagnostics.add_error(("web", "listen"), f"{error}. {error.hint}")
 

@@ -93,9 +93,9 @@ def _kind(test: str | None) -> EventKind | None:
 
 async def _answers(config: Config, kind: EventKind | None) -> Sequence[Answer]:
     from lalald.clock import Clock
-    from lalald.notify.channels.senders import Surroundings, read_in_thread
+    from lalald.notify.channels.senders import Surroundings, run_bounded
 
-    around = Surroundings(os.environ, Clock(), read_in_thread)
+    around = Surroundings(os.environ, Clock(), run_bounded)
     return await asyncio.gather(*(_answer(config, place, kind, around) for place in range(len(config.notify))))
 
 

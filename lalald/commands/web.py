@@ -10,13 +10,15 @@ import time
 from argparse import ArgumentParser, Namespace
 
 from lalald.commands.output.json_output import show_json
+from lalald.commands.prerequisites.bounded_reading import read_in_time
 from lalald.commands.prerequisites.operating_system import require_linux
 from lalald.config import Config, subprocess_loader
 from lalald.config.page.listen_address import ListenAddress, parse_listen
 from lalald.config.paths import find
 from lalald.control.page_listener import forget, listen
-from lalald.control.page_settings import settings_for
+from lalald.control.page_settings import settings_files, settings_for
 from lalald.errors import UsageError
+from lalald.filesystem.bounded_calls import BoundedCalls
 from lalald.store.page import logins
 from lalald.store.request_writer import Requests
 
@@ -47,7 +49,8 @@ def run(arguments: Namespace) -> int:
 def _serve(config: Config, address: ListenAddress) -> int:
     from lalald.web.page_process import protect, serve_here
 
-    settings = settings_for(config, os.environ)
+    files = settings_files(config, os.environ)
+    settings = read_in_time(files, BoundedCalls(), settings_for, config, os.environ)
     listener = listen(address)
     protect()
     print(f"The page is at {page_address(address)}. Ctrl-C ends it.", flush=True)

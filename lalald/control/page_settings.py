@@ -11,13 +11,17 @@ import pickle
 import socket
 import struct
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from lalald.config import Config
+from lalald.config.key_files import key_files
 from lalald.config.license_key import find_license_key
-from lalald.config.page.page_secrets import page_password, page_read_token
+from lalald.config.page.page_secrets import page_password, page_read_token, secret_files
 from lalald.control import page_keys
+from lalald.errors import ConfigError
 
 HEARTBEAT_SECONDS = 5.0
 _LENGTH = struct.Struct("!I")
@@ -59,6 +63,13 @@ def settings_for(
         tries=tries or {},
         idle_seconds=idle_seconds,
     )
+
+
+def settings_files(config: Config, environ: Mapping[str, str]) -> list[tuple[str, Path]]:
+    """The files that `settings_for` reads, each with the setting that names it."""
+    with suppress(ConfigError):  # the environment names something that cannot be a path: `settings_for` reports it
+        return [*secret_files(config.web, environ), *key_files(config.license_key_file, environ)]
+    return []
 
 
 def framed(settings: PageSettings) -> bytes:

@@ -11,7 +11,7 @@ from lalald.clock import Clock
 from lalald.config.model import Config, Minutes
 from lalald.filesystem.mount_pools import MountPools
 from lalald.jobs.event_facts import EventKind, plain_fact
-from lalald.notify.channels.senders import Surroundings, first_line
+from lalald.notify.channels.senders import Answer, Surroundings
 from lalald.notify.notifier import Notifier, selections
 from lalald.store import Store, StoreThread
 from lalald.store.events.event_queue import RemovedEntry
@@ -29,15 +29,15 @@ def make_notifier(
     log: Any,
     tls: Callable[[], ssl.SSLContext],
 ) -> Notifier:
-    """A notifier that reads its files on the threads of their folders: a share that hangs delays nothing else.
+    """A notifier that uses its files on the threads of their folders: a share that hangs delays nothing else.
 
     `tls`: a context that is there anyway, since a second one takes 5 MiB; nothing of a connection is shared by it.
     """
 
-    async def read_file(path: Path) -> str:
-        return await disks.run(str(path.parent), first_line, path)
+    async def run_at(folder: Path, function: Callable[..., Answer], *arguments: Any) -> Answer:
+        return await disks.run(str(folder), function, *arguments)
 
-    return Notifier(store, Surroundings(environ, clock, read_file, tls), log)
+    return Notifier(store, Surroundings(environ, clock, run_at, tls), log)
 
 
 def note_start(store: Store, config: Config, now: float) -> list[RemovedEntry]:

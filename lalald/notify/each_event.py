@@ -77,6 +77,7 @@ class EachEvent:
         match result:
             case TryLater():
                 await delivery.postponed(result, event.id - 1)
+                await delivery.ask(partial(_not_begun, delivery.name))
                 self._cursor = None  # what was dropped for its age moved it
                 return False
             case Sent():
@@ -97,6 +98,10 @@ def _cursor_of(name: str, queue: EventQueue) -> int:
 
 def _advance(name: str, upto: int, queue: EventQueue) -> None:
     queue.advance(name, upto)
+
+
+def _not_begun(name: str, queue: EventQueue) -> None:
+    queue.forget_tries(name)
 
 
 def _begin(name: str, event_id: int, queue: EventQueue) -> int:

@@ -7,31 +7,35 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lalald.config.model import NotifyEntry
+from lalald.errors import FileError
+from lalald.filesystem.bounded_calls import UNANSWERED, BoundedCalls
 from lalald.notify.channels import apprise_sender, webhook
 from lalald.notify.channels.command import program_problem
 from lalald.notify.channels.senders import first_line
 
 
-async def entry_problems(entry: NotifyEntry, environ: Mapping[str, str], uid: int) -> list[tuple[str, str]]:
+async def entry_problems(
+    entry: NotifyEntry, environ: Mapping[str, str], uid: int, calls: BoundedCalls
+) -> list[tuple[str, str]]:
     """Keys that cannot work here, now, and why; no message holds an address or a secret. `uid`: of the daemon."""
     if entry.command:
-        return _named("command", program_problem(entry.command[0], uid))
+        return _named("command", _command_problem(entry.command[0], uid, calls))
     if entry.webhook is not None:
         problem = None if webhook.is_address(entry.webhook) else "expected an address such as https://example.org/hook"
-        secret_problem = entry.secret_file and _secret_problem(entry.secret_file)
+        secret_problem = entry.secret_file and _secret_problem(entry.secret_file, calls)
         return [*_named("webhook", problem), *_named("secret_file", secret_problem or None)]
     if entry.url is not None:
         return _named("url", await _url_problem(entry.url, environ))
     if entry.url_file is not None:
-        text, problem = _read(entry.url_file)
+        text, problem = _read(entry.url_file, calls)
         return _named("url_file", problem or await _url_problem(text, environ))
     return []
 
 
-def entry_warnings(entry: NotifyEntry) -> Iterator[tuple[str, str]]:
+def entry_warnings(entry: NotifyEntry, calls: BoundedCalls) -> Iterator[tuple[str, str]]:
     """Warnings about settings that work but should be changed."""
     for key, path in (("url_file", entry.url_file), ("secret_file", entry.secret_file)):
-        if path is not None and _is_readable_by_all(path):
+        if path is not None and _is_readable_by_all(path, calls):
             yield key, "every user of this machine can read this file; `chmod 600` keeps it to one"
 
 
@@ -39,8 +43,15 @@ def _named(key: str, problem: str | None) -> list[tuple[str, str]]:
     return [(key, problem)] if problem else []
 
 
-def _secret_problem(path: Path) -> str | None:
-    text, problem = _read(path)
+def _command_problem(program: str, uid: int, calls: BoundedCalls) -> str | None:
+    try:
+        return calls.run(Path(program).parent, program_problem, program, uid)
+    except FileError as error:
+        return str(error)
+
+
+def _secret_problem(path: Path, calls: BoundedCalls) -> str | None:
+    text, problem = _read(path, calls)
     if problem:
         return problem
     try:
@@ -56,10 +67,12 @@ async def _url_problem(url: str, environ: Mapping[str, str]) -> str | None:
     return None if await apprise_sender.understands(url, environ) else "Apprise does not understand this address"
 
 
-def _read(path: Path) -> tuple[str, str | None]:
+def _read(path: Path, calls: BoundedCalls) -> tuple[str, str | None]:
     """What a file holds, or why it cannot be used."""
     try:
-        return first_line(path), None
+        return calls.run(path.parent, first_line, path), None
+    except FileError:
+        return "", f"the file cannot be read: {UNANSWERED}"
     except OSError as error:
         return "", f"the file cannot be read: {error.strerror}"
     except UnicodeDecodeError:
@@ -68,8 +81,8 @@ def _read(path: Path) -> tuple[str, str | None]:
         return "", f"the file cannot be used: {error}"
 
 
-def _is_readable_by_all(path: Path) -> bool:
+def _is_readable_by_all(path: Path, calls: BoundedCalls) -> bool:
     try:
-        return bool(path.stat().st_mode & stat.S_IROTH)
-    except OSError:
+        return bool(calls.run(path.parent, path.stat).st_mode & stat.S_IROTH)
+    except (OSError, FileError):
         return False

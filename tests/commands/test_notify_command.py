@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from lalald.commands.check_config import check_surroundings
+from lalald.config.loading import examine
+from lalald.filesystem.bounded_calls import BoundedCalls
 from lalald.jobs.event_facts import EventKind
 from tests.support.filled_store import DAY, EVERYTHING, HOUR, NOW, FilledStore, answering
+from tests.support.private_mounts import dead_mount, in_own_mounts
 from tests.support.receiver import SECRET, Answer, receiving
 
 
@@ -178,6 +183,42 @@ def test_without_apprise_the_line_that_installs_it_is_reported(tmp_path: Path) -
         "Apprise is not installed: pip install 'lalald[notify]'",
     )
     assert error["line"] > 0
+
+
+def test_files_on_a_dead_share_are_errors_of_their_lines(tmp_path: Path) -> None:
+    """Each is named by another setting; the program does not wait for them."""
+
+    def story() -> None:
+        share = tmp_path / "share"
+        share.mkdir()
+        shelf = shelf_with(
+            tmp_path,
+            {"name": "a", "url_file": str(share / "url")},
+            {"name": "b", "webhook": "https://example.org/", "secret_file": str(share / "secret")},
+            {"name": "c", "command": [str(share / "hook.sh")]},
+        )
+        settings = yaml.safe_load(shelf.config.read_text())
+        settings["license_key_file"] = str(share / "key")
+        settings["web"] = {"listen": "127.0.0.1:8910", "password_file": str(share / "password")}
+        settings["inboxes"][0]["outbox"] = str(share)
+        shelf.config.write_text(yaml.safe_dump(settings))
+        with dead_mount(share):
+            examined = examine(shelf.config, {})
+            check_surroundings(examined, {}, BoundedCalls(0.2))
+            diagnostics = examined.diagnostics
+        errors = {error["key"]: error["message"] for error in diagnostics.facts(diagnostics.errors)}
+        unanswered = f"{share} cannot be used: its disk or server does not answer"
+        what_to_do = "Is its server down, or its disk failing?"
+        assert errors == {
+            "notify[0].url_file": "the file cannot be read: its disk or server does not answer",
+            "notify[1].secret_file": "the file cannot be read: its disk or server does not answer",
+            "notify[2].command": unanswered,
+            "web.listen": f"web.password_file: {unanswered}. {what_to_do}",
+            "license_key_file": f"{unanswered}; {what_to_do}",
+            "inboxes[0].outbox": unanswered,
+        }
+
+    in_own_mounts(story)
 
 
 # status

@@ -13,7 +13,7 @@ from lalald.jobs.event_facts import EventKind
 from lalald.jobs.failures.failure_kinds import FailureKind
 from lalald.jobs.states import Stage, State
 from lalald.notify.channels.results import Result, Sent
-from lalald.notify.channels.senders import Surroundings, read_in_thread
+from lalald.notify.channels.senders import Surroundings, run_bounded
 from lalald.notify.delivery import Delivery
 from lalald.store import Store
 from lalald.store.events.event_queue import Reader, Selection
@@ -62,7 +62,7 @@ class Desk:
         self.clock = HandClock()
         self.log = Notes()
         self.store.event_queue.configure({"phone": EVERYTHING}, page=False)
-        self.around = Surroundings({"PATH": "/usr/bin:/bin", "LALALD_LICENSE_KEY": "a-key"}, self.clock, read_in_thread)
+        self.around = Surroundings({"PATH": "/usr/bin:/bin", "LALALD_LICENSE_KEY": "a-key"}, self.clock, run_bounded)
 
     async def run(self, function: Callable[[Store], Answer]) -> Answer:
         """As the store's thread: one transaction for each call."""

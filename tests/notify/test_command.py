@@ -14,11 +14,14 @@ from typing import Any
 
 import pytest
 
+from lalald.clock import Clock
 from lalald.jobs.event_facts import Event, EventKind, Fact
 from lalald.notify.channels import command
 from lalald.notify.channels.process_guard import GRACE_SECONDS
-from lalald.notify.channels.results import Failed, Refused, Sent
+from lalald.notify.channels.results import Failed, Refused, Result, Sent
+from lalald.notify.channels.senders import Surroundings, run_bounded, run_command
 from lalald.notify.samples import sample_event
+from tests.notify.support import entry
 from tests.support.processes import descendants, is_running, words_of
 from tests.support.running import until
 
@@ -46,9 +49,9 @@ def event_about(path: str, **data: Any) -> Event:
     return Event(1, "ab" * 16, fact)
 
 
-def run(words: list[str], event: Event | None = None, seconds: float = 20.0, **environ: str) -> Sent | Failed | Refused:
-    variables = {"PATH": os.environ["PATH"], **environ}
-    return asyncio.run(command.run(words, event or event_about("x.mp3"), timeout_seconds=seconds, environ=variables))
+def run(words: list[str], event: Event | None = None, seconds: float = 20.0, **environ: str) -> Result:
+    around = Surroundings({"PATH": os.environ["PATH"], **environ}, Clock(), run_bounded)
+    return asyncio.run(run_command(entry(command=tuple(words), timeout=seconds), around, event or event_about("x.mp3")))
 
 
 def test_names_with_newlines_and_quotes_are_data(folder: Path) -> None:

@@ -19,7 +19,7 @@ from lalald.config.model import NotifyEntry
 from lalald.jobs.event_facts import Event, EventKind
 from lalald.notify.channels import webhook
 from lalald.notify.channels.results import Refused, Result, Sent, TryLater
-from lalald.notify.channels.senders import Surroundings, read_in_thread, webhook_sender
+from lalald.notify.channels.senders import Surroundings, run_bounded, webhook_sender
 from lalald.notify.payload import payload, payload_bytes
 from lalald.notify.samples import sample_event
 from tests.support.receiver import SECRET, Answer, receiving
@@ -35,7 +35,7 @@ def post(
     tls: Callable[[], ssl.SSLContext] = ssl.create_default_context,
 ) -> list[Result]:
     entry = NotifyEntry("hook", webhook=url, secret_file=secret, names=names)
-    around = Surroundings({}, Clock(), read_in_thread, tls)
+    around = Surroundings({}, Clock(), run_bounded, tls)
 
     async def sent() -> list[Result]:
         async with webhook_sender(entry, around) as send:

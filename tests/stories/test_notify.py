@@ -17,7 +17,7 @@ import pytest
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
 from tests.conftest import MakeHome
-from tests.support.private_mounts import in_own_mounts
+from tests.support.private_mounts import dead_mount, in_own_mounts
 from tests.support.processes import descendants, words_of
 from tests.support.receiver import SECRET, Answer, Receiver, receiving
 from tests.support.running import Home, until, write_wav
@@ -267,6 +267,29 @@ def test_a_receiver_that_hangs_does_not_keep_run_once_for_long(
     home = make_home(sandbox.url, notify=[hook(receiver, tmp_path)])
     write_wav(home.inbox / "song.wav")
     assert home.command("run", "--once", seconds=30).returncode == 0
+
+
+def test_a_program_and_secrets_on_a_dead_share_delay_nothing_else(
+    tmp_path: Path, make_home: MakeHome, sandbox: Sandbox
+) -> None:
+    def story() -> None:
+        share = tmp_path / "share"
+        share.mkdir()
+        with receiving() as receiver, dead_mount(share):
+            entries = [
+                {"name": "program", "command": [str(share / "hook.sh")], "on": "all"},
+                {"name": "signed", "webhook": receiver.url, "secret_file": str(share / "secret"), "on": "all"},
+                {"name": "works", "webhook": receiver.url, "on": "all"},
+            ]
+            home = make_home(sandbox.url, notify=entries)
+            home.start()
+            write_wav(home.inbox / "song.wav")
+            until(lambda: receiver.kinds == ["daemon.started", "job.done"], "the entry that works is told")
+            assert home.command("health").returncode == 0
+            assert home.stop() == 0
+        assert home.logged("notify.dropped") == []
+
+    in_own_mounts(story)
 
 
 def test_a_name_server_that_never_answers_delays_no_stop(tmp_path: Path, make_home: MakeHome, sandbox: Sandbox) -> None:

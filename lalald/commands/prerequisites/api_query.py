@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from lalald.api import Client
+from lalald.commands.prerequisites.bounded_reading import find_key_in_time
 from lalald.config import Config
-from lalald.config.license_key import license_key
 from lalald.errors import TransientError
+from lalald.filesystem.bounded_calls import BoundedCalls
 
 Answer = TypeVar("Answer")
 
@@ -24,7 +25,10 @@ def ask(config: Config, request: Callable[[Client], Awaitable[Answer]]) -> Answe
 
 
 async def _query(config: Config, request: Callable[[Client], Awaitable[Answer]]) -> Answer:
-    client = Client(config.api_url, license_key(config, os.environ), upload_rate=None, download_rate=None)
+    found = find_key_in_time(config.license_key_file, os.environ, BoundedCalls())
+    if found.error is not None:
+        raise found.error
+    client = Client(config.api_url, found.key, upload_rate=None, download_rate=None)
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             return await request(client)

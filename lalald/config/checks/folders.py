@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from lalald.config.checks.path_overlap import Folders
 from lalald.config.diagnostics import Where, path_text
 from lalald.config.model import Config
+from lalald.errors import FolderUnavailableError
+from lalald.filesystem.bounded_calls import BoundedCalls
 
 
 def check_folders(config: Config) -> list[str]:
@@ -24,16 +27,27 @@ def _formatted(config: Config, where: str, words: str) -> str:
     return f"line {line}  {where}: {words}" if line else f"{where}: {words}"
 
 
-def folder_errors(inboxes: Sequence[Folders], state_dir: Path | None) -> Iterator[tuple[Where, str]]:
+def folder_errors(
+    inboxes: Sequence[Folders], state_dir: Path | None, calls: BoundedCalls | None = None
+) -> Iterator[tuple[Where, str]]:
     """Each key whose folder cannot be used, and why. Folders that are None have been reported already."""
+    look = partial(_look, calls or BoundedCalls())
     for place, inbox in enumerate(inboxes):
-        yield from ((("inboxes", place, key), words) for key, words in _inbox_errors(inbox))
-    if state_dir is not None and (words := _will_be_writable(state_dir)):
+        yield from ((("inboxes", place, key), words) for key, words in _inbox_errors(inbox, look))
+    if state_dir is not None and (words := look(_will_be_writable, state_dir)):
         yield ("state_dir",), words
 
 
-def _inbox_errors(inbox: Folders) -> Iterator[tuple[str, str]]:
-    words = _usable(inbox.path, writable=_is_written(inbox)) if inbox.path else None
+def _look(calls: BoundedCalls, question: Callable[..., str | None], folder: Path, **arguments: bool) -> str | None:
+    """What the question answers; a folder that does not answer cannot be used."""
+    try:
+        return calls.run(folder, partial(question, folder, **arguments))
+    except FolderUnavailableError as error:
+        return str(error)
+
+
+def _inbox_errors(inbox: Folders, look: Callable[..., str | None]) -> Iterator[tuple[str, str]]:
+    words = look(_usable, inbox.path, writable=_is_written(inbox)) if inbox.path else None
     if words:
         yield "path", words
     needed = {"outbox": True, "done_dir": inbox.on_success == "move", "failed_dir": inbox.on_failure == "move"}
@@ -44,7 +58,7 @@ def _inbox_errors(inbox: Folders) -> Iterator[tuple[str, str]]:
         within = inbox.path is not None and folder.is_relative_to(inbox.path)
         if within and words:
             continue  # the error of the inbox covers it
-        error = _will_be_writable(folder) if within else _usable(folder, writable=True)
+        error = look(_will_be_writable, folder) if within else look(_usable, folder, writable=True)
         if error:
             yield key, error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from lalald.config.license_key import LARGEST_FILE_BYTES, is_placeholder
@@ -40,6 +41,18 @@ def page_read_token(web: Web) -> str | None:
     if not text or is_placeholder(text):
         raise ConfigError(f"{origin}: {web.read_token_file} holds no token", hint="Put it alone on one line there.")
     return _checked(origin, text)
+
+
+def secret_files(web: Web, environ: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
+    """The files that may hold secrets of a page, each with the setting that names it."""
+    if web.listen is None:
+        return
+    if named := environ.get(PASSWORD_FILE_VARIABLE):
+        with suppress(ValueError):  # `page_password` reports it
+            yield PASSWORD_FILE_VARIABLE, expanded(named, environ, None)
+    for origin, path in (("web.password_file", web.password_file), ("web.read_token_file", web.read_token_file)):
+        if path is not None:
+            yield origin, path
 
 
 def check_secrets(web: Web, environ: Mapping[str, str]) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 from lalald.config import Config
 from lalald.config.page.listen_address import ListenAddress, parse_listen
 from lalald.control.page_listener import forget, listen
-from lalald.control.page_settings import PageSettings, settings_for
+from lalald.control.page_settings import PageSettings, settings_files, settings_for
 from lalald.daemon.process.page_child import PageChild
 from lalald.errors import DaemonError, LalaldError
 from lalald.filesystem.mount_pools import MountPools
@@ -132,7 +132,9 @@ class WebLauncher:
 
     async def _settings(self, config: Config) -> PageSettings:
         """Reads the page's secrets. Raises ConfigError, FileError."""
-        return await self._disks.run(str(config.state_dir), self._read_settings, config)
+        folders = [str(path.parent) for _, path in settings_files(config, self._environ)]
+        places = tuple(dict.fromkeys([str(config.state_dir), *folders]))
+        return await self._disks.run(places, self._read_settings, config)
 
     def _read_settings(self, config: Config) -> PageSettings:
         return settings_for(config, self._environ, tries=self._tries, idle_seconds=self._idle_seconds)

@@ -10,27 +10,35 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 from lalald.clock import Clock
 from lalald.config.model import NotifyEntry
 from lalald.errors import FileError
+from lalald.filesystem.bounded_calls import UNANSWERED, BoundedCalls
 from lalald.jobs.event_facts import Event
 from lalald.notify.channels import apprise_sender, command, webhook
-from lalald.notify.channels.results import Result, TryLater
+from lalald.notify.channels.results import Refused, Result, TryLater
 from lalald.notify.messages import Message
 from lalald.notify.payload import payload_bytes, webhook_id
 
+Answer = TypeVar("Answer")
 MOST_FILE_BYTES = 64 << 10
-ReadFile = Callable[[Path], Awaitable[str]]
+
+
+class RunAt(Protocol):
+    """`function(*arguments)`, which uses a file in the folder, on a thread. Raises FileError where its disk does not answer."""
+
+    async def __call__(self, folder: Path, function: Callable[..., Answer], *arguments: Any) -> Answer: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What senders get from their owner. `read_file` raises OSError, FileError or ValueError; `tls` trusts the system's authorities."""
+    """What senders get from their owner. `tls` trusts the system's authorities."""
 
     environ: Mapping[str, str]
     clock: Clock
-    read_file: ReadFile
+    run_at: RunAt
     tls: Callable[[], ssl.SSLContext] = ssl.create_default_context
 
 
@@ -63,6 +71,14 @@ async def send_message(entry: NotifyEntry, around: Surroundings, message: Messag
 
 
 async def run_command(entry: NotifyEntry, around: Surroundings, event: Event) -> Result:
+    """Run the program, which is examined before each run: it may have been changed."""
+    program = entry.command[0]
+    try:
+        problem = await around.run_at(Path(program).parent, command.program_problem, program)
+    except FileError:
+        return TryLater(f"the program cannot be run: {UNANSWERED}")
+    if problem:
+        return Refused(problem)
     return await command.run(entry.command, event, timeout_seconds=entry.timeout, environ=around.environ)
 
 
@@ -110,11 +126,11 @@ async def _read(path: Path | None, key: str, around: Surroundings) -> str | TryL
     """What the file says, or why it cannot be used; never its path, which may be the secret itself by mistake."""
     assert path is not None  # noqa: S101 - an entry has one or the other
     try:
-        return await around.read_file(path)
+        return await around.run_at(path.parent, first_line, path)
     except OSError as error:
         return TryLater(f"its {key} cannot be read: {os.strerror(error.errno or 0)}", key=key)
     except FileError:
-        return TryLater(f"its {key} cannot be read: its disk or server does not answer", key=key)
+        return TryLater(f"its {key} cannot be read: {UNANSWERED}", key=key)
     except ValueError as error:
         words = "it is not text" if isinstance(error, UnicodeDecodeError) else str(error)
         return TryLater(f"its {key} cannot be used: {words}", key=key)
@@ -127,6 +143,6 @@ def _always(result: Result) -> Callable[[Event], Awaitable[Result]]:
     return send
 
 
-async def read_in_thread(path: Path) -> str:
+async def run_bounded(folder: Path, function: Callable[..., Answer], *arguments: Any) -> Answer:
     """For a program that ends soon anyway."""
-    return await asyncio.to_thread(first_line, path)
+    return await asyncio.to_thread(BoundedCalls().run, folder, function, *arguments)

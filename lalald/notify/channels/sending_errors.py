@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import http.client
 import smtplib
 
 from lalald.notify.channels.connection_errors import causes, known_problem
 
-_LOST = (ConnectionResetError, BrokenPipeError, http.client.RemoteDisconnected, smtplib.SMTPServerDisconnected)
+_LOST = (ConnectionResetError, BrokenPipeError, smtplib.SMTPServerDisconnected)
 
 
 def sending_problem(error: BaseException) -> str | None:
@@ -40,15 +39,15 @@ def _mail_problem(error: BaseException) -> str | None:
 
 def _late_or_lost(error: BaseException) -> str | None:
     import requests
+    from urllib3.exceptions import ProtocolError
 
-    for cause in causes(error):
-        match cause:
-            case requests.exceptions.ConnectTimeout():
-                return "no connection in time"
-            case TimeoutError() | requests.exceptions.ReadTimeout():
-                return "no answer in time"
-            case _ if isinstance(cause, _LOST):
-                return "the connection was lost"
-            case http.client.HTTPException():
-                return "its answer is not HTTP"
+    found = list(causes(error))
+    for kinds, words in (
+        (requests.exceptions.ConnectTimeout, "no connection in time"),
+        ((TimeoutError, requests.exceptions.ReadTimeout), "no answer in time"),
+        (_LOST, "the connection was lost"),
+        (ProtocolError, "its answer is not HTTP"),
+    ):
+        if any(isinstance(cause, kinds) for cause in found):
+            return words
     return None
