@@ -11,26 +11,34 @@ _MAX_READS = 200_000
 _PIECE_BYTES = 8192
 
 
+def is_about_content(error: OSError) -> bool:
+    """Whether an error is about what a file says, not about reading it: parsers raise it where a file has more than any real one."""
+    return error.errno in (None, errno.EFBIG)
+
+
 class BoundedFile:
     """Limited reads of one open file. Raises OSError once more was read than a real file needs.
 
     Reads are buffered, since a parser goes back and forth within a header.
     """
 
-    def __init__(self, descriptor: int, name: str, size: int) -> None:
-        self.name = name
+    def __init__(self, descriptor: int, size: int) -> None:
         self.size = size
         self._descriptor = descriptor
-        self._position = 0
         self._piece = b""
         self._piece_at = 0
         self._bytes_left = _MAX_BYTES_READ
         self._reads_left = _MAX_READS
 
     def read_at(self, offset: int, count: int) -> bytes:
-        """Up to `count` bytes from `offset`; fewer at the end of the file."""
+        """Up to `count` bytes from `offset`; fewer at the end of the file. Raises ValueError for an offset before its start."""
+        if offset < 0:
+            raise ValueError("an offset before the start of the file")
         expected = max(0, min(count, self.size - offset))
         start = offset - self._piece_at
+        if not expected:
+            self._spend(0)  # and no read: an absurd offset is none that the system takes
+            return b""
         if start < 0 or start + expected > len(self._piece):
             wanted = max(expected, _PIECE_BYTES)
             self._spend(wanted)
@@ -52,18 +60,3 @@ class BoundedFile:
         if len(found) < count:
             raise EOFError
         return found
-
-    def read(self, size: int = -1) -> bytes:
-        found = self.read_at(self._position, self.size if size < 0 else size)
-        self._position += len(found)
-        return found
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
-        if position < 0:
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-        self._position = position
-        return position
-
-    def tell(self) -> int:
-        return self._position

@@ -41,7 +41,7 @@ def measure(path: str | os.PathLike[str]) -> Length:
             facts = os.fstat(descriptor)
             if not stat.S_ISREG(facts.st_mode):
                 return UNKNOWN
-            return _sane(_measured(BoundedFile(descriptor, os.fspath(path), facts.st_size)), facts.st_size)
+            return _sane(_measured(BoundedFile(descriptor, facts.st_size)), facts.st_size)
         finally:
             os.close(descriptor)
     except (OSError, ValueError):

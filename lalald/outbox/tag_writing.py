@@ -43,7 +43,7 @@ def write_tags(path: str, tags: Tags, discard_proofs: Callable[[], None], crash_
     descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         size = os.fstat(descriptor).st_size
-        pieces = _tagged(descriptor, path, size, tags)
+        pieces = _tagged(descriptor, size, tags)
         few, rest = _few(pieces)
         layout = None if rest else _layout(few, descriptor, size)
         if layout is not None and (written := _in_place(descriptor, few, layout, discard_proofs, crash_point)):
@@ -61,7 +61,7 @@ def sha256_without_tags(path: str) -> str | None:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         digest = hashlib.sha256()
-        pieces = _tagged(descriptor, path, os.fstat(descriptor).st_size, Tags())
+        pieces = _tagged(descriptor, os.fstat(descriptor).st_size, Tags())
         for part in _parts(pieces):
             digest.update(part)
         return digest.hexdigest()
@@ -71,10 +71,10 @@ def sha256_without_tags(path: str) -> str | None:
         os.close(descriptor)
 
 
-def _tagged(descriptor: int, path: str, size: int, tags: Tags) -> Iterator[Piece]:
+def _tagged(descriptor: int, size: int, tags: Tags) -> Iterator[Piece]:
     from lalald.media.tags.writers.track_writer import tagged  # with mutagen, which an idle daemon does not load
 
-    return tagged(BoundedFile(descriptor, path, size), descriptor, tags)
+    return tagged(BoundedFile(descriptor, size), descriptor, tags)
 
 
 def _few(pieces: Iterator[Piece]) -> tuple[list[Piece], Iterable[Piece]]:

@@ -82,7 +82,7 @@ def read_source(job: Job, path: str) -> SourceTags | TagNote:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode) or (facts.st_size, int64(facts.st_mtime_ns)) != (job.size, job.mtime_ns):
             return TagNote.SOURCE_CHANGED
-        return read_tags(BoundedFile(descriptor, path, facts.st_size), Spool(lambda: _nameless_file(job)))
+        return read_tags(BoundedFile(descriptor, facts.st_size), Spool(lambda: _nameless_file(job)))
     except OSError as error:
         return TagNote.NO_ROOM if is_full(error) else TagNote.SOURCE_UNREADABLE
     finally:

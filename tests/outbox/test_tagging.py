@@ -96,19 +96,34 @@ def test_without_tags_it_stays_byte_for_byte(tmp_path: Path) -> None:
     assert (Path(path).read_bytes(), found) == (SENT, replace(sent(), is_final=True))
 
 
+FTYP = sounds.box(b"ftyp", b"M4A \0\0\0\0")
+
+
+def nested_tables(depth: int) -> bytes:
+    heads = ((8 * (depth - place)).to_bytes(4) + b"trak" for place in range(depth))
+    return FTYP + sounds.box(b"moov", b"".join(heads))
+
+
 @pytest.mark.parametrize(
     ("content", "notes"),
     [
         (b"\xff\xf1\x50\x80" + bytes(500), ()),
         (sounds.m4a(more=sounds.box(b"moof", bytes(20))), (TagNote.UNWRITABLE,)),
+        (sounds.opus(2) + b"x" * 30 + sounds.opus(2), (TagNote.UNWRITABLE,)),
+        (FTYP + sounds.box(b"mdat", b"sound") + b"\0\1\0\0moov" + sounds.box(b"free", bytes(9)), (TagNote.UNWRITABLE,)),
+        (FTYP + b"\0\0\0\1mdat\x7f" + b"\xff" * 7 + sounds.box(b"moov"), (TagNote.UNWRITABLE,)),
+        (sounds.wav(sounds.chunk(b"x   ", b"") * 2500, sounds.chunk(b"data", b"ab")), (TagNote.UNWRITABLE,)),
+        (nested_tables(5000) + sounds.box(b"mdat", bytes(9)), (TagNote.UNWRITABLE,)),
     ],
 )
 def test_what_cannot_be_tagged_is_delivered_as_it_came(
     tmp_path: Path, content: bytes, notes: tuple[TagNote, ...]
 ) -> None:
     path = arrived(one_track(tmp_path), content)
-    found = finish(path, sent(content), TrackTags(TAGS))
+    wanted = TrackTags(Tags(TAGS.fields, pictures(png(100_000))))
+    found = finish(path, sent(content), wanted)
     assert (Path(path).read_bytes(), found) == (content, replace(sent(content), is_final=True, notes=notes))
+    assert wanted.faults == []
     assert not Path(f"{path}.tagging").exists()
 
 

@@ -38,7 +38,7 @@ def unnamed_file() -> int:
 def read(path: Path) -> SourceTags:
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        file = BoundedFile(descriptor, str(path), os.fstat(descriptor).st_size)
+        file = BoundedFile(descriptor, os.fstat(descriptor).st_size)
         return read_tags(file, Spool(unnamed_file))
     finally:
         os.close(descriptor)
@@ -48,7 +48,7 @@ def write(path: Path, target: Path, tags: Tags) -> Path:
     """The track at `path` with these tags, at `target`. Raises what `tagged` does."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        file = BoundedFile(descriptor, str(path), os.fstat(descriptor).st_size)
+        file = BoundedFile(descriptor, os.fstat(descriptor).st_size)
         with open(target, "wb") as copy:
             for piece in tagged(file, descriptor, tags):
                 if isinstance(piece, bytes):

@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 from lalald.media.tags.regions import Readable, Scattered, exactly
-from lalald.media.tags.tag_model import Renumbered
+from lalald.media.tags.tag_model import Renumbered, UnwritableError
 
 HEADER_BYTES = 27
 CONTINUED, FIRST = 1, 2
@@ -124,11 +124,12 @@ def page_checksum(page: bytearray) -> int:
 
 
 def renumber_pages(pages: bytearray, serial: int, shift: int) -> int:
-    """Adds to the numbers of one stream's pages in a buffer. How many bytes of it whole pages take. Raises ValueError on anything else."""
+    """Adds to the numbers of one stream's pages in a buffer. How many bytes of it whole pages take.
+    Raises UnwritableError on anything else."""
     start = 0
     while start + HEADER_BYTES <= len(pages):
         if not pages.startswith(b"OggS", start):
-            raise ValueError("something between the pages of Ogg")
+            raise UnwritableError("something is between its pages")
         body = start + HEADER_BYTES + pages[start + 26]
         end = body + sum(pages[start + HEADER_BYTES : body])
         if max(body, end) > len(pages):
@@ -140,7 +141,7 @@ def renumber_pages(pages: bytearray, serial: int, shift: int) -> int:
 
 
 def renumbered_parts(piece: Renumbered) -> Iterator[bytes]:
-    """Everything in it, in parts of about a megabyte. Raises ValueError, OSError."""
+    """Everything in it, in parts of about a megabyte. Raises UnwritableError, OSError."""
     pages, start, left = bytearray(), piece.pages.start, piece.pages.size
     while left and (part := os.pread(piece.pages.descriptor, min(left, _BUFFER_BYTES), start)):
         start, left = start + len(part), left - len(part)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import struct
 from contextlib import suppress
 
 from mutagen import MutagenError
 
-from lalald.media.bounded_file import BoundedFile
+from lalald.media.bounded_file import BoundedFile, is_about_content
 from lalald.media.containers.tag_blocks import start_of_audio, tags_behind
 from lalald.media.tags.readers.ape_reader import read_ape
 from lalald.media.tags.readers.asf_reader import ASF_HEADER, read_asf
@@ -34,7 +33,7 @@ def read_tags(file: BoundedFile, spool: Spool) -> SourceTags:
     try:
         _read(file, collector)
     except OSError as error:
-        if error.errno not in (None, errno.EFBIG):  # those are about its content
+        if not is_about_content(error):
             raise
     except MemoryError:
         raise

@@ -5,9 +5,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from lalald.media.bounded_file import BoundedFile
+from lalald.media.bounded_file import BoundedFile, is_about_content
 from lalald.media.containers.tag_blocks import start_of_audio
-from lalald.media.tags.tag_model import Pieces, Tags, UnwritableError
+from lalald.media.tags.tag_model import Piece, Pieces, Range, Tags, UnwritableError
 from lalald.media.tags.writers.chunk_writer import aiff_pieces, wave_pieces
 from lalald.media.tags.writers.id3_writer import mp3_pieces
 from lalald.media.tags.writers.mp4_writer import mp4_pieces
@@ -24,9 +24,23 @@ def tagged(file: BoundedFile, descriptor: int, tags: Tags) -> Pieces:
     """
     writer = _writer(file)
     try:
-        yield from writer(file, descriptor, tags)
-    except (EOFError, ValueError, OverflowError, struct.error) as error:
+        for piece in writer(file, descriptor, tags):
+            if _is_missing(piece, file, descriptor):
+                raise EOFError("it ends early")
+            yield piece
+    except (EOFError, ValueError, OverflowError, RecursionError, struct.error) as error:
         raise UnwritableError(f"it is damaged: {error}") from error
+    except OSError as error:
+        if not is_about_content(error):
+            raise
+        raise UnwritableError(f"it is damaged: {error}") from error
+
+
+def _is_missing(piece: Piece, file: BoundedFile, descriptor: int) -> bool:
+    """Whether it is a part of the track that reaches beyond its end."""
+    if not isinstance(piece, Range) or piece.descriptor != descriptor:
+        return False
+    return not 0 <= piece.size <= file.size - piece.start
 
 
 def _writer(file: BoundedFile) -> _Writer:
