@@ -31,13 +31,14 @@ def chunks(file: BoundedFile, start: int, order: Literal["<", ">"]) -> Iterator[
     raise OSError("this file has more chunks than any real one")
 
 
-def wave_chunks(file: BoundedFile) -> Iterator[Chunk]:
+def wave_chunks(file: BoundedFile, start: int = 0) -> Iterator[Chunk]:
     """The chunks of a WAV file; the size of a sound beyond 4 GB is in the `ds64` chunk before it (RF64, BW64). Raises OSError."""
-    for chunk in chunks(file, 12, "<"):
-        if chunk.name != b"data" or chunk.size != _IN_DS64 or file.read_at(12, 4) != b"ds64":
+    first = start + 12
+    for chunk in chunks(file, first, "<"):
+        if chunk.name != b"data" or chunk.size != _IN_DS64 or file.read_at(first, 4) != b"ds64":
             yield chunk
             continue
-        size = int.from_bytes(file.read_at(28, 8), "little")
+        size = int.from_bytes(file.read_at(first + 16, 8), "little")
         yield chunk._replace(size=size)
         yield from chunks(file, chunk.start + size + size % 2, "<")
         return

@@ -287,6 +287,29 @@ def test_text_chunks_of_aiff(tmp_path: Path) -> None:
     assert read(sounds.write(tmp_path / "s.aiff", whole)).tags.fields == {"title": ("T",), "artist": ("A",)}
 
 
+@pytest.mark.parametrize("kind", ["wav", "rf64", "aiff", "opus", "flac", "m4a"])
+def test_tags_behind_an_id3_in_front_are_read(tmp_path: Path, kind: str) -> None:
+    """Programs that know nothing but ID3 put it in front of every kind of file."""
+    named = frame(b"TPE1", b"\3A")
+    chunk = sounds.chunk(b"id3 ", tag(named))
+    sizes = sounds.chunk(b"ds64", struct.pack("<QQQI", 0, 100, 50, 0))
+    ilst = sounds.box(b"ilst", sounds.box(b"\xa9ART", sounds.box(b"data", struct.pack(">II", 1, 0), b"A")))
+    comments = comment(b"ARTIST=A")
+    opus = sounds.ogg_page(7, 0, [b"OpusHead" + bytes(11)], flags=2) + sounds.ogg_page(7, 0, [b"OpusTags" + comments])
+    whole = {
+        "wav": sounds.wav(sounds.wav_format(), sounds.chunk(b"data", bytes(100)), chunk),
+        "rf64": sounds.wav(sizes, sounds.chunk(b"data", bytes(100), size=0xFFFFFFFF), chunk, magic=b"RF64"),
+        "aiff": sounds.aiff(100, bytes(200)) + sounds.chunk(b"ID3 ", tag(named), order=">"),
+        "opus": opus,
+        "flac": b"fLaC\x84" + len(comments).to_bytes(3) + comments,
+        "m4a": sounds.m4a(
+            inside=sounds.box(b"udta", sounds.box(b"meta", bytes(4), sounds.box(b"hdlr", bytes(25)), ilst))
+        ),
+    }[kind]
+    found = read(sounds.write(tmp_path / "source", tag(text(b"TIT2", "Title")) + whole)).tags
+    assert found.fields == {"title": ("Title",), "artist": ("A",)}
+
+
 # hostile files
 
 
@@ -436,6 +459,10 @@ def test_a_tag_behind_the_sound_of_an_absurd_size_ends(tmp_path: Path, size: int
     assert not mp3(tmp_path, b"", damaged).tags
 
 
+def asf_object(kind: str, data: bytes) -> bytes:
+    return UUID(kind).bytes_le + struct.pack("<Q", 24 + len(data)) + data
+
+
 def test_tags_of_windows_media(tmp_path: Path) -> None:
     def wide(value: str) -> bytes:
         return value.encode("utf-16-le") + b"\0\0"
@@ -448,18 +475,33 @@ def test_tags_of_windows_media(tmp_path: Path) -> None:
         entry("WM/AlbumTitle", 0, wide("Album")), entry("WM/TrackNumber", 3, b"\7\0\0\0"), entry("Mood", 0, wide("calm")),
         entry("WM/ProviderStyle", 0, wide("x")), entry("WM/Picture", 1, picture), entry("WM/Genre", 0, wide("Жанр")),
     ]  # fmt: skip
+
+    def in_library(stream: int, name: str, kind: int, value: bytes) -> bytes:
+        head = struct.pack("<HHHHI", 0, stream, len(wide(name)), kind, len(value))
+        return head + wide(name) + value
+
+    large = png(200_000)
+    back = b"\4" + len(large).to_bytes(4, "little") + wide("image/png") + wide("") + large
+    library = [
+        in_library(1, "Mood", 0, wide("no")),
+        in_library(0, "WM/Picture", 1, back),
+        in_library(0, "WM/Mood", 0, wide("!")),
+    ]
     texts = [wide("Title"), wide("Artist"), b"", wide("Comment"), b""]
+    inner = asf_object("44231c94-9498-49d1-a141-1d134e457054", struct.pack("<H", len(library)) + b"".join(library))
     objects = [
         (UUID("75b22633-668e-11cf-a6d9-00aa0062ce6c"), struct.pack("<5H", *map(len, texts)) + b"".join(texts)),
         (UUID("d2d0a440-e307-11d2-97f0-00a0c95ea850"), struct.pack("<H", len(entries)) + b"".join(entries)),
+        (UUID("5fbf03b5-a92e-11cf-8ee3-00c00c205365"), bytes(18) + struct.pack("<I", len(inner)) + inner),
     ]
-    body = b"".join(kind.bytes_le + struct.pack("<Q", 24 + len(data)) + data for kind, data in objects)
+    body = b"".join(asf_object(str(kind), data) for kind, data in objects)
     head = UUID("75b22630-668e-11cf-a6d9-00aa0062ce6c").bytes_le + struct.pack("<QI2x", 30 + len(body), len(objects))
     found = read(sounds.write(tmp_path / "source.wma", head + body)).tags
     assert found.fields == {
         "title": ("Title",), "artist": ("Artist",), "comment": ("Comment",), "album": ("Album",),
-        "tracknumber": ("7",), "mood": ("calm",), "genre": ("Жанр",),
+        "tracknumber": ("7",), "mood": ("calm", "!"), "genre": ("Жанр",),
     }  # fmt: skip
     assert [(content(picture), picture.kind, picture.description) for picture in found.pictures] == [
-        (png(), 3, "front")
+        (png(), 3, "front"),
+        (large, 4, ""),
     ]

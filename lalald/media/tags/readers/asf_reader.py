@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from typing import NamedTuple
 from uuid import UUID
 
 from lalald.media.containers.asf import HEADER as ASF_HEADER
@@ -17,6 +18,10 @@ __all__ = ["ASF_HEADER", "read_asf"]
 
 _DESCRIPTION = UUID("75b22633-668e-11cf-a6d9-00aa0062ce6c").bytes_le
 _EXTENDED = UUID("d2d0a440-e307-11d2-97f0-00a0c95ea850").bytes_le
+_EXTENSION = UUID("5fbf03b5-a92e-11cf-8ee3-00c00c205365").bytes_le
+_METADATA = UUID("c5f8cbea-5baf-4877-8467-aa8c44fa4cca").bytes_le
+_LIBRARY = UUID("44231c94-9498-49d1-a141-1d134e457054").bytes_le  # it holds what is longer than 64 KB: pictures
+_HEADER_BYTES, _EXTENSION_BYTES = 30, 22  # before the objects in them
 _MOST_OBJECTS = 1000
 _TEXT, _BYTES, _NUMBERS = 0, 1, {2: 4, 3: 4, 4: 8, 5: 2}  # kinds of values, and how long numbers are
 _PICTURE = "wm/picture"
@@ -31,17 +36,34 @@ _NAMES = {
 }  # fmt: skip
 
 
+class _Entry(NamedTuple):
+    name: str  # in lower case
+    kind: int
+    value: Region
+
+
 def read_asf(file: Readable, start: int, collector: Collector) -> None:
     """Raises EOFError, ValueError, OSError, struct.error on what is damaged."""
-    (count,) = struct.unpack("<I", exactly(file, start + 24, 4))
-    offset = start + 30
-    for _ in range(min(count, _MOST_OBJECTS)):
-        kind, size = struct.unpack("<16sQ", exactly(file, offset, 24))
-        body = Region(file, offset + 24, size - 24)
+    (size,) = struct.unpack("<Q", exactly(file, start + 16, 8))
+    header = Region(file, start + _HEADER_BYTES, size - _HEADER_BYTES)
+    for kind, body in _objects(header):
         if kind == _DESCRIPTION:
             _read_description(body, collector)
         elif kind == _EXTENDED:
-            _read_extended(body, collector)
+            _read_values(_entries(body), collector)
+        elif kind == _EXTENSION:
+            for inner, values in _objects(Region(body, _EXTENSION_BYTES, body.size)):
+                if inner in (_METADATA, _LIBRARY):
+                    _read_values(_library_entries(values), collector)
+
+
+def _objects(region: Readable) -> Iterator[tuple[bytes, Region]]:
+    offset = 0
+    for _ in range(_MOST_OBJECTS):
+        if offset >= region.size:
+            return
+        kind, size = struct.unpack("<16sQ", exactly(region, offset, 24))
+        yield kind, Region(region, offset + 24, size - 24)
         offset += max(24, size)
 
 
@@ -56,8 +78,8 @@ def _read_description(region: Readable, collector: Collector) -> None:
 _DESCRIBED = ("title", "artist", "copyright", "comment", "")  # the last one is a rating
 
 
-def _read_extended(region: Readable, collector: Collector) -> None:
-    for written, kind, value in _entries(region):
+def _read_values(entries: Iterator[_Entry], collector: Collector) -> None:
+    for written, kind, value in entries:
         name = _NAMES.get(written) or (None if "/" in written else field_name(written))
         if written == _PICTURE and kind == _BYTES:
             _read_picture(value, collector)
@@ -70,8 +92,7 @@ def _read_extended(region: Readable, collector: Collector) -> None:
             collector.add(name, [str(number)] if number else [])
 
 
-def _entries(region: Readable) -> Iterator[tuple[str, int, Region]]:
-    """Each one's name in lower case, kind and value."""
+def _entries(region: Readable) -> Iterator[_Entry]:
     (count,) = struct.unpack("<H", exactly(region, 0, 2))
     offset = 2
     for _ in range(count):
@@ -79,8 +100,21 @@ def _entries(region: Readable) -> Iterator[tuple[str, int, Region]]:
         name = _text(Region(region, offset + 2, name_bytes)).lower()
         offset += 2 + name_bytes
         kind, size = struct.unpack("<HH", exactly(region, offset, 4))
-        yield name, kind, Region(region, offset + 4, size)
+        yield _Entry(name, kind, Region(region, offset + 4, size))
         offset += 4 + size
+
+
+def _library_entries(region: Readable) -> Iterator[_Entry]:
+    """Those of the whole file; others are of one stream."""
+    (count,) = struct.unpack("<H", exactly(region, 0, 2))
+    offset = 2
+    for _ in range(count):
+        stream, name_bytes, kind, size = struct.unpack("<2xHHHI", exactly(region, offset, 12))
+        name = _text(Region(region, offset + 12, name_bytes)).lower()
+        offset += 12 + name_bytes
+        if not stream:
+            yield _Entry(name, kind, Region(region, offset, size))
+        offset += size
 
 
 def _text(region: Readable) -> str:

@@ -15,10 +15,13 @@ ID3_NAMES = (b"id3 ", b"ID3 ", b"ID32")
 AIFF_TEXTS = {b"NAME": "title", b"AUTH": "artist", b"ANNO": "comment", b"(c) ": "copyright"}
 
 
-def read_wave(file: BoundedFile, collector: Collector) -> None:
-    """ID3 first: INFO fills in what it does not say. Raises EOFError, ValueError, OSError, struct.error on what is damaged."""
+def read_wave(file: BoundedFile, start: int, collector: Collector) -> None:
+    """ID3 first: INFO fills in what it does not say. `start`: where `RIFF` is.
+
+    Raises EOFError, ValueError, OSError, struct.error on what is damaged.
+    """
     texts: list[tuple[str, bytes]] = []
-    for chunk in wave_chunks(file):
+    for chunk in wave_chunks(file, start):
         if chunk.name in ID3_NAMES:
             _read_id3(Region(file, chunk.start, chunk.size), collector)
         elif chunk.name == b"LIST" and file.read_at(chunk.start, 4) == b"INFO":
@@ -26,10 +29,10 @@ def read_wave(file: BoundedFile, collector: Collector) -> None:
     _add_texts(texts, collector)
 
 
-def read_aiff(file: BoundedFile, collector: Collector) -> None:
+def read_aiff(file: BoundedFile, start: int, collector: Collector) -> None:
     """Raises what `read_wave` does."""
     texts: list[tuple[str, bytes]] = []
-    for chunk in chunks(file, 12, ">"):
+    for chunk in chunks(file, start + 12, ">"):
         region = Region(file, chunk.start, chunk.size)
         if chunk.name in ID3_NAMES:
             _read_id3(region, collector)

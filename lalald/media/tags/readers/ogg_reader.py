@@ -14,9 +14,11 @@ _MOST_STREAMS = 16
 _PREFIXES = {b"\x01vorbis": b"\x03vorbis", b"OpusHead": b"OpusTags"}
 
 
-def read_ogg(file: Readable, collector: Collector) -> None:
-    """The comments of the first sound. Raises EOFError, ValueError, OSError, struct.error on what is damaged."""
-    start = 0
+def read_ogg(file: Readable, start: int, collector: Collector) -> None:
+    """The comments of the first sound. `start`: where its first page is.
+
+    Raises EOFError, ValueError, OSError, struct.error on what is damaged.
+    """
     for _ in range(_MOST_STREAMS):
         page = page_at(file, start)
         if not page.flags & FIRST:

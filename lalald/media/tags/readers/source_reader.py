@@ -51,13 +51,13 @@ def _read(file: BoundedFile, collector: Collector) -> None:
     if head[:4] == b"fLaC":
         read_flac(file, start, collector)
     elif head[:4] == b"OggS":
-        read_ogg(file, collector)
+        read_ogg(file, start, collector)
     elif head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:] == b"WAVE":
-        read_wave(file, collector)
+        read_wave(file, start, collector)
     elif head[:4] == b"FORM" and head[8:] in (b"AIFF", b"AIFC"):
-        read_aiff(file, collector)
+        read_aiff(file, start, collector)
     elif head[4:8] in _QUICKTIME:
-        read_mp4(file, collector)
+        read_mp4(Region(file, start, file.size), collector)
     elif file.read_at(start, 16) == ASF_HEADER:
         read_asf(file, start, collector)
     else:
