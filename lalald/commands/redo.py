@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from argparse import ArgumentParser, Namespace
-from dataclasses import replace
 
 from lalald.commands.output.json_output import show_json
 from lalald.commands.prerequisites.job_selection import (
@@ -19,19 +18,14 @@ from lalald.commands.prerequisites.job_selection import (
 from lalald.commands.prerequisites.state_folder import state_dir
 from lalald.errors import UsageError
 from lalald.filesystem.names import shell_quoted
-from lalald.jobs.job import Job
 from lalald.jobs.states import State
-from lalald.jobs.transitions import restart
 from lalald.reports.formatting import printable
 from lalald.reports.job_json import source
-from lalald.reports.pricing import duration_of
-from lalald.reports.quotes import Quote, facts, quote
-from lalald.reports.release_forecast import foretold
+from lalald.reports.quotes import facts
+from lalald.reports.release_forecast import forecast_redo
 from lalald.store.queries import Reports
 from lalald.store.report_types import JobReport
 from lalald.store.request_writer import Kind, Requests
-
-_AGAIN = "is processed again as a new job"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -52,24 +46,13 @@ def run(arguments: Namespace) -> int:
             for report in chosen:
                 requests.ask(Kind.REDO, str(report.job.id))
         config = configuration(arguments.config)
-        now = current_rules(config)
-        cases = (_case(report.job, now(restart(report.job))) for report in chosen)
-        quotes = foretold(cases, requests, config.minutes if config else None)
+        jobs = [report.job for report in chosen]
+        quotes = forecast_redo(jobs, requests, config.minutes if config else None, current_rules(config))
     if arguments.json:
         show_json(facts(quotes))
     else:
         show_quotes(quotes)
     return ring(folder, quiet=arguments.json)
-
-
-def _case(job: Job, again: Job) -> tuple[Quote, Job]:
-    """The price, and the new job: it has none of the consents that the finished one was given."""
-    seconds = duration_of(job)
-    new = replace(
-        again, duration=seconds, source_id=None, approved_minutes=None,
-        per_file_waived=False, per_day_waived=False, upload_waived=False,
-    )  # fmt: skip
-    return quote(job, _AGAIN, again.tasks, seconds), new
 
 
 def _job(reports: Reports, word: str) -> JobReport:

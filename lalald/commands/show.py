@@ -24,7 +24,7 @@ from lalald.jobs.states import Stage, State
 from lalald.jobs.task import Task, Track
 from lalald.reports.formatting import count, moment, printable, service_trouble, span
 from lalald.reports.hold_advice import to_do
-from lalald.reports.job_json import job_facts, source, task_state, track_path
+from lalald.reports.job_json import job_facts, source, source_expiry, task_state, track_path
 from lalald.store.queries import Reports
 from lalald.store.report_types import Charge, Fact, JobReport
 
@@ -78,7 +78,7 @@ def _job(report: JobReport, service: Fact | None) -> Section:
         ("duration", "unknown" if job.duration is None else format_duration(round(job.duration, 1))),
         ("minutes charged", _charged(job)),
         ("source id", printable(job.source_id or "-")),
-        ("source expires", moment(job.expires_at)),
+        ("source expires", moment(source_expiry(job))),
         ("sha256", job.sha256 or "-"),
     ]
     return Section(f"job {job.id}", rows)

@@ -53,10 +53,16 @@ def _source_facts(job: Job) -> dict[str, Any]:
         "duration": job.duration,
         "sha256": job.sha256,
         "source_id": job.source_id,
-        "expires_at": iso(job.expires_at),
+        "expires_at": iso(source_expiry(job)),
         "duplicate_of": job.duplicate_of,
         "ignore_duplicates": job.ignore_duplicates,
     }
+
+
+def source_expiry(job: Job) -> float | None:
+    """When the service deletes the source; None if it is not there, or lalald has deleted it."""
+    is_deleted = job.source_deleted_at is not None and job.source_deleted_at >= (job.uploaded_at or 0.0)
+    return None if is_deleted else job.expires_at
 
 
 def source(job: Job) -> str:

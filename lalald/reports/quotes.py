@@ -41,11 +41,16 @@ class Quote:
 
     def line(self) -> str:
         again = " again" if self.hold is Hold.LOST_TASK and self.minutes != 0.0 else ""
-        what, once = self.what, ""
-        if self.stays:
-            what = f"{'stays held for now' if self.hold else 'will be held'}: {printable(self.stays)}"
-            once = "once it runs, " if self.minutes is not None and not self.is_decided_after_upload else ""
-        return f"job {self.job_id} {printable(self.path)}: {what}; {once}{self._price_text()}{again}"
+        once = ""
+        if self.stays and self.minutes is not None and not self.is_decided_after_upload:
+            once = "once it runs, "
+        return f"job {self.job_id} {printable(self.path)}: {self.outcome()}; {once}{self._price_text()}{again}"
+
+    def outcome(self) -> str:
+        """What will happen to the job."""
+        if not self.stays:
+            return self.what
+        return f"{'stays held for now' if self.hold else 'will be held'}: {printable(self.stays)}"
 
     def _price_text(self) -> str:
         if self.minutes is None:

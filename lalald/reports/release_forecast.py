@@ -11,6 +11,7 @@ from lalald.config import Minutes
 from lalald.jobs.job import Job
 from lalald.jobs.spending.consent import PAYING, tasks_to_pay
 from lalald.jobs.transitions import release as past_its_hold
+from lalald.jobs.transitions import restart
 from lalald.jobs.transitions import retry as resumed
 from lalald.reports.hold_advice import released
 from lalald.reports.pricing import duration_of
@@ -33,7 +34,7 @@ def forecast(
     decides. With --all only jobs resume that fit by what is known. `limits` is None if the configuration cannot be read: then no job
     is predicted to stay held.
     """
-    return foretold((_released(job, duration(job), are_named=are_named) for job in jobs), reports, limits)
+    return _foretold((_released(job, duration(job), are_named=are_named) for job in jobs), reports, limits)
 
 
 def _released(job: Job, seconds: float | None, *, are_named: bool) -> tuple[Quote, Job | None]:
@@ -52,7 +53,7 @@ def forecast_retry(
     duration: DurationOf = duration_of,
 ) -> list[Quote]:
     """The same for the retry of each failed or cancelled job; `now` matches a job to the current rules."""
-    return foretold(
+    return _foretold(
         (
             (quote_of_retry(job, now, duration), replace(resumed(now(job), time.time()), duration=duration(job)))
             for job in jobs
@@ -62,13 +63,34 @@ def forecast_retry(
     )
 
 
-def foretold(cases: Iterable[tuple[Quote, Job | None]], reports: Reports, limits: Minutes | None) -> list[Quote]:
+def forecast_redo(
+    jobs: Iterable[Job],
+    reports: Reports,
+    limits: Minutes | None,
+    now: Callable[[Job], Job],
+    *,
+    duration: DurationOf = duration_of,
+) -> list[Quote]:
+    """The same for jobs that are processed again, as new jobs, by the current rules."""
+    return _foretold((_again(job, now(restart(job)), duration(job)) for job in jobs), reports, limits)
+
+
+def _again(job: Job, again: Job, seconds: float | None) -> tuple[Quote, Job]:
+    """The price, and the new job: it has none of the consents that the finished one was given."""
+    new = replace(
+        again, duration=seconds, source_id=None, approved_minutes=None,
+        per_file_waived=False, per_day_waived=False, upload_waived=False,
+    )  # fmt: skip
+    return quote(job, "is processed again as a new job", again.tasks, seconds), new
+
+
+def _foretold(cases: Iterable[tuple[Quote, Job | None]], reports: Reports, limits: Minutes | None) -> list[Quote]:
     """The quotes with what the spend guard will say to each job as it is after the request; to None it says nothing."""
     guard = SpendForecast.of(reports, limits) if limits is not None else None
-    return asyncio.run(_foretold(cases, guard))
+    return asyncio.run(_predict(cases, guard))
 
 
-async def _foretold(cases: Iterable[tuple[Quote, Job | None]], guard: SpendForecast | None) -> list[Quote]:
+async def _predict(cases: Iterable[tuple[Quote, Job | None]], guard: SpendForecast | None) -> list[Quote]:
     quotes = []
     for priced, after in cases:
         refusal = None

@@ -80,7 +80,7 @@ async def _held(job: Job, tasks: Sequence[Task], context: StageContext) -> Held 
     if (held := await hold_before_charge(job, numbers, context)) is not None:
         return held
     refusal = (await context.budget.admit(job, job.duration)).refusal
-    return None if refusal is None else Held(Hold.MINUTES, refusal.reason, tasks=numbers, source=refusal.source)
+    return None if refusal is None else Held(Hold.MINUTES, refusal.hold_reason, tasks=numbers, source=refusal.source)
 
 
 def _expires_soon(job: Job, now: float) -> bool:

@@ -64,7 +64,7 @@ def _hold_for_minutes(job: Job, refusal: Refusal) -> Held:
     """Tasks that reuse earlier results continue, since what they fetch expires."""
     reuses = any(task.paid_by is not None for task in job.tasks)
     numbers = tuple(task.number for task in job.tasks if _is_chargeable(task)) if reuses else ()
-    return Held(Hold.MINUTES, refusal.reason, job=job, tasks=numbers, source=refusal.source)
+    return Held(Hold.MINUTES, refusal.hold_reason, job=job, tasks=numbers, source=refusal.source)
 
 
 def _is_chargeable(task: Task) -> bool:

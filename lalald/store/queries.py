@@ -32,6 +32,11 @@ from lalald.store.tables.unreadable_jobs import UnreadableJobs
 STOPPED_STEPS = "stopped_steps"  # a fact: steps at which every job met the same exception
 _AT_ONCE = 500
 _UNPAID = "tasks.stage = 'split' AND tasks.task_id IS NULL AND tasks.requested_at IS NULL AND tasks.error IS NULL"
+_TO_PAY = (  # a waiting job gets other tasks from the earlier job with the same content, unless that one fails
+    f"{_UNPAID} AND NOT EXISTS (SELECT 1 FROM tasks AS earlier JOIN jobs AS first ON first.id = earlier.job_id"
+    " WHERE first.id = jobs.duplicate_of AND first.state IN ('waiting', 'held', 'done') AND earlier.error IS NULL"
+    " AND earlier.mode = tasks.mode AND earlier.presets = tasks.presets)"
+)
 _LOST = "SELECT 1 FROM tasks WHERE tasks.job_id = jobs.id AND tasks.stage = 'split' AND tasks.requested_at IS NOT NULL"
 _ENDED = "jobs.state IN ('failed', 'cancelled')"  # as in the index: SQLite does not infer it
 _TRANSFERS = "state = 'waiting' AND stage IN ('upload', 'download') AND progress IS NOT NULL"
@@ -145,9 +150,12 @@ class Reports:
 
     def waiting_minutes(self) -> float:
         """Minutes that waiting jobs will be charged, as far as their durations are known."""
+        return self._price_of("jobs.state = 'waiting'")
+
+    def _price_of(self, jobs: str) -> float:
         rows = self.connection.execute(
             "SELECT tasks.mode, tasks.presets, total(jobs.duration) FROM jobs JOIN tasks ON tasks.job_id = jobs.id"
-            f" WHERE jobs.state = 'waiting' AND {_UNPAID} AND json_valid(tasks.presets) GROUP BY tasks.mode, tasks.presets"
+            f" WHERE {jobs} AND {_TO_PAY} AND json_valid(tasks.presets) GROUP BY tasks.mode, tasks.presets"
         )
         return sum(cost(seconds, mode, json.loads(presets)) for mode, presets, seconds in rows)
 
@@ -161,8 +169,7 @@ class Reports:
         for hold, mode, presets, seconds in self.connection.execute(
             "SELECT jobs.hold, tasks.mode, tasks.presets, total(jobs.duration)"
             f" FROM jobs JOIN tasks ON tasks.job_id = jobs.id WHERE jobs.state = 'held' AND {_UNPAID}"
-            " AND json_valid(tasks.presets)"
-            " GROUP BY jobs.hold, tasks.mode, tasks.presets"
+            " AND json_valid(tasks.presets) GROUP BY jobs.hold, tasks.mode, tasks.presets"
         ):
             minutes, jobs = costs.get(hold, (0.0, 0))
             costs[hold] = (minutes + cost(seconds, mode, json.loads(presets)), jobs)
@@ -175,15 +182,11 @@ class Reports:
     def waiting_price(self) -> tuple[float, int]:
         """Minutes that jobs waiting to be uploaded or started will be charged, and how many have an unknown duration."""
         waits = "jobs.state = 'waiting' AND jobs.stage IN ('upload', 'split') AND jobs.progress IS NULL"
-        rows = self.connection.execute(
-            "SELECT tasks.mode, tasks.presets, total(jobs.duration) FROM jobs JOIN tasks ON tasks.job_id = jobs.id"
-            f" WHERE {waits} AND {_UNPAID} GROUP BY tasks.mode, tasks.presets"
-        )
-        minutes = sum(cost(seconds, mode, json.loads(presets)) for mode, presets, seconds in rows)
+        paying = f"SELECT 1 FROM tasks WHERE tasks.job_id = jobs.id AND {_TO_PAY}"
         (unknown,) = self.connection.execute(
-            f"SELECT count(*) FROM jobs WHERE {waits} AND jobs.duration IS NULL"
+            f"SELECT count(*) FROM jobs WHERE {waits} AND duration IS NULL AND EXISTS ({paying})"
         ).fetchone()
-        return minutes, int(unknown)
+        return self._price_of(waits), int(unknown)
 
     def charges(self, job_id: int) -> list[Charge]:
         """The charges of a job, oldest first; a task that was started again has several."""

@@ -11,11 +11,10 @@ from lalald.errors import FileError
 from lalald.inbox.rematch import rematch_job
 from lalald.jobs.job import Job, RequestTerms
 from lalald.jobs.states import Hold, HoldSource, Request, State
-from lalald.jobs.transitions import restart
 from lalald.media.durations import local_duration
 from lalald.reports.job_json import source
-from lalald.reports.quotes import Quote, quote, quote_of_retry
-from lalald.reports.release_forecast import forecast
+from lalald.reports.quotes import Quote
+from lalald.reports.release_forecast import forecast, forecast_redo, forecast_retry
 from lalald.store.page.recorded_actions import latest_ids
 from lalald.store.queries import Reports
 from lalald.store.request_writer import FITTING
@@ -64,14 +63,12 @@ def offers(
     are_named: bool,
 ) -> list[dict[str, Any]]:
     """A quote for each job, oldest first; on a thread of the store."""
-    duration = _looked_up(seconds)
+    duration, limits = _looked_up(seconds), config.minutes
     if action == RELEASE:
-        quotes = forecast(jobs, reports, config.minutes, are_named=are_named, duration=duration)
-    elif action == RETRY:
-        quotes = [quote_of_retry(job, by_rules_of(config), duration) for job in jobs]
+        quotes = forecast(jobs, reports, limits, are_named=are_named, duration=duration)
     else:
-        again = ((job, by_rules_of(config)(restart(job)).tasks) for job in jobs)
-        quotes = [quote(job, "is processed again as a new job", tasks, duration(job)) for job, tasks in again]
+        foretell = forecast_retry if action == RETRY else forecast_redo
+        quotes = foretell(jobs, reports, limits, by_rules_of(config), duration=duration)
     latest = latest_ids(reports, [job.id for job in jobs])
     return [_offer(one, job, latest.get(job.id)) for one, job in zip(quotes, jobs, strict=True)]
 
@@ -89,7 +86,7 @@ def _looked_up(seconds: Mapping[int, float | None]) -> Callable[[Job], float | N
 def _offer(one: Quote, job: Job, latest_id: int | None) -> dict[str, Any]:
     return {
         **one.facts(),
-        "what": one.what,
+        "what": one.outcome(),
         "charged": float(job.minutes),
         "fingerprint": one.terms.task_fingerprint,
         "latest_id": latest_id,

@@ -66,6 +66,7 @@ def test_needed_minutes_are_rounded_up_and_free_minutes_down(
             refusal = await budget.refusal(job, 12.34)
             assert refusal is not None
             assert refusal.reason == words
+            assert refusal.hold_reason == words.replace(" are ", " were ").replace("today", "that day")
 
     run(scenario())
 

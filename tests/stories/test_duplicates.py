@@ -17,6 +17,7 @@ from lalald.jobs.job import Job
 from lalald.jobs.states import Hold, HoldSource, Request, Stage, State
 from lalald.sandbox.options import Options
 from lalald.store import NewFile, Store
+from lalald.store.queries import Reports
 from tests.support.running import tree, write_wav
 from tests.support.worker_driver import PLENTY, WorkerDriver, run, tasks_of
 
@@ -171,6 +172,10 @@ def test_duplicates_hold_also_asks_while_the_first_job_runs(tmp_path: Path) -> N
             await shop.until_job("it is processed", stage=Stage.CHECK)
             await shop.drop("asks.wav", pitch=PITCH, duplicates="hold")
             await shop.until_job("it is asked at once", 2, state=State.HELD, hold=Hold.DUPLICATE)
+            await shop.drop("copy.wav", pitch=PITCH)
+            await shop.until_job("the copy waits for the first", 3, state=State.WAITING, duplicate_of=1)
+            with Reports.open(shop.state) as reports:  # it will cost nothing
+                assert (reports.waiting_price(), reports.waiting_minutes()) == ((0.0, 0), 0.0)
 
     run(scenario())
 

@@ -170,7 +170,6 @@ interface Quote {
   hold: string | null;
   minutes: number | null;
   what: string;
-  stays_held: string | null;
 }
 
 /** What is asked before money is spent. */
@@ -751,7 +750,7 @@ type Dropped = (transfer: DataTransfer) => Promise<Picked[]>;
 type Chosen = (list: FileList) => Picked[];
 type Walk = (entry: any, folder: string) => Promise<Picked[]>;
 type LengthOf = (file: File) => Promise<number | null>;
-type Dates = (parts: Intl.DateTimeFormatOptions, language?: string) => Intl.DateTimeFormat;
+type Dates = (parts: Intl.DateTimeFormatOptions) => Intl.DateTimeFormat;
 type Login = (root: HTMLElement) => Promise<Session>;
 type LagOf = (stems: Source[], original: Source, rate: number) => Promise<number>;
 type Mono = (sources: Source[], from: number, seconds: number, rate: number) => Promise<Float32Array>;

@@ -188,6 +188,10 @@ def test_a_cancel_a_rescan_and_a_folder(held: Home, client: PageClient) -> None:
     assert [(one["accepted"], one["code"]) for one in results] == [(True, "asked"), (False, "gone")]
     held.start()
     until(lambda: client.facts("/api/jobs/1")["state"] == "cancelled", "the job is cancelled")
+    for action in ("retry", "redo"):  # in the words of the command line
+        quote = quote_of(client, action)
+        assert quote["what"] == "will be held: needs 0.1 minutes, minutes.per_file allows 0.02"
+        assert quote["stays_held_for"] == "per_file"
     assert client.done("/api/jobs/1/cancel", {})["results"][0]["code"] == "state_changed"
     assert client.done("/api/rescan", {}) == {"inboxes": [str(held.inbox)], "daemon_running": True}
     assert client.post("/api/rescan", json={"inboxes": ["/etc"]}).status_code == 422

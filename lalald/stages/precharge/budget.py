@@ -31,10 +31,19 @@ def unpaid_minutes(job: Job, duration: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why minutes cannot be spent now: the limit, and in words what is needed and what is left."""
+    """Why minutes cannot be spent now: the limit, and in words what is needed and what is left.
+
+    `past`: the same in the past tense, where the figures change while the job is held.
+    """
 
     source: HoldSource
     reason: str
+    past: str | None = None
+
+    @property
+    def hold_reason(self) -> str:
+        """As it is kept with the held job."""
+        return self.past or self.reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +110,19 @@ class Budget:
         reserved = sum(self._reservations.values())
         left = await self.minutes_left() - reserved - self.limits.reserve
         if not exceeds(left, 0.0):
-            return Refusal(HoldSource.LEFT, f"is not uploaded while {self._free(left, reserved)}")
+            return Refusal(HoldSource.LEFT, f"is not uploaded while {self._free('are', left, reserved)}")
         per_day = self.limits.per_day
         if per_day is None or consent.has_waived(job, HoldSource.PER_DAY):
             return None
         spent = await self._spent_since(midnight(self._clock.now())) + reserved
         if exceeds(per_day, spent):
             return None
-        return Refusal(HoldSource.PER_DAY, f"is not uploaded: {_allowed(per_day, spent)}")
+        return _above_per_day("is not uploaded: ", per_day, spent)
 
-    def _free(self, left: float, reserved: float) -> str:
+    def _free(self, are: str, left: float, reserved: float) -> str:
         parts = [f"{cost_text(reserved)} reserved for other jobs"] if exceeds(reserved, 0.0) else []
         parts += [f"{self.limits.reserve:g} kept in reserve"] if self.limits.reserve else []
-        return f"{free_text(max(left, 0.0))} are free" + (f" ({', '.join(parts)})" if parts else "")
+        return f"{free_text(max(left, 0.0))} {are} free" + (f" ({', '.join(parts)})" if parts else "")
 
     async def admit(self, job: Job, duration: float | None) -> SpendDecision:
         """Reserve the job's cost, or say why it does not fit. An unknown duration is decided before the charge.
@@ -145,7 +154,8 @@ class Budget:
         reserved = sum(minutes for job_id, minutes in self._reservations.items() if job_id != job.id)
         left = await self.minutes_left() - reserved - self.limits.reserve
         if exceeds(needed, left):
-            return Refusal(HoldSource.LEFT, f"{needs}, {self._free(left, reserved)}")
+            now, then = (f"{needs}, {self._free(are, left, reserved)}" for are in ("are", "were"))
+            return Refusal(HoldSource.LEFT, now, then)
         return await self._refusal_today(job, needed, reserved, needs)
 
     async def _refusal_today(self, job: Job, needed: float, reserved: float, needs: str) -> Refusal | None:
@@ -155,7 +165,7 @@ class Budget:
         spent = await self._spent_since(midnight(self._clock.now())) + reserved
         if not exceeds(spent + needed, per_day):
             return None
-        return Refusal(HoldSource.PER_DAY, f"{needs}, {_allowed(per_day, spent)}")
+        return _above_per_day(f"{needs}, ", per_day, spent)
 
     def charged(self, job_id: int, minutes: float) -> None:
         """Count reserved minutes as spent, once the charge is saved."""
@@ -174,8 +184,10 @@ class Budget:
         self._left = None
 
 
-def _allowed(per_day: float, spent: float) -> str:
-    return f"minutes.per_day allows {per_day:g} and {cost_text(spent)} are spent or reserved today"
+def _above_per_day(what: str, per_day: float, spent: float) -> Refusal:
+    words = f"{what}minutes.per_day allows {per_day:g} and {cost_text(spent)}"
+    now, then = f"{words} are spent or reserved today", f"{words} were spent or reserved that day"
+    return Refusal(HoldSource.PER_DAY, now, then)
 
 
 def _above_approval(job: Job, needed: float) -> Refusal:

@@ -24,8 +24,8 @@ export const { act, cancel, sayVerdict, propose, report } = {
 
 	async propose(verb, { jobs, refused, title, label, notes }, changed) {
 		if (!jobs.length) return sayError(refused[0] ?? { message: "There is nothing to do any more." });
-		const row = (/** @type {Quote} */ { path, minutes: cost, what, stays_held: stays }) =>
-			h("li.row.quote", fileName(path), h("span.figure", cost === 0 ? "paid" : minutes(cost)), h("small", sentence(what), ". ", sentence(stays)));
+		const row = (/** @type {Quote} */ { path, minutes: cost, what }) =>
+			h("li.row.quote", fileName(path), h("span.figure", cost === 0 ? "paid" : minutes(cost)), h("small", sentence(what), "."));
 		const body = [
 			changed && h("p.notice", changed),
 			h("ul.rows", jobs.slice(0, SHOWN).map(row)),

@@ -3,13 +3,13 @@
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const one = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 /** @type {Dates} */
-const dates = (parts, language) => new Intl.DateTimeFormat(language, parts);
+const dates = (parts) => new Intl.DateTimeFormat("en", { hourCycle: "h23", ...parts });
 const hour = dates({ hour: "2-digit", minute: "2-digit" });
-const day = dates({ day: "numeric", month: "short" }, "en");
-const dayOfYear = dates({ day: "numeric", month: "short", year: "numeric" }, "en");
-export const dayName = dates({ weekday: "long", day: "numeric", month: "long" }, "en");
+const day = dates({ day: "numeric", month: "short" });
+const dayOfYear = dates({ day: "numeric", month: "short", year: "numeric" });
+export const dayName = dates({ weekday: "long", day: "numeric", month: "long" });
 export const clock = dates({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
-export const precise = dates({ dateStyle: "medium", timeStyle: "medium" }, "en");
+export const precise = dates({ dateStyle: "medium", timeStyle: "medium" });
 
 /** What stages, holds and events are called; they come with the session. @type {Labels} */
 export const labels = { stages: {}, holds: {}, events: {} };

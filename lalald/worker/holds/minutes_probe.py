@@ -60,9 +60,9 @@ class MinutesProbe:
         if refusal.source is job.hold_source:
             return
         now = self._context.clock.now()
-        waits = replace(job, hold_reason=refusal.reason, hold_source=refusal.source, updated_at=now)
+        waits = replace(job, hold_reason=refusal.hold_reason, hold_source=refusal.source, updated_at=now)
         if not self._claims.is_claimed(job.id) and await self._recorder.save(job, waits) is not None:
-            self._recorder.hold_log.add(waits, Hold.MINUTES, refusal.source, refusal.reason)
+            self._recorder.hold_log.add(waits, Hold.MINUTES, refusal.source, refusal.hold_reason)
 
     def _may_retry(self, job: Job, left: float) -> bool:
         if job.hold_source is not HoldSource.SERVICE:
