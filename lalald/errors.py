@@ -2,6 +2,7 @@
 
 LalaldError                     has a `hint`: what to do next
 ├── ConfigError                 the configuration cannot be used; lists every error
+│   └── SettingError            one setting, by its key or variable
 ├── UsageError                  a command names something that does not exist or is not possible
 ├── StoreError                  the state folder or its database cannot be used
 │   ├── NoStoreError            there is no database yet: the daemon has not run
@@ -45,6 +46,15 @@ class LalaldError(Exception):
 
 class ConfigError(LalaldError):
     """The configuration has errors; the message lists each with its line."""
+
+
+class SettingError(ConfigError):
+    """One setting has an error. `origin`: its key, or the environment variable; `problem`: the message without it."""
+
+    def __init__(self, origin: str, problem: str, *, hint: str) -> None:
+        super().__init__(f"{origin}: {problem}", hint=hint)
+        self.origin = origin
+        self.problem = problem
 
 
 class UsageError(LalaldError):

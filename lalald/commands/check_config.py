@@ -12,7 +12,7 @@ from typing import Any
 from lalald.commands.output.tables import Section
 from lalald.commands.prerequisites.bounded_reading import find_key_in_time, read_in_time
 from lalald.config import Config, Inbox, Rule
-from lalald.errors import ConfigError
+from lalald.errors import ConfigError, SettingError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -144,8 +144,12 @@ def _check_page(resolved: Resolved, diagnostics: Diagnostics, environ: Mapping[s
 
     try:
         read_in_time(secret_files(resolved.web, environ), calls, check_secrets, resolved.web, environ)
-    except ConfigError as error:
-        diagnostics.add_error(("web", "listen"), f"{error}. {error.hint}")
+    except SettingError as error:
+        key = error.origin if error.origin.startswith("web.") else "web.password_file"
+        where = tuple(key.split("."))
+        if key != error.origin:
+            diagnostics.sources[where] = error.origin
+        diagnostics.add_error(where, f"{error.problem}. {error.hint}")
 
 
 def _daemon_uid(state_dir: Path | None) -> int:

@@ -202,7 +202,11 @@ def test_a_page_that_cannot_run_is_reported_and_tried_again(make_home: MakeHome,
     home.settings["web"]["password_file"] = str(password)
     home.write_config()
     checked = home.command("check-config")
-    assert (checked.returncode, "password" in checked.stderr) == (2, True)
+    assert checked.returncode == 2
+    assert f"  web.password_file: {password} cannot be read" in checked.stderr
+    checked = home.command("check-config", environ={"LALALD_WEB_PASSWORD": "short"})
+    assert "  LALALD_WEB_PASSWORD: it has fewer than 10 characters" in checked.stderr
+    assert "web.listen" not in checked.stderr
     home.start()
     assert attention(home) == ["page_unavailable", "1"]
     password.write_text("too short\n")

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from lalald.config.key_files import key_files
 from lalald.config.license_key import FoundKey, find_key
-from lalald.errors import ConfigError, FolderUnavailableError
+from lalald.errors import ConfigError, FolderUnavailableError, SettingError
 from lalald.filesystem.bounded_calls import BoundedCalls
 
 Answer = TypeVar("Answer")
@@ -19,7 +19,7 @@ Answer = TypeVar("Answer")
 def read_in_time(
     files: Iterable[tuple[str, Path]], calls: BoundedCalls, function: Callable[..., Answer], *arguments: object
 ) -> Answer:
-    """`function(*arguments)`, which reads the files; each has the setting that names it. Raises ConfigError if one does not answer."""
+    """`function(*arguments)`, which reads the files; each has the setting that names it. Raises SettingError if one does not answer."""
     named = list(files)
     for one in named:
         _in_time(one, calls, _examine, one[1])
@@ -33,7 +33,7 @@ def _in_time(
     try:
         return calls.run(path.parent, function, *arguments)
     except FolderUnavailableError as error:
-        raise ConfigError(f"{origin}: {error}", hint=error.hint) from None
+        raise SettingError(origin, str(error), hint=error.hint or "Check the path.") from None
 
 
 def find_key_in_time(key_file: Path | None, environ: Mapping[str, str], calls: BoundedCalls) -> FoundKey:
