@@ -102,7 +102,7 @@ def sound(path: Path, *options: str, seconds: float = 3, metadata: Iterable[str]
     """A tone that rises: every part of it differs from every other."""
     named = [word for entry in metadata for word in ("-metadata", entry)]
     source = ("-f", "lavfi", "-i", f"aevalsrc='sin(300*t*t)|sin(500*t*t)':d={seconds}:s=44100")
-    encoder = () if "-c:a" in options else ENCODERS[path.suffix[1:]]
+    encoder = () if "-c:a" in options else ENCODERS.get(path.suffix[1:], ())
     ffmpeg(*source, *encoder, *options, *named, str(path))
     return path
 

@@ -1,4 +1,4 @@
-"""Matroska and WebM: the duration in the segment information, if the file is complete."""
+"""Matroska and WebM: their elements; the duration in the segment information, if the file is complete."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import NamedTuple
 from lalald.media.bounded_file import BoundedFile
 from lalald.media.length import UNKNOWN, Length, agrees
 
-_SEGMENT, _INFO = 0x18538067, 0x1549A966
+SEGMENT, INFO = 0x18538067, 0x1549A966
 _TIMESTAMP_SCALE, _DURATION = 0x2AD7B1, 0x4489
 _MAX_ELEMENTS = 2_000
 _USUAL_SCALE = 1_000_000  # nanoseconds of one tick
 
 
-class _Element(NamedTuple):
+class Element(NamedTuple):
     id: int
     start: int
     end: int | None  # None: unknown, as written to a pipe
@@ -23,8 +23,8 @@ class _Element(NamedTuple):
 
 def measure(file: BoundedFile, start: int) -> Length:
     """Raises EOFError, struct.error, ValueError and OSError if the file is of another type."""
-    for element in _elements(file, start, file.size):
-        if element.id == _SEGMENT:
+    for element in elements(file, start, file.size):
+        if element.id == SEGMENT:
             if element.end is None or element.end > file.size or not agrees(element.end, file.size):
                 return UNKNOWN  # not finished, cut, or followed by more data
             return Length(_seconds(file, element.start, element.end))
@@ -32,15 +32,15 @@ def measure(file: BoundedFile, start: int) -> Length:
 
 
 def _seconds(file: BoundedFile, start: int, end: int) -> float | None:
-    for element in _elements(file, start, end):
-        if element.id == _INFO and element.end is not None:
+    for element in elements(file, start, end):
+        if element.id == INFO and element.end is not None:
             return _duration(file, element.start, element.end)
     return None
 
 
 def _duration(file: BoundedFile, start: int, end: int) -> float | None:
     scale, ticks = _USUAL_SCALE, None
-    for element in _elements(file, start, end):
+    for element in elements(file, start, end):
         if element.end is None:
             return None
         body = file.exactly(element.start, min(8, element.end - element.start))
@@ -51,13 +51,14 @@ def _duration(file: BoundedFile, start: int, end: int) -> float | None:
     return None if ticks is None else ticks * scale / 1e9
 
 
-def _elements(file: BoundedFile, start: int, end: int) -> Iterator[_Element]:
+def elements(file: BoundedFile, start: int, end: int) -> Iterator[Element]:
+    """Those that follow each other; one of unknown length is the last. Raises EOFError, ValueError, OSError on what are none."""
     for _ in range(_MAX_ELEMENTS):
         if start >= end:
             return
         id_, start = _number(file, start, keeps_marker=True)
         size, start = _number(file, start, keeps_marker=False)
-        element = _Element(id_, start, None if size is None else start + size)  # type: ignore[arg-type]  # an id is never None
+        element = Element(id_, start, None if size is None else start + size)  # type: ignore[arg-type]  # an id is never None
         yield element
         if element.end is None:
             return

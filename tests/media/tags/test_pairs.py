@@ -68,6 +68,37 @@ def test_what_a_source_carries_is_in_its_result(
     assert decoded(written) == decoded(tracks[result])
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        (
+            "source.mka",
+            ("-attach", "COVER", "-metadata:s:t", "mimetype=image/png", "-metadata:s:t", "filename=cover.png"),
+        ),
+        ("source.webm", ("-c:a", "libopus")),
+        (
+            "source.mp4",
+            ("-f", "lavfi", "-i", "testsrc=s=64x64:d=3", "-map", "0:a", "-map", "1:v", "-c:v", "mpeg4", "-c:a", "aac"),
+        ),
+        ("source.wma", ("-c:a", "wmav2")),
+        ("source.wv", ("-c:a", "wavpack")),
+    ],
+)
+def test_what_other_sources_carry_is_in_their_result(
+    tmp_path: Path, tracks: dict[str, Path], name: str, options: tuple[str, ...]
+) -> None:
+    """Of containers that results never have, as another program writes them."""
+    (tmp_path / "cover.png").write_bytes(png(50_000))
+    words = [str(tmp_path / "cover.png") if word == "COVER" else word for word in options]
+    metadata = ["title=Größe 名前", "artist=First", "album=Album", "track=3/12", "ISRC=XX1"]
+    found = read(sound(tmp_path / name, *words, metadata=metadata))
+    of_track = for_track(found.tags, DEFAULT_TITLE, {"label": "vocals", "name": "source"})
+    seen = probed(write(tracks["mp3"], tmp_path / "result.mp3", of_track))
+    expected = {"title": "Größe 名前 (vocals)", "artist": "First", "album": "Album", "track": "3/12"}
+    assert {key: value for key, value in seen["tags"].items() if key != "encoder"} == expected
+    assert seen["pictures"] == ["png"] * ("-attach" in options)
+
+
 @pytest.mark.parametrize("kind", ENCODERS)
 def test_a_player_sees_title_artist_album_and_picture(
     tmp_path: Path, tracks: dict[str, Path], tags: Tags, kind: str

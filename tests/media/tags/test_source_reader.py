@@ -287,6 +287,68 @@ def test_text_chunks_of_aiff(tmp_path: Path) -> None:
     assert read(sounds.write(tmp_path / "s.aiff", whole)).tags.fields == {"title": ("T",), "artist": ("A",)}
 
 
+def matroska_tag(level: int, *entries: tuple[str, str], track: int = 0) -> bytes:
+    targets = b"".join(
+        sounds.element(id_, bytes([value])) for id_, value in ((0x68CA, level), (0x63C5, track)) if value
+    )
+    simple = (
+        sounds.element(0x67C8, sounds.element(0x45A3, name.encode()) + sounds.element(0x4487, value.encode()))
+        for name, value in entries
+    )
+    return sounds.element(0x7373, sounds.element(0x63C0, targets) + b"".join(simple))
+
+
+def matroska(front: bytes, behind: bytes = b"", *, shift: int = 0) -> bytes:
+    """With an index in front, if there is something behind the sound."""
+    size = 0
+    for _ in range(2):  # the index says where it ends itself
+        entry = sounds.element(0x53AB, behind[:4]) + sounds.element(0x53AC, struct.pack(">Q", size + shift))
+        index = sounds.element(0x114D9B74, sounds.element(0x4DBB, entry)) if behind else b""
+        before = index + front + sounds.element(0x1F43B675, bytes(30_000))
+        size = len(before)
+    return sounds.element(0x1A45DFA3, b"") + sounds.element(0x18538067, before + behind)
+
+
+def test_tags_of_matroska(tmp_path: Path) -> None:
+    """As RFC 9559 has them: those of a song and of its album, an attached cover, chapters; in front, and behind the sound."""
+    album = matroska_tag(50, ("TITLE", "Album"), ("ARTIST", "All"), ("TOTAL_PARTS", "9"), ("DATE_RELEASED", "1999"))
+    song = matroska_tag(
+        30, ("TITLE", "Song"), ("ARTIST", "A"), ("ARTIST", "B"), ("PART_NUMBER", "3"), ("COMMENT", "x" * 70_000)
+    )
+    others = (
+        matroska_tag(40, ("PART_NUMBER", "2")),
+        matroska_tag(70, ("TITLE", "No")),
+        matroska_tag(50, ("MOOD", "no"), track=1),
+    )
+    tags = sounds.element(0x1254C367, b"".join((album, *others, song)))
+    cover = sounds.element(0x466E, b"cover.png") + sounds.element(0x465C, png(30_000))
+    attached = sounds.element(0x1941A469, sounds.element(0x61A7, cover))
+    shown = sounds.element(0x80, sounds.element(0x85, "Größe".encode()))
+    times = sounds.element(0x91, (5_000_000).to_bytes(4)) + sounds.element(0x92, (7_000_000).to_bytes(4))
+    chapters = sounds.element(0x1043A770, sounds.element(0x45B9, sounds.element(0xB6, times + shown)))
+    for whole in (matroska(tags + attached + chapters), matroska(attached + chapters, tags)):
+        found = read(sounds.write(tmp_path / "source.mka", whole))
+        assert found.tags.fields == {
+            "title": ("Song",), "artist": ("A", "B"), "tracknumber": ("3",), "discnumber": ("2",),
+            "album": ("Album",), "albumartist": ("All",), "tracktotal": ("9",), "date": ("1999",),
+        }  # fmt: skip
+        assert [(content(picture), picture.kind) for picture in found.tags.pictures] == [(png_of(cover), 3)]
+        assert found.tags.chapters == (Chapter(5, 7, "Größe"),)
+        assert found.omissions == {Omission.TEXT_TOO_LONG}
+
+
+def png_of(attached: bytes) -> bytes:
+    return attached[attached.index(png()[:8]) :]
+
+
+@pytest.mark.parametrize("shift", [1, 3, 2**40, 2**63])
+def test_a_wrong_index_of_matroska_hides_nothing_in_front(tmp_path: Path, shift: int) -> None:
+    title = sounds.element(0x1549A966, sounds.element(0x7BA9, b"Title"))
+    whole = matroska(title, sounds.element(0x1254C367, matroska_tag(50, ("ARTIST", "A"))), shift=shift)
+    assert read(sounds.write(tmp_path / "source.webm", whole)).tags.fields == {"title": ("Title",)}
+    assert not read(sounds.write(tmp_path / "cut.webm", whole[:40])).tags
+
+
 @pytest.mark.parametrize("kind", ["wav", "rf64", "aiff", "opus", "flac", "m4a"])
 def test_tags_behind_an_id3_in_front_are_read(tmp_path: Path, kind: str) -> None:
     """Programs that know nothing but ID3 put it in front of every kind of file."""
@@ -355,6 +417,7 @@ def test_damaged_tags_are_read_as_far_as_they_go(tmp_path: Path, seed: int) -> N
         "opus": sounds.opus(1),
         "m4a": sounds.m4a(inside=sounds.box(b"udta", sounds.box(b"meta", bytes(4), sounds.box(b"ilst", bytes(99))))),
         "wav": sounds.wav(sounds.wav_format(), sounds.chunk(b"id3 ", tag(text(b"TIT2", "T")))),
+        "mka": matroska(sounds.element(0x1254C367, matroska_tag(30, ("TITLE", "T"), ("ARTIST", "A"))), bytes(9)),
     }
     for kind, content_ in whole.items():
         for _ in range(40):

@@ -14,6 +14,7 @@ from lalald.media.tags.readers.asf_reader import ASF_HEADER, read_asf
 from lalald.media.tags.readers.chunk_reader import read_aiff, read_wave
 from lalald.media.tags.readers.collecting import Collector
 from lalald.media.tags.readers.id3_reader import read_id3, read_id3v1
+from lalald.media.tags.readers.matroska_reader import EBML_HEADER, read_matroska
 from lalald.media.tags.readers.mp4_reader import read_mp4
 from lalald.media.tags.readers.ogg_reader import read_ogg
 from lalald.media.tags.readers.vorbis_reader import read_flac
@@ -58,6 +59,8 @@ def _read(file: BoundedFile, collector: Collector) -> None:
         read_aiff(file, start, collector)
     elif head[4:8] in _QUICKTIME:
         read_mp4(Region(file, start, file.size), collector)
+    elif head[:4] == EBML_HEADER:
+        read_matroska(file, start, collector)
     elif file.read_at(start, 16) == ASF_HEADER:
         read_asf(file, start, collector)
     else:
