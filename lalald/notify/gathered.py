@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from lalald.jobs.event_facts import Event
 from lalald.notify.channels.results import Failed, Refused, Result, Sent, TryLater
 from lalald.notify.delivery import CURSOR_KEPT_EVERY, Delivery
 from lalald.notify.messages import Message, message, more
-from lalald.store.events.event_queue import DETAILED, Cause, EventQueue
+from lalald.store.events.causes import Cause, Span, Tally, first_events, join, tallies
+from lalald.store.events.event_queue import EventQueue, Selection
 
 SendMessage = Callable[[Message], Awaitable[Result]]
+_DETAILED = 12  # causes with a message of their own; one sums up the others
 _OTHERS = "others"  # the cause of that one
 
 
 class _Batch(NamedTuple):
-    """The causes of events up to `upto`, those of `sent` left out."""
+    """The events that messages are made of now; those about the causes `sent` have left."""
 
-    cursor: int
-    upto: int
-    causes: tuple[Cause, ...]
+    span: Span
     sent: tuple[str, ...]
 
 
@@ -63,10 +64,10 @@ class Gathered:
         if found is None or isinstance(found, float):
             return found
         sent = list(found.sent)
-        for part in self._parts(found):
+        for part in self._parts(await self._causes(found.span), found.sent):
             if not await self._is_dealt_with(found, part, sent):
                 return self._delivery.wait_seconds
-        await self._delivery.ask(lambda queue: queue.advance(self._delivery.name, found.upto))
+        await self._delivery.ask(lambda queue: queue.advance(self._delivery.name, found.span.upto))
         return 0.0
 
     def _look(self, queue: EventQueue) -> _Batch | _Lost | float | None:
@@ -84,15 +85,27 @@ class Gathered:
         if not reader.batch_sent and 0 <= waited < self._gather_seconds:
             return self._gather_seconds - waited
         upto = reader.batch_upto if reader.batch_upto and reader.batch_sent else queue.newest_id()
-        return _Batch(reader.cursor, upto, tuple(queue.causes(selection, reader.cursor, upto)), reader.batch_sent)
+        return _Batch(Span(reader.cursor, upto), reader.batch_sent)
 
-    def _parts(self, batch: _Batch) -> Iterator[_Part]:
+    async def _causes(self, span: Span) -> list[Cause]:
+        """The oldest cause first. The store's thread does other work between two questions."""
+        ask, selection = self._delivery.ask, self._delivery.selection
+        found: dict[str | bytes, Tally] = {}
+        for piece in span.pieces():
+            join(found, await ask(partial(_tallies, selection, span, piece)))
+        causes = []
+        for number, tally in enumerate(sorted(found.values(), key=lambda tally: tally.first_id)):
+            question = partial(_first_events, selection, span, tally)
+            causes.append(Cause.of(tally, await ask(question) if number < _DETAILED else ()))
+        return causes
+
+    def _parts(self, causes: Sequence[Cause], sent: Collection[str]) -> Iterator[_Part]:
         """What is sent counts, so that a new start makes the same ones."""
-        detailed, others = batch.causes[:DETAILED], batch.causes[DETAILED:]
+        detailed, others = causes[:_DETAILED], causes[_DETAILED:]
         for cause in detailed:
-            if cause.cause not in batch.sent:
+            if cause.cause not in sent:
                 yield _Part(cause.cause, cause.count, partial(message, cause, names=self._names))
-        if others and _OTHERS not in batch.sent:
+        if others and _OTHERS not in sent:
             yield _Part(_OTHERS, sum(cause.count for cause in others), partial(more, others))
 
     async def _is_dealt_with(self, batch: _Batch, part: _Part, sent: list[str]) -> bool:
@@ -105,17 +118,27 @@ class Gathered:
         result = await delivery.attempt(part.name, send)
         match result:
             case TryLater():
-                await delivery.postponed(result, batch.cursor)
+                await delivery.postponed(result, batch.span.after)
                 return False
             case Sent():
                 sent.append(part.name)
                 now = delivery.clock.now()
-                await delivery.sent(lambda queue: queue.causes_dealt_with(delivery.name, batch.upto, sent, sent_at=now))
+                await delivery.sent(
+                    lambda queue: queue.causes_dealt_with(delivery.name, batch.span.upto, sent, sent_at=now)
+                )
             case Refused() | Failed():
                 sent.append(part.name)
-                dealt_with = partial(_deal_with, delivery.name, batch.upto, tuple(sent))
+                dealt_with = partial(_deal_with, delivery.name, batch.span.upto, tuple(sent))
                 await delivery.dropped(part.happened, result.reason, dealt_with)
         return True
+
+
+def _tallies(selection: Selection, span: Span, piece: Span, queue: EventQueue) -> list[Tally]:
+    return tallies(queue.connection, selection, span, piece)
+
+
+def _first_events(selection: Selection, span: Span, tally: Tally, queue: EventQueue) -> tuple[Event, ...]:
+    return first_events(queue.connection, selection, span, tally)
 
 
 def _deal_with(name: str, upto: int, causes: tuple[str, ...], queue: EventQueue) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from lalald.jobs.event_facts import EventKind
 from lalald.notify.event_text import event_text
 from lalald.notify.plain_text import harmless
-from lalald.store.events.event_queue import Cause
+from lalald.store.events.causes import Cause
 
 _NAMED = 10
 _LONGEST_TITLE = 120

@@ -8,7 +8,7 @@ from typing import Any
 from lalald.config.model import NotifyEntry
 from lalald.jobs.event_facts import LICENSE, MINUTES, SERVICE, Event, EventKind, Fact
 from lalald.jobs.states import Hold
-from lalald.store.events.event_queue import Cause
+from lalald.store.events.causes import Cause
 
 _INBOX, _OUTBOX, _PATH = "/inbox", "/outbox", "test/song.mp3"
 _JOB: dict[str, Any] = {"id": 0, "inbox": _INBOX, "path": _PATH, "rule": "test", "stage": "split", "minutes": 0.0}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import nullcontext
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from lalald.notify.delivery import KEPT_SECONDS
 from lalald.notify.each_event import EachEvent
 from lalald.notify.gathered import Gathered
 from lalald.store.events import events as written
+from lalald.store.events.causes import PIECE
 from tests.notify.support import Desk, Sender
 
 DAY = 86400.0
@@ -277,6 +279,43 @@ def test_each_cause_has_its_own_message_and_too_many_become_one(desk: Desk) -> N
     turn(gathered(desk, sender))
     assert len(sender.given) == 2 + 12 + 1
     assert sender.given[-1].title == "lalald: 18 more events"
+
+
+def test_thousands_of_causes_cost_no_more_questions_than_a_dozen(desk: Desk) -> None:
+    """The store's only thread asks: each cause once cost a scan of all events."""
+    for number in range(300):
+        desk.store.folders.set_folder(f"/folder {number}", marker=None, reason="gone", now=desk.clock.now())
+    desk.clock.turn(60)
+    asked = _questions(desk, gathered(desk, Sender()))
+    assert len([statement for statement in asked if " FROM events e " in statement]) < 20
+
+
+def test_a_great_many_events_are_read_in_pieces_and_counted_together(desk: Desk) -> None:
+    """Between two pieces the store's thread does other work: in one they took it for half a second."""
+    rows = [(f"job {number}", "failed", "job.failed", desk.clock.now()) for number in range(3 * PIECE)]
+    desk.store.connection.execute("BEGIN")
+    desk.store.connection.executemany(
+        "INSERT INTO events (subject, cause, kind, at, count, is_problem, data)"
+        """ VALUES (?, ?, ?, ?, 1, 1, '{"error": "no audio in it"}')""",
+        rows,
+    )
+    desk.store.connection.execute("COMMIT")
+    desk.clock.turn(60)
+    sender = Sender()
+    asked = _questions(desk, gathered(desk, sender))
+    assert [message.title for message in sender.given] == ["lalald: 30,000 files failed"]
+    pieces = [place for place, statement in enumerate(asked) if "GROUP BY e.cause" in statement]
+    assert len(pieces) == 3
+    assert all("COMMIT" in asked[one:other] for one, other in pairwise(pieces))
+
+
+def _questions(desk: Desk, turns: Gathered) -> list[str]:
+    """The statements of one turn."""
+    asked: list[str] = []
+    desk.store.connection.set_trace_callback(asked.append)
+    turn(turns)
+    desk.store.connection.set_trace_callback(None)
+    return asked
 
 
 def test_without_names_no_name_leaves_the_house(desk: Desk) -> None:

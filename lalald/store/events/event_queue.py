@@ -4,32 +4,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, NamedTuple
 
-from lalald.jobs.event_facts import BEGINS, ENDS, Event, EventKind
+from lalald.jobs.event_facts import Event, EventKind
 from lalald.store.events.events import fact_from
-from lalald.store.rows import name_from
 
 PAGE = ""  # the page reads events, but has nothing to be sent
-DETAILED = 12  # causes of which events are read
-_NAMED = 10  # events of a cause
-_READ = 40  # of which some may be about the same job
-_OF_A_JOB = ", ".join(f"'{kind}'" for kind in (EventKind.JOB_DONE, EventKind.JOB_FAILED, EventKind.RESULTS_EXPIRING))
-_COLUMNS = "subject, cause, kind, at, count, is_problem, data"
-_BEGIN_KINDS, _END_KINDS = (", ".join(f"'{kind}'" for kind in sorted(kinds)) for kinds in (BEGINS, ENDS))
-
-# A message about what is over is not sent, nor the one that it is over.
-_IS_OVER = (
-    f"(e.kind IN ({_BEGIN_KINDS}) AND EXISTS (SELECT 1 FROM events x WHERE x.subject = e.subject AND x.id > e.id"
-    f" AND x.id <= :upto AND x.kind IN ({_END_KINDS})))"
-)
-_ENDS_UNSENT = (
-    f"(e.kind IN ({_END_KINDS}) AND NOT (e.kind = '{EventKind.JOB_DONE}' AND {{job_done}}) AND coalesce((SELECT b.id FROM events b"
-    f" WHERE b.subject = e.subject AND b.id < e.id AND b.kind IN ({_BEGIN_KINDS}) AND {{begins}} ORDER BY b.id DESC LIMIT 1), 0) > :after)"
-)
+EVENT_COLUMNS = "id, uid, subject, cause, kind, at, count, is_problem, data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +52,6 @@ class Reader(NamedTuple):
     dropped_at: float | None
     dropped_reason: str | None
     sent_at: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """Events of one cause: `count` of what happened; `events` are the first ten, none where there are too many causes."""
-
-    cause: str
-    kind: EventKind
-    count: int
-    first_at: float
-    last_at: float
-    events: tuple[Event, ...]
 
 
 class EventQueue:
@@ -146,32 +117,8 @@ class EventQueue:
         return [_reader(row) for row in self.connection.execute(f"{_READERS} WHERE name != ? ORDER BY name", (PAGE,))]
 
     def next_events(self, selection: Selection, after: int, limit: int) -> list[Event]:
-        query = (
-            f"SELECT id, uid, {_COLUMNS} FROM events e WHERE e.id > ? AND {selection.condition()} ORDER BY e.id LIMIT ?"
-        )
-        return [_event(row) for row in self.connection.execute(query, (after, limit))]
-
-    def causes(self, selection: Selection, after: int, upto: int) -> list[Cause]:
-        """What happened between two events, by cause, but for what is over; the oldest cause first."""
-        bounds = {"after": after, "upto": upto}
-        where = _where_unsent(selection)
-        rows = self.connection.execute(
-            f"SELECT e.cause, iif(e.kind IN ({_OF_A_JOB}), count(DISTINCT e.subject), sum(e.count)), min(e.at), max(e.at), min(e.id),"
-            " min(e.kind)"
-            f" FROM events e WHERE {where} GROUP BY e.cause ORDER BY min(e.id)",
-            bounds,
-        ).fetchall()
-        first_events = (
-            f"SELECT id, uid, {_COLUMNS} FROM events e WHERE {where} AND e.id >= :first AND e.cause = :cause"
-            f" ORDER BY e.id LIMIT {_READ}"
-        )
-        found = []
-        for number, (cause, count, first_at, last_at, first_id, kind) in enumerate(rows):
-            told = {**bounds, "first": first_id, "cause": cause}
-            events = self.connection.execute(first_events, told).fetchall() if number < DETAILED else []
-            named = _named(map(_event, events))
-            found.append(Cause(name_from(cause), EventKind(kind), int(count), first_at, last_at, named))
-        return found
+        query = f"SELECT {EVENT_COLUMNS} FROM events e WHERE e.id > ? AND {selection.condition()} ORDER BY e.id LIMIT ?"
+        return [event_from(row) for row in self.connection.execute(query, (after, limit))]
 
     # how far an entry has come
 
@@ -242,13 +189,6 @@ class EventQueue:
         return int(upto or after), int(count)
 
 
-def _where_unsent(selection: Selection) -> str:
-    is_wanted = selection.condition()
-    job_done = "1" if EventKind.JOB_DONE in selection.kinds else "0"
-    ends_unsent = _ENDS_UNSENT.format(job_done=job_done, begins=selection.condition("b"))
-    return f"e.id > :after AND e.id <= :upto AND {is_wanted} AND NOT {_IS_OVER} AND NOT {ends_unsent}"
-
-
 _READERS = f"SELECT {', '.join(Reader._fields)} FROM event_readers"
 
 
@@ -257,13 +197,6 @@ def _reader(row: Sequence[Any]) -> Reader:
     return reader._replace(batch_sent=tuple(json.loads(row[3])) if row[3] else ())
 
 
-def _named(events: Iterable[Event]) -> tuple[Event, ...]:
-    """The first ten, each job once; what is about no single job stays as it is."""
-    kept: dict[str | int, Event] = {}
-    for event in events:
-        kept.setdefault(event.fact.subject if "job" in event.fact.data else event.id, event)
-    return tuple(islice(kept.values(), _NAMED))
-
-
-def _event(row: Sequence[Any]) -> Event:
+def event_from(row: Sequence[Any]) -> Event:
+    """An event from the columns `EVENT_COLUMNS`."""
     return Event(int(row[0]), str(row[1]), fact_from(row[2:]))
