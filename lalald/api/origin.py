@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from urllib.parse import SplitResult, unquote, urlsplit
-from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
+from urllib.request import getproxies_environment
 
+from lalald.config.proxies import is_loopback, needs_no_proxy
 from lalald.errors import ConfigError
 
 _PORTS = {"https": 443, "http": 80}
@@ -53,16 +53,6 @@ class Proxy:
 
     url: str
     auth: tuple[str, str] | None = field(default=None, repr=False)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` is this machine by name or by number, without asking a name server."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def split_url(url: str) -> tuple[Origin, SplitResult]:
@@ -126,25 +116,9 @@ def proxy_for(scheme: str, host: str, port: int | None = None) -> Proxy | None:
     Raises:
         ConfigError: a proxy that lalald cannot use.
     """
-    if scheme != "https" or is_loopback(host):
+    if scheme != "https" or needs_no_proxy(host, port or _PORTS[scheme]):
         return None
-    port = port or _PORTS[scheme]
-    is_exempt = proxy_bypass_environment(f"{host}:{port}") or _is_in_no_proxy(host, port)
-    return None if is_exempt else environments_proxy()
-
-
-def _is_in_no_proxy(host: str, port: int) -> bool:
-    """Whether `NO_PROXY` lists a numeric host as a network (`10.0.0.0/8`) or in brackets, which the standard library does not read."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    for entry in getproxies_environment().get("no", "").split(","):
-        name, _, named_port = entry.strip().removeprefix("[").partition("]")
-        with suppress(ValueError):
-            if address in ipaddress.ip_network(name, strict=False) and named_port in ("", f":{port}"):
-                return True
-    return False
+    return environments_proxy()
 
 
 def environments_proxy() -> Proxy | None:

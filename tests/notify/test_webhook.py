@@ -74,6 +74,9 @@ def test_requests_are_verified_by_the_receiver_and_keep_one_connection(tmp_path:
         (Answer(429, {"retry-after": "17"}), TryLater("it answered 429", 17.0)), (Answer(500), TryLater("it answered 500")),
         (Answer(503, {"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}), TryLater("it answered 503")),
         (Answer(503, {"retry-after": "99999999"}), TryLater("it answered 503", 3600.0)),
+        (Answer(503, {"retry-after": "9" * 4000}), TryLater("it answered 503", 3600.0)),
+        (Answer(503, {"retry-after": " 0 "}), TryLater("it answered 503", 0.0)),
+        *((Answer(503, {"retry-after": odd}), TryLater("it answered 503")) for odd in ("-5", "1e9", "nan", "1.5", "", "5, 6")),
         (Answer(raw=b""), TryLater("its answer is not HTTP")), (Answer(raw=b"garbage\r\n\r\n"), TryLater("its answer is not HTTP")),
         (Answer(raw=b"\x16\x03\x01\x00"), TryLater("its answer is not HTTP")),
         (Answer(raw=b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\nhalf"), Sent()),
@@ -176,6 +179,45 @@ def test_over_tls_only_a_certificate_of_a_trusted_authority_is_accepted(certific
         ]
         assert receiver.requests == []
         assert post(url, tls=trusting) == [Sent()]
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Without the proxies of this machine."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    return monkeypatch
+
+
+def test_a_webhook_goes_through_the_proxy_of_the_environment(environment: pytest.MonkeyPatch) -> None:
+    with receiving(lambda number: Answer(407 if number else 200)) as proxy:
+        environment.setenv("HTTP_PROXY", f"http://user:secret@127.0.0.1:{proxy.port}")
+        assert post("http://receiver.invalid/hook", EVENT, EVENT) == [
+            Sent(),
+            TryLater("the proxy of the environment demands a login"),
+        ]
+        assert [request.path for request in proxy.requests] == ["http://receiver.invalid/hook"] * 2
+    (result,) = post("http://receiver.invalid/hook")
+    assert result == TryLater("the proxy of the environment: no connection: nothing listens there")
+
+
+@pytest.mark.parametrize("proxy", ["http://[::1", "ftp://proxy", "http://127.0.0.1:1"])
+def test_this_machine_and_networks_of_no_proxy_need_none(environment: pytest.MonkeyPatch, proxy: str) -> None:
+    environment.setenv("ALL_PROXY", proxy)
+    environment.setenv("NO_PROXY", "192.0.2.0/24")
+    with receiving() as receiver:
+        assert post(receiver.url) == [Sent()]
+    assert not webhook._has_proxy("http://192.0.2.7/hook")
+    assert webhook._has_proxy("http://198.51.100.7/hook")
+
+
+@pytest.mark.parametrize("proxy", ["http://[::1", "ftp://proxy"])
+def test_a_proxy_that_cannot_be_used_is_said(environment: pytest.MonkeyPatch, proxy: str) -> None:
+    environment.setenv("ALL_PROXY", proxy)
+    assert post("http://receiver.invalid/") == [
+        TryLater("the proxy or the certificates of the environment cannot be used")
+    ]
 
 
 def test_tls_with_what_does_not_speak_it() -> None:

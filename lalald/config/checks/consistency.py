@@ -110,6 +110,8 @@ def origin(written: str, diagnostics: Diagnostics) -> str:
 
 
 def _address_error(parts: SplitResult) -> str | None:
+    from lalald.config.proxies import is_loopback  # loads `urllib.request`, which few commands need
+
     if parts.username is not None or parts.password is not None:
         return "expected an address without a name and password in it"
     host, _ = parts.hostname, parts.port
@@ -119,7 +121,7 @@ def _address_error(parts: SplitResult) -> str | None:
         return (
             f"expected the address alone, such as {parts.scheme}://{parts.netloc}: the paths of the API are added to it"
         )
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         return f"http is for this machine only, since the license key would travel in the open; write https://{parts.netloc}"
     return None
 
@@ -128,14 +130,3 @@ def _is_host(host: str) -> bool:
     """As strict as the HTTP client: otherwise the daemon would refuse an address that `check-config` accepts."""
     labels = host.removesuffix(".").split(".")
     return ":" in host or (_HOST_NAME.fullmatch(host) is not None and all(0 < len(part) <= 63 for part in labels))
-
-
-def _is_loopback(host: str) -> bool:
-    from ipaddress import ip_address
-
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -27,6 +27,11 @@ def connection_problem(error: BaseException) -> str:
     return known_problem(error) or "no connection"
 
 
+def is_about_tls(error: BaseException) -> bool:
+    """Whether the host was connected to, and TLS failed."""
+    return any(isinstance(cause, ssl.SSLError) for cause in causes(error))
+
+
 def known_problem(error: BaseException) -> str | None:
     """For an error of any library, by what the system said; None where it said nothing of this kind."""
     for cause in causes(error):

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import httpx
+
 from lalald.clock import Clock
 from lalald.config.model import NotifyEntry
 from lalald.errors import FileError
@@ -95,7 +97,7 @@ async def webhook_sender(
     try:
         opening = webhook.open_client(url, around.tls)
         client = await opening.__aenter__()
-    except (ImportError, ValueError, OSError):
+    except (ImportError, ValueError, OSError, httpx.InvalidURL):
         yield _always(TryLater("the proxy or the certificates of the environment cannot be used"))
         return
 

@@ -15,7 +15,8 @@ from contextlib import asynccontextmanager, suppress
 import httpx
 
 from lalald import __version__
-from lalald.notify.channels.connection_errors import connection_problem
+from lalald.config.proxies import has_proxy
+from lalald.notify.channels.connection_errors import connection_problem, is_about_tls
 from lalald.notify.channels.results import Refused, Result, Sent, TryLater, redirected
 
 ANSWER_SECONDS = 30.0
@@ -24,6 +25,8 @@ _BODY_SECONDS = 1.0
 _MOST_BODY_BYTES = 16 << 10
 _SECRET_PREFIX = "whsec_"  # noqa: S105 - what secrets begin with
 _HOST = re.compile(r"[\w.:-]+")  # letters of any script; colons are those of an IPv6 address
+_PORTS = {"https": 443, "http": 80}
+_PROXY_LOGIN = 407
 _PASSING = frozenset({408, 425, 429})
 _LONGEST_RETRY_AFTER_SECONDS = 3600.0
 
@@ -73,12 +76,24 @@ def headers(key: bytes | None, message_id: str, timestamp: int, body: bytes) -> 
 async def open_client(url: str, tls: Callable[[], ssl.SSLContext]) -> AsyncIterator[httpx.AsyncClient]:
     """A separate client, kept while there is something to send; it shares nothing with the client of the service.
 
-    Proxies are those of the environment. `tls` gives the certificate authorities, which take memory: only where they are needed.
+    Proxies are those of the environment, as for the service; this machine needs none. `tls` gives the certificate authorities, which take
+    memory: only where they are needed.
     """
     timeout = httpx.Timeout(ANSWER_SECONDS, connect=_CONNECT_SECONDS)
     authorities = tls() if url.lower().startswith("https:") else False
-    async with httpx.AsyncClient(timeout=timeout, verify=authorities, follow_redirects=False) as client:
+    async with httpx.AsyncClient(
+        timeout=timeout, verify=authorities, follow_redirects=False, trust_env=_has_proxy(url)
+    ) as client:
         yield client
+
+
+def _has_proxy(url: str) -> bool:
+    """httpx reads no networks in NO_PROXY. False for what is no address: `post` reports it."""
+    try:
+        parts = httpx.URL(url)
+        return has_proxy(parts.scheme, parts.host, parts.port or _PORTS.get(parts.scheme, 0))
+    except (httpx.InvalidURL, UnicodeError):
+        return False
 
 
 async def post(client: httpx.AsyncClient, url: str, sent: Mapping[str, str], body: bytes) -> Result:
@@ -98,7 +113,8 @@ async def post(client: httpx.AsyncClient, url: str, sent: Mapping[str, str], bod
     except httpx.ProxyError:
         return TryLater("no connection: the proxy of the environment refuses it")
     except httpx.ConnectError as error:
-        return TryLater(connection_problem(error))
+        through = "the proxy of the environment: " if client.trust_env and not is_about_tls(error) else ""
+        return TryLater(f"{through}{connection_problem(error)}")
     except httpx.ProtocolError:
         return TryLater("its answer is not HTTP")
     except (httpx.UnsupportedProtocol, httpx.InvalidURL, UnicodeError):
@@ -125,6 +141,8 @@ def _result(status: int, retry_after: str | None) -> Result:
         return Sent()
     if 300 <= status < 400:
         return TryLater(redirected(status))
+    if status == _PROXY_LOGIN:
+        return TryLater("the proxy of the environment demands a login")
     if 400 <= status < 500 and status not in _PASSING:
         return Refused(f"it answered {status}")
     return TryLater(f"it answered {status}", _seconds(retry_after))

@@ -1,0 +1,42 @@
+"""Which hosts the environment's proxies are for: `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, and `NO_PROXY` with its networks."""
+
+from __future__ import annotations
+
+import ipaddress
+from contextlib import suppress
+from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this machine by name or by number, without asking a name server."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def needs_no_proxy(host: str, port: int) -> bool:
+    """Whether the host is this machine, or one that `NO_PROXY` names."""
+    return is_loopback(host) or bool(proxy_bypass_environment(f"{host}:{port}")) or _is_in_no_proxy(host, port)
+
+
+def has_proxy(scheme: str, host: str, port: int) -> bool:
+    """Whether requests to the host go through a proxy."""
+    named = getproxies_environment()
+    return bool(named.get(scheme) or named.get("all")) and not needs_no_proxy(host, port)
+
+
+def _is_in_no_proxy(host: str, port: int) -> bool:
+    """Whether `NO_PROXY` lists a numeric host as a network (`10.0.0.0/8`) or in brackets, which the standard library does not read."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    for entry in getproxies_environment().get("no", "").split(","):
+        name, _, named_port = entry.strip().removeprefix("[").partition("]")
+        with suppress(ValueError):
+            if address in ipaddress.ip_network(name, strict=False) and named_port in ("", f":{port}"):
+                return True
+    return False
