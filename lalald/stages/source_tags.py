@@ -33,7 +33,7 @@ class SourceTagReading:
         found: SourceTags | TagNote = TagNote.SOURCE_UNREADABLE
         try:
             async with asyncio.timeout(context.source_tag_seconds):
-                found = await context.disks.run(folders, outbox.read_source, job, source_path(job))
+                found = await context.disks.run_transfer(folders, outbox.read_source, job, source_path(job))
         except TimeoutError:
             found = TagNote.SOURCE_SLOW
         except (FileError, OutOfResourcesError):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +136,29 @@ def test_a_source_that_is_not_read_in_time_leaves_its_results_without_tags(tmp_p
             (job,) = await shop.rest()
             assert (job.state, notes(job)) == (State.DONE, {TagNote.SOURCE_SLOW})
             assert (shop.outbox / "a" / "vocals.wav").read_bytes() == track_bytes(content, "vocals", "a.wav")
+
+    run(scenario())
+
+
+def test_tags_do_not_wait_for_sources_that_move_between_the_same_folders(tmp_path: Path) -> None:
+    """Such moves copy large files where the folders are on different disks."""
+
+    async def scenario() -> None:
+        options = Options(checks_per_minute=100_000, processing_seconds=3600.0)
+        async with WorkerDriver(tmp_path, options=options, tags=True, done_dir=str(tmp_path / "outbox")) as shop:
+            with_tags(shop.inbox / "a.wav")
+            await shop.take("a.wav")
+            await shop.until_job("it is paid", stage=Stage.CHECK)
+            copied = threading.Event()
+            folders = (str(shop.inbox), str(shop.outbox))
+            moves = [asyncio.create_task(shop.context.disks.run(folders, copied.wait)) for _ in range(4)]
+            shop.pass_time(2.0)
+            await shop.until_job("its results are delivered", stage=Stage.ARCHIVE)
+            copied.set()
+            await asyncio.gather(*moves)
+            (job,) = await shop.rest()
+            assert notes(job) == set()
+            assert titles(job)["vocals"] == "Song (vocals)"
 
     run(scenario())
 
