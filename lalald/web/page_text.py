@@ -120,7 +120,7 @@ def _says(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if (hold := facts["expected_hold"]) is not None:
         reason = facts["expected_hold_reason"]
         yield "held", f"It will be held: {WHY.get(hold, hold)}{f' ({reason})' if reason else ''}."
-    yield from (("hint", remark) for remark in facts["remarks"])
+    yield from (("hint", f"{remark[:1].upper()}{remark[1:]}.") for remark in facts["remarks"])
 
 
 def _limit(minutes: float | None) -> str:

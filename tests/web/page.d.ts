@@ -200,6 +200,7 @@ interface Explained {
   says: { tone: string; text: string }[];
   exists: boolean;
   known_job: number | null;
+  may_be_free: boolean;
   minutes_left: number | null;
 }
 

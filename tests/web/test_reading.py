@@ -154,6 +154,11 @@ def test_the_page_says_what_would_happen_to_a_file_before_it_is_sent(home: Home,
     again = verdict("song.wav", size=(home.inbox / "done" / "song.wav").stat().st_size)
     assert (again["known_job"], again["exists"]) == (1, False)
     assert verdict("song.wav", size=7)["known_job"] is None
+    size = (home.inbox / "done/song.wav").stat().st_size  # of what was paid for, so perhaps the same bytes
+    same, other = (verdict("renamed.wav", size=number, seconds=2.0) for number in (size, size + 1))
+    assert [(one["may_be_free"], one["minutes"], len(one["says"])) for one in (same, other)] == [
+        (True, 0.033, 1), (False, 0.033, 0),
+    ]  # fmt: skip
     write_wav(home.inbox / "there.wav")
     there = verdict("there.wav")
     assert (there["exists"], there["outcome"]) == (True, "ready")

@@ -52,6 +52,7 @@ class FileReport:
     duplicate_of: int | None = None
     expected_hold: ExpectedHold | None = None
     remarks: tuple[str, ...] = field(default=())
+    may_be_free: bool = False  # an earlier file of this size may have the same content; not in facts()
 
     @property
     def is_taken(self) -> bool:

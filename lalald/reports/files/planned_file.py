@@ -14,6 +14,11 @@ from lalald.jobs.task import task_fingerprint
 from lalald.reports.files.explainer import Explainer
 from lalald.reports.files.file_report import FileReport, Outcome
 
+_IF_THE_SAME = {
+    "reuse": "a file of the same size was processed: if the content is the same, it is not paid again",
+    "hold": "a file of the same size was processed: if the content is the same, it is held before anything is charged",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedFile:
@@ -42,6 +47,7 @@ def explain_planned(explainer: Explainer, inbox: Inbox, file: PlannedFile) -> Fi
     if file.size == 0:
         return FileReport(full_path, Outcome.NOT_TAKEN, "it is empty", root, rule=choice.rule.name)
     job = _job_to_be(inbox, choice.rule, file, explainer.now())
+    is_known = _may_be_known(explainer, job, file)
     return FileReport(
         full_path,
         Outcome.READY,
@@ -52,7 +58,16 @@ def explain_planned(explainer: Explainer, inbox: Inbox, file: PlannedFile) -> Fi
         duration=file.seconds,
         minutes=price_of(job.tasks, file.seconds),
         expected_hold=explainer.expected_hold(inbox, job) if file.seconds is not None else None,
+        remarks=(_IF_THE_SAME[job.settings.duplicates],) if is_known else (),
+        may_be_free=is_known and file.seconds is not None,
     )
+
+
+def _may_be_known(explainer: Explainer, job: Job, file: PlannedFile) -> bool:
+    """Whether a file of exactly this size was processed with a task of the rule: the bytes are compared once they are here."""
+    if file.size is None or explainer.reports is None or job.settings.duplicates == "process":
+        return False
+    return explainer.reports.may_have_duplicate(job)
 
 
 def _job_to_be(inbox: Inbox, rule: Rule, file: PlannedFile, now: float) -> Job:

@@ -75,7 +75,8 @@ class InboxRoutes:
         if reports is not None:
             known = newest_of_file(reports.connection, str(inbox.path), file.path, file.size)
             left = minutes_account(reports, self._page.now()).left
-        return explained({**report.facts(), "exists": exists, "known_job": known, "minutes_left": left})
+        more = {"exists": exists, "known_job": known, "minutes_left": left, "may_be_free": report.may_be_free}
+        return explained({**report.facts(), **more})
 
     async def skipped(self, request: Request) -> Response:
         inbox = self._inbox(request)

@@ -1,11 +1,11 @@
 // Minutes by month as bars, divided by rule.
 
 import { h } from "./dom.js";
-import { minutes, visible } from "./format.js";
+import { dates, minutes, visible } from "./format.js";
 
 const MONTHS_SHOWN = 6;
 const COLORS = 5; // further rules share the last color
-const monthName = new Intl.DateTimeFormat("en", { month: "short", year: "numeric" });
+const monthName = dates({ month: "short", year: "numeric" });
 
 /** @type {Bars} */
 export const bars = (sums) => {

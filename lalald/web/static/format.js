@@ -1,14 +1,13 @@
 // Figures and times as people read them. Times are ISO 8601 in UTC, lengths in seconds, sizes in bytes, prices in minutes.
 
-const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
-const one = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+const [whole, one] = [0, 1].map((digits) => new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
 /** @type {Dates} */
-const dates = (parts) => new Intl.DateTimeFormat("en", { hourCycle: "h23", ...parts });
-const hour = dates({ hour: "2-digit", minute: "2-digit" });
+export const dates = (parts) => new Intl.DateTimeFormat("en", { hourCycle: "h23", ...parts });
+const hour = dates({ timeStyle: "short" });
 const day = dates({ day: "numeric", month: "short" });
 const dayOfYear = dates({ day: "numeric", month: "short", year: "numeric" });
 export const dayName = dates({ weekday: "long", day: "numeric", month: "long" });
-export const clock = dates({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
+export const clock = dates({ timeStyle: "medium" });
 export const precise = dates({ dateStyle: "medium", timeStyle: "medium" });
 
 /** What stages, holds and events are called; they come with the session. @type {Labels} */
@@ -19,7 +18,7 @@ export const { figure, count, minutes, free, price, length, span, size, pace, ag
 	figure: (number) => whole.format(number),
 	count: (number, word, plural = `${word}s`) => `${whole.format(number)} ${number === 1 ? word : plural}`,
 	minutes(price) {
-		if (price === null || price === undefined) return "price unknown";
+		if (price == null) return "price unknown";
 		return `${one.format(Math.ceil(price * 10 - 0.001) / 10 + 0)} min`;
 	},
 	free: (left) => `${one.format(Math.floor(left * 10) / 10)} min`,

@@ -41,9 +41,9 @@ export const { take, pathOf, isOpen, isSendable, candidateRow, uploads, uploadRo
 				h("small", dots(size(file.size), seconds && length(seconds), found?.rule && `rule ${found.rule}`)),
 				error && h("p.bad", error.message),
 				found && says(found),
-				known && h("p.held", "A file of this name and size is known: ", jobLink(known, `job ${known}`), "."),
+				known && h("p.held", "The same name and size: ", jobLink(known, `job ${known}`)),
 			),
-			h("span.figure", !found && !error ? "…" : found?.taken ? minutes(found.minutes) : "–"),
+			h("span.figure", !found && !error ? "…" : found?.taken ? (found.may_be_free ? "up to " : "") + minutes(found.minutes) : "–"),
 			button(icon("close"), remove, "plain", { "aria-label": `Leave out ${visible(path)}` }),
 		);
 	},
@@ -133,7 +133,7 @@ export const view = ({ live, signal, session, redraw: draw, answer }) => {
 		const left = candidates.find(({ found }) => found)?.found?.minutes_left ?? live.status?.minutes.left ?? null;
 		const isAsking = candidates.some(isOpen);
 		const sum = [
-			h("b", `${count(ready.length, "file")}: ${price(known, unknown)}`),
+			h("b", `${count(ready.length, "file")}: ${known ? "up to " : ""}${price(known, unknown)}`),
 			left !== null && h("small", ` of ${free(left)} left`),
 			left !== null && known > left && h("span.bad", " What does not fit is held until you top up."),
 		];

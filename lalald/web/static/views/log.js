@@ -17,7 +17,7 @@ export const view = ({ live, query, signal, list }) => {
 	const none = () =>
 		filter.event || filter.text
 			? empty("No event matches", h("p", "Events are kept for a week."))
-			: empty("Nothing has happened yet", h("p", "Finished and failed jobs, holds, folders that come and go, and the service's troubles are listed here."));
+			: empty("Nothing has happened yet", h("p", "Finished and failed jobs, holds, folders and the service's troubles are listed here."));
 	return () => [
 		heading("Log"),
 		filters((name, value) => (Object.assign(filter, { [name]: value }), events.search()), ...fields),

@@ -7,7 +7,7 @@ import { ask, button, fileName, jobLink, link, prose, say, sayError, section, se
 /** @type {Needs} */
 export const { needsYou, expiry, card, acceptFolder } = {
 	needsYou(cards, failed) {
-		const retry = failed > 1 && button(`Retry all ${failed} failed …`, () => act("retry", { state: "failed" }), "small");
+		const retry = cards.filter(({ files }) => files)[1] && button(`Retry all ${failed} failed …`, () => act("retry", { state: "failed" }), "small");
 		return cards.length > 0 && section("needs", "Needs you", retry, h("ul", cards.map(card)));
 	},
 	card: ({ key, tone, title, note, at, text, hint, files, others, expires_at: expires, folder, verb, label, which, view }) =>

@@ -5,7 +5,7 @@ import { fileName, heading, icon, jobLink, journey, link, loading, section, tota
 import { needsYou } from "./needs.js";
 
 const RUNNING_SHOWN = 12;
-const WAY = [["Inbox", "A rule decides what is made of the file"], ["LALAL.AI", "It is uploaded and split; this is what costs minutes"], ["Outbox", "The tracks appear, all at once"], ["Here", "You listen to them"]];
+const WAY = [["Inbox", "A rule decides what is made of the file"], ["LALAL.AI", "It is uploaded and split; this costs minutes"], ["Outbox", "The tracks appear, all at once"], ["Here", "You listen to them"]];
 
 /** @type {View} */
 export const view = ({ live, signal, redraw, answer }) => {
@@ -34,12 +34,12 @@ export const view = ({ live, signal, redraw, answer }) => {
 /** @type {Record<string, (status: Status) => Child>} */
 const { figures, welcome, running, waiting, finished } = {
 	figures({ daemon, service, minutes: spent }) {
-		const cell = (/** @type {string} */ name, /** @type {Child} */ value, /** @type {string} */ note) => h("div", h("dt", name), h("dd", h("b", value), h("small", note)));
+		const cell = (/** @type {string} */ name, /** @type {Child} */ value, /** @type {Child} */ note) => h("div", h("dt", name), h("dd", h("b", value), h("small", note)));
 		const state = (/** @type {boolean} */ isGood, /** @type {string} */ words) => h(`span.state.${isGood ? "good" : "bad"}`, words);
 		return h(
 			"dl.figures",
 			{ key: "figures" },
-			cell("Minutes left", spent.left === null ? "unknown" : free(spent.left), spent.left === null ? "not known yet" : `as of ${ago(spent.left_at)}`),
+			cell("Minutes left", spent.left === null ? "unknown" : free(spent.left), spent.left_at && `as of ${ago(spent.left_at)}`),
 			cell("Spent today", minutes(spent.today), `${minutes(spent.this_month)} this month`),
 			cell("lalald", state(daemon.running, daemon.running ? "Running" : "Not running"), daemon.running && daemon.started_at ? `since ${moment(daemon.started_at)}` : "jobs wait until it is started"),
 			cell("Service", state(!service.trouble, service.trouble ? "In trouble" : "Working"), service.trouble ? `since ${moment(service.since ?? "")}` : "LALAL.AI answers"),
@@ -56,7 +56,7 @@ const { figures, welcome, running, waiting, finished } = {
 			h("a.button.primary", { href: "#/add" }, icon("add"), "Add files"),
 		),
 
-	running({ under_way: jobs, jobs: { running: all }, daemon }) {
+	running({ under_way: jobs, jobs: { running: all } }) {
 		const row = (/** @type {RunningJob} */ { id, path, stage, progress, rate, seconds_left: left }) =>
 			h(
 				"li.row.running",
@@ -69,7 +69,7 @@ const { figures, welcome, running, waiting, finished } = {
 			);
 		const rows = jobs.slice(0, RUNNING_SHOWN).map(row);
 		const more = all > rows.length && link("history?state=running", `All ${figure(all)} running jobs`);
-		return section("running", "Running", total(all), rows.length ? h("ul.rows", rows) : h("p.hint", daemon.running ? "Nothing runs at the moment." : "lalald is not running."), more);
+		return section("running", "Running", total(all), rows.length ? h("ul.rows", rows) : h("p.hint", "Nothing runs at the moment."), more);
 	},
 
 	waiting({ jobs, stages, waiting: priced }) {
