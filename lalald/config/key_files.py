@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from stat import S_IROTH
+from stat import S_IROTH, S_ISREG
 
 from lalald.config.paths import expanded
 from lalald.errors import ConfigError
@@ -46,4 +46,4 @@ def readable_by_others(path: Path, answer_seconds: float = ANSWER_SECONDS) -> bo
     thread = threading.Thread(target=read_mode, daemon=True)
     thread.start()
     thread.join(answer_seconds)
-    return any(mode & S_IROTH for mode in modes)
+    return any(S_ISREG(mode) and mode & S_IROTH for mode in modes)

@@ -12,9 +12,9 @@ from typing import NamedTuple, NoReturn
 
 from lalald.config.key_files import BY_CONFIGURATION, BY_ENVIRONMENT, key_files
 from lalald.config.model import Config
+from lalald.config.secret_text import secret_text
 from lalald.errors import ConfigError
 
-LARGEST_FILE_BYTES = 4096
 _PLACEHOLDER = re.compile(
     r"no[-_ ]?key|none|null|placeholder|change[-_ ]?(?:me|this)|todo|x{3,}|\.{3}|<.*>|(?:your|paste|insert|enter|put)[-_ ].*",
     re.IGNORECASE,
@@ -204,41 +204,10 @@ def _sources(key_file: Path | None, environ: Mapping[str, str]) -> Iterator[_Sou
 
 
 def _content(path: Path, origin: str) -> str:
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_FILE_BYTES + 1)
-    except FileNotFoundError:
-        if _KEY_AS_A_NAME.fullmatch(path.name):
-            raise ConfigError(
-                f"{origin}: there is no such file, and the value may be the license key itself",
-                hint="put the key into a file, and write the path of that file",
-            ) from None
+    """Raises ConfigError. A missing file whose name looks like a key is not named: it may be the key, put in the wrong place."""
+    if _KEY_AS_A_NAME.fullmatch(path.name) and not os.path.lexists(path):
         raise ConfigError(
-            f"{origin}: there is no file {path}", hint="put the license key into it, or name another file"
-        ) from None
-    except IsADirectoryError:
-        raise ConfigError(
-            f"{origin}: {path} is a folder, not a file",
-            hint="where it is a container's mount, the file was missing on the host",
-        ) from None
-    except PermissionError:
-        raise ConfigError(
-            f"{origin}: {path} cannot be read by user {os.geteuid()}, group {os.getegid()}: {_mode(path)}",
-            hint="let that user read it: `chown` or `chgrp` the file, `chmod 640` it",
-        ) from None
-    except OSError as error:
-        raise ConfigError(f"{origin}: {path} cannot be read: {error.strerror}", hint="check its disk") from None
-    if len(content) > LARGEST_FILE_BYTES:
-        raise ConfigError(f"{origin}: {path} is too large to be a license key", hint="put the key alone on one line")
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise ConfigError(f"{origin}: {path} is saved as UTF-16, not as plain text", hint="save it as UTF-8")
-    return content.decode("utf-8-sig", errors="replace")
-
-
-def _mode(path: Path) -> str:
-    """A file's owner and mode, as far as they can be read."""
-    try:
-        facts = path.stat()
-    except OSError:
-        return "a folder above it is closed to that user"
-    return f"it belongs to user {facts.st_uid}, group {facts.st_gid}, and its mode is {facts.st_mode & 0o7777:04o}"
+            f"{origin}: there is no such file, and the value may be the license key itself",
+            hint="put the key into a file, and write the path of that file",
+        )
+    return secret_text(path, origin, "license key")

@@ -15,6 +15,8 @@ import pytest
 from lalald.config import Config
 from lalald.config.key_files import readable_by_others
 from lalald.config.license_key import LicenseKey, find_license_key, license_key, license_key_with_origin
+from lalald.config.model import Web
+from lalald.config.page.page_secrets import page_password, page_read_token
 from lalald.errors import ConfigError
 
 SECRET = "SECRET-0123456789abcdef"
@@ -124,6 +126,51 @@ def test_a_missing_file_of_the_environment_is_an_error_that_names_the_variable(t
 def test_a_folder_in_the_place_of_the_file_is_explained(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is a folder, not a file"):
         license_key(config(tmp_path), {})
+    tmp_path.chmod(0o755)
+    assert not readable_by_others(tmp_path), "chmod 600 would not help"
+
+
+PASSWORD_FILES = ("LALALD_WEB_PASSWORD_FILE", "web.password_file", "web.read_token_file")
+
+
+def secret_of(origin: str, path: Path) -> str | None:
+    """The secret that is read from a file which this setting names."""
+    match origin:
+        case "license_key_file":
+            return revealed(license_key(config(path), {}))
+        case "LALALD_LICENSE_KEY_FILE":
+            return revealed(license_key(config(), {origin: str(path)}))
+        case "LALALD_WEB_PASSWORD_FILE":
+            return page_password(Web(), {origin: str(path)})
+        case "web.password_file":
+            return page_password(Web(password_file=path), {})
+    return page_read_token(Web(read_token_file=path))
+
+
+@pytest.mark.parametrize("origin", ["license_key_file", "LALALD_LICENSE_KEY_FILE", *PASSWORD_FILES])
+def test_every_file_of_a_secret_is_refused_with_the_same_words(tmp_path: Path, origin: str) -> None:
+    """A pipe kept the daemon waiting before its first line of log; bytes beyond UTF-8 became a password that no person can type."""
+    os.mkfifo(tmp_path / "pipe")
+    written(tmp_path, "large", "x" * 5000)
+    written(tmp_path, "utf-16", SECRET.encode("utf-16"))
+    written(tmp_path, "latin-1", "schl\u00fcssel-wort".encode("latin-1"))
+    for name, words in (
+        ("pipe", "is a pipe, not a file"),
+        ("large", "is too large to be a"),
+        ("utf-16", "is saved as UTF-16"),
+        ("latin-1", "is not UTF-8 text"),
+        (".", "is a folder, not a file"),
+        ("missing", "there is no file"),
+    ):
+        with pytest.raises(ConfigError, match=f"^{origin}: .*{words}") as refused:
+            secret_of(origin, tmp_path / name)
+        assert refused.value.hint
+
+
+@pytest.mark.parametrize("origin", PASSWORD_FILES)
+@pytest.mark.parametrize("text", [SECRET, f"{SECRET}\n", f" {SECRET}\r\n\r\n", f"\ufeff{SECRET}\n"])
+def test_line_ends_are_no_part_of_a_page_secret(tmp_path: Path, origin: str, text: str) -> None:
+    assert secret_of(origin, written(tmp_path, "secret", text)) == SECRET
 
 
 @pytest.mark.parametrize(

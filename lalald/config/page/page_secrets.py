@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from lalald.config.license_key import LARGEST_FILE_BYTES, is_placeholder
+from lalald.config.license_key import is_placeholder
 from lalald.config.model import Web
 from lalald.config.paths import expanded
+from lalald.config.secret_text import secret_text
 from lalald.errors import SettingError
 
 PASSWORD_VARIABLE = "LALALD_WEB_PASSWORD"  # noqa: S105 - its name
@@ -38,7 +38,7 @@ def page_read_token(web: Web) -> str | None:
     if web.read_token_file is None:
         return None
     origin = "web.read_token_file"
-    text = _content(web.read_token_file, origin)
+    text = secret_text(web.read_token_file, origin, "token").strip()
     if not text or is_placeholder(text):
         raise SettingError(origin, f"{web.read_token_file} holds no token", hint="Put it alone on one line there.")
     return _checked(origin, text)
@@ -71,21 +71,9 @@ def _passwords(web: Web, environ: Mapping[str, str]) -> Iterator[tuple[str, str]
             path = expanded(named, environ, None)
         except ValueError as error:
             raise SettingError(PASSWORD_FILE_VARIABLE, str(error), hint="Name the file in full.") from None
-        yield PASSWORD_FILE_VARIABLE, _content(path, PASSWORD_FILE_VARIABLE)
+        yield PASSWORD_FILE_VARIABLE, secret_text(path, PASSWORD_FILE_VARIABLE, "password").strip()
     if web.password_file is not None:
-        yield _FILE_KEY, _content(web.password_file, _FILE_KEY)
-
-
-def _content(path: Path, origin: str) -> str:
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_FILE_BYTES + 1)
-    except OSError as error:
-        hint = f"Let user {os.geteuid()} read it." if isinstance(error, PermissionError) else "Check the path."
-        raise SettingError(origin, f"{path} cannot be read: {error.strerror}", hint=hint) from None
-    if len(content) > LARGEST_FILE_BYTES:
-        raise SettingError(origin, f"{path} is too large", hint="Put the secret alone on one line there.")
-    return content.decode("utf-8-sig", errors="replace").strip()
+        yield _FILE_KEY, secret_text(web.password_file, _FILE_KEY, "password").strip()
 
 
 def _checked(origin: str, text: str) -> str:

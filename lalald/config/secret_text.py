@@ -1,0 +1,66 @@
+"""Read the file of a secret: the license key, the page's password or token. No message shows its content."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from lalald.errors import SettingError
+
+LARGEST_FILE_BYTES = 4096
+
+
+def secret_text(path: Path, origin: str, what: str) -> str:
+    """The content of a regular file, as text. Raises SettingError, which names the setting `origin`, and says what to do.
+
+    `what` is the secret's name in sentences, such as "license key".
+    """
+    try:
+        content = _content(path, origin, what)
+    except FileNotFoundError:
+        hint = f"put the {what} into it, or name another file"
+        raise SettingError(origin, f"there is no file {path}", hint=hint) from None
+    except IsADirectoryError:
+        hint = "where it is a container's mount, the file was missing on the host"
+        raise SettingError(origin, f"{path} is a folder, not a file", hint=hint) from None
+    except PermissionError:
+        raise SettingError(
+            origin,
+            f"{path} cannot be read by user {os.geteuid()}, group {os.getegid()}: {_mode(path)}",
+            hint="let that user read it: `chown` or `chgrp` the file, `chmod 640` it",
+        ) from None
+    except OSError as error:
+        hint = "check the path, and its disk"
+        raise SettingError(origin, f"{path} cannot be read: {error.strerror}", hint=hint) from None
+    if len(content) > LARGEST_FILE_BYTES:
+        raise SettingError(origin, f"{path} is too large to be a {what}", hint=f"put the {what} alone on one line")
+    return _decoded(content, path, origin)
+
+
+def _content(path: Path, origin: str, what: str) -> bytes:
+    """One byte more than allowed, if there is so much. Raises OSError, or SettingError for a pipe."""
+    # A pipe that no program writes to would keep a plain open waiting, and with it the daemon's start.
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
+            hint = f"put the {what} into a regular file: it is read again at every reload"
+            raise SettingError(origin, f"{path} is a pipe, not a file", hint=hint)
+        return file.read(LARGEST_FILE_BYTES + 1)
+
+
+def _decoded(content: bytes, path: Path, origin: str) -> str:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise SettingError(origin, f"{path} is saved as UTF-16, not as plain text", hint="save it as UTF-8")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise SettingError(origin, f"{path} is not UTF-8 text", hint="save it as UTF-8") from None
+
+
+def _mode(path: Path) -> str:
+    """A file's owner and mode, as far as they can be read."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return "a folder above it is closed to that user"
+    return f"it belongs to user {facts.st_uid}, group {facts.st_gid}, and its mode is {facts.st_mode & 0o7777:04o}"
