@@ -41,8 +41,13 @@ def back_up(source: sqlite3.Connection, target: Path, now: float) -> Backup:
             f"{printable(str(target))} exists already; it was left as it is.", hint="Choose another name."
         )
     unfinished = target.with_name(f".{target.name}.part")
+    journal = Path(f"{unfinished}-journal")
     with translate_errors(str(target)):
-        unfinished.unlink(missing_ok=True)
+        for leftover in (
+            journal,
+            unfinished,
+        ):  # of a copy that was killed; the journal first: it would be applied to the new copy
+            leftover.unlink(missing_ok=True)
         descriptor = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         version, jobs = _copy(source, unfinished, now)
@@ -50,7 +55,7 @@ def back_up(source: sqlite3.Connection, target: Path, now: float) -> Backup:
             size_bytes = _publish(descriptor, unfinished, target)
     finally:
         if _is_at(unfinished, descriptor):
-            for leftover in (unfinished, Path(f"{unfinished}-journal")):
+            for leftover in (unfinished, journal):
                 with suppress(OSError):
                     leftover.unlink(missing_ok=True)
         os.close(descriptor)
@@ -109,12 +114,21 @@ def _is_at(path: Path, descriptor: int) -> bool:
         return False
 
 
+def _copy_of_version(database: Path, version: int) -> Path:
+    return database.with_name(f"{database.name}.version-{version}")
+
+
+def newest_copy(database: Path, newest: int) -> Path | None:
+    """Of the copies from before migrations, the newest that a lalald of this version can use."""
+    return next(filter(Path.exists, (_copy_of_version(database, version) for version in range(newest, 0, -1))), None)
+
+
 def copy_before_migration(source: sqlite3.Connection, database: Path, version: int) -> Path:
     """Copy a database of an earlier version to `NAME.version-N` beside it, so that the earlier lalald can be installed again.
 
     An older copy of the same version is replaced. Raises as `back_up` does.
     """
-    target = database.with_name(f"{database.name}.version-{version}")
+    target = _copy_of_version(database, version)
     fresh = target.with_name(f"{target.name}.new")
     fresh.unlink(missing_ok=True)
     back_up(source, fresh, time.time())

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lalald.errors import FileError, NoStoreError, StoreBusyError, StoreError, StoreRefusedError
 from lalald.filesystem import disk_errors
-from lalald.store.backup import copy_before_migration
+from lalald.store.backup import copy_before_migration, newest_copy
 from lalald.store.schema.migrations import APPLICATION_ID, VERSION, bring_to
 
 FILE_NAME = "lalald.sqlite3"
@@ -121,9 +121,20 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
     if version > VERSION:
         raise StoreRefusedError(
             f"{path} was written by a newer lalald (version {version}, this one knows {VERSION}); it was left as it is.",
-            hint="Install that version again, or choose another `state_dir`.",
+            hint=_hint_for_newer(path),
         )
     return int(version)
+
+
+def _hint_for_newer(path: Path) -> str:
+    """Never another state folder: an empty one knows nothing of what is paid."""
+    again = "Install that version again"
+    if copy := newest_copy(path, VERSION):
+        return (
+            f"{again}; or go back: while lalald is stopped, remove {FILE_NAME}-wal and {FILE_NAME}-shm there, and put"
+            f" {copy.name}, the copy from before the upgrade, in the place of {FILE_NAME}."
+        )
+    return f"{again}, or restore a backup of the state folder that this one has made."
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:

@@ -40,6 +40,19 @@ def test_a_copy_has_every_row_and_stands_alone(tmp_path: Path) -> None:
     assert [name for name in os.listdir(tmp_path) if "copy" in name] == ["copy.sqlite3"]
 
 
+def test_what_a_killed_copy_left_is_no_part_of_the_next(tmp_path: Path) -> None:
+    """Half a copy, and the journal of its transaction, which SQLite would roll back into a copy beside it."""
+    filled_store = FilledStore(tmp_path)
+    filled_store.fill()
+    part = tmp_path / ".copy.sqlite3.part"
+    part.write_bytes((filled_store.state / FILE_NAME).read_bytes()[:20480])
+    Path(f"{part}-journal").write_bytes(b"half a journal")
+    with closing(connect_any_version(filled_store.state)) as source:
+        made = back_up(source, tmp_path / "copy.sqlite3", 1000.0)
+    assert rows(made.path) == rows(filled_store.state / FILE_NAME)
+    assert [name for name in os.listdir(tmp_path) if "copy" in name] == ["copy.sqlite3"]
+
+
 def test_a_daemon_resumes_from_a_restored_copy(tmp_path: Path) -> None:
     filled_store = FilledStore(tmp_path)
     filled_store.fill()

@@ -113,6 +113,23 @@ def test_it_is_refused_and_left_as_it_is(spoil: Spoil, words: str, tmp_path: Pat
     assert contents(state).items() >= before.items()
 
 
+def test_a_newer_database_is_refused_with_the_way_back_and_never_with_an_empty_state_folder(tmp_path: Path) -> None:
+    """It said "or choose another `state_dir`": a daemon with an empty one pays for everything again."""
+    state = tmp_path / "state"
+    newer(state)
+    hints = []
+    for copy in ("", f"version-{VERSION + 1}", f"version-{VERSION - 2}", f"version-{VERSION}"):
+        if copy:
+            (state / f"{FILE_NAME}.{copy}").touch()
+        with pytest.raises(StoreRefusedError) as refused:
+            Store.open(state)
+        assert "state_dir" not in refused.value.hint
+        hints.append(refused.value.hint)
+    assert ["backup of the state folder" in hint for hint in hints] == [True, True, False, False]
+    assert f"{FILE_NAME}.version-{VERSION - 2}," in hints[2]
+    assert f"{FILE_NAME}.version-{VERSION}," in hints[3]
+
+
 def contents(state: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in state.iterdir() if path.name in (FILE_NAME, f"{FILE_NAME}-wal")}
 
