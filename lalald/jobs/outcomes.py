@@ -12,9 +12,13 @@ from lalald.jobs.states import Hold, HoldSource
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """The stage did its work; `job` holds the result, from which the next stage follows."""
+    """The stage did its work; `job` holds the result, from which the next stage follows.
+
+    `same_as`: the dropped path of the earlier file whose results the job gets, for the log.
+    """
 
     job: Job
+    same_as: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def facts(overview: Overview) -> dict[str, Any]:
         "requests": overview.asked,
         "under_way": [_running_facts(report, overview) for report in overview.under_way],
         "waiting": {"minutes": overview.waiting_minutes, "unknown": overview.waiting_unknown},
-        "finished": [_finished_facts(report) for report in overview.finished],
+        "finished": [_finished_facts(report, overview) for report in overview.finished],
         "holds": [
             {**hold._asdict(), "since": iso(hold.since), "to_do": hold_advice.of_hold(hold)} for hold in overview.holds
         ],
@@ -50,6 +50,7 @@ def facts(overview: Overview) -> dict[str, Any]:
         "incomplete": [{**_job_facts(report), "warning": warning_of(report.job)} for report in overview.incomplete],
         "minutes": overview.minutes.facts(),
         "notify": [_entry_facts(reader) for reader in overview.notify],
+        "skipped": overview.skipped._asdict(),
     }
 
 
@@ -95,7 +96,14 @@ def _running_facts(report: JobReport, overview: Overview) -> dict[str, Any]:
     return {**_job_facts(report), "rate": rate, "seconds_left": left}
 
 
-def _finished_facts(report: JobReport) -> dict[str, Any]:
+def _finished_facts(report: JobReport, overview: Overview) -> dict[str, Any]:
+    """`same_as`: the earlier file whose results it got, null if there is none, or its row was removed."""
     job = report.job
     known = {key: fact for key, fact in _job_facts(report).items() if key not in ("stage", "progress", "updated_at")}
-    return {**known, "folder": results_folder(job), "minutes": job.minutes, "finished_at": iso(job.finished_at)}
+    return {
+        **known,
+        "folder": results_folder(job),
+        "minutes": job.minutes,
+        "finished_at": iso(job.finished_at),
+        "same_as": overview.dropped_as.get(job.duplicate_of or 0),
+    }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,9 @@ from lalald.store.events.event_queue import EventQueue, Reader
 from lalald.store.queries import STOPPED_STEPS, Reports
 from lalald.store.report_types import Counts, Fact, FolderReport, HoldReport, InboxReport, JobReport
 from lalald.store.rows import UnreadableJob
+from lalald.store.tables.job_places import dropped_paths
 from lalald.store.tables.set_aside_files import SetAsideFile
+from lalald.store.tables.skipped_files import NO_FILES, SkippedFiles, skipped_files
 
 _MOST_UNDER_WAY = 20
 _MOST_FINISHED = 3
@@ -64,6 +66,8 @@ class Overview:
     rejected: Fact | None = None
     reported: Sequence[Attention] = ()  # by the daemon just now
     notify: Sequence[Reader] = ()
+    skipped: SkippedFiles = NO_FILES
+    dropped_as: Mapping[int, str] = field(default_factory=dict)  # the earlier jobs whose results finished ones got
 
     @property
     def exit_code(self) -> int:
@@ -98,6 +102,8 @@ def gather(
         seen = reports.folders()
         waiting_minutes, waiting_unknown = reports.waiting_price()
         inboxes = folder_rows.inboxes(reports.inboxes(), configured and configured.inboxes, reported)
+        finished = reports.finished(_MOST_FINISHED)
+        earlier = {one.job.duplicate_of for one in finished if one.job.duplicate_of is not None}
         return Overview(
             now=now,
             state_dir=state_dir,
@@ -116,7 +122,7 @@ def gather(
             holds=reports.holds(),
             failures=reports.failures(_MOST_FAILURES),
             incomplete=reports.incomplete(_MOST_INCOMPLETE),
-            finished=reports.finished(_MOST_FINISHED),
+            finished=finished,
             waiting_minutes=waiting_minutes,
             waiting_unknown=waiting_unknown,
             minutes=minutes_account(reports, now),
@@ -125,6 +131,8 @@ def gather(
             rejected=reports.fact(REJECTED_FACT),
             reported=reported,
             notify=EventQueue(reports.connection).readers(),
+            skipped=skipped_files(reports.connection, [inbox.path for inbox in inboxes]),
+            dropped_as=dropped_paths(reports.connection, earlier),
         )
 
 

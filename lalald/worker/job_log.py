@@ -7,7 +7,7 @@ from typing import Any
 from lalald.jobs.job import Job
 from lalald.jobs.job_results import results_folder
 from lalald.jobs.job_warnings import warning_of
-from lalald.jobs.outcomes import Discarded, Held, Outcome, RetryLater
+from lalald.jobs.outcomes import Advance, Discarded, Held, Outcome, RetryLater
 from lalald.jobs.states import Stage, State
 from lalald.worker.holds.hold_log import GATHERED, HoldLog
 
@@ -47,14 +47,17 @@ def log_outcome(log: Any, holds: HoldLog, before: Job, after: Job, outcome: Outc
             log.info("job.cancelled", **facts, stage=str(after.stage), **_charged(after), reason=after.error)
         case _ if after.stage is not before.stage:
             event = _event_of(before, after)
-            log.info(event, **facts, **_details_of(event, after), next=str(after.stage))
+            same = {"same_as": outcome.same_as} if isinstance(outcome, Advance) and outcome.same_as else {}
+            log.info(event, **facts, **same, **_details_of(event, after), next=str(after.stage))
 
 
 def _details_of(event: str, job: Job) -> dict[str, Any]:
-    """The cost of a start; of a delivery the folder, the cost and warnings."""
+    """The cost of a start; whose results are reused; of a delivery the folder, the cost and warnings."""
     match event:
         case "job.started":
             return _charged(job)
+        case "job.reused":
+            return {"earlier_job": job.duplicate_of}
         case "job.delivered":
             warning = {"warning": known} if (known := warning_of(job)) else {}
             return {"folder": results_folder(job), "minutes": job.minutes, **warning}

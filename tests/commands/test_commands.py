@@ -31,7 +31,8 @@ from lalald.jobs.transfer_progress import TransferProgress
 from lalald.reports.hold_advice import TO_DO
 from lalald.reports.status_json import facts as status_facts
 from lalald.reports.status_report import Folders, gather
-from lalald.store import Store
+from lalald.store import NewFile, Store
+from lalald.store.file_types import SkipReason
 from lalald.store.queries import Reports
 from tests.support.another_user import BECOME_NOBODY
 from tests.support.filled_store import DAY, HOUR, NOW, ODD_NAME, FilledStore, answering
@@ -231,8 +232,10 @@ def test_status_as_json_has_its_keys(filled_store: FilledStore) -> None:
                 "folder": "/out/podcasts/ep1",
                 "minutes": 3.0,
                 "finished_at": "2026-12-06T20:00:00Z",
+                "same_as": None,
             }
         ],
+        "skipped": {"files": 0, "example": None},
         "holds": [
             {
                 "hold": "lost_task",
@@ -271,6 +274,34 @@ def test_status_as_json_has_its_keys(filled_store: FilledStore) -> None:
             }
         ],
     }
+
+
+def test_status_counts_files_that_no_rule_processes(filled_store: FilledStore) -> None:
+    assert "skipped" not in status_of(filled_store)
+    for number, name in enumerate(("liner.pdf", "scans/cover.jpg"), 1):
+        with filled_store.store() as store:
+            store.add_files(
+                [NewFile(str(filled_store.inbox), name, 9, 1, 1, None, None, skip_reason=SkipReason.NO_RULE)], NOW
+            )
+            old = NewFile(str(filled_store.inbox), f"{name}.wav", 9, 1, 1, None, None, skip_reason=SkipReason.EXISTING)
+            store.add_files([old], NOW)
+        words = (
+            "file, such as liner.pdf: no rule processes it"
+            if number == 1
+            else "files, such as liner.pdf: no rule processes them"
+        )
+        assert f"\nskipped   {number} {words}; `lalald plan` says why\n" in status_of(filled_store)
+    assert json.loads(filled_store.said("status", "--json", code=3))["skipped"] == {"files": 2, "example": "liner.pdf"}
+
+
+def test_status_names_the_file_whose_results_a_copy_got(filled_store: FilledStore) -> None:
+    with filled_store.store() as store:
+        store.connection.execute("UPDATE jobs SET duplicate_of = 2, minutes = 0 WHERE id = 1")
+        store.connection.execute("DELETE FROM charges WHERE job_id = 1")
+        store.connection.execute("UPDATE tasks SET minutes = NULL, paid_by = 2 WHERE job_id = 1")
+    assert "free, same as #2 bad.mp3" in status_of(filled_store)
+    (finished,) = json.loads(filled_store.said("status", "--json", code=3))["finished"]
+    assert finished["same_as"] == "bad.mp3"
 
 
 def test_a_running_daemon_tries_a_failing_service_again_and_says_so(filled_store: FilledStore) -> None:

@@ -105,6 +105,8 @@ def test_a_reused_result_has_the_new_names_tags(tmp_path: Path) -> None:
             assert titles(first)["vocals"] == "first (vocals)"
             assert titles(second)["vocals"] == "second (vocals)"
             assert second.tasks[0].paid_by == first.id
+            (said,) = shop.journal.of("job.reused")
+            assert (said["path"], said["same_as"], said["earlier_job"]) == ("second.wav", "first.wav", first.id)
             assert shop.charges().total() == 1
             sent = [{track.label: track.sent_sha256 for track in job.tasks[0].tracks} for job in (first, second)]
             assert sent[0] == sent[1]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from lalald.commands.output.lines import Cell, Line, Span, columns, paragraph, shortened
 from lalald.commands.output.tables import bar
 from lalald.config.quantities import format_rate
+from lalald.jobs.job import Job
 from lalald.jobs.job_results import results_folder
 from lalald.jobs.job_steps import DOING
 from lalald.jobs.job_warnings import warning_of
@@ -16,12 +17,14 @@ from lalald.reports.formatting import ago, count, price, printable, short_moment
 from lalald.reports.needs_attention import Attention
 from lalald.reports.status_report import Overview
 from lalald.store.report_types import InboxReport, JobReport
+from lalald.store.tables.skipped_files import SkippedFiles
 
 _LABEL = 10  # columns
 _MOST_RUNNING = 6
 _MOST_INCOMPLETE = 3
 _MOST_INBOXES = 8
 _LONGEST_MESSAGE = 3  # lines
+_LONGEST_EXAMPLE = 40  # columns
 _WITH_BARS = 100  # columns
 _BAR_WIDTH = 16
 _BLANK: Line = ()
@@ -78,8 +81,10 @@ def _parts(overview: Overview, width: int | None) -> Iterator[tuple[str, Iterabl
     if overview.incomplete:
         yield "missing", _incomplete(overview, width)
     if overview.finished:
-        yield "finished", columns([_finished(report, overview.now) for report in overview.finished], width)
+        yield "finished", columns([_finished(report, overview) for report in overview.finished], width)
     yield "jobs", paragraph(_totals(overview), width)
+    if overview.skipped.files:
+        yield "skipped", paragraph(_skipped(overview.skipped), width)
     yield "minutes", paragraph(_minutes(overview), width)
     if overview.inboxes:
         yield "inboxes", _inboxes(overview, width)
@@ -131,7 +136,7 @@ def _incomplete(overview: Overview, width: int | None) -> list[Line]:
     return columns(rows, width)
 
 
-def _finished(report: JobReport, now: float) -> list[Cell]:
+def _finished(report: JobReport, overview: Overview) -> list[Cell]:
     job = report.job
     folder = results_folder(job)
     at = job.updated_at if job.finished_at is None else job.finished_at
@@ -139,9 +144,23 @@ def _finished(report: JobReport, now: float) -> list[Cell]:
         Cell(f"#{job.id}"),
         Cell(printable(job.path), "", "middle"),
         Cell(f"→ {printable(folder)}", "green", "start") if folder else Cell("no new results", "dim"),
-        Cell(f"{cost_text(job.minutes)} min charged" if job.minutes else "nothing charged", "", "never", "right"),
-        Cell(ago(at, now), "dim"),
+        _cost_cell(job, overview),
+        Cell(ago(at, overview.now), "dim"),
     ]
+
+
+def _cost_cell(job: Job, overview: Overview) -> Cell:
+    if job.minutes:
+        return Cell(f"{cost_text(job.minutes)} min charged", "", "never", "right")
+    if (earlier := overview.dropped_as.get(job.duplicate_of or 0)) is not None:
+        return Cell(f"free, same as #{job.duplicate_of} {printable(earlier)}", "", "end", "right")
+    return Cell("nothing charged", "", "never", "right")
+
+
+def _skipped(skipped: SkippedFiles) -> str:
+    example = shortened(printable(skipped.example or ""), _LONGEST_EXAMPLE, "middle")
+    them = "it" if skipped.files == 1 else "them"
+    return f"{count(skipped.files, 'file')}, such as {example}: no rule processes {them}; `lalald plan` says why"
 
 
 def _totals(overview: Overview) -> str:

@@ -45,6 +45,7 @@ class _Findings:
     hold: Job | None = None
     held: Held | None = None  # the results' outbox is unavailable
     unreadable: int | None = None  # a job that may have paid for the tasks of which nothing else was found
+    same_as: str | None = None  # the dropped path of the file whose results are reused
 
 
 async def needs_comparison(job: Job, context: StageContext) -> bool:
@@ -118,6 +119,7 @@ async def _search_for(
         reused = fetched_again(task, same, job, context.clock.now())
     if reused is not None:
         findings.reused[task.number] = reused
+        findings.same_as = next((one.job.path for one in same if one.job.id == reused.paid_by), same[0].job.path)
     elif same and (earlier_job := await job_in_progress(same, job, context)) is not None:
         findings.hold = findings.hold or earlier_job
     elif paid := [earlier for earlier in same if was_paid(earlier.task)]:
@@ -137,7 +139,7 @@ def _with_results(job: Job, findings: _Findings) -> Job | Outcome:
         return _ask(job, findings.asked, _reason_gone)
     if findings.unreadable is not None and (undecided := undecided_tasks(job)):
         return _ask_about_unreadable(job, undecided, findings.unreadable)
-    return job if undecided_tasks(job) or not findings.reused else Advance(job)
+    return job if undecided_tasks(job) or not findings.reused else Advance(job, findings.same_as)
 
 
 def _ask(job: Job, found: Mapping[int, EarlierTask], reason: _Reason) -> Held:

@@ -1,8 +1,9 @@
-"""Find a job by the place of its file."""
+"""Find a job by the place of its file, and the place by the job."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 
 from lalald.store.rows import name_from, stored_name
 
@@ -19,3 +20,10 @@ def newest_job_at(connection: sqlite3.Connection, path: str) -> int | None:
         if path.startswith(root) and (found := connection.execute(query, (inbox, within)).fetchone()[0]) is not None:
             return int(found)
     return None
+
+
+def dropped_paths(connection: sqlite3.Connection, job_ids: Collection[int]) -> dict[int, str]:
+    """The paths, within their inboxes, at which the files of these jobs were dropped; jobs without a row are left out."""
+    marks = ", ".join("?" * len(job_ids))
+    rows = connection.execute(f"SELECT id, path FROM jobs WHERE id IN ({marks})", tuple(job_ids))
+    return {job_id: name_from(path) for job_id, path in rows}
