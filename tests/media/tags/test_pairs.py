@@ -120,6 +120,24 @@ def test_what_other_programs_write_is_in_the_result(
     assert seen["pictures"] == ["png"] * ("-attach" in options)
 
 
+def test_chapters_of_an_audiobook_are_read_from_their_track(tmp_path: Path) -> None:
+    listed = "".join(
+        f"[CHAPTER]\nTIMEBASE=1/1000\nSTART={start}\nEND={end}\ntitle={title}\n" for start, end, title in CHAPTERS
+    )
+    (tmp_path / "chapters").write_text(f";FFMETADATA1\n{listed}")
+    book = sound(
+        tmp_path / "source.m4b", "-i", str(tmp_path / "chapters"), "-map_metadata", "1", "-movflags", "disable_chpl"
+    )
+    assert b"chpl" not in book.read_bytes()
+    found = read(book)
+    assert [(chapter.start_ms, chapter.title) for chapter in found.tags.chapters] == [(0, "Start"), (1000, "Ende")]
+    damaged = bytearray(book.read_bytes())
+    for place in range(damaged.index(b"moov"), len(damaged), 7):
+        changed = damaged[:place] + b"\xff" * 4 + damaged[place + 4 :]
+        (tmp_path / "damaged.m4b").write_bytes(changed)
+        assert len(read(tmp_path / "damaged.m4b").tags.chapters) <= 1000
+
+
 @pytest.mark.parametrize("kind", ENCODERS)
 def test_a_player_sees_title_artist_album_and_picture(
     tmp_path: Path, tracks: dict[str, Path], tags: Tags, kind: str

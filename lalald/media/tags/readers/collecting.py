@@ -86,8 +86,8 @@ class Collector:
             if len(self._chapters) < _MOST_CHAPTERS and 0 <= chapter.start_ms <= chapter.end_ms < 2**32:
                 self._chapters.append(chapter._replace(title=cleaned("", chapter.title)[:256]))
 
-    def has_pictures(self) -> bool:
-        return bool(self._pictures)
+    def has_chapters(self) -> bool:
+        return bool(self._chapters)
 
     def source_tags(self) -> SourceTags:
         fields = {name: tuple(values) for name, values in self._fields.items() if values}

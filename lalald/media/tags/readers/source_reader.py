@@ -11,6 +11,7 @@ from lalald.media.bounded_file import BoundedFile, is_about_content
 from lalald.media.containers.tag_blocks import start_of_audio, tags_behind
 from lalald.media.tags.readers.ape_reader import read_ape
 from lalald.media.tags.readers.asf_reader import ASF_HEADER, read_asf
+from lalald.media.tags.readers.chapter_tracks import chapters_of_track
 from lalald.media.tags.readers.chunk_reader import read_aiff, read_wave
 from lalald.media.tags.readers.collecting import Collector
 from lalald.media.tags.readers.id3_reader import read_id3, read_id3v1
@@ -58,7 +59,10 @@ def _read(file: BoundedFile, collector: Collector) -> None:
     elif head[:4] == b"FORM" and head[8:] in (b"AIFF", b"AIFC"):
         read_aiff(file, start, collector)
     elif head[4:8] in _QUICKTIME:
-        read_mp4(Region(file, start, file.size), collector)
+        whole = Region(file, start, file.size)
+        read_mp4(whole, collector)
+        if not collector.has_chapters():
+            collector.add_chapters(chapters_of_track(whole))
     elif head[:4] == EBML_HEADER:
         read_matroska(file, start, collector)
     elif file.read_at(start, 16) == ASF_HEADER:
