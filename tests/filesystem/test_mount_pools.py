@@ -23,8 +23,10 @@ class Server:
         self.answers = threading.Event()
         self.done = threading.Event()
         self.begun: list[str] = []
+        self.asked = 0
 
     def ask(self, folder: str) -> object:
+        self.asked += 1
         return folder == ALIVE or self.answers.wait()
 
     def work(self, name: str) -> str:
@@ -33,11 +35,11 @@ class Server:
         return name
 
 
-def story(steps: Callable[[Server, MountPools], Awaitable[None]]) -> None:
+def story(steps: Callable[[Server, MountPools], Awaitable[None]], probe_seconds: float = 0.05) -> None:
     server = Server()
 
     async def scenario() -> None:
-        with own_disks(slow_seconds=0.02, probe_seconds=0.05, probe=server.ask) as disks:
+        with own_disks(slow_seconds=0.02, probe_seconds=probe_seconds, probe=server.ask) as disks:
             try:
                 async with asyncio.timeout(20.0):
                     await steps(server, disks)
@@ -105,12 +107,12 @@ def test_slow_work_is_waited_for_while_its_folder_answers() -> None:
     async def steps(server: Server, disks: MountPools) -> None:
         server.answers.set()
         work = asyncio.ensure_future(disks.run(DEAD, server.work, "a long copy"))
-        await asyncio.sleep(0.3)  # several times what a folder has to answer in
+        await until(lambda: server.asked > 3)
         assert not work.done()
         server.done.set()
         assert await work == "a long copy"
 
-    story(steps)
+    story(steps, probe_seconds=10.0)
 
 
 def test_a_silent_folder_is_used_again_once_it_answers_and_its_abandoned_work_has_ended() -> None:
@@ -134,7 +136,7 @@ def test_work_between_two_folders_fails_with_the_dead_one_only() -> None:
             with pytest.raises(FolderUnavailableError, match=DEAD):
                 await disks.run((ALIVE, DEAD), str)
 
-    story(steps)
+    story(steps, probe_seconds=0.5)
 
 
 def test_equal_calls_share_one_result() -> None:

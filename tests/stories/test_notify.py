@@ -339,14 +339,15 @@ def test_paid_results_that_expire_soon_are_reported_once(
     """By a wall clock that is turned by nineteen hours while the results wait for a folder."""
     clock = tmp_path / "clock"
     clock.write_text("0")
-    with Sandbox(Options(processing_seconds=0.5)) as sandbox:
-        home = make_home(sandbox.url, notify=[hook(receiver, tmp_path, on="problems")])
+    with Sandbox(Options(processing_seconds=1000)) as sandbox:
+        home = make_home(sandbox.url, notify=[hook(receiver, tmp_path, on="problems")], checks_per_minute=6000)
         home.daemon = ("-m", "tests.support.stepped_clock", str(home.config), str(clock))
         home.start()
         write_wav(home.inbox / "song.wav")
         until(lambda: home.jobs() and home.jobs()[0]["stage"] == "check", "the task is started")
         home.outbox.rename(tmp_path / "away")
         until(lambda: "folder.unavailable" in receiver.kinds, "the folder is told")
+        sandbox.advance(1000)
         until(lambda: home.jobs()[0]["state"] == "held", "the job is held")
         clock.write_text(str(19 * 3600))
         home.stop()

@@ -69,7 +69,9 @@ class Service:
         later = (
             "UPDATE tasks SET due_at = due_at + 10000 WHERE task_id = ?"  # as where there are too many for one request
         )
+        self.store.connection.execute("BEGIN")  # 200 commits would be 200 times as slow
         self.store.connection.executemany(later, [(task_id,) for task_id in asked.ids])
+        self.store.connection.execute("COMMIT")
 
     def until(self, condition: Callable[[], object], most: int) -> int:
         """How many requests it takes."""

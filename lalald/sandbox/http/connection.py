@@ -12,6 +12,7 @@ import os
 import socket
 import ssl
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
@@ -31,6 +32,7 @@ class Connection(H11Protocol):
     """uvicorn's HTTP/1.1, with ways to break a connection."""
 
     read_seconds = 60.0
+    is_wanted: Callable[[], bool] = staticmethod(lambda: True)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # the base class takes any transport
         super().connection_made(transport)
@@ -38,6 +40,8 @@ class Connection(H11Protocol):
         self.app = functools.partial(_with_connection, self, self.app)
         self._read_timer: asyncio.TimerHandle | None = None
         self._start_read_timer()
+        if not self.is_wanted():  # accepted just before the server was closed
+            self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -158,6 +162,7 @@ class Listener:
         def connect() -> Connection:
             connection = Connection(self._config, self._state, {}, loop)
             connection.read_seconds = self._read_seconds
+            connection.is_wanted = lambda: self._server is not None
             return connection
 
         self._server = await loop.create_server(connect, self.host, self.port, ssl=self._tls, backlog=BACKLOG)
