@@ -50,9 +50,15 @@ def check(config: str | None = None, timeout_seconds: float = TIMEOUT_SECONDS) -
         for message in unavailable:
             print(f"lalald: {message}", file=sys.stderr)
         return 1 if unavailable else 0
-    print(f"lalald: no daemon responds for the state folder {folder}, or one of its loops is stuck.", file=sys.stderr)
-    print("  `lalald status` says more; start it with `lalald run` or `systemctl start lalald`.", file=sys.stderr)
-    return 3
+    from lalald.commands.output.error_output import report as report_error
+    from lalald.errors import DaemonError
+
+    return report_error(
+        DaemonError(
+            f"no daemon responds for the state folder {folder}, or one of its loops is stuck.",
+            hint="`lalald status` says more; start it with `lalald run` or `systemctl start lalald`.",
+        )
+    )
 
 
 def _state_folder(config: str | None) -> str:

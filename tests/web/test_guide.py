@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from lalald.web.files.piece_writer import LARGEST_PIECE_BYTES
 from tests.support import ROOT
 from tests.support.page_client import PASSWORD, Frames, PageClient, address_of, page_alone
 from tests.support.ports import free_port
@@ -97,8 +98,11 @@ def test_the_page_works_below_a_path_behind_a_proxy(program: str, language: str,
 
 def test_a_file_is_sent_with_curl(home: Home, tmp_path: Path) -> None:
     content = write_wav(tmp_path / "song.wav", pitch=640)
-    script = block("bash").replace("http://127.0.0.1:8910", address_of(home)).replace('"path": ', '"path": ')
+    script = block("bash").replace("http://127.0.0.1:8910", address_of(home))
     script = script.replace('\\"song.wav\\"', '\\"sent.wav\\"')
+    assert "head -c 50MB" in script
+    assert int(script.split("head -c ")[1].split("MB")[0]) * 1_000_000 <= LARGEST_PIECE_BYTES
+    script = script.replace("head -c 50MB", f"head -c {len(content) // 3}")  # four pieces
     with page_alone(home):
         environ = {"PATH": os.environ["PATH"], "PASSWORD": PASSWORD, "INBOX": str(home.inbox)}
         done = subprocess.run(
