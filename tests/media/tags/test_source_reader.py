@@ -270,6 +270,18 @@ def test_genre_and_numbers_of_older_mp4_files(tmp_path: Path) -> None:
     assert content(found.pictures[0]) == png()
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "mac_roman"])
+def test_texts_of_quicktime(tmp_path: Path, encoding: str) -> None:
+    """As cameras and editors write them in MOV files; four zeros end the list."""
+    texts = {b"\xa9nam": "Größe", b"\xa9ART": "A", b"\xa9mak": "a camera"}
+    atoms = b"".join(
+        sounds.box(name, struct.pack(">HH", len(value.encode(encoding)), 0), value.encode(encoding), bytes(3))
+        for name, value in texts.items()
+    )
+    found = read(sounds.write(tmp_path / "source.mov", sounds.m4a(inside=sounds.box(b"udta", atoms, bytes(4))))).tags
+    assert found.fields == {"title": ("Größe",), "artist": ("A",)}
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1251"])
 def test_text_chunks_of_wav_fill_in_what_id3_does_not_say(tmp_path: Path, encoding: str) -> None:
     names = {b"INAM": "Название песни", b"IART": "Группа", b"IPRD": "Альбом"}

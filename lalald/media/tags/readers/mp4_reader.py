@@ -28,8 +28,8 @@ class Atom(NamedTuple):
 def atoms(file: Readable, start: int = 0) -> Iterator[Atom]:
     """The atoms from `start` on. Raises EOFError, ValueError on what are none."""
     for _ in range(_MOST_ATOMS):
-        if start >= file.size:
-            return
+        if start >= file.size or (file.size - start == 4 and file.read_at(start, 4) == bytes(4)):
+            return  # four zeros end lists of QuickTime
         size, name = struct.unpack(">I4s", exactly(file, start, 8))
         head = 8
         if size == 1:
@@ -65,6 +65,8 @@ def read_mp4(file: Readable, collector: Collector) -> None:
         _read_item(item, collector)
     if chapters := child(user_data, b"chpl"):
         collector.add_chapters(_chapters(chapters))
+    for atom in atoms(user_data):
+        _read_quicktime(atom, collector)
 
 
 def _read_item(item: Atom, collector: Collector) -> None:
@@ -84,6 +86,17 @@ def _read_item(item: Atom, collector: Collector) -> None:
         name = _free_name(parts)
     if name:
         collector.add(name, _values(data, collector))
+
+
+def _read_quicktime(atom: Atom, collector: Collector) -> None:
+    """A text beside `meta`, as MOV files have it: its length and language, then itself."""
+    name = BY_MP4.get(atom.name.decode("latin-1")) if atom.name.startswith(b"\xa9") else None
+    if name and not collector.has(name):
+        raw = atom.body.read_at(4, int.from_bytes(exactly(atom.body, 0, 2)))
+        try:
+            collector.add(name, [raw.decode()])
+        except UnicodeDecodeError:
+            collector.add(name, [raw.decode("mac_roman")])
 
 
 def _kind(body: Readable) -> int:
