@@ -254,6 +254,17 @@ def lstat_or_none(path: str) -> os.stat_result | None:
         return None
 
 
+def mode_of(path: str | os.PathLike[str]) -> int | None:
+    """The mode of what a path leads to; None if there is nothing. Raises OSError if that cannot be known.
+
+    `Path.exists()` and `Path.is_dir()` are False then, as of Python 3.14: a closed folder would look like an empty one.
+    """
+    try:
+        return os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
 def is_same_file(facts: os.stat_result, size: int, mtime_ns: int, inode: int | None) -> bool:
     """Whether these facts are of a regular file with this size, mtime and inode; an `inode` of None is not compared."""
     if not stat.S_ISREG(facts.st_mode) or (facts.st_size, int64(facts.st_mtime_ns)) != (size, mtime_ns):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lalald.errors import FileError, NoStoreError, StoreBusyError, StoreError, StoreRefusedError
 from lalald.filesystem import disk_errors
+from lalald.filesystem.files import mode_of
 from lalald.store.backup import copy_before_migration, newest_copy
 from lalald.store.schema.migrations import APPLICATION_ID, VERSION, bring_to
 
@@ -21,7 +22,7 @@ FILE_NAME = "lalald.sqlite3"
 def connect(state_dir: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """Open the database of a state folder, migrated to this version. Raises StoreError if it is not ours, newer, or damaged."""
     path = state_dir / FILE_NAME
-    if read_only and not path.exists():
+    if read_only and mode_of(path) is None:
         raise NoStoreError(
             f"{state_dir} holds no database yet.",
             hint="lalald has not run with this state folder yet: start it with `lalald run`.",
@@ -37,7 +38,7 @@ def connect(state_dir: Path, *, read_only: bool = False) -> sqlite3.Connection:
 def connect_any_version(state_dir: Path) -> sqlite3.Connection:
     """Read the database of a state folder as it is, whatever its version up to this one. Raises StoreError."""
     path = state_dir / FILE_NAME
-    if not path.exists():
+    if mode_of(path) is None:
         raise NoStoreError(f"{state_dir} holds no database yet.", hint="lalald has not run with this state folder yet.")
     try:
         with _closed_on_error(_open_read_only(path)) as connection:
@@ -103,7 +104,7 @@ def _copy_first(connection: sqlite3.Connection, path: Path, version: int) -> Non
 
 def _make_private(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not path.exists():
+    if mode_of(path) is None:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     with suppress(PermissionError):  # the owner of a state folder protects it
         path.parent.chmod(0o700)

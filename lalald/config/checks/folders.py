@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from lalald.config.diagnostics import Where, path_text
 from lalald.config.model import Config
 from lalald.errors import FolderUnavailableError
 from lalald.filesystem.bounded_calls import BoundedCalls
+from lalald.filesystem.files import mode_of
 
 
 def check_folders(config: Config) -> list[str]:
@@ -71,11 +73,12 @@ def _is_written(inbox: Folders) -> bool:
 def _usable(folder: Path, *, writable: bool) -> str | None:
     """Why a folder cannot be used, with what to do; None if it can."""
     try:
-        if not folder.exists():
-            return f"there is no folder {folder}; create it, or mount what should be there"
+        mode = mode_of(folder)
     except OSError as error:
         return f"{folder} cannot be examined: {error.strerror}; {_who()}"
-    if not folder.is_dir():
+    if mode is None:
+        return f"there is no folder {folder}; create it, or mount what should be there"
+    if not stat.S_ISDIR(mode):
         return f"{folder} is a file, not a folder"
     if not os.access(folder, os.R_OK | os.X_OK, effective_ids=True):
         return f"{folder} cannot be read; {_who()}"
