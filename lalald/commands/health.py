@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from lalald.control.socket_client import report
 
@@ -47,8 +46,12 @@ def check(config: str | None = None, timeout_seconds: float = TIMEOUT_SECONDS) -
     said = report(folder, timeout_seconds)
     if said.is_running:
         unavailable = [message for code, _, message, _ in said.items if code.endswith(_UNHEALTHY)]
-        for message in unavailable:
-            print(f"lalald: {message}", file=sys.stderr)
+        if unavailable:
+            from lalald.commands.output.error_output import complain
+            from lalald.errors import LalaldError
+
+            for message in unavailable:
+                complain(LalaldError(message))
         return 1 if unavailable else 0
     from lalald.commands.output.error_output import report as report_error
     from lalald.errors import DaemonError

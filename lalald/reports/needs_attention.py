@@ -83,8 +83,14 @@ def state_not_writable(error: OSError) -> Attention:
 
 
 def config_rejected(errors: Sequence[str]) -> Attention:
-    message = "The last reload was rejected: " + " ".join(map(str.strip, errors))
+    message = f"The last reload was rejected: {_in_one_line(errors)}"
     return Attention("config_rejected", "", message, _REJECTED_HINT)
+
+
+def _in_one_line(errors: Sequence[str]) -> str:
+    """The file and the number of its errors, then each of them."""
+    heading, *listed = map(str.strip, errors)
+    return f"{heading}: {'; '.join(listed)}" if listed else heading
 
 
 def config_error(error: str) -> Attention:

@@ -34,7 +34,7 @@ def test_a_rejected_reload_is_seen_until_the_next_good_one(sandbox: Sandbox, mak
     assert facts["config_rejected"]["at"] is not None
     text = home.command("status")
     assert text.returncode == 1
-    assert "The last reload was rejected" in text.stdout
+    assert f"The last reload was rejected: {home.config}: 2 errors: line " in text.stdout
 
     home.config.write_text(good)
     assert status(home)[0] == 1, "a corrected file counts once it is in use"
