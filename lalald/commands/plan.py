@@ -75,7 +75,7 @@ def _sections(plan: Plan, config: Config, left: float | None, trouble: str | Non
             for (inbox, rule), line in plan.lines.items()
         ]
         yield Section("", rows, ("RULE", "INBOX", "NEW", "WAITING", "HELD", "MINUTES", "UNKNOWN"))
-    yield Section("total", list(_totals(plan, config, left, trouble)))
+    yield Section("total" if plan.files else "minutes", list(_totals(plan, config, left, trouble)))
     if plan.left_alone:
         reasons = [(f"{files:,}", printable(reason)) for reason, files in plan.left_alone.most_common()]
         yield Section("not processed", reasons)
@@ -107,8 +107,9 @@ def _limits(plan: Plan, per_day: float | None) -> Iterator[tuple[str | Cell, ...
 
 
 def _totals(plan: Plan, config: Config, left: float | None, trouble: str | None) -> Iterator[tuple[str | Cell, ...]]:
-    yield "files", f"{plan.files:,}"
-    yield "cost", price(plan.minutes, plan.unknown)
+    if plan.files:
+        yield "files", f"{plan.files:,}"
+        yield "cost", price(plan.minutes, plan.unknown)
     if plan.unknown:
         yield "", "an unknown length is measured after the upload, which costs nothing"
     if plan.unfinished:
